@@ -1,0 +1,68 @@
+# Everything runs in .venv, which `make setup` makes; nothing else of the machine is touched.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint test bench compile
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+# uv lives inside .venv: it makes set-up seconds instead of minutes, and nobody has to have it.
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PMMDS needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $(STAMP)
+
+setup: $(STAMP) ## .venv with everything, pmmds in it
+
+demo: $(STAMP) ## the whole closed loop, on real processes, in a few minutes
+	$(BIN)/pmmds demo $(ARGS)
+
+up: $(STAMP) ## serving, Dagster and MLflow under a supervisor
+	$(BIN)/pmmds up $(ARGS)
+
+down: $(STAMP) ## stop what `make up` started
+	$(BIN)/pmmds down $(ARGS)
+
+logs: $(STAMP) ## what the processes print
+	$(BIN)/pmmds logs $(ARGS)
+
+download-data: $(STAMP) ## the public Telco file
+	$(BIN)/pmmds data download $(ARGS)
+
+train: $(STAMP) ## run train_job
+	$(BIN)/pmmds train $(ARGS)
+
+seed-traffic: $(STAMP) ## send requests with labels to the service
+	$(BIN)/pmmds traffic --count 500 --labels $(ARGS)
+
+monitor: $(STAMP) ## run monitor_job
+	$(BIN)/pmmds monitor $(ARGS)
+
+retrain: $(STAMP) ## check drift, retrain if needed
+	$(BIN)/pmmds retrain $(ARGS)
+
+migrate: $(STAMP) ## bring the database to this version's tables
+	$(BIN)/pmmds db migrate $(ARGS)
+
+lint: $(STAMP) ## ruff, mypy strict, import directions
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(STAMP) ## every test, on SQLite and PostgreSQL
+	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+
+bench: $(STAMP) ## every benchmark; prints ratios
+	@for f in benchmarks/bench_*.py; do echo "== $$f"; $(BIN)/python $$f $(ARGS) || exit 1; done
+
+compile: $(STAMP) ## resolve requirements.txt anew
+	$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --universal --python-version 3.11 --no-emit-index-url --generate-hashes -o requirements.txt

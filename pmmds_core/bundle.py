@@ -1,0 +1,119 @@
+"""The model bundle: a folder of small files that serves a model version without MLflow, pandas or scikit-learn.
+
+Add here what a bundle consists of and how it is verified. Keep out: where bundles are kept (stores).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pmmds_core.contracts.contract import FeatureValue
+from pmmds_core.errors import ArtifactCorruptError
+from pmmds_core.reference_profile import ReferenceProfile
+from pmmds_core.scorer import Scorer, load_scorer
+
+MANIFEST = "manifest.json"
+SCORER = "scorer.json"
+GOLDEN = "golden.json"
+PROFILE = "reference_profile.json"
+CARD = "model_card.md"
+
+# The portable scorer and the pipeline must agree this closely, absolutely.
+GOLDEN_TOLERANCE = 1e-12
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a bundle says of itself; `files` maps each other file to its sha256."""
+
+    model_name: str
+    scorer_kind: str
+    contract_digest: str
+    feature_names: tuple[str, ...]
+    metrics: dict[str, float]
+    files: dict[str, str]
+    details: dict[str, Any] = {}
+
+
+class Golden(msgspec.Struct, frozen=True):
+    """Rows (in the contract's order) and the probabilities that the trained pipeline gave them."""
+
+    rows: tuple[tuple[FeatureValue, ...], ...]
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle, ready to score."""
+
+    directory: Path
+    manifest: Manifest
+    scorer: Scorer
+    profile: ReferenceProfile
+
+    @property
+    def digest(self) -> str:
+        return model_digest(self.manifest)
+
+
+def model_digest(manifest: Manifest) -> str:
+    """sha256 over the manifest's file hashes that decide predictions: the same data and seed give the same digest."""
+    decisive = [manifest.files[SCORER], manifest.files[PROFILE], manifest.contract_digest]
+    return hashlib.sha256("\n".join(decisive).encode()).hexdigest()
+
+
+def write_bundle(directory: Path, files: dict[str, bytes], manifest_without_files: Manifest) -> Manifest:
+    """Write `files` and a manifest that names their sha256 into an existing, empty folder."""
+    for name, content in files.items():
+        (directory / name).write_bytes(content)
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+    manifest = msgspec.structs.replace(manifest_without_files, files=hashes)
+    (directory / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+    return manifest
+
+
+def load_bundle(directory: Path) -> Bundle:
+    """Read and verify a bundle.
+
+    Raises:
+        ArtifactCorruptError: a file is missing or changed, or the scorer does not give the golden predictions.
+    """
+    manifest = _decode(directory / MANIFEST, Manifest)
+    for name, expected in manifest.files.items():
+        found = hashlib.sha256(_read(directory / name)).hexdigest()
+        if found != expected:
+            raise ArtifactCorruptError(
+                f"The model file {name} in {directory} does not match its sha256 "
+                f"({found[:12]}… instead of {expected[:12]}…)."
+            )
+    scorer = load_scorer(_read(directory / SCORER))
+    _check_golden(scorer, _decode(directory / GOLDEN, Golden), directory)
+    return Bundle(directory, manifest, scorer, ReferenceProfile.from_json(_read(directory / PROFILE)))
+
+
+def _check_golden(scorer: Scorer, golden: Golden, directory: Path) -> None:
+    for row, expected in zip(golden.rows, golden.probabilities, strict=True):
+        found = scorer.probability(row)
+        if not abs(found - expected) <= GOLDEN_TOLERANCE:
+            raise ArtifactCorruptError(
+                f"The model in {directory} does not reproduce its golden predictions "
+                f"({found!r} instead of {expected!r})."
+            )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtifactCorruptError(f"The model file {path} cannot be read: {error.strerror}.") from None
+
+
+def _decode(path: Path, kind: Any) -> Any:
+    try:
+        return msgspec.json.decode(_read(path), type=kind)
+    except msgspec.DecodeError as error:
+        raise ArtifactCorruptError(f"The model file {path} is not readable: {error}.") from None

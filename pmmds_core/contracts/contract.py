@@ -1,0 +1,269 @@
+"""The contract: what a model takes and answers. Everything else is derived from these types.
+
+Add a field here when a data set needs to say something new about a column.
+Keep out: pandas, validators, schemas; they live in modules of their own and read a `Contract`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from pmmds_core.contracts.lined_yaml import LinedDocument, read_lined
+from pmmds_core.errors import ContractError
+
+Kind = Literal["numeric", "categorical"]
+FeatureValue = float | int | str | None
+
+Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+PACKAGED = "telco_churn.yaml"
+
+# Columns of prediction_logs that a feature may not take the name of.
+RESERVED_NAMES = frozenset(
+    {"request_id", "predicted_at", "ingested_at", "model_name", "model_version", "prediction", "probability"}
+    | {"latency_ms", "label", "observed_at", "received_at", "row_id", "weight", "score", "source"}
+)
+
+
+class Blank(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an empty cell of the source file means: a value, or `missing` (then the feature is nullable)."""
+
+    means: str
+
+    @property
+    def is_missing(self) -> bool:
+        return self.means == "missing"
+
+
+class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One input column.
+
+    `values` are a categorical's allowed values in order; `also_accepted` are valid too, but not offered first.
+    `minimum` and `maximum` are inclusive, in `unit`.
+    """
+
+    name: Name
+    source: str
+    kind: Kind
+    type: Literal["integer", "float", "string"]
+    description: str
+    example: str
+    unit: str = ""
+    values: tuple[str, ...] = ()
+    also_accepted: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    blank: Blank | None = None
+    n_bins: Annotated[int, Meta(ge=2, le=50)] = 10
+
+    @property
+    def is_numeric(self) -> bool:
+        return self.kind == "numeric"
+
+    @property
+    def is_nullable(self) -> bool:
+        return self.blank is not None and self.blank.is_missing
+
+    @property
+    def all_values(self) -> tuple[str, ...]:
+        return self.values + self.also_accepted
+
+    @property
+    def typed_example(self) -> FeatureValue:
+        return self.typed(self.example)
+
+    @property
+    def blank_value(self) -> FeatureValue:
+        """The typed value an empty cell stands for; None when it means missing or is refused."""
+        return None if self.blank is None or self.blank.is_missing else self.typed(self.blank.means)
+
+    def typed(self, text: str) -> FeatureValue:
+        """`text` as this feature's type. Raises ValueError when it is not a number."""
+        if self.type == "integer":
+            return int(text)
+        return float(text) if self.type == "float" else text
+
+
+class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The truth column: `positive` is class 1, `negative` class 0."""
+
+    name: Name
+    source: str
+    positive: str
+    negative: str
+    description: str = ""
+
+
+class OpenML(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where `pmmds data download` finds the public file."""
+
+    name: str
+    version: int | Literal["active"] = "active"
+    sha256: str = ""
+
+
+class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
+    """A whole contract. `features` are in the order that every table, message and vector keeps."""
+
+    name: Name
+    model_name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+    description: str
+    label: Label
+    features: Annotated[tuple[Feature, ...], Meta(min_length=1)]
+    primary_metric: Literal["roc_auc"] = "roc_auc"
+    row_id: str = ""
+    openml: OpenML | None = None
+
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        return tuple(f.name for f in self.features)
+
+    @cached_property
+    def numeric_names(self) -> tuple[str, ...]:
+        return tuple(f.name for f in self.features if f.is_numeric)
+
+    @cached_property
+    def categorical_names(self) -> tuple[str, ...]:
+        return tuple(f.name for f in self.features if not f.is_numeric)
+
+    @cached_property
+    def by_name(self) -> dict[str, Feature]:
+        return {f.name: f for f in self.features}
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the contract's content: comments and layout do not count."""
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
+
+    @cached_property
+    def is_packaged(self) -> bool:
+        """Whether this is the packaged Telco contract, for which a synthetic sample is shipped."""
+        return self.digest == load_contract("").digest
+
+    def example(self) -> dict[str, FeatureValue]:
+        """One valid row, typed."""
+        return {f.name: f.typed_example for f in self.features}
+
+
+def load_contract(path: str | Path) -> Contract:
+    """Load a contract file; the packaged Telco contract when `path` is empty.
+
+    Raises:
+        ContractError: file, line, field, what was expected.
+    """
+    if not str(path):
+        text = resources.files("pmmds_core.contracts").joinpath(PACKAGED).read_text(encoding="utf-8")
+        return parse_contract(text, PACKAGED)
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ContractError(
+            f"The contract {path} cannot be read: {reason}.",
+            next_step="Point PMMDS_CONTRACT at a readable YAML file, or unset it for the packaged one.",
+        ) from None
+    return parse_contract(text, str(path))
+
+
+def parse_contract(text: str, name: str) -> Contract:
+    document = read_lined(text, name)
+    try:
+        contract = msgspec.convert(document.data, Contract, strict=False)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `")
+        raise _refusal(document, name, path.rstrip("`") or "$", message.replace("`", "'")) from None
+    _check(contract, document, name)
+    return contract
+
+
+def _refusal(document: LinedDocument, name: str, path: str, message: str) -> ContractError:
+    unknown = re.search(r"unknown field '(\w+)'", message)
+    if unknown:
+        path = f"{path}.{unknown.group(1)}"
+    field = path.removeprefix("$").removeprefix(".") or "the contract"
+    owner = _feature_name(document, path)
+    return ContractError(
+        f"{name}, line {document.line_of(path)}: {field}{owner}: {message}.",
+        next_step="Mend the contract; docs/contract.md describes every field.",
+    )
+
+
+def _feature_name(document: LinedDocument, path: str) -> str:
+    match = re.match(r"\$\.features\[(\d+)\]", path)
+    if not match or not isinstance(document.data, dict):
+        return ""
+    feature = document.data["features"][int(match.group(1))]
+    return f" (feature {feature['name']!r})" if isinstance(feature, dict) and feature.get("name") else ""
+
+
+def _check(contract: Contract, document: LinedDocument, name: str) -> None:
+    """What the types cannot say: names are unique, ranges make sense, examples are valid."""
+    seen: dict[str, int] = {}
+    for i, feature in enumerate(contract.features):
+        problem = _feature_problem(feature, contract, seen)
+        if problem:
+            field, message = problem
+            raise _refusal(document, name, f"$.features[{i}].{field}", message)
+        seen[feature.name] = i
+    if contract.label.positive == contract.label.negative:
+        raise _refusal(document, name, "$.label.positive", "positive and negative are the same value")
+
+
+def _feature_problem(feature: Feature, contract: Contract, seen: dict[str, int]) -> tuple[str, str] | None:
+    if feature.name in seen:
+        return "name", f"expected a name of its own, {feature.name!r} is taken by features[{seen[feature.name]}]"
+    if feature.name in RESERVED_NAMES or feature.name == contract.label.name:
+        return "name", f"{feature.name!r} is reserved, choose another name (source keeps the file's column name)"
+    if feature.is_numeric:
+        return _numeric_problem(feature)
+    return _categorical_problem(feature)
+
+
+def _numeric_problem(feature: Feature) -> tuple[str, str] | None:
+    if feature.type == "string":
+        return "type", "expected integer or float for kind numeric, found string"
+    if feature.values or feature.also_accepted:
+        return "values", "only categorical features have values; use minimum and maximum"
+    low, high = feature.minimum, feature.maximum
+    if low is not None and high is not None and low >= high:
+        return "minimum", f"expected less than maximum {high:g}, found {low:g}"
+    return _text_problem(feature, "example", feature.example) or _blank_problem(feature)
+
+
+def _categorical_problem(feature: Feature) -> tuple[str, str] | None:
+    if feature.type != "string":
+        return "type", f"expected string for kind categorical, found {feature.type}"
+    if len(feature.values) < 2:
+        return "values", f"expected at least two allowed values, found {len(feature.values)}"
+    if len(set(feature.all_values)) != len(feature.all_values):
+        return "values", "expected every value once"
+    if feature.minimum is not None or feature.maximum is not None:
+        return "minimum", "only numeric features have minimum and maximum"
+    return _text_problem(feature, "example", feature.example) or _blank_problem(feature)
+
+
+def _blank_problem(feature: Feature) -> tuple[str, str] | None:
+    if feature.blank is None or feature.blank.is_missing:
+        return None
+    return _text_problem(feature, "blank", feature.blank.means)
+
+
+def _text_problem(feature: Feature, field: str, text: str) -> tuple[str, str] | None:
+    if not feature.is_numeric:
+        return None if text in feature.all_values else (field, f"{text!r} is not one of the feature's values")
+    try:
+        value = feature.typed(text)
+    except ValueError:
+        return field, f"expected a value of type {feature.type}, found {text!r}"
+    assert isinstance(value, int | float)
+    low, high = feature.minimum, feature.maximum
+    if (low is not None and value < low) or (high is not None and value > high):
+        return field, f"{text} is outside {low} to {high}"
+    return None

@@ -1,0 +1,151 @@
+"""Portable scorers: a trained pipeline's parameters as JSON, scored in plain Python.
+
+No pickle, no scikit-learn, no pandas in the process that serves. `scorer_compiler` makes them from a pipeline and
+proves them equal; this module only reads and scores. Add a scorer class for each estimator training can choose.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from pmmds_core.contracts.contract import FeatureValue
+from pmmds_core.errors import ArtifactCorruptError
+
+Row = Sequence[FeatureValue]
+
+
+class Scorer(Protocol):
+    """Gives P(positive) of one row, in the contract's feature order; None is a missing value."""
+
+    @property
+    def kind(self) -> str: ...
+
+    def probability(self, row: Row) -> float: ...
+
+
+class LinearNumeric(msgspec.Struct, frozen=True):
+    """(value - mean) / scale * coefficient, with the median for a missing value."""
+
+    index: int
+    impute: float
+    mean: float
+    scale: float
+    coefficient: float
+
+
+class LinearCategorical(msgspec.Struct, frozen=True):
+    """One coefficient per category; an unknown category or a missing value adds nothing."""
+
+    index: int
+    coefficients: dict[str, float]
+
+
+class LogisticScorer(msgspec.Struct, frozen=True, tag="logistic_regression", tag_field="kind"):
+    """Standardised numerics and one-hot categoricals under a logistic regression."""
+
+    intercept: float
+    numeric: tuple[LinearNumeric, ...]
+    categorical: tuple[LinearCategorical, ...]
+
+    @property
+    def kind(self) -> str:
+        return "logistic_regression"
+
+    def probability(self, row: Row) -> float:
+        total = self.intercept
+        for term in self.numeric:
+            value = row[term.index]
+            number = term.impute if value is None else float(value)
+            total += (number - term.mean) / term.scale * term.coefficient
+        for choice in self.categorical:
+            total += choice.coefficients.get(row[choice.index], 0.0)  # type: ignore[arg-type]
+        return sigmoid(total)
+
+
+class Tree(msgspec.Struct, frozen=True, array_like=True):
+    """One regression tree, node by node; a leaf has feature -1.
+
+    `threshold`: go left when value <= threshold. `categories`: for a categorical split, the codes that go left.
+    """
+
+    feature: tuple[int, ...]
+    threshold: tuple[float, ...]
+    missing_left: tuple[bool, ...]
+    left: tuple[int, ...]
+    right: tuple[int, ...]
+    value: tuple[float, ...]
+
+
+class CategoryCodes(msgspec.Struct, frozen=True):
+    """Ordinal codes of one categorical feature; an unknown value is missing."""
+
+    index: int
+    codes: dict[str, float]
+
+
+class BoostingScorer(msgspec.Struct, frozen=True, tag="hist_gradient_boosting", tag_field="kind"):
+    """Histogram gradient boosting over ordinal-coded categoricals."""
+
+    baseline: float
+    numeric: tuple[int, ...]
+    categorical: tuple[CategoryCodes, ...]
+    trees: tuple[Tree, ...]
+
+    @property
+    def kind(self) -> str:
+        return "hist_gradient_boosting"
+
+    def probability(self, row: Row) -> float:
+        x = self._encode(row)
+        total = self.baseline
+        for tree in self.trees:
+            total += _walk(tree, x)
+        return sigmoid(total)
+
+    def _encode(self, row: Row) -> list[float]:
+        x = [math.nan if (v := row[i]) is None else float(v) for i in self.numeric]
+        x.extend(c.codes.get(row[c.index], math.nan) for c in self.categorical)  # type: ignore[arg-type]
+        return x
+
+
+def _walk(tree: Tree, x: list[float]) -> float:
+    feature, threshold, left, right = tree.feature, tree.threshold, tree.left, tree.right
+    node = 0
+    while (f := feature[node]) >= 0:
+        value = x[f]
+        go_left = tree.missing_left[node] if value != value else value <= threshold[node]
+        node = left[node] if go_left else right[node]
+    return tree.value[node]
+
+
+def sigmoid(x: float) -> float:
+    """1 / (1 + exp(-x)), without overflow at either end."""
+    if x >= 0:
+        return 1.0 / (1.0 + math.exp(-x))
+    e = math.exp(x)
+    return e / (1.0 + e)
+
+
+AnyScorer = LogisticScorer | BoostingScorer
+
+
+def load_scorer(raw: bytes) -> Scorer:
+    """Read a scorer.
+
+    Raises:
+        ArtifactCorruptError: not a scorer this version can read.
+    """
+    try:
+        scorer: Scorer = msgspec.json.decode(raw, type=AnyScorer)
+    except msgspec.DecodeError as error:
+        raise ArtifactCorruptError(f"The portable scorer is not readable: {error}.") from None
+    return scorer
+
+
+def dump_scorer(scorer: AnyScorer) -> bytes:
+    """Canonical JSON: the same parameters give the same bytes."""
+    return msgspec.json.encode(scorer, order="sorted")

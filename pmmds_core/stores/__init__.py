@@ -1,0 +1,1 @@
+"""Stores: the only I/O of the core. One module per kind of thing that is kept."""

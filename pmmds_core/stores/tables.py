@@ -1,0 +1,229 @@
+"""Every table, as SQLAlchemy Core. The prediction log's feature columns follow the contract; the rest is fixed.
+
+Add a column here and in a migration of `stores/migrations`; a test compares the two.
+Keep out: queries (each store has its own) and defaults that only a database knows.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from pmmds_core.contracts.contract import Contract, Feature
+
+
+class UtcDateTime(sa.TypeDecorator[datetime]):
+    """An instant. Always aware and UTC in Python; naive UTC in the database, alike on every engine."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+fixed = sa.MetaData()
+
+ground_truth = sa.Table(
+    "ground_truth",
+    fixed,
+    sa.Column("request_id", sa.String(128), primary_key=True),
+    sa.Column("label", sa.SmallInteger, nullable=False),
+    sa.Column("observed_at", UtcDateTime, nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False, index=True),
+)
+
+# A data set that was read, split or trained on. The rows are a Parquet file, named by its content.
+reference_datasets = sa.Table(
+    "reference_datasets",
+    fixed,
+    sa.Column("dataset_id", sa.String(12), primary_key=True),
+    sa.Column("kind", sa.String(32), nullable=False),  # reference, labelled, training, holdout
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("n_rows", sa.Integer, nullable=False),
+    sa.Column("run_id", sa.String(64), nullable=False),
+    sa.Column("details", sa.JSON, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False, index=True),
+)
+
+# How many rows of one model version fell into each bin of one feature in one hour. Mergeable by addition.
+feature_histograms = sa.Table(
+    "feature_histograms",
+    fixed,
+    sa.Column("model_name", sa.String(64), primary_key=True),
+    sa.Column("model_version", sa.String(32), primary_key=True),
+    sa.Column("hour", UtcDateTime, primary_key=True),
+    sa.Column("feature", sa.String(64), primary_key=True),  # the score is `__score__`
+    sa.Column("profile_digest", sa.String(64), nullable=False),
+    sa.Column("counts", sa.JSON, nullable=False),  # list of int, in the order of the profile's bins
+    sa.Column("n_rows", sa.Integer, nullable=False),
+    sa.Column("computed_at", UtcDateTime, nullable=False),
+)
+
+# How far into the prediction log the histograms have looked, by ingestion time.
+histogram_watermarks = sa.Table(
+    "histogram_watermarks",
+    fixed,
+    sa.Column("model_name", sa.String(64), primary_key=True),
+    sa.Column("ingested_through", UtcDateTime, nullable=False),
+)
+
+drift_reports = sa.Table(
+    "drift_reports",
+    fixed,
+    sa.Column("report_id", sa.Integer, primary_key=True),
+    sa.Column("model_name", sa.String(64), nullable=False),
+    sa.Column("model_version", sa.String(32), nullable=False),
+    sa.Column("window_start", UtcDateTime, nullable=False),
+    sa.Column("window_end", UtcDateTime, nullable=False),
+    sa.Column("n_reference", sa.Integer, nullable=False),
+    sa.Column("n_current", sa.Integer, nullable=False),
+    sa.Column("verdict", sa.String(32), nullable=False),
+    sa.Column("n_drifted_features", sa.Integer, nullable=False),
+    sa.Column("document", sa.JSON, nullable=False),  # the shape of `drift compare --json`
+    sa.Column("html_path", sa.Text, nullable=False),
+    sa.Column("run_id", sa.String(64), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False, index=True),
+)
+
+drift_metrics = sa.Table(
+    "drift_metrics",
+    fixed,
+    sa.Column("report_id", sa.Integer, sa.ForeignKey("drift_reports.report_id"), primary_key=True),
+    sa.Column("feature", sa.String(64), primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("psi", sa.Float),
+    sa.Column("kl_divergence", sa.Float),
+    sa.Column("js_divergence", sa.Float),
+    sa.Column("js_distance", sa.Float),
+    sa.Column("band", sa.String(16), nullable=False),
+    sa.Column("is_drifted", sa.Boolean, nullable=False),
+    sa.Column("null_share_reference", sa.Float),
+    sa.Column("null_share_current", sa.Float),
+    sa.Column("unseen_share", sa.Float),
+)
+
+drift_alerts = sa.Table(
+    "drift_alerts",
+    fixed,
+    sa.Column("alert_id", sa.Integer, primary_key=True),
+    sa.Column("model_name", sa.String(64), nullable=False),
+    sa.Column("model_version", sa.String(32), nullable=False),
+    sa.Column("report_id", sa.Integer, sa.ForeignKey("drift_reports.report_id"), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),  # open, acknowledged, resolved
+    sa.Column("severity", sa.String(16), nullable=False),  # band of the worst feature
+    sa.Column("drift_type", sa.String(32), nullable=False),  # feature_drift
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("n_reports", sa.Integer, nullable=False),  # drifted reports this alert stands for
+    sa.Column("opened_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("last_seen_at", UtcDateTime, nullable=False),
+    sa.Column("changed_by", sa.String(128)),
+    sa.Column("changed_at", UtcDateTime),
+    sa.Column("note", sa.Text),
+    # At most one alert per model is not resolved: NULL once resolved, so that the unique index lets go.
+    sa.Column("live_for", sa.String(64), unique=True),
+)
+
+retraining_runs = sa.Table(
+    "retraining_runs",
+    fixed,
+    sa.Column("retraining_id", sa.String(12), primary_key=True),
+    sa.Column("model_name", sa.String(64), nullable=False),
+    sa.Column("trigger_type", sa.String(16), nullable=False),  # alert, manual
+    sa.Column("alert_id", sa.Integer),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("run_id", sa.String(64), nullable=False, unique=True),
+    sa.Column("outcome", sa.String(32), nullable=False),  # running, promoted, held, blocked_no_labels, failed
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("challenger_version", sa.String(32)),
+    sa.Column("started_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("finished_at", UtcDateTime),
+    sa.UniqueConstraint("alert_id", "attempt"),
+)
+
+model_evaluations = sa.Table(
+    "model_evaluations",
+    fixed,
+    sa.Column("evaluation_id", sa.String(12), primary_key=True),
+    sa.Column("model_name", sa.String(64), nullable=False),
+    sa.Column("challenger_version", sa.String(32), nullable=False),
+    sa.Column("champion_version", sa.String(32)),
+    sa.Column("holdout_digest", sa.String(64), nullable=False),
+    sa.Column("document", sa.JSON, nullable=False),
+    sa.Column("run_id", sa.String(64), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False, index=True),
+)
+
+promotion_decisions = sa.Table(
+    "promotion_decisions",
+    fixed,
+    sa.Column("decision_id", sa.String(12), primary_key=True),
+    sa.Column("model_name", sa.String(64), nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),  # promotion, rollback
+    sa.Column("challenger_version", sa.String(32), nullable=False),
+    sa.Column("champion_version", sa.String(32)),
+    sa.Column("promoted", sa.Boolean, nullable=False),
+    sa.Column("primary_metric_improvement", sa.Float),
+    sa.Column("promotion_reason", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),  # judged, moving, recorded, superseded
+    sa.Column("document", sa.JSON, nullable=False),
+    sa.Column("run_id", sa.String(64), nullable=False),
+    sa.Column("decided_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("moved_at", UtcDateTime),
+)
+
+# The guard of the alias: compare-and-set on `version`, `fencing_token` grows with every move.
+production_pointer = sa.Table(
+    "production_pointer",
+    fixed,
+    sa.Column("model_name", sa.String(64), primary_key=True),
+    sa.Column("version", sa.String(32), nullable=False),
+    sa.Column("decision_id", sa.String(12), nullable=False),
+    sa.Column("fencing_token", sa.Integer, nullable=False),
+    sa.Column("moved_at", UtcDateTime, nullable=False),
+)
+
+# The contract that prediction_logs follows now; `pmmds db migrate` compares it with the one in use.
+contract_columns = sa.Table(
+    "contract_columns",
+    fixed,
+    sa.Column("feature", sa.String(64), primary_key=True),
+    sa.Column("type", sa.String(16), nullable=False),
+    sa.Column("added_at", UtcDateTime, nullable=False),
+)
+
+
+def prediction_logs(contract: Contract) -> sa.Table:
+    """The prediction log of one contract: the fixed columns, then one typed, nullable column per feature."""
+    return sa.Table(
+        "prediction_logs",
+        sa.MetaData(),
+        sa.Column("request_id", sa.String(128), primary_key=True),
+        sa.Column("predicted_at", UtcDateTime, nullable=False),
+        sa.Column("ingested_at", UtcDateTime, nullable=False),
+        sa.Column("model_name", sa.String(64), nullable=False),
+        sa.Column("model_version", sa.String(32), nullable=False),
+        sa.Column("prediction", sa.SmallInteger, nullable=False),
+        sa.Column("probability", sa.Float(53), nullable=False),
+        sa.Column("latency_ms", sa.Float(53), nullable=False),
+        *(feature_column(f) for f in contract.features),
+        sa.Index("ix_prediction_logs_predicted_at", "predicted_at"),
+        sa.Index("ix_prediction_logs_ingested_at", "ingested_at"),
+    )
+
+
+def feature_column(feature: Feature) -> sa.Column[Any]:
+    """The column of one feature. Nullable, because rows from before the feature was added have none."""
+    kinds: dict[str, Any] = {"integer": sa.BigInteger(), "float": sa.Float(53), "string": sa.Text()}
+    return sa.Column(feature.name, kinds[feature.type], nullable=True)
