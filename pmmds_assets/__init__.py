@@ -1,0 +1,1 @@
+"""Dagster: what exists, when it is made, whether it is healthy. What things mean is in pmmds_core."""

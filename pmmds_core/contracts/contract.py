@@ -33,9 +33,13 @@ RESERVED_NAMES = frozenset(
 
 
 class Blank(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an empty cell of the source file means: a value, or `missing` (then the feature is nullable)."""
+    """What an empty cell of the source file means: a value, or `missing` (then the feature is nullable).
+
+    `written_as`: other texts of the source file that stand for an empty cell, such as NA.
+    """
 
     means: str
+    written_as: tuple[str, ...] = ()
 
     @property
     def is_missing(self) -> bool:
@@ -102,11 +106,14 @@ class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OpenML(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where `pmmds data download` finds the public file."""
+    """Where `pmmds data download` finds the public file.
+
+    `content_sha256`: `frame_digest.unordered_digest` of the normalised rows, which the download must have.
+    """
 
     name: str
     version: int | Literal["active"] = "active"
-    sha256: str = ""
+    content_sha256: str = ""
 
 
 class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):

@@ -1,0 +1,290 @@
+"""Rows: the reference, the production rows whose truth is known, and what a model is trained and judged on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import numpy as np
+
+from pmmds_assets.checks import check_result
+from pmmds_assets.groups import DATA, OWNERS, TRAINING
+from pmmds_assets.pictures import bar_picture, table
+from pmmds_assets.resources import DeploymentResource
+from pmmds_assets.retraining import Trigger, claim_attempt, record_blocked
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.data_source import load_reference
+from pmmds_core.dataframe_schema import SchemaCheck, check_frame
+from pmmds_core.deployment import Deployment
+from pmmds_core.expectations import SuiteResult, run_suite
+from pmmds_core.source_data import content_digest, row_digests
+from pmmds_core.stores.datasets import Dataset
+from pmmds_core.training_data import (
+    LeakageCheck,
+    SplitPlan,
+    TooFewLabels,
+    TrainingData,
+    check_leakage,
+    split_reference,
+    split_with_labels,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_CHECK, SUITE_CHECK, LEAKAGE_CHECK = "reference_follows_schema", "expectations_are_met", "holdout_is_unseen"
+
+
+class ReferenceDataConfig(dg.Config):
+    """`validate_data: false` skips the expectations, for debugging; the model version then says `skipped`."""
+
+    validate_data: bool = True
+
+
+@dg.asset(
+    group_name=DATA,
+    owners=OWNERS,
+    kinds={"csv", "pandas", "pandera"},
+    check_specs=[
+        dg.AssetCheckSpec(SCHEMA_CHECK, asset="reference_data", blocking=True, description="The contract's schema"),
+        dg.AssetCheckSpec(SUITE_CHECK, asset="reference_data", blocking=True, description="Great Expectations suite"),
+    ],
+)
+def reference_data(
+    context: dg.AssetExecutionContext, config: ReferenceDataConfig, deployment: DeploymentResource
+) -> dg.MaterializeResult[None]:
+    """The accepted data: loaded, normalised by the contract, checked by pandera and Great Expectations.
+
+    From PMMDS_DATA_PATH, else the downloaded file, else the packaged synthetic sample.
+    """
+    d = deployment.open()
+    source = load_reference(d.settings, d.contract)
+    frame, digest = source.data.frame, source.data.digest
+    schema = check_frame(frame, d.contract)
+    suite = run_suite(frame, d.contract) if config.validate_data else None
+    folder = _write_validation(d, digest, schema, suite)
+    dataset = d.datasets.save(
+        "reference",
+        frame,
+        digest,
+        source=source.description,
+        run_id=context.run_id,
+        details={
+            "validation": _validation(schema, suite),
+            "validation_folder": str(folder),
+            "source_kind": source.kind,
+        },
+    )
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(digest[:16]),
+        metadata={
+            "dagster/row_count": len(frame),
+            "source": source.description,
+            "source_kind": source.kind,
+            "validation": dataset.details["validation"],
+            "validation_report": dg.MetadataValue.path(str(folder)),
+            "path": dg.MetadataValue.path(str(dataset.path)),
+            "columns": table(column_summary(frame, d.contract)),
+            "label_share": float(frame[d.contract.label.name].mean()),
+            "picture": _label_picture(frame, d.contract),
+        },
+        check_results=[_schema_result(schema), _suite_result(suite)],
+    )
+
+
+def _validation(schema: SchemaCheck, suite: SuiteResult | None) -> str:
+    if not schema.passed or (suite is not None and not suite.passed):
+        return "failed"
+    return "skipped" if suite is None else "passed"
+
+
+def _write_validation(d: Deployment, digest: str, schema: SchemaCheck, suite: SuiteResult | None) -> Path:
+    """The results as JSON and HTML; trained_model keeps them with the model version."""
+    folder = d.folder(f"validation/{digest[:16]}")
+    document = {"passed": schema.passed, "n_rows": schema.n_rows, "failures": [vars_of(f) for f in schema.failures]}
+    (folder / "schema.json").write_text(json.dumps(document, indent=2, default=str), encoding="utf-8")
+    if suite is not None:
+        (folder / "expectations.json").write_text(json.dumps(suite.document, indent=2, default=str), encoding="utf-8")
+        (folder / "expectations.html").write_text(suite.html, encoding="utf-8")
+    return folder
+
+
+def vars_of(result: Any) -> dict[str, Any]:
+    """The fields of a frozen result."""
+    return {name: getattr(result, name) for name in result.__dataclass_fields__}
+
+
+def _schema_result(schema: SchemaCheck) -> dg.AssetCheckResult:
+    found = [{k: str(v) for k, v in vars_of(f).items()} for f in schema.failures[:50]]
+    return check_result(
+        SCHEMA_CHECK, schema.passed, {"n_rows": schema.n_rows, "n_failures": len(schema.failures)}, found
+    )
+
+
+def _suite_result(suite: SuiteResult | None) -> dg.AssetCheckResult:
+    if suite is None:
+        return check_result(SUITE_CHECK, True, {"skipped": "validate_data is false; the model version says so"})
+    metadata = {"n_expectations": suite.n_expectations, "n_failed": suite.n_failed}
+    return check_result(SUITE_CHECK, suite.passed, metadata)
+
+
+def column_summary(frame: pd.DataFrame, contract: Contract) -> list[dict[str, Any]]:
+    """One row a feature: kind, missing share, and range or most frequent value."""
+    rows = []
+    for feature in contract.features:
+        values = frame[feature.name]
+        if feature.is_numeric:
+            shown = f"{values.min():g} to {values.max():g}, median {values.median():g}"
+        else:
+            top = values.value_counts(normalize=True)
+            shown = f"{top.index[0]} ({top.iloc[0]:.0%})" if len(top) else ""
+        null_share = float(values.isna().mean())
+        rows.append({"feature": feature.name, "kind": feature.kind, "null_share": null_share, "values": shown})
+    return rows
+
+
+def _label_picture(frame: pd.DataFrame, contract: Contract) -> dg.MarkdownMetadataValue:
+    label = contract.label
+    share = float(frame[label.name].mean())
+    bars = {f"{label.name} = {label.positive}": share, f"{label.name} = {label.negative}": 1 - share}
+    return bar_picture("Share of each class", bars)
+
+
+@dg.asset(
+    group_name=DATA,
+    owners=OWNERS,
+    kinds={"sql", "pandas"},
+    deps=["prediction_logs", "ground_truth"],
+)
+def labelled_predictions(
+    context: dg.AssetExecutionContext, deployment: DeploymentResource
+) -> dg.MaterializeResult[None]:
+    """Production rows whose truth has become known: prediction_logs joined with ground_truth, oldest first."""
+    d = deployment.open()
+    rows = d.ground_truth.labelled_rows()
+    frame = rows.to_frame(d.contract)
+    digest = content_digest(frame)
+    dataset = d.datasets.save(
+        "labelled", frame, digest, source="prediction_logs", run_id=context.run_id, details={"n_rows": len(frame)}
+    )
+    by_version = [
+        {"model_version": v, "n_rows": int((rows.model_versions == v).sum())} for v in sorted(set(rows.model_versions))
+    ]
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(digest[:16]),
+        metadata={
+            "dagster/row_count": len(frame),
+            "by_model_version": table(by_version),
+            "newest_predicted_at": str(rows.predicted_at.max()) if len(frame) else "none",
+            "path": dg.MetadataValue.path(str(dataset.path)),
+            "picture": bar_picture(
+                "Labelled rows by model version", {f"v{r['model_version']}": r["n_rows"] for r in by_version}
+            ),
+        },
+    )
+
+
+class TrainingDataConfig(dg.Config):
+    """What to do when there are too few new labels to judge a retraining on.
+
+    `block_without_labels: true` ends the run as blocked_no_labels; otherwise the reference holdout judges.
+    """
+
+    block_without_labels: bool = False
+
+
+@dg.asset(
+    group_name=TRAINING,
+    owners=OWNERS,
+    kinds={"pandas"},
+    deps=[reference_data, labelled_predictions],
+    check_specs=[
+        dg.AssetCheckSpec(
+            LEAKAGE_CHECK, asset="training_data", blocking=True, description="No holdout row was trained on"
+        )
+    ],
+    output_required=False,
+)
+def training_data(
+    context: dg.AssetExecutionContext, config: TrainingDataConfig, deployment: DeploymentResource
+) -> Iterator[dg.MaterializeResult[None]]:
+    """Reference rows and older labelled production rows to fit on; the newest labelled rows to judge on.
+
+    Without enough new labels the seeded reference holdout judges, or the retraining is blocked: nothing is then
+    materialized, downstream is skipped, and the outcome is recorded as blocked_no_labels.
+    """
+    d = deployment.open()
+    trigger = Trigger.of_tags(context.run.tags)
+    claim_attempt(d, trigger, context.run_id)
+    reference = d.datasets.require("reference", "reference_data", run_id=context.run_id)
+    champion = champion_rows(d)
+    split = _split(d, reference.read(), champion, block=config.block_without_labels, run_id=context.run_id)
+    if isinstance(split, TooFewLabels):
+        context.log.warning("blocked_no_labels: %s", split.reason)
+        record_blocked(d, trigger, context.run_id, split.reason)
+        return
+    yield _kept(context, d, reference, split, champion)
+
+
+def champion_rows(d: Deployment) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Digests of the rows that the model in production was trained on; none before the first model."""
+    version = d.registry.version_of(d.model_name, "production")
+    return np.empty(0, dtype=np.int64) if version is None else d.registry.training_rows(version)
+
+
+def _split(
+    d: Deployment, reference: pd.DataFrame, champion: Any, *, block: bool, run_id: str
+) -> TrainingData | TooFewLabels:
+    s = d.settings
+    plan = SplitPlan(s.train_seed, s.train_holdout_share, s.retrain_holdout_share, s.retrain_min_labels)
+    labelled = d.datasets.latest("labelled", run_id=run_id)
+    if labelled is not None and labelled.n_rows:
+        split = split_with_labels(reference, labelled.read(), champion, d.contract, plan)
+    else:
+        split = TooFewLabels(0, plan.min_labels, f"No labelled production rows; {plan.min_labels} are needed.")
+    if isinstance(split, TooFewLabels) and not block:
+        return split_reference(reference, champion, d.contract, plan)
+    return split
+
+
+def _kept(
+    context: dg.AssetExecutionContext, d: Deployment, reference: Dataset, split: TrainingData, champion: Any
+) -> dg.MaterializeResult[None]:
+    train_digest, holdout_digest = content_digest(split.train), content_digest(split.holdout)
+    details = {
+        "holdout_digest": holdout_digest,
+        "holdout_kind": split.holdout_kind,
+        "reference_source": reference.source,
+        **{k: reference.details[k] for k in ("validation", "validation_folder")},
+    }
+    keep = {"source": reference.source, "run_id": context.run_id, "details": details}
+    dataset = d.datasets.save("training", split.train, train_digest, **keep)
+    d.datasets.save("holdout", split.holdout, holdout_digest, **keep)
+    own_rows = row_digests(split.train, d.contract.feature_names)
+    leakage = check_leakage(split.holdout, own_rows, champion, d.contract)
+    parts = {
+        "reference rows to fit on": split.n_reference_train,
+        "production rows to fit on": split.n_production_train,
+        f"{split.holdout_kind} rows held out": len(split.holdout),
+    }
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(f"{train_digest[:12]}-{holdout_digest[:12]}"),
+        metadata={
+            "dagster/row_count": len(split.train),
+            "n_holdout_rows": len(split.holdout),
+            "holdout_kind": split.holdout_kind,
+            "n_new_labels": split.n_new_labels,
+            "n_dropped_duplicates": split.n_dropped_duplicates,
+            "parts": table([{"part": k, "n_rows": v} for k, v in parts.items()]),
+            "path": dg.MetadataValue.path(str(dataset.path)),
+            "picture": bar_picture("Rows", {k: float(v) for k, v in parts.items()}),
+        },
+        check_results=[_leakage_result(leakage)],
+    )
+
+
+def _leakage_result(leakage: LeakageCheck) -> dg.AssetCheckResult:
+    return check_result(LEAKAGE_CHECK, leakage.is_clean, vars_of(leakage))

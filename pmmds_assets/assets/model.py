@@ -1,0 +1,212 @@
+"""The model: trained, described and judged beside the champion. Which rows: data.py; what follows: promotion.py."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+
+from pmmds_assets.assets.data import training_data
+from pmmds_assets.checks import check_result
+from pmmds_assets.groups import MONITORING, OWNERS, TRAINING
+from pmmds_assets.pictures import bar_picture, reliability_picture, table
+from pmmds_assets.resources import DeploymentResource
+from pmmds_core.deployment import Deployment
+from pmmds_core.evaluation import Contender, ModelEvaluation, evaluate
+from pmmds_core.model_release import ModelRelease, Provenance, build_release, to_register
+from pmmds_core.reference_profile import FeatureProfile
+from pmmds_core.scorer_compiler import PARITY_TOLERANCE, rows_of
+from pmmds_core.stores.datasets import Dataset
+from pmmds_core.stores.model_registry import CHALLENGER, PRODUCTION, RegisteredVersion
+
+PARITY_CHECK, SCORE_CHECK = "scorer_equals_pipeline", "challenger_ranks_better_than_chance"
+N_REPLAYED_ROWS = 500
+
+
+@dg.asset(
+    group_name=TRAINING,
+    owners=OWNERS,
+    kinds={"sklearn", "mlflow"},
+    deps=[training_data],
+    required_resource_keys={"mlflow_run"},
+    check_specs=[
+        dg.AssetCheckSpec(
+            PARITY_CHECK, asset="trained_model", blocking=True, description="The portable scorer gives the same answers"
+        ),
+        dg.AssetCheckSpec(SCORE_CHECK, asset="trained_model", description="Holdout ROC-AUC is over 0.5"),
+    ],
+)
+def trained_model(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> dg.MaterializeResult[None]:
+    """The best candidate by cross-validation, registered in MLflow with the alias challenger.
+
+    Preprocessing and estimator are one scikit-learn pipeline; the portable scorer made from it serves.
+    """
+    d = deployment.open()
+    training = d.datasets.require("training", "training_data", run_id=context.run_id)
+    holdout = d.datasets.require("holdout", "training_data", run_id=context.run_id)
+    provenance = _provenance(training, context.run_id)
+    with tempfile.TemporaryDirectory() as folder:
+        release = build_release(
+            training.read(), holdout.read(), d.contract, d.settings.train_seed, Path(folder), provenance
+        )
+        version = d.registry.register(
+            to_register(release, d.contract, provenance), run_id=context.resources.mlflow_run.run_id()
+        )
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(release.digest[:16]),
+        metadata=_model_metadata(release, version),
+        check_results=[_parity_result(release), _score_result(release)],
+    )
+
+
+def _provenance(training: Dataset, run_id: str) -> Provenance:
+    details = training.details
+    return Provenance(
+        training_digest=training.digest,
+        data_source=training.source,
+        validation=details["validation"],
+        validation_folder=Path(details["validation_folder"]),
+        holdout_kind=details["holdout_kind"],
+        run_id=run_id,
+    )
+
+
+def _model_metadata(release: ModelRelease, version: RegisteredVersion) -> dict[str, Any]:
+    candidates = [
+        {
+            "candidate": s.name,
+            "roc_auc": s.roc_auc,
+            "deviation": s.roc_auc_deviation,
+            "chosen": s is release.trained.chosen,
+        }
+        for s in release.trained.scores
+    ]
+    return {
+        "model_version": version.version,
+        "mlflow_run_id": version.run_id,
+        "digest": release.digest,
+        "dagster/row_count": release.trained.n_rows,
+        "candidate": release.trained.name,
+        "validation": version.tags["validation"],
+        "scorer": release.manifest.scorer_kind,
+        "parity_difference": release.parity_difference,
+        "candidates": table(candidates),
+        "holdout_metrics": table([{"metric": k, "value": v} for k, v in release.manifest.metrics.items()]),
+        "files": table([{"file": k, "sha256": v} for k, v in release.manifest.files.items()]),
+        "picture": bar_picture(
+            "Cross-validated ROC-AUC", {s.name: s.roc_auc for s in release.trained.scores}, unit="ROC-AUC"
+        ),
+    }
+
+
+def _parity_result(release: ModelRelease) -> dg.AssetCheckResult:
+    metadata = {
+        "largest_difference": release.parity_difference,
+        "allowed": PARITY_TOLERANCE,
+        "n_rows": release.n_parity_rows,
+    }
+    return check_result(PARITY_CHECK, release.is_portable, metadata)
+
+
+def _score_result(release: ModelRelease) -> dg.AssetCheckResult:
+    auc = release.manifest.metrics["roc_auc"]
+    return check_result(SCORE_CHECK, auc > 0.5, {"roc_auc": auc})
+
+
+@dg.asset(group_name=MONITORING, owners=OWNERS, kinds={"json"}, deps=[training_data, trained_model])
+def reference_profile(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> dg.MaterializeResult[None]:
+    """Frozen bins and counts of the newest model's training rows and score; drift is judged against it once that
+    model is in production. Travels inside the model version's bundle, from where it is read and verified here."""
+    d = deployment.open()
+    version = require_challenger(d)
+    profile = d.profiles.bundle(version.version).profile
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(profile.digest[:16]),
+        metadata={
+            "model_version": version.version,
+            "dagster/row_count": profile.n_rows,
+            "n_bytes": len(profile.to_json()),
+            "bins": table([_profile_row(p) for p in profile.with_score]),
+            "picture": bar_picture(
+                "Bins per feature", {p.bins.feature: float(p.bins.n_bins) for p in profile.with_score}
+            ),
+        },
+    )
+
+
+def _profile_row(profile: FeatureProfile) -> dict[str, Any]:
+    total = max(sum(profile.counts), 1)
+    shares = ", ".join(
+        f"{label} {count / total:.0%}"
+        for label, count in zip(profile.bins.labels, profile.counts, strict=True)
+        if count
+    )
+    return {"feature": profile.bins.feature, "kind": profile.bins.kind, "bins": shares}
+
+
+def require_challenger(d: Deployment) -> RegisteredVersion:
+    """The version with the alias challenger. Raises NoModelError."""
+    found = d.registry.version_of(d.model_name, CHALLENGER)
+    return found if found is not None else d.production_version()
+
+
+@dg.asset(
+    group_name=TRAINING,
+    owners=OWNERS,
+    kinds={"sklearn"},
+    deps=[training_data, trained_model],
+)
+def model_evaluation(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> dg.MaterializeResult[None]:
+    """Champion and challenger on the same holdout rows, in one process: metrics, intervals, latency, replay."""
+    d = deployment.open()
+    holdout = d.datasets.require("holdout", "training_data", run_id=context.run_id)
+    challenger, champion = require_challenger(d), d.registry.version_of(d.model_name, PRODUCTION)
+    if champion is not None and champion.version == challenger.version:
+        champion = None if d.decisions.pointer() is None else champion
+    frame = holdout.read()
+    evaluation = evaluate(
+        _contender(d, challenger),
+        None if champion is None else _contender(d, champion),
+        rows_of(frame, d.contract),
+        frame[d.contract.label.name].to_numpy(dtype=np.int64),
+        primary_metric=d.contract.primary_metric,
+        holdout_kind=holdout.details["holdout_kind"],
+        recent_rows=[r.features for r in d.prediction_log.recent(N_REPLAYED_ROWS)],
+    )
+    d.decisions.save_evaluation(evaluation, holdout.digest, context.run_id)
+    d.registry.log_document(challenger.run_id, evaluation.to_document(), "evaluation.json")
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(f"{challenger.digest[:12]}-{holdout.digest[:12]}"),
+        metadata=_evaluation_metadata(evaluation),
+    )
+
+
+def _contender(d: Deployment, version: RegisteredVersion) -> Contender:
+    return Contender(version.version, d.profiles.bundle(version.version).scorer, version.is_validated)
+
+
+def _evaluation_metadata(evaluation: ModelEvaluation) -> dict[str, Any]:
+    champion = evaluation.champion_metrics
+    metrics = [
+        {"metric": name, "challenger": value, **({} if champion is None else {"champion": champion[name]})}
+        for name, value in evaluation.challenger_metrics.items()
+    ]
+    compared = {
+        "primary_metric_improvement": evaluation.primary_metric_improvement,
+        "latency_ratio": evaluation.latency_ratio,
+        "delong_p_value": evaluation.delong_p_value,
+    }
+    return {
+        "challenger_version": evaluation.challenger_version,
+        "champion_version": evaluation.champion_version or "none",
+        "dagster/row_count": evaluation.n_holdout_rows,
+        "holdout_kind": evaluation.holdout_kind,
+        "challenger_latency_ms": evaluation.challenger_latency_ms,
+        **{name: value for name, value in compared.items() if value is not None},
+        "metrics": table(metrics),
+        "replay": dg.MetadataValue.json(evaluation.replay or {}),
+        "picture": reliability_picture("Challenger on the holdout, by decile of its score", evaluation.score_table),
+    }

@@ -1,0 +1,171 @@
+"""Watching: the log that the service writes, its histograms, drift and performance."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from pmmds_assets.assets.data import labelled_predictions
+from pmmds_assets.assets.model import reference_profile
+from pmmds_assets.checks import check_result
+from pmmds_assets.groups import DATA, MONITORING, OWNERS
+from pmmds_assets.partitions import hourly, key_of, window_hours
+from pmmds_assets.pictures import bar_picture, line_picture, table
+from pmmds_assets.resources import DeploymentResource
+from pmmds_core.monitoring import MonitorResult, monitor, refresh_histograms
+from pmmds_core.performance_report import measure_production
+
+DRIFT_CHECK, SAMPLES_CHECK = "features_are_stable", "window_has_enough_rows"
+
+external_assets = [
+    dg.AssetSpec(
+        "prediction_logs",
+        description="Every prediction that was answered. Written by the service; observed here. No upstream: the loop "
+        "is closed by the running service, not by an edge.",
+        group_name=DATA,
+        owners=OWNERS,
+        kinds={"bentoml", "sql"},
+    ),
+    dg.AssetSpec(
+        "ground_truth",
+        description="What became true of predictions. Written by the service's feedback endpoint; observed here.",
+        group_name=DATA,
+        owners=OWNERS,
+        kinds={"bentoml", "sql"},
+    ),
+]
+
+
+class MonitorConfig(dg.Config):
+    """`window_hours`: length of the current window; 0 means PMMDS_DRIFT_CURRENT_WINDOW_HOURS."""
+
+    window_hours: int = 0
+
+
+@dg.asset(
+    group_name=MONITORING,
+    owners=OWNERS,
+    kinds={"sql"},
+    partitions_def=hourly,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    deps=["prediction_logs"],
+)
+def feature_histograms(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> dg.MaterializeResult[None]:
+    """Counts per model version, feature and bin for each hour, computed in the database.
+
+    Hours whose rows did not change since they were counted are not counted again. A month is one run.
+    """
+    d = deployment.open()
+    window = context.partition_time_window
+    start, end = window.start.astimezone(UTC), window.end.astimezone(UTC)
+    result = refresh_histograms(d, start, end)
+    totals = d.histograms.hourly_rows(d.model_name, start, end)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(d.histograms.digest(d.model_name, start, end)[:16]),
+        metadata={
+            "dagster/partition_row_count": sum(n for _, n in totals),
+            "n_hours_counted": len(result.hours),
+            "n_rows_counted": result.n_rows,
+            "hours": table([{"hour": f"{h:%Y-%m-%d %H:00}", "n_rows": n} for h, n in totals[-48:]]),
+            "picture": line_picture("Rows an hour", [(f"{h:%d %H:00}", n) for h, n in totals[-48:]], unit="rows"),
+        },
+    )
+
+
+@dg.asset(
+    group_name=MONITORING,
+    owners=OWNERS,
+    kinds={"sql", "html"},
+    deps=[feature_histograms, reference_profile],
+    check_specs=[
+        dg.AssetCheckSpec(DRIFT_CHECK, asset="drift_report", description="No rule says that features have drifted"),
+        dg.AssetCheckSpec(SAMPLES_CHECK, asset="drift_report", description="There are enough rows to judge"),
+    ],
+)
+def drift_report(
+    context: dg.AssetExecutionContext, config: MonitorConfig, deployment: DeploymentResource
+) -> dg.MaterializeResult[None]:
+    """The window's histograms merged and judged against the production model's reference profile.
+
+    Writes drift_metrics, one open alert at a time, and an HTML page. Counts changed hours first, so that a report is
+    never older than the log.
+    """
+    d = deployment.open()
+    hours = config.window_hours or d.settings.drift_current_window_hours
+    start, end = window_hours(datetime.now(UTC), hours)
+    result = monitor(d, start, end, run_id=context.run_id)
+    own_hours = set(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else set()
+    _tell_counted_hours(context, result, own_hours)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(result.digest[:16]),
+        metadata=_drift_metadata(d.settings.drift_psi_threshold, result),
+        check_results=[
+            check_result(
+                DRIFT_CHECK, result.verdict != "drifted", {"verdict": result.verdict, "in words": result.words}
+            ),
+            check_result(SAMPLES_CHECK, result.verdict != "insufficient_data", {"n_rows": result.n_current}),
+        ],
+    )
+
+
+def _tell_counted_hours(context: dg.AssetExecutionContext, result: MonitorResult, own_hours: set[str]) -> None:
+    """Hours that were counted here, and not as partitions of this run, show as materialized too."""
+    for hour in result.counted_hours:
+        if key_of(hour) not in own_hours:
+            context.log_event(dg.AssetMaterialization("feature_histograms", partition=key_of(hour)))
+
+
+def _drift_metadata(threshold: float, result: MonitorResult) -> dict[str, Any]:
+    rows = [
+        {
+            "feature": f["feature"],
+            "psi": f["psi"],
+            "band": f["band"],
+            "js_distance": f["js_distance"],
+            "kl_divergence": f["kl_divergence"],
+            "null_share_current": f["null_share_current"],
+            "unseen_share": f["unseen_share"],
+        }
+        for f in result.features_by_psi
+    ]
+    return {
+        "verdict": result.verdict,
+        "in words": result.words,
+        "model_version": result.model_version,
+        "dagster/row_count": result.n_current,
+        "window_start": dg.MetadataValue.timestamp(result.window_start),
+        "window_end": dg.MetadataValue.timestamp(result.window_end),
+        "n_drifted_features": result.n_drifted_features,
+        "alert": result.alert_id if result.alert_id is not None else "none",
+        "features": table(rows),
+        "report": dg.MetadataValue.path(str(result.html_path)),
+        "picture": bar_picture(
+            "PSI by feature", {r["feature"]: r["psi"] for r in rows}, threshold=threshold, unit="PSI"
+        ),
+    }
+
+
+@dg.asset(
+    group_name=MONITORING,
+    owners=OWNERS,
+    kinds={"sklearn"},
+    deps=[labelled_predictions, reference_profile],
+)
+def performance_report(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> dg.MaterializeResult[None]:
+    """How good the answers were, measured on production rows whose truth is known, by model version."""
+    d = deployment.open()
+    report = measure_production(d.ground_truth.labelled_rows(), d.settings.drift_min_samples_required)
+    rows = [v.to_row() for v in report.versions]
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(report.digest[:16]),
+        metadata={
+            "dagster/row_count": report.n_rows,
+            "versions": table(rows),
+            "picture": bar_picture(
+                "ROC-AUC in production",
+                {f"v{v.model_version}": v.roc_auc for v in report.versions if v.roc_auc is not None},
+            ),
+        },
+    )

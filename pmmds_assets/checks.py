@@ -1,0 +1,20 @@
+"""Asset check results, made alike. The checks themselves are pure functions of the core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from pmmds_assets.pictures import table
+
+
+def check_result(
+    name: str, passed: bool, metadata: Mapping[str, Any], failures: Sequence[Mapping[str, Any]] = ()
+) -> dg.AssetCheckResult:
+    """A check's answer with its numbers, and a table of what failed."""
+    shown: dict[str, Any] = dict(metadata)
+    if failures:
+        shown["failures"] = table(failures)
+    return dg.AssetCheckResult(check_name=name, passed=bool(passed), metadata=shown)

@@ -1,0 +1,46 @@
+"""The code location. Nothing is read or opened here: it loads with an empty environment."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from pmmds_assets.assets.data import labelled_predictions, reference_data, training_data
+from pmmds_assets.assets.model import model_evaluation, reference_profile, trained_model
+from pmmds_assets.assets.monitoring import drift_report, external_assets, feature_histograms, performance_report
+from pmmds_assets.assets.promotion import production_model, promotion_decision
+from pmmds_assets.jobs import all_jobs, monitor_schedule
+from pmmds_assets.resources import DeploymentResource, mlflow_run
+from pmmds_assets.sensors import all_sensors
+
+all_assets = [
+    *external_assets,
+    reference_data,
+    labelled_predictions,
+    training_data,
+    trained_model,
+    reference_profile,
+    model_evaluation,
+    promotion_decision,
+    production_model,
+    feature_histograms,
+    drift_report,
+    performance_report,
+]
+
+
+def build_defs(deployment: DeploymentResource | None = None) -> dg.Definitions:
+    """All definitions, with another deployment in tests.
+
+    Steps run in one process: on one machine a process a step costs seconds and gains nothing.
+    """
+    return dg.Definitions(
+        assets=all_assets,
+        jobs=all_jobs,
+        schedules=[monitor_schedule],
+        sensors=all_sensors,
+        resources={"deployment": deployment or DeploymentResource(), "mlflow_run": mlflow_run},
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

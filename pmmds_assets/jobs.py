@@ -1,0 +1,77 @@
+"""Jobs and the schedule. Each job can be launched from the UI, by a sensor or schedule, and by the command line."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from pmmds_assets.partitions import hourly, range_tags, window_hours
+from pmmds_assets.resources import DeploymentResource
+
+# A run that was killed hard stays STARTED until this passes: the default launcher has no health check.
+MAX_RUNTIME = {"dagster/max_runtime": "1800"}
+# Runs that write models take turns (see tag_concurrency_limits in dagster.yaml).
+WRITES_MODELS = {"pmmds/writes": "models"}
+
+_TRAINING = [
+    "reference_data",
+    "labelled_predictions",
+    "training_data",
+    "trained_model",
+    "reference_profile",
+    "model_evaluation",
+    "promotion_decision",
+    "production_model",
+]
+
+train_job = dg.define_asset_job(
+    "train_job",
+    selection=_TRAINING,
+    description="Load, check, train, judge and, when it is better, put into production.",
+    tags={**MAX_RUNTIME, **WRITES_MODELS},
+)
+
+retrain_job = dg.define_asset_job(
+    "retrain_job",
+    selection=[*_TRAINING, "performance_report"],
+    description="Train again with labelled production rows; the newest of them judge champion and challenger.",
+    config={"ops": {"training_data": {"config": {"block_without_labels": True}}}},
+    tags={**MAX_RUNTIME, **WRITES_MODELS},
+)
+
+monitor_job = dg.define_asset_job(
+    "monitor_job",
+    selection=["feature_histograms", "drift_report"],
+    partitions_def=hourly,
+    description="Count the hours that changed, judge the window, raise an alert when it drifted.",
+    tags=MAX_RUNTIME,
+)
+
+reconcile_job = dg.define_asset_job(
+    "reconcile_job",
+    selection=["production_model"],
+    description="Finish a promotion that a crash left unfinished.",
+    tags={**MAX_RUNTIME, **WRITES_MODELS},
+)
+
+
+@dg.schedule(
+    cron_schedule="5 * * * *",
+    job=monitor_job,
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Monitor the window every hour, five minutes past, when the hour's rows have arrived.",
+)
+def monitor_schedule(context: dg.ScheduleEvaluationContext, deployment: DeploymentResource) -> dg.RunRequest:
+    at = context.scheduled_execution_time.astimezone(UTC)
+    return monitor_request(deployment.open().settings.drift_current_window_hours, at)
+
+
+def monitor_request(window: int, now: datetime | None = None) -> dg.RunRequest:
+    """A run of monitor_job over the window that ends now."""
+    start, end = window_hours(now or datetime.now(UTC), window)
+    return dg.RunRequest(tags=dict(range_tags(start, end)))
+
+
+all_jobs = [train_job, retrain_job, monitor_job, reconcile_job]

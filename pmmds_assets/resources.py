@@ -1,0 +1,76 @@
+"""Resources: each makes a plain object of the core, which the command line and tests make without Dagster.
+
+Add a resource when assets need something new from outside. Keep out: behaviour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.settings import load_settings
+
+
+class DeploymentResource(dg.ConfigurableResource[Deployment]):
+    """Gives assets the deployment that the PMMDS_* variables describe."""
+
+    # Variables to read instead of the process's own; tests give a temporary home here.
+    environment: dict[str, str] = Field(default_factory=dict)
+
+    def open(self) -> Deployment:
+        return Deployment(load_settings(self.environment or None))
+
+
+class MlflowRun:
+    """The MLflow run of one Dagster run, begun when an asset first asks for it."""
+
+    def __init__(self, context: dg.InitResourceContext) -> None:
+        self._context = context
+        self._client: Any = None
+
+    def run_id(self) -> str:
+        """The run's id; begins the run, or goes on with the one that carries this Dagster run's id.
+
+        Raises:
+            RegistryUnavailableError: MLflow does not answer.
+        """
+        if self._client is None:
+            self._client = self._begin()
+        return str(self._client.active_run().info.run_id)
+
+    def end(self, status: str) -> None:
+        if self._client is not None:
+            self._client.end_run(status)
+
+    def _begin(self) -> Any:
+        from dagster_mlflow.resources import MlFlow
+
+        deployment = self._context.resources.deployment.open()
+        registry = deployment.registry
+        registry.experiment_id(deployment.model_name)  # with our artifact folder, before the library would make it
+        config = {
+            "experiment_name": deployment.model_name,
+            "mlflow_tracking_uri": registry.tracking_uri,
+            "extra_tags": {"pmmds/contract": deployment.contract.name},
+        }
+        return MlFlow(self._context.replace_config(config))
+
+
+@dg.resource(required_resource_keys={"deployment"}, description="The MLflow run of this Dagster run")
+def mlflow_run(context: dg.InitResourceContext) -> Iterator[MlflowRun]:
+    """One MLflow run per Dagster run, tagged with its id: dagster-mlflow's resource, made when first needed.
+
+    Importing dagster-mlflow imports all of MLflow, which every load of the code location would pay for; and without
+    its hook the run would stay open, hence `end` here. See docs/decisions/0002-dagster-mlflow.md.
+    """
+    run = MlflowRun(context)
+    try:
+        yield run
+    except BaseException:
+        run.end("FAILED")
+        raise
+    run.end("FINISHED")

@@ -1,0 +1,167 @@
+"""Sensors: each fetches, asks one pure function of the core, and translates the answer. On by default.
+
+Keep out: rules; they are in pmmds_core.retraining_policy and the stores.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from pmmds_assets.jobs import reconcile_job, retrain_job
+from pmmds_assets.resources import DeploymentResource
+from pmmds_assets.retraining import Trigger
+from pmmds_core.deployment import Deployment
+from pmmds_core.retraining_policy import RequestRetraining, RetrainingLimits, Wait, next_step
+
+DRIFT_SENSOR_SECONDS = 5
+OBSERVATION_SECONDS = 60
+RECONCILE_SECONDS = 30
+# A promotion takes well under a second; one that is older than this was left by a crash.
+UNFINISHED_AFTER = timedelta(seconds=60)
+_IN_FLIGHT = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+@dg.sensor(
+    job=retrain_job,
+    minimum_interval_seconds=DRIFT_SENSOR_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="An open drift alert requests one retraining at a time; run_key is alert and attempt.",
+)
+def drift_alert_sensor(
+    context: dg.SensorEvaluationContext, deployment: DeploymentResource
+) -> dg.RunRequest | dg.SkipReason:
+    d = deployment.open()
+    alerts = d.alerts.open_alerts()
+    if not alerts:
+        return dg.SkipReason("No alert is open.")
+    alert = min(alerts, key=lambda a: a.alert_id)
+    step = next_step(
+        alert.alert_id,
+        d.retrainings.attempts_of(alert.alert_id),
+        is_in_flight=is_retraining_in_flight(context.instance),
+        now=datetime.now(UTC),
+        limits=limits_of(d),
+    )
+    return _request(step) if isinstance(step, RequestRetraining) else _skip(step)
+
+
+def _request(step: RequestRetraining) -> dg.RunRequest:
+    trigger = Trigger(True, "alert", step.alert_id, step.attempt)
+    return dg.RunRequest(run_key=step.run_key, tags=trigger.to_tags())
+
+
+def _skip(step: Wait) -> dg.SkipReason:
+    return dg.SkipReason(step.reason)
+
+
+def limits_of(d: Deployment) -> RetrainingLimits:
+    return RetrainingLimits(timedelta(minutes=d.settings.retrain_cooldown_minutes), d.settings.retrain_max_attempts)
+
+
+def is_retraining_in_flight(instance: dg.DagsterInstance) -> bool:
+    """Whether Dagster has a retrain_job run that has not ended."""
+    found = instance.get_runs(dg.RunsFilter(job_name=retrain_job.name, statuses=_IN_FLIGHT), limit=1)
+    return bool(found)
+
+
+@dg.sensor(
+    minimum_interval_seconds=OBSERVATION_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Observes what the service wrote: row counts, newest row, model versions, data version.",
+)
+def prediction_log_sensor(
+    context: dg.SensorEvaluationContext, deployment: DeploymentResource
+) -> dg.SensorResult | dg.SkipReason:
+    observations = observe(deployment.open())
+    cursor = " ".join(o.tags["dagster/data_version"] for o in observations)
+    if cursor == context.cursor:
+        return dg.SkipReason("Nothing new was written.")
+    return dg.SensorResult(asset_events=observations, cursor=cursor)
+
+
+def observe(d: Deployment) -> list[dg.AssetObservation]:
+    """One observation of each external asset."""
+    log, truth = d.prediction_log.summary(), d.ground_truth.summary()
+    return [
+        dg.AssetObservation(
+            "prediction_logs",
+            metadata={
+                "dagster/row_count": log.n_rows,
+                "newest_predicted_at": str(log.newest_predicted_at or "none"),
+                "model_versions": dg.MetadataValue.json(dict(log.versions)),
+            },
+            tags={"dagster/data_version": log.digest[:16]},
+        ),
+        dg.AssetObservation(
+            "ground_truth",
+            metadata={"dagster/row_count": truth.n_rows, "newest_received_at": str(truth.newest_received_at or "none")},
+            tags={"dagster/data_version": truth.digest[:16]},
+        ),
+    ]
+
+
+@dg.run_failure_sensor(
+    monitored_jobs=[retrain_job],
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=DRIFT_SENSOR_SECONDS,
+    description="Books a retraining whose run failed, so that the next attempt waits for the cool-down.",
+)
+def retraining_failure_sensor(context: dg.RunFailureSensorContext, deployment: DeploymentResource) -> None:
+    book_failure(deployment.open(), context.dagster_run, context.failure_event.message or "The run failed.")
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.CANCELED,
+    monitored_jobs=[retrain_job],
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=DRIFT_SENSOR_SECONDS,
+    description="Books a retraining that a person cancelled.",
+)
+def retraining_canceled_sensor(context: dg.RunStatusSensorContext, deployment: DeploymentResource) -> None:
+    book_failure(deployment.open(), context.dagster_run, "The run was cancelled.")
+
+
+def book_failure(d: Deployment, run: dg.DagsterRun, reason: str) -> None:
+    """Record the failed attempt of a retrain_job run."""
+    trigger = Trigger.of_tags(run.tags)
+    d.retrainings.record_failure(
+        run_id=run.run_id,
+        trigger_type=trigger.trigger_type,
+        alert_id=trigger.alert_id,
+        attempt=trigger.attempt,
+        reason=reason,
+    )
+
+
+@dg.sensor(
+    job=reconcile_job,
+    minimum_interval_seconds=RECONCILE_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="A promotion that was begun and not recorded is finished.",
+)
+def unfinished_promotion_sensor(
+    context: dg.SensorEvaluationContext, deployment: DeploymentResource
+) -> dg.RunRequest | dg.SkipReason:
+    now = datetime.now(UTC)
+    left = [x for x in deployment.open().decisions.unfinished() if now - x.decided_at > UNFINISHED_AFTER]
+    if not left:
+        return dg.SkipReason("No promotion is unfinished.")
+    # One try a minute, each with a key of its own, for as long as the registry does not answer.
+    return dg.RunRequest(run_key=f"reconcile:{left[0].decision_id}:{now:%Y%m%d%H%M}")
+
+
+all_sensors = [
+    drift_alert_sensor,
+    prediction_log_sensor,
+    retraining_failure_sensor,
+    retraining_canceled_sensor,
+    unfinished_promotion_sensor,
+]

@@ -1,0 +1,64 @@
+"""db migrate, db status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from pmmds_cli.output import JsonOption, print_json
+
+if TYPE_CHECKING:
+    from pmmds_core.contracts.contract import Contract
+    from pmmds_core.stores.database import Database
+
+database_app = typer.Typer(
+    help="The database's tables: what version they have, bring them up to date.", no_args_is_help=True
+)
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(database_app, name="db")
+    database_app.command("migrate", epilog="Example: pmmds db migrate")(migrate_database)
+    database_app.command("status", epilog="Example: pmmds db status --json")(status)
+
+
+def _opened() -> tuple[Database, Contract]:
+    from pmmds_core.contracts.contract import load_contract
+    from pmmds_core.settings import load_settings
+    from pmmds_core.stores.database import open_database
+
+    settings = load_settings()
+    return open_database(settings), load_contract(settings.contract)
+
+
+def migrate_database(json: JsonOption = False) -> None:
+    """Bring the tables to this version's, and the prediction log to the contract. Nothing is ever dropped."""
+    from pmmds_core.stores.migration import migrate
+
+    database, contract = _opened()
+    done = migrate(database, contract)
+    if json:
+        print_json({"done": done})
+    else:
+        print("\n".join(done) if done else "The tables are up to date; nothing was changed.")
+
+
+def status(json: JsonOption = False) -> None:
+    """Which revision the tables have, and whether the prediction log follows the contract. Exit code 1 if not."""
+    from pmmds_core.stores.migration import schema_status
+
+    database, contract = _opened()
+    found = schema_status(database, contract)
+    if json:
+        print_json(
+            {name: getattr(found, name) for name in found.__dataclass_fields__} | {"is_current": found.is_current}
+        )
+    else:
+        state = "up to date" if found.is_current else "not up to date; run `pmmds db migrate`"
+        print(f"Revision {found.revision or 'none'} of {found.head}: {state}.")
+        for label, columns in (("missing", found.missing_columns), ("not in the contract", found.extra_columns)):
+            if columns:
+                print(f"  {label}: {', '.join(columns)}")
+    if not found.is_current:
+        raise typer.Exit(1)

@@ -1,0 +1,119 @@
+"""decisions, alerts, config, doctor: commands that only read (and acknowledge). They start fast: no heavy import."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pmmds_cli.output import JsonOption, print_json, print_table
+
+if TYPE_CHECKING:
+    from pmmds_core.deployment import Deployment
+
+LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, newest first.")]
+alerts_app = typer.Typer(help="Drift alerts: list them, take one over.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: pmmds decisions --limit 5 --json")(decisions)
+    app.command(epilog="Example: pmmds config --json")(config)
+    app.command(epilog="Example: pmmds doctor")(doctor)
+    app.add_typer(alerts_app, name="alerts")
+    alerts_app.command("list", epilog="Example: pmmds alerts list")(list_alerts)
+    alerts_app.command("ack", epilog="Example: pmmds alerts ack 3 --by Ada --note 'price change, expected'")(
+        acknowledge
+    )
+
+
+def _deployment() -> Deployment:
+    from pmmds_core.deployment import Deployment
+
+    return Deployment.from_environment()
+
+
+def decisions(limit: LimitOption = 20, json: JsonOption = False) -> None:
+    """What was decided about which model, and why."""
+    found = _deployment().decisions.recent(limit)
+    if json:
+        print_json([d.to_document() for d in found])
+        return
+    rows = [
+        {
+            "decided at (UTC)": f"{d.decided_at:%Y-%m-%d %H:%M}",
+            "decision": d.decision_id,
+            "promoted": d.promoted,
+            "reason": d.promotion_reason,
+        }
+        for d in found
+    ]
+    print_table(rows, empty="Nothing was decided yet. `pmmds train` trains and judges the first model.")
+
+
+def list_alerts(
+    all_alerts: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False,
+    limit: LimitOption = 20,
+    json: JsonOption = False,
+) -> None:
+    """Alerts that are open or acknowledged."""
+    found = [a for a in _deployment().alerts.list(limit) if all_alerts or a.status != "resolved"]
+    if json:
+        print_json([asdict(a) for a in found])
+        return
+    rows = [
+        {
+            "alert": a.alert_id,
+            "status": a.status,
+            "opened at (UTC)": f"{a.opened_at:%Y-%m-%d %H:%M}",
+            "model": f"v{a.model_version}",
+            "severity": a.severity,
+            "by": a.changed_by,
+            "what": a.message if not a.note else f"{a.message} — {a.note}",
+        }
+        for a in found
+    ]
+    print_table(rows, empty="No alert is open. `pmmds alerts list --all` shows resolved ones.")
+
+
+def acknowledge(
+    alert_id: Annotated[int, typer.Argument(metavar="ID", help="The alert's number, from `pmmds alerts list`.")],
+    by: Annotated[str, typer.Option("--by", help="Who takes it over.")],
+    note: Annotated[str, typer.Option(help="Why, for those who come later.")] = "",
+    json: JsonOption = False,
+) -> None:
+    """Take an alert over: it starts no more retrainings until a person does."""
+    alert = _deployment().alerts.acknowledge(alert_id, by=by, note=note)
+    if json:
+        print_json(asdict(alert))
+    else:
+        print(f"Alert {alert.alert_id} is acknowledged by {alert.changed_by}; it starts no retraining by itself.")
+
+
+def config(json: JsonOption = False) -> None:
+    """Every setting: its value, its default, what it means."""
+    from pmmds_core.settings import describe
+
+    rows = describe()
+    if json:
+        print_json([{name: getattr(r, name) for name in r.__struct_fields__} for r in rows])
+        return
+    shown: list[dict[str, Any]] = [
+        {"setting": r.variable, "value": r.value or "–", "": "set" if r.is_set else "default", "meaning": r.description}
+        for r in rows
+    ]
+    print_table(shown, empty="")
+
+
+def doctor(json: JsonOption = False) -> None:
+    """Look at every part: what works, what does not, and what to do. Exit code 1 when something does not."""
+    from pmmds_cli.diagnosis import diagnose
+
+    findings = diagnose()
+    if json:
+        print_json([asdict(f) for f in findings])
+    else:
+        rows = [{"part": f.part, "": "ok" if f.ok else "PROBLEM", "what was seen": f.seen} for f in findings]
+        print_table(rows, empty="")
+    if not all(f.ok for f in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,174 @@
+"""train, monitor, retrain: the jobs of the loop, run here and recorded on the shared Dagster instance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pmmds_cli.output import JsonOption, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from pmmds_cli.job_runs import JobOutcome
+    from pmmds_core.deployment import Deployment
+
+NO = 3  # the exit code of an honest no
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: pmmds train --no-validate")(train)
+    app.command(epilog="Example: pmmds monitor --window-hours 6 --fail-on-drift")(monitor)
+    app.command(epilog="Example: pmmds retrain --force")(retrain)
+
+
+FailOnHold = Annotated[bool, typer.Option("--fail-on-hold", help="Exit with 3 when the model is not promoted.")]
+
+
+def train(
+    no_validate: Annotated[
+        bool, typer.Option("--no-validate", help="Skip the expectations, for debugging; the model version says so.")
+    ] = False,
+    fail_on_hold: FailOnHold = False,
+    json: JsonOption = False,
+) -> None:
+    """Train, judge and, when it is better, put into production (train_job)."""
+    deployment = _ready_deployment()
+    say(f"train_job: training {deployment.model_name}")
+    ops = {"reference_data": {"config": {"validate_data": not no_validate}}}
+    outcome = _run("train_job", deployment, ops=ops)
+    _tell_decision(outcome, deployment, json=json, fail_on_hold=fail_on_hold)
+
+
+def monitor(
+    window_hours: Annotated[int, typer.Option(min=1, help="Length of the window; default: the setting.")] = 0,
+    fail_on_drift: Annotated[bool, typer.Option("--fail-on-drift", help="Exit with 3 when drift is found.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Count the hours that changed, judge the window, raise an alert when it drifted (monitor_job)."""
+    deployment = _ready_deployment()
+    document = run_monitor(deployment, window_hours)
+    if json:
+        print_json(document)
+    else:
+        print_drift(document)
+    if fail_on_drift and document["verdict"] == "drifted":
+        raise typer.Exit(NO)
+
+
+def run_monitor(deployment: Deployment, window_hours: int = 0) -> dict[str, Any]:
+    """Run monitor_job; the report's document with the alert it raised."""
+    deployment.production_version()
+    hours = window_hours or deployment.settings.drift_current_window_hours
+    say(f"monitor_job: the last {hours} hours")
+    from pmmds_assets.jobs import monitor_request
+
+    ops = {"drift_report": {"config": {"window_hours": hours}}}
+    outcome = _run("monitor_job", deployment, ops=ops, tags=dict(monitor_request(hours).tags))
+    alert = outcome.metadata["drift_report"]["alert"]
+    report = deployment.drift.of_run(outcome.run_id)
+    return {**report.document, "alert_id": None if alert == "none" else alert, "report": report.html_path}
+
+
+def print_drift(document: dict[str, Any]) -> None:
+    """The drift table, worst first, and the verdict in words."""
+    features = sorted(document["features"], key=lambda f: -(f["psi"] or 0))
+    rows = [
+        {
+            "feature": f["feature"],
+            "PSI": f["psi"],
+            "band": f["band"],
+            "JS distance": f["js_distance"],
+            "null": f["null_share_current"],
+        }
+        for f in features
+    ]
+    print_table(rows, empty="No feature could be compared.")
+    print(
+        f"\n{document['n_current']:,} rows against {document['n_reference']:,} reference rows: {document['verdict']}."
+    )
+    for rule in document["rules"]:
+        for reason in rule["reasons"]:
+            print(f"  {reason}")
+    if document["alert_id"] is not None:
+        print(f"Alert {document['alert_id']} is open; `pmmds alerts list` shows it.")
+    print(f"Report: {document['report']}")
+
+
+def retrain(
+    force: Annotated[
+        bool, typer.Option("--force", help="Retrain without drift too, and with too few labels on what there is.")
+    ] = False,
+    fail_on_hold: FailOnHold = False,
+    json: JsonOption = False,
+) -> None:
+    """Check drift; retrain when an alert is open (retrain_job)."""
+    deployment = _ready_deployment()
+    document = run_monitor(deployment)
+    alerts = deployment.alerts.open_alerts()
+    if not alerts and not force:
+        message = f"Nothing to do: {document['verdict']}, and no alert is open. --force retrains all the same."
+        print_json({"retrained": False, "reason": message}) if json else print(message)
+        return
+    tags = _attempt_tags(deployment, alerts)
+    ops = {"training_data": {"config": {"block_without_labels": not force}}}
+    say("retrain_job: training with what production has taught")
+    outcome = _run("retrain_job", deployment, ops=ops, tags=tags)
+    if "promotion_decision" not in outcome.metadata:
+        _tell_blocked(deployment, outcome, json=json, fail_on_hold=fail_on_hold)
+        return
+    _tell_decision(outcome, deployment, json=json, fail_on_hold=fail_on_hold)
+
+
+def _attempt_tags(deployment: Deployment, alerts: list[Any]) -> dict[str, str]:
+    """A person's retraining counts as the alert's next attempt, so that the sensor does not begin another."""
+    from pmmds_assets.retraining import Trigger
+
+    if not alerts:
+        return Trigger(True, "manual", None, 1).to_tags()
+    alert = min(alerts, key=lambda a: a.alert_id)
+    attempt = 1 + max((a.attempt for a in deployment.retrainings.attempts_of(alert.alert_id)), default=0)
+    return Trigger(True, "manual", alert.alert_id, attempt).to_tags()
+
+
+def _ready_deployment() -> Deployment:
+    """The deployment with contract and database opened, so that what is wrong is said before Dagster starts."""
+    from pmmds_core.deployment import Deployment
+
+    deployment = Deployment.from_environment()
+    assert deployment.contract
+    deployment.folder("")
+    assert deployment.database
+    return deployment
+
+
+def _run(name: str, deployment: Deployment, **options: Any) -> JobOutcome:
+    from pmmds_cli.job_runs import run_job
+
+    return run_job(name, deployment.settings, **options)
+
+
+def _tell_decision(outcome: JobOutcome, deployment: Deployment, *, json: bool, fail_on_hold: bool) -> None:
+    decision = deployment.decisions.of_run(outcome.run_id)
+    assert decision is not None, "a run that ended well has decided"
+    if json:
+        print_json(decision.to_document())
+    else:
+        print(decision.promotion_reason)
+        serving = outcome.metadata["production_model"]["model_version"]
+        print(
+            f"In production: v{serving} ({'new' if decision.promoted else 'unchanged'}); decision {decision.decision_id}."
+        )
+    if fail_on_hold and not decision.promoted:
+        raise typer.Exit(NO)
+
+
+def _tell_blocked(deployment: Deployment, outcome: JobOutcome, *, json: bool, fail_on_hold: bool) -> None:
+    run = deployment.retrainings.of_run(outcome.run_id)
+    assert run is not None, "a retraining records how it ended"
+    if json:
+        print_json({"retrained": False, "outcome": run.outcome, "reason": run.reason})
+    else:
+        print(f"{run.outcome}: {run.reason}")
+        print("Labels come through POST /api/v1/feedback; --force trains on what there is.")
+    if fail_on_hold:
+        raise typer.Exit(NO)

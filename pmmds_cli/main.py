@@ -1,0 +1,77 @@
+"""The `pmmds` command. Each command is a thin function in a module of its own; errors become one sentence here."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from pmmds_cli import (
+    data_commands,
+    database_commands,
+    demo_command,
+    inspect_commands,
+    loop_commands,
+    service_commands,
+    traffic_command,
+)
+from pmmds_core.errors import PmmdsError
+
+app = typer.Typer(
+    name="pmmds",
+    help="Serve a tabular classifier, keep every prediction, notice drift, retrain, decide, swap.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback when something fails.")] = False,
+) -> None:
+    """Serve a tabular classifier, keep every prediction, notice drift, retrain, decide, swap."""
+
+
+for module in (
+    demo_command,
+    service_commands,
+    data_commands,
+    loop_commands,
+    traffic_command,
+    inspect_commands,
+    database_commands,
+):
+    module.register(app)
+
+
+def main() -> None:
+    """Run the command line; exit codes: 0 fine, 1 failed, 2 bad usage, 3 the answer is no."""
+    try:
+        app()
+    except PmmdsError as error:
+        _tell(str(error), details=getattr(error, "details", ""))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except OSError as error:
+        _tell(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.")
+        sys.exit(1)
+
+
+def _tell(sentence: str, *, details: str = "") -> None:
+    print(f"Error: {sentence}", file=sys.stderr)
+    if "--debug" in sys.argv:
+        print(details or traceback.format_exc(), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""How commands speak: tables and sentences for people, one JSON value for machines. Keep out: what is said."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON value on standard output, for machines.")]
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+
+
+def say(sentence: str) -> None:
+    """Progress and remarks: standard error, so that standard output stays for results."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], *, empty: str, title: str = "") -> None:
+    """Rows as a table that fits the terminal; `empty` is said when there are none."""
+    if not rows:
+        print(empty)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name in rows[0]:
+        numeric = all(isinstance(r[name], int | float) and not isinstance(r[name], bool) for r in rows)
+        table.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(v) for v in row.values()))
+    Console(width=None if sys.stdout.isatty() else 120, highlight=False).print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,123 @@
+"""One deployment as a plain object: settings, contract and the stores, opened when first used.
+
+Dagster's resource, the command line and tests all make the same thing. Keep out: behaviour; it only wires.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from pmmds_core.contracts.contract import Contract, load_contract
+from pmmds_core.errors import HomeNotWritableError, NoModelError
+from pmmds_core.policy import PromotionPolicy
+from pmmds_core.settings import Settings, load_settings
+from pmmds_core.stores.alerts import AlertStore
+from pmmds_core.stores.database import Database, open_database
+from pmmds_core.stores.datasets import DatasetStore
+from pmmds_core.stores.decisions import DecisionStore
+from pmmds_core.stores.drift_store import DriftStore
+from pmmds_core.stores.ground_truth import GroundTruthStore
+from pmmds_core.stores.histograms import HistogramStore
+from pmmds_core.stores.migration import check_schema, migrate
+from pmmds_core.stores.model_registry import PRODUCTION, ModelRegistry, RegisteredVersion
+from pmmds_core.stores.prediction_log import PredictionLog
+from pmmds_core.stores.profiles import ProfileCache
+from pmmds_core.stores.retrainings import RetrainingStore
+
+
+class Deployment:
+    """Everything that belongs to one contract and one home."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @classmethod
+    def from_environment(cls) -> Deployment:
+        return cls(load_settings())
+
+    @cached_property
+    def contract(self) -> Contract:
+        return load_contract(self.settings.contract)
+
+    @property
+    def model_name(self) -> str:
+        return self.contract.model_name
+
+    @cached_property
+    def database(self) -> Database:
+        """The database with this version's tables.
+
+        The embedded default migrates by itself, so that a first command just works; a database named by
+        PMMDS_DATABASE_URL is shared, and only `pmmds db migrate` changes it.
+        """
+        database = open_database(self.settings)
+        if self.settings.database_url:
+            check_schema(database, self.contract)
+        else:
+            migrate(database, self.contract)
+        return database
+
+    @cached_property
+    def registry(self) -> ModelRegistry:
+        return ModelRegistry.of(self.settings)
+
+    @cached_property
+    def prediction_log(self) -> PredictionLog:
+        return PredictionLog(self.database, self.contract)
+
+    @cached_property
+    def ground_truth(self) -> GroundTruthStore:
+        return GroundTruthStore(self.database, self.contract)
+
+    @cached_property
+    def datasets(self) -> DatasetStore:
+        return DatasetStore(self.database, self.settings.home_path / "datasets")
+
+    @cached_property
+    def decisions(self) -> DecisionStore:
+        return DecisionStore(self.database, self.model_name)
+
+    @cached_property
+    def retrainings(self) -> RetrainingStore:
+        return RetrainingStore(self.database, self.model_name)
+
+    @cached_property
+    def alerts(self) -> AlertStore:
+        return AlertStore(self.database)
+
+    @cached_property
+    def drift(self) -> DriftStore:
+        return DriftStore(self.database)
+
+    @cached_property
+    def histograms(self) -> HistogramStore:
+        return HistogramStore(self.database, self.contract)
+
+    @cached_property
+    def profiles(self) -> ProfileCache:
+        return ProfileCache(self.registry, self.model_name, self.folder("profiles"))
+
+    @property
+    def promotion_policy(self) -> PromotionPolicy:
+        s = self.settings
+        return PromotionPolicy(s.promotion_min_improvement, s.promotion_max_latency_ratio, s.promotion_significance)
+
+    def folder(self, name: str) -> Path:
+        """A folder of the home, made when it is not there. Raises HomeNotWritableError."""
+        path = self.settings.home_path / name
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HomeNotWritableError(
+                f"The folder {path} cannot be made: {error.strerror}.",
+                next_step="Point PMMDS_HOME at a folder that can be written.",
+            ) from None
+        return path
+
+    def production_version(self) -> RegisteredVersion:
+        """The version the production alias points to. Raises NoModelError when there is none."""
+        found = self.registry.version_of(self.model_name, PRODUCTION)
+        if found is None:
+            raise NoModelError("No model is in production yet.", next_step="Run `pmmds train` first.")
+        return found

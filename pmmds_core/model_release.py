@@ -1,0 +1,179 @@
+"""From training rows to what a model version carries: fit, compile, prove, describe, bundle.
+
+Keep out: registering it (stores/model_registry.py) and choosing rows (training_data.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from pmmds_core.bundle import CARD, GOLDEN, PROFILE, SCORER, Golden, Manifest, model_digest, write_bundle
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.performance import classification_metrics
+from pmmds_core.reference_profile import ReferenceProfile, fit_profile
+from pmmds_core.scorer import dump_scorer
+from pmmds_core.scorer_compiler import (
+    PARITY_TOLERANCE,
+    compile_pipeline,
+    largest_difference,
+    probe_rows,
+    rows_of,
+    score_rows,
+)
+from pmmds_core.source_data import row_digests, to_columns
+from pmmds_core.stores.model_registry import BUNDLE_PATH, VALIDATION_PATH, ModelToRegister
+from pmmds_core.training import TrainedPipeline, train
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where the rows came from and how they were checked; becomes tags of the model version.
+
+    `validation`: passed, failed or skipped. `validation_folder`: its results as JSON and HTML.
+    """
+
+    training_digest: str
+    data_source: str
+    validation: str
+    validation_folder: Path
+    holdout_kind: str
+    run_id: str
+
+
+@dataclass(frozen=True)
+class ModelRelease:
+    """A trained model with its bundle on disk. `parity_difference`: pipeline against scorer, as probabilities."""
+
+    trained: TrainedPipeline
+    manifest: Manifest
+    profile: ReferenceProfile
+    digest: str
+    folder: Path
+    parity_difference: float
+    n_parity_rows: int
+    training_rows: NDArray[np.int64]
+
+    @property
+    def is_portable(self) -> bool:
+        return self.parity_difference <= PARITY_TOLERANCE
+
+
+def build_release(
+    train_frame: pd.DataFrame,
+    holdout: pd.DataFrame,
+    contract: Contract,
+    seed: int,
+    folder: Path,
+    provenance: Provenance,
+) -> ModelRelease:
+    """Train on `train_frame`, judge on `holdout`, write the bundle to the empty `folder`.
+
+    Raises:
+        TrainingError: too few rows.
+        NotCompilableError: the chosen estimator has no portable scorer.
+    """
+    trained = train(train_frame, contract, seed)
+    scorer = compile_pipeline(trained.pipeline, contract)
+    probes = probe_rows(contract, seed)
+    difference = max(
+        largest_difference(trained.pipeline, scorer, frame, contract) for frame in (train_frame, holdout, probes)
+    )
+    profile = fit_profile(contract, to_columns(train_frame, contract), trained.chosen.out_of_fold)
+    labels = holdout[contract.label.name].to_numpy(dtype=np.int64)
+    metrics = classification_metrics(labels, score_rows(scorer, rows_of(holdout, contract)))
+    files = {
+        SCORER: dump_scorer(scorer),
+        GOLDEN: _golden(trained.pipeline, contract, seed),
+        PROFILE: profile.to_json(),
+        CARD: model_card(contract, trained, metrics, len(holdout), provenance).encode(),
+    }
+    head = Manifest(contract.model_name, scorer.kind, contract.digest, contract.feature_names, metrics, {})
+    manifest = write_bundle(folder, files, head)
+    n_rows = len(train_frame) + len(holdout) + len(probes)
+    own_rows = row_digests(train_frame, contract.feature_names)
+    return ModelRelease(trained, manifest, profile, model_digest(manifest), folder, difference, n_rows, own_rows)
+
+
+def _golden(pipeline: Any, contract: Contract, seed: int) -> bytes:
+    """Rows made from the contract, not from customers: what travels with a model must not give anybody away."""
+    frame = probe_rows(contract, seed + 1, n_rows=64)
+    probabilities = pipeline.predict_proba(frame)[:, 1]
+    golden = Golden(tuple(rows_of(frame, contract)), tuple(float(p) for p in probabilities))
+    return msgspec.json.encode(golden)
+
+
+def to_register(release: ModelRelease, contract: Contract, provenance: Provenance) -> ModelToRegister:
+    """What the registry keeps of a release."""
+    import pandas as pd
+
+    chosen = release.trained.chosen
+    scores = {f"cv_roc_auc_{s.name}": s.roc_auc for s in release.trained.scores}
+    holdout = {f"holdout_{name}": value for name, value in release.manifest.metrics.items()}
+    validation = provenance.validation if release.is_portable else "failed"
+    return ModelToRegister(
+        model_name=contract.model_name,
+        digest=release.digest,
+        pipeline=release.trained.pipeline,
+        example=_typed(pd.DataFrame([contract.example()]), contract),
+        params=release.trained.params,
+        metrics={**holdout, **scores, "cv_roc_auc": chosen.roc_auc, "n_training_rows": float(release.trained.n_rows)},
+        tags={
+            "validation": validation,
+            "candidate": release.trained.name,
+            "contract_digest": contract.digest,
+            "training_digest": provenance.training_digest,
+            "data_source": provenance.data_source,
+            "holdout": provenance.holdout_kind,
+            "dagster_run_id": provenance.run_id,
+            "scorer": release.manifest.scorer_kind if release.is_portable else "differs from the pipeline",
+        },
+        description=f"{release.trained.name}, {release.trained.n_rows:,} rows of {provenance.data_source}.",
+        artifacts={BUNDLE_PATH: release.folder, VALIDATION_PATH: provenance.validation_folder},
+        training_rows=release.training_rows,
+    )
+
+
+def _typed(example: pd.DataFrame, contract: Contract) -> pd.DataFrame:
+    """The dtypes that the signature states: every number a double, so that a missing value stays possible."""
+    return example.astype({f.name: "float64" if f.is_numeric else "object" for f in contract.features})
+
+
+def model_card(
+    contract: Contract, trained: TrainedPipeline, metrics: Mapping[str, float], n_holdout: int, provenance: Provenance
+) -> str:
+    """What a person should know of the model, as Markdown."""
+    candidates = "\n".join(
+        f"| {s.name}{' (chosen)' if s.name == trained.name else ''} | {s.roc_auc:.4f} | {s.roc_auc_deviation:.4f} |"
+        for s in trained.scores
+    )
+    measured = "\n".join(f"| {name} | {value:.4f} |" for name, value in metrics.items())
+    return f"""# {contract.model_name}
+
+{contract.description}
+
+- Estimator: {trained.name}, chosen among {len(trained.scores)} by cross-validated {contract.primary_metric}.
+- Trained on {trained.n_rows:,} rows of {provenance.data_source}.
+- Validation of the reference data: {provenance.validation}.
+- Judged on {n_holdout:,} held-out {provenance.holdout_kind} rows that it was not trained on.
+
+| candidate | ROC-AUC (mean of folds) | deviation |
+|---|---|---|
+{candidates}
+
+| on the holdout | |
+|---|---|
+{measured}
+
+It answers with P({contract.label.name} = {contract.label.positive}) for one row of {len(contract.features)} features.
+Rows outside the contract are refused before they reach it.
+"""

@@ -1,0 +1,114 @@
+"""Data sets by content: a Parquet file named by its digest, and a row that says what it is and where it came from.
+
+Keep out: what the rows mean (source_data.py, training_data.py).
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import sqlalchemy as sa
+
+from pmmds_core.errors import DataError, HomeNotWritableError
+from pmmds_core.stores.database import Database
+from pmmds_core.stores.tables import reference_datasets
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DatasetKind = Literal["reference", "labelled", "training", "holdout"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One kept data set. `digest`: sha256 of its content."""
+
+    dataset_id: str
+    kind: str
+    digest: str
+    path: Path
+    source: str
+    n_rows: int
+    run_id: str
+    details: Mapping[str, Any]
+    created_at: datetime
+
+    def read(self) -> pd.DataFrame:
+        """Raises DataError when the file is gone."""
+        import pandas as pd
+
+        try:
+            return pd.read_parquet(self.path)
+        except OSError as error:
+            raise DataError(
+                f"The {self.kind} data set {self.path} cannot be read: {error}.",
+                next_step="Materialize the assets it comes from again.",
+            ) from None
+
+
+class DatasetStore:
+    """Keeps and finds data sets."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self._database = database
+        self._folder = folder
+
+    def save(
+        self,
+        kind: DatasetKind,
+        frame: pd.DataFrame,
+        digest: str,
+        *,
+        source: str,
+        run_id: str,
+        details: Mapping[str, Any],
+    ) -> Dataset:
+        """Keep a frame; a content that is kept already is not written twice."""
+        path = self._folder / kind / f"{digest[:32]}.parquet"
+        _write_whole(frame, path)
+        dataset = Dataset(
+            uuid.uuid4().hex[:12], kind, digest, path, source, len(frame), run_id, details, datetime.now(UTC)
+        )
+        row = {**vars(dataset), "path": str(path), "details": dict(details)}
+        with self._database.begin() as connection:
+            connection.execute(sa.insert(reference_datasets).values(row))
+        return dataset
+
+    def latest(self, kind: DatasetKind, *, run_id: str = "") -> Dataset | None:
+        """The newest data set of a kind: of this run when it made one, else of any."""
+        query = sa.select(reference_datasets).where(reference_datasets.c.kind == kind)
+        newest = reference_datasets.c.created_at.desc()
+        with self._database.connect() as connection:
+            own = query.where(reference_datasets.c.run_id == run_id).order_by(newest).limit(1)
+            row = connection.execute(own).mappings().first() if run_id else None
+            row = row or connection.execute(query.order_by(newest).limit(1)).mappings().first()
+        return None if row is None else Dataset(**{**row, "path": Path(row["path"])})
+
+    def require(self, kind: DatasetKind, asset: str, *, run_id: str = "") -> Dataset:
+        """The newest data set of a kind. Raises DataError naming the asset to materialize first."""
+        found = self.latest(kind, run_id=run_id)
+        if found is None:
+            raise DataError(f"There is no {kind} data set yet.", next_step=f"Materialize {asset} first.")
+        return found
+
+
+def _write_whole(frame: pd.DataFrame, path: Path) -> None:
+    if path.exists():
+        return
+    incoming = path.with_suffix(f".{os.getpid()}.incoming")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame.to_parquet(incoming, index=False)
+        incoming.replace(path)
+    except OSError as error:
+        incoming.unlink(missing_ok=True)
+        raise HomeNotWritableError(
+            f"The data set {path} cannot be written: {error.strerror or error}.",
+            next_step="Free disk space, or point PMMDS_HOME at a folder that can be written.",
+        ) from error

@@ -1,0 +1,314 @@
+"""The model registry: MLflow, spoken to in this one module. Add here what is kept with a model version.
+
+Keep out: deciding which version serves (policy.py) and the order of a promotion (promotion.py).
+`move_alias` is last-write-wins in MLflow; promotion.py guards the production alias with a row of our database.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pmmds_core.errors import NoModelError, RegistryUnavailableError
+from pmmds_core.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PRODUCTION = "production"
+CHALLENGER = "challenger"
+
+BUNDLE_PATH = "bundle"
+VALIDATION_PATH = "validation"
+TRAINING_ROWS = "training/row_digests.npy"
+
+# MLflow's own defaults retry for minutes; a person waits for an answer, and every caller of ours tries again.
+_REQUEST_TIMEOUT_SECONDS = 10
+_MAX_RETRIES = 1
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """One version of a registered model. `digest` is the model digest (see bundle.model_digest)."""
+
+    model_name: str
+    version: str
+    run_id: str
+    digest: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
+
+    @property
+    def is_validated(self) -> bool:
+        return self.tags.get("validation") == "passed"
+
+
+@dataclass(frozen=True)
+class ModelToRegister:
+    """Everything that a model version carries.
+
+    `pipeline`: the fitted scikit-learn pipeline. `example`: a few feature rows, for signature and input example.
+    `artifacts`: artifact folder to local folder. `training_rows`: (n,) int64 digests of the rows trained on.
+    """
+
+    model_name: str
+    digest: str
+    pipeline: Any
+    example: pd.DataFrame
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    description: str
+    artifacts: Mapping[str, Path]
+    training_rows: NDArray[np.int64]
+
+
+class ModelRegistry:
+    """Versions, aliases and artifacts of registered models."""
+
+    def __init__(self, tracking_uri: str, artifact_root: Path | None = None) -> None:
+        """
+        Args:
+            tracking_uri: SQLAlchemy URL of MLflow's database, or the address of an MLflow server.
+            artifact_root: folder of the artifacts when there is no server to choose one.
+        """
+        self.tracking_uri = tracking_uri
+        self.artifact_root = artifact_root
+
+    @classmethod
+    def of(cls, settings: Settings) -> ModelRegistry:
+        return cls(settings.resolved_tracking_uri, settings.home_path / "mlartifacts")
+
+    def version_of(self, model_name: str, alias: str) -> RegisteredVersion | None:
+        """The version that `alias` points to; None when there is no such alias or model.
+
+        Raises:
+            RegistryUnavailableError: MLflow does not answer.
+        """
+        with self._client() as client:
+            return _found(lambda: client.get_model_version_by_alias(model_name, alias))
+
+    def get_version(self, model_name: str, version: str) -> RegisteredVersion:
+        """Raises NoModelError when the version is not registered."""
+        with self._client() as client:
+            found = _found(lambda: client.get_model_version(model_name, version))
+        if found is None:
+            raise NoModelError(
+                f"{model_name} has no version {version}.", next_step="`pmmds doctor` lists what is registered."
+            )
+        return found
+
+    def versions(self, model_name: str) -> list[RegisteredVersion]:
+        """Every version, newest first."""
+        with self._client() as client:
+            found = client.search_model_versions(f"name = '{model_name}'")
+        return sorted((_translate(v) for v in found), key=lambda v: int(v.version), reverse=True)
+
+    def register(self, model: ModelToRegister, *, run_id: str = "", run_name: str = "") -> RegisteredVersion:
+        """Log the model with all it carries and register it as a new version with the alias `challenger`.
+
+        Args:
+            model: what to keep.
+            run_id: an MLflow run that is under way; a run of its own is made when empty.
+            run_name: name of the run that is made.
+        """
+        with self._client() as client:
+            mlflow = _mlflow(self.tracking_uri)
+            if run_id:
+                return self._register_in_run(mlflow, client, model, run_id)
+            experiment_id = self._experiment(client, model.model_name)
+            with mlflow.start_run(experiment_id=experiment_id, run_name=run_name or None) as run:
+                return self._register_in_run(mlflow, client, model, run.info.run_id)
+
+    def _register_in_run(self, mlflow: Any, client: Any, model: ModelToRegister, run_id: str) -> RegisteredVersion:
+        mlflow.log_params(dict(model.params), run_id=run_id)
+        mlflow.log_metrics(dict(model.metrics), run_id=run_id)
+        for folder, path in model.artifacts.items():
+            client.log_artifacts(run_id, str(path), artifact_path=folder)
+        _log_rows(client, run_id, model.training_rows)
+        info = _log_pipeline(mlflow, model)
+        self._ensure_model(client, model.model_name)
+        made = client.create_model_version(
+            model.model_name,
+            source=info.model_uri,
+            run_id=run_id,
+            tags={**model.tags, "digest": model.digest},
+            description=model.description,
+        )
+        client.set_registered_model_alias(model.model_name, CHALLENGER, made.version)
+        return _translate(client.get_model_version(model.model_name, made.version))
+
+    def experiment_id(self, name: str) -> str:
+        """The id of the experiment `name`, made on first use with its artifacts under `artifact_root`."""
+        with self._client() as client:
+            return self._experiment(client, name)
+
+    def _experiment(self, client: Any, name: str) -> str:
+        found = client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        location = None
+        if self.artifact_root is not None and not self.tracking_uri.startswith("http"):
+            location = "file://" + quote(str(self.artifact_root / name))
+        return str(client.create_experiment(name, artifact_location=location))
+
+    def _ensure_model(self, client: Any, model_name: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            client.create_registered_model(model_name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def move_alias(self, model_name: str, alias: str, version: str) -> None:
+        """Point `alias` at `version`. For the production alias only promotion.py calls this."""
+        with self._client() as client:
+            client.set_registered_model_alias(model_name, alias, version)
+
+    def tag_version(self, model_name: str, version: str, tags: Mapping[str, str]) -> None:
+        with self._client() as client:
+            for key, value in tags.items():
+                client.set_model_version_tag(model_name, version, key, value)
+
+    def log_document(self, run_id: str, document: Mapping[str, Any], path: str) -> None:
+        """Keep a JSON document with the run of a version."""
+        with self._client() as client:
+            client.log_dict(run_id, dict(document), path)
+
+    def download_bundle(self, model_name: str, version: str, destination: Path) -> Path:
+        """Fetch a version's bundle to `destination`, which appears whole or not at all.
+
+        Raises:
+            NoModelError: no such version.
+            RegistryUnavailableError: MLflow or its artifact store does not answer.
+        """
+        return self._download(self.get_version(model_name, version), BUNDLE_PATH, destination)
+
+    def training_rows(self, version: RegisteredVersion) -> NDArray[np.int64]:
+        """(n,) digests of the rows that the version was trained on."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = self._download(version, TRAINING_ROWS, Path(folder) / "row_digests.npy")
+            rows: NDArray[np.int64] = np.load(path, allow_pickle=False)
+        return rows
+
+    def _download(self, version: RegisteredVersion, artifact_path: str, destination: Path) -> Path:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        with self._client(), tempfile.TemporaryDirectory(dir=destination.parent, prefix=".incoming-") as folder:
+            mlflow = _mlflow(self.tracking_uri)
+            fetched = mlflow.artifacts.download_artifacts(
+                run_id=version.run_id, artifact_path=artifact_path, dst_path=folder, tracking_uri=self.tracking_uri
+            )
+            if destination.is_dir():
+                shutil.rmtree(destination)
+            Path(fetched).rename(destination)
+        return destination
+
+    def load_pipeline(self, version: RegisteredVersion) -> Any:
+        """The scikit-learn pipeline of a version, for comparison with its portable scorer."""
+        with self._client():
+            return _mlflow(self.tracking_uri).sklearn.load_model(f"models:/{version.model_name}/{version.version}")
+
+    @contextmanager
+    def _client(self) -> Iterator[Any]:
+        """An MLflow client; what MLflow and its transports raise becomes one clear sentence."""
+        mlflow = _mlflow(self.tracking_uri)
+        from mlflow.exceptions import MlflowException
+        from requests.exceptions import RequestException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield mlflow.MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+        except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
+            raise RegistryUnavailableError(
+                f"MLflow at {_masked(self.tracking_uri)} did not do what was asked: {_first_line(error)}.",
+                next_step="Check PMMDS_MLFLOW_TRACKING_URI, and that the server runs (`pmmds status`).",
+            ) from error
+
+
+def _mlflow(tracking_uri: str) -> Any:
+    """Import MLflow (about four seconds, hence here) and make it quiet, offline and quick to give up."""
+    import mlflow
+    import mlflow.environment_variables
+
+    variables: Any = mlflow.environment_variables
+    variables.MLFLOW_HTTP_REQUEST_TIMEOUT.set(_REQUEST_TIMEOUT_SECONDS)
+    variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(_MAX_RETRIES)
+    variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
+    variables.MLFLOW_DISABLE_TELEMETRY.set(True)
+    mlflow.set_tracking_uri(tracking_uri)
+    mlflow.set_registry_uri(tracking_uri)
+    return mlflow
+
+
+def _log_pipeline(mlflow: Any, model: ModelToRegister) -> Any:
+    """Log the pipeline with signature and input example.
+
+    The requirements are written down rather than inferred: MLflow's inference starts a second interpreter.
+    """
+    from importlib.metadata import version
+
+    from mlflow.models import infer_signature
+
+    probabilities = model.pipeline.predict_proba(model.example)[:, 1]
+    return mlflow.sklearn.log_model(
+        model.pipeline,
+        name="model",
+        signature=infer_signature(model.example, probabilities),
+        input_example=model.example,
+        pip_requirements=[f"{p}=={version(p)}" for p in ("scikit-learn", "pandas", "numpy")],
+        pyfunc_predict_fn="predict_proba",
+    )
+
+
+def _log_rows(client: Any, run_id: str, rows: NDArray[np.int64]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / Path(TRAINING_ROWS).name
+        np.save(path, rows, allow_pickle=False)
+        client.log_artifact(run_id, str(path), artifact_path=str(Path(TRAINING_ROWS).parent))
+
+
+def _found(read: Any) -> RegisteredVersion | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return _translate(read())
+    except MlflowException as error:
+        # A missing alias is INVALID_PARAMETER_VALUE, a missing model or version RESOURCE_DOES_NOT_EXIST.
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST" or "not found" in str(error).lower():
+            return None
+        raise
+
+
+def _translate(version: Any) -> RegisteredVersion:
+    tags = dict(version.tags)
+    return RegisteredVersion(
+        model_name=version.name,
+        version=str(version.version),
+        run_id=version.run_id,
+        digest=tags.get("digest", ""),
+        tags=tags,
+        created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, tz=UTC),
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return (text[0] if text else type(error).__name__).rstrip(".")[:300]
+
+
+def _masked(uri: str) -> str:
+    if "@" not in uri:
+        return uri
+    scheme, _, rest = uri.partition("://")
+    return f"{scheme}://***@{rest.rsplit('@', 1)[1]}"
