@@ -12,7 +12,7 @@ from pmmds_assets.jobs import all_jobs, monitor_schedule
 from pmmds_assets.resources import DeploymentResource, mlflow_run
 from pmmds_assets.sensors import all_sensors
 
-all_assets = [
+all_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
     *external_assets,
     reference_data,
     labelled_predictions,

@@ -57,7 +57,8 @@ class MlflowRun:
             "mlflow_tracking_uri": registry.tracking_uri,
             "extra_tags": {"pmmds/contract": deployment.contract.name},
         }
-        return MlFlow(self._context.replace_config(config))
+        make: Any = MlFlow  # the library ships no types
+        return make(self._context.replace_config(config))
 
 
 @dg.resource(required_resource_keys={"deployment"}, description="The MLflow run of this Dagster run")

@@ -10,7 +10,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pmmds_cli.output import say
 from pmmds_core.errors import PmmdsError
@@ -84,7 +84,7 @@ def shared_instance(settings: Settings) -> dg.DagsterInstance:
 class _Progress(logging.Handler):
     """Says each asset when it starts and when it is there; listens to what Dagster logs of a run."""
 
-    def __enter__(self) -> _Progress:
+    def __enter__(self) -> Self:
         self._logger = logging.getLogger("dagster")
         self._logger.addHandler(self)
         return self

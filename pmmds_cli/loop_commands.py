@@ -134,11 +134,7 @@ def _ready_deployment() -> Deployment:
     """The deployment with contract and database opened, so that what is wrong is said before Dagster starts."""
     from pmmds_core.deployment import Deployment
 
-    deployment = Deployment.from_environment()
-    assert deployment.contract
-    deployment.folder("")
-    assert deployment.database
-    return deployment
+    return Deployment.from_environment().prepare()
 
 
 def _run(name: str, deployment: Deployment, **options: Any) -> JobOutcome:
@@ -155,9 +151,8 @@ def _tell_decision(outcome: JobOutcome, deployment: Deployment, *, json: bool, f
     else:
         print(decision.promotion_reason)
         serving = outcome.metadata["production_model"]["model_version"]
-        print(
-            f"In production: v{serving} ({'new' if decision.promoted else 'unchanged'}); decision {decision.decision_id}."
-        )
+        change = "new" if decision.promoted else "unchanged"
+        print(f"In production: v{serving} ({change}); decision {decision.decision_id}.")
     if fail_on_hold and not decision.promoted:
         raise typer.Exit(NO)
 

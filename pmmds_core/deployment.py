@@ -103,6 +103,15 @@ class Deployment:
         s = self.settings
         return PromotionPolicy(s.promotion_min_improvement, s.promotion_max_latency_ratio, s.promotion_significance)
 
+    def prepare(self) -> Deployment:
+        """Open contract, home and database, so that what is wrong with them is said before anything starts.
+
+        Raises:
+            ContractError, HomeNotWritableError, StoreError: one sentence each.
+        """
+        _ = self.contract, self.folder(""), self.database
+        return self
+
     def folder(self, name: str) -> Path:
         """A folder of the home, made when it is not there. Raises HomeNotWritableError."""
         path = self.settings.home_path / name

@@ -268,7 +268,16 @@ def _log_pipeline(mlflow: Any, model: ModelToRegister) -> Any:
         input_example=model.example,
         pip_requirements=[f"{p}=={version(p)}" for p in ("scikit-learn", "pandas", "numpy")],
         pyfunc_predict_fn="predict_proba",
+        skops_trusted_types=_trusted_types(model.pipeline),
     )
+
+
+def _trusted_types(pipeline: Any) -> list[str]:
+    """The types of the saved file that skops does not know and that come from scikit-learn or numpy, which made it."""
+    from skops import io
+
+    unknown = io.get_untrusted_types(data=io.dumps(pipeline))
+    return [name for name in unknown if name.split(".")[0] in ("sklearn", "numpy")]
 
 
 def _log_rows(client: Any, run_id: str, rows: NDArray[np.int64]) -> None:

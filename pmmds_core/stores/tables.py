@@ -79,6 +79,14 @@ histogram_watermarks = sa.Table(
     sa.Column("ingested_through", UtcDateTime, nullable=False),
 )
 
+# Hours whose rows changed while a refresh looked at other hours: counted when their turn comes.
+stale_hours = sa.Table(
+    "stale_hours",
+    fixed,
+    sa.Column("model_name", sa.String(64), primary_key=True),
+    sa.Column("hour", UtcDateTime, primary_key=True),
+)
+
 drift_reports = sa.Table(
     "drift_reports",
     fixed,
@@ -220,6 +228,7 @@ def prediction_logs(contract: Contract) -> sa.Table:
         *(feature_column(f) for f in contract.features),
         sa.Index("ix_prediction_logs_predicted_at", "predicted_at"),
         sa.Index("ix_prediction_logs_ingested_at", "ingested_at"),
+        sa.Index("ix_prediction_logs_model_version", "model_version"),
     )
 
 

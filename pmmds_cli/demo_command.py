@@ -1,0 +1,96 @@
+"""demo: the closed loop, end to end, on real processes, in a state folder of its own. The steps: demo_steps.py."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from pmmds_cli.output import JsonOption, print_json, say
+from pmmds_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from pmmds_core.settings import Settings
+
+MARKER = "this-folder-is-made-by-pmmds-demo"
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: PMMDS_DATA_PATH=telco.csv pmmds demo --keep-up")(demo)
+
+
+def demo(
+    home: Annotated[str, typer.Option("--home", help="State folder of the demo; made anew each time.")] = ".pmmds-demo",
+    keep_up: Annotated[bool, typer.Option("--keep-up", help="Leave the processes running, to look around.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Train, serve, log, drift, alert, sensor, retrain, decide, promote, swap: the whole loop, with nothing stubbed."""
+    from pmmds_cli.demo_steps import Demo, summary_lines
+    from pmmds_core.settings import load_settings
+
+    settings = _demo_settings(load_settings(), _fresh_home(Path(home)))
+    story = Demo(settings)
+    with story.processes(keep_up=keep_up):
+        result = story.run()
+    if json:
+        print_json(result.to_document())
+        return
+    print("\n" + "\n".join(summary_lines(result, settings, keep_up=keep_up)))
+
+
+def _fresh_home(path: Path) -> Path:
+    """An empty folder; only one that an earlier demo made is cleared."""
+    path = path.expanduser().absolute()
+    if path.exists() and any(path.iterdir()):
+        if not (path / MARKER).exists():
+            raise UsageError(
+                f"{path} is not empty and was not made by the demo.", next_step="Give another folder with --home."
+            )
+        _stop_earlier(path)
+        shutil.rmtree(path)
+    path.mkdir(parents=True, exist_ok=True)
+    (path / MARKER).touch()
+    return path
+
+
+def _stop_earlier(path: Path) -> None:
+    """A demo that was left up with --keep-up is stopped before its state goes."""
+    from pmmds_cli.service_commands import stop
+    from pmmds_core.settings import Settings
+
+    stop(Settings(home=str(path)))
+
+
+def _demo_settings(settings: Settings, home: Path) -> Settings:
+    """The user's contract and data, the demo's own embedded state, and ports that are free."""
+    taken: set[int] = set()
+    ports = {
+        name: _free_port(getattr(settings, name), taken)
+        for name in ("http_port", "grpc_port", "dagster_port", "mlflow_port")
+    }
+    data_path = str(Path(settings.data_path).expanduser().absolute()) if settings.data_path else ""
+    return msgspec.structs.replace(
+        settings, home=str(home), database_url="", mlflow_tracking_uri="", data_path=data_path, **ports
+    )
+
+
+def _free_port(preferred: int, taken: set[int]) -> int:
+    """The preferred port when it is free, else any."""
+    for port in (preferred, 0):
+        if port in taken:
+            continue
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                say(f"Port {port} is taken; the demo takes another.")
+                continue
+            found = int(probe.getsockname()[1])
+            taken.add(found)
+            return found
+    raise UsageError("No port is free.")

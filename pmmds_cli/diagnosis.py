@@ -1,0 +1,119 @@
+"""What `pmmds doctor` looks at: each part is tried for real, and the answer is a sentence.
+
+Keep out: mending anything.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.errors import PmmdsError
+
+LEAST_FREE_BYTES = 500 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One part: whether it is well, and what was seen."""
+
+    part: str
+    ok: bool
+    seen: str
+
+
+def diagnose() -> list[Finding]:
+    """Look at every part; a part that fails does not keep the others from being looked at."""
+    try:
+        deployment = Deployment.from_environment()
+    except PmmdsError as error:
+        return [Finding("settings", False, str(error))]
+    looks: dict[str, Callable[[Deployment], str]] = {
+        "home": _home,
+        "contract": _contract,
+        "reference data": _reference,
+        "database": _database,
+        "model registry": _registry,
+        "production model": _production,
+        "service": _service,
+        "alerts": _alerts,
+    }
+    return [
+        Finding("settings", True, "every PMMDS_* variable parses"),
+        *(_look(n, f, deployment) for n, f in looks.items()),
+    ]
+
+
+def _look(part: str, look: Callable[[Deployment], str], deployment: Deployment) -> Finding:
+    try:
+        return Finding(part, True, look(deployment))
+    except PmmdsError as error:
+        return Finding(part, False, str(error))
+    except OSError as error:
+        return Finding(part, False, f"{error.strerror or error}: {error.filename or ''}")
+
+
+def _home(d: Deployment) -> str:
+    folder = d.folder("")
+    probe = folder / f".probe-{uuid.uuid4().hex[:8]}"
+    probe.write_bytes(b"x")
+    probe.unlink()
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE_BYTES:
+        raise PmmdsError(f"{folder} has only {free // 2**20} MiB left.", next_step="Free disk space.")
+    return f"{folder} can be written, {free / 2**30:.0f} GiB free (process {os.getpid()})"
+
+
+def _contract(d: Deployment) -> str:
+    return f"{d.contract.name}: {len(d.contract.features)} features, model {d.contract.model_name}"
+
+
+def _reference(d: Deployment) -> str:
+    from pmmds_core.data_source import load_reference
+
+    source = load_reference(d.settings, d.contract)
+    return f"{source.data.n_rows:,} rows; {source.description}"
+
+
+def _database(d: Deployment) -> str:
+    d.database.ping()
+    summary = d.prediction_log.summary()
+    return f"{d.database.dialect} answers; {summary.n_rows:,} predictions logged"
+
+
+def _registry(d: Deployment) -> str:
+    versions = d.registry.versions(d.model_name)
+    return f"answers; {len(versions)} versions of {d.model_name}"
+
+
+def _production(d: Deployment) -> str:
+    version = d.production_version()
+    bundle = d.profiles.bundle(version.version)
+    left = d.decisions.unfinished()
+    if left:
+        raise PmmdsError(
+            f"Promotion {left[0].decision_id} of v{left[0].challenger_version} is unfinished.",
+            next_step="The daemon finishes it (`pmmds up`), or materialize production_model.",
+        )
+    return f"v{version.version}, verified, scorer {bundle.manifest.scorer_kind}"
+
+
+def _service(d: Deployment) -> str:
+    from pmmds_cli.service_client import ServiceClient
+
+    with ServiceClient(d.settings) as client:
+        version = client.model_version()
+        if version is None:
+            raise PmmdsError(
+                f"The service at {client.base_url} does not answer or has no model.", next_step="`pmmds up` starts it."
+            )
+    return f"{client.base_url} serves v{version}"
+
+
+def _alerts(d: Deployment) -> str:
+    alerts = d.alerts.open_alerts()
+    return f"{len(alerts)} open" if alerts else "none open"

@@ -1,0 +1,82 @@
+"""One look at the window: count what changed, merge, compare, judge, keep the report, raise or settle the alert.
+
+Only order lives here; counting is stores/histograms.py, comparing drift.py, judging drift_policy.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.drift import compare
+from pmmds_core.drift_policy import DriftRule, DriftVerdict, judge, report_document
+from pmmds_core.drift_report_page import render_page
+from pmmds_core.stores.alerts import Alert
+from pmmds_core.stores.histograms import RefreshResult
+
+
+@dataclass(frozen=True)
+class MonitorResult:
+    """What one look found. The window is [window_start, window_end), UTC."""
+
+    model_version: str
+    window_start: datetime
+    window_end: datetime
+    document: Mapping[str, Any]
+    n_drifted_features: int
+    alert_id: int | None
+    html_path: Path
+    counted_hours: tuple[datetime, ...]
+
+    @property
+    def verdict(self) -> str:
+        return str(self.document["verdict"])
+
+    @property
+    def n_current(self) -> int:
+        return int(self.document["n_current"])
+
+    @property
+    def words(self) -> str:
+        return " ".join(reason for rule in self.document["rules"] for reason in rule["reasons"])
+
+    @property
+    def features_by_psi(self) -> list[dict[str, Any]]:
+        return sorted(self.document["features"], key=lambda f: -(f["psi"] or 0.0))
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(self.document, sort_keys=True).encode()).hexdigest()
+
+
+def refresh_histograms(d: Deployment, start: datetime, end: datetime) -> RefreshResult:
+    """Count the hours of [start, end) that changed, each row by the profile of the model that answered it."""
+    return d.histograms.refresh(d.profiles.profile, d.model_name, start, end)
+
+
+def monitor(d: Deployment, start: datetime, end: datetime, *, run_id: str) -> MonitorResult:
+    """Judge the rows that the production model answered in [start, end).
+
+    Raises:
+        NoModelError: nothing is in production.
+    """
+    version = d.production_version().version
+    refreshed = refresh_histograms(d, start, end)
+    profile = d.profiles.bundle(version).profile
+    merged = d.histograms.merged(d.model_name, version, start, end)
+    features = compare(profile, merged.counts, merged.n_rows)
+    s = d.settings
+    rule = DriftRule(s.drift_psi_threshold, s.drift_min_drift_features, s.drift_min_samples_required)
+    verdict = judge(features, merged.n_rows, rule)
+    document = report_document(profile, features, merged.n_rows, verdict)
+    html_path = _write_page(d, version, start, end, document)
+    alert_id = _keep(d, version, start, end, document, verdict, html_path, run_id)
+    return MonitorResult(
+        version, start, end, document, len(verdict.drifted_features), alert_id, html_path, tuple(refreshed.hours)
+    )

@@ -1,0 +1,179 @@
+"""The database: opened, reached in transactions, and its failures told in one sentence.
+
+Add here what is true of every table: engines, transactions, errors. Keep out: queries (each store has its own).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from pmmds_core.errors import DatabaseUnavailableError, HomeNotWritableError, SettingError
+from pmmds_core.settings import Settings
+from pmmds_core.stores.database_errors import place_of, translate
+
+CONNECT_TIMEOUT_SECONDS = 5
+BUSY_TIMEOUT_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Database:
+    """One database. A reading connection sees committed rows; a writing one commits at the end of its block."""
+
+    engine: sa.Engine
+
+    @property
+    def dialect(self) -> str:
+        """sqlite or postgresql."""
+        return self.engine.dialect.name
+
+    @property
+    def place(self) -> str:
+        """Where the database is, for messages; never a password."""
+        return place_of(self.engine.url)
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """A transaction that writes: committed at the end of the block, undone when the block raises.
+
+        On SQLite it takes the write lock at once, so that it never fails halfway because another writer was first.
+
+        Raises:
+            DatabaseUnavailableError: not reachable, locked, full or read-only.
+            SchemaOutdatedError: a table or column is missing.
+        """
+        writing = self.engine.execution_options(begins_immediate=True)
+        with self._clear_errors(), writing.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def connect(self) -> Iterator[sa.Connection]:
+        """A connection that reads. Raises as `begin` does."""
+        with self._clear_errors(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """A connection whose statements all read the same state of the database. Raises as `begin` does."""
+        with self.connect() as connection:
+            if self.dialect == "postgresql":
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    def ping(self) -> None:
+        """Raises DatabaseUnavailableError when the database does not answer, or its file is gone."""
+        path = _sqlite_path(self.engine.url)
+        if path is not None and not path.exists():
+            raise DatabaseUnavailableError(
+                f"The database file {path} is gone.",
+                next_step="Restore it, or restart PMMDS to begin with an empty one.",
+            )
+        with self.connect() as connection:
+            connection.execute(sa.text("PRAGMA schema_version" if path else "SELECT 1")).first()
+
+    def close(self) -> None:
+        """Let go of every connection that is not in use."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _clear_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (DBAPIError, PoolTimeoutError) as error:
+            clear = translate(error, self.engine.url)
+            if clear is None:
+                raise
+            raise clear from error
+
+
+def open_database(settings: Settings, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> Database:
+    """The database of a deployment. Nothing is connected to before it is used.
+
+    Args:
+        settings: `database_url`, or SQLite under `home`.
+        busy_timeout_seconds: how long a SQLite writer waits for another.
+
+    Raises:
+        SettingError: PMMDS_DATABASE_URL is not a URL of SQLite or PostgreSQL.
+        HomeNotWritableError: the folder of the SQLite file cannot be made.
+        DatabaseUnavailableError: the driver is not installed.
+    """
+    url = _parse_url(settings.resolved_database_url)
+    if url.get_backend_name() == "sqlite":
+        return Database(_sqlite_engine(url, busy_timeout_seconds))
+    return Database(_postgresql_engine(url))
+
+
+def _parse_url(text: str) -> sa.URL:
+    try:
+        url = sa.make_url(text)
+        backend = url.get_backend_name()
+        usable = backend == "postgresql" or (backend == "sqlite" and url.database not in (None, "", ":memory:"))
+    except (ArgumentError, ValueError):  # the text may hold a password: it is not repeated
+        usable = False
+    if not usable:
+        raise SettingError(
+            "PMMDS_DATABASE_URL is not a database that PMMDS can use.",
+            next_step="Expected sqlite:////folder/file.db or postgresql://user:password@host:5432/name.",
+        )
+    return url
+
+
+def _sqlite_path(url: sa.URL) -> Path | None:
+    """The file of a SQLite URL; None for PostgreSQL."""
+    if url.get_backend_name() != "sqlite":
+        return None
+    name = url.database or ""
+    return Path(name.removeprefix("file:").partition("?")[0])
+
+
+def _sqlite_engine(url: sa.URL, busy_timeout_seconds: float) -> sa.Engine:
+    path = _sqlite_path(url)
+    assert path is not None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HomeNotWritableError(
+            f"The folder {path.parent} of the database cannot be made: {error.strerror}.",
+            next_step="Point PMMDS_HOME at a folder that can be written.",
+        ) from None
+    engine = sa.create_engine(url, connect_args={"timeout": busy_timeout_seconds})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    # The sqlite3 module begins transactions by its own rules, which leave table changes outside: PMMDS begins them.
+    connection.isolation_level = None
+    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    if mode != "wal":
+        connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    immediate = connection.get_execution_options().get("begins_immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _postgresql_engine(url: sa.URL) -> sa.Engine:
+    options = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": "-c TimeZone=UTC"}
+    own = {name: value for name, value in options.items() if name not in url.query}
+    try:
+        return sa.create_engine(url, pool_pre_ping=True, connect_args=own)
+    except (ImportError, NoSuchModuleError):
+        raise DatabaseUnavailableError(
+            f"The driver of {place_of(url)} is not installed.",
+            next_step="Install it with `pip install 'pmmds[postgres]'`.",
+        ) from None

@@ -1,0 +1,210 @@
+"""The truth: labels that arrive after the prediction, and the logged rows whose truth is known.
+
+Add a question about labels here. Keep out: splitting labelled rows (training_data.py), metrics (performance.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import numpy as np
+import sqlalchemy as sa
+from msgspec import Meta
+from numpy.typing import NDArray
+
+from pmmds_core.contracts.contract import Contract, Feature
+from pmmds_core.stores.database import Database
+from pmmds_core.stores.dialects import insert
+from pmmds_core.stores.tables import ground_truth, prediction_logs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_IDS_PER_QUERY = 1000
+
+
+class LabelItem(msgspec.Struct, frozen=True):
+    """The truth of one request. `label`: 1 for the positive class. `observed_at`: when it was seen, aware."""
+
+    request_id: str
+    label: Annotated[int, Meta(ge=0, le=1)]
+    observed_at: datetime
+
+
+@dataclass(frozen=True)
+class FeedbackCounts:
+    """What became of the items; the four add up to how many there were.
+
+    `accepted`: first label of a request. `updated`: took the place of one observed no later. `unknown`: no such
+    request is logged, not stored. `outdated`: a label observed later is there already, not stored.
+    """
+
+    accepted: int
+    updated: int
+    unknown: int
+    outdated: int
+
+
+@dataclass(frozen=True)
+class LabelSummary:
+    """What the labels are, in a few numbers. `digest` differs whenever a label was added or replaced."""
+
+    n_rows: int
+    n_positive: int
+    newest_observed_at: datetime | None
+    newest_received_at: datetime | None
+    digest: str
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Logged rows with their truth, oldest prediction first; every array is (n_rows,).
+
+    `predicted_at`: datetime64[us] in UTC. `columns`: feature to float64 with NaN, or object with None.
+    """
+
+    request_ids: NDArray[np.object_]
+    predicted_at: NDArray[np.datetime64]
+    model_versions: NDArray[np.object_]
+    probabilities: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    columns: dict[str, NDArray[Any]]
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.labels)
+
+    def to_frame(self, contract: Contract) -> pd.DataFrame:
+        """Features and label with the column types of `source_data.SourceData.frame`."""
+        import pandas as pd
+
+        columns = {f.name: _whole(f, self.columns[f.name]) for f in contract.features}
+        return pd.DataFrame({**columns, contract.label.name: self.labels})
+
+
+class GroundTruthStore:
+    """Writes labels and reads labelled rows."""
+
+    def __init__(self, database: Database, contract: Contract) -> None:
+        self._database = database
+        self._contract = contract
+        self._log = prediction_logs(contract)
+
+    def add(self, items: Iterable[LabelItem]) -> FeedbackCounts:
+        """Keep the newest truth of every logged request, all or nothing; the same items may come twice.
+
+        Items count in their order, so of two for one request the second updates the first.
+        """
+        given = list(items)
+        received_at = datetime.now(UTC)
+        with self._database.begin() as connection:
+            known = self._known(connection, sorted({item.request_id for item in given}))
+            counts, newest = _sort_out(given, known)
+            rows = [{**msgspec.structs.asdict(item), "received_at": received_at} for item in newest]
+            if rows:
+                connection.execute(self._upsert(), rows)
+        return counts
+
+    def summary(self) -> LabelSummary:
+        c = ground_truth.c
+        query = sa.select(
+            sa.func.count(), sa.func.sum(c.label), sa.func.max(c.observed_at), sa.func.max(c.received_at)
+        ).select_from(ground_truth)
+        with self._database.connect() as connection:
+            n_rows, n_positive, observed_at, received_at = connection.execute(query).one()
+        digest = hashlib.sha256(f"{n_rows} {n_positive} {received_at}".encode()).hexdigest()
+        return LabelSummary(n_rows, int(n_positive or 0), observed_at, received_at, digest)
+
+    def labelled_rows(self) -> LabelledRows:
+        """Every logged row of the contract's model whose truth is known, by predicted_at, then request_id."""
+        log, truth = self._log, ground_truth
+        fixed = (log.c.request_id, log.c.predicted_at, log.c.model_version, log.c.probability, truth.c.label)
+        features = (log.c[name] for name in self._contract.feature_names)
+        query = (
+            sa.select(*fixed, *features)
+            .join_from(log, truth, log.c.request_id == truth.c.request_id)
+            .where(log.c.model_name == self._contract.model_name)
+            .order_by(log.c.predicted_at, log.c.request_id)
+        )
+        with self._database.connect() as connection:
+            rows = connection.execute(query).fetchall()
+        columns = list(zip(*rows, strict=True)) or [()] * (len(fixed) + len(self._contract.features))
+        return self._to_rows(columns)
+
+    def _to_rows(self, columns: Sequence[Sequence[Any]]) -> LabelledRows:
+        request_ids, predicted_at, versions, probabilities, labels, *features = columns
+        instants = [instant.replace(tzinfo=None) for instant in predicted_at]
+        return LabelledRows(
+            request_ids=_objects(request_ids),
+            predicted_at=np.array(instants, dtype="datetime64[us]"),
+            model_versions=_objects(versions),
+            probabilities=np.array(probabilities, dtype=np.float64),
+            labels=np.array(labels, dtype=np.int64),
+            columns={f.name: _column(f, v) for f, v in zip(self._contract.features, features, strict=True)},
+        )
+
+    def _known(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, datetime | None]:
+        """Logged requests among `ids`, with when their present label was observed.
+
+        PostgreSQL locks the logged rows, in the order of their ids, so that two deliveries cannot miss each other.
+        """
+        log, truth = self._log, ground_truth
+        known: dict[str, datetime | None] = {}
+        for part in _in_parts(ids):
+            query = sa.select(log.c.request_id).where(log.c.request_id.in_(part)).order_by(log.c.request_id)
+            known |= dict.fromkeys(connection.execute(query.with_for_update()).scalars())
+            present = sa.select(truth.c.request_id, truth.c.observed_at).where(truth.c.request_id.in_(part))
+            known |= {request_id: at for request_id, at in connection.execute(present) if request_id in known}
+        return known
+
+    def _upsert(self) -> Any:
+        statement = insert(self._database, ground_truth)
+        new = {name: statement.excluded[name] for name in ("label", "observed_at", "received_at")}
+        return statement.on_conflict_do_update(index_elements=["request_id"], set_=new)
+
+
+def _sort_out(items: Sequence[LabelItem], known: dict[str, datetime | None]) -> tuple[FeedbackCounts, list[LabelItem]]:
+    """Count the items one after another, and the one of each request that is to be stored."""
+    observed = dict(known)
+    newest: dict[str, LabelItem] = {}
+    accepted = updated = unknown = outdated = 0
+    for item in items:
+        if item.request_id not in observed:
+            unknown += 1
+            continue
+        present = observed[item.request_id]
+        if present is not None and item.observed_at < present:
+            outdated += 1
+            continue
+        accepted, updated = accepted + (present is None), updated + (present is not None)
+        observed[item.request_id] = item.observed_at
+        newest[item.request_id] = item
+    return FeedbackCounts(accepted, updated, unknown, outdated), list(newest.values())
+
+
+def _objects(values: Sequence[Any]) -> NDArray[np.object_]:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _column(feature: Feature, values: Sequence[Any]) -> NDArray[Any]:
+    if not feature.is_numeric:
+        return _objects(values)
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _whole(feature: Feature, values: NDArray[Any]) -> NDArray[Any]:
+    """int64 where the contract's whole numbers cannot be missing, and none is."""
+    is_whole = feature.type == "integer" and not feature.is_nullable and not np.isnan(values).any()
+    return values.astype(np.int64) if is_whole else values
+
+
+def _in_parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), _IDS_PER_QUERY):
+        yield ids[start : start + _IDS_PER_QUERY]

@@ -1,0 +1,139 @@
+"""The prediction log: one row per answered request, written once, however often it is delivered.
+
+Add a question about logged predictions here. Keep out: labels (ground_truth.py), counts per bin (histograms.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from pmmds_core.contracts.contract import Contract, FeatureValue
+from pmmds_core.stores.database import Database
+from pmmds_core.stores.dialects import database_now, insert
+from pmmds_core.stores.tables import prediction_logs
+
+# Both engines take far longer lists; this keeps a statement's text small.
+_IDS_PER_QUERY = 1000
+
+
+class PredictionRecord(msgspec.Struct, frozen=True):
+    """One answered request. `predicted_at` is aware; `features` are in the contract's order, None for missing."""
+
+    request_id: str
+    predicted_at: datetime
+    model_name: str
+    model_version: str
+    prediction: int
+    probability: float
+    latency_ms: float
+    features: tuple[FeatureValue, ...]
+
+
+@dataclass(frozen=True)
+class LogSummary:
+    """What the log holds, in a few numbers. `digest` differs whenever rows were added (a data version)."""
+
+    n_rows: int
+    newest_predicted_at: datetime | None
+    newest_ingested_at: datetime | None
+    versions: dict[str, int]
+    digest: str
+
+
+class PredictionLog:
+    """Writes and reads prediction_logs of one contract."""
+
+    def __init__(self, database: Database, contract: Contract) -> None:
+        self._database = database
+        self._table = prediction_logs(contract)
+        self._features = tuple(self._table.c[name] for name in contract.feature_names)
+        self._feature_names = contract.feature_names
+        self._fixed = tuple(self._table.c[name] for name in PredictionRecord.__struct_fields__[:-1])
+
+    def append(self, records: Iterable[PredictionRecord]) -> int:
+        """Log what is not logged yet, all or nothing; a known request_id keeps its first row.
+
+        NaN is stored as NULL, because SQLite cannot tell them apart.
+
+        Returns:
+            How many rows were new.
+        """
+        # One order for all writers, so that two overlapping deliveries wait for each other and do not deadlock.
+        rows = sorted((self._row(record) for record in records), key=lambda row: str(row["request_id"]))
+        if not rows:
+            return 0
+        statement = insert(self._database, self._table).values(ingested_at=database_now())
+        statement = statement.on_conflict_do_nothing(index_elements=["request_id"])
+        with self._database.begin() as connection:
+            return len(connection.execute(statement.returning(self._table.c.request_id), rows).fetchall())
+
+    def find(self, request_ids: Iterable[str]) -> dict[str, PredictionRecord]:
+        """The records of those ids that are logged."""
+        found: dict[str, PredictionRecord] = {}
+        with self._database.connect() as connection:
+            for ids in _in_parts(list(request_ids), _IDS_PER_QUERY):
+                query = self._select().where(self._table.c.request_id.in_(ids))
+                found.update((r.request_id, r) for r in map(_record, connection.execute(query)))
+        return found
+
+    def count(
+        self, model_version: str | None = None, start: datetime | None = None, end: datetime | None = None
+    ) -> int:
+        """Rows of a model version predicted in [start, end); None leaves a side open."""
+        table = self._table
+        query = sa.select(sa.func.count()).select_from(table)
+        if model_version is not None:
+            query = query.where(table.c.model_version == model_version)
+        if start is not None:
+            query = query.where(table.c.predicted_at >= start)
+        if end is not None:
+            query = query.where(table.c.predicted_at < end)
+        with self._database.connect() as connection:
+            return connection.execute(query).scalar_one()
+
+    def recent(self, limit: int) -> list[PredictionRecord]:
+        """The newest records first."""
+        query = self._select().order_by(self._table.c.predicted_at.desc(), self._table.c.request_id).limit(limit)
+        with self._database.connect() as connection:
+            return [_record(row) for row in connection.execute(query)]
+
+    def summary(self) -> LogSummary:
+        """Totals from the indexes alone; no row is read."""
+        c = self._table.c
+        newest = [sa.select(sa.func.max(column)).scalar_subquery() for column in (c.predicted_at, c.ingested_at)]
+        by_version = (
+            sa.select(c.model_version, sa.func.count().label("n_rows"))
+            .group_by(c.model_version)
+            .order_by(c.model_version)
+        )
+        with self._database.snapshot() as connection:
+            predicted_at, ingested_at = connection.execute(sa.select(*newest)).one()
+            versions = {row.model_version: row.n_rows for row in connection.execute(by_version)}
+        known = f"{sorted(versions.items())} {ingested_at}"
+        digest = hashlib.sha256(known.encode()).hexdigest()
+        return LogSummary(sum(versions.values()), predicted_at, ingested_at, versions, digest)
+
+    def _select(self) -> sa.Select[Any]:
+        return sa.select(*self._fixed, *self._features)
+
+    def _row(self, record: PredictionRecord) -> dict[str, Any]:
+        row: dict[str, Any] = msgspec.structs.asdict(record)
+        features = row.pop("features")
+        known = (None if value != value else value for value in features)
+        return {**row, **dict(zip(self._feature_names, known, strict=True))}
+
+
+def _record(row: sa.Row[Any]) -> PredictionRecord:
+    return PredictionRecord(*row[:7], tuple(row[7:]))
+
+
+def _in_parts(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]

@@ -1,0 +1,153 @@
+"""A real PostgreSQL for tests: a cluster of our own in a temporary folder, thrown away afterwards.
+
+Add here what the cluster needs to run anywhere. Keep out: tables and rows. Nothing is ever installed.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+HOW_TO_GET = (
+    "PostgreSQL's server programs (initdb, pg_ctl) were not found. Install them with `apt-get install postgresql` "
+    "(Debian, Ubuntu) or `brew install postgresql@15`, or put their folder on PATH."
+)
+_FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=60 -c shared_buffers=64MB"
+
+
+class PostgresMissingError(Exception):
+    """The server programs are not on this machine."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running server. `url` is its maintenance database."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        return self.url_of("postgres")
+
+    def url_of(self, database: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    @contextmanager
+    def fresh_database(self) -> Iterator[str]:
+        """The URL of a new, empty database that is dropped afterwards."""
+        name = f"pmmds_{uuid.uuid4().hex[:12]}"
+        self._maintain(f"CREATE DATABASE {name}")
+        try:
+            yield self.url_of(name)
+        finally:
+            self._maintain(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _maintain(self, statement: str) -> None:
+        url = sa.make_url(self.url).set(drivername="postgresql+psycopg")
+        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            connection.exec_driver_sql(statement)
+
+
+@contextmanager
+def temporary_cluster() -> Iterator[Cluster]:
+    """Start a server on a free port; stop it and remove its files afterwards.
+
+    Raises:
+        PostgresMissingError: with how to get the programs.
+    """
+    programs = find_programs()
+    folder = Path(tempfile.mkdtemp(prefix="pmmds-pg-"))
+    port = _free_port()
+    runner = _Runner(programs, folder)
+    try:
+        runner.start(port)
+        yield Cluster(port)
+    finally:
+        runner.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def find_programs() -> Path:
+    """The folder of initdb and pg_ctl: what pg_config or PATH names, else the newest under /usr/lib/postgresql."""
+    candidates = [Path(found).parent for found in [shutil.which("initdb")] if found]
+    config = shutil.which("pg_config")
+    if config:
+        said = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=True)
+        candidates.append(Path(said.stdout.strip()))
+    packaged = Path("/usr/lib/postgresql").glob("*/bin")
+    candidates += sorted(packaged, key=lambda p: int(p.parent.name.partition(".")[0]), reverse=True)
+    for folder in candidates:
+        if (folder / "initdb").exists() and (folder / "pg_ctl").exists():
+            return folder
+    raise PostgresMissingError(HOW_TO_GET)
+
+
+class _Runner:
+    """Runs the server programs as a user that may: PostgreSQL refuses root."""
+
+    def __init__(self, programs: Path, folder: Path) -> None:
+        self._programs = programs
+        self._folder = folder
+        self._data = folder / "data"
+        self._user = _unprivileged_user() if os.geteuid() == 0 else None
+        if self._user is not None:
+            os.chown(folder, self._user.pw_uid, self._user.pw_gid)
+
+    def start(self, port: int) -> None:
+        self._run("initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        options = f"-p {port} -h 127.0.0.1 -k {self._folder} {_FAST}"
+        log = self._folder / "server.log"
+        try:
+            self._run("pg_ctl", "-D", str(self._data), "-w", "-t", "60", "-l", str(log), "-o", options, "start")
+        except RuntimeError as error:
+            said = log.read_text(errors="replace")[-2000:] if log.exists() else ""
+            raise RuntimeError(f"{error}\n{said}") from None
+
+    def stop(self) -> None:
+        if (self._data / "postmaster.pid").exists():
+            self._run("pg_ctl", "-D", str(self._data), "-w", "-m", "immediate", "stop")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        user = self._user
+        ids = {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": list[int]()}
+        output = self._folder / f"{program}.out"
+        with output.open("w") as stream:  # a pipe would be held open by the server, and never end
+            done = subprocess.run(
+                [str(self._programs / program), *arguments],
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                cwd=self._folder,
+                check=False,
+                env={**os.environ, "LC_ALL": "C.UTF-8"},
+                **ids,  # type: ignore[arg-type]
+            )
+        if done.returncode:
+            raise RuntimeError(f"{program} failed: {output.read_text(errors='replace')}")
+
+
+def _unprivileged_user() -> pwd.struct_passwd:
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise RuntimeError("PostgreSQL does not run as root, and there is no user postgres or nobody to run it.")
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

@@ -1,0 +1,131 @@
+"""The schema comes about, follows the contract, and never loses data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+
+from pmmds_core.contracts.contract import Contract, Feature
+from pmmds_core.errors import SchemaOutdatedError
+from pmmds_core.stores.database import Database
+from pmmds_core.stores.migration import HEAD, SCRIPTS, check_schema, migrate, schema_status
+from pmmds_core.stores.prediction_log import PredictionLog
+from pmmds_core.stores.tables import fixed, prediction_logs
+from pmmds_tests.stores.records import make_records
+
+EXTRA = Feature(
+    name="loyalty_points", source="x", kind="numeric", type="integer", description="Points.", example="3", minimum=0
+)
+
+
+def with_features(contract: Contract, features: tuple[Feature, ...]) -> Contract:
+    return msgspec.structs.replace(contract, features=features)
+
+
+def test_a_migrated_database_is_what_the_tables_say(database: Database, contract: Contract) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    wanted = sa.MetaData()
+    for table in (*fixed.tables.values(), prediction_logs(contract)):
+        table.to_metadata(wanted)
+    with database.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, wanted) == []
+
+
+def test_head_is_the_newest_revision() -> None:
+    from alembic.script import ScriptDirectory
+
+    assert ScriptDirectory(str(SCRIPTS)).get_current_head() == HEAD
+
+
+def test_migrating_tells_what_it_did_and_a_second_time_does_nothing(
+    empty_database: Database, contract: Contract
+) -> None:
+    first = migrate(empty_database, contract)
+    assert first[0] == f"Created the tables (revision {HEAD})."
+    assert first[1].startswith("Added to prediction_logs 19 columns: gender, senior_citizen,")
+    assert migrate(empty_database, contract) == []
+
+
+def test_an_empty_database_is_outdated_and_says_so(empty_database: Database, contract: Contract) -> None:
+    status = schema_status(empty_database, contract)
+    assert status.revision is None
+    assert not status.is_current
+    with pytest.raises(SchemaOutdatedError, match=r"has no tables yet\. Run `pmmds db migrate`"):
+        check_schema(empty_database, contract)
+
+
+def test_a_new_feature_gets_a_column_and_keeps_the_rows(database: Database, contract: Contract) -> None:
+    PredictionLog(database, contract).append(make_records(contract, 3))
+    wider = with_features(contract, (*contract.features, EXTRA))
+    with pytest.raises(SchemaOutdatedError, match="missing: loyalty_points"):
+        check_schema(database, wider)
+    assert migrate(database, wider) == ["Added to prediction_logs 1 column: loyalty_points."]
+    check_schema(database, wider)
+    assert [r.features[-1] for r in PredictionLog(database, wider).recent(9)] == [None] * 3
+
+
+def test_a_removed_feature_is_refused_while_there_are_rows(database: Database, contract: Contract) -> None:
+    narrower = with_features(contract, contract.features[1:])
+    PredictionLog(database, contract).append(make_records(contract, 1))
+    with pytest.raises(SchemaOutdatedError, match="no feature gender any more"):
+        migrate(database, narrower)
+    check_schema(database, contract)
+
+
+def test_a_removed_feature_goes_when_nothing_is_lost(database: Database, contract: Contract) -> None:
+    narrower = with_features(contract, contract.features[1:])
+    assert migrate(database, narrower) == ["Removed from prediction_logs 1 column: gender."]
+    assert schema_status(database, narrower).is_current
+
+
+def retyped(contract: Contract) -> Contract:
+    features = tuple(msgspec.structs.replace(f, type="float") if f.name == "tenure" else f for f in contract.features)
+    return with_features(contract, features)
+
+
+def test_a_changed_type_is_refused_while_there_are_rows(database: Database, contract: Contract) -> None:
+    PredictionLog(database, contract).append(make_records(contract, 1))
+    with pytest.raises(SchemaOutdatedError, match="tenure is logged as integer and the contract says float"):
+        migrate(database, retyped(contract))
+
+
+def test_a_changed_type_is_followed_while_the_log_is_empty(database: Database, contract: Contract) -> None:
+    migrate(database, retyped(contract))
+    assert schema_status(database, retyped(contract)).is_current
+
+
+def test_a_column_that_is_there_with_another_type_is_refused(database: Database, contract: Contract) -> None:
+    with database.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE prediction_logs ADD COLUMN loyalty_points TEXT")
+    with pytest.raises(SchemaOutdatedError, match="loyalty_points already, as string; the contract says integer"):
+        migrate(database, with_features(contract, (*contract.features, EXTRA)))
+
+
+def test_a_failed_migration_leaves_nothing_behind(empty_database: Database, contract: Contract) -> None:
+    twice = with_features(contract, (*contract.features, contract.features[0]))
+    with pytest.raises(sa.exc.SQLAlchemyError):
+        migrate(empty_database, twice)
+    with empty_database.connect() as connection:
+        assert sa.inspect(connection).get_table_names() == []
+
+
+def test_a_database_of_a_newer_program_is_left_alone(database: Database, contract: Contract) -> None:
+    with database.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(SchemaOutdatedError, match="revision 9999, which this program does not know"):
+        migrate(database, contract)
+
+
+def test_many_may_migrate_at_once(open_again: Callable[[], Database], contract: Contract) -> None:
+    databases = [open_again() for _ in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        done = list(pool.map(lambda d: migrate(d, contract), databases))
+    assert sum(bool(sentences) for sentences in done) == 1
+    check_schema(databases[0], contract)
