@@ -1,7 +1,5 @@
 """Jobs and the schedule. Each job can be launched from the UI, by a sensor or schedule, and by the command line."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import dagster as dg

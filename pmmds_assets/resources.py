@@ -3,8 +3,6 @@
 Add a resource when assets need something new from outside. Keep out: behaviour.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -3,8 +3,6 @@
 Keep out: rules; they are in pmmds_core.retraining_policy and the stores.
 """
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg

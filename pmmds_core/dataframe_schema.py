@@ -107,17 +107,14 @@ def _is_whole(values: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _failures(cases: pd.DataFrame) -> tuple[SchemaFailure, ...]:
-    cases = cases.assign(column=[_name(c, v) for c, v in zip(cases["column"], cases["failure_case"], strict=True)])
-    groups = cases.groupby(["column", "check"], sort=False, dropna=False)
+    # pandera tells a missing or surplus column as a failure of the whole frame, with the column's name as the value.
+    is_whole = cases["schema_context"] == "DataFrameSchema"
+    cases = cases.assign(column=cases["failure_case"].where(is_whole, cases["column"]).astype(str))
+    groups = cases.groupby(["column", "check"], sort=False)
     return tuple(
         SchemaFailure(str(column), str(check), len(rows), _examples(rows["failure_case"].tolist()))
         for (column, check), rows in groups
     )
-
-
-def _name(column: Any, failure: Any) -> str:
-    """pandera tells a missing or surplus column as a failure of the whole frame, with the name as its value."""
-    return str(column) if isinstance(column, str) and column else str(failure)
 
 
 def _examples(values: Sequence[Any]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ That is covariate shift for the model that reads the data, and, where a code cha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 

@@ -120,8 +120,7 @@ class _Runner:
             self._run("pg_ctl", "-D", str(self._data), "-w", "-m", "immediate", "stop")
 
     def _run(self, program: str, *arguments: str) -> None:
-        user = self._user
-        ids = {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": list[int]()}
+        uid, gid = (None, None) if self._user is None else (self._user.pw_uid, self._user.pw_gid)
         output = self._folder / f"{program}.out"
         with output.open("w") as stream:  # a pipe would be held open by the server, and never end
             done = subprocess.run(
@@ -131,7 +130,9 @@ class _Runner:
                 cwd=self._folder,
                 check=False,
                 env={**os.environ, "LC_ALL": "C.UTF-8"},
-                **ids,  # type: ignore[arg-type]
+                user=uid,
+                group=gid,
+                extra_groups=None if uid is None else [],
             )
         if done.returncode:
             raise RuntimeError(f"{program} failed: {output.read_text(errors='replace')}")

@@ -1,7 +1,5 @@
 """Rows: the reference, the production rows whose truth is known, and what a model is trained and judged on."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ from pmmds_assets.checks import check_result
 from pmmds_assets.groups import DATA, OWNERS, TRAINING
 from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource
+from pmmds_assets.results import Materialized
 from pmmds_assets.retraining import Trigger, claim_attempt, record_blocked
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.data_source import load_reference
@@ -55,7 +54,7 @@ class ReferenceDataConfig(dg.Config):
 )
 def reference_data(
     context: dg.AssetExecutionContext, config: ReferenceDataConfig, deployment: DeploymentResource
-) -> dg.MaterializeResult[None]:
+) -> Materialized:
     """The accepted data: loaded, normalised by the contract, checked by pandera and Great Expectations.
 
     From PMMDS_DATA_PATH, else the downloaded file, else the packaged synthetic sample.
@@ -131,7 +130,7 @@ def _suite_result(suite: SuiteResult | None) -> dg.AssetCheckResult:
     return check_result(SUITE_CHECK, suite.passed, metadata)
 
 
-def column_summary(frame: pd.DataFrame, contract: Contract) -> list[dict[str, Any]]:
+def column_summary(frame: "pd.DataFrame", contract: Contract) -> list[dict[str, Any]]:
     """One row a feature: kind, missing share, and range or most frequent value."""
     rows = []
     for feature in contract.features:
@@ -146,7 +145,7 @@ def column_summary(frame: pd.DataFrame, contract: Contract) -> list[dict[str, An
     return rows
 
 
-def _label_picture(frame: pd.DataFrame, contract: Contract) -> dg.MarkdownMetadataValue:
+def _label_picture(frame: "pd.DataFrame", contract: Contract) -> dg.MarkdownMetadataValue:
     label = contract.label
     share = float(frame[label.name].mean())
     bars = {f"{label.name} = {label.positive}": share, f"{label.name} = {label.negative}": 1 - share}
@@ -159,9 +158,7 @@ def _label_picture(frame: pd.DataFrame, contract: Contract) -> dg.MarkdownMetada
     kinds={"sql", "pandas"},
     deps=["prediction_logs", "ground_truth"],
 )
-def labelled_predictions(
-    context: dg.AssetExecutionContext, deployment: DeploymentResource
-) -> dg.MaterializeResult[None]:
+def labelled_predictions(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Production rows whose truth has become known: prediction_logs joined with ground_truth, oldest first."""
     d = deployment.open()
     rows = d.ground_truth.labelled_rows()
@@ -210,7 +207,7 @@ class TrainingDataConfig(dg.Config):
 )
 def training_data(
     context: dg.AssetExecutionContext, config: TrainingDataConfig, deployment: DeploymentResource
-) -> Iterator[dg.MaterializeResult[None]]:
+) -> Iterator[Materialized]:
     """Reference rows and older labelled production rows to fit on; the newest labelled rows to judge on.
 
     Without enough new labels the seeded reference holdout judges, or the retraining is blocked: nothing is then
@@ -236,7 +233,7 @@ def champion_rows(d: Deployment) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 
 def _split(
-    d: Deployment, reference: pd.DataFrame, champion: Any, *, block: bool, run_id: str
+    d: Deployment, reference: "pd.DataFrame", champion: Any, *, block: bool, run_id: str
 ) -> TrainingData | TooFewLabels:
     s = d.settings
     plan = SplitPlan(s.train_seed, s.train_holdout_share, s.retrain_holdout_share, s.retrain_min_labels)
@@ -252,7 +249,7 @@ def _split(
 
 def _kept(
     context: dg.AssetExecutionContext, d: Deployment, reference: Dataset, split: TrainingData, champion: Any
-) -> dg.MaterializeResult[None]:
+) -> Materialized:
     train_digest, holdout_digest = content_digest(split.train), content_digest(split.holdout)
     details = {
         "holdout_digest": holdout_digest,

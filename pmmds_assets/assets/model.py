@@ -1,7 +1,5 @@
 """The model: trained, described and judged beside the champion. Which rows: data.py; what follows: promotion.py."""
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,8 @@ from pmmds_assets.assets.data import training_data
 from pmmds_assets.checks import check_result
 from pmmds_assets.groups import MONITORING, OWNERS, TRAINING
 from pmmds_assets.pictures import bar_picture, reliability_picture, table
-from pmmds_assets.resources import DeploymentResource
+from pmmds_assets.resources import DeploymentResource, MlflowRun
+from pmmds_assets.results import Materialized
 from pmmds_core.deployment import Deployment
 from pmmds_core.evaluation import Contender, ModelEvaluation, evaluate
 from pmmds_core.model_release import ModelRelease, Provenance, build_release, to_register
@@ -31,7 +30,6 @@ N_REPLAYED_ROWS = 500
     owners=OWNERS,
     kinds={"sklearn", "mlflow"},
     deps=[training_data],
-    required_resource_keys={"mlflow_run"},
     check_specs=[
         dg.AssetCheckSpec(
             PARITY_CHECK, asset="trained_model", blocking=True, description="The portable scorer gives the same answers"
@@ -39,7 +37,9 @@ N_REPLAYED_ROWS = 500
         dg.AssetCheckSpec(SCORE_CHECK, asset="trained_model", description="Holdout ROC-AUC is over 0.5"),
     ],
 )
-def trained_model(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> dg.MaterializeResult[None]:
+def trained_model(
+    context: dg.AssetExecutionContext, deployment: DeploymentResource, mlflow_run: dg.ResourceParam[MlflowRun]
+) -> Materialized:
     """The best candidate by cross-validation, registered in MLflow with the alias challenger.
 
     Preprocessing and estimator are one scikit-learn pipeline; the portable scorer made from it serves.
@@ -52,9 +52,7 @@ def trained_model(context: dg.AssetExecutionContext, deployment: DeploymentResou
         release = build_release(
             training.read(), holdout.read(), d.contract, d.settings.train_seed, Path(folder), provenance
         )
-        version = d.registry.register(
-            to_register(release, d.contract, provenance), run_id=context.resources.mlflow_run.run_id()
-        )
+        version = d.registry.register(to_register(release, d.contract, provenance), run_id=mlflow_run.run_id())
     return dg.MaterializeResult(
         data_version=dg.DataVersion(release.digest[:16]),
         metadata=_model_metadata(release, version),
@@ -117,7 +115,7 @@ def _score_result(release: ModelRelease) -> dg.AssetCheckResult:
 
 
 @dg.asset(group_name=MONITORING, owners=OWNERS, kinds={"json"}, deps=[training_data, trained_model])
-def reference_profile(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> dg.MaterializeResult[None]:
+def reference_profile(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Frozen bins and counts of the newest model's training rows and score; drift is judged against it once that
     model is in production. Travels inside the model version's bundle, from where it is read and verified here."""
     d = deployment.open()
@@ -159,7 +157,7 @@ def require_challenger(d: Deployment) -> RegisteredVersion:
     kinds={"sklearn"},
     deps=[training_data, trained_model],
 )
-def model_evaluation(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> dg.MaterializeResult[None]:
+def model_evaluation(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Champion and challenger on the same holdout rows, in one process: metrics, intervals, latency, replay."""
     d = deployment.open()
     holdout = d.datasets.require("holdout", "training_data", run_id=context.run_id)

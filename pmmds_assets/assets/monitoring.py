@@ -1,7 +1,5 @@
 """Watching: the log that the service writes, its histograms, drift and performance."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +12,7 @@ from pmmds_assets.groups import DATA, MONITORING, OWNERS
 from pmmds_assets.partitions import hourly, key_of, window_hours
 from pmmds_assets.pictures import bar_picture, line_picture, table
 from pmmds_assets.resources import DeploymentResource
+from pmmds_assets.results import Materialized
 from pmmds_core.monitoring import MonitorResult, monitor, refresh_histograms
 from pmmds_core.performance_report import measure_production
 
@@ -52,7 +51,7 @@ class MonitorConfig(dg.Config):
     backfill_policy=dg.BackfillPolicy.single_run(),
     deps=["prediction_logs"],
 )
-def feature_histograms(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> dg.MaterializeResult[None]:
+def feature_histograms(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Counts per model version, feature and bin for each hour, computed in the database.
 
     Hours whose rows did not change since they were counted are not counted again. A month is one run.
@@ -86,7 +85,7 @@ def feature_histograms(context: dg.AssetExecutionContext, deployment: Deployment
 )
 def drift_report(
     context: dg.AssetExecutionContext, config: MonitorConfig, deployment: DeploymentResource
-) -> dg.MaterializeResult[None]:
+) -> Materialized:
     """The window's histograms merged and judged against the production model's reference profile.
 
     Writes drift_metrics, one open alert at a time, and an HTML page. Counts changed hours first, so that a report is
@@ -153,7 +152,7 @@ def _drift_metadata(threshold: float, result: MonitorResult) -> dict[str, Any]:
     kinds={"sklearn"},
     deps=[labelled_predictions, reference_profile],
 )
-def performance_report(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> dg.MaterializeResult[None]:
+def performance_report(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """How good the answers were, measured on production rows whose truth is known, by model version."""
     d = deployment.open()
     report = measure_production(d.ground_truth.labelled_rows(), d.settings.drift_min_samples_required)

@@ -1,7 +1,5 @@
 """The decision and its deed. Judging is pmmds_core.policy, moving is pmmds_core.promotion."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import dagster as dg
@@ -11,6 +9,7 @@ from pmmds_assets.checks import check_result
 from pmmds_assets.groups import OWNERS, PROMOTION
 from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource
+from pmmds_assets.results import Materialized
 from pmmds_assets.retraining import Trigger, record_held, record_promoted
 from pmmds_core.deployment import Deployment
 from pmmds_core.policy import judge
@@ -30,7 +29,7 @@ BEATS_CHECK, ALIAS_CHECK = "challenger_beats_champion", "alias_agrees_with_decis
         dg.AssetCheckSpec(BEATS_CHECK, asset="promotion_decision", description="Every blocking criterion is met")
     ],
 )
-def promotion_decision(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> dg.MaterializeResult[None]:
+def promotion_decision(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """One row and one JSON object per judgement, promoted or not, with the reason in words."""
     d = deployment.open()
     adopt_moved_alias(d.decisions, d.registry)
@@ -70,7 +69,7 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
         dg.AssetCheckSpec(ALIAS_CHECK, asset="production_model", description="MLflow's alias is where it should be")
     ],
 )
-def production_model(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> dg.MaterializeResult[None]:
+def production_model(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """The version that serves. Moves the alias when the decision says so; finishes what a crash left unfinished.
 
     The only place that moves the alias production.
@@ -85,7 +84,7 @@ def production_model(context: dg.AssetExecutionContext, deployment: DeploymentRe
     return _production(d, decision, moved=moved)
 
 
-def _production(d: Deployment, decision: Decision | None, *, moved: bool) -> dg.MaterializeResult[None]:
+def _production(d: Deployment, decision: Decision | None, *, moved: bool) -> Materialized:
     version, pointer = d.production_version(), d.decisions.pointer()
     bundle = d.profiles.bundle(version.version)
     history = [

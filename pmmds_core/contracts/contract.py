@@ -16,20 +16,30 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from pmmds_core.contracts.contract_checks import MISSING, first_problem
+from pmmds_core.contracts.contract_messages import explain
 from pmmds_core.contracts.lined_yaml import LinedDocument, read_lined
 from pmmds_core.errors import ContractError
 
 Kind = Literal["numeric", "categorical"]
 FeatureValue = float | int | str | None
 
-Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
+Name = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9_]{0,47}$",
+        description="a name of lower-case letters, digits and _, a letter first, 48 characters at most",
+    ),
+]
+ModelName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z][a-z0-9-]{0,62}$",
+        description="a name of lower-case letters, digits and -, a letter first, 63 characters at most",
+    ),
+]
+Text = Annotated[str, Meta(min_length=1)]
 PACKAGED = "telco_churn.yaml"
-
-# Columns of prediction_logs that a feature may not take the name of.
-RESERVED_NAMES = frozenset(
-    {"request_id", "predicted_at", "ingested_at", "model_name", "model_version", "prediction", "probability"}
-    | {"latency_ms", "label", "observed_at", "received_at", "row_id", "weight", "score", "source"}
-)
 
 
 class Blank(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,7 +53,7 @@ class Blank(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def is_missing(self) -> bool:
-        return self.means == "missing"
+        return self.means == MISSING
 
 
 class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -54,7 +64,7 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """
 
     name: Name
-    source: str
+    source: Text
     kind: Kind
     type: Literal["integer", "float", "string"]
     description: str
@@ -99,9 +109,9 @@ class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The truth column: `positive` is class 1, `negative` class 0."""
 
     name: Name
-    source: str
-    positive: str
-    negative: str
+    source: Text
+    positive: Text
+    negative: Text
     description: str = ""
 
 
@@ -111,7 +121,7 @@ class OpenML(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `content_sha256`: `frame_digest.unordered_digest` of the normalised rows, which the download must have.
     """
 
-    name: str
+    name: Text
     version: int | Literal["active"] = "active"
     content_sha256: str = ""
 
@@ -120,7 +130,7 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """A whole contract. `features` are in the order that every table, message and vector keeps."""
 
     name: Name
-    model_name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+    model_name: ModelName
     description: str
     label: Label
     features: Annotated[tuple[Feature, ...], Meta(min_length=1)]
@@ -169,9 +179,9 @@ def load_contract(path: str | Path) -> Contract:
         text = resources.files("pmmds_core.contracts").joinpath(PACKAGED).read_text(encoding="utf-8")
         return parse_contract(text, PACKAGED)
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ContractError(
             f"The contract {path} cannot be read: {reason}.",
             next_step="Point PMMDS_CONTRACT at a readable YAML file, or unset it for the packaged one.",
@@ -180,20 +190,19 @@ def load_contract(path: str | Path) -> Contract:
 
 
 def parse_contract(text: str, name: str) -> Contract:
+    """A contract from YAML text; `name` is the file's, for messages. Raises ContractError."""
     document = read_lined(text, name)
     try:
         contract = msgspec.convert(document.data, Contract, strict=False)
     except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `")
-        raise _refusal(document, name, path.rstrip("`") or "$", message.replace("`", "'")) from None
-    _check(contract, document, name)
+        raise _refusal(document, name, *explain(error, Contract, document.data)) from None
+    problem = first_problem(contract)
+    if problem:
+        raise _refusal(document, name, *problem)
     return contract
 
 
 def _refusal(document: LinedDocument, name: str, path: str, message: str) -> ContractError:
-    unknown = re.search(r"unknown field '(\w+)'", message)
-    if unknown:
-        path = f"{path}.{unknown.group(1)}"
     field = path.removeprefix("$").removeprefix(".") or "the contract"
     owner = _feature_name(document, path)
     return ContractError(
@@ -208,69 +217,3 @@ def _feature_name(document: LinedDocument, path: str) -> str:
         return ""
     feature = document.data["features"][int(match.group(1))]
     return f" (feature {feature['name']!r})" if isinstance(feature, dict) and feature.get("name") else ""
-
-
-def _check(contract: Contract, document: LinedDocument, name: str) -> None:
-    """What the types cannot say: names are unique, ranges make sense, examples are valid."""
-    seen: dict[str, int] = {}
-    for i, feature in enumerate(contract.features):
-        problem = _feature_problem(feature, contract, seen)
-        if problem:
-            field, message = problem
-            raise _refusal(document, name, f"$.features[{i}].{field}", message)
-        seen[feature.name] = i
-    if contract.label.positive == contract.label.negative:
-        raise _refusal(document, name, "$.label.positive", "positive and negative are the same value")
-
-
-def _feature_problem(feature: Feature, contract: Contract, seen: dict[str, int]) -> tuple[str, str] | None:
-    if feature.name in seen:
-        return "name", f"expected a name of its own, {feature.name!r} is taken by features[{seen[feature.name]}]"
-    if feature.name in RESERVED_NAMES or feature.name == contract.label.name:
-        return "name", f"{feature.name!r} is reserved, choose another name (source keeps the file's column name)"
-    if feature.is_numeric:
-        return _numeric_problem(feature)
-    return _categorical_problem(feature)
-
-
-def _numeric_problem(feature: Feature) -> tuple[str, str] | None:
-    if feature.type == "string":
-        return "type", "expected integer or float for kind numeric, found string"
-    if feature.values or feature.also_accepted:
-        return "values", "only categorical features have values; use minimum and maximum"
-    low, high = feature.minimum, feature.maximum
-    if low is not None and high is not None and low >= high:
-        return "minimum", f"expected less than maximum {high:g}, found {low:g}"
-    return _text_problem(feature, "example", feature.example) or _blank_problem(feature)
-
-
-def _categorical_problem(feature: Feature) -> tuple[str, str] | None:
-    if feature.type != "string":
-        return "type", f"expected string for kind categorical, found {feature.type}"
-    if len(feature.values) < 2:
-        return "values", f"expected at least two allowed values, found {len(feature.values)}"
-    if len(set(feature.all_values)) != len(feature.all_values):
-        return "values", "expected every value once"
-    if feature.minimum is not None or feature.maximum is not None:
-        return "minimum", "only numeric features have minimum and maximum"
-    return _text_problem(feature, "example", feature.example) or _blank_problem(feature)
-
-
-def _blank_problem(feature: Feature) -> tuple[str, str] | None:
-    if feature.blank is None or feature.blank.is_missing:
-        return None
-    return _text_problem(feature, "blank", feature.blank.means)
-
-
-def _text_problem(feature: Feature, field: str, text: str) -> tuple[str, str] | None:
-    if not feature.is_numeric:
-        return None if text in feature.all_values else (field, f"{text!r} is not one of the feature's values")
-    try:
-        value = feature.typed(text)
-    except ValueError:
-        return field, f"expected a value of type {feature.type}, found {text!r}"
-    assert isinstance(value, int | float)
-    low, high = feature.minimum, feature.maximum
-    if (low is not None and value < low) or (high is not None and value > high):
-        return field, f"{text} is outside {low} to {high}"
-    return None

@@ -13,7 +13,6 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
-from pmmds_core.stores.database import Database
 from pmmds_core.stores.tables import UtcDateTime
 
 
@@ -30,6 +29,14 @@ class HourOf(GenericFunction[Any]):
 
     type = UtcDateTime()
     name = "hour_of"
+    inherit_cache = True
+
+
+class MissingFloat(GenericFunction[bool]):
+    """Whether a float column is NULL or NaN."""
+
+    type = sa.Boolean()
+    name = "missing_float"
     inherit_cache = True
 
 
@@ -54,6 +61,17 @@ def _postgresql_hour(element: HourOf, compiler: SQLCompiler, **options: Any) -> 
     return f"date_trunc('hour', {compiler.process(element.clauses, **options)})"
 
 
+@compiles(MissingFloat, "sqlite")
+def _sqlite_missing(element: MissingFloat, compiler: SQLCompiler, **options: Any) -> str:
+    return f"({compiler.process(element.clauses, **options)} IS NULL)"  # SQLite stores NaN as NULL
+
+
+@compiles(MissingFloat, "postgresql")
+def _postgresql_missing(element: MissingFloat, compiler: SQLCompiler, **options: Any) -> str:
+    column = compiler.process(element.clauses, **options)
+    return f"({column} = 'NaN' OR {column} IS NULL)"  # PostgreSQL's NaN equals itself and is above all numbers
+
+
 def database_now() -> DatabaseNow:
     return DatabaseNow()
 
@@ -62,6 +80,16 @@ def hour_of(column: sa.ColumnElement[Any]) -> HourOf:
     return HourOf(column)
 
 
-def insert(database: Database, table: sa.Table) -> Any:
+def missing_float(column: sa.ColumnElement[Any]) -> MissingFloat:
+    return MissingFloat(column)
+
+
+def insert(connection: sa.Connection, table: sa.Table) -> Any:
     """An insert that has `on_conflict_do_nothing` and `on_conflict_do_update`, alike on both engines."""
-    return postgresql.insert(table) if database.dialect == "postgresql" else sqlite.insert(table)
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def lock_writers(connection: sa.Connection, what: str) -> None:
+    """Let one transaction at a time write `what`; SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(what))))

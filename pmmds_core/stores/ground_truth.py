@@ -107,7 +107,7 @@ class GroundTruthStore:
             counts, newest = _sort_out(given, known)
             rows = [{**msgspec.structs.asdict(item), "received_at": received_at} for item in newest]
             if rows:
-                connection.execute(self._upsert(), rows)
+                connection.execute(_upsert(connection), rows)
         return counts
 
     def summary(self) -> LabelSummary:
@@ -162,10 +162,11 @@ class GroundTruthStore:
             known |= {request_id: at for request_id, at in connection.execute(present) if request_id in known}
         return known
 
-    def _upsert(self) -> Any:
-        statement = insert(self._database, ground_truth)
-        new = {name: statement.excluded[name] for name in ("label", "observed_at", "received_at")}
-        return statement.on_conflict_do_update(index_elements=["request_id"], set_=new)
+
+def _upsert(connection: sa.Connection) -> Any:
+    statement = insert(connection, ground_truth)
+    new = {name: statement.excluded[name] for name in ("label", "observed_at", "received_at")}
+    return statement.on_conflict_do_update(index_elements=["request_id"], set_=new)
 
 
 def _sort_out(items: Sequence[LabelItem], known: dict[str, datetime | None]) -> tuple[FeedbackCounts, list[LabelItem]]:

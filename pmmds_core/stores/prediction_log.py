@@ -15,8 +15,8 @@ import msgspec
 import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract, FeatureValue
+from pmmds_core.stores.bulk_insert import insert_new
 from pmmds_core.stores.database import Database
-from pmmds_core.stores.dialects import database_now, insert
 from pmmds_core.stores.tables import prediction_logs
 
 # Both engines take far longer lists; this keeps a statement's text small.
@@ -65,14 +65,11 @@ class PredictionLog:
         Returns:
             How many rows were new.
         """
-        # One order for all writers, so that two overlapping deliveries wait for each other and do not deadlock.
-        rows = sorted((self._row(record) for record in records), key=lambda row: str(row["request_id"]))
+        rows = [self._row(record) for record in records]
         if not rows:
             return 0
-        statement = insert(self._database, self._table).values(ingested_at=database_now())
-        statement = statement.on_conflict_do_nothing(index_elements=["request_id"])
         with self._database.begin() as connection:
-            return len(connection.execute(statement.returning(self._table.c.request_id), rows).fetchall())
+            return insert_new(connection, self._table, rows, key="request_id", written_at="ingested_at")
 
     def find(self, request_ids: Iterable[str]) -> dict[str, PredictionRecord]:
         """The records of those ids that are logged."""
@@ -131,7 +128,10 @@ class PredictionLog:
 
 
 def _record(row: sa.Row[Any]) -> PredictionRecord:
-    return PredictionRecord(*row[:7], tuple(row[7:]))
+    request_id, predicted_at, name, version, prediction, probability, latency_ms, *features = row
+    return PredictionRecord(
+        request_id, predicted_at, name, version, prediction, probability, latency_ms, tuple(features)
+    )
 
 
 def _in_parts(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:

@@ -21,14 +21,17 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone")
-        return value.astimezone(UTC).replace(tzinfo=None)
+        return None if value is None else self.to_naive(value)
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC)
+
+    @staticmethod
+    def to_naive(instant: datetime) -> datetime:
+        """What the database stores. Raises ValueError when `instant` has no time zone."""
+        if instant.tzinfo is None:
+            raise ValueError(f"{instant!r} has no time zone")
+        return instant.astimezone(UTC).replace(tzinfo=None)
 
 
 fixed = sa.MetaData()
@@ -228,7 +231,7 @@ def prediction_logs(contract: Contract) -> sa.Table:
         *(feature_column(f) for f in contract.features),
         sa.Index("ix_prediction_logs_predicted_at", "predicted_at"),
         sa.Index("ix_prediction_logs_ingested_at", "ingested_at"),
-        sa.Index("ix_prediction_logs_model_version", "model_version"),
+        sa.Index("ix_prediction_logs_version", "model_version", "predicted_at"),
     )
 
 

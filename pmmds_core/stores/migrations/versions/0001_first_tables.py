@@ -40,7 +40,7 @@ def _create_logs() -> None:
         sa.PrimaryKeyConstraint("request_id"),
     )
     op.create_index("ix_prediction_logs_ingested_at", "prediction_logs", ["ingested_at"])
-    op.create_index("ix_prediction_logs_model_version", "prediction_logs", ["model_version"])
+    op.create_index("ix_prediction_logs_version", "prediction_logs", ["model_version", "predicted_at"])
     op.create_index("ix_prediction_logs_predicted_at", "prediction_logs", ["predicted_at"])
     op.create_table(
         "contract_columns",

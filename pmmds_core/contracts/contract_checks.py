@@ -1,0 +1,151 @@
+"""What the types of a contract cannot say: names and columns are unique, ranges make sense, examples are valid.
+
+Add a check here; it returns the path of the mistake and a sentence, or None. Keep out: checks of rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pmmds_core.contracts.contract import Contract, Feature
+
+Problem = tuple[str, str]
+
+# Columns of prediction_logs and of joined tables that a feature may not take the name of.
+RESERVED_NAMES = frozenset(
+    {"request_id", "predicted_at", "ingested_at", "model_name", "model_version", "prediction", "probability"}
+    | {"latency_ms", "label", "observed_at", "received_at", "row_id", "weight", "score", "source"}
+)
+MISSING = "missing"
+
+
+def first_problem(contract: Contract) -> Problem | None:
+    """The first mistake of a well-typed contract: its path and what was expected."""
+    for problem in (*_label_problems(contract), *_feature_problems(contract), *_row_id_problems(contract)):
+        return problem
+    return None
+
+
+def _label_problems(contract: Contract) -> Iterator[Problem]:
+    label = contract.label
+    for field in ("source", "positive", "negative"):
+        yield from _spaces(f"$.label.{field}", getattr(label, field))
+    if label.positive == label.negative:
+        yield "$.label.positive", "positive and negative are the same value"
+    if label.name in RESERVED_NAMES - {"label"}:
+        yield "$.label.name", f"{label.name!r} is reserved, choose another name (source keeps the file's column name)"
+
+
+def _row_id_problems(contract: Contract) -> Iterator[Problem]:
+    yield from _spaces("$.row_id", contract.row_id) if contract.row_id else ()
+    if contract.row_id in {f.source for f in contract.features}:
+        yield (
+            "$.row_id",
+            f"{contract.row_id!r} is a feature's source column; a row id tells rows apart and is no feature",
+        )
+    if contract.row_id and contract.row_id == contract.label.source:
+        yield "$.row_id", f"{contract.row_id!r} is the label's source column"
+
+
+def _feature_problems(contract: Contract) -> Iterator[Problem]:
+    names: dict[str, int] = {}
+    sources: dict[str, int] = {}
+    for i, feature in enumerate(contract.features):
+        for field, message in (*_name_problems(feature, contract, names, sources), *_own_problems(feature)):
+            yield f"$.features[{i}].{field}", message
+        names[feature.name] = sources[feature.source] = i
+
+
+def _name_problems(
+    feature: Feature, contract: Contract, names: dict[str, int], sources: dict[str, int]
+) -> Iterator[Problem]:
+    name, source, label = feature.name, feature.source, contract.label
+    if name in names:
+        yield "name", f"expected a name of its own, {name!r} is taken by features[{names[name]}]"
+    if name in RESERVED_NAMES or name == label.name:
+        yield "name", f"{name!r} is reserved, choose another name (source keeps the file's column name)"
+    if source in sources:
+        yield "source", f"expected a column of its own, {source!r} is taken by features[{sources[source]}]"
+    if source == label.source:
+        yield "source", f"{source!r} is the label's column; the model would be told the answer"
+    yield from _spaces("source", source)
+
+
+def _own_problems(feature: Feature) -> Iterator[Problem]:
+    yield from _numeric_problems(feature) if feature.is_numeric else _categorical_problems(feature)
+    if feature.blank is None:
+        return
+    if not feature.blank.is_missing:
+        yield from _text_problems(feature, "blank.means", feature.blank.means)
+    for text in feature.blank.written_as:
+        if text in feature.all_values:
+            yield "blank.written_as", f"{text!r} is an allowed value, so it cannot stand for a blank"
+
+
+def _numeric_problems(feature: Feature) -> Iterator[Problem]:
+    if feature.type == "string":
+        yield "type", "expected integer or float for kind numeric, found 'string'"
+        return
+    for field in ("values", "also_accepted"):
+        if getattr(feature, field):
+            yield field, "only categorical features have values; use minimum and maximum"
+    low, high = feature.minimum, feature.maximum
+    for field, limit in (("minimum", low), ("maximum", high)):
+        if limit is not None and not math.isfinite(limit):
+            yield field, f"expected a finite number, found {limit}; leave it out where there is no limit"
+    if low is not None and high is not None and low >= high:
+        yield "minimum", f"expected less than maximum {high:g}, found {low:g}"
+    yield from _text_problems(feature, "example", feature.example)
+
+
+def _categorical_problems(feature: Feature) -> Iterator[Problem]:
+    if feature.type != "string":
+        yield "type", f"expected string for kind categorical, found {feature.type!r}"
+    if len(feature.values) < 2:
+        yield "values", f"expected at least two allowed values, found {len(feature.values)}"
+    if len(set(feature.all_values)) != len(feature.all_values):
+        yield "values", "expected every value once"
+    if MISSING in feature.all_values and feature.is_nullable:
+        yield (
+            "values",
+            f"{MISSING!r} is how `blank` says that a value is not known; the file's value needs another name",
+        )
+    yield from _spaces_in_values(feature)
+    for field in ("minimum", "maximum"):
+        if getattr(feature, field) is not None:
+            yield field, "only numeric features have minimum and maximum"
+    yield from _text_problems(feature, "example", feature.example)
+
+
+def _spaces_in_values(feature: Feature) -> Iterator[Problem]:
+    for field in ("values", "also_accepted"):
+        for i, value in enumerate(getattr(feature, field)):
+            yield from _spaces(f"{field}[{i}]", value)
+
+
+def _spaces(path: str, text: str) -> Iterator[Problem]:
+    """Cells of a file are read without the spaces around them, so such a text would never be found."""
+    if text != text.strip() or not text:
+        yield path, f"expected text without spaces around it, found {text!r}"
+
+
+def _text_problems(feature: Feature, field: str, text: str) -> Iterator[Problem]:
+    if not feature.is_numeric:
+        if text not in feature.all_values:
+            yield field, f"{text!r} is not one of the feature's values: {', '.join(feature.all_values)}"
+        return
+    try:
+        value = float(feature.typed(text) or 0)
+    except ValueError:
+        word = "a whole number" if feature.type == "integer" else "a number"
+        yield field, f"expected {word}, found {text!r}"
+        return
+    low = -math.inf if feature.minimum is None else feature.minimum
+    high = math.inf if feature.maximum is None else feature.maximum
+    if not math.isfinite(value):
+        yield field, f"expected a finite number, found {text!r}"
+    elif not low <= value <= high:
+        yield field, f"{text} is outside {low:g} to {high:g}"

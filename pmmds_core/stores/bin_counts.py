@@ -1,0 +1,133 @@
+"""Counting a window's rows per bin inside the database: one scan, one number for each bin of each feature.
+
+The bins are those of binning.py, to the row. Keep out: which hours are counted, and where the counts are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+import sqlalchemy as sa
+
+from pmmds_core.binning import SCORE, FeatureBins
+from pmmds_core.reference_profile import ReferenceProfile
+from pmmds_core.stores.dialects import hour_of, missing_float
+
+# SQLite allows 2,000 result columns and PostgreSQL 1,664; a wider contract takes more than one scan.
+_COUNTS_PER_SCAN = 1500
+
+
+@dataclass(frozen=True)
+class HourCounts:
+    """One hour of one model version. `counts`: feature to the count of each bin, in the profile's order."""
+
+    model_version: str
+    hour: datetime
+    n_rows: int
+    profile_digest: str
+    counts: dict[str, list[int]]
+
+    def to_rows(self) -> Iterator[dict[str, Any]]:
+        """A row of feature_histograms for each feature."""
+        for feature, counts in self.counts.items():
+            yield {
+                "model_version": self.model_version,
+                "hour": self.hour,
+                "feature": feature,
+                "profile_digest": self.profile_digest,
+                "counts": counts,
+                "n_rows": self.n_rows,
+            }
+
+
+def count_bins(
+    connection: sa.Connection,
+    log: sa.Table,
+    profile: ReferenceProfile,
+    model_name: str,
+    model_version: str,
+    start: datetime,
+    end: datetime,
+) -> list[HourCounts]:
+    """Counts of the rows that a version answered in [start, end), for each hour that has any.
+
+    Args:
+        connection: a snapshot, since a wide contract takes several scans.
+        log: prediction_logs.
+        profile: of `model_version`.
+        model_name: whose rows.
+        model_version: whose rows.
+        start: the first instant of an hour.
+        end: the first instant of an hour, exclusive.
+    """
+    hour = hour_of(log.c.predicted_at).label("hour")
+    query = sa.select(hour, sa.func.count().label("n_rows")).group_by(hour).order_by(hour)
+    query = query.where(
+        log.c.model_name == model_name,
+        log.c.model_version == model_version,
+        log.c.predicted_at >= start,
+        log.c.predicted_at < end,
+    )
+    n_rows: dict[datetime, int] = {}
+    counts: dict[datetime, dict[str, list[int]]] = {}
+    for bins in _scans([f.bins for f in profile.with_score]):
+        tallies = [t for b in bins for t in _tallies(_column(log, b), b)]
+        for at, n, *found in connection.execute(query.add_columns(*tallies)):
+            n_rows[at] = n
+            counts.setdefault(at, {}).update(_split(bins, n, found))
+    return [HourCounts(model_version, at, n_rows[at], profile.digest, counts[at]) for at in sorted(counts)]
+
+
+def _column(log: sa.Table, bins: FeatureBins) -> sa.ColumnElement[Any]:
+    return log.c.probability if bins.feature == SCORE else log.c[bins.feature]
+
+
+def _scans(bins: Sequence[FeatureBins]) -> Iterator[list[FeatureBins]]:
+    scan: list[FeatureBins] = []
+    width = 0
+    for one in bins:
+        if scan and width + one.n_bins > _COUNTS_PER_SCAN:
+            yield scan
+            scan, width = [], 0
+        scan.append(one)
+        width += one.n_bins
+    yield scan
+
+
+def _tallies(column: sa.ColumnElement[Any], bins: FeatureBins) -> list[sa.ColumnElement[int]]:
+    """What the scan counts for one feature: all bins but one, which the number of rows gives.
+
+    Numeric: how many are null, then how many are at most each edge (cumulative: one comparison an edge, none of them
+    depends on another). Categorical: how many are null, then how many have each value.
+    """
+    if bins.kind == "categorical":
+        return [_how_many(column.is_(None)), *(_how_many(column == value) for value in bins.categories)]
+    return [_how_many(_is_missing(column)), *(_how_many(column <= edge) for edge in bins.edges)]
+
+
+def _is_missing(column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    return column.is_(None) if isinstance(column.type, sa.Integer) else missing_float(column)
+
+
+def _how_many(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+    return sa.func.count().filter(condition)
+
+
+def _split(bins: Sequence[FeatureBins], n_rows: int, found: Sequence[int]) -> dict[str, list[int]]:
+    """The scan's numbers as counts in the order of binning.py: inner bins, (unseen,) null."""
+    counts: dict[str, list[int]] = {}
+    position = 0
+    for one in bins:
+        n_tallies = 1 + len(one.edges if one.kind == "numeric" else one.categories)
+        n_null, *rest = found[position : position + n_tallies]
+        position += n_tallies
+        if one.kind == "categorical":
+            counts[one.feature] = [*rest, n_rows - n_null - sum(rest), n_null]
+        else:
+            steps = [0, *rest, n_rows - n_null]
+            counts[one.feature] = [b - a for a, b in pairwise(steps)] + [n_null]
+    return counts

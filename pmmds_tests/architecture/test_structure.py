@@ -1,0 +1,90 @@
+"""The house: what may import what, and that importing does nothing."""
+
+from __future__ import annotations
+
+import ast
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pmmds_assets
+import pmmds_cli
+import pmmds_core
+import pmmds_serving
+
+ROOT = Path(pmmds_core.__file__).parent.parent
+PACKAGES = (pmmds_core, pmmds_assets, pmmds_serving, pmmds_cli)
+MODULES = sorted(
+    m.name
+    for p in PACKAGES
+    for m in pkgutil.walk_packages(p.__path__, f"{p.__name__}.")
+    if ".migrations." not in m.name and ".generated" not in m.name
+)
+FILES = sorted(f for p in PACKAGES for f in Path(str(p.__file__)).parent.rglob("*.py") if "generated" not in f.parts)
+FORBIDDEN_NAMES = {"utils", "common", "helpers", "misc", "base"}
+
+
+def run_python(code: str, *, environment: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+def test_every_module_imports_with_an_empty_environment_and_writes_nothing(tmp_path: Path) -> None:
+    code = f"import importlib\nfor m in {MODULES!r}: importlib.import_module(m)"
+    done = run_python(code, environment={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    # BentoML makes its own home when it is imported; nothing of ours may appear.
+    assert [p.name for p in tmp_path.iterdir() if p.name not in {"bentoml", ".cache", ".config"}] == []
+
+
+def test_the_core_alone_brings_no_heavy_library(tmp_path: Path) -> None:
+    light = [m for m in MODULES if m.startswith("pmmds_core") and m != "pmmds_core.dataframe_schema"]
+    heavy = ("dagster", "bentoml", "mlflow", "sklearn", "great_expectations", "matplotlib", "pandas")
+    code = (
+        f"import importlib, sys\nfor m in {light!r}: importlib.import_module(m)\n"
+        f"print([h for h in {heavy!r} if h in sys.modules])"
+    )
+    done = run_python(code, environment={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}, cwd=tmp_path)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_a_module_says_what_belongs_in_it_and_has_a_name_that_says_so_too(file: Path) -> None:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    if file.name != "__init__.py":
+        assert ast.get_docstring(tree), f"{file} opens without a docstring"
+    assert file.stem not in FORBIDDEN_NAMES
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+def environment_readers() -> set[str]:
+    """Files that read the process's environment, other than to hand it on to a child."""
+    found = set()
+    for file in FILES:
+        text = file.read_text(encoding="utf-8")
+        if "os.getenv" in text or "os.environ[" in text or "os.environ.get" in text:
+            found.add(str(file.relative_to(ROOT)))
+    return found
+
+
+def test_only_the_settings_read_variables() -> None:
+    # job_runs sets DAGSTER_HOME for Dagster, which reads it from nowhere else.
+    assert environment_readers() <= {"pmmds_core/settings.py", "pmmds_cli/job_runs.py"}
+
+
+def test_only_the_registry_imports_mlflow() -> None:
+    importers = {
+        str(f.relative_to(ROOT))
+        for f in FILES
+        if any(line.strip().startswith(("import mlflow", "from mlflow")) for line in f.read_text().splitlines())
+    }
+    assert importers == {"pmmds_core/stores/model_registry.py"}
+
+
+def test_one_function_moves_the_production_alias() -> None:
+    movers = {str(f.relative_to(ROOT)) for f in FILES if ".move_alias(" in f.read_text(encoding="utf-8")}
+    assert movers == {"pmmds_core/promotion.py"}

@@ -1,0 +1,136 @@
+"""The production alias moves once per decision, never past a newer one, and what a crash leaves can be finished."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pmmds_core.errors import PromotionConflictError, RegistryUnavailableError
+from pmmds_core.promotion import adopt_moved_alias, put_into_production
+from pmmds_core.stores.database import Database
+from pmmds_core.stores.decisions import MOVING, RECORDED, SUPERSEDED, Decision, DecisionStore
+from pmmds_tests.fakes import FakeRegistry
+
+MODEL = "churn-classifier"
+
+
+@pytest.fixture
+def decisions(database: Database) -> DecisionStore:
+    return DecisionStore(database, MODEL)
+
+
+@pytest.fixture
+def registry() -> FakeRegistry:
+    return FakeRegistry()
+
+
+def decide(decisions: DecisionStore, challenger: str, champion: str | None, *, promoted: bool = True) -> Decision:
+    return decisions.save(
+        kind="promotion",
+        challenger=challenger,
+        champion=champion,
+        promoted=promoted,
+        reason=f"v{challenger} against {champion}",
+        improvement=0.01,
+        details={},
+        run_id=f"run-{challenger}",
+    )
+
+
+def state_of(decisions: DecisionStore, decision: Decision) -> str:
+    found = decisions.get(decision.decision_id)
+    assert found is not None
+    return found.state
+
+
+def test_a_first_model_and_its_successor_are_put_into_production(
+    decisions: DecisionStore, registry: FakeRegistry
+) -> None:
+    first = put_into_production(decide(decisions, "1", None), decisions, registry)
+    second = put_into_production(decide(decisions, "2", "1"), decisions, registry)
+    assert first.moved
+    assert (second.version, second.previous_version) == ("2", "1")
+    assert registry.moves == [("production", "1"), ("production", "2")]
+    pointer = decisions.pointer()
+    assert pointer is not None
+    assert (pointer.version, pointer.fencing_token) == ("2", 2)
+
+
+def test_repeating_a_finished_promotion_moves_nothing(decisions: DecisionStore, registry: FakeRegistry) -> None:
+    decision = decide(decisions, "1", None)
+    put_into_production(decision, decisions, registry)
+    again = decisions.get(decision.decision_id)
+    assert again is not None
+    assert not put_into_production(again, decisions, registry).moved
+    assert registry.moves == [("production", "1")]
+
+
+def test_a_challenger_judged_against_a_champion_that_is_gone_is_refused(
+    decisions: DecisionStore, registry: FakeRegistry
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    quick, slow = decide(decisions, "2", "1"), decide(decisions, "3", "1")
+    put_into_production(quick, decisions, registry)
+    with pytest.raises(PromotionConflictError, match="v2 is in production now"):
+        put_into_production(slow, decisions, registry)
+    assert registry.aliases["production"] == "2"
+    assert state_of(decisions, slow) == SUPERSEDED
+
+
+def test_a_registry_that_is_away_leaves_an_unfinished_promotion_that_can_be_finished(
+    decisions: DecisionStore, registry: FakeRegistry
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    decision = decide(decisions, "2", "1")
+    registry.is_down = True
+    with pytest.raises(RegistryUnavailableError):
+        put_into_production(decision, decisions, registry)
+    assert state_of(decisions, decision) == MOVING
+    assert [d.decision_id for d in decisions.unfinished()] == [decision.decision_id]
+
+    registry.is_down = False
+    assert put_into_production(decisions.unfinished()[0], decisions, registry).version == "2"
+    assert state_of(decisions, decision) == RECORDED
+    assert decisions.unfinished() == []
+
+
+def test_many_promotions_at_once_let_exactly_one_through(decisions: DecisionStore, registry: FakeRegistry) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    rivals = [decide(decisions, str(n), "1") for n in range(2, 8)]
+
+    def attempt(decision: Decision) -> str | None:
+        try:
+            return put_into_production(decision, decisions, registry).version
+        except PromotionConflictError:
+            return None
+
+    with ThreadPoolExecutor(len(rivals)) as pool:
+        winners = [v for v in pool.map(attempt, rivals) if v is not None]
+    pointer = decisions.pointer()
+    assert pointer is not None
+    assert winners == [pointer.version] == [registry.aliases["production"]]
+
+
+def test_two_first_promotions_at_once_let_exactly_one_through(decisions: DecisionStore, registry: FakeRegistry) -> None:
+    rivals = [decide(decisions, str(n), None) for n in range(1, 5)]
+    with ThreadPoolExecutor(len(rivals)) as pool:
+        claimed = list(pool.map(decisions.claim_pointer, rivals))
+    assert claimed.count(True) == 1
+
+
+def test_an_alias_moved_by_hand_becomes_a_recorded_decision(decisions: DecisionStore, registry: FakeRegistry) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    assert adopt_moved_alias(decisions, registry) is None
+    registry.aliases["production"] = "9"
+    adopted = adopt_moved_alias(decisions, registry)
+    assert adopted is not None
+    assert (adopted.kind, adopted.challenger_version, adopted.champion_version) == ("manual", "9", "1")
+    assert put_into_production(decide(decisions, "10", "9"), decisions, registry).version == "10"
+
+
+def test_a_held_decision_is_recorded_at_once_and_never_unfinished(decisions: DecisionStore) -> None:
+    decision = decide(decisions, "2", "1", promoted=False)
+    assert decision.state == RECORDED
+    assert decisions.unfinished() == []
+    assert decisions.recent()[0].to_document()["promoted"] is False
