@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -192,9 +193,10 @@ class Demo:
 
         run_id = self.deployment.retrainings.recent(1)[0].run_id
         stats = shared_instance(self.settings).get_run_stats(run_id)
-        started = stats.start_time
+        started: float | None = stats.start_time
         assert started is not None
-        return float(started) - alert.opened_at.timestamp()
+        opened: datetime = alert.opened_at
+        return started - opened.timestamp()
 
     def _await_swap(self, client: ServiceClient) -> None:
         version = self.result.last_version

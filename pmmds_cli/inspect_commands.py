@@ -57,7 +57,7 @@ def list_alerts(
     json: JsonOption = False,
 ) -> None:
     """Alerts that are open or acknowledged."""
-    found = [a for a in _deployment().alerts.list(limit) if all_alerts or a.status != "resolved"]
+    found = [a for a in _deployment().alerts.recent(limit) if all_alerts or a.status != "resolved"]
     if json:
         print_json([asdict(a) for a in found])
         return

@@ -66,6 +66,7 @@ def run_monitor(deployment: Deployment, window_hours: int = 0) -> dict[str, Any]
     outcome = _run("monitor_job", deployment, ops=ops, tags=dict(monitor_request(hours).tags))
     alert = outcome.metadata["drift_report"]["alert"]
     report = deployment.drift.of_run(outcome.run_id)
+    assert report is not None, "a run that ended well has kept its report"
     return {**report.document, "alert_id": None if alert == "none" else alert, "report": report.html_path}
 
 

@@ -37,7 +37,7 @@ class ExpectationOutcome:
 
 @dataclass(frozen=True)
 class SuiteResult:
-    """A run of the suite. `document`: Great Expectations' result in JSON types; `html`: a page that needs no network."""
+    """A run of the suite. `document`: Great Expectations' result as JSON; `html`: a page that needs no network."""
 
     passed: bool
     n_expectations: int

@@ -9,15 +9,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pmmds_core.deployment import Deployment
 from pmmds_core.drift import compare
-from pmmds_core.drift_policy import DriftRule, DriftVerdict, judge, report_document
-from pmmds_core.drift_report_page import render_page
-from pmmds_core.stores.alerts import Alert
+from pmmds_core.drift_policy import DriftRule, DriftVerdict, Verdict, judge, report_document
+from pmmds_core.drift_report_page import PageHead, render_page
 from pmmds_core.stores.histograms import RefreshResult
 
 
@@ -80,3 +79,48 @@ def monitor(d: Deployment, start: datetime, end: datetime, *, run_id: str) -> Mo
     return MonitorResult(
         version, start, end, document, len(verdict.drifted_features), alert_id, html_path, tuple(refreshed.hours)
     )
+
+
+def _write_page(d: Deployment, version: str, start: datetime, end: datetime, document: Mapping[str, Any]) -> Path:
+    """The report as a page, whole or not at all."""
+    now = datetime.now(UTC)
+    head = PageHead(d.model_name, version, start, end, d.settings.drift_psi_threshold, now)
+    path = d.folder("reports") / f"drift-{now:%Y%m%dT%H%M%S%f}.html"
+    unfinished = path.with_suffix(".tmp")
+    unfinished.write_text(render_page(document, head), encoding="utf-8")
+    return unfinished.replace(path)
+
+
+def _keep(
+    d: Deployment,
+    version: str,
+    start: datetime,
+    end: datetime,
+    document: Mapping[str, Any],
+    verdict: DriftVerdict,
+    html_path: Path,
+    run_id: str,
+) -> int | None:
+    """Write the report and, when it drifted, its alert in one transaction; the alert's id."""
+    with d.database.begin() as connection:
+        report_id = d.drift.save(
+            document,
+            drifted_features=verdict.drifted_features,
+            model_name=d.model_name,
+            model_version=version,
+            window_start=start,
+            window_end=end,
+            html_path=str(html_path),
+            run_id=run_id,
+            connection=connection,
+        )
+        if verdict.verdict is not Verdict.DRIFTED:
+            return None
+        return d.alerts.raise_or_extend(
+            model_name=d.model_name,
+            model_version=version,
+            report_id=report_id,
+            severity=str(verdict.severity),
+            message=verdict.words,
+            connection=connection,
+        ).alert_id

@@ -77,7 +77,7 @@ def _labels(source: SourceData, contract: Contract) -> NDArray[np.int64]:
     labels = source.frame[contract.label.name].to_numpy(dtype=np.int64)
     if source.n_rows < MIN_ROWS or len(np.unique(labels)) < 2:
         raise DataError(
-            f"{source.name}: {source.n_rows} rows with {int(labels.sum())} positive labels are too few for a generator.",
+            f"{source.name}: {source.n_rows} rows with {int(labels.sum())} positives are too few for a generator.",
             next_step=f"Expected at least {MIN_ROWS} rows and both classes.",
         )
     return labels

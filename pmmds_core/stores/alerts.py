@@ -99,7 +99,7 @@ class AlertStore:
         found = self._read(_alerts().where(drift_alerts.c.live_for == model_name))
         return found[0] if found else None
 
-    def list(self, limit: int = 20) -> list[Alert]:
+    def recent(self, limit: int = 20) -> list[Alert]:
         """The newest alerts first, whatever their status."""
         return self._read(_alerts().order_by(drift_alerts.c.alert_id.desc()).limit(limit))
 
@@ -140,7 +140,7 @@ class AlertStore:
             )
         return alert
 
-    def _read(self, query: sa.Select[Any]) -> list[Alert]:  # type: ignore[valid-type]
+    def _read(self, query: sa.Select[Any]) -> list[Alert]:
         with self._database.connect() as connection:
             return [Alert(**row) for row in connection.execute(query).mappings()]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import click
 import pytest
 import typer
+from typer.core import TyperGroup
 
 from pmmds_cli.main import app
 from pmmds_core.settings import describe, load_settings
@@ -17,11 +17,9 @@ DOCS = ROOT / "docs"
 
 def commands() -> list[str]:
     """Every command's full name, as typed."""
-    root = typer.main.get_command(app)
-    assert isinstance(root, click.Group)
     found = []
-    for name, command in root.commands.items():
-        if isinstance(command, click.Group):
+    for name, command in typer.main.get_group(app).commands.items():
+        if isinstance(command, TyperGroup):
             found += [f"pmmds {name} {sub}" for sub in command.commands]
         else:
             found.append(f"pmmds {name}")

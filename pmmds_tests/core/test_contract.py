@@ -90,22 +90,52 @@ def test_comments_and_layout_do_not_change_the_digest_and_content_does() -> None
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("kind: numeric", "kind: int", "line 13: features[0].kind (feature 'visits'): expected one of: categorical, numeric, found 'int'."),
-        ("type: integer", "type: number", "line 14: features[0].type (feature 'visits'): expected one of: float, integer, string, found 'number'."),
-        ("minimum: 0", "minimun: 0", "line 15: features[0].minimun (feature 'visits'): unknown field 'minimun'. Did you mean 'minimum'? Known fields: name, source,"),
+        ("kind: numeric", "kind: int", (
+"line 13: features[0].kind (feature 'visits'): expected "
+"one of: categorical, numeric, found 'int'."
+)),
+        ("type: integer", "type: number", (
+"line 14: features[0].type (feature 'visits'): expected one "
+"of: float, integer, string, found 'number'."
+)),
+        ("minimum: 0", "minimun: 0", (
+"line 15: features[0].minimun (feature 'visits'): unknown field "
+"'minimun'. Did you mean 'minimum'? Known fields: name, source,"
+)),
         ("model_name: shop-model\n", "", "line 1: the contract: the field 'model_name' is missing."),
         ("    example: Ulm\n", "", "line 20: features[1] (feature 'town'): the field 'example' is missing."),
-        ("minimum: 0", "minimum: low", "line 15: features[0].minimum (feature 'visits'): expected a number, found 'low'."),
-        ("values: [Bonn, Ulm]", "values: Bonn", "line 24: features[1].values (feature 'town'): expected a list, found 'Bonn'."),
-        ("description: Visitors a day.", "description: [a]", "line 17: features[0].description (feature 'visits'): expected text, found a list."),
-        ("description: Visitors a day.", "description:", "features[0].description (feature 'visits'): expected text, found nothing."),
-        ("name: visits", "name: Visits", "expected a name of lower-case letters, digits and _, a letter first, 48 characters at most, found 'Visits'."),
-        ("model_name: shop-model", "model_name: shop_model", "line 2: model_name: expected a name of lower-case letters, digits and -"),
+        ("minimum: 0", "minimum: low", (
+"line 15: features[0].minimum (feature 'visits'): "
+"expected a number, found 'low'."
+)),
+        ("values: [Bonn, Ulm]", "values: Bonn", (
+"line 24: features[1].values (feature 'town'): "
+"expected a list, found 'Bonn'."
+)),
+        ("description: Visitors a day.", "description: [a]", (
+"line 17: features[0].description (feature "
+"'visits'): expected text, found a list."
+)),
+        ("description: Visitors a day.", "description:", (
+"features[0].description (feature 'visits'): "
+"expected text, found nothing."
+)),
+        ("name: visits", "name: Visits", (
+"expected a name of lower-case letters, digits and _, a letter "
+"first, 48 characters at most, found 'Visits'."
+)),
+        ("model_name: shop-model", "model_name: shop_model", (
+"line 2: model_name: expected a name of "
+"lower-case letters, digits and -"
+)),
         ("source: Visits", 'source: ""', "features[0].source (feature 'visits'): expected text, not empty, found ''."),
         ("maximum: 100", "maximum: 100\n    n_bins: 1", "expected a whole number from 2 to 50, found '1'."),
         ("row_id: shop", "openml: {name: shops, version: newest}", "openml.version: expected"),
         ("row_id: shop", "primary_metric: accuracy", "line 4: primary_metric: expected roc_auc, found 'accuracy'."),
-        ("label:\n", "label: text\nother:\n", "line 5: label: expected a mapping with the fields name, source, positive, negative, description, found 'text'."),
+        ("label:\n", "label: text\nother:\n", (
+"line 5: label: expected a mapping with the fields name, source, "
+"positive, negative, description, found 'text'."
+)),
     ],
 )  # fmt: skip
 def test_a_mistake_of_type_is_told_with_place_and_what_was_expected(old: str, new: str, expected: str) -> None:
@@ -118,10 +148,16 @@ def test_a_mistake_of_type_is_told_with_place_and_what_was_expected(old: str, ne
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("name: town", "name: visits", "line 20: features[1].name (feature 'visits'): expected a name of its own, 'visits' is taken by features[0]."),
+        ("name: town", "name: visits", (
+"line 20: features[1].name (feature 'visits'): expected a name "
+"of its own, 'visits' is taken by features[0]."
+)),
         ("name: town", "name: closed", "'closed' is reserved, choose another name"),
         ("name: town", "name: request_id", "'request_id' is reserved"),
-        ("source: Town", "source: Visits", "line 21: features[1].source (feature 'town'): expected a column of its own, 'Visits' is taken by features[0]."),
+        ("source: Town", "source: Visits", (
+"line 21: features[1].source (feature 'town'): expected a column "
+"of its own, 'Visits' is taken by features[0]."
+)),
         ("source: Town", "source: Closed", "'Closed' is the label's column; the model would be told the answer."),
         ("source: Town", 'source: " Town"', "expected text without spaces around it, found ' Town'."),
         ("row_id: shop", "row_id: Town", "line 4: row_id: 'Town' is a feature's source column"),
@@ -129,11 +165,23 @@ def test_a_mistake_of_type_is_told_with_place_and_what_was_expected(old: str, ne
         ('negative: "No"', 'negative: "Yes"', "label.positive: positive and negative are the same value."),
         ("name: closed", "name: prediction", "label.name: 'prediction' is reserved"),
         ("type: integer", "type: string", "expected integer or float for kind numeric, found 'string'."),
-        ("type: string", "type: float", "line 23: features[1].type (feature 'town'): expected string for kind categorical, found 'float'."),
-        ("minimum: 0", "minimum: 100", "features[0].minimum (feature 'visits'): expected less than maximum 100, found 100."),
+        ("type: string", "type: float", (
+"line 23: features[1].type (feature 'town'): expected "
+"string for kind categorical, found 'float'."
+)),
+        ("minimum: 0", "minimum: 100", (
+"features[0].minimum (feature 'visits'): expected "
+"less than maximum 100, found 100."
+)),
         ("maximum: 100", "maximum: .inf", "line 16: features[0].maximum (feature 'visits'): expected"),
-        ("maximum: 100", "maximum: inf", "line 16: features[0].maximum (feature 'visits'): expected a finite number, found inf"),
-        ("minimum: 0", "minimum: nan", "line 15: features[0].minimum (feature 'visits'): expected a finite number, found nan"),
+        ("maximum: 100", "maximum: inf", (
+"line 16: features[0].maximum (feature 'visits'): "
+"expected a finite number, found inf"
+)),
+        ("minimum: 0", "minimum: nan", (
+"line 15: features[0].minimum (feature 'visits'): "
+"expected a finite number, found nan"
+)),
         ("minimum: 0", "values: [a, b]", "only categorical features have values; use minimum and maximum."),
         ('example: "3"', 'example: "101"', "features[0].example (feature 'visits'): 101 is outside 0 to 100."),
         ('example: "3"', 'example: "3.5"', "expected a whole number, found '3.5'."),
@@ -141,9 +189,15 @@ def test_a_mistake_of_type_is_told_with_place_and_what_was_expected(old: str, ne
         ("example: Ulm", "example: Köln", "'Köln' is not one of the feature's values: Bonn, Ulm."),
         ("values: [Bonn, Ulm]", "values: [Ulm]", "expected at least two allowed values, found 1."),
         ("values: [Bonn, Ulm]", "values: [Ulm, Ulm]", "expected every value once."),
-        ("values: [Bonn, Ulm]", 'values: ["Bonn ", Ulm]', "features[1].values[0] (feature 'town'): expected text without spaces around it, found 'Bonn '."),
+        ("values: [Bonn, Ulm]", 'values: ["Bonn ", Ulm]', (
+"features[1].values[0] (feature 'town'): expected text "
+"without spaces around it, found 'Bonn '."
+)),
         ("example: Ulm", "example: Ulm\n    minimum: 3", "only numeric features have minimum and maximum."),
-        ("example: Ulm", "example: Ulm\n    blank: {means: missing, written_as: [Bonn]}", "'Bonn' is an allowed value, so it cannot stand for a blank."),
+        ("example: Ulm", (
+"example: Ulm\n    blank: {means: "
+"missing, written_as: [Bonn]}"
+), "'Bonn' is an allowed value, so it cannot stand for a blank."),
     ],
 )  # fmt: skip
 def test_a_mistake_of_sense_is_told_with_place_and_what_was_expected(old: str, new: str, expected: str) -> None:
