@@ -56,11 +56,9 @@ def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[
 
 
 def _serving(settings: Settings) -> Process:
-    from pmmds_serving.launch import serve_command
-
-    argv, variables = serve_command(settings)
+    argv = [sys.executable, "-m", "pmmds_serving"]
     base = f"http://{settings.http_host}:{settings.http_port}"
-    return Process("serving", argv, settings.http_host, settings.http_port, f"{base}/livez", f"{base}/", variables)
+    return Process("serving", argv, settings.http_host, settings.http_port, f"{base}/livez", f"{base}/")
 
 
 def _mlflow(settings: Settings) -> Process:

@@ -39,7 +39,7 @@ def serve() -> None:
     check_before_serving(settings)
     argv, variables = serve_command(settings)
     say(f"Serving on http://{settings.http_host}:{settings.http_port} - Ctrl-C stops.")
-    os.execvpe(argv[0], argv, {**os.environ, **variables})
+    os.execvpe(argv[0], argv, {**os.environ, **settings.to_environment(), **variables})
 
 
 def up(

@@ -160,6 +160,16 @@ class DecisionStore:
         query = self._decisions().where(table.c.promoted, table.c.state.in_([JUDGED, MOVING]))
         return self._read(query.order_by(table.c.decided_at))
 
+    def promotion_totals(self) -> dict[tuple[str, str], int]:
+        """Moves of the alias that were recorded, by version before (empty for the first) and after."""
+        c = promotion_decisions.c
+        query = sa.select(c.champion_version, c.challenger_version, sa.func.count().label("n")).where(
+            c.model_name == self.model_name, c.promoted, c.state == RECORDED
+        )
+        with self._database.connect() as connection:
+            rows = connection.execute(query.group_by(c.champion_version, c.challenger_version)).all()
+        return {(row.champion_version or "", row.challenger_version): row.n for row in rows}
+
     def pointer(self) -> ProductionPointer | None:
         table = production_pointer
         query = sa.select(table).where(table.c.model_name == self.model_name)

@@ -128,9 +128,11 @@ class PredictionLog:
 
 
 def _record(row: sa.Row[Any]) -> PredictionRecord:
-    values = tuple(row)
-    n_fixed = len(PredictionRecord.__struct_fields__) - 1
-    return PredictionRecord(*values[:n_fixed], features=values[n_fixed:])
+    values: tuple[Any, ...] = tuple(row)
+    request_id, predicted_at, name, version, prediction, probability, latency_ms, *features = values
+    return PredictionRecord(
+        request_id, predicted_at, name, version, prediction, probability, latency_ms, tuple(features)
+    )
 
 
 def _in_parts(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:

@@ -92,6 +92,16 @@ class RetrainingStore:
         """The newest first."""
         return self._read(self._all().limit(limit))
 
+    def totals(self) -> dict[tuple[str, str], int]:
+        """Retrainings that have ended, by trigger type and outcome."""
+        c = retraining_runs.c
+        query = sa.select(c.trigger_type, c.outcome, sa.func.count().label("n")).where(
+            c.model_name == self._model_name, c.outcome != RUNNING
+        )
+        with self._database.connect() as connection:
+            rows = connection.execute(query.group_by(c.trigger_type, c.outcome)).all()
+        return {(row.trigger_type, row.outcome): row.n for row in rows}
+
     def _all(self) -> sa.Select[Any]:
         table = retraining_runs
         return sa.select(table).where(table.c.model_name == self._model_name).order_by(table.c.started_at.desc())

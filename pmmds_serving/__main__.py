@@ -1,0 +1,28 @@
+"""`python -m pmmds_serving`: check, then become the BentoML server. The supervisor and containers start this.
+
+Keep out: anything that has to go on afterwards; this process is replaced.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from pmmds_core.errors import PmmdsError
+from pmmds_core.settings import load_settings
+from pmmds_serving.launch import check_before_serving, serve_command
+
+
+def main() -> None:
+    try:
+        settings = load_settings()
+        check_before_serving(settings)
+    except PmmdsError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        sys.exit(error.exit_code)
+    argv, variables = serve_command(settings)
+    os.execvpe(argv[0], argv, {**os.environ, **settings.to_environment(), **variables})
+
+
+if __name__ == "__main__":
+    main()

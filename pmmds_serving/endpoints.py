@@ -1,0 +1,115 @@
+"""The endpoints that take data: predict, batch, feedback. Keep out: health and model endpoints (status.py)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pmmds_core.errors import PmmdsError
+from pmmds_core.stores.ground_truth import FeedbackCounts, LabelItem
+from pmmds_serving import refusals
+from pmmds_serving.access import require_admin
+from pmmds_serving.json_answers import answer, read_json
+from pmmds_serving.predicting import check_request_id, field_of
+from pmmds_serving.worker import Worker
+
+PREDICT_BYTES, BATCH_BYTES, FEEDBACK_BYTES = 100_000, 4_000_000, 4_000_000
+MAX_FEEDBACK = 10_000
+# How long labels wait for a prediction that another worker has answered and not shipped yet.
+SHIPPING_GRACE_SECONDS = 2.0
+
+
+class InvalidItemError(ValueError):
+    """A label that is refused; the text is the sentence for the sender."""
+
+
+async def predict(request: Request, worker: Worker) -> Response:
+    """POST /api/v1/predict."""
+    request_id = check_request_id(request.headers.get("x-request-id", ""))
+    body = await read_json(request, PREDICT_BYTES)
+    features = field_of(body, "features")
+    return answer(worker.predictor.predict(features, request_id, request.state.started))
+
+
+async def predict_batch(request: Request, worker: Worker) -> Response:
+    """POST /api/v1/predict/batch."""
+    request_id = check_request_id(request.headers.get("x-request-id", ""))
+    body = await read_json(request, BATCH_BYTES)
+    instances = field_of(body, "instances")
+    return answer({"predictions": worker.predictor.predict_batch(instances, request_id, request.state.started)})
+
+
+async def feedback(request: Request, worker: Worker) -> Response:
+    """POST /api/v1/feedback. All items are kept, or none."""
+    require_admin(request, worker)
+    items = _label_items(field_of(await read_json(request, FEEDBACK_BYTES), "items"))
+    counts = await asyncio.to_thread(_add, worker, items)
+    return answer(counts)
+
+
+def _add(worker: Worker, items: Sequence[LabelItem]) -> FeedbackCounts:
+    """Ship what was answered, so that no label comes before its prediction, then keep the labels."""
+    try:
+        worker.shipper.ship()
+        _await_other_workers(worker, [item.request_id for item in items])
+        return worker.deployment.ground_truth.add(items)
+    except PmmdsError:
+        raise refusals.database_down("No label was kept") from None
+
+
+def _await_other_workers(worker: Worker, request_ids: Sequence[str]) -> None:
+    if len(worker.cache.live_workers()) < 2:
+        return
+    log, missing = worker.deployment.prediction_log, set(request_ids)
+    deadline = time.monotonic() + SHIPPING_GRACE_SECONDS
+    while (missing := missing - log.find(missing).keys()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def _label_items(raw: Any) -> list[LabelItem]:
+    """Raises RefusalError with every mistake, by the item's index."""
+    if not isinstance(raw, list) or not 1 <= len(raw) <= MAX_FEEDBACK:
+        found = f"{len(raw):,}" if isinstance(raw, list) else type(raw).__name__
+        raise refusals.invalid_payload([f"items: expected an array of 1 to {MAX_FEEDBACK:,} labels, found {found}"])
+    now = datetime.now(UTC)
+    items, errors = [], []
+    for i, item in enumerate(raw):
+        try:
+            items.append(_label_item(item, now))
+        except InvalidItemError as error:
+            errors.append(f"items[{i}]: {error}")
+    if errors:
+        raise refusals.invalid_payload(errors)
+    return items
+
+
+def _label_item(item: Any, now: datetime) -> LabelItem:
+    """Raises InvalidItemError."""
+    if not isinstance(item, dict):
+        raise InvalidItemError("expected an object with request_id and label")
+    request_id, label = item.get("request_id"), item.get("label")
+    if not isinstance(request_id, str) or not request_id:
+        raise InvalidItemError("Missing required field: request_id")
+    if type(label) is not int or label not in (0, 1):
+        raise InvalidItemError(f"Invalid value for label: {str(label)[:40]!r}. Expected one of: 0, 1")
+    return LabelItem(request_id, label, _instant(item["observed_at"]) if item.get("observed_at") else now)
+
+
+def _instant(raw: Any) -> datetime:
+    try:
+        found = msgspec.convert(raw, datetime)
+    except msgspec.ValidationError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise InvalidItemError(
+            f"Invalid value for observed_at: {str(raw)[:40]!r}. Expected an instant with time zone, "
+            "such as 2026-01-31T12:00:00Z"
+        )
+    return found

@@ -1,0 +1,79 @@
+"""How the service is started: the command and its variables, and what is checked before. Keep out: supervision.
+
+BentoML gets a home of its own under PMMDS_HOME, so that two services on a machine do not meet.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import shutil
+import socket
+import sys
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.errors import HomeNotWritableError, PortTakenError, SettingError
+from pmmds_core.settings import Settings
+
+TARGET = "pmmds_serving.service:service"
+
+
+def serve_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
+    """The command line and the variables that it needs beyond the process's own; nothing is written.
+
+    Returns:
+        Arguments, and variables.
+    """
+    argv = [sys.executable, "-m", "bentoml", "serve", TARGET]
+    argv += ["--host", settings.http_host, "--port", str(settings.http_port)]
+    run = settings.home_path / "run"
+    variables = {
+        "BENTOML_HOME": str(run / "bentoml"),
+        "BENTOML_DO_NOT_TRACK": "true",
+        "PROMETHEUS_MULTIPROC_DIR": str(run / "prometheus"),
+    }
+    return argv, variables
+
+
+def check_before_serving(settings: Settings) -> None:
+    """Open what the service needs, so that what is wrong is said here, in one sentence.
+
+    Raises:
+        SettingError, ContractError, HomeNotWritableError, PortTakenError.
+    """
+    deployment = Deployment(settings)
+    _ = deployment.contract
+    _check_address(settings)
+    prepare_run_folder(deployment)
+
+
+def prepare_run_folder(deployment: Deployment) -> None:
+    """BentoML's home, and an empty folder for shared metrics. Raises HomeNotWritableError."""
+    run = deployment.folder("run")
+    try:
+        (run / "bentoml").mkdir(exist_ok=True)
+        shutil.rmtree(run / "prometheus", ignore_errors=True)  # counts of processes that are gone
+        (run / "prometheus").mkdir()
+    except OSError as error:
+        raise HomeNotWritableError(
+            f"The folder {run} cannot be written: {error.strerror}.",
+            next_step="Point PMMDS_HOME at a folder that can be written.",
+        ) from None
+
+
+def _check_address(settings: Settings) -> None:
+    host, port = settings.http_host, settings.http_port
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+    except ValueError:
+        raise SettingError(
+            f"PMMDS_HTTP_HOST={host!r} is not an IP address.", next_step="Use 127.0.0.1, 0.0.0.0 or another address."
+        ) from None
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise PortTakenError(
+                f"Port {port} on {host} cannot be used: {error.strerror}.",
+                next_step="Stop what listens there, or set PMMDS_HTTP_PORT to a free port.",
+            ) from None

@@ -1,0 +1,140 @@
+"""Prometheus metrics: names and labels that dashboards rely on. Keep out: when they are counted (the endpoints).
+
+With PROMETHEUS_MULTIPROC_DIR, which the launcher sets, the counts of all workers are added up. What happens in other
+processes (drift, retraining, promotion) is read from the database, so it survives restarts.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pmmds_core.errors import PmmdsError
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+
+    from pmmds_core.deployment import Deployment
+
+LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class ServingMetrics:
+    """What one worker counts."""
+
+    def __init__(self) -> None:
+        # Imported late: the library decides at its import whether values are shared between processes.
+        from prometheus_client import CollectorRegistry, Counter, Histogram
+
+        self.started_at = time.time()
+        self.registry = CollectorRegistry()
+        own: dict[str, Any] = {"registry": self.registry}
+        self.requests = Counter("pmmds_requests", "Requests answered", ["method", "endpoint", "status"], **own)
+        self.request_latency = Histogram(
+            "pmmds_request_latency_seconds", "Time to answer", ["method", "endpoint"], buckets=LATENCY_BUCKETS, **own
+        )
+        self.predictions = Counter(
+            "pmmds_predictions", "Predictions answered", ["model_name", "model_version", "prediction"], **own
+        )
+        self.prediction_latency = Histogram(
+            "pmmds_prediction_latency_seconds",
+            "Time to check, score and keep one prediction",
+            ["model_name", "model_version"],
+            buckets=LATENCY_BUCKETS,
+            **own,
+        )
+        self.errors = Counter("pmmds_errors", "Requests not answered as asked", ["endpoint", "error_type"], **own)
+        self.validation_failures = Counter(
+            "pmmds_validation_failures", "Payloads refused", ["endpoint", "failure_type"], **own
+        )
+        self.model_reloads = Counter("pmmds_model_reloads", "Swaps to another version", ["model_name"], **own)
+
+    def collect(self, loop_totals: Callable[[], LoopTotals | None]) -> list[Metric]:
+        """Every family: this service's, summed over its workers, then the loop's when the database answers."""
+        from prometheus_client import CollectorRegistry
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        registry = self.registry
+        # The library's own variable: it has read it at its import, and is asked for the same folder here.
+        if _is_multiprocess():
+            registry = CollectorRegistry()
+            multiprocess: Any = MultiProcessCollector
+            multiprocess(registry)
+        totals = loop_totals()
+        return [*registry.collect(), *_loop_families(totals), _uptime(time.time() - self.started_at)]
+
+
+class LoopTotals:
+    """What the loop did, read from the database at once."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.drift_events = deployment.alerts.event_totals()
+        self.drift_checks = {(name,): n for name, n in deployment.drift.check_totals().items()}
+        self.retraining_runs = deployment.retrainings.totals()
+        self.promotions = deployment.decisions.promotion_totals()
+
+
+def read_loop_totals(deployment: Deployment) -> LoopTotals | None:
+    """None when the database cannot be read: then the families are left out, not told as zero."""
+    try:
+        return LoopTotals(deployment)
+    except PmmdsError:
+        return None
+
+
+def _loop_families(totals: LoopTotals | None) -> Iterator[Metric]:
+    if totals is None:
+        return
+    families: tuple[tuple[str, str, list[str], Mapping[Any, int]], ...] = (
+        ("pmmds_drift_events", "Drift alerts raised", ["drift_type", "severity"], totals.drift_events),
+        ("pmmds_drift_checks", "Windows judged", ["model_name"], totals.drift_checks),
+        ("pmmds_retraining_runs", "Retrainings that ended", ["trigger_type", "outcome"], totals.retraining_runs),
+        ("pmmds_promotions", "Moves of the production alias", ["from_version", "to_version"], totals.promotions),
+    )
+    from prometheus_client.core import CounterMetricFamily
+
+    for name, meaning, labels, counts in families:
+        family = CounterMetricFamily(name, meaning, labels=labels)
+        for values, n in sorted(counts.items()):
+            family.add_metric([str(v) for v in values], n)
+        yield family
+
+
+def _uptime(seconds: float) -> Metric:
+    from prometheus_client.core import GaugeMetricFamily
+
+    return GaugeMetricFamily("pmmds_uptime_seconds", "Since this worker started", value=seconds)
+
+
+def exposition(families: list[Metric]) -> bytes:
+    """Prometheus text format."""
+    from prometheus_client import generate_latest
+    from prometheus_client.registry import Collector
+
+    class Collected(Collector):
+        def collect(self) -> list[Metric]:
+            return families
+
+    from prometheus_client import CollectorRegistry
+
+    registry = CollectorRegistry()
+    registry.register(Collected())
+    return generate_latest(registry)
+
+
+def as_document(families: list[Metric]) -> dict[str, Any]:
+    """The same as JSON: name → type, help and samples."""
+    return {
+        f.name: {
+            "type": f.type,
+            "help": f.documentation,
+            "samples": [{"name": s.name, "labels": s.labels, "value": s.value} for s in f.samples],
+        }
+        for f in families
+    }
+
+
+def _is_multiprocess() -> bool:
+    return "PROMETHEUS_MULTIPROC_DIR" in os.environ

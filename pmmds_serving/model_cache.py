@@ -1,0 +1,136 @@
+"""The model cache: verified bundles on this machine and a stamp that says which one to serve.
+
+The watcher writes, workers read; both can be restarted at any time. Keep out: the registry (model_watcher.py).
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from pmmds_core.bundle import Bundle, load_bundle
+
+STAMP, WATCHER, REQUEST, WORKERS = "current.json", "watcher.json", "reload-request.json", "workers"
+
+T = TypeVar("T")
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """The version to serve. `alias_moved_at`: when the registry's pointer was seen to have moved."""
+
+    version: str
+    digest: str
+    alias_moved_at: datetime
+
+
+class WatcherStatus(msgspec.Struct, frozen=True):
+    """What the watcher last saw. `handled_request` is the newest reload request that it has answered."""
+
+    pid: int
+    checked_at: datetime
+    problem: str = ""
+    handled_request: str = ""
+
+
+class ReloadRequest(msgspec.Struct, frozen=True):
+    """Somebody asks to look at the registry now."""
+
+    request_id: str
+
+
+class WorkerStatus(msgspec.Struct, frozen=True):
+    """What one worker serves; written at every change, and touched while it lives."""
+
+    pid: int
+    version: str
+    loaded_at: datetime | None
+    problem: str = ""
+
+
+class ModelCache:
+    """The files of one model in PMMDS_HOME."""
+
+    def __init__(self, home: Path, model_name: str) -> None:
+        self.folder = home / "model_cache" / model_name
+        self.workers = self.folder / WORKERS
+
+    def prepare(self) -> None:
+        self.workers.mkdir(parents=True, exist_ok=True)
+
+    def bundle_folder(self, version: str) -> Path:
+        return self.folder / version
+
+    def load(self, stamp: Stamp) -> Bundle:
+        """The stamped bundle, verified. Raises ArtifactCorruptError."""
+        return load_bundle(self.bundle_folder(stamp.version))
+
+    def stamp_identity(self) -> tuple[int, int] | None:
+        """Changes whenever the stamp is replaced; one stat, so that it can be asked often."""
+        try:
+            found = (self.folder / STAMP).stat()
+        except FileNotFoundError:
+            return None
+        return found.st_mtime_ns, found.st_ino
+
+    def read_stamp(self) -> Stamp | None:
+        return self._read(STAMP, Stamp)
+
+    def write_stamp(self, stamp: Stamp) -> None:
+        self._write(STAMP, stamp)
+
+    def read_watcher(self) -> WatcherStatus | None:
+        return self._read(WATCHER, WatcherStatus)
+
+    def write_watcher(self, status: WatcherStatus) -> None:
+        self._write(WATCHER, status)
+
+    def read_request(self) -> ReloadRequest | None:
+        return self._read(REQUEST, ReloadRequest)
+
+    def write_request(self, request: ReloadRequest) -> None:
+        self._write(REQUEST, request)
+
+    def write_worker(self, status: WorkerStatus) -> None:
+        self._write(f"{WORKERS}/{status.pid}.json", status)
+
+    def remove_worker(self, pid: int) -> None:
+        (self.workers / f"{pid}.json").unlink(missing_ok=True)
+
+    def live_workers(self) -> list[WorkerStatus]:
+        """Workers whose process lives; files of others are removed."""
+        found = []
+        for path in self.workers.glob("*.json"):
+            status = self._read(f"{WORKERS}/{path.name}", WorkerStatus)
+            if status is not None and _is_alive(status.pid):
+                found.append(status)
+            else:
+                path.unlink(missing_ok=True)
+        return sorted(found, key=lambda s: s.pid)
+
+    def _read(self, name: str, kind: type[T]) -> T | None:
+        """None when the file is not there, or was written by another version of PMMDS."""
+        try:
+            return msgspec.json.decode((self.folder / name).read_bytes(), type=kind)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+
+    def _write(self, name: str, value: Any) -> None:
+        """Replace the file in one step, so that nobody reads half of it."""
+        path = self.folder / name
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+        unfinished.write_bytes(msgspec.json.encode(value))
+        unfinished.replace(path)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,175 @@
+"""The model watcher: one small process that asks the registry what is in production, and fetches it aside.
+
+It keeps MLflow (84 MB, seconds to import) out of the workers. One of all that are started leads, by a file lock; it
+ends with the worker that started it. Keep out: swapping inside a worker (model_follower.py).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from pmmds_core.bundle import Bundle, load_bundle
+from pmmds_core.contracts.contract import Contract, load_contract
+from pmmds_core.errors import ArtifactCorruptError, PmmdsError
+from pmmds_core.settings import Settings, load_settings
+from pmmds_core.stores.model_registry import PRODUCTION, ModelRegistry, RegisteredVersion
+from pmmds_core.telemetry import configure_logging, get_logger
+from pmmds_serving.model_cache import ModelCache, Stamp, WatcherStatus
+
+LOCK = "watcher.lock"
+REQUEST_POLL_SECONDS = 0.05
+REFUSED_RETRY_SECONDS = 15.0
+NO_MODEL = "No model is in production yet; `pmmds train` makes the first one."
+
+log = get_logger("pmmds.serving.model_watcher")
+
+
+class ModelWatcher:
+    """Brings the stamp to where the registry's alias is."""
+
+    def __init__(self, registry: ModelRegistry, cache: ModelCache, contract: Contract) -> None:
+        self._registry = registry
+        self._cache = cache
+        self._contract = contract
+        self._problem = ""
+        # A version whose files are damaged is not fetched again at every look.
+        self._refused, self._retry_at = "", 0.0
+
+    def look(self) -> None:
+        """Ask the registry once; what went wrong is in the status, and the stamp stays as it was."""
+        request = self._cache.read_request()
+        try:
+            problem = self._follow(verify=request is not None and not self._is_handled(request.request_id))
+        except PmmdsError as error:
+            problem = str(error)
+        if problem != self._problem:
+            log.warning("model_watch_problem", problem=problem) if problem else log.info("model_watch_recovered")
+            self._problem = problem
+        handled = request.request_id if request else ""
+        self._cache.write_watcher(WatcherStatus(os.getpid(), datetime.now(UTC), problem, handled))
+
+    def _is_handled(self, request_id: str) -> bool:
+        status = self._cache.read_watcher()
+        return status is not None and status.handled_request == request_id
+
+    def _follow(self, *, verify: bool) -> str:
+        version = self._registry.version_of(self._contract.model_name, PRODUCTION)
+        if version is None:
+            return NO_MODEL
+        stamp = self._cache.read_stamp()
+        if stamp is not None and stamp.version == version.version and not verify:
+            return ""
+        if version.version == self._refused and time.monotonic() < self._retry_at and not verify:
+            return self._problem
+        self._refused, self._retry_at = version.version, time.monotonic() + REFUSED_RETRY_SECONDS
+        bundle = self._fetched(version)
+        self._refused = ""
+        if stamp is None or (stamp.version, stamp.digest) != (version.version, bundle.digest):
+            self._cache.write_stamp(Stamp(version.version, bundle.digest, datetime.now(UTC)))
+            log.info("model_fetched", model_name=version.model_name, model_version=version.version)
+        return ""
+
+    def _fetched(self, version: RegisteredVersion) -> Bundle:
+        """The verified bundle; one on this disk that is damaged is fetched once more."""
+        folder = self._cache.bundle_folder(version.version)
+        if folder.is_dir():
+            try:
+                return self._verified(version)
+            except ArtifactCorruptError as error:
+                log.warning("cached_model_damaged", problem=error.message)
+        self._registry.download_bundle(version.model_name, version.version, folder)
+        return self._verified(version)
+
+    def _verified(self, version: RegisteredVersion) -> Bundle:
+        bundle = load_bundle(self._cache.bundle_folder(version.version))
+        if version.digest and bundle.digest != version.digest:
+            raise ArtifactCorruptError(
+                f"The files of v{version.version} are not those that were registered "
+                f"(digest {bundle.digest[:12]}… instead of {version.digest[:12]}…).",
+                next_step="Promote another version, or train again.",
+            )
+        if bundle.manifest.feature_names != self._contract.feature_names:
+            raise ArtifactCorruptError(
+                f"v{version.version} takes other features than the contract {self._contract.name}.",
+                next_step="Train a model for this contract with `pmmds train`.",
+            )
+        return bundle
+
+
+def lead(cache: ModelCache) -> IO[str] | None:
+    """The lock of the one watcher that works; None when another has it."""
+    lock = (cache.folder / LOCK).open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return None
+    return lock
+
+
+class WatcherProcess:
+    """The watcher as a child of this worker, when no other worker has one."""
+
+    def __init__(self, settings: Settings, cache: ModelCache) -> None:
+        self._environment = {**os.environ, **settings.to_environment()}
+        self._cache = cache
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def ensure(self) -> None:
+        """Start one when none leads; cheap enough to be asked every second."""
+        if self._child is not None and self._child.poll() is None:
+            return
+        lock = lead(self._cache)
+        if lock is None:
+            return
+        lock.close()
+        self._child = subprocess.Popen([sys.executable, "-m", "pmmds_serving.model_watcher"], env=self._environment)
+
+    def stop(self) -> None:
+        if self._child is not None:
+            self._child.terminate()
+            self._child.wait()
+
+
+def watch(settings: Settings, parent: int) -> None:
+    """Look again and again until the parent process is gone; a reload request is answered at once."""
+    contract = load_contract(settings.contract)
+    cache = ModelCache(Path(settings.home_path), contract.model_name)
+    cache.prepare()
+    lock = lead(cache)
+    if lock is None:
+        return
+    with lock:
+        watcher = ModelWatcher(ModelRegistry.of(settings), cache, contract)
+        while os.getppid() == parent:
+            watcher.look()
+            _wait_for_turn(cache, settings.model_poll_seconds, parent)
+
+
+def _wait_for_turn(cache: ModelCache, seconds: float, parent: int) -> None:
+    seen = cache.read_request()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and os.getppid() == parent and cache.read_request() == seen:
+        time.sleep(REQUEST_POLL_SECONDS)
+
+
+def main() -> None:
+    """Entry point of the process."""
+    parent = os.getppid()
+    settings = load_settings()
+    configure_logging(settings.log_level)
+    try:
+        watch(settings, parent)
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Pages for people: the front page and the API documentation. Both work without the internet.
+
+The documentation is Swagger UI, whose files BentoML ships. Keep out: what the API is (openapi.py).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from pmmds_core.contracts.contract import Contract
+
+if TYPE_CHECKING:
+    from pmmds_serving.worker import Worker
+
+_ASSETS = {
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui-standalone-preset.js": "text/javascript",
+}
+
+
+def front_page(worker: Worker) -> str:
+    """What this service is, what answers now, and how to ask it."""
+    model = worker.follower.model
+    settings = worker.deployment.settings
+    base = f"http://{settings.http_host}:{settings.http_port}"
+    return _template("front_page.html").render(
+        contract=worker.deployment.contract,
+        model=model,
+        metrics=model.bundle.manifest.metrics if model else {},
+        backlog_bytes=worker.spool.backlog_bytes,
+        curl=curl_example(worker.deployment.contract, base),
+        dagster=f"http://{settings.dagster_host}:{settings.dagster_port}/",
+        mlflow=f"http://{settings.mlflow_host}:{settings.mlflow_port}/",
+    )
+
+
+def curl_example(contract: Contract, base: str) -> str:
+    """A command that can be pasted into a shell: the contract's example row."""
+    body = msgspec.json.format(msgspec.json.encode({"features": contract.example()}), indent=2).decode()
+    quoted = body.replace("'", "'\\''")
+    return f"curl -s {base}/api/v1/predict -H 'Content-Type: application/json' -d '{quoted}'"
+
+
+def docs_page() -> str:
+    """Swagger UI on /openapi.json."""
+    return _template("docs.html").render()
+
+
+@cache
+def docs_asset(name: str) -> tuple[bytes, str] | None:
+    """A file of Swagger UI and its media type; None when there is no such file."""
+    if name not in _ASSETS:
+        return None
+    file = resources.files("bentoml._internal.server").joinpath("static_content", name)
+    return file.read_bytes(), _ASSETS[name]
+
+
+@cache
+def _template(name: str) -> Template:
+    environment = Environment(
+        loader=PackageLoader("pmmds_serving"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    return environment.get_template(name)

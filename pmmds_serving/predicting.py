@@ -1,0 +1,182 @@
+"""Predicting: check the payload, score it, keep the record, answer. No HTTP here, so that gRPC does the same.
+
+Keep out: transport (application.py), the file (spool.py).
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from pmmds_core.contracts.contract import Contract, FeatureValue
+from pmmds_core.contracts.request_validation import CheckedRow, compile_validator
+from pmmds_core.stores.prediction_log import PredictionRecord
+from pmmds_core.telemetry import get_logger
+from pmmds_serving import refusals
+from pmmds_serving.metrics import ServingMetrics
+from pmmds_serving.model_follower import ModelFollower, ServedModel
+from pmmds_serving.spool import Spool, SpoolWriteError
+
+MAX_BATCH = 1000
+THRESHOLD = 0.5
+REMEMBERED_REQUESTS = 10_000
+# The log takes 128 characters; rows of a batch get their index appended.
+LONGEST_REQUEST_ID = 120
+
+log = get_logger("pmmds.serving.predict")
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """One answer; `latency_ms` from the request's arrival until its record was kept."""
+
+    request_id: str
+    prediction: int
+    probability: float
+    model_name: str
+    model_version: str
+    latency_ms: float
+    warnings: tuple[str, ...] = ()
+
+
+class Predictor:
+    """Answers predictions in one worker."""
+
+    def __init__(self, contract: Contract, follower: ModelFollower, spool: Spool, metrics: ServingMetrics) -> None:
+        self._validate = compile_validator(contract)
+        self._follower = follower
+        self._spool = spool
+        self._metrics = metrics
+        # Answers to ids that clients chose, so that a repeated request gets the same one.
+        self._remembered: OrderedDict[str, tuple[tuple[FeatureValue, ...], Prediction]] = OrderedDict()
+
+    def predict(self, features: Any, request_id: str, started: float) -> Prediction:
+        """Answer one row.
+
+        Args:
+            features: decoded JSON of `features`.
+            request_id: the client's, or empty.
+            started: time.perf_counter() when the request arrived.
+
+        Raises:
+            RefusalError: invalid, no model, or not recorded; then nothing was kept.
+        """
+        model = self._model()
+        checked = self._validate(features)
+        if checked.row is None:
+            raise refusals.invalid_payload(checked.errors, checked.warnings)
+        if request_id:
+            known = self._known(request_id, checked.row)
+            if known is not None:
+                return known
+        answer, record = self._score(model, checked.row, checked.warnings, request_id or uuid.uuid4().hex, started)
+        self._keep([record])
+        if request_id:
+            self._remember(request_id, checked.row, answer)
+        self._tell([answer])
+        return answer
+
+    def predict_batch(self, instances: Any, request_id: str, started: float) -> list[Prediction]:
+        """Answer many rows, all or none. Raises as `predict`; errors name the instance's index."""
+        model = self._model()
+        rows = [_row_of(c) for c in self._check_batch(instances)]
+        prefix = request_id or uuid.uuid4().hex
+        scored = [self._score(model, row, warnings, f"{prefix}-{i}", started) for i, (row, warnings) in enumerate(rows)]
+        self._keep([record for _, record in scored])
+        answers = [answer for answer, _ in scored]
+        self._tell(answers)
+        return answers
+
+    def _check_batch(self, instances: Any) -> list[CheckedRow]:
+        if not isinstance(instances, list) or not 1 <= len(instances) <= MAX_BATCH:
+            found = f"{len(instances):,}" if isinstance(instances, list) else type(instances).__name__
+            raise refusals.invalid_payload([f"instances: expected an array of 1 to {MAX_BATCH:,} rows, found {found}"])
+        checked = [self._validate(instance) for instance in instances]
+        errors = [f"instances[{i}]: {e}" for i, c in enumerate(checked) for e in c.errors]
+        if errors:
+            warnings = [f"instances[{i}]: {w}" for i, c in enumerate(checked) for w in c.warnings]
+            raise refusals.invalid_payload(errors, warnings)
+        return checked
+
+    def _model(self) -> ServedModel:
+        model = self._follower.model
+        if model is None:
+            raise refusals.no_model(self._follower.problem or "Run `pmmds train`; the service finds the model itself")
+        return model
+
+    def _score(
+        self,
+        model: ServedModel,
+        row: tuple[FeatureValue, ...],
+        warnings: tuple[str, ...],
+        request_id: str,
+        started: float,
+    ) -> tuple[Prediction, PredictionRecord]:
+        probability = model.bundle.scorer.probability(row)
+        prediction = int(probability >= THRESHOLD)
+        latency_ms = (time.perf_counter() - started) * 1000
+        record = PredictionRecord(
+            request_id, datetime.now(UTC), model.name, model.version, prediction, probability, latency_ms, row
+        )
+        answer = Prediction(
+            request_id, prediction, probability, model.name, model.version, round(latency_ms, 4), warnings
+        )
+        return answer, record
+
+    def _keep(self, records: Sequence[PredictionRecord]) -> None:
+        try:
+            self._spool.append(records)
+        except SpoolWriteError as error:
+            raise refusals.not_recorded(error.message) from None
+
+    def _known(self, request_id: str, row: tuple[FeatureValue, ...]) -> Prediction | None:
+        found = self._remembered.get(request_id)
+        if found is None:
+            return None
+        if found[0] != row:
+            error = "This X-Request-ID was used for another payload. Choose a new one"
+            raise refusals.RefusalError(409, "The request id is taken", "request_id_taken", [error])
+        return found[1]
+
+    def _remember(self, request_id: str, row: tuple[FeatureValue, ...], answer: Prediction) -> None:
+        self._remembered[request_id] = (row, answer)
+        if len(self._remembered) > REMEMBERED_REQUESTS:
+            self._remembered.popitem(last=False)
+
+    def _tell(self, answers: Sequence[Prediction]) -> None:
+        for a in answers:
+            self._metrics.predictions.labels(a.model_name, a.model_version, a.prediction).inc()
+            self._metrics.prediction_latency.labels(a.model_name, a.model_version).observe(a.latency_ms / 1000)
+            log.info(
+                "prediction_completed",
+                request_id=a.request_id,
+                prediction=a.prediction,
+                probability=a.probability,
+                latency_ms=a.latency_ms,
+                model_name=a.model_name,
+                model_version=a.model_version,
+            )
+
+
+def _row_of(checked: CheckedRow) -> tuple[tuple[FeatureValue, ...], tuple[str, ...]]:
+    assert checked.row is not None
+    return checked.row, checked.warnings
+
+
+def check_request_id(request_id: str) -> str:
+    """The client's id, when it can be one. Raises RefusalError."""
+    if len(request_id) <= LONGEST_REQUEST_ID and request_id.isascii() and request_id.isprintable():
+        return request_id
+    raise refusals.invalid_payload([f"X-Request-ID: expected at most {LONGEST_REQUEST_ID} printable ASCII characters"])
+
+
+def field_of(body: Any, name: str) -> Any:
+    """A field of a decoded body. Raises RefusalError when the body is no object, or lacks it."""
+    if not isinstance(body, Mapping) or name not in body:
+        raise refusals.invalid_payload([f'The body: expected an object {{"{name}": …}}'])
+    return body[name]

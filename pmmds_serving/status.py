@@ -1,0 +1,139 @@
+"""The endpoints that say how the service is: health, readiness, model, reload, metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pmmds_serving import refusals
+from pmmds_serving.access import require_admin
+from pmmds_serving.json_answers import answer
+from pmmds_serving.metrics import as_document, exposition, read_loop_totals
+from pmmds_serving.model_cache import ReloadRequest
+from pmmds_serving.model_follower import ServedModel
+from pmmds_serving.refusals import RefusalError
+from pmmds_serving.worker import Worker, database_problem
+
+RELOAD_SECONDS = 30.0
+PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+
+async def livez(_: Request, __: Worker) -> Response:
+    """GET /livez: the process answers."""
+    return answer({"status": "alive"})
+
+
+async def healthz(_: Request, worker: Worker) -> Response:
+    """GET /healthz: 503 when the database cannot be reached; answers are given and kept all the same."""
+    problem = await asyncio.to_thread(database_problem, worker.deployment)
+    body = {"status": "unhealthy" if problem else "healthy", "parts": _parts(worker, problem)}
+    return answer(body, 503 if problem else 200)
+
+
+def _parts(worker: Worker, database: str) -> dict[str, Any]:
+    model, watcher = worker.follower.model, worker.cache.read_watcher()
+    return {
+        "database": {"status": "unreachable" if database else "ok", "problem": database},
+        "model": {
+            "status": "ok" if model else "none",
+            "version": model.version if model else None,
+            "problem": worker.follower.problem,
+        },
+        "spool": {
+            "status": "ok" if worker.can_record else "full",
+            "backlog_bytes": worker.spool.backlog_bytes,
+            "problem": worker.shipper.status.problem,
+        },
+        "registry": {
+            "status": "unknown" if watcher is None else "problem" if watcher.problem else "ok",
+            "checked_at": watcher.checked_at if watcher else None,
+            "problem": watcher.problem if watcher else "",
+        },
+    }
+
+
+async def ready(_: Request, worker: Worker) -> Response:
+    """GET /ready: 200 while it has a model and can record durably."""
+    reasons = []
+    if worker.follower.model is None:
+        reasons.append("no model is loaded")
+    if not worker.can_record:
+        reasons.append("predictions cannot be recorded: the disk of PMMDS_HOME is full or read-only")
+    return answer({"status": "not ready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200)
+
+
+async def model(_: Request, worker: Worker) -> Response:
+    """GET /model: what answers now."""
+    served = worker.follower.model
+    if served is None:
+        raise refusals.no_model(_why_none(worker))
+    return answer(_model_document(served, worker))
+
+
+def _model_document(served: ServedModel, worker: Worker) -> dict[str, Any]:
+    manifest = served.bundle.manifest
+    return {
+        "name": served.name,
+        "version": served.version,
+        "alias": "production",
+        "loaded_at": served.loaded_at,
+        "digest": served.bundle.digest,
+        "scorer": manifest.scorer_kind,
+        "metrics": manifest.metrics,
+        "workers": [{"pid": w.pid, "version": w.version} for w in worker.cache.live_workers()],
+    }
+
+
+def _why_none(worker: Worker) -> str:
+    watcher = worker.cache.read_watcher()
+    return worker.follower.problem or (watcher.problem if watcher else "") or "The registry is being asked; try again"
+
+
+async def reload_model(request: Request, worker: Worker) -> Response:
+    """POST /model/reload: ask the registry now; answers when all workers serve what it says."""
+    require_admin(request, worker)
+    asked = ReloadRequest(uuid.uuid4().hex)
+    worker.cache.write_request(asked)
+    deadline = time.monotonic() + RELOAD_SECONDS
+    while time.monotonic() < deadline:
+        watcher = worker.cache.read_watcher()
+        if watcher is not None and watcher.handled_request == asked.request_id:
+            if watcher.problem:
+                raise RefusalError(503, "The model was not reloaded", "reload", [watcher.problem])
+            await worker.follower.follow()
+            if _all_follow(worker) and worker.follower.model is not None:
+                return answer(_model_document(worker.follower.model, worker))
+        await asyncio.sleep(0.02)
+    raise RefusalError(504, "The model was not reloaded in time", "reload", [_laggards(worker)])
+
+
+def _all_follow(worker: Worker) -> bool:
+    stamp = worker.cache.read_stamp()
+    return stamp is not None and all(w.version == stamp.version for w in worker.cache.live_workers())
+
+
+def _laggards(worker: Worker) -> str:
+    states = [
+        f"pid {w.pid} serves v{w.version}{f' ({w.problem})' if w.problem else ''}" for w in worker.cache.live_workers()
+    ]
+    return f"After {RELOAD_SECONDS:.0f} seconds: " + (", ".join(states) or "the registry has not answered")
+
+
+async def metrics(_: Request, worker: Worker) -> Response:
+    """GET /metrics: Prometheus text."""
+    families = await asyncio.to_thread(_families, worker)
+    return Response(exposition(families), media_type=PROMETHEUS_TEXT)
+
+
+async def metrics_json(_: Request, worker: Worker) -> Response:
+    """GET /metrics/json: the same numbers."""
+    return answer(as_document(await asyncio.to_thread(_families, worker)))
+
+
+def _families(worker: Worker) -> list[Any]:
+    return worker.metrics.collect(lambda: read_loop_totals(worker.deployment))

@@ -1,0 +1,100 @@
+"""One serving worker: its parts, started and stopped in order. Keep out: what the parts do.
+
+Order matters at the end: answer the last request, ship the spool, then let go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.errors import PmmdsError
+from pmmds_core.telemetry import configure_logging
+from pmmds_serving.metrics import ServingMetrics
+from pmmds_serving.model_cache import ModelCache
+from pmmds_serving.model_follower import ModelFollower
+from pmmds_serving.model_watcher import WatcherProcess
+from pmmds_serving.predicting import Predictor
+from pmmds_serving.shipper import Shipper
+from pmmds_serving.spool import Spool
+
+SPOOL_FOLDER = "spool"
+STOP_SECONDS = 10.0
+WATCHER_SECONDS = 1.0
+
+
+@dataclass
+class Worker:
+    """What the endpoints work with."""
+
+    deployment: Deployment
+    cache: ModelCache
+    metrics: ServingMetrics
+    follower: ModelFollower
+    spool: Spool
+    shipper: Shipper
+    predictor: Predictor
+
+    @property
+    def can_record(self) -> bool:
+        """Whether a prediction could be kept now: the spool's folder takes files and its disk has room."""
+        try:
+            free = os.statvfs(self.spool.folder)
+        except OSError:
+            return False
+        return free.f_bavail * free.f_frsize > Spool.ROTATE_BYTES and os.access(self.spool.folder, os.W_OK)
+
+
+def build_worker(deployment: Deployment) -> Worker:
+    """Make every part; nothing runs yet, and no database is asked. Raises ContractError, HomeNotWritableError."""
+    names = deployment.contract.feature_names
+    cache = ModelCache(deployment.folder("model_cache").parent, deployment.model_name)
+    cache.prepare()
+    metrics = ServingMetrics()
+    follower = ModelFollower(cache, metrics)
+    spool = Spool(deployment.folder(SPOOL_FOLDER), names)
+    shipper = Shipper(spool, lambda: deployment.prediction_log, names)
+    predictor = Predictor(deployment.contract, follower, spool, metrics)
+    return Worker(deployment, cache, metrics, follower, spool, shipper, predictor)
+
+
+@asynccontextmanager
+async def running(worker: Worker, *, with_watcher: bool = True) -> AsyncIterator[None]:
+    """Run the worker's parts for as long as the block lasts."""
+    configure_logging(worker.deployment.settings.log_level)
+    watcher = WatcherProcess(worker.deployment.settings, worker.cache)
+    await worker.follower.follow()
+    worker.follower.tell()
+    worker.shipper.start()
+    tasks = [asyncio.create_task(worker.follower.run())]
+    if with_watcher:
+        tasks.append(asyncio.create_task(_repeat(watcher.ensure)))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await asyncio.to_thread(worker.shipper.stop, STOP_SECONDS)
+        watcher.stop()
+        worker.cache.remove_worker(os.getpid())
+
+
+async def _repeat(act: Callable[[], None]) -> None:
+    while True:
+        await asyncio.to_thread(act)
+        await asyncio.sleep(WATCHER_SECONDS)
+
+
+def database_problem(deployment: Deployment) -> str:
+    """Why the database cannot be reached; empty when it can."""
+    try:
+        deployment.database.ping()
+    except PmmdsError as error:
+        return error.message
+    return ""
