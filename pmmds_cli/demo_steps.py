@@ -90,9 +90,9 @@ class Demo:
         """The real processes, stopped at the end also when a step fails."""
         say(f"Data: {self.result.data}")
         say(f"1/7  Starting the service, Dagster's web server and daemon, and MLflow ({self.settings.home})")
-        start(self.settings)
         done = False
         try:
+            start(self.settings)
             yield
             done = True
         finally:

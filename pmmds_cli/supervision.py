@@ -103,11 +103,11 @@ class Supervisor:
         path.chmod(0o600)
 
     def is_running(self) -> bool:
-        return self._call("getState") is not None
+        return self._call("getState", when_stopping={}) is not None
 
     def states(self) -> list[ProcessState]:
         """Every process; empty when the supervisor does not run."""
-        found = self._call("getAllProcessInfo") or []
+        found = self._call("getAllProcessInfo", when_stopping=[]) or []
         return [
             ProcessState(
                 i["name"],
@@ -121,15 +121,16 @@ class Supervisor:
         ]
 
     def pid(self) -> int | None:
-        found = self._call("getPID")
+        pid_file = self.folder / "supervisord.pid"
+        found = self._call("getPID", when_stopping=pid_file.read_text() if pid_file.exists() else None)
         return None if found is None else int(found)
 
     def shutdown(self) -> None:
         """Ask it to stop every process and itself; returns at once."""
         self._call("shutdown")
 
-    def _call(self, method: str) -> Any:
-        """The answer, or None when nobody listens on the socket."""
+    def _call(self, method: str, *, when_stopping: Any = None) -> Any:
+        """The answer; None when nobody listens on the socket. While it stops, it answers nothing but a fault."""
         import xmlrpc.client
 
         from supervisor.xmlrpc import SupervisorTransport
@@ -140,6 +141,8 @@ class Supervisor:
                 return getattr(proxy.supervisor, method)()
             except (OSError, xmlrpc.client.ProtocolError):
                 return None
+            except xmlrpc.client.Fault:
+                return when_stopping
 
 
 _HEAD = """[unix_http_server]
