@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from pmmds_assets.partitions import hourly, range_tags, window_hours
+from pmmds_assets.partitions import range_tags, window_hours
 from pmmds_assets.resources import DeploymentResource
 
 # A run that was killed hard stays STARTED until this passes: the default launcher has no health check.
@@ -41,7 +41,6 @@ retrain_job = dg.define_asset_job(
 monitor_job = dg.define_asset_job(
     "monitor_job",
     selection=["feature_histograms", "drift_report"],
-    partitions_def=hourly,
     description="Count the hours that changed, judge the window, raise an alert when it drifted.",
     tags=MAX_RUNTIME,
 )

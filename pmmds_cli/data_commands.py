@@ -27,9 +27,17 @@ def download_data(json: JsonOption = False) -> None:
     say("Downloading from OpenML …")
     result = download(load_contract(settings.contract), settings.home_path)
     if json:
-        print_json({"path": str(result.path), "n_rows": result.n_rows, "digest": result.digest})
-    else:
-        print(f"{result.n_rows:,} rows in {result.path}, content sha256 {result.digest} as expected.")
+        print_json(
+            {
+                "path": str(result.path),
+                "n_rows": result.n_rows,
+                "digest": result.digest,
+                "is_verified": result.is_verified,
+            }
+        )
+        return
+    verdict = "as expected" if result.is_verified else "(the contract names none to compare it with)"
+    print(f"{result.n_rows:,} rows in {result.path}, content sha256 {result.digest} {verdict}.")
 
 
 def info(json: JsonOption = False) -> None:

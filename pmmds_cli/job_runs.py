@@ -5,12 +5,14 @@ Keep out: what a command prints of the outcome.
 
 from __future__ import annotations
 
-import logging
 import os
+import threading
+import uuid
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from pmmds_cli.output import say
 from pmmds_core.errors import PmmdsError
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 _SOURCE_TAGS = {"pmmds/source": "cli"}
+_PROGRESS_SECONDS = 0.3
 
 
 class JobFailedError(PmmdsError):
@@ -54,15 +57,17 @@ def run_job(
         JobFailedError: a step failed.
     """
     instance = shared_instance(settings)
-    from pmmds_assets.definitions import defs
+    with _quiet_about_beta():
+        from pmmds_assets.definitions import defs
 
-    progress = _Progress()
-    with progress:
+    run_id = str(uuid.uuid4())
+    with _progress(instance, run_id):
         result = defs.resolve_job_def(name).execute_in_process(
             instance=instance,
             run_config={"ops": dict(ops or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             tags={**_SOURCE_TAGS, **(tags or {})},
             raise_on_error=False,
+            run_id=run_id,
         )
     if not result.success:
         raise _failure(result)
@@ -74,35 +79,47 @@ def shared_instance(settings: Settings) -> dg.DagsterInstance:
     from pmmds_assets.dagster_home import prepare_dagster_home
 
     os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(settings))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Dagster's notices on beta features are for authors, not for users
+    with _quiet_about_beta():
         import dagster as dg
 
         return dg.DagsterInstance.get()
 
 
-class _Progress(logging.Handler):
-    """Says each asset when it starts and when it is there; listens to what Dagster logs of a run."""
+@contextmanager
+def _quiet_about_beta() -> Iterator[None]:
+    """Dagster's notices on beta features are for the authors of assets, not for people who run them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*currently in beta")
+        yield
 
-    def __enter__(self) -> Self:
-        self._logger = logging.getLogger("dagster")
-        self._logger.addHandler(self)
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._logger.removeHandler(self)
+@contextmanager
+def _progress(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
+    """Say each asset when it is there, from what Dagster writes of the run."""
+    done = threading.Event()
+    teller = threading.Thread(target=_tell_steps, args=(instance, run_id, done), daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()
 
-    def emit(self, record: logging.LogRecord) -> None:
-        event = getattr(record, "dagster_meta", {}).get("dagster_event")
-        if event is None:
-            return
-        if event.event_type_value == "STEP_START":
-            say(f"  … {event.step_key}")
-        elif event.event_type_value == "STEP_SUCCESS":
-            seconds = event.event_specific_data.duration_ms / 1000
-            say(f"  ✓ {event.step_key} ({seconds:.1f} s)")
-        elif event.event_type_value == "STEP_SKIPPED":
-            say(f"  – {event.step_key} skipped")
+
+def _tell_steps(instance: dg.DagsterInstance, run_id: str, done: threading.Event) -> None:
+    cursor: str | None = None
+    is_last = False
+    while not is_last:
+        is_last = done.wait(_PROGRESS_SECONDS)  # once more after the end, for the last steps
+        found = instance.get_records_for_run(run_id, cursor=cursor)
+        cursor = found.cursor
+        for record in found.records:
+            event = record.event_log_entry.dagster_event
+            if event is not None and event.event_type_value == "STEP_SUCCESS":
+                seconds = event.step_success_data.duration_ms / 1000
+                say(f"  ✓ {event.step_key} ({seconds:.1f} s)")
+            elif event is not None and event.event_type_value == "STEP_FAILURE":
+                say(f"  ✗ {event.step_key}")
 
 
 def _failure(result: Any) -> JobFailedError:

@@ -40,13 +40,15 @@ def train(
 
 
 def monitor(
-    window_hours: Annotated[int, typer.Option(min=1, help="Length of the window; default: the setting.")] = 0,
+    window_hours: Annotated[
+        int | None, typer.Option("--window-hours", min=1, help="Length of the window; default: the setting.")
+    ] = None,
     fail_on_drift: Annotated[bool, typer.Option("--fail-on-drift", help="Exit with 3 when drift is found.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Count the hours that changed, judge the window, raise an alert when it drifted (monitor_job)."""
     deployment = _ready_deployment()
-    document = run_monitor(deployment, window_hours)
+    document = run_monitor(deployment, window_hours or 0)
     if json:
         print_json(document)
     else:

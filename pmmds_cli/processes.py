@@ -49,7 +49,14 @@ def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[
         if value:
             merged[f"PMMDS_{path.upper()}"] = str(Path(value).expanduser().absolute())
     # MLflow's server asks home for news and starts workers it does not need.
-    merged.update({"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"})
+    merged.update(
+        {
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "DO_NOT_TRACK": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+    )
     for process in processes:
         merged.update(process.variables)
     return merged

@@ -1,7 +1,10 @@
 """Synthetic rows from a small generator: a Bayesian network of the features and a logistic mechanism of the label.
 
-How close the packaged Telco generator is to the 7,043 real customers, measured by synthetic_quality.py (also in its JSON):
-FIGURES
+How close 7,043 rows of the packaged Telco generator (seed 0) are to the 7,043 real customers, as synthetic_quality.py
+measures it (its JSON has the same figures): no column's distribution differs by more than 0.0294 in total variation
+(monthly_charges); pairwise associations differ by 0.0154 in the mean and by 0.0776 at most (senior_citizen with
+payment_method); 25.9 % of the rows are positive (real: 26.5 %); logistic regression reaches a ROC-AUC of 0.8435 (real:
+0.8454), and trained on the synthetic rows it reaches 0.8469 on the real ones.
 
 Keep out: how single features are drawn (synthetic_nodes.py), fitting (synthetic_fit.py), drift scenarios (traffic.py).
 """

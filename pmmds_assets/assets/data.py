@@ -70,7 +70,7 @@ def reference_data(
         frame,
         digest,
         source=source.description,
-        run_id=context.run_id,
+        run_id=context.run.run_id,
         details={
             "validation": _validation(schema, suite),
             "validation_folder": str(folder),
@@ -165,7 +165,7 @@ def labelled_predictions(context: dg.AssetExecutionContext, deployment: Deployme
     frame = rows.to_frame(d.contract)
     digest = content_digest(frame)
     dataset = d.datasets.save(
-        "labelled", frame, digest, source="prediction_logs", run_id=context.run_id, details={"n_rows": len(frame)}
+        "labelled", frame, digest, source="prediction_logs", run_id=context.run.run_id, details={"n_rows": len(frame)}
     )
     by_version = [
         {"model_version": v, "n_rows": int((rows.model_versions == v).sum())} for v in sorted(set(rows.model_versions))
@@ -215,13 +215,13 @@ def training_data(
     """
     d = deployment.open()
     trigger = Trigger.of_tags(context.run.tags)
-    claim_attempt(d, trigger, context.run_id)
-    reference = d.datasets.require("reference", "reference_data", run_id=context.run_id)
+    claim_attempt(d, trigger, context.run.run_id)
+    reference = d.datasets.require("reference", "reference_data", run_id=context.run.run_id)
     champion = champion_rows(d)
-    split = _split(d, reference.read(), champion, block=config.block_without_labels, run_id=context.run_id)
+    split = _split(d, reference.read(), champion, block=config.block_without_labels, run_id=context.run.run_id)
     if isinstance(split, TooFewLabels):
         context.log.warning("blocked_no_labels: %s", split.reason)
-        record_blocked(d, trigger, context.run_id, split.reason)
+        record_blocked(d, trigger, context.run.run_id, split.reason)
         return
     yield _kept(context, d, reference, split, champion)
 
@@ -257,7 +257,7 @@ def _kept(
         "reference_source": reference.source,
         **{k: reference.details[k] for k in ("validation", "validation_folder")},
     }
-    keep = {"source": reference.source, "run_id": context.run_id, "details": details}
+    keep = {"source": reference.source, "run_id": context.run.run_id, "details": details}
     dataset = d.datasets.save("training", split.train, train_digest, **keep)
     d.datasets.save("holdout", split.holdout, holdout_digest, **keep)
     own_rows = row_digests(split.train, d.contract.feature_names)

@@ -45,9 +45,9 @@ def trained_model(
     Preprocessing and estimator are one scikit-learn pipeline; the portable scorer made from it serves.
     """
     d = deployment.open()
-    training = d.datasets.require("training", "training_data", run_id=context.run_id)
-    holdout = d.datasets.require("holdout", "training_data", run_id=context.run_id)
-    provenance = _provenance(training, context.run_id)
+    training = d.datasets.require("training", "training_data", run_id=context.run.run_id)
+    holdout = d.datasets.require("holdout", "training_data", run_id=context.run.run_id)
+    provenance = _provenance(training, context.run.run_id)
     with tempfile.TemporaryDirectory() as folder:
         release = build_release(
             training.read(), holdout.read(), d.contract, d.settings.train_seed, Path(folder), provenance
@@ -160,7 +160,7 @@ def require_challenger(d: Deployment) -> RegisteredVersion:
 def model_evaluation(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Champion and challenger on the same holdout rows, in one process: metrics, intervals, latency, replay."""
     d = deployment.open()
-    holdout = d.datasets.require("holdout", "training_data", run_id=context.run_id)
+    holdout = d.datasets.require("holdout", "training_data", run_id=context.run.run_id)
     challenger, champion = require_challenger(d), d.registry.version_of(d.model_name, PRODUCTION)
     if champion is not None and champion.version == challenger.version:
         champion = None if d.decisions.pointer() is None else champion
@@ -174,7 +174,7 @@ def model_evaluation(context: dg.AssetExecutionContext, deployment: DeploymentRe
         holdout_kind=holdout.details["holdout_kind"],
         recent_rows=[r.features for r in d.prediction_log.recent(N_REPLAYED_ROWS)],
     )
-    d.decisions.save_evaluation(evaluation, holdout.digest, context.run_id)
+    d.decisions.save_evaluation(evaluation, holdout.digest, context.run.run_id)
     d.registry.log_document(challenger.run_id, evaluation.to_document(), "evaluation.json")
     return dg.MaterializeResult(
         data_version=dg.DataVersion(f"{challenger.digest[:12]}-{holdout.digest[:12]}"),

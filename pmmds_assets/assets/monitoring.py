@@ -94,7 +94,7 @@ def drift_report(
     d = deployment.open()
     hours = config.window_hours or d.settings.drift_current_window_hours
     start, end = window_hours(datetime.now(UTC), hours)
-    result = monitor(d, start, end, run_id=context.run_id)
+    result = monitor(d, start, end, run_id=context.run.run_id)
     own_hours = set(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else set()
     _tell_counted_hours(context, result, own_hours)
     return dg.MaterializeResult(

@@ -33,11 +33,11 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
     """One row and one JSON object per judgement, promoted or not, with the reason in words."""
     d = deployment.open()
     adopt_moved_alias(d.decisions, d.registry)
-    evaluation = d.decisions.latest_evaluation(run_id=context.run_id)
+    evaluation = d.decisions.latest_evaluation(run_id=context.run.run_id)
     judgement = judge(evaluation, d.promotion_policy)
-    decision = d.decisions.save_judgement(judgement, evaluation, context.run_id)
+    decision = d.decisions.save_judgement(judgement, evaluation, context.run.run_id)
     if not judgement.promoted:
-        record_held(d, context.run_id, judgement, evaluation.challenger_version)
+        record_held(d, context.run.run_id, judgement, evaluation.challenger_version)
     context.log.info(decision.promotion_reason)
     criteria = [
         {"criterion": c.name, "passed": c.passed, "blocking": c.blocking, "in words": c.sentence}
@@ -75,12 +75,12 @@ def production_model(context: dg.AssetExecutionContext, deployment: DeploymentRe
     The only place that moves the alias production.
     """
     d = deployment.open()
-    decision = d.decisions.of_run(context.run_id) or next(iter(d.decisions.unfinished()), None)
+    decision = d.decisions.of_run(context.run.run_id) or next(iter(d.decisions.unfinished()), None)
     moved = False
     if decision is not None and decision.promoted:
         moved = put_into_production(decision, d.decisions, d.registry).moved
         trigger = Trigger.of_tags(context.run.tags)
-        record_promoted(d, trigger, context.run_id, decision.challenger_version, decision.promotion_reason)
+        record_promoted(d, trigger, context.run.run_id, decision.challenger_version, decision.promotion_reason)
     return _production(d, decision, moved=moved)
 
 

@@ -6,6 +6,7 @@ Keep out: deciding which version serves (policy.py) and the order of a promotion
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -241,6 +242,7 @@ def _mlflow(tracking_uri: str) -> Any:
     import mlflow
     import mlflow.environment_variables
 
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
     variables: Any = mlflow.environment_variables
     variables.MLFLOW_HTTP_REQUEST_TIMEOUT.set(_REQUEST_TIMEOUT_SECONDS)
     variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(_MAX_RETRIES)

@@ -1,0 +1,111 @@
+"""A whole orchestration house in a temporary folder: definitions, a Dagster instance, the deployment they work on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from pmmds_assets.definitions import build_defs
+from pmmds_assets.resources import DeploymentResource
+from pmmds_core.deployment import Deployment
+from pmmds_core.scorer_compiler import rows_of
+from pmmds_core.settings import load_settings
+from pmmds_core.stores.ground_truth import LabelItem
+from pmmds_core.stores.migration import migrate
+from pmmds_core.stores.prediction_log import PredictionRecord
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass
+class House:
+    """`environment` is what PMMDS_* variables would say."""
+
+    environment: dict[str, str]
+    defs: dg.Definitions
+    instance: dg.DagsterInstance
+
+    @classmethod
+    def build(cls, home: Path, **variables: str) -> House:
+        environment = {"PMMDS_HOME": str(home), **variables}
+        resource = DeploymentResource(environment=environment)
+        house = cls(environment, build_defs(resource), dg.DagsterInstance.ephemeral())
+        if variables.get("PMMDS_DATABASE_URL"):
+            with_tables = Deployment(load_settings(environment))
+            from pmmds_core.stores.database import open_database
+
+            migrate(open_database(with_tables.settings), with_tables.contract)
+        return house
+
+    @property
+    def deployment(self) -> Deployment:
+        return Deployment(load_settings(self.environment))
+
+    @property
+    def resource(self) -> DeploymentResource:
+        return DeploymentResource(environment=self.environment)
+
+    def run(
+        self,
+        job: str,
+        *,
+        ops: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+        selection: Sequence[str] | None = None,
+    ) -> dg.ExecuteInProcessResult:
+        """Run a job as the command line does; a failure is in the result."""
+        return self.defs.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            run_config={**QUIET, "ops": dict(ops or {})},
+            tags=dict(tags or {}),
+            asset_selection=[dg.AssetKey(name) for name in selection] if selection else None,
+            raise_on_error=False,
+        )
+
+    def log_rows(self, frame: Any, prefix: str, *, with_labels: bool = True) -> None:
+        """What the service would have written for these rows: predictions of the production model, then the truth."""
+        d = self.deployment
+        version = d.production_version().version
+        scorer = d.profiles.bundle(version).scorer
+        now = datetime.now(UTC)
+        records = [
+            PredictionRecord(f"{prefix}-{i}", now, d.model_name, version, int(p >= 0.5), p, 0.3, tuple(row))
+            for i, row in enumerate(rows_of(frame, d.contract))
+            for p in [scorer.probability(row)]
+        ]
+        d.prediction_log.append(records)
+        if with_labels:
+            labels = frame[d.contract.label.name]
+            d.ground_truth.add(LabelItem(r.request_id, int(y), now) for r, y in zip(records, labels, strict=True))
+
+
+def metadata_of(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
+    """The metadata that a run gave an asset, as Dagster's values."""
+    found = [
+        e.step_materialization_data.materialization
+        for e in result.get_asset_materialization_events()
+        if e.asset_key == dg.AssetKey(asset)
+    ]
+    return dict(found[-1].metadata)
+
+
+def failed_checks(result: dg.ExecuteInProcessResult) -> set[str]:
+    return {c.check_name for c in result.get_asset_check_evaluations() if not c.passed}
+
+
+def assets_made(result: dg.ExecuteInProcessResult) -> set[str]:
+    return {e.asset_key.to_user_string() for e in result.get_asset_materialization_events() if e.asset_key}
+
+
+def errors_of(result: dg.ExecuteInProcessResult) -> list[str]:
+    """What the steps of a run failed with, for a test's message."""
+    return [
+        e.step_failure_data.error.to_string()
+        for e in result.all_events
+        if e.is_step_failure and e.step_failure_data.error
+    ]

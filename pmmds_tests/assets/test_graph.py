@@ -1,0 +1,85 @@
+"""The graph as a person sees it: names, edges, and that nothing is left unexplained."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from pmmds_assets.definitions import defs
+
+EDGES = {
+    "reference_data": set(),
+    "prediction_logs": set(),
+    "ground_truth": set(),
+    "labelled_predictions": {"prediction_logs", "ground_truth"},
+    "training_data": {"reference_data", "labelled_predictions"},
+    "trained_model": {"training_data"},
+    "reference_profile": {"training_data", "trained_model"},
+    "model_evaluation": {"training_data", "trained_model"},
+    "promotion_decision": {"model_evaluation"},
+    "production_model": {"promotion_decision"},
+    "feature_histograms": {"prediction_logs"},
+    "drift_report": {"feature_histograms", "reference_profile"},
+    "performance_report": {"labelled_predictions", "reference_profile"},
+}
+BLOCKING = {
+    "reference_data:schema_is_as_in_the_contract",
+    "reference_data:expectations_are_met",
+    "training_data:holdout_is_new_to_both_models",
+    "trained_model:scorer_equals_pipeline",
+}
+
+
+def graph() -> dg.AssetSelection:
+    return dg.AssetSelection.all()
+
+
+def test_the_assets_and_their_edges_are_those_of_the_architecture() -> None:
+    nodes = defs.resolve_asset_graph()
+    found = {
+        key.to_user_string(): {p.to_user_string() for p in nodes.get(key).parent_keys}
+        for key in nodes.get_all_asset_keys()
+    }
+    assert found == EDGES
+
+
+@pytest.mark.parametrize("name", sorted(EDGES))
+def test_every_asset_has_a_group_an_owner_kinds_and_a_description(name: str) -> None:
+    spec = next(s for s in defs.resolve_all_asset_specs() if s.key == dg.AssetKey(name))
+    assert spec.group_name in {"data", "training", "monitoring", "promotion"}
+    assert list(spec.owners) == ["team:mlops"]
+    assert spec.kinds
+    assert spec.description
+    assert len(spec.description) > 40
+
+
+def test_the_checks_that_must_block_do() -> None:
+    graph = defs.resolve_asset_graph()
+    blocking = {f"{k.asset_key.to_user_string()}:{k.name}" for k in graph.asset_check_keys if graph.get(k).blocking}
+    assert len(blocking) == 4
+    assert {name.split(":")[0] for name in blocking} == {"reference_data", "training_data", "trained_model"}
+
+
+def test_schedules_and_sensors_that_the_loop_needs_are_on_by_default() -> None:
+    repository = defs.get_repository_def()
+    assert {s.name for s in repository.sensor_defs} >= {"drift_alert_sensor", "prediction_log_sensor"}
+    assert all(s.default_status == dg.DefaultSensorStatus.RUNNING for s in repository.sensor_defs)
+    assert [s.default_status for s in repository.schedule_defs] == [dg.DefaultScheduleStatus.RUNNING]
+
+
+def test_definitions_validate_passes_with_an_empty_environment(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dagster", "definitions", "validate", "-m", "pmmds_assets.definitions"],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Validation successful" in done.stdout + done.stderr

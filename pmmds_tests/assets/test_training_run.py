@@ -1,0 +1,132 @@
+"""train_job for real: what it leaves in the stores, in MLflow and in Dagster's events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from pmmds_assets.jobs import train_job
+from pmmds_core.bundle import load_bundle
+from pmmds_core.data_source import load_reference
+from pmmds_tests.assets.house import House, assets_made, errors_of, failed_checks, metadata_of
+
+Trained = tuple[House, dg.ExecuteInProcessResult]
+MADE = {
+    "reference_data",
+    "labelled_predictions",
+    "training_data",
+    "trained_model",
+    "reference_profile",
+    "model_evaluation",
+    "promotion_decision",
+    "production_model",
+}
+
+
+def test_the_first_run_puts_a_model_into_production(trained: Trained) -> None:
+    house, result = trained
+    assert result.success, errors_of(result)
+    assert assets_made(result) == MADE
+    assert failed_checks(result) == set()
+    assert house.deployment.production_version().version == "1"
+    (decision,) = house.deployment.decisions.recent()
+    assert (decision.promoted, decision.state, decision.challenger_version) == (True, "recorded", "1")
+
+
+@pytest.mark.parametrize("asset", sorted(MADE))
+def test_every_asset_shows_numbers_a_table_and_a_picture(trained: Trained, asset: str) -> None:
+    metadata = metadata_of(trained[1], asset)
+    kinds = {type(v) for v in metadata.values()}
+    assert dg.TableMetadataValue in kinds
+    assert "data:image/png;base64," in str(metadata["picture"].value)
+    assert any(
+        isinstance(v, dg.IntMetadataValue | dg.FloatMetadataValue | dg.TableMetadataValue) for v in metadata.values()
+    )
+
+
+def test_the_version_carries_validation_results_signature_example_and_card(trained: Trained, tmp_path: Path) -> None:
+    import mlflow
+
+    d = trained[0].deployment
+    version = d.production_version()
+    mlflow.set_tracking_uri(d.registry.tracking_uri)
+    client = mlflow.MlflowClient(d.registry.tracking_uri)
+    names = {a.path for folder in ("", "validation", "bundle") for a in client.list_artifacts(version.run_id, folder)}
+    assert {"validation/expectations.json", "validation/expectations.html", "validation/schema.json"} <= names
+    assert {
+        "bundle/scorer.json",
+        "bundle/golden.json",
+        "bundle/reference_profile.json",
+        "bundle/model_card.md",
+    } <= names
+    run = client.get_run(version.run_id)
+    assert run.data.metrics["roc_auc"] > 0.8
+    assert run.data.params
+    model = mlflow.models.get_model_info(f"models:/{d.model_name}/{version.version}")
+    assert model.signature is not None
+    assert model.saved_input_example_info is not None
+    bundle = load_bundle(d.registry.download_bundle(d.model_name, version.version, tmp_path / "bundle"))
+    assert bundle.digest == version.digest
+
+
+def test_the_same_data_and_seed_give_the_same_model(trained: Trained, tmp_path: Path) -> None:
+    again = House.build(tmp_path)
+    assert again.run("train_job").success
+    assert again.deployment.production_version().digest == trained[0].deployment.production_version().digest
+
+
+def test_a_wrong_value_in_the_reference_blocks_before_anything_is_trained(tmp_path: Path) -> None:
+    house = House.build(tmp_path)
+    contract = house.deployment.contract
+    frame = load_reference(house.deployment.settings, contract).data.frame.head(400)
+    frame = frame.assign(monthly_charges=0.0)  # allowed by the range, but not plausible: every row the same
+    path = tmp_path / "constant.csv"
+    frame.to_csv(path, index=False)
+    broken = House.build(tmp_path / "home", PMMDS_DATA_PATH=str(path))
+    result = broken.run("train_job")
+    assert not result.success
+    assert "trained_model" not in assets_made(result)
+    assert broken.deployment.registry.versions(contract.model_name) == []
+
+
+def test_without_validation_the_model_version_says_so(tmp_path: Path) -> None:
+    house = House.build(tmp_path)
+    assert house.run("train_job", ops={"reference_data": {"config": {"validate_data": False}}}).success
+    decision = house.deployment.decisions.recent()[0]
+    versions = house.deployment.registry.versions(house.deployment.model_name)
+    assert versions[0].tags["validation"] == "skipped"
+    assert not decision.promoted, "the first model needs validation"
+
+
+@pytest.mark.parametrize("asset", sorted(MADE))
+def test_each_asset_can_be_materialized_alone(trained: Trained, asset: str) -> None:
+    result = trained[0].run("train_job", selection=[asset])
+    assert result.success, errors_of(result)
+    assert assets_made(result) == {asset}
+
+
+def test_data_versions_are_digests_of_content(trained: Trained) -> None:
+    house, result = trained
+    tags = {
+        e.asset_key.to_user_string(): e.step_materialization_data.materialization.tags
+        for e in result.get_asset_materialization_events()
+        if e.asset_key
+    }
+    reference = load_reference(house.deployment.settings, house.deployment.contract)
+    assert tags["reference_data"]["dagster/data_version"] == reference.data.digest[:16]
+    assert tags["trained_model"]["dagster/data_version"] == house.deployment.production_version().digest[:16]
+
+
+def test_the_job_names_its_longest_run_time_and_that_it_writes_models() -> None:
+    assert train_job.tags["dagster/max_runtime"] == "1800"
+    assert train_job.tags["pmmds/writes"] == "models"
+
+
+def test_the_reference_keeps_every_row_of_the_sample(trained: Trained) -> None:
+    dataset = trained[0].deployment.datasets.latest("reference", run_id=trained[1].run_id)
+    assert dataset is not None
+    assert isinstance(dataset.read(), pd.DataFrame)
+    assert dataset.n_rows == 7043
