@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -257,9 +258,9 @@ def _kept(
         "reference_source": reference.source,
         **{k: reference.details[k] for k in ("validation", "validation_folder")},
     }
-    keep = {"source": reference.source, "run_id": context.run.run_id, "details": details}
-    dataset = d.datasets.save("training", split.train, train_digest, **keep)
-    d.datasets.save("holdout", split.holdout, holdout_digest, **keep)
+    keep = partial(d.datasets.save, source=reference.source, run_id=context.run.run_id, details=details)
+    dataset = keep("training", split.train, train_digest)
+    keep("holdout", split.holdout, holdout_digest)
     own_rows = row_digests(split.train, d.contract.feature_names)
     leakage = check_leakage(split.holdout, own_rows, champion, d.contract)
     parts = {

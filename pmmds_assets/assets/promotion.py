@@ -12,6 +12,7 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_assets.retraining import Trigger, record_held, record_promoted
 from pmmds_core.deployment import Deployment
+from pmmds_core.errors import NoModelError
 from pmmds_core.policy import judge
 from pmmds_core.promotion import adopt_moved_alias, put_into_production
 from pmmds_core.stores.decisions import Decision
@@ -81,7 +82,17 @@ def production_model(context: dg.AssetExecutionContext, deployment: DeploymentRe
         moved = put_into_production(decision, d.decisions, d.registry).moved
         trigger = Trigger.of_tags(context.run.tags)
         record_promoted(d, trigger, context.run.run_id, decision.challenger_version, decision.promotion_reason)
+    _ensure_some_model_serves(d, decision)
     return _production(d, decision, moved=moved)
+
+
+def _ensure_some_model_serves(d: Deployment, decision: Decision | None) -> None:
+    """A first model that was held leaves nothing to show: the run fails, with the decision's reason."""
+    if d.decisions.pointer() is None and decision is not None and not decision.promoted:
+        raise NoModelError(
+            f"v{decision.challenger_version} is registered and no model is in production: {decision.promotion_reason}",
+            next_step="Mend what the reason says and run `pmmds train` again.",
+        )
 
 
 def _production(d: Deployment, decision: Decision | None, *, moved: bool) -> Materialized:

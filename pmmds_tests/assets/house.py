@@ -33,8 +33,9 @@ class House:
     @classmethod
     def build(cls, home: Path, **variables: str) -> House:
         environment = {"PMMDS_HOME": str(home), **variables}
+        (home / "dagster").mkdir(parents=True, exist_ok=True)
         resource = DeploymentResource(environment=environment)
-        house = cls(environment, build_defs(resource), dg.DagsterInstance.ephemeral())
+        house = cls(environment, build_defs(resource), dg.DagsterInstance.ephemeral(str(home / "dagster")))
         if variables.get("PMMDS_DATABASE_URL"):
             with_tables = Deployment(load_settings(environment))
             from pmmds_core.stores.database import open_database
@@ -92,6 +93,16 @@ def metadata_of(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]
         if e.asset_key == dg.AssetKey(asset)
     ]
     return dict(found[-1].metadata)
+
+
+def data_version(result: dg.ExecuteInProcessResult, asset: str) -> str:
+    """The data version that a run gave an asset."""
+    found = [
+        e.step_materialization_data.materialization.tags or {}
+        for e in result.get_asset_materialization_events()
+        if e.asset_key == dg.AssetKey(asset)
+    ]
+    return found[-1]["dagster/data_version"]
 
 
 def failed_checks(result: dg.ExecuteInProcessResult) -> set[str]:
