@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 _BLUE, _ORANGE, _GREY = "#3b6fb6", "#d9822b", "#9aa5b1"
-Bars = Mapping[str, float]
+Bars = Mapping[str, float | None]
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
@@ -31,9 +31,9 @@ def _kind(value: Any) -> str:
 
 
 def bar_picture(title: str, bars: Bars, *, threshold: float | None = None, unit: str = "") -> dg.MarkdownMetadataValue:
-    """Horizontal bars, the largest on top, with a line at `threshold`; bars over it stand out."""
+    """Horizontal bars, the largest on top, with a line at `threshold`; bars over it stand out, unknown values have none."""
     figure, axes = _figure(max(2.0, 0.28 * len(bars) + 1.0))
-    ordered = sorted(bars.items(), key=lambda pair: pair[1])
+    ordered = sorted(((k, v or 0.0) for k, v in bars.items()), key=lambda pair: pair[1])
     colors = [_ORANGE if threshold is not None and v >= threshold else _BLUE for _, v in ordered]
     axes.barh([k for k, _ in ordered], [v for _, v in ordered], color=colors)
     if threshold is not None:

@@ -5,7 +5,7 @@ Add a check of a value here. Keep out: HTTP and gRPC (the service), pandas frame
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,9 @@ MESSAGE = "Inference payload validation failed"
 
 # A sender's value is repeated in the answer, so that it can be found; not all of a megabyte of it.
 _LONGEST_ECHO = 80
+
+# What both databases keep exactly: 64-bit whole numbers and finite doubles. A contract's limits are narrower.
+_LARGEST_INTEGER, _LARGEST_FLOAT = 2**63 - 1, sys.float_info.max
 
 
 class InvalidValueError(ValueError):
@@ -87,12 +90,13 @@ def _categorical_check(feature: Feature) -> Check:
 
 
 def _numeric_check(feature: Feature) -> Check:
-    low = -math.inf if feature.minimum is None else feature.minimum
-    high = math.inf if feature.maximum is None else feature.maximum
     whole, expected = feature.type == "integer", expected_number(feature)
+    largest = _LARGEST_INTEGER if whole else _LARGEST_FLOAT
+    low = -largest if feature.minimum is None else max(feature.minimum, -largest)
+    high = largest if feature.maximum is None else min(feature.maximum, largest)
 
     def check(value: Any) -> FeatureValue:
-        if type(value) not in (int, float) or not low <= value <= high or math.isinf(value):
+        if type(value) not in (int, float) or not low <= value <= high:
             raise _invalid(feature, value, expected)
         if not whole:
             return float(value)

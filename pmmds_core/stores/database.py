@@ -6,6 +6,7 @@ Add here what is true of every table: engines, transactions, errors. Keep out: q
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,9 +109,12 @@ def open_database(settings: Settings, *, busy_timeout_seconds: float = BUSY_TIME
         DatabaseUnavailableError: the driver is not installed.
     """
     url = _parse_url(settings.resolved_database_url)
-    if url.get_backend_name() == "sqlite":
-        return Database(_sqlite_engine(url, busy_timeout_seconds))
-    return Database(_postgresql_engine(url))
+    is_file = url.get_backend_name() == "sqlite"
+    engine = _sqlite_engine(url, busy_timeout_seconds) if is_file else _postgresql_engine(url)
+    database = Database(engine)
+    # Sensors open a deployment every few seconds and drop it: its connections must go with it.
+    weakref.finalize(database, engine.dispose)
+    return database
 
 
 def _parse_url(text: str) -> sa.URL:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any
 import dagster as dg
 
 from pmmds_assets.definitions import build_defs
+from pmmds_assets.jobs import monitor_request
 from pmmds_assets.resources import DeploymentResource
 from pmmds_core.deployment import Deployment
 from pmmds_core.scorer_compiler import rows_of
 from pmmds_core.settings import load_settings
+from pmmds_core.stores.database import open_database
 from pmmds_core.stores.ground_truth import LabelItem
 from pmmds_core.stores.migration import migrate
 from pmmds_core.stores.prediction_log import PredictionRecord
@@ -37,10 +40,8 @@ class House:
         resource = DeploymentResource(environment=environment)
         house = cls(environment, build_defs(resource), dg.DagsterInstance.ephemeral(str(home / "dagster")))
         if variables.get("PMMDS_DATABASE_URL"):
-            with_tables = Deployment(load_settings(environment))
-            from pmmds_core.stores.database import open_database
-
-            migrate(open_database(with_tables.settings), with_tables.contract)
+            deployment = Deployment(load_settings(environment))
+            migrate(open_database(deployment.settings), deployment.contract)
         return house
 
     @property
@@ -58,6 +59,7 @@ class House:
         ops: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
         selection: Sequence[str] | None = None,
+        partition_key: str | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Run a job as the command line does; a failure is in the result."""
         return self.defs.resolve_job_def(job).execute_in_process(
@@ -65,8 +67,26 @@ class House:
             run_config={**QUIET, "ops": dict(ops or {})},
             tags=dict(tags or {}),
             asset_selection=[dg.AssetKey(name) for name in selection] if selection else None,
+            partition_key=partition_key,
             raise_on_error=False,
         )
+
+    def window_tags(self) -> dict[str, str]:
+        """Run tags of a monitor_job over the window that ends now."""
+        return dict(monitor_request(self.deployment.settings.drift_current_window_hours).tags)
+
+    def tick(self, sensor: Callable[..., Any], cursor: str | None = None) -> Any:
+        """What a sensor answers now."""
+        return sensor(
+            dg.build_sensor_context(instance=self.instance, cursor=cursor, resources={"deployment": self.resource})
+        )
+
+    def wait_for_request(self, sensor: Callable[..., Any], seconds: float = 10) -> dg.RunRequest:
+        """The sensor's next run request, when a cool-down has passed."""
+        deadline = time.monotonic() + seconds
+        while not isinstance(answer := self.tick(sensor), dg.RunRequest):
+            assert time.monotonic() < deadline, answer
+        return answer
 
     def log_rows(self, frame: Any, prefix: str, *, with_labels: bool = True) -> None:
         """What the service would have written for these rows: predictions of the production model, then the truth."""

@@ -1,0 +1,100 @@
+"""The closed loop in one process, on each database: drift → alert → sensor → retraining → decision → production."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from pmmds_assets.sensors import drift_alert_sensor
+from pmmds_core.synthetic import packaged_generator
+from pmmds_core.traffic import traffic_rows
+from pmmds_tests.assets.house import House, assets_made, errors_of, failed_checks, metadata_of
+
+Trained = tuple[House, dg.ExecuteInProcessResult]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def house(request: pytest.FixtureRequest, tmp_path: Path) -> House:
+    """A house with its first model in production."""
+    url = {} if request.param == "sqlite" else {"PMMDS_DATABASE_URL": request.getfixturevalue("postgres_url")}
+    built = House.build(tmp_path / "home", PMMDS_RETRAIN_COOLDOWN_MINUTES="0.001", **url)
+    result = built.run("train_job")
+    assert result.success, errors_of(result)
+    return built
+
+
+def drifted_rows(house: House, n_rows: int) -> Any:
+    return traffic_rows(packaged_generator(), house.deployment.contract, n_rows, "migration", seed=5).frame
+
+
+def test_drift_leads_to_a_promoted_model_and_the_alert_is_resolved(house: House) -> None:
+    house.log_rows(drifted_rows(house, 2500), "m")
+    monitored = house.run("monitor_job", tags=house.window_tags())
+    assert monitored.success, errors_of(monitored)
+    assert failed_checks(monitored) == {"features_are_stable"}
+    alert_id = metadata_of(monitored, "drift_report")["alert"].value
+
+    request = house.tick(drift_alert_sensor)
+    assert isinstance(request, dg.RunRequest)
+    assert request.run_key == f"alert:{alert_id}:attempt:1"
+    retrained = house.run("retrain_job", tags=dict(request.tags))
+    assert retrained.success, errors_of(retrained)
+
+    assert house.deployment.production_version().version == "2"
+    newest = house.deployment.decisions.recent()[0]
+    assert (newest.challenger_version, newest.champion_version, newest.state) == ("2", "1", "recorded")
+    assert newest.promoted
+    evaluation = metadata_of(retrained, "training_data")
+    assert evaluation["holdout_kind"].value == "production"
+    assert house.deployment.alerts.open_alerts() == []
+    assert house.deployment.alerts.get(alert_id).status == "resolved"
+    assert isinstance(house.tick(drift_alert_sensor), dg.SkipReason)
+    run = house.deployment.retrainings.of_run(retrained.run_id)
+    assert run is not None
+    assert (run.outcome, run.alert_id, run.attempt, run.challenger_version) == ("promoted", alert_id, 1, "2")
+
+
+def test_without_labels_the_retraining_is_blocked_and_then_tried_again_until_its_bound(house: House) -> None:
+    house.log_rows(drifted_rows(house, 600), "m", with_labels=False)
+    assert house.run("monitor_job", tags=house.window_tags()).success
+    (alert,) = house.deployment.alerts.open_alerts()
+    for attempt in (1, 2, 3):
+        request = house.wait_for_request(drift_alert_sensor)
+        assert request.run_key == f"alert:{alert.alert_id}:attempt:{attempt}"
+        result = house.run("retrain_job", tags=dict(request.tags))
+        assert result.success, errors_of(result)
+        assert "training_data" not in assets_made(result)
+        assert "promotion_decision" not in assets_made(result)
+        run = house.deployment.retrainings.of_run(result.run_id)
+        assert run is not None
+        assert run.outcome == "blocked_no_labels"
+        assert "200" in run.reason
+    skipped = house.tick(drift_alert_sensor)
+    assert isinstance(skipped, dg.SkipReason)
+    assert "waits for a person" in str(skipped.skip_message)
+    assert house.deployment.production_version().version == "1"
+
+
+def test_the_same_attempt_never_runs_twice(house: House) -> None:
+    house.log_rows(drifted_rows(house, 600), "m", with_labels=False)
+    assert house.run("monitor_job", tags=house.window_tags()).success
+    request = house.wait_for_request(drift_alert_sensor)
+    assert house.run("retrain_job", tags=dict(request.tags)).success
+    again = house.run("retrain_job", tags=dict(request.tags))
+    assert not again.success
+    assert "is taken by another run" in errors_of(again)[0]
+    assert len(house.deployment.retrainings.recent()) == 1
+
+
+def test_forced_without_labels_it_trains_on_what_there_is(house: House) -> None:
+    ops = {"training_data": {"config": {"block_without_labels": False}}}
+    result = house.run("retrain_job", ops=ops, tags={"pmmds/trigger": "manual", "pmmds/attempt": "1"})
+    assert result.success, errors_of(result)
+    newest = house.deployment.decisions.recent()[0]
+    assert newest.challenger_version == "2"
+    assert metadata_of(result, "training_data")["holdout_kind"].value == "reference"
+    assert not newest.promoted, "the same data gives the same model, which improves on nothing"
+    assert house.deployment.production_version().version == "1"

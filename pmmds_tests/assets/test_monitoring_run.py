@@ -1,0 +1,87 @@
+"""monitor_job as the schedule, the UI and a backfill launch it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from pmmds_assets.jobs import monitor_schedule
+from pmmds_assets.partitions import RANGE_END, RANGE_START, hourly, key_of, range_tags, window_hours
+from pmmds_tests.assets.house import House, assets_made, errors_of, failed_checks, metadata_of
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """A house with a model and 300 rows of traffic as in the reference."""
+    house = House.build(tmp_path_factory.mktemp("watched"))
+    assert house.run("train_job").success
+    reference = house.deployment.datasets.require("reference", "reference_data").read()
+    house.log_rows(reference.sample(300, random_state=1), "w")
+    return house
+
+
+def test_traffic_as_in_the_reference_is_stable_and_raises_no_alert(watched: House) -> None:
+    result = watched.run("monitor_job", tags=watched.window_tags())
+    assert result.success, errors_of(result)
+    assert failed_checks(result) == set()
+    metadata = metadata_of(result, "drift_report")
+    assert metadata["verdict"].value == "stable"
+    assert metadata["dagster/row_count"].value == 300
+    names = {record.data["feature"] for record in metadata["features"].records}
+    assert names > set(watched.deployment.contract.feature_names), "every feature, and the score"
+    assert Path(metadata["report"].path).read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert watched.deployment.alerts.open_alerts() == []
+
+
+def test_every_hour_of_the_window_shows_as_materialized(watched: House) -> None:
+    assert watched.run("monitor_job", tags=watched.window_tags()).success
+    start, end = window_hours(datetime.now(UTC), 24)
+    hours = {key_of(start + timedelta(hours=i)) for i in range(int((end - start) / timedelta(hours=1)))}
+    assert hours <= watched.instance.get_materialized_partitions(dg.AssetKey("feature_histograms"))
+
+
+def test_one_hour_can_be_materialized_alone(watched: House) -> None:
+    key = key_of(datetime.now(UTC))
+    result = watched.run("monitor_job", selection=["feature_histograms"], partition_key=key)
+    assert result.success, errors_of(result)
+    assert assets_made(result) == {"feature_histograms"}
+
+
+def test_a_month_of_hours_is_one_run(watched: House) -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    tags = dict(range_tags(start, start + timedelta(days=31)))
+    result = watched.run("monitor_job", selection=["feature_histograms"], tags=tags)
+    assert result.success, errors_of(result)
+    made = [e for e in result.get_asset_materialization_events() if e.asset_key == dg.AssetKey("feature_histograms")]
+    assert len(made) == 31 * 24
+
+
+def test_the_report_can_be_made_without_partitions(watched: House) -> None:
+    result = watched.run("monitor_job", selection=["drift_report"])
+    assert result.success, errors_of(result)
+    assert assets_made(result) >= {"drift_report"}
+
+
+def test_the_schedule_asks_for_the_window_up_to_the_present_hour(watched: House) -> None:
+    at = datetime(2026, 3, 1, 12, 5, tzinfo=UTC)
+    context = dg.build_schedule_context(scheduled_execution_time=at, resources={"deployment": watched.resource})
+    request = monitor_schedule(context)
+    assert isinstance(request, dg.RunRequest)
+    assert request.tags[RANGE_START] == "2026-02-28-12:00"
+    assert request.tags[RANGE_END] == "2026-03-01-12:00"
+
+
+def test_the_present_hour_is_a_partition() -> None:
+    assert key_of(datetime.now(UTC)) in hourly.get_partition_keys()
+
+
+def test_too_few_rows_are_said_to_be_too_few(tmp_path: Path) -> None:
+    house = House.build(tmp_path)
+    assert house.run("train_job").success
+    result = house.run("monitor_job", tags=house.window_tags())
+    assert result.success, errors_of(result)
+    assert failed_checks(result) == {"window_has_enough_rows"}
+    assert metadata_of(result, "drift_report")["verdict"].value == "insufficient_data"

@@ -1,0 +1,142 @@
+"""What each sensor asks for, on a house whose stores are real."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import sqlalchemy as sa
+
+from pmmds_assets.jobs import retrain_job
+from pmmds_assets.retraining import Trigger
+from pmmds_assets.sensors import (
+    book_failure,
+    drift_alert_sensor,
+    is_retraining_in_flight,
+    observe,
+    prediction_log_sensor,
+    unfinished_promotion_sensor,
+)
+from pmmds_core.stores.prediction_log import PredictionRecord
+from pmmds_core.stores.tables import drift_metrics, promotion_decisions
+from pmmds_tests.assets.house import House
+from pmmds_tests.stores.records import make_records
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House.build(tmp_path)
+
+
+def raise_alert(house: House) -> int:
+    d, now = house.deployment, datetime.now(UTC)
+    names: dict[str, Any] = {"model_name": d.model_name, "model_version": "1"}
+    tenure = {column.name: None for column in drift_metrics.c} | {"feature": "tenure", "kind": "numeric", "band": "major"}
+    report_id = d.drift.save(
+        {"n_reference": 100, "n_current": 100, "verdict": "drifted", "features": [tenure]},
+        drifted_features=["tenure"],
+        window_start=now - timedelta(hours=1),
+        window_end=now,
+        html_path="",
+        run_id="",
+        **names,
+    )
+    message = "4 of 19 features have a PSI over 0.2"
+    return d.alerts.raise_or_extend(report_id=report_id, severity="warning", message=message, **names).alert_id
+
+
+def records(house: House, n_rows: int, prefix: str) -> list[PredictionRecord]:
+    return make_records(house.deployment.contract, n_rows, prefix=prefix)
+
+
+def test_no_alert_no_run(house: House) -> None:
+    assert isinstance(house.tick(drift_alert_sensor), dg.SkipReason)
+
+
+def test_an_alert_asks_for_its_first_attempt_with_tags_that_name_it(house: House) -> None:
+    alert_id = raise_alert(house)
+    request = house.tick(drift_alert_sensor)
+    assert isinstance(request, dg.RunRequest)
+    assert request.run_key == f"alert:{alert_id}:attempt:1"
+    assert Trigger.of_tags(request.tags) == Trigger(True, "alert", alert_id, 1)
+
+
+def test_while_a_retraining_is_queued_or_running_nothing_is_asked_for(house: House) -> None:
+    raise_alert(house)
+    run = house.instance.create_run_for_job(house.defs.resolve_job_def(retrain_job.name))
+    assert is_retraining_in_flight(house.instance)
+    assert isinstance(house.tick(drift_alert_sensor), dg.SkipReason)
+    house.instance.report_run_canceled(run)
+    assert not is_retraining_in_flight(house.instance)
+
+
+def test_a_run_that_died_is_booked_and_its_alert_waits_for_the_cool_down(house: House) -> None:
+    alert_id = raise_alert(house)
+    tags = Trigger(True, "alert", alert_id, 1).to_tags()
+    run = house.instance.create_run_for_job(house.defs.resolve_job_def(retrain_job.name), tags=tags)
+    house.deployment.retrainings.claim(run_id=run.run_id, trigger_type="alert", alert_id=alert_id, attempt=1)
+    book_failure(house.deployment, run, "The process was killed.")
+    booked = house.deployment.retrainings.of_run(run.run_id)
+    assert booked is not None
+    assert (booked.outcome, booked.reason) == ("failed", "The process was killed.")
+    house.instance.report_run_canceled(run)
+    skipped = house.tick(drift_alert_sensor)
+    assert isinstance(skipped, dg.SkipReason)
+    assert "Attempt 1 ended as failed" in str(skipped.skip_message)
+
+
+def test_a_run_that_died_before_it_claimed_its_attempt_is_booked_too(house: House) -> None:
+    alert_id = raise_alert(house)
+    tags = Trigger(True, "alert", alert_id, 1).to_tags()
+    run = house.instance.create_run_for_job(house.defs.resolve_job_def(retrain_job.name), tags=tags)
+    book_failure(house.deployment, run, "The launcher failed.")
+    (attempt,) = house.deployment.retrainings.attempts_of(alert_id)
+    assert (attempt.attempt, attempt.outcome) == (1, "failed")
+
+
+def test_external_assets_are_observed_once_for_each_change(house: House) -> None:
+    house.deployment.prediction_log.append(records(house, 5, "a"))
+    first = house.tick(prediction_log_sensor)
+    assert isinstance(first, dg.SensorResult)
+    rows = {o.asset_key.to_user_string(): o.metadata["dagster/row_count"].value for o in first.asset_events}
+    assert rows == {"prediction_logs": 5, "ground_truth": 0}
+    assert isinstance(house.tick(prediction_log_sensor, cursor=first.cursor), dg.SkipReason)
+    house.deployment.prediction_log.append(records(house, 5, "b"))
+    assert isinstance(house.tick(prediction_log_sensor, cursor=first.cursor), dg.SensorResult)
+
+
+def test_the_data_version_of_the_log_changes_with_its_rows(house: House) -> None:
+    before = {o.asset_key.to_user_string(): o.tags["dagster/data_version"] for o in observe(house.deployment)}
+    house.deployment.prediction_log.append(records(house, 1, "a"))
+    after = {o.asset_key.to_user_string(): o.tags["dagster/data_version"] for o in observe(house.deployment)}
+    assert before["prediction_logs"] != after["prediction_logs"]
+    assert before["ground_truth"] == after["ground_truth"]
+
+
+def test_nothing_unfinished_nothing_to_reconcile(house: House) -> None:
+    assert isinstance(house.tick(unfinished_promotion_sensor), dg.SkipReason)
+
+
+def test_trigger_tags_are_read_back_as_written() -> None:
+    for trigger in (Trigger(True, "alert", 7, 2), Trigger(True, "manual", None, 1)):
+        assert Trigger.of_tags(trigger.to_tags()) == trigger
+    assert not Trigger.of_tags({}).is_retraining
+
+
+def test_a_promotion_that_a_crash_left_is_finished_when_it_is_a_minute_old(house: House) -> None:
+    assert house.run("train_job").success
+    (decision,) = house.deployment.decisions.recent()
+    put_back = sa.update(promotion_decisions).values(
+        state="moving", decided_at=datetime.now(UTC) - timedelta(minutes=2)
+    )
+    with house.deployment.database.begin() as connection:
+        connection.execute(put_back)
+    request = house.tick(unfinished_promotion_sensor)
+    assert isinstance(request, dg.RunRequest)
+    assert decision.decision_id in str(request.run_key)
+    assert house.run("reconcile_job").success
+    assert house.deployment.decisions.recent()[0].state == "recorded"
+    assert isinstance(house.tick(unfinished_promotion_sensor), dg.SkipReason)
