@@ -31,7 +31,7 @@ def _kind(value: Any) -> str:
 
 
 def bar_picture(title: str, bars: Bars, *, threshold: float | None = None, unit: str = "") -> dg.MarkdownMetadataValue:
-    """Horizontal bars, the largest on top, with a line at `threshold`; bars over it stand out, unknown values have none."""
+    """Horizontal bars, the largest on top, with a line at `threshold`; bars over it stand out; None has no bar."""
     figure, axes = _figure(max(2.0, 0.28 * len(bars) + 1.0))
     ordered = sorted(((k, v or 0.0) for k, v in bars.items()), key=lambda pair: pair[1])
     colors = [_ORANGE if threshold is not None and v >= threshold else _BLUE for _, v in ordered]

@@ -29,7 +29,7 @@ from pmmds_core.scorer_compiler import (
 )
 from pmmds_core.source_data import row_digests, to_columns
 from pmmds_core.stores.model_registry import BUNDLE_PATH, VALIDATION_PATH, ModelToRegister
-from pmmds_core.training import TrainedPipeline, train
+from pmmds_core.training import TrainedPipeline, one_thread, train
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +68,7 @@ class ModelRelease:
         return self.parity_difference <= PARITY_TOLERANCE
 
 
+@one_thread()
 def build_release(
     train_frame: pd.DataFrame,
     holdout: pd.DataFrame,

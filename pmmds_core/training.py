@@ -7,7 +7,8 @@ models go (stores).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -118,20 +119,31 @@ def train(frame: pd.DataFrame, contract: Contract, seed: int) -> TrainedPipeline
     Raises:
         TrainingError: too few rows of a class for cross-validation.
     """
-    from threadpoolctl import threadpool_limits
-
     labels = frame[contract.label.name].to_numpy(dtype=np.int64)
     features = frame[list(contract.feature_names)]
     _check_classes(labels, contract)
-    # One thread: sums in one order give the same digest on any number of cores, and threads that wait for a core
-    # that another process has made the boosting four to ten times slower.
-    with threadpool_limits(1):
+    with one_thread():
         scores = tuple(
             _cross_validate(name, build, features, labels, contract, seed) for name, build in CANDIDATES.items()
         )
         best = choose(scores)
         pipeline = CANDIDATES[best.name](contract, seed).fit(features, labels)
     return TrainedPipeline(best.name, pipeline, scores, len(frame), _params(pipeline, best.name, seed))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """scikit-learn on one thread.
+
+    Sums in one order give the same digest on any number of cores, and threads that wait for a core that another
+    process has made the boosting four to ten times slower.
+    """
+    # Only libraries that are loaded can be limited, and the candidates import theirs when they are built.
+    import sklearn.ensemble
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield
 
 
 def choose(scores: Sequence[CandidateScore]) -> CandidateScore:

@@ -99,17 +99,19 @@ def _label_item(item: Any, now: datetime) -> LabelItem:
         raise InvalidItemError("Missing required field: request_id")
     if type(label) is not int or label not in (0, 1):
         raise InvalidItemError(f"Invalid value for label: {str(label)[:40]!r}. Expected one of: 0, 1")
-    return LabelItem(request_id, label, _instant(item["observed_at"]) if item.get("observed_at") else now)
+    observed_at = item.get("observed_at")
+    return LabelItem(request_id, label, now if observed_at is None else _instant(observed_at))
 
 
 def _instant(raw: Any) -> datetime:
+    """In UTC. Raises InvalidItemError, also for one outside the years 1 to 9999 there."""
     try:
         found = msgspec.convert(raw, datetime)
-    except msgspec.ValidationError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise InvalidItemError(
-            f"Invalid value for observed_at: {str(raw)[:40]!r}. Expected an instant with time zone, "
-            "such as 2026-01-31T12:00:00Z"
-        )
-    return found
+        if found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (msgspec.ValidationError, OverflowError):
+        pass
+    raise InvalidItemError(
+        f"Invalid value for observed_at: {str(raw)[:40]!r}. Expected an instant with time zone, "
+        "such as 2026-01-31T12:00:00Z"
+    )

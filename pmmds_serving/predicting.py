@@ -86,11 +86,19 @@ class Predictor:
         model = self._model()
         rows = [_row_of(c) for c in self._check_batch(instances)]
         prefix = request_id or uuid.uuid4().hex
-        scored = [self._score(model, row, warnings, f"{prefix}-{i}", started) for i, (row, warnings) in enumerate(rows)]
-        self._keep([record for _, record in scored])
-        answers = [answer for answer, _ in scored]
-        self._tell(answers)
-        return answers
+        ids = [f"{prefix}-{i}" for i in range(len(rows))]
+        known = [self._known(i, row) if request_id else None for i, (row, _) in zip(ids, rows, strict=True)]
+        scored = {
+            i: self._score(model, row, warnings, i, started)
+            for i, (row, warnings), answer in zip(ids, rows, known, strict=True)
+            if answer is None
+        }
+        self._keep([record for _, record in scored.values()])
+        if request_id:
+            for answer, record in scored.values():
+                self._remember(answer.request_id, record.features, answer)
+        self._tell([answer for answer, _ in scored.values()])
+        return [answer or scored[i][0] for i, answer in zip(ids, known, strict=True)]
 
     def _check_batch(self, instances: Any) -> list[CheckedRow]:
         if not isinstance(instances, list) or not 1 <= len(instances) <= MAX_BATCH:

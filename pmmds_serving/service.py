@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from _bentoml_sdk import Service
-from starlette.routing import BaseRoute
+from starlette.routing import Mount
 
 from pmmds_core.deployment import Deployment
 from pmmds_core.settings import load_settings
@@ -31,9 +31,9 @@ class MountedService(Service):  # type: ignore[misc]
     def to_asgi(self, is_main: bool = True) -> Any:
         app = super().to_asgi(is_main)
         app.user_middleware = [m for m in app.user_middleware if m.cls.__name__ not in _LEFT_OUT]
-        mounted = {id(mounted_app) for mounted_app, *_ in self.mount_apps}
-        ours: list[BaseRoute] = [r for r in app.router.routes if id(getattr(r, "app", None)) in mounted]
-        app.router.routes[:] = ours  # the application has all the endpoints; BentoML's own would only shadow or leak
+        # The application has all the endpoints; BentoML's own would only shadow or leak. Its kind of mount would answer
+        # unknown paths itself, in another shape.
+        app.router.routes[:] = [Mount(path, mounted) for mounted, path, _ in self.mount_apps]
         return app
 
 

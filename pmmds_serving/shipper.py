@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import msgspec
+from sqlalchemy.exc import SQLAlchemyError
 
 from pmmds_core.errors import PmmdsError
 from pmmds_core.stores.prediction_log import PredictionLog, PredictionRecord
@@ -21,7 +22,10 @@ BATCH_RECORDS = 1000
 SHIP_SECONDS = 0.1
 ADOPT_SECONDS = 5.0
 LONGEST_RETRY_SECONDS = 5.0
-REFUSED_SUFFIX = ".other-contract"
+REFUSED_SUFFIX, DAMAGED_SUFFIX = ".other-contract", ".damaged"
+
+# The thread has to outlive whatever a database, a driver or a disk raises.
+_TROUBLE = (PmmdsError, SQLAlchemyError, OSError, ArithmeticError, ValueError)
 
 log = get_logger("pmmds.serving.shipper")
 
@@ -69,7 +73,7 @@ class Shipper:
                     batch = self._spool.next_batch(BATCH_RECORDS)
                     self._append(batch.records)
                     self._spool.mark_shipped(batch)
-            except PmmdsError as error:
+            except _TROUBLE as error:
                 self._fail(error)
                 return False
             if self.status.problem:
@@ -88,11 +92,15 @@ class Shipper:
         self._log.append(records)
         self.status = replace(self.status, n_shipped=self.status.n_shipped + len(records))
 
-    def _fail(self, error: PmmdsError) -> None:
+    def _fail(self, error: Exception) -> None:
         self._log = None
-        if self.status.problem != error.message:
-            log.error("shipping_failed", problem=error.message, backlog_bytes=self._spool.backlog_bytes)
-        self.status = replace(self.status, problem=error.message)
+        # What a library raises may repeat the rows that it failed on: its name has to do.
+        problem = (
+            error.message if isinstance(error, PmmdsError) else f"Rows could not be moved: {type(error).__name__}."
+        )
+        if self.status.problem != problem:
+            log.error("shipping_failed", problem=problem, backlog_bytes=self._spool.backlog_bytes)
+        self.status = replace(self.status, problem=problem)
 
     def _adopt_when_due(self) -> None:
         if time.monotonic() - self._adopted_at < ADOPT_SECONDS:
@@ -104,21 +112,28 @@ class Shipper:
     def _ship_abandoned(self, file: SpoolFile) -> None:
         found = file.header()
         if found is None:
-            file.delete()
+            self._let_go(file, 0)
             return
         header, position = found
         if not set(header.feature_names) <= set(self._feature_names):
-            self._set_aside(file)
+            self._set_aside(file, REFUSED_SUFFIX, "spool_of_another_contract")
             return
         try:
             while records := (batch := file.read(position, BATCH_RECORDS)).records:
                 self._append([self._in_present_order(r, header.feature_names) for r in records])
                 position = batch.end
-        except PmmdsError:
+        except Exception:
             file.close()
             raise
         log.info("spool_adopted", file=file.path.name)
-        file.delete()
+        self._let_go(file, position)
+
+    def _let_go(self, file: SpoolFile, end: int) -> None:
+        """Delete a file that was read to its end; keep one whose rest is cut off or damaged."""
+        if end == file.size:
+            file.delete()
+        else:
+            self._set_aside(file, DAMAGED_SUFFIX, "spool_damaged", damaged_at_byte=end)
 
     def _in_present_order(self, record: PredictionRecord, names: tuple[str, ...]) -> PredictionRecord:
         """The record as the present contract has it: features that it gained are missing."""
@@ -127,8 +142,9 @@ class Shipper:
         values = dict(zip(names, record.features, strict=True))
         return msgspec.structs.replace(record, features=tuple(values.get(n) for n in self._feature_names))
 
-    def _set_aside(self, file: SpoolFile) -> None:
-        """Keep rows of a contract whose features this one lacks: a person has to decide about them."""
-        file.path.rename(file.path.with_name(file.path.name + REFUSED_SUFFIX))
+    def _set_aside(self, file: SpoolFile, suffix: str, event: str, **details: int) -> None:
+        """Keep rows that cannot be moved, under a name that is not read again: a person has to decide about them."""
+        name = file.path.name + suffix
+        file.path.rename(file.path.with_name(name))
         file.close()
-        log.error("spool_of_another_contract", file=file.path.name + REFUSED_SUFFIX)
+        log.error(event, file=name, **details)

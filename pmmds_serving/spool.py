@@ -124,11 +124,14 @@ class SpoolFile:
         return None
 
     def read(self, start: int, n_records: int) -> Batch:
-        """Up to `n_records` from a position on."""
+        """Up to `n_records` from a position on; ends before the first that is cut off, damaged or no record."""
         records: list[PredictionRecord] = []
         end = start
         for payload, after in self._frames(start, self._size):
-            records.append(_decoder.decode(payload))
+            try:
+                records.append(_decoder.decode(payload))
+            except msgspec.DecodeError:
+                break
             end = after
             if len(records) == n_records:
                 break
@@ -149,7 +152,8 @@ class SpoolFile:
         while position + _FRAME.size <= end:
             length, checksum = _FRAME.unpack(os.pread(self._fd, _FRAME.size, position))
             payload = os.pread(self._fd, length, position + _FRAME.size)
-            if len(payload) < length or zlib.crc32(payload) != checksum:
+            # After a power failure a file may end in zeros: an empty payload, whose CRC-32 is zero too.
+            if not payload or len(payload) < length or zlib.crc32(payload) != checksum:
                 return
             position += _FRAME.size + length
             yield payload, position
@@ -180,9 +184,19 @@ class Spool:
         return self._file.size - self._shipped
 
     def next_batch(self, n_records: int) -> Batch:
-        """The oldest records that are not shipped, synced to the disk first."""
+        """The oldest records that are not shipped, synced to the disk first; there must be some.
+
+        Raises:
+            StoreError: they are damaged.
+        """
         self._file.sync()
-        return self._file.read(self._shipped, n_records)
+        batch = self._file.read(self._shipped, n_records)
+        if not batch.records:
+            raise StoreError(
+                f"{self._file.path} is damaged at byte {self._shipped:,}.",
+                next_step="Check the disk of PMMDS_HOME; after a restart the unreadable rest is set aside.",
+            )
+        return batch
 
     def mark_shipped(self, batch: Batch) -> None:
         """The batch is in the database: it is not read again, and a grown file that is empty now is replaced."""

@@ -34,7 +34,11 @@ def house(tmp_path: Path) -> House:
 def raise_alert(house: House) -> int:
     d, now = house.deployment, datetime.now(UTC)
     names: dict[str, Any] = {"model_name": d.model_name, "model_version": "1"}
-    tenure = {column.name: None for column in drift_metrics.c} | {"feature": "tenure", "kind": "numeric", "band": "major"}
+    tenure = {column.name: None for column in drift_metrics.c} | {
+        "feature": "tenure",
+        "kind": "numeric",
+        "band": "major",
+    }
     report_id = d.drift.save(
         {"n_reference": 100, "n_current": 100, "verdict": "drifted", "features": [tenure]},
         drifted_features=["tenure"],

@@ -1,0 +1,248 @@
+"""The shipper: every spooled row arrives once, whatever dies or is away in between. On both engines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.errors import DatabaseUnavailableError
+from pmmds_core.stores.database import Database
+from pmmds_core.stores.prediction_log import PredictionLog, PredictionRecord
+from pmmds_serving import shipper as shipper_module
+from pmmds_serving.shipper import Shipper
+from pmmds_serving.spool import SUFFIX, Spool
+from pmmds_tests.stores.records import make_records
+
+
+@pytest.fixture
+def log(database: Database, contract: Contract) -> PredictionLog:
+    return PredictionLog(database, contract)
+
+
+@pytest.fixture
+def spool(tmp_path: Path, contract: Contract) -> Spool:
+    return Spool(tmp_path / "spool", contract.feature_names)
+
+
+@pytest.fixture
+def shipper(spool: Spool, log: PredictionLog, contract: Contract) -> Shipper:
+    return Shipper(spool, lambda: log, contract.feature_names)
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.01)
+
+
+def spool_files(spool: Spool) -> list[str]:
+    return sorted(path.name for path in spool.folder.iterdir())
+
+
+def test_every_row_arrives_as_it_was_answered(
+    shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
+    records = make_records(contract, 2300)
+    spool.append(records)
+    assert shipper.ship()
+    assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
+    assert (spool.backlog_bytes, shipper.status.n_shipped) == (0, 2300)
+
+
+def test_the_thread_ships_by_itself_and_the_rest_at_its_end(
+    shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
+    records = make_records(contract, 40)
+    shipper.start()
+    spool.append(records[:30])
+    wait_until(lambda: log.count() == 30)
+    spool.append(records[30:])
+    shipper.stop(deadline_seconds=10)
+    assert log.count() == 40
+    assert spool_files(spool) == []
+
+
+def test_a_crash_between_the_database_and_the_spool_adds_nothing_twice(
+    shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
+    records = make_records(contract, 50)
+    spool.append(records)
+    assert log.append(spool.next_batch(30).records) == 30  # and dead before it was marked
+    assert shipper.ship()
+    assert log.count() == 50
+
+
+def test_the_spool_of_a_dead_worker_is_adopted_and_deleted(
+    tmp_path: Path, spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
+    records = make_records(contract, 1500)
+    spool.append(records)
+    log.append(records[:700])
+    spool.close()
+    heir = Spool(spool.folder, contract.feature_names)
+    assert Shipper(heir, lambda: log, contract.feature_names).ship()
+    assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
+    heir.close()
+    assert spool_files(spool) == []
+
+
+def test_two_workers_ship_at_the_same_time_and_each_row_is_there_once(
+    tmp_path: Path, open_again: Callable[[], Database], log: PredictionLog, contract: Contract
+) -> None:
+    records = make_records(contract, 600)
+    spools = [Spool(tmp_path / "spool", contract.feature_names) for _ in range(2)]
+    logs = [PredictionLog(open_again(), contract) for _ in spools]
+    shippers = [Shipper(s, lambda one=one: one, contract.feature_names) for s, one in zip(spools, logs, strict=True)]
+    for one in shippers:
+        one.start()
+    for i, record in enumerate(records):
+        spools[i % 2].append([record])
+    for one in shippers:
+        one.stop(deadline_seconds=10)
+    assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
+    assert log.count() == 600
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+class _Door:
+    """The way to the database; while it is shut, asking for the log fails as when the server is away."""
+
+    def __init__(self, log: PredictionLog) -> None:
+        self._log = log
+        self.is_open = False
+
+    def __call__(self) -> PredictionLog:
+        if not self.is_open:
+            raise DatabaseUnavailableError("The database cannot be reached.")
+        return self._log
+
+
+def test_rows_wait_while_the_database_is_away(spool: Spool, log: PredictionLog, contract: Contract) -> None:
+    door = _Door(log)
+    shipper = Shipper(spool, door, contract.feature_names)
+    shipper.start()
+    records = make_records(contract, 20)
+    spool.append(records)
+    wait_until(lambda: shipper.status.problem == "The database cannot be reached.")
+    assert (log.count(), spool.backlog_bytes > 0) == (0, True)
+    door.is_open = True
+    wait_until(lambda: log.count() == 20)
+    wait_until(lambda: shipper.status.problem == "")
+    shipper.stop(deadline_seconds=10)
+
+
+def test_a_database_that_goes_away_in_between_is_opened_again(
+    spool: Spool,
+    open_again: Callable[[], Database],
+    database: Database,
+    log: PredictionLog,
+    contract: Contract,
+) -> None:
+    opened: list[Database] = []
+
+    def log_of() -> PredictionLog:
+        opened.append(open_again())
+        return PredictionLog(opened[-1], contract)
+
+    shipper = Shipper(spool, log_of, contract.feature_names)
+    records = make_records(contract, 30)
+    spool.append(records[:10])
+    assert shipper.ship()
+    hide_table(database, hidden=True)
+    spool.append(records[10:])
+    assert not shipper.ship()
+    assert "prediction_logs" in shipper.status.problem
+    hide_table(database, hidden=False)
+    assert shipper.ship()
+    assert log.count() == 30
+    assert len(opened) == 2
+
+
+def hide_table(database: Database, *, hidden: bool) -> None:
+    names = ("prediction_logs", "hidden_logs") if hidden else ("hidden_logs", "prediction_logs")
+    with database.begin() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE {names[0]} RENAME TO {names[1]}")
+
+
+def test_a_shipper_that_cannot_ship_ends_in_time_and_leaves_the_spool(
+    spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
+    shipper = Shipper(spool, _Door(log), contract.feature_names)
+    shipper.start()
+    spool.append(make_records(contract, 5))
+    started = time.monotonic()
+    shipper.stop(deadline_seconds=10)
+    assert time.monotonic() - started < 5
+    assert len(spool_files(spool)) == 1
+
+
+def test_a_row_that_the_database_refuses_does_not_end_the_shipper(
+    shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
+    shipper.start()
+    spool.append(make_records(contract, 1, overrides={"tenure": 2**63}))
+    wait_until(lambda: shipper.status.problem.startswith("Rows could not be moved: "))
+    assert str(2**63) not in shipper.status.problem
+    assert not shipper.ship()  # still there, still trying
+    shipper.stop(deadline_seconds=0)
+    assert log.count() == 0
+    assert len(spool_files(spool)) == 1
+
+
+def abandon(folder: Path, names: tuple[str, ...], records: list[PredictionRecord]) -> Path:
+    """The file of a worker that died with these records."""
+    others = set(folder.glob(f"*{SUFFIX}"))
+    dead = Spool(folder, names)
+    dead.append(records)
+    dead.close()
+    (path,) = set(folder.glob(f"*{SUFFIX}")) - others
+    return path
+
+
+def test_a_contract_that_gained_a_feature_takes_the_old_rows(
+    spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
+    old_names = tuple(n for n in contract.feature_names if n != "tenure")
+    (record,) = make_records(contract, 1)
+    position = contract.feature_names.index("tenure")
+    without = record.features[:position] + record.features[position + 1 :]
+    abandon(spool.folder, old_names, [msgspec.structs.replace(record, features=without)])
+    assert Shipper(spool, lambda: log, contract.feature_names).ship()
+    kept = log.find(["r0"])["r0"].features
+    assert kept == (*record.features[:position], None, *record.features[position + 1 :])
+
+
+def test_rows_of_another_contract_are_set_aside_whole(
+    shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
+    (record,) = make_records(contract, 1)
+    path = abandon(spool.folder, ("age", "height"), [msgspec.structs.replace(record, features=(30, 180))])
+    content = path.read_bytes()
+    assert shipper.ship()
+    assert log.count() == 0
+    assert path.with_name(path.name + shipper_module.REFUSED_SUFFIX).read_bytes() == content
+
+
+def test_what_is_whole_before_damage_arrives_and_the_file_is_kept(
+    shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
+    path = abandon(spool.folder, contract.feature_names, make_records(contract, 10))
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+    assert shipper.ship()
+    assert 0 < log.count() < 10
+    assert path.with_name(path.name + shipper_module.DAMAGED_SUFFIX).read_bytes() == damaged
+    assert not path.exists()
+
+
+def test_an_empty_file_of_a_worker_that_died_at_its_start_is_deleted(shipper: Shipper, spool: Spool) -> None:
+    (spool.folder / f"empty{SUFFIX}").touch()
+    assert shipper.ship()
+    assert len(spool_files(spool)) == 1

@@ -1,0 +1,281 @@
+"""The spool keeps whole records only: after a cut, a flipped bit, a full disk, a killed worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.errors import HomeNotWritableError, StoreError
+from pmmds_core.stores.prediction_log import PredictionRecord
+from pmmds_serving.spool import SUFFIX, Spool, SpoolFile, SpoolWriteError
+from pmmds_tests.stores.records import make_records
+
+EVERYTHING = 10**6
+
+
+@pytest.fixture
+def spool(tmp_path: Path, contract: Contract) -> Spool:
+    return Spool(tmp_path / "spool", contract.feature_names)
+
+
+def spool_path(folder: Path) -> Path:
+    (path,) = folder.glob(f"*{SUFFIX}")
+    return path
+
+
+def adopted(path: Path) -> tuple[list[PredictionRecord], SpoolFile]:
+    """All whole records of a file nobody holds."""
+    file = SpoolFile.adopt(path)
+    assert file is not None
+    found = file.header()
+    return ([] if found is None else file.read(found[1], EVERYTHING).records), file
+
+
+def abandoned_bytes(spool: Spool, records: list[PredictionRecord]) -> bytes:
+    """What a worker with these records leaves when it dies."""
+    spool.append(records)
+    spool.close()
+    return spool_path(spool.folder).read_bytes()
+
+
+def test_records_come_back_in_order_and_as_they_were(spool: Spool, contract: Contract) -> None:
+    records = make_records(contract, 25)
+    spool.append(records[:1])
+    spool.append(records[1:])
+    assert spool.next_batch(EVERYTHING).records == records
+
+
+def test_nothing_is_lost_between_batches(spool: Spool, contract: Contract) -> None:
+    records = make_records(contract, 10)
+    spool.append(records)
+    found: list[PredictionRecord] = []
+    while spool.backlog_bytes:
+        batch = spool.next_batch(3)
+        found += batch.records
+        spool.mark_shipped(batch)
+    assert found == records
+
+
+def test_a_batch_that_was_not_marked_is_read_again(spool: Spool, contract: Contract) -> None:
+    spool.append(make_records(contract, 4))
+    assert spool.next_batch(2) == spool.next_batch(2)
+
+
+def test_a_missing_value_comes_back_as_none(spool: Spool, contract: Contract) -> None:
+    (record,) = make_records(contract, 1, overrides={"total_charges": None, "contract": None})
+    spool.append([record])
+    assert spool.next_batch(1).records == [record]
+
+
+def test_a_shipped_spool_leaves_no_file(spool: Spool, contract: Contract) -> None:
+    spool.append(make_records(contract, 3))
+    spool.mark_shipped(spool.next_batch(EVERYTHING))
+    spool.close()
+    assert list(spool.folder.iterdir()) == []
+
+
+def test_a_grown_file_is_replaced_once_it_is_shipped(
+    spool: Spool, contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Spool, "ROTATE_BYTES", 500)
+    first = spool_path(spool.folder)
+    records = make_records(contract, 12)
+    spool.append(records[:6])
+    spool.mark_shipped(spool.next_batch(5))
+    assert spool_path(spool.folder) == first
+    spool.mark_shipped(spool.next_batch(5))
+    assert spool_path(spool.folder) != first
+    spool.append(records[6:])
+    assert spool.next_batch(EVERYTHING).records == records[6:]
+
+
+def test_a_tail_cut_at_any_byte_leaves_all_whole_records(tmp_path: Path, spool: Spool, contract: Contract) -> None:
+    records = make_records(contract, 4)
+    whole = abandoned_bytes(spool, records)
+    before_last = len(abandoned_bytes(Spool(tmp_path / "shorter", contract.feature_names), records[:3]))
+    path = tmp_path / f"cut{SUFFIX}"
+    for size in range(before_last, len(whole)):
+        path.write_bytes(whole[:size])
+        found, file = adopted(path)
+        file.close()
+        assert found == records[:3], f"cut at byte {size}"
+
+
+def test_a_header_cut_at_any_byte_leaves_an_empty_file(tmp_path: Path, contract: Contract) -> None:
+    empty = Spool(tmp_path / "empty", contract.feature_names)
+    whole = spool_path(empty.folder).read_bytes()
+    empty.close()
+    path = tmp_path / f"cut{SUFFIX}"
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        found, file = adopted(path)
+        file.close()
+        assert found == []
+
+
+def test_a_flipped_bit_is_noticed_in_every_byte_of_a_record(tmp_path: Path, spool: Spool, contract: Contract) -> None:
+    records = make_records(contract, 2)
+    whole = abandoned_bytes(spool, records)
+    start = len(abandoned_bytes(Spool(tmp_path / "shorter", contract.feature_names), records[:1]))
+    path = tmp_path / f"flipped{SUFFIX}"
+    for position in range(start, len(whole)):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        found, file = adopted(path)
+        file.close()
+        assert found == records[:1], f"a bit of byte {position}"
+
+
+def test_zeros_after_a_power_failure_are_no_records(tmp_path: Path, spool: Spool, contract: Contract) -> None:
+    records = make_records(contract, 3)
+    path = tmp_path / f"zeros{SUFFIX}"
+    path.write_bytes(abandoned_bytes(spool, records) + bytes(4096))
+    found, file = adopted(path)
+    file.close()
+    assert found == records
+
+
+def test_a_frame_that_is_no_record_ends_the_reading(spool: Spool, contract: Contract) -> None:
+    good, bad = make_records(contract, 2)
+    spool.append([good, msgspec.structs.replace(bad, latency_ms=None)])
+    assert spool.next_batch(EVERYTHING).records == [good]
+
+
+def test_damage_in_the_workers_own_file_is_told_and_not_waited_for(spool: Spool, contract: Contract) -> None:
+    spool.append(make_records(contract, 2))
+    with spool_path(spool.folder).open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\xff")
+    spool.mark_shipped(spool.next_batch(1))
+    with pytest.raises(StoreError, match="is damaged at byte"):
+        spool.next_batch(1)
+
+
+def test_two_workers_have_a_file_each_and_leave_the_others_alone(tmp_path: Path, contract: Contract) -> None:
+    one, two = (Spool(tmp_path, contract.feature_names) for _ in range(2))
+    one.append(make_records(contract, 3, prefix="one"))
+    two.append(make_records(contract, 2, prefix="two"))
+    assert list(two.abandoned()) == []
+    one.close()
+    (file,) = two.abandoned()
+    found = file.header()
+    assert found is not None
+    assert [r.request_id for r in file.read(found[1], EVERYTHING).records] == ["one0", "one1", "one2"]
+    assert SpoolFile.adopt(file.path) is None  # locked by the adopter
+    file.delete()
+    assert [r.request_id for r in two.next_batch(EVERYTHING).records] == ["two0", "two1"]
+    two.close()
+
+
+_APPEND_UNTIL_KILLED = """
+import itertools, sys
+from pathlib import Path
+import msgspec
+from pmmds_core.contracts.contract import load_contract
+from pmmds_serving.spool import Spool
+from pmmds_tests.stores.records import make_records
+contract = load_contract("")
+spool = Spool(Path(sys.argv[1]), contract.feature_names)
+(record,) = make_records(contract, 1)
+for i in itertools.count():
+    spool.append([msgspec.structs.replace(record, request_id=f"r{i}")])
+    print(f"r{i}", flush=True)
+"""
+
+
+def test_a_killed_worker_loses_nothing_that_it_acknowledged(tmp_path: Path, contract: Contract) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _APPEND_UNTIL_KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as worker:
+        assert worker.stdout is not None
+        acknowledged = [worker.stdout.readline().strip() for _ in range(500)]
+        assert SpoolFile.adopt(spool_path(tmp_path)) is None  # it lives
+        worker.send_signal(signal.SIGKILL)
+        acknowledged += worker.stdout.read().split()
+    found, file = adopted(spool_path(tmp_path))
+    file.close()
+    assert [r.request_id for r in found][: len(acknowledged)] == acknowledged
+    assert len(found) - len(acknowledged) in (0, 1)
+
+
+_APPEND_UNTIL_REFUSED = """
+import json, resource, sys
+from pathlib import Path
+from pmmds_core.contracts.contract import load_contract
+from pmmds_serving.spool import Spool, SpoolWriteError
+from pmmds_tests.stores.records import make_records
+contract = load_contract("")
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
+spool = Spool(Path(sys.argv[1]), contract.feature_names)
+kept = 0
+try:
+    for record in make_records(contract, 1000):
+        spool.append([record])
+        kept += 1
+except SpoolWriteError as error:
+    read = len(spool.next_batch(1000).records)
+    print(json.dumps({"kept": kept, "read": read, "said": str(error)}))
+"""
+
+
+def test_a_file_that_may_not_grow_is_refused_with_nothing_half_written(tmp_path: Path, contract: Contract) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _APPEND_UNTIL_REFUSED, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    told = json.loads(done.stdout)
+    path = spool_path(tmp_path)
+    assert told["said"] == (
+        f"The prediction could not be kept in {path}: File too large. Make room on the disk of PMMDS_HOME."
+    )
+    found, file = adopted(path)
+    header = file.header()
+    assert header is not None
+    assert file.read(header[1], EVERYTHING).end == path.stat().st_size  # not a byte of the refused record
+    file.close()
+    assert len(found) == told["kept"] == told["read"] > 10
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], check=False)
+    if made.returncode:
+        pytest.skip("this user may not mount a file system")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_refuses_a_batch_whole_and_takes_it_when_there_is_room(
+    small_disk: Path, contract: Contract
+) -> None:
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(40_000))
+    spool = Spool(small_disk, contract.feature_names)
+    first, second = make_records(contract, 20), make_records(contract, 200, prefix="s")
+    spool.append(first)
+    with pytest.raises(SpoolWriteError, match=r"No space left on device\. Make room on the disk of PMMDS_HOME"):
+        spool.append(second)
+    assert spool.next_batch(EVERYTHING).records == first
+    filler.unlink()
+    spool.append(second)
+    assert spool.next_batch(EVERYTHING).records == first + second
+    spool.close()
+
+
+def test_a_spool_on_a_full_disk_is_refused_at_the_start(small_disk: Path, contract: Contract) -> None:
+    free = os.statvfs(small_disk)
+    (small_disk / "filler").write_bytes(bytes(free.f_bavail * free.f_frsize))
+    with pytest.raises(HomeNotWritableError, match="where answered predictions are kept first, cannot be written"):
+        Spool(small_disk, contract.feature_names)
