@@ -139,9 +139,11 @@ def one_thread() -> Iterator[None]:
     process has made the boosting four to ten times slower.
     """
     # Only libraries that are loaded can be limited, and the candidates import theirs when they are built.
-    import sklearn.ensemble
+    import importlib
+
     from threadpoolctl import threadpool_limits
 
+    importlib.import_module("sklearn.ensemble")
     with threadpool_limits(1):
         yield
 

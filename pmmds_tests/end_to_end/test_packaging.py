@@ -1,0 +1,86 @@
+"""What each image installs, and the Bento that carries the service."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+
+
+def project() -> dict[str, Any]:
+    found: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return found
+
+
+def installed_by(*extras: str) -> set[str]:
+    """Every distribution that the core and these extras bring, as installed here."""
+    declared = project()
+    waiting = [Requirement(r) for r in declared["dependencies"]]
+    waiting += [Requirement(r) for extra in extras for r in declared["optional-dependencies"][extra]]
+    seen: set[tuple[str, frozenset[str]]] = set()
+    while waiting:
+        requirement = waiting.pop()
+        key = (canonicalize_name(requirement.name), frozenset(requirement.extras))
+        if key in seen:
+            continue
+        seen.add(key)
+        for text in importlib.metadata.requires(requirement.name) or []:
+            child = Requirement(text)
+            if child.marker is None or any(child.marker.evaluate({"extra": e}) for e in (*requirement.extras, "")):
+                waiting.append(child)
+    return {name for name, _ in seen}
+
+
+def test_the_serving_image_has_no_dagster_and_no_training_library() -> None:
+    brought = installed_by("serving", "postgres")
+    assert "bentoml" in brought
+    assert brought.isdisjoint({"dagster", "dagster-mlflow", "mlflow", "pandas", "scikit-learn", "great-expectations"})
+
+
+def test_the_asset_image_has_no_bentoml() -> None:
+    brought = installed_by("assets", "postgres")
+    assert "dagster" in brought
+    assert "bentoml" not in brought
+
+
+def test_the_bento_installs_what_the_extras_say() -> None:
+    declared = project()
+    extras = declared["optional-dependencies"]
+    bento = yaml.safe_load((ROOT / "bentofile.yaml").read_text(encoding="utf-8"))
+    assert bento["python"]["packages"] == sorted(declared["dependencies"] + extras["serving"] + extras["postgres"])
+    assert bento["python"]["lock_packages"] is False
+
+
+def test_the_requirements_name_no_registry() -> None:
+    text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    assert "://" not in text
+    assert "--hash=sha256:" in text
+
+
+@pytest.mark.process
+def test_the_bento_is_built_and_holds_the_service(tmp_path: Path) -> None:
+    home = {"BENTOML_HOME": str(tmp_path), "BENTOML_DO_NOT_TRACK": "true", "PMMDS_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, "-m", "bentoml", "build", "--output", "tag"],
+        cwd=ROOT,
+        env={**os.environ, **home},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (built,) = (tmp_path / "bentos" / "pmmds").glob("*/src")
+    packed = {str(p.relative_to(built)) for p in built.rglob("*") if p.is_file()}
+    assert {"pmmds_serving/service.py", "pmmds_core/contracts/telco_churn.yaml"} <= packed
+    assert {name.split("/")[0] for name in packed} == {"bentofile.yaml", "pmmds_core", "pmmds_serving"}

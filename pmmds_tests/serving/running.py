@@ -1,0 +1,143 @@
+"""The real service as processes of a test: started on a free port, asked over HTTP, ended by its own process ids.
+
+Add a way to start, watch or end it. Keep out: what is asserted about it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import httpx
+import psutil
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.settings import load_settings
+
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 15.0) -> None:
+    """Ask again and again; the test fails when it has not come true in time."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"it did not come true within {seconds:g} seconds"
+        time.sleep(0.01)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def service_environment(home: Path, tracking_uri: str, **variables: str) -> dict[str, str]:
+    """Variables of a service of its own: home and port; nothing of the caller's PMMDS_* ones."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PMMDS_")}
+    own = {"PMMDS_HOME": str(home), "PMMDS_HTTP_PORT": str(free_port()), "PMMDS_MLFLOW_TRACKING_URI": tracking_uri}
+    return {**inherited, **own, **variables}
+
+
+class RunningService:
+    """One started service."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.environment = dict(environment)
+        self.settings = load_settings(self.environment)
+        self.url = f"http://{self.settings.http_host}:{self.settings.http_port}"
+        self.lines: list[str] = []
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "pmmds_serving"],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self._reader = threading.Thread(target=self._collect, args=(self.process.stdout,), daemon=True)
+        self._reader.start()
+        self.client = httpx.Client(base_url=self.url, timeout=30, trust_env=False)
+
+    def _collect(self, stream: IO[str]) -> None:
+        with stream:
+            self.lines.extend(iter(stream.readline, ""))
+
+    @property
+    def home(self) -> Path:
+        return self.settings.home_path
+
+    @property
+    def output(self) -> str:
+        """What it has written so far: log lines and BentoML's."""
+        return "".join(self.lines)
+
+    def deployment(self) -> Deployment:
+        """The stores it writes to, opened anew."""
+        return Deployment(self.settings)
+
+    def status_of(self, path: str) -> int:
+        """The status of a GET; 0 while nobody answers."""
+        try:
+            return self.client.get(path).status_code
+        except httpx.TransportError:
+            return 0
+
+    def wait_for(self, path: str, status: int = 200) -> None:
+        def answers() -> bool:
+            assert self.process.poll() is None, self.output
+            return self.status_of(path) == status
+
+        wait_until(answers, START_SECONDS)
+
+    def serves(self, version: str) -> bool:
+        return bool(self.client.get("/model").json().get("version") == version)
+
+    def tree(self) -> list[psutil.Process]:
+        """Every process of it."""
+        root = psutil.Process(self.process.pid)
+        return [root, *root.children(recursive=True)]
+
+    def kill(self) -> None:
+        """End every process of it with SIGKILL, at once."""
+        for process in self.tree():
+            process.kill()
+        self._gone()
+
+    def stop(self) -> int:
+        """Ask it to end, and wait. Returns the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self._gone()
+
+    def _gone(self) -> int:
+        code = self.process.wait(STOP_SECONDS)
+        self._reader.join(STOP_SECONDS)
+        self.client.close()
+        return code
+
+
+@contextmanager
+def running_service(environment: Mapping[str, str], *, ready: str = "/ready") -> Iterator[RunningService]:
+    """A service that answers 200 at `ready`; gone afterwards, whatever happened."""
+    service = RunningService(environment)
+    try:
+        service.wait_for(ready)
+        yield service
+    finally:
+        if service.process.poll() is None:
+            try:
+                service.stop()
+            except subprocess.TimeoutExpired:
+                service.kill()
+                raise
