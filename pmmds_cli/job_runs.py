@@ -5,14 +5,19 @@ Keep out: what a command prints of the outcome.
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 import threading
+import traceback
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from pmmds_cli.output import say
 from pmmds_core.errors import PmmdsError
@@ -54,24 +59,43 @@ def run_job(
         tags: run tags.
 
     Raises:
-        JobFailedError: a step failed.
+        JobFailedError: a step failed, or Dagster could not keep its records.
     """
+    run_config = {"ops": dict(ops or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    try:
+        result = _execute(name, settings, run_config, {**_SOURCE_TAGS, **(tags or {})})
+    except (OSError, SQLAlchemyError) as error:
+        raise _records_failure(settings, error) from error
+    if not result.success:
+        raise _failure(result)
+    return JobOutcome(result.run_id, _metadata(result), _failed_checks(result))
+
+
+def _execute(name: str, settings: Settings, run_config: Mapping[str, Any], tags: Mapping[str, str]) -> Any:
     instance = shared_instance(settings)
     with _quiet_about_beta():
         from pmmds_assets.definitions import defs
 
-    run_id = str(uuid.uuid4())
-    with _progress(instance, run_id):
-        result = defs.resolve_job_def(name).execute_in_process(
-            instance=instance,
-            run_config={"ops": dict(ops or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            tags={**_SOURCE_TAGS, **(tags or {})},
-            raise_on_error=False,
-            run_id=run_id,
-        )
-    if not result.success:
-        raise _failure(result)
-    return JobOutcome(result.run_id, _metadata(result), _failed_checks(result))
+    run_id, chatter = str(uuid.uuid4()), io.StringIO()
+    try:
+        # When its storage fails, Dagster prints a page for each record that it could not keep.
+        with _progress(instance, run_id), redirect_stderr(chatter):
+            return defs.resolve_job_def(name).execute_in_process(
+                instance=instance, run_config=run_config, tags=tags, raise_on_error=False, run_id=run_id
+            )
+    finally:
+        if "--debug" in sys.argv:
+            sys.stderr.write(chatter.getvalue())
+
+
+def _records_failure(settings: Settings, error: Exception) -> JobFailedError:
+    folder = settings.home_path / "dagster"
+    cause = str(getattr(error, "orig", error)).splitlines()[0]
+    return JobFailedError(
+        f"Dagster could not keep its records in {folder}: {cause}. "
+        "Free some space there, or see that it can be written; then run the command again.",
+        traceback.format_exc(),
+    )
 
 
 def shared_instance(settings: Settings) -> dg.DagsterInstance:
@@ -97,7 +121,7 @@ def _quiet_about_beta() -> Iterator[None]:
 def _progress(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
     """Say each asset when it is there, from what Dagster writes of the run."""
     done = threading.Event()
-    teller = threading.Thread(target=_tell_steps, args=(instance, run_id, done), daemon=True)
+    teller = threading.Thread(target=_tell_steps, args=(instance, run_id, done, sys.stderr), daemon=True)
     teller.start()
     try:
         yield
@@ -106,20 +130,23 @@ def _progress(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
         teller.join()
 
 
-def _tell_steps(instance: dg.DagsterInstance, run_id: str, done: threading.Event) -> None:
+def _tell_steps(instance: dg.DagsterInstance, run_id: str, done: threading.Event, screen: TextIO) -> None:
     cursor: str | None = None
     is_last = False
     while not is_last:
         is_last = done.wait(_PROGRESS_SECONDS)  # once more after the end, for the last steps
-        found = instance.get_records_for_run(run_id, cursor=cursor)
+        try:
+            found = instance.get_records_for_run(run_id, cursor=cursor)
+        except SQLAlchemyError:
+            return  # the run meets the same failure, and tells it
         cursor = found.cursor
         for record in found.records:
             event = record.event_log_entry.dagster_event
             if event is not None and event.event_type_value == "STEP_SUCCESS":
                 seconds = event.step_success_data.duration_ms / 1000
-                say(f"  ✓ {event.step_key} ({seconds:.1f} s)")
+                say(f"  ✓ {event.step_key} ({seconds:.1f} s)", to=screen)
             elif event is not None and event.event_type_value == "STEP_FAILURE":
-                say(f"  ✗ {event.step_key}")
+                say(f"  ✗ {event.step_key}", to=screen)
 
 
 def _failure(result: Any) -> JobFailedError:
@@ -127,13 +154,20 @@ def _failure(result: Any) -> JobFailedError:
     if not failed:
         return JobFailedError("The run failed before its first step.", "")
     error = failed[0].event_specific_data.error
-    root = error
-    while root.cause is not None:
-        root = root.cause
-    text = root.message.strip()
+    return JobFailedError(
+        f"{failed[0].step_key} failed: {_with_checks(result, _sentence_of(error))}", error.to_string()
+    )
+
+
+def _sentence_of(error: Any) -> str:
+    """What we said ourselves, else what the innermost cause said."""
+    chain = [error]
+    while chain[-1].cause is not None:
+        chain.append(chain[-1].cause)
+    ours = next((e for e in chain if e.message.startswith(PmmdsError.__module__)), chain[-1])
+    text = str(ours.message).strip()
     kind, _, message = text.partition(": ")
-    sentence = message if kind.endswith("Error") else text
-    return JobFailedError(f"{failed[0].step_key} failed: {_with_checks(result, sentence)}", error.to_string())
+    return message if kind.endswith("Error") else text
 
 
 def _with_checks(result: Any, sentence: str) -> str:

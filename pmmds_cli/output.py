@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -16,9 +16,9 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, default=str, ensure_ascii=False))
 
 
-def say(sentence: str) -> None:
+def say(sentence: str, *, to: TextIO | None = None) -> None:
     """Progress and remarks: standard error, so that standard output stays for results."""
-    print(sentence, file=sys.stderr, flush=True)
+    print(sentence, file=to or sys.stderr, flush=True)
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], *, empty: str, title: str = "") -> None:

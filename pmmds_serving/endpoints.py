@@ -97,6 +97,8 @@ def _label_item(item: Any, now: datetime) -> LabelItem:
     request_id, label = item.get("request_id"), item.get("label")
     if not isinstance(request_id, str) or not request_id:
         raise InvalidItemError("Missing required field: request_id")
+    if not request_id.isprintable():  # no prediction has such an id, and PostgreSQL refuses to look for some
+        raise InvalidItemError(f"Invalid value for request_id: {request_id[:40]!r}. Expected printable characters")
     if type(label) is not int or label not in (0, 1):
         raise InvalidItemError(f"Invalid value for label: {str(label)[:40]!r}. Expected one of: 0, 1")
     observed_at = item.get("observed_at")

@@ -80,8 +80,9 @@ class ModelFollower:
         # What was loaded lives as long as the worker: the collector need not look at it again.
         gc.collect()
         gc.freeze()
+        reloads = self._metrics.model_reloads.labels(name)  # shown from the first model on, as zero
         if previous is not None:
-            self._metrics.model_reloads.labels(name).inc()
+            reloads.inc()
         log.info(
             "model_loaded",
             model_name=name,

@@ -5,10 +5,11 @@ A version never changes, so what was fetched stays true. Keep out: fitting and j
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from pmmds_core.bundle import PROFILE, Bundle, load_bundle
-from pmmds_core.errors import NoModelError
+from pmmds_core.errors import ArtifactCorruptError, NoModelError
 from pmmds_core.reference_profile import ReferenceProfile
 from pmmds_core.stores.model_registry import ModelRegistry
 
@@ -30,8 +31,11 @@ class ProfileCache:
             ArtifactCorruptError: what the registry gave is not what was registered.
         """
         folder = self._folder / self._model_name / version
-        if not folder.is_dir():
-            self._registry.download_bundle(self._model_name, version, folder)
+        if folder.is_dir():
+            # A kept copy may have suffered on this disk; what the registry gives decides.
+            with suppress(ArtifactCorruptError):
+                return load_bundle(folder)
+        self._registry.download_bundle(self._model_name, version, folder)
         return load_bundle(folder)
 
     def profile(self, version: str) -> ReferenceProfile | None:

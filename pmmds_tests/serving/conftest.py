@@ -9,10 +9,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
+from pmmds_core.bundle import load_bundle
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
+from pmmds_core.scorer import Scorer
 from pmmds_core.stores.model_registry import PRODUCTION
 from pmmds_serving.model_cache import STAMP
 from pmmds_tests.assets.house import House, errors_of
@@ -45,24 +48,42 @@ def service(shared_service: RunningService) -> RunningService:
     return shared_service
 
 
-@pytest.fixture
-def own_environment(
-    shared_service: RunningService, two_versions: Deployment, contract: Contract, tmp_path: Path
-) -> dict[str, str]:
-    """Variables of a service of the test's own that has fetched version 1 before, so that it is ready at once."""
-    home = tmp_path / "home"
-    cached, own = (folder / "model_cache" / contract.model_name for folder in (shared_service.home, home))
-    shutil.copytree(cached / "1", own / "1")
-    shutil.copy(cached / STAMP, own / STAMP)
-    return service_environment(home, two_versions.registry.tracking_uri)
+@pytest.fixture(scope="session")
+def prepared(shared_service: RunningService, two_versions: Deployment) -> Callable[..., dict[str, str]]:
+    """Variables of another service in an empty home. It has version 1 fetched already, so it is ready at once."""
+
+    def prepare(home: Path, **variables: str) -> dict[str, str]:
+        cached, own = (folder / "model_cache" / two_versions.model_name for folder in (shared_service.home, home))
+        shutil.copytree(cached / "1", own / "1")
+        shutil.copy(cached / STAMP, own / STAMP)
+        return service_environment(home, two_versions.registry.tracking_uri, **variables)
+
+    return prepare
 
 
 @pytest.fixture
-def move_production(two_versions: Deployment) -> Iterator[Callable[[str], None]]:
-    """Points the production alias at a version; back at 1 afterwards."""
+def move_production(shared_service: RunningService, two_versions: Deployment) -> Iterator[Callable[[str], None]]:
+    """Points the production alias at a version; afterwards the shared service answers with version 1 again."""
 
     def move(version: str) -> None:
         two_versions.registry.move_alias(two_versions.model_name, PRODUCTION, version)
 
     yield move
     move("1")
+    assert shared_service.client.post("/model/reload").json()["version"] == "1"
+
+
+@pytest.fixture
+def client(service: RunningService) -> httpx.Client:
+    return service.client
+
+
+@pytest.fixture(scope="session")
+def stores(shared_service: RunningService) -> Deployment:
+    """The service's database, seen by another process."""
+    return shared_service.deployment()
+
+
+@pytest.fixture
+def scorer(service: RunningService, contract: Contract) -> Scorer:
+    return load_bundle(service.home / "model_cache" / contract.model_name / "1").scorer

@@ -16,6 +16,7 @@ from pmmds_core.stores.prediction_log import PredictionLog, PredictionRecord
 from pmmds_serving import shipper as shipper_module
 from pmmds_serving.shipper import Shipper
 from pmmds_serving.spool import SUFFIX, Spool
+from pmmds_tests.serving.running import wait_until
 from pmmds_tests.stores.records import make_records
 
 
@@ -32,13 +33,6 @@ def spool(tmp_path: Path, contract: Contract) -> Spool:
 @pytest.fixture
 def shipper(spool: Spool, log: PredictionLog, contract: Contract) -> Shipper:
     return Shipper(spool, lambda: log, contract.feature_names)
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.01)
 
 
 def spool_files(spool: Spool) -> list[str]:

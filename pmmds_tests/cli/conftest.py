@@ -1,0 +1,27 @@
+"""A home with a model in production, made once for each test process."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pmmds_tests.cli.command_line import pmmds
+
+
+@pytest.fixture(scope="session")
+def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("cli") / "home"
+    said = pmmds(home, "train")
+    assert said.code == 0, said.err
+    assert "In production: v1 (new)" in said.out
+    return home
+
+
+@pytest.fixture
+def trained_home(trained_once: Path, tmp_path: Path) -> Path:
+    """A copy that the test may spoil. MLflow keeps absolute paths, so its artifacts are still the original's."""
+    home = tmp_path / "home"
+    shutil.copytree(trained_once, home, symlinks=True)
+    return home

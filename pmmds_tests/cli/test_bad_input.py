@@ -1,0 +1,213 @@
+"""What goes wrong outside of PMMDS gets one sentence with the next step, the right exit code, and loses nothing."""
+
+from __future__ import annotations
+
+import fcntl
+import resource
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.settings import Settings
+from pmmds_tests.cli.command_line import pmmds
+
+NOBODY = "127.0.0.1:9"  # the discard port: nothing listens
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with closing(socket.socket()) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield int(listening.getsockname()[1])
+
+
+def test_a_database_that_does_not_answer(tmp_path: Path) -> None:
+    said = pmmds(tmp_path / "home", "decisions", PMMDS_DATABASE_URL=f"postgresql://ann:secret@{NOBODY}/rows")
+    assert said.code == 1
+    assert "127.0.0.1" in said.sentence
+    assert "secret" not in said.err
+
+
+def test_a_database_file_that_is_none(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "pmmds.db").write_text("this is a letter to my aunt, not a database\n" * 50)
+    said = pmmds(home, "decisions")
+    assert said.code == 1
+    assert "pmmds.db" in said.sentence
+    assert (home / "pmmds.db").read_text().startswith("this is a letter"), "it is left as it was"
+
+
+def test_debug_shows_the_traceback_of_the_same_failure(tmp_path: Path) -> None:
+    said = pmmds(tmp_path / "home", "--debug", "decisions", PMMDS_DATABASE_URL=f"postgresql://{NOBODY}/rows")
+    assert said.code == 1
+    assert "Traceback" in said.err
+    assert "DatabaseUnavailableError" in said.err
+
+
+@pytest.mark.parametrize("command", ["monitor", "train"])
+def test_mlflow_that_does_not_answer(tmp_path: Path, command: str) -> None:
+    said = pmmds(tmp_path / "home", command, PMMDS_MLFLOW_TRACKING_URI=f"http://{NOBODY}", timeout=100)
+    assert said.code == 1
+    assert "MLflow" in said.sentence
+    assert NOBODY in said.sentence
+
+
+@pytest.mark.parametrize("command", ["monitor", "retrain"])
+def test_no_model_yet(tmp_path: Path, command: str) -> None:
+    said = pmmds(tmp_path / "home", command)
+    assert said.code == 1
+    assert said.sentence == "No model is in production yet. Run `pmmds train` first."
+
+
+def test_a_port_that_is_taken_stops_serve(tmp_path: Path, taken_port: int) -> None:
+    said = pmmds(tmp_path / "home", "serve", PMMDS_HTTP_PORT=str(taken_port))
+    assert said.code == 1
+    assert f"Port {taken_port}" in said.sentence
+    assert "PMMDS_HTTP_PORT" in said.sentence
+
+
+@pytest.mark.parametrize("variable", ["PMMDS_HTTP_PORT", "PMMDS_DAGSTER_PORT", "PMMDS_MLFLOW_PORT"])
+def test_a_port_that_is_taken_stops_up_before_anything_is_started(
+    tmp_path: Path, taken_port: int, variable: str
+) -> None:
+    free = {"PMMDS_HTTP_PORT": "0", "PMMDS_DAGSTER_PORT": "0", "PMMDS_MLFLOW_PORT": "0"}
+    for name in free:
+        with closing(socket.socket()) as probe:
+            probe.bind(("127.0.0.1", 0))
+            free[name] = str(probe.getsockname()[1])
+    said = pmmds(tmp_path / "home", "up", given={**free, variable: str(taken_port)})
+    assert said.code == 1
+    assert f"Port {taken_port}" in said.sentence
+    assert variable in said.sentence
+    assert "Nothing is running here" in pmmds(tmp_path / "home", "status").out
+
+
+@pytest.mark.parametrize("command", [["decisions"], ["train"], ["serve"], ["up"], ["db", "migrate"]])
+def test_a_home_that_cannot_be_made(tmp_path: Path, command: list[str]) -> None:
+    said = pmmds(Path("/dev/null/home"), *command, cwd=tmp_path)
+    assert said.code == 1
+    assert "PMMDS_HOME" in said.sentence
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 3 MB, where this machine lets us mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk(tiny_disk: Path) -> None:
+    said = pmmds(tiny_disk / "home", "train")
+    assert said.code == 1
+    assert "No space left on device" in said.sentence or "full" in said.sentence
+    assert "Free some space" in said.sentence
+
+
+def test_a_disk_that_fills_up_keeps_what_was_there(trained_home: Path) -> None:
+    def no_large_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+
+    before = Deployment(Settings(home=str(trained_home))).decisions.recent()
+    said = pmmds(trained_home, "train", before=no_large_files)
+    assert said.code == 1
+    assert said.sentence
+    again = Deployment(Settings(home=str(trained_home)))
+    assert again.decisions.recent() == before
+    assert again.production_version().version == "1"
+    assert pmmds(trained_home, "train").code == 0, "with room again it goes on"
+
+
+def spoil(path: Path) -> None:
+    text = path.read_bytes()
+    path.write_bytes(text.replace(b"intercept", b"Intercept") if b"intercept" in text else text[:-2] + b"0]")
+
+
+def test_an_artifact_that_was_changed_is_refused_and_named(trained_home: Path, trained_once: Path) -> None:
+    run_id = Deployment(Settings(home=str(trained_home))).production_version().run_id
+    (scorer,) = (trained_once / "mlartifacts").rglob(f"{run_id}/artifacts/bundle/scorer.json")
+    kept = scorer.read_bytes()
+    shutil.rmtree(trained_home / "profiles")
+    try:
+        spoil(scorer)
+        said = pmmds(trained_home, "monitor")
+    finally:
+        scorer.write_bytes(kept)
+    assert said.code == 1
+    assert "scorer.json" in said.sentence
+    assert "sha256" in said.sentence
+
+
+def test_a_cached_copy_that_was_changed_is_fetched_again(trained_home: Path) -> None:
+    (cached,) = (trained_home / "profiles").rglob("scorer.json")
+    spoil(cached)
+    said = pmmds(trained_home, "train")
+    assert said.code == 0, said.err
+
+
+def test_two_ups_at_once(trained_home: Path) -> None:
+    lock = trained_home / "run" / "up.lock"
+    lock.parent.mkdir(exist_ok=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        said = pmmds(trained_home, "up")
+    assert said.code == 1
+    assert said.sentence.startswith("Another `pmmds up` is starting")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "words"),
+    [
+        (["config"], {"PMMDS_HTTP_PORT": "eighty"}, ["PMMDS_HTTP_PORT='eighty'"]),
+        (["config"], {"PMMDS_DRIFT_PSI_THRESHOLD": "-1"}, ["PMMDS_DRIFT_PSI_THRESHOLD='-1'"]),
+        (["config"], {"PMMDS_PROMOTION_SIGNIFICANCE": "maybe"}, ["advisory, required"]),
+        (["decisions"], {"PMMDS_CONTRACT": "nowhere.yaml"}, ["nowhere.yaml"]),
+        (["decisions"], {"PMMDS_DATABASE_URL": "mysql://a:secret@b/c"}, ["PMMDS_DATABASE_URL"]),
+        (["alerts", "ack", "7", "--by", "ann"], {}, ["There is no alert 7"]),
+    ],
+)
+def test_bad_usage_is_exit_code_2(
+    tmp_path: Path, arguments: list[str], variables: dict[str, str], words: list[str]
+) -> None:
+    said = pmmds(tmp_path / "home", *arguments, given=variables)
+    assert said.code == 2
+    assert all(word in said.sentence for word in words)
+    assert "secret" not in said.err
+
+
+def test_a_contract_with_a_mistake_is_refused_with_file_line_and_field(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    packaged = resources.files("pmmds_core").joinpath("contracts/telco_churn.yaml").read_text(encoding="utf-8")
+    path.write_text(packaged.replace("kind: numeric", "kind: number", 1))
+    line = 1 + packaged[: packaged.index("kind: numeric")].count("\n")
+    said = pmmds(tmp_path / "home", "train", PMMDS_CONTRACT=str(path))
+    assert said.code == 2
+    assert f"mine.yaml, line {line}" in said.sentence
+    assert "categorical, numeric" in said.sentence
+
+
+def test_a_data_file_that_is_not_there(tmp_path: Path) -> None:
+    said = pmmds(tmp_path / "home", "train", PMMDS_DATA_PATH="nowhere.csv")
+    assert said.code == 1
+    assert "nowhere.csv" in said.sentence
+
+
+def test_traffic_without_a_service(tmp_path: Path) -> None:
+    said = pmmds(tmp_path / "home", "traffic", "--count", "3", PMMDS_HTTP_PORT="9")
+    assert said.code == 1
+    assert "127.0.0.1:9" in said.sentence

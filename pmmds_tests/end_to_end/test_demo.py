@@ -1,0 +1,48 @@
+"""The whole loop on real processes: the service, Dagster's daemon with its sensor, MLflow."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pmmds_tests.cli.command_line import Said, pmmds
+
+SECONDS = 600
+
+
+def check_story(said: Said, home: Path) -> None:
+    assert said.code == 0, said.err
+    story = said.document
+    assert story["calm_verdict"] == "stable"
+    assert len(story["drifted_features"]) >= 3
+    assert story["decision"]["promoted"] is True
+    assert (story["first_version"], story["last_version"]) == ("1", "2")
+    assert story["n_failed_requests"] == 0
+    assert story["n_requests_during_swap"] > 50
+    assert Path(story["report"]).read_text(encoding="utf-8").count("<html") == 1
+    left = [p.pid for p in psutil.process_iter(["environ"]) if (p.info["environ"] or {}).get("PMMDS_HOME") == str(home)]
+    assert left == [], "every process of the demo has ended"
+
+
+@pytest.mark.process
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.xdist_group("demo")
+def test_the_loop_closes_on_the_packaged_sample(tmp_path: Path) -> None:
+    home = tmp_path / "demo"
+    check_story(pmmds(tmp_path / "unused", "demo", "--home", str(home), "--json", timeout=SECONDS), home)
+
+
+@pytest.mark.process
+@pytest.mark.telco
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.xdist_group("demo")
+def test_the_loop_closes_on_real_customers(tmp_path: Path) -> None:
+    telco = os.environ.get("PMMDS_TELCO_CSV", "")
+    if not telco:
+        pytest.skip("PMMDS_TELCO_CSV names no file")
+    home = tmp_path / "demo"
+    arguments = ["demo", "--home", str(home), "--json"]
+    check_story(pmmds(tmp_path / "unused", *arguments, PMMDS_DATA_PATH=telco, timeout=SECONDS), home)

@@ -1,0 +1,36 @@
+"""What a serving worker does not load: the libraries of training, monitoring and orchestration."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pmmds_tests.serving.asking import predicted
+from pmmds_tests.serving.running import RunningService
+
+HEAVY = ("dagster", "mlflow", "pandas", "sklearn", "scipy", "matplotlib", "great_expectations", "skops")
+
+
+@pytest.mark.parametrize("module", ["pmmds_serving.service", "pmmds_serving.__main__", "pmmds_serving.worker"])
+def test_importing_the_service_loads_no_heavy_library(module: str) -> None:
+    code = f"import json, sys; import {module}; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in json.loads(done.stdout)}
+    assert module.partition(".")[0] in loaded
+    assert loaded.isdisjoint(HEAVY)
+
+
+@pytest.mark.process
+@pytest.mark.xdist_group("service")
+def test_a_worker_that_has_answered_has_no_heavy_library_in_memory(service: RunningService) -> None:
+    """By the compiled parts that are mapped; the model watcher, a process of its own, may have them."""
+    predicted(service.client, service.deployment().contract)
+    (worker,) = service.client.get("/model").json()["workers"]
+    mapped = {part for m in psutil.Process(worker["pid"]).memory_maps() for part in Path(m.path).parts}
+    assert "msgspec" in mapped
+    assert mapped.isdisjoint(HEAVY)

@@ -1,0 +1,185 @@
+"""Versions that move, are damaged, or are served by two workers with an admin token."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import pytest
+
+from pmmds_core.bundle import SCORER
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.deployment import Deployment
+from pmmds_tests.serving.asking import (
+    FEEDBACK,
+    PREDICT,
+    all_logged,
+    example,
+    predicted,
+)
+from pmmds_tests.serving.running import RunningService, running_service, wait_until
+
+pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
+
+Prepare = Callable[..., dict[str, str]]
+ADMIN, TOKEN = {"PMMDS_ADMIN_TOKEN": "open sesame"}, {"Authorization": "Bearer open sesame"}
+
+
+def flip_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def registered_scorer(deployment: Deployment, version: str) -> Path:
+    run_id = deployment.registry.get_version(deployment.model_name, version).run_id
+    (path,) = (deployment.settings.home_path / "mlartifacts").rglob(f"{run_id}/artifacts/bundle/{SCORER}")
+    return path
+
+
+def test_a_damaged_version_is_refused_and_the_present_one_goes_on(
+    shared_service: RunningService, two_versions: Deployment, contract: Contract, move_production: Callable[[str], None]
+) -> None:
+    client, scorer_file = shared_service.client, registered_scorer(two_versions, "2")
+    flip_a_byte(scorer_file)
+    try:
+        move_production("2")
+        refused = client.post("/model/reload")
+    finally:
+        flip_a_byte(scorer_file)
+    assert refused.status_code == 503
+    (problem,) = refused.json()["detail"]["errors"]
+    assert f"The model file {SCORER}" in problem
+    assert "does not match its sha256" in problem
+    assert client.get("/healthz").json()["parts"]["registry"] == {
+        "status": "problem",
+        "checked_at": client.get("/healthz").json()["parts"]["registry"]["checked_at"],
+        "problem": problem,
+    }
+    assert client.post(PREDICT, json=example(contract)).json()["model_version"] == "1"
+    assert client.post("/model/reload").json()["version"] == "2"  # whole again
+    wait_until(lambda: client.get("/healthz").json()["parts"]["registry"]["problem"] == "")
+
+
+def test_a_damaged_copy_on_this_disk_is_fetched_again(
+    shared_service: RunningService, two_versions: Deployment, move_production: Callable[[str], None]
+) -> None:
+    cached = shared_service.home / "model_cache" / two_versions.model_name / "2"
+    two_versions.registry.download_bundle(two_versions.model_name, "2", cached)
+    flip_a_byte(cached / SCORER)
+    move_production("2")
+    assert shared_service.client.post("/model/reload").json()["version"] == "2"
+    assert "cached_model_damaged" in shared_service.output
+
+
+@pytest.fixture(scope="module")
+def guarded(prepared: Prepare, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """Two workers and an admin token."""
+    home = tmp_path_factory.mktemp("guarded") / "home"
+    environment = prepared(home, PMMDS_SERVING_WORKERS="2", **ADMIN, PMMDS_LOG_LEVEL="warning")
+    with running_service(environment) as service:
+        wait_until(lambda: len(service.client.get("/model").json().get("workers", [])) == 2, seconds=60)
+        yield service
+
+
+@dataclass
+class Load:
+    """Clients that ask without a pause and keep every answer."""
+
+    url: str
+    payload: dict[str, Any]
+    answers: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        self._done = threading.Event()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(4)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self) -> None:
+        with httpx.Client(base_url=self.url, timeout=30, trust_env=False) as client:
+            while not self._done.is_set():
+                try:
+                    response = client.post(PREDICT, json=self.payload)
+                    self.answers.append((response.status_code, response.json()))
+                except httpx.HTTPError as error:
+                    self.failures.append(error)
+
+    def last_versions(self, n_answers: int) -> set[str]:
+        return {answer.get("model_version", "") for _, answer in self.answers[-n_answers:]}
+
+
+def test_a_version_that_moves_under_load_fails_no_request_and_all_workers_follow(
+    guarded: RunningService, contract: Contract, move_production: Callable[[str], None]
+) -> None:
+    wait_until(lambda: guarded.client.get("/healthz").json()["parts"]["registry"]["status"] == "ok", seconds=60)
+    with Load(guarded.url, example(contract)) as load:
+        wait_until(lambda: len(load.answers) > 50)
+        move_production("2")
+        started = time.monotonic()
+        wait_until(lambda: load.last_versions(50) == {"2"})
+        seconds = time.monotonic() - started
+        assert guarded.client.post("/model/reload", headers=TOKEN).json()["version"] == "2"
+    assert load.failures == []
+    assert {status for status, _ in load.answers} == {200}
+    assert seconds < 10
+    ids = {answer["request_id"]: answer["model_version"] for _, answer in load.answers}
+    assert set(ids.values()) == {"1", "2"}
+    wait_until(all_logged(guarded.deployment(), list(ids)))
+    logged = guarded.deployment().prediction_log.find(ids)
+    assert {request_id: record.model_version for request_id, record in logged.items()} == ids
+    model = guarded.client.get("/model").json()
+    assert [worker["version"] for worker in model["workers"]] == ["2", "2"]
+
+
+def test_truth_may_reach_another_worker_than_the_prediction(guarded: RunningService, contract: Contract) -> None:
+    for _ in range(10):
+        with httpx.Client(base_url=guarded.url, trust_env=False) as one:
+            request_id = predicted(one, contract)
+        with httpx.Client(base_url=guarded.url, trust_env=False) as two:
+            body = {"items": [{"request_id": request_id, "label": 1}]}
+            assert two.post(FEEDBACK, json=body, headers=TOKEN).json()["accepted"] == 1
+
+
+def test_counts_are_those_of_all_workers(guarded: RunningService, contract: Contract) -> None:
+    def answered() -> float:
+        families = guarded.client.get("/metrics/json").json()
+        samples = families.get("pmmds_predictions", {"samples": []})["samples"]
+        return float(sum(s["value"] for s in samples if s["name"] == "pmmds_predictions_total"))
+
+    before = answered()
+    for _ in range(20):
+        with httpx.Client(base_url=guarded.url, trust_env=False) as client:
+            predicted(client, contract)
+    assert answered() == before + 20
+
+
+@pytest.mark.parametrize(("path", "body"), [("/model/reload", {}), (FEEDBACK, {"items": []})])
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer open"}, {"Authorization": "Basic b3Blbg=="}])
+def test_what_changes_something_wants_the_token(
+    guarded: RunningService, path: str, body: dict[str, Any], headers: dict[str, str]
+) -> None:
+    response = guarded.client.post(path, json=body, headers=headers)
+    assert response.status_code == 401
+    assert response.json()["detail"] == {
+        "message": "Not allowed",
+        "errors": ["Send Authorization: Bearer with PMMDS_ADMIN_TOKEN"],
+        "warnings": [],
+    }
+
+
+def test_the_token_is_in_no_answer_and_no_log(guarded: RunningService) -> None:
+    answers = [guarded.client.get(path).text for path in ("/", "/healthz", "/model", "/openapi.json", "/metrics")]
+    assert not [text for text in [*answers, guarded.output] if "sesame" in text]

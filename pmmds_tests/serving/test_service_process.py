@@ -1,0 +1,142 @@
+"""Starts that are refused, a start without a model, a service that is killed and one that is asked to end."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.deployment import Deployment
+from pmmds_serving.model_watcher import NO_MODEL
+from pmmds_serving.spool import SUFFIX
+from pmmds_tests.serving.asking import (
+    PREDICT,
+    all_logged,
+    example,
+    predicted,
+)
+from pmmds_tests.serving.running import running_service, service_environment, wait_until
+
+pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
+
+Prepare = Callable[..., dict[str, str]]
+
+
+def refused_start(environment: dict[str, str]) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "pmmds_serving"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+def test_a_taken_port_is_said_in_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        code, said = refused_start(service_environment(tmp_path, "", PMMDS_HTTP_PORT=str(port)))
+    assert code == 1
+    assert said == (
+        f"Error: Port {port} on 127.0.0.1 cannot be used: Address already in use. "
+        "Stop what listens there, or set PMMDS_HTTP_PORT to a free port.\n"
+    )
+
+
+def test_a_home_that_is_a_file_is_said_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "home").touch()
+    code, said = refused_start(service_environment(tmp_path / "home", ""))
+    assert code == 1
+    assert said.startswith("Error: The folder ")
+    assert said.endswith(" Point PMMDS_HOME at a folder that can be written.\n")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("PMMDS_HTTP_HOST", "localhost", "PMMDS_HTTP_HOST='localhost' is not an IP address."),
+        ("PMMDS_SERVING_WORKERS", "0", "PMMDS_SERVING_WORKERS='0' is not valid: expected `int` >= 1."),
+        ("PMMDS_CONTRACT", "/no/such.yaml", "The contract /no/such.yaml cannot be read: No such file or directory."),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_said_with_exit_code_2(
+    tmp_path: Path, variable: str, value: str, sentence: str
+) -> None:
+    code, said = refused_start(service_environment(tmp_path, "", **{variable: value}))
+    assert code == 2
+    assert said.replace("`", "").startswith("Error: " + sentence.replace("`", ""))
+    assert said.count("\n") == 1
+
+
+def test_without_a_model_it_lives_says_what_to_do_and_answers_no_prediction(
+    two_versions: Deployment, contract: Contract, tmp_path: Path
+) -> None:
+    source = Path(sys.modules["pmmds_core.contracts"].__path__[0], "telco_churn.yaml").read_text(encoding="utf-8")
+    other = tmp_path / "other.yaml"
+    other.write_text(source.replace("model_name: churn-classifier", "model_name: untrained"), encoding="utf-8")
+    environment = service_environment(tmp_path, two_versions.registry.tracking_uri, PMMDS_CONTRACT=str(other))
+    with running_service(environment, ready="/livez") as service:
+        wait_until(lambda: service.client.get("/model").json()["detail"]["errors"] == [NO_MODEL], seconds=60)
+        assert service.client.get("/ready").json() == {"status": "not ready", "reasons": ["no model is loaded"]}
+        assert service.client.get("/healthz").json()["parts"]["model"]["status"] == "none"
+        assert "No model" in service.client.get("/").text
+        response = service.client.post(PREDICT, json=example(contract))
+        assert response.status_code == 503
+        error = "Run `pmmds train`; the service finds the model itself"
+        assert response.json()["detail"] == {
+            "message": "The service has no model yet",
+            "errors": [error],
+            "warnings": [],
+        }
+
+
+def test_a_killed_service_loses_none_of_its_200_answers(prepared: Prepare, contract: Contract, tmp_path: Path) -> None:
+    environment = prepared(tmp_path / "home")
+    with running_service(environment) as first:
+        database = first.deployment().database
+        with database.begin():  # nobody else writes: what is answered now is in the spool only
+            answered = [predicted(first.client, contract) for _ in range(200)]
+            first.kill()
+        assert first.deployment().prediction_log.count() == 0
+    with running_service(environment) as second:
+        wait_until(all_logged(second.deployment(), answered))
+        assert second.deployment().prediction_log.count() == 200
+        wait_until(lambda: len(list((second.home / "spool").glob(f"*{SUFFIX}"))) == 1)  # its own
+
+
+def test_sigterm_answers_what_has_begun_and_leaves_nothing_behind(
+    prepared: Prepare, contract: Contract, tmp_path: Path
+) -> None:
+    with running_service(prepared(tmp_path / "home")) as service:
+        address = (service.settings.http_host, service.settings.http_port)
+        answered = [predicted(service.client, contract) for _ in range(20)]
+        body = httpx.Request("POST", service.url, json=example(contract)).content
+        head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Request-ID: last\r\n"
+        processes = service.tree()
+        with (
+            socket.create_connection(address, timeout=30) as begun,
+            socket.create_connection(address, timeout=30) as idle,
+        ):
+            idle.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b"alive" in idle.recv(10_000)
+            begun.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:10])
+            service.process.terminate()
+            assert idle.recv(1) == b""  # the service has begun to end
+            begun.sendall(body[10:])
+            answer = begun.makefile("rb").read()
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert service.stop() == 0
+        assert all_logged(service.deployment(), [*answered, "last"])()
+        assert list((service.home / "spool").iterdir()) == []
+        assert not [p for p in processes if p.is_running()]
+        assert "Traceback" not in service.output

@@ -1,0 +1,125 @@
+"""The service while the registry, the database or room on the disk is away."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+import sqlalchemy as sa
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.deployment import Deployment
+from pmmds_core.settings import load_settings
+from pmmds_core.stores.database import open_database
+from pmmds_core.stores.migration import migrate
+from pmmds_serving.spool import SUFFIX
+from pmmds_tests.postgres import Cluster
+from pmmds_tests.serving.asking import (
+    FEEDBACK,
+    PREDICT,
+    all_logged,
+    example,
+    predicted,
+)
+from pmmds_tests.serving.running import RunningService, running_service, wait_until
+
+NOBODY = "http://127.0.0.1:1"
+
+pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
+
+
+@dataclass(frozen=True)
+class FarAway:
+    """A service whose stores are elsewhere: PostgreSQL at `database_url`, and a registry that nobody answers for."""
+
+    service: RunningService
+    database_url: str
+
+
+@pytest.fixture(scope="module")
+def far_away(
+    prepared: Callable[..., dict[str, str]],
+    postgres_cluster: Cluster,
+    contract: Contract,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[FarAway]:
+    home = tmp_path_factory.mktemp("far") / "home"
+    with postgres_cluster.fresh_database() as url:
+        environment = prepared(home, PMMDS_DATABASE_URL=url, PMMDS_MLFLOW_TRACKING_URI=NOBODY)
+        migrate(open_database(load_settings(environment)), contract)
+        with running_service(environment) as service:
+            yield FarAway(service, url)
+
+
+@pytest.mark.postgres
+def test_a_database_that_is_away_changes_no_answer_and_gets_every_row_later(
+    far_away: FarAway, contract: Contract
+) -> None:
+    client, stores = far_away.service.client, far_away.service.deployment()
+    answered = [predicted(client, contract)]
+    wait_until(all_logged(stores, answered))
+    shut_database(far_away.database_url, shut=True)
+    wait_until(lambda: far_away.service.status_of("/healthz") == 503)
+    answered += [predicted(client, contract) for _ in range(50)]
+    assert client.get("/ready").status_code == 200
+    assert client.get("/metrics").status_code == 200
+    truth = client.post(FEEDBACK, json={"items": [{"request_id": answered[0], "label": 1}]})
+    assert truth.status_code == 503
+    assert truth.json()["detail"]["errors"] == ["No label was kept. Try again later"]
+    shut_database(far_away.database_url, shut=False)
+    wait_until(all_logged(stores, answered))
+    wait_until(lambda: far_away.service.status_of("/healthz") == 200)
+    assert stores.prediction_log.count() == len(answered)
+
+
+def shut_database(url: str, *, shut: bool) -> None:
+    """Throw everybody out of a database and let nobody in, or let them in again."""
+    place = sa.make_url(url).set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(place.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        allowed = "false" if shut else "true"
+        connection.exec_driver_sql(f"ALTER DATABASE {place.database} WITH ALLOW_CONNECTIONS {allowed}")
+        if shut:
+            out = sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
+            connection.execute(out, {"name": place.database})
+
+
+@pytest.mark.postgres
+def test_a_registry_that_is_away_leaves_the_model_as_it_is(far_away: FarAway, contract: Contract) -> None:
+    client = far_away.service.client
+    wait_until(lambda: f"MLflow at {NOBODY}" in client.get("/healthz").text, seconds=60)
+    assert client.get("/healthz").status_code == 200
+    assert client.post(PREDICT, json=example(contract)).json()["model_version"] == "1"
+
+
+@contextmanager
+def no_room_for_more_than(pid: int, n_bytes: int) -> Iterator[None]:
+    """A process whose files cannot grow over a size, as on a full disk."""
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+
+
+def test_a_prediction_that_cannot_be_kept_is_not_given(
+    service: RunningService, stores: Deployment, contract: Contract
+) -> None:
+    wait_until(all_logged(stores, [predicted(service.client, contract)]))
+    n_logged = stores.prediction_log.count()
+    (worker,) = service.client.get("/model").json()["workers"]
+    (spool,) = (service.home / "spool").glob(f"*{SUFFIX}")
+    size = spool.stat().st_size
+    with no_room_for_more_than(worker["pid"], size + 10):
+        refused = service.client.post(PREDICT, json=example(contract))
+        assert spool.stat().st_size == size
+    assert refused.status_code == 503
+    assert refused.json()["detail"]["message"] == "The service cannot record predictions now"
+    (error,) = refused.json()["detail"]["errors"]
+    assert error.startswith("The prediction could not be recorded durably, so it is not given. ")
+    wait_until(all_logged(stores, [predicted(service.client, contract) for _ in range(3)]))
+    assert stores.prediction_log.count() == n_logged + 3
