@@ -19,6 +19,7 @@ from pmmds_tests.stores.records import make_records
 
 PREDICT, BATCH, FEEDBACK = "/api/v1/predict", "/api/v1/predict/batch", "/api/v1/feedback"
 JSON = {"Content-Type": "application/json"}
+TOKEN = {"Authorization": "Bearer open sesame"}
 
 
 def example(contract: Contract) -> dict[str, Any]:

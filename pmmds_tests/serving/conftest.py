@@ -19,7 +19,8 @@ from pmmds_core.scorer import Scorer
 from pmmds_core.stores.model_registry import PRODUCTION
 from pmmds_serving.model_cache import STAMP
 from pmmds_tests.assets.house import House, errors_of
-from pmmds_tests.serving.running import RunningService, running_service, service_environment
+from pmmds_tests.serving.asking import TOKEN
+from pmmds_tests.serving.running import RunningService, running_service, service_environment, wait_until
 
 
 @pytest.fixture(scope="session")
@@ -87,3 +88,16 @@ def stores(shared_service: RunningService) -> Deployment:
 @pytest.fixture
 def scorer(service: RunningService, contract: Contract) -> Scorer:
     return load_bundle(service.home / "model_cache" / contract.model_name / "1").scorer
+
+
+@pytest.fixture(scope="session")
+def guarded(
+    prepared: Callable[..., dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningService]:
+    """Two workers and an admin token."""
+    home = tmp_path_factory.mktemp("guarded") / "home"
+    token = TOKEN["Authorization"].removeprefix("Bearer ")
+    environment = prepared(home, PMMDS_SERVING_WORKERS="2", PMMDS_ADMIN_TOKEN=token, PMMDS_LOG_LEVEL="warning")
+    with running_service(environment) as service:
+        wait_until(lambda: len(service.client.get("/model").json().get("workers", [])) == 2, seconds=60)
+        yield service

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -18,16 +18,14 @@ from pmmds_core.deployment import Deployment
 from pmmds_tests.serving.asking import (
     FEEDBACK,
     PREDICT,
+    TOKEN,
     all_logged,
     example,
     predicted,
 )
-from pmmds_tests.serving.running import RunningService, running_service, wait_until
+from pmmds_tests.serving.running import RunningService, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
-
-Prepare = Callable[..., dict[str, str]]
-ADMIN, TOKEN = {"PMMDS_ADMIN_TOKEN": "open sesame"}, {"Authorization": "Bearer open sesame"}
 
 
 def flip_a_byte(path: Path) -> None:
@@ -75,16 +73,6 @@ def test_a_damaged_copy_on_this_disk_is_fetched_again(
     move_production("2")
     assert shared_service.client.post("/model/reload").json()["version"] == "2"
     assert "cached_model_damaged" in shared_service.output
-
-
-@pytest.fixture(scope="module")
-def guarded(prepared: Prepare, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """Two workers and an admin token."""
-    home = tmp_path_factory.mktemp("guarded") / "home"
-    environment = prepared(home, PMMDS_SERVING_WORKERS="2", **ADMIN, PMMDS_LOG_LEVEL="warning")
-    with running_service(environment) as service:
-        wait_until(lambda: len(service.client.get("/model").json().get("workers", [])) == 2, seconds=60)
-        yield service
 
 
 @dataclass

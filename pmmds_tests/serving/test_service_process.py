@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
+from pmmds_serving.model_cache import ModelCache
 from pmmds_serving.model_watcher import NO_MODEL
 from pmmds_serving.spool import SUFFIX
 from pmmds_tests.serving.asking import (
@@ -21,7 +23,7 @@ from pmmds_tests.serving.asking import (
     example,
     predicted,
 )
-from pmmds_tests.serving.running import running_service, service_environment, wait_until
+from pmmds_tests.serving.running import RunningService, running_service, service_environment, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 
@@ -114,6 +116,28 @@ def test_a_killed_service_loses_none_of_its_200_answers(prepared: Prepare, contr
         wait_until(lambda: len(list((second.home / "spool").glob(f"*{SUFFIX}"))) == 1)  # its own
 
 
+def test_a_killed_worker_is_replaced_and_its_answers_and_the_model_watcher_are_taken_over(
+    guarded: RunningService, contract: Contract
+) -> None:
+    cache = ModelCache(guarded.home, contract.model_name)
+    wait_until(lambda: cache.read_watcher() is not None, seconds=60)
+    watcher = cache.read_watcher()
+    assert watcher is not None
+    victim = psutil.Process(watcher.pid).parent()
+    assert victim is not None
+    before = {worker.pid for worker in cache.live_workers()}
+    assert victim.pid in before
+    answered = []
+    for _ in range(40):  # a connection each, so that both workers answer
+        with httpx.Client(base_url=guarded.url, trust_env=False) as client:
+            answered.append(predicted(client, contract))
+    victim.kill()
+    wait_until(all_logged(guarded.deployment(), answered))
+    wait_until(lambda: len({worker.pid for worker in cache.live_workers()} - {victim.pid}) == 2, seconds=60)
+    wait_until(lambda: (now := cache.read_watcher()) is not None and now.pid != watcher.pid, seconds=60)
+    assert guarded.client.post(PREDICT, json=example(contract)).status_code == 200
+
+
 def test_sigterm_answers_what_has_begun_and_leaves_nothing_behind(
     prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
@@ -128,7 +152,9 @@ def test_sigterm_answers_what_has_begun_and_leaves_nothing_behind(
             socket.create_connection(address, timeout=30) as idle,
         ):
             idle.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert b"alive" in idle.recv(10_000)
+            received = b""
+            while b"alive" not in received:
+                received += idle.recv(10_000)
             begun.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:10])
             service.process.terminate()
             assert idle.recv(1) == b""  # the service has begun to end

@@ -35,6 +35,19 @@ def shipper(spool: Spool, log: PredictionLog, contract: Contract) -> Shipper:
     return Shipper(spool, lambda: log, contract.feature_names)
 
 
+class _Door:
+    """The way to the database; while it is shut, asking for the log fails as when the server is away."""
+
+    def __init__(self, log: PredictionLog, *, is_open: bool = True) -> None:
+        self._log = log
+        self.is_open = is_open
+
+    def __call__(self) -> PredictionLog:
+        if not self.is_open:
+            raise DatabaseUnavailableError("The database cannot be reached.")
+        return self._log
+
+
 def spool_files(spool: Spool) -> list[str]:
     return sorted(path.name for path in spool.folder.iterdir())
 
@@ -92,7 +105,7 @@ def test_two_workers_ship_at_the_same_time_and_each_row_is_there_once(
     records = make_records(contract, 600)
     spools = [Spool(tmp_path / "spool", contract.feature_names) for _ in range(2)]
     logs = [PredictionLog(open_again(), contract) for _ in spools]
-    shippers = [Shipper(s, lambda one=one: one, contract.feature_names) for s, one in zip(spools, logs, strict=True)]
+    shippers = [Shipper(s, _Door(one), contract.feature_names) for s, one in zip(spools, logs, strict=True)]
     for one in shippers:
         one.start()
     for i, record in enumerate(records):
@@ -104,21 +117,8 @@ def test_two_workers_ship_at_the_same_time_and_each_row_is_there_once(
     assert list((tmp_path / "spool").iterdir()) == []
 
 
-class _Door:
-    """The way to the database; while it is shut, asking for the log fails as when the server is away."""
-
-    def __init__(self, log: PredictionLog) -> None:
-        self._log = log
-        self.is_open = False
-
-    def __call__(self) -> PredictionLog:
-        if not self.is_open:
-            raise DatabaseUnavailableError("The database cannot be reached.")
-        return self._log
-
-
 def test_rows_wait_while_the_database_is_away(spool: Spool, log: PredictionLog, contract: Contract) -> None:
-    door = _Door(log)
+    door = _Door(log, is_open=False)
     shipper = Shipper(spool, door, contract.feature_names)
     shipper.start()
     records = make_records(contract, 20)
@@ -167,7 +167,7 @@ def hide_table(database: Database, *, hidden: bool) -> None:
 def test_a_shipper_that_cannot_ship_ends_in_time_and_leaves_the_spool(
     spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
-    shipper = Shipper(spool, _Door(log), contract.feature_names)
+    shipper = Shipper(spool, _Door(log, is_open=False), contract.feature_names)
     shipper.start()
     spool.append(make_records(contract, 5))
     started = time.monotonic()
