@@ -1,0 +1,79 @@
+"""From an alert's row to its retraining's run started, with the real daemon; beside a sensor on Dagster's default tick.
+
+python benchmarks/bench_alert_to_run.py [--alerts 6]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from datetime import UTC, datetime, timedelta
+
+from benchmarks.deployments import temporary_settings, train_versions, wait_for
+from pmmds_cli.job_runs import shared_instance
+from pmmds_cli.service_commands import start, stop
+from pmmds_core.deployment import Deployment
+from pmmds_core.settings import Settings
+
+# The interval of a sensor for which nothing else is said (dagster's DEFAULT_SENSOR_DAEMON_INTERVAL).
+DEFAULT_TICK_SECONDS = 30.0
+
+
+def raise_alert(d: Deployment) -> int:
+    """An alert as monitor_job writes it, with a report of its own."""
+    from pmmds_core.monitoring import monitor
+
+    now = datetime.now(UTC)
+    result = monitor(d, now - timedelta(hours=1), now, run_id="")
+    report = d.drift.latest(d.model_name)
+    assert report is not None
+    assert result.alert_id is None, "no traffic was sent"
+    raised = d.alerts.raise_or_extend(
+        model_name=d.model_name,
+        model_version=result.model_version,
+        report_id=report.report_id,
+        severity="major",
+        message="raised by a benchmark",
+    )
+    return raised.alert_id
+
+
+def seconds_to_start(settings: Settings, d: Deployment) -> float:
+    """Raise an alert, wait for its run, and close it again. Without labels the retraining ends as blocked."""
+    alert_id = raise_alert(d)
+    opened = d.alerts.get(alert_id).opened_at.timestamp()
+    wait_for(lambda: bool(d.retrainings.attempts_of(alert_id)) and not d.retrainings.running(), 120)
+    run_id = d.retrainings.recent(1)[0].run_id
+    started = shared_instance(settings).get_run_stats(run_id).start_time
+    assert started is not None
+    d.alerts.resolve(alert_id, by="benchmark")
+    return started - opened
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--alerts", type=int, default=6)
+    n_alerts = parser.parse_args().alerts
+    with temporary_settings() as settings:
+        d = train_versions(settings, 1)
+        try:
+            start(settings)
+            seconds = []
+            for i in range(n_alerts):
+                time.sleep(0.7 * i % 5)  # alerts do not come in step with the sensor's ticks
+                seconds.append(seconds_to_start(settings, d))
+        finally:
+            stop(settings)
+    longest, median = max(seconds), statistics.median(seconds)
+    launch = min(seconds)
+    print(f"alert row to run started: median {median:.1f} s, longest {longest:.1f} s of {n_alerts}  (target 15 s)")
+    print(
+        f"a sensor on Dagster's default tick of {DEFAULT_TICK_SECONDS:.0f} s waits {DEFAULT_TICK_SECONDS / 2:.0f} s "
+        f"on average before the same launch ({launch:.1f} s)"
+    )
+    print(f"ratio (PMMDS / default tick): {median / (DEFAULT_TICK_SECONDS / 2 + launch):.2f}")
+
+
+if __name__ == "__main__":
+    main()

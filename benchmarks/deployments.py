@@ -1,0 +1,93 @@
+"""Temporary deployments for the benchmarks: a home with models, and the real processes on free ports.
+
+Keep out: what is measured.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.settings import Settings
+
+
+@contextmanager
+def temporary_settings(**values: object) -> Iterator[Settings]:
+    """Settings of an empty home that is removed at the end; every port is free."""
+    with tempfile.TemporaryDirectory(prefix="pmmds-bench-") as folder:
+        ports = {name: free_port() for name in ("http_port", "grpc_port", "dagster_port", "mlflow_port")}
+        settings = Settings(home=str(Path(folder) / "home"), **ports, **values)  # type: ignore[arg-type]
+        os.environ.update(settings.to_environment())
+        yield settings
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def train_versions(settings: Settings, n_versions: int) -> Deployment:
+    """Run train_job that often; the first version is in production, the others were held."""
+    from pmmds_cli.job_runs import run_job
+
+    for _ in range(n_versions):
+        run_job("train_job", settings)
+    return Deployment(settings)
+
+
+@contextmanager
+def service_process(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    """`pmmds serve` as a process, ended by its own id."""
+    environment = {**os.environ, **settings.to_environment()}
+    log = settings.home_path / "bench-service.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen([sys.executable, "-m", "pmmds_serving"], env=environment, stdout=out, stderr=out)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def wait_for(holds: Callable[[], bool], seconds: float = 90.0, pause: float = 0.01) -> float:
+    """Ask until it holds; the seconds it took.
+
+    Raises:
+        TimeoutError: it did not hold in time.
+    """
+    began = time.perf_counter()
+    while not holds():
+        if time.perf_counter() - began > seconds:
+            raise TimeoutError(f"not within {seconds:g} s")
+        time.sleep(pause)
+    return time.perf_counter() - began
+
+
+def is_success(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def example_request(settings: Settings) -> dict[str, object]:
+    """The contract's examples as a request's body."""
+    return {"features": Deployment(settings).contract.example()}
+
+
+def is_answered(url: str, body: object) -> bool:
+    try:
+        return httpx.post(url, json=body, timeout=5, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
