@@ -65,7 +65,7 @@ def run_monitor(deployment: Deployment, window_hours: int = 0) -> dict[str, Any]
     from pmmds_assets.jobs import monitor_request
 
     ops = {"drift_report": {"config": {"window_hours": hours}}}
-    outcome = _run("monitor_job", deployment, ops=ops, tags=dict(monitor_request(hours).tags))
+    outcome = _run("monitor_job", deployment, ops=ops, tags=dict(monitor_request(deployment, hours).tags))
     alert = outcome.metadata["drift_report"]["alert"]
     report = deployment.drift.of_run(outcome.run_id)
     assert report is not None, "a run that ended well has kept its report"

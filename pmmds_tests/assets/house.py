@@ -73,7 +73,8 @@ class House:
 
     def window_tags(self) -> dict[str, str]:
         """Run tags of a monitor_job over the window that ends now."""
-        return dict(monitor_request(self.deployment.settings.drift_current_window_hours).tags)
+        d = self.deployment
+        return dict(monitor_request(d, d.settings.drift_current_window_hours).tags)
 
     def tick(self, sensor: Callable[..., Any], cursor: str | None = None) -> Any:
         """What a sensor answers now."""

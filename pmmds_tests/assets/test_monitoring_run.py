@@ -8,9 +8,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from pmmds_assets.jobs import monitor_schedule
-from pmmds_assets.partitions import RANGE_END, RANGE_START, hourly, key_of, range_tags, window_hours
+from pmmds_assets.jobs import monitor_request, monitor_schedule
+from pmmds_assets.partitions import RANGE_END, RANGE_START, hourly, key_of, range_tags
 from pmmds_tests.assets.house import House, assets_made, errors_of, failed_checks, metadata_of
+from pmmds_tests.stores.records import make_records
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +37,20 @@ def test_traffic_as_in_the_reference_is_stable_and_raises_no_alert(watched: Hous
     assert watched.deployment.alerts.open_alerts() == []
 
 
-def test_every_hour_of_the_window_shows_as_materialized(watched: House) -> None:
+def test_the_request_names_the_hours_from_the_first_that_changed_on(tmp_path: Path) -> None:
+    house = House.build(tmp_path)
+    d, now = house.deployment, datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+    present = "2026-03-02-09:00"
+    assert dict(monitor_request(d, 24, now).tags) == {RANGE_START: present, RANGE_END: present}
+    d.prediction_log.append(make_records(d.contract, 5, start=now - timedelta(hours=3)))
+    assert dict(monitor_request(d, 24, now).tags) == {RANGE_START: "2026-03-02-06:00", RANGE_END: present}
+    assert dict(monitor_request(d, 2, now).tags) == {RANGE_START: present, RANGE_END: present}, "out of the window"
+
+
+def test_the_hours_that_were_counted_show_as_materialized(watched: House) -> None:
     assert watched.run("monitor_job", tags=watched.window_tags()).success
-    start, end = window_hours(datetime.now(UTC), 24)
-    hours = {key_of(start + timedelta(hours=i)) for i in range(int((end - start) / timedelta(hours=1)))}
-    assert hours <= watched.instance.get_materialized_partitions(dg.AssetKey("feature_histograms"))
+    shown = watched.instance.get_materialized_partitions(dg.AssetKey("feature_histograms"))
+    assert key_of(datetime.now(UTC)) in shown
 
 
 def test_one_hour_can_be_materialized_alone(watched: House) -> None:
@@ -65,13 +75,12 @@ def test_the_report_can_be_made_without_partitions(watched: House) -> None:
     assert assets_made(result) >= {"drift_report"}
 
 
-def test_the_schedule_asks_for_the_window_up_to_the_present_hour(watched: House) -> None:
-    at = datetime(2026, 3, 1, 12, 5, tzinfo=UTC)
+def test_the_schedule_asks_up_to_the_present_hour(watched: House) -> None:
+    at = datetime.now(UTC) + timedelta(hours=1)
     context = dg.build_schedule_context(scheduled_execution_time=at, resources={"deployment": watched.resource})
     request = monitor_schedule(context)
     assert isinstance(request, dg.RunRequest)
-    assert request.tags[RANGE_START] == "2026-02-28-12:00"
-    assert request.tags[RANGE_END] == "2026-03-01-12:00"
+    assert request.tags[RANGE_END] == key_of(at)
 
 
 def test_the_present_hour_is_a_partition() -> None:

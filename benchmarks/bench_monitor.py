@@ -1,0 +1,162 @@
+"""`pmmds monitor` over a week of logged rows: the first look, and the next one after some new rows; time and memory.
+
+Beside it what one would write otherwise: read the window's rows into pandas and bin all of them again.
+
+    python -m benchmarks.bench_monitor [--rows 10000 1000000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from benchmarks.deployments import temporary_settings, train_versions
+from pmmds_core.deployment import Deployment
+from pmmds_core.scorer_compiler import rows_of
+from pmmds_core.settings import Settings
+from pmmds_core.stores.prediction_log import PredictionRecord
+from pmmds_core.stores.tables import histogram_watermarks, prediction_logs
+from pmmds_core.synthetic import packaged_generator
+
+WINDOW = timedelta(days=7)
+N_NEW = 1_000
+BATCH = 20_000
+
+# Reads every row of the window, and computes PSI on the bins of the reference by numpy.
+PEER = """
+import sys, numpy as np, pandas as pd, sqlalchemy as sa
+from datetime import UTC, datetime, timedelta
+engine = sa.create_engine(sys.argv[1])
+since = (datetime.now(UTC) - timedelta(days=7)).strftime("%Y-%m-%d %H:%M:%S")
+reference = pd.read_csv(sys.argv[2])
+current = pd.read_sql(sa.text("SELECT * FROM prediction_logs WHERE predicted_at >= :s").bindparams(s=since), engine)
+for name in reference.columns:
+    if name not in current or name == "churn":
+        continue
+    a, b = reference[name], current[name]
+    if a.dtype == object:
+        a, b = a.value_counts(normalize=True), b.value_counts(normalize=True)
+        a, b = a.align(b, fill_value=0.0)
+    else:
+        edges = np.unique(np.quantile(a, np.linspace(0, 1, 11)))
+        edges[0], edges[-1] = -np.inf, np.inf
+        a, b = np.histogram(a, edges)[0] / len(a), np.histogram(b, edges)[0] / len(b)
+    a, b = np.clip(a, 1e-6, None), np.clip(b, 1e-6, None)
+    float(np.sum((b - a) * np.log(b / a)))
+print(len(current))
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A whole process: wall time in seconds, largest resident memory in MB."""
+
+    seconds: float
+    peak_mb: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    n_rows: int
+    first: Run
+    second: Run
+    peer: Run
+
+
+# A child's peak counts what its parent had when it was made, so a small process stands between.
+WATCH = """
+import json, os, subprocess, sys, time
+began = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=sys.stderr)
+_, status, usage = os.wait4(process.pid, 0)
+print(json.dumps([time.perf_counter() - began, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status)]))
+"""
+
+
+def run(argv: list[str], settings: Settings) -> Run:
+    """Raises RuntimeError when the process fails."""
+    environment = {**os.environ, **settings.to_environment()}
+    watched = [sys.executable, "-c", WATCH, *argv]
+    done = subprocess.run(watched, env=environment, capture_output=True, text=True, check=True)
+    seconds, peak_mb, code = json.loads(done.stdout)
+    if code:
+        raise RuntimeError(done.stderr)
+    return Run(seconds, peak_mb)
+
+
+def log_rows(d: Deployment, n_rows: int, start: datetime, end: datetime, prefix: str) -> None:
+    """Rows as in the reference, evenly spread over [start, end)."""
+    version = d.production_version().version
+    scorer = d.profiles.bundle(version).scorer
+    rows = rows_of(packaged_generator().sample(BATCH, 1), d.contract)
+    scored = [(tuple(row), scorer.probability(row)) for row in rows]
+    step = (end - start) / n_rows
+    for first in range(0, n_rows, BATCH):
+        d.prediction_log.append(
+            PredictionRecord(f"{prefix}{i}", start + i * step, d.model_name, version, int(p >= 0.5), p, 0.3, features)
+            for i in range(first, min(first + BATCH, n_rows))
+            for features, p in [scored[i % BATCH]]
+        )
+
+
+def date_back(d: Deployment, settings: Settings) -> None:
+    """Let the rows have arrived when they were answered, as the service's do; what came lately is counted again."""
+    log, marks = prediction_logs(d.contract), histogram_watermarks
+    with d.database.begin() as connection:
+        connection.execute(sa.update(log).values(ingested_at=log.c.predicted_at))
+    run(monitor_command(), settings)
+    with d.database.begin() as connection:
+        connection.execute(sa.update(marks).values(ingested_through=datetime.now(UTC)))
+
+
+def monitor_command() -> list[str]:
+    return [sys.executable, "-m", "pmmds_cli.main", "monitor", "--window-hours", "168", "--json"]
+
+
+def measure(n_rows: int) -> Measured:
+    with temporary_settings() as settings:
+        d = train_versions(settings, 1)
+        now = datetime.now(UTC)
+        log_rows(d, n_rows, now - WINDOW + timedelta(hours=1), now, "a")
+        reference = settings.home_path / "reference.csv"
+        d.datasets.require("reference", "reference_data").read().to_csv(reference, index=False)
+        first = run(monitor_command(), settings)
+        date_back(d, settings)
+        log_rows(d, N_NEW, datetime.now(UTC) - timedelta(seconds=1), datetime.now(UTC), "b")
+        second = run(monitor_command(), settings)
+        peer = run([sys.executable, "-c", PEER, settings.resolved_database_url, str(reference)], settings)
+    return Measured(n_rows, first, second, peer)
+
+
+def tell(results: list[Measured]) -> None:
+    print(f"{'rows':>10} {'first look':>18} {'after 1,000 more':>18} {'pandas, all rows':>18}")
+    for m in results:
+        cells = [f"{r.seconds:7.2f} s {r.peak_mb:5.0f} MB" for r in (m.first, m.second, m.peer)]
+        print(f"{m.n_rows:>10,} " + " ".join(f"{c:>18}" for c in cells))
+    few, many = results[0], results[-1]
+    if many is not few:
+        print(
+            f"{many.n_rows / few.n_rows:,.0f} times the rows: next look {many.second.seconds / few.second.seconds:.2f} "
+            f"times as long, pandas {many.peer.seconds / few.peer.seconds:.2f} times"
+        )
+    print(
+        f"ratio at {many.n_rows:,} rows (next look / pandas): time {many.second.seconds / many.peer.seconds:.2f}, "
+        f"memory {many.second.peak_mb / many.peer.peak_mb:.2f}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 1_000_000])
+    tell([measure(n) for n in parser.parse_args().rows])
+
+
+if __name__ == "__main__":
+    main()
