@@ -1,6 +1,6 @@
 """From an alert's row to its retraining's run started, with the real daemon; beside a sensor on Dagster's default tick.
 
-python benchmarks/bench_alert_to_run.py [--alerts 6]
+python -m benchmarks.bench_alert_to_run [--alerts 6]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Cold start: from the command to the first answer, beside a plain BentoML service that loads the model from MLflow.
 
-python benchmarks/bench_cold_start.py [--repeats 3]
+python -m benchmarks.bench_cold_start [--repeats 3]
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from benchmarks.deployments import (
     example_request,
@@ -94,5 +93,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1]))
     main()

@@ -1,6 +1,6 @@
 """Swap: from the alias moved to the last answer of the old version, under load; beside restarting the service.
 
-python benchmarks/bench_swap.py [--swaps 8] [--workers 2]
+python -m benchmarks.bench_swap [--swaps 8] [--workers 2]
 """
 
 from __future__ import annotations

@@ -128,6 +128,9 @@ class BackgroundTraffic:
         self.failures: list[str] = []
         self.answers: list[tuple[Answer, int]] = []
 
+    def has_answer_of(self, version: str) -> bool:
+        return any(answer.model_version == version for answer, _ in self.answers[-50:])
+
     @contextmanager
     def running(self) -> Iterator[BackgroundTraffic]:
         thread = threading.Thread(target=self._send, daemon=True)
