@@ -62,7 +62,7 @@ test: $(STAMP) ## every test, on SQLite and PostgreSQL
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 bench: $(STAMP) ## every benchmark; prints ratios
-	@for f in benchmarks/bench_*.py; do m=$$(basename $$f .py); echo "== $$m"; $(BIN)/python -m benchmarks.$$m $(ARGS) 2>/dev/null || exit 1; done
+	@for f in benchmarks/bench_*.py; do m=$$(basename $$f .py); echo "== $$m"; $(BIN)/python -m benchmarks.$$m $(ARGS) || exit 1; done
 
 compile: $(STAMP) ## resolve requirements.txt anew
 	$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --universal --python-version 3.11 --no-emit-index-url --generate-hashes -o requirements.txt

@@ -18,6 +18,7 @@ from pmmds_cli.output import say
 from pmmds_cli.service_client import BackgroundTraffic, ServiceClient
 from pmmds_cli.service_commands import start, stop
 from pmmds_cli.traffic_command import send, to_requests
+from pmmds_core.binning import SCORE
 from pmmds_core.data_source import load_reference
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError
@@ -258,7 +259,9 @@ def summary_lines(result: DemoResult, settings: Settings, *, keep_up: bool) -> l
 
 
 def _over(document: dict[str, Any], threshold: float) -> dict[str, float]:
-    return {f["feature"]: f["psi"] for f in document["features"] if f["psi"] is not None and f["psi"] > threshold}
+    """The contract's features over the threshold; the score's own drift is in the report."""
+    features = (f for f in document["features"] if f["feature"] != SCORE)
+    return {f["feature"]: f["psi"] for f in features if f["psi"] is not None and f["psi"] > threshold}
 
 
 def _must(holds: bool, complaint: str) -> None:

@@ -83,7 +83,7 @@ def kl_divergence(reference_counts: Counts, current_counts: Counts) -> float:
     Kullback and Leibler (1951). NaN when a side has no rows.
     """
     r, c = _shares(reference_counts, current_counts)
-    return max(0.0, float(np.sum(c * np.log(c / r)))) if r.size else math.nan
+    return _not_negative(float(np.sum(c * np.log(c / r))))
 
 
 def js_divergence(reference_counts: Counts, current_counts: Counts) -> float:
@@ -92,10 +92,8 @@ def js_divergence(reference_counts: Counts, current_counts: Counts) -> float:
     Lin, Divergence Measures Based on the Shannon Entropy (1991). NaN when a side has no rows.
     """
     r, c = _shares(reference_counts, current_counts)
-    if not r.size:
-        return math.nan
     middle = (r + c) / 2
-    return max(0.0, float(np.sum(r * np.log(r / middle) + c * np.log(c / middle))) / 2)
+    return _not_negative(float(np.sum(r * np.log(r / middle) + c * np.log(c / middle))) / 2)
 
 
 def js_distance(reference_counts: Counts, current_counts: Counts) -> float:
@@ -178,6 +176,11 @@ def _compare_feature(feature: FeatureProfile, current: Counts) -> FeatureDrift:
 def _share(counts: Counts, index: int) -> float | None:
     total = int(counts.sum())
     return None if total == 0 else int(counts[index]) / total
+
+
+def _not_negative(value: float) -> float:
+    """Rounding may leave -1e-17; NaN stays NaN, because nobody could look."""
+    return value if math.isnan(value) else max(0.0, value)
 
 
 def _shares(reference_counts: Counts, current_counts: Counts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
