@@ -139,9 +139,7 @@ class Demo:
     def _drift(self, client: ServiceClient) -> list[dict[str, Any]]:
         from pmmds_core.traffic import apply_scenario
 
-        say(
-            f"4/7  {self.n_drifted} customers after a change of the business (scenario {self.scenario}), then their truth"
-        )
+        say(f"4/7  {self.n_drifted} customers after the business changed (scenario {self.scenario}), then their truth")
         later = self.future.iloc[self.n_calm : self.n_calm + self.n_drifted].reset_index(drop=True)
         drifted = apply_scenario(later, self.contract, self.scenario, seed=SEED)
         sent = send(client, self.contract, drifted, with_labels=True)
