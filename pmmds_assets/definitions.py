@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dagster as dg
 
-from pmmds_assets.assets.data import labelled_predictions, reference_data, training_data
+from pmmds_assets.assets.data import labelled_predictions, reference_data
 from pmmds_assets.assets.model import model_evaluation, reference_profile, trained_model
 from pmmds_assets.assets.monitoring import drift_report, external_assets, feature_histograms, performance_report
 from pmmds_assets.assets.promotion import production_model, promotion_decision
+from pmmds_assets.assets.training_data import training_data
 from pmmds_assets.jobs import all_jobs, monitor_schedule
 from pmmds_assets.resources import DeploymentResource, mlflow_run
 from pmmds_assets.sensors import all_sensors

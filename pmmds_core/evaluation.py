@@ -20,7 +20,7 @@ from pmmds_core.scorer_compiler import score_rows
 
 Rows = Sequence[Sequence[FeatureValue]]
 _LATENCY_ROUNDS = 15
-_LATENCY_ROWS = 400
+LATENCY_ROWS = 400
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _compared(
 
 def latencies_ms(first: Scorer, second: Scorer, rows: Rows) -> tuple[float, float]:
     """Milliseconds a row of two scorers: medians over rounds that take turns, so that a slow moment hits both."""
-    sample = rows[:_LATENCY_ROWS]
+    sample = rows[:LATENCY_ROWS]
     rounds = [(_time_ms(first, sample), _time_ms(second, sample)) for _ in range(_LATENCY_ROUNDS)]
     return median(r[0] for r in rounds), median(r[1] for r in rounds)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,10 @@ from numpy.typing import NDArray
 
 from pmmds_core.bundle import CARD, GOLDEN, PROFILE, SCORER, Golden, Manifest, model_digest, write_bundle
 from pmmds_core.contracts.contract import Contract
+from pmmds_core.evaluation import LATENCY_ROWS, latencies_ms
 from pmmds_core.performance import classification_metrics
 from pmmds_core.reference_profile import ReferenceProfile, fit_profile
-from pmmds_core.scorer import dump_scorer
+from pmmds_core.scorer import Scorer, dump_scorer
 from pmmds_core.scorer_compiler import (
     PARITY_TOLERANCE,
     compile_pipeline,
@@ -29,7 +31,7 @@ from pmmds_core.scorer_compiler import (
 )
 from pmmds_core.source_data import row_digests, to_columns
 from pmmds_core.stores.model_registry import BUNDLE_PATH, VALIDATION_PATH, ModelToRegister
-from pmmds_core.training import TrainedPipeline, one_thread, train
+from pmmds_core.training import TrainedPipeline, any_speed, one_thread, train
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +70,20 @@ class ModelRelease:
         return self.parity_difference <= PARITY_TOLERANCE
 
 
+@dataclass(frozen=True)
+class LatencyBudget:
+    """What a challenger may cost: at most `max_ratio` times the champion's time a row."""
+
+    champion: Scorer
+    max_ratio: float
+
+    def allows(self, pipeline: Any, contract: Contract, frame: pd.DataFrame) -> bool:
+        """Measured as model_evaluation measures it, so that training does not choose what promotion has to hold."""
+        rows = rows_of(frame.head(LATENCY_ROWS), contract)
+        challenger, champion = latencies_ms(compile_pipeline(pipeline, contract), self.champion, rows)
+        return challenger <= self.max_ratio * champion
+
+
 @one_thread()
 def build_release(
     train_frame: pd.DataFrame,
@@ -76,14 +92,18 @@ def build_release(
     seed: int,
     folder: Path,
     provenance: Provenance,
+    budget: LatencyBudget | None = None,
 ) -> ModelRelease:
     """Train on `train_frame`, judge on `holdout`, write the bundle to the empty `folder`.
+
+    With a `budget`, candidates that are too slow to replace the champion are left out while another is fast enough.
 
     Raises:
         TrainingError: too few rows.
         NotCompilableError: the chosen estimator has no portable scorer.
     """
-    trained = train(train_frame, contract, seed)
+    is_fast_enough = partial(budget.allows, contract=contract, frame=train_frame) if budget else any_speed
+    trained = train(train_frame, contract, seed, is_fast_enough)
     scorer = compile_pipeline(trained.pipeline, contract)
     probes = probe_rows(contract, seed)
     difference = max(

@@ -42,13 +42,14 @@ class CandidateScore:
 
 @dataclass(frozen=True)
 class TrainedPipeline:
-    """The chosen candidate, fitted on all training rows."""
+    """The chosen candidate, fitted on all training rows. `too_slow`: better ones, left out for their latency."""
 
     name: str
     pipeline: Any
     scores: tuple[CandidateScore, ...]
     n_rows: int
     params: Mapping[str, Any]
+    too_slow: tuple[str, ...] = ()
 
     @property
     def chosen(self) -> CandidateScore:
@@ -108,13 +109,21 @@ def _columns(contract: Contract, numeric: Any, categorical: Any) -> Any:
     return ColumnTransformer([step for step in steps if step[2]], verbose_feature_names_out=False)
 
 
-def train(frame: pd.DataFrame, contract: Contract, seed: int) -> TrainedPipeline:
-    """Compare the candidates on `frame` and fit the best.
+def any_speed(_: Any) -> bool:
+    """No champion has to be kept up with."""
+    return True
+
+
+def train(
+    frame: pd.DataFrame, contract: Contract, seed: int, is_fast_enough: Callable[[Any], bool] = any_speed
+) -> TrainedPipeline:
+    """Compare the candidates on `frame` and fit the best that is fast enough, or the best when none is.
 
     Args:
         frame: features of the contract and the label as 0 and 1.
         contract: names the columns.
         seed: of folds and estimators; the same data and seed give the same model.
+        is_fast_enough: whether a fitted pipeline could take the champion's place.
 
     Raises:
         TrainingError: too few rows of a class for cross-validation.
@@ -126,9 +135,25 @@ def train(frame: pd.DataFrame, contract: Contract, seed: int) -> TrainedPipeline
         scores = tuple(
             _cross_validate(name, build, features, labels, contract, seed) for name, build in CANDIDATES.items()
         )
-        best = choose(scores)
-        pipeline = CANDIDATES[best.name](contract, seed).fit(features, labels)
-    return TrainedPipeline(best.name, pipeline, scores, len(frame), _params(pipeline, best.name, seed))
+        fitted = []
+        for score in _ranked(scores):
+            fitted.append((score, CANDIDATES[score.name](contract, seed).fit(features, labels)))
+            if is_fast_enough(fitted[-1][1]):
+                break
+        else:
+            del fitted[1:]
+    best, pipeline = fitted[-1]
+    too_slow = tuple(s.name for s, _ in fitted[:-1])
+    return TrainedPipeline(best.name, pipeline, scores, len(frame), _params(pipeline, best.name, seed), too_slow)
+
+
+def _ranked(scores: Sequence[CandidateScore]) -> list[CandidateScore]:
+    """The order in which `choose` would take them, each time without those before."""
+    left, ranked = list(scores), []
+    while left:
+        ranked.append(choose(left))
+        left = [s for s in left if s.name != ranked[-1].name]
+    return ranked
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
-from pmmds_assets.assets.data import training_data
+from pmmds_assets.assets.training_data import training_data
 from pmmds_assets.checks import check_result
 from pmmds_assets.groups import MONITORING, OWNERS, TRAINING
 from pmmds_assets.pictures import bar_picture, reliability_picture, table
@@ -15,7 +15,7 @@ from pmmds_assets.resources import DeploymentResource, MlflowRun
 from pmmds_assets.results import Materialized
 from pmmds_core.deployment import Deployment
 from pmmds_core.evaluation import Contender, ModelEvaluation, evaluate
-from pmmds_core.model_release import ModelRelease, Provenance, build_release, to_register
+from pmmds_core.model_release import LatencyBudget, ModelRelease, Provenance, build_release, to_register
 from pmmds_core.reference_profile import FeatureProfile
 from pmmds_core.scorer_compiler import PARITY_TOLERANCE, rows_of
 from pmmds_core.stores.datasets import Dataset
@@ -50,7 +50,7 @@ def trained_model(
     provenance = _provenance(training, context.run.run_id)
     with tempfile.TemporaryDirectory() as folder:
         release = build_release(
-            training.read(), holdout.read(), d.contract, d.settings.train_seed, Path(folder), provenance
+            training.read(), holdout.read(), d.contract, d.settings.train_seed, Path(folder), provenance, _budget(d)
         )
         version = d.registry.register(to_register(release, d.contract, provenance), run_id=mlflow_run.run_id())
     return dg.MaterializeResult(
@@ -58,6 +58,14 @@ def trained_model(
         metadata=_model_metadata(release, version),
         check_results=[_parity_result(release), _score_result(release)],
     )
+
+
+def _budget(d: Deployment) -> LatencyBudget | None:
+    """What the promotion policy will allow a challenger; nothing to keep to before the first model."""
+    champion = d.registry.version_of(d.model_name, PRODUCTION)
+    if champion is None:
+        return None
+    return LatencyBudget(d.profiles.bundle(champion.version).scorer, d.promotion_policy.max_latency_ratio)
 
 
 def _provenance(training: Dataset, run_id: str) -> Provenance:
@@ -79,6 +87,7 @@ def _model_metadata(release: ModelRelease, version: RegisteredVersion) -> dict[s
             "roc_auc": s.roc_auc,
             "deviation": s.roc_auc_deviation,
             "chosen": s is release.trained.chosen,
+            "too slow": s.name in release.trained.too_slow,
         }
         for s in release.trained.scores
     ]

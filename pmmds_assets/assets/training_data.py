@@ -1,0 +1,145 @@
+"""What a model is trained and judged on. Splitting is pmmds_core.training_data; the rows are made in data.py."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import numpy as np
+
+from pmmds_assets.assets.data import labelled_predictions, reference_data, vars_of
+from pmmds_assets.checks import check_result
+from pmmds_assets.groups import OWNERS, TRAINING
+from pmmds_assets.pictures import bar_picture, table
+from pmmds_assets.resources import DeploymentResource
+from pmmds_assets.results import Materialized
+from pmmds_assets.retraining import Trigger, claim_attempt, record_blocked
+from pmmds_core.deployment import Deployment
+from pmmds_core.retraining_policy import BLOCKED_NO_LABELS
+from pmmds_core.source_data import content_digest, row_digests
+from pmmds_core.stores.datasets import Dataset
+from pmmds_core.training_data import (
+    LeakageCheck,
+    SplitPlan,
+    TooFewLabels,
+    TrainingData,
+    check_leakage,
+    split_reference,
+    split_with_labels,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEAKAGE_CHECK = "holdout_is_unseen"
+
+
+class TrainingDataConfig(dg.Config):
+    """What to do when there are too few new labels to judge a retraining on.
+
+    `block_without_labels: true` ends the run as blocked_no_labels; otherwise the reference holdout judges.
+    """
+
+    block_without_labels: bool = False
+
+
+@dg.asset(
+    group_name=TRAINING,
+    owners=OWNERS,
+    kinds={"pandas"},
+    deps=[reference_data, labelled_predictions],
+    check_specs=[
+        dg.AssetCheckSpec(
+            LEAKAGE_CHECK, asset="training_data", blocking=True, description="No holdout row was trained on"
+        )
+    ],
+    output_required=False,
+)
+def training_data(
+    context: dg.AssetExecutionContext, config: TrainingDataConfig, deployment: DeploymentResource
+) -> Iterator[Materialized | dg.AssetCheckResult]:
+    """Reference rows and older labelled production rows to fit on; the newest labelled rows to judge on.
+
+    Without enough new labels the seeded reference holdout judges, or the retraining is blocked: nothing is then
+    materialized, downstream is skipped, and the outcome is recorded as blocked_no_labels.
+    """
+    d = deployment.open()
+    trigger = Trigger.of_tags(context.run.tags)
+    claim_attempt(d, trigger, context.run.run_id)
+    reference = d.datasets.require("reference", "reference_data", run_id=context.run.run_id)
+    champion = champion_rows(d)
+    split = _split(d, reference.read(), champion, block=config.block_without_labels, run_id=context.run.run_id)
+    if isinstance(split, TooFewLabels):
+        context.log.warning("blocked_no_labels: %s", split.reason)
+        record_blocked(d, trigger, context.run.run_id, split.reason)
+        yield _no_holdout(split)
+        return
+    yield _kept(context, d, reference, split, champion)
+
+
+def _no_holdout(split: TooFewLabels) -> dg.AssetCheckResult:
+    """Dagster wants an answer of every check: there was nothing to check, which is not a pass."""
+    found = {"outcome": BLOCKED_NO_LABELS, "reason": split.reason}
+    severity = dg.AssetCheckSeverity.WARN
+    return dg.AssetCheckResult(check_name=LEAKAGE_CHECK, passed=False, severity=severity, metadata=found)
+
+
+def champion_rows(d: Deployment) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Digests of the rows that the model in production was trained on; none before the first model."""
+    version = d.registry.version_of(d.model_name, "production")
+    return np.empty(0, dtype=np.int64) if version is None else d.registry.training_rows(version)
+
+
+def _split(
+    d: Deployment, reference: "pd.DataFrame", champion: Any, *, block: bool, run_id: str
+) -> TrainingData | TooFewLabels:
+    s = d.settings
+    plan = SplitPlan(s.train_seed, s.train_holdout_share, s.retrain_holdout_share, s.retrain_min_labels)
+    labelled = d.datasets.latest("labelled", run_id=run_id)
+    if labelled is not None and labelled.n_rows:
+        split = split_with_labels(reference, labelled.read(), champion, d.contract, plan)
+    else:
+        split = TooFewLabels(0, plan.min_labels, f"No labelled production rows; {plan.min_labels} are needed.")
+    if isinstance(split, TooFewLabels) and not block:
+        return split_reference(reference, champion, d.contract, plan)
+    return split
+
+
+def _kept(
+    context: dg.AssetExecutionContext, d: Deployment, reference: Dataset, split: TrainingData, champion: Any
+) -> Materialized:
+    train_digest, holdout_digest = content_digest(split.train), content_digest(split.holdout)
+    details = {
+        "holdout_digest": holdout_digest,
+        "holdout_kind": split.holdout_kind,
+        "reference_source": reference.source,
+        **{k: reference.details[k] for k in ("validation", "validation_folder")},
+    }
+    keep = partial(d.datasets.save, source=reference.source, run_id=context.run.run_id, details=details)
+    dataset = keep("training", split.train, train_digest)
+    keep("holdout", split.holdout, holdout_digest)
+    own_rows = row_digests(split.train, d.contract.feature_names)
+    leakage = check_leakage(split.holdout, own_rows, champion, d.contract)
+    parts = {
+        "reference rows to fit on": split.n_reference_train,
+        "production rows to fit on": split.n_production_train,
+        f"{split.holdout_kind} rows held out": len(split.holdout),
+    }
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(f"{train_digest[:12]}-{holdout_digest[:12]}"),
+        metadata={
+            "dagster/row_count": len(split.train),
+            "n_holdout_rows": len(split.holdout),
+            "holdout_kind": split.holdout_kind,
+            "n_new_labels": split.n_new_labels,
+            "n_dropped_duplicates": split.n_dropped_duplicates,
+            "parts": table([{"part": k, "n_rows": v} for k, v in parts.items()]),
+            "path": dg.MetadataValue.path(str(dataset.path)),
+            "picture": bar_picture("Rows", {k: float(v) for k, v in parts.items()}),
+        },
+        check_results=[_leakage_result(leakage)],
+    )
+
+
+def _leakage_result(leakage: LeakageCheck) -> dg.AssetCheckResult:
+    return check_result(LEAKAGE_CHECK, leakage.is_clean, vars_of(leakage))
