@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
-from pmmds_cli.output import JsonOption, print_json, say
+from pmmds_cli.output import JsonOption, print_json
 from pmmds_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,7 +28,8 @@ def demo(
     json: JsonOption = False,
 ) -> None:
     """Train, serve, log, drift, alert, sensor, retrain, decide, promote, swap: the whole loop, with nothing stubbed."""
-    from pmmds_cli.demo_steps import Demo, summary_lines
+    from pmmds_cli.demo_result import summary_lines
+    from pmmds_cli.demo_steps import Demo
     from pmmds_core.settings import load_settings
 
     settings = _demo_settings(load_settings(), _fresh_home(Path(home)))
@@ -39,7 +39,7 @@ def demo(
     if json:
         print_json(result.to_document())
         return
-    print("\n" + "\n".join(summary_lines(result, settings, keep_up=keep_up)))
+    print("\n" + "\n".join(summary_lines(result, story.settings, keep_up=keep_up)))
 
 
 def _fresh_home(path: Path) -> Path:
@@ -66,31 +66,8 @@ def _stop_earlier(path: Path) -> None:
 
 
 def _demo_settings(settings: Settings, home: Path) -> Settings:
-    """The user's contract and data, the demo's own embedded state, and ports that are free."""
-    taken: set[int] = set()
-    ports = {
-        name: _free_port(getattr(settings, name), taken)
-        for name in ("http_port", "grpc_port", "dagster_port", "mlflow_port")
-    }
+    """The user's contract and data, and the demo's own embedded state."""
     data_path = str(Path(settings.data_path).expanduser().absolute()) if settings.data_path else ""
     return msgspec.structs.replace(
-        settings, home=str(home), database_url="", mlflow_tracking_uri="", data_path=data_path, **ports
+        settings, home=str(home), database_url="", mlflow_tracking_uri="", data_path=data_path
     )
-
-
-def _free_port(preferred: int, taken: set[int]) -> int:
-    """The preferred port when it is free, else any."""
-    for port in (preferred, 0):
-        if port in taken:
-            continue
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                say(f"Port {port} is taken; the demo takes another.")
-                continue
-            found = int(probe.getsockname()[1])
-            taken.add(found)
-            return found
-    raise UsageError("No port is free.")

@@ -6,22 +6,23 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pmmds_cli.demo_result import DemoResult
 from pmmds_cli.job_runs import run_job
 from pmmds_cli.loop_commands import run_monitor
 from pmmds_cli.output import say
+from pmmds_cli.ports import free_ports
 from pmmds_cli.service_client import BackgroundTraffic, ServiceClient
 from pmmds_cli.service_commands import start, stop
 from pmmds_cli.traffic_command import send, to_requests
 from pmmds_core.binning import SCORE
 from pmmds_core.data_source import load_reference
 from pmmds_core.deployment import Deployment
-from pmmds_core.errors import PmmdsError
+from pmmds_core.errors import PmmdsError, PortTakenError
 from pmmds_core.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,36 +31,13 @@ if TYPE_CHECKING:
 FUTURE_SHARE = 0.4
 N_CALM, N_DRIFTED = 300, 1500
 SEED = 7
+PORTS = ("http_port", "grpc_port", "dagster_port", "mlflow_port")
+PORT_ATTEMPTS = 3
 RETRAIN_SECONDS, SWAP_SECONDS, READY_SECONDS = 240.0, 30.0, 60.0
 
 
 class DemoFailedError(PmmdsError):
     """A step did not do what it should."""
-
-
-@dataclass
-class DemoResult:
-    """What happened, filled in as the steps go."""
-
-    data: str = ""
-    n_reference: int = 0
-    first_version: str = ""
-    first_metrics: dict[str, float] = field(default_factory=dict)
-    calm_verdict: str = ""
-    drifted_features: dict[str, float] = field(default_factory=dict)
-    alert_id: int = 0
-    alert_to_run_seconds: float = 0.0
-    retraining_seconds: float = 0.0
-    decision: dict[str, Any] = field(default_factory=dict)
-    last_version: str = ""
-    swap_seconds: float = 0.0
-    n_requests_during_swap: int = 0
-    n_failed_requests: int = 0
-    production_auc: dict[str, float] = field(default_factory=dict)
-    report: str = ""
-
-    def to_document(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class Demo:
@@ -75,8 +53,6 @@ class Demo:
         # A small file has fewer customers to send.
         self.n_calm = min(N_CALM, len(self.future) // 2)
         self.n_drifted = min(N_DRIFTED, len(self.future) - self.n_calm)
-        # Children and in-process jobs read the same variables.
-        os.environ.update(self.settings.to_environment())
         self.deployment = Deployment(self.settings)
         self.scenario = "migration" if self.contract.is_packaged else "shift"
 
@@ -93,16 +69,40 @@ class Demo:
     def processes(self, *, keep_up: bool) -> Iterator[None]:
         """The real processes, stopped at the end also when a step fails."""
         say(f"Data: {self.result.data}")
-        say(f"1/7  Starting the service, Dagster's web server and daemon, and MLflow ({self.settings.home})")
         done = False
         try:
-            start(self.settings)
+            self._start()
             yield
             done = True
         finally:
             if not (done and keep_up):
                 say("Stopping the processes")
                 stop(self.settings)
+
+    def _start(self) -> None:
+        """A port may be taken between the choice and the process that wants it: then other ports are tried."""
+        say(f"1/7  Starting the service, Dagster's web server and daemon, and MLflow ({self.settings.home})")
+        for attempts_left in reversed(range(PORT_ATTEMPTS)):
+            self._take_ports()
+            try:
+                start(self.settings)
+            except PortTakenError as error:
+                if not attempts_left:
+                    raise
+                say(f"     {error.message}")
+                stop(self.settings)
+            else:
+                return
+
+    def _take_ports(self) -> None:
+        wanted = {name: getattr(self.settings, name) for name in PORTS}
+        found = free_ports(wanted)
+        for name in (n for n in PORTS if found[n] != wanted[n]):
+            say(f"     Port {wanted[name]} is taken; the demo takes {found[name]}.")
+        self.settings = msgspec.structs.replace(self.settings, **found)
+        # Children and in-process jobs read the same variables.
+        os.environ.update(self.settings.to_environment())
+        self.deployment = Deployment(self.settings)
 
     def run(self) -> DemoResult:
         with ServiceClient(self.settings) as client:
@@ -130,7 +130,7 @@ class Demo:
     def _calm(self, client: ServiceClient) -> None:
         say(f"3/7  {self.n_calm} customers like those it was trained on")
         sent = send(client, self.contract, self.future.iloc[: self.n_calm], with_labels=True)
-        self._await_logged(len(sent.answers))
+        self._await_logged(client, len(sent.answers))
         document = run_monitor(self.deployment)
         self.result.calm_verdict = document["verdict"]
         _must(document["verdict"] == "stable", f"undrifted traffic was judged {document['verdict']}")
@@ -144,12 +144,17 @@ class Demo:
         drifted = apply_scenario(later, self.contract, self.scenario, seed=SEED)
         sent = send(client, self.contract, drifted, with_labels=True)
         _must(sent.feedback is not None and sent.feedback.unknown == 0, "the service did not know its own request ids")
-        self._await_logged(self.n_calm + len(sent.answers))
+        self._await_logged(client, self.n_calm + len(sent.answers))
         return to_requests(drifted, self.contract)
 
-    def _await_logged(self, n_rows: int) -> None:
+    def _await_logged(self, client: ServiceClient, n_rows: int) -> None:
         log = self.deployment.prediction_log
-        _wait(lambda: log.count() >= n_rows, READY_SECONDS, f"not all of {n_rows} answered requests were logged")
+
+        def complaint() -> str:
+            spool = (client.health() or {}).get("parts", {}).get("spool", "nothing")
+            return f"{log.count()} of {n_rows} answered requests were logged; the service says of its spool: {spool}"
+
+        _wait(lambda: log.count() >= n_rows, READY_SECONDS, complaint)
 
     def _retrain(self, client: ServiceClient, rows: list[dict[str, Any]]) -> None:
         """Monitor, then keep sending requests while the sensor, the retraining and the swap happen by themselves."""
@@ -217,45 +222,6 @@ class Demo:
         self.result.production_auc = {v.model_version: v.roc_auc for v in report.versions if v.roc_auc is not None}
 
 
-def summary_lines(result: DemoResult, settings: Settings, *, keep_up: bool) -> list[str]:
-    """What happened and where to look."""
-    decision, worst = result.decision, sorted(result.drifted_features.items(), key=lambda p: -p[1])
-    lines = [
-        "What happened",
-        f"  data          {result.data}",
-        (
-            f"  first model   v{result.first_version}, trained on {result.n_reference:,} rows, "
-            f"ROC-AUC {result.first_metrics['roc_auc']:.4f} on its holdout"
-        ),
-        f"  calm traffic  {result.calm_verdict}",
-        "  drift         " + ", ".join(f"{name} PSI {psi:.2f}" for name, psi in worst[:5]),
-        (
-            f"  alert         {result.alert_id}; its retraining started {result.alert_to_run_seconds:.1f} s later "
-            f"and took {result.retraining_seconds:.1f} s"
-        ),
-        f"  decision      {decision['decision_id']}: {decision['promotion_reason']}",
-        (
-            f"  swap          v{result.first_version} → v{result.last_version} "
-            f"{result.swap_seconds:.2f} s after the alias moved; "
-            f"{result.n_requests_during_swap:,} requests meanwhile, {result.n_failed_requests} failed"
-        ),
-        "",
-        "Where to look",
-        f"  drift report  {result.report}",
-    ]
-    if keep_up:
-        base = f"http://{settings.dagster_host}:{settings.dagster_port}"
-        lines += [
-            f"  lineage       {base}/assets/production_model?view=lineage&lineageScope=upstream&lineageDepth=10",
-            f"  service       http://{settings.http_host}:{settings.http_port}/",
-            f"  MLflow        http://{settings.mlflow_host}:{settings.mlflow_port}/",
-            f"  stop it       PMMDS_HOME={settings.home} pmmds down",
-        ]
-    else:
-        lines += [f"  all of it     PMMDS_HOME={settings.home} pmmds up   (then http://127.0.0.1:3000)"]
-    return lines
-
-
 def _over(document: dict[str, Any], threshold: float) -> dict[str, float]:
     """The contract's features over the threshold; the score's own drift is in the report."""
     features = (f for f in document["features"] if f["feature"] != SCORE)
@@ -267,8 +233,9 @@ def _must(holds: bool, complaint: str) -> None:
         raise DemoFailedError(f"The demo did not do what it should: {complaint}.")
 
 
-def _wait(is_done: Callable[[], bool], seconds: float, complaint: str) -> None:
+def _wait(is_done: Callable[[], bool], seconds: float, complaint: str | Callable[[], str]) -> None:
     deadline = time.monotonic() + seconds
     while not is_done():
-        _must(time.monotonic() < deadline, f"{complaint} within {seconds:.0f} s")
+        if time.monotonic() > deadline:
+            _must(False, f"{complaint if isinstance(complaint, str) else complaint()} (within {seconds:.0f} s)")
         time.sleep(0.05)

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import os
 import shlex
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pmmds_cli.ports import is_free
 from pmmds_core.errors import PortTakenError
 from pmmds_core.settings import Settings
+
+_PORT_VARIABLES = {
+    "serving": "PMMDS_HTTP_PORT",
+    "mlflow": "PMMDS_MLFLOW_PORT",
+    "dagster-webserver": "PMMDS_DAGSTER_PORT",
+}
 
 
 @dataclass(frozen=True)
@@ -92,21 +98,14 @@ def _dagster(settings: Settings) -> list[Process]:
 
 def check_ports(processes: Sequence[Process]) -> None:
     """Raises PortTakenError naming the port, and the variable that moves it."""
-    variables = {"serving": "PMMDS_HTTP_PORT", "mlflow": "PMMDS_MLFLOW_PORT", "dagster-webserver": "PMMDS_DAGSTER_PORT"}
     for process in processes:
-        if process.port and not _is_free(process.host, process.port):
-            raise PortTakenError(
-                f"Port {process.port} on {process.host}, where {process.name} would listen, is taken.",
-                next_step=f"Stop what listens there, or set {variables[process.name]} to a free port.",
-            )
+        if process.port and not is_free(process.host, process.port):
+            raise port_taken(process)
 
 
-def _is_free(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+def port_taken(process: Process) -> PortTakenError:
+    """The error for a process whose port another one has."""
+    return PortTakenError(
+        f"Port {process.port} on {process.host}, where {process.name} would listen, is taken.",
+        next_step=f"Stop what listens there, or set {_PORT_VARIABLES[process.name]} to a free port.",
+    )

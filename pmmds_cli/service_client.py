@@ -93,6 +93,14 @@ class ServiceClient:
         except httpx.HTTPError:
             return False
 
+    def health(self) -> Mapping[str, Any] | None:
+        """What GET /healthz says, well or not; None when nobody answers."""
+        try:
+            document: Mapping[str, Any] = self._http.get("/healthz").json()
+        except (httpx.HTTPError, ValueError):
+            return None
+        return document
+
     def _post(self, path: str, body: Mapping[str, Any]) -> Any:
         try:
             response = self._http.post(path, json=body)

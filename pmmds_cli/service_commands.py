@@ -16,10 +16,10 @@ from pmmds_core.errors import ServiceError, UsageError
 
 if TYPE_CHECKING:
     from pmmds_cli.processes import Process
-    from pmmds_cli.supervision import Supervisor
+    from pmmds_cli.supervision import ProcessState, Supervisor
     from pmmds_core.settings import Settings
 
-START_SECONDS, STOP_SECONDS = 90.0, 40.0
+START_SECONDS, STOP_SECONDS = 180.0, 40.0
 
 
 def register(app: typer.Typer) -> None:
@@ -62,7 +62,7 @@ def start(settings: Settings, *, foreground: bool = False) -> Sequence[Process]:
 
     Raises:
         AlreadyRunningError, PortTakenError, StoreError, ContractError: nothing was started.
-        ServiceError: a process did not become ready; the others are up.
+        ServiceError, PortTakenError: a process did not become ready; the others are up.
     """
     from pmmds_cli.supervision import Supervisor
 
@@ -93,12 +93,12 @@ def _prepared(settings: Settings) -> tuple[Sequence[Process], dict[str, str]]:
 
 
 def wait_until_ready(supervisor: Supervisor, processes: Sequence[Process]) -> None:
-    """Raises ServiceError with the last words of a process that did not become ready."""
+    """Raises ServiceError with the last words of a process that did not become ready, PortTakenError."""
     deadline = time.monotonic() + START_SECONDS
     for process in processes:
         say(f"  … {process.name}")
-        while not _is_ready(supervisor, process):
-            _raise_if_dead(supervisor, process)
+        while not _is_ready(process, found := _state(supervisor, process)):
+            _raise_if_hopeless(process, found)
             if time.monotonic() > deadline:
                 raise ServiceError(
                     f"{process.name} was not ready after {START_SECONDS:.0f} seconds.",
@@ -107,17 +107,32 @@ def wait_until_ready(supervisor: Supervisor, processes: Sequence[Process]) -> No
             time.sleep(0.2)
 
 
-def _is_ready(supervisor: Supervisor, process: Process) -> bool:
+def _state(supervisor: Supervisor, process: Process) -> ProcessState | None:
+    return next((s for s in supervisor.states() if s.name == process.name), None)
+
+
+def _is_ready(process: Process, found: ProcessState | None) -> bool:
+    """An answer counts only from the process itself: somebody else may have taken its port while it was starting."""
+    from pmmds_cli.ports import listens
+
+    if found is None or not found.pid:
+        return False
     if process.url:
-        return answers(process.url)
-    return any(s.name == process.name and s.state == "RUNNING" for s in supervisor.states())
+        return listens(found.pid, process.port) and answers(process.url)
+    return found.state == "RUNNING"
 
 
-def _raise_if_dead(supervisor: Supervisor, process: Process) -> None:
-    state = next((s for s in supervisor.states() if s.name == process.name), None)
-    if state is not None and state.state == "FATAL":
+def _raise_if_hopeless(process: Process, found: ProcessState | None) -> None:
+    from pmmds_cli.ports import is_free, listens
+    from pmmds_cli.processes import port_taken
+
+    if found is None:
+        return
+    if process.port and not is_free(process.host, process.port) and not listens(found.pid, process.port):
+        raise port_taken(process)
+    if found.state == "FATAL":
         raise ServiceError(
-            f"{process.name} did not stay up. Its last words: {last_words(state.log)}",
+            f"{process.name} did not stay up. Its last words: {last_words(found.log)}",
             next_step=f"`pmmds logs {process.name}` shows all; `pmmds down` stops the others.",
         )
 

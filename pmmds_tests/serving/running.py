@@ -20,6 +20,7 @@ from typing import IO
 import httpx
 import psutil
 
+from pmmds_cli.ports import listens
 from pmmds_core.deployment import Deployment
 from pmmds_core.settings import load_settings
 
@@ -96,7 +97,8 @@ class RunningService:
     def wait_for(self, path: str, status: int = 200) -> None:
         def answers() -> bool:
             assert self.process.poll() is None, self.output
-            return self.status_of(path) == status
+            # Another service may have been given the same port by another test run.
+            return listens(self.process.pid, self.settings.http_port) and self.status_of(path) == status
 
         wait_until(answers, START_SECONDS)
 

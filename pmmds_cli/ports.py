@@ -1,0 +1,55 @@
+"""TCP ports of this machine: which are free, and which process listens where. Keep out: what listens there."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+
+import psutil
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a process could listen there now; somebody else may be first."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_ports(wanted: Mapping[str, int], host: str = "127.0.0.1") -> dict[str, int]:
+    """A different free port for each name: the wanted one, else any. They are free now, and not reserved."""
+    found: dict[str, int] = {}
+    for name, port in wanted.items():
+        while port in found.values() or not is_free(host, port):
+            port = _any_free(host)
+        found[name] = port
+    return found
+
+
+def _any_free(host: str) -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def listens(pid: int, port: int) -> bool:
+    """Whether a process, or one that it started, listens on a port. False when the process is gone."""
+    try:
+        root = psutil.Process(pid)
+        family = [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return False
+    return any(_listens_itself(process, port) for process in family)
+
+
+def _listens_itself(process: psutil.Process, port: int) -> bool:
+    try:
+        open_now = process.net_connections(kind="tcp")
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return False
+    return any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in open_now)
