@@ -63,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["debug", "info", "warning", "error"], Meta(description="Least level that is logged")
     ] = "info"
 
+    log_prediction_share: Annotated[Share, Meta(description="Share of predictions with a log line of their own")] = 1.0
+
     dagster_host: Annotated[str, Meta(description="Address of Dagster's web server")] = "127.0.0.1"
     dagster_port: Annotated[Port, Meta(description="Port of Dagster's web server")] = 3000
     mlflow_host: Annotated[str, Meta(description="Address of the MLflow server")] = "127.0.0.1"

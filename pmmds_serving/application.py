@@ -1,6 +1,7 @@
 """The Starlette application that BentoML mounts: routes, and how every answer is counted and shaped.
 
-Handlers are in endpoints.py and status.py. Keep out: what a prediction is (predicting.py) and pages (pages.py).
+POST /api/v1/predict is answered before it (front.py). Handlers are in endpoints.py and status.py.
+Keep out: what a prediction is (predicting.py) and pages (pages.py).
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -19,8 +19,9 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from pmmds_core.deployment import Deployment
-from pmmds_core.telemetry import get_logger
 from pmmds_serving import endpoints, pages, status
+from pmmds_serving.boundary import Boundary, count_refusal
+from pmmds_serving.front import PREDICT_PATH, PredictEndpoint
 from pmmds_serving.json_answers import JsonAnswer, refuse
 from pmmds_serving.openapi import openapi_document
 from pmmds_serving.refusals import RefusalError
@@ -28,12 +29,7 @@ from pmmds_serving.worker import Worker, build_worker, running
 
 Handler = Callable[[Request, Worker], Awaitable[Response]]
 
-log = get_logger("pmmds.serving.http")
-
-_PAYLOAD_PROBLEMS = frozenset({400, 413, 415})
-
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
-    ("POST", "/api/v1/predict", endpoints.predict),
     ("POST", "/api/v1/predict/batch", endpoints.predict_batch),
     ("POST", "/api/v1/feedback", endpoints.feedback),
     ("GET", "/healthz", status.healthz),
@@ -68,7 +64,11 @@ def build_app(make_deployment: Callable[[], Deployment], *, with_watcher: bool =
         Route("/", _front_page, methods=["GET"]),
     ]
     handlers: dict[Any, Any] = {HTTPException: _http_problem}
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    predict = PredictEndpoint()
+    routes.append(Route(PREDICT_PATH, predict, methods=["POST"]))
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    app.state.predict, predict.state = predict, app.state
+    return app
 
 
 def _observed(method: str, endpoint: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
@@ -78,50 +78,18 @@ def _observed(method: str, endpoint: str, handler: Handler) -> Callable[[Request
         started = time.perf_counter()
         request.state.started = started
         worker: Worker = request.app.state.worker
-        boundary = _Boundary()
+        boundary = Boundary()
+        response: Response | None = None
         with boundary:
-            boundary.response = await handler(request, worker)
-        response, refusal = boundary.response, boundary.refusal
-        if refusal is not None:
-            worker.metrics.errors.labels(endpoint, refusal.error_type).inc()
-            if refusal.status in _PAYLOAD_PROBLEMS:
-                worker.metrics.validation_failures.labels(endpoint, refusal.error_type).inc()
-            response = refuse(refusal)
+            response = await handler(request, worker)
+        if boundary.refusal is not None:
+            count_refusal(worker.metrics, endpoint, boundary.refusal)
+            response = refuse(boundary.refusal)
         assert response is not None
-        worker.metrics.requests.labels(method, endpoint, response.status_code).inc()
-        worker.metrics.request_latency.labels(method, endpoint).observe(time.perf_counter() - started)
+        worker.metrics.answered(method, endpoint, response.status_code, time.perf_counter() - started)
         return response
 
     return answer
-
-
-class _Boundary:
-    """Whatever a handler raises, the sender gets an answer in the usual shape.
-
-    An unexpected error is logged by its type and place: its text may hold a customer's values.
-    """
-
-    def __init__(self) -> None:
-        self.response: Response | None = None
-        self.refusal: RefusalError | None = None
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, _: object, error: BaseException | None, trace: TracebackType | None) -> bool:
-        if isinstance(error, RefusalError):
-            self.refusal = error
-        elif isinstance(error, Exception):
-            log.error("request_failed", error_type=type(error).__name__, place=_place(trace))
-            self.refusal = RefusalError(500, "The service failed; its log says where", "internal")
-        return self.refusal is not None
-
-
-def _place(trace: TracebackType | None) -> str:
-    """File and line where it was raised."""
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
 
 
 async def _http_problem(_: Request, error: HTTPException) -> Response:

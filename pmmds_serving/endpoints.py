@@ -1,4 +1,4 @@
-"""The endpoints that take data: predict, batch, feedback. Keep out: health and model endpoints (status.py)."""
+"""The endpoints that take data: batch, feedback. Keep out: one prediction (front.py), health and model (status.py)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from pmmds_core.errors import PmmdsError
 from pmmds_core.stores.ground_truth import FeedbackCounts, LabelItem
 from pmmds_serving import refusals
 from pmmds_serving.access import require_admin
-from pmmds_serving.json_answers import answer, read_json
+from pmmds_serving.json_answers import answer
+from pmmds_serving.json_bodies import decode_json, read_body
 from pmmds_serving.predicting import check_request_id, field_of
 from pmmds_serving.worker import Worker
 
-PREDICT_BYTES, BATCH_BYTES, FEEDBACK_BYTES = 100_000, 4_000_000, 4_000_000
+BATCH_BYTES, FEEDBACK_BYTES = 4_000_000, 4_000_000
 MAX_FEEDBACK = 10_000
 # How long labels wait for a prediction that another worker has answered and not shipped yet.
 SHIPPING_GRACE_SECONDS = 2.0
@@ -30,26 +31,18 @@ class InvalidItemError(ValueError):
     """A label that is refused; the text is the sentence for the sender."""
 
 
-async def predict(request: Request, worker: Worker) -> Response:
-    """POST /api/v1/predict."""
-    request_id = check_request_id(request.headers.get("x-request-id", ""))
-    body = await read_json(request, PREDICT_BYTES)
-    features = field_of(body, "features")
-    return answer(worker.predictor.predict(features, request_id, request.state.started))
-
-
 async def predict_batch(request: Request, worker: Worker) -> Response:
     """POST /api/v1/predict/batch."""
     request_id = check_request_id(request.headers.get("x-request-id", ""))
-    body = await read_json(request, BATCH_BYTES)
-    instances = field_of(body, "instances")
-    return answer({"predictions": worker.predictor.predict_batch(instances, request_id, request.state.started)})
+    body = await read_body(request.scope["headers"], request.receive, BATCH_BYTES)
+    return answer({"predictions": worker.predictor.predict_batch(body, request_id, request.state.started)})
 
 
 async def feedback(request: Request, worker: Worker) -> Response:
     """POST /api/v1/feedback. All items are kept, or none."""
     require_admin(request, worker)
-    items = _label_items(field_of(await read_json(request, FEEDBACK_BYTES), "items"))
+    body = await read_body(request.scope["headers"], request.receive, FEEDBACK_BYTES)
+    items = _label_items(field_of(decode_json(body), "items"))
     counts = await asyncio.to_thread(_add, worker, items)
     return answer(counts)
 

@@ -51,6 +51,30 @@ class ServingMetrics:
         )
         self.model_reloads = Counter("pmmds_model_reloads", "Swaps to another version", ["model_name"], **own)
 
+        # Finding a labelled child costs as much as counting with it: the few that there are are kept.
+        self._answered: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+        self._predicted: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+
+    def answered(self, method: str, endpoint: str, status: int, seconds: float) -> None:
+        """Count and time one answered request. The labels come from closed lists."""
+        key = (method, endpoint, status)
+        found = self._answered.get(key)
+        if found is None:
+            found = self.requests.labels(*key), self.request_latency.labels(method, endpoint)
+            self._answered[key] = found
+        found[0].inc()
+        found[1].observe(seconds)
+
+    def predicted(self, model_name: str, model_version: str, prediction: int, seconds: float) -> None:
+        """Count and time one prediction."""
+        key = (model_name, model_version, prediction)
+        found = self._predicted.get(key)
+        if found is None:
+            found = self.predictions.labels(*key), self.prediction_latency.labels(model_name, model_version)
+            self._predicted[key] = found
+        found[0].inc()
+        found[1].observe(seconds)
+
     def collect(self, loop_totals: Callable[[], LoopTotals | None]) -> list[Metric]:
         """Every family: this service's, summed over its workers, then the loop's when the database answers."""
         from prometheus_client import CollectorRegistry

@@ -5,8 +5,8 @@ Keep out: transport (application.py), the file (spool.py).
 
 from __future__ import annotations
 
+import secrets
 import time
-import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,11 +14,13 @@ from typing import Any
 
 import msgspec
 
-from pmmds_core.contracts.contract import Contract, FeatureValue
+from pmmds_core.contracts.contract import Contract
 from pmmds_core.contracts.request_validation import CheckedRow, compile_validator
+from pmmds_core.contracts.row_decoder import Row, RowDecoder
 from pmmds_core.stores.prediction_log import PredictionRecord
 from pmmds_core.telemetry import get_logger
 from pmmds_serving import refusals
+from pmmds_serving.json_bodies import decode_json
 from pmmds_serving.metrics import ServingMetrics
 from pmmds_serving.model_follower import ModelFollower, ServedModel
 from pmmds_serving.spool import Spool, SpoolWriteError
@@ -26,6 +28,7 @@ from pmmds_serving.spool import Spool, SpoolWriteError
 MAX_BATCH = 1000
 THRESHOLD = 0.5
 REMEMBERED_REQUESTS = 10_000
+IDS_AT_ONCE = 256
 # The log takes 128 characters; rows of a batch get their index appended.
 LONGEST_REQUEST_ID = 120
 
@@ -47,45 +50,78 @@ class Prediction(msgspec.Struct, frozen=True):
 class Predictor:
     """Answers predictions in one worker."""
 
-    def __init__(self, contract: Contract, follower: ModelFollower, spool: Spool, metrics: ServingMetrics) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        follower: ModelFollower,
+        spool: Spool,
+        metrics: ServingMetrics,
+        log_share: float = 1.0,
+    ) -> None:
+        self._decoder = RowDecoder(contract)
         self._validate = compile_validator(contract)
+        self._log_share, self._log_due = log_share, 0.0
         self._follower = follower
         self._spool = spool
         self._metrics = metrics
+        self._ids: list[str] = []
         # Answers to ids that clients chose, so that a repeated request gets the same one.
-        self._remembered: OrderedDict[str, tuple[tuple[FeatureValue, ...], Prediction]] = OrderedDict()
+        self._remembered: OrderedDict[str, tuple[Row, Prediction]] = OrderedDict()
 
-    def predict(self, features: Any, request_id: str, started: float) -> Prediction:
-        """Answer one row.
+    def predict(self, body: bytes, request_id: str, started: float) -> Prediction:
+        """Answer `{"features": {…}}`.
 
         Args:
-            features: decoded JSON of `features`.
+            body: JSON.
             request_id: the client's, or empty.
             started: time.perf_counter() when the request arrived.
 
         Raises:
-            RefusalError: invalid, no model, or not recorded; then nothing was kept.
+            RefusalError: broken, invalid, no model, or not recorded; then nothing was kept.
         """
-        model = self._model()
+        row = self._decoder.row(body)
+        if row is None:
+            return self.predict_features(field_of(decode_json(body), "features"), request_id, started)
+        return self._predict(row, (), request_id, started)
+
+    def predict_features(self, features: Any, request_id: str, started: float) -> Prediction:
+        """Answer one row that is decoded already. Raises as `predict`."""
+        self._model()
         checked = self._validate(features)
         if checked.row is None:
             raise refusals.invalid_payload(checked.errors, checked.warnings)
+        return self._predict(checked.row, checked.warnings, request_id, started)
+
+    def _predict(self, row: Row, warnings: tuple[str, ...], request_id: str, started: float) -> Prediction:
+        model = self._model()
         if request_id:
-            known = self._known(request_id, checked.row)
+            known = self._known(request_id, row)
             if known is not None:
                 return known
-        answer, record = self._score(model, checked.row, checked.warnings, request_id or uuid.uuid4().hex, started)
+        answer, record = self._score(model, row, warnings, request_id or self._new_id(), started)
         self._keep([record])
         if request_id:
-            self._remember(request_id, checked.row, answer)
+            self._remember(request_id, row, answer)
         self._tell([answer])
         return answer
 
-    def predict_batch(self, instances: Any, request_id: str, started: float) -> list[Prediction]:
-        """Answer many rows, all or none. Raises as `predict`; errors name the instance's index."""
+    def predict_batch(self, body: bytes, request_id: str, started: float) -> list[Prediction]:
+        """Answer `{"instances": [{…}, …]}`, all or none. Raises as `predict`; errors name the instance's index."""
+        rows = self._decoder.rows(body)
+        if rows is None or not 1 <= len(rows) <= MAX_BATCH:
+            return self.predict_instances(field_of(decode_json(body), "instances"), request_id, started)
+        return self._predict_rows([(row, ()) for row in rows], request_id, started)
+
+    def predict_instances(self, instances: Any, request_id: str, started: float) -> list[Prediction]:
+        """Answer many rows that are decoded already. Raises as `predict_batch`."""
+        self._model()
+        return self._predict_rows([_row_of(c) for c in self._check_batch(instances)], request_id, started)
+
+    def _predict_rows(
+        self, rows: Sequence[tuple[Row, tuple[str, ...]]], request_id: str, started: float
+    ) -> list[Prediction]:
         model = self._model()
-        rows = [_row_of(c) for c in self._check_batch(instances)]
-        prefix = request_id or uuid.uuid4().hex
+        prefix = request_id or self._new_id()
         ids = [f"{prefix}-{i}" for i in range(len(rows))]
         known = [self._known(i, row) if request_id else None for i, (row, _) in zip(ids, rows, strict=True)]
         scored = {
@@ -120,7 +156,7 @@ class Predictor:
     def _score(
         self,
         model: ServedModel,
-        row: tuple[FeatureValue, ...],
+        row: Row,
         warnings: tuple[str, ...],
         request_id: str,
         started: float,
@@ -136,13 +172,20 @@ class Predictor:
         )
         return answer, record
 
+    def _new_id(self) -> str:
+        """128 random bits in hexadecimal; the operating system is asked once for many."""
+        if not self._ids:
+            drawn = secrets.token_hex(16 * IDS_AT_ONCE)
+            self._ids = [drawn[i : i + 32] for i in range(0, len(drawn), 32)]
+        return self._ids.pop()
+
     def _keep(self, records: Sequence[PredictionRecord]) -> None:
         try:
             self._spool.append(records)
         except SpoolWriteError as error:
             raise refusals.not_recorded(error.message) from None
 
-    def _known(self, request_id: str, row: tuple[FeatureValue, ...]) -> Prediction | None:
+    def _known(self, request_id: str, row: Row) -> Prediction | None:
         found = self._remembered.get(request_id)
         if found is None:
             return None
@@ -151,15 +194,18 @@ class Predictor:
             raise refusals.RefusalError(409, "The request id is taken", "request_id_taken", [error])
         return found[1]
 
-    def _remember(self, request_id: str, row: tuple[FeatureValue, ...], answer: Prediction) -> None:
+    def _remember(self, request_id: str, row: Row, answer: Prediction) -> None:
         self._remembered[request_id] = (row, answer)
         if len(self._remembered) > REMEMBERED_REQUESTS:
             self._remembered.popitem(last=False)
 
     def _tell(self, answers: Sequence[Prediction]) -> None:
         for a in answers:
-            self._metrics.predictions.labels(a.model_name, a.model_version, a.prediction).inc()
-            self._metrics.prediction_latency.labels(a.model_name, a.model_version).observe(a.latency_ms / 1000)
+            self._metrics.predicted(a.model_name, a.model_version, a.prediction, a.latency_ms / 1000)
+            self._log_due += self._log_share
+            if self._log_due < 1:
+                continue
+            self._log_due -= 1
             log.info(
                 "prediction_completed",
                 request_id=a.request_id,
@@ -171,7 +217,7 @@ class Predictor:
             )
 
 
-def _row_of(checked: CheckedRow) -> tuple[tuple[FeatureValue, ...], tuple[str, ...]]:
+def _row_of(checked: CheckedRow) -> tuple[Row, tuple[str, ...]]:
     assert checked.row is not None
     return checked.row, checked.warnings
 

@@ -40,6 +40,11 @@ def too_large(limit: int) -> RefusalError:
     return RefusalError(413, MESSAGE, "too_large", [f"The body is larger than {limit:,} bytes"])
 
 
+def client_left() -> RefusalError:
+    """Nobody reads this answer; it is counted."""
+    return RefusalError(499, "The client closed the connection", "client_left")
+
+
 def no_model(problem: str) -> RefusalError:
     return RefusalError(503, "The service has no model yet", "no_model", [problem])
 

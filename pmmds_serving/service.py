@@ -15,6 +15,7 @@ from starlette.routing import Mount
 from pmmds_core.deployment import Deployment
 from pmmds_core.settings import load_settings
 from pmmds_serving.application import build_app
+from pmmds_serving.front import Front
 
 _LEFT_OUT = {"TimeoutMiddleware", "OpenTelemetryMiddleware", "RunnerTrafficMetricsMiddleware", "AccessLogMiddleware"}
 
@@ -34,7 +35,8 @@ class MountedService(Service):  # type: ignore[misc]
         # The application has all the endpoints; BentoML's own would only shadow or leak. Its kind of mount would answer
         # unknown paths itself, in another shape.
         app.router.routes[:] = [Mount(path, mounted) for mounted, path, _ in self.mount_apps]
-        return app
+        (mounted, _, _), *_rest = self.mount_apps
+        return Front(app, mounted.state.predict)
 
 
 class TabularClassifier:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError
-from pmmds_core.telemetry import configure_logging
+from pmmds_core.telemetry import configure_logging, lines
 from pmmds_serving.metrics import ServingMetrics
 from pmmds_serving.model_cache import ModelCache
 from pmmds_serving.model_follower import ModelFollower
@@ -25,6 +25,8 @@ from pmmds_serving.spool import Spool
 SPOOL_FOLDER = "spool"
 STOP_SECONDS = 10.0
 WATCHER_SECONDS = 1.0
+# How long a log line may wait for its neighbours.
+LINES_SECONDS = 0.1
 
 
 @dataclass
@@ -58,7 +60,8 @@ def build_worker(deployment: Deployment) -> Worker:
     follower = ModelFollower(cache, metrics)
     spool = Spool(deployment.folder(SPOOL_FOLDER), names)
     shipper = Shipper(spool, lambda: deployment.prediction_log, names)
-    predictor = Predictor(deployment.contract, follower, spool, metrics)
+    share = deployment.settings.log_prediction_share
+    predictor = Predictor(deployment.contract, follower, spool, metrics, share)
     return Worker(deployment, cache, metrics, follower, spool, shipper, predictor)
 
 
@@ -66,11 +69,12 @@ def build_worker(deployment: Deployment) -> Worker:
 async def running(worker: Worker, *, with_watcher: bool = True) -> AsyncIterator[None]:
     """Run the worker's parts for as long as the block lasts."""
     configure_logging(worker.deployment.settings.log_level)
+    lines.hold()
     watcher = WatcherProcess(worker.deployment.settings, worker.cache)
     await worker.follower.follow()
     worker.follower.tell()
     worker.shipper.start()
-    tasks = [asyncio.create_task(worker.follower.run())]
+    tasks = [asyncio.create_task(worker.follower.run()), asyncio.create_task(_drain_lines())]
     if with_watcher:
         tasks.append(asyncio.create_task(_repeat(watcher.ensure)))
     try:
@@ -83,6 +87,13 @@ async def running(worker: Worker, *, with_watcher: bool = True) -> AsyncIterator
         await asyncio.to_thread(worker.shipper.stop, STOP_SECONDS)
         watcher.stop()
         worker.cache.remove_worker(os.getpid())
+        lines.drain()
+
+
+async def _drain_lines() -> None:
+    while True:
+        await asyncio.sleep(LINES_SECONDS)
+        lines.drain()
 
 
 async def _repeat(act: Callable[[], None]) -> None:

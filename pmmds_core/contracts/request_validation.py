@@ -18,7 +18,7 @@ MESSAGE = "Inference payload validation failed"
 _LONGEST_ECHO = 80
 
 # What both databases keep exactly: 64-bit whole numbers and finite doubles. A contract's limits are narrower.
-_LARGEST_INTEGER, _LARGEST_FLOAT = 2**63 - 1, sys.float_info.max
+LARGEST_INTEGER, LARGEST_FLOAT = 2**63 - 1, sys.float_info.max
 
 
 class InvalidValueError(ValueError):
@@ -91,7 +91,7 @@ def _categorical_check(feature: Feature) -> Check:
 
 def _numeric_check(feature: Feature) -> Check:
     whole, expected = feature.type == "integer", expected_number(feature)
-    largest = _LARGEST_INTEGER if whole else _LARGEST_FLOAT
+    largest = LARGEST_INTEGER if whole else LARGEST_FLOAT
     low = -largest if feature.minimum is None else max(feature.minimum, -largest)
     high = largest if feature.maximum is None else min(feature.maximum, largest)
 

@@ -54,8 +54,9 @@ class PredictionLog:
         self._database = database
         self._table = prediction_logs(contract)
         self._features = tuple(self._table.c[name] for name in contract.feature_names)
-        self._feature_names = contract.feature_names
-        self._fixed = tuple(self._table.c[name] for name in PredictionRecord.__struct_fields__[:-1])
+        fixed = PredictionRecord.__struct_fields__[:-1]
+        self._fixed = tuple(self._table.c[name] for name in fixed)
+        self._columns = (*fixed, *contract.feature_names)
 
     def append(self, records: Iterable[PredictionRecord]) -> int:
         """Log what is not logged yet, all or nothing; a known request_id keeps its first row.
@@ -65,11 +66,11 @@ class PredictionLog:
         Returns:
             How many rows were new.
         """
-        rows = [self._row(record) for record in records]
+        rows = [_row(record) for record in records]
         if not rows:
             return 0
         with self._database.begin() as connection:
-            return insert_new(connection, self._table, rows, key="request_id", written_at="ingested_at")
+            return insert_new(connection, self._table, self._columns, rows, key="request_id", written_at="ingested_at")
 
     def find(self, request_ids: Iterable[str]) -> dict[str, PredictionRecord]:
         """The records of those ids that are logged."""
@@ -120,11 +121,10 @@ class PredictionLog:
     def _select(self) -> sa.Select[Any]:
         return sa.select(*self._fixed, *self._features)
 
-    def _row(self, record: PredictionRecord) -> dict[str, Any]:
-        row: dict[str, Any] = msgspec.structs.asdict(record)
-        features = row.pop("features")
-        known = (None if value != value else value for value in features)
-        return {**row, **dict(zip(self._feature_names, known, strict=True))}
+
+def _row(record: PredictionRecord) -> tuple[Any, ...]:
+    *fixed, features = msgspec.structs.astuple(record)
+    return (*fixed, *(None if value != value else value for value in features))
 
 
 def _record(row: sa.Row[Any]) -> PredictionRecord:

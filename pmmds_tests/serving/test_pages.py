@@ -13,6 +13,7 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_serving.application import ROUTES
+from pmmds_serving.front import PREDICT_PATH
 from pmmds_tests.serving.asking import (
     FEEDBACK,
     PREDICT,
@@ -29,7 +30,7 @@ def test_the_openapi_document_has_every_endpoint_and_the_contracts_features(
     document = client.get("/openapi.json").json()
     assert document["openapi"] == "3.1.0"
     told = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
-    assert told == {(method, path) for method, path, _ in ROUTES}
+    assert told == {(method, path) for method, path, _ in ROUTES} | {("POST", PREDICT_PATH)}
     features = document["components"]["schemas"]["Features"]
     assert list(features["properties"]) == list(contract.feature_names)
     example = document["paths"][PREDICT]["post"]["requestBody"]["content"]["application/json"]["example"]

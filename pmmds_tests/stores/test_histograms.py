@@ -288,9 +288,10 @@ def test_a_row_that_commits_late_is_still_counted(
     slow = open_again()
     with slow.begin() as connection:
         log.append([early])
-        row = dict(zip(contract.feature_names, late.features, strict=True)) | msgspec.structs.asdict(late)
-        del row["features"]
-        insert_new(connection, prediction_logs(contract), [row], key="request_id", written_at="ingested_at")
+        *fixed, features = msgspec.structs.astuple(late)
+        columns = (*type(late).__struct_fields__[:-1], *contract.feature_names)
+        table = prediction_logs(contract)
+        insert_new(connection, table, columns, [(*fixed, *features)], key="request_id", written_at="ingested_at")
         refresh(store, profile)
         assert store.merged("churn-classifier", "1", *DAY).n_rows == 1
     refresh(store, profile)

@@ -1,0 +1,76 @@
+"""The application in front: POST /api/v1/predict without a framework, everything else handed on.
+
+A router, a request and a response object cost more than decoding, scoring and keeping a row together. Keep out: what a
+prediction is (predicting.py), all other endpoints (application.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import msgspec
+from starlette.datastructures import State
+
+from pmmds_serving.boundary import Boundary, count_refusal
+from pmmds_serving.json_bodies import Receive, read_body
+from pmmds_serving.predicting import check_request_id
+from pmmds_serving.worker import Worker
+
+PREDICT_PATH = "/api/v1/predict"
+PREDICT_BYTES = 100_000
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_JSON = (b"content-type", b"application/json")
+_encoder = msgspec.json.Encoder()
+
+
+class PredictEndpoint:
+    """POST /api/v1/predict as an ASGI application. `state` is the application's, which has the worker once it runs."""
+
+    def __init__(self) -> None:
+        self.state = State()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        worker: Worker = self.state.worker
+        boundary = Boundary()
+        status, content = 200, b""
+        with boundary:
+            headers = scope["headers"]
+            body = await read_body(headers, receive, PREDICT_BYTES)
+            content = _encoder.encode(worker.predictor.predict(body, _request_id(headers), started))
+        refusal = boundary.refusal
+        if refusal is not None:
+            count_refusal(worker.metrics, PREDICT_PATH, refusal)
+            status, content = refusal.status, _encoder.encode(refusal.body)
+        worker.metrics.answered("POST", PREDICT_PATH, status, time.perf_counter() - started)
+        length = (b"content-length", str(len(content)).encode())
+        await send({"type": "http.response.start", "status": status, "headers": [_JSON, length]})
+        await send({"type": "http.response.body", "body": content})
+
+
+class Front:
+    """An ASGI application before another one: predictions do not go through its middlewares and routers."""
+
+    def __init__(self, behind: Application, predict: PredictEndpoint) -> None:
+        self._behind = behind
+        self._predict = predict
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == PREDICT_PATH and scope["method"] == "POST":
+            await self._predict(scope, receive, send)
+        else:
+            await self._behind(scope, receive, send)
+
+
+def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
+    """The client's id, checked; empty when it has none. Raises RefusalError."""
+    for name, value in headers:
+        if name == b"x-request-id":
+            return check_request_id(value.decode("latin-1"))
+    return ""
