@@ -55,6 +55,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     http_host: Annotated[str, Meta(description="Address the service listens on")] = "127.0.0.1"
     http_port: Annotated[Port, Meta(description="HTTP port of the service")] = 8000
+    http_max_connections: Annotated[PositiveInt, Meta(description="Open connections of one serving process")] = 512
+    http_request_seconds: Annotated[PositiveFloat, Meta(description="Time a client has to send a request")] = 10.0
     grpc_port: Annotated[Port, Meta(description="gRPC port of the service")] = 50051
     serving_workers: Annotated[PositiveInt, Meta(description="Serving processes")] = 1
     admin_token: Annotated[str, Meta(description="Bearer token of changing endpoints; empty: loopback only")] = ""

@@ -6,6 +6,7 @@ Keep out: what a prediction is (predicting.py) and pages (pages.py).
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -28,6 +29,17 @@ from pmmds_serving.refusals import RefusalError
 from pmmds_serving.worker import Worker, build_worker, running
 
 Handler = Callable[[Request, Worker], Awaitable[Response]]
+
+_PAGE_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
 
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/api/v1/predict/batch", endpoints.predict_batch),
@@ -104,7 +116,7 @@ async def _openapi(request: Request) -> Response:
 
 
 async def _docs(_: Request) -> Response:
-    return HTMLResponse(pages.docs_page())
+    return _page(pages.docs_page())
 
 
 async def _docs_asset(request: Request) -> Response:
@@ -116,4 +128,10 @@ async def _docs_asset(request: Request) -> Response:
 
 
 async def _front_page(request: Request) -> Response:
-    return HTMLResponse(pages.front_page(request.app.state.worker))
+    worker: Worker = request.app.state.worker
+    return _page(await asyncio.to_thread(pages.front_page, worker))
+
+
+def _page(html: str) -> Response:
+    """A page that nobody may frame, and that may load nothing from elsewhere."""
+    return HTMLResponse(html, headers=_PAGE_HEADERS)

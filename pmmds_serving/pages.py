@@ -5,6 +5,8 @@ The documentation is Swagger UI, whose files BentoML ships. Keep out: what the A
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from pmmds_core.contracts.contract import Contract
+from pmmds_core.errors import PmmdsError
 
 if TYPE_CHECKING:
     from pmmds_serving.worker import Worker
@@ -25,19 +28,39 @@ _ASSETS = {
 
 
 def front_page(worker: Worker) -> str:
-    """What this service is, what answers now, and how to ask it."""
+    """What this service is, what answers now, how much is asked, and how to ask it. Reads the database."""
     model = worker.follower.model
     settings = worker.deployment.settings
     base = f"http://{settings.http_host}:{settings.http_port}"
     return _template("front_page.html").render(
         contract=worker.deployment.contract,
         model=model,
+        workers=worker.cache.live_workers(),
         metrics=model.bundle.manifest.metrics if model else {},
+        activity=_activity(worker),
         backlog_bytes=worker.spool.backlog_bytes,
         curl=curl_example(worker.deployment.contract, base),
         dagster=f"http://{settings.dagster_host}:{settings.dagster_port}/",
         mlflow=f"http://{settings.mlflow_host}:{settings.mlflow_port}/",
     )
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Predictions that all workers answered and logged lately; `problem` when the database does not tell."""
+
+    last_minute: int = 0
+    last_hour: int = 0
+    problem: str = ""
+
+
+def _activity(worker: Worker) -> Activity:
+    now = datetime.now(UTC)
+    try:
+        log = worker.deployment.prediction_log
+        return Activity(log.count(start=now - timedelta(minutes=1)), log.count(start=now - timedelta(hours=1)))
+    except PmmdsError as error:
+        return Activity(problem=error.message)
 
 
 def curl_example(contract: Contract, base: str) -> str:

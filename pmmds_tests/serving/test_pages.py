@@ -19,7 +19,7 @@ from pmmds_tests.serving.asking import (
     PREDICT,
     refusal,
 )
-from pmmds_tests.serving.running import RunningService
+from pmmds_tests.serving.running import RunningService, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 
@@ -48,12 +48,34 @@ def test_the_documentation_needs_nothing_from_elsewhere(client: httpx.Client) ->
 def test_the_front_page_shows_the_model_and_a_command_that_works(client: httpx.Client, service: RunningService) -> None:
     page = client.get("/").text
     assert "churn-classifier" in page
-    found = re.search(r"<pre>(curl .*?)</pre>", page, re.DOTALL)
+    found = re.search(r"<pre[^>]*>(curl .*?)</pre>", page, re.DOTALL)
     assert found is not None
     command = shlex.split(unescape(found[1]))
     assert command[2] == f"{service.url}{PREDICT}"
     done = subprocess.run([*command, "--noproxy", "*"], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["model_version"] == "1"
+
+
+def test_the_front_page_tells_what_was_asked(client: httpx.Client, contract: Contract, service: RunningService) -> None:
+    def told() -> int:
+        found = re.search(r"Last hour</th><td>([0-9,]+)", client.get("/").text)
+        assert found is not None
+        return int(found[1].replace(",", ""))
+
+    before = told()
+    for _ in range(3):
+        assert client.post(PREDICT, json={"features": contract.example()}).status_code == 200
+    wait_until(lambda: told() >= before + 3)
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_pages_may_not_be_framed_and_load_nothing_from_elsewhere(client: httpx.Client, path: str) -> None:
+    headers = client.get(path).headers
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/api/v1", "/docs/secret.txt", "/docs/../pyproject.toml", "/schema.json"])

@@ -1,0 +1,127 @@
+"""What a connection may cost: slow, large, broken and too many ones are told so, and the others are answered."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_tests.serving.asking import PREDICT, example, refusal
+from pmmds_tests.serving.running import RunningService, running_service
+
+pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
+
+MAX_CONNECTIONS, SECONDS = 5, 1.0
+HEAD = f"POST {PREDICT} HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture(scope="module")
+def strict(
+    prepared: Callable[..., dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningService]:
+    """A service that waits for one second and takes five connections."""
+    home: Path = tmp_path_factory.mktemp("strict") / "home"
+    limits = {"PMMDS_HTTP_MAX_CONNECTIONS": str(MAX_CONNECTIONS), "PMMDS_HTTP_REQUEST_SECONDS": str(SECONDS)}
+    with running_service(prepared(home, **limits)) as service:
+        service.client.close()  # its kept connection would be one of the five
+        yield service
+
+
+@contextmanager
+def connected(service: RunningService) -> Iterator[socket.socket]:
+    with socket.create_connection((service.settings.http_host, service.settings.http_port), timeout=20) as client:
+        yield client
+
+
+def said(client: socket.socket) -> tuple[int, bytes]:
+    """Status and body of what the service says before it closes."""
+    received = b""
+    while part := client.recv(65_536):
+        received += part
+    head, _, body = received.partition(b"\r\n\r\n")
+    return int(head.split(b" ")[1]), body
+
+
+def status_of_answer(client: socket.socket) -> int:
+    """The status of one JSON answer on a connection that is kept."""
+    received = b""
+    while not received.endswith(b"}"):
+        received += client.recv(65_536)
+    return int(received.split(b" ")[1])
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    ["", "POST /api", HEAD, HEAD + "Content-Length: 500\r\n\r\n", HEAD + 'Content-Length: 500\r\n\r\n{"features":'],
+    ids=["nothing", "half a line", "half a head", "no body", "half a body"],
+)
+def test_a_client_that_does_not_go_on_is_told_408(strict: RunningService, beginning: str) -> None:
+    with connected(strict) as client:
+        client.sendall(beginning.encode())
+        status, body = said(client)
+    assert status == 408
+    error = "The request was not there whole after 1 seconds"
+    assert json.loads(body) == refusal(error, message="The request came too slowly")
+
+
+def test_a_client_that_sends_byte_by_byte_is_told_408(strict: RunningService) -> None:
+    with connected(strict) as client:
+        client.settimeout(0.05)
+        client.sendall((HEAD + "Content-Length: 500\r\n\r\n").encode())
+        received = b""
+        while not received:
+            client.sendall(b" ")
+            try:
+                received = client.recv(100)
+            except TimeoutError:
+                continue
+    assert received.startswith(b"HTTP/1.1 408 ")
+
+
+def test_headers_without_end_are_refused(strict: RunningService) -> None:
+    with connected(strict) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n")
+        try:
+            for _ in range(30):
+                client.sendall(b"X-More: " + b"y" * 8000 + b"\r\n")
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it was refused before all was sent
+        try:
+            assert client.recv(100).startswith(b"HTTP/1.1 431 ")
+        except ConnectionResetError:
+            return  # closed while we were sending: the answer is lost with it
+
+
+def test_what_is_not_http_is_refused_in_the_usual_shape(strict: RunningService) -> None:
+    with connected(strict) as client:
+        client.sendall(b"\x16\x03\x01 hello\r\n\r\n")
+        status, body = said(client)
+    assert status == 400
+    assert json.loads(body) == refusal("Expected HTTP/1.1", message="The request is not HTTP")
+
+
+def test_one_connection_too_many_is_told_so_and_the_others_are_answered(
+    strict: RunningService, contract: Contract
+) -> None:
+    body = json.dumps(example(contract)).encode()
+    request = HEAD.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    with ExitStack() as stack:
+        kept = [stack.enter_context(connected(strict)) for _ in range(MAX_CONNECTIONS)]
+        for client in kept:
+            client.sendall(request)
+            assert status_of_answer(client) == 200
+        with connected(strict) as another:
+            status, told = said(another)
+        for client in kept:
+            client.sendall(request)
+            assert status_of_answer(client) == 200
+    assert status == 503
+    assert json.loads(told)["detail"]["message"] == "The service has too many connections"
+    with connected(strict) as later:
+        later.sendall(request)
+        assert status_of_answer(later) == 200
