@@ -23,6 +23,8 @@ from pmmds_serving.worker import Worker
 
 BATCH_BYTES, FEEDBACK_BYTES = 4_000_000, 4_000_000
 MAX_FEEDBACK = 10_000
+# A client's own id, and the index that a batch appends.
+MAX_LABEL_ID = 128
 # How long labels wait for a prediction that another worker has answered and not shipped yet.
 SHIPPING_GRACE_SECONDS = 2.0
 
@@ -90,8 +92,10 @@ def _label_item(item: Any, now: datetime) -> LabelItem:
     request_id, label = item.get("request_id"), item.get("label")
     if not isinstance(request_id, str) or not request_id:
         raise InvalidItemError("Missing required field: request_id")
-    if not request_id.isprintable():  # no prediction has such an id, and PostgreSQL refuses to look for some
-        raise InvalidItemError(f"Invalid value for request_id: {request_id[:40]!r}. Expected printable characters")
+    if len(request_id) > MAX_LABEL_ID or not (request_id.isascii() and request_id.isprintable()):
+        # No prediction has such an id, and PostgreSQL refuses to look for some.
+        expected = f"Expected at most {MAX_LABEL_ID} printable ASCII characters"
+        raise InvalidItemError(f"Invalid value for request_id: {request_id[:40]!r}. {expected}")
     if type(label) is not int or label not in (0, 1):
         raise InvalidItemError(f"Invalid value for label: {str(label)[:40]!r}. Expected one of: 0, 1")
     observed_at = item.get("observed_at")

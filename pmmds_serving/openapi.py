@@ -8,6 +8,7 @@ from typing import Any
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.contracts.json_schema import features_schema
 from pmmds_core.contracts.request_validation import MESSAGE
+from pmmds_serving.endpoints import MAX_FEEDBACK
 from pmmds_serving.predicting import LONGEST_REQUEST_ID, MAX_BATCH
 
 Document = dict[str, Any]
@@ -36,7 +37,7 @@ _REQUEST_ID: Document = {
     "name": "X-Request-ID",
     "in": "header",
     "required": False,
-    "schema": {"type": "string", "maxLength": LONGEST_REQUEST_ID},
+    "schema": {"type": "string", "pattern": f"^[ -~]{{0,{LONGEST_REQUEST_ID}}}$"},
     "description": "Becomes the request id. The same id with the same payload is recorded once.",
 }
 
@@ -46,7 +47,12 @@ def _data_paths(contract: Contract) -> Document:
     label = {"request_id": "2f1c…", "label": 1, "observed_at": "2026-01-31T12:00:00Z"}
     return {
         "/api/v1/predict": _post(
-            "Predict one row", "PredictRequest", "Prediction", {"features": example}, parameters=[_REQUEST_ID]
+            "Predict one row",
+            "PredictRequest",
+            "Prediction",
+            {"features": example},
+            parameters=[_REQUEST_ID],
+            also=(409,),
         ),
         "/api/v1/predict/batch": _post(
             f"Predict up to {MAX_BATCH:,} rows, all or none",
@@ -54,12 +60,14 @@ def _data_paths(contract: Contract) -> Document:
             "BatchAnswer",
             {"instances": [example]},
             parameters=[_REQUEST_ID],
+            also=(409,),
         ),
         "/api/v1/feedback": _post(
             "Tell what became true of predictions",
             "FeedbackRequest",
             "FeedbackAnswer",
             {"items": [label]},
+            also=(401, 403),
             security=[{"admin": []}, {}],
         ),
     }
@@ -75,7 +83,9 @@ def _status_paths() -> Document:
         "/metrics/json": ("The same numbers as JSON", (200,)),
     }
     paths: Document = {p: {"get": _operation(words, codes, ["status"])} for p, (words, codes) in get.items()}
-    reload_model = _operation("Ask the registry now; answers when all workers serve it", (200, 503, 504), ["status"])
+    reload_model = _operation(
+        "Ask the registry now; answers when all workers serve it", (200, 401, 403, 503, 504), ["status"]
+    )
     paths["/model/reload"] = {"post": {**reload_model, "security": [{"admin": []}, {}]}}
     return paths
 
@@ -84,9 +94,14 @@ def _operation(summary: str, codes: tuple[int, ...], tags: list[str]) -> Documen
     return {"summary": summary, "tags": tags, "responses": {str(c): {"description": _CODES[c]} for c in codes}}
 
 
+_REFUSALS = (400, 408, 413, 415, 503)
 _CODES = {
     200: "Answered",
     400: "The payload is invalid; all errors at once",
+    401: "The admin token is missing or wrong",
+    403: "Without an admin token, clients on the same machine only",
+    408: "The request was not there whole in time",
+    409: "The request id was used for another payload",
     413: "The body is too large",
     415: "The content type is not application/json",
     503: "Not now; the body says why",
@@ -94,9 +109,11 @@ _CODES = {
 }
 
 
-def _post(summary: str, request: str, response: str, example: Document, **more: Any) -> Document:
+def _post(
+    summary: str, request: str, response: str, example: Document, also: tuple[int, ...] = (), **more: Any
+) -> Document:
     refused = {"content": {"application/json": {"schema": _ref("Refusal")}}}
-    responses: Document = {str(c): {"description": _CODES[c], **refused} for c in (400, 413, 415, 503)}
+    responses: Document = {str(c): {"description": _CODES[c], **refused} for c in (*_REFUSALS, *also)}
     responses["200"] = {"description": _CODES[200], "content": {"application/json": {"schema": _ref(response)}}}
     body = {"required": True, "content": {"application/json": {"schema": _ref(request), "example": example}}}
     return {"post": {"summary": summary, "tags": ["data"], "requestBody": body, "responses": responses, **more}}
@@ -123,12 +140,14 @@ def _schemas(contract: Contract) -> Document:
             }
         ),
         "BatchAnswer": _object({"predictions": {"type": "array", "items": _ref("Prediction")}}),
-        "FeedbackRequest": _object({"items": {"type": "array", "items": _ref("Label"), "minItems": 1}}),
+        "FeedbackRequest": _object(
+            {"items": {"type": "array", "items": _ref("Label"), "minItems": 1, "maxItems": MAX_FEEDBACK}}
+        ),
         "Label": {
             "type": "object",
             "required": ["request_id", "label"],
             "properties": {
-                "request_id": {"type": "string"},
+                "request_id": {"type": "string", "pattern": "^[ -~]{1,128}$"},
                 "label": {"type": "integer", "enum": [0, 1]},
                 "observed_at": {"type": "string", "format": "date-time", "description": "Default: now"},
             },

@@ -78,7 +78,7 @@ def test_bad_labels_are_refused_by_index_and_none_is_kept(
         f"items[5]: Invalid value for observed_at: ''. {instant}",
         f"items[6]: Invalid value for observed_at: '0'. {instant}",
         f"items[7]: Invalid value for observed_at: '0001-01-01T00:00:00+14:00'. {instant}",
-        "items[8]: Invalid value for request_id: 'a\\x00b'. Expected printable characters",
+        "items[8]: Invalid value for request_id: 'a\\x00b'. Expected at most 128 printable ASCII characters",
     )
     assert known_labels(stores, request_id) == {}
 
