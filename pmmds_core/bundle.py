@@ -14,6 +14,8 @@ import msgspec
 
 from pmmds_core.contracts.contract import FeatureValue
 from pmmds_core.errors import ArtifactCorruptError
+from pmmds_core.pipeline_scorer import KIND as PIPELINE_KIND
+from pmmds_core.pipeline_scorer import PIPELINE, FrameColumns, load_pipeline
 from pmmds_core.reference_profile import ReferenceProfile
 from pmmds_core.scorer import Scorer, load_scorer
 
@@ -63,6 +65,8 @@ class Bundle:
 def model_digest(manifest: Manifest) -> str:
     """sha256 over the manifest's file hashes that decide predictions: the same data and seed give the same digest."""
     decisive = [manifest.files[SCORER], manifest.files[PROFILE], manifest.contract_digest]
+    if PIPELINE in manifest.files:
+        decisive.append(manifest.files[PIPELINE])
     return hashlib.sha256("\n".join(decisive).encode()).hexdigest()
 
 
@@ -81,6 +85,7 @@ def load_bundle(directory: Path) -> Bundle:
 
     Raises:
         ArtifactCorruptError: a file is missing or changed, or the scorer does not give the golden predictions.
+        ModelError: it is a pipeline, and a library that it needs is not installed here.
     """
     manifest = _decode(directory / MANIFEST, Manifest)
     for name, expected in manifest.files.items():
@@ -90,14 +95,19 @@ def load_bundle(directory: Path) -> Bundle:
                 f"The model file {name} in {directory} does not match its sha256 "
                 f"({found[:12]}… instead of {expected[:12]}…)."
             )
-    scorer = load_scorer(_read(directory / SCORER))
+    scorer = _load_scorer(manifest, directory)
     _check_golden(scorer, _decode(directory / GOLDEN, Golden), directory)
     return Bundle(directory, manifest, scorer, ReferenceProfile.from_json(_read(directory / PROFILE)))
 
 
+def _load_scorer(manifest: Manifest, directory: Path) -> Scorer:
+    if manifest.scorer_kind != PIPELINE_KIND:
+        return load_scorer(_read(directory / SCORER))
+    return load_pipeline(_decode(directory / SCORER, FrameColumns), _read(directory / PIPELINE))
+
+
 def _check_golden(scorer: Scorer, golden: Golden, directory: Path) -> None:
-    for row, expected in zip(golden.rows, golden.probabilities, strict=True):
-        found = scorer.probability(row)
+    for found, expected in zip(scorer.probabilities(golden.rows), golden.probabilities, strict=True):
         if not abs(found - expected) <= GOLDEN_TOLERANCE:
             raise ArtifactCorruptError(
                 f"The model in {directory} does not reproduce its golden predictions "

@@ -21,6 +21,8 @@ from pmmds_core.scorer_compiler import score_rows
 Rows = Sequence[Sequence[FeatureValue]]
 _LATENCY_ROUNDS = 15
 LATENCY_ROWS = 400
+# A scorer that takes milliseconds a row is measured on fewer rows.
+_LONGEST_ROUND_MS = 300.0
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,8 @@ def _compared(
 
 def latencies_ms(first: Scorer, second: Scorer, rows: Rows) -> tuple[float, float]:
     """Milliseconds a row of two scorers: medians over rounds that take turns, so that a slow moment hits both."""
-    sample = rows[:LATENCY_ROWS]
+    slower = max(_time_ms(first, rows[:5]), _time_ms(second, rows[:5]))
+    sample = rows[: max(5, min(LATENCY_ROWS, round(_LONGEST_ROUND_MS / slower)))]
     rounds = [(_time_ms(first, sample), _time_ms(second, sample)) for _ in range(_LATENCY_ROUNDS)]
     return median(r[0] for r in rounds), median(r[1] for r in rounds)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import numpy as np
@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 from pmmds_core.bundle import CARD, GOLDEN, PROFILE, SCORER, Golden, Manifest, model_digest, write_bundle
 from pmmds_core.contracts.contract import Contract
+from pmmds_core.errors import NotCompilableError
 from pmmds_core.evaluation import LATENCY_ROWS, latencies_ms
 from pmmds_core.performance import classification_metrics
+from pmmds_core.pipeline_scorer import PIPELINE, PipelineScorer, dump_pipeline, wrap_pipeline
 from pmmds_core.reference_profile import ReferenceProfile, fit_profile
-from pmmds_core.scorer import Scorer, dump_scorer
+from pmmds_core.scorer import AnyScorer, Scorer, dump_scorer
 from pmmds_core.scorer_compiler import (
     PARITY_TOLERANCE,
     compile_pipeline,
@@ -31,7 +33,7 @@ from pmmds_core.scorer_compiler import (
 )
 from pmmds_core.source_data import row_digests, to_columns
 from pmmds_core.stores.model_registry import BUNDLE_PATH, VALIDATION_PATH, ModelToRegister
-from pmmds_core.training import TrainedPipeline, any_speed, one_thread, train
+from pmmds_core.training import CANDIDATES, Build, TrainedPipeline, any_speed, one_thread, train
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,8 +82,16 @@ class LatencyBudget:
     def allows(self, pipeline: Any, contract: Contract, frame: pd.DataFrame) -> bool:
         """Measured as model_evaluation measures it, so that training does not choose what promotion has to hold."""
         rows = rows_of(frame.head(LATENCY_ROWS), contract)
-        challenger, champion = latencies_ms(compile_pipeline(pipeline, contract), self.champion, rows)
+        challenger, champion = latencies_ms(scorer_of(pipeline, contract), self.champion, rows)
         return challenger <= self.max_ratio * champion
+
+
+def scorer_of(pipeline: Any, contract: Contract) -> Scorer:
+    """The portable scorer of a fitted pipeline, or the pipeline itself when there is none."""
+    try:
+        return compile_pipeline(pipeline, contract)
+    except NotCompilableError:
+        return wrap_pipeline(pipeline, contract)
 
 
 @one_thread()
@@ -93,6 +103,7 @@ def build_release(
     folder: Path,
     provenance: Provenance,
     budget: LatencyBudget | None = None,
+    candidates: Mapping[str, Build] = CANDIDATES,
 ) -> ModelRelease:
     """Train on `train_frame`, judge on `holdout`, write the bundle to the empty `folder`.
 
@@ -100,12 +111,11 @@ def build_release(
 
     Raises:
         TrainingError: too few rows.
-        NotCompilableError: the chosen estimator has no portable scorer.
     """
     is_fast_enough = partial(budget.allows, contract=contract, frame=train_frame) if budget else any_speed
-    trained = train(train_frame, contract, seed, is_fast_enough)
-    scorer = compile_pipeline(trained.pipeline, contract)
-    probes = probe_rows(contract, seed)
+    trained = train(train_frame, contract, seed, is_fast_enough, candidates)
+    scorer = scorer_of(trained.pipeline, contract)
+    probes = _probes(scorer, contract, seed)
     difference = max(
         largest_difference(trained.pipeline, scorer, frame, contract) for frame in (train_frame, holdout, probes)
     )
@@ -113,8 +123,8 @@ def build_release(
     labels = holdout[contract.label.name].to_numpy(dtype=np.int64)
     metrics = classification_metrics(labels, score_rows(scorer, rows_of(holdout, contract)))
     files = {
-        SCORER: dump_scorer(scorer),
-        GOLDEN: _golden(trained.pipeline, contract, seed),
+        **_scorer_files(scorer),
+        GOLDEN: _golden(trained.pipeline, _probes(scorer, contract, seed + 1, n_rows=64), contract),
         PROFILE: profile.to_json(),
         CARD: model_card(contract, trained, metrics, len(holdout), provenance).encode(),
     }
@@ -125,9 +135,20 @@ def build_release(
     return ModelRelease(trained, manifest, profile, model_digest(manifest), folder, difference, n_rows, own_rows)
 
 
-def _golden(pipeline: Any, contract: Contract, seed: int) -> bytes:
+def _scorer_files(scorer: Scorer) -> dict[str, bytes]:
+    if not isinstance(scorer, PipelineScorer):
+        return {SCORER: dump_scorer(cast("AnyScorer", scorer))}
+    described, pickled = dump_pipeline(scorer)
+    return {SCORER: described, PIPELINE: pickled}
+
+
+def _probes(scorer: Scorer, contract: Contract, seed: int, n_rows: int = 256) -> pd.DataFrame:
+    """A pipeline of the user's own need not take what the contract never lets through."""
+    return probe_rows(contract, seed, n_rows, only_valid=isinstance(scorer, PipelineScorer))
+
+
+def _golden(pipeline: Any, frame: pd.DataFrame, contract: Contract) -> bytes:
     """Rows made from the contract, not from customers: what travels with a model must not give anybody away."""
-    frame = probe_rows(contract, seed + 1, n_rows=64)
     probabilities = pipeline.predict_proba(frame)[:, 1]
     golden = Golden(tuple(rows_of(frame, contract)), tuple(float(p) for p in probabilities))
     return msgspec.json.encode(golden)

@@ -26,6 +26,8 @@ class Scorer(Protocol):
 
     def probability(self, row: Row) -> float: ...
 
+    def probabilities(self, rows: Sequence[Row]) -> list[float]: ...
+
 
 class LinearNumeric(msgspec.Struct, frozen=True):
     """(value - mean) / scale * coefficient, with the median for a missing value."""
@@ -64,6 +66,9 @@ class LogisticScorer(msgspec.Struct, frozen=True, tag="logistic_regression", tag
         for choice in self.categorical:
             total += choice.coefficients.get(row[choice.index], 0.0)  # type: ignore[arg-type]
         return sigmoid(total)
+
+    def probabilities(self, rows: Sequence[Row]) -> list[float]:
+        return [self.probability(row) for row in rows]
 
 
 class Tree(msgspec.Struct, frozen=True, array_like=True):
@@ -105,6 +110,9 @@ class BoostingScorer(msgspec.Struct, frozen=True, tag="hist_gradient_boosting", 
         for tree in self.trees:
             total += _walk(tree, x)
         return sigmoid(total)
+
+    def probabilities(self, rows: Sequence[Row]) -> list[float]:
+        return [self.probability(row) for row in rows]
 
     def _encode(self, row: Row) -> list[float]:
         x = [math.nan if (v := row[i]) is None else float(v) for i in self.numeric]

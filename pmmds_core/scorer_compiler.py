@@ -38,7 +38,7 @@ def compile_pipeline(pipeline: Any, contract: Contract) -> AnyScorer:
     Raises:
         NotCompilableError: the estimator is not one that a scorer exists for.
     """
-    estimator = pipeline.named_steps[ESTIMATOR]
+    estimator = getattr(pipeline, "named_steps", {}).get(ESTIMATOR, pipeline)
     compilers = {"LogisticRegression": _compile_logistic, "HistGradientBoostingClassifier": _compile_boosting}
     compiler = compilers.get(type(estimator).__name__)
     if compiler is None:
@@ -127,7 +127,7 @@ def feature_cast(value: Any, kind: str) -> FeatureValue:
 
 def score_rows(scorer: Scorer, rows: Sequence[Sequence[FeatureValue]]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """(n,) probabilities of (n, features) rows."""
-    return np.fromiter((scorer.probability(row) for row in rows), dtype=np.float64, count=len(rows))
+    return np.array(scorer.probabilities(rows), dtype=np.float64) if len(rows) else np.empty(0)
 
 
 def largest_difference(pipeline: Any, scorer: Scorer, frame: pd.DataFrame, contract: Contract) -> float:
@@ -136,8 +136,11 @@ def largest_difference(pipeline: Any, scorer: Scorer, frame: pd.DataFrame, contr
     return float(np.max(np.abs(expected - score_rows(scorer, rows_of(frame, contract))), initial=0.0))
 
 
-def probe_rows(contract: Contract, seed: int, n_rows: int = 256) -> pd.DataFrame:
-    """Rows that training data seldom has: bounds, values just beside them, missing and unknown ones."""
+def probe_rows(contract: Contract, seed: int, n_rows: int = 256, *, only_valid: bool = False) -> pd.DataFrame:
+    """Rows that training data seldom has: bounds, values just beside them, missing and unknown ones.
+
+    `only_valid`: no unknown values, and missing ones only where the contract allows them.
+    """
     import pandas as pd
 
     random = np.random.default_rng(seed)
@@ -146,12 +149,16 @@ def probe_rows(contract: Contract, seed: int, n_rows: int = 256) -> pd.DataFrame
         if feature.is_numeric:
             low = feature.minimum if feature.minimum is not None else -1e6
             high = feature.maximum if feature.maximum is not None else 1e6
-            choices = np.array([low, high, np.nextafter(low, high), (low + high) / 2, np.nan])
+            choices = np.array([low, high, np.nextafter(low, high), (low + high) / 2])
+            if feature.is_nullable or not only_valid:
+                choices = np.append(choices, np.nan)
             drawn = np.where(
                 random.random(n_rows) < 0.5, random.choice(choices, n_rows), random.uniform(low, high, n_rows)
             )
             columns[feature.name] = np.round(drawn) if feature.type == "integer" else drawn
         else:
-            values = np.array([*feature.all_values, "a value nobody has seen", None], dtype=object)
+            odd = [] if only_valid else ["a value nobody has seen"]
+            missing = [None] if feature.is_nullable or not only_valid else []
+            values = np.array([*feature.all_values, *odd, *missing], dtype=object)
             columns[feature.name] = random.choice(values, n_rows)
     return pd.DataFrame(columns)

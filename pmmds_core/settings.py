@@ -43,6 +43,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retrain_cooldown_minutes: Annotated[PositiveFloat, Meta(description="Wait before an alert is tried again")] = 60.0
     retrain_max_attempts: Annotated[PositiveInt, Meta(description="Retrainings one alert may start")] = 3
     train_seed: Annotated[int, Meta(ge=0, description="Seed of split, cross-validation and estimators")] = 42
+    train_candidates: Annotated[
+        str, Meta(description="module:name of a mapping of candidates; empty means the packaged ones")
+    ] = ""
     train_holdout_share: Annotated[Share, Meta(description="Share of the reference rows held out")] = 0.2
 
     promotion_min_improvement: Annotated[float, Meta(description="Least gain of the primary metric")] = 0.001

@@ -115,7 +115,11 @@ def any_speed(_: Any) -> bool:
 
 
 def train(
-    frame: pd.DataFrame, contract: Contract, seed: int, is_fast_enough: Callable[[Any], bool] = any_speed
+    frame: pd.DataFrame,
+    contract: Contract,
+    seed: int,
+    is_fast_enough: Callable[[Any], bool] = any_speed,
+    candidates: Mapping[str, Build] = CANDIDATES,
 ) -> TrainedPipeline:
     """Compare the candidates on `frame` and fit the best that is fast enough, or the best when none is.
 
@@ -124,6 +128,7 @@ def train(
         contract: names the columns.
         seed: of folds and estimators; the same data and seed give the same model.
         is_fast_enough: whether a fitted pipeline could take the champion's place.
+        candidates: name to a function of contract and seed that gives an unfitted pipeline, simplest first.
 
     Raises:
         TrainingError: too few rows of a class for cross-validation.
@@ -133,11 +138,11 @@ def train(
     _check_classes(labels, contract)
     with one_thread():
         scores = tuple(
-            _cross_validate(name, build, features, labels, contract, seed) for name, build in CANDIDATES.items()
+            _cross_validate(name, build, features, labels, contract, seed) for name, build in candidates.items()
         )
         fitted = []
         for score in _ranked(scores):
-            fitted.append((score, CANDIDATES[score.name](contract, seed).fit(features, labels)))
+            fitted.append((score, candidates[score.name](contract, seed).fit(features, labels)))
             if is_fast_enough(fitted[-1][1]):
                 break
         else:
@@ -208,6 +213,6 @@ def _cross_validate(
 
 
 def _params(pipeline: Any, name: str, seed: int) -> dict[str, Any]:
-    chosen = pipeline.named_steps[ESTIMATOR].get_params()
+    chosen = getattr(pipeline, "named_steps", {}).get(ESTIMATOR, pipeline).get_params()
     simple = {k: v for k, v in chosen.items() if isinstance(v, int | float | str | bool)}
     return {"candidate": name, "seed": seed, "n_folds": N_FOLDS, **simple}

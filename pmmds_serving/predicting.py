@@ -98,7 +98,8 @@ class Predictor:
             known = self._known(request_id, row)
             if known is not None:
                 return known
-        answer, record = self._score(model, row, warnings, request_id or self._new_id(), started)
+        probability = model.bundle.scorer.probability(row)
+        answer, record = self._score(model, row, warnings, request_id or self._new_id(), started, probability)
         self._keep([record])
         if request_id:
             self._remember(request_id, row, answer)
@@ -124,9 +125,10 @@ class Predictor:
         prefix = request_id or self._new_id()
         ids = [f"{prefix}-{i}" for i in range(len(rows))]
         known = [self._known(i, row) if request_id else None for i, (row, _) in zip(ids, rows, strict=True)]
+        probabilities = model.bundle.scorer.probabilities([row for row, _ in rows])
         scored = {
-            i: self._score(model, row, warnings, i, started)
-            for i, (row, warnings), answer in zip(ids, rows, known, strict=True)
+            i: self._score(model, row, warnings, i, started, probability)
+            for i, (row, warnings), answer, probability in zip(ids, rows, known, probabilities, strict=True)
             if answer is None
         }
         self._keep([record for _, record in scored.values()])
@@ -160,8 +162,8 @@ class Predictor:
         warnings: tuple[str, ...],
         request_id: str,
         started: float,
+        probability: float,
     ) -> tuple[Prediction, PredictionRecord]:
-        probability = model.bundle.scorer.probability(row)
         prediction = int(probability >= THRESHOLD)
         latency_ms = (time.perf_counter() - started) * 1000
         record = PredictionRecord(

@@ -13,6 +13,7 @@ from pmmds_assets.groups import MONITORING, OWNERS, TRAINING
 from pmmds_assets.pictures import bar_picture, reliability_picture, table
 from pmmds_assets.resources import DeploymentResource, MlflowRun
 from pmmds_assets.results import Materialized
+from pmmds_core.candidates import load_candidates
 from pmmds_core.deployment import Deployment
 from pmmds_core.evaluation import Contender, ModelEvaluation, evaluate
 from pmmds_core.model_release import LatencyBudget, ModelRelease, Provenance, build_release, to_register
@@ -50,7 +51,14 @@ def trained_model(
     provenance = _provenance(training, context.run.run_id)
     with tempfile.TemporaryDirectory() as folder:
         release = build_release(
-            training.read(), holdout.read(), d.contract, d.settings.train_seed, Path(folder), provenance, _budget(d)
+            training.read(),
+            holdout.read(),
+            d.contract,
+            d.settings.train_seed,
+            Path(folder),
+            provenance,
+            _budget(d),
+            load_candidates(d.settings.train_candidates),
         )
         version = d.registry.register(to_register(release, d.contract, provenance), run_id=mlflow_run.run_id())
     return dg.MaterializeResult(
