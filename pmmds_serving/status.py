@@ -136,4 +136,6 @@ async def metrics_json(_: Request, worker: Worker) -> Response:
 
 
 def _families(worker: Worker) -> list[Any]:
-    return worker.metrics.collect(lambda: read_loop_totals(worker.deployment))
+    watcher = worker.cache.read_watcher()
+    has_registry = watcher is not None and not watcher.problem and not worker.follower.problem
+    return worker.metrics.collect(lambda: read_loop_totals(worker.deployment), has_registry=has_registry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import httpx
@@ -50,6 +51,16 @@ def test_reload_answers_with_what_all_workers_serve(client: httpx.Client) -> Non
     response = client.post("/model/reload")
     assert response.status_code == 200
     assert response.json()["version"] == "1"
+
+
+def test_reloads_at_the_same_time_are_all_answered(client: httpx.Client, service: RunningService) -> None:
+    def reload(_: int) -> tuple[int, str]:
+        response = httpx.post(f"{service.url}/model/reload", timeout=60, trust_env=False)
+        return response.status_code, response.json()["version"]
+
+    with ThreadPoolExecutor(6) as pool:
+        assert set(pool.map(reload, range(6))) == {(200, "1")}
+    assert "pmmds_model_registry_up 1.0" in client.get("/metrics").text
 
 
 def test_prometheus_counts_what_was_answered_and_refused(client: httpx.Client, contract: Contract) -> None:

@@ -93,6 +93,8 @@ def test_a_registry_that_is_away_leaves_the_model_as_it_is(far_away: FarAway, co
     wait_until(lambda: f"MLflow at {NOBODY}" in client.get("/healthz").text, seconds=60)
     assert client.get("/healthz").status_code == 200
     assert client.post(PREDICT, json=example(contract)).json()["model_version"] == "1"
+    assert client.get("/ready").status_code == 200
+    assert "pmmds_model_registry_up 0.0" in client.get("/metrics").text
 
 
 @contextmanager
