@@ -44,11 +44,7 @@ def _parts(worker: Worker, database: str) -> dict[str, Any]:
             "version": model.version if model else None,
             "problem": worker.follower.problem,
         },
-        "spool": {
-            "status": "ok" if worker.can_record else "full",
-            "backlog_bytes": worker.spool.backlog_bytes,
-            "problem": worker.shipper.status.problem,
-        },
+        "spool": _spool(worker),
         "registry": {
             "status": "unknown" if watcher is None else "problem" if watcher.problem else "ok",
             "checked_at": watcher.checked_at if watcher else None,
@@ -57,13 +53,26 @@ def _parts(worker: Worker, database: str) -> dict[str, Any]:
     }
 
 
+def _spool(worker: Worker) -> dict[str, Any]:
+    spool, shipping = worker.spool, worker.shipper.status
+    return {
+        "status": "full" if worker.cannot_record else "ok",
+        "backlog_bytes": spool.backlog_bytes,
+        "max_bytes": spool.limits.max_bytes,
+        "n_segments": spool.n_segments,
+        "n_dropped": spool.n_dropped,
+        "n_dead_letters": shipping.n_dead_letters,
+        "problem": worker.cannot_record or worker.syncer.problem or shipping.problem,
+    }
+
+
 async def ready(_: Request, worker: Worker) -> Response:
     """GET /ready: 200 while it has a model and can record durably."""
     reasons = []
     if worker.follower.model is None:
         reasons.append("no model is loaded")
-    if not worker.can_record:
-        reasons.append("predictions cannot be recorded: the disk of PMMDS_HOME is full or read-only")
+    if why := worker.cannot_record:
+        reasons.append(f"predictions cannot be recorded: {why}")
     return answer({"status": "not ready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200)
 
 
