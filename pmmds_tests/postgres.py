@@ -35,6 +35,15 @@ class Cluster:
     """A running server. `url` is its maintenance database."""
 
     port: int
+    _runner: _Runner
+
+    def stop(self) -> None:
+        """Stop the server at once, as when it crashes; what was committed is kept."""
+        self._runner.stop()
+
+    def start(self) -> None:
+        """Start it again on the same port."""
+        self._runner.start(self.port)
 
     @property
     def url(self) -> str:
@@ -72,8 +81,9 @@ def temporary_cluster() -> Iterator[Cluster]:
     port = _free_port()
     runner = _Runner(programs, folder)
     try:
+        runner.prepare()
         runner.start(port)
-        yield Cluster(port)
+        yield Cluster(port, runner)
     finally:
         runner.stop()
         shutil.rmtree(folder, ignore_errors=True)
@@ -105,8 +115,10 @@ class _Runner:
         if self._user is not None:
             os.chown(folder, self._user.pw_uid, self._user.pw_gid)
 
-    def start(self, port: int) -> None:
+    def prepare(self) -> None:
         self._run("initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+
+    def start(self, port: int) -> None:
         options = f"-p {port} -h 127.0.0.1 -k {self._folder} {_FAST}"
         log = self._folder / "server.log"
         try:
