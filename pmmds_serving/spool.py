@@ -90,6 +90,7 @@ class Spool:
         self._in_flight: tuple[_Part, int] | None = None
         self._dropped: list[Segment] = []
         self._folder_changed = False
+        self._has_refused = False
         self._is_closed = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -128,9 +129,10 @@ class Spool:
 
     @property
     def is_full(self) -> bool:
-        """Whether it refuses now, or would refuse the next large batch."""
+        """Whether it has refused a call and nothing was shipped since, or would refuse the next large one."""
         most = self.limits.max_bytes
-        return self.limits.when_full == "reject" and self._backlog > most - min(most // 10, 500_000)
+        is_near = self._backlog > most - min(most // 10, 500_000)
+        return self.limits.when_full == "reject" and (self._has_refused or is_near)
 
     def next_batch(self, n_frames: int) -> Batch | None:
         """The oldest frames that are not shipped; None when there are none. Damaged segments are set aside."""
@@ -149,6 +151,7 @@ class Spool:
             assert self._in_flight is not None
             part, n_frames = self._in_flight
             self._in_flight = None
+            self._has_refused = False
             if part in self._parts:
                 self._backlog -= batch.end - part.shipped
                 part.n_left -= n_frames
@@ -251,6 +254,7 @@ class Spool:
         """Give up segments from the oldest on until so much fits. Raises SpoolFullError."""
         most = self.limits.max_bytes
         if self.limits.when_full == "reject" or n_bytes > most:
+            self._has_refused = True
             raise SpoolFullError(
                 f"{self._backlog:,} bytes wait for the database already, and PMMDS_SPOOL_MAX_BYTES is {most:,}.",
                 next_step="Bring the database back; the spool empties by itself.",

@@ -17,7 +17,7 @@ FORGET_SECONDS = 5.0
 class SpoolMetrics:
     """Publishes one worker's spool. Not for two threads at once.
 
-    `shared` is the folder of the metrics that all workers share; it need not be there.
+    `shared` is the folder under which the metrics that all workers share lie; it need not be there.
     """
 
     def __init__(self, metrics: ServingMetrics, spool: Spool, shipper: Shipper, shared: Path) -> None:
@@ -43,9 +43,10 @@ class SpoolMetrics:
 def forget_dead_workers(folder: Path) -> None:
     """Remove the gauges of workers that were killed: their backlog is an heir's, or in the database.
 
-    The library does so only when a server calls it for each dead worker, which BentoML's does not.
+    The library does so only when a server calls it for each dead worker, which BentoML's does not; and BentoML moves
+    the shared folder to a place of its own below `folder`.
     """
-    for path in folder.glob("gauge_live*_*.db"):
+    for path in folder.rglob("gauge_live*_*.db"):
         pid = path.stem.rpartition("_")[2]
         if pid.isdigit() and not _lives(int(pid)):
             path.unlink(missing_ok=True)

@@ -68,7 +68,7 @@ def build_worker(deployment: Deployment) -> Worker:
     limits = SpoolLimits(s.spool_max_bytes, s.spool_when_full)
     spool = Spool(deployment.folder(SPOOL_FOLDER), names, limits)
     shipper = Shipper(spool, lambda: deployment.prediction_log, names, s.spool_max_attempts)
-    published = SpoolMetrics(metrics, spool, shipper, s.home_path / "run" / "prometheus")
+    published = SpoolMetrics(metrics, spool, shipper, s.home_path / "run")
     syncer = SpoolSyncer(spool, s.spool_sync_seconds, published.publish)
     predictor = Predictor(deployment.contract, follower, spool, metrics)
     return Worker(deployment, cache, metrics, follower, spool, shipper, predictor, syncer)
