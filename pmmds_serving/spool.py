@@ -138,11 +138,10 @@ class Spool:
         """The oldest frames that are not shipped; None when there are none. Damaged segments are set aside."""
         while (part := self._oldest()) is not None:
             batch = part.segment.read(part.shipped, n_frames)
-            if batch.n_frames:
-                with self._lock:
-                    self._in_flight = (part, batch.n_frames)
+            if not batch.n_frames:
+                self._set_aside(part)
+            elif self._takes_off(part, batch.n_frames):
                 return batch
-            self._set_aside(part)
         return None
 
     def mark_shipped(self, batch: Batch) -> None:
@@ -167,7 +166,7 @@ class Spool:
             OSError: the disk does not keep it. Nothing is taken until another segment can be synced.
         """
         with self._lock:
-            if self.problem and not self._parts[-1].is_empty:
+            if self.problem and not self._parts[-1].is_empty and not self._is_closed:
                 self._begin_segment()  # the kernel forgets what it could not write: what comes next goes elsewhere
             segments = [part.segment for part in self._parts if part.bytes_left or self.problem]
             dropped, self._dropped = self._dropped, []
@@ -188,9 +187,8 @@ class Spool:
     def abandoned(self) -> Iterator[Segment]:
         """Segments of workers that are gone, each locked for this process; a worker's oldest first."""
         remove_unfinished(self.folder)
-        own = {part.segment.path for part in tuple(self._parts)}
         for path in sorted(self.folder.glob(f"*{SUFFIX}")):
-            if path not in own and not path.name.startswith(self._name):
+            if not path.name.startswith(self._name):
                 found = Segment.adopt(path)
                 if found is not None:
                     yield found
@@ -209,6 +207,13 @@ class Spool:
                     part.segment.delete()
             for segment in self._dropped:
                 segment.close()
+
+    def _takes_off(self, part: _Part, n_frames: int) -> bool:
+        """False when the segment was given up, and its rows counted, while it was read."""
+        with self._lock:
+            is_kept = part in self._parts
+            self._in_flight = (part, n_frames) if is_kept else None
+            return is_kept
 
     def _oldest(self) -> _Part | None:
         """The first segment with something to ship. What the last batch was of and is dropped since, is lost now."""
@@ -254,7 +259,7 @@ class Spool:
         """Give up segments from the oldest on until so much fits. Raises SpoolFullError."""
         most = self.limits.max_bytes
         if self.limits.when_full == "reject" or n_bytes > most:
-            self._has_refused = True
+            self._has_refused = n_bytes <= most  # what never fits does not make it full
             raise SpoolFullError(
                 f"{self._backlog:,} bytes wait for the database already, and PMMDS_SPOOL_MAX_BYTES is {most:,}.",
                 next_step="Bring the database back; the spool empties by itself.",
@@ -288,5 +293,6 @@ class Spool:
                 self._begin_segment()
             self._parts.remove(part)
             self._backlog -= part.bytes_left
+            self._has_refused = False
         kept = part.segment.set_aside(DAMAGED_SUFFIX)
         log.error("spool_damaged", file=kept.name, damaged_at_byte=part.shipped, n_records=part.n_left)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -259,6 +261,21 @@ def abandon(folder: Path, names: tuple[str, ...], records: list[PredictionRecord
     dead.close()
     (path,) = set(folder.glob(f"*{SUFFIX}")) - others
     return path
+
+
+def test_a_file_of_the_former_spool_with_its_one_file_a_worker_is_shipped(
+    shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
+    """Byte by byte as it was written before there were segments."""
+    records = make_records(contract, 30)
+    payloads = [msgspec.msgpack.encode({"feature_names": contract.feature_names})]
+    payloads += [msgspec.msgpack.encode(record) for record in records]
+    frames = (struct.pack("<II", len(p), zlib.crc32(p)) + p for p in payloads)
+    path = spool.folder / "0123456789abcdef0123456789abcdef.spool"
+    path.write_bytes(b"".join(frames) + b"\x07\x00")
+    assert shipper.ship()
+    assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
+    assert path.with_name(path.name + DAMAGED_SUFFIX).exists()  # for its torn tail
 
 
 def test_a_contract_that_gained_a_feature_takes_the_old_rows(

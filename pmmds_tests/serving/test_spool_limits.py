@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.stores.prediction_log import PredictionRecord
-from pmmds_serving.segment import Batch
+from pmmds_serving.segment import Batch, Segment
 from pmmds_serving.spool import Spool, SpoolFullError, SpoolLimits
 from pmmds_tests.serving.test_spool import EVERYTHING, batch_of
 from pmmds_tests.stores.records import make_records
@@ -68,6 +68,42 @@ def test_a_call_that_is_larger_than_all_room_is_refused_by_either(dropping: Spoo
     with pytest.raises(SpoolFullError):
         dropping.append(make_records(contract, 200))
     assert len(drained(dropping)) == 3
+
+
+def test_a_call_that_never_fits_does_not_make_the_spool_full(rejecting: Spool, contract: Contract) -> None:
+    with pytest.raises(SpoolFullError):
+        rejecting.append(make_records(contract, 200))
+    assert not rejecting.is_full
+
+
+def test_a_smaller_call_that_is_refused_makes_it_full_until_something_is_shipped(
+    rejecting: Spool, contract: Contract
+) -> None:
+    rejecting.append(make_records(contract, 30))
+    with pytest.raises(SpoolFullError):
+        rejecting.append(make_records(contract, 30))
+    full = [rejecting.is_full]
+    rejecting.mark_shipped(batch_of(rejecting, 1))
+    assert [*full, rejecting.is_full] == [True, False]
+
+
+def test_a_segment_given_up_while_it_is_read_is_not_shipped_too(
+    dropping: Spool, contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = make_records(contract, 100)
+    dropping.append(records[:1])
+    plain = Segment.read
+
+    def read(segment: Segment, start: int, n_frames: int) -> Batch:
+        batch = plain(segment, start, n_frames)
+        monkeypatch.setattr(Segment, "read", plain)
+        append_each(dropping, records[1:])
+        return batch
+
+    monkeypatch.setattr(Segment, "read", read)
+    found = drained(dropping)
+    assert records[0] not in found
+    assert len(found) + dropping.n_dropped == 100
 
 
 def test_the_oldest_segment_is_given_up_and_every_row_of_it_is_counted(dropping: Spool, contract: Contract) -> None:
