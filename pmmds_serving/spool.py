@@ -12,9 +12,7 @@ import uuid
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from pmmds_core.errors import HomeNotWritableError
 from pmmds_core.stores.prediction_log import PredictionRecord
@@ -29,45 +27,13 @@ from pmmds_serving.segment import (
     remove_unfinished,
     sync_folder,
 )
+from pmmds_serving.spool_parts import SEGMENT_BYTES, SpoolFullError, SpoolLimits, SpoolPart
 
 # What others need of the segments to use a spool.
 __all__ = ["SEGMENT_BYTES", "SUFFIX", "Batch", "Spool", "SpoolFullError", "SpoolLimits", "SpoolWriteError"]
 
-SEGMENT_BYTES = 4_000_000
 
 log = get_logger("pmmds.serving.spool")
-
-
-class SpoolFullError(SpoolWriteError):
-    """The spool holds as much as it may, and the policy is to refuse."""
-
-
-@dataclass(frozen=True)
-class SpoolLimits:
-    """Bytes of one worker's unshipped records, what happens beyond them, and bytes of a segment."""
-
-    max_bytes: int = 1_000_000_000
-    when_full: Literal["reject", "drop_oldest"] = "reject"
-    segment_bytes: int = SEGMENT_BYTES
-
-
-@dataclass(eq=False)
-class _Part:
-    """A segment of the queue: records begin at `start`; shipped up to `shipped`, `n_left` records behind that."""
-
-    segment: Segment
-    start: int
-    shipped: int
-    n_left: int = 0
-
-    @property
-    def bytes_left(self) -> int:
-        return self.segment.size - self.shipped
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing was ever written to it."""
-        return self.segment.size == self.start
 
 
 class Spool:
@@ -85,9 +51,9 @@ class Spool:
         self._name = uuid.uuid4().hex
         self._n_made = 0
         self._lock = threading.Lock()
-        self._parts: deque[_Part] = deque()
+        self._parts: deque[SpoolPart] = deque()
         self._backlog = 0
-        self._in_flight: tuple[_Part, int] | None = None
+        self._in_flight: tuple[SpoolPart, int] | None = None
         self._dropped: list[Segment] = []
         self._folder_changed = False
         self._has_refused = False
@@ -208,14 +174,14 @@ class Spool:
             for segment in self._dropped:
                 segment.close()
 
-    def _takes_off(self, part: _Part, n_frames: int) -> bool:
+    def _takes_off(self, part: SpoolPart, n_frames: int) -> bool:
         """False when the segment was given up, and its rows counted, while it was read."""
         with self._lock:
             is_kept = part in self._parts
             self._in_flight = (part, n_frames) if is_kept else None
             return is_kept
 
-    def _oldest(self) -> _Part | None:
+    def _oldest(self) -> SpoolPart | None:
         """The first segment with something to ship. What the last batch was of and is dropped since, is lost now."""
         with self._lock:
             if self._in_flight is not None and self._in_flight[0] not in self._parts:
@@ -233,16 +199,16 @@ class Spool:
             done.append(self._parts.popleft().segment)
         return done
 
-    def _begin_segment(self) -> _Part:
+    def _begin_segment(self) -> SpoolPart:
         """Raises OSError."""
         segment = Segment.create(self.folder, f"{self._name}-{self._n_made:08d}", self._feature_names)
         self._n_made += 1
         self._folder_changed = True
-        part = _Part(segment, segment.size, segment.size)
+        part = SpoolPart(segment, segment.size, segment.size)
         self._parts.append(part)
         return part
 
-    def _next_segment(self) -> _Part:
+    def _next_segment(self) -> SpoolPart:
         """A new segment unless the newest is empty: then what does not fit makes one larger than usual."""
         newest = self._parts[-1]
         if newest.is_empty:
@@ -284,7 +250,7 @@ class Spool:
             self.n_dropped += n_records
             log.error("spool_dropped", file=segment.path.name, n_records=n_records, n_dropped=self.n_dropped)
 
-    def _set_aside(self, part: _Part) -> None:
+    def _set_aside(self, part: SpoolPart) -> None:
         """A segment that cannot be read on is kept for a person; the ones behind it are shipped."""
         with self._lock:
             if part not in self._parts:
