@@ -64,6 +64,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     serving_workers: Annotated[PositiveInt, Meta(description="Serving processes")] = 1
     admin_token: Annotated[str, Meta(description="Bearer token of changing endpoints; empty: loopback only")] = ""
     model_poll_seconds: Annotated[PositiveFloat, Meta(description="How often the production alias is read")] = 0.5
+    spool_sync_seconds: Annotated[
+        PositiveFloat, Meta(description="Answered predictions that a power cut may take, as seconds before it")
+    ] = 0.1
+    spool_max_bytes: Annotated[
+        int, Meta(ge=1_000_000, description="Bytes a worker's predictions may take while the database is away")
+    ] = 1_000_000_000
+    spool_when_full: Annotated[
+        Literal["reject", "drop_oldest"],
+        Meta(description="Beyond that: refuse predictions, or give up the oldest rows"),
+    ] = "reject"
+    spool_max_attempts: Annotated[
+        PositiveInt, Meta(description="Tries before rows that the database refuses become dead letters")
+    ] = 5
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least level that is logged")
     ] = "info"

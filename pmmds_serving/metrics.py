@@ -27,7 +27,7 @@ class ServingMetrics:
 
     def __init__(self) -> None:
         # Imported late: the library decides at its import whether values are shared between processes.
-        from prometheus_client import CollectorRegistry, Counter, Histogram
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
         self.started_at = time.time()
         self.registry = CollectorRegistry()
@@ -51,6 +51,11 @@ class ServingMetrics:
             "pmmds_validation_failures", "Payloads refused", ["endpoint", "failure_type"], **own
         )
         self.model_reloads = Counter("pmmds_model_reloads", "Swaps to another version", ["model_name"], **own)
+        self.spool_backlog = Gauge(
+            "pmmds_spool_backlog_bytes", "Answered, not in the database yet", multiprocess_mode="livesum", **own
+        )
+        self.spool_dropped = Counter("pmmds_spool_dropped", "Rows given up because the spool was full", **own)
+        self.dead_letters = Counter("pmmds_dead_letters", "Rows that the database refused", **own)
 
         # Finding a labelled child costs as much as counting with it: the few that there are are kept.
         self._answered: dict[tuple[str, str, int], tuple[Any, Any]] = {}

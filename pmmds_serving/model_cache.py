@@ -28,18 +28,21 @@ class Stamp(msgspec.Struct, frozen=True):
 
 
 class WatcherStatus(msgspec.Struct, frozen=True):
-    """What the watcher last saw. `handled_request` is the newest reload request that it has answered."""
+    """What the watcher last saw. `handled_at`: `asked_at` of the newest reload request that it has answered."""
 
     pid: int
     checked_at: datetime
     problem: str = ""
-    handled_request: str = ""
+    handled_at: int = 0
 
 
 class ReloadRequest(msgspec.Struct, frozen=True):
-    """Somebody asks to look at the registry now."""
+    """Somebody asks to look at the registry now. A later one takes the place of an earlier one, and answers it too.
 
-    request_id: str
+    `asked_at`: nanoseconds since 1970 by this machine's clock.
+    """
+
+    asked_at: int
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):

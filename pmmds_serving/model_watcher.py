@@ -21,7 +21,7 @@ from pmmds_core.errors import ArtifactCorruptError, PmmdsError
 from pmmds_core.settings import Settings, load_settings
 from pmmds_core.stores.model_registry import PRODUCTION, ModelRegistry, RegisteredVersion
 from pmmds_core.telemetry import configure_logging, get_logger
-from pmmds_serving.model_cache import ModelCache, Stamp, WatcherStatus
+from pmmds_serving.model_cache import ModelCache, ReloadRequest, Stamp, WatcherStatus
 
 LOCK = "watcher.lock"
 REQUEST_POLL_SECONDS = 0.05
@@ -46,18 +46,18 @@ class ModelWatcher:
         """Ask the registry once; what went wrong is in the status, and the stamp stays as it was."""
         request = self._cache.read_request()
         try:
-            problem = self._follow(verify=request is not None and not self._is_handled(request.request_id))
+            problem = self._follow(verify=request is not None and not self._is_handled(request))
         except PmmdsError as error:
             problem = str(error)
         if problem != self._problem:
             log.warning("model_watch_problem", problem=problem) if problem else log.info("model_watch_recovered")
             self._problem = problem
-        handled = request.request_id if request else ""
+        handled = request.asked_at if request else 0
         self._cache.write_watcher(WatcherStatus(os.getpid(), datetime.now(UTC), problem, handled))
 
-    def _is_handled(self, request_id: str) -> bool:
+    def _is_handled(self, request: ReloadRequest) -> bool:
         status = self._cache.read_watcher()
-        return status is not None and status.handled_request == request_id
+        return status is not None and status.handled_at >= request.asked_at
 
     def _follow(self, *, verify: bool) -> str:
         version = self._registry.version_of(self._contract.model_name, PRODUCTION)

@@ -1,150 +1,157 @@
 """The shipper: a thread that moves the spool into the prediction log, again and again until the database has it.
 
-Keep out: the file's format (spool.py) and the table (stores/prediction_log.py).
+Keep out: the files (spool.py, segment.py), which rows are refused for good (delivery.py), dead workers' files
+(adoption.py).
 """
 
 from __future__ import annotations
 
+import math
+import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-
-import msgspec
-from sqlalchemy.exc import SQLAlchemyError
+from dataclasses import dataclass
 
 from pmmds_core.errors import PmmdsError
-from pmmds_core.stores.prediction_log import PredictionLog, PredictionRecord
+from pmmds_core.stores.prediction_log import PredictionLog
 from pmmds_core.telemetry import get_logger
-from pmmds_serving.spool import Spool, SpoolFile
+from pmmds_serving.adoption import Adoption
+from pmmds_serving.dead_letters import FOLDER, DeadLetters
+from pmmds_serving.delivery import Delivery
+from pmmds_serving.spool import Spool
+from pmmds_serving.survival import Surviving
 
 BATCH_RECORDS = 1000
 SHIP_SECONDS = 0.1
 ADOPT_SECONDS = 5.0
-LONGEST_RETRY_SECONDS = 5.0
-REFUSED_SUFFIX, DAMAGED_SUFFIX = ".other-contract", ".damaged"
-
-# The thread has to outlive whatever a database, a driver or a disk raises.
-_TROUBLE = (PmmdsError, SQLAlchemyError, OSError, ArithmeticError, ValueError)
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.1, 5.0
+MAX_ATTEMPTS = 5
 
 log = get_logger("pmmds.serving.shipper")
+_random = random.SystemRandom()
 
 
 @dataclass(frozen=True)
 class ShipperStatus:
-    """What the shipper last saw. `problem` is empty while the database takes rows."""
+    """What the shipper last saw. `problem` is empty while rows are taken; `n_dead_letters` lie in the home."""
 
     problem: str = ""
     n_shipped: int = 0
+    n_dead_letters: int = 0
 
 
 class Shipper:
-    """Moves one worker's records. `log_of` opens the prediction log; it is asked again after every failure."""
+    """Moves one worker's records, and those of workers that died."""
 
-    def __init__(self, spool: Spool, log_of: Callable[[], PredictionLog], feature_names: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        log_of: Callable[[], PredictionLog],
+        feature_names: tuple[str, ...],
+        max_attempts: int = MAX_ATTEMPTS,
+    ) -> None:
+        self.dead_letters = DeadLetters(spool.folder / FOLDER)
         self._spool = spool
-        self._log_of = log_of
         self._feature_names = feature_names
-        self._log: PredictionLog | None = None
+        self._delivery = Delivery(log_of, self.dead_letters, feature_names, max_attempts)
+        self._adoption = Adoption(spool, self._delivery, feature_names, BATCH_RECORDS)
         self._turn = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="shipper", daemon=True)
-        self._adopted_at = 0.0
-        self.status = ShipperStatus()
+        self._is_started = False
+        self._adopted_at = -math.inf
+        self._ends_at = math.inf
+        self._problem = ""
+
+    @property
+    def status(self) -> ShipperStatus:
+        problem = self._problem
+        if self._is_started and not self._stop.is_set() and not self._thread.is_alive():
+            problem = "The thread that moves rows to the database has ended. Restart the service."
+        return ShipperStatus(problem, self._delivery.n_delivered, self.dead_letters.n_kept())
 
     def start(self) -> None:
+        self._is_started = True
         self._thread.start()
 
     def stop(self, deadline_seconds: float) -> None:
-        """Ship what is left while the deadline lasts; the rest stays in the spool and is adopted later."""
+        """Ship what is left while the deadline lasts; the rest stays in the spool, synced, and is adopted later."""
+        self._ends_at = time.monotonic() + deadline_seconds
         self._stop.set()
-        self._thread.join()
-        end = time.monotonic() + deadline_seconds
-        while self._spool.backlog_bytes and time.monotonic() < end and self.ship():
-            pass
-        self._spool.close()
+        if self._thread.is_alive():
+            self._thread.join(deadline_seconds)
+        else:
+            self._finish()
+        if self._thread.is_alive():  # a database that hangs: the files stay locked until the process is gone
+            log.error("shipping_unfinished", backlog_bytes=self._spool.backlog_bytes)
+            with Surviving() as syncing:
+                self._spool.sync()
+            syncing.tell("spool_sync_failed")
 
     def ship(self) -> bool:
-        """Move everything that is spooled now; False when the database did not take it. Any thread may call."""
+        """Move everything that is spooled now; False when not all of it could be moved. Any thread may call."""
         with self._turn:
-            try:
+            with Surviving() as shipping:
+                self._ship_own()
                 self._adopt_when_due()
-                while self._spool.backlog_bytes:
-                    batch = self._spool.next_batch(BATCH_RECORDS)
-                    self._append(batch.records)
-                    self._spool.mark_shipped(batch)
-            except _TROUBLE as error:
-                self._fail(error)
+            if shipping.error is not None:
+                self._fail(shipping.error, shipping.place)
                 return False
-            if self.status.problem:
+            if self._problem:
                 log.info("shipping_resumed")
-                self.status = replace(self.status, problem="")
+                self._problem = ""
             return True
 
     def _run(self) -> None:
-        pause = SHIP_SECONDS
-        while not self._stop.wait(pause):
-            pause = SHIP_SECONDS if self.ship() else min(LONGEST_RETRY_SECONDS, max(0.5, 2 * pause))
+        n_failures = 0
+        while not self._stop.wait(retry_seconds(n_failures) if n_failures else SHIP_SECONDS):
+            shipped = False
+            with Surviving():  # ship() survives by itself; this is for what tells about it, such as a log that is shut
+                shipped = self.ship()
+            n_failures = 0 if shipped else n_failures + 1
+        self._finish()
 
-    def _append(self, records: list[PredictionRecord]) -> None:
-        if self._log is None:
-            self._log = self._log_of()
-        self._log.append(records)
-        self.status = replace(self.status, n_shipped=self.status.n_shipped + len(records))
+    def _finish(self) -> None:
+        with Surviving():
+            while self._spool.backlog_bytes and not self._is_late() and self.ship():
+                pass
+        with Surviving() as closing:
+            self._spool.close()
+        closing.tell("spool_not_closed")
 
-    def _fail(self, error: Exception) -> None:
-        self._log = None
-        # What a library raises may repeat the rows that it failed on: its name has to do.
-        problem = (
-            error.message if isinstance(error, PmmdsError) else f"Rows could not be moved: {type(error).__name__}."
-        )
-        if self.status.problem != problem:
-            log.error("shipping_failed", problem=problem, backlog_bytes=self._spool.backlog_bytes)
-        self.status = replace(self.status, problem=problem)
+    def _is_late(self) -> bool:
+        return time.monotonic() >= self._ends_at
+
+    def _ship_own(self) -> None:
+        while not self._is_late() and (batch := self._spool.next_batch(BATCH_RECORDS)) is not None:
+            self._delivery.deliver(batch, self._feature_names)
+            self._spool.mark_shipped(batch)
 
     def _adopt_when_due(self) -> None:
         if time.monotonic() - self._adopted_at < ADOPT_SECONDS:
             return
-        for file in self._spool.abandoned():
-            self._ship_abandoned(file)
+        self._adoption.ship_abandoned(self._is_late)
         self._adopted_at = time.monotonic()
 
-    def _ship_abandoned(self, file: SpoolFile) -> None:
-        found = file.header()
-        if found is None:
-            self._let_go(file, 0)
-            return
-        header, position = found
-        if not set(header.feature_names) <= set(self._feature_names):
-            self._set_aside(file, REFUSED_SUFFIX, "spool_of_another_contract")
-            return
-        try:
-            while records := (batch := file.read(position, BATCH_RECORDS)).records:
-                self._append([self._in_present_order(r, header.feature_names) for r in records])
-                position = batch.end
-        except Exception:
-            file.close()
-            raise
-        log.info("spool_adopted", file=file.path.name)
-        self._let_go(file, position)
+    def _fail(self, error: Exception, place: str) -> None:
+        # What a library raises may repeat the rows that it failed on: its name has to do.
+        problem = (
+            error.message if isinstance(error, PmmdsError) else f"Rows could not be moved: {type(error).__name__}."
+        )
+        was, self._problem = self._problem, problem
+        if was != problem:
+            kind = type(error).__name__
+            log.error(
+                "shipping_failed",
+                problem=problem,
+                error_type=kind,
+                place=place,
+                backlog_bytes=self._spool.backlog_bytes,
+            )
 
-    def _let_go(self, file: SpoolFile, end: int) -> None:
-        """Delete a file that was read to its end; keep one whose rest is cut off or damaged."""
-        if end == file.size:
-            file.delete()
-        else:
-            self._set_aside(file, DAMAGED_SUFFIX, "spool_damaged", damaged_at_byte=end)
 
-    def _in_present_order(self, record: PredictionRecord, names: tuple[str, ...]) -> PredictionRecord:
-        """The record as the present contract has it: features that it gained are missing."""
-        if names == self._feature_names:
-            return record
-        values = dict(zip(names, record.features, strict=True))
-        return msgspec.structs.replace(record, features=tuple(values.get(n) for n in self._feature_names))
-
-    def _set_aside(self, file: SpoolFile, suffix: str, event: str, **details: int) -> None:
-        """Keep rows that cannot be moved, under a name that is not read again: a person has to decide about them."""
-        name = file.path.name + suffix
-        file.path.rename(file.path.with_name(name))
-        file.close()
-        log.error(event, file=name, **details)
+def retry_seconds(n_failures: int) -> float:
+    """How long to wait after so many failures in a row: longer each time, and not all workers at the same instant."""
+    longest = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0 ** min(n_failures - 1, 20))
+    return longest * _random.uniform(0.75, 1.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from typing import Any
 
 from starlette.requests import Request
@@ -44,11 +43,7 @@ def _parts(worker: Worker, database: str) -> dict[str, Any]:
             "version": model.version if model else None,
             "problem": worker.follower.problem,
         },
-        "spool": {
-            "status": "ok" if worker.can_record else "full",
-            "backlog_bytes": worker.spool.backlog_bytes,
-            "problem": worker.shipper.status.problem,
-        },
+        "spool": _spool(worker),
         "registry": {
             "status": "unknown" if watcher is None else "problem" if watcher.problem else "ok",
             "checked_at": watcher.checked_at if watcher else None,
@@ -57,13 +52,26 @@ def _parts(worker: Worker, database: str) -> dict[str, Any]:
     }
 
 
+def _spool(worker: Worker) -> dict[str, Any]:
+    spool, shipping = worker.spool, worker.shipper.status
+    return {
+        "status": "full" if worker.cannot_record else "ok",
+        "backlog_bytes": spool.backlog_bytes,
+        "max_bytes": spool.limits.max_bytes,
+        "n_segments": spool.n_segments,
+        "n_dropped": spool.n_dropped,
+        "n_dead_letters": shipping.n_dead_letters,
+        "problem": worker.cannot_record or worker.syncer.problem or shipping.problem,
+    }
+
+
 async def ready(_: Request, worker: Worker) -> Response:
     """GET /ready: 200 while it has a model and can record durably."""
     reasons = []
     if worker.follower.model is None:
         reasons.append("no model is loaded")
-    if not worker.can_record:
-        reasons.append("predictions cannot be recorded: the disk of PMMDS_HOME is full or read-only")
+    if why := worker.cannot_record:
+        reasons.append(f"predictions cannot be recorded: {why}")
     return answer({"status": "not ready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200)
 
 
@@ -97,12 +105,12 @@ def _why_none(worker: Worker) -> str:
 async def reload_model(request: Request, worker: Worker) -> Response:
     """POST /model/reload: ask the registry now; answers when all workers serve what it says."""
     require_admin(request, worker)
-    asked = ReloadRequest(uuid.uuid4().hex)
+    asked = ReloadRequest(time.time_ns())
     worker.cache.write_request(asked)
     deadline = time.monotonic() + RELOAD_SECONDS
     while time.monotonic() < deadline:
         watcher = worker.cache.read_watcher()
-        if watcher is not None and watcher.handled_request == asked.request_id:
+        if watcher is not None and watcher.handled_at >= asked.asked_at:
             if watcher.problem:
                 raise RefusalError(503, "The model was not reloaded", "reload", [watcher.problem])
             await worker.follower.follow()

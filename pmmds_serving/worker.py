@@ -20,7 +20,9 @@ from pmmds_serving.model_follower import ModelFollower
 from pmmds_serving.model_watcher import WatcherProcess
 from pmmds_serving.predicting import Predictor
 from pmmds_serving.shipper import Shipper
-from pmmds_serving.spool import Spool
+from pmmds_serving.spool import SEGMENT_BYTES, Spool, SpoolLimits
+from pmmds_serving.spool_metrics import SpoolMetrics
+from pmmds_serving.spool_sync import SpoolSyncer
 
 SPOOL_FOLDER = "spool"
 STOP_SECONDS = 10.0
@@ -40,15 +42,21 @@ class Worker:
     spool: Spool
     shipper: Shipper
     predictor: Predictor
+    syncer: SpoolSyncer
 
     @property
-    def can_record(self) -> bool:
-        """Whether a prediction could be kept now: the spool's folder takes files and its disk has room."""
+    def cannot_record(self) -> str:
+        """Why a prediction could not be kept now; empty when the spool may grow and its disk has room."""
+        if self.spool.problem:
+            return self.spool.problem
+        if self.spool.is_full:
+            return "the spool holds PMMDS_SPOOL_MAX_BYTES that the database has not taken"
         try:
             free = os.statvfs(self.spool.folder)
+            has_room = free.f_bavail * free.f_frsize > SEGMENT_BYTES and os.access(self.spool.folder, os.W_OK)
         except OSError:
-            return False
-        return free.f_bavail * free.f_frsize > Spool.ROTATE_BYTES and os.access(self.spool.folder, os.W_OK)
+            has_room = False
+        return "" if has_room else "the disk of PMMDS_HOME is full or read-only"
 
 
 def build_worker(deployment: Deployment) -> Worker:
@@ -58,11 +66,14 @@ def build_worker(deployment: Deployment) -> Worker:
     cache.prepare()
     metrics = ServingMetrics()
     follower = ModelFollower(cache, metrics)
-    spool = Spool(deployment.folder(SPOOL_FOLDER), names)
-    shipper = Shipper(spool, lambda: deployment.prediction_log, names)
-    share = deployment.settings.log_prediction_share
-    predictor = Predictor(deployment.contract, follower, spool, metrics, share)
-    return Worker(deployment, cache, metrics, follower, spool, shipper, predictor)
+    s = deployment.settings
+    limits = SpoolLimits(s.spool_max_bytes, s.spool_when_full)
+    spool = Spool(deployment.folder(SPOOL_FOLDER), names, limits)
+    shipper = Shipper(spool, lambda: deployment.prediction_log, names, s.spool_max_attempts)
+    published = SpoolMetrics(metrics, spool, shipper, s.home_path / "run")
+    syncer = SpoolSyncer(spool, s.spool_sync_seconds, published.publish)
+    predictor = Predictor(deployment.contract, follower, spool, metrics, s.log_prediction_share)
+    return Worker(deployment, cache, metrics, follower, spool, shipper, predictor, syncer)
 
 
 @asynccontextmanager
@@ -74,6 +85,7 @@ async def running(worker: Worker, *, with_watcher: bool = True) -> AsyncIterator
     await worker.follower.follow()
     worker.follower.tell()
     worker.shipper.start()
+    worker.syncer.start()
     tasks = [asyncio.create_task(worker.follower.run()), asyncio.create_task(_drain_lines())]
     if with_watcher:
         tasks.append(asyncio.create_task(_repeat(watcher.ensure)))
@@ -85,6 +97,7 @@ async def running(worker: Worker, *, with_watcher: bool = True) -> AsyncIterator
             with suppress(asyncio.CancelledError):
                 await task
         await asyncio.to_thread(worker.shipper.stop, STOP_SECONDS)
+        await asyncio.to_thread(worker.syncer.stop)
         watcher.stop()
         worker.cache.remove_worker(os.getpid())
         lines.drain()

@@ -162,7 +162,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     if mode != "wal":
         connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
+    # NORMAL would let a power cut undo commits; the spool deletes its rows when they are committed.
+    connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
 
 

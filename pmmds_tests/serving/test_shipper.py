@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import struct
+import threading
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DatabaseUnavailableError
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.prediction_log import PredictionLog, PredictionRecord
-from pmmds_serving import shipper as shipper_module
-from pmmds_serving.shipper import Shipper
-from pmmds_serving.spool import SUFFIX, Spool
+from pmmds_serving.adoption import REFUSED_SUFFIX
+from pmmds_serving.segment import DAMAGED_SUFFIX, SUFFIX
+from pmmds_serving.shipper import LONGEST_RETRY_SECONDS, Shipper, retry_seconds
+from pmmds_serving.spool import Spool
 from pmmds_tests.serving.running import wait_until
+from pmmds_tests.serving.test_spool import batch_of
 from pmmds_tests.stores.records import make_records
 
 
@@ -80,7 +87,7 @@ def test_a_crash_between_the_database_and_the_spool_adds_nothing_twice(
 ) -> None:
     records = make_records(contract, 50)
     spool.append(records)
-    assert log.append(spool.next_batch(30).records) == 30  # and dead before it was marked
+    assert log.append(batch_of(spool, 30).records) == 30  # and dead before it was marked
     assert shipper.ship()
     assert log.count() == 50
 
@@ -176,17 +183,74 @@ def test_a_shipper_that_cannot_ship_ends_in_time_and_leaves_the_spool(
     assert len(spool_files(spool)) == 1
 
 
-def test_a_row_that_the_database_refuses_does_not_end_the_shipper(
-    shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
+class _Broken:
+    """A log that fails in a way nobody has thought of."""
+
+    def append(self, records: list[PredictionRecord]) -> int:
+        raise RuntimeError(f"4711 {len(records)}")
+
+
+def test_the_thread_survives_an_error_that_nobody_has_thought_of(
+    spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
+    opened: list[Any] = [_Broken(), None, log]  # None has no append: an AttributeError
+    shipper = Shipper(spool, lambda: opened.pop(0) if len(opened) > 1 else log, contract.feature_names)
+    spool.append(make_records(contract, 5))
+    with capture_logs() as told:
+        assert not shipper.ship()
+    assert shipper.status.problem == "Rows could not be moved: RuntimeError."
+    (line,) = told
+    assert line["error_type"] == "RuntimeError"
+    assert line["place"].startswith("test_shipper.py:")
+    assert "4711" not in str(line)
     shipper.start()
-    spool.append(make_records(contract, 1, overrides={"tenure": 2**63}))
-    wait_until(lambda: shipper.status.problem.startswith("Rows could not be moved: "))
-    assert str(2**63) not in shipper.status.problem
-    assert not shipper.ship()  # still there, still trying
-    shipper.stop(deadline_seconds=0)
-    assert log.count() == 0
-    assert len(spool_files(spool)) == 1
+    wait_until(lambda: log.count() == 5)
+    wait_until(lambda: shipper.status.problem == "")
+    shipper.stop(deadline_seconds=10)
+
+
+def test_a_thread_that_has_ended_shows(shipper: Shipper, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(shipper, "_run", lambda: None)
+        patch.setattr(shipper, "_thread", threading.Thread(target=lambda: None))
+        shipper.start()
+        wait_until(lambda: shipper.status.problem.startswith("The thread that moves rows to the database has ended."))
+    shipper.stop(deadline_seconds=1)
+
+
+def test_retries_come_later_and_later_and_not_all_at_one_instant() -> None:
+    assert 0.05 <= retry_seconds(1) <= 0.1
+    assert 0.1 <= retry_seconds(2) <= 0.2
+    waits = [retry_seconds(10_000) for _ in range(50)]
+    assert max(waits) <= LONGEST_RETRY_SECONDS
+    assert min(waits) > LONGEST_RETRY_SECONDS / 2
+    assert len(set(waits)) > 1
+
+
+class _Hanging:
+    """A log whose database takes as long as it likes."""
+
+    def __init__(self) -> None:
+        self.entered, self.may_go = threading.Event(), threading.Event()
+
+    def append(self, records: list[PredictionRecord]) -> int:
+        self.entered.set()
+        self.may_go.wait()
+        return len(records)
+
+
+def test_a_database_that_hangs_does_not_hold_up_the_end(spool: Spool, contract: Contract) -> None:
+    hanging: Any = _Hanging()
+    shipper = Shipper(spool, lambda: hanging, contract.feature_names)
+    shipper.start()
+    spool.append(make_records(contract, 5))
+    assert hanging.entered.wait(10)
+    started = time.monotonic()
+    shipper.stop(deadline_seconds=0.2)
+    assert time.monotonic() - started < 5
+    (path,) = spool.folder.glob(f"*{SUFFIX}")
+    assert path.stat().st_size > spool.backlog_bytes > 0
+    hanging.may_go.set()
 
 
 def abandon(folder: Path, names: tuple[str, ...], records: list[PredictionRecord]) -> Path:
@@ -197,6 +261,21 @@ def abandon(folder: Path, names: tuple[str, ...], records: list[PredictionRecord
     dead.close()
     (path,) = set(folder.glob(f"*{SUFFIX}")) - others
     return path
+
+
+def test_a_file_of_the_former_spool_with_its_one_file_a_worker_is_shipped(
+    shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
+    """Byte by byte as it was written before there were segments."""
+    records = make_records(contract, 30)
+    payloads = [msgspec.msgpack.encode({"feature_names": contract.feature_names})]
+    payloads += [msgspec.msgpack.encode(record) for record in records]
+    frames = (struct.pack("<II", len(p), zlib.crc32(p)) + p for p in payloads)
+    path = spool.folder / "0123456789abcdef0123456789abcdef.spool"
+    path.write_bytes(b"".join(frames) + b"\x07\x00")
+    assert shipper.ship()
+    assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
+    assert path.with_name(path.name + DAMAGED_SUFFIX).exists()  # for its torn tail
 
 
 def test_a_contract_that_gained_a_feature_takes_the_old_rows(
@@ -220,7 +299,7 @@ def test_rows_of_another_contract_are_set_aside_whole(
     content = path.read_bytes()
     assert shipper.ship()
     assert log.count() == 0
-    assert path.with_name(path.name + shipper_module.REFUSED_SUFFIX).read_bytes() == content
+    assert path.with_name(path.name + REFUSED_SUFFIX).read_bytes() == content
 
 
 def test_what_is_whole_before_damage_arrives_and_the_file_is_kept(
@@ -232,7 +311,7 @@ def test_what_is_whole_before_damage_arrives_and_the_file_is_kept(
     path.write_bytes(damaged)
     assert shipper.ship()
     assert 0 < log.count() < 10
-    assert path.with_name(path.name + shipper_module.DAMAGED_SUFFIX).read_bytes() == damaged
+    assert path.with_name(path.name + DAMAGED_SUFFIX).read_bytes() == damaged
     assert not path.exists()
 
 

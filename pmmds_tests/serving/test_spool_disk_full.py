@@ -14,7 +14,7 @@ import pytest
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import HomeNotWritableError
 from pmmds_serving.spool import Spool, SpoolWriteError
-from pmmds_tests.serving.test_spool import EVERYTHING, adopted, spool_path
+from pmmds_tests.serving.test_spool import EVERYTHING, adopted, batch_of, spool_path
 from pmmds_tests.stores.records import make_records
 
 _APPEND_UNTIL_REFUSED = """
@@ -76,10 +76,10 @@ def test_a_full_disk_refuses_a_batch_whole_and_takes_it_when_there_is_room(
     spool.append(first)
     with pytest.raises(SpoolWriteError, match=r"No space left on device\. Make room on the disk of PMMDS_HOME"):
         spool.append(second)
-    assert spool.next_batch(EVERYTHING).records == first
+    assert batch_of(spool, EVERYTHING).records == first
     filler.unlink()
     spool.append(second)
-    assert spool.next_batch(EVERYTHING).records == first + second
+    assert batch_of(spool, EVERYTHING).records == first + second
     spool.close()
 
 

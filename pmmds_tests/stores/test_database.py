@@ -65,7 +65,7 @@ def test_sqlite_is_opened_for_many_processes(home: Settings) -> None:
     with open_database(home).connect() as connection:
         pragmas = ("journal_mode", "busy_timeout", "foreign_keys", "synchronous")
         values = [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in pragmas]
-    assert values == ["wal", 15000, 1, 1]
+    assert values == ["wal", 15000, 1, 2]
 
 
 def test_a_file_that_is_no_database_is_named(home: Settings) -> None:

@@ -1,0 +1,109 @@
+"""Workers killed under load: every answered prediction is in the log exactly once, and no answer is an unnamed 5xx."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_serving.model_cache import ModelCache
+from pmmds_tests.serving.load import Load, logged_once, metric
+from pmmds_tests.serving.running import RunningService, running_service, wait_until
+
+pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.xdist_group("service")]
+
+Prepare = Callable[..., dict[str, str]]
+
+
+def workers_of(service: RunningService, contract: Contract) -> set[int]:
+    return {worker.pid for worker in ModelCache(service.home, contract.model_name).live_workers()}
+
+
+def kill_one_worker(service: RunningService, contract: Contract) -> None:
+    """SIGKILL to one of two, and wait until there are two again."""
+    wait_until(lambda: len(workers_of(service, contract)) == 2, seconds=60)
+    victim = min(workers_of(service, contract))
+    psutil.Process(victim).kill()
+    wait_until(lambda: len(workers_of(service, contract) - {victim}) == 2, seconds=60)
+
+
+def test_a_worker_killed_in_mid_request_twice_loses_no_answer(
+    prepared: Prepare, contract: Contract, tmp_path: Path
+) -> None:
+    environment = prepared(tmp_path / "home", PMMDS_SERVING_WORKERS="2", PMMDS_LOG_LEVEL="warning")
+    with running_service(environment) as service:
+        load = Load(service.url, contract)
+        with load.running():
+            for _ in range(2):
+                wait_until(load.has_answered(200), seconds=60)
+                kill_one_worker(service, contract)
+            wait_until(load.has_answered(200), seconds=60)
+        stores = service.deployment()
+        wait_until(lambda: logged_once(stores, load.answered), seconds=60)
+        assert load.refused == {}
+        assert load.n_cut_off > 0
+        wait_until(lambda: metric(service.client, "pmmds_spool_backlog_bytes") == 0, seconds=30)
+        # Rows of requests that were cut off may be there too: kept, and killed before the answer left.
+        assert 0 <= stores.prediction_log.count() - len(load.answered) <= load.n_cut_off
+
+
+def test_a_service_killed_while_it_ships_a_backlog_ships_the_rest_once(
+    prepared: Prepare, contract: Contract, tmp_path: Path
+) -> None:
+    environment = prepared(tmp_path / "home", PMMDS_LOG_LEVEL="warning")
+    body = {"instances": [contract.example()] * 1000}
+    with running_service(environment) as first:
+        stores = first.deployment()
+        with stores.database.begin():  # nobody else writes: a backlog builds up
+            answers = [first.client.post("/api/v1/predict/batch", json=body) for _ in range(20)]
+        answered = [p["request_id"] for answer in answers for p in answer.json()["predictions"]]
+        wait_until(lambda: 0 < stores.prediction_log.count() < len(answered))
+        first.kill()
+        shipped = stores.prediction_log.count()
+        assert 0 < shipped < len(answered) == 20_000
+    with running_service(environment) as second:
+        wait_until(lambda: stores.prediction_log.count() == len(answered), seconds=60)
+        assert logged_once(stores, answered)
+        wait_until(lambda: second.client.get("/healthz").json()["parts"]["spool"]["backlog_bytes"] == 0)
+
+
+def test_another_writer_that_holds_sqlite_longer_than_the_busy_timeout_delays_rows_only(
+    prepared: Prepare, contract: Contract, tmp_path: Path
+) -> None:
+    with running_service(prepared(tmp_path / "home", PMMDS_LOG_LEVEL="warning")) as service:
+        stores = service.deployment()
+        load = Load(service.url, contract)
+        with load.running():
+            wait_until(load.has_answered(50), seconds=30)
+            with stores.database.begin():
+                wait_until(lambda: "is locked by another process" in _spool_problem(service), seconds=60)
+                wait_until(load.has_answered(50), seconds=30)
+        wait_until(lambda: logged_once(stores, load.answered), seconds=30)
+        wait_until(lambda: _spool_problem(service) == "", seconds=30)
+        assert (load.refused, load.n_cut_off) == ({}, 0)
+        assert stores.prediction_log.count() == len(load.answered)
+
+
+def _spool_problem(service: RunningService) -> str:
+    return str(service.client.get("/healthz").json()["parts"]["spool"]["problem"])
+
+
+def test_a_service_that_ends_while_the_database_hangs_ends_in_time_and_loses_nothing(
+    prepared: Prepare, contract: Contract, tmp_path: Path
+) -> None:
+    environment = prepared(tmp_path / "home", PMMDS_LOG_LEVEL="warning")
+    with running_service(environment) as first:
+        stores = first.deployment()
+        load = Load(first.url, contract)
+        with load.running():
+            wait_until(load.has_answered(100), seconds=30)
+        with stores.database.begin():
+            more = Load(first.url, contract)
+            with more.running():
+                wait_until(more.has_answered(100), seconds=30)
+            assert first.stop() == 0  # within RunningService's 30 seconds
+    with running_service(environment):
+        wait_until(lambda: logged_once(stores, load.answered + more.answered), seconds=30)
