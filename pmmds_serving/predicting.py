@@ -5,7 +5,6 @@ Keep out: transport (application.py), the file (spool.py).
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -23,12 +22,12 @@ from pmmds_serving import refusals
 from pmmds_serving.json_bodies import decode_json
 from pmmds_serving.metrics import ServingMetrics
 from pmmds_serving.model_follower import ModelFollower, ServedModel
+from pmmds_serving.request_ids import RequestIds
 from pmmds_serving.spool import Spool, SpoolWriteError
 
 MAX_BATCH = 1000
 THRESHOLD = 0.5
 REMEMBERED_REQUESTS = 10_000
-IDS_AT_ONCE = 256
 # The log takes 128 characters; rows of a batch get their index appended.
 LONGEST_REQUEST_ID = 120
 
@@ -64,7 +63,7 @@ class Predictor:
         self._follower = follower
         self._spool = spool
         self._metrics = metrics
-        self._ids: list[str] = []
+        self._new_id = RequestIds().new
         # Answers to ids that clients chose, so that a repeated request gets the same one.
         self._remembered: OrderedDict[str, tuple[Row, Prediction]] = OrderedDict()
 
@@ -173,13 +172,6 @@ class Predictor:
             request_id, prediction, probability, model.name, model.version, round(latency_ms, 4), warnings
         )
         return answer, record
-
-    def _new_id(self) -> str:
-        """128 random bits in hexadecimal; the operating system is asked once for many."""
-        if not self._ids:
-            drawn = secrets.token_hex(16 * IDS_AT_ONCE)
-            self._ids = [drawn[i : i + 32] for i in range(0, len(drawn), 32)]
-        return self._ids.pop()
 
     def _keep(self, records: Sequence[PredictionRecord]) -> None:
         try:

@@ -75,6 +75,7 @@ def test_prometheus_counts_what_was_answered_and_refused(client: httpx.Client, c
     client.post(PREDICT, json={"features": {}})
     assert (value(answered), value(refused)) == (before[0] + 1, before[1] + 1)
     assert value("pmmds_uptime_seconds") > 0
+    assert client.get("/livez").status_code == 200
     assert value('pmmds_request_latency_seconds_bucket{endpoint="/livez",le="2.5",method="GET"}') > 0
 
 
