@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -21,6 +20,8 @@ from starlette.routing import Route
 from pmmds_core.deployment import Deployment
 from pmmds_core.telemetry import get_logger
 from pmmds_serving import endpoints, pages, status
+from pmmds_serving.boundary import Boundary, count_refusal
+from pmmds_serving.grpc_server import grpc_running
 from pmmds_serving.json_answers import JsonAnswer, refuse
 from pmmds_serving.openapi import openapi_document
 from pmmds_serving.refusals import RefusalError
@@ -29,8 +30,6 @@ from pmmds_serving.worker import Worker, build_worker, running
 Handler = Callable[[Request, Worker], Awaitable[Response]]
 
 log = get_logger("pmmds.serving.http")
-
-_PAYLOAD_PROBLEMS = frozenset({400, 413, 415})
 
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/api/v1/predict", endpoints.predict),
@@ -57,7 +56,7 @@ def build_app(make_deployment: Callable[[], Deployment], *, with_watcher: bool =
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.worker = build_worker(make_deployment())
-        async with running(app.state.worker, with_watcher=with_watcher):
+        async with running(app.state.worker, with_watcher=with_watcher), grpc_running(app.state.worker):
             yield
 
     routes = [Route(path, _observed(method, path, handler), methods=[method]) for method, path, handler in ROUTES]
@@ -78,50 +77,19 @@ def _observed(method: str, endpoint: str, handler: Handler) -> Callable[[Request
         started = time.perf_counter()
         request.state.started = started
         worker: Worker = request.app.state.worker
-        boundary = _Boundary()
+        response: Response | None = None
+        boundary = Boundary(log)
         with boundary:
-            boundary.response = await handler(request, worker)
-        response, refusal = boundary.response, boundary.refusal
-        if refusal is not None:
-            worker.metrics.errors.labels(endpoint, refusal.error_type).inc()
-            if refusal.status in _PAYLOAD_PROBLEMS:
-                worker.metrics.validation_failures.labels(endpoint, refusal.error_type).inc()
-            response = refuse(refusal)
+            response = await handler(request, worker)
+        if boundary.refusal is not None:
+            count_refusal(worker.metrics, endpoint, boundary.refusal)
+            response = refuse(boundary.refusal)
         assert response is not None
         worker.metrics.requests.labels(method, endpoint, response.status_code).inc()
         worker.metrics.request_latency.labels(method, endpoint).observe(time.perf_counter() - started)
         return response
 
     return answer
-
-
-class _Boundary:
-    """Whatever a handler raises, the sender gets an answer in the usual shape.
-
-    An unexpected error is logged by its type and place: its text may hold a customer's values.
-    """
-
-    def __init__(self) -> None:
-        self.response: Response | None = None
-        self.refusal: RefusalError | None = None
-
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(self, _: object, error: BaseException | None, trace: TracebackType | None) -> bool:
-        if isinstance(error, RefusalError):
-            self.refusal = error
-        elif isinstance(error, Exception):
-            log.error("request_failed", error_type=type(error).__name__, place=_place(trace))
-            self.refusal = RefusalError(500, "The service failed; its log says where", "internal")
-        return self.refusal is not None
-
-
-def _place(trace: TracebackType | None) -> str:
-    """File and line where it was raised."""
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
 
 
 async def _http_problem(_: Request, error: HTTPException) -> Response:

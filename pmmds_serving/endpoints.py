@@ -49,13 +49,16 @@ async def predict_batch(request: Request, worker: Worker) -> Response:
 async def feedback(request: Request, worker: Worker) -> Response:
     """POST /api/v1/feedback. All items are kept, or none."""
     require_admin(request, worker)
-    items = _label_items(field_of(await read_json(request, FEEDBACK_BYTES), "items"))
-    counts = await asyncio.to_thread(_add, worker, items)
+    items = label_items(field_of(await read_json(request, FEEDBACK_BYTES), "items"))
+    counts = await asyncio.to_thread(keep_labels, worker, items)
     return answer(counts)
 
 
-def _add(worker: Worker, items: Sequence[LabelItem]) -> FeedbackCounts:
-    """Ship what was answered, so that no label comes before its prediction, then keep the labels."""
+def keep_labels(worker: Worker, items: Sequence[LabelItem]) -> FeedbackCounts:
+    """Ship what was answered, so that no label comes before its prediction, then keep the labels.
+
+    Takes as long as the database does, so it belongs in a thread. Raises RefusalError.
+    """
     try:
         worker.shipper.ship()
         _await_other_workers(worker, [item.request_id for item in items])
@@ -73,8 +76,8 @@ def _await_other_workers(worker: Worker, request_ids: Sequence[str]) -> None:
         time.sleep(0.05)
 
 
-def _label_items(raw: Any) -> list[LabelItem]:
-    """Raises RefusalError with every mistake, by the item's index."""
+def label_items(raw: Any) -> list[LabelItem]:
+    """The labels of decoded JSON. Raises RefusalError with every mistake, by the item's index."""
     if not isinstance(raw, list) or not 1 <= len(raw) <= MAX_FEEDBACK:
         found = f"{len(raw):,}" if isinstance(raw, list) else type(raw).__name__
         raise refusals.invalid_payload([f"items: expected an array of 1 to {MAX_FEEDBACK:,} labels, found {found}"])

@@ -1,0 +1,111 @@
+"""The gRPC server of one worker: port, methods, health, reflection; how every call is counted, answered and ended.
+
+Every worker listens on the same port (SO_REUSEPORT) and the kernel deals connections out. Keep out: what the methods
+do (grpc_methods.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+import grpc
+from grpc_health.v1 import health
+from grpc_reflection.v1alpha import reflection
+
+from pmmds_core.settings import Settings
+from pmmds_core.telemetry import get_logger
+from pmmds_serving.boundary import Boundary, count_refusal
+from pmmds_serving.endpoints import BATCH_BYTES
+from pmmds_serving.generated.pmmds.v1 import prediction_pb2
+from pmmds_serving.grpc_methods import METHODS, Call, Context, Method
+from pmmds_serving.grpc_readiness import Readiness
+from pmmds_serving.grpc_refusals import code_of, metadata_of
+from pmmds_serving.launch import grpc_port_taken
+from pmmds_serving.refusals import RefusalError
+from pmmds_serving.worker import Worker
+
+SERVICE = prediction_pb2.DESCRIPTOR.services_by_name["PredictionService"].full_name
+# How long calls under way may take when the service ends.
+GRACE_SECONDS = 5.0
+
+_OPTIONS = (
+    ("grpc.so_reuseport", 1),
+    # Somewhat larger than what is taken, so that the limit is told in our words, yet memory is bounded.
+    ("grpc.max_receive_message_length", 2 * BATCH_BYTES),
+)
+
+Answer: TypeAlias = Callable[[bytes, Context], Awaitable[bytes]]
+
+log = get_logger("pmmds.serving.grpc")
+
+
+@asynccontextmanager
+async def grpc_running(worker: Worker) -> AsyncIterator[None]:
+    """Serve gRPC for as long as the block lasts; calls under way are answered before it ends.
+
+    Raises:
+        PortTakenError: another process took the port after the launcher had looked.
+    """
+    settings = worker.deployment.settings
+    server = grpc.aio.server(options=_OPTIONS)
+    readiness = Readiness(worker, SERVICE)
+    server.add_registered_method_handlers(SERVICE, _handlers(worker))
+    server.add_registered_method_handlers(health.SERVICE_NAME, readiness.handlers)
+    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    try:
+        server.add_insecure_port(address_of(settings))
+    except RuntimeError:
+        raise grpc_port_taken(settings, "another process listens there") from None
+    await server.start()
+    try:
+        yield
+    finally:
+        readiness.stop()
+        await server.stop(GRACE_SECONDS)
+
+
+def address_of(settings: Settings) -> str:
+    """`127.0.0.1:50051`, `[::1]:50051`."""
+    host = settings.http_host
+    return f"[{host}]:{settings.grpc_port}" if ":" in host else f"{host}:{settings.grpc_port}"
+
+
+def _handlers(worker: Worker) -> dict[str, grpc.RpcMethodHandler[bytes, bytes]]:
+    return {
+        name: grpc.unary_unary_rpc_method_handler(_observed(f"/{SERVICE}/{name}", method, worker))
+        for name, method in METHODS.items()
+    }
+
+
+def _observed(endpoint: str, method: Method, worker: Worker) -> Answer:
+    """Count and time a method, and turn what it raises into a status."""
+    metrics = worker.metrics
+    answered = metrics.requests.labels("GRPC", endpoint, grpc.StatusCode.OK.name)
+    latency = metrics.request_latency.labels("GRPC", endpoint)
+
+    async def answer(data: bytes, context: Context) -> bytes:
+        started = time.perf_counter()
+        reply = b""
+        boundary = Boundary(log)
+        with boundary:
+            reply = (await method(Call(data, context, started), worker)).SerializeToString()
+        refusal = boundary.refusal
+        if refusal is None:
+            answered.inc()
+        else:
+            count_refusal(metrics, endpoint, refusal)
+            metrics.requests.labels("GRPC", endpoint, code_of(refusal).name).inc()
+        latency.observe(time.perf_counter() - started)
+        if refusal is not None:
+            await _refuse(context, refusal)
+        return reply
+
+    return answer
+
+
+async def _refuse(context: Context, refusal: RefusalError) -> None:
+    """End the call. The message is a sentence of ours; what was sent is repeated in the details only."""
+    await context.abort(code_of(refusal), str(refusal), (metadata_of(refusal),))
