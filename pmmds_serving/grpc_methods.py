@@ -117,6 +117,11 @@ def _metadata(context: Context, key: str) -> str:
 
 def _check_deadline(call: Call) -> None:
     """Nothing is done for a client that does not wait any more. Raises RefusalError."""
-    left = call.context.time_remaining()
+    left = _seconds_left(call.context)
     if left is not None and left <= 0:
         raise RefusalError(504, "The deadline is over; nothing was done", "deadline")
+
+
+def _seconds_left(context: Context) -> float | None:
+    """None without a deadline, which the library's types do not tell."""
+    return context.time_remaining()
