@@ -15,11 +15,13 @@ from pmmds_serving.predicting import Prediction
 
 def features_of(values: Mapping[str, messages.FeatureValue]) -> dict[str, FeatureValue]:
     """Name → text, whole number, decimal number or None, as decoded JSON would have it."""
-    features: dict[str, FeatureValue] = {}
-    for name, value in values.items():
-        kind = value.WhichOneof("value")
-        features[name] = None if kind is None or kind == "null_value" else getattr(value, kind)
-    return features
+    # Text that is not empty is set; asking what is set takes longer than the rest, and a row has many texts.
+    return {name: value.text_value or _value_of(value) for name, value in values.items()}
+
+
+def _value_of(value: messages.FeatureValue) -> FeatureValue:
+    kind = value.WhichOneof("value")
+    return None if kind is None or kind == "null_value" else getattr(value, kind)
 
 
 def instances_of(request: messages.PredictBatchRequest) -> list[dict[str, FeatureValue]]:

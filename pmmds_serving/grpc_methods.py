@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import unquote
 
+import msgspec
 from google.protobuf.message import DecodeError, Message
 from grpc.aio import ServicerContext
 
@@ -37,8 +37,7 @@ Context: TypeAlias = ServicerContext[Any, Any]
 M = TypeVar("M", bound=Message)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One call: its message as sent, what gRPC knows of it, and time.perf_counter() when it arrived."""
 
     data: bytes
