@@ -40,11 +40,14 @@ class Measured:
 
 def example_message(settings: Settings) -> bytes:
     """The contract's example as a PredictRequest."""
-    features = {}
+    request = messages.PredictRequest()
+    fields = {str: "text_value", int: "int64_value", float: "double_value"}
     for name, value in Deployment(settings).contract.example().items():
-        kind = {str: "text_value", int: "int64_value", float: "double_value", type(None): "null_value"}[type(value)]
-        features[name] = messages.FeatureValue(**{kind: 0 if value is None else value})
-    return messages.PredictRequest(features=features).SerializeToString()
+        if value is None:
+            _ = request.features[name]  # there, with nothing set
+        else:
+            setattr(request.features[name], fields[type(value)], value)
+    return request.SerializeToString()
 
 
 @contextmanager

@@ -21,7 +21,7 @@ WARM_UP_SECONDS = 1.0
 
 async def call_repeatedly(channel: grpc.aio.Channel, message: bytes, ends: float, latencies: list[float]) -> None:
     """One call after the other; those of the warm-up are not kept. Bytes go and come, so that it costs little."""
-    predict = channel.unary_unary(PREDICT)
+    predict: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(PREDICT)
     counted_from = time.perf_counter() + WARM_UP_SECONDS
     while (began := time.perf_counter()) < ends:
         await predict(message)

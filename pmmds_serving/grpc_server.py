@@ -6,9 +6,10 @@ do (grpc_methods.py).
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeAlias
 
 import grpc
@@ -30,6 +31,8 @@ from pmmds_serving.worker import Worker
 SERVICE = prediction_pb2.DESCRIPTOR.services_by_name["PredictionService"].full_name
 # How long calls under way may take when the service ends.
 GRACE_SECONDS = 5.0
+# At the end new calls are refused until none has come for a while, or for as long as that.
+QUIET_SECONDS, REFUSING_SECONDS = 0.05, 0.5
 
 _OPTIONS = (
     ("grpc.so_reuseport", 1),
@@ -42,6 +45,31 @@ Answer: TypeAlias = Callable[[bytes, Context], Awaitable[bytes]]
 log = get_logger("pmmds.serving.grpc")
 
 
+class Gate:
+    """Open until the service ends.
+
+    gRPC cancels calls that wait for their handler when its server is stopped, and a cancelled client does not know that
+    it may try again. So calls are refused first, with UNAVAILABLE, until the queue has run dry.
+    """
+
+    def __init__(self) -> None:
+        self.is_open = True
+        self._refused = asyncio.Event()
+
+    def refuse(self) -> RefusalError:
+        self._refused.set()
+        return RefusalError(503, "The service is ending", "ending", ["Nothing was done. Try again"])
+
+    async def close(self) -> None:
+        """Refuse from now on; returns when no call has come for a while."""
+        self.is_open = False
+        ends = time.monotonic() + REFUSING_SECONDS
+        with suppress(TimeoutError):
+            while time.monotonic() < ends:
+                self._refused.clear()
+                await asyncio.wait_for(self._refused.wait(), QUIET_SECONDS)
+
+
 @asynccontextmanager
 async def grpc_running(worker: Worker) -> AsyncIterator[None]:
     """Serve gRPC for as long as the block lasts; calls under way are answered before it ends.
@@ -51,8 +79,8 @@ async def grpc_running(worker: Worker) -> AsyncIterator[None]:
     """
     settings = worker.deployment.settings
     server = grpc.aio.server(options=_OPTIONS)
-    readiness = Readiness(worker, SERVICE)
-    server.add_registered_method_handlers(SERVICE, _handlers(worker))
+    readiness, gate = Readiness(worker, SERVICE), Gate()
+    server.add_registered_method_handlers(SERVICE, _handlers(worker, gate))
     server.add_registered_method_handlers(health.SERVICE_NAME, readiness.handlers)
     reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     try:
@@ -64,6 +92,7 @@ async def grpc_running(worker: Worker) -> AsyncIterator[None]:
         yield
     finally:
         readiness.stop()
+        await gate.close()
         await server.stop(GRACE_SECONDS)
 
 
@@ -73,14 +102,14 @@ def address_of(settings: Settings) -> str:
     return f"[{host}]:{settings.grpc_port}" if ":" in host else f"{host}:{settings.grpc_port}"
 
 
-def _handlers(worker: Worker) -> dict[str, grpc.RpcMethodHandler[bytes, bytes]]:
+def _handlers(worker: Worker, gate: Gate) -> dict[str, grpc.RpcMethodHandler[bytes, bytes]]:
     return {
-        name: grpc.unary_unary_rpc_method_handler(_observed(f"/{SERVICE}/{name}", method, worker))
+        name: grpc.unary_unary_rpc_method_handler(_observed(f"/{SERVICE}/{name}", method, worker, gate))
         for name, method in METHODS.items()
     }
 
 
-def _observed(endpoint: str, method: Method, worker: Worker) -> Answer:
+def _observed(endpoint: str, method: Method, worker: Worker, gate: Gate) -> Answer:
     """Count and time a method, and turn what it raises into a status."""
     metrics = worker.metrics
     answered = metrics.requests.labels("GRPC", endpoint, grpc.StatusCode.OK.name)
@@ -91,6 +120,8 @@ def _observed(endpoint: str, method: Method, worker: Worker) -> Answer:
         reply = b""
         boundary = Boundary(log)
         with boundary:
+            if not gate.is_open:
+                raise gate.refuse()
             reply = (await method(Call(data, context, started), worker)).SerializeToString()
         refusal = boundary.refusal
         if refusal is None:

@@ -169,7 +169,7 @@ def test_many_errors_are_cut_to_what_metadata_carries(stub: PredictionServiceStu
 )
 def test_a_message_over_the_limit_is_refused(service: RunningService, method: str, limit: int) -> None:
     with connected(service.settings) as channel:
-        call = channel.unary_unary(f"/pmmds.v1.PredictionService/{method}")
+        call: Any = channel.unary_unary(f"/pmmds.v1.PredictionService/{method}")
         found = refused(lambda: call(b" " * (limit + 1), timeout=SECONDS))
         assert found == Refused(
             grpc.StatusCode.RESOURCE_EXHAUSTED, MESSAGE, (f"The body is larger than {limit:,} bytes",)
@@ -182,7 +182,8 @@ def test_bytes_that_are_no_message_are_refused_and_not_repeated_in_the_log(
     service: RunningService, message: bytes
 ) -> None:
     with connected(service.settings) as channel:
-        found = refused(lambda: channel.unary_unary(METHOD)(message))
+        call: Any = channel.unary_unary(METHOD)
+        found = refused(lambda: call(message))
     error = "The message is not a pmmds.v1.PredictRequest"
     assert found == Refused(INVALID, MESSAGE, (error,), violations=(error,))
     assert "secret" not in service.output
