@@ -292,7 +292,7 @@ class GetModelResponse(_message.Message):
     digest: _builtins.str
     """Of the model's files."""
     scorer: _builtins.str
-    """Kind of the scorer, such as "linear"."""
+    """Kind of the scorer, such as "logistic_regression"."""
     @_builtins.property
     def loaded_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
