@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -120,7 +119,7 @@ def main() -> None:
     chosen = parser.parse_args()
     ours: list[Measured] = []
     peers: list[Measured] = []
-    with temporary_settings(log_level=os.environ.get("PMMDS_LOG_LEVEL", "info")) as settings:
+    with temporary_settings() as settings:
         train_versions(settings, 1)
         message = example_message(settings)
         address, peer_address = f"127.0.0.1:{settings.grpc_port}", f"127.0.0.1:{free_port()}"
