@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint test test-faults bench compile
+.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint test test-faults bench compile protos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -69,3 +69,6 @@ bench: $(STAMP) ## every benchmark; prints ratios
 
 compile: $(STAMP) ## resolve requirements.txt anew
 	$(BIN)/uv pip compile --quiet pyproject.toml --all-extras --universal --python-version 3.11 --no-emit-index-url --generate-hashes -o requirements.txt
+
+protos: $(STAMP) ## write pmmds_serving/generated anew from the .proto
+	$(BIN)/python -m pmmds_tests.serving.proto_compiler

@@ -34,6 +34,7 @@ class Process:
     url: str = ""
     page: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
+    grpc_port: int = 0
 
     @property
     def command(self) -> str:
@@ -71,7 +72,15 @@ def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[
 def _serving(settings: Settings) -> Process:
     argv = [sys.executable, "-m", "pmmds_serving"]
     base = f"http://{settings.http_host}:{settings.http_port}"
-    return Process("serving", argv, settings.http_host, settings.http_port, f"{base}/livez", f"{base}/")
+    return Process(
+        "serving",
+        argv,
+        settings.http_host,
+        settings.http_port,
+        f"{base}/livez",
+        f"{base}/",
+        grpc_port=settings.grpc_port,
+    )
 
 
 def _mlflow(settings: Settings) -> Process:
@@ -101,11 +110,17 @@ def check_ports(processes: Sequence[Process]) -> None:
     for process in processes:
         if process.port and not is_free(process.host, process.port):
             raise port_taken(process)
+        if process.grpc_port and not is_free(process.host, process.grpc_port):
+            raise _port_taken(process, process.grpc_port, "PMMDS_GRPC_PORT")
 
 
 def port_taken(process: Process) -> PortTakenError:
     """The error for a process whose port another one has."""
+    return _port_taken(process, process.port, _PORT_VARIABLES[process.name])
+
+
+def _port_taken(process: Process, port: int, variable: str) -> PortTakenError:
     return PortTakenError(
-        f"Port {process.port} on {process.host}, where {process.name} would listen, is taken.",
-        next_step=f"Stop what listens there, or set {_PORT_VARIABLES[process.name]} to a free port.",
+        f"Port {port} on {process.host}, where {process.name} would listen, is taken.",
+        next_step=f"Stop what listens there, or set {variable} to a free port.",
     )

@@ -9,6 +9,7 @@ import atexit
 import logging
 import sys
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any, BinaryIO, cast
 
 import msgspec
@@ -75,3 +76,10 @@ def _stamp(_logger: Any, _method: str, event: structlog.typing.EventDict) -> str
 
 def _to_json(_logger: Any, _method: str, event: structlog.typing.EventDict) -> bytes:
     return msgspec.json.encode(event, enc_hook=str)
+
+
+def place_of(trace: TracebackType | None) -> str:
+    """File and line where an error was raised: what may be logged of one whose text may hold a customer's values."""
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""

@@ -23,6 +23,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_serving import endpoints, pages, status
 from pmmds_serving.boundary import Boundary, count_refusal
 from pmmds_serving.front import PREDICT_PATH, PredictEndpoint
+from pmmds_serving.grpc_server import grpc_running
 from pmmds_serving.json_answers import JsonAnswer, refuse
 from pmmds_serving.openapi import openapi_document
 from pmmds_serving.refusals import RefusalError
@@ -65,7 +66,7 @@ def build_app(make_deployment: Callable[[], Deployment], *, with_watcher: bool =
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.worker = build_worker(make_deployment())
-        async with running(app.state.worker, with_watcher=with_watcher):
+        async with running(app.state.worker, with_watcher=with_watcher), grpc_running(app.state.worker):
             yield
 
     routes = [Route(path, _observed(method, path, handler), methods=[method]) for method, path, handler in ROUTES]

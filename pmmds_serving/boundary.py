@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from pmmds_core.telemetry import get_logger
+from pmmds_core.telemetry import get_logger, place_of
 from pmmds_serving.metrics import ServingMetrics
 from pmmds_serving.refusals import RefusalError
 
@@ -43,10 +43,3 @@ def count_refusal(metrics: ServingMetrics, endpoint: str, refusal: RefusalError)
     metrics.errors.labels(endpoint, refusal.error_type).inc()
     if refusal.status in _PAYLOAD_PROBLEMS:
         metrics.validation_failures.labels(endpoint, refusal.error_type).inc()
-
-
-def place_of(trace: TracebackType | None) -> str:
-    """File and line where it was raised."""
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""

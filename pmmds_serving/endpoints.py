@@ -21,7 +21,7 @@ from pmmds_serving.json_bodies import decode_json, read_body
 from pmmds_serving.predicting import check_request_id, field_of
 from pmmds_serving.worker import Worker
 
-BATCH_BYTES, FEEDBACK_BYTES = 4_000_000, 4_000_000
+PREDICT_BYTES, BATCH_BYTES, FEEDBACK_BYTES = 100_000, 4_000_000, 4_000_000
 MAX_FEEDBACK = 10_000
 # A client's own id, and the index that a batch appends.
 MAX_LABEL_ID = 128
@@ -44,13 +44,16 @@ async def feedback(request: Request, worker: Worker) -> Response:
     """POST /api/v1/feedback. All items are kept, or none."""
     require_admin(request, worker)
     body = await read_body(request.scope["headers"], request.receive, FEEDBACK_BYTES)
-    items = _label_items(field_of(decode_json(body), "items"))
-    counts = await asyncio.to_thread(_add, worker, items)
+    items = label_items(field_of(decode_json(body), "items"))
+    counts = await asyncio.to_thread(keep_labels, worker, items)
     return answer(counts)
 
 
-def _add(worker: Worker, items: Sequence[LabelItem]) -> FeedbackCounts:
-    """Ship what was answered, so that no label comes before its prediction, then keep the labels."""
+def keep_labels(worker: Worker, items: Sequence[LabelItem]) -> FeedbackCounts:
+    """Ship what was answered, so that no label comes before its prediction, then keep the labels.
+
+    Takes as long as the database does, so it belongs in a thread. Raises RefusalError.
+    """
     try:
         worker.shipper.ship()
         _await_other_workers(worker, [item.request_id for item in items])
@@ -68,8 +71,8 @@ def _await_other_workers(worker: Worker, request_ids: Sequence[str]) -> None:
         time.sleep(0.05)
 
 
-def _label_items(raw: Any) -> list[LabelItem]:
-    """Raises RefusalError with every mistake, by the item's index."""
+def label_items(raw: Any) -> list[LabelItem]:
+    """The labels of decoded JSON. Raises RefusalError with every mistake, by the item's index."""
     if not isinstance(raw, list) or not 1 <= len(raw) <= MAX_FEEDBACK:
         found = f"{len(raw):,}" if isinstance(raw, list) else type(raw).__name__
         raise refusals.invalid_payload([f"items: expected an array of 1 to {MAX_FEEDBACK:,} labels, found {found}"])

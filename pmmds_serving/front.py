@@ -14,12 +14,12 @@ import msgspec
 from starlette.datastructures import State
 
 from pmmds_serving.boundary import Boundary, count_refusal
+from pmmds_serving.endpoints import PREDICT_BYTES
 from pmmds_serving.json_bodies import Receive, read_body
 from pmmds_serving.predicting import check_request_id
 from pmmds_serving.worker import Worker
 
 PREDICT_PATH = "/api/v1/predict"
-PREDICT_BYTES = 100_000
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]

@@ -42,7 +42,7 @@ def check_before_serving(settings: Settings) -> None:
     """
     deployment = Deployment(settings)
     _ = deployment.contract
-    _check_address(settings)
+    _check_addresses(settings)
     prepare_run_folder(deployment)
 
 
@@ -60,20 +60,40 @@ def prepare_run_folder(deployment: Deployment) -> None:
         ) from None
 
 
-def _check_address(settings: Settings) -> None:
-    host, port = settings.http_host, settings.http_port
+def grpc_port_taken(settings: Settings, problem: str) -> PortTakenError:
+    """The error for a gRPC port that cannot be listened on."""
+    return _port_taken(settings.http_host, settings.grpc_port, "PMMDS_GRPC_PORT", problem)
+
+
+def _check_addresses(settings: Settings) -> None:
+    """The workers share the gRPC port (SO_REUSEPORT), and would share it with another service: so it is tried here."""
+    host = settings.http_host
     try:
         family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
     except ValueError:
         raise SettingError(
             f"PMMDS_HTTP_HOST={host!r} is not an IP address.", next_step="Use 127.0.0.1, 0.0.0.0 or another address."
         ) from None
+    if settings.http_port == settings.grpc_port:
+        raise SettingError(
+            f"PMMDS_HTTP_PORT and PMMDS_GRPC_PORT are both {settings.grpc_port}.",
+            next_step="Set one of them to another port.",
+        )
+    _check_port(family, host, settings.http_port, "PMMDS_HTTP_PORT")
+    _check_port(family, host, settings.grpc_port, "PMMDS_GRPC_PORT")
+
+
+def _check_port(family: socket.AddressFamily, host: str, port: int, variable: str) -> None:
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise PortTakenError(
-                f"Port {port} on {host} cannot be used: {error.strerror}.",
-                next_step="Stop what listens there, or set PMMDS_HTTP_PORT to a free port.",
-            ) from None
+            raise _port_taken(host, port, variable, str(error.strerror)) from None
+
+
+def _port_taken(host: str, port: int, variable: str, problem: str) -> PortTakenError:
+    return PortTakenError(
+        f"Port {port} on {host} cannot be used: {problem}.",
+        next_step=f"Stop what listens there, or set {variable} to a free port.",
+    )

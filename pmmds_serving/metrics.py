@@ -58,11 +58,11 @@ class ServingMetrics:
         self.dead_letters = Counter("pmmds_dead_letters", "Rows that the database refused", **own)
 
         # Finding a labelled child costs as much as counting with it: the few that there are are kept.
-        self._answered: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+        self._answered: dict[tuple[str, str, int | str], tuple[Any, Any]] = {}
         self._predicted: dict[tuple[str, str, int], tuple[Any, Any]] = {}
 
-    def answered(self, method: str, endpoint: str, status: int, seconds: float) -> None:
-        """Count and time one answered request. The labels come from closed lists."""
+    def answered(self, method: str, endpoint: str, status: int | str, seconds: float) -> None:
+        """Count and time one answered request. The labels come from closed lists; gRPC names its statuses."""
         key = (method, endpoint, status)
         found = self._answered.get(key)
         if found is None:

@@ -14,7 +14,6 @@ from pmmds_serving.access import require_admin
 from pmmds_serving.json_answers import answer
 from pmmds_serving.metrics import as_document, exposition, read_loop_totals
 from pmmds_serving.model_cache import ReloadRequest
-from pmmds_serving.model_follower import ServedModel
 from pmmds_serving.refusals import RefusalError
 from pmmds_serving.worker import Worker, database_problem
 
@@ -67,23 +66,30 @@ def _spool(worker: Worker) -> dict[str, Any]:
 
 async def ready(_: Request, worker: Worker) -> Response:
     """GET /ready: 200 while it has a model and can record durably."""
+    reasons = not_ready_reasons(worker)
+    return answer({"status": "not ready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200)
+
+
+def not_ready_reasons(worker: Worker) -> list[str]:
+    """Why predictions are not answered now; empty when they are."""
     reasons = []
     if worker.follower.model is None:
         reasons.append("no model is loaded")
     if why := worker.cannot_record:
         reasons.append(f"predictions cannot be recorded: {why}")
-    return answer({"status": "not ready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200)
+    return reasons
 
 
 async def model(_: Request, worker: Worker) -> Response:
     """GET /model: what answers now."""
+    return answer(model_document(worker))
+
+
+def model_document(worker: Worker) -> dict[str, Any]:
+    """The model that answers now, and what every worker serves. Raises RefusalError when there is none."""
     served = worker.follower.model
     if served is None:
         raise refusals.no_model(_why_none(worker))
-    return answer(_model_document(served, worker))
-
-
-def _model_document(served: ServedModel, worker: Worker) -> dict[str, Any]:
     manifest = served.bundle.manifest
     return {
         "name": served.name,
@@ -115,7 +121,7 @@ async def reload_model(request: Request, worker: Worker) -> Response:
                 raise RefusalError(503, "The model was not reloaded", "reload", [watcher.problem])
             await worker.follower.follow()
             if _all_follow(worker) and worker.follower.model is not None:
-                return answer(_model_document(worker.follower.model, worker))
+                return answer(model_document(worker))
         await asyncio.sleep(0.02)
     raise RefusalError(504, "The model was not reloaded in time", "reload", [_laggards(worker)])
 

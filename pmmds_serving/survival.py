@@ -5,11 +5,10 @@ An error is kept by its type and place: its text may hold a customer's values.
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pmmds_core.telemetry import get_logger
+from pmmds_core.telemetry import get_logger, place_of
 
 log = get_logger("pmmds.serving.threads")
 
@@ -27,17 +26,10 @@ class Surviving:
     def __exit__(self, _: object, error: BaseException | None, trace: TracebackType | None) -> bool:
         if not isinstance(error, Exception):
             return False
-        self.error, self.place = error, _place(trace)
+        self.error, self.place = error, place_of(trace)
         return True
 
     def tell(self, event: str) -> None:
         """One error line about what was survived, if anything was."""
         if self.error is not None:
             log.error(event, error_type=type(self.error).__name__, place=self.place)
-
-
-def _place(trace: TracebackType | None) -> str:
-    """File and line where it was raised."""
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""

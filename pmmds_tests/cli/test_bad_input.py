@@ -75,12 +75,15 @@ def test_a_port_that_is_taken_stops_serve(tmp_path: Path, taken_port: int) -> No
     assert "PMMDS_HTTP_PORT" in said.sentence
 
 
-@pytest.mark.parametrize("variable", ["PMMDS_HTTP_PORT", "PMMDS_DAGSTER_PORT", "PMMDS_MLFLOW_PORT"])
+PORT_VARIABLES = ("PMMDS_HTTP_PORT", "PMMDS_GRPC_PORT", "PMMDS_DAGSTER_PORT", "PMMDS_MLFLOW_PORT")
+
+
+@pytest.mark.parametrize("variable", PORT_VARIABLES)
 def test_a_port_that_is_taken_stops_up_before_anything_is_started(
     tmp_path: Path, taken_port: int, variable: str
 ) -> None:
-    free = {"PMMDS_HTTP_PORT": "0", "PMMDS_DAGSTER_PORT": "0", "PMMDS_MLFLOW_PORT": "0"}
-    for name in free:
+    free = {}
+    for name in PORT_VARIABLES:
         with closing(socket.socket()) as probe:
             probe.bind(("127.0.0.1", 0))
             free[name] = str(probe.getsockname()[1])

@@ -17,9 +17,11 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.scorer import Scorer
 from pmmds_core.stores.model_registry import PRODUCTION
+from pmmds_serving.generated.pmmds.v1.prediction_pb2_grpc import PredictionServiceStub
 from pmmds_serving.model_cache import STAMP
 from pmmds_tests.assets.house import House, errors_of
 from pmmds_tests.serving.asking import TOKEN
+from pmmds_tests.serving.grpc_asking import stub_of
 from pmmds_tests.serving.running import RunningService, running_service, service_environment, wait_until
 
 
@@ -101,3 +103,10 @@ def guarded(
     with running_service(environment) as service:
         wait_until(lambda: len(service.client.get("/model").json().get("workers", [])) == 2, seconds=60)
         yield service
+
+
+@pytest.fixture
+def stub(service: RunningService) -> Iterator[PredictionServiceStub]:
+    """A gRPC client of the shared service."""
+    with stub_of(service.settings) as connected:
+        yield connected

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -37,16 +37,28 @@ def wait_until(holds: Callable[[], bool], seconds: float = 15.0) -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    return free_ports(1)[0]
+
+
+def free_ports(n_ports: int) -> list[int]:
+    """Different ones; they are free now, and not reserved."""
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.socket()) for _ in range(n_ports)]
+        for listener in listeners:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in listeners]
 
 
 def service_environment(home: Path, tracking_uri: str, **variables: str) -> dict[str, str]:
-    """Variables of a service of its own: home and port; nothing of the caller's PMMDS_* ones."""
+    """Variables of a service of its own: home and ports; nothing of the caller's PMMDS_* ones."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PMMDS_")}
-    own = {"PMMDS_HOME": str(home), "PMMDS_HTTP_PORT": str(free_port()), "PMMDS_MLFLOW_TRACKING_URI": tracking_uri}
+    http_port, grpc_port = free_ports(2)
+    own = {
+        "PMMDS_HOME": str(home),
+        "PMMDS_HTTP_PORT": str(http_port),
+        "PMMDS_GRPC_PORT": str(grpc_port),
+        "PMMDS_MLFLOW_TRACKING_URI": tracking_uri,
+    }
     return {**inherited, **own, **variables}
 
 

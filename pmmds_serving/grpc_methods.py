@@ -1,0 +1,126 @@
+"""The methods of PredictionService: message in, message out; what HTTP's endpoints do, by the same code.
+
+They take and give bytes, so that size, shape and errors are told in our words. Keep out: the server (grpc_server.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import unquote
+
+import msgspec
+from google.protobuf.message import DecodeError, Message
+from grpc.aio import ServicerContext
+
+from pmmds_core.contracts.request_validation import MESSAGE
+from pmmds_serving import endpoints, refusals
+from pmmds_serving.access import check_admin
+from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
+from pmmds_serving.grpc_convert import (
+    batch_message,
+    counts_message,
+    features_of,
+    instances_of,
+    items_of,
+    model_message,
+    prediction_message,
+)
+from pmmds_serving.predicting import check_request_id
+from pmmds_serving.refusals import RefusalError
+from pmmds_serving.status import model_document
+from pmmds_serving.worker import Worker
+
+Context: TypeAlias = ServicerContext[Any, Any]
+M = TypeVar("M", bound=Message)
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One call: its message as sent, what gRPC knows of it, and time.perf_counter() when it arrived."""
+
+    data: bytes
+    context: Context
+    started: float
+
+
+Method: TypeAlias = Callable[[Call, Worker], Awaitable[Message]]
+
+
+async def predict(call: Call, worker: Worker) -> messages.PredictResponse:
+    request = _read(messages.PredictRequest, call, endpoints.PREDICT_BYTES)
+    request_id = check_request_id(request.request_id or _metadata(call.context, "x-request-id"))
+    features = features_of(request.features)
+    _check_deadline(call)
+    return prediction_message(worker.predictor.predict_features(features, request_id, call.started))
+
+
+async def predict_batch(call: Call, worker: Worker) -> messages.PredictBatchResponse:
+    request = _read(messages.PredictBatchRequest, call, endpoints.BATCH_BYTES)
+    request_id = check_request_id(request.request_id or _metadata(call.context, "x-request-id"))
+    instances = instances_of(request)
+    _check_deadline(call)
+    return batch_message(worker.predictor.predict_instances(instances, request_id, call.started))
+
+
+async def get_model(call: Call, worker: Worker) -> messages.GetModelResponse:
+    _read(messages.GetModelRequest, call, endpoints.PREDICT_BYTES)
+    return model_message(model_document(worker))
+
+
+async def send_feedback(call: Call, worker: Worker) -> messages.SendFeedbackResponse:
+    check_admin(worker, _metadata(call.context, "authorization"), host_of(call.context.peer()))
+    items = endpoints.label_items(items_of(_read(messages.SendFeedbackRequest, call, endpoints.FEEDBACK_BYTES)))
+    _check_deadline(call)
+    return counts_message(await asyncio.to_thread(endpoints.keep_labels, worker, items))
+
+
+METHODS: dict[str, Method] = {
+    "Predict": predict,
+    "PredictBatch": predict_batch,
+    "GetModel": get_model,
+    "SendFeedback": send_feedback,
+}
+
+
+def host_of(peer: str) -> str:
+    """The address in gRPC's name of a peer, such as `ipv4:127.0.0.1:4711` or `ipv6:%5B::1%5D:4711`."""
+    host = unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]")
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return ""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
+
+
+def _read(kind: type[M], call: Call, limit: int) -> M:
+    """The message. Raises RefusalError when it has more bytes, or is none of its kind."""
+    if len(call.data) > limit:
+        raise refusals.too_large(limit)
+    try:
+        return kind.FromString(call.data)
+    except DecodeError:  # its text may repeat what was sent
+        error = f"The message is not a {kind.DESCRIPTOR.full_name}"
+        raise RefusalError(400, MESSAGE, "broken_message", [error]) from None
+
+
+def _metadata(context: Context, key: str) -> str:
+    """The first value; empty when there is none."""
+    for name, value in context.invocation_metadata() or ():
+        if name == key:
+            return str(value)
+    return ""
+
+
+def _check_deadline(call: Call) -> None:
+    """Nothing is done for a client that does not wait any more. Raises RefusalError."""
+    left = _seconds_left(call.context)
+    if left is not None and left <= 0:
+        raise RefusalError(504, "The deadline is over; nothing was done", "deadline")
+
+
+def _seconds_left(context: Context) -> float | None:
+    """None without a deadline, which the library's types do not tell."""
+    return context.time_remaining()
