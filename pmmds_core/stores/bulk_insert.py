@@ -15,7 +15,7 @@ from pmmds_core.stores.dialects import database_now
 from pmmds_core.stores.tables import UtcDateTime
 
 # SQLite takes 32,766 in one statement.
-_SQLITE_PARAMETERS = 10_000
+_SQLITE_PARAMETERS = 8_000
 
 
 def insert_new(
@@ -65,13 +65,20 @@ def _insert_values(
     head = f"INSERT INTO {quote(table.name)} ({', '.join(map(quote, columns))}, {quote(written_at)}) VALUES "
     one, tail = f"({', '.join('?' * len(columns))}, {now})", f" ON CONFLICT ({quote(key)}) DO NOTHING"
     instants = [i for i, name in enumerate(columns) if isinstance(table.c[name].type, UtcDateTime)]
-    per_statement = max(1, _SQLITE_PARAMETERS // len(columns))
-    n_new = 0
-    for start in range(0, len(rows), per_statement):
-        part = [_with_text(row, instants) for row in rows[start : start + per_statement]]
-        statement = head + ", ".join([one] * len(part)) + tail
+    n_new = start = 0
+    while start < len(rows):
+        size = _rows_at_once(len(rows) - start, len(columns))
+        part = [_with_text(row, instants) for row in rows[start : start + size]]
+        statement = head + ", ".join([one] * size) + tail
         n_new += connection.exec_driver_sql(statement, tuple(chain.from_iterable(part))).rowcount
+        start += size
     return n_new
+
+
+def _rows_at_once(n_left: int, n_columns: int) -> int:
+    """A power of two: the driver keeps a large statement for each size, and there are few of them so."""
+    most = max(1, min(n_left, _SQLITE_PARAMETERS // n_columns))
+    return 1 << (most.bit_length() - 1)
 
 
 def _with_text(row: Sequence[Any], instants: Sequence[int]) -> list[Any]:

@@ -201,7 +201,7 @@ def test_the_thread_survives_an_error_that_nobody_has_thought_of(
     assert shipper.status.problem == "Rows could not be moved: RuntimeError."
     (line,) = told
     assert line["error_type"] == "RuntimeError"
-    assert line["place"].startswith("test_shipper.py:")
+    assert "test_shipper.py:" in line["place"]
     assert "4711" not in str(line)
     shipper.start()
     wait_until(lambda: log.count() == 5)

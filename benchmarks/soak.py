@@ -1,0 +1,108 @@
+"""Ten minutes at a steady rate: whether memory stays flat, nothing pauses, and every answer is in the database.
+
+python -m benchmarks.soak [--minutes 10] [--rate 2000]   (needs hey)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import statistics
+import subprocess
+import threading
+from pathlib import Path
+
+import psutil
+
+from benchmarks.deployments import example_request, temporary_settings, train_versions, wait_for
+from benchmarks.serving import logged_rows, our_service, serving_workers
+
+N_CONNECTIONS = 8
+RATE, SLOWEST, ANSWERED = r"Requests/sec:\s+([0-9.]+)", r"Slowest:\s+([0-9.]+)", r"\[200\]\s+(\d+) responses"
+SAMPLE_SECONDS = 2.0
+
+
+class MemoryWatch(threading.Thread):
+    """Samples a process's resident MB until it is stopped."""
+
+    def __init__(self, process: psutil.Process) -> None:
+        super().__init__(daemon=True)
+        self._process = process
+        self._stop_asked = threading.Event()
+        self.samples: list[float] = []
+
+    def run(self) -> None:
+        while not self._stop_asked.wait(SAMPLE_SECONDS):
+            self.samples.append(self._process.memory_info().rss / 1e6)
+
+    def stop(self) -> None:
+        self._stop_asked.set()
+        self.join()
+
+
+def hey(url: str, body: Path, minutes: float, rate: int) -> str:
+    """What hey says of a steady load.
+
+    Raises:
+        SystemExit: hey is not installed.
+    """
+    program = shutil.which("hey")
+    if program is None:
+        raise SystemExit("hey is not installed. Debian and Ubuntu: apt-get install hey; macOS: brew install hey.")
+    argv = [program, "-z", f"{minutes * 60:.0f}s", "-c", str(N_CONNECTIONS), "-q", str(rate // N_CONNECTIONS)]
+    argv += ["-m", "POST", "-T", "application/json", "-D", str(body), url]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+def first_number(pattern: str, text: str) -> float:
+    found = re.search(pattern, text)
+    if found is None:
+        raise SystemExit(f"hey printed no line like {pattern!r}:\n{text}")
+    return float(found[1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--rate", type=int, default=2000)
+    chosen = parser.parse_args()
+    with temporary_settings() as settings:
+        train_versions(settings, 1)
+        body = Path(settings.home) / "body.json"
+        body.write_text(json.dumps(example_request(settings)))
+        with our_service(settings, 1) as base:
+            wait_for(lambda: logged_rows(settings) >= 1)
+            before = logged_rows(settings)
+            watch = MemoryWatch(serving_workers(base)[0])
+            watch.start()
+            said = hey(f"{base}/api/v1/predict", body, chosen.minutes, chosen.rate)
+            watch.stop()
+            n_answered = int(first_number(ANSWERED, said))
+            wait_for(lambda: logged_rows(settings) - before >= n_answered)
+            n_logged = logged_rows(settings) - before
+    report(said, watch.samples, n_answered, n_logged)
+
+
+def report(said: str, memory: list[float], n_answered: int, n_logged: int) -> None:
+    others = [line for line in re.findall(r"\[(\d+)\]\s+\d+ responses", said) if line != "200"]
+    quarter = max(1, len(memory) // 4)
+    print(f"requests/s        {first_number(RATE, said):10,.0f}")
+    print(f"p50, p95, p99     {_percentile(said, 50):.2f}, {_percentile(said, 95):.2f}, {_percentile(said, 99):.2f} ms")
+    print(f"longest           {first_number(SLOWEST, said) * 1000:10.1f} ms  (target 50)")
+    print(f"answered 200      {n_answered:10,}; other statuses: {', '.join(others) or 'none'}")
+    print(f"errors            {'yes' if 'Error distribution' in said else 'none'}")
+    print(f"in the database   {n_logged:10,}  ({'all' if n_logged == n_answered else 'NOT ALL'})")
+    print(
+        f"worker's memory   {statistics.median(memory[:quarter]):.0f} MB in the first quarter, "
+        f"{statistics.median(memory[-quarter:]):.0f} MB in the last, at most {max(memory):.0f} MB"
+    )
+
+
+def _percentile(said: str, percent: int) -> float:
+    return first_number(rf"{percent}%%? in ([0-9.]+) secs", said) * 1000
+
+
+if __name__ == "__main__":
+    main()
