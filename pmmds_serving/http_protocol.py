@@ -69,6 +69,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.access_log = False  # BentoML's is off; uvicorn would make the line all the same, for nobody
         super().connection_made(cast("asyncio.Transport", OneWrite(transport, self.loop)))
         if len(self.connections) > self.max_connections:
             errors = [f"{self.max_connections:,} connections are open. Use fewer, and keep them"]

@@ -27,8 +27,13 @@ class ServingMetrics:
 
     def __init__(self) -> None:
         # Imported late: the library decides at its import whether values are shared between processes.
-        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 
+        if _is_multiprocess():
+            # The library asks the system for the process id at every count, in case of a fork; a worker does not fork.
+            own_pid = os.getpid()
+            shared_values: Any = values.MultiProcessValue
+            values.ValueClass = shared_values(process_identifier=lambda: own_pid)
         self.started_at = time.time()
         self.registry = CollectorRegistry()
         own: dict[str, Any] = {"registry": self.registry}

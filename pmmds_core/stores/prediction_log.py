@@ -23,7 +23,7 @@ from pmmds_core.stores.tables import prediction_logs
 _IDS_PER_QUERY = 1000
 
 
-class PredictionRecord(msgspec.Struct, frozen=True):
+class PredictionRecord(msgspec.Struct, frozen=True, gc=False):
     """One answered request. `predicted_at` is aware; `features` are in the contract's order, None for missing."""
 
     request_id: str
