@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint test test-faults bench compile protos
+.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint test test-faults bench bench-serving soak compile protos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -63,6 +63,12 @@ test: $(STAMP) ## every test but the faults, on SQLite and PostgreSQL
 
 test-faults: $(STAMP) ## workers killed, databases stopped, spools filled, under load
 	$(BIN)/pytest -m faults $(ARGS)
+
+bench-serving: $(STAMP) ## the service's figures beside its peers; needs wrk
+	@for m in serving bench_grpc bench_swap bench_cold_start bench_metrics; do echo "== $$m"; $(BIN)/python -m benchmarks.$$m || exit 1; done
+
+soak: $(STAMP) ## ten minutes at a steady rate: memory, pauses, rows; needs hey
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 bench: $(STAMP) ## every benchmark; prints ratios
 	@for f in benchmarks/bench_*.py; do m=$$(basename $$f .py); echo "== $$m"; $(BIN)/python -m benchmarks.$$m $(ARGS) || exit 1; done

@@ -124,7 +124,7 @@ class PredictionLog:
 
 def _row(record: PredictionRecord) -> tuple[Any, ...]:
     *fixed, features = msgspec.structs.astuple(record)
-    return (*fixed, *(None if value != value else value for value in features))
+    return (*fixed, *[None if value != value else value for value in features])
 
 
 def _record(row: sa.Row[Any]) -> PredictionRecord:

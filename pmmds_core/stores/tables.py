@@ -29,6 +29,8 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
     @staticmethod
     def to_naive(instant: datetime) -> datetime:
         """What the database stores. Raises ValueError when `instant` has no time zone."""
+        if instant.tzinfo is UTC:  # what the service writes, thousands of times a second
+            return instant.replace(tzinfo=None)
         if instant.tzinfo is None:
             raise ValueError(f"{instant!r} has no time zone")
         return instant.astimezone(UTC).replace(tzinfo=None)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from pmmds_tests.serving.running import service_environment, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,19 +70,56 @@ def test_the_requirements_name_no_registry() -> None:
     assert "--hash=sha256:" in text
 
 
-@pytest.mark.process
-def test_the_bento_is_built_and_holds_the_service(tmp_path: Path) -> None:
-    home = {"BENTOML_HOME": str(tmp_path), "BENTOML_DO_NOT_TRACK": "true", "PMMDS_HOME": str(tmp_path / "home")}
+def bentoml_environment(folder: Path) -> dict[str, str]:
+    own = {"BENTOML_HOME": str(folder), "BENTOML_DO_NOT_TRACK": "true"}
+    return {**service_environment(folder / "home", ""), **own}
+
+
+@pytest.fixture(scope="module")
+def bento_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BENTOML_HOME with the built bento."""
+    folder = tmp_path_factory.mktemp("bentoml")
     done = subprocess.run(
         [sys.executable, "-m", "bentoml", "build", "--output", "tag"],
         cwd=ROOT,
-        env={**os.environ, **home},
+        env=bentoml_environment(folder),
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.mark.process
+@pytest.mark.xdist_group("bento")
+def test_the_bento_is_built_and_holds_the_service(bento_home: Path) -> None:
+    tmp_path = bento_home
     (built,) = (tmp_path / "bentos" / "pmmds").glob("*/src")
     packed = {str(p.relative_to(built)) for p in built.rglob("*") if p.is_file()}
     assert {"pmmds_serving/service.py", "pmmds_core/contracts/telco_churn.yaml"} <= packed
     assert {name.split("/")[0] for name in packed} == {"bentofile.yaml", "pmmds_core", "pmmds_serving"}
+
+
+@pytest.mark.process
+@pytest.mark.xdist_group("bento")
+@pytest.mark.parametrize("target", ["pmmds:latest", "pmmds_serving.service:service"])
+def test_bentoml_serves_the_bento_and_the_source_alike(bento_home: Path, target: str) -> None:
+    environment = bentoml_environment(bento_home)
+    base = f"http://127.0.0.1:{environment['PMMDS_HTTP_PORT']}"
+    argv = [sys.executable, "-m", "bentoml", "serve", target, "--port", environment["PMMDS_HTTP_PORT"]]
+    process = subprocess.Popen(argv, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: answer_of(f"{base}/livez") == {"status": "alive"}, seconds=60)
+        assert answer_of(f"{base}/ready") == {"status": "not ready", "reasons": ["no model is loaded"]}
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def answer_of(url: str) -> Any:
+    """The JSON of a GET; None while nobody answers."""
+    try:
+        return httpx.get(url, timeout=5, trust_env=False).json()
+    except httpx.TransportError:
+        return None
