@@ -19,8 +19,9 @@ from pathlib import Path
 import grpc
 import psutil
 
-from benchmarks.deployments import free_port, is_success, service_process, temporary_settings, train_versions, wait_for
+from benchmarks.deployments import is_success, service_process, temporary_settings, train_versions, wait_for
 from benchmarks.grpc_load import WARM_UP_SECONDS
+from pmmds_cli.ports import any_free
 from pmmds_core.deployment import Deployment
 from pmmds_core.settings import Settings
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
@@ -122,7 +123,7 @@ def main() -> None:
     with temporary_settings() as settings:
         train_versions(settings, 1)
         message = example_message(settings)
-        address, peer_address = f"127.0.0.1:{settings.grpc_port}", f"127.0.0.1:{free_port()}"
+        address, peer_address = f"127.0.0.1:{settings.grpc_port}", f"127.0.0.1:{any_free()}"
         with service_process(settings) as service, peer_process(peer_address) as peer:
             wait_for(lambda: is_success(f"http://{settings.http_host}:{settings.http_port}/ready"))
             wait_for(lambda: listens(peer_address))

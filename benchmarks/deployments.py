@@ -6,7 +6,6 @@ Keep out: what is measured.
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import httpx
 
+from pmmds_cli.ports import any_free
 from pmmds_core.deployment import Deployment
 from pmmds_core.settings import Settings
 
@@ -25,16 +25,10 @@ from pmmds_core.settings import Settings
 def temporary_settings(**values: object) -> Iterator[Settings]:
     """Settings of an empty home that is removed at the end; every port is free."""
     with tempfile.TemporaryDirectory(prefix="pmmds-bench-") as folder:
-        ports = {name: free_port() for name in ("http_port", "grpc_port", "dagster_port", "mlflow_port")}
+        ports = {name: any_free() for name in ("http_port", "grpc_port", "dagster_port", "mlflow_port")}
         settings = Settings(home=str(Path(folder) / "home"), **ports, **values)  # type: ignore[arg-type]
         os.environ.update(settings.to_environment())
         yield settings
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def train_versions(settings: Settings, n_versions: int) -> Deployment:

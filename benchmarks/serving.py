@@ -8,12 +8,11 @@ Every row is durably logged by ours while it is measured; the peers keep nothing
 from __future__ import annotations
 
 import argparse
-import statistics
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import httpx
+import msgspec
 import psutil
 
 from benchmarks.deployments import (
@@ -35,8 +34,6 @@ N_BATCH = 1000
 @contextmanager
 def our_service(settings: Settings, workers: int) -> Iterator[str]:
     """The service with its model loaded; gives its base URL."""
-    import msgspec
-
     chosen = msgspec.structs.replace(settings, serving_workers=workers)
     base = f"http://{settings.http_host}:{settings.http_port}"
     with service_process(chosen):
@@ -117,7 +114,6 @@ def main() -> None:
     chosen = parser.parse_args()
     with temporary_settings(log_level="info") as settings:
         train_versions(settings, 1)
-        Path(settings.home_path / "peers").mkdir(exist_ok=True)
         parts: dict[str, Callable[[], None]] = {
             "one": lambda: show_one(settings, chosen.seconds, chosen.repeats),
             "two": lambda: show_two(settings, chosen.seconds, chosen.repeats),
@@ -148,10 +144,6 @@ def show_two(settings: Settings, seconds: float, repeats: int) -> None:
 def show_batches(settings: Settings, seconds: float) -> None:
     load, rows, memory = batches(settings, seconds)
     line(f"batches of {N_BATCH:,}", load, f"{rows:,.0f} rows/s (target 50,000), worker {memory:.0f} MB")
-
-
-def spread(values: Sequence[float]) -> str:
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.deployments import free_port, is_answered, wait_for
+from benchmarks.deployments import is_answered, wait_for
+from pmmds_cli.ports import any_free
 
 # FastAPI's and scikit-learn's tutorials have one write this; it keeps no prediction.
 DATAFRAME_PEER = """
@@ -55,7 +56,7 @@ def uvicorn_peer(folder: Path, name: str, text: str, body: object) -> Iterator[s
     """The text as an application under one uvicorn worker; gives its predict URL."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.py").write_text(text)
-    port = free_port()
+    port = any_free()
     argv = [sys.executable, "-m", "uvicorn", f"{name}:app", "--port", str(port), "--no-access-log", "--lifespan", "off"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with (folder / f"{name}.log").open("wb") as out:

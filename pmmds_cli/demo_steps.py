@@ -53,7 +53,6 @@ class Demo:
         # A small file has fewer customers to send.
         self.n_calm = min(N_CALM, len(self.future) // 2)
         self.n_drifted = min(N_DRIFTED, len(self.future) - self.n_calm)
-        self.deployment = Deployment(self.settings)
         self.scenario = "migration" if self.contract.is_packaged else "shift"
 
     def _split_source(self, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -25,12 +25,13 @@ def free_ports(wanted: Mapping[str, int], host: str = "127.0.0.1") -> dict[str, 
     found: dict[str, int] = {}
     for name, port in wanted.items():
         while port in found.values() or not is_free(host, port):
-            port = _any_free(host)
+            port = any_free(host)
         found[name] = port
     return found
 
 
-def _any_free(host: str) -> int:
+def any_free(host: str = "127.0.0.1") -> int:
+    """A port that was free a moment ago."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]

@@ -7,6 +7,7 @@ pickle, which is only ever read after its sha256 was found in the registry's man
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,6 +49,8 @@ class PipelineScorer:
 
     def probabilities(self, rows: Sequence[Sequence[FeatureValue]]) -> list[float]:
         """Of many rows at once: the DataFrame is most of the cost."""
+        if not rows:  # scikit-learn refuses a frame without rows
+            return []
         import pandas as pd
 
         frame = pd.DataFrame(list(rows), columns=list(self._columns.names))
@@ -79,14 +82,14 @@ def load_pipeline(columns: FrameColumns, raw: bytes) -> PipelineScorer:
     """
     try:
         import cloudpickle
-        import pandas as pd
         import sklearn
+
+        importlib.import_module("pandas")  # what it predicts on
     except ImportError as error:
         raise ModelError(
             f"The model in production is a scikit-learn pipeline, and {error.name} is not installed here.",
             next_step=f"{_EXTRA} in the service's environment, or train a candidate with a portable scorer.",
         ) from None
-    del pd
     try:
         return PipelineScorer(columns, cloudpickle.loads(raw))
     except ImportError as error:

@@ -127,7 +127,7 @@ def feature_cast(value: Any, kind: str) -> FeatureValue:
 
 def score_rows(scorer: Scorer, rows: Sequence[Sequence[FeatureValue]]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """(n,) probabilities of (n, features) rows."""
-    return np.array(scorer.probabilities(rows), dtype=np.float64) if len(rows) else np.empty(0)
+    return np.array(scorer.probabilities(rows), dtype=np.float64)
 
 
 def largest_difference(pipeline: Any, scorer: Scorer, frame: pd.DataFrame, contract: Contract) -> float:

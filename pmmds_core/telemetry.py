@@ -76,8 +76,7 @@ class FrequentLine:
     def write(self, fields: msgspec.Struct) -> None:
         """One line with the Struct's fields; nothing when such lines are not wanted."""
         if lines.least_level <= logging.INFO:
-            stamp = datetime.now(UTC).isoformat(timespec="microseconds").encode()
-            lines.write(b'%s,"timestamp":"%s",%s\n' % (self._head, stamp, self._encode(fields)[1:]))
+            lines.write(b'%s,"timestamp":"%s",%s\n' % (self._head, _now().encode(), self._encode(fields)[1:]))
             lines.flush()
 
 
@@ -88,8 +87,12 @@ def get_logger(name: str) -> Any:
 
 def _stamp(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     event["logger"] = event.pop("logger_name", "pmmds")  # structlog keeps the word `logger` for itself
-    event["timestamp"] = datetime.now(UTC).isoformat(timespec="microseconds")
+    event["timestamp"] = _now()
     return event
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 def _to_json(_logger: Any, _method: str, event: structlog.typing.EventDict) -> bytes:

@@ -128,7 +128,6 @@ class GuardedProtocol(HttpToolsProtocol):
 
 def install(max_connections: int, request_seconds: float) -> None:
     """Make every uvicorn server of this process that leaves the choice to uvicorn use the guarded protocol."""
-    limits: dict[str, Any] = {"max_connections": max_connections, "request_seconds": request_seconds}
-    for name, value in limits.items():
-        setattr(GuardedProtocol, name, value)
+    GuardedProtocol.max_connections = max_connections
+    GuardedProtocol.request_seconds = request_seconds
     HTTP_PROTOCOLS["auto"] = f"{GuardedProtocol.__module__}:{GuardedProtocol.__name__}"

@@ -22,6 +22,21 @@ if TYPE_CHECKING:
 LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
 
 
+class _Children(dict[tuple[str, str, int | str], tuple[Any, Any]]):
+    """Labels → the counter's and the histogram's child, which has all but the last of them.
+
+    Finding a labelled child costs as much as counting with it: the few that there are are kept.
+    """
+
+    def __init__(self, counter: Any, histogram: Any) -> None:
+        super().__init__()
+        self._counter, self._histogram = counter, histogram
+
+    def __missing__(self, labels: tuple[str, str, int | str]) -> tuple[Any, Any]:
+        self[labels] = self._counter.labels(*labels), self._histogram.labels(*labels[:-1])
+        return self[labels]
+
+
 class ServingMetrics:
     """What one worker counts."""
 
@@ -62,29 +77,20 @@ class ServingMetrics:
         self.spool_dropped = Counter("pmmds_spool_dropped", "Rows given up because the spool was full", **own)
         self.dead_letters = Counter("pmmds_dead_letters", "Rows that the database refused", **own)
 
-        # Finding a labelled child costs as much as counting with it: the few that there are are kept.
-        self._answered: dict[tuple[str, str, int | str], tuple[Any, Any]] = {}
-        self._predicted: dict[tuple[str, str, int], tuple[Any, Any]] = {}
+        self._answered = _Children(self.requests, self.request_latency)
+        self._predicted = _Children(self.predictions, self.prediction_latency)
 
     def answered(self, method: str, endpoint: str, status: int | str, seconds: float) -> None:
         """Count and time one answered request. The labels come from closed lists; gRPC names its statuses."""
-        key = (method, endpoint, status)
-        found = self._answered.get(key)
-        if found is None:
-            found = self.requests.labels(*key), self.request_latency.labels(method, endpoint)
-            self._answered[key] = found
-        found[0].inc()
-        found[1].observe(seconds)
+        count, timing = self._answered[method, endpoint, status]
+        count.inc()
+        timing.observe(seconds)
 
     def predicted(self, model_name: str, model_version: str, prediction: int, seconds: float) -> None:
         """Count and time one prediction."""
-        key = (model_name, model_version, prediction)
-        found = self._predicted.get(key)
-        if found is None:
-            found = self.predictions.labels(*key), self.prediction_latency.labels(model_name, model_version)
-            self._predicted[key] = found
-        found[0].inc()
-        found[1].observe(seconds)
+        count, timing = self._predicted[model_name, model_version, prediction]
+        count.inc()
+        timing.observe(seconds)
 
     def collect(self, loop_totals: Callable[[], LoopTotals | None], *, has_registry: bool) -> list[Metric]:
         """Every family: this service's, summed over its workers, then the loop's when the database answers.

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pmmds_core.bundle import Bundle, load_bundle
+from pmmds_core.process_id import is_alive
 
 STAMP, WATCHER, REQUEST, WORKERS = "current.json", "watcher.json", "reload-request.json", "workers"
 
@@ -108,7 +109,7 @@ class ModelCache:
         found = []
         for path in self.workers.glob("*.json"):
             status = self._read(f"{WORKERS}/{path.name}", WorkerStatus)
-            if status is not None and _is_alive(status.pid):
+            if status is not None and is_alive(status.pid):
                 found.append(status)
             else:
                 path.unlink(missing_ok=True)
@@ -127,13 +128,3 @@ class ModelCache:
         unfinished = path.with_name(f".{path.name}.{os.getpid()}")
         unfinished.write_bytes(msgspec.json.encode(value))
         unfinished.replace(path)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -135,11 +135,11 @@ class Predictor:
         prefix = request_id or self._new_id()
         ids = [f"{prefix}-{i}" for i in range(len(rows))]
         known = [self._known(i, row) if request_id else None for i, (row, _) in zip(ids, rows, strict=True)]
-        probabilities = model.bundle.scorer.probabilities([row for row, _ in rows])
+        fresh = [(i, *row) for i, row, answer in zip(ids, rows, known, strict=True) if answer is None]
+        probabilities = model.bundle.scorer.probabilities([row for _, row, _ in fresh])
         scored = {
             i: self._score(model, row, warnings, i, started, probability)
-            for i, (row, warnings), answer, probability in zip(ids, rows, known, probabilities, strict=True)
-            if answer is None
+            for (i, row, warnings), probability in zip(fresh, probabilities, strict=True)
         }
         self._keep([record for _, record in scored.values()])
         if request_id:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from pathlib import Path
 
+from pmmds_core.process_id import is_alive
 from pmmds_serving.metrics import ServingMetrics
 from pmmds_serving.shipper import Shipper
 from pmmds_serving.spool import Spool
@@ -48,15 +48,5 @@ def forget_dead_workers(folder: Path) -> None:
     """
     for path in folder.rglob("gauge_live*_*.db"):
         pid = path.stem.rpartition("_")[2]
-        if pid.isdigit() and not _lives(int(pid)):
+        if pid.isdigit() and not is_alive(int(pid)):
             path.unlink(missing_ok=True)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

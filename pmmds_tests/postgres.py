@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import uuid
@@ -18,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
+
+from pmmds_cli.ports import any_free
 
 HOW_TO_GET = (
     "PostgreSQL's server programs (initdb, pg_ctl) were not found. Install them with `apt-get install postgresql` "
@@ -78,7 +79,7 @@ def temporary_cluster() -> Iterator[Cluster]:
     """
     programs = find_programs()
     folder = Path(tempfile.mkdtemp(prefix="pmmds-pg-"))
-    port = _free_port()
+    port = any_free()
     runner = _Runner(programs, folder)
     try:
         runner.prepare()
@@ -157,10 +158,3 @@ def _unprivileged_user() -> pwd.struct_passwd:
         except KeyError:
             continue
     raise RuntimeError("PostgreSQL does not run as root, and there is no user postgres or nobody to run it.")
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -18,7 +18,7 @@ MESSAGE = "Inference payload validation failed"
 _LONGEST_ECHO = 80
 
 # What both databases keep exactly: 64-bit whole numbers and finite doubles. A contract's limits are narrower.
-LARGEST_INTEGER, LARGEST_FLOAT = 2**63 - 1, sys.float_info.max
+_LARGEST_INTEGER, _LARGEST_FLOAT = 2**63 - 1, sys.float_info.max
 
 
 class InvalidValueError(ValueError):
@@ -91,9 +91,7 @@ def _categorical_check(feature: Feature) -> Check:
 
 def _numeric_check(feature: Feature) -> Check:
     whole, expected = feature.type == "integer", expected_number(feature)
-    largest = LARGEST_INTEGER if whole else LARGEST_FLOAT
-    low = -largest if feature.minimum is None else max(feature.minimum, -largest)
-    high = largest if feature.maximum is None else min(feature.maximum, largest)
+    low, high = number_range(feature)
 
     def check(value: Any) -> FeatureValue:
         if type(value) not in (int, float) or not low <= value <= high:
@@ -105,6 +103,14 @@ def _numeric_check(feature: Feature) -> Check:
         return int(value)
 
     return check
+
+
+def number_range(feature: Feature) -> tuple[float, float]:
+    """Least and largest value of a numeric feature, inclusive: the contract's, within what both databases keep."""
+    largest = _LARGEST_INTEGER if feature.type == "integer" else _LARGEST_FLOAT
+    low = -largest if feature.minimum is None else max(feature.minimum, -largest)
+    high = largest if feature.maximum is None else min(feature.maximum, largest)
+    return low, high
 
 
 def expected_number(feature: Feature) -> str:

@@ -8,25 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from pmmds_core.contracts.contract import Contract, Feature, FeatureValue
-from pmmds_core.contracts.request_validation import LARGEST_FLOAT, LARGEST_INTEGER
+from pmmds_core.contracts.request_validation import number_range
 
 Row = tuple[FeatureValue, ...]
 
 _REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-class _One(Protocol):
-    features: Any
-
-
-class _Many(Protocol):
-    instances: list[Any]
 
 
 class RowDecoder:
@@ -56,7 +48,7 @@ class RowDecoder:
     def row(self, body: bytes) -> Row | None:
         """The row of `{"features": {…}}`, or None: then it is not as it should be, or this cannot tell."""
         try:
-            decoded: _One = self._one.decode(body)
+            decoded = self._one.decode(body)
         except _REFUSED:
             return None
         row: Row = msgspec.structs.astuple(decoded.features)
@@ -65,7 +57,7 @@ class RowDecoder:
     def rows(self, body: bytes) -> Sequence[Row] | None:
         """The rows of `{"instances": [{…}, …]}`, or None as in `row`."""
         try:
-            decoded: _Many = self._many.decode(body)
+            decoded = self._many.decode(body)
         except _REFUSED:
             return None
         rows: list[Row] = [msgspec.structs.astuple(r) for r in decoded.instances]
@@ -82,11 +74,7 @@ def _type_of(feature: Feature) -> Any:
 
 
 def _number_type(feature: Feature) -> Any:
-    low, high = feature.minimum, feature.maximum
+    low, high = number_range(feature)
     if feature.type == "integer":
-        least = -LARGEST_INTEGER if low is None else max(math.ceil(low), -LARGEST_INTEGER)
-        most = LARGEST_INTEGER if high is None else min(math.floor(high), LARGEST_INTEGER)
-        return Annotated[int, Meta(ge=least, le=most)]
-    least_float = -LARGEST_FLOAT if low is None else max(low, -LARGEST_FLOAT)
-    most_float = LARGEST_FLOAT if high is None else min(high, LARGEST_FLOAT)
-    return Annotated[float, Meta(ge=least_float, le=most_float)]
+        return Annotated[int, Meta(ge=math.ceil(low), le=math.floor(high))]
+    return Annotated[float, Meta(ge=low, le=high)]
