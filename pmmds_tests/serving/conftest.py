@@ -16,9 +16,13 @@ from pmmds_core.bundle import load_bundle
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.scorer import Scorer
+from pmmds_core.stores.database import Database
 from pmmds_core.stores.model_registry import PRODUCTION
+from pmmds_core.stores.prediction_log import PredictionLog
 from pmmds_serving.generated.pmmds.v1.prediction_pb2_grpc import PredictionServiceStub
 from pmmds_serving.model_cache import STAMP
+from pmmds_serving.shipper import Shipper
+from pmmds_serving.spool import Spool
 from pmmds_tests.assets.house import House, errors_of
 from pmmds_tests.serving.asking import TOKEN
 from pmmds_tests.serving.grpc_asking import stub_of
@@ -110,3 +114,20 @@ def stub(service: RunningService) -> Iterator[PredictionServiceStub]:
     """A gRPC client of the shared service."""
     with stub_of(service.settings) as connected:
         yield connected
+
+
+@pytest.fixture
+def log(database: Database, contract: Contract) -> PredictionLog:
+    return PredictionLog(database, contract)
+
+
+@pytest.fixture
+def spool(tmp_path: Path, contract: Contract) -> Spool:
+    """An empty spool of this process."""
+    return Spool(tmp_path / "spool", contract.feature_names)
+
+
+@pytest.fixture
+def shipper(spool: Spool, log: PredictionLog, contract: Contract) -> Shipper:
+    """Moves the spool into the log when it is told to; its thread is not started."""
+    return Shipper(spool, lambda: log, contract.feature_names)

@@ -15,7 +15,6 @@ from structlog.testing import capture_logs
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DatabaseUnavailableError, SchemaOutdatedError
-from pmmds_core.stores.database import Database
 from pmmds_core.stores.prediction_log import PredictionLog, PredictionRecord
 from pmmds_serving.dead_letters import DeadLetter, DeadLetters, dead_frame
 from pmmds_serving.delivery import is_about_a_row
@@ -25,21 +24,6 @@ from pmmds_tests.serving.running import wait_until
 from pmmds_tests.stores.records import make_records
 
 TOO_LARGE = 2**63
-
-
-@pytest.fixture
-def log(database: Database, contract: Contract) -> PredictionLog:
-    return PredictionLog(database, contract)
-
-
-@pytest.fixture
-def spool(tmp_path: Path, contract: Contract) -> Spool:
-    return Spool(tmp_path / "spool", contract.feature_names)
-
-
-@pytest.fixture
-def shipper(spool: Spool, log: PredictionLog, contract: Contract) -> Shipper:
-    return Shipper(spool, lambda: log, contract.feature_names)
 
 
 def with_poison(contract: Contract, n_rows: int, *poisoned: int) -> list[PredictionRecord]:

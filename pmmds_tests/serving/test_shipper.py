@@ -27,21 +27,6 @@ from pmmds_tests.serving.test_spool import batch_of
 from pmmds_tests.stores.records import make_records
 
 
-@pytest.fixture
-def log(database: Database, contract: Contract) -> PredictionLog:
-    return PredictionLog(database, contract)
-
-
-@pytest.fixture
-def spool(tmp_path: Path, contract: Contract) -> Spool:
-    return Spool(tmp_path / "spool", contract.feature_names)
-
-
-@pytest.fixture
-def shipper(spool: Spool, log: PredictionLog, contract: Contract) -> Shipper:
-    return Shipper(spool, lambda: log, contract.feature_names)
-
-
 class _Door:
     """The way to the database; while it is shut, asking for the log fails as when the server is away."""
 

@@ -20,11 +20,6 @@ from pmmds_tests.stores.records import make_records
 EVERYTHING = 10**6
 
 
-@pytest.fixture
-def spool(tmp_path: Path, contract: Contract) -> Spool:
-    return Spool(tmp_path / "spool", contract.feature_names)
-
-
 def spool_path(folder: Path) -> Path:
     (path,) = folder.glob(f"*{SUFFIX}")
     return path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -15,11 +14,6 @@ from pmmds_serving.spool import Spool, SpoolWriteError
 from pmmds_serving.spool_sync import SpoolSyncer
 from pmmds_tests.serving.running import wait_until
 from pmmds_tests.stores.records import make_records
-
-
-@pytest.fixture
-def spool(tmp_path: Path, contract: Contract) -> Spool:
-    return Spool(tmp_path / "spool", contract.feature_names)
 
 
 class _Disk:
