@@ -6,6 +6,7 @@ Add what a fault test asks of a load. Keep out: the faults (test_faults_*.py) an
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from pmmds_tests.serving.asking import PREDICT, example
 N_CLIENTS = 3
 # A connection is used for so many requests, so that every worker is met.
 RECONNECT_EVERY = 20
+HANG_SECONDS = 0.5
 
 
 class Load:
@@ -37,6 +39,7 @@ class Load:
         self.answered: list[str] = []
         self.refused: Counter[tuple[int, str]] = Counter()  # status and message
         self.n_cut_off = 0  # the connection ended before an answer
+        self._sent: dict[str, float] = {}  # requests under way, and when they began
 
     @contextmanager
     def running(self) -> Iterator[Load]:
@@ -54,6 +57,10 @@ class Load:
         before = len(self.answered)
         return lambda: len(self.answered) >= before + n_more
 
+    def hangs(self) -> bool:
+        """Whether a request has been under way for longer than a service that lives takes."""
+        return any(time.monotonic() - began > HANG_SECONDS for began in list(self._sent.values()))
+
     def _send(self) -> None:
         while not self._stop.is_set():
             with httpx.Client(base_url=self._url, trust_env=False, timeout=30) as client:
@@ -64,11 +71,14 @@ class Load:
 
     def _send_one(self, client: httpx.Client) -> bool:
         request_id = f"load-{uuid.uuid4().hex}"
+        self._sent[request_id] = time.monotonic()
         try:
             response = client.post(PREDICT, json=self._body, headers={"X-Request-ID": request_id})
         except httpx.TransportError:
             self.n_cut_off += 1
             return False
+        finally:
+            del self._sent[request_id]
         if response.is_success:
             self.answered.append(request_id)
         else:

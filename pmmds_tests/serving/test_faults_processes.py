@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,12 +23,25 @@ def workers_of(service: RunningService, contract: Contract) -> set[int]:
     return {worker.pid for worker in ModelCache(service.home, contract.model_name).live_workers()}
 
 
-def kill_one_worker(service: RunningService, contract: Contract) -> None:
-    """SIGKILL to one of two, and wait until there are two again."""
+def kill_one_worker(service: RunningService, contract: Contract, load: Load) -> None:
+    """SIGKILL to one of two while it has a request, and wait until there are two again."""
     wait_until(lambda: len(workers_of(service, contract)) == 2, seconds=60)
-    victim = min(workers_of(service, contract))
-    psutil.Process(victim).kill()
-    wait_until(lambda: len(workers_of(service, contract) - {victim}) == 2, seconds=60)
+    workers = map(psutil.Process, itertools.cycle(sorted(workers_of(service, contract))))
+    victim = next(worker for worker in workers if stopped_in_mid_request(worker, load))
+    victim.kill()
+    victim.wait(30)
+    wait_until(lambda: len(workers_of(service, contract)) == 2, seconds=60)
+
+
+def stopped_in_mid_request(worker: psutil.Process, load: Load) -> bool:
+    """Stop the worker (SIGSTOP) until a client waits for it; it goes on when none came to it meanwhile."""
+    worker.suspend()
+    try:
+        wait_until(load.hangs, seconds=2)
+    except AssertionError:
+        worker.resume()
+        return False
+    return True
 
 
 def test_a_worker_killed_in_mid_request_twice_loses_no_answer(
@@ -39,7 +53,7 @@ def test_a_worker_killed_in_mid_request_twice_loses_no_answer(
         with load.running():
             for _ in range(2):
                 wait_until(load.has_answered(200), seconds=60)
-                kill_one_worker(service, contract)
+                kill_one_worker(service, contract, load)
             wait_until(load.has_answered(200), seconds=60)
         stores = service.deployment()
         wait_until(lambda: logged_once(stores, load.answered), seconds=60)
