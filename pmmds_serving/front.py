@@ -15,8 +15,9 @@ from starlette.datastructures import State
 
 from pmmds_serving.boundary import Boundary, count_refusal
 from pmmds_serving.endpoints import PREDICT_BYTES
-from pmmds_serving.json_bodies import Receive, read_body
+from pmmds_serving.json_bodies import Headers, Receive, read_body
 from pmmds_serving.predicting import check_request_id
+from pmmds_serving.refusals import RefusalError
 from pmmds_serving.worker import Worker
 
 PREDICT_PATH = "/api/v1/predict"
@@ -26,32 +27,52 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _JSON = (b"content-type", b"application/json")
-_encoder = msgspec.json.Encoder()
+_encode = msgspec.json.Encoder().encode
 
 
 class PredictEndpoint:
-    """POST /api/v1/predict as an ASGI application. `state` is the application's, which has the worker once it runs."""
+    """POST /api/v1/predict: `answer`, which the protocol calls, and an ASGI application around it.
+
+    `state` is the application's, which has the worker once it runs.
+    """
 
     def __init__(self) -> None:
         self.state = State()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        worker: Worker = self.state.worker
-        boundary = Boundary()
-        status, content = 200, b""
+        headers = scope["headers"]
+        boundary, body = Boundary(), b""
         with boundary:
-            headers = scope["headers"]
             body = await read_body(headers, receive, PREDICT_BYTES)
-            content = _encoder.encode(worker.predictor.predict(body, _request_id(headers), started))
-        refusal = boundary.refusal
-        if refusal is not None:
-            count_refusal(worker.metrics, PREDICT_PATH, refusal)
-            status, content = refusal.status, _encoder.encode(refusal.body)
-        worker.metrics.answered("POST", PREDICT_PATH, status, time.perf_counter() - started)
+        status, content = self.answer(headers, body, started, boundary.refusal)
         length = (b"content-length", str(len(content)).encode())
         await send({"type": "http.response.start", "status": status, "headers": [_JSON, length]})
         await send({"type": "http.response.body", "body": content})
+
+    def answer(
+        self, headers: Headers, body: bytes, started: float, refusal: RefusalError | None = None
+    ) -> tuple[int, bytes]:
+        """Status and JSON of the answer to a request that is there whole, counted and timed.
+
+        Args:
+            headers: lower-case names and values.
+            body: what was sent.
+            started: time.perf_counter() when the request arrived.
+            refusal: what is wrong with it already.
+        """
+        worker: Worker = self.state.worker
+        status, content = 200, b""
+        if refusal is None:
+            boundary = Boundary()
+            with boundary:
+                content = _encode(worker.predictor.predict(body, _request_id(headers), started))
+            refusal = boundary.refusal
+        if refusal is not None:
+            count_refusal(worker.metrics, PREDICT_PATH, refusal)
+            status, content = refusal.status, _encode(refusal.body)
+        worker.metrics.answered("POST", PREDICT_PATH, status, time.perf_counter() - started)
+        return status, content
 
 
 class Front:
@@ -68,7 +89,7 @@ class Front:
             await self._behind(scope, receive, send)
 
 
-def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
+def _request_id(headers: Headers) -> str:
     """The client's id, checked; empty when it has none. Raises RefusalError."""
     for name, value in headers:
         if name == b"x-request-id":

@@ -1,8 +1,7 @@
 """What a connection may cost: how many there are, how long and how large a request is, how often is written.
 
-uvicorn waits for a request for ever and reads headers of any length. BentoML chooses uvicorn's protocol by the name
-"auto" and offers no setting for it, so the service gives that name to this class (service.py; a test holds it).
-Keep out: what a request asks (application.py) and the size of its body (json_bodies.py).
+uvicorn waits for a request for ever and reads headers of any length. Keep out: what a request asks (application.py,
+direct_protocol.py) and the size of its body (json_bodies.py).
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import asyncio
 from typing import Any, ClassVar, cast
 
 import msgspec
-from uvicorn.config import HTTP_PROTOCOLS
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from pmmds_serving.refusals import RefusalError
@@ -38,6 +36,11 @@ class OneWrite:
         if not self._parts:
             self._loop.call_soon(self._send)
         self._parts.append(data)
+
+    def write_now(self, data: bytes) -> None:
+        """What was written before goes first."""
+        self._send()
+        self._transport.write(data)
 
     def close(self) -> None:
         self._send()
@@ -88,9 +91,13 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(_HEAD)
 
     def on_message_begin(self) -> None:
+        self._await_message()
+        super().on_message_begin()
+
+    def _await_message(self) -> None:
+        """A request's first byte is there."""
         self._waiting_since = self.loop.time()
         self._in_head, self._head_bytes = True, 0
-        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -108,12 +115,18 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         since = self._waiting_since
-        left = self.request_seconds if since is None else since + self.request_seconds - self.loop.time()
-        if left <= 0:
+        left = self._seconds_idle_left() if since is None else since + self.request_seconds - self.loop.time()
+        if left <= 0 and since is None:
+            self.transport.close()
+        elif left <= 0:
             errors = [f"The request was not there whole after {self.request_seconds:g} seconds"]
             self._refuse(RefusalError(408, "The request came too slowly", "slow_client", errors))
         else:
             self.loop.call_later(left, self._look)
+
+    def _seconds_idle_left(self) -> float:
+        """How long the connection may stay as it is; uvicorn has a timer of its own for requests that it answered."""
+        return self.request_seconds
 
     def _refuse(self, refusal: RefusalError) -> None:
         """Say why and close, unless an answer is on its way already."""
@@ -124,10 +137,3 @@ class GuardedProtocol(HttpToolsProtocol):
             head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(content)
             self.transport.write(STATUS_LINE[refusal.status] + head + content)
         self.transport.close()
-
-
-def install(max_connections: int, request_seconds: float) -> None:
-    """Make every uvicorn server of this process that leaves the choice to uvicorn use the guarded protocol."""
-    GuardedProtocol.max_connections = max_connections
-    GuardedProtocol.request_seconds = request_seconds
-    HTTP_PROTOCOLS["auto"] = f"{GuardedProtocol.__module__}:{GuardedProtocol.__name__}"

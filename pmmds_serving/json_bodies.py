@@ -31,7 +31,7 @@ async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
         elif name == b"content-length":
             declared = value
     if content_type != b"application/json":
-        _check_content_type(content_type)
+        check_content_type(content_type)
     if declared.isdigit() and int(declared) > limit:
         raise refusals.too_large(limit)
     message = await receive()
@@ -41,7 +41,8 @@ async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
     return body
 
 
-def _check_content_type(raw: bytes) -> None:
+def check_content_type(raw: bytes) -> None:
+    """Raises RefusalError unless a Content-Type says JSON."""
     found = raw.decode("latin-1").split(";")[0].strip().lower()
     if found != "application/json" and not found.endswith("+json"):
         raise refusals.wrong_content_type(found)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,19 +23,46 @@ if TYPE_CHECKING:
 LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
 
 
-class _Children(dict[tuple[str, str, int | str], tuple[Any, Any]]):
-    """Labels → the counter's and the histogram's child, which has all but the last of them.
+class _Tally:
+    """What was counted and timed under the same labels and is not in the library's values yet."""
 
-    Finding a labelled child costs as much as counting with it: the few that there are are kept.
+    __slots__ = ("buckets", "n", "seconds")
+
+    def __init__(self) -> None:
+        self.n, self.seconds = 0, 0.0
+        self.buckets = [0] * (len(LATENCY_BUCKETS) + 1)
+
+    def add(self, seconds: float) -> None:
+        self.n += 1
+        self.seconds += seconds
+        self.buckets[bisect_left(LATENCY_BUCKETS, seconds)] += 1
+
+
+class _Tallies(dict[tuple[str, str, int | str], _Tally]):
+    """Labels → tally, added to a counter and to a histogram that has all of the labels but the last.
+
+    Counting with the library takes 5 µs, in plain numbers half of one; `fold` adds up thousands at once.
     """
 
     def __init__(self, counter: Any, histogram: Any) -> None:
         super().__init__()
         self._counter, self._histogram = counter, histogram
 
-    def __missing__(self, labels: tuple[str, str, int | str]) -> tuple[Any, Any]:
-        self[labels] = self._counter.labels(*labels), self._histogram.labels(*labels[:-1])
+    def __missing__(self, labels: tuple[str, str, int | str]) -> _Tally:
+        self[labels] = _Tally()
         return self[labels]
+
+    def fold(self) -> None:
+        """Add what is here to the library's values, in the thread that counts."""
+        for labels, tally in self.items():
+            self._counter.labels(*labels).inc(tally.n)
+            # The library observes one value at a time; a test holds this to what it does then.
+            histogram = self._histogram.labels(*labels[:-1])
+            histogram._sum.inc(tally.seconds)
+            for bucket, n in zip(histogram._buckets, tally.buckets, strict=True):
+                if n:
+                    bucket.inc(n)
+        self.clear()
 
 
 class ServingMetrics:
@@ -77,20 +105,21 @@ class ServingMetrics:
         self.spool_dropped = Counter("pmmds_spool_dropped", "Rows given up because the spool was full", **own)
         self.dead_letters = Counter("pmmds_dead_letters", "Rows that the database refused", **own)
 
-        self._answered = _Children(self.requests, self.request_latency)
-        self._predicted = _Children(self.predictions, self.prediction_latency)
+        self._answered = _Tallies(self.requests, self.request_latency)
+        self._predicted = _Tallies(self.predictions, self.prediction_latency)
 
     def answered(self, method: str, endpoint: str, status: int | str, seconds: float) -> None:
         """Count and time one answered request. The labels come from closed lists; gRPC names its statuses."""
-        count, timing = self._answered[method, endpoint, status]
-        count.inc()
-        timing.observe(seconds)
+        self._answered[method, endpoint, status].add(seconds)
 
     def predicted(self, model_name: str, model_version: str, prediction: int, seconds: float) -> None:
         """Count and time one prediction."""
-        count, timing = self._predicted[model_name, model_version, prediction]
-        count.inc()
-        timing.observe(seconds)
+        self._predicted[model_name, model_version, prediction].add(seconds)
+
+    def fold(self) -> None:
+        """Publish what was answered and predicted since; called again and again by the thread that counts."""
+        self._answered.fold()
+        self._predicted.fold()
 
     def collect(self, loop_totals: Callable[[], LoopTotals | None], *, has_registry: bool) -> list[Metric]:
         """Every family: this service's, summed over its workers, then the loop's when the database answers.

@@ -14,7 +14,7 @@ from starlette.routing import Mount
 
 from pmmds_core.deployment import Deployment
 from pmmds_core.settings import load_settings
-from pmmds_serving import http_protocol
+from pmmds_serving import direct_protocol
 from pmmds_serving.application import build_app
 from pmmds_serving.front import Front
 
@@ -33,12 +33,12 @@ class MountedService(Service):  # type: ignore[misc]
     def to_asgi(self, is_main: bool = True) -> Any:
         app = super().to_asgi(is_main)
         settings = load_settings()
-        http_protocol.install(settings.http_max_connections, settings.http_request_seconds)
         app.user_middleware = [m for m in app.user_middleware if m.cls.__name__ not in _LEFT_OUT]
         # The application has all the endpoints; BentoML's own would only shadow or leak. Its kind of mount would answer
         # unknown paths itself, in another shape.
         app.router.routes[:] = [Mount(path, mounted) for mounted, path, _ in self.mount_apps]
         (mounted, _, _), *_rest = self.mount_apps
+        direct_protocol.install(settings.http_max_connections, settings.http_request_seconds, mounted.state.predict)
         return Front(app, mounted.state.predict)
 
 

@@ -140,16 +140,22 @@ def _laggards(worker: Worker) -> str:
 
 async def metrics(_: Request, worker: Worker) -> Response:
     """GET /metrics: Prometheus text."""
-    families = await asyncio.to_thread(_families, worker)
+    families = await _families(worker)
     return Response(exposition(families), media_type=PROMETHEUS_TEXT)
 
 
 async def metrics_json(_: Request, worker: Worker) -> Response:
     """GET /metrics/json: the same numbers."""
-    return answer(as_document(await asyncio.to_thread(_families, worker)))
+    return answer(as_document(await _families(worker)))
 
 
-def _families(worker: Worker) -> list[Any]:
+async def _families(worker: Worker) -> list[Any]:
+    """Read beside the event loop, since the database is asked too; this worker's counts are there to the last one."""
+    worker.metrics.fold()
+    return await asyncio.to_thread(_read_families, worker)
+
+
+def _read_families(worker: Worker) -> list[Any]:
     watcher = worker.cache.read_watcher()
     has_registry = watcher is not None and not watcher.problem and not worker.follower.problem
     return worker.metrics.collect(lambda: read_loop_totals(worker.deployment), has_registry=has_registry)

@@ -27,8 +27,8 @@ from pmmds_serving.spool_sync import SpoolSyncer
 SPOOL_FOLDER = "spool"
 STOP_SECONDS = 10.0
 WATCHER_SECONDS = 1.0
-# How long a log line may wait for its neighbours.
-LINES_SECONDS = 0.1
+# How long a log line and a count may wait for their neighbours.
+PUBLISH_SECONDS = 0.1
 
 
 @dataclass
@@ -86,7 +86,7 @@ async def running(worker: Worker, *, with_watcher: bool = True) -> AsyncIterator
     worker.follower.tell()
     worker.shipper.start()
     worker.syncer.start()
-    tasks = [asyncio.create_task(worker.follower.run()), asyncio.create_task(_drain_lines())]
+    tasks = [asyncio.create_task(worker.follower.run()), asyncio.create_task(_publish(worker.metrics))]
     if with_watcher:
         tasks.append(asyncio.create_task(_repeat(watcher.ensure)))
     try:
@@ -100,12 +100,14 @@ async def running(worker: Worker, *, with_watcher: bool = True) -> AsyncIterator
         await asyncio.to_thread(worker.syncer.stop)
         watcher.stop()
         worker.cache.remove_worker(os.getpid())
+        worker.metrics.fold()
         lines.drain()
 
 
-async def _drain_lines() -> None:
+async def _publish(metrics: ServingMetrics) -> None:
     while True:
-        await asyncio.sleep(LINES_SECONDS)
+        await asyncio.sleep(PUBLISH_SECONDS)
+        metrics.fold()
         lines.drain()
 
 

@@ -14,7 +14,7 @@ import uvicorn
 from uvicorn.config import HTTP_PROTOCOLS
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_serving.http_protocol import GuardedProtocol, install
+from pmmds_serving.direct_protocol import DirectProtocol, install
 from pmmds_tests.serving.asking import PREDICT, example, refusal
 from pmmds_tests.serving.running import RunningService, running_service
 
@@ -138,9 +138,9 @@ async def _application(_scope: Any, _receive: Any, _send: Any) -> None:
 def test_uvicorn_takes_the_guarded_protocol_by_the_name_that_bentoml_leaves_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(HTTP_PROTOCOLS, "auto", HTTP_PROTOCOLS["auto"])
     for name in ("max_connections", "request_seconds"):
-        monkeypatch.setattr(GuardedProtocol, name, getattr(GuardedProtocol, name))
+        monkeypatch.setattr(DirectProtocol, name, getattr(DirectProtocol, name))
     install(max_connections=7, request_seconds=3.0)
     config = uvicorn.Config(app=_application, lifespan="off")
     config.load()
-    assert config.http_protocol_class is GuardedProtocol
-    assert (GuardedProtocol.max_connections, GuardedProtocol.request_seconds) == (7, 3.0)
+    assert config.http_protocol_class is DirectProtocol
+    assert (DirectProtocol.max_connections, DirectProtocol.request_seconds) == (7, 3.0)
