@@ -55,18 +55,17 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
 )
 
 
-def build_app(make_deployment: Callable[[], Deployment], *, with_watcher: bool = True) -> Starlette:
+def build_app(make_deployment: Callable[[], Deployment]) -> Starlette:
     """The application; its worker is made when the server starts it.
 
     Args:
         make_deployment: called once, at the start.
-        with_watcher: False in tests that bring the stamp themselves.
     """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.worker = build_worker(make_deployment())
-        async with running(app.state.worker, with_watcher=with_watcher), grpc_running(app.state.worker):
+        async with running(app.state.worker), grpc_running(app.state.worker):
             yield
 
     routes = [Route(path, _observed(method, path, handler), methods=[method]) for method, path, handler in ROUTES]

@@ -19,14 +19,15 @@ from pmmds_serving.access import require_admin
 from pmmds_serving.json_answers import answer
 from pmmds_serving.json_bodies import decode_json, read_body
 from pmmds_serving.predicting import check_request_id, field_of
+from pmmds_serving.segment import segments_with_records
 from pmmds_serving.worker import Worker
 
 PREDICT_BYTES, BATCH_BYTES, FEEDBACK_BYTES = 100_000, 4_000_000, 4_000_000
 MAX_FEEDBACK = 10_000
 # A client's own id, and the index that a batch appends.
 MAX_LABEL_ID = 128
-# How long labels wait for a prediction that another worker has answered and not shipped yet.
-SHIPPING_GRACE_SECONDS = 2.0
+# How long labels wait for predictions that are answered and not in the database yet.
+SHIPPING_GRACE_SECONDS, SHIPPING_POLL_SECONDS = 10.0, 0.02
 
 
 class InvalidItemError(ValueError):
@@ -50,25 +51,25 @@ async def feedback(request: Request, worker: Worker) -> Response:
 
 
 def keep_labels(worker: Worker, items: Sequence[LabelItem]) -> FeedbackCounts:
-    """Ship what was answered, so that no label comes before its prediction, then keep the labels.
+    """Let what was answered be shipped, so that no label comes before its prediction, then keep the labels.
 
     Takes as long as the database does, so it belongs in a thread. Raises RefusalError.
     """
     try:
-        worker.shipper.ship()
-        _await_other_workers(worker, [item.request_id for item in items])
+        worker.spool.seal()
+        _await_predictions(worker, {item.request_id for item in items})
         return worker.deployment.ground_truth.add(items)
-    except PmmdsError:
+    except (PmmdsError, OSError):
         raise refusals.database_down("No label was kept") from None
 
 
-def _await_other_workers(worker: Worker, request_ids: Sequence[str]) -> None:
-    if len(worker.cache.live_workers()) < 2:
-        return
-    log, missing = worker.deployment.prediction_log, set(request_ids)
-    deadline = time.monotonic() + SHIPPING_GRACE_SECONDS
-    while (missing := missing - log.find(missing).keys()) and time.monotonic() < deadline:
-        time.sleep(0.05)
+def _await_predictions(worker: Worker, request_ids: set[str]) -> None:
+    """Until all are logged, or whatever any worker had spooled when this began is: then the others are unknown."""
+    log, pending = worker.deployment.prediction_log, segments_with_records(worker.spool.folder)
+    missing, deadline = request_ids, time.monotonic() + SHIPPING_GRACE_SECONDS
+    while (missing := missing - log.find(missing).keys()) and pending and time.monotonic() < deadline:
+        time.sleep(SHIPPING_POLL_SECONDS)
+        pending = [path for path in pending if path.exists()]
 
 
 def label_items(raw: Any) -> list[LabelItem]:

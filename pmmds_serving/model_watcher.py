@@ -1,19 +1,16 @@
 """The model watcher: one small process that asks the registry what is in production, and fetches it aside.
 
-It keeps MLflow (84 MB, seconds to import) out of the workers. One of all that are started leads, by a file lock; it
-ends with the worker that started it. Keep out: swapping inside a worker (model_follower.py).
+It keeps MLflow (84 MB, seconds to import) out of the workers. Keep out: swapping inside a worker (model_follower.py),
+who starts it (companion.py).
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-import subprocess
 import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
 from pmmds_core.bundle import Bundle, load_bundle
 from pmmds_core.contracts.contract import Contract, load_contract
@@ -21,8 +18,10 @@ from pmmds_core.errors import ArtifactCorruptError, PmmdsError
 from pmmds_core.settings import Settings, load_settings
 from pmmds_core.stores.model_registry import PRODUCTION, ModelRegistry, RegisteredVersion
 from pmmds_core.telemetry import configure_logging, get_logger
+from pmmds_serving.companion import lead
 from pmmds_serving.model_cache import ModelCache, ReloadRequest, Stamp, WatcherStatus
 
+MODULE = "pmmds_serving.model_watcher"
 LOCK = "watcher.lock"
 REQUEST_POLL_SECONDS = 0.05
 REFUSED_RETRY_SECONDS = 15.0
@@ -103,47 +102,12 @@ class ModelWatcher:
         return bundle
 
 
-def lead(cache: ModelCache) -> IO[str] | None:
-    """The lock of the one watcher that works; None when another has it."""
-    lock = (cache.folder / LOCK).open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        return None
-    return lock
-
-
-class WatcherProcess:
-    """The watcher as a child of this worker, when no other worker has one."""
-
-    def __init__(self, settings: Settings, cache: ModelCache) -> None:
-        self._environment = {**os.environ, **settings.to_environment()}
-        self._cache = cache
-        self._child: subprocess.Popen[bytes] | None = None
-
-    def ensure(self) -> None:
-        """Start one when none leads; cheap enough to be asked every second."""
-        if self._child is not None and self._child.poll() is None:
-            return
-        lock = lead(self._cache)
-        if lock is None:
-            return
-        lock.close()
-        self._child = subprocess.Popen([sys.executable, "-m", "pmmds_serving.model_watcher"], env=self._environment)
-
-    def stop(self) -> None:
-        if self._child is not None:
-            self._child.terminate()
-            self._child.wait()
-
-
 def watch(settings: Settings, parent: int) -> None:
     """Look again and again until the parent process is gone; a reload request is answered at once."""
     contract = load_contract(settings.contract)
     cache = ModelCache(Path(settings.home_path), contract.model_name)
     cache.prepare()
-    lock = lead(cache)
+    lock = lead(cache.folder / LOCK)
     if lock is None:
         return
     with lock:

@@ -146,6 +146,11 @@ class Segment:
         """Bytes that were written whole."""
         return self._size
 
+    @property
+    def is_open(self) -> bool:
+        """Whether this process has it, locked."""
+        return self._is_open
+
     def write(self, frames: bytes) -> None:
         """Append whole, or not at all. Raises SpoolWriteError, for example when the disk is full."""
         try:
@@ -232,6 +237,29 @@ class Segment:
                 return
             position = after
             yield payload, position
+
+
+def abandoned(folder: Path) -> Iterator[Segment]:
+    """Segments that no worker writes to, released or of one that is gone, each locked for this process.
+
+    A worker's oldest come first.
+    """
+    remove_unfinished(folder)
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        found = Segment.adopt(path)
+        if found is not None:
+            yield found
+
+
+def segments_with_records(folder: Path) -> list[Path]:
+    """Files that hold more than their header, whoever has them; one that goes meanwhile is left out."""
+    found = []
+    for path in folder.glob(f"*{SUFFIX}"):
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            (length,) = struct.unpack("<I", file.read(4) or bytes(4))
+            if path.stat().st_size > _FRAME.size + length:
+                found.append(path)
+    return found
 
 
 def remove_unfinished(folder: Path) -> None:

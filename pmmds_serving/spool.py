@@ -1,43 +1,33 @@
 """The spool: a worker's answered predictions that are not in the database yet, as a sequence of segments.
 
-A record is in the newest segment before its answer leaves, so a process that is killed loses none. Segments are shipped
-from the oldest on and deleted when they are. They stay locked while their worker lives; what a dead worker left,
-another one adopts. Keep out: the file's format (segment.py), threads (spool_sync.py), the database (shipper.py).
+A record is in the newest segment before its answer leaves, so a process that is killed loses none. A segment is locked
+while its worker writes to it; released, the shipper's process takes it, ships it and deletes it, as it does with what a
+dead worker left. Keep out: the file's format (segment.py), threads (spool_sync.py), the database (shipper.py).
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 import uuid
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 
 from pmmds_core.errors import HomeNotWritableError
 from pmmds_core.stores.prediction_log import PredictionRecord
 from pmmds_core.telemetry import get_logger
-from pmmds_serving.segment import (
-    DAMAGED_SUFFIX,
-    SUFFIX,
-    Batch,
-    Segment,
-    SpoolWriteError,
-    encode_record,
-    remove_unfinished,
-    sync_folder,
-)
+from pmmds_serving.segment import Segment, SpoolWriteError, encode_record, sync_folder
 from pmmds_serving.spool_parts import SEGMENT_BYTES, SpoolFullError, SpoolLimits, SpoolPart
 
 # What others need of the segments to use a spool.
-__all__ = ["SEGMENT_BYTES", "SUFFIX", "Batch", "Spool", "SpoolFullError", "SpoolLimits", "SpoolWriteError"]
-
+__all__ = ["SEGMENT_BYTES", "Spool", "SpoolFullError", "SpoolLimits", "SpoolWriteError"]
 
 log = get_logger("pmmds.serving.spool")
 
 
 class Spool:
-    """A worker's own segments. Appending, shipping and syncing may each be done by a thread of their own."""
+    """A worker's own segments. Appending and syncing may each be done by a thread of their own."""
 
     def __init__(self, folder: Path, feature_names: Sequence[str], limits: SpoolLimits | None = None) -> None:
         """Raises HomeNotWritableError."""
@@ -49,11 +39,11 @@ class Spool:
         # A bound of a few megabytes has segments of its own size, so that dropping one leaves the others.
         self._segment_bytes = max(1, min(self.limits.segment_bytes, self.limits.max_bytes // 4))
         self._name = uuid.uuid4().hex
-        self._n_made = 0
-        self._lock = threading.Lock()
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()  # of the queue; held for microseconds, and where a segment is made
+        self._releasing = threading.Lock()
         self._parts: deque[SpoolPart] = deque()
         self._backlog = 0
-        self._in_flight: tuple[SpoolPart, int] | None = None
         self._dropped: list[Segment] = []
         self._folder_changed = False
         self._has_refused = False
@@ -61,7 +51,7 @@ class Spool:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             sync_folder(folder.parent)
-            self._begin_segment()
+            self._parts.append(self._made())
         except OSError as error:
             raise HomeNotWritableError(
                 f"The folder {folder}, where answered predictions are kept first, cannot be written: {error}.",
@@ -77,16 +67,16 @@ class Spool:
                 raise SpoolWriteError(self.problem or "The worker has ended.")
             if self._backlog + n_bytes > self.limits.max_bytes:
                 self._make_room(n_bytes)
-            newest = self._parts[-1]
-            if newest.segment.size + n_bytes > self._segment_bytes:
-                newest = self._next_segment()
+            newest = self._parts[-1] if self._parts else None
+            if newest is None or newest.is_released or newest.segment.size + n_bytes > self._segment_bytes:
+                newest = self._next_part()
             newest.segment.write(frames)
-            newest.n_left += len(records)
+            newest.n_records += len(records)
             self._backlog += n_bytes
 
     @property
     def backlog_bytes(self) -> int:
-        """Bytes that are not in the database yet."""
+        """Bytes that were not in the database when `hand_over` looked last."""
         return self._backlog
 
     @property
@@ -100,31 +90,6 @@ class Spool:
         is_near = self._backlog > most - min(most // 10, 500_000)
         return self.limits.when_full == "reject" and (self._has_refused or is_near)
 
-    def next_batch(self, n_frames: int) -> Batch | None:
-        """The oldest frames that are not shipped; None when there are none. Damaged segments are set aside."""
-        while (part := self._oldest()) is not None:
-            batch = part.segment.read(part.shipped, n_frames)
-            if not batch.n_frames:
-                self._set_aside(part)
-            elif self._takes_off(part, batch.n_frames):
-                return batch
-        return None
-
-    def mark_shipped(self, batch: Batch) -> None:
-        """What `next_batch` gave last is somewhere safe: it is not read again, and a segment at its end is deleted."""
-        with self._lock:
-            assert self._in_flight is not None
-            part, n_frames = self._in_flight
-            self._in_flight = None
-            self._has_refused = False
-            if part in self._parts:
-                self._backlog -= batch.end - part.shipped
-                part.n_left -= n_frames
-            part.shipped = batch.end
-            done = self._take_finished()
-        for segment in done:
-            segment.delete()
-
     def sync(self) -> None:
         """Make sure that everything appended so far survives a power cut. Takes milliseconds, so it is grouped.
 
@@ -132,9 +97,9 @@ class Spool:
             OSError: the disk does not keep it. Nothing is taken until another segment can be synced.
         """
         with self._lock:
-            if self.problem and not self._parts[-1].is_empty and not self._is_closed:
-                self._begin_segment()  # the kernel forgets what it could not write: what comes next goes elsewhere
-            segments = [part.segment for part in self._parts if part.bytes_left or self.problem]
+            if self.problem and self._parts and not self._parts[-1].is_empty and not self._is_closed:
+                self._parts.append(self._made())  # the kernel forgets what it could not write: go on elsewhere
+            segments = [p.segment for p in self._parts if not p.is_released and (not p.is_empty or self.problem)]
             dropped, self._dropped = self._dropped, []
             folder_changed, self._folder_changed = self._folder_changed, False
         for segment in dropped:
@@ -150,115 +115,117 @@ class Spool:
             raise
         self.problem = ""
 
-    def abandoned(self) -> Iterator[Segment]:
-        """Segments of workers that are gone, each locked for this process; a worker's oldest first."""
-        remove_unfinished(self.folder)
-        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
-            if not path.name.startswith(self._name):
-                found = Segment.adopt(path)
-                if found is not None:
-                    yield found
+    def hand_over(self) -> None:
+        """Forget what was shipped; release what is written to its end, and the newest when the shipper has no other.
+
+        While the database is away the newest segment grows, so an outage makes few files. Raises OSError.
+        """
+        with self._lock:
+            self._forget_shipped()
+            is_waiting = any(part.is_released for part in self._parts)
+        if is_waiting:
+            with self._releasing:
+                self._release(list(self._parts)[:-1])
+        else:
+            self.seal()
+
+    def seal(self) -> None:
+        """Release everything appended so far, now. Raises OSError: the disk does not keep it."""
+        with self._releasing:
+            if not self._parts or self._parts[-1].is_released or self._parts[-1].is_empty:
+                self._release(list(self._parts)[:-1])
+                return
+            try:
+                fresh = self._made()  # beside the lock, so that no answer waits for it
+            except OSError:
+                fresh = None  # no room: the rows must go all the same, and the next record will say so
+            with self._lock:
+                written = list(self._parts)
+                if fresh is not None:
+                    self._parts.append(fresh)
+                elif self._parts:
+                    # Nobody appends to it any more, though it is the newest.
+                    self._parts[-1].is_released = True
+            self._release(written)
 
     def close(self) -> None:
-        """Delete what is shipped, and leave the rest, synced, to be adopted. Nothing can be appended any more."""
+        """Delete what is empty, and leave the rest, synced, to the shipper. Nothing can be appended any more."""
         with self._lock:
             if self._is_closed:
                 return
             self._is_closed = True
-            for part in self._parts:
-                if part.bytes_left:
-                    part.segment.sync()
-                    part.segment.close()
-                else:
-                    part.segment.delete()
+            newest = self._parts[-1] if self._parts else None
+            if newest is not None and newest.is_empty:
+                self._parts.pop().segment.delete()
             for segment in self._dropped:
                 segment.close()
+        with self._releasing:
+            self._release(list(self._parts))
 
-    def _takes_off(self, part: SpoolPart, n_frames: int) -> bool:
-        """False when the segment was given up, and its rows counted, while it was read."""
-        with self._lock:
-            is_kept = part in self._parts
-            self._in_flight = (part, n_frames) if is_kept else None
-            return is_kept
+    def _release(self, parts: Sequence[SpoolPart]) -> None:
+        for part in parts:
+            if part.segment.is_open:
+                part.release()
 
-    def _oldest(self) -> SpoolPart | None:
-        """The first segment with something to ship. What the last batch was of and is dropped since, is lost now."""
-        with self._lock:
-            if self._in_flight is not None and self._in_flight[0] not in self._parts:
-                self._tell_dropped(self._in_flight[0].segment, self._in_flight[1])
-            self._in_flight = None
-            done = self._take_finished()
-            found = self._parts[0] if self._parts[0].bytes_left else None
-        for segment in done:
-            segment.delete()
-        return found
+    def _forget_shipped(self) -> None:
+        """The shipper takes a worker's oldest first, so the first that is there ends the search."""
+        while self._parts and self._parts[0].is_gone:
+            self._forget(self._parts[0])
 
-    def _take_finished(self) -> list[Segment]:
-        done = []
-        while len(self._parts) > 1 and not self._parts[0].bytes_left:
-            done.append(self._parts.popleft().segment)
-        return done
+    def _forget(self, part: SpoolPart) -> None:
+        self._parts.remove(part)
+        self._backlog -= part.n_bytes
+        self._has_refused = False
 
-    def _begin_segment(self) -> SpoolPart:
+    def _made(self) -> SpoolPart:
         """Raises OSError."""
-        segment = Segment.create(self.folder, f"{self._name}-{self._n_made:08d}", self._feature_names)
-        self._n_made += 1
+        segment = Segment.create(self.folder, f"{self._name}-{next(self._numbers):08d}", self._feature_names)
         self._folder_changed = True
-        part = SpoolPart(segment, segment.size, segment.size)
-        self._parts.append(part)
-        return part
+        return SpoolPart(segment, segment.size)
 
-    def _next_segment(self) -> SpoolPart:
+    def _next_part(self) -> SpoolPart:
         """A new segment unless the newest is empty: then what does not fit makes one larger than usual."""
-        newest = self._parts[-1]
-        if newest.is_empty:
+        newest = self._parts[-1] if self._parts else None
+        if newest is not None and newest.is_empty and not newest.is_released:
             return newest
         try:
-            return self._begin_segment()
+            self._parts.append(self._made())
         except OSError as error:
             raise SpoolWriteError(
                 f"The prediction could not be kept in {self.folder}: {error.strerror}.",
                 next_step="Make room on the disk of PMMDS_HOME.",
             ) from error
+        return self._parts[-1]
 
     def _make_room(self, n_bytes: int) -> None:
         """Give up segments from the oldest on until so much fits. Raises SpoolFullError."""
+        self._forget_shipped()
         most = self.limits.max_bytes
-        if self.limits.when_full == "reject" or n_bytes > most:
+        if self._backlog + n_bytes <= most:
+            return
+        may_drop = self.limits.when_full == "drop_oldest" and n_bytes <= most
+        while may_drop and self._backlog + n_bytes > most:
+            may_drop = self._drop_oldest()
+        if not may_drop:
             self._has_refused = n_bytes <= most  # what never fits does not make it full
             raise SpoolFullError(
                 f"{self._backlog:,} bytes wait for the database already, and PMMDS_SPOOL_MAX_BYTES is {most:,}.",
                 next_step="Bring the database back; the spool empties by itself.",
             )
-        while self._backlog + n_bytes > most:
-            if len(self._parts) == 1:
-                self._next_segment()
-            self._drop_oldest()
 
-    def _drop_oldest(self) -> None:
-        part = self._parts.popleft()
-        self._backlog -= part.bytes_left
-        # What is on its way to the database now is counted when it is known whether it arrived.
-        moving = self._in_flight[1] if self._in_flight is not None and self._in_flight[0] is part else 0
-        with suppress(OSError):  # a file that stays is shipped by whoever adopts it
-            part.segment.path.unlink(missing_ok=True)
-        self._dropped.append(part.segment)
-        self._tell_dropped(part.segment, part.n_left - moving)
+    def _drop_oldest(self) -> bool:
+        """Give up the first that the shipper does not have now; False when it has all that there are."""
+        self._next_part()  # the newest may be the one
+        for part in list(self._parts)[:-1]:
+            is_gone = part.is_gone
+            if is_gone or part.give_up():
+                self._forget(part)
+                if not is_gone:
+                    self._dropped.append(part.segment)
+                    self._tell_dropped(part)
+                return True
+        return False
 
-    def _tell_dropped(self, segment: Segment, n_records: int) -> None:
-        if n_records:
-            self.n_dropped += n_records
-            log.error("spool_dropped", file=segment.path.name, n_records=n_records, n_dropped=self.n_dropped)
-
-    def _set_aside(self, part: SpoolPart) -> None:
-        """A segment that cannot be read on is kept for a person; the ones behind it are shipped."""
-        with self._lock:
-            if part not in self._parts:
-                return
-            if len(self._parts) == 1:
-                self._begin_segment()
-            self._parts.remove(part)
-            self._backlog -= part.bytes_left
-            self._has_refused = False
-        kept = part.segment.set_aside(DAMAGED_SUFFIX)
-        log.error("spool_damaged", file=kept.name, damaged_at_byte=part.shipped, n_records=part.n_left)
+    def _tell_dropped(self, part: SpoolPart) -> None:
+        self.n_dropped += part.n_records
+        log.error("spool_dropped", file=part.path.name, n_records=part.n_records, n_dropped=self.n_dropped)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pmmds_core.process_id import is_alive
 from pmmds_serving.metrics import ServingMetrics
-from pmmds_serving.shipper import Shipper
 from pmmds_serving.spool import Spool
 
 FORGET_SECONDS = 5.0
@@ -20,21 +19,19 @@ class SpoolMetrics:
     `shared` is the folder under which the metrics that all workers share lie; it need not be there.
     """
 
-    def __init__(self, metrics: ServingMetrics, spool: Spool, shipper: Shipper, shared: Path) -> None:
+    def __init__(self, metrics: ServingMetrics, spool: Spool, shared: Path) -> None:
         self._metrics = metrics
         self._spool = spool
-        self._shipper = shipper
         self._shared = shared
         self._forgot_at = -math.inf
-        self._n_dropped = self._n_dead = 0
+        self._n_dropped = 0
 
     def publish(self) -> None:
         """Set the gauge, and count what was added since."""
-        n_dropped, n_dead = self._spool.n_dropped, self._shipper.dead_letters.n_written
+        n_dropped = self._spool.n_dropped
         self._metrics.spool_backlog.set(self._spool.backlog_bytes)
         self._metrics.spool_dropped.inc(n_dropped - self._n_dropped)
-        self._metrics.dead_letters.inc(n_dead - self._n_dead)
-        self._n_dropped, self._n_dead = n_dropped, n_dead
+        self._n_dropped = n_dropped
         if time.monotonic() - self._forgot_at > FORGET_SECONDS:
             forget_dead_workers(self._shared)
             self._forgot_at = time.monotonic()

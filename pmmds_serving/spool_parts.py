@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from pmmds_serving.segment import Segment, SpoolWriteError
@@ -25,18 +27,45 @@ class SpoolLimits:
 
 @dataclass(eq=False)
 class SpoolPart:
-    """A segment of the queue: records begin at `start`; shipped up to `shipped`, `n_left` records behind that."""
+    """A segment of the queue: `n_records` behind its header of `start` bytes. Released: the shipper may take it."""
 
     segment: Segment
     start: int
-    shipped: int
-    n_left: int = 0
+    n_records: int = 0
+    is_released: bool = False
 
     @property
-    def bytes_left(self) -> int:
-        return self.segment.size - self.shipped
+    def path(self) -> Path:
+        return self.segment.path
+
+    @property
+    def n_bytes(self) -> int:
+        """Of its records."""
+        return self.segment.size - self.start
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was ever written to it."""
-        return self.segment.size == self.start
+        return self.n_bytes == 0
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the shipper has moved it to the database, or set it aside."""
+        return self.is_released and not self.path.exists()
+
+    def release(self) -> None:
+        """Unlock it, synced, for the shipper. Raises OSError: then it stays this worker's."""
+        self.segment.sync()
+        self.segment.close()
+        self.is_released = True
+
+    def give_up(self) -> bool:
+        """Delete it; False while the shipper has it, who will do so when it is in the database."""
+        if not self.is_released:
+            with suppress(OSError):  # a file that stays is shipped when this worker is gone
+                self.path.unlink(missing_ok=True)
+            return True
+        taken = Segment.adopt(self.path)
+        if taken is None:
+            return False
+        taken.delete()
+        return True

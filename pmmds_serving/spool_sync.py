@@ -1,6 +1,6 @@
-"""The thread that syncs the spool: it bounds what a power cut may take, whether or not the database takes rows.
+"""The thread that looks after the spool: it bounds what a power cut may take, and hands segments to the shipper.
 
-Keep out: what is synced (spool.py).
+Keep out: what is synced and handed over (spool.py).
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from pmmds_serving.survival import Surviving
 
 # Syncs of a slow disk do not follow each other without a breath.
 SHORTEST_PAUSE_SECONDS = 0.001
+# A row is free to be moved to the database so long after its answer at the latest, unless the shipper is behind.
+HAND_OVER_SECONDS = 0.1
 
 log = get_logger("pmmds.serving.spool_sync")
 
 
 class SpoolSyncer:
-    """Begins a sync every `every_seconds`; `after_each` is called after it, for whoever publishes the spool's state.
+    """Begins a sync every `every_seconds`; calls `after_each` at each look, for whoever publishes the spool's state.
 
     An answered prediction is on the disk after at most `every_seconds` and the time that the disk takes for two syncs:
     the one under way when it was answered, and its own.
@@ -54,15 +56,19 @@ class SpoolSyncer:
         return self._spool.problem
 
     def _run(self) -> None:
-        pause = self._every
+        pause, sync_due = min(self._every, HAND_OVER_SECONDS), time.monotonic() + self._every
         while not self._stop.wait(pause):
             began = time.monotonic()
-            with Surviving() as syncing:
-                self._spool.sync()
-            self._tell(syncing)
+            with Surviving() as looking:
+                if began >= sync_due:
+                    sync_due = began + self._every
+                    self._spool.sync()
+                self._spool.hand_over()
+            self._tell(looking)
             with Surviving():
                 self._after_each()
-            pause = max(SHORTEST_PAUSE_SECONDS, self._every - (time.monotonic() - began))
+            spent = time.monotonic() - began
+            pause = max(SHORTEST_PAUSE_SECONDS, min(sync_due - began, HAND_OVER_SECONDS) - spent)
 
     def _tell(self, syncing: Surviving) -> None:
         """Each different failure once, not ten times a second."""

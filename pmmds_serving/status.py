@@ -52,15 +52,15 @@ def _parts(worker: Worker, database: str) -> dict[str, Any]:
 
 
 def _spool(worker: Worker) -> dict[str, Any]:
-    spool, shipping = worker.spool, worker.shipper.status
+    spool = worker.spool
     return {
         "status": "full" if worker.cannot_record else "ok",
         "backlog_bytes": spool.backlog_bytes,
         "max_bytes": spool.limits.max_bytes,
         "n_segments": spool.n_segments,
         "n_dropped": spool.n_dropped,
-        "n_dead_letters": shipping.n_dead_letters,
-        "problem": worker.cannot_record or worker.syncer.problem or shipping.problem,
+        "n_dead_letters": worker.dead_letters.n_kept(),
+        "problem": worker.cannot_record or worker.syncer.problem or worker.shipper.problem(),
     }
 
 

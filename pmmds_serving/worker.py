@@ -7,26 +7,31 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError
 from pmmds_core.telemetry import configure_logging, lines
+from pmmds_serving.companion import Companion
+from pmmds_serving.dead_letters import FOLDER, DeadLetters
 from pmmds_serving.metrics import ServingMetrics
 from pmmds_serving.model_cache import ModelCache
 from pmmds_serving.model_follower import ModelFollower
-from pmmds_serving.model_watcher import WatcherProcess
+from pmmds_serving.model_watcher import LOCK as WATCHER_LOCK
+from pmmds_serving.model_watcher import MODULE as WATCHER
 from pmmds_serving.predicting import Predictor
-from pmmds_serving.shipper import Shipper
+from pmmds_serving.segment import segments_with_records
+from pmmds_serving.shipper_process import MODULE as SHIPPER
+from pmmds_serving.shipper_process import SPOOL_FOLDER, STOP_SECONDS, ShipperFiles
 from pmmds_serving.spool import SEGMENT_BYTES, Spool, SpoolLimits
 from pmmds_serving.spool_metrics import SpoolMetrics
 from pmmds_serving.spool_sync import SpoolSyncer
+from pmmds_serving.survival import Surviving
 
-SPOOL_FOLDER = "spool"
-STOP_SECONDS = 10.0
-WATCHER_SECONDS = 1.0
+COMPANIONS_SECONDS = 1.0
+WATCHER_STOP_SECONDS = 5.0
 # How long a log line and a count may wait for their neighbours.
 PUBLISH_SECONDS = 0.1
 
@@ -40,7 +45,8 @@ class Worker:
     metrics: ServingMetrics
     follower: ModelFollower
     spool: Spool
-    shipper: Shipper
+    shipper: ShipperFiles
+    dead_letters: DeadLetters
     predictor: Predictor
     syncer: SpoolSyncer
 
@@ -69,26 +75,29 @@ def build_worker(deployment: Deployment) -> Worker:
     s = deployment.settings
     limits = SpoolLimits(s.spool_max_bytes, s.spool_when_full)
     spool = Spool(deployment.folder(SPOOL_FOLDER), names, limits)
-    shipper = Shipper(spool, lambda: deployment.prediction_log, names, s.spool_max_attempts)
-    published = SpoolMetrics(metrics, spool, shipper, s.home_path / "run")
+    published = SpoolMetrics(metrics, spool, s.home_path / "run")
     syncer = SpoolSyncer(spool, s.spool_sync_seconds, published.publish)
     predictor = Predictor(deployment.contract, follower, spool, metrics, s.log_prediction_share)
-    return Worker(deployment, cache, metrics, follower, spool, shipper, predictor, syncer)
+    shipper, dead_letters = ShipperFiles(spool.folder), DeadLetters(spool.folder / FOLDER)
+    return Worker(deployment, cache, metrics, follower, spool, shipper, dead_letters, predictor, syncer)
 
 
 @asynccontextmanager
-async def running(worker: Worker, *, with_watcher: bool = True) -> AsyncIterator[None]:
+async def running(worker: Worker) -> AsyncIterator[None]:
     """Run the worker's parts for as long as the block lasts."""
-    configure_logging(worker.deployment.settings.log_level)
+    settings = worker.deployment.settings
+    configure_logging(settings.log_level)
     lines.hold()
-    watcher = WatcherProcess(worker.deployment.settings, worker.cache)
+    watcher = Companion(WATCHER, worker.cache.folder / WATCHER_LOCK, settings)
+    shipper = Companion(SHIPPER, worker.shipper.lock, settings)
     await worker.follower.follow()
     worker.follower.tell()
-    worker.shipper.start()
     worker.syncer.start()
-    tasks = [asyncio.create_task(worker.follower.run()), asyncio.create_task(_publish(worker.metrics))]
-    if with_watcher:
-        tasks.append(asyncio.create_task(_repeat(watcher.ensure)))
+    tasks = [
+        asyncio.create_task(worker.follower.run()),
+        asyncio.create_task(_publish(worker.metrics)),
+        asyncio.create_task(_keep_up(watcher, shipper)),
+    ]
     try:
         yield
     finally:
@@ -96,9 +105,15 @@ async def running(worker: Worker, *, with_watcher: bool = True) -> AsyncIterator
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        await asyncio.to_thread(worker.shipper.stop, STOP_SECONDS)
         await asyncio.to_thread(worker.syncer.stop)
-        watcher.stop()
+        with Surviving() as closing:
+            worker.spool.close()
+        closing.tell("spool_not_closed")
+        watcher.stop(WATCHER_STOP_SECONDS)
+        if segments_with_records(worker.spool.folder):
+            # BentoML's end reaches every process of the service, also a shipper that was only being started.
+            await asyncio.to_thread(shipper.ensure)
+        await asyncio.to_thread(shipper.stop, STOP_SECONDS + 1, worker.shipper.is_up)
         worker.cache.remove_worker(os.getpid())
         worker.metrics.fold()
         lines.drain()
@@ -111,10 +126,11 @@ async def _publish(metrics: ServingMetrics) -> None:
         lines.drain()
 
 
-async def _repeat(act: Callable[[], None]) -> None:
+async def _keep_up(*companions: Companion) -> None:
     while True:
-        await asyncio.to_thread(act)
-        await asyncio.sleep(WATCHER_SECONDS)
+        for companion in companions:
+            await asyncio.to_thread(companion.ensure)
+        await asyncio.sleep(COMPANIONS_SECONDS)
 
 
 def database_problem(deployment: Deployment) -> str:

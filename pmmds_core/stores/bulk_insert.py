@@ -16,6 +16,8 @@ from pmmds_core.stores.tables import UtcDateTime
 
 # SQLite takes 32,766 in one statement.
 _SQLITE_PARAMETERS = 8_000
+# Half a megabyte of JSON for 25 columns.
+_POSTGRESQL_ROWS = 1_000
 
 
 def insert_new(
@@ -97,7 +99,7 @@ def _insert_recordset(
     key: str,
     written_at: str,
 ) -> int:
-    """All rows as one JSON parameter: 13,000 rows/s where a VALUES list of 25 columns manages 4,000."""
+    """Rows as one JSON parameter: 13,000 rows/s where a VALUES list of 25 columns manages 4,000."""
     quote = connection.dialect.identifier_preparer.quote
     names = ", ".join(map(quote, columns))
     statement = (
@@ -106,8 +108,12 @@ def _insert_recordset(
         f"FROM json_populate_recordset(NULL::{quote(table.name)}, CAST(%(rows)s AS json)) "
         f"ON CONFLICT ({quote(key)}) DO NOTHING"
     )
-    plain = [dict(zip(columns, map(_as_json, row), strict=True)) for row in rows]
-    return connection.exec_driver_sql(statement, {"rows": msgspec.json.encode(plain).decode()}).rowcount
+    n_new = 0
+    for start in range(0, len(rows), _POSTGRESQL_ROWS):
+        part = rows[start : start + _POSTGRESQL_ROWS]
+        plain = [dict(zip(columns, map(_as_json, row), strict=True)) for row in part]
+        n_new += connection.exec_driver_sql(statement, {"rows": msgspec.json.encode(plain).decode()}).rowcount
+    return n_new
 
 
 def _as_json(value: Any) -> Any:

@@ -129,5 +129,5 @@ def spool(tmp_path: Path, contract: Contract) -> Spool:
 
 @pytest.fixture
 def shipper(spool: Spool, log: PredictionLog, contract: Contract) -> Shipper:
-    """Moves the spool into the log when it is told to; its thread is not started."""
-    return Shipper(spool, lambda: log, contract.feature_names)
+    """Moves what the spool has released into the log when it is told to."""
+    return Shipper(spool.folder, lambda: log, contract.feature_names)

@@ -21,6 +21,7 @@ from pmmds_serving.delivery import is_about_a_row
 from pmmds_serving.shipper import MAX_ATTEMPTS, Shipper
 from pmmds_serving.spool import Spool
 from pmmds_tests.serving.running import wait_until
+from pmmds_tests.serving.shipping import ship, shipping
 from pmmds_tests.stores.records import make_records
 
 TOO_LARGE = 2**63
@@ -48,14 +49,14 @@ def test_the_good_rows_of_a_batch_go_in_and_each_bad_one_becomes_a_dead_letter(
     spool.append(records)
     with capture_logs() as told:
         for _ in range(MAX_ATTEMPTS - 1):
-            assert not shipper.ship()
+            assert not ship(spool, shipper)
             assert (log.count(), dead_letters(spool)) == (0, [])
-        assert shipper.ship()
+        assert ship(spool, shipper)
     good = [r for r in records if not r.request_id.startswith("bad")]
     assert log.find([r.request_id for r in records]) == {r.request_id: r for r in good}
     assert [line["record"]["request_id"] for line in dead_letters(spool)] == ["bad0-0", "bad77-0", "bad199-0"]
-    assert shipper.status.n_dead_letters == shipper.dead_letters.n_written == 3
-    assert (shipper.status.n_shipped, shipper.status.problem, spool.backlog_bytes) == (197, "", 0)
+    assert shipper.state.n_dead_letters == shipper.dead_letters.n_kept() == 3
+    assert (shipper.state.n_shipped, shipper.state.problem, spool.backlog_bytes) == (197, "", 0)
     (line,) = [line for line in told if line["event"] == "dead_letters"]
     assert (line["n_records"], line["log_level"]) == (3, "error")
     assert str(TOO_LARGE) not in str(told)
@@ -67,7 +68,7 @@ def test_a_dead_letter_says_everything_that_a_person_needs_and_only_its_owner_re
     (record,) = with_poison(contract, 1, 0)
     spool.append([record])
     for _ in range(MAX_ATTEMPTS):
-        shipper.ship()
+        ship(spool, shipper)
     (path,) = (spool.folder / "dead-letters").iterdir()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     found = msgspec.json.decode(path.read_bytes(), type=DeadLetter)
@@ -83,7 +84,7 @@ def test_a_frame_that_is_no_record_becomes_a_dead_letter_as_it_is(
     good, odd = make_records(contract, 2)
     odd = msgspec.structs.replace(odd, probability="high")
     spool.append([good, odd])
-    assert shipper.ship()
+    assert ship(spool, shipper)
     assert log.count() == 1
     (line,) = dead_letters(spool)
     assert (line["error_type"], base64.b64decode(line["raw"])) == ("UndecodableFrame", msgspec.msgpack.encode(odd))
@@ -92,25 +93,21 @@ def test_a_frame_that_is_no_record_becomes_a_dead_letter_as_it_is(
 def test_the_thread_gets_past_a_poison_row_and_ships_what_comes_after(
     shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
-    shipper.start()
-    spool.append(with_poison(contract, 10, 5))
-    wait_until(lambda: log.count() == 9)
-    spool.append(make_records(contract, 10, prefix="after"))
-    wait_until(lambda: log.count() == 19)
-    shipper.stop(deadline_seconds=10)
+    with shipping(shipper, spool):
+        spool.append(with_poison(contract, 10, 5))
+        wait_until(lambda: log.count() == 9)
+        spool.append(make_records(contract, 10, prefix="after"))
+        wait_until(lambda: log.count() == 19)
     assert len(dead_letters(spool)) == 1
 
 
 def test_a_dead_workers_poison_row_is_treated_alike(spool: Spool, log: PredictionLog, contract: Contract) -> None:
     spool.append(with_poison(contract, 10, 3))
     spool.close()
-    heir = Spool(spool.folder, contract.feature_names)
-    shipper = Shipper(heir, lambda: log, contract.feature_names)
-    shipper.start()
-    wait_until(lambda: log.count() == 9)
-    wait_until(lambda: heir.n_segments == len(list(heir.folder.glob("*.spool"))))
-    shipper.stop(deadline_seconds=10)
-    assert len(dead_letters(heir)) == 1
+    with shipping(Shipper(spool.folder, lambda: log, contract.feature_names)):
+        wait_until(lambda: log.count() == 9)
+        wait_until(lambda: list(spool.folder.glob("*.spool")) == [])
+    assert len(dead_letters(spool)) == 1
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailableError("away"), SchemaOutdatedError("old"), OSError(28, "full")])
@@ -122,10 +119,10 @@ def test_nothing_is_a_dead_letter_while_the_database_is_away_however_long(
             raise error
 
     away: Any = Away()
-    shipper = Shipper(spool, lambda: away, contract.feature_names)
+    shipper = Shipper(spool.folder, lambda: away, contract.feature_names)
     spool.append(with_poison(contract, 10, 3))
     for _ in range(50 * MAX_ATTEMPTS):
-        assert not shipper.ship()
+        assert not ship(spool, shipper)
     assert dead_letters(spool) == []
     assert spool.backlog_bytes > 0
 
@@ -143,13 +140,13 @@ def test_a_database_that_goes_away_while_rows_are_tried_one_by_one_makes_no_dead
             return log.append(records)
 
     flickering: Any = Flickering()
-    shipper = Shipper(spool, lambda: flickering, contract.feature_names)
+    shipper = Shipper(spool.folder, lambda: flickering, contract.feature_names)
     records = with_poison(contract, 64, 40)
     spool.append(records)
     for _ in range(MAX_ATTEMPTS):
-        assert not shipper.ship()
+        assert not ship(spool, shipper)
     assert dead_letters(spool) == []
-    assert shipper.ship()
+    assert ship(spool, shipper)
     assert log.count() == 63
     assert len(dead_letters(spool)) == 1
 
@@ -161,10 +158,10 @@ def test_a_dead_letter_that_cannot_be_written_leaves_the_row_in_the_spool(
     in_the_way.touch()
     spool.append(with_poison(contract, 10, 3))
     for _ in range(2 * MAX_ATTEMPTS):
-        assert not shipper.ship()
+        assert not ship(spool, shipper)
     assert spool.backlog_bytes > 0
     in_the_way.unlink()
-    assert shipper.ship()
+    assert ship(spool, shipper)
     assert (log.count(), len(dead_letters(spool)), spool.backlog_bytes) == (9, 1, 0)
 
 

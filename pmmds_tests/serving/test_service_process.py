@@ -16,7 +16,7 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_serving.model_cache import ModelCache
 from pmmds_serving.model_watcher import NO_MODEL
-from pmmds_serving.spool import SUFFIX
+from pmmds_serving.segment import SUFFIX
 from pmmds_tests.serving.asking import (
     PREDICT,
     all_logged,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import threading
 import time
 import zlib
 from collections.abc import Callable
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pytest
 from structlog.testing import capture_logs
 
 from pmmds_core.contracts.contract import Contract
@@ -23,7 +21,7 @@ from pmmds_serving.segment import DAMAGED_SUFFIX, SUFFIX
 from pmmds_serving.shipper import LONGEST_RETRY_SECONDS, Shipper, retry_seconds
 from pmmds_serving.spool import Spool
 from pmmds_tests.serving.running import wait_until
-from pmmds_tests.serving.test_spool import batch_of
+from pmmds_tests.serving.shipping import ship, shipping
 from pmmds_tests.stores.records import make_records
 
 
@@ -49,20 +47,19 @@ def test_every_row_arrives_as_it_was_answered(
 ) -> None:
     records = make_records(contract, 2300)
     spool.append(records)
-    assert shipper.ship()
+    assert ship(spool, shipper)
     assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
-    assert (spool.backlog_bytes, shipper.status.n_shipped) == (0, 2300)
+    assert (spool.backlog_bytes, shipper.state.n_shipped) == (0, 2300)
 
 
 def test_the_thread_ships_by_itself_and_the_rest_at_its_end(
     shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
     records = make_records(contract, 40)
-    shipper.start()
-    spool.append(records[:30])
-    wait_until(lambda: log.count() == 30)
-    spool.append(records[30:])
-    shipper.stop(deadline_seconds=10)
+    with shipping(shipper, spool):
+        spool.append(records[:30])
+        wait_until(lambda: log.count() == 30)
+        spool.append(records[30:])
     assert log.count() == 40
     assert spool_files(spool) == []
 
@@ -72,8 +69,8 @@ def test_a_crash_between_the_database_and_the_spool_adds_nothing_twice(
 ) -> None:
     records = make_records(contract, 50)
     spool.append(records)
-    assert log.append(batch_of(spool, 30).records) == 30  # and dead before it was marked
-    assert shipper.ship()
+    assert log.append(records[:30]) == 30  # and dead before the segment was deleted
+    assert ship(spool, shipper)
     assert log.count() == 50
 
 
@@ -84,43 +81,39 @@ def test_the_spool_of_a_dead_worker_is_adopted_and_deleted(
     spool.append(records)
     log.append(records[:700])
     spool.close()
-    heir = Spool(spool.folder, contract.feature_names)
-    assert Shipper(heir, lambda: log, contract.feature_names).ship()
+    assert Shipper(spool.folder, lambda: log, contract.feature_names).ship()
     assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
-    heir.close()
     assert spool_files(spool) == []
 
 
-def test_two_workers_ship_at_the_same_time_and_each_row_is_there_once(
+def test_two_shippers_at_the_same_time_move_each_row_once(
     tmp_path: Path, open_again: Callable[[], Database], log: PredictionLog, contract: Contract
 ) -> None:
+    """Such as one whose worker was killed, and the next."""
     records = make_records(contract, 600)
-    spools = [Spool(tmp_path / "spool", contract.feature_names) for _ in range(2)]
+    folder = tmp_path / "spool"
+    spools = [Spool(folder, contract.feature_names) for _ in range(2)]
     logs = [PredictionLog(open_again(), contract) for _ in spools]
-    shippers = [Shipper(s, _Door(one), contract.feature_names) for s, one in zip(spools, logs, strict=True)]
-    for one in shippers:
-        one.start()
-    for i, record in enumerate(records):
-        spools[i % 2].append([record])
-    for one in shippers:
-        one.stop(deadline_seconds=10)
+    one, two = (Shipper(folder, _Door(own), contract.feature_names) for own in logs)
+    with shipping(one, spools[0]), shipping(two, spools[1]):
+        for i, record in enumerate(records):
+            spools[i % 2].append([record])
     assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
     assert log.count() == 600
-    assert list((tmp_path / "spool").iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
 def test_rows_wait_while_the_database_is_away(spool: Spool, log: PredictionLog, contract: Contract) -> None:
     door = _Door(log, is_open=False)
-    shipper = Shipper(spool, door, contract.feature_names)
-    shipper.start()
-    records = make_records(contract, 20)
-    spool.append(records)
-    wait_until(lambda: shipper.status.problem == "The database cannot be reached.")
-    assert (log.count(), spool.backlog_bytes > 0) == (0, True)
-    door.is_open = True
-    wait_until(lambda: log.count() == 20)
-    wait_until(lambda: shipper.status.problem == "")
-    shipper.stop(deadline_seconds=10)
+    shipper = Shipper(spool.folder, door, contract.feature_names)
+    with shipping(shipper, spool):
+        records = make_records(contract, 20)
+        spool.append(records)
+        wait_until(lambda: shipper.state.problem == "The database cannot be reached.")
+        assert (log.count(), spool.backlog_bytes > 0) == (0, True)
+        door.is_open = True
+        wait_until(lambda: log.count() == 20)
+        wait_until(lambda: shipper.state.problem == "")
 
 
 def test_a_database_that_goes_away_in_between_is_opened_again(
@@ -136,16 +129,16 @@ def test_a_database_that_goes_away_in_between_is_opened_again(
         opened.append(open_again())
         return PredictionLog(opened[-1], contract)
 
-    shipper = Shipper(spool, log_of, contract.feature_names)
+    shipper = Shipper(spool.folder, log_of, contract.feature_names)
     records = make_records(contract, 30)
     spool.append(records[:10])
-    assert shipper.ship()
+    assert ship(spool, shipper)
     hide_table(database, hidden=True)
     spool.append(records[10:])
-    assert not shipper.ship()
-    assert "prediction_logs" in shipper.status.problem
+    assert not ship(spool, shipper)
+    assert "prediction_logs" in shipper.state.problem
     hide_table(database, hidden=False)
-    assert shipper.ship()
+    assert ship(spool, shipper)
     assert log.count() == 30
     assert len(opened) == 2
 
@@ -159,11 +152,10 @@ def hide_table(database: Database, *, hidden: bool) -> None:
 def test_a_shipper_that_cannot_ship_ends_in_time_and_leaves_the_spool(
     spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
-    shipper = Shipper(spool, _Door(log, is_open=False), contract.feature_names)
-    shipper.start()
-    spool.append(make_records(contract, 5))
-    started = time.monotonic()
-    shipper.stop(deadline_seconds=10)
+    shipper = Shipper(spool.folder, _Door(log, is_open=False), contract.feature_names)
+    with shipping(shipper, spool):
+        spool.append(make_records(contract, 5))
+        started = time.monotonic()
     assert time.monotonic() - started < 5
     assert len(spool_files(spool)) == 1
 
@@ -179,28 +171,18 @@ def test_the_thread_survives_an_error_that_nobody_has_thought_of(
     spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
     opened: list[Any] = [_Broken(), None, log]  # None has no append: an AttributeError
-    shipper = Shipper(spool, lambda: opened.pop(0) if len(opened) > 1 else log, contract.feature_names)
+    shipper = Shipper(spool.folder, lambda: opened.pop(0) if len(opened) > 1 else log, contract.feature_names)
     spool.append(make_records(contract, 5))
     with capture_logs() as told:
-        assert not shipper.ship()
-    assert shipper.status.problem == "Rows could not be moved: RuntimeError."
+        assert not ship(spool, shipper)
+    assert shipper.state.problem == "Rows could not be moved: RuntimeError."
     (line,) = told
     assert line["error_type"] == "RuntimeError"
     assert "test_shipper.py:" in line["place"]
     assert "4711" not in str(line)
-    shipper.start()
-    wait_until(lambda: log.count() == 5)
-    wait_until(lambda: shipper.status.problem == "")
-    shipper.stop(deadline_seconds=10)
-
-
-def test_a_thread_that_has_ended_shows(shipper: Shipper, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(shipper, "_run", lambda: None)
-        patch.setattr(shipper, "_thread", threading.Thread(target=lambda: None))
-        shipper.start()
-        wait_until(lambda: shipper.status.problem.startswith("The thread that moves rows to the database has ended."))
-    shipper.stop(deadline_seconds=1)
+    with shipping(shipper, spool):
+        wait_until(lambda: log.count() == 5)
+        wait_until(lambda: shipper.state.problem == "")
 
 
 def test_retries_come_later_and_later_and_not_all_at_one_instant() -> None:
@@ -210,32 +192,6 @@ def test_retries_come_later_and_later_and_not_all_at_one_instant() -> None:
     assert max(waits) <= LONGEST_RETRY_SECONDS
     assert min(waits) > LONGEST_RETRY_SECONDS / 2
     assert len(set(waits)) > 1
-
-
-class _Hanging:
-    """A log whose database takes as long as it likes."""
-
-    def __init__(self) -> None:
-        self.entered, self.may_go = threading.Event(), threading.Event()
-
-    def append(self, records: list[PredictionRecord]) -> int:
-        self.entered.set()
-        self.may_go.wait()
-        return len(records)
-
-
-def test_a_database_that_hangs_does_not_hold_up_the_end(spool: Spool, contract: Contract) -> None:
-    hanging: Any = _Hanging()
-    shipper = Shipper(spool, lambda: hanging, contract.feature_names)
-    shipper.start()
-    spool.append(make_records(contract, 5))
-    assert hanging.entered.wait(10)
-    started = time.monotonic()
-    shipper.stop(deadline_seconds=0.2)
-    assert time.monotonic() - started < 5
-    (path,) = spool.folder.glob(f"*{SUFFIX}")
-    assert path.stat().st_size > spool.backlog_bytes > 0
-    hanging.may_go.set()
 
 
 def abandon(folder: Path, names: tuple[str, ...], records: list[PredictionRecord]) -> Path:
@@ -258,7 +214,7 @@ def test_a_file_of_the_former_spool_with_its_one_file_a_worker_is_shipped(
     frames = (struct.pack("<II", len(p), zlib.crc32(p)) + p for p in payloads)
     path = spool.folder / "0123456789abcdef0123456789abcdef.spool"
     path.write_bytes(b"".join(frames) + b"\x07\x00")
-    assert shipper.ship()
+    assert ship(spool, shipper)
     assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
     assert path.with_name(path.name + DAMAGED_SUFFIX).exists()  # for its torn tail
 
@@ -271,7 +227,7 @@ def test_a_contract_that_gained_a_feature_takes_the_old_rows(
     position = contract.feature_names.index("tenure")
     without = record.features[:position] + record.features[position + 1 :]
     abandon(spool.folder, old_names, [msgspec.structs.replace(record, features=without)])
-    assert Shipper(spool, lambda: log, contract.feature_names).ship()
+    assert Shipper(spool.folder, lambda: log, contract.feature_names).ship()
     kept = log.find(["r0"])["r0"].features
     assert kept == (*record.features[:position], None, *record.features[position + 1 :])
 
@@ -282,7 +238,7 @@ def test_rows_of_another_contract_are_set_aside_whole(
     (record,) = make_records(contract, 1)
     path = abandon(spool.folder, ("age", "height"), [msgspec.structs.replace(record, features=(30, 180))])
     content = path.read_bytes()
-    assert shipper.ship()
+    assert ship(spool, shipper)
     assert log.count() == 0
     assert path.with_name(path.name + REFUSED_SUFFIX).read_bytes() == content
 
@@ -294,7 +250,7 @@ def test_what_is_whole_before_damage_arrives_and_the_file_is_kept(
     damaged = bytearray(path.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     path.write_bytes(damaged)
-    assert shipper.ship()
+    assert ship(spool, shipper)
     assert 0 < log.count() < 10
     assert path.with_name(path.name + DAMAGED_SUFFIX).read_bytes() == damaged
     assert not path.exists()
@@ -302,5 +258,5 @@ def test_what_is_whole_before_damage_arrives_and_the_file_is_kept(
 
 def test_an_empty_file_of_a_worker_that_died_at_its_start_is_deleted(shipper: Shipper, spool: Spool) -> None:
     (spool.folder / f"empty{SUFFIX}").touch()
-    assert shipper.ship()
+    assert ship(spool, shipper)
     assert len(spool_files(spool)) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.stores.prediction_log import PredictionRecord
-from pmmds_serving.segment import DAMAGED_SUFFIX, SUFFIX, Batch, Segment
+from pmmds_serving.segment import SUFFIX, Segment, abandoned, segments_with_records
 from pmmds_serving.spool import Spool, SpoolLimits, SpoolWriteError
 from pmmds_tests.stores.records import make_records
 
@@ -25,11 +24,21 @@ def spool_path(folder: Path) -> Path:
     return path
 
 
-def batch_of(spool: Spool, n_frames: int) -> Batch:
-    """The next batch, which there must be."""
-    batch = spool.next_batch(n_frames)
-    assert batch is not None
-    return batch
+def drained(spool: Spool) -> list[PredictionRecord]:
+    """What a shipper finds when everything is released to it; it takes all away."""
+    spool.seal()
+    return taken_from(spool.folder)
+
+
+def taken_from(folder: Path) -> list[PredictionRecord]:
+    """All that nobody holds, taken away."""
+    found: list[PredictionRecord] = []
+    for segment in abandoned(folder):
+        header = segment.header()
+        assert header is not None
+        found += segment.read(header[1], EVERYTHING).records
+        segment.delete()
+    return found
 
 
 def adopted(path: Path) -> tuple[list[PredictionRecord], Segment]:
@@ -51,34 +60,53 @@ def test_records_come_back_in_order_and_as_they_were(spool: Spool, contract: Con
     records = make_records(contract, 25)
     spool.append(records[:1])
     spool.append(records[1:])
-    assert batch_of(spool, EVERYTHING).records == records
+    assert drained(spool) == records
 
 
-def test_nothing_is_lost_between_batches(spool: Spool, contract: Contract) -> None:
+def test_a_segment_is_its_workers_until_it_is_released(spool: Spool, contract: Contract) -> None:
     records = make_records(contract, 10)
-    spool.append(records)
-    found: list[PredictionRecord] = []
-    while spool.backlog_bytes:
-        batch = batch_of(spool, 3)
-        found += batch.records
-        spool.mark_shipped(batch)
-    assert found == records
+    spool.append(records[:6])
+    assert taken_from(spool.folder) == []
+    spool.seal()
+    spool.append(records[6:])
+    assert taken_from(spool.folder) == records[:6]
+    assert drained(spool) == records[6:]
 
 
-def test_a_batch_that_was_not_marked_is_read_again(spool: Spool, contract: Contract) -> None:
-    spool.append(make_records(contract, 4))
-    assert batch_of(spool, 2) == batch_of(spool, 2)
+def test_what_is_shipped_is_no_backlog_any_more(spool: Spool, contract: Contract) -> None:
+    spool.append(make_records(contract, 10))
+    before = spool.backlog_bytes
+    drained(spool)
+    spool.hand_over()
+    assert (before > 0, spool.backlog_bytes, spool.n_segments) == (True, 0, 1)
+
+
+def test_the_newest_segment_is_released_only_when_the_shipper_has_no_other(spool: Spool, contract: Contract) -> None:
+    records = make_records(contract, 9)
+    for part in (records[:3], records[3:6], records[6:]):
+        spool.append(part)
+        spool.hand_over()
+    assert (spool.n_segments, len(segments_with_records(spool.folder))) == (2, 2)
+    assert taken_from(spool.folder) == records[:3]
+    spool.hand_over()
+    assert taken_from(spool.folder) == records[3:]
+
+
+def test_an_empty_spool_releases_nothing(spool: Spool) -> None:
+    spool.hand_over()
+    spool.seal()
+    assert (spool.n_segments, list(abandoned(spool.folder))) == (1, [])
 
 
 def test_a_missing_value_comes_back_as_none(spool: Spool, contract: Contract) -> None:
     (record,) = make_records(contract, 1, overrides={"total_charges": None, "contract": None})
     spool.append([record])
-    assert batch_of(spool, 1).records == [record]
+    assert drained(spool) == [record]
 
 
 def test_a_shipped_spool_leaves_no_file(spool: Spool, contract: Contract) -> None:
     spool.append(make_records(contract, 3))
-    spool.mark_shipped(batch_of(spool, EVERYTHING))
+    drained(spool)
     spool.close()
     assert list(spool.folder.iterdir()) == []
 
@@ -95,17 +123,10 @@ def test_a_long_outage_makes_many_small_segments_and_shipping_deletes_them_one_b
     records = make_records(contract, 30)
     for record in records:
         spool.append([record])
-    n_files = len(list(tmp_path.iterdir()))
-    assert n_files == spool.n_segments >= 8
+    assert len(list(tmp_path.iterdir())) == spool.n_segments >= 8
     assert max(path.stat().st_size for path in tmp_path.iterdir()) <= 1500
-    found: list[PredictionRecord] = []
-    while spool.backlog_bytes:
-        batch = batch_of(spool, EVERYTHING)
-        found += batch.records
-        spool.mark_shipped(batch)
-        n_files = max(1, n_files - 1)
-        assert len(list(tmp_path.iterdir())) == n_files
-    assert found == records
+    assert drained(spool) == records
+    assert len(list(tmp_path.iterdir())) == 1
     spool.close()
     assert list(tmp_path.iterdir()) == []
 
@@ -117,7 +138,7 @@ def test_a_call_that_is_larger_than_a_segment_is_kept_whole_in_one(tmp_path: Pat
     assert len(list(tmp_path.iterdir())) == 1
     spool.append(records[:1])
     assert len(list(tmp_path.iterdir())) == 2
-    assert batch_of(spool, EVERYTHING).records == records
+    assert drained(spool) == [*records, records[0]]
 
 
 def test_a_dead_workers_segments_are_adopted_in_their_order(tmp_path: Path, contract: Contract) -> None:
@@ -126,14 +147,7 @@ def test_a_dead_workers_segments_are_adopted_in_their_order(tmp_path: Path, cont
     for record in records:
         dead.append([record])
     dead.close()
-    heir = Spool(tmp_path, contract.feature_names)
-    found: list[PredictionRecord] = []
-    for segment in heir.abandoned():
-        header = segment.header()
-        assert header is not None
-        found += segment.read(header[1], EVERYTHING).records
-        segment.close()
-    assert found == records
+    assert taken_from(tmp_path) == records
 
 
 def test_nothing_is_taken_after_the_end(spool: Spool, contract: Contract) -> None:
@@ -195,39 +209,28 @@ def test_a_frame_that_is_no_record_is_handed_over_as_it_is_and_the_reading_goes_
     first, bad, last = make_records(contract, 3)
     bad = msgspec.structs.replace(bad, latency_ms=None)
     spool.append([first, bad, last])
-    batch = batch_of(spool, EVERYTHING)
+    spool.seal()
+    (segment,) = abandoned(spool.folder)
+    header = segment.header()
+    assert header is not None
+    batch = segment.read(header[1], EVERYTHING)
     assert batch.records == [first, last]
     assert batch.undecodable == [msgspec.msgpack.encode(bad)]
-
-
-def test_damage_in_the_workers_own_file_stops_neither_it_nor_what_comes_after(spool: Spool, contract: Contract) -> None:
-    records = make_records(contract, 3)
-    spool.append(records[:2])
-    path = spool_path(spool.folder)
-    with path.open("r+b") as file:
-        file.seek(-1, os.SEEK_END)
-        file.write(b"\xff")
-    spool.mark_shipped(batch_of(spool, 1))
-    assert spool.next_batch(1) is None
-    assert path.with_name(path.name + DAMAGED_SUFFIX).exists()
-    spool.append(records[2:])
-    assert batch_of(spool, EVERYTHING).records == records[2:]
-    assert spool.backlog_bytes > 0
 
 
 def test_two_workers_have_a_file_each_and_leave_the_others_alone(tmp_path: Path, contract: Contract) -> None:
     one, two = (Spool(tmp_path, contract.feature_names) for _ in range(2))
     one.append(make_records(contract, 3, prefix="one"))
     two.append(make_records(contract, 2, prefix="two"))
-    assert list(two.abandoned()) == []
+    assert list(abandoned(tmp_path)) == []
     one.close()
-    (file,) = two.abandoned()
+    (file,) = abandoned(tmp_path)
     found = file.header()
     assert found is not None
     assert [r.request_id for r in file.read(found[1], EVERYTHING).records] == ["one0", "one1", "one2"]
     assert Segment.adopt(file.path) is None  # locked by the adopter
     file.delete()
-    assert [r.request_id for r in batch_of(two, EVERYTHING).records] == ["two0", "two1"]
+    assert [r.request_id for r in drained(two)] == ["two0", "two1"]
     two.close()
 
 

@@ -9,9 +9,9 @@ from structlog.testing import capture_logs
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.stores.prediction_log import PredictionRecord
-from pmmds_serving.segment import Batch, Segment
+from pmmds_serving.segment import Segment, abandoned
 from pmmds_serving.spool import Spool, SpoolFullError, SpoolLimits
-from pmmds_tests.serving.test_spool import EVERYTHING, batch_of
+from pmmds_tests.serving.test_spool import drained, taken_from
 from pmmds_tests.stores.records import make_records
 
 MOST = 12_000
@@ -25,14 +25,6 @@ def rejecting(tmp_path: Path, contract: Contract) -> Spool:
 @pytest.fixture
 def dropping(tmp_path: Path, contract: Contract) -> Spool:
     return Spool(tmp_path, contract.feature_names, SpoolLimits(MOST, "drop_oldest"))
-
-
-def drained(spool: Spool) -> list[PredictionRecord]:
-    found: list[PredictionRecord] = []
-    while (batch := spool.next_batch(EVERYTHING)) is not None:
-        found += batch.records
-        spool.mark_shipped(batch)
-    return found
 
 
 def append_each(spool: Spool, records: list[PredictionRecord]) -> list[PredictionRecord]:
@@ -55,11 +47,12 @@ def test_a_full_spool_refuses_and_takes_again_when_something_is_shipped(rejectin
     assert MOST - 500 < rejecting.backlog_bytes <= MOST
     with pytest.raises(SpoolFullError, match="wait for the database already, and PMMDS_SPOOL_MAX_BYTES is 12,000"):
         rejecting.append(make_records(contract, 1))
-    shipped = batch_of(rejecting, 10)
-    rejecting.mark_shipped(shipped)
+    rejecting.seal()
+    shipped = taken_from(rejecting.folder)
+    rejecting.hand_over()
     assert [*full, rejecting.is_full] == [False, True, False]
     more = append_each(rejecting, make_records(contract, 5, prefix="more"))
-    assert shipped.records + drained(rejecting) == taken + more
+    assert shipped + drained(rejecting) == taken + more
     assert rejecting.n_dropped == 0
 
 
@@ -83,27 +76,9 @@ def test_a_smaller_call_that_is_refused_makes_it_full_until_something_is_shipped
     with pytest.raises(SpoolFullError):
         rejecting.append(make_records(contract, 30))
     full = [rejecting.is_full]
-    rejecting.mark_shipped(batch_of(rejecting, 1))
+    drained(rejecting)
+    rejecting.hand_over()
     assert [*full, rejecting.is_full] == [True, False]
-
-
-def test_a_segment_given_up_while_it_is_read_is_not_shipped_too(
-    dropping: Spool, contract: Contract, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    records = make_records(contract, 100)
-    dropping.append(records[:1])
-    plain = Segment.read
-
-    def read(segment: Segment, start: int, n_frames: int) -> Batch:
-        batch = plain(segment, start, n_frames)
-        monkeypatch.setattr(Segment, "read", plain)
-        append_each(dropping, records[1:])
-        return batch
-
-    monkeypatch.setattr(Segment, "read", read)
-    found = drained(dropping)
-    assert records[0] not in found
-    assert len(found) + dropping.n_dropped == 100
 
 
 def test_the_oldest_segment_is_given_up_and_every_row_of_it_is_counted(dropping: Spool, contract: Contract) -> None:
@@ -123,19 +98,42 @@ def test_the_oldest_segment_is_given_up_and_every_row_of_it_is_counted(dropping:
 
 
 @pytest.mark.parametrize("arrives", [True, False])
-def test_rows_on_their_way_when_their_segment_is_given_up_are_counted_only_when_they_do_not_arrive(
-    arrives: bool, dropping: Spool, contract: Contract
-) -> None:
+def test_what_the_shipper_has_now_is_not_given_up(arrives: bool, dropping: Spool, contract: Contract) -> None:
     records = make_records(contract, 100)
     dropping.append(records[:1])
-    batch: Batch = batch_of(dropping, EVERYTHING)
+    dropping.seal()
+    (held,) = abandoned(dropping.folder)  # it is on its way to the database
     assert append_each(dropping, records[1:]) == records[1:]
-    arrived = batch.records if arrives else []
+    assert held.path.exists()
     if arrives:
-        dropping.mark_shipped(batch)
-    arrived = arrived + drained(dropping)
-    assert len(arrived) + dropping.n_dropped == 100
-    assert len({r.request_id for r in arrived}) == len(arrived)
+        held.delete()
+    else:
+        held.close()
+    found = drained(dropping)
+    assert (records[0] in found) is not arrives
+    assert arrives + len(found) + dropping.n_dropped == 100
+
+
+def test_a_segment_that_was_shipped_meanwhile_is_not_counted_as_given_up(dropping: Spool, contract: Contract) -> None:
+    records = make_records(contract, 100)
+    dropping.append(records[:10])
+    dropping.seal()
+    assert taken_from(dropping.folder) == records[:10]
+    assert append_each(dropping, records[10:]) == records[10:]
+    assert 10 + len(drained(dropping)) + dropping.n_dropped == 100
+
+
+def test_a_spool_whose_every_segment_is_with_the_shipper_refuses(tmp_path: Path, contract: Contract) -> None:
+    spool = Spool(tmp_path, contract.feature_names, SpoolLimits(MOST, "drop_oldest"))
+    spool.append(make_records(contract, 30))
+    spool.seal()
+    held: list[Segment] = list(abandoned(tmp_path))
+    with pytest.raises(SpoolFullError):
+        spool.append(make_records(contract, 30, prefix="more"))
+    for segment in held:
+        segment.close()
+    spool.append(make_records(contract, 30, prefix="more"))
+    assert spool.n_dropped == 30
 
 
 def test_one_call_may_push_out_everything_that_waits(dropping: Spool, contract: Contract) -> None:

@@ -15,7 +15,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.settings import load_settings
 from pmmds_core.stores.database import open_database
 from pmmds_core.stores.migration import migrate
-from pmmds_serving.spool import SUFFIX
+from pmmds_serving.segment import SUFFIX
 from pmmds_tests.postgres import Cluster
 from pmmds_tests.serving.asking import (
     FEEDBACK,

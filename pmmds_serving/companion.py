@@ -1,0 +1,68 @@
+"""A companion: a process that one of a home's workers starts and the others share, such as the model watcher.
+
+Of all that are started one leads, by a file lock; it ends with the worker that started it, and another worker starts
+the next. Keep out: what a companion does (model_watcher.py, shipper_process.py).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from pmmds_core.settings import Settings
+
+
+def lead(lock_file: Path) -> IO[str] | None:
+    """The lock of the one that works; None when another process has it."""
+    lock = lock_file.open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return None
+    return lock
+
+
+class Companion:
+    """`python -m MODULE` as a child of this worker, when no other worker has one."""
+
+    def __init__(self, module: str, lock_file: Path, settings: Settings) -> None:
+        self._argv = [sys.executable, "-m", module]
+        self._lock_file = lock_file
+        self._environment = {**os.environ, **settings.to_environment()}
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def ensure(self) -> None:
+        """Start one when none leads; cheap enough to be asked every second."""
+        if self._child is not None and self._child.poll() is None:
+            return
+        lock = lead(self._lock_file)
+        if lock is None:
+            return
+        lock.close()
+        self._child = subprocess.Popen(self._argv, env=self._environment)
+
+    def stop(self, deadline_seconds: float, is_up: Callable[[int], bool] = lambda _: True) -> None:
+        """Ask the child to end, and end it when it has not in time.
+
+        Args:
+            deadline_seconds: for the child's end.
+            is_up: whether the process with this id hears; one that is only being started would be ended half-way.
+        """
+        if self._child is None:
+            return
+        deadline = time.monotonic() + deadline_seconds
+        while self._child.poll() is None and not is_up(self._child.pid) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self._child.terminate()
+        try:
+            self._child.wait(deadline_seconds)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
