@@ -24,7 +24,7 @@ from pmmds_serving.metrics import ServingMetrics
 from pmmds_serving.shipper import Shipper, ShipperState
 
 MODULE = "pmmds_serving.shipper_process"
-SPOOL_FOLDER = "spool"
+SPOOL_FOLDER, RUN_FOLDER = "spool", "run"
 LOCK, STATUS = "shipper.lock", "shipper.json"
 STOP_SECONDS = 10.0
 
@@ -95,17 +95,18 @@ class Publisher:
         self._told = state
 
 
-def move(deployment: Deployment, folder: Path, parent: int) -> None:
+def move(deployment: Deployment, parent: int) -> None:
     """Ship until this process is asked to end, or its parent is gone."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the worker says when it is over
-    files = ShipperFiles(folder)
+    files = ShipperFiles(deployment.folder(RUN_FOLDER))
     lock = lead(files.lock)
     if lock is None:
         return
     files.write(ShipperStatus(os.getpid()))
     names = deployment.contract.feature_names
+    folder = deployment.folder(SPOOL_FOLDER)
     shipper = Shipper(
         folder, lambda: deployment.prediction_log, names, max_attempts=deployment.settings.spool_max_attempts
     )
@@ -127,9 +128,8 @@ def main() -> None:
     parent = os.getppid()
     settings = load_settings()
     configure_logging(settings.log_level)
-    deployment = Deployment(settings)
     try:
-        move(deployment, deployment.folder(SPOOL_FOLDER), parent)
+        move(Deployment(settings), parent)
     except PmmdsError as error:
         raise SystemExit(str(error)) from None
 

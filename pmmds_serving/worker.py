@@ -24,7 +24,7 @@ from pmmds_serving.model_watcher import MODULE as WATCHER
 from pmmds_serving.predicting import Predictor
 from pmmds_serving.segment import segments_with_records
 from pmmds_serving.shipper_process import MODULE as SHIPPER
-from pmmds_serving.shipper_process import SPOOL_FOLDER, STOP_SECONDS, ShipperFiles
+from pmmds_serving.shipper_process import RUN_FOLDER, SPOOL_FOLDER, STOP_SECONDS, ShipperFiles
 from pmmds_serving.spool import SEGMENT_BYTES, Spool, SpoolLimits
 from pmmds_serving.spool_metrics import SpoolMetrics
 from pmmds_serving.spool_sync import SpoolSyncer
@@ -78,7 +78,7 @@ def build_worker(deployment: Deployment) -> Worker:
     published = SpoolMetrics(metrics, spool, s.home_path / "run")
     syncer = SpoolSyncer(spool, s.spool_sync_seconds, published.publish)
     predictor = Predictor(deployment.contract, follower, spool, metrics, s.log_prediction_share)
-    shipper, dead_letters = ShipperFiles(spool.folder), DeadLetters(spool.folder / FOLDER)
+    shipper, dead_letters = ShipperFiles(deployment.folder(RUN_FOLDER)), DeadLetters(spool.folder / FOLDER)
     return Worker(deployment, cache, metrics, follower, spool, shipper, dead_letters, predictor, syncer)
 
 
