@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -173,3 +175,50 @@ def test_a_poison_row_under_load_becomes_a_dead_letter_and_delays_the_others_onl
         wait_until(lambda: metric(service.client, "pmmds_dead_letters_total") == 1)
         (line,) = [line for line in service.lines if '"event":"dead_letters"' in line]
         assert "Month-to-month" not in line
+
+
+@contextmanager
+def disk_of(folder: Path, size: str) -> Iterator[None]:
+    """A file system of its own at a folder."""
+    folder.mkdir(parents=True)
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=False)
+    if made.returncode:
+        pytest.skip("this user may not mount a file system")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def refuses_more(load: Load) -> Callable[[], bool]:
+    """A condition: more was refused than when it was made."""
+    before = load.refused[NOT_RECORDED]
+    return lambda: load.refused[NOT_RECORDED] > before
+
+
+def test_a_full_disk_under_load_refuses_and_keeps_every_row_that_was_answered(
+    prepared: Prepare, contract: Contract, tmp_path: Path
+) -> None:
+    """The spool's disk is filled by somebody else, three times."""
+    environment = prepared(tmp_path / "home", PMMDS_SERVING_WORKERS="2", PMMDS_LOG_LEVEL="warning")
+    spool = tmp_path / "home" / "spool"
+    with disk_of(spool, "16m"), running_service(environment) as service:
+        load = Load(service.url, contract)
+        with load.running():
+            for _ in range(3):
+                wait_until(load.has_answered(50), seconds=30)
+                is_refused = refuses_more(load)
+                filler = spool / "filler"
+                free = os.statvfs(spool)
+                with suppress(OSError), filler.open("wb") as file:
+                    file.write(bytes(free.f_bavail * free.f_frsize))
+                wait_until(is_refused, seconds=60)
+                assert service.status_of("/ready") == 503
+                filler.unlink()
+                wait_until(lambda: service.status_of("/ready") == 200, seconds=30)
+            wait_until(load.has_answered(50), seconds=30)
+        stores = service.deployment()
+        wait_until(lambda: logged_once(stores, load.answered), seconds=30)
+        assert set(load.refused) == {NOT_RECORDED}
+        assert load.n_cut_off == 0
+        assert stores.prediction_log.count() == len(load.answered)

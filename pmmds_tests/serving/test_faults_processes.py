@@ -10,7 +10,9 @@ import psutil
 import pytest
 
 from pmmds_core.contracts.contract import Contract
+from pmmds_core.process_id import is_alive
 from pmmds_serving.model_cache import ModelCache
+from pmmds_serving.shipper_process import RUN_FOLDER, ShipperFiles
 from pmmds_tests.serving.load import Load, logged_once, metric
 from pmmds_tests.serving.running import RunningService, running_service, wait_until
 
@@ -62,6 +64,33 @@ def test_a_worker_killed_in_mid_request_twice_loses_no_answer(
         wait_until(lambda: metric(service.client, "pmmds_spool_backlog_bytes") == 0, seconds=30)
         # Rows of requests that were cut off may be there too: kept, and killed before the answer left.
         assert 0 <= stores.prediction_log.count() - len(load.answered) <= load.n_cut_off
+
+
+def shipper_of(service: RunningService) -> int:
+    """The process id of the one that works; 0 while none does."""
+    status = ShipperFiles(service.home / RUN_FOLDER).read()
+    return status.pid if status is not None and is_alive(status.pid) else 0
+
+
+def test_a_shipper_killed_again_and_again_loses_no_row_and_holds_up_no_answer(
+    prepared: Prepare, contract: Contract, tmp_path: Path
+) -> None:
+    environment = prepared(tmp_path / "home", PMMDS_SERVING_WORKERS="2", PMMDS_LOG_LEVEL="warning")
+    with running_service(environment) as service:
+        load = Load(service.url, contract)
+        with load.running():
+            killed: set[int] = set()
+            for _ in range(3):
+                wait_until(lambda: shipper_of(service) not in {0, *killed}, seconds=60)
+                wait_until(load.has_answered(100), seconds=60)
+                killed.add(shipper_of(service))
+                psutil.Process(shipper_of(service)).kill()
+            wait_until(load.has_answered(100), seconds=60)
+        stores = service.deployment()
+        wait_until(lambda: logged_once(stores, load.answered), seconds=60)
+        assert (load.refused, load.n_cut_off, len(killed)) == ({}, 0, 3)
+        assert stores.prediction_log.count() == len(load.answered)
+        wait_until(lambda: _spool_problem(service) == "", seconds=30)
 
 
 def test_a_service_killed_while_it_ships_a_backlog_ships_the_rest_once(
