@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from pmmds_core.calibration import Calibration
 from pmmds_core.contracts.contract import FeatureValue
 from pmmds_core.errors import ArtifactCorruptError
 from pmmds_core.pipeline_scorer import KIND as PIPELINE_KIND
@@ -24,6 +25,7 @@ SCORER = "scorer.json"
 GOLDEN = "golden.json"
 PROFILE = "reference_profile.json"
 CARD = "model_card.md"
+CALIBRATION = "calibration.json"
 
 # The portable scorer and the pipeline must agree this closely, absolutely.
 GOLDEN_TOLERANCE = 1e-12
@@ -60,6 +62,13 @@ class Bundle:
     @property
     def digest(self) -> str:
         return model_digest(self.manifest)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """From score to probability on the reference; None in bundles that were written without it."""
+        if CALIBRATION not in self.manifest.files:
+            return None
+        return Calibration.from_json(_read(self.directory / CALIBRATION))
 
 
 def model_digest(manifest: Manifest) -> str:
