@@ -14,7 +14,7 @@ from enum import StrEnum
 import numpy as np
 
 from pmmds_core import homogeneity
-from pmmds_core.binning import SCORE
+from pmmds_core.binning import SCORE, FeatureBins
 from pmmds_core.drift_measures import (
     MEASURES,
     SMOOTHING,
@@ -178,17 +178,22 @@ def compare_feature(feature: FeatureProfile, current: Counts) -> FeatureDrift:
         wasserstein_distance=measured.get("wasserstein_distance"),
         ks_distance=measured.get("ks_distance"),
         band=band(measured.get("psi")),
-        # A value that was never seen may be one of many rare ones, so the rare and the unseen are judged together.
-        p_value=homogeneity.p_value(reference, current, special - {bins.unseen_index}) if is_comparable else None,
+        p_value=_p_value(bins, reference, current) if is_comparable else None,
         psi_expected_by_chance=psi_expected_by_chance(n_reference, n_current, n_used) if is_comparable else None,
         null_share_reference=_share(reference, bins.null_index),
         null_share_current=_share(current, bins.null_index),
         unseen_share=_share(current, bins.unseen_index),
         lost_share=None if is_numeric else _lost_share(reference, current, special),
-        out_of_range_share=_share(current, getattr(bins, "out_of_range_index", None)),
+        out_of_range_share=_share(current, bins.out_of_range_index),
         statement=statement(bins, n_ordered, r_shares, c_shares),
         moved_bins=tuple(shares[i] for i in moved),
         bins=shares,
+    )
+
+
+def _p_value(bins: FeatureBins, reference: Counts, current: Counts) -> float:
+    return homogeneity.p_value(
+        reference, current, special_indices(bins) - {bins.unseen_index}, unseen=bins.unseen_index
     )
 
 

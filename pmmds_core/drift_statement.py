@@ -47,11 +47,8 @@ def statement(bins: FeatureBins, n_ordered: int, reference: Shares | None, curre
 
 def special_indices(bins: FeatureBins) -> frozenset[int]:
     """Bins that are no values of their own: null, and where the layout has them unseen, out of range, not a number."""
-    found = (bins.null_index, bins.unseen_index, *(getattr(bins, n, None) for n in _NUMERIC_SPECIALS))
+    found = (bins.null_index, bins.unseen_index, bins.out_of_range_index, bins.not_a_number_index)
     return frozenset(i for i in found if i is not None)
-
-
-_NUMERIC_SPECIALS = ("out_of_range_index", "not_a_number_index")
 
 
 def _n_values(bins: FeatureBins) -> int:
@@ -67,7 +64,7 @@ def _special(bins: FeatureBins, index: int, reference: Shares, current: Shares) 
     if index == bins.unseen_index:
         now = f"{percent(current[index])} of rows have a value the reference never had"
         return change, f"{name}: {now if reference[index] == 0 else f'unknown value {shares}'}"
-    if index == getattr(bins, "not_a_number_index", None):
+    if index == bins.not_a_number_index:
         now = f"{percent(current[index])} of rows have text where the reference has numbers"
         return change, f"{name}: {now if reference[index] == 0 else f'not a number {shares}'}"
     return change, f"{name}: out of range {shares}"

@@ -1,8 +1,8 @@
 """Whether two samples fell into the same bins: one p-value that holds for rare bins too. Keep out: distances.
 
-Pearson's chi-square where every expected count is at least 5 (Cochran 1954); rare bins are taken out and judged exactly.
-Both are independent given the margins, since a multivariate hypergeometric law is the product of the rare bins' law and
-that of the other bins given them; so their smallest p-value has a known law.
+A likelihood-ratio test where every expected count is at least 5 (Cochran 1954); rare bins are taken out and judged
+exactly. Both are independent given the margins, since a multivariate hypergeometric law is the product of the rare
+bins' law and that of the other bins given them; so their smallest p-value has a known law.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pmmds_core.chi_square import homogeneity_p_value
+from pmmds_core.chi_square import likelihood_ratio_p_value
 
 Counts = NDArray[np.int64]
 
@@ -39,10 +39,12 @@ class _Exact:
         return float(ordered[allowed].sum())
 
 
-def p_value(reference_counts: Counts, current_counts: Counts, special: Collection[int] = ()) -> float:
+def p_value(
+    reference_counts: Counts, current_counts: Counts, special: Collection[int] = (), unseen: int | None = None
+) -> float:
     """Chance of counts at least this different when both samples come from one distribution.
 
-    With no expected count under 5 it is Pearson's chi-square test without a correction. Bins below that are pooled to
+    With no expected count under 5 it is `chi_square.likelihood_ratio_p_value`. Bins below that are pooled to
     one, the bins of `special` stay alone, and each of these is judged by Fisher's exact test (two-sided by
     probability); where there are both, the answer is the chance of so small a smallest p-value.
 
@@ -50,16 +52,18 @@ def p_value(reference_counts: Counts, current_counts: Counts, special: Collectio
         reference_counts: (B,).
         current_counts: (B,); both samples have rows.
         special: bins that mean something of their own (null, out of range), not to be pooled when they are rare.
+        unseen: the bin of values without a bin; it is pooled with the rare ones, because where most values are rare
+            many of a window's are new without any drift.
     """
     r, c = np.asarray(reference_counts, dtype=np.int64), np.asarray(current_counts, dtype=np.int64)
-    common, rare = _split(r, c, special)
+    common, rare = _split(r, c, special, unseen)
     exact: list[_Exact] = []
     n, m = int(r.sum()), int(c.sum())
     for rare_r, rare_c in rare:
         exact.append(_fisher(rare_r, rare_c, n, m))
         n, m = n - rare_r, m - rare_c
     is_judged = len(common) > 1 and n > 0 and m > 0
-    asymptotic = homogeneity_p_value(common[:, 0], common[:, 1]) if is_judged else 1.0
+    asymptotic = likelihood_ratio_p_value(common[:, 0], common[:, 1]) if is_judged else 1.0
     smallest = min(asymptotic, *(e.p_value for e in exact), 1.0)
     if not exact or (len(exact) == 1 and not is_judged):
         return smallest
@@ -67,11 +71,13 @@ def p_value(reference_counts: Counts, current_counts: Counts, special: Collectio
     return min(1.0, -math.expm1(math.fsum(math.log1p(-min(chance, 1 - 1e-16)) for chance in chances)))
 
 
-def _split(r: Counts, c: Counts, special: Collection[int]) -> tuple[Counts, list[tuple[int, int]]]:
+def _split(r: Counts, c: Counts, special: Collection[int], unseen: int | None) -> tuple[Counts, list[tuple[int, int]]]:
     """The bins that chi-square may judge, (K, 2), and the rare ones: the special ones each, the others pooled."""
     total = r + c
     least = min(int(r.sum()), int(c.sum())) / int(total.sum())
     is_rare = (total > 0) & (total * least < LEAST_EXPECTED)
+    if unseen is not None:
+        is_rare[unseen] = total[unseen] > 0
     pooled = [i for i in np.flatnonzero(is_rare) if i not in special]
     groups = [np.array([i]) for i in np.flatnonzero(is_rare) if i in special]
     common = np.stack([r, c], axis=1)[(total > 0) & ~is_rare]
