@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from pmmds_core.errors import InputFileError
 from pmmds_core.file_profile import FileProfile, count_file, profile_by_contract, profile_by_values
 from pmmds_core.reference_profile import ReferenceProfile
 from pmmds_core.stores.data_file import DataFile, connect, open_data_file
+from pmmds_core.stores.whole_file import write_whole
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -46,6 +48,7 @@ class FileComparison:
     profile: ReferenceProfile
     features: tuple[FeatureDrift, ...]
     verdict: DriftVerdict
+    rule: DriftRule
     notes: tuple[ColumnNote, ...]
 
     @property
@@ -59,6 +62,21 @@ class FileComparison:
         document = report_document(self.profile, self.features, self.n_current, self.verdict)
         notes = [asdict(note) for note in self.notes]
         return {"reference": self.reference, "current": self.current, **document, "columns": notes}
+
+    def to_html(self) -> str:
+        """The report as one page that needs nothing else."""
+        from pmmds_core.drift_report_page import FilesHead, render_page
+
+        head = FilesHead(self.reference, self.current, self.rule.psi_threshold, datetime.now(UTC))
+        return render_page(self.document, head)
+
+    def save_html(self, path: str | Path) -> None:
+        """Write the page, whole or not at all."""
+        write_whole(Path(path), self.to_html().encode())
+
+    def save_profile(self, path: str | Path) -> None:
+        """Write the reference's profile, which `compare_files` takes in place of the reference."""
+        write_whole(Path(path), self.profile.to_json())
 
 
 def compare_files(
@@ -100,8 +118,9 @@ def compare_files(
         connection.close()
     arrays = {name: np.array(found, dtype=np.int64) for name, found in counts.items()}
     features = compare(made.profile, arrays, now.n_rows)
-    verdict = judge(features, now.n_rows, rule or DriftRule(psi_threshold=0.2, min_features=3, min_samples=100))
-    return FileComparison(reference.name, now.name, now.n_rows, made.profile, features, verdict, made.notes)
+    rule = rule or DriftRule(psi_threshold=0.2, min_features=3, min_samples=100)
+    verdict = judge(features, now.n_rows, rule)
+    return FileComparison(reference.name, now.name, now.n_rows, made.profile, features, verdict, rule, made.notes)
 
 
 def profile_file(
