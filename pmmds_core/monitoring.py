@@ -17,6 +17,8 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.drift import compare
 from pmmds_core.drift_policy import DriftRule, DriftVerdict, Verdict, judge, report_document
 from pmmds_core.drift_report_page import PageHead, render_page
+from pmmds_core.reference_profile import ReferenceProfile
+from pmmds_core.report_context import page_context
 from pmmds_core.stores.histograms import RefreshResult
 
 
@@ -74,20 +76,28 @@ def monitor(d: Deployment, start: datetime, end: datetime, *, run_id: str) -> Mo
     rule = DriftRule(s.drift_psi_threshold, s.drift_min_drift_features, s.drift_min_samples_required)
     verdict = judge(features, merged.n_rows, rule)
     document = report_document(profile, features, merged.n_rows, verdict)
-    html_path = _write_page(d, version, start, end, document)
+    html_path = _write_page(d, version, start, end, document, profile)
     alert_id = _keep(d, version, start, end, document, verdict, html_path, run_id)
     return MonitorResult(
         version, start, end, document, len(verdict.drifted_features), alert_id, html_path, tuple(refreshed.hours)
     )
 
 
-def _write_page(d: Deployment, version: str, start: datetime, end: datetime, document: Mapping[str, Any]) -> Path:
+def _write_page(
+    d: Deployment,
+    version: str,
+    start: datetime,
+    end: datetime,
+    document: Mapping[str, Any],
+    profile: ReferenceProfile,
+) -> Path:
     """The report as a page, whole or not at all."""
     now = datetime.now(UTC)
     head = PageHead(d.model_name, version, start, end, d.settings.drift_psi_threshold, now)
     path = d.folder("reports") / f"drift-{now:%Y%m%dT%H%M%S%f}.html"
     unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(render_page(document, head), encoding="utf-8")
+    context = page_context(d, profile, version, start, end, document)
+    unfinished.write_text(render_page(document, head, context), encoding="utf-8")
     return unfinished.replace(path)
 
 
