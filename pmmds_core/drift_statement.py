@@ -1,6 +1,7 @@
 """What moved in a feature, in one plain sentence, and the bins that moved most. Keep out: measures and verdicts.
 
-Words for a person who knows the data and no statistics: "contract: Month-to-month 55 % → 71 % of rows".
+Words for a person who knows the data and no statistics: "contract: Month-to-month 55 % → 71 % of rows",
+"tenure: at most 12 in 31 % → 45 % of rows".
 """
 
 from __future__ import annotations
@@ -80,13 +81,13 @@ def _ordered(
 ) -> Sequence[tuple[float, str]]:
     """The largest change below or above an edge, and that of a single bin where it says more."""
     shares = [(bins.labels[i], float(reference[i]), float(current[i])) for i in range(1, n_ordered - 1)]
-    moves = [(abs(c - r), f"{name} in {label}: {percent(r)} → {percent(c)} of rows") for label, r, c in shares]
+    moves = [(abs(c - r), f"{name}: {label} in {percent(r)} → {percent(c)} of rows") for label, r, c in shares]
     for i, edge in enumerate(bins.edges):
         below = float(reference[: i + 1].sum()), float(current[: i + 1].sum())
         above = float(reference[i + 1 : n_ordered].sum()), float(current[i + 1 : n_ordered].sum())
         # A column that moved up is told by its upper part, and one that moved down by its lower.
-        sign, (before, after) = ("≤", below) if below[1] - below[0] >= above[1] - above[0] else (">", above)
-        moves.append((abs(after - before), f"{name} {sign} {edge:g}: {percent(before)} → {percent(after)} of rows"))
+        side, (before, after) = ("at most", below) if below[1] - below[0] >= above[1] - above[0] else ("over", above)
+        moves.append((abs(after - before), f"{name}: {side} {edge:g} in {percent(before)} → {percent(after)} of rows"))
     return moves
 
 

@@ -129,18 +129,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def alert_rules(self) -> tuple[str, ...]:
-        return _listed(self.drift_alert_rules)
+        return comma_list(self.drift_alert_rules)
 
     @property
     def segment_features(self) -> tuple[str, ...]:
-        return _listed(self.drift_segment_features)
+        return comma_list(self.drift_segment_features)
 
     def to_environment(self) -> dict[str, str]:
         """The PMMDS_* variables that give these settings to a child process."""
         return {variable_name(name): str(getattr(self, name)) for name in self.__struct_fields__}
 
 
-def _listed(text: str) -> tuple[str, ...]:
+def comma_list(text: str) -> tuple[str, ...]:
     """The parts of a comma list, each once."""
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
