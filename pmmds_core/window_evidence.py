@@ -55,7 +55,11 @@ def ask_joint(d: Deployment, w: LookedAt, rule: DriftRule) -> JointFinding:
     else:
         columns = d.prediction_log.newest_columns(d.model_name, w.version, w.start, w.end, joint.MAX_ROWS)
         newest = code_rows(w.bundle.profile, columns)
-    return judge_joint(w.bundle.profile, rows.codes, newest, JointRule(rule.false_alarm_rate, rule.min_samples))
+    from threadpoolctl import threadpool_limits
+
+    # The matrices are small: threads that wait for a core that another process has made this ten times slower.
+    with threadpool_limits(1):
+        return judge_joint(w.bundle.profile, rows.codes, newest, JointRule(rule.false_alarm_rate, rule.min_samples))
 
 
 def ask_sequential(d: Deployment, w: LookedAt) -> RuleVerdict:
