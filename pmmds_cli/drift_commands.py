@@ -51,14 +51,15 @@ def compare(
 
     Exit code 4 when there are too few rows to judge.
     """
-    from pmmds_core.drift_policy import DriftRule
-    from pmmds_core.file_drift import compare_files
-    from pmmds_core.settings import load_settings
     from pmmds_core.stores.whole_file import check_writable
 
     for path in (save_profile, html):
         if path is not None:
             check_writable(path, not_over=(reference, current))
+    from pmmds_core.drift_policy import DriftRule
+    from pmmds_core.file_drift import compare_files
+    from pmmds_core.settings import load_settings
+
     s = load_settings()
     rule = DriftRule.of(s)
     chosen = [name.strip() for name in columns.split(",") if name.strip()]

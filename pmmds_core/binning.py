@@ -103,6 +103,8 @@ class FeatureBins(msgspec.Struct, frozen=True):
 def _number_labels(edges: tuple[float, ...]) -> tuple[str, ...]:
     if not edges:
         return ("(any)",)
+    if len(edges) == 2 and math.nextafter(edges[0], math.inf) == edges[1]:
+        return (f"< {edges[1]:g}", f"{edges[1]:g}", f"> {edges[1]:g}")
     inner = [f"({a:g}, {b:g}]" for a, b in pairwise(edges)]
     return (f"≤ {edges[0]:g}", *inner, f"> {edges[-1]:g}")
 
@@ -112,7 +114,8 @@ def fit_numeric_bins(
 ) -> FeatureBins:
     """Edges at the reference's quantiles, of the values in range. Equal quantiles merge: there may be fewer bins.
 
-    A feature with few distinct values gets an edge at each value but the last, so that 0/1 flags have two bins.
+    A feature with few distinct values gets an edge at each value but the last, so that 0/1 flags have two bins; one
+    with a single value gets three, so that every other value shows.
 
     Args:
         feature: its name.
@@ -127,6 +130,9 @@ def fit_numeric_bins(
         return empty
     # Adding 0.0 makes −0.0 a 0.0.
     edges = _edges(known, n_bins) + 0.0
+    if edges.size == 0:
+        value = known[0] + 0.0
+        edges = np.array([e for e in (np.nextafter(value, -np.inf), value) if e >= empty.lowest])
     return msgspec.structs.replace(empty, edges=tuple(float(e) for e in edges))
 
 
@@ -136,10 +142,10 @@ def _edges(known: NDArray[np.float64], n_bins: int) -> NDArray[np.float64]:
     if np.unique(known[:_A_FEW]).size <= n_bins:
         distinct = np.unique(known)
         if distinct.size <= n_bins:
-            return distinct[:-1]
+            return np.asarray(distinct[:-1])
     at = np.floor((known.size - 1) * (np.arange(1, n_bins) / n_bins)).astype(np.intp)
     edges = np.unique(np.partition(known, at)[at])
-    return edges[edges < known.max()]
+    return np.asarray(edges[edges < known.max()])
 
 
 def count_numeric(bins: FeatureBins, values: NDArray[np.float64]) -> NDArray[np.int64]:

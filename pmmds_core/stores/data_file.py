@@ -5,25 +5,21 @@ Add a file format here. Keep out: what a column means (column_reading.py) and co
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pmmds_core.errors import InputFileError
+from pmmds_core.stores.csv_shape import shape_of_csv
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 PARQUET_MAGIC = b"PAR1"
-# What a header line may have between its names.
-DELIMITERS = (",", ";", "\t", "|")
-# The longest header line that is looked at, bytes.
-HEADER_BYTES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -72,10 +68,12 @@ def open_data_file(connection: DuckDBPyConnection, path: Path) -> DataFile:
     with readable(path):
         if start.startswith(PARQUET_MAGIC):
             columns, relation = _parquet(connection, path)
+            n_rows = _count(connection, relation)
         else:
-            columns, relation = _csv(path, start)
-        found = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
-    n_rows = int(found[0]) if found else 0
+            columns, relation, n_rows = _csv(path)
+            if n_rows:
+                _check_rows(connection, path, relation, n_rows)
+            relation += ")"
     if n_rows == 0:
         raise InputFileError(f"{path} has columns and no rows.", next_step="Expected at least one row.")
     return DataFile(path, columns, relation, n_rows)
@@ -88,7 +86,9 @@ def readable(path: Path) -> Iterator[None]:
 
     try:
         yield
-    except (duckdb.InvalidInputException, duckdb.IOException, duckdb.ConversionException) as error:
+    except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.OutOfMemoryException):
+        raise  # a fault of ours, or of the machine
+    except duckdb.Error as error:
         raise InputFileError(
             f"{path} cannot be read: {_reason(str(error))}.",
             next_step="Is it a CSV file in UTF-8 or a Parquet file, written completely?",
@@ -112,7 +112,7 @@ def _first_bytes(path: Path) -> bytes:
         raise InputFileError(f"{path} is not a regular file.", next_step="Write it to a file first.")
     try:
         with path.open("rb") as file:
-            start = file.read(HEADER_BYTES)
+            start = file.read(1000)
     except OSError as error:
         raise InputFileError(
             f"{path} cannot be read: {error.strerror}.", next_step="Name a readable CSV or Parquet file."
@@ -144,14 +144,33 @@ def _top_level(schema: list[tuple[Any, ...]]) -> Iterator[str]:
             position += 1
 
 
-def _csv(path: Path, start: bytes) -> tuple[tuple[FileColumn, ...], str]:
-    delimiter, names = _header(path, start)
-    _refuse_repeated(path, names)
+def _csv(path: Path) -> tuple[tuple[FileColumn, ...], str, int]:
+    shape = shape_of_csv(path)
+    _refuse_repeated(path, shape.names)
     # Everything is text until it is known what the column is: a sniffer would decide on the first rows.
-    columns = tuple(FileColumn(name, f"c{i}", "VARCHAR") for i, name in enumerate(names))
-    types = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(names)))
-    options = f"auto_detect=false, header=true, delim={quoted(delimiter)}, quote='\"', escape='\"', nullstr=''"
-    return columns, f"read_csv({quoted(_literal_path(path))}, {options}, columns={{{types}}})"
+    columns = tuple(FileColumn(name, f"c{i}", "VARCHAR") for i, name in enumerate(shape.names))
+    types = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(columns)))
+    new_line = shape.new_line.replace("\r", "\\r").replace("\n", "\\n")
+    options = f"delim={quoted(shape.delimiter)}, new_line={quoted(new_line)}, quote='\"', escape='\"', nullstr=''"
+    relation = f"read_csv({quoted(_literal_path(path))}, auto_detect=false, header=true, {options}, columns={{{types}}}"
+    return columns, relation, shape.n_rows
+
+
+def _check_rows(connection: DuckDBPyConnection, path: Path, relation: str, n_rows: int) -> None:
+    """Refuse a CSV file of which DuckDB sees other rows than it has."""
+    if _count(connection, f"{relation})") == n_rows:
+        return
+    # Read in one piece, the file tells what is wrong with it.
+    _count(connection, f"{relation}, parallel=false)")
+    raise InputFileError(
+        f"{path} cannot be read: not all of its {n_rows:,} rows have the header's cells and line ends.",
+        next_step="Is it a CSV file, written completely, with quotes only around whole cells?",
+    )
+
+
+def _count(connection: DuckDBPyConnection, relation: str) -> int:
+    found = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
+    return int(found[0]) if found else 0
 
 
 def _literal_path(path: Path) -> str:
@@ -159,35 +178,7 @@ def _literal_path(path: Path) -> str:
     return re.sub(r"([*?\[])", r"[\1]", str(path.absolute()))
 
 
-def _header(path: Path, start: bytes) -> tuple[str, list[str]]:
-    """The delimiter of a CSV file, and its column names."""
-    try:
-        text = start.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        if error.start < len(start) - 4:  # else a character that the end of `start` cuts
-            raise _not_csv(path, f"byte {error.start} is not UTF-8") from None
-        text = start[: error.start].decode("utf-8-sig")
-    if "\0" in text:
-        raise _not_csv(path, "it holds NUL bytes")
-    lines = text.splitlines(keepends=True)
-    counts = {d: lines[0].count(d) for d in DELIMITERS}
-    delimiter = max(DELIMITERS, key=lambda d: counts[d])
-    try:
-        names = next(csv.reader(lines, delimiter=delimiter, strict=True))
-    except csv.Error as error:
-        raise _not_csv(path, f"its header line: {error}") from None
-    if not all(name.strip() for name in names):
-        raise _not_csv(path, f"line 1 has no name for column {[bool(n.strip()) for n in names].index(False) + 1}")
-    return delimiter, [name.strip() for name in names]
-
-
-def _not_csv(path: Path, why: str) -> InputFileError:
-    return InputFileError(
-        f"{path} is neither a Parquet file nor a CSV file in UTF-8: {why}.", next_step="Save it as one of the two."
-    )
-
-
-def _refuse_repeated(path: Path, names: list[str]) -> None:
+def _refuse_repeated(path: Path, names: Sequence[str]) -> None:
     repeated = [name for name, n in Counter(names).items() if n > 1]
     if repeated:
         shown = ", ".join(map(repr, repeated[:5])) + (", …" if len(repeated) > 5 else "")

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pmmds_core.bin_tallies import Tally, Test, counts_of, tallies_of
+from pmmds_core.errors import InputFileError
 from pmmds_core.stores.data_file import DataFile, quoted, readable
 
 if TYPE_CHECKING:
@@ -96,12 +97,14 @@ class FileCounter:
             if reading.is_text:
                 cells.append(f"({reading.is_text}) AS t{i}")
             tallies += [f"count_if({_condition(i, reading, t)})" for t in tallies_of(bins[reading.feature])]
-        query = f"SELECT {', '.join(tallies)} FROM (SELECT {', '.join(cells)} FROM {self._file.relation})"
-        found = iter(self._rows(cursor, query)[0])
+        query = f"SELECT count(*), {', '.join(tallies)} FROM (SELECT {', '.join(cells)} FROM {self._file.relation})"
+        n_rows, *numbers = self._rows(cursor, query)[0]
+        self._check(n_rows)
+        found = iter(n or 0 for n in numbers)  # NULL where no row has an answer
         counts = {}
         for reading in readings:
             own = bins[reading.feature]
-            counts[reading.feature] = counts_of(own, self._file.n_rows, [int(next(found)) for _ in tallies_of(own)])
+            counts[reading.feature] = counts_of(own, self._file.n_rows, [next(found) for _ in tallies_of(own)])
         return counts
 
     def _numbers(
@@ -113,19 +116,30 @@ class FileCounter:
         cells = ", ".join(f"{r.value} AS v{i}" for i, r in enumerate(readings))
         with readable(self._file.path):
             columns = cursor.execute(f"SELECT {cells} FROM {self._file.relation}").fetchnumpy()
+        self._check(len(columns["v0"]))
         return [use(r.feature, _with_nan(columns.pop(f"v{i}"))) for i, r in enumerate(readings)]
 
     def _categories(self, cursor: DuckDBPyConnection, reading: Reading, at_most: int) -> CategoryCounts:
         groups = f"SELECT {reading.value} AS v, count(*) AS n FROM {self._file.relation} GROUP BY v"
-        query = f"SELECT v, n, count(v) OVER () FROM ({groups}) ORDER BY v IS NULL DESC, n DESC, v LIMIT {at_most + 1}"
+        totals = "count(v) OVER (), sum(n) OVER ()"
+        query = f"SELECT v, n, {totals} FROM ({groups}) ORDER BY v IS NULL DESC, n DESC, v LIMIT {at_most + 1}"
         rows = self._rows(cursor, query)
-        n_null = next((n for v, n, _ in rows if v is None), 0)
-        counts = {v: n for v, n, _ in rows if v is not None}
+        self._check(rows[0][3])
+        n_null = next((n for v, n, *_ in rows if v is None), 0)
+        counts = {v: n for v, n, *_ in rows if v is not None}
         for surplus in list(counts)[at_most:]:
             del counts[surplus]
         n_values = rows[0][2]
         n_other = self._file.n_rows - n_null - sum(counts.values())
         return CategoryCounts(counts, n_values - len(counts), n_other, n_null)
+
+    def _check(self, n_rows: int) -> None:
+        """Every scan sees the rows that the file was opened with, or nothing is said about it."""
+        if n_rows != self._file.n_rows:
+            raise InputFileError(
+                f"{self._file.path} cannot be read: it had {self._file.n_rows:,} rows, and {n_rows:,} a moment later.",
+                next_step="Compare it when it is written completely.",
+            )
 
     def _rows(self, cursor: DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
         with readable(self._file.path):
