@@ -22,6 +22,7 @@ from pmmds_core.stores.ground_truth import GroundTruthStore
 from pmmds_core.stores.histograms import HistogramStore
 from pmmds_core.stores.migration import check_schema, migrate
 from pmmds_core.stores.model_registry import PRODUCTION, ModelRegistry, RegisteredVersion
+from pmmds_core.stores.notification_outbox import NotificationOutbox, split_urls, target_of
 from pmmds_core.stores.prediction_log import PredictionLog
 from pmmds_core.stores.profiles import ProfileCache
 from pmmds_core.stores.retrainings import RetrainingStore
@@ -86,7 +87,15 @@ class Deployment:
 
     @cached_property
     def alerts(self) -> AlertStore:
-        return AlertStore(self.database)
+        return AlertStore(self.database, tuple(target_of(url) for url in self.alert_urls))
+
+    @property
+    def alert_urls(self) -> tuple[str, ...]:
+        return split_urls(self.settings.alert_urls)
+
+    @cached_property
+    def outbox(self) -> NotificationOutbox:
+        return NotificationOutbox(self.database)
 
     @cached_property
     def drift(self) -> DriftStore:

@@ -59,6 +59,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drift_segment_features: Annotated[
         str, Meta(description="Categorical features by whose values the report is split; comma list")
     ] = ""
+    alert_urls: Annotated[
+        str, Meta(description="Whom to tell of alerts: apprise URLs, separated by commas or spaces")
+    ] = ""
+    alert_stable_reports: Annotated[PositiveInt, Meta(description="Stable reports in a row that resolve an alert")] = 3
 
     retrain_min_labels: Annotated[PositiveInt, Meta(description="Labelled rows a retraining needs")] = 200
     retrain_holdout_share: Annotated[Share, Meta(description="Share of the labelled rows held out, newest first")] = 0.4
@@ -225,7 +229,7 @@ def describe(environment: Mapping[str, str] | None = None) -> list[SettingInfo]:
 
 
 def _masked(name: str, value: str) -> str:
-    if name == "admin_token":
+    if name in ("admin_token", "alert_urls"):
         return "(set)" if value else ""
     if "://" in value and "@" in value:
         scheme, rest = value.split("://", 1)

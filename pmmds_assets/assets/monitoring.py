@@ -14,6 +14,7 @@ from pmmds_assets.partitions import hourly, key_of, window_hours
 from pmmds_assets.pictures import bar_picture, line_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
+from pmmds_core.alert_settlement import settle_alert, tell_changes
 from pmmds_core.monitoring import MonitorResult, monitor, refresh_histograms
 from pmmds_core.performance_report import measure_production
 from pmmds_core.settings import comma_list
@@ -110,9 +111,16 @@ def drift_report(
     result = monitor(d, start, end, run_id=context.run.run_id, segments=segments)
     own_hours = set(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else set()
     _tell_counted_hours(context, result, own_hours)
+    resolved = settle_alert(d)
+    told = tell_changes(d)
+    context.log.info("Notifications: %s.", told)
     yield dg.MaterializeResult(
         data_version=dg.DataVersion(result.digest[:16]),
-        metadata=_drift_metadata(d.settings.drift_psi_threshold, result),
+        metadata={
+            **_drift_metadata(d.settings.drift_psi_threshold, result),
+            "alert_resolved": resolved or "none",
+            "notifications": told,
+        },
         check_results=[
             check_result(
                 DRIFT_CHECK,
