@@ -18,6 +18,7 @@ from pmmds_core.stores.database import Database, open_database
 from pmmds_core.stores.datasets import DatasetStore
 from pmmds_core.stores.decisions import DecisionStore
 from pmmds_core.stores.drift_store import DriftStore
+from pmmds_core.stores.drift_windows import DriftWindows
 from pmmds_core.stores.ground_truth import GroundTruthStore
 from pmmds_core.stores.histograms import HistogramStore
 from pmmds_core.stores.migration import check_schema, migrate
@@ -26,6 +27,7 @@ from pmmds_core.stores.notification_outbox import NotificationOutbox, split_urls
 from pmmds_core.stores.prediction_log import PredictionLog
 from pmmds_core.stores.profiles import ProfileCache
 from pmmds_core.stores.retrainings import RetrainingStore
+from pmmds_core.stores.segment_counts import SegmentStore
 
 
 class Deployment:
@@ -107,6 +109,14 @@ class Deployment:
     @cached_property
     def histograms(self) -> HistogramStore:
         return HistogramStore(self.database, self.contract)
+
+    @cached_property
+    def drift_windows(self) -> DriftWindows:
+        return DriftWindows(self.database)
+
+    @cached_property
+    def segments(self) -> SegmentStore:
+        return SegmentStore(self.database, self.contract)
 
     @cached_property
     def profiles(self) -> ProfileCache:

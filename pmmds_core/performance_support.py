@@ -63,6 +63,8 @@ def _score_reasons(
     outside = float(np.mean((scores < calibration.lowest) | (scores > calibration.highest)))
     if outside > MOST_UNSUPPORTED:
         reasons.append(f"{outside:.1%} of the scores are outside those of the reference")
+    if profile.score is None:
+        return [*reasons, "the reference profile has no score"]
     moved = psi(np.array(profile.score.counts, dtype=np.int64), counts[SCORE])
     if moved >= MOST_SCORE_PSI:
         reasons.append(f"the score has drifted: PSI {moved:.2f}")

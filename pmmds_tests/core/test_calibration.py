@@ -92,6 +92,7 @@ def counts_of(
     records = make_records(contract, len(scores), seed=5, overrides=changes)
     columns = columns_of(contract, records)
     counts = {f.bins.feature: count(f.bins, columns[f.bins.feature]) for f in profile.features}
+    assert profile.score is not None
     return {**counts, SCORE: count(profile.score.bins, scores)}
 
 
