@@ -44,6 +44,7 @@ class ReportView:
     """Everything the template asks for, with no key missing. `features`: the score last; `drawn`: with a picture."""
 
     verdict: str
+    tone: str
     sentence: str
     n_reference: int
     n_current: int
@@ -74,6 +75,7 @@ def view_of(document: Mapping[str, Any], psi_threshold: float, context: PageCont
     rules = _rules(document)
     return ReportView(
         verdict=document["verdict"],
+        tone="moderate" if document["verdict"] == "stable" and _dissenting(rules) else document["verdict"],
         sentence=_sentence(document, rules),
         n_reference=document["n_reference"],
         n_current=document["n_current"],
@@ -103,12 +105,13 @@ def by_surprise(features: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _completed(feature: Mapping[str, Any], index: int) -> dict[str, Any]:
     whole = {**dict.fromkeys(_OPTIONAL), "statement": "", **feature}
+    title = "score" if whole["feature"] == SCORE else whole["feature"]
     return {
         **whole,
-        "title": "score" if whole["feature"] == SCORE else whole["feature"],
+        "title": title,
         "key": f"f{index}",
         "svg": "",
-        "moved": whole["statement"].removeprefix(f"{whole['feature']}: "),
+        "moved": whole["statement"].removeprefix(f"{title}: "),
         "oddities": _oddities(whole),
         "shown_bins": [b for b in whole["bins"] if b["reference_share"] or b["current_share"]],
     }
@@ -145,7 +148,7 @@ def _rules(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _sentence(document: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -> str:
-    """The verdict in a sentence, with the reason of the rules that decided it."""
+    """The verdict in a sentence, with the first reason of each rule that decided it; the rest is in the table."""
     verdict = document["verdict"]
     head = {
         "drifted": "The data has drifted.",
@@ -153,7 +156,17 @@ def _sentence(document: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -
         "insufficient_data": "Not judged: nobody can say from these rows whether there is drift.",
     }[verdict]
     deciding = [r for r in rules if r["alerts"] and r["verdict"] == verdict]
-    return " ".join([head, *(reason for r in deciding for reason in r["reasons"])])
+    told = [head, *(r["reasons"][0] for r in deciding if r["reasons"])]
+    other = _dissenting(rules)
+    if verdict != "drifted" and other:
+        named = " and ".join([", ".join(other[:-1]), other[-1]] if len(other) > 1 else other)
+        told.append(f"{named}, which {'raise' if len(other) > 1 else 'raises'} no alert, found drift.")
+    return " ".join(told)
+
+
+def _dissenting(rules: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Rules that raise no alert and found drift."""
+    return [r["rule"] for r in rules if not r["alerts"] and r["verdict"] == "drifted"]
 
 
 def _heatmap(

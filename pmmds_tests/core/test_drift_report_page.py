@@ -235,6 +235,20 @@ def test_newer_keys_are_shown_where_the_document_has_them(document: dict[str, An
     assert "tenure, q 0.003" not in html.split('class="verdict')[1].split("</p>")[0], "only rules that raise an alert"
 
 
+def test_a_rule_that_raises_no_alert_and_found_drift_is_named_beside_a_stable_verdict(document: dict[str, Any]) -> None:
+    rules = [
+        {"rule": "spec", "verdict": "stable", "reasons": ["2 of 19 features."]},
+        {"rule": "calibrated", "verdict": "drifted", "reasons": ["4 of 19."]},
+        {"rule": "joint", "verdict": "drifted", "reasons": ["a pair."]},
+    ]
+    html = render_page({**document, "verdict": "stable", "rules": rules, "alert_rules": ["spec"]}, HEAD)
+    sentence = html.split('class="verdict')[1].split("</p>")[0]
+    assert sentence.startswith(' moderate">')
+    assert "2 of 19 features. calibrated and joint, which raise no alert, found drift." in sentence
+    alone = render_page({**document, "verdict": "stable", "rules": rules[:1], "alert_rules": ["spec"]}, HEAD)
+    assert 'class="verdict stable"' in alone
+
+
 def test_two_files_have_their_names_in_the_head_and_no_history(document: dict[str, Any]) -> None:
     html = render_page(document, FilesHead("january.csv", "february.parquet", 0.2, NOW))
     assert "<h1>Drift from january.csv to february.parquet</h1>" in html
