@@ -15,7 +15,19 @@ from pmmds_core.traffic import traffic_rows
 from pmmds_tests.assets.house import House
 from pmmds_tests.cli.command_line import environment_of, pmmds
 
-HEAVY = {"pandas", "dagster", "mlflow", "sklearn", "great_expectations", "bentoml", "matplotlib", "scipy"}
+HEAVY = {
+    "altair",
+    "apprise",
+    "vl_convert",
+    "pandas",
+    "dagster",
+    "mlflow",
+    "sklearn",
+    "great_expectations",
+    "bentoml",
+    "matplotlib",
+    "scipy",
+}
 READING = [
     ["config"],
     ["db", "status"],
@@ -143,6 +155,10 @@ def test_a_shorter_window_is_the_window_of_the_report(trained_home: Path) -> Non
 def test_doctor_says_what_is_right_and_what_is_not(trained_home: Path) -> None:
     fine = pmmds(trained_home, "doctor")
     assert "v1" in fine.out
+    assert "none open; nobody is told" in fine.out
+    mistyped = pmmds(trained_home, "doctor", PMMDS_ALERT_URLS="json://127.0.0.1, nosuchservice://s3cr3t/key")
+    assert "apprise cannot use URL 2 of PMMDS_ALERT_URLS (nosuchservice)" in mistyped.out
+    assert "s3cr3t" not in mistyped.out + mistyped.err
     wrong = pmmds(trained_home, "doctor", PMMDS_DATABASE_URL="postgresql://127.0.0.1:9/rows")
     assert wrong.code == 1
     assert "Traceback" not in wrong.err
