@@ -7,7 +7,7 @@ SPARK_STAMP := $(VENV)/.spark-ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint test test-faults bench bench-serving soak compile protos
+.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint test test-faults bench bench-serving soak compile charts protos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -82,6 +82,9 @@ bench: $(STAMP) ## every benchmark; prints ratios
 compile: $(STAMP) ## resolve requirements.txt anew
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url --generate-hashes -o requirements.txt
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra spark --constraint requirements.txt --universal --python-version 3.11 --no-emit-index-url --generate-hashes --no-annotate -o requirements-spark.txt
+
+charts: $(STAMP) ## compile the report's charts anew from their Altair designs
+	$(BIN)/python -m pmmds_core.chart_designs
 
 protos: $(STAMP) ## write pmmds_serving/generated anew from the .proto
 	$(BIN)/python -m pmmds_tests.serving.proto_compiler

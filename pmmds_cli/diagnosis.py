@@ -116,4 +116,19 @@ def _service(d: Deployment) -> str:
 
 def _alerts(d: Deployment) -> str:
     alerts = d.alerts.open_alerts()
-    return f"{len(alerts)} open" if alerts else "none open"
+    return f"{len(alerts)} open; {_targets(d)}" if alerts else f"none open; {_targets(d)}"
+
+
+def _targets(d: Deployment) -> str:
+    """Who is told. apprise is imported only where somebody is."""
+    if not d.alert_urls:
+        return "nobody is told (PMMDS_ALERT_URLS)"
+    from pmmds_core.stores.notifier import unknown_urls
+
+    unknown = unknown_urls(d.alert_urls)
+    if unknown:
+        raise PmmdsError(
+            f"apprise cannot use {', '.join(unknown)}.",
+            next_step="Give URLs of a form that apprise knows, or leave them out.",
+        )
+    return f"{len(d.alert_urls)} target{'s' * (len(d.alert_urls) > 1)} told of changes"

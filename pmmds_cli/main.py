@@ -12,6 +12,7 @@ from pmmds_cli import (
     data_commands,
     database_commands,
     demo_command,
+    drift_commands,
     inspect_commands,
     loop_commands,
     service_commands,
@@ -44,6 +45,7 @@ for module in (
     loop_commands,
     traffic_command,
     inspect_commands,
+    drift_commands,
     database_commands,
 ):
     module.register(app)

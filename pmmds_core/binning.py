@@ -1,14 +1,19 @@
-"""Bins of a feature: frozen on the reference, open at both ends, so that no value falls off the edge.
+"""Bins of a feature: frozen on the reference, with a place for every value, so that nothing falls off the edge.
 
-Add here what turns values into bin indices. Keep out: statistics over the counts (drift.py), SQL (stores).
+Add here what says which bin a value belongs to. Keep out: statistics over the counts (drift.py), engines (each renders
+the tallies of bin_tallies.py, and is held to count_numeric and count_categorical).
 
-Layout of the bins, which SQL, numpy and reports all keep:
-numeric:      (-inf, e1], (e1, e2], ..., (ek, +inf), null
-categorical:  each value in the contract's order, then unseen, then null
+Layout of the bins, which every engine and report keeps:
+numeric:      (-inf, e1], (e1, e2], ..., (ek, +inf), then out of range, not a number, null
+categorical:  each category in order, then unseen, then null
 """
 
 from __future__ import annotations
 
+import math
+import re
+import sys
+from itertools import pairwise
 from typing import Any, Literal
 
 import msgspec
@@ -17,21 +22,56 @@ from numpy.typing import NDArray
 
 SCORE = "__score__"
 
+# What an open end still holds: infinities are out of range.
+LOWEST, HIGHEST = -sys.float_info.max, sys.float_info.max
+
+# A number as text files write it. Python and the engines each accept more (1_000, 0x10, ١٢), and each something else.
+NUMBER_PATTERN = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
+WORDS_FOR_INFINITY = frozenset({"inf", "infinity"})
+WORDS_FOR_NULL = frozenset({"", "nan"})
+_NUMBER = re.compile(NUMBER_PATTERN)
+_A_FEW = 4096
+
 
 class FeatureBins(msgspec.Struct, frozen=True):
     """Frozen bins of one feature.
 
     `edges`: inner cut points of a numeric feature, ascending, right-closed. `categories`: values of a categorical.
+    `low`, `high`: the range a numeric value may have, both ends included; None leaves that end open, to all but
+    infinity. A null is a missing value or NaN; −0.0 is 0.
+
+    Raises:
+        ValueError: edges that do not rise or lie outside the range, or a category that stands twice.
     """
 
     feature: str
     kind: Literal["numeric", "categorical"]
     edges: tuple[float, ...] = ()
     categories: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        if not all(a < b for a, b in pairwise((*self.edges, math.inf))):
+            raise ValueError(f"the edges of {self.feature} do not rise")
+        if self.edges and not self.lowest <= self.edges[0] <= self.edges[-1] <= self.highest:
+            raise ValueError(f"an edge of {self.feature} lies outside its range")
+        if len(set(self.categories)) < len(self.categories):
+            raise ValueError(f"a category of {self.feature} stands twice")
+
+    @property
+    def lowest(self) -> float:
+        """The smallest number in range."""
+        return LOWEST if self.low is None else self.low
+
+    @property
+    def highest(self) -> float:
+        """The largest number in range."""
+        return HIGHEST if self.high is None else self.high
 
     @property
     def n_bins(self) -> int:
-        return len(self.edges) + 2 if self.kind == "numeric" else len(self.categories) + 2
+        return len(self.edges) + 4 if self.kind == "numeric" else len(self.categories) + 2
 
     @property
     def null_index(self) -> int:
@@ -39,42 +79,103 @@ class FeatureBins(msgspec.Struct, frozen=True):
 
     @property
     def unseen_index(self) -> int | None:
-        """Where values that the reference did not have are counted; numeric bins are open, so they have none."""
+        """Where categories that the reference did not have are counted."""
         return None if self.kind == "numeric" else self.n_bins - 2
+
+    @property
+    def not_a_number_index(self) -> int | None:
+        """Where text in a numeric column is counted; only files can hold it."""
+        return self.n_bins - 2 if self.kind == "numeric" else None
+
+    @property
+    def out_of_range_index(self) -> int | None:
+        """Where numbers outside [low, high], and infinities, are counted."""
+        return self.n_bins - 3 if self.kind == "numeric" else None
 
     @property
     def labels(self) -> tuple[str, ...]:
         """A person's names of the bins, in order."""
         if self.kind == "categorical":
             return (*self.categories, "(unseen)", "(null)")
-        if not self.edges:
-            return ("(any)", "(null)")
-        inner = [f"({a:g}, {b:g}]" for a, b in zip(self.edges, self.edges[1:], strict=False)]
-        return (f"≤ {self.edges[0]:g}", *inner, f"> {self.edges[-1]:g}", "(null)")
+        return (*_number_labels(self.edges), "(out of range)", "(not a number)", "(null)")
 
 
-def fit_numeric_bins(feature: str, values: NDArray[np.float64], n_bins: int) -> FeatureBins:
-    """Edges at the reference's quantiles; NaN is left out. Equal quantiles merge, so there may be fewer bins.
+def _number_labels(edges: tuple[float, ...]) -> tuple[str, ...]:
+    if not edges:
+        return ("(any)",)
+    if len(edges) == 2 and math.nextafter(edges[0], math.inf) == edges[1]:
+        return (f"< {edges[1]:g}", f"{edges[1]:g}", f"> {edges[1]:g}")
+    inner = [f"({a:g}, {b:g}]" for a, b in pairwise(edges)]
+    return (f"≤ {edges[0]:g}", *inner, f"> {edges[-1]:g}")
 
-    A feature with few distinct values gets an edge at each value but the last, so that 0/1 flags have two bins.
+
+def fit_numeric_bins(
+    feature: str, values: NDArray[np.float64], n_bins: int, low: float | None = None, high: float | None = None
+) -> FeatureBins:
+    """Edges at the reference's quantiles, of the values in range. Equal quantiles merge: there may be fewer bins.
+
+    A feature with few distinct values gets an edge at each value but the last, so that 0/1 flags have two bins; one
+    with a single value gets three, so that every other value shows.
+
+    Args:
+        feature: its name.
+        values: (n,), NaN for null.
+        n_bins: how many bins hold equal shares of the reference.
+        low: the smallest value allowed, None for any.
+        high: the largest value allowed, None for any.
     """
-    known = values[~np.isnan(values)]
+    empty = FeatureBins(feature, "numeric", low=low, high=high)
+    known = values[(values >= empty.lowest) & (values <= empty.highest)]
     if known.size == 0:
-        return FeatureBins(feature, "numeric")
-    distinct = np.unique(known)
-    if distinct.size <= n_bins:
-        edges = distinct[:-1]
-    else:
-        edges = np.unique(np.quantile(known, np.arange(1, n_bins) / n_bins, method="lower"))
-        edges = edges[edges < distinct[-1]]
-    return FeatureBins(feature, "numeric", edges=tuple(float(e) for e in edges))
+        return empty
+    # Adding 0.0 makes −0.0 a 0.0.
+    edges = _edges(known, n_bins) + 0.0
+    if edges.size == 0:
+        value = known[0] + 0.0
+        edges = np.array([e for e in (np.nextafter(value, -np.inf), value) if e >= empty.lowest])
+    return msgspec.structs.replace(empty, edges=tuple(float(e) for e in edges))
+
+
+def _edges(known: NDArray[np.float64], n_bins: int) -> NDArray[np.float64]:
+    """Ascending inner edges for (n,) finite values: each distinct value but the last, or the "lower" quantiles."""
+    # Most columns show in a few rows that they have many values, and then need not be ordered whole.
+    if np.unique(known[:_A_FEW]).size <= n_bins:
+        distinct = np.unique(known)
+        if distinct.size <= n_bins:
+            return np.asarray(distinct[:-1])
+    at = np.floor((known.size - 1) * (np.arange(1, n_bins) / n_bins)).astype(np.intp)
+    edges = np.unique(np.partition(known, at)[at])
+    return np.asarray(edges[edges < known.max()])
 
 
 def count_numeric(bins: FeatureBins, values: NDArray[np.float64]) -> NDArray[np.int64]:
     """Counts per bin; values: (n,), NaN means null; result: (n_bins,)."""
-    is_null = np.isnan(values)
-    inner = np.bincount(np.searchsorted(bins.edges, values[~is_null], side="left"), minlength=bins.n_bins - 1)
-    return np.append(inner, is_null.sum()).astype(np.int64)
+    in_range = values[(values >= bins.lowest) & (values <= bins.highest)]
+    n_null = int(np.isnan(values).sum())
+    inner = np.bincount(np.searchsorted(bins.edges, in_range, side="left"), minlength=len(bins.edges) + 1)
+    return np.array([*inner, len(values) - n_null - len(in_range), 0, n_null], dtype=np.int64)
+
+
+def count_texts(bins: FeatureBins, values: NDArray[np.object_]) -> NDArray[np.int64]:
+    """Counts per bin of a numeric feature in a column that may hold text; values: (n,) of str, number or None."""
+    numbers = [number_of(value) for value in values]
+    counts = count_numeric(bins, np.array([n for n in numbers if n is not None], dtype=np.float64))
+    counts[bins.n_bins - 2] = numbers.count(None)
+    return counts
+
+
+def number_of(value: object) -> float | None:
+    """The number that a cell holds: NaN for a missing value or blank text, None for text that is no number."""
+    if value is None:
+        return math.nan
+    if not isinstance(value, str):
+        return float(value)  # type: ignore[arg-type]  # numpy's and Python's numbers
+    text = value.strip().lower()
+    if text in WORDS_FOR_NULL:
+        return math.nan
+    if _NUMBER.fullmatch(text) or text.lstrip("+-") in WORDS_FOR_INFINITY:
+        return float(text)
+    return None
 
 
 def count_categorical(bins: FeatureBins, values: NDArray[Any]) -> NDArray[np.int64]:

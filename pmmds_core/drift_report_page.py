@@ -1,4 +1,7 @@
-"""The drift report as one HTML page that works offline. Keep out: measures and verdicts; the page only shows them."""
+"""The drift report as one HTML page that works from disk and offline. Keep out: measures and verdicts; it only shows.
+
+What the page shows is report_view.py's, its pictures charts.py's; here are its head and its template.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from pmmds_core.binning import SCORE
+from pmmds_core.report_history import PageContext
+from pmmds_core.report_view import view_of
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment
 
-TEMPLATE = "drift_report.html"
+TEMPLATE, STYLE = "drift_report.html", "page.css"
 
 
 @dataclass(frozen=True)
 class PageHead:
-    """What the page says above the numbers. The window is [window_start, window_end), UTC."""
+    """Above the numbers, for a model in production. The window is [window_start, window_end), UTC."""
 
     model_name: str
     model_version: str
@@ -27,28 +32,71 @@ class PageHead:
     psi_threshold: float
     created_at: datetime
 
+    @property
+    def title(self) -> str:
+        return f"Drift of {self.model_name} v{self.model_version}"
 
-def render_page(document: Mapping[str, Any], head: PageHead) -> str:
-    """HTML of a report document (`drift_policy.report_document`): verdict, reasons, features by PSI, their bins."""
-    features = sorted(document["features"], key=lambda f: (f["feature"] == SCORE, -(f["psi"] or 0.0)))
-    shown = [{**f, "title": "score" if f["feature"] == SCORE else f["feature"], "peak": _peak(f)} for f in features]
-    return _template().render(document=document, head=head, features=shown)
+    def sentence(self, n_reference: int, n_current: int) -> str:
+        window = f"{self.window_start:%Y-%m-%d %H:%M} to {self.window_end:%Y-%m-%d %H:%M} UTC"
+        return (
+            f"{n_current:,} rows answered from {window}, "
+            f"against the {n_reference:,} rows this version was trained with."
+        )
 
 
-def _peak(feature: Mapping[str, Any]) -> float:
-    """The largest share of any bin, which fills the width of the picture."""
-    shares = [s for b in feature["bins"] for s in (b["reference_share"], b["current_share"]) if s is not None]
-    return max(shares, default=0.0) or 1.0
+@dataclass(frozen=True)
+class FilesHead:
+    """Above the numbers, for two files; the names are shown as they are."""
+
+    reference: str
+    current: str
+    psi_threshold: float
+    created_at: datetime
+
+    @property
+    def title(self) -> str:
+        return f"Drift from {self.reference} to {self.current}"
+
+    def sentence(self, n_reference: int, n_current: int) -> str:
+        return f"{n_current:,} rows of {self.current} against {n_reference:,} rows of {self.reference}."
+
+
+def render_page(document: Mapping[str, Any], head: PageHead | FilesHead, context: PageContext | None = None) -> str:
+    """HTML of a report document (the shape of `pmmds drift compare --json`; keys of newer documents may be missing).
+
+    Args:
+        document: verdict, rules and features.
+        head: what was compared.
+        context: what a single document cannot know: PSI by hour, earlier reports.
+    """
+    view = view_of(document, head.psi_threshold, context or PageContext())
+    return environment().get_template(TEMPLATE).render(view=view, head=head, css=style())
+
+
+def style() -> str:
+    """The style sheet that every page carries with it."""
+    return files("pmmds_core").joinpath("templates", STYLE).read_text(encoding="utf-8")
 
 
 @cache
-def _template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def environment() -> Environment:
+    """Templates of the package with the filters for numbers; None is a dash."""
+    import jinja2
 
-    environment = Environment(
-        loader=PackageLoader("pmmds_core"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("pmmds_core"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
     )
-    environment.filters["share"] = lambda v: "–" if v is None else f"{v:.1%}"
-    environment.filters["number"] = lambda v: "–" if v is None else f"{v:.4f}"
-    environment.filters["utc"] = lambda v: f"{v:%Y-%m-%d %H:%M}"
-    return environment.get_template(TEMPLATE)
+    made.filters["share"] = lambda v: _or_dash(v, ".1%")
+    made.filters["number"] = lambda v: _or_dash(v, ".4f")
+    made.filters["whole"] = lambda v: _or_dash(v, ",")
+    made.filters["probability"] = lambda v: "< 0.0001" if v is not None and v < 1e-4 else _or_dash(v, ".4f")
+    made.filters["utc"] = lambda v: f"{v:%Y-%m-%d %H:%M}"
+    made.filters["words"] = lambda v: str(v).replace("_", " ")
+    return made
+
+
+def _or_dash(value: float | None, how: str) -> str:
+    return "–" if value is None else format(value, how)

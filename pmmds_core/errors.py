@@ -5,7 +5,8 @@ Keep out: errors of libraries; translate them where the library is called.
 PmmdsError                      exit code 1
 ├── UsageError                  exit code 2: the call itself is wrong
 │   ├── SettingError            a PMMDS_* variable does not parse
-│   └── ContractError           the contract file is refused
+│   ├── ContractError           the contract file is refused
+│   └── InputFileError          a file that was named cannot be used for what was asked
 ├── DataError                   rows that cannot be loaded; nothing was half-loaded
 ├── StoreError                  a store cannot be read or written
 │   ├── DatabaseUnavailableError
@@ -50,6 +51,10 @@ class SettingError(UsageError):
 
 
 class ContractError(UsageError):
+    pass
+
+
+class InputFileError(UsageError):
     pass
 
 

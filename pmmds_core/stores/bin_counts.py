@@ -1,6 +1,6 @@
 """Counting a window's rows per bin inside the database: one scan, one number for each bin of each feature.
 
-The bins are those of binning.py, to the row. Keep out: which hours are counted, and where the counts are kept.
+The bins are those of bin_tallies.py, to the row. Keep out: which hours are counted, and where the counts are kept.
 """
 
 from __future__ import annotations
@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
-from typing import Any
+from typing import Any, assert_never
 
 import sqlalchemy as sa
 
+from pmmds_core.bin_tallies import Tally, Test, counts_of, tallies_of
 from pmmds_core.binning import SCORE, FeatureBins
 from pmmds_core.reference_profile import ReferenceProfile
 from pmmds_core.stores.dialects import hour_of, missing_float
@@ -65,21 +65,37 @@ def count_bins(
         end: the first instant of an hour, exclusive.
     """
     hour = hour_of(log.c.predicted_at).label("hour")
-    query = sa.select(hour, sa.func.count().label("n_rows")).group_by(hour).order_by(hour)
-    query = query.where(
+    found = count_groups(connection, log, profile, hour, rows_of_version(log, model_name, model_version, start, end))
+    return [HourCounts(model_version, at, n, profile.digest, counts) for at, (n, counts) in sorted(found.items())]
+
+
+def rows_of_version(
+    log: sa.Table, model_name: str, model_version: str, start: datetime, end: datetime
+) -> tuple[sa.ColumnElement[bool], ...]:
+    """What a row of the log fulfils that a version answered in [start, end)."""
+    return (
         log.c.model_name == model_name,
         log.c.model_version == model_version,
         log.c.predicted_at >= start,
         log.c.predicted_at < end,
     )
-    n_rows: dict[datetime, int] = {}
-    counts: dict[datetime, dict[str, list[int]]] = {}
+
+
+def count_groups(
+    connection: sa.Connection,
+    log: sa.Table,
+    profile: ReferenceProfile,
+    key: sa.ColumnElement[Any],
+    conditions: Sequence[sa.ColumnElement[bool]],
+) -> dict[Any, tuple[int, dict[str, list[int]]]]:
+    """For each value of `key` among the rows: how many, and each feature's counts in the profile's order."""
+    query = sa.select(key, sa.func.count().label("n_rows")).where(*conditions).group_by(key)
+    groups: dict[Any, tuple[int, dict[str, list[int]]]] = {}
     for bins in _scans([f.bins for f in profile.with_score]):
-        tallies = [t for b in bins for t in _tallies(_column(log, b), b)]
-        for at, n, *found in connection.execute(query.add_columns(*tallies)):
-            n_rows[at] = n
-            counts.setdefault(at, {}).update(_split(bins, n, found))
-    return [HourCounts(model_version, at, n_rows[at], profile.digest, counts[at]) for at in sorted(counts)]
+        tallies = [sa.func.count().filter(_condition(_column(log, b), t)) for b in bins for t in tallies_of(b)]
+        for value, n_rows, *found in connection.execute(query.add_columns(*tallies)):
+            groups.setdefault(value, (n_rows, {}))[1].update(_split(bins, n_rows, found))
+    return groups
 
 
 def _column(log: sa.Table, bins: FeatureBins) -> sa.ColumnElement[Any]:
@@ -90,44 +106,36 @@ def _scans(bins: Sequence[FeatureBins]) -> Iterator[list[FeatureBins]]:
     scan: list[FeatureBins] = []
     width = 0
     for one in bins:
-        if scan and width + one.n_bins > _COUNTS_PER_SCAN:
+        n_tallies = len(tallies_of(one))
+        if scan and width + n_tallies > _COUNTS_PER_SCAN:
             yield scan
             scan, width = [], 0
         scan.append(one)
-        width += one.n_bins
+        width += n_tallies
     yield scan
 
 
-def _tallies(column: sa.ColumnElement[Any], bins: FeatureBins) -> list[sa.ColumnElement[int]]:
-    """What the scan counts for one feature: all bins but one, which the number of rows gives.
-
-    Numeric: how many are null, then how many are at most each edge (cumulative: one comparison an edge, none of them
-    depends on another). Categorical: how many are null, then how many have each value.
-    """
-    if bins.kind == "categorical":
-        return [_how_many(column.is_(None)), *(_how_many(column == value) for value in bins.categories)]
-    return [_how_many(_is_missing(column)), *(_how_many(column <= edge) for edge in bins.edges)]
-
-
-def _is_missing(column: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
-    return column.is_(None) if isinstance(column.type, sa.Integer) else missing_float(column)
-
-
-def _how_many(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-    return sa.func.count().filter(condition)
+def _condition(column: sa.ColumnElement[Any], tally: Tally) -> sa.ColumnElement[bool]:
+    match tally.test:
+        case Test.NULL:
+            return missing_float(column) if isinstance(column.type, sa.Float) else column.is_(None)
+        case Test.NOT_A_NUMBER:
+            return sa.false()  # the log's columns are typed
+        case Test.BELOW:
+            return column < sa.literal(tally.operand, sa.Float(53))
+        case Test.AT_MOST:
+            return column <= sa.literal(tally.operand, sa.Float(53))
+        case Test.EQUALS:
+            return column == tally.operand
+    assert_never(tally.test)
 
 
 def _split(bins: Sequence[FeatureBins], n_rows: int, found: Sequence[int]) -> dict[str, list[int]]:
-    """The scan's numbers as counts in the order of binning.py: inner bins, (unseen,) null."""
+    """The scan's numbers as counts in the order of each feature's bins."""
     counts: dict[str, list[int]] = {}
     position = 0
     for one in bins:
-        n_tallies = 1 + len(one.edges if one.kind == "numeric" else one.categories)
-        n_null, *rest = found[position : position + n_tallies]
-        position += n_tallies
-        if one.kind == "categorical":
-            counts[one.feature] = [*rest, n_rows - n_null - sum(rest), n_null]
-        else:
-            steps = [0, *rest, n_rows - n_null]
-            counts[one.feature] = [b - a for a, b in pairwise(steps)] + [n_null]
+        end = position + len(tallies_of(one))
+        counts[one.feature] = counts_of(one, n_rows, found[position:end])
+        position = end
     return counts

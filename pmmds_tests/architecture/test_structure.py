@@ -43,7 +43,17 @@ def test_every_module_imports_with_an_empty_environment_and_writes_nothing(tmp_p
 
 def test_the_core_alone_brings_no_heavy_library(tmp_path: Path) -> None:
     light = [m for m in MODULES if m.startswith("pmmds_core") and m != "pmmds_core.dataframe_schema"]
-    heavy = ("dagster", "bentoml", "mlflow", "sklearn", "great_expectations", "matplotlib", "pandas")
+    heavy = (
+        "dagster",
+        "bentoml",
+        "mlflow",
+        "sklearn",
+        "great_expectations",
+        "matplotlib",
+        "pandas",
+        "altair",
+        "apprise",
+    )
     code = (
         f"import importlib, sys\nfor m in {light!r}: importlib.import_module(m)\n"
         f"print([h for h in {heavy!r} if h in sys.modules])"

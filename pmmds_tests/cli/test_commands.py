@@ -15,12 +15,25 @@ from pmmds_core.traffic import traffic_rows
 from pmmds_tests.assets.house import House
 from pmmds_tests.cli.command_line import environment_of, pmmds
 
-HEAVY = {"pandas", "dagster", "mlflow", "sklearn", "great_expectations", "bentoml", "matplotlib", "scipy"}
+HEAVY = {
+    "altair",
+    "apprise",
+    "vl_convert",
+    "pandas",
+    "dagster",
+    "mlflow",
+    "sklearn",
+    "great_expectations",
+    "bentoml",
+    "matplotlib",
+    "scipy",
+}
 READING = [
     ["config"],
     ["db", "status"],
     ["decisions"],
     ["alerts", "list"],
+    ["performance"],
     ["status"],
     ["logs"],
 ]
@@ -49,7 +62,9 @@ def test_commands_that_only_read_bring_no_heavy_library(tmp_path: Path, argument
     assert done.stdout.splitlines()[-1] == "LOADED", done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["config", "db status", "decisions", "alerts list", "data info", "doctor"])
+@pytest.mark.parametrize(
+    "name", ["config", "db status", "decisions", "alerts list", "performance", "data info", "doctor"]
+)
 def test_json_is_one_document(trained_home: Path, name: str) -> None:
     said = pmmds(trained_home, *name.split(), "--json")
     assert isinstance(said.document, list | dict), said.out
@@ -107,6 +122,26 @@ def test_drift_is_exit_code_3_where_asked_for_and_the_alert_can_be_taken_over(tr
     assert pmmds(trained_home, "alerts", "ack", str(alert), "--by", "ann", "--note", "known").code == 0
     (taken,) = pmmds(trained_home, "alerts", "list", "--json").document
     assert (taken["status"], taken["changed_by"], taken["note"]) == ("acknowledged", "ann", "known")
+    assert pmmds(trained_home, "alerts", "resolve", str(alert), "--by", "bob", "--note", "mended").code == 0
+    assert pmmds(trained_home, "alerts", "list", "--json").document == []
+    history = pmmds(trained_home, "alerts", "history", str(alert), "--json").document
+    assert [(c["kind"], c["changed_by"]) for c in history["changes"]] == [
+        ("opened", "monitoring"),
+        ("acknowledged", "ann"),
+        ("resolved", "bob"),
+    ]
+    assert "mended" in pmmds(trained_home, "alerts", "history", str(alert)).out
+    again = pmmds(trained_home, "alerts", "resolve", str(alert), "--by", "bob")
+    assert again.code == 2
+    assert "was resolved by bob" in again.err
+
+
+def test_an_alert_that_is_taken_over_starts_no_retraining(trained_home: Path) -> None:
+    house = House.build(trained_home)
+    rows = traffic_rows(packaged_generator(), house.deployment.contract, 600, "migration", seed=3).frame
+    house.log_rows(rows, "m", with_labels=False)
+    alert = pmmds(trained_home, "monitor", "--json").document["alert_id"]
+    assert pmmds(trained_home, "alerts", "ack", str(alert), "--by", "ann").code == 0
     nothing = pmmds(trained_home, "retrain", "--json")
     assert nothing.document["retrained"] is False
 
@@ -120,6 +155,10 @@ def test_a_shorter_window_is_the_window_of_the_report(trained_home: Path) -> Non
 def test_doctor_says_what_is_right_and_what_is_not(trained_home: Path) -> None:
     fine = pmmds(trained_home, "doctor")
     assert "v1" in fine.out
+    assert "none open; nobody is told" in fine.out
+    mistyped = pmmds(trained_home, "doctor", PMMDS_ALERT_URLS="json://127.0.0.1, nosuchservice://s3cr3t/key")
+    assert "apprise cannot use URL 2 of PMMDS_ALERT_URLS (nosuchservice)" in mistyped.out
+    assert "s3cr3t" not in mistyped.out + mistyped.err
     wrong = pmmds(trained_home, "doctor", PMMDS_DATABASE_URL="postgresql://127.0.0.1:9/rows")
     assert wrong.code == 1
     assert "Traceback" not in wrong.err
