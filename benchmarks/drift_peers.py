@@ -143,11 +143,11 @@ class Peer:
 
 
 PEERS = (
-    Peer("evidently", EVIDENTLY, ("evidently==0.7.*", "pyarrow")),
-    Peer("whylogs", WHYLOGS, ("whylogs[viz]==1.6.*", "pandas<2.2", "numpy<2", "pyarrow", "setuptools<80")),
-    Peer("nannyml", NANNYML, ("nannyml==0.13.*", "pyarrow")),
-    Peer("popmon", POPMON, ("popmon", "pyarrow", "setuptools<80")),
-    Peer("alibi-detect", ALIBI, ("alibi-detect==0.12.*", "pyarrow", "setuptools<80")),
+    Peer("evidently", EVIDENTLY, ("evidently==0.7.*", "pandas<3", "pyarrow")),
+    Peer("whylogs", WHYLOGS, ("whylogs[viz]==1.6.*", "pandas<2.2", "numpy<2", "pyarrow<18", "setuptools<80")),
+    Peer("nannyml", NANNYML, ("nannyml==0.13.*", "statsmodels", "pandas<3", "pyarrow")),
+    Peer("popmon", POPMON, ("popmon", "pandas<3", "pyarrow", "setuptools<80")),
+    Peer("alibi-detect", ALIBI, ("alibi-detect==0.12.*", "pandas<2.3", "numpy<2", "pyarrow<18", "setuptools<80")),
     Peer("frouros", FROUROS, ("frouros", "pandas<3", "pyarrow")),
     Peer("pandas by hand", PANDAS),
     Peer("bare DuckDB", BARE_DUCKDB),
