@@ -10,12 +10,14 @@ import dagster as dg
 from pmmds_assets.jobs import reconcile_job, retrain_job
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.retraining import Trigger
+from pmmds_core.alert_settlement import tell_changes
 from pmmds_core.deployment import Deployment
 from pmmds_core.retraining_policy import RequestRetraining, RetrainingLimits, Wait, next_step
 
 DRIFT_SENSOR_SECONDS = 5
 OBSERVATION_SECONDS = 60
 RECONCILE_SECONDS = 30
+NOTIFICATION_SECONDS = 15
 # A promotion takes well under a second; one that is older than this was left by a crash.
 UNFINISHED_AFTER = timedelta(seconds=60)
 _IN_FLIGHT = [
@@ -156,7 +158,19 @@ def unfinished_promotion_sensor(
     return dg.RunRequest(run_key=f"reconcile:{left[0].decision_id}:{now:%Y%m%d%H%M}")
 
 
+@dg.sensor(
+    minimum_interval_seconds=NOTIFICATION_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Sends what is due to the URLs of PMMDS_ALERT_URLS; what was not taken is tried again, for an hour.",
+)
+def alert_notification_sensor(context: dg.SensorEvaluationContext, deployment: DeploymentResource) -> dg.SkipReason:
+    told = tell_changes(deployment.open())
+    context.log.info("Notifications: %s.", told)
+    return dg.SkipReason(f"Notifications: {told}.")
+
+
 all_sensors = [
+    alert_notification_sensor,
     drift_alert_sensor,
     prediction_log_sensor,
     retraining_failure_sensor,

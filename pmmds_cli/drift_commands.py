@@ -61,7 +61,7 @@ def compare(
     from pmmds_core.settings import load_settings
 
     s = load_settings()
-    rule = DriftRule(s.drift_psi_threshold, s.drift_min_drift_features, s.drift_min_samples_required)
+    rule = DriftRule.of(s)
     chosen = [name.strip() for name in columns.split(",") if name.strip()]
     result = compare_files(reference, current, contract=contract or None, columns=chosen, score=score, rule=rule)
     _write(result, save_profile, html)

@@ -11,9 +11,12 @@ from pmmds_cli.output import JsonOption, print_json, print_table
 
 if TYPE_CHECKING:
     from pmmds_core.deployment import Deployment
+    from pmmds_core.stores.notification_outbox import NotificationState
 
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, newest first.")]
-alerts_app = typer.Typer(help="Drift alerts: list them, take one over.", no_args_is_help=True)
+AlertArgument = Annotated[int, typer.Argument(metavar="ID", help="The alert's number, from `pmmds alerts list`.")]
+NoteOption = Annotated[str, typer.Option(help="Why, for those who come later.")]
+alerts_app = typer.Typer(help="Drift alerts: list them, take one over, close one.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -25,6 +28,10 @@ def register(app: typer.Typer) -> None:
     alerts_app.command("ack", epilog="Example: pmmds alerts ack 3 --by Ada --note 'price change, expected'")(
         acknowledge
     )
+    alerts_app.command("resolve", epilog="Example: pmmds alerts resolve 3 --by Ada --note 'the feed is mended'")(
+        resolve
+    )
+    alerts_app.command("history", epilog="Example: pmmds alerts history 3")(history)
 
 
 def _deployment() -> Deployment:
@@ -77,9 +84,9 @@ def list_alerts(
 
 
 def acknowledge(
-    alert_id: Annotated[int, typer.Argument(metavar="ID", help="The alert's number, from `pmmds alerts list`.")],
+    alert_id: AlertArgument,
     by: Annotated[str, typer.Option("--by", help="Who takes it over.")],
-    note: Annotated[str, typer.Option(help="Why, for those who come later.")] = "",
+    note: NoteOption = "",
     json: JsonOption = False,
 ) -> None:
     """Take an alert over: it starts no more retrainings until a person does."""
@@ -88,6 +95,51 @@ def acknowledge(
         print_json(asdict(alert))
     else:
         print(f"Alert {alert.alert_id} is acknowledged by {alert.changed_by}; it starts no retraining by itself.")
+
+
+def resolve(
+    alert_id: AlertArgument,
+    by: Annotated[str, typer.Option("--by", help="Who closes it.")],
+    note: NoteOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Close an alert: the next drifted report opens a new one."""
+    alert = _deployment().alerts.resolve(alert_id, by=by, note=note)
+    if json:
+        print_json(asdict(alert))
+    else:
+        print(f"Alert {alert.alert_id} is resolved by {alert.changed_by}; the next drifted report opens a new one.")
+
+
+def history(alert_id: AlertArgument, json: JsonOption = False) -> None:
+    """Everything that became of an alert, and whom it was told to."""
+    deployment = _deployment()
+    alert = deployment.alerts.get(alert_id)
+    changes = deployment.alerts.changes(alert_id)
+    sendings = deployment.outbox.of_changes([c.change_id for c in changes])
+    if json:
+        told = [asdict(s) for s in sendings]
+        print_json({"alert": asdict(alert), "changes": [asdict(c) for c in changes], "notifications": told})
+        return
+    rows = [
+        {
+            "changed at (UTC)": f"{c.changed_at:%Y-%m-%d %H:%M}",
+            "change": c.kind,
+            "severity": c.severity,
+            "by": c.changed_by,
+            "note": c.note,
+            "told": "; ".join(_sending(s) for s in sendings if s.change_id == c.change_id) or None,
+        }
+        for c in changes
+    ]
+    print_table(rows, empty="Nothing is known of it.")
+
+
+def _sending(state: NotificationState) -> str:
+    if state.sent_at is not None:
+        return f"sent {state.sent_at:%H:%M}"
+    tried = f"{state.attempts} tries" if state.attempts != 1 else "1 try"
+    return f"{state.state.replace('_', ' ')} after {tried}{f': {state.last_error}' if state.last_error else ''}"
 
 
 def config(json: JsonOption = False) -> None:

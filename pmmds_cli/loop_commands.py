@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pmmds_cli.output import JsonOption, print_json, print_table, say
+from pmmds_cli.drift_table import print_drift
+from pmmds_cli.output import JsonOption, print_json, say
 
 if TYPE_CHECKING:
     from pmmds_cli.job_runs import JobOutcome
@@ -17,7 +18,7 @@ NO = 3  # the exit code of an honest no
 
 def register(app: typer.Typer) -> None:
     app.command(epilog="Example: pmmds train --no-validate")(train)
-    app.command(epilog="Example: pmmds monitor --window-hours 6 --fail-on-drift")(monitor)
+    app.command(epilog="Example: pmmds monitor --window-hours 6 --segments contract --fail-on-drift")(monitor)
     app.command(epilog="Example: pmmds retrain --force")(retrain)
 
 
@@ -43,12 +44,15 @@ def monitor(
     window_hours: Annotated[
         int | None, typer.Option("--window-hours", min=1, help="Length of the window; default: the setting.")
     ] = None,
+    segments: Annotated[
+        str, typer.Option("--segments", help="Categorical features to split the report by; comma list.")
+    ] = "",
     fail_on_drift: Annotated[bool, typer.Option("--fail-on-drift", help="Exit with 3 when drift is found.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Count the hours that changed, judge the window, raise an alert when it drifted (monitor_job)."""
     deployment = _ready_deployment()
-    document = run_monitor(deployment, window_hours or 0)
+    document = run_monitor(deployment, window_hours or 0, segments)
     if json:
         print_json(document)
     else:
@@ -57,44 +61,23 @@ def monitor(
         raise typer.Exit(NO)
 
 
-def run_monitor(deployment: Deployment, window_hours: int = 0) -> dict[str, Any]:
-    """Run monitor_job; the report's document with the alert it raised."""
+def run_monitor(deployment: Deployment, window_hours: int = 0, segments: str = "") -> dict[str, Any]:
+    """Run monitor_job; the report's document with the alert it raised. Raises UsageError for unknown `segments`."""
+    from pmmds_core.segment_drift import check_segment_features
+    from pmmds_core.settings import comma_list
+
+    check_segment_features(deployment.contract, comma_list(segments))
     deployment.production_version()
     hours = window_hours or deployment.settings.drift_current_window_hours
     say(f"monitor_job: the last {hours} hours")
     from pmmds_assets.jobs import monitor_request
 
-    ops = {"drift_report": {"config": {"window_hours": hours}}}
+    ops = {"drift_report": {"config": {"window_hours": hours, "segment_features": segments}}}
     outcome = _run("monitor_job", deployment, ops=ops, tags=dict(monitor_request(deployment, hours).tags))
     alert = outcome.metadata["drift_report"]["alert"]
     report = deployment.drift.of_run(outcome.run_id)
     assert report is not None, "a run that ended well has kept its report"
     return {**report.document, "alert_id": None if alert == "none" else alert, "report": report.html_path}
-
-
-def print_drift(document: dict[str, Any]) -> None:
-    """The drift table, worst first, and the verdict in words."""
-    features = sorted(document["features"], key=lambda f: -(f["psi"] or 0))
-    rows = [
-        {
-            "feature": f["feature"],
-            "PSI": f["psi"],
-            "band": f["band"],
-            "JS distance": f["js_distance"],
-            "null": f["null_share_current"],
-        }
-        for f in features
-    ]
-    print_table(rows, empty="No feature could be compared.")
-    print(
-        f"\n{document['n_current']:,} rows against {document['n_reference']:,} reference rows: {document['verdict']}."
-    )
-    for rule in document["rules"]:
-        for reason in rule["reasons"]:
-            print(f"  {reason}")
-    if document["alert_id"] is not None:
-        print(f"Alert {document['alert_id']} is open; `pmmds alerts list` shows it.")
-    print(f"Report: {document['report']}")
 
 
 def retrain(

@@ -17,12 +17,14 @@ from pmmds_core.errors import ArtifactCorruptError
 from pmmds_core.pipeline_scorer import KIND as PIPELINE_KIND
 from pmmds_core.pipeline_scorer import PIPELINE, FrameColumns, load_pipeline
 from pmmds_core.reference_profile import ReferenceProfile
+from pmmds_core.row_codes import ReferenceRows
 from pmmds_core.scorer import Scorer, load_scorer
 
 MANIFEST = "manifest.json"
 SCORER = "scorer.json"
 GOLDEN = "golden.json"
 PROFILE = "reference_profile.json"
+ROWS = "reference_rows.json"
 CARD = "model_card.md"
 
 # The portable scorer and the pipeline must agree this closely, absolutely.
@@ -60,6 +62,11 @@ class Bundle:
     @property
     def digest(self) -> str:
         return model_digest(self.manifest)
+
+    @property
+    def reference_rows(self) -> ReferenceRows | None:
+        """Bin numbers of reference rows; None for a version that was made without them."""
+        return ReferenceRows.from_json(_read(self.directory / ROWS)) if ROWS in self.manifest.files else None
 
 
 def model_digest(manifest: Manifest) -> str:

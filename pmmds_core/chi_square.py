@@ -1,4 +1,4 @@
-"""Pearson's chi-square test that two samples fell into the same bins. Keep out: every other statistic (drift.py).
+"""Likelihood-ratio test that two samples fell into the same bins, and the chi-square law. Keep out: other statistics.
 
 Written out, so that the core needs no statistics library; a test holds it to scipy's values.
 """
@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def homogeneity_p_value(reference_counts: NDArray[np.int64], current_counts: NDArray[np.int64]) -> float:
+def likelihood_ratio_p_value(reference_counts: NDArray[np.int64], current_counts: NDArray[np.int64]) -> float:
     """Chance of counts at least this different when both samples come from one distribution.
 
-    Pearson (1900), on the 2 × B table without the bins that are empty on both sides; without a correction.
+    G² = 2 Σ O ln(O / E) over the 2 × B table without the bins that are empty on both sides, divided by the correction
+    of Williams (1976): chi-square with B − 1 degrees of freedom. Where expected counts are between 5 and 20 it keeps
+    the far tail, which many features at once need, better than Pearson's statistic does (decision 11). With a large
+    reference G² is 2n times the KL divergence of the current shares.
 
     Args:
         reference_counts: (B,).
@@ -22,9 +25,14 @@ def homogeneity_p_value(reference_counts: NDArray[np.int64], current_counts: NDA
     """
     table = np.stack([reference_counts, current_counts]).astype(np.float64)
     table = table[:, table.sum(axis=0) > 0]
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
-    statistic = float(((table - expected) ** 2 / expected).sum())
-    return survival(statistic, table.shape[1] - 1)
+    rows, columns, total = table.sum(axis=1), table.sum(axis=0), float(table.sum())
+    degrees = table.shape[1] - 1
+    if degrees == 0:
+        return 1.0
+    expected = np.outer(rows, columns) / total
+    statistic = 2 * float((table * np.log(np.where(table > 0, table, expected) / expected)).sum())
+    spread = (total * float((1 / rows).sum()) - 1) * (total * float((1 / columns).sum()) - 1)
+    return survival(statistic / (1 + spread / (6 * total * degrees)), degrees)
 
 
 def survival(statistic: float, degrees: int) -> float:
@@ -32,9 +40,9 @@ def survival(statistic: float, degrees: int) -> float:
 
     Abramowitz and Stegun (1964), 26.4.4 and 26.4.5: finite sums of positive terms.
     """
-    if degrees <= 0 or statistic <= 0:
-        return 1.0
     half = statistic / 2
+    if degrees <= 0 or half <= 0:
+        return 1.0
     if degrees % 2 == 0:
         return min(1.0, _partial_sum(half, 0.0, degrees // 2))
     return min(1.0, math.erfc(math.sqrt(half)) + _partial_sum(half, 0.5, degrees // 2))

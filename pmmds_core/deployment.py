@@ -17,13 +17,16 @@ from pmmds_core.stores.database import Database, open_database
 from pmmds_core.stores.datasets import DatasetStore
 from pmmds_core.stores.decisions import DecisionStore
 from pmmds_core.stores.drift_store import DriftStore
+from pmmds_core.stores.drift_windows import DriftWindows
 from pmmds_core.stores.ground_truth import GroundTruthStore
 from pmmds_core.stores.histograms import HistogramStore
 from pmmds_core.stores.migration import check_schema, migrate
 from pmmds_core.stores.model_registry import PRODUCTION, ModelRegistry, RegisteredVersion
+from pmmds_core.stores.notification_outbox import NotificationOutbox, split_urls, target_of
 from pmmds_core.stores.prediction_log import PredictionLog
 from pmmds_core.stores.profiles import ProfileCache
 from pmmds_core.stores.retrainings import RetrainingStore
+from pmmds_core.stores.segment_counts import SegmentStore
 
 
 class Deployment:
@@ -84,7 +87,15 @@ class Deployment:
 
     @cached_property
     def alerts(self) -> AlertStore:
-        return AlertStore(self.database)
+        return AlertStore(self.database, tuple(target_of(url) for url in self.alert_urls))
+
+    @property
+    def alert_urls(self) -> tuple[str, ...]:
+        return split_urls(self.settings.alert_urls)
+
+    @cached_property
+    def outbox(self) -> NotificationOutbox:
+        return NotificationOutbox(self.database)
 
     @cached_property
     def drift(self) -> DriftStore:
@@ -93,6 +104,14 @@ class Deployment:
     @cached_property
     def histograms(self) -> HistogramStore:
         return HistogramStore(self.database, self.contract)
+
+    @cached_property
+    def drift_windows(self) -> DriftWindows:
+        return DriftWindows(self.database)
+
+    @cached_property
+    def segments(self) -> SegmentStore:
+        return SegmentStore(self.database, self.contract)
 
     @cached_property
     def profiles(self) -> ProfileCache:

@@ -1,28 +1,54 @@
-"""How far a window's counts are from the reference's: PSI, KL, JS, per feature and for the score.
+"""A window's counts against the reference's: every measure, per feature and for the score, with what moved in words.
 
-Pure functions over counts in the reference's frozen bins. Add a measure here and the laws in test_drift_laws.py face
-it. Keep out: rules and verdicts (drift_policy.py), counting (binning.py, stores).
+Pure functions over counts in the reference's frozen bins. Keep out: the measures themselves (drift_measures.py), rules
+and verdicts (drift_policy.py, drift_rules), counting (binning.py, stores).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pmmds_core.chi_square import homogeneity_p_value
+from pmmds_core import homogeneity
+from pmmds_core.binning import SCORE, FeatureBins
+from pmmds_core.drift_measures import (
+    MEASURES,
+    SMOOTHING,
+    Counts,
+    Measure,
+    js_distance,
+    js_divergence,
+    kl_divergence,
+    psi,
+    psi_expected_by_chance,
+)
+from pmmds_core.drift_rules.multiple_testing import benjamini_hochberg
+from pmmds_core.drift_statement import moved_bins, special_indices, statement
 from pmmds_core.errors import DataError
 from pmmds_core.reference_profile import FeatureProfile, ReferenceProfile
 
-Counts = NDArray[np.int64]
-
-# Added to every bin, so that an empty one has a logarithm. Replacing zeros by a small share distorts rare bins: one
-# missing row moves PSI from 0.017 to 0.023 with a replacement of 1e-4, and to 0.0176 with this.
-SMOOTHING = 0.5
+__all__ = [
+    "MEASURES",
+    "SMOOTHING",
+    "Band",
+    "BinShare",
+    "Counts",
+    "FeatureDrift",
+    "Measure",
+    "band",
+    "compare",
+    "compare_feature",
+    "js_distance",
+    "js_divergence",
+    "kl_divergence",
+    "psi",
+    "psi_expected_by_chance",
+    "with_q_values",
+]
 
 
 class Band(StrEnum):
@@ -48,8 +74,12 @@ class BinShare:
 class FeatureDrift:
     """One feature, or the score as `__score__`, against its reference. Measures are None without rows on a side.
 
-    `p_value`: chi-square test of homogeneity. `psi_expected_by_chance`: the mean PSI of two samples this large without
-    any drift. `unseen_share`: current rows with a value the reference did not know; None for numeric features.
+    `wasserstein_distance` and `ks_distance` are None for categorical features. `p_value`: of the hypothesis that both
+    sides come from one distribution (homogeneity.py). `q_value`: Benjamini–Hochberg over the features; the score is a
+    family of its own. `psi_expected_by_chance`: the mean PSI of two samples this large without any drift.
+    `unseen_share`: current rows with a value the reference did not know, `lost_share`: reference rows with a value that
+    no current row has; both None for numeric features. `out_of_range_share`: current rows outside the contract's range;
+    None for categorical features. `statement`: what moved, in a sentence without its full stop.
     """
 
     feature: str
@@ -65,51 +95,13 @@ class FeatureDrift:
     null_share_current: float | None
     unseen_share: float | None
     bins: tuple[BinShare, ...]
-
-
-def psi(reference_counts: Counts, current_counts: Counts) -> float:
-    """Population Stability Index: Σ (c − r) · ln(c / r) over the bins' shares r and c. Both arguments are (B,).
-
-    0 for equal shares, never negative, symmetric. Siddiqi, Credit Risk Scorecards (2006); Yurdakul, Statistical
-    Properties of the Population Stability Index (2018). NaN when a side has no rows.
-    """
-    r, c = _shares(reference_counts, current_counts)
-    return float(np.sum((c - r) * np.log(c / r)))
-
-
-def kl_divergence(reference_counts: Counts, current_counts: Counts) -> float:
-    """Kullback–Leibler divergence of the current from the reference, Σ c · ln(c / r), in nats. Arguments are (B,).
-
-    Kullback and Leibler (1951). NaN when a side has no rows.
-    """
-    r, c = _shares(reference_counts, current_counts)
-    return _not_negative(float(np.sum(c * np.log(c / r))))
-
-
-def js_divergence(reference_counts: Counts, current_counts: Counts) -> float:
-    """Jensen–Shannon divergence in nats, 0 to ln 2: the mean KL divergence from the half-way mixture. Arguments: (B,).
-
-    Lin, Divergence Measures Based on the Shannon Entropy (1991). NaN when a side has no rows.
-    """
-    r, c = _shares(reference_counts, current_counts)
-    middle = (r + c) / 2
-    return _not_negative(float(np.sum(r * np.log(r / middle) + c * np.log(c / middle))) / 2)
-
-
-def js_distance(reference_counts: Counts, current_counts: Counts) -> float:
-    """Jensen–Shannon distance: the square root of the divergence in nats, 0 to √ln 2 ≈ 0.833. Arguments: (B,).
-
-    scipy.spatial.distance.jensenshannon with its default base gives the same. Endres and Schindelin (2003).
-    """
-    return math.sqrt(js_divergence(reference_counts, current_counts))
-
-
-def psi_expected_by_chance(n_reference: int, n_current: int, n_bins: int) -> float:
-    """The mean PSI of two samples of one distribution: (1/N + 1/n) · (B − 1).
-
-    Yurdakul (2018): without drift PSI is about (1/N + 1/n) times a chi-square variable with B − 1 degrees of freedom.
-    """
-    return (1 / n_reference + 1 / n_current) * (n_bins - 1)
+    wasserstein_distance: float | None = None
+    ks_distance: float | None = None
+    q_value: float | None = None
+    lost_share: float | None = None
+    out_of_range_share: float | None = None
+    statement: str = ""
+    moved_bins: tuple[BinShare, ...] = ()
 
 
 def band(value: float | None) -> Band:
@@ -133,7 +125,15 @@ def compare(
     Raises:
         DataError: counts are missing, or were made with other bins.
     """
-    return tuple(_compare_feature(f, _counts_of(f, current_counts, n_current)) for f in profile.with_score)
+    found = [compare_feature(f, _counts_of(f, current_counts, n_current)) for f in profile.with_score]
+    return with_q_values(found)
+
+
+def with_q_values(features: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:
+    """The same with q-values over all features that have a p-value; the score's own is its p-value."""
+    judged = {f.feature: f.p_value for f in features if f.p_value is not None and f.feature != SCORE}
+    q_values = dict(zip(judged, map(float, benjamini_hochberg(list(judged.values()))), strict=True))
+    return tuple(replace(f, q_value=f.p_value if f.feature == SCORE else q_values.get(f.feature)) for f in features)
 
 
 def _counts_of(feature: FeatureProfile, current_counts: Mapping[str, Counts], n_current: int) -> Counts:
@@ -150,44 +150,61 @@ def _counts_of(feature: FeatureProfile, current_counts: Mapping[str, Counts], n_
     return np.asarray(found, dtype=np.int64)
 
 
-def _compare_feature(feature: FeatureProfile, current: Counts) -> FeatureDrift:
+def compare_feature(feature: FeatureProfile, current: Counts) -> FeatureDrift:
+    """One feature, without its q-value; `current`: (n_bins,) counts in the profile's bins, all 0 without rows."""
     bins, reference = feature.bins, np.asarray(feature.counts, dtype=np.int64)
     n_reference, n_current = int(reference.sum()), int(current.sum())
     is_comparable = n_reference > 0 and n_current > 0
-    n_bins = int(((reference + current) > 0).sum())
-    value = psi(reference, current) if is_comparable else None
+    is_numeric = bins.kind == "numeric"
+    n_ordered = len(bins.edges) + 1 if is_numeric else 0
+    measured = {
+        name: measure.compute(reference, current, n_ordered)
+        for name, measure in MEASURES.items()
+        if is_comparable and (is_numeric or not measure.needs_order)
+    }
+    r_shares = reference / n_reference if n_reference else None
+    c_shares = current / n_current if n_current else None
+    special = special_indices(bins)
+    n_used = int(((reference + current) > 0).sum())
+    shares = tuple(BinShare(label, _share(reference, i), _share(current, i)) for i, label in enumerate(bins.labels))
+    moved = moved_bins(r_shares, c_shares) if r_shares is not None and c_shares is not None else []
     return FeatureDrift(
         feature=bins.feature,
         kind=bins.kind,
-        psi=value,
-        kl_divergence=kl_divergence(reference, current) if is_comparable else None,
-        js_divergence=js_divergence(reference, current) if is_comparable else None,
-        js_distance=js_distance(reference, current) if is_comparable else None,
-        band=band(value),
-        p_value=homogeneity_p_value(reference, current) if is_comparable else None,
-        psi_expected_by_chance=psi_expected_by_chance(n_reference, n_current, n_bins) if is_comparable else None,
+        psi=measured.get("psi"),
+        kl_divergence=measured.get("kl_divergence"),
+        js_divergence=measured.get("js_divergence"),
+        js_distance=measured.get("js_distance"),
+        wasserstein_distance=measured.get("wasserstein_distance"),
+        ks_distance=measured.get("ks_distance"),
+        band=band(measured.get("psi")),
+        p_value=_p_value(bins, reference, current) if is_comparable else None,
+        psi_expected_by_chance=psi_expected_by_chance(n_reference, n_current, n_used) if is_comparable else None,
         null_share_reference=_share(reference, bins.null_index),
         null_share_current=_share(current, bins.null_index),
-        unseen_share=None if bins.unseen_index is None else _share(current, bins.unseen_index),
-        bins=tuple(BinShare(label, _share(reference, i), _share(current, i)) for i, label in enumerate(bins.labels)),
+        unseen_share=_share(current, bins.unseen_index),
+        lost_share=None if is_numeric else _lost_share(reference, current, special),
+        out_of_range_share=_share(current, bins.out_of_range_index),
+        statement=statement(bins, n_ordered, r_shares, c_shares),
+        moved_bins=tuple(shares[i] for i in moved),
+        bins=shares,
     )
 
 
-def _share(counts: Counts, index: int) -> float | None:
+def _p_value(bins: FeatureBins, reference: Counts, current: Counts) -> float:
+    return homogeneity.p_value(
+        reference, current, special_indices(bins) - {bins.unseen_index}, unseen=bins.unseen_index
+    )
+
+
+def _share(counts: Counts, index: int | None) -> float | None:
     total = int(counts.sum())
-    return None if total == 0 else int(counts[index]) / total
+    return None if total == 0 or index is None else int(counts[index]) / total
 
 
-def _not_negative(value: float) -> float:
-    """Rounding may leave -1e-17; NaN stays NaN, because nobody could look."""
-    return value if math.isnan(value) else max(0.0, value)
-
-
-def _shares(reference_counts: Counts, current_counts: Counts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Smoothed shares of the bins that are not empty on both sides; a side without rows leaves NaN."""
-    r, c = np.asarray(reference_counts, dtype=np.float64), np.asarray(current_counts, dtype=np.float64)
-    if r.sum() == 0 or c.sum() == 0:
-        return np.array([math.nan]), np.array([math.nan])
-    used = (r + c) > 0
-    r, c = r[used] + SMOOTHING, c[used] + SMOOTHING
-    return r / r.sum(), c / c.sum()
+def _lost_share(reference: Counts, current: Counts, special: Collection[int]) -> float | None:
+    """The share of reference rows whose value no current row has; None without rows on a side."""
+    if not reference.any() or not current.any():
+        return None
+    lost = sum(int(reference[i]) for i in range(len(reference)) if i not in special and current[i] == 0)
+    return lost / int(reference.sum())

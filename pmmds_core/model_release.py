@@ -15,13 +15,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pmmds_core.bundle import CARD, GOLDEN, PROFILE, SCORER, Golden, Manifest, model_digest, write_bundle
+from pmmds_core.bundle import CARD, GOLDEN, PROFILE, ROWS, SCORER, Golden, Manifest, model_digest, write_bundle
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import NotCompilableError
 from pmmds_core.evaluation import LATENCY_ROWS, latencies_ms
 from pmmds_core.performance import classification_metrics
 from pmmds_core.pipeline_scorer import PIPELINE, PipelineScorer, dump_pipeline, wrap_pipeline
 from pmmds_core.reference_profile import ReferenceProfile, fit_profile
+from pmmds_core.row_codes import fit_reference_rows
 from pmmds_core.scorer import AnyScorer, Scorer, dump_scorer
 from pmmds_core.scorer_compiler import (
     PARITY_TOLERANCE,
@@ -119,13 +120,15 @@ def build_release(
     difference = max(
         largest_difference(trained.pipeline, scorer, frame, contract) for frame in (train_frame, holdout, probes)
     )
-    profile = fit_profile(contract, to_columns(train_frame, contract), trained.chosen.out_of_fold)
+    columns, scores = to_columns(train_frame, contract), trained.chosen.out_of_fold
+    profile = fit_profile(contract, columns, scores)
     labels = holdout[contract.label.name].to_numpy(dtype=np.int64)
     metrics = classification_metrics(labels, score_rows(scorer, rows_of(holdout, contract)))
     files = {
         **_scorer_files(scorer),
         GOLDEN: _golden(trained.pipeline, _probes(scorer, contract, seed + 1, n_rows=64), contract),
         PROFILE: profile.to_json(),
+        ROWS: fit_reference_rows(profile, columns, scores, seed).to_json(),
         CARD: model_card(contract, trained, metrics, len(holdout), provenance).encode(),
     }
     head = Manifest(contract.model_name, scorer.kind, contract.digest, contract.feature_names, metrics, {})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,9 @@ from pmmds_core.drift_policy import DriftRule, DriftVerdict, Verdict, judge, rep
 from pmmds_core.drift_report_page import PageHead, render_page
 from pmmds_core.reference_profile import ReferenceProfile
 from pmmds_core.report_context import page_context
+from pmmds_core.segment_drift import check_segment_features
 from pmmds_core.stores.histograms import RefreshResult
+from pmmds_core.window_evidence import LookedAt, ask_joint, ask_segments, ask_sequential
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,23 @@ class MonitorResult:
 
     @property
     def words(self) -> str:
-        return " ".join(reason for rule in self.document["rules"] for reason in rule["reasons"])
+        """What the rules that make the verdict say."""
+        told = [rule for rule in self.document["rules"] if rule["rule"] in self.document["alert_rules"]]
+        return " ".join(reason for rule in told for reason in rule["reasons"])
+
+    @property
+    def verdicts_by_rule(self) -> list[dict[str, str]]:
+        """Every rule that was asked, also those that raise no alert."""
+        alerting = self.document["alert_rules"]
+        return [
+            {
+                "rule": r["rule"],
+                "verdict": r["verdict"],
+                "raises alerts": "yes" if r["rule"] in alerting else "no",
+                "why": r["reasons"][0],
+            }
+            for r in self.document["rules"]
+        ]
 
     @property
     def features_by_psi(self) -> list[dict[str, Any]]:
@@ -61,21 +79,41 @@ def refresh_histograms(d: Deployment, start: datetime, end: datetime) -> Refresh
     return d.histograms.refresh(d.profiles.profile, d.model_name, start, end)
 
 
-def monitor(d: Deployment, start: datetime, end: datetime, *, run_id: str) -> MonitorResult:
+def monitor(
+    d: Deployment, start: datetime, end: datetime, *, run_id: str, segments: Sequence[str] | None = None
+) -> MonitorResult:
     """Judge the rows that the production model answered in [start, end).
+
+    Args:
+        d: the deployment.
+        start: aware instant, the first of an hour.
+        end: likewise, exclusive.
+        run_id: the Dagster run, or empty.
+        segments: categorical features to split the report by; None: those of PMMDS_DRIFT_SEGMENT_FEATURES.
 
     Raises:
         NoModelError: nothing is in production.
+        UsageError: `segments` names something else than a categorical feature.
     """
+    segment_features = d.settings.segment_features if segments is None else segments
+    check_segment_features(d.contract, segment_features)
     version = d.production_version().version
     refreshed = refresh_histograms(d, start, end)
-    profile = d.profiles.bundle(version).profile
+    bundle = d.profiles.bundle(version)
+    profile, rule = bundle.profile, DriftRule.of(d.settings)
     merged = d.histograms.merged(d.model_name, version, start, end)
+    looked_at = LookedAt(bundle, version, start, end, merged.counts, merged.n_rows)
     features = compare(profile, merged.counts, merged.n_rows)
-    s = d.settings
-    rule = DriftRule(s.drift_psi_threshold, s.drift_min_drift_features, s.drift_min_samples_required)
-    verdict = judge(features, merged.n_rows, rule)
-    document = report_document(profile, features, merged.n_rows, verdict)
+    pairs = ask_joint(d, looked_at, rule)
+    verdict = judge(features, merged.n_rows, rule, (pairs.verdict, ask_sequential(d, looked_at)))
+    document = report_document(
+        profile,
+        features,
+        merged.n_rows,
+        verdict,
+        segments=ask_segments(d, looked_at, rule, segment_features),
+        pairs=pairs.pairs,
+    )
     html_path = _write_page(d, version, start, end, document, profile)
     alert_id = _keep(d, version, start, end, document, verdict, html_path, run_id)
     return MonitorResult(

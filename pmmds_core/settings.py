@@ -22,6 +22,15 @@ Port = Annotated[int, Meta(ge=1, le=65535)]
 PositiveInt = Annotated[int, Meta(ge=1)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+OpenShare = Annotated[float, Meta(gt=0, lt=1)]
+_RULE = "(spec|calibrated|joint|sequential)"
+RuleNames = Annotated[
+    str,
+    Meta(
+        pattern=rf"^\s*{_RULE}(\s*,\s*{_RULE})*\s*$",
+        extra={"expected": "a comma list of spec, calibrated, joint, sequential"},
+    ),
+]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +46,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drift_min_drift_features: Annotated[PositiveInt, Meta(description="Drifted features that raise an alert")] = 3
     drift_current_window_hours: Annotated[PositiveInt, Meta(description="Length of the current window, hours")] = 24
     drift_min_samples_required: Annotated[PositiveInt, Meta(description="Fewer rows: insufficient_data")] = 100
+
+    drift_alert_rules: Annotated[
+        RuleNames, Meta(description="Rules that raise an alert: spec, calibrated, joint, sequential; comma list")
+    ] = "spec"
+    drift_false_alarm_rate: Annotated[
+        OpenShare, Meta(description="Share of undrifted windows that calibrated and joint may call drifted")
+    ] = 0.05
+    drift_false_alarms_per_year: Annotated[
+        PositiveFloat, Meta(description="False alarms a year that sequential may raise")
+    ] = 0.1
+    drift_segment_features: Annotated[
+        str, Meta(description="Categorical features by whose values the report is split; comma list")
+    ] = ""
+    alert_urls: Annotated[
+        str, Meta(description="Whom to tell of alerts: apprise URLs, separated by commas or spaces")
+    ] = ""
+    alert_stable_reports: Annotated[PositiveInt, Meta(description="Stable reports in a row that resolve an alert")] = 3
 
     retrain_min_labels: Annotated[PositiveInt, Meta(description="Labelled rows a retraining needs")] = 200
     retrain_holdout_share: Annotated[Share, Meta(description="Share of the labelled rows held out, newest first")] = 0.4
@@ -105,9 +131,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def resolved_tracking_uri(self) -> str:
         return self.mlflow_tracking_uri or f"sqlite:///{self.home_path / 'mlflow.db'}"
 
+    @property
+    def alert_rules(self) -> tuple[str, ...]:
+        return comma_list(self.drift_alert_rules)
+
+    @property
+    def segment_features(self) -> tuple[str, ...]:
+        return comma_list(self.drift_segment_features)
+
     def to_environment(self) -> dict[str, str]:
         """The PMMDS_* variables that give these settings to a child process."""
         return {variable_name(name): str(getattr(self, name)) for name in self.__struct_fields__}
+
+
+def comma_list(text: str) -> tuple[str, ...]:
+    """The parts of a comma list, each once."""
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
 def variable_name(field: str) -> str:
@@ -158,7 +197,15 @@ def _expected(kind: Any, message: str) -> str:
     literal = next((a for a in (kind, *get_args(kind)) if str(a).startswith("typing.Literal")), None)
     if literal is not None:
         return "expected one of " + ", ".join(get_args(literal))
+    told = next((m.extra["expected"] for m in _metas(kind) if m.extra and "expected" in m.extra), None)
+    if told is not None:
+        return f"expected {told}"
     return message.split(" - at ")[0].replace("`", "")[:1].lower() + message.split(" - at ")[0].replace("`", "")[1:]
+
+
+def _metas(kind: Any) -> list[Meta]:
+    """The constraints of a type; nested Annotated types are one flat list."""
+    return [m for m in get_args(kind) if isinstance(m, Meta)]
 
 
 def describe(environment: Mapping[str, str] | None = None) -> list[SettingInfo]:
@@ -167,7 +214,7 @@ def describe(environment: Mapping[str, str] | None = None) -> list[SettingInfo]:
     settings = load_settings(source)
     rows = []
     for field in msgspec.structs.fields(Settings):
-        meta = [m for m in get_args(field.type) if isinstance(m, Meta) and m.description]
+        meta = [m for m in _metas(field.type) if m.description]
         value = str(getattr(settings, field.name))
         rows.append(
             SettingInfo(
@@ -182,7 +229,7 @@ def describe(environment: Mapping[str, str] | None = None) -> list[SettingInfo]:
 
 
 def _masked(name: str, value: str) -> str:
-    if name == "admin_token":
+    if name in ("admin_token", "alert_urls"):
         return "(set)" if value else ""
     if "://" in value and "@" in value:
         scheme, rest = value.split("://", 1)

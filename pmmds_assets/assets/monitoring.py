@@ -14,8 +14,10 @@ from pmmds_assets.partitions import hourly, key_of, window_hours
 from pmmds_assets.pictures import bar_picture, line_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
+from pmmds_core.alert_settlement import settle_alert, tell_changes
 from pmmds_core.monitoring import MonitorResult, monitor, refresh_histograms
 from pmmds_core.performance_report import measure_production
+from pmmds_core.settings import comma_list
 from pmmds_core.stores.model_registry import PRODUCTION
 
 DRIFT_CHECK, SAMPLES_CHECK = "features_are_stable", "window_has_enough_rows"
@@ -40,9 +42,13 @@ external_assets = [
 
 
 class MonitorConfig(dg.Config):
-    """`window_hours`: length of the current window; 0 means PMMDS_DRIFT_CURRENT_WINDOW_HOURS."""
+    """`window_hours`: length of the current window; 0 means PMMDS_DRIFT_CURRENT_WINDOW_HOURS.
+
+    `segment_features`: comma list to split the report by; none means PMMDS_DRIFT_SEGMENT_FEATURES.
+    """
 
     window_hours: int = 0
+    segment_features: str = ""
 
 
 @dg.asset(
@@ -101,15 +107,25 @@ def drift_report(
         return
     hours = config.window_hours or d.settings.drift_current_window_hours
     start, end = window_hours(datetime.now(UTC), hours)
-    result = monitor(d, start, end, run_id=context.run.run_id)
+    segments = comma_list(config.segment_features) or None
+    result = monitor(d, start, end, run_id=context.run.run_id, segments=segments)
     own_hours = set(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else set()
     _tell_counted_hours(context, result, own_hours)
+    resolved = settle_alert(d)
+    told = tell_changes(d)
+    context.log.info("Notifications: %s.", told)
     yield dg.MaterializeResult(
         data_version=dg.DataVersion(result.digest[:16]),
-        metadata=_drift_metadata(d.settings.drift_psi_threshold, result),
+        metadata={
+            **_drift_metadata(d.settings.drift_psi_threshold, result),
+            "alert_resolved": resolved or "none",
+            "notifications": told,
+        },
         check_results=[
             check_result(
-                DRIFT_CHECK, result.verdict != "drifted", {"verdict": result.verdict, "in words": result.words}
+                DRIFT_CHECK,
+                result.verdict != "drifted",
+                {"verdict": result.verdict, "in words": result.words, "rules": table(result.verdicts_by_rule)},
             ),
             check_result(SAMPLES_CHECK, result.verdict != "insufficient_data", {"n_rows": result.n_current}),
         ],

@@ -1,22 +1,31 @@
 """Drift alerts: at most one of a model is live (open or acknowledged); a new drifted report extends it.
 
-Add a change of an alert's status here. Keep out: what an alert sets off (the sensor, retraining_policy.py).
+Add a change of an alert's status here: it is kept in alert_changes and told through the outbox, all in one transaction.
+Keep out: what an alert sets off (the sensor, retraining_policy.py), when it is over (alert_policy.py).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from pmmds_core.alert_policy import is_worse
 from pmmds_core.errors import UsageError
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.dialects import insert
-from pmmds_core.stores.tables import drift_alerts
+from pmmds_core.stores.notification_outbox import enqueue
+from pmmds_core.stores.tables import alert_changes, drift_alerts
 
 OPEN, ACKNOWLEDGED, RESOLVED = "open", "acknowledged", "resolved"
+OPENED, ESCALATED = "opened", "escalated"
+# Who changes an alert when nobody does.
+MONITORING = "monitoring"
+_CLOSED = {"status": RESOLVED, "live_for": None}
+TOLD = frozenset({OPENED, ESCALATED, RESOLVED})
 FEATURE_DRIFT = "feature_drift"
 
 
@@ -40,11 +49,30 @@ class Alert:
     note: str | None
 
 
+@dataclass(frozen=True)
+class AlertChange:
+    """One thing that became of an alert. `kind`: opened, escalated, acknowledged, resolved."""
+
+    change_id: int
+    alert_id: int
+    kind: str
+    severity: str
+    changed_by: str
+    note: str | None
+    changed_at: datetime
+
+
 class AlertStore:
     """Raises, lists and changes alerts."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, targets: Sequence[str] = ()) -> None:
+        """
+        Args:
+            database: where alerts are.
+            targets: who is told of changes, by `notification_outbox.target_of`.
+        """
         self._database = database
+        self._targets = tuple(targets)
 
     def raise_or_extend(
         self,
@@ -86,9 +114,44 @@ class AlertStore:
             "live_for": model_name,
         }
         if connection is not None:
-            return _upsert(connection, row)
+            return self._raise(connection, row)
         with self._database.begin() as own:
-            return _upsert(own, row)
+            return self._raise(own, row)
+
+    def _raise(self, connection: sa.Connection, row: dict[str, Any]) -> Alert:
+        """The row of the alert is locked from the upsert on, so changes of one alert come one after another."""
+        alert = _upsert(connection, row)
+        if alert.n_reports == 1:
+            self._record(connection, alert, OPENED, MONITORING, None, alert.opened_at)
+            return alert
+        c = alert_changes.c
+        known = connection.execute(sa.select(c.severity).where(c.alert_id == alert.alert_id)).scalars().all()
+        if is_worse(alert.severity, known):
+            self._record(connection, alert, ESCALATED, MONITORING, None, alert.last_seen_at)
+        return alert
+
+    def _record(
+        self, connection: sa.Connection, alert: Alert, kind: str, by: str, note: str | None, at: datetime
+    ) -> None:
+        values = {
+            "alert_id": alert.alert_id,
+            "kind": kind,
+            "severity": alert.severity,
+            "changed_by": by,
+            "note": note,
+            "changed_at": at,
+        }
+        change = sa.insert(alert_changes).values(values).returning(alert_changes.c.change_id)
+        change_id: int = connection.execute(change).scalar_one()
+        if kind in TOLD:
+            title, body = told(alert, kind, by, note)
+            enqueue(connection, change_id, self._targets, title, body, at)
+
+    def changes(self, alert_id: int) -> list[AlertChange]:
+        """Everything that became of an alert, oldest first."""
+        query = sa.select(alert_changes).where(alert_changes.c.alert_id == alert_id).order_by(alert_changes.c.change_id)
+        with self._database.connect() as connection:
+            return [AlertChange(**row) for row in connection.execute(query).mappings()]
 
     def open_alerts(self) -> list[Alert]:
         """Alerts that nobody has taken over yet, oldest first; only these ask for a retraining."""
@@ -116,7 +179,13 @@ class AlertStore:
 
     def resolve(self, alert_id: int, by: str, note: str = "") -> Alert:
         """Close the alert, so that the next drifted report opens a new one. Raises UsageError as `acknowledge`."""
-        return self._change(alert_id, by, note, {"status": RESOLVED, "live_for": None})
+        return self._change(alert_id, by, note, _CLOSED)
+
+    def resolve_unless_seen(self, alert: Alert, note: str) -> bool:
+        """Close an alert that is over, unless a drifted report or a person was there first. True when it was closed."""
+        with self._database.begin() as connection:
+            as_seen = drift_alerts.c.report_id == alert.report_id
+            return self._changed(connection, alert.alert_id, MONITORING, note, _CLOSED, as_seen) is not None
 
     def event_totals(self) -> dict[tuple[str, str], int]:
         """Alerts ever raised, by drift type and severity."""
@@ -125,24 +194,57 @@ class AlertStore:
         with self._database.connect() as connection:
             return {(row.drift_type, row.severity): row.n for row in connection.execute(query)}
 
-    def _change(self, alert_id: int, by: str, note: str, values: dict[str, Any]) -> Alert:
+    def _change(self, alert_id: int, by: str, note: str, values: Mapping[str, Any]) -> Alert:
         if not by.strip():
             raise UsageError("An alert is changed by somebody.", next_step="Give a name with --by NAME.")
-        update = sa.update(drift_alerts).where(drift_alerts.c.alert_id == alert_id, drift_alerts.c.status != RESOLVED)
-        values = {**values, "changed_by": by, "changed_at": datetime.now(UTC), "note": note or None}
         with self._database.begin() as connection:
-            n_changed = connection.execute(update.values(values)).rowcount
+            changed = self._changed(connection, alert_id, by, note, values)
+        if changed is not None:
+            return changed
         alert = self.get(alert_id)
-        if n_changed == 0:
-            raise UsageError(
-                f"Alert {alert_id} was resolved by {alert.changed_by} at {alert.changed_at:%Y-%m-%d %H:%M} UTC.",
-                next_step="A resolved alert stays so; the next drifted report opens a new one.",
-            )
+        raise UsageError(
+            f"Alert {alert_id} was resolved by {alert.changed_by} at {alert.changed_at:%Y-%m-%d %H:%M} UTC.",
+            next_step="A resolved alert stays so; the next drifted report opens a new one.",
+        )
+
+    def _changed(
+        self,
+        connection: sa.Connection,
+        alert_id: int,
+        by: str,
+        note: str,
+        values: Mapping[str, Any],
+        *only: sa.ColumnElement[bool],
+    ) -> Alert | None:
+        """The alert with the change, which is kept and told; None where it is not live, or `only` does not hold."""
+        c = drift_alerts.c
+        now = datetime.now(UTC)
+        update = sa.update(drift_alerts).where(c.alert_id == alert_id, c.status != RESOLVED, *only)
+        kept = {**values, "changed_by": by, "changed_at": now, "note": note or None}
+        columns = (column for column in c if column.name != "live_for")
+        row = connection.execute(update.values(kept).returning(*columns)).mappings().one_or_none()
+        if row is None:
+            return None
+        alert = Alert(**row)
+        self._record(connection, alert, alert.status, by, note or None, now)
         return alert
 
     def _read(self, query: sa.Select[Any]) -> list[Alert]:
         with self._database.connect() as connection:
             return [Alert(**row) for row in connection.execute(query).mappings()]
+
+
+def told(alert: Alert, kind: str, by: str, note: str | None) -> tuple[str, str]:
+    """Title and text of the message about a change."""
+    model = f"{alert.model_name} v{alert.model_version}"
+    title = {
+        OPENED: f"Drift of {model}: {alert.severity}",
+        ESCALATED: f"Drift of {model} is worse: {alert.severity}",
+        RESOLVED: f"Drift of {model} is over",
+    }[kind]
+    if kind == RESOLVED:
+        return title, f"Alert {alert.alert_id} was resolved by {by}.{f' {note}' if note else ''}"
+    return title, f"{alert.message} Alert {alert.alert_id}, since {alert.opened_at:%Y-%m-%d %H:%M} UTC."
 
 
 def _alerts() -> sa.Select[Any]:

@@ -65,21 +65,37 @@ def count_bins(
         end: the first instant of an hour, exclusive.
     """
     hour = hour_of(log.c.predicted_at).label("hour")
-    query = sa.select(hour, sa.func.count().label("n_rows")).group_by(hour).order_by(hour)
-    query = query.where(
+    found = count_groups(connection, log, profile, hour, rows_of_version(log, model_name, model_version, start, end))
+    return [HourCounts(model_version, at, n, profile.digest, counts) for at, (n, counts) in sorted(found.items())]
+
+
+def rows_of_version(
+    log: sa.Table, model_name: str, model_version: str, start: datetime, end: datetime
+) -> tuple[sa.ColumnElement[bool], ...]:
+    """What a row of the log fulfils that a version answered in [start, end)."""
+    return (
         log.c.model_name == model_name,
         log.c.model_version == model_version,
         log.c.predicted_at >= start,
         log.c.predicted_at < end,
     )
-    n_rows: dict[datetime, int] = {}
-    counts: dict[datetime, dict[str, list[int]]] = {}
+
+
+def count_groups(
+    connection: sa.Connection,
+    log: sa.Table,
+    profile: ReferenceProfile,
+    key: sa.ColumnElement[Any],
+    conditions: Sequence[sa.ColumnElement[bool]],
+) -> dict[Any, tuple[int, dict[str, list[int]]]]:
+    """For each value of `key` among the rows: how many, and each feature's counts in the profile's order."""
+    query = sa.select(key, sa.func.count().label("n_rows")).where(*conditions).group_by(key)
+    groups: dict[Any, tuple[int, dict[str, list[int]]]] = {}
     for bins in _scans([f.bins for f in profile.with_score]):
         tallies = [sa.func.count().filter(_condition(_column(log, b), t)) for b in bins for t in tallies_of(b)]
-        for at, n, *found in connection.execute(query.add_columns(*tallies)):
-            n_rows[at] = n
-            counts.setdefault(at, {}).update(_split(bins, n, found))
-    return [HourCounts(model_version, at, n_rows[at], profile.digest, counts[at]) for at in sorted(counts)]
+        for value, n_rows, *found in connection.execute(query.add_columns(*tallies)):
+            groups.setdefault(value, (n_rows, {}))[1].update(_split(bins, n_rows, found))
+    return groups
 
 
 def _column(log: sa.Table, bins: FeatureBins) -> sa.ColumnElement[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from pmmds_core.alert_policy import JudgedWindow
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.tables import drift_metrics, drift_reports
 
@@ -126,6 +127,16 @@ class DriftStore:
         with self._database.connect() as connection:
             rows = connection.execute(query.order_by(r.c.report_id.desc()).limit(n)).all()
         return [DriftPoint(*row) for row in reversed(rows)]
+
+    def since(self, report_id: int, model_name: str, limit: int = 200) -> list[JudgedWindow]:
+        """The windows that were judged after a report, newest first; the documents are not read."""
+        c = drift_reports.c
+        query = sa.select(c.window_start, c.window_end, c.model_version, c.verdict).where(
+            c.report_id > report_id, c.model_name == model_name
+        )
+        with self._database.connect() as connection:
+            rows = connection.execute(query.order_by(c.report_id.desc()).limit(limit)).mappings()
+            return [JudgedWindow(**row) for row in rows]
 
     def check_totals(self) -> dict[str, int]:
         """Reports ever made, by model name; never falls."""

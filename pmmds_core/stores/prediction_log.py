@@ -12,8 +12,11 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
+from pmmds_core.binning import SCORE
 from pmmds_core.contracts.contract import Contract, FeatureValue
 from pmmds_core.stores.bulk_insert import insert_new
 from pmmds_core.stores.database import Database
@@ -101,6 +104,26 @@ class PredictionLog:
         query = self._select().order_by(self._table.c.predicted_at.desc(), self._table.c.request_id).limit(limit)
         with self._database.connect() as connection:
             return [_record(row) for row in connection.execute(query)]
+
+    def newest_columns(
+        self, model_name: str, model_version: str, start: datetime, end: datetime, limit: int
+    ) -> dict[str, NDArray[Any]]:
+        """Columns of the newest rows that a version answered in [start, end), newest first, in one query.
+
+        Feature, and `__score__`, to (n,): float64 with NaN for numbers, object with None for text, as
+        reference_profile.Columns.
+        """
+        c = self._table.c
+        query = sa.select(*self._features, c.probability).order_by(c.predicted_at.desc(), c.request_id).limit(limit)
+        query = query.where(
+            c.model_name == model_name, c.model_version == model_version, c.predicted_at >= start, c.predicted_at < end
+        )
+        with self._database.connect() as connection:
+            rows = connection.execute(query).all()
+        columns = list(zip(*rows, strict=True)) or [()] * (len(self._features) + 1)
+        kinds = [object if isinstance(f.type, sa.Text) else np.float64 for f in self._features]
+        named = zip((*(f.name for f in self._features), SCORE), columns, (*kinds, np.float64), strict=True)
+        return {name: np.array(values, dtype=kind) for name, values, kind in named}
 
     def summary(self) -> LogSummary:
         """Totals from the indexes alone; no row is read."""

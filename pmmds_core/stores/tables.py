@@ -148,6 +148,50 @@ drift_alerts = sa.Table(
     sa.Column("live_for", sa.String(64), unique=True),
 )
 
+# Everything that became of an alert, in order; never changed, never deleted.
+alert_changes = sa.Table(
+    "alert_changes",
+    fixed,
+    sa.Column("change_id", sa.Integer, primary_key=True),
+    sa.Column("alert_id", sa.Integer, sa.ForeignKey("drift_alerts.alert_id"), nullable=False, index=True),
+    sa.Column("kind", sa.String(16), nullable=False),  # opened, escalated, acknowledged, resolved
+    sa.Column("severity", sa.String(16), nullable=False),  # of the alert, when it changed
+    sa.Column("changed_by", sa.String(128), nullable=False),
+    sa.Column("note", sa.Text),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+)
+
+# What is to be told to whom: written with the change, in one transaction, and sent afterwards.
+alert_notifications = sa.Table(
+    "alert_notifications",
+    fixed,
+    sa.Column("notification_id", sa.Integer, primary_key=True),
+    sa.Column("change_id", sa.Integer, sa.ForeignKey("alert_changes.change_id"), nullable=False),
+    sa.Column("target", sa.String(16), nullable=False),  # digest of the URL, which holds secrets and is not kept
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),  # pending, sent, given_up
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("claimed_until", UtcDateTime),  # nobody else sends it before
+    sa.Column("last_error", sa.Text),
+    sa.Column("sent_at", UtcDateTime),
+    sa.UniqueConstraint("change_id", "target"),
+)
+
+# How good one model version's answers of one UTC day were, as far as labels have arrived.
+daily_performance = sa.Table(
+    "daily_performance",
+    fixed,
+    sa.Column("model_name", sa.String(64), primary_key=True),
+    sa.Column("model_version", sa.String(32), primary_key=True),
+    sa.Column("day", UtcDateTime, primary_key=True),  # its first instant
+    sa.Column("n_rows", sa.Integer, nullable=False),
+    sa.Column("n_labelled", sa.Integer, nullable=False),
+    sa.Column("document", sa.JSON, nullable=False),  # the shape of `pmmds performance --json`
+    sa.Column("computed_at", UtcDateTime, nullable=False),
+)
+
 retraining_runs = sa.Table(
     "retraining_runs",
     fixed,

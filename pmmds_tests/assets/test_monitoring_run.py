@@ -7,10 +7,15 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 
 from pmmds_assets.jobs import monitor_request, monitor_schedule
 from pmmds_assets.partitions import RANGE_END, RANGE_START, hourly, key_of, range_tags
+from pmmds_core.stores.tables import feature_histograms, prediction_logs
+from pmmds_core.synthetic import packaged_generator
+from pmmds_core.traffic import traffic_rows
 from pmmds_tests.assets.house import House, assets_made, errors_of, failed_checks, metadata_of
+from pmmds_tests.listener import free_port, listening
 from pmmds_tests.stores.records import make_records
 
 
@@ -94,3 +99,33 @@ def test_too_few_rows_are_said_to_be_too_few(tmp_path: Path) -> None:
     assert result.success, errors_of(result)
     assert failed_checks(result) == {"window_has_enough_rows"}
     assert metadata_of(result, "drift_report")["verdict"].value == "insufficient_data"
+
+
+def test_a_target_that_is_away_never_fails_the_run_and_drift_that_is_gone_closes_the_alert(tmp_path: Path) -> None:
+    port = free_port()
+    urls = f"json://127.0.0.1:{port}/hook"
+    house = House.build(tmp_path, PMMDS_ALERT_URLS=urls, PMMDS_ALERT_STABLE_REPORTS="1")
+    assert house.run("train_job").success
+    rows = traffic_rows(packaged_generator(), house.deployment.contract, 600, "migration", seed=3).frame
+    house.log_rows(rows, "d", with_labels=False)
+    drifted = house.run("monitor_job", tags=house.window_tags())
+    assert drifted.success, errors_of(drifted)
+    metadata = metadata_of(drifted, "drift_report")
+    assert metadata["notifications"].value.startswith("0 sent, 1 to be tried again")
+    assert metadata["alert_resolved"].value == "none"
+    (alert,) = house.deployment.alerts.open_alerts()
+    with house.deployment.database.begin() as connection:  # the drifted rows leave the window
+        log = prediction_logs(house.deployment.contract)
+        connection.execute(sa.delete(log))
+        connection.execute(sa.delete(feature_histograms))
+    reference = house.deployment.datasets.require("reference", "reference_data").read()
+    house.log_rows(reference.sample(400, random_state=2), "s", with_labels=False)
+    with listening(port) as target:
+        stable = house.run("monitor_job", tags=house.window_tags())
+        assert stable.success, errors_of(stable)
+        titles = [m["title"] for m in target.messages]
+    metadata = metadata_of(stable, "drift_report")
+    assert metadata["verdict"].value == "stable"
+    assert metadata["alert_resolved"].value == f"Alert {alert.alert_id}: 1 report in a row was stable."
+    assert "Drift of churn-classifier v1 is over" in titles
+    assert house.deployment.alerts.open_alerts() == []

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from pmmds_assets.jobs import retrain_job
 from pmmds_assets.retraining import Trigger
 from pmmds_assets.sensors import (
+    alert_notification_sensor,
     book_failure,
     drift_alert_sensor,
     is_retraining_in_flight,
@@ -21,8 +22,9 @@ from pmmds_assets.sensors import (
     unfinished_promotion_sensor,
 )
 from pmmds_core.stores.prediction_log import PredictionRecord
-from pmmds_core.stores.tables import drift_metrics, promotion_decisions
+from pmmds_core.stores.tables import alert_notifications, drift_metrics, promotion_decisions
 from pmmds_tests.assets.house import House
+from pmmds_tests.listener import free_port, listening
 from pmmds_tests.stores.records import make_records
 
 
@@ -144,3 +146,19 @@ def test_a_promotion_that_a_crash_left_is_finished_when_it_is_a_minute_old(house
     assert house.run("reconcile_job").success
     assert house.deployment.decisions.recent()[0].state == "recorded"
     assert isinstance(house.tick(unfinished_promotion_sensor), dg.SkipReason)
+
+
+def test_what_the_monitoring_could_not_tell_is_told_by_the_sensor_when_the_target_is_up(tmp_path: Path) -> None:
+    port = free_port()
+    house = House.build(tmp_path, PMMDS_ALERT_URLS=f"json://127.0.0.1:{port}/hook")
+    raise_alert(house)
+    down = house.tick(alert_notification_sensor)
+    assert isinstance(down, dg.SkipReason)
+    assert str(down.skip_message).startswith("Notifications: 0 sent, 1 to be tried again")
+    with house.deployment.database.begin() as connection:
+        connection.execute(sa.update(alert_notifications).values(due_at=datetime.now(UTC)))
+    with listening(port) as target:
+        up = house.tick(alert_notification_sensor)
+        assert str(up.skip_message) == "Notifications: 1 sent, 0 to be tried again, 0 given up."
+        assert [m["message"].split(" Alert")[0] for m in target.messages] == ["4 of 19 features have a PSI over 0.2"]
+    assert str(house.tick(alert_notification_sensor).skip_message) == "Notifications: nothing to send."

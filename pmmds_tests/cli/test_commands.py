@@ -107,6 +107,26 @@ def test_drift_is_exit_code_3_where_asked_for_and_the_alert_can_be_taken_over(tr
     assert pmmds(trained_home, "alerts", "ack", str(alert), "--by", "ann", "--note", "known").code == 0
     (taken,) = pmmds(trained_home, "alerts", "list", "--json").document
     assert (taken["status"], taken["changed_by"], taken["note"]) == ("acknowledged", "ann", "known")
+    assert pmmds(trained_home, "alerts", "resolve", str(alert), "--by", "bob", "--note", "mended").code == 0
+    assert pmmds(trained_home, "alerts", "list", "--json").document == []
+    history = pmmds(trained_home, "alerts", "history", str(alert), "--json").document
+    assert [(c["kind"], c["changed_by"]) for c in history["changes"]] == [
+        ("opened", "monitoring"),
+        ("acknowledged", "ann"),
+        ("resolved", "bob"),
+    ]
+    assert "mended" in pmmds(trained_home, "alerts", "history", str(alert)).out
+    again = pmmds(trained_home, "alerts", "resolve", str(alert), "--by", "bob")
+    assert again.code == 2
+    assert "was resolved by bob" in again.err
+
+
+def test_an_alert_that_is_taken_over_starts_no_retraining(trained_home: Path) -> None:
+    house = House.build(trained_home)
+    rows = traffic_rows(packaged_generator(), house.deployment.contract, 600, "migration", seed=3).frame
+    house.log_rows(rows, "m", with_labels=False)
+    alert = pmmds(trained_home, "monitor", "--json").document["alert_id"]
+    assert pmmds(trained_home, "alerts", "ack", str(alert), "--by", "ann").code == 0
     nothing = pmmds(trained_home, "retrain", "--json")
     assert nothing.document["retrained"] is False
 

@@ -15,7 +15,10 @@ EMPTY = FeatureDrift("x", "numeric", None, None, None, None, band(None), None, N
 
 
 def features(*psis: float | None, score: float = 0.0) -> list[FeatureDrift]:
-    named = [replace(EMPTY, feature=f"f{i}", psi=value, band=band(value)) for i, value in enumerate(psis)]
+    named = [
+        replace(EMPTY, feature=f"f{i}", psi=value, band=band(value), statement=f"f{i}: a 1 % → 2 % of rows")
+        for i, value in enumerate(psis)
+    ]
     return [*named, replace(EMPTY, feature=SCORE, psi=score, band=band(score))]
 
 
@@ -48,7 +51,10 @@ def test_one_row_too_few_is_insufficient_data_whatever_the_psi() -> None:
 def test_the_reasons_name_the_features_the_worst_first_and_what_was_asked_for() -> None:
     judged = judge(features(0.25, 0.1, 0.9, 0.3), 500, RULE)
     assert judged.drifted_features == ("f2", "f3", "f0")
-    assert judged.words == ("3 of 4 features have a PSI over 0.2 (f2 0.900, f3 0.300, f0 0.250); the rule asks for 3.")
+    summary, *findings = judged.rules[0].reasons
+    assert summary == "3 of 4 features have a PSI over 0.2 (f2 0.900, f3 0.300, f0 0.250); the rule asks for 3."
+    assert findings[0] == "f2: a 1 % → 2 % of rows (PSI 0.900, chance alone gives unknown, p unknown, major)."
+    assert judged.words == " ".join((summary, *findings))
     assert str(judged.severity) == "major"
 
 

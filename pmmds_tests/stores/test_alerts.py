@@ -9,15 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
+from pmmds_core.alert_settlement import settle_alert
 from pmmds_core.contracts.contract import Contract
+from pmmds_core.deployment import Deployment
 from pmmds_core.drift import compare
 from pmmds_core.drift_policy import DriftRule, judge, report_document
 from pmmds_core.errors import UsageError
 from pmmds_core.reference_profile import ReferenceProfile, fit_profile
+from pmmds_core.settings import Settings
 from pmmds_core.stores.alerts import Alert, AlertStore
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.drift_store import DriftStore
+from pmmds_core.stores.tables import drift_reports
 from pmmds_tests.stores.records import columns_of, make_records
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -150,3 +155,77 @@ def test_an_alert_that_was_rolled_back_left_nothing(database: Database, save: Ca
     with pytest.raises(RuntimeError):
         interrupted()
     assert AlertStore(database).recent() == []
+
+
+def settle(d: Deployment, alert: Alert, *verdicts: str, version: str = "1") -> str | None:
+    """Keep a report an hour with each verdict, oldest first, and settle after each; what the last one said."""
+    said = None
+    for i, verdict in enumerate(verdicts, start=1):
+        end = NOW + timedelta(hours=i + 24 * alert.n_reports)
+        row = {
+            "model_name": d.model_name,
+            "model_version": version,
+            "window_start": end - timedelta(hours=24),
+            "window_end": end,
+            "n_reference": 1,
+            "n_current": 1,
+            "verdict": verdict,
+            "n_drifted_features": 0,
+            "document": {},
+            "html_path": "",
+            "run_id": "",
+            "created_at": end,
+        }
+        with d.database.begin() as connection:
+            connection.execute(sa.insert(drift_reports).values(row))
+        said = settle_alert(d)
+    return said
+
+
+@pytest.fixture
+def deployment(database: Database, database_settings: Settings) -> Deployment:
+    return Deployment(database_settings)
+
+
+def test_three_stable_reports_close_the_alert_and_say_why(deployment: Deployment, save: Callable[[], int]) -> None:
+    d = deployment
+    alert = raise_one(d.database, save(), model_name=d.model_name)
+    assert settle(d, alert, "stable", "insufficient_data", "stable") is None
+    assert d.alerts.live(d.model_name) == alert
+    assert settle(d, alert, "stable") is None, "the first window once more"
+    said = settle(d, alert, "stable", "stable")
+    assert said == f"Alert {alert.alert_id}: 3 reports in a row were stable."
+    closed = d.alerts.get(alert.alert_id)
+    assert (closed.status, closed.changed_by, closed.note) == (
+        "resolved",
+        "monitoring",
+        "3 reports in a row were stable.",
+    )
+    assert settle_alert(d) is None
+
+
+def test_an_acknowledged_alert_is_closed_too_when_the_drift_is_gone(
+    deployment: Deployment, save: Callable[[], int]
+) -> None:
+    d = deployment
+    alert = raise_one(d.database, save(), model_name=d.model_name)
+    d.alerts.acknowledge(alert.alert_id, by="ann")
+    assert settle(d, alert, "stable", "stable", "stable") is not None
+    assert [c.kind for c in d.alerts.changes(alert.alert_id)] == ["opened", "acknowledged", "resolved"]
+
+
+def test_reports_without_enough_rows_never_close_an_alert(deployment: Deployment, save: Callable[[], int]) -> None:
+    d = deployment
+    alert = raise_one(d.database, save(), model_name=d.model_name)
+    assert settle(d, alert, *["insufficient_data"] * 5) is None
+    assert d.alerts.live(d.model_name) is not None
+
+
+def test_a_new_model_whose_reference_covers_the_drift_closes_it_at_once(
+    deployment: Deployment, save: Callable[[], int]
+) -> None:
+    d = deployment
+    alert = raise_one(d.database, save(), model_name=d.model_name)
+    assert settle(d, alert, "insufficient_data", version="2") is None
+    said = settle(d, alert, "stable", version="2")
+    assert said == f"Alert {alert.alert_id}: The reference of v2 covers what drifted against v1."

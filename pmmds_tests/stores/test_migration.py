@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract, Feature
 from pmmds_core.errors import SchemaOutdatedError
+from pmmds_core.stores.alerts import AlertStore
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.migration import HEAD, SCRIPTS, check_schema, migrate, schema_status
 from pmmds_core.stores.prediction_log import PredictionLog
@@ -129,3 +131,42 @@ def test_many_may_migrate_at_once(open_again: Callable[[], Database], contract: 
         done = list(pool.map(lambda d: migrate(d, contract), databases))
     assert sum(bool(sentences) for sentences in done) == 1
     check_schema(databases[0], contract)
+
+
+def upgrade_to(database: Database, revision: str) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    with database.begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(SCRIPTS))
+        command.upgrade(config, revision)
+
+
+def test_alerts_from_before_their_changes_were_kept_get_those_that_are_known(
+    empty_database: Database, contract: Contract
+) -> None:
+    upgrade_to(empty_database, "0001")
+    instant = "'2026-03-01 12:00:00.000000'"
+    values = f"'m', '1', 1, '{{}}', 'major', 'feature_drift', 'moved', 1, {instant}, {instant}"
+    columns = (
+        "model_name, model_version, report_id, status, severity, drift_type, message, n_reports, opened_at, "
+        "last_seen_at, changed_by, changed_at, note, live_for"
+    )
+    with empty_database.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO drift_reports (model_name, model_version, window_start, window_end, n_reference, n_current, "
+            "verdict, n_drifted_features, document, html_path, run_id, created_at) VALUES "
+            f"('m', '1', {instant}, {instant}, 1, 1, 'drifted', 3, '{{}}', '', '', {instant})"
+        )
+        for status, rest in (("resolved", f"'ann', {instant}, 'mended', NULL"), ("open", "NULL, NULL, NULL, 'm'")):
+            row = values.format(status)
+            connection.exec_driver_sql(f"INSERT INTO drift_alerts ({columns}) VALUES ({row}, {rest})")
+    assert migrate(empty_database, contract)[0] == f"Upgraded from 0001 to {HEAD}."
+    store = AlertStore(empty_database)
+    assert [(c.kind, c.changed_by, c.note) for c in store.changes(1)] == [
+        ("opened", "monitoring", None),
+        ("resolved", "ann", "mended"),
+    ]
+    assert [c.kind for c in store.changes(2)] == ["opened"]
+    assert store.changes(2)[0].changed_at == datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -1,0 +1,284 @@
+"""How often each drift rule is wrong when nothing moved, and how often it finds what did, on Telco rows, by simulation.
+
+    PMMDS_TELCO_CSV=telco.csv python -m benchmarks.drift_statistics [--trials 2000] [--only calibrated]
+
+Every trial draws its own reference, freezes the bins on it and judges a window of other rows. Fixed seeds: the same
+table each time. Exit code 1 when a target is missed. Without PMMDS_TELCO_CSV the packaged sample is used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from pmmds_core.binning import SCORE
+from pmmds_core.contracts.contract import Contract, load_contract
+from pmmds_core.data_source import packaged_sample
+from pmmds_core.drift import Counts, compare
+from pmmds_core.drift_policy import DriftRule, Verdict, judge
+from pmmds_core.drift_rules.joint import JointRule, judge_joint
+from pmmds_core.drift_rules.sequential import SequentialRule, judge_sequential
+from pmmds_core.reference_profile import ReferenceProfile, fit_profile
+from pmmds_core.row_codes import Codes, code_rows
+from pmmds_core.source_data import SourceData, read_source, to_columns
+
+N_REFERENCE = 5_000
+WEEK_HOURS = 168.0
+N_WEEKS = 52
+RULE = DriftRule(psi_threshold=0.2, min_features=3, min_samples=100)
+
+# Power of the Benjamini-Hochberg rule in the spikes before the project: at n = 100, 200, 500, 1000.
+SIZES = (100, 200, 500, 1000)
+SPIKE_POWER = {"tenure": (0.22, 0.51, 0.96, 1.00), "contract": (0.47, 0.85, 1.00, 1.00)}
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table. `share`: of trials; the target is [at_least, at_most]."""
+
+    what: str
+    n: int
+    n_trials: int
+    share: float
+    at_least: float = 0.0
+    at_most: float = 1.0
+
+    @property
+    def error(self) -> float:
+        """One standard error of the share."""
+        return float(np.sqrt(max(self.share * (1 - self.share), 1e-9) / self.n_trials))
+
+    @property
+    def is_met(self) -> bool:
+        return self.at_least <= self.share <= self.at_most
+
+    def text(self) -> str:
+        target = f"≥ {self.at_least:.0%}" if self.at_most == 1 else f"{self.at_least:.0%} to {self.at_most:.0%}"
+        verdict = "yes" if self.is_met else "NO"
+        return (
+            f"| {self.what} | {self.n:,} | {self.share:.1%} ± {self.error:.1%} | {target} | {verdict} | "
+            f"{self.n_trials:,} |"
+        )
+
+
+@dataclass(frozen=True)
+class Population:
+    """The rows that references and windows are drawn from."""
+
+    contract: Contract
+    data: SourceData
+
+    @cached_property
+    def columns(self) -> dict[str, NDArray[np.float64] | NDArray[np.object_]]:
+        return to_columns(self.data.frame, self.contract)
+
+    @cached_property
+    def score(self) -> NDArray[np.float64]:
+        """Stands in for a model's: no rule judges it."""
+        charges: NDArray[np.float64] = self.columns["monthly_charges"].astype(np.float64) / 200
+        return charges
+
+    def split(self, rng: np.random.Generator, n_reference: int = N_REFERENCE) -> Split:
+        order = rng.permutation(self.data.n_rows)
+        reference = order[:n_reference]
+        own = {name: column[reference] for name, column in self.columns.items()}
+        profile = fit_profile(self.contract, own, self.score[reference])
+        return Split(profile, code_rows(profile, {**self.columns, SCORE: self.score}), reference, order[n_reference:])
+
+
+@dataclass(frozen=True)
+class Split:
+    """A frozen reference, the bin numbers of all rows in its bins, and which rows it does not hold."""
+
+    profile: ReferenceProfile
+    codes: Codes
+    reference: Rows
+    others: Rows
+
+    def counts(self, rows: Rows) -> dict[str, Counts]:
+        return count_codes(self.profile, self.codes[rows])
+
+
+def codes_of(split: Split, rows: Rows) -> Codes:
+    codes: Codes = split.codes[rows]
+    return codes
+
+
+def count_codes(profile: ReferenceProfile, codes: Codes) -> dict[str, Counts]:
+    return {f.bins.feature: np.bincount(codes[:, i], minlength=f.bins.n_bins) for i, f in enumerate(profile.with_score)}
+
+
+def shares_moved(is_inside: NDArray[np.bool_], share: float) -> NDArray[np.float64]:
+    """Weights of a draw with replacement in which that share of rows is inside."""
+    n_inside = int(is_inside.sum())
+    return np.where(is_inside, share / n_inside, (1 - share) / (len(is_inside) - n_inside))
+
+
+def calibrated(population: Population, n_trials: int) -> Iterator[Line]:
+    """False alarms on windows of rows that are in no reference; power on windows drawn with a moved share."""
+    for n in SIZES:
+        rng = np.random.default_rng([1, n])
+
+        def undrifted(split: Split, n: int = n, rng: np.random.Generator = rng) -> Rows:
+            return rng.choice(split.others, n, replace=False)
+
+        yield Line(
+            "false alarms of calibrated at 5 %", n, n_trials, _alarms(population, rng, undrifted, n_trials), 0.03, 0.07
+        )
+    columns = population.columns
+    moved = {
+        "tenure": ("tenure ≤ 12 to 45 % of rows", shares_moved(columns["tenure"] <= 12, 0.45)),
+        "contract": ("month-to-month to 70 % of rows", shares_moved(columns["contract"] == "Month-to-month", 0.70)),
+    }
+    for feature, (what, weights) in moved.items():
+        for n, least in zip(SIZES, SPIKE_POWER[feature], strict=True):
+            rng = np.random.default_rng([2, n, len(feature)])
+
+            def drifted(
+                split: Split, n: int = n, rng: np.random.Generator = rng, weights: NDArray[np.float64] = weights
+            ) -> Rows:
+                return rng.choice(len(weights), n, p=weights)
+
+            share = _alarms(population, rng, drifted, n_trials // 2)
+            yield Line(f"calibrated finds {what}", n, n_trials // 2, share, least)
+
+
+def _alarms(population: Population, rng: np.random.Generator, draw: Callable[[Split], Rows], n_trials: int) -> float:
+    """The share of trials in which calibrated says drifted; a reference serves ten windows."""
+    n_alarms = 0
+    for trial in range(n_trials):
+        if trial % 10 == 0:
+            split = population.split(rng)
+        rows = draw(split)
+        features = compare(split.profile, split.counts(rows), len(rows))
+        told = {r.rule: r.verdict for r in judge(features, len(rows), RULE).rules}
+        n_alarms += told["calibrated"] is Verdict.DRIFTED
+    return n_alarms / n_trials
+
+
+def sequential(population: Population, n_trials: int) -> Iterator[Line]:
+    """Streams of 52 weeks; month-to-month goes from 55 to 60 % of rows after 26 of them."""
+    n, rule = 500, SequentialRule(false_alarms_per_year=0.1, window_hours=WEEK_HOURS)
+    weak = shares_moved(population.columns["contract"] == "Month-to-month", 0.60)
+    n_streams = max(n_trials // 10, 20)
+    rng = np.random.default_rng(3)
+    undrifted = [_first_alarm(population, rng, rule, n, None) is not None for _ in range(n_streams)]
+    yield Line(
+        "52-week streams without drift in which sequential alarms", n, n_streams, float(np.mean(undrifted)), 0, 0.05
+    )
+    found = [_first_alarm(population, rng, rule, n, weak) for _ in range(n_streams)]
+    in_time = [week is not None and week >= N_WEEKS // 2 for week in found]
+    yield Line("sequential finds month-to-month to 60 % from week 27 on", n, n_streams, float(np.mean(in_time)), 0.95)
+
+
+def _first_alarm(
+    population: Population,
+    rng: np.random.Generator,
+    rule: SequentialRule,
+    n: int,
+    drifted: NDArray[np.float64] | None,
+) -> int | None:
+    """The week of the first alarm, from 0. The reference is a sample, and the weeks are drawn from all rows."""
+    split = population.split(rng)
+    windows: list[dict[str, Counts]] = []
+    for week in range(N_WEEKS):
+        weights = drifted if drifted is not None and week >= N_WEEKS // 2 else None
+        windows.append(split.counts(rng.choice(population.data.n_rows, n, p=weights)))
+        if judge_sequential(split.profile, windows, rule).verdict is Verdict.DRIFTED:
+            return week
+    return None
+
+
+def joint(population: Population, n_trials: int) -> Iterator[Line]:
+    """False alarms without drift and with single features moved; power on tenure shuffled in a fifth of the rows."""
+    n, n_windows = 200, max(n_trials // 5, 20)
+    rule = JointRule(0.05, 100)
+    contract = population.columns["contract"]
+
+    def undrifted(split: Split, rng: np.random.Generator) -> Codes:
+        rows: Rows = rng.choice(split.others, n, replace=False)
+        return codes_of(split, rows)
+
+    def selected(split: Split, rng: np.random.Generator) -> Codes:
+        weights = shares_moved(contract[split.others] == "Month-to-month", 0.70)
+        return codes_of(split, rng.choice(split.others, n, p=weights))
+
+    def shuffled(split: Split, rng: np.random.Generator) -> Codes:
+        codes = undrifted(split, rng).copy()
+        tenure = [f.bins.feature for f in split.profile.features].index("tenure")
+        rows = rng.choice(n, n // 5, replace=False)
+        codes[rows, tenure] = codes[rng.permutation(rows), tenure]
+        return codes
+
+    alarms, _ = _joint_alarms(population, undrifted, rule, n_windows, 4)
+    yield Line("false alarms of joint at 5 %", n, n_windows, alarms, 0.03, 0.07)
+    alarms, _ = _joint_alarms(population, selected, rule, n_windows, 5)
+    yield Line("joint alarms when only month-to-month went to 70 %", n, n_windows, alarms, 0.0, 0.07)
+    _, named = _joint_alarms(population, shuffled, rule, n_windows // 2, 6)
+    yield Line("joint finds tenure shuffled in 20 % of rows, and names it", n, n_windows // 2, named, 0.90)
+
+
+def _joint_alarms(
+    population: Population,
+    draw: Callable[[Split, np.random.Generator], Codes],
+    rule: JointRule,
+    n_trials: int,
+    seed: int,
+) -> tuple[float, float]:
+    """The shares of trials with an alarm, and with an alarm whose first pair has tenure in it."""
+    rng = np.random.default_rng(seed)
+    n_alarms = n_named = 0
+    for trial in range(n_trials):
+        if trial % 10 == 0:
+            split = population.split(rng)
+        found = judge_joint(split.profile, split.codes[split.reference], draw(split, rng), rule)
+        is_alarm = found.verdict.verdict is Verdict.DRIFTED
+        n_alarms += is_alarm
+        n_named += is_alarm and "tenure" in found.pairs[0].features
+    return n_alarms / n_trials, n_named / n_trials
+
+
+RUNS: dict[str, Callable[[Population, int], Iterator[Line]]] = {
+    "calibrated": calibrated,
+    "sequential": sequential,
+    "joint": joint,
+}
+
+
+def load_population() -> Population:
+    contract = load_contract("")
+    path = os.environ.get("PMMDS_TELCO_CSV", "")
+    return Population(contract, read_source(path, contract) if path else packaged_sample(contract))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, default=2000)
+    parser.add_argument("--only", choices=RUNS, action="append")
+    arguments = parser.parse_args()
+    population = load_population()
+    print(f"{population.data.name}: {population.data.n_rows:,} rows, {N_REFERENCE:,} of them the reference\n")
+    print("| what | n | measured | target | met | trials |\n|---|---|---|---|---|---|")
+    began, missed = time.perf_counter(), 0
+    with threadpool_limits(1):
+        for name in arguments.only or RUNS:
+            for line in RUNS[name](population, arguments.trials):
+                print(line.text(), flush=True)
+                missed += not line.is_met
+    print(f"\n{time.perf_counter() - began:.0f} s; {missed or 'no'} {'target' if missed == 1 else 'targets'} missed")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""A real HTTP server that keeps what it is sent, for tests of notifications. Stopped with its block."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Listener:
+    """`messages`: bodies as sent. `status`: what is answered."""
+
+    port: int
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    status: int = 200
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def listening(port: int, status: int = 200) -> Iterator[Listener]:
+    """A server on `port`, which is up for the block."""
+    listener = Listener(port, status=status)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            listener.messages.append(json.loads(body))
+            self.send_response(listener.status)
+            self.end_headers()
+
+        def log_message(self, *args: Any) -> None:
+            """Nothing is printed: pytest shows what failed."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield listener
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
