@@ -117,13 +117,12 @@ def _measure(engine: str, settings: Settings, repeats: int) -> Iterator[Measured
 
 
 def _settle(database: Database, contract: Contract, records: _Records) -> None:
-    """Count all hours, and let the rows have arrived when they were answered and the watermark be an hour old."""
+    """Count all hours, and let the rows have arrived when they were answered, as the service's do."""
     log, now = prediction_logs(contract), datetime.now(UTC)
     HistogramStore(database, contract).refresh(records.profile_of, MODEL[0], now - LOGGED_OVER - HOUR, now)
     with database.begin() as connection:
-        connection.execute(
-            sa.update(log).where(log.c.ingested_at >= now - 2 * HOUR).values(ingested_at=log.c.predicted_at - 2 * HOUR)
-        )
+        late = sa.update(log).where(log.c.ingested_at > log.c.predicted_at)
+        connection.execute(late.values(ingested_at=log.c.predicted_at))
         connection.execute(sa.update(histogram_watermarks).values(ingested_through=now))
         if database.dialect == "postgresql":
             connection.exec_driver_sql("ANALYZE prediction_logs")
