@@ -63,8 +63,8 @@ def measure_files(repeats: int, peer_repeats: int, *, with_peers: bool) -> list[
         at_most("saved profile, 1M rows", saved.seconds, 0.4, "s"),
         at_most("1M × 1M over a bare DuckDB GROUP BY per column", both.seconds / least.seconds, 1.5, "times"),
     ]
-    print(f"pmmds drift compare, 1M × 1M rows: {both.seconds:.2f} s, {both.peak_mb:.0f} MiB")
-    print(f"{'bare DuckDB':18} {least.seconds:8.2f} s {least.peak_mb:6.0f} MiB")
+    for name, found in (("1M × 1M rows", both), ("saved profile, 1M", saved), ("bare DuckDB", least)):
+        print(told(name, found), flush=True)
     return figures + (measure_peers(reference, current, peer_repeats) if with_peers else [])
 
 
@@ -81,8 +81,9 @@ def measure_peers(reference: Path, current: Path, repeats: int) -> list[Figure]:
             print(f"{peer.name:18} not measured: {str(error).strip().splitlines()[-1][:150]}", flush=True)
             continue
         ratio = theirs.seconds / ours.seconds
-        told = f"{theirs.seconds:8.2f} s {theirs.peak_mb:6.0f} MiB, ours {ours.seconds:.2f} s: {ratio:.1f} times"
-        print(f"{peer.name:18} {told}", flush=True)
+        cpu_ratio = theirs.cpu_seconds / ours.cpu_seconds
+        more = f"ours {ours.seconds:.2f} s: {ratio:.1f} times, {cpu_ratio:.1f} by time on a core"
+        print(f"{told(peer.name, theirs)}, {more}", flush=True)
         ratios[peer.name] = ratio
     figures = []
     if "evidently" in ratios:
@@ -100,6 +101,7 @@ def measure_large(repeats: int) -> list[Figure]:
         reference = drift_data.reference_file()
         run(compare_command(reference, drift_data.current_file(), "--save-profile", str(profile)))
         (large,) = repeated(repeats, compare_command(profile, drift_data.large_current_file()))
+    print(told("saved profile, 10M", large), flush=True)
     return [
         at_most("saved profile, 10M rows", large.seconds, 1.5, "s"),
         at_most("saved profile, 10M rows: memory", large.peak_mb, 400, "MiB"),
@@ -108,7 +110,7 @@ def measure_large(repeats: int) -> list[Figure]:
 
 def measure_wide(repeats: int) -> list[Figure]:
     (wide,) = repeated(repeats, compare_command(*drift_data.wide_files()))
-    print(f"1,000 features × 100k rows: {wide.peak_mb:.0f} MiB")
+    print(told("1,000 × 100k", wide), flush=True)
     return [at_most("1,000 features × 100k rows", wide.seconds, 8, "s")]
 
 
@@ -122,6 +124,10 @@ def at_most(name: str, value: float, target: float, unit: str) -> Figure:
 
 def at_least(name: str, value: float, target: float) -> Figure:
     return Figure(name, f"{value:.3g} times", f"≥ {target:g} times", value >= target)
+
+
+def told(name: str, found: Run) -> str:
+    return f"{name:18} {found.seconds:8.2f} s, {found.cpu_seconds:7.2f} s on a core, {found.peak_mb:6.0f} MiB"
 
 
 def tell(figures: Sequence[Figure]) -> None:

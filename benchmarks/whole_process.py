@@ -16,15 +16,20 @@ import json, os, subprocess, sys, time
 began = time.perf_counter()
 process = subprocess.Popen(sys.argv[1:], stdout=sys.stderr)
 _, status, usage = os.wait4(process.pid, 0)
-print(json.dumps([time.perf_counter() - began, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status)]))
+seconds, cpu_seconds = time.perf_counter() - began, usage.ru_utime + usage.ru_stime
+print(json.dumps([seconds, cpu_seconds, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status)]))
 """
 
 
 @dataclass(frozen=True)
 class Run:
-    """A whole process: wall time in seconds, largest resident memory in MiB, and what it printed."""
+    """A whole process: wall time in seconds, time of all its threads on a core, largest resident memory in MiB.
+
+    On a machine that does other things too, `cpu_seconds` is what can be compared.
+    """
 
     seconds: float
+    cpu_seconds: float
     peak_mb: float
     printed: str = ""
 
@@ -36,12 +41,13 @@ def run(argv: Sequence[str], environment: Mapping[str, str] | None = None, *, al
     variables.pop("PYTHONDONTWRITEBYTECODE", None)
     watched = [sys.executable, "-c", WATCH, *argv]
     done = subprocess.run(watched, env=variables, capture_output=True, text=True, check=True)
-    seconds, peak_mb, code = json.loads(done.stdout)
+    seconds, cpu_seconds, peak_mb, code = json.loads(done.stdout)
     if code not in allowed:
         raise RuntimeError(f"{argv[:4]} ended with {code}:\n{done.stderr[-3000:]}")
-    return Run(seconds, peak_mb, done.stderr)
+    return Run(seconds, cpu_seconds, peak_mb, done.stderr)
 
 
 def median(runs: Sequence[Run]) -> Run:
-    """The median time, and the median of the peaks."""
-    return Run(statistics.median(r.seconds for r in runs), statistics.median(r.peak_mb for r in runs))
+    """The median of each."""
+    columns = ((r.seconds, r.cpu_seconds, r.peak_mb) for r in runs)
+    return Run(*(statistics.median(column) for column in zip(*columns, strict=True)))
