@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # DuckDB plans a scan of more expressions in more than proportional time.
 COUNTS_PER_SCAN = 400
 # Numbers in memory at a time and thread: 8 bytes each, and as much again while they are ordered.
-NUMBERS_AT_A_TIME = 12_000_000
+NUMBERS_AT_A_TIME = 4_000_000
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
