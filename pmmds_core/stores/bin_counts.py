@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 import sqlalchemy as sa
@@ -64,8 +64,13 @@ def count_bins(
         start: the first instant of an hour.
         end: the first instant of an hour, exclusive.
     """
-    hour = hour_of(log.c.predicted_at).label("hour")
-    found = count_groups(connection, log, profile, hour, rows_of_version(log, model_name, model_version, start, end))
+    conditions = rows_of_version(log, model_name, model_version, start, end)
+    if end - start == timedelta(hours=1):
+        # Every hour's update: without a group SQLite need not sort the rows first, which is a fourth of the time.
+        whole = count_groups(connection, log, profile, None, conditions)
+        found = {start: whole[None]} if whole else {}
+    else:
+        found = count_groups(connection, log, profile, hour_of(log.c.predicted_at), conditions)
     return [HourCounts(model_version, at, n, profile.digest, counts) for at, (n, counts) in sorted(found.items())]
 
 
@@ -85,16 +90,22 @@ def count_groups(
     connection: sa.Connection,
     log: sa.Table,
     profile: ReferenceProfile,
-    key: sa.ColumnElement[Any],
+    key: sa.ColumnElement[Any] | None,
     conditions: Sequence[sa.ColumnElement[bool]],
 ) -> dict[Any, tuple[int, dict[str, list[int]]]]:
-    """For each value of `key` among the rows: how many, and each feature's counts in the profile's order."""
-    query = sa.select(key, sa.func.count().label("n_rows")).where(*conditions).group_by(key)
+    """For each value of `key` among the rows: how many, and each feature's counts in the profile's order.
+
+    Without a key all rows are one group, None; no rows are no group.
+    """
+    query = sa.select(sa.null() if key is None else key, sa.func.count().label("n_rows")).where(*conditions)
+    if key is not None:
+        query = query.group_by(key)
     groups: dict[Any, tuple[int, dict[str, list[int]]]] = {}
     for bins in _scans([f.bins for f in profile.with_score]):
         tallies = [sa.func.count().filter(_condition(_column(log, b), t)) for b in bins for t in tallies_of(b)]
         for value, n_rows, *found in connection.execute(query.add_columns(*tallies)):
-            groups.setdefault(value, (n_rows, {}))[1].update(_split(bins, n_rows, found))
+            if n_rows:
+                groups.setdefault(value, (n_rows, {}))[1].update(_split(bins, n_rows, found))
     return groups
 
 

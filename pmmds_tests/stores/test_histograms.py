@@ -329,6 +329,43 @@ def test_digest_and_hourly_rows_follow_the_counts(
     assert store.hourly_rows("churn-classifier", *DAY) == [(NOON, 60), (NOON + HOUR, 30)]
 
 
+@given(
+    batches=st.lists(
+        st.lists(st.integers(0, 6 * 3600 - 1), min_size=1, max_size=12),
+        min_size=1,
+        max_size=5,
+    )
+)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_refreshes_between_late_rows_end_where_a_recount_does(
+    database: Database,
+    log: PredictionLog,
+    store: HistogramStore,
+    profile: ReferenceProfile,
+    contract: Contract,
+    batches: list[list[int]],
+) -> None:
+    with database.begin() as connection:
+        for table in ("prediction_logs", "feature_histograms", "histogram_watermarks", "stale_hours"):
+            connection.exec_driver_sql(f"DELETE FROM {table}")
+    records: list[PredictionRecord] = []
+    for i, seconds in enumerate(batches):
+        made = make_records(contract, len(seconds), prefix=f"b{i}-", seed=i)
+        late = [
+            msgspec.structs.replace(r, predicted_at=NOON - 6 * HOUR + timedelta(seconds=s))
+            for r, s in zip(made, seconds, strict=True)
+        ]
+        log.append(late)
+        records += late
+        refresh(store, profile)
+        forget_recent_writes(database)
+    found = merged(store)
+    assert found == counted_by_numpy(contract, profile, records)
+    digest = store.digest("churn-classifier", *DAY)
+    assert refresh(store, profile, only_changed=False).n_rows == len(records)
+    assert store.digest("churn-classifier", *DAY) == digest
+
+
 def plans_of_reads(database: Database, work: Callable[[], object]) -> dict[str, str]:
     """The plan of every read of prediction_logs that `work` does, by its SQL."""
     seen: list[tuple[str, Any]] = []
