@@ -211,8 +211,11 @@ def joint(population: Population, n_trials: int) -> Iterator[Line]:
         return codes_of(split, rows)
 
     def selected(split: Split, rng: np.random.Generator) -> Codes:
-        weights = shares_moved(contract[split.others] == "Month-to-month", 0.70)
-        return codes_of(split, rng.choice(split.others, n, p=weights))
+        # Without replacement: a customer drawn twice is a joint shift of its own.
+        is_monthly = contract[split.others] == "Month-to-month"
+        n_monthly = int(rng.binomial(n, 0.70))
+        monthly = rng.choice(split.others[is_monthly], n_monthly, replace=False)
+        return codes_of(split, np.append(monthly, rng.choice(split.others[~is_monthly], n - n_monthly, replace=False)))
 
     def shuffled(split: Split, rng: np.random.Generator) -> Codes:
         codes = undrifted(split, rng).copy()

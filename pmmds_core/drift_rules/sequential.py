@@ -71,7 +71,7 @@ def judge_sequential(
     recent = list(windows)[-MAX_WINDOWS:]
     if not recent:
         return RuleVerdict(RULE, Verdict.INSUFFICIENT_DATA, ("There is no window with rows yet.",))
-    found = [evidence(f, np.array([w[f.bins.feature] for w in recent])) for f in profile.features]
+    found = evidence(profile.features, recent)
     total = sum(e.value for e in found) / len(found)
     told = f"{len(recent)} windows of {rule.window_hours:g} hours"
     limit = f"{rule.threshold:,.0f}, the limit for {rule.false_alarms_per_year:g} false alarms a year"
@@ -103,26 +103,42 @@ def _lasting(feature: FeatureProfile, found: Evidence, windows: list[Mapping[str
     return f"{compare_feature(feature, since).statement}, {over}."
 
 
-def evidence(feature: FeatureProfile, windows: NDArray[np.int64]) -> Evidence:
-    """The detector of one feature after the last of the windows; `windows`: (T, n_bins) counts, oldest first."""
-    ratios = log_ratios(np.asarray(feature.counts, dtype=np.float64), windows.astype(np.float64))
-    return Evidence(feature.bins.feature, float(np.exp(np.minimum(ratios, 700)).sum()), int(ratios.argmax()))
+def evidence(features: Sequence[FeatureProfile], windows: Sequence[Mapping[str, Counts]]) -> list[Evidence]:
+    """The detector of each feature after the last of the windows, which are oldest first."""
+    n_bins = max(f.bins.n_bins for f in features)
+    padded = [(0, n_bins - f.bins.n_bins) for f in features]
+    reference = np.array(
+        [np.pad(np.array(f.counts, dtype=np.float64), p) for f, p in zip(features, padded, strict=True)]
+    )
+    is_bin = np.array([np.arange(n_bins) < f.bins.n_bins for f in features])
+    counts = np.array(
+        [[np.pad(w[f.bins.feature], p) for w in windows] for f, p in zip(features, padded, strict=True)],
+        dtype=np.float64,
+    )
+    ratios = log_ratios(reference, counts, is_bin)
+    values = np.exp(np.minimum(ratios, 700)).sum(axis=1)
+    return [
+        Evidence(f.bins.feature, float(v), int(began))
+        for f, v, began in zip(features, values, ratios.argmax(axis=1), strict=True)
+    ]
 
 
-def log_ratios(reference: Array, windows: Array) -> Array:
-    """(T,): for each first window of a change, the log likelihood ratio of the windows from it to the last.
+def log_ratios(reference: Array, windows: Array, is_bin: NDArray[np.bool_]) -> Array:
+    """(F, T): for each feature and first window of a change, the log likelihood ratio of the windows since.
 
     Args:
-        reference: (B,) counts.
-        windows: (T, B) counts, oldest first.
+        reference: (F, B) counts.
+        windows: (F, T, B) counts, oldest first.
+        is_bin: (F, B): False where a feature has fewer bins.
     """
-    before = np.vstack([np.zeros_like(reference), np.cumsum(windows, axis=0)[:-1]]) + reference + SMOOTHING
-    since = np.cumsum(windows[::-1], axis=0)[::-1]
-    n_before = before.sum(axis=1)
-    shares = before / n_before[:, None]
+    known = (reference + SMOOTHING) * is_bin
+    before = np.concatenate([np.zeros_like(windows[:, :1]), np.cumsum(windows, axis=1)[:, :-1]], axis=1)
+    before = before + known[:, None, :]
+    since = np.cumsum(windows[:, ::-1], axis=1)[:, ::-1]
+    n_before = before.sum(axis=2, keepdims=True)
     null = _log_likelihood(since, before)
     # No looser than what is known: with few reference rows the alternatives come together with the null.
-    loosened = [np.minimum(k, n_before / _LEAST_LOOSENING)[:, None] * shares for k in CONCENTRATIONS]
+    loosened = [np.minimum(k, n_before / _LEAST_LOOSENING) / n_before * before for k in CONCENTRATIONS]
     alternatives = np.stack([_log_likelihood(since, alpha) for alpha in loosened])
     largest = alternatives.max(axis=0)
     ratios: Array = largest + np.log(np.exp(alternatives - largest).mean(axis=0)) - null
@@ -130,7 +146,11 @@ def log_ratios(reference: Array, windows: Array) -> Array:
 
 
 def _log_likelihood(counts: Array, alpha: Array) -> Array:
-    """Of rows in a given order under a Dirichlet–multinomial law (Minka 2000); counts, alpha: (T, B); result: (T,)."""
-    whole = log_gamma(alpha.sum(axis=1)) - log_gamma(alpha.sum(axis=1) + counts.sum(axis=1))
-    parts: Array = (log_gamma(alpha + counts) - log_gamma(alpha)).sum(axis=1)
-    return whole + parts
+    """Of rows in a given order under a Dirichlet–multinomial law (Minka 2000): (F, T) of (F, T, B) counts and alpha.
+
+    Bins of no weight are no bins.
+    """
+    weight, n = alpha.sum(axis=2), counts.sum(axis=2)
+    alpha = np.where(alpha > 0, alpha, 1.0)
+    parts: Array = (log_gamma(alpha + counts) - log_gamma(alpha)).sum(axis=2)
+    return log_gamma(weight) - log_gamma(weight + n) + parts

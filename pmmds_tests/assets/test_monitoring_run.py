@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from pmmds_assets.jobs import monitor_request, monitor_schedule
 from pmmds_assets.partitions import RANGE_END, RANGE_START, hourly, key_of, range_tags
 from pmmds_core.stores.tables import feature_histograms, prediction_logs
 from pmmds_core.synthetic import packaged_generator
-from pmmds_core.traffic import traffic_rows
+from pmmds_core.traffic import apply_scenario, traffic_rows
 from pmmds_tests.assets.house import House, assets_made, errors_of, failed_checks, metadata_of
 from pmmds_tests.listener import free_port, listening
 from pmmds_tests.stores.records import make_records
@@ -90,6 +91,55 @@ def test_the_schedule_asks_up_to_the_present_hour(watched: House) -> None:
 
 def test_the_present_hour_is_a_partition() -> None:
     assert key_of(datetime.now(UTC)) in hourly.get_partition_keys()
+
+
+def test_a_changed_contract_mix_is_told_in_the_alert_by_the_rule_that_was_chosen(tmp_path: Path) -> None:
+    """From logged rows through histograms, rules and report to an alert whose words say what was changed."""
+    house = House.build(tmp_path, PMMDS_DRIFT_ALERT_RULES="calibrated", PMMDS_DRIFT_SEGMENT_FEATURES="internet_service")
+    assert house.run("train_job").success
+    d = house.deployment
+    reference = d.datasets.require("reference", "reference_data").read().sample(400, random_state=2)
+    house.log_rows(apply_scenario(reference, d.contract, "month_to_month", seed=3), "m")
+    result = house.run("monitor_job", tags=house.window_tags())
+    assert result.success, errors_of(result)
+    assert failed_checks(result) == {"features_are_stable"}
+    (alert,) = d.alerts.open_alerts()
+    before, after = (
+        (frame["contract"] == "Month-to-month").mean()
+        for frame in (
+            d.datasets.require("reference", "reference_data").read(),
+            apply_scenario(reference, d.contract, "month_to_month", seed=3),
+        )
+    )
+    assert re.search(r"contract: Month-to-month (\d+) % → (\d+) % of rows", alert.message), alert.message
+    told = re.search(r"contract: Month-to-month (\d+) % → (\d+) % of rows", alert.message)
+    assert told is not None
+    assert abs(int(told[1]) - 100 * before) < 2
+    assert int(told[2]) == round(100 * after)
+    document = d.drift.latest().document  # type: ignore[union-attr]
+    verdicts = {r["rule"]: r["verdict"] for r in document["rules"]}
+    assert verdicts["spec"] == "stable", "one feature is not three"
+    assert verdicts["calibrated"] == verdicts["joint"] == "drifted", (
+        "contracts changed, and nothing that goes with them"
+    )
+    assert verdicts["sequential"] in ("insufficient_data", "drifted")
+    assert any("contract" in pair["features"] for pair in document["pairs"])
+    segments = {s["value"]: s for s in document["segments"]}
+    assert segments["Fiber optic"]["verdict"] == "drifted"
+    assert segments["Fiber optic"]["worst_feature"] == "contract"
+    assert sum(s["n_current"] for s in document["segments"]) == 400
+
+
+def test_a_billing_migration_is_told_by_the_rule_of_the_specification(watched: House) -> None:
+    d = watched.deployment
+    reference = d.datasets.require("reference", "reference_data").read().sample(1500, random_state=4)
+    watched.log_rows(apply_scenario(reference, d.contract, "migration", seed=5), "migrated")
+    result = watched.run("monitor_job", tags=watched.window_tags())
+    assert result.success, errors_of(result)
+    (alert,) = d.alerts.open_alerts()
+    for words in ("payment_method: ", "paperless_billing: Yes ", "contract: ", "the rule asks for 3"):
+        assert words in alert.message
+    assert "chance alone gives 0.0" in alert.message
 
 
 def test_too_few_rows_are_said_to_be_too_few(tmp_path: Path) -> None:
