@@ -6,10 +6,11 @@ import dagster as dg
 
 from pmmds_assets.assets.data import labelled_predictions, reference_data
 from pmmds_assets.assets.model import model_evaluation, reference_profile, trained_model
-from pmmds_assets.assets.monitoring import drift_report, external_assets, feature_histograms, performance_report
+from pmmds_assets.assets.monitoring import drift_report, external_assets, feature_histograms
+from pmmds_assets.assets.performance import performance_report
 from pmmds_assets.assets.promotion import production_model, promotion_decision
 from pmmds_assets.assets.training_data import training_data
-from pmmds_assets.jobs import all_jobs, monitor_schedule
+from pmmds_assets.jobs import all_jobs, all_schedules
 from pmmds_assets.resources import DeploymentResource, mlflow_run
 from pmmds_assets.sensors import all_sensors
 
@@ -37,7 +38,7 @@ def build_defs(deployment: DeploymentResource | None = None) -> dg.Definitions:
     return dg.Definitions(
         assets=all_assets,
         jobs=all_jobs,
-        schedules=[monitor_schedule],
+        schedules=all_schedules,
         sensors=all_sensors,
         resources={"deployment": deployment or DeploymentResource(), "mlflow_run": mlflow_run},
         executor=dg.in_process_executor,

@@ -46,6 +46,13 @@ monitor_job = dg.define_asset_job(
     tags=MAX_RUNTIME,
 )
 
+performance_job = dg.define_asset_job(
+    "performance_job",
+    selection=["performance_report"],
+    description="Measure the days whose rows or labels changed, and estimate those without labels.",
+    tags=MAX_RUNTIME,
+)
+
 reconcile_job = dg.define_asset_job(
     "reconcile_job",
     selection=["production_model"],
@@ -78,4 +85,16 @@ def monitor_request(d: Deployment, window: int, now: datetime | None = None) -> 
     return dg.RunRequest(tags=dict(range_tags(min(changed, default=end - HOUR), end)))
 
 
-all_jobs = [train_job, retrain_job, monitor_job, reconcile_job]
+@dg.schedule(
+    cron_schedule="35 * * * *",
+    job=performance_job,
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Measure performance every hour as labels arrive, half an hour after monitoring.",
+)
+def performance_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    return dg.RunRequest()
+
+
+all_jobs = [train_job, retrain_job, monitor_job, performance_job, reconcile_job]
+all_schedules = [monitor_schedule, performance_schedule]

@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: pmmds decisions --limit 5 --json")(decisions)
     app.command(epilog="Example: pmmds config --json")(config)
     app.command(epilog="Example: pmmds doctor")(doctor)
+    app.command(epilog="Example: pmmds performance --days 7 --json")(performance)
     app.add_typer(alerts_app, name="alerts")
     alerts_app.command("list", epilog="Example: pmmds alerts list")(list_alerts)
     alerts_app.command("ack", epilog="Example: pmmds alerts ack 3 --by Ada --note 'price change, expected'")(
@@ -56,6 +57,36 @@ def decisions(limit: LimitOption = 20, json: JsonOption = False) -> None:
         for d in found
     ]
     print_table(rows, empty="Nothing was decided yet. `pmmds train` trains and judges the first model.")
+
+
+def performance(
+    days: Annotated[int, typer.Option("--days", min=1, help="How many UTC days, today included.")] = 14,
+    json: JsonOption = False,
+) -> None:
+    """How good the answers were, day by day: measured where labels have arrived, estimated where they have not.
+
+    Shows what performance_job kept last; it runs every hour, and from the Dagster UI.
+    """
+    from pmmds_core.performance_words import estimate_words, realised_words, window_start
+
+    kept = _deployment().daily_performance.kept(window_start(days))
+    if json:
+        print_json([k.document for k in kept])
+        return
+    rows = [
+        {
+            "day (UTC)": f"{k.day:%Y-%m-%d}",
+            "model": f"v{k.model_version}",
+            "rows": k.n_rows,
+            "labels missing": k.n_rows - k.n_labelled,
+            "ROC-AUC (95 %)": realised_words(k.document, "roc_auc"),
+            "log loss": realised_words(k.document, "log_loss", with_interval=False),
+            "calibration error": realised_words(k.document, "calibration_error", with_interval=False),
+            "estimated ROC-AUC (CBPE)": estimate_words(k.document),
+        }
+        for k in kept
+    ]
+    print_table(rows, empty=f"No day of the last {days} was measured yet: performance_job does it, every hour.")
 
 
 def list_alerts(

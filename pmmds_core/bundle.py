@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from pmmds_core.calibration import Calibration
 from pmmds_core.contracts.contract import FeatureValue
 from pmmds_core.errors import ArtifactCorruptError
 from pmmds_core.pipeline_scorer import KIND as PIPELINE_KIND
@@ -26,6 +27,7 @@ GOLDEN = "golden.json"
 PROFILE = "reference_profile.json"
 ROWS = "reference_rows.json"
 CARD = "model_card.md"
+CALIBRATION = "calibration.json"
 
 # The portable scorer and the pipeline must agree this closely, absolutely.
 GOLDEN_TOLERANCE = 1e-12
@@ -62,6 +64,13 @@ class Bundle:
     @property
     def digest(self) -> str:
         return model_digest(self.manifest)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """From score to probability on the reference; None in bundles that were written without it."""
+        if CALIBRATION not in self.manifest.files:
+            return None
+        return Calibration.from_json(_read(self.directory / CALIBRATION))
 
     @property
     def reference_rows(self) -> ReferenceRows | None:

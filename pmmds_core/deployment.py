@@ -13,6 +13,7 @@ from pmmds_core.errors import HomeNotWritableError, NoModelError
 from pmmds_core.policy import PromotionPolicy
 from pmmds_core.settings import Settings, load_settings
 from pmmds_core.stores.alerts import AlertStore
+from pmmds_core.stores.daily_performance import DailyPerformanceStore
 from pmmds_core.stores.database import Database, open_database
 from pmmds_core.stores.datasets import DatasetStore
 from pmmds_core.stores.decisions import DecisionStore
@@ -100,6 +101,10 @@ class Deployment:
     @cached_property
     def drift(self) -> DriftStore:
         return DriftStore(self.database)
+
+    @cached_property
+    def daily_performance(self) -> DailyPerformanceStore:
+        return DailyPerformanceStore(self.database, self.contract)
 
     @cached_property
     def histograms(self) -> HistogramStore:

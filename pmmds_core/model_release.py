@@ -15,7 +15,19 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pmmds_core.bundle import CARD, GOLDEN, PROFILE, ROWS, SCORER, Golden, Manifest, model_digest, write_bundle
+from pmmds_core.bundle import (
+    CALIBRATION,
+    CARD,
+    GOLDEN,
+    PROFILE,
+    ROWS,
+    SCORER,
+    Golden,
+    Manifest,
+    model_digest,
+    write_bundle,
+)
+from pmmds_core.calibration import fit_calibration
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import NotCompilableError
 from pmmds_core.evaluation import LATENCY_ROWS, latencies_ms
@@ -122,6 +134,7 @@ def build_release(
     )
     columns, scores = to_columns(train_frame, contract), trained.chosen.out_of_fold
     profile = fit_profile(contract, columns, scores)
+    calibration = fit_calibration(scores, train_frame[contract.label.name].to_numpy(dtype=np.int64))
     labels = holdout[contract.label.name].to_numpy(dtype=np.int64)
     metrics = classification_metrics(labels, score_rows(scorer, rows_of(holdout, contract)))
     files = {
@@ -129,6 +142,7 @@ def build_release(
         GOLDEN: _golden(trained.pipeline, _probes(scorer, contract, seed + 1, n_rows=64), contract),
         PROFILE: profile.to_json(),
         ROWS: fit_reference_rows(profile, columns, scores, seed).to_json(),
+        CALIBRATION: calibration.to_json(),
         CARD: model_card(contract, trained, metrics, len(holdout), provenance).encode(),
     }
     head = Manifest(contract.model_name, scorer.kind, contract.digest, contract.feature_names, metrics, {})

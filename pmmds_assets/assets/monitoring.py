@@ -1,4 +1,4 @@
-"""Watching: the log that the service writes, its histograms, drift and performance."""
+"""Watching: the log that the service writes, its histograms, and drift. Performance: performance.py."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -6,9 +6,8 @@ from typing import Any
 
 import dagster as dg
 
-from pmmds_assets.assets.data import labelled_predictions
 from pmmds_assets.assets.model import reference_profile
-from pmmds_assets.checks import check_result
+from pmmds_assets.checks import check_result, could_not_look
 from pmmds_assets.groups import DATA, MONITORING, OWNERS
 from pmmds_assets.partitions import hourly, key_of, window_hours
 from pmmds_assets.pictures import bar_picture, line_picture, table
@@ -16,7 +15,7 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.alert_settlement import settle_alert, tell_changes
 from pmmds_core.monitoring import MonitorResult, monitor, refresh_histograms
-from pmmds_core.performance_report import measure_production
+from pmmds_core.report_files import keep_with_model
 from pmmds_core.settings import comma_list
 from pmmds_core.stores.model_registry import PRODUCTION
 
@@ -103,7 +102,7 @@ def drift_report(
     d = deployment.open()
     if d.registry.version_of(d.model_name, PRODUCTION) is None:
         context.log.warning("No model is in production yet: there is no report.")
-        yield from (_could_not_look(name) for name in (DRIFT_CHECK, SAMPLES_CHECK))
+        yield from (could_not_look(name, "No model is in production yet.") for name in (DRIFT_CHECK, SAMPLES_CHECK))
         return
     hours = config.window_hours or d.settings.drift_current_window_hours
     start, end = window_hours(datetime.now(UTC), hours)
@@ -120,6 +119,9 @@ def drift_report(
             **_drift_metadata(d.settings.drift_psi_threshold, result),
             "alert_resolved": resolved or "none",
             "notifications": told,
+            "mlflow": keep_with_model(
+                d, result.model_version, result.html_path, "drift", keep_copy=result.verdict == "drifted"
+            ),
         },
         check_results=[
             check_result(
@@ -130,12 +132,6 @@ def drift_report(
             check_result(SAMPLES_CHECK, result.verdict != "insufficient_data", {"n_rows": result.n_current}),
         ],
     )
-
-
-def _could_not_look(name: str) -> dg.AssetCheckResult:
-    """Dagster wants an answer of every check; that nobody could look is not a pass."""
-    found = {"verdict": "insufficient_data", "reason": "No model is in production yet."}
-    return dg.AssetCheckResult(check_name=name, passed=False, severity=dg.AssetCheckSeverity.WARN, metadata=found)
 
 
 def _tell_counted_hours(context: dg.AssetExecutionContext, result: MonitorResult, own_hours: set[str]) -> None:
@@ -173,27 +169,3 @@ def _drift_metadata(threshold: float, result: MonitorResult) -> dict[str, Any]:
             "PSI by feature", {r["feature"]: r["psi"] for r in rows}, threshold=threshold, unit="PSI"
         ),
     }
-
-
-@dg.asset(
-    group_name=MONITORING,
-    owners=OWNERS,
-    kinds={"sklearn"},
-    deps=[labelled_predictions, reference_profile],
-)
-def performance_report(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
-    """How good the answers were, measured on production rows whose truth is known, by model version."""
-    d = deployment.open()
-    report = measure_production(d.ground_truth.labelled_rows(), d.settings.drift_min_samples_required)
-    rows = [v.to_row() for v in report.versions]
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(report.digest[:16]),
-        metadata={
-            "dagster/row_count": report.n_rows,
-            "versions": table(rows),
-            "picture": bar_picture(
-                "ROC-AUC in production",
-                {f"v{v.model_version}": v.roc_auc for v in report.versions if v.roc_auc is not None},
-            ),
-        },
-    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -186,6 +186,18 @@ class ModelRegistry:
         """Keep a JSON document with the run of a version."""
         with self._client() as client:
             client.log_dict(run_id, dict(document), path)
+
+    def log_page(self, run_id: str, content: bytes, paths: Sequence[str]) -> None:
+        """Keep a file with the run of a version, under each of `paths`; what was there is replaced.
+
+        Raises:
+            RegistryUnavailableError: MLflow or its artifact store does not answer.
+        """
+        with self._client() as client, tempfile.TemporaryDirectory() as folder:
+            for path in paths:
+                file = Path(folder) / Path(path).name
+                file.write_bytes(content)
+                client.log_artifact(run_id, str(file), artifact_path=str(Path(path).parent))
 
     def download_bundle(self, model_name: str, version: str, destination: Path) -> Path:
         """Fetch a version's bundle to `destination`, which appears whole or not at all.

@@ -62,9 +62,14 @@ def test_the_checks_that_must_block_do() -> None:
 
 def test_schedules_and_sensors_that_the_loop_needs_are_on_by_default() -> None:
     repository = defs.get_repository_def()
-    assert {s.name for s in repository.sensor_defs} >= {"drift_alert_sensor", "prediction_log_sensor"}
+    assert {s.name for s in repository.sensor_defs} >= {
+        "drift_alert_sensor",
+        "prediction_log_sensor",
+        "alert_notification_sensor",
+    }
     assert all(s.default_status == dg.DefaultSensorStatus.RUNNING for s in repository.sensor_defs)
-    assert [s.default_status for s in repository.schedule_defs] == [dg.DefaultScheduleStatus.RUNNING]
+    assert {s.name for s in repository.schedule_defs} == {"monitor_schedule", "performance_schedule"}
+    assert all(s.default_status == dg.DefaultScheduleStatus.RUNNING for s in repository.schedule_defs)
 
 
 def test_definitions_validate_passes_with_an_empty_environment(tmp_path: Path) -> None:

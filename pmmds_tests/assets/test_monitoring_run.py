@@ -39,7 +39,12 @@ def test_traffic_as_in_the_reference_is_stable_and_raises_no_alert(watched: Hous
     assert metadata["dagster/row_count"].value == 300
     names = {record.data["feature"] for record in metadata["features"].records}
     assert names > set(watched.deployment.contract.feature_names), "every feature, and the score"
-    assert Path(metadata["report"].path).read_text(encoding="utf-8").startswith("<!doctype html>")
+    html = Path(metadata["report"].path).read_text(encoding="utf-8")
+    assert html.startswith("<!doctype html>")
+    assert "PSI by feature and hour" in html
+    assert "Past reports" in html
+    version = watched.deployment.production_version()
+    assert metadata["mlflow"].value == f"run {version.run_id}, drift/latest.html"
     assert watched.deployment.alerts.open_alerts() == []
 
 

@@ -21,6 +21,7 @@ READING = [
     ["db", "status"],
     ["decisions"],
     ["alerts", "list"],
+    ["performance"],
     ["status"],
     ["logs"],
 ]
@@ -49,7 +50,9 @@ def test_commands_that_only_read_bring_no_heavy_library(tmp_path: Path, argument
     assert done.stdout.splitlines()[-1] == "LOADED", done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["config", "db status", "decisions", "alerts list", "data info", "doctor"])
+@pytest.mark.parametrize(
+    "name", ["config", "db status", "decisions", "alerts list", "performance", "data info", "doctor"]
+)
 def test_json_is_one_document(trained_home: Path, name: str) -> None:
     said = pmmds(trained_home, *name.split(), "--json")
     assert isinstance(said.document, list | dict), said.out

@@ -1,0 +1,154 @@
+"""How good the answers are: measured as labels arrive, estimated without them. Keep out: drift (monitoring.py)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from pmmds_assets.assets.data import labelled_predictions
+from pmmds_assets.assets.model import reference_profile
+from pmmds_assets.checks import check_result, could_not_look
+from pmmds_assets.groups import MONITORING, OWNERS
+from pmmds_assets.pictures import bar_picture, line_picture, reliability_picture, table
+from pmmds_assets.resources import DeploymentResource
+from pmmds_assets.results import Materialized
+from pmmds_core.deployment import Deployment
+from pmmds_core.performance_days import digest_of, refresh_days
+from pmmds_core.performance_page import PerformanceHead, render_performance, sentence
+from pmmds_core.performance_report import measure_production
+from pmmds_core.performance_words import WHAT_CBPE_IS, estimate_words, realised_words
+from pmmds_core.report_files import keep_with_model, write_report
+
+LABELS_CHECK, ESTIMATE_CHECK, AGREEMENT_CHECK = (
+    "labels_have_arrived",
+    "estimate_is_inside_the_reference",
+    "truth_agrees_with_the_estimate",
+)
+Document = Mapping[str, Any]
+
+
+class PerformanceConfig(dg.Config):
+    """`days`: UTC days that are looked at, today included."""
+
+    days: int = 30
+
+
+@dg.asset(
+    group_name=MONITORING,
+    owners=OWNERS,
+    kinds={"sklearn", "html"},
+    deps=[labelled_predictions, reference_profile],
+    check_specs=[
+        dg.AssetCheckSpec(LABELS_CHECK, asset="performance_report", description="Some day has enough labels"),
+        dg.AssetCheckSpec(
+            ESTIMATE_CHECK,
+            asset="performance_report",
+            description="The newest day's rows are where the reference can speak for them",
+        ),
+        dg.AssetCheckSpec(
+            AGREEMENT_CHECK,
+            asset="performance_report",
+            description="The newest measured day is as good as estimated; else the concept may have moved",
+        ),
+    ],
+)
+def performance_report(
+    context: dg.AssetExecutionContext, config: PerformanceConfig, deployment: DeploymentResource
+) -> Materialized:
+    """How good the answers were: by day as labels arrive, with intervals and an estimate that needs no labels (CBPE),
+    and by model version over all rows whose truth is known."""
+    d = deployment.open()
+    documents = refresh_days(d, config.days)
+    now = datetime.now(UTC)
+    page = write_report(
+        d, "performance", render_performance(documents, PerformanceHead(d.model_name, config.days, now)), now
+    )
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(digest_of(documents)[:16]),
+        metadata={
+            "in words": sentence(documents),
+            "dagster/row_count": sum(x["n_rows"] for x in documents),
+            "n_labels_missing": sum(x["n_labels_missing"] for x in documents),
+            "days": table([_row(x) for x in reversed(documents)]),
+            "estimate": WHAT_CBPE_IS,
+            "report": dg.MetadataValue.path(str(page)),
+            "mlflow": _kept(d, documents, page),
+            **_version_metadata(d),
+            **_pictures(documents),
+        },
+        check_results=[_labels_result(documents), _estimate_result(documents), _agreement_result(documents)],
+    )
+
+
+def _kept(d: Deployment, documents: Sequence[Document], page: Path) -> str:
+    if not documents:
+        return "not kept: nothing was answered in these days"
+    return keep_with_model(d, documents[-1]["model_version"], page, "performance", keep_copy=False)
+
+
+def _row(document: Document) -> dict[str, Any]:
+    return {
+        "day": document["day"],
+        "model_version": document["model_version"],
+        "n_rows": document["n_rows"],
+        "n_labels_missing": document["n_labels_missing"],
+        "roc_auc": realised_words(document, "roc_auc"),
+        "log_loss": realised_words(document, "log_loss"),
+        "brier_score": realised_words(document, "brier_score"),
+        "calibration_error": realised_words(document, "calibration_error"),
+        "estimated_roc_auc": estimate_words(document),
+    }
+
+
+def _version_metadata(d: Deployment) -> dict[str, Any]:
+    report = measure_production(d.ground_truth.labelled_rows(), d.settings.drift_min_samples_required)
+    bars = {f"v{v.model_version}": v.roc_auc for v in report.versions if v.roc_auc is not None}
+    return {
+        "versions": table([v.to_row() for v in report.versions]),
+        "picture": bar_picture("ROC-AUC in production", bars),
+    }
+
+
+def _pictures(documents: Sequence[Document]) -> dict[str, Any]:
+    measured = [x for x in documents if x["realised"] is not None]
+    if not measured:
+        return {}
+    points = [(x["day"][5:], x["realised"]["roc_auc"]["value"]) for x in measured]
+    newest = measured[-1]
+    return {
+        "picture_by_day": line_picture("Realised ROC-AUC", points, unit="ROC-AUC"),
+        "picture_of_calibration": reliability_picture(
+            f"Calibration of v{newest['model_version']} on {newest['day']}", newest["reliability"]
+        ),
+    }
+
+
+def _labels_result(documents: Sequence[Document]) -> dg.AssetCheckResult:
+    measured = [x for x in documents if x["realised"] is not None]
+    if not measured:
+        return could_not_look(LABELS_CHECK, sentence(documents))
+    return check_result(LABELS_CHECK, True, {"newest_day": measured[-1]["day"], "in words": sentence(documents)})
+
+
+def _estimate_result(documents: Sequence[Document]) -> dg.AssetCheckResult:
+    if not documents:
+        return could_not_look(ESTIMATE_CHECK, sentence(documents))
+    found = documents[-1]["estimated"]
+    if found["is_valid"]:
+        return check_result(ESTIMATE_CHECK, True, {"day": documents[-1]["day"], "roc_auc": found["roc_auc"]})
+    return could_not_look(ESTIMATE_CHECK, f"{documents[-1]['day']}: {'; '.join(found['reasons'])}")
+
+
+def _agreement_result(documents: Sequence[Document]) -> dg.AssetCheckResult:
+    """Both have intervals: they agree where these overlap."""
+    both = [x for x in documents if x["realised"] is not None and x["estimated"]["is_valid"]]
+    if not both:
+        return could_not_look(AGREEMENT_CHECK, "No day has both enough labels and a valid estimate.")
+    realised, estimated = both[-1]["realised"]["roc_auc"], both[-1]["estimated"]
+    agree = realised["low"] <= estimated["roc_auc_high"] and estimated["roc_auc_low"] <= realised["high"]
+    found = {"day": both[-1]["day"], "realised": realised["value"], "estimated": estimated["roc_auc"]}
+    return dg.AssetCheckResult(
+        check_name=AGREEMENT_CHECK, passed=agree, severity=dg.AssetCheckSeverity.WARN, metadata=found
+    )

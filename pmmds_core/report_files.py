@@ -1,0 +1,37 @@
+"""Where a finished page goes: whole into the home's reports, and beside the model in the registry when it answers.
+
+Keep out: what is on a page.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.errors import ModelError, StoreError
+
+REPORTS = "reports"
+
+
+def write_report(d: Deployment, kind: str, html: str, at: datetime) -> Path:
+    """A file named by kind and instant, whole or not at all."""
+    path = d.folder(REPORTS) / f"{kind}-{at:%Y%m%dT%H%M%S%f}.html"
+    unfinished = path.with_suffix(".tmp")
+    unfinished.write_text(html, encoding="utf-8")
+    return unfinished.replace(path)
+
+
+def keep_with_model(d: Deployment, version: str, path: Path, folder: str, *, keep_copy: bool) -> str:
+    """Put a page beside the run of a model version; where it is, or why it is not there.
+
+    `latest.html` is replaced each time, because every hour has a report; `keep_copy` keeps one under its own name too.
+    Monitoring goes on whatever the registry does.
+    """
+    try:
+        run_id = d.registry.get_version(d.model_name, version).run_id
+        names = ["latest.html", *([path.name] if keep_copy else [])]
+        d.registry.log_page(run_id, path.read_bytes(), [f"{folder}/{name}" for name in names])
+    except (StoreError, ModelError) as error:
+        return f"not kept: {error}"
+    return f"run {run_id}, {folder}/{names[-1]}"
