@@ -7,7 +7,7 @@ SPARK_STAMP := $(VENV)/.spark-ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint test test-faults bench bench-serving soak compile charts protos
+.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint test test-faults bench bench-drift bench-serving soak compile charts protos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -72,6 +72,10 @@ test-faults: $(STAMP) ## workers killed, databases stopped, spools filled, under
 
 bench-serving: $(STAMP) ## the service's figures beside its peers; needs wrk
 	@for m in serving bench_grpc bench_swap bench_cold_start bench_metrics; do echo "== $$m"; $(BIN)/python -m benchmarks.$$m || exit 1; done
+
+bench-drift: $(STAMP) ## drift: speed beside its peers, which get environments of their own, and statistics
+	$(BIN)/python -m benchmarks.drift $(ARGS)
+	@if [ -f benchmarks/drift_statistics.py ]; then $(BIN)/python -m benchmarks.drift_statistics; fi
 
 soak: $(STAMP) ## ten minutes at a steady rate: memory, pauses, rows; needs hey
 	$(BIN)/python -m benchmarks.soak $(ARGS)

@@ -8,9 +8,6 @@ Beside it what one would write otherwise: read the window's rows into pandas and
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from benchmarks.deployments import temporary_settings, train_versions
+from benchmarks.whole_process import Run, run
 from pmmds_core.deployment import Deployment
 from pmmds_core.scorer_compiler import rows_of
 from pmmds_core.settings import Settings
@@ -55,40 +53,11 @@ print(len(current))
 
 
 @dataclass(frozen=True)
-class Run:
-    """A whole process: wall time in seconds, largest resident memory in MB."""
-
-    seconds: float
-    peak_mb: float
-
-
-@dataclass(frozen=True)
 class Measured:
     n_rows: int
     first: Run
     second: Run
     peer: Run
-
-
-# A child's peak counts what its parent had when it was made, so a small process stands between.
-WATCH = """
-import json, os, subprocess, sys, time
-began = time.perf_counter()
-process = subprocess.Popen(sys.argv[1:], stdout=sys.stderr)
-_, status, usage = os.wait4(process.pid, 0)
-print(json.dumps([time.perf_counter() - began, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status)]))
-"""
-
-
-def run(argv: list[str], settings: Settings) -> Run:
-    """Raises RuntimeError when the process fails."""
-    environment = {**os.environ, **settings.to_environment()}
-    watched = [sys.executable, "-c", WATCH, *argv]
-    done = subprocess.run(watched, env=environment, capture_output=True, text=True, check=True)
-    seconds, peak_mb, code = json.loads(done.stdout)
-    if code:
-        raise RuntimeError(done.stderr)
-    return Run(seconds, peak_mb)
 
 
 def log_rows(d: Deployment, n_rows: int, start: datetime, end: datetime, prefix: str) -> None:
@@ -111,7 +80,7 @@ def date_back(d: Deployment, settings: Settings) -> None:
     log, marks = prediction_logs(d.contract), histogram_watermarks
     with d.database.begin() as connection:
         connection.execute(sa.update(log).values(ingested_at=log.c.predicted_at))
-    run(monitor_command(), settings)
+    run(monitor_command(), settings.to_environment())
     with d.database.begin() as connection:
         connection.execute(sa.update(marks).values(ingested_through=datetime.now(UTC)))
 
@@ -127,11 +96,13 @@ def measure(n_rows: int) -> Measured:
         log_rows(d, n_rows, now - WINDOW + timedelta(hours=1), now, "a")
         reference = settings.home_path / "reference.csv"
         d.datasets.require("reference", "reference_data").read().to_csv(reference, index=False)
-        first = run(monitor_command(), settings)
+        first = run(monitor_command(), settings.to_environment())
         date_back(d, settings)
         log_rows(d, N_NEW, datetime.now(UTC) - timedelta(seconds=1), datetime.now(UTC), "b")
-        second = run(monitor_command(), settings)
-        peer = run([sys.executable, "-c", PEER, settings.resolved_database_url, str(reference)], settings)
+        second = run(monitor_command(), settings.to_environment())
+        peer = run(
+            [sys.executable, "-c", PEER, settings.resolved_database_url, str(reference)], settings.to_environment()
+        )
     return Measured(n_rows, first, second, peer)
 
 

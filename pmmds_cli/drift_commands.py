@@ -110,11 +110,14 @@ def _tell(result: FileComparison) -> None:
             print(f"{note.column}: {'left out, ' if note.kind is None else ''}{note.why}")
     print(f"{result.current} ({result.n_current:,} rows) against {result.reference} ({result.profile.n_rows:,} rows).")
     print(result.sentence)
+    for rule in result.verdict.rules:
+        if rule.rule not in result.verdict.alert_rules:
+            print(f"Rule {rule.rule}: {str(rule.verdict).replace('_', ' ')}. {' '.join(rule.reasons)}")
 
 
 def _row(feature: FeatureDrift) -> tuple[str, ...]:
     name = "(score)" if feature.feature == "__score__" else feature.feature
-    p, statement = feature.p_value, str(getattr(feature, "statement", ""))
+    p, statement = feature.p_value, feature.statement
     return (
         name,
         feature.kind,

@@ -150,10 +150,12 @@ def _edges(known: NDArray[np.float64], n_bins: int) -> NDArray[np.float64]:
 
 def count_numeric(bins: FeatureBins, values: NDArray[np.float64]) -> NDArray[np.int64]:
     """Counts per bin; values: (n,), NaN means null; result: (n_bins,)."""
-    in_range = values[(values >= bins.lowest) & (values <= bins.highest)]
-    n_null = int(np.isnan(values).sum())
-    inner = np.bincount(np.searchsorted(bins.edges, in_range, side="left"), minlength=len(bins.edges) + 1)
-    return np.array([*inner, len(values) - n_null - len(in_range), 0, n_null], dtype=np.int64)
+    # Comparing with every edge takes a third of the time of looking each value up.
+    up_to = [np.count_nonzero(values < bins.lowest)]
+    up_to += [np.count_nonzero(values <= edge) for edge in (*bins.edges, bins.highest)]
+    n_null = np.count_nonzero(np.isnan(values))
+    n_out_of_range = len(values) - n_null - (up_to[-1] - up_to[0])
+    return np.array([*np.diff(up_to), n_out_of_range, 0, n_null], dtype=np.int64)
 
 
 def count_texts(bins: FeatureBins, values: NDArray[np.object_]) -> NDArray[np.int64]:

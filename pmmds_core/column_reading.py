@@ -29,7 +29,7 @@ BLANKS = "E' \\t\\r\\n\\f\\x0b'"
 class Reading:
     """How one feature is read from a file.
 
-    `value`: SQL of the number (DOUBLE; NULL or NaN for a missing one) or of the text. `is_text`: SQL of "the cell
+    `value`: SQL of the number (DOUBLE; NaN for a missing one and for text) or of the text. `is_text`: SQL of "the cell
     holds text that is no number"; empty where the column's type rules it out.
     """
 
@@ -51,25 +51,23 @@ def read_column(column: FileColumn, feature: str, kind: Kind, rules: Feature | N
 def _as_number(column: FileColumn, feature: str, rules: Feature | None) -> Reading:
     x = column.identifier
     fill = None if rules is None else rules.blank_value
+    # NaN for missing rather than NULL: comparisons without NULLs take DuckDB half the time.
+    blank = "'nan'::DOUBLE" if fill is None else f"{float(fill)!r}::DOUBLE"
     if is_number(column):
-        number = f"CAST({x} AS DOUBLE)"
-        if fill is not None:
-            number = f"CASE WHEN {x} IS NULL{_or_nan(column)} THEN {float(fill)!r}::DOUBLE ELSE {number} END"
+        number = f"coalesce(CAST({x} AS DOUBLE), {blank})"
+        if fill is not None and column.type in REAL:
+            number = f"CASE WHEN isnan({x}) THEN {blank} ELSE {number} END"
         return Reading(feature, "numeric", number)
     if column.type == "BOOLEAN":
-        return Reading(feature, "numeric", f"CAST(CAST({x} AS INTEGER) AS DOUBLE)")
+        return Reading(feature, "numeric", f"coalesce(CAST(CAST({x} AS INTEGER) AS DOUBLE), {blank})")
     text = f"lower(trim(CAST({x} AS VARCHAR), {BLANKS}))"
     words = WORDS_FOR_NULL | (set() if rules is None or rules.blank is None else set(rules.blank.written_as))
     is_blank = f"({x} IS NULL OR {text} IN ({_strings(sorted(w.lower() for w in words))}))"
     infinities = [sign + word for word in sorted(WORDS_FOR_INFINITY) for sign in ("", "+", "-")]
     is_number_text = f"(regexp_full_match({text}, '{NUMBER_PATTERN}') OR {text} IN ({_strings(infinities)}))"
-    blank = "NULL" if fill is None else f"{float(fill)!r}::DOUBLE"
-    value = f"CASE WHEN {is_blank} THEN {blank} WHEN {is_number_text} THEN TRY_CAST({text} AS DOUBLE) END"
+    number = f"CASE WHEN {is_number_text} THEN TRY_CAST({text} AS DOUBLE) ELSE 'nan'::DOUBLE END"
+    value = f"CASE WHEN {is_blank} THEN {blank} ELSE {number} END"
     return Reading(feature, "numeric", value, f"NOT {is_blank} AND NOT {is_number_text}")
-
-
-def _or_nan(column: FileColumn) -> str:
-    return f" OR isnan({column.identifier})" if column.type in REAL else ""
 
 
 def _as_category(column: FileColumn, feature: str, rules: Feature | None) -> Reading:

@@ -25,6 +25,7 @@ from pmmds_core.drift_policy import DriftRule, DriftVerdict, judge, report_docum
 from pmmds_core.errors import InputFileError
 from pmmds_core.file_profile import FileProfile, count_file, profile_by_contract, profile_by_values
 from pmmds_core.reference_profile import ReferenceProfile
+from pmmds_core.settings import Settings
 from pmmds_core.stores.data_file import DataFile, connect, open_data_file
 from pmmds_core.stores.whole_file import write_whole
 
@@ -118,7 +119,7 @@ def compare_files(
         connection.close()
     arrays = {name: np.array(found, dtype=np.int64) for name, found in counts.items()}
     features = compare(made.profile, arrays, now.n_rows)
-    rule = rule or DriftRule(psi_threshold=0.2, min_features=3, min_samples=100)
+    rule = rule or DriftRule.of(Settings())
     verdict = judge(features, now.n_rows, rule)
     return FileComparison(reference.name, now.name, now.n_rows, made.profile, features, verdict, rule, made.notes)
 

@@ -5,14 +5,14 @@ Add here how bins are made from files. Keep out: comparing and judging (file_dri
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pmmds_core.binning import SCORE, FeatureBins, fit_numeric_bins
+from pmmds_core.binning import SCORE, FeatureBins, count_numeric, fit_numeric_bins
 from pmmds_core.column_kinds import (
     MOST_CATEGORIES,
     ColumnNote,
@@ -61,10 +61,9 @@ def profile_by_contract(
 
     readings += _score_reading(file, score)
     counter = FileCounter(connection, file)
-    fitted = counter.numbers([r for r in readings if r.kind == "numeric"], fit)
-    bins = {b.feature: b for b in fitted}
+    bins, counts = _fit_and_count(counter, [r for r in readings if r.kind == "numeric"], fit)
     bins |= {f.name: bins_of_feature(f, np.array([])) for f in contract.features if not f.is_numeric}
-    counts = counter.count(readings, bins)
+    counts |= counter.count([r for r in readings if r.kind == "categorical"], bins)
     for feature in contract.features:
         _refuse_misfit(file, columns[feature.name], contract, bins[feature.name], counts[feature.name])
     notes = tuple(ColumnNote(columns[f.name].name, f.kind, "by the contract") for f in contract.features)
@@ -90,8 +89,7 @@ def profile_by_values(
             notes[column.name] = _kind_of_text(counter, file, column, values[column.name])
     numeric = [read_column(c, c.name, "numeric") for c in own if notes[c.name].kind == "numeric"]
     numeric += _score_reading(file, score)
-    bins = {b.feature: b for b in counter.numbers(numeric, _fit)}
-    counts = counter.count(numeric, bins) if numeric else {}
+    bins, counts = _fit_and_count(counter, numeric, _fit)
     for name in (c.name for c in texts if notes[c.name].kind == "categorical"):
         bins[name] = FeatureBins(name, "categorical", categories=tuple(values[name].counts))
         counts[name] = [*values[name].counts.values(), values[name].n_other_rows, values[name].n_null]
@@ -132,6 +130,21 @@ def count_file(
         readings += _score_reading(file, score)
     bins = {f.bins.feature: f.bins for f in profile.with_score}
     return FileCounter(connection, file).count(readings, bins)
+
+
+def _fit_and_count(
+    counter: FileCounter, readings: Sequence[Reading], fit: Callable[[str, NDArray[np.float64]], FeatureBins]
+) -> tuple[dict[str, FeatureBins], dict[str, list[int]]]:
+    """Bins and counts of numeric features. The values are at hand when the bins are made; text among them is not."""
+
+    def fit_and_count(name: str, values: NDArray[np.float64]) -> tuple[FeatureBins, list[int]]:
+        made = fit(name, values)
+        return made, count_numeric(made, values).tolist()
+
+    found = counter.numbers(readings, fit_and_count)
+    bins = {made.feature: made for made, _ in found}
+    counts = {made.feature: counted for made, counted in found}
+    return bins, counts | counter.count([r for r in readings if r.is_text], bins)
 
 
 def _fit(name: str, values: NDArray[np.float64]) -> FeatureBins:

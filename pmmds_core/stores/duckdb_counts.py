@@ -59,7 +59,7 @@ class FileCounter:
             InputFileError: the file is damaged.
         """
         widths = [len(tallies_of(bins[r.feature])) for r in readings]
-        most = min(COUNTS_PER_SCAN, -(-sum(widths) // self._n_threads))
+        most = max(1, min(COUNTS_PER_SCAN, -(-sum(widths) // self._n_threads)))
         parts = list(_parts(readings, widths, most))
         found = self._at_once(lambda cursor, part: self._count(cursor, part, bins), parts)
         return {feature: counts for part in found for feature, counts in part.items()}
@@ -84,9 +84,9 @@ class FileCounter:
 
     def texts_among_numbers(self, reading: Reading) -> tuple[int, int]:
         """How many cells of a numeric reading are text that is no number, and how many are numbers."""
-        query = f"SELECT count_if({reading.is_text}), count({reading.value}) FROM {self._file.relation}"
+        query = f"SELECT count_if({reading.is_text}), count_if(NOT isnan({reading.value})) FROM {self._file.relation}"
         (n_texts, n_numbers) = self._rows(self._connection, query)[0]
-        return int(n_texts), int(n_numbers)
+        return n_texts, n_numbers
 
     def _count(
         self, cursor: DuckDBPyConnection, readings: Sequence[Reading], bins: Mapping[str, FeatureBins]
@@ -147,6 +147,8 @@ class FileCounter:
 
     def _at_once(self, work: Callable[[DuckDBPyConnection, Part], Result], parts: Sequence[Part]) -> list[Result]:
         """Each part on a thread: a file written in one piece keeps DuckDB to one core a query."""
+        if not parts:
+            return []
         if len(parts) == 1:
             return [work(self._connection, parts[0])]
         with ThreadPoolExecutor(self._n_threads) as pool:
@@ -158,9 +160,9 @@ def _condition(i: int, reading: Reading, tally: Tally) -> str:
         case Test.NULL if reading.kind == "categorical":
             return f"v{i} IS NULL"
         case Test.NULL if reading.is_text:
-            return f"v{i} IS NULL AND NOT t{i}"
+            return f"isnan(v{i}) AND NOT t{i}"
         case Test.NULL:
-            return f"v{i} IS NULL OR isnan(v{i})"
+            return f"isnan(v{i})"
         case Test.NOT_A_NUMBER:
             return f"t{i}" if reading.is_text else "false"
         case Test.BELOW:

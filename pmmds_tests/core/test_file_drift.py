@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -254,3 +255,21 @@ def test_few_rows_are_never_called_stable(tmp_path: Path, frame: pd.DataFrame) -
 
 def test_a_category_of_any_text_can_be_counted() -> None:
     assert FeatureBins("x", "categorical", categories=("", " ")).n_bins == 4
+
+
+def test_the_tutorial_does_what_it_says(
+    tmp_path: Path, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tutorial = Path(__file__).parents[2] / "docs" / "tutorials" / "compare-two-files.md"
+    parts = re.findall(r"```python\n(.*?)```", tutorial.read_text(encoding="utf-8"), re.DOTALL)
+    written(frame[:1500], tmp_path / "january.parquet")
+    written(frame[1500:].assign(contract="Two year"), tmp_path / "february.csv")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for part in parts:
+        exec(part, names)  # noqa: S102 - the tutorial's own code is what is tested
+    said = capsys.readouterr().out
+    assert said.startswith("Stable. 1 of 20 features have a PSI over 0.2 (contract")
+    assert "contract: Two year" in said
+    assert (tmp_path / "drift.html").stat().st_size > 10_000
+    assert len(parts[0].strip().splitlines()) <= 5
