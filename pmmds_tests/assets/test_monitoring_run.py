@@ -160,7 +160,9 @@ def test_too_few_rows_are_said_to_be_too_few(tmp_path: Path) -> None:
     assert house.run("train_job").success
     result = house.run("monitor_job", tags=house.window_tags())
     assert result.success, errors_of(result)
-    assert failed_checks(result) == {"window_has_enough_rows"}
+    assert failed_checks(result) == {"window_has_enough_rows", "features_are_stable"}, "nobody could look"
+    severities = {c.severity for c in result.get_asset_check_evaluations() if not c.passed}
+    assert severities == {dg.AssetCheckSeverity.WARN}
     assert metadata_of(result, "drift_report")["verdict"].value == "insufficient_data"
 
 
