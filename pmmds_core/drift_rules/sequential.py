@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pmmds_core.drift import compare_feature
 from pmmds_core.drift_measures import SMOOTHING, Counts
 from pmmds_core.drift_rules.log_gamma import log_gamma
-from pmmds_core.drift_rules.rule_verdict import RuleVerdict, Verdict
+from pmmds_core.drift_rules.rule_verdict import MAX_FINDINGS, RuleVerdict, Verdict
 from pmmds_core.reference_profile import FeatureProfile, ReferenceProfile
 
 RULE = "sequential"
@@ -73,24 +73,25 @@ def judge_sequential(
         return RuleVerdict(RULE, Verdict.INSUFFICIENT_DATA, ("There is no window with rows yet.",))
     found = evidence(profile.features, recent)
     total = sum(e.value for e in found) / len(found)
-    told = f"{len(recent)} windows of {rule.window_hours:g} hours"
-    limit = f"{rule.threshold:,.0f}, the limit for {rule.false_alarms_per_year:g} false alarms a year"
+    told = f"{len(recent)} {'window' if len(recent) == 1 else 'windows'} of {rule.window_hours:g} hours"
+    limit = f"{rule.threshold:,.0f} is the limit for {rule.false_alarms_per_year:g} false alarms a year"
     if total >= rule.threshold:
-        return _drifted(profile, recent, found, f"The evidence of {told} is {total:,.0f}, over {limit}.")
+        amount = f"{total:,.0f}" if total < 1e6 else "over a million"
+        carrying = [e for e in found if e.value >= rule.threshold]
+        return _drifted(profile, recent, carrying, f"The evidence of {told} is {amount}; {limit}.")
     if len(recent) < MIN_WINDOWS:
-        reason = f"{told} so far; {MIN_WINDOWS} are needed before their silence means anything."
+        reason = f"{told} so far; {MIN_WINDOWS} are needed before silence means anything."
         return RuleVerdict(RULE, Verdict.INSUFFICIENT_DATA, (reason,))
     largest = max(found, key=lambda e: e.value)
-    reason = f"The evidence of {told} is {total:,.1f}, under {limit}; most of it is {largest.feature}'s."
+    reason = f"The evidence of {told} is {total:,.1f}; {limit}; most of it is {largest.feature}'s."
     return RuleVerdict(RULE, Verdict.STABLE, (reason,))
 
 
 def _drifted(
     profile: ReferenceProfile, windows: list[Mapping[str, Counts]], found: list[Evidence], reason: str
 ) -> RuleVerdict:
-    """The features that carry the evidence, and what moved in each since its change began."""
-    found = sorted(found, key=lambda e: -e.value)
-    carrying = [e for e in found if e.value >= found[0].value / len(found)][:3]
+    """The features that carry the evidence by themselves, and what moved in each since its change began."""
+    carrying = sorted(found, key=lambda e: -e.value)[:MAX_FINDINGS]
     feature_of = {f.bins.feature: f for f in profile.features}
     reasons = [reason] + [_lasting(feature_of[e.feature], e, windows) for e in carrying]
     return RuleVerdict(RULE, Verdict.DRIFTED, tuple(reasons), tuple(e.feature for e in carrying))
