@@ -122,22 +122,22 @@ def test_the_stored_report_has_every_rule_the_pairs_and_the_segments(tmp_path: P
     assert house.run("train_job").success
     d = house.deployment
     reference = d.datasets.require("reference", "reference_data").read()
-    house.log_rows(apply_scenario(reference.sample(400, random_state=2), d.contract, "month_to_month", seed=3), "m")
+    changed = apply_scenario(reference.sample(400, random_state=2), d.contract, "month_to_month", seed=3)
+    # An upstream join gone wrong: the tenure of two fifths of the customers is somebody else's.
+    changed.loc[changed.index[:160], "tenure"] = changed["tenure"].iloc[:160].sample(frac=1, random_state=1).to_numpy()
+    house.log_rows(changed, "m")
     assert house.run("monitor_job", tags=house.window_tags()).success
     report = d.drift.latest()
     assert report is not None
     document = report.document
     assert (document["verdict"], document["alert_rules"]) == ("stable", ["spec"]), "one feature is not three"
     verdicts = {r["rule"]: r["verdict"] for r in document["rules"]}
-    # The contracts changed, and nothing that goes with them. One window is no history.
-    assert verdicts == {
-        "spec": "stable",
-        "calibrated": "drifted",
-        "joint": "drifted",
-        "sequential": verdicts["sequential"],
-    }
-    assert verdicts["sequential"] in ("insufficient_data", "drifted")
-    assert any("contract" in pair["features"] for pair in document["pairs"])
+    assert list(verdicts) == ["spec", "calibrated", "joint", "sequential"]
+    assert (verdicts["calibrated"], verdicts["joint"]) == ("drifted", "drifted")
+    assert verdicts["sequential"] in ("insufficient_data", "drifted"), "one window is no history"
+    assert "tenure" in document["pairs"][0]["features"]
+    q_values = {f["feature"]: f["q_value"] for f in document["features"]}
+    assert q_values["tenure"] > 0.05 > q_values["contract"], "what was shuffled has the counts that it had"
     segments = {s["value"]: s for s in document["segments"]}
     assert segments["Fiber optic"]["worst_feature"] == "contract"
     assert sum(s["n_current"] for s in document["segments"]) == 400
