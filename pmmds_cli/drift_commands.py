@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pmmds_cli.drift_table import INSUFFICIENT_DATA, WIDTH
 from pmmds_cli.output import JsonOption, print_json, say
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from pmmds_core.file_drift import FileComparison
 
 DRIFTED = 3
-INSUFFICIENT_DATA = 4
-WIDTH = 100
 
 drift_app = typer.Typer(help="Drift between data sets, without a deployment.", no_args_is_help=True)
 

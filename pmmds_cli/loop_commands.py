@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pmmds_cli.drift_table import print_drift
+from pmmds_cli.drift_table import INSUFFICIENT_DATA, print_drift
 from pmmds_cli.output import JsonOption, print_json, say
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ def monitor(
     segments: Annotated[
         str, typer.Option("--segments", help="Categorical features to split the report by; comma list.")
     ] = "",
-    fail_on_drift: Annotated[bool, typer.Option("--fail-on-drift", help="Exit with 3 when drift is found.")] = False,
+    fail_on_drift: Annotated[
+        bool, typer.Option("--fail-on-drift", help="Exit with 3 when drift is found, 4 when too few rows can tell.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Count the hours that changed, judge the window, raise an alert when it drifted (monitor_job)."""
@@ -57,8 +59,8 @@ def monitor(
         print_json(document)
     else:
         print_drift(document)
-    if fail_on_drift and document["verdict"] == "drifted":
-        raise typer.Exit(NO)
+    if fail_on_drift and document["verdict"] != "stable":
+        raise typer.Exit(NO if document["verdict"] == "drifted" else INSUFFICIENT_DATA)
 
 
 def run_monitor(deployment: Deployment, window_hours: int = 0, segments: str = "") -> dict[str, Any]:

@@ -123,15 +123,19 @@ def drift_report(
                 d, result.model_version, result.html_path, "drift", keep_copy=result.verdict == "drifted"
             ),
         },
-        check_results=[
-            check_result(
-                DRIFT_CHECK,
-                result.verdict != "drifted",
-                {"verdict": result.verdict, "in words": result.words, "rules": table(result.verdicts_by_rule)},
-            ),
-            check_result(SAMPLES_CHECK, result.verdict != "insufficient_data", {"n_rows": result.n_current}),
-        ],
+        check_results=_checks(result),
     )
+
+
+def _checks(result: MonitorResult) -> list[dg.AssetCheckResult]:
+    """Stable or drifted; where nobody could look, both warn, and neither passes."""
+    if result.verdict == "insufficient_data":
+        return [could_not_look(name, result.words) for name in (DRIFT_CHECK, SAMPLES_CHECK)]
+    found = {"verdict": result.verdict, "in words": result.words, "rules": table(result.verdicts_by_rule)}
+    return [
+        check_result(DRIFT_CHECK, result.verdict != "drifted", found),
+        check_result(SAMPLES_CHECK, True, {"n_rows": result.n_current}),
+    ]
 
 
 def _tell_counted_hours(context: dg.AssetExecutionContext, result: MonitorResult, own_hours: set[str]) -> None:

@@ -29,7 +29,7 @@ RULE = "joint"
 
 # Current rows that are looked at, and reference rows for each of them: more cost time and find little more.
 MAX_ROWS = 2_000
-REFERENCE_FACTOR, LEAST_REFERENCE, MOST_REFERENCE = 2, 1_000, 3_000
+REFERENCE_FACTOR, LEAST_REFERENCE, MOST_REFERENCE = 2, 2_000, 4_000
 MAX_PAIRS_SHOWN = 5
 # The test stops when this many permutations beat the rows: p is not going to be small (Besag and Clifford 1991).
 ENOUGH_EXCEEDANCES = 10

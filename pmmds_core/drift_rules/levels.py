@@ -105,7 +105,9 @@ def levels_of(feature: FeatureProfile) -> NDArray[np.intp]:
     level = np.full(len(shares), -1, dtype=np.intp)
     if feature.bins.kind == "numeric":
         middle = np.cumsum(shares * is_value) - shares * is_value / 2
-        fifth = np.minimum((middle / max(float(shares[is_value].sum()), 1e-12) * MAX_LEVELS).astype(np.intp), 4)
+        fifth = np.minimum(
+            (middle / max(float(shares[is_value].sum()), 1e-12) * MAX_LEVELS).astype(np.intp), MAX_LEVELS - 1
+        )
         level[is_value] = _renumbered(fifth[is_value])
     else:
         large = [i for i in np.argsort(-shares, kind="stable")[:MAX_LEVELS] if is_value[i] and shares[i] >= LEAST_SHARE]

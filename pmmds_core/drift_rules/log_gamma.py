@@ -19,14 +19,8 @@ def log_gamma(x: NDArray[np.float64]) -> NDArray[np.float64]:
     z = x + _SHIFT
     inverse = 1 / (z * z)
     series = (1 / 12 - inverse * (1 / 360 - inverse * (1 / 1260 - inverse * (1 / 1680 - inverse / 1188)))) / z
-    rising = np.ones_like(x)
-    for i in range(_SHIFT):
-        rising = rising * (x + i)
-    # For large x the product would lose what the series gives exactly; there is no need to come down from so far.
-    far = x > 1e3
-    stirling: NDArray[np.float64] = (z - 0.5) * np.log(z) - z + _HALF_LOG_TWO_PI + series - np.log(rising)
-    if not far.any():
-        return stirling
-    near = 1 / (x * x)
-    direct = (x - 0.5) * np.log(x) - x + _HALF_LOG_TWO_PI + (1 / 12 - near * (1 / 360 - near / 1260)) / x
-    return np.where(far, direct, stirling)
+    rising = x.copy()
+    for i in range(1, _SHIFT):
+        rising *= x + i
+    result: NDArray[np.float64] = (z - 0.5) * np.log(z) - z + _HALF_LOG_TWO_PI + series - np.log(rising)
+    return result

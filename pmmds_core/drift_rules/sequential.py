@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pmmds_core.drift import compare_feature
 from pmmds_core.drift_measures import SMOOTHING, Counts
 from pmmds_core.drift_rules.log_gamma import log_gamma
-from pmmds_core.drift_rules.rule_verdict import RuleVerdict, Verdict
+from pmmds_core.drift_rules.rule_verdict import MAX_FINDINGS, RuleVerdict, Verdict
 from pmmds_core.reference_profile import FeatureProfile, ReferenceProfile
 
 RULE = "sequential"
@@ -71,26 +71,27 @@ def judge_sequential(
     recent = list(windows)[-MAX_WINDOWS:]
     if not recent:
         return RuleVerdict(RULE, Verdict.INSUFFICIENT_DATA, ("There is no window with rows yet.",))
-    found = [evidence(f, np.array([w[f.bins.feature] for w in recent])) for f in profile.features]
+    found = evidence(profile.features, recent)
     total = sum(e.value for e in found) / len(found)
-    told = f"{len(recent)} windows of {rule.window_hours:g} hours"
-    limit = f"{rule.threshold:,.0f}, the limit for {rule.false_alarms_per_year:g} false alarms a year"
+    told = f"{len(recent)} {'window' if len(recent) == 1 else 'windows'} of {rule.window_hours:g} hours"
+    limit = f"{rule.threshold:,.0f} is the limit for {rule.false_alarms_per_year:g} false alarms a year"
     if total >= rule.threshold:
-        return _drifted(profile, recent, found, f"The evidence of {told} is {total:,.0f}, over {limit}.")
+        amount = f"{total:,.0f}" if total < 1e6 else "over a million"
+        carrying = [e for e in found if e.value >= rule.threshold]
+        return _drifted(profile, recent, carrying, f"The evidence of {told} is {amount}; {limit}.")
     if len(recent) < MIN_WINDOWS:
-        reason = f"{told} so far; {MIN_WINDOWS} are needed before their silence means anything."
+        reason = f"{told} so far; {MIN_WINDOWS} are needed before silence means anything."
         return RuleVerdict(RULE, Verdict.INSUFFICIENT_DATA, (reason,))
     largest = max(found, key=lambda e: e.value)
-    reason = f"The evidence of {told} is {total:,.1f}, under {limit}; most of it is {largest.feature}'s."
+    reason = f"The evidence of {told} is {total:,.1f}; {limit}; most of it is {largest.feature}'s."
     return RuleVerdict(RULE, Verdict.STABLE, (reason,))
 
 
 def _drifted(
     profile: ReferenceProfile, windows: list[Mapping[str, Counts]], found: list[Evidence], reason: str
 ) -> RuleVerdict:
-    """The features that carry the evidence, and what moved in each since its change began."""
-    found = sorted(found, key=lambda e: -e.value)
-    carrying = [e for e in found if e.value >= found[0].value / len(found)][:3]
+    """The features that carry the evidence by themselves, and what moved in each since its change began."""
+    carrying = sorted(found, key=lambda e: -e.value)[:MAX_FINDINGS]
     feature_of = {f.bins.feature: f for f in profile.features}
     reasons = [reason] + [_lasting(feature_of[e.feature], e, windows) for e in carrying]
     return RuleVerdict(RULE, Verdict.DRIFTED, tuple(reasons), tuple(e.feature for e in carrying))
@@ -103,26 +104,42 @@ def _lasting(feature: FeatureProfile, found: Evidence, windows: list[Mapping[str
     return f"{compare_feature(feature, since).statement}, {over}."
 
 
-def evidence(feature: FeatureProfile, windows: NDArray[np.int64]) -> Evidence:
-    """The detector of one feature after the last of the windows; `windows`: (T, n_bins) counts, oldest first."""
-    ratios = log_ratios(np.asarray(feature.counts, dtype=np.float64), windows.astype(np.float64))
-    return Evidence(feature.bins.feature, float(np.exp(np.minimum(ratios, 700)).sum()), int(ratios.argmax()))
+def evidence(features: Sequence[FeatureProfile], windows: Sequence[Mapping[str, Counts]]) -> list[Evidence]:
+    """The detector of each feature after the last of the windows, which are oldest first."""
+    n_bins = max(f.bins.n_bins for f in features)
+    padded = [(0, n_bins - f.bins.n_bins) for f in features]
+    reference = np.array(
+        [np.pad(np.array(f.counts, dtype=np.float64), p) for f, p in zip(features, padded, strict=True)]
+    )
+    is_bin = np.array([np.arange(n_bins) < f.bins.n_bins for f in features])
+    counts = np.array(
+        [[np.pad(w[f.bins.feature], p) for w in windows] for f, p in zip(features, padded, strict=True)],
+        dtype=np.float64,
+    )
+    ratios = log_ratios(reference, counts, is_bin)
+    values = np.exp(np.minimum(ratios, 700)).sum(axis=1)
+    return [
+        Evidence(f.bins.feature, float(v), int(began))
+        for f, v, began in zip(features, values, ratios.argmax(axis=1), strict=True)
+    ]
 
 
-def log_ratios(reference: Array, windows: Array) -> Array:
-    """(T,): for each first window of a change, the log likelihood ratio of the windows from it to the last.
+def log_ratios(reference: Array, windows: Array, is_bin: NDArray[np.bool_]) -> Array:
+    """(F, T): for each feature and first window of a change, the log likelihood ratio of the windows since.
 
     Args:
-        reference: (B,) counts.
-        windows: (T, B) counts, oldest first.
+        reference: (F, B) counts.
+        windows: (F, T, B) counts, oldest first.
+        is_bin: (F, B): False where a feature has fewer bins.
     """
-    before = np.vstack([np.zeros_like(reference), np.cumsum(windows, axis=0)[:-1]]) + reference + SMOOTHING
-    since = np.cumsum(windows[::-1], axis=0)[::-1]
-    n_before = before.sum(axis=1)
-    shares = before / n_before[:, None]
+    known = (reference + SMOOTHING) * is_bin
+    before = np.concatenate([np.zeros_like(windows[:, :1]), np.cumsum(windows, axis=1)[:, :-1]], axis=1)
+    before = before + known[:, None, :]
+    since = np.cumsum(windows[:, ::-1], axis=1)[:, ::-1]
+    n_before = before.sum(axis=2, keepdims=True)
     null = _log_likelihood(since, before)
     # No looser than what is known: with few reference rows the alternatives come together with the null.
-    loosened = [np.minimum(k, n_before / _LEAST_LOOSENING)[:, None] * shares for k in CONCENTRATIONS]
+    loosened = [np.minimum(k, n_before / _LEAST_LOOSENING) / n_before * before for k in CONCENTRATIONS]
     alternatives = np.stack([_log_likelihood(since, alpha) for alpha in loosened])
     largest = alternatives.max(axis=0)
     ratios: Array = largest + np.log(np.exp(alternatives - largest).mean(axis=0)) - null
@@ -130,7 +147,11 @@ def log_ratios(reference: Array, windows: Array) -> Array:
 
 
 def _log_likelihood(counts: Array, alpha: Array) -> Array:
-    """Of rows in a given order under a Dirichlet–multinomial law (Minka 2000); counts, alpha: (T, B); result: (T,)."""
-    whole = log_gamma(alpha.sum(axis=1)) - log_gamma(alpha.sum(axis=1) + counts.sum(axis=1))
-    parts: Array = (log_gamma(alpha + counts) - log_gamma(alpha)).sum(axis=1)
-    return whole + parts
+    """Of rows in a given order under a Dirichlet–multinomial law (Minka 2000): (F, T) of (F, T, B) counts and alpha.
+
+    Bins of no weight are no bins.
+    """
+    weight, n = alpha.sum(axis=2), counts.sum(axis=2)
+    alpha = np.where(alpha > 0, alpha, 1.0)
+    parts: Array = (log_gamma(alpha + counts) - log_gamma(alpha)).sum(axis=2)
+    return log_gamma(weight) - log_gamma(weight + n) + parts

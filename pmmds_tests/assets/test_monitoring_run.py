@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from pmmds_assets.jobs import monitor_request, monitor_schedule
 from pmmds_assets.partitions import RANGE_END, RANGE_START, hourly, key_of, range_tags
 from pmmds_core.stores.tables import feature_histograms, prediction_logs
 from pmmds_core.synthetic import packaged_generator
-from pmmds_core.traffic import traffic_rows
+from pmmds_core.traffic import apply_scenario, traffic_rows
 from pmmds_tests.assets.house import House, assets_made, errors_of, failed_checks, metadata_of
 from pmmds_tests.listener import free_port, listening
 from pmmds_tests.stores.records import make_records
@@ -97,12 +98,71 @@ def test_the_present_hour_is_a_partition() -> None:
     assert key_of(datetime.now(UTC)) in hourly.get_partition_keys()
 
 
+def test_a_changed_contract_mix_is_told_in_the_alert_by_the_rule_that_was_chosen(tmp_path: Path) -> None:
+    """From logged rows through histograms, rules and report to an alert whose words say what was changed."""
+    house = House.build(tmp_path, PMMDS_DRIFT_ALERT_RULES="calibrated", PMMDS_DRIFT_SEGMENT_FEATURES="internet_service")
+    assert house.run("train_job").success
+    d = house.deployment
+    reference = d.datasets.require("reference", "reference_data").read()
+    changed = apply_scenario(reference.sample(400, random_state=2), d.contract, "month_to_month", seed=3)
+    house.log_rows(changed, "m")
+    result = house.run("monitor_job", tags=house.window_tags())
+    assert result.success, errors_of(result)
+    assert failed_checks(result) == {"features_are_stable"}
+    (alert,) = d.alerts.open_alerts()
+    told = re.search(r"contract: Month-to-month (\d+) % → (\d+) % of rows", alert.message)
+    assert told is not None, alert.message
+    before, after = (100 * float((frame["contract"] == "Month-to-month").mean()) for frame in (reference, changed))
+    assert abs(int(told[1]) - before) < 2, "the reference of the model is a part of the reference data"
+    assert int(told[2]) == round(after)
+
+
+def test_the_stored_report_has_every_rule_the_pairs_and_the_segments(tmp_path: Path) -> None:
+    house = House.build(tmp_path, PMMDS_DRIFT_SEGMENT_FEATURES="internet_service")
+    assert house.run("train_job").success
+    d = house.deployment
+    reference = d.datasets.require("reference", "reference_data").read()
+    changed = apply_scenario(reference.sample(400, random_state=2), d.contract, "month_to_month", seed=3)
+    # An upstream join gone wrong: the tenure of two fifths of the customers is somebody else's.
+    changed.loc[changed.index[:160], "tenure"] = changed["tenure"].iloc[:160].sample(frac=1, random_state=1).to_numpy()
+    house.log_rows(changed, "m")
+    assert house.run("monitor_job", tags=house.window_tags()).success
+    report = d.drift.latest()
+    assert report is not None
+    document = report.document
+    assert (document["verdict"], document["alert_rules"]) == ("stable", ["spec"]), "one feature is not three"
+    verdicts = {r["rule"]: r["verdict"] for r in document["rules"]}
+    assert list(verdicts) == ["spec", "calibrated", "joint", "sequential"]
+    assert (verdicts["calibrated"], verdicts["joint"]) == ("drifted", "drifted")
+    assert verdicts["sequential"] in ("insufficient_data", "drifted"), "one window is no history"
+    assert "tenure" in document["pairs"][0]["features"]
+    q_values = {f["feature"]: f["q_value"] for f in document["features"]}
+    assert q_values["tenure"] > 0.05 > q_values["contract"], "what was shuffled has the counts that it had"
+    segments = {s["value"]: s for s in document["segments"]}
+    assert segments["Fiber optic"]["worst_feature"] == "contract"
+    assert sum(s["n_current"] for s in document["segments"]) == 400
+
+
+def test_a_billing_migration_is_told_by_the_rule_of_the_specification(watched: House) -> None:
+    d = watched.deployment
+    reference = d.datasets.require("reference", "reference_data").read().sample(1500, random_state=4)
+    watched.log_rows(apply_scenario(reference, d.contract, "migration", seed=5), "migrated")
+    result = watched.run("monitor_job", tags=watched.window_tags())
+    assert result.success, errors_of(result)
+    (alert,) = d.alerts.open_alerts()
+    for words in ("payment_method: ", "paperless_billing: Yes ", "contract: ", "the rule asks for 3"):
+        assert words in alert.message
+    assert "chance alone gives 0.0" in alert.message
+
+
 def test_too_few_rows_are_said_to_be_too_few(tmp_path: Path) -> None:
     house = House.build(tmp_path)
     assert house.run("train_job").success
     result = house.run("monitor_job", tags=house.window_tags())
     assert result.success, errors_of(result)
-    assert failed_checks(result) == {"window_has_enough_rows"}
+    assert failed_checks(result) == {"window_has_enough_rows", "features_are_stable"}, "nobody could look"
+    severities = {c.severity for c in result.get_asset_check_evaluations() if not c.passed}
+    assert severities == {dg.AssetCheckSeverity.WARN}
     assert metadata_of(result, "drift_report")["verdict"].value == "insufficient_data"
 
 
