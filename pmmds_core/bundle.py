@@ -113,7 +113,17 @@ def load_bundle(directory: Path) -> Bundle:
             )
     scorer = _load_scorer(manifest, directory)
     _check_golden(scorer, _decode(directory / GOLDEN, Golden), directory)
-    return Bundle(directory, manifest, scorer, ReferenceProfile.from_json(_read(directory / PROFILE)))
+    return Bundle(directory, manifest, scorer, _load_profile(directory / PROFILE))
+
+
+def _load_profile(path: Path) -> ReferenceProfile:
+    try:
+        return ReferenceProfile.from_json(_read(path))
+    except msgspec.DecodeError as error:
+        raise ArtifactCorruptError(
+            f"The reference profile {path} cannot be read by this version of PMMDS: {error}.",
+            next_step="Train a model with this version: `pmmds train`.",
+        ) from None
 
 
 def _load_scorer(manifest: Manifest, directory: Path) -> Scorer:
