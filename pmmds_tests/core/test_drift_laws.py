@@ -30,8 +30,10 @@ from pmmds_core.drift import (
 from pmmds_core.reference_profile import FeatureProfile
 
 Pair = tuple[Counts, Counts]
-every_measure = pytest.mark.parametrize("measure", MEASURES.values(), ids=str)
-unordered = pytest.mark.parametrize("measure", [m for m in MEASURES.values() if not m.needs_order], ids=str)
+every_measure = pytest.mark.parametrize("measure", MEASURES.values(), ids=lambda m: m.name)
+unordered = pytest.mark.parametrize(
+    "measure", [m for m in MEASURES.values() if not m.needs_order], ids=lambda m: m.name
+)
 N_SPECIAL = 3  # bins behind the ordered ones of a numeric feature
 
 
