@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pmmds_cli.drift_table import INSUFFICIENT_DATA, WIDTH
+from pmmds_cli.drift_table import INSUFFICIENT_DATA, WIDTH, moved, print_reasons, print_rule, print_wrapped
 from pmmds_cli.output import JsonOption, print_json, say
 
 if TYPE_CHECKING:
@@ -108,15 +109,18 @@ def _tell(result: FileComparison) -> None:
         if note.kind is None or "most frequent" in note.why:
             print(f"{note.column}: {'left out, ' if note.kind is None else ''}{note.why}")
     print(f"{result.current} ({result.n_current:,} rows) against {result.reference} ({result.profile.n_rows:,} rows).")
-    print(result.sentence)
+    alerting = [rule for rule in result.verdict.rules if rule.rule in result.verdict.alert_rules]
+    verdict = str(result.verdict.verdict).replace("_", " ").capitalize()
+    print_wrapped(" ".join([f"{verdict}.", *(rule.reasons[0] for rule in alerting)]), "")
+    print_reasons([reason for rule in alerting for reason in rule.reasons[1:]])
     for rule in result.verdict.rules:
-        if rule.rule not in result.verdict.alert_rules:
-            print(f"Rule {rule.rule}: {str(rule.verdict).replace('_', ' ')}. {' '.join(rule.reasons)}")
+        if rule not in alerting:
+            print_rule(asdict(rule), raises_alerts=False)
 
 
 def _row(feature: FeatureDrift) -> tuple[str, ...]:
     name = "(score)" if feature.feature == "__score__" else feature.feature
-    p, statement = feature.p_value, feature.statement
+    p = feature.p_value
     return (
         name,
         feature.kind,
@@ -124,7 +128,7 @@ def _row(feature: FeatureDrift) -> tuple[str, ...]:
         "–" if feature.psi_expected_by_chance is None else f"{feature.psi_expected_by_chance:.4f}",
         "–" if p is None else "<0.0001" if p < 1e-4 else f"{p:.4f}",
         str(feature.band),
-        statement.partition(": ")[2] or statement,
+        moved(feature.statement),
     )
 
 

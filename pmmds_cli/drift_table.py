@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pmmds_cli.output import print_table
@@ -23,7 +23,7 @@ def print_drift(document: Mapping[str, Any]) -> None:
         f"\n{document['n_current']:,} rows against {document['n_reference']:,} reference rows: {document['verdict']}."
     )
     for rule in document["rules"]:
-        _print_rule(rule, raises_alerts=rule["rule"] in document["alert_rules"])
+        print_rule(rule, raises_alerts=rule["rule"] in document["alert_rules"])
     if document["segments"]:
         print()
         print_table([_segment_row(s) for s in document["segments"]], empty="")
@@ -40,7 +40,7 @@ def _feature_row(feature: Mapping[str, Any]) -> dict[str, Any]:
         "by chance": feature["psi_expected_by_chance"],
         "q": _probability(feature["q_value"]),
         "band": feature["band"],
-        "what moved": _cut(_moved(feature["statement"]), _MOVED),
+        "what moved": _cut(moved(feature["statement"]), _MOVED),
     }
 
 
@@ -55,19 +55,23 @@ def _segment_row(segment: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _print_rule(rule: Mapping[str, Any], *, raises_alerts: bool) -> None:
-    first, *others = rule["reasons"]
+def print_rule(rule: Mapping[str, Any], *, raises_alerts: bool) -> None:
+    """Its verdict and first reason, then the others."""
     alerts = ", raises alerts" if raises_alerts else ""
-    _print_wrapped(f"{rule['rule']} ({rule['verdict']}{alerts}): {first}", "  ")
-    for reason in others:
-        _print_wrapped(f"- {reason}", "    ")
+    print_wrapped(f"{rule['rule']} ({rule['verdict']}{alerts}): {rule['reasons'][0]}", "  ")
+    print_reasons(rule["reasons"][1:])
 
 
-def _print_wrapped(text: str, indent: str) -> None:
+def print_reasons(reasons: Sequence[str]) -> None:
+    for reason in reasons:
+        print_wrapped(f"- {reason}", "    ")
+
+
+def print_wrapped(text: str, indent: str) -> None:
     print(textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  "))
 
 
-def _moved(statement: str) -> str:
+def moved(statement: str) -> str:
     """The statement without the feature's name, which stands in the row."""
     return statement.partition(": ")[2].removesuffix(" of rows")
 

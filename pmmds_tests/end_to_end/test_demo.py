@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import psutil
 import pytest
 
+from pmmds_core.deployment import Deployment
+from pmmds_core.settings import Settings
 from pmmds_tests.cli.command_line import Said, pmmds
 
 SECONDS = 600
+
+
+def check_alert(home: Path) -> None:
+    """The service's customers changed how they pay and what contract they have: the alert says so, with how many."""
+    (alert,) = Deployment(Settings(home=str(home))).alerts.recent()
+    for feature, value in (("contract", "(Month-to-month|Two year)"), ("payment_method", "Electronic check")):
+        assert re.search(rf"{feature}: {value} [\d.]+ % → (under )?[\d.]+ % of rows \(PSI ", alert.message), (
+            alert.message
+        )
 
 
 def check_story(said: Said, home: Path) -> None:
@@ -23,6 +35,7 @@ def check_story(said: Said, home: Path) -> None:
     assert story["n_failed_requests"] == 0
     assert story["n_requests_during_swap"] > 50
     assert Path(story["report"]).read_text(encoding="utf-8").count("<html") == 1
+    check_alert(home)
     left = [p.pid for p in psutil.process_iter(["environ"]) if (p.info["environ"] or {}).get("PMMDS_HOME") == str(home)]
     assert left == [], "every process of the demo has ended"
 
