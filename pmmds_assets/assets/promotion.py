@@ -11,11 +11,11 @@ from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_assets.retraining import Trigger, record_held, record_promoted
+from pmmds_core.decision import Decision
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import NoModelError
 from pmmds_core.policy import judge
 from pmmds_core.promotion import adopt_moved_alias, put_into_production
-from pmmds_core.stores.decisions import Decision
 
 BEATS_CHECK, ALIAS_CHECK = "challenger_beats_champion", "alias_agrees_with_decision"
 
