@@ -13,6 +13,7 @@ Keep out: judging (policy.py), rows and lock (stores/promotion_turn.py).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pmmds_core.decision import (
@@ -46,7 +47,7 @@ def put_into_production(decision: Decision, decisions: DecisionStore, registry: 
             is `aborted` with the reason, and nothing was moved. Also for a decision that waits for approval.
         RegistryUnavailableError, DatabaseUnavailableError: the decision stays unfinished and can be tried again.
     """
-    _finish_another(decision, decisions, registry)
+    finish_moving(decisions, registry, except_for=decision.decision_id)
     if _challenger_is_gone(decision, registry):
         _abort_without_challenger(decision, decisions, registry)
     else:
@@ -66,17 +67,14 @@ def reconcile(decisions: DecisionStore, registry: ModelRegistry) -> list[Decisio
     """
     left = decisions.unfinished()
     for decision in sorted(left, key=lambda d: d.state != MOVING):
-        finish_or_undo(decision, decisions, registry)
+        _finish_or_undo(decision, decisions, registry)
     return [_require(d, decisions) for d in left]
 
 
-def finish_or_undo(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> bool:
-    """Whether the decision's challenger got into production; False when the decision was aborted."""
-    try:
+def _finish_or_undo(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:
+    # A conflict is an end as well: the decision was aborted, and says why.
+    with suppress(PromotionConflictError):
         put_into_production(decision, decisions, registry)
-    except PromotionConflictError:
-        return False
-    return True
 
 
 def adopt_moved_alias(decisions: DecisionStore, registry: ModelRegistry) -> Decision | None:
@@ -95,11 +93,11 @@ def adopt_moved_alias(decisions: DecisionStore, registry: ModelRegistry) -> Deci
         return turn.adopt(alias)
 
 
-def _finish_another(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:
-    """What another process left between pointer and alias comes first: it was decided earlier."""
+def finish_moving(decisions: DecisionStore, registry: ModelRegistry, *, except_for: str = "") -> None:
+    """Finish what another process left between pointer and alias: it was decided earlier, and comes first."""
     for other in decisions.unfinished():
-        if other.state == MOVING and other.decision_id != decision.decision_id:
-            finish_or_undo(other, decisions, registry)
+        if other.state == MOVING and other.decision_id != except_for:
+            _finish_or_undo(other, decisions, registry)
 
 
 def _claim(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:

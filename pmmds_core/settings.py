@@ -82,6 +82,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["advisory", "required"], Meta(description="Whether DeLong p < 0.05 is shown or demanded")
     ] = "advisory"
 
+    promotion_approval: Annotated[
+        Literal["automatic", "manual"], Meta(description="Whether a promotion waits for `pmmds approve`")
+    ] = "automatic"
+
     http_host: Annotated[str, Meta(description="Address the service listens on")] = "127.0.0.1"
     http_port: Annotated[Port, Meta(description="HTTP port of the service")] = 8000
     http_max_connections: Annotated[PositiveInt, Meta(description="Open connections of one serving process")] = 512

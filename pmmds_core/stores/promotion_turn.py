@@ -99,18 +99,15 @@ class PromotionTurn:
     def _point_at(self, version: str, decision_id: str) -> int:
         table = production_pointer
         where = table.c.model_name == self.model_name
-        token = self.connection.execute(sa.select(table.c.fencing_token).where(where)).scalar_one_or_none()
-        values = {
-            "version": version,
-            "decision_id": decision_id,
-            "fencing_token": 1 if token is None else token + 1,
-            "moved_at": datetime.now(UTC),
-        }
-        if token is None:
+        before = self.connection.execute(sa.select(table.c.fencing_token).where(where)).scalar_one_or_none()
+        token = 1 if before is None else int(before) + 1
+        moved_at = datetime.now(UTC)
+        values = {"version": version, "decision_id": decision_id, "fencing_token": token, "moved_at": moved_at}
+        if before is None:
             self.connection.execute(sa.insert(table).values(model_name=self.model_name, **values))
         else:
             self.connection.execute(sa.update(table).where(where).values(values))
-        return values["fencing_token"]
+        return token
 
     def _set(self, decision_id: str, of_state: str = "", **values: Any) -> None:
         table = promotion_decisions

@@ -201,7 +201,7 @@ retraining_runs = sa.Table(
     sa.Column("alert_id", sa.Integer),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("run_id", sa.String(64), nullable=False, unique=True),
-    sa.Column("outcome", sa.String(32), nullable=False),  # running, promoted, held, blocked_no_labels, failed
+    sa.Column("outcome", sa.String(32), nullable=False),  # see retraining_policy
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("challenger_version", sa.String(32)),
     sa.Column("started_at", UtcDateTime, nullable=False, index=True),

@@ -1,6 +1,6 @@
 """A promoter as a process of its own that ends itself by SIGKILL before its n-th step: what a crash test starts.
 
-Run as `python -m pmmds_tests.stores.promoter HOME DATABASE_URL REGISTRY_FILE DECISION_ID N`. Keep out: what is asserted.
+Run as `python -m pmmds_tests.stores.promoter HOME DATABASE_URL REGISTRY_FILE DECISION_ID N`. Keep out: assertions.
 """
 
 from __future__ import annotations
