@@ -69,12 +69,16 @@ def _previous(d: Deployment, pointer: ProductionPointer) -> str:
 
 def _verify(d: Deployment, version: str) -> None:
     """The service would refuse a damaged version and stay where it is: better to know before the alias moves."""
+    if not version.isdecimal():
+        raise _unknown(d, version)
     try:
-        if not version.isdecimal():
-            raise NoModelError(f"{version!r} is not a version's number.")
         d.profiles.bundle(version)
     except NoModelError:
-        known = ", ".join(f"v{v.version}" for v in d.registry.versions(d.model_name)[:10])
-        raise UsageError(
-            f"{d.model_name} has no version {version!r} in the registry.", next_step=f"Registered are {known}."
-        ) from None
+        raise _unknown(d, version) from None
+
+
+def _unknown(d: Deployment, version: str) -> UsageError:
+    known = ", ".join(f"v{v.version}" for v in d.registry.versions(d.model_name)[:10])
+    return UsageError(
+        f"{d.model_name} has no version {version!r} in the registry.", next_step=f"Registered are {known}."
+    )
