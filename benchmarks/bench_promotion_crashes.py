@@ -1,4 +1,4 @@
-"""Promotions killed at random points: does the alias move exactly once? `python -m benchmarks.promotion_crashes`.
+"""Promotions killed at random points: does the alias move exactly once? `python -m benchmarks.bench_promotion_crashes`.
 
 A child process promotes and is ended by SIGKILL after a random time; the parent reconciles and counts moves. Once with
 a registry that is a file, where runs are cheap, and once with MLflow's own, where a trigger counts the alias's changes.
