@@ -15,6 +15,7 @@ from pmmds_cli import (
     drift_commands,
     inspect_commands,
     loop_commands,
+    promotion_commands,
     service_commands,
     traffic_command,
 )
@@ -43,6 +44,7 @@ for module in (
     service_commands,
     data_commands,
     loop_commands,
+    promotion_commands,
     traffic_command,
     inspect_commands,
     drift_commands,
