@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pmmds_cli.drift_table import print_drift
+from pmmds_cli.evidence import evidence_lines
 from pmmds_cli.output import JsonOption, print_json, say
 
 if TYPE_CHECKING:
@@ -136,6 +137,8 @@ def _tell_decision(outcome: JobOutcome, deployment: Deployment, *, json: bool, f
         print_json(decision.to_document())
     else:
         print(decision.promotion_reason)
+        for line in evidence_lines(decision.document):
+            print(f"  {line}")
         serving = outcome.metadata["production_model"]["model_version"]
         change = "new" if decision.promoted else "unchanged"
         print(f"In production: v{serving} ({change}); decision {decision.decision_id}.")
