@@ -13,6 +13,7 @@ from pmmds_cli import (
     database_commands,
     demo_command,
     drift_commands,
+    explain_command,
     inspect_commands,
     loop_commands,
     service_commands,
@@ -45,6 +46,7 @@ for module in (
     loop_commands,
     traffic_command,
     inspect_commands,
+    explain_command,
     drift_commands,
     database_commands,
 ):

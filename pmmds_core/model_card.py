@@ -30,6 +30,17 @@ class Provenance:
     run_id: str
 
 
+def origin(provenance: Provenance) -> dict[str, str]:
+    """Where a version comes from, as its bundle's manifest and its tags say it."""
+    return {
+        "training_digest": provenance.training_digest,
+        "data_source": provenance.data_source,
+        "validation": provenance.validation,
+        "holdout": provenance.holdout_kind,
+        "dagster_run_id": provenance.run_id,
+    }
+
+
 def model_card(
     contract: Contract, trained: TrainedPipeline, metrics: Mapping[str, float], n_holdout: int, provenance: Provenance
 ) -> str:

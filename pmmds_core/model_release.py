@@ -30,9 +30,10 @@ from pmmds_core.bundle import (
 from pmmds_core.calibration import fit_calibration
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import NotCompilableError
-from pmmds_core.model_card import Provenance, model_card
+from pmmds_core.model_card import Provenance, model_card, origin
 from pmmds_core.performance import classification_metrics
 from pmmds_core.pipeline_scorer import PIPELINE, PipelineScorer, dump_pipeline, wrap_pipeline
+from pmmds_core.recorded_code import recorded
 from pmmds_core.reference_profile import ReferenceProfile, fit_profile
 from pmmds_core.row_codes import fit_reference_rows
 from pmmds_core.scorer import AnyScorer, Scorer, dump_scorer
@@ -130,7 +131,8 @@ def build_release(
         CALIBRATION: calibration.to_json(),
         CARD: model_card(contract, trained, metrics, len(holdout), provenance).encode(),
     }
-    head = Manifest(contract.model_name, scorer.kind, contract.digest, contract.feature_names, metrics, {})
+    details = {**origin(provenance), **recorded(trained.name, seed)}
+    head = Manifest(contract.model_name, scorer.kind, contract.digest, contract.feature_names, metrics, {}, details)
     manifest = write_bundle(folder, files, head)
     n_rows = len(train_frame) + len(holdout) + len(probes)
     own_rows = row_digests(train_frame, contract.feature_names)
@@ -172,13 +174,9 @@ def to_register(release: ModelRelease, contract: Contract, provenance: Provenanc
         params=release.trained.params,
         metrics={**holdout, **scores, "cv_roc_auc": chosen.roc_auc, "n_training_rows": float(release.trained.n_rows)},
         tags={
+            **{k: str(v) for k, v in release.manifest.details.items()},
             "validation": validation,
-            "candidate": release.trained.name,
             "contract_digest": contract.digest,
-            "training_digest": provenance.training_digest,
-            "data_source": provenance.data_source,
-            "holdout": provenance.holdout_kind,
-            "dagster_run_id": provenance.run_id,
             "scorer": release.manifest.scorer_kind if release.is_portable else "differs from the pipeline",
         },
         description=f"{release.trained.name}, {release.trained.n_rows:,} rows of {provenance.data_source}.",

@@ -110,6 +110,14 @@ class GroundTruthStore:
                 connection.execute(_upsert(connection), rows)
         return counts
 
+    def label_of(self, request_id: str) -> dict[str, Any] | None:
+        """Label, observed_at and received_at of a request; None when its truth is not known."""
+        c = ground_truth.c
+        query = sa.select(c.label, c.observed_at, c.received_at).where(c.request_id == request_id)
+        with self._database.connect() as connection:
+            found = connection.execute(query).mappings().first()
+        return None if found is None else dict(found)
+
     def summary(self) -> LabelSummary:
         c = ground_truth.c
         query = sa.select(

@@ -32,6 +32,7 @@ READING = [
     ["config"],
     ["db", "status"],
     ["decisions"],
+    ["explain", "nobody"],
     ["alerts", "list"],
     ["performance"],
     ["status"],

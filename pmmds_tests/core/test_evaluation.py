@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from pmmds_core.contracts.contract import Contract
+from pmmds_core.contracts.contract import Contract, FeatureValue
 from pmmds_core.errors import EvaluationError
 from pmmds_core.evaluation import Contender, ModelEvaluation, evaluate
 from pmmds_core.evaluation_page import render_evaluation
@@ -35,7 +35,7 @@ class TableScorer:
 
     kind = "table"
 
-    def __init__(self, scores: dict[Row, float], busy: int = 0) -> None:
+    def __init__(self, scores: dict[tuple[FeatureValue, ...], float], busy: int = 0) -> None:
         self._scores, self._busy = scores, busy
 
     def probability(self, row: Row) -> float:
