@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pmmds_core.deployment import Deployment
-from pmmds_core.policy import PromotionJudgement
-from pmmds_core.retraining_policy import BLOCKED_NO_LABELS, HELD, PROMOTED
+from pmmds_core.retraining_policy import BLOCKED_NO_LABELS
 
 TRIGGER, ALERT_ID, ATTEMPT = "pmmds/trigger", "pmmds/alert_id", "pmmds/attempt"
 
@@ -47,16 +46,3 @@ def claim_attempt(d: Deployment, trigger: Trigger, run_id: str) -> None:
 def record_blocked(d: Deployment, trigger: Trigger, run_id: str, reason: str) -> None:
     if trigger.is_retraining:
         d.retrainings.finish(run_id, BLOCKED_NO_LABELS, reason)
-
-
-def record_held(d: Deployment, run_id: str, judgement: PromotionJudgement, challenger: str) -> None:
-    d.retrainings.finish(run_id, HELD, judgement.promotion_reason, challenger)
-
-
-def record_promoted(d: Deployment, trigger: Trigger, run_id: str, challenger: str, reason: str) -> None:
-    """Close the retraining and the alert that asked for it."""
-    d.retrainings.finish(run_id, PROMOTED, reason, challenger)
-    if trigger.alert_id is not None:
-        alert = d.alerts.get(trigger.alert_id)
-        if alert.status != "resolved":
-            d.alerts.resolve(trigger.alert_id, by="retraining", note=f"v{challenger} was promoted.")

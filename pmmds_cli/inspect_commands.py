@@ -51,7 +51,10 @@ def decisions(limit: LimitOption = 20, json: JsonOption = False) -> None:
         {
             "decided at (UTC)": f"{d.decided_at:%Y-%m-%d %H:%M}",
             "decision": d.decision_id,
+            "kind": d.kind,
             "promoted": d.promoted,
+            "state": d.status,
+            "by": d.changed_by,
             "reason": d.promotion_reason,
         }
         for d in found

@@ -140,9 +140,12 @@ def _tell_decision(outcome: JobOutcome, deployment: Deployment, *, json: bool, f
         for line in evidence_lines(decision.document):
             print(f"  {line}")
         serving = outcome.metadata["production_model"]["model_version"]
-        change = "new" if decision.promoted else "unchanged"
-        print(f"In production: v{serving} ({change}); decision {decision.decision_id}.")
-    if fail_on_hold and not decision.promoted:
+        change = "new" if decision.moved_at else "unchanged"
+        words = "nothing yet" if serving == "none" else f"v{serving} ({change})"
+        print(f"In production: {words}; decision {decision.decision_id}.")
+        if decision.state == "pending_approval":
+            print(f"It waits for a person: pmmds approve {decision.decision_id} --by NAME, or pmmds reject.")
+    if fail_on_hold and decision.moved_at is None:
         raise typer.Exit(NO)
 
 

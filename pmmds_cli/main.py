@@ -16,6 +16,7 @@ from pmmds_cli import (
     explain_command,
     inspect_commands,
     loop_commands,
+    promotion_commands,
     service_commands,
     traffic_command,
 )
@@ -44,6 +45,7 @@ for module in (
     service_commands,
     data_commands,
     loop_commands,
+    promotion_commands,
     traffic_command,
     inspect_commands,
     explain_command,

@@ -13,9 +13,9 @@ import msgspec
 
 from pmmds_core.bundle import Bundle, load_bundle
 from pmmds_core.contributions import explain_row
+from pmmds_core.decision import RECORDED, Decision
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import ArtifactCorruptError, ModelError, StoreError, UsageError
-from pmmds_core.stores.decisions import RECORDED, Decision
 from pmmds_core.stores.prediction_log import PredictionRecord
 
 Document = dict[str, Any]

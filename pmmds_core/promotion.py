@@ -1,17 +1,33 @@
 """Putting a version into production: the one place that moves the production alias.
 
-MLflow's aliases are last-write-wins, so a row of our database (the production pointer) is compared and set first and
-the alias follows it. Every step can be repeated: `put_into_production` on an unfinished decision finishes it.
-Keep out: judging (policy.py).
+MLflow's aliases are last-write-wins, so the alias moves under a lock of our database, after the production pointer.
+Every step can be repeated: `put_into_production` on an unfinished decision finishes or undoes it.
+Keep out: judging (policy.py), rows and lock (stores/promotion_turn.py).
+
+    step            committed with it                        a crash after it leaves
+    intent          state judged                             nothing moved; the reconciler goes on
+    claim           pointer, fencing token, state moving     alias at the champion; the reconciler moves it
+    move            (MLflow's alias)                         alias at the challenger; the reconciler records it
+    record          state recorded, moved_at                 nothing to do
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
-from pmmds_core.errors import PromotionConflictError
-from pmmds_core.stores.decisions import RECORDED, SUPERSEDED, Decision, DecisionStore
+from pmmds_core.decision import (
+    CHALLENGER_GONE,
+    CHAMPION_CHANGED,
+    JUDGED,
+    MOVING,
+    RECORDED,
+    Decision,
+)
+from pmmds_core.errors import DatabaseUnavailableError, NoModelError, PromotionConflictError
+from pmmds_core.stores.decisions import DecisionStore
 from pmmds_core.stores.model_registry import PRODUCTION, ModelRegistry
+from pmmds_core.stores.promotion_turn import PromotionTurn
 
 
 @dataclass(frozen=True)
@@ -27,24 +43,38 @@ def put_into_production(decision: Decision, decisions: DecisionStore, registry: 
     """Move the production alias to the decision's challenger, once.
 
     Raises:
-        PromotionConflictError: production moved since the decision was made; the decision is marked superseded.
-        RegistryUnavailableError: MLflow does not answer; the decision stays unfinished and can be tried again.
+        PromotionConflictError: production moved since the decision was made, or its challenger is gone; the decision
+            is `aborted` with the reason, and nothing was moved. Also for a decision that waits for approval.
+        RegistryUnavailableError, DatabaseUnavailableError: the decision stays unfinished and can be tried again.
     """
-    if decision.state == RECORDED:
-        return Promotion(decision.challenger_version, decision.champion_version, moved=False)
-    if decision.state == SUPERSEDED or not decisions.claim_pointer(decision):
-        raise _conflict(decision, decisions)
-    registry.move_alias(decision.model_name, PRODUCTION, decision.challenger_version)
-    decisions.finish(decision.decision_id)
-    _follow_pointer(decision, decisions, registry)
-    return Promotion(decision.challenger_version, decision.champion_version, moved=True)
+    finish_moving(decisions, registry, except_for=decision.decision_id)
+    if _challenger_is_gone(decision, registry):
+        _abort_without_challenger(decision, decisions, registry)
+    else:
+        _claim(decision, decisions, registry)
+    moved = _move(decision, decisions, registry)
+    after = _require(decision, decisions)
+    if after.state != RECORDED or not after.promoted:
+        raise _refusal(after, decisions)
+    return Promotion(after.challenger_version, after.champion_version, moved=moved)
 
 
-def _follow_pointer(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:
-    """A slower promoter must not leave the alias behind a newer move of the pointer."""
-    pointer = decisions.pointer()
-    if pointer is not None and pointer.version != decision.challenger_version:
-        registry.move_alias(decision.model_name, PRODUCTION, pointer.version)
+def reconcile(decisions: DecisionStore, registry: ModelRegistry) -> list[Decision]:
+    """Finish or undo every promotion that was left unfinished; what became of each.
+
+    Raises:
+        RegistryUnavailableError, DatabaseUnavailableError: what is left can be tried again.
+    """
+    left = decisions.unfinished()
+    for decision in sorted(left, key=lambda d: d.state != MOVING):
+        _finish_or_undo(decision, decisions, registry)
+    return [_require(d, decisions) for d in left]
+
+
+def _finish_or_undo(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:
+    # A conflict is an end as well: the decision was aborted, and says why.
+    with suppress(PromotionConflictError):
+        put_into_production(decision, decisions, registry)
 
 
 def adopt_moved_alias(decisions: DecisionStore, registry: ModelRegistry) -> Decision | None:
@@ -53,30 +83,128 @@ def adopt_moved_alias(decisions: DecisionStore, registry: ModelRegistry) -> Deci
     Returns:
         The recorded decision; None when pointer and alias agree, or a promotion is under way.
     """
-    alias, pointer = registry.version_of(decisions.model_name, PRODUCTION), decisions.pointer()
-    if alias is None or decisions.unfinished() or (pointer is not None and pointer.version == alias.version):
+    pointer = decisions.pointer()
+    if _alias(decisions, registry) == (pointer.version if pointer else None):
         return None
-    decision = decisions.save(
-        kind="manual",
-        challenger=alias.version,
-        champion=pointer.version if pointer else None,
-        promoted=True,
-        reason=f"The alias {PRODUCTION} was moved to v{alias.version} by hand in MLflow.",
-        improvement=None,
-        details={},
-        run_id="",
-    )
-    if decisions.claim_pointer(decision):
-        decisions.finish(decision.decision_id)
-    return decisions.get(decision.decision_id)
+    with decisions.turn() as turn:
+        alias = _alias(decisions, registry)
+        if turn.mover() is not None or alias == _pointed_at(turn):
+            return None
+        return turn.adopt(alias)
 
 
-def _conflict(decision: Decision, decisions: DecisionStore) -> PromotionConflictError:
+def finish_moving(decisions: DecisionStore, registry: ModelRegistry, *, except_for: str = "") -> None:
+    """Finish what another process left between pointer and alias: it was decided earlier, and comes first."""
+    for other in decisions.unfinished():
+        if other.state == MOVING and other.decision_id != except_for:
+            _finish_or_undo(other, decisions, registry)
+
+
+def _claim(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:
+    with decisions.turn() as turn:
+        found = turn.decision(decision.decision_id)
+        if found.state != JUDGED:
+            return
+        other = turn.mover()
+        if other is not None:
+            raise PromotionConflictError(
+                f"Promotion {other.decision_id} of v{other.challenger_version} is under way; nothing was moved.",
+                next_step="It is finished within a minute; this one is taken up again afterwards.",
+            )
+        alias, pointed_at = _alias(decisions, registry), _pointed_at(turn)
+        if alias == pointed_at == found.challenger_version:
+            turn.record(found)  # it is there already
+        elif alias == pointed_at == found.champion_version:
+            turn.claim(found)
+        else:
+            _abort_for_another_champion(turn, found, alias)
+
+
+def _move(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> bool:
+    """Move the alias of a claimed decision and record it. Returns whether this call moved it."""
+    moved = False
+    try:
+        with decisions.turn() as turn:
+            found = turn.decision(decision.decision_id)
+            if found.state != MOVING:
+                return False
+            alias = _alias(decisions, registry)
+            if alias not in (found.challenger_version, found.champion_version):
+                _abort_for_another_champion(turn, found, alias)
+                return False
+            if alias != found.challenger_version:
+                turn.confirm()
+                registry.move_alias(found.model_name, PRODUCTION, found.challenger_version)
+                moved = True
+            turn.record(found)
+    except DatabaseUnavailableError:
+        if moved:  # the lock may have been lost before the alias moved, and another may have moved on
+            _follow_pointer(decisions, registry)
+        raise
+    return moved
+
+
+def _follow_pointer(decisions: DecisionStore, registry: ModelRegistry) -> None:
+    """A promoter that had lost the lock must not leave the alias behind a newer move of the pointer."""
+    with decisions.turn() as turn:
+        pointed_at = _pointed_at(turn)
+        if pointed_at is not None and turn.mover() is None and pointed_at != _alias(decisions, registry):
+            registry.move_alias(decisions.model_name, PRODUCTION, pointed_at)
+
+
+def _abort_for_another_champion(turn: PromotionTurn, decision: Decision, alias: str | None) -> None:
+    """The alias is neither where it was nor where it should go: a person's move stands."""
+    turn.abort(decision, CHAMPION_CHANGED)
+    if alias != _pointed_at(turn):
+        turn.adopt(alias)
+
+
+def _challenger_is_gone(decision: Decision, registry: ModelRegistry) -> bool:
+    try:
+        registry.get_version(decision.model_name, decision.challenger_version)
+    except NoModelError:
+        return True
+    return False
+
+
+def _abort_without_challenger(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:
+    with decisions.turn() as turn:
+        found = turn.decision(decision.decision_id)
+        if found.state not in (JUDGED, MOVING):
+            return
+        turn.abort(found, CHALLENGER_GONE)
+        alias = _alias(decisions, registry)
+        if turn.mover() is None and alias != _pointed_at(turn):
+            turn.adopt(alias)
+
+
+def _alias(decisions: DecisionStore, registry: ModelRegistry) -> str | None:
+    found = registry.version_of(decisions.model_name, PRODUCTION)
+    return None if found is None else found.version
+
+
+def _pointed_at(turn: PromotionTurn) -> str | None:
+    pointer = turn.pointer()
+    return None if pointer is None else pointer.version
+
+
+def _require(decision: Decision, decisions: DecisionStore) -> Decision:
+    found = decisions.get(decision.decision_id)
+    assert found is not None, "a decision is never deleted"
+    return found
+
+
+def _refusal(decision: Decision, decisions: DecisionStore) -> PromotionConflictError:
+    if decision.state_reason != CHAMPION_CHANGED:
+        return PromotionConflictError(
+            f"Decision {decision.decision_id} on v{decision.challenger_version} is {decision.status}; "
+            "nothing was moved."
+        )
     pointer = decisions.pointer()
     now = f"v{pointer.version}" if pointer else "no version"
     then = f"v{decision.champion_version}" if decision.champion_version else "no version"
     return PromotionConflictError(
         f"Decision {decision.decision_id} judged v{decision.challenger_version} against {then}, "
-        f"but {now} is in production now; nothing was moved.",
+        f"but {now} is in production now; {decision.status}, nothing was moved.",
         next_step="Materialize model_evaluation again to judge against the present champion.",
     )

@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 
 # How a retraining ended; `running` has not.
 RUNNING, PROMOTED, HELD, BLOCKED_NO_LABELS, FAILED = "running", "promoted", "held", "blocked_no_labels", "failed"
+# It ended, and its model waits for a person's approval.
+WAITING = "pending_approval"
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,10 @@ def next_step(
     """
     if is_in_flight or any(a.outcome == RUNNING for a in attempts):
         return Wait("A retraining is under way.")
+    if any(a.outcome == WAITING for a in attempts):
+        return Wait(
+            f"A model that alert {alert_id} asked for waits for approval (`pmmds decisions`).", needs_person=True
+        )
     if len(attempts) >= limits.max_attempts:
         last = max(attempts, key=lambda a: a.attempt)
         return Wait(

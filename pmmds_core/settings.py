@@ -86,6 +86,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "off"
     promotion_segment_margin: Annotated[Share, Meta(description="ROC-AUC that a segment may lose all the same")] = 0.02
 
+    promotion_approval: Annotated[
+        Literal["automatic", "manual"], Meta(description="Whether a promotion waits for `pmmds approve`")
+    ] = "automatic"
+
     http_host: Annotated[str, Meta(description="Address the service listens on")] = "127.0.0.1"
     http_port: Annotated[Port, Meta(description="HTTP port of the service")] = 8000
     http_max_connections: Annotated[PositiveInt, Meta(description="Open connections of one serving process")] = 512

@@ -10,12 +10,13 @@ from pmmds_assets.groups import OWNERS, PROMOTION
 from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
-from pmmds_assets.retraining import Trigger, record_held, record_promoted
+from pmmds_core.decision import PENDING_APPROVAL, Decision
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import NoModelError
 from pmmds_core.policy import judge
-from pmmds_core.promotion import adopt_moved_alias, put_into_production
-from pmmds_core.stores.decisions import Decision
+from pmmds_core.promotion import adopt_moved_alias, put_into_production, reconcile
+from pmmds_core.promotion_settlement import settle
+from pmmds_core.stores.model_registry import RegisteredVersion
 
 BEATS_CHECK, ALIAS_CHECK = "challenger_beats_champion", "alias_agrees_with_decision"
 
@@ -36,10 +37,10 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
     adopt_moved_alias(d.decisions, d.registry)
     evaluation = d.decisions.latest_evaluation(run_id=context.run.run_id)
     judgement = judge(evaluation, d.promotion_policy)
-    decision = d.decisions.save_judgement(judgement, evaluation, context.run.run_id)
-    if not judgement.promoted:
-        record_held(d, context.run.run_id, judgement, evaluation.challenger_version)
-    context.log.info(decision.promotion_reason)
+    needs_approval = d.settings.promotion_approval == "manual"
+    decision = d.decisions.save_judgement(judgement, evaluation, context.run.run_id, needs_approval=needs_approval)
+    settle(d, decision)
+    context.log.info("%s %s", decision.promotion_reason, decision.status)
     criteria = [
         {
             "criterion": c.name,
@@ -56,6 +57,7 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
         metadata={
             "promoted": judgement.promoted,
             "promotion_reason": judgement.promotion_reason,
+            "state": decision.status,
             "challenger_version": evaluation.challenger_version,
             "champion_version": evaluation.champion_version or "none",
             "criteria": table(criteria),
@@ -80,17 +82,25 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
 def production_model(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """The version that serves. Moves the alias when the decision says so; finishes what a crash left unfinished.
 
-    The only place that moves the alias production.
+    The only asset that moves the alias production.
     """
     d = deployment.open()
-    decision = d.decisions.of_run(context.run.run_id) or next(iter(d.decisions.unfinished()), None)
-    moved = False
-    if decision is not None and decision.promoted:
-        moved = put_into_production(decision, d.decisions, d.registry).moved
-        trigger = Trigger.of_tags(context.run.tags)
-        record_promoted(d, trigger, context.run.run_id, decision.challenger_version, decision.promotion_reason)
+    decision, moved = d.decisions.of_run(context.run.run_id), False
+    if decision is None:
+        decision = _finish_what_was_left(d)
+    elif decision.promoted and decision.state != PENDING_APPROVAL:
+        try:
+            moved = put_into_production(decision, d.decisions, d.registry).moved
+        finally:
+            decision = settle(d, decision)
     _ensure_some_model_serves(d, decision)
     return _production(d, decision, moved=moved)
+
+
+def _finish_what_was_left(d: Deployment) -> Decision | None:
+    """Finish or undo what a crash or a registry that was away left; the newest of it."""
+    settled = [settle(d, decision) for decision in reconcile(d.decisions, d.registry)]
+    return settled[-1] if settled else None
 
 
 def _ensure_some_model_serves(d: Deployment, decision: Decision | None) -> None:
@@ -103,20 +113,46 @@ def _ensure_some_model_serves(d: Deployment, decision: Decision | None) -> None:
 
 
 def _production(d: Deployment, decision: Decision | None, *, moved: bool) -> Materialized:
-    version, pointer = d.production_version(), d.decisions.pointer()
+    pointer = d.decisions.pointer()
+    if pointer is None and decision is not None and decision.state == PENDING_APPROVAL:
+        return _nothing_yet(decision)
+    version, decided = d.production_version(), pointer.version if pointer else "none"
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(f"v{version.version}-{version.digest[:12]}"),
+        metadata=production_metadata(d, version, decision, moved=moved),
+        check_results=[
+            check_result(ALIAS_CHECK, decided == version.version, {"alias": version.version, "decided": decided})
+        ],
+    )
+
+
+def _nothing_yet(decision: Decision) -> Materialized:
+    """A first model that waits for a person: nothing is in production, and nothing should be."""
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion("none"),
+        metadata={"model_version": "none", "moved": False, "decision": decision.decision_id, "state": decision.status},
+        check_results=[check_result(ALIAS_CHECK, True, {"alias": "none", "decided": "none"})],
+    )
+
+
+def production_metadata(
+    d: Deployment, version: RegisteredVersion, decision: Decision | None, *, moved: bool
+) -> dict[str, Any]:
+    """What the asset's page shows of the version in production and of the decisions that led to it."""
     bundle = d.profiles.bundle(version.version)
     history = [
         {
             "decided_at": f"{x.decided_at:%Y-%m-%d %H:%M:%S}",
-            "challenger": f"v{x.challenger_version}",
+            "kind": x.kind,
+            "challenger": f"v{x.challenger_version}" if x.challenger_version else "none",
             "champion": f"v{x.champion_version}" if x.champion_version else "none",
             "promoted": x.promoted,
+            "state": x.status,
             "reason": x.promotion_reason,
         }
         for x in d.decisions.recent(10)
     ]
-    agrees = pointer is not None and pointer.version == version.version
-    metadata: dict[str, Any] = {
+    return {
         "model_version": version.version,
         "moved": moved,
         "decision": decision.decision_id if decision else "none",
@@ -125,12 +161,3 @@ def _production(d: Deployment, decision: Decision | None, *, moved: bool) -> Mat
         "decisions": table(history),
         "picture": bar_picture(f"v{version.version} on its holdout", bundle.manifest.metrics),
     }
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(f"v{version.version}-{bundle.digest[:12]}"),
-        metadata=metadata,
-        check_results=[
-            check_result(
-                ALIAS_CHECK, agrees, {"alias": version.version, "decided": pointer.version if pointer else "none"}
-            )
-        ],
-    )

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from pmmds_core.errors import TrainingError
-from pmmds_core.retraining_policy import FAILED, RUNNING, RetrainingAttempt
+from pmmds_core.retraining_policy import FAILED, RUNNING, WAITING, RetrainingAttempt
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.tables import retraining_runs
 
@@ -56,12 +56,13 @@ class RetrainingStore:
             ) from None
 
     def finish(self, run_id: str, outcome: str, reason: str, challenger_version: str | None = None) -> None:
-        """Record how a run ended; only a running one can end."""
+        """Record how a run ended; only a running one can end, and one that waits for approval does not fail."""
         table = retraining_runs
         values = {"outcome": outcome, "reason": reason, "finished_at": datetime.now(UTC)}
         if challenger_version is not None:
             values["challenger_version"] = challenger_version
-        update = sa.update(table).where(table.c.run_id == run_id, table.c.outcome == RUNNING)
+        endable = [RUNNING] if outcome == FAILED else [RUNNING, WAITING]
+        update = sa.update(table).where(table.c.run_id == run_id, table.c.outcome.in_(endable))
         with self._database.begin() as connection:
             connection.execute(update.values(**values))
 
@@ -96,7 +97,7 @@ class RetrainingStore:
         """Retrainings that have ended, by trigger type and outcome."""
         c = retraining_runs.c
         query = sa.select(c.trigger_type, c.outcome, sa.func.count().label("n")).where(
-            c.model_name == self._model_name, c.outcome != RUNNING
+            c.model_name == self._model_name, c.outcome.not_in([RUNNING, WAITING])
         )
         with self._database.connect() as connection:
             rows = connection.execute(query.group_by(c.trigger_type, c.outcome)).all()

@@ -201,7 +201,7 @@ retraining_runs = sa.Table(
     sa.Column("alert_id", sa.Integer),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("run_id", sa.String(64), nullable=False, unique=True),
-    sa.Column("outcome", sa.String(32), nullable=False),  # running, promoted, held, blocked_no_labels, failed
+    sa.Column("outcome", sa.String(32), nullable=False),  # see retraining_policy
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("challenger_version", sa.String(32)),
     sa.Column("started_at", UtcDateTime, nullable=False, index=True),
@@ -227,20 +227,24 @@ promotion_decisions = sa.Table(
     fixed,
     sa.Column("decision_id", sa.String(12), primary_key=True),
     sa.Column("model_name", sa.String(64), nullable=False),
-    sa.Column("kind", sa.String(16), nullable=False),  # promotion, rollback
+    sa.Column("kind", sa.String(16), nullable=False),  # promotion, rollback, manual
     sa.Column("challenger_version", sa.String(32), nullable=False),
     sa.Column("champion_version", sa.String(32)),
     sa.Column("promoted", sa.Boolean, nullable=False),
     sa.Column("primary_metric_improvement", sa.Float),
     sa.Column("promotion_reason", sa.Text, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),  # judged, moving, recorded, superseded
+    sa.Column("state", sa.String(16), nullable=False),  # see pmmds_core.decision
     sa.Column("document", sa.JSON, nullable=False),
     sa.Column("run_id", sa.String(64), nullable=False),
     sa.Column("decided_at", UtcDateTime, nullable=False, index=True),
     sa.Column("moved_at", UtcDateTime),
+    sa.Column("state_reason", sa.Text),  # why it was aborted or rejected
+    sa.Column("changed_by", sa.String(128)),  # who approved, rejected or asked for it
+    sa.Column("fencing_token", sa.Integer),  # of the pointer, when this decision moved it
 )
 
-# The guard of the alias: compare-and-set on `version`, `fencing_token` grows with every move.
+# The guard of the alias, changed under the promotion lock; `fencing_token` grows with every move. An empty version
+# means that nothing is in production any more.
 production_pointer = sa.Table(
     "production_pointer",
     fixed,

@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 import typer
+from dagster import AssetKey, DagsterInstance
 
 from pmmds_cli.main import app
+from pmmds_core.deployment import Deployment
+from pmmds_core.settings import Settings
 from pmmds_core.synthetic import packaged_generator
 from pmmds_core.traffic import traffic_rows
 from pmmds_tests.assets.house import House
@@ -151,6 +154,51 @@ def test_a_shorter_window_is_the_window_of_the_report(trained_home: Path) -> Non
     said = pmmds(trained_home, "monitor", "--window-hours", "2", "--json")
     assert said.code == 0, said.err
     assert said.document["verdict"] == "insufficient_data"
+
+
+def test_a_rollback_is_recorded_with_who_and_why_and_shows_in_dagster(trained_home: Path) -> None:
+    nothing = pmmds(trained_home, "rollback", "--by", "ann")
+    assert (nothing.code, nothing.sentence.split(" Name")[0]) == (2, "v1 has no predecessor in production.")
+    assert pmmds(trained_home, "train").code == 0
+    nowhere = pmmds(trained_home, "rollback", "--to", "7")
+    assert nowhere.code == 2
+    assert "has no version '7' in the registry. Registered are v2, v1." in nowhere.sentence
+    there = pmmds(trained_home, "rollback", "--to", "v1")
+    assert (there.code, "v1 is in production already" in there.sentence) == (2, True)
+    said = pmmds(trained_home, "rollback", "--to", "2", "--by", "ann", "--reason", "a trial")
+    assert said.code == 0, said.err
+    assert said.out.splitlines()[0] == "Rolled back from v1 to v2 by ann: a trial."
+    back = pmmds(trained_home, "rollback", "--by", "ann", "--json").document
+    assert (back["kind"], back["challenger_version"], back["state"], back["changed_by"]) == (
+        "rollback",
+        "1",
+        "recorded",
+        "ann",
+    )
+    assert Deployment(Settings(home=str(trained_home))).production_version().version == "1"
+    with DagsterInstance.from_config(str(trained_home / "dagster")) as instance:
+        event = instance.get_latest_materialization_event(AssetKey("production_model"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    assert event.asset_materialization.metadata["decision"].value == back["decision_id"]
+
+
+def test_a_model_that_waits_for_approval_is_approved_once(trained_home: Path) -> None:
+    lenient = {"PMMDS_PROMOTION_APPROVAL": "manual", "PMMDS_PROMOTION_MIN_IMPROVEMENT": "-1"}
+    said = pmmds(trained_home, "train", "--fail-on-hold", PMMDS_PROMOTION_MAX_LATENCY_RATIO="100", given=lenient)
+    assert said.code == 3
+    assert "In production: v1 (unchanged)" in said.out
+    (waiting, _) = pmmds(trained_home, "decisions", "--json").document
+    assert waiting["state"] == "pending_approval"
+    assert f"pmmds approve {waiting['decision_id']} --by NAME" in said.out
+    approved = pmmds(trained_home, "approve", waiting["decision_id"], "--by", "ann")
+    assert approved.code == 0, approved.err
+    assert "In production: v2" in approved.out
+    again = pmmds(trained_home, "reject", waiting["decision_id"], "--by", "bob")
+    assert again.code == 2
+    assert "is recorded; only one that is pending_approval can be rejected" in again.sentence
+    unknown = pmmds(trained_home, "approve", "nonsense", "--by", "ann")
+    assert (unknown.code, "There is no decision 'nonsense'" in unknown.sentence) == (2, True)
 
 
 def test_doctor_says_what_is_right_and_what_is_not(trained_home: Path) -> None:

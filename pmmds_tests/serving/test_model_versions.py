@@ -15,6 +15,7 @@ import pytest
 from pmmds_core.bundle import SCORER
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
+from pmmds_core.rollback import roll_back
 from pmmds_serving.worker import PUBLISH_SECONDS
 from pmmds_tests.serving.asking import (
     FEEDBACK,
@@ -128,6 +129,30 @@ def test_a_version_that_moves_under_load_fails_no_request_and_all_workers_follow
     assert {request_id: record.model_version for request_id, record in logged.items()} == ids
     model = guarded.client.get("/model").json()
     assert [worker["version"] for worker in model["workers"]] == ["2", "2"]
+
+
+def test_a_rollback_under_load_loses_no_request_and_the_service_follows(
+    guarded: RunningService, two_versions: Deployment, contract: Contract, move_production: Callable[[str], None]
+) -> None:
+    wait_until(lambda: guarded.client.get("/healthz").json()["parts"]["registry"]["status"] == "ok", seconds=60)
+    move_production("1")
+    with Load(guarded.url, example(contract)) as load:
+        wait_until(lambda: len(load.answers) > 50)
+        roll_back(two_versions, to="2", by="Ada")
+        wait_until(lambda: load.last_versions(50) == {"2"})
+        started = time.monotonic()
+        decision = roll_back(two_versions, by="Ada", reason="v2 is slow")
+        moved = time.monotonic() - started
+        wait_until(lambda: load.last_versions(50) == {"1"})
+        answered = time.monotonic() - started
+    assert (decision.kind, decision.challenger_version, decision.state) == ("rollback", "1", "recorded")
+    assert load.failures == []
+    assert {status for status, _ in load.answers} == {200}
+    ids = {answer["request_id"]: answer["model_version"] for _, answer in load.answers}
+    assert len(ids) == len(load.answers)
+    wait_until(all_logged(guarded.deployment(), list(ids)))
+    print(f"alias back after {moved:.2f} s, every answer after {answered:.2f} s, {len(ids)} requests")
+    assert answered < 10
 
 
 def test_truth_may_reach_another_worker_than_the_prediction(guarded: RunningService, contract: Contract) -> None:

@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from pmmds_core.decision import ABORTED, JUDGED, MOVING, RECORDED, Decision
 from pmmds_core.errors import PromotionConflictError, RegistryUnavailableError
-from pmmds_core.promotion import adopt_moved_alias, put_into_production
+from pmmds_core.promotion import adopt_moved_alias, put_into_production, reconcile
 from pmmds_core.stores.database import Database
-from pmmds_core.stores.decisions import MOVING, RECORDED, SUPERSEDED, Decision, DecisionStore
+from pmmds_core.stores.decisions import DecisionStore
 from pmmds_tests.fakes import FakeRegistry
 
 MODEL = "churn-classifier"
@@ -75,24 +76,88 @@ def test_a_challenger_judged_against_a_champion_that_is_gone_is_refused(
     with pytest.raises(PromotionConflictError, match="v2 is in production now"):
         put_into_production(slow, decisions, registry)
     assert registry.aliases["production"] == "2"
-    assert state_of(decisions, slow) == SUPERSEDED
+    assert state_of(decisions, slow) == ABORTED
+    refused = decisions.get(slow.decision_id)
+    assert refused is not None
+    assert refused.status == "aborted: champion changed"
+    with pytest.raises(PromotionConflictError, match="aborted: champion changed"):
+        put_into_production(slow, decisions, registry)
 
 
-def test_a_registry_that_is_away_leaves_an_unfinished_promotion_that_can_be_finished(
+# What the registry is asked in order: challenger there, alias at the claim, alias at the move, the move itself.
+@pytest.mark.parametrize(("n_answers", "left"), [(0, JUDGED), (1, JUDGED), (2, MOVING), (3, MOVING)])
+def test_a_registry_that_goes_away_at_any_step_leaves_a_promotion_that_can_be_finished(
+    decisions: DecisionStore, registry: FakeRegistry, n_answers: int, left: str
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    decision = decide(decisions, "2", "1")
+    registry.n_answers_left = n_answers
+    with pytest.raises(RegistryUnavailableError):
+        put_into_production(decision, decisions, registry)
+    assert state_of(decisions, decision) == left
+    assert [d.decision_id for d in decisions.unfinished()] == [decision.decision_id]
+    assert registry.aliases["production"] == "1"
+
+    registry.n_answers_left = None
+    assert [d.state for d in reconcile(decisions, registry)] == [RECORDED]
+    assert registry.moves == [("production", "1"), ("production", "2")]
+    assert decisions.unfinished() == []
+
+
+def test_an_answer_that_got_lost_on_its_way_from_the_registry_moves_nothing_twice(
     decisions: DecisionStore, registry: FakeRegistry
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
     decision = decide(decisions, "2", "1")
-    registry.is_down = True
+    registry.loses_next_answer = True
     with pytest.raises(RegistryUnavailableError):
         put_into_production(decision, decisions, registry)
     assert state_of(decisions, decision) == MOVING
-    assert [d.decision_id for d in decisions.unfinished()] == [decision.decision_id]
+    assert not put_into_production(decision, decisions, registry).moved
+    assert registry.moves == [("production", "1"), ("production", "2")]
 
-    registry.is_down = False
-    assert put_into_production(decisions.unfinished()[0], decisions, registry).version == "2"
-    assert state_of(decisions, decision) == RECORDED
-    assert decisions.unfinished() == []
+
+@pytest.mark.parametrize("n_answers", [None, 2], ids=["before the claim", "after the claim"])
+def test_a_challenger_deleted_from_the_registry_aborts_and_the_champion_stays(
+    decisions: DecisionStore, registry: FakeRegistry, n_answers: int | None
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    decision = decide(decisions, "2", "1")
+    if n_answers is not None:
+        registry.n_answers_left = n_answers
+        with pytest.raises(RegistryUnavailableError):
+            put_into_production(decision, decisions, registry)
+        registry.n_answers_left = None
+    registry.delete("2")
+    with pytest.raises(PromotionConflictError, match="challenger deleted from the registry"):
+        put_into_production(decision, decisions, registry)
+    pointer = decisions.pointer()
+    assert pointer is not None
+    assert pointer.version == registry.aliases["production"] == "1"
+    assert put_into_production(decide(decisions, "3", "1"), decisions, registry).moved
+
+
+def test_a_champion_deleted_from_the_registry_aborts_and_the_next_model_is_a_first_one(
+    decisions: DecisionStore, registry: FakeRegistry
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    registry.delete("1")
+    with pytest.raises(PromotionConflictError, match="no version is in production now; aborted: champion changed"):
+        put_into_production(decide(decisions, "2", "1"), decisions, registry)
+    assert decisions.pointer() is None
+    assert decisions.recent(1)[0].kind == "manual"
+    assert put_into_production(decide(decisions, "3", None), decisions, registry).moved
+    pointer = decisions.pointer()
+    assert pointer is not None
+    assert (pointer.version, pointer.fencing_token) == ("3", 3)
+
+
+def test_a_decision_for_what_is_in_production_already_is_recorded_and_moves_nothing(
+    decisions: DecisionStore, registry: FakeRegistry
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    assert not put_into_production(decide(decisions, "1", "1"), decisions, registry).moved
+    assert registry.moves == [("production", "1")]
 
 
 def test_many_promotions_at_once_let_exactly_one_through(decisions: DecisionStore, registry: FakeRegistry) -> None:
@@ -115,8 +180,9 @@ def test_many_promotions_at_once_let_exactly_one_through(decisions: DecisionStor
 def test_two_first_promotions_at_once_let_exactly_one_through(decisions: DecisionStore, registry: FakeRegistry) -> None:
     rivals = [decide(decisions, str(n), None) for n in range(1, 5)]
     with ThreadPoolExecutor(len(rivals)) as pool:
-        claimed = list(pool.map(decisions.claim_pointer, rivals))
-    assert claimed.count(True) == 1
+        list(pool.map(lambda _: reconcile(decisions, registry), rivals))
+    assert sorted(state_of(decisions, d) for d in rivals) == [ABORTED] * 3 + [RECORDED]
+    assert len(registry.moves) == 1
 
 
 def test_an_alias_moved_by_hand_becomes_a_recorded_decision(decisions: DecisionStore, registry: FakeRegistry) -> None:
@@ -127,6 +193,20 @@ def test_an_alias_moved_by_hand_becomes_a_recorded_decision(decisions: DecisionS
     assert adopted is not None
     assert (adopted.kind, adopted.challenger_version, adopted.champion_version) == ("manual", "9", "1")
     assert put_into_production(decide(decisions, "10", "9"), decisions, registry).version == "10"
+
+
+def test_an_alias_moved_by_hand_since_the_judgement_stands_and_the_promotion_is_aborted(
+    decisions: DecisionStore, registry: FakeRegistry
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    decision = decide(decisions, "2", "1")
+    registry.aliases["production"] = "9"
+    with pytest.raises(PromotionConflictError, match="v9 is in production now; aborted: champion changed"):
+        put_into_production(decision, decisions, registry)
+    assert registry.aliases["production"] == "9"
+    pointer = decisions.pointer()
+    assert pointer is not None
+    assert (pointer.version, decisions.recent(1)[0].kind) == ("9", "manual")
 
 
 def test_a_held_decision_is_recorded_at_once_and_never_unfinished(decisions: DecisionStore) -> None:

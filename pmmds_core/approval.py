@@ -1,0 +1,46 @@
+"""A person's yes or no to a promotion that waits for it. Keep out: moving the alias (promotion.py)."""
+
+from __future__ import annotations
+
+from pmmds_core.decision import PENDING_APPROVAL, Decision
+from pmmds_core.deployment import Deployment
+from pmmds_core.errors import UsageError
+from pmmds_core.promotion import put_into_production
+from pmmds_core.promotion_settlement import settle
+
+
+def approve(d: Deployment, decision_id: str, *, by: str) -> Decision:
+    """Let a waiting promotion happen.
+
+    Raises:
+        UsageError: no such decision, or it does not wait for approval.
+        PromotionConflictError: the champion that it was judged against is not in production any more: aborted.
+        StoreError: a store is away; an approval that was recorded is carried out by the reconciler.
+    """
+    decision = _waiting(d, decision_id, "approved")
+    with d.decisions.turn() as turn:
+        turn.approve(decision, by)
+    try:
+        put_into_production(decision, d.decisions, d.registry)
+    finally:
+        after = settle(d, decision)
+    return after
+
+
+def reject(d: Deployment, decision_id: str, *, by: str, reason: str = "") -> Decision:
+    """Refuse a waiting promotion; its alert stays open. Raises UsageError as `approve` does."""
+    decision = _waiting(d, decision_id, "rejected")
+    with d.decisions.turn() as turn:
+        turn.reject(decision, by, reason)
+    return settle(d, decision)
+
+
+def _waiting(d: Deployment, decision_id: str, verb: str) -> Decision:
+    decision = d.decisions.get(decision_id)
+    if decision is None:
+        raise UsageError(f"There is no decision {decision_id!r}.", next_step="`pmmds decisions` lists them.")
+    if decision.state != PENDING_APPROVAL:
+        raise UsageError(
+            f"Decision {decision_id} is {decision.status}; only one that is {PENDING_APPROVAL} can be {verb}."
+        )
+    return decision

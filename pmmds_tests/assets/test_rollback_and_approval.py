@@ -1,0 +1,208 @@
+"""A person takes a version back, approves or rejects one; each on a house with two registered versions."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from pmmds_assets.retraining import Trigger
+from pmmds_core.approval import approve, reject
+from pmmds_core.bundle import SCORER
+from pmmds_core.decision import ABORTED, PENDING_APPROVAL, RECORDED, REJECTED, Decision
+from pmmds_core.deployment import Deployment
+from pmmds_core.errors import ArtifactCorruptError, PromotionConflictError, UsageError
+from pmmds_core.promotion import put_into_production
+from pmmds_core.rollback import roll_back
+from pmmds_core.stores.model_registry import PRODUCTION
+from pmmds_tests.assets.house import House, assets_made, errors_of, metadata_of
+
+
+@pytest.fixture(scope="module")
+def two_versions_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Version 1 is in production, version 2 was promoted after it or held; no test changes this home."""
+    home = tmp_path_factory.mktemp("two")
+    for seed in ("42", "7"):
+        result = House.build(home, PMMDS_TRAIN_SEED=seed).run("train_job")
+        assert result.success, errors_of(result)
+    return home
+
+
+@pytest.fixture
+def house(two_versions_home: Path, tmp_path: Path) -> House:
+    """A copy with v2 promoted over v1."""
+    shutil.copytree(two_versions_home, tmp_path, dirs_exist_ok=True)
+    house = House.build(tmp_path)
+    d = house.deployment
+    if production(d) == "1":
+        put_into_production(decide(d, "2", "1"), d.decisions, d.registry)
+    return house
+
+
+def decide(d: Deployment, challenger: str, champion: str, *, state: str = "", run_id: str = "") -> Decision:
+    return d.decisions.save(
+        kind="promotion",
+        challenger=challenger,
+        champion=champion,
+        promoted=True,
+        reason=f"v{challenger} outperforms v{champion}.",
+        improvement=0.01,
+        details={},
+        run_id=run_id,
+        state=state,
+    )
+
+
+def production(d: Deployment) -> str:
+    """Alias and pointer, which agree."""
+    pointer, alias = d.decisions.pointer(), d.production_version().version
+    assert pointer is not None
+    assert pointer.version == alias
+    return alias
+
+
+def test_a_rollback_brings_the_previous_champion_back_and_says_who_and_why(house: House) -> None:
+    d = house.deployment
+    decision = roll_back(d, by="Ada", reason="v2 is slow")
+    assert production(d) == "1"
+    assert (decision.kind, decision.state, decision.changed_by) == ("rollback", RECORDED, "Ada")
+    assert decision.promotion_reason == "Rolled back from v2 to v1 by Ada: v2 is slow."
+    assert decision.to_document()["reason"] == "v2 is slow"
+    assert decision.moved_at is not None
+
+
+def test_a_second_rollback_goes_further_back_and_not_to_what_was_taken_back(house: House) -> None:
+    d = house.deployment
+    roll_back(d, by="Ada")
+    with pytest.raises(UsageError, match="v1 has no predecessor in production"):
+        roll_back(d, by="Ada")
+    assert roll_back(d, to="v2", by="Ada").challenger_version == "2"
+    assert production(d) == "2"
+
+
+@pytest.mark.parametrize(
+    ("to", "sentence"),
+    [("2", "v2 is in production already"), ("99", "has no version '99'"), ("latest", "has no version 'latest'")],
+)
+def test_a_rollback_to_nowhere_is_one_sentence_and_moves_nothing(house: House, to: str, sentence: str) -> None:
+    d, before = house.deployment, house.deployment.decisions.recent()
+    with pytest.raises(UsageError, match=sentence):
+        roll_back(d, to=to, by="Ada")
+    assert production(d) == "2"
+    assert d.decisions.recent() == before
+
+
+def test_a_rollback_before_the_first_model_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="No model is in production: nothing to take back"):
+        roll_back(House.build(tmp_path).deployment, by="Ada")
+
+
+def test_a_rollback_to_a_damaged_version_moves_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    d = house.deployment
+    d.profiles.bundle("1")
+
+    def damaged(model_name: str, version: str, destination: Path) -> Path:
+        return destination  # the registry gives what lies there
+
+    kept = tmp_path / "profiles" / d.model_name / "1" / SCORER
+    kept.write_bytes(kept.read_bytes()[:-1] + b" ")
+    monkeypatch.setattr(d.registry, "download_bundle", damaged)
+    with pytest.raises(ArtifactCorruptError):
+        roll_back(d, by="Ada")
+    assert production(d) == "2"
+
+
+def test_a_rollback_starts_from_where_a_person_moved_the_alias(house: House) -> None:
+    d = house.deployment
+    d.registry.move_alias(d.model_name, PRODUCTION, "1")
+    decision = roll_back(d, to="2", by="Ada")
+    assert (decision.champion_version, production(d)) == ("1", "2")
+
+
+def test_the_launchpad_rolls_back_too_and_the_asset_shows_it(house: House) -> None:
+    config = {"config": {"by": "Ada", "reason": "from the UI"}}
+    result = house.run("rollback_job", ops={"roll_back_production": config})
+    assert result.success, errors_of(result)
+    assert production(house.deployment) == "1"
+    assert house.deployment.decisions.recent(1)[0].promotion_reason.endswith("by Ada: from the UI.")
+    assert assets_made(result) == {"production_model"}
+    assert metadata_of(result, "production_model")["model_version"].value == "1"
+
+
+def test_a_rollback_from_the_launchpad_that_cannot_be_fails_with_the_sentence(house: House) -> None:
+    result = house.run("rollback_job", ops={"roll_back_production": {"config": {"to": "2"}}})
+    assert not result.success
+    assert "v2 is in production already" in errors_of(result)[0]
+
+
+def test_an_approved_decision_moves_the_alias_and_says_who_approved(house: House) -> None:
+    d = house.deployment
+    waiting = decide(d, "1", "2", state=PENDING_APPROVAL)
+    assert d.decisions.unfinished() == []
+    with pytest.raises(PromotionConflictError, match="is pending_approval; nothing was moved"):
+        put_into_production(waiting, d.decisions, d.registry)
+    assert production(d) == "2"
+    approved = approve(d, waiting.decision_id, by="Ada")
+    assert (approved.state, approved.changed_by, production(d)) == (RECORDED, "Ada", "1")
+
+
+def test_a_champion_that_changed_while_a_decision_waited_aborts_it(house: House) -> None:
+    d = house.deployment
+    waiting = decide(d, "1", "3", state=PENDING_APPROVAL)  # v3 was in production when it was judged
+    with pytest.raises(PromotionConflictError, match="v2 is in production now; aborted: champion changed"):
+        approve(d, waiting.decision_id, by="Ada")
+    found = d.decisions.get(waiting.decision_id)
+    assert found is not None
+    assert (found.state, found.changed_by, production(d)) == (ABORTED, "Ada", "2")
+
+
+def test_a_rejected_decision_moves_nothing_and_cannot_be_approved_later(house: House) -> None:
+    d = house.deployment
+    waiting = decide(d, "1", "2", state=PENDING_APPROVAL)
+    rejected = reject(d, waiting.decision_id, by="Ada", reason="holidays")
+    assert (rejected.state, rejected.status) == (REJECTED, "rejected: holidays")
+    with pytest.raises(UsageError, match="only one that is pending_approval can be approved"):
+        approve(d, waiting.decision_id, by="Bo")
+    assert production(d) == "2"
+
+
+@pytest.mark.parametrize("act", [approve, reject])
+def test_a_decision_that_is_not_there_is_one_sentence(house: House, act: object) -> None:
+    with pytest.raises(UsageError, match="There is no decision 'nonsense'"):
+        act(house.deployment, "nonsense", by="Ada")  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(("says_yes", "outcome"), [(True, "promoted"), (False, "held")])
+def test_the_retraining_behind_a_waiting_decision_ends_with_the_persons_word(
+    house: House, says_yes: bool, outcome: str
+) -> None:
+    d = house.deployment
+    d.retrainings.claim(run_id="r1", trigger_type="manual", alert_id=None, attempt=1)
+    waiting = decide(d, "1", "2", state=PENDING_APPROVAL, run_id="r1")
+    approve(d, waiting.decision_id, by="Ada") if says_yes else reject(d, waiting.decision_id, by="Ada")
+    run = d.retrainings.of_run("r1")
+    assert run is not None
+    assert (run.outcome, run.challenger_version) == (outcome, "1")
+
+
+def test_with_manual_approval_a_first_model_waits_and_the_run_succeeds(tmp_path: Path) -> None:
+    house = House.build(tmp_path, PMMDS_PROMOTION_APPROVAL="manual")
+    result = house.run("train_job", tags=Trigger(True, "manual", None, 1).to_tags())
+    assert result.success, errors_of(result)
+    d = house.deployment
+    (decision,) = d.decisions.recent()
+    assert (decision.state, d.decisions.pointer()) == (PENDING_APPROVAL, None)
+    assert metadata_of(result, "production_model")["model_version"].value == "none"
+    run = d.retrainings.of_run(result.run_id)
+    assert run is not None
+    assert run.outcome == "pending_approval"
+    approve(d, decision.decision_id, by="Ada")
+    assert production(d) == "1"
+    again = d.retrainings.of_run(result.run_id)
+    assert again is not None
+    assert again.outcome == "promoted"
+    assert isinstance(result, dg.ExecuteInProcessResult)

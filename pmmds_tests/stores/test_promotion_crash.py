@@ -1,0 +1,148 @@
+"""kill -9 before any step of a promotion: it is finished or undone, and the alias moves once or not at all."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pmmds_core.decision import ABORTED, RECORDED, Decision
+from pmmds_core.promotion import put_into_production, reconcile
+from pmmds_core.settings import Settings
+from pmmds_core.stores.database import Database
+from pmmds_core.stores.decisions import DecisionStore
+from pmmds_tests.fakes import FileRegistry
+
+MODEL = "churn-classifier"
+NEVER = 0
+
+
+@pytest.fixture
+def decisions(database: Database) -> DecisionStore:
+    return DecisionStore(database, MODEL)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> FileRegistry:
+    return FileRegistry(tmp_path / "alias")
+
+
+@pytest.fixture
+def start(
+    database_settings: Settings, registry: FileRegistry, database: Database
+) -> Callable[[Decision, int], subprocess.Popen[bytes]]:
+    """Starts a promoter of a decision that dies before its n-th step."""
+
+    def started(decision: Decision, n: int) -> subprocess.Popen[bytes]:
+        s = database_settings
+        arguments = [s.home, s.database_url, str(registry.path), decision.decision_id, str(n)]
+        return subprocess.Popen([sys.executable, "-m", "pmmds_tests.stores.promoter", *arguments])
+
+    return started
+
+
+def decide(decisions: DecisionStore, challenger: str, champion: str | None) -> Decision:
+    return decisions.save(
+        kind="promotion",
+        challenger=challenger,
+        champion=champion,
+        promoted=True,
+        reason=f"v{challenger} against {champion}",
+        improvement=0.01,
+        details={},
+        run_id="",
+    )
+
+
+def check_whole(decisions: DecisionStore, registry: FileRegistry, decision: Decision) -> None:
+    pointer, after = decisions.pointer(), decisions.get(decision.decision_id)
+    assert after is not None
+    assert after.state == RECORDED
+    assert after.moved_at is not None
+    assert pointer is not None
+    assert (pointer.version, pointer.fencing_token) == (decision.challenger_version, after.fencing_token)
+    assert registry.moves == [str(n) for n in range(1, int(decision.challenger_version) + 1)]
+    assert decisions.unfinished() == []
+
+
+def test_killed_before_any_step_a_promotion_is_finished_and_the_alias_moves_once(
+    decisions: DecisionStore, registry: FileRegistry, start: Callable[[Decision, int], subprocess.Popen[bytes]]
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    step, code = 0, -signal.SIGKILL
+    while code == -signal.SIGKILL:
+        step += 1
+        decision = decide(decisions, str(step + 1), str(step))
+        code = start(decision, step).wait(60)
+        reconcile(decisions, registry)
+        check_whole(decisions, registry, decision)
+    assert code == 0
+    # Two turns of three steps, an alias read in each, before and after the move; the last round was not killed.
+    assert step == 11
+
+
+def test_a_first_promotion_killed_before_any_step_is_finished_too(
+    decisions: DecisionStore, registry: FileRegistry, start: Callable[[Decision, int], subprocess.Popen[bytes]]
+) -> None:
+    decision = decide(decisions, "1", None)
+    code = start(decision, 7).wait(60)  # before the alias moves
+    assert code == -signal.SIGKILL
+    assert registry.moves == []
+    reconcile(decisions, registry)
+    check_whole(decisions, registry, decision)
+
+
+@pytest.mark.parametrize("step", [5, 7], ids=["before the claim is seen", "before the alias moves"])
+def test_an_alias_moved_by_hand_after_a_crash_stands_and_the_promotion_is_aborted(
+    decisions: DecisionStore,
+    registry: FileRegistry,
+    start: Callable[[Decision, int], subprocess.Popen[bytes]],
+    step: int,
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    decision = decide(decisions, "2", "1")
+    assert start(decision, step).wait(60) == -signal.SIGKILL
+    registry.move_alias(MODEL, "production", "9")
+    (after,) = reconcile(decisions, registry)
+    assert (after.state, after.status) == (ABORTED, "aborted: champion changed")
+    assert registry.moves == ["1", "9"]
+    pointer = decisions.pointer()
+    assert pointer is not None
+    assert pointer.version == "9"
+
+
+def test_a_crash_left_and_the_next_promotion_finishes_it_first(
+    decisions: DecisionStore, registry: FileRegistry, start: Callable[[Decision, int], subprocess.Popen[bytes]]
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    left = decide(decisions, "2", "1")
+    assert start(left, 8).wait(60) == -signal.SIGKILL  # the alias has moved, nothing says so
+    assert registry.moves == ["1", "2"]
+    put_into_production(decide(decisions, "3", "2"), decisions, registry)
+    assert registry.moves == ["1", "2", "3"]
+    after = decisions.get(left.decision_id)
+    assert after is not None
+    assert after.state == RECORDED
+
+
+def test_two_reconcilers_and_two_promoters_at_once_move_the_alias_once(
+    decisions: DecisionStore, registry: FileRegistry, start: Callable[[Decision, int], subprocess.Popen[bytes]]
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    rivals = [decide(decisions, "2", "1"), decide(decisions, "3", "1")]
+    processes = [start(decision, NEVER) for decision in rivals]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: reconcile(decisions, registry), range(2)))
+    for process in processes:
+        process.wait(60)
+    states = sorted(d.state for d in decisions.recent(2))
+    assert states == [ABORTED, RECORDED]
+    assert len(registry.moves) == 2
+    pointer = decisions.pointer()
+    assert pointer is not None
+    assert pointer.version == registry.moves[-1]
