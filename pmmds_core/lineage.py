@@ -48,6 +48,7 @@ def trace(d: Deployment, record: PredictionRecord) -> Document:
         "request_id": record.request_id,
         "prediction": _prediction(d, record),
         "label": d.ground_truth.label_of(record.request_id),
+        "label_history": [asdict(x) for x in d.ground_truth.history(record.request_id)],
         "model": _model(record, bundle),
         "training_data": training,
         "validation": _validation(training, origin, notes),
