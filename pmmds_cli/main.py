@@ -18,6 +18,7 @@ from pmmds_cli import (
     labels_commands,
     loop_commands,
     promotion_commands,
+    reproduce_command,
     service_commands,
     traffic_command,
 )
@@ -51,6 +52,7 @@ for module in (
     labels_commands,
     inspect_commands,
     explain_command,
+    reproduce_command,
     drift_commands,
     database_commands,
 ):
