@@ -5,7 +5,8 @@ from __future__ import annotations
 import dagster as dg
 
 from pmmds_assets.assets.data import labelled_predictions, reference_data
-from pmmds_assets.assets.model import model_evaluation, reference_profile, trained_model
+from pmmds_assets.assets.evaluation import model_evaluation
+from pmmds_assets.assets.model import reference_profile, trained_model
 from pmmds_assets.assets.monitoring import drift_report, external_assets, feature_histograms
 from pmmds_assets.assets.performance import performance_report
 from pmmds_assets.assets.promotion import production_model, promotion_decision

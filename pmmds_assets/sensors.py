@@ -88,7 +88,8 @@ def prediction_log_sensor(
 
 
 def observe(d: Deployment) -> list[dg.AssetObservation]:
-    """One observation of each external asset."""
+    """One observation of each external asset; labels that came before their prediction are matched first."""
+    d.ground_truth.match_waiting()
     log, truth = d.prediction_log.summary(), d.ground_truth.summary()
     return [
         dg.AssetObservation(

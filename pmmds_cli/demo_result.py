@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pmmds_cli.evidence import evidence_lines
 from pmmds_core.settings import Settings
 
 
@@ -50,6 +51,7 @@ def summary_lines(result: DemoResult, settings: Settings, *, keep_up: bool) -> l
             f"and took {result.retraining_seconds:.1f} s"
         ),
         f"  decision      {decision['decision_id']}: {decision['promotion_reason']}",
+        *(f"                {line}" for line in evidence_lines(decision)),
         (
             f"  swap          v{result.first_version} → v{result.last_version} "
             f"{result.swap_seconds:.2f} s after the alias moved; "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pmmds_cli.drift_table import INSUFFICIENT_DATA, print_drift
+from pmmds_cli.evidence import evidence_lines
 from pmmds_cli.output import JsonOption, print_json, say
 
 if TYPE_CHECKING:
@@ -138,6 +139,8 @@ def _tell_decision(outcome: JobOutcome, deployment: Deployment, *, json: bool, f
         print_json(decision.to_document())
     else:
         print(decision.promotion_reason)
+        for line in evidence_lines(decision.document):
+            print(f"  {line}")
         serving = outcome.metadata["production_model"]["model_version"]
         change = "new" if decision.moved_at else "unchanged"
         words = "nothing yet" if serving == "none" else f"v{serving} ({change})"

@@ -13,9 +13,12 @@ from pmmds_cli import (
     database_commands,
     demo_command,
     drift_commands,
+    explain_command,
     inspect_commands,
+    labels_commands,
     loop_commands,
     promotion_commands,
+    reproduce_command,
     service_commands,
     traffic_command,
 )
@@ -46,7 +49,10 @@ for module in (
     loop_commands,
     promotion_commands,
     traffic_command,
+    labels_commands,
     inspect_commands,
+    explain_command,
+    reproduce_command,
     drift_commands,
     database_commands,
 ):

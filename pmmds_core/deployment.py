@@ -125,7 +125,13 @@ class Deployment:
     @property
     def promotion_policy(self) -> PromotionPolicy:
         s = self.settings
-        return PromotionPolicy(s.promotion_min_improvement, s.promotion_max_latency_ratio, s.promotion_significance)
+        return PromotionPolicy(
+            s.promotion_min_improvement,
+            s.promotion_max_latency_ratio,
+            s.promotion_significance,
+            forbid_worse_segment=s.promotion_forbid_worse_segment == "on",
+            segment_margin=s.promotion_segment_margin,
+        )
 
     def prepare(self) -> Deployment:
         """Open contract, home and database, so that what is wrong with them is said before anything starts.

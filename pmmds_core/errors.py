@@ -18,6 +18,7 @@ PmmdsError                      exit code 1
 │   ├── ArtifactCorruptError    digest or golden predictions differ
 │   └── NotCompilableError      the pipeline has no portable scorer
 ├── TrainingError               training could not finish
+├── EvaluationError             rows that champion and challenger cannot be compared on
 ├── PromotionConflictError      production moved since the evaluation was made
 └── ServiceError                a process of ours is not there, or not as expected
     ├── PortTakenError
@@ -99,6 +100,10 @@ class NotCompilableError(ModelError):
 
 
 class TrainingError(PmmdsError):
+    pass
+
+
+class EvaluationError(PmmdsError):
     pass
 
 

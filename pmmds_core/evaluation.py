@@ -1,28 +1,28 @@
-"""Champion and challenger on the same holdout rows, in one process: metrics, intervals, latency.
+"""Champion and challenger on the same holdout rows, in one process: every measure that a decision may ask for.
 
-Add a measurement here. Keep out: whether it is enough (policy.py).
+Add a measurement here. Keep out: whether it is enough (policy.py), how it is shown (evaluation_page.py).
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from statistics import median
 from typing import Any
 
 import numpy as np
 
 from pmmds_core.contracts.contract import FeatureValue
-from pmmds_core.performance import Labels, auc_interval, classification_metrics, paired_auc, score_table
+from pmmds_core.daily_measures import measures, reliability_table
+from pmmds_core.errors import EvaluationError
+from pmmds_core.performance import Labels, Probabilities, auc_interval, classification_metrics, paired_auc
 from pmmds_core.scorer import Scorer
 from pmmds_core.scorer_compiler import score_rows
+from pmmds_core.scoring_time import compare_scoring_time
+from pmmds_core.segment_performance import Segments, measure_segments, worst_segment
+from pmmds_core.traffic_replay import replay
 
 Rows = Sequence[Sequence[FeatureValue]]
-_LATENCY_ROUNDS = 15
-LATENCY_ROWS = 400
-# A scorer that takes milliseconds a row is measured on fewer rows.
-_LONGEST_ROUND_MS = 300.0
+_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,12 @@ class Contender:
 
 @dataclass(frozen=True)
 class ModelEvaluation:
-    """What was measured. Without a champion the champion's fields are None; latencies are milliseconds a row."""
+    """What was measured. Without a champion the champion's fields are None; latencies are milliseconds a row.
+
+    `*_measures`: measure to value, low and high (95 %). `score_table`, `champion_score_table`: reliability tables.
+    `segments`, `small_segments`, `worst_segment`: fields of segment_performance. `replay`: of traffic_replay, `n_rows`
+    0 alone when there was no traffic. An evaluation that was stored without a field has its default.
+    """
 
     challenger_version: str
     champion_version: str | None
@@ -52,8 +57,17 @@ class ModelEvaluation:
     champion_interval: tuple[float, float] | None = None
     champion_latency_ms: float | None = None
     latency_ratio: float | None = None
+    latency_ratio_interval: tuple[float, float] | None = None
+    n_latency_calls: int = 0
     delong_p_value: float | None = None
     delong_standard_error: float | None = None
+    n_holdout_positive: int | None = None
+    challenger_measures: dict[str, Mapping[str, float]] | None = None
+    champion_measures: dict[str, Mapping[str, float]] | None = None
+    champion_score_table: list[dict[str, Any]] | None = None
+    segments: list[dict[str, Any]] | None = None
+    small_segments: list[dict[str, Any]] | None = None
+    worst_segment: dict[str, Any] | None = None
     replay: dict[str, Any] | None = None
 
     @property
@@ -79,6 +93,7 @@ def evaluate(
     *,
     primary_metric: str,
     holdout_kind: str,
+    segments: Segments | None = None,
     recent_rows: Rows = (),
 ) -> ModelEvaluation:
     """Measure both on the same rows.
@@ -87,73 +102,86 @@ def evaluate(
         challenger: the new model.
         champion: the model in production; None for the first model.
         rows: (n, features) holdout rows in the contract's order.
-        labels: (n,) truth, both classes present.
+        labels: (n,) truth, both classes present (see holdout_checks).
         primary_metric: the metric that decides.
         holdout_kind: where the rows come from, `reference` or `production`.
+        segments: parts of the rows to measure apart.
         recent_rows: recent production rows that both score again, labels or not.
+
+    Raises:
+        EvaluationError: a model gave a score that is no probability.
     """
-    scores = score_rows(challenger.scorer, rows)
+    scores = _scores(challenger, rows)
+    champion_scores = None if champion is None else _scores(champion, rows)
     interval = auc_interval(labels, scores)
+    measured, small = measure_segments(segments or {}, labels, scores, champion_scores)
+    worst = worst_segment(measured)
     own: dict[str, Any] = {
         "challenger_version": challenger.version,
         "primary_metric": primary_metric,
         "n_holdout_rows": len(rows),
+        "n_holdout_positive": int(labels.sum()),
         "holdout_kind": holdout_kind,
         "validation_passed": challenger.is_validated,
         "challenger_metrics": classification_metrics(labels, scores),
         "challenger_interval": (interval.low, interval.high),
-        "score_table": score_table(labels, scores),
+        "challenger_measures": _measures(labels, scores),
+        "score_table": reliability_table(labels, scores),
+        "segments": [asdict(s) for s in measured],
+        "small_segments": [asdict(s) for s in small],
+        "worst_segment": None if worst is None else asdict(worst),
     }
-    if champion is None:
-        latency, _ = latencies_ms(challenger.scorer, challenger.scorer, rows)
-        return ModelEvaluation(champion_version=None, challenger_latency_ms=latency, **own)
-    return ModelEvaluation(**own, **_compared(challenger, champion, rows, labels, scores, recent_rows))
+    if champion is None or champion_scores is None:
+        alone = compare_scoring_time(challenger.scorer, challenger.scorer, rows)
+        return ModelEvaluation(champion_version=None, challenger_latency_ms=alone.challenger_ms, **own)
+    compared = {
+        **_ranked(champion, labels, scores, champion_scores),
+        **_timed(challenger, champion, rows),
+        **_replayed(challenger, champion, recent_rows),
+    }
+    return ModelEvaluation(**own, **compared)
 
 
-def _compared(
-    challenger: Contender, champion: Contender, rows: Rows, labels: Labels, scores: Any, recent_rows: Rows
-) -> dict[str, Any]:
-    champion_scores = score_rows(champion.scorer, rows)
-    champion_interval = auc_interval(labels, champion_scores)
+def _scores(contender: Contender, rows: Rows) -> Probabilities:
+    scores = score_rows(contender.scorer, rows)
+    n_wrong = int((~((scores >= 0) & (scores <= 1))).sum())
+    if n_wrong:
+        raise EvaluationError(
+            f"v{contender.version} gives no probability for {n_wrong} of {len(rows)} holdout rows.",
+            next_step="Look at its estimator: it must answer every row of the contract with a number from 0 to 1.",
+        )
+    return scores
+
+
+def _measures(labels: Labels, scores: Probabilities) -> dict[str, Mapping[str, float]]:
+    return measures(labels, scores, (scores >= _THRESHOLD).astype(np.int64))
+
+
+def _ranked(champion: Contender, labels: Labels, scores: Probabilities, champion_scores: Probabilities) -> Any:
+    interval = auc_interval(labels, champion_scores)
     paired = paired_auc(labels, scores, champion_scores)
-    challenger_ms, champion_ms = latencies_ms(challenger.scorer, champion.scorer, rows)
     return {
         "champion_version": champion.version,
-        "challenger_latency_ms": challenger_ms,
         "champion_metrics": classification_metrics(labels, champion_scores),
-        "champion_interval": (champion_interval.low, champion_interval.high),
-        "champion_latency_ms": champion_ms,
-        "latency_ratio": challenger_ms / champion_ms,
+        "champion_interval": (interval.low, interval.high),
+        "champion_measures": _measures(labels, champion_scores),
+        "champion_score_table": reliability_table(labels, champion_scores),
         "delong_p_value": paired.p_value,
         "delong_standard_error": paired.standard_error,
-        "replay": replay(challenger.scorer, champion.scorer, recent_rows),
     }
 
 
-def latencies_ms(first: Scorer, second: Scorer, rows: Rows) -> tuple[float, float]:
-    """Milliseconds a row of two scorers: medians over rounds that take turns, so that a slow moment hits both."""
-    slower = max(_time_ms(first, rows[:5]), _time_ms(second, rows[:5]))
-    sample = rows[: max(5, min(LATENCY_ROWS, round(_LONGEST_ROUND_MS / slower)))]
-    rounds = [(_time_ms(first, sample), _time_ms(second, sample)) for _ in range(_LATENCY_ROUNDS)]
-    return median(r[0] for r in rounds), median(r[1] for r in rounds)
-
-
-def _time_ms(scorer: Scorer, rows: Rows) -> float:
-    started = time.perf_counter()
-    for row in rows:
-        scorer.probability(row)
-    return (time.perf_counter() - started) * 1000 / len(rows)
-
-
-def replay(challenger: Scorer, champion: Scorer, rows: Rows) -> dict[str, Any]:
-    """How the answers to recent traffic would have differed: share of flipped predictions, shift of the score."""
-    if not rows:
-        return {"n_rows": 0}
-    new, old = score_rows(challenger, rows), score_rows(champion, rows)
+def _timed(challenger: Contender, champion: Contender, rows: Rows) -> dict[str, Any]:
+    took = compare_scoring_time(challenger.scorer, champion.scorer, rows)
     return {
-        "n_rows": len(rows),
-        "flipped_share": float(np.mean((new >= 0.5) != (old >= 0.5))),
-        "mean_probability_challenger": float(new.mean()),
-        "mean_probability_champion": float(old.mean()),
-        "largest_change": float(np.max(np.abs(new - old))),
+        "challenger_latency_ms": took.challenger_ms,
+        "champion_latency_ms": took.champion_ms,
+        "latency_ratio": took.ratio,
+        "latency_ratio_interval": (took.ratio_low, took.ratio_high),
+        "n_latency_calls": took.n_calls,
     }
+
+
+def _replayed(challenger: Contender, champion: Contender, rows: Rows) -> dict[str, Any]:
+    found = replay(challenger.scorer, champion.scorer, rows)
+    return {"replay": {"n_rows": 0} if found is None else asdict(found)}

@@ -30,9 +30,10 @@ from pmmds_core.bundle import (
 from pmmds_core.calibration import fit_calibration
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import NotCompilableError
-from pmmds_core.evaluation import LATENCY_ROWS, latencies_ms
+from pmmds_core.model_card import Provenance, model_card, origin
 from pmmds_core.performance import classification_metrics
 from pmmds_core.pipeline_scorer import PIPELINE, PipelineScorer, dump_pipeline, wrap_pipeline
+from pmmds_core.recorded_code import recorded
 from pmmds_core.reference_profile import ReferenceProfile, fit_profile
 from pmmds_core.row_codes import fit_reference_rows
 from pmmds_core.scorer import AnyScorer, Scorer, dump_scorer
@@ -44,27 +45,13 @@ from pmmds_core.scorer_compiler import (
     rows_of,
     score_rows,
 )
+from pmmds_core.scoring_time import LATENCY_ROWS, compare_scoring_time
 from pmmds_core.source_data import row_digests, to_columns
 from pmmds_core.stores.model_registry import BUNDLE_PATH, VALIDATION_PATH, ModelToRegister
 from pmmds_core.training import CANDIDATES, Build, TrainedPipeline, any_speed, one_thread, train
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where the rows came from and how they were checked; becomes tags of the model version.
-
-    `validation`: passed, failed or skipped. `validation_folder`: its results as JSON and HTML.
-    """
-
-    training_digest: str
-    data_source: str
-    validation: str
-    validation_folder: Path
-    holdout_kind: str
-    run_id: str
 
 
 @dataclass(frozen=True)
@@ -95,8 +82,7 @@ class LatencyBudget:
     def allows(self, pipeline: Any, contract: Contract, frame: pd.DataFrame) -> bool:
         """Measured as model_evaluation measures it, so that training does not choose what promotion has to hold."""
         rows = rows_of(frame.head(LATENCY_ROWS), contract)
-        challenger, champion = latencies_ms(scorer_of(pipeline, contract), self.champion, rows)
-        return challenger <= self.max_ratio * champion
+        return compare_scoring_time(scorer_of(pipeline, contract), self.champion, rows).ratio <= self.max_ratio
 
 
 def scorer_of(pipeline: Any, contract: Contract) -> Scorer:
@@ -145,7 +131,8 @@ def build_release(
         CALIBRATION: calibration.to_json(),
         CARD: model_card(contract, trained, metrics, len(holdout), provenance).encode(),
     }
-    head = Manifest(contract.model_name, scorer.kind, contract.digest, contract.feature_names, metrics, {})
+    details = {**origin(provenance), **recorded(trained.name, seed)}
+    head = Manifest(contract.model_name, scorer.kind, contract.digest, contract.feature_names, metrics, {}, details)
     manifest = write_bundle(folder, files, head)
     n_rows = len(train_frame) + len(holdout) + len(probes)
     own_rows = row_digests(train_frame, contract.feature_names)
@@ -187,13 +174,9 @@ def to_register(release: ModelRelease, contract: Contract, provenance: Provenanc
         params=release.trained.params,
         metrics={**holdout, **scores, "cv_roc_auc": chosen.roc_auc, "n_training_rows": float(release.trained.n_rows)},
         tags={
+            **{k: str(v) for k, v in release.manifest.details.items()},
             "validation": validation,
-            "candidate": release.trained.name,
             "contract_digest": contract.digest,
-            "training_digest": provenance.training_digest,
-            "data_source": provenance.data_source,
-            "holdout": provenance.holdout_kind,
-            "dagster_run_id": provenance.run_id,
             "scorer": release.manifest.scorer_kind if release.is_portable else "differs from the pipeline",
         },
         description=f"{release.trained.name}, {release.trained.n_rows:,} rows of {provenance.data_source}.",
@@ -205,34 +188,3 @@ def to_register(release: ModelRelease, contract: Contract, provenance: Provenanc
 def _typed(example: pd.DataFrame, contract: Contract) -> pd.DataFrame:
     """The dtypes that the signature states: every number a double, so that a missing value stays possible."""
     return example.astype({f.name: "float64" if f.is_numeric else "object" for f in contract.features})
-
-
-def model_card(
-    contract: Contract, trained: TrainedPipeline, metrics: Mapping[str, float], n_holdout: int, provenance: Provenance
-) -> str:
-    """What a person should know of the model, as Markdown."""
-    candidates = "\n".join(
-        f"| {s.name}{' (chosen)' if s.name == trained.name else ''} | {s.roc_auc:.4f} | {s.roc_auc_deviation:.4f} |"
-        for s in trained.scores
-    )
-    measured = "\n".join(f"| {name} | {value:.4f} |" for name, value in metrics.items())
-    return f"""# {contract.model_name}
-
-{contract.description}
-
-- Estimator: {trained.name}, chosen among {len(trained.scores)} by cross-validated {contract.primary_metric}.
-- Trained on {trained.n_rows:,} rows of {provenance.data_source}.
-- Validation of the reference data: {provenance.validation}.
-- Judged on {n_holdout:,} held-out {provenance.holdout_kind} rows that it was not trained on.
-
-| candidate | ROC-AUC (mean of folds) | deviation |
-|---|---|---|
-{candidates}
-
-| on the holdout | |
-|---|---|
-{measured}
-
-It answers with P({contract.label.name} = {contract.label.positive}) for one row of {len(contract.features)} features.
-Rows outside the contract are refused before they reach it.
-"""

@@ -74,7 +74,8 @@ class LogisticScorer(msgspec.Struct, frozen=True, tag="logistic_regression", tag
 class Tree(msgspec.Struct, frozen=True, array_like=True):
     """One regression tree, node by node; a leaf has feature -1.
 
-    `threshold`: go left when value <= threshold. `categories`: for a categorical split, the codes that go left.
+    `threshold`: go left when value <= threshold. `n_rows`: training rows that reached each node, for explanations;
+    empty in scorers that were made without.
     """
 
     feature: tuple[int, ...]
@@ -83,6 +84,12 @@ class Tree(msgspec.Struct, frozen=True, array_like=True):
     left: tuple[int, ...]
     right: tuple[int, ...]
     value: tuple[float, ...]
+    n_rows: tuple[int, ...] = ()
+
+    def next_node(self, node: int, value: float) -> int:
+        """The child that a value goes to."""
+        go_left = self.missing_left[node] if value != value else value <= self.threshold[node]
+        return self.left[node] if go_left else self.right[node]
 
 
 class CategoryCodes(msgspec.Struct, frozen=True):
@@ -105,7 +112,7 @@ class BoostingScorer(msgspec.Struct, frozen=True, tag="hist_gradient_boosting", 
         return "hist_gradient_boosting"
 
     def probability(self, row: Row) -> float:
-        x = self._encode(row)
+        x = self.encode(row)
         total = self.baseline
         for tree in self.trees:
             total += _walk(tree, x)
@@ -114,7 +121,8 @@ class BoostingScorer(msgspec.Struct, frozen=True, tag="hist_gradient_boosting", 
     def probabilities(self, rows: Sequence[Row]) -> list[float]:
         return [self.probability(row) for row in rows]
 
-    def _encode(self, row: Row) -> list[float]:
+    def encode(self, row: Row) -> list[float]:
+        """The row as the trees take it: numbers, then codes of categories; NaN is a missing or unknown value."""
         x = [math.nan if (v := row[i]) is None else float(v) for i in self.numeric]
         x.extend(c.codes.get(row[c.index], math.nan) for c in self.categorical)  # type: ignore[arg-type]
         return x

@@ -106,6 +106,7 @@ def _tree(nodes: Any) -> Tree:
         left=tuple(int(n) for n in nodes["left"]),
         right=tuple(int(n) for n in nodes["right"]),
         value=tuple(float(v) for v in nodes["value"]),
+        n_rows=tuple(int(n) for n in nodes["count"]),
     )
 
 

@@ -81,6 +81,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     promotion_significance: Annotated[
         Literal["advisory", "required"], Meta(description="Whether DeLong p < 0.05 is shown or demanded")
     ] = "advisory"
+    promotion_forbid_worse_segment: Annotated[
+        Literal["off", "on"], Meta(description="Whether a segment that is worse beyond chance forbids a promotion")
+    ] = "off"
+    promotion_segment_margin: Annotated[Share, Meta(description="ROC-AUC that a segment may lose all the same")] = 0.02
 
     promotion_approval: Annotated[
         Literal["automatic", "manual"], Meta(description="Whether a promotion waits for `pmmds approve`")

@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pmmds_core.errors import PmmdsError
-from pmmds_core.stores.ground_truth import FeedbackCounts, LabelItem
+from pmmds_core.stores.ground_truth import FeedbackCounts
+from pmmds_core.stores.label_history import LabelItem
 from pmmds_serving import refusals
 from pmmds_serving.access import require_admin
 from pmmds_serving.json_answers import answer

@@ -146,9 +146,13 @@ def _label_picture(frame: "pd.DataFrame", contract: Contract) -> dg.MarkdownMeta
     deps=["prediction_logs", "ground_truth"],
 )
 def labelled_predictions(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
-    """Production rows whose truth has become known: prediction_logs joined with ground_truth, oldest first."""
+    """Production rows whose truth has become known: prediction_logs joined with ground_truth, oldest first.
+
+    Labels that came before their prediction are matched first.
+    """
     d = deployment.open()
-    rows = d.ground_truth.labelled_rows()
+    matched = d.ground_truth.match_waiting()
+    rows, delays = d.ground_truth.labelled_rows(), d.ground_truth.delays()
     frame = rows.to_frame(d.contract)
     digest = content_digest(frame)
     dataset = d.datasets.save(
@@ -162,6 +166,10 @@ def labelled_predictions(context: dg.AssetExecutionContext, deployment: Deployme
         metadata={
             "dagster/row_count": len(frame),
             "by_model_version": table(by_version),
+            "label_delays": table(delays.rows()),
+            "arrived": table([{"arrived": k, "share of labels": v} for k, v in delays.shares().items()]),
+            "n_matched_now": matched.accepted + matched.updated,
+            "n_waiting_for_their_prediction": d.ground_truth.n_waiting(),
             "newest_predicted_at": str(rows.predicted_at.max()) if len(frame) else "none",
             "path": dg.MetadataValue.path(str(dataset.path)),
             "picture": bar_picture(

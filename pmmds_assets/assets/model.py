@@ -1,29 +1,27 @@
-"""The model: trained, described and judged beside the champion. Which rows: data.py; what follows: promotion.py."""
+"""The model: trained, described, registered. Which rows: training_data.py; beside the champion: evaluation.py."""
 
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import numpy as np
 
 from pmmds_assets.assets.training_data import training_data
 from pmmds_assets.checks import check_result
 from pmmds_assets.groups import MONITORING, OWNERS, TRAINING
-from pmmds_assets.pictures import bar_picture, reliability_picture, table
+from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource, MlflowRun
 from pmmds_assets.results import Materialized
 from pmmds_core.candidates import load_candidates
 from pmmds_core.deployment import Deployment
-from pmmds_core.evaluation import Contender, ModelEvaluation, evaluate
-from pmmds_core.model_release import LatencyBudget, ModelRelease, Provenance, build_release, to_register
+from pmmds_core.model_card import Provenance
+from pmmds_core.model_release import LatencyBudget, ModelRelease, build_release, to_register
 from pmmds_core.reference_profile import FeatureProfile
-from pmmds_core.scorer_compiler import PARITY_TOLERANCE, rows_of
+from pmmds_core.scorer_compiler import PARITY_TOLERANCE
 from pmmds_core.stores.datasets import Dataset
 from pmmds_core.stores.model_registry import CHALLENGER, PRODUCTION, RegisteredVersion
 
 PARITY_CHECK, SCORE_CHECK = "scorer_equals_pipeline", "challenger_ranks_better_than_chance"
-N_REPLAYED_ROWS = 500
 
 
 @dg.asset(
@@ -166,62 +164,3 @@ def require_challenger(d: Deployment) -> RegisteredVersion:
     """The version with the alias challenger. Raises NoModelError."""
     found = d.registry.version_of(d.model_name, CHALLENGER)
     return found if found is not None else d.production_version()
-
-
-@dg.asset(
-    group_name=TRAINING,
-    owners=OWNERS,
-    kinds={"sklearn"},
-    deps=[training_data, trained_model],
-)
-def model_evaluation(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
-    """Champion and challenger on the same holdout rows, in one process: metrics, intervals, latency, replay."""
-    d = deployment.open()
-    holdout = d.datasets.require("holdout", "training_data", run_id=context.run.run_id)
-    challenger, champion = require_challenger(d), d.registry.version_of(d.model_name, PRODUCTION)
-    if champion is not None and champion.version == challenger.version:
-        champion = None if d.decisions.pointer() is None else champion
-    frame = holdout.read()
-    evaluation = evaluate(
-        _contender(d, challenger),
-        None if champion is None else _contender(d, champion),
-        rows_of(frame, d.contract),
-        frame[d.contract.label.name].to_numpy(dtype=np.int64),
-        primary_metric=d.contract.primary_metric,
-        holdout_kind=holdout.details["holdout_kind"],
-        recent_rows=[r.features for r in d.prediction_log.recent(N_REPLAYED_ROWS)],
-    )
-    d.decisions.save_evaluation(evaluation, holdout.digest, context.run.run_id)
-    d.registry.log_document(challenger.run_id, evaluation.to_document(), "evaluation.json")
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(f"{challenger.digest[:12]}-{holdout.digest[:12]}"),
-        metadata=_evaluation_metadata(evaluation),
-    )
-
-
-def _contender(d: Deployment, version: RegisteredVersion) -> Contender:
-    return Contender(version.version, d.profiles.bundle(version.version).scorer, version.is_validated)
-
-
-def _evaluation_metadata(evaluation: ModelEvaluation) -> dict[str, Any]:
-    champion = evaluation.champion_metrics
-    metrics = [
-        {"metric": name, "challenger": value, **({} if champion is None else {"champion": champion[name]})}
-        for name, value in evaluation.challenger_metrics.items()
-    ]
-    compared = {
-        "primary_metric_improvement": evaluation.primary_metric_improvement,
-        "latency_ratio": evaluation.latency_ratio,
-        "delong_p_value": evaluation.delong_p_value,
-    }
-    return {
-        "challenger_version": evaluation.challenger_version,
-        "champion_version": evaluation.champion_version or "none",
-        "dagster/row_count": evaluation.n_holdout_rows,
-        "holdout_kind": evaluation.holdout_kind,
-        "challenger_latency_ms": evaluation.challenger_latency_ms,
-        **{name: value for name, value in compared.items() if value is not None},
-        "metrics": table(metrics),
-        "replay": dg.MetadataValue.json(evaluation.replay or {}),
-        "picture": reliability_picture("Challenger on the holdout, by decile of its score", evaluation.score_table),
-    }

@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from pmmds_assets.assets.model import model_evaluation
+from pmmds_assets.assets.evaluation import model_evaluation
 from pmmds_assets.checks import check_result
 from pmmds_assets.groups import OWNERS, PROMOTION
 from pmmds_assets.pictures import bar_picture, table
@@ -42,7 +42,14 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
     settle(d, decision)
     context.log.info("%s %s", decision.promotion_reason, decision.status)
     criteria = [
-        {"criterion": c.name, "passed": c.passed, "blocking": c.blocking, "in words": c.sentence}
+        {
+            "criterion": c.name,
+            "value": c.value if isinstance(c.value, str) else f"{c.value:.4f}" if c.value is not None else "–",
+            "threshold": c.threshold,
+            "verdict": c.verdict,
+            "decides": c.blocking,
+            "in words": c.sentence,
+        }
         for c in judgement.criteria
     ]
     return dg.MaterializeResult(

@@ -90,6 +90,23 @@ class DatasetStore:
             row = row or connection.execute(query.order_by(newest).limit(1)).mappings().first()
         return None if row is None else Dataset(**{**row, "path": Path(row["path"])})
 
+    def of_digest(self, kind: DatasetKind, digest: str, *, run_id: str = "") -> Dataset | None:
+        """The data set of that content: the record of this run when it made one, else the newest."""
+        c = reference_datasets.c
+        query = sa.select(reference_datasets).where(c.kind == kind, c.digest == digest)
+        return self._first(query.order_by((c.run_id == run_id).desc(), c.created_at.desc()))
+
+    def of_run(self, kind: DatasetKind, run_id: str) -> Dataset | None:
+        """The newest data set of a kind that a run made."""
+        c = reference_datasets.c
+        query = sa.select(reference_datasets).where(c.kind == kind, c.run_id == run_id)
+        return self._first(query.order_by(c.created_at.desc()))
+
+    def _first(self, query: sa.Select[Any]) -> Dataset | None:
+        with self._database.connect() as connection:
+            row = connection.execute(query.limit(1)).mappings().first()
+        return None if row is None else Dataset(**{**row, "path": Path(row["path"])})
+
     def require(self, kind: DatasetKind, asset: str, *, run_id: str = "") -> Dataset:
         """The newest data set of a kind. Raises DataError naming the asset to materialize first."""
         found = self.latest(kind, run_id=run_id)

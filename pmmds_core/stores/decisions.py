@@ -130,6 +130,11 @@ class DecisionStore:
         found = self._read(query.where(promotion_decisions.c.run_id == run_id) if run_id else query)
         return found[0] if found else None
 
+    def of_version(self, version: str) -> list[Decision]:
+        """Every decision on a version as challenger, newest first."""
+        query = self._decisions().where(promotion_decisions.c.challenger_version == version)
+        return self._read(query.order_by(promotion_decisions.c.decided_at.desc()))
+
     def get(self, decision_id: str) -> Decision | None:
         found = self._read(self._decisions().where(promotion_decisions.c.decision_id == decision_id))
         return found[0] if found else None

@@ -9,17 +9,28 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import sqlalchemy as sa
-from msgspec import Meta
 from numpy.typing import NDArray
 
 from pmmds_core.contracts.contract import Contract, Feature
+from pmmds_core.label_delays import LabelDelays
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.dialects import insert
+from pmmds_core.stores.label_history import (
+    LabelItem,
+    LabelObservation,
+    Source,
+    arrived,
+    count_waiting,
+    first_arrivals,
+    history_of,
+    keep_observations,
+    stop_waiting,
+)
 from pmmds_core.stores.tables import ground_truth, prediction_logs
 
 if TYPE_CHECKING:
@@ -28,20 +39,12 @@ if TYPE_CHECKING:
 _IDS_PER_QUERY = 1000
 
 
-class LabelItem(msgspec.Struct, frozen=True):
-    """The truth of one request. `label`: 1 for the positive class. `observed_at`: when it was seen, aware."""
-
-    request_id: str
-    label: Annotated[int, Meta(ge=0, le=1)]
-    observed_at: datetime
-
-
 @dataclass(frozen=True)
 class FeedbackCounts:
     """What became of the items; the four add up to how many there were.
 
     `accepted`: first label of a request. `updated`: took the place of one observed no later. `unknown`: no such
-    request is logged, not stored. `outdated`: a label observed later is there already, not stored.
+    request is logged; kept aside until it is. `outdated`: a label observed later stands; this one is history.
     """
 
     accepted: int
@@ -95,20 +98,69 @@ class GroundTruthStore:
         self._contract = contract
         self._log = prediction_logs(contract)
 
-    def add(self, items: Iterable[LabelItem]) -> FeedbackCounts:
+    def add(self, items: Iterable[LabelItem], *, source: Source = "feedback") -> FeedbackCounts:
         """Keep the newest truth of every logged request, all or nothing; the same items may come twice.
 
-        Items count in their order, so of two for one request the second updates the first.
+        Items count in their order, so of two for one request the second updates the first. Every observation is kept
+        (label_history); those of requests that are not logged wait for `match_waiting`.
         """
         given = list(items)
-        received_at = datetime.now(UTC)
+        now, ids = datetime.now(UTC), {item.request_id for item in given}
         with self._database.begin() as connection:
-            known = self._known(connection, sorted({item.request_id for item in given}))
-            counts, newest = _sort_out(given, known)
-            rows = [{**msgspec.structs.asdict(item), "received_at": received_at} for item in newest]
-            if rows:
-                connection.execute(_upsert(connection), rows)
+            known = self._known(connection, sorted(ids))
+            keep_observations(connection, given, received_at=now, source=source, waiting=ids - known.keys())
+            return self._put(connection, given, known, now)
+
+    def match_waiting(self) -> FeedbackCounts:
+        """Give labels that came first to predictions that have been logged since. May run at any time, and twice."""
+        with self._database.begin() as connection:
+            items = arrived(connection, self._log)
+            ids = sorted({item.request_id for item in items})
+            counts = self._put(connection, items, self._known(connection, ids), datetime.now(UTC))
+            stop_waiting(connection, ids)
         return counts
+
+    def _put(
+        self, connection: sa.Connection, items: Sequence[LabelItem], known: dict[str, datetime | None], now: datetime
+    ) -> FeedbackCounts:
+        counts, newest = _sort_out(items, known)
+        rows = [{**msgspec.structs.asdict(item), "received_at": now} for item in newest]
+        if rows:
+            connection.execute(_upsert(connection), rows)
+        return counts
+
+    def n_waiting(self) -> int:
+        """Requests whose label has come and whose prediction has not."""
+        with self._database.connect() as connection:
+            return count_waiting(connection)
+
+    def history(self, request_id: str) -> list[LabelObservation]:
+        """Every observation of a request's label, in the order they came."""
+        with self._database.connect() as connection:
+            return history_of(connection, request_id)
+
+    def delays(self) -> LabelDelays:
+        """How long after its prediction each label in force was observed, and the first one of the request came."""
+        log, truth, first = self._log, ground_truth, first_arrivals()
+        query = (
+            sa.select(log.c.predicted_at, truth.c.observed_at, first.c.received_at)
+            .join_from(log, truth, log.c.request_id == truth.c.request_id)
+            .join(first, first.c.request_id == log.c.request_id)
+            .where(log.c.model_name == self._contract.model_name)
+        )
+        with self._database.connect() as connection:
+            rows = connection.execute(query).all()
+        seconds = [((seen - at).total_seconds(), (came - at).total_seconds()) for at, seen, came in rows]
+        found = np.array(seconds, dtype=np.float64).reshape(-1, 2)
+        return LabelDelays(found[:, 0], found[:, 1])
+
+    def label_of(self, request_id: str) -> dict[str, Any] | None:
+        """Label, observed_at and received_at of a request; None when its truth is not known."""
+        c = ground_truth.c
+        query = sa.select(c.label, c.observed_at, c.received_at).where(c.request_id == request_id)
+        with self._database.connect() as connection:
+            found = connection.execute(query).mappings().first()
+        return None if found is None else dict(found)
 
     def summary(self) -> LabelSummary:
         c = ground_truth.c

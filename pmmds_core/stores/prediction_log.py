@@ -99,9 +99,11 @@ class PredictionLog:
         with self._database.connect() as connection:
             return connection.execute(query).scalar_one()
 
-    def recent(self, limit: int) -> list[PredictionRecord]:
-        """The newest records first."""
+    def recent(self, limit: int, since: datetime | None = None) -> list[PredictionRecord]:
+        """The newest records first, none predicted before `since`."""
         query = self._select().order_by(self._table.c.predicted_at.desc(), self._table.c.request_id).limit(limit)
+        if since is not None:
+            query = query.where(self._table.c.predicted_at >= since)
         with self._database.connect() as connection:
             return [_record(row) for row in connection.execute(query)]
 

@@ -47,6 +47,20 @@ ground_truth = sa.Table(
     sa.Column("received_at", UtcDateTime, nullable=False, index=True),
 )
 
+# Every observation of a label; ground_truth has the one that stands.
+label_observations = sa.Table(
+    "label_observations",
+    fixed,
+    sa.Column("observation_id", sa.Integer, primary_key=True),
+    sa.Column("request_id", sa.String(128), nullable=False),
+    sa.Column("label", sa.SmallInteger, nullable=False),
+    sa.Column("observed_at", UtcDateTime, nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Column("source", sa.String(16), nullable=False),  # feedback, import
+    sa.Column("is_waiting", sa.Boolean, nullable=False, index=True),  # its prediction is not logged yet
+    sa.UniqueConstraint("request_id", "observed_at", "label"),
+)
+
 # A data set that was read, split or trained on. The rows are a Parquet file, named by its content.
 reference_datasets = sa.Table(
     "reference_datasets",

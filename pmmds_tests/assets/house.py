@@ -18,7 +18,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.scorer_compiler import rows_of
 from pmmds_core.settings import load_settings
 from pmmds_core.stores.database import open_database
-from pmmds_core.stores.ground_truth import LabelItem
+from pmmds_core.stores.label_history import LabelItem
 from pmmds_core.stores.migration import migrate
 from pmmds_core.stores.prediction_log import PredictionRecord
 

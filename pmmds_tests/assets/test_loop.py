@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from pmmds_assets.sensors import drift_alert_sensor
+from pmmds_core.reproduction import reproduce
 from pmmds_core.synthetic import packaged_generator
 from pmmds_core.traffic import traffic_rows
 from pmmds_tests.assets.house import House, assets_made, errors_of, failed_checks, metadata_of
@@ -55,6 +56,20 @@ def test_drift_leads_to_a_promoted_model_and_the_alert_is_resolved(house: House)
     run = house.deployment.retrainings.of_run(retrained.run_id)
     assert run is not None
     assert (run.outcome, run.alert_id, run.attempt, run.challenger_version) == ("promoted", alert_id, 1, "2")
+
+    judged = metadata_of(retrained, "model_evaluation")
+    assert judged["changed_decisions_share"].value > 0, "the last day's traffic was answered again"
+    assert "Does worst beside the champion where" in judged["worst_segment"].value
+    assert len(judged["segments"].records) > 10
+    assert [c["name"] for c in newest.document["criteria"]][:4] == [
+        "validation",
+        "improvement",
+        "latency",
+        "significance",
+    ]
+    delays = metadata_of(retrained, "labelled_predictions")["label_delays"].records
+    assert [r.data["n_labels"] for r in delays] == [2500, 2500]
+    assert reproduce(house.deployment, "2").is_equal, "also with production rows among those it was trained on"
 
 
 def test_without_labels_the_retraining_is_blocked_and_then_tried_again_until_its_bound(house: House) -> None:

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from pmmds_core.performance_words import window_start
-from pmmds_core.stores.ground_truth import LabelItem
+from pmmds_core.stores.label_history import LabelItem
 from pmmds_tests.assets.house import House, errors_of, failed_checks, metadata_of
 from pmmds_tests.cli.command_line import pmmds
 

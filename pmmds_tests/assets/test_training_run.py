@@ -72,6 +72,21 @@ def test_the_version_carries_validation_results_signature_example_and_card(train
     assert bundle.digest == version.digest
 
 
+def test_the_evaluation_is_kept_as_page_and_card_beside_the_model(trained: Trained) -> None:
+    import mlflow
+
+    d = trained[0].deployment
+    client = mlflow.MlflowClient(d.registry.tracking_uri)
+    names = {a.path for a in client.list_artifacts(d.production_version().run_id, "evaluation")}
+    assert names >= {"evaluation/latest.html", "evaluation/model_card.md"}
+    metadata = metadata_of(trained[1], "model_evaluation")
+    page = Path(metadata["report"].value).read_text(encoding="utf-8")
+    assert "Without a champion" in page
+    assert "## Evaluation" in metadata["model_card"].value
+    measures = {r.data["measure"] for r in metadata["metrics"].records}
+    assert measures >= {"ROC-AUC", "PR-AUC", "log loss", "Brier score", "calibration error"}
+
+
 def test_the_same_data_and_seed_give_the_same_model(trained: Trained, tmp_path: Path) -> None:
     again = House.build(tmp_path)
     assert again.run("train_job").success

@@ -35,6 +35,7 @@ READING = [
     ["config"],
     ["db", "status"],
     ["decisions"],
+    ["explain", "nobody"],
     ["alerts", "list"],
     ["performance"],
     ["status"],

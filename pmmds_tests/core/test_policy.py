@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from pmmds_cli.evidence import evidence_lines
 from pmmds_core.evaluation import ModelEvaluation
 from pmmds_core.policy import PromotionPolicy, judge
 
@@ -15,6 +18,7 @@ def an_evaluation(
     validated: bool = True,
     p_value: float = 0.2,
     champion: str | None = "2",
+    segments: list[dict[str, Any]] | None = None,
 ) -> ModelEvaluation:
     old = 0.8414
     return ModelEvaluation(
@@ -33,7 +37,15 @@ def an_evaluation(
         champion_latency_ms=1.0,
         latency_ratio=None if champion is None else latency_ratio,
         delong_p_value=None if champion is None else p_value,
+        segments=segments,
     )
+
+
+def a_segment(difference: float | None, q_value: float = 0.001) -> dict[str, Any]:
+    return {"feature": "contract", "value": "Two year", "difference": difference, "q_value": q_value}
+
+
+FORBIDS = PromotionPolicy(forbid_worse_segment=True, segment_margin=0.02)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +64,42 @@ def an_evaluation(
         pytest.param(an_evaluation(champion=None), PromotionPolicy(), True, id="the first model needs validation"),
         pytest.param(
             an_evaluation(champion=None, validated=False), PromotionPolicy(), False, id="a first bad one waits"
+        ),
+        pytest.param(
+            an_evaluation(segments=[a_segment(-0.1)]),
+            PromotionPolicy(),
+            True,
+            id="a worse segment is advice by default",
+        ),
+        pytest.param(an_evaluation(segments=[a_segment(-0.1)]), FORBIDS, False, id="a worse segment forbids where set"),
+        pytest.param(
+            an_evaluation(segments=[a_segment(0.1), a_segment(-0.021)]), FORBIDS, False, id="one segment is enough"
+        ),
+        pytest.param(an_evaluation(segments=[a_segment(-0.02)]), FORBIDS, True, id="worse within the margin"),
+        pytest.param(
+            an_evaluation(segments=[a_segment(-0.1, q_value=0.05)]), FORBIDS, True, id="a segment worse by chance"
+        ),
+        pytest.param(an_evaluation(segments=[a_segment(0.1)]), FORBIDS, True, id="a better segment"),
+        pytest.param(an_evaluation(segments=[]), FORBIDS, False, id="nobody could look at segments: not fine"),
+        pytest.param(an_evaluation(segments=[]), PromotionPolicy(), True, id="unseen segments are advice by default"),
+        pytest.param(
+            an_evaluation(champion=None, segments=[a_segment(None)]), FORBIDS, True, id="no champion, no worse segment"
+        ),
+        pytest.param(an_evaluation(p_value=0.05), PromotionPolicy(significance="required"), False, id="p on the edge"),
+        pytest.param(
+            an_evaluation(improvement=-0.02, p_value=0.01),
+            PromotionPolicy(significance="required"),
+            False,
+            id="significance does not make up for improvement",
+        ),
+        pytest.param(
+            an_evaluation(improvement=0.0042),
+            PromotionPolicy(min_improvement=0.01),
+            False,
+            id="a higher bar by setting",
+        ),
+        pytest.param(
+            an_evaluation(latency_ratio=1.9), PromotionPolicy(max_latency_ratio=2.0), True, id="slower by setting"
         ),
     ],
 )
@@ -74,6 +122,44 @@ def test_a_held_challenger_is_told_what_was_missing() -> None:
     assert "at least +0.001 is needed" in judgement.promotion_reason
     assert "at most 1.20x is allowed" in judgement.promotion_reason
     assert [c.name for c in judgement.criteria if c.blocking and not c.passed] == ["improvement", "latency"]
+
+
+def test_every_criterion_is_listed_with_value_threshold_and_verdict() -> None:
+    judgement = judge(an_evaluation(improvement=0.0002, segments=[a_segment(-0.03)]), FORBIDS)
+    listed = {c["name"]: c for c in judgement.to_document()["criteria"]}
+    assert list(listed) == ["validation", "improvement", "latency", "significance", "segments"]
+    told = {name: (c["value"], c["threshold"], c["verdict"], c["blocking"]) for name, c in listed.items()}
+    assert told["validation"] == ("passed", "= passed", "met", True)
+    assert told["improvement"] == (pytest.approx(0.0002), "≥ 0.001", "not met", True)
+    assert told["latency"] == (0.95, "≤ 1.2", "met", True)
+    assert told["significance"] == (0.2, "< 0.05", "not met", False)
+    assert told["segments"] == (-0.03, "≥ -0.02, or chance (q ≥ 0.05)", "not met", True)
+    assert "Worse where contract = Two year (-0.0300" in judgement.promotion_reason
+
+
+def test_what_nobody_could_look_at_is_neither_met_nor_missed() -> None:
+    judgement = judge(an_evaluation(segments=[]), FORBIDS)
+    assert [c.verdict for c in judgement.criteria if c.name == "segments"] == ["could not look"]
+
+
+def test_the_evidence_table_has_a_line_for_each_criterion() -> None:
+    lines = evidence_lines(judge(an_evaluation(segments=[a_segment(-0.03)]), FORBIDS).to_document())
+    assert lines[0].split() == ["criterion", "value", "threshold", "verdict", "decides"]
+    assert [line.split()[0] for line in lines[1:]] == [
+        "validation",
+        "improvement",
+        "latency",
+        "significance",
+        "segments",
+    ]
+    assert "0.2000" in lines[4]
+    assert lines[4].endswith("advice")
+
+
+def test_a_decision_recorded_without_values_still_has_its_table() -> None:
+    lines = evidence_lines({"criteria": [{"name": "latency", "passed": True, "blocking": True, "sentence": "OK."}]})
+    assert lines[1].split() == ["latency", "–", "–", "met", "yes"]
+    assert evidence_lines({"kind": "manual"}) == []
 
 
 def test_an_evaluation_survives_its_document() -> None:

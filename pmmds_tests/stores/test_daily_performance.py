@@ -10,7 +10,8 @@ import pytest
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.stores.daily_performance import DAY, DailyPerformanceStore
 from pmmds_core.stores.database import Database
-from pmmds_core.stores.ground_truth import GroundTruthStore, LabelItem
+from pmmds_core.stores.ground_truth import GroundTruthStore
+from pmmds_core.stores.label_history import LabelItem
 from pmmds_core.stores.prediction_log import PredictionLog
 from pmmds_tests.stores.records import NOON, make_records
 

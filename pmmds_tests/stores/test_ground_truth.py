@@ -12,7 +12,8 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.stores.database import Database
-from pmmds_core.stores.ground_truth import FeedbackCounts, GroundTruthStore, LabelItem
+from pmmds_core.stores.ground_truth import FeedbackCounts, GroundTruthStore
+from pmmds_core.stores.label_history import LabelItem
 from pmmds_core.stores.prediction_log import PredictionLog, PredictionRecord
 from pmmds_tests.stores.records import NOON, columns_of, make_records
 
@@ -40,9 +41,60 @@ def labels_of(truth: GroundTruthStore) -> dict[str, int]:
 
 
 @pytest.mark.usefixtures("records")
-def test_labels_of_unlogged_requests_are_counted_and_not_kept(truth: GroundTruthStore) -> None:
+def test_labels_of_unlogged_requests_are_counted_and_kept_aside(truth: GroundTruthStore) -> None:
     assert truth.add([label("r0", 1), label("nobody", 0)]) == FeedbackCounts(1, 0, 1, 0)
     assert labels_of(truth) == {"r0": 1}
+    assert truth.n_waiting() == 1
+    assert truth.match_waiting() == FeedbackCounts(0, 0, 0, 0)
+    assert truth.n_waiting() == 1
+
+
+@pytest.mark.usefixtures("records")
+def test_labels_that_came_first_are_matched_when_their_prediction_arrives(
+    truth: GroundTruthStore, database: Database, contract: Contract
+) -> None:
+    truth.add([label("late0", 1, hours=1), label("late1", 1)])
+    assert truth.add([label("late0", 0, hours=2), label("late0", 1, hours=1)]).unknown == 2
+    PredictionLog(database, contract).append(make_records(contract, 1, prefix="late"))
+    assert truth.match_waiting() == FeedbackCounts(1, 1, 0, 0)
+    assert labels_of(truth) == {"late0": 0}
+    assert truth.n_waiting() == 1
+    assert truth.match_waiting() == FeedbackCounts(0, 0, 0, 0)
+    assert labels_of(truth) == {"late0": 0}
+
+
+@pytest.mark.usefixtures("records")
+def test_a_waiting_label_does_not_replace_a_later_one(
+    truth: GroundTruthStore, database: Database, contract: Contract
+) -> None:
+    truth.add([label("late0", 1, hours=1)])
+    PredictionLog(database, contract).append(make_records(contract, 1, prefix="late"))
+    assert truth.add([label("late0", 0, hours=3)]) == FeedbackCounts(1, 0, 0, 0)
+    assert truth.match_waiting() == FeedbackCounts(0, 0, 0, 1)
+    assert labels_of(truth) == {"late0": 0}
+
+
+@pytest.mark.usefixtures("records")
+def test_every_observation_is_kept_once_in_the_order_they_came(truth: GroundTruthStore) -> None:
+    truth.add([label("r0", 1, hours=5)])
+    truth.add([label("r0", 0, hours=4)], source="import")
+    truth.add([label("r0", 0, hours=6)])
+    truth.add([label("r0", 0, hours=6)])
+    kept = [(o.label, (o.observed_at - NOON).total_seconds() / 3600, o.source) for o in truth.history("r0")]
+    assert kept == [(1, 5, "feedback"), (0, 4, "import"), (0, 6, "feedback")]
+    assert truth.label_of("r0") is not None
+    assert truth.history("nobody") == []
+
+
+@pytest.mark.usefixtures("records")
+def test_delays_are_counted_from_the_prediction(truth: GroundTruthStore) -> None:
+    assert truth.delays().rows()[0]["median, hours"] is None
+    truth.add([label("r0", 1, hours=2), label("r1", 0, hours=-1)])
+    observed, received = truth.delays().rows()
+    assert (observed["n_labels"], observed["before the prediction"]) == (2, 1)
+    assert observed["longest, hours"] == pytest.approx(2)
+    assert received["before the prediction"] == 0
+    assert set(truth.delays().shares().values()) <= {0.0, 1.0}
 
 
 @pytest.mark.usefixtures("records")

@@ -1,0 +1,201 @@
+"""How often the promotion policy puts a truly worse model into production, and a truly better one, by simulation.
+
+    python -m benchmarks.promotion_statistics [--pairs 1000]
+
+Rows come from the packaged generator, whose label probabilities are known: a model's true ROC-AUC is the expected one
+over 60,000 rows, free of label noise. Equal pairs: logistic regressions really trained on two independent samples.
+Better pairs: too many trainings for a laptop, so the champion's scores are simulated: the challenger's log odds plus
+normal noise of each customer, scaled until its true ROC-AUC is .025 lower. Decisions are those of policy.judge on the
+paired DeLong test of the labels drawn. Fixed seeds: the same table each time. Exit code 1 when a target is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from pmmds_core.calibration import expected_auc
+from pmmds_core.contracts.contract import Contract, load_contract
+from pmmds_core.daily_measures import wilson
+from pmmds_core.evaluation import ModelEvaluation
+from pmmds_core.performance import paired_auc
+from pmmds_core.policy import PromotionPolicy, judge
+from pmmds_core.synthetic import packaged_generator
+
+N_POPULATION, N_TRAINING = 60_000, 4_000
+GAIN = 0.025
+WORSE_SIZES, BETTER_SIZES = (500, 1_400, 5_000), (500, 1_400, 3_000)
+MOST_WORSE = 0.03
+LEAST_BETTER = {500: 0.80, 1_400: 0.95, 3_000: 0.99}
+Significance = Literal["advisory", "required"]
+MODES: tuple[Significance, ...] = ("advisory", "required")
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table: a share of `n_of`, with the target it has, if any."""
+
+    what: str
+    significance: str
+    n_labels: int
+    n_hits: int
+    n_of: int
+    at_least: float = 0.0
+    at_most: float = 1.0
+
+    @property
+    def share(self) -> float:
+        return self.n_hits / self.n_of
+
+    @property
+    def is_met(self) -> bool:
+        return self.at_least <= self.share <= self.at_most
+
+    def text(self) -> str:
+        low, high = wilson(self.n_hits, self.n_of)
+        target = "–"
+        if self.at_least > 0:
+            target = f"≥ {self.at_least:.0%}"
+        elif self.at_most < 1:
+            target = f"≤ {self.at_most:.0%}"
+        met = "–" if target == "–" else "yes" if self.is_met else "NO"
+        measured = f"{self.share:.1%} ({low:.1%}–{high:.1%})"
+        return (
+            f"| {self.what} | {self.significance} | {self.n_labels:,} | {measured} | {target} | {met} | {self.n_of:,} |"
+        )
+
+
+class Population:
+    """Encoded rows with their true probabilities; labels are drawn anew for every sample."""
+
+    def __init__(self, contract: Contract, seed: int) -> None:
+        generator = packaged_generator()
+        frame = generator.sample(N_POPULATION, seed)
+        columns = {f.name: frame[f.name].to_numpy(float if f.is_numeric else object) for f in contract.features}
+        self.probabilities: Floats = generator.mechanism.probability(columns)
+        parts: list[Floats] = []
+        for f in contract.features:
+            values = columns[f.name]
+            if f.is_numeric:
+                parts.append(((values - values.mean()) / values.std())[:, None])
+            else:
+                parts.append(np.column_stack([values == v for v in f.values]).astype(float))
+        self.design: Floats = np.hstack(parts)
+
+    def draw(self, n_rows: int, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        """Rows without repetition, and labels of theirs."""
+        rows = rng.choice(N_POPULATION, n_rows, replace=False)
+        return rows, (rng.random(n_rows) < self.probabilities[rows]).astype(np.int64)
+
+    def train(self, rng: np.random.Generator) -> Floats:
+        """(N_POPULATION,) log odds by the packaged candidate's estimator, fitted on a sample of its own."""
+        from sklearn.linear_model import LogisticRegression
+
+        rows, labels = self.draw(N_TRAINING, rng)
+        fitted = LogisticRegression(max_iter=2000).fit(self.design[rows], labels)
+        scores: Floats = self.design @ fitted.coef_[0] + fitted.intercept_[0]
+        return scores
+
+    def true_auc(self, scores: Floats) -> float:
+        return expected_auc(scores, self.probabilities)
+
+
+def is_promoted(labels: NDArray[np.int64], challenger: Floats, champion: Floats, significance: Significance) -> bool:
+    """The policy's answer for a validated challenger that is as fast as the champion."""
+    paired = paired_auc(labels, challenger, champion)
+    evaluation = ModelEvaluation(
+        challenger_version="2",
+        champion_version="1",
+        primary_metric="roc_auc",
+        n_holdout_rows=len(labels),
+        holdout_kind="production",
+        validation_passed=True,
+        challenger_metrics={"roc_auc": paired.first},
+        challenger_interval=(0.0, 1.0),
+        challenger_latency_ms=1.0,
+        score_table=[],
+        champion_metrics={"roc_auc": paired.second},
+        latency_ratio=1.0,
+        delong_p_value=paired.p_value,
+    )
+    return judge(evaluation, PromotionPolicy(significance=significance)).promoted
+
+
+def equal_pairs(population: Population, n_pairs: int) -> Iterator[Line]:
+    """Same algorithm, two independent training samples: any difference is luck of the sample."""
+    rng = np.random.default_rng(61)
+    keys = [(mode, n) for mode in MODES for n in WORSE_SIZES]
+    promoted, worse_promoted = dict.fromkeys(keys, 0), dict.fromkeys(keys, 0)
+    n_worse = 0
+    for _ in range(n_pairs):
+        champion, challenger = population.train(rng), population.train(rng)
+        is_worse = population.true_auc(challenger) < population.true_auc(champion)
+        n_worse += is_worse
+        for n in WORSE_SIZES:
+            rows, labels = population.draw(n, rng)
+            for mode in MODES:
+                hit = is_promoted(labels, challenger[rows], champion[rows], mode)
+                promoted[mode, n] += hit
+                worse_promoted[mode, n] += hit and is_worse
+    for mode, n in keys:
+        limit = MOST_WORSE if mode == "required" else 1.0
+        yield Line("equal pairs: promoted", mode, n, promoted[mode, n], n_pairs)
+        yield Line("equal pairs: promoted and truly worse", mode, n, worse_promoted[mode, n], n_pairs, at_most=limit)
+        yield Line("truly worse challengers: promoted", mode, n, worse_promoted[mode, n], n_worse)
+
+
+def better_pairs(population: Population, n_pairs: int) -> Iterator[Line]:
+    """A challenger whose true ROC-AUC is .025 above the champion's."""
+    rng = np.random.default_rng(62)
+    challenger = population.train(rng)
+    keys = [(mode, n) for mode in MODES for n in BETTER_SIZES]
+    promoted = dict.fromkeys(keys, 0)
+    noise = rng.standard_normal(N_POPULATION)
+    champion = challenger + noise_for(population, challenger, noise, GAIN) * noise
+    for _ in range(n_pairs):
+        for n in BETTER_SIZES:
+            rows, labels = population.draw(n, rng)
+            for mode in MODES:
+                promoted[mode, n] += is_promoted(labels, challenger[rows], champion[rows], mode)
+    for mode, n in keys:
+        yield Line("truly better by .025: promoted", mode, n, promoted[mode, n], n_pairs, at_least=LEAST_BETTER[n])
+
+
+def noise_for(population: Population, scores: Floats, noise: Floats, loss: float) -> float:
+    """The scale of `noise` that takes `loss` of true ROC-AUC, by bisection."""
+    best, low, high = population.true_auc(scores), 0.0, 5.0
+    while high - low > 1e-4:
+        middle = (low + high) / 2
+        is_too_little = best - population.true_auc(scores + middle * noise) < loss
+        low, high = (middle, high) if is_too_little else (low, middle)
+    return (low + high) / 2
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=1000)
+    n_pairs = parser.parse_args().pairs
+    began, missed = time.perf_counter(), 0
+    with threadpool_limits(1):
+        population = Population(load_contract(""), seed=60)
+        print(f"{N_POPULATION:,} rows of the packaged generator, models trained on {N_TRAINING:,} each\n")
+        print("| what | significance | labels | measured (95 %) | target | met | of |\n|---|---|---|---|---|---|---|")
+        for run in (equal_pairs, better_pairs):
+            for line in run(population, n_pairs):
+                print(line.text(), flush=True)
+                missed += not line.is_met
+    print(f"\n{time.perf_counter() - began:.0f} s; {missed or 'no'} {'target' if missed == 1 else 'targets'} missed")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""Challenger beside champion: measured once, shown in Dagster, on a page, in the model card. Judging: promotion.py."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+
+from pmmds_assets.assets.model import require_challenger, trained_model
+from pmmds_assets.assets.training_data import training_data
+from pmmds_assets.groups import OWNERS, TRAINING
+from pmmds_assets.pictures import reliability_picture, table
+from pmmds_assets.resources import DeploymentResource
+from pmmds_assets.results import Materialized
+from pmmds_core.bundle import CARD
+from pmmds_core.deployment import Deployment
+from pmmds_core.evaluation import Contender, ModelEvaluation, evaluate
+from pmmds_core.evaluation_page import by_loss, render_evaluation
+from pmmds_core.evaluation_words import measure_rows, replay_words, sentence, timing_words, worst_words
+from pmmds_core.holdout_checks import check_holdout
+from pmmds_core.model_card import evaluated_card
+from pmmds_core.report_files import keep_with_model, write_report
+from pmmds_core.scorer_compiler import rows_of
+from pmmds_core.segment_performance import segments_of
+from pmmds_core.stores.datasets import Dataset
+from pmmds_core.stores.model_registry import PRODUCTION, RegisteredVersion
+from pmmds_core.traffic_replay import HOURS, MOST_ROWS
+
+FOLDER = "evaluation"
+
+
+@dg.asset(
+    group_name=TRAINING,
+    owners=OWNERS,
+    kinds={"sklearn", "html"},
+    deps=[training_data, trained_model],
+)
+def model_evaluation(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
+    """Champion and challenger on the same holdout rows, in one process: metrics with intervals, calibration, segments,
+    latency, and the last day's traffic answered again. Holdout rows that cannot judge a model fail it, with why."""
+    d = deployment.open()
+    holdout = d.datasets.require("holdout", "training_data", run_id=context.run.run_id)
+    challenger, champion = require_challenger(d), d.registry.version_of(d.model_name, PRODUCTION)
+    if champion is not None and champion.version == challenger.version:
+        champion = None if d.decisions.pointer() is None else champion
+    evaluation = _measured(d, holdout, challenger, champion)
+    d.decisions.save_evaluation(evaluation, holdout.digest, context.run.run_id)
+    d.registry.log_document(challenger.run_id, evaluation.to_document(), "evaluation.json")
+    page = _write_page(d, evaluation)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(f"{challenger.digest[:12]}-{holdout.digest[:12]}"),
+        metadata={
+            "in words": sentence(evaluation),
+            **_numbers(evaluation),
+            **_tables(evaluation),
+            "report": dg.MetadataValue.path(str(page)),
+            "mlflow": keep_with_model(d, challenger.version, page, FOLDER, keep_copy=False),
+            "model_card": dg.MetadataValue.md(_keep_card(d, challenger, evaluation)),
+            "picture": reliability_picture("Challenger on the holdout, by decile of its score", evaluation.score_table),
+        },
+    )
+
+
+def _measured(
+    d: Deployment, holdout: Dataset, challenger: RegisteredVersion, champion: RegisteredVersion | None
+) -> ModelEvaluation:
+    frame = holdout.read()
+    check_holdout(frame, d.contract)
+    rows = rows_of(frame, d.contract)
+    recent = d.prediction_log.recent(MOST_ROWS, since=datetime.now(UTC) - timedelta(hours=HOURS))
+    return evaluate(
+        _contender(d, challenger),
+        None if champion is None else _contender(d, champion),
+        rows,
+        frame[d.contract.label.name].to_numpy(dtype=np.int64),
+        primary_metric=d.contract.primary_metric,
+        holdout_kind=holdout.details["holdout_kind"],
+        segments=segments_of(rows, d.contract),
+        recent_rows=[r.features for r in recent],
+    )
+
+
+def _contender(d: Deployment, version: RegisteredVersion) -> Contender:
+    return Contender(version.version, d.profiles.bundle(version.version).scorer, version.is_validated)
+
+
+def _write_page(d: Deployment, evaluation: ModelEvaluation) -> Path:
+    now = datetime.now(UTC)
+    html = render_evaluation(evaluation, d.model_name, now)
+    return write_report(d, f"evaluation-v{evaluation.challenger_version}", html, now)
+
+
+def _keep_card(d: Deployment, challenger: RegisteredVersion, evaluation: ModelEvaluation) -> str:
+    """The card as it is after the evaluation, kept beside the page; the bundle stays as its digests say."""
+    own = d.profiles.bundle(challenger.version).directory / CARD
+    card = evaluated_card(own.read_text(encoding="utf-8"), evaluation)
+    d.registry.log_page(challenger.run_id, card.encode(), [f"{FOLDER}/{CARD}"])
+    return card
+
+
+def _numbers(evaluation: ModelEvaluation) -> dict[str, Any]:
+    compared = {
+        "primary_metric_improvement": evaluation.primary_metric_improvement,
+        "latency_ratio": evaluation.latency_ratio,
+        "delong_p_value": evaluation.delong_p_value,
+        "changed_decisions_share": (evaluation.replay or {}).get("flipped_share"),
+        "score_shift": (evaluation.replay or {}).get("shift"),
+    }
+    return {
+        "challenger_version": evaluation.challenger_version,
+        "champion_version": evaluation.champion_version or "none",
+        "dagster/row_count": evaluation.n_holdout_rows,
+        "holdout_kind": evaluation.holdout_kind,
+        "challenger_latency_ms": evaluation.challenger_latency_ms,
+        **{name: value for name, value in compared.items() if value is not None},
+    }
+
+
+def _tables(evaluation: ModelEvaluation) -> dict[str, Any]:
+    kept = ("feature", "value", "n_rows", "n_positive", "challenger", "champion", "difference", "p_value", "q_value")
+    segments = [{name: s[name] for name in kept} for s in by_loss(evaluation.segments or [])]
+    return {
+        "metrics": table(measure_rows(evaluation)),
+        "latency": timing_words(evaluation),
+        "replay": replay_words(evaluation),
+        "worst_segment": worst_words(evaluation),
+        "segments": table(segments),
+        "segments_with_too_few_rows": table(evaluation.small_segments or []),
+        "calibration": table(evaluation.score_table),
+    }

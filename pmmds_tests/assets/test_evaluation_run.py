@@ -1,0 +1,39 @@
+"""A holdout that cannot judge a model fails the evaluation with why, and leaves no evaluation and no decision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.source_data import content_digest
+from pmmds_tests.assets.house import House, errors_of
+
+
+def keep_holdout(d: Deployment, frame: pd.DataFrame, details: Any) -> None:
+    d.datasets.save("holdout", frame, content_digest(frame), source="test", run_id="by hand", details=details)
+
+
+def test_a_holdout_of_one_class_or_with_gaps_is_said_and_never_a_number(tmp_path: Path) -> None:
+    house = House.build(tmp_path)
+    assert house.run("train_job").success
+    d = house.deployment
+    sound = d.datasets.latest("holdout")
+    before = d.decisions.latest_evaluation()
+    assert sound is not None
+    frame = sound.read()
+    cases = {
+        "are of one class": frame.assign(churn=0),
+        "have no label": frame.assign(churn=frame["churn"].astype(float).where(frame.index != frame.index[0])),
+        "tenure in 3 rows": frame.assign(tenure=[None] * 3 + frame["tenure"].astype(float).tolist()[3:]),
+        "are too few": frame.head(15),
+    }
+    for said, spoiled in cases.items():
+        keep_holdout(d, spoiled, sound.details)
+        result = house.run("train_job", selection=["model_evaluation"])
+        assert not result.success
+        assert said in errors_of(result)[0]
+    assert d.decisions.latest_evaluation() == before
+    assert len(d.decisions.recent()) == 1
