@@ -11,7 +11,6 @@ from pmmds_assets.partitions import key_of
 from pmmds_tests.assets.house import QUIET, House, assets_made, errors_of, failed_checks
 from pmmds_tests.assets.test_graph import EDGES
 
-
 # Warnings: without a model in production and without a row nobody can say that all is well.
 COULD_NOT_LOOK = {
     "features_are_stable",
