@@ -13,7 +13,7 @@ from pmmds_assets.assets.promotion import production_model, promotion_decision
 from pmmds_assets.assets.training_data import training_data
 from pmmds_assets.jobs import all_jobs, all_schedules
 from pmmds_assets.resources import DeploymentResource, mlflow_run
-from pmmds_assets.rollback import rollback_job
+from pmmds_assets.rollback import automatic_rollback_sensor, rollback_job
 from pmmds_assets.sensors import all_sensors
 
 all_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
@@ -41,7 +41,7 @@ def build_defs(deployment: DeploymentResource | None = None) -> dg.Definitions:
         assets=all_assets,
         jobs=[*all_jobs, rollback_job],
         schedules=all_schedules,
-        sensors=all_sensors,
+        sensors=[*all_sensors, automatic_rollback_sensor],
         resources={"deployment": deployment or DeploymentResource(), "mlflow_run": mlflow_run},
         executor=dg.in_process_executor,
     )

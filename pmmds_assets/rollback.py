@@ -1,11 +1,15 @@
-"""rollback_job: an earlier version back into production, from the launchpad. The command line does it without a run.
+"""rollback_job: an earlier version back into production, from the launchpad or by the sensor that watches promotions.
+
+The command line does it without a run.
 
 Keep out: which version and why not (pmmds_core.rollback).
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
+import msgspec
 from pydantic import Field
 
 from pmmds_assets.assets.promotion import production_metadata
@@ -13,8 +17,11 @@ from pmmds_assets.jobs import MAX_RUNTIME, WRITES_MODELS
 from pmmds_assets.resources import DeploymentResource
 from pmmds_core.decision import Decision
 from pmmds_core.deployment import Deployment
+from pmmds_core.promotion_watch import watch
 from pmmds_core.rollback import roll_back
+from pmmds_core.rollback_policy import ROLL_BACK, WatchedTotals
 
+WATCH_SECONDS = 15
 PRODUCTION_MODEL = "production_model"
 
 
@@ -24,6 +31,7 @@ class RollbackConfig(dg.Config):
     to: str = Field(default="", description="Version to put into production; empty: the previous champion")
     by: str = Field(default="Dagster's launchpad", description="Who asks for it")
     reason: str = Field(default="", description="Why, for those who come later")
+    instead_of: str = Field(default="", description="Only while this version is in production; empty: any")
 
 
 @dg.op(description="Alias production back to the previous champion or a named version; recorded as a decision.")
@@ -31,7 +39,7 @@ def roll_back_production(
     context: dg.OpExecutionContext, config: RollbackConfig, deployment: DeploymentResource
 ) -> None:
     d = deployment.open()
-    decision = roll_back(d, to=config.to, by=config.by, reason=config.reason)
+    decision = roll_back(d, to=config.to, by=config.by, reason=config.reason, instead_of=config.instead_of)
     context.log.info(decision.promotion_reason)
     context.log_event(production_event(d, decision))
 
@@ -42,6 +50,43 @@ def roll_back_production(
 )
 def rollback_job() -> None:
     roll_back_production()
+
+
+@dg.sensor(
+    job=rollback_job,
+    minimum_interval_seconds=WATCH_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="With PMMDS_ROLLBACK_AUTOMATIC=on: takes a promotion back that breaks a bound soon after it.",
+)
+def automatic_rollback_sensor(
+    context: dg.SensorEvaluationContext, deployment: DeploymentResource
+) -> dg.SensorResult | dg.SkipReason:
+    d = deployment.open()
+    if d.settings.rollback_automatic == "off":
+        return dg.SkipReason("PMMDS_ROLLBACK_AUTOMATIC is off.")
+    seen = msgspec.json.decode(context.cursor, type=WatchedTotals) if context.cursor else None
+    found = watch(d, seen, datetime.now(UTC))
+    cursor = msgspec.json.encode(found.totals).decode() if found.totals else None
+    if found.decision is None or found.verdict is None:
+        return dg.SensorResult(skip_reason="The version in production did not come by a promotion.", cursor=cursor)
+    if found.verdict.verdict != ROLL_BACK:
+        words = "; ".join((found.verdict.verdict, *found.verdict.reasons))
+        return dg.SensorResult(skip_reason=f"v{found.decision.challenger_version}: {words}.", cursor=cursor)
+    return dg.SensorResult(run_requests=[_request(found.decision, found.verdict.reasons)], cursor=cursor)
+
+
+def _request(decision: Decision, reasons: tuple[str, ...]) -> dg.RunRequest:
+    config = RollbackConfig(
+        to=decision.champion_version or "",
+        by="automatic rollback",
+        reason="; ".join(reasons),
+        instead_of=decision.challenger_version,
+    )
+    # One try a promotion: what a failed run leaves is for a person.
+    return dg.RunRequest(
+        run_key=f"rollback:{decision.decision_id}",
+        run_config=dg.RunConfig(ops={"roll_back_production": config}),
+    )
 
 
 def production_event(d: Deployment, decision: Decision) -> dg.AssetMaterialization:

@@ -146,17 +146,22 @@ def book_failure(d: Deployment, run: dg.DagsterRun, reason: str) -> None:
     job=reconcile_job,
     minimum_interval_seconds=RECONCILE_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="A promotion that was begun and not recorded is finished.",
+    description="A promotion that was begun and not recorded is finished, or undone when its champion changed.",
 )
 def unfinished_promotion_sensor(
     context: dg.SensorEvaluationContext, deployment: DeploymentResource
 ) -> dg.RunRequest | dg.SkipReason:
     now = datetime.now(UTC)
-    left = [x for x in deployment.open().decisions.unfinished() if now - x.decided_at > UNFINISHED_AFTER]
+    left = [x for x in deployment.open().decisions.unfinished() if _is_left(now - x.decided_at)]
     if not left:
         return dg.SkipReason("No promotion is unfinished.")
     # One try a minute, each with a key of its own, for as long as the registry does not answer.
     return dg.RunRequest(run_key=f"reconcile:{left[0].decision_id}:{now:%Y%m%d%H%M}")
+
+
+def _is_left(age: timedelta) -> bool:
+    """Whether a crash left it. An age below zero tells of a clock that was set back, not of a promotion under way."""
+    return age > UNFINISHED_AFTER or age < timedelta(0)
 
 
 @dg.sensor(

@@ -95,11 +95,12 @@ def _show_in_dagster(deployment: Deployment, decision: Decision) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     from pmmds_cli.job_runs import shared_instance
+    from pmmds_core.errors import PmmdsError
 
     try:
         instance = shared_instance(deployment.settings)
         from pmmds_assets.rollback import production_event
 
         instance.report_runless_asset_event(production_event(deployment, decision))
-    except (OSError, SQLAlchemyError) as error:
+    except (OSError, SQLAlchemyError, PmmdsError) as error:
         say(f"Dagster could not note it in its UI: {str(getattr(error, 'orig', error)).splitlines()[0]}.")

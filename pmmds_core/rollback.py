@@ -11,7 +11,7 @@ from pmmds_core.errors import NoModelError, UsageError
 from pmmds_core.promotion import adopt_moved_alias, finish_moving, put_into_production
 
 
-def roll_back(d: Deployment, *, to: str = "", by: str, reason: str = "") -> Decision:
+def roll_back(d: Deployment, *, to: str = "", by: str, reason: str = "", instead_of: str = "") -> Decision:
     """Put an earlier version into production again; the recorded decision of kind `rollback`.
 
     Args:
@@ -19,6 +19,7 @@ def roll_back(d: Deployment, *, to: str = "", by: str, reason: str = "") -> Deci
         to: the version, with or without `v`; empty means the champion that the present version replaced.
         by: who asks for it.
         reason: why, for those who come later.
+        instead_of: the version that has to be in production still; empty means any.
 
     Raises:
         UsageError: no such version, it is in production already, or there is no earlier one; nothing was moved.
@@ -31,6 +32,8 @@ def roll_back(d: Deployment, *, to: str = "", by: str, reason: str = "") -> Deci
     pointer = d.decisions.pointer()
     if pointer is None:
         raise UsageError("No model is in production: nothing to take back.", next_step="Run `pmmds train` first.")
+    if instead_of and instead_of != pointer.version:
+        raise UsageError(f"v{pointer.version} is in production instead of v{instead_of}: nothing is taken back.")
     target = to.strip().removeprefix("v") or _previous(d, pointer)
     if target == pointer.version:
         raise UsageError(

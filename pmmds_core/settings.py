@@ -90,6 +90,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["automatic", "manual"], Meta(description="Whether a promotion waits for `pmmds approve`")
     ] = "automatic"
 
+    rollback_automatic: Annotated[
+        Literal["off", "on"], Meta(description="Whether a promotion that breaks a bound is taken back by itself")
+    ] = "off"
+    rollback_period_minutes: Annotated[PositiveFloat, Meta(description="How long a promotion is watched")] = 60.0
+    rollback_min_rows: Annotated[PositiveInt, Meta(description="Fewer requests, rows or labels say nothing")] = 200
+    rollback_max_error_rate: Annotated[Share, Meta(description="Most predictions that may fail (5xx), as a share")] = (
+        0.02
+    )
+    rollback_max_latency_ratio: Annotated[
+        PositiveFloat, Meta(description="Most median latency, as after/before the promotion")
+    ] = 2.0
+    rollback_max_metric_drop: Annotated[
+        PositiveFloat, Meta(description="Most fall of the realised ROC-AUC, as before - after")
+    ] = 0.05
+
     http_host: Annotated[str, Meta(description="Address the service listens on")] = "127.0.0.1"
     http_port: Annotated[Port, Meta(description="HTTP port of the service")] = 8000
     http_max_connections: Annotated[PositiveInt, Meta(description="Open connections of one serving process")] = 512

@@ -12,7 +12,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pmmds_core.decision import JUDGED, MOVING, PENDING_APPROVAL, PROMOTION, RECORDED, Decision, ProductionPointer
+from pmmds_core.decision import (
+    JUDGED,
+    MOVING,
+    PENDING_APPROVAL,
+    PROMOTION,
+    RECORDED,
+    ROLLBACK,
+    Decision,
+    ProductionPointer,
+)
 from pmmds_core.errors import NoModelError
 from pmmds_core.evaluation import ModelEvaluation
 from pmmds_core.policy import PromotionJudgement
@@ -137,10 +146,14 @@ class DecisionStore:
         return self._read(query.order_by(table.c.decided_at))
 
     def last_promotion_of(self, version: str) -> Decision | None:
-        """The newest recorded decision that put `version` in the place of an older one; rollbacks do not count."""
+        """The last recorded decision that put `version` in the place of another; rollbacks do not count.
+
+        Told by the fencing token, which a clock that was set back does not turn round.
+        """
         c = promotion_decisions.c
         query = self._decisions().where(c.challenger_version == version, c.promoted, c.state == RECORDED)
-        found = self._read(query.where(c.kind != "rollback").order_by(c.decided_at.desc()).limit(1))
+        newest = (sa.func.coalesce(c.fencing_token, 0).desc(), c.decided_at.desc())
+        found = self._read(query.where(c.kind != ROLLBACK).order_by(*newest).limit(1))
         return found[0] if found else None
 
     def promotion_totals(self) -> dict[tuple[str, str], int]:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import dagster as dg
+import msgspec
 import pytest
 
 from pmmds_assets.retraining import Trigger
+from pmmds_assets.rollback import automatic_rollback_sensor
 from pmmds_core.approval import approve, reject
 from pmmds_core.bundle import SCORER
 from pmmds_core.decision import ABORTED, PENDING_APPROVAL, RECORDED, REJECTED, Decision
@@ -16,8 +23,11 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.errors import ArtifactCorruptError, PromotionConflictError, UsageError
 from pmmds_core.promotion import put_into_production
 from pmmds_core.rollback import roll_back
+from pmmds_core.stores.ground_truth import LabelItem
 from pmmds_core.stores.model_registry import PRODUCTION
 from pmmds_tests.assets.house import House, assets_made, errors_of, metadata_of
+from pmmds_tests.listener import free_port
+from pmmds_tests.stores.records import make_records
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +197,119 @@ def test_the_retraining_behind_a_waiting_decision_ends_with_the_persons_word(
     run = d.retrainings.of_run("r1")
     assert run is not None
     assert (run.outcome, run.challenger_version) == (outcome, "1")
+
+
+def promoted_at(d: Deployment) -> datetime:
+    """When v2 was put in the place of v1 by a decision of kind promotion."""
+    decision = d.decisions.last_promotion_of("2")
+    assert decision is not None
+    assert decision.moved_at is not None
+    return decision.moved_at
+
+
+def watching(house: House, **variables: str) -> House:
+    """The house with the automatic rollback on, and nothing at the service's port."""
+    own = {"PMMDS_ROLLBACK_AUTOMATIC": "on", "PMMDS_ROLLBACK_MIN_ROWS": "100", "PMMDS_HTTP_PORT": str(free_port())}
+    return House({**house.environment, **own, **variables}, house.defs, house.instance)
+
+
+def log_latencies(d: Deployment, version: str, start: datetime, latency_ms: float) -> None:
+    step = timedelta(microseconds=1)
+    rows = make_records(d.contract, 150, start=start, step=step, prefix=f"v{version}-", version=version)
+    d.prediction_log.append([msgspec.structs.replace(r, latency_ms=latency_ms) for r in rows])
+
+
+def test_an_automatic_rollback_is_off_until_it_is_asked_for(house: House) -> None:
+    skipped = house.tick(automatic_rollback_sensor)
+    assert skipped.skip_message == "PMMDS_ROLLBACK_AUTOMATIC is off."
+
+
+def test_a_promotion_that_nothing_is_known_of_is_not_taken_back(house: House) -> None:
+    found = watching(house).tick(automatic_rollback_sensor)
+    assert not found.run_requests
+    assert "insufficient_data" in found.skip_reason.skip_message
+
+
+def test_a_promotion_that_answers_much_slower_is_taken_back_once_and_says_why(house: House) -> None:
+    house = watching(house)
+    d = house.deployment
+    moved_at = promoted_at(d)
+    log_latencies(d, "1", moved_at - timedelta(minutes=10), 0.3)
+    log_latencies(d, "2", moved_at, 3.0)
+    (request,) = house.tick(automatic_rollback_sensor).run_requests
+    again = house.tick(automatic_rollback_sensor).run_requests[0]
+    assert request.run_key == again.run_key  # Dagster launches one run for a key
+    result = house.run("rollback_job", ops=request.run_config["ops"])
+    assert result.success, errors_of(result)
+    assert production(d) == "1"
+    decision = d.decisions.recent(1)[0]
+    assert (decision.kind, decision.changed_by) == ("rollback", "automatic rollback")
+    assert decision.promotion_reason.endswith(
+        "by automatic rollback: median latency 3.00 ms instead of 0.30 ms (10.00x, over 2.00x)."
+    )
+    assert "did not come by a promotion" in house.tick(automatic_rollback_sensor).skip_reason.skip_message
+    late = house.run("rollback_job", ops=request.run_config["ops"])
+    assert not late.success
+    assert "v1 is in production instead of v2: nothing is taken back" in errors_of(late)[0]
+
+
+def test_a_promotion_that_is_much_worse_on_labels_is_taken_back(house: House) -> None:
+    house = watching(house)
+    d = house.deployment
+    moved_at = promoted_at(d)
+    log_latencies(d, "1", moved_at - timedelta(minutes=10), 0.3)
+    log_latencies(d, "2", moved_at, 0.3)
+    records = d.prediction_log.recent(400)
+    right = [
+        LabelItem(r.request_id, r.prediction if r.model_version == "1" else 1 - r.prediction, moved_at) for r in records
+    ]
+    d.ground_truth.add(right)
+    (request,) = house.tick(automatic_rollback_sensor).run_requests
+    assert request.run_config["ops"]["roll_back_production"]["config"]["reason"].startswith("realised roc_auc 0.0000")
+
+
+@pytest.mark.parametrize(("n_errors", "is_taken_back"), [(4, False), (60, True)])
+def test_a_promotion_after_which_the_service_fails_requests_is_taken_back(
+    house: House, n_errors: int, is_taken_back: bool
+) -> None:
+    with counting_service() as (port, counts):
+        house = watching(house, PMMDS_HTTP_PORT=str(port))
+        counts.update({"200": 1000, "503": 7})
+        first = house.tick(automatic_rollback_sensor)
+        counts["200"] += 196
+        counts["503"] += n_errors
+        second = house.tick(automatic_rollback_sensor, cursor=first.cursor)
+    assert bool(second.run_requests) == is_taken_back
+
+
+@contextmanager
+def counting_service() -> Iterator[tuple[int, dict[str, int]]]:
+    """A service that tells its counters by status, in the shape of GET /metrics/json, and nothing else."""
+    counts: dict[str, int] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            labels = {"method": "POST", "endpoint": "/api/v1/predict"}
+            samples = [
+                {"name": "pmmds_requests_total", "labels": {**labels, "status": status}, "value": n}
+                for status, n in counts.items()
+            ]
+            body = msgspec.json.encode({"pmmds_requests": {"type": "counter", "help": "", "samples": samples}})
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            """Nothing: the test's output stays its own."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1], counts
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_with_manual_approval_a_first_model_waits_and_the_run_succeeds(tmp_path: Path) -> None:

@@ -132,12 +132,12 @@ def test_trigger_tags_are_read_back_as_written() -> None:
     assert not Trigger.of_tags({}).is_retraining
 
 
-def test_a_promotion_that_a_crash_left_is_finished_when_it_is_a_minute_old(house: House) -> None:
+@pytest.mark.parametrize("minutes_ago", [2, -60], ids=["a minute old", "from before the clock was set back"])
+def test_a_promotion_that_a_crash_left_is_finished(house: House, minutes_ago: int) -> None:
     assert house.run("train_job").success
     (decision,) = house.deployment.decisions.recent()
-    put_back = sa.update(promotion_decisions).values(
-        state="moving", decided_at=datetime.now(UTC) - timedelta(minutes=2)
-    )
+    decided_at = datetime.now(UTC) - timedelta(minutes=minutes_ago)
+    put_back = sa.update(promotion_decisions).values(state="moving", decided_at=decided_at)
     with house.deployment.database.begin() as connection:
         connection.execute(put_back)
     request = house.tick(unfinished_promotion_sensor)

@@ -30,6 +30,13 @@ def test_nothing_is_asked_while_a_retraining_is_under_way() -> None:
     assert isinstance(ask(an_attempt(1, "running", 0)), Wait)
 
 
+def test_a_model_that_waits_for_approval_lets_no_other_be_trained() -> None:
+    step = ask(an_attempt(1, "pending_approval", 500))
+    assert isinstance(step, Wait)
+    assert step.needs_person
+    assert "waits for approval" in step.reason
+
+
 def test_a_failed_attempt_is_tried_again_after_the_cool_down_and_not_before() -> None:
     assert isinstance(ask(an_attempt(1, "failed", 59)), Wait)
     assert ask(an_attempt(1, "failed", 60)) == RequestRetraining(7, 2)

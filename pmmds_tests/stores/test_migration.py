@@ -14,6 +14,7 @@ from pmmds_core.contracts.contract import Contract, Feature
 from pmmds_core.errors import SchemaOutdatedError
 from pmmds_core.stores.alerts import AlertStore
 from pmmds_core.stores.database import Database
+from pmmds_core.stores.decisions import DecisionStore
 from pmmds_core.stores.migration import HEAD, SCRIPTS, check_schema, migrate, schema_status
 from pmmds_core.stores.prediction_log import PredictionLog
 from pmmds_core.stores.tables import fixed, prediction_logs
@@ -170,3 +171,18 @@ def test_alerts_from_before_their_changes_were_kept_get_those_that_are_known(
     ]
     assert [c.kind for c in store.changes(2)] == ["opened"]
     assert store.changes(2)[0].changed_at == datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def test_a_decision_that_was_superseded_is_aborted_with_the_reason(
+    empty_database: Database, contract: Contract
+) -> None:
+    upgrade_to(empty_database, "0002")
+    with empty_database.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO promotion_decisions (decision_id, model_name, kind, challenger_version, champion_version, "
+            "promoted, promotion_reason, state, document, run_id, decided_at) VALUES "
+            "('a1', 'm', 'promotion', '2', '1', true, 'better', 'superseded', '{}', '', '2026-03-01 12:00:00.000000')"
+        )
+    migrate(empty_database, contract)
+    (decision,) = DecisionStore(empty_database, "m").recent()
+    assert (decision.status, decision.fencing_token) == ("aborted: champion changed", None)

@@ -11,11 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from pmmds_core.contracts.contract import Contract
 from pmmds_core.decision import ABORTED, RECORDED, Decision
+from pmmds_core.errors import DatabaseUnavailableError
 from pmmds_core.promotion import put_into_production, reconcile
 from pmmds_core.settings import Settings
-from pmmds_core.stores.database import Database
+from pmmds_core.stores.database import Database, open_database
 from pmmds_core.stores.decisions import DecisionStore
+from pmmds_core.stores.migration import migrate
+from pmmds_core.stores.model_registry import RegisteredVersion
 from pmmds_tests.fakes import FileRegistry
 
 MODEL = "churn-classifier"
@@ -146,3 +150,102 @@ def test_two_reconcilers_and_two_promoters_at_once_move_the_alias_once(
     pointer = decisions.pointer()
     assert pointer is not None
     assert pointer.version == registry.moves[-1]
+
+
+class OvertakenRegistry(FileRegistry):
+    """While the first mover asks for the alias, its database connection is cut and two others promote."""
+
+    overtake: Callable[[], None] | None = None
+
+    def move_alias(self, model_name: str, alias: str, version: str) -> None:
+        overtake, self.overtake = self.overtake, None
+        if overtake is not None:
+            overtake()
+        super().move_alias(model_name, alias, version)
+
+
+@pytest.mark.postgres
+def test_a_promoter_that_lost_the_lock_unnoticed_leaves_the_alias_where_the_newer_move_put_it(
+    postgres_url: str, tmp_path: Path, contract: Contract
+) -> None:
+    database = open_database(Settings(home=str(tmp_path), database_url=postgres_url))
+    migrate(database, contract)
+    decisions, registry = DecisionStore(database, MODEL), OvertakenRegistry(tmp_path / "alias")
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    slow = decide(decisions, "2", "1")
+
+    def overtake() -> None:
+        settings = Settings(home=str(tmp_path), database_url=postgres_url)
+        cut_off(settings)
+        others = open_database(settings)
+        theirs = DecisionStore(others, MODEL)
+        reconcile(theirs, registry)
+        put_into_production(decide(theirs, "3", "2"), theirs, registry)
+        others.close()
+
+    registry.overtake = overtake
+    with pytest.raises(DatabaseUnavailableError):
+        put_into_production(slow, decisions, registry)
+    assert registry.moves == ["1", "2", "3", "2", "3"]  # the late move, and its repair
+    assert {d.challenger_version: d.state for d in decisions.recent()} == dict.fromkeys("123", RECORDED)
+    database.close()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("step", [1, 2, 3, 4])
+def test_a_database_that_goes_away_before_any_step_leaves_a_promotion_that_can_be_finished(
+    postgres_url: str, tmp_path: Path, contract: Contract, step: int
+) -> None:
+    database = open_database(Settings(home=str(tmp_path), database_url=postgres_url))
+    migrate(database, contract)
+    decisions, registry = DecisionStore(database, MODEL), CutOffRegistry(tmp_path / "alias", postgres_url)
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    decision = decide(decisions, "2", "1")
+    registry.cut_off_in = step
+    if step == 1:  # between two transactions a lost connection is opened again
+        assert put_into_production(decision, decisions, registry).moved
+    else:
+        with pytest.raises(DatabaseUnavailableError):
+            put_into_production(decision, decisions, registry)
+        assert reconcile(decisions, registry)[0].state == RECORDED
+    assert registry.moves == ["1", "2"]
+    check_whole(decisions, registry, decision)
+    database.close()
+
+
+class CutOffRegistry(FileRegistry):
+    """Every connection to the database is cut while the n-th question is asked (0: never)."""
+
+    def __init__(self, path: Path, database_url: str) -> None:
+        super().__init__(path)
+        self._settings = Settings(home=str(path.parent), database_url=database_url)
+        self.cut_off_in = 0
+
+    def get_version(self, model_name: str, version: str) -> RegisteredVersion:
+        self._count()
+        return super().get_version(model_name, version)
+
+    def version_of(self, model_name: str, alias: str) -> RegisteredVersion | None:
+        self._count()
+        moves = self.moves
+        return RegisteredVersion(model_name, moves[-1], "", "") if moves else None
+
+    def move_alias(self, model_name: str, alias: str, version: str) -> None:
+        self._count()
+        super().move_alias(model_name, alias, version)
+
+    def _count(self) -> None:
+        self.cut_off_in -= 1
+        if self.cut_off_in == 0:
+            cut_off(self._settings)
+
+
+def cut_off(settings: Settings) -> None:
+    """Ends every other connection to the database."""
+    database = open_database(settings)
+    with database.begin() as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    database.close()

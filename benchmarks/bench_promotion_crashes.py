@@ -1,0 +1,191 @@
+"""Promotions killed at random points: does the alias move exactly once? `python -m benchmarks.bench_promotion_crashes`.
+
+A child process promotes and is ended by SIGKILL after a random time; the parent reconciles and counts moves. Once with
+a registry that is a file, where runs are cheap, and once with MLflow's own, where a trigger counts the alias's changes.
+Keep out: who wins a promotion (benchmarks of the policy).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sqlite3
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from pmmds_core.contracts.contract import load_contract
+from pmmds_core.decision import MOVING, RECORDED, Decision
+from pmmds_core.promotion import put_into_production, reconcile
+from pmmds_core.settings import Settings
+from pmmds_core.stores.database import open_database
+from pmmds_core.stores.decisions import DecisionStore
+from pmmds_core.stores.migration import migrate
+from pmmds_core.stores.model_registry import PRODUCTION, ModelRegistry
+from pmmds_tests.fakes import FileRegistry
+from pmmds_tests.postgres import temporary_cluster
+
+N_CALIBRATION = 10
+# Kills fall in the time a promotion takes and a third of it more, so that some come after its end.
+REACH = 1.33
+
+
+@dataclass
+class Outcome:
+    """What `n` kills left. `moves`: moves of the alias per run → runs; `left_at`: where the kill found it → runs."""
+
+    moves: Counter[int] = field(default_factory=Counter)
+    left_at: Counter[str] = field(default_factory=Counter)
+    n_not_recorded: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Trial:
+    """One database and registry; `n_moves` counts how often the alias has moved."""
+
+    settings: Settings
+    model_name: str
+    registry: ModelRegistry
+    n_moves: Callable[[], int]
+
+    def promote(self, decision: Decision) -> None:
+        """Never returns: the child of a fork, which must not run its parent's endings."""
+        status = 1
+        try:
+            put_into_production(decision, DecisionStore(open_database(self.settings), self.model_name), self.registry)
+            status = 0
+        finally:
+            os._exit(status)
+
+    def decide(self, challenger: str, champion: str | None) -> Decision:
+        """Opened and closed here: a fork must not inherit a connection."""
+        database = open_database(self.settings)
+        decision = DecisionStore(database, self.model_name).save(
+            kind="promotion",
+            challenger=challenger,
+            champion=champion,
+            promoted=True,
+            reason="benchmark",
+            improvement=None,
+            details={},
+            run_id="",
+        )
+        database.close()
+        return decision
+
+    def run(self, decision: Decision, kill_after: float | None) -> float:
+        """Seconds from the fork to the child's end."""
+        began = time.perf_counter()
+        child = os.fork()
+        if child == 0:
+            self.promote(decision)
+        if kill_after is not None:
+            time.sleep(kill_after)
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        if kill_after is None and status:
+            raise RuntimeError("a promotion that nobody killed failed")
+        return time.perf_counter() - began
+
+    def settle(self, decision: Decision, moves_before: int, outcome: Outcome) -> None:
+        database = open_database(self.settings)
+        decisions = DecisionStore(database, self.model_name)
+        found = decisions.get(decision.decision_id)
+        state = found.state if found else "lost"
+        left = f"{state}, alias moved" if state == MOVING and self.n_moves() > moves_before else state
+        reconcile(decisions, self.registry)
+        after = decisions.get(decision.decision_id)
+        pointer, alias = decisions.pointer(), self.registry.version_of(self.model_name, PRODUCTION)
+        agree = pointer and alias and pointer.version == alias.version == decision.challenger_version
+        outcome.n_not_recorded += not (after and after.state == RECORDED and agree)
+        outcome.moves[self.n_moves() - moves_before] += 1
+        outcome.left_at[left] += 1
+        database.close()
+
+
+def measure(trial: Trial, n_runs: int, seed: int) -> Outcome:
+    """Kill `n_runs` promotions, each between versions 1 and 2 or back."""
+    draw, outcome, began = np.random.default_rng(seed), Outcome(), time.perf_counter()
+    times, version = [], None
+    for _ in range(N_CALIBRATION):
+        target = "2" if version == "1" else "1"
+        times.append(trial.run(trial.decide(target, version), None))
+        version = target
+    longest = sorted(times)[len(times) // 2] * REACH
+    for _ in range(n_runs):
+        target, before = "2" if version == "1" else "1", trial.n_moves()
+        decision = trial.decide(target, version)
+        trial.run(decision, draw.uniform(0, longest))
+        trial.settle(decision, before, outcome)
+        version = target
+    outcome.seconds = time.perf_counter() - began
+    return outcome
+
+
+def file_trial(settings: Settings, model_name: str) -> Trial:
+    registry = FileRegistry(Path(settings.home) / "alias")
+    return Trial(settings, model_name, registry, lambda: len(registry.moves))
+
+
+def mlflow_trial(settings: Settings, model_name: str) -> Trial:
+    """MLflow on SQLite with two empty versions, and a trigger that counts changes of an alias."""
+    registry = ModelRegistry.of(settings)
+    with registry._client() as client:
+        client.create_registered_model(model_name)
+        run = client.create_run(registry.experiment_id(model_name))
+        for _ in range(2):
+            client.create_model_version(model_name, source=run.info.artifact_uri, run_id=run.info.run_id)
+    path = Path(settings.home) / "mlflow.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE alias_moves (version INTEGER)")
+        for what in ("INSERT", "UPDATE"):
+            connection.execute(
+                f"CREATE TRIGGER count_{what} AFTER {what} ON registered_model_aliases "
+                "BEGIN INSERT INTO alias_moves VALUES (NEW.version); END"
+            )
+
+    def n_moves() -> int:
+        with sqlite3.connect(path) as reading:
+            return int(reading.execute("SELECT count(*) FROM alias_moves").fetchone()[0])
+
+    return Trial(settings, model_name, registry, n_moves)
+
+
+def report(name: str, n_runs: int, outcome: Outcome) -> None:
+    once = outcome.moves.get(1, 0)
+    left = ", ".join(f"{state} {n}" for state, n in sorted(outcome.left_at.items()))
+    print(f"{name}: alias moved exactly once in {once} of {n_runs} runs ({outcome.seconds:.0f} s)")
+    print(f"  killed when the decision was: {left}; not finished by the reconciler: {outcome.n_not_recorded}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=200, help="with the registry that is a file, on each database")
+    parser.add_argument("--mlflow-runs", type=int, default=50, help="with MLflow's registry")
+    parser.add_argument("--seed", type=int, default=42)
+    arguments = parser.parse_args()
+    contract = load_contract("")
+    with tempfile.TemporaryDirectory(prefix="pmmds-bench-") as folder, temporary_cluster() as cluster:
+        with cluster.fresh_database() as url:
+            for name, database_url in (("SQLite", ""), ("PostgreSQL", url)):
+                settings = Settings(home=str(Path(folder) / name), database_url=database_url)
+                Path(settings.home).mkdir()
+                migrate(open_database(settings), contract)
+                outcome = measure(file_trial(settings, contract.model_name), arguments.runs, arguments.seed)
+                report(f"{name}, registry in a file", arguments.runs, outcome)
+        settings = Settings(home=str(Path(folder) / "mlflow"))
+        Path(settings.home).mkdir()
+        migrate(open_database(settings), contract)
+        outcome = measure(mlflow_trial(settings, contract.model_name), arguments.mlflow_runs, arguments.seed)
+        report("SQLite, MLflow's registry", arguments.mlflow_runs, outcome)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""Every sentence of the automatic rollback's policy is a row here."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from pmmds_core.rollback_policy import (
+    INSUFFICIENT_DATA,
+    KEEP,
+    PERIOD_OVER,
+    ROLL_BACK,
+    RequestTotals,
+    RollbackBounds,
+    ServedAnswers,
+    WatchedTotals,
+    advance,
+    judge_after_promotion,
+)
+
+BOUNDS = RollbackBounds(timedelta(minutes=60), 100, max_error_rate=0.02, max_latency_ratio=2.0, max_metric_drop=0.05)
+SOON = timedelta(minutes=5)
+NOTHING = ServedAnswers(0, None, 0, None)
+
+
+def served(n_rows: int = 1000, latency: float = 1.0, n_labelled: int = 0, auc: float | None = None) -> ServedAnswers:
+    return ServedAnswers(n_rows, latency, n_labelled, auc)
+
+
+def labelled(auc: float | None, n_labelled: int = 500) -> ServedAnswers:
+    return ServedAnswers(0, None, n_labelled, auc)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "requests", "verdict"),
+    [
+        pytest.param(NOTHING, NOTHING, None, INSUFFICIENT_DATA, id="nothing could be looked at"),
+        pytest.param(NOTHING, NOTHING, RequestTotals(99, 99), INSUFFICIENT_DATA, id="too few requests"),
+        pytest.param(NOTHING, NOTHING, RequestTotals(100, 2), KEEP, id="as many failures as allowed"),
+        pytest.param(NOTHING, NOTHING, RequestTotals(100, 3), ROLL_BACK, id="more failures"),
+        pytest.param(served(), served(latency=2.0), None, KEEP, id="as slow as allowed"),
+        pytest.param(served(), served(latency=2.1), None, ROLL_BACK, id="slower"),
+        pytest.param(served(), served(99, 9.0), None, INSUFFICIENT_DATA, id="slower in too few rows"),
+        pytest.param(served(99), served(latency=9.0), None, INSUFFICIENT_DATA, id="slower than too few rows"),
+        pytest.param(served(latency=0.0), served(), None, ROLL_BACK, id="slower than nothing at all"),
+        pytest.param(labelled(0.84), labelled(0.80), None, KEEP, id="a little worse on labels"),
+        pytest.param(labelled(0.84), labelled(0.78), None, ROLL_BACK, id="much worse on labels"),
+        pytest.param(labelled(0.84), labelled(0.90), None, KEEP, id="better on labels"),
+        pytest.param(labelled(0.84), labelled(0.50, 99), None, INSUFFICIENT_DATA, id="worse on too few labels"),
+        pytest.param(labelled(0.84), labelled(None), None, INSUFFICIENT_DATA, id="labels of one class"),
+        pytest.param(labelled(None), labelled(0.5), None, INSUFFICIENT_DATA, id="nothing to compare with"),
+        pytest.param(served(), served(), RequestTotals(500, 400), ROLL_BACK, id="one broken bound is enough"),
+    ],
+)
+def test_the_decision_table(
+    before: ServedAnswers, after: ServedAnswers, requests: RequestTotals | None, verdict: str
+) -> None:
+    found = judge_after_promotion(SOON, before, after, requests, BOUNDS)
+    assert found.verdict == verdict
+    assert bool(found.reasons) == (verdict in (ROLL_BACK, INSUFFICIENT_DATA))
+
+
+def test_after_the_period_nothing_is_taken_back() -> None:
+    found = judge_after_promotion(timedelta(minutes=61), served(), served(latency=50), None, BOUNDS)
+    assert found.verdict == PERIOD_OVER
+
+
+def test_every_broken_bound_is_told_in_words_with_its_figures() -> None:
+    before, after = ServedAnswers(500, 0.4, 500, 0.84), ServedAnswers(500, 2.0, 500, 0.7)
+    found = judge_after_promotion(SOON, before, after, RequestTotals(1000, 50), BOUNDS)
+    assert found.reasons == (
+        "5.0% of 1,000 requests failed, over 2.0%",
+        "median latency 2.00 ms instead of 0.40 ms (5.00x, over 2.00x)",
+        "realised roc_auc 0.7000 instead of 0.8400 (-0.1400, over 0.05)",
+    )
+
+
+def test_a_new_decision_is_counted_from_the_reading_before_it() -> None:
+    first = advance(None, "a", RequestTotals(100, 1))
+    assert first.since == RequestTotals(0, 0)
+    second = advance(first, "b", RequestTotals(150, 9))
+    assert second.since == RequestTotals(50, 8)
+    assert advance(second, "b", RequestTotals(300, 10)).since == RequestTotals(200, 9)
+
+
+def test_a_service_that_restarted_is_counted_from_its_start() -> None:
+    seen = WatchedTotals("a", RequestTotals(100, 1), RequestTotals(900, 1))
+    assert advance(seen, "a", RequestTotals(30, 2)).since == RequestTotals(30, 2)
