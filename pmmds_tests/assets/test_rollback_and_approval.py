@@ -23,7 +23,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.errors import ArtifactCorruptError, PromotionConflictError, UsageError
 from pmmds_core.promotion import put_into_production
 from pmmds_core.rollback import roll_back
-from pmmds_core.stores.ground_truth import LabelItem
+from pmmds_core.stores.label_history import LabelItem
 from pmmds_core.stores.model_registry import PRODUCTION
 from pmmds_tests.assets.house import House, assets_made, errors_of, metadata_of
 from pmmds_tests.listener import free_port
