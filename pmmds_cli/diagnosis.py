@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pmmds_core.decision import PENDING_APPROVAL
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError
 
@@ -99,7 +100,9 @@ def _production(d: Deployment) -> str:
             f"Promotion {left[0].decision_id} of v{left[0].challenger_version} is unfinished.",
             next_step="The daemon finishes it (`pmmds up`), or materialize production_model.",
         )
-    return f"v{version.version}, verified, scorer {bundle.manifest.scorer_kind}"
+    waiting = [x.decision_id for x in d.decisions.recent(100) if x.state == PENDING_APPROVAL]
+    asked = f"; waiting for approval: {', '.join(waiting)}" if waiting else ""
+    return f"v{version.version}, verified, scorer {bundle.manifest.scorer_kind}{asked}"
 
 
 def _service(d: Deployment) -> str:

@@ -191,6 +191,7 @@ def test_a_model_that_waits_for_approval_is_approved_once(trained_home: Path) ->
     (waiting, _) = pmmds(trained_home, "decisions", "--json").document
     assert waiting["state"] == "pending_approval"
     assert f"pmmds approve {waiting['decision_id']} --by NAME" in said.out
+    assert waiting["decision_id"] in pmmds(trained_home, "doctor").out.split("waiting for approval:")[1]
     approved = pmmds(trained_home, "approve", waiting["decision_id"], "--by", "ann")
     assert approved.code == 0, approved.err
     assert "In production: v2" in approved.out
