@@ -29,4 +29,6 @@ def _row(criterion: Mapping[str, Any]) -> Sequence[str]:
 def _value(value: float | str | None) -> str:
     if value is None:
         return "–"
-    return value if isinstance(value, str) else f"{value:.4f}"
+    if isinstance(value, str):
+        return value
+    return f"{value:.4f}" if value == 0 or abs(value) >= 1e-4 else f"{value:.0e}"

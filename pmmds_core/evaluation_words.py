@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pmmds_core.evaluation import ModelEvaluation
+from pmmds_core.policy import SIGNIFICANCE_LEVEL, p_words
 
 _DASH = "–"
 # The names a person reads, in the order of what decides first.
@@ -30,10 +31,10 @@ def sentence(evaluation: ModelEvaluation) -> str:
         return f"On {rows} {own}; there is no champion to compare it with."
     old = f"champion v{evaluation.champion_version} {evaluation.champion_metrics['roc_auc']:.4f}"
     improvement = evaluation.challenger_metrics["roc_auc"] - evaluation.champion_metrics["roc_auc"]
-    known = "beyond what chance gives" if evaluation.delong_p_value < 0.05 else "within what chance gives"
+    known = "beyond what chance gives" if evaluation.delong_p_value < SIGNIFICANCE_LEVEL else "within what chance gives"
     return (
         f"On {rows} {own}, {old} ({improvement:+.4f}). "
-        f"A one-sided paired DeLong test gives p = {evaluation.delong_p_value:.4f}: a gain {known}."
+        f"A one-sided paired DeLong test gives {p_words(evaluation.delong_p_value)}: a gain {known}."
     )
 
 

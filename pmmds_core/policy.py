@@ -119,8 +119,13 @@ def _significance(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Crite
     passed = p < SIGNIFICANCE_LEVEL
     known = "better beyond chance" if passed else "could be chance"
     role = "required" if policy.significance == "required" else "advisory"
-    sentence = f"DeLong p = {p:.4f}, {known} ({role})."
+    sentence = f"DeLong {p_words(p)}, {known} ({role})."
     return Criterion("significance", passed, role == "required", sentence, p, f"< {SIGNIFICANCE_LEVEL:g}")
+
+
+def p_words(p_value: float) -> str:
+    """A p-value as a person writes it: never as zero."""
+    return f"p = {p_value:.4f}" if p_value >= 1e-4 else "p < 0.0001"
 
 
 def _segments(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Criterion:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import TrainingError
+from pmmds_core.holdout_checks import MIN_ROWS_A_CLASS
 from pmmds_core.source_data import row_digests
 
 if TYPE_CHECKING:
@@ -109,10 +110,22 @@ def split_with_labels(
     n_holdout = max(1, round(n_new * plan.production_holdout_share))
     position = np.flatnonzero(is_new)[-n_holdout:]
     holdout = labelled.iloc[position]
-    if holdout[contract.label.name].nunique() < 2:
-        reason = f"The newest {n_holdout} labelled rows are all of one class, so nothing can be ranked."
-        return TooFewLabels(n_new, plan.min_labels, reason)
+    unfit = _why_unfit(holdout[contract.label.name])
+    if unfit:
+        return TooFewLabels(n_new, plan.min_labels, f"The newest {n_holdout} labelled rows {unfit}.")
     return _assemble(reference, labelled, position, n_new, contract, plan)
+
+
+def _why_unfit(labels: pd.Series[int]) -> str:
+    """Why no model can be judged on rows with these labels, before one is trained in vain; empty when one can."""
+    n_positive = int(labels.sum())
+    n_negative = len(labels) - n_positive
+    if min(n_positive, n_negative) == 0:
+        return "are all of one class, so nothing can be ranked"
+    if min(n_positive, n_negative) < MIN_ROWS_A_CLASS:
+        found = f"are {n_positive} positive and {n_negative} negative ones"
+        return f"{found}; {MIN_ROWS_A_CLASS} of each class are needed to judge a model"
+    return ""
 
 
 def _assemble(

@@ -113,6 +113,9 @@ class GroundTruthStore:
 
     def match_waiting(self) -> FeedbackCounts:
         """Give labels that came first to predictions that have been logged since. May run at any time, and twice."""
+        with self._database.connect() as connection:  # mostly there is nothing to do, and then nobody has to wait
+            if not arrived(connection, self._log):
+                return FeedbackCounts(0, 0, 0, 0)
         with self._database.begin() as connection:
             items = arrived(connection, self._log)
             ids = sorted({item.request_id for item in items})

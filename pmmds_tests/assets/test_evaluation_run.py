@@ -27,7 +27,7 @@ def test_a_holdout_of_one_class_or_with_gaps_is_said_and_never_a_number(tmp_path
     cases = {
         "are of one class": frame.assign(churn=0),
         "have no label": frame.assign(churn=frame["churn"].astype(float).where(frame.index != frame.index[0])),
-        "tenure in 3 rows": frame.assign(tenure=frame["tenure"].astype(float).where(frame.index >= frame.index[3])),
+        "tenure in 3 rows": frame.assign(tenure=pd.Series([None] * 3 + frame["tenure"].tolist()[3:], frame.index)),
         "are too few": frame.head(15),
     }
     for said, spoiled in cases.items():

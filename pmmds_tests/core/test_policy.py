@@ -137,6 +137,12 @@ def test_every_criterion_is_listed_with_value_threshold_and_verdict() -> None:
     assert "Worse where contract = Two year (-0.0300" in judgement.promotion_reason
 
 
+def test_a_p_value_is_never_told_as_zero() -> None:
+    judgement = judge(an_evaluation(p_value=3e-9), PromotionPolicy())
+    assert "DeLong p < 0.0001, better beyond chance (advisory)." in judgement.promotion_reason
+    assert "3e-09" in evidence_lines(judgement.to_document())[4]
+
+
 def test_what_nobody_could_look_at_is_neither_met_nor_missed() -> None:
     judgement = judge(an_evaluation(segments=[]), FORBIDS)
     assert [c.verdict for c in judgement.criteria if c.name == "segments"] == ["could not look"]

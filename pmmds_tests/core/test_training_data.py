@@ -97,6 +97,16 @@ def test_newest_rows_of_one_class_cannot_judge(reference: pd.DataFrame, labelled
     assert "one class" in split.reason
 
 
+def test_too_few_newest_rows_of_a_class_are_told_before_anything_is_trained(
+    reference: pd.DataFrame, labelled: pd.DataFrame
+) -> None:
+    few = labelled.assign(churn=[*[0] * (len(labelled) - 9), *[1] * 9])
+    split = split_with_labels(reference, few, NOBODY, CONTRACT, PLAN)
+    assert isinstance(split, TooFewLabels)
+    assert "9 positive" in split.reason
+    assert "10 of each class are needed" in split.reason
+
+
 def test_leakage_is_counted_for_both_models(reference: pd.DataFrame) -> None:
     holdout, leaked = reference.iloc[:100], reference.iloc[90:120]
     check = check_leakage(holdout, digests(leaked), digests(reference.iloc[:5]), CONTRACT)

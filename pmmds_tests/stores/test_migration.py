@@ -15,6 +15,7 @@ from pmmds_core.errors import SchemaOutdatedError
 from pmmds_core.stores.alerts import AlertStore
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.decisions import DecisionStore
+from pmmds_core.stores.ground_truth import GroundTruthStore
 from pmmds_core.stores.migration import HEAD, SCRIPTS, check_schema, migrate, schema_status
 from pmmds_core.stores.prediction_log import PredictionLog
 from pmmds_core.stores.tables import fixed, prediction_logs
@@ -186,3 +187,20 @@ def test_a_decision_that_was_superseded_is_aborted_with_the_reason(
     migrate(empty_database, contract)
     (decision,) = DecisionStore(empty_database, "m").recent()
     assert (decision.status, decision.fencing_token) == ("aborted: champion changed", None)
+
+
+def test_labels_from_before_their_history_was_kept_are_its_first_observation(
+    empty_database: Database, contract: Contract
+) -> None:
+    upgrade_to(empty_database, "0003")
+    with empty_database.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO ground_truth (request_id, label, observed_at, received_at) VALUES "
+            "('r0', 1, '2026-03-01 12:00:00.000000', '2026-03-02 12:00:00.000000')"
+        )
+    migrate(empty_database, contract)
+    truth = GroundTruthStore(empty_database, contract)
+    (kept,) = truth.history("r0")
+    assert (kept.label, kept.source, kept.is_waiting) == (1, "feedback", False)
+    assert kept.received_at == datetime(2026, 3, 2, 12, tzinfo=UTC)
+    assert truth.n_waiting() == 0
