@@ -19,7 +19,10 @@ SECONDS = 600
 def check_alert(home: Path) -> None:
     """The service's customers changed how they pay and what contract they have: the alert says so, with how many."""
     (alert,) = Deployment(Settings(home=str(home))).alerts.recent()
-    for feature, value in (("contract", "(Month-to-month|Two year)"), ("payment_method", "Electronic check")):
+    for feature, value in (
+        ("contract", "(Month-to-month|Two year)"),
+        ("payment_method", r"(Electronic check|Credit card \(automatic\))"),
+    ):
         assert re.search(rf"{feature}: {value} [\d.]+ % → (under )?[\d.]+ % of rows \(PSI ", alert.message), (
             alert.message
         )
