@@ -10,6 +10,7 @@ from pmmds_assets.assets.model import reference_profile, trained_model
 from pmmds_assets.assets.monitoring import drift_report, external_assets, feature_histograms
 from pmmds_assets.assets.performance import performance_report
 from pmmds_assets.assets.promotion import production_model, promotion_decision
+from pmmds_assets.assets.shadow import shadow_report
 from pmmds_assets.assets.training_data import training_data
 from pmmds_assets.jobs import all_jobs, all_schedules
 from pmmds_assets.resources import DeploymentResource, mlflow_run
@@ -29,6 +30,7 @@ all_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
     feature_histograms,
     drift_report,
     performance_report,
+    shadow_report,
 ]
 
 

@@ -48,8 +48,8 @@ monitor_job = dg.define_asset_job(
 
 performance_job = dg.define_asset_job(
     "performance_job",
-    selection=["performance_report"],
-    description="Measure the days whose rows or labels changed, and estimate those without labels.",
+    selection=["performance_report", "shadow_report"],
+    description="Measure the days whose rows or labels changed, estimate those without labels; compare the shadow.",
     tags=MAX_RUNTIME,
 )
 

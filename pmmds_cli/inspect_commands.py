@@ -43,9 +43,16 @@ def _deployment() -> Deployment:
 
 def decisions(limit: LimitOption = 20, json: JsonOption = False) -> None:
     """What was decided about which model, and why."""
-    found = _deployment().decisions.recent(limit)
+    from pmmds_core.decision import PENDING_APPROVAL
+    from pmmds_core.shadow_words import shadow_words
+
+    deployment = _deployment()
+    found = deployment.decisions.recent(limit)
+    # Who has to approve one is shown what it would have answered meanwhile.
+    waiting = {d.challenger_version for d in found if d.state == PENDING_APPROVAL}
+    shadows = {version: _shadow(deployment, version) for version in sorted(waiting)}
     if json:
-        print_json([d.to_document() for d in found])
+        print_json([{**d.to_document(), "shadow": shadows.get(d.challenger_version)} for d in found])
         return
     rows = [
         {
@@ -55,11 +62,20 @@ def decisions(limit: LimitOption = 20, json: JsonOption = False) -> None:
             "promoted": d.promoted,
             "state": d.status,
             "by": d.changed_by,
-            "reason": d.promotion_reason,
+            "reason": d.promotion_reason
+            if d.state != PENDING_APPROVAL
+            else f"{d.promotion_reason} {shadow_words(shadows[d.challenger_version])}",
         }
         for d in found
     ]
     print_table(rows, empty="Nothing was decided yet. `pmmds train` trains and judges the first model.")
+
+
+def _shadow(deployment: Deployment, version: str) -> dict[str, Any] | None:
+    from pmmds_core.shadow_words import to_document
+
+    found = deployment.shadow.agreement(version)
+    return None if found is None else to_document(found)
 
 
 def performance(

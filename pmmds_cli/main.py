@@ -20,6 +20,7 @@ from pmmds_cli import (
     promotion_commands,
     reproduce_command,
     service_commands,
+    shadow_command,
     traffic_command,
 )
 from pmmds_core.errors import PmmdsError
@@ -52,6 +53,7 @@ for module in (
     labels_commands,
     inspect_commands,
     explain_command,
+    shadow_command,
     reproduce_command,
     drift_commands,
     database_commands,

@@ -96,6 +96,12 @@ def write_bundle(directory: Path, files: dict[str, bytes], manifest_without_file
     return manifest
 
 
+def read_manifest(directory: Path) -> Manifest:
+    """What a bundle says of itself, before anything of it is loaded. Raises ArtifactCorruptError."""
+    manifest: Manifest = _decode(directory / MANIFEST, Manifest)
+    return manifest
+
+
 def load_bundle(directory: Path) -> Bundle:
     """Read and verify a bundle.
 
@@ -103,7 +109,7 @@ def load_bundle(directory: Path) -> Bundle:
         ArtifactCorruptError: a file is missing or changed, or the scorer does not give the golden predictions.
         ModelError: it is a pipeline, and a library that it needs is not installed here.
     """
-    manifest = _decode(directory / MANIFEST, Manifest)
+    manifest = read_manifest(directory)
     for name, expected in manifest.files.items():
         found = hashlib.sha256(_read(directory / name)).hexdigest()
         if found != expected:

@@ -28,6 +28,7 @@ from pmmds_core.stores.prediction_log import PredictionLog
 from pmmds_core.stores.profiles import ProfileCache
 from pmmds_core.stores.retrainings import RetrainingStore
 from pmmds_core.stores.segment_counts import SegmentStore
+from pmmds_core.stores.shadow_store import ShadowStore
 
 
 class Deployment:
@@ -117,6 +118,10 @@ class Deployment:
     @cached_property
     def segments(self) -> SegmentStore:
         return SegmentStore(self.database, self.contract)
+
+    @cached_property
+    def shadow(self) -> ShadowStore:
+        return ShadowStore(self.database, self.contract)
 
     @cached_property
     def profiles(self) -> ProfileCache:

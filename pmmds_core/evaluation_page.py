@@ -10,6 +10,7 @@ from pmmds_core import charts
 from pmmds_core.drift_report_page import environment, style
 from pmmds_core.evaluation import ModelEvaluation
 from pmmds_core.evaluation_words import measure_rows, replay_words, sentence, timing_words, worst_words
+from pmmds_core.shadow_words import shadow_rows, shadow_words
 
 TEMPLATE = "evaluation.html"
 
@@ -29,6 +30,8 @@ def render_evaluation(evaluation: ModelEvaluation, model_name: str, created_at: 
             timing=timing_words(evaluation),
             replay=replay_words(evaluation),
             replay_chart=_replay_chart(evaluation),
+            shadow=shadow_words(evaluation.shadow),
+            shadow_rows=shadow_rows(evaluation.shadow) if evaluation.shadow else [],
             worst=worst_words(evaluation),
             segments=by_loss(evaluation.segments or []),
             calibrations=_calibrations(evaluation),

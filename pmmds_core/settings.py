@@ -90,6 +90,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["automatic", "manual"], Meta(description="Whether a promotion waits for `pmmds approve`")
     ] = "automatic"
 
+    shadow: Annotated[
+        Literal["off", "on"], Meta(description="Whether the challenger scores live traffic beside the champion")
+    ] = "off"
+
     rollback_automatic: Annotated[
         Literal["off", "on"], Meta(description="Whether a promotion that breaks a bound is taken back by itself")
     ] = "off"

@@ -103,6 +103,9 @@ class ServingMetrics:
             "pmmds_spool_backlog_bytes", "Answered, not in the database yet", multiprocess_mode="livesum", **own
         )
         self.spool_dropped = Counter("pmmds_spool_dropped", "Rows given up because the spool was full", **own)
+        self.shadow_predictions = Counter(
+            "pmmds_shadow_predictions", "Logged requests that a challenger scored", ["model_version"], **own
+        )
         self.dead_letters = Counter("pmmds_dead_letters", "Rows that the database refused", **own)
 
         self._answered = _Tallies(self.requests, self.request_latency)
@@ -121,12 +124,15 @@ class ServingMetrics:
         self._answered.fold()
         self._predicted.fold()
 
-    def collect(self, loop_totals: Callable[[], LoopTotals | None], *, has_registry: bool) -> list[Metric]:
+    def collect(
+        self, loop_totals: Callable[[], LoopTotals | None], *, has_registry: bool, shadow_up: bool | None = None
+    ) -> list[Metric]:
         """Every family: this service's, summed over its workers, then the loop's when the database answers.
 
         Args:
             loop_totals: reads the database.
             has_registry: whether the registry answered the watcher, and what is in production there could be served.
+            shadow_up: whether the challenger scores, or waits for work; None where it is not asked to.
         """
         from prometheus_client import CollectorRegistry
         from prometheus_client.multiprocess import MultiProcessCollector
@@ -142,6 +148,8 @@ class ServingMetrics:
             _gauge("pmmds_uptime_seconds", "Since this worker started", time.time() - self.started_at),
             _gauge("pmmds_model_registry_up", "0 while the production version cannot be followed", float(has_registry)),
         ]
+        if shadow_up is not None:
+            gauges.append(_gauge("pmmds_shadow_up", "0 while the challenger cannot score", float(shadow_up)))
         return [*registry.collect(), *_loop_families(totals), *gauges]
 
 

@@ -16,6 +16,7 @@ from pmmds_core.bundle import Bundle, load_bundle
 from pmmds_core.process_id import is_alive
 
 STAMP, WATCHER, REQUEST, WORKERS = "current.json", "watcher.json", "reload-request.json", "workers"
+CHALLENGER = "challenger.json"
 
 T = TypeVar("T")
 
@@ -26,6 +27,13 @@ class Stamp(msgspec.Struct, frozen=True):
     version: str
     digest: str
     alias_moved_at: datetime
+
+
+class ChallengerStamp(msgspec.Struct, frozen=True):
+    """The version that may score beside production; empty when there is none other. `problem`: why it may not."""
+
+    version: str
+    problem: str = ""
 
 
 class WatcherStatus(msgspec.Struct, frozen=True):
@@ -85,6 +93,12 @@ class ModelCache:
 
     def write_stamp(self, stamp: Stamp) -> None:
         self._write(STAMP, stamp)
+
+    def read_challenger(self) -> ChallengerStamp | None:
+        return self._read(CHALLENGER, ChallengerStamp)
+
+    def write_challenger(self, stamp: ChallengerStamp) -> None:
+        self._write(CHALLENGER, stamp)
 
     def read_watcher(self) -> WatcherStatus | None:
         return self._read(WATCHER, WatcherStatus)

@@ -12,14 +12,15 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pmmds_core.bundle import Bundle, load_bundle
 from pmmds_core.contracts.contract import Contract, load_contract
-from pmmds_core.errors import ArtifactCorruptError, PmmdsError
+from pmmds_core.errors import PmmdsError
 from pmmds_core.settings import Settings, load_settings
-from pmmds_core.stores.model_registry import PRODUCTION, ModelRegistry, RegisteredVersion
+from pmmds_core.stores.model_registry import PRODUCTION, ModelRegistry
 from pmmds_core.telemetry import configure_logging, get_logger
+from pmmds_serving.challenger_watch import ChallengerWatch
 from pmmds_serving.companion import lead
 from pmmds_serving.model_cache import ModelCache, ReloadRequest, Stamp, WatcherStatus
+from pmmds_serving.model_fetching import ModelFetcher
 
 MODULE = "pmmds_serving.model_watcher"
 LOCK = "watcher.lock"
@@ -37,6 +38,7 @@ class ModelWatcher:
         self._registry = registry
         self._cache = cache
         self._contract = contract
+        self._fetcher = ModelFetcher(registry, cache, contract)
         self._problem = ""
         # A version whose files are damaged is not fetched again at every look.
         self._refused, self._retry_at = "", 0.0
@@ -68,38 +70,12 @@ class ModelWatcher:
         if version.version == self._refused and time.monotonic() < self._retry_at and not verify:
             return self._problem
         self._refused, self._retry_at = version.version, time.monotonic() + REFUSED_RETRY_SECONDS
-        bundle = self._fetched(version)
+        bundle = self._fetcher.fetch(version)
         self._refused = ""
         if stamp is None or (stamp.version, stamp.digest) != (version.version, bundle.digest):
             self._cache.write_stamp(Stamp(version.version, bundle.digest, datetime.now(UTC)))
             log.info("model_fetched", model_name=version.model_name, model_version=version.version)
         return ""
-
-    def _fetched(self, version: RegisteredVersion) -> Bundle:
-        """The verified bundle; one on this disk that is damaged is fetched once more."""
-        folder = self._cache.bundle_folder(version.version)
-        if folder.is_dir():
-            try:
-                return self._verified(version)
-            except ArtifactCorruptError as error:
-                log.warning("cached_model_damaged", problem=error.message)
-        self._registry.download_bundle(version.model_name, version.version, folder)
-        return self._verified(version)
-
-    def _verified(self, version: RegisteredVersion) -> Bundle:
-        bundle = load_bundle(self._cache.bundle_folder(version.version))
-        if version.digest and bundle.digest != version.digest:
-            raise ArtifactCorruptError(
-                f"The files of v{version.version} are not those that were registered "
-                f"(digest {bundle.digest[:12]}… instead of {version.digest[:12]}…).",
-                next_step="Promote another version, or train again.",
-            )
-        if bundle.manifest.feature_names != self._contract.feature_names:
-            raise ArtifactCorruptError(
-                f"v{version.version} takes other features than the contract {self._contract.name}.",
-                next_step="Train a model for this contract with `pmmds train`.",
-            )
-        return bundle
 
 
 def watch(settings: Settings, parent: int) -> None:
@@ -111,9 +87,13 @@ def watch(settings: Settings, parent: int) -> None:
     if lock is None:
         return
     with lock:
-        watcher = ModelWatcher(ModelRegistry.of(settings), cache, contract)
+        registry = ModelRegistry.of(settings)
+        watcher = ModelWatcher(registry, cache, contract)
+        challenger = ChallengerWatch(registry, cache, contract) if settings.shadow == "on" else None
         while os.getppid() == parent:
             watcher.look()
+            if challenger is not None:
+                challenger.look()
             _wait_for_turn(cache, settings.model_poll_seconds, parent)
 
 

@@ -43,6 +43,7 @@ def _parts(worker: Worker, database: str) -> dict[str, Any]:
             "problem": worker.follower.problem,
         },
         "spool": _spool(worker),
+        "shadow": worker.shadow.part(worker.deployment.settings.shadow),
         "registry": {
             "status": "unknown" if watcher is None else "problem" if watcher.problem else "ok",
             "checked_at": watcher.checked_at if watcher else None,
@@ -158,4 +159,9 @@ async def _families(worker: Worker) -> list[Any]:
 def _read_families(worker: Worker) -> list[Any]:
     watcher = worker.cache.read_watcher()
     has_registry = watcher is not None and not watcher.problem and not worker.follower.problem
-    return worker.metrics.collect(lambda: read_loop_totals(worker.deployment), has_registry=has_registry)
+    shadow = worker.shadow.part(worker.deployment.settings.shadow)
+    return worker.metrics.collect(
+        lambda: read_loop_totals(worker.deployment),
+        has_registry=has_registry,
+        shadow_up=None if shadow["status"] == "off" else shadow["status"] != "problem",
+    )

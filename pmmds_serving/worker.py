@@ -23,6 +23,8 @@ from pmmds_serving.model_watcher import LOCK as WATCHER_LOCK
 from pmmds_serving.model_watcher import MODULE as WATCHER
 from pmmds_serving.predicting import Predictor
 from pmmds_serving.segment import segments_with_records
+from pmmds_serving.shadow_process import MODULE as SHADOW
+from pmmds_serving.shadow_status import ShadowFiles
 from pmmds_serving.shipper_process import MODULE as SHIPPER
 from pmmds_serving.shipper_process import RUN_FOLDER, SPOOL_FOLDER, STOP_SECONDS, ShipperFiles
 from pmmds_serving.spool import SEGMENT_BYTES, Spool, SpoolLimits
@@ -32,6 +34,7 @@ from pmmds_serving.survival import Surviving
 
 COMPANIONS_SECONDS = 1.0
 WATCHER_STOP_SECONDS = 5.0
+SHADOW_STOP_SECONDS = 2.0
 # How long a log line and a count may wait for their neighbours.
 PUBLISH_SECONDS = 0.1
 
@@ -47,6 +50,7 @@ class Worker:
     spool: Spool
     shipper: ShipperFiles
     dead_letters: DeadLetters
+    shadow: ShadowFiles
     predictor: Predictor
     syncer: SpoolSyncer
 
@@ -78,8 +82,10 @@ def build_worker(deployment: Deployment) -> Worker:
     published = SpoolMetrics(metrics, spool, s.home_path / "run")
     syncer = SpoolSyncer(spool, s.spool_sync_seconds, published.publish)
     predictor = Predictor(deployment.contract, follower, spool, metrics, s.log_prediction_share)
-    shipper, dead_letters = ShipperFiles(deployment.folder(RUN_FOLDER)), DeadLetters(spool.folder / FOLDER)
-    return Worker(deployment, cache, metrics, follower, spool, shipper, dead_letters, predictor, syncer)
+    run_folder = deployment.folder(RUN_FOLDER)
+    shipper, shadow = ShipperFiles(run_folder), ShadowFiles(run_folder)
+    dead_letters = DeadLetters(spool.folder / FOLDER)
+    return Worker(deployment, cache, metrics, follower, spool, shipper, dead_letters, shadow, predictor, syncer)
 
 
 @asynccontextmanager
@@ -90,13 +96,14 @@ async def running(worker: Worker) -> AsyncIterator[None]:
     lines.hold()
     watcher = Companion(WATCHER, worker.cache.folder / WATCHER_LOCK, settings)
     shipper = Companion(SHIPPER, worker.shipper.lock, settings)
+    shadows = [Companion(SHADOW, worker.shadow.lock, settings)] if settings.shadow == "on" else []
     await worker.follower.follow()
     worker.follower.tell()
     worker.syncer.start()
     tasks = [
         asyncio.create_task(worker.follower.run()),
         asyncio.create_task(_publish(worker.metrics)),
-        asyncio.create_task(_keep_up(watcher, shipper)),
+        asyncio.create_task(_keep_up(watcher, shipper, *shadows)),
     ]
     try:
         yield
@@ -110,6 +117,8 @@ async def running(worker: Worker) -> AsyncIterator[None]:
             worker.spool.close()
         closing.tell("spool_not_closed")
         watcher.stop(WATCHER_STOP_SECONDS)
+        for shadow in shadows:
+            shadow.stop(SHADOW_STOP_SECONDS)
         if segments_with_records(worker.spool.folder):
             # BentoML's end reaches every process of the service, also a shipper that was only being started.
             await asyncio.to_thread(shipper.ensure)

@@ -1,5 +1,6 @@
 """Challenger beside champion: measured once, shown in Dagster, on a page, in the model card. Judging: promotion.py."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from pmmds_core.model_card import evaluated_card
 from pmmds_core.report_files import keep_with_model, write_report
 from pmmds_core.scorer_compiler import rows_of
 from pmmds_core.segment_performance import segments_of
+from pmmds_core.shadow_words import shadow_words, to_document
 from pmmds_core.stores.datasets import Dataset
 from pmmds_core.stores.model_registry import PRODUCTION, RegisteredVersion
 from pmmds_core.traffic_replay import HOURS, MOST_ROWS
@@ -69,7 +71,8 @@ def _measured(
     check_holdout(frame, d.contract)
     rows = rows_of(frame, d.contract)
     recent = d.prediction_log.recent(MOST_ROWS, since=datetime.now(UTC) - timedelta(hours=HOURS))
-    return evaluate(
+    shadowed = d.shadow.agreement(challenger.version)
+    evaluation = evaluate(
         _contender(d, challenger),
         None if champion is None else _contender(d, champion),
         rows,
@@ -79,6 +82,7 @@ def _measured(
         segments=segments_of(rows, d.contract),
         recent_rows=[r.features for r in recent],
     )
+    return replace(evaluation, shadow=None if shadowed is None else to_document(shadowed))
 
 
 def _contender(d: Deployment, version: RegisteredVersion) -> Contender:
@@ -105,6 +109,7 @@ def _numbers(evaluation: ModelEvaluation) -> dict[str, Any]:
         "latency_ratio": evaluation.latency_ratio,
         "delong_p_value": evaluation.delong_p_value,
         "changed_decisions_share": (evaluation.replay or {}).get("flipped_share"),
+        "shadow_changed_decisions_share": (evaluation.shadow or {}).get("changed_share"),
         "score_shift": (evaluation.replay or {}).get("shift"),
     }
     return {
@@ -124,6 +129,7 @@ def _tables(evaluation: ModelEvaluation) -> dict[str, Any]:
         "metrics": table(measure_rows(evaluation)),
         "latency": timing_words(evaluation),
         "replay": replay_words(evaluation),
+        "shadow": shadow_words(evaluation.shadow),
         "worst_segment": worst_words(evaluation),
         "segments": table(segments),
         "segments_with_too_few_rows": table(evaluation.small_segments or []),

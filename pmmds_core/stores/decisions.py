@@ -64,6 +64,14 @@ class DecisionStore:
             raise NoModelError("No model was evaluated yet.", next_step="Materialize model_evaluation first.")
         return ModelEvaluation.from_document(document)
 
+    def evaluation_of(self, version: str) -> ModelEvaluation | None:
+        """The newest evaluation of a version as challenger; None when it was never judged."""
+        c = model_evaluations.c
+        query = sa.select(c.document).where(c.model_name == self.model_name, c.challenger_version == version)
+        with self._database.connect() as connection:
+            document = connection.execute(query.order_by(c.created_at.desc()).limit(1)).scalar_one_or_none()
+        return None if document is None else ModelEvaluation.from_document(document)
+
     def save_judgement(
         self, judgement: PromotionJudgement, evaluation: ModelEvaluation, run_id: str, *, needs_approval: bool = False
     ) -> Decision:

@@ -257,6 +257,20 @@ promotion_decisions = sa.Table(
     sa.Column("fencing_token", sa.Integer),  # of the pointer, when this decision moved it
 )
 
+# What a challenger would have answered to logged requests; one row a request and version, however often it is scored.
+shadow_predictions = sa.Table(
+    "shadow_predictions",
+    fixed,
+    sa.Column("model_version", sa.String(32), primary_key=True),
+    sa.Column("request_id", sa.String(128), primary_key=True),
+    sa.Column("model_name", sa.String(64), nullable=False),
+    sa.Column("predicted_at", UtcDateTime, nullable=False),  # when the request was answered, by the champion
+    sa.Column("probability", sa.Float(53), nullable=False),
+    sa.Column("prediction", sa.SmallInteger, nullable=False),
+    sa.Column("scored_at", UtcDateTime, nullable=False),
+    sa.Index("ix_shadow_predictions_predicted_at", "model_version", "predicted_at"),
+)
+
 # The guard of the alias, changed under the promotion lock; `fencing_token` grows with every move. An empty version
 # means that nothing is in production any more.
 production_pointer = sa.Table(

@@ -25,6 +25,7 @@ EDGES = {
     "production_model": {"promotion_decision"},
     "feature_histograms": {"prediction_logs"},
     "drift_report": {"feature_histograms", "reference_profile"},
+    "shadow_report": {"prediction_logs", "trained_model"},
     "performance_report": {"labelled_predictions", "reference_profile"},
 }
 BLOCKING = {
