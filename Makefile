@@ -77,8 +77,8 @@ bench-drift: $(STAMP) ## drift: speed beside its peers, which get environments o
 	$(BIN)/python -m benchmarks.drift $(ARGS)
 	@if [ -f benchmarks/drift_statistics.py ]; then $(BIN)/python -m benchmarks.drift_statistics; fi
 
-bench-promotion: $(STAMP) ## how often the promotion policy is wrong, by simulation
-	$(BIN)/python -m benchmarks.promotion_statistics $(ARGS)
+bench-promotion: $(STAMP) ## how often a promotion is wrong, killed promotions, alert to new version; ARGS="--part loop"
+	$(BIN)/python -m benchmarks.promotion $(ARGS)
 
 soak: $(STAMP) ## ten minutes at a steady rate: memory, pauses, rows; needs hey
 	$(BIN)/python -m benchmarks.soak $(ARGS)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from benchmarks.target_table import Line, head
 from pmmds_core.binning import SCORE, FeatureBins
 from pmmds_core.contracts.contract import Contract, load_contract
 from pmmds_core.data_source import packaged_sample
@@ -43,33 +44,9 @@ SPIKE_POWER = {"tenure": (0.22, 0.51, 0.96, 1.00), "contract": (0.47, 0.85, 1.00
 Rows = NDArray[np.intp]
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of the table. `share`: of trials; the target is [at_least, at_most]."""
-
-    what: str
-    n: int
-    n_trials: int
-    share: float
-    at_least: float = 0.0
-    at_most: float = 1.0
-
-    @property
-    def error(self) -> float:
-        """One standard error of the share."""
-        return float(np.sqrt(max(self.share * (1 - self.share), 1e-9) / self.n_trials))
-
-    @property
-    def is_met(self) -> bool:
-        return self.at_least <= self.share <= self.at_most
-
-    def text(self) -> str:
-        target = f"≥ {self.at_least:.0%}" if self.at_most == 1 else f"{self.at_least:.0%} to {self.at_most:.0%}"
-        verdict = "yes" if self.is_met else "NO"
-        return (
-            f"| {self.what} | {self.n:,} | {self.share:.1%} ± {self.error:.1%} | {target} | {verdict} | "
-            f"{self.n_trials:,} |"
-        )
+def line(what: str, n: int, n_trials: int, share: float, at_least: float = 0.0, at_most: float = 1.0) -> Line:
+    """A share of trials on windows of `n` rows."""
+    return Line(what, (f"{n:,}",), round(share * n_trials), n_trials, at_least, at_most)
 
 
 @dataclass(frozen=True)
@@ -151,7 +128,7 @@ def calibrated(population: Population, n_trials: int) -> Iterator[Line]:
         def undrifted(split: Split, n: int = n, rng: np.random.Generator = rng) -> Rows:
             return rng.choice(split.others, n, replace=False)
 
-        yield Line(
+        yield line(
             "false alarms of calibrated at 5 %", n, n_trials, _alarms(population, rng, undrifted, n_trials), 0.03, 0.07
         )
     columns = population.columns
@@ -169,7 +146,7 @@ def calibrated(population: Population, n_trials: int) -> Iterator[Line]:
                 return rng.choice(len(weights), n, p=weights)
 
             share = _alarms(population, rng, drifted, n_trials // 2)
-            yield Line(f"calibrated finds {what}", n, n_trials // 2, share, least)
+            yield line(f"calibrated finds {what}", n, n_trials // 2, share, least)
 
 
 def _alarms(population: Population, rng: np.random.Generator, draw: Callable[[Split], Rows], n_trials: int) -> float:
@@ -192,11 +169,11 @@ def sequential(population: Population, n_trials: int) -> Iterator[Line]:
     n_streams = max(n_trials // 20, 20)
     rng = np.random.default_rng(3)
     undrifted = [_is_found(population, rng, rule, n, None) for _ in range(n_streams)]
-    yield Line(
+    yield line(
         "52-week streams without drift in which sequential alarms", n, n_streams, float(np.mean(undrifted)), 0, 0.05
     )
     found = [_is_found(population, rng, rule, n, weak) for _ in range(n_streams // 2)]
-    yield Line(
+    yield line(
         "sequential finds month-to-month to 60 % from week 27 on", n, n_streams // 2, float(np.mean(found)), 0.95
     )
 
@@ -249,11 +226,11 @@ def joint(population: Population, n_trials: int) -> Iterator[Line]:
         return codes
 
     alarms, _ = _joint_alarms(population, undrifted, rule, n_windows, 4)
-    yield Line("false alarms of joint at 5 %", n, n_windows, alarms, 0.03, 0.07)
+    yield line("false alarms of joint at 5 %", n, n_windows, alarms, 0.03, 0.07)
     alarms, _ = _joint_alarms(population, selected, rule, n_windows, 5)
-    yield Line("joint alarms when only month-to-month went to 70 %", n, n_windows, alarms, 0.0, 0.07)
+    yield line("joint alarms when only month-to-month went to 70 %", n, n_windows, alarms, 0.0, 0.07)
     _, named = _joint_alarms(population, shuffled, rule, n_windows // 2, 6)
-    yield Line("joint finds tenure shuffled in 20 % of rows, and names it", n, n_windows // 2, named, 0.90)
+    yield line("joint finds tenure shuffled in 20 % of rows, and names it", n, n_windows // 2, named, 0.90)
 
 
 def _joint_alarms(
@@ -296,13 +273,13 @@ def main() -> int:
     arguments = parser.parse_args()
     population = load_population()
     print(f"{population.data.name}: {population.data.n_rows:,} rows, {N_REFERENCE:,} of them the reference\n")
-    print("| what | n | measured | target | met | trials |\n|---|---|---|---|---|---|")
+    print(head("n"))
     began, missed = time.perf_counter(), 0
     with threadpool_limits(1):
         for name in arguments.only or RUNS:
-            for line in RUNS[name](population, arguments.trials):
-                print(line.text(), flush=True)
-                missed += not line.is_met
+            for found in RUNS[name](population, arguments.trials):
+                print(found.text(), flush=True)
+                missed += not found.is_met
     print(f"\n{time.perf_counter() - began:.0f} s; {missed or 'no'} {'target' if missed == 1 else 'targets'} missed")
     return 1 if missed else 0
 

@@ -1,30 +1,27 @@
 """How often the promotion policy puts a truly worse model into production, and a truly better one, by simulation.
 
-    python -m benchmarks.promotion_statistics [--pairs 1000]
+    python -m benchmarks.promotion --part policy [--pairs 1000]
 
 Rows come from the packaged generator, whose label probabilities are known: a model's true ROC-AUC is the expected one
 over 60,000 rows, free of label noise. Equal pairs: logistic regressions really trained on two independent samples.
 Better pairs: too many trainings for a laptop, so the champion's scores are simulated: the challenger's log odds plus
 normal noise of each customer, scaled until its true ROC-AUC is .025 lower. Decisions are those of policy.judge on the
-paired DeLong test of the labels drawn. Fixed seeds: the same table each time. Exit code 1 when a target is missed.
+paired DeLong test of the labels drawn. Fixed seeds: the same table each time.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from benchmarks.target_table import Line, head
 from pmmds_core.calibration import expected_auc
 from pmmds_core.contracts.contract import Contract, load_contract
-from pmmds_core.daily_measures import wilson
 from pmmds_core.evaluation import ModelEvaluation
 from pmmds_core.performance import paired_auc
 from pmmds_core.policy import PromotionPolicy, judge
@@ -38,40 +35,6 @@ LEAST_BETTER = {500: 0.80, 1_400: 0.95, 3_000: 0.99}
 Significance = Literal["advisory", "required"]
 MODES: tuple[Significance, ...] = ("advisory", "required")
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the table: a share of `n_of`, with the target it has, if any."""
-
-    what: str
-    significance: str
-    n_labels: int
-    n_hits: int
-    n_of: int
-    at_least: float = 0.0
-    at_most: float = 1.0
-
-    @property
-    def share(self) -> float:
-        return self.n_hits / self.n_of
-
-    @property
-    def is_met(self) -> bool:
-        return self.at_least <= self.share <= self.at_most
-
-    def text(self) -> str:
-        low, high = wilson(self.n_hits, self.n_of)
-        target = "–"
-        if self.at_least > 0:
-            target = f"≥ {self.at_least:.0%}"
-        elif self.at_most < 1:
-            target = f"≤ {self.at_most:.0%}"
-        met = "–" if target == "–" else "yes" if self.is_met else "NO"
-        measured = f"{self.share:.1%} ({low:.1%}–{high:.1%})"
-        return (
-            f"| {self.what} | {self.significance} | {self.n_labels:,} | {measured} | {target} | {met} | {self.n_of:,} |"
-        )
 
 
 class Population:
@@ -133,8 +96,8 @@ def is_promoted(labels: NDArray[np.int64], challenger: Floats, champion: Floats,
 def equal_pairs(population: Population, n_pairs: int) -> Iterator[Line]:
     """Same algorithm, two independent training samples: any difference is luck of the sample."""
     rng = np.random.default_rng(61)
-    keys = [(mode, n) for mode in MODES for n in WORSE_SIZES]
-    promoted, worse_promoted = dict.fromkeys(keys, 0), dict.fromkeys(keys, 0)
+    cases = [(mode, n) for mode in MODES for n in WORSE_SIZES]
+    promoted, worse_promoted = dict.fromkeys(cases, 0), dict.fromkeys(cases, 0)
     n_worse = 0
     for _ in range(n_pairs):
         champion, challenger = population.train(rng), population.train(rng)
@@ -146,11 +109,13 @@ def equal_pairs(population: Population, n_pairs: int) -> Iterator[Line]:
                 hit = is_promoted(labels, challenger[rows], champion[rows], mode)
                 promoted[mode, n] += hit
                 worse_promoted[mode, n] += hit and is_worse
-    for mode, n in keys:
+    for mode, n in cases:
         limit = MOST_WORSE if mode == "required" else 1.0
-        yield Line("equal pairs: promoted", mode, n, promoted[mode, n], n_pairs)
-        yield Line("equal pairs: promoted and truly worse", mode, n, worse_promoted[mode, n], n_pairs, at_most=limit)
-        yield Line("truly worse challengers: promoted", mode, n, worse_promoted[mode, n], n_worse)
+        keys = (mode, f"{n:,}")
+        n_wrong = worse_promoted[mode, n]
+        yield Line("equal pairs: promoted", keys, promoted[mode, n], n_pairs)
+        yield Line("equal pairs: promoted and truly worse", keys, n_wrong, n_pairs, at_most=limit)
+        yield Line("truly worse challengers: promoted", keys, n_wrong, n_worse)
 
 
 def better_pairs(population: Population, n_pairs: int) -> Iterator[Line]:
@@ -167,7 +132,8 @@ def better_pairs(population: Population, n_pairs: int) -> Iterator[Line]:
             for mode in MODES:
                 promoted[mode, n] += is_promoted(labels, challenger[rows], champion[rows], mode)
     for mode, n in keys:
-        yield Line("truly better by .025: promoted", mode, n, promoted[mode, n], n_pairs, at_least=LEAST_BETTER[n])
+        least = LEAST_BETTER[n]
+        yield Line("truly better by .025: promoted", (mode, f"{n:,}"), promoted[mode, n], n_pairs, at_least=least)
 
 
 def noise_for(population: Population, scores: Floats, noise: Floats, loss: float) -> float:
@@ -180,22 +146,16 @@ def noise_for(population: Population, scores: Floats, noise: Floats, loss: float
     return (low + high) / 2
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=1000)
-    n_pairs = parser.parse_args().pairs
+def simulate(n_pairs: int) -> int:
+    """Print the table; how many targets were missed."""
     began, missed = time.perf_counter(), 0
     with threadpool_limits(1):
         population = Population(load_contract(""), seed=60)
         print(f"{N_POPULATION:,} rows of the packaged generator, models trained on {N_TRAINING:,} each\n")
-        print("| what | significance | labels | measured (95 %) | target | met | of |\n|---|---|---|---|---|---|---|")
+        print(head("significance", "labels"))
         for run in (equal_pairs, better_pairs):
             for line in run(population, n_pairs):
                 print(line.text(), flush=True)
                 missed += not line.is_met
     print(f"\n{time.perf_counter() - began:.0f} s; {missed or 'no'} {'target' if missed == 1 else 'targets'} missed")
-    return 1 if missed else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return missed

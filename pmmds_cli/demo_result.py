@@ -25,6 +25,7 @@ class DemoResult:
     decision: dict[str, Any] = field(default_factory=dict)
     last_version: str = ""
     swap_seconds: float = 0.0
+    alert_to_answer_seconds: float = 0.0
     n_requests_during_swap: int = 0
     n_failed_requests: int = 0
     production_auc: dict[str, float] = field(default_factory=dict)
@@ -57,6 +58,7 @@ def summary_lines(result: DemoResult, settings: Settings, *, keep_up: bool) -> l
             f"{result.swap_seconds:.2f} s after the alias moved; "
             f"{result.n_requests_during_swap:,} requests meanwhile, {result.n_failed_requests} failed"
         ),
+        f"  whole loop    {result.alert_to_answer_seconds:.1f} s from the alert to an answer of v{result.last_version}",
         "",
         "Where to look",
         f"  drift report  {result.report}",

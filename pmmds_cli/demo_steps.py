@@ -170,6 +170,7 @@ class Demo:
             self._await_swap(client)
             last = self.result.last_version
             _wait(lambda: traffic.has_answer_of(last), SWAP_SECONDS, f"no answer came from v{last}")
+            self.result.alert_to_answer_seconds = time.time() - alerts[0].opened_at.timestamp()
         self.result.n_requests_during_swap = traffic.n_answered + len(traffic.failures)
         self.result.n_failed_requests = len(traffic.failures)
         _must(not traffic.failures, f"requests failed during the swap: {traffic.failures[:1]}")

@@ -1,4 +1,4 @@
-"""Promotions killed at random points: does the alias move exactly once? `python -m benchmarks.bench_promotion_crashes`.
+"""Promotions killed at random points: does the alias move exactly once? A part of benchmarks.promotion (crashes).
 
 A child process promotes and is ended by SIGKILL after a random time; the parent reconciles and counts moves. Once with
 a registry that is a file, where runs are cheap, and once with MLflow's own, where a trigger counts the alias's changes.
@@ -7,7 +7,6 @@ Keep out: who wins a promotion (benchmarks of the policy).
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
 import sqlite3
@@ -158,34 +157,34 @@ def mlflow_trial(settings: Settings, model_name: str) -> Trial:
     return Trial(settings, model_name, registry, n_moves)
 
 
-def report(name: str, n_runs: int, outcome: Outcome) -> None:
+def report(name: str, n_runs: int, outcome: Outcome) -> int:
+    """How many runs are not as they should be."""
     once = outcome.moves.get(1, 0)
     left = ", ".join(f"{state} {n}" for state, n in sorted(outcome.left_at.items()))
     print(f"{name}: alias moved exactly once in {once} of {n_runs} runs ({outcome.seconds:.0f} s)")
     print(f"  killed when the decision was: {left}; not finished by the reconciler: {outcome.n_not_recorded}")
+    return n_runs - once + outcome.n_not_recorded
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=200, help="with the registry that is a file, on each database")
-    parser.add_argument("--mlflow-runs", type=int, default=50, help="with MLflow's registry")
-    parser.add_argument("--seed", type=int, default=42)
-    arguments = parser.parse_args()
-    contract = load_contract("")
+def kill_promotions(n_runs: int, n_mlflow_runs: int, seed: int) -> int:
+    """Print what became of each; how many runs moved the alias other than once, or were not finished.
+
+    Args:
+        n_runs: with the registry that is a file, on each database.
+        n_mlflow_runs: with MLflow's registry.
+        seed: of the instants of the kills.
+    """
+    contract, missed = load_contract(""), 0
     with tempfile.TemporaryDirectory(prefix="pmmds-bench-") as folder, temporary_cluster() as cluster:
         with cluster.fresh_database() as url:
             for name, database_url in (("SQLite", ""), ("PostgreSQL", url)):
                 settings = Settings(home=str(Path(folder) / name), database_url=database_url)
                 Path(settings.home).mkdir()
                 migrate(open_database(settings), contract)
-                outcome = measure(file_trial(settings, contract.model_name), arguments.runs, arguments.seed)
-                report(f"{name}, registry in a file", arguments.runs, outcome)
+                outcome = measure(file_trial(settings, contract.model_name), n_runs, seed)
+                missed += report(f"{name}, registry in a file", n_runs, outcome)
         settings = Settings(home=str(Path(folder) / "mlflow"))
         Path(settings.home).mkdir()
         migrate(open_database(settings), contract)
-        outcome = measure(mlflow_trial(settings, contract.model_name), arguments.mlflow_runs, arguments.seed)
-        report("SQLite, MLflow's registry", arguments.mlflow_runs, outcome)
-
-
-if __name__ == "__main__":
-    main()
+        outcome = measure(mlflow_trial(settings, contract.model_name), n_mlflow_runs, seed)
+        return missed + report("SQLite, MLflow's registry", n_mlflow_runs, outcome)

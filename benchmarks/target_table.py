@@ -1,0 +1,50 @@
+"""A table of measured shares, each beside its target. Keep out: what is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pmmds_core.daily_measures import wilson
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: `n_hits` of `n_of`, with the target [at_least, at_most] it has, if any.
+
+    `keys`: the cells between what was measured and the share, such as a sample's size.
+    """
+
+    what: str
+    keys: tuple[str, ...]
+    n_hits: int
+    n_of: int
+    at_least: float = 0.0
+    at_most: float = 1.0
+
+    @property
+    def share(self) -> float:
+        return self.n_hits / self.n_of
+
+    @property
+    def is_met(self) -> bool:
+        return self.at_least <= self.share <= self.at_most
+
+    def text(self) -> str:
+        low, high = wilson(self.n_hits, self.n_of)
+        measured = f"{self.share:.1%} ({low:.1%}–{high:.1%})"
+        met = "–" if self._target == "–" else "yes" if self.is_met else "NO"
+        return "| " + " | ".join([self.what, *self.keys, measured, self._target, met, f"{self.n_of:,}"]) + " |"
+
+    @property
+    def _target(self) -> str:
+        if self.at_least > 0 and self.at_most < 1:
+            return f"{self.at_least:.0%} to {self.at_most:.0%}"
+        if self.at_least > 0:
+            return f"≥ {self.at_least:.0%}"
+        return f"≤ {self.at_most:.0%}" if self.at_most < 1 else "–"
+
+
+def head(*keys: str) -> str:
+    """The table's first two lines."""
+    names = ["what", *keys, "measured (95 %)", "target", "met", "of"]
+    return "| " + " | ".join(names) + " |\n" + "|---" * len(names) + "|"
