@@ -22,7 +22,7 @@ from pmmds_serving.metrics import ServingMetrics
 metrics = ServingMetrics()
 for version in range(int(sys.argv[1])):
     for prediction in (0, 1):
-        metrics.predicted("churn-classifier", str(version), prediction, 0.001)
+        metrics.predicted("churn-classifier", str(version), prediction, 0.001, 0.5)
 for path in ("/api/v1/predict", "/api/v1/predict/batch", "/api/v1/feedback", "/metrics", "/livez", "/ready"):
     for status in (200, 400, 503):
         metrics.answered("POST", path, status, 0.001)
@@ -38,7 +38,7 @@ def render_ms() -> list[float]:
     found = []
     for _ in range(N_RENDERED):
         began = time.perf_counter()
-        exposition(metrics.collect(lambda: None, has_registry=True))
+        exposition(metrics.collect())
         found.append((time.perf_counter() - began) * 1000)
     return found
 

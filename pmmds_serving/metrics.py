@@ -1,7 +1,7 @@
 """Prometheus metrics: names and labels that dashboards rely on. Keep out: when they are counted (the endpoints).
 
 With PROMETHEUS_MULTIPROC_DIR, which the launcher sets, the counts of all workers are added up. What happens in other
-processes (drift, retraining, promotion) is read from the database, so it survives restarts.
+processes (drift, retraining, promotion) is in loop_metrics.py, how the service stands in state_metrics.py.
 """
 
 from __future__ import annotations
@@ -9,15 +9,12 @@ from __future__ import annotations
 import os
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pmmds_core.errors import PmmdsError
+from pmmds_serving.loop_metrics import gauge
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
-
-    from pmmds_core.deployment import Deployment
 
 # Each is a line of /metrics per version and endpoint: nine tell p95 well enough, and keep the page quick to render.
 LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
@@ -26,10 +23,10 @@ LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
 class _Tally:
     """What was counted and timed under the same labels and is not in the library's values yet."""
 
-    __slots__ = ("buckets", "n", "seconds")
+    __slots__ = ("buckets", "n", "score", "seconds")
 
     def __init__(self) -> None:
-        self.n, self.seconds = 0, 0.0
+        self.n, self.seconds, self.score = 0, 0.0, 0.0
         self.buckets = [0] * (len(LATENCY_BUCKETS) + 1)
 
     def add(self, seconds: float) -> None:
@@ -70,7 +67,7 @@ class ServingMetrics:
 
     def __init__(self) -> None:
         # Imported late: the library decides at its import whether values are shared between processes.
-        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, values
 
         if _is_multiprocess():
             # The library asks the system for the process id at every count, in case of a fork; a worker does not fork.
@@ -94,6 +91,7 @@ class ServingMetrics:
             buckets=LATENCY_BUCKETS,
             **own,
         )
+        self.score = Summary("pmmds_prediction_score", "Probabilities answered", ["model_name", "model_version"], **own)
         self.errors = Counter("pmmds_errors", "Requests not answered as asked", ["endpoint", "error_type"], **own)
         self.validation_failures = Counter(
             "pmmds_validation_failures", "Payloads refused", ["endpoint", "failure_type"], **own
@@ -115,25 +113,25 @@ class ServingMetrics:
         """Count and time one answered request. The labels come from closed lists; gRPC names its statuses."""
         self._answered[method, endpoint, status].add(seconds)
 
-    def predicted(self, model_name: str, model_version: str, prediction: int, seconds: float) -> None:
-        """Count and time one prediction."""
-        self._predicted[model_name, model_version, prediction].add(seconds)
+    def predicted(
+        self, model_name: str, model_version: str, prediction: int, seconds: float, probability: float
+    ) -> None:
+        """Count and time one prediction, and add up its score."""
+        tally = self._predicted[model_name, model_version, prediction]
+        tally.add(seconds)
+        tally.score += probability
 
     def fold(self) -> None:
         """Publish what was answered and predicted since; called again and again by the thread that counts."""
         self._answered.fold()
+        for (name, version, _), tally in self._predicted.items():
+            score: Any = self.score.labels(name, version)
+            score._count.inc(tally.n)
+            score._sum.inc(tally.score)
         self._predicted.fold()
 
-    def collect(
-        self, loop_totals: Callable[[], LoopTotals | None], *, has_registry: bool, shadow_up: bool | None = None
-    ) -> list[Metric]:
-        """Every family: this service's, summed over its workers, then the loop's when the database answers.
-
-        Args:
-            loop_totals: reads the database.
-            has_registry: whether the registry answered the watcher, and what is in production there could be served.
-            shadow_up: whether the challenger scores, or waits for work; None where it is not asked to.
-        """
+    def collect(self) -> list[Metric]:
+        """Every family that this service counts, summed over its workers."""
         from prometheus_client import CollectorRegistry
         from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -143,56 +141,8 @@ class ServingMetrics:
             registry = CollectorRegistry()
             multiprocess: Any = MultiProcessCollector
             multiprocess(registry)
-        totals = loop_totals()
-        gauges = [
-            _gauge("pmmds_uptime_seconds", "Since this worker started", time.time() - self.started_at),
-            _gauge("pmmds_model_registry_up", "0 while the production version cannot be followed", float(has_registry)),
-        ]
-        if shadow_up is not None:
-            gauges.append(_gauge("pmmds_shadow_up", "0 while the challenger cannot score", float(shadow_up)))
-        return [*registry.collect(), *_loop_families(totals), *gauges]
-
-
-class LoopTotals:
-    """What the loop did, read from the database at once."""
-
-    def __init__(self, deployment: Deployment) -> None:
-        self.drift_events = deployment.alerts.event_totals()
-        self.drift_checks = {(name,): n for name, n in deployment.drift.check_totals().items()}
-        self.retraining_runs = deployment.retrainings.totals()
-        self.promotions = deployment.decisions.promotion_totals()
-
-
-def read_loop_totals(deployment: Deployment) -> LoopTotals | None:
-    """None when the database cannot be read: then the families are left out, not told as zero."""
-    try:
-        return LoopTotals(deployment)
-    except PmmdsError:
-        return None
-
-
-def _loop_families(totals: LoopTotals | None) -> Iterator[Metric]:
-    if totals is None:
-        return
-    families: tuple[tuple[str, str, list[str], Mapping[Any, int]], ...] = (
-        ("pmmds_drift_events", "Drift alerts raised", ["drift_type", "severity"], totals.drift_events),
-        ("pmmds_drift_checks", "Windows judged", ["model_name"], totals.drift_checks),
-        ("pmmds_retraining_runs", "Retrainings that ended", ["trigger_type", "outcome"], totals.retraining_runs),
-        ("pmmds_promotions", "Moves of the production alias", ["from_version", "to_version"], totals.promotions),
-    )
-    from prometheus_client.core import CounterMetricFamily
-
-    for name, meaning, labels, counts in families:
-        family = CounterMetricFamily(name, meaning, labels=labels)
-        for values, n in sorted(counts.items()):
-            family.add_metric([str(v) for v in values], n)
-        yield family
-
-
-def _gauge(name: str, meaning: str, value: float) -> Metric:
-    from prometheus_client.core import GaugeMetricFamily
-
-    return GaugeMetricFamily(name, meaning, value=value)
+        uptime = gauge("pmmds_uptime_seconds", "Since this worker started", time.time() - self.started_at)
+        return [*registry.collect(), uptime]
 
 
 def exposition(families: list[Metric]) -> bytes:

@@ -206,7 +206,8 @@ class Predictor:
 
     def _tell(self, answers: Sequence[Prediction]) -> None:
         for a in answers:
-            self._metrics.predicted(a.model_name, a.model_version, a.prediction, a.latency_ms / 1000)
+            seconds = a.latency_ms / 1000
+            self._metrics.predicted(a.model_name, a.model_version, a.prediction, seconds, a.probability)
             self._log_due += self._log_share
             if self._log_due < 1:
                 continue

@@ -12,9 +12,11 @@ from starlette.responses import Response
 from pmmds_serving import refusals
 from pmmds_serving.access import require_admin
 from pmmds_serving.json_answers import answer
-from pmmds_serving.metrics import as_document, exposition, read_loop_totals
+from pmmds_serving.loop_metrics import loop_families
+from pmmds_serving.metrics import as_document, exposition
 from pmmds_serving.model_cache import ReloadRequest
 from pmmds_serving.refusals import RefusalError
+from pmmds_serving.state_metrics import state_families
 from pmmds_serving.worker import Worker, database_problem
 
 RELOAD_SECONDS = 30.0
@@ -157,11 +159,4 @@ async def _families(worker: Worker) -> list[Any]:
 
 
 def _read_families(worker: Worker) -> list[Any]:
-    watcher = worker.cache.read_watcher()
-    has_registry = watcher is not None and not watcher.problem and not worker.follower.problem
-    shadow = worker.shadow.part(worker.deployment.settings.shadow)
-    return worker.metrics.collect(
-        lambda: read_loop_totals(worker.deployment),
-        has_registry=has_registry,
-        shadow_up=None if shadow["status"] == "off" else shadow["status"] != "problem",
-    )
+    return [*worker.metrics.collect(), *state_families(worker), *loop_families(worker.deployment)]

@@ -27,7 +27,9 @@ def test_tallies_are_what_the_library_counts_one_by_one() -> None:
         ours.answered("POST", "/api/v1/predict", status, value)
         theirs.requests.labels("POST", "/api/v1/predict", status).inc()
         theirs.request_latency.labels("POST", "/api/v1/predict").observe(value)
-        ours.predicted("m", "1", prediction, value)
+        score = 2.0 ** int(draw.integers(-9, 1))
+        ours.predicted("m", "1", prediction, value, score)
+        theirs.score.labels("m", "1").observe(score)
         theirs.predictions.labels("m", "1", prediction).inc()
         theirs.prediction_latency.labels("m", "1").observe(value)
         if n % 100 == 0:

@@ -1,0 +1,68 @@
+"""A whole stack, made once: a trained model, the real service, drifted traffic, jobs, a Prometheus that looks on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from pmmds_assets.sensors import drift_alert_sensor
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.synthetic import packaged_generator
+from pmmds_core.traffic import traffic_rows
+from pmmds_serving.generated.pmmds.v1.prediction_pb2 import PredictRequest
+from pmmds_tests.assets.house import House, errors_of
+from pmmds_tests.observability.deployed import RULES
+from pmmds_tests.observability.prometheus import Prometheus, running_prometheus
+from pmmds_tests.serving.asking import BATCH, JSON, PREDICT, all_logged, example
+from pmmds_tests.serving.grpc_asking import stub_of
+from pmmds_tests.serving.running import RunningService, running_service, service_environment, wait_until
+
+N_DRIFTED = 600
+
+
+@pytest.fixture(scope="session")
+def watched_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """A service whose home has a history: a promotion, drifted traffic, an open alert, a retraining without labels."""
+    home = tmp_path_factory.mktemp("watched")
+    house = House.build(home)
+    trained = house.run("train_job")
+    assert trained.success, errors_of(trained)
+    with running_service(service_environment(home, house.deployment.registry.tracking_uri)) as service:
+        send_drifted_traffic(service, house)
+        monitored = house.run("monitor_job", tags=house.window_tags())
+        assert monitored.success, errors_of(monitored)
+        request = house.wait_for_request(drift_alert_sensor)
+        retrained = house.run("retrain_job", tags=dict(request.tags))
+        assert retrained.success, errors_of(retrained)
+        yield service
+
+
+def send_drifted_traffic(service: RunningService, house: House) -> None:
+    frame = traffic_rows(packaged_generator(), house.deployment.contract, N_DRIFTED, "migration", seed=5).frame
+    features = frame[list(house.deployment.contract.feature_names)].to_dict("records")
+    answer = service.client.post(BATCH, json={"instances": features})
+    assert answer.status_code == 200, answer.text
+    ids = [p["request_id"] for p in answer.json()["predictions"]]
+    wait_until(all_logged(house.deployment, ids))
+
+
+def ask_everything(service: RunningService, contract: Contract) -> None:
+    """A request of each kind: answered, refused, unknown, over HTTP and gRPC."""
+    assert service.client.post(PREDICT, json=example(contract)).status_code == 200
+    assert service.client.post(BATCH, json={"instances": [contract.example()]}).status_code == 200
+    assert service.client.post(PREDICT, json={"features": {}}).status_code == 400
+    assert service.client.post(PREDICT, content=b"{", headers=JSON).status_code == 400
+    assert service.client.get("/healthz").status_code == 200
+    with stub_of(service.settings) as stub, pytest.raises(grpc.RpcError):
+        stub.Predict(PredictRequest())
+
+
+@pytest.fixture(scope="session")
+def prometheus(watched_service: RunningService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    folder: Path = tmp_path_factory.mktemp("prometheus")
+    settings = watched_service.settings
+    with running_prometheus(folder, f"{settings.http_host}:{settings.http_port}", RULES) as server:
+        yield server

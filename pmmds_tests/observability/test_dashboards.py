@@ -1,0 +1,67 @@
+"""The dashboards' shape: what Grafana needs to show them. That their queries give data is test_running_stack.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from pmmds_tests.observability.deployed import GRAFANA, dashboards
+
+KINDS = {"timeseries", "stat", "table"}
+
+
+def datasource_uid() -> str:
+    provisioned = yaml.safe_load((GRAFANA / "provisioning" / "datasources" / "pmmds.yml").read_text(encoding="utf-8"))
+    (source,) = provisioned["datasources"]
+    assert (provisioned["apiVersion"], source["type"], source["access"]) == (1, "prometheus", "proxy")
+    return str(source["uid"])
+
+
+def test_dashboards_have_ids_and_titles_of_their_own() -> None:
+    boards = dashboards().values()
+    assert len(boards) == 3
+    assert len({b["uid"] for b in boards}) == len({b["title"] for b in boards}) == len(boards)
+    assert all(len(b["uid"]) <= 40 for b in boards), "Grafana takes no longer one"
+
+
+@pytest.mark.parametrize("name", dashboards())
+def test_a_dashboard_is_complete(name: str) -> None:
+    board = dashboards()[name]
+    assert board["schemaVersion"] >= 36
+    assert board["editable"] is False
+    assert {"from", "to"} == board["time"].keys()
+    panels = board["panels"]
+    assert len({p["id"] for p in panels}) == len({p["title"] for p in panels}) == len(panels)
+    for panel in panels:
+        check_panel(panel, datasource_uid())
+
+
+def check_panel(panel: dict[str, Any], uid: str) -> None:
+    assert panel["type"] in KINDS
+    assert panel["datasource"] == {"type": "prometheus", "uid": uid}
+    assert panel["fieldConfig"]["defaults"]["unit"]
+    references = [t["refId"] for t in panel["targets"]]
+    assert len(set(references)) == len(references) > 0
+    for target in panel["targets"]:
+        assert target["datasource"] == panel["datasource"]
+        assert target["expr"].strip()
+        assert target["legendFormat"]
+
+
+@pytest.mark.parametrize("name", dashboards())
+def test_no_panel_lies_over_another_or_outside(name: str) -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in dashboards()[name]["panels"]:
+        g = panel["gridPos"]
+        cells = {(x, y) for x in range(g["x"], g["x"] + g["w"]) for y in range(g["y"], g["y"] + g["h"])}
+        assert max(x for x, _ in cells) < 24
+        assert taken.isdisjoint(cells), panel["title"]
+        taken |= cells
+
+
+def test_the_provider_reads_the_folder_that_the_dashboards_are_mounted_at() -> None:
+    provided = yaml.safe_load((GRAFANA / "provisioning" / "dashboards" / "pmmds.yml").read_text(encoding="utf-8"))
+    (provider,) = provided["providers"]
+    assert (provider["type"], provider["options"]["path"]) == ("file", "/etc/grafana/dashboards")

@@ -1,0 +1,92 @@
+"""Rules and dashboards against a running stack: every metric is exposed, every query of every panel gives numbers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_tests.observability.conftest import ask_everything
+from pmmds_tests.observability.deployed import TARGET_LABELS, groupings_of, metrics_of, panel_queries, rules
+from pmmds_tests.observability.prometheus import Prometheus, wait_for_numbers
+from pmmds_tests.serving.running import RunningService, wait_until
+
+pytestmark = [pytest.mark.process, pytest.mark.xdist_group("watched")]
+
+
+@pytest.fixture
+def traffic(watched_service: RunningService, contract: Contract) -> Iterator[None]:
+    """Requests of every kind, ten times a second, for as long as the test lasts."""
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.wait(0.1):
+            ask_everything(watched_service, contract)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    yield
+    done.set()
+    thread.join()
+
+
+def exposed(service: RunningService) -> dict[str, set[str]]:
+    """Sample → labels that it has."""
+    found: dict[str, set[str]] = {"up": set()}
+    for family in service.client.get("/metrics/json").json().values():
+        for sample in family["samples"]:
+            found.setdefault(sample["name"], set()).update(sample["labels"])
+    return found
+
+
+def test_every_metric_and_label_that_rules_and_dashboards_name_is_exposed(
+    watched_service: RunningService, contract: Contract
+) -> None:
+    ask_everything(watched_service, contract)
+    samples = exposed(watched_service)
+    expressions = [*panel_queries(), *(str(rule["expr"]) for rule in rules())]
+    for expression in expressions:
+        named = metrics_of(expression)
+        assert named, expression
+        for metric, labels in named.items():
+            assert metric in samples, f"{metric} of {expression}"
+            assert labels <= samples[metric] | TARGET_LABELS, f"{metric} of {expression}"
+        labels_there = set().union(*(samples[metric] for metric in named))
+        assert groupings_of(expression) <= labels_there | TARGET_LABELS, expression
+
+
+def test_every_query_of_every_panel_gives_numbers(prometheus: Prometheus, traffic: None) -> None:
+    assert wait_for_numbers(prometheus, panel_queries()) == []
+
+
+def test_every_rule_can_be_judged_and_the_open_alert_fires(prometheus: Prometheus, traffic: None) -> None:
+    def judged() -> bool:
+        return all(rule["health"] == "ok" for rule in prometheus.rules())
+
+    wait_until(judged, seconds=30)
+    assert len(prometheus.rules()) == len(rules())
+
+    def firing() -> set[str]:
+        return {rule["name"] for rule in prometheus.rules() if rule["state"] == "firing"}
+
+    wait_until(lambda: "PmmdsDriftAlertOpen" in firing(), seconds=30)
+    assert firing() == {"PmmdsDriftAlertOpen"}
+
+
+def test_what_the_dashboards_show_is_what_happened(prometheus: Prometheus, watched_service: RunningService) -> None:
+    def value(expression: str) -> float:
+        return float(prometheus.query(expression)[0]["value"][1])
+
+    wait_until(lambda: prometheus.has_numbers("pmmds_ready"), seconds=30)
+    assert value('max(pmmds_promotions_total{to_version="1"})') == 1
+    assert value('max(pmmds_retraining_runs_total{outcome="blocked_no_labels"})') == 1
+    assert value('sum(max by (severity) (pmmds_drift_alerts{status="open"}))') == 1
+    assert value("sum(max by (severity) (pmmds_drift_events_total))") == 1
+    report = watched_service.deployment().drift.latest()
+    assert report is not None
+    worst = max(feature["psi"] or 0.0 for feature in report.document["features"])
+    assert value("max(pmmds_drift_psi)") == pytest.approx(worst)
+    assert 0 < value("time() - max(pmmds_model_trained_timestamp_seconds)") < 600
+    assert 0 < value("time() - max(pmmds_model_promoted_timestamp_seconds)") < 600
