@@ -16,6 +16,7 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.bundle import CARD
 from pmmds_core.deployment import Deployment
+from pmmds_core.errors import ArtifactCorruptError
 from pmmds_core.evaluation import Contender, ModelEvaluation, evaluate
 from pmmds_core.evaluation_page import by_loss, render_evaluation
 from pmmds_core.evaluation_words import measure_rows, replay_words, sentence, timing_words, worst_words
@@ -86,7 +87,15 @@ def _measured(
 
 
 def _contender(d: Deployment, version: RegisteredVersion) -> Contender:
-    return Contender(version.version, d.profiles.bundle(version.version).scorer, version.is_validated)
+    """Raises ArtifactCorruptError when the files are not those that were registered: the service would refuse them."""
+    bundle = d.profiles.bundle(version.version)
+    if version.digest and bundle.digest != version.digest:
+        raise ArtifactCorruptError(
+            f"The files of v{version.version} are not those that were registered "
+            f"(digest {bundle.digest[:12]}… instead of {version.digest[:12]}…).",
+            next_step="Train again; nothing was decided.",
+        )
+    return Contender(version.version, bundle.scorer, version.is_validated)
 
 
 def _write_page(d: Deployment, evaluation: ModelEvaluation) -> Path:

@@ -1,0 +1,131 @@
+"""The service with and without a shadow, and how fast the shadow scores.
+
+python -m benchmarks.bench_shadow [--seconds 6] [--repeats 3]   (needs wrk)
+
+Two services on one set of models, one with PMMDS_SHADOW=on, are loaded in turn; medians are printed. The shadow's own
+speed is that of catching up with rows that are in the database already, beside logging as many.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+import msgspec
+
+from benchmarks.deployments import (
+    example_request,
+    is_answered,
+    service_process,
+    temporary_settings,
+    train_versions,
+    wait_for,
+)
+from benchmarks.load import Load, wrk
+from benchmarks.serving import median_load
+from pmmds_cli.ports import any_free
+from pmmds_core.deployment import Deployment
+from pmmds_core.settings import Settings
+from pmmds_core.stores.prediction_log import PredictionRecord
+from pmmds_core.stores.shadow_store import Place
+from pmmds_serving.shadow_scorer import BATCH_ROWS, scores_of
+from pmmds_serving.shadow_status import ShadowFiles
+from pmmds_serving.shipper_process import RUN_FOLDER
+
+N_ROWS = 50_000
+
+
+def own_service(settings: Settings, name: str, shadow: str) -> Settings:
+    """Settings of a service with a home and ports of its own, on the same registry."""
+    home = Path(settings.home) / name
+    home.mkdir()
+    ports = {port: any_free() for port in ("http_port", "grpc_port")}
+    registry = {"mlflow_tracking_uri": settings.resolved_tracking_uri}
+    return msgspec.structs.replace(settings, home=str(home), shadow=shadow, **ports, **registry)
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[str]:
+    base = f"http://{settings.http_host}:{settings.http_port}"
+    with service_process(settings):
+        wait_for(lambda: is_answered(f"{base}/api/v1/predict", example_request(settings)))
+        if settings.shadow == "on":
+            wait_for(lambda: shadow_part(base)["status"] == "scoring")
+        yield base
+
+
+def shadow_part(base: str) -> dict[str, object]:
+    found: dict[str, object] = httpx.get(f"{base}/healthz", trust_env=False).json()["parts"]["shadow"]
+    return found
+
+
+def load_in_turn(settings: Settings, seconds: float, repeats: int) -> dict[str, Load]:
+    """Medians by PMMDS_SHADOW; the shadow is level with the log before the other service is loaded."""
+    body, found = example_request(settings), {"off": list[Load](), "on": list[Load]()}
+    with ExitStack() as stack:
+        services = {shadow: own_service(settings, f"shadow-{shadow}", shadow) for shadow in found}
+        bases = {shadow: stack.enter_context(running(own)) for shadow, own in services.items()}
+        d = Deployment(services["on"])
+        for _ in range(repeats):
+            for shadow, base in bases.items():
+                found[shadow].append(wrk(f"{base}/api/v1/predict", body, connections=8, seconds=seconds))
+                wait_for(lambda: is_level(d), 600, 0.2)
+        print(f"{d.prediction_log.count():,} requests answered by v1, {d.shadow.totals()['2']:,} scored by v2")
+    return {shadow: median_load(loads) for shadow, loads in found.items()}
+
+
+def is_level(d: Deployment) -> bool:
+    """Whether every logged request is scored. The first answers came before the shadow began."""
+    return not d.shadow.waiting("2", Place(began_at(d)), 1)
+
+
+def began_at(d: Deployment) -> datetime:
+    status = ShadowFiles(d.settings.home_path / RUN_FOLDER).read()
+    assert status is not None
+    assert status.since is not None
+    return status.since
+
+
+def shadow_rate(d: Deployment) -> tuple[float, float]:
+    """Rows a second that are logged, and that the shadow reads, scores and writes; both in this process."""
+    row, now = tuple(d.contract.example().values()), d.shadow.now()
+    records = [PredictionRecord(f"b-{i:07}", now, d.model_name, "1", 0, 0.4, 0.3, row) for i in range(N_ROWS)]
+    began = time.perf_counter()
+    for start in range(0, N_ROWS, BATCH_ROWS):
+        d.prediction_log.append(records[start : start + BATCH_ROWS])
+    logged = N_ROWS / (time.perf_counter() - began)
+    bundle, place = d.profiles.bundle("2"), Place(now)
+    began = time.perf_counter()
+    while rows := d.shadow.waiting("2", place, BATCH_ROWS):
+        d.shadow.add("2", scores_of(bundle, rows))
+        place = Place(rows[-1].ingested_at, rows[-1].request_id)
+    return logged, N_ROWS / (time.perf_counter() - began)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--repeats", type=int, default=3)
+    chosen = parser.parse_args()
+    with temporary_settings(log_prediction_share=0.0) as settings:
+        d = train_versions(settings, 2)
+        logged, scored = shadow_rate(d)
+        loads = load_in_turn(settings, chosen.seconds, chosen.repeats)
+    for shadow, load in loads.items():
+        print(
+            f"shadow {shadow:3}: {load.requests_per_second:,.0f} requests/s, p50 {load.p50_ms:.2f} ms, "
+            f"p95 {load.p95_ms:.2f} ms, {load.n_failed} failed"
+        )
+    on, off = loads["on"], loads["off"]
+    ratio = on.requests_per_second / off.requests_per_second
+    print(f"ratio (on / off): requests/s {ratio:.2f}, p95 {on.p95_ms / off.p95_ms:.2f}")
+    print(f"shadow alone: {scored:,.0f} rows/s read, scored and written; logging as many {logged:,.0f} rows/s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,205 @@
+"""A real MLflow server and a real PostgreSQL that end before each step of a promotion, and come back: one move."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pmmds_cli.processes import local_processes
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.decision import RECORDED, Decision
+from pmmds_core.errors import DatabaseUnavailableError, RegistryUnavailableError
+from pmmds_core.promotion import put_into_production, reconcile
+from pmmds_core.settings import Settings
+from pmmds_core.stores.database import open_database
+from pmmds_core.stores.decisions import DecisionStore
+from pmmds_core.stores.migration import migrate
+from pmmds_core.stores.model_registry import PRODUCTION, ModelRegistry, RegisteredVersion
+from pmmds_tests.fakes import FileRegistry
+from pmmds_tests.listener import free_port
+from pmmds_tests.postgres import Cluster, temporary_cluster
+from pmmds_tests.serving.running import wait_until
+from pmmds_tests.stores.test_promotion_crash import check_whole, decide
+
+pytestmark = [pytest.mark.process, pytest.mark.faults]
+
+# What the registry is asked in order: challenger there, alias at the claim, alias at the move, the move itself.
+STEPS = (1, 2, 3, 4)
+
+
+class MlflowServer:
+    """The MLflow server of `pmmds up`, ended by its process ids and started again on the same port."""
+
+    def __init__(self, home: Path) -> None:
+        self.settings = Settings(home=str(home), mlflow_port=free_port())
+        home.mkdir(parents=True, exist_ok=True)
+        self.uri = f"http://127.0.0.1:{self.settings.mlflow_port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        argv = next(p.argv for p in local_processes(self.settings) if p.name == "mlflow")
+        environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        with (self.settings.home_path / "mlflow.log").open("ab") as log:
+            self._process = subprocess.Popen(argv, env=environment, stdout=log, stderr=log, start_new_session=True)
+        wait_until(self._answers, seconds=120)
+
+    def kill(self) -> None:
+        """SIGKILL to the server and the workers it has started: it leads a process group of its own."""
+        assert self._process is not None
+        os.killpg(self._process.pid, 9)
+        self._process.wait(30)
+        self._process = None
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self.kill()
+
+    def n_moves(self) -> int:
+        """How often the alias was set, as a trigger of its database counts."""
+        with sqlite3.connect(self.settings.home_path / "mlflow.db") as reading:
+            return int(reading.execute("SELECT count(*) FROM alias_moves").fetchone()[0])
+
+    def count_moves(self) -> None:
+        with sqlite3.connect(self.settings.home_path / "mlflow.db") as connection:
+            connection.execute("CREATE TABLE alias_moves (version INTEGER)")
+            for what in ("INSERT", "UPDATE"):
+                connection.execute(
+                    f"CREATE TRIGGER count_{what} AFTER {what} ON registered_model_aliases "
+                    "BEGIN INSERT INTO alias_moves VALUES (NEW.version); END"
+                )
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.uri}/health", timeout=2, trust_env=False).is_success
+        except httpx.HTTPError:
+            return False
+
+
+class InterruptedRegistry(ModelRegistry):
+    """MLflow's own registry; `interrupt` is called before the n-th thing that it is asked (0: never)."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self.interrupt: Callable[[], None] = lambda: None
+        self.interrupt_in = 0
+
+    def get_version(self, model_name: str, version: str) -> RegisteredVersion:
+        self._count()
+        return super().get_version(model_name, version)
+
+    def version_of(self, model_name: str, alias: str) -> RegisteredVersion | None:
+        self._count()
+        return super().version_of(model_name, alias)
+
+    def move_alias(self, model_name: str, alias: str, version: str) -> None:
+        self._count()
+        super().move_alias(model_name, alias, version)
+
+    def _count(self) -> None:
+        self.interrupt_in -= 1
+        if self.interrupt_in == 0:
+            self.interrupt()
+
+
+@pytest.fixture
+def mlflow_server(tmp_path: Path) -> Iterator[MlflowServer]:
+    server = MlflowServer(tmp_path / "mlflow")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+def test_an_mlflow_server_killed_before_each_step_delays_a_promotion_and_the_alias_moves_once(
+    mlflow_server: MlflowServer, tmp_path: Path, contract: Contract
+) -> None:
+    database = open_database(Settings(home=str(tmp_path / "pmmds")))
+    migrate(database, contract)
+    decisions, registry = DecisionStore(database, contract.model_name), InterruptedRegistry(mlflow_server.uri)
+    with registry._client() as client:
+        client.create_registered_model(contract.model_name)
+        run = client.create_run(registry.experiment_id(contract.model_name))
+        for _ in range(len(STEPS) + 1):
+            client.create_model_version(contract.model_name, source=run.info.artifact_uri, run_id=run.info.run_id)
+    mlflow_server.count_moves()
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    registry.interrupt = mlflow_server.kill
+    for step in STEPS:
+        decision = decide(decisions, str(step + 1), str(step))
+        registry.interrupt_in = step
+        with pytest.raises(RegistryUnavailableError):
+            put_into_production(decision, decisions, registry)
+        with pytest.raises(RegistryUnavailableError):
+            reconcile(decisions, registry)  # still away: what is left stays left
+        assert [d.decision_id for d in decisions.unfinished()] == [decision.decision_id]
+        mlflow_server.start()
+        assert [d.state for d in reconcile(decisions, registry)] == [RECORDED]
+        check_agreement(decisions, registry, decision)
+        assert mlflow_server.n_moves() == step + 1
+    database.close()
+
+
+def check_agreement(decisions: DecisionStore, registry: ModelRegistry, decision: Decision) -> None:
+    pointer, alias = decisions.pointer(), registry.version_of(decision.model_name, PRODUCTION)
+    assert pointer is not None
+    assert alias is not None
+    assert pointer.version == alias.version == decision.challenger_version
+    assert decisions.unfinished() == []
+
+
+class StoppingRegistry(FileRegistry):
+    """PostgreSQL is stopped before the n-th thing that is asked (0: never)."""
+
+    def __init__(self, path: Path, cluster: Cluster) -> None:
+        super().__init__(path)
+        self._cluster = cluster
+        self.stop_in = 0
+
+    def get_version(self, model_name: str, version: str) -> RegisteredVersion:
+        self._count()
+        return super().get_version(model_name, version)
+
+    def version_of(self, model_name: str, alias: str) -> RegisteredVersion | None:
+        self._count()
+        moves = self.moves
+        return RegisteredVersion(model_name, moves[-1], "", "") if moves else None
+
+    def move_alias(self, model_name: str, alias: str, version: str) -> None:
+        self._count()
+        super().move_alias(model_name, alias, version)
+
+    def _count(self) -> None:
+        self.stop_in -= 1
+        if self.stop_in == 0:
+            self._cluster.stop()
+
+
+@pytest.mark.postgres
+def test_a_postgresql_stopped_before_each_step_delays_a_promotion_and_the_alias_moves_once(
+    tmp_path: Path, contract: Contract
+) -> None:
+    with temporary_cluster() as cluster:
+        settings = Settings(home=str(tmp_path / "pmmds"), database_url=cluster.url)
+        database = open_database(settings)
+        migrate(database, contract)
+        decisions = DecisionStore(database, contract.model_name)
+        registry = StoppingRegistry(tmp_path / "alias", cluster)
+        put_into_production(decide(decisions, "1", None), decisions, registry)
+        for step in STEPS:
+            decision = decide(decisions, str(step + 1), str(step))
+            registry.stop_in = step
+            with pytest.raises(DatabaseUnavailableError):
+                put_into_production(decision, decisions, registry)
+            with pytest.raises(DatabaseUnavailableError):
+                reconcile(decisions, registry)
+            cluster.start()
+            assert [d.state for d in reconcile(decisions, registry)] == [RECORDED]
+            check_whole(decisions, registry, decision)
+        database.close()
