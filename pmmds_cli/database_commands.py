@@ -33,11 +33,18 @@ def _opened() -> tuple[Database, Contract]:
 
 
 def migrate_database(json: JsonOption = False) -> None:
-    """Bring the tables to this version's, and the prediction log to the contract. Nothing is ever dropped."""
+    """Bring the tables to this version's, and the prediction log to the contract. Nothing is ever dropped.
+
+    On PostgreSQL the days of the prediction log are made ahead.
+    """
     from pmmds_core.stores.migration import migrate
+    from pmmds_core.stores.partitions import keep_days
 
     database, contract = _opened()
     done = migrate(database, contract)
+    made = keep_days(database)
+    if made.days:
+        done.append(f"Made {len(made.days)} days of prediction_logs; {made.n_moved:,} rows moved into theirs.")
     if json:
         print_json({"done": done})
     else:

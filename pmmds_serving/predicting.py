@@ -109,7 +109,8 @@ class Predictor:
             if known is not None:
                 return known
         probability = model.bundle.scorer.probability(row)
-        answer, record = self._score(model, row, warnings, request_id or self._new_id(), started, probability)
+        at = datetime.now(UTC)
+        answer, record = self._score(model, row, warnings, request_id or self._new_id(at), at, started, probability)
         self._keep([record])
         if request_id:
             self._remember(request_id, row, answer)
@@ -132,13 +133,14 @@ class Predictor:
         self, rows: Sequence[tuple[Row, tuple[str, ...]]], request_id: str, started: float
     ) -> list[Prediction]:
         model = self._model()
-        prefix = request_id or self._new_id()
+        at = datetime.now(UTC)
+        prefix = request_id or self._new_id(at)
         ids = [f"{prefix}-{i}" for i in range(len(rows))]
         known = [self._known(i, row) if request_id else None for i, (row, _) in zip(ids, rows, strict=True)]
         fresh = [(i, *row) for i, row, answer in zip(ids, rows, known, strict=True) if answer is None]
         probabilities = model.bundle.scorer.probabilities([row for _, row, _ in fresh])
         scored = {
-            i: self._score(model, row, warnings, i, started, probability)
+            i: self._score(model, row, warnings, i, at, started, probability)
             for (i, row, warnings), probability in zip(fresh, probabilities, strict=True)
         }
         self._keep([record for _, record in scored.values()])
@@ -171,13 +173,14 @@ class Predictor:
         row: Row,
         warnings: tuple[str, ...],
         request_id: str,
+        answered_at: datetime,
         started: float,
         probability: float,
     ) -> tuple[Prediction, PredictionRecord]:
         prediction = int(probability >= THRESHOLD)
         latency_ms = (time.perf_counter() - started) * 1000
         record = PredictionRecord(
-            request_id, datetime.now(UTC), model.name, model.version, prediction, probability, latency_ms, row
+            request_id, answered_at, model.name, model.version, prediction, probability, latency_ms, row
         )
         answer = Prediction(
             request_id, prediction, probability, model.name, model.version, round(latency_ms, 4), warnings

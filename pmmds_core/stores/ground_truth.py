@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pmmds_core.contracts.contract import Contract, Feature
 from pmmds_core.label_delays import LabelDelays
 from pmmds_core.stores.database import Database
-from pmmds_core.stores.dialects import insert
+from pmmds_core.stores.dialects import insert, lock_writers
 from pmmds_core.stores.label_history import (
     LabelItem,
     LabelObservation,
@@ -31,6 +31,7 @@ from pmmds_core.stores.label_history import (
     keep_observations,
     stop_waiting,
 )
+from pmmds_core.stores.request_keys import rows_of_ids
 from pmmds_core.stores.tables import ground_truth, prediction_logs
 
 if TYPE_CHECKING:
@@ -206,13 +207,14 @@ class GroundTruthStore:
     def _known(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, datetime | None]:
         """Logged requests among `ids`, with when their present label was observed.
 
-        PostgreSQL locks the logged rows, in the order of their ids, so that two deliveries cannot miss each other.
+        One delivery at a time, so that two cannot miss each other.
         """
         log, truth = self._log, ground_truth
-        known: dict[str, datetime | None] = {}
+        lock_writers(connection, "ground_truth")
+        known: dict[str, datetime | None] = {
+            row.request_id: None for row in rows_of_ids(connection, log, (log.c.request_id,), ids)
+        }
         for part in _in_parts(ids):
-            query = sa.select(log.c.request_id).where(log.c.request_id.in_(part)).order_by(log.c.request_id)
-            known |= dict.fromkeys(connection.execute(query.with_for_update()).scalars())
             present = sa.select(truth.c.request_id, truth.c.observed_at).where(truth.c.request_id.in_(part))
             known |= {request_id: at for request_id, at in connection.execute(present) if request_id in known}
         return known

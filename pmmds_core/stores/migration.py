@@ -16,10 +16,11 @@ from pmmds_core.contracts.contract import Contract, Feature
 from pmmds_core.errors import SchemaOutdatedError
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.database_errors import MIGRATE
+from pmmds_core.stores.partitions import make_days
 from pmmds_core.stores.tables import contract_columns, prediction_logs
 
 # Alembic's newest revision, stated here so that a check need not import Alembic; a test compares the two.
-HEAD = "0006"
+HEAD = "0007"
 SCRIPTS = Path(__file__).parent / "migrations"
 _ADVISORY_LOCK = 0x706D6D6473  # "pmmds"
 _ANOTHER_DATABASE = "Give this contract a database of its own: another PMMDS_HOME or PMMDS_DATABASE_URL."
@@ -48,7 +49,7 @@ def migrate(database: Database, contract: Contract) -> list[str]:
     """Bring the tables and the contract's columns up to date; does nothing when they are.
 
     All of it happens in one transaction behind a lock, so two processes may call it at once, and a failure leaves
-    the database as it was.
+    the database as it was. PostgreSQL's days of the prediction log are made ahead with it.
 
     Returns:
         A sentence for each thing that was done.
@@ -61,7 +62,10 @@ def migrate(database: Database, contract: Contract) -> list[str]:
     with database.begin() as connection:
         if database.dialect == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
-        return _upgrade(connection, database.place) + _follow_contract(connection, contract)
+        done = _upgrade(connection, database.place) + _follow_contract(connection, contract)
+        if database.dialect == "postgresql":
+            make_days(connection)
+        return done
 
 
 def check_schema(database: Database, contract: Contract) -> None:

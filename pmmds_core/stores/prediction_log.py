@@ -6,7 +6,7 @@ Add a question about logged predictions here. Keep out: labels (ground_truth.py)
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,10 +20,11 @@ from pmmds_core.binning import SCORE
 from pmmds_core.contracts.contract import Contract, FeatureValue
 from pmmds_core.stores.bulk_insert import insert_new
 from pmmds_core.stores.database import Database
+from pmmds_core.stores.request_keys import keep_first, rows_of_ids
 from pmmds_core.stores.tables import prediction_logs
 
-# Both engines take far longer lists; this keeps a statement's text small.
-_IDS_PER_QUERY = 1000
+# In a partitioned table the key holds the time; `keep_first` sees to it that an id has one time only.
+_PARTITIONED_KEY = ("request_id", "predicted_at")
 
 
 class PredictionRecord(msgspec.Struct, frozen=True, gc=False):
@@ -69,19 +70,23 @@ class PredictionLog:
         Returns:
             How many rows were new.
         """
-        rows = [_row(record) for record in records]
+        rows: list[Sequence[Any]] = [_row(record) for record in records]
         if not rows:
             return 0
+        key: Sequence[str] = ("request_id",)
         with self._database.begin() as connection:
-            return insert_new(connection, self._table, self._columns, rows, key="request_id", written_at="ingested_at")
+            if self._database.dialect == "postgresql":
+                rows, key = keep_first(connection, self._table, rows), _PARTITIONED_KEY
+            return insert_new(connection, self._table, self._columns, rows, key=key, written_at="ingested_at")
 
     def find(self, request_ids: Iterable[str]) -> dict[str, PredictionRecord]:
         """The records of those ids that are logged."""
         found: dict[str, PredictionRecord] = {}
+        columns = (*self._fixed, *self._features)
         with self._database.connect() as connection:
-            for ids in _in_parts(list(request_ids), _IDS_PER_QUERY):
-                query = self._select().where(self._table.c.request_id.in_(ids))
-                found.update((r.request_id, r) for r in map(_record, connection.execute(query)))
+            for row in rows_of_ids(connection, self._table, columns, list(request_ids)):
+                record = _record(row)
+                found[record.request_id] = record
         return found
 
     def count(
@@ -158,8 +163,3 @@ def _record(row: sa.Row[Any]) -> PredictionRecord:
     return PredictionRecord(
         request_id, predicted_at, name, version, prediction, probability, latency_ms, tuple(features)
     )
-
-
-def _in_parts(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]

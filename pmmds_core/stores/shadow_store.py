@@ -146,7 +146,7 @@ class ShadowStore:
     def _compared(self, version: str, limit: int) -> ShadowedRows:
         own, log, truth = shadow_predictions.c, self._log.c, ground_truth.c
         newest = (
-            sa.select(own.request_id, own.probability, own.prediction)
+            sa.select(own.request_id, own.predicted_at, own.probability, own.prediction)
             .where(own.model_version == version, own.model_name == self._model_name)
             .order_by(own.predicted_at.desc())
             .limit(limit)
@@ -163,7 +163,11 @@ class ShadowStore:
                 sa.func.coalesce(truth.label, -1),
             )
             .select_from(newest)
-            .join(self._log, log.request_id == newest.c.request_id)
+            # The instant besides the id: PostgreSQL looks into that day's rows only.
+            .join(
+                self._log,
+                sa.and_(log.request_id == newest.c.request_id, log.predicted_at == newest.c.predicted_at),
+            )
             .outerjoin(ground_truth, truth.request_id == newest.c.request_id)
         )
         with self._database.connect() as connection:

@@ -293,8 +293,34 @@ contract_columns = sa.Table(
 )
 
 
+# PostgreSQL: when the prediction of an id was logged that does not say so itself, so that it is logged once.
+client_request_ids = sa.Table(
+    "client_request_ids",
+    fixed,
+    sa.Column("request_id", sa.String(128), primary_key=True),
+    sa.Column("predicted_at", UtcDateTime, nullable=False, index=True),
+)
+
+# A Parquet file of rows that have left prediction_logs: written in the transaction that took them out.
+prediction_archives = sa.Table(
+    "prediction_archives",
+    fixed,
+    sa.Column("day", UtcDateTime, primary_key=True),
+    sa.Column("part", sa.Integer, primary_key=True),
+    sa.Column("file", sa.Text, nullable=False),  # under PMMDS_ARCHIVE_PATH
+    sa.Column("n_rows", sa.Integer, nullable=False),
+    sa.Column("n_repeated", sa.Integer, nullable=False),  # rows that an earlier part had already
+    sa.Column("n_bytes", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),  # sha256 of the file
+    sa.Column("archived_at", UtcDateTime, nullable=False),
+)
+
+
 def prediction_logs(contract: Contract) -> sa.Table:
-    """The prediction log of one contract: the fixed columns, then one typed, nullable column per feature."""
+    """The prediction log of one contract: the fixed columns, then one typed, nullable column per feature.
+
+    On PostgreSQL it is partitioned by predicted_at, which is part of its key there.
+    """
     return sa.Table(
         "prediction_logs",
         sa.MetaData(),

@@ -1,16 +1,19 @@
-"""Ids that the service makes: UUIDs of version 7, in the order of time, each once."""
+"""Ids that the service makes: UUIDs of version 7, in the order of time, each once, each with its instant inside."""
 
 from __future__ import annotations
 
-import time
 import uuid
+from datetime import UTC, datetime, timedelta
 
+from pmmds_core.request_instants import STAMP_DIGITS, instant_of, stamp
 from pmmds_serving.request_ids import RequestIds
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def test_ids_are_uuids_of_version_7_and_each_comes_once() -> None:
     ids = RequestIds()
-    made = [ids.new() for _ in range(2000)]
+    made = [ids.new(NOON) for _ in range(2000)]
     assert len(set(made)) == 2000
     for text in made:
         found = uuid.UUID(text)
@@ -18,12 +21,18 @@ def test_ids_are_uuids_of_version_7_and_each_comes_once() -> None:
         assert (found.version, found.variant) == (7, uuid.RFC_4122)
 
 
-def test_ids_say_when_and_sort_by_it() -> None:
-    ids, before = RequestIds(), time.time_ns() // 1_000_000
-    first = ids.new()
-    while time.time_ns() // 1_000_000 == int(first[:12], 16):
-        pass  # the next millisecond comes by itself
-    second = ids.new()
-    assert before <= int(first[:12], 16) < int(second[:12], 16) <= time.time_ns() // 1_000_000
-    assert first < second
-    assert RequestIds().new() > first
+def test_ids_sort_by_their_instant_and_hold_every_microsecond_of_it() -> None:
+    ids = RequestIds()
+    instants = [NOON + timedelta(microseconds=i) for i in range(2001)]
+    made = [ids.new(at) for at in instants]
+    assert [instant_of(i) for i in made] == instants
+    assert [i[:STAMP_DIGITS] for i in made] == sorted(i[:STAMP_DIGITS] for i in made)
+    assert made[-1][:STAMP_DIGITS] == stamp(instants[-1])
+
+
+def test_a_row_of_a_batch_has_the_instant_of_its_batch_and_other_ids_have_none() -> None:
+    own = RequestIds().new(NOON)
+    assert instant_of(f"{own}-17") == NOON
+    others = ("", "r1", uuid.uuid4().hex, own.upper(), f"{own}-", f"{own}-x", own[:-1], f"{own}\n")
+    for other in (*others, str(uuid.UUID(own))):
+        assert instant_of(other) is None
