@@ -21,6 +21,7 @@ from pmmds_cli import (
     reproduce_command,
     service_commands,
     traffic_command,
+    worker_command,
 )
 from pmmds_core.errors import PmmdsError
 
@@ -45,6 +46,7 @@ def _options(
 for module in (
     demo_command,
     service_commands,
+    worker_command,
     data_commands,
     loop_commands,
     promotion_commands,
