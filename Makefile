@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 SPARK_STAMP := $(VENV)/.spark-ready
+SCALE_STAMP := $(VENV)/.scale-ready
+SCALE_FILES := requirements-celery.txt requirements-kubernetes.txt requirements-manifests.txt
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -25,6 +27,11 @@ $(STAMP): requirements.txt pyproject.toml
 $(SPARK_STAMP): $(STAMP) requirements-spark.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-spark.txt
 	@touch $(SPARK_STAMP)
+
+# So are Celery, the Kubernetes launcher and the manifests.
+$(SCALE_STAMP): $(STAMP) $(SCALE_FILES)
+	@for f in $(SCALE_FILES); do $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $$f || exit 1; done
+	@touch $(SCALE_STAMP)
 
 setup: $(STAMP) ## .venv with everything, pmmds in it
 
@@ -64,7 +71,7 @@ lint: $(STAMP) ## ruff, mypy strict, import directions
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(SPARK_STAMP) ## every test but the faults, on SQLite and PostgreSQL
+test: $(SPARK_STAMP) $(SCALE_STAMP) ## every test but the faults, on SQLite and PostgreSQL
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 test-faults: $(STAMP) ## workers killed, databases stopped, spools filled, under load
@@ -89,6 +96,7 @@ bench: $(STAMP) ## every benchmark; prints ratios
 compile: $(STAMP) ## resolve requirements.txt anew
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url --generate-hashes -o requirements.txt
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra spark --constraint requirements.txt --universal --python-version 3.11 --no-emit-index-url --generate-hashes --no-annotate -o requirements-spark.txt
+	@for extra in celery kubernetes manifests; do $(BIN)/uv pip compile --quiet pyproject.toml --extra $$extra --constraint requirements.txt --universal --python-version 3.11 --no-emit-index-url --generate-hashes --no-annotate -o requirements-$$extra.txt || exit 1; done
 
 charts: $(STAMP) ## compile the report's charts anew from their Altair designs
 	$(BIN)/python -m pmmds_core.chart_designs

@@ -1,4 +1,4 @@
-"""The code location. Nothing is read or opened here: it loads with an empty environment."""
+"""The code location. Of the environment only PMMDS_DAGSTER_EXECUTOR matters here; nothing is opened."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from pmmds_assets.assets.performance import performance_report
 from pmmds_assets.assets.promotion import production_model, promotion_decision
 from pmmds_assets.assets.shadow import shadow_report
 from pmmds_assets.assets.training_data import training_data
+from pmmds_assets.executors import step_executor
 from pmmds_assets.jobs import all_jobs, all_schedules
 from pmmds_assets.resources import DeploymentResource, mlflow_run
 from pmmds_assets.rollback import automatic_rollback_sensor, rollback_job
 from pmmds_assets.sensors import all_sensors
+from pmmds_core.settings import Settings, load_settings
 
 all_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
     *external_assets,
@@ -34,10 +36,11 @@ all_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
 ]
 
 
-def build_defs(deployment: DeploymentResource | None = None) -> dg.Definitions:
-    """All definitions, with another deployment in tests.
+def build_defs(deployment: DeploymentResource | None = None, settings: Settings | None = None) -> dg.Definitions:
+    """All definitions, with another deployment in tests. `settings`: whose executor; the environment's when None.
 
-    Steps run in one process: on one machine a process a step costs seconds and gains nothing.
+    Raises:
+        SettingError: a variable does not parse, or the executor's library is not installed.
     """
     return dg.Definitions(
         assets=all_assets,
@@ -45,7 +48,7 @@ def build_defs(deployment: DeploymentResource | None = None) -> dg.Definitions:
         schedules=all_schedules,
         sensors=[*all_sensors, automatic_rollback_sensor],
         resources={"deployment": deployment or DeploymentResource(), "mlflow_run": mlflow_run},
-        executor=dg.in_process_executor,
+        executor=step_executor(settings or load_settings()),
     )
 
 

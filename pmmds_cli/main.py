@@ -22,6 +22,7 @@ from pmmds_cli import (
     service_commands,
     shadow_command,
     traffic_command,
+    worker_command,
 )
 from pmmds_core.errors import PmmdsError
 
@@ -46,6 +47,7 @@ def _options(
 for module in (
     demo_command,
     service_commands,
+    worker_command,
     data_commands,
     loop_commands,
     promotion_commands,

@@ -31,6 +31,9 @@ RuleNames = Annotated[
         extra={"expected": "a comma list of spec, calibrated, joint, sequential"},
     ),
 ]
+BrokerUrl = Annotated[
+    str, Meta(pattern=r"^(rediss?|sentinel|(py)?amqps?)://", extra={"expected": "a redis:// or amqp:// URL"})
+]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +141,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     dagster_host: Annotated[str, Meta(description="Address of Dagster's web server")] = "127.0.0.1"
     dagster_port: Annotated[Port, Meta(description="Port of Dagster's web server")] = 3000
+    dagster_executor: Annotated[
+        Literal["in_process", "multiprocess", "celery"], Meta(description="Where the steps of a launched run work")
+    ] = "in_process"
+    celery_broker_url: Annotated[BrokerUrl, Meta(description="Broker of Celery steps and workers")] = (
+        "redis://127.0.0.1:6379/0"
+    )
     mlflow_host: Annotated[str, Meta(description="Address of the MLflow server")] = "127.0.0.1"
     mlflow_port: Annotated[Port, Meta(description="Port of the MLflow server")] = 5000
 
@@ -258,6 +267,11 @@ def describe(environment: Mapping[str, str] | None = None) -> list[SettingInfo]:
 def _masked(name: str, value: str) -> str:
     if name in ("admin_token", "alert_urls"):
         return "(set)" if value else ""
+    return without_password(value)
+
+
+def without_password(value: str) -> str:
+    """A URL as it may be shown; anything else as it is."""
     if "://" in value and "@" in value:
         scheme, rest = value.split("://", 1)
         user, host = rest.rsplit("@", 1)

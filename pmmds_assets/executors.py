@@ -1,0 +1,109 @@
+"""Where the steps of a run work: in the run's process, in processes beside it, or on Celery workers.
+
+Add an executor here and to PMMDS_DAGSTER_EXECUTOR. Keep out: where runs start, which dagster.yaml says (run_launcher).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from pmmds_core.errors import ServiceUnavailableError, SettingError
+from pmmds_core.settings import Settings, without_password
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+# A broker that is away is told within seconds; left alone, the libraries try for minutes.
+ANSWER_SECONDS = 5.0
+
+
+def step_executor(settings: Settings) -> dg.ExecutorDefinition:
+    """The executor of every job that is launched from the UI, by a schedule or by a sensor.
+
+    On one machine a process a step costs seconds and gains nothing, hence the default.
+
+    Raises:
+        SettingError: PMMDS_DAGSTER_EXECUTOR asks for a library that is not installed.
+    """
+    if settings.dagster_executor == "in_process":
+        return dg.in_process_executor
+    if settings.dagster_executor == "multiprocess":
+        return dg.multiprocess_executor
+    require_celery()
+    return _celery_executor(settings.celery_broker_url)
+
+
+def require_celery() -> None:
+    """Raises SettingError when dagster-celery is not installed."""
+    try:
+        import dagster_celery  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise SettingError(
+            f"Celery needs dagster-celery, and {error.name} is not installed.",
+            next_step="Install PMMDS with the extra `celery`, or set PMMDS_DAGSTER_EXECUTOR=in_process.",
+        ) from None
+
+
+def celery_arguments(broker: str) -> dict[str, Any]:
+    """What executor and workers must agree in. RabbitMQ answers through its own queues, Redis keeps results."""
+    is_amqp = broker.partition("://")[0].endswith(("amqp", "amqps"))
+    return {"broker": broker, "backend": "rpc://" if is_amqp else broker, "config_source": dict(_PATIENCE)}
+
+
+def celery_app(broker: str) -> Celery:
+    """The application that a worker serves: steps for the executor, whole runs for dagster-celery's run launcher."""
+    from dagster_celery.config import dict_wrapper
+    from dagster_celery.make_app import make_app
+    from dagster_celery.tasks import create_execute_job_task, create_resume_job_task, create_task
+
+    arguments = celery_arguments(broker)
+    app = make_app({**arguments, "config_source": dict_wrapper(arguments["config_source"])})
+    for add in (create_task, create_execute_job_task, create_resume_job_task):
+        add(app)
+    return app
+
+
+def check_broker(broker: str) -> None:
+    """Raises ServiceUnavailableError when the broker does not answer within seconds."""
+    from kombu import Connection
+
+    try:
+        with Connection(broker, connect_timeout=ANSWER_SECONDS, transport_options=_TRANSPORT) as connection:
+            connection.connect()
+    except connection.recoverable_connection_errors as error:
+        raise ServiceUnavailableError(
+            f"The Celery broker at {without_password(broker)} cannot be reached: {error}.",
+            next_step="Start it, or set PMMDS_CELERY_BROKER_URL; the run can then be launched again.",
+        ) from None
+
+
+def _celery_executor(broker: str) -> dg.ExecutorDefinition:
+    """dagster-celery's executor. The broker stays out of the configuration, which the UI shows."""
+    from dagster_celery.executor import CELERY_CONFIG, celery_executor
+
+    @dg.executor(
+        name="celery",
+        config_schema={"retries": CELERY_CONFIG["retries"]},
+        requirements=dg.multiple_process_executor_requirements(),
+    )
+    def celery(context: dg.InitExecutorContext) -> dg.Executor:
+        check_broker(broker)
+        config: Mapping[str, Any] = {**context.executor_config, **celery_arguments(broker)}
+        make: Any = celery_executor.executor_creation_fn
+        made: dg.Executor = make(context._replace(executor_config=config))
+        return made
+
+    return celery
+
+
+_TRANSPORT = {"socket_connect_timeout": ANSWER_SECONDS, "socket_timeout": ANSWER_SECONDS}
+_PATIENCE = {
+    "broker_connection_timeout": ANSWER_SECONDS,
+    "broker_connection_retry_on_startup": True,
+    "redis_socket_connect_timeout": ANSWER_SECONDS,
+    "result_backend_transport_options": {"retry_policy": {"timeout": ANSWER_SECONDS}},
+    "worker_prefetch_multiplier": 1,
+}

@@ -1,0 +1,152 @@
+"""Runs through Celery: a real broker, a real worker, and the bytes that the embedded default gives."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from pmmds_assets.jobs import monitor_request
+from pmmds_core.deployment import Deployment
+from pmmds_core.errors import SettingError
+from pmmds_core.settings import load_settings
+from pmmds_core.stores.tables import feature_histograms, histogram_watermarks
+from pmmds_tests.assets.celery_house import JOBS, CeleryHouse, program
+from pmmds_tests.assets.house import House
+from pmmds_tests.listener import free_port
+from pmmds_tests.redis_broker import RedisMissingError, temporary_broker
+
+pytest.importorskip("dagster_celery", reason="`make test` installs dagster-celery")
+# The first test waits for two trainings.
+pytestmark = [pytest.mark.process, pytest.mark.xdist_group("celery"), pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).parent.parent.parent
+INSTANCE = ROOT / "deploy" / "celery" / "dagster.yaml"
+AWAY_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[str]:
+    try:
+        with temporary_broker() as url:
+            yield url
+    except RedisMissingError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="module")
+def house(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CeleryHouse]:
+    """A home with a worker, whose train_job has gone through it."""
+    built = CeleryHouse.build(tmp_path_factory.mktemp("celery"), broker)
+    with built.process([program("pmmds"), "celery-worker"], "worker.log", " ready.") as log:
+        done = built.execute("train_job")
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:] + log.read_text()[-4000:]
+        yield built
+
+
+def test_a_model_trained_through_celery_is_the_one_the_embedded_default_makes(
+    house: CeleryHouse, trained: tuple[House, dg.ExecuteInProcessResult]
+) -> None:
+    assert digests(house.deployment) == digests(trained[0].deployment)
+    worker = (house.home / "worker.log").read_text()
+    taken = set(re.findall(r"Executing steps (\w+) in celery worker", worker))
+    assert {"reference_data", "trained_model", "production_model"} <= taken, "the steps went through the worker"
+
+
+def digests(d: Deployment) -> dict[str, str]:
+    """Of everything that train_job makes, as hexadecimal."""
+    version = d.production_version()
+    rows = {kind: d.datasets.require(kind, "training_data").digest for kind in ("reference", "training", "holdout")}
+    profile = d.profiles.bundle(version.version).profile
+    return {**rows, "model": version.digest, "profile": profile.digest, "version": version.version}
+
+
+def test_monitoring_through_celery_gives_the_bytes_of_the_embedded_default(house: CeleryHouse) -> None:
+    d = house.deployment
+    embedded = House.build(house.home, PMMDS_DAGSTER_EXECUTOR="in_process")
+    embedded.log_rows(d.datasets.require("reference", "reference_data").read().sample(500, random_state=4), "c")
+    tags = dict(monitor_request(d, 24).tags)
+
+    result = embedded.run("monitor_job", tags=tags)
+    assert result.success
+    by_default = house.drift_bytes()
+
+    with d.database.begin() as connection:
+        connection.execute(feature_histograms.delete())
+        connection.execute(histogram_watermarks.delete())
+    done = house.execute("monitor_job", tags)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert house.drift_bytes() == by_default
+    assert b'"n_current": 500' in by_default
+
+
+def test_a_whole_run_goes_to_a_worker_with_the_launcher_of_deploy_celery(house: CeleryHouse) -> None:
+    """The instance of deploy/celery, a real daemon that takes the run from the queue, a worker of that queue."""
+    run_id = str(uuid.uuid4())
+    tags = {**monitor_request(house.deployment, 24).tags, "dagster-celery/queue": "runs"}
+    launch = [program("dagster"), "job", "launch", "-m", JOBS, "-j", "monitor_job", "--run-id", run_id]
+    with house.instance_file(INSTANCE) as launched:
+        queued = launched.finished([*launch, "--tags", json.dumps(tags)])
+        assert queued.returncode == 0, queued.stderr[-4000:]
+        worker = [program("pmmds"), "celery-worker", "--queue", "runs"]
+        daemon = [program("dagster-daemon"), "run", "-m", JOBS]
+        with launched.process(worker, "runs.log", " ready."), launched.process(daemon, "daemon.log", "daemons"):
+            run = launched.ended_run(run_id)
+    assert run.status == dg.DagsterRunStatus.SUCCESS
+    assert run.tags["dagster-celery/task_id"]
+
+
+def test_the_instance_for_celery_differs_from_the_project_s_in_its_run_launcher_only() -> None:
+    own, project = (yaml.safe_load(path.read_text()) for path in (INSTANCE, ROOT / "dagster.yaml"))
+    launcher = own.pop("run_launcher")
+    assert own == project
+    assert launcher["class"] == "CeleryRunLauncher"
+
+
+def test_a_broker_that_is_away_fails_the_run_with_one_sentence_within_a_minute(house: CeleryHouse) -> None:
+    port = free_port()
+    away = CeleryHouse(
+        house.home, {**house.variables, "PMMDS_CELERY_BROKER_URL": f"redis://:secret@127.0.0.1:{port}/0"}
+    )
+    began = time.monotonic()
+    done = away.execute("monitor_job", dict(monitor_request(away.deployment, 24).tags))
+    assert time.monotonic() - began < AWAY_SECONDS
+    assert done.returncode != 0
+    sentence = f"The Celery broker at redis://:***@127.0.0.1:{port}/0 cannot be reached: "
+    said = done.stdout + done.stderr
+    assert sentence in said, said[-4000:]
+    assert "secret" not in said
+
+    worker = away.finished([program("pmmds"), "celery-worker"])
+    assert worker.returncode == 1
+    assert worker.stderr.startswith(f"Error: {sentence}")
+    assert len(worker.stderr.splitlines()) == 1
+
+
+def test_a_broker_of_another_kind_is_refused_by_its_setting() -> None:
+    with pytest.raises(SettingError, match="expected a redis:// or amqp:// URL"):
+        load_settings({"PMMDS_CELERY_BROKER_URL": "http://broker"})
+
+
+def test_results_of_rabbitmq_come_by_its_own_queues_and_those_of_redis_are_kept_there() -> None:
+    from pmmds_assets.executors import celery_arguments
+
+    assert celery_arguments("amqp://rabbit//")["backend"] == "rpc://"
+    assert celery_arguments("redis://r/1")["backend"] == "redis://r/1"
+
+
+def test_the_executor_is_celery_s_only_where_the_setting_says_so() -> None:
+    from pmmds_assets.definitions import build_defs
+
+    for chosen in ("in_process", "multiprocess", "celery"):
+        settings = load_settings({"PMMDS_DAGSTER_EXECUTOR": chosen})
+        executor = build_defs(settings=settings).executor
+        assert isinstance(executor, dg.ExecutorDefinition)
+        assert executor.name == chosen
