@@ -54,12 +54,13 @@ class Golden(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle, ready to score."""
+    """A verified bundle, ready to score. `files_digest`: see the function of that name."""
 
     directory: Path
     manifest: Manifest
     scorer: Scorer
     profile: ReferenceProfile
+    files_digest: str
 
     @property
     def digest(self) -> str:
@@ -86,6 +87,11 @@ def model_digest(manifest: Manifest) -> str:
     return hashlib.sha256("\n".join(decisive).encode()).hexdigest()
 
 
+def files_digest(manifest: bytes) -> str:
+    """sha256 of a manifest as it is written: any file of the bundle that changes, changes it."""
+    return hashlib.sha256(manifest).hexdigest()
+
+
 def write_bundle(directory: Path, files: dict[str, bytes], manifest_without_files: Manifest) -> Manifest:
     """Write `files` and a manifest that names their sha256 into an existing, empty folder."""
     for name, content in files.items():
@@ -109,7 +115,8 @@ def load_bundle(directory: Path) -> Bundle:
         ArtifactCorruptError: a file is missing or changed, or the scorer does not give the golden predictions.
         ModelError: it is a pipeline, and a library that it needs is not installed here.
     """
-    manifest = read_manifest(directory)
+    listed = _read(directory / MANIFEST)
+    manifest = _decoded(listed, directory / MANIFEST, Manifest)
     for name, expected in manifest.files.items():
         found = hashlib.sha256(_read(directory / name)).hexdigest()
         if found != expected:
@@ -119,7 +126,7 @@ def load_bundle(directory: Path) -> Bundle:
             )
     scorer = _load_scorer(manifest, directory)
     _check_golden(scorer, _decode(directory / GOLDEN, Golden), directory)
-    return Bundle(directory, manifest, scorer, _load_profile(directory / PROFILE))
+    return Bundle(directory, manifest, scorer, _load_profile(directory / PROFILE), files_digest(listed))
 
 
 def _load_profile(path: Path) -> ReferenceProfile:
@@ -155,7 +162,11 @@ def _read(path: Path) -> bytes:
 
 
 def _decode(path: Path, kind: Any) -> Any:
+    return _decoded(_read(path), path, kind)
+
+
+def _decoded(content: bytes, path: Path, kind: Any) -> Any:
     try:
-        return msgspec.json.decode(_read(path), type=kind)
+        return msgspec.json.decode(content, type=kind)
     except msgspec.DecodeError as error:
         raise ArtifactCorruptError(f"The model file {path} is not readable: {error}.") from None

@@ -16,6 +16,7 @@ PmmdsError                      exit code 1
 ├── ModelError                  a model cannot be used
 │   ├── NoModelError            nothing in production yet
 │   ├── ArtifactCorruptError    digest or golden predictions differ
+│   ├── ModelNotTrustedError    its files are not in a promotion record
 │   └── NotCompilableError      the pipeline has no portable scorer
 ├── TrainingError               training could not finish
 ├── EvaluationError             rows that champion and challenger cannot be compared on
@@ -92,6 +93,10 @@ class NoModelError(ModelError):
 
 
 class ArtifactCorruptError(ModelError):
+    pass
+
+
+class ModelNotTrustedError(ModelError):
     pass
 
 

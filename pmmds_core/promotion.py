@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pmmds_core.decision import (
     CHALLENGER_GONE,
     CHAMPION_CHANGED,
+    FILES_CHANGED,
     JUDGED,
     MOVING,
     RECORDED,
@@ -49,9 +50,9 @@ def put_into_production(decision: Decision, decisions: DecisionStore, registry: 
     """
     finish_moving(decisions, registry, except_for=decision.decision_id)
     if _challenger_is_gone(decision, registry):
-        _abort_without_challenger(decision, decisions, registry)
-    else:
-        _claim(decision, decisions, registry)
+        _abort_and_adopt(decision, decisions, registry, CHALLENGER_GONE)
+    elif _require(decision, decisions).state == JUDGED:
+        _claim_with_files(decision, decisions, registry)
     moved = _move(decision, decisions, registry)
     after = _require(decision, decisions)
     if after.state != RECORDED or not after.promoted:
@@ -100,7 +101,16 @@ def finish_moving(decisions: DecisionStore, registry: ModelRegistry, *, except_f
             _finish_or_undo(other, decisions, registry)
 
 
-def _claim(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:
+def _claim_with_files(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:
+    """Claim with the digest of the files that are promoted; a version that was promoted before has to be the same."""
+    digest = registry.files_digest(decision.model_name, decision.challenger_version)
+    if decisions.recorded_digest(decision.challenger_version) in (None, digest):
+        _claim(decision, decisions, registry, digest)
+    else:
+        _abort_and_adopt(decision, decisions, registry, FILES_CHANGED)
+
+
+def _claim(decision: Decision, decisions: DecisionStore, registry: ModelRegistry, digest: str) -> None:
     with decisions.turn() as turn:
         found = turn.decision(decision.decision_id)
         if found.state != JUDGED:
@@ -113,9 +123,9 @@ def _claim(decision: Decision, decisions: DecisionStore, registry: ModelRegistry
             )
         alias, pointed_at = _alias(decisions, registry), _pointed_at(turn)
         if alias == pointed_at == found.challenger_version:
-            turn.record(found)  # it is there already
+            turn.record(found, digest)  # it is there already
         elif alias == pointed_at == found.champion_version:
-            turn.claim(found)
+            turn.claim(found, digest)
         else:
             _abort_for_another_champion(turn, found, alias)
 
@@ -167,12 +177,12 @@ def _challenger_is_gone(decision: Decision, registry: ModelRegistry) -> bool:
     return False
 
 
-def _abort_without_challenger(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:
+def _abort_and_adopt(decision: Decision, decisions: DecisionStore, registry: ModelRegistry, reason: str) -> None:
     with decisions.turn() as turn:
         found = turn.decision(decision.decision_id)
         if found.state not in (JUDGED, MOVING):
             return
-        turn.abort(found, CHALLENGER_GONE)
+        turn.abort(found, reason)
         alias = _alias(decisions, registry)
         if turn.mover() is None and alias != _pointed_at(turn):
             turn.adopt(alias)

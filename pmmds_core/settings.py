@@ -119,6 +119,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     grpc_port: Annotated[Port, Meta(description="gRPC port of the service")] = 50051
     serving_workers: Annotated[PositiveInt, Meta(description="Serving processes")] = 1
     admin_token: Annotated[str, Meta(description="Bearer token of changing endpoints; empty: loopback only")] = ""
+    model_trust: Annotated[
+        Literal["unaltered", "recorded", "any"],
+        Meta(description="Versions that are served: as their promotion recorded them if it did, only if it did, any"),
+    ] = "unaltered"
     model_poll_seconds: Annotated[PositiveFloat, Meta(description="How often the production alias is read")] = 0.5
     spool_sync_seconds: Annotated[
         PositiveFloat, Meta(description="Answered predictions that a power cut may take, as seconds before it")
@@ -136,6 +140,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least level that is logged")
     ] = "info"
+
+    otlp_endpoint: Annotated[
+        str,
+        Meta(
+            pattern=r"^(https?://\S+)?$",
+            description="OpenTelemetry collector (OTLP over HTTP) that gets spans of requests; empty: no tracing",
+            extra={"expected": "a URL such as http://localhost:4318"},
+        ),
+    ] = ""
+    otlp_trace_share: Annotated[Share, Meta(description="Share of requests traced where the client did not decide")] = (
+        1.0
+    )
 
     log_prediction_share: Annotated[Share, Meta(description="Share of predictions with a log line of their own")] = 1.0
 

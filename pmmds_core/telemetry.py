@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import logging
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, BinaryIO, cast
@@ -54,11 +55,16 @@ class LineBuffer:
 lines = LineBuffer(sys.stderr.buffer)
 
 
-def configure_logging(level: str) -> None:
-    """Send structlog's events to standard error as JSON lines, from `level` (debug, info, warning, error) on."""
+def configure_logging(level: str, *processors: structlog.typing.Processor) -> None:
+    """Send structlog's events to standard error as JSON lines.
+
+    Args:
+        level: the least that is logged: debug, info, warning, error.
+        processors: add fields to each line.
+    """
     lines.least_level = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=[structlog.processors.add_log_level, _stamp, _to_json],
+        processors=[structlog.processors.add_log_level, *processors, _stamp, _to_json],
         wrapper_class=structlog.make_filtering_bound_logger(lines.least_level),
         logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", lines)),
         cache_logger_on_first_use=True,
@@ -71,12 +77,12 @@ class FrequentLine:
 
     def __init__(self, name: str, event: str) -> None:
         self._head = msgspec.json.encode({"event": event, "level": "info", "logger": name})[:-1]
-        self._encode = msgspec.json.Encoder().encode
+        self.encoded: Callable[[msgspec.Struct], bytes] = msgspec.json.Encoder().encode
 
     def write(self, fields: msgspec.Struct) -> None:
         """One line with the Struct's fields; nothing when such lines are not wanted."""
         if lines.least_level <= logging.INFO:
-            lines.write(b'%s,"timestamp":"%s",%s\n' % (self._head, _now().encode(), self._encode(fields)[1:]))
+            lines.write(b'%s,"timestamp":"%s",%s\n' % (self._head, _now().encode(), self.encoded(fields)[1:]))
             lines.flush()
 
 

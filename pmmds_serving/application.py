@@ -66,6 +66,9 @@ def build_app(make_deployment: Callable[[], Deployment]) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.worker = build_worker(make_deployment())
         async with running(app.state.worker), grpc_running(app.state.worker):
+            tracing = app.state.worker.tracing
+            if tracing is not None:
+                predict.answer = tracing.around(predict.answer, PREDICT_PATH)
             yield
 
     routes = [Route(path, _observed(method, path, handler), methods=[method]) for method, path, handler in ROUTES]
@@ -87,6 +90,15 @@ def _observed(method: str, endpoint: str, handler: Handler) -> Callable[[Request
     """Count and time a handler, and turn what it raises into an answer. The label is the template, never the path."""
 
     async def answer(request: Request) -> Response:
+        tracing = request.app.state.worker.tracing
+        if tracing is None:
+            return await answered(request)
+        with tracing.request(method, endpoint, request.scope["headers"]) as span:
+            response = await answered(request)
+            span.answered(response.status_code)
+        return response
+
+    async def answered(request: Request) -> Response:
         started = time.perf_counter()
         request.state.started = started
         worker: Worker = request.app.state.worker

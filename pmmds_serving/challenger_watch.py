@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 
+from pmmds_core.bundle import Bundle
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import PmmdsError, RegistryUnavailableError
 from pmmds_core.stores.model_registry import CHALLENGER, ModelRegistry
@@ -19,6 +20,10 @@ REFUSED_RETRY_SECONDS = 15.0
 NOBODY = ChallengerStamp("")
 
 log = get_logger("pmmds.serving.challenger_watch")
+
+
+def _no_further_check(bundle: Bundle) -> None:
+    """A challenger has no promotion whose record could be compared."""
 
 
 class ChallengerWatch:
@@ -59,7 +64,7 @@ class ChallengerWatch:
             return before
         self._retry_at = time.monotonic() + REFUSED_RETRY_SECONDS
         try:
-            self._fetcher.fetch(version, portable_only=True)
+            self._fetcher.fetch(version, _no_further_check, portable_only=True)
         except RegistryUnavailableError:
             raise
         except PmmdsError as error:

@@ -33,11 +33,12 @@ _encode = msgspec.json.Encoder().encode
 class PredictEndpoint:
     """POST /api/v1/predict: `answer`, which the protocol calls, and an ASGI application around it.
 
-    `state` is the application's, which has the worker once it runs.
+    `state` is the application's, which has the worker once it runs. Tracing puts itself around `answer`.
     """
 
     def __init__(self) -> None:
         self.state = State()
+        self.answer: Callable[[Headers, bytes, float, RefusalError | None], tuple[int, bytes]] = self._answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
@@ -50,7 +51,7 @@ class PredictEndpoint:
         await send({"type": "http.response.start", "status": status, "headers": [_JSON, length]})
         await send({"type": "http.response.body", "body": content})
 
-    def answer(
+    def _answer(
         self, headers: Headers, body: bytes, started: float, refusal: RefusalError | None = None
     ) -> tuple[int, bytes]:
         """Status and JSON of the answer to a request that is there whole, counted and timed.

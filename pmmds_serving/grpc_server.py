@@ -101,7 +101,9 @@ def address_of(settings: Settings) -> str:
 
 def _handlers(worker: Worker, gate: Gate) -> dict[str, grpc.RpcMethodHandler[bytes, bytes]]:
     return {
-        name: grpc.unary_unary_rpc_method_handler(_observed(f"/{SERVICE}/{name}", method, worker, gate))
+        name: grpc.unary_unary_rpc_method_handler(
+            _traced(f"/{SERVICE}/{name}", worker, _observed(f"/{SERVICE}/{name}", method, worker, gate))
+        )
         for name, method in METHODS.items()
     }
 
@@ -127,6 +129,28 @@ def _observed(endpoint: str, method: Method, worker: Worker, gate: Gate) -> Answ
         return reply
 
     return answer
+
+
+def _traced(endpoint: str, worker: Worker, answer: Answer) -> Answer:
+    """The method with a span around it, where PMMDS_OTLP_ENDPOINT is set; otherwise the method itself."""
+    tracing = worker.tracing
+    if tracing is None:
+        return answer
+
+    async def traced(data: bytes, context: Context) -> bytes:
+        with tracing.call(endpoint, tuple(context.invocation_metadata() or ())) as span:
+            try:
+                return await answer(data, context)
+            finally:
+                span.ended(_code_name(context))
+
+    return traced
+
+
+def _code_name(context: Context) -> str:
+    """What the call ends with, as far as the server knows."""
+    code: object = context.code()
+    return code.name if isinstance(code, grpc.StatusCode) else grpc.StatusCode.OK.name
 
 
 async def _refuse(context: Context, refusal: RefusalError) -> None:

@@ -5,6 +5,7 @@ BentoML gets a home of its own under PMMDS_HOME, so that two services on a machi
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import shutil
 import socket
@@ -15,6 +16,7 @@ from pmmds_core.errors import HomeNotWritableError, PortTakenError, SettingError
 from pmmds_core.settings import Settings
 
 TARGET = "pmmds_serving.service:service"
+_TRACING_MODULES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
 
 
 def serve_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
@@ -43,7 +45,24 @@ def check_before_serving(settings: Settings) -> None:
     deployment = Deployment(settings)
     _ = deployment.contract
     _check_addresses(settings)
+    _check_tracing(settings)
     prepare_run_folder(deployment)
+
+
+def _check_tracing(settings: Settings) -> None:
+    """The libraries are an extra: find them without importing."""
+    if settings.otlp_endpoint and not all(_is_installed(name) for name in _TRACING_MODULES):
+        raise SettingError(
+            "PMMDS_OTLP_ENDPOINT is set, and OpenTelemetry's libraries are not installed.",
+            next_step="Install them with `pip install 'pmmds[tracing]'`, or unset it.",
+        )
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def prepare_run_folder(deployment: Deployment) -> None:

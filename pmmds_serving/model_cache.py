@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pmmds_core.bundle import Bundle, load_bundle
+from pmmds_core.errors import ArtifactCorruptError
 from pmmds_core.process_id import is_alive
 
 STAMP, WATCHER, REQUEST, WORKERS = "current.json", "watcher.json", "reload-request.json", "workers"
@@ -22,11 +23,15 @@ T = TypeVar("T")
 
 
 class Stamp(msgspec.Struct, frozen=True):
-    """The version to serve. `alias_moved_at`: when the registry's pointer was seen to have moved."""
+    """The version to serve. `alias_moved_at`: when the registry's pointer was seen to have moved.
+
+    `trust`: what is known of its files, in the words of trust.py.
+    """
 
     version: str
     digest: str
     alias_moved_at: datetime
+    trust: str = ""
 
 
 class ChallengerStamp(msgspec.Struct, frozen=True):
@@ -37,12 +42,16 @@ class ChallengerStamp(msgspec.Struct, frozen=True):
 
 
 class WatcherStatus(msgspec.Struct, frozen=True):
-    """What the watcher last saw. `handled_at`: `asked_at` of the newest reload request that it has answered."""
+    """What the watcher last saw. `handled_at`: `asked_at` of the newest reload request that it has answered.
+
+    `is_refused`: what is in production cannot be served, so the version before it goes on.
+    """
 
     pid: int
     checked_at: datetime
     problem: str = ""
     handled_at: int = 0
+    is_refused: bool = False
 
 
 class ReloadRequest(msgspec.Struct, frozen=True):
@@ -78,7 +87,10 @@ class ModelCache:
 
     def load(self, stamp: Stamp) -> Bundle:
         """The stamped bundle, verified. Raises ArtifactCorruptError."""
-        return load_bundle(self.bundle_folder(stamp.version))
+        bundle = load_bundle(self.bundle_folder(stamp.version))
+        if bundle.digest != stamp.digest:
+            raise ArtifactCorruptError(f"The files of v{stamp.version} on this disk are not those that were fetched.")
+        return bundle
 
     def stamp_identity(self) -> tuple[int, int] | None:
         """Changes whenever the stamp is replaced; one stat, so that it can be asked often."""

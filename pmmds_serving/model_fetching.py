@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from pmmds_core.bundle import Bundle, load_bundle, read_manifest
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import ArtifactCorruptError, NotCompilableError
@@ -9,6 +12,8 @@ from pmmds_core.pipeline_scorer import KIND as PIPELINE_KIND
 from pmmds_core.stores.model_registry import ModelRegistry, RegisteredVersion
 from pmmds_core.telemetry import get_logger
 from pmmds_serving.model_cache import ModelCache
+
+T = TypeVar("T")
 
 log = get_logger("pmmds.serving.model_fetching")
 
@@ -21,11 +26,14 @@ class ModelFetcher:
         self._cache = cache
         self._contract = contract
 
-    def fetch(self, version: RegisteredVersion, *, portable_only: bool = False) -> Bundle:
-        """The verified bundle; one on this disk that is damaged is fetched once more.
+    def fetch(
+        self, version: RegisteredVersion, judge: Callable[[Bundle], T], *, portable_only: bool = False
+    ) -> tuple[Bundle, T]:
+        """The verified bundle and what `judge` says of it; one on this disk that is damaged is fetched once more.
 
         Args:
             version: what the registry says of it.
+            judge: a further check, whose ArtifactCorruptError is damage as well.
             portable_only: refuse one that needs the libraries it was trained with, before they are imported.
 
         Raises:
@@ -36,11 +44,13 @@ class ModelFetcher:
         folder = self._cache.bundle_folder(version.version)
         if folder.is_dir():
             try:
-                return self._verified(version, portable_only=portable_only)
+                bundle = self._verified(version, portable_only=portable_only)
+                return bundle, judge(bundle)
             except ArtifactCorruptError as error:
                 log.warning("cached_model_damaged", problem=error.message)
         self._registry.download_bundle(version.model_name, version.version, folder)
-        return self._verified(version, portable_only=portable_only)
+        bundle = self._verified(version, portable_only=portable_only)
+        return bundle, judge(bundle)
 
     def _verified(self, version: RegisteredVersion, *, portable_only: bool) -> Bundle:
         folder = self._cache.bundle_folder(version.version)

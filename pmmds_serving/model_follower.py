@@ -55,8 +55,13 @@ class ModelFollower:
             return
         self._seen = identity
         stamp = self._cache.read_stamp()
-        if stamp is not None:
+        if stamp is not None and not self._serves(stamp):
             await self._swap(stamp)
+
+    def _serves(self, stamp: Stamp) -> bool:
+        """Whether the stamp says something else of the files that are served already."""
+        served = self.model
+        return served is not None and (served.version, served.bundle.digest) == (stamp.version, stamp.digest)
 
     async def _swap(self, stamp: Stamp) -> None:
         bundle = await asyncio.to_thread(self._load, stamp)

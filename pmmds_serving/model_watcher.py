@@ -12,8 +12,9 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pmmds_core.contracts.contract import Contract, load_contract
-from pmmds_core.errors import PmmdsError
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.deployment import Deployment
+from pmmds_core.errors import ModelError, PmmdsError
 from pmmds_core.settings import Settings, load_settings
 from pmmds_core.stores.model_registry import PRODUCTION, ModelRegistry
 from pmmds_core.telemetry import configure_logging, get_logger
@@ -21,6 +22,7 @@ from pmmds_serving.challenger_watch import ChallengerWatch
 from pmmds_serving.companion import lead
 from pmmds_serving.model_cache import ModelCache, ReloadRequest, Stamp, WatcherStatus
 from pmmds_serving.model_fetching import ModelFetcher
+from pmmds_serving.trust import ModelTrust
 
 MODULE = "pmmds_serving.model_watcher"
 LOCK = "watcher.lock"
@@ -34,27 +36,31 @@ log = get_logger("pmmds.serving.model_watcher")
 class ModelWatcher:
     """Brings the stamp to where the registry's alias is."""
 
-    def __init__(self, registry: ModelRegistry, cache: ModelCache, contract: Contract) -> None:
+    def __init__(self, registry: ModelRegistry, cache: ModelCache, contract: Contract, trust: ModelTrust) -> None:
         self._registry = registry
+        self._trust = trust
         self._cache = cache
         self._contract = contract
         self._fetcher = ModelFetcher(registry, cache, contract)
         self._problem = ""
-        # A version whose files are damaged is not fetched again at every look.
-        self._refused, self._retry_at = "", 0.0
+        # A version that is refused, or of which the record could not be read, is not looked at every time.
+        self._unsettled, self._retry_at = "", 0.0
+        self._is_refused = False
 
     def look(self) -> None:
         """Ask the registry once; what went wrong is in the status, and the stamp stays as it was."""
         request = self._cache.read_request()
         try:
             problem = self._follow(verify=request is not None and not self._is_handled(request))
+            self._is_refused = bool(problem) and self._is_refused
         except PmmdsError as error:
             problem = str(error)
+            self._is_refused = isinstance(error, ModelError)
         if problem != self._problem:
             log.warning("model_watch_problem", problem=problem) if problem else log.info("model_watch_recovered")
             self._problem = problem
         handled = request.asked_at if request else 0
-        self._cache.write_watcher(WatcherStatus(os.getpid(), datetime.now(UTC), problem, handled))
+        self._cache.write_watcher(WatcherStatus(os.getpid(), datetime.now(UTC), problem, handled, self._is_refused))
 
     def _is_handled(self, request: ReloadRequest) -> bool:
         status = self._cache.read_watcher()
@@ -65,30 +71,37 @@ class ModelWatcher:
         if version is None:
             return NO_MODEL
         stamp = self._cache.read_stamp()
-        if stamp is not None and stamp.version == version.version and not verify:
+        if (
+            stamp is not None
+            and stamp.version == version.version
+            and self._trust.is_settled(stamp.trust)
+            and not verify
+        ):
             return ""
-        if version.version == self._refused and time.monotonic() < self._retry_at and not verify:
+        if version.version == self._unsettled and time.monotonic() < self._retry_at and not verify:
             return self._problem
-        self._refused, self._retry_at = version.version, time.monotonic() + REFUSED_RETRY_SECONDS
-        bundle = self._fetcher.fetch(version)
-        self._refused = ""
-        if stamp is None or (stamp.version, stamp.digest) != (version.version, bundle.digest):
-            self._cache.write_stamp(Stamp(version.version, bundle.digest, datetime.now(UTC)))
-            log.info("model_fetched", model_name=version.model_name, model_version=version.version)
+        self._unsettled, self._retry_at = version.version, time.monotonic() + REFUSED_RETRY_SECONDS
+        bundle, trust = self._fetcher.fetch(version, lambda b: self._trust.judge(version.version, b.files_digest))
+        self._unsettled = "" if self._trust.is_settled(trust) else version.version
+        if stamp is None or (stamp.version, stamp.digest, stamp.trust) != (version.version, bundle.digest, trust):
+            self._cache.write_stamp(Stamp(version.version, bundle.digest, datetime.now(UTC), trust))
+            log.info("model_fetched", model_name=version.model_name, model_version=version.version, trust=trust)
         return ""
 
 
 def watch(settings: Settings, parent: int) -> None:
     """Look again and again until the parent process is gone; a reload request is answered at once."""
-    contract = load_contract(settings.contract)
+    deployment = Deployment(settings)
+    contract = deployment.contract
     cache = ModelCache(Path(settings.home_path), contract.model_name)
     cache.prepare()
     lock = lead(cache.folder / LOCK)
     if lock is None:
         return
     with lock:
-        registry = ModelRegistry.of(settings)
-        watcher = ModelWatcher(registry, cache, contract)
+        registry = deployment.registry
+        trust = ModelTrust(settings.model_trust, lambda version: deployment.decisions.recorded_digest(version))
+        watcher = ModelWatcher(registry, cache, contract, trust)
         challenger = ChallengerWatch(registry, cache, contract) if settings.shadow == "on" else None
         while os.getppid() == parent:
             watcher.look()

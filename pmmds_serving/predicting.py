@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,7 +31,8 @@ REMEMBERED_REQUESTS = 10_000
 # The log takes 128 characters; rows of a batch get their index appended.
 LONGEST_REQUEST_ID = 120
 
-_completed = FrequentLine("pmmds.serving.predict", "prediction_completed")
+# Logger and event of a prediction's line.
+COMPLETED = ("pmmds.serving.predict", "prediction_completed")
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):
@@ -58,7 +59,10 @@ class PredictionLine(msgspec.Struct, frozen=True, gc=False):
 
 
 class Predictor:
-    """Answers predictions in one worker."""
+    """Answers predictions in one worker.
+
+    `told` is called with what was answered, `line` writes the log; tracing puts itself around both.
+    """
 
     def __init__(
         self,
@@ -74,6 +78,8 @@ class Predictor:
         self._follower = follower
         self._spool = spool
         self._metrics = metrics
+        self.told: Callable[[Sequence[Prediction]], None] = self._tell
+        self.line = FrequentLine(*COMPLETED)
         self._new_id = RequestIds().new
         # Answers to ids that clients chose, so that a repeated request gets the same one.
         self._remembered: OrderedDict[str, tuple[Row, Prediction]] = OrderedDict()
@@ -114,7 +120,7 @@ class Predictor:
         self._keep([record])
         if request_id:
             self._remember(request_id, row, answer)
-        self._tell([answer])
+        self.told([answer])
         return answer
 
     def predict_batch(self, body: bytes, request_id: str, started: float) -> list[Prediction]:
@@ -147,7 +153,7 @@ class Predictor:
         if request_id:
             for answer, record in scored.values():
                 self._remember(answer.request_id, record.features, answer)
-        self._tell([answer for answer, _ in scored.values()])
+        self.told([answer for answer, _ in scored.values()])
         return [answer or scored[i][0] for i, answer in zip(ids, known, strict=True)]
 
     def _check_batch(self, instances: Any) -> list[CheckedRow]:
@@ -215,7 +221,7 @@ class Predictor:
             if self._log_due < 1:
                 continue
             self._log_due -= 1
-            _completed.write(
+            self.line.write(
                 PredictionLine(a.request_id, a.prediction, a.probability, a.latency_ms, a.model_name, a.model_version)
             )
 

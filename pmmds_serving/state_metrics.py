@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pmmds_serving.loop_metrics import gauge, labelled_gauge
 from pmmds_serving.segment import segments_with_records
+from pmmds_serving.trust import RECORDED
 from pmmds_serving.worker import Worker
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 def state_families(worker: Worker) -> list[Metric]:
     """Gauges of this service; a folder listing and a few small files."""
-    watcher, served = worker.cache.read_watcher(), worker.follower.model
+    watcher, stamp, served = worker.cache.read_watcher(), worker.cache.read_stamp(), worker.follower.model
+    is_refused = watcher is not None and watcher.is_refused
+    is_recorded = stamp is not None and stamp.trust == RECORDED
     has_registry = watcher is not None and not watcher.problem and not worker.follower.problem
     info = {(served.name, served.version): 1.0} if served else {}
     n_segments, oldest_seconds = _waiting(worker.spool.folder)
@@ -33,6 +36,8 @@ def state_families(worker: Worker) -> list[Metric]:
             float(has_registry),
         ),
         gauge("pmmds_model_loaded", "1 while a model answers", float(served is not None)),
+        gauge("pmmds_model_refused", "1 while what is in production cannot be served", float(is_refused)),
+        gauge("pmmds_model_recorded", "1 while the served files are those that were promoted", float(is_recorded)),
         labelled_gauge("pmmds_model_info", "The version that answers", ["model_name", "model_version"], info),
         gauge("pmmds_spool_max_bytes", "What the workers' spools may hold together", most),
         gauge("pmmds_spool_segments", "Files of answered predictions that wait for the database", float(n_segments)),

@@ -36,12 +36,13 @@ async def healthz(_: Request, worker: Worker) -> Response:
 
 
 def _parts(worker: Worker, database: str) -> dict[str, Any]:
-    model, watcher = worker.follower.model, worker.cache.read_watcher()
+    model, watcher, stamp = worker.follower.model, worker.cache.read_watcher(), worker.cache.read_stamp()
     return {
         "database": {"status": "unreachable" if database else "ok", "problem": database},
         "model": {
             "status": "ok" if model else "none",
             "version": model.version if model else None,
+            "trust": stamp.trust if stamp else "",
             "problem": worker.follower.problem,
         },
         "spool": _spool(worker),

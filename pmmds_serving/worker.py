@@ -10,6 +10,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError
@@ -32,6 +33,9 @@ from pmmds_serving.spool_metrics import SpoolMetrics
 from pmmds_serving.spool_sync import SpoolSyncer
 from pmmds_serving.survival import Surviving
 
+if TYPE_CHECKING:
+    from pmmds_serving.tracing import Tracing
+
 COMPANIONS_SECONDS = 1.0
 WATCHER_STOP_SECONDS = 5.0
 SHADOW_STOP_SECONDS = 2.0
@@ -53,6 +57,7 @@ class Worker:
     shadow: ShadowFiles
     predictor: Predictor
     syncer: SpoolSyncer
+    tracing: Tracing | None = None  # None unless PMMDS_OTLP_ENDPOINT is set
 
     @property
     def cannot_record(self) -> str:
@@ -92,7 +97,7 @@ def build_worker(deployment: Deployment) -> Worker:
 async def running(worker: Worker) -> AsyncIterator[None]:
     """Run the worker's parts for as long as the block lasts."""
     settings = worker.deployment.settings
-    configure_logging(settings.log_level)
+    _start_tracing(worker)
     lines.hold()
     watcher = Companion(WATCHER, worker.cache.folder / WATCHER_LOCK, settings)
     shipper = Companion(SHIPPER, worker.shipper.lock, settings)
@@ -126,6 +131,21 @@ async def running(worker: Worker) -> AsyncIterator[None]:
         worker.cache.remove_worker(os.getpid())
         worker.metrics.fold()
         lines.drain()
+        if worker.tracing is not None:
+            await asyncio.to_thread(worker.tracing.close)
+
+
+def _start_tracing(worker: Worker) -> None:
+    """Configure the log, and spans where they are wanted: nothing of OpenTelemetry is imported otherwise."""
+    settings = worker.deployment.settings
+    if not settings.otlp_endpoint:
+        configure_logging(settings.log_level)
+        return
+    from pmmds_serving.tracing import Tracing, name_the_trace
+
+    configure_logging(settings.log_level, name_the_trace)
+    worker.tracing = Tracing(settings)
+    worker.tracing.watch(worker.predictor)
 
 
 async def _publish(metrics: ServingMetrics) -> None:

@@ -12,7 +12,7 @@ class FakeRegistry(ModelRegistry):
     """Aliases in memory; `moves` records what was moved when.
 
     `n_answers_left`: so many calls are answered, then MLflow is away. `loses_next_answer`: the next move is done, and
-    its caller is told that MLflow is away.
+    its caller is told that MLflow is away. `changed`: versions whose files are others than they were.
     """
 
     def __init__(self) -> None:
@@ -22,6 +22,10 @@ class FakeRegistry(ModelRegistry):
         self.deleted: set[str] = set()
         self.n_answers_left: int | None = None
         self.loses_next_answer = False
+        self.changed: set[str] = set()
+
+    def files_digest(self, model_name: str, version: str) -> str:
+        return f"files-{version}{'-changed' if version in self.changed else ''}"
 
     def get_version(self, model_name: str, version: str) -> RegisteredVersion:
         self._answer()
@@ -75,6 +79,9 @@ class FileRegistry(ModelRegistry):
     def version_of(self, model_name: str, alias: str) -> RegisteredVersion | None:
         moves = self.moves
         return self.get_version(model_name, moves[-1]) if moves else None
+
+    def files_digest(self, model_name: str, version: str) -> str:
+        return f"files-{version}"
 
     def move_alias(self, model_name: str, alias: str, version: str) -> None:
         with self.path.open("a") as file:

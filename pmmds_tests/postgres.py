@@ -19,6 +19,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from pmmds_cli.ports import any_free
+from pmmds_tests.certificates import Certificates
 
 HOW_TO_GET = (
     "PostgreSQL's server programs (initdb, pg_ctl) were not found. Install them with `apt-get install postgresql` "
@@ -71,8 +72,11 @@ class Cluster:
 
 
 @contextmanager
-def temporary_cluster() -> Iterator[Cluster]:
+def temporary_cluster(certificates: Certificates | None = None) -> Iterator[Cluster]:
     """Start a server on a free port; stop it and remove its files afterwards.
+
+    Args:
+        certificates: with them it takes TLS connections only.
 
     Raises:
         PostgresMissingError: with how to get the programs.
@@ -80,7 +84,7 @@ def temporary_cluster() -> Iterator[Cluster]:
     programs = find_programs()
     folder = Path(tempfile.mkdtemp(prefix="pmmds-pg-"))
     port = any_free()
-    runner = _Runner(programs, folder)
+    runner = _Runner(programs, folder, certificates)
     try:
         runner.prepare()
         runner.start(port)
@@ -108,7 +112,8 @@ def find_programs() -> Path:
 class _Runner:
     """Runs the server programs as a user that may: PostgreSQL refuses root."""
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, certificates: Certificates | None = None) -> None:
+        self._certificates = certificates
         self._programs = programs
         self._folder = folder
         self._data = folder / "data"
@@ -118,9 +123,21 @@ class _Runner:
 
     def prepare(self) -> None:
         self._run("initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        if self._certificates is not None:
+            self._keep(self._certificates.server, "server.crt")
+            self._keep(self._certificates.key, "server.key")
+            (self._data / "pg_hba.conf").write_text("local all all trust\nhostssl all all 127.0.0.1/32 trust\n")
+
+    def _keep(self, source: Path, name: str) -> None:
+        """A copy that only the server's user reads, which PostgreSQL demands of a key."""
+        kept = self._data / name
+        kept.write_bytes(source.read_bytes())
+        kept.chmod(0o600)
+        if self._user is not None:
+            os.chown(kept, self._user.pw_uid, self._user.pw_gid)
 
     def start(self, port: int) -> None:
-        options = f"-p {port} -h 127.0.0.1 -k {self._folder} {_FAST}"
+        options = f"-p {port} -h 127.0.0.1 -k {self._folder} {_FAST}{' -c ssl=on' if self._certificates else ''}"
         log = self._folder / "server.log"
         try:
             self._run("pg_ctl", "-D", str(self._data), "-w", "-t", "60", "-l", str(log), "-o", options, "start")

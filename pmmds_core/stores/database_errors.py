@@ -61,6 +61,18 @@ _MEANINGS = (
         "Try again; if it stays, find the process that holds it open.",
     ),
     _Meaning(
+        (),
+        r"certificate verify failed|server certificate for|root certificate file",
+        "shows a certificate that is not trusted",
+        "Check sslrootcert in PMMDS_DATABASE_URL, and that the certificate is for this host.",
+    ),
+    _Meaning(
+        (),
+        r"no encryption|server requires SSL",
+        "takes TLS connections only",
+        "Add sslmode=verify-full&sslrootcert=/path/to/ca.pem to PMMDS_DATABASE_URL.",
+    ),
+    _Meaning(
         ("28P01", "28000"),
         r"password authentication failed|no password supplied",
         "refused the user or password",

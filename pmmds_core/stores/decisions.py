@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pmmds_core.decision import (
+    BUNDLE_DIGEST,
     JUDGED,
     MOVING,
     PENDING_APPROVAL,
@@ -163,6 +164,17 @@ class DecisionStore:
         newest = (sa.func.coalesce(c.fencing_token, 0).desc(), c.decided_at.desc())
         found = self._read(query.where(c.kind != ROLLBACK).order_by(*newest).limit(1))
         return found[0] if found else None
+
+    def recorded_digest(self, version: str) -> str | None:
+        """Bundle.files_digest of `version` as the newest decision that put it into production recorded it.
+
+        None where none did: a person moved the alias there, or the decision is older than this record.
+        """
+        c = promotion_decisions.c
+        query = self._decisions().where(c.challenger_version == version, c.promoted, c.state.in_([MOVING, RECORDED]))
+        newest_first = (sa.func.coalesce(c.fencing_token, 0).desc(), c.decided_at.desc())
+        recorded = (d.document.get(BUNDLE_DIGEST) for d in self._read(query.order_by(*newest_first)))
+        return next((str(digest) for digest in recorded if digest), None)
 
     def promotion_totals(self) -> dict[tuple[str, str], int]:
         """Moves of the alias that were recorded, by version before (empty for the first) and after."""

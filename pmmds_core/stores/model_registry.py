@@ -20,6 +20,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from pmmds_core.bundle import MANIFEST, files_digest
 from pmmds_core.errors import NoModelError, RegistryUnavailableError
 from pmmds_core.settings import Settings
 
@@ -207,6 +208,18 @@ class ModelRegistry:
             RegistryUnavailableError: MLflow or its artifact store does not answer.
         """
         return self._download(self.get_version(model_name, version), BUNDLE_PATH, destination)
+
+    def files_digest(self, model_name: str, version: str) -> str:
+        """`Bundle.files_digest` of what the registry has now; one small file is fetched.
+
+        Raises:
+            NoModelError: no such version.
+            RegistryUnavailableError: MLflow or its artifact store does not answer, or has no bundle of it.
+        """
+        found = self.get_version(model_name, version)
+        with tempfile.TemporaryDirectory() as folder:
+            path = self._download(found, f"{BUNDLE_PATH}/{MANIFEST}", Path(folder) / MANIFEST)
+            return files_digest(path.read_bytes())
 
     def training_rows(self, version: RegisteredVersion) -> NDArray[np.int64]:
         """(n,) digests of the rows that the version was trained on."""

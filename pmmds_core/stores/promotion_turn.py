@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from pmmds_core.decision import (
     ABORTED,
+    BUNDLE_DIGEST,
     JUDGED,
     MANUAL,
     MOVING,
@@ -53,17 +54,20 @@ class PromotionTurn:
         row = self.connection.execute(query).mappings().first()
         return None if row is None else Decision(**row)
 
-    def claim(self, decision: Decision) -> None:
-        """Point at the challenger, with the next fencing token; the decision is `moving`."""
+    def claim(self, decision: Decision, bundle_digest: str) -> None:
+        """Point at the challenger, with the next fencing token; the decision is `moving`, and says which files."""
         token = self._point_at(decision.challenger_version, decision.decision_id)
-        self._set(decision.decision_id, state=MOVING, fencing_token=token)
+        document = {**decision.document, BUNDLE_DIGEST: bundle_digest}
+        self._set(decision.decision_id, state=MOVING, fencing_token=token, document=document)
 
     def confirm(self) -> None:
         """Raises when the connection, and with it the lock, is lost."""
         self.connection.execute(sa.select(1)).one()
 
-    def record(self, decision: Decision) -> None:
-        self._set(decision.decision_id, state=RECORDED, moved_at=datetime.now(UTC))
+    def record(self, decision: Decision, bundle_digest: str = "") -> None:
+        """The alias is there. `bundle_digest`: where the decision was not claimed, the files it is about."""
+        document = {**decision.document, **({BUNDLE_DIGEST: bundle_digest} if bundle_digest else {})}
+        self._set(decision.decision_id, state=RECORDED, moved_at=datetime.now(UTC), document=document)
 
     def abort(self, decision: Decision, reason: str) -> None:
         """Nothing moves any more for this decision; a pointer that it had moved goes back."""

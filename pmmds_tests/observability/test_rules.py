@@ -43,7 +43,7 @@ def test_every_rule_has_a_severity_words_and_a_page_of_the_runbook(rule: dict[st
     headings = [
         line[4:].strip() for line in (ROOT / page).read_text(encoding="utf-8").splitlines() if line[:4] == "### "
     ]
-    assert anchor == str(rule["alert"]).lower()
+    assert anchor == rule["alert"].lower()
     assert rule["alert"] in headings
 
 

@@ -154,7 +154,7 @@ def test_a_challenger_without_a_portable_scorer_is_refused_before_it_is_loaded(
     (folder / MANIFEST).write_bytes(msgspec.json.encode({**manifest, "scorer_kind": "scikit_learn_pipeline"}))
     fetcher = ModelFetcher(two_versions.registry, cache, contract)
     with pytest.raises(NotCompilableError, match="v2 has no portable scorer"):
-        fetcher.fetch(version, portable_only=True)
+        fetcher.fetch(version, lambda bundle: bundle.digest, portable_only=True)
 
 
 def test_without_the_setting_no_process_scores(service: RunningService) -> None:

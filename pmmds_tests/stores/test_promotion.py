@@ -214,3 +214,17 @@ def test_a_held_decision_is_recorded_at_once_and_never_unfinished(decisions: Dec
     assert decision.state == RECORDED
     assert decisions.unfinished() == []
     assert decisions.recent()[0].to_document()["promoted"] is False
+
+
+def test_a_promotion_records_which_files_it_put_there_and_the_same_version_cannot_come_back_with_others(
+    decisions: DecisionStore, registry: FakeRegistry
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    put_into_production(decide(decisions, "2", "1"), decisions, registry)
+    assert (decisions.recorded_digest("1"), decisions.recorded_digest("3")) == ("files-1", None)
+    registry.changed.add("1")
+    back = decide(decisions, "1", "2")
+    with pytest.raises(PromotionConflictError, match="files are not those that were promoted before"):
+        put_into_production(back, decisions, registry)
+    assert (registry.aliases["production"], state_of(decisions, back)) == ("2", ABORTED)
+    assert decisions.recorded_digest("1") == "files-1"

@@ -1,0 +1,150 @@
+"""OpenTelemetry spans of requests, for PMMDS_OTLP_ENDPOINT. Imported only where that is set: off, nothing here runs.
+
+A span says how a request was answered, never what was asked. Spans are sent by a thread of their own, in batches; a
+collector that is away costs spans, not answers. Keep out: what is answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import msgspec
+import structlog
+from opentelemetry import propagate, trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from pmmds_core.settings import Settings
+from pmmds_core.telemetry import FrequentLine
+from pmmds_serving.json_bodies import Headers
+from pmmds_serving.predicting import COMPLETED, Prediction, Predictor
+from pmmds_serving.refusals import RefusalError
+
+EXPORT_SECONDS = 5.0
+# What a collector that is away may hold in memory; the oldest go first.
+MAX_WAITING_SPANS = 4096
+_CARRIERS = (b"traceparent", b"tracestate")
+_GRPC_FAILED = frozenset({"INTERNAL", "UNAVAILABLE", "UNKNOWN"})
+
+Answer: TypeAlias = Callable[[Headers, bytes, float, RefusalError | None], tuple[int, bytes]]
+Told = Callable[[Sequence[Prediction]], None]
+
+
+class Tracing:
+    """The spans of one worker."""
+
+    def __init__(self, settings: Settings) -> None:
+        propagate.set_global_textmap(TraceContextTextMapPropagator())
+        resource = Resource.create({"service.name": "pmmds"})  # OTEL_RESOURCE_ATTRIBUTES adds to it
+        sampler = ParentBased(TraceIdRatioBased(settings.otlp_trace_share))
+        self._provider = TracerProvider(sampler=sampler, resource=resource)
+        endpoint = settings.otlp_endpoint.rstrip("/") + "/v1/traces"
+        exporter = OTLPSpanExporter(endpoint=endpoint, timeout=EXPORT_SECONDS)
+        self._provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=MAX_WAITING_SPANS))
+        self._tracer = self._provider.get_tracer("pmmds.serving")
+
+    def close(self) -> None:
+        """Send what is left; as long as a collector takes that is away, at most."""
+        self._provider.shutdown()
+
+    @contextmanager
+    def request(self, method: str, route: str, headers: Headers) -> Iterator[RequestSpan]:
+        """A span around the answer to a request, below the client's own where it sent a traceparent."""
+        carrier = {name.decode(): value.decode("latin-1") for name, value in headers if name in _CARRIERS}
+        parent = propagate.extract(carrier) if carrier else None
+        attributes = {"http.request.method": method, "http.route": route}
+        with self._tracer.start_as_current_span(
+            f"{method} {route}",
+            context=parent,
+            kind=SpanKind.SERVER,
+            attributes=attributes,
+            record_exception=False,  # an error's text may hold a customer's values
+            set_status_on_exception=False,
+        ) as span:
+            yield RequestSpan(span)
+
+    @contextmanager
+    def call(self, endpoint: str, metadata: Sequence[tuple[str, Any]]) -> Iterator[RequestSpan]:
+        """The same around a gRPC call; `endpoint` is /package.Service/Method."""
+        headers = [(k.encode(), v.encode("latin-1")) for k, v in metadata if isinstance(v, str) and v.isascii()]
+        with self.request("GRPC", endpoint, headers) as span:
+            yield span
+
+    def around(self, answer: Answer, route: str) -> Answer:
+        """`PredictEndpoint.answer`, with a span."""
+
+        def traced(
+            headers: Headers, body: bytes, started: float, refusal: RefusalError | None = None
+        ) -> tuple[int, bytes]:
+            with self.request("POST", route, headers) as span:
+                status, content = answer(headers, body, started, refusal)
+                span.answered(status)
+            return status, content
+
+        return traced
+
+    def watch(self, predictor: Predictor) -> None:
+        """Let the span that is open say which version answered how many rows, and log lines which trace they are of."""
+        told = predictor.told
+        predictor.line = TracedLine(*COMPLETED)
+
+        def tell(answers: Sequence[Prediction]) -> None:
+            span = trace.get_current_span()
+            if answers and span.is_recording():
+                version = {"pmmds.model.name": answers[0].model_name, "pmmds.model.version": answers[0].model_version}
+                span.set_attributes({**version, "pmmds.rows": len(answers)})
+            told(answers)
+
+        predictor.told = tell
+
+
+class RequestSpan:
+    """The open span of a request."""
+
+    def __init__(self, span: trace.Span) -> None:
+        self._span = span
+
+    def answered(self, status: int) -> None:
+        """Say the HTTP status; 5xx makes it an error."""
+        self._span.set_attribute("http.response.status_code", status)
+        if status >= 500:
+            self._span.set_status(StatusCode.ERROR)
+
+    def ended(self, code: str) -> None:
+        """Say the name of gRPC's status."""
+        self._span.set_attribute("rpc.response.status_code", code)
+        if code in _GRPC_FAILED:
+            self._span.set_status(StatusCode.ERROR)
+
+
+class TracedLine(FrequentLine):
+    """Lines that also say the trace they belong to."""
+
+    def __init__(self, name: str, event: str) -> None:
+        super().__init__(name, event)
+        encode = self.encoded
+
+        def encoded(fields: msgspec.Struct) -> bytes:
+            trace_id = _trace_id()
+            return b'{"trace_id":"%s",%s' % (trace_id.encode(), encode(fields)[1:]) if trace_id else encode(fields)
+
+        self.encoded = encoded
+
+
+def name_the_trace(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """A processor of structlog's: the trace of the request that is being answered."""
+    if trace_id := _trace_id():
+        event["trace_id"] = trace_id
+    return event
+
+
+def _trace_id() -> str:
+    found = trace.get_current_span().get_span_context()
+    return trace.format_trace_id(found.trace_id) if found.is_valid else ""

@@ -1,0 +1,173 @@
+"""Spans of requests, as a real receiver gets them; and that nothing of OpenTelemetry is there when they are off."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.errors import SettingError
+from pmmds_core.settings import load_settings
+from pmmds_serving import launch
+from pmmds_serving.application import build_app
+from pmmds_serving.generated.pmmds.v1.prediction_pb2 import PredictRequest
+from pmmds_tests.serving.asking import BATCH, JSON, PREDICT, example, rows
+from pmmds_tests.serving.grpc_asking import stub_of
+from pmmds_tests.serving.otlp_receiver import Receiver, receiving
+from pmmds_tests.serving.running import RunningService, free_port, running_service, wait_until
+
+PROCESS = [pytest.mark.process, pytest.mark.xdist_group("service")]
+TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+PARENT = {"traceparent": f"00-{TRACE}-{SPAN}-01"}
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    with receiving() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def traced(
+    prepared: Callable[..., dict[str, str]], receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningService]:
+    environment = prepared(tmp_path_factory.mktemp("traced") / "home", PMMDS_OTLP_ENDPOINT=receiver.url)
+    # The exporter goes through the environment's proxies, and sends every 5 s if not told otherwise.
+    own = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "OTEL_BSP_SCHEDULE_DELAY": "50"}
+    with running_service({**environment, **own}) as service:
+        yield service
+
+
+def test_switched_off_nothing_of_opentelemetry_is_imported() -> None:
+    code = (
+        "import json, sys\n"
+        "import pmmds_serving.application, pmmds_serving.worker, pmmds_serving.grpc_server, pmmds_core.telemetry\n"
+        "print(json.dumps([m for m in sys.modules if m.startswith('opentelemetry')]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []
+
+
+def test_switched_off_bentoml_brings_neither_the_exporter_nor_our_spans() -> None:
+    code = (
+        "import json, sys; import pmmds_serving.service\n"
+        "unwanted = ('opentelemetry.exporter', 'opentelemetry.sdk', 'pmmds_serving.tracing')\n"
+        "print(json.dumps([m for m in sys.modules if m.startswith(unwanted)]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []
+
+
+def test_switched_off_a_prediction_is_answered_by_the_plain_function() -> None:
+    predict = build_app(lambda: pytest.fail("nothing is opened before it runs")).state.predict
+    assert predict.answer == predict._answer
+
+
+@pytest.mark.parametrize("endpoint", ["collector:4318", "ftp://collector", "http://"])
+def test_an_endpoint_that_is_no_url_is_one_sentence(endpoint: str) -> None:
+    with pytest.raises(SettingError, match=r"PMMDS_OTLP_ENDPOINT=.*expected a URL such as http://localhost:4318"):
+        load_settings({"PMMDS_OTLP_ENDPOINT": endpoint})
+
+
+def test_without_the_libraries_the_service_does_not_start_and_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "_TRACING_MODULES", ("opentelemetry.sdk.trace", "opentelemetry_is_not_here.trace"))
+    environment = {
+        "PMMDS_HOME": str(tmp_path),
+        "PMMDS_HTTP_PORT": str(free_port()),
+        "PMMDS_GRPC_PORT": str(free_port()),
+    }
+    launch.check_before_serving(load_settings(environment))
+    with pytest.raises(SettingError, match=r"not installed. Install them with `pip install 'pmmds\[tracing\]'`"):
+        launch.check_before_serving(load_settings({**environment, "PMMDS_OTLP_ENDPOINT": "http://localhost:4318"}))
+
+
+class TestTracedService:
+    """Against a running service and a running receiver."""
+
+    pytestmark = PROCESS
+
+    def test_a_prediction_is_a_span_below_the_clients_and_its_log_line_names_the_trace(
+        self, traced: RunningService, receiver: Receiver, contract: Contract
+    ) -> None:
+        answer = traced.client.post(PREDICT, json=example(contract), headers=PARENT).json()
+        wait_until(lambda: len(receiver.of_trace(TRACE)) == 1)
+        (span,) = receiver.of_trace(TRACE)
+        assert (span.name, span.parent_id, span.status) == (f"POST {PREDICT}", SPAN, 0)
+        assert span.attributes == {
+            "http.request.method": "POST",
+            "http.route": PREDICT,
+            "http.response.status_code": 200,
+            "pmmds.model.name": "churn-classifier",
+            "pmmds.model.version": "1",
+            "pmmds.rows": 1,
+        }
+        wait_until(lambda: f'"request_id":"{answer["request_id"]}"' in traced.output)
+        (line,) = [x for x in traced.lines if answer["request_id"] in x and "prediction_completed" in x]
+        assert json.loads(line)["trace_id"] == TRACE
+
+    def test_batch_refusals_and_grpc_are_spans_too(
+        self, traced: RunningService, receiver: Receiver, contract: Contract
+    ) -> None:
+        traced.client.post(BATCH, json={"instances": rows(contract, 7)})
+        traced.client.post(PREDICT, json={"features": {}})
+        traced.client.get("/ready")
+        with stub_of(traced.settings) as stub, pytest.raises(grpc.RpcError):
+            stub.Predict(PredictRequest(), metadata=(("traceparent", f"00-{'a' * 32}-{SPAN}-01"),))
+
+        def found(name: str) -> set[tuple[int, int]]:
+            spans = [s.attributes for s in receiver.spans if s.name == name]
+            return {(a.get("http.response.status_code", 0), a.get("pmmds.rows", 0)) for a in spans}
+
+        wait_until(lambda: (200, 7) in found(f"POST {BATCH}"))
+        wait_until(lambda: (400, 0) in found(f"POST {PREDICT}"))
+        wait_until(lambda: (200, 0) in found("GET /ready"))
+        wait_until(lambda: len(receiver.of_trace("a" * 32)) == 1)
+        assert receiver.of_trace("a" * 32)[0].attributes["rpc.response.status_code"] == "INVALID_ARGUMENT"
+
+    def test_a_traceparent_that_is_none_begins_a_trace_of_its_own(
+        self, traced: RunningService, receiver: Receiver, contract: Contract
+    ) -> None:
+        before = len(receiver.spans)
+        answer = traced.client.post(PREDICT, json=example(contract), headers={"traceparent": "00-zz-yy-01"})
+        assert answer.status_code == 200
+        wait_until(lambda: len(receiver.spans) > before)
+        assert receiver.spans[-1].parent_id == ""
+
+    def test_what_the_client_does_not_want_traced_is_not(
+        self, traced: RunningService, receiver: Receiver, contract: Contract
+    ) -> None:
+        unwanted, wanted = "b" * 32, "c" * 32
+        for trace_id, flag in ((unwanted, "00"), (wanted, "01")):
+            headers = {"traceparent": f"00-{trace_id}-{SPAN}-{flag}"}
+            assert traced.client.post(PREDICT, json=example(contract), headers=headers).status_code == 200
+        wait_until(lambda: receiver.of_trace(wanted) != [])
+        assert receiver.of_trace(unwanted) == []
+
+    def test_no_customers_value_is_in_any_span(
+        self, traced: RunningService, receiver: Receiver, contract: Contract
+    ) -> None:
+        mark = {**contract.example(), "contract": "Zanzibar-4711"}
+        trace_id = "d" * 32
+        headers = {"traceparent": f"00-{trace_id}-{SPAN}-01"}
+        traced.client.post(PREDICT, json={"features": mark}, headers=headers)
+        traced.client.post(PREDICT, content=b'{"features": {"contract": "Zanzibar-4711"', headers={**JSON, **headers})
+        wait_until(lambda: len(receiver.of_trace(trace_id)) == 2)
+        for secret in (b"Zanzibar", b"Month-to-month", b"Fiber optic"):
+            assert not [body for body in receiver.raw if secret in body]
+
+    def test_a_collector_that_is_away_changes_no_answer_and_not_the_end(
+        self, prepared: Callable[..., dict[str, str]], contract: Contract, tmp_path: Path
+    ) -> None:
+        environment = prepared(tmp_path / "home", PMMDS_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}")
+        with running_service({**environment, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}) as service:
+            for _ in range(20):
+                assert service.client.post(PREDICT, json=example(contract)).status_code == 200
+            assert service.stop() == 0
