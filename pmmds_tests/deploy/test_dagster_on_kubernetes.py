@@ -1,0 +1,104 @@
+"""Dagster's instance in the manifests: Dagster opens it, and its launcher makes a Job that Kubernetes accepts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+
+from pmmds_assets.definitions import defs
+from pmmds_tests.deploy.manifests import (
+    BASE,
+    EXAMPLE_SECRETS,
+    ROOT,
+    VERSIONS,
+    api_server,
+    of_kind,
+    pod_templates,
+    resources,
+)
+
+pytest.importorskip("dagster_k8s", reason="`make test` installs dagster-k8s")
+
+# What the one for Kubernetes adds to the project's dagster.yaml.
+ADDED = {"storage", "local_artifact_storage", "compute_logs", "run_launcher"}
+
+
+def instance_map() -> dict[str, str]:
+    return dict(of_kind("ConfigMap")["pmmds-dagster-instance"]["data"])
+
+
+def test_it_is_the_project_s_instance_with_other_places_for_state_and_runs() -> None:
+    own: dict[str, Any] = yaml.safe_load(instance_map()["dagster.yaml"])
+    assert {k: v for k, v in own.items() if k not in ADDED} == yaml.safe_load((ROOT / "dagster.yaml").read_text())
+    assert set(own) >= ADDED
+
+
+@pytest.mark.postgres
+def test_dagster_opens_it_on_postgresql_and_its_launcher_makes_a_job_that_kubernetes_accepts(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file as it stands but for two addresses: a PostgreSQL of this test, and an API server that only listens."""
+    schema = pytest.importorskip("kubernetes_validate", reason="`make test` installs kubernetes-validate")
+    example = next(x for s in resources(EXAMPLE_SECRETS) if (x := s["stringData"].get("DAGSTER_DATABASE_URL")))
+    driver = example.partition("://")[0]
+    monkeypatch.setenv("DAGSTER_DATABASE_URL", postgres_url.replace("postgresql://", f"{driver}://"))
+    with api_server() as kubernetes:
+        document = yaml.safe_load(instance_map()["dagster.yaml"])
+        launcher = document["run_launcher"]["config"]
+        launcher |= {"load_incluster_config": False, "kubeconfig_file": str(kubernetes.kubeconfig(tmp_path))}
+        for place in ("local_artifact_storage", "compute_logs"):
+            document[place]["config"]["base_dir"] = str(tmp_path)
+        (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+        with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+            launch(instance)
+    [(method, path, job)] = kubernetes.asked
+    assert (method, path) == ("POST", "/apis/batch/v1/namespaces/pmmds/jobs")
+    for version in VERSIONS:
+        schema.validate(job, version, strict=True)
+    assert_it_fits_its_surroundings(job)
+
+
+def launch(instance: dg.DagsterInstance) -> None:
+    """Start a run as the daemon does, of code that an image of ours holds."""
+    from dagster._core.code_pointer import ModuleCodePointer
+    from dagster._core.launcher import LaunchRunContext
+    from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
+
+    pointer = ModuleCodePointer("pmmds_assets.definitions", "defs", None)
+    code = JobPythonOrigin("monitor_job", RepositoryPythonOrigin("python", pointer, entry_point=["dagster"]))
+    run = instance.create_run_for_job(defs.resolve_job_def("monitor_job"), job_code_origin=code)
+    instance.run_launcher.launch_run(LaunchRunContext(run, workspace=None))
+
+
+def assert_it_fits_its_surroundings(job: dict[str, Any]) -> None:
+    """A run's pod is as restricted as the others, has their image and volume, and the network lets it work."""
+    template = job["spec"]["template"]
+    spec, [container] = template["spec"], template["spec"]["containers"]
+    code = pod_templates()["pmmds-dagster-code"]["spec"]
+    assert spec["securityContext"] == code["securityContext"]
+    assert container["securityContext"] == code["containers"][0]["securityContext"]
+    assert spec["serviceAccountName"] in of_kind("ServiceAccount")
+    tag = next(i["newTag"] for i in resources(BASE / "kustomization.yaml")[0]["images"] if i["name"] == "pmmds-assets")
+    assert container["image"] == f"pmmds-assets:{tag}"
+    assert container["args"][:3] == ["dagster", "api", "execute_run"]
+    mounts = {m["name"]: m["mountPath"] for m in container["volumeMounts"]}
+    others = {m["name"]: m["mountPath"] for m in code["containers"][0]["volumeMounts"]}
+    assert (mounts["home"], mounts["tmp"]) == (others["home"], others["tmp"])
+    assert {c["persistentVolumeClaim"]["claimName"] for c in spec["volumes"] if "persistentVolumeClaim" in c} == {
+        "pmmds-home"
+    }
+    given = {next(iter(e.values()))["name"] for e in container["envFrom"]}
+    assert given == {"pmmds-settings", "pmmds-assets-secrets"}
+    labels = template["metadata"]["labels"]
+    reached = {n for n, p in of_kind("NetworkPolicy").items() if chooses(p["spec"]["podSelector"], labels)}
+    assert {"pmmds-to-database", "pmmds-to-mlflow", "pmmds-dagster", "pmmds-dns"} <= reached
+
+
+def chooses(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    """Whether a pod selector chooses a pod: the operator In is all that the policies use."""
+    named = selector.get("matchLabels", {}).items() <= labels.items()
+    return named and all(labels.get(e["key"]) in e["values"] for e in selector.get("matchExpressions", []))
