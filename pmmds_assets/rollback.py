@@ -19,7 +19,7 @@ from pmmds_core.decision import Decision
 from pmmds_core.deployment import Deployment
 from pmmds_core.promotion_watch import watch
 from pmmds_core.rollback import roll_back
-from pmmds_core.rollback_policy import ROLL_BACK, WatchedTotals
+from pmmds_core.rollback_policy import AUTOMATIC_ROLLBACK, ROLL_BACK, WatchedTotals
 
 WATCH_SECONDS = 15
 PRODUCTION_MODEL = "production_model"
@@ -78,7 +78,7 @@ def automatic_rollback_sensor(
 def _request(decision: Decision, reasons: tuple[str, ...]) -> dg.RunRequest:
     config = RollbackConfig(
         to=decision.champion_version or "",
-        by="automatic rollback",
+        by=AUTOMATIC_ROLLBACK,
         reason="; ".join(reasons),
         instead_of=decision.challenger_version,
     )

@@ -117,7 +117,8 @@ def _cause(found: dict[str, Any]) -> str:
     if retraining is None:
         return "a training by a person"
     if alert is None:
-        return f"a retraining ({retraining['trigger_type']})"
+        because = f": {retraining['cause_text']}" if retraining["cause_text"] else ""
+        return f"a retraining ({retraining['trigger_type']}){because}"
     return f"alert {alert['alert_id']}, attempt {retraining['attempt']}: {alert['message']}"
 
 

@@ -5,12 +5,14 @@ Dagster's resource, the command line and tests all make the same thing. Keep out
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
 from pmmds_core.contracts.contract import Contract, load_contract
 from pmmds_core.errors import HomeNotWritableError, NoModelError
 from pmmds_core.policy import PromotionPolicy
+from pmmds_core.retraining_policy import RetrainingLimits
 from pmmds_core.settings import Settings, load_settings
 from pmmds_core.stores.alerts import AlertStore
 from pmmds_core.stores.daily_performance import DailyPerformanceStore
@@ -80,7 +82,7 @@ class Deployment:
 
     @cached_property
     def decisions(self) -> DecisionStore:
-        return DecisionStore(self.database, self.model_name)
+        return DecisionStore(self.database, self.model_name, self.alert_targets)
 
     @cached_property
     def retrainings(self) -> RetrainingStore:
@@ -88,11 +90,22 @@ class Deployment:
 
     @cached_property
     def alerts(self) -> AlertStore:
-        return AlertStore(self.database, tuple(target_of(url) for url in self.alert_urls))
+        return AlertStore(self.database, self.alert_targets)
 
     @property
     def alert_urls(self) -> tuple[str, ...]:
         return split_urls(self.settings.alert_urls)
+
+    @property
+    def alert_targets(self) -> tuple[str, ...]:
+        """What the outbox calls them."""
+        return tuple(target_of(url) for url in self.alert_urls)
+
+    @property
+    def retraining_limits(self) -> RetrainingLimits:
+        s = self.settings
+        cooldown = timedelta(minutes=s.retrain_cooldown_minutes)
+        return RetrainingLimits(cooldown, s.retrain_max_attempts, s.retrain_max_per_day, s.retrain_min_labels)
 
     @cached_property
     def outbox(self) -> NotificationOutbox:

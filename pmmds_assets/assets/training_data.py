@@ -71,7 +71,7 @@ def training_data(
     split = _split(d, reference.read(), champion, block=config.block_without_labels, run_id=context.run.run_id)
     if isinstance(split, TooFewLabels):
         context.log.warning("blocked_no_labels: %s", split.reason)
-        record_blocked(d, trigger, context.run.run_id, split.reason)
+        record_blocked(d, trigger, context.run.run_id, split.reason, split.n_new_labels)
         yield _no_holdout(split)
         return
     yield _kept(context, d, reference, split, champion)
