@@ -14,6 +14,7 @@ from pydantic import Field
 
 from pmmds_assets.assets.promotion import production_metadata
 from pmmds_assets.jobs import MAX_RUNTIME, WRITES_MODELS
+from pmmds_assets.loop_sensor import loop_sensor
 from pmmds_assets.resources import DeploymentResource
 from pmmds_core.decision import Decision
 from pmmds_core.deployment import Deployment
@@ -52,10 +53,9 @@ def rollback_job() -> None:
     roll_back_production()
 
 
-@dg.sensor(
+@loop_sensor(
     job=rollback_job,
     minimum_interval_seconds=WATCH_SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
     description="With PMMDS_ROLLBACK_AUTOMATIC=on: takes a promotion back that breaks a bound soon after it.",
 )
 def automatic_rollback_sensor(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from pmmds_assets.jobs import reconcile_job, retrain_job
+from pmmds_assets.loop_sensor import loop_sensor
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.retraining import Trigger
 from pmmds_core.alert_settlement import tell_changes
@@ -31,10 +32,9 @@ _IN_FLIGHT = [
 ]
 
 
-@dg.sensor(
+@loop_sensor(
     job=retrain_job,
     minimum_interval_seconds=DRIFT_SENSOR_SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
     description="Whatever asks for a retraining (an open alert, a realised drop, labels, schedule) gets one at a time; "
     "run_key is cause and attempt.",
 )
@@ -57,9 +57,8 @@ def is_retraining_in_flight(instance: dg.DagsterInstance) -> bool:
     return bool(instance.get_runs(wanted, limit=1))
 
 
-@dg.sensor(
+@loop_sensor(
     minimum_interval_seconds=OBSERVATION_SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
     description="Observes what the service wrote: row counts, newest row, model versions, data version.",
 )
 def prediction_log_sensor(
@@ -120,10 +119,9 @@ def book_failure(d: Deployment, run: dg.DagsterRun, reason: str) -> None:
     book_failed_run(d, Trigger.of_tags(run.tags).of_run(run.run_id), reason)
 
 
-@dg.sensor(
+@loop_sensor(
     job=reconcile_job,
     minimum_interval_seconds=RECONCILE_SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
     description="A promotion that was begun and not recorded is finished, or undone when its champion changed.",
 )
 def unfinished_promotion_sensor(
@@ -142,9 +140,8 @@ def _is_left(age: timedelta) -> bool:
     return age > UNFINISHED_AFTER or age < timedelta(0)
 
 
-@dg.sensor(
+@loop_sensor(
     minimum_interval_seconds=NOTIFICATION_SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
     description="Sends what is due to the URLs of PMMDS_ALERT_URLS; what was not taken is tried again, for an hour.",
 )
 def alert_notification_sensor(context: dg.SensorEvaluationContext, deployment: DeploymentResource) -> dg.SkipReason:

@@ -92,8 +92,12 @@ def _details(model: dict[str, Any]) -> str:
 def _training(training: dict[str, Any] | None) -> str:
     if training is None:
         return "not recorded"
+    from pmmds_core.training_mix import mix_words
+
     kept = "" if training["is_kept"] else " (the file is gone)"
-    return f"{training['n_rows']:,} rows of {training['source']}, digest {training['digest'][:12]}{kept}"
+    words = mix_words(training["details"].get("mix", {}))
+    mix = f": {words}" if words else ""
+    return f"{training['n_rows']:,} rows of {training['source']}, digest {training['digest'][:12]}{kept}{mix}"
 
 
 def _validation(validation: dict[str, Any] | None) -> str:

@@ -30,6 +30,8 @@ from pmmds_core.stores.prediction_log import PredictionLog
 from pmmds_core.stores.profiles import ProfileCache
 from pmmds_core.stores.retrainings import RetrainingStore
 from pmmds_core.stores.segment_counts import SegmentStore
+from pmmds_core.training_data import SplitPlan
+from pmmds_core.training_mix import MixSettings
 
 
 class Deployment:
@@ -106,6 +108,17 @@ class Deployment:
         s = self.settings
         cooldown = timedelta(minutes=s.retrain_cooldown_minutes)
         return RetrainingLimits(cooldown, s.retrain_max_attempts, s.retrain_max_per_day, s.retrain_min_labels)
+
+    @property
+    def split_plan(self) -> SplitPlan:
+        s = self.settings
+        mix = MixSettings(
+            s.train_production_max_age_days,
+            s.train_production_max_rows,
+            s.train_reference_max_share,
+            s.train_reference_min_rows,
+        )
+        return SplitPlan(s.train_seed, s.train_holdout_share, s.retrain_holdout_share, s.retrain_min_labels, mix)
 
     @cached_property
     def outbox(self) -> NotificationOutbox:

@@ -89,6 +89,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retrain_every_days: Annotated[
         float, Meta(ge=0, description="Days since the last trained model that ask for one; 0: off")
     ] = 0.0
+    train_production_max_age_days: Annotated[
+        float, Meta(ge=0, description="Older labelled production rows are left out; 0: none are")
+    ] = 0.0
+    train_production_max_rows: Annotated[
+        int, Meta(ge=0, description="Labelled production rows to fit on, the newest; 0: all")
+    ] = 0
+    train_reference_max_share: Annotated[
+        Share, Meta(description="Most of the rows to fit on that may be reference rows, beside production rows")
+    ] = 1.0
+    train_reference_min_rows: Annotated[
+        int, Meta(ge=0, description="Reference rows that are kept whatever their share")
+    ] = 1000
     train_seed: Annotated[int, Meta(ge=0, description="Seed of split, cross-validation and estimators")] = 42
     train_candidates: Annotated[
         str, Meta(description="module:name of a mapping of candidates; empty means the packaged ones")
