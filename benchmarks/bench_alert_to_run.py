@@ -55,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--alerts", type=int, default=6)
     n_alerts = parser.parse_args().alerts
-    with temporary_settings() as settings:
+    with temporary_settings(retrain_max_per_day=1000) as settings:
         d = train_versions(settings, 1)
         try:
             start(settings)

@@ -14,12 +14,13 @@ from pydantic import Field
 
 from pmmds_assets.assets.promotion import production_metadata
 from pmmds_assets.jobs import MAX_RUNTIME, WRITES_MODELS
+from pmmds_assets.loop_sensor import loop_sensor
 from pmmds_assets.resources import DeploymentResource
 from pmmds_core.decision import Decision
 from pmmds_core.deployment import Deployment
 from pmmds_core.promotion_watch import watch
 from pmmds_core.rollback import roll_back
-from pmmds_core.rollback_policy import ROLL_BACK, WatchedTotals
+from pmmds_core.rollback_policy import AUTOMATIC_ROLLBACK, ROLL_BACK, WatchedTotals
 
 WATCH_SECONDS = 15
 PRODUCTION_MODEL = "production_model"
@@ -52,10 +53,9 @@ def rollback_job() -> None:
     roll_back_production()
 
 
-@dg.sensor(
+@loop_sensor(
     job=rollback_job,
     minimum_interval_seconds=WATCH_SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
     description="With PMMDS_ROLLBACK_AUTOMATIC=on: takes a promotion back that breaks a bound soon after it.",
 )
 def automatic_rollback_sensor(
@@ -78,7 +78,7 @@ def automatic_rollback_sensor(
 def _request(decision: Decision, reasons: tuple[str, ...]) -> dg.RunRequest:
     config = RollbackConfig(
         to=decision.champion_version or "",
-        by="automatic rollback",
+        by=AUTOMATIC_ROLLBACK,
         reason="; ".join(reasons),
         instead_of=decision.challenger_version,
     )

@@ -8,11 +8,14 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from pmmds_assets.jobs import reconcile_job, retrain_job
+from pmmds_assets.loop_sensor import loop_sensor
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.retraining import Trigger
 from pmmds_core.alert_settlement import tell_changes
 from pmmds_core.deployment import Deployment
-from pmmds_core.retraining_policy import RequestRetraining, RetrainingLimits, Wait, next_step
+from pmmds_core.retraining_causes import find_causes
+from pmmds_core.retraining_policy import LONGEST_RUN, Wait, next_retraining
+from pmmds_core.retraining_settlement import book_failed_run
 
 DRIFT_SENSOR_SECONDS = 5
 OBSERVATION_SECONDS = 60
@@ -29,52 +32,33 @@ _IN_FLIGHT = [
 ]
 
 
-@dg.sensor(
+@loop_sensor(
     job=retrain_job,
     minimum_interval_seconds=DRIFT_SENSOR_SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="An open drift alert requests one retraining at a time; run_key is alert and attempt.",
+    description="Whatever asks for a retraining (an open alert, a realised drop, labels, schedule) gets one at a time; "
+    "run_key is cause and attempt.",
 )
 def drift_alert_sensor(
     context: dg.SensorEvaluationContext, deployment: DeploymentResource
 ) -> dg.RunRequest | dg.SkipReason:
-    d = deployment.open()
-    alerts = d.alerts.open_alerts()
-    if not alerts:
-        return dg.SkipReason("No alert is open.")
-    alert = min(alerts, key=lambda a: a.alert_id)
-    step = next_step(
-        alert.alert_id,
-        d.retrainings.attempts_of(alert.alert_id),
-        is_in_flight=is_retraining_in_flight(context.instance),
-        now=datetime.now(UTC),
-        limits=limits_of(d),
-    )
-    return _request(step) if isinstance(step, RequestRetraining) else _skip(step)
-
-
-def _request(step: RequestRetraining) -> dg.RunRequest:
-    trigger = Trigger(True, "alert", step.alert_id, step.attempt)
-    return dg.RunRequest(run_key=step.run_key, tags=trigger.to_tags())
-
-
-def _skip(step: Wait) -> dg.SkipReason:
-    return dg.SkipReason(step.reason)
-
-
-def limits_of(d: Deployment) -> RetrainingLimits:
-    return RetrainingLimits(timedelta(minutes=d.settings.retrain_cooldown_minutes), d.settings.retrain_max_attempts)
+    d, now = deployment.open(), datetime.now(UTC)
+    causes, past = find_causes(d, now)
+    in_flight = is_retraining_in_flight(context.instance)
+    step = next_retraining(causes, past, is_in_flight=in_flight, now=now, limits=d.retraining_limits)
+    if isinstance(step, Wait):
+        return dg.SkipReason(step.reason)
+    return dg.RunRequest(run_key=step.run_key, tags=Trigger.of_request(step).to_tags())
 
 
 def is_retraining_in_flight(instance: dg.DagsterInstance) -> bool:
-    """Whether Dagster has a retrain_job run that has not ended."""
-    found = instance.get_runs(dg.RunsFilter(job_name=retrain_job.name, statuses=_IN_FLIGHT), limit=1)
-    return bool(found)
+    """Whether Dagster has a retrain_job run that has not ended, other than what a killed process left long ago."""
+    after = datetime.now(UTC) - LONGEST_RUN
+    wanted = dg.RunsFilter(job_name=retrain_job.name, statuses=_IN_FLIGHT, created_after=after)
+    return bool(instance.get_runs(wanted, limit=1))
 
 
-@dg.sensor(
+@loop_sensor(
     minimum_interval_seconds=OBSERVATION_SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
     description="Observes what the service wrote: row counts, newest row, model versions, data version.",
 )
 def prediction_log_sensor(
@@ -132,20 +116,12 @@ def retraining_canceled_sensor(context: dg.RunStatusSensorContext, deployment: D
 
 def book_failure(d: Deployment, run: dg.DagsterRun, reason: str) -> None:
     """Record the failed attempt of a retrain_job run."""
-    trigger = Trigger.of_tags(run.tags)
-    d.retrainings.record_failure(
-        run_id=run.run_id,
-        trigger_type=trigger.trigger_type,
-        alert_id=trigger.alert_id,
-        attempt=trigger.attempt,
-        reason=reason,
-    )
+    book_failed_run(d, Trigger.of_tags(run.tags).of_run(run.run_id), reason)
 
 
-@dg.sensor(
+@loop_sensor(
     job=reconcile_job,
     minimum_interval_seconds=RECONCILE_SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
     description="A promotion that was begun and not recorded is finished, or undone when its champion changed.",
 )
 def unfinished_promotion_sensor(
@@ -164,9 +140,8 @@ def _is_left(age: timedelta) -> bool:
     return age > UNFINISHED_AFTER or age < timedelta(0)
 
 
-@dg.sensor(
+@loop_sensor(
     minimum_interval_seconds=NOTIFICATION_SECONDS,
-    default_status=dg.DefaultSensorStatus.RUNNING,
     description="Sends what is due to the URLs of PMMDS_ALERT_URLS; what was not taken is tried again, for an hour.",
 )
 def alert_notification_sensor(context: dg.SensorEvaluationContext, deployment: DeploymentResource) -> dg.SkipReason:

@@ -10,6 +10,7 @@ import shutil
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from pmmds_core.decision import PENDING_APPROVAL
 from pmmds_core.deployment import Deployment
@@ -102,7 +103,9 @@ def _production(d: Deployment) -> str:
         )
     waiting = [x.decision_id for x in d.decisions.recent(100) if x.state == PENDING_APPROVAL]
     asked = f"; waiting for approval: {', '.join(waiting)}" if waiting else ""
-    return f"v{version.version}, verified, scorer {bundle.manifest.scorer_kind}{asked}"
+    causes = sorted({str(r.cause) for r in d.retrainings.given_up(timedelta(days=7), datetime.now(UTC))})
+    given_up = f"; retrainings that wait for a person: {', '.join(causes)}" if causes else ""
+    return f"v{version.version}, verified, scorer {bundle.manifest.scorer_kind}{asked}{given_up}"
 
 
 def _service(d: Deployment) -> str:

@@ -92,8 +92,12 @@ def _details(model: dict[str, Any]) -> str:
 def _training(training: dict[str, Any] | None) -> str:
     if training is None:
         return "not recorded"
+    from pmmds_core.training_mix import mix_words
+
     kept = "" if training["is_kept"] else " (the file is gone)"
-    return f"{training['n_rows']:,} rows of {training['source']}, digest {training['digest'][:12]}{kept}"
+    words = mix_words(training["details"].get("mix", {}))
+    mix = f": {words}" if words else ""
+    return f"{training['n_rows']:,} rows of {training['source']}, digest {training['digest'][:12]}{kept}{mix}"
 
 
 def _validation(validation: dict[str, Any] | None) -> str:
@@ -117,7 +121,8 @@ def _cause(found: dict[str, Any]) -> str:
     if retraining is None:
         return "a training by a person"
     if alert is None:
-        return f"a retraining ({retraining['trigger_type']})"
+        because = f": {retraining['cause_text']}" if retraining["cause_text"] else ""
+        return f"a retraining ({retraining['trigger_type']}){because}"
     return f"alert {alert['alert_id']}, attempt {retraining['attempt']}: {alert['message']}"
 
 

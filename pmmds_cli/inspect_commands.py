@@ -11,6 +11,7 @@ from pmmds_cli.output import JsonOption, print_json, print_table
 
 if TYPE_CHECKING:
     from pmmds_core.deployment import Deployment
+    from pmmds_core.stores.alerts import Alert
     from pmmds_core.stores.notification_outbox import NotificationState
 
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, newest first.")]
@@ -141,10 +142,7 @@ def acknowledge(
 ) -> None:
     """Take an alert over: it starts no more retrainings until a person does."""
     alert = _deployment().alerts.acknowledge(alert_id, by=by, note=note)
-    if json:
-        print_json(asdict(alert))
-    else:
-        print(f"Alert {alert.alert_id} is acknowledged by {alert.changed_by}; it starts no retraining by itself.")
+    _tell_changed(alert, "it starts no retraining by itself", json=json)
 
 
 def resolve(
@@ -155,10 +153,14 @@ def resolve(
 ) -> None:
     """Close an alert: the next drifted report opens a new one."""
     alert = _deployment().alerts.resolve(alert_id, by=by, note=note)
+    _tell_changed(alert, "the next drifted report opens a new one", json=json)
+
+
+def _tell_changed(alert: Alert, consequence: str, *, json: bool) -> None:
     if json:
         print_json(asdict(alert))
     else:
-        print(f"Alert {alert.alert_id} is resolved by {alert.changed_by}; the next drifted report opens a new one.")
+        print(f"Alert {alert.alert_id} is {alert.status} by {alert.changed_by}; {consequence}.")
 
 
 def history(alert_id: AlertArgument, json: JsonOption = False) -> None:

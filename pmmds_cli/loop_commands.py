@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from pmmds_cli.evidence import evidence_lines
 from pmmds_cli.output import JsonOption, print_json, say
 
 if TYPE_CHECKING:
+    from pmmds_assets.retraining import Trigger
     from pmmds_cli.job_runs import JobOutcome
     from pmmds_core.deployment import Deployment
 
@@ -85,22 +87,29 @@ def run_monitor(deployment: Deployment, window_hours: int = 0, segments: str = "
 
 def retrain(
     force: Annotated[
-        bool, typer.Option("--force", help="Retrain without drift too, and with too few labels on what there is.")
+        bool,
+        typer.Option(
+            "--force", help="Retrain without drift and beyond the day's cap too; with too few labels on what there is."
+        ),
     ] = False,
     fail_on_hold: FailOnHold = False,
     json: JsonOption = False,
 ) -> None:
-    """Check drift; retrain when an alert is open (retrain_job)."""
+    """Check drift; retrain when an alert is open or something else asks for it (retrain_job)."""
     deployment = _ready_deployment()
     document = run_monitor(deployment)
-    alerts = deployment.alerts.open_alerts()
-    if not alerts and not force:
-        message = f"Nothing to do: {document['verdict']}, and no alert is open. --force retrains all the same."
+    trigger = _asked_for(deployment, is_forced=force)
+    if isinstance(trigger, str):
+        message = trigger or f"{document['verdict']}, and no alert is open. --force retrains all the same."
+        message = f"Nothing to do: {message}" if not trigger else f"Not now: {message}"
         print_json({"retrained": False, "reason": message}) if json else print(message)
+        if trigger and (force or fail_on_hold):
+            raise typer.Exit(NO)
         return
-    tags = _attempt_tags(deployment, alerts)
+    tags = trigger.to_tags()
     ops = {"training_data": {"config": {"block_without_labels": not force}}}
-    say("retrain_job: training with what production has taught")
+    because = f" (asked for by {trigger.cause}: {trigger.cause_text})" if trigger.cause else ""
+    say(f"retrain_job: training with what production has taught{because}")
     outcome = _run("retrain_job", deployment, ops=ops, tags=tags)
     if "promotion_decision" not in outcome.metadata:
         _tell_blocked(deployment, outcome, json=json, fail_on_hold=fail_on_hold)
@@ -108,15 +117,30 @@ def retrain(
     _tell_decision(outcome, deployment, json=json, fail_on_hold=fail_on_hold)
 
 
-def _attempt_tags(deployment: Deployment, alerts: list[Any]) -> dict[str, str]:
-    """A person's retraining counts as the alert's next attempt, so that the sensor does not begin another."""
-    from pmmds_assets.retraining import Trigger
+def _asked_for(deployment: Deployment, *, is_forced: bool) -> Trigger | str:
+    """What the run is; or why there is none, empty when nothing asks.
 
-    if not alerts:
-        return Trigger(True, "manual", None, 1).to_tags()
-    alert = min(alerts, key=lambda a: a.alert_id)
-    attempt = 1 + max((a.attempt for a in deployment.retrainings.attempts_of(alert.alert_id)), default=0)
-    return Trigger(True, "manual", alert.alert_id, attempt).to_tags()
+    A person's retraining counts as the next attempt of what asks, so that the sensor does not begin another.
+    """
+    from pmmds_assets.retraining import Trigger
+    from pmmds_assets.sensors import is_retraining_in_flight
+    from pmmds_cli.job_runs import shared_instance
+    from pmmds_core.retraining_causes import find_for_person
+    from pmmds_core.retraining_policy import MANUAL, Wait, by_person
+
+    now = datetime.now(UTC)
+    cause, past = find_for_person(deployment, now)
+    if cause is None and not is_forced:
+        return ""
+    step = by_person(
+        cause,
+        past,
+        is_in_flight=is_retraining_in_flight(shared_instance(deployment.settings)),
+        is_forced=is_forced,
+        now=now,
+        limits=deployment.retraining_limits,
+    )
+    return step.reason if isinstance(step, Wait) else Trigger.of_request(step, MANUAL)
 
 
 def _ready_deployment() -> Deployment:

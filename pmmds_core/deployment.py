@@ -5,12 +5,14 @@ Dagster's resource, the command line and tests all make the same thing. Keep out
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
 from pmmds_core.contracts.contract import Contract, load_contract
 from pmmds_core.errors import HomeNotWritableError, NoModelError
 from pmmds_core.policy import PromotionPolicy
+from pmmds_core.retraining_policy import RetrainingLimits
 from pmmds_core.settings import Settings, load_settings
 from pmmds_core.stores.alerts import AlertStore
 from pmmds_core.stores.daily_performance import DailyPerformanceStore
@@ -29,6 +31,8 @@ from pmmds_core.stores.profiles import ProfileCache
 from pmmds_core.stores.retrainings import RetrainingStore
 from pmmds_core.stores.segment_counts import SegmentStore
 from pmmds_core.stores.shadow_store import ShadowStore
+from pmmds_core.training_data import SplitPlan
+from pmmds_core.training_mix import MixSettings
 
 
 class Deployment:
@@ -81,7 +85,7 @@ class Deployment:
 
     @cached_property
     def decisions(self) -> DecisionStore:
-        return DecisionStore(self.database, self.model_name)
+        return DecisionStore(self.database, self.model_name, self.alert_targets)
 
     @cached_property
     def retrainings(self) -> RetrainingStore:
@@ -89,11 +93,33 @@ class Deployment:
 
     @cached_property
     def alerts(self) -> AlertStore:
-        return AlertStore(self.database, tuple(target_of(url) for url in self.alert_urls))
+        return AlertStore(self.database, self.alert_targets)
 
     @property
     def alert_urls(self) -> tuple[str, ...]:
         return split_urls(self.settings.alert_urls)
+
+    @property
+    def alert_targets(self) -> tuple[str, ...]:
+        """What the outbox calls them."""
+        return tuple(target_of(url) for url in self.alert_urls)
+
+    @property
+    def retraining_limits(self) -> RetrainingLimits:
+        s = self.settings
+        cooldown = timedelta(minutes=s.retrain_cooldown_minutes)
+        return RetrainingLimits(cooldown, s.retrain_max_attempts, s.retrain_max_per_day, s.retrain_min_labels)
+
+    @property
+    def split_plan(self) -> SplitPlan:
+        s = self.settings
+        mix = MixSettings(
+            s.train_production_max_age_days,
+            s.train_production_max_rows,
+            s.train_reference_max_share,
+            s.train_reference_min_rows,
+        )
+        return SplitPlan(s.train_seed, s.train_holdout_share, s.retrain_holdout_share, s.retrain_min_labels, mix)
 
     @cached_property
     def outbox(self) -> NotificationOutbox:

@@ -19,7 +19,8 @@ from pmmds_core.training import TrainedPipeline
 class Provenance:
     """Where the rows came from and how they were checked; becomes tags of the model version.
 
-    `validation`: passed, failed or skipped. `validation_folder`: its results as JSON and HTML.
+    `validation`: passed, failed or skipped. `validation_folder`: its results as JSON and HTML. `training_mix`: which
+    rows were trained on and which not, in words; empty where that is not recorded.
     """
 
     training_digest: str
@@ -28,6 +29,7 @@ class Provenance:
     validation_folder: Path
     holdout_kind: str
     run_id: str
+    training_mix: str = ""
 
 
 def origin(provenance: Provenance) -> dict[str, str]:
@@ -38,6 +40,7 @@ def origin(provenance: Provenance) -> dict[str, str]:
         "validation": provenance.validation,
         "holdout": provenance.holdout_kind,
         "dagster_run_id": provenance.run_id,
+        **({"training_mix": provenance.training_mix} if provenance.training_mix else {}),
     }
 
 
@@ -50,12 +53,13 @@ def model_card(
         for s in trained.scores
     )
     measured = "\n".join(f"| {name} | {value:.4f} |" for name, value in metrics.items())
+    mix = f"\n- Of these {provenance.training_mix}." if provenance.training_mix else ""
     return f"""# {contract.model_name}
 
 {contract.description}
 
 - Estimator: {trained.name}, chosen among {len(trained.scores)} by cross-validated {contract.primary_metric}.
-- Trained on {trained.n_rows:,} rows of {provenance.data_source}.
+- Trained on {trained.n_rows:,} rows of {provenance.data_source}.{mix}
 - Validation of the reference data: {provenance.validation}.
 - Judged on {n_holdout:,} held-out {provenance.holdout_kind} rows that it was not trained on.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pmmds_core.decision import ABORTED, JUDGED, MOVING, PENDING_APPROVAL, RECORDED, REJECTED, Decision
 from pmmds_core.deployment import Deployment
 from pmmds_core.retraining_policy import HELD, PROMOTED, WAITING
+from pmmds_core.retraining_settlement import end_retraining
 
 
 def settle(d: Deployment, decision: Decision) -> Decision:
@@ -22,7 +23,7 @@ def settle(d: Deployment, decision: Decision) -> Decision:
     if run is None or after.state in (JUDGED, MOVING):
         return after
     outcome = _outcome(after)
-    d.retrainings.finish(after.run_id, outcome, _reason(after), after.challenger_version)
+    end_retraining(d, after.run_id, outcome, _reason(after), challenger_version=after.challenger_version)
     if outcome == PROMOTED and run.alert_id is not None and d.alerts.get(run.alert_id).status != "resolved":
         d.alerts.resolve(run.alert_id, by="retraining", note=f"v{after.challenger_version} was promoted.")
     return after

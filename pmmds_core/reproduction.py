@@ -130,6 +130,7 @@ def _trained_again(d: Deployment, frame: pd.DataFrame, holdout: pd.DataFrame, re
             validation_folder=Path(folder),
             holdout_kind=record.get("holdout", ""),
             run_id=record["dagster_run_id"],
+            training_mix=record.get("training_mix", ""),
         )
         bundle = Path(folder) / "bundle"
         bundle.mkdir()

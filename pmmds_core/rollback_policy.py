@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+# Who asks for it when nobody does.
+AUTOMATIC_ROLLBACK = "automatic rollback"
 ROLL_BACK, KEEP, INSUFFICIENT_DATA, PERIOD_OVER = "roll_back", "keep", "insufficient_data", "period_over"
 
 

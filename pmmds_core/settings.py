@@ -63,14 +63,47 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(description="Categorical features by whose values the report is split; comma list")
     ] = ""
     alert_urls: Annotated[
-        str, Meta(description="Whom to tell of alerts: apprise URLs, separated by commas or spaces")
+        str, Meta(description="Whom to tell of alerts and of what waits for a person: apprise URLs, comma list")
     ] = ""
     alert_stable_reports: Annotated[PositiveInt, Meta(description="Stable reports in a row that resolve an alert")] = 3
 
     retrain_min_labels: Annotated[PositiveInt, Meta(description="Labelled rows a retraining needs")] = 200
     retrain_holdout_share: Annotated[Share, Meta(description="Share of the labelled rows held out, newest first")] = 0.4
-    retrain_cooldown_minutes: Annotated[PositiveFloat, Meta(description="Wait before an alert is tried again")] = 60.0
-    retrain_max_attempts: Annotated[PositiveInt, Meta(description="Retrainings one alert may start")] = 3
+    retrain_cooldown_minutes: Annotated[PositiveFloat, Meta(description="Wait before a cause is tried again")] = 60.0
+    retrain_max_attempts: Annotated[
+        PositiveInt, Meta(description="Retrainings one cause may start before a person has to look")
+    ] = 3
+    retrain_max_per_day: Annotated[
+        PositiveInt, Meta(description="Retrainings that may start in 24 hours, whatever asks for them")
+    ] = 6
+    retrain_on_alert: Annotated[
+        Literal["off", "on"], Meta(description="Whether an open drift alert asks for a retraining")
+    ] = "on"
+    retrain_on_performance_drop: Annotated[
+        Literal["off", "on"], Meta(description="Whether a realised ROC-AUC below the holdout's asks for one")
+    ] = "on"
+    retrain_performance_margin: Annotated[
+        Share, Meta(description="ROC-AUC that may be lost; the drop's 95 % interval has to lie beyond it")
+    ] = 0.05
+    retrain_performance_days: Annotated[PositiveInt, Meta(description="Days over which it is realised")] = 7
+    retrain_every_labels: Annotated[
+        int, Meta(ge=0, description="Labels since the champion's training that ask for one; 0: off")
+    ] = 0
+    retrain_every_days: Annotated[
+        float, Meta(ge=0, description="Days since the last trained model that ask for one; 0: off")
+    ] = 0.0
+    train_production_max_age_days: Annotated[
+        float, Meta(ge=0, description="Older labelled production rows are left out; 0: none are")
+    ] = 0.0
+    train_production_max_rows: Annotated[
+        int, Meta(ge=0, description="Labelled production rows to fit on, the newest; 0: all")
+    ] = 0
+    train_reference_max_share: Annotated[
+        Share, Meta(description="Most of the rows to fit on that may be reference rows, beside production rows")
+    ] = 1.0
+    train_reference_min_rows: Annotated[
+        int, Meta(ge=0, description="Reference rows that are kept whatever their share")
+    ] = 1000
     train_seed: Annotated[int, Meta(ge=0, description="Seed of split, cross-validation and estimators")] = 42
     train_candidates: Annotated[
         str, Meta(description="module:name of a mapping of candidates; empty means the packaged ones")

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import TrainingError
 from pmmds_core.holdout_checks import MIN_ROWS_A_CLASS
+from pmmds_core.seeded_choice import seeded_uniform
 from pmmds_core.source_data import row_digests
+from pmmds_core.training_mix import EVERYTHING, LeftOut, MixSettings, mix_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,11 +35,15 @@ class SplitPlan:
     reference_holdout_share: float
     production_holdout_share: float
     min_labels: int
+    mix: MixSettings = EVERYTHING
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Rows to fit on and rows to judge on, with how they came about. Frames: features and label, contract's order."""
+    """Rows to fit on and rows to judge on, with how they came about. Frames: features and label, contract's order.
+
+    `left_out`: rows that are neither, and why.
+    """
 
     train: pd.DataFrame
     holdout: pd.DataFrame
@@ -46,6 +52,7 @@ class TrainingData:
     n_production_train: int
     n_new_labels: int
     n_dropped_duplicates: int
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,18 +120,22 @@ def split_with_labels(
     unfit = _why_unfit(holdout[contract.label.name])
     if unfit:
         return TooFewLabels(n_new, plan.min_labels, f"The newest {n_holdout} labelled rows {unfit}.")
-    return _assemble(reference, labelled, position, n_new, contract, plan)
+    split = _assemble(reference, labelled, position, n_new, contract, plan)
+    unfit = _why_unfit(split.train[contract.label.name], "train")
+    if unfit:
+        return TooFewLabels(n_new, plan.min_labels, f"The {len(split.train)} rows that are left to train on {unfit}.")
+    return split
 
 
-def _why_unfit(labels: pd.Series[int]) -> str:
-    """Why no model can be judged on rows with these labels, before one is trained in vain; empty when one can."""
+def _why_unfit(labels: pd.Series[int], what_for: Literal["judge", "train"] = "judge") -> str:
+    """Why no model can come of rows with these labels, before one is trained in vain; empty when one can."""
     n_positive = int(labels.sum())
     n_negative = len(labels) - n_positive
     if min(n_positive, n_negative) == 0:
-        return "are all of one class, so nothing can be ranked"
+        return f"are all of one class, so nothing can be {'ranked' if what_for == 'judge' else 'learnt'}"
     if min(n_positive, n_negative) < MIN_ROWS_A_CLASS:
         found = f"are {n_positive} positive and {n_negative} negative ones"
-        return f"{found}; {MIN_ROWS_A_CLASS} of each class are needed to judge a model"
+        return f"{found}; {MIN_ROWS_A_CLASS} of each class are needed to {what_for} a model"
     return ""
 
 
@@ -144,10 +155,26 @@ def _assemble(
     kept_reference = reference[
         ~falls_to_holdout(_digests(reference, contract), plan.seed, plan.reference_holdout_share)
     ]
+    n_fall_out = len(reference) - len(kept_reference)
     kept_reference, n_first = _without(kept_reference, held_out, contract)
     older, n_second = _without(older, held_out, contract)
+    kept_reference, older, left_out = mix_rows(kept_reference, older, contract.feature_names, plan.seed, plan.mix)
     train = pd.concat([kept_reference, older], ignore_index=True)
-    return TrainingData(train, holdout, "production", len(kept_reference), len(older), n_new, n_first + n_second)
+    known = (
+        LeftOut("reference", n_fall_out, "are the seeded reference holdout (PMMDS_TRAIN_HOLDOUT_SHARE)"),
+        LeftOut("reference", n_first, "have the content of a row that is held out"),
+        LeftOut("production", n_second, "have the content of a row that is held out"),
+    )
+    return TrainingData(
+        train,
+        holdout,
+        "production",
+        len(kept_reference),
+        len(older),
+        n_new,
+        n_first + n_second,
+        tuple(x for x in known if x.n_rows) + left_out,
+    )
 
 
 def _without(frame: pd.DataFrame, digests: Digests, contract: Contract) -> tuple[pd.DataFrame, int]:
@@ -158,13 +185,7 @@ def _without(frame: pd.DataFrame, digests: Digests, contract: Contract) -> tuple
 
 def falls_to_holdout(digests: Digests, seed: int, share: float) -> NDArray[np.bool_]:
     """(n,) bool: a fixed, seeded share of the digests; equal digests fall alike."""
-    mixed = digests.astype(np.uint64)
-    with np.errstate(over="ignore"):  # arithmetic modulo 2^64 is the point (splitmix64's finaliser)
-        mixed = mixed + np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    uniform = (mixed ^ (mixed >> np.uint64(31))) / np.float64(2**64)
-    chosen: NDArray[np.bool_] = uniform < share
+    chosen: NDArray[np.bool_] = seeded_uniform(digests, seed) < share
     return chosen
 
 

@@ -17,6 +17,7 @@ from pmmds_core.dataframe_schema import SchemaCheck, check_frame
 from pmmds_core.deployment import Deployment
 from pmmds_core.expectations import SuiteResult, run_suite
 from pmmds_core.source_data import content_digest
+from pmmds_core.training_mix import PREDICTED_AT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,7 +154,7 @@ def labelled_predictions(context: dg.AssetExecutionContext, deployment: Deployme
     d = deployment.open()
     matched = d.ground_truth.match_waiting()
     rows, delays = d.ground_truth.labelled_rows(), d.ground_truth.delays()
-    frame = rows.to_frame(d.contract)
+    frame = rows.to_frame(d.contract).assign(**{PREDICTED_AT: rows.predicted_at.astype("datetime64[us]")})
     digest = content_digest(frame)
     dataset = d.datasets.save(
         "labelled", frame, digest, source="prediction_logs", run_id=context.run.run_id, details={"n_rows": len(frame)}

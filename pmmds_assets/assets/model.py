@@ -20,6 +20,7 @@ from pmmds_core.reference_profile import FeatureProfile
 from pmmds_core.scorer_compiler import PARITY_TOLERANCE
 from pmmds_core.stores.datasets import Dataset
 from pmmds_core.stores.model_registry import CHALLENGER, PRODUCTION, RegisteredVersion
+from pmmds_core.training_mix import mix_words
 
 PARITY_CHECK, SCORE_CHECK = "scorer_equals_pipeline", "challenger_ranks_better_than_chance"
 
@@ -83,6 +84,7 @@ def _provenance(training: Dataset, run_id: str) -> Provenance:
         validation_folder=Path(details["validation_folder"]),
         holdout_kind=details["holdout_kind"],
         run_id=run_id,
+        training_mix=mix_words(details.get("mix", {})),
     )
 
 

@@ -1,6 +1,8 @@
 """What a model is trained and judged on. Splitting is pmmds_core.training_data; the rows are made in data.py."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_assets.retraining import Trigger, claim_attempt, record_blocked
 from pmmds_core.deployment import Deployment
+from pmmds_core.errors import DataError
 from pmmds_core.retraining_policy import BLOCKED_NO_LABELS
 from pmmds_core.source_data import content_digest, row_digests
 from pmmds_core.stores.datasets import Dataset
@@ -27,6 +30,7 @@ from pmmds_core.training_data import (
     split_reference,
     split_with_labels,
 )
+from pmmds_core.training_mix import PREDICTED_AT, LeftOut, leave_out_old, mix_document, mix_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,13 +72,14 @@ def training_data(
     claim_attempt(d, trigger, context.run.run_id)
     reference = d.datasets.require("reference", "reference_data", run_id=context.run.run_id)
     champion = champion_rows(d)
-    split = _split(d, reference.read(), champion, block=config.block_without_labels, run_id=context.run.run_id)
+    now = datetime.now(UTC)
+    split = _split(d, reference.read(), champion, now, block=config.block_without_labels, run_id=context.run.run_id)
     if isinstance(split, TooFewLabels):
         context.log.warning("blocked_no_labels: %s", split.reason)
-        record_blocked(d, trigger, context.run.run_id, split.reason)
+        record_blocked(d, trigger, context.run.run_id, split.reason, split.n_new_labels)
         yield _no_holdout(split)
         return
-    yield _kept(context, d, reference, split, champion)
+    yield _kept(context, d, reference, split, champion, trigger, now)
 
 
 def _no_holdout(split: TooFewLabels) -> dg.AssetCheckResult:
@@ -91,28 +96,62 @@ def champion_rows(d: Deployment) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 
 def _split(
-    d: Deployment, reference: "pd.DataFrame", champion: Any, *, block: bool, run_id: str
+    d: Deployment, reference: "pd.DataFrame", champion: Any, now: datetime, *, block: bool, run_id: str
 ) -> TrainingData | TooFewLabels:
-    s = d.settings
-    plan = SplitPlan(s.train_seed, s.train_holdout_share, s.retrain_holdout_share, s.retrain_min_labels)
-    labelled = d.datasets.latest("labelled", run_id=run_id)
-    if labelled is not None and labelled.n_rows:
-        split = split_with_labels(reference, labelled.read(), champion, d.contract, plan)
+    plan = d.split_plan
+    labelled, too_old = _labelled(d, plan, now, run_id)
+    if labelled is None:
+        split: TrainingData | TooFewLabels = TooFewLabels(
+            0, plan.min_labels, f"No labelled production rows; {plan.min_labels} are needed."
+        )
     else:
-        split = TooFewLabels(0, plan.min_labels, f"No labelled production rows; {plan.min_labels} are needed.")
-    if isinstance(split, TooFewLabels) and not block:
-        return split_reference(reference, champion, d.contract, plan)
-    return split
+        split = split_with_labels(reference, labelled, champion, d.contract, plan)
+    if isinstance(split, TrainingData):
+        return replace(split, left_out=(*too_old, *split.left_out))
+    reason = "; ".join([split.reason.rstrip("."), *(x.words for x in too_old)]) + "."
+    if block:
+        return replace(split, reason=reason)
+    n_unused = 0 if labelled is None else len(labelled)
+    unused = (LeftOut("production", n_unused, f"are too few to judge by ({split.reason.rstrip('.')})"),)
+    return replace(
+        split_reference(reference, champion, d.contract, plan),
+        left_out=(*too_old, *(unused if n_unused else ())),
+    )
+
+
+def _labelled(
+    d: Deployment, plan: SplitPlan, now: datetime, run_id: str
+) -> tuple["pd.DataFrame | None", tuple[LeftOut, ...]]:
+    """Labelled rows that are young enough; None where there is none at all."""
+    dataset = d.datasets.latest("labelled", run_id=run_id)
+    if dataset is None or not dataset.n_rows:
+        return None, ()
+    frame = dataset.read()
+    if PREDICTED_AT not in frame:
+        raise DataError(
+            f"The labelled data set {dataset.path} does not say when its rows were answered.",
+            next_step="Materialize labelled_predictions again.",
+        )
+    instants = frame[PREDICTED_AT].to_numpy(dtype="datetime64[us]")
+    return leave_out_old(frame.drop(columns=PREDICTED_AT), instants, now, plan.mix)
 
 
 def _kept(
-    context: dg.AssetExecutionContext, d: Deployment, reference: Dataset, split: TrainingData, champion: Any
+    context: dg.AssetExecutionContext,
+    d: Deployment,
+    reference: Dataset,
+    split: TrainingData,
+    champion: Any,
+    trigger: Trigger,
+    now: datetime,
 ) -> Materialized:
+    mix = mix_document(d.split_plan.mix, now, split.n_reference_train, split.n_production_train, split.left_out)
     train_digest, holdout_digest = content_digest(split.train), content_digest(split.holdout)
     details = {
         "holdout_digest": holdout_digest,
         "holdout_kind": split.holdout_kind,
         "reference_source": reference.source,
+        "mix": mix,
         **{k: reference.details[k] for k in ("validation", "validation_folder")},
     }
     keep = partial(d.datasets.save, source=reference.source, run_id=context.run.run_id, details=details)
@@ -133,6 +172,11 @@ def _kept(
             "holdout_kind": split.holdout_kind,
             "n_new_labels": split.n_new_labels,
             "n_dropped_duplicates": split.n_dropped_duplicates,
+            "asked_for_by": trigger.trigger_type if trigger.is_retraining else "a training",
+            "asked_because": trigger.cause_text or "–",
+            "reference_share": mix["reference_share"],
+            "mix": mix_words(mix),
+            "left_out": table(mix["left_out"] or [{"rows": "none", "n_rows": 0, "reason": "all are used"}]),
             "parts": table([{"part": k, "n_rows": v} for k, v in parts.items()]),
             "path": dg.MetadataValue.path(str(dataset.path)),
             "picture": bar_picture("Rows", {k: float(v) for k, v in parts.items()}),

@@ -17,15 +17,15 @@ from pmmds_core.alert_policy import is_worse
 from pmmds_core.errors import UsageError
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.dialects import insert
-from pmmds_core.stores.notification_outbox import enqueue
+from pmmds_core.stores.notification_outbox import Notice, enqueue
 from pmmds_core.stores.tables import alert_changes, drift_alerts
 
 OPEN, ACKNOWLEDGED, RESOLVED = "open", "acknowledged", "resolved"
-OPENED, ESCALATED = "opened", "escalated"
+OPENED, ESCALATED, GAVE_UP = "opened", "escalated", "gave_up"
 # Who changes an alert when nobody does.
-MONITORING = "monitoring"
+MONITORING, RETRAINING = "monitoring", "retraining"
 _CLOSED = {"status": RESOLVED, "live_for": None}
-TOLD = frozenset({OPENED, ESCALATED, RESOLVED})
+TOLD = frozenset({OPENED, ESCALATED, GAVE_UP, RESOLVED})
 FEATURE_DRIFT = "feature_drift"
 
 
@@ -51,7 +51,7 @@ class Alert:
 
 @dataclass(frozen=True)
 class AlertChange:
-    """One thing that became of an alert. `kind`: opened, escalated, acknowledged, resolved."""
+    """One thing that became of an alert. `kind`: opened, escalated, gave_up, acknowledged, resolved."""
 
     change_id: int
     alert_id: int
@@ -145,7 +145,8 @@ class AlertStore:
         change_id: int = connection.execute(change).scalar_one()
         if kind in TOLD:
             title, body = told(alert, kind, by, note)
-            enqueue(connection, change_id, self._targets, title, body, at)
+            notice = Notice(f"alert_change:{change_id}", title, body)
+            enqueue(connection, notice, self._targets, at, change_id=change_id)
 
     def changes(self, alert_id: int) -> list[AlertChange]:
         """Everything that became of an alert, oldest first."""
@@ -187,6 +188,13 @@ class AlertStore:
             as_seen = drift_alerts.c.report_id == alert.report_id
             return self._changed(connection, alert.alert_id, MONITORING, note, _CLOSED, as_seen) is not None
 
+    def note_given_up(self, connection: sa.Connection, alert_id: int, note: str) -> bool:
+        """In the transaction of the last attempt's end: nothing retrains for this alert by itself any more.
+
+        The alert keeps its status. False when it is resolved.
+        """
+        return self._changed(connection, alert_id, RETRAINING, note, {}, kind=GAVE_UP) is not None
+
     def event_totals(self) -> dict[tuple[str, str], int]:
         """Alerts ever raised, by drift type and severity."""
         c = drift_alerts.c
@@ -215,6 +223,7 @@ class AlertStore:
         note: str,
         values: Mapping[str, Any],
         *only: sa.ColumnElement[bool],
+        kind: str = "",
     ) -> Alert | None:
         """The alert with the change, which is kept and told; None where it is not live, or `only` does not hold."""
         c = drift_alerts.c
@@ -226,7 +235,7 @@ class AlertStore:
         if row is None:
             return None
         alert = Alert(**row)
-        self._record(connection, alert, alert.status, by, note or None, now)
+        self._record(connection, alert, kind or alert.status, by, note or None, now)
         return alert
 
     def _read(self, query: sa.Select[Any]) -> list[Alert]:
@@ -240,10 +249,13 @@ def told(alert: Alert, kind: str, by: str, note: str | None) -> tuple[str, str]:
     title = {
         OPENED: f"Drift of {model}: {alert.severity}",
         ESCALATED: f"Drift of {model} is worse: {alert.severity}",
+        GAVE_UP: f"Retraining of {model} waits for a person",
         RESOLVED: f"Drift of {model} is over",
     }[kind]
     if kind == RESOLVED:
         return title, f"Alert {alert.alert_id} was resolved by {by}.{f' {note}' if note else ''}"
+    if kind == GAVE_UP:
+        return title, f"Alert {alert.alert_id} stays {alert.status}. {note}"
     return title, f"{alert.message} Alert {alert.alert_id}, since {alert.opened_at:%Y-%m-%d %H:%M} UTC."
 
 

@@ -99,6 +99,9 @@ class DailyPerformanceStore:
             )
             .order_by(log.c.request_id)
         )
+        return self._day_rows(query)
+
+    def _day_rows(self, query: sa.Select[Any]) -> DayRows:
         with self._database.connect() as connection:
             found = connection.execute(query).fetchall()
         return DayRows(
@@ -106,6 +109,21 @@ class DailyPerformanceStore:
             np.array([r.prediction for r in found], dtype=np.int64),
             np.array([-1 if r.label is None else r.label for r in found], dtype=np.int64),
         )
+
+    def labelled_since(self, model_version: str, start: datetime, limit: int) -> DayRows:
+        """The newest `limit` answers of a version from `start` on whose truth is known."""
+        log, truth = self._log, ground_truth
+        query = (
+            sa.select(log.c.probability, log.c.prediction, truth.c.label)
+            .join_from(log, truth, log.c.request_id == truth.c.request_id)
+            .where(
+                log.c.model_name == self._name,
+                log.c.model_version == model_version,
+                log.c.predicted_at >= start,
+            )
+            .order_by(log.c.predicted_at.desc())
+        )
+        return self._day_rows(query.limit(limit))
 
     def keep(self, state: DayState, document: Mapping[str, Any]) -> None:
         """Take the place of an earlier result of the day."""

@@ -5,7 +5,7 @@ needs the promotion lock (promotion_turn.py).
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
@@ -25,8 +25,10 @@ from pmmds_core.decision import (
 )
 from pmmds_core.errors import NoModelError
 from pmmds_core.evaluation import ModelEvaluation
+from pmmds_core.notices import waits_for_approval
 from pmmds_core.policy import PromotionJudgement
 from pmmds_core.stores.database import Database
+from pmmds_core.stores.notification_outbox import enqueue
 from pmmds_core.stores.promotion_turn import PromotionTurn, new_decision, promotion_turn, read_pointer
 from pmmds_core.stores.tables import model_evaluations, promotion_decisions
 
@@ -34,9 +36,16 @@ from pmmds_core.stores.tables import model_evaluations, promotion_decisions
 class DecisionStore:
     """Reads and writes what was measured and what was decided."""
 
-    def __init__(self, database: Database, model_name: str) -> None:
+    def __init__(self, database: Database, model_name: str, targets: Sequence[str] = ()) -> None:
+        """
+        Args:
+            database: where decisions are.
+            model_name: whose.
+            targets: who is told what waits for a person or was taken back, by `notification_outbox.target_of`.
+        """
         self._database = database
         self.model_name = model_name
+        self._targets = tuple(targets)
 
     def save_evaluation(self, evaluation: ModelEvaluation, holdout_digest: str, run_id: str) -> str:
         evaluation_id = uuid.uuid4().hex[:12]
@@ -126,6 +135,8 @@ class DecisionStore:
         )
         with self._database.begin() as connection:
             connection.execute(sa.insert(promotion_decisions).values(vars(decision)))
+            if decision.state == PENDING_APPROVAL:
+                enqueue(connection, waits_for_approval(decision), self._targets, decision.decided_at)
         return decision
 
     def recent(self, limit: int = 20) -> list[Decision]:
@@ -176,6 +187,12 @@ class DecisionStore:
         recorded = (d.document.get(BUNDLE_DIGEST) for d in self._read(query.order_by(*newest_first)))
         return next((str(digest) for digest in recorded if digest), None)
 
+    def newest_promotion(self) -> Decision | None:
+        """The newest judgement of a trained model, promoted or not."""
+        c = promotion_decisions.c
+        found = self._read(self._decisions().where(c.kind == PROMOTION).order_by(c.decided_at.desc()).limit(1))
+        return found[0] if found else None
+
     def promotion_totals(self) -> dict[tuple[str, str], int]:
         """Moves of the alias that were recorded, by version before (empty for the first) and after."""
         c = promotion_decisions.c
@@ -193,7 +210,7 @@ class DecisionStore:
 
     def turn(self) -> AbstractContextManager[PromotionTurn]:
         """The promotion lock, see promotion_turn. Within it only the turn may be asked, not this store."""
-        return promotion_turn(self._database, self.model_name)
+        return promotion_turn(self._database, self.model_name, self._targets)
 
     def _decisions(self) -> sa.Select[Any]:
         return sa.select(promotion_decisions).where(promotion_decisions.c.model_name == self.model_name)

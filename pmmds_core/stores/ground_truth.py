@@ -138,6 +138,12 @@ class GroundTruthStore:
         with self._database.connect() as connection:
             return count_waiting(connection)
 
+    def n_received_since(self, instant: datetime) -> int:
+        """Labels of logged requests that arrived, or were corrected, after then."""
+        query = sa.select(sa.func.count()).where(ground_truth.c.received_at > instant)
+        with self._database.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
     def history(self, request_id: str) -> list[LabelObservation]:
         """Every observation of a request's label, in the order they came."""
         with self._database.connect() as connection:

@@ -1,6 +1,6 @@
-"""The outbox of alert notifications: written with the change they tell of, claimed by one sender at a time.
+"""The outbox of notifications: written with the change they tell of, claimed by one sender at a time.
 
-Keep out: sending (notifier.py) and what an alert is (alerts.py).
+Keep out: sending (notifier.py), what an alert is (alerts.py) and what is said (notices.py).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from pmmds_core.stores.database import Database
+from pmmds_core.stores.dialects import insert
 from pmmds_core.stores.tables import alert_notifications
 
 PENDING, SENT, GIVEN_UP = "pending", "sent", "given_up"
@@ -60,16 +61,26 @@ def target_of(url: str) -> str:
     return hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True)
+class Notice:
+    """What a person is to know. `subject` names the change it tells of: about one, each target is told once."""
+
+    subject: str
+    title: str
+    body: str
+
+
 def enqueue(
-    connection: sa.Connection, change_id: int, targets: Iterable[str], title: str, body: str, now: datetime
+    connection: sa.Connection, notice: Notice, targets: Iterable[str], now: datetime, *, change_id: int | None = None
 ) -> None:
-    """One row for each target, in the transaction of the change."""
+    """One row for each target, in the transaction of the change. `change_id`: where it is an alert's change."""
     rows = [
         {
             "change_id": change_id,
+            "subject": notice.subject,
             "target": target,
-            "title": title,
-            "body": body,
+            "title": notice.title,
+            "body": notice.body,
             "state": PENDING,
             "attempts": 0,
             "due_at": now,
@@ -77,7 +88,7 @@ def enqueue(
         for target in targets
     ]
     if rows:
-        connection.execute(sa.insert(alert_notifications), rows)
+        connection.execute(insert(connection, alert_notifications).on_conflict_do_nothing(), rows)
 
 
 class NotificationOutbox:

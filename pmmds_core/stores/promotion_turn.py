@@ -26,7 +26,9 @@ from pmmds_core.decision import (
     Decision,
     ProductionPointer,
 )
+from pmmds_core.notices import is_automatic_rollback, not_taken_back, taken_back
 from pmmds_core.stores.database import Database
+from pmmds_core.stores.notification_outbox import Notice, enqueue
 from pmmds_core.stores.tables import production_pointer, promotion_decisions
 
 _ADVISORY_LOCK = 0x706D6D7074  # "pmmpt"
@@ -39,6 +41,7 @@ class PromotionTurn:
 
     connection: sa.Connection
     model_name: str
+    targets: tuple[str, ...] = ()
 
     def decision(self, decision_id: str) -> Decision:
         query = sa.select(promotion_decisions).where(promotion_decisions.c.decision_id == decision_id)
@@ -68,12 +71,16 @@ class PromotionTurn:
         """The alias is there. `bundle_digest`: where the decision was not claimed, the files it is about."""
         document = {**decision.document, **({BUNDLE_DIGEST: bundle_digest} if bundle_digest else {})}
         self._set(decision.decision_id, state=RECORDED, moved_at=datetime.now(UTC), document=document)
+        if is_automatic_rollback(decision):
+            self._tell(taken_back(decision))
 
     def abort(self, decision: Decision, reason: str) -> None:
         """Nothing moves any more for this decision; a pointer that it had moved goes back."""
         if decision.state == MOVING:
             self._point_at(decision.champion_version or "", decision.decision_id)
         self._set(decision.decision_id, state=ABORTED, state_reason=reason)
+        if is_automatic_rollback(decision):
+            self._tell(not_taken_back(decision, reason))
 
     def adopt(self, version: str | None) -> Decision:
         """Record that a person moved the alias to `version` (None: removed it), and let the pointer agree."""
@@ -100,6 +107,10 @@ class PromotionTurn:
         values = {"state": REJECTED, "changed_by": by, "state_reason": reason or None}
         self._set(decision.decision_id, of_state=PENDING_APPROVAL, **values)
 
+    def _tell(self, notice: Notice) -> None:
+        """Committed with the change, or not at all."""
+        enqueue(self.connection, notice, self.targets, datetime.now(UTC))
+
     def _point_at(self, version: str, decision_id: str) -> int:
         table = production_pointer
         where = table.c.model_name == self.model_name
@@ -122,8 +133,13 @@ class PromotionTurn:
 
 
 @contextmanager
-def promotion_turn(database: Database, model_name: str) -> Iterator[PromotionTurn]:
+def promotion_turn(database: Database, model_name: str, targets: tuple[str, ...] = ()) -> Iterator[PromotionTurn]:
     """Hold the promotion lock: PostgreSQL's advisory lock, SQLite's write transaction. It ends with its holder.
+
+    Args:
+        database: where decisions and pointer are.
+        model_name: whose.
+        targets: who is told of an automatic rollback, by `notification_outbox.target_of`.
 
     Raises:
         DatabaseUnavailableError: another process holds it for longer than `LOCK_TIMEOUT_SECONDS`, or the database
@@ -133,7 +149,7 @@ def promotion_turn(database: Database, model_name: str) -> Iterator[PromotionTur
         if database.dialect == "postgresql":
             connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
-        yield PromotionTurn(connection, model_name)
+        yield PromotionTurn(connection, model_name, targets)
 
 
 def read_pointer(connection: sa.Connection, model_name: str) -> ProductionPointer | None:

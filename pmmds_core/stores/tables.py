@@ -168,7 +168,7 @@ alert_changes = sa.Table(
     fixed,
     sa.Column("change_id", sa.Integer, primary_key=True),
     sa.Column("alert_id", sa.Integer, sa.ForeignKey("drift_alerts.alert_id"), nullable=False, index=True),
-    sa.Column("kind", sa.String(16), nullable=False),  # opened, escalated, acknowledged, resolved
+    sa.Column("kind", sa.String(16), nullable=False),  # opened, escalated, gave_up, acknowledged, resolved
     sa.Column("severity", sa.String(16), nullable=False),  # of the alert, when it changed
     sa.Column("changed_by", sa.String(128), nullable=False),
     sa.Column("note", sa.Text),
@@ -180,7 +180,8 @@ alert_notifications = sa.Table(
     "alert_notifications",
     fixed,
     sa.Column("notification_id", sa.Integer, primary_key=True),
-    sa.Column("change_id", sa.Integer, sa.ForeignKey("alert_changes.change_id"), nullable=False),
+    sa.Column("change_id", sa.Integer, sa.ForeignKey("alert_changes.change_id")),  # where it tells of an alert
+    sa.Column("subject", sa.String(96), nullable=False),  # what it tells of: `alert_change:7`, `decision:a1b2…:…`
     sa.Column("target", sa.String(16), nullable=False),  # digest of the URL, which holds secrets and is not kept
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
@@ -191,6 +192,7 @@ alert_notifications = sa.Table(
     sa.Column("last_error", sa.Text),
     sa.Column("sent_at", UtcDateTime),
     sa.UniqueConstraint("change_id", "target"),
+    sa.Index("ix_alert_notifications_subject", "subject", "target", unique=True),
 )
 
 # How good one model version's answers of one UTC day were, as far as labels have arrived.
@@ -211,16 +213,21 @@ retraining_runs = sa.Table(
     fixed,
     sa.Column("retraining_id", sa.String(12), primary_key=True),
     sa.Column("model_name", sa.String(64), nullable=False),
-    sa.Column("trigger_type", sa.String(16), nullable=False),  # alert, manual
+    sa.Column("trigger_type", sa.String(16), nullable=False),  # alert, performance, labels, schedule, manual
+    sa.Column("cause", sa.String(96)),  # what the attempt is counted under, see retraining_policy; none: a person
+    sa.Column("cause_text", sa.Text, nullable=False),  # why it was asked for, in words
     sa.Column("alert_id", sa.Integer),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("run_id", sa.String(64), nullable=False, unique=True),
     sa.Column("outcome", sa.String(32), nullable=False),  # see retraining_policy
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("challenger_version", sa.String(32)),
+    sa.Column("n_new_labels", sa.Integer),  # that the champion was not trained on, when it was blocked
+    sa.Column("gave_up", sa.Boolean, nullable=False),  # its end left the cause to a person
     sa.Column("started_at", UtcDateTime, nullable=False, index=True),
     sa.Column("finished_at", UtcDateTime),
     sa.UniqueConstraint("alert_id", "attempt"),
+    sa.Index("ix_retraining_runs_cause", "model_name", "cause", "attempt", unique=True),
 )
 
 model_evaluations = sa.Table(

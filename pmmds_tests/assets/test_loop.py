@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from pmmds_assets.sensors import drift_alert_sensor
 from pmmds_core.reproduction import reproduce
+from pmmds_core.stores.label_history import LabelItem
 from pmmds_core.synthetic import packaged_generator
 from pmmds_core.traffic import traffic_rows
 from pmmds_tests.assets.house import House, assets_made, errors_of, failed_checks, metadata_of
@@ -72,11 +74,20 @@ def test_drift_leads_to_a_promoted_model_and_the_alert_is_resolved(house: House)
     assert reproduce(house.deployment, "2").is_equal, "also with production rows among those it was trained on"
 
 
-def test_without_labels_the_retraining_is_blocked_and_then_tried_again_until_its_bound(house: House) -> None:
+def give_labels_of_one_class(house: House, attempt: int) -> None:
+    """200 labels, all negative: enough of them, and nothing to judge by."""
+    now, begin = datetime.now(UTC), 200 * (attempt - 2)
+    house.deployment.ground_truth.add(LabelItem(f"m-{i}", 0, now) for i in range(begin, begin + 200))
+
+
+def test_without_labels_the_retraining_is_blocked_and_tried_again_with_new_ones_until_its_bound(house: House) -> None:
     house.log_rows(drifted_rows(house, 600), "m", with_labels=False)
     assert house.run("monitor_job", tags=house.window_tags()).success
     (alert,) = house.deployment.alerts.open_alerts()
     for attempt in (1, 2, 3):
+        if attempt > 1:
+            assert "it waits for" in str(house.tick(drift_alert_sensor).skip_message), "no new label, no new attempt"
+            give_labels_of_one_class(house, attempt)
         request = house.wait_for_request(drift_alert_sensor)
         assert request.run_key == f"alert:{alert.alert_id}:attempt:{attempt}"
         result = house.run("retrain_job", tags=dict(request.tags))
@@ -86,10 +97,14 @@ def test_without_labels_the_retraining_is_blocked_and_then_tried_again_until_its
         run = house.deployment.retrainings.of_run(result.run_id)
         assert run is not None
         assert run.outcome == "blocked_no_labels"
-        assert "200" in run.reason
+        assert ("200" if attempt == 1 else "all of one class") in run.reason
     skipped = house.tick(drift_alert_sensor)
     assert isinstance(skipped, dg.SkipReason)
     assert "waits for a person" in str(skipped.skip_message)
+    (told,) = [c for c in house.deployment.alerts.changes(alert.alert_id) if c.kind == "gave_up"]
+    assert told.note is not None
+    assert told.note.startswith("3 attempts to retrain brought no new model (the last one: blocked_no_labels: ")
+    assert house.deployment.alerts.get(alert.alert_id).status == "open"
     assert house.deployment.production_version().version == "1"
 
 

@@ -25,6 +25,7 @@ from pmmds_core.promotion import put_into_production
 from pmmds_core.rollback import roll_back
 from pmmds_core.stores.label_history import LabelItem
 from pmmds_core.stores.model_registry import PRODUCTION
+from pmmds_core.stores.retrainings import Attempt
 from pmmds_tests.assets.house import House, assets_made, errors_of, metadata_of
 from pmmds_tests.listener import free_port
 from pmmds_tests.stores.records import make_records
@@ -191,7 +192,7 @@ def test_the_retraining_behind_a_waiting_decision_ends_with_the_persons_word(
     house: House, says_yes: bool, outcome: str
 ) -> None:
     d = house.deployment
-    d.retrainings.claim(run_id="r1", trigger_type="manual", alert_id=None, attempt=1)
+    d.retrainings.claim(Attempt("r1", "manual", 1))
     waiting = decide(d, "1", "2", state=PENDING_APPROVAL, run_id="r1")
     approve(d, waiting.decision_id, by="Ada") if says_yes else reject(d, waiting.decision_id, by="Ada")
     run = d.retrainings.of_run("r1")

@@ -67,7 +67,8 @@ def test_an_alert_asks_for_its_first_attempt_with_tags_that_name_it(house: House
     request = house.tick(drift_alert_sensor)
     assert isinstance(request, dg.RunRequest)
     assert request.run_key == f"alert:{alert_id}:attempt:1"
-    assert Trigger.of_tags(request.tags) == Trigger(True, "alert", alert_id, 1)
+    reason = "4 of 19 features have a PSI over 0.2"
+    assert Trigger.of_tags(request.tags) == Trigger(True, "alert", alert_id, 1, f"alert:{alert_id}", reason)
 
 
 def test_while_a_retraining_is_queued_or_running_nothing_is_asked_for(house: House) -> None:
@@ -83,7 +84,7 @@ def test_a_run_that_died_is_booked_and_its_alert_waits_for_the_cool_down(house: 
     alert_id = raise_alert(house)
     tags = Trigger(True, "alert", alert_id, 1).to_tags()
     run = house.instance.create_run_for_job(house.defs.resolve_job_def(retrain_job.name), tags=tags)
-    house.deployment.retrainings.claim(run_id=run.run_id, trigger_type="alert", alert_id=alert_id, attempt=1)
+    house.deployment.retrainings.claim(Trigger.of_tags(tags).of_run(run.run_id))
     book_failure(house.deployment, run, "The process was killed.")
     booked = house.deployment.retrainings.of_run(run.run_id)
     assert booked is not None
@@ -91,7 +92,7 @@ def test_a_run_that_died_is_booked_and_its_alert_waits_for_the_cool_down(house: 
     house.instance.report_run_canceled(run)
     skipped = house.tick(drift_alert_sensor)
     assert isinstance(skipped, dg.SkipReason)
-    assert "Attempt 1 ended as failed" in str(skipped.skip_message)
+    assert f"Attempt 1 of Alert {alert_id} ended as failed" in str(skipped.skip_message)
 
 
 def test_a_run_that_died_before_it_claimed_its_attempt_is_booked_too(house: House) -> None:
@@ -127,7 +128,7 @@ def test_nothing_unfinished_nothing_to_reconcile(house: House) -> None:
 
 
 def test_trigger_tags_are_read_back_as_written() -> None:
-    for trigger in (Trigger(True, "alert", 7, 2), Trigger(True, "manual", None, 1)):
+    for trigger in (Trigger(True, "alert", 7, 2, "alert:7", "drift"), Trigger(True, "manual", None, 1)):
         assert Trigger.of_tags(trigger.to_tags()) == trigger
     assert not Trigger.of_tags({}).is_retraining
 

@@ -8,7 +8,7 @@ import pytest
 
 from pmmds_core.errors import TrainingError
 from pmmds_core.stores.database import Database
-from pmmds_core.stores.retrainings import RetrainingStore
+from pmmds_core.stores.retrainings import Attempt, RetrainingStore, alert_cause
 
 
 @pytest.fixture
@@ -16,8 +16,13 @@ def retrainings(database: Database) -> RetrainingStore:
     return RetrainingStore(database, "churn-classifier")
 
 
+def an_attempt(run_id: str, attempt: int = 1, alert_id: int | None = 5) -> Attempt:
+    cause = None if alert_id is None else alert_cause(alert_id)
+    return Attempt(run_id, "alert", attempt, cause, "drift", alert_id)
+
+
 def claim(store: RetrainingStore, run_id: str, attempt: int = 1, alert_id: int | None = 5) -> None:
-    store.claim(run_id=run_id, trigger_type="alert", alert_id=alert_id, attempt=attempt)
+    store.claim(an_attempt(run_id, attempt, alert_id))
 
 
 def test_an_attempt_that_is_taken_cannot_be_taken_by_another_run(retrainings: RetrainingStore) -> None:
@@ -46,10 +51,11 @@ def test_retrainings_without_an_alert_do_not_exclude_each_other(retrainings: Ret
     assert len(retrainings.running()) == 2
 
 
-def test_an_end_is_booked_once(retrainings: RetrainingStore) -> None:
+def test_an_end_is_booked_once(retrainings: RetrainingStore, database: Database) -> None:
     claim(retrainings, "a")
-    retrainings.finish("a", "promoted", "better", "4")
-    retrainings.finish("a", "failed", "too late")
+    with database.begin() as connection:
+        assert retrainings.finish(connection, "a", "promoted", "better", "4") is not None
+        assert retrainings.finish(connection, "a", "failed", "too late") is None
     run = retrainings.of_run("a")
     assert run is not None
     assert (run.outcome, run.reason, run.challenger_version) == ("promoted", "better", "4")
@@ -58,16 +64,22 @@ def test_an_end_is_booked_once(retrainings: RetrainingStore) -> None:
 
 
 @pytest.mark.parametrize("had_claimed", [True, False])
-def test_a_run_that_died_counts_as_a_failed_attempt(retrainings: RetrainingStore, had_claimed: bool) -> None:
+def test_a_run_that_died_counts_as_a_failed_attempt(
+    retrainings: RetrainingStore, database: Database, had_claimed: bool
+) -> None:
     if had_claimed:
         claim(retrainings, "a")
-    retrainings.record_failure(run_id="a", trigger_type="alert", alert_id=5, attempt=1, reason="killed")
+    with database.begin() as connection:
+        assert retrainings.record_failure(connection, an_attempt("a"), "killed") is not None
     [attempt] = retrainings.attempts_of(5)
     assert (attempt.attempt, attempt.outcome) == (1, "failed")
     assert attempt.finished_at is not None
 
 
-def test_a_run_that_lost_its_attempt_leaves_the_winners_record(retrainings: RetrainingStore) -> None:
+def test_a_run_that_lost_its_attempt_leaves_the_winners_record(
+    retrainings: RetrainingStore, database: Database
+) -> None:
     claim(retrainings, "a")
-    retrainings.record_failure(run_id="b", trigger_type="alert", alert_id=5, attempt=1, reason="taken")
+    with database.begin() as connection:
+        assert retrainings.record_failure(connection, an_attempt("b"), "taken") is None
     assert [(r.run_id, r.outcome) for r in retrainings.recent()] == [("a", "running")]
