@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from pmmds_assets.assets.archive import prediction_archive
 from pmmds_assets.assets.data import labelled_predictions, reference_data
 from pmmds_assets.assets.evaluation import model_evaluation
 from pmmds_assets.assets.model import reference_profile, trained_model
@@ -33,6 +34,7 @@ all_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
     drift_report,
     performance_report,
     shadow_report,
+    prediction_archive,
 ]
 
 

@@ -53,6 +53,13 @@ performance_job = dg.define_asset_job(
     tags=MAX_RUNTIME,
 )
 
+archive_job = dg.define_asset_job(
+    "archive_job",
+    selection=["prediction_archive"],
+    description="Archive the days that PMMDS_RETENTION_DAYS does not keep, and make days of the log ahead.",
+    tags={"dagster/max_runtime": "21600"},
+)
+
 reconcile_job = dg.define_asset_job(
     "reconcile_job",
     selection=["production_model"],
@@ -96,5 +103,16 @@ def performance_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest
     return dg.RunRequest()
 
 
-all_jobs = [train_job, retrain_job, monitor_job, performance_job, reconcile_job]
-all_schedules = [monitor_schedule, performance_schedule]
+@dg.schedule(
+    cron_schedule="50 0 * * *",
+    job=archive_job,
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Archive the days that are over every night, when their last rows have arrived.",
+)
+def archive_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    return dg.RunRequest()
+
+
+all_jobs = [train_job, retrain_job, monitor_job, performance_job, archive_job, reconcile_job]
+all_schedules = [monitor_schedule, performance_schedule, archive_schedule]

@@ -26,6 +26,7 @@ from pmmds_core.stores.histograms import HistogramStore
 from pmmds_core.stores.migration import check_schema, migrate
 from pmmds_core.stores.model_registry import PRODUCTION, ModelRegistry, RegisteredVersion
 from pmmds_core.stores.notification_outbox import NotificationOutbox, split_urls, target_of
+from pmmds_core.stores.prediction_archive import PredictionArchive
 from pmmds_core.stores.prediction_log import PredictionLog
 from pmmds_core.stores.profiles import ProfileCache
 from pmmds_core.stores.retrainings import RetrainingStore
@@ -72,12 +73,16 @@ class Deployment:
         return ModelRegistry.of(self.settings)
 
     @cached_property
+    def archive(self) -> PredictionArchive:
+        return PredictionArchive(self.database, self.contract, self.settings.resolved_archive_path)
+
+    @cached_property
     def prediction_log(self) -> PredictionLog:
-        return PredictionLog(self.database, self.contract)
+        return PredictionLog(self.database, self.contract, self.archive)
 
     @cached_property
     def ground_truth(self) -> GroundTruthStore:
-        return GroundTruthStore(self.database, self.contract)
+        return GroundTruthStore(self.database, self.contract, self.archive)
 
     @cached_property
     def datasets(self) -> DatasetStore:
@@ -131,11 +136,11 @@ class Deployment:
 
     @cached_property
     def daily_performance(self) -> DailyPerformanceStore:
-        return DailyPerformanceStore(self.database, self.contract)
+        return DailyPerformanceStore(self.database, self.contract, self.archive)
 
     @cached_property
     def histograms(self) -> HistogramStore:
-        return HistogramStore(self.database, self.contract)
+        return HistogramStore(self.database, self.contract, self.archive)
 
     @cached_property
     def drift_windows(self) -> DriftWindows:
@@ -143,7 +148,7 @@ class Deployment:
 
     @cached_property
     def segments(self) -> SegmentStore:
-        return SegmentStore(self.database, self.contract)
+        return SegmentStore(self.database, self.contract, self.archive)
 
     @cached_property
     def shadow(self) -> ShadowStore:

@@ -26,7 +26,8 @@ _SERVING_CACHE = "model_cache"
 
 def find_prediction(d: Deployment, request_id: str) -> PredictionRecord:
     """Raises UsageError when no such request is logged."""
-    found = d.prediction_log.find([request_id]).get(request_id)
+    log = d.prediction_log
+    found = log.find([request_id]).get(request_id) or log.find_archived([request_id]).get(request_id)
     if found is None:
         raise UsageError(
             f"No prediction with the request id {request_id!r} is logged.",

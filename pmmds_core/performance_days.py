@@ -35,6 +35,7 @@ def refresh_days(d: Deployment, n_days: int, now: datetime | None = None) -> lis
     """
     end = (now or datetime.now(UTC)).astimezone(UTC)
     start = first_day(end, n_days)
+    d.ground_truth.match_archived()
     d.histograms.refresh(d.profiles.profile, d.model_name, start, end)
     kept = {(k.model_version, k.day): k.document for k in d.daily_performance.kept(start)}
     for state in d.daily_performance.states(start, end):

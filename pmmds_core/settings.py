@@ -45,6 +45,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     contract: Annotated[str, Meta(description="Contract file; empty means the packaged telco_churn")] = ""
     data_path: Annotated[str, Meta(description="Reference CSV; empty means the downloaded file, else the sample")] = ""
 
+    retention_days: Annotated[
+        int, Meta(ge=0, description="Days that predictions stay in the database before they are archived; 0: for ever")
+    ] = 0
+    archive_path: Annotated[
+        str, Meta(description="Folder of archived predictions; empty means archive under PMMDS_HOME")
+    ] = ""
+
     drift_psi_threshold: Annotated[PositiveFloat, Meta(description="PSI over which a feature counts as drifted")] = 0.2
     drift_min_drift_features: Annotated[PositiveInt, Meta(description="Drifted features that raise an alert")] = 3
     drift_current_window_hours: Annotated[PositiveInt, Meta(description="Length of the current window, hours")] = 24
@@ -211,6 +218,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             if url.startswith(plain):
                 return "postgresql+psycopg://" + url.removeprefix(plain)
         return url
+
+    @property
+    def resolved_archive_path(self) -> Path:
+        return Path(self.archive_path).expanduser().absolute() if self.archive_path else self.home_path / "archive"
 
     @property
     def resolved_tracking_uri(self) -> str:

@@ -149,10 +149,10 @@ def _label_picture(frame: "pd.DataFrame", contract: Contract) -> dg.MarkdownMeta
 def labelled_predictions(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Production rows whose truth has become known: prediction_logs joined with ground_truth, oldest first.
 
-    Labels that came before their prediction are matched first.
+    Labels that came before their prediction, or after it was archived, are matched first.
     """
     d = deployment.open()
-    matched = d.ground_truth.match_waiting()
+    matched, late = d.ground_truth.match_waiting(), d.ground_truth.match_archived()
     rows, delays = d.ground_truth.labelled_rows(), d.ground_truth.delays()
     frame = rows.to_frame(d.contract).assign(**{PREDICTED_AT: rows.predicted_at.astype("datetime64[us]")})
     digest = content_digest(frame)
@@ -169,7 +169,7 @@ def labelled_predictions(context: dg.AssetExecutionContext, deployment: Deployme
             "by_model_version": table(by_version),
             "label_delays": table(delays.rows()),
             "arrived": table([{"arrived": k, "share of labels": v} for k, v in delays.shares().items()]),
-            "n_matched_now": matched.accepted + matched.updated,
+            "n_matched_now": matched.accepted + matched.updated + late.accepted + late.updated,
             "n_waiting_for_their_prediction": d.ground_truth.n_waiting(),
             "newest_predicted_at": str(rows.predicted_at.max()) if len(frame) else "none",
             "path": dg.MetadataValue.path(str(dataset.path)),

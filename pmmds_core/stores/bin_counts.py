@@ -6,7 +6,7 @@ The bins are those of bin_tallies.py, to the row. Keep out: which hours are coun
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
@@ -15,10 +15,15 @@ import sqlalchemy as sa
 from pmmds_core.bin_tallies import Tally, Test, counts_of, tallies_of
 from pmmds_core.binning import SCORE, FeatureBins
 from pmmds_core.reference_profile import ReferenceProfile
+from pmmds_core.stores.archived_rows import ArchivedRows
 from pmmds_core.stores.dialects import hour_of, missing_float
 
 # SQLite allows 2,000 result columns and PostgreSQL 1,664; a wider contract takes more than one scan.
 _COUNTS_PER_SCAN = 1500
+
+
+# What a query on the log is asked of: the database, or what left it.
+Source = sa.Connection | ArchivedRows
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class HourCounts:
 
 
 def count_bins(
-    connection: sa.Connection,
+    connection: Source,
     log: sa.Table,
     profile: ReferenceProfile,
     model_name: str,
@@ -74,6 +79,19 @@ def count_bins(
     return [HourCounts(model_version, at, n, profile.digest, counts) for at, (n, counts) in sorted(found.items())]
 
 
+def added_up(counted: Sequence[HourCounts]) -> list[HourCounts]:
+    """One for each version and hour; rows of an hour may be counted in two places."""
+    found: dict[tuple[str, datetime], HourCounts] = {}
+    for one in counted:
+        key = one.model_version, one.hour
+        if key in found:
+            other = found[key]
+            counts = {f: [a + b for a, b in zip(c, other.counts[f], strict=True)] for f, c in one.counts.items()}
+            one = replace(one, n_rows=one.n_rows + other.n_rows, counts=counts)
+        found[key] = one
+    return list(found.values())
+
+
 def rows_of_version(
     log: sa.Table, model_name: str, model_version: str, start: datetime, end: datetime
 ) -> tuple[sa.ColumnElement[bool], ...]:
@@ -87,7 +105,7 @@ def rows_of_version(
 
 
 def count_groups(
-    connection: sa.Connection,
+    connection: Source,
     log: sa.Table,
     profile: ReferenceProfile,
     key: sa.ColumnElement[Any] | None,

@@ -5,7 +5,7 @@ Keep out: measuring (daily_measures.py, calibration.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.performance import Labels, Probabilities
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.dialects import hour_of, insert
+from pmmds_core.stores.prediction_archive import PredictionArchive
 from pmmds_core.stores.tables import daily_performance, ground_truth, prediction_logs
 
 DAY = timedelta(days=1)
@@ -57,8 +58,9 @@ class KeptDay:
 class DailyPerformanceStore:
     """Reads what is to be measured, and keeps and reads what was."""
 
-    def __init__(self, database: Database, contract: Contract) -> None:
+    def __init__(self, database: Database, contract: Contract, archive: PredictionArchive | None = None) -> None:
         self._database = database
+        self._archive = archive
         self._log = prediction_logs(contract)
         self._name = contract.model_name
 
@@ -79,17 +81,16 @@ class DailyPerformanceStore:
             .group_by(log.c.model_version, hour)
         )
         days: dict[tuple[datetime, str], list[Any]] = {}
-        with self._database.connect() as connection:
-            for row in connection.execute(query):
-                key = (row.hour.replace(hour=0), row.model_version)
-                days.setdefault(key, []).append((row.n_rows, row.n_labelled, row.received_at))
+        for row in self._both(query, start, end):
+            key = (row.hour.replace(hour=0), row.model_version)
+            days.setdefault(key, []).append((row.n_rows, row.n_labelled, row.received_at))
         return [_state(version, day, hours) for (day, version), hours in sorted(days.items())]
 
     def rows(self, model_version: str, day: datetime) -> DayRows:
         """A version's answers of [day, day + 1)."""
         log, truth = self._log, ground_truth
         query = (
-            sa.select(log.c.probability, log.c.prediction, truth.c.label)
+            sa.select(log.c.request_id, log.c.probability, log.c.prediction, truth.c.label)
             .join_from(log, truth, log.c.request_id == truth.c.request_id, isouter=True)
             .where(
                 log.c.model_name == self._name,
@@ -97,24 +98,15 @@ class DailyPerformanceStore:
                 log.c.predicted_at >= day,
                 log.c.predicted_at < day + DAY,
             )
-            .order_by(log.c.request_id)
         )
-        return self._day_rows(query)
-
-    def _day_rows(self, query: sa.Select[Any]) -> DayRows:
-        with self._database.connect() as connection:
-            found = connection.execute(query).fetchall()
-        return DayRows(
-            np.array([r.probability for r in found], dtype=np.float64),
-            np.array([r.prediction for r in found], dtype=np.int64),
-            np.array([-1 if r.label is None else r.label for r in found], dtype=np.int64),
-        )
+        found = sorted(self._both(query, day, day + DAY), key=lambda row: row.request_id)
+        return _day_rows(found)
 
     def labelled_since(self, model_version: str, start: datetime, limit: int) -> DayRows:
         """The newest `limit` answers of a version from `start` on whose truth is known."""
         log, truth = self._log, ground_truth
         query = (
-            sa.select(log.c.probability, log.c.prediction, truth.c.label)
+            sa.select(log.c.predicted_at, log.c.probability, log.c.prediction, truth.c.label)
             .join_from(log, truth, log.c.request_id == truth.c.request_id)
             .where(
                 log.c.model_name == self._name,
@@ -122,8 +114,20 @@ class DailyPerformanceStore:
                 log.c.predicted_at >= start,
             )
             .order_by(log.c.predicted_at.desc())
+            .limit(limit)
         )
-        return self._day_rows(query.limit(limit))
+        found = self._both(query, start, datetime.now(UTC) + DAY)
+        return _day_rows(sorted(found, key=lambda row: row.predicted_at, reverse=True)[:limit])
+
+    def _both(self, query: sa.Select[Any], start: datetime, end: datetime) -> list[Any]:
+        """Rows of the database and of the archive."""
+        with self._database.snapshot() if self._archive is None else self._archive.snapshot() as connection:
+            rows: list[Any] = list(connection.execute(query))
+            archived = None if self._archive is None else self._archive.rows(connection, start, end)
+            if archived is not None:
+                archived.bring(connection, ground_truth, *ground_truth.c)
+                rows += archived.execute(query)
+        return rows
 
     def keep(self, state: DayState, document: Mapping[str, Any]) -> None:
         """Take the place of an earlier result of the day."""
@@ -156,3 +160,11 @@ def _state(version: str, day: datetime, hours: list[Any]) -> DayState:
     n_rows, n_labelled = sum(h[0] for h in hours), sum(h[1] for h in hours)
     newest = max((h[2] for h in hours if h[2] is not None), default=None)
     return DayState(version, day, n_rows, n_labelled, f"{n_rows} {n_labelled} {newest}")
+
+
+def _day_rows(found: Sequence[Any]) -> DayRows:
+    return DayRows(
+        np.array([r.probability for r in found], dtype=np.float64),
+        np.array([r.prediction for r in found], dtype=np.int64),
+        np.array([-1 if r.label is None else r.label for r in found], dtype=np.int64),
+    )

@@ -5,6 +5,7 @@ Add an expression here when the two engines differ in it. Keep out: whole querie
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,6 +14,10 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
 from pmmds_core.stores.tables import UtcDateTime
+
+# A row's ingested_at is read before its transaction commits. One that commits later than this after it is missed
+# until its hour changes again; writers take milliseconds.
+LATE_COMMIT = timedelta(minutes=5)
 
 
 class DatabaseNow(GenericFunction[Any]):

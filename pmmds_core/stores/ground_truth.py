@@ -31,8 +31,9 @@ from pmmds_core.stores.label_history import (
     keep_observations,
     stop_waiting,
 )
+from pmmds_core.stores.prediction_archive import PredictionArchive
 from pmmds_core.stores.request_keys import rows_of_ids
-from pmmds_core.stores.tables import ground_truth, prediction_logs
+from pmmds_core.stores.tables import ground_truth, label_observations, prediction_logs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,10 +95,11 @@ class LabelledRows:
 class GroundTruthStore:
     """Writes labels and reads labelled rows."""
 
-    def __init__(self, database: Database, contract: Contract) -> None:
+    def __init__(self, database: Database, contract: Contract, archive: PredictionArchive | None = None) -> None:
         self._database = database
         self._contract = contract
         self._log = prediction_logs(contract)
+        self._archive = archive
 
     def add(self, items: Iterable[LabelItem], *, source: Source = "feedback") -> FeedbackCounts:
         """Keep the newest truth of every logged request, all or nothing; the same items may come twice.
@@ -121,6 +123,23 @@ class GroundTruthStore:
             items = arrived(connection, self._log)
             ids = sorted({item.request_id for item in items})
             counts = self._put(connection, items, self._known(connection, ids), datetime.now(UTC))
+            stop_waiting(connection, ids)
+        return counts
+
+    def match_archived(self) -> FeedbackCounts:
+        """Give waiting labels to predictions that have been archived. Reads the ids of every part."""
+        if self._archive is None:
+            return FeedbackCounts(0, 0, 0, 0)
+        with self._archive.snapshot() as connection:
+            archived = self._archive.rows(connection)
+            if archived is None or not count_waiting(connection):
+                return FeedbackCounts(0, 0, 0, 0)
+            archived.bring(connection, label_observations, *label_observations.c)
+            items = arrived(archived, self._log)
+        ids = sorted({item.request_id for item in items})
+        with self._database.begin() as connection:
+            lock_writers(connection, "ground_truth")
+            counts = self._put(connection, items, self._observed(connection, dict.fromkeys(ids)), datetime.now(UTC))
             stop_waiting(connection, ids)
         return counts
 
@@ -158,8 +177,7 @@ class GroundTruthStore:
             .join(first, first.c.request_id == log.c.request_id)
             .where(log.c.model_name == self._contract.model_name)
         )
-        with self._database.connect() as connection:
-            rows = connection.execute(query).all()
+        rows = self._both(query, label_observations.c.request_id, label_observations.c.received_at)
         seconds = [((seen - at).total_seconds(), (came - at).total_seconds()) for at, seen, came in rows]
         found = np.array(seconds, dtype=np.float64).reshape(-1, 2)
         return LabelDelays(found[:, 0], found[:, 1])
@@ -191,12 +209,22 @@ class GroundTruthStore:
             sa.select(*fixed, *features)
             .join_from(log, truth, log.c.request_id == truth.c.request_id)
             .where(log.c.model_name == self._contract.model_name)
-            .order_by(log.c.predicted_at, log.c.request_id)
         )
-        with self._database.connect() as connection:
-            rows = connection.execute(query).fetchall()
+        rows = sorted(self._both(query), key=lambda row: (row.predicted_at, row.request_id))
         columns = list(zip(*rows, strict=True)) or [()] * (len(fixed) + len(self._contract.features))
         return self._to_rows(columns)
+
+    def _both(self, query: sa.Select[Any], *observed: sa.ColumnElement[Any]) -> list[Any]:
+        """Rows of the database and of the archive. `observed`: columns of label_observations that `query` joins."""
+        with self._database.snapshot() if self._archive is None else self._archive.snapshot() as connection:
+            rows: list[Any] = list(connection.execute(query))
+            archived = None if self._archive is None else self._archive.rows(connection)
+            if archived is not None:
+                archived.bring(connection, ground_truth, *ground_truth.c)
+                if observed:
+                    archived.bring(connection, label_observations, *observed)
+                rows += archived.execute(query)
+        return rows
 
     def _to_rows(self, columns: Sequence[Sequence[Any]]) -> LabelledRows:
         request_ids, predicted_at, versions, probabilities, labels, *features = columns
@@ -215,12 +243,17 @@ class GroundTruthStore:
 
         One delivery at a time, so that two cannot miss each other.
         """
-        log, truth = self._log, ground_truth
+        log = self._log
         lock_writers(connection, "ground_truth")
         known: dict[str, datetime | None] = {
             row.request_id: None for row in rows_of_ids(connection, log, (log.c.request_id,), ids)
         }
-        for part in _in_parts(ids):
+        return self._observed(connection, known)
+
+    def _observed(self, connection: sa.Connection, known: dict[str, datetime | None]) -> dict[str, datetime | None]:
+        """The same requests, with when their present label was observed."""
+        truth = ground_truth
+        for part in _in_parts(sorted(known)):
             present = sa.select(truth.c.request_id, truth.c.observed_at).where(truth.c.request_id.in_(part))
             known |= {request_id: at for request_id, at in connection.execute(present) if request_id in known}
         return known

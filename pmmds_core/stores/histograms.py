@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,16 +19,13 @@ from numpy.typing import NDArray
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DataError
 from pmmds_core.reference_profile import ReferenceProfile
-from pmmds_core.stores.bin_counts import HourCounts, count_bins
+from pmmds_core.stores.bin_counts import HourCounts, Source, added_up, count_bins
 from pmmds_core.stores.database import Database
-from pmmds_core.stores.dialects import database_now, hour_of, insert, lock_writers
+from pmmds_core.stores.dialects import LATE_COMMIT, database_now, hour_of, insert, lock_writers
+from pmmds_core.stores.prediction_archive import PredictionArchive
 from pmmds_core.stores.tables import feature_histograms, histogram_watermarks, prediction_logs, stale_hours
 
 HOUR = timedelta(hours=1)
-
-# A row's ingested_at is read before its transaction commits. One that commits later than this after it is missed
-# until its hour changes again; writers take milliseconds.
-LATE_COMMIT = timedelta(minutes=5)
 
 Profiles = Callable[[str], ReferenceProfile | None]
 
@@ -54,9 +52,10 @@ class MergedCounts:
 class HistogramStore:
     """Counts, keeps and merges the histograms of one contract's prediction log."""
 
-    def __init__(self, database: Database, contract: Contract) -> None:
+    def __init__(self, database: Database, contract: Contract, archive: PredictionArchive | None = None) -> None:
         self._database = database
         self._log = prediction_logs(contract)
+        self._archive = archive
 
     def refresh(
         self, profiles: Profiles, model_name: str, start: datetime, end: datetime, only_changed: bool = True
@@ -75,7 +74,7 @@ class HistogramStore:
             only_changed: False counts every hour of the window anew.
         """
         start, end = _floor(start), _ceiling(end)
-        with self._database.snapshot() as connection:
+        with self._snapshot() as connection:
             seen_through = connection.execute(sa.select(database_now())).scalar_one()
             stale = self._stale(connection, model_name)
             due = {hour for hour in stale if start <= hour < end}
@@ -132,6 +131,9 @@ class HistogramStore:
                 whole.update(repr(tuple(row)).encode())
         return whole.hexdigest()
 
+    def _snapshot(self) -> AbstractContextManager[sa.Connection]:
+        return self._database.snapshot() if self._archive is None else self._archive.snapshot()
+
     def _stale(self, connection: sa.Connection, model_name: str) -> set[datetime]:
         """Every hour that changed since the watermark, or was remembered from an earlier refresh."""
         marks = histogram_watermarks
@@ -162,21 +164,21 @@ class HistogramStore:
         counted: list[HourCounts] = []
         skipped: dict[str, int] = {}
         for start, end in _runs(hours):
-            for version, n_rows in self._versions(connection, model_name, start, end):
-                profile = profiles(version)
-                if profile is None:
-                    skipped[version] = skipped.get(version, 0) + n_rows
-                else:
-                    counted += count_bins(connection, self._log, profile, model_name, version, start, end)
-        return counted, skipped
+            archived = None if self._archive is None else self._archive.rows(connection, start, end)
+            for source in (connection, archived) if archived is not None else (connection,):
+                for version, n_rows in self._versions(source, model_name, start, end):
+                    profile = profiles(version)
+                    if profile is None:
+                        skipped[version] = skipped.get(version, 0) + n_rows
+                    else:
+                        counted += count_bins(source, self._log, profile, model_name, version, start, end)
+        return added_up(counted), skipped
 
-    def _versions(
-        self, connection: sa.Connection, model_name: str, start: datetime, end: datetime
-    ) -> list[tuple[str, int]]:
+    def _versions(self, source: Source, model_name: str, start: datetime, end: datetime) -> list[tuple[str, int]]:
         c = self._log.c
         query = sa.select(c.model_version, sa.func.count()).group_by(c.model_version).order_by(c.model_version)
         query = query.where(c.model_name == model_name, c.predicted_at >= start, c.predicted_at < end)
-        return [(version, n_rows) for version, n_rows in connection.execute(query)]
+        return [(version, n_rows) for version, n_rows in source.execute(query)]
 
 
 def _heads(model_name: str, start: datetime, end: datetime) -> sa.Select[Any]:

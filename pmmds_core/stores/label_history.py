@@ -14,6 +14,7 @@ import msgspec
 import sqlalchemy as sa
 from msgspec import Meta
 
+from pmmds_core.stores.archived_rows import ArchivedRows
 from pmmds_core.stores.dialects import insert
 from pmmds_core.stores.tables import label_observations
 
@@ -69,7 +70,7 @@ def keep_observations(
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=again), ordered)
 
 
-def arrived(connection: sa.Connection, log: sa.Table) -> list[LabelItem]:
+def arrived(connection: sa.Connection | ArchivedRows, log: sa.Table) -> list[LabelItem]:
     """Waiting observations whose request is logged now, in the order they came."""
     c = label_observations.c
     query = (

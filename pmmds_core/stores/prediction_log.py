@@ -20,6 +20,7 @@ from pmmds_core.binning import SCORE
 from pmmds_core.contracts.contract import Contract, FeatureValue
 from pmmds_core.stores.bulk_insert import insert_new
 from pmmds_core.stores.database import Database
+from pmmds_core.stores.prediction_archive import PredictionArchive
 from pmmds_core.stores.request_keys import keep_first, rows_of_ids
 from pmmds_core.stores.tables import prediction_logs
 
@@ -54,8 +55,9 @@ class LogSummary:
 class PredictionLog:
     """Writes and reads prediction_logs of one contract."""
 
-    def __init__(self, database: Database, contract: Contract) -> None:
+    def __init__(self, database: Database, contract: Contract, archive: PredictionArchive | None = None) -> None:
         self._database = database
+        self._archive = archive
         self._table = prediction_logs(contract)
         self._features = tuple(self._table.c[name] for name in contract.feature_names)
         fixed = PredictionRecord.__struct_fields__[:-1]
@@ -89,6 +91,15 @@ class PredictionLog:
                 found[record.request_id] = record
         return found
 
+    def find_archived(self, request_ids: Sequence[str]) -> dict[str, PredictionRecord]:
+        """The records of those ids that have been archived."""
+        if self._archive is None:
+            return {}
+        with self._archive.snapshot() as connection:
+            archived = self._archive.rows(connection)
+        query = self._select().where(self._table.c.request_id.in_(request_ids))
+        return {r.request_id: r for r in map(_record, archived.execute(query))} if archived is not None else {}
+
     def count(
         self, model_version: str | None = None, start: datetime | None = None, end: datetime | None = None
     ) -> int:
@@ -121,15 +132,20 @@ class PredictionLog:
         reference_profile.Columns.
         """
         c = self._table.c
-        query = sa.select(*self._features, c.probability).order_by(c.predicted_at.desc(), c.request_id).limit(limit)
+        at = (c.predicted_at, c.request_id)
+        query = sa.select(*self._features, c.probability, *at).order_by(at[0].desc(), at[1]).limit(limit)
         query = query.where(
             c.model_name == model_name, c.model_version == model_version, c.predicted_at >= start, c.predicted_at < end
         )
-        with self._database.connect() as connection:
-            rows = connection.execute(query).all()
-        columns = list(zip(*rows, strict=True)) or [()] * (len(self._features) + 1)
+        with self._database.snapshot() if self._archive is None else self._archive.snapshot() as connection:
+            rows: list[Any] = list(connection.execute(query))
+            archived = None if self._archive is None else self._archive.rows(connection, start, end)
+        if archived is not None:
+            rows = sorted([*rows, *archived.execute(query)], key=lambda row: row.request_id)
+            rows = sorted(rows, key=lambda row: row.predicted_at, reverse=True)[:limit]
+        columns = list(zip(*rows, strict=True)) or [()] * (len(self._features) + 3)
         kinds = [object if isinstance(f.type, sa.Text) else np.float64 for f in self._features]
-        named = zip((*(f.name for f in self._features), SCORE), columns, (*kinds, np.float64), strict=True)
+        named = zip((*(f.name for f in self._features), SCORE), columns[:-2], (*kinds, np.float64), strict=True)
         return {name: np.array(values, dtype=kind) for name, values, kind in named}
 
     def summary(self) -> LogSummary:

@@ -16,15 +16,17 @@ from pmmds_core.reference_profile import ReferenceProfile
 from pmmds_core.segment_drift import SegmentCounts
 from pmmds_core.stores.bin_counts import count_groups, rows_of_version
 from pmmds_core.stores.database import Database
+from pmmds_core.stores.prediction_archive import PredictionArchive
 from pmmds_core.stores.tables import prediction_logs
 
 
 class SegmentStore:
     """Counts the prediction log of one contract by the values of a categorical feature."""
 
-    def __init__(self, database: Database, contract: Contract) -> None:
+    def __init__(self, database: Database, contract: Contract, archive: PredictionArchive | None = None) -> None:
         self._database = database
         self._log = prediction_logs(contract)
+        self._archive = archive
 
     def counts(
         self, profile: ReferenceProfile, model_name: str, model_version: str, start: datetime, end: datetime, by: str
@@ -44,10 +46,13 @@ class SegmentStore:
         """
         own = next(f for f in profile.features if f.bins.feature == by)
         conditions = rows_of_version(self._log, model_name, model_version, start, end)
-        with self._database.snapshot() as connection:
-            groups = count_groups(connection, self._log, profile, self._log.c[by], conditions)
+        with self._database.snapshot() if self._archive is None else self._archive.snapshot() as connection:
+            groups = list(count_groups(connection, self._log, profile, self._log.c[by], conditions).items())
+            archived = None if self._archive is None else self._archive.rows(connection, start, end)
+        if archived is not None:
+            groups += count_groups(archived, self._log, profile, self._log.c[by], conditions).items()
         totals: dict[str, tuple[int, dict[str, NDArray[np.int64]]]] = {}
-        for value, (n_rows, counts) in groups.items():
+        for value, (n_rows, counts) in groups:
             label = _label(own.bins, value)
             n_before, before = totals.get(label, (0, _no_rows(profile)))
             totals[label] = n_before + n_rows, {name: before[name] + np.array(c) for name, c in counts.items()}

@@ -27,6 +27,7 @@ EDGES = {
     "drift_report": {"feature_histograms", "reference_profile"},
     "shadow_report": {"prediction_logs", "trained_model"},
     "performance_report": {"labelled_predictions", "reference_profile"},
+    "prediction_archive": {"prediction_logs"},
 }
 BLOCKING = {
     "reference_data:reference_follows_schema",
@@ -69,7 +70,11 @@ def test_schedules_and_sensors_that_the_loop_needs_are_on_by_default() -> None:
         "alert_notification_sensor",
     }
     assert all(s.default_status == dg.DefaultSensorStatus.RUNNING for s in repository.sensor_defs)
-    assert {s.name for s in repository.schedule_defs} == {"monitor_schedule", "performance_schedule"}
+    assert {s.name for s in repository.schedule_defs} == {
+        "monitor_schedule",
+        "performance_schedule",
+        "archive_schedule",
+    }
     assert all(s.default_status == dg.DefaultScheduleStatus.RUNNING for s in repository.schedule_defs)
 
 

@@ -21,7 +21,7 @@ _INDEXES = {
 
 
 # The functions have the rights of the tables' owner: who keeps the log's days needs no right to change tables.
-# Both lock the parent first, as everybody who reads or writes the log does, so that nobody waits in a circle.
+# Both lock as everybody who reads or writes the log does, archive and parent first, so that nobody waits in a circle.
 _MAKE_DAY = """
 CREATE FUNCTION {schema}.pmmds_make_day(wanted date) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
@@ -60,7 +60,11 @@ BEGIN
     IF unwanted >= timezone('UTC', statement_timestamp())::date THEN
         RAISE EXCEPTION 'the day % is not over', unwanted;
     END IF;
+    LOCK TABLE prediction_archives IN ACCESS EXCLUSIVE MODE;
     LOCK TABLE ONLY prediction_logs IN ACCESS EXCLUSIVE MODE;
+    IF to_regclass(format('{schema}.%I', name)) IS NULL THEN
+        RETURN false;
+    END IF;
     EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', name);
     EXECUTE format('SELECT count(*) FROM %I', name) INTO n_found;
     IF n_found <> n_archived THEN

@@ -1,0 +1,40 @@
+"""The archive: days of the prediction log that left the database. Keep out: how (pmmds_core.retention)."""
+
+import dagster as dg
+
+from pmmds_assets.groups import DATA, OWNERS
+from pmmds_assets.pictures import table
+from pmmds_assets.resources import DeploymentResource
+from pmmds_assets.results import Materialized
+from pmmds_core.retention import keep_retention
+
+
+@dg.asset(group_name=DATA, owners=OWNERS, kinds={"sql", "parquet"}, deps=["prediction_logs"])
+def prediction_archive(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
+    """Days that ended PMMDS_RETENTION_DAYS ago: zstd Parquet, read back and compared, then dropped from the database.
+
+    Drift, training, performance and look-ups read across both. On PostgreSQL the log's days are made ahead as well.
+    With 0 days nothing leaves the database.
+    """
+    d = deployment.open()
+    done = keep_retention(d)
+    with d.archive.snapshot() as connection:
+        parts = d.archive.parts(connection)
+    newest = [
+        {"day": f"{p.day:%Y-%m-%d}", "part": p.part, "n_rows": p.n_rows, "n_bytes": p.n_bytes} for p in parts[-30:]
+    ]
+    digest = parts[-1].digest if parts else "empty"
+    context.log.info("Archived %d parts, made %d days.", len(done.parts), len(done.made.days))
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(f"{len(parts)}-{digest[:12]}"),
+        metadata={
+            "dagster/row_count": sum(p.n_rows for p in parts),
+            "n_rows_archived_now": sum(p.n_rows for p in done.parts),
+            "n_rows_that_were_archived_already": sum(p.n_repeated for p in done.parts),
+            "n_days_made_ahead": len(done.made.days),
+            "n_rows_moved_into_their_day": done.made.n_moved,
+            "n_bytes": sum(p.n_bytes for p in parts),
+            "folder": dg.MetadataValue.path(str(d.settings.resolved_archive_path)),
+            "newest parts": table(newest),
+        },
+    )
