@@ -30,7 +30,17 @@ def make_certificates(folder: Path, address: str = "127.0.0.1") -> Certificates:
     ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     _openssl("req", "-x509", *ec, "-keyout", ca_key, "-out", made.authority, "-days", "1", "-subj", "/CN=Test CA")
     _openssl("req", *ec, "-keyout", made.key, "-out", request, "-subj", f"/CN={address}")
-    signing = ["-CA", made.authority, "-CAkey", ca_key, "-CAcreateserial", "-days", "1", "-extfile", extensions]
+    signing: list[str | Path] = [
+        "-CA",
+        made.authority,
+        "-CAkey",
+        ca_key,
+        "-CAcreateserial",
+        "-days",
+        "1",
+        "-extfile",
+        extensions,
+    ]
     _openssl("x509", "-req", "-in", request, "-out", made.server, *signing)
     return made
 

@@ -120,7 +120,7 @@ class TestTracedService:
         traced.client.post(PREDICT, json={"features": {}})
         traced.client.get("/ready")
         with stub_of(traced.settings) as stub, pytest.raises(grpc.RpcError):
-            stub.Predict(PredictRequest(), metadata=[("traceparent", f"00-{'a' * 32}-{SPAN}-01")])
+            stub.Predict(PredictRequest(), metadata=(("traceparent", f"00-{'a' * 32}-{SPAN}-01"),))
 
         def found(name: str) -> set[tuple[int, int]]:
             spans = [s.attributes for s in receiver.spans if s.name == name]
