@@ -27,6 +27,7 @@ for path in ("/api/v1/predict", "/api/v1/predict/batch", "/api/v1/feedback", "/m
     for status in (200, 400, 503):
         metrics.answered("POST", path, status, 0.001)
         metrics.errors.labels(path, str(status)).inc()
+metrics.fold()
 """
 
 

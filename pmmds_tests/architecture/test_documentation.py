@@ -51,7 +51,18 @@ def test_every_command_is_documented(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["architecture.md", "contract.md", "settings.md", "commands.md", "glossary.md", "grpc.md", "runbook.md"]
+    "name",
+    [
+        "architecture.md",
+        "contract.md",
+        "settings.md",
+        "commands.md",
+        "glossary.md",
+        "grpc.md",
+        "observability.md",
+        "runbook.md",
+        "security.md",
+    ],
 )
 def test_every_page_is_reached_from_the_readme(name: str) -> None:
     assert f"docs/{name}" in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -46,3 +46,10 @@ def test_every_pinned_package_has_hashes_and_no_index_is_named(name: str) -> Non
     assert pins
     assert [block.partition(" ")[0] for block in pins if "--hash=sha256:" not in block] == []
     assert not re.search(r"--(extra-)?index-url|https?://\S+/simple", text)
+
+
+def test_every_test_that_the_threat_model_names_is_there() -> None:
+    named = set(re.findall(r"\btest_\w+\.py", (ROOT / "docs" / "security.md").read_text(encoding="utf-8")))
+    there = {path.name for path in (ROOT / "pmmds_tests").rglob("test_*.py")}
+    assert named
+    assert named - there == set()
