@@ -24,9 +24,9 @@ from pmmds_tests.assets.test_rollback_and_approval import log_latencies, product
 from pmmds_tests.listener import free_port
 from pmmds_tests.serving.running import wait_until
 
-pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.timeout(1800)]
 
-RUN_SECONDS, PAUSE_SECONDS = 300.0, 0.2
+RUN_SECONDS, PAUSE_SECONDS = 600.0, 0.2
 
 
 @contextmanager
