@@ -24,9 +24,9 @@ from pmmds_tests.assets.test_rollback_and_approval import log_latencies, product
 from pmmds_tests.listener import free_port
 from pmmds_tests.serving.running import wait_until
 
-pytestmark = [pytest.mark.process, pytest.mark.faults]
+pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.timeout(1800)]
 
-RUN_SECONDS = 300.0
+RUN_SECONDS, PAUSE_SECONDS = 600.0, 0.2
 
 
 @contextmanager
@@ -73,18 +73,18 @@ def test_an_alert_leads_to_one_retraining_and_a_slow_promotion_to_one_rollback(
     (alert,) = d.alerts.open_alerts()
     instance = dg.DagsterInstance.get()
     with daemons(d, 2, tmp_path):
-        wait_until(lambda: bool(d.retrainings.attempts_of(alert.alert_id)), RUN_SECONDS)
-        wait_until(lambda: not d.retrainings.running(), RUN_SECONDS)
+        wait_until(lambda: bool(d.retrainings.attempts_of(alert.alert_id)), RUN_SECONDS, PAUSE_SECONDS)
+        wait_until(lambda: not d.retrainings.running(), RUN_SECONDS, PAUSE_SECONDS)
         (attempt,) = d.retrainings.recent()
         assert (attempt.outcome, attempt.alert_id, attempt.attempt) == ("promoted", alert.alert_id, 1)
-        wait_until(lambda: production(d) == "2", RUN_SECONDS)
-        wait_until(lambda: _ended(instance, "retrain_job") == 1, RUN_SECONDS)
+        wait_until(lambda: production(d) == "2", RUN_SECONDS, PAUSE_SECONDS)
+        wait_until(lambda: _ended(instance, "retrain_job") == 1, RUN_SECONDS, PAUSE_SECONDS)
         promoted = d.decisions.recent(1)[0]
         assert promoted.moved_at is not None
         log_latencies(d, "1", promoted.moved_at - timedelta(minutes=10), 0.3)
         log_latencies(d, "2", promoted.moved_at, 3.0)
-        wait_until(lambda: d.decisions.recent(1)[0].kind == "rollback", RUN_SECONDS)
-        wait_until(lambda: _ended(instance, "rollback_job") == 1, RUN_SECONDS)
+        wait_until(lambda: d.decisions.recent(1)[0].kind == "rollback", RUN_SECONDS, PAUSE_SECONDS)
+        wait_until(lambda: _ended(instance, "rollback_job") == 1, RUN_SECONDS, PAUSE_SECONDS)
     assert production(d) == "1"
     kinds = [(x.kind, x.challenger_version, x.state) for x in reversed(d.decisions.recent())]
     assert kinds == [("promotion", "1", "recorded"), ("promotion", "2", "recorded"), ("rollback", "1", "recorded")]

@@ -28,12 +28,12 @@ START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 15.0) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 15.0, pause: float = 0.01) -> None:
     """Ask again and again; the test fails when it has not come true in time."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"it did not come true within {seconds:g} seconds"
-        time.sleep(0.01)
+        time.sleep(pause)
 
 
 def free_port() -> int:
