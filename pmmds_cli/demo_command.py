@@ -69,5 +69,12 @@ def _demo_settings(settings: Settings, home: Path) -> Settings:
     """The user's contract and data, and the demo's own embedded state."""
     data_path = str(Path(settings.data_path).expanduser().absolute()) if settings.data_path else ""
     return msgspec.structs.replace(
-        settings, home=str(home), database_url="", mlflow_tracking_uri="", data_path=data_path
+        settings,
+        home=str(home),
+        database_url="",
+        mlflow_tracking_uri="",
+        data_path=data_path,
+        # The story is the alert's: an hourly performance report in between must not begin a retraining of its own.
+        retrain_on_alert="on",
+        retrain_on_performance_drop="off",
     )
