@@ -15,6 +15,15 @@ from pmmds_core.errors import UsageError
 if TYPE_CHECKING:
     from pmmds_core.settings import Settings
 
+# Settings of a real deployment, which the demo must never touch.
+_PLACES = (
+    "database_url",
+    "mlflow_tracking_uri",
+    "mlflow_database_url",
+    "mlflow_artifact_root",
+    "dagster_database_url",
+    "dagster_code_server",
+)
 MARKER = "this-folder-is-made-by-pmmds-demo"
 
 
@@ -69,5 +78,8 @@ def _demo_settings(settings: Settings, home: Path) -> Settings:
     """The user's contract and data, and the demo's own embedded state."""
     data_path = str(Path(settings.data_path).expanduser().absolute()) if settings.data_path else ""
     return msgspec.structs.replace(
-        settings, home=str(home), database_url="", mlflow_tracking_uri="", data_path=data_path
+        settings,
+        home=str(home),
+        data_path=data_path,
+        **dict.fromkeys(_PLACES, ""),
     )

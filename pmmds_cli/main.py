@@ -19,6 +19,7 @@ from pmmds_cli import (
     loop_commands,
     promotion_commands,
     reproduce_command,
+    run_command,
     service_commands,
     traffic_command,
 )
@@ -45,6 +46,7 @@ def _options(
 for module in (
     demo_command,
     service_commands,
+    run_command,
     data_commands,
     loop_commands,
     promotion_commands,
