@@ -93,8 +93,14 @@ soak: $(STAMP) ## ten minutes at a steady rate: memory, pauses, rows; needs hey
 bench: $(STAMP) ## every benchmark; prints ratios
 	@for f in benchmarks/bench_*.py; do m=$$(basename $$f .py); echo "== $$m"; $(BIN)/python -m benchmarks.$$m $(ARGS) || exit 1; done
 
-compile: $(STAMP) ## resolve requirements.txt anew
+# Images are Linux with the Python of their base; the hashes hold for every platform all the same.
+IMAGE_LOCK := --universal --python-version 3.11 --no-emit-index-url --generate-hashes --no-annotate --no-strip-extras
+
+compile: $(STAMP) ## resolve requirements.txt anew, and what the images install
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url --generate-hashes -o requirements.txt
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra serving --extra postgres --extra tracing --constraint requirements.txt $(IMAGE_LOCK) -o deploy/docker/requirements-serving.txt
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra assets --extra postgres --extra s3 --constraint requirements.txt $(IMAGE_LOCK) -o deploy/docker/requirements-assets.txt
+	echo 'hatchling>=1.27' | $(BIN)/uv pip compile --quiet - --constraint requirements.txt $(IMAGE_LOCK) -o deploy/docker/requirements-build.txt
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra spark --constraint requirements.txt --universal --python-version 3.11 --no-emit-index-url --generate-hashes --no-annotate -o requirements-spark.txt
 	@for extra in celery kubernetes manifests; do $(BIN)/uv pip compile --quiet pyproject.toml --extra $$extra --constraint requirements.txt --universal --python-version 3.11 --no-emit-index-url --generate-hashes --no-annotate -o requirements-$$extra.txt || exit 1; done
 

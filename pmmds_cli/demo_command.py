@@ -15,6 +15,15 @@ from pmmds_core.errors import UsageError
 if TYPE_CHECKING:
     from pmmds_core.settings import Settings
 
+# Settings of a real deployment, which the demo must never touch.
+_PLACES = (
+    "database_url",
+    "mlflow_tracking_uri",
+    "mlflow_database_url",
+    "mlflow_artifact_root",
+    "dagster_database_url",
+    "dagster_code_server",
+)
 MARKER = "this-folder-is-made-by-pmmds-demo"
 
 
@@ -71,10 +80,9 @@ def _demo_settings(settings: Settings, home: Path) -> Settings:
     return msgspec.structs.replace(
         settings,
         home=str(home),
-        database_url="",
-        mlflow_tracking_uri="",
-        data_path=data_path,
         # The story is the alert's: an hourly performance report in between must not begin a retraining of its own.
         retrain_on_alert="on",
         retrain_on_performance_drop="off",
+        data_path=data_path,
+        **dict.fromkeys(_PLACES, ""),
     )

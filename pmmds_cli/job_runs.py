@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pmmds_cli.output import say
 from pmmds_core.errors import PmmdsError
 from pmmds_core.settings import Settings
+from pmmds_core.stores.reachability import check_dagster_database
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -89,7 +90,7 @@ def _execute(name: str, settings: Settings, run_config: Mapping[str, Any], tags:
 
 
 def _records_failure(settings: Settings, error: Exception) -> JobFailedError:
-    folder = settings.home_path / "dagster"
+    folder = "its PostgreSQL" if settings.dagster_database_url else settings.home_path / "dagster"
     cause = str(getattr(error, "orig", error)).splitlines()[0]
     return JobFailedError(
         f"Dagster could not keep its records in {folder}: {cause}. "
@@ -100,9 +101,10 @@ def _records_failure(settings: Settings, error: Exception) -> JobFailedError:
 
 def shared_instance(settings: Settings) -> dg.DagsterInstance:
     """The instance that the web server and the daemon use too."""
-    from pmmds_assets.dagster_home import prepare_dagster_home
+    from pmmds_assets.dagster_home import dagster_variables
 
-    os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(settings))
+    check_dagster_database(settings)
+    os.environ.update(dagster_variables(settings))
     with _quiet_about_beta():
         import dagster as dg
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import psutil
+if TYPE_CHECKING:
+    import psutil
 
 
 def is_free(host: str, port: int) -> bool:
@@ -40,6 +42,8 @@ def any_free(host: str = "127.0.0.1") -> int:
 
 def listens(pid: int, port: int) -> bool:
     """Whether a process, or one that it started, listens on a port. False when the process is gone."""
+    import psutil
+
     try:
         root = psutil.Process(pid)
         family = [root, *root.children(recursive=True)]
@@ -49,6 +53,8 @@ def listens(pid: int, port: int) -> bool:
 
 
 def _listens_itself(process: psutil.Process, port: int) -> bool:
+    import psutil
+
     try:
         open_now = process.net_connections(kind="tcp")
     except (psutil.NoSuchProcess, psutil.ZombieProcess):

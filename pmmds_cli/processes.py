@@ -16,7 +16,9 @@ from pmmds_cli.ports import is_free
 from pmmds_core.errors import PortTakenError
 from pmmds_core.settings import Settings
 
+CODE_SERVER_PORT = 4000
 _PORT_VARIABLES = {
+    "dagster-code": "PMMDS_DAGSTER_CODE_SERVER",
     "serving": "PMMDS_HTTP_PORT",
     "mlflow": "PMMDS_MLFLOW_PORT",
     "dagster-webserver": "PMMDS_DAGSTER_PORT",
@@ -25,7 +27,10 @@ _PORT_VARIABLES = {
 
 @dataclass(frozen=True)
 class Process:
-    """One long-running process. `url` answers once it is ready; processes without one are ready when they run."""
+    """One long-running process. `url` answers once it is ready; processes without one are ready when they run.
+
+    `grpc_health` is a service's name in the gRPC health protocol, asked on `port`.
+    """
 
     name: str
     argv: Sequence[str]
@@ -35,6 +40,7 @@ class Process:
     page: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
     grpc_port: int = 0
+    grpc_health: str = ""
 
     @property
     def command(self) -> str:
@@ -42,19 +48,29 @@ class Process:
 
 
 def local_processes(settings: Settings) -> list[Process]:
-    """Serving, Dagster's web server and daemon, and the MLflow server."""
-    return [_serving(settings), _mlflow(settings), *_dagster(settings)]
+    """Serving, Dagster's web server and daemon, and the MLflow server unless that is somebody else's."""
+    mlflow = [_mlflow(settings)] if settings.resolved_mlflow_database_url else []
+    return [_serving(settings), *mlflow, *_dagster(settings)]
+
+
+def single_processes(settings: Settings) -> dict[str, Process]:
+    """What `pmmds run` can be one of: the same processes, and Dagster's code server."""
+    return {p.name: p for p in (_serving(settings), _mlflow(settings), *_dagster(settings), _code_server(settings))}
 
 
 def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[str, str]:
     """The variables all of them get: this process's own, the settings made absolute, and what each asks for."""
-    from pmmds_assets.dagster_home import prepare_dagster_home
+    merged = {**os.environ, "PMMDS_HOME": str(settings.home_path)}
+    if any(p.name.startswith("dagster") for p in processes):
+        from pmmds_assets.dagster_home import dagster_variables
 
-    merged = {**os.environ, "PMMDS_HOME": str(settings.home_path), "DAGSTER_HOME": str(prepare_dagster_home(settings))}
+        merged.update(dagster_variables(settings))
     for path in ("contract", "data_path"):
         value = getattr(settings, path)
         if value:
             merged[f"PMMDS_{path.upper()}"] = str(Path(value).expanduser().absolute())
+    if settings.mlflow_artifact_root:
+        merged["PMMDS_MLFLOW_ARTIFACT_ROOT"] = settings.resolved_artifact_root
     # MLflow's server asks home for news and starts workers it does not need.
     merged.update(
         {
@@ -84,25 +100,47 @@ def _serving(settings: Settings) -> Process:
 
 
 def _mlflow(settings: Settings) -> Process:
+    """Its database's URL holds a password: it goes into a variable, which other users of the machine cannot read."""
     base = f"http://{settings.mlflow_host}:{settings.mlflow_port}"
-    artifacts = "file://" + str(settings.home_path / "mlartifacts")
-    argv = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", settings.resolved_tracking_uri]
-    argv += ["--default-artifact-root", artifacts, "--host", settings.mlflow_host, "--port", str(settings.mlflow_port)]
-    argv += ["--workers", "1"]
-    return Process("mlflow", argv, settings.mlflow_host, settings.mlflow_port, f"{base}/health", f"{base}/")
+    root = settings.resolved_artifact_root
+    argv = [sys.executable, "-m", "mlflow", "server", "--host", settings.mlflow_host]
+    argv += ["--port", str(settings.mlflow_port), "--workers", "1"]
+    # Clients that ask the server get the artifacts through it; those on its database need the place itself.
+    argv += ["--artifacts-destination" if settings.has_tracking_server else "--default-artifact-root", root]
+    variables = {"MLFLOW_BACKEND_STORE_URI": settings.resolved_mlflow_database_url}
+    return Process(
+        "mlflow", argv, settings.mlflow_host, settings.mlflow_port, f"{base}/health", f"{base}/", variables=variables
+    )
 
 
 def _dagster(settings: Settings) -> list[Process]:
-    from pmmds_assets.dagster_home import MODULE
-
     host, port = settings.dagster_host, settings.dagster_port
     base = f"http://{host}:{port}"
-    web = [sys.executable, "-m", "dagster_webserver", "-h", host, "-p", str(port), "-m", MODULE]
-    daemon = [sys.executable, "-m", "dagster._daemon", "run", "-m", MODULE]
+    web = [sys.executable, "-m", "dagster_webserver", "-h", host, "-p", str(port), *_code_place(settings)]
+    daemon = [sys.executable, "-m", "dagster._daemon", "run", *_code_place(settings)]
     return [
         Process("dagster-webserver", web, host, port, f"{base}/server_info", f"{base}/"),
         Process("dagster-daemon", daemon),
     ]
+
+
+def _code_place(settings: Settings) -> list[str]:
+    """Where the web server and the daemon find the assets: a code server, or the module itself."""
+    from pmmds_assets.dagster_home import MODULE
+
+    if not settings.dagster_code_server:
+        return ["-m", MODULE]
+    host, _, port = settings.dagster_code_server.rpartition(":")
+    return ["--grpc-host", host, "--grpc-port", port]
+
+
+def _code_server(settings: Settings) -> Process:
+    from pmmds_assets.dagster_home import MODULE
+
+    host = settings.dagster_host
+    port = int(settings.dagster_code_server.rpartition(":")[2] or CODE_SERVER_PORT)
+    argv = [sys.executable, "-m", "dagster", "api", "grpc", "-h", host, "-p", str(port), "-m", MODULE]
+    return Process("dagster-code", argv, host, port, grpc_health="DagsterApi")
 
 
 def check_ports(processes: Sequence[Process]) -> None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pmmds_cli.supervision import ProcessState, Supervisor
     from pmmds_core.settings import Settings
 
-START_SECONDS, STOP_SECONDS = 180.0, 40.0
+# The supervisor stops one process after the other, and each may take 20 seconds.
+START_SECONDS, STOP_SECONDS = 180.0, 100.0
 
 
 def register(app: typer.Typer) -> None:
@@ -82,13 +83,17 @@ def _prepared(settings: Settings) -> tuple[Sequence[Process], dict[str, str]]:
     """Check everything that can be wrong before the first process starts."""
     from pmmds_cli.processes import check_ports, child_environment, local_processes
     from pmmds_core.deployment import Deployment
+    from pmmds_core.stores.reachability import check_dagster_database, check_mlflow_database
 
     deployment = Deployment(settings)
     processes = local_processes(settings)
     check_ports(processes)
     deployment.prepare()
-    say("Preparing the model registry …")
-    deployment.registry.experiment_id(deployment.model_name)
+    check_dagster_database(settings)
+    check_mlflow_database(settings)
+    if not settings.has_tracking_server:
+        say("Preparing the model registry …")
+        deployment.registry.experiment_id(deployment.model_name)
     return processes, child_environment(settings, processes)
 
 

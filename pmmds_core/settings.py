@@ -10,11 +10,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
 
 from pmmds_core.errors import SettingError
+from pmmds_core.secret_files import SECRETS, SUFFIX, raw_value
 
 PREFIX = "PMMDS_"
 
@@ -206,6 +208,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mlflow_host: Annotated[str, Meta(description="Address of the MLflow server")] = "127.0.0.1"
     mlflow_port: Annotated[Port, Meta(description="Port of the MLflow server")] = 5000
 
+    dagster_database_url: Annotated[
+        str, Meta(description="PostgreSQL URL of Dagster's runs, events and schedules; empty: SQLite")
+    ] = ""
+    dagster_code_server: Annotated[
+        str,
+        Meta(
+            pattern=r"^([A-Za-z0-9._-]+:[0-9]{1,5})?$",
+            description="host:port of Dagster's code server; empty: web server and daemon load the code themselves",
+            extra={"expected": "host:port"},
+        ),
+    ] = ""
+    mlflow_database_url: Annotated[
+        str, Meta(description="Database of the MLflow server; empty: that of PMMDS_MLFLOW_TRACKING_URI")
+    ] = ""
+    mlflow_artifact_root: Annotated[
+        str, Meta(description="Where MLflow keeps artifacts: a folder, or s3://bucket/path")
+    ] = ""
+
     @property
     def home_path(self) -> Path:
         return Path(self.home).expanduser().absolute()
@@ -213,11 +233,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def resolved_database_url(self) -> str:
         """The database URL with the embedded default filled in; psycopg 3 is the PostgreSQL driver."""
-        url = self.database_url or f"sqlite:///{self.home_path / 'pmmds.db'}"
-        for plain in ("postgresql://", "postgres://"):
-            if url.startswith(plain):
-                return "postgresql+psycopg://" + url.removeprefix(plain)
-        return url
+        return with_driver(self.database_url or f"sqlite:///{self.home_path / 'pmmds.db'}", "psycopg")
 
     @property
     def resolved_archive_path(self) -> Path:
@@ -225,7 +241,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def resolved_tracking_uri(self) -> str:
-        return self.mlflow_tracking_uri or f"sqlite:///{self.home_path / 'mlflow.db'}"
+        return with_driver(self.mlflow_tracking_uri or f"sqlite:///{self.home_path / 'mlflow.db'}", "psycopg")
+
+    @property
+    def has_tracking_server(self) -> bool:
+        """Whether clients ask an MLflow server over HTTP, rather than its database."""
+        return self.mlflow_tracking_uri.startswith(("http://", "https://"))
+
+    @property
+    def resolved_mlflow_database_url(self) -> str:
+        """The database of the MLflow server that PMMDS starts; empty when the server is somebody else's."""
+        if self.mlflow_database_url:
+            return with_driver(self.mlflow_database_url, "psycopg")
+        return "" if self.has_tracking_server else self.resolved_tracking_uri
+
+    @property
+    def resolved_artifact_root(self) -> str:
+        """URI of the folder or bucket of MLflow's artifacts, without a slash at its end."""
+        root = self.mlflow_artifact_root.rstrip("/") or str(self.home_path / "mlartifacts")
+        return root if "://" in root else "file://" + quote(str(Path(root).expanduser().absolute()))
+
+    @property
+    def resolved_dagster_database_url(self) -> str:
+        """The URL of Dagster's storage, whose driver is psycopg2; empty for the embedded SQLite."""
+        return with_driver(self.dagster_database_url, "psycopg2")
 
     @property
     def alert_rules(self) -> tuple[str, ...]:
@@ -243,6 +282,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def comma_list(text: str) -> tuple[str, ...]:
     """The parts of a comma list, each once."""
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def with_driver(url: str, driver: str) -> str:
+    """A PostgreSQL URL that names no driver, with one; any other URL as it is."""
+    for plain in ("postgresql://", "postgres://"):
+        if url.startswith(plain):
+            return f"postgresql+{driver}://" + url.removeprefix(plain)
+    return url
 
 
 def variable_name(field: str) -> str:
@@ -266,13 +313,13 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         environment: variables to read; the process's own when None.
 
     Raises:
-        SettingError: a variable does not parse, or a PMMDS_* name is unknown.
+        SettingError: a variable does not parse, or the file that should hold a secret cannot be read.
     """
     source = os.environ if environment is None else environment
     fields = {f.name: f for f in msgspec.structs.fields(Settings)}
     values: dict[str, Any] = {}
     for name, field in fields.items():
-        raw = source.get(variable_name(name), "")
+        raw = raw_value(name, variable_name(name), source)
         if raw == "":
             continue
         values[name] = _parse(variable_name(name), raw, field.type)
@@ -318,10 +365,15 @@ def describe(environment: Mapping[str, str] | None = None) -> list[SettingInfo]:
                 value=_masked(field.name, value),
                 default=str(field.default),
                 description=str(meta[-1].description),
-                is_set=bool(source.get(variable_name(field.name))),
+                is_set=_is_set(field.name, source),
             )
         )
     return rows
+
+
+def _is_set(name: str, source: Mapping[str, str]) -> bool:
+    variable = variable_name(name)
+    return bool(source.get(variable) or (name in SECRETS and source.get(variable + SUFFIX)))
 
 
 def _masked(name: str, value: str) -> str:

@@ -78,18 +78,18 @@ class ModelToRegister:
 class ModelRegistry:
     """Versions, aliases and artifacts of registered models."""
 
-    def __init__(self, tracking_uri: str, artifact_root: Path | None = None) -> None:
+    def __init__(self, tracking_uri: str, artifact_root: str = "") -> None:
         """
         Args:
             tracking_uri: SQLAlchemy URL of MLflow's database, or the address of an MLflow server.
-            artifact_root: folder of the artifacts when there is no server to choose one.
+            artifact_root: URI of the folder or bucket of the artifacts when there is no server to choose one.
         """
         self.tracking_uri = tracking_uri
         self.artifact_root = artifact_root
 
     @classmethod
     def of(cls, settings: Settings) -> ModelRegistry:
-        return cls(settings.resolved_tracking_uri, settings.home_path / "mlartifacts")
+        return cls(settings.resolved_tracking_uri, settings.resolved_artifact_root)
 
     def version_of(self, model_name: str, alias: str) -> RegisteredVersion | None:
         """The version that `alias` points to; None when there is no such alias or model.
@@ -144,6 +144,7 @@ class ModelRegistry:
             model.model_name,
             source=info.model_uri,
             run_id=run_id,
+            model_id=info.model_id,  # a server takes no models:/ source without it
             tags={**model.tags, "digest": model.digest},
             description=model.description,
         )
@@ -160,8 +161,8 @@ class ModelRegistry:
         if found is not None:
             return str(found.experiment_id)
         location = None
-        if self.artifact_root is not None and not self.tracking_uri.startswith("http"):
-            location = "file://" + quote(str(self.artifact_root / name))
+        if self.artifact_root and not self.tracking_uri.startswith("http"):
+            location = f"{self.artifact_root}/{quote(name)}"
         return str(client.create_experiment(name, artifact_location=location))
 
     def _ensure_model(self, client: Any, model_name: str) -> None:
@@ -273,6 +274,7 @@ def _mlflow(tracking_uri: str) -> Any:
     variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(_MAX_RETRIES)
     variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
     variables.MLFLOW_DISABLE_TELEMETRY.set(True)
+    variables.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # where commands print their JSON
     mlflow.set_tracking_uri(tracking_uri)
     mlflow.set_registry_uri(tracking_uri)
     return mlflow

@@ -1,0 +1,22 @@
+# The one thing that listens outside: spreads customers over the replicas, asks people for a password before Dagster,
+# MLflow and Prometheus. nginx of the distribution, so that its security updates are the base image's.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE}
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="PMMDS proxy" \
+      org.opencontainers.image.description="nginx before the service, Dagster, MLflow and Prometheus" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+RUN apt-get update -qq \
+ && apt-get install -y -qq --no-install-recommends nginx \
+ && rm -rf /var/lib/apt/lists/* \
+ && groupadd --gid 10001 pmmds \
+ && useradd --uid 10001 --gid 10001 --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin pmmds
+COPY deploy/docker/proxy.conf /etc/nginx/nginx.conf
+USER 10001:10001
+EXPOSE 8000 50051 3000 5000 9090 3001
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s --retries=3 \
+  CMD ["python3", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8081/', timeout=3)"]
+ENTRYPOINT ["nginx", "-g", "daemon off;"]

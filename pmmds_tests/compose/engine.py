@@ -1,0 +1,178 @@
+"""A Compose project of a test's own: built, started, looked into, and taken down with its volumes.
+
+Works with Compose v2 and docker-compose 1.29. Keep out: what is asserted about it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pmmds_tests.cli.command_line import Said
+from pmmds_tests.serving.running import free_ports
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "deploy" / "compose"
+BASE, PRODUCTION = FOLDER / "compose.yaml", FOLDER / "compose.production.yaml"
+PORTS = ("HTTP", "GRPC", "DAGSTER", "MLFLOW", "PROMETHEUS", "GRAFANA")
+HOW_TO_GET = "There is no Docker engine that answers, which the Compose files need: install Docker and start it."
+
+
+class EngineMissingError(Exception):
+    """No engine, or no Compose."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """What the engine says of one container of the project."""
+
+    id: str
+    service: str
+    status: str
+    health: str
+    exit_code: int
+    n_restarts: int
+    details: dict[str, Any]
+
+    @property
+    def is_well(self) -> bool:
+        """Runs, and is healthy where it has a health check; or has ended well where it runs once."""
+        if self.service == "migrate":
+            return self.status == "exited" and self.exit_code == 0
+        return self.status == "running" and self.health in ("", "healthy")
+
+
+@dataclass(frozen=True)
+class Project:
+    """One project: its name, its files, and the variables that its files read."""
+
+    compose: tuple[str, ...]
+    name: str
+    files: tuple[Path, ...]
+    variables: dict[str, str]
+
+    def run(self, *arguments: str, timeout: float = 600) -> Said:
+        """One compose command to its end."""
+        files = [part for file in self.files for part in ("-f", str(file))]
+        return _said([*self.compose, "-p", self.name, *files, *arguments], self.variables, timeout)
+
+    def must(self, *arguments: str, timeout: float = 600) -> str:
+        said = self.run(*arguments, timeout=timeout)
+        assert said.code == 0, f"compose {' '.join(arguments)}: {said.err[-3000:]}{said.out[-1000:]}"
+        return said.out
+
+    def inside(self, service: str, *command: str, user: str = "") -> Said:
+        """A command in the service's running container."""
+        return self.run("exec", "-T", *(("-u", user) if user else ()), service, *command)
+
+    def pmmds(self, *arguments: str) -> Said:
+        """`pmmds` where the assets are."""
+        return self.inside("dagster-code", "pmmds", *arguments)
+
+    def with_files(self, *more: Path) -> Project:
+        return Project(self.compose, self.name, (*self.files, *more), self.variables)
+
+    def containers(self) -> list[Container]:
+        label = f"label=com.docker.compose.project={self.name}"
+        ids = docker("ps", "-aq", "--filter", label).split()
+        return [_container(found) for found in msgspec.json.decode(docker("inspect", *ids))] if ids else []
+
+    def container(self, service: str) -> Container:
+        (found,) = [c for c in self.containers() if c.service == service]
+        return found
+
+    def wait_until_well(self, services: Sequence[str] = (), seconds: float = 300) -> None:
+        """Until every container (or those of `services`) is well; else fails with the state of those that are not."""
+        deadline = time.monotonic() + seconds
+        while ill := [c for c in self.containers() if not c.is_well and (not services or c.service in services)]:
+            if time.monotonic() > deadline:
+                told = [f"{c.service}: {c.status} {c.health} {self.logs(c.service)[-1500:]}" for c in ill]
+                raise AssertionError(f"not well after {seconds:g} seconds:\n" + "\n".join(told))
+            time.sleep(0.5)
+
+    def logs(self, service: str) -> str:
+        return self.run("logs", "--no-color", "--tail=40", service).out
+
+    def url(self, port: str) -> str:
+        return f"http://127.0.0.1:{self.variables[f'PMMDS_{port}_PORT']}"
+
+
+@contextmanager
+def project(*files: Path) -> Iterator[Project]:
+    """A project with ports of its own; everything of it is removed afterwards, volumes too.
+
+    Raises:
+        EngineMissingError: with what is missing.
+    """
+    compose = find_compose()
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / "make_secrets.py")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    variables = {f"PMMDS_{name}_PORT": str(port) for name, port in ports.items()}
+    # Grafana is left out: it adds nothing to the loop.
+    variables |= {"COMPOSE_PROFILES": "", "PMMDS_BIND": "127.0.0.1"}
+    own = Project(compose, f"pmmds-test-{uuid.uuid4().hex[:8]}", files, variables)
+    try:
+        yield own
+    finally:
+        own.must("down", "--volumes", "--remove-orphans", "--timeout", "20")
+
+
+def find_compose() -> tuple[str, ...]:
+    """`docker compose`, else docker-compose. Raises EngineMissingError."""
+    if shutil.which("docker") is None or _said(["docker", "info"], {}, 30).code != 0:
+        raise EngineMissingError(HOW_TO_GET)
+    if _said(["docker", "compose", "version"], {}, 30).code == 0:
+        return ("docker", "compose")
+    if shutil.which("docker-compose"):
+        return ("docker-compose",)
+    raise EngineMissingError("Docker answers, but there is no Compose: install its plugin, or docker-compose 1.29.")
+
+
+def docker(*arguments: str) -> str:
+    said = _said(["docker", *arguments], {}, 120)
+    assert said.code == 0, said.err
+    return said.out
+
+
+def image_bytes(name: str) -> int:
+    return int(docker("image", "inspect", "--format", "{{.Size}}", name))
+
+
+def _container(found: dict[str, Any]) -> Container:
+    state = found["State"]
+    return Container(
+        found["Id"],
+        found["Config"]["Labels"]["com.docker.compose.service"],
+        state["Status"],
+        state.get("Health", {}).get("Status", ""),
+        state["ExitCode"],
+        found["RestartCount"],
+        found,
+    )
+
+
+def _said(argv: Sequence[str], variables: dict[str, str], timeout: float) -> Said:
+    done = subprocess.run(
+        list(argv),
+        env={**os.environ, **variables},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
+    )
+    return Said(done.returncode, done.stdout, done.stderr)

@@ -1,0 +1,95 @@
+"""`pmmds up` on PostgreSQL for all three: PMMDS's rows, Dagster's runs, MLflow's registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+import pytest
+import sqlalchemy as sa
+
+from pmmds_core.settings import with_driver
+from pmmds_tests.cli.command_line import Said, pmmds
+from pmmds_tests.end_to_end.quick_start import QuickStart
+from pmmds_tests.postgres import Cluster
+from pmmds_tests.serving.running import free_ports
+
+SECONDS = 600
+pytestmark = [pytest.mark.process, pytest.mark.postgres, pytest.mark.xdist_group("demo")]
+
+
+@pytest.fixture
+def variables(postgres_cluster: Cluster, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A database for each of the three; PMMDS's own URL stands in a file."""
+    with ExitStack() as stack:
+        own, dagster, mlflow = (stack.enter_context(postgres_cluster.fresh_database()) for _ in range(3))
+        file = tmp_path / "database_url"
+        file.write_text(own + "\n")
+        http, grpc, web, tracking = free_ports(4)
+        yield {
+            "PMMDS_DATABASE_URL_FILE": str(file),
+            "PMMDS_DAGSTER_DATABASE_URL": dagster,
+            "PMMDS_MLFLOW_DATABASE_URL": mlflow,
+            "PMMDS_MLFLOW_TRACKING_URI": f"http://127.0.0.1:{tracking}",
+            "PMMDS_MLFLOW_ARTIFACT_ROOT": str(tmp_path / "artifacts"),
+            "PMMDS_HTTP_PORT": str(http),
+            "PMMDS_GRPC_PORT": str(grpc),
+            "PMMDS_DAGSTER_PORT": str(web),
+            "PMMDS_MLFLOW_PORT": str(tracking),
+        }
+
+
+def rows_in(url: str, table: str) -> int:
+    engine = sa.create_engine(with_driver(url, "psycopg"), poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        found: int = connection.execute(sa.select(sa.func.count()).select_from(sa.table(table))).scalar_one()
+    return found
+
+
+@pytest.mark.timeout(SECONDS)
+def test_the_whole_loop_runs_on_postgresql(tmp_path: Path, variables: dict[str, str]) -> None:
+    home = tmp_path / "home"
+
+    def run(*arguments: str) -> Said:
+        return pmmds(home, *arguments, given=variables, timeout=SECONDS)
+
+    assert run("db", "migrate").code == 0
+    try:
+        started = run("up")
+        assert started.code == 0, started.err
+        story = QuickStart(run, f"http://127.0.0.1:{variables['PMMDS_HTTP_PORT']}")
+        story.run()
+        assert run("run", "dagster-daemon", "--check").code == 0
+        assert "serving answers; model: 2." in run("run", "serving", "--check").out
+    finally:
+        assert run("down").code == 0
+    assert rows_in(Path(variables["PMMDS_DATABASE_URL_FILE"]).read_text().strip(), "prediction_logs") == 2001
+    assert rows_in(variables["PMMDS_DAGSTER_DATABASE_URL"], "runs") >= 3
+    assert rows_in(variables["PMMDS_MLFLOW_DATABASE_URL"], "model_versions") == 2
+    assert list((tmp_path / "artifacts").rglob("bundle/scorer.json"))
+    assert not list(home.rglob("*.db")), "nothing was kept in SQLite"
+    left = [p.pid for p in psutil.process_iter(["environ"]) if (p.info["environ"] or {}).get("PMMDS_HOME") == str(home)]
+    assert left == []
+
+
+@pytest.mark.parametrize("name", ["PMMDS_DAGSTER_DATABASE_URL", "PMMDS_MLFLOW_DATABASE_URL"])
+def test_a_database_that_is_not_there_is_told_before_anything_starts(
+    tmp_path: Path, variables: dict[str, str], name: str
+) -> None:
+    home = tmp_path / "home"
+    assert pmmds(home, "db", "migrate", given=variables).code == 0
+    gone = {**variables, name: variables[name].rpartition("/")[0] + "/nowhere"}
+    said = pmmds(home, "up", given=gone)
+    assert said.code == 1
+    assert "database nowhere on PostgreSQL at 127.0.0.1" in said.sentence
+    assert f"Check {name}" in said.sentence
+    assert pmmds(home, "status", given=gone).out.startswith("Nothing is running here")
+
+
+def test_a_process_that_runs_nowhere_is_not_well(tmp_path: Path, variables: dict[str, str]) -> None:
+    for name in ("serving", "mlflow", "dagster-webserver", "dagster-code", "dagster-daemon"):
+        said = pmmds(tmp_path / "home", "run", name, "--check", given=variables)
+        assert said.code == 1, name
+        assert name in said.sentence or "daemon is not well" in said.sentence
