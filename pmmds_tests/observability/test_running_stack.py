@@ -9,7 +9,7 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_tests.observability.conftest import ask_everything
-from pmmds_tests.observability.deployed import ROOT, TARGET_LABELS, groupings_of, metrics_of, panel_queries, rules
+from pmmds_tests.observability.deployed import TARGET_LABELS, groupings_of, metrics_of, panel_queries, rules
 from pmmds_tests.observability.prometheus import Prometheus, wait_for_numbers
 from pmmds_tests.serving.running import RunningService, wait_until
 
@@ -55,13 +55,6 @@ def test_every_metric_and_label_that_rules_and_dashboards_name_is_exposed(
             assert labels <= samples[metric] | TARGET_LABELS, f"{metric} of {expression}"
         labels_there = set().union(*(samples[metric] for metric in named))
         assert groupings_of(expression) <= labels_there | TARGET_LABELS, expression
-
-
-def test_every_metric_is_documented(watched_service: RunningService) -> None:
-    text = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8")
-    families = watched_service.client.get("/metrics/json").json()
-    names = [f"{name}_total" if family["type"] == "counter" else name for name, family in families.items()]
-    assert [name for name in names if f"`{name}`" not in text] == []
 
 
 def test_every_query_of_every_panel_gives_numbers(prometheus: Prometheus, traffic: None) -> None:

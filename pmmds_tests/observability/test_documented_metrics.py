@@ -1,0 +1,31 @@
+"""docs/observability.md names every metric that the service has, and no other."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.settings import Settings
+from pmmds_serving.loop_metrics import loop_families
+from pmmds_serving.state_metrics import state_families
+from pmmds_serving.worker import build_worker
+from pmmds_tests.observability.deployed import ROOT
+
+
+@pytest.fixture
+def metric_names(tmp_path: Path) -> set[str]:
+    """As /metrics has them, of a worker that has not begun to run."""
+    worker = build_worker(Deployment(Settings(home=str(tmp_path))))
+    families = [*worker.metrics.collect(), *state_families(worker), *loop_families(worker.deployment)]
+    worker.spool.close()
+    return {f"{f.name}_total" if f.type == "counter" else f.name for f in families}
+
+
+def test_the_documented_metrics_are_those_that_there_are(metric_names: set[str]) -> None:
+    text = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| `pmmds_")]
+    documented = {name for row in rows for name in re.findall(r"`(pmmds_\w+)`", row.split("|")[1])}
+    assert documented == metric_names
