@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from pmmds_core.errors import ServiceUnavailableError, SettingError
-from pmmds_core.settings import Settings, without_password
+from pmmds_core.setting_values import without_password
+from pmmds_core.settings import Settings
 
 if TYPE_CHECKING:
     from celery import Celery

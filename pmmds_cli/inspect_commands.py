@@ -196,7 +196,7 @@ def _sending(state: NotificationState) -> str:
 
 def config(json: JsonOption = False) -> None:
     """Every setting: its value, its default, what it means."""
-    from pmmds_core.settings import describe
+    from pmmds_core.setting_list import describe
 
     rows = describe()
     if json:

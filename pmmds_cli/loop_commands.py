@@ -69,7 +69,7 @@ def monitor(
 def run_monitor(deployment: Deployment, window_hours: int = 0, segments: str = "") -> dict[str, Any]:
     """Run monitor_job; the report's document with the alert it raised. Raises UsageError for unknown `segments`."""
     from pmmds_core.segment_drift import check_segment_features
-    from pmmds_core.settings import comma_list
+    from pmmds_core.setting_values import comma_list
 
     check_segment_features(deployment.contract, comma_list(segments))
     deployment.production_version()

@@ -23,7 +23,8 @@ def celery_worker(
     from pmmds_assets.executors import celery_app, check_broker, require_celery
     from pmmds_cli.job_runs import shared_instance
     from pmmds_core.deployment import Deployment
-    from pmmds_core.settings import load_settings, without_password
+    from pmmds_core.setting_values import without_password
+    from pmmds_core.settings import load_settings
 
     settings = load_settings()
     require_celery()

@@ -9,33 +9,27 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
 
-from pmmds_core.errors import SettingError
-from pmmds_core.secret_files import SECRETS, SUFFIX, raw_value
+from pmmds_core.secret_files import raw_value
+from pmmds_core.setting_values import (
+    BrokerUrl,
+    OpenShare,
+    Port,
+    PositiveFloat,
+    PositiveInt,
+    RuleNames,
+    Share,
+    comma_list,
+    parse,
+    with_driver,
+)
 
 PREFIX = "PMMDS_"
-
-Port = Annotated[int, Meta(ge=1, le=65535)]
-PositiveInt = Annotated[int, Meta(ge=1)]
-PositiveFloat = Annotated[float, Meta(gt=0)]
-Share = Annotated[float, Meta(ge=0, le=1)]
-OpenShare = Annotated[float, Meta(gt=0, lt=1)]
-_RULE = "(spec|calibrated|joint|sequential)"
-RuleNames = Annotated[
-    str,
-    Meta(
-        pattern=rf"^\s*{_RULE}(\s*,\s*{_RULE})*\s*$",
-        extra={"expected": "a comma list of spec, calibrated, joint, sequential"},
-    ),
-]
-BrokerUrl = Annotated[
-    str, Meta(pattern=r"^(rediss?|sentinel|(py)?amqps?)://", extra={"expected": "a redis:// or amqp:// URL"})
-]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -279,31 +273,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return {variable_name(name): str(getattr(self, name)) for name in self.__struct_fields__}
 
 
-def comma_list(text: str) -> tuple[str, ...]:
-    """The parts of a comma list, each once."""
-    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-
-
-def with_driver(url: str, driver: str) -> str:
-    """A PostgreSQL URL that names no driver, with one; any other URL as it is."""
-    for plain in ("postgresql://", "postgres://"):
-        if url.startswith(plain):
-            return f"postgresql+{driver}://" + url.removeprefix(plain)
-    return url
-
-
 def variable_name(field: str) -> str:
     return PREFIX + field.upper()
 
 
-class SettingInfo(msgspec.Struct, frozen=True):
-    """One row of `pmmds config`."""
-
-    variable: str
-    value: str
-    default: str
-    description: str
-    is_set: bool
+def source_of(environment: Mapping[str, str] | None) -> Mapping[str, str]:
+    """`environment`, or the process's own when None."""
+    return os.environ if environment is None else environment
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -315,77 +291,12 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     Raises:
         SettingError: a variable does not parse, or the file that should hold a secret cannot be read.
     """
-    source = os.environ if environment is None else environment
+    source = source_of(environment)
     fields = {f.name: f for f in msgspec.structs.fields(Settings)}
     values: dict[str, Any] = {}
     for name, field in fields.items():
         raw = raw_value(name, variable_name(name), source)
         if raw == "":
             continue
-        values[name] = _parse(variable_name(name), raw, field.type)
+        values[name] = parse(variable_name(name), raw, field.type)
     return Settings(**values)
-
-
-def _parse(variable: str, raw: str, kind: Any) -> Any:
-    try:
-        return msgspec.convert(raw, kind, strict=False)
-    except msgspec.ValidationError as error:
-        raise SettingError(
-            f"{variable}={raw!r} is not valid: {_expected(kind, str(error))}.",
-            next_step=f"Set {variable} to an allowed value, or unset it.",
-        ) from None
-
-
-def _expected(kind: Any, message: str) -> str:
-    literal = next((a for a in (kind, *get_args(kind)) if str(a).startswith("typing.Literal")), None)
-    if literal is not None:
-        return "expected one of " + ", ".join(get_args(literal))
-    told = next((m.extra["expected"] for m in _metas(kind) if m.extra and "expected" in m.extra), None)
-    if told is not None:
-        return f"expected {told}"
-    return message.split(" - at ")[0].replace("`", "")[:1].lower() + message.split(" - at ")[0].replace("`", "")[1:]
-
-
-def _metas(kind: Any) -> list[Meta]:
-    """The constraints of a type; nested Annotated types are one flat list."""
-    return [m for m in get_args(kind) if isinstance(m, Meta)]
-
-
-def describe(environment: Mapping[str, str] | None = None) -> list[SettingInfo]:
-    """Every setting with its value, default and meaning; secrets are masked."""
-    source = os.environ if environment is None else environment
-    settings = load_settings(source)
-    rows = []
-    for field in msgspec.structs.fields(Settings):
-        meta = [m for m in _metas(field.type) if m.description]
-        value = str(getattr(settings, field.name))
-        rows.append(
-            SettingInfo(
-                variable=variable_name(field.name),
-                value=_masked(field.name, value),
-                default=str(field.default),
-                description=str(meta[-1].description),
-                is_set=_is_set(field.name, source),
-            )
-        )
-    return rows
-
-
-def _is_set(name: str, source: Mapping[str, str]) -> bool:
-    variable = variable_name(name)
-    return bool(source.get(variable) or (name in SECRETS and source.get(variable + SUFFIX)))
-
-
-def _masked(name: str, value: str) -> str:
-    if name in ("admin_token", "alert_urls"):
-        return "(set)" if value else ""
-    return without_password(value)
-
-
-def without_password(value: str) -> str:
-    """A URL as it may be shown; anything else as it is."""
-    if "://" in value and "@" in value:
-        scheme, rest = value.split("://", 1)
-        user, host = rest.rsplit("@", 1)
-        return f"{scheme}://{user.split(':')[0]}:***@{host}"
-    return value

@@ -16,7 +16,7 @@ from pmmds_assets.results import Materialized
 from pmmds_core.alert_settlement import settle_alert, tell_changes
 from pmmds_core.monitoring import MonitorResult, monitor, refresh_histograms
 from pmmds_core.report_files import keep_with_model
-from pmmds_core.settings import comma_list
+from pmmds_core.setting_values import comma_list
 from pmmds_core.stores.model_registry import PRODUCTION
 
 DRIFT_CHECK, SAMPLES_CHECK = "features_are_stable", "window_has_enough_rows"

@@ -9,7 +9,8 @@ import pytest
 
 from pmmds_core.errors import SettingError
 from pmmds_core.secret_files import SECRETS
-from pmmds_core.settings import describe, load_settings, variable_name
+from pmmds_core.setting_list import describe
+from pmmds_core.settings import load_settings, variable_name
 
 
 def written(folder: Path, content: bytes) -> str:

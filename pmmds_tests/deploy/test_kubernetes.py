@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pmmds_core.settings import Settings, describe
+from pmmds_core.setting_list import describe
+from pmmds_core.settings import Settings
 from pmmds_tests.deploy.manifests import (
     BASE,
     EXAMPLE_SECRETS,

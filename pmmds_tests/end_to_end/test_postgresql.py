@@ -10,7 +10,7 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from pmmds_core.settings import with_driver
+from pmmds_core.setting_values import with_driver
 from pmmds_tests.cli.command_line import Said, pmmds
 from pmmds_tests.end_to_end.quick_start import QuickStart
 from pmmds_tests.postgres import Cluster

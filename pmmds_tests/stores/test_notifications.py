@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from pmmds_core.settings import Settings, describe
+from pmmds_core.setting_list import describe
+from pmmds_core.settings import Settings
 from pmmds_core.stores.alerts import Alert, AlertStore
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.notification_outbox import (
