@@ -1,0 +1,96 @@
+"""Counting an archived file in a profile's bins: Spark by spark-submit beside DuckDB, which must give the same bytes.
+
+python -m benchmarks.archive_engines [--rows 4000000]        # needs `make .venv/.spark-ready`
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.whole_process import Run, run
+from pmmds_core.contracts.contract import load_contract
+from pmmds_core.reference_profile import fit_profile
+from pmmds_tests.stores.records import columns_of, make_records
+
+ROOT = Path(__file__).parent.parent
+N_DISTINCT, FEW, MILLION = 20_000, 20_000, 1_000_000
+
+DUCKDB = """
+import sys
+from pathlib import Path
+from pmmds_core.binning import SCORE
+from pmmds_core.column_reading import read_column
+from pmmds_core.reference_profile import ReferenceProfile
+from pmmds_core.stores.data_file import connect, open_data_file
+from pmmds_core.stores.duckdb_counts import FileCounter
+from pmmds_core.stores.spark_archive import SCORE_COLUMN, ArchiveCounts
+profile = ReferenceProfile.from_json(Path(sys.argv[1]).read_bytes())
+bins = {f.bins.feature: f.bins for f in profile.with_score}
+with connect() as connection:
+    file = open_data_file(connection, Path(sys.argv[2]))
+    readings = [read_column(file.by_name[SCORE_COLUMN if n == SCORE else n], n, b.kind) for n, b in bins.items()]
+    counts = FileCounter(connection, file).count(readings, bins)
+    Path(sys.argv[3]).write_bytes(ArchiveCounts(profile.digest, file.n_rows, counts).to_json())
+"""
+
+
+def write(folder: Path, n_rows: int) -> Path:
+    """Rows of the log's features and score; distinct ones again and again, in row groups of a million."""
+    contract = load_contract("")
+    records = make_records(contract, N_DISTINCT)
+    columns: dict[str, pa.Array] = {name: pa.array(v) for name, v in columns_of(contract, records).items()}
+    scores = np.array([r.probability for r in records])
+    (folder / "profile.json").write_bytes(fit_profile(contract, columns_of(contract, records), scores).to_json())
+    table = pa.table({**columns, "probability": pa.array(scores)})
+    path = folder / f"{n_rows}.parquet"
+    with pq.ParquetWriter(path, table.schema, compression="zstd") as writer:
+        for start in range(0, n_rows, MILLION):
+            times = -(-min(MILLION, n_rows - start) // N_DISTINCT)
+            writer.write_table(pa.concat_tables([table] * times), row_group_size=MILLION)
+    return path
+
+
+def by_spark(folder: Path, file: Path) -> Run:
+    import pyspark
+
+    variables = {"SPARK_HOME": str(Path(pyspark.__file__).parent), "PYSPARK_PYTHON": sys.executable}
+    variables |= {"SPARK_LOCAL_IP": "127.0.0.1", "PYTHONPATH": str(ROOT)}
+    submit = [str(Path(sys.executable).with_name("spark-submit")), "--master", "local[2]"]
+    submit += ["--conf", "spark.ui.enabled=false", str(ROOT / "deploy" / "spark" / "count_archive.py")]
+    arguments = ["--profile", str(folder / "profile.json"), "--output", str(folder / "spark.json"), str(file)]
+    return run([*submit, *arguments], variables)
+
+
+def by_duckdb(folder: Path, file: Path) -> Run:
+    return run([sys.executable, "-c", DUCKDB, str(folder / "profile.json"), str(file), str(folder / "duckdb.json")])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=4 * MILLION)
+    n_rows = parser.parse_args().rows
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        few, many = write(folder, FEW), write(folder, n_rows)
+        for engine, count in (("Spark local[2]", by_spark), ("DuckDB", by_duckdb)):
+            start, whole = count(folder, few), count(folder, many)
+            cost = (whole.cpu_seconds - start.cpu_seconds) / (n_rows - FEW) * MILLION
+            print(
+                f"{engine}: 1,000,000 rows {cost:.2f} s on a core beyond a start of {start.cpu_seconds:.1f} s; "
+                f"{n_rows:,} rows in {whole.seconds:.1f} s of wall (a start takes {start.seconds:.1f})"
+            )
+        is_same = (folder / "spark.json").read_bytes() == (folder / "duckdb.json").read_bytes()
+    print("the same bytes" if is_same else "OTHER COUNTS")
+    if not is_same:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
