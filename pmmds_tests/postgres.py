@@ -112,7 +112,7 @@ class _Runner:
         self._programs = programs
         self._folder = folder
         self._data = folder / "data"
-        self._user = _unprivileged_user() if os.geteuid() == 0 else None
+        self._user = unprivileged_user() if os.geteuid() == 0 else None
         if self._user is not None:
             os.chown(folder, self._user.pw_uid, self._user.pw_gid)
 
@@ -151,7 +151,7 @@ class _Runner:
             raise RuntimeError(f"{program} failed: {output.read_text(errors='replace')}")
 
 
-def _unprivileged_user() -> pwd.struct_passwd:
+def unprivileged_user() -> pwd.struct_passwd:
     for name in ("postgres", "nobody"):
         try:
             return pwd.getpwnam(name)
