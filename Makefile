@@ -7,7 +7,7 @@ SPARK_STAMP := $(VENV)/.spark-ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint test test-faults bench bench-drift bench-promotion bench-serving soak compile charts protos
+.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint test test-faults bench bench-drift bench-production bench-promotion bench-serving soak compile charts protos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -76,6 +76,9 @@ bench-serving: $(STAMP) ## the service's figures beside its peers; needs wrk
 bench-drift: $(STAMP) ## drift: speed beside its peers, which get environments of their own, and statistics
 	$(BIN)/python -m benchmarks.drift $(ARGS)
 	@if [ -f benchmarks/drift_statistics.py ]; then $(BIN)/python -m benchmarks.drift_statistics; fi
+
+bench-production: $(STAMP) ## PostgreSQL: the shipper beside psql's copy, rows archived
+	$(BIN)/python -m benchmarks.production $(ARGS)
 
 bench-promotion: $(STAMP) ## how often the promotion policy is wrong, by simulation
 	$(BIN)/python -m benchmarks.promotion_statistics $(ARGS)
