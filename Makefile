@@ -9,7 +9,7 @@ SCALE_FILES := requirements-celery.txt requirements-kubernetes.txt requirements-
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint test test-faults bench bench-drift bench-promotion bench-serving soak compile sbom audit charts protos
+.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint test test-faults bench bench-drift bench-production bench-promotion bench-serving soak compile sbom audit charts protos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -83,6 +83,9 @@ bench-serving: $(STAMP) ## the service's figures beside its peers; needs wrk
 bench-drift: $(STAMP) ## drift: speed beside its peers, which get environments of their own, and statistics
 	$(BIN)/python -m benchmarks.drift $(ARGS)
 	@if [ -f benchmarks/drift_statistics.py ]; then $(BIN)/python -m benchmarks.drift_statistics; fi
+
+bench-production: $(STAMP) ## PostgreSQL: the shipper beside psql's copy, rows archived
+	$(BIN)/python -m benchmarks.production $(ARGS)
 
 bench-promotion: $(STAMP) ## how often a promotion is wrong, killed promotions, alert to new version; ARGS="--part loop"
 	$(BIN)/python -m benchmarks.promotion $(ARGS)

@@ -1,8 +1,9 @@
-"""db migrate, db status."""
+"""db migrate, status, roles, backup, restore."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +21,9 @@ database_app = typer.Typer(
 def register(app: typer.Typer) -> None:
     app.add_typer(database_app, name="db")
     database_app.command("migrate", epilog="Example: pmmds db migrate")(migrate_database)
+    database_app.command("roles", epilog="Example: pmmds db roles --apply")(roles)
+    database_app.command("backup", epilog="Example: pmmds db backup pmmds-2026-03-01.backup")(backup)
+    database_app.command("restore", epilog="Example: pmmds db restore pmmds-2026-03-01.backup")(restore_database)
     database_app.command("status", epilog="Example: pmmds db status --json")(status)
 
 
@@ -49,6 +53,44 @@ def migrate_database(json: JsonOption = False) -> None:
         print_json({"done": done})
     else:
         print("\n".join(done) if done else "The tables are up to date; nothing was changed.")
+
+
+def roles(
+    apply: Annotated[bool, typer.Option("--apply", help="Run the statements instead of printing them.")] = False,
+) -> None:
+    """The SQL that makes PostgreSQL's roles with their rights: pmmds_service, pmmds_monitor, pmmds_promoter."""
+    from pmmds_core.errors import UsageError
+    from pmmds_core.stores import roles as database_roles
+
+    if not apply:
+        print(";\n".join(database_roles.role_statements()) + ";")
+        return
+    database, _ = _opened()
+    if database.dialect != "postgresql":
+        raise UsageError(f"The {database.place} has no roles.", next_step="Set PMMDS_DATABASE_URL to PostgreSQL.")
+    database_roles.apply(database, with_roles=True)
+    print(f"{', '.join(database_roles.ROLES)} have their rights. Make logins members: GRANT pmmds_service TO login.")
+
+
+def backup(file: Path) -> None:
+    """Write the whole database to a new file, while everything runs. Copy PMMDS_ARCHIVE_PATH after it."""
+    from pmmds_core.stores.backup import back_up
+
+    database, _ = _opened()
+    n_bytes = back_up(database, file)
+    print(f"{file}: {n_bytes:,} bytes of the {database.place}. Archived predictions are not in it: copy their folder.")
+
+
+def restore_database(file: Path) -> None:
+    """Bring an empty database to what a backup holds. A database that has tables is left alone."""
+    from pmmds_core.stores.backup import count_rows, restore
+
+    database, _ = _opened()
+    restore(database, file)
+    counts = count_rows(database)
+    print(
+        f"The {database.place} has {sum(counts.values()):,} rows in {len(counts)} tables. Run `pmmds db migrate` next."
+    )
 
 
 def status(json: JsonOption = False) -> None:

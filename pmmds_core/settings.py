@@ -41,6 +41,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     contract: Annotated[str, Meta(description="Contract file; empty means the packaged telco_churn")] = ""
     data_path: Annotated[str, Meta(description="Reference CSV; empty means the downloaded file, else the sample")] = ""
 
+    database_pool_size: Annotated[
+        PositiveInt, Meta(description="Connections to PostgreSQL that one process may hold")
+    ] = 10
     retention_days: Annotated[
         int, Meta(ge=0, description="Days that predictions stay in the database before they are archived; 0: for ever")
     ] = 0

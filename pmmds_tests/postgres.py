@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import uuid
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import sqlalchemy as sa
 
 from pmmds_cli.ports import any_free
@@ -42,6 +44,10 @@ class Cluster:
     def stop(self) -> None:
         """Throw every client out and stop the server; what was committed is kept, although the cluster never syncs."""
         self._runner.stop("fast")
+
+    def kill(self) -> None:
+        """End the server as `kill -9` does; what was committed with synchronous_commit=on is in its log."""
+        self._runner.kill()
 
     def start(self) -> None:
         """Start it again on the same port."""
@@ -117,7 +123,7 @@ class _Runner:
         self._programs = programs
         self._folder = folder
         self._data = folder / "data"
-        self._user = _unprivileged_user() if os.geteuid() == 0 else None
+        self._user = unprivileged_user() if os.geteuid() == 0 else None
         if self._user is not None:
             os.chown(folder, self._user.pw_uid, self._user.pw_gid)
 
@@ -145,6 +151,13 @@ class _Runner:
             said = log.read_text(errors="replace")[-2000:] if log.exists() else ""
             raise RuntimeError(f"{error}\n{said}") from None
 
+    def kill(self) -> None:
+        """The processes that were forked end by themselves when they notice."""
+        file = self._data / "postmaster.pid"
+        children = psutil.Process(int(file.read_text().splitlines()[0])).children()
+        os.kill(int(file.read_text().splitlines()[0]), signal.SIGKILL)
+        psutil.wait_procs(children, timeout=30)
+
     def stop(self, mode: str = "immediate") -> None:
         if (self._data / "postmaster.pid").exists():
             self._run("pg_ctl", "-D", str(self._data), "-w", "-m", mode, "stop")
@@ -168,7 +181,7 @@ class _Runner:
             raise RuntimeError(f"{program} failed: {output.read_text(errors='replace')}")
 
 
-def _unprivileged_user() -> pwd.struct_passwd:
+def unprivileged_user() -> pwd.struct_passwd:
     for name in ("postgres", "nobody"):
         try:
             return pwd.getpwnam(name)

@@ -110,7 +110,10 @@ def open_database(settings: Settings, *, busy_timeout_seconds: float = BUSY_TIME
     """
     url = _parse_url(settings.resolved_database_url)
     is_file = url.get_backend_name() == "sqlite"
-    engine = _sqlite_engine(url, busy_timeout_seconds) if is_file else _postgresql_engine(url)
+    if is_file:
+        engine = _sqlite_engine(url, busy_timeout_seconds)
+    else:
+        engine = _postgresql_engine(url, settings.database_pool_size)
     database = Database(engine)
     # Sensors open a deployment every few seconds and drop it: its connections must go with it.
     weakref.finalize(database, engine.dispose)
@@ -172,11 +175,16 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
-def _postgresql_engine(url: sa.URL) -> sa.Engine:
-    options = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": "-c TimeZone=UTC"}
-    own = {name: value for name, value in options.items() if name not in url.query}
+def _postgresql_engine(url: sa.URL, pool_size: int) -> sa.Engine:
+    # PgBouncer in transaction mode gives every transaction another connection, which does not know what was prepared on
+    # the one before, and it refuses start-up options. Instants are naive UTC: the session's time zone does not matter.
+    own: dict[str, Any] = {"prepare_threshold": None}
+    if "connect_timeout" not in url.query:
+        own["connect_timeout"] = CONNECT_TIMEOUT_SECONDS
     try:
-        return sa.create_engine(url, pool_pre_ping=True, connect_args=own)
+        return sa.create_engine(
+            url, pool_pre_ping=True, pool_size=pool_size, max_overflow=0, pool_recycle=1800, connect_args=own
+        )
     except (ImportError, NoSuchModuleError):
         raise DatabaseUnavailableError(
             f"The driver of {place_of(url)} is not installed.",

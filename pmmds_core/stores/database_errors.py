@@ -74,7 +74,7 @@ _MEANINGS = (
     ),
     _Meaning(
         ("28P01", "28000"),
-        r"password authentication failed|no password supplied",
+        r"password authentication failed|no password supplied|not permitted to log in|no pg_hba.conf entry",
         "refused the user or password",
         "Check PMMDS_DATABASE_URL.",
     ),

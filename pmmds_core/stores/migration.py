@@ -17,12 +17,14 @@ from pmmds_core.errors import SchemaOutdatedError
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.database_errors import MIGRATE
 from pmmds_core.stores.partitions import make_days
+from pmmds_core.stores.roles import grant_statements, have_roles
 from pmmds_core.stores.tables import contract_columns, prediction_logs
 
 # Alembic's newest revision, stated here so that a check need not import Alembic; a test compares the two.
 HEAD = "0007"
 SCRIPTS = Path(__file__).parent / "migrations"
 _ADVISORY_LOCK = 0x706D6D6473  # "pmmds"
+_NEWER = "A newer PMMDS made it: install that version."
 _ANOTHER_DATABASE = "Give this contract a database of its own: another PMMDS_HOME or PMMDS_DATABASE_URL."
 
 
@@ -65,6 +67,9 @@ def migrate(database: Database, contract: Contract) -> list[str]:
         done = _upgrade(connection, database.place) + _follow_contract(connection, contract)
         if database.dialect == "postgresql":
             make_days(connection)
+            if have_roles(connection):  # what is new has no rights yet
+                for statement in grant_statements():
+                    connection.exec_driver_sql(statement)
         return done
 
 
@@ -74,7 +79,8 @@ def check_schema(database: Database, contract: Contract) -> None:
     if status.is_current:
         return
     if status.revision != status.head:
-        raise SchemaOutdatedError(_revision_differs(database.place, status), next_step=MIGRATE)
+        newer = status.revision is not None and status.revision > status.head
+        raise SchemaOutdatedError(_revision_differs(database.place, status), next_step=_NEWER if newer else MIGRATE)
     differs = _columns_differ(status)
     raise SchemaOutdatedError(
         f"prediction_logs in {database.place} does not follow the contract {contract.name!r}: {differs}.",
@@ -132,7 +138,7 @@ def _upgrade(connection: sa.Connection, place: str) -> list[str]:
     if before is not None and before not in known:
         raise SchemaOutdatedError(
             f"The {place} is at revision {before}, which this program does not know.",
-            next_step="A newer PMMDS made it: install that version.",
+            next_step=_NEWER,
         )
     command.upgrade(config, HEAD)
     return [f"Created the tables (revision {HEAD})." if before is None else f"Upgraded from {before} to {HEAD}."]

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.settings import load_settings
+from pmmds_core.settings import Settings, load_settings
 from pmmds_core.stores.database import Database, open_database
-from pmmds_core.stores.migration import migrate
+from pmmds_core.stores.migration import HEAD, migrate
 from pmmds_tests.postgres import Cluster, temporary_cluster
 from pmmds_tests.serving.asking import BATCH, PREDICT, example
 from pmmds_tests.serving.load import Load, dead_letters_of, logged_once, metric
@@ -79,6 +79,53 @@ def test_a_minute_without_the_database_changes_no_answer(
         assert stores.prediction_log.count() == len(load.answered) > 300
         wait_until(lambda: spool_of(service)["problem"] == "")
         assert (spool_of(service)["n_dropped"], dead_letters_of(service.home)) == (0, [])
+
+
+@pytest.mark.postgres
+def test_a_database_killed_under_load_and_started_again_loses_no_row_and_doubles_none(
+    own_cluster: Cluster, prepared: Prepare, contract: Contract, tmp_path: Path
+) -> None:
+    with open_database(Settings(database_url=own_cluster.url)).begin() as connection:
+        connection.exec_driver_sql("ALTER DATABASE postgres SET synchronous_commit = on")
+    with service_on(own_cluster, prepared, contract, tmp_path / "home") as service:
+        load = Load(service.url, contract)
+        with load.running():
+            for _ in range(3):
+                wait_until(load.has_answered(150), seconds=60)
+                own_cluster.kill()
+                wait_until(load.has_answered(100), seconds=60)
+                own_cluster.start()
+            wait_until(load.has_answered(100), seconds=60)
+        stores = service.deployment()
+        wait_until(lambda: logged_once(stores, load.answered), seconds=60)
+        assert (load.refused, load.n_cut_off) == ({}, 0)
+        assert stores.prediction_log.count() == len(load.answered)
+        wait_until(lambda: spool_of(service)["problem"] == "", seconds=30)
+        assert (spool_of(service)["n_dropped"], dead_letters_of(service.home)) == (0, [])
+
+
+@pytest.mark.postgres
+def test_a_schema_of_a_newer_program_is_told_by_health_and_loses_no_row(
+    own_cluster: Cluster, prepared: Prepare, contract: Contract, tmp_path: Path
+) -> None:
+    with service_on(own_cluster, prepared, contract, tmp_path / "home") as service:
+        pass
+    database = open_database(Settings(database_url=own_cluster.url))
+    with database.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with running_service(service.environment) as newer:
+        answer = newer.client.post(PREDICT, json=example(contract))
+        assert answer.status_code == 200
+        health = newer.client.get("/healthz")
+        assert health.status_code == 503
+        problem = health.json()["parts"]["database"]["problem"]
+        assert "is at revision 9999, this program needs" in problem
+        with database.begin() as connection:
+            connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{HEAD}'")
+        wait_until(lambda: newer.status_of("/healthz") == 200, seconds=30)
+        stores = newer.deployment()
+        wait_until(lambda: logged_once(stores, [answer.json()["request_id"]]), seconds=30)
+    database.close()
 
 
 def fill(service: RunningService, contract: Contract, n_calls: int) -> tuple[list[str], list[tuple[int, str]]]:

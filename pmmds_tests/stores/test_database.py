@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sqlite3
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DatabaseUnavailableError, HomeNotWritableError, SchemaOutdatedError, SettingError
 from pmmds_core.settings import Settings
 from pmmds_core.stores.database import Database, open_database
+from pmmds_core.stores.dialects import database_now
 from pmmds_core.stores.migration import migrate
 from pmmds_core.stores.prediction_log import PredictionLog
 from pmmds_tests.stores.records import make_records
@@ -165,14 +167,43 @@ def test_a_postgresql_database_that_does_not_exist_is_named(postgres_url: str) -
 def test_postgresql_connections_keep_utc_and_survive_a_cut(postgres_url: str) -> None:
     database = open_database(Settings(database_url=postgres_url))
     with database.connect() as connection:
-        assert connection.execute(sa.text("SHOW TimeZone")).scalar_one() == "UTC"
+        name = connection.execute(sa.text("SELECT current_database()")).scalar_one()
         own = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
     other = open_database(Settings(database_url=postgres_url))
     with other.begin() as connection:
+        connection.exec_driver_sql(f"ALTER DATABASE {name} SET TimeZone = 'Asia/Tokyo'")
         connection.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": own})
     other.close()
     database.ping()
+    with database.connect() as connection:
+        assert connection.execute(sa.text("SHOW TimeZone")).scalar_one() == "Asia/Tokyo"
+        assert abs(connection.execute(sa.select(database_now())).scalar_one() - datetime.now(UTC)) < timedelta(
+            minutes=1
+        )
     database.close()
+
+
+@pytest.mark.postgres
+def test_a_login_that_is_refused_is_told_without_its_password(postgres_url: str) -> None:
+    own = open_database(Settings(database_url=postgres_url))
+    with own.begin() as connection:
+        connection.exec_driver_sql("DROP ROLE IF EXISTS shut_out")
+        connection.exec_driver_sql("CREATE ROLE shut_out NOLOGIN")
+    own.close()
+    url = postgres_url.replace("postgres@", "shut_out:hunter2@")
+    with pytest.raises(DatabaseUnavailableError, match="refused the user or password") as raised:
+        open_database(Settings(database_url=url)).ping()
+    assert "hunter2" not in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_host_without_a_route_is_one_sentence() -> None:
+    """192.0.2.0/24 is kept for documentation (RFC 5737): nobody is there."""
+    url = "postgresql://ann:hunter2@192.0.2.1/loop?connect_timeout=2"
+    with pytest.raises(DatabaseUnavailableError, match=r"at 192\.0\.2\.1:5432 cannot be reached: ") as raised:
+        open_database(Settings(database_url=url)).ping()
+    assert "hunter2" not in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.postgres

@@ -133,3 +133,22 @@ def test_a_missing_column_says_to_migrate(database: Database, contract: Contract
         connection.exec_driver_sql("ALTER TABLE prediction_logs DROP COLUMN tenure")
     with pytest.raises(SchemaOutdatedError, match=r"tenure.*Run `pmmds db migrate`"):
         PredictionLog(database, contract).append(make_records(contract, 1))
+
+
+def test_texts_that_the_wire_format_has_a_meaning_for_come_back_as_they_were(
+    log: PredictionLog, contract: Contract
+) -> None:
+    texts = ["a\tb", "a\nb", "a\rb", "\\N", "\\", "\\.", "a\\tb", "", "é\u2028", "'\"", "%s", "NULL"]
+    records = [
+        msgspec.structs.replace(r, request_id=f"x{i}", features=(texts[i % len(texts)], *r.features[1:]))
+        for i, r in enumerate(make_records(contract, 60, overrides={"tenure": None}))
+    ]
+    assert log.append(records) == 60
+    assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
+
+
+def test_a_delivery_that_was_logged_in_part_is_completed(log: PredictionLog, contract: Contract) -> None:
+    records = make_records(contract, 100)
+    assert log.append(records[40:70]) == 30
+    assert log.append(records) == 70
+    assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}

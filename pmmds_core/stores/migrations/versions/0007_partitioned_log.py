@@ -114,6 +114,8 @@ def _partition() -> None:
         "CREATE TABLE prediction_logs (LIKE prediction_logs_whole INCLUDING DEFAULTS INCLUDING CONSTRAINTS) "
         "PARTITION BY RANGE (predicted_at)"
     )
+    # COPY takes the clock from here.
+    op.execute("ALTER TABLE prediction_logs ALTER ingested_at SET DEFAULT timezone('UTC', statement_timestamp())")
     op.execute("CREATE TABLE prediction_logs_default PARTITION OF prediction_logs DEFAULT")
     op.create_primary_key("prediction_logs_pkey", "prediction_logs", ["request_id", "predicted_at"])
     for index, columns in _INDEXES.items():

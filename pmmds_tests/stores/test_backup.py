@@ -1,0 +1,87 @@
+"""A backup restored is the database it was made of; nothing is overwritten; a schema of another age is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.errors import InputFileError, SchemaOutdatedError, StoreError
+from pmmds_core.frame_digest import content_digest
+from pmmds_core.settings import Settings
+from pmmds_core.stores.backup import back_up, count_rows, restore
+from pmmds_core.stores.database import Database, open_database
+from pmmds_core.stores.ground_truth import GroundTruthStore
+from pmmds_core.stores.label_history import LabelItem
+from pmmds_core.stores.migration import check_schema
+from pmmds_core.stores.prediction_log import PredictionLog
+from pmmds_tests.postgres import Cluster
+from pmmds_tests.stores.records import NOON, make_records
+
+
+@pytest.fixture
+def filled(database: Database, contract: Contract) -> Database:
+    records = make_records(contract, 500)
+    PredictionLog(database, contract).append(records)
+    GroundTruthStore(database, contract).add([LabelItem(r.request_id, 1, NOON) for r in records[::3]])
+    return database
+
+
+def labelled(database: Database, contract: Contract) -> str:
+    return content_digest(GroundTruthStore(database, contract).labelled_rows().to_frame(contract))
+
+
+def check_restored(filled: Database, other: Database, contract: Contract, file: Path) -> None:
+    assert back_up(filled, file) == file.stat().st_size
+    restore(other, file)
+    check_schema(other, contract)
+    assert count_rows(other) == count_rows(filled)
+    assert count_rows(other)["prediction_logs"] == 500
+    assert labelled(other, contract) == labelled(filled, contract)
+    again = make_records(contract, 500)
+    assert PredictionLog(other, contract).append(again) == 0
+    with pytest.raises(StoreError, match=r"has tables; it was not overwritten"):
+        restore(other, file)
+    with pytest.raises(InputFileError, match=r"is there already; it was not overwritten"):
+        back_up(filled, file)
+
+
+def test_a_restored_database_has_every_row(
+    filled: Database, contract: Contract, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    file = tmp_path / "pmmds.backup"
+    if filled.dialect == "sqlite":
+        other = open_database(Settings(home=str(tmp_path / "other")))
+        check_restored(filled, other, contract, file)
+        return
+    cluster: Cluster = request.getfixturevalue("postgres_cluster")
+    with cluster.fresh_database() as url:
+        other = open_database(Settings(database_url=url))
+        check_restored(filled, other, contract, file)
+        other.close()
+
+
+def test_what_is_no_backup_is_refused_and_nothing_changes(
+    empty_database: Database, open_again: Callable[[], Database], tmp_path: Path
+) -> None:
+    (tmp_path / "text").write_text("no backup")
+    with pytest.raises(InputFileError, match=r"is no backup of (sqlite|postgresql)"):
+        restore(empty_database, tmp_path / "text")
+    with pytest.raises(InputFileError, match=r"cannot be read"):
+        restore(empty_database, tmp_path / "nowhere")
+    assert count_rows(open_again()) == {}
+
+
+@pytest.mark.parametrize(
+    ("revision", "advice"),
+    [("9999", "A newer PMMDS made it: install that version"), ("0003", "Run `pmmds db migrate`")],
+)
+def test_a_schema_of_another_age_is_one_sentence(
+    database: Database, contract: Contract, revision: str, advice: str
+) -> None:
+    with database.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{revision}'")
+    with pytest.raises(SchemaOutdatedError, match=rf"is at revision {revision}, this program needs .*\. {advice}\."):
+        check_schema(database, contract)

@@ -1,0 +1,131 @@
+"""Each role can do its whole work by a connection of its own, and is refused what is not its work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from pmmds_core.alert_settlement import settle_alert
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.deployment import Deployment
+from pmmds_core.errors import DatabaseUnavailableError
+from pmmds_core.promotion import put_into_production
+from pmmds_core.reference_profile import fit_profile
+from pmmds_core.retention import keep_retention
+from pmmds_core.settings import Settings
+from pmmds_core.stores.database import open_database
+from pmmds_core.stores.label_history import LabelItem
+from pmmds_core.stores.migration import migrate
+from pmmds_core.stores.roles import GRANTS, MONITOR, PROMOTER, SERVICE, apply
+from pmmds_core.stores.tables import fixed
+from pmmds_tests.fakes import FileRegistry
+from pmmds_tests.postgres import Cluster
+from pmmds_tests.stores.records import NOON, columns_of, make_records
+from pmmds_tests.stores.test_promotion import decide
+
+pytestmark = pytest.mark.postgres
+As = Callable[[str], Deployment]
+
+
+@pytest.fixture
+def acting_as(postgres_cluster: Cluster, postgres_url: str, contract: Contract, tmp_path: Path) -> Iterator[As]:
+    """The deployment as a login that is a member of one role; the tables belong to the migrator."""
+    owner = Settings(home=str(tmp_path), database_url=postgres_url, retention_days=1)
+    database = open_database(owner)
+    migrate(database, contract)
+    apply(database, with_roles=True)
+    opened: list[Deployment] = []
+    with database.begin() as connection:
+        for role in GRANTS:
+            connection.exec_driver_sql(f"DROP ROLE IF EXISTS login_{role}")
+            connection.exec_driver_sql(f"CREATE ROLE login_{role} LOGIN IN ROLE {role}")
+
+    def act(role: str) -> Deployment:
+        url = postgres_url.replace("postgres@", f"login_{role}@")
+        opened.append(Deployment(msgspec.structs.replace(owner, database_url=url)))
+        return opened[-1]
+
+    yield act
+    for deployment in opened:
+        deployment.database.close()
+    database.close()
+
+
+def serve(d: Deployment) -> None:
+    """What the service does: rows with ids of its own and of clients, and labels, known and unknown."""
+    records = make_records(d.contract, 60, start=NOON)
+    assert d.prediction_log.append(records) == 60
+    labels = [LabelItem(r.request_id, r.prediction, NOON) for r in records]
+    assert d.ground_truth.add([*labels, LabelItem("later", 1, NOON)]).accepted == 60
+
+
+def refused(d: Deployment, *statements: str) -> None:
+    """Each statement is refused for its rights, and for nothing else."""
+    for statement in statements:
+        with pytest.raises(DatabaseUnavailableError, match="does not let this user do that"), d.database.begin() as c:
+            c.exec_driver_sql(statement)
+
+
+MOVES = (
+    "UPDATE production_pointer SET version = '9'",
+    "INSERT INTO production_pointer VALUES ('m', '9', 'x', 1, now())",
+    "UPDATE promotion_decisions SET state = 'recorded'",
+    "INSERT INTO model_evaluations DEFAULT VALUES",
+)
+CHANGES_TABLES = (
+    "CREATE TABLE more (id int)",
+    "ALTER TABLE prediction_logs ADD COLUMN more int",
+    "DROP TABLE prediction_logs_default",
+    "TRUNCATE prediction_logs",
+    "DELETE FROM prediction_logs",
+    "UPDATE prediction_logs SET probability = 1",
+    "UPDATE alembic_version SET version_num = '9999'",
+    "DELETE FROM ground_truth",
+)
+
+
+def test_every_table_is_thought_of() -> None:
+    named = {table for tables in GRANTS.values() for table in tables}
+    assert {*fixed.tables, "prediction_logs", "prediction_logs_default", "alembic_version"} == named
+
+
+def test_the_service_logs_rows_and_labels_and_nothing_else(acting_as: As) -> None:
+    d = acting_as(SERVICE)
+    serve(d)
+    assert d.prediction_log.summary().n_rows == 60
+    assert d.decisions.recent() == []
+    refused(d, *CHANGES_TABLES, *MOVES, "SELECT pmmds_make_day('2030-01-01')", "SELECT pmmds_drop_day('2020-01-01', 0)")
+    refused(d, "INSERT INTO drift_reports DEFAULT VALUES", "SELECT * FROM alert_notifications")
+
+
+def test_the_monitor_counts_archives_and_tells_and_moves_nothing(acting_as: As) -> None:
+    serve(acting_as(SERVICE))
+    d = acting_as(MONITOR)
+    records = make_records(d.contract, 100, seed=3)
+    profile = fit_profile(d.contract, columns_of(d.contract, records), np.array([r.probability for r in records]))
+    assert d.histograms.refresh(lambda _: profile, d.model_name, NOON, NOON + timedelta(hours=1)).n_rows == 60
+    assert settle_alert(d) is None
+    assert d.ground_truth.match_waiting().accepted == 0
+    (part,) = keep_retention(d, NOON + timedelta(days=9)).parts
+    assert part.n_rows == 60
+    assert d.prediction_log.count() == 0
+    assert d.ground_truth.labelled_rows().n_rows == 60
+    refused(d, *CHANGES_TABLES, *MOVES, "INSERT INTO prediction_logs DEFAULT VALUES")
+
+
+def test_the_promoter_moves_the_pointer_and_changes_no_table(acting_as: As, tmp_path: Path) -> None:
+    serve(acting_as(SERVICE))
+    d, registry = acting_as(PROMOTER), FileRegistry(tmp_path / "alias")
+    moved = put_into_production(decide(d.decisions, "1", None), d.decisions, registry)
+    assert moved.moved
+    assert registry.moves == ["1"]
+    assert d.ground_truth.labelled_rows().n_rows == 60
+    refused(d, *CHANGES_TABLES)
+    seen = acting_as(MONITOR).decisions.pointer()
+    assert seen is not None
+    assert seen.version == "1"
