@@ -58,17 +58,17 @@ class QuickStart:
         assert 0 < answer["probability"] < 1
         self.seen["first_request"] = answer["request_id"]
 
-    def calm_traffic(self) -> None:
+    def calm_traffic(self, n_before: int = 0) -> None:
         sent = self._said("traffic", "--count", "500", "--labels", "--json").document
         assert sent["n_requests"] == 500
         assert sent["feedback"]["unknown"] == 0
-        self._await(lambda: self.n_logged() >= 500, 60, "500 predictions are logged")
+        self._await(lambda: self.n_logged() >= n_before + 500, 60, "500 predictions are logged")
         assert self._said("monitor", "--json").document["verdict"] == "stable"
 
-    def drifted_traffic(self) -> None:
+    def drifted_traffic(self, n_before: int = 500) -> None:
         sent = self._said("traffic", "--count", "1500", "--drift", "migration", "--labels", "--json").document
         assert sent["n_requests"] == 1500
-        self._await(lambda: self.n_logged() >= 2000, 60, "2,000 predictions are logged")
+        self._await(lambda: self.n_logged() >= n_before + 1500, 60, "1,500 more are logged")
         report = self._said("monitor", "--json").document
         assert report["verdict"] == "drifted"
         assert report["alert_id"] is not None
