@@ -16,7 +16,7 @@ from pmmds_tests.end_to_end.quick_start import QuickStart
 from pmmds_tests.postgres import Cluster
 from pmmds_tests.serving.running import free_ports
 
-SECONDS = 600
+SECONDS = 900
 pytestmark = [pytest.mark.process, pytest.mark.postgres, pytest.mark.xdist_group("demo")]
 
 
