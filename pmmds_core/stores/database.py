@@ -174,7 +174,9 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 def _postgresql_engine(url: sa.URL) -> sa.Engine:
     options = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": "-c TimeZone=UTC"}
-    own = {name: value for name, value in options.items() if name not in url.query}
+    own: dict[str, Any] = {name: value for name, value in options.items() if name not in url.query}
+    # PgBouncer gives every transaction another connection, which knows nothing of what was prepared on the last.
+    own["prepare_threshold"] = None
     try:
         return sa.create_engine(url, pool_pre_ping=True, connect_args=own)
     except (ImportError, NoSuchModuleError):
