@@ -74,7 +74,7 @@ secrets: ## random passwords for the Compose files; those that are there stay
 	$(PYTHON) deploy/compose/make_secrets.py
 
 test-compose: $(STAMP) ## build the images, run the whole loop in containers, kill parts of it; needs Docker
-	$(BIN)/pytest -n 0 -m compose pmmds_tests/compose $(ARGS)
+	$(BIN)/pytest -n 0 -s -m compose pmmds_tests/compose $(ARGS)
 
 bench-serving: $(STAMP) ## the service's figures beside its peers; needs wrk
 	@for m in serving bench_grpc bench_swap bench_cold_start bench_metrics; do echo "== $$m"; $(BIN)/python -m benchmarks.$$m || exit 1; done

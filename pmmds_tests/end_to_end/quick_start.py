@@ -53,7 +53,7 @@ class QuickStart:
 
     def first_prediction(self) -> None:
         """The service finds the model by itself."""
-        self.await_answer_of("1")
+        self._await(lambda: self._version() == "1", SWAP_SECONDS, "v1 is loaded")
         answer = self._predict()
         assert 0 < answer["probability"] < 1
         self.seen["first_request"] = answer["request_id"]
@@ -85,7 +85,8 @@ class QuickStart:
         assert document["decision"]["challenger_version"] == "1", document
 
     def await_answer_of(self, version: str) -> None:
-        self._await(lambda: self._version() == version, SWAP_SECONDS, f"v{version} answers")
+        self._await(lambda: self._version() == version, SWAP_SECONDS, f"v{version} is loaded")
+        assert self._predict()["model_version"] == version
 
     def n_logged(self) -> int:
         """Predictions in the database: what `pmmds doctor` counts."""
