@@ -9,7 +9,7 @@ SCALE_FILES := requirements-celery.txt requirements-kubernetes.txt requirements-
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint test test-faults bench bench-drift bench-production bench-promotion bench-serving soak compile sbom audit charts protos
+.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint test test-faults test-compose secrets bench bench-drift bench-production bench-promotion bench-serving soak compile sbom audit charts protos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -76,6 +76,12 @@ test: $(SPARK_STAMP) $(SCALE_STAMP) ## every test but the faults, on SQLite and 
 
 test-faults: $(STAMP) ## workers killed, databases stopped, spools filled, under load
 	$(BIN)/pytest -m faults $(ARGS)
+
+secrets: ## random passwords for the Compose files; those that are there stay
+	$(PYTHON) deploy/compose/make_secrets.py
+
+test-compose: $(STAMP) ## build the images, run the whole loop in containers, kill parts of it; needs Docker
+	$(BIN)/pytest -n 0 -s -m compose pmmds_tests/compose $(ARGS)
 
 bench-serving: $(STAMP) ## the service's figures beside its peers; needs wrk
 	@for m in serving bench_grpc bench_swap bench_cold_start bench_metrics; do echo "== $$m"; $(BIN)/python -m benchmarks.$$m || exit 1; done

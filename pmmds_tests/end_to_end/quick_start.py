@@ -53,22 +53,22 @@ class QuickStart:
 
     def first_prediction(self) -> None:
         """The service finds the model by itself."""
-        self.await_answer_of("1")
+        self._await(lambda: self._version() == "1", SWAP_SECONDS, "v1 is loaded")
         answer = self._predict()
         assert 0 < answer["probability"] < 1
         self.seen["first_request"] = answer["request_id"]
 
-    def calm_traffic(self) -> None:
+    def calm_traffic(self, n_before: int = 0) -> None:
         sent = self._said("traffic", "--count", "500", "--labels", "--json").document
         assert sent["n_requests"] == 500
         assert sent["feedback"]["unknown"] == 0
-        self._await(lambda: self.n_logged() >= 500, 60, "500 predictions are logged")
+        self._await(lambda: self.n_logged() >= n_before + 500, 60, "500 predictions are logged")
         assert self._said("monitor", "--json").document["verdict"] == "stable"
 
-    def drifted_traffic(self) -> None:
+    def drifted_traffic(self, n_before: int = 500) -> None:
         sent = self._said("traffic", "--count", "1500", "--drift", "migration", "--labels", "--json").document
         assert sent["n_requests"] == 1500
-        self._await(lambda: self.n_logged() >= 2000, 60, "2,000 predictions are logged")
+        self._await(lambda: self.n_logged() >= n_before + 1500, 60, "1,500 more are logged")
         report = self._said("monitor", "--json").document
         assert report["verdict"] == "drifted"
         assert report["alert_id"] is not None
@@ -85,7 +85,8 @@ class QuickStart:
         assert document["decision"]["challenger_version"] == "1", document
 
     def await_answer_of(self, version: str) -> None:
-        self._await(lambda: self._version() == version, SWAP_SECONDS, f"v{version} answers")
+        self._await(lambda: self._version() == version, SWAP_SECONDS, f"v{version} is loaded")
+        assert self._predict()["model_version"] == version
 
     def n_logged(self) -> int:
         """Predictions in the database: what `pmmds doctor` counts."""

@@ -16,7 +16,7 @@ from pmmds_tests.end_to_end.quick_start import QuickStart
 from pmmds_tests.postgres import Cluster
 from pmmds_tests.serving.running import free_ports
 
-SECONDS = 600
+SECONDS = 900
 pytestmark = [pytest.mark.process, pytest.mark.postgres, pytest.mark.xdist_group("demo")]
 
 
@@ -65,7 +65,7 @@ def test_the_whole_loop_runs_on_postgresql(tmp_path: Path, variables: dict[str, 
         assert "serving answers; model: 2." in run("run", "serving", "--check").out
     finally:
         assert run("down").code == 0
-    assert rows_in(Path(variables["PMMDS_DATABASE_URL_FILE"]).read_text().strip(), "prediction_logs") == 2001
+    assert rows_in(Path(variables["PMMDS_DATABASE_URL_FILE"]).read_text().strip(), "prediction_logs") == 2002
     assert rows_in(variables["PMMDS_DAGSTER_DATABASE_URL"], "runs") >= 3
     assert rows_in(variables["PMMDS_MLFLOW_DATABASE_URL"], "model_versions") == 2
     assert list((tmp_path / "artifacts").rglob("bundle/scorer.json"))

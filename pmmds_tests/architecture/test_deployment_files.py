@@ -1,0 +1,173 @@
+"""What the images and Compose files promise, read from the files; no engine is needed. That they run: compose/."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DOCKER, COMPOSE = ROOT / "deploy" / "docker", ROOT / "deploy" / "compose"
+DOCKERFILES = sorted(DOCKER.glob("*.Dockerfile"))
+FILES = [COMPOSE / name for name in ("compose.yaml", "replica.yaml", "compose.production.yaml")]
+SECRET_WORDS = re.compile(r"(password|token|secret|api_key)\s*[=:]\s*\S", re.IGNORECASE)
+
+
+def instructions(file: Path) -> list[tuple[str, str]]:
+    """(NAME, rest) of each instruction of the last stage, continued lines joined."""
+    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    joined = "\n".join(lines).replace("\\\n", " ")
+    found = [tuple(line.split(" ", 1)) for line in joined.splitlines() if line.strip()]
+    last = max(i for i, (name, _) in enumerate(found) if name == "FROM")
+    return [(name, rest.strip()) for name, rest in found[last:]]
+
+
+def services() -> list[tuple[str, str, dict[str, Any]]]:
+    """(file, name, service) of every service that is started."""
+    found = []
+    for file in FILES:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+        found += [(file.name, name, service) for name, service in document["services"].items()]
+    return found
+
+
+@pytest.mark.parametrize("file", DOCKERFILES, ids=lambda f: f.stem)
+def test_an_image_is_run_by_a_fixed_user_says_what_it_is_and_checks_itself(file: Path) -> None:
+    last = dict(instructions(file))
+    assert last["USER"] == "10001:10001"
+    assert "HEALTHCHECK" in last
+    assert "curl" not in last["HEALTHCHECK"]
+    labels = " ".join(rest for name, rest in instructions(file) if name == "LABEL")
+    for label in ("title", "description", "licenses", "version", "revision"):
+        assert f"org.opencontainers.image.{label}=" in labels
+
+
+@pytest.mark.parametrize("file", DOCKERFILES, ids=lambda f: f.stem)
+def test_an_image_holds_no_secret_and_no_address_of_an_index(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert not SECRET_WORDS.search(text)
+    assert not re.search(r"^\s*[^#\s].*https?://(?!127\.0\.0\.1)", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["serving", "assets"])
+def test_an_image_of_ours_is_installed_from_the_lock_and_takes_no_tool_along(name: str) -> None:
+    text = (DOCKER / f"{name}.Dockerfile").read_text(encoding="utf-8")
+    assert f"--require-hashes --only-binary :all: --no-compile \\\n    -r /locked/requirements-{name}.txt" in text
+    assert "python3 -m venv --without-pip /opt/pmmds" in text
+    last = instructions(DOCKER / f"{name}.Dockerfile")
+    assert [rest for key, rest in last if key == "COPY"] == ["--from=build /opt/pmmds /opt/pmmds"]
+    assert not any("apt-get" in rest or "pip" in rest for key, rest in last if key == "RUN")
+
+
+def locked(name: str) -> dict[str, str]:
+    """Distribution to version."""
+    text = (DOCKER / f"requirements-{name}.txt").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("name", "has", "has_not"),
+    [
+        (
+            "serving",
+            {"bentoml", "mlflow-skinny", "psycopg", "httptools", "uvloop"},
+            {"dagster", "mlflow", "pandas", "scikit-learn", "pyarrow", "great-expectations"},
+        ),
+        ("assets", {"dagster", "dagster-postgres", "mlflow", "psycopg", "boto3"}, {"bentoml"}),
+    ],
+)
+def test_an_image_installs_what_its_extras_say_in_the_tested_versions(
+    name: str, has: set[str], has_not: set[str]
+) -> None:
+    versions = locked(name)
+    assert has <= set(versions)
+    assert has_not.isdisjoint(versions)
+    text = (DOCKER / f"requirements-{name}.txt").read_text(encoding="utf-8")
+    assert "--hash=sha256:" in text
+    assert "://" not in text
+    tested = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    differing = [f"{d}=={v}" for d, v in versions.items() if f"\n{d}==" in tested and f"\n{d}=={v} " not in tested]
+    assert differing == []
+
+
+@pytest.mark.parametrize(("file", "name", "service"), services(), ids=lambda x: x if isinstance(x, str) else "")
+def test_a_container_is_confined(file: str, name: str, service: dict[str, Any]) -> None:
+    if file == "compose.production.yaml" and "image" not in service:
+        assert set(service) <= {"environment", "secrets", "depends_on", "extends", "volumes"}, "the overlay adds only"
+        return
+    if "extends" in service:
+        return
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"]
+    assert service["restart"] == ("no" if name == "migrate" else "unless-stopped")
+    assert "privileged" not in service
+    assert ":latest" not in service["image"]
+    assert re.search(r":[^}]*\d", service["image"]), "the image is pinned"
+
+
+def test_only_the_proxy_listens_outside_and_there_on_the_loopback() -> None:
+    published = {name: service["ports"] for _, name, service in services() if "ports" in service}
+    assert set(published) == {"proxy"}
+    assert all(port.startswith("${PMMDS_BIND:-127.0.0.1}:") for port in published["proxy"])
+
+
+def test_dagster_mlflow_and_prometheus_ask_for_a_password() -> None:
+    text = (DOCKER / "proxy.conf").read_text(encoding="utf-8")
+    assert text.count("  auth_basic_user_file /run/secrets/proxy_users;") == 1
+    servers = {s.split(";")[0].split()[0]: s for s in text.split("listen ")[1:]}
+    assert {port for port, s in servers.items() if "auth_basic off;" in s} == {
+        "8000",
+        "50051",
+        "3001",
+        "127.0.0.1:8081",
+    }
+
+
+def test_no_secret_stands_in_a_variable_of_a_container() -> None:
+    for _, name, service in services():
+        for variable, value in (service.get("environment") or {}).items():
+            if re.search("PASSWORD|TOKEN|DATABASE_URL|ALERT_URLS|CREDENTIALS", variable):
+                assert variable.endswith("_FILE"), f"{name}: {variable}"
+                assert value.startswith("/run/secrets/")
+
+
+def test_the_service_tells_prometheus_where_its_metrics_are() -> None:
+    replica = yaml.safe_load((COMPOSE / "replica.yaml").read_text(encoding="utf-8"))["services"]["replica"]
+    assert replica["labels"] == {
+        "prometheus.scrape": "true",
+        "prometheus.port": "8000",
+        "prometheus.path": "/metrics",
+    }
+
+
+def test_the_secrets_that_are_made_are_those_that_are_asked_for_and_stay(tmp_path: Path) -> None:
+    script = tmp_path / "make_secrets.py"
+    script.write_bytes((COMPOSE / "make_secrets.py").read_bytes())
+
+    def made() -> dict[str, str]:
+        subprocess.run([sys.executable, str(script)], check=True, capture_output=True)
+        return {p.name: p.read_text(encoding="utf-8") for p in (tmp_path / "secrets").iterdir()}
+
+    first = made()
+    wanted: set[str] = set()
+    for file in FILES:
+        wanted |= set(yaml.safe_load(file.read_text(encoding="utf-8")).get("secrets", {}))
+    assert wanted <= set(first)
+    assert first["pmmds_password"].strip() in first["serving_database_url"]
+    assert len({v for k, v in first.items() if k.endswith("_password")}) == 6
+    assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
+    assert made() == first
+
+
+def test_secrets_are_never_committed_nor_copied_into_an_image() -> None:
+    assert "/deploy/compose/secrets/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert "*" in ignored
+    assert not any(line.startswith(("!deploy/compose", "!.env", "!deploy\n")) for line in ignored)

@@ -1,0 +1,65 @@
+"""Customers who go on asking while things break: a request every few milliseconds, each with an id that is remembered.
+
+Keep out: what breaks, and what is asserted.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+_PAUSE_SECONDS = 0.02
+_MOST_REQUESTS = 20_000  # a run that hangs stops by itself
+
+
+@dataclass
+class Customers:
+    """`answered` are the ids with a prediction; `failures` what the others got."""
+
+    service: str
+    body: dict[str, Any]
+    answered: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def asking(self, name: str) -> Iterator[Customers]:
+        """Ask in the background; ids are `name`-1, `name`-2, …"""
+        thread = threading.Thread(target=self._ask, args=(name,), daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            thread.join()
+
+    def go_on_until(self, holds: Callable[[], bool], seconds: float, at_least: int = 100) -> None:
+        """Until something is so and so many more have been answered; fails when that takes too long."""
+        deadline, before = time.monotonic() + seconds, len(self.answered)
+        while not (holds() and len(self.answered) >= before + at_least):
+            assert time.monotonic() < deadline, f"not within {seconds:g} seconds; failures: {self.failures[-3:]}"
+            time.sleep(0.1)
+
+    def _ask(self, name: str) -> None:
+        with httpx.Client(base_url=self.service, timeout=30, trust_env=False) as client:
+            for n in range(1, _MOST_REQUESTS):
+                if self._stop.wait(_PAUSE_SECONDS):
+                    return
+                self._ask_once(client, f"{name}-{n}")
+
+    def _ask_once(self, client: httpx.Client, request_id: str) -> None:
+        try:
+            answer = client.post("/api/v1/predict", json=self.body, headers={"X-Request-ID": request_id})
+        except httpx.HTTPError as error:
+            self.failures.append(f"{request_id}: {type(error).__name__} {error}")
+            return
+        if answer.is_success:
+            self.answered.append(request_id)
+        else:
+            self.failures.append(f"{request_id}: {answer.status_code} {answer.text[:200]}")

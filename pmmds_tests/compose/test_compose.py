@@ -1,0 +1,282 @@
+"""The Compose files for real: images built, the README's quick start in containers, parts killed under load.
+
+`make test-compose` runs it, top to bottom, on one system. Prints what it measured. Keep out: what needs no engine
+(architecture/test_deployment_files.py).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pmmds_tests.compose.engine import (
+    BASE,
+    FOLDER,
+    PRODUCTION,
+    EngineMissingError,
+    Project,
+    docker,
+    image_bytes,
+    project,
+)
+from pmmds_tests.compose.load import Customers
+from pmmds_tests.end_to_end.quick_start import QuickStart, readme_request
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(3600)]
+MOST_SERVING_BYTES = 300_000_000
+IMAGES = ("serving", "assets", "proxy")
+PYTHON_IMAGE = "python:3.11-slim-bookworm"
+
+
+def tell(text: str) -> None:
+    """What was measured, for whoever runs it (`make test-compose` captures nothing)."""
+    sys.stdout.write(f"\n    {text}\n")
+    sys.stdout.flush()
+
+
+@pytest.fixture(scope="module")
+def built() -> Iterator[Project]:
+    """A project whose images are built; taken down with its volumes at the end."""
+    with ExitStack() as stack:
+        try:
+            own = stack.enter_context(project(BASE))
+        except EngineMissingError as error:
+            pytest.fail(str(error), pytrace=False)
+        began = time.monotonic()
+        own.must("build", timeout=3000)
+        tell(f"images built in {time.monotonic() - began:.0f} s")
+        yield own
+
+
+@pytest.fixture(scope="module")
+def system(built: Project) -> Project:
+    """Everything is up and well, and has no model yet."""
+    began = time.monotonic()
+    built.must("up", "-d", timeout=900)
+    built.wait_until_well()
+    tell(f"up and well {time.monotonic() - began:.0f} s after `compose up`")
+    story = QuickStart(built.pmmds, built.url("HTTP"))
+    story.train()
+    story.first_prediction()
+    tell(f"first prediction {time.monotonic() - began:.0f} s after `compose up`, training included")
+    return built
+
+
+@pytest.fixture(scope="module")
+def production(system: Project) -> Project:
+    """The production overlay over the same volumes: two replicas, PgBouncer."""
+    own = system.with_files(PRODUCTION)
+    own.must("up", "-d", timeout=900)
+    own.wait_until_well()
+    return own
+
+
+def request_ids(own: Project, name: str) -> list[str]:
+    """Those in the database that begin with `name`, asked of PostgreSQL itself."""
+    query = f"select request_id from prediction_logs where request_id like '{name}-%'"
+    command = f'PGPASSWORD=$(cat /run/secrets/pmmds_password) psql -h 127.0.0.1 -U pmmds -d pmmds -At -c "{query}"'
+    said = own.inside("postgres", "sh", "-c", command)
+    assert said.code == 0, said.err
+    return said.out.split()
+
+
+def check_nothing_lost(own: Project, customers: Customers, name: str) -> None:
+    """Every answered id is in the database once."""
+    deadline, wanted = time.monotonic() + 60, set(customers.answered)
+    while missing := wanted - set(found := request_ids(own, name)):
+        assert time.monotonic() < deadline, f"{len(missing)} answered predictions are not logged: {sorted(missing)[:5]}"
+        time.sleep(0.5)
+    assert len(found) == len(set(found))
+
+
+def password(name: str) -> str:
+    return (FOLDER / "secrets" / name).read_text(encoding="utf-8").strip()
+
+
+def test_the_images_are_small(built: Project) -> None:
+    base = image_bytes(PYTHON_IMAGE)
+    over = {name: image_bytes(f"pmmds-{name}:0.1.0") - base for name in IMAGES}
+    tell("over the base image: " + ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in over.items()))
+    assert over["serving"] <= MOST_SERVING_BYTES
+
+
+def test_no_process_of_ours_is_root_and_only_the_loopback_is_bound(system: Project) -> None:
+    for container in system.containers():
+        details = container.details
+        if details["Config"]["Image"].startswith("pmmds-"):
+            assert details["Config"]["User"] == "10001:10001", container.service
+        assert details["HostConfig"]["ReadonlyRootfs"], container.service
+        ports = [p for bound in details["NetworkSettings"]["Ports"].values() for p in bound or []]
+        assert {p["HostIp"] for p in ports} <= {"127.0.0.1"}, container.service
+        assert bool(ports) == (container.service == "proxy"), container.service
+
+
+@pytest.mark.parametrize(
+    ("port", "path"), [("DAGSTER", "/server_info"), ("MLFLOW", "/health"), ("PROMETHEUS", "/-/ready")]
+)
+def test_people_are_asked_for_their_password(system: Project, port: str, path: str) -> None:
+    url = system.url(port) + path
+    assert httpx.get(url, trust_env=False, timeout=30).status_code == httpx.codes.UNAUTHORIZED
+    assert (
+        httpx.get(url, auth=("pmmds", "guessed"), trust_env=False, timeout=30).status_code == httpx.codes.UNAUTHORIZED
+    )
+    answer = httpx.get(url, auth=("pmmds", password("proxy_password")), trust_env=False, timeout=30)
+    assert answer.status_code == httpx.codes.OK, answer.text
+
+
+def test_changing_endpoints_want_the_token_also_behind_the_proxy(system: Project) -> None:
+    url = system.url("HTTP") + "/model/reload"
+    assert httpx.post(url, trust_env=False, timeout=60).status_code == httpx.codes.UNAUTHORIZED
+    headers = {"Authorization": f"Bearer {password('admin_token')}"}
+    assert httpx.post(url, headers=headers, trust_env=False, timeout=60).json()["version"] == "1"
+
+
+def test_the_whole_loop_runs_in_containers(system: Project) -> None:
+    """Drift, an alert, the sensor's retraining, and the promoted version answers."""
+    story = QuickStart(system.pmmds, system.url("HTTP"))
+    story.first_prediction()
+    before = story.n_logged()
+    story.calm_traffic(before)
+    story.drifted_traffic(before + 500)
+    story.await_promotion()
+    story.await_answer_of("2")
+    story.explain()
+    tell(f"alert to promotion {story.seen['alert_to_promotion_seconds']:.0f} s")
+
+
+def test_prometheus_scrapes_the_service(system: Project) -> None:
+    auth = ("pmmds", password("proxy_password"))
+    deadline = time.monotonic() + 60
+    while True:
+        answer = httpx.get(
+            f"{system.url('PROMETHEUS')}/api/v1/query",
+            params={"query": 'sum(pmmds_predictions_total{model_version="1"})'},
+            auth=auth,
+            trust_env=False,
+            timeout=30,
+        ).json()
+        if answer["data"]["result"]:
+            return
+        assert time.monotonic() < deadline, answer
+        time.sleep(1)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql://pmmds:wrong@postgres:5432/pmmds", "refused the user or password"),
+        ("postgresql://pmmds:x@nowhere:5432/pmmds", "cannot be reached"),
+        ("postgresql://pmmds:x@postgres:5432/nothing", "on PostgreSQL at postgres:5432"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_told_in_one_sentence(system: Project, url: str, told: str) -> None:
+    said = system.run("run", "--rm", "-T", "--no-deps", "-e", f"PMMDS_DATABASE_URL={url}", "migrate")
+    assert said.code == 1, said.err
+    lines = [line for line in (said.out + said.err).splitlines() if line.startswith("Error: ")]
+    assert len(lines) == 1, said.err
+    assert told in lines[0]
+    assert "wrong" not in lines[0]
+
+
+def test_postgresql_killed_under_load_loses_nothing_and_comes_back(system: Project) -> None:
+    before = system.container("postgres").n_restarts
+    with Customers(system.url("HTTP"), readme_request()).asking("pg") as customers:
+        customers.go_on_until(lambda: True, 30)
+        killed = system.inside(
+            "postgres", "sh", "-c", "kill -9 $(head -1 /var/lib/postgresql/data/postmaster.pid)", user="postgres"
+        )
+        began = time.monotonic()
+        customers.go_on_until(lambda: system.container("postgres").n_restarts > before, 60)
+        customers.go_on_until(lambda: system.container("postgres").is_well, 120)
+        back = time.monotonic() - began
+    assert killed.code in (0, 137), killed.err
+    assert customers.failures == [], "the service answers without its database"
+    check_nothing_lost(system, customers, "pg")
+    system.wait_until_well(seconds=240)
+    tell(f"PostgreSQL killed: well {back:.0f} s later, {len(customers.answered)} answered meanwhile, 0 failed, 0 lost")
+
+
+def test_mlflow_killed_costs_no_answer_and_the_next_version_is_still_fetched(system: Project) -> None:
+    before = system.container("mlflow").n_restarts
+    with Customers(system.url("HTTP"), readme_request()).asking("ml") as customers:
+        system.inside("mlflow", "sh", "-c", "kill -9 -1")
+        customers.go_on_until(lambda: system.container("mlflow").n_restarts > before, 60)
+        customers.go_on_until(lambda: system.container("mlflow").is_well, 180)
+        said = system.pmmds("rollback", "--by", "Ada", "--reason", "a trial", "--json")
+        assert said.code == 0, said.err
+        QuickStart(system.pmmds, system.url("HTTP")).await_answer_of("1")
+    assert customers.failures == []
+    check_nothing_lost(system, customers, "ml")
+
+
+def test_a_replica_killed_under_load_fails_no_request_and_loses_nothing(production: Project) -> None:
+    before = production.container("serving-b").n_restarts
+    versions = {}
+    for service in ("serving", "serving-b"):
+        said = production.inside(service, "pmmds", "run", "serving", "--check")
+        assert said.code == 0, said.err + said.out
+        versions[service] = said.out.strip()
+    assert set(versions.values()) == {"serving answers; model: 1."}
+    with Customers(production.url("HTTP"), readme_request()).asking("rep") as customers:
+        customers.go_on_until(lambda: True, 30)
+        production.inside("serving-b", "sh", "-c", "kill -9 -1")
+        customers.go_on_until(lambda: production.container("serving-b").n_restarts > before, 60)
+        customers.go_on_until(lambda: production.container("serving-b").is_well, 180)
+    assert customers.failures == [], "the proxy asks the other one"
+    check_nothing_lost(production, customers, "rep")
+    tell(f"replica killed: {len(customers.answered)} answered meanwhile, 0 failed, 0 lost")
+
+
+def test_promotions_are_watched_in_production(production: Project) -> None:
+    rows = production.pmmds("config", "--json").document
+    found = {row["variable"]: row["value"] for row in rows}
+    assert found["PMMDS_ROLLBACK_AUTOMATIC"] == "on"
+    assert "@pgbouncer:6432/" in found["PMMDS_DATABASE_URL"]
+    assert ":***@" in found["PMMDS_DATABASE_URL"]
+
+
+CRAMPED = """services:
+  cramped:
+    extends: {{file: {replica}, service: replica}}
+    tmpfs: [/tmp, "/var/lib/pmmds:uid=10001,gid=10001,size=6m"]
+"""
+
+
+def test_a_full_volume_is_said_by_the_health_check(production: Project, tmp_path: Path) -> None:
+    file = tmp_path / "cramped.yaml"
+    file.write_text(CRAMPED.format(replica=FOLDER / "replica.yaml"))
+    own = production.with_files(file)
+    own.must("up", "-d", "--no-deps", "cramped")
+    own.wait_until_well(["cramped"])
+    filled = own.inside("cramped", "sh", "-c", "cat /dev/zero > /var/lib/pmmds/ballast")
+    assert "No space left" in filled.err
+    deadline = time.monotonic() + 120
+    while own.container("cramped").health != "unhealthy":
+        own.inside("cramped", "python", "-c", ASK_ONCE)
+        assert time.monotonic() < deadline, own.logs("cramped")
+    said = own.inside("cramped", "pmmds", "run", "serving", "--check")
+    assert said.code == 1
+    assert "spool: " in said.err
+    assert own.inside("cramped", "rm", "/var/lib/pmmds/ballast").code == 0
+    own.wait_until_well(["cramped"])
+    docker("rm", "-f", own.container("cramped").id)
+
+
+ASK_ONCE = f"""
+import json, urllib.request, urllib.error
+body = json.dumps({readme_request()!r}).encode()
+request = urllib.request.Request(
+    "http://127.0.0.1:8000/api/v1/predict", data=body, headers={{"Content-Type": "application/json"}}
+)
+for _ in range(200):
+    try:
+        urllib.request.urlopen(request, timeout=5).read()
+    except urllib.error.HTTPError as error:
+        error.read()
+"""
