@@ -12,7 +12,15 @@ from pmmds_core.errors import SettingError
 
 SUFFIX = "_FILE"
 SECRETS = frozenset(
-    {"database_url", "mlflow_tracking_uri", "mlflow_database_url", "dagster_database_url", "admin_token", "alert_urls"}
+    {
+        "database_url",
+        "mlflow_tracking_uri",
+        "mlflow_database_url",
+        "dagster_database_url",
+        "celery_broker_url",
+        "admin_token",
+        "alert_urls",
+    }
 )
 # For these an empty file says something; for the others it would fall back to a default that nobody meant.
 _MAY_BE_EMPTY = frozenset({"alert_urls"})
