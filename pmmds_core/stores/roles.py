@@ -28,8 +28,10 @@ _SERVICE = {
     "drift_metrics": _READ,
     "drift_alerts": _READ,
     "retraining_runs": _READ,
+    "model_evaluations": _READ,
     "promotion_decisions": _READ,
     "production_pointer": _READ,
+    "shadow_predictions": "SELECT, INSERT, DELETE",  # of challengers that have gone
 }
 _MONITOR = {
     "prediction_logs": _READ,
@@ -50,6 +52,7 @@ _MONITOR = {
     "alert_changes": _ADD,
     "alert_notifications": _CHANGE,
     "daily_performance": _CHANGE,
+    "shadow_predictions": _READ,
     "retraining_runs": _READ,
     "model_evaluations": _READ,
     "promotion_decisions": _READ,
