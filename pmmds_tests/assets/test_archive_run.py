@@ -1,0 +1,36 @@
+"""The archive as Dagster shows it: what was archived, in numbers, and nothing where nothing is asked for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+
+from pmmds_assets.assets.archive import prediction_archive
+from pmmds_assets.resources import DeploymentResource
+from pmmds_core.deployment import Deployment
+from pmmds_core.settings import load_settings
+from pmmds_tests.stores.records import make_records
+
+
+def materialized(environment: dict[str, str]) -> dict[str, object]:
+    """The metadata of one materialization."""
+    done = dg.materialize([prediction_archive], resources={"deployment": DeploymentResource(environment=environment)})
+    (event,) = done.asset_materializations_for_node("prediction_archive")
+    return {name: entry.value for name, entry in event.metadata.items()}
+
+
+def test_a_run_archives_what_is_over_and_tells_how_much(tmp_path: Path) -> None:
+    environment = {"PMMDS_HOME": str(tmp_path)}
+    d = Deployment(load_settings(environment))
+    now = datetime.now(UTC)
+    d.prediction_log.append(make_records(d.contract, 40, start=now - timedelta(days=9), prefix="old"))
+    d.prediction_log.append(make_records(d.contract, 10, start=now - timedelta(minutes=5), prefix="new"))
+    assert materialized(environment)["n_rows_archived_now"] == 0
+    assert d.prediction_log.count() == 50
+    told = materialized({**environment, "PMMDS_RETENTION_DAYS": "7"})
+    assert (told["n_rows_archived_now"], told["dagster/row_count"]) == (40, 40)
+    assert d.prediction_log.count() == 10
+    again = materialized({**environment, "PMMDS_RETENTION_DAYS": "7"})
+    assert (again["n_rows_archived_now"], again["dagster/row_count"]) == (0, 40)
