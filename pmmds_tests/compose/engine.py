@@ -128,7 +128,8 @@ def project(*files: Path) -> Iterator[Project]:
     try:
         yield own
     finally:
-        own.must("down", "--volumes", "--remove-orphans", "--timeout", "20")
+        # With the overlay, which has a volume more.
+        own.with_files(PRODUCTION).must("down", "--volumes", "--remove-orphans", "--timeout", "20")
 
 
 def find_compose() -> tuple[str, ...]:

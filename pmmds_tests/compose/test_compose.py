@@ -217,12 +217,10 @@ def test_mlflow_killed_costs_no_answer_and_the_next_version_is_still_fetched(sys
 
 def test_a_replica_killed_under_load_fails_no_request_and_loses_nothing(production: Project) -> None:
     before = production.container("serving-b").n_restarts
-    versions = {}
-    for service in ("serving", "serving-b"):
-        said = production.inside(service, "pmmds", "run", "serving", "--check")
-        assert said.code == 0, said.err + said.out
-        versions[service] = said.out.strip()
-    assert set(versions.values()) == {"serving answers; model: 1."}
+    # Which version that is, is the loop's business: the hourly monitoring may have had one retrained.
+    checks = [production.inside(name, "pmmds", "run", "serving", "--check") for name in ("serving", "serving-b")]
+    assert [c.code for c in checks] == [0, 0]
+    assert all(c.out.startswith("serving answers; model: ") and "none" not in c.out for c in checks)
     with Customers(production.url("HTTP"), readme_request()).asking("rep") as customers:
         customers.go_on_until(lambda: True, 30)
         production.inside("serving-b", "sh", "-c", "kill -9 -1")
