@@ -33,6 +33,8 @@ class DirectProtocol(GuardedProtocol):
     predict: ClassVar[PredictEndpoint | None] = None
 
     _is_direct = False
+    # The headers by name, of two with one name the first; read when a request may be answered here.
+    _named: dict[bytes, bytes]
     _closes_after = False
     _started = 0.0
     # When the last answer of this class left; None when uvicorn's own timer watches the connection.
@@ -67,11 +69,9 @@ class DirectProtocol(GuardedProtocol):
         cycle: RequestResponseCycle | None = self.cycle
         if self.transport.is_closing() or (cycle is not None and not cycle.response_complete):
             return False
-        length = self._header(b"content-length")
+        self._named = dict(reversed(self.headers))
+        length = self._named.get(b"content-length", b"")
         return length.isdigit() and int(length) <= PREDICT_BYTES
-
-    def _header(self, name: bytes) -> bytes:
-        return next((value for key, value in self.headers if key == name), b"")
 
     def on_body(self, body: bytes) -> None:
         if self._is_direct:
@@ -90,7 +90,7 @@ class DirectProtocol(GuardedProtocol):
         self._reply(status, content)
 
     def _content_type_refusal(self) -> RefusalError | None:
-        content_type = self._header(b"content-type")
+        content_type = self._named.get(b"content-type", b"")
         if content_type == b"application/json":
             return None
         boundary = Boundary()

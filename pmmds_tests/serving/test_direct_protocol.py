@@ -151,7 +151,7 @@ class _Loop:
 class _Predict(PredictEndpoint):
     """Answers without a worker."""
 
-    def answer(self, *_: Any) -> tuple[int, bytes]:
+    def _answer(self, *_: Any) -> tuple[int, bytes]:
         return 200, b"{}"
 
 
