@@ -1,0 +1,75 @@
+"""performance_job with a challenger that scored live traffic: the report, the evaluation's page, and the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pmmds_core.stores.shadow_store import Place, ShadowScore
+from pmmds_core.synthetic import packaged_generator
+from pmmds_core.traffic import traffic_rows
+from pmmds_tests.assets.house import House, errors_of, metadata_of
+from pmmds_tests.cli.command_line import pmmds
+from pmmds_tests.stores.records import NOON
+
+N_ROWS = 40
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """A house with a model that answered 40 requests, 30 of them labelled, and no shadow yet."""
+    house = House.build(tmp_path_factory.mktemp("shadowed"))
+    assert house.run("train_job").success
+    rows = traffic_rows(packaged_generator(), house.deployment.contract, N_ROWS, "none", seed=3).frame
+    house.log_rows(rows.head(30), "known")
+    house.log_rows(rows.tail(10), "new", with_labels=False)
+    return house
+
+
+def score_as(house: House, version: str, shift: float) -> None:
+    """Scores of every logged request: the answer's probability and `shift`."""
+    d = house.deployment
+    waiting = d.shadow.waiting(version, Place(NOON.replace(year=2000)), 100)
+    answers = d.prediction_log.find(r.request_id for r in waiting)
+    shifted = [(r, min(1.0, answers[r.request_id].probability + shift)) for r in waiting]
+    d.shadow.add(version, [ShadowScore(r.request_id, r.predicted_at, p, int(p >= 0.5)) for r, p in shifted])
+
+
+def test_before_a_shadow_scored_that_is_said(house: House) -> None:
+    result = house.run("performance_job")
+    assert result.success, errors_of(result)
+    metadata = metadata_of(result, "shadow_report")
+    assert "has not scored live traffic yet" in metadata["in words"].value
+    said = pmmds(Path(house.environment["PMMDS_HOME"]), "shadow")
+    assert said.code == 0, said.err
+    assert "has not scored live traffic yet" in said.out
+
+
+def test_the_report_the_page_and_the_command_tell_the_same_agreement(house: House) -> None:
+    result = house.run("train_job")
+    assert result.success, errors_of(result)
+    score_as(house, "2", 0.2)
+    n_changed = sum(
+        (record.probability < 0.5) and (record.probability + 0.2 >= 0.5)
+        for record in house.deployment.prediction_log.recent(100)
+    )
+    assert n_changed > 0, "the sample has rows near the threshold"
+
+    result = house.run("performance_job")
+    assert result.success, errors_of(result)
+    metadata = metadata_of(result, "shadow_report")
+    assert metadata["challenger_version"].value == "2"
+    assert metadata["dagster/row_count"].value == N_ROWS
+    assert metadata["changed_decisions_share"].value == pytest.approx(n_changed / N_ROWS)
+    page = Path(metadata["report"].path).read_text(encoding="utf-8")
+    assert f"scored {N_ROWS} live requests" in page
+
+    found = pmmds(Path(house.environment["PMMDS_HOME"]), "shadow", "--json").document["agreement"]
+    assert (found["challenger_version"], found["n_rows"]) == ("2", N_ROWS)
+    assert found["n_to_positive"] == n_changed
+    assert found["labelled"]["n_labelled"] == 30
+    words = pmmds(Path(house.environment["PMMDS_HOME"]), "shadow", "--version", "2").out
+    assert f"scored {N_ROWS} live requests" in " ".join(words.split())
+    unknown = pmmds(Path(house.environment["PMMDS_HOME"]), "shadow", "--version", "9")
+    assert "has not scored live traffic yet" in " ".join(unknown.out.split())
