@@ -21,7 +21,7 @@ def written(folder: Path, content: bytes) -> str:
 
 @pytest.mark.parametrize("name", sorted(SECRETS))
 def test_every_secret_is_read_from_a_file_without_its_line_end_and_is_never_shown(tmp_path: Path, name: str) -> None:
-    kept = "postgresql://ann:hidden-word@host/db"
+    kept = f"{'redis' if name == 'celery_broker_url' else 'postgresql'}://ann:hidden-word@host/db"
     environment = {f"{variable_name(name)}_FILE": written(tmp_path, f"{kept}\n".encode())}
     assert getattr(load_settings(environment), name) == kept
     (row,) = [r for r in describe(environment) if r.variable == variable_name(name)]

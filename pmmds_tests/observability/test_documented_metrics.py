@@ -18,7 +18,7 @@ from pmmds_tests.observability.deployed import ROOT
 @pytest.fixture
 def metric_names(tmp_path: Path) -> set[str]:
     """As /metrics has them, of a worker that has not begun to run."""
-    worker = build_worker(Deployment(Settings(home=str(tmp_path))))
+    worker = build_worker(Deployment(Settings(home=str(tmp_path), shadow="on")))
     families = [*worker.metrics.collect(), *state_families(worker), *loop_families(worker.deployment)]
     worker.spool.close()
     return {f"{f.name}_total" if f.type == "counter" else f.name for f in families}

@@ -27,6 +27,7 @@ def test_health_tells_every_part(client: httpx.Client) -> None:
     assert response.status_code == 200
     body = response.json()
     assert body["status"] == "healthy"
+    assert body["parts"].pop("shadow") == {"status": "off"}
     assert {name: part["status"] for name, part in body["parts"].items()} == dict.fromkeys(
         ("database", "model", "spool", "registry"), "ok"
     )
