@@ -1,6 +1,8 @@
 """Ten minutes at a steady rate: whether memory stays flat, nothing pauses, and every answer is in the database.
 
-python -m benchmarks.soak [--minutes 10] [--rate 2000]   (needs hey)
+python -m benchmarks.soak [--minutes 10] [--rate 2000] [--postgresql]   (needs hey)
+
+With --postgresql the rows go to a PostgreSQL of its own on the same machine, which does not sync.
 """
 
 from __future__ import annotations
@@ -8,17 +10,27 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import re
 import shutil
 import statistics
 import subprocess
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import psutil
 
 from benchmarks.deployments import example_request, temporary_settings, train_versions, wait_for
 from benchmarks.serving import logged_rows, our_service, serving_workers
+from pmmds_core.contracts.contract import load_contract
+from pmmds_core.settings import Settings
+from pmmds_core.stores.database import open_database
+from pmmds_core.stores.migration import migrate
+from pmmds_tests.postgres import temporary_cluster
 
 N_CONNECTIONS = 8
 RATE, SLOWEST, ANSWERED = r"Requests/sec:\s+([0-9.]+)", r"Slowest:\s+([0-9.]+)", r"\[200\]\s+(\d+) responses"
@@ -66,12 +78,29 @@ def first_number(pattern: str, text: str) -> float:
     return float(found[1])
 
 
+@contextmanager
+def chosen_settings(*, postgresql: bool) -> Iterator[Settings]:
+    """Settings of an empty home, on SQLite or on a migrated PostgreSQL."""
+    with temporary_settings() as settings:
+        if not postgresql:
+            yield settings
+            return
+        with temporary_cluster() as cluster, cluster.fresh_database() as url:
+            on_postgresql = msgspec.structs.replace(settings, database_url=url)
+            database = open_database(on_postgresql)
+            migrate(database, load_contract(settings.contract))
+            database.close()
+            os.environ.update(on_postgresql.to_environment())  # the training reads it
+            yield on_postgresql
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--rate", type=int, default=2000)
+    parser.add_argument("--postgresql", action="store_true")
     chosen = parser.parse_args()
-    with temporary_settings() as settings:
+    with chosen_settings(postgresql=chosen.postgresql) as settings:
         train_versions(settings, 1)
         body = Path(settings.home) / "body.json"
         body.write_text(json.dumps(example_request(settings)))
@@ -85,9 +114,12 @@ def main() -> None:
             said = [hey(url, body, chosen.minutes / n_runs, chosen.rate) for _ in range(n_runs)]
             watch.stop()
             n_answered = sum(int(first_number(ANSWERED, run)) for run in said)
+            ended = time.perf_counter()
             wait_for(lambda: logged_rows(settings) - before >= n_answered)
+            seconds_behind = time.perf_counter() - ended
             n_logged = logged_rows(settings) - before
     report(said, watch.samples, n_answered, n_logged)
+    print(f"the last row      {seconds_behind:10.1f} s after the last answer")
 
 
 def report(said: list[str], memory: list[float], n_answered: int, n_logged: int) -> None:
