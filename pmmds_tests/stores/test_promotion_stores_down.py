@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from pmmds_cli.processes import local_processes
+from pmmds_core.bundle import MANIFEST
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.decision import RECORDED, Decision
 from pmmds_core.errors import DatabaseUnavailableError, RegistryUnavailableError
@@ -20,7 +21,7 @@ from pmmds_core.settings import Settings
 from pmmds_core.stores.database import open_database
 from pmmds_core.stores.decisions import DecisionStore
 from pmmds_core.stores.migration import migrate
-from pmmds_core.stores.model_registry import PRODUCTION, ModelRegistry, RegisteredVersion
+from pmmds_core.stores.model_registry import BUNDLE_PATH, PRODUCTION, ModelRegistry, RegisteredVersion
 from pmmds_tests.fakes import FileRegistry
 from pmmds_tests.listener import free_port
 from pmmds_tests.postgres import Cluster, temporary_cluster
@@ -31,6 +32,8 @@ pytestmark = [pytest.mark.process, pytest.mark.faults]
 
 # What the registry is asked in order: challenger there, alias at the claim, alias at the move, the move itself.
 STEPS = (1, 2, 3, 4)
+# MLflow is asked once more: for the files' digest.
+MLFLOW_STEPS = (*STEPS, 5)
 
 
 class MlflowServer:
@@ -43,10 +46,17 @@ class MlflowServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        argv = next(p.argv for p in local_processes(self.settings) if p.name == "mlflow")
-        environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        process = next(p for p in local_processes(self.settings) if p.name == "mlflow")
+        environment = {
+            **os.environ,
+            **process.variables,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        }
         with (self.settings.home_path / "mlflow.log").open("ab") as log:
-            self._process = subprocess.Popen(argv, env=environment, stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(
+                process.argv, env=environment, stdout=log, stderr=log, start_new_session=True
+            )
         wait_until(self._answers, seconds=120)
 
     def kill(self) -> None:
@@ -126,12 +136,14 @@ def test_an_mlflow_server_killed_before_each_step_delays_a_promotion_and_the_ali
     with registry._client() as client:
         client.create_registered_model(contract.model_name)
         run = client.create_run(registry.experiment_id(contract.model_name))
-        for _ in range(len(STEPS) + 1):
+        (tmp_path / MANIFEST).write_text("{}")
+        client.log_artifact(run.info.run_id, str(tmp_path / MANIFEST), BUNDLE_PATH)
+        for _ in range(len(MLFLOW_STEPS) + 1):
             client.create_model_version(contract.model_name, source=run.info.artifact_uri, run_id=run.info.run_id)
     mlflow_server.count_moves()
     put_into_production(decide(decisions, "1", None), decisions, registry)
     registry.interrupt = mlflow_server.kill
-    for step in STEPS:
+    for step in MLFLOW_STEPS:
         decision = decide(decisions, str(step + 1), str(step))
         registry.interrupt_in = step
         with pytest.raises(RegistryUnavailableError):
