@@ -45,7 +45,6 @@ def _deployment() -> Deployment:
 def decisions(limit: LimitOption = 20, json: JsonOption = False) -> None:
     """What was decided about which model, and why."""
     from pmmds_core.decision import PENDING_APPROVAL
-    from pmmds_core.shadow_words import shadow_words
 
     deployment = _deployment()
     found = deployment.decisions.recent(limit)
@@ -65,11 +64,17 @@ def decisions(limit: LimitOption = 20, json: JsonOption = False) -> None:
             "by": d.changed_by,
             "reason": d.promotion_reason
             if d.state != PENDING_APPROVAL
-            else f"{d.promotion_reason} {shadow_words(shadows[d.challenger_version])}",
+            else f"{d.promotion_reason} {_shadow_words(shadows[d.challenger_version])}",
         }
         for d in found
     ]
     print_table(rows, empty="Nothing was decided yet. `pmmds train` trains and judges the first model.")
+
+
+def _shadow_words(found: dict[str, Any] | None) -> str:
+    from pmmds_core.shadow_words import shadow_words
+
+    return shadow_words(found)
 
 
 def _shadow(deployment: Deployment, version: str) -> dict[str, Any] | None:

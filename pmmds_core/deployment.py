@@ -1,6 +1,7 @@
 """One deployment as a plain object: settings, contract and the stores, opened when first used.
 
-Dagster's resource, the command line and tests all make the same thing. Keep out: behaviour; it only wires.
+Dagster's resource, the command line and tests all make the same thing. A store is imported when it is asked for, since
+a command that only reads asks for one or two of them. Keep out: behaviour; it only wires.
 """
 
 from __future__ import annotations
@@ -8,32 +9,34 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pmmds_core.contracts.contract import Contract, load_contract
 from pmmds_core.errors import HomeNotWritableError, NoModelError
-from pmmds_core.policy import PromotionPolicy
 from pmmds_core.retraining_policy import RetrainingLimits
 from pmmds_core.settings import Settings, load_settings
-from pmmds_core.stores.alerts import AlertStore
-from pmmds_core.stores.daily_performance import DailyPerformanceStore
 from pmmds_core.stores.database import Database, open_database
-from pmmds_core.stores.datasets import DatasetStore
-from pmmds_core.stores.decisions import DecisionStore
-from pmmds_core.stores.drift_store import DriftStore
-from pmmds_core.stores.drift_windows import DriftWindows
-from pmmds_core.stores.ground_truth import GroundTruthStore
-from pmmds_core.stores.histograms import HistogramStore
 from pmmds_core.stores.migration import check_schema, migrate
-from pmmds_core.stores.model_registry import PRODUCTION, ModelRegistry, RegisteredVersion
 from pmmds_core.stores.notification_outbox import NotificationOutbox, split_urls, target_of
-from pmmds_core.stores.prediction_archive import PredictionArchive
-from pmmds_core.stores.prediction_log import PredictionLog
-from pmmds_core.stores.profiles import ProfileCache
-from pmmds_core.stores.retrainings import RetrainingStore
-from pmmds_core.stores.segment_counts import SegmentStore
-from pmmds_core.stores.shadow_store import ShadowStore
-from pmmds_core.training_data import SplitPlan
-from pmmds_core.training_mix import MixSettings
+
+if TYPE_CHECKING:
+    from pmmds_core.policy import PromotionPolicy
+    from pmmds_core.stores.alerts import AlertStore
+    from pmmds_core.stores.daily_performance import DailyPerformanceStore
+    from pmmds_core.stores.datasets import DatasetStore
+    from pmmds_core.stores.decisions import DecisionStore
+    from pmmds_core.stores.drift_store import DriftStore
+    from pmmds_core.stores.drift_windows import DriftWindows
+    from pmmds_core.stores.ground_truth import GroundTruthStore
+    from pmmds_core.stores.histograms import HistogramStore
+    from pmmds_core.stores.model_registry import ModelRegistry, RegisteredVersion
+    from pmmds_core.stores.prediction_archive import PredictionArchive
+    from pmmds_core.stores.prediction_log import PredictionLog
+    from pmmds_core.stores.profiles import ProfileCache
+    from pmmds_core.stores.retrainings import RetrainingStore
+    from pmmds_core.stores.segment_counts import SegmentStore
+    from pmmds_core.stores.shadow_store import ShadowStore
+    from pmmds_core.training_data import SplitPlan
 
 
 class Deployment:
@@ -70,34 +73,50 @@ class Deployment:
 
     @cached_property
     def registry(self) -> ModelRegistry:
+        from pmmds_core.stores.model_registry import ModelRegistry
+
         return ModelRegistry.of(self.settings)
 
     @cached_property
     def archive(self) -> PredictionArchive:
+        from pmmds_core.stores.prediction_archive import PredictionArchive
+
         return PredictionArchive(self.database, self.contract, self.settings.resolved_archive_path)
 
     @cached_property
     def prediction_log(self) -> PredictionLog:
+        from pmmds_core.stores.prediction_log import PredictionLog
+
         return PredictionLog(self.database, self.contract, self.archive)
 
     @cached_property
     def ground_truth(self) -> GroundTruthStore:
+        from pmmds_core.stores.ground_truth import GroundTruthStore
+
         return GroundTruthStore(self.database, self.contract, self.archive)
 
     @cached_property
     def datasets(self) -> DatasetStore:
+        from pmmds_core.stores.datasets import DatasetStore
+
         return DatasetStore(self.database, self.settings.home_path / "datasets")
 
     @cached_property
     def decisions(self) -> DecisionStore:
+        from pmmds_core.stores.decisions import DecisionStore
+
         return DecisionStore(self.database, self.model_name, self.alert_targets)
 
     @cached_property
     def retrainings(self) -> RetrainingStore:
+        from pmmds_core.stores.retrainings import RetrainingStore
+
         return RetrainingStore(self.database, self.model_name)
 
     @cached_property
     def alerts(self) -> AlertStore:
+        from pmmds_core.stores.alerts import AlertStore
+
         return AlertStore(self.database, self.alert_targets)
 
     @property
@@ -117,6 +136,9 @@ class Deployment:
 
     @property
     def split_plan(self) -> SplitPlan:
+        from pmmds_core.training_data import SplitPlan
+        from pmmds_core.training_mix import MixSettings
+
         s = self.settings
         mix = MixSettings(
             s.train_production_max_age_days,
@@ -132,34 +154,50 @@ class Deployment:
 
     @cached_property
     def drift(self) -> DriftStore:
+        from pmmds_core.stores.drift_store import DriftStore
+
         return DriftStore(self.database)
 
     @cached_property
     def daily_performance(self) -> DailyPerformanceStore:
+        from pmmds_core.stores.daily_performance import DailyPerformanceStore
+
         return DailyPerformanceStore(self.database, self.contract, self.archive)
 
     @cached_property
     def histograms(self) -> HistogramStore:
+        from pmmds_core.stores.histograms import HistogramStore
+
         return HistogramStore(self.database, self.contract, self.archive)
 
     @cached_property
     def drift_windows(self) -> DriftWindows:
+        from pmmds_core.stores.drift_windows import DriftWindows
+
         return DriftWindows(self.database)
 
     @cached_property
     def segments(self) -> SegmentStore:
+        from pmmds_core.stores.segment_counts import SegmentStore
+
         return SegmentStore(self.database, self.contract, self.archive)
 
     @cached_property
     def shadow(self) -> ShadowStore:
+        from pmmds_core.stores.shadow_store import ShadowStore
+
         return ShadowStore(self.database, self.contract)
 
     @cached_property
     def profiles(self) -> ProfileCache:
+        from pmmds_core.stores.profiles import ProfileCache
+
         return ProfileCache(self.registry, self.model_name, self.folder("profiles"))
 
     @property
     def promotion_policy(self) -> PromotionPolicy:
+        from pmmds_core.policy import PromotionPolicy
+
         s = self.settings
         return PromotionPolicy(
             s.promotion_min_improvement,
@@ -192,6 +230,9 @@ class Deployment:
 
     def production_version(self) -> RegisteredVersion:
         """The version the production alias points to. Raises NoModelError when there is none."""
+
+        from pmmds_core.stores.model_registry import PRODUCTION
+
         found = self.registry.version_of(self.model_name, PRODUCTION)
         if found is None:
             raise NoModelError("No model is in production yet.", next_step="Run `pmmds train` first.")

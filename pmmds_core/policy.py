@@ -6,9 +6,10 @@ Add a criterion here. Keep out: measuring (evaluation.py) and acting (promotion.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pmmds_core.evaluation import ModelEvaluation
+if TYPE_CHECKING:
+    from pmmds_core.evaluation import ModelEvaluation
 
 SIGNIFICANCE_LEVEL = 0.05
 MET, NOT_MET, NOT_LOOKED = "met", "not met", "could not look"

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.engine import result_tuple
 
 from pmmds_core.errors import DataError
@@ -81,7 +81,7 @@ def _opened(log: sa.Table, files: Sequence[Path]) -> DuckDBPyConnection:
             next_step="Point PMMDS_ARCHIVE_PATH at the archive, or restore the files.",
         )
     opened = connect()
-    columns = ", ".join(str(sa.schema.CreateColumn(c).compile(dialect=_dialect)) for c in _nullable(log))
+    columns = ", ".join(str(sa.schema.CreateColumn(c).compile(dialect=_duckdb_dialect())) for c in _nullable(log))
     opened.execute(f"CREATE TEMP TABLE shape ({columns})")
     names = ", ".join(quoted(str(path)) for path in files)
     opened.execute(
@@ -95,19 +95,19 @@ def _nullable(log: sa.Table) -> list[sa.Column[Any]]:
     return [sa.Column(c.name, c.type) for c in log.columns]
 
 
+@cache
 def _duckdb_dialect() -> sa.Dialect:
-    """PostgreSQL's words, with texts as standard SQL has them."""
+    """PostgreSQL's words, with texts as standard SQL has them; imported where there is an archive."""
+    from sqlalchemy.dialects.postgresql.base import PGDialect
+
     dialect: Any = PGDialect
     made: sa.Dialect = dialect(paramstyle="named")
     made._backslash_escapes = False  # type: ignore[attr-defined]
     return made
 
 
-_dialect = _duckdb_dialect()
-
-
 def _text(query: sa.Select[Any]) -> str:
-    return str(query.compile(dialect=_dialect, compile_kwargs={"literal_binds": True}))
+    return str(query.compile(dialect=_duckdb_dialect(), compile_kwargs={"literal_binds": True}))
 
 
 def _aware(value: Any) -> Any:

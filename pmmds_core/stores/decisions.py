@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -24,13 +24,15 @@ from pmmds_core.decision import (
     ProductionPointer,
 )
 from pmmds_core.errors import NoModelError
-from pmmds_core.evaluation import ModelEvaluation
 from pmmds_core.notices import waits_for_approval
 from pmmds_core.policy import PromotionJudgement
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.notification_outbox import enqueue
 from pmmds_core.stores.promotion_turn import PromotionTurn, new_decision, promotion_turn, read_pointer
 from pmmds_core.stores.tables import model_evaluations, promotion_decisions
+
+if TYPE_CHECKING:
+    from pmmds_core.evaluation import ModelEvaluation
 
 
 class DecisionStore:
@@ -72,7 +74,7 @@ class DecisionStore:
             document = connection.execute(query).scalar_one_or_none()
         if document is None:
             raise NoModelError("No model was evaluated yet.", next_step="Materialize model_evaluation first.")
-        return ModelEvaluation.from_document(document)
+        return _evaluation(document)
 
     def evaluation_of(self, version: str) -> ModelEvaluation | None:
         """The newest evaluation of a version as challenger; None when it was never judged."""
@@ -80,7 +82,7 @@ class DecisionStore:
         query = sa.select(c.document).where(c.model_name == self.model_name, c.challenger_version == version)
         with self._database.connect() as connection:
             document = connection.execute(query.order_by(c.created_at.desc()).limit(1)).scalar_one_or_none()
-        return None if document is None else ModelEvaluation.from_document(document)
+        return None if document is None else _evaluation(document)
 
     def save_judgement(
         self, judgement: PromotionJudgement, evaluation: ModelEvaluation, run_id: str, *, needs_approval: bool = False
@@ -218,3 +220,10 @@ class DecisionStore:
     def _read(self, query: sa.Select[Any]) -> list[Decision]:
         with self._database.connect() as connection:
             return [Decision(**row) for row in connection.execute(query).mappings()]
+
+
+def _evaluation(document: dict[str, Any]) -> ModelEvaluation:
+    """Imported here: who reads decisions alone does without numpy."""
+    from pmmds_core.evaluation import ModelEvaluation
+
+    return ModelEvaluation.from_document(document)
