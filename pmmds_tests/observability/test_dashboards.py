@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pmmds_tests.observability.deployed import GRAFANA, dashboards
+from pmmds_tests.observability.deployed import GRAFANA, PROMETHEUS, ROOT, dashboards
 
 KINDS = {"timeseries", "stat", "table"}
 
@@ -65,3 +65,21 @@ def test_the_provider_reads_the_folder_that_the_dashboards_are_mounted_at() -> N
     provided = yaml.safe_load((GRAFANA / "provisioning" / "dashboards" / "pmmds.yml").read_text(encoding="utf-8"))
     (provider,) = provided["providers"]
     assert (provider["type"], provider["options"]["path"]) == ("file", "/etc/grafana/dashboards")
+
+
+def test_compose_gives_grafana_and_prometheus_what_their_files_name() -> None:
+    services = yaml.safe_load((ROOT / "deploy" / "compose" / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    (provider,) = yaml.safe_load((GRAFANA / "provisioning" / "dashboards" / "pmmds.yml").read_text("utf-8"))[
+        "providers"
+    ]
+    assert f"../grafana/dashboards:{provider['options']['path']}:ro" in services["grafana"]["volumes"]
+    assert services["grafana"]["environment"]["PMMDS_PROMETHEUS_URL"] == "http://prometheus:9090"
+    scraping = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8"))
+    (config,) = scraping["scrape_configs"][0]["file_sd_configs"]
+    mounted = dict(v.split(":")[:2] for v in services["prometheus"]["volumes"])
+    assert (scraping["rule_files"], config["files"]) == (["rules/*.yml"], ["targets/*.yml"])
+    assert mounted["../prometheus/rules"] == "/etc/prometheus/rules"
+    assert mounted["./prometheus-targets"] == "/etc/prometheus/targets"
+    for folder in ("prometheus-targets", "prometheus-targets-production"):
+        (group,) = yaml.safe_load((ROOT / "deploy" / "compose" / folder / "serving.yml").read_text(encoding="utf-8"))
+        assert "serving:8000" in group["targets"]
