@@ -15,7 +15,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from pmmds_core.settings import Settings
+from pmmds_core.deployment import Deployment
+from pmmds_core.errors import PmmdsError
+from pmmds_core.settings import Settings, load_settings
+from pmmds_core.telemetry import configure_logging
+
+
+def run_beside_parent(work: Callable[[Deployment, int], None]) -> None:
+    """A companion's process: `work` with the deployment and the parent's process id; what is wrong, in one sentence."""
+    parent = os.getppid()
+    settings = load_settings()
+    configure_logging(settings.log_level)
+    try:
+        work(Deployment(settings), parent)
+    except PmmdsError as error:
+        raise SystemExit(str(error)) from None
 
 
 def lead(lock_file: Path) -> IO[str] | None:

@@ -10,10 +10,7 @@ import signal
 import threading
 
 from pmmds_core.deployment import Deployment
-from pmmds_core.errors import PmmdsError
-from pmmds_core.settings import load_settings
-from pmmds_core.telemetry import configure_logging
-from pmmds_serving.companion import lead
+from pmmds_serving.companion import lead, run_beside_parent
 from pmmds_serving.metrics import ServingMetrics
 from pmmds_serving.model_cache import ModelCache
 from pmmds_serving.shadow_scorer import ShadowScorer
@@ -74,13 +71,7 @@ def shadow(deployment: Deployment, parent: int) -> None:
 
 def main() -> None:
     """Entry point of the process."""
-    parent = os.getppid()
-    settings = load_settings()
-    configure_logging(settings.log_level)
-    try:
-        shadow(Deployment(settings), parent)
-    except PmmdsError as error:
-        raise SystemExit(str(error)) from None
+    run_beside_parent(shadow)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,8 @@ from pathlib import Path
 import msgspec
 
 from pmmds_core.deployment import Deployment
-from pmmds_core.errors import PmmdsError
 from pmmds_core.process_id import is_alive
-from pmmds_core.settings import load_settings
-from pmmds_core.telemetry import configure_logging
-from pmmds_serving.companion import lead
+from pmmds_serving.companion import lead, run_beside_parent
 from pmmds_serving.metrics import ServingMetrics
 from pmmds_serving.shipper import Shipper, ShipperState
 
@@ -125,13 +122,7 @@ def move(deployment: Deployment, parent: int) -> None:
 
 def main() -> None:
     """Entry point of the process."""
-    parent = os.getppid()
-    settings = load_settings()
-    configure_logging(settings.log_level)
-    try:
-        move(Deployment(settings), parent)
-    except PmmdsError as error:
-        raise SystemExit(str(error)) from None
+    run_beside_parent(move)
 
 
 if __name__ == "__main__":

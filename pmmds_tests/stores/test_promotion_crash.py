@@ -196,12 +196,14 @@ def test_a_promoter_that_lost_the_lock_unnoticed_leaves_the_alias_where_the_newe
 def test_a_database_that_goes_away_before_any_step_leaves_a_promotion_that_can_be_finished(
     postgres_url: str, tmp_path: Path, contract: Contract, step: int
 ) -> None:
-    database = open_database(Settings(home=str(tmp_path), database_url=postgres_url))
+    settings = Settings(home=str(tmp_path), database_url=postgres_url)
+    database = open_database(settings)
     migrate(database, contract)
-    decisions, registry = DecisionStore(database, MODEL), CutOffRegistry(tmp_path / "alias", postgres_url)
+    decisions = DecisionStore(database, MODEL)
+    registry = InterruptedFileRegistry(tmp_path / "alias", lambda: cut_off(settings))
     put_into_production(decide(decisions, "1", None), decisions, registry)
     decision = decide(decisions, "2", "1")
-    registry.cut_off_in = step
+    registry.interrupt_in = step
     if step == 1:  # between two transactions a lost connection is opened again
         assert put_into_production(decision, decisions, registry).moved
     else:
@@ -213,13 +215,13 @@ def test_a_database_that_goes_away_before_any_step_leaves_a_promotion_that_can_b
     database.close()
 
 
-class CutOffRegistry(FileRegistry):
-    """Every connection to the database is cut while the n-th question is asked (0: never)."""
+class InterruptedFileRegistry(FileRegistry):
+    """`interrupt` is called while the n-th question is asked (0: never)."""
 
-    def __init__(self, path: Path, database_url: str) -> None:
+    def __init__(self, path: Path, interrupt: Callable[[], None]) -> None:
         super().__init__(path)
-        self._settings = Settings(home=str(path.parent), database_url=database_url)
-        self.cut_off_in = 0
+        self._interrupt = interrupt
+        self.interrupt_in = 0
 
     def get_version(self, model_name: str, version: str) -> RegisteredVersion:
         self._count()
@@ -235,9 +237,9 @@ class CutOffRegistry(FileRegistry):
         super().move_alias(model_name, alias, version)
 
     def _count(self) -> None:
-        self.cut_off_in -= 1
-        if self.cut_off_in == 0:
-            cut_off(self._settings)
+        self.interrupt_in -= 1
+        if self.interrupt_in == 0:
+            self._interrupt()
 
 
 def cut_off(settings: Settings) -> None:

@@ -22,11 +22,10 @@ from pmmds_core.stores.database import open_database
 from pmmds_core.stores.decisions import DecisionStore
 from pmmds_core.stores.migration import migrate
 from pmmds_core.stores.model_registry import BUNDLE_PATH, PRODUCTION, ModelRegistry, RegisteredVersion
-from pmmds_tests.fakes import FileRegistry
 from pmmds_tests.listener import free_port
-from pmmds_tests.postgres import Cluster, temporary_cluster
+from pmmds_tests.postgres import temporary_cluster
 from pmmds_tests.serving.running import wait_until
-from pmmds_tests.stores.test_promotion_crash import check_whole, decide
+from pmmds_tests.stores.test_promotion_crash import InterruptedFileRegistry, check_whole, decide
 
 pytestmark = [pytest.mark.process, pytest.mark.faults]
 
@@ -166,33 +165,6 @@ def check_agreement(decisions: DecisionStore, registry: ModelRegistry, decision:
     assert decisions.unfinished() == []
 
 
-class StoppingRegistry(FileRegistry):
-    """PostgreSQL is stopped before the n-th thing that is asked (0: never)."""
-
-    def __init__(self, path: Path, cluster: Cluster) -> None:
-        super().__init__(path)
-        self._cluster = cluster
-        self.stop_in = 0
-
-    def get_version(self, model_name: str, version: str) -> RegisteredVersion:
-        self._count()
-        return super().get_version(model_name, version)
-
-    def version_of(self, model_name: str, alias: str) -> RegisteredVersion | None:
-        self._count()
-        moves = self.moves
-        return RegisteredVersion(model_name, moves[-1], "", "") if moves else None
-
-    def move_alias(self, model_name: str, alias: str, version: str) -> None:
-        self._count()
-        super().move_alias(model_name, alias, version)
-
-    def _count(self) -> None:
-        self.stop_in -= 1
-        if self.stop_in == 0:
-            self._cluster.stop()
-
-
 @pytest.mark.postgres
 def test_a_postgresql_stopped_before_each_step_delays_a_promotion_and_the_alias_moves_once(
     tmp_path: Path, contract: Contract
@@ -202,11 +174,11 @@ def test_a_postgresql_stopped_before_each_step_delays_a_promotion_and_the_alias_
         database = open_database(settings)
         migrate(database, contract)
         decisions = DecisionStore(database, contract.model_name)
-        registry = StoppingRegistry(tmp_path / "alias", cluster)
+        registry = InterruptedFileRegistry(tmp_path / "alias", cluster.stop)
         put_into_production(decide(decisions, "1", None), decisions, registry)
         for step in STEPS:
             decision = decide(decisions, str(step + 1), str(step))
-            registry.stop_in = step
+            registry.interrupt_in = step
             with pytest.raises(DatabaseUnavailableError):
                 put_into_production(decision, decisions, registry)
             with pytest.raises(DatabaseUnavailableError):
