@@ -149,12 +149,17 @@ def check_ports(processes: Sequence[Process]) -> None:
         if process.port and not is_free(process.host, process.port):
             raise port_taken(process)
         if process.grpc_port and not is_free(process.host, process.grpc_port):
-            raise _port_taken(process, process.grpc_port, "PMMDS_GRPC_PORT")
+            raise grpc_port_taken(process)
 
 
 def port_taken(process: Process) -> PortTakenError:
     """The error for a process whose port another one has."""
     return _port_taken(process, process.port, _PORT_VARIABLES[process.name])
+
+
+def grpc_port_taken(process: Process) -> PortTakenError:
+    """The error for a service whose gRPC port another one has."""
+    return _port_taken(process, process.grpc_port, "PMMDS_GRPC_PORT")
 
 
 def _port_taken(process: Process, port: int, variable: str) -> PortTakenError:

@@ -129,12 +129,15 @@ def _is_ready(process: Process, found: ProcessState | None) -> bool:
 
 def _raise_if_hopeless(process: Process, found: ProcessState | None) -> None:
     from pmmds_cli.ports import is_free, listens
-    from pmmds_cli.processes import port_taken
+    from pmmds_cli.processes import grpc_port_taken, port_taken
 
     if found is None:
         return
     if process.port and not is_free(process.host, process.port) and not listens(found.pid, process.port):
         raise port_taken(process)
+    # Asked only after it died: a worker that has bound its port and does not listen yet looks the same.
+    if process.grpc_port and found.state in {"BACKOFF", "FATAL"} and not is_free(process.host, process.grpc_port):
+        raise grpc_port_taken(process)
     if found.state == "FATAL":
         raise ServiceError(
             f"{process.name} did not stay up. Its last words: {last_words(found.log)}",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -94,3 +96,19 @@ def test_an_answer_of_our_own_process_is(tmp_path: Path) -> None:
         (state,) = supervisor.states()
         assert listens(state.pid, port)
     assert is_free(HOST, port)
+
+
+@pytest.mark.process
+def test_a_grpc_port_that_somebody_took_in_between_is_named(tmp_path: Path, strangers_port: int) -> None:
+    """The demo takes other ports for this error. gRPC's usual port may also be the near end of any connection."""
+    with socket.create_connection((HOST, strangers_port)) as connection:
+        taken = connection.getsockname()[1]
+        port = free_port()
+        process = Process("serving", [sys.executable, "-c", "exit(1)"], HOST, port, f"http://{HOST}:{port}/livez")
+        process = dataclasses.replace(process, grpc_port=taken)
+        with supervised(tmp_path, process) as supervisor, pytest.raises(PortTakenError) as refused:
+            wait_until_ready(supervisor, [process])
+    assert str(refused.value) == (
+        f"Port {taken} on {HOST}, where serving would listen, is taken. "
+        "Stop what listens there, or set PMMDS_GRPC_PORT to a free port."
+    )
