@@ -90,7 +90,7 @@ bench-drift: $(STAMP) ## drift: speed beside its peers, which get environments o
 	$(BIN)/python -m benchmarks.drift $(ARGS)
 	@if [ -f benchmarks/drift_statistics.py ]; then $(BIN)/python -m benchmarks.drift_statistics; fi
 
-bench-production: $(STAMP) ## PostgreSQL: the shipper beside psql's copy, rows archived
+bench-production: $(STAMP) ## PostgreSQL, archive, sustained rate, containers; ARGS="--part copy"
 	$(BIN)/python -m benchmarks.production $(ARGS)
 
 bench-promotion: $(STAMP) ## how often a promotion is wrong, killed promotions, alert to new version; ARGS="--part loop"

@@ -11,10 +11,7 @@ import argparse
 import json
 import math
 import os
-import re
-import shutil
 import statistics
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +22,7 @@ import msgspec
 import psutil
 
 from benchmarks.deployments import example_request, temporary_settings, train_versions, wait_for
+from benchmarks.hey import MOST_ANSWERS, Steady, hey
 from benchmarks.serving import logged_rows, our_service, serving_workers
 from pmmds_core.contracts.contract import load_contract
 from pmmds_core.settings import Settings
@@ -32,11 +30,7 @@ from pmmds_core.stores.database import open_database
 from pmmds_core.stores.migration import migrate
 from pmmds_tests.postgres import temporary_cluster
 
-N_CONNECTIONS = 8
-RATE, SLOWEST, ANSWERED = r"Requests/sec:\s+([0-9.]+)", r"Slowest:\s+([0-9.]+)", r"\[200\]\s+(\d+) responses"
 SAMPLE_SECONDS = 2.0
-# hey counts a million answers and no more: a long run is several.
-MOST_ANSWERS = 900_000
 
 
 class MemoryWatch(threading.Thread):
@@ -55,27 +49,6 @@ class MemoryWatch(threading.Thread):
     def stop(self) -> None:
         self._stop_asked.set()
         self.join()
-
-
-def hey(url: str, body: Path, minutes: float, rate: int) -> str:
-    """What hey says of a steady load.
-
-    Raises:
-        SystemExit: hey is not installed.
-    """
-    program = shutil.which("hey")
-    if program is None:
-        raise SystemExit("hey is not installed. Debian and Ubuntu: apt-get install hey; macOS: brew install hey.")
-    argv = [program, "-z", f"{minutes * 60:.0f}s", "-c", str(N_CONNECTIONS), "-q", str(rate // N_CONNECTIONS)]
-    argv += ["-m", "POST", "-T", "application/json", "-D", str(body), url]
-    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
-
-
-def first_number(pattern: str, text: str) -> float:
-    found = re.search(pattern, text)
-    if found is None:
-        raise SystemExit(f"hey printed no line like {pattern!r}:\n{text}")
-    return float(found[1])
 
 
 @contextmanager
@@ -111,35 +84,31 @@ def main() -> None:
             watch.start()
             n_runs = math.ceil(chosen.minutes * 60 * chosen.rate / MOST_ANSWERS)
             url = f"{base}/api/v1/predict"
-            said = [hey(url, body, chosen.minutes / n_runs, chosen.rate) for _ in range(n_runs)]
+            runs = [hey(url, body, seconds=chosen.minutes * 60 / n_runs, rate=chosen.rate) for _ in range(n_runs)]
             watch.stop()
-            n_answered = sum(int(first_number(ANSWERED, run)) for run in said)
+            n_answered = sum(run.n_answered for run in runs)
             ended = time.perf_counter()
             wait_for(lambda: logged_rows(settings) - before >= n_answered)
             seconds_behind = time.perf_counter() - ended
             n_logged = logged_rows(settings) - before
-    report(said, watch.samples, n_answered, n_logged)
+    report(runs, watch.samples, n_answered, n_logged)
     print(f"the last row      {seconds_behind:10.1f} s after the last answer")
 
 
-def report(said: list[str], memory: list[float], n_answered: int, n_logged: int) -> None:
-    others = {code for run in said for code in re.findall(r"\[(\d+)\]\s+\d+ responses", run)} - {"200"}
+def report(runs: list[Steady], memory: list[float], n_answered: int, n_logged: int) -> None:
+    others = {code for run in runs for code in run.statuses} - {"200"}
     quarter = max(1, len(memory) // 4)
-    p50, p95, p99 = (max(_percentile(run, p) for run in said) for p in (50, 95, 99))
-    print(f"requests/s        {statistics.mean(first_number(RATE, run) for run in said):10,.0f}")
+    p50, p95, p99 = (max(values) for values in zip(*((r.p50_ms, r.p95_ms, r.p99_ms) for r in runs), strict=True))
+    print(f"requests/s        {statistics.mean(run.requests_per_second for run in runs):10,.0f}")
     print(f"p50, p95, p99     {p50:.2f}, {p95:.2f}, {p99:.2f} ms")
-    print(f"longest           {max(first_number(SLOWEST, run) for run in said) * 1000:10.1f} ms  (target 50)")
+    print(f"longest           {max(run.longest_ms for run in runs):10.1f} ms  (target 50)")
     print(f"answered 200      {n_answered:10,}; other statuses: {', '.join(sorted(others)) or 'none'}")
-    print(f"errors            {'yes' if any('Error distribution' in run for run in said) else 'none'}")
+    print(f"errors            {'yes' if any(run.has_errors for run in runs) else 'none'}")
     print(f"in the database   {n_logged:10,}  ({'all' if n_logged == n_answered else 'NOT ALL'})")
     print(
         f"worker's memory   {statistics.median(memory[:quarter]):.0f} MB in the first quarter, "
         f"{statistics.median(memory[-quarter:]):.0f} MB in the last, at most {max(memory):.0f} MB"
     )
-
-
-def _percentile(said: str, percent: int) -> float:
-    return first_number(rf"{percent}%%? in ([0-9.]+) secs", said) * 1000
 
 
 if __name__ == "__main__":

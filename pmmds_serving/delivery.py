@@ -74,6 +74,27 @@ class Delivery:
         self._refused = ("", 0)
         self.n_delivered += batch.n_frames - len(dead)
 
+    def deliver_together(self, batches: Sequence[Batch], names: tuple[str, ...]) -> bool:
+        """Every batch is in the database when this returns True, in one transaction: many small ones cost one commit.
+
+        False when one of them has something to refuse: nothing was written, and each is to be delivered by itself.
+
+        Raises:
+            PmmdsError, SQLAlchemyError, …: as `deliver`, but not over a row.
+        """
+        if any(batch.undecodable for batch in batches):
+            return False
+        records = [record for batch in batches for record in batch.records]
+        try:
+            self._append(self._open_log(), records, names)
+        except BaseException as error:
+            if isinstance(error, _PERHAPS_A_ROW) and is_about_a_row(error):
+                return False
+            self._log = None
+            raise
+        self.n_delivered += len(records)
+        return True
+
     def _open_log(self) -> PredictionLog:
         if self._log is None:
             self._log = self._log_of()

@@ -27,7 +27,8 @@ HOW_TO_GET = (
     "PostgreSQL's server programs (initdb, pg_ctl) were not found. Install them with `apt-get install postgresql` "
     "(Debian, Ubuntu) or `brew install postgresql@15`, or put their folder on PATH."
 )
-_FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=60 -c shared_buffers=64MB"
+_SIZES = "-c max_connections=60 -c shared_buffers=64MB"
+_FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
 
 
 class PostgresMissingError(Exception):
@@ -78,11 +79,12 @@ class Cluster:
 
 
 @contextmanager
-def temporary_cluster(certificates: Certificates | None = None) -> Iterator[Cluster]:
+def temporary_cluster(certificates: Certificates | None = None, *, syncs: bool = False) -> Iterator[Cluster]:
     """Start a server on a free port; stop it and remove its files afterwards.
 
     Args:
         certificates: with them it takes TLS connections only.
+        syncs: as a server in production does, which tests have no use for.
 
     Raises:
         PostgresMissingError: with how to get the programs.
@@ -90,7 +92,7 @@ def temporary_cluster(certificates: Certificates | None = None) -> Iterator[Clus
     programs = find_programs()
     folder = Path(tempfile.mkdtemp(prefix="pmmds-pg-"))
     port = any_free()
-    runner = _Runner(programs, folder, certificates)
+    runner = _Runner(programs, folder, certificates, syncs=syncs)
     try:
         runner.prepare()
         runner.start(port)
@@ -118,8 +120,9 @@ def find_programs() -> Path:
 class _Runner:
     """Runs the server programs as a user that may: PostgreSQL refuses root."""
 
-    def __init__(self, programs: Path, folder: Path, certificates: Certificates | None = None) -> None:
+    def __init__(self, programs: Path, folder: Path, certificates: Certificates | None, *, syncs: bool) -> None:
         self._certificates = certificates
+        self._options = _SIZES if syncs else f"{_SIZES} {_FAST}"
         self._programs = programs
         self._folder = folder
         self._data = folder / "data"
@@ -143,7 +146,9 @@ class _Runner:
             os.chown(kept, self._user.pw_uid, self._user.pw_gid)
 
     def start(self, port: int) -> None:
-        options = f"-p {port} -h 127.0.0.1 -k {self._folder} {_FAST}{' -c ssl=on' if self._certificates else ''}"
+        options = (
+            f"-p {port} -h 127.0.0.1 -k {self._folder} {self._options}{' -c ssl=on' if self._certificates else ''}"
+        )
         log = self._folder / "server.log"
         try:
             self._run("pg_ctl", "-D", str(self._data), "-w", "-t", "60", "-l", str(log), "-o", options, "start")

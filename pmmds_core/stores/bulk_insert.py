@@ -20,6 +20,8 @@ _SQLITE_PARAMETERS = 8_000
 _POSTGRESQL_ROWS = 1_000
 # Fewer rows are not worth the savepoint.
 _LEAST_COPIED = 20
+# About 40 kB: the server takes these rows while the next are made into text.
+_ROWS_PER_WRITE = 200
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -106,12 +108,12 @@ def _copy(connection: sa.Connection, table: sa.Table, columns: Sequence[str], ro
 
     quote = connection.dialect.identifier_preparer.quote
     statement = f"COPY {quote(table.name)} ({', '.join(map(quote, columns))}) FROM STDIN"
-    text = "".join(map(_as_line, rows))
     savepoint = connection.begin_nested()
     driver: Any = connection.connection.driver_connection
     try:
         with driver.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.write(text)
+            for start in range(0, len(rows), _ROWS_PER_WRITE):
+                copy.write("".join(map(_as_line, rows[start : start + _ROWS_PER_WRITE])))
     except Error:
         savepoint.rollback()  # raises what is told, when the connection is lost
         return False

@@ -26,6 +26,8 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "compose"
 BASE, PRODUCTION = FOLDER / "compose.yaml", FOLDER / "compose.production.yaml"
 PORTS = ("HTTP", "GRPC", "DAGSTER", "MLFLOW", "PROMETHEUS", "GRAFANA")
+IMAGES = ("serving", "assets", "proxy")
+PYTHON_IMAGE = "python:3.11-slim-bookworm"
 HOW_TO_GET = "There is no Docker engine that answers, which the Compose files need: install Docker and start it."
 
 

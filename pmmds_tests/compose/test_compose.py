@@ -18,7 +18,9 @@ import pytest
 from pmmds_tests.compose.engine import (
     BASE,
     FOLDER,
+    IMAGES,
     PRODUCTION,
+    PYTHON_IMAGE,
     EngineMissingError,
     Project,
     docker,
@@ -30,8 +32,6 @@ from pmmds_tests.end_to_end.quick_start import QuickStart, readme_request
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(3600)]
 MOST_SERVING_BYTES = 300_000_000
-IMAGES = ("serving", "assets", "proxy")
-PYTHON_IMAGE = "python:3.11-slim-bookworm"
 
 
 def tell(text: str) -> None:

@@ -1,0 +1,66 @@
+"""HTTP load at a steady rate by hey, and what came of it. Keep out: what is asked (as fast as it goes: load.py)."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+N_CONNECTIONS = 8
+# hey counts a million answers and no more: a longer run is several.
+MOST_ANSWERS = 900_000
+
+
+@dataclass(frozen=True)
+class Steady:
+    """One run of hey. Latencies in milliseconds; `statuses`: how many answers had which HTTP status."""
+
+    requests_per_second: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    longest_ms: float
+    statuses: dict[str, int]
+    has_errors: bool
+
+    @property
+    def n_answered(self) -> int:
+        """Answers with status 200."""
+        return self.statuses.get("200", 0)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every request was answered, each with 200."""
+        return not self.has_errors and set(self.statuses) == {"200"}
+
+
+def hey(url: str, body: Path, *, seconds: float, rate: int) -> Steady:
+    """POST the JSON in `body` at a steady rate.
+
+    Raises:
+        SystemExit: hey is not installed.
+    """
+    program = shutil.which("hey")
+    if program is None:
+        raise SystemExit("hey is not installed. Debian and Ubuntu: apt-get install hey; macOS: brew install hey.")
+    argv = [program, "-z", f"{seconds:.0f}s", "-c", str(N_CONNECTIONS), "-q", str(rate // N_CONNECTIONS)]
+    argv += ["-m", "POST", "-T", "application/json", "-D", str(body), url]
+    return read(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
+
+
+def read(said: str) -> Steady:
+    """What hey's summary says. Raises SystemExit when it says nothing of the kind."""
+    p50, p95, p99 = (_number(rf"{percent}%%? in ([0-9.]+) secs", said) * 1000 for percent in (50, 95, 99))
+    statuses = {code: int(n) for code, n in re.findall(r"\[(\d+)\]\s+(\d+) responses", said)}
+    longest = _number(r"Slowest:\s+([0-9.]+)", said) * 1000
+    rate = _number(r"Requests/sec:\s+([0-9.]+)", said)
+    return Steady(rate, p50, p95, p99, longest, statuses, "Error distribution" in said)
+
+
+def _number(pattern: str, text: str) -> float:
+    found = re.search(pattern, text)
+    if found is None:
+        raise SystemExit(f"hey printed no line like {pattern!r}:\n{text}")
+    return float(found[1])

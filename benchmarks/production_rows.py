@@ -1,0 +1,154 @@
+"""PostgreSQL: rows a second of the spool's shipper beside psql's \\copy of the same rows, and rows a second archived.
+
+The shipper decodes spool files, keeps each id once and deletes the files; \\copy reads a CSV file and does nothing
+else. Both fill a table of the same columns, key, indexes and days, in a server that does not sync.
+"""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from pmmds_core.contracts.contract import Contract, load_contract
+from pmmds_core.deployment import Deployment
+from pmmds_core.request_instants import stamp
+from pmmds_core.settings import Settings
+from pmmds_core.stores.database import open_database
+from pmmds_core.stores.migration import migrate
+from pmmds_core.stores.partitions import keep_days
+from pmmds_core.stores.prediction_log import PredictionRecord
+from pmmds_core.synthetic import packaged_generator
+from pmmds_serving.segment import Segment, encode_record
+from pmmds_serving.shipper import Shipper
+from pmmds_tests.postgres import Cluster, temporary_cluster
+
+# What a worker hands over in a tenth of a second at 2,000 predictions a second; and what it hands over while more wait
+# than are moved, when its segments grow.
+STEADY_ROWS, BACKLOG_ROWS = 200, 5_000
+LEAST_RATIO = 0.4
+
+
+def make_records(contract: Contract, n_rows: int, start: datetime) -> list[PredictionRecord]:
+    """Rows like the reference's with ids as the service makes them, a millisecond apart."""
+    frame = packaged_generator().sample(5_000, 1)
+    rows = [tuple(row) for row in frame[list(contract.feature_names)].itertuples(index=False, name=None)]
+    records = []
+    for i in range(n_rows):
+        at = start + i * timedelta(milliseconds=1)
+        features = rows[i % len(rows)]
+        records.append(
+            PredictionRecord(
+                f"{stamp(at)}8{i:015x}", at, contract.model_name, "1", i % 2, i % 997 / 997, 0.25, features
+            )
+        )
+    return records
+
+
+@contextmanager
+def deployment(cluster: Cluster) -> Iterator[Deployment]:
+    """A migrated, empty database and a home."""
+    with cluster.fresh_database() as url, tempfile.TemporaryDirectory() as home:
+        d = Deployment(Settings(home=home, database_url=url, retention_days=1))
+        database = open_database(d.settings)
+        migrate(database, d.contract)
+        database.close()
+        yield d
+        d.database.close()
+
+
+def shipped_per_second(cluster: Cluster, records: Sequence[PredictionRecord], segment_rows: int) -> float:
+    """Of the whole way from spool files to committed rows."""
+    with deployment(cluster) as d:
+        folder, names = d.folder("spool"), d.contract.feature_names
+        for start in range(0, len(records), segment_rows):
+            segment = Segment.create(folder, f"bench-{start:09d}", names)
+            segment.write(b"".join(map(encode_record, records[start : start + segment_rows])))
+            segment.close()
+        d.prediction_log.count()  # a service's shipper has opened the database long ago
+        shipper = Shipper(folder, lambda: d.prediction_log, names)
+        began = time.perf_counter()
+        while any(folder.glob("*.spool")):
+            if not shipper.ship():
+                raise SystemExit(f"The shipper failed: {shipper.state.problem}")
+        seconds = time.perf_counter() - began
+        if d.prediction_log.count() != len(records):
+            raise SystemExit("rows are missing")
+    return len(records) / seconds
+
+
+def copied_per_second(cluster: Cluster, contract: Contract, records: Sequence[PredictionRecord], file: Path) -> float:
+    """By psql, from a CSV file that is there already."""
+    fixed = PredictionRecord.__struct_fields__[:-1]
+    columns = ", ".join((*fixed, "ingested_at", *contract.feature_names))
+    if not file.exists():
+        with file.open("w", newline="") as opened:
+            writer = csv.writer(opened)
+            for r in records:
+                *values, features = msgspec.structs.astuple(r)
+                writer.writerow([*values, r.predicted_at.replace(tzinfo=None), *features])
+    with deployment(cluster) as d:
+        url = d.settings.database_url
+        command = f"\\copy prediction_logs ({columns}) from '{file}' csv"
+        began = time.perf_counter()
+        subprocess.run([_psql(), "-q", "-v", "ON_ERROR_STOP=1", url, "-c", command], check=True)
+        seconds = time.perf_counter() - began
+        if d.prediction_log.count() != len(records):
+            raise SystemExit("rows are missing")
+    return len(records) / seconds
+
+
+def _psql() -> str:
+    found = shutil.which("psql")
+    if found is None:
+        raise SystemExit("psql is not installed. Debian and Ubuntu: apt-get install postgresql-client.")
+    return found
+
+
+def archived_per_second(cluster: Cluster, contract: Contract, n_rows: int) -> tuple[float, float]:
+    """Rows and megabytes of Parquet a second: read, written, read back, compared, dropped."""
+    day = datetime(2026, 3, 1, tzinfo=UTC)
+    with deployment(cluster) as d:
+        records = make_records(contract, n_rows, day)
+        for start in range(0, n_rows, 20_000):
+            d.prediction_log.append(records[start : start + 20_000])
+        keep_days(d.database)
+        began = time.perf_counter()
+        parts = d.archive.archive(day)
+        seconds = time.perf_counter() - began
+    if sum(p.n_rows for p in parts) != n_rows:
+        raise SystemExit("rows are missing")
+    return n_rows / seconds, sum(p.n_bytes for p in parts) / n_rows
+
+
+def copied(n_rows: int, repeats: int) -> int:
+    """Print the shipper's rows beside psql's, in turn; 1 when a median ratio misses its target."""
+    contract = load_contract("")
+    records = make_records(contract, n_rows, datetime.now(UTC))
+    ratios: dict[int, list[float]] = {STEADY_ROWS: [], BACKLOG_ROWS: []}
+    with temporary_cluster() as cluster, tempfile.TemporaryDirectory() as folder:
+        for _ in range(repeats):
+            peer = copied_per_second(cluster, contract, records, Path(folder) / "rows.csv")
+            for rows, found in ratios.items():
+                shipped = shipped_per_second(cluster, records, rows)
+                found.append(shipped / peer)
+                print(f"\\copy {peer:,.0f} rows/s; shipper, {rows:,} rows a segment: {shipped:,.0f}", flush=True)
+    for rows, found in ratios.items():
+        print(f"shipper / \\copy   {statistics.median(found):.2f}  ({rows:,} rows a segment; target {LEAST_RATIO})")
+    return int(min(map(statistics.median, ratios.values())) < LEAST_RATIO)
+
+
+def archived(n_rows: int) -> None:
+    """Print rows a second into the archive."""
+    with temporary_cluster() as cluster:
+        rate, size = archived_per_second(cluster, load_contract(""), n_rows)
+    print(f"archived          {rate:,.0f} rows/s, {size:.0f} bytes a row")
