@@ -36,8 +36,8 @@ class Steady:
         return not self.has_errors and set(self.statuses) == {"200"}
 
 
-def hey(url: str, body: Path, *, seconds: float, rate: int) -> Steady:
-    """POST the JSON in `body` at a steady rate.
+def hey(url: str, body: Path, *, seconds: float, rate: int, connections: int = N_CONNECTIONS) -> Steady:
+    """POST the JSON in `body` at a steady rate, which the connections share: one that is late does not catch up.
 
     Raises:
         SystemExit: hey is not installed.
@@ -45,7 +45,7 @@ def hey(url: str, body: Path, *, seconds: float, rate: int) -> Steady:
     program = shutil.which("hey")
     if program is None:
         raise SystemExit("hey is not installed. Debian and Ubuntu: apt-get install hey; macOS: brew install hey.")
-    argv = [program, "-z", f"{seconds:.0f}s", "-c", str(N_CONNECTIONS), "-q", str(rate // N_CONNECTIONS)]
+    argv = [program, "-z", f"{seconds:.0f}s", "-c", str(connections), "-q", str(rate // connections)]
     argv += ["-m", "POST", "-T", "application/json", "-D", str(body), url]
     return read(subprocess.run(argv, capture_output=True, text=True, check=True).stdout)
 

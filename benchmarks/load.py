@@ -25,7 +25,10 @@ end
 
 @dataclass(frozen=True)
 class Load:
-    """One run of wrk. Latencies in milliseconds; `n_failed` counts errors and answers that are not 2xx or 3xx."""
+    """One run of wrk. Latencies in milliseconds.
+
+    `n_answered` are all answers that came whole; `n_failed` counts errors, and answers that are not 2xx or 3xx.
+    """
 
     requests_per_second: float
     p50_ms: float
@@ -33,6 +36,7 @@ class Load:
     p99_ms: float
     max_ms: float
     n_failed: int
+    n_answered: int
 
 
 def wrk(url: str, body: object, *, connections: int, seconds: float) -> Load:
@@ -58,4 +62,5 @@ def wrk(url: str, body: object, *, connections: int, seconds: float) -> Load:
         milliseconds["p99"],
         milliseconds["max"],
         found["bad"],
+        found["n"],
     )
