@@ -2,9 +2,10 @@
 
 python -m benchmarks.production [--part copy] [--part archive] [--part sustained] [--part containers]
 
-All four when none is named. `copy` and `archive`: production_rows; `sustained` (needs hey): production_sustained;
-`containers` (needs Docker): production_containers. That Celery and Spark give the embedded default's bytes is asserted
-in pmmds_tests (test_celery_runs, test_spark_archive), and how fast Spark counts is in archive_engines. Exit code 1 when a target is missed.
+All four when none is named. `copy` and `archive`: production_rows; `sustained` (needs hey and wrk):
+production_sustained; `containers` (needs Docker): production_containers. That Celery and Spark give the embedded
+default's bytes is asserted in pmmds_tests (test_celery_runs, test_spark_archive); how fast Spark counts is in
+archive_engines. Exit code 1 when a target is missed.
 """
 
 from __future__ import annotations
