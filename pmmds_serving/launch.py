@@ -14,6 +14,7 @@ import sys
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import HomeNotWritableError, PortTakenError, SettingError
 from pmmds_core.settings import Settings
+from pmmds_serving.shared_counts import counts_folder
 
 TARGET = "pmmds_serving.service:service"
 _TRACING_MODULES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
@@ -31,7 +32,7 @@ def serve_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
     variables = {
         "BENTOML_HOME": str(run / "bentoml"),
         "BENTOML_DO_NOT_TRACK": "true",
-        "PROMETHEUS_MULTIPROC_DIR": str(run / "prometheus"),
+        "PROMETHEUS_MULTIPROC_DIR": str(counts_folder(run)),
     }
     return argv, variables
 
@@ -70,8 +71,8 @@ def prepare_run_folder(deployment: Deployment) -> None:
     run = deployment.folder("run")
     try:
         (run / "bentoml").mkdir(exist_ok=True)
-        shutil.rmtree(run / "prometheus", ignore_errors=True)  # counts of processes that are gone
-        (run / "prometheus").mkdir()
+        shutil.rmtree(counts_folder(run), ignore_errors=True)  # counts of processes that are gone
+        counts_folder(run).mkdir()
     except OSError as error:
         raise HomeNotWritableError(
             f"The folder {run} cannot be written: {error.strerror}.",

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import time
 from bisect import bisect_left
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pmmds_serving.loop_metrics import gauge
+from pmmds_serving.shared_counts import reserve
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -63,15 +65,24 @@ class _Tallies(dict[tuple[str, str, int | str], _Tally]):
 
 
 class ServingMetrics:
-    """What one worker counts."""
+    """What one process of the service counts.
 
-    def __init__(self) -> None:
+    Args:
+        shared: the folder of counts_folder, where their room is reserved; without it the library makes sparse files.
+
+    Raises:
+        HomeNotWritableError: there is no room.
+    """
+
+    def __init__(self, shared: Path | None = None) -> None:
         # Imported late: the library decides at its import whether values are shared between processes.
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, values
 
         if _is_multiprocess():
             # The library asks the system for the process id at every count, in case of a fork; a worker does not fork.
             own_pid = os.getpid()
+            if shared is not None:
+                reserve(shared, own_pid)
             shared_values: Any = values.MultiProcessValue
             values.ValueClass = shared_values(process_identifier=lambda: own_pid)
         self.started_at = time.time()

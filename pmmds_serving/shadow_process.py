@@ -15,6 +15,7 @@ from pmmds_serving.metrics import ServingMetrics
 from pmmds_serving.model_cache import ModelCache
 from pmmds_serving.shadow_scorer import ShadowScorer
 from pmmds_serving.shadow_status import ShadowFiles, ShadowStatus
+from pmmds_serving.shared_counts import counts_folder
 from pmmds_serving.shipper import retry_seconds
 from pmmds_serving.shipper_process import RUN_FOLDER
 from pmmds_serving.survival import Surviving
@@ -57,7 +58,7 @@ def shadow(deployment: Deployment, parent: int) -> None:
     os.nice(NICE)
     cache = ModelCache(deployment.folder("model_cache").parent, deployment.model_name)
     scorer = ShadowScorer(cache, lambda: deployment.shadow, files.read())
-    publisher = Publisher(files, ServingMetrics())
+    publisher = Publisher(files, ServingMetrics(counts_folder(deployment.folder(RUN_FOLDER))))
     n_failures = 0
     with lock:
         while not stop.is_set() and os.getppid() == parent:
