@@ -9,7 +9,7 @@ SCALE_FILES := requirements-celery.txt requirements-kubernetes.txt requirements-
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint test test-faults test-compose secrets bench bench-drift bench-production bench-promotion bench-serving soak compile sbom audit charts protos
+.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint test test-scale test-faults test-compose secrets bench bench-drift bench-production bench-promotion bench-serving soak compile sbom audit charts protos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -23,12 +23,12 @@ $(STAMP): requirements.txt pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $(STAMP)
 
-# Spark's engine is tested too; who only uses PMMDS does not wait for its 400 MB.
+# Who only uses PMMDS does not wait for Spark's 400 MB.
 $(SPARK_STAMP): $(STAMP) requirements-spark.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-spark.txt
 	@touch $(SPARK_STAMP)
 
-# So are Celery, the Kubernetes launcher and the manifests.
+# Nor for Celery, the Kubernetes launcher and the schemas of its manifests.
 $(SCALE_STAMP): $(STAMP) $(SCALE_FILES)
 	@for f in $(SCALE_FILES); do $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $$f || exit 1; done
 	@touch $(SCALE_STAMP)
@@ -71,8 +71,11 @@ lint: $(STAMP) ## ruff, mypy strict, import directions
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: $(SPARK_STAMP) $(SCALE_STAMP) ## every test but the faults, on SQLite and PostgreSQL
+test: $(STAMP) ## every test but those below, on SQLite and PostgreSQL
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+
+test-scale: $(SPARK_STAMP) $(SCALE_STAMP) ## a real Celery broker and worker, spark-submit, Kubernetes' schemas
+	$(BIN)/pytest -n 2 --dist loadgroup -m scale $(ARGS)
 
 test-faults: $(STAMP) ## workers killed, databases stopped, spools filled, under load
 	$(BIN)/pytest -m faults $(ARGS)

@@ -23,9 +23,8 @@ from pmmds_tests.assets.house import House
 from pmmds_tests.listener import free_port
 from pmmds_tests.redis_broker import RedisMissingError, temporary_broker
 
-pytest.importorskip("dagster_celery", reason="`make test` installs dagster-celery")
 # The first test waits for two trainings.
-pytestmark = [pytest.mark.process, pytest.mark.xdist_group("celery"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.scale, pytest.mark.process, pytest.mark.xdist_group("celery"), pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parent.parent.parent
 INSTANCE = ROOT / "deploy" / "celery" / "dagster.yaml"

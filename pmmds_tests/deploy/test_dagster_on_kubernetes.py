@@ -21,7 +21,7 @@ from pmmds_tests.deploy.manifests import (
     resources,
 )
 
-pytest.importorskip("dagster_k8s", reason="`make test` installs dagster-k8s")
+pytestmark = pytest.mark.scale
 
 # What the one for Kubernetes adds to the project's dagster.yaml.
 ADDED = {"storage", "local_artifact_storage", "compute_logs", "run_launcher"}
@@ -42,7 +42,7 @@ def test_dagster_opens_it_on_postgresql_and_its_launcher_makes_a_job_that_kubern
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The file as it stands but for two addresses: a PostgreSQL of this test, and an API server that only listens."""
-    schema = pytest.importorskip("kubernetes_validate", reason="`make test` installs kubernetes-validate")
+    schema = pytest.importorskip("kubernetes_validate", reason="`make test-scale` installs kubernetes-validate")
     example = next(x for s in resources(EXAMPLE_SECRETS) if (x := s["stringData"].get("DAGSTER_DATABASE_URL")))
     driver = example.partition("://")[0]
     monkeypatch.setenv("DAGSTER_DATABASE_URL", postgres_url.replace("postgresql://", f"{driver}://"))

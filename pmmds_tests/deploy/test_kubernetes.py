@@ -32,18 +32,20 @@ BY_NAME = {f"{r['kind']}/{r['metadata']['name']}": r for r in base()}
 
 def valid(resource: Resource, version: str) -> None:
     """Raises kubernetes_validate.ValidationError; strict: a field that is not there is an error."""
-    schema = pytest.importorskip("kubernetes_validate", reason="`make test` installs kubernetes-validate")
+    schema = pytest.importorskip("kubernetes_validate", reason="`make test-scale` installs kubernetes-validate")
     schema.validate(resource, version, strict=True)
 
 
+@pytest.mark.scale
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", BY_NAME)
 def test_every_resource_is_valid_to_kubernetes(name: str, version: str) -> None:
     valid(BY_NAME[name], version)
 
 
+@pytest.mark.scale
 def test_the_schema_notices_a_misspelt_field_and_a_wrong_type_however_deep() -> None:
-    schema = pytest.importorskip("kubernetes_validate", reason="`make test` installs kubernetes-validate")
+    schema = pytest.importorskip("kubernetes_validate", reason="`make test-scale` installs kubernetes-validate")
     good = BY_NAME["StatefulSet/pmmds-serving"]
     for path, name, value in (
         (["spec", "template", "spec", "containers", 0, "readinessProbe"], "periodSecond", 2),

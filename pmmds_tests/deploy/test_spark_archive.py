@@ -107,14 +107,14 @@ def submit(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.spark
+@pytest.mark.scale
 @pytest.mark.postgres
 @pytest.mark.process
 @pytest.mark.timeout(SUBMIT_SECONDS + 300)
 def test_a_spark_cluster_counts_the_archive_as_duckdb_and_the_databases_do(
     archive: Path, tmp_path: Path, databases: list[Database], contract: Contract, profile: ReferenceProfile
 ) -> None:
-    pytest.importorskip("pyspark", reason="`make test` installs Spark")
+    pytest.importorskip("pyspark", reason="`make test-scale` installs Spark")
     saved, output = tmp_path / "profile.json", tmp_path / "counts.json"
     saved.write_bytes(profile.to_json())
     done = submit("--profile", str(saved), "--output", str(output), str(archive / "*.parquet"), folder=tmp_path)
@@ -158,11 +158,11 @@ def test_a_profile_that_is_none_is_refused_before_spark_starts(
     assert capsys.readouterr().err.startswith(f"Error: The profile {bad} cannot be read: ")
 
 
-@pytest.mark.spark
+@pytest.mark.scale
 @pytest.mark.process
 @pytest.mark.timeout(SUBMIT_SECONDS)
 def test_files_that_are_not_there_are_told_in_one_sentence(tmp_path: Path, profile: ReferenceProfile) -> None:
-    pytest.importorskip("pyspark", reason="`make test` installs Spark")
+    pytest.importorskip("pyspark", reason="`make test-scale` installs Spark")
     saved = tmp_path / "profile.json"
     saved.write_bytes(profile.to_json())
     # Without spark-submit, which may end before it has passed on what is said last.

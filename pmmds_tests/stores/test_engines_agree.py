@@ -270,9 +270,9 @@ def counted_by_spark(folder: Path, tables: dict[str, tuple[pa.Table, ReferencePr
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-@pytest.mark.spark
+@pytest.mark.scale
 def test_spark_counts_as_the_words_say_and_text_among_numbers_as_numpy_does(tmp_path: Path) -> None:
-    pytest.importorskip("pyspark", reason="`make test` installs Spark")
+    pytest.importorskip("pyspark", reason="`make test-scale` installs Spark")
     rng = np.random.default_rng(5)
     more = {name: [values[i] for i in rng.integers(0, len(values), 3000)] for name, values in poison().items()}
     bins = FeatureBins("x", "numeric", edges=(0.0, 10.0))
