@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pmmds_cli.evidence import evidence_lines
@@ -69,8 +72,13 @@ def summary_lines(result: DemoResult, settings: Settings, *, keep_up: bool) -> l
             f"  lineage       {base}/assets/production_model?view=lineage&lineageScope=upstream&lineageDepth=10",
             f"  service       http://{settings.http_host}:{settings.http_port}/",
             f"  MLflow        http://{settings.mlflow_host}:{settings.mlflow_port}/",
-            f"  stop it       PMMDS_HOME={settings.home} pmmds down",
+            f"  stop it       PMMDS_HOME={settings.home} {own_command()} down",
         ]
     else:
-        lines += [f"  all of it     PMMDS_HOME={settings.home} pmmds up   (then http://127.0.0.1:3000)"]
+        lines += [f"  all of it     PMMDS_HOME={settings.home} {own_command()} up   (then http://127.0.0.1:3000)"]
     return lines
+
+
+def own_command() -> str:
+    """`pmmds` as it can be typed here: `make demo` leaves a shell that does not have it on its PATH."""
+    return "pmmds" if shutil.which("pmmds") else str(Path(sys.executable).with_name("pmmds"))
