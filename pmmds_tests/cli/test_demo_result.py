@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from pmmds_cli.demo_result import own_command
+from pmmds_core.recorded_code import code_version
 
 
 def test_without_pmmds_on_the_path_it_is_told_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     done = subprocess.run([own_command(), "--version"], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("pmmds ")
+    assert done.stdout == f"pmmds {code_version()}\n"
 
 
 def test_with_it_on_the_path_its_name_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
