@@ -68,8 +68,9 @@ def reject(
 
 def _deployment() -> Deployment:
     from pmmds_core.deployment import Deployment
+    from pmmds_core.stores.rights import PROMOTER
 
-    return Deployment.from_environment().prepare()
+    return Deployment.from_environment().prepare().require_rights(PROMOTER)
 
 
 def _user() -> str:

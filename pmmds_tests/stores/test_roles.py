@@ -21,7 +21,8 @@ from pmmds_core.settings import Settings
 from pmmds_core.stores.database import open_database
 from pmmds_core.stores.label_history import LabelItem
 from pmmds_core.stores.migration import migrate
-from pmmds_core.stores.roles import GRANTS, MONITOR, PROMOTER, SERVICE, apply
+from pmmds_core.stores.rights import GRANTS, MONITOR, PROMOTER, SERVICE
+from pmmds_core.stores.roles import apply
 from pmmds_core.stores.tables import fixed
 from pmmds_tests.fakes import FileRegistry
 from pmmds_tests.postgres import Cluster
