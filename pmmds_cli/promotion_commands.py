@@ -68,9 +68,8 @@ def reject(
 
 def _deployment() -> Deployment:
     from pmmds_core.deployment import Deployment
-    from pmmds_core.stores.rights import PROMOTER
 
-    return Deployment.from_environment().prepare().require_rights(PROMOTER)
+    return Deployment.from_environment().prepare()
 
 
 def _user() -> str:

@@ -71,7 +71,7 @@ _STATEMENTS = (("INSERT INTO|COPY", "INSERT"), ("UPDATE", "UPDATE"), ("DELETE FR
 
 def rights_of(role: str) -> Mapping[str, frozenset[str]]:
     """Table or function → rights; the promoter's with the monitor's."""
-    held = {SERVICE: (_SERVICE,), MONITOR: (_MONITOR, _EXECUTE), PROMOTER: (_MONITOR, _EXECUTE, _PROMOTER)}[role]
+    held = {SERVICE: (_SERVICE,), MONITOR: (_MONITOR, _EXECUTE), PROMOTER: (_PROMOTER, _MONITOR, _EXECUTE)}[role]
     found: dict[str, frozenset[str]] = {}
     for lines in held:
         for name, rights in lines.items():
@@ -112,6 +112,6 @@ def right_missing(place: str, lacks: str, roles: Sequence[str]) -> RightMissingE
             "the tables' owner runs `pmmds db roles --apply`."
         )
     else:
-        makes_roles = " and may make roles" if "create role" in lacks else ""
+        makes_roles = " and may make roles" if "role" in lacks else ""
         advice = f"Set PMMDS_DATABASE_URL to the login that owns the tables{makes_roles}: it alone may."
     return RightMissingError(f"The {place} does not let this user do that ({lacks}).", next_step=advice)
