@@ -78,6 +78,7 @@ MOVES = (
     "UPDATE promotion_decisions SET state = 'recorded'",
     "INSERT INTO model_evaluations DEFAULT VALUES",
 )
+UPSERT = f"{MOVES[1]} ON CONFLICT (model_name) DO UPDATE SET version = '9'"
 CHANGES_TABLES = (
     "CREATE TABLE more (id int)",
     "ALTER TABLE prediction_logs ADD COLUMN more int",
@@ -124,8 +125,7 @@ def test_the_service_logs_rows_and_labels_and_nothing_else(acting_as: As) -> Non
         ),
         ("DELETE FROM stale_hours", "no DELETE on stale_hours", "a member of pmmds_monitor or pmmds_promoter;"),
         (
-            "INSERT INTO production_pointer VALUES ('m', '9', 'x', 1, now()) "
-            "ON CONFLICT (model_name) DO UPDATE SET version = '9'",
+            UPSERT,
             "no INSERT and UPDATE on production_pointer",
             "a member of pmmds_promoter;",
         ),
