@@ -61,6 +61,7 @@ def roles(
     """The SQL that makes PostgreSQL's roles with their rights: pmmds_service, pmmds_monitor, pmmds_promoter."""
     from pmmds_core.errors import UsageError
     from pmmds_core.stores import roles as database_roles
+    from pmmds_core.stores.rights import ROLES
 
     if not apply:
         print(";\n".join(database_roles.role_statements()) + ";")
@@ -69,7 +70,7 @@ def roles(
     if database.dialect != "postgresql":
         raise UsageError(f"The {database.place} has no roles.", next_step="Set PMMDS_DATABASE_URL to PostgreSQL.")
     database_roles.apply(database, with_roles=True)
-    print(f"{', '.join(database_roles.ROLES)} have their rights. Make logins members: GRANT pmmds_service TO login.")
+    print(f"{', '.join(ROLES)} have their rights. Make logins members: GRANT pmmds_service TO login.")
 
 
 def backup(file: Path) -> None:
@@ -95,7 +96,7 @@ def restore_database(file: Path) -> None:
 
 def status(json: JsonOption = False) -> None:
     """Which revision the tables have, and whether the prediction log follows the contract. Exit code 1 if not."""
-    from pmmds_core.stores.migration import schema_status
+    from pmmds_core.stores.migration import NEWER, schema_status
 
     database, contract = _opened()
     found = schema_status(database, contract)
@@ -104,8 +105,8 @@ def status(json: JsonOption = False) -> None:
             {name: getattr(found, name) for name in found.__dataclass_fields__} | {"is_current": found.is_current}
         )
     else:
-        state = "up to date" if found.is_current else "not up to date; run `pmmds db migrate`"
-        print(f"Revision {found.revision or 'none'} of {found.head}: {state}.")
+        state = "up to date." if found.is_current else "not up to date; run `pmmds db migrate`."
+        print(f"Revision {found.revision or 'none'} of {found.head}: {NEWER if found.is_newer else state}")
         for label, columns in (("missing", found.missing_columns), ("not in the contract", found.extra_columns)):
             if columns:
                 print(f"  {label}: {', '.join(columns)}")

@@ -10,6 +10,7 @@ import typer
 from pmmds_cli.drift_table import INSUFFICIENT_DATA, print_drift
 from pmmds_cli.evidence import evidence_lines
 from pmmds_cli.output import JsonOption, print_json, say
+from pmmds_core.stores.rights import MONITOR, PROMOTER
 
 if TYPE_CHECKING:
     from pmmds_assets.retraining import Trigger
@@ -36,7 +37,7 @@ def train(
     json: JsonOption = False,
 ) -> None:
     """Train, judge and, when it is better, put into production (train_job)."""
-    deployment = _ready_deployment()
+    deployment = _ready_deployment(PROMOTER)
     say(f"train_job: training {deployment.model_name}")
     ops = {"reference_data": {"config": {"validate_data": not no_validate}}}
     outcome = _run("train_job", deployment, ops=ops)
@@ -56,7 +57,7 @@ def monitor(
     json: JsonOption = False,
 ) -> None:
     """Count the hours that changed, judge the window, raise an alert when it drifted (monitor_job)."""
-    deployment = _ready_deployment()
+    deployment = _ready_deployment(MONITOR)
     document = run_monitor(deployment, window_hours or 0, segments)
     if json:
         print_json(document)
@@ -96,7 +97,7 @@ def retrain(
     json: JsonOption = False,
 ) -> None:
     """Check drift; retrain when an alert is open or something else asks for it (retrain_job)."""
-    deployment = _ready_deployment()
+    deployment = _ready_deployment(PROMOTER)
     document = run_monitor(deployment)
     trigger = _asked_for(deployment, is_forced=force)
     if isinstance(trigger, str):
@@ -143,11 +144,11 @@ def _asked_for(deployment: Deployment, *, is_forced: bool) -> Trigger | str:
     return step.reason if isinstance(step, Wait) else Trigger.of_request(step, MANUAL)
 
 
-def _ready_deployment() -> Deployment:
-    """The deployment with contract and database opened, so that what is wrong is said before Dagster starts."""
+def _ready_deployment(role: str) -> Deployment:
+    """The deployment with contract, database and rights looked at: what is wrong is said before Dagster starts."""
     from pmmds_core.deployment import Deployment
 
-    return Deployment.from_environment().prepare()
+    return Deployment.from_environment().prepare().require_rights(role)
 
 
 def _run(name: str, deployment: Deployment, **options: Any) -> JobOutcome:

@@ -7,12 +7,14 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.errors import UsageError
 from pmmds_core.promotion import put_into_production
 from pmmds_core.promotion_settlement import settle
+from pmmds_core.stores.rights import PROMOTER
 
 
 def approve(d: Deployment, decision_id: str, *, by: str) -> Decision:
     """Let a waiting promotion happen.
 
     Raises:
+        RightMissingError: this login may not promote.
         UsageError: no such decision, or it does not wait for approval.
         PromotionConflictError: the champion that it was judged against is not in production any more: aborted.
         StoreError: a store is away; an approval that was recorded is carried out by the reconciler.
@@ -36,6 +38,7 @@ def reject(d: Deployment, decision_id: str, *, by: str, reason: str = "") -> Dec
 
 
 def _waiting(d: Deployment, decision_id: str, verb: str) -> Decision:
+    d.require_rights(PROMOTER)
     decision = d.decisions.get(decision_id)
     if decision is None:
         raise UsageError(f"There is no decision {decision_id!r}.", next_step="`pmmds decisions` lists them.")

@@ -216,6 +216,13 @@ class Deployment:
         _ = self.contract, self.folder(""), self.database
         return self
 
+    def require_rights(self, role: str) -> Deployment:
+        """See that this login may do all of a role's work. Raises RightMissingError, before anything is written."""
+        from pmmds_core.stores.roles import check_rights
+
+        check_rights(self.database, role)
+        return self
+
     def folder(self, name: str) -> Path:
         """A folder of the home, made when it is not there. Raises HomeNotWritableError."""
         path = self.settings.home_path / name

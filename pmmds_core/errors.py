@@ -10,7 +10,9 @@ PmmdsError                      exit code 1
 ├── DataError                   rows that cannot be loaded; nothing was half-loaded
 ├── StoreError                  a store cannot be read or written
 │   ├── DatabaseUnavailableError
+│   │   └── RightMissingError   it answers, and does not let this user do that
 │   ├── SchemaOutdatedError     `pmmds db migrate` is due
+│   │   └── SchemaNewerError    no: a newer PMMDS made the tables
 │   ├── RegistryUnavailableError
 │   └── HomeNotWritableError
 ├── ModelError                  a model cannot be used
@@ -72,7 +74,15 @@ class DatabaseUnavailableError(StoreError):
     pass
 
 
+class RightMissingError(DatabaseUnavailableError):
+    pass
+
+
 class SchemaOutdatedError(StoreError):
+    pass
+
+
+class SchemaNewerError(SchemaOutdatedError):
     pass
 
 

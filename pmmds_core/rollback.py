@@ -9,6 +9,7 @@ from pmmds_core.decision import ROLLBACK, Decision, ProductionPointer
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import NoModelError, UsageError
 from pmmds_core.promotion import adopt_moved_alias, finish_moving, put_into_production
+from pmmds_core.stores.rights import PROMOTER
 
 
 def roll_back(d: Deployment, *, to: str = "", by: str, reason: str = "", instead_of: str = "") -> Decision:
@@ -25,8 +26,10 @@ def roll_back(d: Deployment, *, to: str = "", by: str, reason: str = "", instead
         UsageError: no such version, it is in production already, or there is no earlier one; nothing was moved.
         ArtifactCorruptError: the version's files are not what was registered; nothing was moved.
         PromotionConflictError: another move was faster; nothing was moved.
+        RightMissingError: this login may not promote; nothing was moved.
         StoreError: a store is away; when the decision was recorded already, the reconciler finishes it.
     """
+    d.require_rights(PROMOTER)
     finish_moving(d.decisions, d.registry)
     adopt_moved_alias(d.decisions, d.registry)
     pointer = d.decisions.pointer()

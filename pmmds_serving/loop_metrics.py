@@ -14,6 +14,7 @@ from pmmds_core.drift import Band
 from pmmds_core.errors import PmmdsError, SchemaOutdatedError
 from pmmds_core.stores.alerts import ACKNOWLEDGED, OPEN
 from pmmds_core.stores.loop_state import LoopState, read_loop_state
+from pmmds_core.stores.migration import schema_status
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -32,6 +33,7 @@ class LoopTotals:
         self.drift_checks = {(name,): n for name, n in deployment.drift.check_totals().items()}
         self.retraining_runs = deployment.retrainings.totals()
         self.promotions = deployment.decisions.promotion_totals()
+        self.is_schema_current = schema_status(deployment.database, deployment.contract).is_current
         self.state: LoopState = read_loop_state(deployment.database, deployment.model_name)
 
 
@@ -46,7 +48,7 @@ def loop_families(deployment: Deployment) -> list[Metric]:
         return [_up(is_up=True), _schema_ok(is_ok=False)]
     except PmmdsError:
         return [_up(is_up=False)]
-    return [*_counters(totals), *_gauges(totals), _up(is_up=True), _schema_ok(is_ok=True)]
+    return [*_counters(totals), *_gauges(totals), _up(is_up=True), _schema_ok(is_ok=totals.is_schema_current)]
 
 
 def gauge(name: str, meaning: str, value: float) -> Metric:

@@ -75,7 +75,7 @@ def _data_paths(contract: Contract) -> Document:
 
 def _status_paths() -> Document:
     get = {
-        "/healthz": ("Parts and their state; 503 when the database cannot be reached", (200, 503)),
+        "/healthz": ("Parts and their state; 503 when the database cannot be reached or used", (200, 503)),
         "/livez": ("The process answers", (200,)),
         "/ready": ("Has a model and can record durably", (200, 503)),
         "/model": ("The model that answers now", (200, 503)),

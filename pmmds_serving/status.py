@@ -9,6 +9,9 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pmmds_core.deployment import Deployment
+from pmmds_core.errors import PmmdsError, RightMissingError, SchemaNewerError, SchemaOutdatedError
+from pmmds_core.stores.migration import check_schema
 from pmmds_serving import refusals
 from pmmds_serving.access import require_admin
 from pmmds_serving.json_answers import answer
@@ -17,9 +20,11 @@ from pmmds_serving.metrics import as_document, exposition
 from pmmds_serving.model_cache import ReloadRequest
 from pmmds_serving.refusals import RefusalError
 from pmmds_serving.state_metrics import state_families
-from pmmds_serving.worker import Worker, database_problem
+from pmmds_serving.worker import Worker
 
 RELOAD_SECONDS = 30.0
+# What is told of a database that answers and cannot be used; any other problem is that it cannot be reached.
+_ANSWERS_BUT = ((SchemaNewerError, "newer"), (SchemaOutdatedError, "outdated"), (RightMissingError, "refused"))
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -29,16 +34,28 @@ async def livez(_: Request, __: Worker) -> Response:
 
 
 async def healthz(_: Request, worker: Worker) -> Response:
-    """GET /healthz: 503 when the database cannot be reached; answers are given and kept all the same."""
-    problem = await asyncio.to_thread(database_problem, worker.deployment)
-    body = {"status": "unhealthy" if problem else "healthy", "parts": _parts(worker, problem)}
-    return answer(body, 503 if problem else 200)
+    """GET /healthz: 503 when the database cannot be reached or used; answers are given and kept all the same."""
+    database = await asyncio.to_thread(_database, worker.deployment)
+    is_well = not database["problem"]
+    body = {"status": "healthy" if is_well else "unhealthy", "parts": _parts(worker, database)}
+    return answer(body, 200 if is_well else 503)
 
 
-def _parts(worker: Worker, database: str) -> dict[str, Any]:
+def _database(deployment: Deployment) -> dict[str, str]:
+    """Looked at anew each time: another program may have changed the tables since they were opened."""
+    try:
+        deployment.database.ping()
+        check_schema(deployment.database, deployment.contract)
+    except PmmdsError as error:
+        status = next((word for kind, word in _ANSWERS_BUT if isinstance(error, kind)), "unreachable")
+        return {"status": status, "problem": error.message}
+    return {"status": "ok", "problem": ""}
+
+
+def _parts(worker: Worker, database: dict[str, str]) -> dict[str, Any]:
     model, watcher, stamp = worker.follower.model, worker.cache.read_watcher(), worker.cache.read_stamp()
     return {
-        "database": {"status": "unreachable" if database else "ok", "problem": database},
+        "database": database,
         "model": {
             "status": "ok" if model else "none",
             "version": model.version if model else None,

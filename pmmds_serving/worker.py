@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pmmds_core.deployment import Deployment
-from pmmds_core.errors import PmmdsError
 from pmmds_core.telemetry import configure_logging, lines
 from pmmds_serving.companion import Companion
 from pmmds_serving.dead_letters import FOLDER, DeadLetters
@@ -161,12 +160,3 @@ async def _keep_up(*companions: Companion) -> None:
         for companion in companions:
             await asyncio.to_thread(companion.ensure)
         await asyncio.sleep(COMPANIONS_SECONDS)
-
-
-def database_problem(deployment: Deployment) -> str:
-    """Why the database cannot be reached; empty when it can."""
-    try:
-        deployment.database.ping()
-    except PmmdsError as error:
-        return error.message
-    return ""

@@ -21,6 +21,7 @@ from pmmds_core.errors import DataError
 from pmmds_core.retraining_policy import BLOCKED_NO_LABELS
 from pmmds_core.source_data import content_digest, row_digests
 from pmmds_core.stores.datasets import Dataset
+from pmmds_core.stores.rights import PROMOTER
 from pmmds_core.training_data import (
     LeakageCheck,
     SplitPlan,
@@ -67,7 +68,7 @@ def training_data(
     Without enough new labels the seeded reference holdout judges, or the retraining is blocked: nothing is then
     materialized, downstream is skipped, and the outcome is recorded as blocked_no_labels.
     """
-    d = deployment.open()
+    d = deployment.open().require_rights(PROMOTER)  # a model that its login cannot judge would be left registered
     trigger = Trigger.of_tags(context.run.tags)
     claim_attempt(d, trigger, context.run.run_id)
     reference = d.datasets.require("reference", "reference_data", run_id=context.run.run_id)

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from pmmds_core.errors import DatabaseUnavailableError, SchemaOutdatedError, StoreError
+from pmmds_core.errors import DatabaseUnavailableError, RightMissingError, SchemaOutdatedError, StoreError
+from pmmds_core.stores.rights import refused
 
 MIGRATE = "Run `pmmds db migrate`."
 
@@ -81,9 +82,7 @@ _MEANINGS = (
     _Meaning(
         ("3D000",), r"database \".*\" does not exist", "does not exist", "Create it, or correct PMMDS_DATABASE_URL."
     ),
-    _Meaning(
-        ("42501",), r"permission denied", "does not let this user do that", "Grant the user rights on the tables."
-    ),
+    _Meaning(("42501",), r"permission denied", "does not let this user do that", "", RightMissingError),
     _Meaning(
         ("53300",),
         r"too many clients|remaining connection slots",
@@ -113,6 +112,8 @@ def translate(error: SQLAlchemyError, url: sa.URL) -> StoreError | None:
     state, text = _state(error.orig), str(error.orig)
     for meaning in _MEANINGS:
         if state in meaning.states or (not state and re.search(meaning.text, text)):
+            if meaning.kind is RightMissingError:
+                return refused(place, error.statement or "", text)
             return meaning.kind(f"The {place} {meaning.told}{_missing(meaning, text)}.", next_step=meaning.next_step)
     if isinstance(error, OperationalError) or error.connection_invalidated:
         return DatabaseUnavailableError(

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract, Feature
-from pmmds_core.errors import SchemaOutdatedError
+from pmmds_core.errors import SchemaNewerError, SchemaOutdatedError
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.database_errors import MIGRATE
 from pmmds_core.stores.partitions import make_days
@@ -24,7 +24,7 @@ from pmmds_core.stores.tables import contract_columns, prediction_logs
 HEAD = "0007"
 SCRIPTS = Path(__file__).parent / "migrations"
 _ADVISORY_LOCK = 0x706D6D6473  # "pmmds"
-_NEWER = "A newer PMMDS made it: install that version."
+NEWER = "A newer PMMDS made it: install that version."
 _ANOTHER_DATABASE = "Give this contract a database of its own: another PMMDS_HOME or PMMDS_DATABASE_URL."
 
 
@@ -46,6 +46,11 @@ class SchemaStatus:
         columns = (*self.missing_columns, *self.extra_columns, *self.changed_columns)
         return self.revision == self.head and not columns
 
+    @property
+    def is_newer(self) -> bool:
+        """Whether a newer PMMDS made the tables."""
+        return self.revision is not None and self.revision > self.head
+
 
 def migrate(database: Database, contract: Contract) -> list[str]:
     """Bring the tables and the contract's columns up to date; does nothing when they are.
@@ -57,7 +62,8 @@ def migrate(database: Database, contract: Contract) -> list[str]:
         A sentence for each thing that was done.
 
     Raises:
-        SchemaOutdatedError: a newer PMMDS made the database, or the change would lose data.
+        SchemaNewerError: a newer PMMDS made the database.
+        SchemaOutdatedError: the change would lose data.
     """
     if schema_status(database, contract).is_current:
         return []
@@ -74,13 +80,14 @@ def migrate(database: Database, contract: Contract) -> list[str]:
 
 
 def check_schema(database: Database, contract: Contract) -> None:
-    """Raises SchemaOutdatedError, with what differs, unless the database is what this program expects."""
+    """Unless the database is what this program expects: raises SchemaOutdatedError or its SchemaNewerError."""
     status = schema_status(database, contract)
     if status.is_current:
         return
+    if status.is_newer:
+        raise SchemaNewerError(_revision_differs(database.place, status), next_step=NEWER)
     if status.revision != status.head:
-        newer = status.revision is not None and status.revision > status.head
-        raise SchemaOutdatedError(_revision_differs(database.place, status), next_step=_NEWER if newer else MIGRATE)
+        raise SchemaOutdatedError(_revision_differs(database.place, status), next_step=MIGRATE)
     differs = _columns_differ(status)
     raise SchemaOutdatedError(
         f"prediction_logs in {database.place} does not follow the contract {contract.name!r}: {differs}.",
@@ -136,9 +143,9 @@ def _upgrade(connection: sa.Connection, place: str) -> list[str]:
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if before is not None and before not in known:
-        raise SchemaOutdatedError(
+        raise SchemaNewerError(
             f"The {place} is at revision {before}, which this program does not know.",
-            next_step=_NEWER,
+            next_step=NEWER,
         )
     command.upgrade(config, HEAD)
     return [f"Created the tables (revision {HEAD})." if before is None else f"Upgraded from {before} to {HEAD}."]

@@ -1,6 +1,6 @@
 """PostgreSQL roles with no more rights than their work needs. Group roles: a login is made a member of one.
 
-Add a table's line when a table is added; a test demands it. Keep out: creating logins and their passwords.
+Keep out: which rights they are (rights.py), creating logins and their passwords.
 """
 
 from __future__ import annotations
@@ -10,62 +10,15 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from pmmds_core.stores.database import Database
+from pmmds_core.stores.rights import GRANTS, MONITOR, PROMOTER, ROLES, right_missing, rights_of
 from pmmds_core.stores.tables import fixed
 
-SERVICE, MONITOR, PROMOTER = "pmmds_service", "pmmds_monitor", "pmmds_promoter"
-ROLES = (SERVICE, MONITOR, PROMOTER)
-_READ, _ADD, _CHANGE = "SELECT", "SELECT, INSERT", "SELECT, INSERT, UPDATE"
-
-# Everybody who works on the loop reads everything; the promoter is a member of the monitor's role besides.
-_SERVICE = {
-    "prediction_logs": _ADD,
-    "client_request_ids": _ADD,
-    "ground_truth": _CHANGE,
-    "label_observations": _CHANGE,
-    "contract_columns": _READ,
-    "alembic_version": _READ,
-    "drift_reports": _READ,
-    "drift_metrics": _READ,
-    "drift_alerts": _READ,
-    "retraining_runs": _READ,
-    "model_evaluations": _READ,
-    "promotion_decisions": _READ,
-    "production_pointer": _READ,
-    "shadow_predictions": "SELECT, INSERT, DELETE",  # of challengers that have gone
-}
-_MONITOR = {
-    "prediction_logs": _READ,
-    "prediction_logs_default": _READ,  # whose rows are looked at for days that are to be made
-    "client_request_ids": "SELECT, DELETE",  # of days that it archives
-    "prediction_archives": _ADD,
-    "ground_truth": _CHANGE,
-    "label_observations": _CHANGE,
-    "contract_columns": _READ,
-    "alembic_version": _READ,
-    "reference_datasets": _ADD,
-    "feature_histograms": "SELECT, INSERT, DELETE",
-    "histogram_watermarks": _CHANGE,
-    "stale_hours": "SELECT, INSERT, DELETE",
-    "drift_reports": _ADD,
-    "drift_metrics": _ADD,
-    "drift_alerts": _CHANGE,
-    "alert_changes": _ADD,
-    "alert_notifications": _CHANGE,
-    "daily_performance": _CHANGE,
-    "shadow_predictions": _READ,
-    "retraining_runs": _READ,
-    "model_evaluations": _READ,
-    "promotion_decisions": _READ,
-    "production_pointer": _READ,
-}
-_PROMOTER = {
-    "retraining_runs": _CHANGE,
-    "model_evaluations": _ADD,
-    "promotion_decisions": _CHANGE,
-    "production_pointer": _CHANGE,
-}
-GRANTS = {SERVICE: _SERVICE, MONITOR: _MONITOR, PROMOTER: _PROMOTER}
 _FUNCTIONS = ("pmmds_make_day(date)", "pmmds_drop_day(date, bigint)")
+_LACKS = """
+SELECT wanted.name, wanted.privilege
+FROM unnest(CAST(:names AS text[]), CAST(:rights AS text[])) AS wanted(name, privilege)
+WHERE NOT has_table_privilege(to_regclass(wanted.name), wanted.privilege)
+"""
 
 
 def role_statements() -> Iterator[str]:
@@ -116,6 +69,22 @@ def apply(database: Database, *, with_roles: bool) -> None:
     with database.begin() as connection:
         for statement in role_statements() if with_roles else grant_statements():
             connection.exec_driver_sql(statement.replace("%", "%%"))
+
+
+def check_rights(database: Database, role: str) -> None:
+    """Raises RightMissingError when this user may not do all of the role's work; a user of SQLite may.
+
+    For work of many steps: what its last step lacks is known before the first one has written.
+    """
+    if database.dialect != "postgresql":
+        return
+    wanted = [(name, right) for name, rights in rights_of(role).items() for right in sorted(rights - {"EXECUTE"})]
+    names, rights = zip(*wanted, strict=True)
+    with database.connect() as connection:
+        lacks = connection.execute(sa.text(_LACKS), {"names": list(names), "rights": list(rights)}).all()
+    if lacks:
+        others = f" and {len(lacks) - 1} rights more" if len(lacks) > 1 else ""
+        raise right_missing(database.place, f"no {lacks[0].privilege} on {lacks[0].name}{others}", [role])
 
 
 def _sequence(table: str) -> str:

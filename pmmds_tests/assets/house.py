@@ -35,14 +35,19 @@ class House:
 
     @classmethod
     def build(cls, home: Path, **variables: str) -> House:
-        environment = {"PMMDS_HOME": str(home), **variables}
-        (home / "dagster").mkdir(parents=True, exist_ok=True)
-        resource = DeploymentResource(environment=environment)
-        house = cls(environment, build_defs(resource), dg.DagsterInstance.ephemeral(str(home / "dagster")))
+        house = cls.of_environment({"PMMDS_HOME": str(home), **variables})
         if variables.get("PMMDS_DATABASE_URL"):
-            deployment = Deployment(load_settings(environment))
+            deployment = Deployment(load_settings(house.environment))
             migrate(open_database(deployment.settings), deployment.contract)
         return house
+
+    @classmethod
+    def of_environment(cls, environment: dict[str, str]) -> House:
+        """On a database that is as somebody else left it."""
+        folder = Path(environment["PMMDS_HOME"]) / "dagster"
+        folder.mkdir(parents=True, exist_ok=True)
+        resource = DeploymentResource(environment=environment)
+        return cls(environment, build_defs(resource), dg.DagsterInstance.ephemeral(str(folder)))
 
     @property
     def deployment(self) -> Deployment:

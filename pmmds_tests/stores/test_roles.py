@@ -13,7 +13,7 @@ import pytest
 from pmmds_core.alert_settlement import settle_alert
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
-from pmmds_core.errors import DatabaseUnavailableError
+from pmmds_core.errors import DatabaseUnavailableError, RightMissingError
 from pmmds_core.promotion import put_into_production
 from pmmds_core.reference_profile import fit_profile
 from pmmds_core.retention import keep_retention
@@ -21,7 +21,8 @@ from pmmds_core.settings import Settings
 from pmmds_core.stores.database import open_database
 from pmmds_core.stores.label_history import LabelItem
 from pmmds_core.stores.migration import migrate
-from pmmds_core.stores.roles import GRANTS, MONITOR, PROMOTER, SERVICE, apply
+from pmmds_core.stores.rights import GRANTS, MONITOR, PROMOTER, SERVICE
+from pmmds_core.stores.roles import apply
 from pmmds_core.stores.tables import fixed
 from pmmds_tests.fakes import FileRegistry
 from pmmds_tests.postgres import Cluster
@@ -77,6 +78,7 @@ MOVES = (
     "UPDATE promotion_decisions SET state = 'recorded'",
     "INSERT INTO model_evaluations DEFAULT VALUES",
 )
+UPSERT = f"{MOVES[1]} ON CONFLICT (model_name) DO UPDATE SET version = '9'"
 CHANGES_TABLES = (
     "CREATE TABLE more (id int)",
     "ALTER TABLE prediction_logs ADD COLUMN more int",
@@ -101,6 +103,52 @@ def test_the_service_logs_rows_and_labels_and_nothing_else(acting_as: As) -> Non
     assert d.decisions.recent() == []
     refused(d, *CHANGES_TABLES, *MOVES, "SELECT pmmds_make_day('2030-01-01')", "SELECT pmmds_drop_day('2020-01-01', 0)")
     refused(d, "INSERT INTO drift_reports DEFAULT VALUES", "SELECT * FROM alert_notifications")
+
+
+@pytest.mark.parametrize(
+    ("statement", "lacks", "whose"),
+    [
+        (
+            "SELECT count(*) FROM stale_hours",
+            "no SELECT on stale_hours",
+            "a member of pmmds_monitor or pmmds_promoter;",
+        ),
+        (
+            "UPDATE promotion_decisions SET state = 'x'",
+            "no UPDATE on promotion_decisions",
+            "a member of pmmds_promoter;",
+        ),
+        (
+            "SELECT 1 FROM production_pointer FOR UPDATE",
+            "no UPDATE on production_pointer",
+            "a member of pmmds_promoter;",
+        ),
+        ("DELETE FROM stale_hours", "no DELETE on stale_hours", "a member of pmmds_monitor or pmmds_promoter;"),
+        (
+            UPSERT,
+            "no INSERT and UPDATE on production_pointer",
+            "a member of pmmds_promoter;",
+        ),
+        ("SELECT pmmds_make_day('2030-01-01')", "no EXECUTE on pmmds_make_day", "pmmds_monitor or pmmds_promoter;"),
+        ("DELETE FROM ground_truth", "no DELETE on ground_truth", "the login that owns the tables: it alone may"),
+        ("DROP TABLE ground_truth", "must be owner of table ground_truth", "the login that owns the tables: it alone"),
+    ],
+)
+def test_what_is_missing_is_named_and_who_has_it(acting_as: As, statement: str, lacks: str, whose: str) -> None:
+    with pytest.raises(RightMissingError) as told, acting_as(SERVICE).database.begin() as connection:
+        connection.exec_driver_sql(statement)
+    assert f"does not let this user do that ({lacks})." in told.value.message
+    assert whose in told.value.next_step
+
+
+def test_rights_are_looked_at_before_work_of_many_steps(acting_as: As) -> None:
+    for role in GRANTS:
+        acting_as(role).require_rights(role)
+    acting_as(PROMOTER).require_rights(MONITOR)
+    with pytest.raises(
+        RightMissingError, match=r"\(no INSERT on retraining_runs and 6 rights more\)\. .* pmmds_promoter;"
+    ):
+        acting_as(MONITOR).require_rights(PROMOTER)
 
 
 def test_the_monitor_counts_archives_and_tells_and_moves_nothing(acting_as: As) -> None:

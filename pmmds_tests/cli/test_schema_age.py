@@ -1,0 +1,82 @@
+"""Commands and jobs on a database of another version of PMMDS: one sentence that says which way, and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.settings import Settings
+from pmmds_core.stores.backup import count_rows
+from pmmds_core.stores.database import Database, open_database
+from pmmds_core.stores.migration import HEAD, migrate
+from pmmds_tests.assets.house import House, errors_of
+from pmmds_tests.cli.command_line import Said, pmmds
+
+pytestmark = pytest.mark.postgres
+
+OLDER, NEWER = "0006", "9999"
+ADVICE = {OLDER: "Run `pmmds db migrate`.", NEWER: "A newer PMMDS made it: install that version."}
+
+
+@pytest.fixture(params=[OLDER, NEWER])
+def revision(request: pytest.FixtureRequest, aged: Database) -> str:
+    """What the database says of its tables."""
+    found = str(request.param)
+    with aged.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{found}'")
+    return found
+
+
+@pytest.fixture
+def aged(postgres_url: str, contract: Contract) -> Database:
+    database = open_database(Settings(database_url=postgres_url))
+    migrate(database, contract)
+    return database
+
+
+def sentence(revision: str) -> str:
+    return f"is at revision {revision}, this program needs {HEAD}. {ADVICE[revision]}"
+
+
+def test_every_command_says_it_before_it_does_anything(
+    tmp_path: Path, postgres_url: str, aged: Database, revision: str
+) -> None:
+    before = count_rows(aged)
+
+    def run(*arguments: str) -> Said:
+        said = pmmds(tmp_path / "home", *arguments, PMMDS_DATABASE_URL=postgres_url)
+        assert said.code == 1
+        return said
+
+    for arguments in (("train",), ("monitor",), ("rollback", "--by", "Ada"), ("alerts", "list"), ("explain", "x")):
+        assert run(*arguments).sentence.endswith(sentence(revision)), arguments
+    findings = {f["part"]: f["seen"] for f in run("doctor", "--json").document}
+    assert findings["database"].endswith(sentence(revision))
+    assert run("db", "status").out == f"Revision {revision} of {HEAD}: {STATUS[revision]}\n"
+    assert count_rows(aged) == before
+
+
+STATUS = {OLDER: "not up to date; run `pmmds db migrate`.", NEWER: ADVICE[NEWER]}
+
+
+@pytest.mark.parametrize("job", ["monitor_job", "train_job", "archive_job", "performance_job"])
+def test_a_run_of_dagster_fails_with_it(
+    tmp_path: Path, postgres_url: str, aged: Database, revision: str, job: str
+) -> None:
+    before = count_rows(aged)
+    house = House.of_environment({"PMMDS_HOME": str(tmp_path / "home"), "PMMDS_DATABASE_URL": postgres_url})
+    partition = "2026-03-01-12:00" if job == "monitor_job" else None
+    result = house.run(job, partition_key=partition)
+    assert not result.success
+    assert sentence(revision) in errors_of(result)[0]
+    assert count_rows(aged) == before
+
+
+def test_a_newer_database_is_left_as_it_is(tmp_path: Path, postgres_url: str, aged: Database) -> None:
+    with aged.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{NEWER}'")
+    said = pmmds(tmp_path / "home", "db", "migrate", PMMDS_DATABASE_URL=postgres_url)
+    assert said.code == 1
+    assert said.sentence.endswith(f"is at revision {NEWER}, which this program does not know. {ADVICE[NEWER]}")
