@@ -16,7 +16,7 @@ from pmmds_tests.cli.command_line import Said, pmmds
 from pmmds_tests.serving.asking import all_logged, predicted
 from pmmds_tests.serving.load import metric
 from pmmds_tests.serving.running import RunningService, running_service, wait_until
-from pmmds_tests.stores.test_migration import upgrade_to
+from pmmds_tests.stores.older import upgrade_to
 
 pytestmark = [pytest.mark.process, pytest.mark.postgres, pytest.mark.xdist_group("service")]
 

@@ -19,6 +19,7 @@ from pmmds_core.stores.ground_truth import GroundTruthStore
 from pmmds_core.stores.migration import HEAD, SCRIPTS, check_schema, migrate, schema_status
 from pmmds_core.stores.prediction_log import PredictionLog
 from pmmds_core.stores.tables import fixed, prediction_logs
+from pmmds_tests.stores.older import upgrade_to
 from pmmds_tests.stores.records import make_records
 
 EXTRA = Feature(
@@ -138,16 +139,6 @@ def test_many_may_migrate_at_once(open_again: Callable[[], Database], contract: 
         done = list(pool.map(lambda d: migrate(d, contract), databases))
     assert sum(bool(sentences) for sentences in done) == 1
     check_schema(databases[0], contract)
-
-
-def upgrade_to(database: Database, revision: str) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    with database.begin() as connection:
-        config = Config(attributes={"connection": connection})
-        config.set_main_option("script_location", str(SCRIPTS))
-        command.upgrade(config, revision)
 
 
 def test_alerts_from_before_their_changes_were_kept_get_those_that_are_known(

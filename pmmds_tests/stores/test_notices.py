@@ -16,7 +16,7 @@ from pmmds_core.stores.notification_outbox import NotificationOutbox, enqueue, t
 from pmmds_core.stores.notifier import Delivery, deliver
 from pmmds_core.stores.tables import alert_notifications, retraining_runs
 from pmmds_tests.listener import free_port, listening
-from pmmds_tests.stores.test_migration import upgrade_to
+from pmmds_tests.stores.older import upgrade_to
 
 
 @pytest.fixture

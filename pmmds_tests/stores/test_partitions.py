@@ -20,9 +20,9 @@ from pmmds_core.stores.label_history import LabelItem
 from pmmds_core.stores.migration import migrate
 from pmmds_core.stores.partitions import DAYS_AHEAD, days_of, homeless_days, keep_days
 from pmmds_core.stores.prediction_log import PredictionLog, PredictionRecord
-from pmmds_core.stores.tables import client_request_ids, fixed, prediction_logs
+from pmmds_core.stores.tables import client_request_ids, prediction_logs
+from pmmds_tests.stores.older import follow_contract, upgrade_to
 from pmmds_tests.stores.records import NOON, make_records
-from pmmds_tests.stores.test_migration import upgrade_to
 
 pytestmark = pytest.mark.postgres
 DAY = timedelta(days=1)
@@ -161,12 +161,8 @@ def old_schema(database: Database, contract: Contract, n_days: int) -> list[Pred
     records = [r for i in range(n_days) for r in make_records(contract, 30, start=NOON + i * DAY, prefix=f"d{i}-")]
     records += own_records(contract, 5, start=NOON + n_days * DAY)
     table = prediction_logs(contract)
+    follow_contract(database, contract, NOON)
     with database.begin() as connection:
-        for feature in contract.features:
-            column = sa.schema.CreateColumn(table.c[feature.name]).compile(dialect=connection.dialect)
-            connection.exec_driver_sql(f"ALTER TABLE prediction_logs ADD COLUMN {column}")
-            row = {"feature": feature.name, "type": feature.type, "added_at": NOON}
-            connection.execute(sa.insert(fixed.tables["contract_columns"]).values(row))
         rows = [
             {**{n: getattr(r, n) for n in r.__struct_fields__[:-1]}, "ingested_at": NOON}
             | dict(zip(contract.feature_names, r.features, strict=True))
