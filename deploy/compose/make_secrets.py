@@ -16,6 +16,8 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / "secrets"
 # Databases of one PostgreSQL, each with an owner of its own.
 DATABASES = ("pmmds", "dagster", "mlflow")
+# Logins that may do their work in pmmds and no more: databases.sh makes them members of PMMDS's roles.
+LOGINS = {"serving": "pmmds_serving", "assets": "pmmds_assets"}
 
 
 def main() -> None:
@@ -29,21 +31,21 @@ def main() -> None:
 
 def _wanted() -> dict[str, Callable[[], str]]:
     """File to what makes its content, those that others hold first."""
-    passwords = ["postgres_password", *(f"{name}_password" for name in DATABASES)]
+    passwords = ["postgres_password", *(f"{name}_password" for name in (*DATABASES, *LOGINS))]
     files: dict[str, Callable[[], str]] = dict.fromkeys(
         [*passwords, "admin_token", "proxy_password", "grafana_password"], _random
     )
     files |= {
-        # One URL for each that connects, so that each can get a role of its own.
+        # One URL for each that connects. Only the migrations own the tables.
         "migrator_database_url": lambda: _url("pmmds"),
-        "serving_database_url": lambda: _url("pmmds"),
-        "assets_database_url": lambda: _url("pmmds"),
+        "serving_database_url": lambda: _login_url("serving"),
+        "assets_database_url": lambda: _login_url("assets"),
         "dagster_database_url": lambda: _url("dagster"),
         "mlflow_database_url": lambda: _url("mlflow"),
         # The production overlay's way, through PgBouncer.
-        "serving_pooled_database_url": lambda: _url("pmmds", host="pgbouncer", port=6432),
-        "assets_pooled_database_url": lambda: _url("pmmds", host="pgbouncer", port=6432),
-        "pgbouncer_users": lambda: f'"pmmds" "{_read("pmmds_password")}"',
+        "serving_pooled_database_url": lambda: _login_url("serving", at="pgbouncer:6432"),
+        "assets_pooled_database_url": lambda: _login_url("assets", at="pgbouncer:6432"),
+        "pgbouncer_users": lambda: "\n".join(f'"{login}" "{_read(f"{n}_password")}"' for n, login in LOGINS.items()),
         "proxy_users": lambda: f"pmmds:{_hashed(_read('proxy_password'))}",
         "alert_urls": lambda: "",
         "aws_credentials": lambda: "",
@@ -69,8 +71,13 @@ def _random() -> str:
     return "".join(secrets.choice("ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789") for _ in range(32))
 
 
-def _url(database: str, host: str = "postgres", port: int = 5432) -> str:
-    return f"postgresql://{database}:{_read(database + '_password')}@{host}:{port}/{database}"
+def _url(database: str) -> str:
+    """The owner's."""
+    return f"postgresql://{database}:{_read(f'{database}_password')}@postgres:5432/{database}"
+
+
+def _login_url(name: str, at: str = "postgres:5432") -> str:
+    return f"postgresql://{LOGINS[name]}:{_read(f'{name}_password')}@{at}/pmmds"
 
 
 def _hashed(password: str) -> str:

@@ -160,8 +160,12 @@ def test_the_secrets_that_are_made_are_those_that_are_asked_for_and_stay(tmp_pat
     for file in FILES:
         wanted |= set(yaml.safe_load(file.read_text(encoding="utf-8")).get("secrets", {}))
     assert wanted <= set(first)
-    assert first["pmmds_password"].strip() in first["serving_database_url"]
-    assert len({v for k, v in first.items() if k.endswith("_password")}) == 6
+    assert first["pmmds_password"].strip() in first["migrator_database_url"]
+    for name in ("serving", "assets"):
+        for url in (f"{name}_database_url", f"{name}_pooled_database_url"):
+            assert first[url].startswith(f"postgresql://pmmds_{name}:{first[f'{name}_password'].strip()}@")
+        assert f'"pmmds_{name}" "{first[f"{name}_password"].strip()}"' in first["pgbouncer_users"].splitlines()
+    assert len({v for k, v in first.items() if k.endswith("_password")}) == 8
     assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
     assert made() == first
 

@@ -137,6 +137,15 @@ def test_changing_endpoints_want_the_token_also_behind_the_proxy(system: Project
     assert httpx.post(url, headers=headers, trust_env=False, timeout=60).json()["version"] == "1"
 
 
+def test_the_service_may_not_move_production(system: Project) -> None:
+    before = system.pmmds("decisions", "--json").document
+    said = system.inside("serving", "pmmds", "rollback", "--by", "Mallory", "--reason", "none")
+    assert said.code == 1
+    assert "does not let this user do that" in said.err
+    assert "pmmds_promoter" in said.err
+    assert system.pmmds("decisions", "--json").document == before
+
+
 def test_the_whole_loop_runs_in_containers(system: Project) -> None:
     """Drift, an alert, the sensor's retraining, and the promoted version answers."""
     story = QuickStart(system.pmmds, system.url("HTTP"))
