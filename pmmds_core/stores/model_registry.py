@@ -271,6 +271,8 @@ def _mlflow(tracking_uri: str) -> Any:
     # Else a server whose artifacts lie in S3 sends its clients there, to an address that only it may reach.
     variables.MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD.set(False)
     variables.MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD.set(False)
+    if not variables.MLFLOW_S3_ENDPOINT_URL.get():
+        variables.MLFLOW_S3_ENDPOINT_URL.unset()  # boto3 refuses an empty one
     variables.MLFLOW_DISABLE_TELEMETRY.set(True)
     variables.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # where commands print their JSON
     mlflow.set_tracking_uri(tracking_uri)

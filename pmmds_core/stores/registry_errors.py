@@ -14,15 +14,24 @@ from contextlib import contextmanager
 from pmmds_core.errors import PmmdsError, RegistryUnavailableError
 
 CHECK_MLFLOW = "Check PMMDS_MLFLOW_TRACKING_URI, and that the server runs (`pmmds status`)."
+CHECK_ARTIFACTS = (
+    "Check that the server runs (`pmmds status`); if it does, its log says why (`pmmds logs mlflow`): "
+    "the store that it keeps the artifacts in may have refused."
+)
 CHECK_STORE = (
     "Check PMMDS_MLFLOW_ARTIFACT_ROOT, MLFLOW_S3_ENDPOINT_URL and the credentials (AWS_…) "
     "of the process that keeps the artifacts."
 )
 
 _LONGEST = 300
+_DOUBLE = '"'
 _STORE_MODULES = ("boto3", "botocore")
 # MLflow's own sentence only says that files failed; the next lines say which, and why.
 _FAILED_FILE = re.compile(r"^##### File (?P<path>.*) #####$\n(?P<why>.*)", re.MULTILINE)
+# And that it asked in vain more than once, before it says why.
+_IN_VAIN = re.compile(r"^(?P<what>.*?) failed with exception .*\(Caused by \w+\((?:.*: )?(?P<why>.*?)\)\)$")
+_QUOTED = re.compile(r"'([^']+)'")
+_THROUGH_SERVER = "/mlflow-artifacts/"
 # What boto3 puts before the reason, with the name of a temporary file.
 _BOTO_PREAMBLE = re.compile(r"^.*An error occurred \((?P<code>\w+)\) when calling the \w+ operation[^:]*: ")
 
@@ -64,7 +73,8 @@ def _translated(error: Exception, tracking_uri: str, artifact_root: str) -> Regi
         )
     if isinstance(error, MlflowException | RequestException | SQLAlchemyError | OSError):
         return RegistryUnavailableError(
-            f"MLflow at {masked(tracking_uri)} did not do what was asked: {_reason(error)}.", next_step=CHECK_MLFLOW
+            f"MLflow at {masked(tracking_uri)} did not do what was asked: {_reason(error)}.",
+            next_step=CHECK_ARTIFACTS if _THROUGH_SERVER in str(error) else CHECK_MLFLOW,
         )
     return None
 
@@ -98,6 +108,8 @@ def _reason(error: BaseException) -> str:
 def _short(line: str) -> str:
     if boto := _BOTO_PREAMBLE.match(line):
         line = f"{line[boto.end() :].rstrip('.')} ({boto['code']})"
+    elif vain := _IN_VAIN.match(line):
+        line = f"{vain['what']} failed: {[vain['why'].strip(_DOUBLE), *_QUOTED.findall(vain['why'])][-1]}"
     return line.strip().rstrip(".")[:_LONGEST]
 
 

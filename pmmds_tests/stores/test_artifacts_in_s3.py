@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ pytestmark = [pytest.mark.process, pytest.mark.xdist_group("s3")]
 BUCKET, FOLDER = "models", "pmmds/artifacts"
 ROOT = f"s3://{BUCKET}/{FOLDER}"
 NOBODY = "http://127.0.0.1:1"
+PAGE = "evaluation/page.html"
 
 
 @pytest.fixture(scope="session")
@@ -101,8 +103,11 @@ def test_behind_an_mlflow_server_only_the_server_sees_the_store(
         registry = ModelRegistry(server.uri)
         with registry._client() as client:
             run_id = client.create_run(registry.experiment_id(contract.model_name)).info.run_id
-        with pytest.raises(RegistryUnavailableError, match=f"MLflow at {server.uri} did not do what was asked: .*500"):
-            registry.log_page(run_id, b"nothing", ["page.html"])
+        with pytest.raises(RegistryUnavailableError) as caught:
+            registry.log_page(run_id, b"nothing", [PAGE])
+        assert caught.value.message.startswith(f"MLflow at {server.uri} did not do what was asked: ")
+        assert f"{PAGE} failed: " in caught.value.message
+        assert "`pmmds logs mlflow`" in caught.value.next_step
         s3_store.client().create_bucket(Bucket="made-later")
         with pytest.MonkeyPatch.context() as patch:
             for name, value in s3_store.variables.items():
@@ -115,6 +120,8 @@ def test_behind_an_mlflow_server_only_the_server_sees_the_store(
         with running_service(service_environment(tmp_path / "home", server.uri)) as service:
             assert service.client.post(PREDICT, json=example(contract)).json()["model_version"] == version
             assert service.client.get("/model").json()["digest"] == digest
+    # Nobody was sent to the store itself, to which only the server may have a way.
+    assert "presigned" not in (tmp_path / "mlflow" / "mlflow.log").read_text()
 
 
 @pytest.mark.parametrize(
@@ -153,9 +160,15 @@ def test_a_store_that_does_not_answer_is_told_by_its_address(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
     registry, run_id = unused
     with pytest.raises(RegistryUnavailableError, match="Could not connect to the endpoint URL") as caught:
-        registry.log_page(run_id, b"page", ["page.html"])
+        registry.log_page(run_id, b"page", [PAGE])
     assert str(caught.value).startswith(f"The artifact store {ROOT} did not do what was asked: ")
     assert NOBODY in str(caught.value)
+
+
+def test_an_empty_address_is_none(unused: tuple[ModelRegistry, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", "")
+    with unused[0]._client():
+        assert "MLFLOW_S3_ENDPOINT_URL" not in os.environ
 
 
 def test_without_the_extra_the_sentence_says_what_to_install(
@@ -165,7 +178,7 @@ def test_without_the_extra_the_sentence_says_what_to_install(
     monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", f"{NOBODY}/other")  # MLflow keeps a client for each endpoint
     registry, run_id = unused
     with pytest.raises(RegistryUnavailableError) as caught:
-        registry.log_page(run_id, b"page", ["page.html"])
+        registry.log_page(run_id, b"page", [PAGE])
     assert str(caught.value) == (
         f"The artifact store {ROOT} needs the Python module boto3, which is not installed here. "
         "Install PMMDS with its extra s3."
