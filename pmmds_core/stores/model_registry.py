@@ -254,7 +254,9 @@ class ModelRegistry:
     def _client(self) -> Iterator[Any]:
         """An MLflow client; what MLflow and its stores raise becomes one clear sentence."""
         mlflow = _mlflow(self.tracking_uri)
-        with told(self.tracking_uri, self.artifact_root):
+        from mlflow.exceptions import MlflowException
+
+        with told(self.tracking_uri, self.artifact_root, MlflowException):
             yield mlflow.MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
 
 

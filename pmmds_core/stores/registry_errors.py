@@ -37,8 +37,8 @@ _BOTO_PREAMBLE = re.compile(r"^.*An error occurred \((?P<code>\w+)\) when callin
 
 
 @contextmanager
-def told(tracking_uri: str, artifact_root: str) -> Iterator[None]:
-    """What MLflow, its transports and its artifact store raise, as one sentence.
+def told(tracking_uri: str, artifact_root: str, own_error: type[Exception]) -> Iterator[None]:
+    """What MLflow (`own_error`), its transports and its artifact store raise, as one sentence.
 
     Raises:
         RegistryUnavailableError: instead of theirs.
@@ -46,17 +46,18 @@ def told(tracking_uri: str, artifact_root: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        found = _translated(error, tracking_uri, artifact_root)
+        found = _translated(error, tracking_uri, artifact_root, own_error)
         if found is None:
             raise
         raise found from error
 
 
-def _translated(error: Exception, tracking_uri: str, artifact_root: str) -> RegistryUnavailableError | None:
+def _translated(
+    error: Exception, tracking_uri: str, artifact_root: str, own_error: type[Exception]
+) -> RegistryUnavailableError | None:
     """None for what is neither MLflow's nor its stores' failure, or is told already."""
     if isinstance(error, PmmdsError):
         return None
-    from mlflow.exceptions import MlflowException
     from requests.exceptions import RequestException
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -71,7 +72,7 @@ def _translated(error: Exception, tracking_uri: str, artifact_root: str) -> Regi
         return RegistryUnavailableError(
             f"The artifact store{store_place} did not do what was asked: {_reason(cause)}.", next_step=CHECK_STORE
         )
-    if isinstance(error, MlflowException | RequestException | SQLAlchemyError | OSError):
+    if isinstance(error, (own_error, RequestException, SQLAlchemyError, OSError)):
         return RegistryUnavailableError(
             f"MLflow at {masked(tracking_uri)} did not do what was asked: {_reason(error)}.",
             next_step=CHECK_ARTIFACTS if _THROUGH_SERVER in str(error) else CHECK_MLFLOW,

@@ -24,7 +24,7 @@ DOWNLOAD = (
 
 
 def sentence_of(error: Exception) -> RegistryUnavailableError:
-    with pytest.raises(RegistryUnavailableError) as caught, told(SERVER, ""):
+    with pytest.raises(RegistryUnavailableError) as caught, told(SERVER, "", MlflowException):
         raise error
     assert caught.value.__cause__ is error
     return caught.value
@@ -61,6 +61,6 @@ def test_a_transport_s_own_error_and_one_without_words_are_told_too() -> None:
 
 @pytest.mark.parametrize("error", [NoModelError("none"), ValueError("a mistake"), ModuleNotFoundError("x", name="x")])
 def test_other_errors_pass_as_they_are(error: Exception) -> None:
-    with pytest.raises(type(error)) as caught, told(SERVER, ""):
+    with pytest.raises(type(error)) as caught, told(SERVER, "", MlflowException):
         raise error
     assert caught.value is error
