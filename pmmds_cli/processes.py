@@ -82,6 +82,8 @@ def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[
     )
     for process in processes:
         merged.update(process.variables)
+    if not merged.get("MLFLOW_S3_ENDPOINT_URL"):  # Compose cannot leave a variable out, and boto3 refuses an empty one
+        merged.pop("MLFLOW_S3_ENDPOINT_URL", None)
     return merged
 
 

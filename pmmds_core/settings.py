@@ -163,6 +163,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Versions that are served: as their promotion recorded them if it did, only if it did, any"),
     ] = "unaltered"
     model_poll_seconds: Annotated[PositiveFloat, Meta(description="How often the production alias is read")] = 0.5
+    model_fetch_seconds: Annotated[
+        PositiveFloat,
+        Meta(description="Time a version's files may take to come; then they are given up, and tried again"),
+    ] = 120.0
     spool_sync_seconds: Annotated[
         PositiveFloat, Meta(description="Answered predictions that a power cut may take, as seconds before it")
     ] = 0.1

@@ -6,6 +6,7 @@ The watcher writes, workers read; both can be restarted at any time. Keep out: t
 from __future__ import annotations
 
 import os
+import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,6 +46,7 @@ class WatcherStatus(msgspec.Struct, frozen=True):
     """What the watcher last saw. `handled_at`: `asked_at` of the newest reload request that it has answered.
 
     `is_refused`: what is in production cannot be served, so the version before it goes on.
+    `fetching`: the version whose files are on their way.
     """
 
     pid: int
@@ -52,6 +54,7 @@ class WatcherStatus(msgspec.Struct, frozen=True):
     problem: str = ""
     handled_at: int = 0
     is_refused: bool = False
+    fetching: str = ""
 
 
 class ReloadRequest(msgspec.Struct, frozen=True):
@@ -81,6 +84,11 @@ class ModelCache:
 
     def prepare(self) -> None:
         self.workers.mkdir(parents=True, exist_ok=True)
+
+    def remove_unfinished(self, prefix: str) -> None:
+        """Remove the folders `prefix…` of downloads that a killed watcher left; only the one that leads may ask."""
+        for folder in self.folder.glob(f"{prefix}*"):
+            shutil.rmtree(folder)
 
     def bundle_folder(self, version: str) -> Path:
         return self.folder / version

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pmmds_core.bundle import Bundle, load_bundle, read_manifest
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.errors import ArtifactCorruptError, NotCompilableError
+from pmmds_core.errors import ArtifactCorruptError, NotCompilableError, RegistryUnavailableError
 from pmmds_core.pipeline_scorer import KIND as PIPELINE_KIND
 from pmmds_core.stores.model_registry import ModelRegistry, RegisteredVersion
 from pmmds_core.telemetry import get_logger
@@ -48,9 +48,19 @@ class ModelFetcher:
                 return bundle, judge(bundle)
             except ArtifactCorruptError as error:
                 log.warning("cached_model_damaged", problem=error.message)
-        self._registry.download_bundle(version.model_name, version.version, folder)
+        self._download(version)
         bundle = self._verified(version, portable_only=portable_only)
         return bundle, judge(bundle)
+
+    def _download(self, version: RegisteredVersion) -> None:
+        try:
+            self._registry.download_bundle(
+                version.model_name, version.version, self._cache.bundle_folder(version.version)
+            )
+        except RegistryUnavailableError as error:
+            raise RegistryUnavailableError(
+                f"v{version.version} could not be fetched: {error.message}", next_step=error.next_step
+            ) from error
 
     def _verified(self, version: RegisteredVersion, *, portable_only: bool) -> Bundle:
         folder = self._cache.bundle_folder(version.version)

@@ -16,13 +16,14 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import ModelError, PmmdsError
 from pmmds_core.settings import Settings, load_settings
-from pmmds_core.stores.model_registry import PRODUCTION, ModelRegistry
+from pmmds_core.stores.model_registry import INCOMING, PRODUCTION, ModelRegistry, RegisteredVersion
 from pmmds_core.telemetry import configure_logging, get_logger
 from pmmds_serving.challenger_watch import ChallengerWatch
 from pmmds_serving.companion import lead
 from pmmds_serving.model_cache import ModelCache, ReloadRequest, Stamp, WatcherStatus
 from pmmds_serving.model_fetching import ModelFetcher
 from pmmds_serving.trust import ModelTrust
+from pmmds_serving.watch_deadline import ended_after
 
 MODULE = "pmmds_serving.model_watcher"
 LOCK = "watcher.lock"
@@ -42,29 +43,54 @@ class ModelWatcher:
         self._cache = cache
         self._contract = contract
         self._fetcher = ModelFetcher(registry, cache, contract)
-        self._problem = ""
         # A version that is refused, or of which the record could not be read, is not looked at every time.
         self._unsettled, self._retry_at = "", 0.0
-        self._is_refused = False
+        self._why_unsettled: PmmdsError | None = None
+        # What the watcher before this one left said stands until the registry has answered.
+        before = cache.read_watcher()
+        self._problem, self._handled_at = (before.problem, before.handled_at) if before else ("", 0)
+        self._is_refused = before is not None and before.is_refused
+        self._fetching = ""
 
     def look(self) -> None:
         """Ask the registry once; what went wrong is in the status, and the stamp stays as it was."""
         request = self._cache.read_request()
         try:
             problem = self._follow(verify=request is not None and not self._is_handled(request))
-            self._is_refused = bool(problem) and self._is_refused
         except PmmdsError as error:
-            problem = str(error)
             self._is_refused = isinstance(error, ModelError)
+            self._say(str(error))
+        else:
+            self._is_refused = False
+            self._say(problem)
+        self._fetching = ""
+        self._handled_at = request.asked_at if request else 0
+        self._write_status()
+
+    def overdue(self, seconds: float) -> None:
+        """Tell that the look under way is given up."""
+        what = f"v{self._fetching} could not be fetched" if self._fetching else "The registry did not answer"
+        self._say(
+            f"{what} within {seconds:g} seconds (PMMDS_MODEL_FETCH_SECONDS); it is tried again. "
+            "See whether MLflow and its artifact store hang, or the line to them is slow."
+        )
+        self._is_refused = False
+        self._fetching = ""
+        self._write_status()
+
+    def _say(self, problem: str) -> None:
         if problem != self._problem:
             log.warning("model_watch_problem", problem=problem) if problem else log.info("model_watch_recovered")
             self._problem = problem
-        handled = request.asked_at if request else 0
-        self._cache.write_watcher(WatcherStatus(os.getpid(), datetime.now(UTC), problem, handled, self._is_refused))
+
+    def _write_status(self) -> None:
+        now = datetime.now(UTC)
+        self._cache.write_watcher(
+            WatcherStatus(os.getpid(), now, self._problem, self._handled_at, self._is_refused, self._fetching)
+        )
 
     def _is_handled(self, request: ReloadRequest) -> bool:
-        status = self._cache.read_watcher()
-        return status is not None and status.handled_at >= request.asked_at
+        return self._handled_at >= request.asked_at
 
     def _follow(self, *, verify: bool) -> str:
         version = self._registry.version_of(self._contract.model_name, PRODUCTION)
@@ -79,14 +105,31 @@ class ModelWatcher:
         ):
             return ""
         if version.version == self._unsettled and time.monotonic() < self._retry_at and not verify:
-            return self._problem
+            return self._still_unsettled()
+        self._fetch(version, stamp)
+        return ""
+
+    def _still_unsettled(self) -> str:
+        """What was wrong when it was last looked at, which may be another thing than what was wrong in between."""
+        why = self._why_unsettled
+        if why is None:
+            return ""
+        raise type(why)(why.message, next_step=why.next_step)
+
+    def _fetch(self, version: RegisteredVersion, stamp: Stamp | None) -> None:
         self._unsettled, self._retry_at = version.version, time.monotonic() + REFUSED_RETRY_SECONDS
-        bundle, trust = self._fetcher.fetch(version, lambda b: self._trust.judge(version.version, b.files_digest))
+        self._fetching = version.version
+        self._write_status()
+        try:
+            bundle, trust = self._fetcher.fetch(version, lambda b: self._trust.judge(version.version, b.files_digest))
+        except PmmdsError as error:
+            self._why_unsettled = error
+            raise
+        self._why_unsettled = None
         self._unsettled = "" if self._trust.is_settled(trust) else version.version
         if stamp is None or (stamp.version, stamp.digest, stamp.trust) != (version.version, bundle.digest, trust):
             self._cache.write_stamp(Stamp(version.version, bundle.digest, datetime.now(UTC), trust))
             log.info("model_fetched", model_name=version.model_name, model_version=version.version, trust=trust)
-        return ""
 
 
 def watch(settings: Settings, parent: int) -> None:
@@ -99,14 +142,16 @@ def watch(settings: Settings, parent: int) -> None:
     if lock is None:
         return
     with lock:
+        cache.remove_unfinished(INCOMING)
         registry = deployment.registry
         trust = ModelTrust(settings.model_trust, lambda version: deployment.decisions.recorded_digest(version))
         watcher = ModelWatcher(registry, cache, contract, trust)
         challenger = ChallengerWatch(registry, cache, contract) if settings.shadow == "on" else None
         while os.getppid() == parent:
-            watcher.look()
-            if challenger is not None:
-                challenger.look()
+            with ended_after(settings.model_fetch_seconds, lambda: watcher.overdue(settings.model_fetch_seconds)):
+                watcher.look()
+                if challenger is not None:
+                    challenger.look()
             _wait_for_turn(cache, settings.model_poll_seconds, parent)
 
 

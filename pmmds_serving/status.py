@@ -67,6 +67,7 @@ def _parts(worker: Worker, database: dict[str, str]) -> dict[str, Any]:
         "registry": {
             "status": "unknown" if watcher is None else "problem" if watcher.problem else "ok",
             "checked_at": watcher.checked_at if watcher else None,
+            "fetching": (watcher.fetching or None) if watcher else None,
             "problem": watcher.problem if watcher else "",
         },
     }

@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pmmds_core.bundle import MANIFEST, files_digest
-from pmmds_core.errors import NoModelError, RegistryUnavailableError
+from pmmds_core.errors import NoModelError
 from pmmds_core.settings import Settings
+from pmmds_core.stores.registry_errors import told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +34,8 @@ CHALLENGER = "challenger"
 BUNDLE_PATH = "bundle"
 VALIDATION_PATH = "validation"
 TRAINING_ROWS = "training/row_digests.npy"
+# Folders beside a download's destination that hold what has come so far.
+INCOMING = ".incoming-"
 
 # MLflow's own defaults retry for minutes; a person waits for an answer, and every caller of ours tries again.
 _REQUEST_TIMEOUT_SECONDS = 10
@@ -231,10 +234,11 @@ class ModelRegistry:
 
     def _download(self, version: RegisteredVersion, artifact_path: str, destination: Path) -> Path:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        with self._client(), tempfile.TemporaryDirectory(dir=destination.parent, prefix=".incoming-") as folder:
-            mlflow = _mlflow(self.tracking_uri)
-            fetched = mlflow.artifacts.download_artifacts(
-                run_id=version.run_id, artifact_path=artifact_path, dst_path=folder, tracking_uri=self.tracking_uri
+        with self._client() as client, tempfile.TemporaryDirectory(dir=destination.parent, prefix=INCOMING) as folder:
+            # By the run's own address: by its id MLflow looks in the logged model too, and does not say what failed.
+            place = client.get_run(version.run_id).info.artifact_uri.rstrip("/")
+            fetched = _mlflow(self.tracking_uri).artifacts.download_artifacts(
+                artifact_uri=f"{place}/{artifact_path}", dst_path=folder, tracking_uri=self.tracking_uri
             )
             if destination.is_dir():
                 shutil.rmtree(destination)
@@ -248,19 +252,12 @@ class ModelRegistry:
 
     @contextmanager
     def _client(self) -> Iterator[Any]:
-        """An MLflow client; what MLflow and its transports raise becomes one clear sentence."""
+        """An MLflow client; what MLflow and its stores raise becomes one clear sentence."""
         mlflow = _mlflow(self.tracking_uri)
         from mlflow.exceptions import MlflowException
-        from requests.exceptions import RequestException
-        from sqlalchemy.exc import SQLAlchemyError
 
-        try:
+        with told(self.tracking_uri, self.artifact_root, MlflowException):
             yield mlflow.MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
-        except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
-            raise RegistryUnavailableError(
-                f"MLflow at {_masked(self.tracking_uri)} did not do what was asked: {_first_line(error)}.",
-                next_step="Check PMMDS_MLFLOW_TRACKING_URI, and that the server runs (`pmmds status`).",
-            ) from error
 
 
 def _mlflow(tracking_uri: str) -> Any:
@@ -273,6 +270,11 @@ def _mlflow(tracking_uri: str) -> Any:
     variables.MLFLOW_HTTP_REQUEST_TIMEOUT.set(_REQUEST_TIMEOUT_SECONDS)
     variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(_MAX_RETRIES)
     variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
+    # Else a server whose artifacts lie in S3 sends its clients there, to an address that only it may reach.
+    variables.MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD.set(False)
+    variables.MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD.set(False)
+    if not variables.MLFLOW_S3_ENDPOINT_URL.get():
+        variables.MLFLOW_S3_ENDPOINT_URL.unset()  # boto3 refuses an empty one
     variables.MLFLOW_DISABLE_TELEMETRY.set(True)
     variables.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # where commands print their JSON
     mlflow.set_tracking_uri(tracking_uri)
@@ -338,15 +340,3 @@ def _translate(version: Any) -> RegisteredVersion:
         tags=tags,
         created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, tz=UTC),
     )
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return (text[0] if text else type(error).__name__).rstrip(".")[:300]
-
-
-def _masked(uri: str) -> str:
-    if "@" not in uri:
-        return uri
-    scheme, _, rest = uri.partition("://")
-    return f"{scheme}://***@{rest.rsplit('@', 1)[1]}"

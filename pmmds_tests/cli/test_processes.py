@@ -41,6 +41,16 @@ def test_a_server_that_clients_ask_hands_out_artifacts_and_hides_its_database() 
     assert process.variables == {"MLFLOW_BACKEND_STORE_URI": POSTGRES.replace("postgresql", "postgresql+psycopg")}
 
 
+@pytest.mark.parametrize(("given", "handed_on"), [("", None), ("http://store:9000", "http://store:9000")])
+def test_an_empty_address_of_the_artifact_store_is_none(
+    monkeypatch: pytest.MonkeyPatch, given: str, handed_on: str | None
+) -> None:
+    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", given)
+    settings = Settings(mlflow_artifact_root="s3://bucket/models")
+    environment = child_environment(settings, [single_processes(settings)["mlflow"]])
+    assert environment.get("MLFLOW_S3_ENDPOINT_URL") == handed_on
+
+
 def test_clients_on_the_database_keep_artifacts_in_the_home_or_where_it_is_said(tmp_path: Path) -> None:
     process = single_processes(Settings(home=str(tmp_path)))["mlflow"]
     assert process.argv[-2:] == ["--default-artifact-root", f"file://{tmp_path}/mlartifacts"]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
-from pmmds_cli.processes import local_processes
 from pmmds_core.bundle import MANIFEST
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.decision import RECORDED, Decision
@@ -22,9 +18,8 @@ from pmmds_core.stores.database import open_database
 from pmmds_core.stores.decisions import DecisionStore
 from pmmds_core.stores.migration import migrate
 from pmmds_core.stores.model_registry import BUNDLE_PATH, PRODUCTION, ModelRegistry, RegisteredVersion
-from pmmds_tests.listener import free_port
+from pmmds_tests.mlflow_server import MlflowServer, mlflow_serving
 from pmmds_tests.postgres import temporary_cluster
-from pmmds_tests.serving.running import wait_until
 from pmmds_tests.stores.test_promotion_crash import InterruptedFileRegistry, check_whole, decide
 
 pytestmark = [pytest.mark.process, pytest.mark.faults]
@@ -35,59 +30,20 @@ STEPS = (1, 2, 3, 4)
 MLFLOW_STEPS = (*STEPS, 5)
 
 
-class MlflowServer:
-    """The MLflow server of `pmmds up`, ended by its process ids and started again on the same port."""
+def n_moves(database: Path) -> int:
+    """How often the alias was set, as a trigger of MLflow's database counts."""
+    with sqlite3.connect(database) as reading:
+        return int(reading.execute("SELECT count(*) FROM alias_moves").fetchone()[0])
 
-    def __init__(self, home: Path) -> None:
-        self.settings = Settings(home=str(home), mlflow_port=free_port())
-        home.mkdir(parents=True, exist_ok=True)
-        self.uri = f"http://127.0.0.1:{self.settings.mlflow_port}"
-        self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        process = next(p for p in local_processes(self.settings) if p.name == "mlflow")
-        environment = {
-            **os.environ,
-            **process.variables,
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        }
-        with (self.settings.home_path / "mlflow.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                process.argv, env=environment, stdout=log, stderr=log, start_new_session=True
+def count_moves(database: Path) -> None:
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE alias_moves (version INTEGER)")
+        for what in ("INSERT", "UPDATE"):
+            connection.execute(
+                f"CREATE TRIGGER count_{what} AFTER {what} ON registered_model_aliases "
+                "BEGIN INSERT INTO alias_moves VALUES (NEW.version); END"
             )
-        wait_until(self._answers, seconds=120)
-
-    def kill(self) -> None:
-        """SIGKILL to the server and the workers it has started: it leads a process group of its own."""
-        assert self._process is not None
-        os.killpg(self._process.pid, 9)
-        self._process.wait(30)
-        self._process = None
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self.kill()
-
-    def n_moves(self) -> int:
-        """How often the alias was set, as a trigger of its database counts."""
-        with sqlite3.connect(self.settings.home_path / "mlflow.db") as reading:
-            return int(reading.execute("SELECT count(*) FROM alias_moves").fetchone()[0])
-
-    def count_moves(self) -> None:
-        with sqlite3.connect(self.settings.home_path / "mlflow.db") as connection:
-            connection.execute("CREATE TABLE alias_moves (version INTEGER)")
-            for what in ("INSERT", "UPDATE"):
-                connection.execute(
-                    f"CREATE TRIGGER count_{what} AFTER {what} ON registered_model_aliases "
-                    "BEGIN INSERT INTO alias_moves VALUES (NEW.version); END"
-                )
-
-    def _answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.uri}/health", timeout=2, trust_env=False).is_success
-        except httpx.HTTPError:
-            return False
 
 
 class InterruptedRegistry(ModelRegistry):
@@ -118,12 +74,8 @@ class InterruptedRegistry(ModelRegistry):
 
 @pytest.fixture
 def mlflow_server(tmp_path: Path) -> Iterator[MlflowServer]:
-    server = MlflowServer(tmp_path / "mlflow")
-    try:
-        server.start()
+    with mlflow_serving(MlflowServer(tmp_path / "mlflow")) as server:
         yield server
-    finally:
-        server.stop()
 
 
 def test_an_mlflow_server_killed_before_each_step_delays_a_promotion_and_the_alias_moves_once(
@@ -139,7 +91,7 @@ def test_an_mlflow_server_killed_before_each_step_delays_a_promotion_and_the_ali
         client.log_artifact(run.info.run_id, str(tmp_path / MANIFEST), BUNDLE_PATH)
         for _ in range(len(MLFLOW_STEPS) + 1):
             client.create_model_version(contract.model_name, source=run.info.artifact_uri, run_id=run.info.run_id)
-    mlflow_server.count_moves()
+    count_moves(mlflow_server.database)
     put_into_production(decide(decisions, "1", None), decisions, registry)
     registry.interrupt = mlflow_server.kill
     for step in MLFLOW_STEPS:
@@ -153,7 +105,7 @@ def test_an_mlflow_server_killed_before_each_step_delays_a_promotion_and_the_ali
         mlflow_server.start()
         assert [d.state for d in reconcile(decisions, registry)] == [RECORDED]
         check_agreement(decisions, registry, decision)
-        assert mlflow_server.n_moves() == step + 1
+        assert n_moves(mlflow_server.database) == step + 1
     database.close()
 
 

@@ -1,0 +1,126 @@
+"""A TCP relay before an MLflow server: lets some of the artifacts' bytes through, then holds them, trickles or cuts.
+
+Everything else passes as it is. Keep out: what is asserted about the two that it is between.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+ARTIFACT = b"GET /api/2.0/mlflow-artifacts/artifacts/"
+CHUNK_BYTES = 65536
+
+
+class _Connection:
+    """A client's connection and the one it has to the server. `is_counted`: an artifact was asked for."""
+
+    def __init__(self, client: socket.socket, server: socket.socket) -> None:
+        self.client, self.server = client, server
+        self.is_counted = self.is_cut = False
+
+    def cut(self) -> None:
+        self.is_cut = True
+        for end in (self.client, self.server):
+            with suppress(OSError):  # it has ended already
+                end.shutdown(socket.SHUT_RDWR)
+
+
+class Relay:
+    """Listens on `port` of this machine for the server on another.
+
+    `holding`: artifact bytes are being held back, or trickle.
+    """
+
+    def __init__(self, server_port: int) -> None:
+        self._server_port = server_port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self.holding = threading.Event()
+        self._changed = threading.Condition()
+        self._n_bytes_left: float = math.inf
+        self._trickle_seconds: float | None = None
+        self._connections: list[_Connection] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def let_through(self, n_bytes: float, *, then_each_seconds: float | None = None) -> None:
+        """So many bytes of artifacts from now on; then none, or one in so many seconds."""
+        with self._changed:
+            self._n_bytes_left, self._trickle_seconds = n_bytes, then_each_seconds
+            self.holding.clear()
+            self._changed.notify_all()
+
+    def open(self) -> None:
+        """Let everything through again, what was held included."""
+        self.let_through(math.inf)
+
+    def cut(self) -> None:
+        """End every connection; what was held is lost."""
+        with self._changed:
+            for connection in self._connections:
+                connection.cut()
+            self._connections.clear()
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut()
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                self._connect(self._listener.accept()[0])
+
+    def _connect(self, client: socket.socket) -> None:
+        try:
+            server = socket.create_connection(("127.0.0.1", self._server_port), timeout=10)
+        except OSError:
+            client.close()
+            return
+        server.settimeout(None)
+        connection = _Connection(client, server)
+        with self._changed:
+            self._connections.append(connection)
+        for pump in (self._ask, self._answer):
+            threading.Thread(target=pump, args=(connection,), daemon=True).start()
+
+    def _ask(self, connection: _Connection) -> None:
+        with connection.server, suppress(OSError):
+            while data := connection.client.recv(CHUNK_BYTES):
+                connection.is_counted = data.startswith(ARTIFACT)
+                connection.server.sendall(data)
+
+    def _answer(self, connection: _Connection) -> None:
+        with connection.client, suppress(OSError):
+            while data := connection.server.recv(CHUNK_BYTES):
+                if connection.is_counted:
+                    self._dole_out(connection, data)
+                else:
+                    connection.client.sendall(data)
+
+    def _dole_out(self, connection: _Connection, data: bytes) -> None:
+        with self._changed:
+            while not connection.is_cut:
+                n_bytes = int(min(self._n_bytes_left, len(data)))
+                connection.client.sendall(data[:n_bytes])
+                self._n_bytes_left, data = self._n_bytes_left - n_bytes, data[n_bytes:]
+                if not data:
+                    return
+                self.holding.set()
+                if not self._changed.wait(self._trickle_seconds):
+                    self._n_bytes_left += 1
+
+
+@contextmanager
+def relaying(server_port: int) -> Iterator[Relay]:
+    """A relay for the block."""
+    relay = Relay(server_port)
+    try:
+        yield relay
+    finally:
+        relay.close()
