@@ -115,7 +115,8 @@ def fit_numeric_bins(
     """Edges at the reference's quantiles, of the values in range. Equal quantiles merge: there may be fewer bins.
 
     A feature with few distinct values gets an edge at each value but the last, so that 0/1 flags have two bins; one
-    with a single value gets three, so that every other value shows.
+    with a single value gets three, so that every other value shows; one whose quantiles are all its largest value gets
+    two, that value and those below.
 
     Args:
         feature: its name.
@@ -145,7 +146,12 @@ def _edges(known: NDArray[np.float64], n_bins: int) -> NDArray[np.float64]:
             return np.asarray(distinct[:-1])
     at = np.floor((known.size - 1) * (np.arange(1, n_bins) / n_bins)).astype(np.intp)
     edges = np.unique(np.partition(known, at)[at])
-    return np.asarray(edges[edges < known.max()])
+    largest = known.max()
+    edges = edges[edges < largest]
+    if edges.size == 0:
+        below = known[known < largest]
+        edges = below.max(keepdims=True) if below.size else edges
+    return np.asarray(edges)
 
 
 def count_numeric(bins: FeatureBins, values: NDArray[np.float64]) -> NDArray[np.int64]:

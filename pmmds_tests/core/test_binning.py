@@ -58,7 +58,15 @@ def test_edges_are_numpys_lower_quantiles(reference: Values, n_bins: int) -> Non
     if distinct.size > n_bins:
         edges = np.unique(np.quantile(reference, np.arange(1, n_bins) / n_bins, method="lower"))
         edges = edges[edges < distinct[-1]]
+        edges = edges if edges.size else distinct[-2:-1]
     assert np.array_equal(fit_numeric_bins("x", reference, n_bins).edges, edges)
+
+
+@pytest.mark.parametrize("first", [0.0, 0.5, 1.0])
+def test_nearly_always_the_largest_value_is_that_value_and_those_below(first: float) -> None:
+    """In whatever order the rows come."""
+    reference = np.array([first, *sorted({0.0, 0.5, 1.0} - {first}), 1.0, 1.0, 1.0])
+    assert fit_numeric_bins("x", reference, 2).edges == (0.5,)
 
 
 def test_deciles_hold_a_tenth_of_the_reference_each() -> None:
