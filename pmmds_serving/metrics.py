@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 import time
 from bisect import bisect_left
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pmmds_serving.loop_metrics import gauge
-from pmmds_serving.shared_counts import reserve
+from pmmds_serving.shared_counts import reserve, shared_folder
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -65,24 +64,16 @@ class _Tallies(dict[tuple[str, str, int | str], _Tally]):
 
 
 class ServingMetrics:
-    """What one process of the service counts.
+    """What one process of the service counts. Raises HomeNotWritableError when there is no room for it."""
 
-    Args:
-        shared: the folder of counts_folder, where their room is reserved; without it the library makes sparse files.
-
-    Raises:
-        HomeNotWritableError: there is no room.
-    """
-
-    def __init__(self, shared: Path | None = None) -> None:
+    def __init__(self) -> None:
         # Imported late: the library decides at its import whether values are shared between processes.
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, values
 
-        if _is_multiprocess():
+        if (shared := shared_folder()) is not None:
             # The library asks the system for the process id at every count, in case of a fork; a worker does not fork.
             own_pid = os.getpid()
-            if shared is not None:
-                reserve(shared, own_pid)
+            reserve(shared, own_pid)
             shared_values: Any = values.MultiProcessValue
             values.ValueClass = shared_values(process_identifier=lambda: own_pid)
         self.started_at = time.time()
@@ -147,8 +138,7 @@ class ServingMetrics:
         from prometheus_client.multiprocess import MultiProcessCollector
 
         registry = self.registry
-        # The library's own variable: it has read it at its import, and is asked for the same folder here.
-        if _is_multiprocess():
+        if shared_folder() is not None:
             registry = CollectorRegistry()
             multiprocess: Any = MultiProcessCollector
             multiprocess(registry)
@@ -182,7 +172,3 @@ def as_document(families: list[Metric]) -> dict[str, Any]:
         }
         for f in families
     }
-
-
-def _is_multiprocess() -> bool:
-    return "PROMETHEUS_MULTIPROC_DIR" in os.environ

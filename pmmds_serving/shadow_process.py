@@ -15,7 +15,6 @@ from pmmds_serving.metrics import ServingMetrics
 from pmmds_serving.model_cache import ModelCache
 from pmmds_serving.shadow_scorer import ShadowScorer
 from pmmds_serving.shadow_status import ShadowFiles, ShadowStatus
-from pmmds_serving.shared_counts import counts_folder
 from pmmds_serving.shipper import retry_seconds
 from pmmds_serving.shipper_process import RUN_FOLDER
 from pmmds_serving.survival import Surviving
@@ -58,7 +57,7 @@ def shadow(deployment: Deployment, parent: int) -> None:
     os.nice(NICE)
     cache = ModelCache(deployment.folder("model_cache").parent, deployment.model_name)
     scorer = ShadowScorer(cache, lambda: deployment.shadow, files.read())
-    publisher = Publisher(files, ServingMetrics(counts_folder(deployment.folder(RUN_FOLDER))))
+    publisher = Publisher(files, ServingMetrics())
     n_failures = 0
     with lock:
         while not stop.is_set() and os.getppid() == parent:

@@ -18,8 +18,17 @@ RESERVED_BYTES = 1 << 17
 
 
 def counts_folder(run: Path) -> Path:
-    """Where the processes of one service share their counts: BentoML, whose home is in `run`, demands this place."""
+    """Where BentoML, whose home is in `run`, lets the processes of one service share their counts."""
     return run / "bentoml" / "prometheus_multiproc_dir"
+
+
+def shared_folder() -> Path | None:
+    """Where this process shares its counts: BentoML tells its workers by the library's own variable.
+
+    None in a process that counts for itself.
+    """
+    told = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    return Path(told) if told else None
 
 
 def reserve(folder: Path, pid: int) -> None:

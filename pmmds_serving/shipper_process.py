@@ -18,7 +18,6 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.process_id import is_alive
 from pmmds_serving.companion import lead, run_beside_parent
 from pmmds_serving.metrics import ServingMetrics
-from pmmds_serving.shared_counts import counts_folder
 from pmmds_serving.shipper import Shipper, ShipperState
 
 MODULE = "pmmds_serving.shipper_process"
@@ -108,7 +107,7 @@ def move(deployment: Deployment, parent: int) -> None:
     shipper = Shipper(
         folder, lambda: deployment.prediction_log, names, max_attempts=deployment.settings.spool_max_attempts
     )
-    publisher = Publisher(shipper, files, ServingMetrics(counts_folder(deployment.folder(RUN_FOLDER))))
+    publisher = Publisher(shipper, files, ServingMetrics())
 
     def after_each() -> None:
         if os.getppid() != parent:

@@ -25,7 +25,6 @@ from pmmds_serving.predicting import Predictor
 from pmmds_serving.segment import segments_with_records
 from pmmds_serving.shadow_process import MODULE as SHADOW
 from pmmds_serving.shadow_status import ShadowFiles
-from pmmds_serving.shared_counts import counts_folder
 from pmmds_serving.shipper_process import MODULE as SHIPPER
 from pmmds_serving.shipper_process import RUN_FOLDER, SPOOL_FOLDER, STOP_SECONDS, ShipperFiles
 from pmmds_serving.spool import SEGMENT_BYTES, Spool, SpoolLimits
@@ -79,7 +78,7 @@ def build_worker(deployment: Deployment) -> Worker:
     names = deployment.contract.feature_names
     cache = ModelCache(deployment.folder("model_cache").parent, deployment.model_name)
     cache.prepare()
-    metrics = ServingMetrics(counts_folder(deployment.folder(RUN_FOLDER)))
+    metrics = ServingMetrics()
     follower = ModelFollower(cache, metrics)
     s = deployment.settings
     limits = SpoolLimits(s.spool_max_bytes, s.spool_when_full)

@@ -13,11 +13,9 @@ from pmmds_core.errors import HomeNotWritableError
 from pmmds_serving.shared_counts import RESERVED_BYTES, reserve
 
 _COUNT_EVERYTHING = """
-import sys
-from pathlib import Path
 from prometheus_client import generate_latest
 from pmmds_serving.metrics import ServingMetrics, exposition
-metrics = ServingMetrics(Path(sys.argv[1]))
+metrics = ServingMetrics()
 metrics.answered("POST", "/api/v1/predict", 200, 0.001)
 metrics.predicted("churn-classifier", "1", 1, 0.001, 0.7)
 metrics.fold()
@@ -29,7 +27,7 @@ print(exposition(metrics.collect()).decode())
 def test_what_is_counted_goes_into_reserved_files_only(tmp_path: Path) -> None:
     environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-c", _COUNT_EVERYTHING, str(tmp_path)],
+        [sys.executable, "-c", _COUNT_EVERYTHING],
         env=environment,
         capture_output=True,
         text=True,
