@@ -9,7 +9,7 @@ SCALE_FILES := requirements-celery.txt requirements-kubernetes.txt requirements-
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint test test-scale test-faults test-compose secrets bench bench-drift bench-production bench-promotion bench-serving soak compile sbom audit charts protos
+.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint test test-slow test-scale test-faults test-compose secrets bench bench-drift bench-production bench-promotion bench-serving soak compile sbom audit charts protos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -73,6 +73,9 @@ lint: $(STAMP) ## ruff, mypy strict, import directions
 
 test: $(STAMP) ## every test but those below, on SQLite and PostgreSQL
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+
+test-slow: $(STAMP) ## longer proofs: roles, S3, shadow, trust, full disks, real customers
+	$(BIN)/pytest -n 2 --dist loadgroup -m slow $(ARGS)
 
 test-scale: $(SPARK_STAMP) $(SCALE_STAMP) ## a real Celery broker and worker, spark-submit, Kubernetes' schemas
 	$(BIN)/pytest -n 2 --dist loadgroup -m scale $(ARGS)

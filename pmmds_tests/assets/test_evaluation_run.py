@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from pmmds_core.deployment import Deployment
 from pmmds_core.source_data import content_digest
@@ -16,6 +17,7 @@ def keep_holdout(d: Deployment, frame: pd.DataFrame, details: Any) -> None:
     d.datasets.save("holdout", frame, content_digest(frame), source="test", run_id="by hand", details=details)
 
 
+@pytest.mark.slow
 def test_a_holdout_of_one_class_or_with_gaps_is_said_and_never_a_number(tmp_path: Path) -> None:
     house = House.build(tmp_path)
     assert house.run("train_job").success

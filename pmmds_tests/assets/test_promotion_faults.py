@@ -112,6 +112,7 @@ def test_a_champion_deleted_from_mlflow_leaves_the_next_model_a_first_one(house:
     assert kinds == ["promotion", "manual", "promotion"], "that the champion went is a decision of its own"
 
 
+@pytest.mark.slow
 def test_a_clock_set_back_an_hour_between_promotions_turns_nothing_round(house: House) -> None:
     """What was decided before the clock was set back lies an hour in the future of what is decided after it."""
     d = house.deployment

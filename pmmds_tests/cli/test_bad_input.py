@@ -53,6 +53,7 @@ def test_debug_shows_the_traceback_of_the_same_failure(tmp_path: Path) -> None:
     assert "DatabaseUnavailableError" in said.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["monitor", "train"])
 def test_mlflow_that_does_not_answer(tmp_path: Path, command: str) -> None:
     said = pmmds(tmp_path / "home", command, PMMDS_MLFLOW_TRACKING_URI=f"http://{NOBODY}", timeout=100)
@@ -115,6 +116,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk(tiny_disk: Path) -> None:
     said = pmmds(tiny_disk / "home", "train")
     assert said.code == 1
@@ -122,6 +124,7 @@ def test_a_full_disk(tiny_disk: Path) -> None:
     assert "Free some space" in said.sentence
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_keeps_what_was_there(trained_home: Path) -> None:
     def no_large_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
@@ -141,6 +144,7 @@ def spoil(path: Path) -> None:
     path.write_bytes(text.replace(b"intercept", b"Intercept") if b"intercept" in text else text[:-2] + b"0]")
 
 
+@pytest.mark.slow
 def test_an_artifact_that_was_changed_is_refused_and_named(trained_home: Path, trained_once: Path) -> None:
     run_id = Deployment(Settings(home=str(trained_home))).production_version().run_id
     (scorer,) = (trained_once / "mlartifacts").rglob(f"{run_id}/artifacts/bundle/scorer.json")
@@ -156,6 +160,7 @@ def test_an_artifact_that_was_changed_is_refused_and_named(trained_home: Path, t
     assert "sha256" in said.sentence
 
 
+@pytest.mark.slow
 def test_a_cached_copy_that_was_changed_is_fetched_again(trained_home: Path) -> None:
     (cached,) = (trained_home / "profiles").rglob("scorer.json")
     spoil(cached)

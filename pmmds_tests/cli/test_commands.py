@@ -102,6 +102,7 @@ def test_the_decision_has_the_agreed_fields(trained_home: Path) -> None:
     assert "primary_metric_improvement" in decision
 
 
+@pytest.mark.slow
 def test_a_model_that_is_not_better_is_held_with_exit_code_3_where_asked_for(trained_home: Path) -> None:
     said = pmmds(trained_home, "train", "--fail-on-hold", "--json")
     assert said.code == 3
@@ -109,6 +110,7 @@ def test_a_model_that_is_not_better_is_held_with_exit_code_3_where_asked_for(tra
     assert said.document["champion_version"] == "1"
 
 
+@pytest.mark.slow
 def test_drift_is_exit_code_3_where_asked_for_and_the_alert_can_be_taken_over(trained_home: Path) -> None:
     house = House.build(trained_home)
     rows = traffic_rows(packaged_generator(), house.deployment.contract, 600, "migration", seed=3).frame
@@ -140,6 +142,7 @@ def test_drift_is_exit_code_3_where_asked_for_and_the_alert_can_be_taken_over(tr
     assert "was resolved by bob" in again.err
 
 
+@pytest.mark.slow
 def test_an_alert_that_is_taken_over_starts_no_retraining(trained_home: Path) -> None:
     house = House.build(trained_home)
     rows = traffic_rows(packaged_generator(), house.deployment.contract, 600, "migration", seed=3).frame
@@ -156,6 +159,7 @@ def test_a_shorter_window_is_the_window_of_the_report(trained_home: Path) -> Non
     assert said.document["verdict"] == "insufficient_data"
 
 
+@pytest.mark.slow
 def test_a_rollback_is_recorded_with_who_and_why_and_shows_in_dagster(trained_home: Path) -> None:
     nothing = pmmds(trained_home, "rollback", "--by", "ann")
     assert (nothing.code, nothing.sentence.split(" Name")[0]) == (2, "v1 has no predecessor in production.")
@@ -183,6 +187,7 @@ def test_a_rollback_is_recorded_with_who_and_why_and_shows_in_dagster(trained_ho
     assert event.asset_materialization.metadata["decision"].value == back["decision_id"]
 
 
+@pytest.mark.slow
 def test_a_model_that_waits_for_approval_is_approved_once(trained_home: Path) -> None:
     lenient = {"PMMDS_PROMOTION_APPROVAL": "manual", "PMMDS_PROMOTION_MIN_IMPROVEMENT": "-1"}
     said = pmmds(trained_home, "train", "--fail-on-hold", PMMDS_PROMOTION_MAX_LATENCY_RATIO="100", given=lenient)

@@ -53,6 +53,7 @@ def test_a_person_reads_the_chain_and_the_largest_contributions(explained_home: 
     assert "the other 9 features" in said.out
 
 
+@pytest.mark.slow
 def test_the_alert_that_led_to_the_version_is_named(trained_home: Path) -> None:
     house = House.build(trained_home)
     rows = traffic_rows(packaged_generator(), house.deployment.contract, 2500, "migration", seed=5).frame

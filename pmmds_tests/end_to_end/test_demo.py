@@ -51,6 +51,7 @@ def test_the_loop_closes_on_the_packaged_sample(tmp_path: Path) -> None:
     check_story(pmmds(tmp_path / "unused", "demo", "--home", str(home), "--json", timeout=SECONDS), home)
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.telco
 @pytest.mark.timeout(SECONDS)

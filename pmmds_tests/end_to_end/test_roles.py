@@ -20,7 +20,7 @@ from pmmds_tests.serving.asking import BATCH, FEEDBACK, all_logged, predicted, r
 from pmmds_tests.serving.running import RunningService, running_service, service_environment, wait_until
 from pmmds_tests.stores.records import make_records
 
-pytestmark = [pytest.mark.process, pytest.mark.postgres, pytest.mark.xdist_group("roles")]
+pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.postgres, pytest.mark.xdist_group("roles")]
 
 VARIABLES = {
     "PMMDS_ALERT_URLS": "json://127.0.0.1:1",

@@ -28,6 +28,7 @@ def tutorials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(TUTORIALS))
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.xdist_group("service")
 @pytest.mark.usefixtures("tutorials")
@@ -52,6 +53,7 @@ def test_a_random_forest_is_trained_promoted_and_served(tmp_path: Path, contract
     np.testing.assert_allclose([a["probability"] for a in many], expected, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tutorials")
 def test_an_altered_pipeline_is_not_even_read(tmp_path: Path) -> None:
     house = House.build(tmp_path / "home", PMMDS_TRAIN_CANDIDATES=FOREST)

@@ -27,7 +27,7 @@ from pmmds_tests.serving.load import Load, logged_once, metric
 from pmmds_tests.serving.running import RunningService, running_service, wait_until
 from pmmds_tests.serving.test_model_versions import flip_a_byte, registered_scorer
 
-pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
+pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.xdist_group("service")]
 
 Prepare = Callable[..., dict[str, str]]
 

@@ -18,7 +18,7 @@ from pmmds_core.stores.model_registry import PRODUCTION
 from pmmds_tests.assets.house import House, errors_of
 from pmmds_tests.serving.running import RunningService, running_service, service_environment, wait_until
 
-pytestmark = [pytest.mark.process, pytest.mark.xdist_group("trusted")]
+pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.xdist_group("trusted")]
 
 
 @pytest.fixture(scope="module")

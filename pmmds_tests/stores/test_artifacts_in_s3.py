@@ -22,7 +22,7 @@ from pmmds_tests.s3_store import S3Store, temporary_store
 from pmmds_tests.serving.asking import PREDICT, example
 from pmmds_tests.serving.running import running_service, service_environment, wait_until
 
-pytestmark = [pytest.mark.process, pytest.mark.xdist_group("s3")]
+pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.xdist_group("s3")]
 
 BUCKET, FOLDER = "models", "pmmds/artifacts"
 ROOT = f"s3://{BUCKET}/{FOLDER}"
