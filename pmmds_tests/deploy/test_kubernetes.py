@@ -61,6 +61,7 @@ def test_the_schema_notices_a_misspelt_field_and_a_wrong_type_however_deep() -> 
             valid(bad, VERSIONS[-1])
 
 
+@pytest.mark.scale
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_example_secrets_are_valid_too(version: str) -> None:
     for secret in resources(EXAMPLE_SECRETS):
@@ -72,6 +73,7 @@ def test_the_kustomization_lists_every_file() -> None:
     assert listed == {p.name for p in BASE.glob("*.yaml")} - {"kustomization.yaml"}
 
 
+@pytest.mark.scale
 def test_kustomize_makes_valid_resources_of_the_overlay() -> None:
     kubectl = shutil.which("kubectl")
     if kubectl is None:

@@ -95,7 +95,8 @@ def test_two_shippers_at_the_same_time_move_each_row_once(
     spools = [Spool(folder, contract.feature_names) for _ in range(2)]
     logs = [PredictionLog(open_again(), contract) for _ in spools]
     one, two = (Shipper(folder, _Door(own), contract.feature_names) for own in logs)
-    with shipping(one, spools[0]), shipping(two, spools[1]):
+    # The second to start ends first, while the other's spool is still open: it has nothing to wait for.
+    with shipping(one, spools[0]), shipping(two, spools[1], deadline_seconds=0.5):
         for i, record in enumerate(records):
             spools[i % 2].append([record])
     assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
