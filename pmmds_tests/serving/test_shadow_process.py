@@ -64,7 +64,7 @@ def test_every_request_is_scored_by_the_challenger_and_answered_by_production(
         answers = service.client.post(BATCH, json={"instances": sent}).json()["predictions"]
         stores = service.deployment()
         wait_until(lambda: stores.shadow.totals() == {"2": 300})
-        assert part(service)["n_scored"] == 300
+        wait_until(lambda: part(service)["n_scored"] == 300)  # told after the rows are written
         assert metric(service.client, "pmmds_shadow_up") == 1
         wait_until(lambda: metric(service.client, "pmmds_shadow_predictions_total") == 300)
     features = [tuple(row.values()) for row in sent]
