@@ -31,6 +31,17 @@ def temporary_settings(**values: object) -> Iterator[Settings]:
         yield settings
 
 
+def migrate_database(settings: Settings) -> None:
+    """Make the tables; PostgreSQL's are made by nobody else."""
+    from pmmds_core.contracts.contract import load_contract
+    from pmmds_core.stores.database import open_database
+    from pmmds_core.stores.migration import migrate
+
+    database = open_database(settings)
+    migrate(database, load_contract(settings.contract))
+    database.close()
+
+
 def train_versions(settings: Settings, n_versions: int) -> Deployment:
     """Run train_job that often; the first version is in production, the others were held."""
     from pmmds_cli.job_runs import run_job

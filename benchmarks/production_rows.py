@@ -19,12 +19,11 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.deployments import migrate_database
 from pmmds_core.contracts.contract import Contract, load_contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.request_instants import stamp
 from pmmds_core.settings import Settings
-from pmmds_core.stores.database import open_database
-from pmmds_core.stores.migration import migrate
 from pmmds_core.stores.partitions import keep_days
 from pmmds_core.stores.prediction_log import PredictionRecord
 from pmmds_core.synthetic import packaged_generator
@@ -59,9 +58,7 @@ def deployment(cluster: Cluster) -> Iterator[Deployment]:
     """A migrated, empty database and a home."""
     with cluster.fresh_database() as url, tempfile.TemporaryDirectory() as home:
         d = Deployment(Settings(home=home, database_url=url, retention_days=1))
-        database = open_database(d.settings)
-        migrate(database, d.contract)
-        database.close()
+        migrate_database(d.settings)
         yield d
         d.database.close()
 

@@ -10,21 +10,25 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import msgspec
 
-from benchmarks.deployments import example_request, is_answered, temporary_settings, train_versions, wait_for
+from benchmarks.deployments import (
+    example_request,
+    is_answered,
+    migrate_database,
+    temporary_settings,
+    train_versions,
+    wait_for,
+)
 from benchmarks.hey import hey
 from benchmarks.load import wrk
 from pmmds_cli.service_commands import start, stop
-from pmmds_core.contracts.contract import load_contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.settings import Settings
-from pmmds_core.stores.database import open_database
-from pmmds_core.stores.migration import migrate
 from pmmds_core.stores.prediction_log import PredictionLog
 from pmmds_tests.postgres import Cluster, temporary_cluster
 
@@ -37,21 +41,28 @@ SECONDS = 20.0
 
 
 @dataclass(frozen=True)
-class Tried:
-    """What was asked, what was answered, and when the last row was in the database after it."""
+class Answered:
+    """What a load generator says of one run; latencies in milliseconds."""
 
-    asked: str
     requests_per_second: float
     p95_ms: float
     longest_ms: float
     n_answered: int
-    n_logged: int
     n_failed: int
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What was asked, what was answered, and when the last row was in the database after it."""
+
+    asked: str
+    answered: Answered
+    n_logged: int
     seconds_behind: float
 
     @property
     def is_loss_free(self) -> bool:
-        return self.n_failed == 0 and self.n_logged >= self.n_answered
+        return self.answered.n_failed == 0 and self.n_logged >= self.answered.n_answered
 
     @property
     def is_sustained(self) -> bool:
@@ -70,9 +81,7 @@ def everything_up(cluster: Cluster) -> Iterator[Settings]:
             mlflow_database_url=mlflow,
         )
         os.environ.update(settings.to_environment())
-        database = open_database(settings)
-        migrate(database, load_contract(settings.contract))
-        database.close()
+        migrate_database(settings)
         start(settings)
         stack.callback(stop, settings)
         train_versions(settings, 1)
@@ -85,7 +94,7 @@ def sustained() -> int:
     with temporary_cluster(syncs=True) as cluster, everything_up(cluster) as settings:
         tried = [_at_rate(settings, asked) for asked in RATES]
         tried.append(_as_fast_as_it_goes(settings))
-    best = max((t.requests_per_second for t in tried if t.is_sustained), default=0.0)
+    best = max((t.answered.requests_per_second for t in tried if t.is_sustained), default=0.0)
     print(f"sustained without loss, everything on this machine: {best:,.0f} predictions/s")
     return int(not all(t.is_loss_free for t in tried))
 
@@ -93,42 +102,32 @@ def sustained() -> int:
 def _at_rate(settings: Settings, asked: int) -> Tried:
     body = settings.home_path / "body.json"
     body.write_text(json.dumps(example_request(settings)))
-    log = Deployment(settings).prediction_log
-    before = _settled(log)
-    load = hey(_url(settings), body, seconds=SECONDS, rate=asked, connections=HEY_CONNECTIONS)
-    behind = wait_for(lambda: log.count() - before >= load.n_answered, seconds=120, pause=0.05)
-    n_failed = sum(load.statuses.values()) - load.n_answered + int(load.has_errors)
-    return _told(
-        Tried(
-            f"{asked:,}/s",
-            load.requests_per_second,
-            load.p95_ms,
-            load.longest_ms,
-            load.n_answered,
-            _settled(log) - before,
-            n_failed,
-            behind,
-        )
-    )
+
+    def load() -> Answered:
+        found = hey(_url(settings), body, seconds=SECONDS, rate=asked, connections=HEY_CONNECTIONS)
+        n_failed = sum(found.statuses.values()) - found.n_answered + int(found.has_errors)
+        return Answered(found.requests_per_second, found.p95_ms, found.longest_ms, found.n_answered, n_failed)
+
+    return _tried(settings, f"{asked:,}/s", load)
 
 
 def _as_fast_as_it_goes(settings: Settings) -> Tried:
+    def load() -> Answered:
+        found = wrk(_url(settings), example_request(settings), connections=WRK_CONNECTIONS, seconds=SECONDS)
+        return Answered(found.requests_per_second, found.p95_ms, found.max_ms, found.n_answered, found.n_failed)
+
+    return _tried(settings, "all it can", load)
+
+
+def _tried(settings: Settings, asked: str, load: Callable[[], Answered]) -> Tried:
+    """Print and return what came of a load, and of its rows."""
     log = Deployment(settings).prediction_log
     before = _settled(log)
-    load = wrk(_url(settings), example_request(settings), connections=WRK_CONNECTIONS, seconds=SECONDS)
-    behind = wait_for(lambda: log.count() - before >= load.n_answered, seconds=120, pause=0.05)
-    return _told(
-        Tried(
-            "all it can",
-            load.requests_per_second,
-            load.p95_ms,
-            load.max_ms,
-            load.n_answered,
-            _settled(log) - before,
-            load.n_failed,
-            behind,
-        )
-    )
+    answered = load()
+    behind = wait_for(lambda: log.count() - before >= answered.n_answered, seconds=120, pause=0.05)
+    tried = Tried(asked, answered, _settled(log) - before, behind)
+    print(_line(tried), flush=True)
+    return tried
 
 
 def _settled(log: PredictionLog) -> int:
@@ -144,11 +143,10 @@ def _url(settings: Settings) -> str:
     return f"http://{settings.http_host}:{settings.http_port}/api/v1/predict"
 
 
-def _told(tried: Tried) -> Tried:
-    print(
-        f"{tried.asked:>10} asked  {tried.requests_per_second:8,.0f}/s answered   p95 {tried.p95_ms:5.1f}  longest "
-        f"{tried.longest_ms:6.1f} ms   {tried.n_answered:8,} answered, {tried.n_failed} failed, {tried.n_logged:8,} "
-        f"logged, the last {tried.seconds_behind:.1f} s behind   {'sustained' if tried.is_sustained else 'NOT'}",
-        flush=True,
+def _line(tried: Tried) -> str:
+    found = tried.answered
+    return (
+        f"{tried.asked:>10} asked  {found.requests_per_second:8,.0f}/s answered   p95 {found.p95_ms:5.1f}  longest "
+        f"{found.longest_ms:6.1f} ms   {found.n_answered:8,} answered, {found.n_failed} failed, {tried.n_logged:8,} "
+        f"logged, the last {tried.seconds_behind:.1f} s behind   {'sustained' if tried.is_sustained else 'NOT'}"
     )
-    return tried

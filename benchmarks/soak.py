@@ -21,13 +21,10 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from benchmarks.deployments import example_request, temporary_settings, train_versions, wait_for
+from benchmarks.deployments import example_request, migrate_database, temporary_settings, train_versions, wait_for
 from benchmarks.hey import MOST_ANSWERS, Steady, hey
 from benchmarks.serving import logged_rows, our_service, serving_workers
-from pmmds_core.contracts.contract import load_contract
 from pmmds_core.settings import Settings
-from pmmds_core.stores.database import open_database
-from pmmds_core.stores.migration import migrate
 from pmmds_tests.postgres import temporary_cluster
 
 SAMPLE_SECONDS = 2.0
@@ -60,9 +57,7 @@ def chosen_settings(*, postgresql: bool) -> Iterator[Settings]:
             return
         with temporary_cluster() as cluster, cluster.fresh_database() as url:
             on_postgresql = msgspec.structs.replace(settings, database_url=url)
-            database = open_database(on_postgresql)
-            migrate(database, load_contract(settings.contract))
-            database.close()
+            migrate_database(on_postgresql)
             os.environ.update(on_postgresql.to_environment())  # the training reads it
             yield on_postgresql
 

@@ -65,6 +65,12 @@ class Scene:
         """Past the relay, as Dagster would: decided, recorded, the alias moved."""
         promote(self.service.deployment(), self.server, version, champion)
 
+    def begin_download(self, *, then_each_seconds: float | None = None) -> None:
+        """v2 is put into production, and its download comes to a halt, or to a trickle."""
+        self.relay.let_through(SOME_BYTES, then_each_seconds=then_each_seconds)
+        self.promote("2", "1")
+        assert self.relay.holding.wait(60)
+
     def part(self, name: str) -> dict[str, Any]:
         document = self.service.client.get("/healthz").json()["parts"][name]
         assert isinstance(document, dict)
@@ -121,9 +127,7 @@ def test_an_mlflow_killed_in_mid_download_changes_no_answer_and_its_version_come
     mlflow_server: tuple[MlflowServer, dict[str, str]], contract: Contract, tmp_path: Path
 ) -> None:
     with on_stage(mlflow_server, tmp_path / "home", contract) as scene:
-        scene.relay.let_through(SOME_BYTES)
-        scene.promote("2", "1")
-        assert scene.relay.holding.wait(60)
+        scene.begin_download()
         assert scene.part("registry")["fetching"] == "2"
         assert (scene.n_unfinished(), scene.has_half_of("2")) == (1, False)
         scene.server.kill()
@@ -150,9 +154,7 @@ def test_a_download_that_stalls_is_given_up_and_holds_up_no_answer(
     mlflow_server: tuple[MlflowServer, dict[str, str]], contract: Contract, tmp_path: Path
 ) -> None:
     with on_stage(mlflow_server, tmp_path / "home", contract) as scene:
-        scene.relay.let_through(SOME_BYTES)
-        scene.promote("2", "1")
-        assert scene.relay.holding.wait(60)
+        scene.begin_download()
         wait_until(scene.load.has_answered(100), seconds=30)
         assert scene.part("registry")["fetching"] == "2"
         wait_until(lambda: scene.says("v2 could not be fetched: MLflow at"), seconds=60)
@@ -166,9 +168,7 @@ def test_a_download_that_trickles_is_given_up_in_time_and_leaves_nothing_behind(
     mlflow_server: tuple[MlflowServer, dict[str, str]], contract: Contract, tmp_path: Path
 ) -> None:
     with on_stage(mlflow_server, tmp_path / "home", contract, PMMDS_MODEL_FETCH_SECONDS="20") as scene:
-        scene.relay.let_through(SOME_BYTES, then_each_seconds=0.5)
-        scene.promote("2", "1")
-        assert scene.relay.holding.wait(60)
+        scene.begin_download(then_each_seconds=0.5)
         told = "v2 could not be fetched within 20 seconds (PMMDS_MODEL_FETCH_SECONDS)"
         wait_until(lambda: scene.says(told), seconds=60)
         wait_until(lambda: told in scene.service.output)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,31 +10,24 @@ import httpx
 import pytest
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_serving.model_cache import ModelCache
 from pmmds_serving.shared_counts import RESERVED_BYTES, counts_folder
 from pmmds_serving.shipper_process import RUN_FOLDER
 from pmmds_tests.serving.load import logged_once
-from pmmds_tests.serving.running import RunningService, running_service, wait_until
+from pmmds_tests.serving.running import running_service, wait_until
+from pmmds_tests.serving.small_disk import mounted
+from pmmds_tests.serving.test_faults_processes import workers_of
 
 pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.xdist_group("service")]
 
 Prepare = Callable[..., dict[str, str]]
-MEGABYTES = 48
 NEW_LABELS = ("no-such-page", "healthz", "model", "metrics", "docs", "openapi.json")
 
 
 @pytest.fixture
 def small_home(tmp_path: Path) -> Iterator[Path]:
     """A home on a file system of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(folder)], check=False, capture_output=True
-    )
-    if made.returncode:
-        pytest.skip("this user may not mount a file system")
-    yield folder / "home"
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with mounted(tmp_path / "disk", "48m") as folder:
+        yield folder / "home"
 
 
 def fill(folder: Path) -> Path:
@@ -54,10 +46,6 @@ def _write_until_full(write: Callable[[bytes], int], block: bytes) -> None:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-
-
-def workers_of(service: RunningService, contract: Contract) -> set[int]:
-    return {worker.pid for worker in ModelCache(service.home, contract.model_name).live_workers()}
 
 
 def test_a_full_disk_ends_no_worker_and_loses_no_answer(

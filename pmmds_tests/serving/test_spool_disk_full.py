@@ -14,6 +14,7 @@ import pytest
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import HomeNotWritableError
 from pmmds_serving.spool import Spool, SpoolWriteError
+from pmmds_tests.serving.small_disk import mounted
 from pmmds_tests.serving.test_spool import EVERYTHING, adopted, drained, spool_path
 from pmmds_tests.stores.records import make_records
 
@@ -56,13 +57,8 @@ def test_a_file_that_may_not_grow_is_refused_with_nothing_half_written(tmp_path:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], check=False)
-    if made.returncode:
-        pytest.skip("this user may not mount a file system")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with mounted(tmp_path / "disk", "64k") as folder:
+        yield folder
 
 
 def test_a_full_disk_refuses_a_batch_whole_and_takes_it_when_there_is_room(
