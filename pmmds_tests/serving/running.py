@@ -117,6 +117,11 @@ class RunningService:
     def serves(self, version: str) -> bool:
         return bool(self.client.get("/model").json().get("version") == version)
 
+    def all_workers_serve(self, version: str) -> bool:
+        """Whether every worker has it: they follow the alias each by itself, a moment after it moved."""
+        workers = self.client.get("/model").json().get("workers", [])
+        return bool(workers) and all(worker["version"] == version for worker in workers)
+
     def tree(self) -> list[psutil.Process]:
         """Every process of it."""
         root = psutil.Process(self.process.pid)
