@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import importlib.util
 import ipaddress
-import shutil
 import socket
 import sys
 
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import HomeNotWritableError, PortTakenError, SettingError
 from pmmds_core.settings import Settings
-from pmmds_serving.shared_counts import counts_folder
 
 TARGET = "pmmds_serving.service:service"
 _TRACING_MODULES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")
@@ -29,12 +27,7 @@ def serve_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
     argv = [sys.executable, "-m", "bentoml", "serve", TARGET]
     argv += ["--host", settings.http_host, "--port", str(settings.http_port)]
     run = settings.home_path / "run"
-    variables = {
-        "BENTOML_HOME": str(run / "bentoml"),
-        "BENTOML_DO_NOT_TRACK": "true",
-        "PROMETHEUS_MULTIPROC_DIR": str(counts_folder(run)),
-    }
-    return argv, variables
+    return argv, {"BENTOML_HOME": str(run / "bentoml"), "BENTOML_DO_NOT_TRACK": "true"}
 
 
 def check_before_serving(settings: Settings) -> None:
@@ -47,7 +40,7 @@ def check_before_serving(settings: Settings) -> None:
     _ = deployment.contract
     _check_addresses(settings)
     _check_tracing(settings)
-    prepare_run_folder(deployment)
+    _prepare_run_folder(deployment)
 
 
 def _check_tracing(settings: Settings) -> None:
@@ -66,13 +59,11 @@ def _is_installed(module: str) -> bool:
         return False
 
 
-def prepare_run_folder(deployment: Deployment) -> None:
-    """BentoML's home, and an empty folder for shared metrics. Raises HomeNotWritableError."""
+def _prepare_run_folder(deployment: Deployment) -> None:
+    """BentoML's home; in it, BentoML makes and empties the folder of shared counts. Raises HomeNotWritableError."""
     run = deployment.folder("run")
     try:
         (run / "bentoml").mkdir(exist_ok=True)
-        shutil.rmtree(counts_folder(run), ignore_errors=True)  # counts of processes that are gone
-        counts_folder(run).mkdir()
     except OSError as error:
         raise HomeNotWritableError(
             f"The folder {run} cannot be written: {error.strerror}.",

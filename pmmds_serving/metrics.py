@@ -1,6 +1,6 @@
 """Prometheus metrics: names and labels that dashboards rely on. Keep out: when they are counted (the endpoints).
 
-With PROMETHEUS_MULTIPROC_DIR, which the launcher sets, the counts of all workers are added up. What happens in other
+With PROMETHEUS_MULTIPROC_DIR, which BentoML sets, the counts of all workers are added up. What happens in other
 processes (drift, retraining, promotion) is in loop_metrics.py, how the service stands in state_metrics.py.
 """
 

@@ -17,11 +17,6 @@ _KINDS = ("counter", "histogram", "summary", "gauge_livesum")
 RESERVED_BYTES = 1 << 17
 
 
-def counts_folder(run: Path) -> Path:
-    """Where BentoML, whose home is in `run`, lets the processes of one service share their counts."""
-    return run / "bentoml" / "prometheus_multiproc_dir"
-
-
 def shared_folder() -> Path | None:
     """Where this process shares its counts: BentoML tells its workers by the library's own variable.
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_serving.shared_counts import RESERVED_BYTES, counts_folder
+from pmmds_serving.shared_counts import RESERVED_BYTES
 from pmmds_serving.shipper_process import RUN_FOLDER
 from pmmds_tests.serving.load import logged_once
 from pmmds_tests.serving.running import running_service, wait_until
@@ -65,7 +65,7 @@ def test_a_full_disk_ends_no_worker_and_loses_no_answer(
         wait_until(lambda: len(workers_of(service, contract)) == 2, seconds=60)
         workers = workers_of(service, contract)
         assert ask().is_success
-        counts = list(counts_folder(small_home / RUN_FOLDER).iterdir())
+        counts = list((small_home / RUN_FOLDER / "bentoml" / "prometheus_multiproc_dir").iterdir())
         assert {path.stat().st_blocks * 512 for path in counts} == {RESERVED_BYTES}
         filler = fill(small_home)
         wait_until(lambda: ask().status_code == httpx.codes.SERVICE_UNAVAILABLE, seconds=60)
