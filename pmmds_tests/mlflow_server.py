@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from pmmds_cli.processes import local_processes
+from pmmds_cli.processes import child_environment, local_processes
 from pmmds_core.settings import Settings
 from pmmds_core.stores.model_registry import BUNDLE_PATH, ModelRegistry
 from pmmds_tests.listener import free_port
@@ -48,13 +48,7 @@ class MlflowServer:
 
     def start(self) -> None:
         process = next(p for p in local_processes(self.settings) if p.name == "mlflow")
-        environment = {
-            **os.environ,
-            **self._variables,
-            **process.variables,
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        }
+        environment = {**child_environment(self.settings, [process]), **self._variables}
         with (self.settings.home_path / "mlflow.log").open("ab") as log:
             self._process = subprocess.Popen(
                 process.argv, env=environment, stdout=log, stderr=log, start_new_session=True
