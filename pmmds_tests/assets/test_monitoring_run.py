@@ -16,7 +16,8 @@ from pmmds_core.stores.tables import feature_histograms, prediction_logs
 from pmmds_core.synthetic import packaged_generator
 from pmmds_core.traffic import apply_scenario, traffic_rows
 from pmmds_tests.assets.house import House, assets_made, errors_of, failed_checks, metadata_of
-from pmmds_tests.listener import free_port, listening
+from pmmds_tests.listener import listening
+from pmmds_tests.ports import free_port
 from pmmds_tests.stores.records import make_records
 
 

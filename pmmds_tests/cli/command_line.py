@@ -44,7 +44,7 @@ def pmmds(
     *arguments: str,
     before: Callable[[], None] | None = None,
     cwd: Path | None = None,
-    timeout: float = 180,
+    timeout: float = 400,
     given: Mapping[str, str] | None = None,
     **variables: str,
 ) -> Said:

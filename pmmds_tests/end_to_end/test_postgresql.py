@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from pmmds_core.setting_values import with_driver
 from pmmds_tests.cli.command_line import Said, pmmds
 from pmmds_tests.end_to_end.quick_start import QuickStart
+from pmmds_tests.ports import free_ports
 from pmmds_tests.postgres import Cluster
-from pmmds_tests.serving.running import free_ports
 
 SECONDS = 900
 pytestmark = [pytest.mark.process, pytest.mark.postgres, pytest.mark.xdist_group("demo")]

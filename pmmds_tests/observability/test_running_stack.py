@@ -65,13 +65,13 @@ def test_every_rule_can_be_judged_and_the_open_alert_fires(prometheus: Prometheu
     def judged() -> bool:
         return all(rule["health"] == "ok" for rule in prometheus.rules())
 
-    wait_until(judged, seconds=30)
+    wait_until(judged)
     assert len(prometheus.rules()) == len(rules())
 
     def firing() -> set[str]:
         return {rule["name"] for rule in prometheus.rules() if rule["state"] == "firing"}
 
-    wait_until(lambda: "PmmdsDriftAlertOpen" in firing(), seconds=30)
+    wait_until(lambda: "PmmdsDriftAlertOpen" in firing())
     assert firing() == {"PmmdsDriftAlertOpen"}
 
 
@@ -79,7 +79,7 @@ def test_what_the_dashboards_show_is_what_happened(prometheus: Prometheus, watch
     def value(expression: str) -> float:
         return float(prometheus.query(expression)[0]["value"][1])
 
-    wait_until(lambda: prometheus.has_numbers("pmmds_ready"), seconds=30)
+    wait_until(lambda: prometheus.has_numbers("pmmds_ready"))
     assert value('max(pmmds_promotions_total{to_version="1"})') == 1
     assert value('max(pmmds_retraining_runs_total{outcome="blocked_no_labels"})') == 1
     assert value('sum(max by (severity) (pmmds_drift_alerts{status="open"}))') == 1

@@ -65,16 +65,16 @@ def test_a_minute_without_the_database_changes_no_answer(
     with service_on(own_cluster, prepared, contract, tmp_path / "home", PMMDS_SPOOL_MAX_ATTEMPTS="1") as service:
         load = Load(service.url, contract)
         with load.running():
-            wait_until(load.has_answered(100), seconds=30)
+            wait_until(load.has_answered(100))
             own_cluster.stop()
-            wait_until(lambda: "cannot be reached" in str(spool_of(service)["problem"]), seconds=30)
+            wait_until(lambda: "cannot be reached" in str(spool_of(service)["problem"]))
             wait_until(lasts(OUTAGE_SECONDS), seconds=OUTAGE_SECONDS + 5)
-            wait_until(load.has_answered(100), seconds=30)
+            wait_until(load.has_answered(100))
             assert service.status_of("/ready") == 200
             own_cluster.start()
-            wait_until(load.has_answered(100), seconds=30)
+            wait_until(load.has_answered(100))
         stores = service.deployment()
-        wait_until(lambda: logged_once(stores, load.answered), seconds=30)
+        wait_until(lambda: logged_once(stores, load.answered))
         assert (load.refused, load.n_cut_off) == ({}, 0)
         assert stores.prediction_log.count() == len(load.answered) > 300
         wait_until(lambda: spool_of(service)["problem"] == "")
@@ -91,16 +91,16 @@ def test_a_database_killed_under_load_and_started_again_loses_no_row_and_doubles
         load = Load(service.url, contract)
         with load.running():
             for _ in range(3):
-                wait_until(load.has_answered(150), seconds=60)
+                wait_until(load.has_answered(150))
                 own_cluster.kill()
-                wait_until(load.has_answered(100), seconds=60)
+                wait_until(load.has_answered(100))
                 own_cluster.start()
-            wait_until(load.has_answered(100), seconds=60)
+            wait_until(load.has_answered(100))
         stores = service.deployment()
-        wait_until(lambda: logged_once(stores, load.answered), seconds=60)
+        wait_until(lambda: logged_once(stores, load.answered))
         assert (load.refused, load.n_cut_off) == ({}, 0)
         assert stores.prediction_log.count() == len(load.answered)
-        wait_until(lambda: spool_of(service)["problem"] == "", seconds=30)
+        wait_until(lambda: spool_of(service)["problem"] == "")
         assert (spool_of(service)["n_dropped"], dead_letters_of(service.home)) == (0, [])
 
 
@@ -122,9 +122,9 @@ def test_a_schema_of_a_newer_program_is_told_by_health_and_loses_no_row(
         assert "is at revision 9999, this program needs" in problem
         with database.begin() as connection:
             connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{HEAD}'")
-        wait_until(lambda: newer.status_of("/healthz") == 200, seconds=30)
+        wait_until(lambda: newer.status_of("/healthz") == 200)
         stores = newer.deployment()
-        wait_until(lambda: logged_once(stores, [answer.json()["request_id"]]), seconds=30)
+        wait_until(lambda: logged_once(stores, [answer.json()["request_id"]]))
     database.close()
 
 
@@ -164,9 +164,9 @@ def test_a_full_spool_refuses_and_says_why_until_the_database_is_back(
             spool = spool_of(service)
             assert (spool["status"], spool["problem"], spool["max_bytes"]) == ("full", reason, 1_000_000)
             wait_until(lambda: metric(service.client, "pmmds_spool_backlog_bytes") > 800_000)
-        wait_until(lambda: service.status_of("/ready") == 200, seconds=30)
+        wait_until(lambda: service.status_of("/ready") == 200)
         assert service.client.post(PREDICT, json=example(contract)).status_code == 200
-        wait_until(lambda: stores.prediction_log.count() == len(answered) + 1, seconds=30)
+        wait_until(lambda: stores.prediction_log.count() == len(answered) + 1)
         assert logged_once(stores, answered)
         assert (spool_of(service)["n_dropped"], metric(service.client, "pmmds_spool_dropped_total")) == (0, 0)
 
@@ -186,7 +186,7 @@ def test_a_full_spool_that_gives_up_the_oldest_counts_every_row_of_them(
             answered, refused = fill(service, contract, 10)
             assert (len(answered), refused) == (10_000, [])
             assert service.status_of("/ready") == 200
-        wait_until(lambda: spool_of(service)["backlog_bytes"] == 0, seconds=30)
+        wait_until(lambda: spool_of(service)["backlog_bytes"] == 0)
         n_dropped = spool_of(service)["n_dropped"]
         assert isinstance(n_dropped, int)
         assert 0 < n_dropped < 10_000
@@ -208,12 +208,12 @@ def test_a_poison_row_under_load_becomes_a_dead_letter_and_delays_the_others_onl
             )
         load = Load(service.url, contract)
         with load.running():
-            wait_until(load.has_answered(50), seconds=30)
+            wait_until(load.has_answered(50))
             poison = service.client.post(PREDICT, json=example(contract), headers={"X-Request-ID": "poison"})
             assert poison.status_code == 200
-            wait_until(lambda: spool_of(service)["n_dead_letters"] == 1, seconds=30)
-            wait_until(load.has_answered(50), seconds=30)
-        wait_until(lambda: logged_once(stores, load.answered), seconds=30)
+            wait_until(lambda: spool_of(service)["n_dead_letters"] == 1)
+            wait_until(load.has_answered(50))
+        wait_until(lambda: logged_once(stores, load.answered))
         (letter,) = dead_letters_of(service.home)
         assert letter.record is not None
         assert (letter.record.request_id, letter.error_type) == ("poison", "IntegrityError")
@@ -253,19 +253,19 @@ def test_a_full_disk_under_load_refuses_and_keeps_every_row_that_was_answered(
         load = Load(service.url, contract)
         with load.running():
             for _ in range(3):
-                wait_until(load.has_answered(50), seconds=30)
+                wait_until(load.has_answered(50))
                 is_refused = refuses_more(load)
                 filler = spool / "filler"
                 free = os.statvfs(spool)
                 with suppress(OSError), filler.open("wb") as file:
                     file.write(bytes(free.f_bavail * free.f_frsize))
-                wait_until(is_refused, seconds=60)
+                wait_until(is_refused)
                 assert service.status_of("/ready") == 503
                 filler.unlink()
-                wait_until(lambda: service.status_of("/ready") == 200, seconds=30)
-            wait_until(load.has_answered(50), seconds=30)
+                wait_until(lambda: service.status_of("/ready") == 200)
+            wait_until(load.has_answered(50))
         stores = service.deployment()
-        wait_until(lambda: logged_once(stores, load.answered), seconds=30)
+        wait_until(lambda: logged_once(stores, load.answered))
         assert set(load.refused) == {NOT_RECORDED}
         assert load.n_cut_off == 0
         assert stores.prediction_log.count() == len(load.answered)

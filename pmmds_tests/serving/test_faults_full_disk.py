@@ -62,13 +62,13 @@ def test_a_full_disk_ends_no_worker_and_loses_no_answer(
         return answer
 
     with running_service(environment) as service:
-        wait_until(lambda: len(workers_of(service, contract)) == 2, seconds=60)
+        wait_until(lambda: len(workers_of(service, contract)) == 2)
         workers = workers_of(service, contract)
         assert ask().is_success
         counts = list(counts_folder(small_home / RUN_FOLDER).iterdir())
         assert {path.stat().st_blocks * 512 for path in counts} == {RESERVED_BYTES}
         filler = fill(small_home)
-        wait_until(lambda: ask().status_code == httpx.codes.SERVICE_UNAVAILABLE, seconds=60)
+        wait_until(lambda: ask().status_code == httpx.codes.SERVICE_UNAVAILABLE)
         for _ in range(50):
             refused = ask()
             assert refused.status_code in {httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE}, refused.text
@@ -80,6 +80,6 @@ def test_a_full_disk_ends_no_worker_and_loses_no_answer(
         assert "No space left on device" in refused.text
         assert workers_of(service, contract) == workers, service.output
         filler.unlink()
-        wait_until(lambda: ask().is_success, seconds=60)
-        wait_until(lambda: logged_once(service.deployment(), answered), seconds=60)
+        wait_until(lambda: ask().is_success)
+        wait_until(lambda: logged_once(service.deployment(), answered))
         assert workers_of(service, contract) == workers

@@ -27,12 +27,12 @@ def workers_of(service: RunningService, contract: Contract) -> set[int]:
 
 def kill_one_worker(service: RunningService, contract: Contract, load: Load) -> None:
     """SIGKILL to one of two while it has a request, and wait until there are two again."""
-    wait_until(lambda: len(workers_of(service, contract)) == 2, seconds=60)
+    wait_until(lambda: len(workers_of(service, contract)) == 2)
     workers = map(psutil.Process, itertools.cycle(sorted(workers_of(service, contract))))
     victim = next(worker for worker in workers if stopped_in_mid_request(worker, load))
     victim.kill()
     victim.wait(30)
-    wait_until(lambda: len(workers_of(service, contract)) == 2, seconds=60)
+    wait_until(lambda: len(workers_of(service, contract)) == 2)
 
 
 def stopped_in_mid_request(worker: psutil.Process, load: Load) -> bool:
@@ -54,14 +54,14 @@ def test_a_worker_killed_in_mid_request_twice_loses_no_answer(
         load = Load(service.url, contract)
         with load.running():
             for _ in range(2):
-                wait_until(load.has_answered(200), seconds=60)
+                wait_until(load.has_answered(200))
                 kill_one_worker(service, contract, load)
-            wait_until(load.has_answered(200), seconds=60)
+            wait_until(load.has_answered(200))
         stores = service.deployment()
-        wait_until(lambda: logged_once(stores, load.answered), seconds=60)
+        wait_until(lambda: logged_once(stores, load.answered))
         assert load.refused == {}
         assert load.n_cut_off > 0
-        wait_until(lambda: metric(service.client, "pmmds_spool_backlog_bytes") == 0, seconds=30)
+        wait_until(lambda: metric(service.client, "pmmds_spool_backlog_bytes") == 0)
         # Rows of requests that were cut off may be there too: kept, and killed before the answer left.
         assert 0 <= stores.prediction_log.count() - len(load.answered) <= load.n_cut_off
 
@@ -81,16 +81,16 @@ def test_a_shipper_killed_again_and_again_loses_no_row_and_holds_up_no_answer(
         with load.running():
             killed: set[int] = set()
             for _ in range(3):
-                wait_until(lambda: shipper_of(service) not in {0, *killed}, seconds=60)
-                wait_until(load.has_answered(100), seconds=60)
+                wait_until(lambda: shipper_of(service) not in {0, *killed})
+                wait_until(load.has_answered(100))
                 killed.add(shipper_of(service))
                 psutil.Process(shipper_of(service)).kill()
-            wait_until(load.has_answered(100), seconds=60)
+            wait_until(load.has_answered(100))
         stores = service.deployment()
-        wait_until(lambda: logged_once(stores, load.answered), seconds=60)
+        wait_until(lambda: logged_once(stores, load.answered))
         assert (load.refused, load.n_cut_off, len(killed)) == ({}, 0, 3)
         assert stores.prediction_log.count() == len(load.answered)
-        wait_until(lambda: _spool_problem(service) == "", seconds=30)
+        wait_until(lambda: _spool_problem(service) == "")
 
 
 def test_a_service_killed_while_it_ships_a_backlog_ships_the_rest_once(
@@ -108,7 +108,7 @@ def test_a_service_killed_while_it_ships_a_backlog_ships_the_rest_once(
         shipped = stores.prediction_log.count()
         assert 0 < shipped < len(answered) == 20_000
     with running_service(environment) as second:
-        wait_until(lambda: stores.prediction_log.count() == len(answered), seconds=60)
+        wait_until(lambda: stores.prediction_log.count() == len(answered))
         assert logged_once(stores, answered)
         wait_until(lambda: second.client.get("/healthz").json()["parts"]["spool"]["backlog_bytes"] == 0)
 
@@ -120,12 +120,12 @@ def test_another_writer_that_holds_sqlite_longer_than_the_busy_timeout_delays_ro
         stores = service.deployment()
         load = Load(service.url, contract)
         with load.running():
-            wait_until(load.has_answered(50), seconds=30)
+            wait_until(load.has_answered(50))
             with stores.database.begin():
-                wait_until(lambda: "is locked by another process" in _spool_problem(service), seconds=60)
-                wait_until(load.has_answered(50), seconds=30)
-        wait_until(lambda: logged_once(stores, load.answered), seconds=30)
-        wait_until(lambda: _spool_problem(service) == "", seconds=30)
+                wait_until(lambda: "is locked by another process" in _spool_problem(service))
+                wait_until(load.has_answered(50))
+        wait_until(lambda: logged_once(stores, load.answered))
+        wait_until(lambda: _spool_problem(service) == "")
         assert (load.refused, load.n_cut_off) == ({}, 0)
         assert stores.prediction_log.count() == len(load.answered)
 
@@ -142,11 +142,11 @@ def test_a_service_that_ends_while_the_database_hangs_ends_in_time_and_loses_not
         stores = first.deployment()
         load = Load(first.url, contract)
         with load.running():
-            wait_until(load.has_answered(100), seconds=30)
+            wait_until(load.has_answered(100))
         with stores.database.begin():
             more = Load(first.url, contract)
             with more.running():
-                wait_until(more.has_answered(100), seconds=30)
+                wait_until(more.has_answered(100))
             assert first.stop() == 0  # within RunningService's 30 seconds
     with running_service(environment):
-        wait_until(lambda: logged_once(stores, load.answered + more.answered), seconds=30)
+        wait_until(lambda: logged_once(stores, load.answered + more.answered))

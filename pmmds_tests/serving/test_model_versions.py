@@ -119,7 +119,7 @@ def test_a_version_that_moves_under_load_fails_no_request_and_all_workers_follow
     guarded: RunningService, contract: Contract, move_production: Callable[[str], None]
 ) -> None:
     move_production("1")
-    wait_until(lambda: follows(guarded, "1"), seconds=60)
+    wait_until(lambda: follows(guarded, "1"))
     with Load(guarded.url, example(contract)) as load:
         wait_until(lambda: len(load.answers) > 50)
         move_production("2")
@@ -142,7 +142,7 @@ def test_a_rollback_under_load_loses_no_request_and_the_service_follows(
     guarded: RunningService, two_versions: Deployment, contract: Contract, move_production: Callable[[str], None]
 ) -> None:
     move_production("1")
-    wait_until(lambda: follows(guarded, "1"), seconds=60)
+    wait_until(lambda: follows(guarded, "1"))
     with Load(guarded.url, example(contract)) as load:
         wait_until(lambda: len(load.answers) > 50)
         roll_back(two_versions, to="2", by="Ada")

@@ -90,7 +90,7 @@ def shut_database(url: str, *, shut: bool) -> None:
 @pytest.mark.postgres
 def test_a_registry_that_is_away_leaves_the_model_as_it_is(far_away: FarAway, contract: Contract) -> None:
     client = far_away.service.client
-    wait_until(lambda: f"MLflow at {NOBODY}" in client.get("/healthz").text, seconds=60)
+    wait_until(lambda: f"MLflow at {NOBODY}" in client.get("/healthz").text)
     assert client.get("/healthz").status_code == 200
     assert client.post(PREDICT, json=example(contract)).json()["model_version"] == "1"
     assert client.get("/ready").status_code == 200

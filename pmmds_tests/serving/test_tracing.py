@@ -17,10 +17,11 @@ from pmmds_core.settings import load_settings
 from pmmds_serving import launch
 from pmmds_serving.application import build_app
 from pmmds_serving.generated.pmmds.v1.prediction_pb2 import PredictRequest
+from pmmds_tests.ports import free_port, free_ports
 from pmmds_tests.serving.asking import BATCH, JSON, PREDICT, example, rows
 from pmmds_tests.serving.grpc_asking import stub_of
 from pmmds_tests.serving.otlp_receiver import Receiver, receiving
-from pmmds_tests.serving.running import RunningService, free_port, running_service, wait_until
+from pmmds_tests.serving.running import RunningService, running_service, wait_until
 
 PROCESS = [pytest.mark.process, pytest.mark.xdist_group("service")]
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -79,10 +80,11 @@ def test_without_the_libraries_the_service_does_not_start_and_says_what_to_insta
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(launch, "_TRACING_MODULES", ("opentelemetry.sdk.trace", "opentelemetry_is_not_here.trace"))
+    http_port, grpc_port = free_ports(2)
     environment = {
         "PMMDS_HOME": str(tmp_path),
-        "PMMDS_HTTP_PORT": str(free_port()),
-        "PMMDS_GRPC_PORT": str(free_port()),
+        "PMMDS_HTTP_PORT": str(http_port),
+        "PMMDS_GRPC_PORT": str(grpc_port),
     }
     launch.check_before_serving(load_settings(environment))
     with pytest.raises(SettingError, match=r"not installed. Install them with `pip install 'pmmds\[tracing\]'`"):
