@@ -60,9 +60,9 @@ def test_the_request_names_the_hours_from_the_first_that_changed_on(tmp_path: Pa
 
 
 def test_the_hours_that_were_counted_show_as_materialized(watched: House) -> None:
+    hour = key_of(datetime.now(UTC))  # the run may last into the next
     assert watched.run("monitor_job", tags=watched.window_tags()).success
-    shown = watched.instance.get_materialized_partitions(dg.AssetKey("feature_histograms"))
-    assert key_of(datetime.now(UTC)) in shown
+    assert hour in watched.instance.get_materialized_partitions(dg.AssetKey("feature_histograms"))
 
 
 def test_one_hour_can_be_materialized_alone(watched: House) -> None:

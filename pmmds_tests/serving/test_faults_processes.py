@@ -13,7 +13,7 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.process_id import is_alive
 from pmmds_serving.model_cache import ModelCache
 from pmmds_serving.shipper_process import RUN_FOLDER, ShipperFiles
-from pmmds_tests.serving.load import Load, logged_once, metric
+from pmmds_tests.serving.load import HANG_SECONDS, Load, logged_once, metric
 from pmmds_tests.serving.running import RunningService, running_service, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.xdist_group("service")]
@@ -39,7 +39,7 @@ def stopped_in_mid_request(worker: psutil.Process, load: Load) -> bool:
     """Stop the worker (SIGSTOP) until a client waits for it; it goes on when none came to it meanwhile."""
     worker.suspend()
     try:
-        wait_until(load.hangs, seconds=2)
+        wait_until(load.hangs, seconds=HANG_SECONDS + 3)
     except AssertionError:
         worker.resume()
         return False
@@ -93,6 +93,17 @@ def test_a_shipper_killed_again_and_again_loses_no_row_and_holds_up_no_answer(
         wait_until(lambda: _spool_problem(service) == "")
 
 
+# The last row keeps SQLite busy for minutes: the kill finds the shipper on its way, however late it comes.
+_NEVER_DONE = """
+CREATE TRIGGER never_done AFTER INSERT ON prediction_logs WHEN NEW.request_id = '{request_id}' BEGIN
+    SELECT max(n) FROM (
+        WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT 10000000000)
+        SELECT n FROM numbers
+    );
+END
+"""
+
+
 def test_a_service_killed_while_it_ships_a_backlog_ships_the_rest_once(
     prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
@@ -100,13 +111,16 @@ def test_a_service_killed_while_it_ships_a_backlog_ships_the_rest_once(
     body = {"instances": [contract.example()] * 1000}
     with running_service(environment) as first:
         stores = first.deployment()
-        with stores.database.begin():  # nobody else writes: a backlog builds up
+        with stores.database.begin() as connection:  # nobody else writes: a backlog builds up
             answers = [first.client.post("/api/v1/predict/batch", json=body) for _ in range(20)]
-        answered = [p["request_id"] for answer in answers for p in answer.json()["predictions"]]
-        wait_until(lambda: 0 < stores.prediction_log.count() < len(answered))
+            answered = [p["request_id"] for answer in answers for p in answer.json()["predictions"]]
+            connection.exec_driver_sql(_NEVER_DONE.format(request_id=answered[-1]))
+        wait_until(lambda: stores.prediction_log.count() > 0)
         first.kill()
         shipped = stores.prediction_log.count()
         assert 0 < shipped < len(answered) == 20_000
+        with stores.database.begin() as connection:
+            connection.exec_driver_sql("DROP TRIGGER never_done")
     with running_service(environment) as second:
         wait_until(lambda: stores.prediction_log.count() == len(answered))
         assert logged_once(stores, answered)

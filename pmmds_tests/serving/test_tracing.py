@@ -91,6 +91,17 @@ def test_without_the_libraries_the_service_does_not_start_and_says_what_to_insta
         launch.check_before_serving(load_settings({**environment, "PMMDS_OTLP_ENDPOINT": "http://localhost:4318"}))
 
 
+def trace_of(service: RunningService, request_id: str) -> str:
+    """The trace that the prediction's log line names."""
+
+    def lines() -> list[str]:
+        return [x for x in service.lines if f'"request_id":"{request_id}"' in x and "prediction_completed" in x]
+
+    wait_until(lambda: lines() != [])
+    (line,) = lines()
+    return str(json.loads(line)["trace_id"])
+
+
 class TestTracedService:
     """Against a running service and a running receiver."""
 
@@ -111,9 +122,7 @@ class TestTracedService:
             "pmmds.model.version": "1",
             "pmmds.rows": 1,
         }
-        wait_until(lambda: f'"request_id":"{answer["request_id"]}"' in traced.output)
-        (line,) = [x for x in traced.lines if answer["request_id"] in x and "prediction_completed" in x]
-        assert json.loads(line)["trace_id"] == TRACE
+        assert trace_of(traced, answer["request_id"]) == TRACE
 
     def test_batch_refusals_and_grpc_are_spans_too(
         self, traced: RunningService, receiver: Receiver, contract: Contract
@@ -137,11 +146,11 @@ class TestTracedService:
     def test_a_traceparent_that_is_none_begins_a_trace_of_its_own(
         self, traced: RunningService, receiver: Receiver, contract: Contract
     ) -> None:
-        before = len(receiver.spans)
         answer = traced.client.post(PREDICT, json=example(contract), headers={"traceparent": "00-zz-yy-01"})
         assert answer.status_code == 200
-        wait_until(lambda: len(receiver.spans) > before)
-        assert receiver.spans[-1].parent_id == ""
+        trace_id = trace_of(traced, answer.json()["request_id"])
+        wait_until(lambda: len(receiver.of_trace(trace_id)) == 1)
+        assert receiver.of_trace(trace_id)[0].parent_id == ""
 
     def test_what_the_client_does_not_want_traced_is_not(
         self, traced: RunningService, receiver: Receiver, contract: Contract
