@@ -13,7 +13,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.settings import Settings
 from pmmds_tests.cli.command_line import Said, pmmds
 
-SECONDS = 600
+SECONDS = 1500
 
 
 def check_alert(home: Path) -> None:

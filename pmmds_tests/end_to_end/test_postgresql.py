@@ -16,7 +16,7 @@ from pmmds_tests.end_to_end.quick_start import QuickStart
 from pmmds_tests.ports import free_ports
 from pmmds_tests.postgres import Cluster
 
-SECONDS = 900
+SECONDS = 1800
 pytestmark = [pytest.mark.process, pytest.mark.postgres, pytest.mark.xdist_group("demo")]
 
 

@@ -52,6 +52,11 @@ class Prometheus:
         result: list[dict[str, Any]] = answer["data"]["result"]
         return result
 
+    def value(self, expression: str) -> float:
+        """The only number that an expression gives now."""
+        (sample,) = self.query(expression)
+        return float(sample["value"][1])
+
     def has_numbers(self, expression: str) -> bool:
         """Whether it gives at least one value that is a number."""
         return any(sample["value"][1] not in ("NaN", "+Inf", "-Inf") for sample in self.query(expression))
