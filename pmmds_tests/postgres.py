@@ -161,7 +161,8 @@ class _Runner:
         file = self._data / "postmaster.pid"
         children = psutil.Process(int(file.read_text().splitlines()[0])).children()
         os.kill(int(file.read_text().splitlines()[0]), signal.SIGKILL)
-        psutil.wait_procs(children, timeout=30)
+        _, alive = psutil.wait_procs(children, timeout=120)
+        assert alive == [], "it cannot be started again while they live"
 
     def stop(self, mode: str = "immediate") -> None:
         if (self._data / "postmaster.pid").exists():
