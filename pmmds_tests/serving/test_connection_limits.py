@@ -139,7 +139,7 @@ def test_one_connection_too_many_is_told_so_and_the_others_are_answered(
 def n_connections(service: RunningService) -> int:
     """How many the service has not let go of yet: one that a client has closed counts until it has noticed."""
     held = [c for c in psutil.net_connections(kind="tcp") if c.pid is not None and c.status != psutil.CONN_LISTEN]
-    return sum(c.laddr.port == service.settings.http_port for c in held)
+    return sum(service.settings.http_port in c.laddr for c in held)
 
 
 async def _application(_scope: Any, _receive: Any, _send: Any) -> None:
