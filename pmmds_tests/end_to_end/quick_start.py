@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import msgspec
+import psutil
 
 from pmmds_tests.cli.command_line import Said
 
@@ -26,6 +27,12 @@ def readme_request() -> dict[str, Any]:
     body = text.split("api/v1/predict -H 'Content-Type: application/json' -d '", 1)[1].split("'\n", 1)[0]
     document: dict[str, Any] = msgspec.json.decode(body)
     return document
+
+
+def running_in(home: Path) -> list[int]:
+    """Processes of this home; those that the supervisor's children have started end a moment after it."""
+    found = psutil.process_iter(["environ"])
+    return [p.pid for p in found if (p.info["environ"] or {}).get("PMMDS_HOME") == str(home)]
 
 
 @dataclass

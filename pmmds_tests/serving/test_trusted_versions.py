@@ -76,7 +76,7 @@ def test_an_alias_moved_by_hand_to_a_version_without_a_record_is_refused_until_s
     wait_until(lambda: "no promotion record" in parts(strict)["registry"]["problem"])
     assert strict.serves("1")
     assert metric(strict, "pmmds_model_refused") == 1
-    assert '"event":"model_watch_problem"' in strict.output.replace(": ", ":")
+    wait_until(lambda: '"event":"model_watch_problem"' in strict.output.replace(": ", ":"))
 
     d.registry.move_alias(d.model_name, PRODUCTION, "1")
     wait_until(lambda: parts(strict)["registry"]["problem"] == "")
