@@ -33,7 +33,8 @@ N_CALM, N_DRIFTED = 300, 1500
 SEED = 7
 PORTS = ("http_port", "grpc_port", "dagster_port", "mlflow_port")
 PORT_ATTEMPTS = 3
-RETRAIN_SECONDS, SWAP_SECONDS, READY_SECONDS = 240.0, 30.0, 60.0
+# When a step is taken for failed; a small or busy machine takes several times as long as an idle one.
+RETRAIN_SECONDS, SWAP_SECONDS, READY_SECONDS = 600.0, 120.0, 180.0
 
 
 class DemoFailedError(PmmdsError):

@@ -21,9 +21,17 @@ from pmmds_core.settings import Settings, load_settings
 from pmmds_core.telemetry import configure_logging
 
 
+def starter() -> int:
+    """The process id of the worker that started this process, as it said itself.
+
+    Whoever is the parent when a companion has been imported, seconds later, may be the system's first process already.
+    """
+    return int(sys.argv[1]) if len(sys.argv) > 1 else os.getppid()
+
+
 def run_beside_parent(work: Callable[[Deployment, int], None]) -> None:
     """A companion's process: `work` with the deployment and the parent's process id; what is wrong, in one sentence."""
-    parent = os.getppid()
+    parent = starter()
     settings = load_settings()
     configure_logging(settings.log_level)
     try:
@@ -44,10 +52,10 @@ def lead(lock_file: Path) -> IO[str] | None:
 
 
 class Companion:
-    """`python -m MODULE` as a child of this worker, when no other worker has one."""
+    """`python -m MODULE PID-OF-THIS-WORKER` as its child, when no other worker has one."""
 
     def __init__(self, module: str, lock_file: Path, settings: Settings) -> None:
-        self._argv = [sys.executable, "-m", module]
+        self._argv = [sys.executable, "-m", module, str(os.getpid())]
         self._lock_file = lock_file
         self._environment = {**os.environ, **settings.to_environment()}
         self._child: subprocess.Popen[bytes] | None = None

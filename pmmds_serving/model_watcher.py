@@ -19,7 +19,7 @@ from pmmds_core.settings import Settings, load_settings
 from pmmds_core.stores.model_registry import INCOMING, PRODUCTION, ModelRegistry, RegisteredVersion
 from pmmds_core.telemetry import configure_logging, get_logger
 from pmmds_serving.challenger_watch import ChallengerWatch
-from pmmds_serving.companion import lead
+from pmmds_serving.companion import lead, starter
 from pmmds_serving.model_cache import ModelCache, ReloadRequest, Stamp, WatcherStatus
 from pmmds_serving.model_fetching import ModelFetcher
 from pmmds_serving.trust import ModelTrust
@@ -164,7 +164,7 @@ def _wait_for_turn(cache: ModelCache, seconds: float, parent: int) -> None:
 
 def main() -> None:
     """Entry point of the process."""
-    parent = os.getppid()
+    parent = starter()
     settings = load_settings()
     configure_logging(settings.log_level)
     try:

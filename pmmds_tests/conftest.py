@@ -7,12 +7,17 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pmmds_core.contracts.contract import Contract, load_contract
 from pmmds_core.settings import Settings
 from pmmds_core.stores.database import Database, open_database
 from pmmds_core.stores.migration import migrate
 from pmmds_tests.postgres import Cluster, PostgresMissingError, temporary_cluster
+
+# How long an example takes says how busy the machine is, and nothing about what is tested.
+settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,10 @@ It hands out the artifacts itself. Keep out: what tests register in it.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -16,10 +17,8 @@ import httpx
 from pmmds_cli.processes import child_environment, local_processes
 from pmmds_core.settings import Settings
 from pmmds_core.stores.model_registry import BUNDLE_PATH, ModelRegistry
-from pmmds_tests.listener import free_port
+from pmmds_tests.ports import free_port
 from pmmds_tests.serving.running import wait_until
-
-START_SECONDS = 120.0
 
 
 class MlflowServer:
@@ -53,12 +52,13 @@ class MlflowServer:
             self._process = subprocess.Popen(
                 process.argv, env=environment, stdout=log, stderr=log, start_new_session=True
             )
-        wait_until(self._answers, START_SECONDS)
+        wait_until(self._answers)
 
     def kill(self) -> None:
         """SIGKILL to the server and the workers it has started: it leads a process group of its own."""
         assert self._process is not None
-        os.killpg(self._process.pid, 9)
+        with suppress(ProcessLookupError):  # it has ended by itself
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(30)
         self._process = None
 
@@ -67,6 +67,8 @@ class MlflowServer:
             self.kill()
 
     def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.settings.home_path / "mlflow.log").read_text()
         try:
             return httpx.get(f"{self.uri}/health", timeout=2, trust_env=False).is_success
         except httpx.HTTPError:

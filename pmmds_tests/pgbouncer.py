@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pmmds_cli.ports import any_free
+from pmmds_tests.ports import free_port
 from pmmds_tests.postgres import Cluster, unprivileged_user
 
 _FILE = """[databases]
@@ -39,7 +39,7 @@ def pgbouncer(cluster: Cluster) -> Iterator[int]:
     program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     if program is None:
         pytest.skip("PgBouncer is not installed (`apt-get install pgbouncer`)")
-    folder, port = Path(tempfile.mkdtemp(prefix="pmmds-pgb-")), any_free()
+    folder, port = Path(tempfile.mkdtemp(prefix="pmmds-pgb-")), free_port()
     (folder / "users").write_text('"ann" "secret"\n')
     (folder / "ini").write_text(_FILE.format(server_port=cluster.port, port=port, folder=folder))
     user = unprivileged_user() if os.geteuid() == 0 else None
@@ -58,7 +58,7 @@ def pgbouncer(cluster: Cluster) -> Iterator[int]:
 
 
 def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         with socket.socket() as client:
             if client.connect_ex(("127.0.0.1", port)) == 0:

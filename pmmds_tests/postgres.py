@@ -20,8 +20,8 @@ from pathlib import Path
 import psutil
 import sqlalchemy as sa
 
-from pmmds_cli.ports import any_free
 from pmmds_tests.certificates import Certificates
+from pmmds_tests.ports import free_port
 
 HOW_TO_GET = (
     "PostgreSQL's server programs (initdb, pg_ctl) were not found. Install them with `apt-get install postgresql` "
@@ -91,7 +91,7 @@ def temporary_cluster(certificates: Certificates | None = None, *, syncs: bool =
     """
     programs = find_programs()
     folder = Path(tempfile.mkdtemp(prefix="pmmds-pg-"))
-    port = any_free()
+    port = free_port()
     runner = _Runner(programs, folder, certificates, syncs=syncs)
     try:
         runner.prepare()
@@ -151,7 +151,7 @@ class _Runner:
         )
         log = self._folder / "server.log"
         try:
-            self._run("pg_ctl", "-D", str(self._data), "-w", "-t", "60", "-l", str(log), "-o", options, "start")
+            self._run("pg_ctl", "-D", str(self._data), "-w", "-t", "120", "-l", str(log), "-o", options, "start")
         except RuntimeError as error:
             said = log.read_text(errors="replace")[-2000:] if log.exists() else ""
             raise RuntimeError(f"{error}\n{said}") from None
@@ -161,7 +161,8 @@ class _Runner:
         file = self._data / "postmaster.pid"
         children = psutil.Process(int(file.read_text().splitlines()[0])).children()
         os.kill(int(file.read_text().splitlines()[0]), signal.SIGKILL)
-        psutil.wait_procs(children, timeout=30)
+        _, alive = psutil.wait_procs(children, timeout=120)
+        assert alive == [], "it cannot be started again while they live"
 
     def stop(self, mode: str = "immediate") -> None:
         if (self._data / "postmaster.pid").exists():

@@ -13,9 +13,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pmmds_cli.ports import any_free
+from pmmds_tests.ports import free_port
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 HOW_TO_GET = "redis-server was not found. Install it with `apt-get install redis-server`, or put it on PATH."
 
 
@@ -33,7 +33,7 @@ def temporary_broker() -> Iterator[str]:
     program = shutil.which("redis-server")
     if program is None:
         raise RedisMissingError(HOW_TO_GET)
-    port = any_free()
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="pmmds-redis-") as folder:
         arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder]
         server = subprocess.Popen([program, *arguments], stdout=subprocess.DEVNULL)

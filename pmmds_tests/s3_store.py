@@ -18,10 +18,9 @@ from typing import Any
 
 import httpx
 
-from pmmds_cli.ports import any_free
+from pmmds_tests.ports import free_port
 from pmmds_tests.serving.running import wait_until
 
-START_SECONDS = 60.0
 REGION = "us-east-1"
 # Bucket, user, its rights, its key: done before moto asks who calls.
 N_SETUP_CALLS = 4
@@ -48,7 +47,7 @@ class S3Store:
 @contextmanager
 def temporary_store(bucket: str) -> Iterator[S3Store]:
     """An empty store with one bucket."""
-    port = any_free()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     argv = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     environment = {**os.environ, "INITIAL_NO_AUTH_ACTION_COUNT": str(N_SETUP_CALLS)}
@@ -71,7 +70,7 @@ def _set_up(server: subprocess.Popen[bytes], url: str, bucket: str) -> dict[str,
         except httpx.HTTPError:
             return False
 
-    wait_until(answers, START_SECONDS)
+    wait_until(answers)
     _client("s3", url, "anybody", "anything").create_bucket(Bucket=bucket)
     users = _client("iam", url, "anybody", "anything")
     users.create_user(UserName=USER)

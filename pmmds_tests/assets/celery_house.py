@@ -24,7 +24,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.settings import load_settings
 from pmmds_core.stores.tables import drift_reports, feature_histograms
 
-RUN_SECONDS, START_SECONDS = 240, 60.0
+RUN_SECONDS, START_SECONDS = 240, 180.0
 JOBS = "pmmds_assets.definitions"
 
 

@@ -87,7 +87,7 @@ class House:
             dg.build_sensor_context(instance=self.instance, cursor=cursor, resources={"deployment": self.resource})
         )
 
-    def wait_for_request(self, sensor: Callable[..., Any], seconds: float = 10) -> dg.RunRequest:
+    def wait_for_request(self, sensor: Callable[..., Any], seconds: float = 120) -> dg.RunRequest:
         """The sensor's next run request, when a cool-down has passed."""
         deadline = time.monotonic() + seconds
         while not isinstance(answer := self.tick(sensor), dg.RunRequest):

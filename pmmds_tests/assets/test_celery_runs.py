@@ -20,7 +20,7 @@ from pmmds_core.settings import load_settings
 from pmmds_core.stores.tables import feature_histograms, histogram_watermarks
 from pmmds_tests.assets.celery_house import JOBS, CeleryHouse, program
 from pmmds_tests.assets.house import House
-from pmmds_tests.listener import free_port
+from pmmds_tests.ports import free_port
 from pmmds_tests.redis_broker import RedisMissingError, temporary_broker
 
 # The first test waits for two trainings.

@@ -24,7 +24,8 @@ from pmmds_core.traffic import traffic_rows
 from pmmds_core.training_mix import mix_words
 from pmmds_tests.assets.house import House, errors_of, metadata_of
 from pmmds_tests.assets.test_sensors import raise_alert
-from pmmds_tests.listener import free_port, listening
+from pmmds_tests.listener import listening
+from pmmds_tests.ports import free_port
 
 
 @pytest.fixture(scope="module")

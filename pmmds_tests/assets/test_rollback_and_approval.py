@@ -27,7 +27,7 @@ from pmmds_core.stores.label_history import LabelItem
 from pmmds_core.stores.model_registry import PRODUCTION
 from pmmds_core.stores.retrainings import Attempt
 from pmmds_tests.assets.house import House, assets_made, errors_of, metadata_of
-from pmmds_tests.listener import free_port
+from pmmds_tests.ports import free_port
 from pmmds_tests.stores.records import make_records
 
 

@@ -24,7 +24,8 @@ from pmmds_assets.sensors import (
 from pmmds_core.stores.prediction_log import PredictionRecord
 from pmmds_core.stores.tables import alert_notifications, drift_metrics, promotion_decisions
 from pmmds_tests.assets.house import House
-from pmmds_tests.listener import free_port, listening
+from pmmds_tests.listener import listening
+from pmmds_tests.ports import free_port
 from pmmds_tests.stores.records import make_records
 
 

@@ -12,6 +12,21 @@ from typing import Any
 
 import msgspec
 
+# What takes long to import.
+HEAVY = {
+    "altair",
+    "apprise",
+    "vl_convert",
+    "pandas",
+    "dagster",
+    "mlflow",
+    "sklearn",
+    "great_expectations",
+    "bentoml",
+    "matplotlib",
+    "scipy",
+}
+
 
 @dataclass(frozen=True)
 class Said:
@@ -44,7 +59,7 @@ def pmmds(
     *arguments: str,
     before: Callable[[], None] | None = None,
     cwd: Path | None = None,
-    timeout: float = 180,
+    timeout: float = 400,
     given: Mapping[str, str] | None = None,
     **variables: str,
 ) -> Said:
@@ -60,3 +75,24 @@ def pmmds(
         preexec_fn=before,
     )
     return Said(done.returncode, done.stdout, done.stderr)
+
+
+def heavy_libraries_of(home: Path, arguments: list[str]) -> set[str]:
+    """Those of HEAVY that a command has imported when it ends, well or not."""
+    code = (
+        "import sys; from pmmds_cli.main import app\n"
+        "try: app(sys.argv[1:], standalone_mode=False)\n"
+        "except BaseException as e: print(repr(e), file=sys.stderr)\n"
+        f"print('LOADED', *sorted({HEAVY!r} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env=environment_of(home),
+        cwd=home.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    first, *found = done.stdout.splitlines()[-1].split()
+    assert first == "LOADED", done.stdout + done.stderr
+    return set(found)

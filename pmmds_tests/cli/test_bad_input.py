@@ -17,6 +17,7 @@ import pytest
 from pmmds_core.deployment import Deployment
 from pmmds_core.settings import Settings
 from pmmds_tests.cli.command_line import pmmds
+from pmmds_tests.ports import free_ports
 
 NOBODY = "127.0.0.1:9"  # the discard port: nothing listens
 
@@ -83,11 +84,7 @@ PORT_VARIABLES = ("PMMDS_HTTP_PORT", "PMMDS_GRPC_PORT", "PMMDS_DAGSTER_PORT", "P
 def test_a_port_that_is_taken_stops_up_before_anything_is_started(
     tmp_path: Path, taken_port: int, variable: str
 ) -> None:
-    free = {}
-    for name in PORT_VARIABLES:
-        with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            free[name] = str(probe.getsockname()[1])
+    free = dict(zip(PORT_VARIABLES, map(str, free_ports(len(PORT_VARIABLES))), strict=True))
     said = pmmds(tmp_path / "home", "up", given={**free, variable: str(taken_port)})
     assert said.code == 1
     assert f"Port {taken_port}" in said.sentence

@@ -20,7 +20,7 @@ from pmmds_cli.service_commands import stop, wait_until_ready
 from pmmds_cli.supervision import Supervisor
 from pmmds_core.errors import PortTakenError
 from pmmds_core.settings import Settings
-from pmmds_tests.serving.running import free_port
+from pmmds_tests.ports import free_port
 
 HOST = "127.0.0.1"
 SERVE_FILES = ("-m", "http.server", "--bind", HOST)

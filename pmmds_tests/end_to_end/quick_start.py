@@ -13,11 +13,12 @@ from typing import Any
 
 import httpx
 import msgspec
+import psutil
 
 from pmmds_tests.cli.command_line import Said
 
 README = Path(__file__).parents[2] / "README.md"
-RETRAIN_SECONDS, SWAP_SECONDS = 240.0, 60.0
+RETRAIN_SECONDS, SWAP_SECONDS, LOGGED_SECONDS = 600.0, 120.0, 120.0
 
 
 def readme_request() -> dict[str, Any]:
@@ -26,6 +27,12 @@ def readme_request() -> dict[str, Any]:
     body = text.split("api/v1/predict -H 'Content-Type: application/json' -d '", 1)[1].split("'\n", 1)[0]
     document: dict[str, Any] = msgspec.json.decode(body)
     return document
+
+
+def running_in(home: Path) -> list[int]:
+    """Processes of this home; those that the supervisor's children have started end a moment after it."""
+    found = psutil.process_iter(["environ"])
+    return [p.pid for p in found if (p.info["environ"] or {}).get("PMMDS_HOME") == str(home)]
 
 
 @dataclass
@@ -62,13 +69,13 @@ class QuickStart:
         sent = self._said("traffic", "--count", "500", "--labels", "--json").document
         assert sent["n_requests"] == 500
         assert sent["feedback"]["unknown"] == 0
-        self._await(lambda: self.n_logged() >= n_before + 500, 60, "500 predictions are logged")
+        self._await(lambda: self.n_logged() >= n_before + 500, LOGGED_SECONDS, "500 predictions are logged")
         assert self._said("monitor", "--json").document["verdict"] == "stable"
 
     def drifted_traffic(self, n_before: int = 500) -> None:
         sent = self._said("traffic", "--count", "1500", "--drift", "migration", "--labels", "--json").document
         assert sent["n_requests"] == 1500
-        self._await(lambda: self.n_logged() >= n_before + 1500, 60, "1,500 more are logged")
+        self._await(lambda: self.n_logged() >= n_before + 1500, LOGGED_SECONDS, "1,500 more are logged")
         report = self._said("monitor", "--json").document
         assert report["verdict"] == "drifted"
         assert report["alert_id"] is not None
@@ -78,7 +85,11 @@ class QuickStart:
         """Nobody starts the retraining but Dagster's sensor."""
         self._await(lambda: self._promoted() == "2", RETRAIN_SECONDS, "the sensor's retraining is promoted")
         self.seen["alert_to_promotion_seconds"] = time.monotonic() - self.seen["alerted_at"]
-        self._await(lambda: self._said("alerts", "list", "--json").document == [], 60, "the promotion closes the alert")
+        self._await(
+            lambda: self._said("alerts", "list", "--json").document == [],
+            LOGGED_SECONDS,
+            "the promotion closes the alert",
+        )
 
     def explain(self) -> None:
         document = self._said("explain", self.seen["first_request"], "--json").document

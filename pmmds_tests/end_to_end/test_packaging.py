@@ -110,7 +110,7 @@ def test_bentoml_serves_the_bento_and_the_source_alike(bento_home: Path, target:
     argv = [sys.executable, "-m", "bentoml", "serve", target, "--port", environment["PMMDS_HTTP_PORT"]]
     process = subprocess.Popen(argv, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: answer_of(f"{base}/livez") == {"status": "alive"}, seconds=60)
+        wait_until(lambda: answer_of(f"{base}/livez") == {"status": "alive"})
         assert answer_of(f"{base}/ready") == {"status": "not ready", "reasons": ["no model is loaded"]}
     finally:
         process.terminate()

@@ -16,7 +16,7 @@ from pmmds_core.synthetic import packaged_generator
 from pmmds_core.traffic import traffic_rows
 from pmmds_tests.assets.house import House, errors_of
 
-SECONDS = 240.0
+SECONDS = 600.0
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def wait_for(holds: Callable[[], bool], daemon: subprocess.Popen[bytes], log: Pa
 
 @pytest.mark.process
 @pytest.mark.faults
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_labels_alone_make_the_daemon_retrain_once(tmp_path: Path) -> None:
     house = House.build(tmp_path, PMMDS_RETRAIN_EVERY_LABELS="100", PMMDS_RETRAIN_COOLDOWN_MINUTES="0.0001")
     trained = house.run("train_job")

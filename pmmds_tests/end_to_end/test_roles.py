@@ -135,9 +135,9 @@ def the_promoter_retrains(staff: Staff) -> str:
 
 
 def the_service_shadows(staff: Staff, service: RunningService, contract: Contract) -> None:
-    wait_until(lambda: shadowed_version(service) == "2", seconds=60)
+    wait_until(lambda: shadowed_version(service) == "2")
     predicted(service.client, contract)
-    wait_until(lambda: staff.deployment(MONITOR).shadow.totals().get("2", 0) >= 1, seconds=60)
+    wait_until(lambda: staff.deployment(MONITOR).shadow.totals().get("2", 0) >= 1)
     measured = run(staff, MONITOR, "performance_job")
     assert metadata_of(measured, "shadow_report")["challenger_version"].value == "2"
 
@@ -147,7 +147,7 @@ def the_promoter_moves_the_alias(staff: Staff, service: RunningService, decision
         said = staff.command(PROMOTER, *arguments)
         assert said.code == 0, said.err
         assert f"In production: v{version}" in said.out
-        wait_until(partial(service.serves, version), seconds=60)
+        wait_until(partial(service.serves, version))
 
 
 NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_promoter; if this one is"

@@ -25,7 +25,7 @@ from pmmds_core.synthetic import packaged_generator
 from pmmds_core.traffic import traffic_rows
 from pmmds_tests.assets.house import House
 from pmmds_tests.assets.test_rollback_and_approval import log_latencies, production
-from pmmds_tests.listener import free_port
+from pmmds_tests.ports import free_port
 from pmmds_tests.serving.running import wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.timeout(1800)]

@@ -16,7 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
-from pmmds_tests.serving.running import free_port, wait_until
+from pmmds_tests.ports import free_port
+from pmmds_tests.serving.running import PATIENCE_SECONDS, wait_until
 
 HOW_TO_GET = "needs {program}: `apt-get install prometheus` (Debian, Ubuntu)"
 
@@ -51,6 +52,11 @@ class Prometheus:
         result: list[dict[str, Any]] = answer["data"]["result"]
         return result
 
+    def value(self, expression: str) -> float:
+        """The only number that an expression gives now."""
+        (sample,) = self.query(expression)
+        return float(sample["value"][1])
+
     def has_numbers(self, expression: str) -> bool:
         """Whether it gives at least one value that is a number."""
         return any(sample["value"][1] not in ("NaN", "+Inf", "-Inf") for sample in self.query(expression))
@@ -80,7 +86,7 @@ def running_prometheus(folder: Path, target: str, rules: Path) -> Iterator[Prome
             assert process.poll() is None, log.read_text()
             return server.is_ready()
 
-        wait_until(is_ready, seconds=30)
+        wait_until(is_ready)
         yield server
     finally:
         server.close()
@@ -92,7 +98,7 @@ def running_prometheus(folder: Path, target: str, rules: Path) -> Iterator[Prome
             process.wait()
 
 
-def wait_for_numbers(server: Prometheus, expressions: list[str], seconds: float = 30.0) -> list[str]:
+def wait_for_numbers(server: Prometheus, expressions: list[str], seconds: float = PATIENCE_SECONDS) -> list[str]:
     """Ask until every expression gives numbers; those that still do not after so many seconds."""
     deadline, missing = time.monotonic() + seconds, expressions
     while missing and time.monotonic() < deadline:

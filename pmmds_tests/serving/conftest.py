@@ -105,7 +105,7 @@ def guarded(
     token = TOKEN["Authorization"].removeprefix("Bearer ")
     environment = prepared(home, PMMDS_SERVING_WORKERS="2", PMMDS_ADMIN_TOKEN=token, PMMDS_LOG_LEVEL="warning")
     with running_service(environment) as service:
-        wait_until(lambda: len(service.client.get("/model").json().get("workers", [])) == 2, seconds=60)
+        wait_until(lambda: len(service.client.get("/model").json().get("workers", [])) == 2)
         yield service
 
 

@@ -25,7 +25,8 @@ from pmmds_tests.serving.asking import PREDICT, example
 N_CLIENTS = 3
 # A connection is used for so many requests, so that every worker is met.
 RECONNECT_EVERY = 20
-HANG_SECONDS = 0.5
+# Longer than a busy machine lets a living worker wait.
+HANG_SECONDS = 3.0
 
 
 class Load:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -23,30 +22,19 @@ import psutil
 from pmmds_cli.ports import listens
 from pmmds_core.deployment import Deployment
 from pmmds_core.settings import load_settings
+from pmmds_tests.ports import free_ports
 
-START_SECONDS = 60.0
+# When a test takes what it waits for for hung. No promise: a busy machine may take many times as long as an idle one.
+PATIENCE_SECONDS = 120.0
 STOP_SECONDS = 30.0
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 15.0, pause: float = 0.01) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS, pause: float = 0.01) -> None:
     """Ask again and again; the test fails when it has not come true in time."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"it did not come true within {seconds:g} seconds"
         time.sleep(pause)
-
-
-def free_port() -> int:
-    return free_ports(1)[0]
-
-
-def free_ports(n_ports: int) -> list[int]:
-    """Different ones; they are free now, and not reserved."""
-    with ExitStack() as stack:
-        listeners = [stack.enter_context(socket.socket()) for _ in range(n_ports)]
-        for listener in listeners:
-            listener.bind(("127.0.0.1", 0))
-        return [listener.getsockname()[1] for listener in listeners]
 
 
 def service_environment(home: Path, tracking_uri: str, **variables: str) -> dict[str, str]:
@@ -112,7 +100,7 @@ class RunningService:
             # Another service may have been given the same port by another test run.
             return listens(self.process.pid, self.settings.http_port) and self.status_of(path) == status
 
-        wait_until(answers, START_SECONDS)
+        wait_until(answers)
 
     def serves(self, version: str) -> bool:
         return bool(self.client.get("/model").json().get("version") == version)
@@ -128,10 +116,13 @@ class RunningService:
         return [root, *root.children(recursive=True)]
 
     def kill(self) -> None:
-        """End every process of it with SIGKILL, at once."""
-        for process in self.tree():
-            process.kill()
+        """End every process of it with SIGKILL, and wait until none writes or holds a port any more."""
+        processes = self.tree()
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):  # it noticed that its parent was gone, and ended
+                process.kill()
         self._gone()
+        wait_until(lambda: all(map(has_ended, processes)))
 
     def stop(self) -> int:
         """Ask it to end, and wait. Returns the exit code."""
@@ -144,6 +135,14 @@ class RunningService:
         self._reader.join(STOP_SECONDS)
         self.client.close()
         return code
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Whether it has let go of its files and ports; nobody may have collected it yet."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @contextmanager

@@ -20,7 +20,7 @@ def ship(spool: Spool, shipper: Shipper) -> bool:
 
 
 @contextmanager
-def shipping(shipper: Shipper, *spools: Spool, deadline_seconds: float = 10.0) -> Iterator[None]:
+def shipping(shipper: Shipper, *spools: Spool, deadline_seconds: float = 60.0) -> Iterator[None]:
     """As workers and the shipper's process do, until the block ends; then the spools end, and the shipper."""
     syncers = [SpoolSyncer(spool, 0.02) for spool in spools]
     stop = threading.Event()

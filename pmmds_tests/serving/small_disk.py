@@ -1,9 +1,10 @@
-"""A file system of its own for a test that fills it. Keep out: what fills it, and what is asserted."""
+"""A file system of its own for a test that fills it, and what fills it. Keep out: what is asserted."""
 
 from __future__ import annotations
 
+import errno
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,3 +22,21 @@ def mounted(folder: Path, size: str) -> Iterator[Path]:
         pytest.skip("this user may not mount a file system")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill_disk(folder: Path) -> Path:
+    """Give a file the last byte that is free now; what others free later, it takes when it is called again."""
+    filler = folder / "filler"
+    with filler.open("ab", buffering=0) as file:
+        for size in (1 << 20, 1 << 12, 1):
+            _write_until_full(file.write, bytes(size))
+    return filler
+
+
+def _write_until_full(write: Callable[[bytes], int], block: bytes) -> None:
+    try:
+        while write(block):
+            pass
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import uvicorn
 from uvicorn.config import HTTP_PROTOCOLS
@@ -16,7 +17,7 @@ from uvicorn.config import HTTP_PROTOCOLS
 from pmmds_core.contracts.contract import Contract
 from pmmds_serving.direct_protocol import DirectProtocol, install
 from pmmds_tests.serving.asking import PREDICT, example, refusal
-from pmmds_tests.serving.running import RunningService, running_service
+from pmmds_tests.serving.running import RunningService, running_service, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 
@@ -114,10 +115,13 @@ def test_one_connection_too_many_is_told_so_and_the_others_are_answered(
 ) -> None:
     body = json.dumps(example(contract)).encode()
     request = HEAD.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    wait_until(lambda: n_connections(strict) == 0)
     with ExitStack() as stack:
-        kept = [stack.enter_context(connected(strict)) for _ in range(MAX_CONNECTIONS)]
+        kept = []
+        for _ in range(MAX_CONNECTIONS):
+            kept.append(stack.enter_context(connected(strict)))
+            kept[-1].sendall(request)  # at once: it has a second
         for client in kept:
-            client.sendall(request)
             assert status_of_answer(client) == 200
         with connected(strict) as another:
             status, told = said(another)
@@ -126,9 +130,16 @@ def test_one_connection_too_many_is_told_so_and_the_others_are_answered(
             assert status_of_answer(client) == 200
     assert status == 503
     assert json.loads(told)["detail"]["message"] == "The service has too many connections"
+    wait_until(lambda: n_connections(strict) == 0)
     with connected(strict) as later:
         later.sendall(request)
         assert status_of_answer(later) == 200
+
+
+def n_connections(service: RunningService) -> int:
+    """How many the service has not let go of yet: one that a client has closed counts until it has noticed."""
+    held = [c for c in psutil.net_connections(kind="tcp") if c.pid is not None and c.status != psutil.CONN_LISTEN]
+    return sum(service.settings.http_port in c.laddr for c in held)
 
 
 async def _application(_scope: Any, _receive: Any, _send: Any) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from pmmds_tests.postgres import Cluster, temporary_cluster
 from pmmds_tests.serving.asking import BATCH, PREDICT, example
 from pmmds_tests.serving.load import Load, dead_letters_of, logged_once, metric
 from pmmds_tests.serving.running import RunningService, running_service, wait_until
+from pmmds_tests.serving.small_disk import fill_disk
 
 OUTAGE_SECONDS = 60.0
 NOT_RECORDED = (503, "The service cannot record predictions now")
@@ -65,16 +65,16 @@ def test_a_minute_without_the_database_changes_no_answer(
     with service_on(own_cluster, prepared, contract, tmp_path / "home", PMMDS_SPOOL_MAX_ATTEMPTS="1") as service:
         load = Load(service.url, contract)
         with load.running():
-            wait_until(load.has_answered(100), seconds=30)
+            wait_until(load.has_answered(100))
             own_cluster.stop()
-            wait_until(lambda: "cannot be reached" in str(spool_of(service)["problem"]), seconds=30)
+            wait_until(lambda: "cannot be reached" in str(spool_of(service)["problem"]))
             wait_until(lasts(OUTAGE_SECONDS), seconds=OUTAGE_SECONDS + 5)
-            wait_until(load.has_answered(100), seconds=30)
+            wait_until(load.has_answered(100))
             assert service.status_of("/ready") == 200
             own_cluster.start()
-            wait_until(load.has_answered(100), seconds=30)
+            wait_until(load.has_answered(100))
         stores = service.deployment()
-        wait_until(lambda: logged_once(stores, load.answered), seconds=30)
+        wait_until(lambda: logged_once(stores, load.answered))
         assert (load.refused, load.n_cut_off) == ({}, 0)
         assert stores.prediction_log.count() == len(load.answered) > 300
         wait_until(lambda: spool_of(service)["problem"] == "")
@@ -91,16 +91,16 @@ def test_a_database_killed_under_load_and_started_again_loses_no_row_and_doubles
         load = Load(service.url, contract)
         with load.running():
             for _ in range(3):
-                wait_until(load.has_answered(150), seconds=60)
+                wait_until(load.has_answered(150))
                 own_cluster.kill()
-                wait_until(load.has_answered(100), seconds=60)
+                wait_until(load.has_answered(100))
                 own_cluster.start()
-            wait_until(load.has_answered(100), seconds=60)
+            wait_until(load.has_answered(100))
         stores = service.deployment()
-        wait_until(lambda: logged_once(stores, load.answered), seconds=60)
+        wait_until(lambda: logged_once(stores, load.answered))
         assert (load.refused, load.n_cut_off) == ({}, 0)
         assert stores.prediction_log.count() == len(load.answered)
-        wait_until(lambda: spool_of(service)["problem"] == "", seconds=30)
+        wait_until(lambda: spool_of(service)["problem"] == "")
         assert (spool_of(service)["n_dropped"], dead_letters_of(service.home)) == (0, [])
 
 
@@ -122,9 +122,9 @@ def test_a_schema_of_a_newer_program_is_told_by_health_and_loses_no_row(
         assert "is at revision 9999, this program needs" in problem
         with database.begin() as connection:
             connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{HEAD}'")
-        wait_until(lambda: newer.status_of("/healthz") == 200, seconds=30)
+        wait_until(lambda: newer.status_of("/healthz") == 200)
         stores = newer.deployment()
-        wait_until(lambda: logged_once(stores, [answer.json()["request_id"]]), seconds=30)
+        wait_until(lambda: logged_once(stores, [answer.json()["request_id"]]))
     database.close()
 
 
@@ -164,9 +164,9 @@ def test_a_full_spool_refuses_and_says_why_until_the_database_is_back(
             spool = spool_of(service)
             assert (spool["status"], spool["problem"], spool["max_bytes"]) == ("full", reason, 1_000_000)
             wait_until(lambda: metric(service.client, "pmmds_spool_backlog_bytes") > 800_000)
-        wait_until(lambda: service.status_of("/ready") == 200, seconds=30)
+        wait_until(lambda: service.status_of("/ready") == 200)
         assert service.client.post(PREDICT, json=example(contract)).status_code == 200
-        wait_until(lambda: stores.prediction_log.count() == len(answered) + 1, seconds=30)
+        wait_until(lambda: stores.prediction_log.count() == len(answered) + 1)
         assert logged_once(stores, answered)
         assert (spool_of(service)["n_dropped"], metric(service.client, "pmmds_spool_dropped_total")) == (0, 0)
 
@@ -186,14 +186,14 @@ def test_a_full_spool_that_gives_up_the_oldest_counts_every_row_of_them(
             answered, refused = fill(service, contract, 10)
             assert (len(answered), refused) == (10_000, [])
             assert service.status_of("/ready") == 200
-        wait_until(lambda: spool_of(service)["backlog_bytes"] == 0, seconds=30)
+        wait_until(lambda: spool_of(service)["backlog_bytes"] == 0)
         n_dropped = spool_of(service)["n_dropped"]
         assert isinstance(n_dropped, int)
         assert 0 < n_dropped < 10_000
         wait_until(lambda: metric(service.client, "pmmds_spool_dropped_total") == n_dropped)
         assert stores.prediction_log.count() + n_dropped == 10_000
         assert logged_once(stores, answered[-2000:])
-        assert '"event":"spool_dropped"' in service.output
+        wait_until(lambda: '"event":"spool_dropped"' in service.output)
 
 
 @pytest.mark.postgres
@@ -208,18 +208,19 @@ def test_a_poison_row_under_load_becomes_a_dead_letter_and_delays_the_others_onl
             )
         load = Load(service.url, contract)
         with load.running():
-            wait_until(load.has_answered(50), seconds=30)
+            wait_until(load.has_answered(50))
             poison = service.client.post(PREDICT, json=example(contract), headers={"X-Request-ID": "poison"})
             assert poison.status_code == 200
-            wait_until(lambda: spool_of(service)["n_dead_letters"] == 1, seconds=30)
-            wait_until(load.has_answered(50), seconds=30)
-        wait_until(lambda: logged_once(stores, load.answered), seconds=30)
+            wait_until(lambda: spool_of(service)["n_dead_letters"] == 1)
+            wait_until(load.has_answered(50))
+        wait_until(lambda: logged_once(stores, load.answered))
         (letter,) = dead_letters_of(service.home)
         assert letter.record is not None
         assert (letter.record.request_id, letter.error_type) == ("poison", "IntegrityError")
         assert stores.prediction_log.count() == len(load.answered)
         assert (load.refused, load.n_cut_off) == ({}, 0)
         wait_until(lambda: metric(service.client, "pmmds_dead_letters_total") == 1)
+        wait_until(lambda: '"event":"dead_letters"' in service.output)
         (line,) = [line for line in service.lines if '"event":"dead_letters"' in line]
         assert "Month-to-month" not in line
 
@@ -237,10 +238,15 @@ def disk_of(folder: Path, size: str) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def refuses_more(load: Load) -> Callable[[], bool]:
-    """A condition: more was refused than when it was made."""
+def refuses_more(load: Load, full: Path) -> Callable[[], bool]:
+    """A condition: more was refused than when it was made. What the shipper frees meanwhile is taken at each look."""
     before = load.refused[NOT_RECORDED]
-    return lambda: load.refused[NOT_RECORDED] > before
+
+    def holds() -> bool:
+        fill_disk(full)
+        return load.refused[NOT_RECORDED] > before
+
+    return holds
 
 
 def test_a_full_disk_under_load_refuses_and_keeps_every_row_that_was_answered(
@@ -253,19 +259,14 @@ def test_a_full_disk_under_load_refuses_and_keeps_every_row_that_was_answered(
         load = Load(service.url, contract)
         with load.running():
             for _ in range(3):
-                wait_until(load.has_answered(50), seconds=30)
-                is_refused = refuses_more(load)
-                filler = spool / "filler"
-                free = os.statvfs(spool)
-                with suppress(OSError), filler.open("wb") as file:
-                    file.write(bytes(free.f_bavail * free.f_frsize))
-                wait_until(is_refused, seconds=60)
+                wait_until(load.has_answered(50))
+                wait_until(refuses_more(load, spool))
                 assert service.status_of("/ready") == 503
-                filler.unlink()
-                wait_until(lambda: service.status_of("/ready") == 200, seconds=30)
-            wait_until(load.has_answered(50), seconds=30)
+                fill_disk(spool).unlink()
+                wait_until(lambda: service.status_of("/ready") == 200)
+            wait_until(load.has_answered(50))
         stores = service.deployment()
-        wait_until(lambda: logged_once(stores, load.answered), seconds=30)
+        wait_until(lambda: logged_once(stores, load.answered))
         assert set(load.refused) == {NOT_RECORDED}
         assert load.n_cut_off == 0
         assert stores.prediction_log.count() == len(load.answered)

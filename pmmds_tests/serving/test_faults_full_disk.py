@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,10 +10,10 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_serving.shared_counts import RESERVED_BYTES
-from pmmds_serving.shipper_process import RUN_FOLDER
+from pmmds_serving.shipper_process import RUN_FOLDER, ShipperFiles
 from pmmds_tests.serving.load import logged_once
 from pmmds_tests.serving.running import running_service, wait_until
-from pmmds_tests.serving.small_disk import mounted
+from pmmds_tests.serving.small_disk import fill_disk, mounted
 from pmmds_tests.serving.test_faults_processes import workers_of
 
 pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.xdist_group("service")]
@@ -30,56 +29,49 @@ def small_home(tmp_path: Path) -> Iterator[Path]:
         yield folder / "home"
 
 
-def fill(folder: Path) -> Path:
-    """A file that takes the last byte."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (1 << 20, 1 << 12, 1):
-            _write_until_full(file.write, bytes(size))
-    return filler
-
-
-def _write_until_full(write: Callable[[bytes], int], block: bytes) -> None:
-    try:
-        while write(block):
-            pass
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-
-
 def test_a_full_disk_ends_no_worker_and_loses_no_answer(
     prepared: Prepare, contract: Contract, small_home: Path
 ) -> None:
     environment = prepared(small_home, PMMDS_SERVING_WORKERS="2", PMMDS_LOG_LEVEL="warning")
     body = {"features": contract.example()}
     answered: list[str] = []
+    refused: list[str] = []
 
     def ask() -> httpx.Response:
         answer = service.client.post("/api/v1/predict", json=body)
         if answer.is_success:
             answered.append(answer.json()["request_id"])
+        else:
+            refused.append(answer.text)
         return answer
 
+    def is_refused_when_full() -> bool:
+        fill_disk(small_home)  # the shipper may have freed something
+        return ask().status_code == httpx.codes.SERVICE_UNAVAILABLE
+
+    def has_room_for_every_count() -> bool:
+        counts = list((small_home / RUN_FOLDER / "bentoml" / "prometheus_multiproc_dir").iterdir())
+        return {path.stat().st_blocks * 512 for path in counts} == {RESERVED_BYTES}
+
     with running_service(environment) as service:
-        wait_until(lambda: len(workers_of(service, contract)) == 2, seconds=60)
+        wait_until(lambda: len(workers_of(service, contract)) == 2)
         workers = workers_of(service, contract)
         assert ask().is_success
-        counts = list((small_home / RUN_FOLDER / "bentoml" / "prometheus_multiproc_dir").iterdir())
-        assert {path.stat().st_blocks * 512 for path in counts} == {RESERVED_BYTES}
-        filler = fill(small_home)
-        wait_until(lambda: ask().status_code == httpx.codes.SERVICE_UNAVAILABLE, seconds=60)
+        wait_until(lambda: ShipperFiles(small_home / RUN_FOLDER).read() is not None)
+        wait_until(has_room_for_every_count)  # the shipper makes its own a moment after it says that it is there
+        filler = fill_disk(small_home)
+        wait_until(is_refused_when_full)
         for _ in range(50):
-            refused = ask()
-            assert refused.status_code in {httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE}, refused.text
+            answer = ask()
+            assert answer.status_code in {httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE}, answer.text
             # Counts under labels that no worker has counted under before.
             service.client.post("/api/v1/predict/batch", json={"instances": [contract.example()] * 3})
             service.client.post("/api/v1/predict", json={"features": {}})
             for path in NEW_LABELS:
                 service.client.get(f"/{path}")
-        assert "No space left on device" in refused.text
+        assert "No space left on device" in refused[-1]
         assert workers_of(service, contract) == workers, service.output
         filler.unlink()
-        wait_until(lambda: ask().is_success, seconds=60)
-        wait_until(lambda: logged_once(service.deployment(), answered), seconds=60)
+        wait_until(lambda: ask().is_success)
+        wait_until(lambda: logged_once(service.deployment(), answered))
         assert workers_of(service, contract) == workers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import grpc
@@ -38,7 +39,9 @@ def test_a_prediction_is_the_one_that_http_answers(
 ) -> None:
     for row in rows(contract, 20, seed=5):
         over_http = client.post(PREDICT, json={"features": row}).json()
+        started = time.perf_counter()
         answer = stub.Predict(predict_request(row), timeout=SECONDS)
+        waited_ms = (time.perf_counter() - started) * 1000
         assert answer.probability == over_http["probability"]
         assert (answer.prediction, answer.model_name, answer.model_version, list(answer.warnings)) == (
             over_http["prediction"],
@@ -46,7 +49,7 @@ def test_a_prediction_is_the_one_that_http_answers(
             over_http["model_version"],
             over_http["warnings"],
         )
-        assert 0 < answer.latency_ms < 1000
+        assert 0 < answer.latency_ms < waited_ms
         is_logged(stores, answer.request_id)
         record = stores.prediction_log.find([answer.request_id])[answer.request_id]
         assert (record.features, record.probability) == (tuple(row.values()), answer.probability)

@@ -113,7 +113,7 @@ def test_two_workers_serve_the_port_and_every_answer_is_logged_once(
 
     pids = {w["pid"] for w in guarded.client.get("/model").json()["workers"]}
     assert len(pids) == 2
-    wait_until(both_have_answered, seconds=60)
+    wait_until(both_have_answered)
     wait_until(all_logged(guarded.deployment(), answered))
     assert set(Counter(answered).values()) == {1}
 

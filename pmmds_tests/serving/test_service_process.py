@@ -23,7 +23,14 @@ from pmmds_tests.serving.asking import (
     example,
     predicted,
 )
-from pmmds_tests.serving.running import RunningService, running_service, service_environment, wait_until
+from pmmds_tests.serving.running import (
+    PATIENCE_SECONDS,
+    RunningService,
+    has_ended,
+    running_service,
+    service_environment,
+    wait_until,
+)
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 
@@ -36,7 +43,7 @@ def refused_start(environment: dict[str, str]) -> tuple[int, str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.stdout == ""
@@ -88,7 +95,7 @@ def test_without_a_model_it_lives_says_what_to_do_and_answers_no_prediction(
     other.write_text(source.replace("model_name: churn-classifier", "model_name: untrained"), encoding="utf-8")
     environment = service_environment(tmp_path, two_versions.registry.tracking_uri, PMMDS_CONTRACT=str(other))
     with running_service(environment, ready="/livez") as service:
-        wait_until(lambda: service.client.get("/model").json()["detail"]["errors"] == [NO_MODEL], seconds=60)
+        wait_until(lambda: service.client.get("/model").json()["detail"]["errors"] == [NO_MODEL])
         assert service.client.get("/ready").json() == {"status": "not ready", "reasons": ["no model is loaded"]}
         assert service.client.get("/healthz").json()["parts"]["model"]["status"] == "none"
         assert "No model" in service.client.get("/").text
@@ -120,7 +127,7 @@ def test_a_killed_worker_is_replaced_and_its_answers_and_the_model_watcher_are_t
     guarded: RunningService, contract: Contract
 ) -> None:
     cache = ModelCache(guarded.home, contract.model_name)
-    wait_until(lambda: cache.read_watcher() is not None, seconds=60)
+    wait_until(lambda: cache.read_watcher() is not None)
     watcher = cache.read_watcher()
     assert watcher is not None
     victim = psutil.Process(watcher.pid).parent()
@@ -133,8 +140,8 @@ def test_a_killed_worker_is_replaced_and_its_answers_and_the_model_watcher_are_t
             answered.append(predicted(client, contract))
     victim.kill()
     wait_until(all_logged(guarded.deployment(), answered))
-    wait_until(lambda: len({worker.pid for worker in cache.live_workers()} - {victim.pid}) == 2, seconds=60)
-    wait_until(lambda: (now := cache.read_watcher()) is not None and now.pid != watcher.pid, seconds=60)
+    wait_until(lambda: len({worker.pid for worker in cache.live_workers()} - {victim.pid}) == 2)
+    wait_until(lambda: (now := cache.read_watcher()) is not None and now.pid != watcher.pid)
     assert guarded.client.post(PREDICT, json=example(contract)).status_code == 200
 
 
@@ -164,5 +171,5 @@ def test_sigterm_answers_what_has_begun_and_leaves_nothing_behind(
         assert service.stop() == 0
         assert all_logged(service.deployment(), [*answered, "last"])()
         assert list((service.home / "spool").iterdir()) == []
-        assert not [p for p in processes if p.is_running()]
+        wait_until(lambda: all(map(has_ended, processes)))
         assert "Traceback" not in service.output

@@ -60,7 +60,7 @@ def test_every_request_is_scored_by_the_challenger_and_answered_by_production(
     environment = prepared(tmp_path / "home", PMMDS_SHADOW="on")
     sent = rows(contract, 300)
     with running_service(environment) as service:
-        wait_until(scores(service, "2"), seconds=60)
+        wait_until(scores(service, "2"))
         answers = service.client.post(BATCH, json={"instances": sent}).json()["predictions"]
         stores = service.deployment()
         wait_until(lambda: stores.shadow.totals() == {"2": 300})
@@ -83,19 +83,19 @@ def test_a_scorer_killed_again_and_again_scores_each_request_once_and_holds_up_n
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_SHADOW="on", PMMDS_LOG_LEVEL="warning")
     with running_service(environment) as service:
-        wait_until(scores(service, "2"), seconds=60)
+        wait_until(scores(service, "2"))
         load = Load(service.url, contract)
         with load.running():
             killed: set[int] = set()
             for _ in range(3):
-                wait_until(lambda: scorer_of(service) not in {0, *killed}, seconds=60)
-                wait_until(load.has_answered(100), seconds=60)
+                wait_until(lambda: scorer_of(service) not in {0, *killed})
+                wait_until(load.has_answered(100))
                 killed.add(scorer_of(service))
                 psutil.Process(scorer_of(service)).kill()
-            wait_until(load.has_answered(100), seconds=60)
+            wait_until(load.has_answered(100))
         stores = service.deployment()
-        wait_until(lambda: logged_once(stores, load.answered), seconds=60)
-        wait_until(lambda: stores.shadow.totals() == {"2": len(load.answered)}, seconds=60)
+        wait_until(lambda: logged_once(stores, load.answered))
+        wait_until(lambda: stores.shadow.totals() == {"2": len(load.answered)})
         assert (load.refused, load.n_cut_off, len(killed)) == ({}, 0, 3)
         assert shadow_scores(stores).keys() == set(load.answered)
 
@@ -105,13 +105,13 @@ def test_what_was_answered_while_the_service_ended_is_scored_by_the_next_one(
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_SHADOW="on", PMMDS_LOG_LEVEL="warning")
     with running_service(environment) as first:
-        wait_until(scores(first, "2"), seconds=60)
+        wait_until(scores(first, "2"))
         psutil.Process(scorer_of(first)).suspend()
         ids = [predicted(first.client, contract) for _ in range(20)]
         wait_until(all_logged(first.deployment(), ids))
         first.kill()
     with running_service(environment) as second:
-        wait_until(lambda: second.deployment().shadow.totals() == {"2": 20}, seconds=60)
+        wait_until(lambda: second.deployment().shadow.totals() == {"2": 20})
 
 
 def test_the_shadow_follows_the_alias_and_a_damaged_challenger_hinders_nobody(
@@ -123,7 +123,7 @@ def test_the_shadow_follows_the_alias_and_a_damaged_challenger_hinders_nobody(
     flip_a_byte(scorer_file)
     try:
         with running_service(prepared(tmp_path / "home", PMMDS_SHADOW="on")) as service:
-            wait_until(lambda: part(service)["status"] == "problem", seconds=60)
+            wait_until(lambda: part(service)["status"] == "problem")
             assert "does not match its sha256" in part(service)["problem"]
             ids = [predicted(service.client, contract) for _ in range(10)]
             wait_until(all_logged(service.deployment(), ids))
@@ -135,7 +135,7 @@ def test_the_shadow_follows_the_alias_and_a_damaged_challenger_hinders_nobody(
             wait_until(lambda: (part(service)["status"], part(service)["version"]) == ("waiting", None))
             scorer_file.write_bytes(whole)
             registry.move_alias(name, CHALLENGER, "2")
-            wait_until(scores(service, "2"), seconds=60)
+            wait_until(scores(service, "2"))
             assert service.client.post(PREDICT, json=example(contract)).json()["model_version"] == "1"
             wait_until(lambda: service.deployment().shadow.totals() == {"2": 1})
             assert service.output.count("challenger_not_shadowed") == 1

@@ -56,11 +56,16 @@ def test_everything_is_synced_within_the_bound_by_another_thread_with_nobody_shi
     syncer.start()
     for n_before, record in enumerate(make_records(contract, 3)):
         spool.append([record])
+        _wait_for_sync(disk, n_before)
         _wait_for_passes(passes, 2)
         assert disk.n_files == n_before + 1
     syncer.stop()
     assert disk.threads == {"spool-sync"}
     assert disk.n_folders == 2  # names: of the first segment, and of the one after it, since the first was released
+
+
+def _wait_for_sync(disk: _Disk, n_before: int) -> None:
+    wait_until(lambda: disk.n_files > n_before)
 
 
 def _wait_for_passes(passes: list[float], n_more: int) -> None:
@@ -94,6 +99,7 @@ def test_a_disk_that_keeps_nothing_is_told_and_refused_until_it_keeps_again(
             spool.append([second])
         disk.is_broken = False
         wait_until(lambda: syncer.problem == "")
+        wait_until(lambda: len(told) > 1)  # it is told a moment later
     assert [line["event"] for line in told] == ["spool_sync_failed", "spool_sync_resumed"]
     spool.append([second])
     assert sorted(r.request_id for r in drained(spool)) == sorted([first.request_id, second.request_id])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ from pmmds_core.stores.database import Database, open_database
 from pmmds_core.stores.dialects import database_now
 from pmmds_core.stores.migration import migrate
 from pmmds_core.stores.prediction_log import PredictionLog
+from pmmds_tests.ports import free_port
 from pmmds_tests.stores.records import make_records
 
 
@@ -144,14 +144,8 @@ def test_a_url_that_cannot_be_used_is_refused_without_repeating_it(url: str) -> 
     assert "secret" not in str(raised.value)
 
 
-def closed_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
 def test_a_server_that_is_not_there_is_told_without_the_password() -> None:
-    url = f"postgresql://ann:hunter2@127.0.0.1:{closed_port()}/loop"
+    url = f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/loop"
     with pytest.raises(DatabaseUnavailableError, match=r"cannot be reached: .*refused") as raised:
         open_database(Settings(database_url=url)).ping()
     assert "hunter2" not in str(raised.value)

@@ -15,7 +15,8 @@ from pmmds_core.stores.migration import migrate
 from pmmds_core.stores.notification_outbox import NotificationOutbox, enqueue, target_of
 from pmmds_core.stores.notifier import Delivery, deliver
 from pmmds_core.stores.tables import alert_notifications, retraining_runs
-from pmmds_tests.listener import free_port, listening
+from pmmds_tests.listener import listening
+from pmmds_tests.ports import free_port
 from pmmds_tests.stores.older import upgrade_to
 
 

@@ -31,7 +31,8 @@ from pmmds_core.stores.notification_outbox import (
 )
 from pmmds_core.stores.notifier import Delivery, deliver, unknown_urls
 from pmmds_core.stores.tables import alert_notifications, drift_reports
-from pmmds_tests.listener import Listener, free_port, listening
+from pmmds_tests.listener import Listener, listening
+from pmmds_tests.ports import free_port
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEY = "s3cr3tt0ken"

@@ -21,6 +21,7 @@ from pmmds_core.stores.decisions import DecisionStore
 from pmmds_core.stores.migration import migrate
 from pmmds_core.stores.model_registry import RegisteredVersion
 from pmmds_tests.fakes import FileRegistry
+from pmmds_tests.serving.running import PATIENCE_SECONDS
 
 MODEL = "churn-classifier"
 NEVER = 0
@@ -82,7 +83,7 @@ def test_killed_before_any_step_a_promotion_is_finished_and_the_alias_moves_once
     while code == -signal.SIGKILL:
         step += 1
         decision = decide(decisions, str(step + 1), str(step))
-        code = start(decision, step).wait(60)
+        code = start(decision, step).wait(PATIENCE_SECONDS)
         reconcile(decisions, registry)
         check_whole(decisions, registry, decision)
     assert code == 0
@@ -94,7 +95,7 @@ def test_a_first_promotion_killed_before_any_step_is_finished_too(
     decisions: DecisionStore, registry: FileRegistry, start: Callable[[Decision, int], subprocess.Popen[bytes]]
 ) -> None:
     decision = decide(decisions, "1", None)
-    code = start(decision, 7).wait(60)  # before the alias moves
+    code = start(decision, 7).wait(PATIENCE_SECONDS)  # before the alias moves
     assert code == -signal.SIGKILL
     assert registry.moves == []
     reconcile(decisions, registry)
@@ -110,7 +111,7 @@ def test_an_alias_moved_by_hand_after_a_crash_stands_and_the_promotion_is_aborte
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
     decision = decide(decisions, "2", "1")
-    assert start(decision, step).wait(60) == -signal.SIGKILL
+    assert start(decision, step).wait(PATIENCE_SECONDS) == -signal.SIGKILL
     registry.move_alias(MODEL, "production", "9")
     (after,) = reconcile(decisions, registry)
     assert (after.state, after.status) == (ABORTED, "aborted: champion changed")
@@ -125,7 +126,7 @@ def test_a_crash_left_and_the_next_promotion_finishes_it_first(
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
     left = decide(decisions, "2", "1")
-    assert start(left, 8).wait(60) == -signal.SIGKILL  # the alias has moved, nothing says so
+    assert start(left, 8).wait(PATIENCE_SECONDS) == -signal.SIGKILL  # the alias has moved, nothing says so
     assert registry.moves == ["1", "2"]
     put_into_production(decide(decisions, "3", "2"), decisions, registry)
     assert registry.moves == ["1", "2", "3"]
@@ -143,7 +144,7 @@ def test_two_reconcilers_and_two_promoters_at_once_move_the_alias_once(
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda _: reconcile(decisions, registry), range(2)))
     for process in processes:
-        process.wait(60)
+        process.wait(PATIENCE_SECONDS)
     states = sorted(d.state for d in decisions.recent(2))
     assert states == [ABORTED, RECORDED]
     assert len(registry.moves) == 2

@@ -8,7 +8,7 @@ from pathlib import Path
 from pmmds_core.deployment import Deployment
 from pmmds_core.report_files import keep_with_model, write_report
 from pmmds_core.settings import Settings
-from pmmds_tests.listener import free_port
+from pmmds_tests.ports import free_port
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
