@@ -22,6 +22,7 @@ from pmmds_core.errors import DatabaseUnavailableError, HomeNotWritableError
 from pmmds_core.settings import Settings
 from pmmds_core.stores.database_errors import place_of, translate
 from pmmds_core.stores.database_urls import parsed_url
+from pmmds_core.stores.folders import make_private
 
 CONNECT_TIMEOUT_SECONDS = 5
 BUSY_TIMEOUT_SECONDS = 15.0
@@ -133,7 +134,7 @@ def _sqlite_engine(url: sa.URL, busy_timeout_seconds: float) -> sa.Engine:
     path = _sqlite_path(url)
     assert path is not None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
     except OSError as error:
         raise HomeNotWritableError(
             f"The folder {path.parent} of the database cannot be made: {error.strerror}.",
