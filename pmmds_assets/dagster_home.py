@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pmmds_core.errors import HomeNotWritableError
 from pmmds_core.settings import Settings
+from pmmds_core.stores.folders import make_private
 from pmmds_core.stores.whole_file import write_whole
 
 INSTANCE_FILE = "dagster.yaml"
@@ -45,7 +46,8 @@ def prepare_dagster_home(settings: Settings) -> Path:
     home = settings.home_path / "dagster"
     file = home / INSTANCE_FILE
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        make_private(settings.home_path)
+        home.mkdir(exist_ok=True)
         if settings.dagster_database_url:
             _write_for_postgresql(file)
         else:

@@ -11,6 +11,7 @@ import typer
 
 from pmmds_cli.output import JsonOption, print_json
 from pmmds_core.errors import UsageError
+from pmmds_core.stores.folders import make_private
 
 if TYPE_CHECKING:
     from pmmds_core.settings import Settings
@@ -61,7 +62,7 @@ def _fresh_home(path: Path) -> Path:
             )
         _stop_earlier(path)
         shutil.rmtree(path)
-    path.mkdir(parents=True, exist_ok=True)
+    make_private(path)
     (path / MARKER).touch()
     return path
 

@@ -39,6 +39,7 @@ def diagnose() -> list[Finding]:
         "contract": _contract,
         "reference data": _reference,
         "database": _database,
+        "archive": archive,
         "model registry": _registry,
         "production model": _production,
         "service": _service,
@@ -85,6 +86,20 @@ def _database(d: Deployment) -> str:
     d.database.ping()
     summary = d.prediction_log.summary()
     return f"{d.database.dialect} answers; {summary.n_rows:,} predictions logged"
+
+
+def archive(d: Deployment) -> str:
+    """Archived days are read by drift, training and `pmmds explain`: a part that is gone is told before they fail."""
+    parts, missing = d.archive.missing_files()
+    if missing:
+        raise PmmdsError(
+            f"{len(missing)} of {len(parts)} archived parts of the log cannot be found, such as {missing[0]}.",
+            next_step="Point PMMDS_ARCHIVE_PATH at the archive, or restore the files.",
+        )
+    if not parts:
+        return "no day has been archived" + ("" if d.settings.retention_days else " (PMMDS_RETENTION_DAYS is 0)")
+    n_rows, n_days = sum(part.n_rows for part in parts), len({part.day for part in parts})
+    return f"{n_rows:,} predictions of {n_days} days in {d.settings.resolved_archive_path}"
 
 
 def _registry(d: Deployment) -> str:

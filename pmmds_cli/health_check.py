@@ -91,7 +91,7 @@ def _check_serving(process: Process) -> str:
     document = _get(process.name, f"{base}/healthz")
     parts = document["parts"] if isinstance(document, dict) else {}
     wrong = [
-        f"{part}: {parts[part]['problem'] or parts[part]['status']}"
+        f"{part}: {(parts[part]['problem'] or parts[part]['status']).rstrip('.')}"
         for part, well in (("database", "ok"), ("spool", "ok"))
         if parts.get(part, {}).get("status") != well
     ]

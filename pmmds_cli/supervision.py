@@ -18,6 +18,7 @@ from typing import Any
 from pmmds_cli.processes import Process
 from pmmds_core.errors import AlreadyRunningError, HomeNotWritableError, ServiceError
 from pmmds_core.settings import Settings
+from pmmds_core.stores.folders import make_private
 
 # A Unix socket's path may have 107 bytes; longer homes get one in the run-time directory.
 _LONGEST_SOCKET = 100
@@ -54,7 +55,8 @@ class Supervisor:
     def starting(self) -> Iterator[None]:
         """Held while starting, so that two starts at once do not meet. Raises AlreadyRunningError."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_private(self.folder.parent)
+            self.folder.mkdir(exist_ok=True)
             self.logs.mkdir(parents=True, exist_ok=True)
             lock = (self.folder / "up.lock").open("w")
         except OSError as error:

@@ -16,6 +16,7 @@ from pmmds_core.errors import HomeNotWritableError, NoModelError
 from pmmds_core.retraining_policy import RetrainingLimits
 from pmmds_core.settings import Settings, load_settings
 from pmmds_core.stores.database import Database, open_database
+from pmmds_core.stores.folders import make_private
 from pmmds_core.stores.migration import check_schema, migrate
 from pmmds_core.stores.notification_outbox import NotificationOutbox, split_urls, target_of
 
@@ -227,6 +228,7 @@ class Deployment:
         """A folder of the home, made when it is not there. Raises HomeNotWritableError."""
         path = self.settings.home_path / name
         try:
+            make_private(self.settings.home_path)
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise HomeNotWritableError(

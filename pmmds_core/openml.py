@@ -22,6 +22,7 @@ from pmmds_core.data_source import downloaded_path
 from pmmds_core.errors import DataError, HomeNotWritableError, UsageError
 from pmmds_core.frame_digest import unordered_digest
 from pmmds_core.source_data import SourceData, source_from_frame
+from pmmds_core.stores.folders import make_private
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +72,7 @@ def download(contract: Contract, home: Path, *, timeout_seconds: float = TIMEOUT
             next_step="Nothing was kept. If the data set was meant to change, put the new sha256 into the contract.",
         )
     path = downloaded_path(home, contract)
-    _write(path, _as_file(data, contract))
+    _write(home, path, _as_file(data, contract))
     return DownloadResult(path, data.n_rows, digest, bool(expected))
 
 
@@ -142,9 +143,10 @@ def _as_file(data: SourceData, contract: Contract) -> pd.DataFrame:
     return frame.rename(columns={f.name: f.source for f in contract.features} | {label.name: label.source})
 
 
-def _write(path: Path, frame: pd.DataFrame) -> None:
+def _write(home: Path, path: Path, frame: pd.DataFrame) -> None:
     """Write beside the target and rename, so that nobody ever reads half a file."""
     try:
+        make_private(home)
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as folder:
             unfinished = Path(folder) / path.name

@@ -5,6 +5,7 @@ Add a kind of value here. Keep out: the settings (settings.py), their list (sett
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, get_args
 
 import msgspec
@@ -28,6 +29,10 @@ RuleNames = Annotated[
 BrokerUrl = Annotated[
     str, Meta(pattern=r"^(rediss?|sentinel|(py)?amqps?)://", extra={"expected": "a redis:// or amqp:// URL"})
 ]
+
+
+# libpq takes a password among the options, too.
+_PASSWORD_OPTION = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 
 
 def parse(variable: str, raw: str, kind: Any) -> Any:
@@ -81,5 +86,5 @@ def without_password(value: str) -> str:
     if "://" in value and "@" in value:
         scheme, rest = value.split("://", 1)
         user, host = rest.rsplit("@", 1)
-        return f"{scheme}://{user.split(':')[0]}:***@{host}"
-    return value
+        value = f"{scheme}://{user.split(':')[0]}:***@{host}"
+    return _PASSWORD_OPTION.sub(r"\1***", value)

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import msgspec
 
+from pmmds_core.stores.folders import sync_folder
 from pmmds_core.stores.prediction_log import PredictionRecord
 from pmmds_core.telemetry import get_logger
-from pmmds_serving.segment import sync_folder
 
 FOLDER = "dead-letters"
 SUFFIX = ".jsonl"

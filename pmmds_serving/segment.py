@@ -69,15 +69,6 @@ def framed(payload: bytes) -> bytes:
     return _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
 
 
-def sync_folder(folder: Path) -> None:
-    """Make sure that the names in a folder survive a power cut. Raises OSError."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 class Segment:
     """One file. One thread may write while another reads and a third syncs; closing waits for both."""
 

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pmmds_core.errors import HomeNotWritableError
+from pmmds_core.stores.folders import sync_folder
 from pmmds_core.stores.prediction_log import PredictionRecord
 from pmmds_core.telemetry import get_logger
-from pmmds_serving.segment import Segment, SpoolWriteError, encode_record, sync_folder
+from pmmds_serving.segment import Segment, SpoolWriteError, encode_record
 from pmmds_serving.spool_parts import SEGMENT_BYTES, SpoolFullError, SpoolLimits, SpoolPart
 
 # What others need of the segments to use a spool.

@@ -18,13 +18,18 @@ import sqlalchemy as sa
 from pmmds_core.errors import InputFileError, StoreError
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.database_errors import place_of
+from pmmds_core.stores.rights import right_missing
 
 
 def back_up(database: Database, file: Path) -> int:
-    """Write everything to a new file: SQLite's format, or pg_dump's custom format. Returns its bytes.
+    """Write everything to a new file that only this user reads: SQLite's format, or pg_dump's custom format.
+
+    Returns:
+        Its bytes.
 
     Raises:
-        InputFileError: the file is there, or its folder is not.
+        InputFileError: the file is there, or its folder is not, or cannot be written.
+        RightMissingError: this login does not own the tables.
         StoreError: pg_dump is not installed, or what it says; nothing is left behind.
         DatabaseUnavailableError: the database is away.
     """
@@ -34,6 +39,10 @@ def back_up(database: Database, file: Path) -> int:
         raise InputFileError(f"{file} cannot be written: its folder is not there.", next_step="Make the folder first.")
     database.ping()
     unfinished = file.with_name(f".{file.name}.unfinished")
+    try:
+        _make_private(unfinished)
+    except OSError as error:
+        raise InputFileError(f"{file} cannot be written: {error.strerror}.", next_step="Name another place.") from None
     try:
         if database.dialect == "sqlite":
             _copy(Path(str(database.engine.url.database)), unfinished)
@@ -85,6 +94,12 @@ def count_rows(database: Database) -> dict[str, int]:
         return {n: connection.execute(sa.select(count()).select_from(sa.table(n))).scalar_one() for n in sorted(names)}
 
 
+def _make_private(path: Path) -> None:
+    """An empty file that nobody else reads: what is written into it are customers' rows."""
+    path.unlink(missing_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
 def _copy(source: Path, target: Path) -> None:
     """SQLite's own copying, which others may write beside."""
     with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
@@ -105,10 +120,15 @@ def _run(program: str, url: sa.URL, *arguments: str) -> None:
         raise StoreError(
             f"{program} is not installed.", next_step="Install PostgreSQL's client programs (`postgresql-client`)."
         )
-    plain = url.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
-    environment = {**os.environ, **({"PGPASSWORD": url.password} if url.password else {})}
-    command: Sequence[str] = (program, f"--dbname={plain}", *arguments)
+    # libpq takes a password among the URL's options, too.
+    secret = url.password or "".join(url.normalized_query.get("password", ())[:1])
+    plain = sa.URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query)
+    plain = plain.difference_update_query(["password"])
+    environment = {**os.environ, **({"PGPASSWORD": secret} if secret else {})}
+    command: Sequence[str] = (program, f"--dbname={plain.render_as_string(hide_password=False)}", *arguments)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = done.stderr.strip().splitlines() or ["no answer"]
-        raise StoreError(f"{program} on the {place_of(url)} failed: {said[0]}.", next_step="Nothing was changed.")
+        said = (done.stderr.strip().splitlines() or ["no answer"])[0]
+        if "permission denied" in said:
+            raise right_missing(place_of(url), f"{program}: {said.rpartition('ERROR:')[2].strip()}", ())
+        raise StoreError(f"{program} on the {place_of(url)} failed: {said}.", next_step="Nothing was changed.")

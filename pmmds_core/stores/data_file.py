@@ -104,6 +104,11 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def literal_path(path: Path) -> str:
+    """A path that DuckDB does not take for a pattern."""
+    return re.sub(r"([*?\[])", r"[\1]", str(path.absolute()))
+
+
 def identifier(name: str) -> str:
     """`name` as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
@@ -127,10 +132,10 @@ def _first_bytes(path: Path) -> bytes:
 
 
 def _parquet(connection: DuckDBPyConnection, path: Path) -> tuple[tuple[FileColumn, ...], str]:
-    relation = f"read_parquet({quoted(_literal_path(path))})"
+    relation = f"read_parquet({quoted(literal_path(path))})"
     described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
     # DuckDB makes the second of two equal names another one; the file's own schema does not.
-    schema = f"SELECT name, num_children FROM parquet_schema({quoted(_literal_path(path))})"
+    schema = f"SELECT name, num_children FROM parquet_schema({quoted(literal_path(path))})"
     names = list(_top_level(connection.execute(schema).fetchall()))
     _refuse_repeated(path, names)
     columns = (FileColumn(name, identifier(row[0]), str(row[1])) for name, row in zip(names, described, strict=True))
@@ -156,7 +161,7 @@ def _csv(path: Path) -> tuple[tuple[FileColumn, ...], str, int]:
     types = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(columns)))
     new_line = shape.new_line.replace("\r", "\\r").replace("\n", "\\n")
     options = f"delim={quoted(shape.delimiter)}, new_line={quoted(new_line)}, quote='\"', escape='\"', nullstr=''"
-    relation = f"read_csv({quoted(_literal_path(path))}, auto_detect=false, header=true, {options}, columns={{{types}}}"
+    relation = f"read_csv({quoted(literal_path(path))}, auto_detect=false, header=true, {options}, columns={{{types}}}"
     return columns, relation, shape.n_rows
 
 
@@ -175,11 +180,6 @@ def _check_rows(connection: DuckDBPyConnection, path: Path, relation: str, n_row
 def _count(connection: DuckDBPyConnection, relation: str) -> int:
     found = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
     return int(found[0]) if found else 0
-
-
-def _literal_path(path: Path) -> str:
-    """A path that DuckDB does not take for a pattern."""
-    return re.sub(r"([*?\[])", r"[\1]", str(path.absolute()))
 
 
 def _refuse_repeated(path: Path, names: Sequence[str]) -> None:

@@ -15,12 +15,14 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from pmmds_core.errors import DatabaseUnavailableError, HomeNotWritableError, SettingError
+from pmmds_core.errors import DatabaseUnavailableError, HomeNotWritableError
 from pmmds_core.settings import Settings
 from pmmds_core.stores.database_errors import place_of, translate
+from pmmds_core.stores.database_urls import parsed_url
+from pmmds_core.stores.folders import make_private
 
 CONNECT_TIMEOUT_SECONDS = 5
 BUSY_TIMEOUT_SECONDS = 15.0
@@ -108,7 +110,7 @@ def open_database(settings: Settings, *, busy_timeout_seconds: float = BUSY_TIME
         HomeNotWritableError: the folder of the SQLite file cannot be made.
         DatabaseUnavailableError: the driver is not installed.
     """
-    url = _parse_url(settings.resolved_database_url)
+    url = parsed_url(settings.resolved_database_url, "PMMDS_DATABASE_URL", ("sqlite", "postgresql"))
     is_file = url.get_backend_name() == "sqlite"
     if is_file:
         engine = _sqlite_engine(url, busy_timeout_seconds)
@@ -118,21 +120,6 @@ def open_database(settings: Settings, *, busy_timeout_seconds: float = BUSY_TIME
     # Sensors open a deployment every few seconds and drop it: its connections must go with it.
     weakref.finalize(database, engine.dispose)
     return database
-
-
-def _parse_url(text: str) -> sa.URL:
-    try:
-        url = sa.make_url(text)
-        backend = url.get_backend_name()
-        usable = backend == "postgresql" or (backend == "sqlite" and url.database not in (None, "", ":memory:"))
-    except (ArgumentError, ValueError):  # the text may hold a password: it is not repeated
-        usable = False
-    if not usable:
-        raise SettingError(
-            "PMMDS_DATABASE_URL is not a database that PMMDS can use.",
-            next_step="Expected sqlite:////folder/file.db or postgresql://user:password@host:5432/name.",
-        )
-    return url
 
 
 def _sqlite_path(url: sa.URL) -> Path | None:
@@ -147,7 +134,7 @@ def _sqlite_engine(url: sa.URL, busy_timeout_seconds: float) -> sa.Engine:
     path = _sqlite_path(url)
     assert path is not None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
     except OSError as error:
         raise HomeNotWritableError(
             f"The folder {path.parent} of the database cannot be made: {error.strerror}.",

@@ -28,6 +28,7 @@ class _Meaning:
     told: str
     next_step: str
     kind: type[StoreError] = DatabaseUnavailableError
+    shows: bool = False  # what the engine says, in brackets
 
 
 _MEANINGS = (
@@ -37,6 +38,7 @@ _MEANINGS = (
         "lacks a table or column",
         MIGRATE,
         SchemaOutdatedError,
+        shows=True,
     ),
     _Meaning(
         (),
@@ -72,6 +74,13 @@ _MEANINGS = (
         r"no encryption|server requires SSL",
         "takes TLS connections only",
         "Add sslmode=verify-full&sslrootcert=/path/to/ca.pem to PMMDS_DATABASE_URL.",
+    ),
+    _Meaning(
+        (),
+        r"invalid connection option|invalid \w+ value|bad value for \w+",
+        "cannot be asked with the options of its URL",
+        "Correct what stands behind the ? of PMMDS_DATABASE_URL.",
+        shows=True,
     ),
     _Meaning(
         ("28P01", "28000"),
@@ -114,7 +123,8 @@ def translate(error: SQLAlchemyError, url: sa.URL) -> StoreError | None:
         if state in meaning.states or (not state and re.search(meaning.text, text)):
             if meaning.kind is RightMissingError:
                 return refused(place, error.statement or "", text)
-            return meaning.kind(f"The {place} {meaning.told}{_missing(meaning, text)}.", next_step=meaning.next_step)
+            shown = f" ({_first_line(text)})" if meaning.shows else ""
+            return meaning.kind(f"The {place} {meaning.told}{shown}.", next_step=meaning.next_step)
     if isinstance(error, OperationalError) or error.connection_invalidated:
         return DatabaseUnavailableError(
             f"The {place} cannot be reached: {_first_line(text)}.",
@@ -125,10 +135,6 @@ def translate(error: SQLAlchemyError, url: sa.URL) -> StoreError | None:
 
 def _state(original: Any) -> str:
     return getattr(original, "sqlstate", None) or ""
-
-
-def _missing(meaning: _Meaning, text: str) -> str:
-    return f" ({_first_line(text)})" if meaning.kind is SchemaOutdatedError else ""
 
 
 def _first_line(text: str) -> str:

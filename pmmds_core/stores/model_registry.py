@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from pmmds_core.bundle import MANIFEST, files_digest
 from pmmds_core.errors import NoModelError
 from pmmds_core.settings import Settings
+from pmmds_core.stores.reachability import check_tracking_database
 from pmmds_core.stores.registry_errors import told
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class ModelRegistry:
         """
         self.tracking_uri = tracking_uri
         self.artifact_root = artifact_root
+        self._is_reached = False
 
     @classmethod
     def of(cls, settings: Settings) -> ModelRegistry:
@@ -253,6 +255,9 @@ class ModelRegistry:
     @contextmanager
     def _client(self) -> Iterator[Any]:
         """An MLflow client; what MLflow and its stores raise becomes one clear sentence."""
+        if not self._is_reached:  # MLflow would try for minutes, and print pages, when it first connects
+            check_tracking_database(self.tracking_uri)
+            self._is_reached = True
         mlflow = _mlflow(self.tracking_uri)
         from mlflow.exceptions import MlflowException
 

@@ -23,6 +23,7 @@ from pmmds_core.errors import StoreError
 from pmmds_core.stores.archived_rows import ArchivedRows, among
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.dialects import LATE_COMMIT, insert
+from pmmds_core.stores.folders import make_private, sync_folder
 from pmmds_core.stores.parquet_rows import GROUP_ROWS, Written, write_rows
 from pmmds_core.stores.partitions import LOCK_TIMEOUT_SECONDS, days_of, homeless_days, make_day
 from pmmds_core.stores.tables import (
@@ -102,6 +103,13 @@ class PredictionArchive:
             f"Rows of {day:%Y-%m-%d} are still being written; it was not archived.", next_step="It is tried again."
         )
 
+    def missing_files(self) -> tuple[list[Part], list[Path]]:
+        """Every part that the database names, and those files that are not where PMMDS_ARCHIVE_PATH says."""
+        with self._database.connect() as connection:
+            parts = self.parts(connection)
+        paths = [self._folder / part.file for part in parts]
+        return parts, [path for path in paths if not path.exists()]
+
     def parts(
         self, connection: sa.Connection, start: datetime | None = None, end: datetime | None = None
     ) -> list[Part]:
@@ -163,7 +171,7 @@ class PredictionArchive:
                 connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
                 make_day(connection, day.date())
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_private(self._folder)
             with self._database.snapshot() as connection:
                 before = self.parts(connection, day, day + DAY)
                 file, content = self._write(connection, day, before)
@@ -198,7 +206,9 @@ class PredictionArchive:
         try:
             content = self._write_to(unfinished, connection, day, before)
             file = self._folder / f"{day:%Y-%m-%d}.{content.written.digest[:12]}.{uuid.uuid4().hex[:4]}.parquet"
-            return unfinished.rename(file), content
+            unfinished.rename(file)
+            sync_folder(self._folder)  # else a power cut could take the name of rows that have left the database
+            return file, content
         finally:
             unfinished.unlink(missing_ok=True)
 

@@ -7,18 +7,19 @@ Both retry for minutes and then print pages; this is asked before they start. Ke
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import DBAPIError
 
-from pmmds_core.errors import DatabaseUnavailableError, SettingError
+from pmmds_core.errors import DatabaseUnavailableError, RegistryUnavailableError
 from pmmds_core.settings import Settings
 from pmmds_core.stores.database import CONNECT_TIMEOUT_SECONDS
 from pmmds_core.stores.database_errors import translate
+from pmmds_core.stores.database_urls import parsed_url
 
 
 def check_dagster_database(settings: Settings) -> None:
     """Raises SettingError, DatabaseUnavailableError: PMMDS_DAGSTER_DATABASE_URL; SQLite is made when it is needed."""
     if settings.dagster_database_url:
-        _check(settings.resolved_dagster_database_url, "PMMDS_DAGSTER_DATABASE_URL", only_postgresql=True)
+        _check(settings.resolved_dagster_database_url, "PMMDS_DAGSTER_DATABASE_URL")
 
 
 def check_mlflow_database(settings: Settings) -> None:
@@ -26,11 +27,21 @@ def check_mlflow_database(settings: Settings) -> None:
     url = settings.resolved_mlflow_database_url
     variable = "PMMDS_MLFLOW_DATABASE_URL" if settings.mlflow_database_url else "PMMDS_MLFLOW_TRACKING_URI"
     if url.startswith("postgresql"):
-        _check(url, variable, only_postgresql=False)
+        _check(url, variable)
 
 
-def _check(text: str, variable: str, *, only_postgresql: bool) -> None:
-    url = _parsed(text, variable, only_postgresql=only_postgresql)
+def check_tracking_database(tracking_uri: str) -> None:
+    """For who asks MLflow's database itself: raises RegistryUnavailableError; a server or SQLite is not asked."""
+    if not tracking_uri.startswith("postgresql"):
+        return
+    try:
+        _check(tracking_uri, "PMMDS_MLFLOW_TRACKING_URI")
+    except DatabaseUnavailableError as error:
+        raise RegistryUnavailableError(error.message, next_step=error.next_step) from error
+
+
+def _check(text: str, variable: str) -> None:
+    url = parsed_url(text, variable, ("postgresql",))
     # PMMDS's own driver tells more of what went wrong than the others.
     engine = sa.create_engine(
         url.set(drivername="postgresql+psycopg"),
@@ -46,17 +57,3 @@ def _check(text: str, variable: str, *, only_postgresql: bool) -> None:
             told.message if told else f"The database of {variable} cannot be used: {error.orig}.",
             next_step=f"Check {variable}, and that the database runs and exists.",
         ) from error
-
-
-def _parsed(text: str, variable: str, *, only_postgresql: bool) -> sa.URL:
-    try:
-        url = sa.make_url(text)
-        usable = not only_postgresql or url.get_backend_name() == "postgresql"
-    except (ArgumentError, ValueError):  # the text may hold a password: it is not repeated
-        usable = False
-    if not usable:
-        raise SettingError(
-            f"{variable} is not a database that can be used.",
-            next_step="Expected postgresql://user:password@host:5432/name.",
-        )
-    return url

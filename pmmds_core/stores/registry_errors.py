@@ -32,6 +32,8 @@ _FAILED_FILE = re.compile(r"^##### File (?P<path>.*) #####$\n(?P<why>.*)", re.MU
 _IN_VAIN = re.compile(r"^(?P<what>.*?) failed with exception .*\(Caused by \w+\((?:.*: )?(?P<why>.*?)\)\)$")
 _QUOTED = re.compile(r"'([^']+)'")
 _THROUGH_SERVER = "/mlflow-artifacts/"
+# MLflow repeats the address that it asked, with the user and the password that stand in it.
+_CREDENTIALS = re.compile(r"://[^/@\s]+@")
 # What boto3 puts before the reason, with the name of a temporary file.
 _BOTO_PREAMBLE = re.compile(r"^.*An error occurred \((?P<code>\w+)\) when calling the \w+ operation[^:]*: ")
 
@@ -111,7 +113,7 @@ def _short(line: str) -> str:
         line = f"{line[boto.end() :].rstrip('.')} ({boto['code']})"
     elif vain := _IN_VAIN.match(line):
         line = f"{vain['what']} failed: {[vain['why'].strip(_DOUBLE), *_QUOTED.findall(vain['why'])][-1]}"
-    return line.strip().rstrip(".")[:_LONGEST]
+    return _CREDENTIALS.sub("://***@", line).strip().rstrip(".")[:_LONGEST]
 
 
 def masked(uri: str) -> str:

@@ -87,6 +87,9 @@ def refused(place: str, statement: str, said: str) -> RightMissingError:
         statement: its SQL; what it wanted of the table is read from it.
         said: PostgreSQL's message, which names the table and not the right.
     """
+    whole = re.search(r'permission denied for (database|schema) "?([^"\s]+)"?', said)
+    if whole is not None:
+        return _whole_missing(place, whole[1], whole[2], statement)
     found = re.search(r"permission denied for (table|function|sequence) (\w+)", said)
     if found is None:
         return right_missing(place, said.strip().partition("\n")[0], ())
@@ -94,6 +97,21 @@ def refused(place: str, statement: str, said: str) -> RightMissingError:
     wanted = _wanted(statement, name) if kind == "table" else {"EXECUTE" if kind == "function" else "USAGE"}
     roles = [role for role in ROLES if wanted <= rights_of(role).get(name, frozenset())]
     return right_missing(place, f"no {' and '.join(sorted(wanted))} on {name}", roles)
+
+
+def _whole_missing(place: str, kind: str, name: str, statement: str) -> RightMissingError:
+    """For a right on a whole database or schema, which no role of PMMDS's holds and its owner gives."""
+    if kind == "database":
+        right, advice = "CONNECT", "Its owner runs `GRANT CONNECT ON DATABASE {name} TO login`"
+    elif re.match(r"\s*CREATE\b", statement, re.IGNORECASE):
+        right = "CREATE"
+        advice = "Tables are made by the database's owner: run `ALTER DATABASE … OWNER TO login`, or use its login"
+    else:
+        right, advice = "USAGE", "The tables' owner runs `pmmds db roles --apply`"
+    return RightMissingError(
+        f"The {place} does not let this user do that (no {right} on {kind} {name}).",
+        next_step=f"{advice.format(name=name)}.",
+    )
 
 
 def _wanted(statement: str, table: str) -> set[str]:

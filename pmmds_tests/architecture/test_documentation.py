@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -51,23 +52,27 @@ def test_every_command_is_documented(command: str) -> None:
     assert f"`{command}" in (DOCS / "commands.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "architecture.md",
-        "contract.md",
-        "settings.md",
-        "commands.md",
-        "glossary.md",
-        "grpc.md",
-        "observability.md",
-        "runbook.md",
-        "security.md",
-    ],
-)
-def test_every_page_is_reached_from_the_readme(name: str) -> None:
-    assert f"docs/{name}" in (ROOT / "README.md").read_text(encoding="utf-8")
-    assert (DOCS / name).exists()
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda p: p.name)
+def test_every_page_is_reached_from_the_readme(page: Path) -> None:
+    assert f"docs/{page.name}" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))], ids=lambda p: p.name)
+def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        assert file.exists(), target
+        if anchor:
+            assert anchor in headings(file), target
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors that a page's headings have where Markdown is shown."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_decisions_are_numbered_without_gaps() -> None:

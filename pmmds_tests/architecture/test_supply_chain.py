@@ -38,7 +38,7 @@ def test_every_pinned_package_is_in_the_bill_of_materials(requirements: str, tmp
     assert found == pinned(requirements)
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-spark.txt"])
+@pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("requirements*.txt")))
 def test_every_pinned_package_has_hashes_and_no_index_is_named(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     blocks = re.split(r"\n(?=[A-Za-z0-9])", text)

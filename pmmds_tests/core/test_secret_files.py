@@ -75,3 +75,9 @@ def test_a_file_of_somebody_else_is_named_with_the_reason(tmp_path: Path) -> Non
     path.chmod(0)
     with pytest.raises(SettingError, match="Permission denied"):
         load_settings({"PMMDS_ADMIN_TOKEN_FILE": str(path)})
+
+
+def test_a_password_among_the_options_of_a_url_is_not_shown_either() -> None:
+    url = "postgresql://db:5432/rows?user=ann&password=hunter2&sslmode=require"
+    (row,) = [row for row in describe({"PMMDS_DATABASE_URL": url}) if row.variable == "PMMDS_DATABASE_URL"]
+    assert row.value == "postgresql://db:5432/rows?user=ann&password=***&sslmode=require"

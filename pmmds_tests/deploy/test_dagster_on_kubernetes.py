@@ -84,10 +84,11 @@ def assert_it_fits_its_surroundings(job: dict[str, Any]) -> None:
     assert spec["serviceAccountName"] in of_kind("ServiceAccount")
     tag = next(i["newTag"] for i in resources(BASE / "kustomization.yaml")[0]["images"] if i["name"] == "pmmds-assets")
     assert container["image"] == f"pmmds-assets:{tag}"
-    assert container["args"][:3] == ["dagster", "api", "execute_run"]
+    assert [*container["command"], *container["args"][:3]] == ["/usr/bin/env", "dagster", "api", "execute_run"]
     mounts = {m["name"]: m["mountPath"] for m in container["volumeMounts"]}
     others = {m["name"]: m["mountPath"] for m in code["containers"][0]["volumeMounts"]}
-    assert (mounts["home"], mounts["tmp"]) == (others["home"], others["tmp"])
+    for name in ("home", "tmp", "postgresql-ca"):
+        assert mounts[name] == others[name]
     assert {c["persistentVolumeClaim"]["claimName"] for c in spec["volumes"] if "persistentVolumeClaim" in c} == {
         "pmmds-home"
     }

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 
+from pmmds_cli.main import app
 from pmmds_core.setting_list import describe
 from pmmds_core.settings import Settings
+from pmmds_core.stores.rights import ROLES
 from pmmds_tests.deploy.manifests import (
     BASE,
     EXAMPLE_SECRETS,
@@ -197,8 +200,54 @@ def test_every_claim_configuration_and_account_that_is_used_is_there() -> None:
         for volume in spec["volumes"]:
             if "persistentVolumeClaim" in volume:
                 assert volume["persistentVolumeClaim"]["claimName"] in of_kind("PersistentVolumeClaim"), name
-            if "configMap" in volume:
+            if "configMap" in volume and not volume["configMap"].get("optional"):
                 assert volume["configMap"]["name"] in of_kind("ConfigMap"), name
+
+
+def test_whoever_talks_to_postgresql_finds_the_authority_that_its_certificate_is_checked_by() -> None:
+    folder, _, file = settings()["PGSSLROOTCERT"].rpartition("/")
+    assert file == "ca.pem"
+    asking = {n: t for n, t in pod_templates().items() if t["metadata"]["labels"].get("pmmds.io/database") == "yes"}
+    assert len(asking) == 6
+    for name, template in asking.items():
+        maps = {v["name"]: v["configMap"] for v in template["spec"]["volumes"] if "configMap" in v}
+        mounts = {m["mountPath"]: m["name"] for m in template["spec"]["containers"][0]["volumeMounts"]}
+        assert maps[mounts[folder]] == {"name": "pmmds-postgresql-ca", "optional": True}, name
+    urls = [
+        value for s in resources(EXAMPLE_SECRETS) for value in s["stringData"].values() if value.startswith("postgres")
+    ]
+    assert len(urls) == 5
+    assert all(url.endswith("?sslmode=verify-full") for url in urls)
+
+
+def test_the_example_s_logins_are_not_the_roles_that_they_are_members_of() -> None:
+    """A role that `pmmds db roles --apply` makes may not log in."""
+    values = [v for s in resources(EXAMPLE_SECRETS) for v in s["stringData"].values()]
+    logins = {v.partition("://")[2].partition(":")[0] for v in values if v.startswith("postgres")}
+    assert logins == {"pmmds_serving", "pmmds_assets", "pmmds", "dagster", "mlflow"}
+    assert logins.isdisjoint(ROLES)
+
+
+def test_arguments_for_another_program_than_pmmds_come_with_that_program() -> None:
+    """Both images begin with `pmmds`: arguments alone are its command's."""
+    known = set(typer.main.get_group(app).commands)
+    for name, container in containers():
+        if "command" not in container:
+            assert container["args"][0] in known, name
+    instance = yaml.safe_load(of_kind("ConfigMap")["pmmds-dagster-instance"]["data"]["dagster.yaml"])
+    run = instance["run_launcher"]["config"]["run_k8s_config"]["container_config"]
+    assert run["command"] == ["/usr/bin/env"], "the launcher's arguments begin with `dagster`"
+
+
+def test_dagster_reaches_the_service_whose_counters_it_reads() -> None:
+    service = of_kind("Service")[settings()["PMMDS_HTTP_HOST"]]
+    assert {"http": 8000}.items() <= {p["name"]: p["port"] for p in service["spec"]["ports"]}.items()
+    policies = of_kind("NetworkPolicy")
+    (into,) = [r for r in policies["pmmds-serving"]["spec"]["ingress"] if "podSelector" in r["from"][0]]
+    allowed = into["from"][0]["podSelector"]["matchExpressions"][0]["values"]
+    assert {"pmmds-dagster-daemon", "pmmds-dagster-code", "pmmds-run"} == set(allowed)
+    out = [r for r in policies["pmmds-dagster"]["spec"]["egress"] if "to" in r]
+    assert {"app.kubernetes.io/name": "pmmds-serving"} in [r["to"][0]["podSelector"]["matchLabels"] for r in out]
 
 
 def test_images_users_ports_and_paths_are_those_of_the_dockerfiles() -> None:

@@ -28,6 +28,12 @@ def adopt_everything(folder: Path) -> None:
             found.delete()
 
 
+def test_only_its_user_reads_a_segment(tmp_path: Path, contract: Contract) -> None:
+    segment = Segment.create(tmp_path, "own", contract.feature_names)
+    segment.close()
+    assert [p.stat().st_mode & 0o777 for p in tmp_path.iterdir()] == [0o600]
+
+
 def interrupted(call: Callable[..., Any], folder: Path, *, n_times: int) -> Callable[..., Any]:
     """A system call before and after which the adopter comes by, the first `n_times`."""
     left = [n_times]

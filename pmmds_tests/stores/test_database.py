@@ -11,12 +11,20 @@ import pytest
 import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.errors import DatabaseUnavailableError, HomeNotWritableError, SchemaOutdatedError, SettingError
-from pmmds_core.settings import Settings
+from pmmds_core.errors import (
+    DatabaseUnavailableError,
+    HomeNotWritableError,
+    RegistryUnavailableError,
+    SchemaOutdatedError,
+    SettingError,
+)
+from pmmds_core.settings import Settings, load_settings
 from pmmds_core.stores.database import Database, open_database
 from pmmds_core.stores.dialects import database_now
 from pmmds_core.stores.migration import migrate
+from pmmds_core.stores.model_registry import ModelRegistry
 from pmmds_core.stores.prediction_log import PredictionLog
+from pmmds_core.stores.reachability import check_dagster_database, check_mlflow_database
 from pmmds_tests.ports import free_port
 from pmmds_tests.stores.records import make_records
 
@@ -144,11 +152,64 @@ def test_a_url_that_cannot_be_used_is_refused_without_repeating_it(url: str) -> 
     assert "secret" not in str(raised.value)
 
 
+def opened(settings: Settings) -> None:
+    open_database(settings)
+
+
+@pytest.mark.parametrize("password", ["sec@ret", "sec@ret/more", "se/c@ret"])
+@pytest.mark.parametrize(
+    ("variable", "look"),
+    [
+        ("PMMDS_DATABASE_URL", opened),
+        ("PMMDS_DAGSTER_DATABASE_URL", check_dagster_database),
+        ("PMMDS_MLFLOW_DATABASE_URL", check_mlflow_database),
+    ],
+)
+def test_a_password_that_ends_early_is_told_without_a_piece_of_it(
+    password: str, variable: str, look: Callable[[Settings], None]
+) -> None:
+    """The first @ ends it: what follows would be shown as the host."""
+    settings = load_settings({variable: f"postgresql://ann:{password}@127.0.0.1:1/rows"})
+    with pytest.raises(SettingError, match=rf"^{variable} has more than one @\. .* write @ as %40") as told:
+        look(settings)
+    assert "ret" not in str(told.value)
+
+
+def test_a_password_that_is_written_as_a_url_wants_it_is_taken() -> None:
+    url = open_database(Settings(database_url="postgresql://ann:sec%40ret@127.0.0.1:1/rows")).engine.url
+    assert (url.host, url.password) == ("127.0.0.1", "sec@ret")
+
+
 def test_a_server_that_is_not_there_is_told_without_the_password() -> None:
     url = f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/loop"
     with pytest.raises(DatabaseUnavailableError, match=r"cannot be reached: .*refused") as raised:
         open_database(Settings(database_url=url)).ping()
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("sslmod=require", r'invalid connection option "sslmod"'),
+        ("sslmode=sometimes", r"invalid sslmode value"),
+        ("connect_timeout=soon", r"bad value for connect_timeout"),
+    ],
+)
+def test_an_option_of_the_url_that_does_not_exist_is_one_sentence(postgres_url: str, options: str, said: str) -> None:
+    with pytest.raises(
+        DatabaseUnavailableError, match=rf"cannot be asked with the options of its URL \(.*{said}"
+    ) as told:
+        open_database(Settings(database_url=f"{postgres_url}?{options}")).ping()
+    assert "behind the ? of PMMDS_DATABASE_URL" in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.postgres
+def test_mlflow_s_own_database_is_tried_once_before_mlflow_tries_for_minutes(postgres_url: str) -> None:
+    gone = postgres_url.rpartition("/")[0] + "/no_such"
+    with pytest.raises(RegistryUnavailableError, match=r"no_such.* does not exist\. Check PMMDS_MLFLOW_TRACKING_URI"):
+        ModelRegistry.of(Settings(mlflow_tracking_uri=gone)).versions("churn-classifier")
 
 
 @pytest.mark.postgres

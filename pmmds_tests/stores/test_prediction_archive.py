@@ -15,14 +15,15 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from pmmds_cli import diagnosis
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
-from pmmds_core.errors import DataError, StoreError
+from pmmds_core.errors import DataError, PmmdsError, StoreError
 from pmmds_core.frame_digest import content_digest
 from pmmds_core.reference_profile import ReferenceProfile, fit_profile
 from pmmds_core.retention import keep_retention
 from pmmds_core.settings import Settings
-from pmmds_core.stores import parquet_rows, prediction_archive
+from pmmds_core.stores import folders, parquet_rows, prediction_archive
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.label_history import LabelItem
 from pmmds_core.stores.prediction_log import PredictionRecord
@@ -202,6 +203,56 @@ def test_a_part_that_is_gone_is_told_and_not_taken_for_no_rows(d: Deployment) ->
     (after.settings.resolved_archive_path / files(after)[0]).unlink()
     with pytest.raises(DataError, match=r"1 archived part of the prediction log cannot be found.*PMMDS_ARCHIVE_PATH"):
         after.ground_truth.labelled_rows()
+
+
+@pytest.mark.parametrize("damage", ["cut off", "other content", "values"])
+def test_a_part_that_is_damaged_is_one_sentence_and_not_taken_for_no_rows(d: Deployment, damage: str) -> None:
+    records = fill(d)
+    after = archived(d)
+    file = after.settings.resolved_archive_path / files(after)[0]
+    whole = file.read_bytes()
+    inside = whole[:100] + b"\xff" * (len(whole) // 2) + whole[100 + len(whole) // 2 :]
+    file.write_bytes({"cut off": whole[:-200], "other content": b"a shopping list", "values": inside}[damage])
+    for ask in (after.ground_truth.labelled_rows, lambda: after.prediction_log.find_archived([records[0].request_id])):
+        with pytest.raises(DataError, match=r"^An archived part of the prediction log cannot be read: ") as told:
+            ask()
+        assert "\n" not in str(told.value)
+        assert "Restore the file from a copy of the archive." in str(told.value)
+
+
+def test_the_archive_s_folder_may_have_any_name(d: Deployment, tmp_path: Path) -> None:
+    fill(d)
+    odd = Deployment(msgspec.structs.replace(d.settings, archive_path=str(tmp_path / "rows [of *] it's")))
+    archived(odd)
+    assert odd.ground_truth.labelled_rows().n_rows == 450
+
+
+def test_a_file_has_its_name_on_the_disk_before_its_rows_leave_the_database(
+    d: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a power cut could leave rows in neither: the file would be there under its unfinished name."""
+    fill(d)
+    logged_at_sync: list[tuple[list[str], int]] = []
+    syncing = folders.sync_folder
+
+    def sync_folder(folder: Path) -> None:
+        logged_at_sync.append(([p.suffix for p in folder.iterdir()], d.prediction_log.count()))
+        syncing(folder)
+
+    monkeypatch.setattr(prediction_archive, "sync_folder", sync_folder)
+    d.archive.archive(FIRST)
+    assert logged_at_sync == [([".parquet"], 900)]
+    assert d.prediction_log.count() == 600
+
+
+def test_doctor_tells_of_days_that_left_the_database_and_of_parts_that_are_gone(d: Deployment) -> None:
+    assert diagnosis.archive(d) == "no day has been archived"
+    fill(d)
+    after = archived(d)
+    assert diagnosis.archive(after) == f"600 predictions of 2 days in {d.settings.resolved_archive_path}"
+    (d.settings.resolved_archive_path / files(d)[1]).unlink()
+    with pytest.raises(PmmdsError, match=r"^1 of 2 archived parts .* cannot be found.*PMMDS_ARCHIVE_PATH"):
+        diagnosis.archive(after)
 
 
 def test_a_feature_that_came_later_is_missing_in_what_was_archived_before(d: Deployment, contract: Contract) -> None:

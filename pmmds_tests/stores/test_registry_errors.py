@@ -48,6 +48,15 @@ def test_what_was_asked_in_vain_is_told_with_the_innermost_cause(cause: str, why
     assert told_as.next_step == CHECK_MLFLOW
 
 
+def test_the_address_that_mlflow_repeats_is_told_without_its_password() -> None:
+    asked = ASKED.replace("//mlflow", "//ann:hidden@mlflow")
+    cause = f'NewConnectionError("{POOL}: Failed: [Errno 111] Connection refused")'
+    for said in (f"{asked} {RETRIED} (Caused by {cause})", f"{asked} failed with error code 401"):
+        told_as = sentence_of(MlflowException(said))
+        assert "hidden" not in str(told_as)
+        assert "API request to http://***@mlflow:5000/api/2.0/mlflow/experiments/get-by-name failed" in told_as.message
+
+
 def test_a_download_is_told_by_the_first_file_that_failed_and_points_at_the_store() -> None:
     told_as = sentence_of(MlflowException(DOWNLOAD))
     assert "bundle/golden.json could not be fetched: ('Connection broken: IncompleteRead" in told_as.message

@@ -141,6 +141,29 @@ def test_what_is_missing_is_named_and_who_has_it(acting_as: As, statement: str, 
     assert whose in told.value.next_step
 
 
+def test_a_login_that_may_not_connect_or_make_tables_is_told_whose_right_that_is(
+    acting_as: As, postgres_cluster: Cluster, contract: Contract
+) -> None:
+    stranger = acting_as(SERVICE).settings.database_url
+    with postgres_cluster.fresh_database() as url:
+        name = url.rpartition("/")[2]
+        database = open_database(Settings(database_url=f"{stranger.rpartition('/')[0]}/{name}"))
+        with pytest.raises(
+            RightMissingError, match=r"\(no CREATE on schema public\)\. .*ALTER DATABASE … OWNER TO login"
+        ):
+            migrate(database, contract)
+        owner = open_database(Settings(database_url=url))
+        with owner.begin() as connection:
+            connection.exec_driver_sql(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")
+        database.close()
+        with pytest.raises(
+            RightMissingError, match=rf"no CONNECT on database {name}\)\. .*GRANT CONNECT ON DATABASE {name}"
+        ):
+            database.ping()
+        owner.close()
+        database.close()
+
+
 def test_rights_are_looked_at_before_work_of_many_steps(acting_as: As) -> None:
     for role in GRANTS:
         acting_as(role).require_rights(role)

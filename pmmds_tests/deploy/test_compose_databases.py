@@ -1,0 +1,106 @@
+"""The databases that Compose's PostgreSQL makes on its first start, made without a container; no secret is shown."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.errors import DatabaseUnavailableError
+from pmmds_core.settings import Settings
+from pmmds_core.stores.database import Database, open_database
+from pmmds_core.stores.migration import migrate
+from pmmds_core.stores.prediction_log import PredictionLog
+from pmmds_tests.postgres import Cluster, temporary_cluster
+from pmmds_tests.stores.records import make_records
+
+COMPOSE = Path(__file__).parents[2] / "deploy" / "compose"
+pytestmark = pytest.mark.postgres
+
+
+def made_secrets(folder: Path) -> Path:
+    """Those of `make secrets`."""
+    script = folder / "make_secrets.py"
+    script.write_bytes((COMPOSE / "make_secrets.py").read_bytes())
+    subprocess.run([sys.executable, str(script)], check=True, capture_output=True)
+    return folder / "secrets"
+
+
+def run_script(cluster: Cluster, secrets: Path, folder: Path) -> str:
+    """Run databases.sh as the image does; what psql was told on its command lines."""
+    psql = shutil.which("psql")
+    if psql is None:
+        pytest.skip("needs psql: `apt-get install postgresql-client` (Debian, Ubuntu)")
+    told, stand_in = folder / "told", folder / "bin" / "psql"
+    stand_in.parent.mkdir()
+    stand_in.write_text(f'#!/bin/sh\necho "$@" >> {told}\nexec {psql} "$@"\n')
+    stand_in.chmod(0o755)
+    environment = {
+        "PATH": f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}",
+        "PGHOST": "127.0.0.1",
+        "PGPORT": str(cluster.port),
+        "POSTGRES_USER": "postgres",
+        "SECRETS": str(secrets),
+    }
+    script = str(COMPOSE / "databases.sh")
+    done = subprocess.run(["bash", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return told.read_text()
+
+
+def opened(cluster: Cluster, secrets: Path, name: str) -> Database:
+    """By a URL that `make secrets` wrote, at this cluster's address."""
+    url = (secrets / f"{name}_database_url").read_text().strip()
+    return open_database(Settings(database_url=url.replace("@postgres:5432/", f"@127.0.0.1:{cluster.port}/")))
+
+
+def test_each_login_gets_its_database_its_password_and_no_more(tmp_path: Path, contract: Contract) -> None:
+    secrets = made_secrets(tmp_path)
+    with temporary_cluster() as cluster:
+        told = run_script(cluster, secrets, tmp_path)
+        passwords = {p.name: p.read_text().strip() for p in secrets.glob("*_password")}
+        assert [name for name, value in passwords.items() if value in told] == []
+        owner, service = opened(cluster, secrets, "migrator"), opened(cluster, secrets, "serving")
+        migrate(owner, contract)
+        assert PredictionLog(service, contract).append(make_records(contract, 5)) == 5
+        with owner.connect() as connection:
+            query = "SELECT rolname FROM pg_roles WHERE rolcanlogin ORDER BY 1"
+            logins = list(connection.execute(sa.text(query)).scalars())
+        assert logins == ["dagster", "mlflow", "pmmds", "pmmds_assets", "pmmds_serving", "postgres"]
+        elsewhere = open_database(Settings(database_url=str(cluster.url_of("dagster")).replace("postgres@", "mlflow@")))
+        with pytest.raises(DatabaseUnavailableError, match="no CONNECT on database dagster"):
+            elsewhere.ping()
+        check_passwords(cluster, secrets)
+        for database in (owner, service, elsewhere):
+            database.close()
+
+
+def check_passwords(cluster: Cluster, secrets: Path) -> None:
+    """The server asks for none in tests; so what it keeps is computed from the files again."""
+    superuser = open_database(Settings(database_url=cluster.url))
+    with superuser.connect() as connection:
+        query = "SELECT rolname, rolpassword FROM pg_authid WHERE rolcanlogin AND rolname <> 'postgres'"
+        kept = {str(row.rolname): str(row.rolpassword) for row in connection.execute(sa.text(query))}
+    superuser.close()
+    files = {"pmmds_serving": "serving_password", "pmmds_assets": "assets_password"}
+    for login, verifier in kept.items():
+        password = (secrets / files.get(login, f"{login}_password")).read_text().strip()
+        assert is_of(password, verifier), login
+
+
+def is_of(password: str, verifier: str) -> bool:
+    """Whether a SCRAM-SHA-256 verifier was made of a password (RFC 5803)."""
+    rounds_and_salt, keys = verifier.removeprefix("SCRAM-SHA-256$").split("$")
+    rounds, salt = rounds_and_salt.split(":")
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt), int(rounds))
+    client = hmac.digest(salted, b"Client Key", "sha256")
+    return base64.b64encode(hashlib.sha256(client).digest()).decode() == keys.split(":")[0]
