@@ -1,4 +1,4 @@
-"""Jobs and the schedule. Each job can be launched from the UI, by a sensor or schedule, and by the command line."""
+"""Jobs and their schedules. Each job can be launched from the UI, by a sensor or schedule, and by the command line."""
 
 from datetime import UTC, datetime
 
@@ -12,6 +12,8 @@ from pmmds_core.deployment import Deployment
 MAX_RUNTIME = {"dagster/max_runtime": "1800"}
 # Runs that write models take turns (see tag_concurrency_limits in dagster.yaml).
 WRITES_MODELS = {"pmmds/writes": "models"}
+# A schedule's answer rather than its status: the tick says on its page why nothing was asked for.
+SCHEDULES_OFF = dg.SkipReason("PMMDS_SCHEDULES=off: `pmmds monitor` and the launchpad ask for runs.")
 
 _TRAINING = [
     "reference_data",
@@ -75,8 +77,12 @@ reconcile_job = dg.define_asset_job(
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Monitor the window every hour, five minutes past, when the hour's rows have arrived.",
 )
-def monitor_schedule(context: dg.ScheduleEvaluationContext, deployment: DeploymentResource) -> dg.RunRequest:
+def monitor_schedule(
+    context: dg.ScheduleEvaluationContext, deployment: DeploymentResource
+) -> dg.RunRequest | dg.SkipReason:
     d = deployment.open()
+    if d.settings.schedules == "off":
+        return SCHEDULES_OFF
     at = context.scheduled_execution_time.astimezone(UTC)
     return monitor_request(d, d.settings.drift_current_window_hours, at)
 
@@ -99,8 +105,10 @@ def monitor_request(d: Deployment, window: int, now: datetime | None = None) -> 
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Measure performance every hour as labels arrive, half an hour after monitoring.",
 )
-def performance_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    return dg.RunRequest()
+def performance_schedule(
+    context: dg.ScheduleEvaluationContext, deployment: DeploymentResource
+) -> dg.RunRequest | dg.SkipReason:
+    return SCHEDULES_OFF if deployment.open().settings.schedules == "off" else dg.RunRequest()
 
 
 @dg.schedule(
@@ -110,8 +118,10 @@ def performance_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Archive the days that are over every night, when their last rows have arrived.",
 )
-def archive_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    return dg.RunRequest()
+def archive_schedule(
+    context: dg.ScheduleEvaluationContext, deployment: DeploymentResource
+) -> dg.RunRequest | dg.SkipReason:
+    return SCHEDULES_OFF if deployment.open().settings.schedules == "off" else dg.RunRequest()
 
 
 all_jobs = [train_job, retrain_job, monitor_job, performance_job, archive_job, reconcile_job]

@@ -200,6 +200,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     dagster_host: Annotated[str, Meta(description="Address of Dagster's web server")] = "127.0.0.1"
     dagster_port: Annotated[Port, Meta(description="Port of Dagster's web server")] = 3000
+    schedules: Annotated[
+        Literal["on", "off"], Meta(description="Whether Dagster's schedules ask for runs; off: who asks is elsewhere")
+    ] = "on"
     dagster_executor: Annotated[
         Literal["in_process", "multiprocess", "celery"], Meta(description="Where the steps of a launched run work")
     ] = "in_process"

@@ -11,8 +11,9 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from pmmds_assets.jobs import monitor_request, monitor_schedule
+from pmmds_assets.jobs import all_schedules, monitor_request, monitor_schedule
 from pmmds_assets.partitions import RANGE_END, RANGE_START, hourly, key_of, range_tags
+from pmmds_assets.resources import DeploymentResource
 from pmmds_core.stores.tables import feature_histograms, prediction_logs
 from pmmds_core.synthetic import packaged_generator
 from pmmds_core.traffic import apply_scenario, traffic_rows
@@ -94,6 +95,16 @@ def test_the_schedule_asks_up_to_the_present_hour(watched: House) -> None:
     request = monitor_schedule(context)
     assert isinstance(request, dg.RunRequest)
     assert request.tags[RANGE_END] == key_of(at)
+
+
+@pytest.mark.parametrize("schedule", all_schedules, ids=lambda schedule: schedule.name)
+def test_a_schedule_that_is_switched_off_asks_for_nothing_and_says_so(
+    tmp_path: Path, schedule: dg.ScheduleDefinition
+) -> None:
+    resource = DeploymentResource(environment={"PMMDS_HOME": str(tmp_path), "PMMDS_SCHEDULES": "off"})
+    answer = schedule(dg.build_schedule_context(resources={"deployment": resource}))
+    assert isinstance(answer, dg.SkipReason)
+    assert "PMMDS_SCHEDULES=off" in str(answer.skip_message)
 
 
 def test_the_present_hour_is_a_partition() -> None:

@@ -46,7 +46,8 @@ def wait_for(holds: Callable[[], bool], daemon: subprocess.Popen[bytes], log: Pa
 @pytest.mark.faults
 @pytest.mark.timeout(1800)
 def test_labels_alone_make_the_daemon_retrain_once(tmp_path: Path) -> None:
-    house = House.build(tmp_path, PMMDS_RETRAIN_EVERY_LABELS="100", PMMDS_RETRAIN_COOLDOWN_MINUTES="0.0001")
+    variables = {"PMMDS_RETRAIN_EVERY_LABELS": "100", "PMMDS_RETRAIN_COOLDOWN_MINUTES": "0.0001"}
+    house = House.build(tmp_path, PMMDS_SCHEDULES="off", **variables)
     trained = house.run("train_job")
     assert trained.success, errors_of(trained)
     d = house.deployment

@@ -65,6 +65,7 @@ def test_an_alert_leads_to_one_retraining_and_a_slow_promotion_to_one_rollback(
         "PMMDS_HTTP_PORT": str(free_port()),  # nobody answers there: latency is read from the log
         "PMMDS_ROLLBACK_AUTOMATIC": "on",
         "PMMDS_ROLLBACK_MIN_ROWS": "100",
+        "PMMDS_SCHEDULES": "off",  # what is judged, and when, is said below
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
