@@ -110,6 +110,16 @@ def test_a_container_is_confined(file: str, name: str, service: dict[str, Any]) 
     assert "privileged" not in service
     assert ":latest" not in service["image"]
     assert re.search(r":[^}]*\d", service["image"]), "the image is pinned"
+    # Those two images check themselves; the assets' image has a check for each of its parts.
+    checks_itself = any(image in service["image"] for image in ("pmmds-serving", "pmmds-proxy"))
+    assert checks_itself or service["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
+
+
+def test_the_service_and_each_part_of_dagster_read_the_file_of_settings() -> None:
+    reading = {name for _, name, service in services() if service.get("env_file") == ["settings.env"]}
+    assert reading == {"replica", "dagster-code", "dagster-webserver", "dagster-daemon"}
+    lines = (COMPOSE / "settings.env").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line and not line.startswith("#")] == [], "the defaults hold"
 
 
 def test_only_the_proxy_listens_outside_and_there_on_the_loopback() -> None:
