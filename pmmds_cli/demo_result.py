@@ -55,7 +55,7 @@ def summary_lines(result: DemoResult, settings: Settings, *, keep_up: bool) -> l
             f"and took {result.retraining_seconds:.1f} s"
         ),
         f"  decision      {decision['decision_id']}: {decision['promotion_reason']}",
-        *(f"                {line}" for line in evidence_lines(decision)),
+        *(f"    {line}" for line in evidence_lines(decision)),  # fits into 80 columns
         (
             f"  swap          v{result.first_version} → v{result.last_version} "
             f"{result.swap_seconds:.2f} s after the alias moved; "

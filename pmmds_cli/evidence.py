@@ -23,12 +23,16 @@ def _row(criterion: Mapping[str, Any]) -> Sequence[str]:
     verdict = criterion.get("verdict") or ("met" if criterion["passed"] else "not met")
     decides = "yes" if criterion["blocking"] else "advice"
     threshold = str(criterion.get("threshold", "–"))
-    return (str(criterion["name"]), _value(criterion.get("value")), threshold, str(verdict), decides)
+    value = _value(criterion.get("value"), is_missed=not criterion["passed"])
+    return (str(criterion["name"]), value, threshold, str(verdict), decides)
 
 
-def _value(value: float | str | None) -> str:
+def _value(value: float | str | None, *, is_missed: bool) -> str:
+    """A small value that misses its threshold has two digits more: 0.00096 is not told as 0.0010."""
     if value is None:
         return "–"
     if isinstance(value, str):
         return value
-    return f"{value:.4f}" if value == 0 or abs(value) >= 1e-4 else f"{value:.0e}"
+    if value != 0 and abs(value) < 1e-4:
+        return f"{value:.0e}"
+    return f"{value:.6f}" if is_missed and 0 < abs(value) < 0.01 else f"{value:.4f}"

@@ -10,6 +10,7 @@ import typer
 from pmmds_cli.output import JsonOption, print_json, print_table
 
 if TYPE_CHECKING:
+    from pmmds_core.decision import Decision
     from pmmds_core.deployment import Deployment
     from pmmds_core.stores.alerts import Alert
     from pmmds_core.stores.notification_outbox import NotificationState
@@ -49,8 +50,8 @@ def decisions(limit: LimitOption = 20, json: JsonOption = False) -> None:
     deployment = _deployment()
     found = deployment.decisions.recent(limit)
     # Who has to approve one is shown what it would have answered meanwhile.
-    waiting = {d.challenger_version for d in found if d.state == PENDING_APPROVAL}
-    shadows = {version: _shadow(deployment, version) for version in sorted(waiting)}
+    versions = {d.challenger_version for d in found if d.state == PENDING_APPROVAL}
+    shadows = {version: _shadow(deployment, version) for version in sorted(versions)}
     if json:
         print_json([{**d.to_document(), "shadow": shadows.get(d.challenger_version)} for d in found])
         return
@@ -69,6 +70,16 @@ def decisions(limit: LimitOption = 20, json: JsonOption = False) -> None:
         for d in found
     ]
     print_table(rows, empty="Nothing was decided yet. `pmmds train` trains and judges the first model.")
+    for waiting in (d for d in found if d.state == PENDING_APPROVAL):
+        _print_evidence(waiting)
+
+
+def _print_evidence(decision: Decision) -> None:
+    from pmmds_cli.evidence import evidence_lines
+
+    print(f"\n{decision.decision_id} waits for `pmmds approve {decision.decision_id} --by NAME`, or `pmmds reject`:")
+    for line in evidence_lines(decision.document):
+        print(f"  {line}")
 
 
 def _shadow_words(found: dict[str, Any] | None) -> str:

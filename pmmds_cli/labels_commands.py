@@ -37,9 +37,14 @@ def import_labels(
         print_json({"n_rows": len(items), **asdict(counts), "n_waiting": n_waiting})
         return
     print(
-        f"{len(items):,} labels: {counts.accepted:,} accepted, {counts.updated:,} updated, "
+        f"{_labels(len(items))}: {counts.accepted:,} accepted, {counts.updated:,} updated, "
         f"{counts.outdated:,} outdated (a later observation stands), "
         f"{counts.unknown:,} of requests that are not logged."
     )
     if n_waiting:
-        print(f"Labels of {n_waiting:,} requests are kept aside until their prediction arrives.")
+        requests = "1 request" if n_waiting == 1 else f"{n_waiting:,} requests"
+        print(f"Labels of {requests} are kept aside until their prediction arrives.")
+
+
+def _labels(n: int) -> str:
+    return "1 label" if n == 1 else f"{n:,} labels"

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from pmmds_core.deployment import Deployment
 
 NO = 3  # the exit code of an honest no
+# What a look at the window came to, before an alert is spoken of.
+_VERDICTS = {
+    "stable": "the window is stable",
+    "drifted": "the window has drifted",
+    "insufficient_data": "too few rows to judge drift (insufficient_data)",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -101,7 +107,7 @@ def retrain(
     document = run_monitor(deployment)
     trigger = _asked_for(deployment, is_forced=force)
     if isinstance(trigger, str):
-        message = trigger or f"{document['verdict']}, and no alert is open. --force retrains all the same."
+        message = trigger or f"{_VERDICTS[document['verdict']]}, and no alert is open. --force retrains all the same."
         message = f"Nothing to do: {message}" if not trigger else f"Not now: {message}"
         print_json({"retrained": False, "reason": message}) if json else print(message)
         if trigger and (force or fail_on_hold):

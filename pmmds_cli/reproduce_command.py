@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pmmds_cli.output import JsonOption, print_json, say
-from pmmds_core.errors import UsageError
 
 if TYPE_CHECKING:
     from pmmds_core.reproduction import Reproduction
@@ -28,13 +27,12 @@ def reproduce(
     Nothing is registered. Exit code 3 when the digests differ.
     """
     from pmmds_core.deployment import Deployment
+    from pmmds_core.named_version import named_version
     from pmmds_core.reproduction import reproduce as train_again
 
-    number = version.removeprefix("v")
-    if not number.isdecimal():
-        raise UsageError(f"{version!r} is not a version.", next_step="Expected a number, such as 2 or v2.")
     deployment = Deployment.from_environment().prepare()
-    say(f"Training {deployment.model_name} {version} again")
+    number = named_version(deployment, version).version
+    say(f"Training {deployment.model_name} v{number} again")
     found = train_again(deployment, number)
     if json:
         print_json(found.to_document())

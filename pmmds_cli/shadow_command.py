@@ -27,14 +27,14 @@ def shadow(
     from pmmds_core.shadow_words import shadow_rows, shadow_words, to_document
 
     deployment = Deployment.from_environment()
-    chosen = version or deployment.shadow.newest_version()
+    chosen = version.strip().removeprefix("v") or deployment.shadow.newest_version()
     found = deployment.shadow.agreement(chosen) if chosen else None
     document = None if found is None else to_document(found)
     state = _state(deployment)
     if json:
         print_json({"setting": deployment.settings.shadow, "scorer": state, "agreement": document})
         return
-    print(shadow_words(document))
+    print(shadow_words(document) if document or not version else f"v{chosen} has scored no live traffic as a shadow.")
     if document is not None:
         print_table(shadow_rows(document), empty="")
     if state["status"] == "problem":

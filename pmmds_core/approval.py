@@ -15,13 +15,14 @@ def approve(d: Deployment, decision_id: str, *, by: str) -> Decision:
 
     Raises:
         RightMissingError: this login may not promote.
-        UsageError: no such decision, or it does not wait for approval.
+        UsageError: no such decision, it does not wait for approval (any more), or nobody is named.
         PromotionConflictError: the champion that it was judged against is not in production any more: aborted.
         StoreError: a store is away; an approval that was recorded is carried out by the reconciler.
     """
-    decision = _waiting(d, decision_id, "approved")
+    decision = _waiting(d, decision_id, "approved", by)
     with d.decisions.turn() as turn:
-        turn.approve(decision, by)
+        if not turn.approve(decision, by):
+            raise _not_waiting(turn.decision(decision_id), "approved")
     try:
         put_into_production(decision, d.decisions, d.registry)
     finally:
@@ -31,19 +32,27 @@ def approve(d: Deployment, decision_id: str, *, by: str) -> Decision:
 
 def reject(d: Deployment, decision_id: str, *, by: str, reason: str = "") -> Decision:
     """Refuse a waiting promotion; its alert stays open. Raises UsageError as `approve` does."""
-    decision = _waiting(d, decision_id, "rejected")
+    decision = _waiting(d, decision_id, "rejected", by)
     with d.decisions.turn() as turn:
-        turn.reject(decision, by, reason)
+        if not turn.reject(decision, by, reason):
+            raise _not_waiting(turn.decision(decision_id), "rejected")
     return settle(d, decision)
 
 
-def _waiting(d: Deployment, decision_id: str, verb: str) -> Decision:
+def _waiting(d: Deployment, decision_id: str, verb: str, by: str) -> Decision:
+    if not by.strip():
+        raise UsageError(f"A decision is {verb} by somebody.", next_step="Give a name with --by NAME.")
     d.require_rights(PROMOTER)
     decision = d.decisions.get(decision_id)
     if decision is None:
         raise UsageError(f"There is no decision {decision_id!r}.", next_step="`pmmds decisions` lists them.")
     if decision.state != PENDING_APPROVAL:
-        raise UsageError(
-            f"Decision {decision_id} is {decision.status}; only one that is {PENDING_APPROVAL} can be {verb}."
-        )
+        raise _not_waiting(decision, verb)
     return decision
+
+
+def _not_waiting(decision: Decision, verb: str) -> UsageError:
+    return UsageError(
+        f"Decision {decision.decision_id} is {decision.status}; only one that is {PENDING_APPROVAL} can be {verb}.",
+        next_step="`pmmds decisions` lists what waits.",
+    )

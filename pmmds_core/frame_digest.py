@@ -50,6 +50,12 @@ def row_digests(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64
     return digests.view(np.int64)
 
 
+def extended_digests(digests: NDArray[np.int64], numbers: NDArray[np.int64], name: str) -> NDArray[np.int64]:
+    """(n,) digests of rows that have one whole number more each, under a name; both (n,)."""
+    mixed = _mix(digests.view(np.uint64) ^ _mix(numbers.view(np.uint64) ^ _hash(name)))
+    return mixed.view(np.int64)
+
+
 def _number_bits(values: pd.Series[Any]) -> NDArray[np.uint64]:
     numbers = values.to_numpy(dtype=np.float64) + 0.0  # turns -0.0 into 0.0
     bits = numbers.view(np.uint64).copy()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DataError, InputFileError
+from pmmds_core.source_data import label_meaning
 from pmmds_core.stores.label_history import LabelItem
 from pmmds_core.table_file import N_EXAMPLES, TextTable, read_table
 
@@ -21,7 +22,8 @@ _LONGEST_ID = 128
 def read_labels(path: Path, contract: Contract) -> list[LabelItem]:
     """The labels of a CSV or Parquet file, in its order; other columns are ignored.
 
-    A label is 0 or 1, or one of the contract's two words. An instant without an offset is UTC.
+    A label is one of the contract's two words, or 0 or 1 unless the contract gives these another sense. An instant
+    without an offset is UTC.
 
     Raises:
         InputFileError: the file cannot be read, lacks a column, or a row is wrong; the first few are named.
@@ -33,7 +35,7 @@ def read_labels(path: Path, contract: Contract) -> list[LabelItem]:
     missing = [name for name in COLUMNS if name not in table.columns]
     if missing:
         raise InputFileError(f"{table.name} has no column {', '.join(missing)}.", next_step=_HOW)
-    words = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, contract.label.negative: 0, contract.label.positive: 1}
+    words = label_meaning(contract.label)
     items, wrong = [], []
     for number, *cells in zip(table.row_numbers, *(table.columns[c] for c in COLUMNS), strict=True):
         try:
@@ -52,9 +54,10 @@ def _item(cells: list[str], words: Mapping[str, int]) -> LabelItem:
     request_id, label, observed_at = cells
     if not 0 < len(request_id) <= _LONGEST_ID:
         raise ValueError(f"request_id has {len(request_id)} characters, expected 1 to {_LONGEST_ID}")
-    if label not in words:
-        raise ValueError(f"label {label!r}, expected one of {', '.join(sorted(set(words) - {'0.0', '1.0'}))}")
-    return LabelItem(request_id, words[label], _instant(observed_at))
+    word = label if label in words else label.removesuffix(".0")  # programs write whole numbers so, beside gaps
+    if word not in words:
+        raise ValueError(f"label {label!r}, expected one of {', '.join(sorted(words))}")
+    return LabelItem(request_id, words[word], _instant(observed_at))
 
 
 def _instant(text: str) -> datetime:

@@ -12,6 +12,7 @@ from pathlib import Path
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.evaluation import ModelEvaluation
 from pmmds_core.evaluation_words import measure_rows, replay_words, sentence, timing_words, worst_words
+from pmmds_core.row_identity import BY_CONTENT
 from pmmds_core.training import TrainedPipeline
 
 
@@ -20,7 +21,7 @@ class Provenance:
     """Where the rows came from and how they were checked; becomes tags of the model version.
 
     `validation`: passed, failed or skipped. `validation_folder`: its results as JSON and HTML. `training_mix`: which
-    rows were trained on and which not, in words; empty where that is not recorded.
+    rows were trained on and which not, in words; empty where that is not recorded. `row_identity`: what names a row.
     """
 
     training_digest: str
@@ -30,6 +31,7 @@ class Provenance:
     holdout_kind: str
     run_id: str
     training_mix: str = ""
+    row_identity: str = BY_CONTENT
 
 
 def origin(provenance: Provenance) -> dict[str, str]:
@@ -41,6 +43,7 @@ def origin(provenance: Provenance) -> dict[str, str]:
         "holdout": provenance.holdout_kind,
         "dagster_run_id": provenance.run_id,
         **({"training_mix": provenance.training_mix} if provenance.training_mix else {}),
+        **({"row_identity": provenance.row_identity} if provenance.row_identity != BY_CONTENT else {}),
     }
 
 

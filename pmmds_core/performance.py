@@ -19,7 +19,7 @@ _Z_95 = 1.959963984540054
 
 @dataclass(frozen=True)
 class AucInterval:
-    """ROC-AUC with its 95 % confidence interval (DeLong variance, logit scale)."""
+    """ROC-AUC with its 95 % confidence interval (DeLong variance, logit scale; of a perfect ranking Newcombe's)."""
 
     auc: float
     low: float
@@ -64,14 +64,35 @@ def classification_metrics(labels: Labels, probabilities: Probabilities, thresho
 
 
 def auc_interval(labels: Labels, probabilities: Probabilities) -> AucInterval:
-    """ROC-AUC and its interval; on the logit scale, so that it stays inside 0 and 1."""
+    """ROC-AUC and its interval; on the logit scale, so that it stays inside 0 and 1.
+
+    A perfect ranking of few rows has no variance of DeLong's, and is no proof of a perfect model.
+    """
     aucs, covariance = _delong(labels, probabilities[None, :])
     auc, variance = float(aucs[0]), float(covariance[0, 0])
-    if not 0 < auc < 1 or variance == 0:
+    if not 0 < auc < 1:
+        beyond = _beyond_perfect(int((labels == 1).sum()), int((labels == 0).sum()))
+        return AucInterval(auc, 1 - beyond, 1.0) if auc == 1 else AucInterval(auc, 0.0, beyond)
+    if variance == 0:  # every row has the same score
         return AucInterval(auc, auc, auc)
     center = math.log(auc / (1 - auc))
     half = _Z_95 * math.sqrt(variance) / (auc * (1 - auc))
     return AucInterval(auc, _logistic(center - half), _logistic(center + half))
+
+
+def _beyond_perfect(m: int, n: int) -> float:
+    """How far from 1 the ROC-AUC may be of a model that ranked m positive and n negative rows without a mistake.
+
+    Newcombe's method 5 (2006, part 2): the end θ at which 1 − θ = z·√V(θ), V after Hanley and McNeil with
+    N* = (m + n) / 2 − 1; by bisection.
+    """
+    pairs, spread = m * n, (m + n) / 2 - 1
+    low, high = 0.0, 1.0
+    while high - low > 1e-9:
+        theta = (low + high) / 2
+        variance = theta * (1 - theta) / pairs * (1 + spread * ((1 - theta) / (2 - theta) + theta / (1 + theta)))
+        low, high = (theta, high) if 1 - theta > _Z_95 * math.sqrt(variance) else (low, theta)
+    return 1 - (low + high) / 2
 
 
 def paired_auc(labels: Labels, first: Probabilities, second: Probabilities) -> PairedAuc:

@@ -98,7 +98,8 @@ def _improvement(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Criter
     new, old = evaluation.challenger_metrics[name], evaluation.champion_metrics[name]
     passed = new - old >= policy.min_improvement
     needed = "" if passed else f"; at least +{policy.min_improvement:g} is needed"
-    sentence = f"{name}: {new:.4f} vs {old:.4f} ({new - old:+.4f}{needed})."
+    gain = f"{new - old:+.{_decimals(new - old, policy.min_improvement, 4)}f}"
+    sentence = f"{name}: {new:.4f} vs {old:.4f} ({gain}{needed})."
     return Criterion("improvement", passed, True, sentence, new - old, f"≥ {policy.min_improvement:g}")
 
 
@@ -111,7 +112,14 @@ def _latency(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Criterion:
 
 
 def _too_slow(ratio: float, policy: PromotionPolicy) -> str:
-    return f"Latency too high ({ratio:.2f}x; at most {policy.max_latency_ratio:.2f}x is allowed)."
+    told = f"{ratio:.{_decimals(ratio, policy.max_latency_ratio, 2)}f}"
+    return f"Latency too high ({told}x; at most {policy.max_latency_ratio:g}x is allowed)."
+
+
+def _decimals(value: float, bound: float, fewest: int) -> int:
+    """So many that a value is not told as the bound that it misses: 0.00096 is no "+0.0010"."""
+    same = (n for n in range(fewest, 9) if round(value, n) != round(bound, n) or value == bound)
+    return next(same, 9)
 
 
 def _significance(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Criterion:
@@ -140,7 +148,8 @@ def _segments(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Criterion
     worse = [s for s in found if s["difference"] < -policy.segment_margin and s["q_value"] < SIGNIFICANCE_LEVEL]
     lowest = min(worse or found, key=lambda s: float(s["difference"]))
     told = f"{lowest['feature']} = {lowest['value']} ({lowest['difference']:+.4f}, q = {lowest['q_value']:.4f})"
-    sentence = f"{'Worse' if worse else 'No segment is worse beyond chance; lowest'} where {told} ({role})."
+    none = f"No segment is worse by more than {policy.segment_margin:g} beyond chance; lowest"
+    sentence = f"{'Worse' if worse else none} where {told} ({role})."
     return Criterion(
         "segments", not worse, policy.forbid_worse_segment, sentence, float(lowest["difference"]), threshold
     )

@@ -17,6 +17,7 @@ from pmmds_core.errors import DataError, ModelError
 from pmmds_core.frame_digest import content_digest
 from pmmds_core.model_card import Provenance
 from pmmds_core.model_release import build_release
+from pmmds_core.named_version import named_version
 from pmmds_core.recorded_code import code_version, libraries
 from pmmds_core.stores.datasets import Dataset, DatasetKind
 from pmmds_core.stores.model_registry import RegisteredVersion
@@ -53,12 +54,13 @@ def reproduce(d: Deployment, version: str) -> Reproduction:
     """Train a version again in a temporary folder; nothing is registered or kept.
 
     Raises:
-        NoModelError: no such version.
-        ModelError: the version does not say how it was made, or was made by another contract.
+        UsageError: no such version.
+        ModelError: the version does not say how it was made, was made by another contract, or from a candidate that
+            is not among those of PMMDS_TRAIN_CANDIDATES.
         DataError: its rows are not kept here, or are not those that were recorded.
-        SettingError: the candidate is not among those of PMMDS_TRAIN_CANDIDATES.
+        SettingError: PMMDS_TRAIN_CANDIDATES cannot be loaded.
     """
-    registered = d.registry.get_version(d.model_name, version)
+    registered = named_version(d, version)
     record = _record(registered, d.contract.digest)
     training = _recorded_rows(d, "training", record)
     frame, holdout = _verified(training), _recorded_rows(d, "holdout", record).read()

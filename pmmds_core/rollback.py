@@ -5,9 +5,10 @@ Keep out: moving the alias (promotion.py) and noticing that it should move (roll
 
 from __future__ import annotations
 
-from pmmds_core.decision import ROLLBACK, Decision, ProductionPointer
+from pmmds_core.decision import RECORDED, ROLLBACK, Decision, ProductionPointer
 from pmmds_core.deployment import Deployment
-from pmmds_core.errors import NoModelError, UsageError
+from pmmds_core.errors import UsageError
+from pmmds_core.named_version import named_version
 from pmmds_core.promotion import adopt_moved_alias, finish_moving, put_into_production
 from pmmds_core.stores.rights import PROMOTER
 
@@ -17,38 +18,43 @@ def roll_back(d: Deployment, *, to: str = "", by: str, reason: str = "", instead
 
     Args:
         d: the deployment.
-        to: the version, with or without `v`; empty means the champion that the present version replaced.
+        to: the version, with or without `v`; empty means the champion that the present version replaced. Where no
+            version is in production (the champion was deleted, or the alias), it has to be named.
         by: who asks for it.
         reason: why, for those who come later.
         instead_of: the version that has to be in production still; empty means any.
 
     Raises:
-        UsageError: no such version, it is in production already, or there is no earlier one; nothing was moved.
+        UsageError: no such version, it is in production already, there is no earlier one, or nobody is named; nothing
+            was moved.
         ArtifactCorruptError: the version's files are not what was registered; nothing was moved.
         PromotionConflictError: another move was faster; nothing was moved.
         RightMissingError: this login may not promote; nothing was moved.
         StoreError: a store is away; when the decision was recorded already, the reconciler finishes it.
     """
+    if not by.strip():
+        raise UsageError("A version is taken back by somebody.", next_step="Give a name with --by NAME.")
     d.require_rights(PROMOTER)
     finish_moving(d.decisions, d.registry)
     adopt_moved_alias(d.decisions, d.registry)
     pointer = d.decisions.pointer()
-    if pointer is None:
-        raise UsageError("No model is in production: nothing to take back.", next_step="Run `pmmds train` first.")
-    if instead_of and instead_of != pointer.version:
-        raise UsageError(f"v{pointer.version} is in production instead of v{instead_of}: nothing is taken back.")
-    target = to.strip().removeprefix("v") or _previous(d, pointer)
-    if target == pointer.version:
+    present = pointer.version if pointer else None
+    if instead_of and instead_of != present:
+        raise UsageError(f"{_told(present)} is in production instead of v{instead_of}: nothing is taken back.")
+    asked = to.strip() or _previous(d, pointer)
+    # The rule names what a decision recorded; where that is gone, the decision is aborted, and people are told.
+    target = asked if instead_of else named_version(d, asked).version
+    if target == present:
         raise UsageError(
             f"v{target} is in production already.", next_step="`pmmds decisions` shows what was there before."
         )
-    _verify(d, target)
+    d.profiles.bundle(target)  # the service would refuse a damaged version: better to know before the alias moves
     decision = d.decisions.save(
         kind=ROLLBACK,
         challenger=target,
-        champion=pointer.version,
+        champion=present,
         promoted=True,
-        reason=f"Rolled back from v{pointer.version} to v{target} by {by}{f': {reason}' if reason else ''}.",
+        reason=_words(d, present, target, by, reason),
         improvement=None,
         details={"by": by, "reason": reason},
         run_id="",
@@ -60,11 +66,16 @@ def roll_back(d: Deployment, *, to: str = "", by: str, reason: str = "", instead
     return found
 
 
-def _previous(d: Deployment, pointer: ProductionPointer) -> str:
+def _previous(d: Deployment, pointer: ProductionPointer | None) -> str:
     """The champion that the version replaced when it was promoted: a second rollback goes one further back.
 
     A version that was never promoted came by a rollback to its name: then what that one replaced.
     """
+    if pointer is None:
+        raise UsageError(
+            "No model is in production: nothing to take back.",
+            next_step="Name a registered version with --to, or run `pmmds train` first.",
+        )
     decision = d.decisions.last_promotion_of(pointer.version) or d.decisions.get(pointer.decision_id)
     if decision is None or not decision.champion_version:
         raise UsageError(
@@ -73,18 +84,13 @@ def _previous(d: Deployment, pointer: ProductionPointer) -> str:
     return decision.champion_version
 
 
-def _verify(d: Deployment, version: str) -> None:
-    """The service would refuse a damaged version and stay where it is: better to know before the alias moves."""
-    if not version.isdecimal():
-        raise _unknown(d, version)
-    try:
-        d.profiles.bundle(version)
-    except NoModelError:
-        raise _unknown(d, version) from None
+def _words(d: Deployment, present: str | None, target: str, by: str, reason: str) -> str:
+    """Who put what in the place of what, and why; that nothing was judged is said of a version new to production."""
+    why = f": {reason.rstrip('.')}" if reason else ""
+    was_there = any(x.promoted and x.state == RECORDED for x in d.decisions.of_version(target))
+    new = "" if was_there else f" v{target} was not in production before; no evidence was asked for."
+    return f"Rolled back from {_told(present)} to v{target} by {by}{why}.{new}"
 
 
-def _unknown(d: Deployment, version: str) -> UsageError:
-    known = ", ".join(f"v{v.version}" for v in d.registry.versions(d.model_name)[:10])
-    return UsageError(
-        f"{d.model_name} has no version {version!r} in the registry.", next_step=f"Registered are {known}."
-    )
+def _told(version: str | None) -> str:
+    return f"v{version}" if version else "no version"

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pmmds_core.performance import AucInterval
 
 # Who asks for it when nobody does.
 AUTOMATIC_ROLLBACK = "automatic rollback"
@@ -23,12 +27,14 @@ class RequestTotals:
 
 @dataclass(frozen=True)
 class ServedAnswers:
-    """What one version answered in a time. `latency_ms`: median. `roc_auc`: on rows whose label has arrived."""
+    """What one version answered in a time. `latency_ms`: median. `roc_auc`: on rows whose label has arrived, with its
+    interval; None where they are not of both classes.
+    """
 
     n_rows: int
     latency_ms: float | None
     n_labelled: int
-    roc_auc: float | None
+    roc_auc: AucInterval | None
 
 
 @dataclass(frozen=True)
@@ -124,10 +130,14 @@ def _latency(before: ServedAnswers, after: ServedAnswers, bounds: RollbackBounds
 
 
 def _performance(before: ServedAnswers, after: ServedAnswers, bounds: RollbackBounds) -> str | None:
+    """A fall counts when it is over the bound and beyond chance: its 95 % interval lies above zero."""
     if before.roc_auc is None or after.roc_auc is None or min(before.n_labelled, after.n_labelled) < bounds.min_rows:
         return None
-    drop = before.roc_auc - after.roc_auc
-    if drop <= bounds.max_metric_drop:
+    from pmmds_core.performance_drop import measure_drop  # numpy: who only reads decisions does without
+
+    found = measure_drop(before.roc_auc, after.roc_auc)
+    # Of two equally good models with 200 labels each one is worse by 0.05 in one of seven cases: by chance.
+    if found.drop <= bounds.max_metric_drop or found.low <= 0:
         return ""
-    seen = f"realised roc_auc {after.roc_auc:.4f} instead of {before.roc_auc:.4f}"
-    return f"{seen} (-{drop:.4f}, over {bounds.max_metric_drop:g})"
+    seen = f"realised roc_auc {after.roc_auc.auc:.4f} instead of {before.roc_auc.auc:.4f}"
+    return f"{seen} (-{found.drop:.4f}, over {bounds.max_metric_drop:g}; 95 %: {found.low:.4f} to {found.high:.4f})"

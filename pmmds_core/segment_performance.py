@@ -106,7 +106,7 @@ def _compared(
     return replace(
         alone,
         champion=paired.first,
-        difference=-paired.difference,
+        difference=paired.second - paired.first,
         standard_error=paired.standard_error,
         p_value=paired.p_value,
     )

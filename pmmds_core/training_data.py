@@ -1,6 +1,7 @@
 """Which rows are trained on and which are held out; and the proof that the two do not meet.
 
-Reference rows fall to one side by a seeded hash of their content, so the same row always falls to the same side.
+Reference rows fall to one side by a seeded hash of what names them (row_identity), so the same row always falls to the
+same side.
 Production rows with labels are split by time: the newest are the holdout of a retraining, new to both models.
 Keep out: reading and writing the rows (stores) and fitting (training.py).
 """
@@ -16,8 +17,8 @@ from numpy.typing import NDArray
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import TrainingError
 from pmmds_core.holdout_checks import MIN_ROWS_A_CLASS
+from pmmds_core.row_identity import ROW_KEY, keys_of
 from pmmds_core.seeded_choice import seeded_uniform
-from pmmds_core.source_data import row_digests
 from pmmds_core.training_mix import EVERYTHING, LeftOut, MixSettings, mix_rows
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _assemble(
 
     holdout = labelled.iloc[position]
     held_out = _digests(holdout, contract)
-    older = labelled.drop(labelled.index[position])
+    older = labelled[~np.isin(np.arange(len(labelled)), position)]
     kept_reference = reference[
         ~falls_to_holdout(_digests(reference, contract), plan.seed, plan.reference_holdout_share)
     ]
@@ -159,7 +160,7 @@ def _assemble(
     kept_reference, n_first = _without(kept_reference, held_out, contract)
     older, n_second = _without(older, held_out, contract)
     kept_reference, older, left_out = mix_rows(kept_reference, older, contract.feature_names, plan.seed, plan.mix)
-    train = pd.concat([kept_reference, older], ignore_index=True)
+    train = pd.concat([kept_reference, older], ignore_index=reference.index.name != ROW_KEY)
     known = (
         LeftOut("reference", n_fall_out, "are the seeded reference holdout (PMMDS_TRAIN_HOLDOUT_SHARE)"),
         LeftOut("reference", n_first, "have the content of a row that is held out"),
@@ -202,7 +203,7 @@ def check_leakage(
 
 
 def _digests(frame: pd.DataFrame, contract: Contract) -> Digests:
-    return row_digests(frame, contract.feature_names)
+    return keys_of(frame, contract.feature_names)
 
 
 def _too_few(found: int, needed: int) -> str:

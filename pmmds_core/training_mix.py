@@ -1,6 +1,6 @@
 """Which of the rows that may be trained on are: the recency and mix that the settings ask for, with reasons. Pure.
 
-Reference rows are sampled by a seeded hash of their content, so the same rows are chosen in any run.
+Reference rows are sampled by a seeded hash of what names them (row_identity): the same rows are chosen in any run.
 Keep out: what is held out (training_data.py), reading rows (stores).
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pmmds_core.frame_digest import row_digests
+from pmmds_core.row_identity import keys_of
 from pmmds_core.seeded_choice import seeded_uniform
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def mix_rows(
     Args:
         reference: reference rows that are not held out.
         production: labelled rows that are not held out, oldest first.
-        columns: the features, whose content chooses.
+        columns: the features, whose content chooses where the rows have no keys.
         seed: of the choice.
         mix: bounds.
 
@@ -97,7 +97,7 @@ def mix_rows(
         why += f", of which PMMDS_TRAIN_REFERENCE_MIN_ROWS={mix.min_reference_rows} are kept all the same"
     left_out += _some("reference", len(reference) - n_reference, f"{why})")
     if n_reference < len(reference):
-        order = np.argsort(seeded_uniform(row_digests(reference, columns), seed), kind="stable")
+        order = np.argsort(seeded_uniform(keys_of(reference, columns), seed), kind="stable")
         reference = reference.iloc[np.sort(order[:n_reference])]
     return reference, production, left_out
 

@@ -16,6 +16,7 @@ from pmmds_core.data_source import load_reference
 from pmmds_core.dataframe_schema import SchemaCheck, check_frame
 from pmmds_core.deployment import Deployment
 from pmmds_core.expectations import SuiteResult, run_suite
+from pmmds_core.row_identity import REQUEST_ID
 from pmmds_core.source_data import content_digest
 from pmmds_core.training_mix import PREDICTED_AT
 
@@ -154,7 +155,8 @@ def labelled_predictions(context: dg.AssetExecutionContext, deployment: Deployme
     d = deployment.open()
     matched, late = d.ground_truth.match_waiting(), d.ground_truth.match_archived()
     rows, delays = d.ground_truth.labelled_rows(), d.ground_truth.delays()
-    frame = rows.to_frame(d.contract).assign(**{PREDICTED_AT: rows.predicted_at.astype("datetime64[us]")})
+    named = {REQUEST_ID: rows.request_ids, PREDICTED_AT: rows.predicted_at.astype("datetime64[us]")}
+    frame = rows.to_frame(d.contract).assign(**named)
     digest = content_digest(frame)
     dataset = d.datasets.save(
         "labelled", frame, digest, source="prediction_logs", run_id=context.run.run_id, details={"n_rows": len(frame)}

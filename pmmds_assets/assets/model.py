@@ -1,10 +1,12 @@
 """The model: trained, described, registered. Which rows: training_data.py; beside the champion: evaluation.py."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 
 from pmmds_assets.assets.training_data import training_data
 from pmmds_assets.checks import check_result
@@ -17,6 +19,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.model_card import Provenance
 from pmmds_core.model_release import LatencyBudget, ModelRelease, build_release, to_register
 from pmmds_core.reference_profile import FeatureProfile
+from pmmds_core.row_identity import BY_CONTENT, ROW_KEY
 from pmmds_core.scorer_compiler import PARITY_TOLERANCE
 from pmmds_core.stores.datasets import Dataset
 from pmmds_core.stores.model_registry import CHALLENGER, PRODUCTION, RegisteredVersion
@@ -59,12 +62,19 @@ def trained_model(
             _budget(d),
             load_candidates(d.settings.train_candidates),
         )
+        release = _with_row_keys(d, release, training)
         version = d.registry.register(to_register(release, d.contract, provenance), run_id=mlflow_run.run_id())
     return dg.MaterializeResult(
         data_version=dg.DataVersion(release.digest[:16]),
         metadata=_model_metadata(release, version),
         check_results=[_parity_result(release), _score_result(release)],
     )
+
+
+def _with_row_keys(d: Deployment, release: ModelRelease, training: Dataset) -> ModelRelease:
+    """The version says which rows it was trained on; where content does not name them, by the keys that were kept."""
+    keys = d.datasets.of_run("training_keys", training.run_id)
+    return release if keys is None else replace(release, training_rows=keys.read()[ROW_KEY].to_numpy(dtype=np.int64))
 
 
 def _budget(d: Deployment) -> LatencyBudget | None:
@@ -85,6 +95,7 @@ def _provenance(training: Dataset, run_id: str) -> Provenance:
         holdout_kind=details["holdout_kind"],
         run_id=run_id,
         training_mix=mix_words(details.get("mix", {})),
+        row_identity=details.get("row_identity", BY_CONTENT),
     )
 
 

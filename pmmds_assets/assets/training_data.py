@@ -1,5 +1,6 @@
 """What a model is trained and judged on. Splitting is pmmds_core.training_data; the rows are made in data.py."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,7 +20,17 @@ from pmmds_assets.retraining import Trigger, claim_attempt, record_blocked
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import DataError
 from pmmds_core.retraining_policy import BLOCKED_NO_LABELS
-from pmmds_core.source_data import content_digest, row_digests
+from pmmds_core.row_identity import (
+    BY_CONTENT,
+    BY_OCCURRENCE,
+    REQUEST_ID,
+    ROW_KEY,
+    identity_of,
+    keys_of,
+    with_production_keys,
+    with_reference_keys,
+)
+from pmmds_core.source_data import content_digest
 from pmmds_core.stores.datasets import Dataset
 from pmmds_core.stores.rights import PROMOTER
 from pmmds_core.training_data import (
@@ -73,8 +84,8 @@ def training_data(
     claim_attempt(d, trigger, context.run.run_id)
     reference = d.datasets.require("reference", "reference_data", run_id=context.run.run_id)
     champion = champion_rows(d)
-    now = datetime.now(UTC)
-    split = _split(d, reference.read(), champion, now, block=config.block_without_labels, run_id=context.run.run_id)
+    now, rows = datetime.now(UTC), _reference_rows(d, reference)
+    split = _split(d, rows, champion, now, block=config.block_without_labels, run_id=context.run.run_id)
     if isinstance(split, TooFewLabels):
         context.log.warning("blocked_no_labels: %s", split.reason)
         record_blocked(d, trigger, context.run.run_id, split.reason, split.n_new_labels)
@@ -96,11 +107,18 @@ def champion_rows(d: Deployment) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.empty(0, dtype=np.int64) if version is None else d.registry.training_rows(version)
 
 
+def _reference_rows(d: Deployment, reference: Dataset) -> "pd.DataFrame":
+    """With keys where content does not name a row; a champion's rows are known by what named them then."""
+    frame, champion = reference.read(), d.registry.version_of(d.model_name, "production")
+    identity = champion.tags.get("row_identity", BY_CONTENT) if champion else identity_of(frame, d.contract)
+    return with_reference_keys(frame, d.contract) if identity == BY_OCCURRENCE else frame
+
+
 def _split(
     d: Deployment, reference: "pd.DataFrame", champion: Any, now: datetime, *, block: bool, run_id: str
 ) -> TrainingData | TooFewLabels:
     plan = d.split_plan
-    labelled, too_old = _labelled(d, plan, now, run_id)
+    labelled, too_old = _labelled(d, plan, now, run_id, is_keyed=reference.index.name == ROW_KEY)
     if labelled is None:
         split: TrainingData | TooFewLabels = TooFewLabels(
             0, plan.min_labels, f"No labelled production rows; {plan.min_labels} are needed."
@@ -121,20 +139,21 @@ def _split(
 
 
 def _labelled(
-    d: Deployment, plan: SplitPlan, now: datetime, run_id: str
+    d: Deployment, plan: SplitPlan, now: datetime, run_id: str, *, is_keyed: bool
 ) -> tuple["pd.DataFrame | None", tuple[LeftOut, ...]]:
     """Labelled rows that are young enough; None where there is none at all."""
     dataset = d.datasets.latest("labelled", run_id=run_id)
     if dataset is None or not dataset.n_rows:
         return None, ()
     frame = dataset.read()
-    if PREDICTED_AT not in frame:
+    if not {PREDICTED_AT, REQUEST_ID} <= set(frame.columns):
         raise DataError(
-            f"The labelled data set {dataset.path} does not say when its rows were answered.",
+            f"The labelled data set {dataset.path} does not say which requests its rows are, and of when.",
             next_step="Materialize labelled_predictions again.",
         )
     instants = frame[PREDICTED_AT].to_numpy(dtype="datetime64[us]")
-    return leave_out_old(frame.drop(columns=PREDICTED_AT), instants, now, plan.mix)
+    rows = (with_production_keys(frame) if is_keyed else frame).drop(columns=[PREDICTED_AT, REQUEST_ID])
+    return leave_out_old(rows, instants, now, plan.mix)
 
 
 def _kept(
@@ -146,19 +165,25 @@ def _kept(
     trigger: Trigger,
     now: datetime,
 ) -> Materialized:
+    import pandas as pd
+
     mix = mix_document(d.split_plan.mix, now, split.n_reference_train, split.n_production_train, split.left_out)
+    identity = BY_OCCURRENCE if split.train.index.name == ROW_KEY else BY_CONTENT
     train_digest, holdout_digest = content_digest(split.train), content_digest(split.holdout)
     details = {
         "holdout_digest": holdout_digest,
         "holdout_kind": split.holdout_kind,
         "reference_source": reference.source,
         "mix": mix,
+        "row_identity": identity,
         **{k: reference.details[k] for k in ("validation", "validation_folder")},
     }
     keep = partial(d.datasets.save, source=reference.source, run_id=context.run.run_id, details=details)
     dataset = keep("training", split.train, train_digest)
     keep("holdout", split.holdout, holdout_digest)
-    own_rows = row_digests(split.train, d.contract.feature_names)
+    own_rows = keys_of(split.train, d.contract.feature_names)
+    if identity == BY_OCCURRENCE:
+        keep("training_keys", pd.DataFrame({ROW_KEY: own_rows}), hashlib.sha256(own_rows.tobytes()).hexdigest())
     leakage = check_leakage(split.holdout, own_rows, champion, d.contract)
     parts = {
         "reference rows to fit on": split.n_reference_train,
@@ -173,6 +198,7 @@ def _kept(
             "holdout_kind": split.holdout_kind,
             "n_new_labels": split.n_new_labels,
             "n_dropped_duplicates": split.n_dropped_duplicates,
+            "row_identity": identity,
             "asked_for_by": trigger.trigger_type if trigger.is_retraining else "a training",
             "asked_because": trigger.cause_text or "–",
             "reference_share": mix["reference_share"],

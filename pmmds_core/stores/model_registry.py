@@ -111,7 +111,8 @@ class ModelRegistry:
             found = _found(lambda: client.get_model_version(model_name, version))
         if found is None:
             raise NoModelError(
-                f"{model_name} has no version {version}.", next_step="`pmmds doctor` lists what is registered."
+                f"{model_name} has no version {version}.",
+                next_step="MLflow's page of the model lists what is registered.",
             )
         return found
 

@@ -100,12 +100,14 @@ class PromotionTurn:
         self._set(decision.decision_id, fencing_token=token, moved_at=datetime.now(UTC))
         return self.decision(decision.decision_id)
 
-    def approve(self, decision: Decision, by: str) -> None:
-        self._set(decision.decision_id, of_state=PENDING_APPROVAL, state=JUDGED, changed_by=by)
+    def approve(self, decision: Decision, by: str) -> bool:
+        """False when it does not wait any more: another person was faster."""
+        return self._set(decision.decision_id, of_state=PENDING_APPROVAL, state=JUDGED, changed_by=by)
 
-    def reject(self, decision: Decision, by: str, reason: str) -> None:
+    def reject(self, decision: Decision, by: str, reason: str) -> bool:
+        """False when it does not wait any more: another person was faster."""
         values = {"state": REJECTED, "changed_by": by, "state_reason": reason or None}
-        self._set(decision.decision_id, of_state=PENDING_APPROVAL, **values)
+        return self._set(decision.decision_id, of_state=PENDING_APPROVAL, **values)
 
     def _tell(self, notice: Notice) -> None:
         """Committed with the change, or not at all."""
@@ -124,12 +126,12 @@ class PromotionTurn:
             self.connection.execute(sa.update(table).where(where).values(values))
         return token
 
-    def _set(self, decision_id: str, of_state: str = "", **values: Any) -> None:
+    def _set(self, decision_id: str, of_state: str = "", **values: Any) -> bool:
         table = promotion_decisions
         update = sa.update(table).where(table.c.decision_id == decision_id)
         if of_state:
             update = update.where(table.c.state == of_state)
-        self.connection.execute(update.values(**values))
+        return bool(self.connection.execute(update.values(**values)).rowcount)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract
+from pmmds_core.performance import AucInterval, auc_interval
 from pmmds_core.rollback_policy import ServedAnswers
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.tables import ground_truth, prediction_logs
@@ -40,10 +41,8 @@ def served_answers(
     return ServedAnswers(len(rows), latency, len(labelled), _roc_auc(labelled))
 
 
-def _roc_auc(labelled: list[tuple[float, int]]) -> float | None:
+def _roc_auc(labelled: list[tuple[float, int]]) -> AucInterval | None:
     labels = np.array([label for _, label in labelled], dtype=np.int64)
     if len(set(labels.tolist())) < 2:
         return None
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(labels, np.array([p for p, _ in labelled], dtype=np.float64)))
+    return auc_interval(labels, np.array([p for p, _ in labelled], dtype=np.float64))

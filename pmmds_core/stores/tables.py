@@ -66,7 +66,7 @@ reference_datasets = sa.Table(
     "reference_datasets",
     fixed,
     sa.Column("dataset_id", sa.String(12), primary_key=True),
-    sa.Column("kind", sa.String(32), nullable=False),  # reference, labelled, training, holdout
+    sa.Column("kind", sa.String(32), nullable=False),  # of datasets.DatasetKind
     sa.Column("digest", sa.String(64), nullable=False),
     sa.Column("path", sa.Text, nullable=False),
     sa.Column("source", sa.Text, nullable=False),

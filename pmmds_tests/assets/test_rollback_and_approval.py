@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,20 +30,16 @@ from pmmds_tests.assets.house import House, assets_made, errors_of, metadata_of
 from pmmds_tests.ports import free_port
 from pmmds_tests.stores.records import make_records
 
-
-@pytest.fixture(scope="module")
-def two_versions_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Version 1 is in production, version 2 was promoted after it or held; no test changes this home."""
-    home = tmp_path_factory.mktemp("two")
-    for seed in ("42", "7"):
-        result = House.build(home, PMMDS_TRAIN_SEED=seed).run("train_job")
-        assert result.success, errors_of(result)
-    return home
+Act = Callable[..., Decision]
 
 
 @pytest.fixture
 def house(two_versions_home: Path, tmp_path: Path) -> House:
     """A copy with v2 promoted over v1."""
+    return with_v2_promoted(two_versions_home, tmp_path)
+
+
+def with_v2_promoted(two_versions_home: Path, tmp_path: Path) -> House:
     shutil.copytree(two_versions_home, tmp_path, dirs_exist_ok=True)
     house = House.build(tmp_path)
     d = house.deployment
@@ -91,18 +87,6 @@ def test_a_second_rollback_goes_further_back_and_not_to_what_was_taken_back(hous
         roll_back(d, by="Ada")
     assert roll_back(d, to="v2", by="Ada").challenger_version == "2"
     assert production(d) == "2"
-
-
-@pytest.mark.parametrize(
-    ("to", "sentence"),
-    [("2", "v2 is in production already"), ("99", "has no version '99'"), ("latest", "has no version 'latest'")],
-)
-def test_a_rollback_to_nowhere_is_one_sentence_and_moves_nothing(house: House, to: str, sentence: str) -> None:
-    d, before = house.deployment, house.deployment.decisions.recent()
-    with pytest.raises(UsageError, match=sentence):
-        roll_back(d, to=to, by="Ada")
-    assert production(d) == "2"
-    assert d.decisions.recent() == before
 
 
 def test_a_rollback_before_the_first_model_is_one_sentence(tmp_path: Path) -> None:
@@ -181,10 +165,39 @@ def test_a_rejected_decision_moves_nothing_and_cannot_be_approved_later(house: H
     assert production(d) == "2"
 
 
+@pytest.mark.parametrize(("first", "second"), [(approve, reject), (reject, approve)])
+def test_of_two_persons_at_once_the_second_is_told_what_the_first_decided(
+    house: House, monkeypatch: pytest.MonkeyPatch, first: Act, second: Act
+) -> None:
+    """The second has read the decision as waiting, and finds it decided when the lock is theirs."""
+    d = house.deployment
+    waiting = decide(d, "1", "2", state=PENDING_APPROVAL)
+    first(d, waiting.decision_id, by="Ada")
+    decided = d.decisions.get(waiting.decision_id)
+    with monkeypatch.context() as patched:
+        patched.setattr(d.decisions, "get", lambda _: waiting)
+        with pytest.raises(UsageError, match=r"only one that is pending_approval can be (approved|rejected)"):
+            second(d, waiting.decision_id, by="Bo")
+    assert d.decisions.get(waiting.decision_id) == decided
+    assert production(d) == ("1" if first is approve else "2")
+
+
 @pytest.mark.parametrize("act", [approve, reject])
-def test_a_decision_that_is_not_there_is_one_sentence(house: House, act: object) -> None:
+def test_nobody_decides_nothing(house: House, act: Act) -> None:
+    d = house.deployment
+    waiting = decide(d, "1", "2", state=PENDING_APPROVAL)
+    with pytest.raises(UsageError, match=r"by somebody. Give a name with --by NAME\."):
+        act(d, waiting.decision_id, by=" ")
+    with pytest.raises(UsageError, match="A version is taken back by somebody"):
+        roll_back(d, by=" ")
+    assert d.decisions.get(waiting.decision_id) == waiting
+    assert production(d) == "2"
+
+
+@pytest.mark.parametrize("act", [approve, reject])
+def test_a_decision_that_is_not_there_is_one_sentence(house: House, act: Act) -> None:
     with pytest.raises(UsageError, match="There is no decision 'nonsense'"):
-        act(house.deployment, "nonsense", by="Ada")  # type: ignore[operator]
+        act(house.deployment, "nonsense", by="Ada")
 
 
 @pytest.mark.parametrize(("says_yes", "outcome"), [(True, "promoted"), (False, "held")])

@@ -142,7 +142,8 @@ def test_a_rollback_is_recorded_with_who_and_why_and_shows_in_dagster(trained_ho
     assert (there.code, "v1 is in production already" in there.sentence) == (2, True)
     said = pmmds(trained_home, "rollback", "--to", "2", "--by", "ann", "--reason", "a trial")
     assert said.code == 0, said.err
-    assert said.out.splitlines()[0] == "Rolled back from v1 to v2 by ann: a trial."
+    told = "Rolled back from v1 to v2 by ann: a trial. v2 was not in production before; no evidence was asked for."
+    assert said.out.splitlines()[0] == told
     back = pmmds(trained_home, "rollback", "--by", "ann", "--json").document
     assert (back["kind"], back["challenger_version"], back["state"], back["changed_by"]) == (
         "rollback",
@@ -167,6 +168,9 @@ def test_a_model_that_waits_for_approval_is_approved_once(trained_home: Path) ->
     (waiting, _) = pmmds(trained_home, "decisions", "--json").document
     assert waiting["state"] == "pending_approval"
     assert f"pmmds approve {waiting['decision_id']} --by NAME" in said.out
+    shown = pmmds(trained_home, "decisions").out
+    assert f"{waiting['decision_id']} waits for `pmmds approve" in shown
+    assert "  improvement   " in shown, "its evidence stands below"
     assert waiting["decision_id"] in pmmds(trained_home, "doctor").out.split("waiting for approval:")[1]
     approved = pmmds(trained_home, "approve", waiting["decision_id"], "--by", "ann")
     assert approved.code == 0, approved.err

@@ -60,11 +60,11 @@ def test_rows_that_are_gone_or_changed_are_said_before_anything_is_trained(train
 
 def test_a_version_that_is_not_there_or_says_too_little_is_one_sentence(trained_home: Path) -> None:
     unknown = pmmds(trained_home, "reproduce", "9")
-    assert unknown.code == 1
-    assert "has no version 9" in unknown.sentence
+    assert unknown.code == 2
+    assert "has no version '9' in the registry. Registered are v1." in unknown.sentence
     word = pmmds(trained_home, "reproduce", "newest")
     assert word.code == 2
-    assert "'newest' is not a version" in word.sentence
+    assert "has no version 'newest' in the registry" in word.sentence
     other = pmmds(
         trained_home, "reproduce", "1", PMMDS_TRAIN_CANDIDATES="pmmds_tests.cli.own:NONE", PYTHONPATH=str(Path.cwd())
     )

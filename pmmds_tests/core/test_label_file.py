@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pandas as pd
 import pytest
 
@@ -37,6 +38,26 @@ def test_parquet_gives_the_same(tmp_path: Path, contract: Contract) -> None:
     frame = pd.DataFrame({"request_id": ["a", "b"], "label": [1, 0], "observed_at": [NOON, NOON]})
     frame.to_parquet(tmp_path / "labels.parquet")
     assert read_labels(tmp_path / "labels.parquet", contract) == [LabelItem("a", 1, NOON), LabelItem("b", 0, NOON)]
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative", "cells", "labels"),
+    [("2", "1", ("2", "1", "2.0", "1.0"), [1, 0, 1, 0]), ("0", "1", ("0", "1", "0.0"), [1, 0, 1])],
+    ids=["1 is the negative class", "0 is the positive class"],
+)
+def test_numbers_mean_what_the_contract_says_they_mean(
+    tmp_path: Path, contract: Contract, positive: str, negative: str, cells: tuple[str, ...], labels: list[int]
+) -> None:
+    """As in the reference data: a label of 1 there is a label of 1 here."""
+    own = msgspec.structs.replace(contract.label, positive=positive, negative=negative)
+    rows = "".join(f"r{i},{cell},2026-03-01T12:00:00Z\n" for i, cell in enumerate(cells))
+    path = written(tmp_path, f"request_id,label,observed_at\n{rows}")
+    assert [item.label for item in read_labels(path, msgspec.structs.replace(contract, label=own))] == labels
+    with pytest.raises(InputFileError, match=f"label '3', expected one of {'0, 1' if positive == '0' else '1, 2'}"):
+        read_labels(
+            written(tmp_path, "request_id,label,observed_at\na,3,2026-03-01\n"),
+            msgspec.structs.replace(contract, label=own),
+        )
 
 
 @pytest.mark.parametrize(

@@ -120,8 +120,22 @@ def test_the_reason_is_told_in_the_documented_words() -> None:
 def test_a_held_challenger_is_told_what_was_missing() -> None:
     judgement = judge(an_evaluation(improvement=0.0002, latency_ratio=1.5), PromotionPolicy())
     assert "at least +0.001 is needed" in judgement.promotion_reason
-    assert "at most 1.20x is allowed" in judgement.promotion_reason
+    assert "at most 1.2x is allowed" in judgement.promotion_reason
     assert [c.name for c in judgement.criteria if c.blocking and not c.passed] == ["improvement", "latency"]
+
+
+def test_what_misses_a_threshold_by_little_is_not_told_as_the_threshold() -> None:
+    judgement = judge(an_evaluation(improvement=0.00096, latency_ratio=1.2004), PromotionPolicy())
+    assert "(+0.00096; at least +0.001 is needed)" in judgement.promotion_reason
+    assert "(1.2004x; at most 1.2x is allowed)" in judgement.promotion_reason
+    assert "0.000960" in evidence_lines(judgement.to_document())[2]
+    even = judge(an_evaluation(improvement=0.0), PromotionPolicy(min_improvement=0.0)).promotion_reason
+    assert "(+0.0000)" in even
+
+
+def test_a_segment_that_is_worse_within_the_margin_is_told_so() -> None:
+    judgement = judge(an_evaluation(segments=[a_segment(-0.015)]), FORBIDS)
+    assert "No segment is worse by more than 0.02 beyond chance; lowest where contract" in judgement.promotion_reason
 
 
 def test_every_criterion_is_listed_with_value_threshold_and_verdict() -> None:

@@ -23,7 +23,7 @@ def test_a_version_that_the_registry_does_not_know_is_told_too(tmp_path: Path) -
     d = Deployment(Settings(home=str(tmp_path)))
     page = write_report(d, "drift", "<!doctype html>", NOW)
     assert keep_with_model(d, "7", page, "drift", keep_copy=False) == (
-        "not kept: churn-classifier has no version 7. `pmmds doctor` lists what is registered."
+        "not kept: churn-classifier has no version 7. MLflow's page of the model lists what is registered."
     )
 
 

@@ -1,0 +1,84 @@
+"""A contract of two features, coded as integers and with gaps: equal rows of different customers are no leak."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pmmds_core.row_identity import BY_OCCURRENCE
+from pmmds_tests.assets.house import House, assets_made, errors_of, failed_checks, metadata_of
+
+CONTRACT = """
+name: claims
+model_name: claims-classifier
+description: Whether a claim is paid.
+label: {name: paid, source: outcome, positive: "2", negative: "1"}
+features:
+  - {name: colour, source: colour, kind: categorical, type: string, values: [red, green, blue], description: Colour.,
+     example: red}
+  - {name: size, source: size, kind: categorical, type: string, values: ["0", "1", "2"], description: Its code.,
+     example: "1", blank: {means: missing, written_as: [NA]}}
+"""
+
+
+def claims(n_rows: int, seed: int, *, red: float = 1.2) -> pd.DataFrame:
+    """As the file has them. `red`: log odds that the colour adds."""
+    random = np.random.default_rng(seed)
+    colour, size = random.choice(["red", "green", "blue"], n_rows), random.choice([0, 1, 2], n_rows)
+    odds = -1 + red * (colour == "red") + 1.0 * (size == 2)
+    paid = random.random(n_rows) < 1 / (1 + np.exp(-odds))
+    written = np.where(random.random(n_rows) < 0.05, "NA", size.astype(str))
+    return pd.DataFrame({"colour": colour, "size": written, "outcome": paid + 1})
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    (tmp_path / "claims.yaml").write_text(CONTRACT, encoding="utf-8")
+    claims(3000, 1).to_csv(tmp_path / "claims.csv", index=False)
+    variables = {
+        "PMMDS_CONTRACT": str(tmp_path / "claims.yaml"),
+        "PMMDS_DATA_PATH": str(tmp_path / "claims.csv"),
+        "PMMDS_RETRAIN_MIN_LABELS": "200",
+        "PMMDS_DRIFT_ALERT_RULES": "calibrated",
+        "PMMDS_PROMOTION_MIN_IMPROVEMENT": "-1",
+        "PMMDS_PROMOTION_MAX_LATENCY_RATIO": "100",
+    }
+    return House.build(tmp_path / "home", **variables)
+
+
+def as_logged(frame: pd.DataFrame) -> pd.DataFrame:
+    size = [None if code == "NA" else code for code in frame["size"]]
+    return pd.DataFrame({"colour": frame["colour"], "size": size, "paid": frame["outcome"] - 1})
+
+
+def test_customers_like_the_reference_have_not_drifted_and_all_their_labels_are_new(house: House) -> None:
+    trained = house.run("train_job")
+    assert trained.success, errors_of(trained)
+    d = house.deployment
+    assert d.registry.get_version(d.model_name, "1").tags["row_identity"] == BY_OCCURRENCE
+    n_train = metadata_of(trained, "training_data")["dagster/row_count"].value
+    assert 0.77 < n_train / 3000 < 0.83
+
+    house.log_rows(as_logged(claims(1000, 2)), "calm")
+    calm = house.run("monitor_job", tags=house.window_tags())
+    assert failed_checks(calm) == set(), "the profile is of customers like these"
+
+    house.log_rows(as_logged(claims(1000, 3, red=-2.0)), "moved")
+    retrained = house.run("retrain_job", ops={"training_data": {"config": {"block_without_labels": True}}})
+    assert retrained.success, errors_of(retrained)
+    assert "promotion_decision" in assets_made(retrained)
+    assert failed_checks(retrained) & {"holdout_is_unseen"} == set()
+    told = metadata_of(retrained, "training_data")
+    assert (told["n_new_labels"].value, told["n_holdout_rows"].value) == (2000, 800)
+    decision = d.decisions.recent(1)[0]
+    assert (decision.challenger_version, decision.promoted) == ("2", True)
+
+    # What v2 was judged on it was not trained on: with as many again it may judge, and what it learnt from may not.
+    house.log_rows(as_logged(claims(400, 4, red=-2.0)), "later")
+    again = house.run("retrain_job", ops={"training_data": {"config": {"block_without_labels": True}}})
+    assert again.success, errors_of(again)
+    assert metadata_of(again, "training_data")["n_new_labels"].value == 400 + 800
+    assert "holdout_is_unseen" not in failed_checks(again)
