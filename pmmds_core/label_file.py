@@ -12,7 +12,7 @@ from pathlib import Path
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DataError, InputFileError
 from pmmds_core.source_data import label_meaning
-from pmmds_core.stores.label_history import LabelItem
+from pmmds_core.stores.label_history import LabelItem, is_ahead
 from pmmds_core.table_file import N_EXAMPLES, TextTable, read_table
 
 COLUMNS = ("request_id", "label", "observed_at")
@@ -36,10 +36,10 @@ def read_labels(path: Path, contract: Contract) -> list[LabelItem]:
     if missing:
         raise InputFileError(f"{table.name} has no column {', '.join(missing)}.", next_step=_HOW)
     words = label_meaning(contract.label)
-    items, wrong = [], []
+    items, wrong, now = [], [], datetime.now(UTC)
     for number, *cells in zip(table.row_numbers, *(table.columns[c] for c in COLUMNS), strict=True):
         try:
-            items.append(_item(cells, words))
+            items.append(_item(cells, words, now))
         except ValueError as error:
             wrong.append(f"{table.row_word} {number}: {error}")
     if wrong:
@@ -50,22 +50,25 @@ def read_labels(path: Path, contract: Contract) -> list[LabelItem]:
 _HOW = f"Expected a CSV or Parquet file with the columns {', '.join(COLUMNS)}."
 
 
-def _item(cells: list[str], words: Mapping[str, int]) -> LabelItem:
+def _item(cells: list[str], words: Mapping[str, int], now: datetime) -> LabelItem:
     request_id, label, observed_at = cells
     if not 0 < len(request_id) <= _LONGEST_ID:
         raise ValueError(f"request_id has {len(request_id)} characters, expected 1 to {_LONGEST_ID}")
     word = label if label in words else label.removesuffix(".0")  # programs write whole numbers so, beside gaps
     if word not in words:
         raise ValueError(f"label {label!r}, expected one of {', '.join(sorted(words))}")
-    return LabelItem(request_id, words[word], _instant(observed_at))
+    return LabelItem(request_id, words[word], _instant(observed_at, now))
 
 
-def _instant(text: str) -> datetime:
+def _instant(text: str, now: datetime) -> datetime:
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):  # the years 1 to 9999 end elsewhere in UTC
         raise ValueError(f"observed_at {text!r}, expected an ISO 8601 instant like 2026-03-01T12:00:00Z") from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    if is_ahead(found, now):
+        raise ValueError(f"observed_at {text!r}, expected at most a day after now, {now:%Y-%m-%dT%H:%M:%SZ}")
+    return found
 
 
 def _refused(table: TextTable, wrong: list[str]) -> InputFileError:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from pmmds_core.errors import PmmdsError
 from pmmds_core.stores.ground_truth import FeedbackCounts
-from pmmds_core.stores.label_history import LabelItem
+from pmmds_core.stores.label_history import LabelItem, is_ahead
 from pmmds_serving import refusals
 from pmmds_serving.access import require_admin
 from pmmds_serving.json_answers import answer
@@ -104,18 +104,18 @@ def _label_item(item: Any, now: datetime) -> LabelItem:
     if type(label) is not int or label not in (0, 1):
         raise InvalidItemError(f"Invalid value for label: {str(label)[:40]!r}. Expected one of: 0, 1")
     observed_at = item.get("observed_at")
-    return LabelItem(request_id, label, now if observed_at is None else _instant(observed_at))
+    return LabelItem(request_id, label, now if observed_at is None else _instant(observed_at, now))
 
 
-def _instant(raw: Any) -> datetime:
+def _instant(raw: Any, now: datetime) -> datetime:
     """In UTC. Raises InvalidItemError, also for one outside the years 1 to 9999 there."""
+    expected = "an instant with time zone, such as 2026-01-31T12:00:00Z"
     try:
         found = msgspec.convert(raw, datetime)
         if found.tzinfo is not None:
-            return found.astimezone(UTC)
+            if not is_ahead(found := found.astimezone(UTC), now):
+                return found
+            expected = f"at most a day after now, {now:%Y-%m-%dT%H:%M:%SZ}"
     except (msgspec.ValidationError, OverflowError):
         pass
-    raise InvalidItemError(
-        f"Invalid value for observed_at: {str(raw)[:40]!r}. Expected an instant with time zone, "
-        "such as 2026-01-31T12:00:00Z"
-    )
+    raise InvalidItemError(f"Invalid value for observed_at: {str(raw)[:40]!r}. Expected {expected}")

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from secrets import randbelow
-from typing import IO
 
 from pmmds_cli.ports import is_free
 
@@ -23,9 +22,6 @@ _FIRST, _ENOUGH = 10_000, 5_000
 # Where the kernel's range begins when it does not say so, and where all ranges end.
 _USUAL_BEGIN, _END = 49_152, 65_535
 _KERNELS_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
-
-# Locks of the ports that this process has been given; they end with it.
-_locks: list[IO[str]] = []
 
 
 def free_port() -> int:
@@ -56,13 +52,13 @@ def _end_of_choice() -> int:
 
 
 def _lock(port: int) -> bool:
+    """Whether the port is this process's now. Its lock is never given back: it ends with the process."""
     folder = Path(tempfile.gettempdir()) / f"pmmds-test-ports-{os.getuid()}"
     folder.mkdir(exist_ok=True)
-    file = (folder / str(port)).open("w")
+    lock = os.open(folder / str(port), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        file.close()
+        os.close(lock)
         return False
-    _locks.append(file)
     return True

@@ -16,6 +16,7 @@ RULE = "spec"
 class SpecRule:
     """A feature has drifted when its PSI is over `psi_threshold`; `min_features` of them are a drift of the data.
 
+    All of them are, where a contract has fewer than `min_features`: else its data could never drift.
     `min_samples`: fewer current rows are not judged.
     """
 
@@ -36,10 +37,12 @@ def judge_spec(features: Sequence[FeatureDrift], n_current: int, rule: SpecRule)
         return too_few
     over = over_threshold(features, rule.psi_threshold)
     n_features = sum(f.feature != SCORE for f in features)
+    asked = min(rule.min_features, max(n_features, 1))
+    only = f" (of {rule.min_features}: there are no more)" if asked < rule.min_features else ""
     named = ", ".join(f"{f.feature} {f.psi:.3f}" for f in over)
     reason = (
         f"{len(over)} of {n_features} features have a PSI over {rule.psi_threshold:g}"
-        f"{f' ({named})' if named else ''}; the rule asks for {rule.min_features}."
+        f"{f' ({named})' if named else ''}; the rule asks for {asked}{only}."
     )
-    verdict = Verdict.DRIFTED if len(over) >= rule.min_features else Verdict.STABLE
+    verdict = Verdict.DRIFTED if len(over) >= asked else Verdict.STABLE
     return RuleVerdict(RULE, verdict, (reason, *findings(over)), tuple(f.feature for f in over))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -22,12 +22,21 @@ Source = Literal["feedback", "import"]
 _IDS_PER_STATEMENT = 1000
 
 
+# Clocks differ, and a day without its zone may be ahead of UTC by fourteen hours.
+MOST_AHEAD = timedelta(days=1)
+
+
 class LabelItem(msgspec.Struct, frozen=True):
     """The truth of one request. `label`: 1 for the positive class. `observed_at`: when it was seen, aware."""
 
     request_id: str
     label: Annotated[int, Meta(ge=0, le=1)]
     observed_at: datetime
+
+
+def is_ahead(observed_at: datetime, now: datetime) -> bool:
+    """Whether a truth is said to have been seen later than can be: no correction could be newer than it any more."""
+    return observed_at - now > MOST_AHEAD
 
 
 @dataclass(frozen=True)

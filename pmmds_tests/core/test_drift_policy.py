@@ -42,6 +42,13 @@ def test_the_score_is_never_counted_as_a_feature() -> None:
     assert judged.drifted_features == ("f0", "f1")
 
 
+def test_a_contract_with_fewer_features_than_the_rule_asks_for_can_drift() -> None:
+    judged = judge(features(0.3, 0.4, score=0.0), 100, RULE)
+    assert judged.verdict is Verdict.DRIFTED
+    assert judged.rules[0].reasons[0].endswith("; the rule asks for 2 (of 3: there are no more).")
+    assert judge(features(0.3, 0.1, score=5.0), 100, RULE).verdict is Verdict.STABLE
+
+
 def test_one_row_too_few_is_insufficient_data_whatever_the_psi() -> None:
     judged = judge(features(9.0, 9.0, 9.0), 99, RULE)
     assert judged.verdict is Verdict.INSUFFICIENT_DATA

@@ -71,6 +71,11 @@ def test_numbers_mean_what_the_contract_says_they_mean(
         ),
         ("request_id,label,observed_at\n,1,2026-03-01T12:00:00Z\n", "line 2: request_id has 0 characters"),
         ("request_id,label,observed_at\na,,2026-03-01T12:00:00Z\n", "label ''"),
+        (
+            "request_id,label,observed_at\na,1,9998-01-01\n",
+            "observed_at '9998-01-01', expected at most a day after now",
+        ),
+        ("request_id,label,observed_at\na,1,0001-01-01T00:00:00+14:00\n", "expected an ISO 8601 instant"),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_taken(tmp_path: Path, contract: Contract, text: str, said: str) -> None:

@@ -83,6 +83,20 @@ def test_bad_labels_are_refused_by_index_and_none_is_kept(
     assert known_labels(stores, request_id) == {}
 
 
+def test_a_truth_of_the_future_is_refused_for_no_correction_could_be_newer(
+    client: httpx.Client, contract: Contract, stores: Deployment
+) -> None:
+    request_id = predicted(client, contract)
+    soon, later = ((datetime.now(UTC) + timedelta(hours=hours)).isoformat() for hours in (23, 25))
+    response = client.post(FEEDBACK, json=labels((request_id, 1), observed_at=later))
+    assert response.status_code == 400
+    (error,) = response.json()["detail"]["errors"]
+    assert error.startswith(f"items[0]: Invalid value for observed_at: {later!r}. Expected at most a day after now, 20")
+    assert known_labels(stores, request_id) == {}
+    # A clock may be ahead, and a zone may be missing in the client's books.
+    assert client.post(FEEDBACK, json=labels((request_id, 1), observed_at=soon)).json() == counts(accepted=1)
+
+
 @pytest.mark.parametrize(("items", "found"), [([], "0"), ("x", "str"), ([{}] * 10_001, "10,001")])
 def test_feedback_has_1_to_10000_labels(client: httpx.Client, items: Any, found: str) -> None:
     response = client.post(FEEDBACK, json={"items": items})
