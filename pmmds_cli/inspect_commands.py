@@ -45,7 +45,7 @@ def _deployment() -> Deployment:
 
 def decisions(limit: LimitOption = 20, json: JsonOption = False) -> None:
     """What was decided about which model, and why."""
-    from pmmds_core.decision import PENDING_APPROVAL
+    from pmmds_core.decision import PENDING_APPROVAL, RECORDED
 
     deployment = _deployment()
     found = deployment.decisions.recent(limit)
@@ -60,7 +60,8 @@ def decisions(limit: LimitOption = 20, json: JsonOption = False) -> None:
             "decided at (UTC)": f"{d.decided_at:%Y-%m-%d %H:%M}",
             "decision": d.decision_id,
             "kind": d.kind,
-            "promoted": d.promoted,
+            # What has happened, not what was decided: that may still wait, or have been aborted.
+            "promoted": d.promoted and d.state == RECORDED,
             "state": d.status,
             "by": d.changed_by,
             "reason": d.promotion_reason
