@@ -72,4 +72,4 @@ def test_the_report_the_page_and_the_command_tell_the_same_agreement(house: Hous
     words = pmmds(Path(house.environment["PMMDS_HOME"]), "shadow", "--version", "2").out
     assert f"scored {N_ROWS} live requests" in " ".join(words.split())
     unknown = pmmds(Path(house.environment["PMMDS_HOME"]), "shadow", "--version", "9")
-    assert "has not scored live traffic yet" in " ".join(unknown.out.split())
+    assert unknown.out.strip() == "v9 has scored no live traffic as a shadow."
