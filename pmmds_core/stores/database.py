@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from pmmds_core.errors import DatabaseUnavailableError, HomeNotWritableError
@@ -165,14 +165,20 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 def _postgresql_engine(url: sa.URL, pool_size: int) -> sa.Engine:
     # PgBouncer in transaction mode gives every transaction another connection, which does not know what was prepared on
     # the one before, and it refuses start-up options. Instants are naive UTC: the session's time zone does not matter.
+    # A URL that was written for another program may name another driver.
     own: dict[str, Any] = {"prepare_threshold": None}
     if "connect_timeout" not in url.query:
         own["connect_timeout"] = CONNECT_TIMEOUT_SECONDS
     try:
         return sa.create_engine(
-            url, pool_pre_ping=True, pool_size=pool_size, max_overflow=0, pool_recycle=1800, connect_args=own
+            url.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_recycle=1800,
+            connect_args=own,
         )
-    except (ImportError, NoSuchModuleError):
+    except ImportError:
         raise DatabaseUnavailableError(
             f"The driver of {place_of(url)} is not installed.",
             next_step="Install it with `pip install 'pmmds[postgres]'`.",

@@ -175,6 +175,12 @@ def test_a_password_that_ends_early_is_told_without_a_piece_of_it(
     assert "ret" not in str(told.value)
 
 
+@pytest.mark.parametrize("driver", ["", "+psycopg", "+psycopg2", "+asyncpg", "+unheard_of"])
+def test_a_url_of_another_programs_driver_is_used_with_ours(driver: str) -> None:
+    engine = open_database(Settings(database_url=f"postgresql{driver}://ann:x@127.0.0.1:1/rows")).engine
+    assert (engine.driver, engine.url.host) == ("psycopg", "127.0.0.1")
+
+
 def test_a_password_that_is_written_as_a_url_wants_it_is_taken() -> None:
     url = open_database(Settings(database_url="postgresql://ann:sec%40ret@127.0.0.1:1/rows")).engine.url
     assert (url.host, url.password) == ("127.0.0.1", "sec@ret")
