@@ -55,6 +55,7 @@ def as_logged(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"colour": frame["colour"], "size": size, "paid": frame["outcome"] - 1})
 
 
+@pytest.mark.slow
 def test_customers_like_the_reference_have_not_drifted_and_all_their_labels_are_new(house: House) -> None:
     trained = house.run("train_job")
     assert trained.success, errors_of(trained)
