@@ -1,5 +1,6 @@
 """Jobs and their schedules. Each job can be launched from the UI, by a sensor or schedule, and by the command line."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -70,6 +71,11 @@ reconcile_job = dg.define_asset_job(
 )
 
 
+def _unless_off(d: Deployment, ask: Callable[[Deployment], dg.RunRequest]) -> dg.RunRequest | dg.SkipReason:
+    """What a schedule's tick answers."""
+    return SCHEDULES_OFF if d.settings.schedules == "off" else ask(d)
+
+
 @dg.schedule(
     cron_schedule="5 * * * *",
     job=monitor_job,
@@ -80,11 +86,11 @@ reconcile_job = dg.define_asset_job(
 def monitor_schedule(
     context: dg.ScheduleEvaluationContext, deployment: DeploymentResource
 ) -> dg.RunRequest | dg.SkipReason:
-    d = deployment.open()
-    if d.settings.schedules == "off":
-        return SCHEDULES_OFF
-    at = context.scheduled_execution_time.astimezone(UTC)
-    return monitor_request(d, d.settings.drift_current_window_hours, at)
+    def up_to_now(d: Deployment) -> dg.RunRequest:
+        at = context.scheduled_execution_time.astimezone(UTC)
+        return monitor_request(d, d.settings.drift_current_window_hours, at)
+
+    return _unless_off(deployment.open(), up_to_now)
 
 
 def monitor_request(d: Deployment, window: int, now: datetime | None = None) -> dg.RunRequest:
@@ -108,7 +114,7 @@ def monitor_request(d: Deployment, window: int, now: datetime | None = None) -> 
 def performance_schedule(
     context: dg.ScheduleEvaluationContext, deployment: DeploymentResource
 ) -> dg.RunRequest | dg.SkipReason:
-    return SCHEDULES_OFF if deployment.open().settings.schedules == "off" else dg.RunRequest()
+    return _unless_off(deployment.open(), lambda _: dg.RunRequest())
 
 
 @dg.schedule(
@@ -121,7 +127,7 @@ def performance_schedule(
 def archive_schedule(
     context: dg.ScheduleEvaluationContext, deployment: DeploymentResource
 ) -> dg.RunRequest | dg.SkipReason:
-    return SCHEDULES_OFF if deployment.open().settings.schedules == "off" else dg.RunRequest()
+    return _unless_off(deployment.open(), lambda _: dg.RunRequest())
 
 
 all_jobs = [train_job, retrain_job, monitor_job, performance_job, archive_job, reconcile_job]

@@ -12,7 +12,7 @@ from pathlib import Path
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DataError, InputFileError
 from pmmds_core.source_data import label_meaning
-from pmmds_core.stores.label_history import LabelItem, is_ahead
+from pmmds_core.stores.label_history import LabelItem, is_ahead, latest_words
 from pmmds_core.table_file import N_EXAMPLES, TextTable, read_table
 
 COLUMNS = ("request_id", "label", "observed_at")
@@ -67,7 +67,7 @@ def _instant(text: str, now: datetime) -> datetime:
     except (ValueError, OverflowError):  # the years 1 to 9999 end elsewhere in UTC
         raise ValueError(f"observed_at {text!r}, expected an ISO 8601 instant like 2026-03-01T12:00:00Z") from None
     if is_ahead(found, now):
-        raise ValueError(f"observed_at {text!r}, expected at most a day after now, {now:%Y-%m-%dT%H:%M:%SZ}")
+        raise ValueError(f"observed_at {text!r}, expected {latest_words(now)}")
     return found
 
 

@@ -6,8 +6,7 @@ themselves, which each store has.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC
 from functools import cache
 from pathlib import Path
@@ -17,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import result_tuple
 
 from pmmds_core.errors import DataError
-from pmmds_core.stores.data_file import connect, literal_path, quoted
+from pmmds_core.stores.data_file import connect, file_faults, literal_path, quoted
 from pmmds_core.stores.tables import UtcDateTime
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class ArchivedRows:
         names = [str(c.key) for c in query.selected_columns]
         kinds = [isinstance(c.type, UtcDateTime) for c in query.selected_columns]
         made = result_tuple(names)
-        with _told():
+        with file_faults(_unreadable):
             found = self._duckdb.execute(_text(query)).fetchall()
         return [made([_aware(v) if k else v for v, k in zip(row, kinds, strict=True)]) for row in found]
 
@@ -71,24 +70,16 @@ def among(log: sa.Table, files: Sequence[Path], request_ids: Sequence[str]) -> s
     if not files or not request_ids:
         return set()
     query = "SELECT DISTINCT request_id FROM archived WHERE request_id IN (SELECT unnest(?))"
-    with _told():
+    with file_faults(_unreadable):
         return {row[0] for row in _opened(log, files).execute(query, [list(request_ids)]).fetchall()}
 
 
-@contextmanager
-def _told() -> Iterator[None]:
-    """What DuckDB says of a file that it cannot read, as one sentence: a part is never taken for no rows."""
-    import duckdb
-
-    try:
-        yield
-    except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.OutOfMemoryException):
-        raise  # a fault of ours, or of the machine
-    except duckdb.Error as error:
-        raise DataError(
-            f"An archived part of the prediction log cannot be read: {str(error).splitlines()[0].partition(': ')[2]}.",
-            next_step="Restore the file from a copy of the archive.",
-        ) from None
+def _unreadable(said: str) -> DataError:
+    """For a part that DuckDB cannot read: it is never taken for no rows."""
+    return DataError(
+        f"An archived part of the prediction log cannot be read: {said.splitlines()[0].partition(': ')[2]}.",
+        next_step="Restore the file from a copy of the archive.",
+    )
 
 
 def _opened(log: sa.Table, files: Sequence[Path]) -> DuckDBPyConnection:
@@ -103,7 +94,7 @@ def _opened(log: sa.Table, files: Sequence[Path]) -> DuckDBPyConnection:
     columns = ", ".join(str(sa.schema.CreateColumn(c).compile(dialect=_duckdb_dialect())) for c in _nullable(log))
     opened.execute(f"CREATE TEMP TABLE shape ({columns})")
     names = ", ".join(quoted(literal_path(path)) for path in files)
-    with _told():
+    with file_faults(_unreadable):
         opened.execute(
             "CREATE TEMP VIEW archived AS SELECT * FROM shape UNION ALL BY NAME "
             f"SELECT * FROM read_parquet([{names}], union_by_name = true)"

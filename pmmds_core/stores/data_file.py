@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pmmds_core.errors import InputFileError
+from pmmds_core.errors import InputFileError, PmmdsError
 from pmmds_core.stores.csv_shape import shape_of_csv
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def open_data_file(connection: DuckDBPyConnection, path: Path) -> DataFile:
 
 
 @contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """DuckDB's refusal of a file as one sentence, without the file's values."""
+def file_faults(refusal: Callable[[str], PmmdsError]) -> Iterator[None]:
+    """What DuckDB says of a file that it cannot read becomes the error that `refusal` makes of its words."""
     import duckdb
 
     try:
@@ -93,10 +93,17 @@ def readable(path: Path) -> Iterator[None]:
     except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.OutOfMemoryException):
         raise  # a fault of ours, or of the machine
     except duckdb.Error as error:
-        raise InputFileError(
-            f"{path} cannot be read: {_reason(str(error))}.",
+        raise refusal(str(error)) from None
+
+
+def readable(path: Path) -> AbstractContextManager[None]:
+    """DuckDB's refusal of a file as one sentence, without the file's values."""
+    return file_faults(
+        lambda said: InputFileError(
+            f"{path} cannot be read: {_reason(said)}.",
             next_step="Is it a CSV file in UTF-8 or a Parquet file, written completely?",
-        ) from None
+        )
+    )
 
 
 def quoted(text: str) -> str:

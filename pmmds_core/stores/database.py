@@ -165,18 +165,12 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 def _postgresql_engine(url: sa.URL, pool_size: int) -> sa.Engine:
     # PgBouncer in transaction mode gives every transaction another connection, which does not know what was prepared on
     # the one before, and it refuses start-up options. Instants are naive UTC: the session's time zone does not matter.
-    # A URL that was written for another program may name another driver.
     own: dict[str, Any] = {"prepare_threshold": None}
     if "connect_timeout" not in url.query:
         own["connect_timeout"] = CONNECT_TIMEOUT_SECONDS
     try:
         return sa.create_engine(
-            url.set(drivername="postgresql+psycopg"),
-            pool_pre_ping=True,
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_recycle=1800,
-            connect_args=own,
+            url, pool_pre_ping=True, pool_size=pool_size, max_overflow=0, pool_recycle=1800, connect_args=own
         )
     except ImportError:
         raise DatabaseUnavailableError(

@@ -18,7 +18,7 @@ _IN_MEMORY = (None, "", ":memory:")
 
 
 def parsed_url(text: str, variable: str, backends: Collection[str]) -> sa.URL:
-    """The URL that `text` is.
+    """The URL that `text` is; PostgreSQL's with PMMDS's driver, whichever another program's URL names.
 
     Args:
         text: the setting's value.
@@ -44,4 +44,4 @@ def parsed_url(text: str, variable: str, backends: Collection[str]) -> sa.URL:
             f"{variable} has more than one @.",
             next_step="Within the user's name and the password write @ as %40, / as %2F, : as %3A and % as %25.",
         )
-    return url
+    return url.set(drivername="postgresql+psycopg") if backend == "postgresql" else url

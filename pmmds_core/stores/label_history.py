@@ -39,6 +39,11 @@ def is_ahead(observed_at: datetime, now: datetime) -> bool:
     return observed_at - now > MOST_AHEAD
 
 
+def latest_words(now: datetime) -> str:
+    """What is expected of an instant that `is_ahead`."""
+    return f"at most a day after now, {now:%Y-%m-%dT%H:%M:%SZ}"
+
+
 @dataclass(frozen=True)
 class LabelObservation:
     """One observation as it came. `is_waiting`: its request is not logged yet."""

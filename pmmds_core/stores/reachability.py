@@ -42,12 +42,8 @@ def check_tracking_database(tracking_uri: str) -> None:
 
 def _check(text: str, variable: str) -> None:
     url = parsed_url(text, variable, ("postgresql",))
-    # PMMDS's own driver tells more of what went wrong than the others.
-    engine = sa.create_engine(
-        url.set(drivername="postgresql+psycopg"),
-        poolclass=sa.NullPool,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS},
-    )
+    # With PMMDS's own driver, which tells more of what went wrong than theirs.
+    engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS})
     try:
         with engine.connect():
             pass

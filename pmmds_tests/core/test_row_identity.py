@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import msgspec
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -20,12 +19,11 @@ from pmmds_core.row_identity import (
     with_reference_keys,
 )
 from pmmds_core.synthetic import packaged_generator
-from pmmds_core.training_data import SplitPlan, TrainingData, check_leakage, split_reference, split_with_labels
+from pmmds_core.training_data import TrainingData, check_leakage, split_reference, split_with_labels
 from pmmds_core.training_mix import MixSettings
+from pmmds_tests.core.test_training_data import NOBODY, PLAN
 
 TELCO = load_contract("")
-PLAN = SplitPlan(seed=42, reference_holdout_share=0.2, production_holdout_share=0.4, min_labels=200)
-NOBODY = np.empty(0, dtype=np.int64)
 
 
 @pytest.fixture(scope="module")
