@@ -119,7 +119,7 @@ def _dagster(settings: Settings) -> list[Process]:
     host, port = settings.dagster_host, settings.dagster_port
     base = f"http://{host}:{port}"
     web = [sys.executable, "-m", "dagster_webserver", "-h", host, "-p", str(port), *_code_place(settings)]
-    daemon = [sys.executable, "-m", "dagster._daemon", "run", *_code_place(settings)]
+    daemon = [sys.executable, "-m", "pmmds_assets.daemon", "run", *_code_place(settings)]
     return [
         Process("dagster-webserver", web, host, port, f"{base}/server_info", f"{base}/"),
         Process("dagster-daemon", daemon),

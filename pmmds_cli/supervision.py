@@ -5,7 +5,6 @@ Keep out: which processes there are (processes.py) and what commands print.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 
 from pmmds_cli.processes import Process
 from pmmds_core.errors import AlreadyRunningError, HomeNotWritableError, ServiceError
+from pmmds_core.process_lock import lead
 from pmmds_core.settings import Settings
 from pmmds_core.stores.folders import make_private
 
@@ -58,20 +58,18 @@ class Supervisor:
             make_private(self.folder.parent)
             self.folder.mkdir(exist_ok=True)
             self.logs.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / "up.lock").open("w")
+            lock = lead(self.folder / "up.lock")
         except OSError as error:
             raise HomeNotWritableError(
                 f"The folder {self.folder} cannot be written: {error.strerror}.",
                 next_step="Point PMMDS_HOME at a folder that can be written.",
             ) from None
+        if lock is None:
+            raise AlreadyRunningError(
+                f"Another `pmmds up` is starting in {self.folder.parent}.",
+                next_step="Wait for it, then look at `pmmds status`.",
+            )
         with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise AlreadyRunningError(
-                    f"Another `pmmds up` is starting in {self.folder.parent}.",
-                    next_step="Wait for it, then look at `pmmds status`.",
-                ) from None
             if self.is_running():
                 raise AlreadyRunningError(
                     f"PMMDS is running in {self.folder.parent} already.",

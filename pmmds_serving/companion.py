@@ -6,17 +6,16 @@ the next. Keep out: what a companion does (model_watcher.py, shipper_process.py)
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError
+from pmmds_core.process_lock import lead
 from pmmds_core.settings import Settings, load_settings
 from pmmds_core.telemetry import configure_logging
 
@@ -38,17 +37,6 @@ def run_beside_parent(work: Callable[[Deployment, int], None]) -> None:
         work(Deployment(settings), parent)
     except PmmdsError as error:
         raise SystemExit(str(error)) from None
-
-
-def lead(lock_file: Path) -> IO[str] | None:
-    """The lock of the one that works; None when another process has it."""
-    lock = lock_file.open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        return None
-    return lock
 
 
 class Companion:

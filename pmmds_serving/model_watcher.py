@@ -15,11 +15,12 @@ from pathlib import Path
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import ModelError, PmmdsError
+from pmmds_core.process_lock import lead
 from pmmds_core.settings import Settings, load_settings
 from pmmds_core.stores.model_registry import INCOMING, PRODUCTION, ModelRegistry, RegisteredVersion
 from pmmds_core.telemetry import configure_logging, get_logger
 from pmmds_serving.challenger_watch import ChallengerWatch
-from pmmds_serving.companion import lead, starter
+from pmmds_serving.companion import starter
 from pmmds_serving.model_cache import ModelCache, ReloadRequest, Stamp, WatcherStatus
 from pmmds_serving.model_fetching import ModelFetcher
 from pmmds_serving.trust import ModelTrust

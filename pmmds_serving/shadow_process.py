@@ -10,7 +10,8 @@ import signal
 import threading
 
 from pmmds_core.deployment import Deployment
-from pmmds_serving.companion import lead, run_beside_parent
+from pmmds_core.process_lock import lead
+from pmmds_serving.companion import run_beside_parent
 from pmmds_serving.metrics import ServingMetrics
 from pmmds_serving.model_cache import ModelCache
 from pmmds_serving.shadow_scorer import ShadowScorer

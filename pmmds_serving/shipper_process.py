@@ -16,7 +16,8 @@ import msgspec
 
 from pmmds_core.deployment import Deployment
 from pmmds_core.process_id import is_alive
-from pmmds_serving.companion import lead, run_beside_parent
+from pmmds_core.process_lock import lead
+from pmmds_serving.companion import run_beside_parent
 from pmmds_serving.metrics import ServingMetrics
 from pmmds_serving.shipper import Shipper, ShipperState
 

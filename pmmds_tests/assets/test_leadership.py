@@ -1,0 +1,124 @@
+"""Which daemon of an instance works: by a lock file, and by a session of a real PostgreSQL that comes and goes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psycopg
+import pytest
+from structlog.testing import capture_logs
+
+from pmmds_assets.daemon import keep_lead, wait_for_lead
+from pmmds_assets.leadership import ADVISORY_LOCK, LOCK_FILE, FileLeadership, PostgresLeadership, Standing
+from pmmds_tests.ports import free_port
+
+LEADS, FOLLOWS, UNKNOWN = Standing.LEADS, Standing.FOLLOWS, Standing.UNKNOWN
+_HOLDER = """
+import sys
+from pathlib import Path
+from pmmds_assets.leadership import FileLeadership
+lead = FileLeadership(Path(sys.argv[1]))
+print(lead.ask().value, flush=True)
+sys.stdin.read()
+"""
+
+
+class Scripted:
+    """A lead whose answers are given; the last one stays."""
+
+    def __init__(self, *answers: Standing) -> None:
+        self.answers = list(answers)
+
+    def ask(self) -> Standing:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+    def close(self) -> None:
+        self.answers = [UNKNOWN]
+
+
+def end_sessions_with_the_lead(url: str) -> int:
+    """Every session that holds the lead's lock, ended by the server, as a restart or a failover ends it."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        query = (
+            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_locks JOIN pg_database d ON d.oid = database"
+            " WHERE locktype = 'advisory' AND d.datname = current_database()"
+            " AND (classid::bigint << 32) + objid::bigint = %s"
+        )
+        row = connection.execute(query, (ADVISORY_LOCK,)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_a_lock_file_is_one_process_s_until_it_is_killed(tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", _HOLDER, str(tmp_path)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "leads\n"
+            other = FileLeadership(tmp_path)
+            assert [other.ask(), other.ask()] == [FOLLOWS, FOLLOWS]
+        finally:
+            holder.kill()
+    assert [other.ask(), other.ask()] == [LEADS, LEADS]
+    assert (tmp_path / LOCK_FILE).exists()
+    other.close()
+    after = FileLeadership(tmp_path)
+    assert after.ask() is LEADS
+    after.close()
+
+
+def test_a_lock_file_that_cannot_be_written_is_no_lead(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        FileLeadership(tmp_path / "gone").ask()
+
+
+@pytest.mark.postgres
+def test_one_session_of_a_database_leads_until_it_ends(postgres_url: str) -> None:
+    first, second = PostgresLeadership(postgres_url), PostgresLeadership(postgres_url)
+    assert [first.ask(), first.ask(), second.ask(), first.ask()] == [LEADS, LEADS, FOLLOWS, LEADS]
+    first.close()
+    assert [second.ask(), first.ask()] == [LEADS, FOLLOWS]
+    second.close()
+
+
+@pytest.mark.postgres
+def test_who_lost_its_session_leads_again_only_where_nobody_took_the_lead(postgres_url: str) -> None:
+    first, second = PostgresLeadership(postgres_url), PostgresLeadership(postgres_url)
+    assert first.ask() is LEADS
+    assert end_sessions_with_the_lead(postgres_url) == 1
+    assert [first.ask(), second.ask()] == [LEADS, FOLLOWS]  # nobody had come in between
+    assert end_sessions_with_the_lead(postgres_url) == 1
+    assert [second.ask(), first.ask(), second.ask()] == [LEADS, FOLLOWS, LEADS]
+    first.close()
+    second.close()
+
+
+@pytest.mark.postgres
+def test_dagster_s_own_url_with_another_driver_will_do(postgres_url: str) -> None:
+    lead = PostgresLeadership(postgres_url.replace("postgresql://", "postgresql+psycopg2://"))
+    assert lead.ask() is LEADS
+    lead.close()
+
+
+def test_a_database_that_does_not_answer_gives_no_lead() -> None:
+    url = f"postgresql://nobody@127.0.0.1:{free_port()}/dagster"
+    assert PostgresLeadership(url).ask() is UNKNOWN
+
+
+def test_the_lead_is_waited_for_and_every_change_said_once() -> None:
+    with capture_logs() as said:
+        wait_for_lead(Scripted(UNKNOWN, UNKNOWN, FOLLOWS, FOLLOWS, LEADS), 0.0)
+    assert [(line["event"], line["standing"]) for line in said] == [
+        ("daemon_lead", "unknown"),
+        ("daemon_lead", "follows"),
+        ("daemon_lead", "leads"),
+    ]
+
+
+def test_only_another_s_lead_ends_a_daemon() -> None:
+    ended = threading.Event()
+    keep_lead(Scripted(LEADS, UNKNOWN, UNKNOWN, LEADS, FOLLOWS), 0.0, ended.set)
+    assert ended.is_set()
