@@ -7,12 +7,12 @@ import sys
 import threading
 from pathlib import Path
 
-import psycopg
 import pytest
 from structlog.testing import capture_logs
 
 from pmmds_assets.daemon import keep_lead, wait_for_lead
-from pmmds_assets.leadership import ADVISORY_LOCK, LOCK_FILE, FileLeadership, PostgresLeadership, Standing
+from pmmds_assets.leadership import LOCK_FILE, FileLeadership, PostgresLeadership, Standing
+from pmmds_tests.assets.lead_sessions import end_sessions_with_the_lead
 from pmmds_tests.ports import free_port
 
 LEADS, FOLLOWS, UNKNOWN = Standing.LEADS, Standing.FOLLOWS, Standing.UNKNOWN
@@ -37,19 +37,6 @@ class Scripted:
 
     def close(self) -> None:
         self.answers = [UNKNOWN]
-
-
-def end_sessions_with_the_lead(url: str) -> int:
-    """Every session that holds the lead's lock, ended by the server, as a restart or a failover ends it."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        query = (
-            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_locks JOIN pg_database d ON d.oid = database"
-            " WHERE locktype = 'advisory' AND d.datname = current_database()"
-            " AND (classid::bigint << 32) + objid::bigint = %s"
-        )
-        row = connection.execute(query, (ADVISORY_LOCK,)).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def test_a_lock_file_is_one_process_s_until_it_is_killed(tmp_path: Path) -> None:

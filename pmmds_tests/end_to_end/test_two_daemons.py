@@ -1,73 +1,48 @@
-"""Two real Dagster daemons on one instance: one works, and when it is killed the other takes over.
+"""Two real Dagster daemons on one instance: one works, and when it ends the other takes over.
 
-An alert leads to one retraining by the first, and a slow promotion to one rollback by the second.
+An alert leads to one retraining by the first, and a slow promotion to one rollback by the second; a database that is
+killed under both leaves one at work.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from pmmds_assets.dagster_home import dagster_variables
 from pmmds_assets.leadership import Standing
 from pmmds_cli.job_runs import run_job
-from pmmds_cli.processes import child_environment, local_processes
 from pmmds_core.deployment import Deployment
-from pmmds_core.settings import load_settings
+from pmmds_core.settings import Settings, load_settings
+from pmmds_core.stores.database import open_database
+from pmmds_core.stores.migration import migrate
 from pmmds_core.synthetic import packaged_generator
 from pmmds_core.traffic import traffic_rows
 from pmmds_tests.assets.house import House
+from pmmds_tests.assets.lead_sessions import sessions_with_the_lead
 from pmmds_tests.assets.test_rollback_and_approval import log_latencies, production
+from pmmds_tests.end_to_end.daemons import Daemon, daemon_of
 from pmmds_tests.ports import free_port
+from pmmds_tests.postgres import temporary_cluster
 from pmmds_tests.serving.running import wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.timeout(1800)]
 
-RUN_SECONDS, PAUSE_SECONDS = 600.0, 0.2
-
-
-@dataclass(frozen=True)
-class Daemon:
-    """A real daemon with its code server and runs: a process group of its own."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def has_said(self, standing: Standing) -> bool:
-        assert self.process.poll() is None, self.log.read_text()
-        return f'"standing":"{standing.value}"' in self.log.read_text()
-
-    def kill(self) -> None:
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(30)
-
 
 @contextmanager
-def daemon_of(d: Deployment, log: Path) -> Iterator[Daemon]:
-    """As `pmmds up` starts it; ended as a whole."""
-    processes = local_processes(d.settings)
-    argv = next(p.argv for p in processes if p.name == "dagster-daemon")
-    environment = child_environment(d.settings, processes)
-    with log.open("wb") as out:
-        process = subprocess.Popen(argv, env=environment, stdout=out, stderr=out, start_new_session=True)
-    daemon = Daemon(process, log)
-    try:
-        yield daemon
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            daemon.kill()
+def two_daemons(settings: Settings, folder: Path) -> Iterator[tuple[Daemon, Daemon]]:
+    """The one that works and the one that waits."""
+    with daemon_of(settings, folder / "first.log") as first:
+        first.wait_for(lambda: first.has_said(Standing.LEADS))
+        with daemon_of(settings, folder / "second.log") as second:
+            second.wait_for(lambda: second.has_said(Standing.FOLLOWS))
+            yield first, second
 
 
 def test_an_alert_leads_to_one_retraining_and_a_slow_promotion_to_one_rollback(
@@ -90,16 +65,13 @@ def test_an_alert_leads_to_one_retraining_and_a_slow_promotion_to_one_rollback(
     run_job("monitor_job", d.settings, tags=house.window_tags())
     (alert,) = d.alerts.open_alerts()
     instance = dg.DagsterInstance.get()
-    with daemon_of(d, tmp_path / "first.log") as first, daemon_of(d, tmp_path / "second.log") as second:
-        wait_until(lambda: first.has_said(Standing.LEADS) or second.has_said(Standing.LEADS), RUN_SECONDS)
-        at_work, waiting = (first, second) if first.has_said(Standing.LEADS) else (second, first)
-        wait_until(lambda: waiting.has_said(Standing.FOLLOWS), RUN_SECONDS)
-        wait_until(lambda: bool(d.retrainings.attempts_of(alert.alert_id)), RUN_SECONDS, PAUSE_SECONDS)
-        wait_until(lambda: not d.retrainings.running(), RUN_SECONDS, PAUSE_SECONDS)
+    with two_daemons(d.settings, tmp_path) as (at_work, waiting):
+        at_work.wait_for(lambda: bool(d.retrainings.attempts_of(alert.alert_id)))
+        at_work.wait_for(lambda: not d.retrainings.running())
         (attempt,) = d.retrainings.recent()
         told = (attempt.outcome, attempt.alert_id, attempt.attempt)
         assert told == ("promoted", alert.alert_id, 1), attempt.reason
-        wait_until(lambda: _succeeded(instance, "retrain_job") == 1, RUN_SECONDS, PAUSE_SECONDS)
+        at_work.wait_for(lambda: _succeeded(instance, "retrain_job") == 1)
         (promoted,) = [x for x in d.decisions.recent() if x.champion_version == "1"]
         new = promoted.challenger_version
         assert promoted.moved_at is not None
@@ -107,8 +79,8 @@ def test_an_alert_leads_to_one_retraining_and_a_slow_promotion_to_one_rollback(
         at_work.kill()
         log_latencies(d, "1", promoted.moved_at - timedelta(minutes=10), 0.3)
         log_latencies(d, new, promoted.moved_at, 3.0)
-        wait_until(lambda: d.decisions.recent(1)[0].kind == "rollback", RUN_SECONDS, PAUSE_SECONDS)
-        wait_until(lambda: _succeeded(instance, "rollback_job") == 1, RUN_SECONDS, PAUSE_SECONDS)
+        waiting.wait_for(lambda: d.decisions.recent(1)[0].kind == "rollback")
+        waiting.wait_for(lambda: _succeeded(instance, "rollback_job") == 1)
         assert waiting.has_said(Standing.LEADS)
     assert production(d) == "1"
     decisions = list(reversed(d.decisions.recent()))
@@ -119,6 +91,48 @@ def test_an_alert_leads_to_one_retraining_and_a_slow_promotion_to_one_rollback(
     assert [x.fencing_token for x in decisions] == [1, 2, 3], "the pointer moved once for each decision"
     runs = {job: instance.get_runs_count(dg.RunsFilter(job_name=job)) for job in ("retrain_job", "rollback_job")}
     assert runs == {"retrain_job": 1, "rollback_job": 1}
+
+
+@pytest.mark.postgres
+def test_a_killed_postgresql_leaves_one_daemon_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with temporary_cluster(syncs=True) as cluster, cluster.fresh_database() as own, cluster.fresh_database() as dagster:
+        variables = {
+            "PMMDS_HOME": str(tmp_path / "home"),
+            "PMMDS_DATABASE_URL": own,
+            "PMMDS_DAGSTER_DATABASE_URL": dagster,
+            "PMMDS_SCHEDULES": "off",
+        }
+        settings = load_settings(variables)
+        database = open_database(settings)
+        migrate(database, Deployment(settings).contract)
+        database.close()
+        for name, value in {**variables, **dagster_variables(settings)}.items():
+            monkeypatch.setenv(name, value)
+        with two_daemons(settings, tmp_path) as daemons:
+            wait_until(lambda: _newest_heartbeat() > 0, 600)
+            cluster.kill()
+            cluster.start()
+            restarted = time.time()
+            wait_until(lambda: _newest_heartbeat() > restarted, 600)
+            wait_until(lambda: len(sessions_with_the_lead(dagster)) == 1, 600)
+            # Which of the two was faster is open; who lost the lead to the other ends.
+            before, after = daemons
+            leader = after if after.has_said(Standing.LEADS) else before
+            if leader is after:
+                wait_until(lambda: not before.is_alive, 120)
+            assert leader.is_alive, leader.log.read_text()[-4000:]
+            if leader is before:
+                before.kill()
+                after.wait_for(lambda: after.has_said(Standing.LEADS))
+                killed = time.time()
+                after.wait_for(lambda: _newest_heartbeat() > killed)
+
+
+def _newest_heartbeat() -> float:
+    """When a daemon of the instance in DAGSTER_HOME last gave a sign of life; 0 when none has."""
+    with dg.DagsterInstance.get() as instance:
+        heartbeats = instance.get_daemon_heartbeats().values()
+    return max((x.timestamp for x in heartbeats), default=0.0)
 
 
 def _succeeded(instance: dg.DagsterInstance, job: str) -> int:
