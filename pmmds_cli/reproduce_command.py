@@ -31,9 +31,9 @@ def reproduce(
     from pmmds_core.reproduction import reproduce as train_again
 
     deployment = Deployment.from_environment().prepare()
-    number = named_version(deployment, version).version
-    say(f"Training {deployment.model_name} v{number} again")
-    found = train_again(deployment, number)
+    registered = named_version(deployment, version)
+    say(f"Training {deployment.model_name} v{registered.version} again")
+    found = train_again(deployment, registered)
     if json:
         print_json(found.to_document())
     else:

@@ -17,7 +17,6 @@ from pmmds_core.errors import DataError, ModelError
 from pmmds_core.frame_digest import content_digest
 from pmmds_core.model_card import Provenance
 from pmmds_core.model_release import build_release
-from pmmds_core.named_version import named_version
 from pmmds_core.recorded_code import code_version, libraries
 from pmmds_core.stores.datasets import Dataset, DatasetKind
 from pmmds_core.stores.model_registry import RegisteredVersion
@@ -50,17 +49,15 @@ class Reproduction:
         return {**vars(self), "is_equal": self.is_equal}
 
 
-def reproduce(d: Deployment, version: str) -> Reproduction:
+def reproduce(d: Deployment, registered: RegisteredVersion) -> Reproduction:
     """Train a version again in a temporary folder; nothing is registered or kept.
 
     Raises:
-        UsageError: no such version.
         ModelError: the version does not say how it was made, was made by another contract, or from a candidate that
             is not among those of PMMDS_TRAIN_CANDIDATES.
         DataError: its rows are not kept here, or are not those that were recorded.
         SettingError: PMMDS_TRAIN_CANDIDATES cannot be loaded.
     """
-    registered = named_version(d, version)
     record = _record(registered, d.contract.digest)
     training = _recorded_rows(d, "training", record)
     frame, holdout = _verified(training), _recorded_rows(d, "holdout", record).read()

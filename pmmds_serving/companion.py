@@ -20,7 +20,7 @@ from pmmds_core.settings import Settings, load_settings
 from pmmds_core.telemetry import configure_logging
 
 
-def starter() -> int:
+def _starter() -> int:
     """The process id of the worker that started this process, as it said itself.
 
     Whoever is the parent when a companion has been imported, seconds later, may be the system's first process already.
@@ -30,7 +30,7 @@ def starter() -> int:
 
 def run_beside_parent(work: Callable[[Deployment, int], None]) -> None:
     """A companion's process: `work` with the deployment and the parent's process id; what is wrong, in one sentence."""
-    parent = starter()
+    parent = _starter()
     settings = load_settings()
     configure_logging(settings.log_level)
     try:

@@ -7,7 +7,7 @@ who starts it (companion.py).
 from __future__ import annotations
 
 import os
-import sys
+import signal
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +16,10 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import ModelError, PmmdsError
 from pmmds_core.process_lock import lead
-from pmmds_core.settings import Settings, load_settings
 from pmmds_core.stores.model_registry import INCOMING, PRODUCTION, ModelRegistry, RegisteredVersion
-from pmmds_core.telemetry import configure_logging, get_logger
+from pmmds_core.telemetry import get_logger
 from pmmds_serving.challenger_watch import ChallengerWatch
-from pmmds_serving.companion import starter
+from pmmds_serving.companion import run_beside_parent
 from pmmds_serving.model_cache import ModelCache, ReloadRequest, Stamp, WatcherStatus
 from pmmds_serving.model_fetching import ModelFetcher
 from pmmds_serving.trust import ModelTrust
@@ -133,10 +132,10 @@ class ModelWatcher:
             log.info("model_fetched", model_name=version.model_name, model_version=version.version, trust=trust)
 
 
-def watch(settings: Settings, parent: int) -> None:
+def watch(deployment: Deployment, parent: int) -> None:
     """Look again and again until the parent process is gone; a reload request is answered at once."""
-    deployment = Deployment(settings)
-    contract = deployment.contract
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the worker says when it is over
+    settings, contract = deployment.settings, deployment.contract
     cache = ModelCache(Path(settings.home_path), contract.model_name)
     cache.prepare()
     lock = lead(cache.folder / LOCK)
@@ -165,13 +164,7 @@ def _wait_for_turn(cache: ModelCache, seconds: float, parent: int) -> None:
 
 def main() -> None:
     """Entry point of the process."""
-    parent = starter()
-    settings = load_settings()
-    configure_logging(settings.log_level)
-    try:
-        watch(settings, parent)
-    except KeyboardInterrupt:
-        sys.exit(0)
+    run_beside_parent(watch)
 
 
 if __name__ == "__main__":

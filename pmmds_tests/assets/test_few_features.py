@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pmmds_core.named_version import named_version
 from pmmds_core.reproduction import reproduce
 from pmmds_core.row_identity import BY_OCCURRENCE
 from pmmds_tests.assets.house import House, assets_made, errors_of, failed_checks, metadata_of
@@ -78,7 +79,7 @@ def test_customers_like_the_reference_have_not_drifted_and_all_their_labels_are_
     decision = d.decisions.recent(1)[0]
     assert (decision.challenger_version, decision.promoted) == ("2", True)
 
-    again_made = reproduce(d, "2")
+    again_made = reproduce(d, named_version(d, "2"))
     assert again_made.is_equal
 
     # What v2 was judged on it was not trained on: with as many again it may judge, and what it learnt from may not.

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 from pmmds_assets.sensors import drift_alert_sensor
+from pmmds_core.named_version import named_version
 from pmmds_core.reproduction import reproduce
 from pmmds_core.stores.label_history import LabelItem
 from pmmds_core.synthetic import packaged_generator
@@ -71,7 +72,9 @@ def test_drift_leads_to_a_promoted_model_and_the_alert_is_resolved(house: House)
     ]
     delays = metadata_of(retrained, "labelled_predictions")["label_delays"].records
     assert [r.data["n_labels"] for r in delays] == [2500, 2500]
-    assert reproduce(house.deployment, "2").is_equal, "also with production rows among those it was trained on"
+    assert reproduce(house.deployment, named_version(house.deployment, "2")).is_equal, (
+        "also with production rows among those it was trained on"
+    )
 
 
 def give_labels_of_one_class(house: House, attempt: int) -> None:

@@ -16,6 +16,7 @@ from pmmds_assets.jobs import retrain_job
 from pmmds_assets.retraining import Trigger, claim_attempt
 from pmmds_assets.sensors import alert_notification_sensor, book_failure, drift_alert_sensor
 from pmmds_core.lineage import find_prediction, trace
+from pmmds_core.named_version import named_version
 from pmmds_core.performance_days import refresh_days
 from pmmds_core.reproduction import reproduce
 from pmmds_core.stores.tables import promotion_decisions, retraining_runs
@@ -99,7 +100,7 @@ def test_labels_ask_for_a_retraining_whose_mix_is_recorded_wherever_one_looks(
 
     version = d.registry.get_version(d.model_name, "2")
     assert version.tags["training_mix"] == mix_words(mix)
-    assert reproduce(d, "2").is_equal
+    assert reproduce(d, named_version(d, "2")).is_equal
     house.log_rows(rows_of_kind(house, 1, "none", seed=6), "later", with_labels=False)
     chain = trace(d, find_prediction(d, "later-0"))
     assert chain["retraining"]["trigger_type"] == "labels"
