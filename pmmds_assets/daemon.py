@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pmmds_assets.leadership import FileLeadership, Leadership, PostgresLeadership, Standing
+from pmmds_core.errors import PmmdsError
 from pmmds_core.settings import load_settings
 from pmmds_core.telemetry import configure_logging, get_logger
 
@@ -32,7 +33,10 @@ _log = get_logger("dagster-daemon")
 
 def main() -> None:
     """Wait for the lead, then be Dagster's daemon until it ends or the lead is another's."""
-    configure_logging(load_settings().log_level)
+    try:
+        configure_logging(load_settings().log_level)
+    except PmmdsError as error:
+        raise SystemExit(str(error)) from None
     leadership = leadership_of_instance()
     with ended_by_signal():
         wait_for_lead(leadership, ASK_SECONDS)
@@ -48,7 +52,20 @@ def leadership_of_instance() -> Leadership:
     with dg.DagsterInstance.get() as instance:
         url = getattr(instance.run_storage, "postgres_url", None)
         home = Path(instance.root_directory)
-    return FileLeadership(home) if url is None else PostgresLeadership(url)
+    return FileLeadership(home) if url is None else leadership_in(url, home)
+
+
+def leadership_in(url: str, dagster_home: Path) -> Leadership:
+    """In a PostgreSQL; of this machine alone where a pooler would give the lock to whoever comes next."""
+    leadership = PostgresLeadership(url)
+    if not leadership.is_pooled():
+        return leadership
+    _log.warning(
+        "daemon_lead_of_this_machine",
+        message="Dagster's database is behind a pooler, where no lock can be kept: a daemon on another machine is not "
+        "noticed. Let Dagster's URL name the server itself.",
+    )
+    return FileLeadership(dagster_home)
 
 
 def wait_for_lead(leadership: Leadership, ask_seconds: float) -> None:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING, Protocol, cast
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from pmmds_core.process_lock import lead
 from pmmds_core.stores.database import CONNECT_TIMEOUT_SECONDS
+
+if TYPE_CHECKING:
+    import psycopg
 
 LOCK_FILE = "daemon.lock"
 # One instance a database, so one number for all: "pmmds" in ASCII.
@@ -94,6 +97,19 @@ class PostgresLeadership:
         if self._session is not None:
             self._session.close()
             self._session = None
+
+    def is_pooled(self) -> bool:
+        """Whether a pooler stands before the server: it hands the session to others, and the lock with it.
+
+        A pooler cannot pass the server's process id on at log-in, when it has not chosen a session yet.
+
+        Raises:
+            DBAPIError: the database does not answer.
+        """
+        with self._engine.connect() as session:
+            told: int = cast("psycopg.Connection", session.connection.driver_connection).info.backend_pid
+            works: int = session.execute(sa.select(sa.func.pg_backend_pid())).scalar_one()
+        return told != works
 
     def _try(self) -> Standing:
         try:

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from pmmds_assets.daemon import keep_lead, wait_for_lead
+from pmmds_assets.daemon import keep_lead, leadership_in, wait_for_lead
 from pmmds_assets.leadership import LOCK_FILE, FileLeadership, PostgresLeadership, Standing
-from pmmds_tests.assets.lead_sessions import end_sessions_with_the_lead
+from pmmds_tests.assets.lead_sessions import end_sessions_with_the_lead, sessions_with_the_lead
+from pmmds_tests.pgbouncer import pgbouncer
 from pmmds_tests.ports import free_port
+from pmmds_tests.postgres import Cluster
 
 LEADS, FOLLOWS, UNKNOWN = Standing.LEADS, Standing.FOLLOWS, Standing.UNKNOWN
 _HOLDER = """
@@ -81,6 +83,23 @@ def test_who_lost_its_session_leads_again_only_where_nobody_took_the_lead(postgr
     assert [second.ask(), first.ask(), second.ask()] == [LEADS, FOLLOWS, LEADS]
     first.close()
     second.close()
+
+
+@pytest.mark.postgres
+def test_behind_a_pooler_the_lead_is_this_machine_s(
+    postgres_cluster: Cluster, postgres_url: str, tmp_path: Path
+) -> None:
+    direct = leadership_in(postgres_url, tmp_path)
+    assert isinstance(direct, PostgresLeadership)
+    with pgbouncer(postgres_cluster) as port, capture_logs() as said:
+        url = f"postgresql://ann:secret@127.0.0.1:{port}/{postgres_url.rpartition('/')[2]}"
+        pooled = leadership_in(url, tmp_path)
+        assert isinstance(pooled, FileLeadership)
+        assert pooled.ask() is LEADS
+        pooled.close()
+    (line,) = said
+    assert (line["event"], line["log_level"]) == ("daemon_lead_of_this_machine", "warning")
+    assert sessions_with_the_lead(postgres_url) == []
 
 
 @pytest.mark.postgres
