@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from pmmds_tests.assets.house import House, errors_of
+from pmmds_tests.assets.house import House, copy_of, errors_of
+
+_FirstRun = tuple[House, dg.ExecuteInProcessResult, Path]
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, dg.ExecuteInProcessResult]:
+def _first_run(tmp_path_factory: pytest.TempPathFactory) -> _FirstRun:
+    """A house after its first train_job, that run, and a copy of the home as the run left it."""
+    home, kept = tmp_path_factory.mktemp("house"), tmp_path_factory.mktemp("trained")
+    house = House.build(home)
+    result = house.run("train_job")
+    shutil.copytree(home, kept, dirs_exist_ok=True)
+    return house, result, kept
+
+
+@pytest.fixture(scope="session")
+def trained(_first_run: _FirstRun) -> tuple[House, dg.ExecuteInProcessResult]:
     """A house after its first train_job, and that run."""
-    house = House.build(tmp_path_factory.mktemp("house"))
-    return house, house.run("train_job")
+    house, result, _ = _first_run
+    return house, result
 
 
 @pytest.fixture(scope="session")
-def two_versions_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_home(_first_run: _FirstRun) -> Path:
+    """Version 1 is in production; no test changes this home. Later versions' artifacts go where its first house was."""
+    _, result, kept = _first_run
+    assert result.success, errors_of(result)
+    return kept
+
+
+@pytest.fixture(scope="session")
+def two_versions_home(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Version 1 is in production, version 2 was promoted after it or held; no test changes this home."""
     home = tmp_path_factory.mktemp("two")
-    for seed in ("42", "7"):
-        result = House.build(home, PMMDS_TRAIN_SEED=seed).run("train_job")
-        assert result.success, errors_of(result)
+    result = copy_of(trained_home, home, PMMDS_TRAIN_SEED="7").run("train_job")
+    assert result.success, errors_of(result)
     return home

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -109,6 +110,12 @@ class House:
         if with_labels:
             labels = frame[d.contract.label.name]
             d.ground_truth.add(LabelItem(r.request_id, int(y), now) for r, y in zip(records, labels, strict=True))
+
+
+def copy_of(home: Path, folder: Path, **variables: str) -> House:
+    """A house of its own in `folder` that begins as the one in `home` is."""
+    shutil.copytree(home, folder, dirs_exist_ok=True)
+    return House.build(folder, **variables)
 
 
 def metadata_of(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,17 +16,16 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_core.stores.tables import feature_histograms, prediction_logs
 from pmmds_core.synthetic import packaged_generator
 from pmmds_core.traffic import apply_scenario, traffic_rows
-from pmmds_tests.assets.house import House, assets_made, errors_of, failed_checks, metadata_of
+from pmmds_tests.assets.house import House, assets_made, copy_of, errors_of, failed_checks, metadata_of
 from pmmds_tests.listener import listening
 from pmmds_tests.ports import free_port
 from pmmds_tests.stores.records import make_records
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> House:
+def watched(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> House:
     """A house with a model and 300 rows of traffic as in the reference; no test adds rows to it."""
-    house = House.build(tmp_path_factory.mktemp("watched"))
-    assert house.run("train_job").success
+    house = copy_of(trained_home, tmp_path_factory.mktemp("watched"))
     reference = house.deployment.datasets.require("reference", "reference_data").read()
     house.log_rows(reference.sample(300, random_state=1), "w")
     return house
@@ -157,8 +155,7 @@ def test_the_stored_report_has_every_rule_the_pairs_and_the_segments(tmp_path: P
 
 
 def test_a_billing_migration_is_told_by_the_rule_of_the_specification(watched: House, tmp_path: Path) -> None:
-    shutil.copytree(watched.deployment.settings.home_path, tmp_path, dirs_exist_ok=True)
-    house = House.build(tmp_path)
+    house = copy_of(watched.deployment.settings.home_path, tmp_path)
     d = house.deployment
     reference = d.datasets.require("reference", "reference_data").read().sample(1500, random_state=4)
     house.log_rows(apply_scenario(reference, d.contract, "migration", seed=5), "migrated")
@@ -170,9 +167,8 @@ def test_a_billing_migration_is_told_by_the_rule_of_the_specification(watched: H
     assert "chance alone gives 0.0" in alert.message
 
 
-def test_too_few_rows_are_said_to_be_too_few(tmp_path: Path) -> None:
-    house = House.build(tmp_path)
-    assert house.run("train_job").success
+def test_too_few_rows_are_said_to_be_too_few(trained_home: Path, tmp_path: Path) -> None:
+    house = copy_of(trained_home, tmp_path)
     result = house.run("monitor_job", tags=house.window_tags())
     assert result.success, errors_of(result)
     assert failed_checks(result) == {"window_has_enough_rows", "features_are_stable"}, "nobody could look"
@@ -181,11 +177,12 @@ def test_too_few_rows_are_said_to_be_too_few(tmp_path: Path) -> None:
     assert metadata_of(result, "drift_report")["verdict"].value == "insufficient_data"
 
 
-def test_a_target_that_is_away_never_fails_the_run_and_drift_that_is_gone_closes_the_alert(tmp_path: Path) -> None:
+def test_a_target_that_is_away_never_fails_the_run_and_drift_that_is_gone_closes_the_alert(
+    trained_home: Path, tmp_path: Path
+) -> None:
     port = free_port()
     urls = f"json://127.0.0.1:{port}/hook"
-    house = House.build(tmp_path, PMMDS_ALERT_URLS=urls, PMMDS_ALERT_STABLE_REPORTS="1")
-    assert house.run("train_job").success
+    house = copy_of(trained_home, tmp_path, PMMDS_ALERT_URLS=urls, PMMDS_ALERT_STABLE_REPORTS="1")
     rows = traffic_rows(packaged_generator(), house.deployment.contract, 600, "migration", seed=3).frame
     house.log_rows(rows, "d", with_labels=False)
     drifted = house.run("monitor_job", tags=house.window_tags())

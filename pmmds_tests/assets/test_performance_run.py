@@ -10,15 +10,14 @@ import pytest
 
 from pmmds_core.performance_words import window_start
 from pmmds_core.stores.label_history import LabelItem
-from pmmds_tests.assets.house import House, errors_of, failed_checks, metadata_of
+from pmmds_tests.assets.house import House, copy_of, errors_of, failed_checks, metadata_of
 from pmmds_tests.cli.command_line import pmmds
 
 
 @pytest.fixture(scope="module")
-def answered(tmp_path_factory: pytest.TempPathFactory) -> House:
+def answered(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> House:
     """A house with a model and 600 rows of today as in the reference, none labelled yet."""
-    house = House.build(tmp_path_factory.mktemp("answered"))
-    assert house.run("train_job").success
+    house = copy_of(trained_home, tmp_path_factory.mktemp("answered"))
     house.log_rows(sample(house), "w", with_labels=False)
     return house
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,24 +22,10 @@ from pmmds_core.stores.tables import promotion_decisions, retraining_runs
 from pmmds_core.synthetic import packaged_generator
 from pmmds_core.traffic import traffic_rows
 from pmmds_core.training_mix import mix_words
-from pmmds_tests.assets.house import House, errors_of, metadata_of
+from pmmds_tests.assets.house import House, copy_of, errors_of, metadata_of
 from pmmds_tests.assets.test_sensors import raise_alert
 from pmmds_tests.listener import listening
 from pmmds_tests.ports import free_port
-
-
-@pytest.fixture(scope="module")
-def trained_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Version 1 is in production; no test changes this home."""
-    home = tmp_path_factory.mktemp("trained")
-    result = House.build(home).run("train_job")
-    assert result.success, errors_of(result)
-    return home
-
-
-def a_house(trained_home: Path, tmp_path: Path, **variables: str) -> House:
-    shutil.copytree(trained_home, tmp_path, dirs_exist_ok=True)
-    return House.build(tmp_path, **variables)
 
 
 def rows_of_kind(house: House, n_rows: int, scenario: str = "none", seed: int = 5) -> Any:
@@ -59,7 +44,7 @@ def fail_the_run_of(house: House, request: dg.RunRequest) -> None:
 def test_labels_ask_for_a_retraining_whose_mix_is_recorded_wherever_one_looks(
     trained_home: Path, tmp_path: Path
 ) -> None:
-    house = a_house(
+    house = copy_of(
         trained_home,
         tmp_path,
         PMMDS_RETRAIN_EVERY_LABELS="500",
@@ -108,7 +93,7 @@ def test_labels_ask_for_a_retraining_whose_mix_is_recorded_wherever_one_looks(
 
 
 def test_rows_that_are_all_too_old_train_nothing(trained_home: Path, tmp_path: Path) -> None:
-    house = a_house(
+    house = copy_of(
         trained_home,
         tmp_path,
         PMMDS_RETRAIN_EVERY_LABELS="100",
@@ -138,7 +123,7 @@ def with_labels(house: House, frame: Any, share_flipped: float) -> None:
 def test_a_realised_drop_asks_for_a_retraining_and_chance_does_not(
     trained_home: Path, tmp_path: Path, share_flipped: float, asks: bool
 ) -> None:
-    house = a_house(trained_home, tmp_path)
+    house = copy_of(trained_home, tmp_path)
     with_labels(house, rows_of_kind(house, 1500), share_flipped)
     assert isinstance(house.tick(drift_alert_sensor), dg.SkipReason), "the performance report has not looked yet"
     refresh_days(house.deployment, 7)
@@ -155,7 +140,7 @@ def test_a_realised_drop_asks_for_a_retraining_and_chance_does_not(
 
 
 def test_the_schedule_asks_when_the_newest_model_is_old_enough(trained_home: Path, tmp_path: Path) -> None:
-    house = a_house(trained_home, tmp_path, PMMDS_RETRAIN_EVERY_DAYS="7")
+    house = copy_of(trained_home, tmp_path, PMMDS_RETRAIN_EVERY_DAYS="7")
     assert isinstance(house.tick(drift_alert_sensor), dg.SkipReason)
     (decision,) = house.deployment.decisions.recent()
     with house.deployment.database.begin() as connection:

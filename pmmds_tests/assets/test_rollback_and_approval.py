@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from pmmds_core.rollback import roll_back
 from pmmds_core.stores.label_history import LabelItem
 from pmmds_core.stores.model_registry import PRODUCTION
 from pmmds_core.stores.retrainings import Attempt
-from pmmds_tests.assets.house import House, assets_made, errors_of, metadata_of
+from pmmds_tests.assets.house import House, assets_made, copy_of, errors_of, metadata_of
 from pmmds_tests.ports import free_port
 from pmmds_tests.stores.records import make_records
 
@@ -40,8 +39,7 @@ def house(two_versions_home: Path, tmp_path: Path) -> House:
 
 
 def with_v2_promoted(two_versions_home: Path, tmp_path: Path) -> House:
-    shutil.copytree(two_versions_home, tmp_path, dirs_exist_ok=True)
-    house = House.build(tmp_path)
+    house = copy_of(two_versions_home, tmp_path)
     d = house.deployment
     if production(d) == "1":
         put_into_production(decide(d, "2", "1"), d.decisions, d.registry)

@@ -23,7 +23,7 @@ from pmmds_assets.sensors import (
 )
 from pmmds_core.stores.prediction_log import PredictionRecord
 from pmmds_core.stores.tables import alert_notifications, drift_metrics, promotion_decisions
-from pmmds_tests.assets.house import House
+from pmmds_tests.assets.house import House, copy_of
 from pmmds_tests.listener import listening
 from pmmds_tests.ports import free_port
 from pmmds_tests.stores.records import make_records
@@ -135,8 +135,8 @@ def test_trigger_tags_are_read_back_as_written() -> None:
 
 
 @pytest.mark.parametrize("minutes_ago", [2, -60], ids=["a minute old", "from before the clock was set back"])
-def test_a_promotion_that_a_crash_left_is_finished(house: House, minutes_ago: int) -> None:
-    assert house.run("train_job").success
+def test_a_promotion_that_a_crash_left_is_finished(trained_home: Path, tmp_path: Path, minutes_ago: int) -> None:
+    house = copy_of(trained_home, tmp_path)
     (decision,) = house.deployment.decisions.recent()
     decided_at = datetime.now(UTC) - timedelta(minutes=minutes_ago)
     put_back = sa.update(promotion_decisions).values(state="moving", decided_at=decided_at)

@@ -9,7 +9,7 @@ import pytest
 from pmmds_core.stores.shadow_store import Place, ShadowScore
 from pmmds_core.synthetic import packaged_generator
 from pmmds_core.traffic import traffic_rows
-from pmmds_tests.assets.house import House, errors_of, metadata_of
+from pmmds_tests.assets.house import House, copy_of, errors_of, metadata_of
 from pmmds_tests.cli.command_line import pmmds
 from pmmds_tests.stores.records import NOON
 
@@ -17,10 +17,9 @@ N_ROWS = 40
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+def house(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> House:
     """A house with a model that answered 40 requests, 30 of them labelled, and no shadow yet."""
-    house = House.build(tmp_path_factory.mktemp("shadowed"))
-    assert house.run("train_job").success
+    house = copy_of(trained_home, tmp_path_factory.mktemp("shadowed"))
     rows = traffic_rows(packaged_generator(), house.deployment.contract, N_ROWS, "none", seed=3).frame
     house.log_rows(rows.head(30), "known")
     house.log_rows(rows.tail(10), "new", with_labels=False)
