@@ -24,18 +24,12 @@ LOCK_FILE = "daemon.lock"
 ADVISORY_LOCK = 0x706D6D6473
 # Both ends must notice within half a minute that the other's machine is gone: the server so that another daemon can
 # lead, the client so that this one stops. The systems' own defaults are hours.
-_CLIENT = {
-    "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-    "keepalives_idle": 5,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 20_000,
-}
+_KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 3}
+_UNANSWERED_MS = 20_000
+_CLIENT = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, **_KEEPALIVES, "tcp_user_timeout": _UNANSWERED_MS}
 _SERVER = (
-    "SET tcp_keepalives_idle = 5",
-    "SET tcp_keepalives_interval = 5",
-    "SET tcp_keepalives_count = 3",
-    "SET tcp_user_timeout = 20000",
+    *(f"SET tcp_{name} = {value}" for name, value in _KEEPALIVES.items()),
+    f"SET tcp_user_timeout = {_UNANSWERED_MS}",
 )
 
 
@@ -54,10 +48,6 @@ class Leadership(Protocol):
         """Take the lead where it is free, and say who has it; asked again, whether it is still held."""
         ...
 
-    def close(self) -> None:
-        """Give the lead up."""
-        ...
-
 
 class FileLeadership:
     """The lead by a lock file: never lost before the process ends."""
@@ -73,6 +63,7 @@ class FileLeadership:
         return Standing.FOLLOWS if self._lock is None else Standing.LEADS
 
     def close(self) -> None:
+        """Give the lead up."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -82,9 +73,9 @@ class PostgresLeadership:
     """The lead by a lock of a session that is kept open; lost with the session, and then asked for again."""
 
     def __init__(self, url: str) -> None:
-        driver = sa.make_url(url).set(drivername="postgresql+psycopg")
+        driver = sa.make_url(url).set(drivername="postgresql+psycopg")  # Dagster's own URL may name psycopg2
         self._engine = sa.create_engine(
-            driver, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT", connect_args=dict(_CLIENT)
+            driver, poolclass=sa.NullPool, isolation_level="AUTOCOMMIT", connect_args=_CLIENT
         )
         self._session: sa.Connection | None = None
 
@@ -94,6 +85,7 @@ class PostgresLeadership:
         return self._try() if self._session is None else Standing.LEADS
 
     def close(self) -> None:
+        """Give the lead up."""
         if self._session is not None:
             self._session.close()
             self._session = None

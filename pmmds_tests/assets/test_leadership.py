@@ -37,9 +37,6 @@ class Scripted:
     def ask(self) -> Standing:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
-    def close(self) -> None:
-        self.answers = [UNKNOWN]
-
 
 def test_a_lock_file_is_one_process_s_until_it_is_killed(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", _HOLDER, str(tmp_path)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,16 +48,15 @@ class Daemon:
 
 
 @contextmanager
-def daemon_of(settings: Settings, log: Path, given: Mapping[str, str] | None = None) -> Iterator[Daemon]:
+def daemon_of(settings: Settings, log: Path) -> Iterator[Daemon]:
     """Ended by its own id, and with its group when that takes a minute.
 
     Args:
         settings: of the deployment.
         log: gets both outputs.
-        given: variables of the deployment that this process does not have.
     """
     (described,) = [p for p in local_processes(settings) if p.name == "dagster-daemon"]
-    environment = {**child_environment(settings, [described]), **(given or {})}
+    environment = {**child_environment(settings, [described]), **settings.to_environment()}
     with log.open("wb") as out:
         process = subprocess.Popen(described.argv, env=environment, stdout=out, stderr=out, start_new_session=True)
     daemon = Daemon(process, log)

@@ -23,7 +23,7 @@ def test_labels_alone_make_the_daemon_retrain_once(tmp_path: Path) -> None:
     d = house.deployment
     house.log_rows(traffic_rows(packaged_generator(), d.contract, 150, "none", seed=5).frame, "m")
     log = tmp_path / "daemon.log"
-    with daemon_of(d.settings, log, house.environment) as daemon:
+    with daemon_of(d.settings, log) as daemon:
         daemon.wait_for(lambda: any(r.finished_at for r in d.retrainings.recent()))
         (run,) = d.retrainings.recent()
         assert (run.trigger_type, run.cause, run.outcome) == ("labels", "labels:v1:1", "blocked_no_labels")

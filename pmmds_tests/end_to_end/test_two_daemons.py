@@ -108,31 +108,28 @@ def test_a_killed_postgresql_leaves_one_daemon_at_work(tmp_path: Path, monkeypat
         database.close()
         for name, value in {**variables, **dagster_variables(settings)}.items():
             monkeypatch.setenv(name, value)
-        with two_daemons(settings, tmp_path) as daemons:
-            wait_until(lambda: _newest_heartbeat() > 0, 600)
+        with two_daemons(settings, tmp_path) as (before, after), dg.DagsterInstance.get() as instance:
+            wait_until(lambda: _newest_heartbeat(instance) > 0, 600)
             cluster.kill()
             cluster.start()
             restarted = time.time()
-            wait_until(lambda: _newest_heartbeat() > restarted, 600)
+            wait_until(lambda: _newest_heartbeat(instance) > restarted, 600)
             wait_until(lambda: len(sessions_with_the_lead(dagster)) == 1, 600)
             # Which of the two was faster is open; who lost the lead to the other ends.
-            before, after = daemons
-            leader = after if after.has_said(Standing.LEADS) else before
-            if leader is after:
+            if after.has_said(Standing.LEADS):
                 wait_until(lambda: not before.is_alive, 120)
-            assert leader.is_alive, leader.log.read_text()[-4000:]
-            if leader is before:
+                assert after.is_alive, after.log.read_text()[-4000:]
+            else:
+                assert before.is_alive, before.log.read_text()[-4000:]
                 before.kill()
                 after.wait_for(lambda: after.has_said(Standing.LEADS))
                 killed = time.time()
-                after.wait_for(lambda: _newest_heartbeat() > killed)
+                after.wait_for(lambda: _newest_heartbeat(instance) > killed)
 
 
-def _newest_heartbeat() -> float:
-    """When a daemon of the instance in DAGSTER_HOME last gave a sign of life; 0 when none has."""
-    with dg.DagsterInstance.get() as instance:
-        heartbeats = instance.get_daemon_heartbeats().values()
-    return max((x.timestamp for x in heartbeats), default=0.0)
+def _newest_heartbeat(instance: dg.DagsterInstance) -> float:
+    """When a daemon last gave a sign of life; 0 when none has."""
+    return max((x.timestamp for x in instance.get_daemon_heartbeats().values()), default=0.0)
 
 
 def _succeeded(instance: dg.DagsterInstance, job: str) -> int:
