@@ -13,6 +13,8 @@ _LENGTH_DELIMITED = 2
 # Field 1 with a length: a tag of one byte, and the first byte of the longer spellings of the same tag.
 _TAG, _LONG_TAG = b"\x0a", b"\x8a"
 _FIXED_BYTES = {1: 8, 5: 4}
+# Outermost fields beside the repeated one; a message has each once.
+_MAX_OTHERS = 16
 
 
 class BrokenMessageError(ValueError):
@@ -23,13 +25,16 @@ def n_elements(data: bytes, field: int, most: int) -> int:
     """How many elements the outermost message has in a repeated field of messages; counting ends at `most` + 1.
 
     Raises:
-        BrokenMessageError: the bytes end in the middle of a field, or hold one of an unknown kind.
+        BrokenMessageError: the bytes end in the middle of a field, or hold one of an unknown kind or many others.
     """
-    position = found = 0
+    position = found = others = 0
     while position < len(data) and found <= most:
         tag, position = _varint(data, position)
         kind = tag & 7
-        found += tag >> 3 == field and kind == _LENGTH_DELIMITED
+        if tag >> 3 == field and kind == _LENGTH_DELIMITED:
+            found += 1
+        else:
+            others += 1
         if kind == _LENGTH_DELIMITED:
             length, position = _varint(data, position)
             position += length
@@ -38,6 +43,8 @@ def n_elements(data: bytes, field: int, most: int) -> int:
         elif kind in _FIXED_BYTES:
             position += _FIXED_BYTES[kind]
         else:  # a group: no client of ours sends one
+            raise BrokenMessageError
+        if others > _MAX_OTHERS:
             raise BrokenMessageError
     if position > len(data):
         raise BrokenMessageError
