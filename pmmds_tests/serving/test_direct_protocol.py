@@ -103,8 +103,8 @@ class TestOverASocket:
         with connected(service) as client:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             client.sendall(head + b"\r\n\r\n")
+            client.settimeout(0.2)
             with pytest.raises(TimeoutError):  # nothing is answered before the body is there
-                client.settimeout(0.2)
                 client.recv(1)
             client.settimeout(20)
             client.sendall(body)
