@@ -175,12 +175,12 @@ def test_the_proxys_clients_get_the_same_whatever_upgrade_they_ask_for(proxy: tu
 
 def answers_or_pages(client: socket.socket, n_answers: int) -> list[tuple[int, bytes]]:
     """Status and body of each of the next answers, nginx's own among them."""
-    stream = client.makefile("rb")
     found = []
-    for _ in range(n_answers):
-        status, length = int(stream.readline().split()[1]), 0
-        while (line := stream.readline().strip().lower()) != b"":
-            if line.startswith(b"content-length:"):
-                length = int(line.split(b":")[1])
-        found.append((status, stream.read(length)))
+    with client.makefile("rb") as stream:
+        for _ in range(n_answers):
+            status, length = int(stream.readline().split()[1]), 0
+            while (line := stream.readline().strip().lower()) != b"":
+                if line.startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            found.append((status, stream.read(length)))
     return found
