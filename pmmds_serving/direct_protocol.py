@@ -10,14 +10,14 @@ from __future__ import annotations
 import time
 from typing import ClassVar, cast
 
-from uvicorn.config import HTTP_PROTOCOLS
+from uvicorn.config import HTTP_PROTOCOLS, WS_PROTOCOLS
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from pmmds_serving.boundary import Boundary
-from pmmds_serving.endpoints import PREDICT_BYTES
 from pmmds_serving.front import PREDICT_PATH, PredictEndpoint
 from pmmds_serving.http_protocol import GuardedProtocol, OneWrite
 from pmmds_serving.json_bodies import check_content_type
+from pmmds_serving.limits import PREDICT_BYTES
 from pmmds_serving.refusals import RefusalError
 
 _URL = PREDICT_PATH.encode()
@@ -33,9 +33,6 @@ class DirectProtocol(GuardedProtocol):
     predict: ClassVar[PredictEndpoint | None] = None
 
     _is_direct = False
-    # The headers by name, of two with one name the first; read when a request may be answered here.
-    _named: dict[bytes, bytes]
-    _closes_after = False
     _started = 0.0
     # When the last answer of this class left; None when uvicorn's own timer watches the connection.
     _idle_since: float | None = None
@@ -48,28 +45,25 @@ class DirectProtocol(GuardedProtocol):
         self.headers = []
         self.expect_100_continue = False
 
-    def on_headers_complete(self) -> None:
-        if self.url == _URL and self._is_plain():
-            self._in_head = False
+    def _on_head(self, version: str) -> None:
+        if self.url == _URL and self._is_plain(version):
             self._is_direct, self._body = True, b""
-            self._closes_after = not self.parser.should_keep_alive()
             self._started = time.perf_counter()
             return
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         HttpToolsProtocol.on_message_begin(self)  # for its scope; the time that a client has runs already
         self.url, self.expect_100_continue = url, expects
         self.headers.extend(headers)
-        super().on_headers_complete()
+        super()._on_head(version)
 
-    def _is_plain(self) -> bool:
-        if self.predict is None or self.parser.get_method() != b"POST" or self.parser.get_http_version() != "1.1":
+    def _is_plain(self, version: str) -> bool:
+        if self.predict is None or version != "1.1" or self.parser.get_method() != b"POST":
             return False
-        if self.expect_100_continue or self.flow.write_paused or self.parser.should_upgrade():
+        if self.expect_100_continue or self.flow.write_paused:
             return False
         cycle: RequestResponseCycle | None = self.cycle
         if self.transport.is_closing() or (cycle is not None and not cycle.response_complete):
             return False
-        self._named = dict(reversed(self.headers))
         length = self._named.get(b"content-length", b"")
         return length.isdigit() and int(length) <= PREDICT_BYTES
 
@@ -125,8 +119,12 @@ class DirectProtocol(GuardedProtocol):
 
 
 def install(max_connections: int, request_seconds: float, predict: PredictEndpoint | None = None) -> None:
-    """Make every uvicorn server of this process that leaves the choice to uvicorn use this protocol."""
+    """Make every uvicorn server of this process that leaves the choice to uvicorn use this protocol.
+
+    WebSockets are not served, whatever libraries for them are installed.
+    """
     DirectProtocol.max_connections = max_connections
     DirectProtocol.request_seconds = request_seconds
     DirectProtocol.predict = predict
+    WS_PROTOCOLS["auto"] = None
     HTTP_PROTOCOLS["auto"] = f"{DirectProtocol.__module__}:{DirectProtocol.__name__}"

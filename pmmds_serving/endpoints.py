@@ -18,13 +18,14 @@ from pmmds_core.stores.label_history import LabelItem, is_ahead, latest_words
 from pmmds_serving import refusals
 from pmmds_serving.access import require_admin
 from pmmds_serving.json_answers import answer
-from pmmds_serving.json_bodies import decode_json, read_body
+from pmmds_serving.json_bodies import decode_json
+from pmmds_serving.json_bounds import check_elements, n_items
+from pmmds_serving.large_bodies import decoded
+from pmmds_serving.limits import BATCH_BYTES, FEEDBACK_BYTES, LABEL_ELEMENTS, MAX_FEEDBACK
 from pmmds_serving.predicting import check_request_id, field_of
 from pmmds_serving.segment import segments_with_records
 from pmmds_serving.worker import Worker
 
-PREDICT_BYTES, BATCH_BYTES, FEEDBACK_BYTES = 100_000, 4_000_000, 4_000_000
-MAX_FEEDBACK = 10_000
 # A client's own id, and the index that a batch appends.
 MAX_LABEL_ID = 128
 # How long labels wait for predictions that are answered and not in the database yet.
@@ -38,17 +39,27 @@ class InvalidItemError(ValueError):
 async def predict_batch(request: Request, worker: Worker) -> Response:
     """POST /api/v1/predict/batch."""
     request_id = check_request_id(request.headers.get("x-request-id", ""))
-    body = await read_body(request.scope["headers"], request.receive, BATCH_BYTES)
-    return answer({"predictions": worker.predictor.predict_batch(body, request_id, request.state.started)})
+    predictor = worker.predictor
+    async with worker.large_batches.read(request.scope["headers"], request.receive, BATCH_BYTES) as body:
+        rows = await decoded(predictor.read_batch, body)
+    return answer({"predictions": predictor.predict_rows(rows, request_id, request.state.started)})
 
 
 async def feedback(request: Request, worker: Worker) -> Response:
     """POST /api/v1/feedback. All items are kept, or none."""
     require_admin(request, worker)
-    body = await read_body(request.scope["headers"], request.receive, FEEDBACK_BYTES)
-    items = label_items(field_of(decode_json(body), "items"))
-    counts = await asyncio.to_thread(keep_labels, worker, items)
-    return answer(counts)
+    async with worker.large_feedback.read(request.scope["headers"], request.receive, FEEDBACK_BYTES) as body:
+        items = await decoded(read_labels, body)
+        return answer(await asyncio.to_thread(keep_labels, worker, items))
+
+
+def read_labels(body: bytes) -> list[LabelItem]:
+    """The labels of `{"items": [{…}, …]}`; in any thread. Raises RefusalError."""
+    check_elements(body, MAX_FEEDBACK * LABEL_ELEMENTS)
+    n_labels = n_items(body, "items")
+    if n_labels is not None and n_labels > MAX_FEEDBACK:
+        raise wrong_feedback(f"{n_labels:,}")
+    return label_items(field_of(decode_json(body), "items"))
 
 
 def keep_labels(worker: Worker, items: Sequence[LabelItem]) -> FeedbackCounts:
@@ -76,8 +87,7 @@ def _await_predictions(worker: Worker, request_ids: set[str]) -> None:
 def label_items(raw: Any) -> list[LabelItem]:
     """The labels of decoded JSON. Raises RefusalError with every mistake, by the item's index."""
     if not isinstance(raw, list) or not 1 <= len(raw) <= MAX_FEEDBACK:
-        found = f"{len(raw):,}" if isinstance(raw, list) else type(raw).__name__
-        raise refusals.invalid_payload([f"items: expected an array of 1 to {MAX_FEEDBACK:,} labels, found {found}"])
+        raise wrong_feedback(f"{len(raw):,}" if isinstance(raw, list) else type(raw).__name__)
     now = datetime.now(UTC)
     items, errors = [], []
     for i, item in enumerate(raw):
@@ -88,6 +98,10 @@ def label_items(raw: Any) -> list[LabelItem]:
     if errors:
         raise refusals.invalid_payload(errors)
     return items
+
+
+def wrong_feedback(found: str) -> refusals.RefusalError:
+    return refusals.invalid_payload([f"items: expected an array of 1 to {MAX_FEEDBACK:,} labels, found {found}"])
 
 
 def _label_item(item: Any, now: datetime) -> LabelItem:

@@ -14,8 +14,8 @@ import msgspec
 from starlette.datastructures import State
 
 from pmmds_serving.boundary import Boundary, count_refusal
-from pmmds_serving.endpoints import PREDICT_BYTES
 from pmmds_serving.json_bodies import Headers, Receive, read_body
+from pmmds_serving.limits import PREDICT_BYTES
 from pmmds_serving.predicting import check_request_id
 from pmmds_serving.refusals import RefusalError
 from pmmds_serving.worker import Worker

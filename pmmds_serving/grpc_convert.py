@@ -9,12 +9,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pmmds_core.contracts.contract import FeatureValue
 from pmmds_core.stores.ground_truth import FeedbackCounts
+from pmmds_serving import refusals
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
 from pmmds_serving.predicting import Prediction
 
 
-def features_of(values: Mapping[str, messages.FeatureValue]) -> dict[str, FeatureValue]:
-    """Name → text, whole number, decimal number or None, as decoded JSON would have it."""
+def features_of(values: Mapping[str, messages.FeatureValue], most: int) -> dict[str, FeatureValue]:
+    """Name → text, whole number, decimal number or None, as decoded JSON would have it. Raises RefusalError."""
+    if len(values) > most:
+        raise refusals.invalid_payload([f"features: expected at most {most} values, found {len(values):,}"])
     # Text that is not empty is set; asking what is set takes longer than the rest, and a row has many texts.
     return {name: value.text_value or _value_of(value) for name, value in values.items()}
 
@@ -24,9 +27,9 @@ def _value_of(value: messages.FeatureValue) -> FeatureValue:
     return None if kind is None or kind == "null_value" else getattr(value, kind)
 
 
-def instances_of(request: messages.PredictBatchRequest) -> list[dict[str, FeatureValue]]:
-    """The rows of a batch, in its order."""
-    return [features_of(instance.features) for instance in request.instances]
+def instances_of(request: messages.PredictBatchRequest, most: int) -> list[dict[str, FeatureValue]]:
+    """The rows of a batch, in its order; at most `most` features each. Raises RefusalError."""
+    return [features_of(instance.features, most) for instance in request.instances]
 
 
 def items_of(request: messages.SendFeedbackRequest) -> list[dict[str, Any]]:

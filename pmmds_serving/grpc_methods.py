@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError, Message
 from grpc.aio import ServicerContext
 
 from pmmds_core.contracts.request_validation import MESSAGE
+from pmmds_core.stores.label_history import LabelItem
 from pmmds_serving import endpoints, refusals
 from pmmds_serving.access import check_admin
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
@@ -28,7 +29,18 @@ from pmmds_serving.grpc_convert import (
     model_message,
     prediction_message,
 )
-from pmmds_serving.predicting import check_request_id
+from pmmds_serving.large_bodies import decoded
+from pmmds_serving.limits import (
+    BATCH_BYTES,
+    FEEDBACK_BYTES,
+    MAX_BATCH,
+    MAX_FEEDBACK,
+    MAX_UNKNOWN,
+    PREDICT_BYTES,
+    batch_elements,
+)
+from pmmds_serving.message_bounds import BrokenMessageError, check_nested, n_elements
+from pmmds_serving.predicting import CheckedInstance, Predictor, check_request_id, wrong_batch
 from pmmds_serving.refusals import RefusalError
 from pmmds_serving.status import model_document
 from pmmds_serving.worker import Worker
@@ -49,31 +61,54 @@ Method: TypeAlias = Callable[[Call, Worker], Awaitable[Message]]
 
 
 async def predict(call: Call, worker: Worker) -> messages.PredictResponse:
-    request = _read(messages.PredictRequest, call, endpoints.PREDICT_BYTES)
+    request = _read(messages.PredictRequest, call.data, PREDICT_BYTES)
     request_id = check_request_id(request.request_id or _metadata(call.context, "x-request-id"))
-    features = features_of(request.features)
     _check_deadline(call)
-    return prediction_message(worker.predictor.predict_features(features, request_id, call.started))
+    predictor = worker.predictor
+    features = features_of(request.features, predictor.n_features + MAX_UNKNOWN)
+    return prediction_message(predictor.predict_features(features, request_id, call.started))
 
 
 async def predict_batch(call: Call, worker: Worker) -> messages.PredictBatchResponse:
-    request = _read(messages.PredictBatchRequest, call, endpoints.BATCH_BYTES)
-    request_id = check_request_id(request.request_id or _metadata(call.context, "x-request-id"))
-    instances = instances_of(request)
+    predictor = worker.predictor
+    sent_id, rows = await decoded(lambda data: _read_batch(data, predictor), call.data)
+    request_id = check_request_id(sent_id or _metadata(call.context, "x-request-id"))
     _check_deadline(call)
-    return batch_message(worker.predictor.predict_instances(instances, request_id, call.started))
+    return batch_message(predictor.predict_rows(rows, request_id, call.started))
+
+
+def _read_batch(data: bytes, predictor: Predictor) -> tuple[str, list[CheckedInstance]]:
+    """The request id and the checked rows; in any thread. Raises RefusalError."""
+    kind = messages.PredictBatchRequest
+    _check_bytes(data, BATCH_BYTES)
+    n_instances = _n_elements(kind, data, MAX_BATCH)
+    if n_instances > MAX_BATCH:
+        raise wrong_batch(f"more than {MAX_BATCH:,}")
+    check_nested(data, batch_elements(predictor.n_features))
+    request = _read(kind, data, BATCH_BYTES)
+    instances = instances_of(request, predictor.n_features + MAX_UNKNOWN)
+    return request.request_id, predictor.read_instances(instances)
 
 
 async def get_model(call: Call, worker: Worker) -> messages.GetModelResponse:
-    _read(messages.GetModelRequest, call, endpoints.PREDICT_BYTES)
+    _read(messages.GetModelRequest, call.data, PREDICT_BYTES)
     return model_message(model_document(worker))
 
 
 async def send_feedback(call: Call, worker: Worker) -> messages.SendFeedbackResponse:
     check_admin(worker, _metadata(call.context, "authorization"), host_of(call.context.peer()))
-    items = endpoints.label_items(items_of(_read(messages.SendFeedbackRequest, call, endpoints.FEEDBACK_BYTES)))
+    items = await decoded(_read_labels, call.data)
     _check_deadline(call)
     return counts_message(await asyncio.to_thread(endpoints.keep_labels, worker, items))
+
+
+def _read_labels(data: bytes) -> list[LabelItem]:
+    """The labels, checked; in any thread. Raises RefusalError."""
+    kind = messages.SendFeedbackRequest
+    _check_bytes(data, FEEDBACK_BYTES)
+    if _n_elements(kind, data, MAX_FEEDBACK) > MAX_FEEDBACK:
+        raise endpoints.wrong_feedback(f"more than {MAX_FEEDBACK:,}")
+    return endpoints.label_items(items_of(_read(kind, data, FEEDBACK_BYTES)))
 
 
 METHODS: dict[str, Method] = {
@@ -95,15 +130,30 @@ def host_of(peer: str) -> str:
     return str(mapped or address)
 
 
-def _read(kind: type[M], call: Call, limit: int) -> M:
+def _read(kind: type[M], data: bytes, limit: int) -> M:
     """The message. Raises RefusalError when it has more bytes, or is none of its kind."""
-    if len(call.data) > limit:
-        raise refusals.too_large(limit)
+    _check_bytes(data, limit)
     try:
-        return kind.FromString(call.data)
+        return kind.FromString(data)
     except DecodeError:  # its text may repeat what was sent
-        error = f"The message is not a {kind.DESCRIPTOR.full_name}"
-        raise RefusalError(400, MESSAGE, "broken_message", [error]) from None
+        raise _broken(kind) from None
+
+
+def _n_elements(kind: type[Message], data: bytes, most: int) -> int:
+    """Elements in field 1 of the message, before it is read; counting ends at `most` + 1. Raises RefusalError."""
+    try:
+        return n_elements(data, 1, most)
+    except BrokenMessageError:
+        raise _broken(kind) from None
+
+
+def _check_bytes(data: bytes, limit: int) -> None:
+    if len(data) > limit:
+        raise refusals.too_large(limit)
+
+
+def _broken(kind: type[Message]) -> RefusalError:
+    return RefusalError(400, MESSAGE, "broken_message", [f"The message is not a {kind.DESCRIPTOR.full_name}"])
 
 
 def _metadata(context: Context, key: str) -> str:

@@ -21,6 +21,7 @@ CODES = {
     400: StatusCode.INVALID_ARGUMENT,
     401: StatusCode.UNAUTHENTICATED,
     403: StatusCode.PERMISSION_DENIED,
+    408: StatusCode.DEADLINE_EXCEEDED,
     409: StatusCode.ALREADY_EXISTS,
     413: StatusCode.RESOURCE_EXHAUSTED,
     500: StatusCode.INTERNAL,

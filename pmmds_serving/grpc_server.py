@@ -18,12 +18,15 @@ from grpc_reflection.v1alpha import reflection
 
 from pmmds_core.settings import Settings
 from pmmds_serving.boundary import Boundary, count_refusal
-from pmmds_serving.endpoints import BATCH_BYTES
+from pmmds_serving.descriptors import share_descriptors
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2
 from pmmds_serving.grpc_methods import METHODS, Call, Context, Method
 from pmmds_serving.grpc_readiness import Readiness
+from pmmds_serving.grpc_receiving import Receiving
+from pmmds_serving.grpc_reflection import reflection_handlers
 from pmmds_serving.grpc_refusals import code_of, metadata_of
 from pmmds_serving.launch import grpc_port_taken
+from pmmds_serving.limits import BATCH_BYTES, PREDICT_BYTES
 from pmmds_serving.refusals import RefusalError
 from pmmds_serving.worker import Worker
 
@@ -33,13 +36,24 @@ GRACE_SECONDS = 5.0
 # At the end new calls are refused until none has come for a while, or for as long as that.
 QUIET_SECONDS, REFUSING_SECONDS = 0.05, 0.5
 
+# Messages that a method holds at once; the others wait unread.
+MOST_AT_ONCE = {"Predict": 32, "PredictBatch": 8, "SendFeedback": 4, "GetModel": 8}
+MAX_RPCS, MAX_STREAMS = 512, 128
+IDLE_SECONDS, AGE_SECONDS, AGE_GRACE_SECONDS = 60, 600, 30
+
 _OPTIONS = (
     ("grpc.so_reuseport", 1),
-    # Somewhat larger than what is taken, so that the limit is told in our words, yet memory is bounded.
-    ("grpc.max_receive_message_length", 2 * BATCH_BYTES),
+    # Somewhat larger than what is taken, so that the limit is told in our words.
+    ("grpc.max_receive_message_length", BATCH_BYTES + PREDICT_BYTES),
+    ("grpc.max_concurrent_streams", MAX_STREAMS),
+    ("grpc.max_connection_idle_ms", 1000 * IDLE_SECONDS),
+    ("grpc.max_connection_age_ms", 1000 * AGE_SECONDS),
+    ("grpc.max_connection_age_grace_ms", 1000 * AGE_GRACE_SECONDS),
+    # Otherwise a fast sender grows the window of every stream, and so what is held of streams that nobody reads.
+    ("grpc.http2.bdp_probe", 0),
 )
 
-Answer: TypeAlias = Callable[[bytes, Context], Awaitable[bytes]]
+Answer: TypeAlias = Callable[[AsyncIterator[bytes], Context], Awaitable[bytes]]
 
 
 class Gate:
@@ -75,11 +89,12 @@ async def grpc_running(worker: Worker) -> AsyncIterator[None]:
         PortTakenError: another process took the port after the launcher had looked.
     """
     settings = worker.deployment.settings
-    server = grpc.aio.server(options=_OPTIONS)
+    server = grpc.aio.server(options=_options(settings), maximum_concurrent_rpcs=MAX_RPCS)
     readiness, gate = Readiness(worker, SERVICE), Gate()
     server.add_registered_method_handlers(SERVICE, _handlers(worker, gate))
     server.add_registered_method_handlers(health.SERVICE_NAME, readiness.handlers)
-    reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    server.add_registered_method_handlers(reflection.SERVICE_NAME, reflection_handlers(names))
     try:
         server.add_insecure_port(address_of(settings))
     except RuntimeError:
@@ -93,6 +108,17 @@ async def grpc_running(worker: Worker) -> AsyncIterator[None]:
         await server.stop(GRACE_SECONDS)
 
 
+def _options(settings: Settings) -> tuple[tuple[str, int], ...]:
+    most = share_descriptors(settings.http_max_connections).grpc_connections
+    milliseconds = round(1000 * settings.http_request_seconds)
+    return (
+        *_OPTIONS,
+        ("grpc.max_allowed_incoming_connections", most),
+        ("grpc.server_handshake_timeout_ms", milliseconds),
+        ("grpc.http2.settings_timeout", milliseconds),
+    )
+
+
 def address_of(settings: Settings) -> str:
     """`127.0.0.1:50051`, `[::1]:50051`."""
     host = settings.http_host
@@ -100,26 +126,30 @@ def address_of(settings: Settings) -> str:
 
 
 def _handlers(worker: Worker, gate: Gate) -> dict[str, grpc.RpcMethodHandler[bytes, bytes]]:
-    return {
-        name: grpc.unary_unary_rpc_method_handler(
-            _traced(f"/{SERVICE}/{name}", worker, _observed(f"/{SERVICE}/{name}", method, worker, gate))
-        )
-        for name, method in METHODS.items()
-    }
+    seconds = worker.deployment.settings.http_request_seconds
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {}
+    for name, method in METHODS.items():
+        endpoint, receiving = f"/{SERVICE}/{name}", Receiving(MOST_AT_ONCE[name], seconds)
+        answer = _traced(endpoint, worker, _observed(endpoint, method, worker, gate, receiving))
+        # For a client it is a call with one message; here its arrival can be given up.
+        handlers[name] = grpc.stream_unary_rpc_method_handler(answer)
+    return handlers
 
 
-def _observed(endpoint: str, method: Method, worker: Worker, gate: Gate) -> Answer:
+def _observed(endpoint: str, method: Method, worker: Worker, gate: Gate, receiving: Receiving) -> Answer:
     """Count and time a method, and turn what it raises into a status."""
     metrics = worker.metrics
 
-    async def answer(data: bytes, context: Context) -> bytes:
+    async def answer(sent: AsyncIterator[bytes], context: Context) -> bytes:
         started = time.perf_counter()
         reply = b""
         boundary = Boundary()
         with boundary:
             if not gate.is_open:
                 raise gate.refuse()
-            reply = (await method(Call(data, context, started), worker)).SerializeToString()
+            async with receiving.message(sent) as data:
+                started = time.perf_counter()
+                reply = (await method(Call(data, context, started), worker)).SerializeToString()
         refusal = boundary.refusal
         code = grpc.StatusCode.OK if refusal is None else code_of(refusal)
         metrics.answered("GRPC", endpoint, code.name, time.perf_counter() - started)
@@ -137,10 +167,10 @@ def _traced(endpoint: str, worker: Worker, answer: Answer) -> Answer:
     if tracing is None:
         return answer
 
-    async def traced(data: bytes, context: Context) -> bytes:
+    async def traced(sent: AsyncIterator[bytes], context: Context) -> bytes:
         with tracing.call(endpoint, tuple(context.invocation_metadata() or ())) as span:
             try:
-                return await answer(data, context)
+                return await answer(sent, context)
             finally:
                 span.ended(_code_name(context))
 

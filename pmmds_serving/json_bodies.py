@@ -12,14 +12,24 @@ from pmmds_serving import refusals
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Headers = Iterable[tuple[bytes, bytes]]
+WhenLarge = Callable[[], Awaitable[None]]
 
 
 class _DuplicateKeyError(ValueError):
     """Two values under one key: which one the sender meant cannot be known."""
 
 
-async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
+async def read_body(
+    headers: Headers, receive: Receive, limit: int, large: int | None = None, when_large: WhenLarge | None = None
+) -> bytes:
     """The whole body of a request that says it is JSON.
+
+    Args:
+        headers: lower-case names and values.
+        receive: ASGI's.
+        limit: bytes.
+        large: bytes beyond which `when_large` is awaited, once, before more is read.
+        when_large: may raise.
 
     Raises:
         RefusalError: wrong content type, larger than `limit` bytes whatever Content-Length says, or the client left.
@@ -36,9 +46,10 @@ async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
         raise refusals.too_large(limit)
     message = await receive()
     body: bytes = message.get("body", b"")
-    if message.get("more_body") or message["type"] != "http.request" or len(body) > limit:
-        return await _read_on(message, receive, limit)
-    return body
+    is_small = large is None or len(body) <= large
+    if is_small and len(body) <= limit and message["type"] == "http.request" and not message.get("more_body"):
+        return body
+    return await _read_on(message, receive, limit, large, when_large)
 
 
 def check_content_type(raw: bytes) -> None:
@@ -48,7 +59,9 @@ def check_content_type(raw: bytes) -> None:
         raise refusals.wrong_content_type(found)
 
 
-async def _read_on(message: MutableMapping[str, Any], receive: Receive, limit: int) -> bytes:
+async def _read_on(
+    message: MutableMapping[str, Any], receive: Receive, limit: int, large: int | None, when_large: WhenLarge | None
+) -> bytes:
     parts, size = [], 0
     while True:
         if message["type"] != "http.request":
@@ -57,6 +70,9 @@ async def _read_on(message: MutableMapping[str, Any], receive: Receive, limit: i
         size += len(parts[-1])
         if size > limit:
             raise refusals.too_large(limit)
+        if when_large is not None and large is not None and size > large:
+            await when_large()
+            when_large = None
         if not message.get("more_body"):
             return b"".join(parts)
         message = await receive()

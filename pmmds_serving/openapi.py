@@ -8,8 +8,8 @@ from typing import Any
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.contracts.json_schema import features_schema
 from pmmds_core.contracts.request_validation import MESSAGE
-from pmmds_serving.endpoints import MAX_FEEDBACK
-from pmmds_serving.predicting import LONGEST_REQUEST_ID, MAX_BATCH
+from pmmds_serving.limits import MAX_BATCH, MAX_FEEDBACK
+from pmmds_serving.predicting import LONGEST_REQUEST_ID
 
 Document = dict[str, Any]
 

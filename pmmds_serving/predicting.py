@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -20,12 +20,13 @@ from pmmds_core.stores.prediction_log import PredictionRecord
 from pmmds_core.telemetry import FrequentLine
 from pmmds_serving import refusals
 from pmmds_serving.json_bodies import decode_json
+from pmmds_serving.json_bounds import check_elements, n_items
+from pmmds_serving.limits import MAX_BATCH, MAX_UNKNOWN, batch_elements, row_elements
 from pmmds_serving.metrics import ServingMetrics
 from pmmds_serving.model_follower import ModelFollower, ServedModel
 from pmmds_serving.request_ids import RequestIds
 from pmmds_serving.spool import Spool, SpoolWriteError
 
-MAX_BATCH = 1000
 THRESHOLD = 0.5
 REMEMBERED_REQUESTS = 10_000
 # The log takes 128 characters; rows of a batch get their index appended.
@@ -33,6 +34,10 @@ LONGEST_REQUEST_ID = 120
 
 # Logger and event of a prediction's line.
 COMPLETED = ("pmmds.serving.predict", "prediction_completed")
+
+
+# A row of a batch, and the warnings about it.
+CheckedInstance: TypeAlias = tuple[Row, tuple[str, ...]]
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):
@@ -74,6 +79,7 @@ class Predictor:
     ) -> None:
         self._decoder = RowDecoder(contract)
         self._validate = compile_validator(contract)
+        self.n_features = len(contract.features)
         self._log_share, self._log_due = log_share, 0.0
         self._follower = follower
         self._spool = spool
@@ -97,13 +103,14 @@ class Predictor:
         """
         row = self._decoder.row(body)
         if row is None:
+            check_elements(body, row_elements(self.n_features))
             return self.predict_features(field_of(decode_json(body), "features"), request_id, started)
         return self._predict(row, (), request_id, started)
 
     def predict_features(self, features: Any, request_id: str, started: float) -> Prediction:
         """Answer one row that is decoded already. Raises as `predict`."""
         self._model()
-        checked = self._validate(features)
+        checked = self._check_row(features)
         if checked.row is None:
             raise refusals.invalid_payload(checked.errors, checked.warnings)
         return self._predict(checked.row, checked.warnings, request_id, started)
@@ -125,19 +132,26 @@ class Predictor:
 
     def predict_batch(self, body: bytes, request_id: str, started: float) -> list[Prediction]:
         """Answer `{"instances": [{…}, …]}`, all or none. Raises as `predict`; errors name the instance's index."""
+        return self.predict_rows(self.read_batch(body), request_id, started)
+
+    def read_batch(self, body: bytes) -> list[CheckedInstance]:
+        """The rows of a batch in JSON, checked; in any thread. Raises RefusalError."""
+        check_elements(body, batch_elements(self.n_features))
         rows = self._decoder.rows(body)
-        if rows is None or not 1 <= len(rows) <= MAX_BATCH:
-            return self.predict_instances(field_of(decode_json(body), "instances"), request_id, started)
-        return self._predict_rows([(row, ()) for row in rows], request_id, started)
+        if rows is not None and 1 <= len(rows) <= MAX_BATCH:
+            return [(row, ()) for row in rows]
+        n_instances = n_items(body, "instances")
+        if n_instances is not None and n_instances > MAX_BATCH:
+            raise wrong_batch(f"{n_instances:,}")
+        return self.read_instances(field_of(decode_json(body), "instances"))
 
-    def predict_instances(self, instances: Any, request_id: str, started: float) -> list[Prediction]:
-        """Answer many rows that are decoded already. Raises as `predict_batch`."""
+    def read_instances(self, instances: Any) -> list[CheckedInstance]:
+        """Rows that are decoded already, checked; in any thread. Raises RefusalError."""
         self._model()
-        return self._predict_rows([_row_of(c) for c in self._check_batch(instances)], request_id, started)
+        return [_row_of(c) for c in self._check_batch(instances)]
 
-    def _predict_rows(
-        self, rows: Sequence[tuple[Row, tuple[str, ...]]], request_id: str, started: float
-    ) -> list[Prediction]:
+    def predict_rows(self, rows: Sequence[CheckedInstance], request_id: str, started: float) -> list[Prediction]:
+        """Answer checked rows, on the event loop's thread. Raises as `predict`."""
         model = self._model()
         at = datetime.now(UTC)
         prefix = request_id or self._new_id(at)
@@ -158,14 +172,20 @@ class Predictor:
 
     def _check_batch(self, instances: Any) -> list[CheckedRow]:
         if not isinstance(instances, list) or not 1 <= len(instances) <= MAX_BATCH:
-            found = f"{len(instances):,}" if isinstance(instances, list) else type(instances).__name__
-            raise refusals.invalid_payload([f"instances: expected an array of 1 to {MAX_BATCH:,} rows, found {found}"])
-        checked = [self._validate(instance) for instance in instances]
+            raise wrong_batch(f"{len(instances):,}" if isinstance(instances, list) else type(instances).__name__)
+        checked = [self._check_row(instance) for instance in instances]
         errors = [f"instances[{i}]: {e}" for i, c in enumerate(checked) for e in c.errors]
         if errors:
             warnings = [f"instances[{i}]: {w}" for i, c in enumerate(checked) for w in c.warnings]
             raise refusals.invalid_payload(errors, warnings)
         return checked
+
+    def _check_row(self, features: Any) -> CheckedRow:
+        """A bound before the check: each unknown feature is a sentence in the answer."""
+        most = self.n_features + MAX_UNKNOWN
+        if isinstance(features, Mapping) and len(features) > most:
+            return CheckedRow(None, (f"features: expected at most {most} values, found {len(features):,}",), ())
+        return self._validate(features)
 
     def _model(self) -> ServedModel:
         model = self._follower.model
@@ -226,9 +246,13 @@ class Predictor:
             )
 
 
-def _row_of(checked: CheckedRow) -> tuple[Row, tuple[str, ...]]:
+def _row_of(checked: CheckedRow) -> CheckedInstance:
     assert checked.row is not None
     return checked.row, checked.warnings
+
+
+def wrong_batch(found: str) -> refusals.RefusalError:
+    return refusals.invalid_payload([f"instances: expected an array of 1 to {MAX_BATCH:,} rows, found {found}"])
 
 
 def check_request_id(request_id: str) -> str:

@@ -16,6 +16,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.settings import load_settings
 from pmmds_serving import direct_protocol
 from pmmds_serving.application import build_app
+from pmmds_serving.descriptors import share_descriptors
 from pmmds_serving.front import Front
 
 _LEFT_OUT = {"TimeoutMiddleware", "OpenTelemetryMiddleware", "RunnerTrafficMetricsMiddleware", "AccessLogMiddleware"}
@@ -38,7 +39,8 @@ class MountedService(Service):  # type: ignore[misc]
         # unknown paths itself, in another shape.
         app.router.routes[:] = [Mount(path, mounted) for mounted, path, _ in self.mount_apps]
         (mounted, _, _), *_rest = self.mount_apps
-        direct_protocol.install(settings.http_max_connections, settings.http_request_seconds, mounted.state.predict)
+        most = share_descriptors(settings.http_max_connections).http_connections
+        direct_protocol.install(most, settings.http_request_seconds, mounted.state.predict)
         return Front(app, mounted.state.predict)
 
 

@@ -7,7 +7,9 @@ dead worker left. Keep out: the file's format (segment.py), threads (spool_sync.
 
 from __future__ import annotations
 
+import errno
 import itertools
+import os
 import threading
 import uuid
 from collections import deque
@@ -23,6 +25,8 @@ from pmmds_serving.spool_parts import SEGMENT_BYTES, SpoolFullError, SpoolLimits
 
 # What others need of the segments to use a spool.
 __all__ = ["SEGMENT_BYTES", "Spool", "SpoolFullError", "SpoolLimits", "SpoolWriteError"]
+
+_NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 
 log = get_logger("pmmds.serving.spool")
 
@@ -52,6 +56,8 @@ class Spool:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             sync_folder(folder.parent)
+            # Held, so that syncing needs no descriptor at a moment when there may be none.
+            self._folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._parts.append(self._made())
         except OSError as error:
             raise HomeNotWritableError(
@@ -109,7 +115,7 @@ class Spool:
             for segment in segments:
                 segment.sync()
             if folder_changed or self.problem:
-                sync_folder(self.folder)
+                os.fsync(self._folder_fd)
         except OSError as error:
             self._folder_changed = True
             self.problem = f"The disk of {self.folder} does not keep what is written: {error.strerror}."
@@ -138,7 +144,10 @@ class Spool:
                 return
             try:
                 fresh = self._made()  # beside the lock, so that no answer waits for it
-            except OSError:
+            except OSError as error:
+                if error.errno in _NO_DESCRIPTORS:  # the newest goes on growing, and is released later
+                    self._release(list(self._parts)[:-1])
+                    return
                 fresh = None  # no room: the rows must go all the same, and the next record will say so
             with self._lock:
                 written = list(self._parts)
@@ -162,6 +171,7 @@ class Spool:
                 segment.close()
         with self._releasing:
             self._release(list(self._parts))
+        os.close(self._folder_fd)
 
     def _release(self, parts: Sequence[SpoolPart]) -> None:
         for part in parts:
@@ -185,13 +195,18 @@ class Spool:
         return SpoolPart(segment, segment.size)
 
     def _next_part(self) -> SpoolPart:
-        """A new segment unless the newest is empty: then what does not fit makes one larger than usual."""
+        """A new segment unless the newest is empty: then what does not fit makes one larger than usual.
+
+        The newest too while the process has no descriptor for another.
+        """
         newest = self._parts[-1] if self._parts else None
         if newest is not None and newest.is_empty and not newest.is_released:
             return newest
         try:
             self._parts.append(self._made())
         except OSError as error:
+            if error.errno in _NO_DESCRIPTORS and newest is not None and not newest.is_released:
+                return newest  # it is open: a record is never refused for want of a descriptor
             raise SpoolWriteError(
                 f"The prediction could not be kept in {self.folder}: {error.strerror}.",
                 next_step="Make room on the disk of PMMDS_HOME.",

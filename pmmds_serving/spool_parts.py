@@ -64,8 +64,10 @@ class SpoolPart:
             with suppress(OSError):  # a file that stays is shipped when this worker is gone
                 self.path.unlink(missing_ok=True)
             return True
-        taken = Segment.adopt(self.path)
-        if taken is None:
+        try:
+            taken = Segment.adopt(self.path)
+        except OSError:  # no descriptor is left
             return False
-        taken.delete()
-        return True
+        if taken is not None:
+            taken.delete()
+        return taken is not None

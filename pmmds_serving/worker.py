@@ -9,13 +9,14 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pmmds_core.deployment import Deployment
 from pmmds_core.telemetry import configure_logging, lines
 from pmmds_serving.companion import Companion
 from pmmds_serving.dead_letters import FOLDER, DeadLetters
+from pmmds_serving.large_bodies import LargeBodies
 from pmmds_serving.metrics import ServingMetrics
 from pmmds_serving.model_cache import ModelCache
 from pmmds_serving.model_follower import ModelFollower
@@ -56,6 +57,8 @@ class Worker:
     shadow: ShadowFiles
     predictor: Predictor
     syncer: SpoolSyncer
+    large_batches: LargeBodies = field(default_factory=LargeBodies)
+    large_feedback: LargeBodies = field(default_factory=LargeBodies)
     tracing: Tracing | None = None  # None unless PMMDS_OTLP_ENDPOINT is set
 
     @property

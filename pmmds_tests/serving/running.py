@@ -51,15 +51,16 @@ def service_environment(home: Path, tracking_uri: str, **variables: str) -> dict
 
 
 class RunningService:
-    """One started service."""
+    """One started service; `n_descriptors` is the hard limit of each of its processes."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], n_descriptors: int | None = None) -> None:
+        limited = ["prlimit", f"--nofile={n_descriptors}:{n_descriptors}"] if n_descriptors else []
         self.environment = dict(environment)
         self.settings = load_settings(self.environment)
         self.url = f"http://{self.settings.http_host}:{self.settings.http_port}"
         self.lines: list[str] = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "pmmds_serving"],
+            [*limited, sys.executable, "-m", "pmmds_serving"],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -146,9 +147,11 @@ def has_ended(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def running_service(environment: Mapping[str, str], *, ready: str = "/ready") -> Iterator[RunningService]:
+def running_service(
+    environment: Mapping[str, str], *, ready: str = "/ready", n_descriptors: int | None = None
+) -> Iterator[RunningService]:
     """A service that answers 200 at `ready`; gone afterwards, whatever happened."""
-    service = RunningService(environment)
+    service = RunningService(environment, n_descriptors)
     try:
         service.wait_for(ready)
         yield service

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 import uvicorn
-from uvicorn.config import HTTP_PROTOCOLS
+from uvicorn.config import HTTP_PROTOCOLS, WS_PROTOCOLS
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_serving.direct_protocol import DirectProtocol, install
@@ -23,6 +23,8 @@ pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 
 MAX_CONNECTIONS, SECONDS = 5, 1.0
 HEAD = f"POST {PREDICT} HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+WEBSOCKET = HEAD + "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\n"
+H2C = HEAD + 'Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 500\r\n\r\n{"features":'
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +64,16 @@ def status_of_answer(client: socket.socket) -> int:
 
 @pytest.mark.parametrize(
     "beginning",
-    ["", "POST /api", HEAD, HEAD + "Content-Length: 500\r\n\r\n", HEAD + 'Content-Length: 500\r\n\r\n{"features":'],
-    ids=["nothing", "half a line", "half a head", "no body", "half a body"],
+    [
+        "",
+        "POST /api",
+        HEAD,
+        HEAD + "Content-Length: 500\r\n\r\n",
+        HEAD + 'Content-Length: 500\r\n\r\n{"features":',
+        WEBSOCKET,
+        H2C,
+    ],
+    ids=["nothing", "half a line", "half a head", "no body", "half a body", "websocket", "half a body of h2c"],
 )
 def test_a_client_that_does_not_go_on_is_told_408(strict: RunningService, beginning: str) -> None:
     with connected(strict) as client:
@@ -110,6 +120,16 @@ def test_what_is_not_http_is_refused_in_the_usual_shape(strict: RunningService) 
     assert json.loads(body) == refusal("Expected HTTP/1.1", message="The request is not HTTP")
 
 
+def test_a_client_that_does_not_take_its_answer_is_let_go(strict: RunningService) -> None:
+    wait_until(lambda: n_connections(strict) == 0)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect((strict.settings.http_host, strict.settings.http_port))
+        client.sendall(b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: here\r\n\r\n")
+        wait_until(lambda: n_connections(strict) == 1)
+        wait_until(lambda: n_connections(strict) == 0)
+
+
 def test_one_connection_too_many_is_told_so_and_the_others_are_answered(
     strict: RunningService, contract: Contract
 ) -> None:
@@ -148,10 +168,12 @@ async def _application(_scope: Any, _receive: Any, _send: Any) -> None:
 
 def test_uvicorn_takes_the_guarded_protocol_by_the_name_that_bentoml_leaves_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(HTTP_PROTOCOLS, "auto", HTTP_PROTOCOLS["auto"])
+    monkeypatch.setitem(WS_PROTOCOLS, "auto", WS_PROTOCOLS["auto"])
     for name in ("max_connections", "request_seconds"):
         monkeypatch.setattr(DirectProtocol, name, getattr(DirectProtocol, name))
     install(max_connections=7, request_seconds=3.0)
     config = uvicorn.Config(app=_application, lifespan="off")
     config.load()
     assert config.http_protocol_class is DirectProtocol
+    assert config.ws_protocol_class is None
     assert (DirectProtocol.max_connections, DirectProtocol.request_seconds) == (7, 3.0)

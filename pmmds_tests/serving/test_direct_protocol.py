@@ -94,6 +94,24 @@ class TestOverASocket:
             client.sendall(body)
             assert answers(client, 1)[0][0] == 200
 
+    @pytest.mark.parametrize("upgrade", ["h2c", "websocket", "made-up"])
+    def test_a_request_that_asks_for_an_upgrade_is_answered_when_its_body_comes_later(
+        self, upgrade: str, service: RunningService, contract: Contract
+    ) -> None:
+        whole = request_bytes(contract, "Connection: Upgrade", f"Upgrade: {upgrade}")
+        head, _, body = whole.partition(b"\r\n\r\n")
+        with connected(service) as client:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client.sendall(head + b"\r\n\r\n")
+            client.settimeout(0.2)
+            with pytest.raises(TimeoutError):  # nothing is answered before the body is there
+                client.recv(1)
+            client.settimeout(20)
+            client.sendall(body)
+            assert answers(client, 1)[0][0] == 200
+            client.sendall(LIVEZ)
+            assert answers(client, 1) == [(200, {"status": "alive"})]
+
     @pytest.mark.parametrize(("header", "version"), [("Connection: close", "1.1"), ("X-Nothing: here", "1.0")])
     def test_a_connection_that_is_to_end_ends_after_its_answer(
         self, header: str, version: str, service: RunningService, contract: Contract
