@@ -112,7 +112,7 @@ class Spool:
                 sync_folder(self.folder)
         except OSError as error:
             self._folder_changed = True
-            self.problem = f"The disk of {self.folder} does not keep what is written: {error.strerror}."
+            self.problem = f"The disk of the spool does not keep what is written: {error.strerror}."
             raise
         self.problem = ""
 
@@ -193,7 +193,7 @@ class Spool:
             self._parts.append(self._made())
         except OSError as error:
             raise SpoolWriteError(
-                f"The prediction could not be kept in {self.folder}: {error.strerror}.",
+                f"The prediction could not be kept in the spool: {error.strerror}.",
                 next_step="Make room on the disk of PMMDS_HOME.",
             ) from error
         return self._parts[-1]
