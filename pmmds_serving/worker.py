@@ -165,6 +165,8 @@ async def _keep_up(*companions: Companion) -> None:
 
 async def _end_with(parent: int) -> None:
     """End this worker when the server's main process is gone: it would keep the port and the home from the next one."""
-    while os.getppid() == parent:
+    while True:
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
         await asyncio.sleep(COMPANIONS_SECONDS)
-    os.kill(os.getpid(), signal.SIGTERM)

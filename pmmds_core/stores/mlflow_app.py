@@ -6,6 +6,7 @@ names of the internet fit. Keep out: the rules (web_guard.py).
 
 from __future__ import annotations
 
+from pmmds_core.errors import PmmdsError
 from pmmds_core.settings import Settings, load_settings
 from pmmds_core.web_guard import Application, WebGuard
 
@@ -14,10 +15,13 @@ APP_NAME = "pmmds"
 
 
 def make_app() -> Application:
-    """Called once by uvicorn in each worker of the server. Raises SettingError."""
+    """Called once by uvicorn in each worker of the server. Raises SystemExit with one sentence for a wrong setting."""
     from mlflow.server.fastapi_app import app
 
-    settings = load_settings()
+    try:
+        settings = load_settings()
+    except PmmdsError as error:
+        raise SystemExit(f"Error: {error}") from None
     return WebGuard(app, settings.web_hosts(settings.mlflow_host), json_only=False)
 
 
