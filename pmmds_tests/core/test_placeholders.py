@@ -50,7 +50,7 @@ def test_a_secret_of_its_own_is_taken() -> None:
 def test_nothing_starts_with_a_placeholder(command: tuple[str, ...], tmp_path: Path) -> None:
     home = tmp_path / "home"
     variables = {"PMMDS_ADMIN_TOKEN": "CHANGE-ME"}
-    said = pmmds(home, *command, **variables)
+    said = pmmds(home, *command, given=variables)
     assert said.code == 2
     assert said.sentence.startswith("PMMDS_ADMIN_TOKEN holds the placeholder of an example")
     assert not home.exists()

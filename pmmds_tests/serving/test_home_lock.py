@@ -68,7 +68,7 @@ def test_workers_end_with_the_main_process_and_free_the_home(
     with running_service(environment) as first:
         others = psutil.Process(first.process.pid).children(recursive=True)
         os.kill(first.process.pid, signal.SIGKILL)
-        first.process.wait(30)
+        first.stop()
         wait_until(lambda: all(map(has_ended, others)))
     with running_service(environment) as second:
         assert second.serves("1")
