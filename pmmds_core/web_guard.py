@@ -72,17 +72,20 @@ class WebGuard:
         return self._method_problem(scope, headers) if scope["type"] == "http" else None
 
     def _method_problem(self, scope: Scope, headers: dict[str, str]) -> Problem | None:
-        if scope["path"].rstrip("/").endswith("/graphql") and scope.get("query_string"):
-            return Problem(HTTPStatus.METHOD_NOT_ALLOWED, "Send a GraphQL query in the JSON body of a POST.")
         if scope["method"] != "POST":
-            return None
-        found = media_type(headers["content-type"])
-        if found in _FORM_TYPES or (self._json_only and found != "application/json"):
-            return Problem(
-                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-                f"Content-Type is {found[:80] or 'missing'}. Send application/json.",
-            )
+            is_query = scope["path"].rstrip("/").endswith("/graphql") and scope.get("query_string")
+            sentence = "Send a GraphQL query in the JSON body of a POST."
+            return Problem(HTTPStatus.METHOD_NOT_ALLOWED, sentence) if is_query else None
+        if not self._is_wanted(headers["content-type"]):
+            found = media_type(headers["content-type"])[:80] or "missing"
+            return Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type is {found}. Send application/json.")
         return None
+
+    def _is_wanted(self, content_type: str) -> bool:
+        """True for a POST's type. Dagster looks for `application/json` as it is written here, else it reads the URL."""
+        if self._json_only:
+            return content_type.partition(";")[0].strip() == "application/json"
+        return media_type(content_type) not in _FORM_TYPES
 
 
 def _headers(scope: Scope) -> dict[str, str] | Problem:

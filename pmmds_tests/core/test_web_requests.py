@@ -102,7 +102,8 @@ def status(
     async def receive() -> MutableMapping[str, Any]:
         return {"type": "http.request"}
 
-    scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": headers}
+    path, _, query = path.partition("?")
+    scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": headers}
     asyncio.run(WebGuard(app, NAMES, json_only=json_only)(scope, receive, send))
     return int(sent[0]["status"])
 
@@ -121,6 +122,14 @@ def test_a_post_with_a_type_that_a_form_can_send_is_refused(found: str) -> None:
     headers = [HOST, *([(b"content-type", found.encode())] if found else [])]
     assert status(headers) == 415
     assert status(headers, json_only=False) == 415
+
+
+def test_a_graphql_query_in_a_url_is_refused() -> None:
+    for method in ("GET", "HEAD"):
+        assert status([HOST], method, "/graphql?query=x") == 405
+        assert status([HOST], method, "/prefix/graphql/?query=x") == 405
+        assert status([HOST], method, "/graphql") == 200
+    assert status([HOST, JSON], path="/graphql?op=Name") == 200, "the pages name the operation"
 
 
 def test_types_that_no_form_can_send_pass_where_they_are_needed() -> None:
