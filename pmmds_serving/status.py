@@ -19,6 +19,7 @@ from pmmds_serving.json_bodies import check_content_type
 from pmmds_serving.loop_metrics import loop_families
 from pmmds_serving.metrics import as_document, exposition
 from pmmds_serving.model_cache import ReloadRequest
+from pmmds_serving.model_watcher import NO_MODEL
 from pmmds_serving.refusals import RefusalError
 from pmmds_serving.state_metrics import state_families
 from pmmds_serving.worker import Worker
@@ -141,8 +142,10 @@ def model_document(worker: Worker) -> dict[str, Any]:
 
 def _why_none(worker: Worker) -> str:
     watcher = worker.cache.read_watcher()
-    has_problem = worker.follower.problem or (watcher is not None and watcher.problem)
-    return refusals.HIDDEN if has_problem else "The registry is being asked; try again"
+    problem = worker.follower.problem or (watcher.problem if watcher else "")
+    if problem in ("", NO_MODEL):
+        return problem or "The registry is being asked; try again"
+    return refusals.HIDDEN
 
 
 async def reload_model(request: Request, worker: Worker) -> Response:
