@@ -44,7 +44,7 @@ def main(name: str) -> int:
 def check_process(process: Process, settings: Settings) -> str:
     """One sentence when it is well. Raises ServiceUnavailableError with what is not."""
     if process.name == "serving":
-        return _check_serving(process)
+        return _check_serving(process, settings.admin_token)
     if process.name == "dagster-daemon":
         return _check_daemon(settings)
     if process.grpc_health:
@@ -65,10 +65,12 @@ def _reached_at(host: str) -> str:
         return host
 
 
-def _get(name: str, url: str) -> Any:
+def _get(name: str, url: str, token: str = "") -> Any:
     """The JSON or text of a GET; 503 is an answer too."""
     # Proxies of the environment are for the internet, not for this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    if token:
+        opener.addheaders = [("Authorization", f"Bearer {token}")]
     try:
         with opener.open(url, timeout=_CHECK_SECONDS) as answer:
             content = answer.read()
@@ -85,10 +87,10 @@ def _get(name: str, url: str) -> Any:
         return content.decode(errors="replace")
 
 
-def _check_serving(process: Process) -> str:
+def _check_serving(process: Process, token: str) -> str:
     """Well also without a model, which is how a deployment begins; not without its database or a place to record."""
     base = _here(process.page, process.host).rstrip("/")
-    document = _get(process.name, f"{base}/healthz")
+    document = _get(process.name, f"{base}/healthz", token)
     parts = document["parts"] if isinstance(document, dict) else {}
     wrong = [
         f"{part}: {(parts[part]['problem'] or parts[part]['status']).rstrip('.')}"

@@ -103,13 +103,15 @@ def _serving(settings: Settings) -> Process:
 
 def _mlflow(settings: Settings) -> Process:
     """Its database's URL holds a password: it goes into a variable, which other users of the machine cannot read."""
+    from pmmds_core.stores.mlflow_app import APP_NAME, host_variables
+
     base = f"http://{settings.mlflow_host}:{settings.mlflow_port}"
     root = settings.resolved_artifact_root
-    argv = [sys.executable, "-m", "mlflow", "server", "--host", settings.mlflow_host]
+    argv = [sys.executable, "-m", "mlflow", "server", "--app-name", APP_NAME, "--host", settings.mlflow_host]
     argv += ["--port", str(settings.mlflow_port), "--workers", "1"]
     # Clients that ask the server get the artifacts through it; those on its database need the place itself.
     argv += ["--artifacts-destination" if settings.has_tracking_server else "--default-artifact-root", root]
-    variables = {"MLFLOW_BACKEND_STORE_URI": settings.resolved_mlflow_database_url}
+    variables = {"MLFLOW_BACKEND_STORE_URI": settings.resolved_mlflow_database_url, **host_variables(settings)}
     return Process(
         "mlflow", argv, settings.mlflow_host, settings.mlflow_port, f"{base}/health", f"{base}/", variables=variables
     )
@@ -118,7 +120,7 @@ def _mlflow(settings: Settings) -> Process:
 def _dagster(settings: Settings) -> list[Process]:
     host, port = settings.dagster_host, settings.dagster_port
     base = f"http://{host}:{port}"
-    web = [sys.executable, "-m", "dagster_webserver", "-h", host, "-p", str(port), *_code_place(settings)]
+    web = [sys.executable, "-m", "pmmds_assets.webserver", "-h", host, "-p", str(port), *_code_place(settings)]
     daemon = [sys.executable, "-m", "pmmds_assets.daemon", "run", *_code_place(settings)]
     return [
         Process("dagster-webserver", web, host, port, f"{base}/server_info", f"{base}/"),

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import httpx
 
+from pmmds_core.admin_token import read_token
 from pmmds_core.errors import ServiceUnavailableError
 from pmmds_core.settings import Settings
 
@@ -44,7 +45,9 @@ class ServiceClient:
 
     def __init__(self, settings: Settings) -> None:
         self.base_url = f"http://{settings.http_host}:{settings.http_port}"
-        headers = {"Authorization": f"Bearer {settings.admin_token}"} if settings.admin_token else {}
+        # `pmmds up` may have made the token since the settings were read.
+        token = settings.admin_token or read_token(settings.home_path)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
         # Proxies of the environment are for the internet, not for a service on this network.
         self._http = httpx.Client(base_url=self.base_url, headers=headers, timeout=10.0, trust_env=False)
 

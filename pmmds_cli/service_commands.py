@@ -34,13 +34,16 @@ def register(app: typer.Typer) -> None:
 def serve() -> None:
     """The service alone, in the foreground."""
     from pmmds_core.settings import load_settings
+    from pmmds_serving.home_lock import take_home
     from pmmds_serving.launch import check_before_serving, serve_command
 
     settings = load_settings()
+    lock = take_home(settings)
     check_before_serving(settings)
     argv, variables = serve_command(settings)
     say(f"Serving on http://{settings.http_host}:{settings.http_port} - Ctrl-C stops.")
-    os.execvpe(argv[0], argv, {**os.environ, **settings.to_environment(), **variables})
+    with lock:  # kept by the server that this process becomes
+        os.execvpe(argv[0], argv, {**os.environ, **settings.to_environment(), **variables})
 
 
 def up(
@@ -89,12 +92,29 @@ def _prepared(settings: Settings) -> tuple[Sequence[Process], dict[str, str]]:
     processes = local_processes(settings)
     check_ports(processes)
     deployment.prepare()
+    if not settings.admin_token:
+        _make_token(settings)
     check_dagster_database(settings)
     check_mlflow_database(settings)
     if not settings.has_tracking_server:
         say("Preparing the model registry …")
         deployment.registry.experiment_id(deployment.model_name)
     return processes, child_environment(settings, processes)
+
+
+def _make_token(settings: Settings) -> None:
+    """The token that the service and the client commands of this home read. Raises HomeNotWritableError."""
+    from pmmds_core.admin_token import ensure_token
+    from pmmds_core.errors import HomeNotWritableError
+
+    try:
+        file = ensure_token(settings.home_path)
+    except OSError as error:
+        raise HomeNotWritableError(
+            f"The admin token cannot be written into {settings.home_path}: {error.strerror}.",
+            next_step="Point PMMDS_HOME at a folder that can be written.",
+        ) from None
+    say(f"Guarded endpoints want the token in {file}; `pmmds` commands use it.")
 
 
 def wait_until_ready(supervisor: Supervisor, processes: Sequence[Process]) -> None:

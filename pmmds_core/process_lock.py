@@ -16,7 +16,7 @@ def lead(lock_file: Path) -> IO[str] | None:
     Raises:
         OSError: the file cannot be written.
     """
-    lock = lock_file.open("w")
+    lock = lock_file.open("a")  # what the holder wrote into it stays
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

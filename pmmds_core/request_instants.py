@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 STAMP_DIGITS = 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Milliseconds; later ones leave no room for a sum.
+_LAST = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp() * 1000)
 _UUID7 = re.compile(r"[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}(-\d+)?", re.ASCII)
 
 
@@ -24,8 +26,12 @@ def stamp(instant: datetime) -> str:
 
 
 def instant_of(request_id: str) -> datetime | None:
-    """The instant of an id that is a UUID of version 7, or a row's of a batch; None for any other."""
+    """The instant of an id that is a UUID of version 7, or a row's of a batch; None for any other.
+
+    A client's random id may look like one; None also when its instant would be in the year 9999 or later.
+    """
     if _UUID7.fullmatch(request_id) is None:
         return None
     fraction = -(-int(request_id[13:16], 16) * 1000 // 4096)
-    return _EPOCH + timedelta(milliseconds=int(request_id[:12], 16), microseconds=fraction)
+    milliseconds = int(request_id[:12], 16)
+    return _EPOCH + timedelta(milliseconds=milliseconds, microseconds=fraction) if milliseconds < _LAST else None

@@ -5,6 +5,7 @@ Add a kind of value here. Keep out: the settings (settings.py), their list (sett
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, Any, get_args
 
@@ -29,7 +30,14 @@ RuleNames = Annotated[
 BrokerUrl = Annotated[
     str, Meta(pattern=r"^(rediss?|sentinel|(py)?amqps?)://", extra={"expected": "a redis:// or amqp:// URL"})
 ]
-
+_HOST = r"[A-Za-z0-9._-]+(:[0-9]{1,5})?"
+HostNames = Annotated[
+    str,
+    Meta(
+        pattern=rf"^(\s*{_HOST}\s*(,\s*{_HOST}\s*)*)?$",
+        extra={"expected": "a comma list of names such as pmmds.example or pmmds.example:3000"},
+    ),
+]
 
 # libpq takes a password among the options, too.
 _PASSWORD_OPTION = re.compile(r"([?&](?:ssl)?password=)[^&]*")
@@ -64,6 +72,14 @@ def metas(kind: Any) -> list[Meta]:
 def comma_list(text: str) -> tuple[str, ...]:
     """The parts of a comma list, each once."""
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def is_every_address(host: str) -> bool:
+    """True for `0.0.0.0` and `::`, which a server binds to listen on every address of its machine."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
 
 
 def with_driver(url: str, driver: str) -> str:

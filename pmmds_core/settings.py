@@ -14,10 +14,14 @@ from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
-from pmmds_core.secret_files import raw_value
+from pmmds_core.admin_token import read_token
+from pmmds_core.placeholders import refuse_placeholders
+from pmmds_core.secret_files import SECRETS, raw_value
 from pmmds_core.setting_values import (
     BrokerUrl,
+    HostNames,
     OpenShare,
     Port,
     PositiveFloat,
@@ -25,6 +29,7 @@ from pmmds_core.setting_values import (
     RuleNames,
     Share,
     comma_list,
+    is_every_address,
     parse,
     with_driver,
 )
@@ -157,7 +162,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_request_seconds: Annotated[PositiveFloat, Meta(description="Time a client has to send a request")] = 10.0
     grpc_port: Annotated[Port, Meta(description="gRPC port of the service")] = 50051
     serving_workers: Annotated[PositiveInt, Meta(description="Serving processes")] = 1
-    admin_token: Annotated[str, Meta(description="Bearer token of changing endpoints; empty: loopback only")] = ""
+    admin_token: Annotated[
+        str,
+        Meta(description="Bearer token of guarded endpoints; empty: the home's admin_token file, else loopback only"),
+    ] = ""
     model_trust: Annotated[
         Literal["unaltered", "recorded", "any"],
         Meta(description="Versions that are served: as their promotion recorded them if it did, only if it did, any"),
@@ -200,6 +208,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     dagster_host: Annotated[str, Meta(description="Address of Dagster's web server")] = "127.0.0.1"
     dagster_port: Annotated[Port, Meta(description="Port of Dagster's web server")] = 3000
+    dagster_read_only: Annotated[
+        Literal["off", "on"], Meta(description="Dagster's web server refuses every mutation, such as launching a run")
+    ] = "off"
+    web_allowed_hosts: Annotated[
+        HostNames,
+        Meta(description="Host names, beyond loopback, that Dagster's and MLflow's web servers answer to; comma list"),
+    ] = ""
     schedules: Annotated[
         Literal["on", "off"], Meta(description="Whether Dagster's schedules ask for runs; off: who asks is elsewhere")
     ] = "on"
@@ -278,6 +293,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def segment_features(self) -> tuple[str, ...]:
         return comma_list(self.drift_segment_features)
 
+    def web_hosts(self, bound_to: str) -> frozenset[str]:
+        """Host names, lower case, that a web server answers to besides those of this machine.
+
+        Args:
+            bound_to: the address it listens on, which is a name of it unless it is every address.
+        """
+        names = {name.lower() for name in comma_list(self.web_allowed_hosts)}
+        return frozenset(names if is_every_address(bound_to) else names | {bound_to.lower()})
+
     def to_environment(self) -> dict[str, str]:
         """The PMMDS_* variables that give these settings to a child process."""
         return {variable_name(name): str(getattr(self, name)) for name in self.__struct_fields__}
@@ -299,7 +323,8 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         environment: variables to read; the process's own when None.
 
     Raises:
-        SettingError: a variable does not parse, or the file that should hold a secret cannot be read.
+        SettingError: a variable does not parse, the file that should hold a secret cannot be read, or a secret is a
+            placeholder of an example.
     """
     source = source_of(environment)
     fields = {f.name: f for f in msgspec.structs.fields(Settings)}
@@ -309,4 +334,6 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         if raw == "":
             continue
         values[name] = parse(variable_name(name), raw, field.type)
-    return Settings(**values)
+    refuse_placeholders(source, {variable_name(name): str(values.get(name, "")) for name in SECRETS})
+    settings = Settings(**values)
+    return settings if settings.admin_token else replace(settings, admin_token=read_token(settings.home_path))

@@ -10,18 +10,21 @@ import sys
 
 from pmmds_core.errors import PmmdsError
 from pmmds_core.settings import load_settings
+from pmmds_serving.home_lock import take_home
 from pmmds_serving.launch import check_before_serving, serve_command
 
 
 def main() -> None:
     try:
         settings = load_settings()
+        lock = take_home(settings)
         check_before_serving(settings)
     except PmmdsError as error:
         sys.stderr.write(f"Error: {error}\n")
         sys.exit(error.exit_code)
     argv, variables = serve_command(settings)
-    os.execvpe(argv[0], argv, {**os.environ, **settings.to_environment(), **variables})
+    with lock:  # kept by the server that this process becomes
+        os.execvpe(argv[0], argv, {**os.environ, **settings.to_environment(), **variables})
 
 
 if __name__ == "__main__":

@@ -1,34 +1,79 @@
-"""Who may change something: bearers of the admin token; without a token, clients on the same machine."""
+"""Access to guarded endpoints: bearers of the admin token; without a token, programs on the same machine.
+
+Without a token the request must also name this machine in its Host header and must not come from a web page of another
+origin: a browser on the machine is on loopback too. Keep out: the rules for header values (pmmds_core/web_requests.py).
+"""
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
+from typing import NamedTuple
 
 from starlette.requests import Request
 
+from pmmds_core.web_requests import is_foreign, is_loopback_address, is_loopback_host
 from pmmds_serving import refusals
 from pmmds_serving.worker import Worker
 
 
+class Caller(NamedTuple):
+    """What a transport knows of a client: headers as sent, empty where there is none."""
+
+    authorization: str
+    address: str
+    # The Host header. None: the transport does not tell it, and no browser can use that transport.
+    host: str | None
+    origin: str
+    fetch_site: str
+
+
 def require_admin(request: Request, worker: Worker) -> None:
-    """Raises RefusalError: 401 for a missing or wrong token, 403 for a client elsewhere when there is none."""
-    check_admin(worker, request.headers.get("authorization", ""), request.client.host if request.client else "")
+    """Raises RefusalError: 401 for a missing or wrong token; without a token 403 for a client elsewhere."""
+    check_admin(worker, caller_of(request))
 
 
-def check_admin(worker: Worker, authorization: str, host: str) -> None:
-    """The same for any transport: its authorization header, and the client's IP address. Raises RefusalError."""
+def is_admin(request: Request, worker: Worker) -> bool:
+    """True if `require_admin` would raise nothing."""
+    return _problem(worker, caller_of(request)) is None
+
+
+def caller_of(request: Request) -> Caller:
+    headers = request.headers
+    return Caller(
+        headers.get("authorization", ""),
+        request.client.host if request.client else "",
+        _only(headers.getlist("host")),
+        headers.get("origin", ""),
+        headers.get("sec-fetch-site", ""),
+    )
+
+
+def check_admin(worker: Worker, caller: Caller) -> None:
+    """The same for any transport. Raises RefusalError."""
+    problem = _problem(worker, caller)
+    if problem is not None:
+        raise problem
+
+
+def _problem(worker: Worker, caller: Caller) -> refusals.RefusalError | None:
     token = worker.deployment.settings.admin_token
     if token:
-        given = authorization.removeprefix("Bearer ").encode()
-        if not secrets.compare_digest(given, token.encode()):
-            raise refusals.forbidden(has_token=True)
-    elif not _is_loopback(host):
-        raise refusals.forbidden(has_token=False)
+        return None if _has_token(caller.authorization, token) else refusals.unauthorized()
+    if not is_loopback_address(caller.address):
+        return refusals.forbidden("Without PMMDS_ADMIN_TOKEN this endpoint answers clients on the same machine only")
+    if caller.host is not None and not is_loopback_host(caller.host):
+        return refusals.forbidden("Without PMMDS_ADMIN_TOKEN the Host header must name this machine, as localhost does")
+    if is_foreign(caller.origin, caller.fetch_site, caller.host or ""):
+        return refusals.forbidden("Without PMMDS_ADMIN_TOKEN this endpoint refuses web pages of another origin")
+    return None
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _has_token(authorization: str, token: str) -> bool:
+    """True for `Bearer TOKEN`; the scheme's case does not matter (RFC 9110, 11.1)."""
+    scheme, _, given = authorization.strip().partition(" ")
+    return scheme.lower() == "bearer" and secrets.compare_digest(given.strip().encode(), token.encode())
+
+
+def _only(values: list[str]) -> str:
+    """The one value; empty, which is no host, when there are several."""
+    return values[0] if len(values) == 1 else ""

@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from pmmds_core.deployment import Deployment
 from pmmds_serving import endpoints, pages, status
+from pmmds_serving.access import is_admin
 from pmmds_serving.boundary import Boundary, count_refusal
 from pmmds_serving.front import PREDICT_PATH, PredictEndpoint
 from pmmds_serving.grpc_server import grpc_running
@@ -141,7 +142,7 @@ async def _docs_asset(request: Request) -> Response:
 
 async def _front_page(request: Request) -> Response:
     worker: Worker = request.app.state.worker
-    return _page(await asyncio.to_thread(pages.front_page, worker))
+    return _page(await asyncio.to_thread(pages.front_page, worker, with_problems=is_admin(request, worker)))
 
 
 def _page(html: str) -> Response:

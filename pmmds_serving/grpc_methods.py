@@ -18,7 +18,7 @@ from grpc.aio import ServicerContext
 from pmmds_core.contracts.request_validation import MESSAGE
 from pmmds_core.stores.label_history import LabelItem
 from pmmds_serving import endpoints, refusals
-from pmmds_serving.access import check_admin
+from pmmds_serving.access import Caller, check_admin
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
 from pmmds_serving.grpc_convert import (
     batch_message,
@@ -96,7 +96,7 @@ async def get_model(call: Call, worker: Worker) -> messages.GetModelResponse:
 
 
 async def send_feedback(call: Call, worker: Worker) -> messages.SendFeedbackResponse:
-    check_admin(worker, _metadata(call.context, "authorization"), host_of(call.context.peer()))
+    check_admin(worker, caller_of(call.context))
     items = await decoded(_read_labels, call.data)
     _check_deadline(call)
     return counts_message(await asyncio.to_thread(endpoints.keep_labels, worker, items))
@@ -117,6 +117,12 @@ METHODS: dict[str, Method] = {
     "GetModel": get_model,
     "SendFeedback": send_feedback,
 }
+
+
+def caller_of(context: Context) -> Caller:
+    """The client of a call. grpc.aio does not tell :authority; browsers send no gRPC, bridges hand Origin on."""
+    told = {name: _metadata(context, name) for name in ("authorization", "origin", "sec-fetch-site")}
+    return Caller(told["authorization"], host_of(context.peer()), None, told["origin"], told["sec-fetch-site"])
 
 
 def host_of(peer: str) -> str:

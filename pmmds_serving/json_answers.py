@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -22,4 +23,7 @@ def answer(value: Any, status: int = 200) -> JsonAnswer:
 
 
 def refuse(refusal: RefusalError, headers: Mapping[str, str] | None = None) -> JsonAnswer:
+    """The refusal's answer; a 401 names the scheme that is wanted (RFC 9110, 15.5.2)."""
+    if refusal.status == HTTPStatus.UNAUTHORIZED:
+        headers = {**(headers or {}), "WWW-Authenticate": 'Bearer realm="PMMDS"'}
     return JsonAnswer(msgspec.json.encode(refusal.body), refusal.status, headers)

@@ -27,8 +27,13 @@ _ASSETS = {
 }
 
 
-def front_page(worker: Worker) -> str:
-    """What this service is, what answers now, how much is asked, and how to ask it. Reads the database."""
+def front_page(worker: Worker, *, with_problems: bool) -> str:
+    """What this service is, what answers now, how much is asked, and how to ask it. Reads the database.
+
+    Args:
+        worker: the worker that answers.
+        with_problems: False: the text of a problem, which names hosts, is left out.
+    """
     model = worker.follower.model
     settings = worker.deployment.settings
     base = f"http://{settings.http_host}:{settings.http_port}"
@@ -37,7 +42,7 @@ def front_page(worker: Worker) -> str:
         model=model,
         workers=worker.cache.live_workers(),
         metrics=model.bundle.manifest.metrics if model else {},
-        activity=_activity(worker),
+        activity=_activity(worker, with_problems),
         backlog_bytes=worker.spool.backlog_bytes,
         curl=curl_example(worker.deployment.contract, base),
         dagster=f"http://{settings.dagster_host}:{settings.dagster_port}/",
@@ -54,13 +59,13 @@ class Activity:
     problem: str = ""
 
 
-def _activity(worker: Worker) -> Activity:
+def _activity(worker: Worker, with_problems: bool) -> Activity:
     now = datetime.now(UTC)
     try:
         log = worker.deployment.prediction_log
         return Activity(log.count(start=now - timedelta(minutes=1)), log.count(start=now - timedelta(hours=1)))
     except PmmdsError as error:
-        return Activity(problem=error.message)
+        return Activity(problem=error.message if with_problems else "The database does not answer.")
 
 
 def curl_example(contract: Contract, base: str) -> str:

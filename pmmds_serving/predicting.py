@@ -32,6 +32,8 @@ REMEMBERED_REQUESTS = 10_000
 # The log takes 128 characters; rows of a batch get their index appended.
 LONGEST_REQUEST_ID = 120
 
+_NO_MODEL_YET = "Run `pmmds train`; the service finds the model itself"
+
 # Logger and event of a prediction's line.
 COMPLETED = ("pmmds.serving.predict", "prediction_completed")
 
@@ -190,7 +192,8 @@ class Predictor:
     def _model(self) -> ServedModel:
         model = self._follower.model
         if model is None:
-            raise refusals.no_model(self._follower.problem or "Run `pmmds train`; the service finds the model itself")
+            has_problem = bool(self._follower.problem)
+            raise refusals.no_model(refusals.HIDDEN if has_problem else _NO_MODEL_YET)
         return model
 
     def _score(

@@ -10,6 +10,9 @@ from typing import Any
 
 from pmmds_core.contracts.request_validation import MESSAGE
 
+# In place of a reason that names hosts or paths, for clients that did not show the admin token.
+HIDDEN = "GET /healthz with the admin token shows the reason"
+
 
 class RefusalError(Exception):
     """A request that is not answered as asked. `error_type` is a metric's label, so it comes from a closed list."""
@@ -58,8 +61,9 @@ def database_down(what: str) -> RefusalError:
     return RefusalError(503, "The database cannot be reached", "database", [f"{what}. Try again later"])
 
 
-def forbidden(has_token: bool) -> RefusalError:
-    if has_token:
-        return RefusalError(401, "Not allowed", "unauthorized", ["Send Authorization: Bearer with PMMDS_ADMIN_TOKEN"])
-    error = "Without PMMDS_ADMIN_TOKEN this endpoint answers clients on the same machine only"
-    return RefusalError(403, "Not allowed", "forbidden", [error])
+def unauthorized() -> RefusalError:
+    return RefusalError(401, "Not allowed", "unauthorized", ["Send Authorization: Bearer with PMMDS_ADMIN_TOKEN"])
+
+
+def forbidden(why: str) -> RefusalError:
+    return RefusalError(403, "Not allowed", "forbidden", [why])

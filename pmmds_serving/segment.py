@@ -150,7 +150,7 @@ class Segment:
             with suppress(OSError):  # whole frames of a batch that is refused must not be adopted
                 os.ftruncate(self._fd, self._size)
             raise SpoolWriteError(
-                f"The prediction could not be kept in {self.path}: {error.strerror}.",
+                f"The prediction could not be kept in the spool: {error.strerror}.",
                 next_step="Make room on the disk of PMMDS_HOME.",
             ) from error
         self._size += len(frames)

@@ -118,7 +118,7 @@ class Spool:
                 os.fsync(self._folder_fd)
         except OSError as error:
             self._folder_changed = True
-            self.problem = f"The disk of {self.folder} does not keep what is written: {error.strerror}."
+            self.problem = f"The disk of the spool does not keep what is written: {error.strerror}."
             raise
         self.problem = ""
 
@@ -208,7 +208,7 @@ class Spool:
             if error.errno in _NO_DESCRIPTORS and newest is not None and not newest.is_released:
                 return newest  # it is open: a record is never refused for want of a descriptor
             raise SpoolWriteError(
-                f"The prediction could not be kept in {self.folder}: {error.strerror}.",
+                f"The prediction could not be kept in the spool: {error.strerror}.",
                 next_step="Make room on the disk of PMMDS_HOME.",
             ) from error
         return self._parts[-1]

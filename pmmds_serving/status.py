@@ -13,11 +13,13 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError, RightMissingError, SchemaNewerError, SchemaOutdatedError
 from pmmds_core.stores.migration import check_schema
 from pmmds_serving import refusals
-from pmmds_serving.access import require_admin
+from pmmds_serving.access import is_admin, require_admin
 from pmmds_serving.json_answers import answer
+from pmmds_serving.json_bodies import check_content_type
 from pmmds_serving.loop_metrics import loop_families
 from pmmds_serving.metrics import as_document, exposition
 from pmmds_serving.model_cache import ReloadRequest
+from pmmds_serving.model_watcher import NO_MODEL
 from pmmds_serving.refusals import RefusalError
 from pmmds_serving.state_metrics import state_families
 from pmmds_serving.worker import Worker
@@ -33,12 +35,25 @@ async def livez(_: Request, __: Worker) -> Response:
     return answer({"status": "alive"})
 
 
-async def healthz(_: Request, worker: Worker) -> Response:
-    """GET /healthz: 503 when the database cannot be reached or used; answers are given and kept all the same."""
+async def healthz(request: Request, worker: Worker) -> Response:
+    """GET /healthz: 503 when the database cannot be reached or used; predictions are still answered and kept.
+
+    Problems name hosts and paths, so only those who may use guarded endpoints see their text.
+    """
     database = await asyncio.to_thread(_database, worker.deployment)
     is_well = not database["problem"]
-    body = {"status": "healthy" if is_well else "unhealthy", "parts": _parts(worker, database)}
+    parts = _parts(worker, database)
+    if not is_admin(request, worker):
+        hide_problems(parts)
+    body = {"status": "healthy" if is_well else "unhealthy", "parts": parts}
     return answer(body, 200 if is_well else 503)
+
+
+def hide_problems(parts: dict[str, dict[str, Any]]) -> None:
+    """Replace the text of each problem, in place; states and counts stay."""
+    for part in parts.values():
+        if part.get("problem"):
+            part["problem"] = refusals.HIDDEN
 
 
 def _database(deployment: Deployment) -> dict[str, str]:
@@ -127,12 +142,17 @@ def model_document(worker: Worker) -> dict[str, Any]:
 
 def _why_none(worker: Worker) -> str:
     watcher = worker.cache.read_watcher()
-    return worker.follower.problem or (watcher.problem if watcher else "") or "The registry is being asked; try again"
+    problem = worker.follower.problem or (watcher.problem if watcher else "")
+    if problem in ("", NO_MODEL):
+        return problem or "The registry is being asked; try again"
+    return refusals.HIDDEN
 
 
 async def reload_model(request: Request, worker: Worker) -> Response:
     """POST /model/reload: ask the registry now; answers when all workers serve what it says."""
     require_admin(request, worker)
+    if content_type := request.headers.get("content-type", ""):
+        check_content_type(content_type.encode("latin-1"))
     asked = ReloadRequest(time.time_ns())
     worker.cache.write_request(asked)
     deadline = time.monotonic() + RELOAD_SECONDS

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -111,6 +112,7 @@ async def running(worker: Worker) -> AsyncIterator[None]:
         asyncio.create_task(worker.follower.run()),
         asyncio.create_task(_publish(worker.metrics)),
         asyncio.create_task(_keep_up(watcher, shipper, *shadows)),
+        asyncio.create_task(_end_with(os.getppid())),
     ]
     try:
         yield
@@ -161,4 +163,13 @@ async def _keep_up(*companions: Companion) -> None:
     while True:
         for companion in companions:
             await asyncio.to_thread(companion.ensure)
+        await asyncio.sleep(COMPANIONS_SECONDS)
+
+
+async def _end_with(parent: int) -> None:
+    """End this worker when the server's main process is gone: it would keep the port and the home from the next one."""
+    while True:
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
         await asyncio.sleep(COMPANIONS_SECONDS)

@@ -24,16 +24,26 @@ def check_writable(path: Path, not_over: Sequence[Path]) -> None:
         raise InputFileError(f"{path} is one of the files that are compared.", next_step="Write to another file.")
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write beside `path`, then take its place. Raises OSError, and leaves what was there."""
+def write_whole(path: Path, content: bytes, *, mode: int | None = None) -> None:
+    """Write beside `path`, then take its place. Raises OSError, and leaves what was there.
+
+    Args:
+        path: where the file will be.
+        content: all of it.
+        mode: permission bits; those of any new file when None.
+    """
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
     unfinished = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        unfinished.chmod(0o666 & ~umask)
+        unfinished.chmod(_mode_of_new_files() if mode is None else mode)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _mode_of_new_files() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask

@@ -128,6 +128,29 @@ def test_only_the_proxy_listens_outside_and_there_on_the_loopback() -> None:
     assert all(port.startswith("${PMMDS_BIND:-127.0.0.1}:") for port in published["proxy"])
 
 
+def networks(service: dict[str, Any]) -> set[str]:
+    return set(service.get("networks", ()))
+
+
+def test_the_service_shares_no_network_with_dagster_and_mlflow_and_reads_mlflow_by_the_proxy() -> None:
+    found: dict[str, dict[str, Any]] = {}
+    for _, name, service in services():
+        found[name] = found.get(name, {}) | service
+    exposed = networks(found["replica"])
+    for name in ("mlflow", "dagster-code", "dagster-webserver", "dagster-daemon", "migrate", "grafana"):
+        platform = networks(found[name] or found["dagster-code"])
+        assert platform, name
+        assert exposed.isdisjoint(platform), name
+    alias, _, port = found["replica"]["environment"]["PMMDS_MLFLOW_TRACKING_URI"].removeprefix("http://").partition(":")
+    assert found["proxy"]["networks"]["serving"] == {"aliases": [alias]}
+    assert not any(published.endswith(f":{port}") for published in found["proxy"]["ports"])
+    reads = (DOCKER / "proxy.conf").read_text(encoding="utf-8").split(f"listen {port};")[1].split("listen ")[0]
+    assert "limit_except GET {\n        deny all;" in reads
+    document = yaml.safe_load((COMPOSE / "compose.yaml").read_text(encoding="utf-8"))
+    assert {name for name, n in document["networks"].items() if n} == {"serving-data", "platform-data"}
+    assert networks(found["postgres"]) == {"serving-data", "platform-data"}
+
+
 def test_dagster_mlflow_and_prometheus_ask_for_a_password() -> None:
     text = (DOCKER / "proxy.conf").read_text(encoding="utf-8")
     assert text.count("  auth_basic_user_file /run/secrets/proxy_users;") == 1
@@ -135,6 +158,7 @@ def test_dagster_mlflow_and_prometheus_ask_for_a_password() -> None:
     assert {port for port, s in servers.items() if "auth_basic off;" in s} == {
         "8000",
         "50051",
+        "5001",
         "3001",
         "127.0.0.1:8081",
     }

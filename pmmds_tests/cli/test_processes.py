@@ -38,7 +38,7 @@ def test_a_server_that_clients_ask_hands_out_artifacts_and_hides_its_database() 
     process = single_processes(settings)["mlflow"]
     assert process.argv[-2:] == ["--artifacts-destination", "s3://bucket/models"]
     assert "hidden" not in process.command
-    assert process.variables == {"MLFLOW_BACKEND_STORE_URI": POSTGRES.replace("postgresql", "postgresql+psycopg")}
+    assert process.variables["MLFLOW_BACKEND_STORE_URI"] == POSTGRES.replace("postgresql", "postgresql+psycopg")
 
 
 @pytest.mark.parametrize(("given", "handed_on"), [("", None), ("http://store:9000", "http://store:9000")])

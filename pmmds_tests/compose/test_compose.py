@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from pmmds_tests.compose.engine import (
@@ -135,6 +136,59 @@ def test_changing_endpoints_want_the_token_also_behind_the_proxy(system: Project
     assert httpx.post(url, trust_env=False, timeout=60).status_code == httpx.codes.UNAUTHORIZED
     headers = {"Authorization": f"Bearer {password('admin_token')}"}
     assert httpx.post(url, headers=headers, trust_env=False, timeout=60).json()["version"] == "1"
+
+
+REACH = """
+import json, socket, sys, urllib.error, urllib.request
+
+def status(url, data=None):
+    request = urllib.request.Request(url, data=data, headers={"Content-Type": "application/json"})
+    try:
+        return urllib.request.urlopen(request, timeout=20).status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+def is_known(name):
+    try:
+        socket.getaddrinfo(name, 80)
+    except socket.gaierror:
+        return False
+    return True
+
+reads = "http://mlflow-reads:5001/api/2.0/mlflow/"
+print(json.dumps({
+    "known": [n for n in ("mlflow", "dagster-webserver", "dagster-code", "dagster-daemon", "postgres") if is_known(n)],
+    "read": status(reads + "registered-models/search?max_results=1"),
+    "write": status(reads + "registered-models/create", b'{"name": "planted"}'),
+    "page": status("http://mlflow-reads:5001/"),
+    "dagster": status("http://mlflow-reads:3000/server_info"),
+}))
+"""
+
+
+def test_the_service_reads_mlflow_through_the_proxy_and_reaches_nothing_else_of_the_platform(system: Project) -> None:
+    said = system.inside("serving", "python", "-c", REACH)
+    assert said.code == 0, said.err
+    found = {"known": ["postgres"], "read": 200, "write": 403, "page": 403, "dagster": 401}
+    assert msgspec.json.decode(said.out) == found
+
+
+def graphql(system: Project, method: str, **headers: str) -> int:
+    """The status of a GraphQL query of a person who gave the password."""
+    auth = ("pmmds", password("proxy_password"))
+    query = {"query": "{ version }"}
+    with httpx.Client(auth=auth, headers=headers, trust_env=False, timeout=60) as client:
+        url = f"{system.url('DAGSTER')}/graphql"
+        return (client.post(url, json=query) if method == "POST" else client.get(url, params=query)).status_code
+
+
+def test_dagster_answers_its_own_pages_only(system: Project) -> None:
+    own = system.url("DAGSTER")
+    assert graphql(system, "POST", Origin=own) == 200
+    assert graphql(system, "POST", Origin="http://evil.example") == 403
+    assert graphql(system, "POST") == 403
+    assert graphql(system, "GET", Origin=own) == 403
+    assert graphql(system, "POST", Origin="http://evil.example:3000", Host="evil.example:3000") == 403
 
 
 def test_the_service_may_not_move_production(system: Project) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from pmmds_tests.deploy.manifests import (
     EXAMPLE_SECRETS,
     ROOT,
     VERSIONS,
+    ApiServer,
     api_server,
     of_kind,
     pod_templates,
@@ -41,20 +45,9 @@ def test_it_is_the_project_s_instance_with_other_places_for_state_and_runs() -> 
 def test_dagster_opens_it_on_postgresql_and_its_launcher_makes_a_job_that_kubernetes_accepts(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file as it stands but for two addresses: a PostgreSQL of this test, and an API server that only listens."""
     schema = pytest.importorskip("kubernetes_validate", reason="`make test-scale` installs kubernetes-validate")
-    example = next(x for s in resources(EXAMPLE_SECRETS) if (x := s["stringData"].get("DAGSTER_DATABASE_URL")))
-    driver = example.partition("://")[0]
-    monkeypatch.setenv("DAGSTER_DATABASE_URL", postgres_url.replace("postgresql://", f"{driver}://"))
-    with api_server() as kubernetes:
-        document = yaml.safe_load(instance_map()["dagster.yaml"])
-        launcher = document["run_launcher"]["config"]
-        launcher |= {"load_incluster_config": False, "kubeconfig_file": str(kubernetes.kubeconfig(tmp_path))}
-        for place in ("local_artifact_storage", "compute_logs"):
-            document[place]["config"]["base_dir"] = str(tmp_path)
-        (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
-        with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-            launch(instance)
+    with opened(postgres_url, tmp_path, monkeypatch) as (instance, kubernetes):
+        launch(instance)
     [(method, path, job)] = kubernetes.asked
     assert (method, path) == ("POST", "/apis/batch/v1/namespaces/pmmds/jobs")
     for version in VERSIONS:
@@ -62,7 +55,52 @@ def test_dagster_opens_it_on_postgresql_and_its_launcher_makes_a_job_that_kubern
     assert_it_fits_its_surroundings(job)
 
 
-def launch(instance: dg.DagsterInstance) -> None:
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"container_config": {"image": "evil.example/image"}},
+        {"container_config": {"command": ["sh", "-c", "id"]}},
+        {"container_config": {"env": [{"name": "PMMDS_HOME", "value": "/elsewhere"}]}},
+        {"container_config": {"envFrom": [{"secretRef": {"name": "pmmds-migrator-secrets"}}]}},
+        {"pod_spec_config": {"serviceAccountName": "pmmds-dagster", "automountServiceAccountToken": True}},
+        {"pod_spec_config": {"hostNetwork": True}},
+        {"pod_template_spec_metadata": {"labels": {"pmmds.io/proxy": "yes"}}},
+        {"job_metadata": {"namespace": "kube-system"}},
+    ],
+    ids=lambda wanted: "-".join([*wanted, *next(iter(wanted.values()))]),
+)
+def test_who_launches_a_run_does_not_choose_its_pod(
+    wanted: dict[str, Any], postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        opened(postgres_url, tmp_path, monkeypatch) as (instance, kubernetes),
+        pytest.raises(Exception, match="violated the allow"),
+    ):
+        launch(instance, {"dagster-k8s/config": json.dumps(wanted)})
+    assert kubernetes.asked == []
+
+
+@contextmanager
+def opened(
+    postgres_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[dg.DagsterInstance, ApiServer]]:
+    """The file as it stands but for two addresses: a PostgreSQL of this test, and an API server that only listens."""
+    example = next(x for s in resources(EXAMPLE_SECRETS) if (x := s["stringData"].get("DAGSTER_DATABASE_URL")))
+    driver = example.partition("://")[0]
+    monkeypatch.setenv("DAGSTER_DATABASE_URL", postgres_url.replace("postgresql://", f"{driver}://"))
+    with api_server() as kubernetes:
+        document = yaml.safe_load(instance_map()["dagster.yaml"])
+        launcher = document["run_launcher"]["config"]
+        launcher |= {"load_incluster_config": False, "kubeconfig_file": str(kubernetes.kubeconfig(folder))}
+        for place in ("local_artifact_storage", "compute_logs"):
+            document[place]["config"]["base_dir"] = str(folder)
+        (folder / "dagster.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+        with dg.DagsterInstance.from_config(str(folder)) as instance:
+            yield instance, kubernetes
+
+
+def launch(instance: dg.DagsterInstance, tags: dict[str, str] | None = None) -> None:
     """Start a run as the daemon does, of code that an image of ours holds."""
     from dagster._core.code_pointer import ModuleCodePointer
     from dagster._core.launcher import LaunchRunContext
@@ -70,7 +108,7 @@ def launch(instance: dg.DagsterInstance) -> None:
 
     pointer = ModuleCodePointer("pmmds_assets.definitions", "defs", None)
     code = JobPythonOrigin("monitor_job", RepositoryPythonOrigin("python", pointer, entry_point=["dagster"]))
-    run = instance.create_run_for_job(defs.resolve_job_def("monitor_job"), job_code_origin=code)
+    run = instance.create_run_for_job(defs.resolve_job_def("monitor_job"), job_code_origin=code, tags=tags)
     instance.run_launcher.launch_run(LaunchRunContext(run, workspace=None))
 
 

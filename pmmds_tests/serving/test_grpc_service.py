@@ -17,7 +17,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.settings import Settings
-from pmmds_serving.access import check_admin
+from pmmds_serving.access import Caller, check_admin
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
 from pmmds_serving.generated.pmmds.v1.prediction_pb2_grpc import PredictionServiceStub
 from pmmds_serving.grpc_methods import Call, host_of, predict
@@ -121,10 +121,10 @@ def test_without_a_token_only_clients_on_the_same_machine_are_taken(
     assert host_of(peer) == host
     worker: Any = Worker()
     if is_taken:
-        check_admin(worker, "", host_of(peer))
+        check_admin(worker, Caller("", host_of(peer), None, "", ""))
     else:
         with pytest.raises(RefusalError, match="Not allowed") as caught:
-            check_admin(worker, "", host_of(peer))
+            check_admin(worker, Caller("", host_of(peer), None, "", ""))
         assert CODES[caught.value.status] is grpc.StatusCode.PERMISSION_DENIED
 
 

@@ -36,3 +36,9 @@ def test_a_row_of_a_batch_has_the_instant_of_its_batch_and_other_ids_have_none()
     others = ("", "r1", uuid.uuid4().hex, own.upper(), f"{own}-", f"{own}-x", own[:-1], f"{own}\n")
     for other in (*others, str(uuid.UUID(own))):
         assert instant_of(other) is None
+
+
+def test_a_random_id_that_looks_like_ours_and_lies_beyond_the_calendar_has_no_instant() -> None:
+    assert instant_of("ffffffffffff7fff8" + 15 * "0") is None
+    assert instant_of(f"{253_370_764_800_000:012x}70008" + 15 * "0") is None
+    assert instant_of(f"{253_370_764_799_999:012x}70008" + 15 * "0") is not None

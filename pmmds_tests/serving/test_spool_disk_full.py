@@ -44,7 +44,7 @@ def test_a_file_that_may_not_grow_is_refused_with_nothing_half_written(tmp_path:
     told = json.loads(done.stdout)
     path = spool_path(tmp_path)
     assert told["said"] == (
-        f"The prediction could not be kept in {path}: File too large. Make room on the disk of PMMDS_HOME."
+        "The prediction could not be kept in the spool: File too large. Make room on the disk of PMMDS_HOME."
     )
     found, file = adopted(path)
     header = file.header()

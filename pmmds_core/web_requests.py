@@ -1,0 +1,60 @@
+"""Host and Origin headers: which ones a web server of ours accepts. Pure functions on header values.
+
+A page that a browser shows can send requests to loopback (cross-site requests), also under a host name of its own
+(DNS rebinding). Keep out: servers (web_guard.py, pmmds_serving/access.py).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection
+
+# `host`, `host:port`, `[::1]:port`.
+_AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
+_OWN_SITE = frozenset({"", "none", "same-origin"})
+
+
+def host_of(authority: str) -> str:
+    """The lower-case host of a Host header, without port and brackets; empty when the header is malformed."""
+    found = _AUTHORITY.fullmatch(authority.lower())
+    return found[1].strip("[]") if found else ""
+
+
+def is_loopback_host(authority: str) -> bool:
+    """True if a Host header names this machine: `localhost` or a loopback address, with any port."""
+    host = host_of(authority)
+    return host == "localhost" or is_loopback_address(host)
+
+
+def is_loopback_address(address: str) -> bool:
+    """True for 127.0.0.0/8 and ::1; False for any other address, and for a name."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def is_allowed_host(authority: str, names: Collection[str]) -> bool:
+    """True if a Host header names this machine or one of `names` (lower case, `host` or `host:port`)."""
+    host = host_of(authority)
+    return bool(host) and (is_loopback_host(authority) or host in names or authority.lower() in names)
+
+
+def is_foreign(origin: str, fetch_site: str, authority: str) -> bool:
+    """True if a browser sent the request from a page of another origin.
+
+    Args:
+        origin: the Origin header; empty when there is none.
+        fetch_site: the Sec-Fetch-Site header; empty when there is none.
+        authority: the Host header, which `origin` must equal in host and port.
+    """
+    if fetch_site.lower() not in _OWN_SITE:
+        return True
+    scheme, _, own = origin.lower().partition("://")
+    return bool(origin) and not (scheme in ("http", "https") and own == authority.lower())
+
+
+def media_type(content_type: str) -> str:
+    """The lower-case media type of a Content-Type header, without parameters."""
+    return content_type.partition(";")[0].strip().lower()

@@ -1,0 +1,168 @@
+"""The proxy's configuration in a real nginx: what it hands on to Dagster and MLflow, and what it refuses.
+
+The file as it stands but for addresses, ports and the file of passwords. Skipped where nginx is not installed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pmmds_tests.deploy.manifests import ROOT
+from pmmds_tests.ports import free_ports
+from pmmds_tests.serving.running import wait_until
+
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+PORTS = (8000, 50051, 3000, 5000, 5001, 9090, 3001, 8081)
+# The folder of a test is its user's alone; nginx started as root would work as another user.
+OWN_USER = "user root;" if os.geteuid() == 0 else ""
+PERSON = ("pmmds", "a password")
+QUERY = b'{"query": "{ version }"}'
+LAUNCH = "/graphql?query=mutation%7BlaunchRun%7Btypename%7D%7D"
+
+
+class Behind(BaseHTTPRequestHandler):
+    """Answers every request with its own Host header."""
+
+    def answer(self) -> None:
+        body = self.headers.get("Host", "").encode()
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Nothing is printed: pytest shows what failed."""
+
+
+for method in ("GET", "POST", "PUT", "DELETE", "PATCH"):
+    setattr(Behind, f"do_{method}", Behind.answer)
+
+
+@contextmanager
+def behind() -> Iterator[int]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Behind)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def nginx(folder: Path, upstream: int) -> Iterator[dict[int, str]]:
+    """nginx with proxy.conf; published port to its address here."""
+    assert NGINX is not None
+    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    text = (ROOT / "deploy" / "docker" / "proxy.conf").read_text(encoding="utf-8")
+    text = re.sub(r"(https?|grpc)://[a-z-]+:[0-9]+;", rf"\1://127.0.0.1:{upstream};", text)
+    text = re.sub(r"listen (?:127\.0\.0\.1:)?([0-9]+)", lambda found: f"listen 127.0.0.1:{ports[int(found[1])]}", text)
+    users = folder / "users"
+    users.write_text(f"pmmds:{{PLAIN}}{PERSON[1]}\n", encoding="utf-8")
+    text = text.replace(" /tmp", f" {folder}").replace("/run/secrets/proxy_users", str(users))
+    configuration = folder / "nginx.conf"
+    configuration.write_text(text, encoding="utf-8")
+    process = subprocess.Popen(
+        [NGINX, "-c", str(configuration), "-g", f"daemon off; {OWN_USER}"], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        wait_until(lambda: process.poll() is not None or listens(ports[5001]))
+        assert process.poll() is None, process.communicate()[1]
+        yield {port: f"http://127.0.0.1:{here}" for port, here in ports.items()}
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+def listens(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/", timeout=5, trust_env=False).status_code > 0
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, str]]:
+    folder = tmp_path_factory.mktemp("proxy")
+    with behind() as upstream, nginx(folder, upstream) as addresses:
+        yield addresses
+
+
+def status(method: str, url: str, headers: dict[str, str] | None = None, body: bytes = b"") -> int:
+    answer = httpx.request(method, url, headers=headers, content=body, auth=PERSON, timeout=60, trust_env=False)
+    return answer.status_code
+
+
+def test_graphql_takes_json_of_dagsters_own_pages_only(proxy: dict[int, str]) -> None:
+    own, json = proxy[3000], {"Content-Type": "application/json"}
+    assert status("POST", f"{own}/graphql?op=VersionQuery", {**json, "Origin": own}, QUERY) == 200
+    assert status("POST", f"{own}/graphql", {"Content-Type": "application/json; charset=utf-8", "Origin": own}) == 200
+    for headers in (
+        json,
+        {**json, "Origin": "http://evil.example"},
+        {**json, "Origin": "null"},
+        {**json, "Origin": own + "1"},
+        {"Content-Type": "text/plain", "Origin": own},
+        {"Content-Type": "application/x-www-form-urlencoded", "Origin": own},
+        {"Content-Type": "text/plain; application/json", "Origin": own},
+        {"Origin": own},
+    ):
+        assert status("POST", f"{own}/graphql", headers, QUERY) == 403, headers
+
+
+@pytest.mark.parametrize("path", [LAUNCH, "/graphql", LAUNCH.replace("/g", "/%67"), LAUNCH.replace("/g", "//g")])
+def test_graphql_takes_no_get(proxy: dict[int, str], path: str) -> None:
+    own = proxy[3000]
+    assert status("GET", own + path) == 403
+    assert status("GET", own + path, {"Origin": own}) == 403
+    assert status("POST", own + path, {"Content-Type": "text/plain", "Origin": "http://evil.example"}) == 403
+
+
+def test_a_subscription_opens_from_dagsters_own_pages_only(proxy: dict[int, str]) -> None:
+    own = proxy[3000]
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
+    assert status("GET", f"{own}/graphql", {**upgrade, "Origin": own}) == 200
+    assert status("GET", f"{own}/graphql", {**upgrade, "Origin": "http://evil.example"}) == 403
+    assert status("GET", f"{own}/graphql", upgrade) == 403
+    assert status("GET", f"{own}/graphql", {**upgrade, "Upgrade": "h2c", "Origin": own}) == 403
+
+
+@pytest.mark.parametrize("port", [3000, 5000])
+def test_pages_and_programs_pass_and_other_origins_do_not(proxy: dict[int, str], port: int) -> None:
+    own = proxy[port]
+    assert status("GET", f"{own}/") == 200
+    assert status("POST", f"{own}/report", {"Content-Type": "application/json"}, b"{}") == 200
+    for origin in ("http://evil.example", "null", "http://127.0.0.1"):
+        assert status("POST", f"{own}/report", {"Content-Type": "application/json", "Origin": origin}) == 403
+    assert httpx.get(own, timeout=60, trust_env=False).status_code == 401
+
+
+@pytest.mark.parametrize("port", [3000, 5000])
+def test_the_host_is_handed_on_for_the_guard_behind(proxy: dict[int, str], port: int) -> None:
+    answer = httpx.get(proxy[port], headers={"Host": "evil.example"}, auth=PERSON, timeout=60, trust_env=False)
+    assert answer.text == "evil.example"
+
+
+def test_the_service_reads_mlflow_and_changes_nothing(proxy: dict[int, str]) -> None:
+    reads = proxy[5001]
+    for path in ("/api/2.0/mlflow/registered-models/alias?name=x", "/api/2.0/mlflow-artifacts/artifacts/1/a"):
+        assert status("GET", reads + path) == 200
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            assert status(method, reads + path, {"Content-Type": "application/json"}, b"{}") == 403, method
+    for path in ("/", "/graphql", "/ajax-api/2.0/mlflow/runs/get", "/api/2.0/mlflow/../../../graphql", "/get-artifact"):
+        assert status("GET", reads + path) == 403, path
