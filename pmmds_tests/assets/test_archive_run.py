@@ -10,6 +10,7 @@ import dagster as dg
 from pmmds_assets.assets.archive import prediction_archive
 from pmmds_core.deployment import Deployment
 from pmmds_core.settings import load_settings
+from pmmds_tests.assets.house import resource_of
 from pmmds_tests.stores.records import make_records
 
 
