@@ -1,7 +1,7 @@
 """Which of several Dagster daemons of one instance works: who has a lock, kept where the instance keeps its runs.
 
-With PostgreSQL it is a lock of a table in Dagster's database, held by a session, so it holds between machines; otherwise
-a lock file in DAGSTER_HOME. Keep out: starting the daemon (daemon.py).
+With PostgreSQL it is a lock of a table in Dagster's database, held by a session, so it holds between machines;
+otherwise a lock file in DAGSTER_HOME. Keep out: starting the daemon (daemon.py).
 """
 
 from __future__ import annotations

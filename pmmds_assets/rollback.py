@@ -18,9 +18,9 @@ from pmmds_assets.loop_sensor import loop_sensor
 from pmmds_assets.resources import DeploymentResource
 from pmmds_core.decision import Decision
 from pmmds_core.deployment import Deployment
-from pmmds_core.promotion_watch import watch
 from pmmds_core.errors import PmmdsError, UsageError
 from pmmds_core.notices import is_automatic_rollback
+from pmmds_core.promotion_watch import watch
 from pmmds_core.rollback import carry_out, decide_rollback, roll_back
 from pmmds_core.rollback_policy import AUTOMATIC_ROLLBACK, ROLL_BACK, WatchedTotals
 from pmmds_core.stores.rights import PROMOTER

@@ -156,7 +156,7 @@ class PredictionArchive:
         """Where the part's file is. Raises DataError for a name that could lead out of the archive's folder."""
         if not _FILE_NAME.fullmatch(part.file):
             raise DataError(
-                f"prediction_archives names {part.file!r} as a file of {part.day:%Y-%m-%d}, which is no plain file name.",
+                f"prediction_archives names {part.file!r} for {part.day:%Y-%m-%d}, which is no plain file name.",
                 next_step="Find out who wrote that row; nothing was read.",
             )
         return self._folder / part.file

@@ -31,7 +31,9 @@ class SessionLock:
 
     def __init__(self, url: str | sa.URL, table: str) -> None:
         driver = sa.make_url(url).set(drivername="postgresql+psycopg")  # Dagster's own URL may name psycopg2
-        self.engine = sa.create_engine(driver, poolclass=sa.NullPool, connect_args={"prepare_threshold": None, **_CLIENT})
+        self.engine = sa.create_engine(
+            driver, poolclass=sa.NullPool, connect_args={"prepare_threshold": None, **_CLIENT}
+        )
         self._statement = f"LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE NOWAIT"
         self._session: sa.Connection | None = None
 

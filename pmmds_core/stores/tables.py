@@ -13,7 +13,6 @@ import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract, Feature
 
-
 # PostgreSQL refuses timestamps before it (revision 0008), and from the year 9999 on.
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -1,7 +1,7 @@
 """One training at a time for one deployment: from its first row to its promotion, by whatever way it was started.
 
-Held by the process that carries the run, and released with it: a session of PostgreSQL, or a lock file beside the SQLite
-file. A table names the holder for those that wait. Keep out: which runs need it (pmmds_assets/training_runs.py).
+Held by the process that carries the run, and released with it: a session of PostgreSQL, or a lock file beside the
+SQLite file. A table names the holder for those that wait. Keep out: which runs need it (pmmds_assets/training_runs.py).
 """
 
 from __future__ import annotations

@@ -158,6 +158,7 @@ _SIGNATURES = (
     "pmmds_drop_empty_day(date)",
 )
 
+
 def upgrade() -> None:
     _create_registered_versions()
     _create_training_lock()
