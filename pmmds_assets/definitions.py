@@ -18,6 +18,7 @@ from pmmds_assets.jobs import all_jobs, all_schedules
 from pmmds_assets.resources import DeploymentResource, mlflow_run
 from pmmds_assets.rollback import automatic_rollback_sensor, rollback_job
 from pmmds_assets.sensors import all_sensors
+from pmmds_assets.training_runs import one_training_at_a_time
 from pmmds_core.settings import Settings, load_settings
 
 all_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
@@ -44,13 +45,14 @@ def build_defs(deployment: DeploymentResource | None = None, settings: Settings 
     Raises:
         SettingError: a variable does not parse, or the executor's library is not installed.
     """
+    resource = deployment or DeploymentResource()
     return dg.Definitions(
         assets=all_assets,
         jobs=[*all_jobs, rollback_job],
         schedules=all_schedules,
         sensors=[*all_sensors, automatic_rollback_sensor],
-        resources={"deployment": deployment or DeploymentResource(), "mlflow_run": mlflow_run},
-        executor=step_executor(settings or load_settings()),
+        resources={"deployment": resource, "mlflow_run": mlflow_run},
+        executor=one_training_at_a_time(step_executor(settings or load_settings()), resource.open),
     )
 
 

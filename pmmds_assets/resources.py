@@ -7,20 +7,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
 
 from pmmds_core.deployment import Deployment
 from pmmds_core.settings import load_settings
 
 
 class DeploymentResource(dg.ConfigurableResource[Deployment]):
-    """Gives assets the deployment that the PMMDS_* variables describe."""
+    """Gives assets the deployment that the PMMDS_* variables of this process describe.
 
-    # Variables to read instead of the process's own; tests give a temporary home here.
-    environment: dict[str, str] = Field(default_factory=dict)
+    It has no field: a field would be run configuration, which whoever launches a run chooses.
+    """
 
     def open(self) -> Deployment:
-        return Deployment(load_settings(self.environment or None))
+        return Deployment(load_settings())
 
 
 class MlflowRun:
@@ -59,7 +58,7 @@ class MlflowRun:
         return make(self._context.replace_config(config))
 
 
-@dg.resource(required_resource_keys={"deployment"}, description="The MLflow run of this Dagster run")
+@dg.resource(config_schema={}, required_resource_keys={"deployment"}, description="The MLflow run of this Dagster run")
 def mlflow_run(context: dg.InitResourceContext) -> Iterator[MlflowRun]:
     """One MLflow run per Dagster run, tagged with its id: dagster-mlflow's resource, made when first needed.
 

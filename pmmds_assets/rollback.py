@@ -18,21 +18,31 @@ from pmmds_assets.loop_sensor import loop_sensor
 from pmmds_assets.resources import DeploymentResource
 from pmmds_core.decision import Decision
 from pmmds_core.deployment import Deployment
+from pmmds_core.errors import PmmdsError, UsageError
+from pmmds_core.notices import is_automatic_rollback
 from pmmds_core.promotion_watch import watch
-from pmmds_core.rollback import roll_back
+from pmmds_core.rollback import carry_out, decide_rollback, roll_back
 from pmmds_core.rollback_policy import AUTOMATIC_ROLLBACK, ROLL_BACK, WatchedTotals
+from pmmds_core.stores.rights import PROMOTER
 
 WATCH_SECONDS = 15
 PRODUCTION_MODEL = "production_model"
 
 
+_LAUNCHPAD = "Dagster's launchpad"
+
+
 class RollbackConfig(dg.Config):
-    """What the launchpad asks for; left as it is, the previous champion comes back."""
+    """What the launchpad asks for; left as it is, the previous champion comes back.
+
+    Whoever launches a run chooses it. So it cannot say that a rule decided: the sensor records that decision, and names
+    it here. Nor can it say which person asks: the name that is given is recorded as given at the launchpad.
+    """
 
     to: str = Field(default="", description="Version to put into production; empty: the previous champion")
-    by: str = Field(default="Dagster's launchpad", description="Who asks for it")
-    reason: str = Field(default="", description="Why, for those who come later")
-    instead_of: str = Field(default="", description="Only while this version is in production; empty: any")
+    by: str = Field(default="", max_length=64, description="Name to record beside the launchpad")
+    reason: str = Field(default="", max_length=500, description="Why, for those who come later")
+    decision: str = Field(default="", description="Id of a recorded rollback to carry out instead of a new one")
 
 
 @dg.op(description="Alias production back to the previous champion or a named version; recorded as a decision.")
@@ -40,9 +50,27 @@ def roll_back_production(
     context: dg.OpExecutionContext, config: RollbackConfig, deployment: DeploymentResource
 ) -> None:
     d = deployment.open()
-    decision = roll_back(d, to=config.to, by=config.by, reason=config.reason, instead_of=config.instead_of)
+    decision = _carried_out(d, config.decision) if config.decision else _asked_for(d, config)
     context.log.info(decision.promotion_reason)
     context.log_event(production_event(d, decision))
+
+
+def _carried_out(d: Deployment, decision_id: str) -> Decision:
+    decision = d.require_rights(PROMOTER).decisions.get(decision_id)
+    if decision is None:
+        raise UsageError(f"There is no decision {decision_id!r}.", next_step="`pmmds decisions` lists them.")
+    return carry_out(d, decision)
+
+
+def _asked_for(d: Deployment, config: RollbackConfig) -> Decision:
+    """Raises UsageError where changes of production need a person's approval, which the launchpad cannot prove."""
+    if d.settings.promotion_approval == "manual":
+        raise UsageError(
+            "PMMDS_PROMOTION_APPROVAL=manual: a run cannot choose the version in production.",
+            next_step="A person runs `pmmds rollback --by NAME` with the promoter's login.",
+        )
+    by = f"{config.by.strip()} ({_LAUNCHPAD})" if config.by.strip() else _LAUNCHPAD
+    return roll_back(d, to=config.to, by=by, reason=config.reason)
 
 
 @dg.job(
@@ -72,20 +100,28 @@ def automatic_rollback_sensor(
     if found.verdict.verdict != ROLL_BACK:
         words = "; ".join((found.verdict.verdict, *found.verdict.reasons))
         return dg.SensorResult(skip_reason=f"v{found.decision.challenger_version}: {words}.", cursor=cursor)
-    return dg.SensorResult(run_requests=[_request(found.decision, found.verdict.reasons)], cursor=cursor)
+    try:
+        decided = _decided(d, found.decision, found.verdict.reasons)
+    except PmmdsError as error:
+        return dg.SensorResult(skip_reason=f"v{found.decision.challenger_version}: {error}", cursor=cursor)
+    return dg.SensorResult(run_requests=[_request(found.decision, decided)], cursor=cursor)
 
 
-def _request(decision: Decision, reasons: tuple[str, ...]) -> dg.RunRequest:
-    config = RollbackConfig(
-        to=decision.champion_version or "",
-        by=AUTOMATIC_ROLLBACK,
-        reason="; ".join(reasons),
-        instead_of=decision.challenger_version,
-    )
+def _decided(d: Deployment, promotion: Decision, reasons: tuple[str, ...]) -> Decision:
+    """The rule's own decision to take a promotion back: recorded once, whatever becomes of it."""
+    target, since = promotion.champion_version or "", promotion.moved_at
+    for known in d.decisions.of_version(target):
+        if is_automatic_rollback(known) and (since is None or known.decided_at >= since):
+            return known
+    reason, instead_of = "; ".join(reasons), promotion.challenger_version
+    return decide_rollback(d, to=target, by=AUTOMATIC_ROLLBACK, reason=reason, instead_of=instead_of)
+
+
+def _request(promotion: Decision, decided: Decision) -> dg.RunRequest:
     # One try a promotion: what a failed run leaves is for a person.
     return dg.RunRequest(
-        run_key=f"rollback:{decision.decision_id}",
-        run_config=dg.RunConfig(ops={"roll_back_production": config}),
+        run_key=f"rollback:{promotion.decision_id}",
+        run_config=dg.RunConfig(ops={"roll_back_production": RollbackConfig(decision=decided.decision_id)}),
     )
 
 

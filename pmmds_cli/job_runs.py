@@ -13,7 +13,7 @@ import traceback
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr
+from contextlib import AbstractContextManager, contextmanager, redirect_stderr
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -80,13 +80,26 @@ def _execute(name: str, settings: Settings, run_config: Mapping[str, Any], tags:
     run_id, chatter = str(uuid.uuid4()), io.StringIO()
     try:
         # When its storage fails, Dagster prints a page for each record that it could not keep.
-        with _progress(instance, run_id), redirect_stderr(chatter):
-            return defs.resolve_job_def(name).execute_in_process(
+        job = defs.resolve_job_def(name)
+        with (
+            _training_lock(job, settings, run_id),
+            _progress(instance, run_id),
+            redirect_stderr(chatter),
+        ):
+            return job.execute_in_process(
                 instance=instance, run_config=run_config, tags=tags, raise_on_error=False, run_id=run_id
             )
     finally:
         if "--debug" in sys.argv:
             sys.stderr.write(chatter.getvalue())
+
+
+def _training_lock(job: dg.JobDefinition, settings: Settings, run_id: str) -> AbstractContextManager[None]:
+    """What the executor of a launched run holds; `execute_in_process` has an executor of its own."""
+    from pmmds_assets.training_runs import training_lock_of
+    from pmmds_core.deployment import Deployment
+
+    return training_lock_of(lambda: Deployment(settings), [node.name for node in job.nodes], run_id, say)
 
 
 def _records_failure(settings: Settings, error: Exception) -> JobFailedError:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pmmds_core.stores.prediction_archive import PredictionArchive
     from pmmds_core.stores.prediction_log import PredictionLog
     from pmmds_core.stores.profiles import ProfileCache
+    from pmmds_core.stores.registered_versions import RegistrationStore
     from pmmds_core.stores.retrainings import RetrainingStore
     from pmmds_core.stores.segment_counts import SegmentStore
     from pmmds_core.stores.shadow_store import ShadowStore
@@ -101,6 +102,12 @@ class Deployment:
         from pmmds_core.stores.datasets import DatasetStore
 
         return DatasetStore(self.database, self.settings.home_path / "datasets")
+
+    @cached_property
+    def registrations(self) -> RegistrationStore:
+        from pmmds_core.stores.registered_versions import RegistrationStore
+
+        return RegistrationStore(self.database, self.model_name)
 
     @cached_property
     def decisions(self) -> DecisionStore:

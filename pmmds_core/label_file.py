@@ -12,7 +12,7 @@ from pathlib import Path
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DataError, InputFileError
 from pmmds_core.source_data import label_meaning
-from pmmds_core.stores.label_history import LabelItem, is_ahead, latest_words
+from pmmds_core.stores.label_history import LabelItem, is_out_of_range, range_words
 from pmmds_core.table_file import N_EXAMPLES, TextTable, read_table
 
 COLUMNS = ("request_id", "label", "observed_at")
@@ -66,8 +66,8 @@ def _instant(text: str, now: datetime) -> datetime:
         found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):  # the years 1 to 9999 end elsewhere in UTC
         raise ValueError(f"observed_at {text!r}, expected an ISO 8601 instant like 2026-03-01T12:00:00Z") from None
-    if is_ahead(found, now):
-        raise ValueError(f"observed_at {text!r}, expected {latest_words(now)}")
+    if is_out_of_range(found, now):
+        raise ValueError(f"observed_at {text!r}, expected {range_words(now)}")
     return found
 
 

@@ -5,16 +5,49 @@ Keep out: moving the alias (promotion.py) and noticing that it should move (roll
 
 from __future__ import annotations
 
-from pmmds_core.decision import RECORDED, ROLLBACK, Decision, ProductionPointer
+from pmmds_core.decision import JUDGED, MOVING, RECORDED, ROLLBACK, Decision, ProductionPointer
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import UsageError
 from pmmds_core.named_version import named_version
 from pmmds_core.promotion import adopt_moved_alias, finish_moving, put_into_production
+from pmmds_core.rollback_policy import AUTOMATIC_ROLLBACK
 from pmmds_core.stores.rights import PROMOTER
 
 
-def roll_back(d: Deployment, *, to: str = "", by: str, reason: str = "", instead_of: str = "") -> Decision:
-    """Put an earlier version into production again; the recorded decision of kind `rollback`.
+def roll_back(d: Deployment, *, to: str = "", by: str, reason: str = "") -> Decision:
+    """Put an earlier version into production again for a person; the recorded decision of kind `rollback`.
+
+    Arguments and errors as `decide_rollback`. Besides:
+
+    Raises:
+        UsageError: `by` is the name that automatic rollbacks are recorded with.
+    """
+    if by.strip().casefold() == AUTOMATIC_ROLLBACK:
+        raise UsageError(f"{by!r} is not a person's name.", next_step="Give another one with --by NAME.")
+    return carry_out(d, decide_rollback(d, to=to, by=by, reason=reason))
+
+
+def carry_out(d: Deployment, decision: Decision) -> Decision:
+    """Do what a decision of `decide_rollback` says; the decision afterwards.
+
+    Raises:
+        UsageError: it is no rollback, or not unfinished (any more).
+        PromotionConflictError: another move was faster; nothing was moved.
+        StoreError: a store is away; the reconciler finishes it.
+    """
+    if decision.kind != ROLLBACK or decision.state not in (JUDGED, MOVING):
+        raise UsageError(
+            f"Decision {decision.decision_id} is a {decision.kind} and {decision.status}: nothing is taken back.",
+            next_step="`pmmds decisions` lists what was decided.",
+        )
+    put_into_production(decision, d.decisions, d.registry)
+    found = d.decisions.get(decision.decision_id)
+    assert found is not None, "a decision is never deleted"
+    return found
+
+
+def decide_rollback(d: Deployment, *, to: str = "", by: str, reason: str = "", instead_of: str = "") -> Decision:
+    """Record that an earlier version is to be in production again; the unfinished decision of kind `rollback`.
 
     Args:
         d: the deployment.
@@ -49,7 +82,7 @@ def roll_back(d: Deployment, *, to: str = "", by: str, reason: str = "", instead
             f"v{target} is in production already.", next_step="`pmmds decisions` shows what was there before."
         )
     d.profiles.bundle(target)  # the service would refuse a damaged version: better to know before the alias moves
-    decision = d.decisions.save(
+    return d.decisions.save(
         kind=ROLLBACK,
         challenger=target,
         champion=present,
@@ -60,10 +93,6 @@ def roll_back(d: Deployment, *, to: str = "", by: str, reason: str = "", instead
         run_id="",
         by=by,
     )
-    put_into_production(decision, d.decisions, d.registry)
-    found = d.decisions.get(decision.decision_id)
-    assert found is not None, "a decision is never deleted"
-    return found
 
 
 def _previous(d: Deployment, pointer: ProductionPointer | None) -> str:

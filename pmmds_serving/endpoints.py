@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from pmmds_core.errors import PmmdsError
 from pmmds_core.stores.ground_truth import FeedbackCounts
-from pmmds_core.stores.label_history import LabelItem, is_ahead, latest_words
+from pmmds_core.stores.label_history import LabelItem, is_out_of_range, range_words
 from pmmds_serving import refusals
 from pmmds_serving.access import require_admin
 from pmmds_serving.json_answers import answer
@@ -127,9 +127,9 @@ def _instant(raw: Any, now: datetime) -> datetime:
     try:
         found = msgspec.convert(raw, datetime)
         if found.tzinfo is not None:
-            if not is_ahead(found := found.astimezone(UTC), now):
+            if not is_out_of_range(found := found.astimezone(UTC), now):
                 return found
-            expected = latest_words(now)
+            expected = range_words(now)
     except (msgspec.ValidationError, OverflowError):
         pass
     raise InvalidItemError(f"Invalid value for observed_at: {str(raw)[:40]!r}. Expected {expected}")

@@ -29,6 +29,7 @@ from pmmds_core.shadow_words import shadow_words, to_document
 from pmmds_core.stores.datasets import Dataset
 from pmmds_core.stores.model_registry import PRODUCTION, RegisteredVersion
 from pmmds_core.traffic_replay import HOURS, MOST_ROWS
+from pmmds_core.unseen_rows import require_unseen
 
 FOLDER = "evaluation"
 
@@ -44,9 +45,11 @@ def model_evaluation(context: dg.AssetExecutionContext, deployment: DeploymentRe
     latency, and the last day's traffic answered again. Holdout rows that cannot judge a model fail it, with why."""
     d = deployment.open()
     holdout = d.datasets.require("holdout", "training_data", run_id=context.run.run_id)
-    challenger, champion = require_challenger(d), d.registry.version_of(d.model_name, PRODUCTION)
+    challenger = require_challenger(d, context.run.run_id)
+    champion = d.registry.version_of(d.model_name, PRODUCTION)
     if champion is not None and champion.version == challenger.version:
         champion = None if d.decisions.pointer() is None else champion
+    require_unseen(d, holdout, [v for v in (challenger, champion) if v is not None])
     evaluation = _measured(d, holdout, challenger, champion)
     d.decisions.save_evaluation(evaluation, holdout.digest, context.run.run_id)
     d.registry.log_document(challenger.run_id, evaluation.to_document(), "evaluation.json")

@@ -16,13 +16,14 @@ from pmmds_assets.resources import DeploymentResource, MlflowRun
 from pmmds_assets.results import Materialized
 from pmmds_core.candidates import load_candidates
 from pmmds_core.deployment import Deployment
+from pmmds_core.errors import NoModelError
 from pmmds_core.model_card import Provenance
 from pmmds_core.model_release import LatencyBudget, ModelRelease, build_release, to_register
 from pmmds_core.reference_profile import FeatureProfile
 from pmmds_core.row_identity import BY_CONTENT, ROW_KEY
 from pmmds_core.scorer_compiler import PARITY_TOLERANCE
 from pmmds_core.stores.datasets import Dataset
-from pmmds_core.stores.model_registry import CHALLENGER, PRODUCTION, RegisteredVersion
+from pmmds_core.stores.model_registry import PRODUCTION, RegisteredVersion
 from pmmds_core.training_mix import mix_words
 
 PARITY_CHECK, SCORE_CHECK = "scorer_equals_pipeline", "challenger_ranks_better_than_chance"
@@ -64,6 +65,13 @@ def trained_model(
         )
         release = _with_row_keys(d, release, training)
         version = d.registry.register(to_register(release, d.contract, provenance), run_id=mlflow_run.run_id())
+    d.registrations.save(
+        version.version,
+        run_id=context.run.run_id,
+        digest=release.digest,
+        training_digest=training.digest,
+        holdout_digest=holdout.digest,
+    )
     return dg.MaterializeResult(
         data_version=dg.DataVersion(release.digest[:16]),
         metadata=_model_metadata(release, version),
@@ -147,7 +155,7 @@ def reference_profile(context: dg.AssetExecutionContext, deployment: DeploymentR
     """Frozen bins and counts of the newest model's training rows and score; drift is judged against it once that
     model is in production. Travels inside the model version's bundle, from where it is read and verified here."""
     d = deployment.open()
-    version = require_challenger(d)
+    version = require_challenger(d, context.run.run_id)
     profile = d.profiles.bundle(version.version).profile
     return dg.MaterializeResult(
         data_version=dg.DataVersion(profile.digest[:16]),
@@ -173,7 +181,17 @@ def _profile_row(profile: FeatureProfile) -> dict[str, Any]:
     return {"feature": profile.bins.feature, "kind": profile.bins.kind, "bins": shares}
 
 
-def require_challenger(d: Deployment) -> RegisteredVersion:
-    """The version with the alias challenger. Raises NoModelError."""
-    found = d.registry.version_of(d.model_name, CHALLENGER)
-    return found if found is not None else d.production_version()
+def require_challenger(d: Deployment, run_id: str) -> RegisteredVersion:
+    """The version that this run registered; the newest that any run did where this one trained none.
+
+    The alias challenger does not count: another run, or a person, may have moved it.
+
+    Raises:
+        NoModelError: no run has registered a version, or it is gone from MLflow.
+    """
+    found = d.registrations.of_run(run_id)
+    if found is None:
+        raise NoModelError(
+            "No training of this deployment has registered a model yet.", next_step="Materialize trained_model first."
+        )
+    return d.registry.get_version(d.model_name, found.version)

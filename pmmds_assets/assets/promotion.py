@@ -12,11 +12,13 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.decision import PENDING_APPROVAL, Decision
 from pmmds_core.deployment import Deployment
-from pmmds_core.errors import NoModelError
+from pmmds_core.errors import EvaluationError, NoModelError
+from pmmds_core.evaluation import ModelEvaluation
 from pmmds_core.policy import judge
 from pmmds_core.promotion import adopt_moved_alias, put_into_production, reconcile
 from pmmds_core.promotion_settlement import settle
 from pmmds_core.stores.model_registry import RegisteredVersion
+from pmmds_core.unseen_rows import require_unseen
 
 BEATS_CHECK, ALIAS_CHECK = "challenger_beats_champion", "alias_agrees_with_decision"
 
@@ -35,7 +37,8 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
     """One row and one JSON object per judgement, promoted or not, with the reason in words."""
     d = deployment.open()
     adopt_moved_alias(d.decisions, d.registry)
-    evaluation = d.decisions.latest_evaluation(run_id=context.run.run_id)
+    evaluation, holdout_digest = d.decisions.latest_with_holdout(run_id=context.run.run_id)
+    _require_unseen(d, evaluation, holdout_digest, context.run.run_id)
     judgement = judge(evaluation, d.promotion_policy)
     needs_approval = d.settings.promotion_approval == "manual"
     decision = d.decisions.save_judgement(judgement, evaluation, context.run.run_id, needs_approval=needs_approval)
@@ -68,6 +71,23 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
             check_result(BEATS_CHECK, judgement.promoted, {"promotion_reason": judgement.promotion_reason}, criteria)
         ],
     )
+
+
+def _require_unseen(d: Deployment, evaluation: ModelEvaluation, holdout_digest: str, run_id: str) -> None:
+    """The proof of model_evaluation again, for an evaluation of any origin. A version that is gone cannot be promoted.
+
+    Raises:
+        EvaluationError: either model was trained on rows of the holdout, or that cannot be checked.
+    """
+    holdout = d.datasets.of_digest("holdout", holdout_digest, run_id=run_id)
+    if holdout is None:
+        raise EvaluationError(
+            f"The holdout data set that v{evaluation.challenger_version} was evaluated on is not recorded.",
+            next_step="Nothing was decided. Run `pmmds train`.",
+        )
+    named = (evaluation.challenger_version, evaluation.champion_version)
+    registered = {v.version: v for v in d.registry.versions(d.model_name)}
+    require_unseen(d, holdout, [registered[v] for v in named if v in registered])
 
 
 @dg.asset(

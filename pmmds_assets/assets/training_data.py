@@ -25,6 +25,7 @@ from pmmds_core.row_identity import (
     BY_OCCURRENCE,
     REQUEST_ID,
     ROW_KEY,
+    Keys,
     identity_of,
     keys_of,
     with_production_keys,
@@ -43,6 +44,7 @@ from pmmds_core.training_data import (
     split_with_labels,
 )
 from pmmds_core.training_mix import PREDICTED_AT, LeftOut, leave_out_old, mix_document, mix_words
+from pmmds_core.unseen_rows import HOLDOUT_KEYS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,8 +167,6 @@ def _kept(
     trigger: Trigger,
     now: datetime,
 ) -> Materialized:
-    import pandas as pd
-
     mix = mix_document(d.split_plan.mix, now, split.n_reference_train, split.n_production_train, split.left_out)
     identity = BY_OCCURRENCE if split.train.index.name == ROW_KEY else BY_CONTENT
     train_digest, holdout_digest = content_digest(split.train), content_digest(split.holdout)
@@ -183,7 +183,8 @@ def _kept(
     keep("holdout", split.holdout, holdout_digest)
     own_rows = keys_of(split.train, d.contract.feature_names)
     if identity == BY_OCCURRENCE:
-        keep("training_keys", pd.DataFrame({ROW_KEY: own_rows}), hashlib.sha256(own_rows.tobytes()).hexdigest())
+        keep("training_keys", *_kept_keys(own_rows))
+        keep(HOLDOUT_KEYS, *_kept_keys(keys_of(split.holdout, d.contract.feature_names)))
     leakage = check_leakage(split.holdout, own_rows, champion, d.contract)
     parts = {
         "reference rows to fit on": split.n_reference_train,
@@ -210,6 +211,13 @@ def _kept(
         },
         check_results=[_leakage_result(leakage)],
     )
+
+
+def _kept_keys(keys: Keys) -> tuple["pd.DataFrame", str]:
+    """A data set of keys, and its digest."""
+    import pandas as pd
+
+    return pd.DataFrame({ROW_KEY: keys}), hashlib.sha256(keys.tobytes()).hexdigest()
 
 
 def _leakage_result(leakage: LeakageCheck) -> dg.AssetCheckResult:

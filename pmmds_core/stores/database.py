@@ -40,6 +40,11 @@ class Database:
         return self.engine.dialect.name
 
     @property
+    def file(self) -> Path | None:
+        """The SQLite file; None for PostgreSQL."""
+        return _sqlite_path(self.engine.url)
+
+    @property
     def place(self) -> str:
         """Where the database is, for messages; never a password."""
         return place_of(self.engine.url)

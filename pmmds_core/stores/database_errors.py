@@ -65,6 +65,13 @@ _MEANINGS = (
     ),
     _Meaning(
         (),
+        r"timestamp too (large|small)",
+        "has a timestamp that is not between the years 1 and 9999",
+        "Find the row and delete it: `pmmds db migrate` names the table, and keeps such rows out afterwards.",
+        StoreError,
+    ),
+    _Meaning(
+        (),
         r"certificate verify failed|server certificate for|root certificate file",
         "shows a certificate that is not trusted",
         "Check sslrootcert in PMMDS_DATABASE_URL, and that the certificate is for this host.",

@@ -22,7 +22,7 @@ from pmmds_core.stores.tables import reference_datasets
 if TYPE_CHECKING:
     import pandas as pd
 
-DatasetKind = Literal["reference", "labelled", "training", "holdout", "training_keys"]
+DatasetKind = Literal["reference", "labelled", "training", "holdout", "training_keys", "holdout_keys"]
 
 
 @dataclass(frozen=True)

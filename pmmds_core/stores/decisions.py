@@ -67,14 +67,18 @@ class DecisionStore:
 
     def latest_evaluation(self, *, run_id: str = "") -> ModelEvaluation:
         """The newest evaluation: of this run when it made one, else of any. Raises NoModelError."""
-        table = model_evaluations
-        query = sa.select(table.c.document).where(table.c.model_name == self.model_name)
-        query = query.order_by((table.c.run_id == run_id).desc(), table.c.created_at.desc()).limit(1)
+        return self.latest_with_holdout(run_id=run_id)[0]
+
+    def latest_with_holdout(self, *, run_id: str = "") -> tuple[ModelEvaluation, str]:
+        """The newest evaluation as `latest_evaluation` finds it, and the digest of its holdout data set."""
+        c = model_evaluations.c
+        query = sa.select(c.document, c.holdout_digest).where(c.model_name == self.model_name)
+        query = query.order_by((c.run_id == run_id).desc(), c.created_at.desc()).limit(1)
         with self._database.connect() as connection:
-            document = connection.execute(query).scalar_one_or_none()
-        if document is None:
+            row = connection.execute(query).first()
+        if row is None:
             raise NoModelError("No model was evaluated yet.", next_step="Materialize model_evaluation first.")
-        return _evaluation(document)
+        return _evaluation(row.document), row.holdout_digest
 
     def evaluation_of(self, version: str) -> ModelEvaluation | None:
         """The newest evaluation of a version as challenger; None when it was never judged."""

@@ -18,6 +18,7 @@ from pmmds_core.stores.tables import UtcDateTime
 # A row's ingested_at is read before its transaction commits. One that commits later than this after it is missed
 # until its hour changes again; writers take milliseconds.
 LATE_COMMIT = timedelta(minutes=5)
+WRITERS_WAIT_SECONDS = 60
 
 
 class DatabaseNow(GenericFunction[Any]):
@@ -101,6 +102,23 @@ def insert(connection: sa.Connection, table: sa.Table) -> Any:
 
 
 def lock_writers(connection: sa.Connection, what: str) -> None:
-    """Let one transaction at a time write `what`; SQLite has one writer anyway."""
+    """Let one transaction at a time write `what`; SQLite has one writer anyway.
+
+    For what several roles write. Any login can hold the lock, so nobody waits longer than WRITERS_WAIT_SECONDS.
+
+    Raises:
+        DBAPIError: another held it for that long; `Database` translates it.
+    """
     if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WRITERS_WAIT_SECONDS}s'")
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(what))))
+
+
+def lock_table(connection: sa.Connection, table: sa.Table) -> None:
+    """As `lock_writers`, by a lock that only a role with UPDATE or DELETE on `table` can take.
+
+    For small tables: (auto)vacuum of the table and the lock wait for each other. Reading and writing rows go on.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WRITERS_WAIT_SECONDS}s'")
+        connection.exec_driver_sql(f"LOCK TABLE {table.name} IN SHARE UPDATE EXCLUSIVE MODE")

@@ -21,7 +21,7 @@ from pmmds_core.errors import DataError
 from pmmds_core.reference_profile import ReferenceProfile
 from pmmds_core.stores.bin_counts import HourCounts, Source, added_up, count_bins
 from pmmds_core.stores.database import Database
-from pmmds_core.stores.dialects import LATE_COMMIT, database_now, hour_of, insert, lock_writers
+from pmmds_core.stores.dialects import LATE_COMMIT, database_now, hour_of, insert, lock_table
 from pmmds_core.stores.prediction_archive import PredictionArchive
 from pmmds_core.stores.tables import feature_histograms, histogram_watermarks, prediction_logs, stale_hours
 
@@ -82,7 +82,7 @@ class HistogramStore:
             hours = sorted(due) if only_changed else list(_hours(start, end))
             counted, skipped = self._count(connection, profiles, model_name, hours)
         with self._database.begin() as connection:
-            lock_writers(connection, "feature_histograms")
+            lock_table(connection, histogram_watermarks)
             _replace(connection, model_name, hours, counted)
             _remember(connection, model_name, stale - set(hours), hours, seen_through)
         n_skipped = sum(skipped.values())

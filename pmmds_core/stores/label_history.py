@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from pmmds_core.stores.archived_rows import ArchivedRows
 from pmmds_core.stores.dialects import insert
-from pmmds_core.stores.tables import label_observations
+from pmmds_core.stores.tables import EARLIEST, label_observations
 
 Source = Literal["feedback", "import"]
 _IDS_PER_STATEMENT = 1000
@@ -34,14 +34,14 @@ class LabelItem(msgspec.Struct, frozen=True):
     observed_at: datetime
 
 
-def is_ahead(observed_at: datetime, now: datetime) -> bool:
-    """Whether a truth is said to have been seen later than can be: no correction could be newer than it any more."""
-    return observed_at - now > MOST_AHEAD
+def is_out_of_range(observed_at: datetime, now: datetime) -> bool:
+    """Whether the database would not take it, or it is later than can be: no correction could be newer any more."""
+    return observed_at < EARLIEST or observed_at - now > MOST_AHEAD
 
 
-def latest_words(now: datetime) -> str:
-    """What is expected of an instant that `is_ahead`."""
-    return f"at most a day after now, {now:%Y-%m-%dT%H:%M:%SZ}"
+def range_words(now: datetime) -> str:
+    """What is expected of an instant that `is_out_of_range`."""
+    return f"at most a day after now, {now:%Y-%m-%dT%H:%M:%SZ}, and not before {EARLIEST:%Y-%m-%d}"
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ from pmmds_core.stores.roles import grant_statements, have_roles
 from pmmds_core.stores.tables import contract_columns, prediction_logs
 
 # Alembic's newest revision, stated here so that a check need not import Alembic; a test compares the two.
-HEAD = "0007"
+HEAD = "0008"
 SCRIPTS = Path(__file__).parent / "migrations"
-_ADVISORY_LOCK = 0x706D6D6473  # "pmmds"
+_FIRST_MIGRATION_LOCK = 0x706D6D6D67  # "pmmmg"; only where there is no table yet that could be locked
 NEWER = "A newer PMMDS made it: install that version."
 _ANOTHER_DATABASE = "Give this contract a database of its own: another PMMDS_HOME or PMMDS_DATABASE_URL."
 
@@ -69,7 +69,7 @@ def migrate(database: Database, contract: Contract) -> list[str]:
         return []
     with database.begin() as connection:
         if database.dialect == "postgresql":
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+            _lock_migrations(connection)
         done = _upgrade(connection, database.place) + _follow_contract(connection, contract)
         if database.dialect == "postgresql":
             make_days(connection)
@@ -77,6 +77,14 @@ def migrate(database: Database, contract: Contract) -> list[str]:
                 for statement in grant_statements():
                     connection.exec_driver_sql(statement)
         return done
+
+
+def _lock_migrations(connection: sa.Connection) -> None:
+    """One migration at a time. Only the owner may lock its table; nobody's reading holds that up, or is held up."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_FIRST_MIGRATION_LOCK)))
+    if sa.inspect(connection).has_table("alembic_version"):  # another may have made it meanwhile
+        connection.exec_driver_sql("LOCK TABLE alembic_version IN EXCLUSIVE MODE")
 
 
 def check_schema(database: Database, contract: Contract) -> None:

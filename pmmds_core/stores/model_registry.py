@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pmmds_core.bundle import MANIFEST, files_digest
-from pmmds_core.errors import NoModelError
+from pmmds_core.errors import DataError, NoModelError
 from pmmds_core.settings import Settings
 from pmmds_core.stores.reachability import check_tracking_database
 from pmmds_core.stores.registry_errors import told
@@ -229,11 +229,27 @@ class ModelRegistry:
             return files_digest(path.read_bytes())
 
     def training_rows(self, version: RegisteredVersion) -> NDArray[np.int64]:
-        """(n,) digests of the rows that the version was trained on."""
+        """(n,) digests of the rows that the version was trained on.
+
+        Raises:
+            DataError: the version has no record of them, or a damaged one.
+            RegistryUnavailableError: MLflow or its artifact store does not answer.
+        """
+        if not self._has_artifact(version, TRAINING_ROWS):
+            raise _no_training_rows(version, "has no record of the rows that it was trained on")
         with tempfile.TemporaryDirectory() as folder:
             path = self._download(version, TRAINING_ROWS, Path(folder) / "row_digests.npy")
-            rows: NDArray[np.int64] = np.load(path, allow_pickle=False)
+            try:
+                rows: NDArray[np.int64] = np.load(path, allow_pickle=False)
+            except (ValueError, EOFError):
+                raise _no_training_rows(version, "has a damaged record of its training rows") from None
+        if rows.dtype != np.int64 or rows.ndim != 1 or not rows.size:
+            raise _no_training_rows(version, "has a damaged record of its training rows")
         return rows
+
+    def _has_artifact(self, version: RegisteredVersion, path: str) -> bool:
+        with self._client() as client:
+            return any(found.path == path for found in client.list_artifacts(version.run_id, str(Path(path).parent)))
 
     def _download(self, version: RegisteredVersion, artifact_path: str, destination: Path) -> Path:
         destination.parent.mkdir(parents=True, exist_ok=True)
@@ -322,6 +338,13 @@ def _log_rows(client: Any, run_id: str, rows: NDArray[np.int64]) -> None:
         path = Path(folder) / Path(TRAINING_ROWS).name
         np.save(path, rows, allow_pickle=False)
         client.log_artifact(run_id, str(path), artifact_path=str(Path(TRAINING_ROWS).parent))
+
+
+def _no_training_rows(version: RegisteredVersion, what: str) -> DataError:
+    return DataError(
+        f"v{version.version} {what} ({TRAINING_ROWS}), so no holdout can be proved to be new to it.",
+        next_step="Put a version that PMMDS trained into production, or train one.",
+    )
 
 
 def _found(read: Any) -> RegisteredVersion | None:

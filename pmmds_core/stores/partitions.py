@@ -6,6 +6,7 @@ Keep out: dropping days (prediction_archive.py); SQLite, which has one table.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -17,7 +18,9 @@ from pmmds_core.stores.database import Database
 DAYS_AHEAD = 7
 # Rows of the default partition move while nobody may write it: who has to wait longer than this for it tries later.
 LOCK_TIMEOUT_SECONDS = 10
-_PREFIX, _DEFAULT = "prediction_logs_", "prediction_logs_default"
+_DEFAULT = "prediction_logs_default"
+# A partition of another name is not made by PMMDS: its rows are read as all others, and it is never dropped.
+_DAY = re.compile(r"prediction_logs_(\d{8})")
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,8 @@ def days_of(connection: sa.Connection) -> list[date]:
     """The days that have a partition, oldest first."""
     query = sa.text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'prediction_logs'::regclass")
     names = (str(name).rpartition(".")[2] for name in connection.execute(query).scalars())
-    return sorted(date.fromisoformat(n.removeprefix(_PREFIX)) for n in names if n != _DEFAULT)
+    found = (_DAY.fullmatch(name) for name in names)
+    return sorted(date.fromisoformat(day[1]) for day in found if day)
 
 
 def homeless_days(connection: sa.Connection) -> list[date]:

@@ -7,6 +7,7 @@ Keep out: the file's format (parquet_rows.py), queries (archived_rows.py), when 
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.errors import StoreError
+from pmmds_core.errors import DataError, StoreError
 from pmmds_core.stores.archived_rows import ArchivedRows, among
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.dialects import LATE_COMMIT, insert
@@ -38,6 +39,7 @@ DAY = timedelta(days=1)
 # SQLite deletes a part's rows in one transaction, and who wants to write waits for it: about a second.
 SQLITE_PART_ROWS = 100_000
 _TRIES = 5
+_FILE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
 _LEFT_AFTER_SECONDS = 86_400
 
 
@@ -81,7 +83,7 @@ class PredictionArchive:
         with self._database.begin() as connection:
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
             gone = [day for day in days_of(connection) if _at(day) + DAY <= end]
-            return sum(connection.execute(sa.select(sa.func.pmmds_drop_day(day, 0))).scalar_one() for day in gone)
+            return sum(connection.execute(sa.select(sa.func.pmmds_drop_empty_day(day))).scalar_one() for day in gone)
 
     def archive(self, day: datetime) -> list[Part]:
         """Move the rows of a day into parts; none when it has no rows. Stopped anywhere, it can be done again.
@@ -107,7 +109,7 @@ class PredictionArchive:
         """Every part that the database names, and those files that are not where PMMDS_ARCHIVE_PATH says."""
         with self._database.connect() as connection:
             parts = self.parts(connection)
-        paths = [self._folder / part.file for part in parts]
+        paths = [self._path(part) for part in parts]
         return parts, [path for path in paths if not path.exists()]
 
     def parts(
@@ -147,8 +149,17 @@ class PredictionArchive:
         parts = self.parts(connection, start, end)
         if not parts:
             return None
-        files = [self._folder / part.file for part in parts]
+        files = [self._path(part) for part in parts]
         return ArchivedRows(self._log, files, sorted(among(self._log, files, self._late(connection, parts))))
+
+    def _path(self, part: Part) -> Path:
+        """Where the part's file is. Raises DataError for a name that could lead out of the archive's folder."""
+        if not _FILE_NAME.fullmatch(part.file):
+            raise DataError(
+                f"prediction_archives names {part.file!r} for {part.day:%Y-%m-%d}, which is no plain file name.",
+                next_step="Find out who wrote that row; nothing was read.",
+            )
+        return self._folder / part.file
 
     def _late(self, connection: sa.Connection, parts: Sequence[Part]) -> list[str]:
         """Ids of rows that are in the database although their day has been archived."""
@@ -218,7 +229,7 @@ class PredictionArchive:
         query = query.order_by(c.predicted_at, c.request_id)
         if self._database.dialect == "sqlite":
             query = query.limit(SQLITE_PART_ROWS)
-        read = _Reading(self._log, [self._folder / part.file for part in before])
+        read = _Reading(self._log, [self._path(part) for part in before])
         with connection.execute(query.execution_options(yield_per=GROUP_ROWS)) as found:
             written = write_rows(path, list(c), read.new(found.partitions(GROUP_ROWS)))
         return _Content(written, read.n_repeated, read.last, read.hours)
@@ -232,27 +243,32 @@ class PredictionArchive:
 
     def _take_out(self, part: Part, content: _Content) -> None:
         """The rows go and their part is named, in one transaction. Raises _RowsChangedError when there are others."""
-        n_rows = part.n_rows + part.n_repeated
         with self._database.begin() as connection:
             if self._database.dialect == "postgresql":
-                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
-                is_gone = connection.execute(sa.select(sa.func.pmmds_drop_day(part.day.date(), n_rows))).scalar_one()
+                is_gone = _drop_recorded(connection, part)
             else:
-                is_gone = self._delete(connection, part.day, content.last) == n_rows
+                is_gone = self._delete(connection, part.day, content.last) == part.n_rows + part.n_repeated
+                if is_gone and part.n_rows:
+                    connection.execute(sa.insert(prediction_archives).values(vars(part)))
             if not is_gone:
                 raise _RowsChangedError
             c = client_request_ids.c
             connection.execute(
                 sa.delete(client_request_ids).where(c.predicted_at >= part.day, c.predicted_at < part.day + DAY)
             )
-            if part.n_rows:
-                connection.execute(sa.insert(prediction_archives).values(vars(part)))
             _count_again(connection, content.hours)
 
     def _delete(self, connection: sa.Connection, day: datetime, last: tuple[datetime, str]) -> int:
         c = self._log.c
         upto = sa.tuple_(c.predicted_at, c.request_id) <= sa.tuple_(sa.literal(last[0], c.predicted_at.type), last[1])
         return connection.execute(sa.delete(self._log).where(c.predicted_at >= day, upto)).rowcount
+
+
+def _drop_recorded(connection: sa.Connection, part: Part) -> bool:
+    """Drop the partition of the part's day and record the part: one call of the database, which has no half of it."""
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+    values = (part.file, part.n_rows, part.n_repeated, part.n_bytes, part.digest)
+    return bool(connection.execute(sa.select(sa.func.pmmds_drop_day(part.day.date(), *values))).scalar_one())
 
 
 class _RowsChangedError(Exception):

@@ -28,10 +28,10 @@ from pmmds_core.decision import (
 )
 from pmmds_core.notices import is_automatic_rollback, not_taken_back, taken_back
 from pmmds_core.stores.database import Database
+from pmmds_core.stores.dialects import insert
 from pmmds_core.stores.notification_outbox import Notice, enqueue
 from pmmds_core.stores.tables import production_pointer, promotion_decisions
 
-_ADVISORY_LOCK = 0x706D6D7074  # "pmmpt"
 LOCK_TIMEOUT_SECONDS = 15
 
 
@@ -136,7 +136,9 @@ class PromotionTurn:
 
 @contextmanager
 def promotion_turn(database: Database, model_name: str, targets: tuple[str, ...] = ()) -> Iterator[PromotionTurn]:
-    """Hold the promotion lock: PostgreSQL's advisory lock, SQLite's write transaction. It ends with its holder.
+    """Hold the promotion lock: PostgreSQL's lock of the pointer's row, SQLite's write transaction.
+
+    It ends with its holder. Only who may change the pointer can lock its row, so no other login can hold it up.
 
     Args:
         database: where decisions and pointer are.
@@ -150,8 +152,19 @@ def promotion_turn(database: Database, model_name: str, targets: tuple[str, ...]
     with database.begin() as connection:
         if database.dialect == "postgresql":
             connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+            _lock_pointer(connection, model_name)
         yield PromotionTurn(connection, model_name, targets)
+
+
+def _lock_pointer(connection: sa.Connection, model_name: str) -> None:
+    """Lock the model's row, which is made first where there is none: an empty version is no version."""
+    row = sa.select(production_pointer.c.model_name).where(production_pointer.c.model_name == model_name)
+    if connection.execute(row.with_for_update()).first() is None:
+        nothing = {"version": "", "decision_id": "", "fencing_token": 0, "moved_at": datetime.now(UTC)}
+        connection.execute(
+            insert(connection, production_pointer).values(model_name=model_name, **nothing).on_conflict_do_nothing()
+        )
+        connection.execute(row.with_for_update()).one()
 
 
 def read_pointer(connection: sa.Connection, model_name: str) -> ProductionPointer | None:

@@ -35,7 +35,7 @@ _MONITOR = {
     "prediction_logs": _READ,
     "prediction_logs_default": _READ,  # whose rows are looked at for days that are to be made
     "client_request_ids": "SELECT, DELETE",  # of days that it archives
-    "prediction_archives": _ADD,
+    "prediction_archives": _READ,  # written by pmmds_drop_day alone
     "ground_truth": _CHANGE,
     "label_observations": _CHANGE,
     "contract_columns": _READ,
@@ -58,12 +58,14 @@ _MONITOR = {
 }
 _PROMOTER = {
     "retraining_runs": _CHANGE,
+    "registered_versions": _ADD,
+    "training_lock": _CHANGE,
     "model_evaluations": _ADD,
     "promotion_decisions": _CHANGE,
     "production_pointer": _CHANGE,
 }
 GRANTS = {SERVICE: _SERVICE, MONITOR: _MONITOR, PROMOTER: _PROMOTER}
-FUNCTIONS = ("pmmds_make_day", "pmmds_drop_day")
+FUNCTIONS = ("pmmds_make_day", "pmmds_drop_day", "pmmds_drop_empty_day")
 _EXECUTE = dict.fromkeys(FUNCTIONS, "EXECUTE")
 
 _STATEMENTS = (("INSERT INTO|COPY", "INSERT"), ("UPDATE", "UPDATE"), ("DELETE FROM", "DELETE"))

@@ -13,7 +13,11 @@ from pmmds_core.stores.database import Database
 from pmmds_core.stores.rights import GRANTS, MONITOR, PROMOTER, ROLES, right_missing, rights_of
 from pmmds_core.stores.tables import fixed
 
-_FUNCTIONS = ("pmmds_make_day(date)", "pmmds_drop_day(date, bigint)")
+_FUNCTIONS = (
+    "pmmds_make_day(date)",
+    "pmmds_drop_day(date, text, integer, integer, bigint, text)",
+    "pmmds_drop_empty_day(date)",
+)
 _LACKS = """
 SELECT wanted.name, wanted.privilege
 FROM unnest(CAST(:names AS text[]), CAST(:rights AS text[])) AS wanted(name, privilege)

@@ -13,6 +13,9 @@ import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract, Feature
 
+# PostgreSQL refuses timestamps before it (revision 0008), and from the year 9999 on.
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
     """An instant. Always aware and UTC in Python; naive UTC in the database, alike on every engine."""
@@ -262,6 +265,29 @@ promotion_decisions = sa.Table(
     sa.Column("state_reason", sa.Text),  # why it was aborted or rejected
     sa.Column("changed_by", sa.String(128)),  # who approved, rejected or asked for it
     sa.Column("fencing_token", sa.Integer),  # of the pointer, when this decision moved it
+)
+
+# Which training run registered which model version, so that a run judges its own.
+registered_versions = sa.Table(
+    "registered_versions",
+    fixed,
+    sa.Column("model_name", sa.String(64), primary_key=True),
+    sa.Column("version", sa.String(32), primary_key=True),
+    sa.Column("run_id", sa.String(64), nullable=False, index=True),
+    sa.Column("digest", sa.String(64), nullable=False),  # bundle.model_digest
+    sa.Column("training_digest", sa.String(64), nullable=False),  # of reference_datasets
+    sa.Column("holdout_digest", sa.String(64), nullable=False),
+    sa.Column("registered_at", UtcDateTime, nullable=False),
+)
+
+# The run that holds the training lock, for the message to those that wait. The lock itself: stores/training_lock.py.
+training_lock = sa.Table(
+    "training_lock",
+    fixed,
+    sa.Column("model_name", sa.String(64), primary_key=True),
+    sa.Column("run_id", sa.String(64), nullable=False),
+    sa.Column("holder", sa.String(255), nullable=False),  # process and host
+    sa.Column("locked_at", UtcDateTime, nullable=False),
 )
 
 # What a challenger would have answered to logged requests; one row a request and version, however often it is scored.

@@ -26,6 +26,16 @@ from pmmds_core.stores.prediction_log import PredictionRecord
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
+def resource_of(environment: Mapping[str, str]) -> DeploymentResource:
+    """The resource for a deployment of other variables than the process's: run configuration cannot name any."""
+
+    class Given(DeploymentResource):
+        def open(self) -> Deployment:
+            return Deployment(load_settings(environment))
+
+    return Given()
+
+
 @dataclass
 class House:
     """`environment` is what PMMDS_* variables would say."""
@@ -47,7 +57,7 @@ class House:
         """On a database that is as somebody else left it."""
         folder = Path(environment["PMMDS_HOME"]) / "dagster"
         folder.mkdir(parents=True, exist_ok=True)
-        resource = DeploymentResource(environment=environment)
+        resource = resource_of(environment)
         return cls(environment, build_defs(resource), dg.DagsterInstance.ephemeral(str(folder)))
 
     @property
@@ -56,7 +66,7 @@ class House:
 
     @property
     def resource(self) -> DeploymentResource:
-        return DeploymentResource(environment=self.environment)
+        return resource_of(self.environment)
 
     def run(
         self,

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import psycopg
 
-from pmmds_assets.leadership import ADVISORY_LOCK
+from pmmds_assets.leadership import LOCK_TABLE
 
 _QUERY = (
-    "SELECT pid FROM pg_locks JOIN pg_database d ON d.oid = database WHERE locktype = 'advisory' AND granted"
-    " AND d.datname = current_database() AND (classid::bigint << 32) + objid::bigint = %s"
+    "SELECT pid FROM pg_locks WHERE relation = to_regclass(%s) AND mode = 'ShareUpdateExclusiveLock' AND granted"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
 
 
 def sessions_with_the_lead(url: str) -> list[int]:
     """The server's process ids of the sessions that hold it."""
     with psycopg.connect(url, autocommit=True) as connection:
-        return [pid for (pid,) in connection.execute(_QUERY, (ADVISORY_LOCK,)).fetchall()]
+        return [pid for (pid,) in connection.execute(_QUERY, (LOCK_TABLE,)).fetchall()]
 
 
 def end_sessions_with_the_lead(url: str) -> int:

@@ -8,15 +8,15 @@ from pathlib import Path
 import dagster as dg
 
 from pmmds_assets.assets.archive import prediction_archive
-from pmmds_assets.resources import DeploymentResource
 from pmmds_core.deployment import Deployment
 from pmmds_core.settings import load_settings
+from pmmds_tests.assets.house import resource_of
 from pmmds_tests.stores.records import make_records
 
 
 def materialized(environment: dict[str, str]) -> dict[str, object]:
     """The metadata of one materialization."""
-    done = dg.materialize([prediction_archive], resources={"deployment": DeploymentResource(environment=environment)})
+    done = dg.materialize([prediction_archive], resources={"deployment": resource_of(environment)})
     (event,) = done.asset_materializations_for_node("prediction_archive")
     return {name: entry.value for name, entry in event.metadata.items()}
 

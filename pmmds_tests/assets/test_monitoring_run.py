@@ -12,11 +12,10 @@ import sqlalchemy as sa
 
 from pmmds_assets.jobs import all_schedules, monitor_request, monitor_schedule
 from pmmds_assets.partitions import RANGE_END, RANGE_START, hourly, key_of, range_tags
-from pmmds_assets.resources import DeploymentResource
 from pmmds_core.stores.tables import feature_histograms, prediction_logs
 from pmmds_core.synthetic import packaged_generator
 from pmmds_core.traffic import apply_scenario, traffic_rows
-from pmmds_tests.assets.house import House, assets_made, copy_of, errors_of, failed_checks, metadata_of
+from pmmds_tests.assets.house import House, assets_made, copy_of, errors_of, failed_checks, metadata_of, resource_of
 from pmmds_tests.listener import listening
 from pmmds_tests.ports import free_port
 from pmmds_tests.stores.records import make_records
@@ -99,7 +98,7 @@ def test_the_schedule_asks_up_to_the_present_hour(watched: House) -> None:
 def test_a_schedule_that_is_switched_off_asks_for_nothing_and_says_so(
     tmp_path: Path, schedule: dg.ScheduleDefinition
 ) -> None:
-    resource = DeploymentResource(environment={"PMMDS_HOME": str(tmp_path), "PMMDS_SCHEDULES": "off"})
+    resource = resource_of({"PMMDS_HOME": str(tmp_path), "PMMDS_SCHEDULES": "off"})
     answer = schedule(dg.build_schedule_context(resources={"deployment": resource}))
     assert isinstance(answer, dg.SkipReason)
     assert "PMMDS_SCHEDULES=off" in str(answer.skip_message)

@@ -121,7 +121,9 @@ def test_the_launchpad_rolls_back_too_and_the_asset_shows_it(house: House) -> No
     result = house.run("rollback_job", ops={"roll_back_production": config})
     assert result.success, errors_of(result)
     assert production(house.deployment) == "1"
-    assert house.deployment.decisions.recent(1)[0].promotion_reason.endswith("by Ada: from the UI.")
+    assert house.deployment.decisions.recent(1)[0].promotion_reason.endswith(
+        "by Ada (Dagster's launchpad): from the UI."
+    )
     assert assets_made(result) == {"production_model"}
     assert metadata_of(result, "production_model")["model_version"].value == "1"
 
@@ -130,6 +132,26 @@ def test_a_rollback_from_the_launchpad_that_cannot_be_fails_with_the_sentence(ho
     result = house.run("rollback_job", ops={"roll_back_production": {"config": {"to": "2"}}})
     assert not result.success
     assert "v2 is in production already" in errors_of(result)[0]
+
+
+def test_a_launcher_cannot_pass_as_the_rule_or_pick_a_version_where_a_person_approves(house: House) -> None:
+    for config in ({"by": "automatic rollback"}, {"by": "Ada"}):
+        held = House({**house.environment, "PMMDS_PROMOTION_APPROVAL": "manual"}, house.defs, house.instance)
+        held = House.of_environment(held.environment)
+        result = held.run("rollback_job", ops={"roll_back_production": {"config": config}})
+        assert "a run cannot choose the version in production" in errors_of(result)[0]
+    assert production(house.deployment) == "2"
+    result = house.run("rollback_job", ops={"roll_back_production": {"config": {"by": "automatic rollback"}}})
+    assert result.success, errors_of(result)
+    assert house.deployment.decisions.recent(1)[0].changed_by == "automatic rollback (Dagster's launchpad)"
+    with pytest.raises(UsageError, match="is not a person's name"):
+        roll_back(house.deployment, by="Automatic Rollback")
+
+
+def test_a_launcher_cannot_give_a_run_other_settings(house: House) -> None:
+    config = {"resources": {"deployment": {"config": {"environment": {"PMMDS_HOME": "/nowhere"}}}}}
+    with pytest.raises(dg.DagsterInvalidConfigError, match="unexpected config"):
+        house.defs.resolve_job_def("reconcile_job").execute_in_process(instance=house.instance, run_config=config)
 
 
 def test_an_approved_decision_moves_the_alias_and_says_who_approved(house: House) -> None:
@@ -262,7 +284,7 @@ def test_a_promotion_that_answers_much_slower_is_taken_back_once_and_says_why(ho
     assert "did not come by a promotion" in house.tick(automatic_rollback_sensor).skip_reason.skip_message
     late = house.run("rollback_job", ops=request.run_config["ops"])
     assert not late.success
-    assert "v1 is in production instead of v2: nothing is taken back" in errors_of(late)[0]
+    assert "is a rollback and recorded: nothing is taken back" in errors_of(late)[0]
 
 
 def test_a_promotion_that_is_much_worse_on_labels_is_taken_back(house: House) -> None:
@@ -277,7 +299,9 @@ def test_a_promotion_that_is_much_worse_on_labels_is_taken_back(house: House) ->
     ]
     d.ground_truth.add(right)
     (request,) = house.tick(automatic_rollback_sensor).run_requests
-    assert request.run_config["ops"]["roll_back_production"]["config"]["reason"].startswith("realised roc_auc 0.0000")
+    decided = d.decisions.get(request.run_config["ops"]["roll_back_production"]["config"]["decision"])
+    assert decided is not None
+    assert decided.document["reason"].startswith("realised roc_auc 0.0000")
 
 
 @pytest.mark.parametrize(("n_errors", "is_taken_back"), [(4, False), (60, True)])

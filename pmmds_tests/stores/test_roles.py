@@ -9,6 +9,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from pmmds_core.alert_settlement import settle_alert
 from pmmds_core.contracts.contract import Contract
@@ -21,7 +23,8 @@ from pmmds_core.settings import Settings
 from pmmds_core.stores.database import open_database
 from pmmds_core.stores.label_history import LabelItem
 from pmmds_core.stores.migration import migrate
-from pmmds_core.stores.rights import GRANTS, MONITOR, PROMOTER, SERVICE
+from pmmds_core.stores.partitions import keep_days
+from pmmds_core.stores.rights import FUNCTIONS, GRANTS, MONITOR, PROMOTER, SERVICE
 from pmmds_core.stores.roles import apply
 from pmmds_core.stores.tables import fixed
 from pmmds_tests.fakes import FileRegistry
@@ -101,7 +104,9 @@ def test_the_service_logs_rows_and_labels_and_nothing_else(acting_as: As) -> Non
     serve(d)
     assert d.prediction_log.summary().n_rows == 60
     assert d.decisions.recent() == []
-    refused(d, *CHANGES_TABLES, *MOVES, "SELECT pmmds_make_day('2030-01-01')", "SELECT pmmds_drop_day('2020-01-01', 0)")
+    refused(
+        d, *CHANGES_TABLES, *MOVES, "SELECT pmmds_make_day('2030-01-01')", "SELECT pmmds_drop_empty_day('2020-01-01')"
+    )
     refused(d, "INSERT INTO drift_reports DEFAULT VALUES", "SELECT * FROM alert_notifications")
 
 
@@ -169,7 +174,7 @@ def test_rights_are_looked_at_before_work_of_many_steps(acting_as: As) -> None:
         acting_as(role).require_rights(role)
     acting_as(PROMOTER).require_rights(MONITOR)
     with pytest.raises(
-        RightMissingError, match=r"\(no INSERT on retraining_runs and 6 rights more\)\. .* pmmds_promoter;"
+        RightMissingError, match=r"\(no INSERT on retraining_runs and 11 rights more\)\. .* pmmds_promoter;"
     ):
         acting_as(MONITOR).require_rights(PROMOTER)
 
@@ -200,3 +205,77 @@ def test_the_promoter_moves_the_pointer_and_changes_no_table(acting_as: As, tmp_
     seen = acting_as(MONITOR).decisions.pointer()
     assert seen is not None
     assert seen.version == "1"
+
+
+def test_the_monitor_drops_no_day_that_it_does_not_record(acting_as: As) -> None:
+    serve(acting_as(SERVICE))
+    d = acting_as(MONITOR)
+    keep_days(d.database)
+    digest = "a" * 64
+    refused(d, "INSERT INTO prediction_archives VALUES ('2026-03-01', 1, 'x', 60, 0, 1, 'x', now())")
+    for file, n_rows, n_repeated, said in (
+        ("../2026-03-01.aaaaaaaaaaaa.0000.parquet", 60, 0, "is not a part of the day"),
+        ("2026-03-01.aaaaaaaaaaaa.0000.parquet", 0, 60, "earlier parts of the day 2026-03-01 have only 0 rows"),
+    ):
+        with pytest.raises(ProgrammingError, match=said), d.database.begin() as connection:
+            connection.execute(
+                sa.select(sa.func.pmmds_drop_day(NOON.date(), file, n_rows, n_repeated, 1, digest))
+            ).scalar_one()
+    with d.database.begin() as connection:
+        assert not connection.execute(sa.select(sa.func.pmmds_drop_empty_day(NOON.date()))).scalar_one()
+        part = ("2026-03-01.aaaaaaaaaaaa.0000.parquet", 59, 0, 1, digest)
+        assert not connection.execute(sa.select(sa.func.pmmds_drop_day(NOON.date(), *part))).scalar_one()
+    assert d.prediction_log.count() == 60
+
+
+@pytest.mark.parametrize("day", ["20260-01-01", "infinity", "2200-01-01", "1800-01-01"])
+def test_the_monitor_makes_no_day_of_any_date(acting_as: As, day: str) -> None:
+    with pytest.raises(ProgrammingError, match="the day"), acting_as(MONITOR).database.begin() as connection:
+        connection.exec_driver_sql(f"SELECT pmmds_make_day('{day}')")
+
+
+@pytest.mark.parametrize("role", [SERVICE, MONITOR])
+def test_only_the_promoter_can_lock_a_promotion(acting_as: As, role: str) -> None:
+    d = acting_as(PROMOTER)
+    with d.decisions.turn():
+        pass
+    refused(
+        acting_as(role), "SELECT 1 FROM production_pointer FOR UPDATE", "LOCK TABLE training_lock IN EXCLUSIVE MODE"
+    )
+    with acting_as(role).database.begin() as other:
+        other.exec_driver_sql("SELECT pg_advisory_xact_lock(x'706D6D7074'::bigint)")
+        with d.decisions.turn() as turn:
+            assert turn.pointer() is None
+
+
+@pytest.mark.parametrize("instant", ["infinity", "-infinity", "20000-01-01", "1969-12-31"])
+def test_no_timestamp_out_of_range_is_stored(acting_as: As, instant: str) -> None:
+    statements = (
+        f"INSERT INTO ground_truth VALUES ('x', 1, '{instant}', now())",
+        f"INSERT INTO client_request_ids VALUES ('x', '{instant}')",
+        f"INSERT INTO shadow_predictions VALUES ('1', 'x', 'm', '{instant}', 0.5, 1, now())",
+        f"INSERT INTO prediction_logs VALUES ('x', '{instant}', now(), 'm', '1', 1, 0.5, 1)",
+    )
+    for statement in statements:
+        with pytest.raises(IntegrityError, match="_range"), acting_as(SERVICE).database.begin() as connection:
+            connection.exec_driver_sql(statement)
+
+
+def test_every_privilege_in_the_database_is_one_of_the_list(acting_as: As) -> None:
+    with acting_as(SERVICE).database.connect() as connection:
+        found = connection.exec_driver_sql(
+            "SELECT grantee::regrole::text, relname::text, privilege_type FROM pg_class, "
+            "LATERAL aclexplode(relacl) WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v')"
+        ).all()
+        unsafe = connection.exec_driver_sql(
+            "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef "
+            "AND NOT coalesce(array_to_string(proconfig, ',') LIKE '%%search_path=%%', false)"
+        ).all()
+        callers = connection.exec_driver_sql(
+            "SELECT proname::text, grantee::regrole::text FROM pg_proc, LATERAL aclexplode(proacl) "
+            "WHERE pronamespace = 'public'::regnamespace"
+        ).all()
+    wanted = {(r, t, p) for r, tables in GRANTS.items() for t, rights in tables.items() for p in rights.split(", ")}
+    assert {(role, table, right) for role, table, right in found if role != "postgres"} == wanted
+    assert unsafe == []
+    assert {(name, role) for name, role in callers if role != "postgres"} == {(name, MONITOR) for name in FUNCTIONS}

@@ -1,0 +1,55 @@
+"""A model is judged on rows that it has not seen, however its assets were materialized."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from pmmds_core.row_identity import keys_of
+from pmmds_tests.assets.house import copy_of, errors_of
+
+
+def test_a_version_is_not_judged_on_the_holdout_of_another_training(trained_home: Path, tmp_path: Path) -> None:
+    other = copy_of(trained_home, tmp_path, PMMDS_TRAIN_SEED="7")
+    assert other.run("train_job", selection=["training_data"]).success
+    before = other.deployment.decisions.recent()
+    for asset in ("model_evaluation", "promotion_decision"):
+        result = other.run("train_job", selection=[asset])
+        if asset == "model_evaluation":
+            assert "so these rows cannot judge it" in errors_of(result)[0]
+            assert "v1 was trained on" in errors_of(result)[0]
+            assert other.deployment.decisions.recent() == before
+
+
+def test_a_run_judges_its_own_version_wherever_the_alias_was_moved(two_versions_home: Path, tmp_path: Path) -> None:
+    house = copy_of(two_versions_home, tmp_path)
+    d = house.deployment
+    d.registry.move_alias(d.model_name, "challenger", "1")
+    registered = d.registrations.of_run("of no run")
+    assert registered is not None
+    assert registered.version == "2"
+    result = house.run("train_job", selection=["model_evaluation"])
+    assert result.success, errors_of(result)
+    evaluation = d.decisions.latest_evaluation()
+    assert evaluation.challenger_version == "2"
+    holdout = d.datasets.require("holdout", "training_data")
+    keys = keys_of(holdout.read(), d.contract.feature_names)
+    rows = d.registry.training_rows(d.registry.get_version(d.model_name, "2"))
+    assert not np.isin(keys, rows).any()
+
+
+def test_a_version_without_recorded_training_rows_is_not_judged(trained_home: Path, tmp_path: Path) -> None:
+    house = copy_of(trained_home, tmp_path)
+    d = house.deployment
+    version = d.registry.get_version(d.model_name, "1")
+    with d.registry._client() as client:
+        place = Path(client.get_run(version.run_id).info.artifact_uri.removeprefix("file://"))
+    rows = place / "training" / "row_digests.npy"
+    content = rows.read_bytes()
+    rows.unlink()
+    try:
+        result = house.run("train_job", selection=["model_evaluation"])
+    finally:
+        rows.write_bytes(content)
+    assert "has no record of the rows that it was trained on" in errors_of(result)[0]

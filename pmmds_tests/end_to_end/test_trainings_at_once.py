@@ -1,0 +1,37 @@
+"""Two `pmmds train` at once: each judges its own version, on rows that this version was not trained on."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.row_identity import keys_of
+from pmmds_core.settings import load_settings
+from pmmds_tests.cli.command_line import Said, pmmds
+
+pytestmark = [pytest.mark.slow, pytest.mark.process]
+QUICK = {"PMMDS_TRAIN_CANDIDATES": "pmmds_tests.end_to_end.staff:QUICK"}
+
+
+def test_two_trainings_at_once_judge_their_own_versions(tmp_path: Path) -> None:
+    def train(seed: str) -> Said:
+        return pmmds(tmp_path, "train", given={**QUICK, "PMMDS_TRAIN_SEED": seed})
+
+    first = train("1")
+    assert first.code == 0, first.err
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(train, ["7", "777"]))
+    assert [said.code for said in both] == [0, 0], [said.err for said in both]
+    assert any("Waiting for another training" in said.err for said in both)
+    d = Deployment(load_settings({"PMMDS_HOME": str(tmp_path)}))
+    decisions = d.decisions.recent(2)
+    assert {x.challenger_version for x in decisions} == {"2", "3"}
+    for decision in decisions:
+        holdout = d.datasets.of_run("holdout", decision.run_id)
+        assert holdout is not None
+        rows = d.registry.training_rows(d.registry.get_version(d.model_name, decision.challenger_version))
+        assert not np.isin(keys_of(holdout.read(), d.contract.feature_names), rows).any()
