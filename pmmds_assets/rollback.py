@@ -18,8 +18,9 @@ from pmmds_assets.loop_sensor import loop_sensor
 from pmmds_assets.resources import DeploymentResource
 from pmmds_core.decision import Decision
 from pmmds_core.deployment import Deployment
+from pmmds_core.errors import UsageError
 from pmmds_core.promotion_watch import watch
-from pmmds_core.rollback import roll_back
+from pmmds_core.rollback import previous, roll_back
 from pmmds_core.rollback_policy import AUTOMATIC_ROLLBACK, ROLL_BACK, WatchedTotals
 
 WATCH_SECONDS = 15
@@ -72,12 +73,16 @@ def automatic_rollback_sensor(
     if found.verdict.verdict != ROLL_BACK:
         words = "; ".join((found.verdict.verdict, *found.verdict.reasons))
         return dg.SensorResult(skip_reason=f"v{found.decision.challenger_version}: {words}.", cursor=cursor)
-    return dg.SensorResult(run_requests=[_request(found.decision, found.verdict.reasons)], cursor=cursor)
+    try:
+        target = previous(d, d.decisions.pointer())
+    except UsageError as error:
+        return dg.SensorResult(skip_reason=str(error), cursor=cursor)
+    return dg.SensorResult(run_requests=[_request(found.decision, target, found.verdict.reasons)], cursor=cursor)
 
 
-def _request(decision: Decision, reasons: tuple[str, ...]) -> dg.RunRequest:
+def _request(decision: Decision, target: str, reasons: tuple[str, ...]) -> dg.RunRequest:
     config = RollbackConfig(
-        to=decision.champion_version or "",
+        to=target,
         by=AUTOMATIC_ROLLBACK,
         reason="; ".join(reasons),
         instead_of=decision.challenger_version,

@@ -10,6 +10,7 @@ from pmmds_assets.groups import OWNERS, PROMOTION
 from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
+from pmmds_core.champion import champion_of
 from pmmds_core.decision import PENDING_APPROVAL, Decision
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import NoModelError
@@ -38,7 +39,9 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
     evaluation = d.decisions.latest_evaluation(run_id=context.run.run_id)
     judgement = judge(evaluation, d.promotion_policy)
     needs_approval = d.settings.promotion_approval == "manual"
-    decision = d.decisions.save_judgement(judgement, evaluation, context.run.run_id, needs_approval=needs_approval)
+    decision = d.decisions.save_judgement(
+        judgement, evaluation, context.run.run_id, needs_approval=needs_approval, instead_of=_claimed(d)
+    )
     settle(d, decision)
     context.log.info("%s %s", decision.promotion_reason, decision.status)
     criteria = [
@@ -68,6 +71,13 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
             check_result(BEATS_CHECK, judgement.promoted, {"promotion_reason": judgement.promotion_reason}, criteria)
         ],
     )
+
+
+def _claimed(d: Deployment) -> str | None:
+    """The version that the alias was moved to from outside and that does not serve; a promotion takes its place."""
+    pointer, champion = d.decisions.pointer(), champion_of(d)
+    is_other = pointer is not None and (champion is None or champion.version != pointer.version)
+    return pointer.version if pointer is not None and is_other else None
 
 
 @dg.asset(
@@ -139,7 +149,7 @@ def production_metadata(
     d: Deployment, version: RegisteredVersion, decision: Decision | None, *, moved: bool
 ) -> dict[str, Any]:
     """What the asset's page shows of the version in production and of the decisions that led to it."""
-    bundle = d.profiles.bundle(version.version)
+    files = d.profiles.files(version.version)
     history = [
         {
             "decided_at": f"{x.decided_at:%Y-%m-%d %H:%M:%S}",
@@ -156,8 +166,8 @@ def production_metadata(
         "model_version": version.version,
         "moved": moved,
         "decision": decision.decision_id if decision else "none",
-        "digest": bundle.digest,
-        "holdout_metrics": table([{"metric": k, "value": v} for k, v in bundle.manifest.metrics.items()]),
+        "digest": files.digest,
+        "holdout_metrics": table([{"metric": k, "value": v} for k, v in files.manifest.metrics.items()]),
         "decisions": table(history),
-        "picture": bar_picture(f"v{version.version} on its holdout", bundle.manifest.metrics),
+        "picture": bar_picture(f"v{version.version} on its holdout", files.manifest.metrics),
     }
