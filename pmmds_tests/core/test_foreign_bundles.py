@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -161,7 +161,7 @@ def pickled(tmp_path: Path, *, listed: bool) -> Path:
     parts = parts_of("logistic_regression")
     parts[MANIFEST]["scorer_kind"] = KIND
     parts[SCORER] = {"kind": KIND, "names": ["n", "c"], "numeric": ["n"], "scikit_learn": "1.9"}
-    raw = pickle.dumps(Touch(tmp_path / "ran"))
+    raw = cloudpickle.dumps(Touch(tmp_path / "ran"))
     folder = write(tmp_path / "b", parts, {PIPELINE: raw} if listed else None)
     (folder / PIPELINE).write_bytes(raw)
     return folder
