@@ -102,7 +102,7 @@ def test_every_mutant_scores_probabilities_or_is_one_typed_error(
         bundle = load_bundle(write(tmp_path / "b", parts))
     except ArtifactCorruptError:
         return
-    found = bundle.scorer.probabilities([*map(tuple, ROWS), (1e99, "a"), (-1e99, None)])
+    found = bundle.scorer.probabilities([*(tuple(row) for row in ROWS), (1e99, "a"), (-1e99, None)])
     assert all(0.0 <= p <= 1.0 for p in found)
 
 
