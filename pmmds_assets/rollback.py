@@ -21,7 +21,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError, UsageError
 from pmmds_core.notices import is_automatic_rollback
 from pmmds_core.promotion_watch import watch
-from pmmds_core.rollback import carry_out, decide_rollback, roll_back
+from pmmds_core.rollback import carry_out, decide_rollback, previous, roll_back
 from pmmds_core.rollback_policy import AUTOMATIC_ROLLBACK, ROLL_BACK, WatchedTotals
 from pmmds_core.stores.rights import PROMOTER
 
@@ -101,15 +101,16 @@ def automatic_rollback_sensor(
         words = "; ".join((found.verdict.verdict, *found.verdict.reasons))
         return dg.SensorResult(skip_reason=f"v{found.decision.challenger_version}: {words}.", cursor=cursor)
     try:
-        decided = _decided(d, found.decision, found.verdict.reasons)
+        target = previous(d, d.decisions.pointer())
+        decided = _decided(d, found.decision, target, found.verdict.reasons)
     except PmmdsError as error:
         return dg.SensorResult(skip_reason=f"v{found.decision.challenger_version}: {error}", cursor=cursor)
     return dg.SensorResult(run_requests=[_request(found.decision, decided)], cursor=cursor)
 
 
-def _decided(d: Deployment, promotion: Decision, reasons: tuple[str, ...]) -> Decision:
+def _decided(d: Deployment, promotion: Decision, target: str, reasons: tuple[str, ...]) -> Decision:
     """The rule's own decision to take a promotion back: recorded once, whatever becomes of it."""
-    target, since = promotion.champion_version or "", promotion.moved_at
+    since = promotion.moved_at
     for known in d.decisions.of_version(target):
         if is_automatic_rollback(known) and (since is None or known.decided_at >= since):
             return known

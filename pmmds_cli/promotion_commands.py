@@ -28,13 +28,16 @@ def rollback(
     to: Annotated[str, typer.Option("--to", metavar="VERSION", help="Default: the previous champion.")] = "",
     by: Annotated[str, typer.Option("--by", help="Who asks for it; default: the user of this process.")] = "",
     reason: Annotated[str, typer.Option("--reason", help="Why, for those who come later.")] = "",
+    unrecorded: Annotated[
+        bool, typer.Option("--unrecorded", help="With --to: you vouch for a version that no decision recorded.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Put the previous champion, or a named version, back into production; the service follows by itself."""
     from pmmds_core.rollback import roll_back
 
     deployment = _deployment()
-    decision = roll_back(deployment, to=to, by=by or _user(), reason=reason)
+    decision = roll_back(deployment, to=to, by=by or _user(), reason=reason, unrecorded=unrecorded)
     _tell(deployment, decision, json=json)
 
 

@@ -1,48 +1,66 @@
 """The model bundle: a folder of small files that serves a model version without MLflow, pandas or scikit-learn.
 
-Add here what a bundle consists of and how it is verified. Keep out: where bundles are kept (stores).
+Add here what a bundle consists of and how it is loaded. Keep out: reading and hashing its files (bundle_files.py),
+where bundles are kept (stores). A bundle is read, then judged by whoever wants it, then loaded, in that order.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from pmmds_core.calibration import Calibration
+from pmmds_core.bundle_files import (
+    CALIBRATION,
+    CARD,
+    GOLDEN,
+    MANIFEST,
+    PROFILE,
+    ROWS,
+    SCORER,
+    BundleFiles,
+    CorruptIfItFails,
+    Manifest,
+    files_digest,
+    model_digest,
+    read_bundle,
+)
+from pmmds_core.calibration import Calibration, check_calibration
 from pmmds_core.contracts.contract import FeatureValue
-from pmmds_core.errors import ArtifactCorruptError
-from pmmds_core.pipeline_scorer import KIND as PIPELINE_KIND
+from pmmds_core.errors import ArtifactCorruptError, ModelNotTrustedError
 from pmmds_core.pipeline_scorer import PIPELINE, FrameColumns, load_pipeline
 from pmmds_core.reference_profile import ReferenceProfile
 from pmmds_core.row_codes import ReferenceRows
 from pmmds_core.scorer import Scorer, load_scorer
+from pmmds_core.scorer_checks import check_scorer
 
-MANIFEST = "manifest.json"
-SCORER = "scorer.json"
-GOLDEN = "golden.json"
-PROFILE = "reference_profile.json"
-ROWS = "reference_rows.json"
-CARD = "model_card.md"
-CALIBRATION = "calibration.json"
+__all__ = [
+    "CALIBRATION",
+    "CARD",
+    "GOLDEN",
+    "GOLDEN_TOLERANCE",
+    "MANIFEST",
+    "PROFILE",
+    "ROWS",
+    "SCORER",
+    "Bundle",
+    "BundleFiles",
+    "Golden",
+    "Manifest",
+    "files_digest",
+    "load_bundle",
+    "model_digest",
+    "open_bundle",
+    "profile_of",
+    "read_bundle",
+    "write_bundle",
+]
 
 # The portable scorer and the pipeline must agree this closely, absolutely.
 GOLDEN_TOLERANCE = 1e-12
-
-
-class Manifest(msgspec.Struct, frozen=True):
-    """What a bundle says of itself; `files` maps each other file to its sha256."""
-
-    model_name: str
-    scorer_kind: str
-    contract_digest: str
-    feature_names: tuple[str, ...]
-    metrics: dict[str, float]
-    files: dict[str, str]
-    details: dict[str, Any] = {}
 
 
 class Golden(msgspec.Struct, frozen=True):
@@ -54,13 +72,17 @@ class Golden(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle, ready to score. `files_digest`: see the function of that name."""
+    """A verified bundle, ready to score. `files_digest`: see the function of that name.
+
+    `described`: the verified bytes of what is read after loading (calibration, reference rows), by file name.
+    """
 
     directory: Path
     manifest: Manifest
     scorer: Scorer
     profile: ReferenceProfile
     files_digest: str
+    described: Mapping[str, bytes]
 
     @property
     def digest(self) -> str:
@@ -69,27 +91,12 @@ class Bundle:
     @property
     def calibration(self) -> Calibration | None:
         """From score to probability on the reference; None in bundles that were written without it."""
-        if CALIBRATION not in self.manifest.files:
-            return None
-        return Calibration.from_json(_read(self.directory / CALIBRATION))
+        return Calibration.from_json(self.described[CALIBRATION]) if CALIBRATION in self.described else None
 
     @property
     def reference_rows(self) -> ReferenceRows | None:
         """Bin numbers of reference rows; None for a version that was made without them."""
-        return ReferenceRows.from_json(_read(self.directory / ROWS)) if ROWS in self.manifest.files else None
-
-
-def model_digest(manifest: Manifest) -> str:
-    """sha256 over the manifest's file hashes that decide predictions: the same data and seed give the same digest."""
-    decisive = [manifest.files[SCORER], manifest.files[PROFILE], manifest.contract_digest]
-    if PIPELINE in manifest.files:
-        decisive.append(manifest.files[PIPELINE])
-    return hashlib.sha256("\n".join(decisive).encode()).hexdigest()
-
-
-def files_digest(manifest: bytes) -> str:
-    """sha256 of a manifest as it is written: any file of the bundle that changes, changes it."""
-    return hashlib.sha256(manifest).hexdigest()
+        return ReferenceRows.from_json(self.described[ROWS]) if ROWS in self.described else None
 
 
 def write_bundle(directory: Path, files: dict[str, bytes], manifest_without_files: Manifest) -> Manifest:
@@ -102,71 +109,84 @@ def write_bundle(directory: Path, files: dict[str, bytes], manifest_without_file
     return manifest
 
 
-def read_manifest(directory: Path) -> Manifest:
-    """What a bundle says of itself, before anything of it is loaded. Raises ArtifactCorruptError."""
-    manifest: Manifest = _decode(directory / MANIFEST, Manifest)
-    return manifest
-
-
 def load_bundle(directory: Path) -> Bundle:
-    """Read and verify a bundle.
+    """Read and load a bundle that is no pickle; see `read_bundle` and `open_bundle` for the two steps and errors."""
+    return open_bundle(read_bundle(directory))
+
+
+def open_bundle(files: BundleFiles, *, may_unpickle: bool = False) -> Bundle:
+    """Load a bundle from the bytes that were read and hashed; nothing is read from the disk again.
+
+    Args:
+        files: of `read_bundle`, judged by the caller where a judgement is needed.
+        may_unpickle: the caller found the files' digest in a promotion record and PMMDS_MODEL_PICKLE allows pickles,
+            or this run made the files itself.
 
     Raises:
-        ArtifactCorruptError: a file is missing or changed, or the scorer does not give the golden predictions.
+        ArtifactCorruptError: whatever is wrong with the content, or the scorer does not give the golden predictions.
+        ModelNotTrustedError: it is a pickle, and `may_unpickle` is False.
         ModelError: it is a pipeline, and a library that it needs is not installed here.
     """
-    listed = _read(directory / MANIFEST)
-    manifest = _decoded(listed, directory / MANIFEST, Manifest)
-    for name, expected in manifest.files.items():
-        found = hashlib.sha256(_read(directory / name)).hexdigest()
-        if found != expected:
+    if files.is_pickle and not may_unpickle:
+        raise pickle_refused(files)
+    with CorruptIfItFails(files.directory):
+        profile = profile_of(files)
+        scorer = _load_scorer(files, profile)
+        _check_golden(scorer, files)
+        _check_described(files)
+    described = {name: files.contents[name] for name in (CALIBRATION, ROWS) if name in files.contents}
+    return Bundle(files.directory, files.manifest, scorer, profile, files.files_digest, described)
+
+
+def pickle_refused(files: BundleFiles) -> ModelNotTrustedError:
+    return ModelNotTrustedError(
+        f"The model in {files.directory} is a pickled scikit-learn pipeline, and loading a pickle runs code.",
+        next_step="It is loaded only with PMMDS_MODEL_PICKLE=allowed and a decision that recorded its digest; "
+        "a candidate with a portable scorer needs neither.",
+    )
+
+
+def profile_of(files: BundleFiles) -> ReferenceProfile:
+    """The reference profile; no scorer is loaded. Raises ArtifactCorruptError."""
+    with CorruptIfItFails(files.directory):
+        try:
+            profile = ReferenceProfile.from_json(files.contents[PROFILE])
+        except msgspec.DecodeError as error:
             raise ArtifactCorruptError(
-                f"The model file {name} in {directory} does not match its sha256 "
-                f"({found[:12]}… instead of {expected[:12]}…)."
-            )
-    scorer = _load_scorer(manifest, directory)
-    _check_golden(scorer, _decode(directory / GOLDEN, Golden), directory)
-    return Bundle(directory, manifest, scorer, _load_profile(directory / PROFILE), files_digest(listed))
+                f"The reference profile {files.directory / PROFILE} cannot be read by this version of PMMDS: {error}.",
+                next_step="Train a model with this version: `pmmds train`.",
+            ) from None
+        if tuple(f.bins.feature for f in profile.features) != files.manifest.feature_names:
+            raise ArtifactCorruptError(f"The reference profile in {files.directory} has other features than the model.")
+    return profile
 
 
-def _load_profile(path: Path) -> ReferenceProfile:
-    try:
-        return ReferenceProfile.from_json(_read(path))
-    except msgspec.DecodeError as error:
-        raise ArtifactCorruptError(
-            f"The reference profile {path} cannot be read by this version of PMMDS: {error}.",
-            next_step="Train a model with this version: `pmmds train`.",
-        ) from None
+def _load_scorer(files: BundleFiles, profile: ReferenceProfile) -> Scorer:
+    if files.is_pickle:
+        return load_pipeline(msgspec.json.decode(files.contents[SCORER], type=FrameColumns), files.contents[PIPELINE])
+    scorer = load_scorer(files.contents[SCORER])
+    if scorer.kind != files.manifest.scorer_kind:
+        raise ArtifactCorruptError(f"The scorer in {files.directory} is not of the kind that its manifest names.")
+    check_scorer(scorer, [f.bins.kind == "numeric" for f in profile.features])
+    return scorer
 
 
-def _load_scorer(manifest: Manifest, directory: Path) -> Scorer:
-    if manifest.scorer_kind != PIPELINE_KIND:
-        return load_scorer(_read(directory / SCORER))
-    return load_pipeline(_decode(directory / SCORER, FrameColumns), _read(directory / PIPELINE))
-
-
-def _check_golden(scorer: Scorer, golden: Golden, directory: Path) -> None:
+def _check_golden(scorer: Scorer, files: BundleFiles) -> None:
+    golden = msgspec.json.decode(files.contents[GOLDEN], type=Golden)
+    n_features = len(files.manifest.feature_names)
+    if not golden.rows or any(len(row) != n_features for row in golden.rows):
+        raise ArtifactCorruptError(f"The golden rows in {files.directory} are none, or not of {n_features} features.")
     for found, expected in zip(scorer.probabilities(golden.rows), golden.probabilities, strict=True):
-        if not abs(found - expected) <= GOLDEN_TOLERANCE:
+        if not (abs(found - expected) <= GOLDEN_TOLERANCE and 0.0 <= found <= 1.0):
             raise ArtifactCorruptError(
-                f"The model in {directory} does not reproduce its golden predictions "
+                f"The model in {files.directory} does not reproduce its golden predictions "
                 f"({found!r} instead of {expected!r})."
             )
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ArtifactCorruptError(f"The model file {path} cannot be read: {error.strerror}.") from None
-
-
-def _decode(path: Path, kind: Any) -> Any:
-    return _decoded(_read(path), path, kind)
-
-
-def _decoded(content: bytes, path: Path, kind: Any) -> Any:
-    try:
-        return msgspec.json.decode(content, type=kind)
-    except msgspec.DecodeError as error:
-        raise ArtifactCorruptError(f"The model file {path} is not readable: {error}.") from None
+def _check_described(files: BundleFiles) -> None:
+    """What is decoded later is checked now, so that a bundle that loaded stays usable."""
+    if CALIBRATION in files.contents:
+        check_calibration(Calibration.from_json(files.contents[CALIBRATION]))
+    if ROWS in files.contents:
+        _ = ReferenceRows.from_json(files.contents[ROWS]).codes

@@ -7,11 +7,13 @@ Pure functions. Add an estimate here. Keep out: whether to trust it (performance
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from pmmds_core.errors import ArtifactCorruptError
 from pmmds_core.performance import Labels, Probabilities
 
 # A calibration travels with every model version: finer steps than this say nothing that the reference knew.
@@ -49,6 +51,15 @@ class Calibration(msgspec.Struct, frozen=True):
     @staticmethod
     def from_json(raw: bytes) -> Calibration:
         return msgspec.json.decode(raw, type=Calibration)
+
+
+def check_calibration(calibration: Calibration) -> None:
+    """Raises ArtifactCorruptError when it is no non-decreasing map from scores to probabilities."""
+    scores, probabilities = calibration.scores, calibration.probabilities
+    is_map = 0 < len(scores) == len(probabilities) and calibration.n_rows >= 0
+    is_rising = all(a <= b for points in (scores, probabilities) for a, b in pairwise(points))
+    if not (is_map and is_rising and all(0.0 <= x <= 1.0 for x in (*scores, *probabilities))):
+        raise ArtifactCorruptError("The calibration of the model is no map from scores to probabilities.")
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ BUNDLE_DIGEST = "bundle_digest"
 
 # Kinds of decision: judged by policy, by a person or an automatic rule backwards, by hand in MLflow.
 PROMOTION, ROLLBACK, MANUAL = "promotion", "rollback", "manual"
+# Those that can record the files of a version. The other is a claim: somebody moved the alias, nobody knows who.
+EVIDENCE_KINDS = (PROMOTION, ROLLBACK)
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,13 @@ class Deployment:
     def profiles(self) -> ProfileCache:
         from pmmds_core.stores.profiles import ProfileCache
 
-        return ProfileCache(self.registry, self.model_name, self.folder("profiles"))
+        return ProfileCache(
+            self.registry,
+            self.model_name,
+            self.folder("profiles"),
+            allows_pickle=self.settings.model_pickle == "allowed",
+            record=lambda version: self.decisions.recorded_digest(version),
+        )
 
     @property
     def promotion_policy(self) -> PromotionPolicy:

@@ -15,7 +15,7 @@ from pmmds_core.bundle import Bundle, load_bundle
 from pmmds_core.contributions import explain_row
 from pmmds_core.decision import RECORDED, Decision
 from pmmds_core.deployment import Deployment
-from pmmds_core.errors import ArtifactCorruptError, ModelError, StoreError, UsageError
+from pmmds_core.errors import ArtifactCorruptError, ModelError, ModelNotTrustedError, StoreError, UsageError
 from pmmds_core.stores.prediction_log import PredictionRecord
 
 Document = dict[str, Any]
@@ -75,7 +75,7 @@ def _bundle(d: Deployment, version: str, notes: list[str]) -> Bundle | None:
     try:
         if served.is_dir():
             return load_bundle(served)
-    except ArtifactCorruptError as error:
+    except (ArtifactCorruptError, ModelNotTrustedError) as error:
         notes.append(f"The service's copy was not used: {error.message}")
     try:
         return d.profiles.bundle(version)

@@ -1,8 +1,8 @@
 """The scorer of last resort: the scikit-learn pipeline itself, on a DataFrame, for estimators without a portable one.
 
 It answers some hundred times more slowly, needs pandas and scikit-learn in the process that serves, and is kept as a
-pickle, which is only ever read after its sha256 was found in the registry's manifest. Keep out: portable scorers
-(scorer.py).
+pickle. Loading a pickle runs code: bundle.open_bundle does so only for a caller that judged the digest of its bytes.
+Keep out: portable scorers (scorer.py).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def dump_pipeline(scorer: PipelineScorer) -> tuple[bytes, bytes]:
 
 
 def load_pipeline(columns: FrameColumns, raw: bytes) -> PipelineScorer:
-    """A pipeline whose bytes were verified.
+    """A pipeline whose bytes were judged.
 
     Raises:
         ModelError: pandas, scikit-learn or the model's own code is not installed here.

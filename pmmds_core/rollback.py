@@ -14,7 +14,7 @@ from pmmds_core.rollback_policy import AUTOMATIC_ROLLBACK
 from pmmds_core.stores.rights import PROMOTER
 
 
-def roll_back(d: Deployment, *, to: str = "", by: str, reason: str = "") -> Decision:
+def roll_back(d: Deployment, *, to: str = "", by: str, reason: str = "", unrecorded: bool = False) -> Decision:
     """Put an earlier version into production again for a person; the recorded decision of kind `rollback`.
 
     Arguments and errors as `decide_rollback`. Besides:
@@ -24,7 +24,7 @@ def roll_back(d: Deployment, *, to: str = "", by: str, reason: str = "") -> Deci
     """
     if by.strip().casefold() == AUTOMATIC_ROLLBACK:
         raise UsageError(f"{by!r} is not a person's name.", next_step="Give another one with --by NAME.")
-    return carry_out(d, decide_rollback(d, to=to, by=by, reason=reason))
+    return carry_out(d, decide_rollback(d, to=to, by=by, reason=reason, unrecorded=unrecorded))
 
 
 def carry_out(d: Deployment, decision: Decision) -> Decision:
@@ -46,20 +46,24 @@ def carry_out(d: Deployment, decision: Decision) -> Decision:
     return found
 
 
-def decide_rollback(d: Deployment, *, to: str = "", by: str, reason: str = "", instead_of: str = "") -> Decision:
+def decide_rollback(
+    d: Deployment, *, to: str = "", by: str, reason: str = "", instead_of: str = "", unrecorded: bool = False
+) -> Decision:
     """Record that an earlier version is to be in production again; the unfinished decision of kind `rollback`.
 
     Args:
         d: the deployment.
-        to: the version, with or without `v`; empty means the champion that the present version replaced. Where no
-            version is in production (the champion was deleted, or the alias), it has to be named.
+        to: the version, with or without `v`; empty means the newest one before the present version whose files a
+            decision recorded. Where no version is in production (the champion was deleted, or the alias), it has to
+            be named.
         by: who asks for it.
         reason: why, for those who come later.
         instead_of: the version that has to be in production still; empty means any.
+        unrecorded: a person vouches for `to`, although no decision recorded its files. Never for the automatic rule.
 
     Raises:
-        UsageError: no such version, it is in production already, there is no earlier one, or nobody is named; nothing
-            was moved.
+        UsageError: no such version, it is in production already, there is no earlier one, nobody is named, or no
+            decision recorded its files; nothing was moved.
         ArtifactCorruptError: the version's files are not what was registered; nothing was moved.
         PromotionConflictError: another move was faster; nothing was moved.
         RightMissingError: this login may not promote; nothing was moved.
@@ -74,31 +78,35 @@ def decide_rollback(d: Deployment, *, to: str = "", by: str, reason: str = "", i
     present = pointer.version if pointer else None
     if instead_of and instead_of != present:
         raise UsageError(f"{_told(present)} is in production instead of v{instead_of}: nothing is taken back.")
-    asked = to.strip() or _previous(d, pointer)
+    asked = to.strip() or previous(d, pointer)
     # The rule names what a decision recorded; where that is gone, the decision is aborted, and people are told.
     target = asked if instead_of else named_version(d, asked).version
     if target == present:
         raise UsageError(
             f"v{target} is in production already.", next_step="`pmmds decisions` shows what was there before."
         )
-    d.profiles.bundle(target)  # the service would refuse a damaged version: better to know before the alias moves
+    is_recorded = d.decisions.recorded_digest(target) is not None
+    if not is_recorded and (not unrecorded or not to.strip() or by == AUTOMATIC_ROLLBACK):
+        raise _unrecorded(target)
+    d.profiles.check(target)  # the service would refuse a damaged version: better to know before the alias moves
     return d.decisions.save(
         kind=ROLLBACK,
         challenger=target,
         champion=present,
         promoted=True,
-        reason=_words(d, present, target, by, reason),
+        reason=_words(present, target, by, reason, is_recorded=is_recorded),
         improvement=None,
-        details={"by": by, "reason": reason},
+        details={"by": by, "reason": reason, "was_recorded": is_recorded},
         run_id="",
         by=by,
     )
 
 
-def _previous(d: Deployment, pointer: ProductionPointer | None) -> str:
+def previous(d: Deployment, pointer: ProductionPointer | None) -> str:
     """The champion that the version replaced when it was promoted: a second rollback goes one further back.
 
-    A version that was never promoted came by a rollback to its name: then what that one replaced.
+    A version that was never promoted came by a rollback to its name: then what that one replaced. Versions that no
+    decision recorded are passed over: the alias was moved there from outside. Raises UsageError.
     """
     if pointer is None:
         raise UsageError(
@@ -106,18 +114,31 @@ def _previous(d: Deployment, pointer: ProductionPointer | None) -> str:
             next_step="Name a registered version with --to, or run `pmmds train` first.",
         )
     decision = d.decisions.last_promotion_of(pointer.version) or d.decisions.get(pointer.decision_id)
-    if decision is None or not decision.champion_version:
-        raise UsageError(
-            f"v{pointer.version} has no predecessor in production.", next_step="Name a registered version with --to."
-        )
-    return decision.champion_version
+    passed = {pointer.version}
+    while decision is not None and decision.champion_version and decision.champion_version not in passed:
+        before = decision.champion_version
+        if d.decisions.recorded_digest(before) is not None:
+            return before
+        passed.add(before)  # an alias that was moved from outside: what was there before it
+        moved_there = [x for x in d.decisions.of_version(before) if x.promoted and x.state == RECORDED]
+        decision = moved_there[0] if moved_there else None
+    raise UsageError(
+        f"v{pointer.version} has no predecessor in production whose files a decision recorded.",
+        next_step="Name a registered version with --to.",
+    )
 
 
-def _words(d: Deployment, present: str | None, target: str, by: str, reason: str) -> str:
-    """Who put what in the place of what, and why; that nothing was judged is said of a version new to production."""
+def _unrecorded(version: str) -> UsageError:
+    return UsageError(
+        f"No promotion or rollback recorded the files of v{version}: nothing says that it was ever judged.",
+        next_step=f"If you vouch for it: `pmmds rollback --to {version} --unrecorded --by YOU`.",
+    )
+
+
+def _words(present: str | None, target: str, by: str, reason: str, *, is_recorded: bool) -> str:
+    """Who put what in the place of what, and why; that nothing was judged is said of a version without a record."""
     why = f": {reason.rstrip('.')}" if reason else ""
-    was_there = any(x.promoted and x.state == RECORDED for x in d.decisions.of_version(target))
-    new = "" if was_there else f" v{target} was not in production before; no evidence was asked for."
+    new = "" if is_recorded else f" v{target} was not in production before by a decision; no evidence was asked for."
     return f"Rolled back from {_told(present)} to v{target} by {by}{why}.{new}"
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pmmds_core.binning import SCORE, FeatureBins
-from pmmds_core.errors import DataError
+from pmmds_core.errors import ArtifactCorruptError, DataError
 from pmmds_core.reference_profile import ReferenceProfile
 
 Codes = NDArray[np.int32]
@@ -40,7 +40,11 @@ class ReferenceRows(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def codes(self) -> Codes:
         """(n_rows, n_features), in the order of `features`."""
-        flat = np.frombuffer(zlib.decompress(self.packed), dtype=_ON_DISK)
+        n_bytes = len(self.features) * self.n_rows * np.dtype(_ON_DISK).itemsize
+        if self.n_rows > MAX_ROWS:
+            raise ArtifactCorruptError(f"A version keeps at most {MAX_ROWS:,} reference rows, not {self.n_rows:,}.")
+        unpacked = zlib.decompressobj().decompress(self.packed, n_bytes + 1)  # bounded, whatever was packed
+        flat = np.frombuffer(unpacked, dtype=_ON_DISK)
         return flat.reshape(len(self.features), self.n_rows).T.astype(np.int32)
 
     def to_json(self) -> bytes:

@@ -170,6 +170,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["unaltered", "recorded", "any"],
         Meta(description="Versions that are served: as their promotion recorded them if it did, only if it did, any"),
     ] = "unaltered"
+    model_pickle: Annotated[
+        Literal["refused", "allowed"],
+        Meta(description="Whether a pickled pipeline is loaded, which runs code: never, if its promotion recorded it"),
+    ] = "refused"
     model_poll_seconds: Annotated[PositiveFloat, Meta(description="How often the production alias is read")] = 0.5
     model_fetch_seconds: Annotated[
         PositiveFloat,

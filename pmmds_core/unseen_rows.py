@@ -6,39 +6,56 @@ cannot be proved, and is refused. Keep out: choosing the rows (training_data.py)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import numpy as np
 
-from pmmds_core.errors import EvaluationError
+from pmmds_core.errors import DataError, EvaluationError
 from pmmds_core.frame_digest import row_digests
 from pmmds_core.row_identity import BY_CONTENT, BY_OCCURRENCE, ROW_KEY, Keys
+from pmmds_core.telemetry import get_logger
 
 if TYPE_CHECKING:
     from pmmds_core.deployment import Deployment
     from pmmds_core.stores.datasets import Dataset
     from pmmds_core.stores.model_registry import RegisteredVersion
 
+log = get_logger("pmmds.unseen_rows")
 HOLDOUT_KEYS: Final = "holdout_keys"
 _TRAIN_AGAIN = "Nothing was decided. Run `pmmds train`, which makes the holdout and the model in one run."
 
 
-def require_unseen(d: Deployment, holdout: Dataset, versions: Iterable[RegisteredVersion]) -> None:
-    """See that none of `versions` was trained on a row of `holdout`.
+def require_unseen(
+    d: Deployment, holdout: Dataset, challenger: RegisteredVersion, champion: RegisteredVersion | None
+) -> None:
+    """See that neither version was trained on a row of `holdout`.
+
+    A champion that no decision recorded may not say which rows it was trained on: it is judged all the same, which can
+    only be to its own advantage, and the log says so.
 
     Raises:
         EvaluationError: one was, or it cannot be proved that it was not.
         RegistryUnavailableError, DataError: the rows cannot be read.
     """
-    for version in versions:
-        seen = int(np.isin(_keys_of(d, holdout, version), d.registry.training_rows(version)).sum())
-        if seen:
-            raise EvaluationError(
-                f"v{version.version} was trained on {seen} of the {holdout.n_rows} holdout rows "
-                f"of run {holdout.run_id[:8]}, so these rows cannot judge it.",
-                next_step=_TRAIN_AGAIN,
-            )
+    _require(d, holdout, challenger)
+    if champion is None:
+        return
+    try:
+        _require(d, holdout, champion)
+    except DataError as error:
+        if d.decisions.recorded_digest(champion.version) is not None:
+            raise
+        log.warning("champion_rows_unknown", model_version=champion.version, problem=error.message)
+
+
+def _require(d: Deployment, holdout: Dataset, version: RegisteredVersion) -> None:
+    seen = int(np.isin(_keys_of(d, holdout, version), d.registry.training_rows(version)).sum())
+    if seen:
+        raise EvaluationError(
+            f"v{version.version} was trained on {seen} of the {holdout.n_rows} holdout rows "
+            f"of run {holdout.run_id[:8]}, so these rows cannot judge it.",
+            next_step=_TRAIN_AGAIN,
+        )
 
 
 def _keys_of(d: Deployment, holdout: Dataset, version: RegisteredVersion) -> Keys:

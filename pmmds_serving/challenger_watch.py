@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 
-from pmmds_core.bundle import Bundle
+from pmmds_core.bundle import BundleFiles
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import PmmdsError, RegistryUnavailableError
 from pmmds_core.stores.model_registry import CHALLENGER, ModelRegistry
 from pmmds_core.telemetry import get_logger
 from pmmds_serving.model_cache import ChallengerStamp, ModelCache
 from pmmds_serving.model_fetching import ModelFetcher
+from pmmds_serving.trust import NO_RECORD, Judgement
 
 LOOK_SECONDS = 2.0
 REFUSED_RETRY_SECONDS = 15.0
@@ -22,8 +23,9 @@ NOBODY = ChallengerStamp("")
 log = get_logger("pmmds.serving.challenger_watch")
 
 
-def _no_further_check(bundle: Bundle) -> None:
-    """A challenger has no promotion whose record could be compared."""
+def _no_further_check(_: BundleFiles) -> Judgement:
+    """A challenger has no promotion whose record could be compared, and is never a pickle here."""
+    return Judgement(NO_RECORD)
 
 
 class ChallengerWatch:

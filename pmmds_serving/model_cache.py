@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pmmds_core.bundle import Bundle, load_bundle
+from pmmds_core.bundle import Bundle, open_bundle, read_bundle
 from pmmds_core.errors import ArtifactCorruptError
 from pmmds_core.process_id import is_alive
 
@@ -26,13 +26,16 @@ T = TypeVar("T")
 class Stamp(msgspec.Struct, frozen=True):
     """The version to serve. `alias_moved_at`: when the registry's pointer was seen to have moved.
 
-    `trust`: what is known of its files, in the words of trust.py.
+    `trust`: what is known of its files, in the words of trust.py. `files_digest`, `may_unpickle`: the files that were
+    judged, and whether a pickle among them may be loaded.
     """
 
     version: str
     digest: str
     alias_moved_at: datetime
     trust: str = ""
+    files_digest: str = ""
+    may_unpickle: bool = False
 
 
 class ChallengerStamp(msgspec.Struct, frozen=True):
@@ -43,27 +46,28 @@ class ChallengerStamp(msgspec.Struct, frozen=True):
 
 
 class WatcherStatus(msgspec.Struct, frozen=True):
-    """What the watcher last saw. `handled_at`: `asked_at` of the newest reload request that it has answered.
+    """What the watcher last saw. `handled`: `id` of the last reload request that it has answered.
 
     `is_refused`: what is in production cannot be served, so the version before it goes on.
-    `fetching`: the version whose files are on their way.
+    `refused_version`: which one, where one is. `fetching`: the version whose files are on their way.
     """
 
     pid: int
     checked_at: datetime
     problem: str = ""
-    handled_at: int = 0
+    handled: str = ""
     is_refused: bool = False
+    refused_version: str = ""
     fetching: str = ""
 
 
 class ReloadRequest(msgspec.Struct, frozen=True):
     """Somebody asks to look at the registry now. A later one takes the place of an earlier one, and answers it too.
 
-    `asked_at`: nanoseconds since 1970 by this machine's clock.
+    `id`: unique. Two requests are told apart by it and never ordered: a clock may be set back.
     """
 
-    asked_at: int
+    id: str
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
@@ -78,7 +82,9 @@ class WorkerStatus(msgspec.Struct, frozen=True):
 class ModelCache:
     """The files of one model in PMMDS_HOME."""
 
-    def __init__(self, home: Path, model_name: str) -> None:
+    def __init__(self, home: Path, model_name: str, *, pickle: str = "refused") -> None:
+        """`pickle`: PMMDS_MODEL_PICKLE of the process that loads; what a stamp allows is loaded only with it."""
+        self._pickle = pickle
         self.folder = home / "model_cache" / model_name
         self.workers = self.folder / WORKERS
 
@@ -94,11 +100,12 @@ class ModelCache:
         return self.folder / version
 
     def load(self, stamp: Stamp) -> Bundle:
-        """The stamped bundle, verified. Raises ArtifactCorruptError."""
-        bundle = load_bundle(self.bundle_folder(stamp.version))
-        if bundle.digest != stamp.digest:
+        """The stamped bundle, of the files that were judged. Raises ModelError."""
+        files = read_bundle(self.bundle_folder(stamp.version))
+        if files.digest != stamp.digest or files.files_digest != (stamp.files_digest or files.files_digest):
             raise ArtifactCorruptError(f"The files of v{stamp.version} on this disk are not those that were fetched.")
-        return bundle
+        may_unpickle = self._pickle == "allowed" and stamp.may_unpickle and bool(stamp.files_digest)
+        return open_bundle(files, may_unpickle=may_unpickle)
 
     def stamp_identity(self) -> tuple[int, int] | None:
         """Changes whenever the stamp is replaced; one stat, so that it can be asked often."""

@@ -12,16 +12,19 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
-from pmmds_core.errors import ModelError, PmmdsError
+from pmmds_core.errors import ModelError, PmmdsError, StoreError
 from pmmds_core.process_lock import lead
 from pmmds_core.stores.model_registry import INCOMING, PRODUCTION, ModelRegistry, RegisteredVersion
 from pmmds_core.telemetry import get_logger
 from pmmds_serving.challenger_watch import ChallengerWatch
 from pmmds_serving.companion import run_beside_parent
-from pmmds_serving.model_cache import ModelCache, ReloadRequest, Stamp, WatcherStatus
+from pmmds_serving.model_cache import ModelCache, Stamp, WatcherStatus
 from pmmds_serving.model_fetching import ModelFetcher
+from pmmds_serving.survival import Surviving
 from pmmds_serving.trust import ModelTrust
 from pmmds_serving.watch_deadline import ended_after
 
@@ -48,24 +51,33 @@ class ModelWatcher:
         self._why_unsettled: PmmdsError | None = None
         # What the watcher before this one left said stands until the registry has answered.
         before = cache.read_watcher()
-        self._problem, self._handled_at = (before.problem, before.handled_at) if before else ("", 0)
+        self._problem, self._handled = (before.problem, before.handled) if before else ("", "")
         self._is_refused = before is not None and before.is_refused
+        self._refused_version = before.refused_version if before else ""
+        self._looked_at = ""
         self._fetching = ""
 
     def look(self) -> None:
         """Ask the registry once; what went wrong is in the status, and the stamp stays as it was."""
-        request = self._cache.read_request()
-        try:
-            problem = self._follow(verify=request is not None and not self._is_handled(request))
-        except PmmdsError as error:
-            self._is_refused = isinstance(error, ModelError)
-            self._say(str(error))
-        else:
-            self._is_refused = False
-            self._say(problem)
+        request, problem, self._looked_at = self._cache.read_request(), "", ""
+        with Surviving() as looking:
+            problem = self._follow(verify=request is not None and request.id != self._handled)
+        error = looking.error
+        if error is not None and not isinstance(error, PmmdsError):
+            looking.tell("model_watch_failed")
+        self._is_refused = error is not None and (bool(self._fetching) or isinstance(error, ModelError))
+        self._is_refused = self._is_refused and not isinstance(error, StoreError)
+        self._refused_version = self._looked_at if self._is_refused else ""
+        self._say(problem if error is None else self._words(error))
         self._fetching = ""
-        self._handled_at = request.asked_at if request else 0
+        self._handled = request.id if request else ""
         self._write_status()
+
+    def _words(self, error: Exception) -> str:
+        if isinstance(error, PmmdsError):
+            return str(error)
+        what = f"v{self._looked_at} cannot be used" if self._looked_at else "The registry could not be asked"
+        return f"{what}: {type(error).__name__}. It is tried again; the service's log says where it failed."
 
     def overdue(self, seconds: float) -> None:
         """Tell that the look under way is given up."""
@@ -74,7 +86,7 @@ class ModelWatcher:
             f"{what} within {seconds:g} seconds (PMMDS_MODEL_FETCH_SECONDS); it is tried again. "
             "See whether MLflow and its artifact store hang, or the line to them is slow."
         )
-        self._is_refused = False
+        self._is_refused, self._refused_version = False, ""
         self._fetching = ""
         self._write_status()
 
@@ -86,16 +98,16 @@ class ModelWatcher:
     def _write_status(self) -> None:
         now = datetime.now(UTC)
         self._cache.write_watcher(
-            WatcherStatus(os.getpid(), now, self._problem, self._handled_at, self._is_refused, self._fetching)
+            WatcherStatus(
+                os.getpid(), now, self._problem, self._handled, self._is_refused, self._refused_version, self._fetching
+            )
         )
-
-    def _is_handled(self, request: ReloadRequest) -> bool:
-        return self._handled_at >= request.asked_at
 
     def _follow(self, *, verify: bool) -> str:
         version = self._registry.version_of(self._contract.model_name, PRODUCTION)
         if version is None:
             return NO_MODEL
+        self._looked_at = version.version
         stamp = self._cache.read_stamp()
         if (
             stamp is not None
@@ -117,18 +129,26 @@ class ModelWatcher:
         raise type(why)(why.message, next_step=why.next_step)
 
     def _fetch(self, version: RegisteredVersion, stamp: Stamp | None) -> None:
+        if version.version != self._unsettled:
+            # What an earlier version was refused for is not said of this one.
+            self._problem, self._is_refused, self._refused_version = "", False, ""
         self._unsettled, self._retry_at = version.version, time.monotonic() + REFUSED_RETRY_SECONDS
+        self._why_unsettled = None
         self._fetching = version.version
         self._write_status()
         try:
-            bundle, trust = self._fetcher.fetch(version, lambda b: self._trust.judge(version.version, b.files_digest))
+            bundle, judged = self._fetcher.fetch(version, lambda f: self._trust.judge_files(version.version, f))
         except PmmdsError as error:
             self._why_unsettled = error
             raise
-        self._why_unsettled = None
+        trust = judged.trust
         self._unsettled = "" if self._trust.is_settled(trust) else version.version
-        if stamp is None or (stamp.version, stamp.digest, stamp.trust) != (version.version, bundle.digest, trust):
-            self._cache.write_stamp(Stamp(version.version, bundle.digest, datetime.now(UTC), trust))
+        moved_at = datetime.now(UTC) if stamp is None else stamp.alias_moved_at
+        found = Stamp(
+            version.version, bundle.digest, moved_at, trust, bundle.files_digest, may_unpickle=judged.may_unpickle
+        )
+        if found != stamp:
+            self._cache.write_stamp(msgspec.structs.replace(found, alias_moved_at=datetime.now(UTC)))
             log.info("model_fetched", model_name=version.model_name, model_version=version.version, trust=trust)
 
 
@@ -144,14 +164,20 @@ def watch(deployment: Deployment, parent: int) -> None:
     with lock:
         cache.remove_unfinished(INCOMING)
         registry = deployment.registry
-        trust = ModelTrust(settings.model_trust, lambda version: deployment.decisions.recorded_digest(version))
+        trust = ModelTrust(
+            settings.model_trust,
+            lambda version: deployment.decisions.recorded_digest(version),
+            pickle=settings.model_pickle,
+        )
         watcher = ModelWatcher(registry, cache, contract, trust)
         challenger = ChallengerWatch(registry, cache, contract) if settings.shadow == "on" else None
         while os.getppid() == parent:
             with ended_after(settings.model_fetch_seconds, lambda: watcher.overdue(settings.model_fetch_seconds)):
                 watcher.look()
                 if challenger is not None:
-                    challenger.look()
+                    with Surviving() as looking:
+                        challenger.look()
+                    looking.tell("challenger_watch_failed")
             _wait_for_turn(cache, settings.model_poll_seconds, parent)
 
 

@@ -24,6 +24,7 @@ def state_families(worker: Worker) -> list[Metric]:
     """Gauges of this service; a folder listing and a few small files."""
     watcher, stamp, served = worker.cache.read_watcher(), worker.cache.read_stamp(), worker.follower.model
     is_refused = watcher is not None and watcher.is_refused
+    refused = {(watcher.refused_version,): 1.0} if watcher is not None and watcher.refused_version else {}
     is_recorded = stamp is not None and stamp.trust == RECORDED
     has_registry = watcher is not None and not watcher.problem and not worker.follower.problem
     info = {(served.name, served.version): 1.0} if served else {}
@@ -37,6 +38,7 @@ def state_families(worker: Worker) -> list[Metric]:
         ),
         gauge("pmmds_model_loaded", "1 while a model answers", float(served is not None)),
         gauge("pmmds_model_refused", "1 while what is in production cannot be served", float(is_refused)),
+        labelled_gauge("pmmds_model_refused_info", "The version that is refused", ["model_version"], refused),
         gauge("pmmds_model_recorded", "1 while the served files are those that were promoted", float(is_recorded)),
         labelled_gauge("pmmds_model_info", "The version that answers", ["model_name", "model_version"], info),
         gauge("pmmds_spool_max_bytes", "What the workers' spools may hold together", most),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from typing import Any
 
 from starlette.requests import Request
@@ -18,7 +19,7 @@ from pmmds_serving.json_answers import answer
 from pmmds_serving.json_bodies import check_content_type
 from pmmds_serving.loop_metrics import loop_families
 from pmmds_serving.metrics import as_document, exposition
-from pmmds_serving.model_cache import ReloadRequest
+from pmmds_serving.model_cache import ReloadRequest, WatcherStatus
 from pmmds_serving.model_watcher import NO_MODEL
 from pmmds_serving.refusals import RefusalError
 from pmmds_serving.state_metrics import state_families
@@ -84,6 +85,7 @@ def _parts(worker: Worker, database: dict[str, str]) -> dict[str, Any]:
             "checked_at": watcher.checked_at if watcher else None,
             "fetching": (watcher.fetching or None) if watcher else None,
             "problem": watcher.problem if watcher else "",
+            "refused_version": (watcher.refused_version or None) if watcher else None,
         },
     }
 
@@ -153,12 +155,12 @@ async def reload_model(request: Request, worker: Worker) -> Response:
     require_admin(request, worker)
     if content_type := request.headers.get("content-type", ""):
         check_content_type(content_type.encode("latin-1"))
-    asked = ReloadRequest(time.time_ns())
+    asked = ReloadRequest(uuid.uuid4().hex)
     worker.cache.write_request(asked)
     deadline = time.monotonic() + RELOAD_SECONDS
     while time.monotonic() < deadline:
         watcher = worker.cache.read_watcher()
-        if watcher is not None and watcher.handled_at >= asked.asked_at:
+        if watcher is not None and _is_answered(worker, asked, watcher):
             if watcher.problem:
                 raise RefusalError(503, "The model was not reloaded", "reload", [watcher.problem])
             await worker.follower.follow()
@@ -166,6 +168,12 @@ async def reload_model(request: Request, worker: Worker) -> Response:
                 return answer(model_document(worker))
         await asyncio.sleep(0.02)
     raise RefusalError(504, "The model was not reloaded in time", "reload", [_laggards(worker)])
+
+
+def _is_answered(worker: Worker, asked: ReloadRequest, watcher: WatcherStatus) -> bool:
+    """A later request takes this one's place; its answer is this one's as well."""
+    newest = worker.cache.read_request()
+    return watcher.handled == (asked.id if newest is None else newest.id)
 
 
 def _all_follow(worker: Worker) -> bool:

@@ -6,7 +6,9 @@ Add a way to trust here. Keep out: fetching (model_watcher.py), recording (pmmds
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from pmmds_core.bundle import BundleFiles, pickle_refused
 from pmmds_core.errors import ArtifactCorruptError, ModelNotTrustedError, PmmdsError
 
 # What is known of a version that is served; the stamp and /healthz say it.
@@ -23,21 +25,47 @@ _SETTLED = {
 }
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What is known of files that were read and not loaded yet, and whether a pickle among them may be loaded."""
+
+    trust: str
+    may_unpickle: bool = False
+
+
 class ModelTrust:
     """Compares versions with their promotion records."""
 
-    def __init__(self, mode: str, record: Callable[[str], str | None]) -> None:
+    def __init__(self, mode: str, record: Callable[[str], str | None], *, pickle: str = "refused") -> None:
         """
         Args:
             mode: PMMDS_MODEL_TRUST.
+            pickle: PMMDS_MODEL_PICKLE.
             record: version → files digest as promoted, None without one; raises PmmdsError when nobody can look.
         """
         self._mode = mode
+        self._pickle = pickle
         self._record = record
 
     def is_settled(self, found: str) -> bool:
         """Whether a version of which this is known may go on being served without another look."""
         return found in _SETTLED[self._mode]
+
+    def judge_files(self, version: str, files: BundleFiles) -> Judgement:
+        """What is known of files before anything of them is loaded.
+
+        A pickle needs PMMDS_MODEL_PICKLE=allowed and a record of its digest, whatever PMMDS_MODEL_TRUST says.
+
+        Raises:
+            ArtifactCorruptError: the files are not those that were promoted.
+            ModelNotTrustedError: they lack the record that they need, or hold a pickle that is refused.
+        """
+        if not files.is_pickle:
+            return Judgement(self.judge(version, files.files_digest))
+        if self._pickle != "allowed":
+            raise pickle_refused(files)
+        found = ModelTrust("recorded", self._record).judge(version, files.files_digest)
+        return Judgement(NOT_ASKED if self._mode == "any" else found, may_unpickle=True)
 
     def judge(self, version: str, files_digest: str) -> str:
         """What is known of a version's files.
@@ -72,5 +100,6 @@ class ModelTrust:
             )
         raise ModelNotTrustedError(
             f"v{version} is not served: no promotion record has its files' digest (PMMDS_MODEL_TRUST=recorded).",
-            next_step=f"Move the alias back, then say `pmmds rollback --to {version} --by YOU`, which records it.",
+            next_step="Move the alias back; if you vouch for it, "
+            f"`pmmds rollback --to {version} --unrecorded --by YOU` records it.",
         )

@@ -80,7 +80,8 @@ class Worker:
 def build_worker(deployment: Deployment) -> Worker:
     """Make every part; nothing runs yet, and no database is asked. Raises ContractError, HomeNotWritableError."""
     names = deployment.contract.feature_names
-    cache = ModelCache(deployment.folder("model_cache").parent, deployment.model_name)
+    pickle = deployment.settings.model_pickle
+    cache = ModelCache(deployment.folder("model_cache").parent, deployment.model_name, pickle=pickle)
     cache.prepare()
     metrics = ServingMetrics()
     follower = ModelFollower(cache, metrics)

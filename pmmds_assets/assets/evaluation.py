@@ -8,13 +8,14 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
-from pmmds_assets.assets.model import require_challenger, trained_model
+from pmmds_assets.assets.model import FILES_DIGEST, require_challenger, trained_model
 from pmmds_assets.assets.training_data import training_data
 from pmmds_assets.groups import OWNERS, TRAINING
 from pmmds_assets.pictures import reliability_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.bundle import CARD
+from pmmds_core.champion import champion_of
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import ArtifactCorruptError
 from pmmds_core.evaluation import Contender, ModelEvaluation, evaluate
@@ -27,7 +28,7 @@ from pmmds_core.scorer_compiler import rows_of
 from pmmds_core.segment_performance import segments_of
 from pmmds_core.shadow_words import shadow_words, to_document
 from pmmds_core.stores.datasets import Dataset
-from pmmds_core.stores.model_registry import PRODUCTION, RegisteredVersion
+from pmmds_core.stores.model_registry import RegisteredVersion
 from pmmds_core.traffic_replay import HOURS, MOST_ROWS
 from pmmds_core.unseen_rows import require_unseen
 
@@ -45,12 +46,11 @@ def model_evaluation(context: dg.AssetExecutionContext, deployment: DeploymentRe
     latency, and the last day's traffic answered again. Holdout rows that cannot judge a model fail it, with why."""
     d = deployment.open()
     holdout = d.datasets.require("holdout", "training_data", run_id=context.run.run_id)
-    challenger = require_challenger(d, context.run.run_id)
-    champion = d.registry.version_of(d.model_name, PRODUCTION)
+    challenger, champion = require_challenger(d, context.run.run_id), champion_of(d)
     if champion is not None and champion.version == challenger.version:
         champion = None if d.decisions.pointer() is None else champion
-    require_unseen(d, holdout, [v for v in (challenger, champion) if v is not None])
-    evaluation = _measured(d, holdout, challenger, champion)
+    require_unseen(d, holdout, challenger, champion)
+    evaluation = _measured(d, holdout, challenger, champion, made_here(context))
     d.decisions.save_evaluation(evaluation, holdout.digest, context.run.run_id)
     d.registry.log_document(challenger.run_id, evaluation.to_document(), "evaluation.json")
     page = _write_page(d, evaluation)
@@ -68,8 +68,20 @@ def model_evaluation(context: dg.AssetExecutionContext, deployment: DeploymentRe
     )
 
 
+def made_here(context: dg.AssetExecutionContext) -> str | None:
+    """Files digest of the bundle that this run registered, from Dagster's own record of it; None when it made none."""
+    events = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    kept = [e.asset_materialization for e in events if e.asset_materialization is not None]
+    digests = [m.metadata[FILES_DIGEST].value for m in kept if FILES_DIGEST in m.metadata]
+    return str(digests[-1]) if digests else None
+
+
 def _measured(
-    d: Deployment, holdout: Dataset, challenger: RegisteredVersion, champion: RegisteredVersion | None
+    d: Deployment,
+    holdout: Dataset,
+    challenger: RegisteredVersion,
+    champion: RegisteredVersion | None,
+    made: str | None,
 ) -> ModelEvaluation:
     frame = holdout.read()
     check_holdout(frame, d.contract)
@@ -77,7 +89,7 @@ def _measured(
     recent = d.prediction_log.recent(MOST_ROWS, since=datetime.now(UTC) - timedelta(hours=HOURS))
     shadowed = d.shadow.agreement(challenger.version)
     evaluation = evaluate(
-        _contender(d, challenger),
+        _contender(d, challenger, made),
         None if champion is None else _contender(d, champion),
         rows,
         frame[d.contract.label.name].to_numpy(dtype=np.int64),
@@ -89,9 +101,9 @@ def _measured(
     return replace(evaluation, shadow=None if shadowed is None else to_document(shadowed))
 
 
-def _contender(d: Deployment, version: RegisteredVersion) -> Contender:
+def _contender(d: Deployment, version: RegisteredVersion, made: str | None = None) -> Contender:
     """Raises ArtifactCorruptError when the files are not those that were registered: the service would refuse them."""
-    bundle = d.profiles.bundle(version.version)
+    bundle = d.profiles.bundle(version.version, made_here=made)
     if version.digest and bundle.digest != version.digest:
         raise ArtifactCorruptError(
             f"The files of v{version.version} are not those that were registered "
@@ -109,8 +121,8 @@ def _write_page(d: Deployment, evaluation: ModelEvaluation) -> Path:
 
 def _keep_card(d: Deployment, challenger: RegisteredVersion, evaluation: ModelEvaluation) -> str:
     """The card as it is after the evaluation, kept beside the page; the bundle stays as its digests say."""
-    own = d.profiles.bundle(challenger.version).directory / CARD
-    card = evaluated_card(own.read_text(encoding="utf-8"), evaluation)
+    own = d.profiles.files(challenger.version).contents[CARD]
+    card = evaluated_card(own.decode("utf-8"), evaluation)
     d.registry.log_page(challenger.run_id, card.encode(), [f"{FOLDER}/{CARD}"])
     return card
 

@@ -14,7 +14,9 @@ from pmmds_assets.groups import MONITORING, OWNERS, TRAINING
 from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource, MlflowRun
 from pmmds_assets.results import Materialized
+from pmmds_core.bundle import MANIFEST, files_digest, profile_of
 from pmmds_core.candidates import load_candidates
+from pmmds_core.champion import champion_of
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import NoModelError
 from pmmds_core.model_card import Provenance
@@ -23,9 +25,11 @@ from pmmds_core.reference_profile import FeatureProfile
 from pmmds_core.row_identity import BY_CONTENT, ROW_KEY
 from pmmds_core.scorer_compiler import PARITY_TOLERANCE
 from pmmds_core.stores.datasets import Dataset
-from pmmds_core.stores.model_registry import PRODUCTION, RegisteredVersion
+from pmmds_core.stores.model_registry import RegisteredVersion
 from pmmds_core.training_mix import mix_words
 
+# In the materialization of trained_model: Bundle.files_digest of what the run registered.
+FILES_DIGEST = "files_digest"
 PARITY_CHECK, SCORE_CHECK = "scorer_equals_pipeline", "challenger_ranks_better_than_chance"
 
 
@@ -63,6 +67,7 @@ def trained_model(
             _budget(d),
             load_candidates(d.settings.train_candidates),
         )
+        written = files_digest((Path(folder) / MANIFEST).read_bytes())
         release = _with_row_keys(d, release, training)
         version = d.registry.register(to_register(release, d.contract, provenance), run_id=mlflow_run.run_id())
     d.registrations.save(
@@ -74,7 +79,7 @@ def trained_model(
     )
     return dg.MaterializeResult(
         data_version=dg.DataVersion(release.digest[:16]),
-        metadata=_model_metadata(release, version),
+        metadata={**_model_metadata(release, version), FILES_DIGEST: written},
         check_results=[_parity_result(release), _score_result(release)],
     )
 
@@ -87,7 +92,7 @@ def _with_row_keys(d: Deployment, release: ModelRelease, training: Dataset) -> M
 
 def _budget(d: Deployment) -> LatencyBudget | None:
     """What the promotion policy will allow a challenger; nothing to keep to before the first model."""
-    champion = d.registry.version_of(d.model_name, PRODUCTION)
+    champion = champion_of(d)
     if champion is None:
         return None
     return LatencyBudget(d.profiles.bundle(champion.version).scorer, d.promotion_policy.max_latency_ratio)
@@ -156,7 +161,7 @@ def reference_profile(context: dg.AssetExecutionContext, deployment: DeploymentR
     model is in production. Travels inside the model version's bundle, from where it is read and verified here."""
     d = deployment.open()
     version = require_challenger(d, context.run.run_id)
-    profile = d.profiles.bundle(version.version).profile
+    profile = profile_of(d.profiles.files(version.version))
     return dg.MaterializeResult(
         data_version=dg.DataVersion(profile.digest[:16]),
         metadata={

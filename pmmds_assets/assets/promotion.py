@@ -10,6 +10,7 @@ from pmmds_assets.groups import OWNERS, PROMOTION
 from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
+from pmmds_core.champion import champion_of
 from pmmds_core.decision import PENDING_APPROVAL, Decision
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import EvaluationError, NoModelError
@@ -41,7 +42,9 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
     _require_unseen(d, evaluation, holdout_digest, context.run.run_id)
     judgement = judge(evaluation, d.promotion_policy)
     needs_approval = d.settings.promotion_approval == "manual"
-    decision = d.decisions.save_judgement(judgement, evaluation, context.run.run_id, needs_approval=needs_approval)
+    decision = d.decisions.save_judgement(
+        judgement, evaluation, context.run.run_id, needs_approval=needs_approval, instead_of=_claimed(d)
+    )
     settle(d, decision)
     context.log.info("%s %s", decision.promotion_reason, decision.status)
     criteria = [
@@ -85,9 +88,17 @@ def _require_unseen(d: Deployment, evaluation: ModelEvaluation, holdout_digest: 
             f"The holdout data set that v{evaluation.challenger_version} was evaluated on is not recorded.",
             next_step="Nothing was decided. Run `pmmds train`.",
         )
-    named = (evaluation.challenger_version, evaluation.champion_version)
     registered = {v.version: v for v in d.registry.versions(d.model_name)}
-    require_unseen(d, holdout, [registered[v] for v in named if v in registered])
+    challenger = registered.get(evaluation.challenger_version)
+    if challenger is not None:
+        require_unseen(d, holdout, challenger, registered.get(evaluation.champion_version or ""))
+
+
+def _claimed(d: Deployment) -> str | None:
+    """The version that the alias was moved to from outside and that does not serve; a promotion takes its place."""
+    pointer, champion = d.decisions.pointer(), champion_of(d)
+    is_other = pointer is not None and (champion is None or champion.version != pointer.version)
+    return pointer.version if pointer is not None and is_other else None
 
 
 @dg.asset(
@@ -159,7 +170,7 @@ def production_metadata(
     d: Deployment, version: RegisteredVersion, decision: Decision | None, *, moved: bool
 ) -> dict[str, Any]:
     """What the asset's page shows of the version in production and of the decisions that led to it."""
-    bundle = d.profiles.bundle(version.version)
+    files = d.profiles.files(version.version)
     history = [
         {
             "decided_at": f"{x.decided_at:%Y-%m-%d %H:%M:%S}",
@@ -176,8 +187,8 @@ def production_metadata(
         "model_version": version.version,
         "moved": moved,
         "decision": decision.decision_id if decision else "none",
-        "digest": bundle.digest,
-        "holdout_metrics": table([{"metric": k, "value": v} for k, v in bundle.manifest.metrics.items()]),
+        "digest": files.digest,
+        "holdout_metrics": table([{"metric": k, "value": v} for k, v in files.manifest.metrics.items()]),
         "decisions": table(history),
-        "picture": bar_picture(f"v{version.version} on its holdout", bundle.manifest.metrics),
+        "picture": bar_picture(f"v{version.version} on its holdout", files.manifest.metrics),
     }

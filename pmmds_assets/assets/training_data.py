@@ -17,6 +17,7 @@ from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_assets.retraining import Trigger, claim_attempt, record_blocked
+from pmmds_core.champion import champion_of
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import DataError
 from pmmds_core.retraining_policy import BLOCKED_NO_LABELS
@@ -34,6 +35,7 @@ from pmmds_core.row_identity import (
 from pmmds_core.source_data import content_digest
 from pmmds_core.stores.datasets import Dataset
 from pmmds_core.stores.rights import PROMOTER
+from pmmds_core.telemetry import get_logger
 from pmmds_core.training_data import (
     LeakageCheck,
     SplitPlan,
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAKAGE_CHECK = "holdout_is_unseen"
+
+log = get_logger("pmmds.assets.training_data")
 
 
 class TrainingDataConfig(dg.Config):
@@ -104,9 +108,19 @@ def _no_holdout(split: TooFewLabels) -> dg.AssetCheckResult:
 
 
 def champion_rows(d: Deployment) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Digests of the rows that the model in production was trained on; none before the first model."""
-    version = d.registry.version_of(d.model_name, "production")
-    return np.empty(0, dtype=np.int64) if version is None else d.registry.training_rows(version)
+    """Digests of the rows that the champion was trained on; none before the first model.
+
+    A version that no decision recorded may not say it: then nothing can be kept out for it, which is logged.
+    """
+    version = champion_of(d)
+    none = np.empty(0, dtype=np.int64)
+    try:
+        return none if version is None else d.registry.training_rows(version)
+    except DataError as error:
+        if version is None or d.decisions.recorded_digest(version.version) is not None:
+            raise
+        log.warning("champion_rows_unknown", model_version=version.version, problem=error.message)
+        return none
 
 
 def _reference_rows(d: Deployment, reference: Dataset) -> "pd.DataFrame":

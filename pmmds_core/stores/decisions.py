@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from pmmds_core.decision import (
     BUNDLE_DIGEST,
+    EVIDENCE_KINDS,
     JUDGED,
     MOVING,
     PENDING_APPROVAL,
@@ -89,7 +90,13 @@ class DecisionStore:
         return None if document is None else _evaluation(document)
 
     def save_judgement(
-        self, judgement: PromotionJudgement, evaluation: ModelEvaluation, run_id: str, *, needs_approval: bool = False
+        self,
+        judgement: PromotionJudgement,
+        evaluation: ModelEvaluation,
+        run_id: str,
+        *,
+        needs_approval: bool = False,
+        instead_of: str | None = None,
     ) -> Decision:
         """Record a judgement. A promoted one is an intent until promotion.py has moved the alias.
 
@@ -98,11 +105,12 @@ class DecisionStore:
             evaluation: what it was said of.
             run_id: of the Dagster run.
             needs_approval: a promoted one waits for a person first.
+            instead_of: the version under the alias, where it is another than the champion that was judged against.
         """
         return self.save(
             kind=PROMOTION,
             challenger=evaluation.challenger_version,
-            champion=evaluation.champion_version,
+            champion=instead_of or evaluation.champion_version,
             promoted=judgement.promoted,
             reason=judgement.promotion_reason,
             improvement=judgement.primary_metric_improvement,
@@ -185,13 +193,26 @@ class DecisionStore:
     def recorded_digest(self, version: str) -> str | None:
         """Bundle.files_digest of `version` as the newest decision that put it into production recorded it.
 
-        None where none did: a person moved the alias there, or the decision is older than this record.
+        None where none did: a person moved the alias there, or the decision is older than this record. An alias that
+        was moved from outside is a claim of whoever moved it, and never a record.
         """
         c = promotion_decisions.c
-        query = self._decisions().where(c.challenger_version == version, c.promoted, c.state.in_([MOVING, RECORDED]))
+        query = self._decisions().where(
+            c.challenger_version == version, c.promoted, c.state.in_([MOVING, RECORDED]), c.kind.in_(EVIDENCE_KINDS)
+        )
         newest_first = (sa.func.coalesce(c.fencing_token, 0).desc(), c.decided_at.desc())
         recorded = (d.document.get(BUNDLE_DIGEST) for d in self._read(query.order_by(*newest_first)))
         return next((str(digest) for digest in recorded if digest), None)
+
+    def newest_recorded(self, *, other_than: str = "") -> str | None:
+        """The version that was put into production last with a recorded digest; None when there is none."""
+        c = promotion_decisions.c
+        query = self._decisions().where(
+            c.promoted, c.state == RECORDED, c.kind.in_(EVIDENCE_KINDS), c.challenger_version != other_than
+        )
+        newest_first = (sa.func.coalesce(c.fencing_token, 0).desc(), c.decided_at.desc())
+        found = self._read(query.order_by(*newest_first))
+        return next((d.challenger_version for d in found if d.document.get(BUNDLE_DIGEST)), None)
 
     def newest_promotion(self) -> Decision | None:
         """The newest judgement of a trained model, promoted or not."""

@@ -7,6 +7,7 @@ Keep out: deciding which version serves (policy.py) and the order of a promotion
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,8 +21,8 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from pmmds_core.bundle import MANIFEST, files_digest
-from pmmds_core.errors import DataError, NoModelError
+from pmmds_core.bundle_files import MANIFEST, files_digest
+from pmmds_core.errors import DataError, NoModelError, RegistryUnavailableError
 from pmmds_core.settings import Settings
 from pmmds_core.stores.reachability import check_tracking_database
 from pmmds_core.stores.registry_errors import told
@@ -40,6 +41,7 @@ INCOMING = ".incoming-"
 
 # MLflow's own defaults retry for minutes; a person waits for an answer, and every caller of ours tries again.
 _REQUEST_TIMEOUT_SECONDS = 10
+_VERSION = re.compile(r"[0-9]{1,18}")
 _MAX_RETRIES = 1
 
 
@@ -214,6 +216,8 @@ class ModelRegistry:
             NoModelError: no such version.
             RegistryUnavailableError: MLflow or its artifact store does not answer.
         """
+        if not _VERSION.fullmatch(version):
+            raise NoModelError(f"{model_name} has no version {version[:60]!r}: a version is a number.")
         return self._download(self.get_version(model_name, version), BUNDLE_PATH, destination)
 
     def files_digest(self, model_name: str, version: str) -> str:
@@ -252,6 +256,8 @@ class ModelRegistry:
             return any(found.path == path for found in client.list_artifacts(version.run_id, str(Path(path).parent)))
 
     def _download(self, version: RegisteredVersion, artifact_path: str, destination: Path) -> Path:
+        if destination.name in ("", ".", "..") or ".." in destination.parts:
+            raise RegistryUnavailableError(f"Model files are not fetched to {destination}: it leaves its folder.")
         destination.parent.mkdir(parents=True, exist_ok=True)
         with self._client() as client, tempfile.TemporaryDirectory(dir=destination.parent, prefix=INCOMING) as folder:
             # By the run's own address: by its id MLflow looks in the logged model too, and does not say what failed.
@@ -360,6 +366,12 @@ def _found(read: Any) -> RegisteredVersion | None:
 
 
 def _translate(version: Any) -> RegisteredVersion:
+    """Raises RegistryUnavailableError for a version that is no number: it names folders of ours."""
+    if not _VERSION.fullmatch(str(version.version)):
+        raise RegistryUnavailableError(
+            f"MLflow gave {str(version.version)[:60]!r} as a model version; a version is a number.",
+            next_step="See who answers at PMMDS_MLFLOW_TRACKING_URI.",
+        )
     tags = dict(version.tags)
     return RegisteredVersion(
         model_name=version.name,

@@ -50,10 +50,12 @@ def test_a_rollback_to_a_version_that_was_never_in_production_says_so(house: Hou
     d = house.deployment
     result = house.run("train_job", selection=["trained_model"])
     assert result.success, errors_of(result)
-    decision = roll_back(d, to="3", by="Ada", reason="it has to go out.")
+    with pytest.raises(UsageError, match="No promotion or rollback recorded the files of v3"):
+        roll_back(d, to="3", by="Ada")
+    decision = roll_back(d, to="3", by="Ada", reason="it has to go out.", unrecorded=True)
     assert decision.promotion_reason == (
         "Rolled back from v2 to v3 by Ada: it has to go out. "
-        "v3 was not in production before; no evidence was asked for."
+        "v3 was not in production before by a decision; no evidence was asked for."
     )
     assert roll_back(d, by="Bo").promotion_reason == "Rolled back from v3 to v2 by Bo."
 

@@ -242,3 +242,21 @@ def test_what_changes_something_wants_the_token(
 def test_the_token_is_in_no_answer_and_no_log(guarded: RunningService) -> None:
     answers = [guarded.client.get(path).text for path in ("/", "/healthz", "/model", "/openapi.json", "/metrics")]
     assert not [text for text in [*answers, guarded.output] if "sesame" in text]
+
+
+def test_a_reload_is_answered_by_its_own_look_after_the_clock_was_set_back(
+    shared_service: RunningService, two_versions: Deployment
+) -> None:
+    assert shared_service.client.post("/model/reload").json()["version"] == "1"
+    folder = shared_service.home / "model_cache" / two_versions.model_name
+    in_an_hour = time.time_ns() + 3_600_000_000_000
+    request = folder / "reload-request.json"
+    unfinished = folder / ".reload-request.json.test"
+    unfinished.write_text(f'{{"asked_at": {in_an_hour}, "id": "asked before the clock was set back"}}')
+    unfinished.replace(request)
+    handled = ("asked before the clock was set back", str(in_an_hour))
+    wait_until(lambda: any(told in (folder / "watcher.json").read_text() for told in handled))
+    n_told = shared_service.output.count("cached_model_damaged")
+    flip_a_byte(folder / "1" / SCORER)
+    assert shared_service.client.post("/model/reload").json()["version"] == "1"
+    wait_until(lambda: shared_service.output.count("cached_model_damaged") > n_told, seconds=30)

@@ -33,7 +33,7 @@ def tutorials(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.xdist_group("service")
 @pytest.mark.usefixtures("tutorials")
 def test_a_random_forest_is_trained_promoted_and_served(tmp_path: Path, contract: Contract) -> None:
-    house = House.build(tmp_path / "home", PMMDS_TRAIN_CANDIDATES=FOREST)
+    house = House.build(tmp_path / "home", PMMDS_TRAIN_CANDIDATES=FOREST, PMMDS_MODEL_PICKLE="allowed")
     result = house.run("train_job")
     assert result.success, errors_of(result)
     deployment = house.deployment
@@ -42,6 +42,7 @@ def test_a_random_forest_is_trained_promoted_and_served(tmp_path: Path, contract
     bundle = deployment.profiles.bundle(version.version)
     assert bundle.manifest.scorer_kind == "scikit_learn_pipeline"
     environment = service_environment(tmp_path / "home", deployment.registry.tracking_uri, PYTHONPATH=str(TUTORIALS))
+    environment["PMMDS_MODEL_PICKLE"] = "allowed"
     sent = rows(contract, 20)
     expected = bundle.scorer.probabilities([tuple(row.values()) for row in sent])
     with running_service(environment) as service:
@@ -56,7 +57,7 @@ def test_a_random_forest_is_trained_promoted_and_served(tmp_path: Path, contract
 @pytest.mark.slow
 @pytest.mark.usefixtures("tutorials")
 def test_an_altered_pipeline_is_not_even_read(tmp_path: Path) -> None:
-    house = House.build(tmp_path / "home", PMMDS_TRAIN_CANDIDATES=FOREST)
+    house = House.build(tmp_path / "home", PMMDS_TRAIN_CANDIDATES=FOREST, PMMDS_MODEL_PICKLE="allowed")
     assert house.run("train_job").success
     folder = house.deployment.profiles.bundle("1").directory
     assert (folder / MANIFEST).exists()

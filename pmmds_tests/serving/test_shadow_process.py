@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pmmds_core.bundle import MANIFEST
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import NotCompilableError
+from pmmds_core.pipeline_scorer import PIPELINE
 from pmmds_core.process_id import is_alive
 from pmmds_core.stores.model_registry import CHALLENGER
 from pmmds_core.stores.tables import shadow_predictions
@@ -22,6 +24,7 @@ from pmmds_serving.model_cache import ModelCache
 from pmmds_serving.model_fetching import ModelFetcher
 from pmmds_serving.shadow_status import ShadowFiles
 from pmmds_serving.shipper_process import RUN_FOLDER
+from pmmds_serving.trust import NO_RECORD, Judgement
 from pmmds_tests.serving.asking import BATCH, PREDICT, all_logged, example, predicted, rows
 from pmmds_tests.serving.load import Load, logged_once, metric
 from pmmds_tests.serving.running import RunningService, running_service, wait_until
@@ -151,10 +154,13 @@ def test_a_challenger_without_a_portable_scorer_is_refused_before_it_is_loaded(
     cache = ModelCache(tmp_path, contract.model_name)
     folder = two_versions.registry.download_bundle(contract.model_name, "2", cache.bundle_folder("2"))
     manifest = msgspec.json.decode((folder / MANIFEST).read_bytes())
-    (folder / MANIFEST).write_bytes(msgspec.json.encode({**manifest, "scorer_kind": "scikit_learn_pipeline"}))
+    (folder / PIPELINE).write_bytes(b"")
+    files = {**manifest["files"], PIPELINE: hashlib.sha256(b"").hexdigest()}
+    changed = {**manifest, "scorer_kind": "scikit_learn_pipeline", "files": files}
+    (folder / MANIFEST).write_bytes(msgspec.json.encode(changed))
     fetcher = ModelFetcher(two_versions.registry, cache, contract)
     with pytest.raises(NotCompilableError, match="v2 has no portable scorer"):
-        fetcher.fetch(version, lambda bundle: bundle.digest, portable_only=True)
+        fetcher.fetch(version, lambda _: Judgement(NO_RECORD), portable_only=True)
 
 
 def test_without_the_setting_no_process_scores(service: RunningService) -> None:

@@ -35,7 +35,7 @@ def test_a_version_that_a_person_moved_the_alias_to_is_served_and_told_unless_re
     assert ModelTrust("unaltered", record).judge("2", OTHERS) == NO_RECORD
     with pytest.raises(ModelNotTrustedError, match="no promotion record") as refused:
         ModelTrust("recorded", record).judge("2", OTHERS)
-    assert "pmmds rollback --to 2 --by YOU" in refused.value.next_step
+    assert "pmmds rollback --to 2 --unrecorded --by YOU" in refused.value.next_step
 
 
 def test_a_record_that_cannot_be_read_is_asked_again_and_never_taken_for_one() -> None:
