@@ -21,7 +21,6 @@ CODES = {
     400: StatusCode.INVALID_ARGUMENT,
     401: StatusCode.UNAUTHENTICATED,
     403: StatusCode.PERMISSION_DENIED,
-    409: StatusCode.ALREADY_EXISTS,
     413: StatusCode.RESOURCE_EXHAUSTED,
     500: StatusCode.INTERNAL,
     503: StatusCode.UNAVAILABLE,
