@@ -39,11 +39,12 @@ def import_labels(
     print(
         f"{_labels(len(items))}: {counts.accepted:,} accepted, {counts.updated:,} updated, "
         f"{counts.outdated:,} outdated (a later observation stands), "
+        f"{counts.ambiguous:,} ambiguous (the client used the id for several rows), "
         f"{counts.unknown:,} of requests that are not logged."
     )
     if n_waiting:
         requests = "1 request" if n_waiting == 1 else f"{n_waiting:,} requests"
-        print(f"Labels of {requests} are kept aside until their prediction arrives.")
+        print(f"Labels of {requests} are kept aside until they can be matched with one prediction.")
 
 
 def _labels(n: int) -> str:

@@ -21,19 +21,27 @@ from pmmds_core.stores.prediction_log import PredictionRecord
 Document = dict[str, Any]
 # A recorded probability and the version's own answer agree this closely, or the record is not this version's.
 _TOLERANCE = 1e-9
+# As many ids as a sentence can hold.
+_SHOWN = 5
 _SERVING_CACHE = "model_cache"
 
 
 def find_prediction(d: Deployment, request_id: str) -> PredictionRecord:
-    """Raises UsageError when no such request is logged."""
+    """The record that a service's or a client's id names. Raises UsageError when it names none, or several."""
     log = d.prediction_log
-    found = log.find([request_id]).get(request_id) or log.find_archived([request_id]).get(request_id)
-    if found is None:
+    found = log.named([request_id]).get(request_id) or log.archived_named(request_id)
+    if not found:
         raise UsageError(
             f"No prediction with the request id {request_id!r} is logged.",
             next_step="The answer to a request holds its id, and so does the column request_id of prediction_logs.",
         )
-    return found
+    if len(found) > 1:
+        ids = ", ".join(f"{r.request_id} ({r.predicted_at:%Y-%m-%d %H:%M:%S} UTC)" for r in found[:_SHOWN])
+        raise UsageError(
+            f"The client used the request id {request_id!r} for {len(found)} different rows.",
+            next_step=f"Name one by the service's own id: {ids}{' …' if len(found) > _SHOWN else ''}.",
+        )
+    return found[0]
 
 
 def trace(d: Deployment, record: PredictionRecord) -> Document:
@@ -47,6 +55,7 @@ def trace(d: Deployment, record: PredictionRecord) -> Document:
     retraining = d.retrainings.of_run(run_id) if run_id else None
     return {
         "request_id": record.request_id,
+        "client_request_id": record.client_request_id,
         "prediction": _prediction(d, record),
         "label": d.ground_truth.label_of(record.request_id),
         "label_history": [asdict(x) for x in d.ground_truth.history(record.request_id)],

@@ -23,6 +23,7 @@ from pmmds_core.telemetry import get_logger
 FOLDER = "dead-letters"
 SUFFIX = ".jsonl"
 UNDECODABLE = "UndecodableFrame"
+TAKEN = "RequestIdTaken"
 
 log = get_logger("pmmds.serving.dead_letters")
 
@@ -39,6 +40,11 @@ class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def dead_record(record: PredictionRecord, feature_names: Sequence[str], error: Exception) -> DeadLetter:
     return DeadLetter(datetime.now(UTC), type(error).__name__, tuple(feature_names), record)
+
+
+def taken_record(record: PredictionRecord, feature_names: Sequence[str]) -> DeadLetter:
+    """A record whose id belongs to another row of the log."""
+    return DeadLetter(datetime.now(UTC), TAKEN, tuple(feature_names), record)
 
 
 def dead_frame(payload: bytes) -> DeadLetter:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
-from pmmds_core.stores.prediction_log import PredictionLog, PredictionRecord
-from pmmds_serving.dead_letters import DeadLetter, DeadLetters, dead_frame, dead_record
+from pmmds_core.stores.prediction_log import Appended, PredictionLog, PredictionRecord
+from pmmds_serving.dead_letters import DeadLetter, DeadLetters, dead_frame, dead_record, taken_record
 from pmmds_serving.segment import Batch
 
 # What conversion and drivers raise over a value. Python's own have no common ancestor below Exception.
@@ -29,7 +29,10 @@ def is_about_a_row(error: Exception) -> bool:
 
 
 class Delivery:
-    """Moves batches of one worker. `log_of` opens the prediction log; it is asked again after every failure."""
+    """Moves batches of one worker. `log_of` opens the prediction log; it is asked again after every failure.
+
+    `n_delivered`: rows that were new. `n_same`, `n_other`: repeated requests, see `prediction_log.Appended`.
+    """
 
     def __init__(
         self,
@@ -39,6 +42,7 @@ class Delivery:
         max_attempts: int,
     ) -> None:
         self.n_delivered = 0
+        self.n_same = self.n_other = 0
         self._log_of = log_of
         self._dead_letters = dead_letters
         self._feature_names = feature_names
@@ -61,18 +65,18 @@ class Delivery:
         dead = [dead_frame(payload) for payload in batch.undecodable]
         log = self._open_log()
         try:
-            self._append(log, batch.records, names)
+            appended = [self._append(log, batch.records, names)]
         except _PERHAPS_A_ROW as error:
             if not is_about_a_row(error) or self._has_attempts_left(batch.place):
                 self._log = None
                 raise
-            dead += self._one_by_one(log, batch.records, names)
+            appended, refused = self._one_by_one(log, batch.records, names)
+            dead += refused
         except BaseException:
             self._log = None
             raise
-        self._dead_letters.write(dead)
+        self._settle(appended, dead)
         self._refused = ("", 0)
-        self.n_delivered += batch.n_frames - len(dead)
 
     def deliver_together(self, batches: Sequence[Batch], names: tuple[str, ...]) -> bool:
         """Every batch is in the database when this returns True, in one transaction: many small ones cost one commit.
@@ -86,22 +90,30 @@ class Delivery:
             return False
         records = [record for batch in batches for record in batch.records]
         try:
-            self._append(self._open_log(), records, names)
+            appended = self._append(self._open_log(), records, names)
         except BaseException as error:
             if isinstance(error, _PERHAPS_A_ROW) and is_about_a_row(error):
                 return False
             self._log = None
             raise
-        self.n_delivered += len(records)
+        self._settle([appended], [])
         return True
+
+    def _settle(self, appended: Sequence[Appended], dead: Sequence[DeadLetter]) -> None:
+        """Keep what has no row, then count the rest. Raises OSError; then nothing is counted, and all comes again."""
+        taken = [taken_record(record, self._feature_names) for a in appended for record in a.taken]
+        self._dead_letters.write([*dead, *taken])
+        self.n_delivered += sum(a.n_new for a in appended)
+        self.n_same += sum(a.n_same for a in appended)
+        self.n_other += sum(a.n_other for a in appended)
 
     def _open_log(self) -> PredictionLog:
         if self._log is None:
             self._log = self._log_of()
         return self._log
 
-    def _append(self, log: PredictionLog, records: Sequence[PredictionRecord], names: tuple[str, ...]) -> None:
-        log.append([self._in_present_order(record, names) for record in records])
+    def _append(self, log: PredictionLog, records: Sequence[PredictionRecord], names: tuple[str, ...]) -> Appended:
+        return log.add([self._in_present_order(record, names) for record in records])
 
     def _has_attempts_left(self, place: str) -> bool:
         before = self._refused[1] if self._refused[0] == place else 0
@@ -110,23 +122,20 @@ class Delivery:
 
     def _one_by_one(
         self, log: PredictionLog, records: Sequence[PredictionRecord], names: tuple[str, ...]
-    ) -> list[DeadLetter]:
+    ) -> tuple[list[Appended], list[DeadLetter]]:
         """Halve until the refused rows stand alone; the others go in. Raises when the database is away meanwhile."""
         try:
-            self._append(log, records, names)
+            return [self._append(log, records, names)], []
         except _PERHAPS_A_ROW as error:
             if not is_about_a_row(error):
                 self._log = None
                 raise
             if len(records) == 1:
-                return [dead_record(records[0], names, error)]
-        else:
-            return []
+                return [], [dead_record(records[0], names, error)]
         middle = len(records) // 2
-        return [
-            *self._one_by_one(log, records[:middle], names),
-            *self._one_by_one(log, records[middle:], names),
-        ]
+        appended, dead = self._one_by_one(log, records[:middle], names)
+        more_appended, more_dead = self._one_by_one(log, records[middle:], names)
+        return appended + more_appended, dead + more_dead
 
     def _in_present_order(self, record: PredictionRecord, names: tuple[str, ...]) -> PredictionRecord:
         """The record as the present contract has it: features that it gained are missing."""

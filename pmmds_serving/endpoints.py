@@ -79,7 +79,7 @@ def _await_predictions(worker: Worker, request_ids: set[str]) -> None:
     """Until all are logged, or whatever any worker had spooled when this began is: then the others are unknown."""
     log, pending = worker.deployment.prediction_log, segments_with_records(worker.spool.folder)
     missing, deadline = request_ids, time.monotonic() + SHIPPING_GRACE_SECONDS
-    while (missing := missing - log.find(missing).keys()) and pending and time.monotonic() < deadline:
+    while (missing := missing - log.named(missing).keys()) and pending and time.monotonic() < deadline:
         time.sleep(SHIPPING_POLL_SECONDS)
         pending = [path for path in pending if path.exists()]
 

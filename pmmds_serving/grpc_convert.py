@@ -86,5 +86,9 @@ def model_message(document: Mapping[str, Any]) -> messages.GetModelResponse:
 
 def counts_message(counts: FeedbackCounts) -> messages.SendFeedbackResponse:
     return messages.SendFeedbackResponse(
-        accepted=counts.accepted, updated=counts.updated, unknown=counts.unknown, outdated=counts.outdated
+        accepted=counts.accepted,
+        updated=counts.updated,
+        unknown=counts.unknown,
+        outdated=counts.outdated,
+        ambiguous=counts.ambiguous,
     )

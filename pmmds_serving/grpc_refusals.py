@@ -22,7 +22,6 @@ CODES = {
     401: StatusCode.UNAUTHENTICATED,
     403: StatusCode.PERMISSION_DENIED,
     408: StatusCode.DEADLINE_EXCEEDED,
-    409: StatusCode.ALREADY_EXISTS,
     413: StatusCode.RESOURCE_EXHAUSTED,
     500: StatusCode.INTERNAL,
     503: StatusCode.UNAVAILABLE,

@@ -107,6 +107,14 @@ class ServingMetrics:
             "pmmds_shadow_predictions", "Logged requests that a challenger scored", ["model_version"], **own
         )
         self.dead_letters = Counter("pmmds_dead_letters", "Rows that the database refused", **own)
+        self.repeated_requests = Counter(
+            "pmmds_repeated_requests",
+            "Requests with the client's id and row of an earlier one, which have one row together",
+            ["answer"],  # same as the logged one, or other
+            **own,
+        )
+        for answer in ("same", "other"):
+            self.repeated_requests.labels(answer)
 
         self._answered = _Tallies(self.requests, self.request_latency)
         self._predicted = _Tallies(self.predictions, self.prediction_latency)

@@ -38,7 +38,7 @@ _REQUEST_ID: Document = {
     "in": "header",
     "required": False,
     "schema": {"type": "string", "pattern": f"^[ -~]{{0,{LONGEST_REQUEST_ID}}}$"},
-    "description": "Becomes the request id. The same id with the same payload is recorded once.",
+    "description": "The answer has it. Repeated with the same payload, the request is recorded once.",
 }
 
 
@@ -52,7 +52,6 @@ def _data_paths(contract: Contract) -> Document:
             "Prediction",
             {"features": example},
             parameters=[_REQUEST_ID],
-            also=(409,),
         ),
         "/api/v1/predict/batch": _post(
             f"Predict up to {MAX_BATCH:,} rows, all or none",
@@ -60,7 +59,6 @@ def _data_paths(contract: Contract) -> Document:
             "BatchAnswer",
             {"instances": [example]},
             parameters=[_REQUEST_ID],
-            also=(409,),
         ),
         "/api/v1/feedback": _post(
             "Tell what became true of predictions",
@@ -101,7 +99,6 @@ _CODES = {
     401: "The admin token is missing or wrong",
     403: "Without an admin token, clients on the same machine only",
     408: "The request was not there whole in time",
-    409: "The request id was used for another payload",
     413: "The body is too large",
     415: "The content type is not application/json",
     503: "Not now; the body says why",
@@ -121,7 +118,7 @@ def _post(
 
 def _schemas(contract: Contract) -> Document:
     features = _ref("Features")
-    counts = ("accepted", "updated", "unknown", "outdated")
+    counts = ("accepted", "updated", "unknown", "outdated", "ambiguous")
     return {
         "Features": features_schema(contract),
         "PredictRequest": _object({"features": features}),

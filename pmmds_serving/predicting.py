@@ -29,7 +29,7 @@ from pmmds_serving.spool import Spool, SpoolWriteError
 
 THRESHOLD = 0.5
 REMEMBERED_REQUESTS = 10_000
-# The log takes 128 characters; rows of a batch get their index appended.
+# The log takes 128 characters; rows of a batch have their index appended.
 LONGEST_REQUEST_ID = 120
 
 _NO_MODEL_YET = "Run `pmmds train`; the service finds the model itself"
@@ -89,8 +89,8 @@ class Predictor:
         self.told: Callable[[Sequence[Prediction]], None] = self._tell
         self.line = FrequentLine(*COMPLETED)
         self._new_id = RequestIds().new
-        # Answers to ids that clients chose, so that a repeated request gets the same one.
-        self._remembered: OrderedDict[str, tuple[Row, Prediction]] = OrderedDict()
+        # Answers to clients' ids, so that a repeated request gets the same one; the log has one row for both anyway.
+        self._remembered: OrderedDict[tuple[str, Row], Prediction] = OrderedDict()
 
     def predict(self, body: bytes, request_id: str, started: float) -> Prediction:
         """Answer `{"features": {…}}`.
@@ -125,7 +125,7 @@ class Predictor:
                 return known
         probability = model.bundle.scorer.probability(row)
         at = datetime.now(UTC)
-        answer, record = self._score(model, row, warnings, request_id or self._new_id(at), at, started, probability)
+        answer, record = self._score(model, row, warnings, (self._new_id(at), request_id), at, started, probability)
         self._keep([record])
         if request_id:
             self._remember(request_id, row, answer)
@@ -156,9 +156,9 @@ class Predictor:
         """Answer checked rows, on the event loop's thread. Raises as `predict`."""
         model = self._model()
         at = datetime.now(UTC)
-        prefix = request_id or self._new_id(at)
-        ids = [f"{prefix}-{i}" for i in range(len(rows))]
-        known = [self._known(i, row) if request_id else None for i, (row, _) in zip(ids, rows, strict=True)]
+        own = self._new_id(at)
+        ids = [(f"{own}-{i}", f"{request_id}-{i}" if request_id else "") for i in range(len(rows))]
+        known = [self._known(i[1], row) if request_id else None for i, (row, _) in zip(ids, rows, strict=True)]
         fresh = [(i, *row) for i, row, answer in zip(ids, rows, known, strict=True) if answer is None]
         probabilities = model.bundle.scorer.probabilities([row for _, row, _ in fresh])
         scored = {
@@ -201,18 +201,20 @@ class Predictor:
         model: ServedModel,
         row: Row,
         warnings: tuple[str, ...],
-        request_id: str,
+        ids: tuple[str, str],
         answered_at: datetime,
         started: float,
         probability: float,
     ) -> tuple[Prediction, PredictionRecord]:
+        """`ids`: the service's and the client's, which is empty where the client sent none."""
+        own, client = ids
         prediction = int(probability >= THRESHOLD)
         latency_ms = (time.perf_counter() - started) * 1000
         record = PredictionRecord(
-            request_id, answered_at, model.name, model.version, prediction, probability, latency_ms, row
+            own, answered_at, model.name, model.version, prediction, probability, latency_ms, row, client or None
         )
         answer = Prediction(
-            request_id, prediction, probability, model.name, model.version, round(latency_ms, 4), warnings
+            client or own, prediction, probability, model.name, model.version, round(latency_ms, 4), warnings
         )
         return answer, record
 
@@ -223,16 +225,14 @@ class Predictor:
             raise refusals.not_recorded(error.message) from None
 
     def _known(self, request_id: str, row: Row) -> Prediction | None:
-        found = self._remembered.get(request_id)
-        if found is None:
-            return None
-        if found[0] != row:
-            error = "This X-Request-ID was used for another payload. Choose a new one"
-            raise refusals.RefusalError(409, "The request id is taken", "request_id_taken", [error])
-        return found[1]
+        """The answer that this worker gave to the same request, which is counted as repeated then."""
+        answer = self._remembered.get((request_id, row))
+        if answer is not None:
+            self._metrics.repeated_requests.labels("same").inc()
+        return answer
 
     def _remember(self, request_id: str, row: Row, answer: Prediction) -> None:
-        self._remembered[request_id] = (row, answer)
+        self._remembered[request_id, row] = answer
         if len(self._remembered) > REMEMBERED_REQUESTS:
             self._remembered.popitem(last=False)
 

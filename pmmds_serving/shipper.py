@@ -32,11 +32,17 @@ _random = random.SystemRandom()
 
 @dataclass(frozen=True)
 class ShipperState:
-    """What the shipper last saw. `problem` is empty while rows are taken; `n_dead_letters`: written by this one."""
+    """What the shipper last saw. `problem` is empty while rows are taken.
+
+    The counts are of this process: rows logged, dead letters written, and repeated requests whose answer was the logged
+    one (`n_same`) or another (`n_other`).
+    """
 
     problem: str = ""
     n_shipped: int = 0
     n_dead_letters: int = 0
+    n_same: int = 0
+    n_other: int = 0
 
 
 class Shipper:
@@ -58,7 +64,8 @@ class Shipper:
 
     @property
     def state(self) -> ShipperState:
-        return ShipperState(self._problem, self._delivery.n_delivered, self.dead_letters.n_written)
+        d = self._delivery
+        return ShipperState(self._problem, d.n_delivered, self.dead_letters.n_written, d.n_same, d.n_other)
 
     def ship(self) -> bool:
         """Move everything that is released now; False when not all of it could be moved."""

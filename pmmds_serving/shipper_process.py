@@ -87,8 +87,10 @@ class Publisher:
         state = self._shipper.state
         if state == self._told:
             return
-        n_told = self._told.n_dead_letters if self._told else 0
-        self._metrics.dead_letters.inc(state.n_dead_letters - n_told)
+        before = self._told or ShipperState()
+        self._metrics.dead_letters.inc(state.n_dead_letters - before.n_dead_letters)
+        self._metrics.repeated_requests.labels("same").inc(state.n_same - before.n_same)
+        self._metrics.repeated_requests.labels("other").inc(state.n_other - before.n_other)
         self._files.write(ShipperStatus(os.getpid(), state.problem, state.n_shipped))
         self._told = state
 

@@ -27,5 +27,5 @@ def _holds(path: Path, request_id: str) -> bool:
             found = segment.read(head[1] if head else 0, _EVERY_FRAME)
         finally:
             segment.close()
-        return any(record.request_id == request_id for record in found.records)
+        return any(request_id in (record.request_id, record.client_request_id) for record in found.records)
     return False

@@ -17,7 +17,7 @@ Problem = tuple[str, str]
 # Columns of prediction_logs and of joined tables that a feature may not take the name of.
 RESERVED_NAMES = frozenset(
     {"request_id", "predicted_at", "ingested_at", "model_name", "model_version", "prediction", "probability"}
-    | {"latency_ms", "label", "observed_at", "received_at", "row_id", "weight", "score", "source"}
+    | {"latency_ms", "client_request_id", "label", "observed_at", "received_at", "row_id", "weight", "score", "source"}
 )
 MISSING = "missing"
 

@@ -6,8 +6,8 @@ Add a question about labels here. Keep out: splitting labelled rows (training_da
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -30,10 +30,11 @@ from pmmds_core.stores.label_history import (
     history_of,
     keep_observations,
     stop_waiting,
+    waiting_items,
 )
 from pmmds_core.stores.prediction_archive import PredictionArchive
-from pmmds_core.stores.request_keys import rows_of_ids
-from pmmds_core.stores.tables import ground_truth, label_observations, prediction_logs
+from pmmds_core.stores.request_keys import requests_named
+from pmmds_core.stores.tables import client_request_ids, ground_truth, label_observations, prediction_logs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,16 +44,18 @@ _IDS_PER_QUERY = 1000
 
 @dataclass(frozen=True)
 class FeedbackCounts:
-    """What became of the items; the four add up to how many there were.
+    """What became of the items; the five add up to how many there were.
 
     `accepted`: first label of a request. `updated`: took the place of one observed no later. `unknown`: no such
     request is logged; kept aside until it is. `outdated`: a label observed later stands; this one is history.
+    `ambiguous`: the client's id names several rows; kept aside, and given to none of them.
     """
 
     accepted: int
     updated: int
     unknown: int
     outdated: int
+    ambiguous: int = 0
 
 
 @dataclass(frozen=True)
@@ -104,27 +107,29 @@ class GroundTruthStore:
     def add(self, items: Iterable[LabelItem], *, source: Source = "feedback") -> FeedbackCounts:
         """Keep the newest truth of every logged request, all or nothing; the same items may come twice.
 
-        Items count in their order, so of two for one request the second updates the first. Every observation is kept
-        (label_history); those of requests that are not logged wait for `match_waiting`.
+        An item names its request by the service's id or by the client's. Items count in their order, so of two for one
+        request the second updates the first. Every observation is kept (label_history); those of requests that are not
+        logged wait for `match_waiting`, and so do those whose id names several rows.
         """
         given = list(items)
         now, ids = datetime.now(UTC), {item.request_id for item in given}
         with self._database.begin() as connection:
-            known = self._known(connection, sorted(ids))
-            keep_observations(connection, given, received_at=now, source=source, waiting=ids - known.keys())
-            return self._put(connection, given, known, now)
+            lock_writers(connection, "ground_truth")  # one delivery at a time, so that two cannot miss each other
+            named = requests_named(connection, self._log, ids)
+            matched = {name: rows[0] for name, rows in named.items() if len(rows) == 1}
+            keep_observations(connection, given, received_at=now, source=source, matched=matched)
+            counts = self._put(connection, given, matched, now)
+        ambiguous = sum(len(named.get(item.request_id, ())) > 1 for item in given)
+        return replace(counts, unknown=counts.unknown - ambiguous, ambiguous=ambiguous)
 
     def match_waiting(self) -> FeedbackCounts:
         """Give labels that came first to predictions that have been logged since. May run at any time, and twice."""
         with self._database.connect() as connection:  # mostly there is nothing to do, and then nobody has to wait
-            if not arrived(connection, self._log):
+            if not arrived(connection, self._log, client_request_ids):
                 return FeedbackCounts(0, 0, 0, 0)
         with self._database.begin() as connection:
-            items = arrived(connection, self._log)
-            ids = sorted({item.request_id for item in items})
-            counts = self._put(connection, items, self._known(connection, ids), datetime.now(UTC))
-            stop_waiting(connection, ids)
-        return counts
+            lock_writers(connection, "ground_truth")
+            return self._match(connection, arrived(connection, self._log, client_request_ids))
 
     def match_archived(self) -> FeedbackCounts:
         """Give waiting labels to predictions that have been archived. Reads the ids of every part."""
@@ -134,26 +139,39 @@ class GroundTruthStore:
             archived = self._archive.rows(connection)
             if archived is None or not count_waiting(connection):
                 return FeedbackCounts(0, 0, 0, 0)
-            archived.bring(connection, label_observations, *label_observations.c)
-            items = arrived(archived, self._log)
-        ids = sorted({item.request_id for item in items})
+            archived.bring(
+                connection, label_observations, label_observations.c.request_id, label_observations.c.is_waiting
+            )
+            matched = arrived(archived, self._log, self._log)
         with self._database.begin() as connection:
             lock_writers(connection, "ground_truth")
-            counts = self._put(connection, items, self._observed(connection, dict.fromkeys(ids)), datetime.now(UTC))
-            stop_waiting(connection, ids)
+            live = requests_named(connection, self._log, matched)
+            return self._match(connection, {sent: own for sent, own in matched.items() if sent not in live})
+
+    def _match(self, connection: sa.Connection, matched: dict[str, str]) -> FeedbackCounts:
+        items = waiting_items(connection, matched.keys())
+        counts = self._put(connection, items, matched, datetime.now(UTC))
+        stop_waiting(connection, matched)
         return counts
 
     def _put(
-        self, connection: sa.Connection, items: Sequence[LabelItem], known: dict[str, datetime | None], now: datetime
+        self, connection: sa.Connection, items: Sequence[LabelItem], matched: Mapping[str, str], now: datetime
     ) -> FeedbackCounts:
-        counts, newest = _sort_out(items, known)
+        """Store the labels under the service ids of their rows. `matched`: id as it was sent to the row's."""
+        own = [
+            msgspec.structs.replace(item, request_id=matched[item.request_id])
+            for item in items
+            if item.request_id in matched
+        ]
+        observed = self._observed(connection, dict.fromkeys(item.request_id for item in own))
+        counts, newest = _sort_out(own, observed)
         rows = [{**msgspec.structs.asdict(item), "received_at": now} for item in newest]
         if rows:
             connection.execute(_upsert(connection), rows)
-        return counts
+        return replace(counts, unknown=len(items) - len(own))
 
     def n_waiting(self) -> int:
-        """Requests whose label has come and whose prediction has not."""
+        """Requests whose label has come and whose prediction has not, or which are several."""
         with self._database.connect() as connection:
             return count_waiting(connection)
 
@@ -164,7 +182,7 @@ class GroundTruthStore:
             return int(connection.execute(query).scalar_one())
 
     def history(self, request_id: str) -> list[LabelObservation]:
-        """Every observation of a request's label, in the order they came."""
+        """Every observation of a request's label, in the order they came. `request_id`: the service's."""
         with self._database.connect() as connection:
             return history_of(connection, request_id)
 
@@ -177,7 +195,7 @@ class GroundTruthStore:
             .join(first, first.c.request_id == log.c.request_id)
             .where(log.c.model_name == self._contract.model_name)
         )
-        rows = self._both(query, label_observations.c.request_id, label_observations.c.received_at)
+        rows = self._both(query, label_observations.c.matched_request_id, label_observations.c.received_at)
         seconds = [((seen - at).total_seconds(), (came - at).total_seconds()) for at, seen, came in rows]
         found = np.array(seconds, dtype=np.float64).reshape(-1, 2)
         return LabelDelays(found[:, 0], found[:, 1])
@@ -238,18 +256,6 @@ class GroundTruthStore:
             columns={f.name: _column(f, v) for f, v in zip(self._contract.features, features, strict=True)},
         )
 
-    def _known(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, datetime | None]:
-        """Logged requests among `ids`, with when their present label was observed.
-
-        One delivery at a time, so that two cannot miss each other.
-        """
-        log = self._log
-        lock_writers(connection, "ground_truth")
-        known: dict[str, datetime | None] = {
-            row.request_id: None for row in rows_of_ids(connection, log, (log.c.request_id,), ids)
-        }
-        return self._observed(connection, known)
-
     def _observed(self, connection: sa.Connection, known: dict[str, datetime | None]) -> dict[str, datetime | None]:
         """The same requests, with when their present label was observed."""
         truth = ground_truth
@@ -269,11 +275,8 @@ def _sort_out(items: Sequence[LabelItem], known: dict[str, datetime | None]) -> 
     """Count the items one after another, and the one of each request that is to be stored."""
     observed = dict(known)
     newest: dict[str, LabelItem] = {}
-    accepted = updated = unknown = outdated = 0
+    accepted = updated = outdated = 0
     for item in items:
-        if item.request_id not in observed:
-            unknown += 1
-            continue
         present = observed[item.request_id]
         if present is not None and item.observed_at < present:
             outdated += 1
@@ -281,7 +284,7 @@ def _sort_out(items: Sequence[LabelItem], known: dict[str, datetime | None]) -> 
         accepted, updated = accepted + (present is None), updated + (present is not None)
         observed[item.request_id] = item.observed_at
         newest[item.request_id] = item
-    return FeedbackCounts(accepted, updated, unknown, outdated), list(newest.values())
+    return FeedbackCounts(accepted, updated, 0, outdated), list(newest.values())
 
 
 def _objects(values: Sequence[Any]) -> NDArray[np.object_]:

@@ -5,7 +5,7 @@ Keep out: which observation stands (ground_truth.py).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -27,7 +27,10 @@ MOST_AHEAD = timedelta(days=1)
 
 
 class LabelItem(msgspec.Struct, frozen=True):
-    """The truth of one request. `label`: 1 for the positive class. `observed_at`: when it was seen, aware."""
+    """The truth of one request. `label`: 1 for the positive class. `observed_at`: when it was seen, aware.
+
+    `request_id`: the service's, or the client's where it names one row only.
+    """
 
     request_id: str
     label: Annotated[int, Meta(ge=0, le=1)]
@@ -46,7 +49,10 @@ def range_words(now: datetime) -> str:
 
 @dataclass(frozen=True)
 class LabelObservation:
-    """One observation as it came. `is_waiting`: its request is not logged yet."""
+    """One observation as it came. `is_waiting`: it names no single logged prediction.
+
+    `request_id`: as it was sent. `matched_request_id`: the service's id of the row that it is about.
+    """
 
     request_id: str
     label: int
@@ -54,6 +60,7 @@ class LabelObservation:
     received_at: datetime
     source: str
     is_waiting: bool
+    matched_request_id: str | None = None
 
 
 def keep_observations(
@@ -62,44 +69,81 @@ def keep_observations(
     *,
     received_at: datetime,
     source: Source,
-    waiting: Collection[str],
+    matched: Mapping[str, str],
 ) -> None:
-    """Keep each observation once; one that comes again has come when it came last. `waiting`: ids without a row."""
+    """Keep each observation once; one that comes again has come when it came last.
+
+    Args:
+        connection: the transaction that stores the labels.
+        items: as they were sent.
+        received_at: now.
+        source: how they came.
+        matched: ids that name one row, with its service id; all others wait.
+    """
     rows = {
         (item.request_id, item.observed_at, item.label): {
             **msgspec.structs.asdict(item),
             "received_at": received_at,
             "source": source,
-            "is_waiting": item.request_id in waiting,
+            "is_waiting": item.request_id not in matched,
+            "matched_request_id": matched.get(item.request_id),
         }
         for item in items
     }
     if not rows:
         return
     statement = insert(connection, label_observations)
-    again = {name: statement.excluded[name] for name in ("received_at", "is_waiting")}
+    new, c = statement.excluded, label_observations.c
+    again = {
+        "received_at": new.received_at,
+        # An observation stays with its row, also when its id names another one since.
+        "is_waiting": sa.and_(c.is_waiting, new.is_waiting),
+        "matched_request_id": sa.func.coalesce(c.matched_request_id, new.matched_request_id),
+    }
     keys = ["request_id", "observed_at", "label"]
     # One order for all writers, so that overlapping deliveries wait for each other and do not deadlock.
     ordered = [rows[key] for key in sorted(rows)]
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=again), ordered)
 
 
-def arrived(connection: sa.Connection | ArchivedRows, log: sa.Table) -> list[LabelItem]:
-    """Waiting observations whose request is logged now, in the order they came."""
+def arrived(connection: sa.Connection | ArchivedRows, log: sa.Table, by_client: sa.Table) -> dict[str, str]:
+    """Ids of waiting observations that name one row, with its service id.
+
+    Args:
+        connection: where the observations and the rows are.
+        log: prediction_logs.
+        by_client: a table with client_request_id and request_id of the rows: client_request_ids, or the log itself.
+    """
     c = label_observations.c
-    query = (
-        sa.select(c.request_id, c.label, c.observed_at)
-        .join_from(label_observations, log, c.request_id == log.c.request_id)
-        .where(c.is_waiting)
-        .order_by(c.received_at, c.observation_id)
-    )
-    return [LabelItem(*row) for row in connection.execute(query)]
+    sent: sa.ColumnElement[Any] = c.request_id.label("sent")
+    waiting = sa.select(sent, log.c.request_id).distinct().where(c.is_waiting)
+    own = waiting.join_from(label_observations, log, c.request_id == log.c.request_id)
+    theirs = sa.select(sent, by_client.c.request_id).distinct().where(c.is_waiting)
+    theirs = theirs.join_from(label_observations, by_client, c.request_id == by_client.c.client_request_id)
+    found: dict[str, str] = {row.sent: row.request_id for row in connection.execute(own)}
+    named: dict[str, set[str]] = {}
+    for row in connection.execute(theirs):
+        named.setdefault(row.sent, set()).add(row.request_id)
+    return {sent: ids.pop() for sent, ids in named.items() if len(ids) == 1} | found
 
 
-def stop_waiting(connection: sa.Connection, request_ids: Sequence[str]) -> None:
-    for part in _in_parts(request_ids):
-        where = label_observations.c.request_id.in_(part)
-        connection.execute(sa.update(label_observations).where(where).values(is_waiting=False))
+def waiting_items(connection: sa.Connection, ids: Collection[str]) -> list[LabelItem]:
+    """Waiting observations with these ids, in the order they came."""
+    c = label_observations.c
+    found: list[Any] = []
+    for part in _in_parts(sorted(ids)):
+        query = sa.select(c.request_id, c.label, c.observed_at, c.received_at, c.observation_id)
+        found += connection.execute(query.where(c.is_waiting, c.request_id.in_(part))).all()
+    return [LabelItem(*row[:3]) for row in sorted(found, key=lambda row: (row.received_at, row.observation_id))]
+
+
+def stop_waiting(connection: sa.Connection, matched: Mapping[str, str]) -> None:
+    """`matched`: id as it was sent, to the service's id of its row."""
+    c = label_observations.c
+    wanted = [{"sent": sent, "own": own} for sent, own in sorted(matched.items())]
+    if wanted:
+        statement = sa.update(label_observations).where(c.request_id == sa.bindparam("sent"), c.is_waiting)
+        connection.execute(statement.values(is_waiting=False, matched_request_id=sa.bindparam("own")), wanted)
 
 
 def count_waiting(connection: sa.Connection) -> int:
@@ -110,18 +154,23 @@ def count_waiting(connection: sa.Connection) -> int:
 
 
 def history_of(connection: sa.Connection, request_id: str) -> list[LabelObservation]:
-    """Every observation of a request, in the order they came."""
+    """Every observation about the row with this service id, and those that were sent with the id and wait.
+
+    In the order they came.
+    """
     c = label_observations.c
-    columns = (c.request_id, c.label, c.observed_at, c.received_at, c.source, c.is_waiting)
-    query = sa.select(*columns).where(c.request_id == request_id).order_by(c.received_at, c.observation_id)
+    columns = (c.request_id, c.label, c.observed_at, c.received_at, c.source, c.is_waiting, c.matched_request_id)
+    about = sa.or_(c.matched_request_id == request_id, sa.and_(c.request_id == request_id, c.is_waiting))
+    query = sa.select(*columns).where(about).order_by(c.received_at, c.observation_id)
     return [LabelObservation(**row) for row in connection.execute(query).mappings()]
 
 
 def first_arrivals() -> sa.Subquery:
-    """request_id and when its first observation came."""
+    """request_id of a row and when the first observation about it came."""
     c = label_observations.c
     first: sa.ColumnElement[Any] = sa.func.min(c.received_at).label("received_at")
-    return sa.select(c.request_id, first).group_by(c.request_id).subquery()
+    own: sa.ColumnElement[Any] = c.matched_request_id.label("request_id")
+    return sa.select(own, first).where(c.matched_request_id.is_not(None)).group_by(c.matched_request_id).subquery()
 
 
 def _in_parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:

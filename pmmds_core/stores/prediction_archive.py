@@ -252,16 +252,22 @@ class PredictionArchive:
                     connection.execute(sa.insert(prediction_archives).values(vars(part)))
             if not is_gone:
                 raise _RowsChangedError
-            c = client_request_ids.c
-            connection.execute(
-                sa.delete(client_request_ids).where(c.predicted_at >= part.day, c.predicted_at < part.day + DAY)
-            )
+            self._forget_clients(connection, part.day, content.last)
             _count_again(connection, content.hours)
 
     def _delete(self, connection: sa.Connection, day: datetime, last: tuple[datetime, str]) -> int:
-        c = self._log.c
-        upto = sa.tuple_(c.predicted_at, c.request_id) <= sa.tuple_(sa.literal(last[0], c.predicted_at.type), last[1])
-        return connection.execute(sa.delete(self._log).where(c.predicted_at >= day, upto)).rowcount
+        return connection.execute(sa.delete(self._log).where(*_upto(self._log, day, last))).rowcount
+
+    def _forget_clients(self, connection: sa.Connection, day: datetime, last: tuple[datetime, str]) -> None:
+        """Clients' ids of the rows that go: the archive has them as a column."""
+        connection.execute(sa.delete(client_request_ids).where(*_upto(client_request_ids, day, last)))
+
+
+def _upto(table: sa.Table, day: datetime, last: tuple[datetime, str]) -> tuple[sa.ColumnElement[bool], ...]:
+    """Rows of a day up to the key (predicted_at, request_id) of its last one."""
+    c = table.c
+    key = sa.tuple_(sa.literal(last[0], c.predicted_at.type), last[1])
+    return c.predicted_at >= day, sa.tuple_(c.predicted_at, c.request_id) <= key
 
 
 def _drop_recorded(connection: sa.Connection, part: Part) -> bool:

@@ -1,4 +1,4 @@
-"""The prediction log: one row per answered request, written once, however often it is delivered.
+"""The prediction log: one row per answered request, written once, however often it is delivered or repeated.
 
 Add a question about logged predictions here. Keep out: labels (ground_truth.py), counts per bin (histograms.py).
 """
@@ -21,15 +21,18 @@ from pmmds_core.contracts.contract import Contract, FeatureValue
 from pmmds_core.stores.bulk_insert import insert_new
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.prediction_archive import PredictionArchive
-from pmmds_core.stores.request_keys import keep_first, rows_of_ids
+from pmmds_core.stores.request_keys import claim, requests_named, row_digest, rows_of_ids
 from pmmds_core.stores.tables import prediction_logs
 
-# In a partitioned table the key holds the time; `keep_first` sees to it that an id has one time only.
-_PARTITIONED_KEY = ("request_id", "predicted_at")
+# In a partitioned table the key holds the time; an id of the service determines it.
+_KEYS = {"postgresql": ("request_id", "predicted_at"), "sqlite": ("request_id",)}
 
 
-class PredictionRecord(msgspec.Struct, frozen=True, gc=False):
-    """One answered request. `predicted_at` is aware; `features` are in the contract's order, None for missing."""
+class PredictionRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One answered request. `predicted_at` is aware; `features` are in the contract's order, None for missing.
+
+    `request_id`: the service's own, which holds `predicted_at`. `client_request_id`: what the client called it.
+    """
 
     request_id: str
     predicted_at: datetime
@@ -39,6 +42,23 @@ class PredictionRecord(msgspec.Struct, frozen=True, gc=False):
     probability: float
     latency_ms: float
     features: tuple[FeatureValue, ...]
+    client_request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Appended:
+    """What became of the records of one delivery.
+
+    `n_new`: rows that were written. `n_redelivered`: rows that were there, from an earlier delivery of the same record.
+    `n_same`, `n_other`: repetitions of a client's request, which has one row; the answer was the logged one, or another
+    (a version that was promoted in between). `taken`: records whose id another prediction has; they have no row.
+    """
+
+    n_new: int = 0
+    n_redelivered: int = 0
+    n_same: int = 0
+    n_other: int = 0
+    taken: tuple[PredictionRecord, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,45 +80,94 @@ class PredictionLog:
         self._archive = archive
         self._table = prediction_logs(contract)
         self._features = tuple(self._table.c[name] for name in contract.feature_names)
-        fixed = PredictionRecord.__struct_fields__[:-1]
+        self._names = contract.feature_names
+        fixed = [name for name in PredictionRecord.__struct_fields__ if name != "features"]
         self._fixed = tuple(self._table.c[name] for name in fixed)
         self._columns = (*fixed, *contract.feature_names)
 
     def append(self, records: Iterable[PredictionRecord]) -> int:
-        """Log what is not logged yet, all or nothing; a known request_id keeps its first row.
+        """Log what is not logged yet, all or nothing, and return how many rows were new."""
+        return self.add(records).n_new
 
+    def add(self, records: Iterable[PredictionRecord]) -> Appended:
+        """Log every record once, all or nothing.
+
+        A record that is there is left out, and so is the repetition of a client's request: same client's id, same row.
         NaN is stored as NULL, because SQLite cannot tell them apart.
-
-        Returns:
-            How many rows were new.
         """
-        rows: list[Sequence[Any]] = [_row(record) for record in records]
-        if not rows:
-            return 0
-        key: Sequence[str] = ("request_id",)
+        given = list(records)
+        if not given:
+            return Appended()
+        key = _KEYS[self._database.dialect]
         with self._database.begin() as connection:
-            if self._database.dialect == "postgresql":
-                rows, key = keep_first(connection, self._table, rows), _PARTITIONED_KEY
-            return insert_new(connection, self._table, self._columns, rows, key=key, written_at="ingested_at")
+            first, repeated = self._first_of_each(connection, given)
+            rows = [_row(record) for record in first]
+            n_new = insert_new(connection, self._table, self._columns, rows, key=key, written_at="ingested_at")
+            n_same = self._count_same(connection, repeated)
+            taken = () if n_new == len(rows) else self._taken(connection, first)
+        n_left_out = len(first) - n_new - len(taken)
+        return Appended(n_new, n_left_out, n_same, len(repeated) - n_same, taken)
+
+    def _first_of_each(
+        self, connection: sa.Connection, records: Sequence[PredictionRecord]
+    ) -> tuple[list[PredictionRecord], list[tuple[PredictionRecord, str]]]:
+        """The records to log, and each repetition of a client's request with the id of its row."""
+        keys = {
+            r.request_id: (r.client_request_id, row_digest(self._names, r.features))
+            for r in records
+            if r.client_request_id is not None
+        }
+        if not keys:
+            return list(records), []
+        claims = {keys[r.request_id]: (r.request_id, r.predicted_at) for r in reversed(records) if r.request_id in keys}
+        owners = claim(connection, claims)
+        owner_of = {request_id: owners[key] for request_id, key in keys.items()}
+        first = [r for r in records if owner_of.get(r.request_id, r.request_id) == r.request_id]
+        return first, [(r, o) for r in records if (o := owner_of.get(r.request_id, r.request_id)) != r.request_id]
+
+    def _count_same(self, connection: sa.Connection, repeated: Sequence[tuple[PredictionRecord, str]]) -> int:
+        """How many repetitions were answered as their row says. A row that has been archived counts as the same."""
+        logged = self._records(connection, {owner for _, owner in repeated})
+        return sum(o not in logged or _answer(record) == _answer(logged[o]) for record, o in repeated)
+
+    def _taken(self, connection: sa.Connection, records: Sequence[PredictionRecord]) -> tuple[PredictionRecord, ...]:
+        """The records whose id belongs to another row."""
+        logged = self._records(connection, {record.request_id for record in records})
+        return tuple(r for r in records if r.request_id in logged and _row(logged[r.request_id]) != _row(r))
+
+    def _records(self, connection: sa.Connection, ids: Iterable[str]) -> dict[str, PredictionRecord]:
+        """Service's id to record."""
+        columns = (*self._fixed, *self._features)
+        return {row.request_id: _record(row) for row in rows_of_ids(connection, self._table, columns, sorted(ids))}
+
+    def named(self, request_ids: Iterable[str]) -> dict[str, list[PredictionRecord]]:
+        """The logged records that each id names, oldest first; see `requests_named`."""
+        with self._database.connect() as connection:
+            named = requests_named(connection, self._table, request_ids)
+            records = self._records(connection, {i for ids in named.values() for i in ids})
+        return {name: [records[i] for i in ids if i in records] for name, ids in named.items()}
 
     def find(self, request_ids: Iterable[str]) -> dict[str, PredictionRecord]:
-        """The records of those ids that are logged."""
-        found: dict[str, PredictionRecord] = {}
-        columns = (*self._fixed, *self._features)
-        with self._database.connect() as connection:
-            for row in rows_of_ids(connection, self._table, columns, list(request_ids)):
-                record = _record(row)
-                found[record.request_id] = record
-        return found
+        """The record of each id that names exactly one."""
+        return {name: records[0] for name, records in self.named(request_ids).items() if len(records) == 1}
 
-    def find_archived(self, request_ids: Sequence[str]) -> dict[str, PredictionRecord]:
-        """The records of those ids that have been archived."""
+    def archived_named(self, request_id: str) -> list[PredictionRecord]:
+        """The archived records that an id names, oldest first."""
         if self._archive is None:
-            return {}
+            return []
         with self._archive.snapshot() as connection:
             archived = self._archive.rows(connection)
-        query = self._select().where(self._table.c.request_id.in_(request_ids))
-        return {r.request_id: r for r in map(_record, archived.execute(query))} if archived is not None else {}
+        if archived is None:
+            return []
+        c = self._table.c
+        query = self._select().where(sa.or_(c.request_id == request_id, c.client_request_id == request_id))
+        records = [_record(row) for row in archived.execute(query.order_by(c.predicted_at, c.request_id))]
+        return [r for r in records if r.request_id == request_id] or records
+
+    def find_archived(self, request_ids: Sequence[str]) -> dict[str, PredictionRecord]:
+        """The archived record of each id that names exactly one."""
+        found = {request_id: self.archived_named(request_id) for request_id in request_ids}
+        return {name: records[0] for name, records in found.items() if len(records) == 1}
 
     def count(
         self, model_version: str | None = None, start: datetime | None = None, end: datetime | None = None
@@ -169,13 +238,17 @@ class PredictionLog:
 
 
 def _row(record: PredictionRecord) -> tuple[Any, ...]:
-    *fixed, features = msgspec.structs.astuple(record)
-    return (*fixed, *[None if value != value else value for value in features])
+    *fixed, features, client_request_id = msgspec.structs.astuple(record)
+    return (*fixed, client_request_id, *[None if value != value else value for value in features])
 
 
 def _record(row: sa.Row[Any]) -> PredictionRecord:
     values: tuple[Any, ...] = tuple(row)
-    request_id, predicted_at, name, version, prediction, probability, latency_ms, *features = values
+    request_id, predicted_at, name, version, prediction, probability, latency_ms, client_id, *features = values
     return PredictionRecord(
-        request_id, predicted_at, name, version, prediction, probability, latency_ms, tuple(features)
+        request_id, predicted_at, name, version, prediction, probability, latency_ms, tuple(features), client_id
     )
+
+
+def _answer(record: PredictionRecord) -> tuple[Any, ...]:
+    return record.model_name, record.model_version, record.prediction, record.probability

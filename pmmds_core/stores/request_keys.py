@@ -1,99 +1,105 @@
-"""Which rows a request id names in a log that is partitioned by time, where it cannot be unique by itself.
+"""Which logged rows a request id names, and which row of several that repeat a client's request is logged.
 
-An id of the service holds the instant it is logged with, so it names one row. Of every other id the first instant is
-remembered (client_request_ids), in the transaction that logs it. Keep out: SQLite, where the id alone is the key.
+The log's key is the service's own id, which holds the time it is logged with. A client's id is a column beside it; the
+table client_request_ids has one entry for each pair of a client's id and a row, so a repeated request is logged once.
+Keep out: writing the rows (prediction_log.py) and labels (ground_truth.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
-from pmmds_core.request_instants import STAMP_DIGITS, instant_of, stamp
+from pmmds_core.contracts.contract import FeatureValue
+from pmmds_core.request_instants import instant_of
 from pmmds_core.stores.dialects import insert
 from pmmds_core.stores.tables import client_request_ids
 
-# A client may send an id that the service made for another request, or one of its own that looks so: its row is no
-# further from the instant in it than a request takes.
-_LONGEST_REQUEST = timedelta(minutes=10)
 _IDS_PER_QUERY = 1000
+_DIGEST_CHARACTERS = 32
 
-Row = Sequence[Any]
+# A client's id and the digest of its row.
+ClientKey = tuple[str, str]
 
 
-def keep_first(connection: sa.Connection, log: sa.Table, rows: Sequence[Row]) -> list[Row]:
-    """The rows that may be logged: not those whose id is logged, or comes earlier in `rows`, with another instant.
+def row_digest(names: Sequence[str], features: Sequence[FeatureValue]) -> str:
+    """A digest of the values that are not missing, by name: a feature that the contract gains changes none.
+
+    Equal rows have equal digests: 1 and 1.0 are the same number, and so are 0.0 and -0.0.
+    """
+    known = [(n, _number(v)) for n, v in zip(names, features, strict=True) if v is not None and v == v]
+    return hashlib.sha256(msgspec.msgpack.encode(known)).hexdigest()[:_DIGEST_CHARACTERS]
+
+
+def _number(value: FeatureValue) -> FeatureValue:
+    return value if isinstance(value, str) or value is None else float(value) + 0.0
+
+
+def claim(connection: sa.Connection, claims: Mapping[ClientKey, tuple[str, datetime]]) -> dict[ClientKey, str]:
+    """Register the rows of clients' requests, and return the service's id of the row that each key has.
 
     Args:
-        connection: the transaction that logs them.
-        log: prediction_logs.
-        rows: begin with request_id and predicted_at.
+        connection: the transaction that logs the rows.
+        claims: client's id and row digest to the service's id and time of the row that would be logged.
+
+    Returns:
+        For every key the id of the row that was registered first: another one's for a repeated request.
     """
-    others = {row[0]: row[1] for row in reversed(rows) if row[0][:STAMP_DIGITS] != stamp(row[1])}
-    if not others:
-        return list(rows)
-    first = _remember(connection, log, others)
-    return [row for row in rows if first.get(row[0], row[1]) == row[1]]
-
-
-def _remember(connection: sa.Connection, log: sa.Table, others: dict[str, datetime]) -> dict[str, datetime]:
-    """When each id was logged first: as it is remembered, or as a row says whose id looks like one of the service."""
-    for part in _in_parts(sorted(others)):
-        first = others | _logged_near(connection, log, part)
-        new = [{"request_id": i, "predicted_at": first[i]} for i in part]
-        connection.execute(insert(connection, client_request_ids).on_conflict_do_nothing(), new)
+    keys = sorted(claims)
+    # One order for all writers, so that overlapping deliveries wait for each other and do not deadlock.
+    rows = [dict(zip(_COLUMNS, (*key, *claims[key]), strict=True)) for key in keys]
+    connection.execute(insert(connection, client_request_ids).on_conflict_do_nothing(), rows)
     c = client_request_ids.c
-    found: dict[str, datetime] = {}
-    for part in _in_parts(list(others)):
-        query = sa.select(c.request_id, c.predicted_at).where(c.request_id.in_(part))
-        found |= {row.request_id: row.predicted_at for row in connection.execute(query)}
-    return found
+    owners: dict[ClientKey, str] = {}
+    for part in _in_parts(sorted({client_id for client_id, _ in keys})):
+        query = sa.select(c.client_request_id, c.row_digest, c.request_id).where(c.client_request_id.in_(part))
+        owners |= {(row.client_request_id, row.row_digest): row.request_id for row in connection.execute(query)}
+    return {key: owners[key] for key in keys}
 
 
-def _logged_near(connection: sa.Connection, log: sa.Table, ids: Sequence[str]) -> dict[str, datetime]:
-    found: dict[str, datetime] = {}
-    c = log.c
-    for request_id in ids:
-        at = instant_of(request_id)
-        if at is None:
-            continue
-        near = c.predicted_at.between(at, at + _LONGEST_REQUEST)
-        query = sa.select(c.predicted_at).where(c.request_id == request_id, near).order_by(c.predicted_at).limit(1)
-        row = connection.execute(query).first()
-        if row is not None:
-            found[request_id] = row.predicted_at
-    return found
+_COLUMNS = ("client_request_id", "row_digest", "request_id", "predicted_at")
+
+
+def requests_named(connection: sa.Connection, log: sa.Table, ids: Iterable[str]) -> dict[str, list[str]]:
+    """The logged rows that each id names, as service ids; ids that name none are left out.
+
+    A service's id names its own row only. A client's id names every row that was logged with it, which are several
+    where the client used it for several rows.
+    """
+    wanted = sorted(set(ids))
+    named = {row.request_id: [row.request_id] for row in rows_of_ids(connection, log, (log.c.request_id,), wanted)}
+    c = client_request_ids.c
+    for part in _in_parts([i for i in wanted if i not in named]):
+        query = sa.select(c.client_request_id, c.request_id).where(c.client_request_id.in_(part))
+        for row in connection.execute(query.order_by(c.predicted_at, c.request_id)):
+            named.setdefault(row.client_request_id, []).append(row.request_id)
+    return named
 
 
 def rows_of_ids(
     connection: sa.Connection, log: sa.Table, columns: Sequence[sa.ColumnElement[Any]], ids: Sequence[str]
 ) -> Iterator[sa.Row[Any]]:
-    """The logged rows of `ids`; `columns` begin with request_id.
+    """The logged rows of these service ids; `columns` begin with request_id.
 
-    On PostgreSQL those whose instant is known are looked for in their day only, and what is not found there in all.
+    On PostgreSQL an id is looked up in the day that it holds first; what is not found there, in every day.
     """
     for part in _in_parts(ids):
         left = set(part)
         if connection.dialect.name == "postgresql":
-            instants = _instants(connection, part)
+            times = {i: at for i in part if (at := instant_of(i)) is not None}
             known = sa.select(*columns).where(
-                log.c.request_id.in_(list(instants)), log.c.predicted_at.in_(sorted(set(instants.values())))
+                log.c.request_id.in_(list(times)), log.c.predicted_at.in_(sorted(set(times.values())))
             )
-            for row in connection.execute(known) if instants else ():
+            for row in connection.execute(known) if times else ():
                 left.discard(row[0])
                 yield row
         if left:
             yield from connection.execute(sa.select(*columns).where(log.c.request_id.in_(sorted(left))))
-
-
-def _instants(connection: sa.Connection, ids: Sequence[str]) -> dict[str, datetime]:
-    c = client_request_ids.c
-    own = {i: at for i in ids if (at := instant_of(i)) is not None}
-    query = sa.select(c.request_id, c.predicted_at).where(c.request_id.in_(ids))
-    return own | {row.request_id: row.predicted_at for row in connection.execute(query)}
 
 
 def _in_parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -55,12 +55,13 @@ label_observations = sa.Table(
     "label_observations",
     fixed,
     sa.Column("observation_id", sa.Integer, primary_key=True),
-    sa.Column("request_id", sa.String(128), nullable=False),
+    sa.Column("request_id", sa.String(128), nullable=False),  # as it was sent: the service's id or the client's
     sa.Column("label", sa.SmallInteger, nullable=False),
     sa.Column("observed_at", UtcDateTime, nullable=False),
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("source", sa.String(16), nullable=False),  # feedback, import
-    sa.Column("is_waiting", sa.Boolean, nullable=False, index=True),  # its prediction is not logged yet
+    sa.Column("is_waiting", sa.Boolean, nullable=False, index=True),  # it names no single logged prediction yet
+    sa.Column("matched_request_id", sa.String(128), index=True),  # the service's id of the row that it is about
     sa.UniqueConstraint("request_id", "observed_at", "label"),
 )
 
@@ -326,11 +327,13 @@ contract_columns = sa.Table(
 )
 
 
-# PostgreSQL: when the prediction of an id was logged that does not say so itself, so that it is logged once.
+# The logged row of each pair of a client's request id and a row's content, so that a repeated request is logged once.
 client_request_ids = sa.Table(
     "client_request_ids",
     fixed,
-    sa.Column("request_id", sa.String(128), primary_key=True),
+    sa.Column("client_request_id", sa.String(128), primary_key=True),
+    sa.Column("row_digest", sa.String(32), primary_key=True),  # of request_keys.row_digest
+    sa.Column("request_id", sa.String(128), nullable=False),  # the service's own
     sa.Column("predicted_at", UtcDateTime, nullable=False, index=True),
 )
 
@@ -365,6 +368,7 @@ def prediction_logs(contract: Contract) -> sa.Table:
         sa.Column("prediction", sa.SmallInteger, nullable=False),
         sa.Column("probability", sa.Float(53), nullable=False),
         sa.Column("latency_ms", sa.Float(53), nullable=False),
+        sa.Column("client_request_id", sa.String(128)),  # what the client called its request, if it did
         *(feature_column(f) for f in contract.features),
         sa.Index("ix_prediction_logs_predicted_at", "predicted_at"),
         sa.Index("ix_prediction_logs_ingested_at", "ingested_at"),

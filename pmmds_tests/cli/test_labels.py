@@ -23,7 +23,15 @@ def test_a_file_is_imported_corrected_and_matched(tmp_path: Path) -> None:
     assert "1 accepted" in said.out
     assert "Labels of 1 request are kept aside" in said.out
     document = pmmds(home, "labels", "import", str(second), "--json").document
-    assert document == {"n_rows": 2, "accepted": 0, "updated": 1, "unknown": 0, "outdated": 1, "n_waiting": 1}
+    assert document == {
+        "n_rows": 2,
+        "accepted": 0,
+        "updated": 1,
+        "unknown": 0,
+        "outdated": 1,
+        "ambiguous": 0,
+        "n_waiting": 1,
+    }
     assert sorted((f"{o.observed_at:%d}", o.label) for o in d.ground_truth.history("r0")) == [
         ("04", 1),
         ("05", 1),

@@ -23,8 +23,12 @@ def labels(*items: tuple[str, int], **more: str) -> dict[str, Any]:
     return {"items": [{"request_id": request_id, "label": label, **more} for request_id, label in items]}
 
 
-def counts(accepted: int = 0, updated: int = 0, unknown: int = 0, outdated: int = 0) -> dict[str, int]:
-    return {"accepted": accepted, "updated": updated, "unknown": unknown, "outdated": outdated}
+Counts = dict[str, int]
+
+
+def counts(accepted: int = 0, updated: int = 0, unknown: int = 0, outdated: int = 0, ambiguous: int = 0) -> Counts:
+    found = {"accepted": accepted, "updated": updated, "unknown": unknown, "outdated": outdated}
+    return {**found, "ambiguous": ambiguous}
 
 
 def known_labels(stores: Deployment, *request_ids: str) -> dict[str, int]:

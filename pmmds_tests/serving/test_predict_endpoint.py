@@ -13,6 +13,7 @@ import pytest
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.scorer import Scorer
+from pmmds_core.stores.prediction_log import PredictionRecord
 from pmmds_tests.serving.asking import (
     BATCH,
     FEEDBACK,
@@ -24,6 +25,7 @@ from pmmds_tests.serving.asking import (
     refusal,
     rows,
 )
+from pmmds_tests.serving.running import wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 
@@ -82,13 +84,21 @@ def test_the_clients_request_id_is_kept_and_recorded_once(
     is_logged(stores, request_id)
 
 
-def test_a_request_id_with_another_payload_is_refused(client: httpx.Client, contract: Contract) -> None:
-    headers = {"X-Request-ID": predicted(client, contract, new_id())}
-    other = {"features": {**contract.example(), "tenure": 99}}
-    response = client.post(PREDICT, json=other, headers=headers)
-    assert response.status_code == 409
-    error = "This X-Request-ID was used for another payload. Choose a new one"
-    assert response.json() == refusal(error, message="The request id is taken")
+def test_request_id_with_another_payload_is_another_prediction_with_its_own_row(
+    client: httpx.Client, contract: Contract, stores: Deployment
+) -> None:
+    request_id = predicted(client, contract, new_id())
+    other = {"features": {**contract.example(), "tenure": 72}}
+    answer = client.post(PREDICT, json=other, headers={"X-Request-ID": request_id}).json()
+    assert answer["request_id"] == request_id
+
+    def logged() -> list[PredictionRecord]:
+        return stores.prediction_log.named([request_id]).get(request_id, [])
+
+    wait_until(lambda: len(logged()) == 2)
+    tenure = contract.feature_names.index("tenure")
+    assert {r.features[tenure]: r.probability for r in logged()}[72] == answer["probability"]
+    assert len({r.request_id for r in logged()} | {request_id}) == 3
 
 
 @pytest.mark.parametrize("request_id", ["x" * 121, "schlüssel"])

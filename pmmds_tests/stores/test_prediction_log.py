@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import SchemaOutdatedError
 from pmmds_core.stores.database import Database
-from pmmds_core.stores.prediction_log import PredictionLog
+from pmmds_core.stores.prediction_log import Appended, PredictionLog
 from pmmds_tests.stores.records import NOON, make_records
 
 
@@ -37,10 +37,12 @@ def test_a_repeated_delivery_is_logged_once_and_counts_only_what_is_new(log: Pre
     assert log.count() == 2500
 
 
-def test_the_same_id_twice_in_one_delivery_keeps_the_first(log: PredictionLog, contract: Contract) -> None:
-    first, second = make_records(contract, 2)
-    again = msgspec.structs.replace(second, request_id=first.request_id)
-    assert log.append([first, again]) == 1
+def test_a_record_whose_id_another_row_has_is_named_and_not_logged(log: PredictionLog, contract: Contract) -> None:
+    first, second, third = make_records(contract, 3)
+    at = {"request_id": first.request_id, "predicted_at": first.predicted_at}
+    second, third = (msgspec.structs.replace(r, **at) for r in (second, third))
+    assert log.add([first, second]) == Appended(1, 0, taken=(second,))
+    assert log.add([third, first]) == Appended(0, 1, taken=(third,))
     assert log.find([first.request_id]) == {first.request_id: first}
 
 

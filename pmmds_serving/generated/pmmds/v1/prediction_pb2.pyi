@@ -86,9 +86,9 @@ class PredictRequest(_message.Message):
     FEATURES_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Chosen by the client: at most 120 printable ASCII characters. Repeated with the same features it gets the same
-    answer and is recorded once; with others it is refused with ALREADY_EXISTS. Empty: the metadata x-request-id is
-    taken, and where that is missing too, the service makes one.
+    """Chosen by the client: at most 120 printable ASCII characters. Repeated with the same features the request is
+    recorded once; with others it is another prediction. Empty: the metadata x-request-id is taken, and where that is
+    missing too, the service makes one.
     """
     @_builtins.property
     def features(self) -> _containers.MessageMap[_builtins.str, Global___FeatureValue]:
@@ -401,7 +401,9 @@ Global___Label: _TypeAlias = Label  # noqa: Y015
 
 @_typing.final
 class SendFeedbackResponse(_message.Message):
-    """How many labels were new, replaced one, name no known prediction, are older than the one that is kept."""
+    """How many labels were new, replaced one, name no known prediction, are older than the one that is kept, or have a
+    client's id that names several predictions.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -409,10 +411,12 @@ class SendFeedbackResponse(_message.Message):
     UPDATED_FIELD_NUMBER: _builtins.int
     UNKNOWN_FIELD_NUMBER: _builtins.int
     OUTDATED_FIELD_NUMBER: _builtins.int
+    AMBIGUOUS_FIELD_NUMBER: _builtins.int
     accepted: _builtins.int
     updated: _builtins.int
     unknown: _builtins.int
     outdated: _builtins.int
+    ambiguous: _builtins.int
     def __init__(
         self,
         *,
@@ -420,10 +424,11 @@ class SendFeedbackResponse(_message.Message):
         updated: _builtins.int = ...,
         unknown: _builtins.int = ...,
         outdated: _builtins.int = ...,
+        ambiguous: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "outdated", b"outdated", "unknown", b"unknown", "updated", b"updated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "ambiguous", b"ambiguous", "outdated", b"outdated", "unknown", b"unknown", "updated", b"updated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
