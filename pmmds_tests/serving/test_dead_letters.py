@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DatabaseUnavailableError, SchemaOutdatedError
-from pmmds_core.stores.prediction_log import PredictionLog, PredictionRecord
+from pmmds_core.stores.prediction_log import Appended, PredictionLog, PredictionRecord
 from pmmds_serving.dead_letters import DeadLetter, DeadLetters, dead_frame
 from pmmds_serving.delivery import is_about_a_row
 from pmmds_serving.shipper import MAX_ATTEMPTS, Shipper
@@ -115,7 +115,7 @@ def test_nothing_is_a_dead_letter_while_the_database_is_away_however_long(
     error: Exception, spool: Spool, contract: Contract
 ) -> None:
     class Away:
-        def append(self, _: list[PredictionRecord]) -> int:
+        def add(self, _: list[PredictionRecord]) -> Appended:
             raise error
 
     away: Any = Away()
@@ -133,11 +133,11 @@ def test_a_database_that_goes_away_while_rows_are_tried_one_by_one_makes_no_dead
     calls: list[int] = []
 
     class Flickering:
-        def append(self, records: list[PredictionRecord]) -> int:
+        def add(self, records: list[PredictionRecord]) -> Appended:
             calls.append(len(records))
             if len(calls) == MAX_ATTEMPTS + 3:
                 raise DatabaseUnavailableError("away")
-            return log.append(records)
+            return log.add(records)
 
     flickering: Any = Flickering()
     shipper = Shipper(spool.folder, lambda: flickering, contract.feature_names)

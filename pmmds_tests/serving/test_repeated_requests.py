@@ -15,6 +15,8 @@ import pytest
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.settings import load_settings
+from pmmds_core.stores.database import open_database
+from pmmds_core.stores.migration import migrate
 from pmmds_core.stores.prediction_log import PredictionRecord
 from pmmds_tests.serving.asking import BATCH, PREDICT
 from pmmds_tests.serving.load import metric
@@ -90,7 +92,7 @@ def test_two_replicas_with_one_database_log_a_repeated_request_once(
 ) -> None:
     one, other = {"features": contract.example()}, other_row(contract)
     homes = [prepared(tmp_path / name, PMMDS_DATABASE_URL=postgres_url) for name in ("a", "b")]
-    Deployment(load_settings(homes[0])).prepare()
+    migrate(open_database(load_settings(homes[0])), contract)
     with running_service(homes[0]) as a, running_service(homes[1]) as b:
         told = {}
         for i in range(10):

@@ -161,14 +161,14 @@ def test_a_shipper_that_cannot_ship_ends_in_time_and_leaves_the_spool(
 class _Broken:
     """A log that fails in a way nobody has thought of."""
 
-    def append(self, records: list[PredictionRecord]) -> int:
+    def add(self, records: list[PredictionRecord]) -> int:
         raise RuntimeError(f"4711 {len(records)}")
 
 
 def test_the_thread_survives_an_error_that_nobody_has_thought_of(
     spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
-    opened: list[Any] = [_Broken(), None, log]  # None has no append: an AttributeError
+    opened: list[Any] = [_Broken(), None, log]  # None has no add: an AttributeError
     shipper = Shipper(spool.folder, lambda: opened.pop(0) if len(opened) > 1 else log, contract.feature_names)
     spool.append(make_records(contract, 5))
     with capture_logs() as told:

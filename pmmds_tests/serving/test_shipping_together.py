@@ -11,7 +11,7 @@ import pytest
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DatabaseUnavailableError
 from pmmds_core.stores.database import Database
-from pmmds_core.stores.prediction_log import PredictionLog, PredictionRecord
+from pmmds_core.stores.prediction_log import Appended, PredictionLog, PredictionRecord
 from pmmds_serving import adoption
 from pmmds_serving.segment import DAMAGED_SUFFIX, SUFFIX, Segment, encode_record
 from pmmds_serving.shipper import Shipper
@@ -26,11 +26,11 @@ class _Counting:
         self._away_at = away_at
         self.n_rows: list[int] = []
 
-    def append(self, records: Sequence[PredictionRecord]) -> int:
+    def add(self, records: Sequence[PredictionRecord]) -> Appended:
         self.n_rows.append(len(records))
         if len(self.n_rows) == self._away_at:
             raise DatabaseUnavailableError("The database cannot be reached.")
-        return self._log.append(records)
+        return self._log.add(records)
 
 
 def released(folder: Path, contract: Contract, parts: Sequence[Sequence[PredictionRecord]]) -> list[Path]:

@@ -69,8 +69,8 @@ def test_a_row_that_commits_late_is_still_counted(
     slow = open_again()
     with slow.begin() as connection:
         log.append([early])
-        *fixed, features = msgspec.structs.astuple(late)
-        columns = (*type(late).__struct_fields__[:-1], *contract.feature_names)
+        *fixed, features, _ = msgspec.structs.astuple(late)
+        columns = (*type(late).__struct_fields__[:-2], *contract.feature_names)
         table = prediction_logs(contract)
         insert_new(
             connection,

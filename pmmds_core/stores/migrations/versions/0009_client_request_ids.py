@@ -35,6 +35,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("client_request_id", "row_digest"),
     )
     op.create_index("ix_client_request_ids_predicted_at", "client_request_ids", ["predicted_at"])
+    if op.get_bind().dialect.name == "postgresql":  # as 0008 bounds every timestamp there
+        in_range = "predicted_at BETWEEN '1970-01-01' AND '9999-01-01'"
+        op.create_check_constraint("client_request_ids_predicted_at_range", "client_request_ids", in_range)
     op.add_column("prediction_logs", sa.Column("client_request_id", sa.String(length=128)))
     other = f"NOT ({_SERVICE_ID[op.get_bind().dialect.name]})"
     op.execute(f"UPDATE prediction_logs SET client_request_id = request_id WHERE {other}")
