@@ -252,7 +252,7 @@ def test_only_the_promoter_can_lock_a_promotion(acting_as: As, role: str) -> Non
 def test_no_timestamp_out_of_range_is_stored(acting_as: As, instant: str) -> None:
     statements = (
         f"INSERT INTO ground_truth VALUES ('x', 1, '{instant}', now())",
-        f"INSERT INTO client_request_ids VALUES ('x', '{instant}')",
+        f"INSERT INTO client_request_ids VALUES ('x', 'd', 'y', '{instant}')",
         f"INSERT INTO shadow_predictions VALUES ('1', 'x', 'm', '{instant}', 0.5, 1, now())",
         f"INSERT INTO prediction_logs VALUES ('x', '{instant}', now(), 'm', '1', 1, 0.5, 1)",
     )
