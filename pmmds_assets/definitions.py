@@ -11,6 +11,7 @@ from pmmds_assets.assets.model import reference_profile, trained_model
 from pmmds_assets.assets.monitoring import drift_report, external_assets, feature_histograms
 from pmmds_assets.assets.performance import performance_report
 from pmmds_assets.assets.promotion import production_model, promotion_decision
+from pmmds_assets.assets.retention import retention
 from pmmds_assets.assets.shadow import shadow_report
 from pmmds_assets.assets.training_data import training_data
 from pmmds_assets.executors import step_executor
@@ -36,6 +37,7 @@ all_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
     performance_report,
     shadow_report,
     prediction_archive,
+    retention,
 ]
 
 

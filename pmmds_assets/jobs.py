@@ -58,8 +58,9 @@ performance_job = dg.define_asset_job(
 
 archive_job = dg.define_asset_job(
     "archive_job",
-    selection=["prediction_archive"],
-    description="Archive the days that PMMDS_RETENTION_DAYS does not keep, and make days of the log ahead.",
+    selection=["prediction_archive", "retention"],
+    description="Archive the days that PMMDS_RETENTION_DAYS does not keep, make days of the log ahead, and remove what "
+    "is older than its retention period.",
     tags={"dagster/max_runtime": "21600"},
 )
 
@@ -122,7 +123,7 @@ def performance_schedule(
     job=archive_job,
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Archive the days that are over every night, when their last rows have arrived.",
+    description="Archive the days that are over every night, when their last rows have arrived; apply retention.",
 )
 def archive_schedule(
     context: dg.ScheduleEvaluationContext, deployment: DeploymentResource

@@ -40,6 +40,7 @@ def diagnose() -> list[Finding]:
         "reference data": _reference,
         "database": _database,
         "archive": archive,
+        "storage": _storage,
         "model registry": _registry,
         "production model": _production,
         "service": _service,
@@ -100,6 +101,14 @@ def archive(d: Deployment) -> str:
         return "no day has been archived" + ("" if d.settings.retention_days else " (PMMDS_RETENTION_DAYS is 0)")
     n_rows, n_days = sum(part.n_rows for part in parts), len({part.day for part in parts})
     return f"{n_rows:,} predictions of {n_days} days in {d.settings.resolved_archive_path}"
+
+
+def _storage(d: Deployment) -> str:
+    """How large each kind is; `pmmds retention` removes what is older than its period."""
+    from pmmds_core.expiry import storage_sizes
+
+    sizes = sorted(storage_sizes(d).items(), key=lambda pair: -pair[1])
+    return ", ".join(f"{kind} {n_bytes / 2**20:.1f} MiB" for kind, n_bytes in sizes)
 
 
 def _registry(d: Deployment) -> str:

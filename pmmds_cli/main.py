@@ -19,6 +19,7 @@ from pmmds_cli import (
     loop_commands,
     promotion_commands,
     reproduce_command,
+    retention_command,
     run_command,
     service_commands,
     shadow_command,
@@ -70,6 +71,7 @@ for module in (
     explain_command,
     shadow_command,
     reproduce_command,
+    retention_command,
     drift_commands,
     database_commands,
 ):

@@ -22,15 +22,15 @@ def write_report(d: Deployment, kind: str, html: str, at: datetime) -> Path:
     return unfinished.replace(path)
 
 
-def keep_with_model(d: Deployment, version: str, path: Path, folder: str, *, keep_copy: bool) -> str:
+def keep_with_model(d: Deployment, version: str, path: Path, folder: str, *, copy: str = "") -> str:
     """Put a page beside the run of a model version; where it is, or why it is not there.
 
-    `latest.html` is replaced each time, because every hour has a report; `keep_copy` keeps one under its own name too.
+    `latest.html` is replaced each time, because every hour has a report, and so is `copy`, where one is named.
     Monitoring goes on whatever the registry does.
     """
     try:
         run_id = d.registry.get_version(d.model_name, version).run_id
-        names = ["latest.html", *([path.name] if keep_copy else [])]
+        names = ["latest.html", *([copy] if copy else [])]
         d.registry.log_page(run_id, path.read_bytes(), [f"{folder}/{name}" for name in names])
     except (StoreError, ModelError) as error:
         return f"not kept: {error}"

@@ -56,6 +56,31 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(description="Folder of archived predictions; empty means archive under PMMDS_HOME")
     ] = ""
 
+    retention_reports_days: Annotated[
+        int, Meta(ge=0, description="Days that report pages and stored drift reports are kept; 0 = for ever")
+    ] = 90
+    retention_histograms_days: Annotated[
+        int, Meta(ge=0, description="Days that hourly histograms are kept; 0 = for ever")
+    ] = 180
+    retention_validation_days: Annotated[
+        int, Meta(ge=0, description="Days that validation results are kept; 0 = for ever")
+    ] = 90
+    retention_datasets_days: Annotated[
+        int, Meta(ge=0, description="Days that data sets of versions that never served are kept; 0 = for ever")
+    ] = 90
+    retention_models_days: Annotated[
+        int, Meta(ge=0, description="Days that model versions that never served are kept; 0 = for ever")
+    ] = 90
+    retention_labels_days: Annotated[
+        int, Meta(ge=0, description="Days that labels wait for a prediction that is not logged; 0 = for ever")
+    ] = 90
+    retention_notifications_days: Annotated[
+        int, Meta(ge=0, description="Days that sent notifications are kept; 0 = for ever")
+    ] = 90
+    retention_dagster_days: Annotated[
+        int, Meta(ge=0, description="Days that Dagster's finished runs, events and logs are kept; 0 = for ever")
+    ] = 30
+
     drift_psi_threshold: Annotated[PositiveFloat, Meta(description="PSI over which a feature counts as drifted")] = 0.2
     drift_min_drift_features: Annotated[PositiveInt, Meta(description="Drifted features that raise an alert")] = 3
     drift_current_window_hours: Annotated[PositiveInt, Meta(description="Length of the current window, hours")] = 24

@@ -112,6 +112,8 @@ def _gauges(totals: LoopTotals) -> Iterator[Metric]:
         ("pmmds_promotions_pending_approval", "Promotions that wait for a person", state.n_pending_approval),
         ("pmmds_promotions_unfinished", "Promotions whose alias is still to move", state.n_unfinished),
     )
+    sizes = {(kind,): float(n_bytes) for kind, n_bytes in state.storage_bytes.items()}
+    yield labelled_gauge("pmmds_storage_bytes", "Bytes of stored data, measured nightly", ["kind"], sizes)
     for name, meaning, n in waiting:
         yield labelled_gauge(name, meaning, ["model_name"], {model: float(n)})
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,8 @@ STAMP, WATCHER, REQUEST, WORKERS = "current.json", "watcher.json", "reload-reque
 CHALLENGER = "challenger.json"
 
 T = TypeVar("T")
+# As many versions are kept for a quick return to one of them.
+KEPT_VERSIONS = 5
 
 
 class Stamp(msgspec.Struct, frozen=True):
@@ -95,6 +98,15 @@ class ModelCache:
         """Remove the folders `prefix…` of downloads that a killed watcher left; only the one that leads may ask."""
         for folder in self.folder.glob(f"{prefix}*"):
             shutil.rmtree(folder)
+
+    def prune(self, kept: Collection[str]) -> None:
+        """Remove the files of versions but for `kept` and the newest ones; only the watcher that leads may ask."""
+        versions = sorted(
+            (f for f in self.folder.iterdir() if f.is_dir() and f.name.isdigit()), key=lambda f: int(f.name)
+        )
+        for folder in versions[:-KEPT_VERSIONS]:
+            if folder.name not in kept:
+                shutil.rmtree(folder)
 
     def bundle_folder(self, version: str) -> Path:
         return self.folder / version

@@ -150,6 +150,13 @@ class ModelWatcher:
         if found != stamp:
             self._cache.write_stamp(msgspec.structs.replace(found, alias_moved_at=datetime.now(UTC)))
             log.info("model_fetched", model_name=version.model_name, model_version=version.version, trust=trust)
+            self._prune(version.version, stamp)
+
+    def _prune(self, version: str, before: Stamp | None) -> None:
+        """Old versions go; the one that serves, the one before it and the challenger stay."""
+        challenger = self._cache.read_challenger()
+        kept = {version, before.version if before else "", challenger.version if challenger else ""}
+        self._cache.prune(kept)
 
 
 def watch(deployment: Deployment, parent: int) -> None:

@@ -61,7 +61,7 @@ def model_evaluation(context: dg.AssetExecutionContext, deployment: DeploymentRe
             **_numbers(evaluation),
             **_tables(evaluation),
             "report": dg.MetadataValue.path(str(page)),
-            "mlflow": keep_with_model(d, challenger.version, page, FOLDER, keep_copy=False),
+            "mlflow": keep_with_model(d, challenger.version, page, FOLDER),
             "model_card": dg.MetadataValue.md(_keep_card(d, challenger, evaluation)),
             "picture": reliability_picture("Challenger on the holdout, by decile of its score", evaluation.score_table),
         },

@@ -119,12 +119,15 @@ def drift_report(
             **_drift_metadata(d.settings.drift_psi_threshold, result),
             "alert_resolved": resolved or "none",
             "notifications": told,
-            "mlflow": keep_with_model(
-                d, result.model_version, result.html_path, "drift", keep_copy=result.verdict == "drifted"
-            ),
+            "mlflow": keep_with_model(d, result.model_version, result.html_path, "drift", copy=_copy(result)),
         },
         check_results=_checks(result),
     )
+
+
+def _copy(result: MonitorResult) -> str:
+    """The alert's page in the registry: one for each alert, since a drift that lasts has a report every hour."""
+    return f"alert-{result.alert_id}.html" if result.verdict == "drifted" and result.alert_id is not None else ""
 
 
 def _checks(result: MonitorResult) -> list[dg.AssetCheckResult]:

@@ -85,7 +85,7 @@ def performance_report(
 def _kept(d: Deployment, documents: Sequence[Document], page: Path) -> str:
     if not documents:
         return "not kept: nothing was answered in these days"
-    return keep_with_model(d, documents[-1]["model_version"], page, "performance", keep_copy=False)
+    return keep_with_model(d, documents[-1]["model_version"], page, "performance")
 
 
 def _row(document: Document) -> dict[str, Any]:

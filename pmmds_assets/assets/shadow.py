@@ -60,5 +60,5 @@ def _page(d: Deployment, version: str, document: dict[str, Any]) -> dict[str, An
     now = datetime.now(UTC)
     html = render_evaluation(replace(evaluation, shadow=document), d.model_name, now)
     page = write_report(d, f"evaluation-v{version}", html, now)
-    kept = keep_with_model(d, version, page, FOLDER, keep_copy=False)
+    kept = keep_with_model(d, version, page, FOLDER)
     return {"report": dg.MetadataValue.path(str(page)), "mlflow": kept}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,9 @@ from pmmds_core.stores.tables import reference_datasets
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_other = reference_datasets.alias()
+_IDS_PER_STATEMENT = 500
 
 DatasetKind = Literal["reference", "labelled", "training", "holdout", "training_keys", "holdout_keys"]
 
@@ -80,6 +83,28 @@ class DatasetStore:
             connection.execute(sa.insert(reference_datasets).values(row))
         return dataset
 
+    def expire(self, before: datetime, kept_runs: Collection[str], *, dry_run: bool = False) -> list[Path]:
+        """Forget data sets made before an instant, and return the files that no data set names any more.
+
+        The newest of each kind stays, and so do those of `kept_runs`. A file that was used again since is not returned.
+        """
+        c = reference_datasets.c
+        newest = sa.select(sa.func.max(c.created_at)).where(c.kind == _other.c.kind).scalar_subquery()
+        old = sa.select(_other.c.dataset_id, _other.c.path).where(
+            _other.c.created_at < before, _other.c.created_at < newest, _other.c.run_id.not_in(sorted(kept_runs))
+        )
+        with self._database.begin() as connection:
+            found = connection.execute(old).all()
+            ids = [row.dataset_id for row in found]
+            if not dry_run:
+                for start in range(0, len(ids), _IDS_PER_STATEMENT):
+                    part = ids[start : start + _IDS_PER_STATEMENT]
+                    connection.execute(sa.delete(reference_datasets).where(c.dataset_id.in_(part)))
+            rows = connection.execute(sa.select(c.dataset_id, c.path)).all()
+        named = {row.path for row in rows if not dry_run or row.dataset_id not in set(ids)}
+        files = self._folder.glob("*/*.parquet")
+        return [path for path in files if str(path) not in named and path.stat().st_mtime < before.timestamp()]
+
     def latest(self, kind: DatasetKind, *, run_id: str = "") -> Dataset | None:
         """The newest data set of a kind: of this run when it made one, else of any."""
         query = sa.select(reference_datasets).where(reference_datasets.c.kind == kind)
@@ -117,6 +142,7 @@ class DatasetStore:
 
 def _write_whole(frame: pd.DataFrame, path: Path) -> None:
     if path.exists():
+        path.touch()  # in use again: its retention period begins anew
         return
     incoming = path.with_suffix(f".{os.getpid()}.incoming")
     try:

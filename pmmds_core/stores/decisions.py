@@ -35,6 +35,9 @@ from pmmds_core.stores.tables import model_evaluations, promotion_decisions
 if TYPE_CHECKING:
     from pmmds_core.evaluation import ModelEvaluation
 
+# Pairs of versions that promotion_totals names at most.
+MAX_PROMOTION_SERIES = 50
+
 
 class DecisionStore:
     """Reads and writes what was measured and what was decided."""
@@ -173,6 +176,11 @@ class DecisionStore:
         found = self._read(self._decisions().where(promotion_decisions.c.decision_id == decision_id))
         return found[0] if found else None
 
+    def of_states(self, *states: str) -> list[Decision]:
+        """Every decision in one of these states, oldest first."""
+        query = self._decisions().where(promotion_decisions.c.state.in_(states))
+        return self._read(query.order_by(promotion_decisions.c.decided_at))
+
     def unfinished(self) -> list[Decision]:
         """Decisions whose alias is to move and has not, oldest first: what a crash leaves."""
         table = promotion_decisions
@@ -221,13 +229,18 @@ class DecisionStore:
         return found[0] if found else None
 
     def promotion_totals(self) -> dict[tuple[str, str], int]:
-        """Moves of the alias that were recorded, by version before (empty for the first) and after."""
+        """Moves of the alias that were recorded, by version before (empty for the first) and after.
+
+        Of the newest moves only, since each pair is a time series of its own.
+        """
         c = promotion_decisions.c
         query = sa.select(c.champion_version, c.challenger_version, sa.func.count().label("n")).where(
             c.model_name == self.model_name, c.promoted, c.state == RECORDED
         )
+        newest = sa.func.max(c.decided_at).desc()
+        pairs = query.group_by(c.champion_version, c.challenger_version).order_by(newest).limit(MAX_PROMOTION_SERIES)
         with self._database.connect() as connection:
-            rows = connection.execute(query.group_by(c.champion_version, c.challenger_version)).all()
+            rows = connection.execute(pairs).all()
         return {(row.champion_version or "", row.challenger_version): row.n for row in rows}
 
     def pointer(self) -> ProductionPointer | None:

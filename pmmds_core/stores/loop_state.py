@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from pmmds_core.decision import JUDGED, MOVING, PENDING_APPROVAL
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.promotion_turn import read_pointer
+from pmmds_core.stores.storage_usage import read_usage
 from pmmds_core.stores.tables import drift_alerts, drift_metrics, drift_reports, model_evaluations, promotion_decisions
 
 
@@ -34,6 +35,7 @@ class LoopState:
     psi: Mapping[str, float]
     n_pending_approval: int
     n_unfinished: int
+    storage_bytes: Mapping[str, int]
 
 
 def read_loop_state(database: Database, model_name: str) -> LoopState:
@@ -51,6 +53,7 @@ def read_loop_state(database: Database, model_name: str) -> LoopState:
             psi=_psi(connection, report_id),
             n_pending_approval=waiting.get(PENDING_APPROVAL, 0),
             n_unfinished=waiting.get(JUDGED, 0) + waiting.get(MOVING, 0),
+            storage_bytes=read_usage(connection),
         )
 
 

@@ -187,6 +187,29 @@ class ModelRegistry:
         with self._client() as client:
             client.set_registered_model_alias(model_name, alias, version)
 
+    def aliased(self, model_name: str) -> set[str]:
+        """The versions that an alias points to. Raises RegistryUnavailableError."""
+        with self._client() as client:
+            return {str(version) for version in client.get_registered_model(model_name).aliases.values()}
+
+    def delete_version(self, version: RegisteredVersion) -> None:
+        """Delete a version with its run and all of its files; what is gone already is fine.
+
+        The files go first: a version whose deletion was stopped is still there, and is deleted the next time.
+
+        Raises:
+            RegistryUnavailableError: MLflow or its artifact store does not answer.
+        """
+        with self._client() as client:
+            mlflow = _mlflow(self.tracking_uri)
+            run = client.get_run(version.run_id)
+            for model in run.outputs.model_outputs if run.outputs else ():
+                _delete_files(mlflow, client.get_logged_model(model.model_id).artifact_location)
+                client.delete_logged_model(model.model_id)
+            _delete_files(mlflow, run.info.artifact_uri)
+            client.delete_model_version(version.model_name, version.version)
+            client.delete_run(version.run_id)
+
     def tag_version(self, model_name: str, version: str, tags: Mapping[str, str]) -> None:
         with self._client() as client:
             for key, value in tags.items():
@@ -308,6 +331,13 @@ def _mlflow(tracking_uri: str) -> Any:
     mlflow.set_tracking_uri(tracking_uri)
     mlflow.set_registry_uri(tracking_uri)
     return mlflow
+
+
+def _delete_files(mlflow: Any, artifact_uri: str) -> None:
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    repository: Any = get_artifact_repository
+    repository(artifact_uri, tracking_uri=mlflow.get_tracking_uri()).delete_artifacts()
 
 
 def _log_pipeline(mlflow: Any, model: ModelToRegister) -> Any:

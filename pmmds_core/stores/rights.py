@@ -13,6 +13,7 @@ from pmmds_core.errors import RightMissingError
 SERVICE, MONITOR, PROMOTER = "pmmds_service", "pmmds_monitor", "pmmds_promoter"
 ROLES = (SERVICE, MONITOR, PROMOTER)
 _READ, _ADD, _CHANGE = "SELECT", "SELECT, INSERT", "SELECT, INSERT, UPDATE"
+_REMOVE = f"{_CHANGE}, DELETE"  # what is older than its retention period goes
 
 # Everybody who works on the loop reads everything; the promoter is a member of the monitor's role besides.
 _SERVICE = {
@@ -29,6 +30,7 @@ _SERVICE = {
     "model_evaluations": _READ,
     "promotion_decisions": _READ,
     "production_pointer": _READ,
+    "storage_usage": _READ,
     "shadow_predictions": "SELECT, INSERT, DELETE",  # of challengers that have gone
 }
 _MONITOR = {
@@ -37,18 +39,19 @@ _MONITOR = {
     "client_request_ids": "SELECT, DELETE",  # of days that it archives
     "prediction_archives": _READ,  # written by pmmds_drop_day alone
     "ground_truth": _CHANGE,
-    "label_observations": _CHANGE,
+    "label_observations": _REMOVE,
     "contract_columns": _READ,
     "alembic_version": _READ,
-    "reference_datasets": _ADD,
+    "reference_datasets": "SELECT, INSERT, DELETE",
     "feature_histograms": "SELECT, INSERT, DELETE",
     "histogram_watermarks": _CHANGE,
     "stale_hours": "SELECT, INSERT, DELETE",
-    "drift_reports": _ADD,
-    "drift_metrics": _ADD,
+    "drift_reports": "SELECT, INSERT, DELETE",
+    "drift_metrics": "SELECT, INSERT, DELETE",
     "drift_alerts": _CHANGE,
     "alert_changes": _ADD,
-    "alert_notifications": _CHANGE,
+    "alert_notifications": _REMOVE,
+    "storage_usage": "SELECT, INSERT, DELETE",
     "daily_performance": _CHANGE,
     "shadow_predictions": _READ,
     "retraining_runs": _READ,

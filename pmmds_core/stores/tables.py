@@ -351,6 +351,15 @@ prediction_archives = sa.Table(
     sa.Column("archived_at", UtcDateTime, nullable=False),
 )
 
+# How many bytes each kind of stored data takes; replaced nightly.
+storage_usage = sa.Table(
+    "storage_usage",
+    fixed,
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("n_bytes", sa.BigInteger, nullable=False),
+    sa.Column("measured_at", UtcDateTime, nullable=False),
+)
+
 
 def prediction_logs(contract: Contract) -> sa.Table:
     """The prediction log of one contract: the fixed columns, then one typed, nullable column per feature.

@@ -28,6 +28,7 @@ EDGES = {
     "shadow_report": {"prediction_logs", "trained_model"},
     "performance_report": {"labelled_predictions", "reference_profile"},
     "prediction_archive": {"prediction_logs"},
+    "retention": {"prediction_archive"},
 }
 BLOCKING = {
     "reference_data:reference_follows_schema",

@@ -1,0 +1,45 @@
+"""Model versions that never served go with their files, on a real registry; every other stays and can come back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pmmds_core.expiry import expire
+from pmmds_core.rollback import roll_back
+from pmmds_tests.assets.house import House, errors_of
+from pmmds_tests.assets.test_rollback_and_approval import with_v2_promoted
+
+
+def versions(house: House) -> set[str]:
+    return {v.version for v in house.deployment.registry.versions(house.deployment.model_name)}
+
+
+def files_of(base: Path, run_id: str) -> list[Path]:
+    return [path for path in base.glob("*/mlartifacts/**/*") if path.is_file() and run_id in str(path)]
+
+
+def n_files(base: Path) -> int:
+    return sum(path.is_file() for path in base.glob("*/mlartifacts/**/*"))
+
+
+def test_a_version_that_never_served_goes_with_its_files_and_a_rollback_still_works(
+    two_versions_home: Path, tmp_path: Path
+) -> None:
+    house = with_v2_promoted(two_versions_home, tmp_path)
+    for _ in range(2):
+        result = house.run("train_job", selection=["trained_model"])
+        assert result.success, errors_of(result)
+    d = house.deployment
+    gone = d.registry.get_version(d.model_name, "3")
+    base = two_versions_home.parent  # a copied home goes on writing where its experiment was made
+    assert files_of(base, gone.run_id)
+    before = n_files(base)
+    later = datetime.now(UTC) + timedelta(days=91)
+    assert {e.kind: e.n_removed for e in expire(d, later, dry_run=True)}["model versions"] == 1
+    assert {e.kind: e.n_removed for e in expire(d, later)}["model versions"] == 1
+    assert versions(house) == {"1", "2", "4"}, "1 and 2 served, 4 is the challenger and the newest"
+    assert files_of(base, gone.run_id) == []
+    assert n_files(base) < before - 10, "the logged pipeline is gone, too"
+    assert roll_back(d, by="Ada").challenger_version == "1"
+    assert {e.kind: e.n_removed for e in expire(d, later)}["model versions"] == 0
