@@ -26,9 +26,9 @@ from pmmds_core.decision import (
     Decision,
     ProductionPointer,
 )
-from pmmds_core.notices import is_automatic_rollback, not_taken_back, taken_back
+from pmmds_core.notices import Notice, is_automatic_rollback, not_taken_back, taken_back
 from pmmds_core.stores.database import Database
-from pmmds_core.stores.notification_outbox import Notice, enqueue
+from pmmds_core.stores.notification_outbox import enqueue
 from pmmds_core.stores.tables import production_pointer, promotion_decisions
 
 _ADVISORY_LOCK = 0x706D6D7074  # "pmmpt"
