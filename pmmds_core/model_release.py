@@ -31,6 +31,7 @@ from pmmds_core.calibration import fit_calibration
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import NotCompilableError
 from pmmds_core.model_card import Provenance, model_card, origin
+from pmmds_core.model_registration import BUNDLE_PATH, VALIDATION_PATH, ModelToRegister
 from pmmds_core.performance import classification_metrics
 from pmmds_core.pipeline_scorer import PIPELINE, PipelineScorer, dump_pipeline, wrap_pipeline
 from pmmds_core.recorded_code import recorded
@@ -47,7 +48,6 @@ from pmmds_core.scorer_compiler import (
 )
 from pmmds_core.scoring_time import LATENCY_ROWS, compare_scoring_time
 from pmmds_core.source_data import row_digests, to_columns
-from pmmds_core.stores.model_registry import BUNDLE_PATH, VALIDATION_PATH, ModelToRegister
 from pmmds_core.training import CANDIDATES, Build, TrainedPipeline, any_speed, one_thread, train
 
 if TYPE_CHECKING:

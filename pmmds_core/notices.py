@@ -5,9 +5,19 @@ Add a message here. Keep out: messages about alerts (stores/alerts.py), keeping 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pmmds_core.decision import ROLLBACK, Decision
 from pmmds_core.rollback_policy import AUTOMATIC_ROLLBACK
-from pmmds_core.stores.notification_outbox import Notice
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a person is to know. `subject` names the change it tells of: about one, each target is told once."""
+
+    subject: str
+    title: str
+    body: str
 
 
 def waits_for_approval(decision: Decision) -> Notice:

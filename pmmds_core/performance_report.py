@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from pmmds_core.labelled_rows import LabelledRows
 from pmmds_core.performance import auc_interval, classification_metrics
-from pmmds_core.stores.ground_truth import LabelledRows
 
 MEASURED, INSUFFICIENT_DATA = "measured", "insufficient_data"
 

@@ -17,8 +17,8 @@ from pmmds_core.drift import psi, psi_expected_by_chance
 from pmmds_core.reference_profile import ReferenceProfile
 
 if TYPE_CHECKING:
-    from pmmds_core.stores.drift_store import DriftReport
-    from pmmds_core.stores.hourly_counts import HourlyCounts
+    from pmmds_core.count_types import HourlyCounts
+    from pmmds_core.drift_report import DriftReport
 
 # Fewer rows in a stretch: chance alone moves PSI of ten bins by more than the steps of the heatmap.
 MIN_ROWS_A_CELL = 50

@@ -15,8 +15,9 @@ from pathlib import Path
 import httpx
 
 from pmmds_cli.processes import child_environment, local_processes
+from pmmds_core.model_registration import BUNDLE_PATH
 from pmmds_core.settings import Settings
-from pmmds_core.stores.model_registry import BUNDLE_PATH, ModelRegistry
+from pmmds_core.stores.model_registry import ModelRegistry
 from pmmds_tests.ports import free_port
 from pmmds_tests.serving.running import wait_until
 

@@ -15,9 +15,10 @@ import sqlalchemy as sa
 
 from pmmds_core.alert_policy import is_worse
 from pmmds_core.errors import UsageError
+from pmmds_core.notices import Notice
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.dialects import insert
-from pmmds_core.stores.notification_outbox import Notice, enqueue
+from pmmds_core.stores.notification_outbox import enqueue
 from pmmds_core.stores.tables import alert_changes, drift_alerts
 
 OPEN, ACKNOWLEDGED, RESOLVED = "open", "acknowledged", "resolved"

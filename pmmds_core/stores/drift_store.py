@@ -10,30 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from pmmds_core.alert_policy import JudgedWindow
+from pmmds_core.drift_report import DriftReport
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.tables import drift_metrics, drift_reports
 
 _METRICS = ("psi", "kl_divergence", "js_divergence", "js_distance")
 _SHARES = ("null_share_reference", "null_share_current", "unseen_share")
-
-
-@dataclass(frozen=True)
-class DriftReport:
-    """One judged window [window_start, window_end). `document` has the shape of `drift compare --json`."""
-
-    report_id: int
-    model_name: str
-    model_version: str
-    window_start: datetime
-    window_end: datetime
-    n_reference: int
-    n_current: int
-    verdict: str
-    n_drifted_features: int
-    document: Mapping[str, Any]
-    html_path: str
-    run_id: str
-    created_at: datetime
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pmmds_core.contracts.contract import Contract, Feature
 from pmmds_core.label_delays import LabelDelays
+from pmmds_core.labelled_rows import LabelledRows
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.dialects import insert, lock_writers
 from pmmds_core.stores.label_history import (
@@ -35,9 +36,6 @@ from pmmds_core.stores.label_history import (
 from pmmds_core.stores.prediction_archive import PredictionArchive
 from pmmds_core.stores.request_keys import requests_named
 from pmmds_core.stores.tables import client_request_ids, ground_truth, label_observations, prediction_logs
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _IDS_PER_QUERY = 1000
 
@@ -67,32 +65,6 @@ class LabelSummary:
     newest_observed_at: datetime | None
     newest_received_at: datetime | None
     digest: str
-
-
-@dataclass(frozen=True)
-class LabelledRows:
-    """Logged rows with their truth, oldest prediction first; every array is (n_rows,).
-
-    `predicted_at`: datetime64[us] in UTC. `columns`: feature to float64 with NaN, or object with None.
-    """
-
-    request_ids: NDArray[np.object_]
-    predicted_at: NDArray[np.datetime64]
-    model_versions: NDArray[np.object_]
-    probabilities: NDArray[np.float64]
-    labels: NDArray[np.int64]
-    columns: dict[str, NDArray[Any]]
-
-    @property
-    def n_rows(self) -> int:
-        return len(self.labels)
-
-    def to_frame(self, contract: Contract) -> pd.DataFrame:
-        """Features and label with the column types of `source_data.SourceData.frame`."""
-        import pandas as pd
-
-        columns = {f.name: _whole(f, self.columns[f.name]) for f in contract.features}
-        return pd.DataFrame({**columns, contract.label.name: self.labels})
 
 
 class GroundTruthStore:
@@ -297,12 +269,6 @@ def _column(feature: Feature, values: Sequence[Any]) -> NDArray[Any]:
     if not feature.is_numeric:
         return _objects(values)
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-
-
-def _whole(feature: Feature, values: NDArray[Any]) -> NDArray[Any]:
-    """int64 where the contract's whole numbers cannot be missing, and none is."""
-    is_whole = feature.type == "integer" and not feature.is_nullable and not np.isnan(values).any()
-    return values.astype(np.int64) if is_whole else values
 
 
 def _in_parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:

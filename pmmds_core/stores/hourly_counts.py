@@ -9,12 +9,10 @@ from datetime import datetime
 
 import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 
+from pmmds_core.count_types import HourlyCounts
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.tables import feature_histograms
-
-HourlyCounts = dict[datetime, dict[str, NDArray[np.int64]]]
 
 
 def hourly_counts(

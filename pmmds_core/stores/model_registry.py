@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -23,18 +23,14 @@ from numpy.typing import NDArray
 
 from pmmds_core.bundle_files import MANIFEST, files_digest
 from pmmds_core.errors import DataError, NoModelError, RegistryUnavailableError
+from pmmds_core.model_registration import BUNDLE_PATH, ModelToRegister
 from pmmds_core.settings import Settings
 from pmmds_core.stores.reachability import check_tracking_database
 from pmmds_core.stores.registry_errors import told
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 PRODUCTION = "production"
 CHALLENGER = "challenger"
 
-BUNDLE_PATH = "bundle"
-VALIDATION_PATH = "validation"
 TRAINING_ROWS = "training/row_digests.npy"
 # Folders beside a download's destination that hold what has come so far.
 INCOMING = ".incoming-"
@@ -59,26 +55,6 @@ class RegisteredVersion:
     @property
     def is_validated(self) -> bool:
         return self.tags.get("validation") == "passed"
-
-
-@dataclass(frozen=True)
-class ModelToRegister:
-    """Everything that a model version carries.
-
-    `pipeline`: the fitted scikit-learn pipeline. `example`: a few feature rows, for signature and input example.
-    `artifacts`: artifact folder to local folder. `training_rows`: (n,) int64 digests of the rows trained on.
-    """
-
-    model_name: str
-    digest: str
-    pipeline: Any
-    example: pd.DataFrame
-    params: Mapping[str, Any]
-    metrics: Mapping[str, float]
-    tags: Mapping[str, str]
-    description: str
-    artifacts: Mapping[str, Path]
-    training_rows: NDArray[np.int64]
 
 
 class ModelRegistry:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
+from pmmds_core.notices import Notice
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.dialects import insert
 from pmmds_core.stores.tables import alert_notifications
@@ -59,15 +60,6 @@ def split_urls(setting: str) -> tuple[str, ...]:
 def target_of(url: str) -> str:
     """What the database calls a URL: a digest, because the URL holds secrets."""
     return hashlib.sha256(url.encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class Notice:
-    """What a person is to know. `subject` names the change it tells of: about one, each target is told once."""
-
-    subject: str
-    title: str
-    body: str
 
 
 def enqueue(

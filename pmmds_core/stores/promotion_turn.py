@@ -26,10 +26,10 @@ from pmmds_core.decision import (
     Decision,
     ProductionPointer,
 )
-from pmmds_core.notices import is_automatic_rollback, not_taken_back, taken_back
+from pmmds_core.notices import Notice, is_automatic_rollback, not_taken_back, taken_back
 from pmmds_core.stores.database import Database
 from pmmds_core.stores.dialects import insert
-from pmmds_core.stores.notification_outbox import Notice, enqueue
+from pmmds_core.stores.notification_outbox import enqueue
 from pmmds_core.stores.tables import production_pointer, promotion_decisions
 
 LOCK_TIMEOUT_SECONDS = 15

@@ -14,8 +14,9 @@ from pmmds_core.bundle import MANIFEST, load_bundle
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import RegistryUnavailableError
+from pmmds_core.model_registration import BUNDLE_PATH, VALIDATION_PATH
 from pmmds_core.settings import Settings
-from pmmds_core.stores.model_registry import BUNDLE_PATH, PRODUCTION, TRAINING_ROWS, VALIDATION_PATH, ModelRegistry
+from pmmds_core.stores.model_registry import PRODUCTION, TRAINING_ROWS, ModelRegistry
 from pmmds_tests.cli.command_line import pmmds
 from pmmds_tests.mlflow_server import MlflowServer, mlflow_serving, register_bundle
 from pmmds_tests.s3_store import S3Store, temporary_store

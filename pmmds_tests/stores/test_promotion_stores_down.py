@@ -12,12 +12,13 @@ from pmmds_core.bundle import MANIFEST
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.decision import RECORDED, Decision
 from pmmds_core.errors import DatabaseUnavailableError, RegistryUnavailableError
+from pmmds_core.model_registration import BUNDLE_PATH
 from pmmds_core.promotion import put_into_production, reconcile
 from pmmds_core.settings import Settings
 from pmmds_core.stores.database import open_database
 from pmmds_core.stores.decisions import DecisionStore
 from pmmds_core.stores.migration import migrate
-from pmmds_core.stores.model_registry import BUNDLE_PATH, PRODUCTION, ModelRegistry, RegisteredVersion
+from pmmds_core.stores.model_registry import PRODUCTION, ModelRegistry, RegisteredVersion
 from pmmds_tests.mlflow_server import MlflowServer, mlflow_serving
 from pmmds_tests.postgres import temporary_cluster
 from pmmds_tests.stores.test_promotion_crash import InterruptedFileRegistry, check_whole, decide
