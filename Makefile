@@ -9,7 +9,7 @@ SCALE_FILES := requirements-celery.txt requirements-kubernetes.txt requirements-
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint test test-slow test-scale test-faults test-compose secrets bench bench-drift bench-production bench-promotion bench-serving soak compile sbom audit charts protos
+.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint style types test test-slow test-scale test-faults test-compose smoke secrets bench bench-drift bench-production bench-promotion bench-serving soak compile sbom audit charts protos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -65,11 +65,15 @@ retrain: $(STAMP) ## check drift, retrain if needed
 migrate: $(STAMP) ## bring the database to this version's tables
 	$(BIN)/pmmds db migrate $(ARGS)
 
-lint: $(STAMP) ## ruff, mypy strict, import directions
+lint: style types ## ruff, mypy strict, import directions
+
+style: $(STAMP) ## ruff's format and rules, import directions
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+types: $(STAMP) ## mypy strict
+	$(BIN)/mypy
 
 test: $(STAMP) ## every test but those below, on SQLite and PostgreSQL
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
@@ -82,6 +86,9 @@ test-scale: $(SPARK_STAMP) $(SCALE_STAMP) ## a real Celery broker and worker, sp
 
 test-faults: $(STAMP) ## workers killed, databases stopped, spools filled, under load
 	$(BIN)/pytest -m faults $(ARGS)
+
+smoke: $(STAMP) ## train, start the service with temporary state, call its live endpoints
+	.ci/smoke
 
 secrets: ## random passwords for the Compose files; those that are there stay
 	$(PYTHON) deploy/compose/make_secrets.py

@@ -1,6 +1,7 @@
 """Count archived predictions in a profile's bins on a Spark cluster.
 
-    spark-submit --master spark://host:7077 deploy/spark/count_archive.py --model-version 3 's3a://archive/2026-11-*.parquet'
+    spark-submit --master spark://host:7077 deploy/spark/count_archive.py --model-version 3
+    's3a://archive/2026-11-*.parquet'
 
 PMMDS is needed where the driver runs only; `--help` says the rest.
 """
