@@ -134,7 +134,7 @@ audit: $(STAMP) ## known vulnerabilities of what requirements.txt pins; needs th
 	$(BIN)/uv tool run pip-audit --requirement requirements.txt --require-hashes --disable-pip $(ARGS)
 
 charts: $(STAMP) ## compile the report's charts anew from their Altair designs
-	$(BIN)/python -m pmmds_core.chart_designs
+	$(BIN)/python -m pmmds_core.reports.chart_designs
 
 protos: $(STAMP) ## write pmmds_serving/generated anew from the .proto
-	$(BIN)/python -m pmmds_tests.serving.proto_compiler
+	$(BIN)/python -m pmmds_tests.harness.proto_compiler

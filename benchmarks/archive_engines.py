@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from benchmarks.whole_process import Run, run
 from pmmds_core.contracts.contract import load_contract
-from pmmds_core.reference_profile import fit_profile
-from pmmds_tests.stores.records import columns_of, make_records
+from pmmds_core.profiling.reference_profile import fit_profile
+from pmmds_tests.harness.records import columns_of, make_records
 
 ROOT = Path(__file__).parent.parent
 N_DISTINCT, FEW, MILLION = 20_000, 20_000, 1_000_000
@@ -25,12 +25,12 @@ N_DISTINCT, FEW, MILLION = 20_000, 20_000, 1_000_000
 DUCKDB = """
 import sys
 from pathlib import Path
-from pmmds_core.binning import SCORE
-from pmmds_core.column_reading import read_column
-from pmmds_core.reference_profile import ReferenceProfile
-from pmmds_core.stores.data_file import connect, open_data_file
-from pmmds_core.stores.duckdb_counts import FileCounter
-from pmmds_core.stores.spark_archive import SCORE_COLUMN, ArchiveCounts
+from pmmds_core.profiling.binning import SCORE
+from pmmds_core.stores.files.column_reading import read_column
+from pmmds_core.profiling.reference_profile import ReferenceProfile
+from pmmds_core.stores.files.data_file import connect, open_data_file
+from pmmds_core.stores.files.duckdb_counts import FileCounter
+from pmmds_core.workflows.spark_archive import SCORE_COLUMN, ArchiveCounts
 profile = ReferenceProfile.from_json(Path(sys.argv[1]).read_bytes())
 bins = {f.bins.feature: f.bins for f in profile.with_score}
 with connect() as connection:

@@ -11,10 +11,10 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from benchmarks.deployments import temporary_settings, train_versions, wait_for
-from pmmds_cli.job_runs import shared_instance
-from pmmds_cli.service_commands import start, stop
+from pmmds_cli.client.job_runs import shared_instance
+from pmmds_cli.commands.service_commands import start, stop
+from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
-from pmmds_core.settings import Settings
 
 # The interval of a sensor for which nothing else is said (dagster's DEFAULT_SENSOR_DAEMON_INTERVAL).
 DEFAULT_TICK_SECONDS = 30.0
@@ -22,7 +22,7 @@ DEFAULT_TICK_SECONDS = 30.0
 
 def raise_alert(d: Deployment) -> int:
     """An alert as monitor_job writes it, with a report of its own."""
-    from pmmds_core.monitoring import monitor
+    from pmmds_core.workflows.monitoring import monitor
 
     now = datetime.now(UTC)
     result = monitor(d, now - timedelta(hours=1), now, run_id="")

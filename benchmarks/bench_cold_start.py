@@ -21,7 +21,7 @@ from benchmarks.deployments import (
     train_versions,
     wait_for,
 )
-from pmmds_core.settings import Settings
+from pmmds_core.config.settings import Settings
 
 # What BentoML's and MLflow's tutorials have one write.
 PLAIN = """

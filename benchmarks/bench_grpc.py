@@ -21,9 +21,9 @@ import psutil
 
 from benchmarks.deployments import is_success, service_process, temporary_settings, train_versions, wait_for
 from benchmarks.grpc_load import WARM_UP_SECONDS
-from pmmds_cli.ports import any_free
+from pmmds_cli.processes.ports import any_free
+from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
-from pmmds_core.settings import Settings
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
 
 N_CHANNELS = 8

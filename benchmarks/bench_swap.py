@@ -17,8 +17,8 @@ from itertools import pairwise
 import httpx
 
 from benchmarks.deployments import example_request, service_process, temporary_settings, train_versions, wait_for
+from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
-from pmmds_core.settings import Settings
 
 N_CLIENTS = 4
 RECONNECT_EVERY = 20  # so that every worker is met

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import httpx
 
-from pmmds_cli.ports import any_free
+from pmmds_cli.processes.ports import any_free
+from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
-from pmmds_core.settings import Settings
 
 
 @contextmanager
@@ -34,8 +34,8 @@ def temporary_settings(**values: object) -> Iterator[Settings]:
 def migrate_database(settings: Settings) -> None:
     """Make the tables; PostgreSQL's are made by nobody else."""
     from pmmds_core.contracts.contract import load_contract
-    from pmmds_core.stores.database import open_database
-    from pmmds_core.stores.migration import migrate
+    from pmmds_core.stores.database.database import open_database
+    from pmmds_core.stores.database.migration import migrate
 
     database = open_database(settings)
     migrate(database, load_contract(settings.contract))
@@ -44,7 +44,7 @@ def migrate_database(settings: Settings) -> None:
 
 def train_versions(settings: Settings, n_versions: int) -> Deployment:
     """Run train_job that often; the first version is in production, the others were held."""
-    from pmmds_cli.job_runs import run_job
+    from pmmds_cli.client.job_runs import run_job
 
     for _ in range(n_versions):
         run_job("train_job", settings)

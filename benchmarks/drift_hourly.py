@@ -1,5 +1,5 @@
 """The hourly update with a million rows already logged and ten thousand new ones, and the merge of a day, in a fresh
-process each. Start-up (imports, contract, connection) is told apart. Keep out: files (drift.py).
+process each. Start-up (imports, contract, connection) is told apart. Keep out: files (drift/drift.py).
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import numpy as np
 import sqlalchemy as sa
 
 from benchmarks.whole_process import run
+from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract, load_contract
-from pmmds_core.reference_profile import fit_profile
-from pmmds_core.settings import Settings
-from pmmds_core.source_data import to_columns
-from pmmds_core.stores.database import Database, open_database
-from pmmds_core.stores.histograms import HistogramStore
-from pmmds_core.stores.migration import migrate
-from pmmds_core.stores.prediction_log import PredictionLog, PredictionRecord
-from pmmds_core.stores.tables import histogram_watermarks, prediction_logs
-from pmmds_core.synthetic import packaged_generator
-from pmmds_tests.postgres import temporary_cluster
+from pmmds_core.data.source_data import to_columns
+from pmmds_core.profiling.reference_profile import fit_profile
+from pmmds_core.stores.database.database import Database, open_database
+from pmmds_core.stores.database.migration import migrate
+from pmmds_core.stores.database.tables import histogram_watermarks, prediction_logs
+from pmmds_core.stores.monitoring.histograms import HistogramStore
+from pmmds_core.stores.predictions.prediction_log import PredictionLog, PredictionRecord
+from pmmds_core.synthetic.synthetic import packaged_generator
+from pmmds_tests.harness.postgres import temporary_cluster
 
 N_LOGGED = 1_000_000
 N_NEW = 10_000
@@ -41,12 +41,12 @@ import json, sys, time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from pmmds_core.contracts.contract import load_contract
-from pmmds_core.drift import compare
-from pmmds_core.drift_policy import DriftRule, judge
-from pmmds_core.reference_profile import ReferenceProfile
-from pmmds_core.settings import Settings
-from pmmds_core.stores.database import open_database
-from pmmds_core.stores.histograms import HistogramStore
+from pmmds_core.drift.drift import compare
+from pmmds_core.drift.drift_policy import DriftRule, judge
+from pmmds_core.profiling.reference_profile import ReferenceProfile
+from pmmds_core.config.settings import Settings
+from pmmds_core.stores.database.database import open_database
+from pmmds_core.stores.monitoring.histograms import HistogramStore
 
 home, url, profile_path = sys.argv[1:]
 contract = load_contract("")

@@ -1,4 +1,7 @@
-"""HTTP load at a steady rate by hey, and what came of it. Keep out: what is asked (as fast as it goes: load.py)."""
+"""HTTP load at a steady rate by hey, and what came of it. Keep out: what is asked (as fast as it goes.
+
+Harness/load.py).
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from pmmds_tests.compose.engine import BASE, IMAGES, PYTHON_IMAGE, EngineMissingError, image_bytes, project
-from pmmds_tests.end_to_end.quick_start import QuickStart
+from pmmds_tests.harness.quick_start import QuickStart
 
 MOST_SERVING_MB = 300
 

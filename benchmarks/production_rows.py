@@ -20,16 +20,16 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.deployments import migrate_database
+from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract, load_contract
 from pmmds_core.deployment import Deployment
-from pmmds_core.request_instants import stamp
-from pmmds_core.settings import Settings
-from pmmds_core.stores.partitions import keep_days
-from pmmds_core.stores.prediction_log import PredictionRecord
-from pmmds_core.synthetic import packaged_generator
-from pmmds_serving.segment import Segment, encode_record
-from pmmds_serving.shipper import Shipper
-from pmmds_tests.postgres import Cluster, temporary_cluster
+from pmmds_core.stores.database.partitions import keep_days
+from pmmds_core.stores.predictions.prediction_log import PredictionRecord
+from pmmds_core.stores.predictions.request_instants import stamp
+from pmmds_core.synthetic.synthetic import packaged_generator
+from pmmds_serving.shipping.shipper import Shipper
+from pmmds_serving.spool.segment import Segment, encode_record
+from pmmds_tests.harness.postgres import Cluster, temporary_cluster
 
 # What a worker hands over in a tenth of a second at 2,000 predictions a second; and what it hands over while more wait
 # than are moved, when its segments grow.

@@ -26,11 +26,11 @@ from benchmarks.deployments import (
 )
 from benchmarks.hey import hey
 from benchmarks.load import wrk
-from pmmds_cli.service_commands import start, stop
+from pmmds_cli.commands.service_commands import start, stop
+from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
-from pmmds_core.settings import Settings
-from pmmds_core.stores.prediction_log import PredictionLog
-from pmmds_tests.postgres import Cluster, temporary_cluster
+from pmmds_core.stores.predictions.prediction_log import PredictionLog
+from pmmds_tests.harness.postgres import Cluster, temporary_cluster
 
 RATES = (1_000, 2_000, 3_000)
 # Enough that one request that takes long does not slow the others down; hey's connections do not catch up.

@@ -19,16 +19,16 @@ from pathlib import Path
 
 import numpy as np
 
+from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import load_contract
-from pmmds_core.decision import MOVING, RECORDED, Decision
-from pmmds_core.promotion import put_into_production, reconcile
-from pmmds_core.settings import Settings
-from pmmds_core.stores.database import open_database
-from pmmds_core.stores.decisions import DecisionStore
-from pmmds_core.stores.migration import migrate
-from pmmds_core.stores.model_registry import PRODUCTION, ModelRegistry
-from pmmds_tests.fakes import FileRegistry
-from pmmds_tests.postgres import temporary_cluster
+from pmmds_core.policies.decision import MOVING, RECORDED, Decision
+from pmmds_core.stores.artifacts.model_registry import PRODUCTION, ModelRegistry
+from pmmds_core.stores.database.database import open_database
+from pmmds_core.stores.database.migration import migrate
+from pmmds_core.stores.lifecycle.decisions import DecisionStore
+from pmmds_core.workflows.promotion import put_into_production, reconcile
+from pmmds_tests.harness.fakes import FileRegistry
+from pmmds_tests.harness.postgres import temporary_cluster
 
 N_CALIBRATION = 10
 # Kills fall in the time a promotion takes and a third of it more, so that some come after its end.

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from benchmarks.target_table import Line, head
-from pmmds_core.calibration import expected_auc
 from pmmds_core.contracts.contract import Contract, load_contract
-from pmmds_core.evaluation import ModelEvaluation
-from pmmds_core.performance import paired_auc
-from pmmds_core.policy import PromotionPolicy, judge
-from pmmds_core.synthetic import packaged_generator
+from pmmds_core.evaluation.evaluation import ModelEvaluation
+from pmmds_core.models.calibration import expected_auc
+from pmmds_core.policies.policy import PromotionPolicy, judge
+from pmmds_core.statistics.performance import paired_auc
+from pmmds_core.synthetic.synthetic import packaged_generator
 
 N_POPULATION, N_TRAINING = 60_000, 4_000
 GAIN = 0.025

@@ -24,16 +24,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
 
+from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract, load_contract
-from pmmds_core.reference_profile import ReferenceProfile, fit_profile
-from pmmds_core.settings import Settings
-from pmmds_core.stores.database import Database, open_database
-from pmmds_core.stores.histograms import HistogramStore
-from pmmds_core.stores.migration import migrate
-from pmmds_core.stores.prediction_log import PredictionLog, PredictionRecord
-from pmmds_core.stores.tables import prediction_logs
-from pmmds_tests.postgres import Cluster, temporary_cluster
-from pmmds_tests.stores.records import columns_of, make_records
+from pmmds_core.profiling.reference_profile import ReferenceProfile, fit_profile
+from pmmds_core.stores.database.database import Database, open_database
+from pmmds_core.stores.database.migration import migrate
+from pmmds_core.stores.database.tables import prediction_logs
+from pmmds_core.stores.monitoring.histograms import HistogramStore
+from pmmds_core.stores.predictions.prediction_log import PredictionLog, PredictionRecord
+from pmmds_tests.harness.postgres import Cluster, temporary_cluster
+from pmmds_tests.harness.records import columns_of, make_records
 
 ROWS_A_TRANSACTION = 2000
 MILLION = 1_000_000

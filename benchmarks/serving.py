@@ -25,8 +25,8 @@ from benchmarks.deployments import (
 )
 from benchmarks.load import Load, wrk
 from benchmarks.serving_peers import CONSTANT_PEER, DATAFRAME_PEER, uvicorn_peer
+from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
-from pmmds_core.settings import Settings
 
 N_BATCH = 1000
 

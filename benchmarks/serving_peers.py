@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.deployments import is_answered, wait_for
-from pmmds_cli.ports import any_free
+from pmmds_cli.processes.ports import any_free
 
 # FastAPI's and scikit-learn's tutorials have one write this; it keeps no prediction.
 DATAFRAME_PEER = """

@@ -24,8 +24,8 @@ import psutil
 from benchmarks.deployments import example_request, migrate_database, temporary_settings, train_versions, wait_for
 from benchmarks.hey import MOST_ANSWERS, Steady, hey
 from benchmarks.serving import logged_rows, our_service, serving_workers
-from pmmds_core.settings import Settings
-from pmmds_tests.postgres import temporary_cluster
+from pmmds_core.config.settings import Settings
+from pmmds_tests.harness.postgres import temporary_cluster
 
 SAMPLE_SECONDS = 2.0
 

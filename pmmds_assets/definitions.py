@@ -20,7 +20,7 @@ from pmmds_assets.resources import DeploymentResource, mlflow_run
 from pmmds_assets.rollback import automatic_rollback_sensor, rollback_job
 from pmmds_assets.sensors import all_sensors
 from pmmds_assets.training_runs import one_training_at_a_time
-from pmmds_core.settings import Settings, load_settings
+from pmmds_core.config.settings import Settings, load_settings
 
 all_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
     *external_assets,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from pmmds_core.config.setting_values import without_password
+from pmmds_core.config.settings import Settings
 from pmmds_core.errors import ServiceUnavailableError, SettingError
-from pmmds_core.setting_values import without_password
-from pmmds_core.settings import Settings
 
 if TYPE_CHECKING:
     from celery import Celery

@@ -8,8 +8,8 @@ from typing import Any
 
 import dagster as dg
 
+from pmmds_core.config.settings import load_settings
 from pmmds_core.deployment import Deployment
-from pmmds_core.settings import load_settings
 
 
 class DeploymentResource(dg.ConfigurableResource[Deployment]):

@@ -2,7 +2,7 @@
 
 The command line does it without a run.
 
-Keep out: which version and why not (pmmds_core.rollback).
+Keep out: which version and why not (pmmds_core.workflows.rollback).
 """
 
 from datetime import UTC, datetime
@@ -16,14 +16,14 @@ from pmmds_assets.assets.promotion import production_metadata
 from pmmds_assets.jobs import MAX_RUNTIME, WRITES_MODELS
 from pmmds_assets.loop_sensor import loop_sensor
 from pmmds_assets.resources import DeploymentResource
-from pmmds_core.decision import Decision
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError, UsageError
-from pmmds_core.notices import is_automatic_rollback
-from pmmds_core.promotion_watch import watch
-from pmmds_core.rollback import carry_out, decide_rollback, previous, roll_back
-from pmmds_core.rollback_policy import AUTOMATIC_ROLLBACK, ROLL_BACK, WatchedTotals
-from pmmds_core.stores.rights import PROMOTER
+from pmmds_core.policies.decision import Decision
+from pmmds_core.policies.notices import is_automatic_rollback
+from pmmds_core.policies.rollback_policy import AUTOMATIC_ROLLBACK, ROLL_BACK, WatchedTotals
+from pmmds_core.stores.database.rights import PROMOTER
+from pmmds_core.workflows.promotion_watch import watch
+from pmmds_core.workflows.rollback import carry_out, decide_rollback, previous, roll_back
 
 WATCH_SECONDS = 15
 PRODUCTION_MODEL = "production_model"

@@ -2,7 +2,7 @@
 
 The executor works in the process that carries the whole run, also where its steps work in other processes or on other
 machines. `pmmds train` runs its job without this executor, and takes the same lock itself.
-Keep out: the lock (pmmds_core/stores/training_lock.py), which executor it is (executors.py).
+Keep out: the lock (pmmds_core/stores/lifecycle/training_lock.py), which executor it is (executors.py).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from pmmds_core.deployment import Deployment
-from pmmds_core.stores.rights import PROMOTER
-from pmmds_core.stores.training_lock import hold_training_lock
+from pmmds_core.stores.database.rights import PROMOTER
+from pmmds_core.stores.lifecycle.training_lock import hold_training_lock
 
 if TYPE_CHECKING:
     from dagster._core.execution.context.system import PlanOrchestrationContext

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pmmds_cli import (
+from pmmds_cli.commands import (
     data_commands,
     database_commands,
     demo_command,
@@ -41,7 +41,7 @@ app = typer.Typer(
 
 def _show_version(asked: bool) -> None:
     if asked:
-        from pmmds_core.recorded_code import code_version
+        from pmmds_core.training.recorded_code import code_version
 
         print(f"pmmds {code_version()}")
         raise typer.Exit

@@ -11,34 +11,34 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pmmds_core.config.settings import Settings, load_settings
 from pmmds_core.contracts.contract import Contract, load_contract
 from pmmds_core.errors import HomeNotWritableError, NoModelError
-from pmmds_core.retraining_policy import RetrainingLimits
-from pmmds_core.settings import Settings, load_settings
-from pmmds_core.stores.database import Database, open_database
-from pmmds_core.stores.folders import make_private
-from pmmds_core.stores.migration import check_schema, migrate
-from pmmds_core.stores.notification_outbox import NotificationOutbox, split_urls, target_of
+from pmmds_core.policies.retraining_policy import RetrainingLimits
+from pmmds_core.runtime.folders import make_private
+from pmmds_core.stores.database.database import Database, open_database
+from pmmds_core.stores.database.migration import check_schema, migrate
+from pmmds_core.stores.lifecycle.notification_outbox import NotificationOutbox, split_urls, target_of
 
 if TYPE_CHECKING:
-    from pmmds_core.policy import PromotionPolicy
-    from pmmds_core.stores.alerts import AlertStore
-    from pmmds_core.stores.daily_performance import DailyPerformanceStore
-    from pmmds_core.stores.datasets import DatasetStore
-    from pmmds_core.stores.decisions import DecisionStore
-    from pmmds_core.stores.drift_store import DriftStore
-    from pmmds_core.stores.drift_windows import DriftWindows
-    from pmmds_core.stores.ground_truth import GroundTruthStore
-    from pmmds_core.stores.histograms import HistogramStore
-    from pmmds_core.stores.model_registry import ModelRegistry, RegisteredVersion
-    from pmmds_core.stores.prediction_archive import PredictionArchive
-    from pmmds_core.stores.prediction_log import PredictionLog
-    from pmmds_core.stores.profiles import ProfileCache
-    from pmmds_core.stores.registered_versions import RegistrationStore
-    from pmmds_core.stores.retrainings import RetrainingStore
-    from pmmds_core.stores.segment_counts import SegmentStore
-    from pmmds_core.stores.shadow_store import ShadowStore
-    from pmmds_core.training_data import SplitPlan
+    from pmmds_core.policies.policy import PromotionPolicy
+    from pmmds_core.stores.artifacts.datasets import DatasetStore
+    from pmmds_core.stores.artifacts.model_registry import ModelRegistry, RegisteredVersion
+    from pmmds_core.stores.artifacts.profiles import ProfileCache
+    from pmmds_core.stores.lifecycle.alerts import AlertStore
+    from pmmds_core.stores.lifecycle.decisions import DecisionStore
+    from pmmds_core.stores.lifecycle.registered_versions import RegistrationStore
+    from pmmds_core.stores.lifecycle.retrainings import RetrainingStore
+    from pmmds_core.stores.monitoring.daily_performance import DailyPerformanceStore
+    from pmmds_core.stores.monitoring.drift_store import DriftStore
+    from pmmds_core.stores.monitoring.drift_windows import DriftWindows
+    from pmmds_core.stores.monitoring.histograms import HistogramStore
+    from pmmds_core.stores.monitoring.segment_counts import SegmentStore
+    from pmmds_core.stores.predictions.ground_truth import GroundTruthStore
+    from pmmds_core.stores.predictions.prediction_archive import PredictionArchive
+    from pmmds_core.stores.predictions.prediction_log import PredictionLog
+    from pmmds_core.stores.predictions.shadow_store import ShadowStore
+    from pmmds_core.training.training_data import SplitPlan
 
 
 class Deployment:
@@ -75,55 +75,55 @@ class Deployment:
 
     @cached_property
     def registry(self) -> ModelRegistry:
-        from pmmds_core.stores.model_registry import ModelRegistry
+        from pmmds_core.stores.artifacts.model_registry import ModelRegistry
 
         return ModelRegistry.of(self.settings)
 
     @cached_property
     def archive(self) -> PredictionArchive:
-        from pmmds_core.stores.prediction_archive import PredictionArchive
+        from pmmds_core.stores.predictions.prediction_archive import PredictionArchive
 
         return PredictionArchive(self.database, self.contract, self.settings.resolved_archive_path)
 
     @cached_property
     def prediction_log(self) -> PredictionLog:
-        from pmmds_core.stores.prediction_log import PredictionLog
+        from pmmds_core.stores.predictions.prediction_log import PredictionLog
 
         return PredictionLog(self.database, self.contract, self.archive)
 
     @cached_property
     def ground_truth(self) -> GroundTruthStore:
-        from pmmds_core.stores.ground_truth import GroundTruthStore
+        from pmmds_core.stores.predictions.ground_truth import GroundTruthStore
 
         return GroundTruthStore(self.database, self.contract, self.archive)
 
     @cached_property
     def datasets(self) -> DatasetStore:
-        from pmmds_core.stores.datasets import DatasetStore
+        from pmmds_core.stores.artifacts.datasets import DatasetStore
 
         return DatasetStore(self.database, self.settings.home_path / "datasets")
 
     @cached_property
     def registrations(self) -> RegistrationStore:
-        from pmmds_core.stores.registered_versions import RegistrationStore
+        from pmmds_core.stores.lifecycle.registered_versions import RegistrationStore
 
         return RegistrationStore(self.database, self.model_name)
 
     @cached_property
     def decisions(self) -> DecisionStore:
-        from pmmds_core.stores.decisions import DecisionStore
+        from pmmds_core.stores.lifecycle.decisions import DecisionStore
 
         return DecisionStore(self.database, self.model_name, self.alert_targets)
 
     @cached_property
     def retrainings(self) -> RetrainingStore:
-        from pmmds_core.stores.retrainings import RetrainingStore
+        from pmmds_core.stores.lifecycle.retrainings import RetrainingStore
 
         return RetrainingStore(self.database, self.model_name)
 
     @cached_property
     def alerts(self) -> AlertStore:
-        from pmmds_core.stores.alerts import AlertStore
+        from pmmds_core.stores.lifecycle.alerts import AlertStore
 
         return AlertStore(self.database, self.alert_targets)
 
@@ -144,8 +144,8 @@ class Deployment:
 
     @property
     def split_plan(self) -> SplitPlan:
-        from pmmds_core.training_data import SplitPlan
-        from pmmds_core.training_mix import MixSettings
+        from pmmds_core.training.training_data import SplitPlan
+        from pmmds_core.training.training_mix import MixSettings
 
         s = self.settings
         mix = MixSettings(
@@ -162,43 +162,43 @@ class Deployment:
 
     @cached_property
     def drift(self) -> DriftStore:
-        from pmmds_core.stores.drift_store import DriftStore
+        from pmmds_core.stores.monitoring.drift_store import DriftStore
 
         return DriftStore(self.database)
 
     @cached_property
     def daily_performance(self) -> DailyPerformanceStore:
-        from pmmds_core.stores.daily_performance import DailyPerformanceStore
+        from pmmds_core.stores.monitoring.daily_performance import DailyPerformanceStore
 
         return DailyPerformanceStore(self.database, self.contract, self.archive)
 
     @cached_property
     def histograms(self) -> HistogramStore:
-        from pmmds_core.stores.histograms import HistogramStore
+        from pmmds_core.stores.monitoring.histograms import HistogramStore
 
         return HistogramStore(self.database, self.contract, self.archive)
 
     @cached_property
     def drift_windows(self) -> DriftWindows:
-        from pmmds_core.stores.drift_windows import DriftWindows
+        from pmmds_core.stores.monitoring.drift_windows import DriftWindows
 
         return DriftWindows(self.database)
 
     @cached_property
     def segments(self) -> SegmentStore:
-        from pmmds_core.stores.segment_counts import SegmentStore
+        from pmmds_core.stores.monitoring.segment_counts import SegmentStore
 
         return SegmentStore(self.database, self.contract, self.archive)
 
     @cached_property
     def shadow(self) -> ShadowStore:
-        from pmmds_core.stores.shadow_store import ShadowStore
+        from pmmds_core.stores.predictions.shadow_store import ShadowStore
 
         return ShadowStore(self.database, self.contract)
 
     @cached_property
     def profiles(self) -> ProfileCache:
-        from pmmds_core.stores.profiles import ProfileCache
+        from pmmds_core.stores.artifacts.profiles import ProfileCache
 
         return ProfileCache(
             self.registry,
@@ -210,7 +210,7 @@ class Deployment:
 
     @property
     def promotion_policy(self) -> PromotionPolicy:
-        from pmmds_core.policy import PromotionPolicy
+        from pmmds_core.policies.policy import PromotionPolicy
 
         s = self.settings
         return PromotionPolicy(
@@ -232,7 +232,7 @@ class Deployment:
 
     def require_rights(self, role: str) -> Deployment:
         """See that this login may do all of a role's work. Raises RightMissingError, before anything is written."""
-        from pmmds_core.stores.roles import check_rights
+        from pmmds_core.stores.database.roles import check_rights
 
         check_rights(self.database, role)
         return self
@@ -253,7 +253,7 @@ class Deployment:
     def production_version(self) -> RegisteredVersion:
         """The version the production alias points to. Raises NoModelError when there is none."""
 
-        from pmmds_core.stores.model_registry import PRODUCTION
+        from pmmds_core.stores.artifacts.model_registry import PRODUCTION
 
         found = self.registry.version_of(self.model_name, PRODUCTION)
         if found is None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import os
 import sys
 
+from pmmds_core.config.settings import load_settings
 from pmmds_core.errors import PmmdsError
-from pmmds_core.settings import load_settings
-from pmmds_serving.home_lock import take_home
 from pmmds_serving.launch import check_before_serving, serve_command
+from pmmds_serving.process.home_lock import take_home
 
 
 def main() -> None:

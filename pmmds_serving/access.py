@@ -1,7 +1,8 @@
 """Access to guarded endpoints: bearers of the admin token; without a token, programs on the same machine.
 
 Without a token the request must also name this machine in its Host header and must not come from a web page of another
-origin: a browser on the machine is on loopback too. Keep out: the rules for header values (pmmds_core/web_requests.py).
+origin: a browser on the machine is on loopback too. Keep out: the rules for header values
+(pmmds_core/runtime/web_requests.py).
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import NamedTuple
 
 from starlette.requests import Request
 
-from pmmds_core.web_requests import is_foreign, is_loopback_address, is_loopback_host
-from pmmds_serving import refusals
+from pmmds_core.runtime.web_requests import is_foreign, is_loopback_address, is_loopback_host
+from pmmds_serving.prediction import refusals
 from pmmds_serving.worker import Worker
 
 

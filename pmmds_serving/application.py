@@ -1,7 +1,7 @@
 """The Starlette application that BentoML mounts: routes, and how every answer is counted and shaped.
 
-POST /api/v1/predict is answered before it (front.py). Handlers are in endpoints.py and status.py.
-Keep out: what a prediction is (predicting.py) and pages (pages.py).
+POST /api/v1/predict is answered before it (http/front.py). Handlers are in http/endpoints.py and http/status.py.
+Keep out: what a prediction is (prediction/predicting.py) and pages (http/pages.py).
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from pmmds_core.deployment import Deployment
-from pmmds_serving import endpoints, pages, status
 from pmmds_serving.access import is_admin
-from pmmds_serving.boundary import Boundary, count_refusal
-from pmmds_serving.front import PREDICT_PATH, PredictEndpoint
-from pmmds_serving.grpc_server import grpc_running
-from pmmds_serving.json_answers import JsonAnswer, refuse
-from pmmds_serving.openapi import openapi_document
-from pmmds_serving.refusals import RefusalError
+from pmmds_serving.http import endpoints, pages, status
+from pmmds_serving.http.boundary import Boundary, count_refusal
+from pmmds_serving.http.front import PREDICT_PATH, PredictEndpoint
+from pmmds_serving.http.json_answers import JsonAnswer, refuse
+from pmmds_serving.http.openapi import openapi_document
+from pmmds_serving.prediction.refusals import RefusalError
+from pmmds_serving.rpc.grpc_server import grpc_running
 from pmmds_serving.worker import Worker, build_worker, running
 
 Handler = Callable[[Request, Worker], Awaitable[Response]]

@@ -10,9 +10,9 @@ import ipaddress
 import socket
 import sys
 
+from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import HomeNotWritableError, PortTakenError, SettingError
-from pmmds_core.settings import Settings
 
 TARGET = "pmmds_serving.service:service"
 _TRACING_MODULES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")

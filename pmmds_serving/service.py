@@ -12,12 +12,12 @@ from typing import Any
 from _bentoml_sdk import Service
 from starlette.routing import Mount
 
+from pmmds_core.config.settings import load_settings
 from pmmds_core.deployment import Deployment
-from pmmds_core.settings import load_settings
-from pmmds_serving import direct_protocol
 from pmmds_serving.application import build_app
-from pmmds_serving.descriptors import share_descriptors
-from pmmds_serving.front import Front
+from pmmds_serving.http import direct_protocol
+from pmmds_serving.http.front import Front
+from pmmds_serving.process.descriptors import share_descriptors
 
 _LEFT_OUT = {"TimeoutMiddleware", "OpenTelemetryMiddleware", "RunnerTrafficMetricsMiddleware", "AccessLogMiddleware"}
 

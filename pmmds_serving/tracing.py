@@ -21,11 +21,11 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from pmmds_core.settings import Settings
-from pmmds_core.telemetry import FrequentLine
-from pmmds_serving.json_bodies import Headers
-from pmmds_serving.predicting import COMPLETED, Prediction, Predictor
-from pmmds_serving.refusals import RefusalError
+from pmmds_core.config.settings import Settings
+from pmmds_core.runtime.telemetry import FrequentLine
+from pmmds_serving.prediction.json_bodies import Headers
+from pmmds_serving.prediction.predicting import COMPLETED, Prediction, Predictor
+from pmmds_serving.prediction.refusals import RefusalError
 
 EXPORT_SECONDS = 5.0
 # What a collector that is away may hold in memory; the oldest go first.

@@ -1,4 +1,7 @@
-"""Fixtures that every package's tests share. Keep out: what only one package needs (its own conftest.py has it)."""
+"""Fixtures that every package's tests share. Keep out.
+
+What only one package needs (its own core/stores/conftest.py has it).
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract, load_contract
-from pmmds_core.settings import Settings
-from pmmds_core.stores.database import Database, open_database
-from pmmds_core.stores.migration import migrate
-from pmmds_tests.postgres import Cluster, PostgresMissingError, temporary_cluster
+from pmmds_core.stores.database.database import Database, open_database
+from pmmds_core.stores.database.migration import migrate
+from pmmds_tests.harness.postgres import Cluster, PostgresMissingError, temporary_cluster
 
 # How long an example takes says how busy the machine is, and nothing about what is tested.
 settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])

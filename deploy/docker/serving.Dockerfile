@@ -47,6 +47,6 @@ ENV PATH=/opt/pmmds/bin:/usr/local/bin:/usr/bin:/bin \
 USER 10001:10001
 WORKDIR /var/lib/pmmds
 EXPOSE 8000 50051
-HEALTHCHECK --interval=15s --timeout=30s --start-period=120s --retries=3 CMD ["python", "-m", "pmmds_cli.health_check", "serving"]
+HEALTHCHECK --interval=15s --timeout=30s --start-period=120s --retries=3 CMD ["python", "-m", "pmmds_cli.processes.health_check", "serving"]
 ENTRYPOINT ["pmmds"]
 CMD ["run", "serving"]

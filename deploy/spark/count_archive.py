@@ -6,7 +6,7 @@
 PMMDS is needed where the driver runs only; `--help` says the rest.
 """
 
-from pmmds_core.stores.spark_archive import main
+from pmmds_core.workflows.spark_archive import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -1,4 +1,4 @@
-"""The archive: days of the prediction log that left the database. Keep out: how (pmmds_core.retention)."""
+"""The archive: days of the prediction log that left the database. Keep out: how (pmmds_core.workflows.retention)."""
 
 import dagster as dg
 
@@ -6,7 +6,7 @@ from pmmds_assets.groups import DATA, OWNERS
 from pmmds_assets.pictures import table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
-from pmmds_core.retention import keep_retention
+from pmmds_core.workflows.retention import keep_retention
 
 
 @dg.asset(group_name=DATA, owners=OWNERS, kinds={"sql", "parquet"}, deps=["prediction_logs"])

@@ -14,23 +14,23 @@ from pmmds_assets.groups import OWNERS, TRAINING
 from pmmds_assets.pictures import reliability_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
-from pmmds_core.bundle import CARD
-from pmmds_core.champion import champion_of
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import ArtifactCorruptError
-from pmmds_core.evaluation import Contender, ModelEvaluation, evaluate
-from pmmds_core.evaluation_page import by_loss, render_evaluation
-from pmmds_core.evaluation_words import measure_rows, replay_words, sentence, timing_words, worst_words
-from pmmds_core.holdout_checks import check_holdout
-from pmmds_core.model_card import evaluated_card
-from pmmds_core.report_files import keep_with_model, write_report
-from pmmds_core.scorer_compiler import rows_of
-from pmmds_core.segment_performance import segments_of
-from pmmds_core.shadow_words import shadow_words, to_document
-from pmmds_core.stores.datasets import Dataset
-from pmmds_core.stores.model_registry import RegisteredVersion
-from pmmds_core.traffic_replay import HOURS, MOST_ROWS
-from pmmds_core.unseen_rows import require_unseen
+from pmmds_core.evaluation.evaluation import Contender, ModelEvaluation, evaluate
+from pmmds_core.evaluation.holdout_checks import check_holdout
+from pmmds_core.evaluation.segment_performance import segments_of
+from pmmds_core.evaluation.traffic_replay import HOURS, MOST_ROWS
+from pmmds_core.models.bundle import CARD
+from pmmds_core.models.scorer_compiler import rows_of
+from pmmds_core.reports.evaluation_page import by_loss, render_evaluation
+from pmmds_core.reports.evaluation_words import measure_rows, replay_words, sentence, timing_words, worst_words
+from pmmds_core.reports.shadow_words import shadow_words, to_document
+from pmmds_core.stores.artifacts.datasets import Dataset
+from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
+from pmmds_core.training.model_card import evaluated_card
+from pmmds_core.workflows.champion import champion_of
+from pmmds_core.workflows.report_files import keep_with_model, write_report
+from pmmds_core.workflows.unseen_rows import require_unseen
 
 FOLDER = "evaluation"
 

@@ -14,19 +14,19 @@ from pmmds_assets.groups import MONITORING, OWNERS, TRAINING
 from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource, MlflowRun
 from pmmds_assets.results import Materialized
-from pmmds_core.bundle import MANIFEST, files_digest, profile_of
-from pmmds_core.candidates import load_candidates
-from pmmds_core.champion import champion_of
+from pmmds_core.data.row_identity import BY_CONTENT, ROW_KEY
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import NoModelError
-from pmmds_core.model_card import Provenance
-from pmmds_core.model_release import LatencyBudget, ModelRelease, build_release, to_register
-from pmmds_core.reference_profile import FeatureProfile
-from pmmds_core.row_identity import BY_CONTENT, ROW_KEY
-from pmmds_core.scorer_compiler import PARITY_TOLERANCE
-from pmmds_core.stores.datasets import Dataset
-from pmmds_core.stores.model_registry import RegisteredVersion
-from pmmds_core.training_mix import mix_words
+from pmmds_core.models.bundle import MANIFEST, files_digest, profile_of
+from pmmds_core.models.scorer_compiler import PARITY_TOLERANCE
+from pmmds_core.profiling.reference_profile import FeatureProfile
+from pmmds_core.stores.artifacts.datasets import Dataset
+from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
+from pmmds_core.training.candidates import load_candidates
+from pmmds_core.training.model_card import Provenance
+from pmmds_core.training.model_release import LatencyBudget, ModelRelease, build_release, to_register
+from pmmds_core.training.training_mix import mix_words
+from pmmds_core.workflows.champion import champion_of
 
 # In the materialization of trained_model: Bundle.files_digest of what the run registered.
 FILES_DIGEST = "files_digest"

@@ -1,4 +1,4 @@
-"""The decision and its deed. Judging is pmmds_core.policy, moving is pmmds_core.promotion."""
+"""The decision and its deed. Judging is pmmds_core.policies.policy, moving is pmmds_core.workflows.promotion."""
 
 from typing import Any
 
@@ -10,16 +10,16 @@ from pmmds_assets.groups import OWNERS, PROMOTION
 from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
-from pmmds_core.champion import champion_of
-from pmmds_core.decision import PENDING_APPROVAL, Decision
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import EvaluationError, NoModelError
-from pmmds_core.evaluation import ModelEvaluation
-from pmmds_core.policy import judge
-from pmmds_core.promotion import adopt_moved_alias, put_into_production, reconcile
-from pmmds_core.promotion_settlement import settle
-from pmmds_core.stores.model_registry import RegisteredVersion
-from pmmds_core.unseen_rows import require_unseen
+from pmmds_core.evaluation.evaluation import ModelEvaluation
+from pmmds_core.policies.decision import PENDING_APPROVAL, Decision
+from pmmds_core.policies.policy import judge
+from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
+from pmmds_core.workflows.champion import champion_of
+from pmmds_core.workflows.promotion import adopt_moved_alias, put_into_production, reconcile
+from pmmds_core.workflows.promotion_settlement import settle
+from pmmds_core.workflows.unseen_rows import require_unseen
 
 BEATS_CHECK, ALIAS_CHECK = "challenger_beats_champion", "alias_agrees_with_decision"
 

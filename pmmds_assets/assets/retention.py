@@ -1,4 +1,7 @@
-"""Retention: what is older than its period, kind by kind. Keep out: which rows and files (pmmds_core.expiry)."""
+"""Retention: what is older than its period, kind by kind. Keep out.
+
+Which rows and files (pmmds_core.workflows.expiry).
+"""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +14,7 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_assets.run_retention import expire_runs
 from pmmds_core.deployment import Deployment
-from pmmds_core.expiry import Expired, expire, storage_sizes
+from pmmds_core.workflows.expiry import Expired, expire, storage_sizes
 
 RUNS = "Dagster runs"
 

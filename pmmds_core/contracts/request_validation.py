@@ -1,6 +1,6 @@
 """The request validator that a contract implies: one compiled check per feature, all mistakes at once, in its order.
 
-Add a check of a value here. Keep out: HTTP and gRPC (the service), pandas frames (dataframe_schema.py).
+Add a check of a value here. Keep out: HTTP and gRPC (the service), pandas frames (data/dataframe_schema.py).
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 from pmmds_cli.main import app
-from pmmds_core.setting_list import describe
-from pmmds_core.settings import load_settings
+from pmmds_core.config.setting_list import describe
+from pmmds_core.config.settings import load_settings
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"

@@ -42,7 +42,7 @@ def test_every_module_imports_with_an_empty_environment_and_writes_nothing(tmp_p
 
 
 def test_the_core_alone_brings_no_heavy_library(tmp_path: Path) -> None:
-    light = [m for m in MODULES if m.startswith("pmmds_core") and m != "pmmds_core.dataframe_schema"]
+    light = [m for m in MODULES if m.startswith("pmmds_core") and m != "pmmds_core.data.dataframe_schema"]
     heavy = (
         "dagster",
         "bentoml",
@@ -83,8 +83,8 @@ def environment_readers() -> set[str]:
 
 def test_only_the_settings_read_variables() -> None:
     # Two variables of others: job_runs sets DAGSTER_HOME for Dagster, and BentoML tells shared_counts a folder.
-    others = {"pmmds_cli/job_runs.py", "pmmds_serving/shared_counts.py"}
-    assert environment_readers() <= {"pmmds_core/settings.py", *others}
+    others = {"pmmds_cli/client/job_runs.py", "pmmds_serving/metrics/shared_counts.py"}
+    assert environment_readers() <= {"pmmds_core/config/settings.py", *others}
 
 
 def test_only_the_registry_and_the_application_of_its_server_import_mlflow() -> None:
@@ -93,9 +93,9 @@ def test_only_the_registry_and_the_application_of_its_server_import_mlflow() -> 
         for f in FILES
         if any(line.strip().startswith(("import mlflow", "from mlflow")) for line in f.read_text().splitlines())
     }
-    assert importers == {"pmmds_core/stores/model_registry.py", "pmmds_core/stores/mlflow_app.py"}
+    assert importers == {"pmmds_core/stores/artifacts/model_registry.py", "pmmds_core/stores/artifacts/mlflow_app.py"}
 
 
 def test_one_function_moves_the_production_alias() -> None:
     movers = {str(f.relative_to(ROOT)) for f in FILES if ".move_alias(" in f.read_text(encoding="utf-8")}
-    assert movers == {"pmmds_core/promotion.py"}
+    assert movers == {"pmmds_core/workflows/promotion.py"}

@@ -14,14 +14,14 @@ import pytest
 import yaml
 
 from pmmds_assets.jobs import monitor_request
+from pmmds_core.config.settings import load_settings
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import SettingError
-from pmmds_core.settings import load_settings
-from pmmds_core.stores.tables import feature_histograms, histogram_watermarks
-from pmmds_tests.assets.celery_house import JOBS, CeleryHouse, program
-from pmmds_tests.assets.house import House
-from pmmds_tests.ports import free_port
-from pmmds_tests.redis_broker import RedisMissingError, temporary_broker
+from pmmds_core.stores.database.tables import feature_histograms, histogram_watermarks
+from pmmds_tests.harness.celery_house import JOBS, CeleryHouse, program
+from pmmds_tests.harness.house import House
+from pmmds_tests.harness.ports import free_port
+from pmmds_tests.harness.redis_broker import RedisMissingError, temporary_broker
 
 # The first test waits for two trainings.
 pytestmark = [pytest.mark.scale, pytest.mark.process, pytest.mark.xdist_group("celery"), pytest.mark.timeout(600)]

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pmmds_core.named_version import named_version
-from pmmds_core.reproduction import reproduce
-from pmmds_core.row_identity import BY_OCCURRENCE
-from pmmds_tests.assets.house import House, assets_made, errors_of, failed_checks, metadata_of
+from pmmds_core.data.row_identity import BY_OCCURRENCE
+from pmmds_core.workflows.named_version import named_version
+from pmmds_core.workflows.reproduction import reproduce
+from pmmds_tests.harness.house import House, assets_made, errors_of, failed_checks, metadata_of
 
 CONTRACT = """
 name: claims

@@ -10,12 +10,12 @@ import dagster as dg
 import pytest
 
 from pmmds_assets.sensors import drift_alert_sensor
-from pmmds_core.named_version import named_version
-from pmmds_core.reproduction import reproduce
-from pmmds_core.stores.label_history import LabelItem
-from pmmds_core.synthetic import packaged_generator
-from pmmds_core.traffic import traffic_rows
-from pmmds_tests.assets.house import House, assets_made, errors_of, failed_checks, metadata_of
+from pmmds_core.stores.predictions.label_history import LabelItem
+from pmmds_core.synthetic.synthetic import packaged_generator
+from pmmds_core.synthetic.traffic import traffic_rows
+from pmmds_core.workflows.named_version import named_version
+from pmmds_core.workflows.reproduction import reproduce
+from pmmds_tests.harness.house import House, assets_made, errors_of, failed_checks, metadata_of
 
 Trained = tuple[House, dg.ExecuteInProcessResult]
 

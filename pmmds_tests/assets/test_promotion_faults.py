@@ -11,15 +11,15 @@ import pytest
 import sqlalchemy as sa
 
 from pmmds_assets.sensors import drift_alert_sensor
-from pmmds_core.bundle import GOLDEN, MANIFEST, SCORER, load_bundle, write_bundle
 from pmmds_core.deployment import Deployment
-from pmmds_core.rollback import roll_back
-from pmmds_core.scorer import LogisticScorer, dump_scorer, load_scorer
-from pmmds_core.stores.tables import production_pointer, promotion_decisions
-from pmmds_core.synthetic import packaged_generator
-from pmmds_core.traffic import traffic_rows
-from pmmds_tests.assets.house import House, assets_made, errors_of
+from pmmds_core.models.bundle import GOLDEN, MANIFEST, SCORER, load_bundle, write_bundle
+from pmmds_core.models.scorer import LogisticScorer, dump_scorer, load_scorer
+from pmmds_core.stores.database.tables import production_pointer, promotion_decisions
+from pmmds_core.synthetic.synthetic import packaged_generator
+from pmmds_core.synthetic.traffic import traffic_rows
+from pmmds_core.workflows.rollback import roll_back
 from pmmds_tests.assets.test_rollback_and_approval import decide, production
+from pmmds_tests.harness.house import House, assets_made, errors_of
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_a_clock_set_back_an_hour_between_promotions_turns_nothing_round(house: 
 
 
 def promote(d: Deployment, challenger: str, champion: str) -> None:
-    from pmmds_core.promotion import put_into_production
+    from pmmds_core.workflows.promotion import put_into_production
 
     if production(d) == champion:
         put_into_production(decide(d, challenger, champion), d.decisions, d.registry)

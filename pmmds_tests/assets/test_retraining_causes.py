@@ -14,18 +14,18 @@ import sqlalchemy as sa
 from pmmds_assets.jobs import retrain_job
 from pmmds_assets.retraining import Trigger, claim_attempt
 from pmmds_assets.sensors import alert_notification_sensor, book_failure, drift_alert_sensor
-from pmmds_core.lineage import find_prediction, trace
-from pmmds_core.named_version import named_version
-from pmmds_core.performance_days import refresh_days
-from pmmds_core.reproduction import reproduce
-from pmmds_core.stores.tables import promotion_decisions, retraining_runs
-from pmmds_core.synthetic import packaged_generator
-from pmmds_core.traffic import traffic_rows
-from pmmds_core.training_mix import mix_words
-from pmmds_tests.assets.house import House, copy_of, errors_of, metadata_of
+from pmmds_core.stores.database.tables import promotion_decisions, retraining_runs
+from pmmds_core.synthetic.synthetic import packaged_generator
+from pmmds_core.synthetic.traffic import traffic_rows
+from pmmds_core.training.training_mix import mix_words
+from pmmds_core.workflows.lineage import find_prediction, trace
+from pmmds_core.workflows.named_version import named_version
+from pmmds_core.workflows.performance_days import refresh_days
+from pmmds_core.workflows.reproduction import reproduce
 from pmmds_tests.assets.test_sensors import raise_alert
-from pmmds_tests.listener import listening
-from pmmds_tests.ports import free_port
+from pmmds_tests.harness.house import House, copy_of, errors_of, metadata_of
+from pmmds_tests.harness.listener import listening
+from pmmds_tests.harness.ports import free_port
 
 
 def rows_of_kind(house: House, n_rows: int, scenario: str = "none", seed: int = 5) -> Any:

@@ -15,19 +15,19 @@ import pytest
 
 from pmmds_assets.retraining import Trigger
 from pmmds_assets.rollback import automatic_rollback_sensor
-from pmmds_core.approval import approve, reject
-from pmmds_core.bundle import SCORER
-from pmmds_core.decision import ABORTED, PENDING_APPROVAL, RECORDED, REJECTED, Decision
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import ArtifactCorruptError, PromotionConflictError, UsageError
-from pmmds_core.promotion import put_into_production
-from pmmds_core.rollback import roll_back
-from pmmds_core.stores.label_history import LabelItem
-from pmmds_core.stores.model_registry import PRODUCTION
-from pmmds_core.stores.retrainings import Attempt
-from pmmds_tests.assets.house import House, assets_made, copy_of, errors_of, metadata_of
-from pmmds_tests.ports import free_port
-from pmmds_tests.stores.records import make_records
+from pmmds_core.models.bundle import SCORER
+from pmmds_core.policies.decision import ABORTED, PENDING_APPROVAL, RECORDED, REJECTED, Decision
+from pmmds_core.stores.artifacts.model_registry import PRODUCTION
+from pmmds_core.stores.lifecycle.retrainings import Attempt
+from pmmds_core.stores.predictions.label_history import LabelItem
+from pmmds_core.workflows.approval import approve, reject
+from pmmds_core.workflows.promotion import put_into_production
+from pmmds_core.workflows.rollback import roll_back
+from pmmds_tests.harness.house import House, assets_made, copy_of, errors_of, metadata_of
+from pmmds_tests.harness.ports import free_port
+from pmmds_tests.harness.records import make_records
 
 Act = Callable[..., Decision]
 

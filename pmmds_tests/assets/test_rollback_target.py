@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pmmds_core.decision import RECORDED
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import UsageError
-from pmmds_core.rollback import roll_back
-from pmmds_tests.assets.house import House, errors_of
+from pmmds_core.policies.decision import RECORDED
+from pmmds_core.workflows.rollback import roll_back
 from pmmds_tests.assets.test_rollback_and_approval import production, with_v2_promoted
+from pmmds_tests.harness.house import House, errors_of
 
 
 @pytest.fixture

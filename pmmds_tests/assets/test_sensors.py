@@ -21,12 +21,12 @@ from pmmds_assets.sensors import (
     prediction_log_sensor,
     unfinished_promotion_sensor,
 )
-from pmmds_core.stores.prediction_log import PredictionRecord
-from pmmds_core.stores.tables import alert_notifications, drift_metrics, promotion_decisions
-from pmmds_tests.assets.house import House, copy_of
-from pmmds_tests.listener import listening
-from pmmds_tests.ports import free_port
-from pmmds_tests.stores.records import make_records
+from pmmds_core.stores.database.tables import alert_notifications, drift_metrics, promotion_decisions
+from pmmds_core.stores.predictions.prediction_log import PredictionRecord
+from pmmds_tests.harness.house import House, copy_of
+from pmmds_tests.harness.listener import listening
+from pmmds_tests.harness.ports import free_port
+from pmmds_tests.harness.records import make_records
 
 
 @pytest.fixture

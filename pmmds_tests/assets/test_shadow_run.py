@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pmmds_core.stores.shadow_store import Place, ShadowScore
-from pmmds_core.synthetic import packaged_generator
-from pmmds_core.traffic import traffic_rows
-from pmmds_tests.assets.house import House, copy_of, errors_of, metadata_of
-from pmmds_tests.cli.command_line import pmmds
-from pmmds_tests.stores.records import NOON
+from pmmds_core.stores.predictions.shadow_store import Place, ShadowScore
+from pmmds_core.synthetic.synthetic import packaged_generator
+from pmmds_core.synthetic.traffic import traffic_rows
+from pmmds_tests.harness.command_line import pmmds
+from pmmds_tests.harness.house import House, copy_of, errors_of, metadata_of
+from pmmds_tests.harness.records import NOON
 
 N_ROWS = 40
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pmmds_tests.cli.command_line import pmmds
+from pmmds_tests.harness.command_line import pmmds
 
 
 @pytest.fixture(scope="session")

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
-from pmmds_core.settings import Settings
-from pmmds_tests.cli.command_line import pmmds
-from pmmds_tests.ports import free_ports
+from pmmds_tests.harness.command_line import pmmds
+from pmmds_tests.harness.ports import free_ports
 
 NOBODY = "127.0.0.1:9"  # the discard port: nothing listens
 

@@ -9,12 +9,12 @@ import typer
 from dagster import AssetKey, DagsterInstance
 
 from pmmds_cli.main import app
+from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
-from pmmds_core.settings import Settings
-from pmmds_core.synthetic import packaged_generator
-from pmmds_core.traffic import traffic_rows
-from pmmds_tests.assets.house import House
-from pmmds_tests.cli.command_line import heavy_libraries_of, pmmds
+from pmmds_core.synthetic.synthetic import packaged_generator
+from pmmds_core.synthetic.traffic import traffic_rows
+from pmmds_tests.harness.command_line import heavy_libraries_of, pmmds
+from pmmds_tests.harness.house import House
 
 READING = [
     ["config"],

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.settings import Settings
-from pmmds_core.stores.backup import count_rows
-from pmmds_core.stores.database import Database, open_database
-from pmmds_core.stores.migration import HEAD, migrate
-from pmmds_tests.assets.house import House, errors_of
-from pmmds_tests.cli.command_line import Said, pmmds
+from pmmds_core.stores.database.backup import count_rows
+from pmmds_core.stores.database.database import Database, open_database
+from pmmds_core.stores.database.migration import HEAD, migrate
+from pmmds_tests.harness.command_line import Said, pmmds
+from pmmds_tests.harness.house import House, errors_of
 
 pytestmark = pytest.mark.postgres
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import msgspec
 
-from pmmds_tests.cli.command_line import Said
-from pmmds_tests.ports import free_ports
+from pmmds_tests.harness.command_line import Said
+from pmmds_tests.harness.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "compose"

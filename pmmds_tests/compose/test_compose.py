@@ -29,7 +29,7 @@ from pmmds_tests.compose.engine import (
     project,
 )
 from pmmds_tests.compose.load import Customers
-from pmmds_tests.end_to_end.quick_start import QuickStart, readme_request
+from pmmds_tests.harness.quick_start import QuickStart, readme_request
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(3600)]
 MOST_SERVING_BYTES = 300_000_000

@@ -13,9 +13,9 @@ import typer
 import yaml
 
 from pmmds_cli.main import app
-from pmmds_core.setting_list import describe
-from pmmds_core.settings import Settings
-from pmmds_core.stores.rights import ROLES
+from pmmds_core.config.setting_list import describe
+from pmmds_core.config.settings import Settings
+from pmmds_core.stores.database.rights import ROLES
 from pmmds_tests.deploy.manifests import (
     BASE,
     EXAMPLE_SECRETS,
@@ -129,7 +129,7 @@ def test_whatever_serves_is_probed() -> None:
 
 
 def test_a_replica_that_ends_has_time_for_its_requests_and_its_spool() -> None:
-    from pmmds_serving.shipper_process import STOP_SECONDS
+    from pmmds_serving.shipping.shipper_process import STOP_SECONDS
     from pmmds_serving.worker import WATCHER_STOP_SECONDS
 
     spec = pod_templates()["pmmds-serving"]["spec"]
@@ -155,7 +155,7 @@ def settings() -> dict[str, str]:
 
 
 def test_every_pmmds_variable_is_a_setting_and_parses() -> None:
-    from pmmds_core.settings import load_settings
+    from pmmds_core.config.settings import load_settings
 
     named = {v for r in [*base(), *resources(EXAMPLE_SECRETS)] for v in variables_in(r) if v.startswith("PMMDS_")}
     assert named <= {row.variable for row in describe({})}

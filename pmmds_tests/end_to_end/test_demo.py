@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
-from pmmds_core.settings import Settings
-from pmmds_tests.cli.command_line import Said, pmmds
-from pmmds_tests.end_to_end.quick_start import running_in
-from pmmds_tests.serving.running import wait_until
+from pmmds_tests.harness.command_line import Said, pmmds
+from pmmds_tests.harness.quick_start import running_in
+from pmmds_tests.harness.running import wait_until
 
 SECONDS = 1500
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from pmmds_core.config.settings import load_settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
-from pmmds_core.settings import load_settings
-from pmmds_core.stores.rights import PROMOTER, SERVICE
-from pmmds_tests.cli.command_line import pmmds
-from pmmds_tests.postgres import Cluster, temporary_cluster
-from pmmds_tests.stores.records import make_records
+from pmmds_core.stores.database.rights import PROMOTER, SERVICE
+from pmmds_tests.harness.command_line import pmmds
+from pmmds_tests.harness.postgres import Cluster, temporary_cluster
+from pmmds_tests.harness.records import make_records
 
 PAGE = Path(__file__).parents[2] / "docs" / "production.md"
 pytestmark = pytest.mark.postgres

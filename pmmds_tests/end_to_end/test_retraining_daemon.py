@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pmmds_core.synthetic import packaged_generator
-from pmmds_core.traffic import traffic_rows
-from pmmds_tests.assets.house import House, errors_of
-from pmmds_tests.end_to_end.daemons import daemon_of
+from pmmds_core.synthetic.synthetic import packaged_generator
+from pmmds_core.synthetic.traffic import traffic_rows
+from pmmds_tests.harness.daemons import daemon_of
+from pmmds_tests.harness.house import House, errors_of
 
 
 @pytest.mark.process

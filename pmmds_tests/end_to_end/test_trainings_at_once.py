@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pmmds_core.config.settings import load_settings
+from pmmds_core.data.row_identity import keys_of
 from pmmds_core.deployment import Deployment
-from pmmds_core.row_identity import keys_of
-from pmmds_core.settings import load_settings
-from pmmds_tests.cli.command_line import Said, pmmds
+from pmmds_tests.harness.command_line import Said, pmmds
 
 pytestmark = [pytest.mark.slow, pytest.mark.process]
-QUICK = {"PMMDS_TRAIN_CANDIDATES": "pmmds_tests.end_to_end.staff:QUICK"}
+QUICK = {"PMMDS_TRAIN_CANDIDATES": "pmmds_tests.harness.staff:QUICK"}
 
 
 def test_two_trainings_at_once_judge_their_own_versions(tmp_path: Path) -> None:

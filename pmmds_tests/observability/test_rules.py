@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from pmmds_tests.harness.prometheus import program
 from pmmds_tests.observability.deployed import PROMETHEUS, ROOT, rules
-from pmmds_tests.observability.prometheus import program
 
 UNIT_TESTS = PROMETHEUS / "tests" / "pmmds_test.yml"
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.stores.loop_state import read_loop_state
+from pmmds_core.stores.lifecycle.loop_state import read_loop_state
+from pmmds_tests.harness.prometheus import Prometheus, wait_for_numbers
+from pmmds_tests.harness.running import RunningService, wait_until
 from pmmds_tests.observability.conftest import ask_everything
 from pmmds_tests.observability.deployed import TARGET_LABELS, groupings_of, metrics_of, panel_queries, rules
-from pmmds_tests.observability.prometheus import Prometheus, wait_for_numbers
-from pmmds_tests.serving.running import RunningService, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("watched")]
 

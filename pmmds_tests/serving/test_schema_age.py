@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
+from pmmds_core.config.settings import load_settings
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.settings import load_settings
-from pmmds_core.stores.database import Database, open_database
-from pmmds_core.stores.migration import HEAD
-from pmmds_tests.cli.command_line import Said, pmmds
-from pmmds_tests.serving.asking import all_logged, predicted
-from pmmds_tests.serving.load import metric
-from pmmds_tests.serving.running import RunningService, running_service, wait_until
-from pmmds_tests.stores.older import upgrade_to
+from pmmds_core.stores.database.database import Database, open_database
+from pmmds_core.stores.database.migration import HEAD
+from pmmds_tests.harness.asking import all_logged, predicted
+from pmmds_tests.harness.command_line import Said, pmmds
+from pmmds_tests.harness.load import metric
+from pmmds_tests.harness.older import upgrade_to
+from pmmds_tests.harness.running import RunningService, running_service, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.postgres, pytest.mark.xdist_group("service")]
 

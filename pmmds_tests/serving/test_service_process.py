@@ -14,16 +14,16 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
-from pmmds_serving.model_cache import ModelCache
-from pmmds_serving.model_watcher import NO_MODEL
-from pmmds_serving.segment import SUFFIX
-from pmmds_tests.serving.asking import (
+from pmmds_serving.model.model_cache import ModelCache
+from pmmds_serving.model.model_watcher import NO_MODEL
+from pmmds_serving.spool.segment import SUFFIX
+from pmmds_tests.harness.asking import (
     PREDICT,
     all_logged,
     example,
     predicted,
 )
-from pmmds_tests.serving.running import (
+from pmmds_tests.harness.running import (
     PATIENCE_SECONDS,
     RunningService,
     has_ended,

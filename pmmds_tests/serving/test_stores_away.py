@@ -11,21 +11,21 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from pmmds_core.config.settings import load_settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
-from pmmds_core.settings import load_settings
-from pmmds_core.stores.database import open_database
-from pmmds_core.stores.migration import migrate
-from pmmds_serving.segment import SUFFIX
-from pmmds_tests.postgres import Cluster
-from pmmds_tests.serving.asking import (
+from pmmds_core.stores.database.database import open_database
+from pmmds_core.stores.database.migration import migrate
+from pmmds_serving.spool.segment import SUFFIX
+from pmmds_tests.harness.asking import (
     FEEDBACK,
     PREDICT,
     all_logged,
     example,
     predicted,
 )
-from pmmds_tests.serving.running import RunningService, running_service, wait_until
+from pmmds_tests.harness.postgres import Cluster
+from pmmds_tests.harness.running import RunningService, running_service, wait_until
 
 NOBODY = "http://127.0.0.1:1"
 

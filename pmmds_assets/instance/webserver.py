@@ -1,0 +1,50 @@
+"""Dagster's web server behind the web guard: `python -m pmmds_assets.instance.webserver` with `dagster-webserver`'s
+own options.
+
+Dagster's own server runs whatever any page makes a browser send to it. Keep out: the rules
+(pmmds_core/runtime/web_guard.py).
+"""
+
+from __future__ import annotations
+
+import importlib
+import runpy
+import sys
+from typing import Any
+
+from pmmds_core.config.settings import Settings, load_settings
+from pmmds_core.errors import PmmdsError
+from pmmds_core.runtime.web_guard import WebGuard
+
+READ_ONLY = "--read-only"
+
+
+def main() -> None:
+    """Be Dagster's web server until it ends."""
+    try:
+        settings = load_settings()
+    except PmmdsError as error:
+        raise SystemExit(f"Error: {error}") from None
+    if settings.dagster_read_only == "on" and READ_ONLY not in sys.argv:
+        sys.argv.append(READ_ONLY)
+    guard_the_application(settings)
+    runpy.run_module("dagster_webserver", run_name="__main__", alter_sys=True)
+
+
+def guard_the_application(settings: Settings) -> None:
+    """Put the guard around the application that `dagster_webserver.cli` makes and gives to uvicorn.
+
+    Dagster has no setting for a middleware; a test holds that the command looks the function up by this name.
+    """
+    cli: Any = importlib.import_module("dagster_webserver.cli")
+    make_app = cli.create_app_from_workspace_process_context
+
+    def make_guarded(*args: Any, **kwargs: Any) -> WebGuard:
+        return WebGuard(make_app(*args, **kwargs), settings.web_hosts(settings.dagster_host), json_only=True)
+
+    cli.create_app_from_workspace_process_context = make_guarded
+
+
+if __name__ == "__main__":
+    sys.argv[0] = "dagster-webserver"
+    main()

@@ -1,0 +1,84 @@
+"""A drift report on a terminal, in 100 columns: features by PSI, what each rule says, segments. Keep out: judging."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pmmds_cli.output.output import print_table
+
+WIDTH = 100
+# The exit code of "nobody could look", apart from yes and no.
+INSUFFICIENT_DATA = 4
+# What the other columns leave of the width, with 17 characters for a feature's name.
+_MOVED, _NAME = 40, 17
+
+
+def print_drift(document: Mapping[str, Any]) -> None:
+    """The features, the largest PSI first; the verdict, and why, by rule; the segments where there are any."""
+    features = sorted(document["features"], key=lambda f: -(f["psi"] or 0))
+    print_table([_feature_row(f) for f in features], empty="No feature could be compared.")
+    print(
+        f"\n{document['n_current']:,} rows against {document['n_reference']:,} reference rows: {document['verdict']}."
+    )
+    for rule in document["rules"]:
+        print_rule(rule, raises_alerts=rule["rule"] in document["alert_rules"])
+    if document["segments"]:
+        print()
+        print_table([_segment_row(s) for s in document["segments"]], empty="")
+    if document["alert_id"] is not None:
+        print(f"Alert {document['alert_id']} is open; `pmmds alerts list` shows it.")
+    print(f"Report: {document['report']}")
+
+
+def _feature_row(feature: Mapping[str, Any]) -> dict[str, Any]:
+    name = "(score)" if feature["feature"] == "__score__" else feature["feature"]
+    return {
+        "feature": _cut(name, _NAME),
+        "PSI": feature["psi"],
+        "by chance": feature["psi_expected_by_chance"],
+        "q": _probability(feature["q_value"]),
+        "band": feature["band"],
+        "what moved": _cut(moved(feature["statement"]), _MOVED),
+    }
+
+
+def _segment_row(segment: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "segment": _cut(f"{segment['feature']} = {segment['value']}", 36),
+        "rows": segment["n_current"],
+        "reference": segment["n_reference"],
+        "verdict": segment["verdict"],
+        "worst": _cut(segment["worst_feature"] or "–", _NAME),
+        "q": _probability(segment["worst_q_value"]),
+    }
+
+
+def print_rule(rule: Mapping[str, Any], *, raises_alerts: bool) -> None:
+    """Its verdict and first reason, then the others."""
+    alerts = ", raises alerts" if raises_alerts else ""
+    print_wrapped(f"{rule['rule']} ({rule['verdict']}{alerts}): {rule['reasons'][0]}", "  ")
+    print_reasons(rule["reasons"][1:])
+
+
+def print_reasons(reasons: Sequence[str]) -> None:
+    for reason in reasons:
+        print_wrapped(f"- {reason}", "    ")
+
+
+def print_wrapped(text: str, indent: str) -> None:
+    print(textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  "))
+
+
+def moved(statement: str) -> str:
+    """The statement without the feature's name, which stands in the row."""
+    return statement.partition(": ")[2].removesuffix(" of rows")
+
+
+def _probability(value: float | None) -> str | None:
+    return None if value is None else "<0.0001" if value < 1e-4 else f"{value:.4f}"
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

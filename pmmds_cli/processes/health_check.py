@@ -1,0 +1,137 @@
+"""Whether one process of PMMDS is well, asked from beside it: what a container's health check runs.
+
+`python -m pmmds_cli.processes.health_check NAME` is `pmmds run NAME --check` without the command line's start, since
+it runs every few seconds. Keep out: heavy imports, but for the daemon's check, which has nobody to ask but Dagster's
+storage.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+import time
+import urllib.error
+import urllib.request
+from http import HTTPStatus
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pmmds_core.errors import PmmdsError, ServiceUnavailableError
+
+if TYPE_CHECKING:
+    from pmmds_cli.processes.processes import Process
+    from pmmds_core.config.settings import Settings
+
+_CHECK_SECONDS = 5.0
+_LONGEST_SILENCE_SECONDS = 180.0
+
+
+def main(name: str) -> int:
+    """Print one sentence; 0 when the process is well."""
+    from pmmds_cli.processes.processes import single_processes
+    from pmmds_core.config.settings import load_settings
+
+    try:
+        settings = load_settings()
+        print(check_process(single_processes(settings)[name], settings))
+    except PmmdsError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def check_process(process: Process, settings: Settings) -> str:
+    """One sentence when it is well. Raises ServiceUnavailableError with what is not."""
+    if process.name == "serving":
+        return _check_serving(process, settings.admin_token)
+    if process.name == "dagster-daemon":
+        return _check_daemon(settings)
+    if process.grpc_health:
+        return _check_grpc(process)
+    _get(process.name, _here(process.url, process.host))
+    return f"{process.name} answers."
+
+
+def _here(url: str, host: str) -> str:
+    """The same URL on the loopback where it says every address, as a container's does."""
+    return url.replace(f"//{host}:", f"//{_reached_at(host)}:")
+
+
+def _reached_at(host: str) -> str:
+    try:
+        return "127.0.0.1" if ipaddress.ip_address(host).is_unspecified else host
+    except ValueError:
+        return host
+
+
+def _get(name: str, url: str, token: str = "") -> Any:
+    """The JSON or text of a GET; 503 is an answer too."""
+    # Proxies of the environment are for the internet, not for this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    if token:
+        opener.addheaders = [("Authorization", f"Bearer {token}")]
+    try:
+        with opener.open(url, timeout=_CHECK_SECONDS) as answer:
+            content = answer.read()
+    except urllib.error.HTTPError as error:
+        content = error.read()
+        if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+            raise ServiceUnavailableError(f"{name} answered {url} with {error.code}.") from None
+    except (OSError, HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        raise ServiceUnavailableError(f"{name} does not answer at {url} ({reason}).") from None
+    try:
+        return msgspec.json.decode(content)
+    except msgspec.DecodeError:
+        return content.decode(errors="replace")
+
+
+def _check_serving(process: Process, token: str) -> str:
+    """Well also without a model, which is how a deployment begins; not without its database or a place to record."""
+    base = _here(process.page, process.host).rstrip("/")
+    document = _get(process.name, f"{base}/healthz", token)
+    parts = document["parts"] if isinstance(document, dict) else {}
+    wrong = [
+        f"{part}: {(parts[part]['problem'] or parts[part]['status']).rstrip('.')}"
+        for part, well in (("database", "ok"), ("spool", "ok"))
+        if parts.get(part, {}).get("status") != well
+    ]
+    if wrong:
+        raise ServiceUnavailableError("serving answers, but " + "; ".join(wrong) + ".")
+    return f"serving answers; model: {parts['model']['version'] or 'none yet'}."
+
+
+def _check_daemon(settings: Settings) -> str:
+    """The daemon listens nowhere: each of its parts leaves a heartbeat in Dagster's storage every half minute."""
+    from pmmds_cli.client.job_runs import shared_instance
+
+    instance = shared_instance(settings)
+    beats = instance.get_daemon_heartbeats()
+    oldest = time.time() - _LONGEST_SILENCE_SECONDS
+    required = sorted(instance.get_required_daemon_types())
+    silent = [kind for kind in required if kind not in beats or beats[kind].timestamp < oldest]
+    if silent:
+        raise ServiceUnavailableError(f"The daemon is not well: no sign of life from {', '.join(silent)}.")
+    return "dagster-daemon gives signs of life."
+
+
+def _check_grpc(process: Process) -> str:
+    import grpc
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    target = f"{_reached_at(process.host)}:{process.port}"
+    with grpc.insecure_channel(target) as channel:
+        try:
+            stub: Any = health_pb2_grpc.HealthStub(channel)  # the types do not know its methods
+            said = stub.Check(health_pb2.HealthCheckRequest(service=process.grpc_health), timeout=_CHECK_SECONDS)
+        except grpc.RpcError as error:
+            raise ServiceUnavailableError(f"{process.name} does not answer at {target} ({error.code()}).") from None
+    if said.status != health_pb2.HealthCheckResponse.SERVING:
+        raise ServiceUnavailableError(f"{process.name} answers at {target}, but is not ready.")
+    return f"{process.name} answers."
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,55 @@
+"""The admin token that `pmmds up` makes: a file in PMMDS_HOME that only its user can read.
+
+The service and the client commands of the same home use it when PMMDS_ADMIN_TOKEN is not set. Keep out: checking a
+request's token (pmmds_serving/access.py).
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from pmmds_core.errors import SettingError
+from pmmds_core.runtime.folders import make_private
+from pmmds_core.runtime.whole_file import write_whole
+
+FILE = "admin_token"
+_BYTES = 32
+_OWN_USER_ONLY = 0o600
+
+
+def read_token(home: Path) -> str:
+    """The home's token; empty when there is none.
+
+    Raises:
+        SettingError: the file is there and cannot be read, or is not one line of text.
+    """
+    file = home / FILE
+    try:
+        token = file.read_text(encoding="ascii").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(
+            f"The admin token in {file} cannot be read ({type(error).__name__}).",
+            next_step="Run this as the user who owns PMMDS_HOME, or delete the file: `pmmds up` makes another.",
+        ) from None
+    if len(token.split()) > 1:
+        raise SettingError(
+            f"{file} is not one line with a token.", next_step="Delete the file: `pmmds up` makes another."
+        )
+    return token
+
+
+def ensure_token(home: Path) -> Path:
+    """The file of the home's token, made with 256 random bits when there is none.
+
+    Raises:
+        SettingError: the file cannot be read.
+        OSError: the file cannot be written.
+    """
+    file = home / FILE
+    if not read_token(home):
+        make_private(home)
+        write_whole(file, f"{secrets.token_urlsafe(_BYTES)}\n".encode(), mode=_OWN_USER_ONLY)
+    return file

@@ -1,0 +1,193 @@
+"""The Great Expectations suite of a contract, run on a frame in memory, with its results as JSON and as a page.
+
+Add an expectation here when it is about the data set as a whole or about a whole column; the schema's checks of single
+values are stated again, so that the page is complete. Keep out: reading and mending rows (source_data.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from pmmds_core.contracts.contract import Contract, Feature
+from pmmds_core.data.dataframe_schema import pandas_dtype
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MIN_ROWS = 50
+# Each class has at least this share of the rows; with fewer, most measures of a classifier are noise.
+MIN_CLASS_SHARE = 0.01
+# A feature that may be missing is known in at least this share of the rows.
+MIN_KNOWN_SHARE = 0.5
+N_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class ExpectationOutcome:
+    """One expectation: its column ("" for the whole table), what was expected in words, and what was seen."""
+
+    column: str
+    expected: str
+    passed: bool
+    observed: str
+
+
+@dataclass(frozen=True)
+class SuiteResult:
+    """A run of the suite. `document`: Great Expectations' result as JSON; `html`: a page that needs no network."""
+
+    passed: bool
+    n_expectations: int
+    n_failed: int
+    outcomes: tuple[ExpectationOutcome, ...]
+    document: dict[str, Any]
+    html: str
+
+
+def run_suite(frame: pd.DataFrame, contract: Contract) -> SuiteResult:
+    """Validate `frame` (as SourceData.frame, with the label) against the contract's suite.
+
+    Uses a context in memory: no files, no project, nothing sent.
+    """
+    result = _validate(frame, contract)
+    document = result.to_json_dict()
+    outcomes = tuple(_outcome(entry) for entry in document["results"])
+    n_failed = sum(not outcome.passed for outcome in outcomes)
+    html = _page(contract, outcomes, len(frame))
+    return SuiteResult(n_failed == 0, len(outcomes), n_failed, outcomes, document, html)
+
+
+def build_suite(contract: Contract) -> Any:
+    """The great_expectations.ExpectationSuite derived from the contract."""
+    import great_expectations as gx
+
+    expectations = [*_about_the_table(contract), *_about_the_label(contract)]
+    for feature in contract.features:
+        expectations += _about_a_feature(feature)
+    return gx.ExpectationSuite(name=contract.name, expectations=expectations)
+
+
+def _validate(frame: pd.DataFrame, contract: Contract) -> Any:
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
+
+    config = DataContextConfig(
+        analytics_enabled=False,
+        store_backend_defaults=InMemoryStoreBackendDefaults(),
+        progress_bars=ProgressBarsConfig(globally=False),
+    )
+    context = gx.get_context(project_config=config, mode="ephemeral")
+    asset = context.data_sources.add_pandas(contract.name).add_dataframe_asset("rows")
+    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
+    return batch.validate(build_suite(contract))
+
+
+def _expectation_types() -> Any:
+    """The module of expectation classes, which it does not export in a way that a type checker follows."""
+    import great_expectations.expectations
+
+    return great_expectations.expectations
+
+
+def _about_the_table(contract: Contract) -> Iterator[Any]:
+    gxe = _expectation_types()
+
+    names = [*contract.feature_names, contract.label.name]
+    yield gxe.ExpectTableColumnsToMatchOrderedList(
+        column_list=names, description=f"the {len(names)} columns of the contract, in its order"
+    )
+    yield gxe.ExpectTableRowCountToBeBetween(min_value=MIN_ROWS, description=f"at least {MIN_ROWS} rows")
+
+
+def _about_the_label(contract: Contract) -> Iterator[Any]:
+    gxe = _expectation_types()
+
+    name = contract.label.name
+    yield gxe.ExpectColumnValuesToNotBeNull(column=name, description="never missing")
+    yield gxe.ExpectColumnValuesToBeInSet(column=name, value_set=[0, 1], description="0 or 1")
+    yield gxe.ExpectColumnMeanToBeBetween(
+        column=name,
+        min_value=MIN_CLASS_SHARE,
+        max_value=1 - MIN_CLASS_SHARE,
+        description=f"each class in at least {MIN_CLASS_SHARE:.0%} of the rows",
+    )
+
+
+def _about_a_feature(feature: Feature) -> Iterator[Any]:
+    gxe = _expectation_types()
+
+    name, dtype = feature.name, pandas_dtype(feature)
+    if feature.is_nullable:
+        words = f"known in at least {MIN_KNOWN_SHARE:.0%} of the rows"
+        yield gxe.ExpectColumnValuesToNotBeNull(column=name, mostly=MIN_KNOWN_SHARE, description=words)
+    else:
+        yield gxe.ExpectColumnValuesToNotBeNull(column=name, description="never missing")
+    type_name = "str" if dtype == "object" else dtype
+    yield gxe.ExpectColumnValuesToBeOfType(column=name, type_=type_name, description=f"of type {type_name}")
+    if not feature.is_numeric:
+        words = "one of: " + ", ".join(feature.all_values)
+        yield gxe.ExpectColumnValuesToBeInSet(column=name, value_set=list(feature.all_values), description=words)
+    elif feature.minimum is not None or feature.maximum is not None:
+        yield gxe.ExpectColumnValuesToBeBetween(
+            column=name, min_value=feature.minimum, max_value=feature.maximum, description=_range_in_words(feature)
+        )
+
+
+def _range_in_words(feature: Feature) -> str:
+    low = "" if feature.minimum is None else f"at least {feature.minimum:g}"
+    high = "" if feature.maximum is None else f"at most {feature.maximum:g}"
+    return f"{' and '.join(filter(None, (low, high)))} {feature.unit}".rstrip()
+
+
+def _outcome(entry: Mapping[str, Any]) -> ExpectationOutcome:
+    config = entry["expectation_config"]
+    observed = _observed(entry["result"]) or _exception(entry.get("exception_info", {}))
+    return ExpectationOutcome(
+        column=str(config["kwargs"].get("column", "")),
+        expected=str(config["description"]),
+        passed=bool(entry["success"]),
+        observed=observed,
+    )
+
+
+def _observed(result: Mapping[str, Any]) -> str:
+    if "observed_value" in result:
+        value = result["observed_value"]
+        return f"{value:.6g}" if isinstance(value, float) else _shortened(value)
+    count = result.get("unexpected_count")
+    if count is None:
+        return ""
+    if count == 0:
+        return f"all {result.get('element_count', 0):,} values"
+    examples = ", ".join(dict.fromkeys(map(repr, result.get("partial_unexpected_list", []))))
+    return f"{count:,} of {result['element_count']:,} values not" + (f": {_shortened(examples)}" if examples else "")
+
+
+def _shortened(value: Any, at_most: int = 120) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= at_most else text[:at_most] + " …"
+
+
+def _exception(info: Mapping[str, Any]) -> str:
+    """Great Expectations tells what it could not compute (a missing column) by metric."""
+    nested = [i for i in info.values() if isinstance(i, Mapping)] or [info]
+    messages = [str(i["exception_message"]) for i in nested if i.get("exception_message")]
+    return f"could not be checked: {_shortened(messages[0])}" if messages else ""
+
+
+def _page(contract: Contract, outcomes: tuple[ExpectationOutcome, ...], n_rows: int) -> str:
+    import jinja2
+
+    template = resources.files("pmmds_core.data").joinpath("expectations.html").read_text(encoding="utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    n_failed = sum(not outcome.passed for outcome in outcomes)
+    return environment.from_string(template).render(
+        contract=contract, outcomes=outcomes, n_rows=n_rows, n_failed=n_failed
+    )

@@ -1,0 +1,1 @@
+"""The named rules that judge a comparison. One small pure module a rule; drift/drift_policy.py puts them together."""

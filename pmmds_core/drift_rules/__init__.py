@@ -1,1 +1,0 @@
-"""The named rules that judge a comparison. One small pure module a rule; drift_policy.py puts them together."""

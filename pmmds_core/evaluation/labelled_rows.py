@@ -1,0 +1,49 @@
+"""Labelled production rows as arrays, and as a data frame.
+
+Keep out: reading them from the database (stores/predictions/ground_truth.py) and metrics (statistics/performance.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pmmds_core.contracts.contract import Contract, Feature
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Logged rows with their truth, oldest prediction first; every array is (n_rows,).
+
+    `predicted_at`: datetime64[us] in UTC. `columns`: feature to float64 with NaN, or object with None.
+    """
+
+    request_ids: NDArray[np.object_]
+    predicted_at: NDArray[np.datetime64]
+    model_versions: NDArray[np.object_]
+    probabilities: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    columns: dict[str, NDArray[Any]]
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.labels)
+
+    def to_frame(self, contract: Contract) -> pd.DataFrame:
+        """Features and label with the column types of `source_data.SourceData.frame`."""
+        import pandas as pd
+
+        columns = {f.name: _whole(f, self.columns[f.name]) for f in contract.features}
+        return pd.DataFrame({**columns, contract.label.name: self.labels})
+
+
+def _whole(feature: Feature, values: NDArray[Any]) -> NDArray[Any]:
+    """int64 where the contract's whole numbers cannot be missing, and none is."""
+    is_whole = feature.type == "integer" and not feature.is_nullable and not np.isnan(values).any()
+    return values.astype(np.int64) if is_whole else values

@@ -1,0 +1,150 @@
+"""How far a challenger agrees with what was answered, over rows that both scored: a shadow's evidence.
+
+Add a measure here. Keep out: scoring (pmmds_serving), rows (stores/predictions/shadow_store.py), whether a change is
+wanted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pmmds_core.statistics.daily_measures import wilson
+from pmmds_core.statistics.performance import paired_auc
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+@dataclass(frozen=True)
+class ShadowedRows:
+    """Logged rows that a challenger scored too; every array is (n,).
+
+    `predicted_at`: datetime64[us] in UTC. `versions`: who answered. `labels`: the truth, -1 where it is not known.
+    """
+
+    predicted_at: NDArray[np.datetime64]
+    versions: NDArray[np.object_]
+    answered: NDArray[np.float64]
+    answered_decision: NDArray[np.int64]
+    shadow: NDArray[np.float64]
+    shadow_decision: NDArray[np.int64]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class LabelledDisagreement:
+    """Rows of known truth. `p_value`: two-sided sign test (exact McNemar) that either is right as often as the other.
+
+    The ROC-AUCs, and the one-sided p that the challenger's is not better (DeLong), are None with one class alone.
+    """
+
+    n_labelled: int
+    n_changed: int
+    challenger_right: int
+    answer_right: int
+    p_value: float
+    challenger_auc: float | None
+    answer_auc: float | None
+    auc_p_value: float | None
+
+
+@dataclass(frozen=True)
+class ShadowAgreement:
+    """A challenger beside what was answered; differences are challenger minus answer.
+
+    `answered_by`: version to rows. `changed_low`, `changed_high`: 95 % (Wilson). `quantiles`: share to difference.
+    `correlation`: Pearson; None when either never changes. `labelled`: None without labels.
+    """
+
+    challenger_version: str
+    n_rows: int
+    window_start: datetime
+    window_end: datetime
+    answered_by: dict[str, int]
+    changed_share: float
+    changed_low: float
+    changed_high: float
+    n_to_positive: int
+    n_to_negative: int
+    mean_difference: float
+    mean_absolute_difference: float
+    largest_difference: float
+    quantiles: dict[str, float]
+    correlation: float | None
+    labelled: LabelledDisagreement | None
+
+
+def agreement(challenger_version: str, rows: ShadowedRows) -> ShadowAgreement | None:
+    """Compare; None when there are no rows, which is not the same as agreement."""
+    n = len(rows.shadow)
+    if not n:
+        return None
+    difference = rows.shadow - rows.answered
+    to_positive = int(((rows.shadow_decision == 1) & (rows.answered_decision == 0)).sum())
+    to_negative = int(((rows.shadow_decision == 0) & (rows.answered_decision == 1)).sum())
+    low, high = wilson(to_positive + to_negative, n)
+    found = np.quantile(difference, QUANTILES)
+    return ShadowAgreement(
+        challenger_version=challenger_version,
+        n_rows=n,
+        window_start=_instant(rows.predicted_at.min()),
+        window_end=_instant(rows.predicted_at.max()),
+        answered_by=dict(sorted(Counter(rows.versions.tolist()).items())),
+        changed_share=(to_positive + to_negative) / n,
+        changed_low=low,
+        changed_high=high,
+        n_to_positive=to_positive,
+        n_to_negative=to_negative,
+        mean_difference=float(difference.mean()),
+        mean_absolute_difference=float(np.abs(difference).mean()),
+        largest_difference=float(np.abs(difference).max()),
+        quantiles={f"{q:g}": float(value) for q, value in zip(QUANTILES, found, strict=True)},
+        correlation=_correlation(rows.answered, rows.shadow),
+        labelled=_labelled(rows),
+    )
+
+
+def _labelled(rows: ShadowedRows) -> LabelledDisagreement | None:
+    known = rows.labels >= 0
+    if not known.any():
+        return None
+    labels, shadow = rows.labels[known], rows.shadow_decision[known]
+    changed = shadow != rows.answered_decision[known]
+    right = int((shadow[changed] == labels[changed]).sum())
+    n_changed = int(changed.sum())
+    paired = None
+    if 0 < labels.sum() < len(labels):
+        paired = paired_auc(labels, rows.shadow[known], rows.answered[known])
+    return LabelledDisagreement(
+        n_labelled=len(labels),
+        n_changed=n_changed,
+        challenger_right=right,
+        answer_right=n_changed - right,
+        p_value=_sign_test(right, n_changed),
+        challenger_auc=None if paired is None else paired.first,
+        answer_auc=None if paired is None else paired.second,
+        auc_p_value=None if paired is None else paired.p_value,
+    )
+
+
+def _sign_test(k: int, n: int) -> float:
+    """Two-sided, exact: P(|X - n/2| >= |k - n/2|) of a fair coin thrown n times; sums of logs bear any n."""
+    few = min(k, n - k)
+    logs = [math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) - n * math.log(2) for i in range(few + 1)]
+    return min(1.0, 2.0 * math.fsum(math.exp(x) for x in logs))
+
+
+def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
+    if np.ptp(a) == 0 or np.ptp(b) == 0:  # a standard deviation may be a rounding error instead of 0
+        return None
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def _instant(value: np.datetime64) -> datetime:
+    found: datetime = value.astype("datetime64[us]").item()
+    return found.replace(tzinfo=UTC)

@@ -1,0 +1,192 @@
+"""The model bundle: a folder of small files that serves a model version without MLflow, pandas or scikit-learn.
+
+Add here what a bundle consists of and how it is loaded. Keep out: reading and hashing its files (bundle_files.py),
+where bundles are kept (stores). A bundle is read, then judged by whoever wants it, then loaded, in that order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from pmmds_core.contracts.contract import FeatureValue
+from pmmds_core.errors import ArtifactCorruptError, ModelNotTrustedError
+from pmmds_core.models.bundle_files import (
+    CALIBRATION,
+    CARD,
+    GOLDEN,
+    MANIFEST,
+    PROFILE,
+    ROWS,
+    SCORER,
+    BundleFiles,
+    CorruptIfItFails,
+    Manifest,
+    files_digest,
+    model_digest,
+    read_bundle,
+)
+from pmmds_core.models.calibration import Calibration, check_calibration
+from pmmds_core.models.pipeline_scorer import PIPELINE, FrameColumns, load_pipeline
+from pmmds_core.models.scorer import Scorer, load_scorer
+from pmmds_core.models.scorer_checks import check_scorer
+from pmmds_core.profiling.reference_profile import ReferenceProfile
+from pmmds_core.profiling.row_codes import ReferenceRows
+
+__all__ = [
+    "CALIBRATION",
+    "CARD",
+    "GOLDEN",
+    "GOLDEN_TOLERANCE",
+    "MANIFEST",
+    "PROFILE",
+    "ROWS",
+    "SCORER",
+    "Bundle",
+    "BundleFiles",
+    "Golden",
+    "Manifest",
+    "files_digest",
+    "load_bundle",
+    "model_digest",
+    "open_bundle",
+    "profile_of",
+    "read_bundle",
+    "write_bundle",
+]
+
+# The portable scorer and the pipeline must agree this closely, absolutely.
+GOLDEN_TOLERANCE = 1e-12
+
+
+class Golden(msgspec.Struct, frozen=True):
+    """Rows (in the contract's order) and the probabilities that the trained pipeline gave them."""
+
+    rows: tuple[tuple[FeatureValue, ...], ...]
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle, ready to score. `files_digest`: see the function of that name.
+
+    `described`: the verified bytes of what is read after loading (calibration, reference rows), by file name.
+    """
+
+    directory: Path
+    manifest: Manifest
+    scorer: Scorer
+    profile: ReferenceProfile
+    files_digest: str
+    described: Mapping[str, bytes]
+
+    @property
+    def digest(self) -> str:
+        return model_digest(self.manifest)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """From score to probability on the reference; None in bundles that were written without it."""
+        return Calibration.from_json(self.described[CALIBRATION]) if CALIBRATION in self.described else None
+
+    @property
+    def reference_rows(self) -> ReferenceRows | None:
+        """Bin numbers of reference rows; None for a version that was made without them."""
+        return ReferenceRows.from_json(self.described[ROWS]) if ROWS in self.described else None
+
+
+def write_bundle(directory: Path, files: dict[str, bytes], manifest_without_files: Manifest) -> Manifest:
+    """Write `files` and a manifest that names their sha256 into an existing, empty folder."""
+    for name, content in files.items():
+        (directory / name).write_bytes(content)
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+    manifest = msgspec.structs.replace(manifest_without_files, files=hashes)
+    (directory / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2))
+    return manifest
+
+
+def load_bundle(directory: Path) -> Bundle:
+    """Read and load a bundle that is no pickle; see `read_bundle` and `open_bundle` for the two steps and errors."""
+    return open_bundle(read_bundle(directory))
+
+
+def open_bundle(files: BundleFiles, *, may_unpickle: bool = False) -> Bundle:
+    """Load a bundle from the bytes that were read and hashed; nothing is read from the disk again.
+
+    Args:
+        files: of `read_bundle`, judged by the caller where a judgement is needed.
+        may_unpickle: the caller found the files' digest in a promotion record and PMMDS_MODEL_PICKLE allows pickles,
+            or this run made the files itself.
+
+    Raises:
+        ArtifactCorruptError: whatever is wrong with the content, or the scorer does not give the golden predictions.
+        ModelNotTrustedError: it is a pickle, and `may_unpickle` is False.
+        ModelError: it is a pipeline, and a library that it needs is not installed here.
+    """
+    if files.is_pickle and not may_unpickle:
+        raise pickle_refused(files)
+    with CorruptIfItFails(files.directory):
+        profile = profile_of(files)
+        scorer = _load_scorer(files, profile)
+        _check_golden(scorer, files)
+        _check_described(files)
+    described = {name: files.contents[name] for name in (CALIBRATION, ROWS) if name in files.contents}
+    return Bundle(files.directory, files.manifest, scorer, profile, files.files_digest, described)
+
+
+def pickle_refused(files: BundleFiles) -> ModelNotTrustedError:
+    return ModelNotTrustedError(
+        f"The model in {files.directory} is a pickled scikit-learn pipeline, and loading a pickle runs code.",
+        next_step="It is loaded only with PMMDS_MODEL_PICKLE=allowed and a decision that recorded its digest; "
+        "a candidate with a portable scorer needs neither.",
+    )
+
+
+def profile_of(files: BundleFiles) -> ReferenceProfile:
+    """The reference profile; no scorer is loaded. Raises ArtifactCorruptError."""
+    with CorruptIfItFails(files.directory):
+        try:
+            profile = ReferenceProfile.from_json(files.contents[PROFILE])
+        except msgspec.DecodeError as error:
+            raise ArtifactCorruptError(
+                f"The reference profile {files.directory / PROFILE} cannot be read by this version of PMMDS: {error}.",
+                next_step="Train a model with this version: `pmmds train`.",
+            ) from None
+        if tuple(f.bins.feature for f in profile.features) != files.manifest.feature_names:
+            raise ArtifactCorruptError(f"The reference profile in {files.directory} has other features than the model.")
+    return profile
+
+
+def _load_scorer(files: BundleFiles, profile: ReferenceProfile) -> Scorer:
+    if files.is_pickle:
+        return load_pipeline(msgspec.json.decode(files.contents[SCORER], type=FrameColumns), files.contents[PIPELINE])
+    scorer = load_scorer(files.contents[SCORER])
+    if scorer.kind != files.manifest.scorer_kind:
+        raise ArtifactCorruptError(f"The scorer in {files.directory} is not of the kind that its manifest names.")
+    check_scorer(scorer, [f.bins.kind == "numeric" for f in profile.features])
+    return scorer
+
+
+def _check_golden(scorer: Scorer, files: BundleFiles) -> None:
+    golden = msgspec.json.decode(files.contents[GOLDEN], type=Golden)
+    n_features = len(files.manifest.feature_names)
+    if not golden.rows or any(len(row) != n_features for row in golden.rows):
+        raise ArtifactCorruptError(f"The golden rows in {files.directory} are none, or not of {n_features} features.")
+    for found, expected in zip(scorer.probabilities(golden.rows), golden.probabilities, strict=True):
+        if not (abs(found - expected) <= GOLDEN_TOLERANCE and 0.0 <= found <= 1.0):
+            raise ArtifactCorruptError(
+                f"The model in {files.directory} does not reproduce its golden predictions "
+                f"({found!r} instead of {expected!r})."
+            )
+
+
+def _check_described(files: BundleFiles) -> None:
+    """What is decoded later is checked now, so that a bundle that loaded stays usable."""
+    if CALIBRATION in files.contents:
+        check_calibration(Calibration.from_json(files.contents[CALIBRATION]))
+    if ROWS in files.contents:
+        _ = ReferenceRows.from_json(files.contents[ROWS]).codes

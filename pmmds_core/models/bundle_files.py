@@ -1,0 +1,162 @@
+"""The files of a model bundle, read once and hashed. No code of the bundle runs here, and nothing of it is loaded.
+
+Add here what is checked before anybody judges a bundle. Keep out: loading it (bundle.py), trusting it (the callers).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from pmmds_core.errors import ArtifactCorruptError, PmmdsError
+from pmmds_core.models.pipeline_scorer import KIND as PIPELINE_KIND
+from pmmds_core.models.pipeline_scorer import PIPELINE
+
+MANIFEST = "manifest.json"
+SCORER = "scorer.json"
+GOLDEN = "golden.json"
+PROFILE = "reference_profile.json"
+ROWS = "reference_rows.json"
+CARD = "model_card.md"
+CALIBRATION = "calibration.json"
+
+
+# All files of a bundle together, and the manifest alone.
+MOST_BYTES = 1_000_000_000
+MOST_MANIFEST_BYTES = 10_000_000
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+_REQUIRED = (SCORER, GOLDEN, PROFILE)
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a bundle says of itself; `files` maps each other file to its sha256."""
+
+    model_name: str
+    scorer_kind: str
+    contract_digest: str
+    feature_names: tuple[str, ...]
+    metrics: dict[str, float]
+    files: dict[str, str]
+    details: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class BundleFiles:
+    """Every file that the manifest lists, as it was read and hashed; a file that is not listed is never read."""
+
+    directory: Path
+    manifest: Manifest
+    contents: Mapping[str, bytes]
+    files_digest: str
+
+    @property
+    def is_pickle(self) -> bool:
+        """Whether loading it runs code that the bundle brings."""
+        return self.manifest.scorer_kind == PIPELINE_KIND
+
+    @property
+    def digest(self) -> str:
+        return model_digest(self.manifest)
+
+
+def model_digest(manifest: Manifest) -> str:
+    """sha256 over the manifest's file hashes that decide predictions: the same data and seed give the same digest."""
+    decisive = [manifest.files[SCORER], manifest.files[PROFILE], manifest.contract_digest]
+    if PIPELINE in manifest.files:
+        decisive.append(manifest.files[PIPELINE])
+    return hashlib.sha256("\n".join(decisive).encode()).hexdigest()
+
+
+def files_digest(manifest: bytes) -> str:
+    """sha256 of a manifest as it is written: any file of the bundle that changes, changes it."""
+    return hashlib.sha256(manifest).hexdigest()
+
+
+def read_bundle(directory: Path) -> BundleFiles:
+    """Read every listed file once and compare it with its sha256.
+
+    Raises:
+        ArtifactCorruptError: a file is missing, changed, too large, or has a name that is no plain file name.
+    """
+    with CorruptIfItFails(directory):
+        listed = _read(directory / MANIFEST, MOST_MANIFEST_BYTES)
+        manifest = _manifest(listed, directory)
+        contents: dict[str, bytes] = {}
+        left = MOST_BYTES
+        for name, expected in manifest.files.items():
+            contents[name] = _verified(directory / name, expected, left)
+            left -= len(contents[name])
+        return BundleFiles(directory, manifest, contents, files_digest(listed))
+
+
+class CorruptIfItFails:
+    """A `with` block in which whatever the content of a bundle raises becomes ArtifactCorruptError.
+
+    Our own errors stay what they are.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: TracebackType | None) -> None:
+        if not isinstance(error, Exception) or isinstance(error, PmmdsError):
+            return
+        why = str(error).splitlines()[0][:200] if isinstance(error, msgspec.DecodeError) else type(error).__name__
+        raise ArtifactCorruptError(
+            f"The model files in {self._directory} are not usable: {why}.",
+            next_step="Promote another version, or train again.",
+        ) from None
+
+
+def _manifest(listed: bytes, directory: Path) -> Manifest:
+    try:
+        manifest: Manifest = msgspec.json.decode(listed, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise ArtifactCorruptError(f"The model file {directory / MANIFEST} is not readable: {error}.") from None
+    odd = [name for name in manifest.files if not _PLAIN_NAME.fullmatch(name) or name == MANIFEST]
+    if odd:
+        raise ArtifactCorruptError(
+            f"The manifest in {directory} lists {odd[0][:100]!r}; "
+            "a file of a bundle has a plain name, without a folder and other than the manifest's."
+        )
+    required = (*_REQUIRED, PIPELINE) if manifest.scorer_kind == PIPELINE_KIND else _REQUIRED
+    missing = [name for name in required if name not in manifest.files]
+    if missing:
+        raise ArtifactCorruptError(f"The manifest in {directory} does not list {missing[0]}.")
+    return manifest
+
+
+def _verified(path: Path, expected: str, most_bytes: int) -> bytes:
+    content = _read(path, most_bytes)
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise ArtifactCorruptError(
+            f"The model file {path.name} in {path.parent} does not match its sha256 "
+            f"({found[:12]}… instead of {expected[:12]}…)."
+        )
+    return content
+
+
+def _read(path: Path, most_bytes: int) -> bytes:
+    """At most so many bytes of a regular file; a pipe or a device would be waited for."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ArtifactCorruptError(f"The model file {path} is no regular file.")
+        with path.open("rb") as file:
+            content = file.read(most_bytes + 1)
+    except OSError as error:
+        raise ArtifactCorruptError(f"The model file {path} cannot be read: {error.strerror}.") from None
+    if len(content) > most_bytes:
+        raise ArtifactCorruptError(f"The model file {path} makes the bundle larger than {MOST_BYTES:,} bytes.")
+    return content

@@ -1,0 +1,37 @@
+"""What a model version carries into the registry. Keep out: registering it (stores/artifacts/model_registry.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BUNDLE_PATH = "bundle"
+VALIDATION_PATH = "validation"
+
+
+@dataclass(frozen=True)
+class ModelToRegister:
+    """Everything that a model version carries.
+
+    `pipeline`: the fitted scikit-learn pipeline. `example`: a few feature rows, for signature and input example.
+    `artifacts`: artifact folder to local folder. `training_rows`: (n,) int64 digests of the rows trained on.
+    """
+
+    model_name: str
+    digest: str
+    pipeline: Any
+    example: pd.DataFrame
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    description: str
+    artifacts: Mapping[str, Path]
+    training_rows: NDArray[np.int64]

@@ -1,0 +1,92 @@
+"""Whether a scorer that was read can score: every index in range, every tree a tree, every number of a sane size.
+
+A scorer that passes gives a probability for every row of its contract. Keep out: scoring (scorer.py), the golden
+predictions (bundle.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pmmds_core.errors import ArtifactCorruptError
+from pmmds_core.models.scorer import BoostingScorer, LogisticScorer, Scorer, Tree
+
+# Parameters beyond it would overflow to infinity, and infinity minus infinity is no probability.
+LARGEST, SMALLEST_SCALE = 1e100, 1e-100
+# Of all trees together; what scikit-learn trains stays far below.
+MOST_NODES = 5_000_000
+# Explanations follow a tree recursively.
+MOST_LEVELS = 500
+
+
+def check_scorer(scorer: Scorer, is_numeric: Sequence[bool]) -> None:
+    """Check a portable scorer against its features; `is_numeric`: per feature, in the contract's order.
+
+    Raises:
+        ArtifactCorruptError: it would fail, never end, or answer with no probability.
+    """
+    if isinstance(scorer, LogisticScorer):
+        _check_logistic(scorer, is_numeric)
+    elif isinstance(scorer, BoostingScorer):
+        _check_boosting(scorer, is_numeric)
+
+
+def _check_logistic(scorer: LogisticScorer, is_numeric: Sequence[bool]) -> None:
+    _check_features((t.index for t in scorer.numeric), is_numeric, numeric=True)
+    _check_features((t.index for t in scorer.categorical), is_numeric, numeric=False)
+    for term in scorer.numeric:
+        _check_sizes((term.impute, term.mean, term.scale, term.coefficient))
+        _require(abs(term.scale) >= SMALLEST_SCALE, "a scale is zero")
+    for choice in scorer.categorical:
+        _check_sizes(choice.coefficients.values())
+    _check_sizes((scorer.intercept,))
+
+
+def _check_boosting(scorer: BoostingScorer, is_numeric: Sequence[bool]) -> None:
+    _check_features(scorer.numeric, is_numeric, numeric=True)
+    _check_features((c.index for c in scorer.categorical), is_numeric, numeric=False)
+    for codes in scorer.categorical:
+        _check_sizes(codes.codes.values())
+    _check_sizes((scorer.baseline,))
+    _require(sum(len(tree.feature) for tree in scorer.trees) <= MOST_NODES, f"it has over {MOST_NODES:,} nodes")
+    n_inputs = len(scorer.numeric) + len(scorer.categorical)
+    for tree in scorer.trees:
+        _check_tree(tree, n_inputs)
+
+
+def _check_tree(tree: Tree, n_inputs: int) -> None:
+    n = len(tree.feature)
+    columns = (tree.threshold, tree.missing_left, tree.left, tree.right, tree.value)
+    _require(n > 0 and all(len(column) == n for column in columns), "a tree's columns differ in length")
+    _require(len(tree.n_rows) in (0, n) and all(0 < rows <= LARGEST for rows in tree.n_rows), "a node has no rows")
+    _require(all(-1 <= f < n_inputs for f in tree.feature), "a tree splits on a feature that is not there")
+    _check_sizes(tree.value)
+    _check_links(tree)
+
+
+def _check_links(tree: Tree) -> None:
+    """Children come after their parent and have one parent: then every walk ends at a leaf."""
+    n, levels, has_parent = len(tree.feature), [0] * len(tree.feature), set[int]()
+    for node, feature in enumerate(tree.feature):
+        if feature < 0:
+            continue
+        for child in (tree.left[node], tree.right[node]):
+            _require(node < child < n and child not in has_parent, "a tree's links are no tree")
+            has_parent.add(child)
+            levels[child] = levels[node] + 1
+    _require(max(levels) <= MOST_LEVELS, f"a tree is deeper than {MOST_LEVELS} levels")
+
+
+def _check_features(indexes: Iterable[int], is_numeric: Sequence[bool], *, numeric: bool) -> None:
+    for index in indexes:
+        _require(0 <= index < len(is_numeric), "it reads a feature that is not there")
+        _require(is_numeric[index] is numeric, "it takes a categorical feature for a number, or a number for one")
+
+
+def _check_sizes(numbers: Iterable[float]) -> None:
+    _require(all(abs(number) <= LARGEST for number in numbers), f"a number is not finite or beyond {LARGEST:g}")
+
+
+def _require(is_so: bool, why_not: str) -> None:
+    if not is_so:
+        raise ArtifactCorruptError(f"The portable scorer cannot be used: {why_not}.")

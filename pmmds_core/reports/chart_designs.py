@@ -1,0 +1,183 @@
+"""The charts as Altair designs without data; `python -m pmmds_core.reports.chart_designs` writes them to
+templates/charts.json.
+
+Add a chart here and compile. Keep out: data and drawing (charts.py), which need neither Altair nor a compilation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import altair as alt
+
+COMPILED = Path(__file__).parent / "templates" / "charts.json"
+# Colours are CSS variables and currentColor: the page that holds the picture decides, in light and in dark.
+_INK, _LINE = "currentColor", "var(--line)"
+_DASHES = [[1, 0], [7, 2], [3, 2], [7, 2, 2, 2], [1, 2]]
+_SERIES = [f"var(--series-{i})" for i in range(1, 6)]
+# Steps of the heatmap: PSI beyond what chance gives. The bands of drift/drift.py, and one step below.
+HEAT_STEPS = (0.05, 0.1, 0.2, 0.25)
+HEAT_COLORS = tuple(f"var(--heat-{i})" for i in range(len(HEAT_STEPS) + 1))
+
+
+def designs() -> dict[str, alt.TopLevelMixin]:
+    """Every chart by name; each reads the data sets that charts.py names."""
+    return {
+        "histogram": _histogram(),
+        "heatmap": _heatmap(),
+        "history": _history(),
+        "daily": _daily(),
+        "reliability": _reliability(),
+    }
+
+
+def compile_designs() -> dict[str, Any]:
+    """Vega specifications. Importing Altair and compiling take over a second, hence not at run time."""
+    import vl_convert
+
+    return {name: vl_convert.vegalite_to_vega(chart.to_dict()) for name, chart in designs().items()}
+
+
+def to_text(compiled: Mapping[str, Any]) -> str:
+    return json.dumps(compiled, indent=1, sort_keys=True) + "\n"
+
+
+def _plain(chart: Any) -> Any:
+    """What all charts share: no background, the page's font and ink, nothing for a screen reader but title and text.
+
+    `labelLimit=0`: Vega measures each label several times to cut it, which doubles the time of a chart.
+    """
+    return (
+        chart.configure(background="none", font="inherit", padding=2)
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelColor=_INK,
+            titleColor=_INK,
+            labelFontSize=11,
+            titleFontSize=11,
+            titleFontWeight="normal",
+            labelLimit=0,
+            gridColor=_LINE,
+            domainColor=_LINE,
+            tickColor=_LINE,
+            aria=False,
+        )
+        .configure_legend(
+            orient="bottom", columns=2, labelColor=_INK, labelFontSize=11, labelLimit=0, titleColor=_INK, aria=False
+        )
+        .configure_mark(aria=False)
+    )
+
+
+def _histogram() -> Any:
+    """Shares of rows in each bin, reference above current. Rows: label, side, share."""
+    import altair as alt
+
+    side = alt.Scale(domain=["reference", "current"], range=["var(--reference)", "var(--current)"])
+    across = alt.Axis(format=".0%", tickCount=3, ticks=False, domain=False, labelOverlap=False, labelFlush=False)
+    base = alt.Chart(alt.NamedData("rows"), width=180, height=alt.Step(9))
+    return _plain(
+        base.mark_bar().encode(
+            x=alt.X("share:Q", title=None, axis=across),
+            y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(ticks=False, domain=False, labelOverlap=False)),
+            yOffset=alt.YOffset("side:N", sort=None),
+            color=alt.Color("side:N", scale=side, legend=None),
+        )
+    )
+
+
+def _heatmap() -> Any:
+    """A cell for each feature and stretch of time. Rows: feature, column, text, excess (null: too few rows)."""
+    import altair as alt
+
+    scale = alt.Scale(type="threshold", domain=list(HEAT_STEPS), range=list(HEAT_COLORS))
+    # Vega gives a label's place as a share of the axis.
+    place = "round(datum.index * (domain('x').length - 1))"
+    every_few = f"{place} % ceil(domain('x').length / 4) == 0 ? datum.label : ''"
+    axis = alt.Axis(labelAngle=0, labelExpr=every_few, ticks=False, domain=False, labelOverlap=False)
+    side = alt.Axis(ticks=False, domain=False, labelOverlap=False)
+    base = alt.Chart(alt.NamedData("rows"), width=alt.Step(13), height=alt.Step(17))
+    return _plain(
+        base.mark_rect(stroke="var(--page)", strokeWidth=1).encode(
+            x=alt.X("column:O", sort=None, title=None, axis=axis),
+            y=alt.Y("feature:N", sort=None, title=None, axis=side),
+            color=alt.condition(
+                "isValid(datum.excess)", alt.Color("excess:Q", scale=scale, legend=None), alt.value("none")
+            ),
+        )
+    )
+
+
+def _when(how: str) -> alt.X:
+    import altair as alt
+
+    axis = alt.Axis(format=how, tickCount=5, grid=False, labelOverlap="greedy", labelFlush=False)
+    return alt.X("at:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
+
+
+def _history() -> Any:
+    """PSI over past reports, a line a feature. Rows: at (ms), feature, psi. Limits: psi (the threshold)."""
+    import altair as alt
+
+    # Lines differ in their dash too: not everybody tells five colours apart.
+    color = alt.Color("feature:N", sort=None, title=None, scale=alt.Scale(range=_SERIES))
+    base = alt.Chart(alt.NamedData("rows")).encode(
+        x=_when("%d %b %H:%M"), y=alt.Y("psi:Q", title="PSI", axis=alt.Axis(tickCount=5)), color=color
+    )
+    dash = alt.StrokeDash("feature:N", sort=None, legend=None, scale=alt.Scale(range=_DASHES))
+    lines = base.mark_line(strokeWidth=1.8).encode(strokeDash=dash)
+    points = base.mark_point(size=20, opacity=1)
+    limit = alt.Chart(alt.NamedData("limits")).mark_rule(strokeDash=[5, 4], stroke=_INK).encode(y="psi:Q")
+    return _plain(alt.layer(lines, points, limit).properties(width=520, height=200))
+
+
+def _daily() -> Any:
+    """A measure by day with its interval, an estimate beside it. Rows: at, value, low, high, what, is_valid."""
+    import altair as alt
+
+    kinds = ["realised", "estimated (CBPE)"]
+    color = alt.Color("what:N", scale=alt.Scale(domain=kinds, range=["var(--current)", "var(--series-2)"]), title=None)
+    shape = alt.Shape("what:N", scale=alt.Scale(domain=kinds, range=["circle", "diamond"]), title=None)
+    y = alt.Y("value:Q", title="ROC-AUC", scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=5))
+    base = alt.Chart(alt.NamedData("rows"))
+    bars = base.mark_rule(strokeWidth=1.4).encode(
+        x=_when("%d %b"), y=alt.Y("low:Q", title="ROC-AUC", scale=alt.Scale(zero=False)), y2="high:Q", color=color
+    )
+    points = base.mark_point(filled=True, size=44).encode(
+        x=_when("%d %b"),
+        y=y,
+        color=color,
+        shape=shape,
+        opacity=alt.condition("datum.is_valid", alt.value(1.0), alt.value(0.35)),
+    )
+    return _plain(alt.layer(bars, points).properties(width=520, height=220))
+
+
+def _reliability() -> Any:
+    """Mean probability against the observed share. Rows: mean_probability, positive_share, low, high; diagonal: at."""
+    import altair as alt
+
+    unit = alt.Scale(domain=[0, 1])
+    percent = alt.Axis(format=".0%", tickCount=5)
+    base = alt.Chart(alt.NamedData("rows")).encode(
+        x=alt.X("mean_probability:Q", scale=unit, title="mean probability", axis=percent)
+    )
+    y = alt.Y("positive_share:Q", scale=unit, title="observed share", axis=percent)
+    bars = base.mark_rule(strokeWidth=1.4, color="var(--current)").encode(
+        y=alt.Y("low:Q", scale=unit, title="observed share"), y2="high:Q"
+    )
+    points = base.mark_point(filled=True, size=40, color="var(--current)").encode(y=y)
+    perfect = (
+        alt.Chart(alt.NamedData("diagonal"))
+        .mark_line(strokeDash=[5, 4], strokeWidth=1, stroke=_INK)
+        .encode(x=alt.X("at:Q", scale=unit), y=alt.Y("at:Q", scale=unit))
+    )
+    return _plain(alt.layer(perfect, bars, points).properties(width=260, height=260))
+
+
+if __name__ == "__main__":
+    COMPILED.write_text(to_text(compile_designs()), encoding="utf-8")

@@ -1,0 +1,104 @@
+"""The performance report as one HTML page that works from disk. Keep out: measures; the page only shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pmmds_core.reports import charts
+from pmmds_core.reports.drift_report_page import environment, style
+from pmmds_core.reports.performance_words import WHAT_CBPE_IS, estimate_words, realised_words
+
+TEMPLATE = "performance_report.html"
+Documents = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class PerformanceHead:
+    """What the page says above the numbers; `n_days` UTC days, the last of which is that of `created_at`."""
+
+    model_name: str
+    n_days: int
+    created_at: datetime
+
+
+def render_performance(documents: Documents, head: PerformanceHead) -> str:
+    """HTML of the documents of `performance_days.refresh_days`, newest day first."""
+    measured = [d for d in documents if d["realised"] is not None]
+    return (
+        environment()
+        .get_template(TEMPLATE)
+        .render(
+            head=head,
+            css=style(),
+            sentence=sentence(documents),
+            what_cbpe_is=WHAT_CBPE_IS,
+            rows=[_row(d) for d in reversed(documents)],
+            daily=_daily(documents),
+            reliability=_reliability(measured[-1]) if measured else None,
+        )
+    )
+
+
+def sentence(documents: Documents) -> str:
+    """The newest that is known, in a sentence."""
+    if not documents:
+        return "Nothing was answered in these days."
+    missing = sum(d["n_labels_missing"] for d in documents)
+    waits = f"{missing:,} of {sum(d['n_rows'] for d in documents):,} labels are still missing."
+    newest = next((d for d in reversed(documents) if d["realised"] is not None), None)
+    if newest is None:
+        return f"No day has enough labels to be measured yet: {waits}"
+    auc = realised_words(newest, "roc_auc")
+    day = f"{newest['day']}, the newest day with enough labels"
+    return f"ROC-AUC of v{newest['model_version']} was {auc} on {day}; {waits}"
+
+
+def _row(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **{name: document[name] for name in ("day", "model_version", "n_rows", "n_labels_missing", "positive_share")},
+        "roc_auc": realised_words(document, "roc_auc"),
+        "log_loss": realised_words(document, "log_loss"),
+        "brier_score": realised_words(document, "brier_score"),
+        "calibration_error": _calibration_words(document),
+        "estimate": estimate_words(document),
+        "is_valid": document["estimated"]["is_valid"],
+    }
+
+
+def _calibration_words(document: Mapping[str, Any]) -> str:
+    if document["realised"] is None:
+        return "–"
+    by_chance = document["realised"]["calibration_error"]["by_chance"]
+    return f"{realised_words(document, 'calibration_error')}, by chance {by_chance:.3f}"
+
+
+def _daily(documents: Documents) -> str:
+    points = [point for d in documents for point in _points(d)]
+    if not points:
+        return ""
+    words = "Realised ROC-AUC and the estimate without labels, with 95 % intervals; what is not valid is pale."
+    return charts.daily(charts.Words("daily", "ROC-AUC by day", words), points)
+
+
+def _points(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Several versions of a day stand side by side, and so do what is realised and what is estimated."""
+    at = datetime.fromisoformat(document["day"]).replace(tzinfo=UTC, hour=12)
+    points = []
+    if document["realised"] is not None:
+        points.append({"at": at, "what": "realised", "is_valid": True, **document["realised"]["roc_auc"]})
+    found = document["estimated"]
+    if found["roc_auc"] is not None:
+        interval = {"value": found["roc_auc"], "low": found["roc_auc_low"], "high": found["roc_auc_high"]}
+        estimated = {"at": at.replace(hour=16), "what": "estimated (CBPE)", "is_valid": found["is_valid"]}
+        points.append({**estimated, **interval})
+    return points
+
+
+def _reliability(document: Mapping[str, Any]) -> dict[str, Any]:
+    words = "The dashed diagonal is perfect calibration; bars are 95 % intervals of the observed share."
+    title = f"Calibration of v{document['model_version']} on {document['day']}"
+    svg = charts.reliability(charts.Words("rel", title, words), document["reliability"])
+    return {"title": title, "words": words, "svg": svg, "rows": document["reliability"]}

@@ -1,0 +1,106 @@
+"""Whether two samples fell into the same bins: one p-value that holds for rare bins too. Keep out: distances.
+
+A likelihood-ratio test where every expected count is at least 5 (Cochran 1954); rare bins are taken out and judged
+exactly. Both are independent given the margins, since a multivariate hypergeometric law is the product of the rare
+bins' law and that of the other bins given them; so their smallest p-value has a known law.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pmmds_core.statistics.chi_square import likelihood_ratio_p_value
+
+Counts = NDArray[np.int64]
+
+# Cochran's rule, for the expected count in the smaller sample.
+LEAST_EXPECTED = 5.0
+# Probabilities that differ by rounding only count as equal, as in R's and scipy's Fisher test.
+_EQUAL = 1 + 1e-7
+
+
+@dataclass(frozen=True)
+class _Exact:
+    """A discrete p-value, and what it may be: `probabilities` of the counts that are possible."""
+
+    p_value: float
+    probabilities: NDArray[np.float64]
+
+    def chance_of_at_most(self, p_value: float) -> float:
+        """P(p-value ≤ p_value); at most p_value, and less where the counts are too few to say more."""
+        ordered = np.sort(self.probabilities)
+        reached = np.cumsum(ordered)[np.searchsorted(ordered, ordered * _EQUAL, side="right") - 1]
+        allowed = reached <= p_value * _EQUAL
+        return float(ordered[allowed].sum())
+
+
+def p_value(
+    reference_counts: Counts, current_counts: Counts, special: Collection[int] = (), unseen: int | None = None
+) -> float:
+    """Chance of counts at least this different when both samples come from one distribution.
+
+    With no expected count under 5 it is `chi_square.likelihood_ratio_p_value`. Bins below that are pooled to
+    one, the bins of `special` stay alone, and each of these is judged by Fisher's exact test (two-sided by
+    probability); where there are both, the answer is the chance of so small a smallest p-value.
+
+    Args:
+        reference_counts: (B,).
+        current_counts: (B,); both samples have rows.
+        special: bins that mean something of their own (null, out of range), not to be pooled when they are rare.
+        unseen: the bin of values without a bin; it is pooled with the rare ones, because where most values are rare
+            many of a window's are new without any drift.
+    """
+    r, c = np.asarray(reference_counts, dtype=np.int64), np.asarray(current_counts, dtype=np.int64)
+    common, rare = _split(r, c, special, unseen)
+    exact: list[_Exact] = []
+    n, m = int(r.sum()), int(c.sum())
+    for rare_r, rare_c in rare:
+        exact.append(_fisher(rare_r, rare_c, n, m))
+        n, m = n - rare_r, m - rare_c
+    is_judged = len(common) > 1 and n > 0 and m > 0
+    asymptotic = likelihood_ratio_p_value(common[:, 0], common[:, 1]) if is_judged else 1.0
+    smallest = min(asymptotic, *(e.p_value for e in exact), 1.0)
+    if not exact or (len(exact) == 1 and not is_judged):
+        return smallest
+    chances = [e.chance_of_at_most(smallest) for e in exact] + [smallest] * is_judged
+    return min(1.0, -math.expm1(math.fsum(math.log1p(-min(chance, 1 - 1e-16)) for chance in chances)))
+
+
+def _split(r: Counts, c: Counts, special: Collection[int], unseen: int | None) -> tuple[Counts, list[tuple[int, int]]]:
+    """The bins that chi-square may judge, (K, 2), and the rare ones: the special ones each, the others pooled."""
+    total = r + c
+    least = min(int(r.sum()), int(c.sum())) / int(total.sum())
+    is_rare = (total > 0) & (total * least < LEAST_EXPECTED)
+    if unseen is not None:
+        is_rare[unseen] = total[unseen] > 0
+    pooled = [i for i in np.flatnonzero(is_rare) if i not in special]
+    groups = [np.array([i]) for i in np.flatnonzero(is_rare) if i in special]
+    common = np.stack([r, c], axis=1)[(total > 0) & ~is_rare]
+    if pooled:
+        pool = np.array(pooled)
+        if total[pool].sum() * least >= LEAST_EXPECTED:
+            common = np.vstack([common, [[r[pool].sum(), c[pool].sum()]]])
+        else:
+            groups.append(pool)
+    return common, [(int(r[g].sum()), int(c[g].sum())) for g in groups]
+
+
+def _fisher(rare_reference: int, rare_current: int, n_reference: int, n_current: int) -> _Exact:
+    """Fisher's exact test of a bin against all others, (Fisher 1935), with the law of its count."""
+    size, other, found = n_current, n_reference, rare_current
+    if n_reference < n_current:
+        size, other, found = n_reference, n_current, rare_reference
+    total = rare_reference + rare_current
+    low, high = max(0, total - other), min(total, size)
+    k = np.arange(low, high, dtype=np.float64)
+    steps = np.log((total - k) * (size - k)) - np.log((k + 1) * (other - total + k + 1))
+    logs = np.concatenate([[0.0], np.cumsum(steps)])
+    probabilities = np.exp(logs - logs.max())
+    probabilities /= probabilities.sum()
+    own = probabilities[found - low]
+    return _Exact(min(1.0, float(probabilities[probabilities <= own * _EQUAL].sum())), probabilities)

@@ -1,0 +1,157 @@
+"""Data sets by content: a Parquet file named by its digest, and a row that says what it is and where it came from.
+
+Keep out: what the rows mean (data/source_data.py, training/training_data.py).
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import sqlalchemy as sa
+
+from pmmds_core.errors import DataError, HomeNotWritableError
+from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.tables import reference_datasets
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_other = reference_datasets.alias()
+_IDS_PER_STATEMENT = 500
+
+DatasetKind = Literal["reference", "labelled", "training", "holdout", "training_keys", "holdout_keys"]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One kept data set. `digest`: sha256 of its content."""
+
+    dataset_id: str
+    kind: str
+    digest: str
+    path: Path
+    source: str
+    n_rows: int
+    run_id: str
+    details: Mapping[str, Any]
+    created_at: datetime
+
+    def read(self) -> pd.DataFrame:
+        """Raises DataError when the file is gone."""
+        import pandas as pd
+
+        try:
+            return pd.read_parquet(self.path)
+        except OSError as error:
+            raise DataError(
+                f"The {self.kind} data set {self.path} cannot be read: {error}.",
+                next_step="Materialize the assets it comes from again.",
+            ) from None
+
+
+class DatasetStore:
+    """Keeps and finds data sets."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self._database = database
+        self._folder = folder
+
+    def save(
+        self,
+        kind: DatasetKind,
+        frame: pd.DataFrame,
+        digest: str,
+        *,
+        source: str,
+        run_id: str,
+        details: Mapping[str, Any],
+    ) -> Dataset:
+        """Keep a frame; a content that is kept already is not written twice."""
+        path = self._folder / kind / f"{digest[:32]}.parquet"
+        _write_whole(frame, path)
+        dataset = Dataset(
+            uuid.uuid4().hex[:12], kind, digest, path, source, len(frame), run_id, details, datetime.now(UTC)
+        )
+        row = {**vars(dataset), "path": str(path), "details": dict(details)}
+        with self._database.begin() as connection:
+            connection.execute(sa.insert(reference_datasets).values(row))
+        return dataset
+
+    def expire(self, before: datetime, kept_runs: Collection[str], *, dry_run: bool = False) -> list[Path]:
+        """Forget data sets made before an instant, and return the files that no data set names any more.
+
+        The newest of each kind stays, and so do those of `kept_runs`. A file that was used again since is not returned.
+        """
+        c = reference_datasets.c
+        newest = sa.select(sa.func.max(c.created_at)).where(c.kind == _other.c.kind).scalar_subquery()
+        old = sa.select(_other.c.dataset_id, _other.c.path).where(
+            _other.c.created_at < before, _other.c.created_at < newest, _other.c.run_id.not_in(sorted(kept_runs))
+        )
+        with self._database.begin() as connection:
+            found = connection.execute(old).all()
+            ids = [row.dataset_id for row in found]
+            if not dry_run:
+                for start in range(0, len(ids), _IDS_PER_STATEMENT):
+                    part = ids[start : start + _IDS_PER_STATEMENT]
+                    connection.execute(sa.delete(reference_datasets).where(c.dataset_id.in_(part)))
+            rows = connection.execute(sa.select(c.dataset_id, c.path)).all()
+        named = {row.path for row in rows if not dry_run or row.dataset_id not in set(ids)}
+        files = self._folder.glob("*/*.parquet")
+        return [path for path in files if str(path) not in named and path.stat().st_mtime < before.timestamp()]
+
+    def latest(self, kind: DatasetKind, *, run_id: str = "") -> Dataset | None:
+        """The newest data set of a kind: of this run when it made one, else of any."""
+        query = sa.select(reference_datasets).where(reference_datasets.c.kind == kind)
+        newest = reference_datasets.c.created_at.desc()
+        with self._database.connect() as connection:
+            own = query.where(reference_datasets.c.run_id == run_id).order_by(newest).limit(1)
+            row = connection.execute(own).mappings().first() if run_id else None
+            row = row or connection.execute(query.order_by(newest).limit(1)).mappings().first()
+        return None if row is None else Dataset(**{**row, "path": Path(row["path"])})
+
+    def of_digest(self, kind: DatasetKind, digest: str, *, run_id: str = "") -> Dataset | None:
+        """The data set of that content: the record of this run when it made one, else the newest."""
+        c = reference_datasets.c
+        query = sa.select(reference_datasets).where(c.kind == kind, c.digest == digest)
+        return self._first(query.order_by((c.run_id == run_id).desc(), c.created_at.desc()))
+
+    def of_run(self, kind: DatasetKind, run_id: str) -> Dataset | None:
+        """The newest data set of a kind that a run made."""
+        c = reference_datasets.c
+        query = sa.select(reference_datasets).where(c.kind == kind, c.run_id == run_id)
+        return self._first(query.order_by(c.created_at.desc()))
+
+    def _first(self, query: sa.Select[Any]) -> Dataset | None:
+        with self._database.connect() as connection:
+            row = connection.execute(query.limit(1)).mappings().first()
+        return None if row is None else Dataset(**{**row, "path": Path(row["path"])})
+
+    def require(self, kind: DatasetKind, asset: str, *, run_id: str = "") -> Dataset:
+        """The newest data set of a kind. Raises DataError naming the asset to materialize first."""
+        found = self.latest(kind, run_id=run_id)
+        if found is None:
+            raise DataError(f"There is no {kind} data set yet.", next_step=f"Materialize {asset} first.")
+        return found
+
+
+def _write_whole(frame: pd.DataFrame, path: Path) -> None:
+    if path.exists():
+        path.touch()  # in use again: its retention period begins anew
+        return
+    incoming = path.with_suffix(f".{os.getpid()}.incoming")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame.to_parquet(incoming, index=False)
+        incoming.replace(path)
+    except OSError as error:
+        incoming.unlink(missing_ok=True)
+        raise HomeNotWritableError(
+            f"The data set {path} cannot be written: {error.strerror or error}.",
+            next_step="Free disk space, or point PMMDS_HOME at a folder that can be written.",
+        ) from error

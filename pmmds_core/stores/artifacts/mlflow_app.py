@@ -1,0 +1,38 @@
+"""The MLflow server's application behind the web guard: `mlflow server --app-name pmmds` starts it.
+
+MLflow's own middleware checks Host and Origin of its API; its default list of hosts has patterns such as `10.*`, which
+names of the internet fit. Keep out: the rules (runtime/web_guard.py).
+"""
+
+from __future__ import annotations
+
+from pmmds_core.config.settings import Settings, load_settings
+from pmmds_core.errors import PmmdsError
+from pmmds_core.runtime.web_guard import Application, WebGuard
+
+# Registered under this name in pyproject.toml, entry point group `mlflow.app`.
+APP_NAME = "pmmds"
+
+
+def make_app() -> Application:
+    """Called once by uvicorn in each worker of the server. Raises SystemExit with one sentence for a wrong setting."""
+    from mlflow.server.fastapi_app import app
+
+    try:
+        settings = load_settings()
+    except PmmdsError as error:
+        raise SystemExit(f"Error: {error}") from None
+    return WebGuard(app, settings.web_hosts(settings.mlflow_host), json_only=False)
+
+
+def host_variables(settings: Settings) -> dict[str, str]:
+    """The same host names for MLflow's own middleware, which would otherwise refuse or allow others."""
+    names = sorted(settings.web_hosts(settings.mlflow_host))
+    hosts = ["localhost", "127.0.0.1", "[[]::1]", *names]
+    origins = [f"{scheme}://{name}" for name in names for scheme in ("http", "https")]
+    variables = {"MLFLOW_SERVER_ALLOWED_HOSTS": _with_ports(hosts)}
+    return variables | ({"MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": _with_ports(origins)} if origins else {})
+
+
+def _with_ports(patterns: list[str]) -> str:
+    return ",".join(p for pattern in patterns for p in (pattern, f"{pattern}:*"))

@@ -1,0 +1,390 @@
+"""The model registry: MLflow, spoken to in this one module. Add here what is kept with a model version.
+
+Keep out: deciding which version serves (policies/policy.py) and the order of a promotion (workflows/promotion.py).
+`move_alias` is last-write-wins in MLflow; workflows/promotion.py guards the production alias with a row of our
+database.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pmmds_core.config.settings import Settings
+from pmmds_core.errors import DataError, NoModelError, RegistryUnavailableError
+from pmmds_core.models.bundle_files import MANIFEST, files_digest
+from pmmds_core.models.model_registration import BUNDLE_PATH, ModelToRegister
+from pmmds_core.stores.artifacts.registry_errors import told
+from pmmds_core.stores.database.reachability import check_tracking_database
+
+PRODUCTION = "production"
+CHALLENGER = "challenger"
+
+TRAINING_ROWS = "training/row_digests.npy"
+# Folders beside a download's destination that hold what has come so far.
+INCOMING = ".incoming-"
+
+# MLflow's own defaults retry for minutes; a person waits for an answer, and every caller of ours tries again.
+_REQUEST_TIMEOUT_SECONDS = 10
+_VERSION = re.compile(r"[0-9]{1,18}")
+_MAX_RETRIES = 1
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """One version of a registered model. `digest` is the model digest (see bundle.model_digest)."""
+
+    model_name: str
+    version: str
+    run_id: str
+    digest: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
+
+    @property
+    def is_validated(self) -> bool:
+        return self.tags.get("validation") == "passed"
+
+
+class ModelRegistry:
+    """Versions, aliases and artifacts of registered models."""
+
+    def __init__(self, tracking_uri: str, artifact_root: str = "") -> None:
+        """
+        Args:
+            tracking_uri: SQLAlchemy URL of MLflow's database, or the address of an MLflow server.
+            artifact_root: URI of the folder or bucket of the artifacts when there is no server to choose one.
+        """
+        self.tracking_uri = tracking_uri
+        self.artifact_root = artifact_root
+        self._is_reached = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> ModelRegistry:
+        return cls(settings.resolved_tracking_uri, settings.resolved_artifact_root)
+
+    def version_of(self, model_name: str, alias: str) -> RegisteredVersion | None:
+        """The version that `alias` points to; None when there is no such alias or model.
+
+        Raises:
+            RegistryUnavailableError: MLflow does not answer.
+        """
+        with self._client() as client:
+            return _found(lambda: client.get_model_version_by_alias(model_name, alias))
+
+    def get_version(self, model_name: str, version: str) -> RegisteredVersion:
+        """Raises NoModelError when the version is not registered."""
+        with self._client() as client:
+            found = _found(lambda: client.get_model_version(model_name, version))
+        if found is None:
+            raise NoModelError(
+                f"{model_name} has no version {version}.",
+                next_step="MLflow's page of the model lists what is registered.",
+            )
+        return found
+
+    def versions(self, model_name: str) -> list[RegisteredVersion]:
+        """Every version, newest first."""
+        with self._client() as client:
+            found = client.search_model_versions(f"name = '{model_name}'")
+        return sorted((_translate(v) for v in found), key=lambda v: int(v.version), reverse=True)
+
+    def register(self, model: ModelToRegister, *, run_id: str = "", run_name: str = "") -> RegisteredVersion:
+        """Log the model with all it carries and register it as a new version with the alias `challenger`.
+
+        Args:
+            model: what to keep.
+            run_id: an MLflow run that is under way; a run of its own is made when empty.
+            run_name: name of the run that is made.
+        """
+        with self._client() as client:
+            mlflow = _mlflow(self.tracking_uri)
+            if run_id:
+                return self._register_in_run(mlflow, client, model, run_id)
+            experiment_id = self._experiment(client, model.model_name)
+            with mlflow.start_run(experiment_id=experiment_id, run_name=run_name or None) as run:
+                return self._register_in_run(mlflow, client, model, run.info.run_id)
+
+    def _register_in_run(self, mlflow: Any, client: Any, model: ModelToRegister, run_id: str) -> RegisteredVersion:
+        mlflow.log_params(dict(model.params), run_id=run_id)
+        mlflow.log_metrics(dict(model.metrics), run_id=run_id)
+        for folder, path in model.artifacts.items():
+            client.log_artifacts(run_id, str(path), artifact_path=folder)
+        _log_rows(client, run_id, model.training_rows)
+        info = _log_pipeline(mlflow, model)
+        self._ensure_model(client, model.model_name)
+        made = client.create_model_version(
+            model.model_name,
+            source=info.model_uri,
+            run_id=run_id,
+            model_id=info.model_id,  # a server takes no models:/ source without it
+            tags={**model.tags, "digest": model.digest},
+            description=model.description,
+        )
+        client.set_registered_model_alias(model.model_name, CHALLENGER, made.version)
+        return _translate(client.get_model_version(model.model_name, made.version))
+
+    def experiment_id(self, name: str) -> str:
+        """The id of the experiment `name`, made on first use with its artifacts under `artifact_root`."""
+        with self._client() as client:
+            return self._experiment(client, name)
+
+    def _experiment(self, client: Any, name: str) -> str:
+        found = client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        location = None
+        if self.artifact_root and not self.tracking_uri.startswith("http"):
+            location = f"{self.artifact_root}/{quote(name)}"
+        return str(client.create_experiment(name, artifact_location=location))
+
+    def _ensure_model(self, client: Any, model_name: str) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            client.create_registered_model(model_name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def move_alias(self, model_name: str, alias: str, version: str) -> None:
+        """Point `alias` at `version`. For the production alias only workflows/promotion.py calls this."""
+        with self._client() as client:
+            client.set_registered_model_alias(model_name, alias, version)
+
+    def aliased(self, model_name: str) -> set[str]:
+        """The versions that an alias points to. Raises RegistryUnavailableError."""
+        with self._client() as client:
+            return {str(version) for version in client.get_registered_model(model_name).aliases.values()}
+
+    def delete_version(self, version: RegisteredVersion) -> None:
+        """Delete a version with its run and all of its files; what is gone already is fine.
+
+        The files go first: a version whose deletion was stopped is still there, and is deleted the next time.
+
+        Raises:
+            RegistryUnavailableError: MLflow or its artifact store does not answer.
+        """
+        with self._client() as client:
+            mlflow = _mlflow(self.tracking_uri)
+            run = client.get_run(version.run_id)
+            for model in run.outputs.model_outputs if run.outputs else ():
+                _delete_files(mlflow, client.get_logged_model(model.model_id).artifact_location)
+                client.delete_logged_model(model.model_id)
+            _delete_files(mlflow, run.info.artifact_uri)
+            client.delete_model_version(version.model_name, version.version)
+            client.delete_run(version.run_id)
+
+    def tag_version(self, model_name: str, version: str, tags: Mapping[str, str]) -> None:
+        with self._client() as client:
+            for key, value in tags.items():
+                client.set_model_version_tag(model_name, version, key, value)
+
+    def log_document(self, run_id: str, document: Mapping[str, Any], path: str) -> None:
+        """Keep a JSON document with the run of a version."""
+        with self._client() as client:
+            client.log_dict(run_id, dict(document), path)
+
+    def log_page(self, run_id: str, content: bytes, paths: Sequence[str]) -> None:
+        """Keep a file with the run of a version, under each of `paths`; what was there is replaced.
+
+        Raises:
+            RegistryUnavailableError: MLflow or its artifact store does not answer.
+        """
+        with self._client() as client, tempfile.TemporaryDirectory() as folder:
+            for path in paths:
+                file = Path(folder) / Path(path).name
+                file.write_bytes(content)
+                client.log_artifact(run_id, str(file), artifact_path=str(Path(path).parent))
+
+    def download_bundle(self, model_name: str, version: str, destination: Path) -> Path:
+        """Fetch a version's bundle to `destination`, which appears whole or not at all.
+
+        Raises:
+            NoModelError: no such version.
+            RegistryUnavailableError: MLflow or its artifact store does not answer.
+        """
+        if not _VERSION.fullmatch(version):
+            raise NoModelError(f"{model_name} has no version {version[:60]!r}: a version is a number.")
+        return self._download(self.get_version(model_name, version), BUNDLE_PATH, destination)
+
+    def files_digest(self, model_name: str, version: str) -> str:
+        """`Bundle.files_digest` of what the registry has now; one small file is fetched.
+
+        Raises:
+            NoModelError: no such version.
+            RegistryUnavailableError: MLflow or its artifact store does not answer, or has no bundle of it.
+        """
+        found = self.get_version(model_name, version)
+        with tempfile.TemporaryDirectory() as folder:
+            path = self._download(found, f"{BUNDLE_PATH}/{MANIFEST}", Path(folder) / MANIFEST)
+            return files_digest(path.read_bytes())
+
+    def training_rows(self, version: RegisteredVersion) -> NDArray[np.int64]:
+        """(n,) digests of the rows that the version was trained on.
+
+        Raises:
+            DataError: the version has no record of them, or a damaged one.
+            RegistryUnavailableError: MLflow or its artifact store does not answer.
+        """
+        if not self._has_artifact(version, TRAINING_ROWS):
+            raise _no_training_rows(version, "has no record of the rows that it was trained on")
+        with tempfile.TemporaryDirectory() as folder:
+            path = self._download(version, TRAINING_ROWS, Path(folder) / "row_digests.npy")
+            try:
+                rows: NDArray[np.int64] = np.load(path, allow_pickle=False)
+            except (ValueError, EOFError):
+                raise _no_training_rows(version, "has a damaged record of its training rows") from None
+        if rows.dtype != np.int64 or rows.ndim != 1 or not rows.size:
+            raise _no_training_rows(version, "has a damaged record of its training rows")
+        return rows
+
+    def _has_artifact(self, version: RegisteredVersion, path: str) -> bool:
+        with self._client() as client:
+            return any(found.path == path for found in client.list_artifacts(version.run_id, str(Path(path).parent)))
+
+    def _download(self, version: RegisteredVersion, artifact_path: str, destination: Path) -> Path:
+        if destination.name in ("", ".", "..") or ".." in destination.parts:
+            raise RegistryUnavailableError(f"Model files are not fetched to {destination}: it leaves its folder.")
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        with self._client() as client, tempfile.TemporaryDirectory(dir=destination.parent, prefix=INCOMING) as folder:
+            # By the run's own address: by its id MLflow looks in the logged model too, and does not say what failed.
+            place = client.get_run(version.run_id).info.artifact_uri.rstrip("/")
+            fetched = _mlflow(self.tracking_uri).artifacts.download_artifacts(
+                artifact_uri=f"{place}/{artifact_path}", dst_path=folder, tracking_uri=self.tracking_uri
+            )
+            if destination.is_dir():
+                shutil.rmtree(destination)
+            Path(fetched).rename(destination)
+        return destination
+
+    def load_pipeline(self, version: RegisteredVersion) -> Any:
+        """The scikit-learn pipeline of a version, for comparison with its portable scorer."""
+        with self._client():
+            return _mlflow(self.tracking_uri).sklearn.load_model(f"models:/{version.model_name}/{version.version}")
+
+    @contextmanager
+    def _client(self) -> Iterator[Any]:
+        """An MLflow client; what MLflow and its stores raise becomes one clear sentence."""
+        if not self._is_reached:  # MLflow would try for minutes, and print pages, when it first connects
+            check_tracking_database(self.tracking_uri)
+            self._is_reached = True
+        mlflow = _mlflow(self.tracking_uri)
+        from mlflow.exceptions import MlflowException
+
+        with told(self.tracking_uri, self.artifact_root, MlflowException):
+            yield mlflow.MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+
+
+def _mlflow(tracking_uri: str) -> Any:
+    """Import MLflow (about four seconds, hence here) and make it quiet, offline and quick to give up."""
+    import mlflow
+    import mlflow.environment_variables
+
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    variables: Any = mlflow.environment_variables
+    variables.MLFLOW_HTTP_REQUEST_TIMEOUT.set(_REQUEST_TIMEOUT_SECONDS)
+    variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(_MAX_RETRIES)
+    variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
+    # Else a server whose artifacts lie in S3 sends its clients there, to an address that only it may reach.
+    variables.MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD.set(False)
+    variables.MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD.set(False)
+    if not variables.MLFLOW_S3_ENDPOINT_URL.get():
+        variables.MLFLOW_S3_ENDPOINT_URL.unset()  # boto3 refuses an empty one
+    variables.MLFLOW_DISABLE_TELEMETRY.set(True)
+    variables.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # where commands print their JSON
+    mlflow.set_tracking_uri(tracking_uri)
+    mlflow.set_registry_uri(tracking_uri)
+    return mlflow
+
+
+def _delete_files(mlflow: Any, artifact_uri: str) -> None:
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    repository: Any = get_artifact_repository
+    repository(artifact_uri, tracking_uri=mlflow.get_tracking_uri()).delete_artifacts()
+
+
+def _log_pipeline(mlflow: Any, model: ModelToRegister) -> Any:
+    """Log the pipeline with signature and input example.
+
+    The requirements are written down rather than inferred: MLflow's inference starts a second interpreter.
+    """
+    from importlib.metadata import version
+
+    from mlflow.models import infer_signature
+
+    probabilities = model.pipeline.predict_proba(model.example)[:, 1]
+    return mlflow.sklearn.log_model(
+        model.pipeline,
+        name="model",
+        signature=infer_signature(model.example, probabilities),
+        input_example=model.example,
+        pip_requirements=[f"{p}=={version(p)}" for p in ("scikit-learn", "pandas", "numpy")],
+        pyfunc_predict_fn="predict_proba",
+        skops_trusted_types=_trusted_types(model.pipeline),
+    )
+
+
+def _trusted_types(pipeline: Any) -> list[str]:
+    """The types of the saved file that skops does not know and that come from scikit-learn or numpy, which made it."""
+    from skops import io
+
+    unknown = io.get_untrusted_types(data=io.dumps(pipeline))
+    return [name for name in unknown if name.split(".")[0] in ("sklearn", "numpy")]
+
+
+def _log_rows(client: Any, run_id: str, rows: NDArray[np.int64]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / Path(TRAINING_ROWS).name
+        np.save(path, rows, allow_pickle=False)
+        client.log_artifact(run_id, str(path), artifact_path=str(Path(TRAINING_ROWS).parent))
+
+
+def _no_training_rows(version: RegisteredVersion, what: str) -> DataError:
+    return DataError(
+        f"v{version.version} {what} ({TRAINING_ROWS}), so no holdout can be proved to be new to it.",
+        next_step="Put a version that PMMDS trained into production, or train one.",
+    )
+
+
+def _found(read: Any) -> RegisteredVersion | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return _translate(read())
+    except MlflowException as error:
+        # A missing alias is INVALID_PARAMETER_VALUE, a missing model or version RESOURCE_DOES_NOT_EXIST.
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST" or "not found" in str(error).lower():
+            return None
+        raise
+
+
+def _translate(version: Any) -> RegisteredVersion:
+    """Raises RegistryUnavailableError for a version that is no number: it names folders of ours."""
+    if not _VERSION.fullmatch(str(version.version)):
+        raise RegistryUnavailableError(
+            f"MLflow gave {str(version.version)[:60]!r} as a model version; a version is a number.",
+            next_step="See who answers at PMMDS_MLFLOW_TRACKING_URI.",
+        )
+    tags = dict(version.tags)
+    return RegisteredVersion(
+        model_name=version.name,
+        version=str(version.version),
+        run_id=version.run_id,
+        digest=tags.get("digest", ""),
+        tags=tags,
+        created_at=datetime.fromtimestamp(version.creation_timestamp / 1000, tz=UTC),
+    )

@@ -1,0 +1,94 @@
+"""Bundles and reference profiles of model versions, kept in files so that the registry is asked once a version.
+
+A version never changes, so what was fetched stays true. Files are read and hashed first and loaded afterwards; a
+pickle is loaded only where its digest is known. Keep out: fitting and judging profiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from pmmds_core.errors import ArtifactCorruptError, NoModelError
+from pmmds_core.models.bundle import Bundle, BundleFiles, open_bundle, profile_of, read_bundle
+from pmmds_core.profiling.reference_profile import ReferenceProfile
+from pmmds_core.stores.artifacts.model_registry import ModelRegistry
+
+
+class ProfileCache:
+    """Verified bundles and their profiles, by model version."""
+
+    def __init__(
+        self,
+        registry: ModelRegistry,
+        model_name: str,
+        folder: Path,
+        *,
+        allows_pickle: bool = False,
+        record: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
+        """
+        Args:
+            registry: where a version comes from that is not here.
+            model_name: whose versions.
+            folder: where they are kept.
+            allows_pickle: whether PMMDS_MODEL_PICKLE allows to load a pickle at all.
+            record: version → files digest as a decision recorded it, None without one.
+        """
+        self._registry = registry
+        self._model_name = model_name
+        self._folder = folder
+        self._allows_pickle = allows_pickle
+        self._record = record
+        self._profiles: dict[str, ReferenceProfile] = {}
+
+    def files(self, version: str) -> BundleFiles:
+        """The files of a version, read and hashed; nothing of them is loaded.
+
+        Raises:
+            NoModelError: no such version.
+            ArtifactCorruptError: what the registry gave is not what was registered.
+        """
+        folder = self._folder / self._model_name / version
+        if folder.is_dir():
+            # A kept copy may have suffered on this disk; what the registry gives decides.
+            with suppress(ArtifactCorruptError):
+                return read_bundle(folder)
+        self._registry.download_bundle(self._model_name, version, folder)
+        return read_bundle(folder)
+
+    def bundle(self, version: str, *, made_here: str | None = None) -> Bundle:
+        """The verified bundle of a version.
+
+        Args:
+            version: which.
+            made_here: files digest of what the present run itself registered; such a pickle needs no record.
+
+        Raises:
+            NoModelError: no such version.
+            ArtifactCorruptError: what the registry gave is not what was registered.
+            ModelNotTrustedError: it is a pickle that may not be loaded.
+        """
+        return self._opened(version, self.files(version), made_here)
+
+    def check(self, version: str) -> None:
+        """Raises what `bundle` would, but leaves a pickle without a record unloaded."""
+        files = self.files(version)
+        if not files.is_pickle or self._may_unpickle(version, files, None):
+            self._opened(version, files, None)
+
+    def profile(self, version: str) -> ReferenceProfile | None:
+        """The reference profile of a version; None when the registry has no such version. Loads no scorer."""
+        if version not in self._profiles:
+            try:
+                self._profiles[version] = profile_of(self.files(version))
+            except NoModelError:
+                return None
+        return self._profiles[version]
+
+    def _opened(self, version: str, files: BundleFiles, made_here: str | None) -> Bundle:
+        return open_bundle(files, may_unpickle=files.is_pickle and self._may_unpickle(version, files, made_here))
+
+    def _may_unpickle(self, version: str, files: BundleFiles, made_here: str | None) -> bool:
+        return self._allows_pickle and files.files_digest in (made_here, self._record(version))

@@ -1,0 +1,124 @@
+"""What SQLite and PostgreSQL say in different words: the clock, the hour of an instant, inserts that may meet a row.
+
+Add an expression here when the two engines differ in it. Keep out: whole queries.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
+
+from pmmds_core.stores.database.tables import UtcDateTime
+
+# A row's ingested_at is read before its transaction commits. One that commits later than this after it is missed
+# until its hour changes again; writers take milliseconds.
+LATE_COMMIT = timedelta(minutes=5)
+WRITERS_WAIT_SECONDS = 60
+
+
+class DatabaseNow(GenericFunction[Any]):
+    """When the statement began, by the database's clock, which all writers and readers share."""
+
+    type = UtcDateTime()
+    name = "database_now"
+    inherit_cache = True
+
+
+class HourOf(GenericFunction[Any]):
+    """The first instant of the hour that a column's instant falls into."""
+
+    type = UtcDateTime()
+    name = "hour_of"
+    inherit_cache = True
+
+
+class MissingFloat(GenericFunction[bool]):
+    """Whether a float column is NULL or NaN."""
+
+    type = sa.Boolean()
+    name = "missing_float"
+    inherit_cache = True
+
+
+@compiles(DatabaseNow, "sqlite")
+def _sqlite_now(_element: DatabaseNow, _compiler: SQLCompiler, **_options: Any) -> str:
+    # Six digits, as SQLAlchemy writes them: instants are compared as text.
+    return "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')"
+
+
+@compiles(DatabaseNow, "postgresql")
+def _postgresql_now(_element: DatabaseNow, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "timezone('UTC', statement_timestamp())"
+
+
+@compiles(HourOf, "sqlite")
+def _sqlite_hour(element: HourOf, compiler: SQLCompiler, **options: Any) -> str:
+    return f"(substr({compiler.process(element.clauses, **options)}, 1, 13) || ':00:00.000000')"
+
+
+@compiles(HourOf, "postgresql")
+def _postgresql_hour(element: HourOf, compiler: SQLCompiler, **options: Any) -> str:
+    return f"date_trunc('hour', {compiler.process(element.clauses, **options)})"
+
+
+@compiles(MissingFloat, "sqlite")
+def _sqlite_missing(element: MissingFloat, compiler: SQLCompiler, **options: Any) -> str:
+    return f"({compiler.process(element.clauses, **options)} IS NULL)"  # SQLite stores NaN as NULL
+
+
+@compiles(MissingFloat, "postgresql")
+def _postgresql_missing(element: MissingFloat, compiler: SQLCompiler, **options: Any) -> str:
+    column = compiler.process(element.clauses, **options)
+    return f"({column} = 'NaN' OR {column} IS NULL)"  # PostgreSQL's NaN equals itself and is above all numbers
+
+
+def database_now() -> DatabaseNow:
+    return DatabaseNow()
+
+
+def hour_of(column: sa.ColumnElement[Any]) -> HourOf:
+    return HourOf(column)
+
+
+def missing_float(column: sa.ColumnElement[Any]) -> MissingFloat:
+    return MissingFloat(column)
+
+
+def insert(connection: sa.Connection, table: sa.Table) -> Any:
+    """An insert that has `on_conflict_do_nothing` and `on_conflict_do_update`, alike on both engines."""
+    # Each dialect takes a tenth of a command's start to import: only the one in use is.
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(table)
+
+
+def lock_writers(connection: sa.Connection, what: str) -> None:
+    """Let one transaction at a time write `what`; SQLite has one writer anyway.
+
+    For what several roles write. Any login can hold the lock, so nobody waits longer than WRITERS_WAIT_SECONDS.
+
+    Raises:
+        DBAPIError: another held it for that long; `Database` translates it.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WRITERS_WAIT_SECONDS}s'")
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(what))))
+
+
+def lock_table(connection: sa.Connection, table: sa.Table) -> None:
+    """As `lock_writers`, by a lock that only a role with UPDATE or DELETE on `table` can take.
+
+    For small tables: (auto)vacuum of the table and the lock wait for each other. Reading and writing rows go on.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WRITERS_WAIT_SECONDS}s'")
+        connection.exec_driver_sql(f"LOCK TABLE {table.name} IN SHARE UPDATE EXCLUSIVE MODE")

@@ -1,0 +1,99 @@
+"""PostgreSQL roles with no more rights than their work needs. Group roles: a login is made a member of one.
+
+Keep out: which rights they are (rights.py), creating logins and their passwords.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.rights import GRANTS, MONITOR, PROMOTER, ROLES, right_missing, rights_of
+from pmmds_core.stores.database.tables import fixed
+
+_FUNCTIONS = (
+    "pmmds_make_day(date)",
+    "pmmds_drop_day(date, text, integer, integer, bigint, text)",
+    "pmmds_drop_empty_day(date)",
+)
+_LACKS = """
+SELECT wanted.name, wanted.privilege
+FROM unnest(CAST(:names AS text[]), CAST(:rights AS text[])) AS wanted(name, privilege)
+WHERE NOT has_table_privilege(to_regclass(wanted.name), wanted.privilege)
+"""
+
+
+def role_statements() -> Iterator[str]:
+    """Make the roles that are not there, and give each its rights anew. By the tables' owner, who may make roles."""
+    for role in ROLES:
+        yield (
+            f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') "
+            f"THEN CREATE ROLE {role} NOLOGIN; END IF; END $$"
+        )
+    yield f"GRANT {MONITOR} TO {PROMOTER}"
+    yield from grant_statements()
+
+
+def grant_statements() -> Iterator[str]:
+    """The rights alone, by the tables' owner: after each migration too, which may have made tables."""
+    everybody = ", ".join(ROLES)
+    yield "REVOKE CREATE ON SCHEMA public FROM PUBLIC"
+    yield f"GRANT USAGE ON SCHEMA public TO {everybody}"
+    yield f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {everybody}"
+    yield f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM {everybody}"
+    for role, tables in GRANTS.items():
+        for table, rights in tables.items():
+            yield f"GRANT {rights} ON {table} TO {role}"
+            sequence = _sequence(table)
+            if sequence and "INSERT" in rights:
+                yield f"GRANT USAGE ON SEQUENCE {sequence} TO {role}"
+    for function in _FUNCTIONS:
+        yield f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC"
+        yield f"GRANT EXECUTE ON FUNCTION {function} TO {MONITOR}"
+
+
+def have_roles(connection: sa.Connection) -> bool:
+    """Whether all of them are there."""
+    query = sa.text("SELECT count(*) FROM pg_roles WHERE rolname = ANY(:names)")
+    return bool(connection.execute(query, {"names": list(ROLES)}).scalar_one() == len(ROLES))
+
+
+def apply(database: Database, *, with_roles: bool) -> None:
+    """Run the statements in one transaction.
+
+    Args:
+        database: PostgreSQL, by a user that owns the tables.
+        with_roles: make the roles too, which needs the right to.
+
+    Raises:
+        DatabaseUnavailableError: this user may not.
+    """
+    with database.begin() as connection:
+        for statement in role_statements() if with_roles else grant_statements():
+            connection.exec_driver_sql(statement.replace("%", "%%"))
+
+
+def check_rights(database: Database, role: str) -> None:
+    """Raises RightMissingError when this user may not do all of the role's work; a user of SQLite may.
+
+    For work of many steps: what its last step lacks is known before the first one has written.
+    """
+    if database.dialect != "postgresql":
+        return
+    wanted = [(name, right) for name, rights in rights_of(role).items() for right in sorted(rights - {"EXECUTE"})]
+    names, rights = zip(*wanted, strict=True)
+    with database.connect() as connection:
+        lacks = connection.execute(sa.text(_LACKS), {"names": list(names), "rights": list(rights)}).all()
+    if lacks:
+        others = f" and {len(lacks) - 1} rights more" if len(lacks) > 1 else ""
+        raise right_missing(database.place, f"no {lacks[0].privilege} on {lacks[0].name}{others}", [role])
+
+
+def _sequence(table: str) -> str:
+    """Of the table's whole-number key, which PostgreSQL counts up; empty where there is none."""
+    found = fixed.tables.get(table)
+    key = [] if found is None else list(found.primary_key.columns)
+    is_counted = len(key) == 1 and isinstance(key[0].type, sa.Integer) and not key[0].foreign_keys
+    return f"{table}_{key[0].name}_seq" if is_counted else ""

@@ -1,0 +1,75 @@
+"""A lock of PostgreSQL that is held for as long as a process works: by a transaction that is kept open.
+
+The server releases it when the session ends, however its process or machine ended. It is a lock of a table, so only a
+login with a right to change that table can hold it. The transaction reads and writes nothing, so vacuum is not held up.
+Keep out: what the lock is for (stores/lifecycle/training_lock.py, pmmds_assets/instance/leadership.py).
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from pmmds_core.stores.database.database import CONNECT_TIMEOUT_SECONDS
+
+# Both ends must notice within half a minute that the other's machine is gone: the server so that another can take the
+# lock, the client so that this one stops. The systems' own defaults are hours.
+_KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 3}
+_UNANSWERED_MS = 20_000
+_CLIENT = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, **_KEEPALIVES, "tcp_user_timeout": _UNANSWERED_MS}
+# For this transaction only: behind a pooler the session is another's afterwards.
+_SERVER = (
+    *(f"SET LOCAL tcp_{name} = {value}" for name, value in _KEEPALIVES.items()),
+    f"SET LOCAL tcp_user_timeout = {_UNANSWERED_MS}",
+    "SET LOCAL idle_in_transaction_session_timeout = 0",
+)
+_NOT_FREE = "55P03"
+
+
+class SessionLock:
+    """A lock of one table, taken and held by a session of its own, outside of any pool of this process."""
+
+    def __init__(self, url: str | sa.URL, table: str) -> None:
+        driver = sa.make_url(url).set(drivername="postgresql+psycopg")  # Dagster's own URL may name psycopg2
+        self.engine = sa.create_engine(
+            driver, poolclass=sa.NullPool, connect_args={"prepare_threshold": None, **_CLIENT}
+        )
+        self._statement = f"LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE NOWAIT"
+        self._session: sa.Connection | None = None
+
+    def try_acquire(self) -> bool:
+        """Whether this lock has it now. Asked again: whether it still has.
+
+        Raises:
+            DBAPIError: the database does not answer, lacks the table, or does not let this login lock it.
+        """
+        if self._session is not None and not self._answers():
+            self.release()
+        if self._session is not None:
+            return True
+        session = self.engine.connect()
+        try:
+            for statement in (*_SERVER, self._statement):
+                session.exec_driver_sql(statement)
+        except DBAPIError as error:
+            session.close()
+            if getattr(error.orig, "sqlstate", None) == _NOT_FREE:
+                return False
+            raise
+        self._session = session
+        return True
+
+    def release(self) -> None:
+        """Let another take it."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def _answers(self) -> bool:
+        assert self._session is not None
+        try:
+            self._session.execute(sa.select(1))
+        except DBAPIError:
+            self._session.invalidate()
+            return False
+        return True

@@ -1,0 +1,391 @@
+"""Every table, as SQLAlchemy Core. The prediction log's feature columns follow the contract; the rest is fixed.
+
+Add a column here and in a migration of `stores/database/migrations`; a test compares the two.
+Keep out: queries (each store has its own) and defaults that only a database knows.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from pmmds_core.contracts.contract import Contract, Feature
+
+# PostgreSQL refuses timestamps before it (revision 0008), and from the year 9999 on.
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class UtcDateTime(sa.TypeDecorator[datetime]):
+    """An instant. Always aware and UTC in Python; naive UTC in the database, alike on every engine."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        return None if value is None else self.to_naive(value)
+
+    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+    @staticmethod
+    def to_naive(instant: datetime) -> datetime:
+        """What the database stores. Raises ValueError when `instant` has no time zone."""
+        if instant.tzinfo is UTC:  # what the service writes, thousands of times a second
+            return instant.replace(tzinfo=None)
+        if instant.tzinfo is None:
+            raise ValueError(f"{instant!r} has no time zone")
+        return instant.astimezone(UTC).replace(tzinfo=None)
+
+
+fixed = sa.MetaData()
+
+ground_truth = sa.Table(
+    "ground_truth",
+    fixed,
+    sa.Column("request_id", sa.String(128), primary_key=True),
+    sa.Column("label", sa.SmallInteger, nullable=False),
+    sa.Column("observed_at", UtcDateTime, nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False, index=True),
+)
+
+# Every observation of a label; ground_truth has the one that stands.
+label_observations = sa.Table(
+    "label_observations",
+    fixed,
+    sa.Column("observation_id", sa.Integer, primary_key=True),
+    sa.Column("request_id", sa.String(128), nullable=False),  # as it was sent: the service's id or the client's
+    sa.Column("label", sa.SmallInteger, nullable=False),
+    sa.Column("observed_at", UtcDateTime, nullable=False),
+    sa.Column("received_at", UtcDateTime, nullable=False),
+    sa.Column("source", sa.String(16), nullable=False),  # feedback, import
+    sa.Column("is_waiting", sa.Boolean, nullable=False, index=True),  # it names no single logged prediction yet
+    sa.Column("matched_request_id", sa.String(128), index=True),  # the service's id of the row that it is about
+    sa.UniqueConstraint("request_id", "observed_at", "label"),
+)
+
+# A data set that was read, split or trained on. The rows are a Parquet file, named by its content.
+reference_datasets = sa.Table(
+    "reference_datasets",
+    fixed,
+    sa.Column("dataset_id", sa.String(12), primary_key=True),
+    sa.Column("kind", sa.String(32), nullable=False),  # of datasets.DatasetKind
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("n_rows", sa.Integer, nullable=False),
+    sa.Column("run_id", sa.String(64), nullable=False),
+    sa.Column("details", sa.JSON, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False, index=True),
+)
+
+# How many rows of one model version fell into each bin of one feature in one hour. Mergeable by addition.
+feature_histograms = sa.Table(
+    "feature_histograms",
+    fixed,
+    sa.Column("model_name", sa.String(64), primary_key=True),
+    sa.Column("model_version", sa.String(32), primary_key=True),
+    sa.Column("hour", UtcDateTime, primary_key=True),
+    sa.Column("feature", sa.String(64), primary_key=True),  # the score is `__score__`
+    sa.Column("profile_digest", sa.String(64), nullable=False),
+    sa.Column("counts", sa.JSON, nullable=False),  # list of int, in the order of the profile's bins
+    sa.Column("n_rows", sa.Integer, nullable=False),
+    sa.Column("computed_at", UtcDateTime, nullable=False),
+)
+
+# How far into the prediction log the histograms have looked, by ingestion time.
+histogram_watermarks = sa.Table(
+    "histogram_watermarks",
+    fixed,
+    sa.Column("model_name", sa.String(64), primary_key=True),
+    sa.Column("ingested_through", UtcDateTime, nullable=False),
+)
+
+# Hours whose rows changed while a refresh looked at other hours: counted when their turn comes.
+stale_hours = sa.Table(
+    "stale_hours",
+    fixed,
+    sa.Column("model_name", sa.String(64), primary_key=True),
+    sa.Column("hour", UtcDateTime, primary_key=True),
+)
+
+drift_reports = sa.Table(
+    "drift_reports",
+    fixed,
+    sa.Column("report_id", sa.Integer, primary_key=True),
+    sa.Column("model_name", sa.String(64), nullable=False),
+    sa.Column("model_version", sa.String(32), nullable=False),
+    sa.Column("window_start", UtcDateTime, nullable=False),
+    sa.Column("window_end", UtcDateTime, nullable=False),
+    sa.Column("n_reference", sa.Integer, nullable=False),
+    sa.Column("n_current", sa.Integer, nullable=False),
+    sa.Column("verdict", sa.String(32), nullable=False),
+    sa.Column("n_drifted_features", sa.Integer, nullable=False),
+    sa.Column("document", sa.JSON, nullable=False),  # the shape of `drift compare --json`
+    sa.Column("html_path", sa.Text, nullable=False),
+    sa.Column("run_id", sa.String(64), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False, index=True),
+)
+
+drift_metrics = sa.Table(
+    "drift_metrics",
+    fixed,
+    sa.Column("report_id", sa.Integer, sa.ForeignKey("drift_reports.report_id"), primary_key=True),
+    sa.Column("feature", sa.String(64), primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("psi", sa.Float),
+    sa.Column("kl_divergence", sa.Float),
+    sa.Column("js_divergence", sa.Float),
+    sa.Column("js_distance", sa.Float),
+    sa.Column("band", sa.String(16), nullable=False),
+    sa.Column("is_drifted", sa.Boolean, nullable=False),
+    sa.Column("null_share_reference", sa.Float),
+    sa.Column("null_share_current", sa.Float),
+    sa.Column("unseen_share", sa.Float),
+)
+
+drift_alerts = sa.Table(
+    "drift_alerts",
+    fixed,
+    sa.Column("alert_id", sa.Integer, primary_key=True),
+    sa.Column("model_name", sa.String(64), nullable=False),
+    sa.Column("model_version", sa.String(32), nullable=False),
+    sa.Column("report_id", sa.Integer, sa.ForeignKey("drift_reports.report_id"), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),  # open, acknowledged, resolved
+    sa.Column("severity", sa.String(16), nullable=False),  # band of the worst feature
+    sa.Column("drift_type", sa.String(32), nullable=False),  # feature_drift
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("n_reports", sa.Integer, nullable=False),  # drifted reports this alert stands for
+    sa.Column("opened_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("last_seen_at", UtcDateTime, nullable=False),
+    sa.Column("changed_by", sa.String(128)),
+    sa.Column("changed_at", UtcDateTime),
+    sa.Column("note", sa.Text),
+    # At most one alert per model is not resolved: NULL once resolved, so that the unique index lets go.
+    sa.Column("live_for", sa.String(64), unique=True),
+)
+
+# Everything that became of an alert, in order; never changed, never deleted.
+alert_changes = sa.Table(
+    "alert_changes",
+    fixed,
+    sa.Column("change_id", sa.Integer, primary_key=True),
+    sa.Column("alert_id", sa.Integer, sa.ForeignKey("drift_alerts.alert_id"), nullable=False, index=True),
+    sa.Column("kind", sa.String(16), nullable=False),  # opened, escalated, gave_up, acknowledged, resolved
+    sa.Column("severity", sa.String(16), nullable=False),  # of the alert, when it changed
+    sa.Column("changed_by", sa.String(128), nullable=False),
+    sa.Column("note", sa.Text),
+    sa.Column("changed_at", UtcDateTime, nullable=False),
+)
+
+# What is to be told to whom: written with the change, in one transaction, and sent afterwards.
+alert_notifications = sa.Table(
+    "alert_notifications",
+    fixed,
+    sa.Column("notification_id", sa.Integer, primary_key=True),
+    sa.Column("change_id", sa.Integer, sa.ForeignKey("alert_changes.change_id")),  # where it tells of an alert
+    sa.Column("subject", sa.String(96), nullable=False),  # what it tells of: `alert_change:7`, `decision:a1b2…:…`
+    sa.Column("target", sa.String(16), nullable=False),  # digest of the URL, which holds secrets and is not kept
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),  # pending, sent, given_up
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("claimed_until", UtcDateTime),  # nobody else sends it before
+    sa.Column("last_error", sa.Text),
+    sa.Column("sent_at", UtcDateTime),
+    sa.UniqueConstraint("change_id", "target"),
+    sa.Index("ix_alert_notifications_subject", "subject", "target", unique=True),
+)
+
+# How good one model version's answers of one UTC day were, as far as labels have arrived.
+daily_performance = sa.Table(
+    "daily_performance",
+    fixed,
+    sa.Column("model_name", sa.String(64), primary_key=True),
+    sa.Column("model_version", sa.String(32), primary_key=True),
+    sa.Column("day", UtcDateTime, primary_key=True),  # its first instant
+    sa.Column("n_rows", sa.Integer, nullable=False),
+    sa.Column("n_labelled", sa.Integer, nullable=False),
+    sa.Column("document", sa.JSON, nullable=False),  # the shape of `pmmds performance --json`
+    sa.Column("computed_at", UtcDateTime, nullable=False),
+)
+
+retraining_runs = sa.Table(
+    "retraining_runs",
+    fixed,
+    sa.Column("retraining_id", sa.String(12), primary_key=True),
+    sa.Column("model_name", sa.String(64), nullable=False),
+    sa.Column("trigger_type", sa.String(16), nullable=False),  # alert, performance, labels, schedule, manual
+    sa.Column("cause", sa.String(96)),  # what the attempt is counted under, see retraining_policy; none: a person
+    sa.Column("cause_text", sa.Text, nullable=False),  # why it was asked for, in words
+    sa.Column("alert_id", sa.Integer),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("run_id", sa.String(64), nullable=False, unique=True),
+    sa.Column("outcome", sa.String(32), nullable=False),  # see retraining_policy
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("challenger_version", sa.String(32)),
+    sa.Column("n_new_labels", sa.Integer),  # that the champion was not trained on, when it was blocked
+    sa.Column("gave_up", sa.Boolean, nullable=False),  # its end left the cause to a person
+    sa.Column("started_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("finished_at", UtcDateTime),
+    sa.UniqueConstraint("alert_id", "attempt"),
+    sa.Index("ix_retraining_runs_cause", "model_name", "cause", "attempt", unique=True),
+)
+
+model_evaluations = sa.Table(
+    "model_evaluations",
+    fixed,
+    sa.Column("evaluation_id", sa.String(12), primary_key=True),
+    sa.Column("model_name", sa.String(64), nullable=False),
+    sa.Column("challenger_version", sa.String(32), nullable=False),
+    sa.Column("champion_version", sa.String(32)),
+    sa.Column("holdout_digest", sa.String(64), nullable=False),
+    sa.Column("document", sa.JSON, nullable=False),
+    sa.Column("run_id", sa.String(64), nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False, index=True),
+)
+
+promotion_decisions = sa.Table(
+    "promotion_decisions",
+    fixed,
+    sa.Column("decision_id", sa.String(12), primary_key=True),
+    sa.Column("model_name", sa.String(64), nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),  # promotion, rollback, manual
+    sa.Column("challenger_version", sa.String(32), nullable=False),
+    sa.Column("champion_version", sa.String(32)),
+    sa.Column("promoted", sa.Boolean, nullable=False),
+    sa.Column("primary_metric_improvement", sa.Float),
+    sa.Column("promotion_reason", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),  # see pmmds_core.policies.decision
+    sa.Column("document", sa.JSON, nullable=False),
+    sa.Column("run_id", sa.String(64), nullable=False),
+    sa.Column("decided_at", UtcDateTime, nullable=False, index=True),
+    sa.Column("moved_at", UtcDateTime),
+    sa.Column("state_reason", sa.Text),  # why it was aborted or rejected
+    sa.Column("changed_by", sa.String(128)),  # who approved, rejected or asked for it
+    sa.Column("fencing_token", sa.Integer),  # of the pointer, when this decision moved it
+)
+
+# Which training run registered which model version, so that a run judges its own.
+registered_versions = sa.Table(
+    "registered_versions",
+    fixed,
+    sa.Column("model_name", sa.String(64), primary_key=True),
+    sa.Column("version", sa.String(32), primary_key=True),
+    sa.Column("run_id", sa.String(64), nullable=False, index=True),
+    sa.Column("digest", sa.String(64), nullable=False),  # bundle.model_digest
+    sa.Column("training_digest", sa.String(64), nullable=False),  # of reference_datasets
+    sa.Column("holdout_digest", sa.String(64), nullable=False),
+    sa.Column("registered_at", UtcDateTime, nullable=False),
+)
+
+# The run that holds the training lock, for the message to those that wait. The lock itself: stores/lifecycle/training_lock.py.
+training_lock = sa.Table(
+    "training_lock",
+    fixed,
+    sa.Column("model_name", sa.String(64), primary_key=True),
+    sa.Column("run_id", sa.String(64), nullable=False),
+    sa.Column("holder", sa.String(255), nullable=False),  # process and host
+    sa.Column("locked_at", UtcDateTime, nullable=False),
+)
+
+# What a challenger would have answered to logged requests; one row a request and version, however often it is scored.
+shadow_predictions = sa.Table(
+    "shadow_predictions",
+    fixed,
+    sa.Column("model_version", sa.String(32), primary_key=True),
+    sa.Column("request_id", sa.String(128), primary_key=True),
+    sa.Column("model_name", sa.String(64), nullable=False),
+    sa.Column("predicted_at", UtcDateTime, nullable=False),  # when the request was answered, by the champion
+    sa.Column("probability", sa.Float(53), nullable=False),
+    sa.Column("prediction", sa.SmallInteger, nullable=False),
+    sa.Column("scored_at", UtcDateTime, nullable=False),
+    sa.Index("ix_shadow_predictions_predicted_at", "model_version", "predicted_at"),
+)
+
+# The guard of the alias, changed under the promotion lock; `fencing_token` grows with every move. An empty version
+# means that nothing is in production any more.
+production_pointer = sa.Table(
+    "production_pointer",
+    fixed,
+    sa.Column("model_name", sa.String(64), primary_key=True),
+    sa.Column("version", sa.String(32), nullable=False),
+    sa.Column("decision_id", sa.String(12), nullable=False),
+    sa.Column("fencing_token", sa.Integer, nullable=False),
+    sa.Column("moved_at", UtcDateTime, nullable=False),
+)
+
+# The contract that prediction_logs follows now; `pmmds db migrate` compares it with the one in use.
+contract_columns = sa.Table(
+    "contract_columns",
+    fixed,
+    sa.Column("feature", sa.String(64), primary_key=True),
+    sa.Column("type", sa.String(16), nullable=False),
+    sa.Column("added_at", UtcDateTime, nullable=False),
+)
+
+
+# The logged row of each pair of a client's request id and a row's content, so that a repeated request is logged once.
+client_request_ids = sa.Table(
+    "client_request_ids",
+    fixed,
+    sa.Column("client_request_id", sa.String(128), primary_key=True),
+    sa.Column("row_digest", sa.String(32), primary_key=True),  # of request_keys.row_digest
+    sa.Column("request_id", sa.String(128), nullable=False),  # the service's own
+    sa.Column("predicted_at", UtcDateTime, nullable=False, index=True),
+)
+
+# A Parquet file of rows that have left prediction_logs: written in the transaction that took them out.
+prediction_archives = sa.Table(
+    "prediction_archives",
+    fixed,
+    sa.Column("day", UtcDateTime, primary_key=True),
+    sa.Column("part", sa.Integer, primary_key=True),
+    sa.Column("file", sa.Text, nullable=False),  # under PMMDS_ARCHIVE_PATH
+    sa.Column("n_rows", sa.Integer, nullable=False),
+    sa.Column("n_repeated", sa.Integer, nullable=False),  # rows that an earlier part had already
+    sa.Column("n_bytes", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),  # sha256 of the file
+    sa.Column("archived_at", UtcDateTime, nullable=False),
+)
+
+# How many bytes each kind of stored data takes; replaced nightly.
+storage_usage = sa.Table(
+    "storage_usage",
+    fixed,
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("n_bytes", sa.BigInteger, nullable=False),
+    sa.Column("measured_at", UtcDateTime, nullable=False),
+)
+
+
+def prediction_logs(contract: Contract) -> sa.Table:
+    """The prediction log of one contract: the fixed columns, then one typed, nullable column per feature.
+
+    On PostgreSQL it is partitioned by predicted_at, which is part of its key there.
+    """
+    return sa.Table(
+        "prediction_logs",
+        sa.MetaData(),
+        sa.Column("request_id", sa.String(128), primary_key=True),
+        sa.Column("predicted_at", UtcDateTime, nullable=False),
+        sa.Column("ingested_at", UtcDateTime, nullable=False),
+        sa.Column("model_name", sa.String(64), nullable=False),
+        sa.Column("model_version", sa.String(32), nullable=False),
+        sa.Column("prediction", sa.SmallInteger, nullable=False),
+        sa.Column("probability", sa.Float(53), nullable=False),
+        sa.Column("latency_ms", sa.Float(53), nullable=False),
+        sa.Column("client_request_id", sa.String(128)),  # what the client called its request, if it did
+        *(feature_column(f) for f in contract.features),
+        sa.Index("ix_prediction_logs_predicted_at", "predicted_at"),
+        sa.Index("ix_prediction_logs_ingested_at", "ingested_at"),
+        sa.Index("ix_prediction_logs_version", "model_version", "predicted_at"),
+    )
+
+
+def feature_column(feature: Feature) -> sa.Column[Any]:
+    """The column of one feature. Nullable, because rows from before the feature was added have none."""
+    kinds: dict[str, Any] = {"integer": sa.BigInteger(), "float": sa.Float(53), "string": sa.Text()}
+    return sa.Column(feature.name, kinds[feature.type], nullable=True)

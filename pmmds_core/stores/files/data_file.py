@@ -1,0 +1,210 @@
+"""A CSV or Parquet file as DuckDB sees it: recognised by its content, its columns and their types, or refused.
+
+Add a file format here. Keep out: what a column means (column_reading.py) and counting (duckdb_counts.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pmmds_core.errors import InputFileError, PmmdsError
+from pmmds_core.stores.files.csv_shape import shape_of_csv
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+PARQUET_MAGIC = b"PAR1"
+
+
+@dataclass(frozen=True)
+class FileColumn:
+    """A column: its name in the file, its SQL identifier in the file's relation, DuckDB's name of its type."""
+
+    name: str
+    identifier: str
+    type: str
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A readable file with at least one row. `relation` is what a query selects from."""
+
+    path: Path
+    columns: tuple[FileColumn, ...]
+    relation: str
+    n_rows: int
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def by_name(self) -> dict[str, FileColumn]:
+        return {c.name: c for c in self.columns}
+
+
+def connect() -> DuckDBPyConnection:
+    """A DuckDB of this process, in memory; it reads the files it is given and writes nothing."""
+    import duckdb
+
+    connection = duckdb.connect()
+    connection.execute("SET preserve_insertion_order = false")
+    # A Parquet file's minimum and maximum leave NaN out: DuckDB would conclude that NaN is less than a higher edge.
+    connection.execute("SET disabled_optimizers = 'statistics_propagation'")
+    # A file of 1,000 columns is named in hundreds of queries.
+    connection.execute("SET parquet_metadata_cache = true")
+    return connection
+
+
+def open_data_file(connection: DuckDBPyConnection, path: Path) -> DataFile:
+    """Recognise a file by its content: Parquet by its mark, else CSV.
+
+    Raises:
+        InputFileError: not there, a folder, empty, neither of the two, damaged, or a column name stands twice.
+    """
+    start = _first_bytes(path)
+    with readable(path):
+        if start.startswith(PARQUET_MAGIC):
+            columns, relation = _parquet(connection, path)
+            n_rows = _count(connection, relation)
+        else:
+            columns, relation, n_rows = _csv(path)
+            if n_rows:
+                _check_rows(connection, path, relation, n_rows)
+            relation += ")"
+    if n_rows == 0:
+        raise InputFileError(f"{path} has columns and no rows.", next_step="Expected at least one row.")
+    return DataFile(path, columns, relation, n_rows)
+
+
+@contextmanager
+def file_faults(refusal: Callable[[str], PmmdsError]) -> Iterator[None]:
+    """What DuckDB says of a file that it cannot read becomes the error that `refusal` makes of its words."""
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.OutOfMemoryException):
+        raise  # a fault of ours, or of the machine
+    except duckdb.Error as error:
+        raise refusal(str(error)) from None
+
+
+def readable(path: Path) -> AbstractContextManager[None]:
+    """DuckDB's refusal of a file as one sentence, without the file's values."""
+    return file_faults(
+        lambda said: InputFileError(
+            f"{path} cannot be read: {_reason(said)}.",
+            next_step="Is it a CSV file in UTF-8 or a Parquet file, written completely?",
+        )
+    )
+
+
+def quoted(text: str) -> str:
+    """`text` as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def literal_path(path: Path) -> str:
+    """A path that DuckDB does not take for a pattern."""
+    return re.sub(r"([*?\[])", r"[\1]", str(path.absolute()))
+
+
+def identifier(name: str) -> str:
+    """`name` as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _first_bytes(path: Path) -> bytes:
+    if path.is_dir():
+        raise InputFileError(f"{path} is a folder.", next_step="Name one CSV or Parquet file.")
+    if path.exists() and not path.is_file():
+        raise InputFileError(f"{path} is not a regular file.", next_step="Write it to a file first.")
+    try:
+        with path.open("rb") as file:
+            start = file.read(1000)
+    except OSError as error:
+        raise InputFileError(
+            f"{path} cannot be read: {error.strerror}.", next_step="Name a readable CSV or Parquet file."
+        ) from None
+    if not start.strip():
+        raise InputFileError(f"{path} is empty.", next_step="Expected a header line and at least one row.")
+    return start
+
+
+def _parquet(connection: DuckDBPyConnection, path: Path) -> tuple[tuple[FileColumn, ...], str]:
+    relation = f"read_parquet({quoted(literal_path(path))})"
+    described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
+    # DuckDB makes the second of two equal names another one; the file's own schema does not.
+    schema = f"SELECT name, num_children FROM parquet_schema({quoted(literal_path(path))})"
+    names = list(_top_level(connection.execute(schema).fetchall()))
+    _refuse_repeated(path, names)
+    columns = (FileColumn(name, identifier(row[0]), str(row[1])) for name, row in zip(names, described, strict=True))
+    return tuple(columns), relation
+
+
+def _top_level(schema: list[tuple[Any, ...]]) -> Iterator[str]:
+    """Names of the columns among the elements of a Parquet schema, which are its tree in depth-first order."""
+    position = 1
+    while position < len(schema):
+        yield schema[position][0]
+        left = 1
+        while left:
+            left += (schema[position][1] or 0) - 1
+            position += 1
+
+
+def _csv(path: Path) -> tuple[tuple[FileColumn, ...], str, int]:
+    shape = shape_of_csv(path)
+    _refuse_repeated(path, shape.names)
+    # Everything is text until it is known what the column is: a sniffer would decide on the first rows.
+    columns = tuple(FileColumn(name, f"c{i}", "VARCHAR") for i, name in enumerate(shape.names))
+    types = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(columns)))
+    new_line = shape.new_line.replace("\r", "\\r").replace("\n", "\\n")
+    options = f"delim={quoted(shape.delimiter)}, new_line={quoted(new_line)}, quote='\"', escape='\"', nullstr=''"
+    relation = f"read_csv({quoted(literal_path(path))}, auto_detect=false, header=true, {options}, columns={{{types}}}"
+    return columns, relation, shape.n_rows
+
+
+def _check_rows(connection: DuckDBPyConnection, path: Path, relation: str, n_rows: int) -> None:
+    """Refuse a CSV file of which DuckDB sees other rows than it has."""
+    if _count(connection, f"{relation})") == n_rows:
+        return
+    # Read in one piece, the file tells what is wrong with it.
+    _count(connection, f"{relation}, parallel=false)")
+    raise InputFileError(
+        f"{path} cannot be read: not all of its {n_rows:,} rows have the header's cells and line ends.",
+        next_step="Is it a CSV file, written completely, with quotes only around whole cells?",
+    )
+
+
+def _count(connection: DuckDBPyConnection, relation: str) -> int:
+    found = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
+    return int(found[0]) if found else 0
+
+
+def _refuse_repeated(path: Path, names: Sequence[str]) -> None:
+    repeated = [name for name, n in Counter(names).items() if n > 1]
+    if repeated:
+        shown = ", ".join(map(repr, repeated[:5])) + (", …" if len(repeated) > 5 else "")
+        raise InputFileError(
+            f"{path}: these columns stand twice: {shown}.", next_step="Give every column its own name."
+        )
+
+
+def _reason(message: str) -> str:
+    """What DuckDB says is wrong, without the line's values and its advice."""
+    at = re.search(r"Line: (\d+)", message)
+    what = re.search(
+        r"^(Expected Number of Columns.*|Value with unterminated quote.*|Invalid unicode.*)$", message, re.MULTILINE
+    )
+    if at and what:
+        return f"line {at[1]}: {what[1].strip().rstrip('.')}"
+    first = message.splitlines()[0].partition(": ")[2] or message.splitlines()[0]
+    return re.sub(r"\s*['\"](/[^'\"]*)['\"]", "", first).strip().rstrip(".")

@@ -1,0 +1,267 @@
+"""Evaluations and promotion decisions, kept and read. Keep out: judging (policies/policy.py), moving
+(workflows/promotion.py), what needs the promotion lock (promotion_turn.py).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from pmmds_core.errors import NoModelError
+from pmmds_core.policies.decision import (
+    BUNDLE_DIGEST,
+    EVIDENCE_KINDS,
+    JUDGED,
+    MOVING,
+    PENDING_APPROVAL,
+    PROMOTION,
+    RECORDED,
+    ROLLBACK,
+    Decision,
+    ProductionPointer,
+)
+from pmmds_core.policies.notices import waits_for_approval
+from pmmds_core.policies.policy import PromotionJudgement
+from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.tables import model_evaluations, promotion_decisions
+from pmmds_core.stores.lifecycle.notification_outbox import enqueue
+from pmmds_core.stores.lifecycle.promotion_turn import PromotionTurn, new_decision, promotion_turn, read_pointer
+
+if TYPE_CHECKING:
+    from pmmds_core.evaluation.evaluation import ModelEvaluation
+
+# Pairs of versions that promotion_totals names at most.
+MAX_PROMOTION_SERIES = 50
+
+
+class DecisionStore:
+    """Reads and writes what was measured and what was decided."""
+
+    def __init__(self, database: Database, model_name: str, targets: Sequence[str] = ()) -> None:
+        """
+        Args:
+            database: where decisions are.
+            model_name: whose.
+            targets: who is told what waits for a person or was taken back, by `notification_outbox.target_of`.
+        """
+        self._database = database
+        self.model_name = model_name
+        self._targets = tuple(targets)
+
+    def save_evaluation(self, evaluation: ModelEvaluation, holdout_digest: str, run_id: str) -> str:
+        evaluation_id = uuid.uuid4().hex[:12]
+        row = {
+            "evaluation_id": evaluation_id,
+            "model_name": self.model_name,
+            "challenger_version": evaluation.challenger_version,
+            "champion_version": evaluation.champion_version,
+            "holdout_digest": holdout_digest,
+            "document": evaluation.to_document(),
+            "run_id": run_id,
+            "created_at": datetime.now(UTC),
+        }
+        with self._database.begin() as connection:
+            connection.execute(sa.insert(model_evaluations).values(row))
+        return evaluation_id
+
+    def latest_evaluation(self, *, run_id: str = "") -> ModelEvaluation:
+        """The newest evaluation: of this run when it made one, else of any. Raises NoModelError."""
+        return self.latest_with_holdout(run_id=run_id)[0]
+
+    def latest_with_holdout(self, *, run_id: str = "") -> tuple[ModelEvaluation, str]:
+        """The newest evaluation as `latest_evaluation` finds it, and the digest of its holdout data set."""
+        c = model_evaluations.c
+        query = sa.select(c.document, c.holdout_digest).where(c.model_name == self.model_name)
+        query = query.order_by((c.run_id == run_id).desc(), c.created_at.desc()).limit(1)
+        with self._database.connect() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise NoModelError("No model was evaluated yet.", next_step="Materialize model_evaluation first.")
+        return _evaluation(row.document), row.holdout_digest
+
+    def evaluation_of(self, version: str) -> ModelEvaluation | None:
+        """The newest evaluation of a version as challenger; None when it was never judged."""
+        c = model_evaluations.c
+        query = sa.select(c.document).where(c.model_name == self.model_name, c.challenger_version == version)
+        with self._database.connect() as connection:
+            document = connection.execute(query.order_by(c.created_at.desc()).limit(1)).scalar_one_or_none()
+        return None if document is None else _evaluation(document)
+
+    def save_judgement(
+        self,
+        judgement: PromotionJudgement,
+        evaluation: ModelEvaluation,
+        run_id: str,
+        *,
+        needs_approval: bool = False,
+        instead_of: str | None = None,
+    ) -> Decision:
+        """Record a judgement. A promoted one is an intent until workflows/promotion.py has moved the alias.
+
+        Args:
+            judgement: what policy.judge said.
+            evaluation: what it was said of.
+            run_id: of the Dagster run.
+            needs_approval: a promoted one waits for a person first.
+            instead_of: the version under the alias, where it is another than the champion that was judged against.
+        """
+        return self.save(
+            kind=PROMOTION,
+            challenger=evaluation.challenger_version,
+            champion=instead_of or evaluation.champion_version,
+            promoted=judgement.promoted,
+            reason=judgement.promotion_reason,
+            improvement=judgement.primary_metric_improvement,
+            details={"criteria": judgement.to_document()["criteria"], "evaluation": evaluation.to_document()},
+            run_id=run_id,
+            state=PENDING_APPROVAL if judgement.promoted and needs_approval else "",
+        )
+
+    def save(
+        self,
+        *,
+        kind: str,
+        challenger: str,
+        champion: str | None,
+        promoted: bool,
+        reason: str,
+        improvement: float | None,
+        details: Mapping[str, Any],
+        run_id: str,
+        state: str = "",
+        by: str | None = None,
+    ) -> Decision:
+        """Record a decision; in state `judged`, or `recorded` when nothing is to move, unless `state` says other."""
+        decision = new_decision(
+            self.model_name,
+            kind=kind,
+            challenger=challenger,
+            champion=champion,
+            promoted=promoted,
+            reason=reason,
+            state=state or (JUDGED if promoted else RECORDED),
+            improvement=improvement,
+            details=details,
+            run_id=run_id,
+            by=by,
+        )
+        with self._database.begin() as connection:
+            connection.execute(sa.insert(promotion_decisions).values(vars(decision)))
+            if decision.state == PENDING_APPROVAL:
+                enqueue(connection, waits_for_approval(decision), self._targets, decision.decided_at)
+        return decision
+
+    def recent(self, limit: int = 20) -> list[Decision]:
+        """The newest decisions first."""
+        query = self._decisions().order_by(promotion_decisions.c.decided_at.desc()).limit(limit)
+        return self._read(query)
+
+    def of_run(self, run_id: str) -> Decision | None:
+        """The decision of a run; the newest of any when `run_id` is empty."""
+        query = self._decisions().order_by(promotion_decisions.c.decided_at.desc()).limit(1)
+        found = self._read(query.where(promotion_decisions.c.run_id == run_id) if run_id else query)
+        return found[0] if found else None
+
+    def of_version(self, version: str) -> list[Decision]:
+        """Every decision on a version as challenger, newest first."""
+        query = self._decisions().where(promotion_decisions.c.challenger_version == version)
+        return self._read(query.order_by(promotion_decisions.c.decided_at.desc()))
+
+    def get(self, decision_id: str) -> Decision | None:
+        found = self._read(self._decisions().where(promotion_decisions.c.decision_id == decision_id))
+        return found[0] if found else None
+
+    def of_states(self, *states: str) -> list[Decision]:
+        """Every decision in one of these states, oldest first."""
+        query = self._decisions().where(promotion_decisions.c.state.in_(states))
+        return self._read(query.order_by(promotion_decisions.c.decided_at))
+
+    def unfinished(self) -> list[Decision]:
+        """Decisions whose alias is to move and has not, oldest first: what a crash leaves."""
+        table = promotion_decisions
+        query = self._decisions().where(table.c.promoted, table.c.state.in_([JUDGED, MOVING]))
+        return self._read(query.order_by(table.c.decided_at))
+
+    def last_promotion_of(self, version: str) -> Decision | None:
+        """The last recorded decision that put `version` in the place of another; rollbacks do not count.
+
+        Told by the fencing token, which a clock that was set back does not turn round.
+        """
+        c = promotion_decisions.c
+        query = self._decisions().where(c.challenger_version == version, c.promoted, c.state == RECORDED)
+        newest = (sa.func.coalesce(c.fencing_token, 0).desc(), c.decided_at.desc())
+        found = self._read(query.where(c.kind != ROLLBACK).order_by(*newest).limit(1))
+        return found[0] if found else None
+
+    def recorded_digest(self, version: str) -> str | None:
+        """Bundle.files_digest of `version` as the newest decision that put it into production recorded it.
+
+        None where none did: a person moved the alias there, or the decision is older than this record. An alias that
+        was moved from outside is a claim of whoever moved it, and never a record.
+        """
+        c = promotion_decisions.c
+        query = self._decisions().where(
+            c.challenger_version == version, c.promoted, c.state.in_([MOVING, RECORDED]), c.kind.in_(EVIDENCE_KINDS)
+        )
+        newest_first = (sa.func.coalesce(c.fencing_token, 0).desc(), c.decided_at.desc())
+        recorded = (d.document.get(BUNDLE_DIGEST) for d in self._read(query.order_by(*newest_first)))
+        return next((str(digest) for digest in recorded if digest), None)
+
+    def newest_recorded(self, *, other_than: str = "") -> str | None:
+        """The version that was put into production last with a recorded digest; None when there is none."""
+        c = promotion_decisions.c
+        query = self._decisions().where(
+            c.promoted, c.state == RECORDED, c.kind.in_(EVIDENCE_KINDS), c.challenger_version != other_than
+        )
+        newest_first = (sa.func.coalesce(c.fencing_token, 0).desc(), c.decided_at.desc())
+        found = self._read(query.order_by(*newest_first))
+        return next((d.challenger_version for d in found if d.document.get(BUNDLE_DIGEST)), None)
+
+    def newest_promotion(self) -> Decision | None:
+        """The newest judgement of a trained model, promoted or not."""
+        c = promotion_decisions.c
+        found = self._read(self._decisions().where(c.kind == PROMOTION).order_by(c.decided_at.desc()).limit(1))
+        return found[0] if found else None
+
+    def promotion_totals(self) -> dict[tuple[str, str], int]:
+        """Moves of the alias that were recorded, by version before (empty for the first) and after.
+
+        Of the newest moves only, since each pair is a time series of its own.
+        """
+        c = promotion_decisions.c
+        query = sa.select(c.champion_version, c.challenger_version, sa.func.count().label("n")).where(
+            c.model_name == self.model_name, c.promoted, c.state == RECORDED
+        )
+        newest = sa.func.max(c.decided_at).desc()
+        pairs = query.group_by(c.champion_version, c.challenger_version).order_by(newest).limit(MAX_PROMOTION_SERIES)
+        with self._database.connect() as connection:
+            rows = connection.execute(pairs).all()
+        return {(row.champion_version or "", row.challenger_version): row.n for row in rows}
+
+    def pointer(self) -> ProductionPointer | None:
+        """None when no version is in production."""
+        with self._database.connect() as connection:
+            return read_pointer(connection, self.model_name)
+
+    def turn(self) -> AbstractContextManager[PromotionTurn]:
+        """The promotion lock, see promotion_turn. Within it only the turn may be asked, not this store."""
+        return promotion_turn(self._database, self.model_name, self._targets)
+
+    def _decisions(self) -> sa.Select[Any]:
+        return sa.select(promotion_decisions).where(promotion_decisions.c.model_name == self.model_name)
+
+    def _read(self, query: sa.Select[Any]) -> list[Decision]:
+        with self._database.connect() as connection:
+            return [Decision(**row) for row in connection.execute(query).mappings()]
+
+
+def _evaluation(document: dict[str, Any]) -> ModelEvaluation:
+    """Imported here: who reads decisions alone does without numpy."""
+    from pmmds_core.evaluation.evaluation import ModelEvaluation
+
+    return ModelEvaluation.from_document(document)

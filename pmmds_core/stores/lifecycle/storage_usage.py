@@ -1,0 +1,26 @@
+"""How many bytes each kind of stored data takes, measured nightly and kept for metrics. Keep out: measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.tables import storage_usage
+
+
+def save_usage(database: Database, n_bytes: Mapping[str, int], now: datetime) -> None:
+    """Replace what was measured before."""
+    rows = [{"kind": kind, "n_bytes": size, "measured_at": now} for kind, size in sorted(n_bytes.items())]
+    with database.begin() as connection:
+        connection.execute(sa.delete(storage_usage))
+        if rows:
+            connection.execute(sa.insert(storage_usage), rows)
+
+
+def read_usage(connection: sa.Connection) -> dict[str, int]:
+    """Kind to bytes; empty before the first measurement."""
+    rows = connection.execute(sa.select(storage_usage.c.kind, storage_usage.c.n_bytes))
+    return {row.kind: row.n_bytes for row in rows}

@@ -1,0 +1,142 @@
+"""One training at a time for one deployment: from its first row to its promotion, by whatever way it was started.
+
+Held by the process that carries the run, and released with it: a session of PostgreSQL, or a lock file beside the
+SQLite file. A table names the holder for those that wait. Keep out: which runs need it (pmmds_assets/training_runs.py).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from pmmds_core.errors import HomeNotWritableError, TrainingError
+from pmmds_core.runtime.process_lock import lead
+from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.database_errors import translate
+from pmmds_core.stores.database.dialects import insert
+from pmmds_core.stores.database.session_lock import SessionLock
+from pmmds_core.stores.database.tables import training_lock
+
+# As long as a training may take: one that waits longer would only add to a queue.
+WAIT_SECONDS = 1800.0
+_ASK_SECONDS = 0.5
+
+
+class _Lock(Protocol):
+    def try_acquire(self) -> bool: ...
+
+    def release(self) -> None: ...
+
+
+class _FileLock:
+    """The lock of one machine, which is where a SQLite file is."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock: IO[str] | None = None
+
+    def try_acquire(self) -> bool:
+        try:
+            self._lock = self._lock or lead(self._path)
+        except OSError as error:
+            raise HomeNotWritableError(
+                f"The lock file {self._path} cannot be written: {error.strerror}.",
+                next_step="Make its folder writable by this user.",
+            ) from None
+        return self._lock is not None
+
+    def release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+@contextmanager
+def hold_training_lock(
+    database: Database,
+    model_name: str,
+    run_id: str,
+    *,
+    on_wait: Callable[[str], None],
+    wait_seconds: float = WAIT_SECONDS,
+) -> Iterator[None]:
+    """Hold the lock for the block; wait for another run that holds it.
+
+    Args:
+        database: of the deployment.
+        model_name: whose training.
+        run_id: of the Dagster run.
+        on_wait: gets one sentence for each holder that is waited for.
+        wait_seconds: how long at most.
+
+    Raises:
+        TrainingError: another run held it all the time; the message names it.
+        RightMissingError: this login may not train.
+        DatabaseUnavailableError: the database is away.
+    """
+    lock = _lock_of(database)
+    _acquire(database, lock, model_name, on_wait, wait_seconds)
+    try:
+        _name_holder(database, model_name, run_id)
+        yield
+    finally:
+        lock.release()
+
+
+def _lock_of(database: Database) -> _Lock:
+    if database.file is None:
+        return SessionLock(database.engine.url, training_lock.name)
+    return _FileLock(database.file.with_name(f"{database.file.name}.training.lock"))
+
+
+def _acquire(
+    database: Database, lock: _Lock, model_name: str, on_wait: Callable[[str], None], wait_seconds: float
+) -> None:
+    deadline, said = time.monotonic() + wait_seconds, ""
+    while not _try(database, lock):
+        holder = _holder(database, model_name)
+        if time.monotonic() > deadline:
+            raise TrainingError(
+                f"Another training works for {model_name}: {holder}; one at a time may.",
+                next_step="Run the command again when it has ended.",
+            )
+        if holder != said:
+            on_wait(f"Waiting for another training of {model_name}: {holder}.")
+            said = holder
+        time.sleep(_ASK_SECONDS)
+
+
+def _try(database: Database, lock: _Lock) -> bool:
+    try:
+        return lock.try_acquire()
+    except DBAPIError as error:
+        clear = translate(error, database.engine.url)
+        if clear is None:
+            raise
+        raise clear from error
+
+
+def _name_holder(database: Database, model_name: str, run_id: str) -> None:
+    holder = f"process {os.getpid()} on {socket.gethostname()}"[:255]
+    values = {"run_id": run_id, "holder": holder, "locked_at": datetime.now(UTC)}
+    with database.begin() as connection:
+        named = insert(connection, training_lock).values(model_name=model_name, **values)
+        connection.execute(named.on_conflict_do_update(index_elements=["model_name"], set_=values))
+
+
+def _holder(database: Database, model_name: str) -> str:
+    query = sa.select(training_lock).where(training_lock.c.model_name == model_name)
+    with database.connect() as connection:
+        row = connection.execute(query).mappings().first()
+    if row is None:
+        return "a run that has just begun"
+    return f"run {row['run_id']}, {row['holder']}, since {row['locked_at']:%Y-%m-%d %H:%M:%S} UTC"

@@ -1,0 +1,73 @@
+"""A window's rows counted per segment inside the database: one scan, grouped by the segments' feature.
+
+Keep out: the counting expressions (bin_counts.py), comparing (drift/segment_drift.py).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.drift.segment_drift import SegmentCounts
+from pmmds_core.profiling.binning import FeatureBins
+from pmmds_core.profiling.reference_profile import ReferenceProfile
+from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.tables import prediction_logs
+from pmmds_core.stores.monitoring.bin_counts import count_groups, rows_of_version
+from pmmds_core.stores.predictions.prediction_archive import PredictionArchive
+
+
+class SegmentStore:
+    """Counts the prediction log of one contract by the values of a categorical feature."""
+
+    def __init__(self, database: Database, contract: Contract, archive: PredictionArchive | None = None) -> None:
+        self._database = database
+        self._log = prediction_logs(contract)
+        self._archive = archive
+
+    def counts(
+        self, profile: ReferenceProfile, model_name: str, model_version: str, start: datetime, end: datetime, by: str
+    ) -> list[SegmentCounts]:
+        """The segments of the rows that a version answered in [start, end), in the order of the feature's bins.
+
+        A value that the reference has and the window has not is a segment without rows. Values without a bin are
+        together, as `(unseen)`.
+
+        Args:
+            profile: of that version.
+            model_name: whose rows.
+            model_version: whose rows.
+            start: aware instant.
+            end: aware instant, exclusive.
+            by: a categorical feature.
+        """
+        own = next(f for f in profile.features if f.bins.feature == by)
+        conditions = rows_of_version(self._log, model_name, model_version, start, end)
+        with self._database.snapshot() if self._archive is None else self._archive.snapshot() as connection:
+            groups = list(count_groups(connection, self._log, profile, self._log.c[by], conditions).items())
+            archived = None if self._archive is None else self._archive.rows(connection, start, end)
+        if archived is not None:
+            groups += count_groups(archived, self._log, profile, self._log.c[by], conditions).items()
+        totals: dict[str, tuple[int, dict[str, NDArray[np.int64]]]] = {}
+        for value, (n_rows, counts) in groups:
+            label = _label(own.bins, value)
+            n_before, before = totals.get(label, (0, _no_rows(profile)))
+            totals[label] = n_before + n_rows, {name: before[name] + np.array(c) for name, c in counts.items()}
+        return [
+            SegmentCounts(by, label, *totals.get(label, (0, _no_rows(profile))))
+            for label, n_reference in zip(own.bins.labels, own.counts, strict=True)
+            if n_reference or label in totals
+        ]
+
+
+def _label(bins: FeatureBins, value: str | None) -> str:
+    if value is None:
+        return bins.labels[bins.null_index]
+    return value if value in bins.categories else bins.labels[bins.n_bins - 2]
+
+
+def _no_rows(profile: ReferenceProfile) -> dict[str, NDArray[np.int64]]:
+    return {f.bins.feature: np.zeros(f.bins.n_bins, dtype=np.int64) for f in profile.with_score}

@@ -1,0 +1,178 @@
+"""Every observation of a label that ever came: corrected ones, late ones, and those whose prediction is still to come.
+
+Keep out: which observation stands (ground_truth.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+
+import msgspec
+import sqlalchemy as sa
+from msgspec import Meta
+
+from pmmds_core.stores.database.dialects import insert
+from pmmds_core.stores.database.tables import EARLIEST, label_observations
+from pmmds_core.stores.predictions.archived_rows import ArchivedRows
+
+Source = Literal["feedback", "import"]
+_IDS_PER_STATEMENT = 1000
+
+
+# Clocks differ, and a day without its zone may be ahead of UTC by fourteen hours.
+MOST_AHEAD = timedelta(days=1)
+
+
+class LabelItem(msgspec.Struct, frozen=True):
+    """The truth of one request. `label`: 1 for the positive class. `observed_at`: when it was seen, aware.
+
+    `request_id`: the service's, or the client's where it names one row only.
+    """
+
+    request_id: str
+    label: Annotated[int, Meta(ge=0, le=1)]
+    observed_at: datetime
+
+
+def is_out_of_range(observed_at: datetime, now: datetime) -> bool:
+    """Whether the database would not take it, or it is later than can be: no correction could be newer any more."""
+    return observed_at < EARLIEST or observed_at - now > MOST_AHEAD
+
+
+def range_words(now: datetime) -> str:
+    """What is expected of an instant that `is_out_of_range`."""
+    return f"at most a day after now, {now:%Y-%m-%dT%H:%M:%SZ}, and not before {EARLIEST:%Y-%m-%d}"
+
+
+@dataclass(frozen=True)
+class LabelObservation:
+    """One observation as it came. `is_waiting`: it names no single logged prediction.
+
+    `request_id`: as it was sent. `matched_request_id`: the service's id of the row that it is about.
+    """
+
+    request_id: str
+    label: int
+    observed_at: datetime
+    received_at: datetime
+    source: str
+    is_waiting: bool
+    matched_request_id: str | None = None
+
+
+def keep_observations(
+    connection: sa.Connection,
+    items: Sequence[LabelItem],
+    *,
+    received_at: datetime,
+    source: Source,
+    matched: Mapping[str, str],
+) -> None:
+    """Keep each observation once; one that comes again has come when it came last.
+
+    Args:
+        connection: the transaction that stores the labels.
+        items: as they were sent.
+        received_at: now.
+        source: how they came.
+        matched: ids that name one row, with its service id; all others wait.
+    """
+    rows = {
+        (item.request_id, item.observed_at, item.label): {
+            **msgspec.structs.asdict(item),
+            "received_at": received_at,
+            "source": source,
+            "is_waiting": item.request_id not in matched,
+            "matched_request_id": matched.get(item.request_id),
+        }
+        for item in items
+    }
+    if not rows:
+        return
+    statement = insert(connection, label_observations)
+    new, c = statement.excluded, label_observations.c
+    again = {
+        "received_at": new.received_at,
+        # An observation stays with its row, also when its id names another one since.
+        "is_waiting": sa.and_(c.is_waiting, new.is_waiting),
+        "matched_request_id": sa.func.coalesce(c.matched_request_id, new.matched_request_id),
+    }
+    keys = ["request_id", "observed_at", "label"]
+    # One order for all writers, so that overlapping deliveries wait for each other and do not deadlock.
+    ordered = [rows[key] for key in sorted(rows)]
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=again), ordered)
+
+
+def arrived(connection: sa.Connection | ArchivedRows, log: sa.Table, by_client: sa.Table) -> dict[str, str]:
+    """Ids of waiting observations that name one row, with its service id.
+
+    Args:
+        connection: where the observations and the rows are.
+        log: prediction_logs.
+        by_client: a table with client_request_id and request_id of the rows: client_request_ids, or the log itself.
+    """
+    c = label_observations.c
+    sent: sa.ColumnElement[Any] = c.request_id.label("sent")
+    waiting = sa.select(sent, log.c.request_id).distinct().where(c.is_waiting)
+    own = waiting.join_from(label_observations, log, c.request_id == log.c.request_id)
+    theirs = sa.select(sent, by_client.c.request_id).distinct().where(c.is_waiting)
+    theirs = theirs.join_from(label_observations, by_client, c.request_id == by_client.c.client_request_id)
+    found: dict[str, str] = {row.sent: row.request_id for row in connection.execute(own)}
+    named: dict[str, set[str]] = {}
+    for row in connection.execute(theirs):
+        named.setdefault(row.sent, set()).add(row.request_id)
+    return {sent: ids.pop() for sent, ids in named.items() if len(ids) == 1} | found
+
+
+def waiting_items(connection: sa.Connection, ids: Collection[str]) -> list[LabelItem]:
+    """Waiting observations with these ids, in the order they came."""
+    c = label_observations.c
+    found: list[Any] = []
+    for part in _in_parts(sorted(ids)):
+        query = sa.select(c.request_id, c.label, c.observed_at, c.received_at, c.observation_id)
+        found += connection.execute(query.where(c.is_waiting, c.request_id.in_(part))).all()
+    return [LabelItem(*row[:3]) for row in sorted(found, key=lambda row: (row.received_at, row.observation_id))]
+
+
+def stop_waiting(connection: sa.Connection, matched: Mapping[str, str]) -> None:
+    """`matched`: id as it was sent, to the service's id of its row."""
+    c = label_observations.c
+    wanted = [{"sent": sent, "own": own} for sent, own in sorted(matched.items())]
+    if wanted:
+        statement = sa.update(label_observations).where(c.request_id == sa.bindparam("sent"), c.is_waiting)
+        connection.execute(statement.values(is_waiting=False, matched_request_id=sa.bindparam("own")), wanted)
+
+
+def count_waiting(connection: sa.Connection) -> int:
+    """Requests, not observations."""
+    c = label_observations.c
+    query = sa.select(sa.func.count(sa.distinct(c.request_id))).where(c.is_waiting)
+    return connection.execute(query).scalar_one()
+
+
+def history_of(connection: sa.Connection, request_id: str) -> list[LabelObservation]:
+    """Every observation about the row with this service id, and those that were sent with the id and wait.
+
+    In the order they came.
+    """
+    c = label_observations.c
+    columns = (c.request_id, c.label, c.observed_at, c.received_at, c.source, c.is_waiting, c.matched_request_id)
+    about = sa.or_(c.matched_request_id == request_id, sa.and_(c.request_id == request_id, c.is_waiting))
+    query = sa.select(*columns).where(about).order_by(c.received_at, c.observation_id)
+    return [LabelObservation(**row) for row in connection.execute(query).mappings()]
+
+
+def first_arrivals() -> sa.Subquery:
+    """request_id of a row and when the first observation about it came."""
+    c = label_observations.c
+    first: sa.ColumnElement[Any] = sa.func.min(c.received_at).label("received_at")
+    own: sa.ColumnElement[Any] = c.matched_request_id.label("request_id")
+    return sa.select(own, first).where(c.matched_request_id.is_not(None)).group_by(c.matched_request_id).subquery()
+
+
+def _in_parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), _IDS_PER_STATEMENT):
+        yield ids[start : start + _IDS_PER_STATEMENT]

@@ -1,0 +1,107 @@
+"""Which logged rows a request id names, and which row of several that repeat a client's request is logged.
+
+The log's key is the service's own id, which holds the time it is logged with. A client's id is a column beside it; the
+table client_request_ids has one entry for each pair of a client's id and a row, so a repeated request is logged once.
+Keep out: writing the rows (prediction_log.py) and labels (ground_truth.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from pmmds_core.contracts.contract import FeatureValue
+from pmmds_core.stores.database.dialects import insert
+from pmmds_core.stores.database.tables import client_request_ids
+from pmmds_core.stores.predictions.request_instants import instant_of
+
+_IDS_PER_QUERY = 1000
+_DIGEST_CHARACTERS = 32
+
+# A client's id and the digest of its row.
+ClientKey = tuple[str, str]
+
+
+def row_digest(names: Sequence[str], features: Sequence[FeatureValue]) -> str:
+    """A digest of the values that are not missing, by name: a feature that the contract gains changes none.
+
+    Equal rows have equal digests: 1 and 1.0 are the same number, and so are 0.0 and -0.0.
+    """
+    known = [(n, _number(v)) for n, v in zip(names, features, strict=True) if v is not None and v == v]
+    return hashlib.sha256(msgspec.msgpack.encode(known)).hexdigest()[:_DIGEST_CHARACTERS]
+
+
+def _number(value: FeatureValue) -> FeatureValue:
+    return value if isinstance(value, str) or value is None else float(value) + 0.0
+
+
+def claim(connection: sa.Connection, claims: Mapping[ClientKey, tuple[str, datetime]]) -> dict[ClientKey, str]:
+    """Register the rows of clients' requests, and return the service's id of the row that each key has.
+
+    Args:
+        connection: the transaction that logs the rows.
+        claims: client's id and row digest to the service's id and time of the row that would be logged.
+
+    Returns:
+        For every key the id of the row that was registered first: another one's for a repeated request.
+    """
+    keys = sorted(claims)
+    # One order for all writers, so that overlapping deliveries wait for each other and do not deadlock.
+    rows = [dict(zip(_COLUMNS, (*key, *claims[key]), strict=True)) for key in keys]
+    connection.execute(insert(connection, client_request_ids).on_conflict_do_nothing(), rows)
+    c = client_request_ids.c
+    owners: dict[ClientKey, str] = {}
+    for part in _in_parts(sorted({client_id for client_id, _ in keys})):
+        query = sa.select(c.client_request_id, c.row_digest, c.request_id).where(c.client_request_id.in_(part))
+        owners |= {(row.client_request_id, row.row_digest): row.request_id for row in connection.execute(query)}
+    return {key: owners[key] for key in keys}
+
+
+_COLUMNS = ("client_request_id", "row_digest", "request_id", "predicted_at")
+
+
+def requests_named(connection: sa.Connection, log: sa.Table, ids: Iterable[str]) -> dict[str, list[str]]:
+    """The logged rows that each id names, as service ids; ids that name none are left out.
+
+    A service's id names its own row only. A client's id names every row that was logged with it, which are several
+    where the client used it for several rows.
+    """
+    wanted = sorted(set(ids))
+    named = {row.request_id: [row.request_id] for row in rows_of_ids(connection, log, (log.c.request_id,), wanted)}
+    c = client_request_ids.c
+    for part in _in_parts([i for i in wanted if i not in named]):
+        query = sa.select(c.client_request_id, c.request_id).where(c.client_request_id.in_(part))
+        for row in connection.execute(query.order_by(c.predicted_at, c.request_id)):
+            named.setdefault(row.client_request_id, []).append(row.request_id)
+    return named
+
+
+def rows_of_ids(
+    connection: sa.Connection, log: sa.Table, columns: Sequence[sa.ColumnElement[Any]], ids: Sequence[str]
+) -> Iterator[sa.Row[Any]]:
+    """The logged rows of these service ids; `columns` begin with request_id.
+
+    On PostgreSQL an id is looked up in the day that it holds first; what is not found there, in every day.
+    """
+    for part in _in_parts(ids):
+        left = set(part)
+        if connection.dialect.name == "postgresql":
+            times = {i: at for i in part if (at := instant_of(i)) is not None}
+            known = sa.select(*columns).where(
+                log.c.request_id.in_(list(times)), log.c.predicted_at.in_(sorted(set(times.values())))
+            )
+            for row in connection.execute(known) if times else ():
+                left.discard(row[0])
+                yield row
+        if left:
+            yield from connection.execute(sa.select(*columns).where(log.c.request_id.in_(sorted(left))))
+
+
+def _in_parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), _IDS_PER_QUERY):
+        yield ids[start : start + _IDS_PER_QUERY]

@@ -1,0 +1,51 @@
+"""How fast and how good a version's logged answers of a time were. Keep out.
+
+What is tolerated (policies/rollback_policy.py).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import sqlalchemy as sa
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.policies.rollback_policy import ServedAnswers
+from pmmds_core.statistics.performance import AucInterval, auc_interval
+from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.tables import ground_truth, prediction_logs
+
+# A median and a ROC-AUC of so many rows are as good as of all; the newest count.
+N_NEWEST = 20_000
+
+
+def served_answers(
+    database: Database, contract: Contract, version: str, start: datetime, end: datetime
+) -> ServedAnswers:
+    """Of the newest rows that `version` answered in [start, end)."""
+    log, truth = prediction_logs(contract), ground_truth
+    query = (
+        sa.select(log.c.latency_ms, log.c.probability, truth.c.label)
+        .join_from(log, truth, log.c.request_id == truth.c.request_id, isouter=True)
+        .where(
+            log.c.model_name == contract.model_name,
+            log.c.model_version == version,
+            log.c.predicted_at >= start,
+            log.c.predicted_at < end,
+        )
+        .order_by(log.c.predicted_at.desc())
+        .limit(N_NEWEST)
+    )
+    with database.connect() as connection:
+        rows = connection.execute(query).fetchall()
+    labelled = [(r.probability, r.label) for r in rows if r.label is not None]
+    latency = float(np.median([r.latency_ms for r in rows])) if rows else None
+    return ServedAnswers(len(rows), latency, len(labelled), _roc_auc(labelled))
+
+
+def _roc_auc(labelled: list[tuple[float, int]]) -> AucInterval | None:
+    labels = np.array([label for _, label in labelled], dtype=np.int64)
+    if len(set(labels.tolist())) < 2:
+        return None
+    return auc_interval(labels, np.array([p for p, _ in labelled], dtype=np.float64))

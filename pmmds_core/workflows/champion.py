@@ -1,0 +1,31 @@
+"""The champion that a challenger is judged against: the version that serves.
+
+Keep out: what serving does with a version without a record (pmmds_serving/model/trust.py).
+"""
+
+from __future__ import annotations
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.errors import NoModelError
+from pmmds_core.stores.artifacts.model_registry import PRODUCTION, RegisteredVersion
+
+
+def champion_of(d: Deployment) -> RegisteredVersion | None:
+    """The version that serves; None before the first.
+
+    Under PMMDS_MODEL_TRUST=recorded that is the newest one with a recorded digest, where the alias was moved from
+    outside to a version that has none.
+
+    Raises:
+        RegistryUnavailableError, DatabaseUnavailableError: a store is away.
+    """
+    found = d.registry.version_of(d.model_name, PRODUCTION)
+    if found is None or d.settings.model_trust != "recorded":
+        return found
+    if d.decisions.recorded_digest(found.version) is not None:
+        return found
+    recorded = d.decisions.newest_recorded()
+    try:
+        return None if recorded is None else d.registry.get_version(d.model_name, recorded)
+    except NoModelError:
+        return None

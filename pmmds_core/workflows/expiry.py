@@ -1,0 +1,161 @@
+"""Retention: what is older than its period is removed, kind by kind; 0 days keep a kind for ever.
+
+Each removal can be stopped anywhere and done again. Add a kind here and its setting. Keep out: the prediction log
+(retention.py archives it), Dagster's runs (pmmds_assets/run_retention.py), how rows and files are found (stores).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.policies.decision import JUDGED, MOVING, PENDING_APPROVAL, RECORDED
+from pmmds_core.stores.lifecycle.expired_rows import DELETE, count_rows, report_pages
+from pmmds_core.stores.lifecycle.storage_usage import save_usage
+from pmmds_core.workflows.expired_files import n_bytes_of, old_folders, old_pages, remove
+
+_PAGES, _VALIDATION, _BUNDLES, _DATASETS = "report pages", "validation pages", "cached bundles", "data sets"
+_VERSIONS = "model versions"
+# Folders of the home and what their sizes are called.
+FOLDERS = {
+    "reports": "reports",
+    "datasets": "datasets",
+    "validation": "validation",
+    "profiles": "bundle_cache",
+    "model_cache": "model_cache",
+    "mlartifacts": "mlflow_artifacts",
+    "dagster": "dagster",
+    "spool": "spool",
+    "archive": "archive",
+}
+
+
+@dataclass(frozen=True)
+class Expired:
+    """What went, or would go, of one kind. `days`: the period; 0 keeps all of it."""
+
+    kind: str
+    days: int
+    n_removed: int = 0
+    n_bytes: int = 0
+
+
+def expire(d: Deployment, now: datetime | None = None, *, dry_run: bool = False) -> list[Expired]:
+    """Remove what is older than its period, and store how large each kind is.
+
+    Args:
+        d: the deployment.
+        now: aware instant; the clock's by default.
+        dry_run: only say what would be removed.
+
+    Raises:
+        StoreError: the database or the registry does not answer; kinds before it are done.
+        OSError: a file cannot be removed.
+    """
+    at = (now or datetime.now(UTC)).astimezone(UTC)
+    done = [expired for kind in KINDS for expired in kind(d, at, dry_run)]
+    if not dry_run:
+        save_usage(d.database, storage_sizes(d), at)
+    return done
+
+
+def storage_sizes(d: Deployment) -> dict[str, int]:
+    """Kind to bytes, of what lies in this home."""
+    home = d.settings.home_path
+    sizes = {kind: n_bytes_of(home / folder) for folder, kind in FOLDERS.items()}
+    if not d.settings.database_url:
+        sizes["database"] = sum(n_bytes_of(path) for path in home.glob("*.db*"))
+    return sizes
+
+
+def _rows(d: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
+    s = d.settings
+    days = {
+        "drift reports": s.retention_reports_days,
+        "histograms": s.retention_histograms_days,
+        "waiting labels": s.retention_labels_days,
+        "notifications": s.retention_notifications_days,
+    }
+    found = []
+    for kind, n_days in days.items():
+        before = now - timedelta(days=n_days)
+        n = 0 if not n_days else count_rows(d.database, before)[kind] if dry_run else DELETE[kind](d.database, before)
+        found.append(Expired(kind, n_days, n))
+    return found
+
+
+def _pages(d: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
+    """Pages of live alerts stay, and all that are as new as a decision that waits for a person."""
+    days, home = d.settings.retention_reports_days, d.settings.home_path
+    waiting = [x.decided_at - timedelta(hours=1) for x in d.decisions.of_states(PENDING_APPROVAL)]
+    before = min([now - timedelta(days=days), *waiting])
+    pages = old_pages(home / "reports", before, report_pages(d.database)) if days else []
+    return [_remove(_PAGES, days, pages, dry_run)]
+
+
+def _folders(d: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
+    s, home = d.settings, d.settings.home_path
+    validation = old_folders(home / "validation", now - timedelta(days=s.retention_validation_days))
+    bundles = old_folders(home / "profiles" / d.model_name, now - timedelta(days=s.retention_models_days), _served(d))
+    return [
+        _remove(_VALIDATION, s.retention_validation_days, validation, dry_run),
+        _remove(_BUNDLES, s.retention_models_days, bundles, dry_run),
+    ]
+
+
+def _remove(kind: str, days: int, paths: Sequence[Path], dry_run: bool) -> Expired:
+    wanted = list(paths) if days else []
+    size = sum(n_bytes_of(path) for path in wanted)
+    if not dry_run:
+        remove(wanted)
+    return Expired(kind, days, len(wanted), size)
+
+
+def _datasets(d: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
+    """Data sets of runs whose version was put into production, or waits for that, stay for `pmmds reproduce`."""
+    days = d.settings.retention_datasets_days
+    if not days:
+        return [Expired(_DATASETS, 0)]
+    decided = d.decisions.of_states(PENDING_APPROVAL, JUDGED, MOVING, RECORDED)
+    runs = {x.run_id for x in decided if x.promoted}
+    paths = d.datasets.expire(now - timedelta(days=days), runs, dry_run=dry_run)
+    size = sum(n_bytes_of(path) for path in paths)
+    if not dry_run:
+        remove(paths)
+    return [Expired(_DATASETS, days, len(paths), size)]
+
+
+def _versions(d: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
+    """Versions of the registry that have never served, with their runs and artifacts."""
+    days = d.settings.retention_models_days
+    if not days:
+        return [Expired(_VERSIONS, 0)]
+    before, served = now - timedelta(days=days), _served(d)
+    versions = d.registry.versions(d.model_name)
+    newest = max((int(v.version) for v in versions), default=0)
+    kept = {*served, *d.registry.aliased(d.model_name), str(newest)}
+    old = [v for v in versions if v.version not in kept and v.created_at is not None and v.created_at < before]
+    if not dry_run:
+        for version in old:
+            d.registry.delete_version(version)
+    return [Expired(_VERSIONS, days, len(old))]
+
+
+def _served(d: Deployment) -> set[str]:
+    """Versions that are or were in production, or wait for it: champions and promoted challengers of decisions."""
+    decided = d.decisions.of_states(PENDING_APPROVAL, JUDGED, MOVING, RECORDED)
+    challengers = {x.challenger_version for x in decided if x.promoted}
+    return challengers | {x.champion_version for x in decided if x.champion_version}
+
+
+# What is removed, in this order: versions last, because the registry may not answer.
+KINDS: tuple[Callable[[Deployment, datetime, bool], list[Expired]], ...] = (
+    _rows,
+    _pages,
+    _folders,
+    _datasets,
+    _versions,
+)

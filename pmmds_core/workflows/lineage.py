@@ -1,0 +1,186 @@
+"""From a prediction back to everything that made it: version, data, validation, decision, retraining, alert.
+
+One pure walk over the stores; what a store cannot tell is a note, never an empty answer. Keep out: printing it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.errors import ArtifactCorruptError, ModelError, ModelNotTrustedError, StoreError, UsageError
+from pmmds_core.models.bundle import Bundle, load_bundle
+from pmmds_core.models.contributions import explain_row
+from pmmds_core.policies.decision import RECORDED, Decision
+from pmmds_core.stores.predictions.prediction_log import PredictionRecord
+
+Document = dict[str, Any]
+# A recorded probability and the version's own answer agree this closely, or the record is not this version's.
+_TOLERANCE = 1e-9
+# As many ids as a sentence can hold.
+_SHOWN = 5
+_SERVING_CACHE = "model_cache"
+
+
+def find_prediction(d: Deployment, request_id: str) -> PredictionRecord:
+    """The record that a service's or a client's id names. Raises UsageError when it names none, or several."""
+    log = d.prediction_log
+    found = log.named([request_id]).get(request_id) or log.archived_named(request_id)
+    if not found:
+        raise UsageError(
+            f"No prediction with the request id {request_id!r} is logged.",
+            next_step="The answer to a request holds its id, and so does the column request_id of prediction_logs.",
+        )
+    if len(found) > 1:
+        ids = ", ".join(f"{r.request_id} ({r.predicted_at:%Y-%m-%d %H:%M:%S} UTC)" for r in found[:_SHOWN])
+        raise UsageError(
+            f"The client used the request id {request_id!r} for {len(found)} different rows.",
+            next_step=f"Name one by the service's own id: {ids}{' …' if len(found) > _SHOWN else ''}.",
+        )
+    return found[0]
+
+
+def trace(d: Deployment, record: PredictionRecord) -> Document:
+    """The whole chain of a logged prediction, as one document; `notes` say what could not be looked at."""
+    notes: list[str] = []
+    bundle = _bundle(d, record.model_version, notes)
+    decision = _decision(d, record)
+    origin = {} if bundle is None else bundle.manifest.details
+    run_id = str(origin.get("dagster_run_id") or (decision.run_id if decision else ""))
+    training = _training(d, str(origin.get("training_digest", "")), run_id, notes)
+    retraining = d.retrainings.of_run(run_id) if run_id else None
+    return {
+        "request_id": record.request_id,
+        "client_request_id": record.client_request_id,
+        "prediction": _prediction(d, record),
+        "label": d.ground_truth.label_of(record.request_id),
+        "label_history": [asdict(x) for x in d.ground_truth.history(record.request_id)],
+        "model": _model(record, bundle),
+        "training_data": training,
+        "validation": _validation(training, origin, notes),
+        "decision": None if decision is None else _told_decision(decision),
+        "retraining": None if retraining is None else asdict(retraining),
+        "alert": None
+        if retraining is None or retraining.alert_id is None
+        else asdict(d.alerts.get(retraining.alert_id)),
+        "explanation": _explanation(d, record, bundle, notes),
+        "notes": notes,
+    }
+
+
+def _prediction(d: Deployment, record: PredictionRecord) -> Document:
+    features = dict(zip(d.contract.feature_names, record.features, strict=True))
+    kept = ("predicted_at", "prediction", "probability", "latency_ms")
+    return {**{name: getattr(record, name) for name in kept}, "features": features}
+
+
+def _bundle(d: Deployment, version: str, notes: list[str]) -> Bundle | None:
+    """What the service holds, else what orchestration or the registry has: a command should not wait for MLflow."""
+    served = d.settings.home_path / _SERVING_CACHE / d.model_name / version
+    try:
+        if served.is_dir():
+            return load_bundle(served)
+    except (ArtifactCorruptError, ModelNotTrustedError) as error:
+        notes.append(f"The service's copy was not used: {error.message}")
+    try:
+        return d.profiles.bundle(version)
+    except (StoreError, ModelError) as error:
+        notes.append(f"The model files of v{version} cannot be had: {error}")
+    return None
+
+
+def _model(record: PredictionRecord, bundle: Bundle | None) -> Document:
+    own: Document = {"name": record.model_name, "version": record.model_version}
+    if bundle is None:
+        return own
+    recorded = ("candidate", "seed", "code_version", "libraries")
+    details = {name: bundle.manifest.details.get(name) for name in recorded}
+    return {
+        **own,
+        "digest": bundle.digest,
+        "scorer": bundle.manifest.scorer_kind,
+        "contract_digest": bundle.manifest.contract_digest,
+        **details,
+    }
+
+
+def _decision(d: Deployment, record: PredictionRecord) -> Decision | None:
+    """The decision that had put the version into production when it answered; a version may be promoted twice."""
+    moved = [x for x in d.decisions.of_version(record.model_version) if x.promoted and x.state == RECORDED]
+    earlier = [x for x in moved if x.moved_at is not None and x.moved_at <= record.predicted_at]
+    return earlier[0] if earlier else (moved[-1] if moved else None)
+
+
+def _told_decision(decision: Decision) -> Document:
+    """The decision's JSON without the whole evaluation, of which the criteria hold what counted."""
+    document = decision.to_document()
+    evaluation = document.pop("evaluation", None)
+    if evaluation:
+        document["judged_on"] = {name: evaluation.get(name) for name in ("n_holdout_rows", "holdout_kind")}
+    return document
+
+
+def _training(d: Deployment, digest: str, run_id: str, notes: list[str]) -> Document | None:
+    found = d.datasets.of_digest("training", digest, run_id=run_id) if digest else None
+    if found is None and run_id:
+        found = d.datasets.of_run("training", run_id)
+    if found is None:
+        notes.append("No training data set of this version is recorded.")
+        return None
+    document = {name: getattr(found, name) for name in ("digest", "n_rows", "source", "created_at", "details")}
+    return {**document, "path": str(found.path), "is_kept": found.path.exists()}
+
+
+def _validation(training: Document | None, origin: Document, notes: list[str]) -> Document | None:
+    details = {} if training is None else training["details"]
+    result = origin.get("validation") or details.get("validation")
+    if result is None:
+        return None
+    found: Document = {"result": result}
+    folder = details.get("validation_folder")
+    if folder:
+        found |= {"folder": folder, **_schema(Path(folder), notes), **_expectations(Path(folder), notes)}
+    return found
+
+
+def _schema(folder: Path, notes: list[str]) -> Document:
+    document = _json(folder / "schema.json", notes)
+    return {} if document is None else {"n_rows": document["n_rows"], "n_schema_failures": len(document["failures"])}
+
+
+def _expectations(folder: Path, notes: list[str]) -> Document:
+    path = folder / "expectations.json"
+    if not path.exists():
+        return {}
+    document = _json(path, notes)
+    results = [] if document is None else document["results"]
+    return {"n_expectations": len(results), "n_expectations_failed": sum(not r["success"] for r in results)}
+
+
+def _json(path: Path, notes: list[str]) -> Any:
+    try:
+        return msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError) as error:
+        notes.append(f"The validation results {path} cannot be read: {error}.")
+        return None
+
+
+def _explanation(d: Deployment, record: PredictionRecord, bundle: Bundle | None, notes: list[str]) -> Document | None:
+    if bundle is None:
+        notes.append("Without the model files there are no contributions.")
+        return None
+    try:
+        found = explain_row(bundle.scorer, bundle.profile, record.features, d.contract)
+    except ModelError as error:
+        notes.append(f"No contributions: {error}")
+        return None
+    if abs(found.probability - record.probability) > _TOLERANCE:
+        notes.append(
+            f"v{record.model_version} answers {found.probability:.6f} for these features, and {record.probability:.6f} "
+            "was logged: the logged features are not all that it saw, or the record was changed."
+        )
+    return asdict(found)

@@ -1,0 +1,175 @@
+"""One look at the window: count what changed, merge, compare, judge, keep the report, raise or settle the alert.
+
+Only order lives here; counting is stores/monitoring/histograms.py, comparing drift/drift.py, judging
+drift/drift_policy.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.drift.drift import compare
+from pmmds_core.drift.drift_policy import DriftRule, DriftVerdict, Verdict, judge, report_document
+from pmmds_core.drift.segment_drift import check_segment_features
+from pmmds_core.profiling.reference_profile import ReferenceProfile
+from pmmds_core.reports.drift_report_page import PageHead, render_page
+from pmmds_core.stores.monitoring.histograms import RefreshResult
+from pmmds_core.workflows.report_context import page_context
+from pmmds_core.workflows.window_evidence import LookedAt, ask_joint, ask_segments, ask_sequential
+
+
+@dataclass(frozen=True)
+class MonitorResult:
+    """What one look found. The window is [window_start, window_end), UTC."""
+
+    model_version: str
+    window_start: datetime
+    window_end: datetime
+    document: Mapping[str, Any]
+    n_drifted_features: int
+    alert_id: int | None
+    html_path: Path
+    counted_hours: tuple[datetime, ...]
+
+    @property
+    def verdict(self) -> str:
+        return str(self.document["verdict"])
+
+    @property
+    def n_current(self) -> int:
+        return int(self.document["n_current"])
+
+    @property
+    def words(self) -> str:
+        """What the rules that make the verdict say."""
+        told = [rule for rule in self.document["rules"] if rule["rule"] in self.document["alert_rules"]]
+        return " ".join(reason for rule in told for reason in rule["reasons"])
+
+    @property
+    def verdicts_by_rule(self) -> list[dict[str, str]]:
+        """Every rule that was asked, also those that raise no alert."""
+        alerting = self.document["alert_rules"]
+        return [
+            {
+                "rule": r["rule"],
+                "verdict": r["verdict"],
+                "raises alerts": "yes" if r["rule"] in alerting else "no",
+                "why": r["reasons"][0],
+            }
+            for r in self.document["rules"]
+        ]
+
+    @property
+    def features_by_psi(self) -> list[dict[str, Any]]:
+        return sorted(self.document["features"], key=lambda f: -(f["psi"] or 0.0))
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(self.document, sort_keys=True).encode()).hexdigest()
+
+
+def refresh_histograms(d: Deployment, start: datetime, end: datetime) -> RefreshResult:
+    """Count the hours of [start, end) that changed, each row by the profile of the model that answered it."""
+    return d.histograms.refresh(d.profiles.profile, d.model_name, start, end)
+
+
+def monitor(
+    d: Deployment, start: datetime, end: datetime, *, run_id: str, segments: Sequence[str] | None = None
+) -> MonitorResult:
+    """Judge the rows that the production model answered in [start, end).
+
+    Args:
+        d: the deployment.
+        start: aware instant, the first of an hour.
+        end: likewise, exclusive.
+        run_id: the Dagster run, or empty.
+        segments: categorical features to split the report by; None: those of PMMDS_DRIFT_SEGMENT_FEATURES.
+
+    Raises:
+        NoModelError: nothing is in production.
+        UsageError: `segments` names something else than a categorical feature.
+    """
+    segment_features = d.settings.segment_features if segments is None else segments
+    check_segment_features(d.contract, segment_features)
+    version = d.production_version().version
+    refreshed = refresh_histograms(d, start, end)
+    bundle = d.profiles.bundle(version)
+    profile, rule = bundle.profile, DriftRule.of(d.settings)
+    merged = d.histograms.merged(d.model_name, version, start, end)
+    looked_at = LookedAt(bundle, version, start, end, merged.counts, merged.n_rows)
+    features = compare(profile, merged.counts, merged.n_rows)
+    pairs = ask_joint(d, looked_at, rule)
+    verdict = judge(features, merged.n_rows, rule, (pairs.verdict, ask_sequential(d, looked_at)))
+    document = report_document(
+        profile,
+        features,
+        merged.n_rows,
+        verdict,
+        segments=ask_segments(d, looked_at, rule, segment_features),
+        pairs=pairs.pairs,
+    )
+    html_path = _write_page(d, version, start, end, document, profile)
+    alert_id = _keep(d, version, start, end, document, verdict, html_path, run_id)
+    return MonitorResult(
+        version, start, end, document, len(verdict.drifted_features), alert_id, html_path, tuple(refreshed.hours)
+    )
+
+
+def _write_page(
+    d: Deployment,
+    version: str,
+    start: datetime,
+    end: datetime,
+    document: Mapping[str, Any],
+    profile: ReferenceProfile,
+) -> Path:
+    """The report as a page, whole or not at all."""
+    now = datetime.now(UTC)
+    head = PageHead(d.model_name, version, start, end, d.settings.drift_psi_threshold, now)
+    path = d.folder("reports") / f"drift-{now:%Y%m%dT%H%M%S%f}.html"
+    unfinished = path.with_suffix(".tmp")
+    context = page_context(d, profile, version, start, end, document)
+    unfinished.write_text(render_page(document, head, context), encoding="utf-8")
+    return unfinished.replace(path)
+
+
+def _keep(
+    d: Deployment,
+    version: str,
+    start: datetime,
+    end: datetime,
+    document: Mapping[str, Any],
+    verdict: DriftVerdict,
+    html_path: Path,
+    run_id: str,
+) -> int | None:
+    """Write the report and, when it drifted, its alert in one transaction; the alert's id."""
+    with d.database.begin() as connection:
+        report_id = d.drift.save(
+            document,
+            drifted_features=verdict.drifted_features,
+            model_name=d.model_name,
+            model_version=version,
+            window_start=start,
+            window_end=end,
+            html_path=str(html_path),
+            run_id=run_id,
+            connection=connection,
+        )
+        if verdict.verdict is not Verdict.DRIFTED:
+            return None
+        return d.alerts.raise_or_extend(
+            model_name=d.model_name,
+            model_version=version,
+            report_id=report_id,
+            severity=str(verdict.severity),
+            message=verdict.words,
+            connection=connection,
+        ).alert_id

@@ -1,0 +1,60 @@
+"""The promotion that is being watched: fetches what came before and after it, and asks the policy.
+
+Keep out: the bounds (policies/rollback_policy.py) and the rollback (rollback.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.policies.decision import PROMOTION, RECORDED, Decision
+from pmmds_core.policies.rollback_policy import (
+    RollbackBounds,
+    RollbackVerdict,
+    WatchedTotals,
+    advance,
+    judge_after_promotion,
+)
+from pmmds_core.stores.lifecycle.service_totals import service_totals
+from pmmds_core.stores.predictions.served_answers import served_answers
+
+
+@dataclass(frozen=True)
+class Watch:
+    """`decision`: the promotion that put the present version where it is; None when there is nothing to take back."""
+
+    decision: Decision | None
+    verdict: RollbackVerdict | None
+    totals: WatchedTotals | None
+
+
+def watch(d: Deployment, seen: WatchedTotals | None, now: datetime) -> Watch:
+    """Judge the present version's promotion. `seen`: what the last call gave as `totals`."""
+    pointer = d.decisions.pointer()
+    decision = None if pointer is None else d.decisions.get(pointer.decision_id)
+    if decision is None:
+        return Watch(None, None, seen)
+    counted = service_totals(d.settings)
+    totals = seen if counted is None else advance(seen, decision.decision_id, counted)
+    moved_at, champion = decision.moved_at, decision.champion_version
+    if decision.kind != PROMOTION or decision.state != RECORDED or moved_at is None or not champion:
+        return Watch(None, None, totals)
+    bounds = bounds_of(d)
+    before = served_answers(d.database, d.contract, champion, moved_at - bounds.period, moved_at)
+    after = served_answers(d.database, d.contract, decision.challenger_version, moved_at, now)
+    is_current = counted is not None and totals is not None and totals.decision_id == decision.decision_id
+    requests = totals.since if totals is not None and is_current else None
+    return Watch(decision, judge_after_promotion(now - moved_at, before, after, requests, bounds), totals)
+
+
+def bounds_of(d: Deployment) -> RollbackBounds:
+    s = d.settings
+    return RollbackBounds(
+        timedelta(minutes=s.rollback_period_minutes),
+        s.rollback_min_rows,
+        s.rollback_max_error_rate,
+        s.rollback_max_latency_ratio,
+        s.rollback_max_metric_drop,
+    )

@@ -1,0 +1,139 @@
+"""Counts of archived Parquet files by Spark, as a program that spark-submit runs: deploy/spark/count_archive.py.
+
+Only the driver needs PMMDS; executors run what Spark compiles. Keep out: how rows are counted
+(stores/files/spark_counts.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pmmds_core.errors import DataError, InputFileError, NoModelError, PmmdsError
+from pmmds_core.profiling.binning import SCORE
+from pmmds_core.profiling.reference_profile import ReferenceProfile
+from pmmds_core.stores.files.spark_counts import count_with_spark
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+SCORE_COLUMN = "probability"
+
+
+@dataclass(frozen=True)
+class ArchiveCounts:
+    """What was counted. `counts`: feature, and `__score__`, to the count of each bin of the profile."""
+
+    profile_digest: str
+    n_rows: int
+    counts: Mapping[str, Sequence[int]]
+
+    def to_json(self) -> bytes:
+        """The same bytes for the same counts, whatever counted them."""
+        return msgspec.json.encode(self, order="sorted")
+
+
+def count_archive(frame: DataFrame, profile: ReferenceProfile, only: Mapping[str, str]) -> ArchiveCounts:
+    """Count rows of the prediction log, or of its archive, in one pass.
+
+    Args:
+        frame: with the prediction log's columns.
+        profile: whose bins.
+        only: column to the value that a row must have there to be counted, such as `{"model_version": "3"}`.
+
+    Raises:
+        DataError: the frame lacks a column.
+    """
+    from pyspark.sql import functions as f
+
+    missing = [name for name in only if name not in frame.columns]
+    if missing:
+        raise DataError(f"The archive lacks {', '.join(missing)}.", next_step="Name files of the prediction log.")
+    for name, value in only.items():
+        frame = frame.where(f.col(name) == value)
+    counts, n_rows = count_with_spark(frame, profile, {SCORE: SCORE_COLUMN})
+    return ArchiveCounts(profile.digest, n_rows, counts)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Count, and write or print the counts. The exit code: 1 failed, 2 bad input."""
+    given = _parser().parse_args(arguments)
+    with ExitStack() as stack:
+        try:
+            document = _count(given, stack).to_json()
+        except PmmdsError as error:
+            # Before Spark stops: spark-submit may end before it has passed on what is said last.
+            sys.stderr.write(f"Error: {error}\n")
+            sys.stderr.flush()
+            return error.exit_code
+    if given.output is None:
+        sys.stdout.write(document.decode() + "\n")
+    else:
+        from pmmds_core.runtime.whole_file import write_whole
+
+        write_whole(given.output, document)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("files", nargs="+", help="Parquet files, folders or patterns, of any file system Spark knows")
+    profile = parser.add_mutually_exclusive_group(required=True)
+    profile.add_argument("--profile", type=Path, help="a saved profile; every row is counted")
+    profile.add_argument("--model-version", help="count this version's rows by its own profile, from the registry")
+    parser.add_argument("--output", type=Path, help="file for the counts; printed when left out")
+    return parser
+
+
+def _count(given: argparse.Namespace, stack: ExitStack) -> ArchiveCounts:
+    profile, only = _registered(given.model_version) if given.model_version else (_saved(given.profile), {})
+    session = _session()
+    stack.callback(session.stop)
+    return count_archive(_read(session, given.files), profile, only)
+
+
+def _saved(path: Path) -> ReferenceProfile:
+    try:
+        return ReferenceProfile.from_json(path.read_bytes())
+    except (OSError, msgspec.DecodeError) as error:
+        raise InputFileError(
+            f"The profile {path} cannot be read: {error}.", next_step="Name one that --save-profile wrote."
+        ) from None
+
+
+def _registered(version: str) -> tuple[ReferenceProfile, dict[str, str]]:
+    from pmmds_core.deployment import Deployment
+
+    d = Deployment.from_environment()
+    profile = d.profiles.profile(version)
+    if profile is None:
+        raise NoModelError(f"There is no version {version} of {d.model_name}.", next_step="See `pmmds decisions`.")
+    return profile, {"model_name": d.model_name, "model_version": version}
+
+
+def _session() -> SparkSession:
+    from pyspark.sql import SparkSession
+
+    builder: Any = SparkSession.builder
+    session: SparkSession = builder.appName("pmmds-count-archive").getOrCreate()
+    return session
+
+
+def _read(session: SparkSession, files: Sequence[str]) -> DataFrame:
+    from pyspark.errors import AnalysisException
+
+    try:
+        # Columns that a contract gained later are null in older files.
+        return session.read.option("mergeSchema", "true").parquet(*files)
+    except AnalysisException as error:
+        raise InputFileError(
+            f"Spark cannot read {', '.join(files)}: {str(error).splitlines()[0]}",
+            next_step="Name Parquet files of the prediction log.",
+        ) from None

@@ -1,0 +1,122 @@
+"""Metrics of what happens in other processes, read from the database: so they survive restarts of the service.
+
+Every replica tells the same numbers: queries take the `max` over replicas, never the sum. Labels come from closed lists
+or the contract. Keep out: what this service counts itself (metrics.py), queries (stores).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from pmmds_core.drift.drift import Band
+from pmmds_core.errors import PmmdsError, SchemaOutdatedError
+from pmmds_core.stores.database.migration import schema_status
+from pmmds_core.stores.lifecycle.alerts import ACKNOWLEDGED, OPEN
+from pmmds_core.stores.lifecycle.loop_state import LoopState, read_loop_state
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+
+    from pmmds_core.deployment import Deployment
+
+_SEVERITIES = (Band.MODERATE, Band.SIGNIFICANT, Band.MAJOR)
+
+
+class LoopTotals:
+    """What the loop did and how it stands, read from the database at once. Raises StoreError."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.model_name = deployment.model_name
+        self.drift_events = deployment.alerts.event_totals()
+        self.drift_checks = {(name,): n for name, n in deployment.drift.check_totals().items()}
+        self.retraining_runs = deployment.retrainings.totals()
+        self.promotions = deployment.decisions.promotion_totals()
+        self.is_schema_current = schema_status(deployment.database, deployment.contract).is_current
+        self.state: LoopState = read_loop_state(deployment.database, deployment.model_name)
+
+
+def loop_families(deployment: Deployment) -> list[Metric]:
+    """Every family of the loop; where the database cannot be read they are left out, not told as zero.
+
+    `pmmds_database_up` and `pmmds_schema_ok` are there always; the schema's is left out while nobody can look.
+    """
+    try:
+        totals = LoopTotals(deployment)
+    except SchemaOutdatedError:
+        return [_up(is_up=True), _schema_ok(is_ok=False)]
+    except PmmdsError:
+        return [_up(is_up=False)]
+    return [*_counters(totals), *_gauges(totals), _up(is_up=True), _schema_ok(is_ok=totals.is_schema_current)]
+
+
+def gauge(name: str, meaning: str, value: float) -> Metric:
+    """A gauge without labels."""
+    from prometheus_client.core import GaugeMetricFamily
+
+    return GaugeMetricFamily(name, meaning, value=value)
+
+
+def labelled_gauge(name: str, meaning: str, labels: list[str], values: Mapping[Any, float]) -> Metric:
+    """A gauge with a line for each tuple of labels."""
+    from prometheus_client.core import GaugeMetricFamily
+
+    family = GaugeMetricFamily(name, meaning, labels=labels)
+    for key, value in sorted(values.items()):
+        family.add_metric([str(part) for part in key], value)
+    return family
+
+
+def _up(*, is_up: bool) -> Metric:
+    return gauge("pmmds_database_up", "1 while the database answers", float(is_up))
+
+
+def _schema_ok(*, is_ok: bool) -> Metric:
+    return gauge("pmmds_schema_ok", "1 while the database's tables are this version's", float(is_ok))
+
+
+def _counters(totals: LoopTotals) -> Iterator[Metric]:
+    families: tuple[tuple[str, str, list[str], Mapping[Any, int]], ...] = (
+        ("pmmds_drift_events", "Drift alerts raised", ["drift_type", "severity"], totals.drift_events),
+        ("pmmds_drift_checks", "Windows judged", ["model_name"], totals.drift_checks),
+        ("pmmds_retraining_runs", "Retrainings that ended", ["trigger_type", "outcome"], totals.retraining_runs),
+        ("pmmds_promotions", "Moves of the production alias", ["from_version", "to_version"], totals.promotions),
+    )
+    from prometheus_client.core import CounterMetricFamily
+
+    for name, meaning, labels, counts in families:
+        family = CounterMetricFamily(name, meaning, labels=labels)
+        for values, n in sorted(counts.items()):
+            family.add_metric([str(v) for v in values], n)
+        yield family
+
+
+def _gauges(totals: LoopTotals) -> Iterator[Metric]:
+    state, model = totals.state, (totals.model_name,)
+    none_live = {(status, str(severity)): 0 for status in (OPEN, ACKNOWLEDGED) for severity in _SEVERITIES}
+    live = {(*model, *key): float(n) for key, n in {**none_live, **state.live_alerts}.items()}
+    yield labelled_gauge(
+        "pmmds_drift_alerts", "Drift alerts that are not resolved", ["model_name", "status", "severity"], live
+    )
+    psi = {(*model, feature): value for feature, value in state.psi.items()}
+    yield labelled_gauge("pmmds_drift_psi", "PSI of the newest drift report", ["model_name", "feature"], psi)
+    instants = (
+        ("pmmds_drift_last_report_timestamp_seconds", "When the newest drift report was made", state.reported_at),
+        ("pmmds_model_promoted_timestamp_seconds", "When the production version was put there", state.promoted_at),
+        ("pmmds_model_trained_timestamp_seconds", "When the production version was trained", state.trained_at),
+    )
+    for name, meaning, instant in instants:
+        yield labelled_gauge(name, meaning, ["model_name"], _seconds(model, instant))
+    waiting = (
+        ("pmmds_promotions_pending_approval", "Promotions that wait for a person", state.n_pending_approval),
+        ("pmmds_promotions_unfinished", "Promotions whose alias is still to move", state.n_unfinished),
+    )
+    sizes = {(kind,): float(n_bytes) for kind, n_bytes in state.storage_bytes.items()}
+    yield labelled_gauge("pmmds_storage_bytes", "Bytes of stored data, measured nightly", ["kind"], sizes)
+    for name, meaning, n in waiting:
+        yield labelled_gauge(name, meaning, ["model_name"], {model: float(n)})
+
+
+def _seconds(key: tuple[str], instant: datetime | None) -> dict[tuple[str], float]:
+    return {} if instant is None else {key: instant.timestamp()}

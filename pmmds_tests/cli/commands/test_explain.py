@@ -1,0 +1,107 @@
+"""From a prediction back to what made it, as a person asks for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pmmds_core.stores.predictions.prediction_log import PredictionRecord
+from pmmds_core.synthetic.synthetic import packaged_generator
+from pmmds_core.synthetic.traffic import traffic_rows
+from pmmds_serving.spool.spool import Spool
+from pmmds_tests.harness.command_line import Said, heavy_libraries_of, pmmds
+from pmmds_tests.harness.house import House
+from pmmds_tests.harness.records import make_records
+
+
+@pytest.fixture
+def explained_home(trained_home: Path) -> Path:
+    """A home whose model answered five requests, the first two with labels since."""
+    house = House.build(trained_home)
+    rows = traffic_rows(packaged_generator(), house.deployment.contract, 5, "none", seed=3).frame
+    house.log_rows(rows.head(2), "known")
+    house.log_rows(rows, "m", with_labels=False)
+    return trained_home
+
+
+def test_the_chain_goes_back_to_data_validation_and_decision(explained_home: Path) -> None:
+    found = pmmds(explained_home, "explain", "known-1", "--json").document
+    d = House.build(explained_home).deployment
+    (decision,) = d.decisions.recent()
+    version = d.production_version()
+    assert (found["model"]["version"], found["model"]["digest"]) == ("1", version.digest)
+    assert found["training_data"]["digest"] == version.tags["training_digest"]
+    assert found["training_data"]["is_kept"] is True
+    assert found["validation"]["result"] == "passed"
+    assert found["validation"]["n_expectations"] > 50
+    assert found["validation"]["n_expectations_failed"] == 0
+    assert found["decision"]["decision_id"] == decision.decision_id
+    assert found["label"]["label"] in (0, 1)
+    assert (found["retraining"], found["alert"], found["notes"]) == (None, None, [])
+    explanation = found["explanation"]
+    assert explanation["probability"] == pytest.approx(found["prediction"]["probability"], abs=1e-12)
+    assert len(explanation["contributions"]) == 19
+
+
+def test_a_person_reads_the_chain_and_the_largest_contributions(explained_home: Path) -> None:
+    said = pmmds(explained_home, "explain", "m-0")
+    assert said.code == 0, said.err
+    for word in ("not known yet", "churn-classifier v1", "expectations met", "a training by a person", "in all"):
+        assert word in said.out
+    assert "the other 9 features" in said.out
+
+
+@pytest.mark.slow
+def test_the_alert_that_led_to_the_version_is_named(trained_home: Path) -> None:
+    house = House.build(trained_home)
+    rows = traffic_rows(packaged_generator(), house.deployment.contract, 2500, "migration", seed=5).frame
+    house.log_rows(rows, "m")
+    assert pmmds(trained_home, "retrain", "--json").document["promoted"] is True
+    house.log_rows(rows.head(1), "after", with_labels=False)
+    found = pmmds(trained_home, "explain", "after-0", "--json").document
+    assert found["model"]["version"] == "2"
+    assert found["decision"]["challenger_version"] == "2"
+    assert found["alert"]["alert_id"] == found["retraining"]["alert_id"] == 1
+    assert "alert 1, attempt 1" in pmmds(trained_home, "explain", "after-0").out
+    earlier = pmmds(trained_home, "explain", "m-0", "--json").document
+    assert (earlier["model"]["version"], earlier["alert"]) == ("1", None)
+
+
+def test_an_unknown_id_is_one_sentence(explained_home: Path) -> None:
+    said = pmmds(explained_home, "explain", "nobody")
+    assert said.code == 2
+    assert "No prediction with the request id 'nobody' is logged." in said.sentence
+
+
+def test_an_id_that_waits_in_the_spool_is_told_apart(explained_home: Path) -> None:
+    d = House.build(explained_home).deployment
+    spool = Spool(d.folder("spool"), d.contract.feature_names)
+    records: list[PredictionRecord] = make_records(d.contract, 20, prefix="waiting")
+    spool.append(records)
+    waiting: Said = pmmds(explained_home, "explain", "waiting13")
+    assert waiting.code == 1
+    assert "waits in the spool" in waiting.sentence
+    assert pmmds(explained_home, "explain", "waiting").code == 2, "the beginning of an id is not the id"
+    spool.close()
+
+
+def test_a_lost_model_leaves_the_rest_of_the_chain(explained_home: Path) -> None:
+    spoiled = pmmds(explained_home, "explain", "m-0", "--json", PMMDS_MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert spoiled.document["explanation"] is not None, "the kept copy is enough"
+    import shutil
+
+    shutil.rmtree(explained_home / "profiles")
+    gone = pmmds(explained_home, "explain", "m-0", "--json", PMMDS_MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert gone.code == 0
+    assert gone.document["explanation"] is None
+    assert gone.document["decision"]["challenger_version"] == "1"
+    assert gone.document["training_data"] is not None
+    assert any("cannot be had" in note for note in gone.document["notes"])
+
+
+def test_it_starts_fast_once_the_model_is_here(explained_home: Path) -> None:
+    assert pmmds(explained_home, "explain", "m-0").code == 0
+    loaded = heavy_libraries_of(explained_home, ["explain", "m-0", "--json"])
+    assert "mlflow" not in loaded, "which alone takes seconds"
+    assert loaded == set()

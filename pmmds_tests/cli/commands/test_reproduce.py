@@ -1,0 +1,72 @@
+"""The same model comes out of a version's record, and what prevents that is said."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from pmmds_core.training.recorded_code import code_version
+from pmmds_tests.harness.command_line import pmmds
+from pmmds_tests.harness.house import House
+
+
+def test_a_version_is_reproduced_whatever_the_settings_say_today(trained_home: Path) -> None:
+    d = House.build(trained_home).deployment
+    found = pmmds(trained_home, "reproduce", "v1", "--json", PMMDS_TRAIN_SEED="7", PMMDS_TRAIN_HOLDOUT_SHARE="0.5")
+    assert found.code == 0, found.err
+    document = found.document
+    assert document["is_equal"] is True
+    assert document["digest"] == d.production_version().digest
+    assert (document["seed"], document["differences"]) == (42, [])
+    assert document["training_digest"] == d.production_version().tags["training_digest"]
+    assert [v.version for v in d.registry.versions(d.model_name)] == ["1"], "nothing is registered"
+
+
+def test_another_digest_is_a_no_and_other_code_is_named(trained_home: Path) -> None:
+    d = House.build(trained_home).deployment
+    version = d.production_version()
+    changed = {"digest": "f" * 64, "code_version": "0.0.9+abc"}
+    kept = {name: version.tags[name] for name in changed}
+    d.registry.tag_version(d.model_name, "1", changed)
+    try:
+        said = pmmds(trained_home, "reproduce", "1")
+    finally:
+        d.registry.tag_version(d.model_name, "1", kept)
+    assert said.code == 3
+    assert "Another model came out" in said.out
+    assert f"code version: recorded 0.0.9+abc, here {code_version()}" in said.out
+
+
+def test_rows_that_are_gone_or_changed_are_said_before_anything_is_trained(trained_home: Path) -> None:
+    d = House.build(trained_home).deployment
+    dataset = d.datasets.of_digest("training", d.production_version().tags["training_digest"])
+    assert dataset is not None
+    original = dataset.path.with_suffix(".kept")
+    shutil.copy(dataset.path, original)
+    try:
+        pd.read_parquet(dataset.path).head(100).to_parquet(dataset.path)
+        changed = pmmds(trained_home, "reproduce", "1")
+        dataset.path.unlink()
+        gone = pmmds(trained_home, "reproduce", "1")
+    finally:
+        original.replace(dataset.path)
+    assert changed.code == 1
+    assert "are not those that were recorded" in changed.sentence
+    assert gone.code == 1
+    assert "are not kept here" in gone.sentence
+
+
+def test_a_version_that_is_not_there_or_says_too_little_is_one_sentence(trained_home: Path) -> None:
+    unknown = pmmds(trained_home, "reproduce", "9")
+    assert unknown.code == 2
+    assert "has no version '9' in the registry. Registered are v1." in unknown.sentence
+    word = pmmds(trained_home, "reproduce", "newest")
+    assert word.code == 2
+    assert "has no version 'newest' in the registry" in word.sentence
+    other = pmmds(
+        trained_home, "reproduce", "1", PMMDS_TRAIN_CANDIDATES="pmmds_tests.cli.own:NONE", PYTHONPATH=str(Path.cwd())
+    )
+    assert other.code == 2
+    assert "PMMDS_TRAIN_CANDIDATES" in other.sentence

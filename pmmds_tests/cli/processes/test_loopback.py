@@ -1,0 +1,19 @@
+"""By default nothing of `pmmds up` listens beyond this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from pmmds_cli.processes.processes import local_processes
+from pmmds_core.config.settings import load_settings
+from pmmds_serving.launch import serve_command
+
+
+def test_by_default_every_server_is_bound_to_loopback_and_told_so_on_its_command_line() -> None:
+    settings = load_settings({})
+    listening = [process for process in local_processes(settings) if process.port]
+    assert {process.name for process in listening} == {"serving", "mlflow", "dagster-webserver"}
+    for process in listening:
+        assert ipaddress.ip_address(process.host).is_loopback
+        argv = serve_command(settings)[0] if process.name == "serving" else list(process.argv)
+        assert argv[argv.index("-h" if process.name == "dagster-webserver" else "--host") + 1] == process.host

@@ -1,0 +1,110 @@
+"""Few features make equal rows of different customers: then rows are told apart by more than their content."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import pandas as pd
+import pytest
+
+from pmmds_core.contracts.contract import Contract, load_contract
+from pmmds_core.data.row_identity import (
+    BY_CONTENT,
+    BY_OCCURRENCE,
+    REQUEST_ID,
+    identity_of,
+    keys_of,
+    with_production_keys,
+    with_reference_keys,
+)
+from pmmds_core.synthetic.synthetic import packaged_generator
+from pmmds_core.training.training_data import TrainingData, check_leakage, split_reference, split_with_labels
+from pmmds_core.training.training_mix import MixSettings
+from pmmds_tests.core.training.test_training_data import NOBODY, PLAN
+
+TELCO = load_contract("")
+
+
+@pytest.fixture(scope="module")
+def few() -> Contract:
+    """Two features of Telco's: twelve contents at most."""
+    names = ("internet_service", "contract")
+    return msgspec.structs.replace(TELCO, features=tuple(f for f in TELCO.features if f.name in names))
+
+
+def sample(contract: Contract, n_rows: int, seed: int) -> pd.DataFrame:
+    return packaged_generator().sample(n_rows, seed)[[*contract.feature_names, contract.label.name]]
+
+
+def answered(contract: Contract, n_rows: int, seed: int) -> pd.DataFrame:
+    """Labelled rows with the requests that they are."""
+    return sample(contract, n_rows, seed).assign(**{REQUEST_ID: [f"r{i}" for i in range(n_rows)]})
+
+
+def keyed(frame: pd.DataFrame) -> pd.DataFrame:
+    return with_production_keys(frame).drop(columns=REQUEST_ID)
+
+
+def shares(frame: pd.DataFrame, contract: Contract) -> pd.Series[float]:
+    return frame.groupby(list(contract.feature_names)).size() / len(frame)
+
+
+def test_content_names_telcos_customers_and_not_those_of_two_features(few: Contract) -> None:
+    assert identity_of(packaged_generator().sample(2000, 1), TELCO) == BY_CONTENT
+    assert identity_of(sample(few, 2000, 1), few) == BY_OCCURRENCE
+    assert identity_of(sample(few, 10, 1).iloc[:0], few) == BY_CONTENT
+
+
+def test_the_reference_split_leaves_every_kind_of_customer_on_both_sides(few: Contract) -> None:
+    reference = sample(few, 3000, 1)
+    split = split_reference(with_reference_keys(reference, few), NOBODY, few, PLAN)
+    assert 0.17 < len(split.holdout) / 3000 < 0.23
+    assert (shares(split.train, few) - shares(reference, few)).abs().max() < 0.02
+    by_content = split_reference(reference, NOBODY, few, PLAN)
+    assert len(shares(by_content.train, few)) < len(shares(reference, few)), "a split by content loses whole kinds"
+    assert check_leakage(split.holdout, keys_of(split.train, few.feature_names), NOBODY, few).is_clean
+
+
+def test_the_order_of_the_file_and_rows_that_were_added_change_no_side(few: Contract) -> None:
+    reference = sample(few, 2000, 1)
+    held = set(split_reference(with_reference_keys(reference, few), NOBODY, few, PLAN).holdout.index)
+    shuffled = with_reference_keys(reference.sample(frac=1, random_state=3), few)
+    assert set(split_reference(shuffled, NOBODY, few, PLAN).holdout.index) == held
+    longer = with_reference_keys(pd.concat([reference, sample(few, 500, 9)]), few)
+    assert held <= set(split_reference(longer, NOBODY, few, PLAN).holdout.index)
+
+
+def test_a_retraining_judges_on_the_newest_answers_whoever_else_has_their_content(few: Contract) -> None:
+    reference = with_reference_keys(sample(few, 2000, 1), few)
+    champion = keys_of(split_reference(reference, NOBODY, few, PLAN).train, few.feature_names)
+    rows = answered(few, 900, 2)
+    first = split_with_labels(reference, keyed(rows[:600]), champion, few, PLAN)
+    assert isinstance(first, TrainingData)
+    assert (first.n_new_labels, len(first.holdout), first.n_production_train) == (600, 240, 360)
+    challenger = keys_of(first.train, few.feature_names)
+    assert check_leakage(first.holdout, challenger, champion, few).is_clean
+    # The challenger has become the champion: what it was trained on does not judge, what it was judged on may.
+    second = split_with_labels(reference, keyed(rows), challenger, few, PLAN)
+    assert isinstance(second, TrainingData)
+    assert second.n_new_labels == 900 - 360
+    assert check_leakage(second.holdout, keys_of(second.train, few.feature_names), challenger, few).is_clean
+    leaked = check_leakage(second.holdout, keys_of(second.holdout.iloc[:7], few.feature_names), challenger, few)
+    assert (leaked.n_in_challenger_training, leaked.is_clean) == (7, False)
+
+
+def test_the_mix_samples_the_reference_by_row_too(few: Contract) -> None:
+    reference = with_reference_keys(sample(few, 3000, 1), few)
+    plan = replace(PLAN, mix=MixSettings(max_reference_share=0.5))
+    labelled = keyed(answered(few, 1000, 2))
+    split = split_with_labels(reference, labelled, NOBODY, few, plan)
+    assert isinstance(split, TrainingData)
+    assert split.n_reference_train == split.n_production_train == 600
+    assert (shares(split.train.iloc[:600], few) - shares(reference, few)).abs().max() < 0.05
+
+
+def test_a_corrected_label_renames_no_answer(few: Contract) -> None:
+    rows = answered(few, 50, 2)
+    corrected = rows.assign(**{few.label.name: 1 - rows[few.label.name]})
+    assert keyed(rows).index.equals(keyed(corrected).index)
+    assert keyed(rows).index.is_unique

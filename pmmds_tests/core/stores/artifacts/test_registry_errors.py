@@ -1,0 +1,75 @@
+"""What failures of MLflow become: one sentence without pages of retries, and a next step that fits."""
+
+from __future__ import annotations
+
+import pytest
+from mlflow.exceptions import MlflowException
+from requests.exceptions import ChunkedEncodingError
+
+from pmmds_core.errors import NoModelError, RegistryUnavailableError
+from pmmds_core.stores.artifacts.registry_errors import CHECK_ARTIFACTS, CHECK_MLFLOW, told
+
+SERVER = "http://ann:hidden@mlflow:5000"
+ASKED = "API request to http://mlflow:5000/api/2.0/mlflow/experiments/get-by-name"
+RETRIED = (
+    "failed with exception HTTPConnectionPool(host='mlflow', port=5000): Max retries exceeded with url: /api/2.0?name=m"
+)
+POOL = "HTTPConnectionPool(host='mlflow', port=5000)"
+DOWNLOAD = (
+    "The following failures occurred while downloading one or more artifacts from "
+    "http://mlflow:5000/api/2.0/mlflow-artifacts/artifacts/1/run/artifacts:\n"
+    "##### File bundle/golden.json #####\n('Connection broken: IncompleteRead(3 bytes read)', 3)\n"
+    "##### File bundle/scorer.json #####\nno"
+)
+
+
+def sentence_of(error: Exception) -> RegistryUnavailableError:
+    with pytest.raises(RegistryUnavailableError) as caught, told(SERVER, "", MlflowException):
+        raise error
+    assert caught.value.__cause__ is error
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("cause", "why"),
+    [
+        (f'NewConnectionError("{POOL}: Failed: [Errno 111] Connection refused")', "[Errno 111] Connection refused"),
+        (f'ReadTimeoutError("{POOL}: Read timed out. (read timeout=10)")', "Read timed out. (read timeout=10)"),
+        ("ResponseError('too many 500 error responses')", "too many 500 error responses"),
+        (
+            "ProtocolError('Connection aborted.', RemoteDisconnected('Remote end closed connection'))",
+            "Remote end closed connection",
+        ),
+    ],
+)
+def test_what_was_asked_in_vain_is_told_with_the_innermost_cause(cause: str, why: str) -> None:
+    told_as = sentence_of(MlflowException(f"{ASKED} {RETRIED} (Caused by {cause})"))
+    assert told_as.message == f"MLflow at http://***@mlflow:5000 did not do what was asked: {ASKED} failed: {why}."
+    assert told_as.next_step == CHECK_MLFLOW
+
+
+def test_the_address_that_mlflow_repeats_is_told_without_its_password() -> None:
+    asked = ASKED.replace("//mlflow", "//ann:hidden@mlflow")
+    cause = f'NewConnectionError("{POOL}: Failed: [Errno 111] Connection refused")'
+    for said in (f"{asked} {RETRIED} (Caused by {cause})", f"{asked} failed with error code 401"):
+        told_as = sentence_of(MlflowException(said))
+        assert "hidden" not in str(told_as)
+        assert "API request to http://***@mlflow:5000/api/2.0/mlflow/experiments/get-by-name failed" in told_as.message
+
+
+def test_a_download_is_told_by_the_first_file_that_failed_and_points_at_the_store() -> None:
+    told_as = sentence_of(MlflowException(DOWNLOAD))
+    assert "bundle/golden.json could not be fetched: ('Connection broken: IncompleteRead" in told_as.message
+    assert told_as.next_step == CHECK_ARTIFACTS
+
+
+def test_a_transport_s_own_error_and_one_without_words_are_told_too() -> None:
+    assert "cut off" in sentence_of(ChunkedEncodingError("cut off")).message
+    assert "did not do what was asked: OSError." in sentence_of(OSError()).message
+
+
+@pytest.mark.parametrize("error", [NoModelError("none"), ValueError("a mistake"), ModuleNotFoundError("x", name="x")])
+def test_other_errors_pass_as_they_are(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, told(SERVER, "", MlflowException):
+        raise error
+    assert caught.value is error

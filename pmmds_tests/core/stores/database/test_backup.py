@@ -1,0 +1,139 @@
+"""A backup restored is the database it was made of; nothing is overwritten; a schema of another age is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pmmds_core.config.settings import Settings
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.data.frame_digest import content_digest
+from pmmds_core.errors import InputFileError, RightMissingError, SchemaOutdatedError, StoreError
+from pmmds_core.stores.database.backup import back_up, count_rows, restore
+from pmmds_core.stores.database.database import Database, open_database
+from pmmds_core.stores.database.migration import check_schema, migrate
+from pmmds_core.stores.predictions.ground_truth import GroundTruthStore
+from pmmds_core.stores.predictions.label_history import LabelItem
+from pmmds_core.stores.predictions.prediction_log import PredictionLog
+from pmmds_tests.harness.postgres import Cluster
+from pmmds_tests.harness.records import NOON, make_records
+
+
+@pytest.fixture
+def filled(database: Database, contract: Contract) -> Database:
+    records = make_records(contract, 500)
+    PredictionLog(database, contract).append(records)
+    GroundTruthStore(database, contract).add([LabelItem(r.request_id, 1, NOON) for r in records[::3]])
+    return database
+
+
+def labelled(database: Database, contract: Contract) -> str:
+    return content_digest(GroundTruthStore(database, contract).labelled_rows().to_frame(contract))
+
+
+def check_restored(filled: Database, other: Database, contract: Contract, file: Path) -> None:
+    assert back_up(filled, file) == file.stat().st_size
+    restore(other, file)
+    check_schema(other, contract)
+    assert count_rows(other) == count_rows(filled)
+    assert count_rows(other)["prediction_logs"] == 500
+    assert labelled(other, contract) == labelled(filled, contract)
+    again = make_records(contract, 500)
+    assert PredictionLog(other, contract).append(again) == 0
+    with pytest.raises(StoreError, match=r"has tables; it was not overwritten"):
+        restore(other, file)
+    with pytest.raises(InputFileError, match=r"is there already; it was not overwritten"):
+        back_up(filled, file)
+
+
+def test_a_restored_database_has_every_row(
+    filled: Database, contract: Contract, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    file = tmp_path / "pmmds.backup"
+    if filled.dialect == "sqlite":
+        other = open_database(Settings(home=str(tmp_path / "other")))
+        check_restored(filled, other, contract, file)
+        return
+    cluster: Cluster = request.getfixturevalue("postgres_cluster")
+    with cluster.fresh_database() as url:
+        other = open_database(Settings(database_url=url))
+        check_restored(filled, other, contract, file)
+        other.close()
+
+
+def test_only_who_made_a_backup_reads_it_and_one_that_failed_leaves_nothing(filled: Database, tmp_path: Path) -> None:
+    back_up(filled, tmp_path / "pmmds.backup")
+    assert (tmp_path / "pmmds.backup").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(InputFileError, match=r"cannot be written"):
+        back_up(filled, tmp_path / ("x" * 250))
+    assert {p.name for p in (*tmp_path.glob("*backup*"), *tmp_path.glob("x*"), *tmp_path.glob(".*"))} == {
+        "pmmds.backup"
+    }
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("given", ["ann:hunter2@{place}", "{place}?user=ann&password=hunter2"])
+def test_no_password_of_the_url_stands_on_a_command_line(
+    given: str, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pg_dump's stand-in writes down what it was told, and what it was told only in its environment."""
+    owner = open_database(Settings(database_url=postgres_url))
+    with owner.begin() as connection:
+        connection.exec_driver_sql("DROP ROLE IF EXISTS ann")
+        connection.exec_driver_sql("CREATE ROLE ann LOGIN PASSWORD 'hunter2'")
+    owner.close()
+    stand_in = tmp_path / "pg_dump"
+    stand_in.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/told\necho "$PGPASSWORD" > {tmp_path}/secret\n')
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    place = postgres_url.rpartition("@")[2]
+    database = open_database(Settings(database_url="postgresql://" + given.format(place=place)))
+    back_up(database, tmp_path / "pmmds.backup")
+    database.close()
+    assert "hunter2" not in (tmp_path / "told").read_text()
+    assert place.partition("/")[2] in (tmp_path / "told").read_text()
+    assert (tmp_path / "secret").read_text() == "hunter2\n"
+
+
+@pytest.mark.postgres
+def test_a_login_that_does_not_own_the_tables_is_told_whose_work_it_is(
+    postgres_url: str, contract: Contract, tmp_path: Path
+) -> None:
+    owner = open_database(Settings(database_url=postgres_url))
+    migrate(owner, contract)
+    with owner.begin() as connection:
+        connection.exec_driver_sql("DROP ROLE IF EXISTS reader")
+        connection.exec_driver_sql("CREATE ROLE reader LOGIN")
+    owner.close()
+    database = open_database(Settings(database_url=postgres_url.replace("postgres@", "reader@")))
+    with pytest.raises(RightMissingError, match=r"pg_dump: permission denied for .*the login that owns the tables"):
+        back_up(database, tmp_path / "pmmds.backup")
+    database.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_backup_is_refused_and_nothing_changes(
+    empty_database: Database, open_again: Callable[[], Database], tmp_path: Path
+) -> None:
+    (tmp_path / "text").write_text("no backup")
+    with pytest.raises(InputFileError, match=r"is no backup of (sqlite|postgresql)"):
+        restore(empty_database, tmp_path / "text")
+    with pytest.raises(InputFileError, match=r"cannot be read"):
+        restore(empty_database, tmp_path / "nowhere")
+    assert count_rows(open_again()) == {}
+
+
+@pytest.mark.parametrize(
+    ("revision", "advice"),
+    [("9999", "A newer PMMDS made it: install that version"), ("0003", "Run `pmmds db migrate`")],
+)
+def test_a_schema_of_another_age_is_one_sentence(
+    database: Database, contract: Contract, revision: str, advice: str
+) -> None:
+    with database.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{revision}'")
+    with pytest.raises(SchemaOutdatedError, match=rf"is at revision {revision}, this program needs .*\. {advice}\."):
+        check_schema(database, contract)

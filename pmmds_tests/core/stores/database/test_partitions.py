@@ -1,0 +1,188 @@
+"""PostgreSQL's prediction log by days: rows find theirs, an id is logged once all the same, and queries look in few."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+
+from pmmds_core.config.settings import Settings
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.stores.database.database import Database, open_database
+from pmmds_core.stores.database.migration import migrate
+from pmmds_core.stores.database.partitions import DAYS_AHEAD, days_of, homeless_days, keep_days
+from pmmds_core.stores.database.tables import client_request_ids, prediction_logs
+from pmmds_core.stores.predictions.ground_truth import GroundTruthStore
+from pmmds_core.stores.predictions.label_history import LabelItem
+from pmmds_core.stores.predictions.prediction_log import PredictionLog, PredictionRecord
+from pmmds_core.stores.predictions.request_instants import stamp
+from pmmds_tests.harness.older import follow_contract, upgrade_to
+from pmmds_tests.harness.records import NOON, make_records
+
+pytestmark = pytest.mark.postgres
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def open_again(postgres_url: str) -> Iterator[Callable[[], Database]]:
+    opened: list[Database] = []
+
+    def open_one() -> Database:
+        opened.append(open_database(Settings(home="unused", database_url=postgres_url)))
+        return opened[-1]
+
+    yield open_one
+    for database in opened:
+        database.close()
+
+
+@pytest.fixture
+def log(database: Database, contract: Contract) -> PredictionLog:
+    return PredictionLog(database, contract)
+
+
+def own_records(contract: Contract, n_rows: int, start: datetime = NOON) -> list[PredictionRecord]:
+    """Records with ids as the service makes them."""
+    records = make_records(contract, n_rows, start=start)
+    return [msgspec.structs.replace(r, request_id=f"{stamp(r.predicted_at)}8{i:015x}") for i, r in enumerate(records)]
+
+
+def in_partition(database: Database, name: str) -> int:
+    with database.connect() as connection:
+        return int(connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar_one())
+
+
+def n_remembered(database: Database) -> int:
+    with database.connect() as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(client_request_ids)).scalar_one()
+
+
+def test_days_are_made_ahead_and_a_row_goes_into_its_own(database: Database, contract: Contract) -> None:
+    today = datetime.now(UTC).replace(hour=12)
+    with database.connect() as connection:
+        assert days_of(connection) == [today.date() + timedelta(days=i) for i in range(-1, DAYS_AHEAD + 1)]
+    PredictionLog(database, contract).append(own_records(contract, 3, start=today))
+    assert in_partition(database, f"prediction_logs_{today:%Y%m%d}") == 3
+    assert keep_days(database).days == ()
+
+
+def test_rows_without_a_day_wait_in_the_default_partition_and_move_when_it_is_made(
+    database: Database, log: PredictionLog, contract: Contract
+) -> None:
+    records = own_records(contract, 4, start=NOON) + own_records(contract, 2, start=NOON + DAY)
+    log.append(records)
+    assert in_partition(database, "prediction_logs_default") == 6
+    made = keep_days(database)
+    assert (made.days, made.n_moved) == ((date(2026, 3, 1), date(2026, 3, 2)), 6)
+    assert in_partition(database, "prediction_logs_default") == 0
+    assert in_partition(database, "prediction_logs_20260301") == 4
+    assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
+    assert log.append(records) == 0
+
+
+def test_days_may_be_made_while_rows_are_written(
+    open_again: Callable[[], Database], database: Database, log: PredictionLog, contract: Contract
+) -> None:
+    records = [r for i in range(8) for r in own_records(contract, 200, start=NOON + i * DAY)]
+
+    def write(part: int) -> int:
+        other = PredictionLog(open_again(), contract)
+        return sum(other.append(records[i : i + 50]) for i in range(part * 50, len(records), 150))
+
+    with ThreadPoolExecutor(6) as pool:
+        writing = [pool.submit(write, i) for i in range(3)]
+        making = [pool.submit(keep_days, open_again()) for _ in range(3)]
+        assert sum(w.result() for w in writing) == 1600
+        for made in making:
+            made.result()
+    keep_days(database)
+    assert (log.count(), in_partition(database, "prediction_logs_default")) == (1600, 0)
+    with database.connect() as connection:
+        assert homeless_days(connection) == []
+
+
+def test_an_id_of_the_service_needs_no_other_table(database: Database, log: PredictionLog, contract: Contract) -> None:
+    records = own_records(contract, 50)
+    assert (log.append(records), log.append(records), n_remembered(database)) == (50, 0, 0)
+
+
+def test_a_label_finds_its_prediction_whatever_its_id_looks_like(
+    database: Database, log: PredictionLog, contract: Contract
+) -> None:
+    own, given = own_records(contract, 1)[0], make_records(contract, 1)[0]
+    # An id of an earlier version: its instant is near its row's, and not the same.
+    near = msgspec.structs.replace(own, request_id=f"{stamp(NOON - timedelta(milliseconds=1))}9{'0' * 15}")
+    log.append([own, given, near])
+    items = [LabelItem(r.request_id, 1, NOON) for r in (own, given, near)]
+    assert GroundTruthStore(database, contract).add(items).accepted == 3
+
+
+def old_schema(database: Database, contract: Contract, n_days: int) -> list[PredictionRecord]:
+    """A database of the revision before, with the contract's columns and rows of several days."""
+    upgrade_to(database, "0004")
+    records = [r for i in range(n_days) for r in make_records(contract, 30, start=NOON + i * DAY, prefix=f"d{i}-")]
+    records += own_records(contract, 5, start=NOON + n_days * DAY)
+    table = prediction_logs(contract)
+    follow_contract(database, contract, NOON)
+    with database.begin() as connection:
+        rows = [
+            {n: getattr(r, n) for n in r.__struct_fields__ if n not in ("features", "client_request_id")}
+            | {"ingested_at": NOON}
+            | dict(zip(contract.feature_names, r.features, strict=True))
+            for r in records
+        ]
+        connection.execute(sa.insert(table), rows)
+    return records
+
+
+def test_a_log_that_was_one_table_is_split_into_its_days_and_keeps_every_row(
+    empty_database: Database, contract: Contract
+) -> None:
+    records = old_schema(empty_database, contract, 3)
+    migrate(empty_database, contract)
+    log = PredictionLog(empty_database, contract)
+    # Where the id was not made by the service it is the client's, too.
+    kept = [r if r in records[-5:] else msgspec.structs.replace(r, client_request_id=r.request_id) for r in records]
+    assert log.find([r.request_id for r in records]) == {r.request_id: r for r in kept}
+    assert [in_partition(empty_database, f"prediction_logs_2026030{i}") for i in (1, 2, 3, 4)] == [30, 30, 30, 5]
+    assert in_partition(empty_database, "prediction_logs_default") == 0
+    assert n_remembered(empty_database) == 90
+    assert (log.append(kept), log.count()) == (0, 95)
+
+
+def explain(database: Database, query: sa.Select[Any]) -> str:
+    with database.connect() as connection:
+        text = query.compile(connection.engine, compile_kwargs={"literal_binds": True})
+        return "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {text}".replace("%", "%%")))
+
+
+def test_a_window_is_read_by_index_from_its_days_only(
+    database: Database, log: PredictionLog, contract: Contract
+) -> None:
+    for i in range(6):
+        log.append(own_records(contract, 800, start=NOON + i * DAY))
+    keep_days(database)
+    with database.begin() as connection:
+        connection.exec_driver_sql("ANALYZE prediction_logs")
+    c = prediction_logs(contract).c
+    start = NOON + 2 * DAY + timedelta(minutes=3)
+    window = sa.select(sa.func.sum(c.tenure)).where(
+        c.model_version == "1", c.predicted_at >= start, c.predicted_at < start + timedelta(minutes=1)
+    )
+    plan = explain(database, window)
+    assert "prediction_logs_20260303" in plan
+    assert not [name for name in ("20260302", "20260304", "default") if name in plan]
+    assert "Seq Scan" not in plan
+    late = sa.select(sa.func.count(c.tenure)).where(c.ingested_at >= datetime(2100, 1, 1, tzinfo=UTC))
+    plan = explain(database, late)
+    assert "prediction_logs_20260303_ingested_at_idx" in plan
+    assert "Seq Scan on prediction_logs_202603" not in plan
+    own = own_records(contract, 1)[0]
+    plan = explain(database, sa.select(c.tenure).where(c.request_id == own.request_id, c.predicted_at == NOON))
+    assert "Index Scan using prediction_logs_20260301_" in plan
+    assert "20260302" not in plan

@@ -1,0 +1,281 @@
+"""Each role can do its whole work by a connection of its own, and is refused what is not its work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+from pmmds_core.config.settings import Settings
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.deployment import Deployment
+from pmmds_core.errors import DatabaseUnavailableError, RightMissingError
+from pmmds_core.profiling.reference_profile import fit_profile
+from pmmds_core.stores.database.database import open_database
+from pmmds_core.stores.database.migration import migrate
+from pmmds_core.stores.database.partitions import keep_days
+from pmmds_core.stores.database.rights import FUNCTIONS, GRANTS, MONITOR, PROMOTER, SERVICE
+from pmmds_core.stores.database.roles import apply
+from pmmds_core.stores.database.tables import fixed
+from pmmds_core.stores.predictions.label_history import LabelItem
+from pmmds_core.workflows.alert_settlement import settle_alert
+from pmmds_core.workflows.promotion import put_into_production
+from pmmds_core.workflows.retention import keep_retention
+from pmmds_tests.core.workflows.test_promotion import decide
+from pmmds_tests.harness.fakes import FileRegistry
+from pmmds_tests.harness.postgres import Cluster
+from pmmds_tests.harness.records import NOON, columns_of, make_records
+
+pytestmark = pytest.mark.postgres
+As = Callable[[str], Deployment]
+
+
+@pytest.fixture
+def acting_as(postgres_cluster: Cluster, postgres_url: str, contract: Contract, tmp_path: Path) -> Iterator[As]:
+    """The deployment as a login that is a member of one role; the tables belong to the migrator."""
+    owner = Settings(home=str(tmp_path), database_url=postgres_url, retention_days=1)
+    database = open_database(owner)
+    migrate(database, contract)
+    apply(database, with_roles=True)
+    opened: list[Deployment] = []
+    with database.begin() as connection:
+        for role in GRANTS:
+            connection.exec_driver_sql(f"DROP ROLE IF EXISTS login_{role}")
+            connection.exec_driver_sql(f"CREATE ROLE login_{role} LOGIN IN ROLE {role}")
+
+    def act(role: str) -> Deployment:
+        url = postgres_url.replace("postgres@", f"login_{role}@")
+        opened.append(Deployment(msgspec.structs.replace(owner, database_url=url)))
+        return opened[-1]
+
+    yield act
+    for deployment in opened:
+        deployment.database.close()
+    database.close()
+
+
+def serve(d: Deployment) -> None:
+    """What the service does: rows with ids of its own and of clients, and labels, known and unknown."""
+    records = make_records(d.contract, 60, start=NOON)
+    assert d.prediction_log.append(records) == 60
+    labels = [LabelItem(r.request_id, r.prediction, NOON) for r in records]
+    assert d.ground_truth.add([*labels, LabelItem("later", 1, NOON)]).accepted == 60
+
+
+def refused(d: Deployment, *statements: str) -> None:
+    """Each statement is refused for its rights, and for nothing else."""
+    for statement in statements:
+        with pytest.raises(DatabaseUnavailableError, match="does not let this user do that"), d.database.begin() as c:
+            c.exec_driver_sql(statement)
+
+
+MOVES = (
+    "UPDATE production_pointer SET version = '9'",
+    "INSERT INTO production_pointer VALUES ('m', '9', 'x', 1, now())",
+    "UPDATE promotion_decisions SET state = 'recorded'",
+    "INSERT INTO model_evaluations DEFAULT VALUES",
+)
+UPSERT = f"{MOVES[1]} ON CONFLICT (model_name) DO UPDATE SET version = '9'"
+CHANGES_TABLES = (
+    "CREATE TABLE more (id int)",
+    "ALTER TABLE prediction_logs ADD COLUMN more int",
+    "DROP TABLE prediction_logs_default",
+    "TRUNCATE prediction_logs",
+    "DELETE FROM prediction_logs",
+    "UPDATE prediction_logs SET probability = 1",
+    "UPDATE alembic_version SET version_num = '9999'",
+    "DELETE FROM ground_truth",
+)
+
+
+def test_every_table_is_thought_of() -> None:
+    named = {table for tables in GRANTS.values() for table in tables}
+    assert {*fixed.tables, "prediction_logs", "prediction_logs_default", "alembic_version"} == named
+
+
+def test_the_service_logs_rows_and_labels_and_nothing_else(acting_as: As) -> None:
+    d = acting_as(SERVICE)
+    serve(d)
+    assert d.prediction_log.summary().n_rows == 60
+    assert d.decisions.recent() == []
+    refused(
+        d, *CHANGES_TABLES, *MOVES, "SELECT pmmds_make_day('2030-01-01')", "SELECT pmmds_drop_empty_day('2020-01-01')"
+    )
+    refused(d, "INSERT INTO drift_reports DEFAULT VALUES", "SELECT * FROM alert_notifications")
+
+
+@pytest.mark.parametrize(
+    ("statement", "lacks", "whose"),
+    [
+        (
+            "SELECT count(*) FROM stale_hours",
+            "no SELECT on stale_hours",
+            "a member of pmmds_monitor or pmmds_promoter;",
+        ),
+        (
+            "UPDATE promotion_decisions SET state = 'x'",
+            "no UPDATE on promotion_decisions",
+            "a member of pmmds_promoter;",
+        ),
+        (
+            "SELECT 1 FROM production_pointer FOR UPDATE",
+            "no UPDATE on production_pointer",
+            "a member of pmmds_promoter;",
+        ),
+        ("DELETE FROM stale_hours", "no DELETE on stale_hours", "a member of pmmds_monitor or pmmds_promoter;"),
+        (
+            UPSERT,
+            "no INSERT and UPDATE on production_pointer",
+            "a member of pmmds_promoter;",
+        ),
+        ("SELECT pmmds_make_day('2030-01-01')", "no EXECUTE on pmmds_make_day", "pmmds_monitor or pmmds_promoter;"),
+        ("DELETE FROM ground_truth", "no DELETE on ground_truth", "the login that owns the tables: it alone may"),
+        ("DROP TABLE ground_truth", "must be owner of table ground_truth", "the login that owns the tables: it alone"),
+    ],
+)
+def test_what_is_missing_is_named_and_who_has_it(acting_as: As, statement: str, lacks: str, whose: str) -> None:
+    with pytest.raises(RightMissingError) as told, acting_as(SERVICE).database.begin() as connection:
+        connection.exec_driver_sql(statement)
+    assert f"does not let this user do that ({lacks})." in told.value.message
+    assert whose in told.value.next_step
+
+
+def test_a_login_that_may_not_connect_or_make_tables_is_told_whose_right_that_is(
+    acting_as: As, postgres_cluster: Cluster, contract: Contract
+) -> None:
+    stranger = acting_as(SERVICE).settings.database_url
+    with postgres_cluster.fresh_database() as url:
+        name = url.rpartition("/")[2]
+        database = open_database(Settings(database_url=f"{stranger.rpartition('/')[0]}/{name}"))
+        with pytest.raises(
+            RightMissingError, match=r"\(no CREATE on schema public\)\. .*ALTER DATABASE … OWNER TO login"
+        ):
+            migrate(database, contract)
+        owner = open_database(Settings(database_url=url))
+        with owner.begin() as connection:
+            connection.exec_driver_sql(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC")
+        database.close()
+        with pytest.raises(
+            RightMissingError, match=rf"no CONNECT on database {name}\)\. .*GRANT CONNECT ON DATABASE {name}"
+        ):
+            database.ping()
+        owner.close()
+        database.close()
+
+
+def test_rights_are_looked_at_before_work_of_many_steps(acting_as: As) -> None:
+    for role in GRANTS:
+        acting_as(role).require_rights(role)
+    acting_as(PROMOTER).require_rights(MONITOR)
+    with pytest.raises(
+        RightMissingError, match=r"\(no INSERT on retraining_runs and 11 rights more\)\. .* pmmds_promoter;"
+    ):
+        acting_as(MONITOR).require_rights(PROMOTER)
+
+
+def test_the_monitor_counts_archives_and_tells_and_moves_nothing(acting_as: As) -> None:
+    serve(acting_as(SERVICE))
+    d = acting_as(MONITOR)
+    records = make_records(d.contract, 100, seed=3)
+    profile = fit_profile(d.contract, columns_of(d.contract, records), np.array([r.probability for r in records]))
+    assert d.histograms.refresh(lambda _: profile, d.model_name, NOON, NOON + timedelta(hours=1)).n_rows == 60
+    assert settle_alert(d) is None
+    assert d.ground_truth.match_waiting().accepted == 0
+    (part,) = keep_retention(d, NOON + timedelta(days=9)).parts
+    assert part.n_rows == 60
+    assert d.prediction_log.count() == 0
+    assert d.ground_truth.labelled_rows().n_rows == 60
+    refused(d, *CHANGES_TABLES, *MOVES, "INSERT INTO prediction_logs DEFAULT VALUES")
+
+
+def test_the_promoter_moves_the_pointer_and_changes_no_table(acting_as: As, tmp_path: Path) -> None:
+    serve(acting_as(SERVICE))
+    d, registry = acting_as(PROMOTER), FileRegistry(tmp_path / "alias")
+    moved = put_into_production(decide(d.decisions, "1", None), d.decisions, registry)
+    assert moved.moved
+    assert registry.moves == ["1"]
+    assert d.ground_truth.labelled_rows().n_rows == 60
+    refused(d, *CHANGES_TABLES)
+    seen = acting_as(MONITOR).decisions.pointer()
+    assert seen is not None
+    assert seen.version == "1"
+
+
+def test_the_monitor_drops_no_day_that_it_does_not_record(acting_as: As) -> None:
+    serve(acting_as(SERVICE))
+    d = acting_as(MONITOR)
+    keep_days(d.database)
+    digest = "a" * 64
+    refused(d, "INSERT INTO prediction_archives VALUES ('2026-03-01', 1, 'x', 60, 0, 1, 'x', now())")
+    for file, n_rows, n_repeated, said in (
+        ("../2026-03-01.aaaaaaaaaaaa.0000.parquet", 60, 0, "is not a part of the day"),
+        ("2026-03-01.aaaaaaaaaaaa.0000.parquet", 0, 60, "earlier parts of the day 2026-03-01 have only 0 rows"),
+    ):
+        with pytest.raises(ProgrammingError, match=said), d.database.begin() as connection:
+            connection.execute(
+                sa.select(sa.func.pmmds_drop_day(NOON.date(), file, n_rows, n_repeated, 1, digest))
+            ).scalar_one()
+    with d.database.begin() as connection:
+        assert not connection.execute(sa.select(sa.func.pmmds_drop_empty_day(NOON.date()))).scalar_one()
+        part = ("2026-03-01.aaaaaaaaaaaa.0000.parquet", 59, 0, 1, digest)
+        assert not connection.execute(sa.select(sa.func.pmmds_drop_day(NOON.date(), *part))).scalar_one()
+    assert d.prediction_log.count() == 60
+
+
+@pytest.mark.parametrize("day", ["20260-01-01", "infinity", "2200-01-01", "1800-01-01"])
+def test_the_monitor_makes_no_day_of_any_date(acting_as: As, day: str) -> None:
+    with pytest.raises(ProgrammingError, match="the day"), acting_as(MONITOR).database.begin() as connection:
+        connection.exec_driver_sql(f"SELECT pmmds_make_day('{day}')")
+
+
+@pytest.mark.parametrize("role", [SERVICE, MONITOR])
+def test_only_the_promoter_can_lock_a_promotion(acting_as: As, role: str) -> None:
+    d = acting_as(PROMOTER)
+    with d.decisions.turn():
+        pass
+    refused(
+        acting_as(role), "SELECT 1 FROM production_pointer FOR UPDATE", "LOCK TABLE training_lock IN EXCLUSIVE MODE"
+    )
+    with acting_as(role).database.begin() as other:
+        other.exec_driver_sql("SELECT pg_advisory_xact_lock(x'706D6D7074'::bigint)")
+        with d.decisions.turn() as turn:
+            assert turn.pointer() is None
+
+
+@pytest.mark.parametrize("instant", ["infinity", "-infinity", "20000-01-01", "1969-12-31"])
+def test_no_timestamp_out_of_range_is_stored(acting_as: As, instant: str) -> None:
+    statements = (
+        f"INSERT INTO ground_truth VALUES ('x', 1, '{instant}', now())",
+        f"INSERT INTO client_request_ids VALUES ('x', 'd', 'y', '{instant}')",
+        f"INSERT INTO shadow_predictions VALUES ('1', 'x', 'm', '{instant}', 0.5, 1, now())",
+        f"INSERT INTO prediction_logs VALUES ('x', '{instant}', now(), 'm', '1', 1, 0.5, 1)",
+    )
+    for statement in statements:
+        with pytest.raises(IntegrityError, match="_range"), acting_as(SERVICE).database.begin() as connection:
+            connection.exec_driver_sql(statement)
+
+
+def test_every_privilege_in_the_database_is_one_of_the_list(acting_as: As) -> None:
+    with acting_as(SERVICE).database.connect() as connection:
+        found = connection.exec_driver_sql(
+            "SELECT grantee::regrole::text, relname::text, privilege_type FROM pg_class, "
+            "LATERAL aclexplode(relacl) WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v')"
+        ).all()
+        unsafe = connection.exec_driver_sql(
+            "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef "
+            "AND NOT coalesce(array_to_string(proconfig, ',') LIKE '%%search_path=%%', false)"
+        ).all()
+        callers = connection.exec_driver_sql(
+            "SELECT proname::text, grantee::regrole::text FROM pg_proc, LATERAL aclexplode(proacl) "
+            "WHERE pronamespace = 'public'::regnamespace"
+        ).all()
+    wanted = {(r, t, p) for r, tables in GRANTS.items() for t, rights in tables.items() for p in rights.split(", ")}
+    assert {(role, table, right) for role, table, right in found if role != "postgres"} == wanted
+    assert unsafe == []
+    assert {(name, role) for name, role in callers if role != "postgres"} == {(name, MONITOR) for name in FUNCTIONS}

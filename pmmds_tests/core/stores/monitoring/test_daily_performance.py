@@ -1,0 +1,75 @@
+"""Which days changed, their rows, and the results that are kept; on both engines."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.monitoring.daily_performance import DAY, DailyPerformanceStore
+from pmmds_core.stores.predictions.ground_truth import GroundTruthStore
+from pmmds_core.stores.predictions.label_history import LabelItem
+from pmmds_core.stores.predictions.prediction_log import PredictionLog
+from pmmds_tests.harness.records import NOON, make_records
+
+TODAY = NOON.replace(hour=0)
+
+
+@pytest.fixture
+def store(database: Database, contract: Contract) -> DailyPerformanceStore:
+    """50 rows on either side of midnight in steps of an hour, and 10 of another version."""
+    log = PredictionLog(database, contract)
+    log.append(make_records(contract, 48, start=TODAY - DAY, step=timedelta(hours=1)))
+    log.append(make_records(contract, 10, start=NOON, prefix="other", version="2"))
+    return DailyPerformanceStore(database, contract)
+
+
+def label(database: Database, contract: Contract, ids: list[str], at: datetime = NOON) -> None:
+    GroundTruthStore(database, contract).add(LabelItem(i, k % 2, at) for k, i in enumerate(ids))
+
+
+def test_days_are_utc_days_of_a_version_and_count_the_labels_that_are_missing(
+    store: DailyPerformanceStore, database: Database, contract: Contract
+) -> None:
+    label(database, contract, ["r0", "r1", "r30"])
+    found = [(s.model_version, s.day, s.n_rows, s.n_labelled) for s in store.states(TODAY - DAY, TODAY + DAY)]
+    assert found == [("1", TODAY - DAY, 24, 2), ("1", TODAY, 24, 1), ("2", TODAY, 10, 0)]
+
+
+def test_a_day_changes_with_its_rows_and_labels_and_with_nothing_else(
+    store: DailyPerformanceStore, database: Database, contract: Contract
+) -> None:
+    before = {(s.day, s.model_version): s.digest for s in store.states(TODAY - DAY, TODAY + DAY)}
+    label(database, contract, ["r30"])
+    after = {(s.day, s.model_version): s.digest for s in store.states(TODAY - DAY, TODAY + DAY)}
+    assert {key for key in before if before[key] != after[key]} == {(TODAY, "1")}
+    label(database, contract, ["r30"], NOON + timedelta(hours=1))
+    corrected = {(s.day, s.model_version): s.digest for s in store.states(TODAY - DAY, TODAY + DAY)}
+    assert corrected[TODAY, "1"] != after[TODAY, "1"], "a label that was replaced"
+
+
+def test_rows_without_a_label_are_marked_and_none_is_read_twice(
+    store: DailyPerformanceStore, database: Database, contract: Contract
+) -> None:
+    label(database, contract, ["r24", "r25"])
+    rows = store.rows("1", TODAY)
+    assert rows.probabilities.shape == rows.predictions.shape == rows.labels.shape == (24,)
+    assert sorted(rows.labels.tolist()) == [-1] * 22 + [0, 1]
+    assert np.array_equal(rows.predictions, rows.probabilities > 0.5)
+    assert store.rows("9", TODAY).labels.size == 0
+
+
+def test_a_result_takes_the_place_of_the_days_earlier_one(store: DailyPerformanceStore) -> None:
+    states = store.states(TODAY - DAY, TODAY + DAY)
+    for state in states:
+        store.keep(state, {"digest": "first"})
+    store.keep(states[1], {"digest": "second"})
+    kept = store.kept(TODAY)
+    assert [(k.model_version, k.day, k.document["digest"]) for k in kept] == [
+        ("1", TODAY, "second"),
+        ("2", TODAY, "first"),
+    ]
+    assert len(store.kept(TODAY - DAY)) == 3

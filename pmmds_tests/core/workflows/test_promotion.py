@@ -1,0 +1,230 @@
+"""The production alias moves once per decision, never past a newer one, and what a crash leaves can be finished."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pmmds_core.errors import PromotionConflictError, RegistryUnavailableError
+from pmmds_core.policies.decision import ABORTED, JUDGED, MOVING, RECORDED, Decision
+from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.lifecycle.decisions import DecisionStore
+from pmmds_core.workflows.promotion import adopt_moved_alias, put_into_production, reconcile
+from pmmds_tests.harness.fakes import FakeRegistry
+
+MODEL = "churn-classifier"
+
+
+@pytest.fixture
+def decisions(database: Database) -> DecisionStore:
+    return DecisionStore(database, MODEL)
+
+
+@pytest.fixture
+def registry() -> FakeRegistry:
+    return FakeRegistry()
+
+
+def decide(decisions: DecisionStore, challenger: str, champion: str | None, *, promoted: bool = True) -> Decision:
+    return decisions.save(
+        kind="promotion",
+        challenger=challenger,
+        champion=champion,
+        promoted=promoted,
+        reason=f"v{challenger} against {champion}",
+        improvement=0.01,
+        details={},
+        run_id=f"run-{challenger}",
+    )
+
+
+def state_of(decisions: DecisionStore, decision: Decision) -> str:
+    found = decisions.get(decision.decision_id)
+    assert found is not None
+    return found.state
+
+
+def test_a_first_model_and_its_successor_are_put_into_production(
+    decisions: DecisionStore, registry: FakeRegistry
+) -> None:
+    first = put_into_production(decide(decisions, "1", None), decisions, registry)
+    second = put_into_production(decide(decisions, "2", "1"), decisions, registry)
+    assert first.moved
+    assert (second.version, second.previous_version) == ("2", "1")
+    assert registry.moves == [("production", "1"), ("production", "2")]
+    pointer = decisions.pointer()
+    assert pointer is not None
+    assert (pointer.version, pointer.fencing_token) == ("2", 2)
+
+
+def test_repeating_a_finished_promotion_moves_nothing(decisions: DecisionStore, registry: FakeRegistry) -> None:
+    decision = decide(decisions, "1", None)
+    put_into_production(decision, decisions, registry)
+    again = decisions.get(decision.decision_id)
+    assert again is not None
+    assert not put_into_production(again, decisions, registry).moved
+    assert registry.moves == [("production", "1")]
+
+
+def test_a_challenger_judged_against_a_champion_that_is_gone_is_refused(
+    decisions: DecisionStore, registry: FakeRegistry
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    quick, slow = decide(decisions, "2", "1"), decide(decisions, "3", "1")
+    put_into_production(quick, decisions, registry)
+    with pytest.raises(PromotionConflictError, match="v2 is in production now"):
+        put_into_production(slow, decisions, registry)
+    assert registry.aliases["production"] == "2"
+    assert state_of(decisions, slow) == ABORTED
+    refused = decisions.get(slow.decision_id)
+    assert refused is not None
+    assert refused.status == "aborted: champion changed"
+    with pytest.raises(PromotionConflictError, match="aborted: champion changed"):
+        put_into_production(slow, decisions, registry)
+
+
+# What the registry is asked in order: challenger there, alias at the claim, alias at the move, the move itself.
+@pytest.mark.parametrize(("n_answers", "left"), [(0, JUDGED), (1, JUDGED), (2, MOVING), (3, MOVING)])
+def test_a_registry_that_goes_away_at_any_step_leaves_a_promotion_that_can_be_finished(
+    decisions: DecisionStore, registry: FakeRegistry, n_answers: int, left: str
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    decision = decide(decisions, "2", "1")
+    registry.n_answers_left = n_answers
+    with pytest.raises(RegistryUnavailableError):
+        put_into_production(decision, decisions, registry)
+    assert state_of(decisions, decision) == left
+    assert [d.decision_id for d in decisions.unfinished()] == [decision.decision_id]
+    assert registry.aliases["production"] == "1"
+
+    registry.n_answers_left = None
+    assert [d.state for d in reconcile(decisions, registry)] == [RECORDED]
+    assert registry.moves == [("production", "1"), ("production", "2")]
+    assert decisions.unfinished() == []
+
+
+def test_an_answer_that_got_lost_on_its_way_from_the_registry_moves_nothing_twice(
+    decisions: DecisionStore, registry: FakeRegistry
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    decision = decide(decisions, "2", "1")
+    registry.loses_next_answer = True
+    with pytest.raises(RegistryUnavailableError):
+        put_into_production(decision, decisions, registry)
+    assert state_of(decisions, decision) == MOVING
+    assert not put_into_production(decision, decisions, registry).moved
+    assert registry.moves == [("production", "1"), ("production", "2")]
+
+
+@pytest.mark.parametrize("n_answers", [None, 2], ids=["before the claim", "after the claim"])
+def test_a_challenger_deleted_from_the_registry_aborts_and_the_champion_stays(
+    decisions: DecisionStore, registry: FakeRegistry, n_answers: int | None
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    decision = decide(decisions, "2", "1")
+    if n_answers is not None:
+        registry.n_answers_left = n_answers
+        with pytest.raises(RegistryUnavailableError):
+            put_into_production(decision, decisions, registry)
+        registry.n_answers_left = None
+    registry.delete("2")
+    with pytest.raises(PromotionConflictError, match="challenger deleted from the registry"):
+        put_into_production(decision, decisions, registry)
+    pointer = decisions.pointer()
+    assert pointer is not None
+    assert pointer.version == registry.aliases["production"] == "1"
+    assert put_into_production(decide(decisions, "3", "1"), decisions, registry).moved
+
+
+def test_a_champion_deleted_from_the_registry_aborts_and_the_next_model_is_a_first_one(
+    decisions: DecisionStore, registry: FakeRegistry
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    registry.delete("1")
+    with pytest.raises(PromotionConflictError, match="no version is in production now; aborted: champion changed"):
+        put_into_production(decide(decisions, "2", "1"), decisions, registry)
+    assert decisions.pointer() is None
+    assert decisions.recent(1)[0].kind == "manual"
+    assert put_into_production(decide(decisions, "3", None), decisions, registry).moved
+    pointer = decisions.pointer()
+    assert pointer is not None
+    assert (pointer.version, pointer.fencing_token) == ("3", 3)
+
+
+def test_a_decision_for_what_is_in_production_already_is_recorded_and_moves_nothing(
+    decisions: DecisionStore, registry: FakeRegistry
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    assert not put_into_production(decide(decisions, "1", "1"), decisions, registry).moved
+    assert registry.moves == [("production", "1")]
+
+
+def test_many_promotions_at_once_let_exactly_one_through(decisions: DecisionStore, registry: FakeRegistry) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    rivals = [decide(decisions, str(n), "1") for n in range(2, 8)]
+
+    def attempt(decision: Decision) -> str | None:
+        try:
+            return put_into_production(decision, decisions, registry).version
+        except PromotionConflictError:
+            return None
+
+    with ThreadPoolExecutor(len(rivals)) as pool:
+        winners = [v for v in pool.map(attempt, rivals) if v is not None]
+    pointer = decisions.pointer()
+    assert pointer is not None
+    assert winners == [pointer.version] == [registry.aliases["production"]]
+
+
+def test_two_first_promotions_at_once_let_exactly_one_through(decisions: DecisionStore, registry: FakeRegistry) -> None:
+    rivals = [decide(decisions, str(n), None) for n in range(1, 5)]
+    with ThreadPoolExecutor(len(rivals)) as pool:
+        list(pool.map(lambda _: reconcile(decisions, registry), rivals))
+    assert sorted(state_of(decisions, d) for d in rivals) == [ABORTED] * 3 + [RECORDED]
+    assert len(registry.moves) == 1
+
+
+def test_an_alias_moved_by_hand_becomes_a_recorded_decision(decisions: DecisionStore, registry: FakeRegistry) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    assert adopt_moved_alias(decisions, registry) is None
+    registry.aliases["production"] = "9"
+    adopted = adopt_moved_alias(decisions, registry)
+    assert adopted is not None
+    assert (adopted.kind, adopted.challenger_version, adopted.champion_version) == ("manual", "9", "1")
+    assert put_into_production(decide(decisions, "10", "9"), decisions, registry).version == "10"
+
+
+def test_an_alias_moved_by_hand_since_the_judgement_stands_and_the_promotion_is_aborted(
+    decisions: DecisionStore, registry: FakeRegistry
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    decision = decide(decisions, "2", "1")
+    registry.aliases["production"] = "9"
+    with pytest.raises(PromotionConflictError, match="v9 is in production now; aborted: champion changed"):
+        put_into_production(decision, decisions, registry)
+    assert registry.aliases["production"] == "9"
+    pointer = decisions.pointer()
+    assert pointer is not None
+    assert (pointer.version, decisions.recent(1)[0].kind) == ("9", "manual")
+
+
+def test_a_held_decision_is_recorded_at_once_and_never_unfinished(decisions: DecisionStore) -> None:
+    decision = decide(decisions, "2", "1", promoted=False)
+    assert decision.state == RECORDED
+    assert decisions.unfinished() == []
+    assert decisions.recent()[0].to_document()["promoted"] is False
+
+
+def test_a_promotion_records_which_files_it_put_there_and_the_same_version_cannot_come_back_with_others(
+    decisions: DecisionStore, registry: FakeRegistry
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    put_into_production(decide(decisions, "2", "1"), decisions, registry)
+    assert (decisions.recorded_digest("1"), decisions.recorded_digest("3")) == ("files-1", None)
+    registry.changed.add("1")
+    back = decide(decisions, "1", "2")
+    with pytest.raises(PromotionConflictError, match="files are not those that were promoted before"):
+        put_into_production(back, decisions, registry)
+    assert (registry.aliases["production"], state_of(decisions, back)) == ("2", ABORTED)
+    assert decisions.recorded_digest("1") == "files-1"

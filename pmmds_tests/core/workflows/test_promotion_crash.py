@@ -1,0 +1,254 @@
+"""kill -9 before any step of a promotion: it is finished or undone, and the alias moves once or not at all."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pmmds_core.config.settings import Settings
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.errors import DatabaseUnavailableError
+from pmmds_core.policies.decision import ABORTED, RECORDED, Decision
+from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
+from pmmds_core.stores.database.database import Database, open_database
+from pmmds_core.stores.database.migration import migrate
+from pmmds_core.stores.lifecycle.decisions import DecisionStore
+from pmmds_core.workflows.promotion import put_into_production, reconcile
+from pmmds_tests.harness.fakes import FileRegistry
+from pmmds_tests.harness.running import PATIENCE_SECONDS
+
+MODEL = "churn-classifier"
+NEVER = 0
+
+
+@pytest.fixture
+def decisions(database: Database) -> DecisionStore:
+    return DecisionStore(database, MODEL)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> FileRegistry:
+    return FileRegistry(tmp_path / "alias")
+
+
+@pytest.fixture
+def start(
+    database_settings: Settings, registry: FileRegistry, database: Database
+) -> Callable[[Decision, int], subprocess.Popen[bytes]]:
+    """Starts a promoter of a decision that dies before its n-th step."""
+
+    def started(decision: Decision, n: int) -> subprocess.Popen[bytes]:
+        s = database_settings
+        arguments = [s.home, s.database_url, str(registry.path), decision.decision_id, str(n)]
+        return subprocess.Popen([sys.executable, "-m", "pmmds_tests.harness.promoter", *arguments])
+
+    return started
+
+
+def decide(decisions: DecisionStore, challenger: str, champion: str | None) -> Decision:
+    return decisions.save(
+        kind="promotion",
+        challenger=challenger,
+        champion=champion,
+        promoted=True,
+        reason=f"v{challenger} against {champion}",
+        improvement=0.01,
+        details={},
+        run_id="",
+    )
+
+
+def check_whole(decisions: DecisionStore, registry: FileRegistry, decision: Decision) -> None:
+    pointer, after = decisions.pointer(), decisions.get(decision.decision_id)
+    assert after is not None
+    assert after.state == RECORDED
+    assert after.moved_at is not None
+    assert pointer is not None
+    assert (pointer.version, pointer.fencing_token) == (decision.challenger_version, after.fencing_token)
+    assert registry.moves == [str(n) for n in range(1, int(decision.challenger_version) + 1)]
+    assert decisions.unfinished() == []
+
+
+def test_killed_before_any_step_a_promotion_is_finished_and_the_alias_moves_once(
+    decisions: DecisionStore, registry: FileRegistry, start: Callable[[Decision, int], subprocess.Popen[bytes]]
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    step, code = 0, -signal.SIGKILL
+    while code == -signal.SIGKILL:
+        step += 1
+        decision = decide(decisions, str(step + 1), str(step))
+        code = start(decision, step).wait(PATIENCE_SECONDS)
+        reconcile(decisions, registry)
+        check_whole(decisions, registry, decision)
+    assert code == 0
+    # Two turns of three steps, an alias read in each, before and after the move; the last round was not killed.
+    assert step == 11
+
+
+def test_a_first_promotion_killed_before_any_step_is_finished_too(
+    decisions: DecisionStore, registry: FileRegistry, start: Callable[[Decision, int], subprocess.Popen[bytes]]
+) -> None:
+    decision = decide(decisions, "1", None)
+    code = start(decision, 7).wait(PATIENCE_SECONDS)  # before the alias moves
+    assert code == -signal.SIGKILL
+    assert registry.moves == []
+    reconcile(decisions, registry)
+    check_whole(decisions, registry, decision)
+
+
+@pytest.mark.parametrize("step", [5, 7], ids=["before the claim is seen", "before the alias moves"])
+def test_an_alias_moved_by_hand_after_a_crash_stands_and_the_promotion_is_aborted(
+    decisions: DecisionStore,
+    registry: FileRegistry,
+    start: Callable[[Decision, int], subprocess.Popen[bytes]],
+    step: int,
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    decision = decide(decisions, "2", "1")
+    assert start(decision, step).wait(PATIENCE_SECONDS) == -signal.SIGKILL
+    registry.move_alias(MODEL, "production", "9")
+    (after,) = reconcile(decisions, registry)
+    assert (after.state, after.status) == (ABORTED, "aborted: champion changed")
+    assert registry.moves == ["1", "9"]
+    pointer = decisions.pointer()
+    assert pointer is not None
+    assert pointer.version == "9"
+
+
+def test_a_crash_left_and_the_next_promotion_finishes_it_first(
+    decisions: DecisionStore, registry: FileRegistry, start: Callable[[Decision, int], subprocess.Popen[bytes]]
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    left = decide(decisions, "2", "1")
+    assert start(left, 8).wait(PATIENCE_SECONDS) == -signal.SIGKILL  # the alias has moved, nothing says so
+    assert registry.moves == ["1", "2"]
+    put_into_production(decide(decisions, "3", "2"), decisions, registry)
+    assert registry.moves == ["1", "2", "3"]
+    after = decisions.get(left.decision_id)
+    assert after is not None
+    assert after.state == RECORDED
+
+
+def test_two_reconcilers_and_two_promoters_at_once_move_the_alias_once(
+    decisions: DecisionStore, registry: FileRegistry, start: Callable[[Decision, int], subprocess.Popen[bytes]]
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    rivals = [decide(decisions, "2", "1"), decide(decisions, "3", "1")]
+    processes = [start(decision, NEVER) for decision in rivals]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: reconcile(decisions, registry), range(2)))
+    for process in processes:
+        process.wait(PATIENCE_SECONDS)
+    states = sorted(d.state for d in decisions.recent(2))
+    assert states == [ABORTED, RECORDED]
+    assert len(registry.moves) == 2
+    pointer = decisions.pointer()
+    assert pointer is not None
+    assert pointer.version == registry.moves[-1]
+
+
+class OvertakenRegistry(FileRegistry):
+    """While the first mover asks for the alias, its database connection is cut and two others promote."""
+
+    overtake: Callable[[], None] | None = None
+
+    def move_alias(self, model_name: str, alias: str, version: str) -> None:
+        overtake, self.overtake = self.overtake, None
+        if overtake is not None:
+            overtake()
+        super().move_alias(model_name, alias, version)
+
+
+@pytest.mark.postgres
+def test_a_promoter_that_lost_the_lock_unnoticed_leaves_the_alias_where_the_newer_move_put_it(
+    postgres_url: str, tmp_path: Path, contract: Contract
+) -> None:
+    database = open_database(Settings(home=str(tmp_path), database_url=postgres_url))
+    migrate(database, contract)
+    decisions, registry = DecisionStore(database, MODEL), OvertakenRegistry(tmp_path / "alias")
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    slow = decide(decisions, "2", "1")
+
+    def overtake() -> None:
+        settings = Settings(home=str(tmp_path), database_url=postgres_url)
+        cut_off(settings)
+        others = open_database(settings)
+        theirs = DecisionStore(others, MODEL)
+        reconcile(theirs, registry)
+        put_into_production(decide(theirs, "3", "2"), theirs, registry)
+        others.close()
+
+    registry.overtake = overtake
+    with pytest.raises(DatabaseUnavailableError):
+        put_into_production(slow, decisions, registry)
+    assert registry.moves == ["1", "2", "3", "2", "3"]  # the late move, and its repair
+    assert {d.challenger_version: d.state for d in decisions.recent()} == dict.fromkeys("123", RECORDED)
+    database.close()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("step", [1, 2, 3, 4])
+def test_a_database_that_goes_away_before_any_step_leaves_a_promotion_that_can_be_finished(
+    postgres_url: str, tmp_path: Path, contract: Contract, step: int
+) -> None:
+    settings = Settings(home=str(tmp_path), database_url=postgres_url)
+    database = open_database(settings)
+    migrate(database, contract)
+    decisions = DecisionStore(database, MODEL)
+    registry = InterruptedFileRegistry(tmp_path / "alias", lambda: cut_off(settings))
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    decision = decide(decisions, "2", "1")
+    registry.interrupt_in = step
+    if step == 1:  # between two transactions a lost connection is opened again
+        assert put_into_production(decision, decisions, registry).moved
+    else:
+        with pytest.raises(DatabaseUnavailableError):
+            put_into_production(decision, decisions, registry)
+        assert reconcile(decisions, registry)[0].state == RECORDED
+    assert registry.moves == ["1", "2"]
+    check_whole(decisions, registry, decision)
+    database.close()
+
+
+class InterruptedFileRegistry(FileRegistry):
+    """`interrupt` is called while the n-th question is asked (0: never)."""
+
+    def __init__(self, path: Path, interrupt: Callable[[], None]) -> None:
+        super().__init__(path)
+        self._interrupt = interrupt
+        self.interrupt_in = 0
+
+    def get_version(self, model_name: str, version: str) -> RegisteredVersion:
+        self._count()
+        return super().get_version(model_name, version)
+
+    def version_of(self, model_name: str, alias: str) -> RegisteredVersion | None:
+        self._count()
+        moves = self.moves
+        return RegisteredVersion(model_name, moves[-1], "", "") if moves else None
+
+    def move_alias(self, model_name: str, alias: str, version: str) -> None:
+        self._count()
+        super().move_alias(model_name, alias, version)
+
+    def _count(self) -> None:
+        self.interrupt_in -= 1
+        if self.interrupt_in == 0:
+            self._interrupt()
+
+
+def cut_off(settings: Settings) -> None:
+    """Ends every other connection to the database."""
+    database = open_database(settings)
+    with database.begin() as connection:
+        connection.exec_driver_sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    database.close()

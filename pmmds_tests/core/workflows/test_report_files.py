@@ -1,0 +1,35 @@
+"""Pages beside the model: kept where the registry answers, told where it does not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pmmds_core.config.settings import Settings
+from pmmds_core.deployment import Deployment
+from pmmds_core.workflows.report_files import keep_with_model, write_report
+from pmmds_tests.harness.ports import free_port
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def test_a_registry_that_is_away_is_told_and_fails_nothing(tmp_path: Path) -> None:
+    d = Deployment(Settings(home=str(tmp_path), mlflow_tracking_uri=f"http://127.0.0.1:{free_port()}"))
+    page = write_report(d, "drift", "<!doctype html>", NOW)
+    assert keep_with_model(d, "1", page, "drift", copy="alert-1.html").startswith(
+        "not kept: MLflow at http://127.0.0.1"
+    )
+
+
+def test_a_version_that_the_registry_does_not_know_is_told_too(tmp_path: Path) -> None:
+    d = Deployment(Settings(home=str(tmp_path)))
+    page = write_report(d, "drift", "<!doctype html>", NOW)
+    assert keep_with_model(d, "7", page, "drift") == (
+        "not kept: churn-classifier has no version 7. MLflow's page of the model lists what is registered."
+    )
+
+
+def test_a_page_is_there_whole_and_nothing_beside_it(tmp_path: Path) -> None:
+    page = write_report(Deployment(Settings(home=str(tmp_path))), "drift", "text", NOW)
+    assert page.read_text(encoding="utf-8") == "text"
+    assert [p.name for p in page.parent.iterdir()] == ["drift-20260301T120000000000.html"]

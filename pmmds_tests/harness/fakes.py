@@ -1,0 +1,88 @@
+"""Hand-written fakes of what is slow or outside. Each behaves as the real thing does where tests look."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pmmds_core.errors import NoModelError, RegistryUnavailableError
+from pmmds_core.stores.artifacts.model_registry import ModelRegistry, RegisteredVersion
+
+
+class FakeRegistry(ModelRegistry):
+    """Aliases in memory; `moves` records what was moved when.
+
+    `n_answers_left`: so many calls are answered, then MLflow is away. `loses_next_answer`: the next move is done, and
+    its caller is told that MLflow is away. `changed`: versions whose files are others than they were.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("fake://")
+        self.aliases: dict[str, str] = {}
+        self.moves: list[tuple[str, str]] = []
+        self.deleted: set[str] = set()
+        self.n_answers_left: int | None = None
+        self.loses_next_answer = False
+        self.changed: set[str] = set()
+
+    def files_digest(self, model_name: str, version: str) -> str:
+        return f"files-{version}{'-changed' if version in self.changed else ''}"
+
+    def get_version(self, model_name: str, version: str) -> RegisteredVersion:
+        self._answer()
+        if version in self.deleted:
+            raise NoModelError(f"{model_name} has no version {version}.")
+        return RegisteredVersion(model_name, version, f"run-{version}", f"digest-{version}")
+
+    def delete(self, version: str) -> None:
+        """As MLflow does: aliases to the version go with it."""
+        self.deleted.add(version)
+        self.aliases = {alias: v for alias, v in self.aliases.items() if v != version}
+
+    def version_of(self, model_name: str, alias: str) -> RegisteredVersion | None:
+        self._answer()
+        version = self.aliases.get(alias)
+        return (
+            None if version is None else RegisteredVersion(model_name, version, f"run-{version}", f"digest-{version}")
+        )
+
+    def move_alias(self, model_name: str, alias: str, version: str) -> None:
+        self._answer()
+        self.aliases[alias] = version
+        self.moves.append((alias, version))
+        if self.loses_next_answer:
+            self.loses_next_answer = False
+            raise RegistryUnavailableError("MLflow does not answer.")
+
+    def _answer(self) -> None:
+        if self.n_answers_left is None:
+            return
+        if self.n_answers_left == 0:
+            raise RegistryUnavailableError("MLflow does not answer.")
+        self.n_answers_left -= 1
+
+
+class FileRegistry(ModelRegistry):
+    """One alias in a file that every process of a test sees: each move is a line, the last line is the alias."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("file://")
+        self.path = path
+
+    @property
+    def moves(self) -> list[str]:
+        """The versions that the alias was moved to, in order."""
+        return self.path.read_text().split() if self.path.exists() else []
+
+    def get_version(self, model_name: str, version: str) -> RegisteredVersion:
+        return RegisteredVersion(model_name, version, f"run-{version}", f"digest-{version}")
+
+    def version_of(self, model_name: str, alias: str) -> RegisteredVersion | None:
+        moves = self.moves
+        return self.get_version(model_name, moves[-1]) if moves else None
+
+    def files_digest(self, model_name: str, version: str) -> str:
+        return f"files-{version}"
+
+    def move_alias(self, model_name: str, alias: str, version: str) -> None:
+        with self.path.open("a") as file:
+            file.write(f"{version}\n")

@@ -1,0 +1,78 @@
+"""What a worker spends while it is flooded: its memory, and how long a prediction beside the flood waits.
+
+Keep out: the floods (serving/faults/test_faults_floods.py).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import httpx
+import psutil
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_tests.harness.asking import PREDICT, example
+from pmmds_tests.harness.running import RunningService
+
+LOOK_SECONDS = 0.01
+
+
+def worker_of(service: RunningService) -> psutil.Process:
+    """The only one."""
+    (worker,) = service.client.get("/model").json()["workers"]
+    return psutil.Process(worker["pid"])
+
+
+@dataclass
+class Spent:
+    """Bytes of the worker at first and at most, and the seconds and statuses of the predictions beside."""
+
+    first_bytes: int
+    most_bytes: int
+    seconds: list[float] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+
+    @property
+    def more_bytes(self) -> int:
+        return self.most_bytes - self.first_bytes
+
+    @property
+    def longest(self) -> float:
+        return max(self.seconds, default=0.0)
+
+
+@contextmanager
+def watched(service: RunningService, contract: Contract) -> Iterator[Spent]:
+    """Predict on one kept connection, again and again, while the block lasts."""
+    worker, stop = worker_of(service), threading.Event()
+    resident = worker.memory_info().rss
+    spent = Spent(resident, resident)
+
+    def predict() -> None:
+        with httpx.Client(base_url=service.url, timeout=60, trust_env=False) as client:
+            while not stop.wait(LOOK_SECONDS):
+                began = time.monotonic()
+                response = client.post(PREDICT, json=example(contract))
+                spent.seconds.append(time.monotonic() - began)
+                spent.statuses.append(response.status_code)
+                if response.is_success:
+                    spent.ids.append(response.json()["request_id"])
+
+    def look() -> None:
+        while not stop.wait(LOOK_SECONDS):
+            spent.most_bytes = max(spent.most_bytes, worker.memory_info().rss)
+
+    threads = [threading.Thread(target=act) for act in (predict, look)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield spent
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()

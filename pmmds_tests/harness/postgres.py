@@ -1,0 +1,196 @@
+"""A real PostgreSQL for tests: a cluster of our own in a temporary folder, thrown away afterwards.
+
+Add here what the cluster needs to run anywhere. Keep out: tables and rows. Nothing is ever installed.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import sqlalchemy as sa
+
+from pmmds_tests.harness.certificates import Certificates
+from pmmds_tests.harness.ports import free_port
+
+HOW_TO_GET = (
+    "PostgreSQL's server programs (initdb, pg_ctl) were not found. Install them with `apt-get install postgresql` "
+    "(Debian, Ubuntu) or `brew install postgresql@15`, or put their folder on PATH."
+)
+_SIZES = "-c max_connections=60 -c shared_buffers=64MB"
+_FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+
+
+class PostgresMissingError(Exception):
+    """The server programs are not on this machine."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running server. `url` is its maintenance database."""
+
+    port: int
+    _runner: _Runner
+
+    def stop(self) -> None:
+        """Throw every client out and stop the server; what was committed is kept, although the cluster never syncs."""
+        self._runner.stop("fast")
+
+    def kill(self) -> None:
+        """End the server as `kill -9` does; what was committed with synchronous_commit=on is in its log."""
+        self._runner.kill()
+
+    def start(self) -> None:
+        """Start it again on the same port."""
+        self._runner.start(self.port)
+
+    @property
+    def url(self) -> str:
+        return self.url_of("postgres")
+
+    def url_of(self, database: str) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    @contextmanager
+    def fresh_database(self) -> Iterator[str]:
+        """The URL of a new, empty database that is dropped afterwards."""
+        name = f"pmmds_{uuid.uuid4().hex[:12]}"
+        self._maintain(f"CREATE DATABASE {name}")
+        try:
+            yield self.url_of(name)
+        finally:
+            self._maintain(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _maintain(self, statement: str) -> None:
+        url = sa.make_url(self.url).set(drivername="postgresql+psycopg")
+        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            connection.exec_driver_sql(statement)
+
+
+@contextmanager
+def temporary_cluster(certificates: Certificates | None = None, *, syncs: bool = False) -> Iterator[Cluster]:
+    """Start a server on a free port; stop it and remove its files afterwards.
+
+    Args:
+        certificates: with them it takes TLS connections only.
+        syncs: as a server in production does, which tests have no use for.
+
+    Raises:
+        PostgresMissingError: with how to get the programs.
+    """
+    programs = find_programs()
+    folder = Path(tempfile.mkdtemp(prefix="pmmds-pg-"))
+    port = free_port()
+    runner = _Runner(programs, folder, certificates, syncs=syncs)
+    try:
+        runner.prepare()
+        runner.start(port)
+        yield Cluster(port, runner)
+    finally:
+        runner.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def find_programs() -> Path:
+    """The folder of initdb and pg_ctl: what pg_config or PATH names, else the newest under /usr/lib/postgresql."""
+    candidates = [Path(found).parent for found in [shutil.which("initdb")] if found]
+    config = shutil.which("pg_config")
+    if config:
+        said = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=True)
+        candidates.append(Path(said.stdout.strip()))
+    packaged = Path("/usr/lib/postgresql").glob("*/bin")
+    candidates += sorted(packaged, key=lambda p: int(p.parent.name.partition(".")[0]), reverse=True)
+    for folder in candidates:
+        if (folder / "initdb").exists() and (folder / "pg_ctl").exists():
+            return folder
+    raise PostgresMissingError(HOW_TO_GET)
+
+
+class _Runner:
+    """Runs the server programs as a user that may: PostgreSQL refuses root."""
+
+    def __init__(self, programs: Path, folder: Path, certificates: Certificates | None, *, syncs: bool) -> None:
+        self._certificates = certificates
+        self._options = _SIZES if syncs else f"{_SIZES} {_FAST}"
+        self._programs = programs
+        self._folder = folder
+        self._data = folder / "data"
+        self._user = unprivileged_user() if os.geteuid() == 0 else None
+        if self._user is not None:
+            os.chown(folder, self._user.pw_uid, self._user.pw_gid)
+
+    def prepare(self) -> None:
+        self._run("initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        if self._certificates is not None:
+            self._keep(self._certificates.server, "server.crt")
+            self._keep(self._certificates.key, "server.key")
+            (self._data / "pg_hba.conf").write_text("local all all trust\nhostssl all all 127.0.0.1/32 trust\n")
+
+    def _keep(self, source: Path, name: str) -> None:
+        """A copy that only the server's user reads, which PostgreSQL demands of a key."""
+        kept = self._data / name
+        kept.write_bytes(source.read_bytes())
+        kept.chmod(0o600)
+        if self._user is not None:
+            os.chown(kept, self._user.pw_uid, self._user.pw_gid)
+
+    def start(self, port: int) -> None:
+        options = (
+            f"-p {port} -h 127.0.0.1 -k {self._folder} {self._options}{' -c ssl=on' if self._certificates else ''}"
+        )
+        log = self._folder / "server.log"
+        try:
+            self._run("pg_ctl", "-D", str(self._data), "-w", "-t", "120", "-l", str(log), "-o", options, "start")
+        except RuntimeError as error:
+            said = log.read_text(errors="replace")[-2000:] if log.exists() else ""
+            raise RuntimeError(f"{error}\n{said}") from None
+
+    def kill(self) -> None:
+        """The processes that were forked end by themselves when they notice."""
+        file = self._data / "postmaster.pid"
+        children = psutil.Process(int(file.read_text().splitlines()[0])).children()
+        os.kill(int(file.read_text().splitlines()[0]), signal.SIGKILL)
+        _, alive = psutil.wait_procs(children, timeout=120)
+        assert alive == [], "it cannot be started again while they live"
+
+    def stop(self, mode: str = "immediate") -> None:
+        if (self._data / "postmaster.pid").exists():
+            self._run("pg_ctl", "-D", str(self._data), "-w", "-m", mode, "stop")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        uid, gid = (None, None) if self._user is None else (self._user.pw_uid, self._user.pw_gid)
+        output = self._folder / f"{program}.out"
+        with output.open("w") as stream:  # a pipe would be held open by the server, and never end
+            done = subprocess.run(
+                [str(self._programs / program), *arguments],
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                cwd=self._folder,
+                check=False,
+                env={**os.environ, "LC_ALL": "C.UTF-8"},
+                user=uid,
+                group=gid,
+                extra_groups=None if uid is None else [],
+            )
+        if done.returncode:
+            raise RuntimeError(f"{program} failed: {output.read_text(errors='replace')}")
+
+
+def unprivileged_user() -> pwd.struct_passwd:
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise RuntimeError("PostgreSQL does not run as root, and there is no user postgres or nobody to run it.")

@@ -1,0 +1,179 @@
+"""What a connection may cost: slow, large, broken and too many ones are told so, and the others are answered."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import uvicorn
+from uvicorn.config import HTTP_PROTOCOLS, WS_PROTOCOLS
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_serving.http.direct_protocol import DirectProtocol, install
+from pmmds_tests.harness.asking import PREDICT, example, refusal
+from pmmds_tests.harness.running import RunningService, running_service, wait_until
+
+pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
+
+MAX_CONNECTIONS, SECONDS = 5, 1.0
+HEAD = f"POST {PREDICT} HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+WEBSOCKET = HEAD + "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n\r\n"
+H2C = HEAD + 'Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 500\r\n\r\n{"features":'
+
+
+@pytest.fixture(scope="module")
+def strict(
+    prepared: Callable[..., dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningService]:
+    """A service that waits for one second and takes five connections."""
+    home: Path = tmp_path_factory.mktemp("strict") / "home"
+    limits = {"PMMDS_HTTP_MAX_CONNECTIONS": str(MAX_CONNECTIONS), "PMMDS_HTTP_REQUEST_SECONDS": str(SECONDS)}
+    with running_service(prepared(home, **limits)) as service:
+        service.client.close()  # its kept connection would be one of the five
+        yield service
+
+
+@contextmanager
+def connected(service: RunningService) -> Iterator[socket.socket]:
+    with socket.create_connection((service.settings.http_host, service.settings.http_port), timeout=20) as client:
+        yield client
+
+
+def said(client: socket.socket) -> tuple[int, bytes]:
+    """Status and body of what the service says before it closes."""
+    received = b""
+    while part := client.recv(65_536):
+        received += part
+    head, _, body = received.partition(b"\r\n\r\n")
+    return int(head.split(b" ")[1]), body
+
+
+def status_of_answer(client: socket.socket) -> int:
+    """The status of one JSON answer on a connection that is kept."""
+    received = b""
+    while not received.endswith(b"}"):
+        received += client.recv(65_536)
+    return int(received.split(b" ")[1])
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        "",
+        "POST /api",
+        HEAD,
+        HEAD + "Content-Length: 500\r\n\r\n",
+        HEAD + 'Content-Length: 500\r\n\r\n{"features":',
+        WEBSOCKET,
+        H2C,
+    ],
+    ids=["nothing", "half a line", "half a head", "no body", "half a body", "websocket", "half a body of h2c"],
+)
+def test_a_client_that_does_not_go_on_is_told_408(strict: RunningService, beginning: str) -> None:
+    with connected(strict) as client:
+        client.sendall(beginning.encode())
+        status, body = said(client)
+    assert status == 408
+    error = "The request was not there whole after 1 seconds"
+    assert json.loads(body) == refusal(error, message="The request came too slowly")
+
+
+def test_a_client_that_sends_byte_by_byte_is_told_408(strict: RunningService) -> None:
+    with connected(strict) as client:
+        client.settimeout(0.05)
+        client.sendall((HEAD + "Content-Length: 500\r\n\r\n").encode())
+        received = b""
+        while not received:
+            client.sendall(b" ")
+            try:
+                received = client.recv(100)
+            except TimeoutError:
+                continue
+    assert received.startswith(b"HTTP/1.1 408 ")
+
+
+def test_headers_without_end_are_refused(strict: RunningService) -> None:
+    with connected(strict) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n")
+        try:
+            for _ in range(30):
+                client.sendall(b"X-More: " + b"y" * 8000 + b"\r\n")
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it was refused before all was sent
+        try:
+            assert client.recv(100).startswith(b"HTTP/1.1 431 ")
+        except ConnectionResetError:
+            return  # closed while we were sending: the answer is lost with it
+
+
+def test_what_is_not_http_is_refused_in_the_usual_shape(strict: RunningService) -> None:
+    with connected(strict) as client:
+        client.sendall(b"\x16\x03\x01 hello\r\n\r\n")
+        status, body = said(client)
+    assert status == 400
+    assert json.loads(body) == refusal("Expected HTTP/1.1", message="The request is not HTTP")
+
+
+def test_a_client_that_does_not_take_its_answer_is_let_go(strict: RunningService) -> None:
+    wait_until(lambda: n_connections(strict) == 0)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect((strict.settings.http_host, strict.settings.http_port))
+        client.sendall(b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: here\r\n\r\n")
+        wait_until(lambda: n_connections(strict) == 1)
+        wait_until(lambda: n_connections(strict) == 0)
+
+
+def test_one_connection_too_many_is_told_so_and_the_others_are_answered(
+    strict: RunningService, contract: Contract
+) -> None:
+    body = json.dumps(example(contract)).encode()
+    request = HEAD.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    wait_until(lambda: n_connections(strict) == 0)
+    with ExitStack() as stack:
+        kept = []
+        for _ in range(MAX_CONNECTIONS):
+            kept.append(stack.enter_context(connected(strict)))
+            kept[-1].sendall(request)  # at once: it has a second
+        for client in kept:
+            assert status_of_answer(client) == 200
+        with connected(strict) as another:
+            status, told = said(another)
+        for client in kept:
+            client.sendall(request)
+            assert status_of_answer(client) == 200
+    assert status == 503
+    assert json.loads(told)["detail"]["message"] == "The service has too many connections"
+    wait_until(lambda: n_connections(strict) == 0)
+    with connected(strict) as later:
+        later.sendall(request)
+        assert status_of_answer(later) == 200
+
+
+def n_connections(service: RunningService) -> int:
+    """How many the service has not let go of yet: one that a client has closed counts until it has noticed."""
+    held = [c for c in psutil.net_connections(kind="tcp") if c.pid is not None and c.status != psutil.CONN_LISTEN]
+    return sum(service.settings.http_port in c.laddr for c in held)
+
+
+async def _application(_scope: Any, _receive: Any, _send: Any) -> None:
+    """Answers nothing."""
+
+
+def test_uvicorn_takes_the_guarded_protocol_by_the_name_that_bentoml_leaves_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(HTTP_PROTOCOLS, "auto", HTTP_PROTOCOLS["auto"])
+    monkeypatch.setitem(WS_PROTOCOLS, "auto", WS_PROTOCOLS["auto"])
+    for name in ("max_connections", "request_seconds"):
+        monkeypatch.setattr(DirectProtocol, name, getattr(DirectProtocol, name))
+    install(max_connections=7, request_seconds=3.0)
+    config = uvicorn.Config(app=_application, lifespan="off")
+    config.load()
+    assert config.http_protocol_class is DirectProtocol
+    assert config.ws_protocol_class is None
+    assert (DirectProtocol.max_connections, DirectProtocol.request_seconds) == (7, 3.0)

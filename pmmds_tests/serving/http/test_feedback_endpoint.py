@@ -1,0 +1,108 @@
+"""POST /api/v1/feedback: the truth arrives, the newest counts, a bad label keeps all out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.deployment import Deployment
+from pmmds_tests.harness.asking import (
+    FEEDBACK,
+    predicted,
+    refusal,
+)
+
+pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
+
+
+def labels(*items: tuple[str, int], **more: str) -> dict[str, Any]:
+    return {"items": [{"request_id": request_id, "label": label, **more} for request_id, label in items]}
+
+
+Counts = dict[str, int]
+
+
+def counts(accepted: int = 0, updated: int = 0, unknown: int = 0, outdated: int = 0, ambiguous: int = 0) -> Counts:
+    found = {"accepted": accepted, "updated": updated, "unknown": unknown, "outdated": outdated}
+    return {**found, "ambiguous": ambiguous}
+
+
+def known_labels(stores: Deployment, *request_ids: str) -> dict[str, int]:
+    labelled = stores.ground_truth.labelled_rows()
+    known = dict(zip(labelled.request_ids, labelled.labels, strict=True))
+    return {request_id: int(known[request_id]) for request_id in request_ids if request_id in known}
+
+
+def test_truth_that_comes_right_after_the_answer_is_kept(
+    client: httpx.Client, contract: Contract, stores: Deployment
+) -> None:
+    one, two = predicted(client, contract), predicted(client, contract)
+    response = client.post(FEEDBACK, json=labels((one, 1), (two, 0), ("nobody", 1)))
+    assert (response.status_code, response.json()) == (200, counts(accepted=2, unknown=1))
+    assert known_labels(stores, one, two, "nobody") == {one: 1, two: 0}
+
+
+def test_the_same_truth_again_changes_nothing_and_the_newest_counts(
+    client: httpx.Client, contract: Contract, stores: Deployment
+) -> None:
+    request_id = predicted(client, contract)
+    noon = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+    def tell(label: int, hours: int) -> Any:
+        at = (noon + timedelta(hours=hours)).isoformat()
+        return client.post(FEEDBACK, json=labels((request_id, label), observed_at=at)).json()
+
+    assert tell(1, 0) == counts(accepted=1)
+    assert tell(1, 0) == counts(updated=1)
+    assert tell(0, 2) == counts(updated=1)
+    assert tell(1, 1) == counts(outdated=1)
+    assert known_labels(stores, request_id) == {request_id: 0}
+
+
+def test_bad_labels_are_refused_by_index_and_none_is_kept(
+    client: httpx.Client, contract: Contract, stores: Deployment
+) -> None:
+    request_id = predicted(client, contract)
+    instant = "Expected an instant with time zone, such as 2026-01-31T12:00:00Z"
+    items: list[Any] = [{"request_id": request_id, "label": 1}, {"label": 1}, {"request_id": request_id, "label": 2}, 7]
+    items += [{"request_id": request_id, "label": 1, "observed_at": at} for at in ("2026-01-31T12:00:00", "", 0)]
+    items += [{"request_id": request_id, "label": 1, "observed_at": "0001-01-01T00:00:00+14:00"}]
+    items += [{"request_id": "a\0b", "label": 1}]
+    response = client.post(FEEDBACK, json={"items": items})
+    assert response.status_code == 400
+    assert response.json() == refusal(
+        "items[1]: Missing required field: request_id",
+        "items[2]: Invalid value for label: '2'. Expected one of: 0, 1",
+        "items[3]: expected an object with request_id and label",
+        f"items[4]: Invalid value for observed_at: '2026-01-31T12:00:00'. {instant}",
+        f"items[5]: Invalid value for observed_at: ''. {instant}",
+        f"items[6]: Invalid value for observed_at: '0'. {instant}",
+        f"items[7]: Invalid value for observed_at: '0001-01-01T00:00:00+14:00'. {instant}",
+        "items[8]: Invalid value for request_id: 'a\\x00b'. Expected at most 128 printable ASCII characters",
+    )
+    assert known_labels(stores, request_id) == {}
+
+
+def test_a_truth_of_the_future_is_refused_for_no_correction_could_be_newer(
+    client: httpx.Client, contract: Contract, stores: Deployment
+) -> None:
+    request_id = predicted(client, contract)
+    soon, later = ((datetime.now(UTC) + timedelta(hours=hours)).isoformat() for hours in (23, 25))
+    response = client.post(FEEDBACK, json=labels((request_id, 1), observed_at=later))
+    assert response.status_code == 400
+    (error,) = response.json()["detail"]["errors"]
+    assert error.startswith(f"items[0]: Invalid value for observed_at: {later!r}. Expected at most a day after now, 20")
+    assert known_labels(stores, request_id) == {}
+    # A clock may be ahead, and a zone may be missing in the client's books.
+    assert client.post(FEEDBACK, json=labels((request_id, 1), observed_at=soon)).json() == counts(accepted=1)
+
+
+@pytest.mark.parametrize(("items", "found"), [([], "0"), ("x", "str"), ([{}] * 10_001, "10,001")])
+def test_feedback_has_1_to_10000_labels(client: httpx.Client, items: Any, found: str) -> None:
+    response = client.post(FEEDBACK, json={"items": items})
+    assert response.status_code == 400
+    assert response.json() == refusal(f"items: expected an array of 1 to 10,000 labels, found {found}")

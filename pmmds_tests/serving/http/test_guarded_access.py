@@ -1,0 +1,127 @@
+"""Guarded endpoints: a web page that a browser on the same machine shows cannot use them; what the token opens.
+
+The real service is asked as a browser would ask it: by DNS rebinding, and by requests of a page of another origin.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.deployment import Deployment
+from pmmds_serving.generated.pmmds.v1.prediction_pb2_grpc import PredictionServiceStub
+from pmmds_serving.prediction.refusals import HIDDEN
+from pmmds_tests.harness.asking import FEEDBACK, TOKEN, is_logged, predicted
+from pmmds_tests.harness.grpc_asking import label, refused
+from pmmds_tests.harness.running import RunningService, running_service, wait_until
+from pmmds_tests.serving.http.test_feedback_endpoint import known_labels
+from pmmds_tests.serving.rpc.test_grpc_service import feedback
+
+pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
+
+RELOAD = "/model/reload"
+EVIL = "http://evil.example"
+
+
+def test_a_rebound_name_stores_no_label(
+    client: httpx.Client, contract: Contract, stores: Deployment, service: RunningService
+) -> None:
+    one = predicted(client, contract)
+    port = service.settings.http_port
+    for host in (f"evil.example:{port}", f"localhost.evil.example:{port}", "192.0.2.1"):
+        headers = {"Host": host, "Origin": f"http://{host}"}
+        answer = client.post(FEEDBACK, json={"items": [{"request_id": one, "label": 1}]}, headers=headers)
+        assert answer.status_code == 403, host
+    is_logged(stores, one)
+    assert known_labels(stores, one) == {}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": EVIL}, {"Origin": "null"}, {"Origin": "http://localhost:1"}, {"Sec-Fetch-Site": "cross-site"}],
+)
+def test_a_page_of_another_origin_can_neither_reload_nor_send_labels(
+    client: httpx.Client, headers: dict[str, str]
+) -> None:
+    plain = {"Content-Type": "text/plain", **headers}
+    assert client.post(RELOAD, content=b"x", headers=plain).status_code == 403
+    assert client.post(RELOAD, headers=headers).status_code == 403
+    assert client.post(FEEDBACK, json={"items": []}, headers=headers).status_code == 403
+
+
+def test_a_reload_that_is_no_json_is_refused(client: httpx.Client) -> None:
+    for content_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+        answer = client.post(RELOAD, content=b"x", headers={"Content-Type": content_type})
+        assert answer.status_code == 415, content_type
+
+
+def test_two_hosts_are_none(service: RunningService) -> None:
+    request = f"POST {RELOAD} HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nContent-Length: 0\r\n\r\n"
+    with socket.create_connection((service.settings.http_host, service.settings.http_port), timeout=60) as raw:
+        raw.sendall(request.encode())
+        status = raw.recv(64).split()[1]
+    assert status in (b"400", b"403")
+
+
+def test_programs_and_pages_of_this_machine_are_answered(client: httpx.Client, service: RunningService) -> None:
+    assert client.post(RELOAD).json()["version"] == "1"
+    own = f"localhost:{service.settings.http_port}"
+    for headers in ({"Host": own}, {"Host": own, "Origin": f"http://{own}", "Sec-Fetch-Site": "same-origin"}):
+        assert client.post(RELOAD, json={}, headers=headers).json()["version"] == "1"
+
+
+def test_a_grpc_call_that_a_bridge_hands_on_for_a_page_is_refused(stub: PredictionServiceStub) -> None:
+    call = partial(stub.SendFeedback, feedback(label("x", 1)), metadata=(("origin", EVIL),))
+    assert refused(call).code is grpc.StatusCode.PERMISSION_DENIED
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_scheme_may_be_written_in_any_case(guarded: RunningService, scheme: str) -> None:
+    token = TOKEN["Authorization"].removeprefix("Bearer ")
+    answer = guarded.client.post(RELOAD, headers={"Authorization": f"{scheme} {token}"})
+    assert answer.json()["version"] == "1"
+
+
+@pytest.mark.parametrize("prefix", ["", "Basic ", "Token ", "Bearer", "Bearer Bearer "])
+def test_the_token_without_its_scheme_is_refused_and_the_scheme_is_named(guarded: RunningService, prefix: str) -> None:
+    token = TOKEN["Authorization"].removeprefix("Bearer ")
+    answer = guarded.client.post(RELOAD, headers={"Authorization": prefix + token})
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == 'Bearer realm="PMMDS"'
+
+
+def test_health_shows_hosts_and_paths_to_the_token_only(
+    prepared: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
+    away = "http://127.0.0.1:9"
+    token = TOKEN["Authorization"].removeprefix("Bearer ")
+    environment = prepared(tmp_path / "home", PMMDS_ADMIN_TOKEN=token, PMMDS_MLFLOW_TRACKING_URI=away)
+    with running_service(environment) as service:
+        wait_until(lambda: service.client.get("/healthz").json()["parts"]["registry"]["status"] == "problem")
+        told = service.client.get("/healthz", headers=TOKEN).json()["parts"]["registry"]
+        hidden = service.client.get("/healthz")
+        assert "127.0.0.1:9" in told["problem"]
+        assert hidden.json()["parts"]["registry"] == {**told, "problem": HIDDEN} | {
+            "checked_at": hidden.json()["parts"]["registry"]["checked_at"]
+        }
+        for path in ("/healthz", "/ready", "/model", "/"):
+            assert "127.0.0.1:9" not in service.client.get(path).text, path
+            assert str(tmp_path) not in service.client.get(path).text, path
+
+
+def test_health_shows_its_problems_to_programs_of_this_machine_but_to_no_page(
+    prepared: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
+    environment = prepared(tmp_path / "home", PMMDS_MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    with running_service(environment) as service:
+        wait_until(lambda: "127.0.0.1:9" in service.client.get("/healthz").text)
+        for headers in ({"Host": "evil.example"}, {"Origin": EVIL}):
+            answer = service.client.get("/healthz", headers=headers)
+            assert answer.json()["parts"]["registry"]["problem"] == HIDDEN

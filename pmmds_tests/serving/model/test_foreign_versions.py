@@ -1,0 +1,184 @@
+"""Whoever can only speak MLflow's REST API: no code of theirs runs, the watcher stays, and it is told which and why."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import httpx
+import psutil
+import pytest
+
+from pmmds_core.errors import RegistryUnavailableError
+from pmmds_core.models.bundle import MANIFEST, SCORER
+from pmmds_core.models.pipeline_scorer import KIND, PIPELINE
+from pmmds_core.stores.artifacts.model_registry import PRODUCTION, ModelRegistry
+from pmmds_tests.core.models.test_foreign_bundles import Touch
+from pmmds_tests.harness.house import House, errors_of
+from pmmds_tests.harness.mlflow_server import MlflowServer, mlflow_serving
+from pmmds_tests.harness.running import RunningService, running_service, service_environment, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.xdist_group("foreign")]
+
+
+class Stranger:
+    """Registers versions by REST alone and moves the alias to them. `files`: those of the version in production."""
+
+    def __init__(self, uri: str, model_name: str, files: dict[str, bytes]) -> None:
+        self.client = httpx.Client(base_url=uri, timeout=60, trust_env=False)
+        self.model_name = model_name
+        self.files = files
+
+    def ask(self, path: str, **body: Any) -> dict[str, Any]:
+        answered = self.client.post(f"/api/2.0/mlflow/{path}", json=body)
+        answered.raise_for_status()
+        found: dict[str, Any] = answered.json()
+        return found
+
+    def put_into_production(self, scorer: Any, kind: str, pickled: bytes = b"", *, listed: bool = True) -> str:
+        files = {**self.files, SCORER: json.dumps(scorer).encode()}
+        manifest = json.loads(files.pop(MANIFEST))
+        manifest["scorer_kind"] = kind
+        manifest["files"] = {name: hashlib.sha256(raw).hexdigest() for name, raw in files.items()}
+        if pickled:
+            files[PIPELINE] = pickled
+            manifest["files"] |= {PIPELINE: hashlib.sha256(pickled).hexdigest()} if listed else {}
+        return self._register({**files, MANIFEST: json.dumps(manifest).encode()})
+
+    def _register(self, files: dict[str, bytes]) -> str:
+        name = f"foreign-{time.time_ns()}"
+        place = {"name": name, "artifact_location": f"mlflow-artifacts:/{name}"}
+        experiment = self.ask("experiments/create", **place)["experiment_id"]
+        run = self.ask("runs/create", experiment_id=experiment, start_time=1)["run"]["info"]
+        folder = run["artifact_uri"].removeprefix("mlflow-artifacts:/")
+        for file, raw in files.items():
+            path = f"/api/2.0/mlflow-artifacts/artifacts/{folder}/bundle/{file}"
+            self.client.put(path, content=raw).raise_for_status()
+        made = {"name": self.model_name, "source": f"{run['artifact_uri']}/bundle", "run_id": run["run_id"]}
+        version = str(self.ask("model-versions/create", **made)["model_version"]["version"])
+        self.ask("registered-models/alias", name=self.model_name, alias=PRODUCTION, version=version)
+        return version
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """v1 is in production with its record, in a registry behind a real MLflow server."""
+    with mlflow_serving(MlflowServer(tmp_path_factory.mktemp("mlflow"))) as server:
+        built = House.build(tmp_path_factory.mktemp("home"), PMMDS_MLFLOW_TRACKING_URI=server.uri)
+        result = built.run("train_job")
+        assert result.success, errors_of(result)
+        yield built
+
+
+@pytest.fixture(scope="module", params=["recorded", "any"])
+def strict(request: pytest.FixtureRequest, house: House) -> Iterator[RunningService]:
+    """By default pickles are refused, whatever the trust."""
+    d = house.deployment
+    d.registry.move_alias(d.model_name, PRODUCTION, "1")
+    environment = service_environment(d.settings.home_path, d.registry.tracking_uri)
+    with running_service({**environment, "PMMDS_MODEL_TRUST": request.param}) as service:
+        assert service.serves("1")
+        yield service
+    d.registry.move_alias(d.model_name, PRODUCTION, "1")
+
+
+@pytest.fixture
+def stranger(house: House) -> Stranger:
+    d = house.deployment
+    folder = d.profiles.files("1").directory
+    return Stranger(d.registry.tracking_uri, d.model_name, {p.name: p.read_bytes() for p in folder.iterdir()})
+
+
+def registry_part(service: RunningService) -> dict[str, Any]:
+    found: dict[str, Any] = service.client.get("/healthz").json()["parts"]["registry"]
+    return found
+
+
+def watchers(service: RunningService) -> set[int]:
+    children = psutil.Process(service.process.pid).children(recursive=True)
+    return {p.pid for p in children if "pmmds_serving.model.model_watcher" in p.cmdline()}
+
+
+def assert_refused(service: RunningService, version: str, watching: set[int]) -> None:
+    wait_until(lambda: registry_part(service)["refused_version"] == version)
+    assert registry_part(service)["problem"] != ""
+    refused = service.client.post("/model/reload")
+    assert refused.status_code == 503
+    assert refused.json()["detail"]["errors"] == [registry_part(service)["problem"]]
+    assert service.client.get("/metrics/json").json()["pmmds_model_refused"]["samples"][0]["value"] == 1
+    assert f'pmmds_model_refused_info{{model_version="{version}"}} 1.0' in service.client.get("/metrics").text
+    assert service.serves("1")
+    assert watchers(service) == watching, "the watcher that met the version goes on"
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "unlisted"])
+def test_a_strangers_pickle_is_never_loaded(
+    strict: RunningService, stranger: Stranger, tmp_path: Path, listed: bool
+) -> None:
+    ran, watching = tmp_path / "ran", watchers(strict)
+    names = json.loads(stranger.files[MANIFEST])["feature_names"]
+    scorer = {"kind": KIND, "names": names, "numeric": [], "scikit_learn": "1.9"}
+    version = stranger.put_into_production(scorer, KIND, cloudpickle.dumps(Touch(ran)), listed=listed)
+    assert_refused(strict, version, watching)
+    assert not ran.exists()
+
+
+def test_a_scorer_that_reads_a_feature_that_is_not_there_is_refused_by_name(
+    strict: RunningService, stranger: Stranger
+) -> None:
+    watching, scorer = watchers(strict), json.loads(stranger.files[SCORER])
+    if scorer["kind"] == "logistic_regression":
+        scorer["numeric"][0]["index"] = 99
+    else:
+        scorer["numeric"][0] = 99
+    version = stranger.put_into_production(scorer, scorer["kind"])
+    assert_refused(strict, version, watching)
+
+
+class FakeMlflow(http.server.BaseHTTPRequestHandler):
+    """Answers every question about a version with one whose number leaves its folder."""
+
+    version = "../../victim"
+
+    def do_GET(self) -> None:
+        version = {"name": "m", "version": self.version, "creation_timestamp": 1, "run_id": "a" * 32, "tags": []}
+        content = json.dumps({"model_version": version}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def fake_mlflow() -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), FakeMlflow)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_version_that_is_no_number_is_refused_where_it_enters(fake_mlflow: str, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "file.txt").write_text("mine")
+    registry = ModelRegistry(fake_mlflow)
+    with pytest.raises(RegistryUnavailableError, match="a version is a number"):
+        registry.version_of("m", PRODUCTION)
+    with pytest.raises(RegistryUnavailableError, match="a version is a number"):
+        registry.download_bundle("m", "1", tmp_path / "cache" / "m" / "1")
+    assert (victim / "file.txt").read_text() == "mine"
+    assert not (tmp_path / "cache").exists()

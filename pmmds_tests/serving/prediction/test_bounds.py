@@ -1,0 +1,112 @@
+"""Counts on bytes, before anything is made of them; descriptors; and a spool whose process has none left."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
+from pmmds_serving.prediction.json_bounds import check_elements, n_items
+from pmmds_serving.prediction.refusals import RefusalError
+from pmmds_serving.process.descriptors import MAX_GRPC_CONNECTIONS, RESERVED, share_descriptors
+from pmmds_serving.rpc.message_bounds import BrokenMessageError, check_nested, n_elements
+from pmmds_serving.spool.spool import Spool, SpoolLimits
+from pmmds_tests.harness.records import make_records
+from pmmds_tests.serving.spool.test_spool import drained
+
+MOST = 50
+
+
+@given(n_instances=st.integers(0, 2 * MOST), names=st.lists(st.text(max_size=20), max_size=5), request_id=st.text())
+@settings(deadline=None)
+def test_elements_are_counted_as_the_message_has_them(n_instances: int, names: list[str], request_id: str) -> None:
+    row = messages.Instance(features={name: messages.FeatureValue(int64_value=7) for name in names})
+    message = messages.PredictBatchRequest(instances=[row] * n_instances, request_id=request_id)
+    assert n_elements(message.SerializeToString(), 1, MOST) == min(n_instances, MOST + 1)
+
+
+@given(data=st.binary(max_size=60))
+@settings(deadline=None)
+def test_any_bytes_are_counted_or_are_no_message(data: bytes) -> None:
+    with suppress(BrokenMessageError):
+        assert 0 <= n_elements(data, 1, MOST) <= 30
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x12\x00" * 1000, b"\x0b\x0c", b"\x0a\x05ab", b"\x08", b"\xff" * 11, b"\x0d\x00", b"\x0a"]
+)
+def test_broken_messages_and_many_other_fields_end_the_count(data: bytes) -> None:
+    with pytest.raises(BrokenMessageError):
+        n_elements(data, 1, MOST)
+
+
+@pytest.mark.parametrize("tag", [b"\x0a\x00", b"\x8a\x00\x00", b"\x8a\x80\x80\x00\x00"])
+def test_every_spelling_of_a_tag_counts(tag: bytes) -> None:
+    assert n_elements(tag * 20, 1, MOST) == 20
+    assert len(messages.PredictBatchRequest.FromString(tag * 20).instances) == 20
+    check_nested(tag * MOST, MOST)
+    with pytest.raises(RefusalError, match="validation failed") as caught:
+        check_nested(tag * (MOST + 1), MOST)
+    assert caught.value.status == 413
+
+
+def test_values_of_json_are_bounded_by_its_punctuation() -> None:
+    check_elements(b'{"a":[1,2,3]}', 4)
+    with pytest.raises(RefusalError) as caught:
+        check_elements(b'{"a":[1,2,3,4]}', 4)
+    assert caught.value.status == 413
+    assert n_items(b'{"b":1,"a":[{},[],"",0]}', "a") == 4
+    for body in (b'{"b":[]}', b'{"a":{}}', b"[]", b"{", b"\xff", b"[" * 2000, b'{"a":null}'):
+        assert n_items(body, "a") is None
+
+
+def test_connections_have_the_descriptors_that_are_there() -> None:
+    enough = share_descriptors(512, 512 + MAX_GRPC_CONNECTIONS + RESERVED)
+    assert (enough.http_connections, enough.grpc_connections) == (512, MAX_GRPC_CONNECTIONS)
+    for limit in (64, 256, 400, 800):
+        few = share_descriptors(512, limit)
+        assert few.http_connections + few.grpc_connections <= max(2, limit - RESERVED)
+        assert min(few.http_connections, few.grpc_connections) >= 1
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """No file can be opened in the block."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = os.open(os.devnull, os.O_RDONLY)
+    lowest = held + 1
+    os.close(held)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    filler = os.open(os.devnull, os.O_RDONLY)
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            os.open(os.devnull, os.O_RDONLY)
+        yield
+    finally:
+        os.close(filler)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_spool_keeps_records_and_syncs_them_without_any_descriptor_left(tmp_path: Path, contract: Contract) -> None:
+    spool = Spool(tmp_path / "spool", contract.feature_names, SpoolLimits(segment_bytes=2000))
+    records = make_records(contract, 60)
+    spool.append(records[:5])
+    with no_descriptors():
+        for record in records[5:40]:
+            spool.append([record])
+        spool.sync()
+        spool.hand_over()
+        spool.seal()
+        assert spool.problem == ""
+        spool.append(records[40:50])
+    spool.append(records[50:])
+    spool.sync()
+    assert sorted(r.request_id for r in drained(spool)) == sorted(r.request_id for r in records)

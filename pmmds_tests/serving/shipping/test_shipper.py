@@ -1,0 +1,260 @@
+"""The shipper: every spooled row arrives once, whatever dies or is away in between. On both engines."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from structlog.testing import capture_logs
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.errors import DatabaseUnavailableError
+from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.predictions.prediction_log import PredictionLog, PredictionRecord
+from pmmds_serving.shipping.adoption import REFUSED_SUFFIX
+from pmmds_serving.shipping.shipper import LONGEST_RETRY_SECONDS, Shipper, retry_seconds
+from pmmds_serving.spool.segment import DAMAGED_SUFFIX, SUFFIX
+from pmmds_serving.spool.spool import Spool
+from pmmds_tests.harness.records import make_records
+from pmmds_tests.harness.running import wait_until
+from pmmds_tests.harness.shipping import ship, shipping
+
+
+class _Door:
+    """The way to the database; while it is shut, asking for the log fails as when the server is away."""
+
+    def __init__(self, log: PredictionLog, *, is_open: bool = True) -> None:
+        self._log = log
+        self.is_open = is_open
+
+    def __call__(self) -> PredictionLog:
+        if not self.is_open:
+            raise DatabaseUnavailableError("The database cannot be reached.")
+        return self._log
+
+
+def spool_files(spool: Spool) -> list[str]:
+    return sorted(path.name for path in spool.folder.iterdir())
+
+
+def test_every_row_arrives_as_it_was_answered(
+    shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
+    records = make_records(contract, 2300)
+    spool.append(records)
+    assert ship(spool, shipper)
+    assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
+    assert (spool.backlog_bytes, shipper.state.n_shipped) == (0, 2300)
+
+
+def test_the_thread_ships_by_itself_and_the_rest_at_its_end(
+    shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
+    records = make_records(contract, 40)
+    with shipping(shipper, spool):
+        spool.append(records[:30])
+        wait_until(lambda: log.count() == 30)
+        spool.append(records[30:])
+    assert log.count() == 40
+    assert spool_files(spool) == []
+
+
+def test_a_crash_between_the_database_and_the_spool_adds_nothing_twice(
+    shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
+    records = make_records(contract, 50)
+    spool.append(records)
+    assert log.append(records[:30]) == 30  # and dead before the segment was deleted
+    assert ship(spool, shipper)
+    assert log.count() == 50
+
+
+def test_the_spool_of_a_dead_worker_is_adopted_and_deleted(
+    tmp_path: Path, spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
+    records = make_records(contract, 1500)
+    spool.append(records)
+    log.append(records[:700])
+    spool.close()
+    assert Shipper(spool.folder, lambda: log, contract.feature_names).ship()
+    assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
+    assert spool_files(spool) == []
+
+
+def test_two_shippers_at_the_same_time_move_each_row_once(
+    tmp_path: Path, open_again: Callable[[], Database], log: PredictionLog, contract: Contract
+) -> None:
+    """Such as one whose worker was killed, and the next."""
+    records = make_records(contract, 600)
+    folder = tmp_path / "spool"
+    spools = [Spool(folder, contract.feature_names) for _ in range(2)]
+    logs = [PredictionLog(open_again(), contract) for _ in spools]
+    one, two = (Shipper(folder, _Door(own), contract.feature_names) for own in logs)
+    # The second to start ends first, while the other's spool is still open: it has nothing to wait for.
+    with shipping(one, spools[0]), shipping(two, spools[1], deadline_seconds=0.5):
+        for i, record in enumerate(records):
+            spools[i % 2].append([record])
+    assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
+    assert log.count() == 600
+    assert list(folder.iterdir()) == []
+
+
+def test_rows_wait_while_the_database_is_away(spool: Spool, log: PredictionLog, contract: Contract) -> None:
+    door = _Door(log, is_open=False)
+    shipper = Shipper(spool.folder, door, contract.feature_names)
+    with shipping(shipper, spool):
+        records = make_records(contract, 20)
+        spool.append(records)
+        wait_until(lambda: shipper.state.problem == "The database cannot be reached.")
+        assert (log.count(), spool.backlog_bytes > 0) == (0, True)
+        door.is_open = True
+        wait_until(lambda: log.count() == 20)
+        wait_until(lambda: shipper.state.problem == "")
+
+
+def test_a_database_that_goes_away_in_between_is_opened_again(
+    spool: Spool,
+    open_again: Callable[[], Database],
+    database: Database,
+    log: PredictionLog,
+    contract: Contract,
+) -> None:
+    opened: list[Database] = []
+
+    def log_of() -> PredictionLog:
+        opened.append(open_again())
+        return PredictionLog(opened[-1], contract)
+
+    shipper = Shipper(spool.folder, log_of, contract.feature_names)
+    records = make_records(contract, 30)
+    spool.append(records[:10])
+    assert ship(spool, shipper)
+    hide_table(database, hidden=True)
+    spool.append(records[10:])
+    assert not ship(spool, shipper)
+    assert "prediction_logs" in shipper.state.problem
+    hide_table(database, hidden=False)
+    assert ship(spool, shipper)
+    assert log.count() == 30
+    assert len(opened) == 2
+
+
+def hide_table(database: Database, *, hidden: bool) -> None:
+    names = ("prediction_logs", "hidden_logs") if hidden else ("hidden_logs", "prediction_logs")
+    with database.begin() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE {names[0]} RENAME TO {names[1]}")
+
+
+def test_a_shipper_that_cannot_ship_ends_in_time_and_leaves_the_spool(
+    spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
+    shipper = Shipper(spool.folder, _Door(log, is_open=False), contract.feature_names)
+    with shipping(shipper, spool, deadline_seconds=86_400):  # which it would wait for, for ever
+        spool.append(make_records(contract, 5))
+    assert len(spool_files(spool)) == 1
+
+
+class _Broken:
+    """A log that fails in a way nobody has thought of."""
+
+    def add(self, records: list[PredictionRecord]) -> int:
+        raise RuntimeError(f"4711 {len(records)}")
+
+
+def test_the_thread_survives_an_error_that_nobody_has_thought_of(
+    spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
+    opened: list[Any] = [_Broken(), None, log]  # None has no add: an AttributeError
+    shipper = Shipper(spool.folder, lambda: opened.pop(0) if len(opened) > 1 else log, contract.feature_names)
+    spool.append(make_records(contract, 5))
+    with capture_logs() as told:
+        assert not ship(spool, shipper)
+    assert shipper.state.problem == "Rows could not be moved: RuntimeError."
+    (line,) = told
+    assert line["error_type"] == "RuntimeError"
+    assert "test_shipper.py:" in line["place"]
+    assert "4711" not in str(line)
+    with shipping(shipper, spool):
+        wait_until(lambda: log.count() == 5)
+        wait_until(lambda: shipper.state.problem == "")
+
+
+def test_retries_come_later_and_later_and_not_all_at_one_instant() -> None:
+    assert 0.05 <= retry_seconds(1) <= 0.1
+    assert 0.1 <= retry_seconds(2) <= 0.2
+    waits = [retry_seconds(10_000) for _ in range(50)]
+    assert max(waits) <= LONGEST_RETRY_SECONDS
+    assert min(waits) > LONGEST_RETRY_SECONDS / 2
+    assert len(set(waits)) > 1
+
+
+def abandon(folder: Path, names: tuple[str, ...], records: list[PredictionRecord]) -> Path:
+    """The file of a worker that died with these records."""
+    others = set(folder.glob(f"*{SUFFIX}"))
+    dead = Spool(folder, names)
+    dead.append(records)
+    dead.close()
+    (path,) = set(folder.glob(f"*{SUFFIX}")) - others
+    return path
+
+
+def test_a_file_of_the_former_spool_with_its_one_file_a_worker_is_shipped(
+    shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
+    """Byte by byte as it was written before there were segments."""
+    records = make_records(contract, 30)
+    payloads = [msgspec.msgpack.encode({"feature_names": contract.feature_names})]
+    payloads += [msgspec.msgpack.encode(record) for record in records]
+    frames = (struct.pack("<II", len(p), zlib.crc32(p)) + p for p in payloads)
+    path = spool.folder / "0123456789abcdef0123456789abcdef.spool"
+    path.write_bytes(b"".join(frames) + b"\x07\x00")
+    assert ship(spool, shipper)
+    assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
+    assert path.with_name(path.name + DAMAGED_SUFFIX).exists()  # for its torn tail
+
+
+def test_a_contract_that_gained_a_feature_takes_the_old_rows(
+    spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
+    old_names = tuple(n for n in contract.feature_names if n != "tenure")
+    (record,) = make_records(contract, 1)
+    position = contract.feature_names.index("tenure")
+    without = record.features[:position] + record.features[position + 1 :]
+    abandon(spool.folder, old_names, [msgspec.structs.replace(record, features=without)])
+    assert Shipper(spool.folder, lambda: log, contract.feature_names).ship()
+    kept = log.find(["r0"])["r0"].features
+    assert kept == (*record.features[:position], None, *record.features[position + 1 :])
+
+
+def test_rows_of_another_contract_are_set_aside_whole(
+    shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
+    (record,) = make_records(contract, 1)
+    path = abandon(spool.folder, ("age", "height"), [msgspec.structs.replace(record, features=(30, 180))])
+    content = path.read_bytes()
+    assert ship(spool, shipper)
+    assert log.count() == 0
+    assert path.with_name(path.name + REFUSED_SUFFIX).read_bytes() == content
+
+
+def test_what_is_whole_before_damage_arrives_and_the_file_is_kept(
+    shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
+    path = abandon(spool.folder, contract.feature_names, make_records(contract, 10))
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(damaged)
+    assert ship(spool, shipper)
+    assert 0 < log.count() < 10
+    assert path.with_name(path.name + DAMAGED_SUFFIX).read_bytes() == damaged
+    assert not path.exists()
+
+
+def test_an_empty_file_of_a_worker_that_died_at_its_start_is_deleted(shipper: Shipper, spool: Spool) -> None:
+    (spool.folder / f"empty{SUFFIX}").touch()
+    assert ship(spool, shipper)
+    assert len(spool_files(spool)) == 1

@@ -1,0 +1,143 @@
+"""Small segments go into the database together: whole or not at all, and a refused one stops none of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.errors import DatabaseUnavailableError
+from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.predictions.prediction_log import Appended, PredictionLog, PredictionRecord
+from pmmds_serving.shipping import adoption
+from pmmds_serving.shipping.shipper import Shipper
+from pmmds_serving.spool.segment import DAMAGED_SUFFIX, SUFFIX, Segment, encode_record
+from pmmds_tests.harness.records import make_records
+
+
+class _Counting:
+    """A log that tells how many rows each transaction brought; the `away_at`-th finds no database."""
+
+    def __init__(self, log: PredictionLog, away_at: int = -1) -> None:
+        self._log = log
+        self._away_at = away_at
+        self.n_rows: list[int] = []
+
+    def add(self, records: Sequence[PredictionRecord]) -> Appended:
+        self.n_rows.append(len(records))
+        if len(self.n_rows) == self._away_at:
+            raise DatabaseUnavailableError("The database cannot be reached.")
+        return self._log.add(records)
+
+
+def released(folder: Path, contract: Contract, parts: Sequence[Sequence[PredictionRecord]]) -> list[Path]:
+    """A segment for each part, as a worker hands them over one after the other."""
+    folder.mkdir(exist_ok=True)
+    paths = []
+    for i, part in enumerate(parts):
+        segment = Segment.create(folder, f"worker-{i:03d}", contract.feature_names)
+        segment.write(b"".join(map(encode_record, part)))
+        segment.close()
+        paths.append(segment.path)
+    return paths
+
+
+def shipper_of(folder: Path, log: object, contract: Contract) -> Shipper:
+    return Shipper(folder, lambda: log, contract.feature_names)  # type: ignore[arg-type,return-value]
+
+
+def in_parts(records: Sequence[PredictionRecord], size: int) -> list[Sequence[PredictionRecord]]:
+    return [records[start : start + size] for start in range(0, len(records), size)]
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob(f"*{SUFFIX}*"))
+
+
+def test_many_small_segments_cost_one_transaction(tmp_path: Path, log: PredictionLog, contract: Contract) -> None:
+    records = make_records(contract, 300)
+    released(tmp_path, contract, in_parts(records, 10))
+    counting = _Counting(log)
+    shipper = shipper_of(tmp_path, counting, contract)
+    assert shipper.ship()
+    assert counting.n_rows == [300]
+    assert shipper.state.n_shipped == 300
+    assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
+    assert left(tmp_path) == []
+
+
+def test_no_more_than_so_many_files_are_open_at_once(
+    tmp_path: Path, log: PredictionLog, contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adoption, "TOGETHER_SEGMENTS", 4)
+    released(tmp_path, contract, in_parts(make_records(contract, 90), 10))
+    counting = _Counting(log)
+    assert shipper_of(tmp_path, counting, contract).ship()
+    assert counting.n_rows == [40, 40, 10]
+
+
+def test_what_is_large_goes_by_itself(
+    tmp_path: Path, log: PredictionLog, contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = released(tmp_path, contract, in_parts(make_records(contract, 60), 20))
+    monkeypatch.setattr(adoption, "TOGETHER_BYTES", paths[0].stat().st_size)
+    counting = _Counting(log)
+    assert shipper_of(tmp_path, counting, contract).ship()
+    assert counting.n_rows == [20, 20, 20]
+
+
+def test_a_refused_row_costs_its_own_segment_its_attempts_and_the_others_nothing(
+    tmp_path: Path, log: PredictionLog, contract: Contract
+) -> None:
+    records = make_records(contract, 30)
+    records[15] = msgspec.structs.replace(records[15], prediction=2**63)
+    paths = released(tmp_path, contract, in_parts(records, 10))
+    shipper = shipper_of(tmp_path, log, contract)
+    assert not shipper.ship()
+    assert left(tmp_path) == [paths[1].name, paths[2].name], "the one before it has gone"
+    while not shipper.ship():
+        assert left(tmp_path) == [paths[1].name, paths[2].name]
+    assert log.count() == 29
+    assert shipper.state.n_dead_letters == 1
+    assert left(tmp_path) == []
+
+
+def test_a_database_that_goes_away_leaves_all_of_a_group(
+    tmp_path: Path, log: PredictionLog, contract: Contract
+) -> None:
+    paths = released(tmp_path, contract, in_parts(make_records(contract, 30), 10))
+    shipper = shipper_of(tmp_path, _Counting(log, away_at=1), contract)
+    assert not shipper.ship()
+    assert (log.count(), shipper.state.n_shipped) == (0, 0)
+    assert left(tmp_path) == [path.name for path in paths]
+    assert shipper.ship(), "nothing is locked any more"
+    assert log.count() == 30
+
+
+def test_a_crash_between_the_commit_and_the_deletions_adds_nothing_twice(
+    tmp_path: Path, open_again: Callable[[], Database], log: PredictionLog, contract: Contract
+) -> None:
+    records = make_records(contract, 60)
+    released(tmp_path, contract, in_parts(records, 10))
+    log.append(records[:45])  # what a group and a half had brought
+    counting = _Counting(PredictionLog(open_again(), contract))
+    assert shipper_of(tmp_path, counting, contract).ship()
+    assert counting.n_rows == [60]
+    assert log.count() == 60
+
+
+def test_damage_and_another_contract_among_them_are_set_aside(
+    tmp_path: Path, log: PredictionLog, contract: Contract
+) -> None:
+    paths = released(tmp_path, contract, in_parts(make_records(contract, 30), 10))
+    content = bytearray(paths[1].read_bytes())
+    content[-1] ^= 1
+    paths[1].write_bytes(content)
+    stranger = Segment.create(tmp_path, "worker-001-a", ("age",))
+    stranger.close()
+    assert shipper_of(tmp_path, log, contract).ship()
+    assert log.count() == 29
+    assert left(tmp_path) == [f"worker-001-a{SUFFIX}{adoption.REFUSED_SUFFIX}", paths[1].name + DAMAGED_SUFFIX]

@@ -1,0 +1,158 @@
+"""A segment is seen by adopters only when it is locked and has its header, whenever they look."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_serving.spool.segment import NEW_SUFFIX, SUFFIX, Segment, abandoned, encode_record, remove_unfinished
+from pmmds_serving.spool.spool import Spool
+from pmmds_tests.harness.records import make_records
+
+
+def adopt_everything(folder: Path) -> None:
+    """What another worker does every few seconds: ship and delete whatever nobody holds."""
+    remove_unfinished(folder)
+    for path in folder.glob(f"*{SUFFIX}"):
+        found = Segment.adopt(path)
+        if found is not None:
+            found.delete()
+
+
+def test_only_its_user_reads_a_segment(tmp_path: Path, contract: Contract) -> None:
+    segment = Segment.create(tmp_path, "own", contract.feature_names)
+    segment.close()
+    assert [p.stat().st_mode & 0o777 for p in tmp_path.iterdir()] == [0o600]
+
+
+def interrupted(call: Callable[..., Any], folder: Path, *, n_times: int) -> Callable[..., Any]:
+    """A system call before and after which the adopter comes by, the first `n_times`."""
+    left = [n_times]
+
+    def called(*arguments: Any, **named: Any) -> Any:
+        if not left[0]:
+            return call(*arguments, **named)
+        left[0] -= 1
+        adopt_everything(folder)
+        result = call(*arguments, **named)
+        adopt_everything(folder)
+        return result
+
+    return called
+
+
+@pytest.mark.parametrize("n_times", [1, 2, 3])
+@pytest.mark.parametrize(("module", "name"), [(fcntl, "flock"), (os, "open"), (os, "pwrite"), (Path, "rename")])
+def test_an_adopter_at_any_moment_takes_nothing_from_the_maker(
+    module: Any, name: str, n_times: int, tmp_path: Path, contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        _interrupt(patch, module, name, tmp_path, n_times)
+        segment = Segment.create(tmp_path, "mine", contract.feature_names)
+    segment.write(encode_record(make_records(contract, 1)[0]))
+    assert [path.name for path in tmp_path.iterdir()] == [f"mine{SUFFIX}"]
+    assert segment.path.stat().st_size == segment.size
+    assert Segment.adopt(segment.path) is None
+    segment.close()
+    heir = Segment.adopt(segment.path)
+    assert heir is not None
+    found = heir.header()
+    assert found is not None
+    assert len(heir.read(found[1], 10).records) == 1
+    heir.close()
+
+
+def _interrupt(patch: pytest.MonkeyPatch, module: Any, name: str, folder: Path, n_times: int) -> None:
+    """The adopter uses the same calls: while it is at work they are the plain ones."""
+    plain = getattr(module, name)
+    busy = [False]
+    wrapped = interrupted(plain, folder, n_times=n_times)
+
+    def called(*arguments: Any, **named: Any) -> Any:
+        if busy[0]:
+            return plain(*arguments, **named)
+        busy[0] = True
+        try:
+            return wrapped(*arguments, **named)
+        finally:
+            busy[0] = False
+
+    patch.setattr(module, name, called)
+
+
+_MAKE_AND_APPEND = """
+import sys
+from pathlib import Path
+from pmmds_core.contracts.contract import load_contract
+from pmmds_serving.spool.spool import Spool
+from pmmds_tests.harness.records import make_records
+contract = load_contract("")
+(record,) = make_records(contract, 1)
+n_lost = 0
+for _ in range(2000):
+    spool = Spool(Path(sys.argv[1]), contract.feature_names)
+    spool.append([record])
+    (part,) = spool._parts
+    n_lost += not part.segment.path.exists()
+    spool.close()
+print(n_lost)
+"""
+
+
+def test_two_processes_that_make_and_adopt_as_fast_as_they_can_lose_nothing(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _MAKE_AND_APPEND, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as maker:
+        while maker.poll() is None:
+            adopt_everything(tmp_path)
+        assert maker.stdout is not None
+        assert maker.stdout.read().strip() == "0"
+        assert maker.returncode == 0
+
+
+def test_what_a_maker_left_unfinished_is_cleared_away_and_what_lives_is_not(tmp_path: Path, contract: Contract) -> None:
+    (tmp_path / f"dead{NEW_SUFFIX}").write_bytes(b"half a header")
+    living = (tmp_path / f"living{NEW_SUFFIX}").open("wb")
+    fcntl.flock(living, fcntl.LOCK_EX)
+    spool = Spool(tmp_path, contract.feature_names)
+    assert list(abandoned(tmp_path)) == []
+    assert not (tmp_path / f"dead{NEW_SUFFIX}").exists()
+    assert (tmp_path / f"living{NEW_SUFFIX}").exists()
+    living.close()
+    spool.close()
+
+
+_HOLD = """
+import sys, time
+from pathlib import Path
+from pmmds_serving.spool.segment import Segment
+segment = Segment.create(Path(sys.argv[1]), "held", ("a",))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_an_adopter_that_comes_too_late_leaves_the_name_alone(tmp_path: Path) -> None:
+    """It opened the file, another adopter set it aside and let go, then it locked what it had opened."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        path = tmp_path / f"held{SUFFIX}"
+        assert Segment.adopt(path) is None
+        holder.send_signal(signal.SIGKILL)
+    first = Segment.adopt(path)
+    assert first is not None
+    kept = first.set_aside(".kept")
+    assert Segment.adopt(path) is None
+    assert kept.exists()

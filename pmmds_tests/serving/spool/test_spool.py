@@ -1,0 +1,265 @@
+"""The spool keeps whole records only: after a cut, a flipped bit, a full disk, a killed worker."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.stores.predictions.prediction_log import PredictionRecord
+from pmmds_serving.spool.segment import SUFFIX, Segment, abandoned, segments_with_records
+from pmmds_serving.spool.spool import Spool, SpoolLimits, SpoolWriteError
+from pmmds_tests.harness.records import make_records
+
+EVERYTHING = 10**6
+
+
+def spool_path(folder: Path) -> Path:
+    (path,) = folder.glob(f"*{SUFFIX}")
+    return path
+
+
+def drained(spool: Spool) -> list[PredictionRecord]:
+    """What a shipper finds when everything is released to it; it takes all away."""
+    spool.seal()
+    return taken_from(spool.folder)
+
+
+def taken_from(folder: Path) -> list[PredictionRecord]:
+    """All that nobody holds, taken away."""
+    found: list[PredictionRecord] = []
+    for segment in abandoned(folder):
+        header = segment.header()
+        assert header is not None
+        found += segment.read(header[1], EVERYTHING).records
+        segment.delete()
+    return found
+
+
+def adopted(path: Path) -> tuple[list[PredictionRecord], Segment]:
+    """All whole records of a file nobody holds."""
+    file = Segment.adopt(path)
+    assert file is not None
+    found = file.header()
+    return ([] if found is None else file.read(found[1], EVERYTHING).records), file
+
+
+def abandoned_bytes(spool: Spool, records: list[PredictionRecord]) -> bytes:
+    """What a worker with these records leaves when it dies."""
+    spool.append(records)
+    spool.close()
+    return spool_path(spool.folder).read_bytes()
+
+
+def test_records_come_back_in_order_and_as_they_were(spool: Spool, contract: Contract) -> None:
+    records = make_records(contract, 25)
+    spool.append(records[:1])
+    spool.append(records[1:])
+    assert drained(spool) == records
+
+
+def test_a_segment_is_its_workers_until_it_is_released(spool: Spool, contract: Contract) -> None:
+    records = make_records(contract, 10)
+    spool.append(records[:6])
+    assert taken_from(spool.folder) == []
+    spool.seal()
+    spool.append(records[6:])
+    assert taken_from(spool.folder) == records[:6]
+    assert drained(spool) == records[6:]
+
+
+def test_what_is_shipped_is_no_backlog_any_more(spool: Spool, contract: Contract) -> None:
+    spool.append(make_records(contract, 10))
+    before = spool.backlog_bytes
+    drained(spool)
+    spool.hand_over()
+    assert (before > 0, spool.backlog_bytes, spool.n_segments) == (True, 0, 1)
+
+
+def test_the_newest_segment_is_released_only_when_the_shipper_has_no_other(spool: Spool, contract: Contract) -> None:
+    records = make_records(contract, 9)
+    for part in (records[:3], records[3:6], records[6:]):
+        spool.append(part)
+        spool.hand_over()
+    assert (spool.n_segments, len(segments_with_records(spool.folder))) == (2, 2)
+    assert taken_from(spool.folder) == records[:3]
+    spool.hand_over()
+    assert taken_from(spool.folder) == records[3:]
+
+
+def test_an_empty_spool_releases_nothing(spool: Spool) -> None:
+    spool.hand_over()
+    spool.seal()
+    assert (spool.n_segments, list(abandoned(spool.folder))) == (1, [])
+
+
+def test_a_missing_value_comes_back_as_none(spool: Spool, contract: Contract) -> None:
+    (record,) = make_records(contract, 1, overrides={"total_charges": None, "contract": None})
+    spool.append([record])
+    assert drained(spool) == [record]
+
+
+def test_a_shipped_spool_leaves_no_file(spool: Spool, contract: Contract) -> None:
+    spool.append(make_records(contract, 3))
+    drained(spool)
+    spool.close()
+    assert list(spool.folder.iterdir()) == []
+
+
+def in_segments(folder: Path, contract: Contract) -> Spool:
+    """A spool whose segments take about three records."""
+    return Spool(folder, contract.feature_names, SpoolLimits(segment_bytes=1500))
+
+
+def test_a_long_outage_makes_many_small_segments_and_shipping_deletes_them_one_by_one(
+    tmp_path: Path, contract: Contract
+) -> None:
+    spool = in_segments(tmp_path, contract)
+    records = make_records(contract, 30)
+    for record in records:
+        spool.append([record])
+    assert len(list(tmp_path.iterdir())) == spool.n_segments >= 8
+    assert max(path.stat().st_size for path in tmp_path.iterdir()) <= 1500
+    assert drained(spool) == records
+    assert len(list(tmp_path.iterdir())) == 1
+    spool.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_call_that_is_larger_than_a_segment_is_kept_whole_in_one(tmp_path: Path, contract: Contract) -> None:
+    spool = in_segments(tmp_path, contract)
+    records = make_records(contract, 20)
+    spool.append(records)
+    assert len(list(tmp_path.iterdir())) == 1
+    spool.append(records[:1])
+    assert len(list(tmp_path.iterdir())) == 2
+    assert drained(spool) == [*records, records[0]]
+
+
+def test_a_dead_workers_segments_are_adopted_in_their_order(tmp_path: Path, contract: Contract) -> None:
+    dead = in_segments(tmp_path, contract)
+    records = make_records(contract, 40)
+    for record in records:
+        dead.append([record])
+    dead.close()
+    assert taken_from(tmp_path) == records
+
+
+def test_nothing_is_taken_after_the_end(spool: Spool, contract: Contract) -> None:
+    spool.close()
+    with pytest.raises(SpoolWriteError):
+        spool.append(make_records(contract, 1))
+
+
+def test_a_tail_cut_at_any_byte_leaves_all_whole_records(tmp_path: Path, spool: Spool, contract: Contract) -> None:
+    records = make_records(contract, 4)
+    whole = abandoned_bytes(spool, records)
+    before_last = len(abandoned_bytes(Spool(tmp_path / "shorter", contract.feature_names), records[:3]))
+    path = tmp_path / f"cut{SUFFIX}"
+    for size in range(before_last, len(whole)):
+        path.write_bytes(whole[:size])
+        found, file = adopted(path)
+        file.close()
+        assert found == records[:3], f"cut at byte {size}"
+
+
+def test_a_header_cut_at_any_byte_leaves_an_empty_file(tmp_path: Path, contract: Contract) -> None:
+    empty = Spool(tmp_path / "empty", contract.feature_names)
+    whole = spool_path(empty.folder).read_bytes()
+    empty.close()
+    path = tmp_path / f"cut{SUFFIX}"
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        found, file = adopted(path)
+        file.close()
+        assert found == []
+
+
+def test_a_flipped_bit_is_noticed_in_every_byte_of_a_record(tmp_path: Path, spool: Spool, contract: Contract) -> None:
+    records = make_records(contract, 2)
+    whole = abandoned_bytes(spool, records)
+    start = len(abandoned_bytes(Spool(tmp_path / "shorter", contract.feature_names), records[:1]))
+    path = tmp_path / f"flipped{SUFFIX}"
+    for position in range(start, len(whole)):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        found, file = adopted(path)
+        file.close()
+        assert found == records[:1], f"a bit of byte {position}"
+
+
+def test_zeros_after_a_power_failure_are_no_records(tmp_path: Path, spool: Spool, contract: Contract) -> None:
+    records = make_records(contract, 3)
+    path = tmp_path / f"zeros{SUFFIX}"
+    path.write_bytes(abandoned_bytes(spool, records) + bytes(4096))
+    found, file = adopted(path)
+    file.close()
+    assert found == records
+
+
+def test_a_frame_that_is_no_record_is_handed_over_as_it_is_and_the_reading_goes_on(
+    spool: Spool, contract: Contract
+) -> None:
+    first, bad, last = make_records(contract, 3)
+    bad = msgspec.structs.replace(bad, latency_ms=None)
+    spool.append([first, bad, last])
+    spool.seal()
+    (segment,) = abandoned(spool.folder)
+    header = segment.header()
+    assert header is not None
+    batch = segment.read(header[1], EVERYTHING)
+    assert batch.records == [first, last]
+    assert batch.undecodable == [msgspec.msgpack.encode(bad)]
+
+
+def test_two_workers_have_a_file_each_and_leave_the_others_alone(tmp_path: Path, contract: Contract) -> None:
+    one, two = (Spool(tmp_path, contract.feature_names) for _ in range(2))
+    one.append(make_records(contract, 3, prefix="one"))
+    two.append(make_records(contract, 2, prefix="two"))
+    assert list(abandoned(tmp_path)) == []
+    one.close()
+    (file,) = abandoned(tmp_path)
+    found = file.header()
+    assert found is not None
+    assert [r.request_id for r in file.read(found[1], EVERYTHING).records] == ["one0", "one1", "one2"]
+    assert Segment.adopt(file.path) is None  # locked by the adopter
+    file.delete()
+    assert [r.request_id for r in drained(two)] == ["two0", "two1"]
+    two.close()
+
+
+_APPEND_UNTIL_KILLED = """
+import itertools, sys
+from pathlib import Path
+import msgspec
+from pmmds_core.contracts.contract import load_contract
+from pmmds_serving.spool.spool import Spool
+from pmmds_tests.harness.records import make_records
+contract = load_contract("")
+spool = Spool(Path(sys.argv[1]), contract.feature_names)
+(record,) = make_records(contract, 1)
+for i in itertools.count():
+    spool.append([msgspec.structs.replace(record, request_id=f"r{i}")])
+    print(f"r{i}", flush=True)
+"""
+
+
+def test_a_killed_worker_loses_nothing_that_it_acknowledged(tmp_path: Path, contract: Contract) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _APPEND_UNTIL_KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as worker:
+        assert worker.stdout is not None
+        acknowledged = [worker.stdout.readline().strip() for _ in range(500)]
+        assert Segment.adopt(spool_path(tmp_path)) is None  # it lives
+        worker.send_signal(signal.SIGKILL)
+        acknowledged += worker.stdout.read().split()
+    found, file = adopted(spool_path(tmp_path))
+    file.close()
+    assert [r.request_id for r in found][: len(acknowledged)] == acknowledged
+    assert len(found) - len(acknowledged) in (0, 1)
