@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from benchmarks.whole_process import Run, run
 from pmmds_core.contracts.contract import load_contract
 from pmmds_core.profiling.reference_profile import fit_profile
-from pmmds_tests.harness.records import columns_of, make_records
+from pmmds_tests.harness.prediction_records import columns_of, make_records
 
 ROOT = Path(__file__).parent.parent
 N_DISTINCT, FEW, MILLION = 20_000, 20_000, 1_000_000
@@ -25,8 +25,8 @@ N_DISTINCT, FEW, MILLION = 20_000, 20_000, 1_000_000
 DUCKDB = """
 import sys
 from pathlib import Path
-from pmmds_core.profiling.binning import SCORE
-from pmmds_core.stores.files.column_reading import read_column
+from pmmds_core.profiling.bins import SCORE
+from pmmds_core.stores.files.column_sql import read_column
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.stores.files.data_file import connect, open_data_file
 from pmmds_core.stores.files.duckdb_counts import FileCounter

@@ -11,8 +11,8 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from benchmarks.deployments import temporary_settings, train_versions, wait_for
-from pmmds_cli.client.job_runs import shared_instance
-from pmmds_cli.commands.service_commands import start, stop
+from pmmds_cli.client.job_runner import shared_instance
+from pmmds_cli.commands.service import start, stop
 from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
 

@@ -17,7 +17,7 @@ N_RENDERED = 50
 # Every worker has answered predictions of every version, and refused some requests.
 WORKER = """
 import sys
-from pmmds_serving.metrics.metrics import ServingMetrics
+from pmmds_serving.metrics.counters import ServingMetrics
 
 metrics = ServingMetrics()
 for version in range(int(sys.argv[1])):
@@ -33,7 +33,7 @@ metrics.fold()
 
 def render_ms() -> list[float]:
     """Milliseconds of each rendering in this process, which shares the workers' files."""
-    from pmmds_serving.metrics.metrics import ServingMetrics, exposition
+    from pmmds_serving.metrics.counters import ServingMetrics, exposition
 
     metrics = ServingMetrics()
     found = []

@@ -20,8 +20,8 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
 from pmmds_core.models.scorer_compiler import rows_of
 from pmmds_core.stores.database.tables import histogram_watermarks, prediction_logs
-from pmmds_core.stores.predictions.prediction_log import PredictionRecord
-from pmmds_core.synthetic.synthetic import packaged_generator
+from pmmds_core.stores.predictions.log import PredictionRecord
+from pmmds_core.synthetic.generator import packaged_generator
 
 WINDOW = timedelta(days=7)
 N_NEW = 1_000

@@ -32,11 +32,11 @@ from benchmarks.serving import median_load
 from pmmds_cli.processes.ports import any_free
 from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
-from pmmds_core.stores.predictions.prediction_log import PredictionRecord
-from pmmds_core.stores.predictions.shadow_store import Place
-from pmmds_serving.shadow.shadow_scorer import BATCH_ROWS, scores_of
-from pmmds_serving.shadow.shadow_status import ShadowFiles
-from pmmds_serving.shipping.shipper_process import RUN_FOLDER
+from pmmds_core.stores.predictions.log import PredictionRecord
+from pmmds_core.stores.predictions.shadow import Place
+from pmmds_serving.shadow.scorer import BATCH_ROWS, scores_of
+from pmmds_serving.shadow.status import ShadowFiles
+from pmmds_serving.shipping.process import RUN_FOLDER
 
 N_ROWS = 50_000
 START_SECONDS = 240.0

@@ -28,9 +28,9 @@ from typing import Any
 import msgspec
 
 from pmmds_core.contracts.contract import load_contract
-from pmmds_core.stores.predictions.prediction_log import PredictionRecord
+from pmmds_core.stores.predictions.log import PredictionRecord
 from pmmds_serving.spool.spool import Spool
-from pmmds_serving.spool.spool_sync import SpoolSyncer
+from pmmds_serving.spool.sync import SpoolSyncer
 
 SYNC_SECONDS = 0.1
 Append = Callable[[PredictionRecord], object]

@@ -34,8 +34,8 @@ def temporary_settings(**values: object) -> Iterator[Settings]:
 def migrate_database(settings: Settings) -> None:
     """Make the tables; PostgreSQL's are made by nobody else."""
     from pmmds_core.contracts.contract import load_contract
-    from pmmds_core.stores.database.database import open_database
-    from pmmds_core.stores.database.migration import migrate
+    from pmmds_core.stores.database.engine import open_database
+    from pmmds_core.stores.database.schema import migrate
 
     database = open_database(settings)
     migrate(database, load_contract(settings.contract))
@@ -44,7 +44,7 @@ def migrate_database(settings: Settings) -> None:
 
 def train_versions(settings: Settings, n_versions: int) -> Deployment:
     """Run train_job that often; the first version is in production, the others were held."""
-    from pmmds_cli.client.job_runs import run_job
+    from pmmds_cli.client.job_runner import run_job
 
     for _ in range(n_versions):
         run_job("train_job", settings)

@@ -24,7 +24,7 @@ N_CUSTOMERS = 50_000
 
 def telco_like(n_rows: int, seed: int, *, price_rise: float = 0.0) -> pd.DataFrame:
     """19 features and `score`; charges `price_rise` (a share) above the reference's."""
-    from pmmds_core.synthetic.synthetic import packaged_generator
+    from pmmds_core.synthetic.generator import packaged_generator
 
     random = np.random.default_rng(seed)
     customers = packaged_generator().sample(N_CUSTOMERS, 1).drop(columns="churn")

@@ -1,5 +1,5 @@
 """The hourly update with a million rows already logged and ten thousand new ones, and the merge of a day, in a fresh
-process each. Start-up (imports, contract, connection) is told apart. Keep out: files (drift/drift.py).
+process each. Start-up (imports, contract, connection) is told apart. Keep out: files (drift/comparison.py).
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import sqlalchemy as sa
 from benchmarks.whole_process import run
 from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract, load_contract
-from pmmds_core.data.source_data import to_columns
+from pmmds_core.data.reader import to_columns
 from pmmds_core.profiling.reference_profile import fit_profile
-from pmmds_core.stores.database.database import Database, open_database
-from pmmds_core.stores.database.migration import migrate
+from pmmds_core.stores.database.engine import Database, open_database
+from pmmds_core.stores.database.schema import migrate
 from pmmds_core.stores.database.tables import histogram_watermarks, prediction_logs
 from pmmds_core.stores.monitoring.histograms import HistogramStore
-from pmmds_core.stores.predictions.prediction_log import PredictionLog, PredictionRecord
-from pmmds_core.synthetic.synthetic import packaged_generator
+from pmmds_core.stores.predictions.log import PredictionLog, PredictionRecord
+from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_tests.harness.postgres import temporary_cluster
 
 N_LOGGED = 1_000_000
@@ -41,11 +41,11 @@ import json, sys, time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from pmmds_core.contracts.contract import load_contract
-from pmmds_core.drift.drift import compare
-from pmmds_core.drift.drift_policy import DriftRule, judge
+from pmmds_core.drift.comparison import compare
+from pmmds_core.drift.policy import DriftRule, judge
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.config.settings import Settings
-from pmmds_core.stores.database.database import open_database
+from pmmds_core.stores.database.engine import open_database
 from pmmds_core.stores.monitoring.histograms import HistogramStore
 
 home, url, profile_path = sys.argv[1:]

@@ -1,5 +1,5 @@
 """What else compares two files: each peer in an environment of its own, made by uv in a cache folder, as its own
-documentation says to use it. Add a peer here. Keep out: measuring (drift/drift.py).
+documentation says to use it. Add a peer here. Keep out: measuring (drift/comparison.py).
 
     python -m benchmarks.drift_peers        # make the environments
 """

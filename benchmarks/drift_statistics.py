@@ -22,15 +22,15 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.target_table import Line, head
 from pmmds_core.contracts.contract import Contract, load_contract
-from pmmds_core.data.source_data import SourceData, read_source, to_columns
-from pmmds_core.drift.drift import Counts, compare
-from pmmds_core.drift.drift_policy import DriftRule, Verdict, judge
+from pmmds_core.data.reader import SourceData, read_source, to_columns
+from pmmds_core.drift.comparison import Counts, compare
+from pmmds_core.drift.policy import DriftRule, Verdict, judge
 from pmmds_core.drift.rules.joint import JointRule, judge_joint
 from pmmds_core.drift.rules.sequential import SequentialRule, judge_sequential
-from pmmds_core.profiling.binning import SCORE, FeatureBins
+from pmmds_core.profiling.bins import SCORE, FeatureBins
 from pmmds_core.profiling.reference_profile import ReferenceProfile, fit_profile
-from pmmds_core.profiling.row_codes import Codes, code_column
-from pmmds_core.stores.files.data_source import packaged_sample
+from pmmds_core.profiling.reference_rows import Codes, code_column
+from pmmds_core.stores.files.reference_source import packaged_sample
 
 N_REFERENCE = 5_000
 WEEK_HOURS = 168.0

@@ -24,9 +24,9 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract, load_contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.stores.database.partitions import keep_days
-from pmmds_core.stores.predictions.prediction_log import PredictionRecord
-from pmmds_core.stores.predictions.request_instants import stamp
-from pmmds_core.synthetic.synthetic import packaged_generator
+from pmmds_core.stores.predictions.log import PredictionRecord
+from pmmds_core.stores.predictions.request_ids import stamp
+from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_serving.shipping.shipper import Shipper
 from pmmds_serving.spool.segment import Segment, encode_record
 from pmmds_tests.harness.postgres import Cluster, temporary_cluster

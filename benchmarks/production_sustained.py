@@ -26,10 +26,10 @@ from benchmarks.deployments import (
 )
 from benchmarks.hey import hey
 from benchmarks.load import wrk
-from pmmds_cli.commands.service_commands import start, stop
+from pmmds_cli.commands.service import start, stop
 from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
-from pmmds_core.stores.predictions.prediction_log import PredictionLog
+from pmmds_core.stores.predictions.log import PredictionLog
 from pmmds_tests.harness.postgres import Cluster, temporary_cluster
 
 RATES = (1_000, 2_000, 3_000)

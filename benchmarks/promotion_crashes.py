@@ -23,8 +23,8 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import load_contract
 from pmmds_core.policies.decision import MOVING, RECORDED, Decision
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION, ModelRegistry
-from pmmds_core.stores.database.database import open_database
-from pmmds_core.stores.database.migration import migrate
+from pmmds_core.stores.database.engine import open_database
+from pmmds_core.stores.database.schema import migrate
 from pmmds_core.stores.lifecycle.decisions import DecisionStore
 from pmmds_core.workflows.promotion import put_into_production, reconcile
 from pmmds_tests.harness.fakes import FileRegistry

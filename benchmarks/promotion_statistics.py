@@ -21,11 +21,11 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.target_table import Line, head
 from pmmds_core.contracts.contract import Contract, load_contract
-from pmmds_core.evaluation.evaluation import ModelEvaluation
+from pmmds_core.evaluation.comparison import ModelEvaluation
 from pmmds_core.models.calibration import expected_auc
-from pmmds_core.policies.policy import PromotionPolicy, judge
-from pmmds_core.statistics.performance import paired_auc
-from pmmds_core.synthetic.synthetic import packaged_generator
+from pmmds_core.policies.promotion import PromotionPolicy, judge
+from pmmds_core.statistics.classification import paired_auc
+from pmmds_core.synthetic.generator import packaged_generator
 
 N_POPULATION, N_TRAINING = 60_000, 4_000
 GAIN = 0.025

@@ -27,13 +27,13 @@ import sqlalchemy as sa
 from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract, load_contract
 from pmmds_core.profiling.reference_profile import ReferenceProfile, fit_profile
-from pmmds_core.stores.database.database import Database, open_database
-from pmmds_core.stores.database.migration import migrate
+from pmmds_core.stores.database.engine import Database, open_database
+from pmmds_core.stores.database.schema import migrate
 from pmmds_core.stores.database.tables import prediction_logs
 from pmmds_core.stores.monitoring.histograms import HistogramStore
-from pmmds_core.stores.predictions.prediction_log import PredictionLog, PredictionRecord
+from pmmds_core.stores.predictions.log import PredictionLog, PredictionRecord
 from pmmds_tests.harness.postgres import Cluster, temporary_cluster
-from pmmds_tests.harness.records import columns_of, make_records
+from pmmds_tests.harness.prediction_records import columns_of, make_records
 
 ROWS_A_TRANSACTION = 2000
 MILLION = 1_000_000

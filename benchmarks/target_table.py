@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pmmds_core.statistics.daily_measures import wilson
+from pmmds_core.statistics.intervals import wilson
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from pmmds_core.config.setting_values import without_password
 from pmmds_core.config.settings import Settings
+from pmmds_core.config.values import without_password
 from pmmds_core.errors import ServiceUnavailableError, SettingError
 
 if TYPE_CHECKING:

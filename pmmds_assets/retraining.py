@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pmmds_core.deployment import Deployment
-from pmmds_core.policies.retraining_policy import BLOCKED_NO_LABELS, MANUAL, RequestRetraining
+from pmmds_core.policies.retraining import BLOCKED_NO_LABELS, MANUAL, RequestRetraining
 from pmmds_core.stores.lifecycle.retrainings import Attempt, alert_cause
-from pmmds_core.workflows.retraining_settlement import end_retraining
+from pmmds_core.workflows.retraining_outcome import end_retraining
 
 TRIGGER, ALERT_ID, ATTEMPT = "pmmds/trigger", "pmmds/alert_id", "pmmds/attempt"
 CAUSE, CAUSE_TEXT = "pmmds/cause", "pmmds/cause_text"

@@ -19,9 +19,9 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError, UsageError
 from pmmds_core.policies.decision import Decision
-from pmmds_core.policies.notices import is_automatic_rollback
-from pmmds_core.policies.rollback_policy import AUTOMATIC_ROLLBACK, ROLL_BACK, WatchedTotals
-from pmmds_core.stores.database.rights import PROMOTER
+from pmmds_core.policies.notifications import is_automatic_rollback
+from pmmds_core.policies.rollback import AUTOMATIC_ROLLBACK, ROLL_BACK, WatchedTotals
+from pmmds_core.stores.database.grants import PROMOTER
 from pmmds_core.workflows.promotion_watch import watch
 from pmmds_core.workflows.rollback import carry_out, decide_rollback, previous, roll_back
 

@@ -1,6 +1,6 @@
 """Sensors: each fetches, asks one pure function of the core, and translates the answer. On by default.
 
-Keep out: rules; they are in pmmds_core.policies.retraining_policy and the stores.
+Keep out: rules; they are in pmmds_core.policies.retraining and the stores.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -12,10 +12,10 @@ from pmmds_assets.loop_sensor import loop_sensor
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.retraining import Trigger
 from pmmds_core.deployment import Deployment
-from pmmds_core.policies.retraining_policy import LONGEST_RUN, Wait, next_retraining
-from pmmds_core.workflows.alert_settlement import tell_changes
-from pmmds_core.workflows.retraining_causes import find_causes
-from pmmds_core.workflows.retraining_settlement import book_failed_run
+from pmmds_core.policies.retraining import LONGEST_RUN, Wait, next_retraining
+from pmmds_core.workflows.alert_resolution import tell_changes
+from pmmds_core.workflows.retraining_outcome import book_failed_run
+from pmmds_core.workflows.retraining_triggers import find_causes
 
 DRIFT_SENSOR_SECONDS = 5
 OBSERVATION_SECONDS = 60

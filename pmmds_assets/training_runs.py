@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from pmmds_core.deployment import Deployment
-from pmmds_core.stores.database.rights import PROMOTER
+from pmmds_core.stores.database.grants import PROMOTER
 from pmmds_core.stores.lifecycle.training_lock import hold_training_lock
 
 if TYPE_CHECKING:

@@ -9,22 +9,22 @@ from typing import Annotated
 import typer
 
 from pmmds_cli.commands import (
-    data_commands,
-    database_commands,
-    demo_command,
-    drift_commands,
-    explain_command,
-    inspect_commands,
-    labels_commands,
-    loop_commands,
-    promotion_commands,
-    reproduce_command,
-    retention_command,
-    run_command,
-    service_commands,
-    shadow_command,
-    traffic_command,
-    worker_command,
+    data,
+    database,
+    demo,
+    drift,
+    explain,
+    inspect,
+    labels,
+    loop,
+    promotion,
+    reproduce,
+    retention,
+    run,
+    service,
+    shadow,
+    traffic,
+    worker,
 )
 from pmmds_core.errors import PmmdsError
 
@@ -41,7 +41,7 @@ app = typer.Typer(
 
 def _show_version(asked: bool) -> None:
     if asked:
-        from pmmds_core.training.recorded_code import code_version
+        from pmmds_core.training.code_version import code_version
 
         print(f"pmmds {code_version()}")
         raise typer.Exit
@@ -58,22 +58,22 @@ def _options(
 
 
 for module in (
-    demo_command,
-    service_commands,
-    worker_command,
-    run_command,
-    data_commands,
-    loop_commands,
-    promotion_commands,
-    traffic_command,
-    labels_commands,
-    inspect_commands,
-    explain_command,
-    shadow_command,
-    reproduce_command,
-    retention_command,
-    drift_commands,
-    database_commands,
+    demo,
+    service,
+    worker,
+    run,
+    data,
+    loop,
+    promotion,
+    traffic,
+    labels,
+    inspect,
+    explain,
+    shadow,
+    reproduce,
+    retention,
+    drift,
+    database,
 ):
     module.register(app)
 

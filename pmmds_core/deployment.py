@@ -14,31 +14,31 @@ from typing import TYPE_CHECKING
 from pmmds_core.config.settings import Settings, load_settings
 from pmmds_core.contracts.contract import Contract, load_contract
 from pmmds_core.errors import HomeNotWritableError, NoModelError
-from pmmds_core.policies.retraining_policy import RetrainingLimits
-from pmmds_core.runtime.folders import make_private
-from pmmds_core.stores.database.database import Database, open_database
-from pmmds_core.stores.database.migration import check_schema, migrate
-from pmmds_core.stores.lifecycle.notification_outbox import NotificationOutbox, split_urls, target_of
+from pmmds_core.policies.retraining import RetrainingLimits
+from pmmds_core.runtime.private_folders import make_private
+from pmmds_core.stores.database.engine import Database, open_database
+from pmmds_core.stores.database.schema import check_schema, migrate
+from pmmds_core.stores.lifecycle.outbox import NotificationOutbox, split_urls, target_of
 
 if TYPE_CHECKING:
-    from pmmds_core.policies.policy import PromotionPolicy
+    from pmmds_core.policies.promotion import PromotionPolicy
+    from pmmds_core.stores.artifacts.bundle_cache import ProfileCache
     from pmmds_core.stores.artifacts.datasets import DatasetStore
     from pmmds_core.stores.artifacts.model_registry import ModelRegistry, RegisteredVersion
-    from pmmds_core.stores.artifacts.profiles import ProfileCache
     from pmmds_core.stores.lifecycle.alerts import AlertStore
     from pmmds_core.stores.lifecycle.decisions import DecisionStore
     from pmmds_core.stores.lifecycle.registered_versions import RegistrationStore
     from pmmds_core.stores.lifecycle.retrainings import RetrainingStore
     from pmmds_core.stores.monitoring.daily_performance import DailyPerformanceStore
-    from pmmds_core.stores.monitoring.drift_store import DriftStore
+    from pmmds_core.stores.monitoring.drift_reports import DriftStore
     from pmmds_core.stores.monitoring.drift_windows import DriftWindows
     from pmmds_core.stores.monitoring.histograms import HistogramStore
     from pmmds_core.stores.monitoring.segment_counts import SegmentStore
-    from pmmds_core.stores.predictions.ground_truth import GroundTruthStore
-    from pmmds_core.stores.predictions.prediction_archive import PredictionArchive
-    from pmmds_core.stores.predictions.prediction_log import PredictionLog
-    from pmmds_core.stores.predictions.shadow_store import ShadowStore
-    from pmmds_core.training.training_data import SplitPlan
+    from pmmds_core.stores.predictions.archive import PredictionArchive
+    from pmmds_core.stores.predictions.labels import GroundTruthStore
+    from pmmds_core.stores.predictions.log import PredictionLog
+    from pmmds_core.stores.predictions.shadow import ShadowStore
+    from pmmds_core.training.split import SplitPlan
 
 
 class Deployment:
@@ -81,19 +81,19 @@ class Deployment:
 
     @cached_property
     def archive(self) -> PredictionArchive:
-        from pmmds_core.stores.predictions.prediction_archive import PredictionArchive
+        from pmmds_core.stores.predictions.archive import PredictionArchive
 
         return PredictionArchive(self.database, self.contract, self.settings.resolved_archive_path)
 
     @cached_property
     def prediction_log(self) -> PredictionLog:
-        from pmmds_core.stores.predictions.prediction_log import PredictionLog
+        from pmmds_core.stores.predictions.log import PredictionLog
 
         return PredictionLog(self.database, self.contract, self.archive)
 
     @cached_property
     def ground_truth(self) -> GroundTruthStore:
-        from pmmds_core.stores.predictions.ground_truth import GroundTruthStore
+        from pmmds_core.stores.predictions.labels import GroundTruthStore
 
         return GroundTruthStore(self.database, self.contract, self.archive)
 
@@ -144,8 +144,8 @@ class Deployment:
 
     @property
     def split_plan(self) -> SplitPlan:
-        from pmmds_core.training.training_data import SplitPlan
-        from pmmds_core.training.training_mix import MixSettings
+        from pmmds_core.training.mix import MixSettings
+        from pmmds_core.training.split import SplitPlan
 
         s = self.settings
         mix = MixSettings(
@@ -162,7 +162,7 @@ class Deployment:
 
     @cached_property
     def drift(self) -> DriftStore:
-        from pmmds_core.stores.monitoring.drift_store import DriftStore
+        from pmmds_core.stores.monitoring.drift_reports import DriftStore
 
         return DriftStore(self.database)
 
@@ -192,13 +192,13 @@ class Deployment:
 
     @cached_property
     def shadow(self) -> ShadowStore:
-        from pmmds_core.stores.predictions.shadow_store import ShadowStore
+        from pmmds_core.stores.predictions.shadow import ShadowStore
 
         return ShadowStore(self.database, self.contract)
 
     @cached_property
     def profiles(self) -> ProfileCache:
-        from pmmds_core.stores.artifacts.profiles import ProfileCache
+        from pmmds_core.stores.artifacts.bundle_cache import ProfileCache
 
         return ProfileCache(
             self.registry,
@@ -210,7 +210,7 @@ class Deployment:
 
     @property
     def promotion_policy(self) -> PromotionPolicy:
-        from pmmds_core.policies.policy import PromotionPolicy
+        from pmmds_core.policies.promotion import PromotionPolicy
 
         s = self.settings
         return PromotionPolicy(

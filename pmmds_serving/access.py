@@ -13,7 +13,7 @@ from typing import NamedTuple
 from starlette.requests import Request
 
 from pmmds_core.runtime.web_requests import is_foreign, is_loopback_address, is_loopback_host
-from pmmds_serving.prediction import refusals
+from pmmds_serving.prediction import api_errors
 from pmmds_serving.worker import Worker
 
 
@@ -56,16 +56,18 @@ def check_admin(worker: Worker, caller: Caller) -> None:
         raise problem
 
 
-def _problem(worker: Worker, caller: Caller) -> refusals.RefusalError | None:
+def _problem(worker: Worker, caller: Caller) -> api_errors.RefusalError | None:
     token = worker.deployment.settings.admin_token
     if token:
-        return None if _has_token(caller.authorization, token) else refusals.unauthorized()
+        return None if _has_token(caller.authorization, token) else api_errors.unauthorized()
     if not is_loopback_address(caller.address):
-        return refusals.forbidden("Without PMMDS_ADMIN_TOKEN this endpoint answers clients on the same machine only")
+        return api_errors.forbidden("Without PMMDS_ADMIN_TOKEN this endpoint answers clients on the same machine only")
     if caller.host is not None and not is_loopback_host(caller.host):
-        return refusals.forbidden("Without PMMDS_ADMIN_TOKEN the Host header must name this machine, as localhost does")
+        return api_errors.forbidden(
+            "Without PMMDS_ADMIN_TOKEN the Host header must name this machine, as localhost does"
+        )
     if is_foreign(caller.origin, caller.fetch_site, caller.host or ""):
-        return refusals.forbidden("Without PMMDS_ADMIN_TOKEN this endpoint refuses web pages of another origin")
+        return api_errors.forbidden("Without PMMDS_ADMIN_TOKEN this endpoint refuses web pages of another origin")
     return None
 
 

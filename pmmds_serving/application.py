@@ -1,7 +1,7 @@
 """The Starlette application that BentoML mounts: routes, and how every answer is counted and shaped.
 
-POST /api/v1/predict is answered before it (http/front.py). Handlers are in http/endpoints.py and http/status.py.
-Keep out: what a prediction is (prediction/predicting.py) and pages (http/pages.py).
+POST /api/v1/predict is answered before it (http/predict_endpoint.py). Handlers are in http/data_endpoints.py and
+http/status_endpoints.py. Keep out: what a prediction is (prediction/predictor.py) and pages (http/pages.py).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from starlette.routing import Route
 
 from pmmds_core.deployment import Deployment
 from pmmds_serving.access import is_admin
-from pmmds_serving.http import endpoints, pages, status
-from pmmds_serving.http.boundary import Boundary, count_refusal
-from pmmds_serving.http.front import PREDICT_PATH, PredictEndpoint
-from pmmds_serving.http.json_answers import JsonAnswer, refuse
+from pmmds_serving.http import data_endpoints, pages, status_endpoints
+from pmmds_serving.http.error_boundary import Boundary, count_refusal
 from pmmds_serving.http.openapi import openapi_document
-from pmmds_serving.prediction.refusals import RefusalError
-from pmmds_serving.rpc.grpc_server import grpc_running
+from pmmds_serving.http.predict_endpoint import PREDICT_PATH, PredictEndpoint
+from pmmds_serving.http.responses import JsonAnswer, refuse
+from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.rpc.server import grpc_running
 from pmmds_serving.worker import Worker, build_worker, running
 
 Handler = Callable[[Request, Worker], Awaitable[Response]]
@@ -44,15 +44,15 @@ _PAGE_HEADERS = {
 }
 
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
-    ("POST", "/api/v1/predict/batch", endpoints.predict_batch),
-    ("POST", "/api/v1/feedback", endpoints.feedback),
-    ("GET", "/healthz", status.healthz),
-    ("GET", "/livez", status.livez),
-    ("GET", "/ready", status.ready),
-    ("GET", "/model", status.model),
-    ("POST", "/model/reload", status.reload_model),
-    ("GET", "/metrics", status.metrics),
-    ("GET", "/metrics/json", status.metrics_json),
+    ("POST", "/api/v1/predict/batch", data_endpoints.predict_batch),
+    ("POST", "/api/v1/feedback", data_endpoints.feedback),
+    ("GET", "/healthz", status_endpoints.healthz),
+    ("GET", "/livez", status_endpoints.livez),
+    ("GET", "/ready", status_endpoints.ready),
+    ("GET", "/model", status_endpoints.model),
+    ("POST", "/model/reload", status_endpoints.reload_model),
+    ("GET", "/metrics", status_endpoints.metrics),
+    ("GET", "/metrics/json", status_endpoints.metrics_json),
 )
 
 

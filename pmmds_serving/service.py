@@ -15,8 +15,8 @@ from starlette.routing import Mount
 from pmmds_core.config.settings import load_settings
 from pmmds_core.deployment import Deployment
 from pmmds_serving.application import build_app
-from pmmds_serving.http import direct_protocol
-from pmmds_serving.http.front import Front
+from pmmds_serving.http import predict_protocol
+from pmmds_serving.http.predict_endpoint import Front
 from pmmds_serving.process.descriptors import share_descriptors
 
 _LEFT_OUT = {"TimeoutMiddleware", "OpenTelemetryMiddleware", "RunnerTrafficMetricsMiddleware", "AccessLogMiddleware"}
@@ -40,7 +40,7 @@ class MountedService(Service):  # type: ignore[misc]
         app.router.routes[:] = [Mount(path, mounted) for mounted, path, _ in self.mount_apps]
         (mounted, _, _), *_rest = self.mount_apps
         most = share_descriptors(settings.http_max_connections).http_connections
-        direct_protocol.install(most, settings.http_request_seconds, mounted.state.predict)
+        predict_protocol.install(most, settings.http_request_seconds, mounted.state.predict)
         return Front(app, mounted.state.predict)
 
 

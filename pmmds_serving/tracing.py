@@ -22,10 +22,10 @@ from opentelemetry.trace import SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from pmmds_core.config.settings import Settings
-from pmmds_core.runtime.telemetry import FrequentLine
-from pmmds_serving.prediction.json_bodies import Headers
-from pmmds_serving.prediction.predicting import COMPLETED, Prediction, Predictor
-from pmmds_serving.prediction.refusals import RefusalError
+from pmmds_core.runtime.json_logs import FrequentLine
+from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.predictor import COMPLETED, Prediction, Predictor
+from pmmds_serving.prediction.request_bodies import Headers
 
 EXPORT_SECONDS = 5.0
 # What a collector that is away may hold in memory; the oldest go first.

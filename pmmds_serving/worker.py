@@ -14,25 +14,25 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pmmds_core.deployment import Deployment
-from pmmds_core.runtime.telemetry import configure_logging, lines
-from pmmds_serving.metrics.metrics import ServingMetrics
-from pmmds_serving.model.model_cache import ModelCache
-from pmmds_serving.model.model_follower import ModelFollower
-from pmmds_serving.model.model_watcher import LOCK as WATCHER_LOCK
-from pmmds_serving.model.model_watcher import MODULE as WATCHER
+from pmmds_core.runtime.json_logs import configure_logging, lines
+from pmmds_serving.metrics.counters import ServingMetrics
+from pmmds_serving.model.cache import ModelCache
+from pmmds_serving.model.follower import ModelFollower
+from pmmds_serving.model.watcher import LOCK as WATCHER_LOCK
+from pmmds_serving.model.watcher import MODULE as WATCHER
 from pmmds_serving.prediction.large_bodies import LargeBodies
-from pmmds_serving.prediction.predicting import Predictor
-from pmmds_serving.process.companion import Companion
-from pmmds_serving.process.survival import Surviving
-from pmmds_serving.shadow.shadow_process import MODULE as SHADOW
-from pmmds_serving.shadow.shadow_status import ShadowFiles
+from pmmds_serving.prediction.predictor import Predictor
+from pmmds_serving.process.error_guard import Surviving
+from pmmds_serving.process.sidecar import Companion
+from pmmds_serving.shadow.process import MODULE as SHADOW
+from pmmds_serving.shadow.status import ShadowFiles
 from pmmds_serving.shipping.dead_letters import FOLDER, DeadLetters
-from pmmds_serving.shipping.shipper_process import MODULE as SHIPPER
-from pmmds_serving.shipping.shipper_process import RUN_FOLDER, SPOOL_FOLDER, STOP_SECONDS, ShipperFiles
+from pmmds_serving.shipping.process import MODULE as SHIPPER
+from pmmds_serving.shipping.process import RUN_FOLDER, SPOOL_FOLDER, STOP_SECONDS, ShipperFiles
+from pmmds_serving.spool.metrics import SpoolMetrics
 from pmmds_serving.spool.segment import segments_with_records
 from pmmds_serving.spool.spool import SEGMENT_BYTES, Spool, SpoolLimits
-from pmmds_serving.spool.spool_metrics import SpoolMetrics
-from pmmds_serving.spool.spool_sync import SpoolSyncer
+from pmmds_serving.spool.sync import SpoolSyncer
 
 if TYPE_CHECKING:
     from pmmds_serving.tracing import Tracing

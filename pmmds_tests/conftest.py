@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, settings
 
 from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract, load_contract
-from pmmds_core.stores.database.database import Database, open_database
-from pmmds_core.stores.database.migration import migrate
+from pmmds_core.stores.database.engine import Database, open_database
+from pmmds_core.stores.database.schema import migrate
 from pmmds_tests.harness.postgres import Cluster, PostgresMissingError, temporary_cluster
 
 # How long an example takes says how busy the machine is, and nothing about what is tested.

@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.training.training import logistic_regression
+from pmmds_core.training.pipelines import logistic_regression
 
 
 def random_forest(contract: Contract, seed: int) -> Any:

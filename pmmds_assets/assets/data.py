@@ -12,13 +12,13 @@ from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.data.dataframe_schema import SchemaCheck, check_frame
 from pmmds_core.data.expectations import SuiteResult, run_suite
+from pmmds_core.data.pandera_schema import SchemaCheck, check_frame
+from pmmds_core.data.reader import content_digest
 from pmmds_core.data.row_identity import REQUEST_ID
-from pmmds_core.data.source_data import content_digest
 from pmmds_core.deployment import Deployment
-from pmmds_core.stores.files.data_source import load_reference
-from pmmds_core.training.training_mix import PREDICTED_AT
+from pmmds_core.stores.files.reference_source import load_reference
+from pmmds_core.training.mix import PREDICTED_AT
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,15 +16,15 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import ArtifactCorruptError
-from pmmds_core.evaluation.evaluation import Contender, ModelEvaluation, evaluate
+from pmmds_core.evaluation.comparison import Contender, ModelEvaluation, evaluate
 from pmmds_core.evaluation.holdout_checks import check_holdout
-from pmmds_core.evaluation.segment_performance import segments_of
-from pmmds_core.evaluation.traffic_replay import HOURS, MOST_ROWS
+from pmmds_core.evaluation.replay import HOURS, MOST_ROWS
+from pmmds_core.evaluation.segments import segments_of
 from pmmds_core.models.bundle import CARD
 from pmmds_core.models.scorer_compiler import rows_of
 from pmmds_core.reports.evaluation_page import by_loss, render_evaluation
-from pmmds_core.reports.evaluation_words import measure_rows, replay_words, sentence, timing_words, worst_words
-from pmmds_core.reports.shadow_words import shadow_words, to_document
+from pmmds_core.reports.evaluation_text import measure_rows, replay_words, sentence, timing_words, worst_words
+from pmmds_core.reports.shadow_text import shadow_words, to_document
 from pmmds_core.stores.artifacts.datasets import Dataset
 from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
 from pmmds_core.training.model_card import evaluated_card

@@ -22,10 +22,10 @@ from pmmds_core.models.scorer_compiler import PARITY_TOLERANCE
 from pmmds_core.profiling.reference_profile import FeatureProfile
 from pmmds_core.stores.artifacts.datasets import Dataset
 from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
-from pmmds_core.training.candidates import load_candidates
+from pmmds_core.training.custom_candidates import load_candidates
+from pmmds_core.training.mix import mix_words
 from pmmds_core.training.model_card import Provenance
-from pmmds_core.training.model_release import LatencyBudget, ModelRelease, build_release, to_register
-from pmmds_core.training.training_mix import mix_words
+from pmmds_core.training.release import LatencyBudget, ModelRelease, build_release, to_register
 from pmmds_core.workflows.champion import champion_of
 
 # In the materialization of trained_model: Bundle.files_digest of what the run registered.

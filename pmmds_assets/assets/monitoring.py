@@ -13,9 +13,9 @@ from pmmds_assets.partitions import hourly, key_of, window_hours
 from pmmds_assets.pictures import bar_picture, line_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
-from pmmds_core.config.setting_values import comma_list
+from pmmds_core.config.values import comma_list
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION
-from pmmds_core.workflows.alert_settlement import settle_alert, tell_changes
+from pmmds_core.workflows.alert_resolution import settle_alert, tell_changes
 from pmmds_core.workflows.monitoring import MonitorResult, monitor, refresh_histograms
 from pmmds_core.workflows.report_files import keep_with_model
 

@@ -15,10 +15,10 @@ from pmmds_assets.pictures import bar_picture, line_picture, reliability_picture
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.deployment import Deployment
-from pmmds_core.evaluation.performance_report import measure_production
+from pmmds_core.evaluation.production import measure_production
 from pmmds_core.reports.performance_page import PerformanceHead, render_performance, sentence
-from pmmds_core.reports.performance_words import WHAT_CBPE_IS, estimate_words, realised_words
-from pmmds_core.workflows.performance_days import digest_of, refresh_days
+from pmmds_core.reports.performance_text import WHAT_CBPE_IS, estimate_words, realised_words
+from pmmds_core.workflows.daily_performance import digest_of, refresh_days
 from pmmds_core.workflows.report_files import keep_with_model, write_report
 
 LABELS_CHECK, ESTIMATE_CHECK, AGREEMENT_CHECK = (

@@ -1,4 +1,4 @@
-"""The decision and its deed. Judging is pmmds_core.policies.policy, moving is pmmds_core.workflows.promotion."""
+"""The decision and its deed. Judging is pmmds_core.policies.promotion, moving is pmmds_core.workflows.promotion."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import EvaluationError, NoModelError
-from pmmds_core.evaluation.evaluation import ModelEvaluation
+from pmmds_core.evaluation.comparison import ModelEvaluation
 from pmmds_core.policies.decision import PENDING_APPROVAL, Decision
-from pmmds_core.policies.policy import judge
+from pmmds_core.policies.promotion import judge
 from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
 from pmmds_core.workflows.champion import champion_of
 from pmmds_core.workflows.promotion import adopt_moved_alias, put_into_production, reconcile
-from pmmds_core.workflows.promotion_settlement import settle
+from pmmds_core.workflows.promotion_outcome import settle
 from pmmds_core.workflows.unseen_rows import require_unseen
 
 BEATS_CHECK, ALIAS_CHECK = "challenger_beats_champion", "alias_agrees_with_decision"

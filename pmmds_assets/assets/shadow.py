@@ -17,7 +17,7 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.deployment import Deployment
 from pmmds_core.reports.evaluation_page import render_evaluation
-from pmmds_core.reports.shadow_words import NOTHING_SHADOWED, shadow_rows, shadow_words, to_document
+from pmmds_core.reports.shadow_text import NOTHING_SHADOWED, shadow_rows, shadow_words, to_document
 from pmmds_core.workflows.report_files import keep_with_model, write_report
 
 

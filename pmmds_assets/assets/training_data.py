@@ -1,4 +1,4 @@
-"""What a model is trained and judged on. Splitting is pmmds_core.training.training_data.
+"""What a model is trained and judged on. Splitting is pmmds_core.training.split.
 
 The rows are made in data.py.
 """
@@ -20,6 +20,7 @@ from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_assets.retraining import Trigger, claim_attempt, record_blocked
+from pmmds_core.data.reader import content_digest
 from pmmds_core.data.row_identity import (
     BY_CONTENT,
     BY_OCCURRENCE,
@@ -31,14 +32,14 @@ from pmmds_core.data.row_identity import (
     with_production_keys,
     with_reference_keys,
 )
-from pmmds_core.data.source_data import content_digest
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import DataError
-from pmmds_core.policies.retraining_policy import BLOCKED_NO_LABELS
-from pmmds_core.runtime.telemetry import get_logger
+from pmmds_core.policies.retraining import BLOCKED_NO_LABELS
+from pmmds_core.runtime.json_logs import get_logger
 from pmmds_core.stores.artifacts.datasets import Dataset
-from pmmds_core.stores.database.rights import PROMOTER
-from pmmds_core.training.training_data import (
+from pmmds_core.stores.database.grants import PROMOTER
+from pmmds_core.training.mix import PREDICTED_AT, LeftOut, leave_out_old, mix_document, mix_words
+from pmmds_core.training.split import (
     LeakageCheck,
     SplitPlan,
     TooFewLabels,
@@ -47,7 +48,6 @@ from pmmds_core.training.training_data import (
     split_reference,
     split_with_labels,
 )
-from pmmds_core.training.training_mix import PREDICTED_AT, LeftOut, leave_out_old, mix_document, mix_words
 from pmmds_core.workflows.champion import champion_of
 from pmmds_core.workflows.unseen_rows import HOLDOUT_KEYS
 

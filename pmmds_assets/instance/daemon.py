@@ -21,7 +21,7 @@ from typing import NoReturn
 from pmmds_assets.instance.leadership import FileLeadership, Leadership, PostgresLeadership, Standing
 from pmmds_core.config.settings import load_settings
 from pmmds_core.errors import PmmdsError
-from pmmds_core.runtime.telemetry import configure_logging, get_logger
+from pmmds_core.runtime.json_logs import configure_logging, get_logger
 
 ASK_SECONDS = 1.0
 _WORDS = {

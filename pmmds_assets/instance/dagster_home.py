@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pmmds_core.config.settings import Settings
 from pmmds_core.errors import HomeNotWritableError
-from pmmds_core.runtime.folders import make_private
-from pmmds_core.runtime.whole_file import write_whole
+from pmmds_core.runtime.atomic_write import write_whole
+from pmmds_core.runtime.private_folders import make_private
 
 INSTANCE_FILE = "dagster.yaml"
 MODULE = "pmmds_assets.definitions"

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Protocol, cast
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from pmmds_core.runtime.process_lock import lead
+from pmmds_core.runtime.file_lock import lead
 from pmmds_core.stores.database.session_lock import SessionLock
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """A client of the service's HTTP endpoints, as a user would write one. Keep out.
 
-What rows are sent (pmmds_core/synthetic/traffic.py).
+What rows are sent (pmmds_core/synthetic/scenarios.py).
 """
 
 from __future__ import annotations

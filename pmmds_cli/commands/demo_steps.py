@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pmmds_cli.client.job_runs import run_job
+from pmmds_cli.client.job_runner import run_job
 from pmmds_cli.client.service_client import BackgroundTraffic, ServiceClient
-from pmmds_cli.commands.loop_commands import run_monitor
-from pmmds_cli.commands.service_commands import start, stop
-from pmmds_cli.commands.traffic_command import send, to_requests
+from pmmds_cli.commands.loop import run_monitor
+from pmmds_cli.commands.service import start, stop
+from pmmds_cli.commands.traffic import send, to_requests
+from pmmds_cli.output.console import say
 from pmmds_cli.output.demo_result import DemoResult
-from pmmds_cli.output.output import say
 from pmmds_cli.processes.ports import free_ports
 from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError, PortTakenError
-from pmmds_core.profiling.binning import SCORE
-from pmmds_core.stores.files.data_source import load_reference
+from pmmds_core.profiling.bins import SCORE
+from pmmds_core.stores.files.reference_source import load_reference
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,7 +138,7 @@ class Demo:
         say(f"     Verdict: stable ({document['n_current']} rows).")
 
     def _drift(self, client: ServiceClient) -> list[dict[str, Any]]:
-        from pmmds_core.synthetic.traffic import apply_scenario
+        from pmmds_core.synthetic.scenarios import apply_scenario
 
         say(f"4/7  {self.n_drifted} customers after the business changed (scenario {self.scenario}), then their truth")
         later = self.future.iloc[self.n_calm : self.n_calm + self.n_drifted].reset_index(drop=True)
@@ -198,7 +198,7 @@ class Demo:
 
     def _run_started(self, alert: Any) -> float:
         """Seconds from the alert's row to the start of the Dagster run that it asked for."""
-        from pmmds_cli.client.job_runs import shared_instance
+        from pmmds_cli.client.job_runner import shared_instance
 
         run_id = self.deployment.retrainings.recent(1)[0].run_id
         stats = shared_instance(self.settings).get_run_stats(run_id)
@@ -217,7 +217,7 @@ class Demo:
         self.result.swap_seconds = max(0.0, seen - moved_at.timestamp())
 
     def _look_back(self) -> None:
-        from pmmds_core.evaluation.performance_report import measure_production
+        from pmmds_core.evaluation.production import measure_production
 
         rows = self.deployment.ground_truth.labelled_rows()
         report = measure_production(rows, self.settings.drift_min_samples_required)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pmmds_cli.output.evidence import evidence_lines
+from pmmds_cli.output.criteria_table import evidence_lines
 from pmmds_core.config.settings import Settings
 
 

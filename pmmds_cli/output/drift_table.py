@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pmmds_cli.output.output import print_table
+from pmmds_cli.output.console import print_table
 
 WIDTH = 100
 # The exit code of "nobody could look", apart from yes and no.

@@ -21,7 +21,7 @@ import msgspec
 from pmmds_core.errors import PmmdsError, ServiceUnavailableError
 
 if TYPE_CHECKING:
-    from pmmds_cli.processes.processes import Process
+    from pmmds_cli.processes.definitions import Process
     from pmmds_core.config.settings import Settings
 
 _CHECK_SECONDS = 5.0
@@ -30,7 +30,7 @@ _LONGEST_SILENCE_SECONDS = 180.0
 
 def main(name: str) -> int:
     """Print one sentence; 0 when the process is well."""
-    from pmmds_cli.processes.processes import single_processes
+    from pmmds_cli.processes.definitions import single_processes
     from pmmds_core.config.settings import load_settings
 
     try:
@@ -105,7 +105,7 @@ def _check_serving(process: Process, token: str) -> str:
 
 def _check_daemon(settings: Settings) -> str:
     """The daemon listens nowhere: each of its parts leaves a heartbeat in Dagster's storage every half minute."""
-    from pmmds_cli.client.job_runs import shared_instance
+    from pmmds_cli.client.job_runner import shared_instance
 
     instance = shared_instance(settings)
     beats = instance.get_daemon_heartbeats()

@@ -10,8 +10,8 @@ import secrets
 from pathlib import Path
 
 from pmmds_core.errors import SettingError
-from pmmds_core.runtime.folders import make_private
-from pmmds_core.runtime.whole_file import write_whole
+from pmmds_core.runtime.atomic_write import write_whole
+from pmmds_core.runtime.private_folders import make_private
 
 FILE = "admin_token"
 _BYTES = 32

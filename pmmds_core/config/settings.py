@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from pmmds_core.config.admin_token import read_token
 from pmmds_core.config.placeholders import refuse_placeholders
 from pmmds_core.config.secret_files import SECRETS, raw_value
-from pmmds_core.config.setting_values import (
+from pmmds_core.config.values import (
     BrokerUrl,
     HostNames,
     OpenShare,

@@ -16,9 +16,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from pmmds_core.contracts.contract_checks import MISSING, first_problem
-from pmmds_core.contracts.contract_messages import explain
-from pmmds_core.contracts.lined_yaml import LinedDocument, read_lined
+from pmmds_core.contracts.checks import MISSING, first_problem
+from pmmds_core.contracts.messages import explain
+from pmmds_core.contracts.yaml_lines import LinedDocument, read_lined
 from pmmds_core.errors import ContractError
 
 Kind = Literal["numeric", "categorical"]

@@ -1,7 +1,7 @@
 """The Great Expectations suite of a contract, run on a frame in memory, with its results as JSON and as a page.
 
 Add an expectation here when it is about the data set as a whole or about a whole column; the schema's checks of single
-values are stated again, so that the page is complete. Keep out: reading and mending rows (source_data.py).
+values are stated again, so that the page is complete. Keep out: reading and mending rows (reader.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from pmmds_core.contracts.contract import Contract, Feature
-from pmmds_core.data.dataframe_schema import pandas_dtype
+from pmmds_core.data.pandera_schema import pandas_dtype
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,7 +3,7 @@
 Their content, as long as that tells customers apart. With few features it does not: of a colour and a size there are a
 dozen, and a split by content would keep whole kinds of customers from the training. Then a reference row is the k-th of
 its content and label, and a production row the one with that request id; their keys are the frame's index.
-Keep out: which rows fall where (training/training_data.py).
+Keep out: which rows fall where (training/split.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.data.frame_digest import extended_digests, row_digests
+from pmmds_core.data.digests import extended_digests, row_digests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Whether rows can judge a model at all. A metric of rows that cannot is not computed, and never told as a number.
 
-Add a reason here. Keep out: choosing rows (training/training_data.py).
+Add a reason here. Keep out: choosing rows (training/split.py).
 """
 
 from __future__ import annotations

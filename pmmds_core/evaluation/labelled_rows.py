@@ -1,6 +1,6 @@
 """Labelled production rows as arrays, and as a data frame.
 
-Keep out: reading them from the database (stores/predictions/ground_truth.py) and metrics (statistics/performance.py).
+Keep out: reading them from the database (stores/predictions/labels.py) and metrics (statistics/classification.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How far a challenger agrees with what was answered, over rows that both scored: a shadow's evidence.
 
-Add a measure here. Keep out: scoring (pmmds_serving), rows (stores/predictions/shadow_store.py), whether a change is
+Add a measure here. Keep out: scoring (pmmds_serving), rows (stores/predictions/shadow.py), whether a change is
 wanted.
 """
 
@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from pmmds_core.statistics.daily_measures import wilson
-from pmmds_core.statistics.performance import paired_auc
+from pmmds_core.statistics.classification import paired_auc
+from pmmds_core.statistics.intervals import wilson
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 

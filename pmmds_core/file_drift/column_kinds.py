@@ -1,6 +1,6 @@
 """What the columns of a file are: by the contract, or by what the reference holds. Every conclusion is kept and shown.
 
-Add a rule of inference here. Keep out: SQL (stores/files/column_reading.py), counting (stores).
+Add a rule of inference here. Keep out: SQL (stores/files/column_sql.py), counting (stores).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pmmds_core.errors import InputFileError
-from pmmds_core.profiling.binning import number_of
-from pmmds_core.stores.files.column_reading import INSTANTS, Kind, is_number
+from pmmds_core.profiling.bins import number_of
+from pmmds_core.stores.files.column_sql import INSTANTS, Kind, is_number
 
 if TYPE_CHECKING:
     from pmmds_core.contracts.contract import Contract

@@ -32,10 +32,10 @@ from pmmds_core.models.bundle_files import (
 )
 from pmmds_core.models.calibration import Calibration, check_calibration
 from pmmds_core.models.pipeline_scorer import PIPELINE, FrameColumns, load_pipeline
-from pmmds_core.models.scorer import Scorer, load_scorer
+from pmmds_core.models.portable_scorer import Scorer, load_scorer
 from pmmds_core.models.scorer_checks import check_scorer
 from pmmds_core.profiling.reference_profile import ReferenceProfile
-from pmmds_core.profiling.row_codes import ReferenceRows
+from pmmds_core.profiling.reference_rows import ReferenceRows
 
 __all__ = [
     "CALIBRATION",

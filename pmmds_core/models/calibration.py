@@ -1,7 +1,7 @@
 """Calibration of the model's probabilities, fitted on the reference, and CBPE: performance estimated without labels.
 
-Pure functions. Add an estimate here. Keep out: whether to trust it (evaluation/performance_support.py), realised
-metrics (statistics/performance.py).
+Pure functions. Add an estimate here. Keep out: whether to trust it (evaluation/cbpe_validity.py), realised
+metrics (statistics/classification.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pmmds_core.errors import ArtifactCorruptError
-from pmmds_core.statistics.performance import Labels, Probabilities
+from pmmds_core.statistics.classification import Labels, Probabilities
 
 # A calibration travels with every model version: finer steps than this say nothing that the reference knew.
 MOST_POINTS = 200

@@ -2,7 +2,7 @@
 
 It answers some hundred times more slowly, needs pandas and scikit-learn in the process that serves, and is kept as a
 pickle. Loading a pickle runs code: bundle.open_bundle does so only for a caller that judged the digest of its bytes.
-Keep out: portable scorers (scorer.py).
+Keep out: portable scorers (portable_scorer.py).
 """
 
 from __future__ import annotations

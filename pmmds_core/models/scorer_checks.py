@@ -1,7 +1,7 @@
 """Whether a scorer that was read can score: every index in range, every tree a tree, every number of a sane size.
 
-A scorer that passes gives a probability for every row of its contract. Keep out: scoring (scorer.py), the golden
-predictions (bundle.py).
+A scorer that passes gives a probability for every row of its contract. Keep out: scoring (portable_scorer.py), the
+golden predictions (bundle.py).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pmmds_core.errors import ArtifactCorruptError
-from pmmds_core.models.scorer import BoostingScorer, LogisticScorer, Scorer, Tree
+from pmmds_core.models.portable_scorer import BoostingScorer, LogisticScorer, Scorer, Tree
 
 # Parameters beyond it would overflow to infinity, and infinity minus infinity is no probability.
 LARGEST, SMALLEST_SCALE = 1e100, 1e-100

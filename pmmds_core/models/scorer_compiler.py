@@ -1,6 +1,6 @@
 """From a fitted scikit-learn pipeline to a portable scorer, with the proof that the two agree.
 
-Add a compiler for each estimator that training can choose. Keep out: scoring itself (scorer.py).
+Add a compiler for each estimator that training can choose. Keep out: scoring itself (portable_scorer.py).
 Everything private to scikit-learn that is read (the trees of HistGradientBoosting) is read here and nowhere else.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from pmmds_core.contracts.contract import Contract, FeatureValue
 from pmmds_core.errors import NotCompilableError
-from pmmds_core.models.scorer import (
+from pmmds_core.models.portable_scorer import (
     AnyScorer,
     BoostingScorer,
     CategoryCodes,
@@ -27,7 +27,7 @@ from pmmds_core.models.scorer import (
 if TYPE_CHECKING:
     import pandas as pd
 
-# Steps of the pipelines that training/training.py builds.
+# Steps of the pipelines that training/pipelines.py builds.
 PREPROCESS, NUMERIC, CATEGORICAL, ESTIMATOR = "preprocess", "numeric", "categorical", "estimator"
 PARITY_TOLERANCE = 1e-12
 

@@ -1,6 +1,6 @@
 """A promotion decision and the states of its life, as plain values.
 
-Add a state here and its transition in stores/lifecycle/promotion_turn.py. Keep out: judging (policy.py), rows
+Add a state here and its transition in stores/lifecycle/promotion_lock.py. Keep out: judging (promotion.py), rows
 (stores), order of the steps (workflows/promotion.py).
 
     pending_approval ──► judged ──► moving ──► recorded

@@ -1,6 +1,7 @@
 """The reference profile: bins frozen on the reference and its counts, per feature and for the score.
 
-A few kilobytes, mergeable, travels with the model version. Keep out: judging it (drift/drift.py, policies/policy.py).
+A few kilobytes, mergeable, travels with the model version. Keep out: judging it (drift/comparison.py,
+policies/promotion.py).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pmmds_core.errors import DataError
-from pmmds_core.profiling.binning import (
+from pmmds_core.profiling.bins import (
     SCORE,
     FeatureBins,
     count_categorical,

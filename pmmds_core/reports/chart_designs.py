@@ -19,7 +19,7 @@ COMPILED = Path(__file__).parent / "templates" / "charts.json"
 _INK, _LINE = "currentColor", "var(--line)"
 _DASHES = [[1, 0], [7, 2], [3, 2], [7, 2, 2, 2], [1, 2]]
 _SERIES = [f"var(--series-{i})" for i in range(1, 6)]
-# Steps of the heatmap: PSI beyond what chance gives. The bands of drift/drift.py, and one step below.
+# Steps of the heatmap: PSI beyond what chance gives. The bands of drift/comparison.py, and one step below.
 HEAT_STEPS = (0.05, 0.1, 0.2, 0.25)
 HEAT_COLORS = tuple(f"var(--heat-{i})" for i in range(len(HEAT_STEPS) + 1))
 

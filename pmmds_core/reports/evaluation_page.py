@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pmmds_core.evaluation.evaluation import ModelEvaluation
+from pmmds_core.evaluation.comparison import ModelEvaluation
 from pmmds_core.reports import charts
-from pmmds_core.reports.drift_report_page import environment, style
-from pmmds_core.reports.evaluation_words import measure_rows, replay_words, sentence, timing_words, worst_words
-from pmmds_core.reports.shadow_words import shadow_rows, shadow_words
+from pmmds_core.reports.drift_page import environment, style
+from pmmds_core.reports.evaluation_text import measure_rows, replay_words, sentence, timing_words, worst_words
+from pmmds_core.reports.shadow_text import shadow_rows, shadow_words
 
 TEMPLATE = "evaluation.html"
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pmmds_core.reports import charts
-from pmmds_core.reports.drift_report_page import environment, style
-from pmmds_core.reports.performance_words import WHAT_CBPE_IS, estimate_words, realised_words
+from pmmds_core.reports.drift_page import environment, style
+from pmmds_core.reports.performance_text import WHAT_CBPE_IS, estimate_words, realised_words
 
 TEMPLATE = "performance_report.html"
 Documents = Sequence[Mapping[str, Any]]

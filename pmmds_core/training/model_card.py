@@ -1,6 +1,6 @@
 """The model card: what a person should know of a model version, as Markdown.
 
-Add a paragraph here. Keep out: measuring (evaluation/evaluation.py).
+Add a paragraph here. Keep out: measuring (evaluation/comparison.py).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.data.row_identity import BY_CONTENT
-from pmmds_core.evaluation.evaluation import ModelEvaluation
-from pmmds_core.reports.evaluation_words import measure_rows, replay_words, sentence, timing_words, worst_words
-from pmmds_core.training.training import TrainedPipeline
+from pmmds_core.evaluation.comparison import ModelEvaluation
+from pmmds_core.reports.evaluation_text import measure_rows, replay_words, sentence, timing_words, worst_words
+from pmmds_core.training.pipelines import TrainedPipeline
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import UsageError
 from pmmds_core.policies.decision import PENDING_APPROVAL, Decision
-from pmmds_core.stores.database.rights import PROMOTER
+from pmmds_core.stores.database.grants import PROMOTER
 from pmmds_core.workflows.promotion import put_into_production
-from pmmds_core.workflows.promotion_settlement import settle
+from pmmds_core.workflows.promotion_outcome import settle
 
 
 def approve(d: Deployment, decision_id: str, *, by: str) -> Decision:

@@ -1,6 +1,6 @@
 """The champion that a challenger is judged against: the version that serves.
 
-Keep out: what serving does with a version without a record (pmmds_serving/model/trust.py).
+Keep out: what serving does with a version without a record (pmmds_serving/model/verification.py).
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ import msgspec
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import ArtifactCorruptError, ModelError, ModelNotTrustedError, StoreError, UsageError
 from pmmds_core.models.bundle import Bundle, load_bundle
-from pmmds_core.models.contributions import explain_row
+from pmmds_core.models.explanations import explain_row
 from pmmds_core.policies.decision import RECORDED, Decision
-from pmmds_core.stores.predictions.prediction_log import PredictionRecord
+from pmmds_core.stores.predictions.log import PredictionRecord
 
 Document = dict[str, Any]
 # A recorded probability and the version's own answer agree this closely, or the record is not this version's.

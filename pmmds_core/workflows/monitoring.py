@@ -1,7 +1,7 @@
 """One look at the window: count what changed, merge, compare, judge, keep the report, raise or settle the alert.
 
-Only order lives here; counting is stores/monitoring/histograms.py, comparing drift/drift.py, judging
-drift/drift_policy.py.
+Only order lives here; counting is stores/monitoring/histograms.py, comparing drift/comparison.py, judging
+drift/policy.py.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from pmmds_core.deployment import Deployment
-from pmmds_core.drift.drift import compare
-from pmmds_core.drift.drift_policy import DriftRule, DriftVerdict, Verdict, judge, report_document
-from pmmds_core.drift.segment_drift import check_segment_features
+from pmmds_core.drift.comparison import compare
+from pmmds_core.drift.policy import DriftRule, DriftVerdict, Verdict, judge, report_document
+from pmmds_core.drift.segments import check_segment_features
 from pmmds_core.profiling.reference_profile import ReferenceProfile
-from pmmds_core.reports.drift_report_page import PageHead, render_page
+from pmmds_core.reports.drift_page import PageHead, render_page
 from pmmds_core.stores.monitoring.histograms import RefreshResult
-from pmmds_core.workflows.report_context import page_context
-from pmmds_core.workflows.window_evidence import LookedAt, ask_joint, ask_segments, ask_sequential
+from pmmds_core.workflows.drift_page_context import page_context
+from pmmds_core.workflows.rule_inputs import LookedAt, ask_joint, ask_segments, ask_sequential
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 MLflow's aliases are last-write-wins, so the alias moves under a lock of our database, after the production pointer.
 Every step can be repeated: `put_into_production` on an unfinished decision finishes or undoes it.
-Keep out: judging (policies/policy.py), rows and lock (stores/lifecycle/promotion_turn.py).
+Keep out: judging (policies/promotion.py), rows and lock (stores/lifecycle/promotion_lock.py).
 
     step            committed with it                        a crash after it leaves
     intent          state judged                             nothing moved; the reconciler goes on
@@ -28,7 +28,7 @@ from pmmds_core.policies.decision import (
 )
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION, ModelRegistry
 from pmmds_core.stores.lifecycle.decisions import DecisionStore
-from pmmds_core.stores.lifecycle.promotion_turn import PromotionTurn
+from pmmds_core.stores.lifecycle.promotion_lock import PromotionTurn
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The promotion that is being watched: fetches what came before and after it, and asks the policy.
 
-Keep out: the bounds (policies/rollback_policy.py) and the rollback (rollback.py).
+Keep out: the bounds (policies/rollback.py) and the rollback (rollback.py).
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 
 from pmmds_core.deployment import Deployment
 from pmmds_core.policies.decision import PROMOTION, RECORDED, Decision
-from pmmds_core.policies.rollback_policy import (
+from pmmds_core.policies.rollback import (
     RollbackBounds,
     RollbackVerdict,
     WatchedTotals,
     advance,
     judge_after_promotion,
 )
-from pmmds_core.stores.lifecycle.service_totals import service_totals
+from pmmds_core.stores.lifecycle.service_counters import service_totals
 from pmmds_core.stores.predictions.served_answers import served_answers
 
 

@@ -1,7 +1,7 @@
 """A model version trained again from what is recorded of it, and whether the same model came out.
 
 Seed and candidate are the record's, not those of the present settings. Keep out: training itself
-(training/model_release.py).
+(training/release.py).
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pmmds_core.data.frame_digest import content_digest
+from pmmds_core.data.digests import content_digest
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import DataError, ModelError
 from pmmds_core.stores.artifacts.datasets import Dataset, DatasetKind
 from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
-from pmmds_core.training.candidates import load_candidates
+from pmmds_core.training.code_version import code_version, libraries
+from pmmds_core.training.custom_candidates import load_candidates
 from pmmds_core.training.model_card import Provenance
-from pmmds_core.training.model_release import build_release
-from pmmds_core.training.recorded_code import code_version, libraries
+from pmmds_core.training.release import build_release
 
 if TYPE_CHECKING:
     import pandas as pd

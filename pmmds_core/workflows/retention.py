@@ -1,6 +1,6 @@
 """Keeping the prediction log within PMMDS_RETENTION_DAYS: days made ahead, days that are over archived.
 
-Keep out: how a day is archived (stores/predictions/prediction_archive.py) and made (stores/database/partitions.py).
+Keep out: how a day is archived (stores/predictions/archive.py) and made (stores/database/partitions.py).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from pmmds_core.deployment import Deployment
 from pmmds_core.stores.database.partitions import MadeDays, keep_days
-from pmmds_core.stores.predictions.prediction_archive import Part
+from pmmds_core.stores.predictions.archive import Part
 
 
 @dataclass(frozen=True)

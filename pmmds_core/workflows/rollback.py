@@ -1,6 +1,6 @@
 """Taking the production version back: which version, why not, and the decision that says who asked and why.
 
-Keep out: moving the alias (promotion.py) and noticing that it should move (policies/rollback_policy.py).
+Keep out: moving the alias (promotion.py) and noticing that it should move (policies/rollback.py).
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import UsageError
 from pmmds_core.policies.decision import JUDGED, MOVING, RECORDED, ROLLBACK, Decision, ProductionPointer
-from pmmds_core.policies.rollback_policy import AUTOMATIC_ROLLBACK
-from pmmds_core.stores.database.rights import PROMOTER
-from pmmds_core.workflows.named_version import named_version
+from pmmds_core.policies.rollback import AUTOMATIC_ROLLBACK
+from pmmds_core.stores.database.grants import PROMOTER
 from pmmds_core.workflows.promotion import adopt_moved_alias, finish_moving, put_into_production
+from pmmds_core.workflows.version_lookup import named_version
 
 
 def roll_back(d: Deployment, *, to: str = "", by: str, reason: str = "", unrecorded: bool = False) -> Decision:

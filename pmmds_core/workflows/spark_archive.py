@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pmmds_core.errors import DataError, InputFileError, NoModelError, PmmdsError
-from pmmds_core.profiling.binning import SCORE
+from pmmds_core.profiling.bins import SCORE
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.stores.files.spark_counts import count_with_spark
 
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.output is None:
         sys.stdout.write(document.decode() + "\n")
     else:
-        from pmmds_core.runtime.whole_file import write_whole
+        from pmmds_core.runtime.atomic_write import write_whole
 
         write_whole(given.output, document)
     return 0

@@ -1,7 +1,7 @@
 """Proof that a model version was not trained on the holdout rows that it is judged on.
 
 Rows are compared as the version's own training named them (data/row_identity.py). A version without recorded training
-rows cannot be proved, and is refused. Keep out: choosing the rows (training/training_data.py).
+rows cannot be proved, and is refused. Keep out: choosing the rows (training/split.py).
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import numpy as np
 
-from pmmds_core.data.frame_digest import row_digests
+from pmmds_core.data.digests import row_digests
 from pmmds_core.data.row_identity import BY_CONTENT, BY_OCCURRENCE, ROW_KEY, Keys
 from pmmds_core.errors import DataError, EvaluationError
-from pmmds_core.runtime.telemetry import get_logger
+from pmmds_core.runtime.json_logs import get_logger
 
 if TYPE_CHECKING:
     from pmmds_core.deployment import Deployment

@@ -7,9 +7,9 @@ from typing import Any
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.contracts.json_schema import features_schema
-from pmmds_core.contracts.request_validation import MESSAGE
+from pmmds_core.contracts.request_validator import MESSAGE
 from pmmds_serving.prediction.limits import MAX_BATCH, MAX_FEEDBACK
-from pmmds_serving.prediction.predicting import LONGEST_REQUEST_ID
+from pmmds_serving.prediction.predictor import LONGEST_REQUEST_ID
 
 Document = dict[str, Any]
 

@@ -1,7 +1,7 @@
 """Metrics of what happens in other processes, read from the database: so they survive restarts of the service.
 
 Every replica tells the same numbers: queries take the `max` over replicas, never the sum. Labels come from closed lists
-or the contract. Keep out: what this service counts itself (metrics.py), queries (stores).
+or the contract. Keep out: what this service counts itself (counters.py), queries (stores).
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from pmmds_core.drift.drift import Band
+from pmmds_core.drift.comparison import Band
 from pmmds_core.errors import PmmdsError, SchemaOutdatedError
-from pmmds_core.stores.database.migration import schema_status
+from pmmds_core.stores.database.schema import schema_status
 from pmmds_core.stores.lifecycle.alerts import ACKNOWLEDGED, OPEN
-from pmmds_core.stores.lifecycle.loop_state import LoopState, read_loop_state
+from pmmds_core.stores.lifecycle.status import LoopState, read_loop_state
 
 if TYPE_CHECKING:
     from prometheus_client import Metric

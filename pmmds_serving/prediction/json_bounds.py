@@ -1,14 +1,14 @@
 """How much a JSON text may hold, counted at the speed of memory before any value of it is made.
 
 A byte of JSON can become fifty of objects, so a limit of bytes bounds neither memory nor time. Keep out: decoding
-(json_bodies.py), and the limits of the endpoints (limits.py).
+(request_bodies.py), and the limits of the endpoints (limits.py).
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from pmmds_serving.prediction.refusals import RefusalError
+from pmmds_serving.prediction.api_errors import RefusalError
 
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])

@@ -1,6 +1,6 @@
 """Large bodies: few are held at once, and one thread decodes them, so that a prediction beside them does not wait.
 
-Keep out: reading (json_bodies.py) and what is decoded (predicting.py, http/endpoints.py).
+Keep out: reading (request_bodies.py) and what is decoded (predictor.py, http/data_endpoints.py).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
-from pmmds_serving.prediction.json_bodies import Headers, Receive, read_body
-from pmmds_serving.prediction.refusals import RefusalError
+from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.request_bodies import Headers, Receive, read_body
 
 LARGE_BYTES = 100_000
 # Of one worker, for batches and for labels each.

@@ -1,7 +1,7 @@
 """The numbers that bound what one request may hold; docs/limits.md lists them with those of connections.
 
-Keep out: how they are checked (json_bounds.py, rpc/message_bounds.py), connections (http/http_protocol.py,
-rpc/grpc_server.py).
+Keep out: how they are checked (json_bounds.py, rpc/message_bounds.py), connections (http/connection_limits.py,
+rpc/server.py).
 """
 
 from __future__ import annotations

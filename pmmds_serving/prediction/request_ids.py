@@ -1,11 +1,11 @@
-"""Ids of requests that bring none. Keep out: what clients choose (predicting.py checks it)."""
+"""Ids of requests that bring none. Keep out: what clients choose (predictor.py checks it)."""
 
 from __future__ import annotations
 
 import secrets
 from datetime import datetime
 
-from pmmds_core.stores.predictions.request_instants import stamp
+from pmmds_core.stores.predictions.request_ids import stamp
 
 _DRAWN_AT_ONCE = 256
 

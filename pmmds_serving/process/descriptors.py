@@ -1,6 +1,6 @@
 """File descriptors of one worker: as many as the system gives, and how many of them connections may take.
 
-Keep out: what counts connections (http/http_protocol.py, rpc/grpc_server.py), and the spool's own care
+Keep out: what counts connections (http/connection_limits.py, rpc/server.py), and the spool's own care
 (spool/spool.py).
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import resource
 from dataclasses import dataclass
 
-from pmmds_core.runtime.telemetry import get_logger
+from pmmds_core.runtime.json_logs import get_logger
 
 WANTED = 16_384
 MAX_GRPC_CONNECTIONS = 256

@@ -15,7 +15,7 @@ from typing import IO
 from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import AlreadyRunningError, HomeNotWritableError
-from pmmds_core.runtime.process_lock import lead
+from pmmds_core.runtime.file_lock import lead
 
 LOCK_FILE = "serving.lock"
 # A supervisor may start the service while the one before it still drains.

@@ -1,13 +1,13 @@
 """How many elements a Protocol Buffers message holds, counted on its bytes before anything is made of them.
 
 Two bytes can be an element of a repeated field, which becomes hundreds of bytes of objects. Keep out: the messages
-(grpc_convert.py) and the limits (prediction/limits.py).
+(convert.py) and the limits (prediction/limits.py).
 """
 
 from __future__ import annotations
 
-from pmmds_core.contracts.request_validation import MESSAGE
-from pmmds_serving.prediction.refusals import RefusalError
+from pmmds_core.contracts.request_validator import MESSAGE
+from pmmds_serving.prediction.api_errors import RefusalError
 
 _LENGTH_DELIMITED = 2
 # Field 1 with a length: a tag of one byte, and the first byte of the longer spellings of the same tag.

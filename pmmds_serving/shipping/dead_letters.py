@@ -16,9 +16,9 @@ from pathlib import Path
 
 import msgspec
 
-from pmmds_core.runtime.folders import sync_folder
-from pmmds_core.runtime.telemetry import get_logger
-from pmmds_core.stores.predictions.prediction_log import PredictionRecord
+from pmmds_core.runtime.json_logs import get_logger
+from pmmds_core.runtime.private_folders import sync_folder
+from pmmds_core.stores.predictions.log import PredictionRecord
 
 FOLDER = "dead-letters"
 SUFFIX = ".jsonl"

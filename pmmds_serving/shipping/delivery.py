@@ -1,6 +1,6 @@
 """Delivery: a batch of the spool goes into the prediction log; rows that it refuses for good become dead letters.
 
-Keep out: where the batches come from (shipper.py, adoption.py), and the files of dead letters (dead_letters.py).
+Keep out: where the batches come from (shipper.py, orphans.py), and the files of dead letters (dead_letters.py).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
-from pmmds_core.stores.predictions.prediction_log import Appended, PredictionLog, PredictionRecord
+from pmmds_core.stores.predictions.log import Appended, PredictionLog, PredictionRecord
 from pmmds_serving.shipping.dead_letters import DeadLetter, DeadLetters, dead_frame, dead_record, taken_record
 from pmmds_serving.spool.segment import Batch
 

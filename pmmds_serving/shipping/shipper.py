@@ -1,7 +1,7 @@
 """The shipper: moves the spool into the prediction log, again and again until the database has it.
 
-It runs in a process of its own (shipper_process.py). Keep out: the files (spool/spool.py, spool/segment.py,
-adoption.py), and which rows are refused for good (delivery.py).
+It runs in a process of its own (process.py). Keep out: the files (spool/spool.py, spool/segment.py,
+orphans.py), and which rows are refused for good (delivery.py).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pmmds_core.errors import PmmdsError
-from pmmds_core.runtime.telemetry import get_logger
-from pmmds_core.stores.predictions.prediction_log import PredictionLog
-from pmmds_serving.process.survival import Surviving
-from pmmds_serving.shipping.adoption import Adoption
+from pmmds_core.runtime.json_logs import get_logger
+from pmmds_core.stores.predictions.log import PredictionLog
+from pmmds_serving.process.error_guard import Surviving
 from pmmds_serving.shipping.dead_letters import FOLDER, DeadLetters
 from pmmds_serving.shipping.delivery import Delivery
+from pmmds_serving.shipping.orphans import Adoption
 from pmmds_serving.spool.segment import SUFFIX
 
 SHIP_SECONDS = 0.05

@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from pmmds_core.errors import StoreError
-from pmmds_core.stores.predictions.prediction_log import PredictionRecord
+from pmmds_core.stores.predictions.log import PredictionRecord
 
 SUFFIX = ".spool"
 # A segment that is being made. Whoever looks for `*.spool` does not see it.

@@ -2,7 +2,7 @@
 
 A record is in the newest segment before its answer leaves, so a process that is killed loses none. A segment is locked
 while its worker writes to it; released, the shipper's process takes it, ships it and deletes it, as it does with what a
-dead worker left. Keep out: the file's format (segment.py), threads (spool_sync.py), the database (shipping/shipper.py).
+dead worker left. Keep out: the file's format (segment.py), threads (sync.py), the database (shipping/shipper.py).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pmmds_core.errors import HomeNotWritableError
-from pmmds_core.runtime.folders import sync_folder
-from pmmds_core.runtime.telemetry import get_logger
-from pmmds_core.stores.predictions.prediction_log import PredictionRecord
+from pmmds_core.runtime.json_logs import get_logger
+from pmmds_core.runtime.private_folders import sync_folder
+from pmmds_core.stores.predictions.log import PredictionRecord
+from pmmds_serving.spool.queue import SEGMENT_BYTES, SpoolFullError, SpoolLimits, SpoolPart
 from pmmds_serving.spool.segment import Segment, SpoolWriteError, encode_record
-from pmmds_serving.spool.spool_parts import SEGMENT_BYTES, SpoolFullError, SpoolLimits, SpoolPart
 
 # What others need of the segments to use a spool.
 __all__ = ["SEGMENT_BYTES", "Spool", "SpoolFullError", "SpoolLimits", "SpoolWriteError"]

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from pmmds_cli.main import app
-from pmmds_core.config.setting_list import describe
+from pmmds_core.config.listing import describe
 from pmmds_core.config.settings import load_settings
 
 ROOT = Path(__file__).parent.parent.parent

@@ -42,7 +42,7 @@ def test_every_module_imports_with_an_empty_environment_and_writes_nothing(tmp_p
 
 
 def test_the_core_alone_brings_no_heavy_library(tmp_path: Path) -> None:
-    light = [m for m in MODULES if m.startswith("pmmds_core") and m != "pmmds_core.data.dataframe_schema"]
+    light = [m for m in MODULES if m.startswith("pmmds_core") and m != "pmmds_core.data.pandera_schema"]
     heavy = (
         "dagster",
         "bentoml",
@@ -83,7 +83,7 @@ def environment_readers() -> set[str]:
 
 def test_only_the_settings_read_variables() -> None:
     # Two variables of others: job_runs sets DAGSTER_HOME for Dagster, and BentoML tells shared_counts a folder.
-    others = {"pmmds_cli/client/job_runs.py", "pmmds_serving/metrics/shared_counts.py"}
+    others = {"pmmds_cli/client/job_runner.py", "pmmds_serving/metrics/shared_memory.py"}
     assert environment_readers() <= {"pmmds_core/config/settings.py", *others}
 
 

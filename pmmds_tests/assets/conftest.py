@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from pmmds_tests.harness.house import House, copy_of, errors_of
+from pmmds_tests.harness.dagster_platform import House, copy_of, errors_of
 
 _FirstRun = tuple[House, dg.ExecuteInProcessResult, Path]
 

@@ -10,8 +10,8 @@ import dagster as dg
 from pmmds_assets.assets.archive import prediction_archive
 from pmmds_core.config.settings import load_settings
 from pmmds_core.deployment import Deployment
-from pmmds_tests.harness.house import resource_of
-from pmmds_tests.harness.records import make_records
+from pmmds_tests.harness.dagster_platform import resource_of
+from pmmds_tests.harness.prediction_records import make_records
 
 
 def materialized(environment: dict[str, str]) -> dict[str, object]:

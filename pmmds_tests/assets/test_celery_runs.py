@@ -18,8 +18,8 @@ from pmmds_core.config.settings import load_settings
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import SettingError
 from pmmds_core.stores.database.tables import feature_histograms, histogram_watermarks
-from pmmds_tests.harness.celery_house import JOBS, CeleryHouse, program
-from pmmds_tests.harness.house import House
+from pmmds_tests.harness.celery_platform import JOBS, CeleryHouse, program
+from pmmds_tests.harness.dagster_platform import House
 from pmmds_tests.harness.ports import free_port
 from pmmds_tests.harness.redis_broker import RedisMissingError, temporary_broker
 

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pmmds_core.data.source_data import content_digest
+from pmmds_core.data.reader import content_digest
 from pmmds_core.deployment import Deployment
-from pmmds_tests.harness.house import House, errors_of
+from pmmds_tests.harness.dagster_platform import House, errors_of
 
 
 def keep_holdout(d: Deployment, frame: pd.DataFrame, details: Any) -> None:

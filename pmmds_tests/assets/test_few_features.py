@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from pmmds_core.data.row_identity import BY_OCCURRENCE
-from pmmds_core.workflows.named_version import named_version
 from pmmds_core.workflows.reproduction import reproduce
-from pmmds_tests.harness.house import House, assets_made, errors_of, failed_checks, metadata_of
+from pmmds_core.workflows.version_lookup import named_version
+from pmmds_tests.harness.dagster_platform import House, assets_made, errors_of, failed_checks, metadata_of
 
 CONTRACT = """
 name: claims

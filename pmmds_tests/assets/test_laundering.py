@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from pmmds_core.errors import UsageError
-from pmmds_core.policies.rollback_policy import AUTOMATIC_ROLLBACK
+from pmmds_core.policies.rollback import AUTOMATIC_ROLLBACK
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION
 from pmmds_core.workflows.champion import champion_of
 from pmmds_core.workflows.promotion import adopt_moved_alias
 from pmmds_core.workflows.rollback import decide_rollback, roll_back
 from pmmds_tests.assets.test_rollback_and_approval import production, with_v2_promoted
-from pmmds_tests.harness.house import House, errors_of
+from pmmds_tests.harness.dagster_platform import House, errors_of
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import pytest
 
 from pmmds_assets.sensors import drift_alert_sensor
 from pmmds_core.stores.predictions.label_history import LabelItem
-from pmmds_core.synthetic.synthetic import packaged_generator
-from pmmds_core.synthetic.traffic import traffic_rows
-from pmmds_core.workflows.named_version import named_version
+from pmmds_core.synthetic.generator import packaged_generator
+from pmmds_core.synthetic.scenarios import traffic_rows
 from pmmds_core.workflows.reproduction import reproduce
-from pmmds_tests.harness.house import House, assets_made, errors_of, failed_checks, metadata_of
+from pmmds_core.workflows.version_lookup import named_version
+from pmmds_tests.harness.dagster_platform import House, assets_made, errors_of, failed_checks, metadata_of
 
 Trained = tuple[House, dg.ExecuteInProcessResult]
 

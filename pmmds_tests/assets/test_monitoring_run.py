@@ -13,12 +13,20 @@ import sqlalchemy as sa
 from pmmds_assets.jobs import all_schedules, monitor_request, monitor_schedule
 from pmmds_assets.partitions import RANGE_END, RANGE_START, hourly, key_of, range_tags
 from pmmds_core.stores.database.tables import feature_histograms, prediction_logs
-from pmmds_core.synthetic.synthetic import packaged_generator
-from pmmds_core.synthetic.traffic import apply_scenario, traffic_rows
-from pmmds_tests.harness.house import House, assets_made, copy_of, errors_of, failed_checks, metadata_of, resource_of
-from pmmds_tests.harness.listener import listening
+from pmmds_core.synthetic.generator import packaged_generator
+from pmmds_core.synthetic.scenarios import apply_scenario, traffic_rows
+from pmmds_tests.harness.dagster_platform import (
+    House,
+    assets_made,
+    copy_of,
+    errors_of,
+    failed_checks,
+    metadata_of,
+    resource_of,
+)
+from pmmds_tests.harness.http_listener import listening
 from pmmds_tests.harness.ports import free_port
-from pmmds_tests.harness.records import make_records
+from pmmds_tests.harness.prediction_records import make_records
 
 
 @pytest.fixture(scope="module")

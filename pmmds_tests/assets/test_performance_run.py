@@ -8,10 +8,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from pmmds_core.reports.performance_words import window_start
+from pmmds_core.reports.performance_text import window_start
 from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_tests.harness.command_line import pmmds
-from pmmds_tests.harness.house import House, copy_of, errors_of, failed_checks, metadata_of
+from pmmds_tests.harness.dagster_platform import House, copy_of, errors_of, failed_checks, metadata_of
 
 
 @pytest.fixture(scope="module")

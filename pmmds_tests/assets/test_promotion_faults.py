@@ -13,13 +13,13 @@ import sqlalchemy as sa
 from pmmds_assets.sensors import drift_alert_sensor
 from pmmds_core.deployment import Deployment
 from pmmds_core.models.bundle import GOLDEN, MANIFEST, SCORER, load_bundle, write_bundle
-from pmmds_core.models.scorer import LogisticScorer, dump_scorer, load_scorer
+from pmmds_core.models.portable_scorer import LogisticScorer, dump_scorer, load_scorer
 from pmmds_core.stores.database.tables import production_pointer, promotion_decisions
-from pmmds_core.synthetic.synthetic import packaged_generator
-from pmmds_core.synthetic.traffic import traffic_rows
+from pmmds_core.synthetic.generator import packaged_generator
+from pmmds_core.synthetic.scenarios import traffic_rows
 from pmmds_core.workflows.rollback import roll_back
 from pmmds_tests.assets.test_rollback_and_approval import decide, production
-from pmmds_tests.harness.house import House, assets_made, errors_of
+from pmmds_tests.harness.dagster_platform import House, assets_made, errors_of
 
 
 @pytest.fixture

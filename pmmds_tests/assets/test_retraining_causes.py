@@ -15,16 +15,16 @@ from pmmds_assets.jobs import retrain_job
 from pmmds_assets.retraining import Trigger, claim_attempt
 from pmmds_assets.sensors import alert_notification_sensor, book_failure, drift_alert_sensor
 from pmmds_core.stores.database.tables import promotion_decisions, retraining_runs
-from pmmds_core.synthetic.synthetic import packaged_generator
-from pmmds_core.synthetic.traffic import traffic_rows
-from pmmds_core.training.training_mix import mix_words
+from pmmds_core.synthetic.generator import packaged_generator
+from pmmds_core.synthetic.scenarios import traffic_rows
+from pmmds_core.training.mix import mix_words
+from pmmds_core.workflows.daily_performance import refresh_days
 from pmmds_core.workflows.lineage import find_prediction, trace
-from pmmds_core.workflows.named_version import named_version
-from pmmds_core.workflows.performance_days import refresh_days
 from pmmds_core.workflows.reproduction import reproduce
+from pmmds_core.workflows.version_lookup import named_version
 from pmmds_tests.assets.test_sensors import raise_alert
-from pmmds_tests.harness.house import House, copy_of, errors_of, metadata_of
-from pmmds_tests.harness.listener import listening
+from pmmds_tests.harness.dagster_platform import House, copy_of, errors_of, metadata_of
+from pmmds_tests.harness.http_listener import listening
 from pmmds_tests.harness.ports import free_port
 
 

@@ -25,9 +25,9 @@ from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_core.workflows.approval import approve, reject
 from pmmds_core.workflows.promotion import put_into_production
 from pmmds_core.workflows.rollback import roll_back
-from pmmds_tests.harness.house import House, assets_made, copy_of, errors_of, metadata_of
+from pmmds_tests.harness.dagster_platform import House, assets_made, copy_of, errors_of, metadata_of
 from pmmds_tests.harness.ports import free_port
-from pmmds_tests.harness.records import make_records
+from pmmds_tests.harness.prediction_records import make_records
 
 Act = Callable[..., Decision]
 

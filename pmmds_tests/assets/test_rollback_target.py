@@ -11,7 +11,7 @@ from pmmds_core.errors import UsageError
 from pmmds_core.policies.decision import RECORDED
 from pmmds_core.workflows.rollback import roll_back
 from pmmds_tests.assets.test_rollback_and_approval import production, with_v2_promoted
-from pmmds_tests.harness.house import House, errors_of
+from pmmds_tests.harness.dagster_platform import House, errors_of
 
 
 @pytest.fixture

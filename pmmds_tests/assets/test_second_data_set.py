@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pmmds_assets.sensors import drift_alert_sensor
-from pmmds_core.stores.files.data_source import load_reference
-from pmmds_core.synthetic.traffic import traffic_rows
-from pmmds_tests.harness.house import House, errors_of, failed_checks
+from pmmds_core.stores.files.reference_source import load_reference
+from pmmds_core.synthetic.scenarios import traffic_rows
+from pmmds_tests.harness.dagster_platform import House, errors_of, failed_checks
 
 CONTRACT = Path(__file__).parents[2] / "docs" / "tutorials" / "breast_cancer.yaml"
 

@@ -22,11 +22,11 @@ from pmmds_assets.sensors import (
     unfinished_promotion_sensor,
 )
 from pmmds_core.stores.database.tables import alert_notifications, drift_metrics, promotion_decisions
-from pmmds_core.stores.predictions.prediction_log import PredictionRecord
-from pmmds_tests.harness.house import House, copy_of
-from pmmds_tests.harness.listener import listening
+from pmmds_core.stores.predictions.log import PredictionRecord
+from pmmds_tests.harness.dagster_platform import House, copy_of
+from pmmds_tests.harness.http_listener import listening
 from pmmds_tests.harness.ports import free_port
-from pmmds_tests.harness.records import make_records
+from pmmds_tests.harness.prediction_records import make_records
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pmmds_core.stores.predictions.shadow_store import Place, ShadowScore
-from pmmds_core.synthetic.synthetic import packaged_generator
-from pmmds_core.synthetic.traffic import traffic_rows
+from pmmds_core.stores.predictions.shadow import Place, ShadowScore
+from pmmds_core.synthetic.generator import packaged_generator
+from pmmds_core.synthetic.scenarios import traffic_rows
 from pmmds_tests.harness.command_line import pmmds
-from pmmds_tests.harness.house import House, copy_of, errors_of, metadata_of
-from pmmds_tests.harness.records import NOON
+from pmmds_tests.harness.dagster_platform import House, copy_of, errors_of, metadata_of
+from pmmds_tests.harness.prediction_records import NOON
 
 N_ROWS = 40
 

@@ -10,8 +10,8 @@ import pytest
 
 from pmmds_assets.jobs import train_job
 from pmmds_core.models.bundle import load_bundle
-from pmmds_core.stores.files.data_source import load_reference
-from pmmds_tests.harness.house import House, assets_made, data_version, errors_of, failed_checks, metadata_of
+from pmmds_core.stores.files.reference_source import load_reference
+from pmmds_tests.harness.dagster_platform import House, assets_made, data_version, errors_of, failed_checks, metadata_of
 
 Trained = tuple[House, dg.ExecuteInProcessResult]
 MADE = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from pmmds_core.data.row_identity import keys_of
-from pmmds_tests.harness.house import copy_of, errors_of
+from pmmds_tests.harness.dagster_platform import copy_of, errors_of
 
 
 def test_a_version_is_not_judged_on_the_holdout_of_another_training(trained_home: Path, tmp_path: Path) -> None:

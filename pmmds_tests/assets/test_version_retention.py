@@ -8,7 +8,7 @@ from pathlib import Path
 from pmmds_core.workflows.expiry import expire
 from pmmds_core.workflows.rollback import roll_back
 from pmmds_tests.assets.test_rollback_and_approval import with_v2_promoted
-from pmmds_tests.harness.house import House, errors_of
+from pmmds_tests.harness.dagster_platform import House, errors_of
 
 
 def versions(house: House) -> set[str]:

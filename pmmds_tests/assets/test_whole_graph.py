@@ -9,7 +9,7 @@ import dagster as dg
 
 from pmmds_assets.partitions import key_of
 from pmmds_tests.assets.test_graph import EDGES
-from pmmds_tests.harness.house import QUIET, House, assets_made, errors_of, failed_checks
+from pmmds_tests.harness.dagster_platform import QUIET, House, assets_made, errors_of, failed_checks
 
 # Warnings: without a model in production and without a row nobody can say that all is well.
 COULD_NOT_LOOK = {

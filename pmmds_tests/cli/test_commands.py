@@ -11,10 +11,10 @@ from dagster import AssetKey, DagsterInstance
 from pmmds_cli.main import app
 from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
-from pmmds_core.synthetic.synthetic import packaged_generator
-from pmmds_core.synthetic.traffic import traffic_rows
+from pmmds_core.synthetic.generator import packaged_generator
+from pmmds_core.synthetic.scenarios import traffic_rows
 from pmmds_tests.harness.command_line import heavy_libraries_of, pmmds
-from pmmds_tests.harness.house import House
+from pmmds_tests.harness.dagster_platform import House
 
 READING = [
     ["config"],

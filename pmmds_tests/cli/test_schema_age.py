@@ -9,10 +9,10 @@ import pytest
 from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.stores.database.backup import count_rows
-from pmmds_core.stores.database.database import Database, open_database
-from pmmds_core.stores.database.migration import HEAD, migrate
+from pmmds_core.stores.database.engine import Database, open_database
+from pmmds_core.stores.database.schema import HEAD, migrate
 from pmmds_tests.harness.command_line import Said, pmmds
-from pmmds_tests.harness.house import House, errors_of
+from pmmds_tests.harness.dagster_platform import House, errors_of
 
 pytestmark = pytest.mark.postgres
 

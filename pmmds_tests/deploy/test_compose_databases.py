@@ -17,11 +17,11 @@ import sqlalchemy as sa
 from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DatabaseUnavailableError
-from pmmds_core.stores.database.database import Database, open_database
-from pmmds_core.stores.database.migration import migrate
-from pmmds_core.stores.predictions.prediction_log import PredictionLog
+from pmmds_core.stores.database.engine import Database, open_database
+from pmmds_core.stores.database.schema import migrate
+from pmmds_core.stores.predictions.log import PredictionLog
 from pmmds_tests.harness.postgres import Cluster, temporary_cluster
-from pmmds_tests.harness.records import make_records
+from pmmds_tests.harness.prediction_records import make_records
 
 COMPOSE = Path(__file__).parents[2] / "deploy" / "compose"
 pytestmark = pytest.mark.postgres

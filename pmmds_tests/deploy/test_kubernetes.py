@@ -13,9 +13,9 @@ import typer
 import yaml
 
 from pmmds_cli.main import app
-from pmmds_core.config.setting_list import describe
+from pmmds_core.config.listing import describe
 from pmmds_core.config.settings import Settings
-from pmmds_core.stores.database.rights import ROLES
+from pmmds_core.stores.database.grants import ROLES
 from pmmds_tests.deploy.manifests import (
     BASE,
     EXAMPLE_SECRETS,
@@ -129,7 +129,7 @@ def test_whatever_serves_is_probed() -> None:
 
 
 def test_a_replica_that_ends_has_time_for_its_requests_and_its_spool() -> None:
-    from pmmds_serving.shipping.shipper_process import STOP_SECONDS
+    from pmmds_serving.shipping.process import STOP_SECONDS
     from pmmds_serving.worker import WATCHER_STOP_SECONDS
 
     spec = pod_templates()["pmmds-serving"]["spec"]

@@ -20,7 +20,7 @@ import pytest
 
 from pmmds_tests.deploy.manifests import ROOT
 from pmmds_tests.harness.ports import free_ports
-from pmmds_tests.harness.running import wait_until
+from pmmds_tests.harness.service_process import wait_until
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")

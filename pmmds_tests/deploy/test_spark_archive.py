@@ -19,19 +19,19 @@ import sqlalchemy as sa
 
 from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract, FeatureValue
-from pmmds_core.profiling.binning import SCORE
+from pmmds_core.profiling.bins import SCORE
 from pmmds_core.profiling.reference_profile import ReferenceProfile, fit_profile
-from pmmds_core.stores.database.database import Database, open_database
-from pmmds_core.stores.database.migration import migrate
+from pmmds_core.stores.database.engine import Database, open_database
+from pmmds_core.stores.database.schema import migrate
 from pmmds_core.stores.database.tables import prediction_logs
-from pmmds_core.stores.files.column_reading import read_column
+from pmmds_core.stores.files.column_sql import read_column
 from pmmds_core.stores.files.data_file import connect, open_data_file
 from pmmds_core.stores.files.duckdb_counts import FileCounter
 from pmmds_core.stores.monitoring.histograms import HistogramStore
-from pmmds_core.stores.predictions.prediction_log import PredictionLog
+from pmmds_core.stores.predictions.log import PredictionLog
 from pmmds_core.workflows.spark_archive import SCORE_COLUMN, ArchiveCounts, main
 from pmmds_tests.deploy.manifests import ROOT
-from pmmds_tests.harness.records import NOON, columns_of, make_records
+from pmmds_tests.harness.prediction_records import NOON, columns_of, make_records
 
 PROGRAM = ROOT / "deploy" / "spark" / "count_archive.py"
 # A master, and two workers with an executor each: five JVMs, and Parquet read by the two.

@@ -12,7 +12,7 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
 from pmmds_tests.harness.command_line import Said, pmmds
 from pmmds_tests.harness.quick_start import running_in
-from pmmds_tests.harness.running import wait_until
+from pmmds_tests.harness.service_process import wait_until
 
 SECONDS = 1500
 

@@ -15,7 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from pmmds_tests.harness.running import service_environment, wait_until
+from pmmds_tests.harness.service_process import service_environment, wait_until
 
 ROOT = Path(__file__).parents[2]
 

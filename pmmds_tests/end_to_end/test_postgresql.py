@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from pmmds_core.config.setting_values import with_driver
+from pmmds_core.config.values import with_driver
 from pmmds_tests.harness.command_line import Said, pmmds
 from pmmds_tests.harness.ports import free_ports
 from pmmds_tests.harness.postgres import Cluster
 from pmmds_tests.harness.quick_start import QuickStart, running_in
-from pmmds_tests.harness.running import wait_until
+from pmmds_tests.harness.service_process import wait_until
 
 SECONDS = 1800
 pytestmark = [pytest.mark.process, pytest.mark.postgres, pytest.mark.xdist_group("demo")]

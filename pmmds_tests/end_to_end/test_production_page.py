@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from pmmds_core.config.settings import load_settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
-from pmmds_core.stores.database.rights import PROMOTER, SERVICE
+from pmmds_core.stores.database.grants import PROMOTER, SERVICE
 from pmmds_tests.harness.command_line import pmmds
 from pmmds_tests.harness.postgres import Cluster, temporary_cluster
-from pmmds_tests.harness.records import make_records
+from pmmds_tests.harness.prediction_records import make_records
 
 PAGE = Path(__file__).parents[2] / "docs" / "production.md"
 pytestmark = pytest.mark.postgres

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pmmds_core.synthetic.synthetic import packaged_generator
-from pmmds_core.synthetic.traffic import traffic_rows
-from pmmds_tests.harness.daemons import daemon_of
-from pmmds_tests.harness.house import House, errors_of
+from pmmds_core.synthetic.generator import packaged_generator
+from pmmds_core.synthetic.scenarios import traffic_rows
+from pmmds_tests.harness.dagster_daemons import daemon_of
+from pmmds_tests.harness.dagster_platform import House, errors_of
 
 
 @pytest.mark.process

@@ -13,12 +13,12 @@ import pytest
 
 from pmmds_assets.sensors import alert_notification_sensor, drift_alert_sensor, observe
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.stores.database.rights import MONITOR, PROMOTER, SERVICE
-from pmmds_tests.harness.asking import BATCH, FEEDBACK, all_logged, predicted, rows
-from pmmds_tests.harness.house import errors_of, failed_checks, metadata_of
-from pmmds_tests.harness.records import make_records
-from pmmds_tests.harness.running import RunningService, running_service, service_environment, wait_until
-from pmmds_tests.harness.staff import OWNER, Staff, hired
+from pmmds_core.stores.database.grants import MONITOR, PROMOTER, SERVICE
+from pmmds_tests.harness.dagster_platform import errors_of, failed_checks, metadata_of
+from pmmds_tests.harness.prediction_records import make_records
+from pmmds_tests.harness.role_logins import OWNER, Staff, hired
+from pmmds_tests.harness.service_process import RunningService, running_service, service_environment, wait_until
+from pmmds_tests.harness.service_requests import BATCH, FEEDBACK, all_logged, predicted, rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.postgres, pytest.mark.xdist_group("roles")]
 
@@ -31,7 +31,7 @@ VARIABLES = {
     "PMMDS_PROMOTION_MAX_LATENCY_RATIO": "1000",
     "PMMDS_PROMOTION_APPROVAL": "manual",
     "PMMDS_SHADOW": "on",
-    "PMMDS_TRAIN_CANDIDATES": "pmmds_tests.harness.staff:QUICK",
+    "PMMDS_TRAIN_CANDIDATES": "pmmds_tests.harness.role_logins:QUICK",
 }
 
 

@@ -14,7 +14,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_tests.harness.command_line import Said, pmmds
 
 pytestmark = [pytest.mark.slow, pytest.mark.process]
-QUICK = {"PMMDS_TRAIN_CANDIDATES": "pmmds_tests.harness.staff:QUICK"}
+QUICK = {"PMMDS_TRAIN_CANDIDATES": "pmmds_tests.harness.role_logins:QUICK"}
 
 
 def test_two_trainings_at_once_judge_their_own_versions(tmp_path: Path) -> None:

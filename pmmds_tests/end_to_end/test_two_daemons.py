@@ -17,20 +17,20 @@ import pytest
 
 from pmmds_assets.instance.dagster_home import dagster_variables
 from pmmds_assets.instance.leadership import Standing
-from pmmds_cli.client.job_runs import run_job
+from pmmds_cli.client.job_runner import run_job
 from pmmds_core.config.settings import Settings, load_settings
 from pmmds_core.deployment import Deployment
-from pmmds_core.stores.database.database import open_database
-from pmmds_core.stores.database.migration import migrate
-from pmmds_core.synthetic.synthetic import packaged_generator
-from pmmds_core.synthetic.traffic import traffic_rows
+from pmmds_core.stores.database.engine import open_database
+from pmmds_core.stores.database.schema import migrate
+from pmmds_core.synthetic.generator import packaged_generator
+from pmmds_core.synthetic.scenarios import traffic_rows
 from pmmds_tests.assets.test_rollback_and_approval import log_latencies, production
-from pmmds_tests.harness.daemons import Daemon, daemon_of
-from pmmds_tests.harness.house import House
-from pmmds_tests.harness.lead_sessions import sessions_with_the_lead
+from pmmds_tests.harness.dagster_daemons import Daemon, daemon_of
+from pmmds_tests.harness.dagster_platform import House
+from pmmds_tests.harness.leader_sessions import sessions_with_the_lead
 from pmmds_tests.harness.ports import free_port
 from pmmds_tests.harness.postgres import temporary_cluster
-from pmmds_tests.harness.running import wait_until
+from pmmds_tests.harness.service_process import wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.timeout(1800)]
 

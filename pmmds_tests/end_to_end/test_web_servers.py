@@ -17,12 +17,12 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
-from pmmds_cli.processes.processes import child_environment, local_processes
+from pmmds_cli.processes.definitions import child_environment, local_processes
 from pmmds_core.config.admin_token import FILE, read_token
 from pmmds_core.config.settings import Settings, load_settings
 from pmmds_tests.harness.command_line import pmmds
 from pmmds_tests.harness.ports import free_ports
-from pmmds_tests.harness.running import wait_until
+from pmmds_tests.harness.service_process import wait_until
 
 SECONDS = 1500
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("demo"), pytest.mark.timeout(SECONDS)]

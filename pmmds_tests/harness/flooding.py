@@ -1,6 +1,6 @@
 """What a worker spends while it is flooded: its memory, and how long a prediction beside the flood waits.
 
-Keep out: the floods (serving/faults/test_faults_floods.py).
+Keep out: the floods (serving/faults/test_floods.py).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import httpx
 import psutil
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_tests.harness.asking import PREDICT, example
-from pmmds_tests.harness.running import RunningService
+from pmmds_tests.harness.service_process import RunningService
+from pmmds_tests.harness.service_requests import PREDICT, example
 
 LOOK_SECONDS = 0.01
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import httpx
 
-from pmmds_cli.processes.processes import child_environment, local_processes
+from pmmds_cli.processes.definitions import child_environment, local_processes
 from pmmds_core.config.settings import Settings
-from pmmds_core.models.model_registration import BUNDLE_PATH
+from pmmds_core.models.registration import BUNDLE_PATH
 from pmmds_core.stores.artifacts.model_registry import ModelRegistry
 from pmmds_tests.harness.ports import free_port
-from pmmds_tests.harness.running import wait_until
+from pmmds_tests.harness.service_process import wait_until
 
 
 class MlflowServer:

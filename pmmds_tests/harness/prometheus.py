@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from pmmds_tests.harness.ports import free_port
-from pmmds_tests.harness.running import PATIENCE_SECONDS, wait_until
+from pmmds_tests.harness.service_process import PATIENCE_SECONDS, wait_until
 
 HOW_TO_GET = "needs {program}: `apt-get install prometheus` (Debian, Ubuntu)"
 

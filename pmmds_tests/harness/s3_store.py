@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 
 from pmmds_tests.harness.ports import free_port
-from pmmds_tests.harness.running import wait_until
+from pmmds_tests.harness.service_process import wait_until
 
 REGION = "us-east-1"
 # Bucket, user, its rights, its key: done before moto asks who calls.

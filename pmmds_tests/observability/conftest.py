@@ -10,14 +10,14 @@ import pytest
 
 from pmmds_assets.sensors import drift_alert_sensor
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.synthetic.synthetic import packaged_generator
-from pmmds_core.synthetic.traffic import traffic_rows
+from pmmds_core.synthetic.generator import packaged_generator
+from pmmds_core.synthetic.scenarios import traffic_rows
 from pmmds_serving.generated.pmmds.v1.prediction_pb2 import PredictRequest
-from pmmds_tests.harness.asking import BATCH, JSON, PREDICT, all_logged, example
-from pmmds_tests.harness.grpc_asking import stub_of
-from pmmds_tests.harness.house import House, errors_of
+from pmmds_tests.harness.dagster_platform import House, errors_of
+from pmmds_tests.harness.grpc_requests import stub_of
 from pmmds_tests.harness.prometheus import Prometheus, running_prometheus
-from pmmds_tests.harness.running import RunningService, running_service, service_environment, wait_until
+from pmmds_tests.harness.service_process import RunningService, running_service, service_environment, wait_until
+from pmmds_tests.harness.service_requests import BATCH, JSON, PREDICT, all_logged, example
 from pmmds_tests.observability.deployed import RULES
 
 N_DRIFTED = 600

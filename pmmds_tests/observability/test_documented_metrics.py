@@ -9,7 +9,7 @@ import pytest
 
 from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
-from pmmds_serving.http.state_metrics import state_families
+from pmmds_serving.http.service_gauges import state_families
 from pmmds_serving.metrics.loop_metrics import loop_families
 from pmmds_serving.worker import build_worker
 from pmmds_tests.observability.deployed import ROOT

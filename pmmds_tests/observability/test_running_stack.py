@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.stores.lifecycle.loop_state import read_loop_state
+from pmmds_core.stores.lifecycle.status import read_loop_state
 from pmmds_tests.harness.prometheus import Prometheus, wait_for_numbers
-from pmmds_tests.harness.running import RunningService, wait_until
+from pmmds_tests.harness.service_process import RunningService, wait_until
 from pmmds_tests.observability.conftest import ask_everything
 from pmmds_tests.observability.deployed import TARGET_LABELS, groupings_of, metrics_of, panel_queries, rules
 

@@ -15,18 +15,18 @@ import pytest
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.models.bundle import load_bundle
-from pmmds_core.models.scorer import Scorer
+from pmmds_core.models.portable_scorer import Scorer
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION
-from pmmds_core.stores.database.database import Database
-from pmmds_core.stores.predictions.prediction_log import PredictionLog
+from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.predictions.log import PredictionLog
 from pmmds_serving.generated.pmmds.v1.prediction_pb2_grpc import PredictionServiceStub
-from pmmds_serving.model.model_cache import STAMP
+from pmmds_serving.model.cache import STAMP
 from pmmds_serving.shipping.shipper import Shipper
 from pmmds_serving.spool.spool import Spool
-from pmmds_tests.harness.asking import TOKEN
-from pmmds_tests.harness.grpc_asking import stub_of
-from pmmds_tests.harness.house import House, errors_of
-from pmmds_tests.harness.running import RunningService, running_service, service_environment, wait_until
+from pmmds_tests.harness.dagster_platform import House, errors_of
+from pmmds_tests.harness.grpc_requests import stub_of
+from pmmds_tests.harness.service_process import RunningService, running_service, service_environment, wait_until
+from pmmds_tests.harness.service_requests import TOKEN
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pmmds_tests.harness.asking import predicted
-from pmmds_tests.harness.running import RunningService
+from pmmds_tests.harness.service_process import RunningService
+from pmmds_tests.harness.service_requests import predicted
 
 HEAVY = ("dagster", "mlflow", "pandas", "sklearn", "scipy", "matplotlib", "great_expectations", "skops")
 

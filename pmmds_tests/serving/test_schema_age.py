@@ -10,13 +10,13 @@ import pytest
 
 from pmmds_core.config.settings import load_settings
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.stores.database.database import Database, open_database
-from pmmds_core.stores.database.migration import HEAD
-from pmmds_tests.harness.asking import all_logged, predicted
+from pmmds_core.stores.database.engine import Database, open_database
+from pmmds_core.stores.database.schema import HEAD
+from pmmds_tests.harness.background_requests import metric
 from pmmds_tests.harness.command_line import Said, pmmds
-from pmmds_tests.harness.load import metric
-from pmmds_tests.harness.older import upgrade_to
-from pmmds_tests.harness.running import RunningService, running_service, wait_until
+from pmmds_tests.harness.earlier_databases import upgrade_to
+from pmmds_tests.harness.service_process import RunningService, running_service, wait_until
+from pmmds_tests.harness.service_requests import all_logged, predicted
 
 pytestmark = [pytest.mark.process, pytest.mark.postgres, pytest.mark.xdist_group("service")]
 

@@ -14,22 +14,22 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
-from pmmds_serving.model.model_cache import ModelCache
-from pmmds_serving.model.model_watcher import NO_MODEL
+from pmmds_serving.model.cache import ModelCache
+from pmmds_serving.model.watcher import NO_MODEL
 from pmmds_serving.spool.segment import SUFFIX
-from pmmds_tests.harness.asking import (
-    PREDICT,
-    all_logged,
-    example,
-    predicted,
-)
-from pmmds_tests.harness.running import (
+from pmmds_tests.harness.service_process import (
     PATIENCE_SECONDS,
     RunningService,
     has_ended,
     running_service,
     service_environment,
     wait_until,
+)
+from pmmds_tests.harness.service_requests import (
+    PREDICT,
+    all_logged,
+    example,
+    predicted,
 )
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]

@@ -14,18 +14,18 @@ import sqlalchemy as sa
 from pmmds_core.config.settings import load_settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
-from pmmds_core.stores.database.database import open_database
-from pmmds_core.stores.database.migration import migrate
+from pmmds_core.stores.database.engine import open_database
+from pmmds_core.stores.database.schema import migrate
 from pmmds_serving.spool.segment import SUFFIX
-from pmmds_tests.harness.asking import (
+from pmmds_tests.harness.postgres import Cluster
+from pmmds_tests.harness.service_process import RunningService, running_service, wait_until
+from pmmds_tests.harness.service_requests import (
     FEEDBACK,
     PREDICT,
     all_logged,
     example,
     predicted,
 )
-from pmmds_tests.harness.postgres import Cluster
-from pmmds_tests.harness.running import RunningService, running_service, wait_until
 
 NOBODY = "http://127.0.0.1:1"
 

@@ -17,11 +17,11 @@ from pmmds_core.errors import SettingError
 from pmmds_serving import launch
 from pmmds_serving.application import build_app
 from pmmds_serving.generated.pmmds.v1.prediction_pb2 import PredictRequest
-from pmmds_tests.harness.asking import BATCH, JSON, PREDICT, example, rows
-from pmmds_tests.harness.grpc_asking import stub_of
+from pmmds_tests.harness.grpc_requests import stub_of
 from pmmds_tests.harness.otlp_receiver import Receiver, receiving
 from pmmds_tests.harness.ports import free_port, free_ports
-from pmmds_tests.harness.running import RunningService, running_service, wait_until
+from pmmds_tests.harness.service_process import RunningService, running_service, wait_until
+from pmmds_tests.harness.service_requests import BATCH, JSON, PREDICT, example, rows
 
 PROCESS = [pytest.mark.process, pytest.mark.xdist_group("service")]
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -48,7 +48,7 @@ def traced(
 def test_switched_off_nothing_of_opentelemetry_is_imported() -> None:
     code = (
         "import json, sys\n"
-        "import pmmds_serving.application, pmmds_serving.worker, pmmds_serving.rpc.grpc_server, pmmds_core.runtime.telemetry\n"
+        "import pmmds_serving.application, pmmds_serving.worker, pmmds_serving.rpc.server, pmmds_core.runtime.json_logs\n"
         "print(json.dumps([m for m in sys.modules if m.startswith('opentelemetry')]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,1 +1,1 @@
-"""The named rules that judge a comparison. One small pure module a rule; drift/drift_policy.py puts them together."""
+"""The named rules that judge a comparison. One small pure module a rule; drift/policy.py puts them together."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pmmds_core.drift.drift import FeatureDrift
-from pmmds_core.drift.rules.rule_verdict import RuleVerdict, Verdict, findings, p_text, too_few_rows
-from pmmds_core.profiling.binning import SCORE
+from pmmds_core.drift.comparison import FeatureDrift
+from pmmds_core.drift.rules.verdict import RuleVerdict, Verdict, findings, p_text, too_few_rows
+from pmmds_core.profiling.bins import SCORE
 
 RULE = "calibrated"
 

@@ -18,11 +18,11 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from pmmds_core.drift.drift_measures import SMOOTHING
-from pmmds_core.drift.rules.levels import Levels
-from pmmds_core.drift.rules.rule_verdict import RuleVerdict, Verdict, p_text, too_few_rows
+from pmmds_core.drift.measures import SMOOTHING
+from pmmds_core.drift.rules.joint_levels import Levels
+from pmmds_core.drift.rules.verdict import RuleVerdict, Verdict, p_text, too_few_rows
 from pmmds_core.profiling.reference_profile import ReferenceProfile
-from pmmds_core.profiling.row_codes import Codes
+from pmmds_core.profiling.reference_rows import Codes
 from pmmds_core.statistics.raking import Raked, rake
 
 RULE = "joint"

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pmmds_core.drift.drift import compare_feature
-from pmmds_core.drift.drift_measures import SMOOTHING, Counts
-from pmmds_core.drift.rules.rule_verdict import MAX_FINDINGS, RuleVerdict, Verdict
+from pmmds_core.drift.comparison import compare_feature
+from pmmds_core.drift.measures import SMOOTHING, Counts
+from pmmds_core.drift.rules.verdict import MAX_FINDINGS, RuleVerdict, Verdict
 from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProfile
 from pmmds_core.statistics.log_gamma import log_gamma
 

@@ -1,6 +1,6 @@
 """Data sets by content: a Parquet file named by its digest, and a row that says what it is and where it came from.
 
-Keep out: what the rows mean (data/source_data.py, training/training_data.py).
+Keep out: what the rows mean (data/reader.py, training/split.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import sqlalchemy as sa
 
 from pmmds_core.errors import DataError, HomeNotWritableError
-from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import reference_datasets
 
 if TYPE_CHECKING:

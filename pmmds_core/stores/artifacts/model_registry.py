@@ -1,6 +1,6 @@
 """The model registry: MLflow, spoken to in this one module. Add here what is kept with a model version.
 
-Keep out: deciding which version serves (policies/policy.py) and the order of a promotion (workflows/promotion.py).
+Keep out: deciding which version serves (policies/promotion.py) and the order of a promotion (workflows/promotion.py).
 `move_alias` is last-write-wins in MLflow; workflows/promotion.py guards the production alias with a row of our
 database.
 """
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from pmmds_core.config.settings import Settings
 from pmmds_core.errors import DataError, NoModelError, RegistryUnavailableError
 from pmmds_core.models.bundle_files import MANIFEST, files_digest
-from pmmds_core.models.model_registration import BUNDLE_PATH, ModelToRegister
+from pmmds_core.models.registration import BUNDLE_PATH, ModelToRegister
 from pmmds_core.stores.artifacts.registry_errors import told
 from pmmds_core.stores.database.reachability import check_tracking_database
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from pmmds_core.errors import InputFileError, StoreError
-from pmmds_core.stores.database.database import Database
-from pmmds_core.stores.database.database_errors import place_of
-from pmmds_core.stores.database.rights import right_missing
+from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.database.errors import place_of
+from pmmds_core.stores.database.grants import right_missing
 
 
 def back_up(database: Database, file: Path) -> int:

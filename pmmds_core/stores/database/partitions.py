@@ -1,7 +1,7 @@
 """The days of the prediction log on PostgreSQL: made ahead of time, and for rows that came without theirs.
 
 A row whose day is not there goes into the default partition, so writing never waits for a day to be made.
-Keep out: dropping days (stores/predictions/prediction_archive.py); SQLite, which has one table.
+Keep out: dropping days (stores/predictions/archive.py); SQLite, which has one table.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import sqlalchemy as sa
 
-from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.engine import Database
 
 DAYS_AHEAD = 7
 # Rows of the default partition move while nobody may write it: who has to wait longer than this for it tries later.

@@ -1,7 +1,7 @@
 """Whether the databases that Dagster and MLflow keep their own records in can be reached, said in one sentence.
 
 Both retry for minutes and then print pages; this is asked before they start. Keep out: PMMDS's own database
-(database.py), and anything that writes.
+(engine.py), and anything that writes.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from sqlalchemy.exc import DBAPIError
 
 from pmmds_core.config.settings import Settings
 from pmmds_core.errors import DatabaseUnavailableError, RegistryUnavailableError
-from pmmds_core.stores.database.database import CONNECT_TIMEOUT_SECONDS
-from pmmds_core.stores.database.database_errors import translate
-from pmmds_core.stores.database.database_urls import parsed_url
+from pmmds_core.stores.database.engine import CONNECT_TIMEOUT_SECONDS
+from pmmds_core.stores.database.errors import translate
+from pmmds_core.stores.database.urls import parsed_url
 
 
 def check_dagster_database(settings: Settings) -> None:

@@ -1,6 +1,6 @@
 """PostgreSQL roles with no more rights than their work needs. Group roles: a login is made a member of one.
 
-Keep out: which rights they are (rights.py), creating logins and their passwords.
+Keep out: which rights they are (grants.py), creating logins and their passwords.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from pmmds_core.stores.database.database import Database
-from pmmds_core.stores.database.rights import GRANTS, MONITOR, PROMOTER, ROLES, right_missing, rights_of
+from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.database.grants import GRANTS, MONITOR, PROMOTER, ROLES, right_missing, rights_of
 from pmmds_core.stores.database.tables import fixed
 
 _FUNCTIONS = (

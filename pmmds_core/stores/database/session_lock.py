@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from pmmds_core.stores.database.database import CONNECT_TIMEOUT_SECONDS
+from pmmds_core.stores.database.engine import CONNECT_TIMEOUT_SECONDS
 
 # Both ends must notice within half a minute that the other's machine is gone: the server so that another can take the
 # lock, the client so that this one stops. The systems' own defaults are hours.

@@ -1,6 +1,6 @@
 """A CSV or Parquet file as DuckDB sees it: recognised by its content, its columns and their types, or refused.
 
-Add a file format here. Keep out: what a column means (column_reading.py) and counting (duckdb_counts.py).
+Add a file format here. Keep out: what a column means (column_sql.py) and counting (duckdb_counts.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Counting a file's rows per bin with DuckDB: few scans, on all cores, without holding the file in memory.
 
-The bins are those of profiling/bin_tallies.py, to the row. Keep out: opening files (data_file.py), what a column means
-(column_reading.py).
+The bins are those of profiling/bin_queries.py, to the row. Keep out: opening files (data_file.py), what a column means
+(column_sql.py).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pmmds_core.errors import InputFileError
-from pmmds_core.profiling.bin_tallies import Tally, Test, counts_of, tallies_of
+from pmmds_core.profiling.bin_queries import Tally, Test, counts_of, tallies_of
 from pmmds_core.stores.files.data_file import DataFile, quoted, readable
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from pmmds_core.profiling.binning import FeatureBins
-    from pmmds_core.stores.files.column_reading import Reading
+    from pmmds_core.profiling.bins import FeatureBins
+    from pmmds_core.stores.files.column_sql import Reading
 
 # DuckDB plans a scan of more expressions in more than proportional time.
 COUNTS_PER_SCAN = 400

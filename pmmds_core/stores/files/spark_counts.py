@@ -1,6 +1,6 @@
 """Counting rows per bin with Spark, for data that outgrows a machine: one pass over a DataFrame from anywhere.
 
-The bins are those of profiling/bin_tallies.py, to the row. Needs the extra `spark` (pyspark and Java 17). Keep out:
+The bins are those of profiling/bin_queries.py, to the row. Needs the extra `spark` (pyspark and Java 17). Keep out:
 how a session is made, and where the rows are; the caller has both.
 """
 
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, assert_never
 
 from pmmds_core.errors import DataError
-from pmmds_core.profiling.bin_tallies import Tally, Test, counts_of, tallies_of
-from pmmds_core.profiling.binning import NUMBER_PATTERN, SCORE, WORDS_FOR_INFINITY, WORDS_FOR_NULL, FeatureBins
+from pmmds_core.profiling.bin_queries import Tally, Test, counts_of, tallies_of
+from pmmds_core.profiling.bins import NUMBER_PATTERN, SCORE, WORDS_FOR_INFINITY, WORDS_FOR_NULL, FeatureBins
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 
 if TYPE_CHECKING:

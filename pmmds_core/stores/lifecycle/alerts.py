@@ -1,8 +1,8 @@
 """Drift alerts: at most one of a model is live (open or acknowledged); a new drifted report extends it.
 
 Add a change of an alert's status here: it is kept in alert_changes and told through the outbox, all in one transaction.
-Keep out: what an alert sets off (the sensor, policies/retraining_policy.py), when it is over
-(policies/alert_policy.py).
+Keep out: what an alert sets off (the sensor, policies/retraining.py), when it is over
+(policies/alerts.py).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from pmmds_core.errors import UsageError
-from pmmds_core.policies.alert_policy import is_worse
-from pmmds_core.policies.notices import Notice
-from pmmds_core.stores.database.database import Database
+from pmmds_core.policies.alerts import is_worse
+from pmmds_core.policies.notifications import Notice
 from pmmds_core.stores.database.dialects import insert
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import alert_changes, drift_alerts
-from pmmds_core.stores.lifecycle.notification_outbox import enqueue
+from pmmds_core.stores.lifecycle.outbox import enqueue
 
 OPEN, ACKNOWLEDGED, RESOLVED = "open", "acknowledged", "resolved"
 OPENED, ESCALATED, GAVE_UP = "opened", "escalated", "gave_up"

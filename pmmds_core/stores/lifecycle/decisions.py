@@ -1,5 +1,5 @@
-"""Evaluations and promotion decisions, kept and read. Keep out: judging (policies/policy.py), moving
-(workflows/promotion.py), what needs the promotion lock (promotion_turn.py).
+"""Evaluations and promotion decisions, kept and read. Keep out: judging (policies/promotion.py), moving
+(workflows/promotion.py), what needs the promotion lock (promotion_lock.py).
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from pmmds_core.policies.decision import (
     Decision,
     ProductionPointer,
 )
-from pmmds_core.policies.notices import waits_for_approval
-from pmmds_core.policies.policy import PromotionJudgement
-from pmmds_core.stores.database.database import Database
+from pmmds_core.policies.notifications import waits_for_approval
+from pmmds_core.policies.promotion import PromotionJudgement
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import model_evaluations, promotion_decisions
-from pmmds_core.stores.lifecycle.notification_outbox import enqueue
-from pmmds_core.stores.lifecycle.promotion_turn import PromotionTurn, new_decision, promotion_turn, read_pointer
+from pmmds_core.stores.lifecycle.outbox import enqueue
+from pmmds_core.stores.lifecycle.promotion_lock import PromotionTurn, new_decision, promotion_turn, read_pointer
 
 if TYPE_CHECKING:
-    from pmmds_core.evaluation.evaluation import ModelEvaluation
+    from pmmds_core.evaluation.comparison import ModelEvaluation
 
 # Pairs of versions that promotion_totals names at most.
 MAX_PROMOTION_SERIES = 50
@@ -262,6 +262,6 @@ class DecisionStore:
 
 def _evaluation(document: dict[str, Any]) -> ModelEvaluation:
     """Imported here: who reads decisions alone does without numpy."""
-    from pmmds_core.evaluation.evaluation import ModelEvaluation
+    from pmmds_core.evaluation.comparison import ModelEvaluation
 
     return ModelEvaluation.from_document(document)

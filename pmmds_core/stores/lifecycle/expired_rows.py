@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import (
     alert_notifications,
     drift_alerts,
@@ -20,7 +20,7 @@ from pmmds_core.stores.database.tables import (
     feature_histograms,
     label_observations,
 )
-from pmmds_core.stores.lifecycle.notification_outbox import GIVEN_UP, SENT
+from pmmds_core.stores.lifecycle.outbox import GIVEN_UP, SENT
 
 # A transaction deletes as many reports at most, so that others do not wait for it for long.
 _REPORTS_AT_ONCE = 500

@@ -1,7 +1,7 @@
 """Sends what is due in the outbox to the URLs of PMMDS_ALERT_URLS, through apprise.
 
 Nothing here raises because a target is away, and nothing it says holds any part of a URL but its kind.
-Keep out: what is told (alerts.py), when it is tried again (notification_outbox.py).
+Keep out: what is told (alerts.py), when it is tried again (outbox.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from pmmds_core.stores.lifecycle.notification_outbox import Notification, NotificationOutbox, target_of
+from pmmds_core.stores.lifecycle.outbox import Notification, NotificationOutbox, target_of
 
 _NOT_CONFIGURED = "PMMDS_ALERT_URLS does not name this target any more"
 _SHORTEST_SECRET = 3

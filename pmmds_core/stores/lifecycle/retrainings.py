@@ -11,9 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from pmmds_core.errors import TrainingError
-from pmmds_core.policies.retraining_policy import ALERT, DAY, FAILED, RUNNING, WAITING, PastRetraining
-from pmmds_core.stores.database.database import Database
+from pmmds_core.policies.retraining import ALERT, DAY, FAILED, RUNNING, WAITING, PastRetraining
 from pmmds_core.stores.database.dialects import insert
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import retraining_runs
 
 

@@ -19,10 +19,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from pmmds_core.errors import HomeNotWritableError, TrainingError
-from pmmds_core.runtime.process_lock import lead
-from pmmds_core.stores.database.database import Database
-from pmmds_core.stores.database.database_errors import translate
+from pmmds_core.runtime.file_lock import lead
 from pmmds_core.stores.database.dialects import insert
+from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.database.errors import translate
 from pmmds_core.stores.database.session_lock import SessionLock
 from pmmds_core.stores.database.tables import training_lock
 

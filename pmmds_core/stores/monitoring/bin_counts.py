@@ -1,6 +1,6 @@
 """Counting a window's rows per bin inside the database: one scan, one number for each bin of each feature.
 
-The bins are those of profiling/bin_tallies.py, to the row. Keep out: which hours are counted, and where the counts
+The bins are those of profiling/bin_queries.py, to the row. Keep out: which hours are counted, and where the counts
 are kept.
 """
 
@@ -13,8 +13,8 @@ from typing import Any, assert_never
 
 import sqlalchemy as sa
 
-from pmmds_core.profiling.bin_tallies import Tally, Test, counts_of, tallies_of
-from pmmds_core.profiling.binning import SCORE, FeatureBins
+from pmmds_core.profiling.bin_queries import Tally, Test, counts_of, tallies_of
+from pmmds_core.profiling.bins import SCORE, FeatureBins
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.stores.database.dialects import hour_of, missing_float
 from pmmds_core.stores.predictions.archived_rows import ArchivedRows

@@ -1,6 +1,6 @@
 """Daily performance: which days' rows or labels changed, their rows, and the results that were kept.
 
-Keep out: measuring (statistics/daily_measures.py, models/calibration.py).
+Keep out: measuring (statistics/intervals.py, models/calibration.py).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import numpy as np
 import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.statistics.performance import Labels, Probabilities
-from pmmds_core.stores.database.database import Database
+from pmmds_core.statistics.classification import Labels, Probabilities
 from pmmds_core.stores.database.dialects import hour_of, insert
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import daily_performance, ground_truth, prediction_logs
-from pmmds_core.stores.predictions.prediction_archive import PredictionArchive
+from pmmds_core.stores.predictions.archive import PredictionArchive
 
 DAY = timedelta(days=1)
 

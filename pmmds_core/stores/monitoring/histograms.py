@@ -1,7 +1,7 @@
 """Hourly histograms: rows per model version, feature and bin, counted in the database and merged by addition.
 
 Only hours whose rows changed are counted again. Keep out: the counting expressions (bin_counts.py), judging
-(drift/drift.py).
+(drift/comparison.py).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DataError
 from pmmds_core.profiling.reference_profile import ReferenceProfile
-from pmmds_core.stores.database.database import Database
 from pmmds_core.stores.database.dialects import LATE_COMMIT, database_now, hour_of, insert, lock_table
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import feature_histograms, histogram_watermarks, prediction_logs, stale_hours
 from pmmds_core.stores.monitoring.bin_counts import HourCounts, Source, added_up, count_bins
-from pmmds_core.stores.predictions.prediction_archive import PredictionArchive
+from pmmds_core.stores.predictions.archive import PredictionArchive
 
 HOUR = timedelta(hours=1)
 

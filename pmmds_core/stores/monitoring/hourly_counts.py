@@ -10,8 +10,8 @@ from datetime import datetime
 import numpy as np
 import sqlalchemy as sa
 
-from pmmds_core.profiling.count_types import HourlyCounts
-from pmmds_core.stores.database.database import Database
+from pmmds_core.profiling.hourly_counts import HourlyCounts
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import feature_histograms
 
 

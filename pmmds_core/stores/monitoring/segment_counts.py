@@ -1,6 +1,6 @@
 """A window's rows counted per segment inside the database: one scan, grouped by the segments' feature.
 
-Keep out: the counting expressions (bin_counts.py), comparing (drift/segment_drift.py).
+Keep out: the counting expressions (bin_counts.py), comparing (drift/segments.py).
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.drift.segment_drift import SegmentCounts
-from pmmds_core.profiling.binning import FeatureBins
+from pmmds_core.drift.segments import SegmentCounts
+from pmmds_core.profiling.bins import FeatureBins
 from pmmds_core.profiling.reference_profile import ReferenceProfile
-from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import prediction_logs
 from pmmds_core.stores.monitoring.bin_counts import count_groups, rows_of_version
-from pmmds_core.stores.predictions.prediction_archive import PredictionArchive
+from pmmds_core.stores.predictions.archive import PredictionArchive
 
 
 class SegmentStore:

@@ -1,6 +1,6 @@
 """A file of labels as label items: request_id, label, observed_at. All of it is right, or nothing is taken.
 
-Keep out: storing them (ground_truth.py), reading CSV and Parquet (data/table_file.py).
+Keep out: storing them (labels.py), reading CSV and Parquet (data/text_table.py).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.data.source_data import label_meaning
-from pmmds_core.data.table_file import N_EXAMPLES, TextTable, read_table
+from pmmds_core.data.reader import label_meaning
+from pmmds_core.data.text_table import N_EXAMPLES, TextTable, read_table
 from pmmds_core.errors import DataError, InputFileError
 from pmmds_core.stores.predictions.label_history import LabelItem, is_out_of_range, range_words
 

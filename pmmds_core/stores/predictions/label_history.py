@@ -1,6 +1,6 @@
 """Every observation of a label that ever came: corrected ones, late ones, and those whose prediction is still to come.
 
-Keep out: which observation stands (ground_truth.py).
+Keep out: which observation stands (labels.py).
 """
 
 from __future__ import annotations

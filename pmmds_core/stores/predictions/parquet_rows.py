@@ -1,6 +1,6 @@
 """Rows of the prediction log as a Parquet file: written in groups, compressed by zstd, and read back before they count.
 
-Keep out: which rows (prediction_archive.py), queries on the files (archived_rows.py).
+Keep out: which rows (archive.py), queries on the files (archived_rows.py).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The log's key is the service's own id, which holds the time it is logged with. A client's id is a column beside it; the
 table client_request_ids has one entry for each pair of a client's id and a row, so a repeated request is logged once.
-Keep out: writing the rows (prediction_log.py) and labels (ground_truth.py).
+Keep out: writing the rows (log.py) and labels (labels.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from pmmds_core.contracts.contract import FeatureValue
 from pmmds_core.stores.database.dialects import insert
 from pmmds_core.stores.database.tables import client_request_ids
-from pmmds_core.stores.predictions.request_instants import instant_of
+from pmmds_core.stores.predictions.request_ids import instant_of
 
 _IDS_PER_QUERY = 1000
 _DIGEST_CHARACTERS = 32

@@ -1,6 +1,6 @@
 """How fast and how good a version's logged answers of a time were. Keep out.
 
-What is tolerated (policies/rollback_policy.py).
+What is tolerated (policies/rollback.py).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import numpy as np
 import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.policies.rollback_policy import ServedAnswers
-from pmmds_core.statistics.performance import AucInterval, auc_interval
-from pmmds_core.stores.database.database import Database
+from pmmds_core.policies.rollback import ServedAnswers
+from pmmds_core.statistics.classification import AucInterval, auc_interval
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import ground_truth, prediction_logs
 
 # A median and a ROC-AUC of so many rows are as good as of all; the newest count.

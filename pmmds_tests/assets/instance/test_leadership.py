@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from pmmds_assets.instance.daemon import keep_lead, leadership_in, wait_for_lead
 from pmmds_assets.instance.leadership import LOCK_FILE, FileLeadership, PostgresLeadership, Standing
-from pmmds_tests.harness.lead_sessions import end_sessions_with_the_lead, sessions_with_the_lead
+from pmmds_tests.harness.leader_sessions import end_sessions_with_the_lead, sessions_with_the_lead
 from pmmds_tests.harness.pgbouncer import pgbouncer
 from pmmds_tests.harness.ports import free_port
 from pmmds_tests.harness.postgres import Cluster

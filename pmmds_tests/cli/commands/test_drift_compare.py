@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pmmds_core.synthetic.synthetic import packaged_generator
+from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_tests.harness.command_line import Said, pmmds
 
 Compare = Callable[..., Said]

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from pmmds_core.stores.predictions.prediction_log import PredictionRecord
-from pmmds_core.synthetic.synthetic import packaged_generator
-from pmmds_core.synthetic.traffic import traffic_rows
+from pmmds_core.stores.predictions.log import PredictionRecord
+from pmmds_core.synthetic.generator import packaged_generator
+from pmmds_core.synthetic.scenarios import traffic_rows
 from pmmds_serving.spool.spool import Spool
 from pmmds_tests.harness.command_line import Said, heavy_libraries_of, pmmds
-from pmmds_tests.harness.house import House
-from pmmds_tests.harness.records import make_records
+from pmmds_tests.harness.dagster_platform import House
+from pmmds_tests.harness.prediction_records import make_records
 
 
 @pytest.fixture

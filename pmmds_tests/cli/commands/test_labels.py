@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pmmds_core.stores.predictions.prediction_log import PredictionLog
+from pmmds_core.stores.predictions.log import PredictionLog
 from pmmds_tests.harness.command_line import pmmds
-from pmmds_tests.harness.house import House
-from pmmds_tests.harness.records import make_records
+from pmmds_tests.harness.dagster_platform import House
+from pmmds_tests.harness.prediction_records import make_records
 
 
 def test_a_file_is_imported_corrected_and_matched(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from pmmds_core.training.recorded_code import code_version
+from pmmds_core.training.code_version import code_version
 from pmmds_tests.harness.command_line import pmmds
-from pmmds_tests.harness.house import House
+from pmmds_tests.harness.dagster_platform import House
 
 
 def test_a_version_is_reproduced_whatever_the_settings_say_today(trained_home: Path) -> None:

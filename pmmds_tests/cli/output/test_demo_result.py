@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pmmds_cli.output.demo_result import own_command
-from pmmds_core.training.recorded_code import code_version
+from pmmds_core.training.code_version import code_version
 
 
 def test_without_pmmds_on_the_path_it_is_told_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

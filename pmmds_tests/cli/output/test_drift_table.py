@@ -9,10 +9,10 @@ import pytest
 
 from benchmarks.drift_statistics import load_population
 from pmmds_cli.output.drift_table import print_drift
-from pmmds_core.drift.drift import compare
-from pmmds_core.drift.drift_policy import DriftRule, judge, report_document
-from pmmds_core.drift.rules.rule_verdict import RuleVerdict, Verdict
-from pmmds_core.drift.segment_drift import SegmentDrift
+from pmmds_core.drift.comparison import compare
+from pmmds_core.drift.policy import DriftRule, judge, report_document
+from pmmds_core.drift.rules.verdict import RuleVerdict, Verdict
+from pmmds_core.drift.segments import SegmentDrift
 
 
 @pytest.fixture(scope="module")

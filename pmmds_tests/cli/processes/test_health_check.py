@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pmmds_cli.processes import health_check
-from pmmds_cli.processes.processes import single_processes
+from pmmds_cli.processes.definitions import single_processes
 from pmmds_core.config.settings import load_settings
 from pmmds_core.errors import ServiceUnavailableError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from pmmds_cli.processes.processes import local_processes
+from pmmds_cli.processes.definitions import local_processes
 from pmmds_core.config.settings import load_settings
 from pmmds_serving.launch import serve_command
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pmmds_core.config.listing import describe
 from pmmds_core.config.secret_files import SECRETS
-from pmmds_core.config.setting_list import describe
 from pmmds_core.config.settings import load_settings, variable_name
 from pmmds_core.errors import SettingError
 

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 
 from pmmds_core.contracts.contract import Contract, parse_contract
-from pmmds_core.data.dataframe_schema import check_frame
 from pmmds_core.data.expectations import SuiteResult, run_suite
-from pmmds_core.stores.files.data_source import packaged_sample
+from pmmds_core.data.pandera_schema import check_frame
+from pmmds_core.stores.files.reference_source import packaged_sample
 
 NULLABLE = """
 name: shops

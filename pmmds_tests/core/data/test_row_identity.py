@@ -18,10 +18,10 @@ from pmmds_core.data.row_identity import (
     with_production_keys,
     with_reference_keys,
 )
-from pmmds_core.synthetic.synthetic import packaged_generator
-from pmmds_core.training.training_data import TrainingData, check_leakage, split_reference, split_with_labels
-from pmmds_core.training.training_mix import MixSettings
-from pmmds_tests.core.training.test_training_data import NOBODY, PLAN
+from pmmds_core.synthetic.generator import packaged_generator
+from pmmds_core.training.mix import MixSettings
+from pmmds_core.training.split import TrainingData, check_leakage, split_reference, split_with_labels
+from pmmds_tests.core.training.test_split import NOBODY, PLAN
 
 TELCO = load_contract("")
 

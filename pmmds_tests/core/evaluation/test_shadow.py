@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binomtest
 
 from pmmds_core.evaluation.shadow import ShadowAgreement, ShadowedRows, agreement
-from pmmds_core.reports.shadow_words import NOTHING_SHADOWED, shadow_words, to_document
+from pmmds_core.reports.shadow_text import NOTHING_SHADOWED, shadow_words, to_document
 
 N = 400
 

@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from pmmds_core.contracts.contract import Contract, FeatureValue
-from pmmds_core.data.source_data import read_source
-from pmmds_core.evaluation.performance_support import unsupported_share, why_invalid
+from pmmds_core.data.reader import read_source
+from pmmds_core.evaluation.cbpe_validity import unsupported_share, why_invalid
 from pmmds_core.models.calibration import MOST_POINTS, Calibration, estimate, expected_auc, fit_calibration
-from pmmds_core.profiling.binning import SCORE
+from pmmds_core.profiling.bins import SCORE
 from pmmds_core.profiling.reference_profile import ReferenceProfile, count, fit_profile
-from pmmds_core.statistics.daily_measures import expected_calibration_error, measures, reliability_table, wilson
+from pmmds_core.statistics.intervals import expected_calibration_error, measures, reliability_table, wilson
 from pmmds_core.stores.monitoring.daily_performance import DayRows, DayState
-from pmmds_core.training.training import logistic_regression, train
-from pmmds_core.workflows.performance_days import day_document
-from pmmds_tests.harness.records import columns_of, make_records
+from pmmds_core.training.pipelines import logistic_regression, train
+from pmmds_core.workflows.daily_performance import day_document
+from pmmds_tests.harness.prediction_records import columns_of, make_records
 
 Floats = NDArray[np.float64]
 DAY = datetime(2026, 3, 1, tzinfo=UTC)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.data.source_data import to_columns
+from pmmds_core.data.reader import to_columns
 from pmmds_core.profiling.reference_profile import ReferenceProfile, fit_profile
-from pmmds_core.synthetic.synthetic import packaged_generator
+from pmmds_core.synthetic.generator import packaged_generator
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.profiling.reference_profile import ReferenceProfile
-from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.monitoring.histograms import HistogramStore
-from pmmds_core.stores.predictions.prediction_log import PredictionLog
-from pmmds_tests.harness.counting import profile_of
+from pmmds_core.stores.predictions.log import PredictionLog
+from pmmds_tests.harness.numpy_counts import profile_of
 
 
 @pytest.fixture

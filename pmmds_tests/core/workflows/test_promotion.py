@@ -8,7 +8,7 @@ import pytest
 
 from pmmds_core.errors import PromotionConflictError, RegistryUnavailableError
 from pmmds_core.policies.decision import ABORTED, JUDGED, MOVING, RECORDED, Decision
-from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.lifecycle.decisions import DecisionStore
 from pmmds_core.workflows.promotion import adopt_moved_alias, put_into_production, reconcile
 from pmmds_tests.harness.fakes import FakeRegistry

@@ -16,12 +16,12 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DatabaseUnavailableError
 from pmmds_core.policies.decision import ABORTED, RECORDED, Decision
 from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
-from pmmds_core.stores.database.database import Database, open_database
-from pmmds_core.stores.database.migration import migrate
+from pmmds_core.stores.database.engine import Database, open_database
+from pmmds_core.stores.database.schema import migrate
 from pmmds_core.stores.lifecycle.decisions import DecisionStore
 from pmmds_core.workflows.promotion import put_into_production, reconcile
 from pmmds_tests.harness.fakes import FileRegistry
-from pmmds_tests.harness.running import PATIENCE_SECONDS
+from pmmds_tests.harness.service_process import PATIENCE_SECONDS
 
 MODEL = "churn-classifier"
 NEVER = 0
@@ -46,7 +46,7 @@ def start(
     def started(decision: Decision, n: int) -> subprocess.Popen[bytes]:
         s = database_settings
         arguments = [s.home, s.database_url, str(registry.path), decision.decision_id, str(n)]
-        return subprocess.Popen([sys.executable, "-m", "pmmds_tests.harness.promoter", *arguments])
+        return subprocess.Popen([sys.executable, "-m", "pmmds_tests.harness.crashing_promoter", *arguments])
 
     return started
 

@@ -12,11 +12,11 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DatabaseUnavailableError, RegistryUnavailableError
 from pmmds_core.models.bundle import MANIFEST
-from pmmds_core.models.model_registration import BUNDLE_PATH
+from pmmds_core.models.registration import BUNDLE_PATH
 from pmmds_core.policies.decision import RECORDED, Decision
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION, ModelRegistry, RegisteredVersion
-from pmmds_core.stores.database.database import open_database
-from pmmds_core.stores.database.migration import migrate
+from pmmds_core.stores.database.engine import open_database
+from pmmds_core.stores.database.schema import migrate
 from pmmds_core.stores.lifecycle.decisions import DecisionStore
 from pmmds_core.workflows.promotion import put_into_production, reconcile
 from pmmds_tests.core.workflows.test_promotion_crash import InterruptedFileRegistry, check_whole, decide

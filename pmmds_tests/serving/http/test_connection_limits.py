@@ -15,9 +15,9 @@ import uvicorn
 from uvicorn.config import HTTP_PROTOCOLS, WS_PROTOCOLS
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_serving.http.direct_protocol import DirectProtocol, install
-from pmmds_tests.harness.asking import PREDICT, example, refusal
-from pmmds_tests.harness.running import RunningService, running_service, wait_until
+from pmmds_serving.http.predict_protocol import DirectProtocol, install
+from pmmds_tests.harness.service_process import RunningService, running_service, wait_until
+from pmmds_tests.harness.service_requests import PREDICT, example, refusal
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 

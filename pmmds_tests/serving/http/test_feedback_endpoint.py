@@ -10,7 +10,7 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
-from pmmds_tests.harness.asking import (
+from pmmds_tests.harness.service_requests import (
     FEEDBACK,
     predicted,
     refusal,

@@ -22,8 +22,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from pmmds_core.contracts.contract import Contract, load_contract
-from pmmds_tests.harness.asking import BATCH, FEEDBACK, JSON, PREDICT, predicted
-from pmmds_tests.harness.running import RunningService
+from pmmds_tests.harness.service_process import RunningService
+from pmmds_tests.harness.service_requests import BATCH, FEEDBACK, JSON, PREDICT, predicted
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 

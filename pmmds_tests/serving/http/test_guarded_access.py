@@ -17,12 +17,12 @@ import pytest
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_serving.generated.pmmds.v1.prediction_pb2_grpc import PredictionServiceStub
-from pmmds_serving.prediction.refusals import HIDDEN
-from pmmds_tests.harness.asking import FEEDBACK, TOKEN, is_logged, predicted
-from pmmds_tests.harness.grpc_asking import label, refused
-from pmmds_tests.harness.running import RunningService, running_service, wait_until
+from pmmds_serving.prediction.api_errors import HIDDEN
+from pmmds_tests.harness.grpc_requests import label, refused
+from pmmds_tests.harness.service_process import RunningService, running_service, wait_until
+from pmmds_tests.harness.service_requests import FEEDBACK, TOKEN, is_logged, predicted
 from pmmds_tests.serving.http.test_feedback_endpoint import known_labels
-from pmmds_tests.serving.rpc.test_grpc_service import feedback
+from pmmds_tests.serving.rpc.test_service import feedback
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 

@@ -13,13 +13,13 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_serving.application import ROUTES
-from pmmds_serving.http.front import PREDICT_PATH
-from pmmds_tests.harness.asking import (
+from pmmds_serving.http.predict_endpoint import PREDICT_PATH
+from pmmds_tests.harness.service_process import RunningService, wait_until
+from pmmds_tests.harness.service_requests import (
     FEEDBACK,
     PREDICT,
     refusal,
 )
-from pmmds_tests.harness.running import RunningService, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 

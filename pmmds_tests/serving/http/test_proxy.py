@@ -15,12 +15,12 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
-from pmmds_tests.harness.asking import FEEDBACK, PREDICT, example, is_logged, new_id, predicted
 from pmmds_tests.harness.ports import free_port
 from pmmds_tests.harness.raw_requests import STREAMS, UPGRADES, Stream, asking_for
-from pmmds_tests.harness.running import RunningService, wait_until
-from pmmds_tests.serving.http.test_direct_protocol import answers
+from pmmds_tests.harness.service_process import RunningService, wait_until
+from pmmds_tests.harness.service_requests import FEEDBACK, PREDICT, example, is_logged, new_id, predicted
 from pmmds_tests.serving.http.test_feedback_endpoint import known_labels
+from pmmds_tests.serving.http.test_predict_protocol import answers
 
 pytestmark = [
     pytest.mark.process,

@@ -12,10 +12,10 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from pmmds_serving.http.direct_protocol import DirectProtocol
-from pmmds_serving.http.front import PredictEndpoint
-from pmmds_serving.http.http_framing import MAX_HEADERS
-from pmmds_serving.http.http_protocol import MAX_PIPELINED
+from pmmds_serving.http.connection_limits import MAX_PIPELINED
+from pmmds_serving.http.framing import MAX_HEADERS
+from pmmds_serving.http.predict_endpoint import PredictEndpoint
+from pmmds_serving.http.predict_protocol import DirectProtocol
 from pmmds_tests.harness.raw_requests import GET, STREAMS, UPGRADES, Stream, asking_for, post, sized
 
 # Turns of the event loop after which nothing moves any more; a pipelined request takes two.

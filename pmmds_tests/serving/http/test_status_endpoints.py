@@ -10,14 +10,14 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
-from pmmds_tests.harness.asking import (
+from pmmds_tests.harness.service_process import RunningService, wait_until
+from pmmds_tests.harness.service_requests import (
     FEEDBACK,
     JSON,
     PREDICT,
     new_id,
     predicted,
 )
-from pmmds_tests.harness.running import RunningService, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 

@@ -21,9 +21,9 @@ from pmmds_core.models.bundle import MANIFEST, SCORER
 from pmmds_core.models.pipeline_scorer import KIND, PIPELINE
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION, ModelRegistry
 from pmmds_tests.core.models.test_foreign_bundles import Touch
-from pmmds_tests.harness.house import House, errors_of
+from pmmds_tests.harness.dagster_platform import House, errors_of
 from pmmds_tests.harness.mlflow_server import MlflowServer, mlflow_serving
-from pmmds_tests.harness.running import RunningService, running_service, service_environment, wait_until
+from pmmds_tests.harness.service_process import RunningService, running_service, service_environment, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.xdist_group("foreign")]
 
@@ -103,7 +103,7 @@ def registry_part(service: RunningService) -> dict[str, Any]:
 
 def watchers(service: RunningService) -> set[int]:
     children = psutil.Process(service.process.pid).children(recursive=True)
-    return {p.pid for p in children if "pmmds_serving.model.model_watcher" in p.cmdline()}
+    return {p.pid for p in children if "pmmds_serving.model.watcher" in p.cmdline()}
 
 
 def assert_refused(service: RunningService, version: str, watching: set[int]) -> None:

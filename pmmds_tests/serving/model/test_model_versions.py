@@ -16,9 +16,10 @@ import pytest
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.models.bundle import SCORER
-from pmmds_core.stores.lifecycle.service_totals import service_totals
+from pmmds_core.stores.lifecycle.service_counters import service_totals
 from pmmds_core.workflows.rollback import roll_back
-from pmmds_tests.harness.asking import (
+from pmmds_tests.harness.service_process import RunningService, wait_until
+from pmmds_tests.harness.service_requests import (
     FEEDBACK,
     PREDICT,
     TOKEN,
@@ -26,7 +27,6 @@ from pmmds_tests.harness.asking import (
     example,
     predicted,
 )
-from pmmds_tests.harness.running import RunningService, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 

@@ -19,7 +19,7 @@ events = []
 sys.addaudithook(lambda event, args: events.append(str(args)) if event == "pickle.find_class" else None)
 from pathlib import Path
 from pmmds_core.models.bundle import load_bundle
-import pmmds_serving.worker, pmmds_serving.application, pmmds_serving.model.model_follower
+import pmmds_serving.worker, pmmds_serving.application, pmmds_serving.model.follower
 
 bundle = load_bundle(Path(sys.argv[1]))
 golden = json.loads((Path(sys.argv[1]) / "golden.json").read_text())

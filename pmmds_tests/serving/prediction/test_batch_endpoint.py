@@ -9,8 +9,9 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
-from pmmds_core.models.scorer import Scorer
-from pmmds_tests.harness.asking import (
+from pmmds_core.models.portable_scorer import Scorer
+from pmmds_tests.harness.service_process import wait_until
+from pmmds_tests.harness.service_requests import (
     BATCH,
     is_logged,
     new_id,
@@ -18,7 +19,6 @@ from pmmds_tests.harness.asking import (
     refusal,
     rows,
 )
-from pmmds_tests.harness.running import wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
+from pmmds_serving.prediction.api_errors import RefusalError
 from pmmds_serving.prediction.json_bounds import check_elements, n_items
-from pmmds_serving.prediction.refusals import RefusalError
 from pmmds_serving.process.descriptors import MAX_GRPC_CONNECTIONS, RESERVED, share_descriptors
 from pmmds_serving.rpc.message_bounds import BrokenMessageError, check_nested, n_elements
 from pmmds_serving.spool.spool import Spool, SpoolLimits
-from pmmds_tests.harness.records import make_records
+from pmmds_tests.harness.prediction_records import make_records
 from pmmds_tests.serving.spool.test_spool import drained
 
 MOST = 50

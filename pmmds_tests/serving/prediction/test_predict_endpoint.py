@@ -12,9 +12,10 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
-from pmmds_core.models.scorer import Scorer
-from pmmds_core.stores.predictions.prediction_log import PredictionRecord
-from pmmds_tests.harness.asking import (
+from pmmds_core.models.portable_scorer import Scorer
+from pmmds_core.stores.predictions.log import PredictionRecord
+from pmmds_tests.harness.service_process import wait_until
+from pmmds_tests.harness.service_requests import (
     BATCH,
     FEEDBACK,
     JSON,
@@ -25,7 +26,6 @@ from pmmds_tests.harness.asking import (
     refusal,
     rows,
 )
-from pmmds_tests.harness.running import wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 

@@ -15,12 +15,12 @@ import pytest
 from pmmds_core.config.settings import load_settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
-from pmmds_core.stores.database.database import open_database
-from pmmds_core.stores.database.migration import migrate
-from pmmds_core.stores.predictions.prediction_log import PredictionRecord
-from pmmds_tests.harness.asking import BATCH, PREDICT
-from pmmds_tests.harness.load import metric
-from pmmds_tests.harness.running import RunningService, running_service, wait_until
+from pmmds_core.stores.database.engine import open_database
+from pmmds_core.stores.database.schema import migrate
+from pmmds_core.stores.predictions.log import PredictionRecord
+from pmmds_tests.harness.background_requests import metric
+from pmmds_tests.harness.service_process import RunningService, running_service, wait_until
+from pmmds_tests.harness.service_requests import BATCH, PREDICT
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 Prepare = Callable[..., dict[str, str]]

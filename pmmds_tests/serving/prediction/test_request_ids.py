@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from pmmds_core.stores.predictions.request_instants import STAMP_DIGITS, instant_of, stamp
+from pmmds_core.stores.predictions.request_ids import STAMP_DIGITS, instant_of, stamp
 from pmmds_serving.prediction.request_ids import RequestIds
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -16,9 +16,9 @@ import pytest
 from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_serving.process.home_lock import take_home
-from pmmds_tests.harness.asking import predicted
 from pmmds_tests.harness.ports import free_ports
-from pmmds_tests.harness.running import RunningService, has_ended, running_service, wait_until
+from pmmds_tests.harness.service_process import RunningService, has_ended, running_service, wait_until
+from pmmds_tests.harness.service_requests import predicted
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 ANSWERED = 'pmmds_requests_total{endpoint="/api/v1/predict",method="POST",status="200"}'

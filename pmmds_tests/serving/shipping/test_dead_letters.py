@@ -15,14 +15,14 @@ from structlog.testing import capture_logs
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DatabaseUnavailableError, SchemaOutdatedError
-from pmmds_core.stores.predictions.prediction_log import Appended, PredictionLog, PredictionRecord
+from pmmds_core.stores.predictions.log import Appended, PredictionLog, PredictionRecord
 from pmmds_serving.shipping.dead_letters import DeadLetter, DeadLetters, dead_frame
 from pmmds_serving.shipping.delivery import is_about_a_row
 from pmmds_serving.shipping.shipper import MAX_ATTEMPTS, Shipper
 from pmmds_serving.spool.spool import Spool
-from pmmds_tests.harness.records import make_records
-from pmmds_tests.harness.running import wait_until
-from pmmds_tests.harness.shipping import ship, shipping
+from pmmds_tests.harness.prediction_records import make_records
+from pmmds_tests.harness.service_process import wait_until
+from pmmds_tests.harness.shippers import ship, shipping
 
 TOO_LARGE = 2**63
 

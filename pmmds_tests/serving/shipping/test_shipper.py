@@ -13,15 +13,15 @@ from structlog.testing import capture_logs
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DatabaseUnavailableError
-from pmmds_core.stores.database.database import Database
-from pmmds_core.stores.predictions.prediction_log import PredictionLog, PredictionRecord
-from pmmds_serving.shipping.adoption import REFUSED_SUFFIX
+from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.predictions.log import PredictionLog, PredictionRecord
+from pmmds_serving.shipping.orphans import REFUSED_SUFFIX
 from pmmds_serving.shipping.shipper import LONGEST_RETRY_SECONDS, Shipper, retry_seconds
 from pmmds_serving.spool.segment import DAMAGED_SUFFIX, SUFFIX
 from pmmds_serving.spool.spool import Spool
-from pmmds_tests.harness.records import make_records
-from pmmds_tests.harness.running import wait_until
-from pmmds_tests.harness.shipping import ship, shipping
+from pmmds_tests.harness.prediction_records import make_records
+from pmmds_tests.harness.service_process import wait_until
+from pmmds_tests.harness.shippers import ship, shipping
 
 
 class _Door:

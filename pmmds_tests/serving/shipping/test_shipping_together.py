@@ -10,12 +10,12 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DatabaseUnavailableError
-from pmmds_core.stores.database.database import Database
-from pmmds_core.stores.predictions.prediction_log import Appended, PredictionLog, PredictionRecord
-from pmmds_serving.shipping import adoption
+from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.predictions.log import Appended, PredictionLog, PredictionRecord
+from pmmds_serving.shipping import orphans
 from pmmds_serving.shipping.shipper import Shipper
 from pmmds_serving.spool.segment import DAMAGED_SUFFIX, SUFFIX, Segment, encode_record
-from pmmds_tests.harness.records import make_records
+from pmmds_tests.harness.prediction_records import make_records
 
 
 class _Counting:
@@ -72,7 +72,7 @@ def test_many_small_segments_cost_one_transaction(tmp_path: Path, log: Predictio
 def test_no_more_than_so_many_files_are_open_at_once(
     tmp_path: Path, log: PredictionLog, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adoption, "TOGETHER_SEGMENTS", 4)
+    monkeypatch.setattr(orphans, "TOGETHER_SEGMENTS", 4)
     released(tmp_path, contract, in_parts(make_records(contract, 90), 10))
     counting = _Counting(log)
     assert shipper_of(tmp_path, counting, contract).ship()
@@ -83,7 +83,7 @@ def test_what_is_large_goes_by_itself(
     tmp_path: Path, log: PredictionLog, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = released(tmp_path, contract, in_parts(make_records(contract, 60), 20))
-    monkeypatch.setattr(adoption, "TOGETHER_BYTES", paths[0].stat().st_size)
+    monkeypatch.setattr(orphans, "TOGETHER_BYTES", paths[0].stat().st_size)
     counting = _Counting(log)
     assert shipper_of(tmp_path, counting, contract).ship()
     assert counting.n_rows == [20, 20, 20]
@@ -140,4 +140,4 @@ def test_damage_and_another_contract_among_them_are_set_aside(
     stranger.close()
     assert shipper_of(tmp_path, log, contract).ship()
     assert log.count() == 29
-    assert left(tmp_path) == [f"worker-001-a{SUFFIX}{adoption.REFUSED_SUFFIX}", paths[1].name + DAMAGED_SUFFIX]
+    assert left(tmp_path) == [f"worker-001-a{SUFFIX}{orphans.REFUSED_SUFFIX}", paths[1].name + DAMAGED_SUFFIX]

@@ -16,7 +16,7 @@ import pytest
 from pmmds_core.contracts.contract import Contract
 from pmmds_serving.spool.segment import NEW_SUFFIX, SUFFIX, Segment, abandoned, encode_record, remove_unfinished
 from pmmds_serving.spool.spool import Spool
-from pmmds_tests.harness.records import make_records
+from pmmds_tests.harness.prediction_records import make_records
 
 
 def adopt_everything(folder: Path) -> None:
@@ -94,7 +94,7 @@ import sys
 from pathlib import Path
 from pmmds_core.contracts.contract import load_contract
 from pmmds_serving.spool.spool import Spool
-from pmmds_tests.harness.records import make_records
+from pmmds_tests.harness.prediction_records import make_records
 contract = load_contract("")
 (record,) = make_records(contract, 1)
 n_lost = 0

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.stores.predictions.prediction_log import PredictionRecord
+from pmmds_core.stores.predictions.log import PredictionRecord
 from pmmds_serving.spool.segment import SUFFIX, Segment, abandoned, segments_with_records
 from pmmds_serving.spool.spool import Spool, SpoolLimits, SpoolWriteError
-from pmmds_tests.harness.records import make_records
+from pmmds_tests.harness.prediction_records import make_records
 
 EVERYTHING = 10**6
 
@@ -240,7 +240,7 @@ from pathlib import Path
 import msgspec
 from pmmds_core.contracts.contract import load_contract
 from pmmds_serving.spool.spool import Spool
-from pmmds_tests.harness.records import make_records
+from pmmds_tests.harness.prediction_records import make_records
 contract = load_contract("")
 spool = Spool(Path(sys.argv[1]), contract.feature_names)
 (record,) = make_records(contract, 1)

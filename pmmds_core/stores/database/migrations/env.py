@@ -1,4 +1,4 @@
-"""Runs the revisions on the connection that `pmmds_core.stores.database.migration` hands over, inside its transaction.
+"""Runs the revisions on the connection that `pmmds_core.stores.database.schema` hands over, inside its transaction.
 
 `pmmds db migrate` is the way in: it holds the lock. Keep out: URLs and settings.
 """

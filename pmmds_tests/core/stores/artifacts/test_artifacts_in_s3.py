@@ -15,13 +15,13 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import RegistryUnavailableError
 from pmmds_core.models.bundle import MANIFEST, load_bundle
-from pmmds_core.models.model_registration import BUNDLE_PATH, VALIDATION_PATH
+from pmmds_core.models.registration import BUNDLE_PATH, VALIDATION_PATH
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION, TRAINING_ROWS, ModelRegistry
-from pmmds_tests.harness.asking import PREDICT, example
 from pmmds_tests.harness.command_line import pmmds
 from pmmds_tests.harness.mlflow_server import MlflowServer, mlflow_serving, register_bundle
-from pmmds_tests.harness.running import running_service, service_environment, wait_until
 from pmmds_tests.harness.s3_store import S3Store, temporary_store
+from pmmds_tests.harness.service_process import running_service, service_environment, wait_until
+from pmmds_tests.harness.service_requests import PREDICT, example
 
 pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.xdist_group("s3")]
 

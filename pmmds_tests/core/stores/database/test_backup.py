@@ -10,16 +10,16 @@ import pytest
 
 from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.data.frame_digest import content_digest
+from pmmds_core.data.digests import content_digest
 from pmmds_core.errors import InputFileError, RightMissingError, SchemaOutdatedError, StoreError
 from pmmds_core.stores.database.backup import back_up, count_rows, restore
-from pmmds_core.stores.database.database import Database, open_database
-from pmmds_core.stores.database.migration import check_schema, migrate
-from pmmds_core.stores.predictions.ground_truth import GroundTruthStore
+from pmmds_core.stores.database.engine import Database, open_database
+from pmmds_core.stores.database.schema import check_schema, migrate
 from pmmds_core.stores.predictions.label_history import LabelItem
-from pmmds_core.stores.predictions.prediction_log import PredictionLog
+from pmmds_core.stores.predictions.labels import GroundTruthStore
+from pmmds_core.stores.predictions.log import PredictionLog
 from pmmds_tests.harness.postgres import Cluster
-from pmmds_tests.harness.records import NOON, make_records
+from pmmds_tests.harness.prediction_records import NOON, make_records
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Databases of every earlier revision, with a row in each of their tables: migrated, every row is there as it was.
 
-Add to `CHANGED` what a migration changes on purpose; its own test in test_migration.py says how.
+Add to `CHANGED` what a migration changes on purpose; its own test in test_schema.py says how.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.stores.database.database import Database
-from pmmds_core.stores.database.migration import HEAD, check_schema, migrate
-from pmmds_core.stores.predictions.prediction_log import PredictionLog
-from pmmds_tests.harness.older import follow_contract, upgrade_to
-from pmmds_tests.harness.records import NOON
+from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.database.schema import HEAD, check_schema, migrate
+from pmmds_core.stores.predictions.log import PredictionLog
+from pmmds_tests.harness.earlier_databases import follow_contract, upgrade_to
+from pmmds_tests.harness.prediction_records import NOON
 
 OLDER = [f"{number:04d}" for number in range(1, int(HEAD))]
 # Table and column of the values that differ afterwards.

@@ -13,16 +13,16 @@ import sqlalchemy as sa
 
 from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.stores.database.database import Database, open_database
-from pmmds_core.stores.database.migration import migrate
+from pmmds_core.stores.database.engine import Database, open_database
 from pmmds_core.stores.database.partitions import DAYS_AHEAD, days_of, homeless_days, keep_days
+from pmmds_core.stores.database.schema import migrate
 from pmmds_core.stores.database.tables import client_request_ids, prediction_logs
-from pmmds_core.stores.predictions.ground_truth import GroundTruthStore
 from pmmds_core.stores.predictions.label_history import LabelItem
-from pmmds_core.stores.predictions.prediction_log import PredictionLog, PredictionRecord
-from pmmds_core.stores.predictions.request_instants import stamp
-from pmmds_tests.harness.older import follow_contract, upgrade_to
-from pmmds_tests.harness.records import NOON, make_records
+from pmmds_core.stores.predictions.labels import GroundTruthStore
+from pmmds_core.stores.predictions.log import PredictionLog, PredictionRecord
+from pmmds_core.stores.predictions.request_ids import stamp
+from pmmds_tests.harness.earlier_databases import follow_contract, upgrade_to
+from pmmds_tests.harness.prediction_records import NOON, make_records
 
 pytestmark = pytest.mark.postgres
 DAY = timedelta(days=1)

@@ -15,8 +15,8 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import DatabaseUnavailableError
 from pmmds_core.profiling.reference_profile import fit_profile
-from pmmds_core.stores.database.database import open_database
-from pmmds_core.stores.database.migration import migrate
+from pmmds_core.stores.database.engine import open_database
+from pmmds_core.stores.database.schema import migrate
 from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_core.workflows.promotion import put_into_production
 from pmmds_core.workflows.retention import keep_retention
@@ -26,7 +26,7 @@ from pmmds_tests.core.workflows.test_promotion import decide
 from pmmds_tests.harness.fakes import FileRegistry
 from pmmds_tests.harness.pgbouncer import pgbouncer
 from pmmds_tests.harness.postgres import Cluster
-from pmmds_tests.harness.records import NOON, columns_of, make_records
+from pmmds_tests.harness.prediction_records import NOON, columns_of, make_records
 
 pytestmark = pytest.mark.postgres
 

@@ -1,6 +1,6 @@
 """One definition of the bins, five engines, the same counts on values that engines are known to disagree about.
 
-The oracle is written out here in plain Python, value by value, from the words of pmmds_core/profiling/binning.py.
+The oracle is written out here in plain Python, value by value, from the words of pmmds_core/profiling/bins.py.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.profiling.binning import SCORE, FeatureBins
+from pmmds_core.profiling.bins import SCORE, FeatureBins
 from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProfile, count
-from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import prediction_logs
-from pmmds_core.stores.files.column_reading import read_column
+from pmmds_core.stores.files.column_sql import read_column
 from pmmds_core.stores.files.data_file import connect, open_data_file
 from pmmds_core.stores.files.duckdb_counts import FileCounter
 from pmmds_core.stores.monitoring.histograms import HistogramStore
-from pmmds_core.stores.predictions.prediction_log import PredictionLog
-from pmmds_tests.harness.records import NOON, make_records
+from pmmds_core.stores.predictions.log import PredictionLog
+from pmmds_tests.harness.prediction_records import NOON, make_records
 
 Number = float | None
 Text = str | None

@@ -14,16 +14,16 @@ import sqlalchemy as sa
 from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
-from pmmds_core.drift.drift import compare
-from pmmds_core.drift.drift_policy import DriftRule, judge, report_document
+from pmmds_core.drift.comparison import compare
+from pmmds_core.drift.policy import DriftRule, judge, report_document
 from pmmds_core.errors import UsageError
 from pmmds_core.profiling.reference_profile import ReferenceProfile, fit_profile
-from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import drift_reports
 from pmmds_core.stores.lifecycle.alerts import Alert, AlertStore
-from pmmds_core.stores.monitoring.drift_store import DriftStore
-from pmmds_core.workflows.alert_settlement import settle_alert
-from pmmds_tests.harness.records import columns_of, make_records
+from pmmds_core.stores.monitoring.drift_reports import DriftStore
+from pmmds_core.workflows.alert_resolution import settle_alert
+from pmmds_tests.harness.prediction_records import columns_of, make_records
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

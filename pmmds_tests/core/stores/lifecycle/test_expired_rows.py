@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import (
     drift_alerts,
     drift_metrics,
@@ -18,8 +18,8 @@ from pmmds_core.stores.database.tables import (
 )
 from pmmds_core.stores.lifecycle.expired_rows import DELETE, count_rows, report_pages
 from pmmds_core.stores.lifecycle.storage_usage import read_usage, save_usage
-from pmmds_core.stores.predictions.ground_truth import GroundTruthStore
 from pmmds_core.stores.predictions.label_history import LabelItem
+from pmmds_core.stores.predictions.labels import GroundTruthStore
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from pmmds_core.config.setting_list import describe
+from pmmds_core.config.listing import describe
 from pmmds_core.config.settings import Settings
-from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import alert_notifications, drift_reports
 from pmmds_core.stores.lifecycle.alerts import Alert, AlertStore
-from pmmds_core.stores.lifecycle.notification_outbox import (
+from pmmds_core.stores.lifecycle.notifier import Delivery, deliver, unknown_urls
+from pmmds_core.stores.lifecycle.outbox import (
     CLAIM,
     GIVEN_UP,
     MAX_ATTEMPTS,
@@ -30,8 +31,7 @@ from pmmds_core.stores.lifecycle.notification_outbox import (
     split_urls,
     target_of,
 )
-from pmmds_core.stores.lifecycle.notifier import Delivery, deliver, unknown_urls
-from pmmds_tests.harness.listener import Listener, listening
+from pmmds_tests.harness.http_listener import Listener, listening
 from pmmds_tests.harness.ports import free_port
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pmmds_core.errors import TrainingError
-from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.lifecycle.retrainings import Attempt, RetrainingStore, alert_cause
 
 

@@ -9,14 +9,14 @@ import pytest
 
 from pmmds_core.config.settings import Settings
 from pmmds_core.errors import TrainingError
-from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.lifecycle.training_lock import hold_training_lock
 
 MODEL = "churn-classifier"
 _HOLDER = """
 import sys
 from pmmds_core.config.settings import Settings
-from pmmds_core.stores.database.database import open_database
+from pmmds_core.stores.database.engine import open_database
 from pmmds_core.stores.lifecycle.training_lock import hold_training_lock
 database = open_database(Settings(home=sys.argv[1], database_url=sys.argv[2]))
 with hold_training_lock(database, "churn-classifier", "first-run", on_wait=print):

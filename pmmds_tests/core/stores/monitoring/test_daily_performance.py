@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.monitoring.daily_performance import DAY, DailyPerformanceStore
-from pmmds_core.stores.predictions.ground_truth import GroundTruthStore
 from pmmds_core.stores.predictions.label_history import LabelItem
-from pmmds_core.stores.predictions.prediction_log import PredictionLog
-from pmmds_tests.harness.records import NOON, make_records
+from pmmds_core.stores.predictions.labels import GroundTruthStore
+from pmmds_core.stores.predictions.log import PredictionLog
+from pmmds_tests.harness.prediction_records import NOON, make_records
 
 TODAY = NOON.replace(hour=0)
 

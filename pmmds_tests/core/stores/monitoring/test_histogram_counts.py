@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from pmmds_core.contracts.contract import Contract, Feature
 from pmmds_core.profiling.reference_profile import ReferenceProfile
-from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import client_request_ids, prediction_logs
 from pmmds_core.stores.monitoring.histograms import HistogramStore
-from pmmds_core.stores.predictions.prediction_log import PredictionLog
-from pmmds_tests.harness.counting import DAY, HOUR, counted_by_numpy, merged, profile_of, refresh
-from pmmds_tests.harness.records import NOON, make_records
+from pmmds_core.stores.predictions.log import PredictionLog
+from pmmds_tests.harness.numpy_counts import DAY, HOUR, counted_by_numpy, merged, profile_of, refresh
+from pmmds_tests.harness.prediction_records import NOON, make_records
 
 
 def test_counts_are_those_of_numpy(
@@ -139,7 +139,7 @@ def test_another_model_s_rows_are_not_counted(
 
 
 def test_a_wide_contract_takes_several_scans_and_stays_right(empty_database: Database, contract: Contract) -> None:
-    from pmmds_core.stores.database.migration import migrate
+    from pmmds_core.stores.database.schema import migrate
 
     wide = msgspec.structs.replace(contract, features=tuple(wide_feature(i) for i in range(170)))
     migrate(empty_database, wide)

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.stores.database.bulk_insert import insert_new
-from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import prediction_logs
 from pmmds_core.stores.monitoring.histograms import HistogramStore
-from pmmds_core.stores.predictions.prediction_log import PredictionLog, PredictionRecord
-from pmmds_tests.harness.counting import DAY, HOUR, counted_by_numpy, forget_recent_writes, merged, refresh
-from pmmds_tests.harness.records import NOON, make_records
+from pmmds_core.stores.predictions.log import PredictionLog, PredictionRecord
+from pmmds_tests.harness.numpy_counts import DAY, HOUR, counted_by_numpy, forget_recent_writes, merged, refresh
+from pmmds_tests.harness.prediction_records import NOON, make_records
 
 
 def test_a_half_done_refresh_leaves_the_old_counts(

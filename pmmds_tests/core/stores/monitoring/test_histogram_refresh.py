@@ -12,11 +12,19 @@ from sqlalchemy import event
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DataError
 from pmmds_core.profiling.reference_profile import ReferenceProfile
-from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.monitoring.histograms import HistogramStore, RefreshResult
-from pmmds_core.stores.predictions.prediction_log import PredictionLog
-from pmmds_tests.harness.counting import DAY, HOUR, counted_by_numpy, forget_recent_writes, merged, profile_of, refresh
-from pmmds_tests.harness.records import NOON, make_records
+from pmmds_core.stores.predictions.log import PredictionLog
+from pmmds_tests.harness.numpy_counts import (
+    DAY,
+    HOUR,
+    counted_by_numpy,
+    forget_recent_writes,
+    merged,
+    profile_of,
+    refresh,
+)
+from pmmds_tests.harness.prediction_records import NOON, make_records
 
 
 def test_a_second_look_counts_only_what_changed(

@@ -13,14 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.stores.database.database import Database
+from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import ground_truth
-from pmmds_core.stores.predictions.ground_truth import FeedbackCounts, GroundTruthStore
 from pmmds_core.stores.predictions.label_history import LabelItem
-from pmmds_core.stores.predictions.prediction_log import Appended, PredictionLog, PredictionRecord
-from pmmds_core.stores.predictions.request_instants import stamp
+from pmmds_core.stores.predictions.labels import FeedbackCounts, GroundTruthStore
+from pmmds_core.stores.predictions.log import Appended, PredictionLog, PredictionRecord
+from pmmds_core.stores.predictions.request_ids import stamp
 from pmmds_core.stores.predictions.request_keys import row_digest
-from pmmds_tests.harness.records import NOON, make_records
+from pmmds_tests.harness.prediction_records import NOON, make_records
 
 DAY = timedelta(days=1)
 

@@ -1,6 +1,6 @@
 """The first tables.
 
-prediction_logs has its fixed columns here; `pmmds_core.stores.database.migration` adds one for each feature of the
+prediction_logs has its fixed columns here; `pmmds_core.stores.database.schema` adds one for each feature of the
 contract.
 """
 

@@ -1,0 +1,213 @@
+"""Runs a Dagster job in this process on the shared instance, so that what a command did shows in the UI.
+
+Keep out: what a command prints of the outcome.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+import traceback
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, redirect_stderr
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TextIO
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from pmmds_cli.output.console import say
+from pmmds_core.config.settings import Settings
+from pmmds_core.errors import PmmdsError
+from pmmds_core.stores.database.reachability import check_dagster_database
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+_SOURCE_TAGS = {"pmmds/source": "cli"}
+_PROGRESS_SECONDS = 0.3
+
+
+class JobFailedError(PmmdsError):
+    """A step failed; the message is the step's own, the details are for --debug."""
+
+    def __init__(self, message: str, details: str) -> None:
+        super().__init__(message)
+        self.details = details
+
+
+@dataclass(frozen=True)
+class JobOutcome:
+    """What a finished run materialized: asset → metadata as plain values."""
+
+    run_id: str
+    metadata: Mapping[str, Mapping[str, Any]]
+    failed_checks: tuple[str, ...] = field(default=())
+
+
+def run_job(
+    name: str, settings: Settings, *, ops: Mapping[str, Any] | None = None, tags: Mapping[str, str] | None = None
+) -> JobOutcome:
+    """Run a job to its end.
+
+    Args:
+        name: of the job, as in the UI.
+        settings: their DAGSTER_HOME is used.
+        ops: run configuration per asset, e.g. `{"reference_data": {"config": {...}}}`.
+        tags: run tags.
+
+    Raises:
+        JobFailedError: a step failed, or Dagster could not keep its records.
+    """
+    run_config = {"ops": dict(ops or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    try:
+        result = _execute(name, settings, run_config, {**_SOURCE_TAGS, **(tags or {})})
+    except (OSError, SQLAlchemyError) as error:
+        raise _records_failure(settings, error) from error
+    if not result.success:
+        raise _failure(result)
+    return JobOutcome(result.run_id, _metadata(result), _failed_checks(result))
+
+
+def _execute(name: str, settings: Settings, run_config: Mapping[str, Any], tags: Mapping[str, str]) -> Any:
+    instance = shared_instance(settings)
+    with _quiet_about_beta():
+        from pmmds_assets.definitions import defs
+
+    run_id, chatter = str(uuid.uuid4()), io.StringIO()
+    try:
+        # When its storage fails, Dagster prints a page for each record that it could not keep.
+        job = defs.resolve_job_def(name)
+        with (
+            _training_lock(job, settings, run_id),
+            _progress(instance, run_id),
+            redirect_stderr(chatter),
+        ):
+            return job.execute_in_process(
+                instance=instance, run_config=run_config, tags=tags, raise_on_error=False, run_id=run_id
+            )
+    finally:
+        if "--debug" in sys.argv:
+            sys.stderr.write(chatter.getvalue())
+
+
+def _training_lock(job: dg.JobDefinition, settings: Settings, run_id: str) -> AbstractContextManager[None]:
+    """What the executor of a launched run holds; `execute_in_process` has an executor of its own."""
+    from pmmds_assets.training_runs import training_lock_of
+    from pmmds_core.deployment import Deployment
+
+    return training_lock_of(lambda: Deployment(settings), [node.name for node in job.nodes], run_id, say)
+
+
+def _records_failure(settings: Settings, error: Exception) -> JobFailedError:
+    folder = "its PostgreSQL" if settings.dagster_database_url else settings.home_path / "dagster"
+    cause = str(getattr(error, "orig", error)).splitlines()[0]
+    return JobFailedError(
+        f"Dagster could not keep its records in {folder}: {cause}. "
+        "Free some space there, or see that it can be written; then run the command again.",
+        traceback.format_exc(),
+    )
+
+
+def shared_instance(settings: Settings) -> dg.DagsterInstance:
+    """The instance that the web server and the daemon use too."""
+    from pmmds_assets.instance.dagster_home import dagster_variables
+
+    check_dagster_database(settings)
+    os.environ.update(dagster_variables(settings))
+    with _quiet_about_beta():
+        import dagster as dg
+
+        return dg.DagsterInstance.get()
+
+
+@contextmanager
+def _quiet_about_beta() -> Iterator[None]:
+    """Dagster's notices on beta features are for the authors of assets, not for people who run them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*currently in beta")
+        yield
+
+
+@contextmanager
+def _progress(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
+    """Say each asset when it is there, from what Dagster writes of the run."""
+    done = threading.Event()
+    teller = threading.Thread(target=_tell_steps, args=(instance, run_id, done, sys.stderr), daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()
+
+
+def _tell_steps(instance: dg.DagsterInstance, run_id: str, done: threading.Event, screen: TextIO) -> None:
+    cursor: str | None = None
+    is_last = False
+    while not is_last:
+        is_last = done.wait(_PROGRESS_SECONDS)  # once more after the end, for the last steps
+        try:
+            found = instance.get_records_for_run(run_id, cursor=cursor)
+        except SQLAlchemyError:
+            return  # the run meets the same failure, and tells it
+        cursor = found.cursor
+        for record in found.records:
+            event = record.event_log_entry.dagster_event
+            if event is not None and event.event_type_value == "STEP_SUCCESS":
+                seconds = event.step_success_data.duration_ms / 1000
+                say(f"  ✓ {event.step_key} ({seconds:.1f} s)", to=screen)
+            elif event is not None and event.event_type_value == "STEP_FAILURE":
+                say(f"  ✗ {event.step_key}", to=screen)
+
+
+def _failure(result: Any) -> JobFailedError:
+    failed = [e for e in result.all_events if e.is_step_failure]
+    if not failed:
+        return JobFailedError("The run failed before its first step.", "")
+    error = failed[0].event_specific_data.error
+    return JobFailedError(
+        f"{failed[0].step_key} failed: {_with_checks(result, _sentence_of(error))}", error.to_string()
+    )
+
+
+def _sentence_of(error: Any) -> str:
+    """What we said ourselves, else what the innermost cause said."""
+    chain = [error]
+    while chain[-1].cause is not None:
+        chain.append(chain[-1].cause)
+    ours = next((e for e in chain if e.message.startswith(PmmdsError.__module__)), chain[-1])
+    text = str(ours.message).strip()
+    kind, _, message = text.partition(": ")
+    return message if kind.endswith("Error") else text
+
+
+def _with_checks(result: Any, sentence: str) -> str:
+    """A blocking check's failure says which check, and what it found."""
+    failed = [c for c in result.get_asset_check_evaluations() if not c.passed]
+    if not failed:
+        return sentence
+    found = []
+    for check in failed:
+        values = {k: getattr(v, "value", v) for k, v in check.metadata.items()}
+        records = values.pop("failures", None)
+        shown = [", ".join(f"{k} {v}" for k, v in values.items())]
+        shown += [" ".join(str(x) for x in r.data.values()) for r in getattr(records, "records", records or [])[:5]]
+        found.append(f"{check.check_name} ({'; '.join(s for s in shown if s)})")
+    return "the check " + " and ".join(found) + " did not pass."
+
+
+def _metadata(result: Any) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for event in result.get_asset_materialization_events():
+        materialization = event.event_specific_data.materialization
+        name = materialization.asset_key.to_user_string()
+        found[name] = {k: getattr(v, "value", v) for k, v in materialization.metadata.items()}
+    return found
+
+
+def _failed_checks(result: Any) -> tuple[str, ...]:
+    return tuple(c.check_name for c in result.get_asset_check_evaluations() if not c.passed)

@@ -1,0 +1,114 @@
+"""db migrate, status, roles, backup, restore."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pmmds_cli.output.console import JsonOption, print_json
+
+if TYPE_CHECKING:
+    from pmmds_core.contracts.contract import Contract
+    from pmmds_core.stores.database.engine import Database
+
+database_app = typer.Typer(
+    help="The database's tables: what version they have, bring them up to date.", no_args_is_help=True
+)
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(database_app, name="db")
+    database_app.command("migrate", epilog="Example: pmmds db migrate")(migrate_database)
+    database_app.command("roles", epilog="Example: pmmds db roles --apply")(roles)
+    database_app.command("backup", epilog="Example: pmmds db backup pmmds-2026-03-01.backup")(backup)
+    database_app.command("restore", epilog="Example: pmmds db restore pmmds-2026-03-01.backup")(restore_database)
+    database_app.command("status", epilog="Example: pmmds db status --json")(status)
+
+
+def _opened() -> tuple[Database, Contract]:
+    from pmmds_core.config.settings import load_settings
+    from pmmds_core.contracts.contract import load_contract
+    from pmmds_core.stores.database.engine import open_database
+
+    settings = load_settings()
+    return open_database(settings), load_contract(settings.contract)
+
+
+def migrate_database(json: JsonOption = False) -> None:
+    """Bring the tables to this version's, and the prediction log to the contract. Nothing is ever dropped.
+
+    On PostgreSQL the days of the prediction log are made ahead.
+    """
+    from pmmds_core.stores.database.partitions import keep_days
+    from pmmds_core.stores.database.schema import migrate
+
+    database, contract = _opened()
+    done = migrate(database, contract)
+    made = keep_days(database)
+    if made.days:
+        done.append(f"Made {len(made.days)} days of prediction_logs; {made.n_moved:,} rows moved into theirs.")
+    if json:
+        print_json({"done": done})
+    else:
+        print("\n".join(done) if done else "The tables are up to date; nothing was changed.")
+
+
+def roles(
+    apply: Annotated[bool, typer.Option("--apply", help="Run the statements instead of printing them.")] = False,
+) -> None:
+    """The SQL that makes PostgreSQL's roles with their rights: pmmds_service, pmmds_monitor, pmmds_promoter."""
+    from pmmds_core.errors import UsageError
+    from pmmds_core.stores.database import roles as database_roles
+    from pmmds_core.stores.database.grants import ROLES
+
+    if not apply:
+        print(";\n".join(database_roles.role_statements()) + ";")
+        return
+    database, _ = _opened()
+    if database.dialect != "postgresql":
+        raise UsageError(f"The {database.place} has no roles.", next_step="Set PMMDS_DATABASE_URL to PostgreSQL.")
+    database_roles.apply(database, with_roles=True)
+    print(f"{', '.join(ROLES)} have their rights. Make logins members: GRANT pmmds_service TO login.")
+
+
+def backup(file: Path) -> None:
+    """Write the whole database to a new file, while everything runs. Copy PMMDS_ARCHIVE_PATH after it."""
+    from pmmds_core.stores.database.backup import back_up
+
+    database, _ = _opened()
+    n_bytes = back_up(database, file)
+    print(f"{file}: {n_bytes:,} bytes of the {database.place}. Archived predictions are not in it: copy their folder.")
+
+
+def restore_database(file: Path) -> None:
+    """Bring an empty database to what a backup holds. A database that has tables is left alone."""
+    from pmmds_core.stores.database.backup import count_rows, restore
+
+    database, _ = _opened()
+    restore(database, file)
+    counts = count_rows(database)
+    print(
+        f"The {database.place} has {sum(counts.values()):,} rows in {len(counts)} tables. Run `pmmds db migrate` next."
+    )
+
+
+def status(json: JsonOption = False) -> None:
+    """Which revision the tables have, and whether the prediction log follows the contract. Exit code 1 if not."""
+    from pmmds_core.stores.database.schema import NEWER, schema_status
+
+    database, contract = _opened()
+    found = schema_status(database, contract)
+    if json:
+        print_json(
+            {name: getattr(found, name) for name in found.__dataclass_fields__} | {"is_current": found.is_current}
+        )
+    else:
+        state = "up to date." if found.is_current else "not up to date; run `pmmds db migrate`."
+        print(f"Revision {found.revision or 'none'} of {found.head}: {NEWER if found.is_newer else state}")
+        for label, columns in (("missing", found.missing_columns), ("not in the contract", found.extra_columns)):
+            if columns:
+                print(f"  {label}: {', '.join(columns)}")
+    if not found.is_current:
+        raise typer.Exit(1)

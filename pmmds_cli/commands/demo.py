@@ -1,0 +1,89 @@
+"""demo: the closed loop, end to end, on real processes, in a state folder of its own. The steps: demo_steps.py."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from pmmds_cli.output.console import JsonOption, print_json
+from pmmds_core.errors import UsageError
+from pmmds_core.runtime.private_folders import make_private
+
+if TYPE_CHECKING:
+    from pmmds_core.config.settings import Settings
+
+# Settings of a real deployment, which the demo must never touch.
+_PLACES = (
+    "database_url",
+    "mlflow_tracking_uri",
+    "mlflow_database_url",
+    "mlflow_artifact_root",
+    "dagster_database_url",
+    "dagster_code_server",
+)
+MARKER = "this-folder-is-made-by-pmmds-demo"
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: PMMDS_DATA_PATH=telco.csv pmmds demo --keep-up")(demo)
+
+
+def demo(
+    home: Annotated[str, typer.Option("--home", help="State folder of the demo; made anew each time.")] = ".pmmds-demo",
+    keep_up: Annotated[bool, typer.Option("--keep-up", help="Leave the processes running, to look around.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Train, serve, log, drift, alert, sensor, retrain, decide, promote, swap: the whole loop, with nothing stubbed."""
+    from pmmds_cli.commands.demo_steps import Demo
+    from pmmds_cli.output.demo_result import summary_lines
+    from pmmds_core.config.settings import load_settings
+
+    settings = _demo_settings(load_settings(), _fresh_home(Path(home)))
+    story = Demo(settings)
+    with story.processes(keep_up=keep_up):
+        result = story.run()
+    if json:
+        print_json(result.to_document())
+        return
+    print("\n" + "\n".join(summary_lines(result, story.settings, keep_up=keep_up)))
+
+
+def _fresh_home(path: Path) -> Path:
+    """An empty folder; only one that an earlier demo made is cleared."""
+    path = path.expanduser().absolute()
+    if path.exists() and any(path.iterdir()):
+        if not (path / MARKER).exists():
+            raise UsageError(
+                f"{path} is not empty and was not made by the demo.", next_step="Give another folder with --home."
+            )
+        _stop_earlier(path)
+        shutil.rmtree(path)
+    make_private(path)
+    (path / MARKER).touch()
+    return path
+
+
+def _stop_earlier(path: Path) -> None:
+    """A demo that was left up with --keep-up is stopped before its state goes."""
+    from pmmds_cli.commands.service import stop
+    from pmmds_core.config.settings import Settings
+
+    stop(Settings(home=str(path)))
+
+
+def _demo_settings(settings: Settings, home: Path) -> Settings:
+    """The user's contract and data, and the demo's own embedded state."""
+    data_path = str(Path(settings.data_path).expanduser().absolute()) if settings.data_path else ""
+    return msgspec.structs.replace(
+        settings,
+        home=str(home),
+        # The story is the alert's: an hourly performance report in between must not begin a retraining of its own.
+        retrain_on_alert="on",
+        retrain_on_performance_drop="off",
+        data_path=data_path,
+        **dict.fromkeys(_PLACES, ""),
+    )

@@ -1,0 +1,144 @@
+"""explain: from a logged prediction back to what made it. The walk itself is pmmds_core.workflows.lineage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pmmds_cli.output.console import JsonOption, print_json, print_table
+from pmmds_core.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from pmmds_core.deployment import Deployment
+
+SPOOL_FOLDER = "spool"
+_N_SHOWN = 10
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: pmmds explain 5f1c2d --json")(explain)
+
+
+def explain(
+    request_id: Annotated[str, typer.Argument(metavar="REQUEST_ID", help="The id that the answer had.")],
+    all_features: Annotated[bool, typer.Option("--all", help="Every feature's contribution.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Which model answered, trained on what, validated how, promoted why, and what each feature added."""
+    from pmmds_core.deployment import Deployment
+    from pmmds_core.workflows.lineage import trace
+
+    deployment = Deployment.from_environment()
+    found = trace(deployment, _logged(deployment, request_id))
+    if json:
+        print_json(found)
+        return
+    print("\n".join(_chain(found)))
+    _print_contributions(found, _N_SHOWN if not all_features else None)
+    for note in found["notes"]:
+        print(f"Note: {note}")
+
+
+def _logged(deployment: Deployment, request_id: str) -> Any:
+    """Raises UsageError for an unknown id, DataError for one that is answered and not in the database yet."""
+    from pmmds_core.workflows.lineage import find_prediction
+
+    try:
+        return find_prediction(deployment, request_id)
+    except UsageError:
+        from pmmds_serving.spool.search import is_spooled
+
+        if not is_spooled(deployment.settings.home_path / SPOOL_FOLDER, request_id):
+            raise
+        raise DataError(
+            f"The prediction {request_id} was answered and waits in the spool; it is not in the database yet.",
+            next_step="Try again in a moment; `pmmds status` shows whether the shipper runs.",
+        ) from None
+
+
+def _chain(found: dict[str, Any]) -> list[str]:
+    prediction, model = found["prediction"], found["model"]
+    lines = [
+        (
+            "prediction",
+            f"{prediction['prediction']} (P = {prediction['probability']:.4f}), {_at(prediction['predicted_at'])}",
+        ),
+        ("truth", _label(found["label"])),
+        ("model", f"{model['name']} v{model['version']}{_details(model)}"),
+        ("training", _training(found["training_data"])),
+        ("validation", _validation(found["validation"])),
+        ("decision", _decision(found["decision"])),
+        ("caused by", _cause(found)),
+    ]
+    return [f"{name:<12}{text}" for name, text in lines]
+
+
+def _at(instant: Any) -> str:
+    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _label(label: dict[str, Any] | None) -> str:
+    return "not known yet" if label is None else f"{label['label']}, observed {_at(label['observed_at'])}"
+
+
+def _details(model: dict[str, Any]) -> str:
+    if "digest" not in model:
+        return ""
+    seed = "" if model["seed"] is None else f", seed {model['seed']}, code {model['code_version']}"
+    return f", {model['scorer']}, digest {model['digest'][:12]}{seed}"
+
+
+def _training(training: dict[str, Any] | None) -> str:
+    if training is None:
+        return "not recorded"
+    from pmmds_core.training.mix import mix_words
+
+    kept = "" if training["is_kept"] else " (the file is gone)"
+    words = mix_words(training["details"].get("mix", {}))
+    mix = f": {words}" if words else ""
+    return f"{training['n_rows']:,} rows of {training['source']}, digest {training['digest'][:12]}{kept}{mix}"
+
+
+def _validation(validation: dict[str, Any] | None) -> str:
+    if validation is None:
+        return "not recorded"
+    counted = ""
+    if "n_expectations" in validation:
+        n_met = validation["n_expectations"] - validation["n_expectations_failed"]
+        counted = f": {n_met} of {validation['n_expectations']} expectations met"
+    return f"{validation['result']}{counted}"
+
+
+def _decision(decision: dict[str, Any] | None) -> str:
+    if decision is None:
+        return "none recorded that put this version into production"
+    return f"{decision['decision_id']}: {decision['promotion_reason']}"
+
+
+def _cause(found: dict[str, Any]) -> str:
+    retraining, alert = found["retraining"], found["alert"]
+    if retraining is None:
+        return "a training by a person"
+    if alert is None:
+        because = f": {retraining['cause_text']}" if retraining["cause_text"] else ""
+        return f"a retraining ({retraining['trigger_type']}){because}"
+    return f"alert {alert['alert_id']}, attempt {retraining['attempt']}: {alert['message']}"
+
+
+def _print_contributions(found: dict[str, Any], n_shown: int | None) -> None:
+    explanation = found["explanation"]
+    if explanation is None:
+        return
+    print(f"\nContributions, in log odds ({explanation['method']})")
+    rows = [
+        {"feature": c["feature"], "value": c["value"], "log odds": c["log_odds"]}
+        for c in explanation["contributions"][:n_shown]
+    ]
+    print_table(rows, empty="")
+    others = explanation["contributions"][len(rows) :]
+    rest = f", the other {len(others)} features {sum(c['log_odds'] for c in others):+.4f}" if others else ""
+    print(
+        f"Mean of the training rows {explanation['baseline']:+.4f}{rest}; "
+        f"in all {explanation['log_odds']:+.4f}, P = {explanation['probability']:.4f}."
+    )

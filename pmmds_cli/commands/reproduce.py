@@ -1,0 +1,53 @@
+"""reproduce: train a version again from its record, and compare. The work is pmmds_core.workflows.reproduction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pmmds_cli.output.console import JsonOption, print_json, say
+
+if TYPE_CHECKING:
+    from pmmds_core.workflows.reproduction import Reproduction
+
+NO = 3  # the exit code of an honest no
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: pmmds reproduce 2 --json")(reproduce)
+
+
+def reproduce(
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="The model version, such as 2 or v2.")],
+    json: JsonOption = False,
+) -> None:
+    """Retrain a version from its recorded data, seed and candidate; does the same model come out?
+
+    Nothing is registered. Exit code 3 when the digests differ.
+    """
+    from pmmds_core.deployment import Deployment
+    from pmmds_core.workflows.reproduction import reproduce as train_again
+    from pmmds_core.workflows.version_lookup import named_version
+
+    deployment = Deployment.from_environment().prepare()
+    registered = named_version(deployment, version)
+    say(f"Training {deployment.model_name} v{registered.version} again")
+    found = train_again(deployment, registered)
+    if json:
+        print_json(found.to_document())
+    else:
+        _tell(found)
+    if not found.is_equal:
+        raise typer.Exit(NO)
+
+
+def _tell(found: Reproduction) -> None:
+    how = f"{found.candidate}, seed {found.seed}, {found.n_training_rows:,} rows of digest {found.training_digest[:12]}"
+    if found.is_equal:
+        print(f"The same model came out: v{found.version} has digest {found.digest} ({how}).")
+    else:
+        print(f"Another model came out: v{found.version} has digest {found.recorded_digest},")
+        print(f"here it is {found.digest} ({how}).")
+    for difference in found.differences:
+        print(f"Not as recorded: {difference}")

@@ -1,0 +1,58 @@
+"""run: one of the processes of `pmmds up`, alone and in the foreground, as a container's only process.
+
+Keep out: which processes there are (processes/definitions.py).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pmmds_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from pmmds_cli.processes.definitions import Process
+    from pmmds_core.config.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: pmmds run dagster-daemon")(run)
+
+
+def run(
+    name: Annotated[str, typer.Argument(help="serving, mlflow, dagster-webserver, dagster-daemon or dagster-code.")],
+    check: Annotated[
+        bool, typer.Option("--check", help="Start nothing: ask the one that runs here whether it is well.")
+    ] = False,
+) -> None:
+    """One of the processes of `pmmds up`, in the foreground: what a container runs. `--check` is its health check."""
+    from pmmds_cli.processes.definitions import single_processes
+    from pmmds_cli.processes.health_check import check_process
+    from pmmds_core.config.settings import load_settings
+
+    settings = load_settings()
+    known = single_processes(settings)
+    if name not in known:
+        raise UsageError(f"There is no process {name!r}.", next_step=f"There are {', '.join(known)}.")
+    if check:
+        print(check_process(known[name], settings))
+    else:
+        _become(known[name], settings)
+
+
+def _become(process: Process, settings: Settings) -> None:
+    """Check what it needs, then replace this process by it, so that signals reach it."""
+    from pmmds_cli.processes.definitions import child_environment
+    from pmmds_core.stores.database.reachability import check_dagster_database, check_mlflow_database
+
+    if process.name == "mlflow":
+        if not settings.resolved_mlflow_database_url:
+            raise UsageError(
+                "The MLflow server has no database.", next_step="Set PMMDS_MLFLOW_DATABASE_URL for this process."
+            )
+        check_mlflow_database(settings)
+    elif process.name.startswith("dagster"):
+        check_dagster_database(settings)
+    os.execvpe(process.argv[0], list(process.argv), child_environment(settings, [process]))

@@ -1,0 +1,48 @@
+"""shadow: how far the challenger agrees with what the service answered. It only reads, and starts fast."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pmmds_cli.output.console import JsonOption, print_json, print_table
+
+if TYPE_CHECKING:
+    from pmmds_core.deployment import Deployment
+
+RUN_FOLDER = "run"
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: pmmds shadow --json")(shadow)
+
+
+def shadow(
+    version: Annotated[str, typer.Option("--version", help="Default: the one that scored last.")] = "",
+    json: JsonOption = False,
+) -> None:
+    """How far the challenger, scoring live traffic as a shadow, agrees with what was answered."""
+    from pmmds_core.deployment import Deployment
+    from pmmds_core.reports.shadow_text import shadow_rows, shadow_words, to_document
+
+    deployment = Deployment.from_environment()
+    chosen = version.strip().removeprefix("v") or deployment.shadow.newest_version()
+    found = deployment.shadow.agreement(chosen) if chosen else None
+    document = None if found is None else to_document(found)
+    state = _state(deployment)
+    if json:
+        print_json({"setting": deployment.settings.shadow, "scorer": state, "agreement": document})
+        return
+    print(shadow_words(document) if document or not version else f"v{chosen} has scored no live traffic as a shadow.")
+    if document is not None:
+        print_table(shadow_rows(document), empty="")
+    if state["status"] == "problem":
+        print(f"It does not score now: {state['problem']}")
+
+
+def _state(deployment: Deployment) -> dict[str, Any]:
+    """What the process that scores says of itself, when one has run in this home."""
+    from pmmds_serving.shadow.status import ShadowFiles
+
+    return ShadowFiles(deployment.settings.home_path / RUN_FOLDER).part(deployment.settings.shadow)

@@ -1,0 +1,101 @@
+"""traffic: real requests to the service, with labels when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pmmds_cli.output.console import JsonOption, print_json, say
+
+if TYPE_CHECKING:
+    from pmmds_cli.client.service_client import Answer, Feedback, ServiceClient
+    from pmmds_core.contracts.contract import Contract
+
+_SAY_EVERY = 250
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: pmmds traffic --count 500 --drift migration --labels")(traffic)
+
+
+@dataclass(frozen=True)
+class SentTraffic:
+    """What was sent and answered."""
+
+    answers: list[Answer]
+    labels: list[int]
+    feedback: Feedback | None
+
+
+def traffic(
+    count: Annotated[int, typer.Option("--count", "-n", min=1, max=1_000_000, help="How many requests.")] = 100,
+    drift: Annotated[str, typer.Option("--drift", help="Scenario of the rows; an unknown one lists them.")] = "none",
+    labels: Annotated[
+        bool, typer.Option("--labels", help="Send the truth to the feedback endpoint afterwards.")
+    ] = False,
+    source: Annotated[str, typer.Option("--source", help="CSV whose rows are sent; default: rows made alike.")] = "",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same rows.")] = 1,
+    json: JsonOption = False,
+) -> None:
+    """Send requests to the running service, as customers would."""
+    from pmmds_cli.client.service_client import ServiceClient
+    from pmmds_core.config.settings import load_settings
+    from pmmds_core.contracts.contract import load_contract
+    from pmmds_core.synthetic.scenarios import traffic_rows
+
+    settings = load_settings()
+    contract = load_contract(settings.contract)
+    batch = traffic_rows(_source(settings, contract, source), contract, count, drift, seed)
+    with ServiceClient(settings) as client:
+        sent = send(client, contract, batch.frame, with_labels=labels)
+    versions = sorted({a.model_version for a in sent.answers})
+    if json:
+        print_json(
+            {"n_requests": len(sent.answers), "model_versions": versions, "feedback": vars_or_none(sent.feedback)}
+        )
+        return
+    positive = sum(a.prediction for a in sent.answers) / len(sent.answers)
+    print(f"{len(sent.answers):,} requests answered by v{', v'.join(versions)}; {positive:.1%} predicted positive.")
+    if sent.feedback is not None:
+        f = sent.feedback
+        print(f"Labels: {f.accepted:,} accepted, {f.updated:,} updated, {f.unknown:,} unknown.")
+
+
+def vars_or_none(feedback: Feedback | None) -> dict[str, int] | None:
+    return None if feedback is None else dict(vars(feedback))
+
+
+def _source(settings: Any, contract: Contract, path: str) -> Any:
+    """The rows to draw from: a file's, else a generator fitted on the reference (or the packaged one)."""
+    from pmmds_core.data.reader import read_source
+    from pmmds_core.stores.files.reference_source import load_reference
+    from pmmds_core.synthetic.generator import packaged_generator
+
+    if path:
+        return read_source(path, contract)
+    if contract.is_packaged and not settings.data_path:
+        return packaged_generator()
+    from pmmds_core.synthetic.fit import fit_generator
+
+    return fit_generator(load_reference(settings, contract).data, contract, seed=0)
+
+
+def send(client: ServiceClient, contract: Contract, frame: Any, *, with_labels: bool) -> SentTraffic:
+    """Send every row of a frame as a request of its own, then the labels."""
+    rows = to_requests(frame, contract)
+    total = len(rows)
+    answers = client.predict_each(rows, lambda n: say(f"  {n:,} of {total:,} sent") if n % _SAY_EVERY == 0 else None)
+    labels = [int(v) for v in frame[contract.label.name]]
+    if not with_labels:
+        return SentTraffic(answers, labels, None)
+    pairs = zip((a.request_id for a in answers), labels, strict=True)
+    return SentTraffic(answers, labels, client.send_labels(pairs))
+
+
+def to_requests(frame: Any, contract: Contract) -> list[dict[str, Any]]:
+    """The rows as the request bodies' `features`."""
+    from pmmds_core.models.scorer_compiler import rows_of
+
+    return [dict(zip(contract.feature_names, row, strict=True)) for row in rows_of(frame, contract)]

@@ -1,0 +1,173 @@
+"""The processes of one machine: what each runs, where it listens, how to tell that it is ready.
+
+Add a process here and `pmmds up` starts it. Keep out: the supervisor (supervisor.py).
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pmmds_cli.processes.ports import is_free
+from pmmds_core.config.settings import Settings
+from pmmds_core.errors import PortTakenError
+
+CODE_SERVER_PORT = 4000
+_PORT_VARIABLES = {
+    "dagster-code": "PMMDS_DAGSTER_CODE_SERVER",
+    "serving": "PMMDS_HTTP_PORT",
+    "mlflow": "PMMDS_MLFLOW_PORT",
+    "dagster-webserver": "PMMDS_DAGSTER_PORT",
+}
+
+
+@dataclass(frozen=True)
+class Process:
+    """One long-running process. `url` answers once it is ready; processes without one are ready when they run.
+
+    `grpc_health` is a service's name in the gRPC health protocol, asked on `port`.
+    """
+
+    name: str
+    argv: Sequence[str]
+    host: str = ""
+    port: int = 0
+    url: str = ""
+    page: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    grpc_port: int = 0
+    grpc_health: str = ""
+
+    @property
+    def command(self) -> str:
+        return shlex.join(self.argv).replace("%", "%%")  # supervisor expands percent signs
+
+
+def local_processes(settings: Settings) -> list[Process]:
+    """Serving, Dagster's web server and daemon, and the MLflow server unless that is somebody else's."""
+    mlflow = [_mlflow(settings)] if settings.resolved_mlflow_database_url else []
+    return [_serving(settings), *mlflow, *_dagster(settings)]
+
+
+def single_processes(settings: Settings) -> dict[str, Process]:
+    """What `pmmds run` can be one of: the same processes, and Dagster's code server."""
+    return {p.name: p for p in (_serving(settings), _mlflow(settings), *_dagster(settings), _code_server(settings))}
+
+
+def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[str, str]:
+    """The variables all of them get: this process's own, the settings made absolute, and what each asks for."""
+    merged = {**os.environ, "PMMDS_HOME": str(settings.home_path)}
+    if any(p.name.startswith("dagster") for p in processes):
+        from pmmds_assets.instance.dagster_home import dagster_variables
+
+        merged.update(dagster_variables(settings))
+    for path in ("contract", "data_path"):
+        value = getattr(settings, path)
+        if value:
+            merged[f"PMMDS_{path.upper()}"] = str(Path(value).expanduser().absolute())
+    if settings.mlflow_artifact_root:
+        merged["PMMDS_MLFLOW_ARTIFACT_ROOT"] = settings.resolved_artifact_root
+    # MLflow's server asks home for news and starts workers it does not need.
+    merged.update(
+        {
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "DO_NOT_TRACK": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+    )
+    for process in processes:
+        merged.update(process.variables)
+    if not merged.get("MLFLOW_S3_ENDPOINT_URL"):  # Compose cannot leave a variable out, and boto3 refuses an empty one
+        merged.pop("MLFLOW_S3_ENDPOINT_URL", None)
+    return merged
+
+
+def _serving(settings: Settings) -> Process:
+    argv = [sys.executable, "-m", "pmmds_serving"]
+    base = f"http://{settings.http_host}:{settings.http_port}"
+    return Process(
+        "serving",
+        argv,
+        settings.http_host,
+        settings.http_port,
+        f"{base}/livez",
+        f"{base}/",
+        grpc_port=settings.grpc_port,
+    )
+
+
+def _mlflow(settings: Settings) -> Process:
+    """Its database's URL holds a password: it goes into a variable, which other users of the machine cannot read."""
+    from pmmds_core.stores.artifacts.mlflow_app import APP_NAME, host_variables
+
+    base = f"http://{settings.mlflow_host}:{settings.mlflow_port}"
+    root = settings.resolved_artifact_root
+    argv = [sys.executable, "-m", "mlflow", "server", "--app-name", APP_NAME, "--host", settings.mlflow_host]
+    argv += ["--port", str(settings.mlflow_port), "--workers", "1"]
+    # Clients that ask the server get the artifacts through it; those on its database need the place itself.
+    argv += ["--artifacts-destination" if settings.has_tracking_server else "--default-artifact-root", root]
+    variables = {"MLFLOW_BACKEND_STORE_URI": settings.resolved_mlflow_database_url, **host_variables(settings)}
+    return Process(
+        "mlflow", argv, settings.mlflow_host, settings.mlflow_port, f"{base}/health", f"{base}/", variables=variables
+    )
+
+
+def _dagster(settings: Settings) -> list[Process]:
+    host, port = settings.dagster_host, settings.dagster_port
+    base = f"http://{host}:{port}"
+    web = [sys.executable, "-m", "pmmds_assets.instance.webserver", "-h", host, "-p", str(port), *_code_place(settings)]
+    daemon = [sys.executable, "-m", "pmmds_assets.instance.daemon", "run", *_code_place(settings)]
+    return [
+        Process("dagster-webserver", web, host, port, f"{base}/server_info", f"{base}/"),
+        Process("dagster-daemon", daemon),
+    ]
+
+
+def _code_place(settings: Settings) -> list[str]:
+    """Where the web server and the daemon find the assets: a code server, or the module itself."""
+    from pmmds_assets.instance.dagster_home import MODULE
+
+    if not settings.dagster_code_server:
+        return ["-m", MODULE]
+    host, _, port = settings.dagster_code_server.rpartition(":")
+    return ["--grpc-host", host, "--grpc-port", port]
+
+
+def _code_server(settings: Settings) -> Process:
+    from pmmds_assets.instance.dagster_home import MODULE
+
+    host = settings.dagster_host
+    port = int(settings.dagster_code_server.rpartition(":")[2] or CODE_SERVER_PORT)
+    argv = [sys.executable, "-m", "dagster", "api", "grpc", "-h", host, "-p", str(port), "-m", MODULE]
+    return Process("dagster-code", argv, host, port, grpc_health="DagsterApi")
+
+
+def check_ports(processes: Sequence[Process]) -> None:
+    """Raises PortTakenError naming the port, and the variable that moves it."""
+    for process in processes:
+        if process.port and not is_free(process.host, process.port):
+            raise port_taken(process)
+        if process.grpc_port and not is_free(process.host, process.grpc_port):
+            raise grpc_port_taken(process)
+
+
+def port_taken(process: Process) -> PortTakenError:
+    """The error for a process whose port another one has."""
+    return _port_taken(process, process.port, _PORT_VARIABLES[process.name])
+
+
+def grpc_port_taken(process: Process) -> PortTakenError:
+    """The error for a service whose gRPC port another one has."""
+    return _port_taken(process, process.grpc_port, "PMMDS_GRPC_PORT")
+
+
+def _port_taken(process: Process, port: int, variable: str) -> PortTakenError:
+    return PortTakenError(
+        f"Port {port} on {process.host}, where {process.name} would listen, is taken.",
+        next_step=f"Stop what listens there, or set {variable} to a free port.",
+    )

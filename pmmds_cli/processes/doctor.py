@@ -1,0 +1,164 @@
+"""What `pmmds doctor` looks at: each part is tried for real, and the answer is a sentence.
+
+Keep out: mending anything.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.errors import PmmdsError
+from pmmds_core.policies.decision import PENDING_APPROVAL
+
+LEAST_FREE_BYTES = 500 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One part: whether it is well, and what was seen."""
+
+    part: str
+    ok: bool
+    seen: str
+
+
+def diagnose() -> list[Finding]:
+    """Look at every part; a part that fails does not keep the others from being looked at."""
+    try:
+        deployment = Deployment.from_environment()
+    except PmmdsError as error:
+        return [Finding("settings", False, str(error))]
+    looks: dict[str, Callable[[Deployment], str]] = {
+        "home": _home,
+        "contract": _contract,
+        "reference data": _reference,
+        "database": _database,
+        "archive": archive,
+        "storage": _storage,
+        "model registry": _registry,
+        "production model": _production,
+        "service": _service,
+        "alerts": _alerts,
+    }
+    return [
+        Finding("settings", True, "every PMMDS_* variable parses"),
+        *(_look(n, f, deployment) for n, f in looks.items()),
+    ]
+
+
+def _look(part: str, look: Callable[[Deployment], str], deployment: Deployment) -> Finding:
+    try:
+        return Finding(part, True, look(deployment))
+    except PmmdsError as error:
+        return Finding(part, False, str(error))
+    except OSError as error:
+        return Finding(part, False, f"{error.strerror or error}: {error.filename or ''}")
+
+
+def _home(d: Deployment) -> str:
+    folder = d.folder("")
+    probe = folder / f".probe-{uuid.uuid4().hex[:8]}"
+    probe.write_bytes(b"x")
+    probe.unlink()
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE_BYTES:
+        raise PmmdsError(f"{folder} has only {free // 2**20} MiB left.", next_step="Free disk space.")
+    return f"{folder} can be written, {free / 2**30:.0f} GiB free (process {os.getpid()})"
+
+
+def _contract(d: Deployment) -> str:
+    return f"{d.contract.name}: {len(d.contract.features)} features, model {d.contract.model_name}"
+
+
+def _reference(d: Deployment) -> str:
+    from pmmds_core.stores.files.reference_source import load_reference
+
+    source = load_reference(d.settings, d.contract)
+    return f"{source.data.n_rows:,} rows; {source.description}"
+
+
+def _database(d: Deployment) -> str:
+    d.database.ping()
+    summary = d.prediction_log.summary()
+    return f"{d.database.dialect} answers; {summary.n_rows:,} predictions logged"
+
+
+def archive(d: Deployment) -> str:
+    """Archived days are read by drift, training and `pmmds explain`: a part that is gone is told before they fail."""
+    parts, missing = d.archive.missing_files()
+    if missing:
+        raise PmmdsError(
+            f"{len(missing)} of {len(parts)} archived parts of the log cannot be found, such as {missing[0]}.",
+            next_step="Point PMMDS_ARCHIVE_PATH at the archive, or restore the files.",
+        )
+    if not parts:
+        return "no day has been archived" + ("" if d.settings.retention_days else " (PMMDS_RETENTION_DAYS is 0)")
+    n_rows, n_days = sum(part.n_rows for part in parts), len({part.day for part in parts})
+    return f"{n_rows:,} predictions of {n_days} days in {d.settings.resolved_archive_path}"
+
+
+def _storage(d: Deployment) -> str:
+    """How large each kind is; `pmmds retention` removes what is older than its period."""
+    from pmmds_core.workflows.expiry import storage_sizes
+
+    sizes = sorted(storage_sizes(d).items(), key=lambda pair: -pair[1])
+    return ", ".join(f"{kind} {n_bytes / 2**20:.1f} MiB" for kind, n_bytes in sizes)
+
+
+def _registry(d: Deployment) -> str:
+    versions = d.registry.versions(d.model_name)
+    return f"answers; {len(versions)} versions of {d.model_name}"
+
+
+def _production(d: Deployment) -> str:
+    version = d.production_version()
+    bundle = d.profiles.bundle(version.version)
+    left = d.decisions.unfinished()
+    if left:
+        raise PmmdsError(
+            f"Promotion {left[0].decision_id} of v{left[0].challenger_version} is unfinished.",
+            next_step="The daemon finishes it (`pmmds up`), or materialize production_model.",
+        )
+    waiting = [x.decision_id for x in d.decisions.recent(100) if x.state == PENDING_APPROVAL]
+    asked = f"; waiting for approval: {', '.join(waiting)}" if waiting else ""
+    causes = sorted({str(r.cause) for r in d.retrainings.given_up(timedelta(days=7), datetime.now(UTC))})
+    given_up = f"; retrainings that wait for a person: {', '.join(causes)}" if causes else ""
+    return f"v{version.version}, verified, scorer {bundle.manifest.scorer_kind}{asked}{given_up}"
+
+
+def _service(d: Deployment) -> str:
+    from pmmds_cli.client.service_client import ServiceClient
+
+    with ServiceClient(d.settings) as client:
+        version = client.model_version()
+        if version is None:
+            raise PmmdsError(
+                f"The service at {client.base_url} does not answer or has no model.", next_step="`pmmds up` starts it."
+            )
+    return f"{client.base_url} serves v{version}"
+
+
+def _alerts(d: Deployment) -> str:
+    alerts = d.alerts.open_alerts()
+    return f"{len(alerts)} open; {_targets(d)}" if alerts else f"none open; {_targets(d)}"
+
+
+def _targets(d: Deployment) -> str:
+    """Who is told. apprise is imported only where somebody is."""
+    if not d.alert_urls:
+        return "nobody is told (PMMDS_ALERT_URLS)"
+    from pmmds_core.stores.lifecycle.notifier import unknown_urls
+
+    unknown = unknown_urls(d.alert_urls)
+    if unknown:
+        raise PmmdsError(
+            f"apprise cannot use {', '.join(unknown)}.",
+            next_step="Give URLs of a form that apprise knows, or leave them out.",
+        )
+    return f"{len(d.alert_urls)} target{'s' * (len(d.alert_urls) > 1)} told of changes"

@@ -1,0 +1,177 @@
+"""The process supervisor (supervisord): its configuration, and what is asked of it over its socket.
+
+Keep out: which processes there are (definitions.py) and what commands print.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pmmds_cli.processes.definitions import Process
+from pmmds_core.config.settings import Settings
+from pmmds_core.errors import AlreadyRunningError, HomeNotWritableError, ServiceError
+from pmmds_core.runtime.file_lock import lead
+from pmmds_core.runtime.private_folders import make_private
+
+# A Unix socket's path may have 107 bytes; longer homes get one in the run-time directory.
+_LONGEST_SOCKET = 100
+
+
+@dataclass(frozen=True)
+class ProcessState:
+    """What the supervisor says of one process; `state` is its word: RUNNING, BACKOFF, FATAL, ..."""
+
+    name: str
+    state: str
+    pid: int
+    uptime_seconds: float
+    log: Path
+    problem: str
+
+
+class Supervisor:
+    """The supervisor of one PMMDS_HOME."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.folder = settings.home_path / "run"
+        self.logs = settings.home_path / "logs"
+        socket = self.folder / "supervisor.sock"
+        if len(str(socket)) > _LONGEST_SOCKET:
+            import hashlib
+            import tempfile
+
+            name = hashlib.sha256(str(socket).encode()).hexdigest()[:16]
+            socket = Path(tempfile.gettempdir()) / f"pmmds-{os.getuid()}-{name}.sock"
+        self.socket = socket
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Held while starting, so that two starts at once do not meet. Raises AlreadyRunningError."""
+        try:
+            make_private(self.folder.parent)
+            self.folder.mkdir(exist_ok=True)
+            self.logs.mkdir(parents=True, exist_ok=True)
+            lock = lead(self.folder / "up.lock")
+        except OSError as error:
+            raise HomeNotWritableError(
+                f"The folder {self.folder} cannot be written: {error.strerror}.",
+                next_step="Point PMMDS_HOME at a folder that can be written.",
+            ) from None
+        if lock is None:
+            raise AlreadyRunningError(
+                f"Another `pmmds up` is starting in {self.folder.parent}.",
+                next_step="Wait for it, then look at `pmmds status`.",
+            )
+        with lock:
+            if self.is_running():
+                raise AlreadyRunningError(
+                    f"PMMDS is running in {self.folder.parent} already.",
+                    next_step="`pmmds status` shows it, `pmmds down` stops it.",
+                )
+            yield
+
+    def command(self, *, foreground: bool) -> list[str]:
+        argv = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.folder / "supervisord.conf")]
+        return [*argv, "-n"] if foreground else argv
+
+    def start(self, processes: Sequence[Process], environment: Mapping[str, str]) -> None:
+        """Start in the background. Raises ServiceError when the supervisor itself does not start."""
+        self.write_configuration(processes)
+        started = subprocess.run(
+            self.command(foreground=False), env=dict(environment), capture_output=True, text=True, check=False
+        )
+        if started.returncode != 0:
+            said = (started.stderr or started.stdout).strip().splitlines()
+            raise ServiceError(
+                f"The process supervisor did not start: {said[-1] if said else 'no message'}.",
+                next_step=f"Look at {self.logs / 'supervisord.log'}.",
+            )
+
+    def write_configuration(self, processes: Sequence[Process]) -> None:
+        self.socket.unlink(missing_ok=True)
+        text = _HEAD.format(socket=self.socket, logs=self.logs, run=self.folder)
+        text += "".join(_PROGRAM.format(name=p.name, command=p.command, logs=self.logs) for p in processes)
+        path = self.folder / "supervisord.conf"
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o600)
+
+    def is_running(self) -> bool:
+        return self._call("getState", when_stopping={}) is not None
+
+    def states(self) -> list[ProcessState]:
+        """Every process; empty when the supervisor does not run."""
+        found = self._call("getAllProcessInfo", when_stopping=[]) or []
+        return [
+            ProcessState(
+                i["name"],
+                i["statename"],
+                int(i["pid"]),
+                float(i["now"] - i["start"]) if i["pid"] else 0.0,
+                self.logs / f"{i['name']}.log",
+                i["spawnerr"],
+            )
+            for i in found
+        ]
+
+    def pid(self) -> int | None:
+        pid_file = self.folder / "supervisord.pid"
+        found = self._call("getPID", when_stopping=pid_file.read_text() if pid_file.exists() else None)
+        return None if found is None else int(found)
+
+    def shutdown(self) -> None:
+        """Ask it to stop every process and itself; returns at once."""
+        self._call("shutdown")
+
+    def _call(self, method: str, *, when_stopping: Any = None) -> Any:
+        """The answer; None when nobody listens on the socket. While it stops, it answers nothing but a fault."""
+        import xmlrpc.client
+
+        from supervisor.xmlrpc import SupervisorTransport
+
+        transport: Any = SupervisorTransport(None, None, f"unix://{self.socket}")
+        with xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport) as proxy:
+            try:
+                return getattr(proxy.supervisor, method)()
+            except (OSError, xmlrpc.client.ProtocolError):
+                return None
+            except xmlrpc.client.Fault:
+                return when_stopping
+
+
+_HEAD = """[unix_http_server]
+file={socket}
+chmod=0600
+
+[supervisord]
+logfile={logs}/supervisord.log
+logfile_maxbytes=5MB
+logfile_backups=1
+pidfile={run}/supervisord.pid
+childlogdir={logs}
+minfds=1024
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+"""
+
+_PROGRAM = """
+[program:{name}]
+command={command}
+autorestart=true
+startsecs=3
+startretries=5
+stopwaitsecs=20
+stopasgroup=true
+killasgroup=true
+redirect_stderr=true
+stdout_logfile={logs}/{name}.log
+stdout_logfile_maxbytes=20MB
+stdout_logfile_backups=2
+"""

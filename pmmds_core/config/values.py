@@ -1,0 +1,106 @@
+"""What a setting's value may be: its types, how it is read from text, and how it may be shown.
+
+Add a kind of value here. Keep out: the settings (settings.py), their list (listing.py).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Any, get_args
+
+import msgspec
+from msgspec import Meta
+
+from pmmds_core.errors import SettingError
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+PositiveInt = Annotated[int, Meta(ge=1)]
+PositiveFloat = Annotated[float, Meta(gt=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+OpenShare = Annotated[float, Meta(gt=0, lt=1)]
+_RULE = "(spec|calibrated|joint|sequential)"
+RuleNames = Annotated[
+    str,
+    Meta(
+        pattern=rf"^\s*{_RULE}(\s*,\s*{_RULE})*\s*$",
+        extra={"expected": "a comma list of spec, calibrated, joint, sequential"},
+    ),
+]
+BrokerUrl = Annotated[
+    str, Meta(pattern=r"^(rediss?|sentinel|(py)?amqps?)://", extra={"expected": "a redis:// or amqp:// URL"})
+]
+_HOST = r"[A-Za-z0-9._-]+(:[0-9]{1,5})?"
+HostNames = Annotated[
+    str,
+    Meta(
+        pattern=rf"^(\s*{_HOST}\s*(,\s*{_HOST}\s*)*)?$",
+        extra={"expected": "a comma list of names such as pmmds.example or pmmds.example:3000"},
+    ),
+]
+
+# libpq takes a password among the options, too.
+_PASSWORD_OPTION = re.compile(r"([?&](?:ssl)?password=)[^&]*")
+
+
+def parse(variable: str, raw: str, kind: Any) -> Any:
+    """The value that `raw` says. Raises SettingError with what is allowed; a secret is not repeated."""
+    try:
+        return msgspec.convert(raw, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingError(
+            f"{variable}={without_password(raw)!r} is not valid: {_expected(kind, str(error))}.",
+            next_step=f"Set {variable} to an allowed value, or unset it.",
+        ) from None
+
+
+def _expected(kind: Any, message: str) -> str:
+    literal = next((a for a in (kind, *get_args(kind)) if str(a).startswith("typing.Literal")), None)
+    if literal is not None:
+        return "expected one of " + ", ".join(get_args(literal))
+    told = next((m.extra["expected"] for m in metas(kind) if m.extra and "expected" in m.extra), None)
+    if told is not None:
+        return f"expected {told}"
+    return message.split(" - at ")[0].replace("`", "")[:1].lower() + message.split(" - at ")[0].replace("`", "")[1:]
+
+
+def metas(kind: Any) -> list[Meta]:
+    """The constraints of a type; nested Annotated types are one flat list."""
+    return [m for m in get_args(kind) if isinstance(m, Meta)]
+
+
+def comma_list(text: str) -> tuple[str, ...]:
+    """The parts of a comma list, each once."""
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+
+
+def is_every_address(host: str) -> bool:
+    """True for `0.0.0.0` and `::`, which a server binds to listen on every address of its machine."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def with_driver(url: str, driver: str) -> str:
+    """A PostgreSQL URL that names no driver, with one; any other URL as it is."""
+    for plain in ("postgresql://", "postgres://"):
+        if url.startswith(plain):
+            return f"postgresql+{driver}://" + url.removeprefix(plain)
+    return url
+
+
+def masked(name: str, value: str) -> str:
+    """A setting's value as it may be shown."""
+    if name in ("admin_token", "alert_urls"):
+        return "(set)" if value else ""
+    return without_password(value)
+
+
+def without_password(value: str) -> str:
+    """A URL as it may be shown; anything else as it is."""
+    if "://" in value and "@" in value:
+        scheme, rest = value.split("://", 1)
+        user, host = rest.rsplit("@", 1)
+        value = f"{scheme}://{user.split(':')[0]}:***@{host}"
+    return _PASSWORD_OPTION.sub(r"\1***", value)

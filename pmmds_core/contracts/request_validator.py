@@ -1,0 +1,140 @@
+"""The request validator that a contract implies: one compiled check per feature, all mistakes at once, in its order.
+
+Add a check of a value here. Keep out: HTTP and gRPC (the service), pandas frames (data/pandera_schema.py).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pmmds_core.contracts.contract import Contract, Feature, FeatureValue
+
+MESSAGE = "Inference payload validation failed"
+
+# A sender's value is repeated in the answer, so that it can be found; not all of a megabyte of it.
+_LONGEST_ECHO = 80
+
+# What both databases keep exactly: 64-bit whole numbers and finite doubles. A contract's limits are narrower.
+_LARGEST_INTEGER, _LARGEST_FLOAT = 2**63 - 1, sys.float_info.max
+
+
+class InvalidValueError(ValueError):
+    """A value that the contract does not allow; the text is the sentence for the sender."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRow:
+    """One payload. `row` is in the contract's order, and None when there are errors."""
+
+    row: tuple[FeatureValue, ...] | None
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+Check = Callable[[Any], FeatureValue]
+RowValidator = Callable[[Any], CheckedRow]
+
+
+def compile_validator(contract: Contract) -> RowValidator:
+    """A function from the decoded `features` object to a CheckedRow.
+
+    A missing feature is an error even when it may be null: a forgotten column is not a missing value. An unknown one is
+    only a warning. Booleans, numbers in text and non-finite numbers are refused.
+    """
+    checks = tuple((feature.name, _check_of(feature)) for feature in contract.features)
+    known = frozenset(contract.feature_names)
+    n_features = len(checks)
+
+    def validate(features: Any) -> CheckedRow:
+        if not isinstance(features, Mapping):
+            return CheckedRow(None, (f"features: expected an object with {n_features} features",), ())
+        values: list[FeatureValue] = []
+        errors: list[str] = []
+        for name, check in checks:
+            if name not in features:
+                errors.append(f"Missing required feature: {name}")
+                continue
+            try:
+                values.append(check(features[name]))
+            except InvalidValueError as error:
+                errors.append(str(error))
+        n_known = len(values) + len(errors)
+        unknown = [n for n in features if n not in known] if len(features) > n_known or errors else []
+        warnings = tuple(f"Unknown feature ignored: {_short(str(name))}" for name in unknown)
+        return CheckedRow(None if errors else tuple(values), tuple(errors), warnings)
+
+    return validate
+
+
+def _check_of(feature: Feature) -> Check:
+    check = _numeric_check(feature) if feature.is_numeric else _categorical_check(feature)
+    return _nullable(check) if feature.is_nullable else check
+
+
+def _nullable(check: Check) -> Check:
+    return lambda value: None if value is None else check(value)
+
+
+def _categorical_check(feature: Feature) -> Check:
+    allowed, expected = frozenset(feature.all_values), "one of: " + ", ".join(feature.all_values)
+
+    def check(value: Any) -> FeatureValue:
+        if isinstance(value, str) and value in allowed:
+            return value
+        raise _invalid(feature, value, expected)
+
+    return check
+
+
+def _numeric_check(feature: Feature) -> Check:
+    whole, expected = feature.type == "integer", expected_number(feature)
+    low, high = number_range(feature)
+
+    def check(value: Any) -> FeatureValue:
+        if type(value) not in (int, float) or not low <= value <= high:
+            raise _invalid(feature, value, expected)
+        if not whole:
+            return float(value)
+        if value != int(value):
+            raise _invalid(feature, value, expected)
+        return int(value)
+
+    return check
+
+
+def number_range(feature: Feature) -> tuple[float, float]:
+    """Least and largest value of a numeric feature, inclusive: the contract's, within what both databases keep."""
+    largest = _LARGEST_INTEGER if feature.type == "integer" else _LARGEST_FLOAT
+    low = -largest if feature.minimum is None else max(feature.minimum, -largest)
+    high = largest if feature.maximum is None else min(feature.maximum, largest)
+    return low, high
+
+
+def expected_number(feature: Feature) -> str:
+    """`a whole number from 0 to 100 (months)`."""
+    words = "a whole number" if feature.type == "integer" else "a number"
+    if feature.minimum is not None and feature.maximum is not None:
+        words += f" from {feature.minimum:g} to {feature.maximum:g}"
+    elif feature.minimum is not None:
+        words += f" of at least {feature.minimum:g}"
+    elif feature.maximum is not None:
+        words += f" of at most {feature.maximum:g}"
+    return f"{words} ({feature.unit})" if feature.unit else words
+
+
+def _invalid(feature: Feature, value: Any, expected: str) -> InvalidValueError:
+    return InvalidValueError(f"Invalid value for {feature.name}: {_echo(value)}. Expected {expected}")
+
+
+def _echo(value: Any) -> str:
+    """The sender's value as it would be written in JSON, but text in single quotes."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return _short(repr(value))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_ECHO else text[:_LONGEST_ECHO] + "…"

@@ -1,0 +1,223 @@
+"""Source files read by the contract: column names, values and blanks normalised, or refused as a whole.
+
+Add here what turns a file's text into the contract's types. Keep out: file formats (text_table.py), checks of frames
+that are loaded already (pandera_schema.py), and which file is read (stores/files/reference_source.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pmmds_core.contracts.contract import Contract, Feature, Label
+from pmmds_core.data.digests import content_digest, row_digests
+from pmmds_core.data.text_table import N_EXAMPLES, Cells, TextTable, read_table, table_from_frame
+from pmmds_core.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["SourceData", "content_digest", "read_source", "row_digests", "source_from_frame", "to_columns"]
+
+# Beyond this a float no longer holds every whole number.
+_EXACT = 2**53
+
+
+@dataclass(frozen=True)
+class SourceData:
+    """Rows in the contract's terms.
+
+    `frame`: the features in the contract's order, then the label as 0 or 1 (when it was asked for); whole numbers are
+    int64 (float64 with NaN when the feature may be missing), other numbers float64, text object with None.
+    `row_ids`: (n_rows,) of text from the contract's `row_id` column, None when the file has none.
+    `digest`: content_digest(frame). `ignored_columns`: columns of the file that the contract does not name.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    row_ids: NDArray[np.object_] | None
+    n_rows: int
+    digest: str
+    ignored_columns: tuple[str, ...] = ()
+
+
+def read_source(path: str | Path, contract: Contract, *, needs_label: bool = True) -> SourceData:
+    """Read a CSV or Parquet file with the file's own column names (`source`) or the contract's.
+
+    Args:
+        path: the file.
+        contract: names, types, allowed values and what a blank means.
+        needs_label: False for rows whose truth is not known; the frame then has no label column.
+
+    Raises:
+        DataError: not readable, a column is missing, or a value is not allowed. All problems at once, with lines
+            counted from 1 (the header) and how many there are; nothing is loaded.
+    """
+    return _normalise(read_table(Path(path)), contract, needs_label)
+
+
+def source_from_frame(frame: pd.DataFrame, contract: Contract, name: str, *, needs_label: bool = True) -> SourceData:
+    """Normalise rows that are in memory already, as read_source does; problems are told with rows from 1."""
+    return _normalise(table_from_frame(frame, name), contract, needs_label)
+
+
+def to_columns(frame: pd.DataFrame, contract: Contract) -> dict[str, NDArray[Any]]:
+    """Features as reference_profile.fit_profile takes them: float64 with NaN, or object with None; each (n_rows,)."""
+    return {f.name: frame[f.name].to_numpy(dtype=np.float64 if f.is_numeric else object) for f in contract.features}
+
+
+def _normalise(table: TextTable, contract: Contract, needs_label: bool) -> SourceData:
+    import pandas as pd
+
+    found = _find_columns(table, contract, needs_label)
+    problems: list[str] = []
+    columns: dict[str, Any] = {}
+    for feature in contract.features:
+        columns[feature.name] = _Column(table, found[feature.name], problems).feature(feature)
+    if needs_label:
+        columns[contract.label.name] = _Column(table, found[contract.label.name], problems).label(contract.label)
+    row_ids = _row_ids(table, contract, problems)
+    if problems:
+        raise _refusal(table, problems)
+    frame = pd.DataFrame(columns)
+    used = {*found.values(), contract.row_id, contract.label.source, contract.label.name}
+    ignored = tuple(column for column in table.columns if column not in used)
+    return SourceData(table.name, frame, row_ids, len(frame), content_digest(frame), ignored)
+
+
+def _find_columns(table: TextTable, contract: Contract, needs_label: bool) -> dict[str, str]:
+    """The file's column of each feature and of the label: by source name first, then by the contract's name."""
+    wanted: dict[str, str] = {f.name: f.source for f in contract.features}
+    if needs_label:
+        wanted[contract.label.name] = contract.label.source
+    found = {n: next((c for c in (s, n) if c in table.columns), "") for n, s in wanted.items()}
+    missing = [wanted[name] for name, column in found.items() if not column]
+    if missing:
+        raise DataError(
+            f"{table.name}: {len(missing)} of {len(wanted)} columns are missing: {', '.join(missing)}. "
+            f"The file has: {_shortened(list(table.columns))}.",
+            next_step=f"Is it a file for the contract {contract.name!r}? Nothing was loaded.",
+        )
+    return found
+
+
+def _refusal(table: TextTable, problems: list[str]) -> DataError:
+    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return DataError(
+        f"{table.name} ({table.n_rows} rows) has {count}:\n" + "".join(f"- {p}\n" for p in problems),
+        next_step="Nothing was loaded. Mend the file, or the contract where these values are right.",
+    )
+
+
+def _shortened(names: list[str], at_most: int = 25) -> str:
+    more = f", and {len(names) - at_most} more" if len(names) > at_most else ""
+    return ", ".join(names[:at_most]) + more
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One text column on its way to typed values; what is wrong with it goes to `problems`."""
+
+    table: TextTable
+    name: str
+    problems: list[str]
+
+    @property
+    def cells(self) -> Cells:
+        return self.table.columns[self.name]
+
+    def feature(self, feature: Feature) -> Any:
+        blank = self._blanks(feature)
+        values = self._numbers(feature, blank) if feature.is_numeric else self._categories(feature, blank)
+        if feature.blank is None:
+            self._report(blank, "blank, and the contract does not say what a blank means")
+        return values
+
+    def label(self, label: Label) -> NDArray[np.int64]:
+        meaning = label_meaning(label)
+        codes = np.array([meaning.get(cell, -1) for cell in self.cells], dtype=np.int64)
+        self._report(codes < 0, f"not a label. Expected {label.positive} or {label.negative}")
+        return codes
+
+    def _blanks(self, feature: Feature) -> NDArray[np.bool_]:
+        marks = {""} | set(feature.blank.written_as if feature.blank else ())
+        return np.array([cell in marks for cell in self.cells], dtype=bool)
+
+    def _categories(self, feature: Feature, blank: NDArray[np.bool_]) -> NDArray[np.object_]:
+        allowed = set(feature.all_values)
+        known = np.array([cell in allowed for cell in self.cells], dtype=bool)
+        expected = ", ".join(feature.all_values)
+        self._report(~known & ~blank, f"not among the allowed values. Expected one of: {expected}")
+        values = np.array(self.cells, dtype=object)
+        values[blank] = feature.blank_value
+        return values
+
+    def _numbers(self, feature: Feature, blank: NDArray[np.bool_]) -> NDArray[Any]:
+        import pandas as pd
+
+        texts = pd.Series(np.where(blank, "", np.array(self.cells, dtype=object)), dtype=object)
+        numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, copy=True)
+        finite = np.isfinite(numbers)
+        self._report(~finite & ~blank, "not a number")
+        self._report_range(feature, numbers, finite)
+        if feature.type == "integer":
+            whole = finite & (numbers == np.round(numbers)) & (np.abs(numbers) <= _EXACT)
+            self._report(finite & ~whole, "not a whole number")
+        return _filled(feature, numbers, finite, blank)
+
+    def _report_range(self, feature: Feature, numbers: NDArray[np.float64], finite: NDArray[np.bool_]) -> None:
+        low = -np.inf if feature.minimum is None else feature.minimum
+        high = np.inf if feature.maximum is None else feature.maximum
+        outside = finite & ((numbers < low) | (numbers > high))
+        self._report(outside, f"outside {low:g} to {high:g} {feature.unit}".rstrip())
+
+    def _report(self, wrong: NDArray[np.bool_], what: str) -> None:
+        rows = np.flatnonzero(wrong)
+        if rows.size == 0:
+            return
+        word, numbers = self.table.row_word, self.table.row_numbers
+        examples = ", ".join(f"{word} {numbers[r]}: {self.cells[r]!r}" for r in rows[:N_EXAMPLES])
+        more = ", …" if rows.size > N_EXAMPLES else ""
+        count = "1 value is" if rows.size == 1 else f"{rows.size} values are"
+        self.problems.append(f"{self.name}: {count} {what} ({examples}{more})")
+
+
+def label_meaning(label: Label) -> Mapping[str, int]:
+    """The texts of both classes; 1 and 0 are understood too, unless the contract gives them another sense."""
+    own = {label.positive: 1, label.negative: 0}
+    return own if own.keys() & {"0", "1"} else {**own, "1": 1, "0": 0}
+
+
+def _filled(
+    feature: Feature, numbers: NDArray[np.float64], finite: NDArray[np.bool_], blank: NDArray[np.bool_]
+) -> NDArray[Any]:
+    """Blanks filled as the contract says. Whole numbers become int64 only where nothing can be missing."""
+    fill = feature.blank_value
+    values = np.where(blank, np.nan if fill is None else float(fill), numbers)
+    if feature.type == "integer" and not feature.is_nullable:
+        return np.where(np.isfinite(values) & (np.abs(values) <= _EXACT), values, 0).astype(np.int64)
+    return values
+
+
+def _row_ids(table: TextTable, contract: Contract, problems: list[str]) -> NDArray[np.object_] | None:
+    if not contract.row_id or contract.row_id not in table.columns:
+        return None
+    ids = np.array(table.columns[contract.row_id], dtype=object)
+    seen: dict[str, int] = {}
+    repeated = [f"{table.row_word} {n}: {i!r}" for i, n in zip(ids, table.row_numbers, strict=True) if _again(i, seen)]
+    if repeated:
+        shown = ", ".join(repeated[:N_EXAMPLES]) + (", …" if len(repeated) > N_EXAMPLES else "")
+        problems.append(f"{contract.row_id}: {len(repeated)} row ids are blank or stand twice ({shown})")
+    return ids
+
+
+def _again(row_id: str, seen: dict[str, int]) -> bool:
+    if row_id == "" or row_id in seen:
+        return True
+    seen[row_id] = 1
+    return False

@@ -1,0 +1,162 @@
+"""A CSV or Parquet file as columns of text with the line each row stands on. Nothing is interpreted here.
+
+Add a file format here. Keep out: what the text means (reader.py reads it by the contract).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pmmds_core.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PARQUET_MAGIC = b"PAR1"
+PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
+N_EXAMPLES = 3
+
+Cells = Sequence[str]
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """Columns of stripped text, all of one length.
+
+    `row_numbers`: the line of each row in the file (the header is line 1), or the row from 1 where there are no lines;
+    `row_word` is the word for it.
+    """
+
+    name: str
+    columns: Mapping[str, Cells]
+    row_numbers: Sequence[int]
+    row_word: str = "line"
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.row_numbers)
+
+
+def read_table(path: Path) -> TextTable:
+    """Read a file by its content: Parquet when it starts with Parquet's mark, else CSV.
+
+    Raises:
+        DataError: not readable, empty, or neither of the two.
+    """
+    raw = _read_bytes(path)
+    if raw.startswith(PARQUET_MAGIC) or path.suffix in PARQUET_SUFFIXES:
+        return _parquet(raw, path.name)
+    return _csv(_decode(raw, path.name), path.name)
+
+
+def table_from_frame(frame: pd.DataFrame, name: str) -> TextTable:
+    """A data frame as text; missing values become empty cells, whole floats lose their `.0`."""
+    columns = {str(column): [_text(value) for value in frame[column].tolist()] for column in frame.columns}
+    return TextTable(name, columns, range(1, len(frame) + 1), "row")
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"The data file {path} cannot be read: {error.strerror}.",
+            next_step="Point PMMDS_DATA_PATH at a readable CSV or Parquet file.",
+        ) from None
+    if not raw.strip():
+        raise DataError(f"The data file {path} is empty.", next_step="Expected a header line and at least one row.")
+    return raw
+
+
+def _parquet(raw: bytes, name: str) -> TextTable:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        frame = pq.read_table(pa.BufferReader(raw)).to_pandas()
+    except pa.ArrowException as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise DataError(f"{name} is not a readable Parquet file: {reason}.", next_step="Write it again.") from None
+    table = table_from_frame(frame, name)
+    _need_rows(table)
+    return table
+
+
+def _decode(raw: bytes, name: str) -> str:
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{name} is not a CSV file in UTF-8: line {line} holds the byte 0x{raw[error.start]:02x}.",
+            next_step="Save it as CSV in UTF-8, or as Parquet.",
+        ) from None
+    if "\0" in text:
+        raise DataError(f"{name} is not a CSV file: it holds NUL bytes.", next_step="Save it as CSV in UTF-8.")
+    return text
+
+
+def _csv(text: str, name: str) -> TextTable:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[list[str]] = []
+    numbers: list[int] = []
+    try:
+        header = [cell.strip() for cell in next(row for row in reader if row)]
+        _check_header(header, name)
+        for row in reader:
+            if row:
+                rows.append(row)
+                numbers.append(reader.line_num)
+    except csv.Error as error:
+        raise DataError(
+            f"{name}, line {reader.line_num}: not valid CSV: {error}.", next_step="Check the quotes around that line."
+        ) from None
+    _check_widths(rows, numbers, len(header), name)
+    columns = zip(*rows, strict=True) if rows else ([] for _ in header)
+    stripped = {key: [cell.strip() for cell in cells] for key, cells in zip(header, columns, strict=True)}
+    table = TextTable(name, stripped, numbers)
+    _need_rows(table)
+    return table
+
+
+def _check_header(header: list[str], name: str) -> None:
+    if len(header) == 1:
+        found = next((mark for mark in (";", "\t", "|") if mark in header[0]), None)
+        if found:
+            raise DataError(
+                f"{name}, line 1: the columns are separated by {found!r}.", next_step="Save it with commas."
+            )
+    twice = sorted({column for column in header if header.count(column) > 1})
+    if twice:
+        raise DataError(f"{name}, line 1: these columns stand twice: {', '.join(map(repr, twice))}.")
+
+
+def _check_widths(rows: list[list[str]], numbers: list[int], width: int, name: str) -> None:
+    odd = [(number, len(row)) for number, row in zip(numbers, rows, strict=True) if len(row) != width]
+    if odd:
+        examples = ", ".join(f"line {number} has {found}" for number, found in odd[:N_EXAMPLES])
+        raise DataError(
+            f"{name}: {len(odd)} of {len(rows)} rows do not have the header's {width} cells ({examples}).",
+            next_step="Is it a comma-separated file, written completely? Nothing was loaded.",
+        )
+
+
+def _need_rows(table: TextTable) -> None:
+    if table.n_rows == 0:
+        raise DataError(f"{table.name} has a header and no rows.", next_step="Expected at least one row.")
+
+
+def _text(value: Any) -> str:
+    """One cell as a CSV file would hold it."""
+    if isinstance(value, float):
+        if value != value:
+            return ""
+        return str(int(value)) if value.is_integer() else repr(value)
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return ""
+    return str(value).strip()

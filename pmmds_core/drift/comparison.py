@@ -1,0 +1,210 @@
+"""A window's counts against the reference's: every measure, per feature and for the score, with what moved in words.
+
+Pure functions over counts in the reference's frozen bins. Keep out: the measures themselves (measures.py), rules
+and verdicts (policy.py, drift_rules), counting (profiling/bins.py, stores).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+
+from pmmds_core.drift.measures import (
+    MEASURES,
+    SMOOTHING,
+    Counts,
+    Measure,
+    js_distance,
+    js_divergence,
+    kl_divergence,
+    psi,
+    psi_expected_by_chance,
+)
+from pmmds_core.drift.statements import moved_bins, special_indices, statement
+from pmmds_core.errors import DataError
+from pmmds_core.profiling.bins import SCORE, FeatureBins
+from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProfile
+from pmmds_core.statistics import homogeneity
+from pmmds_core.statistics.multiple_testing import benjamini_hochberg
+
+__all__ = [
+    "MEASURES",
+    "SMOOTHING",
+    "Band",
+    "BinShare",
+    "Counts",
+    "FeatureDrift",
+    "Measure",
+    "band",
+    "compare",
+    "compare_feature",
+    "js_distance",
+    "js_divergence",
+    "kl_divergence",
+    "psi",
+    "psi_expected_by_chance",
+    "with_q_values",
+]
+
+
+class Band(StrEnum):
+    """The usual words for a PSI; `undetermined` where there were no rows to compare."""
+
+    NONE = "none"
+    MODERATE = "moderate"
+    SIGNIFICANT = "significant"
+    MAJOR = "major"
+    UNDETERMINED = "undetermined"
+
+
+@dataclass(frozen=True)
+class BinShare:
+    """One bin: which values, and the share of rows (0–1) in it; None without rows."""
+
+    label: str
+    reference_share: float | None
+    current_share: float | None
+
+
+@dataclass(frozen=True)
+class FeatureDrift:
+    """One feature, or the score as `__score__`, against its reference. Measures are None without rows on a side.
+
+    `wasserstein_distance` and `ks_distance` are None for categorical features. `p_value`: of the hypothesis that both
+    sides come from one distribution (statistics/homogeneity.py). `q_value`: Benjamini–Hochberg over the features; the
+    score is a family of its own. `psi_expected_by_chance`: the mean PSI of two samples this large without any drift.
+    `unseen_share`: current rows with a value the reference did not know, `lost_share`: reference rows with a value
+    that no current row has; both None for numeric features. `out_of_range_share`: current rows outside the contract's
+    range; None for categorical features. `statement`: what moved, in a sentence without its full stop.
+    """
+
+    feature: str
+    kind: str
+    psi: float | None
+    kl_divergence: float | None
+    js_divergence: float | None
+    js_distance: float | None
+    band: Band
+    p_value: float | None
+    psi_expected_by_chance: float | None
+    null_share_reference: float | None
+    null_share_current: float | None
+    unseen_share: float | None
+    bins: tuple[BinShare, ...]
+    wasserstein_distance: float | None = None
+    ks_distance: float | None = None
+    q_value: float | None = None
+    lost_share: float | None = None
+    out_of_range_share: float | None = None
+    statement: str = ""
+    moved_bins: tuple[BinShare, ...] = ()
+
+
+def band(value: float | None) -> Band:
+    """The band of a PSI: below 0.1 none, below 0.2 moderate, below 0.25 significant, from there major."""
+    if value is None or math.isnan(value):
+        return Band.UNDETERMINED
+    limits = ((0.1, Band.NONE), (0.2, Band.MODERATE), (0.25, Band.SIGNIFICANT))
+    return next((name for limit, name in limits if value < limit), Band.MAJOR)
+
+
+def compare(
+    profile: ReferenceProfile, current_counts: Mapping[str, Counts], n_current: int
+) -> tuple[FeatureDrift, ...]:
+    """Every feature in the profile's order, then the score.
+
+    Args:
+        profile: the reference, of the model that answered the current rows.
+        current_counts: feature, and `__score__`, to its counts in the profile's bins; may be empty without rows.
+        n_current: current rows.
+
+    Raises:
+        DataError: counts are missing, or were made with other bins.
+    """
+    found = [compare_feature(f, _counts_of(f, current_counts, n_current)) for f in profile.with_score]
+    return with_q_values(found)
+
+
+def with_q_values(features: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:
+    """The same with q-values over all features that have a p-value; the score's own is its p-value."""
+    judged = {f.feature: f.p_value for f in features if f.p_value is not None and f.feature != SCORE}
+    q_values = dict(zip(judged, map(float, benjamini_hochberg(list(judged.values()))), strict=True))
+    return tuple(replace(f, q_value=f.p_value if f.feature == SCORE else q_values.get(f.feature)) for f in features)
+
+
+def _counts_of(feature: FeatureProfile, current_counts: Mapping[str, Counts], n_current: int) -> Counts:
+    bins = feature.bins
+    if n_current == 0:
+        return np.zeros(bins.n_bins, dtype=np.int64)
+    found = current_counts.get(bins.feature)
+    if found is None or len(found) != bins.n_bins:
+        problem = "no counts" if found is None else f"{len(found)} counts for {bins.n_bins} bins"
+        raise DataError(
+            f"The current rows cannot be compared: {bins.feature} has {problem}.",
+            next_step="Count the rows with the profile of the model that answered them.",
+        )
+    return np.asarray(found, dtype=np.int64)
+
+
+def compare_feature(feature: FeatureProfile, current: Counts) -> FeatureDrift:
+    """One feature, without its q-value; `current`: (n_bins,) counts in the profile's bins, all 0 without rows."""
+    bins, reference = feature.bins, np.asarray(feature.counts, dtype=np.int64)
+    n_reference, n_current = int(reference.sum()), int(current.sum())
+    is_comparable = n_reference > 0 and n_current > 0
+    is_numeric = bins.kind == "numeric"
+    n_ordered = len(bins.edges) + 1 if is_numeric else 0
+    measured = {
+        name: measure.compute(reference, current, n_ordered)
+        for name, measure in MEASURES.items()
+        if is_comparable and (is_numeric or not measure.needs_order)
+    }
+    r_shares = reference / n_reference if n_reference else None
+    c_shares = current / n_current if n_current else None
+    special = special_indices(bins)
+    n_used = int(((reference + current) > 0).sum())
+    shares = tuple(BinShare(label, _share(reference, i), _share(current, i)) for i, label in enumerate(bins.labels))
+    moved = moved_bins(r_shares, c_shares) if r_shares is not None and c_shares is not None else []
+    return FeatureDrift(
+        feature=bins.feature,
+        kind=bins.kind,
+        psi=measured.get("psi"),
+        kl_divergence=measured.get("kl_divergence"),
+        js_divergence=measured.get("js_divergence"),
+        js_distance=measured.get("js_distance"),
+        wasserstein_distance=measured.get("wasserstein_distance"),
+        ks_distance=measured.get("ks_distance"),
+        band=band(measured.get("psi")),
+        p_value=_p_value(bins, reference, current) if is_comparable else None,
+        psi_expected_by_chance=psi_expected_by_chance(n_reference, n_current, n_used) if is_comparable else None,
+        null_share_reference=_share(reference, bins.null_index),
+        null_share_current=_share(current, bins.null_index),
+        unseen_share=_share(current, bins.unseen_index),
+        lost_share=None if is_numeric else _lost_share(reference, current, special),
+        out_of_range_share=_share(current, bins.out_of_range_index),
+        statement=statement(bins, n_ordered, r_shares, c_shares),
+        moved_bins=tuple(shares[i] for i in moved),
+        bins=shares,
+    )
+
+
+def _p_value(bins: FeatureBins, reference: Counts, current: Counts) -> float:
+    return homogeneity.p_value(
+        reference, current, special_indices(bins) - {bins.unseen_index}, unseen=bins.unseen_index
+    )
+
+
+def _share(counts: Counts, index: int | None) -> float | None:
+    total = int(counts.sum())
+    return None if total == 0 or index is None else int(counts[index]) / total
+
+
+def _lost_share(reference: Counts, current: Counts, special: Collection[int]) -> float | None:
+    """The share of reference rows whose value no current row has; None without rows on a side."""
+    if not reference.any() or not current.any():
+        return None
+    lost = sum(int(reference[i]) for i in range(len(reference)) if i not in special and current[i] == 0)
+    return lost / int(reference.sum())

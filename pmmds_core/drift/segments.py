@@ -1,0 +1,122 @@
+"""The comparison within segments: rows with one value of a categorical feature against the reference rows with it.
+
+A shift of one contract's customers drowns in the whole. Keep out: counting the current rows
+(stores/monitoring/segment_counts.py), rules over whole windows (drift_rules).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.drift.comparison import Counts, FeatureDrift, compare_feature
+from pmmds_core.drift.rules.verdict import Verdict, finding, p_text
+from pmmds_core.errors import UsageError
+from pmmds_core.profiling.bins import SCORE
+from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProfile
+from pmmds_core.profiling.reference_rows import Codes
+from pmmds_core.statistics.multiple_testing import benjamini_hochberg
+
+
+@dataclass(frozen=True)
+class SegmentCounts:
+    """The current rows of one segment. `value`: a bin's label of `feature`; `counts`: feature to (n_bins,)."""
+
+    feature: str
+    value: str
+    n_rows: int
+    counts: Mapping[str, Counts]
+
+
+@dataclass(frozen=True)
+class SegmentDrift:
+    """One segment, and the feature that moved most among its rows.
+
+    `worst_q_value`: Benjamini–Hochberg over all features of all segments that could be judged.
+    """
+
+    feature: str
+    value: str
+    n_reference: int
+    n_current: int
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    worst_feature: str | None = None
+    worst_psi: float | None = None
+    worst_q_value: float | None = None
+
+
+def check_segment_features(contract: Contract, features: Sequence[str]) -> None:
+    """Raises UsageError for a name that is no categorical feature of the contract."""
+    for name in features:
+        if name not in contract.categorical_names:
+            raise UsageError(
+                f"The report cannot be split by {name!r}: it is no categorical feature of the contract.",
+                next_step=f"Choose among: {', '.join(contract.categorical_names)}.",
+            )
+
+
+def compare_segments(
+    profile: ReferenceProfile,
+    reference: Codes,
+    current: Sequence[SegmentCounts],
+    *,
+    false_alarm_rate: float,
+    min_samples: int,
+) -> tuple[SegmentDrift, ...]:
+    """Judge each segment: drifted when one of its features has a q-value of at most the rate.
+
+    When nothing moved anywhere, the chance that any segment is called drifted is at most the rate.
+
+    Args:
+        profile: whose bins are used.
+        reference: (N, n_features) bin numbers of reference rows.
+        current: every segment that has rows on either side.
+        false_alarm_rate: 0–1.
+        min_samples: a segment with fewer rows on a side is not judged.
+    """
+    columns = {f.bins.feature: i for i, f in enumerate(profile.with_score)}
+    sides: list[tuple[SegmentCounts, int, list[FeatureDrift]]] = []
+    for segment in current:
+        bins = profile.with_score[columns[segment.feature]].bins
+        rows = reference[reference[:, columns[segment.feature]] == bins.labels.index(segment.value)]
+        enough = min(len(rows), segment.n_rows) >= min_samples
+        sides.append((segment, len(rows), _compared(profile, rows, segment) if enough else []))
+    p_values = [f.p_value or 0.0 for *_, features in sides for f in features]
+    q_values = iter(benjamini_hochberg(p_values)) if p_values else iter(())
+    return tuple(
+        _judged(s, n, [(f, float(next(q_values))) for f in features], false_alarm_rate, min_samples)
+        for s, n, features in sides
+    )
+
+
+def _compared(profile: ReferenceProfile, rows: Codes, segment: SegmentCounts) -> list[FeatureDrift]:
+    """Every feature but the score and the one that the segment is made by, which is constant in it."""
+    found = []
+    for i, f in enumerate(profile.with_score):
+        if f.bins.feature not in (SCORE, segment.feature):
+            counted: NDArray[np.intp] = np.bincount(rows[:, i], minlength=f.bins.n_bins)
+            own = FeatureProfile(f.bins, tuple(int(n) for n in counted))
+            found.append(compare_feature(own, np.asarray(segment.counts[f.bins.feature], dtype=np.int64)))
+    return found
+
+
+def _judged(
+    segment: SegmentCounts, n_reference: int, features: Sequence[tuple[FeatureDrift, float]], rate: float, least: int
+) -> SegmentDrift:
+    head = (segment.feature, segment.value, n_reference, segment.n_rows)
+    if not features:
+        reason = f"{segment.n_rows:,} rows against {n_reference:,}; {least:,} on each side are needed to judge."
+        return SegmentDrift(*head, Verdict.INSUFFICIENT_DATA, (reason,))
+    ordered = sorted(features, key=lambda pair: (pair[1], pair[0].p_value or 0.0, -(pair[0].psi or 0.0)))
+    worst, q_value = ordered[0]
+    moved = [f for f, q in ordered if q <= rate]
+    if moved:
+        verdict, reasons = Verdict.DRIFTED, tuple(finding(f) for f in moved[:3])
+    else:
+        verdict, reasons = Verdict.STABLE, (f"The least likely is {worst.feature} (q {p_text(q_value)}).",)
+    return SegmentDrift(*head, verdict, reasons, worst.feature, worst.psi, q_value)

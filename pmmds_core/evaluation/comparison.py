@@ -1,0 +1,190 @@
+"""Champion and challenger on the same holdout rows, in one process: every measure that a decision may ask for.
+
+Add a measurement here. Keep out: whether it is enough (policies/promotion.py), how it is shown
+(reports/evaluation_page.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from pmmds_core.contracts.contract import FeatureValue
+from pmmds_core.errors import EvaluationError
+from pmmds_core.evaluation.replay import replay
+from pmmds_core.evaluation.segments import Segments, measure_segments, worst_segment
+from pmmds_core.models.latency import compare_scoring_time
+from pmmds_core.models.portable_scorer import Scorer
+from pmmds_core.models.scorer_compiler import score_rows
+from pmmds_core.statistics.classification import Labels, Probabilities, auc_interval, classification_metrics, paired_auc
+from pmmds_core.statistics.intervals import measures, reliability_table
+
+Rows = Sequence[Sequence[FeatureValue]]
+_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A model version that is judged."""
+
+    version: str
+    scorer: Scorer
+    is_validated: bool
+
+
+@dataclass(frozen=True)
+class ModelEvaluation:
+    """What was measured. Without a champion the champion's fields are None; latencies are milliseconds a row.
+
+    `*_measures`: measure to value, low and high (95 %). `score_table`, `champion_score_table`: reliability tables.
+    `segments`, `small_segments`, `worst_segment`: fields of segment_performance. `replay`: of traffic_replay, `n_rows`
+    0 alone when there was no traffic. `shadow`: of shadow.ShadowAgreement, where the challenger had scored live traffic
+    before it was evaluated. An evaluation that was stored without a field has its default.
+    """
+
+    challenger_version: str
+    champion_version: str | None
+    primary_metric: str
+    n_holdout_rows: int
+    holdout_kind: str
+    validation_passed: bool
+    challenger_metrics: dict[str, float]
+    challenger_interval: tuple[float, float]
+    challenger_latency_ms: float
+    score_table: list[dict[str, Any]]
+    champion_metrics: dict[str, float] | None = None
+    champion_interval: tuple[float, float] | None = None
+    champion_latency_ms: float | None = None
+    latency_ratio: float | None = None
+    latency_ratio_interval: tuple[float, float] | None = None
+    n_latency_calls: int = 0
+    delong_p_value: float | None = None
+    delong_standard_error: float | None = None
+    n_holdout_positive: int | None = None
+    challenger_measures: dict[str, Mapping[str, float]] | None = None
+    champion_measures: dict[str, Mapping[str, float]] | None = None
+    champion_score_table: list[dict[str, Any]] | None = None
+    segments: list[dict[str, Any]] | None = None
+    small_segments: list[dict[str, Any]] | None = None
+    worst_segment: dict[str, Any] | None = None
+    replay: dict[str, Any] | None = None
+    shadow: dict[str, Any] | None = None
+
+    @property
+    def primary_metric_improvement(self) -> float | None:
+        if self.champion_metrics is None:
+            return None
+        return self.challenger_metrics[self.primary_metric] - self.champion_metrics[self.primary_metric]
+
+    def to_document(self) -> dict[str, Any]:
+        return {**asdict(self), "primary_metric_improvement": self.primary_metric_improvement}
+
+    @staticmethod
+    def from_document(document: dict[str, Any]) -> ModelEvaluation:
+        fields = {k: v for k, v in document.items() if k in ModelEvaluation.__dataclass_fields__}
+        return ModelEvaluation(**fields)
+
+
+def evaluate(
+    challenger: Contender,
+    champion: Contender | None,
+    rows: Rows,
+    labels: Labels,
+    *,
+    primary_metric: str,
+    holdout_kind: str,
+    segments: Segments | None = None,
+    recent_rows: Rows = (),
+) -> ModelEvaluation:
+    """Measure both on the same rows.
+
+    Args:
+        challenger: the new model.
+        champion: the model in production; None for the first model.
+        rows: (n, features) holdout rows in the contract's order.
+        labels: (n,) truth, both classes present (see holdout_checks).
+        primary_metric: the metric that decides.
+        holdout_kind: where the rows come from, `reference` or `production`.
+        segments: parts of the rows to measure apart.
+        recent_rows: recent production rows that both score again, labels or not.
+
+    Raises:
+        EvaluationError: a model gave a score that is no probability.
+    """
+    scores = _scores(challenger, rows)
+    champion_scores = None if champion is None else _scores(champion, rows)
+    interval = auc_interval(labels, scores)
+    measured, small = measure_segments(segments or {}, labels, scores, champion_scores)
+    worst = worst_segment(measured)
+    own: dict[str, Any] = {
+        "challenger_version": challenger.version,
+        "primary_metric": primary_metric,
+        "n_holdout_rows": len(rows),
+        "n_holdout_positive": int(labels.sum()),
+        "holdout_kind": holdout_kind,
+        "validation_passed": challenger.is_validated,
+        "challenger_metrics": classification_metrics(labels, scores),
+        "challenger_interval": (interval.low, interval.high),
+        "challenger_measures": _measures(labels, scores),
+        "score_table": reliability_table(labels, scores),
+        "segments": [asdict(s) for s in measured],
+        "small_segments": [asdict(s) for s in small],
+        "worst_segment": None if worst is None else asdict(worst),
+    }
+    if champion is None or champion_scores is None:
+        alone = compare_scoring_time(challenger.scorer, challenger.scorer, rows)
+        return ModelEvaluation(champion_version=None, challenger_latency_ms=alone.challenger_ms, **own)
+    compared = {
+        **_ranked(champion, labels, scores, champion_scores),
+        **_timed(challenger, champion, rows),
+        **_replayed(challenger, champion, recent_rows),
+    }
+    return ModelEvaluation(**own, **compared)
+
+
+def _scores(contender: Contender, rows: Rows) -> Probabilities:
+    scores = score_rows(contender.scorer, rows)
+    n_wrong = int((~((scores >= 0) & (scores <= 1))).sum())
+    if n_wrong:
+        raise EvaluationError(
+            f"v{contender.version} gives no probability for {n_wrong} of {len(rows)} holdout rows.",
+            next_step="Look at its estimator: it must answer every row of the contract with a number from 0 to 1.",
+        )
+    return scores
+
+
+def _measures(labels: Labels, scores: Probabilities) -> dict[str, Mapping[str, float]]:
+    return measures(labels, scores, (scores >= _THRESHOLD).astype(np.int64))
+
+
+def _ranked(champion: Contender, labels: Labels, scores: Probabilities, champion_scores: Probabilities) -> Any:
+    interval = auc_interval(labels, champion_scores)
+    paired = paired_auc(labels, scores, champion_scores)
+    return {
+        "champion_version": champion.version,
+        "champion_metrics": classification_metrics(labels, champion_scores),
+        "champion_interval": (interval.low, interval.high),
+        "champion_measures": _measures(labels, champion_scores),
+        "champion_score_table": reliability_table(labels, champion_scores),
+        "delong_p_value": paired.p_value,
+        "delong_standard_error": paired.standard_error,
+    }
+
+
+def _timed(challenger: Contender, champion: Contender, rows: Rows) -> dict[str, Any]:
+    took = compare_scoring_time(challenger.scorer, champion.scorer, rows)
+    return {
+        "challenger_latency_ms": took.challenger_ms,
+        "champion_latency_ms": took.champion_ms,
+        "latency_ratio": took.ratio,
+        "latency_ratio_interval": (took.ratio_low, took.ratio_high),
+        "n_latency_calls": took.n_calls,
+    }
+
+
+def _replayed(challenger: Contender, champion: Contender, rows: Rows) -> dict[str, Any]:
+    found = replay(challenger.scorer, champion.scorer, rows)
+    return {"replay": {"n_rows": 0} if found is None else asdict(found)}

@@ -1,0 +1,84 @@
+"""How good the answers in production were, by model version, on rows whose truth is known.
+
+Keep out: the metrics themselves (statistics/classification.py) and reading rows (stores).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from pmmds_core.evaluation.labelled_rows import LabelledRows
+from pmmds_core.statistics.classification import auc_interval, classification_metrics
+
+MEASURED, INSUFFICIENT_DATA = "measured", "insufficient_data"
+
+
+@dataclass(frozen=True)
+class VersionPerformance:
+    """One model version. Without enough rows or without both classes the metrics are None, never zero."""
+
+    model_version: str
+    n_rows: int
+    verdict: str
+    positive_share: float | None
+    roc_auc: float | None = None
+    roc_auc_low: float | None = None
+    roc_auc_high: float | None = None
+    accuracy: float | None = None
+    brier_score: float | None = None
+
+    def to_row(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class PerformanceReport:
+    """All versions that have labelled rows."""
+
+    n_rows: int
+    versions: tuple[VersionPerformance, ...]
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps([v.to_row() for v in self.versions]).encode()).hexdigest()
+
+
+def measure_production(rows: LabelledRows, min_rows: int) -> PerformanceReport:
+    """Measure the logged probabilities against the labels.
+
+    Args:
+        rows: labelled production rows.
+        min_rows: fewer rows of a version are insufficient data.
+    """
+    versions = [_measure(rows, version, min_rows) for version in sorted(set(rows.model_versions.tolist()), key=_order)]
+    return PerformanceReport(len(rows.labels), tuple(versions))
+
+
+def _order(version: str) -> tuple[int, str]:
+    return (int(version), "") if version.isdigit() else (0, version)
+
+
+def _measure(rows: LabelledRows, version: str, min_rows: int) -> VersionPerformance:
+    of_version = rows.model_versions == version
+    labels = rows.labels[of_version].astype(np.int64)
+    probabilities = rows.probabilities[of_version]
+    share = float(labels.mean())
+    if len(labels) < min_rows or share in (0.0, 1.0):
+        return VersionPerformance(version, len(labels), INSUFFICIENT_DATA, share)
+    metrics, interval = classification_metrics(labels, probabilities), auc_interval(labels, probabilities)
+    return VersionPerformance(
+        version,
+        len(labels),
+        MEASURED,
+        share,
+        metrics["roc_auc"],
+        interval.low,
+        interval.high,
+        metrics["accuracy"],
+        metrics["brier_score"],
+    )

@@ -1,0 +1,120 @@
+"""Champion and challenger within each value of each categorical feature: a better model may be worse for somebody.
+
+Pure functions. Keep out: whether a worse segment forbids a promotion (policies/promotion.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pmmds_core.contracts.contract import Contract, FeatureValue
+from pmmds_core.statistics.classification import Labels, Probabilities, auc_interval, paired_auc
+from pmmds_core.statistics.multiple_testing import benjamini_hochberg
+
+# With fewer rows of a class the normal approximation of DeLong's test does not hold.
+MIN_ROWS_A_CLASS = 20
+_MISSING = "(missing)"
+Rows = Sequence[Sequence[FeatureValue]]
+Segments = Mapping[tuple[str, str], NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class SegmentPerformance:
+    """ROC-AUC in one segment. Without a champion only the challenger's is there.
+
+    `p_value`: one-sided, that the challenger is not worse than the champion here (DeLong). `q_value`: the same over
+    all segments (Benjamini–Hochberg).
+    """
+
+    feature: str
+    value: str
+    n_rows: int
+    n_positive: int
+    challenger: float
+    low: float
+    high: float
+    champion: float | None = None
+    difference: float | None = None
+    standard_error: float | None = None
+    p_value: float | None = None
+    q_value: float | None = None
+
+
+@dataclass(frozen=True)
+class SmallSegment:
+    """A segment with too few rows of a class to be judged."""
+
+    feature: str
+    value: str
+    n_rows: int
+    n_positive: int
+
+
+def segments_of(rows: Rows, contract: Contract) -> Segments:
+    """(feature, value) to which of the rows have it, by the contract's order of values."""
+    found: dict[tuple[str, str], NDArray[np.bool_]] = {}
+    for position, feature in enumerate(contract.features):
+        if feature.is_numeric:
+            continue
+        column = np.array([_MISSING if row[position] is None else str(row[position]) for row in rows], dtype=object)
+        present = set(column.tolist())
+        ordered = [v for v in feature.all_values if v in present]
+        for value in (*ordered, *sorted(present - set(ordered))):
+            found[feature.name, value] = np.asarray(column == value, dtype=np.bool_)
+    return found
+
+
+def measure_segments(
+    segments: Segments, labels: Labels, challenger: Probabilities, champion: Probabilities | None
+) -> tuple[tuple[SegmentPerformance, ...], tuple[SmallSegment, ...]]:
+    """Every segment with at least `MIN_ROWS_A_CLASS` rows of each class, and those with fewer.
+
+    Args:
+        segments: of `segments_of`, masks of (n,).
+        labels: (n,) truth.
+        challenger: (n,) its probabilities.
+        champion: (n,) likewise; None for the first model.
+    """
+    measured: list[SegmentPerformance] = []
+    small: list[SmallSegment] = []
+    for (feature, value), mask in segments.items():
+        n_rows, n_positive = int(mask.sum()), int(labels[mask].sum())
+        if min(n_positive, n_rows - n_positive) < MIN_ROWS_A_CLASS:
+            small.append(SmallSegment(feature, value, n_rows, n_positive))
+            continue
+        own = auc_interval(labels[mask], challenger[mask])
+        alone = SegmentPerformance(feature, value, n_rows, n_positive, own.auc, own.low, own.high)
+        measured.append(alone if champion is None else _compared(alone, labels[mask], challenger[mask], champion[mask]))
+    return _with_q_values(measured), tuple(small)
+
+
+def worst_segment(segments: Sequence[SegmentPerformance]) -> SegmentPerformance | None:
+    """Where the challenger loses most beyond chance; without a champion, where it ranks worst. None: no segment."""
+    if not segments:
+        return None
+    return min(segments, key=lambda s: (-1.0 if s.p_value is None else s.p_value, s.difference or 0.0, s.challenger))
+
+
+def _compared(
+    alone: SegmentPerformance, labels: Labels, challenger: Probabilities, champion: Probabilities
+) -> SegmentPerformance:
+    paired = paired_auc(labels, champion, challenger)  # the hypothesis to reject: the champion is not better here
+    return replace(
+        alone,
+        champion=paired.first,
+        difference=paired.second - paired.first,
+        standard_error=paired.standard_error,
+        p_value=paired.p_value,
+    )
+
+
+def _with_q_values(segments: Sequence[SegmentPerformance]) -> tuple[SegmentPerformance, ...]:
+    tested = [s for s in segments if s.p_value is not None]
+    if not tested:
+        return tuple(segments)
+    q_values = benjamini_hochberg([s.p_value for s in tested if s.p_value is not None])
+    return tuple(replace(s, q_value=float(q)) for s, q in zip(tested, q_values, strict=True))

@@ -1,0 +1,71 @@
+"""How long two scorers take for one row, measured side by side. Keep out.
+
+Whether it is too long (policies/promotion.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from pmmds_core.contracts.contract import FeatureValue
+from pmmds_core.models.portable_scorer import Scorer
+
+Rows = Sequence[Sequence[FeatureValue]]
+LATENCY_ROWS = 400
+_ROUNDS = 15
+# Of 15 independent rounds the 4th and the 12th ratio enclose the median with 96.5 % (binomial, no assumption of shape).
+_LOW, _HIGH = 3, 11
+# A scorer that takes milliseconds a row is measured on fewer rows.
+_LONGEST_ROUND_MS = 300.0
+_FEWEST_ROWS = 5
+
+
+@dataclass(frozen=True)
+class ScoringTime:
+    """Milliseconds a row and their ratio, challenger by champion, with its interval (96.5 %)."""
+
+    challenger_ms: float
+    champion_ms: float
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+    n_calls: int
+
+
+def compare_scoring_time(challenger: Scorer, champion: Scorer, rows: Rows) -> ScoringTime:
+    """Single-row calls of both, in turn on the same row, each first on every other row.
+
+    A round's ratio is that of the two median calls, so one interrupted call moves nothing; a slow moment of the
+    machine hits both. The ratio told is the median of the rounds.
+    """
+    slower = max(_call_ms(challenger, rows[0]), _call_ms(champion, rows[0]))
+    sample = rows[: max(_FEWEST_ROWS, min(LATENCY_ROWS, round(_LONGEST_ROUND_MS / slower)))]
+    rounds = [_round(challenger, champion, sample) for _ in range(_ROUNDS)]
+    ratios = sorted(first / second for first, second in rounds)
+    return ScoringTime(
+        challenger_ms=median(r[0] for r in rounds),
+        champion_ms=median(r[1] for r in rounds),
+        ratio=median(ratios),
+        ratio_low=ratios[_LOW],
+        ratio_high=ratios[_HIGH],
+        n_calls=_ROUNDS * len(sample),
+    )
+
+
+def _round(first: Scorer, second: Scorer, rows: Rows) -> tuple[float, float]:
+    """The median call of each, milliseconds."""
+    taken: tuple[list[float], list[float]] = ([], [])
+    for i, row in enumerate(rows):
+        turns = ((0, first), (1, second)) if i % 2 == 0 else ((1, second), (0, first))
+        for which, scorer in turns:
+            taken[which].append(_call_ms(scorer, row))
+    return median(taken[0]), median(taken[1])
+
+
+def _call_ms(scorer: Scorer, row: Sequence[FeatureValue]) -> float:
+    started = time.perf_counter_ns()
+    scorer.probability(row)
+    return max(time.perf_counter_ns() - started, 1) / 1e6

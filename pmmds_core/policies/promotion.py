@@ -1,0 +1,166 @@
+"""Whether a challenger is promoted: one pure function, and the words it is told in.
+
+Add a criterion here. Keep out: measuring (evaluation/comparison.py) and acting (workflows/promotion.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from pmmds_core.evaluation.comparison import ModelEvaluation
+
+SIGNIFICANCE_LEVEL = 0.05
+MET, NOT_MET, NOT_LOOKED = "met", "not met", "could not look"
+# The order in which the reason tells them.
+_TOLD = ("improvement", "validation", "latency", "significance", "segments")
+
+
+@dataclass(frozen=True)
+class PromotionPolicy:
+    """Thresholds of the criteria. `significance`: `advisory` shows the DeLong test, `required` demands it.
+
+    `forbid_worse_segment`: a segment whose ROC-AUC falls by more than `segment_margin`, beyond chance, forbids it.
+    """
+
+    min_improvement: float = 0.001
+    max_latency_ratio: float = 1.2
+    significance: Literal["advisory", "required"] = "advisory"
+    forbid_worse_segment: bool = False
+    segment_margin: float = 0.02
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One sentence of a judgement. A criterion that is not `blocking` is shown and does not decide.
+
+    `value`: what was measured, None where nobody could look; `threshold`: what it is held against, with the sense of
+    the comparison. A criterion that could not be looked at is not passed.
+    """
+
+    name: str
+    passed: bool
+    blocking: bool
+    sentence: str
+    value: float | str | None
+    threshold: str
+
+    @property
+    def verdict(self) -> str:
+        if self.value is None:
+            return NOT_LOOKED
+        return MET if self.passed else NOT_MET
+
+    def to_document(self) -> dict[str, Any]:
+        return {**asdict(self), "verdict": self.verdict}
+
+
+@dataclass(frozen=True)
+class PromotionJudgement:
+    """The answer, with every criterion and the reason in words."""
+
+    promoted: bool
+    primary_metric_improvement: float | None
+    promotion_reason: str
+    criteria: tuple[Criterion, ...]
+
+    def to_document(self) -> dict[str, Any]:
+        return {
+            "promoted": self.promoted,
+            "primary_metric_improvement": self.primary_metric_improvement,
+            "promotion_reason": self.promotion_reason,
+            "criteria": [c.to_document() for c in self.criteria],
+        }
+
+
+def judge(evaluation: ModelEvaluation, policy: PromotionPolicy) -> PromotionJudgement:
+    """Judge what was measured. The first model has no champion and needs validation only."""
+    criteria = [_validation(evaluation)]
+    if evaluation.champion_version is not None:
+        criteria += [_improvement(evaluation, policy), _latency(evaluation, policy), _significance(evaluation, policy)]
+        criteria += [_segments(evaluation, policy)] if evaluation.segments is not None else []
+    promoted = all(c.passed for c in criteria if c.blocking)
+    return PromotionJudgement(
+        promoted, evaluation.primary_metric_improvement, _reason(evaluation, criteria, promoted), tuple(criteria)
+    )
+
+
+def _validation(evaluation: ModelEvaluation) -> Criterion:
+    passed = evaluation.validation_passed
+    sentence = "Validation passed." if passed else "Validation did not pass or was skipped."
+    return Criterion("validation", passed, True, sentence, "passed" if passed else "not passed", "= passed")
+
+
+def _improvement(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Criterion:
+    assert evaluation.champion_metrics is not None
+    name = evaluation.primary_metric
+    new, old = evaluation.challenger_metrics[name], evaluation.champion_metrics[name]
+    passed = new - old >= policy.min_improvement
+    needed = "" if passed else f"; at least +{policy.min_improvement:g} is needed"
+    gain = f"{new - old:+.{_decimals(new - old, policy.min_improvement, 4)}f}"
+    sentence = f"{name}: {new:.4f} vs {old:.4f} ({gain}{needed})."
+    return Criterion("improvement", passed, True, sentence, new - old, f"≥ {policy.min_improvement:g}")
+
+
+def _latency(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Criterion:
+    assert evaluation.latency_ratio is not None
+    ratio = evaluation.latency_ratio
+    passed = ratio <= policy.max_latency_ratio
+    sentence = f"Latency OK ({ratio:.2f}x)." if passed else _too_slow(ratio, policy)
+    return Criterion("latency", passed, True, sentence, ratio, f"≤ {policy.max_latency_ratio:g}")
+
+
+def _too_slow(ratio: float, policy: PromotionPolicy) -> str:
+    told = f"{ratio:.{_decimals(ratio, policy.max_latency_ratio, 2)}f}"
+    return f"Latency too high ({told}x; at most {policy.max_latency_ratio:g}x is allowed)."
+
+
+def _decimals(value: float, bound: float, fewest: int) -> int:
+    """So many that a value is not told as the bound that it misses: 0.00096 is no "+0.0010"."""
+    same = (n for n in range(fewest, 9) if round(value, n) != round(bound, n) or value == bound)
+    return next(same, 9)
+
+
+def _significance(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Criterion:
+    assert evaluation.delong_p_value is not None
+    p = evaluation.delong_p_value
+    passed = p < SIGNIFICANCE_LEVEL
+    known = "better beyond chance" if passed else "could be chance"
+    role = "required" if policy.significance == "required" else "advisory"
+    sentence = f"DeLong {p_words(p)}, {known} ({role})."
+    return Criterion("significance", passed, role == "required", sentence, p, f"< {SIGNIFICANCE_LEVEL:g}")
+
+
+def p_words(p_value: float) -> str:
+    """A p-value as a person writes it: never as zero."""
+    return f"p = {p_value:.4f}" if p_value >= 1e-4 else "p < 0.0001"
+
+
+def _segments(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Criterion:
+    """Of many segments some are worse by chance alone: one counts when it is worse by the margin and beyond chance."""
+    threshold = f"≥ -{policy.segment_margin:g}, or chance (q ≥ {SIGNIFICANCE_LEVEL:g})"
+    role = "required" if policy.forbid_worse_segment else "advisory"
+    found = [s for s in evaluation.segments or [] if s["difference"] is not None]
+    if not found:
+        sentence = f"No segment had enough rows to be judged ({role})."
+        return Criterion("segments", False, policy.forbid_worse_segment, sentence, None, threshold)
+    worse = [s for s in found if s["difference"] < -policy.segment_margin and s["q_value"] < SIGNIFICANCE_LEVEL]
+    lowest = min(worse or found, key=lambda s: float(s["difference"]))
+    told = f"{lowest['feature']} = {lowest['value']} ({lowest['difference']:+.4f}, q = {lowest['q_value']:.4f})"
+    none = f"No segment is worse by more than {policy.segment_margin:g} beyond chance; lowest"
+    sentence = f"{'Worse' if worse else none} where {told} ({role})."
+    return Criterion(
+        "segments", not worse, policy.forbid_worse_segment, sentence, float(lowest["difference"]), threshold
+    )
+
+
+def _reason(evaluation: ModelEvaluation, criteria: list[Criterion], promoted: bool) -> str:
+    challenger = f"Challenger v{evaluation.challenger_version}"
+    if evaluation.champion_version is None:
+        verdict = "is the first model" if promoted else "is the first model and is held back"
+        return f"{challenger} {verdict}. {criteria[0].sentence}"
+    verb = "outperforms" if promoted else "is not put in the place of"
+    told = [c for c in criteria if c.name != "segments" or c.blocking or not c.passed]
+    order = sorted(told, key=lambda c: _TOLD.index(c.name))
+    return f"{challenger} {verb} champion v{evaluation.champion_version}. " + " ".join(c.sentence for c in order)

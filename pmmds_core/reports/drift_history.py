@@ -1,0 +1,122 @@
+"""What a drift report's page shows over time: PSI by hour of the window, and the reports before it.
+
+Keep out: drawing (charts.py), reading (stores); both are handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pmmds_core.drift.comparison import psi, psi_expected_by_chance
+from pmmds_core.profiling.bins import SCORE
+from pmmds_core.profiling.reference_profile import ReferenceProfile
+
+if TYPE_CHECKING:
+    from pmmds_core.drift.report import DriftReport
+    from pmmds_core.profiling.hourly_counts import HourlyCounts
+
+# Fewer rows in a stretch: chance alone moves PSI of ten bins by more than the steps of the heatmap.
+MIN_ROWS_A_CELL = 50
+MOST_COLUMNS = 48
+_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class HeatCell:
+    """PSI of one feature in one stretch of hours, beyond what chance gives; None where there were too few rows."""
+
+    feature: str
+    start: datetime
+    excess: float | None
+
+
+@dataclass(frozen=True)
+class PastReport:
+    """One report of the history. `psi`: feature to PSI; `worst`: the feature with the largest, score excepted."""
+
+    window_end: datetime
+    model_version: str
+    n_current: int
+    verdict: str
+    psi: Mapping[str, float | None]
+
+    @property
+    def worst(self) -> str:
+        known = {f: v for f, v in self.psi.items() if v is not None and f != SCORE}
+        if not known:
+            return "–"
+        name = max(known, key=lambda f: known[f])
+        return f"{name} {known[name]:.3f}"
+
+
+@dataclass(frozen=True)
+class PageContext:
+    """`cells`: in the profile's order of features, hours ascending. `hours_a_cell`: width of a stretch.
+
+    `reports`: earlier reports, newest first; the page puts its own report before them.
+    """
+
+    cells: Sequence[HeatCell] = ()
+    hours_a_cell: int = 1
+    reports: Sequence[PastReport] = ()
+
+
+def heat_cells(profile: ReferenceProfile, hours: HourlyCounts, width: int) -> list[HeatCell]:
+    """PSI beyond chance by feature and stretch of `width` hours; hours without rows have no cell.
+
+    The mean PSI of two samples without drift (`psi_expected_by_chance`) is taken off, and never below 0: quiet hours
+    would otherwise glow for being quiet.
+    """
+    stretches = _stretches(hours, width)
+    return [
+        HeatCell(one.bins.feature, start, _excess(one.counts, counts[one.bins.feature]))
+        for one in profile.with_score
+        for start, counts in stretches.items()
+        if one.bins.feature in counts
+    ]
+
+
+def hours_a_cell(start: datetime, end: datetime) -> int:
+    """How many hours a column stands for, so that there are at most MOST_COLUMNS."""
+    n_hours = max(1, -int((start - end).total_seconds() // 3600))
+    return -(-n_hours // MOST_COLUMNS)
+
+
+def past_reports(reports: Iterable[DriftReport]) -> list[PastReport]:
+    """Stored reports as the page's history, in the order given."""
+    return [
+        PastReport(
+            r.window_end,
+            r.model_version,
+            r.n_current,
+            r.verdict,
+            {f["feature"]: f["psi"] for f in r.document["features"]},
+        )
+        for r in reports
+    ]
+
+
+def _stretches(hours: HourlyCounts, width: int) -> dict[datetime, dict[str, Any]]:
+    """Sums of adjacent hours, counted from the first one."""
+    merged: dict[datetime, dict[str, Any]] = {}
+    ordered = sorted(hours)
+    for hour in ordered:
+        n_before = (hour - ordered[0]) // (width * _HOUR)
+        into = merged.setdefault(ordered[0] + n_before * width * _HOUR, {})
+        for feature, counts in hours[hour].items():
+            into[feature] = into[feature] + counts if feature in into else counts
+    return merged
+
+
+def _excess(reference_counts: Sequence[int], current: Any) -> float | None:
+    reference = np.asarray(reference_counts, dtype=np.int64)
+    n_reference, n_current = int(reference.sum()), int(current.sum())
+    if n_current < MIN_ROWS_A_CELL or n_reference == 0 or len(current) != len(reference):
+        return None
+    n_bins = int(((reference + current) > 0).sum())
+    return max(0.0, psi(reference, current) - psi_expected_by_chance(n_reference, n_current, n_bins))

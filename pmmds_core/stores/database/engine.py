@@ -1,0 +1,184 @@
+"""The database: opened, reached in transactions, and its failures told in one sentence.
+
+Add here what is true of every table: engines, transactions, errors. Keep out: queries (each store has its own).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from pmmds_core.config.settings import Settings
+from pmmds_core.errors import DatabaseUnavailableError, HomeNotWritableError
+from pmmds_core.runtime.private_folders import make_private
+from pmmds_core.stores.database.errors import place_of, translate
+from pmmds_core.stores.database.urls import parsed_url
+
+CONNECT_TIMEOUT_SECONDS = 5
+BUSY_TIMEOUT_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Database:
+    """One database. A reading connection sees committed rows; a writing one commits at the end of its block."""
+
+    engine: sa.Engine
+
+    @property
+    def dialect(self) -> str:
+        """sqlite or postgresql."""
+        return self.engine.dialect.name
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; None for PostgreSQL."""
+        return _sqlite_path(self.engine.url)
+
+    @property
+    def place(self) -> str:
+        """Where the database is, for messages; never a password."""
+        return place_of(self.engine.url)
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """A transaction that writes: committed at the end of the block, undone when the block raises.
+
+        On SQLite it takes the write lock at once, so that it never fails halfway because another writer was first.
+
+        Raises:
+            DatabaseUnavailableError: not reachable, locked, full or read-only.
+            SchemaOutdatedError: a table or column is missing.
+        """
+        writing = self.engine.execution_options(begins_immediate=True)
+        with self._clear_errors(), writing.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def connect(self) -> Iterator[sa.Connection]:
+        """A connection that reads. Raises as `begin` does."""
+        with self._clear_errors(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """A connection whose statements all read the same state of the database. Raises as `begin` does."""
+        with self.connect() as connection:
+            if self.dialect == "postgresql":
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    def ping(self) -> None:
+        """Raises DatabaseUnavailableError when the database does not answer, or its file is gone."""
+        path = _sqlite_path(self.engine.url)
+        if path is not None and not path.exists():
+            raise DatabaseUnavailableError(
+                f"The database file {path} is gone.",
+                next_step="Restore it, or restart PMMDS to begin with an empty one.",
+            )
+        with self.connect() as connection:
+            connection.execute(sa.text("PRAGMA schema_version" if path else "SELECT 1")).first()
+
+    def close(self) -> None:
+        """Let go of every connection that is not in use."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _clear_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (DBAPIError, PoolTimeoutError) as error:
+            clear = translate(error, self.engine.url)
+            if clear is None:
+                raise
+            raise clear from error
+
+
+def open_database(settings: Settings, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> Database:
+    """The database of a deployment. Nothing is connected to before it is used.
+
+    Args:
+        settings: `database_url`, or SQLite under `home`.
+        busy_timeout_seconds: how long a SQLite writer waits for another.
+
+    Raises:
+        SettingError: PMMDS_DATABASE_URL is not a URL of SQLite or PostgreSQL.
+        HomeNotWritableError: the folder of the SQLite file cannot be made.
+        DatabaseUnavailableError: the driver is not installed.
+    """
+    url = parsed_url(settings.resolved_database_url, "PMMDS_DATABASE_URL", ("sqlite", "postgresql"))
+    is_file = url.get_backend_name() == "sqlite"
+    if is_file:
+        engine = _sqlite_engine(url, busy_timeout_seconds)
+    else:
+        engine = _postgresql_engine(url, settings.database_pool_size)
+    database = Database(engine)
+    # Sensors open a deployment every few seconds and drop it: its connections must go with it.
+    weakref.finalize(database, engine.dispose)
+    return database
+
+
+def _sqlite_path(url: sa.URL) -> Path | None:
+    """The file of a SQLite URL; None for PostgreSQL."""
+    if url.get_backend_name() != "sqlite":
+        return None
+    name = url.database or ""
+    return Path(name.removeprefix("file:").partition("?")[0])
+
+
+def _sqlite_engine(url: sa.URL, busy_timeout_seconds: float) -> sa.Engine:
+    path = _sqlite_path(url)
+    assert path is not None
+    try:
+        make_private(path.parent)
+    except OSError as error:
+        raise HomeNotWritableError(
+            f"The folder {path.parent} of the database cannot be made: {error.strerror}.",
+            next_step="Point PMMDS_HOME at a folder that can be written.",
+        ) from None
+    engine = sa.create_engine(url, connect_args={"timeout": busy_timeout_seconds})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    # The sqlite3 module begins transactions by its own rules, which leave table changes outside: PMMDS begins them.
+    connection.isolation_level = None
+    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    if mode != "wal":
+        connection.execute("PRAGMA journal_mode = WAL")
+    # NORMAL would let a power cut undo commits; the spool deletes its rows when they are committed.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    immediate = connection.get_execution_options().get("begins_immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _postgresql_engine(url: sa.URL, pool_size: int) -> sa.Engine:
+    # PgBouncer in transaction mode gives every transaction another connection, which does not know what was prepared on
+    # the one before, and it refuses start-up options. Instants are naive UTC: the session's time zone does not matter.
+    own: dict[str, Any] = {"prepare_threshold": None}
+    if "connect_timeout" not in url.query:
+        own["connect_timeout"] = CONNECT_TIMEOUT_SECONDS
+    try:
+        return sa.create_engine(
+            url, pool_pre_ping=True, pool_size=pool_size, max_overflow=0, pool_recycle=1800, connect_args=own
+        )
+    except ImportError:
+        raise DatabaseUnavailableError(
+            f"The driver of {place_of(url)} is not installed.",
+            next_step="Install it with `pip install 'pmmds[postgres]'`.",
+        ) from None

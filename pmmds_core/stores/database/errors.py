@@ -1,0 +1,148 @@
+"""What a database's error means for a person: one sentence, the place without its password, and the next step.
+
+Add a row where an engine has a failure that a person can do something about. Keep out: retries.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from pmmds_core.errors import DatabaseUnavailableError, RightMissingError, SchemaOutdatedError, StoreError
+from pmmds_core.stores.database.grants import refused
+
+MIGRATE = "Run `pmmds db migrate`."
+
+
+@dataclass(frozen=True)
+class _Meaning:
+    """`states`: PostgreSQL's SQLSTATE codes; `text`: pattern of SQLite's message."""
+
+    states: tuple[str, ...]
+    text: str
+    told: str
+    next_step: str
+    kind: type[StoreError] = DatabaseUnavailableError
+    shows: bool = False  # what the engine says, in brackets
+
+
+_MEANINGS = (
+    _Meaning(
+        ("42P01", "42703"),
+        r"no such (table|column)|has no column",
+        "lacks a table or column",
+        MIGRATE,
+        SchemaOutdatedError,
+        shows=True,
+    ),
+    _Meaning(
+        (),
+        r"file is not a database",
+        "is not a SQLite database",
+        "Point PMMDS_HOME or PMMDS_DATABASE_URL at another file.",
+    ),
+    _Meaning((), r"malformed", "is damaged", "Restore it from a backup; `sqlite3 FILE .recover` may save its rows."),
+    _Meaning(
+        ("25006",),
+        r"readonly database",
+        "can only be read",
+        "Make the file and its folder writable by this user, or connect to the primary.",
+    ),
+    _Meaning(
+        ("53100",), r"disk is full", "has no disk space left", "Free disk space; what was being written was undone."
+    ),
+    _Meaning((), r"disk I/O error", "cannot be read or written by the disk", "Check the disk and the folder's rights."),
+    _Meaning(
+        ("55P03", "40P01", "57014"),
+        r"database (table )?is locked",
+        "is locked by another process",
+        "Try again; if it stays, find the process that holds it open.",
+    ),
+    _Meaning(
+        (),
+        r"timestamp too (large|small)",
+        "has a timestamp that is not between the years 1 and 9999",
+        "Find the row and delete it: `pmmds db migrate` names the table, and keeps such rows out afterwards.",
+        StoreError,
+    ),
+    _Meaning(
+        (),
+        r"certificate verify failed|server certificate for|root certificate file",
+        "shows a certificate that is not trusted",
+        "Check sslrootcert in PMMDS_DATABASE_URL, and that the certificate is for this host.",
+    ),
+    _Meaning(
+        (),
+        r"no encryption|server requires SSL",
+        "takes TLS connections only",
+        "Add sslmode=verify-full&sslrootcert=/path/to/ca.pem to PMMDS_DATABASE_URL.",
+    ),
+    _Meaning(
+        (),
+        r"invalid connection option|invalid \w+ value|bad value for \w+",
+        "cannot be asked with the options of its URL",
+        "Correct what stands behind the ? of PMMDS_DATABASE_URL.",
+        shows=True,
+    ),
+    _Meaning(
+        ("28P01", "28000"),
+        r"password authentication failed|no password supplied|not permitted to log in|no pg_hba.conf entry",
+        "refused the user or password",
+        "Check PMMDS_DATABASE_URL.",
+    ),
+    _Meaning(
+        ("3D000",), r"database \".*\" does not exist", "does not exist", "Create it, or correct PMMDS_DATABASE_URL."
+    ),
+    _Meaning(("42501",), r"permission denied", "does not let this user do that", "", RightMissingError),
+    _Meaning(
+        ("53300",),
+        r"too many clients|remaining connection slots",
+        "has no connection left",
+        "Raise max_connections or run fewer processes.",
+    ),
+    _Meaning(
+        (), r"unable to open database file", "cannot be opened", "Check that the folder exists and can be written."
+    ),
+)
+
+
+def place_of(url: sa.URL) -> str:
+    """Where a database is; no user, no password."""
+    if url.get_backend_name() == "sqlite":
+        return f"database {url.database}"
+    return f"database {url.database} on PostgreSQL at {url.host or 'the local socket'}:{url.port or 5432}"
+
+
+def translate(error: SQLAlchemyError, url: sa.URL) -> StoreError | None:
+    """What `error` means; None for a mistake in the program or a violated constraint, which callers handle."""
+    place = place_of(url)
+    if isinstance(error, PoolTimeoutError):
+        return DatabaseUnavailableError(f"The {place} has no free connection.", next_step="Try again in a while.")
+    if not isinstance(error, DBAPIError):
+        return None
+    state, text = _state(error.orig), str(error.orig)
+    for meaning in _MEANINGS:
+        if state in meaning.states or (not state and re.search(meaning.text, text)):
+            if meaning.kind is RightMissingError:
+                return refused(place, error.statement or "", text)
+            shown = f" ({_first_line(text)})" if meaning.shows else ""
+            return meaning.kind(f"The {place} {meaning.told}{shown}.", next_step=meaning.next_step)
+    if isinstance(error, OperationalError) or error.connection_invalidated:
+        return DatabaseUnavailableError(
+            f"The {place} cannot be reached: {_first_line(text)}.",
+            next_step="Check that it runs and that PMMDS_DATABASE_URL is right, then try again.",
+        )
+    return None
+
+
+def _state(original: Any) -> str:
+    return getattr(original, "sqlstate", None) or ""
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0].rstrip(".") if text.strip() else "no answer"

@@ -1,0 +1,227 @@
+"""The schema: brought up to date, or found outdated. Fixed tables by Alembic, feature columns by the contract.
+
+Add a revision in `migrations/versions` and name it in HEAD. Keep out: table definitions (tables.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from pmmds_core.contracts.contract import Contract, Feature
+from pmmds_core.errors import SchemaNewerError, SchemaOutdatedError
+from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.database.errors import MIGRATE
+from pmmds_core.stores.database.partitions import make_days
+from pmmds_core.stores.database.roles import grant_statements, have_roles
+from pmmds_core.stores.database.tables import contract_columns, prediction_logs
+
+# Alembic's newest revision, stated here so that a check need not import Alembic; a test compares the two.
+HEAD = "0010"
+SCRIPTS = Path(__file__).parent / "migrations"
+_FIRST_MIGRATION_LOCK = 0x706D6D6D67  # "pmmmg"; only where there is no table yet that could be locked
+NEWER = "A newer PMMDS made it: install that version."
+_ANOTHER_DATABASE = "Give this contract a database of its own: another PMMDS_HOME or PMMDS_DATABASE_URL."
+
+
+@dataclass(frozen=True)
+class SchemaStatus:
+    """Where a database stands. `revision` is None for an empty one; columns are those of prediction_logs.
+
+    `changed_columns`: features that are logged with another type than the contract gives them.
+    """
+
+    revision: str | None
+    head: str
+    missing_columns: tuple[str, ...]
+    extra_columns: tuple[str, ...]
+    changed_columns: tuple[str, ...]
+
+    @property
+    def is_current(self) -> bool:
+        columns = (*self.missing_columns, *self.extra_columns, *self.changed_columns)
+        return self.revision == self.head and not columns
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether a newer PMMDS made the tables."""
+        return self.revision is not None and self.revision > self.head
+
+
+def migrate(database: Database, contract: Contract) -> list[str]:
+    """Bring the tables and the contract's columns up to date; does nothing when they are.
+
+    All of it happens in one transaction behind a lock, so two processes may call it at once, and a failure leaves
+    the database as it was. PostgreSQL's days of the prediction log are made ahead with it.
+
+    Returns:
+        A sentence for each thing that was done.
+
+    Raises:
+        SchemaNewerError: a newer PMMDS made the database.
+        SchemaOutdatedError: the change would lose data.
+    """
+    if schema_status(database, contract).is_current:
+        return []
+    with database.begin() as connection:
+        if database.dialect == "postgresql":
+            _lock_migrations(connection)
+        done = _upgrade(connection, database.place) + _follow_contract(connection, contract)
+        if database.dialect == "postgresql":
+            make_days(connection)
+            if have_roles(connection):  # what is new has no rights yet
+                for statement in grant_statements():
+                    connection.exec_driver_sql(statement)
+        return done
+
+
+def _lock_migrations(connection: sa.Connection) -> None:
+    """One migration at a time. Only the owner may lock its table; nobody's reading holds that up, or is held up."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_FIRST_MIGRATION_LOCK)))
+    if sa.inspect(connection).has_table("alembic_version"):  # another may have made it meanwhile
+        connection.exec_driver_sql("LOCK TABLE alembic_version IN EXCLUSIVE MODE")
+
+
+def check_schema(database: Database, contract: Contract) -> None:
+    """Unless the database is what this program expects: raises SchemaOutdatedError or its SchemaNewerError."""
+    status = schema_status(database, contract)
+    if status.is_current:
+        return
+    if status.is_newer:
+        raise SchemaNewerError(_revision_differs(database.place, status), next_step=NEWER)
+    if status.revision != status.head:
+        raise SchemaOutdatedError(_revision_differs(database.place, status), next_step=MIGRATE)
+    differs = _columns_differ(status)
+    raise SchemaOutdatedError(
+        f"prediction_logs in {database.place} does not follow the contract {contract.name!r}: {differs}.",
+        next_step=MIGRATE,
+    )
+
+
+def schema_status(database: Database, contract: Contract) -> SchemaStatus:
+    with database.connect() as connection:
+        revision = _revision(connection)
+        logged = {} if revision is None else _logged_columns(connection)
+    wanted = {f.name: f.type for f in contract.features}
+    return SchemaStatus(
+        revision=revision,
+        head=HEAD,
+        missing_columns=tuple(name for name in wanted if name not in logged),
+        extra_columns=tuple(name for name in logged if name not in wanted),
+        changed_columns=tuple(name for name, kind in wanted.items() if logged.get(name, kind) != kind),
+    )
+
+
+def _revision_differs(place: str, status: SchemaStatus) -> str:
+    if status.revision is None:
+        return f"The {place} has no tables yet."
+    return f"The {place} is at revision {status.revision}, this program needs {status.head}."
+
+
+def _columns_differ(status: SchemaStatus) -> str:
+    parts = {"missing": status.missing_columns, "not in it": status.extra_columns, "type": status.changed_columns}
+    return "; ".join(f"{what}: {', '.join(names)}" for what, names in parts.items() if names)
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
+def _logged_columns(connection: sa.Connection) -> dict[str, str]:
+    rows = connection.execute(sa.select(contract_columns.c.feature, contract_columns.c.type))
+    return {row.feature: row.type for row in rows}
+
+
+def _upgrade(connection: sa.Connection, place: str) -> list[str]:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    before = _revision(connection)
+    if before == HEAD:
+        return []
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if before is not None and before not in known:
+        raise SchemaNewerError(
+            f"The {place} is at revision {before}, which this program does not know.",
+            next_step=NEWER,
+        )
+    command.upgrade(config, HEAD)
+    return [f"Created the tables (revision {HEAD})." if before is None else f"Upgraded from {before} to {HEAD}."]
+
+
+def _follow_contract(connection: sa.Connection, contract: Contract) -> list[str]:
+    logged = _logged_columns(connection)
+    present = {c["name"]: _kind(c["type"]) for c in sa.inspect(connection).get_columns("prediction_logs")}
+    gone = [name for name in logged if name not in contract.by_name]
+    changed = [f for f in contract.features if logged.get(f.name, f.type) != f.type]
+    _refuse_loss(connection, contract, gone, changed, logged)
+    for name in (*gone, *(f.name for f in changed)):
+        _drop(connection, name)
+        present.pop(name)
+    removed = {*gone, *(f.name for f in changed)}
+    new = [f for f in contract.features if f.name not in logged or f.name in removed]
+    for feature in new:
+        _add(connection, contract, feature, present)
+    return [*_told("Removed from", sorted(removed)), *_told("Added to", [f.name for f in new])]
+
+
+def _refuse_loss(
+    connection: sa.Connection, contract: Contract, gone: list[str], changed: list[Feature], logged: dict[str, str]
+) -> None:
+    """A column may be dropped only where no row can lose a value by it."""
+    if not gone and not changed:
+        return
+    if connection.execute(sa.select(sa.exists().select_from(prediction_logs(contract)))).scalar_one() is False:
+        return
+    reasons = [f"the contract has no feature {name} any more" for name in gone]
+    reasons += [f"{f.name} is logged as {logged[f.name]} and the contract says {f.type}" for f in changed]
+    raise SchemaOutdatedError(
+        f"prediction_logs has rows that would lose data: {'; '.join(reasons)}. Nothing was changed.",
+        next_step=_ANOTHER_DATABASE,
+    )
+
+
+def _drop(connection: sa.Connection, name: str) -> None:
+    quoted = connection.dialect.identifier_preparer.quote(name)
+    connection.exec_driver_sql(f"ALTER TABLE prediction_logs DROP COLUMN {quoted}")
+    connection.execute(sa.delete(contract_columns).where(contract_columns.c.feature == name))
+
+
+def _add(connection: sa.Connection, contract: Contract, feature: Feature, present: dict[str, str]) -> None:
+    found = present.get(feature.name)
+    if found is not None and found != feature.type:
+        raise SchemaOutdatedError(
+            f"prediction_logs has a column {feature.name} already, as {found}; the contract says {feature.type}. "
+            "Nothing was changed.",
+            next_step=_ANOTHER_DATABASE,
+        )
+    if found is None:
+        column = sa.schema.CreateColumn(prediction_logs(contract).c[feature.name]).compile(dialect=connection.dialect)
+        connection.exec_driver_sql(f"ALTER TABLE prediction_logs ADD COLUMN {column}")
+    row = {"feature": feature.name, "type": feature.type, "added_at": datetime.now(UTC)}
+    connection.execute(sa.insert(contract_columns).values(row))
+
+
+def _kind(type_: sa.types.TypeEngine[Any]) -> str:
+    """The contract's word for a column's type."""
+    if isinstance(type_, sa.Integer):
+        return "integer"
+    if isinstance(type_, sa.Numeric | sa.Float):
+        return "float"
+    return "string" if isinstance(type_, sa.String) else str(type_)
+
+
+def _told(what: str, names: list[str]) -> list[str]:
+    if not names:
+        return []
+    return [f"{what} prediction_logs {len(names)} column{'s' * (len(names) > 1)}: {', '.join(names)}."]

@@ -1,0 +1,156 @@
+"""The outbox of notifications: written with the change they tell of, claimed by one sender at a time.
+
+Keep out: sending (notifier.py), what an alert is (alerts.py) and what is said (policies/notifications.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from pmmds_core.policies.notifications import Notice
+from pmmds_core.stores.database.dialects import insert
+from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.database.tables import alert_notifications
+
+PENDING, SENT, GIVEN_UP = "pending", "sent", "given_up"
+# 30 s, 1, 2, 4, 8, 16, 32 min: about an hour of tries, then a person reads of it in the alert's history.
+MAX_ATTEMPTS = 8
+FIRST_PAUSE = timedelta(seconds=30)
+# Longer than any send takes. A sender that dies while it sends leaves the row to others after this.
+CLAIM = timedelta(minutes=5)
+# A comma or blank separates two URLs only where another URL begins: apprise's own take commas.
+_BETWEEN_URLS = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
+
+
+@dataclass(frozen=True)
+class Notification:
+    """One message to one target. `attempts` counts the present one."""
+
+    notification_id: int
+    target: str
+    title: str
+    body: str
+    attempts: int
+
+
+@dataclass(frozen=True)
+class NotificationState:
+    """What became of one message, for the alert's history."""
+
+    change_id: int
+    target: str
+    state: str
+    attempts: int
+    due_at: datetime
+    last_error: str | None
+    sent_at: datetime | None
+
+
+def split_urls(setting: str) -> tuple[str, ...]:
+    """The URLs of PMMDS_ALERT_URLS."""
+    return tuple(url.strip(" \t\r\n,") for url in _BETWEEN_URLS.split(setting) if url.strip(" \t\r\n,"))
+
+
+def target_of(url: str) -> str:
+    """What the database calls a URL: a digest, because the URL holds secrets."""
+    return hashlib.sha256(url.encode()).hexdigest()[:16]
+
+
+def enqueue(
+    connection: sa.Connection, notice: Notice, targets: Iterable[str], now: datetime, *, change_id: int | None = None
+) -> None:
+    """One row for each target, in the transaction of the change. `change_id`: where it is an alert's change."""
+    rows = [
+        {
+            "change_id": change_id,
+            "subject": notice.subject,
+            "target": target,
+            "title": notice.title,
+            "body": notice.body,
+            "state": PENDING,
+            "attempts": 0,
+            "due_at": now,
+        }
+        for target in targets
+    ]
+    if rows:
+        connection.execute(insert(connection, alert_notifications).on_conflict_do_nothing(), rows)
+
+
+class NotificationOutbox:
+    """Claims and settles notifications."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def due(self, now: datetime | None = None) -> list[int]:
+        """Ids that are due and that nobody is sending, oldest first."""
+        c = alert_notifications.c
+        at = now or datetime.now(UTC)
+        query = sa.select(c.notification_id).where(c.state == PENDING, c.due_at <= at, _is_free(at))
+        with self._database.connect() as connection:
+            return list(connection.execute(query.order_by(c.notification_id)).scalars())
+
+    def claim(self, notification_id: int, now: datetime | None = None) -> Notification | None:
+        """Take one for sending; None when another took it, sent it, or put it off.
+
+        One conditional UPDATE decides, so of two processes one gets the row. The attempt counts from here: a sender
+        that dies has used it up.
+        """
+        c = alert_notifications.c
+        at = now or datetime.now(UTC)
+        update = (
+            sa.update(alert_notifications)
+            .where(c.notification_id == notification_id, c.state == PENDING, c.due_at <= at, _is_free(at))
+            .values(claimed_until=at + CLAIM, attempts=c.attempts + 1)
+            .returning(c.notification_id, c.target, c.title, c.body, c.attempts)
+        )
+        with self._database.begin() as connection:
+            row = connection.execute(update).mappings().one_or_none()
+        return None if row is None else Notification(**row)
+
+    def sent(self, notification: Notification, now: datetime | None = None) -> None:
+        at = now or datetime.now(UTC)
+        self._settle(notification, state=SENT, sent_at=at, last_error=None)
+
+    def failed(self, notification: Notification, reason: str, now: datetime | None = None) -> bool:
+        """Put it off, each time twice as long; given up after MAX_ATTEMPTS. True when it will be tried again."""
+        if notification.attempts >= MAX_ATTEMPTS:
+            self.give_up(notification, reason)
+            return False
+        pause = FIRST_PAUSE * 2 ** (notification.attempts - 1)
+        self._settle(notification, due_at=(now or datetime.now(UTC)) + pause, last_error=reason)
+        return True
+
+    def give_up(self, notification: Notification, reason: str) -> None:
+        self._settle(notification, state=GIVEN_UP, last_error=reason)
+
+    def of_changes(self, change_ids: Sequence[int]) -> list[NotificationState]:
+        """What became of the messages about these changes, in their order."""
+        c = alert_notifications.c
+        columns = (c.change_id, c.target, c.state, c.attempts, c.due_at, c.last_error, c.sent_at)
+        query = sa.select(*columns).where(c.change_id.in_(change_ids)).order_by(c.notification_id)
+        with self._database.connect() as connection:
+            return [NotificationState(**row) for row in connection.execute(query).mappings()]
+
+    def _settle(self, notification: Notification, **values: object) -> None:
+        """Only the sender of this attempt may: one that slept past its claim changes nothing."""
+        c = alert_notifications.c
+        update = sa.update(alert_notifications).where(
+            c.notification_id == notification.notification_id,
+            c.attempts == notification.attempts,
+            c.state == PENDING,
+        )
+        with self._database.begin() as connection:
+            connection.execute(update.values(claimed_until=None, **values))
+
+
+def _is_free(at: datetime) -> sa.ColumnElement[bool]:
+    until = alert_notifications.c.claimed_until
+    return sa.or_(until.is_(None), until < at)

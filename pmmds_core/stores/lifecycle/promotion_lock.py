@@ -1,0 +1,223 @@
+"""One holder at a time: the lock under which the production pointer and the states of decisions change.
+
+Add a transition here. Keep out: their order (workflows/promotion.py) and everything that needs no lock (decisions.py).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from pmmds_core.policies.decision import (
+    ABORTED,
+    BUNDLE_DIGEST,
+    JUDGED,
+    MANUAL,
+    MOVING,
+    PENDING_APPROVAL,
+    RECORDED,
+    REJECTED,
+    Decision,
+    ProductionPointer,
+)
+from pmmds_core.policies.notifications import Notice, is_automatic_rollback, not_taken_back, taken_back
+from pmmds_core.stores.database.dialects import insert
+from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.database.tables import production_pointer, promotion_decisions
+from pmmds_core.stores.lifecycle.outbox import enqueue
+
+LOCK_TIMEOUT_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class PromotionTurn:
+    """What the holder of the lock reads and changes. All of it is committed at the end of the turn, or none."""
+
+    connection: sa.Connection
+    model_name: str
+    targets: tuple[str, ...] = ()
+
+    def decision(self, decision_id: str) -> Decision:
+        query = sa.select(promotion_decisions).where(promotion_decisions.c.decision_id == decision_id)
+        return Decision(**self.connection.execute(query).mappings().one())
+
+    def pointer(self) -> ProductionPointer | None:
+        return read_pointer(self.connection, self.model_name)
+
+    def mover(self) -> Decision | None:
+        """The decision that has moved the pointer and not recorded that the alias followed."""
+        table = promotion_decisions
+        query = sa.select(table).where(table.c.model_name == self.model_name, table.c.state == MOVING)
+        row = self.connection.execute(query).mappings().first()
+        return None if row is None else Decision(**row)
+
+    def claim(self, decision: Decision, bundle_digest: str) -> None:
+        """Point at the challenger, with the next fencing token; the decision is `moving`, and says which files."""
+        token = self._point_at(decision.challenger_version, decision.decision_id)
+        document = {**decision.document, BUNDLE_DIGEST: bundle_digest}
+        self._set(decision.decision_id, state=MOVING, fencing_token=token, document=document)
+
+    def confirm(self) -> None:
+        """Raises when the connection, and with it the lock, is lost."""
+        self.connection.execute(sa.select(1)).one()
+
+    def record(self, decision: Decision, bundle_digest: str = "") -> None:
+        """The alias is there. `bundle_digest`: where the decision was not claimed, the files it is about."""
+        document = {**decision.document, **({BUNDLE_DIGEST: bundle_digest} if bundle_digest else {})}
+        self._set(decision.decision_id, state=RECORDED, moved_at=datetime.now(UTC), document=document)
+        if is_automatic_rollback(decision):
+            self._tell(taken_back(decision))
+
+    def abort(self, decision: Decision, reason: str) -> None:
+        """Nothing moves any more for this decision; a pointer that it had moved goes back."""
+        if decision.state == MOVING:
+            self._point_at(decision.champion_version or "", decision.decision_id)
+        self._set(decision.decision_id, state=ABORTED, state_reason=reason)
+        if is_automatic_rollback(decision):
+            self._tell(not_taken_back(decision, reason))
+
+    def adopt(self, version: str | None) -> Decision:
+        """Record that a person moved the alias to `version` (None: removed it), and let the pointer agree."""
+        before = self.pointer()
+        what = f"was moved to v{version}" if version else "was removed, or its version deleted,"
+        decision = new_decision(
+            self.model_name,
+            kind=MANUAL,
+            challenger=version or "",
+            champion=before.version if before else None,
+            promoted=version is not None,
+            reason=f"The alias production {what} by hand in MLflow.",
+            state=RECORDED,
+        )
+        self.connection.execute(sa.insert(promotion_decisions).values(vars(decision)))
+        token = self._point_at(version or "", decision.decision_id)
+        self._set(decision.decision_id, fencing_token=token, moved_at=datetime.now(UTC))
+        return self.decision(decision.decision_id)
+
+    def approve(self, decision: Decision, by: str) -> bool:
+        """False when it does not wait any more: another person was faster."""
+        return self._set(decision.decision_id, of_state=PENDING_APPROVAL, state=JUDGED, changed_by=by)
+
+    def reject(self, decision: Decision, by: str, reason: str) -> bool:
+        """False when it does not wait any more: another person was faster."""
+        values = {"state": REJECTED, "changed_by": by, "state_reason": reason or None}
+        return self._set(decision.decision_id, of_state=PENDING_APPROVAL, **values)
+
+    def _tell(self, notice: Notice) -> None:
+        """Committed with the change, or not at all."""
+        enqueue(self.connection, notice, self.targets, datetime.now(UTC))
+
+    def _point_at(self, version: str, decision_id: str) -> int:
+        table = production_pointer
+        where = table.c.model_name == self.model_name
+        before = self.connection.execute(sa.select(table.c.fencing_token).where(where)).scalar_one_or_none()
+        token = 1 if before is None else int(before) + 1
+        moved_at = datetime.now(UTC)
+        values = {"version": version, "decision_id": decision_id, "fencing_token": token, "moved_at": moved_at}
+        if before is None:
+            self.connection.execute(sa.insert(table).values(model_name=self.model_name, **values))
+        else:
+            self.connection.execute(sa.update(table).where(where).values(values))
+        return token
+
+    def _set(self, decision_id: str, of_state: str = "", **values: Any) -> bool:
+        table = promotion_decisions
+        update = sa.update(table).where(table.c.decision_id == decision_id)
+        if of_state:
+            update = update.where(table.c.state == of_state)
+        return bool(self.connection.execute(update.values(**values)).rowcount)
+
+
+@contextmanager
+def promotion_turn(database: Database, model_name: str, targets: tuple[str, ...] = ()) -> Iterator[PromotionTurn]:
+    """Hold the promotion lock: PostgreSQL's lock of the pointer's row, SQLite's write transaction.
+
+    It ends with its holder. Only who may change the pointer can lock its row, so no other login can hold it up.
+
+    Args:
+        database: where decisions and pointer are.
+        model_name: whose.
+        targets: who is told of an automatic rollback, by `notification_outbox.target_of`.
+
+    Raises:
+        DatabaseUnavailableError: another process holds it for longer than `LOCK_TIMEOUT_SECONDS`, or the database
+            is away.
+    """
+    with database.begin() as connection:
+        if database.dialect == "postgresql":
+            connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
+            _lock_pointer(connection, model_name)
+        yield PromotionTurn(connection, model_name, targets)
+
+
+def _lock_pointer(connection: sa.Connection, model_name: str) -> None:
+    """Lock the model's row, which is made first where there is none: an empty version is no version."""
+    row = sa.select(production_pointer.c.model_name).where(production_pointer.c.model_name == model_name)
+    if connection.execute(row.with_for_update()).first() is None:
+        nothing = {"version": "", "decision_id": "", "fencing_token": 0, "moved_at": datetime.now(UTC)}
+        connection.execute(
+            insert(connection, production_pointer).values(model_name=model_name, **nothing).on_conflict_do_nothing()
+        )
+        connection.execute(row.with_for_update()).one()
+
+
+def read_pointer(connection: sa.Connection, model_name: str) -> ProductionPointer | None:
+    """None when no version is in production."""
+    table = production_pointer
+    row = connection.execute(sa.select(table).where(table.c.model_name == model_name)).mappings().first()
+    if row is None or not row["version"]:
+        return None
+    return ProductionPointer(row["version"], row["decision_id"], row["fencing_token"], row["moved_at"])
+
+
+def new_decision(
+    model_name: str,
+    *,
+    kind: str,
+    challenger: str,
+    champion: str | None,
+    promoted: bool,
+    reason: str,
+    state: str,
+    improvement: float | None = None,
+    details: Mapping[str, Any] | None = None,
+    run_id: str = "",
+    by: str | None = None,
+) -> Decision:
+    """A decision with an id and the present instant, not stored yet."""
+    decision_id, decided_at = uuid.uuid4().hex[:12], datetime.now(UTC)
+    document = {
+        "decision_id": decision_id,
+        "challenger_version": challenger,
+        "champion_version": champion,
+        "promoted": promoted,
+        "primary_metric_improvement": improvement,
+        "promotion_reason": reason,
+        "model_name": model_name,
+        "kind": kind,
+        "run_id": run_id,
+        "decided_at": decided_at.isoformat(),
+        **(details or {}),
+    }
+    return Decision(
+        decision_id=decision_id,
+        model_name=model_name,
+        kind=kind,
+        challenger_version=challenger,
+        champion_version=champion,
+        promoted=promoted,
+        primary_metric_improvement=improvement,
+        promotion_reason=reason,
+        state=state,
+        document=document,
+        run_id=run_id,
+        decided_at=decided_at,
+        moved_at=None,
+        changed_by=by,
+    )

@@ -1,0 +1,40 @@
+"""How many predictions the service was asked for and failed, as it counts itself. Keep out: judging them."""
+
+from __future__ import annotations
+
+import urllib.request
+from http.client import HTTPException
+
+import msgspec
+
+from pmmds_core.config.settings import Settings
+from pmmds_core.policies.rollback import RequestTotals
+
+_TIMEOUT_SECONDS = 5
+_PREDICT = "/api/v1/predict"  # and /api/v1/predict/batch
+
+
+class _Sample(msgspec.Struct):
+    name: str
+    labels: dict[str, str]
+    value: float
+
+
+class _Family(msgspec.Struct):
+    samples: list[_Sample]
+
+
+def service_totals(settings: Settings) -> RequestTotals | None:
+    """The counters of the service at PMMDS_HTTP_HOST and PMMDS_HTTP_PORT; None when it does not tell them."""
+    url = f"http://{settings.http_host}:{settings.http_port}/metrics/json"
+    # Proxies of the environment are for the internet, not for a service on this network.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=_TIMEOUT_SECONDS) as answer:
+            families = msgspec.json.decode(answer.read(), type=dict[str, _Family])
+    except (OSError, HTTPException, msgspec.DecodeError):
+        return None
+    samples = families.get("pmmds_requests", _Family([])).samples
+    asked = [s for s in samples if s.name.endswith("_total") and s.labels.get("endpoint", "").startswith(_PREDICT)]
+    n_errors = sum(s.value for s in asked if s.labels.get("status", "").startswith("5"))
+    return RequestTotals(int(sum(s.value for s in asked)), int(n_errors))

@@ -1,0 +1,96 @@
+"""How the loop stands, for whoever watches it: alerts, production version, what waits for a person.
+
+Few rows each, read in one transaction, since a scraper asks every few seconds. Keep out: metric names (serving), and
+what was counted since the beginning (each store's totals).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from pmmds_core.policies.decision import JUDGED, MOVING, PENDING_APPROVAL
+from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.database.tables import (
+    drift_alerts,
+    drift_metrics,
+    drift_reports,
+    model_evaluations,
+    promotion_decisions,
+)
+from pmmds_core.stores.lifecycle.promotion_lock import read_pointer
+from pmmds_core.stores.lifecycle.storage_usage import read_usage
+
+
+@dataclass(frozen=True)
+class LoopState:
+    """`None` where there is nothing: no model in production, no report yet.
+
+    `live_alerts`: (status, severity) → alerts that are open or acknowledged. `trained_at`: of the version in
+    production, told by its first evaluation, in the run that trained it. `psi`: by feature, of the newest report.
+    """
+
+    live_alerts: Mapping[tuple[str, str], int]
+    production_version: str | None
+    promoted_at: datetime | None
+    trained_at: datetime | None
+    reported_at: datetime | None
+    psi: Mapping[str, float]
+    n_pending_approval: int
+    n_unfinished: int
+    storage_bytes: Mapping[str, int]
+
+
+def read_loop_state(database: Database, model_name: str) -> LoopState:
+    """Raises StoreError when the database cannot be read."""
+    with database.connect() as connection:
+        pointer = read_pointer(connection, model_name)
+        report_id, reported_at = _newest_report(connection, model_name)
+        waiting = _waiting_decisions(connection, model_name)
+        return LoopState(
+            live_alerts=_live_alerts(connection, model_name),
+            production_version=pointer.version if pointer else None,
+            promoted_at=pointer.moved_at if pointer else None,
+            trained_at=_trained_at(connection, model_name, pointer.version) if pointer else None,
+            reported_at=reported_at,
+            psi=_psi(connection, report_id),
+            n_pending_approval=waiting.get(PENDING_APPROVAL, 0),
+            n_unfinished=waiting.get(JUDGED, 0) + waiting.get(MOVING, 0),
+            storage_bytes=read_usage(connection),
+        )
+
+
+def _live_alerts(connection: sa.Connection, model_name: str) -> dict[tuple[str, str], int]:
+    c = drift_alerts.c
+    query = sa.select(c.status, c.severity, sa.func.count().label("n")).where(c.live_for == model_name)
+    return {(row.status, row.severity): row.n for row in connection.execute(query.group_by(c.status, c.severity))}
+
+
+def _newest_report(connection: sa.Connection, model_name: str) -> tuple[int | None, datetime | None]:
+    c = drift_reports.c
+    query = sa.select(c.report_id, c.created_at).where(c.model_name == model_name)
+    row = connection.execute(query.order_by(c.report_id.desc()).limit(1)).first()
+    return (None, None) if row is None else (row.report_id, row.created_at)
+
+
+def _psi(connection: sa.Connection, report_id: int | None) -> dict[str, float]:
+    c = drift_metrics.c
+    query = sa.select(c.feature, c.psi).where(c.report_id == report_id, c.psi.is_not(None))
+    return {row.feature: row.psi for row in connection.execute(query)}
+
+
+def _trained_at(connection: sa.Connection, model_name: str, version: str) -> datetime | None:
+    c = model_evaluations.c
+    query = sa.select(c.created_at).where(c.model_name == model_name, c.challenger_version == version)
+    found: datetime | None = connection.execute(query.order_by(c.created_at).limit(1)).scalar_one_or_none()
+    return found
+
+
+def _waiting_decisions(connection: sa.Connection, model_name: str) -> dict[str, int]:
+    c = promotion_decisions.c
+    states = [PENDING_APPROVAL, JUDGED, MOVING]
+    query = sa.select(c.state, sa.func.count().label("n")).where(c.model_name == model_name, c.state.in_(states))
+    return {row.state: row.n for row in connection.execute(query.where(c.promoted).group_by(c.state))}

@@ -1,0 +1,342 @@
+"""Days of the prediction log that left the database: written as Parquet, verified, then dropped, in this order.
+
+A row is in the database or in a part that prediction_archives names, never in both and never in neither: the part's row
+is written in the transaction that takes its rows out. A file that no row names was left by a crash, and is not read.
+Keep out: the file's format (parquet_rows.py), queries (archived_rows.py), when days are due (workflows/retention.py).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.errors import DataError, StoreError
+from pmmds_core.runtime.private_folders import make_private, sync_folder
+from pmmds_core.stores.database.dialects import LATE_COMMIT, insert
+from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.database.partitions import LOCK_TIMEOUT_SECONDS, days_of, homeless_days, make_day
+from pmmds_core.stores.database.tables import (
+    client_request_ids,
+    histogram_watermarks,
+    prediction_archives,
+    prediction_logs,
+    stale_hours,
+)
+from pmmds_core.stores.predictions.archived_rows import ArchivedRows, among
+from pmmds_core.stores.predictions.parquet_rows import GROUP_ROWS, Written, write_rows
+
+DAY = timedelta(days=1)
+# SQLite deletes a part's rows in one transaction, and who wants to write waits for it: about a second.
+SQLITE_PART_ROWS = 100_000
+_TRIES = 5
+_FILE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
+_LEFT_AFTER_SECONDS = 86_400
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a day. `n_repeated`: rows that an earlier part had, and that were only dropped."""
+
+    day: datetime
+    part: int
+    file: str
+    n_rows: int
+    n_repeated: int
+    n_bytes: int
+    digest: str
+    archived_at: datetime
+
+
+class PredictionArchive:
+    """Archives days of one contract's log into a folder, and opens what it holds."""
+
+    def __init__(self, database: Database, contract: Contract, folder: Path) -> None:
+        self._database = database
+        self._log = prediction_logs(contract)
+        self._folder = folder
+
+    def days_before(self, end: datetime) -> list[datetime]:
+        """The days with rows in the database that end no later than `end`, oldest first."""
+        with self._database.connect() as connection:
+            if self._database.dialect == "postgresql":
+                found = {_at(day) for day in (*days_of(connection), *homeless_days(connection))}
+                return [day for day in sorted(found) if day + DAY <= end and self._has_rows(connection, day)]
+            oldest = connection.execute(sa.select(sa.func.min(self._log.c.predicted_at))).scalar_one()
+            day = end if oldest is None else _floor(oldest)
+            days = [day + i * DAY for i in range(max(0, (end - day) // DAY))]
+            return [day for day in days if self._has_rows(connection, day)]
+
+    def drop_empty_days(self, end: datetime) -> int:
+        """How many partitions without rows went, of days that end no later than `end`; there are none on SQLite."""
+        if self._database.dialect != "postgresql":
+            return 0
+        with self._database.begin() as connection:
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+            gone = [day for day in days_of(connection) if _at(day) + DAY <= end]
+            return sum(connection.execute(sa.select(sa.func.pmmds_drop_empty_day(day))).scalar_one() for day in gone)
+
+    def archive(self, day: datetime) -> list[Part]:
+        """Move the rows of a day into parts; none when it has no rows. Stopped anywhere, it can be done again.
+
+        Raises:
+            StoreError: the disk is full or the file cannot be written; what was not archived stays in the database.
+        """
+        parts: list[Part] = []
+        for _ in range(_TRIES):
+            while True:
+                with self._database.connect() as connection:
+                    if not self._has_rows(connection, day):
+                        return parts
+                moved = self._move(day)
+                if moved is None:
+                    break
+                parts.append(moved)
+        raise StoreError(
+            f"Rows of {day:%Y-%m-%d} are still being written; it was not archived.", next_step="It is tried again."
+        )
+
+    def missing_files(self) -> tuple[list[Part], list[Path]]:
+        """Every part that the database names, and those files that are not where PMMDS_ARCHIVE_PATH says."""
+        with self._database.connect() as connection:
+            parts = self.parts(connection)
+        paths = [self._path(part) for part in parts]
+        return parts, [path for path in paths if not path.exists()]
+
+    def parts(
+        self, connection: sa.Connection, start: datetime | None = None, end: datetime | None = None
+    ) -> list[Part]:
+        """The parts whose day overlaps [start, end), oldest first; None leaves a side open."""
+        t = prediction_archives
+        query = sa.select(t).order_by(t.c.day, t.c.part)
+        if start is not None:
+            query = query.where(t.c.day > start - DAY)
+        if end is not None:
+            query = query.where(t.c.day < end)
+        return [Part(**row) for row in connection.execute(query).mappings()]
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """A connection on which rows of the database and what is archived are of one instant."""
+        with self._database.snapshot() as connection:
+            if self._database.dialect == "postgresql":
+                # Before the first SELECT, which fixes what is seen: a day that is dropped later is seen as it was.
+                connection.exec_driver_sql("LOCK TABLE prediction_archives IN ACCESS SHARE MODE")
+            yield connection
+
+    def rows(
+        self, connection: sa.Connection, start: datetime | None = None, end: datetime | None = None
+    ) -> ArchivedRows | None:
+        """The archived rows of the days that overlap [start, end); None when there are none.
+
+        Args:
+            connection: of `snapshot`.
+            start: aware instant; None leaves the side open.
+            end: aware instant, exclusive; likewise.
+
+        Raises:
+            DataError: a file is not there.
+        """
+        parts = self.parts(connection, start, end)
+        if not parts:
+            return None
+        files = [self._path(part) for part in parts]
+        return ArchivedRows(self._log, files, sorted(among(self._log, files, self._late(connection, parts))))
+
+    def _path(self, part: Part) -> Path:
+        """Where the part's file is. Raises DataError for a name that could lead out of the archive's folder."""
+        if not _FILE_NAME.fullmatch(part.file):
+            raise DataError(
+                f"prediction_archives names {part.file!r} for {part.day:%Y-%m-%d}, which is no plain file name.",
+                next_step="Find out who wrote that row; nothing was read.",
+            )
+        return self._folder / part.file
+
+    def _late(self, connection: sa.Connection, parts: Sequence[Part]) -> list[str]:
+        """Ids of rows that are in the database although their day has been archived."""
+        c = self._log.c
+        found: list[str] = []
+        for day in sorted({part.day for part in parts}):
+            query = sa.select(c.request_id).where(c.predicted_at >= day, c.predicted_at < day + DAY)
+            found += connection.execute(query).scalars()
+        return found
+
+    def _has_rows(self, connection: sa.Connection, day: datetime) -> bool:
+        c = self._log.c
+        query = sa.select(sa.exists().where(c.predicted_at >= day, c.predicted_at < day + DAY))
+        return bool(connection.execute(query).scalar_one())
+
+    def _move(self, day: datetime) -> Part | None:
+        """One part written and its rows taken out; None when the rows changed meanwhile, and nothing was taken out."""
+        if self._database.dialect == "postgresql":
+            with self._database.begin() as connection:
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+                make_day(connection, day.date())
+        try:
+            make_private(self._folder)
+            with self._database.snapshot() as connection:
+                before = self.parts(connection, day, day + DAY)
+                file, content = self._write(connection, day, before)
+        except OSError as error:
+            raise StoreError(
+                f"The rows of {day:%Y-%m-%d} cannot be archived in {self._folder}: {error.strerror or error}. "
+                "Nothing was dropped.",
+                next_step="Free disk space, or point PMMDS_ARCHIVE_PATH at a folder that can be written.",
+            ) from None
+        part = Part(
+            day,
+            before[-1].part + 1 if before else 1,
+            file.name,
+            content.written.n_rows,
+            content.n_repeated,
+            content.written.n_bytes,
+            content.written.digest,
+            datetime.now(UTC),
+        )
+        try:
+            self._take_out(part, content)
+        except _RowsChangedError:
+            file.unlink()
+            return None
+        if not part.n_rows:  # all of it had been archived: no row names the file
+            file.unlink()
+        return part
+
+    def _write(self, connection: sa.Connection, day: datetime, before: Sequence[Part]) -> tuple[Path, _Content]:
+        self._remove_left(day, before)
+        unfinished = self._folder / f".{day:%Y-%m-%d}.{uuid.uuid4().hex[:8]}.unfinished"
+        try:
+            content = self._write_to(unfinished, connection, day, before)
+            file = self._folder / f"{day:%Y-%m-%d}.{content.written.digest[:12]}.{uuid.uuid4().hex[:4]}.parquet"
+            unfinished.rename(file)
+            sync_folder(self._folder)  # else a power cut could take the name of rows that have left the database
+            return file, content
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def _write_to(self, path: Path, connection: sa.Connection, day: datetime, before: Sequence[Part]) -> _Content:
+        c = self._log.c
+        query = sa.select(*c).where(c.predicted_at >= day, c.predicted_at < day + DAY)
+        query = query.order_by(c.predicted_at, c.request_id)
+        if self._database.dialect == "sqlite":
+            query = query.limit(SQLITE_PART_ROWS)
+        read = _Reading(self._log, [self._path(part) for part in before])
+        with connection.execute(query.execution_options(yield_per=GROUP_ROWS)) as found:
+            written = write_rows(path, list(c), read.new(found.partitions(GROUP_ROWS)))
+        return _Content(written, read.n_repeated, read.last, read.hours)
+
+    def _remove_left(self, day: datetime, before: Sequence[Part]) -> None:
+        """Files of this day that a crash left: no row names them, and nobody can be writing them any more."""
+        known = {part.file for part in before}
+        for path in (*self._folder.glob(f"{day:%Y-%m-%d}.*.parquet"), *self._folder.glob(f".{day:%Y-%m-%d}.*")):
+            if path.name not in known and time.time() - path.stat().st_mtime > _LEFT_AFTER_SECONDS:
+                path.unlink()
+
+    def _take_out(self, part: Part, content: _Content) -> None:
+        """The rows go and their part is named, in one transaction. Raises _RowsChangedError when there are others."""
+        with self._database.begin() as connection:
+            if self._database.dialect == "postgresql":
+                is_gone = _drop_recorded(connection, part)
+            else:
+                is_gone = self._delete(connection, part.day, content.last) == part.n_rows + part.n_repeated
+                if is_gone and part.n_rows:
+                    connection.execute(sa.insert(prediction_archives).values(vars(part)))
+            if not is_gone:
+                raise _RowsChangedError
+            self._forget_clients(connection, part.day, content.last)
+            _count_again(connection, content.hours)
+
+    def _delete(self, connection: sa.Connection, day: datetime, last: tuple[datetime, str]) -> int:
+        return connection.execute(sa.delete(self._log).where(*_upto(self._log, day, last))).rowcount
+
+    def _forget_clients(self, connection: sa.Connection, day: datetime, last: tuple[datetime, str]) -> None:
+        """Clients' ids of the rows that go: the archive has them as a column."""
+        connection.execute(sa.delete(client_request_ids).where(*_upto(client_request_ids, day, last)))
+
+
+def _upto(table: sa.Table, day: datetime, last: tuple[datetime, str]) -> tuple[sa.ColumnElement[bool], ...]:
+    """Rows of a day up to the key (predicted_at, request_id) of its last one."""
+    c = table.c
+    key = sa.tuple_(sa.literal(last[0], c.predicted_at.type), last[1])
+    return c.predicted_at >= day, sa.tuple_(c.predicted_at, c.request_id) <= key
+
+
+def _drop_recorded(connection: sa.Connection, part: Part) -> bool:
+    """Drop the partition of the part's day and record the part: one call of the database, which has no half of it."""
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+    values = (part.file, part.n_rows, part.n_repeated, part.n_bytes, part.digest)
+    return bool(connection.execute(sa.select(sa.func.pmmds_drop_day(part.day.date(), *values))).scalar_one())
+
+
+class _RowsChangedError(Exception):
+    """The day has other rows than were written."""
+
+
+def _count_again(connection: sa.Connection, hours: Mapping[tuple[str, datetime], datetime]) -> None:
+    """Rows that came after the histograms last looked cannot be found by their ingestion any more: name the hours."""
+    marks = histogram_watermarks.c
+    through = {
+        r.model_name: r.ingested_through
+        for r in connection.execute(sa.select(marks.model_name, marks.ingested_through))
+    }
+    uncounted = [
+        {"model_name": name, "hour": hour}
+        for (name, hour), newest in hours.items()
+        if name not in through or newest >= through[name] - LATE_COMMIT
+    ]
+    if uncounted:
+        connection.execute(insert(connection, stale_hours).on_conflict_do_nothing(), uncounted)
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What a file was written with. `last`: the key of the last row that was read.
+
+    `hours`: model and hour to when the newest row of it was ingested.
+    """
+
+    written: Written
+    n_repeated: int
+    last: tuple[datetime, str]
+    hours: Mapping[tuple[str, datetime], datetime]
+
+
+class _Reading:
+    """Passes on the rows that no earlier part has, and notes what was seen."""
+
+    def __init__(self, log: sa.Table, earlier: Sequence[Path]) -> None:
+        self.n_repeated = 0
+        self.last: tuple[datetime, str] = (datetime.min.replace(tzinfo=UTC), "")
+        self.hours: dict[tuple[str, datetime], datetime] = {}
+        self._log = log
+        self._earlier = earlier
+        names = [c.name for c in log.columns]
+        self._id, self._at = names.index("request_id"), names.index("predicted_at")
+        self._model, self._came = names.index("model_name"), names.index("ingested_at")
+
+    def new(self, groups: Iterator[Sequence[sa.Row[Any]]]) -> Iterator[Sequence[Sequence[Any]]]:
+        for rows in groups:
+            self.last = rows[-1][self._at], rows[-1][self._id]
+            for row in rows:
+                key = row[self._model], row[self._at].replace(minute=0, second=0, microsecond=0)
+                self.hours[key] = max(self.hours.get(key, row[self._came]), row[self._came])
+            known = among(self._log, self._earlier, [row[self._id] for row in rows])
+            self.n_repeated += len(known)
+            yield [tuple(row) for row in rows if row[self._id] not in known]
+
+
+def _at(day: Any) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _floor(instant: datetime) -> datetime:
+    return instant.replace(hour=0, minute=0, second=0, microsecond=0)

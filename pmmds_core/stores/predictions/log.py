@@ -1,0 +1,255 @@
+"""The prediction log: one row per answered request, written once, however often it is delivered or repeated.
+
+Add a question about logged predictions here. Keep out: labels (labels.py), counts per bin
+(stores/monitoring/histograms.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from pmmds_core.contracts.contract import Contract, FeatureValue
+from pmmds_core.profiling.bins import SCORE
+from pmmds_core.stores.database.bulk_insert import insert_new
+from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.database.tables import prediction_logs
+from pmmds_core.stores.predictions.archive import PredictionArchive
+from pmmds_core.stores.predictions.request_keys import claim, requests_named, row_digest, rows_of_ids
+
+# In a partitioned table the key holds the time; an id of the service determines it.
+_KEYS = {"postgresql": ("request_id", "predicted_at"), "sqlite": ("request_id",)}
+
+
+class PredictionRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One answered request. `predicted_at` is aware; `features` are in the contract's order, None for missing.
+
+    `request_id`: the service's own, which holds `predicted_at`. `client_request_id`: what the client called it.
+    """
+
+    request_id: str
+    predicted_at: datetime
+    model_name: str
+    model_version: str
+    prediction: int
+    probability: float
+    latency_ms: float
+    features: tuple[FeatureValue, ...]
+    client_request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Appended:
+    """What became of the records of one delivery.
+
+    `n_new`: rows that were written. `n_redelivered`: rows that were there, from an earlier delivery of the same record.
+    `n_same`, `n_other`: repetitions of a client's request, which has one row; the answer was the logged one, or another
+    (a version that was promoted in between). `taken`: records whose id another prediction has; they have no row.
+    """
+
+    n_new: int = 0
+    n_redelivered: int = 0
+    n_same: int = 0
+    n_other: int = 0
+    taken: tuple[PredictionRecord, ...] = ()
+
+
+@dataclass(frozen=True)
+class LogSummary:
+    """What the log holds, in a few numbers. `digest` differs whenever rows were added (a data version)."""
+
+    n_rows: int
+    newest_predicted_at: datetime | None
+    newest_ingested_at: datetime | None
+    versions: dict[str, int]
+    digest: str
+
+
+class PredictionLog:
+    """Writes and reads prediction_logs of one contract."""
+
+    def __init__(self, database: Database, contract: Contract, archive: PredictionArchive | None = None) -> None:
+        self._database = database
+        self._archive = archive
+        self._table = prediction_logs(contract)
+        self._features = tuple(self._table.c[name] for name in contract.feature_names)
+        self._names = contract.feature_names
+        fixed = [name for name in PredictionRecord.__struct_fields__ if name != "features"]
+        self._fixed = tuple(self._table.c[name] for name in fixed)
+        self._columns = (*fixed, *contract.feature_names)
+
+    def append(self, records: Iterable[PredictionRecord]) -> int:
+        """Log what is not logged yet, all or nothing, and return how many rows were new."""
+        return self.add(records).n_new
+
+    def add(self, records: Iterable[PredictionRecord]) -> Appended:
+        """Log every record once, all or nothing.
+
+        A record that is there is left out, and so is the repetition of a client's request: same client's id, same row.
+        NaN is stored as NULL, because SQLite cannot tell them apart.
+        """
+        given = list(records)
+        if not given:
+            return Appended()
+        key = _KEYS[self._database.dialect]
+        with self._database.begin() as connection:
+            first, repeated = self._first_of_each(connection, given)
+            rows = [_row(record) for record in first]
+            n_new = insert_new(connection, self._table, self._columns, rows, key=key, written_at="ingested_at")
+            n_same = self._count_same(connection, repeated)
+            taken = () if n_new == len(rows) else self._taken(connection, first)
+        n_left_out = len(first) - n_new - len(taken)
+        return Appended(n_new, n_left_out, n_same, len(repeated) - n_same, taken)
+
+    def _first_of_each(
+        self, connection: sa.Connection, records: Sequence[PredictionRecord]
+    ) -> tuple[list[PredictionRecord], list[tuple[PredictionRecord, str]]]:
+        """The records to log, and each repetition of a client's request with the id of its row."""
+        keys = {
+            r.request_id: (r.client_request_id, row_digest(self._names, r.features))
+            for r in records
+            if r.client_request_id is not None
+        }
+        if not keys:
+            return list(records), []
+        claims = {keys[r.request_id]: (r.request_id, r.predicted_at) for r in reversed(records) if r.request_id in keys}
+        owners = claim(connection, claims)
+        owner_of = {request_id: owners[key] for request_id, key in keys.items()}
+        first = [r for r in records if owner_of.get(r.request_id, r.request_id) == r.request_id]
+        return first, [(r, o) for r in records if (o := owner_of.get(r.request_id, r.request_id)) != r.request_id]
+
+    def _count_same(self, connection: sa.Connection, repeated: Sequence[tuple[PredictionRecord, str]]) -> int:
+        """How many repetitions were answered as their row says. A row that has been archived counts as the same."""
+        logged = self._records(connection, {owner for _, owner in repeated})
+        return sum(o not in logged or _answer(record) == _answer(logged[o]) for record, o in repeated)
+
+    def _taken(self, connection: sa.Connection, records: Sequence[PredictionRecord]) -> tuple[PredictionRecord, ...]:
+        """The records whose id belongs to another row."""
+        logged = self._records(connection, {record.request_id for record in records})
+        return tuple(r for r in records if r.request_id in logged and _row(logged[r.request_id]) != _row(r))
+
+    def _records(self, connection: sa.Connection, ids: Iterable[str]) -> dict[str, PredictionRecord]:
+        """Service's id to record."""
+        columns = (*self._fixed, *self._features)
+        return {row.request_id: _record(row) for row in rows_of_ids(connection, self._table, columns, sorted(ids))}
+
+    def named(self, request_ids: Iterable[str]) -> dict[str, list[PredictionRecord]]:
+        """The logged records that each id names, oldest first; see `requests_named`."""
+        with self._database.connect() as connection:
+            named = requests_named(connection, self._table, request_ids)
+            records = self._records(connection, {i for ids in named.values() for i in ids})
+        return {name: [records[i] for i in ids if i in records] for name, ids in named.items()}
+
+    def find(self, request_ids: Iterable[str]) -> dict[str, PredictionRecord]:
+        """The record of each id that names exactly one."""
+        return {name: records[0] for name, records in self.named(request_ids).items() if len(records) == 1}
+
+    def archived_named(self, request_id: str) -> list[PredictionRecord]:
+        """The archived records that an id names, oldest first."""
+        if self._archive is None:
+            return []
+        with self._archive.snapshot() as connection:
+            archived = self._archive.rows(connection)
+        if archived is None:
+            return []
+        c = self._table.c
+        query = self._select().where(sa.or_(c.request_id == request_id, c.client_request_id == request_id))
+        records = [_record(row) for row in archived.execute(query.order_by(c.predicted_at, c.request_id))]
+        return [r for r in records if r.request_id == request_id] or records
+
+    def find_archived(self, request_ids: Sequence[str]) -> dict[str, PredictionRecord]:
+        """The archived record of each id that names exactly one."""
+        found = {request_id: self.archived_named(request_id) for request_id in request_ids}
+        return {name: records[0] for name, records in found.items() if len(records) == 1}
+
+    def count(
+        self, model_version: str | None = None, start: datetime | None = None, end: datetime | None = None
+    ) -> int:
+        """Rows of a model version predicted in [start, end); None leaves a side open."""
+        table = self._table
+        query = sa.select(sa.func.count()).select_from(table)
+        if model_version is not None:
+            query = query.where(table.c.model_version == model_version)
+        if start is not None:
+            query = query.where(table.c.predicted_at >= start)
+        if end is not None:
+            query = query.where(table.c.predicted_at < end)
+        with self._database.connect() as connection:
+            return connection.execute(query).scalar_one()
+
+    def recent(self, limit: int, since: datetime | None = None) -> list[PredictionRecord]:
+        """The newest records first, none predicted before `since`."""
+        query = self._select().order_by(self._table.c.predicted_at.desc(), self._table.c.request_id).limit(limit)
+        if since is not None:
+            query = query.where(self._table.c.predicted_at >= since)
+        with self._database.connect() as connection:
+            return [_record(row) for row in connection.execute(query)]
+
+    def newest_columns(
+        self, model_name: str, model_version: str, start: datetime, end: datetime, limit: int
+    ) -> dict[str, NDArray[Any]]:
+        """Columns of the newest rows that a version answered in [start, end), newest first, in one query.
+
+        Feature, and `__score__`, to (n,): float64 with NaN for numbers, object with None for text, as
+        reference_profile.Columns.
+        """
+        c = self._table.c
+        at = (c.predicted_at, c.request_id)
+        query = sa.select(*self._features, c.probability, *at).order_by(at[0].desc(), at[1]).limit(limit)
+        query = query.where(
+            c.model_name == model_name, c.model_version == model_version, c.predicted_at >= start, c.predicted_at < end
+        )
+        with self._database.snapshot() if self._archive is None else self._archive.snapshot() as connection:
+            rows: list[Any] = list(connection.execute(query))
+            archived = None if self._archive is None else self._archive.rows(connection, start, end)
+        if archived is not None:
+            rows = sorted([*rows, *archived.execute(query)], key=lambda row: row.request_id)
+            rows = sorted(rows, key=lambda row: row.predicted_at, reverse=True)[:limit]
+        columns = list(zip(*rows, strict=True)) or [()] * (len(self._features) + 3)
+        kinds = [object if isinstance(f.type, sa.Text) else np.float64 for f in self._features]
+        named = zip((*(f.name for f in self._features), SCORE), columns[:-2], (*kinds, np.float64), strict=True)
+        return {name: np.array(values, dtype=kind) for name, values, kind in named}
+
+    def summary(self) -> LogSummary:
+        """Totals from the indexes alone; no row is read."""
+        c = self._table.c
+        newest = [sa.select(sa.func.max(column)).scalar_subquery() for column in (c.predicted_at, c.ingested_at)]
+        by_version = (
+            sa.select(c.model_version, sa.func.count().label("n_rows"))
+            .group_by(c.model_version)
+            .order_by(c.model_version)
+        )
+        with self._database.snapshot() as connection:
+            predicted_at, ingested_at = connection.execute(sa.select(*newest)).one()
+            versions = {row.model_version: row.n_rows for row in connection.execute(by_version)}
+        known = f"{sorted(versions.items())} {ingested_at}"
+        digest = hashlib.sha256(known.encode()).hexdigest()
+        return LogSummary(sum(versions.values()), predicted_at, ingested_at, versions, digest)
+
+    def _select(self) -> sa.Select[Any]:
+        return sa.select(*self._fixed, *self._features)
+
+
+def _row(record: PredictionRecord) -> tuple[Any, ...]:
+    *fixed, features, client_request_id = msgspec.structs.astuple(record)
+    return (*fixed, client_request_id, *[None if value != value else value for value in features])
+
+
+def _record(row: sa.Row[Any]) -> PredictionRecord:
+    values: tuple[Any, ...] = tuple(row)
+    request_id, predicted_at, name, version, prediction, probability, latency_ms, client_id, *features = values
+    return PredictionRecord(
+        request_id, predicted_at, name, version, prediction, probability, latency_ms, tuple(features), client_id
+    )
+
+
+def _answer(record: PredictionRecord) -> tuple[Any, ...]:
+    return record.model_name, record.model_version, record.prediction, record.probability

@@ -1,0 +1,187 @@
+"""Shadow predictions: what a challenger would have answered, one row a request and version, however often it is scored.
+
+Add a question about them here. Keep out: scoring (pmmds_serving.shadow.scorer), comparing
+(pmmds_core.evaluation.shadow).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from pmmds_core.contracts.contract import Contract, FeatureValue
+from pmmds_core.evaluation.shadow import ShadowAgreement, ShadowedRows, agreement
+from pmmds_core.policies.decision import PENDING_APPROVAL
+from pmmds_core.stores.database.dialects import database_now, insert
+from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.database.tables import ground_truth, prediction_logs, promotion_decisions, shadow_predictions
+
+# A share is known to ± 0.003 then; more rows would only take longer.
+MOST_COMPARED = 100_000
+_ROWS_PER_STATEMENT = 1_000
+_ROWS_PER_DELETE = 5_000
+
+
+@dataclass(frozen=True)
+class LoggedRow:
+    """A logged request that waits for the challenger. `features` are in the contract's order."""
+
+    request_id: str
+    predicted_at: datetime
+    ingested_at: datetime
+    features: tuple[FeatureValue, ...]
+
+
+@dataclass(frozen=True)
+class ShadowScore:
+    """What the challenger says of one request."""
+
+    request_id: str
+    predicted_at: datetime
+    probability: float
+    prediction: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place in the log's order of arrival."""
+
+    ingested_at: datetime
+    request_id: str = ""
+
+
+class ShadowStore:
+    """Writes and reads shadow_predictions of one contract."""
+
+    def __init__(self, database: Database, contract: Contract) -> None:
+        self._database = database
+        self._model_name = contract.model_name
+        self._log = prediction_logs(contract)
+        self._features = tuple(self._log.c[name] for name in contract.feature_names)
+
+    def now(self) -> datetime:
+        """The database's clock, by which rows are told to be older or newer."""
+        with self._database.connect() as connection:
+            found: datetime = connection.execute(sa.select(database_now())).scalar_one()
+        return found
+
+    def waiting(self, version: str, after: Place, limit: int) -> list[LoggedRow]:
+        """Logged rows beyond a place that the version has neither answered nor scored, in the order of arrival."""
+        log, own = self._log.c, shadow_predictions.c
+        is_scored = sa.exists().where(own.model_version == version, own.request_id == log.request_id)
+        query = (
+            sa.select(log.request_id, log.predicted_at, log.ingested_at, *self._features)
+            .where(
+                sa.or_(
+                    log.ingested_at > after.ingested_at,
+                    sa.and_(log.ingested_at == after.ingested_at, log.request_id > after.request_id),
+                ),
+                # What the condition above implies, in a form that the index serves.
+                log.ingested_at >= after.ingested_at,
+                log.model_name == self._model_name,
+                log.model_version != version,
+                ~is_scored,
+            )
+            .order_by(log.ingested_at, log.request_id)
+            .limit(limit)
+        )
+        with self._database.connect() as connection:
+            return [LoggedRow(r[0], r[1], r[2], tuple(r[3:])) for r in connection.execute(query)]
+
+    def add(self, version: str, scores: Iterable[ShadowScore]) -> None:
+        """Keep scores, all or nothing; a request that the version has scored keeps its first."""
+        # One order for all writers, so that two services on one database wait for each other and do not deadlock.
+        rows = [
+            {"model_version": version, "model_name": self._model_name, **vars(s)}
+            for s in sorted(scores, key=lambda s: s.request_id)
+        ]
+        with self._database.begin() as connection:
+            scored_at = connection.execute(sa.select(database_now())).scalar_one()
+            statement = insert(connection, shadow_predictions).on_conflict_do_nothing()
+            for start in range(0, len(rows), _ROWS_PER_STATEMENT):
+                part = [{**row, "scored_at": scored_at} for row in rows[start : start + _ROWS_PER_STATEMENT]]
+                connection.execute(statement, part)
+
+    def forget_all_but(self, version: str) -> int:
+        """Delete the rows of other versions, except of those that wait for a person's approval; how many."""
+        c, decisions = shadow_predictions.c, promotion_decisions.c
+        waiting = sa.select(decisions.challenger_version).where(
+            decisions.model_name == self._model_name, decisions.state == PENDING_APPROVAL
+        )
+        is_old = sa.and_(c.model_name == self._model_name, c.model_version != version, c.model_version.not_in(waiting))
+        n_deleted = 0
+        while True:  # in parts, since the service's rows wait for the same lock
+            part = sa.select(c.model_version, c.request_id).where(is_old).limit(_ROWS_PER_DELETE)
+            delete = sa.delete(shadow_predictions).where(sa.tuple_(c.model_version, c.request_id).in_(part))
+            with self._database.begin() as connection:
+                n_gone = connection.execute(delete).rowcount
+            n_deleted += n_gone
+            if n_gone < _ROWS_PER_DELETE:
+                return n_deleted
+
+    def totals(self) -> dict[str, int]:
+        """Rows of each version."""
+        c = shadow_predictions.c
+        query = sa.select(c.model_version, sa.func.count()).where(c.model_name == self._model_name)
+        with self._database.connect() as connection:
+            rows = connection.execute(query.group_by(c.model_version)).all()
+        return {row[0]: row[1] for row in rows}
+
+    def newest_version(self) -> str | None:
+        """The version that scored the newest request; None when none has scored any."""
+        c = shadow_predictions.c
+        query = sa.select(c.model_version).where(c.model_name == self._model_name).group_by(c.model_version)
+        with self._database.connect() as connection:
+            newest_first = query.order_by(sa.func.max(c.predicted_at).desc(), sa.func.max(c.scored_at).desc())
+            return connection.execute(newest_first.limit(1)).scalar_one_or_none()
+
+    def agreement(self, version: str, limit: int = MOST_COMPARED) -> ShadowAgreement | None:
+        """The version beside what was answered, over its newest rows; None when it has none."""
+        return agreement(version, self._compared(version, limit))
+
+    def _compared(self, version: str, limit: int) -> ShadowedRows:
+        own, log, truth = shadow_predictions.c, self._log.c, ground_truth.c
+        newest = (
+            sa.select(own.request_id, own.predicted_at, own.probability, own.prediction)
+            .where(own.model_version == version, own.model_name == self._model_name)
+            .order_by(own.predicted_at.desc())
+            .limit(limit)
+            .subquery()
+        )
+        query = (
+            sa.select(
+                log.predicted_at,
+                log.model_version,
+                log.probability,
+                log.prediction,
+                newest.c.probability,
+                newest.c.prediction,
+                sa.func.coalesce(truth.label, -1),
+            )
+            .select_from(newest)
+            # The instant besides the id: PostgreSQL looks into that day's rows only.
+            .join(
+                self._log,
+                sa.and_(log.request_id == newest.c.request_id, log.predicted_at == newest.c.predicted_at),
+            )
+            .outerjoin(ground_truth, truth.request_id == newest.c.request_id)
+        )
+        with self._database.connect() as connection:
+            rows = connection.execute(query).all()
+        columns: list[Any] = list(zip(*rows, strict=True)) or [()] * 7
+        # numpy keeps no zone: the instants are UTC.
+        naive = [instant.replace(tzinfo=None) for instant in columns[0]]
+        return ShadowedRows(
+            np.array(naive, dtype="datetime64[us]"),
+            np.array(columns[1], dtype=object),
+            np.array(columns[2], dtype=np.float64),
+            np.array(columns[3], dtype=np.int64),
+            np.array(columns[4], dtype=np.float64),
+            np.array(columns[5], dtype=np.int64),
+            np.array(columns[6], dtype=np.int64),
+        )

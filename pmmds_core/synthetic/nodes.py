@@ -1,0 +1,138 @@
+"""The nodes of a synthetic generator: how one feature is drawn, given those drawn before it.
+
+Add a kind of node here together with its fit (fit.py, derived.py). Keep out: the label.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+Column = NDArray[Any]
+States = NDArray[np.int64]
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """How the numbers of one bin are drawn: among `points` with `weights`, or, without weights, between the points.
+
+    `points` are then evenly spaced quantiles of the bin, and a number is interpolated between two of them.
+    """
+
+    points: tuple[float, ...]
+    weights: tuple[float, ...] = ()
+
+    def draw(self, n_rows: int, rng: np.random.Generator) -> NDArray[np.float64]:
+        points = np.array(self.points, dtype=np.float64)
+        if self.weights:
+            weights = np.array(self.weights, dtype=np.float64)
+            return rng.choice(points, n_rows, p=weights / weights.sum())
+        return np.interp(rng.random(n_rows), np.linspace(0, 1, len(points)), points)
+
+
+class Grid(msgspec.Struct, frozen=True):
+    """The range of a numeric feature's values and the step they are multiples of (0: any number)."""
+
+    minimum: float
+    maximum: float
+    step: float
+
+    def snap(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.step:
+            values = np.round(np.round(values / self.step) * self.step, 10)
+        return np.clip(values, self.minimum, self.maximum)
+
+
+class TableNode(msgspec.Struct, frozen=True, tag="table"):
+    """A feature drawn from a table of probabilities given the states of at most two parents.
+
+    States of a categorical feature are its `values`, of a numeric one its bins (`spreads`); the last state is missing
+    when `has_missing`. `probabilities`: one row per combination of parent states, the last parent's running fastest.
+    """
+
+    feature: str
+    parents: tuple[str, ...]
+    probabilities: tuple[tuple[float, ...], ...]
+    values: tuple[str, ...] = ()
+    spreads: tuple[Spread, ...] = ()
+    grid: Grid | None = None
+    has_missing: bool = False
+
+    @property
+    def n_states(self) -> int:
+        return len(self.values) + len(self.spreads) + self.has_missing
+
+    def draw(self, states: dict[str, tuple[States, int]], n_rows: int, rng: np.random.Generator) -> States:
+        """States (n_rows,) given each parent's states and how many it has."""
+        row = np.zeros(n_rows, dtype=np.int64)
+        for parent in self.parents:
+            parent_states, n_states = states[parent]
+            row = row * n_states + parent_states
+        cumulative = np.cumsum(np.array(self.probabilities), axis=1)
+        cumulative /= cumulative[:, -1:]
+        drawn: States = (rng.random(n_rows)[:, None] >= cumulative[row, :-1]).sum(axis=1)
+        return drawn
+
+    def to_values(self, states: States, rng: np.random.Generator) -> Column:
+        if self.grid is None:
+            return np.array([*self.values, None], dtype=object)[states]
+        values = np.full(len(states), np.nan)
+        for state, spread in enumerate(self.spreads):
+            rows = states == state
+            values[rows] = self.grid.snap(spread.draw(int(rows.sum()), rng))
+        return values
+
+
+class LinearNode(msgspec.Struct, frozen=True, tag="linear"):
+    """A numeric feature that is a sum of effects of categorical ones, and a residual drawn from its quantiles."""
+
+    feature: str
+    intercept: float
+    effects: dict[str, dict[str, float]]
+    residuals: Spread
+    grid: Grid
+
+    def draw(self, columns: dict[str, Column], rng: np.random.Generator) -> NDArray[np.float64]:
+        n_rows = len(next(iter(columns.values())))
+        values = self.intercept + self.residuals.draw(n_rows, rng)
+        return self.grid.snap(values + sum_of_effects(self.effects, columns, n_rows))
+
+
+class ProductNode(msgspec.Struct, frozen=True, tag="product"):
+    """A numeric feature that is nearly the product of two others: `ratios` by rising value of the first factor.
+
+    `cuts`: values of the first factor where the next of `ratios` begins, right-closed; shape (len(ratios) - 1,).
+    """
+
+    feature: str
+    factors: tuple[str, str]
+    cuts: tuple[float, ...]
+    ratios: tuple[Spread, ...]
+    grid: Grid
+
+    def draw(self, columns: dict[str, Column], rng: np.random.Generator) -> NDArray[np.float64]:
+        first, second = (columns[name].astype(np.float64) for name in self.factors)
+        part = np.searchsorted(self.cuts, first, side="left")
+        ratios = np.ones(len(first))
+        for index, spread in enumerate(self.ratios):
+            rows = part == index
+            ratios[rows] = spread.draw(int(rows.sum()), rng)
+        return self.grid.snap(first * second * ratios)
+
+
+Node = TableNode | LinearNode | ProductNode
+
+
+def sum_of_effects(
+    effects: dict[str, dict[str, float]], columns: dict[str, Column], n_rows: int
+) -> NDArray[np.float64]:
+    """The sum of each categorical value's effect, (n_rows,); values without an effect, and missing ones, count 0."""
+    import pandas as pd
+
+    total = np.zeros(n_rows)
+    for name, by_value in effects.items():
+        codes, distinct = pd.factorize(columns[name])
+        total += np.array([*(by_value.get(value, 0.0) for value in distinct), 0.0])[codes]
+    return total

@@ -1,0 +1,33 @@
+"""What follows a report for the alert that is live: closed when it is over, and its changes told.
+
+Keep out: when it is over (policies/alerts.py), how it is kept (stores/lifecycle/alerts.py) and sent
+(stores/lifecycle/notifier.py).
+"""
+
+from __future__ import annotations
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.errors import StoreError
+from pmmds_core.policies.alerts import why_resolved
+from pmmds_core.stores.lifecycle.notifier import deliver
+
+
+def settle_alert(d: Deployment) -> str | None:
+    """Close the model's live alert when the reports since say that it is over; why, or None."""
+    alert = d.alerts.live(d.model_name)
+    if alert is None:
+        return None
+    drifted = d.drift.get(alert.report_id)
+    against = alert.model_version if drifted is None else drifted.model_version
+    why = why_resolved(d.drift.since(alert.report_id, d.model_name), against, d.settings.alert_stable_reports)
+    if why is None or not d.alerts.resolve_unless_seen(alert, why):
+        return None
+    return f"Alert {alert.alert_id}: {why}"
+
+
+def tell_changes(d: Deployment) -> str:
+    """Send what is due, and say in words what became of it. Monitoring goes on whatever happens here."""
+    try:
+        return deliver(d.outbox, d.alert_urls).words
+    except StoreError as error:
+        return f"not sent: {error}"

@@ -1,0 +1,127 @@
+"""Performance by day and model version: realised as labels arrive, estimated without them; kept in the database.
+
+Only order lives here. Keep out: measures (statistics/intervals.py), estimates (models/calibration.py), their
+validity (evaluation/cbpe_validity.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.evaluation.cbpe_validity import why_invalid
+from pmmds_core.models.calibration import Calibration, estimate
+from pmmds_core.profiling.reference_profile import ReferenceProfile
+from pmmds_core.statistics.intervals import measures, reliability_table
+from pmmds_core.stores.monitoring.daily_performance import DAY, DayRows, DayState
+from pmmds_core.stores.monitoring.hourly_counts import hourly_counts
+
+MEASURED, INSUFFICIENT_DATA = "measured", "insufficient_data"
+
+
+def refresh_days(d: Deployment, n_days: int, now: datetime | None = None) -> list[dict[str, Any]]:
+    """Measure the days of the last `n_days` whose rows or labels changed; the documents of all of them, oldest first.
+
+    Hours of the window that changed are counted first: the estimate's validity is judged by their histograms.
+    """
+    end = (now or datetime.now(UTC)).astimezone(UTC)
+    start = first_day(end, n_days)
+    d.ground_truth.match_archived()
+    d.histograms.refresh(d.profiles.profile, d.model_name, start, end)
+    kept = {(k.model_version, k.day): k.document for k in d.daily_performance.kept(start)}
+    for state in d.daily_performance.states(start, end):
+        if kept.get((state.model_version, state.day), {}).get("digest") != state.digest:
+            d.daily_performance.keep(state, measure_day(d, state))
+    return [dict(k.document) for k in d.daily_performance.kept(start)]
+
+
+def digest_of(documents: Sequence[Mapping[str, Any]]) -> str:
+    """sha256 that is equal when the documents are."""
+    return hashlib.sha256(json.dumps(documents, sort_keys=True, default=dict).encode()).hexdigest()
+
+
+def first_day(end: datetime, n_days: int) -> datetime:
+    """The first instant of the first of `n_days` UTC days, the last of which holds `end`."""
+    return end.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - (n_days - 1) * DAY
+
+
+def measure_day(d: Deployment, state: DayState) -> dict[str, Any]:
+    """The document of one day: the shape of `pmmds performance --json`."""
+    rows = d.daily_performance.rows(state.model_version, state.day)
+    profile = d.profiles.profile(state.model_version)
+    calibration = None if profile is None else d.profiles.bundle(state.model_version).calibration
+    hours = hourly_counts(d.database, d.model_name, state.model_version, state.day, state.day + DAY)
+    counts = _sum(list(hours.values()))
+    return day_document(state, rows, profile, calibration, counts, d.settings.drift_min_samples_required)
+
+
+def day_document(
+    state: DayState,
+    rows: DayRows,
+    profile: ReferenceProfile | None,
+    calibration: Calibration | None,
+    counts: Mapping[str, NDArray[np.int64]],
+    min_rows: int,
+) -> dict[str, Any]:
+    """Realised and estimated performance of one day; see `measure_day`. Without a profile there is no estimate."""
+    known = rows.labels >= 0
+    labels = rows.labels[known]
+    share = float(labels.mean()) if labels.size else None
+    enough = labels.size >= min_rows and share not in (0.0, 1.0)
+    realised = measures(labels, rows.probabilities[known], rows.predictions[known]) if enough else None
+    return {
+        "model_version": state.model_version,
+        "day": f"{state.day:%Y-%m-%d}",
+        "n_rows": state.n_rows,
+        "n_labelled": state.n_labelled,
+        "n_labels_missing": state.n_rows - state.n_labelled,
+        "verdict": MEASURED if enough else INSUFFICIENT_DATA,
+        "reason": "" if enough else _why_not(int(labels.size), share, min_rows),
+        "positive_share": share,
+        "realised": realised,
+        "reliability": reliability_table(labels, rows.probabilities[known]) if enough else [],
+        "estimated": _estimated(rows, profile, calibration, counts, min_rows),
+        "digest": state.digest,
+    }
+
+
+def _why_not(n_labelled: int, share: float | None, min_rows: int) -> str:
+    if n_labelled < min_rows:
+        return f"{n_labelled:,} labels have arrived; {min_rows:,} are needed"
+    return f"all {n_labelled:,} labels are {'1' if share else '0'}"
+
+
+def _estimated(
+    rows: DayRows,
+    profile: ReferenceProfile | None,
+    calibration: Calibration | None,
+    counts: Mapping[str, NDArray[np.int64]],
+    min_rows: int,
+) -> dict[str, Any]:
+    """All rows of the day, whether their label has arrived or not: labels are not looked at."""
+    if profile is None:
+        reasons: tuple[str, ...] = ("the registry does not have this model version",)
+    else:
+        reasons = why_invalid(profile, calibration, rows.probabilities, counts, min_rows)
+    values: dict[str, float | None] = dict.fromkeys(("roc_auc", "roc_auc_low", "roc_auc_high", "accuracy"))
+    if calibration is not None and len(rows.probabilities) > 0:
+        found = estimate(rows.probabilities, rows.predictions, calibration.apply(rows.probabilities))
+        values = {name: None if math.isnan(v) else v for name, v in asdict(found).items()}
+    return {**values, "is_valid": not reasons, "reasons": list(reasons)}
+
+
+def _sum(hours: list[dict[str, NDArray[np.int64]]]) -> dict[str, NDArray[np.int64]]:
+    total: dict[str, NDArray[np.int64]] = {}
+    for hour in hours:
+        for feature, found in hour.items():
+            total[feature] = total[feature] + found if feature in total else found
+    return total

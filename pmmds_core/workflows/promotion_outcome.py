@@ -1,0 +1,43 @@
+"""What a decision's state means for the retraining that led to it, and for the alert behind that.
+
+Keep out: when to retrain (policies/retraining.py) and the states themselves (policies/decision.py).
+"""
+
+from __future__ import annotations
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.policies.decision import ABORTED, JUDGED, MOVING, PENDING_APPROVAL, RECORDED, REJECTED, Decision
+from pmmds_core.policies.retraining import HELD, PROMOTED, WAITING
+from pmmds_core.workflows.retraining_outcome import end_retraining
+
+
+def settle(d: Deployment, decision: Decision) -> Decision:
+    """Book how the decision's retraining ended, if it came of one; closes the alert of a promoted one.
+
+    Returns:
+        The decision as it is stored now.
+    """
+    after = d.decisions.get(decision.decision_id)
+    assert after is not None, "a decision is never deleted"
+    run = d.retrainings.of_run(after.run_id) if after.run_id else None
+    if run is None or after.state in (JUDGED, MOVING):
+        return after
+    outcome = _outcome(after)
+    end_retraining(d, after.run_id, outcome, _reason(after), challenger_version=after.challenger_version)
+    if outcome == PROMOTED and run.alert_id is not None and d.alerts.get(run.alert_id).status != "resolved":
+        d.alerts.resolve(run.alert_id, by="retraining", note=f"v{after.challenger_version} was promoted.")
+    return after
+
+
+def _outcome(decision: Decision) -> str:
+    if decision.state == PENDING_APPROVAL:
+        return WAITING
+    return PROMOTED if decision.state == RECORDED and decision.promoted else HELD
+
+
+def _reason(decision: Decision) -> str:
+    if decision.state == REJECTED:
+        return f"Rejected by {decision.changed_by}{f': {decision.state_reason}' if decision.state_reason else ''}."
+    if decision.state == ABORTED:
+        return f"v{decision.challenger_version} was not promoted: {decision.status}."
+    return decision.promotion_reason

@@ -1,0 +1,138 @@
+"""The endpoints that take data: batch, feedback. Keep out.
+
+One prediction (predict_endpoint.py), health and model (status_endpoints.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pmmds_core.errors import PmmdsError
+from pmmds_core.stores.predictions.label_history import LabelItem, is_out_of_range, range_words
+from pmmds_core.stores.predictions.labels import FeedbackCounts
+from pmmds_serving.access import require_admin
+from pmmds_serving.http.responses import answer
+from pmmds_serving.prediction import api_errors
+from pmmds_serving.prediction.json_bounds import check_elements, n_items
+from pmmds_serving.prediction.large_bodies import decoded
+from pmmds_serving.prediction.limits import BATCH_BYTES, FEEDBACK_BYTES, LABEL_ELEMENTS, MAX_FEEDBACK
+from pmmds_serving.prediction.predictor import check_request_id, field_of
+from pmmds_serving.prediction.request_bodies import decode_json
+from pmmds_serving.spool.segment import segments_with_records
+from pmmds_serving.worker import Worker
+
+# A client's own id, and the index that a batch appends.
+MAX_LABEL_ID = 128
+# How long labels wait for predictions that are answered and not in the database yet.
+SHIPPING_GRACE_SECONDS, SHIPPING_POLL_SECONDS = 10.0, 0.02
+
+
+class InvalidItemError(ValueError):
+    """A label that is refused; the text is the sentence for the sender."""
+
+
+async def predict_batch(request: Request, worker: Worker) -> Response:
+    """POST /api/v1/predict/batch."""
+    request_id = check_request_id(request.headers.get("x-request-id", ""))
+    predictor = worker.predictor
+    async with worker.large_batches.read(request.scope["headers"], request.receive, BATCH_BYTES) as body:
+        rows = await decoded(predictor.read_batch, body)
+    return answer({"predictions": predictor.predict_rows(rows, request_id, request.state.started)})
+
+
+async def feedback(request: Request, worker: Worker) -> Response:
+    """POST /api/v1/feedback. All items are kept, or none."""
+    require_admin(request, worker)
+    async with worker.large_feedback.read(request.scope["headers"], request.receive, FEEDBACK_BYTES) as body:
+        items = await decoded(read_labels, body)
+        return answer(await asyncio.to_thread(keep_labels, worker, items))
+
+
+def read_labels(body: bytes) -> list[LabelItem]:
+    """The labels of `{"items": [{…}, …]}`; in any thread. Raises RefusalError."""
+    check_elements(body, MAX_FEEDBACK * LABEL_ELEMENTS)
+    n_labels = n_items(body, "items")
+    if n_labels is not None and n_labels > MAX_FEEDBACK:
+        raise wrong_feedback(f"{n_labels:,}")
+    return label_items(field_of(decode_json(body), "items"))
+
+
+def keep_labels(worker: Worker, items: Sequence[LabelItem]) -> FeedbackCounts:
+    """Let what was answered be shipped, so that no label comes before its prediction, then keep the labels.
+
+    Takes as long as the database does, so it belongs in a thread. Raises RefusalError.
+    """
+    try:
+        worker.spool.seal()
+        _await_predictions(worker, {item.request_id for item in items})
+        return worker.deployment.ground_truth.add(items)
+    except (PmmdsError, OSError):
+        raise api_errors.database_down("No label was kept") from None
+
+
+def _await_predictions(worker: Worker, request_ids: set[str]) -> None:
+    """Until all are logged, or whatever any worker had spooled when this began is: then the others are unknown."""
+    log, pending = worker.deployment.prediction_log, segments_with_records(worker.spool.folder)
+    missing, deadline = request_ids, time.monotonic() + SHIPPING_GRACE_SECONDS
+    while (missing := missing - log.named(missing).keys()) and pending and time.monotonic() < deadline:
+        time.sleep(SHIPPING_POLL_SECONDS)
+        pending = [path for path in pending if path.exists()]
+
+
+def label_items(raw: Any) -> list[LabelItem]:
+    """The labels of decoded JSON. Raises RefusalError with every mistake, by the item's index."""
+    if not isinstance(raw, list) or not 1 <= len(raw) <= MAX_FEEDBACK:
+        raise wrong_feedback(f"{len(raw):,}" if isinstance(raw, list) else type(raw).__name__)
+    now = datetime.now(UTC)
+    items, errors = [], []
+    for i, item in enumerate(raw):
+        try:
+            items.append(_label_item(item, now))
+        except InvalidItemError as error:
+            errors.append(f"items[{i}]: {error}")
+    if errors:
+        raise api_errors.invalid_payload(errors)
+    return items
+
+
+def wrong_feedback(found: str) -> api_errors.RefusalError:
+    return api_errors.invalid_payload([f"items: expected an array of 1 to {MAX_FEEDBACK:,} labels, found {found}"])
+
+
+def _label_item(item: Any, now: datetime) -> LabelItem:
+    """Raises InvalidItemError."""
+    if not isinstance(item, dict):
+        raise InvalidItemError("expected an object with request_id and label")
+    request_id, label = item.get("request_id"), item.get("label")
+    if not isinstance(request_id, str) or not request_id:
+        raise InvalidItemError("Missing required field: request_id")
+    if len(request_id) > MAX_LABEL_ID or not (request_id.isascii() and request_id.isprintable()):
+        # No prediction has such an id, and PostgreSQL refuses to look for some.
+        expected = f"Expected at most {MAX_LABEL_ID} printable ASCII characters"
+        raise InvalidItemError(f"Invalid value for request_id: {request_id[:40]!r}. {expected}")
+    if type(label) is not int or label not in (0, 1):
+        raise InvalidItemError(f"Invalid value for label: {str(label)[:40]!r}. Expected one of: 0, 1")
+    observed_at = item.get("observed_at")
+    return LabelItem(request_id, label, now if observed_at is None else _instant(observed_at, now))
+
+
+def _instant(raw: Any, now: datetime) -> datetime:
+    """In UTC. Raises InvalidItemError, also for one outside the years 1 to 9999 there."""
+    expected = "an instant with time zone, such as 2026-01-31T12:00:00Z"
+    try:
+        found = msgspec.convert(raw, datetime)
+        if found.tzinfo is not None:
+            if not is_out_of_range(found := found.astimezone(UTC), now):
+                return found
+            expected = range_words(now)
+    except (msgspec.ValidationError, OverflowError):
+        pass
+    raise InvalidItemError(f"Invalid value for observed_at: {str(raw)[:40]!r}. Expected {expected}")

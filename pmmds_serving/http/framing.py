@@ -1,0 +1,70 @@
+"""Which request heads are taken: one meaning for every reader of the same bytes (RFC 9112), whatever proxy is in front.
+
+llhttp reads the bytes; this refuses what it accepts and others read differently. Keep out: the connection and its
+limits (connection_limits.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pmmds_serving.prediction.api_errors import RefusalError
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+MAX_HEADERS = 100
+
+_VERSIONS = frozenset({"1.0", "1.1"})
+
+
+def broken(error: str, status: int = 400) -> RefusalError:
+    """A request that is not read any further; its connection ends."""
+    return RefusalError(status, "The request is not HTTP", "http", [error])
+
+
+BROKEN = broken("Expected HTTP/1.1")
+
+
+def too_many_headers() -> RefusalError:
+    return RefusalError(431, "The headers are too many", "http", [f"Expected at most {MAX_HEADERS} headers"])
+
+
+def check_method(method: bytes) -> None:
+    """Raises RefusalError for CONNECT, after which the bytes of a connection are no HTTP."""
+    if method == b"CONNECT":
+        errors = ["CONNECT is not served. GET /docs shows every endpoint"]
+        raise RefusalError(405, "Method Not Allowed", "http", errors)
+
+
+def check_framing(version: str, headers: Headers, named: Mapping[bytes, bytes]) -> None:
+    """Raises RefusalError unless the head says in one way only for whom the request is and where its body ends.
+
+    Args:
+        version: such as "1.1".
+        headers: lower-case names and values, as they came.
+        named: the same by name.
+    """
+    if version not in _VERSIONS:
+        raise broken(f"HTTP/{version} is not supported. Expected HTTP/1.1", 505)
+    if b"transfer-encoding" in named:
+        _check_coding(version, [value for name, value in headers if name == b"transfer-encoding"])
+    if b"host" not in named:
+        if version == "1.1":
+            raise broken("The header Host is missing. Expected exactly one")
+    elif len(named) < len(headers) and [name for name, _ in headers].count(b"host") > 1:
+        raise broken("The header Host comes more than once. Expected exactly one")
+
+
+def _check_coding(version: str, values: Sequence[bytes]) -> None:
+    """llhttp also takes lists that end in `chunked`, and codings that nobody here undoes."""
+    if version == "1.0":
+        raise broken("HTTP/1.0 has no Transfer-Encoding. Send Content-Length")
+    if len(values) > 1 or values[0].strip().lower() != b"chunked":
+        raise broken("The Transfer-Encoding is not supported. Expected chunked, or Content-Length instead", 501)
+
+
+def head_without_upgrade(method: bytes, url: bytes, version: str, headers: Headers) -> bytes:
+    """The head of a request as it would be if its client had not asked for another protocol (RFC 9110, 7.8)."""
+    lines = [b"%b %b HTTP/%b" % (method, url, version.encode())]
+    lines += [b"%b: %b" % header for header in headers if header[0] != b"upgrade"]
+    return b"\r\n".join([*lines, b"", b""])

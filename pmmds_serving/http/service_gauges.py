@@ -1,0 +1,74 @@
+"""Metrics of how the service stands now: model, registry, spool; what /healthz says in words.
+
+Read when somebody asks, from files that every worker of the home shares. Keep out: counts (metrics/counters.py), the
+database (metrics/loop_metrics.py).
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pmmds_serving.metrics.loop_metrics import gauge, labelled_gauge
+from pmmds_serving.model.verification import RECORDED
+from pmmds_serving.spool.segment import segments_with_records
+from pmmds_serving.worker import Worker
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+
+
+def state_families(worker: Worker) -> list[Metric]:
+    """Gauges of this service; a folder listing and a few small files."""
+    watcher, stamp, served = worker.cache.read_watcher(), worker.cache.read_stamp(), worker.follower.model
+    is_refused = watcher is not None and watcher.is_refused
+    refused = {(watcher.refused_version,): 1.0} if watcher is not None and watcher.refused_version else {}
+    is_recorded = stamp is not None and stamp.trust == RECORDED
+    has_registry = watcher is not None and not watcher.problem and not worker.follower.problem
+    info = {(served.name, served.version): 1.0} if served else {}
+    n_segments, oldest_seconds = _waiting(worker.spool.folder)
+    most = float(worker.spool.limits.max_bytes * max(1, len(worker.cache.live_workers())))
+    return [
+        gauge(
+            "pmmds_model_registry_up",
+            "0 while the production version cannot be followed",
+            float(has_registry),
+        ),
+        gauge("pmmds_model_loaded", "1 while a model answers", float(served is not None)),
+        gauge("pmmds_model_refused", "1 while what is in production cannot be served", float(is_refused)),
+        labelled_gauge("pmmds_model_refused_info", "The version that is refused", ["model_version"], refused),
+        gauge("pmmds_model_recorded", "1 while the served files are those that were promoted", float(is_recorded)),
+        labelled_gauge("pmmds_model_info", "The version that answers", ["model_name", "model_version"], info),
+        gauge("pmmds_spool_max_bytes", "What the workers' spools may hold together", most),
+        gauge("pmmds_spool_segments", "Files of answered predictions that wait for the database", float(n_segments)),
+        gauge("pmmds_spool_oldest_seconds", "Since the oldest of them was last written to", oldest_seconds),
+        gauge("pmmds_dead_letters_kept", "Refused rows that lie in files", float(worker.dead_letters.n_kept())),
+        gauge(
+            "pmmds_ready", "1 while predictions can be answered and recorded", float(bool(served) and _records(worker))
+        ),
+        *_shadow(worker),
+    ]
+
+
+def _shadow(worker: Worker) -> list[Metric]:
+    """Nothing where no challenger is asked to score."""
+    status = worker.shadow.part(worker.deployment.settings.shadow)["status"]
+    if status == "off":
+        return []
+    return [gauge("pmmds_shadow_up", "0 while the challenger cannot score", float(status != "problem"))]
+
+
+def _records(worker: Worker) -> bool:
+    return not worker.cannot_record
+
+
+def _waiting(folder: Path) -> tuple[int, float]:
+    """How many segments hold records, and the seconds since the one that rests longest was written to."""
+    waiting = segments_with_records(folder)
+    written = []
+    for path in waiting:
+        with suppress(FileNotFoundError):  # shipped meanwhile
+            written.append(path.stat().st_mtime)
+    return len(waiting), max(0.0, time.time() - min(written)) if written else 0.0

@@ -1,0 +1,107 @@
+"""Bodies that come in: read with a limit, decoded strictly. Keep out.
+
+What they mean, and answers (http/responses.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+import msgspec
+
+from pmmds_serving.prediction import api_errors
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Headers = Iterable[tuple[bytes, bytes]]
+WhenLarge = Callable[[], Awaitable[None]]
+
+
+class _DuplicateKeyError(ValueError):
+    """Two values under one key: which one the sender meant cannot be known."""
+
+
+async def read_body(
+    headers: Headers, receive: Receive, limit: int, large: int | None = None, when_large: WhenLarge | None = None
+) -> bytes:
+    """The whole body of a request that says it is JSON.
+
+    Args:
+        headers: lower-case names and values.
+        receive: ASGI's.
+        limit: bytes.
+        large: bytes beyond which `when_large` is awaited, once, before more is read.
+        when_large: may raise.
+
+    Raises:
+        RefusalError: wrong content type, larger than `limit` bytes whatever Content-Length says, or the client left.
+    """
+    content_type = declared = b""
+    for name, value in headers:
+        if name == b"content-type":
+            content_type = value
+        elif name == b"content-length":
+            declared = value
+    if content_type != b"application/json":
+        check_content_type(content_type)
+    if declared.isdigit() and int(declared) > limit:
+        raise api_errors.too_large(limit)
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    is_small = large is None or len(body) <= large
+    if is_small and len(body) <= limit and message["type"] == "http.request" and not message.get("more_body"):
+        return body
+    return await _read_on(message, receive, limit, large, when_large)
+
+
+def check_content_type(raw: bytes) -> None:
+    """Raises RefusalError unless a Content-Type says JSON."""
+    found = raw.decode("latin-1").split(";")[0].strip().lower()
+    if found != "application/json" and not found.endswith("+json"):
+        raise api_errors.wrong_content_type(found)
+
+
+async def _read_on(
+    message: MutableMapping[str, Any], receive: Receive, limit: int, large: int | None, when_large: WhenLarge | None
+) -> bytes:
+    parts, size = [], 0
+    while True:
+        if message["type"] != "http.request":
+            raise api_errors.client_left()
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            raise api_errors.too_large(limit)
+        if when_large is not None and large is not None and size > large:
+            await when_large()
+            when_large = None
+        if not message.get("more_body"):
+            return b"".join(parts)
+        message = await receive()
+
+
+def decode_json(body: bytes) -> Any:
+    """The value of a JSON text. NaN, Infinity, lone surrogates, a second value and equal keys are refused.
+
+    Raises:
+        RefusalError: it is not such a text.
+    """
+    try:
+        value = msgspec.json.decode(body)
+        # msgspec keeps the last of two equal keys and does not tell; the standard library lets one look at them.
+        json.loads(body, object_pairs_hook=_refuse_duplicates)
+    except _DuplicateKeyError as error:
+        raise api_errors.broken_json(str(error)) from None
+    except (ValueError, msgspec.DecodeError) as error:
+        raise api_errors.broken_json(str(error)) from None
+    except RecursionError:
+        raise api_errors.broken_json("it is nested too deeply") from None
+    return value
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
+    names = {name for name, _ in pairs}
+    if len(names) < len(pairs):
+        twice = next(name for i, (name, _) in enumerate(pairs) if name in {n for n, _ in pairs[:i]})
+        raise _DuplicateKeyError(f"the key {twice[:80]!r} comes twice in one object")

@@ -1,0 +1,94 @@
+"""Between the messages of prediction.proto and what the service works with. Keep out: transport (methods.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from pmmds_core.contracts.contract import FeatureValue
+from pmmds_core.stores.predictions.labels import FeedbackCounts
+from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
+from pmmds_serving.prediction import api_errors
+from pmmds_serving.prediction.predictor import Prediction
+
+
+def features_of(values: Mapping[str, messages.FeatureValue], most: int) -> dict[str, FeatureValue]:
+    """Name → text, whole number, decimal number or None, as decoded JSON would have it. Raises RefusalError."""
+    if len(values) > most:
+        raise api_errors.invalid_payload([f"features: expected at most {most} values, found {len(values):,}"])
+    # Text that is not empty is set; asking what is set takes longer than the rest, and a row has many texts.
+    return {name: value.text_value or _value_of(value) for name, value in values.items()}
+
+
+def _value_of(value: messages.FeatureValue) -> FeatureValue:
+    kind = value.WhichOneof("value")
+    return None if kind is None or kind == "null_value" else getattr(value, kind)
+
+
+def instances_of(request: messages.PredictBatchRequest, most: int) -> list[dict[str, FeatureValue]]:
+    """The rows of a batch, in its order; at most `most` features each. Raises RefusalError."""
+    return [features_of(instance.features, most) for instance in request.instances]
+
+
+def items_of(request: messages.SendFeedbackRequest) -> list[dict[str, Any]]:
+    """The labels as the items of the HTTP endpoint, so that both are checked by the same code."""
+    return [
+        {
+            "request_id": label.request_id,
+            "label": label.label if label.HasField("label") else None,
+            "observed_at": _instant(label.observed_at) if label.HasField("observed_at") else None,
+        }
+        for label in request.items
+    ]
+
+
+def _instant(observed_at: Timestamp) -> str:
+    """RFC 3339; the bare numbers when it is outside the years 1 to 9999, which are refused by the item's check."""
+    try:
+        return observed_at.ToJsonString()
+    except ValueError:
+        return f"{observed_at.seconds}.{observed_at.nanos}"
+
+
+def prediction_message(answer: Prediction) -> messages.PredictResponse:
+    return messages.PredictResponse(
+        request_id=answer.request_id,
+        prediction=answer.prediction,
+        probability=answer.probability,
+        model_name=answer.model_name,
+        model_version=answer.model_version,
+        latency_ms=answer.latency_ms,
+        warnings=answer.warnings,
+    )
+
+
+def batch_message(answers: Sequence[Prediction]) -> messages.PredictBatchResponse:
+    return messages.PredictBatchResponse(predictions=[prediction_message(answer) for answer in answers])
+
+
+def model_message(document: Mapping[str, Any]) -> messages.GetModelResponse:
+    """From what GET /model answers."""
+    loaded_at = Timestamp()
+    loaded_at.FromDatetime(document["loaded_at"])
+    return messages.GetModelResponse(
+        name=document["name"],
+        version=document["version"],
+        alias=document["alias"],
+        loaded_at=loaded_at,
+        digest=document["digest"],
+        scorer=document["scorer"],
+        metrics=document["metrics"],
+        workers=[messages.ServingWorker(**worker) for worker in document["workers"]],
+    )
+
+
+def counts_message(counts: FeedbackCounts) -> messages.SendFeedbackResponse:
+    return messages.SendFeedbackResponse(
+        accepted=counts.accepted,
+        updated=counts.updated,
+        unknown=counts.unknown,
+        outdated=counts.outdated,
+        ambiguous=counts.ambiguous,
+    )

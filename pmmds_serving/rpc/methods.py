@@ -1,0 +1,183 @@
+"""The methods of PredictionService: message in, message out; what HTTP's endpoints do, by the same code.
+
+They take and give bytes, so that size, shape and errors are told in our words. Keep out: the server (server.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import unquote
+
+import msgspec
+from google.protobuf.message import DecodeError, Message
+from grpc.aio import ServicerContext
+
+from pmmds_core.contracts.request_validator import MESSAGE
+from pmmds_core.stores.predictions.label_history import LabelItem
+from pmmds_serving.access import Caller, check_admin
+from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
+from pmmds_serving.http import data_endpoints
+from pmmds_serving.http.status_endpoints import model_document
+from pmmds_serving.prediction import api_errors
+from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.large_bodies import decoded
+from pmmds_serving.prediction.limits import (
+    BATCH_BYTES,
+    FEEDBACK_BYTES,
+    MAX_BATCH,
+    MAX_FEEDBACK,
+    MAX_UNKNOWN,
+    PREDICT_BYTES,
+    batch_elements,
+)
+from pmmds_serving.prediction.predictor import CheckedInstance, Predictor, check_request_id, wrong_batch
+from pmmds_serving.rpc.convert import (
+    batch_message,
+    counts_message,
+    features_of,
+    instances_of,
+    items_of,
+    model_message,
+    prediction_message,
+)
+from pmmds_serving.rpc.message_bounds import BrokenMessageError, check_nested, n_elements
+from pmmds_serving.worker import Worker
+
+Context: TypeAlias = ServicerContext[Any, Any]
+M = TypeVar("M", bound=Message)
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One call: its message as sent, what gRPC knows of it, and time.perf_counter() when it arrived."""
+
+    data: bytes
+    context: Context
+    started: float
+
+
+Method: TypeAlias = Callable[[Call, Worker], Awaitable[Message]]
+
+
+async def predict(call: Call, worker: Worker) -> messages.PredictResponse:
+    request = _read(messages.PredictRequest, call.data, PREDICT_BYTES)
+    request_id = check_request_id(request.request_id or _metadata(call.context, "x-request-id"))
+    _check_deadline(call)
+    predictor = worker.predictor
+    features = features_of(request.features, predictor.n_features + MAX_UNKNOWN)
+    return prediction_message(predictor.predict_features(features, request_id, call.started))
+
+
+async def predict_batch(call: Call, worker: Worker) -> messages.PredictBatchResponse:
+    predictor = worker.predictor
+    sent_id, rows = await decoded(lambda data: _read_batch(data, predictor), call.data)
+    request_id = check_request_id(sent_id or _metadata(call.context, "x-request-id"))
+    _check_deadline(call)
+    return batch_message(predictor.predict_rows(rows, request_id, call.started))
+
+
+def _read_batch(data: bytes, predictor: Predictor) -> tuple[str, list[CheckedInstance]]:
+    """The request id and the checked rows; in any thread. Raises RefusalError."""
+    kind = messages.PredictBatchRequest
+    _check_bytes(data, BATCH_BYTES)
+    n_instances = _n_elements(kind, data, MAX_BATCH)
+    if n_instances > MAX_BATCH:
+        raise wrong_batch(f"more than {MAX_BATCH:,}")
+    check_nested(data, batch_elements(predictor.n_features))
+    request = _read(kind, data, BATCH_BYTES)
+    instances = instances_of(request, predictor.n_features + MAX_UNKNOWN)
+    return request.request_id, predictor.read_instances(instances)
+
+
+async def get_model(call: Call, worker: Worker) -> messages.GetModelResponse:
+    _read(messages.GetModelRequest, call.data, PREDICT_BYTES)
+    return model_message(model_document(worker))
+
+
+async def send_feedback(call: Call, worker: Worker) -> messages.SendFeedbackResponse:
+    check_admin(worker, caller_of(call.context))
+    items = await decoded(_read_labels, call.data)
+    _check_deadline(call)
+    return counts_message(await asyncio.to_thread(data_endpoints.keep_labels, worker, items))
+
+
+def _read_labels(data: bytes) -> list[LabelItem]:
+    """The labels, checked; in any thread. Raises RefusalError."""
+    kind = messages.SendFeedbackRequest
+    _check_bytes(data, FEEDBACK_BYTES)
+    if _n_elements(kind, data, MAX_FEEDBACK) > MAX_FEEDBACK:
+        raise data_endpoints.wrong_feedback(f"more than {MAX_FEEDBACK:,}")
+    return data_endpoints.label_items(items_of(_read(kind, data, FEEDBACK_BYTES)))
+
+
+METHODS: dict[str, Method] = {
+    "Predict": predict,
+    "PredictBatch": predict_batch,
+    "GetModel": get_model,
+    "SendFeedback": send_feedback,
+}
+
+
+def caller_of(context: Context) -> Caller:
+    """The client of a call. grpc.aio does not tell :authority; browsers send no gRPC, bridges hand Origin on."""
+    told = {name: _metadata(context, name) for name in ("authorization", "origin", "sec-fetch-site")}
+    return Caller(told["authorization"], host_of(context.peer()), None, told["origin"], told["sec-fetch-site"])
+
+
+def host_of(peer: str) -> str:
+    """The address in gRPC's name of a peer, such as `ipv4:127.0.0.1:4711` or `ipv6:%5B::1%5D:4711`."""
+    host = unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]")
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return ""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
+
+
+def _read(kind: type[M], data: bytes, limit: int) -> M:
+    """The message. Raises RefusalError when it has more bytes, or is none of its kind."""
+    _check_bytes(data, limit)
+    try:
+        return kind.FromString(data)
+    except DecodeError:  # its text may repeat what was sent
+        raise _broken(kind) from None
+
+
+def _n_elements(kind: type[Message], data: bytes, most: int) -> int:
+    """Elements in field 1 of the message, before it is read; counting ends at `most` + 1. Raises RefusalError."""
+    try:
+        return n_elements(data, 1, most)
+    except BrokenMessageError:
+        raise _broken(kind) from None
+
+
+def _check_bytes(data: bytes, limit: int) -> None:
+    if len(data) > limit:
+        raise api_errors.too_large(limit)
+
+
+def _broken(kind: type[Message]) -> RefusalError:
+    return RefusalError(400, MESSAGE, "broken_message", [f"The message is not a {kind.DESCRIPTOR.full_name}"])
+
+
+def _metadata(context: Context, key: str) -> str:
+    """The first value; empty when there is none."""
+    for name, value in context.invocation_metadata() or ():
+        if name == key:
+            return str(value)
+    return ""
+
+
+def _check_deadline(call: Call) -> None:
+    """Nothing is done for a client that does not wait any more. Raises RefusalError."""
+    left = _seconds_left(call.context)
+    if left is not None and left <= 0:
+        raise RefusalError(504, "The deadline is over; nothing was done", "deadline")
+
+
+def _seconds_left(context: Context) -> float | None:
+    """None without a deadline, which the library's types do not tell."""
+    return context.time_remaining()

@@ -1,0 +1,130 @@
+"""grpc.health.v1: SERVING while GET /ready would answer 200. Keep out.
+
+What makes a worker ready (http/status_endpoints.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, TypeAlias
+
+import grpc
+from google.protobuf.message import DecodeError
+from grpc.aio import ServicerContext
+from grpc_health.v1 import health_pb2
+
+from pmmds_serving.http.status_endpoints import not_ready_reasons
+from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.rpc.receiving import Receiving
+from pmmds_serving.rpc.statuses import code_of
+from pmmds_serving.worker import Worker
+
+WATCH_SECONDS = 1.0
+MAX_WATCHERS = 128
+# Messages that are held at once while they arrive.
+MAX_ARRIVING = 8
+
+Status: TypeAlias = health_pb2.HealthCheckResponse
+Context: TypeAlias = ServicerContext[Any, Any]
+
+
+class Readiness:
+    """Looks when it is asked, and once a second for all watchers together; watches end with the service.
+
+    The library's own servicer is told of changes by others, and its Watch would hold up the end of the service.
+    """
+
+    def __init__(self, worker: Worker, service: str) -> None:
+        self._worker = worker
+        self._services = frozenset({"", service})
+        self._receiving = Receiving(MAX_ARRIVING, worker.deployment.settings.http_request_seconds)
+        self._is_stopping = False
+        self._is_ready = False
+        self._changed = asyncio.Event()  # of this look; each change has another
+        self._n_watchers = 0
+        self._looking: asyncio.Task[None] | None = None
+
+    @property
+    def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+        """The methods of grpc.health.v1.Health by their names."""
+        return {
+            "Check": grpc.stream_unary_rpc_method_handler(self.check, None, Status.SerializeToString),
+            "Watch": grpc.stream_stream_rpc_method_handler(self.watch, None, Status.SerializeToString),
+        }
+
+    def stop(self) -> None:
+        """NOT_SERVING from now on; every watch says so and ends."""
+        self._is_stopping = True
+        if self._looking is not None:
+            self._looking.cancel()
+        self._tell(is_ready=False)
+
+    async def check(self, sent: AsyncIterator[bytes], context: Context) -> Status:
+        """Health.Check."""
+        service = await self._service(sent, context)
+        if service not in self._services:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "There is no such service here")
+        return _status(self._now())
+
+    async def watch(self, sent: AsyncIterator[bytes], context: Context) -> None:
+        """Health.Watch."""
+        service = await self._service(sent, context)
+        if self._n_watchers >= MAX_WATCHERS:
+            message = f"The service has {MAX_WATCHERS} watchers. Use Check, or try again later"
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, message)
+        self._n_watchers += 1
+        try:
+            await self._watch(service, context)
+        finally:
+            self._n_watchers -= 1
+            if not self._n_watchers and self._looking is not None:
+                self._looking.cancel()
+                self._looking = None
+
+    async def _watch(self, service: str, context: Context) -> None:
+        self._begin_looking()
+        told: Status | None = None
+        while True:
+            changed, is_last = self._changed, self._is_stopping
+            now = _status(self._is_ready) if service in self._services else Status(status=Status.SERVICE_UNKNOWN)
+            if now != told:
+                await context.write(now)
+                told = now
+            if is_last:
+                return
+            await changed.wait()
+
+    def _begin_looking(self) -> None:
+        if self._looking is None and not self._is_stopping:
+            self._is_ready = self._now()
+            self._looking = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            if (now := self._now()) != self._is_ready:
+                self._tell(is_ready=now)
+
+    def _tell(self, *, is_ready: bool) -> None:
+        self._is_ready = is_ready
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def _service(self, sent: AsyncIterator[bytes], context: Context) -> str:
+        """The service that is asked for; a call whose message is none, or comes too slowly, ends here."""
+        try:
+            async with self._receiving.message(sent) as data:
+                return str(health_pb2.HealthCheckRequest.FromString(data).service)
+        except RefusalError as refusal:
+            await context.abort(code_of(refusal), str(refusal))
+        except DecodeError:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The message is not a HealthCheckRequest")
+        raise AssertionError("abort raises")
+
+    def _now(self) -> bool:
+        return not self._is_stopping and not not_ready_reasons(self._worker)
+
+
+def _status(is_ready: bool) -> Status:
+    return Status(status=Status.SERVING if is_ready else Status.NOT_SERVING)

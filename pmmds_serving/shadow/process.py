@@ -1,0 +1,79 @@
+"""The shadow as a process: beside the workers and behind them, so that no answer waits for the challenger.
+
+Keep out: scoring (scorer.py), who starts it (process/sidecar.py).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+from pmmds_core.deployment import Deployment
+from pmmds_core.runtime.file_lock import lead
+from pmmds_serving.metrics.counters import ServingMetrics
+from pmmds_serving.model.cache import ModelCache
+from pmmds_serving.process.error_guard import Surviving
+from pmmds_serving.process.sidecar import run_beside_parent
+from pmmds_serving.shadow.scorer import ShadowScorer
+from pmmds_serving.shadow.status import ShadowFiles, ShadowStatus
+from pmmds_serving.shipping.process import RUN_FOLDER
+from pmmds_serving.shipping.shipper import retry_seconds
+
+MODULE = "pmmds_serving.shadow.process"
+LOOK_SECONDS = 0.5
+# Answers come first where the cores are few.
+NICE = 10
+
+
+class Publisher:
+    """Tells what the shadow did: its status for the workers, its rows for Prometheus."""
+
+    def __init__(self, files: ShadowFiles, metrics: ServingMetrics) -> None:
+        self._files = files
+        self._metrics = metrics
+        self._told: ShadowStatus | None = None
+
+    def publish(self, status: ShadowStatus) -> None:
+        """Raises OSError."""
+        told = self._told
+        if status == told:
+            return
+        before = told.n_scored if told is not None and told.version == status.version else 0
+        if status.n_scored > before:
+            self._metrics.shadow_predictions.labels(status.version).inc(status.n_scored - before)
+        self._files.write(status)
+        self._told = status
+
+
+def shadow(deployment: Deployment, parent: int) -> None:
+    """Score until this process is asked to end, or its parent is gone."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the worker says when it is over
+    files = ShadowFiles(deployment.folder(RUN_FOLDER))
+    lock = lead(files.lock)
+    if lock is None:
+        return
+    os.nice(NICE)
+    cache = ModelCache(deployment.folder("model_cache").parent, deployment.model_name)
+    scorer = ShadowScorer(cache, lambda: deployment.shadow, files.read())
+    publisher = Publisher(files, ServingMetrics())
+    n_failures = 0
+    with lock:
+        while not stop.is_set() and os.getppid() == parent:
+            went_well = False
+            with Surviving():  # step() survives by itself; this is for what tells about it, such as a full disk
+                went_well = scorer.step()
+                publisher.publish(scorer.status)
+            n_failures = 0 if went_well else n_failures + 1
+            stop.wait(LOOK_SECONDS + (retry_seconds(n_failures) if n_failures else 0.0))
+
+
+def main() -> None:
+    """Entry point of the process."""
+    run_beside_parent(shadow)
+
+
+if __name__ == "__main__":
+    main()

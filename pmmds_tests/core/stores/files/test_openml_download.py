@@ -1,0 +1,304 @@
+"""`pmmds data download` against a stand-in for OpenML: a real HTTP server that answers as its API does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+import pytest
+
+from pmmds_core.config.settings import Settings
+from pmmds_core.contracts.contract import Contract, OpenML, load_contract
+from pmmds_core.data.digests import unordered_digest
+from pmmds_core.errors import DataError, HomeNotWritableError, PmmdsError, UsageError
+from pmmds_core.stores.files.openml_download import download
+from pmmds_core.stores.files.reference_source import downloaded_path, load_reference
+from pmmds_core.synthetic.generator import packaged_generator
+
+CONTRACT = load_contract("")
+N_ROWS = 240
+URLS = {
+    "_SEARCH_NAME": "/api/v1/json/data/list/data_name/{}/limit/2",
+    "_DATA_INFO": "/api/v1/json/data/{}",
+    "_DATA_FEATURES": "/api/v1/json/data/features/{}",
+    "_DATA_QUALITIES": "/api/v1/json/data/qualities/{}",
+}
+
+
+@dataclass
+class OpenMLStandIn:
+    """One data set of OpenML. `status`: what every request is answered with; `paths`: those that were asked for."""
+
+    name: str
+    features: list[dict[str, str]]
+    arff: bytes
+    status: int = 200
+    md5: str = ""
+    missing: tuple[str, ...] = ()
+    paths: list[str] = field(default_factory=list)
+    url: str = ""
+
+    def answer(self, path: str) -> tuple[int, bytes]:
+        self.paths.append(path)
+        if self.status != 200:
+            return self.status, b"{}"
+        if path.startswith("/data/v1/download/"):
+            return 200, self.arff
+        found = self._json(path)
+        return (412, b'{"error": {"code": "372", "message": "No results"}}') if found is None else (200, found)
+
+    def _json(self, path: str) -> bytes | None:
+        known = {
+            rf"/api/v1/json/data/list/data_name/{self.name}/limit/2/(data_version/1|status/active/)": {
+                "data": {"dataset": [{"did": 7, "name": self.name, "version": 1, "status": "active"}]}
+            },
+            r"/api/v1/json/data/7": {"data_set_description": self._description()},
+            r"/api/v1/json/data/features/7": {"data_features": {"feature": self.features}},
+            r"/api/v1/json/data/qualities/7": {
+                "data_qualities": {"quality": [{"name": "NumberOfInstances", "value": str(N_ROWS)}]}
+            },
+        }
+        return next((json.dumps(content).encode() for p, content in known.items() if re.fullmatch(p, path)), None)
+
+    def _description(self) -> dict[str, str]:
+        described = {
+            "id": "7",
+            "name": self.name,
+            "version": "1",
+            "format": "ARFF",
+            "status": "active",
+            "description": "a stand-in",
+            "url": f"{self.url}/data/v1/download/9/{self.name}.arff",
+            "md5_checksum": self.md5 or hashlib.md5(self.arff, usedforsecurity=False).hexdigest(),
+        }
+        return {key: value for key, value in described.items() if key not in self.missing}
+
+
+def column_type(column: str) -> str:
+    if column in {"SeniorCitizen", "tenure", "MonthlyCharges"}:
+        return "numeric"
+    return "string" if column in {"TotalCharges", "PaymentMethod"} else "nominal"
+
+
+def telco_columns(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows as the public file has them: its column names, Yes and No, and a blank for customers without charges."""
+    renamed = frame.rename(columns={f.name: f.source for f in CONTRACT.features} | {"churn": "Churn"})
+    total = renamed["TotalCharges"].map(lambda charged: " " if charged == 0 else repr(charged))
+    return renamed.assign(Churn=renamed["Churn"].map({1: "Yes", 0: "No"}), TotalCharges=total)
+
+
+def arff_of(frame: pd.DataFrame) -> bytes:
+    """The ARFF format: text with spaces in single quotes (Attribute-Relation File Format, Witten and Frank 2005)."""
+
+    def cell(value: Any) -> str:
+        text = str(value)
+        return f"'{text}'" if " " in text else text
+
+    kinds = {"numeric": "NUMERIC", "string": "STRING"}
+    lines = ["% Telco Customer Churn", "@RELATION telco"]
+    for column in frame.columns:
+        values = "{" + ",".join(map(cell, sorted(set(frame[column])))) + "}"
+        lines.append(f"@ATTRIBUTE {column} {kinds.get(column_type(column), values)}")
+    lines.append("@DATA")
+    lines += [",".join(map(cell, row)) for row in frame.itertuples(index=False)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def features_of(frame: pd.DataFrame) -> list[dict[str, str]]:
+    return [
+        {
+            "index": str(i),
+            "name": column,
+            "data_type": column_type(column),
+            "is_target": str(column == "Churn").lower(),
+            "is_ignore": "false",
+            "is_row_identifier": "false",
+            "number_of_missing_values": "0",
+        }
+        for i, column in enumerate(frame.columns)
+    ]
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    frame = packaged_generator().sample(N_ROWS, seed=4)
+    assert (frame["total_charges"] == 0).any()
+    return frame
+
+
+@pytest.fixture
+def wanted(rows: pd.DataFrame) -> Contract:
+    """The packaged contract, told the digest of the stand-in's rows."""
+    openml = OpenML("telco-customer-churn", 1, unordered_digest(rows))
+    return msgspec.structs.replace(CONTRACT, openml=openml)
+
+
+@pytest.fixture
+def server(rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenMLStandIn]:
+    """OpenML on a free port of this machine; scikit-learn is told to ask there."""
+    frame = telco_columns(rows)
+    stand_in = OpenMLStandIn("telco-customer-churn", features_of(frame), arff_of(frame))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = stand_in.answer(self.path)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """The test looks at `paths`; nothing is printed."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        thread = threading.Thread(target=http.serve_forever)
+        thread.start()
+        stand_in.url = f"http://127.0.0.1:{http.server_port}"
+        ask_at(stand_in.url, monkeypatch)
+        yield stand_in
+        http.shutdown()
+        thread.join()
+
+
+def ask_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for constant, path in URLS.items():
+        monkeypatch.setattr(f"sklearn.datasets._openml.{constant}", url + path)
+
+
+def refused(contract: Contract, home: Path, kind: type[PmmdsError] = DataError) -> PmmdsError:
+    """The error of a download that must fail and keep nothing."""
+    with pytest.raises(kind) as refusal:
+        download(contract, home, timeout_seconds=5.0)
+    assert [path for path in home.rglob("*") if path.is_file()] == []
+    assert "\n" not in refusal.value.message
+    return refusal.value
+
+
+def test_a_download_is_verified_kept_and_used_from_then_on(
+    server: OpenMLStandIn, wanted: Contract, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    result = download(wanted, tmp_path)
+    assert (result.n_rows, result.path, result.is_verified) == (N_ROWS, downloaded_path(tmp_path, wanted), True)
+    source = load_reference(Settings(home=str(tmp_path)), wanted)
+    assert source.kind == "downloaded"
+    assert str(result.path) in source.description
+    pd.testing.assert_frame_equal(source.data.frame, rows)
+    assert unordered_digest(source.data.frame) == result.digest
+    assert server.paths[0] == "/api/v1/json/data/list/data_name/telco-customer-churn/limit/2/data_version/1"
+
+
+def test_a_second_download_replaces_the_first_and_leaves_only_the_file(
+    server: OpenMLStandIn, wanted: Contract, tmp_path: Path
+) -> None:
+    first = download(wanted, tmp_path)
+    content = first.path.read_bytes()
+    first.path.write_text("half a file", encoding="utf-8")
+    again = download(wanted, tmp_path)
+    assert again.path.read_bytes() == content
+    assert [path.name for path in again.path.parent.iterdir()] == ["telco_churn.csv"]
+
+
+def test_the_active_version_can_be_asked_for(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
+    assert wanted.openml is not None
+    active = msgspec.structs.replace(wanted, openml=msgspec.structs.replace(wanted.openml, version="active"))
+    assert download(active, tmp_path).n_rows == N_ROWS
+    assert server.paths[0].endswith("/status/active/")
+
+
+def test_rows_of_another_content_are_told_with_both_digests_and_not_kept(
+    server: OpenMLStandIn, wanted: Contract, tmp_path: Path
+) -> None:
+    assert wanted.openml is not None
+    expected = wanted.openml.content_sha256
+    old = downloaded_path(tmp_path / "earlier", wanted)
+    server.arff = server.arff.replace(b"Month-to-month", b"'Two year'", 2)
+    message = refused(wanted, tmp_path / "new").message
+    assert expected in message
+    assert len(re.findall(r"\b[0-9a-f]{64}\b", message)) == 2
+    old.parent.mkdir(parents=True)
+    old.write_text("an earlier download", encoding="utf-8")
+    with pytest.raises(DataError, match="another content"):
+        download(wanted, tmp_path / "earlier")
+    assert old.read_text(encoding="utf-8") == "an earlier download"
+
+
+def test_without_a_digest_in_the_contract_the_one_found_is_told(
+    server: OpenMLStandIn, wanted: Contract, rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    unknown = msgspec.structs.replace(wanted, openml=OpenML("telco-customer-churn", 1))
+    result = download(unknown, tmp_path)
+    assert (result.digest, result.is_verified) == (unordered_digest(rows), False)
+
+
+def test_a_contract_without_a_public_data_set_says_what_to_do(tmp_path: Path) -> None:
+    refusal = refused(msgspec.structs.replace(CONTRACT, openml=None), tmp_path, UsageError)
+    assert "PMMDS_DATA_PATH" in refusal.next_step
+
+
+def test_no_server_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch, wanted: Contract, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
+        ask_at(f"http://127.0.0.1:{taken.getsockname()[1]}", monkeypatch)
+        refusal = refused(wanted, tmp_path)
+    assert "the server cannot be reached" in refusal.message
+    assert "PMMDS_DATA_PATH" in refusal.next_step
+
+
+def test_a_server_that_never_answers_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, wanted: Contract, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ask_at(f"http://127.0.0.1:{silent.getsockname()[1]}", monkeypatch)
+        with pytest.raises(DataError, match="does not answer in time"):
+            download(wanted, tmp_path, timeout_seconds=0.2)
+    assert socket.getdefaulttimeout() is None
+
+
+@pytest.mark.parametrize("status", [404, 500, 503])
+def test_an_error_of_the_server_is_told_by_its_number(
+    server: OpenMLStandIn, wanted: Contract, tmp_path: Path, status: int
+) -> None:
+    server.status = status
+    assert f"the server answers {status}" in refused(wanted, tmp_path).message
+
+
+def test_a_data_set_that_is_not_there_is_told(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
+    server.name = "something-else"
+    assert "Dataset telco-customer-churn with version 1 not found" in refused(wanted, tmp_path).message
+
+
+def test_a_file_damaged_on_the_way_is_refused(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
+    server.md5 = "0" * 32
+    assert "md5 checksum" in refused(wanted, tmp_path).message
+
+
+def test_an_answer_of_another_shape_is_refused(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
+    server.missing = ("url",)
+    assert "has no 'url'" in refused(wanted, tmp_path).message
+
+
+def test_rows_that_break_the_contract_are_refused_with_their_numbers(
+    server: OpenMLStandIn, wanted: Contract, tmp_path: Path
+) -> None:
+    head, mark, data = server.arff.partition(b"@DATA\n")
+    server.arff = head + mark + data.replace(b"'Fiber optic'", b"'Carrier pigeon'", 3)
+    with pytest.raises(DataError, match="InternetService") as refusal:
+        download(wanted, tmp_path)
+    assert "3 values are not among the allowed values" in refusal.value.message
+    assert list(tmp_path.rglob("*.csv")) == []
+
+
+def test_a_home_that_is_a_file_is_told(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("", encoding="utf-8")
+    with pytest.raises(HomeNotWritableError, match="cannot be written"):
+        download(wanted, tmp_path / "home")

@@ -1,0 +1,156 @@
+"""Every prediction is logged once, with its own values, and can be counted cheaply."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.errors import SchemaOutdatedError
+from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.predictions.log import Appended, PredictionLog
+from pmmds_tests.harness.prediction_records import NOON, make_records
+
+
+@pytest.fixture
+def log(database: Database, contract: Contract) -> PredictionLog:
+    return PredictionLog(database, contract)
+
+
+def test_a_record_comes_back_as_it_was_written(log: PredictionLog, contract: Contract) -> None:
+    records = make_records(contract, 5)
+    assert log.append(records) == 5
+    assert log.find([r.request_id for r in records] + ["nobody"]) == {r.request_id: r for r in records}
+
+
+def test_a_repeated_delivery_is_logged_once_and_counts_only_what_is_new(log: PredictionLog, contract: Contract) -> None:
+    records = make_records(contract, 2500)
+    assert log.append(records[:2000]) == 2000
+    assert log.append(records) == 500
+    assert log.append(records) == 0
+    assert log.count() == 2500
+
+
+def test_a_record_whose_id_another_row_has_is_named_and_not_logged(log: PredictionLog, contract: Contract) -> None:
+    first, second, third = make_records(contract, 3)
+    at = {"request_id": first.request_id, "predicted_at": first.predicted_at}
+    second, third = (msgspec.structs.replace(r, **at) for r in (second, third))
+    assert log.add([first, second]) == Appended(1, 0, taken=(second,))
+    assert log.add([third, first]) == Appended(0, 1, taken=(third,))
+    assert log.find([first.request_id]) == {first.request_id: first}
+
+
+def test_nothing_to_log_is_fine(log: PredictionLog) -> None:
+    assert log.append([]) == 0
+
+
+def test_a_delivery_is_logged_whole_or_not_at_all(log: PredictionLog, contract: Contract) -> None:
+    good, bad = make_records(contract, 2)
+    with pytest.raises(sa.exc.SQLAlchemyError):
+        log.append([good, msgspec.structs.replace(bad, model_name=None)])
+    assert log.count() == 0
+
+
+def test_nan_and_none_are_both_missing(log: PredictionLog, contract: Contract) -> None:
+    (nan,) = make_records(contract, 1, prefix="nan", overrides={"monthly_charges": math.nan})
+    (none,) = make_records(contract, 1, prefix="none", overrides={"monthly_charges": None, "gender": None})
+    log.append([nan, none])
+    position = contract.feature_names.index("monthly_charges")
+    assert [r.features[position] for r in log.find(["nan0", "none0"]).values()] == [None, None]
+
+
+def test_instants_are_utc_whatever_zone_they_came_in(log: PredictionLog, contract: Contract) -> None:
+    (record,) = make_records(contract, 1)
+    abroad = record.predicted_at.astimezone(timezone(timedelta(hours=9)))
+    log.append([msgspec.structs.replace(record, predicted_at=abroad)])
+    found = log.recent(1)[0].predicted_at
+    assert found == record.predicted_at
+    assert found.tzinfo is UTC
+
+
+def test_counting_takes_a_version_and_a_half_open_window(log: PredictionLog, contract: Contract) -> None:
+    log.append(make_records(contract, 10, version="1"))
+    log.append(make_records(contract, 4, version="2", prefix="s"))
+    assert log.count() == 14
+    assert log.count("2") == 4
+    assert log.count(start=NOON, end=NOON + timedelta(seconds=3)) == 6
+    assert log.count("1", start=NOON + timedelta(seconds=9)) == 1
+
+
+def test_the_newest_come_first(log: PredictionLog, contract: Contract) -> None:
+    log.append(make_records(contract, 10))
+    assert [r.request_id for r in log.recent(3)] == ["r9", "r8", "r7"]
+
+
+def test_an_empty_log_has_a_summary(log: PredictionLog) -> None:
+    summary = log.summary()
+    assert (summary.n_rows, summary.newest_predicted_at, summary.versions) == (0, None, {})
+
+
+def test_the_summary_follows_what_is_logged(log: PredictionLog, contract: Contract) -> None:
+    empty = log.summary().digest
+    before = datetime.now(UTC) - timedelta(seconds=5)
+    log.append(make_records(contract, 3, version="1"))
+    log.append(make_records(contract, 2, version="2", prefix="s"))
+    summary = log.summary()
+    assert summary.versions == {"1": 3, "2": 2}
+    assert summary.n_rows == 5
+    assert summary.newest_predicted_at == NOON + timedelta(seconds=2)
+    assert summary.newest_ingested_at is not None
+    assert before < summary.newest_ingested_at < datetime.now(UTC) + timedelta(seconds=5)
+    assert summary.digest != empty
+    assert log.summary().digest == summary.digest
+
+
+def test_the_summary_reads_no_table_row(database: Database, log: PredictionLog, contract: Contract) -> None:
+    if database.dialect != "sqlite":
+        pytest.skip("PostgreSQL decides by table size; the benchmark measures it")
+    with database.connect() as connection:
+        query = "EXPLAIN QUERY PLAN SELECT model_version, count(*) FROM prediction_logs GROUP BY model_version"
+        plan = " ".join(str(row) for row in connection.exec_driver_sql(query))
+    assert "USING COVERING INDEX ix_prediction_logs_version" in plan
+
+
+def test_many_writers_lose_nothing(open_again: Callable[[], Database], log: PredictionLog, contract: Contract) -> None:
+    records = make_records(contract, 800)
+
+    def deliver(part: int) -> int:
+        other = PredictionLog(open_again(), contract)
+        return sum(other.append(records[i : i + 20]) for i in range(part * 100, part * 100 + 200, 20))
+
+    with ThreadPoolExecutor(7) as pool:
+        written = sum(pool.map(deliver, range(7)))  # each overlaps its neighbour by half
+    assert written == 800
+    assert log.count() == 800
+
+
+def test_a_missing_column_says_to_migrate(database: Database, contract: Contract) -> None:
+    with database.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE prediction_logs DROP COLUMN tenure")
+    with pytest.raises(SchemaOutdatedError, match=r"tenure.*Run `pmmds db migrate`"):
+        PredictionLog(database, contract).append(make_records(contract, 1))
+
+
+def test_texts_that_the_wire_format_has_a_meaning_for_come_back_as_they_were(
+    log: PredictionLog, contract: Contract
+) -> None:
+    texts = ["a\tb", "a\nb", "a\rb", "\\N", "\\", "\\.", "a\\tb", "", "é\u2028", "'\"", "%s", "NULL"]
+    records = [
+        msgspec.structs.replace(r, request_id=f"x{i}", features=(texts[i % len(texts)], *r.features[1:]))
+        for i, r in enumerate(make_records(contract, 60, overrides={"tenure": None}))
+    ]
+    assert log.append(records) == 60
+    assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
+
+
+def test_a_delivery_that_was_logged_in_part_is_completed(log: PredictionLog, contract: Contract) -> None:
+    records = make_records(contract, 100)
+    assert log.append(records[40:70]) == 30
+    assert log.append(records) == 70
+    assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}

@@ -1,0 +1,59 @@
+"""Which candidate training takes, with and without a champion to keep up with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.models.scorer_compiler import compile_pipeline
+from pmmds_core.synthetic.generator import packaged_generator
+from pmmds_core.training.pipelines import CANDIDATES, CandidateScore, choose, train
+from pmmds_core.training.release import LatencyBudget
+
+
+def score(name: str, aucs: Sequence[float]) -> CandidateScore:
+    return CandidateScore(name, float(np.mean(aucs)), float(np.std(aucs)), tuple(aucs), np.empty(0))
+
+
+def test_the_simplest_within_one_standard_error_is_chosen() -> None:
+    simple, complicated = score("simple", [0.84, 0.85, 0.84]), score("complicated", [0.82, 0.87, 0.85])
+    assert choose([simple, complicated]).name == "simple"
+
+
+def test_a_candidate_that_is_clearly_better_is_chosen() -> None:
+    simple, complicated = score("simple", [0.70, 0.71, 0.70]), score("complicated", [0.84, 0.85, 0.84])
+    assert choose([simple, complicated]).name == "complicated"
+
+
+@pytest.fixture(scope="module")
+def frame(contract: Contract) -> pd.DataFrame:
+    """Rows whose label only an interaction tells: boosting is clearly better."""
+    rows = packaged_generator().sample(1500, 3)
+    either = (rows["tenure"] > rows["tenure"].median()) ^ (rows["monthly_charges"] > rows["monthly_charges"].median())
+    return rows.assign(**{contract.label.name: either.astype(int)})
+
+
+def test_without_a_champion_the_better_one_wins_whatever_its_speed(frame: pd.DataFrame, contract: Contract) -> None:
+    trained = train(frame, contract, 1)
+    assert (trained.name, trained.too_slow) == ("hist_gradient_boosting", ())
+
+
+def test_one_that_is_too_slow_for_the_champions_place_is_passed_over(frame: pd.DataFrame, contract: Contract) -> None:
+    champion = compile_pipeline(fit("logistic_regression", frame, contract), contract)
+    budget = LatencyBudget(champion, max_ratio=2.0)
+    trained = train(frame, contract, 1, lambda pipeline: budget.allows(pipeline, contract, frame))
+    assert (trained.name, trained.too_slow) == ("logistic_regression", ("hist_gradient_boosting",))
+
+
+def test_when_all_are_too_slow_the_best_is_trained_all_the_same(frame: pd.DataFrame, contract: Contract) -> None:
+    trained = train(frame, contract, 1, lambda _: False)
+    assert (trained.name, trained.too_slow) == ("hist_gradient_boosting", ())
+
+
+def fit(name: str, frame: pd.DataFrame, contract: Contract) -> Any:
+    return CANDIDATES[name](contract, 1).fit(frame[list(contract.feature_names)], frame[contract.label.name])

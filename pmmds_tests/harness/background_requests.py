@@ -1,0 +1,105 @@
+"""Requests that go on while something dies: which were answered, and what the others got.
+
+Add what a fault test asks of a load. Keep out: the faults (test_faults_*.py) and the service (service_process.py).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.deployment import Deployment
+from pmmds_serving.shipping.dead_letters import DeadLetter
+from pmmds_tests.harness.service_requests import PREDICT, example
+
+N_CLIENTS = 3
+# A connection is used for so many requests, so that every worker is met.
+RECONNECT_EVERY = 20
+# Longer than a busy machine lets a living worker wait.
+HANG_SECONDS = 3.0
+
+
+class Load:
+    """Clients that send predictions with ids of their own, each id once."""
+
+    def __init__(self, url: str, contract: Contract) -> None:
+        self._url = url
+        self._body = example(contract)
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._send) for _ in range(N_CLIENTS)]
+        self.answered: list[str] = []
+        self.refused: Counter[tuple[int, str]] = Counter()  # status and message
+        self.n_cut_off = 0  # the connection ended before an answer
+        self._sent: dict[str, float] = {}  # requests under way, and when they began
+
+    @contextmanager
+    def running(self) -> Iterator[Load]:
+        for thread in self._threads:
+            thread.start()
+        try:
+            yield self
+        finally:
+            self._stop.set()
+            for thread in self._threads:
+                thread.join()
+
+    def has_answered(self, n_more: int) -> Any:
+        """A condition: so many more were answered than when it was made."""
+        before = len(self.answered)
+        return lambda: len(self.answered) >= before + n_more
+
+    def hangs(self) -> bool:
+        """Whether a request has been under way for longer than a service that lives takes."""
+        return any(time.monotonic() - began > HANG_SECONDS for began in list(self._sent.values()))
+
+    def _send(self) -> None:
+        while not self._stop.is_set():
+            with httpx.Client(base_url=self._url, trust_env=False, timeout=30) as client:
+                for _ in range(RECONNECT_EVERY):
+                    if not self._send_one(client):
+                        break
+            self._stop.wait(0.002)
+
+    def _send_one(self, client: httpx.Client) -> bool:
+        request_id = f"load-{uuid.uuid4().hex}"
+        self._sent[request_id] = time.monotonic()
+        try:
+            response = client.post(PREDICT, json=self._body, headers={"X-Request-ID": request_id})
+        except httpx.TransportError:
+            self.n_cut_off += 1
+            return False
+        finally:
+            del self._sent[request_id]
+        if response.is_success:
+            self.answered.append(request_id)
+        else:
+            self.refused[response.status_code, response.json()["detail"]["message"]] += 1
+        return True
+
+
+def logged_once(stores: Deployment, request_ids: list[str]) -> bool:
+    """Whether each id is exactly once in the prediction log: the ids differ, and the log's key is the id."""
+    assert len(set(request_ids)) == len(request_ids)
+    return stores.prediction_log.find(request_ids).keys() == set(request_ids)
+
+
+def dead_letters_of(home: Path) -> list[DeadLetter]:
+    """Every dead letter of a home."""
+    files = (home / "spool" / "dead-letters").glob("*.jsonl")
+    return [msgspec.json.decode(line, type=DeadLetter) for path in files for line in path.read_bytes().splitlines()]
+
+
+def metric(client: httpx.Client, sample: str) -> float:
+    """The sum of a sample over its labels."""
+    lines = client.get("/metrics").text.splitlines()
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.partition(" ")[0].partition("{")[0] == sample)

@@ -1,0 +1,71 @@
+"""Real Dagster daemons for tests, as `pmmds up` starts them; each is a process group with its code server and runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pmmds_assets.instance.leadership import Standing
+from pmmds_cli.processes.definitions import child_environment, local_processes
+from pmmds_core.config.settings import Settings
+from pmmds_tests.harness.service_process import wait_until
+
+SECONDS, PAUSE_SECONDS = 600.0, 0.2
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A running daemon and what it says."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process.poll() is None
+
+    def has_said(self, standing: Standing) -> bool:
+        return f'"standing":"{standing.value}"' in self.log.read_text()
+
+    def wait_for(self, holds: Callable[[], bool]) -> None:
+        """Until it holds, while the daemon lives."""
+
+        def holds_or_died() -> bool:
+            assert self.is_alive, self.log.read_text()[-4000:]
+            return holds()
+
+        wait_until(holds_or_died, SECONDS, PAUSE_SECONDS)
+
+    def kill(self) -> None:
+        """With all that it has started, at once."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(30)
+
+
+@contextmanager
+def daemon_of(settings: Settings, log: Path) -> Iterator[Daemon]:
+    """Ended by its own id, and with its group when that takes a minute.
+
+    Args:
+        settings: of the deployment.
+        log: gets both outputs.
+    """
+    (described,) = [p for p in local_processes(settings) if p.name == "dagster-daemon"]
+    environment = {**child_environment(settings, [described]), **settings.to_environment()}
+    with log.open("wb") as out:
+        process = subprocess.Popen(described.argv, env=environment, stdout=out, stderr=out, start_new_session=True)
+    daemon = Daemon(process, log)
+    try:
+        yield daemon
+    finally:
+        if daemon.is_alive:
+            process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            daemon.kill()

@@ -1,0 +1,165 @@
+"""A whole orchestration house in a temporary folder: definitions, a Dagster instance, the deployment they work on."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from pmmds_assets.definitions import build_defs
+from pmmds_assets.jobs import monitor_request
+from pmmds_assets.resources import DeploymentResource
+from pmmds_core.config.settings import load_settings
+from pmmds_core.deployment import Deployment
+from pmmds_core.models.scorer_compiler import rows_of
+from pmmds_core.stores.database.engine import open_database
+from pmmds_core.stores.database.schema import migrate
+from pmmds_core.stores.predictions.label_history import LabelItem
+from pmmds_core.stores.predictions.log import PredictionRecord
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def resource_of(environment: Mapping[str, str]) -> DeploymentResource:
+    """The resource for a deployment of other variables than the process's: run configuration cannot name any."""
+
+    class Given(DeploymentResource):
+        def open(self) -> Deployment:
+            return Deployment(load_settings(environment))
+
+    return Given()
+
+
+@dataclass
+class House:
+    """`environment` is what PMMDS_* variables would say."""
+
+    environment: dict[str, str]
+    defs: dg.Definitions
+    instance: dg.DagsterInstance
+
+    @classmethod
+    def build(cls, home: Path, **variables: str) -> House:
+        house = cls.of_environment({"PMMDS_HOME": str(home), **variables})
+        if variables.get("PMMDS_DATABASE_URL"):
+            deployment = Deployment(load_settings(house.environment))
+            migrate(open_database(deployment.settings), deployment.contract)
+        return house
+
+    @classmethod
+    def of_environment(cls, environment: dict[str, str]) -> House:
+        """On a database that is as somebody else left it."""
+        folder = Path(environment["PMMDS_HOME"]) / "dagster"
+        folder.mkdir(parents=True, exist_ok=True)
+        resource = resource_of(environment)
+        return cls(environment, build_defs(resource), dg.DagsterInstance.ephemeral(str(folder)))
+
+    @property
+    def deployment(self) -> Deployment:
+        return Deployment(load_settings(self.environment))
+
+    @property
+    def resource(self) -> DeploymentResource:
+        return resource_of(self.environment)
+
+    def run(
+        self,
+        job: str,
+        *,
+        ops: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+        selection: Sequence[str] | None = None,
+        partition_key: str | None = None,
+    ) -> dg.ExecuteInProcessResult:
+        """Run a job as the command line does; a failure is in the result."""
+        return self.defs.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            run_config={**QUIET, "ops": dict(ops or {})},
+            tags=dict(tags or {}),
+            asset_selection=[dg.AssetKey(name) for name in selection] if selection else None,
+            partition_key=partition_key,
+            raise_on_error=False,
+        )
+
+    def window_tags(self) -> dict[str, str]:
+        """Run tags of a monitor_job over the window that ends now."""
+        d = self.deployment
+        return dict(monitor_request(d, d.settings.drift_current_window_hours).tags)
+
+    def tick(self, sensor: Callable[..., Any], cursor: str | None = None) -> Any:
+        """What a sensor answers now."""
+        return sensor(
+            dg.build_sensor_context(instance=self.instance, cursor=cursor, resources={"deployment": self.resource})
+        )
+
+    def wait_for_request(self, sensor: Callable[..., Any], seconds: float = 120) -> dg.RunRequest:
+        """The sensor's next run request, when a cool-down has passed."""
+        deadline = time.monotonic() + seconds
+        while not isinstance(answer := self.tick(sensor), dg.RunRequest):
+            assert time.monotonic() < deadline, answer
+        return answer
+
+    def log_rows(self, frame: Any, prefix: str, *, with_labels: bool = True) -> None:
+        """What the service would have written for these rows: predictions of the production model, then the truth."""
+        d = self.deployment
+        version = d.production_version().version
+        scorer = d.profiles.bundle(version).scorer
+        now = datetime.now(UTC)
+        records = [
+            PredictionRecord(f"{prefix}-{i}", now, d.model_name, version, int(p >= 0.5), p, 0.3, tuple(row))
+            for i, row in enumerate(rows_of(frame, d.contract))
+            for p in [scorer.probability(row)]
+        ]
+        d.prediction_log.append(records)
+        if with_labels:
+            labels = frame[d.contract.label.name]
+            d.ground_truth.add(LabelItem(r.request_id, int(y), now) for r, y in zip(records, labels, strict=True))
+
+
+def copy_of(home: Path, folder: Path, **variables: str) -> House:
+    """A house of its own in `folder` that begins as the one in `home` is."""
+    shutil.copytree(home, folder, dirs_exist_ok=True)
+    return House.build(folder, **variables)
+
+
+def metadata_of(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
+    """The metadata that a run gave an asset, as Dagster's values."""
+    found = [
+        e.step_materialization_data.materialization
+        for e in result.get_asset_materialization_events()
+        if e.asset_key == dg.AssetKey(asset)
+    ]
+    return dict(found[-1].metadata)
+
+
+def data_version(result: dg.ExecuteInProcessResult, asset: str) -> str:
+    """The data version that a run gave an asset."""
+    found = [
+        e.step_materialization_data.materialization.tags or {}
+        for e in result.get_asset_materialization_events()
+        if e.asset_key == dg.AssetKey(asset)
+    ]
+    return found[-1]["dagster/data_version"]
+
+
+def failed_checks(result: dg.ExecuteInProcessResult) -> set[str]:
+    return {c.check_name for c in result.get_asset_check_evaluations() if not c.passed}
+
+
+def assets_made(result: dg.ExecuteInProcessResult) -> set[str]:
+    return {e.asset_key.to_user_string() for e in result.get_asset_materialization_events() if e.asset_key}
+
+
+def errors_of(result: dg.ExecuteInProcessResult) -> list[str]:
+    """What the steps of a run failed with, for a test's message."""
+    return [
+        e.step_failure_data.error.to_string()
+        for e in result.all_events
+        if e.is_step_failure and e.step_failure_data.error
+    ]

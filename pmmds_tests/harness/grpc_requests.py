@@ -1,0 +1,100 @@
+"""What the gRPC tests send, and how they read a refusal. Keep out: what is asserted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import pytest
+from google.rpc.error_details_pb2 import BadRequest
+from grpc_status import rpc_status
+
+from pmmds_core.config.settings import Settings
+from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
+from pmmds_serving.generated.pmmds.v1.prediction_pb2_grpc import PredictionServiceStub
+from pmmds_serving.rpc.server import address_of
+
+_FIELDS = {str: "text_value", int: "int64_value", float: "double_value"}
+
+SECONDS = 30.0
+
+
+def feature(value: Any) -> messages.FeatureValue:
+    """None is an explicit null."""
+    return messages.FeatureValue(**({"null_value": 0} if value is None else {_FIELDS[type(value)]: value}))
+
+
+def features(row: Mapping[str, Any]) -> dict[str, messages.FeatureValue]:
+    return {name: feature(value) for name, value in row.items()}
+
+
+def predict_request(row: Mapping[str, Any], request_id: str = "") -> messages.PredictRequest:
+    return messages.PredictRequest(features=features(row), request_id=request_id)
+
+
+def batch_request(*rows: Mapping[str, Any], request_id: str = "") -> messages.PredictBatchRequest:
+    instances = [messages.Instance(features=features(row)) for row in rows]
+    return messages.PredictBatchRequest(instances=instances, request_id=request_id)
+
+
+def label(request_id: str, truth: int, **more: Any) -> messages.Label:
+    return messages.Label(request_id=request_id, label=truth, **more)
+
+
+def code_of(error: grpc.RpcError) -> grpc.StatusCode:
+    """How a call ended; what the client raises is a call too."""
+    call: Any = error
+    code: grpc.StatusCode = call.code()
+    return code
+
+
+@contextmanager
+def connected(settings: Settings) -> Iterator[grpc.Channel]:
+    """A channel with a connection of its own."""
+    options = (("grpc.use_local_subchannel_pool", 1),)
+    with grpc.insecure_channel(address_of(settings), options=options) as channel:
+        yield channel
+
+
+@contextmanager
+def stub_of(settings: Settings) -> Iterator[PredictionServiceStub]:
+    with connected(settings) as channel:
+        yield PredictionServiceStub(channel)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """How a call ended that was not answered as asked."""
+
+    code: grpc.StatusCode
+    message: str
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    violations: tuple[str, ...] = ()
+
+
+def refused(call: Callable[[], Any]) -> Refused:
+    """The refusal that a call ends with; the test fails when it is answered."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    error: Any = caught.value
+    found, violations = messages.Refusal(), BadRequest()
+    status = rpc_status.from_call(error)
+    for detail in status.details if status is not None else ():
+        assert detail.Unpack(found) or detail.Unpack(violations)
+    return Refused(
+        error.code(),
+        error.details() or "",
+        tuple(found.errors),
+        tuple(found.warnings),
+        tuple(violation.description for violation in violations.field_violations),
+    )
+
+
+def told(detail: Mapping[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Message, errors and warnings of an HTTP refusal, to be compared."""
+    inner = detail["detail"]
+    return inner["message"], tuple(inner["errors"]), tuple(inner["warnings"])

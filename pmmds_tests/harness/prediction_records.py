@@ -1,0 +1,60 @@
+"""Prediction records for the stores' tests: seeded, valid by the contract, and free to differ in what a test names."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from pmmds_core.contracts.contract import Contract, Feature, FeatureValue
+from pmmds_core.stores.predictions.log import PredictionRecord
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def make_records(
+    contract: Contract,
+    n_rows: int,
+    *,
+    start: datetime = NOON,
+    step: timedelta = timedelta(seconds=1),
+    prefix: str = "r",
+    version: str = "1",
+    seed: int = 0,
+    overrides: dict[str, FeatureValue] | None = None,
+) -> list[PredictionRecord]:
+    """Records whose ids are `prefix` and a number, one every `step` from `start`."""
+    random = np.random.default_rng(seed)
+    fixed = overrides or {}
+    records = []
+    for i in range(n_rows):
+        features = tuple(fixed[f.name] if f.name in fixed else _value(f, random) for f in contract.features)
+        probability = float(random.random())
+        name = contract.model_name
+        records.append(
+            PredictionRecord(
+                f"{prefix}{i}", start + i * step, name, version, int(probability > 0.5), probability, 1.5, features
+            )
+        )
+    return records
+
+
+def _value(feature: Feature, random: np.random.Generator) -> FeatureValue:
+    if not feature.is_numeric:
+        return str(random.choice(np.array(feature.values)))
+    low, high = feature.minimum or 0.0, feature.maximum if feature.maximum is not None else 100.0
+    if feature.type == "integer":
+        return int(random.integers(int(low), int(high) + 1))
+    return float(random.uniform(low, high))
+
+
+def columns_of(contract: Contract, records: list[PredictionRecord]) -> dict[str, np.ndarray[Any, Any]]:
+    """The records' features as reference_profile takes them."""
+    columns = zip(*(r.features for r in records), strict=True)
+    return {
+        f.name: np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+        if f.is_numeric
+        else np.array(values, dtype=object)
+        for f, values in zip(contract.features, columns, strict=True)
+    }

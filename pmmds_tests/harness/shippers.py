@@ -1,0 +1,39 @@
+"""Shippers of a test: told to ship once, or as a thread beside spools that hand over. Keep out: what is asserted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pmmds_serving.shipping.shipper import Shipper
+from pmmds_serving.spool.spool import Spool
+from pmmds_serving.spool.sync import SpoolSyncer
+
+
+def ship(spool: Spool, shipper: Shipper) -> bool:
+    """Move everything that was appended; False when not all of it could be moved."""
+    spool.seal()
+    shipped = shipper.ship()
+    spool.hand_over()
+    return shipped
+
+
+@contextmanager
+def shipping(shipper: Shipper, *spools: Spool, deadline_seconds: float = 60.0) -> Iterator[None]:
+    """As workers and the shipper's process do, until the block ends; then the spools end, and the shipper."""
+    syncers = [SpoolSyncer(spool, 0.02) for spool in spools]
+    stop = threading.Event()
+    thread = threading.Thread(target=shipper.run, args=(stop,), name="shipper")
+    for syncer in syncers:
+        syncer.start()
+    thread.start()
+    try:
+        yield
+    finally:
+        for syncer, spool in zip(syncers, spools, strict=True):
+            syncer.stop()
+            spool.close()
+        stop.set()
+        thread.join()
+        shipper.finish(deadline_seconds)

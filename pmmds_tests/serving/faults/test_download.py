@@ -1,0 +1,184 @@
+"""A version's files that stop coming: MLflow killed in mid-download, bytes held back, bytes that trickle.
+
+The service answers with the version it has, says what is wrong, serves no half of a version, and recovers by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pmmds_core.config.settings import load_settings
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.deployment import Deployment
+from pmmds_core.stores.artifacts.model_registry import PRODUCTION, ModelRegistry
+from pmmds_core.workflows.promotion import put_into_production
+from pmmds_serving.model.verification import RECORDED
+from pmmds_tests.core.workflows.test_promotion_crash import decide
+from pmmds_tests.harness.background_requests import Load, logged_once
+from pmmds_tests.harness.mlflow_server import MlflowServer, mlflow_serving, register_bundle
+from pmmds_tests.harness.service_process import RunningService, running_service, service_environment, wait_until
+from pmmds_tests.harness.tcp_relay import Relay, relaying
+
+pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.xdist_group("service")]
+
+# Less than the files of a version, more than the head of an answer.
+SOME_BYTES = 3000
+
+
+@pytest.fixture(scope="module")
+def mlflow_server(
+    two_versions: Deployment, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[MlflowServer, dict[str, str]]]:
+    """An MLflow server that hands out versions 1 and 2, and their digests."""
+    folder = tmp_path_factory.mktemp("handed-out")
+    with mlflow_serving(MlflowServer(folder / "mlflow")) as server:
+        registry, digests = ModelRegistry(server.uri), {}
+        name = two_versions.model_name
+        for version in ("1", "2"):
+            bundle = two_versions.registry.download_bundle(name, version, folder / version)
+            digests[version] = two_versions.registry.get_version(name, version).digest
+            assert register_bundle(registry, name, bundle, digests[version]) == version
+        yield server, digests
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A service on v1 that reaches MLflow through the relay, and clients that ask it."""
+
+    server: MlflowServer
+    relay: Relay
+    service: RunningService
+    load: Load
+    digests: dict[str, str]
+
+    @property
+    def cache(self) -> Path:
+        return self.service.home / "model_cache" / self.service.deployment().model_name
+
+    def promote(self, version: str, champion: str | None) -> None:
+        """Past the relay, as Dagster would: decided, recorded, the alias moved."""
+        promote(self.service.deployment(), self.server, version, champion)
+
+    def begin_download(self, *, then_each_seconds: float | None = None) -> None:
+        """v2 is put into production, and its download comes to a halt, or to a trickle."""
+        self.relay.let_through(SOME_BYTES, then_each_seconds=then_each_seconds)
+        self.promote("2", "1")
+        assert self.relay.holding.wait(60)
+
+    def part(self, name: str) -> dict[str, Any]:
+        document = self.service.client.get("/healthz").json()["parts"][name]
+        assert isinstance(document, dict)
+        return document
+
+    def says(self, sentence: str) -> bool:
+        return sentence in str(self.part("registry")["problem"])
+
+    def has_half_of(self, version: str) -> bool:
+        """Whether anything of it lies where a version is served from."""
+        return (self.cache / version).exists()
+
+    def n_unfinished(self) -> int:
+        return len(list(self.cache.glob(".incoming-*")))
+
+    def wait_for_the_new_version(self) -> None:
+        """All of v2 is there, as promoted, and every request so far was answered and is in the log."""
+        wait_until(lambda: self.service.serves("2"))
+        wait_until(lambda: self.part("registry")["problem"] == "")
+        wait_until(self.load.has_answered(50))
+        model = self.service.client.get("/model").json()
+        assert (model["version"], model["digest"]) == ("2", self.digests["2"])
+        assert (self.part("model")["trust"], self.part("registry")["fetching"]) == (RECORDED, None)
+        assert self.n_unfinished() == 0
+
+
+def promote(deployment: Deployment, server: MlflowServer, version: str, champion: str | None) -> None:
+    decisions = deployment.decisions
+    put_into_production(decide(decisions, version, champion), decisions, ModelRegistry(server.uri))
+
+
+@contextmanager
+def on_stage(
+    published: tuple[MlflowServer, dict[str, str]], home: Path, contract: Contract, **variables: str
+) -> Iterator[Scene]:
+    server, digests = published
+    with ModelRegistry(server.uri)._client() as client:
+        client.delete_registered_model_alias(contract.model_name, PRODUCTION)
+    with relaying(server.settings.mlflow_port) as relay:
+        environment = service_environment(home, relay.uri, PMMDS_LOG_LEVEL="warning", **variables)
+        promote(Deployment(load_settings(environment)), server, "1", None)
+        with running_service(environment) as service:
+            assert service.client.get("/healthz").json()["parts"]["model"]["trust"] == RECORDED
+            load = Load(service.url, contract)
+            with load.running():
+                wait_until(load.has_answered(50))
+                yield Scene(server, relay, service, load, digests)
+            stores = service.deployment()
+            wait_until(lambda: logged_once(stores, load.answered))
+            assert (load.refused, load.n_cut_off) == ({}, 0)
+
+
+def test_an_mlflow_killed_in_mid_download_changes_no_answer_and_its_version_comes_when_it_is_back(
+    mlflow_server: tuple[MlflowServer, dict[str, str]], contract: Contract, tmp_path: Path
+) -> None:
+    with on_stage(mlflow_server, tmp_path / "home", contract) as scene:
+        scene.begin_download()
+        assert scene.part("registry")["fetching"] == "2"
+        assert (scene.n_unfinished(), scene.has_half_of("2")) == (1, False)
+        scene.server.kill()
+        scene.relay.cut()
+        try:
+            wait_until(lambda: scene.says("v2 could not be fetched: MLflow at"))
+            wait_until(lambda: "v2 could not be fetched: MLflow at" in scene.service.output)
+            assert (scene.n_unfinished(), scene.has_half_of("2")) == (0, False)
+            wait_until(scene.load.has_answered(100))
+            n_answered = len(scene.load.answered)
+            assert scene.service.serves("1")
+            assert scene.service.status_of("/ready") == 200
+        finally:
+            scene.relay.open()
+            scene.server.start()
+        scene.wait_for_the_new_version()
+        until_then = scene.load.answered[:n_answered]
+        wait_until(lambda: logged_once(scene.service.deployment(), until_then))
+        logged = scene.service.deployment().prediction_log.find(until_then)
+        assert {record.model_version for record in logged.values()} == {"1"}
+
+
+def test_a_download_that_stalls_is_given_up_and_holds_up_no_answer(
+    mlflow_server: tuple[MlflowServer, dict[str, str]], contract: Contract, tmp_path: Path
+) -> None:
+    with on_stage(mlflow_server, tmp_path / "home", contract) as scene:
+        scene.begin_download()
+        wait_until(scene.load.has_answered(100))
+        assert scene.part("registry")["fetching"] == "2"
+        wait_until(lambda: scene.says("v2 could not be fetched: MLflow at"))
+        assert scene.says("timed out")
+        # It may be tried again already: between two tries nothing is left.
+        wait_until(lambda: scene.n_unfinished() == 0)
+        assert (scene.has_half_of("2"), scene.service.serves("1")) == (False, True)
+        scene.relay.open()
+        scene.wait_for_the_new_version()
+
+
+def test_a_download_that_trickles_is_given_up_in_time_and_leaves_nothing_behind(
+    mlflow_server: tuple[MlflowServer, dict[str, str]], contract: Contract, tmp_path: Path
+) -> None:
+    with on_stage(mlflow_server, tmp_path / "home", contract, PMMDS_MODEL_FETCH_SECONDS="20") as scene:
+        scene.begin_download(then_each_seconds=0.5)
+        told = "v2 could not be fetched within 20 seconds (PMMDS_MODEL_FETCH_SECONDS)"
+        wait_until(lambda: scene.says(told))
+        wait_until(lambda: told in scene.service.output)
+        # The next watcher has begun anew: what the one before it left is gone, and what it said still stands.
+        wait_until(lambda: scene.part("registry")["fetching"] == "2")
+        assert scene.says(told)
+        wait_until(lambda: scene.n_unfinished() == 1)  # it says so before it makes the folder
+        assert (scene.has_half_of("2"), scene.service.serves("1")) == (False, True)
+        wait_until(scene.load.has_answered(50))
+        scene.relay.open()
+        scene.wait_for_the_new_version()

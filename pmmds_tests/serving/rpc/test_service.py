@@ -1,0 +1,212 @@
+"""The rest of the gRPC service: model, feedback and who may send it, deadlines, metrics, reflection."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.timestamp_pb2 import Timestamp
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+from pmmds_core.config.settings import Settings
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.deployment import Deployment
+from pmmds_serving.access import Caller, check_admin
+from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
+from pmmds_serving.generated.pmmds.v1.prediction_pb2_grpc import PredictionServiceStub
+from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.rpc.methods import Call, host_of, predict
+from pmmds_serving.rpc.server import address_of
+from pmmds_serving.rpc.statuses import CODES
+from pmmds_tests.harness.grpc_requests import Refused, connected, label, predict_request, refused, stub_of, told
+from pmmds_tests.harness.service_process import RunningService
+from pmmds_tests.harness.service_requests import FEEDBACK, TOKEN, is_logged, new_id, predicted
+from pmmds_tests.serving.http.test_feedback_endpoint import known_labels
+
+pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
+
+SERVICE = "pmmds.v1.PredictionService"
+
+
+def feedback(*labels: messages.Label) -> messages.SendFeedbackRequest:
+    return messages.SendFeedbackRequest(items=labels)
+
+
+def at(instant: datetime) -> Timestamp:
+    found = Timestamp()
+    found.FromDatetime(instant)
+    return found
+
+
+def counts(accepted: int = 0, updated: int = 0, unknown: int = 0, outdated: int = 0) -> messages.SendFeedbackResponse:
+    return messages.SendFeedbackResponse(accepted=accepted, updated=updated, unknown=unknown, outdated=outdated)
+
+
+def test_get_model_says_what_http_says(stub: PredictionServiceStub, client: httpx.Client) -> None:
+    over_http, found = client.get("/model").json(), stub.GetModel(messages.GetModelRequest())
+    for name in ("name", "version", "alias", "digest", "scorer"):
+        assert getattr(found, name) == over_http[name]
+    assert dict(found.metrics) == over_http["metrics"]
+    assert [{"pid": w.pid, "version": w.version} for w in found.workers] == over_http["workers"]
+    assert found.loaded_at.ToDatetime(UTC) == datetime.fromisoformat(over_http["loaded_at"])
+
+
+def test_truth_that_comes_right_after_the_answer_is_kept_and_the_newest_counts(
+    stub: PredictionServiceStub, contract: Contract, stores: Deployment
+) -> None:
+    one = stub.Predict(predict_request(contract.example())).request_id
+    noon = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    assert stub.SendFeedback(feedback(label(one, 1, observed_at=at(noon)), label("nobody", 0))) == counts(1, 0, 1)
+    assert stub.SendFeedback(feedback(label(one, 1, observed_at=at(noon)))) == counts(updated=1)
+    assert stub.SendFeedback(feedback(label(one, 0))) == counts(updated=1)
+    assert stub.SendFeedback(feedback(label(one, 1, observed_at=at(noon)))) == counts(outdated=1)
+    assert known_labels(stores, one, "nobody") == {one: 0}
+
+
+def test_bad_labels_are_refused_in_https_words_and_none_is_kept(
+    stub: PredictionServiceStub, client: httpx.Client, contract: Contract, stores: Deployment
+) -> None:
+    one = predicted(client, contract)
+    items: list[Any] = [{"request_id": one, "label": 1}, {"label": 1}, {"request_id": one, "label": 2}]
+    items += [{"request_id": one}, {"request_id": "a\0b", "label": 1}]
+    over_http = client.post(FEEDBACK, json={"items": items}).json()
+    late = label(one, 1, observed_at=Timestamp(seconds=10**15))
+    found = refused(lambda: stub.SendFeedback(feedback(*(messages.Label(**item) for item in items), late)))
+    message, errors, _ = told(over_http)
+    assert (found.code, found.message, found.errors[:-1]) == (grpc.StatusCode.INVALID_ARGUMENT, message, errors)
+    assert found.errors[-1].startswith("items[5]: Invalid value for observed_at: '1000000000000000.0'. Expected an ")
+    assert known_labels(stores, one) == {}
+    assert refused(lambda: stub.SendFeedback(feedback())).errors == (
+        "items: expected an array of 1 to 10,000 labels, found 0",
+    )
+
+
+def test_feedback_wants_the_token_where_there_is_one(guarded: RunningService, contract: Contract) -> None:
+    with stub_of(guarded.settings) as stub:
+        one = stub.Predict(predict_request(contract.example())).request_id
+        for authorization in ("Bearer wrong", ""):
+            metadata = (("authorization", authorization),)
+            found = refused(partial(stub.SendFeedback, feedback(label(one, 1)), metadata=metadata))
+            error = "Send Authorization: Bearer with PMMDS_ADMIN_TOKEN"
+            assert found == Refused(grpc.StatusCode.UNAUTHENTICATED, "Not allowed", (error,))
+        assert refused(lambda: stub.SendFeedback(feedback())).code is grpc.StatusCode.UNAUTHENTICATED
+        token = (("authorization", TOKEN["Authorization"]),)
+        assert stub.SendFeedback(feedback(label(one, 1)), metadata=token) == counts(accepted=1)
+
+
+@pytest.mark.parametrize(
+    ("peer", "host", "is_taken"),
+    [
+        ("ipv4:127.0.0.1:4711", "127.0.0.1", True),
+        ("ipv6:%5B::1%5D:4711", "::1", True),
+        ("ipv6:%5B::ffff:127.0.0.1%5D:4711", "127.0.0.1", True),
+        ("ipv4:192.0.2.1:4711", "192.0.2.1", False),
+        ("ipv6:%5B2001:db8::1%5D:4711", "2001:db8::1", False),
+        ("unix:/run/socket", "", False),
+        ("", "", False),
+    ],
+)
+def test_without_a_token_only_clients_on_the_same_machine_are_taken(
+    two_versions: Deployment, peer: str, host: str, is_taken: bool
+) -> None:
+    class Worker:
+        deployment = two_versions
+
+    assert host_of(peer) == host
+    worker: Any = Worker()
+    if is_taken:
+        check_admin(worker, Caller("", host_of(peer), None, "", ""))
+    else:
+        with pytest.raises(RefusalError, match="Not allowed") as caught:
+            check_admin(worker, Caller("", host_of(peer), None, "", ""))
+        assert CODES[caught.value.status] is grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_nothing_is_done_after_the_deadline(contract: Contract) -> None:
+    class Late:
+        def time_remaining(self) -> float:
+            return 0.0
+
+        def invocation_metadata(self) -> None:
+            return None
+
+    nobody: Any = None  # not reached
+    late: Any = Late()
+    call = Call(predict_request(contract.example()).SerializeToString(), late, 0.0)
+    with pytest.raises(RefusalError, match="The deadline is over; nothing was done") as caught:
+        asyncio.run(predict(call, nobody))
+    assert CODES[caught.value.status] is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_a_client_that_gave_up_gets_its_answer_when_it_asks_again_and_is_recorded_once(
+    service: RunningService, contract: Contract, stores: Deployment
+) -> None:
+    request = predict_request(contract.example(), new_id())
+    workers = [p for p in service.tree() if p.pid == service.client.get("/model").json()["workers"][0]["pid"]]
+    with stub_of(service.settings) as stub:
+        stub.GetModel(messages.GetModelRequest())  # connected
+        for process in workers:
+            process.suspend()
+        try:
+            found = refused(lambda: stub.Predict(request, timeout=0.2))
+        finally:
+            for process in workers:
+                process.resume()
+        assert found.code is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert stub.Predict(request).request_id == request.request_id
+    is_logged(stores, request.request_id)
+
+
+def counted(client: httpx.Client, name: str, **labels: str) -> float:
+    samples = client.get("/metrics/json").json()[name]["samples"]
+    return float(sum(s["value"] for s in samples if s["name"].endswith("_total") and s["labels"] == labels))
+
+
+def test_calls_are_counted_by_method_and_code(
+    stub: PredictionServiceStub, client: httpx.Client, contract: Contract
+) -> None:
+    endpoint = f"/{SERVICE}/Predict"
+
+    def now() -> list[float]:
+        codes = ("OK", "INVALID_ARGUMENT")
+        found = [counted(client, "pmmds_requests", method="GRPC", endpoint=endpoint, status=code) for code in codes]
+        found.append(counted(client, "pmmds_errors", endpoint=endpoint, error_type="validation"))
+        found.append(counted(client, "pmmds_validation_failures", endpoint=endpoint, failure_type="validation"))
+        return found
+
+    before = now()
+    for _ in range(3):
+        stub.Predict(predict_request(contract.example()))
+    refused(lambda: stub.Predict(predict_request({})))
+    assert [after - was for after, was in zip(now(), before, strict=True)] == [3, 1, 1, 1]
+
+
+def test_reflection_lists_the_services_and_gives_the_messages(service: RunningService) -> None:
+    with connected(service.settings) as channel:
+        database = ProtoReflectionDescriptorDatabase(channel)
+        assert set(database.get_services()) == {
+            SERVICE,
+            "grpc.health.v1.Health",
+            "grpc.reflection.v1alpha.ServerReflection",
+        }
+        pool: Any = DescriptorPool(database)
+        found = pool.FindServiceByName(SERVICE)
+        assert [m.name for m in found.methods] == ["Predict", "PredictBatch", "GetModel", "SendFeedback"]
+
+
+def test_an_unknown_method_is_unimplemented(service: RunningService) -> None:
+    with connected(service.settings) as channel:
+        call: Any = channel.unary_unary(f"/{SERVICE}/Guess")
+        found = refused(lambda: call(b""))
+    assert found.code is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_the_address_of_either_family() -> None:
+    assert address_of(Settings(grpc_port=7)) == "127.0.0.1:7"
+    assert address_of(Settings(http_host="::1", grpc_port=7)) == "[::1]:7"

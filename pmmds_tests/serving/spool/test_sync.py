@@ -1,0 +1,129 @@
+"""What was answered is on the disk soon, whether or not the database takes rows, and not at the event loop's cost."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+from structlog.testing import capture_logs
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_serving.spool.spool import Spool, SpoolWriteError
+from pmmds_serving.spool.sync import SpoolSyncer
+from pmmds_tests.harness.prediction_records import make_records
+from pmmds_tests.harness.service_process import wait_until
+from pmmds_tests.serving.spool.test_spool import drained
+
+
+class _Disk:
+    """Counts what is synced and by which thread; it can be broken."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.n_files = self.n_folders = 0
+        self.threads: set[str] = set()
+        self.is_broken = False
+        self._plain = {name: getattr(os, name) for name in ("fdatasync", "fsync")}
+        patch.setattr(os, "fdatasync", self._file)
+        patch.setattr(os, "fsync", self._folder)
+
+    def _file(self, fd: int) -> None:
+        self._call("fdatasync", fd)
+        self.n_files += 1
+
+    def _folder(self, fd: int) -> None:
+        self._call("fsync", fd)
+        self.n_folders += 1
+
+    def _call(self, name: str, fd: int) -> None:
+        self.threads.add(threading.current_thread().name)
+        if self.is_broken:
+            raise OSError(5, "Input/output error")
+        self._plain[name](fd)
+
+
+@pytest.fixture
+def disk(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> _Disk:
+    return _Disk(monkeypatch)
+
+
+def test_everything_is_synced_within_the_bound_by_another_thread_with_nobody_shipping(
+    spool: Spool, disk: _Disk, contract: Contract
+) -> None:
+    passes: list[float] = []
+    syncer = SpoolSyncer(spool, 0.05, lambda: passes.append(time.monotonic()))
+    syncer.start()
+    for n_before, record in enumerate(make_records(contract, 3)):
+        spool.append([record])
+        _wait_for_sync(disk, n_before)
+        _wait_for_passes(passes, 2)
+        assert disk.n_files == n_before + 1
+    syncer.stop()
+    assert disk.threads == {"spool-sync"}
+    assert disk.n_folders == 2  # names: of the first segment, and of the one after it, since the first was released
+
+
+def _wait_for_sync(disk: _Disk, n_before: int) -> None:
+    wait_until(lambda: disk.n_files > n_before)
+
+
+def _wait_for_passes(passes: list[float], n_more: int) -> None:
+    before = len(passes)
+    wait_until(lambda: len(passes) >= before + n_more)
+
+
+def test_nothing_is_synced_while_nothing_is_answered_or_all_is_shipped(
+    spool: Spool, disk: _Disk, contract: Contract
+) -> None:
+    spool.sync()
+    spool.append(make_records(contract, 1))
+    drained(spool)
+    synced = disk.n_files
+    for _ in range(5):
+        spool.sync()
+    assert disk.n_files == synced == 1
+
+
+def test_a_disk_that_keeps_nothing_is_told_and_refused_until_it_keeps_again(
+    spool: Spool, disk: _Disk, contract: Contract
+) -> None:
+    first, second = make_records(contract, 2)
+    syncer = SpoolSyncer(spool, 0.01)
+    syncer.start()
+    disk.is_broken = True
+    with capture_logs() as told:
+        spool.append([first])
+        wait_until(lambda: "does not keep what is written: Input/output error" in syncer.problem)
+        with pytest.raises(SpoolWriteError, match="does not keep"):
+            spool.append([second])
+        disk.is_broken = False
+        wait_until(lambda: syncer.problem == "")
+        wait_until(lambda: len(told) > 1)  # it is told a moment later
+    assert [line["event"] for line in told] == ["spool_sync_failed", "spool_sync_resumed"]
+    spool.append([second])
+    assert sorted(r.request_id for r in drained(spool)) == sorted([first.request_id, second.request_id])
+    syncer.stop()
+
+
+def test_a_thread_that_has_ended_shows(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    syncer = SpoolSyncer(spool, 0.01)
+    monkeypatch.setattr(syncer, "_thread", threading.Thread(target=lambda: None))
+    syncer.start()
+    wait_until(lambda: syncer.problem.startswith("The thread that syncs the spool has ended."))
+    syncer.stop()
+
+
+def test_an_error_after_a_sync_ends_no_thread(spool: Spool) -> None:
+    calls: list[int] = []
+
+    def fail() -> None:
+        calls.append(1)
+        raise RuntimeError("no room for metrics")
+
+    syncer = SpoolSyncer(spool, 0.001, fail)
+    syncer.start()
+    wait_until(lambda: len(calls) > 3)
+    assert syncer.problem == ""
+    with pytest.raises(RuntimeError):
+        syncer.stop()
