@@ -1,1 +1,4 @@
-"""Dagster: what exists, when it is made, whether it is healthy. What things mean is in pmmds_core."""
+"""Dagster: asset definitions, jobs, sensors, schedules and checks.
+
+The work itself is in pmmds_core; instance/ has the Dagster home and the daemon.
+"""

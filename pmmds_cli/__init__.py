@@ -1,1 +1,4 @@
-"""The `pmmds` command: thin, with lazy imports. What it does is in the other packages."""
+"""The `pmmds` command.
+
+Commands/ over processes/, client/ and output/; imports of heavy libraries are inside functions.
+"""

@@ -1,1 +1,21 @@
-"""The shared language of PMMDS: contract, statistics, scorer, policy and stores. No dagster, no bentoml."""
+"""PMMDS without Dagster and BentoML. A package may import only the packages above it in this list.
+
+errors.py      the exception tree
+runtime/       JSON logs, process ids, file locks, private folders, atomic writes, the web guard: nothing of the domain
+config/        PMMDS_* settings, their types, secrets in files, the admin token
+contracts/     load, check and derive from a contract; decode and validate requests
+data/          reference files to data frames: text tables, pandera, expectations, digests, row identity
+statistics/    tests, intervals, AUC: arrays in, numbers out
+profiling/     bins, bin queries, the reference profile and reference rows
+synthetic/     the generator of rows, how it is fitted, traffic scenarios
+drift/         drift measures, comparison, statements, policy, rules/
+models/        portable scorers and their compilers, the bundle, calibration, explanations, latency
+evaluation/    champion against challenger, segments, replay, shadow agreement, CBPE validity, label delays
+policies/      promotion, rollback, retraining, alerts: pure functions, decision states, message text
+reports/       charts, pages, their text, templates/
+training/      pipelines, split, mix, model card, release
+stores/        database, files, predictions, monitoring, lifecycle, artifacts: all I/O with other systems
+deployment.py  settings, contract and stores put together
+file_drift/    compare two files; needs no deployment
+workflows/     monitor, promote, approve, roll back, retrain, reproduce, explain, retain
+"""

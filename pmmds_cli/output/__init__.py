@@ -1,0 +1,1 @@
+"""What commands print: console, tables, the result of the demo. What is printed is computed elsewhere."""

@@ -1,0 +1,1 @@
+"""Ports, process definitions, the supervisor, health checks and doctor. Commands are in commands/."""

@@ -1,1 +1,4 @@
-"""Contracts: the packaged ones (YAML) and the code that loads, checks and derives from them."""
+"""Contracts: the packaged ones (YAML), loading and checking them, decoding and validating requests.
+
+Reading files of rows is in data/.
+"""

@@ -1,1 +1,4 @@
-"""Stores: the only I/O of the core. One module per kind of thing that is kept."""
+"""I/O with other systems: database/, files/, predictions/, monitoring/, lifecycle/, artifacts/.
+
+What is stored is defined in the packages above.
+"""

@@ -1,0 +1,4 @@
+"""The generator of synthetic rows, how it is fitted, and traffic scenarios.
+
+Sending traffic is in the command line.
+"""

@@ -1,0 +1,1 @@
+"""The gRPC server, its methods, health and status codes. HTTP is in http/."""

@@ -48,7 +48,8 @@ def traced(
 def test_switched_off_nothing_of_opentelemetry_is_imported() -> None:
     code = (
         "import json, sys\n"
-        "import pmmds_serving.application, pmmds_serving.worker, pmmds_serving.rpc.server, pmmds_core.runtime.json_logs\n"
+        "import pmmds_serving.application, pmmds_serving.worker\n"
+        "import pmmds_serving.rpc.server, pmmds_core.runtime.json_logs\n"
         "print(json.dumps([m for m in sys.modules if m.startswith('opentelemetry')]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,1 +1,1 @@
-"""The named rules that judge a comparison. One small pure module a rule; drift/policy.py puts them together."""
+"""The named rules that judge a comparison, one small pure module each; drift/policy.py combines them."""

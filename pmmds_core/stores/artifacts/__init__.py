@@ -1,0 +1,1 @@
+"""The model registry (MLflow), cached bundles, data sets. Decisions about versions are in lifecycle/."""

@@ -281,7 +281,7 @@ registered_versions = sa.Table(
     sa.Column("registered_at", UtcDateTime, nullable=False),
 )
 
-# The run that holds the training lock, for the message to those that wait. The lock itself: stores/lifecycle/training_lock.py.
+# The run that holds the training lock, for the message to those that wait; the lock is lifecycle/training_lock.py.
 training_lock = sa.Table(
     "training_lock",
     fixed,

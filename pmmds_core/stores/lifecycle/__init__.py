@@ -1,0 +1,4 @@
+"""Alerts, decisions, the promotion lock, retrainings, the outbox and its notifier, status.
+
+Model files are in artifacts/.
+"""

@@ -12,7 +12,7 @@ import pytest
 from pmmds_core.contracts.contract import Blank, Contract, Feature, Label, OpenML, load_contract, parse_contract
 from pmmds_core.errors import ContractError
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "contract.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "contract.md"
 
 VALID = """\
 name: shops

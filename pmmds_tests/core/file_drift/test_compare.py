@@ -234,7 +234,7 @@ def test_bins_by_values_count_as_the_tallies_do(tmp_path: Path, frame: pd.DataFr
 def test_comparing_imports_neither_pandas_nor_what_a_deployment_needs(tmp_path: Path, frame: pd.DataFrame) -> None:
     path = written(frame, tmp_path / "a.parquet")
     code = (
-        "import sys; from pmmds_core.file_drift.compare import compare_files; compare_files(sys.argv[1], sys.argv[1]);"
+        "import sys; from pmmds_core.file_drift import compare_files; compare_files(sys.argv[1], sys.argv[1]);"
         "print(sorted({'pandas', 'pyarrow', 'sqlalchemy', 'dagster', 'mlflow', 'altair', 'jinja2'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
@@ -260,7 +260,7 @@ def test_a_category_of_any_text_can_be_counted() -> None:
 def test_the_tutorial_does_what_it_says(
     tmp_path: Path, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tutorial = Path(__file__).parents[2] / "docs" / "tutorials" / "compare-two-files.md"
+    tutorial = Path(__file__).parents[3] / "docs" / "tutorials" / "compare-two-files.md"
     parts = re.findall(r"```python\n(.*?)```", tutorial.read_text(encoding="utf-8"), re.DOTALL)
     written(frame[:1500], tmp_path / "january.parquet")
     written(frame[1500:].assign(contract="Two year"), tmp_path / "february.csv")

@@ -19,7 +19,7 @@ from pmmds_tests.harness.dagster_platform import House, errors_of
 from pmmds_tests.harness.service_process import running_service, service_environment
 from pmmds_tests.harness.service_requests import BATCH, PREDICT, example, is_logged, rows
 
-TUTORIALS = Path(__file__).parents[2] / "docs" / "tutorials"
+TUTORIALS = Path(__file__).parents[3] / "docs" / "tutorials"
 FOREST = "own_candidates:ONLY_FOREST"
 
 
