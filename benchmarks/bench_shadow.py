@@ -87,7 +87,7 @@ def is_level(d: Deployment) -> bool:
 
 
 def began_at(d: Deployment) -> datetime:
-    status = ShadowFiles(d.settings.home_path / RUN_FOLDER).read()
+    status = ShadowFiles(d.settings.home_path / RUN_FOLDER).status.read()
     assert status is not None
     assert status.since is not None
     return status.since

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pmmds_core.config.settings import Settings
 from pmmds_core.errors import HomeNotWritableError
-from pmmds_core.runtime.atomic_write import write_whole
+from pmmds_core.runtime.atomic_write import write_atomically
 from pmmds_core.runtime.private_folders import make_private
 
 INSTANCE_FILE = "dagster.yaml"
@@ -74,7 +74,7 @@ def _write_for_postgresql(file: Path) -> None:
     if file.is_symlink():
         file.unlink(missing_ok=True)
     if not file.exists() or (_is_made(file) and file.read_text(encoding="utf-8") != wanted):
-        write_whole(file, wanted.encode())
+        write_atomically(file, wanted.encode())
 
 
 def _is_made(file: Path) -> bool:

@@ -84,10 +84,10 @@ def _write(result: FileComparison, profile: Path | None, html: Path | None) -> N
     if profile is not None:
         contents.append((profile, result.profile.to_json()))
     if contents:
-        from pmmds_core.runtime.atomic_write import write_whole
+        from pmmds_core.runtime.atomic_write import write_atomically
 
         for path, content in contents:
-            write_whole(path, content)
+            write_atomically(path, content)
             say(f"Wrote {path}.")
 
 

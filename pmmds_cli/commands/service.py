@@ -13,6 +13,7 @@ import typer
 
 from pmmds_cli.output.console import JsonOption, print_json, print_table, say
 from pmmds_core.errors import ServiceError, UsageError
+from pmmds_core.runtime.processes import is_alive
 
 if TYPE_CHECKING:
     from pmmds_cli.processes.definitions import Process
@@ -196,15 +197,7 @@ def stop(settings: Settings) -> bool:
     if pid is None:
         return False
     supervisor.shutdown()
-    _wait(lambda: not supervisor.is_running() and not _is_alive(pid), STOP_SECONDS, "The processes did not stop")
-    return True
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
+    _wait(lambda: not supervisor.is_running() and not is_alive(pid), STOP_SECONDS, "The processes did not stop")
     return True
 
 

@@ -10,7 +10,7 @@ import secrets
 from pathlib import Path
 
 from pmmds_core.errors import SettingError
-from pmmds_core.runtime.atomic_write import write_whole
+from pmmds_core.runtime.atomic_write import write_atomically
 from pmmds_core.runtime.private_folders import make_private
 
 FILE = "admin_token"
@@ -51,5 +51,5 @@ def ensure_token(home: Path) -> Path:
     file = home / FILE
     if not read_token(home):
         make_private(home)
-        write_whole(file, f"{secrets.token_urlsafe(_BYTES)}\n".encode(), mode=_OWN_USER_ONLY)
+        write_atomically(file, f"{secrets.token_urlsafe(_BYTES)}\n".encode(), mode=_OWN_USER_ONLY)
     return file

@@ -16,7 +16,6 @@ import numpy as np
 from pmmds_core.drift.measures import (
     MEASURES,
     SMOOTHING,
-    Counts,
     Measure,
     js_distance,
     js_divergence,
@@ -29,6 +28,7 @@ from pmmds_core.errors import DataError
 from pmmds_core.profiling.bins import SCORE, FeatureBins
 from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProfile
 from pmmds_core.statistics import homogeneity
+from pmmds_core.statistics.arrays import Counts
 from pmmds_core.statistics.multiple_testing import benjamini_hochberg
 
 __all__ = [

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Counts = NDArray[np.int64]
-Shares = NDArray[np.float64]
+from pmmds_core.statistics.arrays import Counts, Shares
 
 # Added to every bin, so that an empty one has a logarithm: the expected-likelihood (Jeffreys) estimate, Krichevsky and
 # Trofimov (1981). Replacing zeros by a small share distorts rare bins: one missing row moves PSI from 0.017 to 0.023

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.drift.comparison import Counts, FeatureDrift, compare_feature
-from pmmds_core.drift.rules.verdict import Verdict, finding, p_text
+from pmmds_core.drift.rules.verdict import Verdict, finding
 from pmmds_core.errors import UsageError
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProfile
 from pmmds_core.profiling.reference_rows import Codes
 from pmmds_core.statistics.multiple_testing import benjamini_hochberg
+from pmmds_core.statistics.p_values import format_p_value
 
 
 @dataclass(frozen=True)
@@ -118,5 +119,5 @@ def _judged(
     if moved:
         verdict, reasons = Verdict.DRIFTED, tuple(finding(f) for f in moved[:3])
     else:
-        verdict, reasons = Verdict.STABLE, (f"The least likely is {worst.feature} (q {p_text(q_value)}).",)
+        verdict, reasons = Verdict.STABLE, (f"The least likely is {worst.feature} (q {format_p_value(q_value)}).",)
     return SegmentDrift(*head, verdict, reasons, worst.feature, worst.psi, q_value)

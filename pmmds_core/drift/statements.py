@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pmmds_core.profiling.bins import SCORE, FeatureBins
+from pmmds_core.statistics.arrays import Shares
 
 # Below half a percent of the rows both shares would be printed alike.
 LEAST_MOVE = 0.005
 MAX_MOVED_BINS = 3
-Shares = NDArray[np.float64]
 
 
 def moved_bins(reference: Shares, current: Shares) -> list[int]:

@@ -14,7 +14,7 @@ from pmmds_core.drift.comparison import psi
 from pmmds_core.models.calibration import Calibration
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.profiling.reference_profile import ReferenceProfile
-from pmmds_core.statistics.classification import Probabilities
+from pmmds_core.statistics.arrays import Probabilities
 
 # A bin with less of the reference than this taught the calibration nothing about rows like these.
 RARE_SHARE = 0.001

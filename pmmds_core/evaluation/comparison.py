@@ -6,24 +6,21 @@ Add a measurement here. Keep out: whether it is enough (policies/promotion.py), 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from pmmds_core.contracts.contract import FeatureValue
 from pmmds_core.errors import EvaluationError
 from pmmds_core.evaluation.replay import replay
 from pmmds_core.evaluation.segments import Segments, measure_segments, worst_segment
 from pmmds_core.models.latency import compare_scoring_time
-from pmmds_core.models.portable_scorer import Scorer
+from pmmds_core.models.portable_scorer import Rows, Scorer
 from pmmds_core.models.scorer_compiler import score_rows
-from pmmds_core.statistics.classification import Labels, Probabilities, auc_interval, classification_metrics, paired_auc
+from pmmds_core.statistics.arrays import Labels, Probabilities
+from pmmds_core.statistics.classification import DECISION_THRESHOLD, auc_interval, classification_metrics, paired_auc
 from pmmds_core.statistics.intervals import measures, reliability_table
-
-Rows = Sequence[Sequence[FeatureValue]]
-_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
@@ -157,7 +154,7 @@ def _scores(contender: Contender, rows: Rows) -> Probabilities:
 
 
 def _measures(labels: Labels, scores: Probabilities) -> dict[str, Mapping[str, float]]:
-    return measures(labels, scores, (scores >= _THRESHOLD).astype(np.int64))
+    return measures(labels, scores, (scores >= DECISION_THRESHOLD).astype(np.int64))
 
 
 def _ranked(champion: Contender, labels: Labels, scores: Probabilities, champion_scores: Probabilities) -> Any:

@@ -5,22 +5,19 @@ Keep out: which rows are recent (stores), whether a change is wanted (people).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pmmds_core.contracts.contract import FeatureValue
-from pmmds_core.models.portable_scorer import Scorer
+from pmmds_core.models.portable_scorer import Rows, Scorer
 from pmmds_core.models.scorer_compiler import score_rows
+from pmmds_core.statistics.classification import DECISION_THRESHOLD
 from pmmds_core.statistics.intervals import wilson
 
-Rows = Sequence[Sequence[FeatureValue]]
 HOURS = 24
 # The newest rows of a busy day are as good as all of them: at 5,000 rows a share is known to ± 0.014.
 MOST_ROWS = 5_000
-_THRESHOLD = 0.5
 _N_BINS = 10
 
 
@@ -50,8 +47,8 @@ def replay(challenger: Scorer, champion: Scorer, rows: Rows) -> Replay | None:
     if not rows:
         return None
     new, old = score_rows(challenger, rows), score_rows(champion, rows)
-    to_positive = int(((new >= _THRESHOLD) & (old < _THRESHOLD)).sum())
-    to_negative = int(((new < _THRESHOLD) & (old >= _THRESHOLD)).sum())
+    to_positive = int(((new >= DECISION_THRESHOLD) & (old < DECISION_THRESHOLD)).sum())
+    to_negative = int(((new < DECISION_THRESHOLD) & (old >= DECISION_THRESHOLD)).sum())
     low, high = wilson(to_positive + to_negative, len(rows))
     return Replay(
         n_rows=len(rows),

@@ -11,14 +11,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pmmds_core.contracts.contract import Contract, FeatureValue
-from pmmds_core.statistics.classification import Labels, Probabilities, auc_interval, paired_auc
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.models.portable_scorer import Rows
+from pmmds_core.statistics.arrays import Labels, Probabilities
+from pmmds_core.statistics.classification import auc_interval, paired_auc
 from pmmds_core.statistics.multiple_testing import benjamini_hochberg
 
 # With fewer rows of a class the normal approximation of DeLong's test does not hold.
 MIN_ROWS_A_CLASS = 20
 _MISSING = "(missing)"
-Rows = Sequence[Sequence[FeatureValue]]
 Segments = Mapping[tuple[str, str], NDArray[np.bool_]]
 
 

@@ -27,7 +27,7 @@ from pmmds_core.errors import InputFileError
 from pmmds_core.file_drift.column_kinds import ColumnNote, refuse_other_columns
 from pmmds_core.file_drift.profile import FileProfile, count_file, profile_by_contract, profile_by_values
 from pmmds_core.profiling.reference_profile import ReferenceProfile
-from pmmds_core.runtime.atomic_write import write_whole
+from pmmds_core.runtime.atomic_write import write_atomically
 from pmmds_core.stores.files.data_file import DataFile, connect, open_data_file
 
 if TYPE_CHECKING:
@@ -74,11 +74,11 @@ class FileComparison:
 
     def save_html(self, path: str | Path) -> None:
         """Write the page, whole or not at all."""
-        write_whole(Path(path), self.to_html().encode())
+        write_atomically(Path(path), self.to_html().encode())
 
     def save_profile(self, path: str | Path) -> None:
         """Write the reference's profile, which `compare_files` takes in place of the reference."""
-        write_whole(Path(path), self.profile.to_json())
+        write_atomically(Path(path), self.profile.to_json())
 
 
 def compare_files(

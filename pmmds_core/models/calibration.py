@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pmmds_core.errors import ArtifactCorruptError
-from pmmds_core.statistics.classification import Labels, Probabilities
+from pmmds_core.statistics.arrays import Labels, Probabilities
 
 # A calibration travels with every model version: finer steps than this say nothing that the reference knew.
 MOST_POINTS = 200

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from pmmds_core.contracts.contract import FeatureValue
-from pmmds_core.models.portable_scorer import Scorer
+from pmmds_core.models.portable_scorer import Rows, Scorer
 
-Rows = Sequence[Sequence[FeatureValue]]
 LATENCY_ROWS = 400
 _ROUNDS = 15
 # Of 15 independent rounds the 4th and the 12th ratio enclose the median with 96.5 % (binomial, no assumption of shape).

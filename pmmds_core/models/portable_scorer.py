@@ -16,6 +16,7 @@ from pmmds_core.contracts.contract import FeatureValue
 from pmmds_core.errors import ArtifactCorruptError
 
 Row = Sequence[FeatureValue]
+Rows = Sequence[Row]
 
 
 class Scorer(Protocol):

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from pmmds_core.statistics.p_values import format_p_value
+
 if TYPE_CHECKING:
     from pmmds_core.evaluation.comparison import ModelEvaluation
 
@@ -128,13 +130,8 @@ def _significance(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Crite
     passed = p < SIGNIFICANCE_LEVEL
     known = "better beyond chance" if passed else "could be chance"
     role = "required" if policy.significance == "required" else "advisory"
-    sentence = f"DeLong {p_words(p)}, {known} ({role})."
+    sentence = f"DeLong p {format_p_value(p)}, {known} ({role})."
     return Criterion("significance", passed, role == "required", sentence, p, f"< {SIGNIFICANCE_LEVEL:g}")
-
-
-def p_words(p_value: float) -> str:
-    """A p-value as a person writes it: never as zero."""
-    return f"p = {p_value:.4f}" if p_value >= 1e-4 else "p < 0.0001"
 
 
 def _segments(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Criterion:
@@ -147,7 +144,9 @@ def _segments(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Criterion
         return Criterion("segments", False, policy.forbid_worse_segment, sentence, None, threshold)
     worse = [s for s in found if s["difference"] < -policy.segment_margin and s["q_value"] < SIGNIFICANCE_LEVEL]
     lowest = min(worse or found, key=lambda s: float(s["difference"]))
-    told = f"{lowest['feature']} = {lowest['value']} ({lowest['difference']:+.4f}, q = {lowest['q_value']:.4f})"
+    told = (
+        f"{lowest['feature']} = {lowest['value']} ({lowest['difference']:+.4f}, q {format_p_value(lowest['q_value'])})"
+    )
     none = f"No segment is worse by more than {policy.segment_margin:g} beyond chance; lowest"
     sentence = f"{'Worse' if worse else none} where {told} ({role})."
     return Criterion(

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pmmds_core.evaluation.comparison import ModelEvaluation
-from pmmds_core.policies.promotion import SIGNIFICANCE_LEVEL, p_words
+from pmmds_core.policies.promotion import SIGNIFICANCE_LEVEL
+from pmmds_core.statistics.p_values import format_p_value
 
 _DASH = "–"
 # The names a person reads, in the order of what decides first.
@@ -34,7 +35,7 @@ def sentence(evaluation: ModelEvaluation) -> str:
     known = "beyond what chance gives" if evaluation.delong_p_value < SIGNIFICANCE_LEVEL else "within what chance gives"
     return (
         f"On {rows} {own}, {old} ({improvement:+.4f}). "
-        f"A one-sided paired DeLong test gives {p_words(evaluation.delong_p_value)}: a gain {known}."
+        f"A one-sided paired DeLong test gives p {format_p_value(evaluation.delong_p_value)}: a gain {known}."
     )
 
 
@@ -70,7 +71,7 @@ def worst_words(evaluation: ModelEvaluation) -> str:
         return f"Ranks worst where {where}: ROC-AUC {worst['challenger']:.4f}.{left_out}"
     return (
         f"Does worst beside the champion where {where}: ROC-AUC {worst['challenger']:.4f} against "
-        f"{worst['champion']:.4f} ({worst['difference']:+.4f}, q = {worst['q_value']:.4f} over "
+        f"{worst['champion']:.4f} ({worst['difference']:+.4f}, q {format_p_value(worst['q_value'])} over "
         f"{len(evaluation.segments or [])} segments).{left_out}"
     )
 

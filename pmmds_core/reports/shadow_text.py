@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pmmds_core.evaluation.shadow import ShadowAgreement
-from pmmds_core.policies.promotion import p_words
+from pmmds_core.statistics.p_values import format_p_value
 
 NOTHING_SHADOWED = "The challenger has not scored live traffic yet (PMMDS_SHADOW=on lets it)."
 
@@ -41,14 +41,14 @@ def label_words(labelled: Mapping[str, Any] | None) -> str:
     if labelled["challenger_auc"] is not None:
         ranked = (
             f" ROC-AUC {labelled['challenger_auc']:.4f} against {labelled['answer_auc']:.4f} "
-            f"({p_words(labelled['auc_p_value'])})."
+            f"(p {format_p_value(labelled['auc_p_value'])})."
         )
     if not labelled["n_changed"]:
         return f"On the {labelled['n_labelled']:,} labelled ones both decide alike.{ranked}"
     return (
         f"Of {labelled['n_labelled']:,} labelled ones they disagree on {labelled['n_changed']:,}: the challenger is "
         f"right in {labelled['challenger_right']:,}, the answer in {labelled['answer_right']:,} "
-        f"({p_words(labelled['p_value'])}).{ranked}"
+        f"(p {format_p_value(labelled['p_value'])}).{ranked}"
     )
 
 

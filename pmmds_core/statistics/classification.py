@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Labels = NDArray[np.int64]
-Probabilities = NDArray[np.float64]
+from pmmds_core.statistics.arrays import Labels, Probabilities
+
+# A probability of at least this is answered as 1.
+DECISION_THRESHOLD = 0.5
+
 _Z_95 = 1.959963984540054
 
 
@@ -40,7 +43,9 @@ class PairedAuc:
         return self.first - self.second
 
 
-def classification_metrics(labels: Labels, probabilities: Probabilities, threshold: float = 0.5) -> dict[str, float]:
+def classification_metrics(
+    labels: Labels, probabilities: Probabilities, threshold: float = DECISION_THRESHOLD
+) -> dict[str, float]:
     """Metrics by their usual names.
 
     Args:

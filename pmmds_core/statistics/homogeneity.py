@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pmmds_core.statistics.arrays import Counts
 from pmmds_core.statistics.chi_square import likelihood_ratio_p_value
-
-Counts = NDArray[np.int64]
 
 # Cochran's rule, for the expected count in the smaller sample.
 LEAST_EXPECTED = 5.0

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from pmmds_core.statistics.classification import Labels, Probabilities, auc_interval, score_table
+from pmmds_core.statistics.arrays import Labels, Probabilities
+from pmmds_core.statistics.classification import auc_interval, score_table
 
 _Z_95 = 1.959963984540054
 _N_DRAWS = 200

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Matrix = NDArray[np.float64]
+from pmmds_core.statistics.arrays import Matrix
 
 MAX_STEPS = 30
 # Of a share; chance moves one of 2,000 rows by ten times as much.

@@ -22,6 +22,7 @@ from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.reports.drift_page import PageHead, render_page
 from pmmds_core.stores.monitoring.histograms import RefreshResult
 from pmmds_core.workflows.drift_page_context import page_context
+from pmmds_core.workflows.report_files import write_report
 from pmmds_core.workflows.rule_inputs import LookedAt, ask_joint, ask_segments, ask_sequential
 
 
@@ -133,11 +134,8 @@ def _write_page(
     """The report as a page, whole or not at all."""
     now = datetime.now(UTC)
     head = PageHead(d.model_name, version, start, end, d.settings.drift_psi_threshold, now)
-    path = d.folder("reports") / f"drift-{now:%Y%m%dT%H%M%S%f}.html"
-    unfinished = path.with_suffix(".tmp")
     context = page_context(d, profile, version, start, end, document)
-    unfinished.write_text(render_page(document, head, context), encoding="utf-8")
-    return unfinished.replace(path)
+    return write_report(d, "drift", render_page(document, head, context), now)
 
 
 def _keep(

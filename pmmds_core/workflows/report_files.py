@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import ModelError, StoreError
+from pmmds_core.runtime.atomic_write import write_atomically
 
 REPORTS = "reports"
 
@@ -17,9 +18,8 @@ REPORTS = "reports"
 def write_report(d: Deployment, kind: str, html: str, at: datetime) -> Path:
     """A file named by kind and instant, whole or not at all."""
     path = d.folder(REPORTS) / f"{kind}-{at:%Y%m%dT%H%M%S%f}.html"
-    unfinished = path.with_suffix(".tmp")
-    unfinished.write_text(html, encoding="utf-8")
-    return unfinished.replace(path)
+    write_atomically(path, html.encode())
+    return path
 
 
 def keep_with_model(d: Deployment, version: str, path: Path, folder: str, *, copy: str = "") -> str:

@@ -76,9 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.output is None:
         sys.stdout.write(document.decode() + "\n")
     else:
-        from pmmds_core.runtime.atomic_write import write_whole
+        from pmmds_core.runtime.atomic_write import write_atomically
 
-        write_whole(given.output, document)
+        write_atomically(given.output, document)
     return 0
 
 

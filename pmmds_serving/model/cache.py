@@ -5,7 +5,6 @@ The watcher writes, workers read; both can be restarted at any time. Keep out: t
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Collection
 from datetime import datetime
@@ -16,6 +15,7 @@ import msgspec
 
 from pmmds_core.errors import ArtifactCorruptError
 from pmmds_core.models.bundle import Bundle, open_bundle, read_bundle
+from pmmds_core.runtime.atomic_write import write_atomically
 from pmmds_core.runtime.processes import is_alive
 
 STAMP, WATCHER, REQUEST, WORKERS = "current.json", "watcher.json", "reload-request.json", "workers"
@@ -177,7 +177,4 @@ class ModelCache:
 
     def _write(self, name: str, value: Any) -> None:
         """Replace the file in one step, so that nobody reads half of it."""
-        path = self.folder / name
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-        unfinished.write_bytes(msgspec.json.encode(value))
-        unfinished.replace(path)
+        write_atomically(self.folder / name, msgspec.json.encode(value))

@@ -17,6 +17,7 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.contracts.request_decoder import Row, RowDecoder
 from pmmds_core.contracts.request_validator import CheckedRow, compile_validator
 from pmmds_core.runtime.json_logs import FrequentLine
+from pmmds_core.statistics.classification import DECISION_THRESHOLD
 from pmmds_core.stores.predictions.log import PredictionRecord
 from pmmds_serving.metrics.counters import ServingMetrics
 from pmmds_serving.model.follower import ModelFollower, ServedModel
@@ -27,7 +28,6 @@ from pmmds_serving.prediction.request_bodies import decode_json
 from pmmds_serving.prediction.request_ids import RequestIds
 from pmmds_serving.spool.spool import Spool, SpoolWriteError
 
-THRESHOLD = 0.5
 REMEMBERED_REQUESTS = 10_000
 # The log takes 128 characters; rows of a batch have their index appended.
 LONGEST_REQUEST_ID = 120
@@ -208,7 +208,7 @@ class Predictor:
     ) -> tuple[Prediction, PredictionRecord]:
         """`ids`: the service's and the client's, which is empty where the client sent none."""
         own, client = ids
-        prediction = int(probability >= THRESHOLD)
+        prediction = int(probability >= DECISION_THRESHOLD)
         latency_ms = (time.perf_counter() - started) * 1000
         record = PredictionRecord(
             own, answered_at, model.name, model.version, prediction, probability, latency_ms, row, client or None

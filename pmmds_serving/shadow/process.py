@@ -42,7 +42,7 @@ class Publisher:
         before = told.n_scored if told is not None and told.version == status.version else 0
         if status.n_scored > before:
             self._metrics.shadow_predictions.labels(status.version).inc(status.n_scored - before)
-        self._files.write(status)
+        self._files.status.write(status)
         self._told = status
 
 
@@ -57,7 +57,7 @@ def shadow(deployment: Deployment, parent: int) -> None:
         return
     os.nice(NICE)
     cache = ModelCache(deployment.folder("model_cache").parent, deployment.model_name)
-    scorer = ShadowScorer(cache, lambda: deployment.shadow, files.read())
+    scorer = ShadowScorer(cache, lambda: deployment.shadow, files.status.read())
     publisher = Publisher(files, ServingMetrics())
     n_failures = 0
     with lock:

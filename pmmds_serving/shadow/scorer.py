@@ -16,9 +16,9 @@ import msgspec
 from pmmds_core.errors import PmmdsError
 from pmmds_core.models.bundle import Bundle, load_bundle
 from pmmds_core.runtime.json_logs import get_logger
+from pmmds_core.statistics.classification import DECISION_THRESHOLD
 from pmmds_core.stores.predictions.shadow import LoggedRow, Place, ShadowScore, ShadowStore
 from pmmds_serving.model.cache import ModelCache
-from pmmds_serving.prediction.predictor import THRESHOLD
 from pmmds_serving.process.error_guard import Surviving
 from pmmds_serving.shadow.status import ShadowStatus
 
@@ -118,7 +118,7 @@ def scores_of(bundle: Bundle, rows: Sequence[LoggedRow]) -> list[ShadowScore]:
     if not all(0.0 <= p <= 1.0 for p in found):
         raise PmmdsError("The challenger gives no probability for a logged request; it is not shadowed.")
     return [
-        ShadowScore(row.request_id, row.predicted_at, p, int(p >= THRESHOLD))
+        ShadowScore(row.request_id, row.predicted_at, p, int(p >= DECISION_THRESHOLD))
         for row, p in zip(rows, found, strict=True)
     ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from pmmds_core.runtime.processes import is_alive
+from pmmds_serving.process.status_file import StatusFile
 
 LOCK, STATUS = "shadow.lock", "shadow.json"
 State = Literal["waiting", "scoring", "problem"]
@@ -40,24 +40,15 @@ class ShadowFiles:
     def lock(self) -> Path:
         return self.folder / LOCK
 
-    def read(self) -> ShadowStatus | None:
-        """None when none has run, or one of another version of PMMDS."""
-        try:
-            return msgspec.json.decode((self.folder / STATUS).read_bytes(), type=ShadowStatus)
-        except (FileNotFoundError, msgspec.DecodeError):
-            return None
-
-    def write(self, status: ShadowStatus) -> None:
-        """Replace the file in one step. Raises OSError."""
-        unfinished = self.folder / f".{STATUS}.{os.getpid()}"
-        unfinished.write_bytes(msgspec.json.encode(status))
-        unfinished.replace(self.folder / STATUS)
+    @property
+    def status(self) -> StatusFile[ShadowStatus]:
+        return StatusFile(self.folder / STATUS, ShadowStatus)
 
     def part(self, setting: str) -> dict[str, Any]:
         """Its part of /healthz, which says nothing of the service's health."""
         if setting != "on":
             return {"status": "off"}
-        found = self.read()
+        found = self.status.read()
         if found is None:
             return {"status": "waiting", "version": None, "n_scored": 0, "problem": ""}
         if not is_alive(found.pid):

@@ -19,6 +19,7 @@ from pmmds_core.runtime.file_lock import lead
 from pmmds_core.runtime.processes import is_alive
 from pmmds_serving.metrics.counters import ServingMetrics
 from pmmds_serving.process.sidecar import run_beside_parent
+from pmmds_serving.process.status_file import StatusFile
 from pmmds_serving.shipping.shipper import Shipper, ShipperState
 
 MODULE = "pmmds_serving.shipping.process"
@@ -45,27 +46,18 @@ class ShipperFiles:
     def lock(self) -> Path:
         return self.folder / LOCK
 
-    def read(self) -> ShipperStatus | None:
-        """None when none has run, or one of another version of PMMDS."""
-        try:
-            return msgspec.json.decode((self.folder / STATUS).read_bytes(), type=ShipperStatus)
-        except (FileNotFoundError, msgspec.DecodeError):
-            return None
-
-    def write(self, status: ShipperStatus) -> None:
-        """Replace the file in one step. Raises OSError."""
-        unfinished = self.folder / f".{STATUS}.{os.getpid()}"
-        unfinished.write_bytes(msgspec.json.encode(status))
-        unfinished.replace(self.folder / STATUS)
+    @property
+    def status(self) -> StatusFile[ShipperStatus]:
+        return StatusFile(self.folder / STATUS, ShipperStatus)
 
     def is_up(self, pid: int) -> bool:
         """Whether this process leads, and hears signals."""
-        status = self.read()
+        status = self.status.read()
         return status is not None and status.pid == pid
 
     def problem(self) -> str:
         """Why rows do not reach the database; empty while they do, and while the first shipper is being started."""
-        status = self.read()
+        status = self.status.read()
         if status is None:
             return ""
         if not is_alive(status.pid):
@@ -91,7 +83,7 @@ class Publisher:
         self._metrics.dead_letters.inc(state.n_dead_letters - before.n_dead_letters)
         self._metrics.repeated_requests.labels("same").inc(state.n_same - before.n_same)
         self._metrics.repeated_requests.labels("other").inc(state.n_other - before.n_other)
-        self._files.write(ShipperStatus(os.getpid(), state.problem, state.n_shipped))
+        self._files.status.write(ShipperStatus(os.getpid(), state.problem, state.n_shipped))
         self._told = state
 
 
@@ -104,7 +96,7 @@ def move(deployment: Deployment, parent: int) -> None:
     lock = lead(files.lock)
     if lock is None:
         return
-    files.write(ShipperStatus(os.getpid()))
+    files.status.write(ShipperStatus(os.getpid()))
     names = deployment.contract.feature_names
     folder = deployment.folder(SPOOL_FOLDER)
     shipper = Shipper(

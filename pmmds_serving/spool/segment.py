@@ -102,7 +102,7 @@ class Segment:
         fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _write_whole(fd, header, 0)
+            _write_atomically(fd, header, 0)
             unfinished.rename(path)
         except (BlockingIOError, FileNotFoundError):
             os.close(fd)
@@ -145,7 +145,7 @@ class Segment:
     def write(self, frames: bytes) -> None:
         """Append whole, or not at all. Raises SpoolWriteError, for example when the disk is full."""
         try:
-            _write_whole(self._fd, frames, self._size)
+            _write_atomically(self._fd, frames, self._size)
         except OSError as error:
             with suppress(OSError):  # whole frames of a batch that is refused must not be adopted
                 os.ftruncate(self._fd, self._size)
@@ -261,7 +261,7 @@ def remove_unfinished(folder: Path) -> None:
             left.delete()
 
 
-def _write_whole(fd: int, data: bytes, position: int) -> None:
+def _write_atomically(fd: int, data: bytes, position: int) -> None:
     written = os.pwrite(fd, data, position)
     while written < len(data):
         written += os.pwrite(fd, data[written:], position + written)

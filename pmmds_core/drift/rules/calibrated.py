@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pmmds_core.drift.comparison import FeatureDrift
-from pmmds_core.drift.rules.verdict import RuleVerdict, Verdict, findings, p_text, too_few_rows
+from pmmds_core.drift.rules.verdict import RuleVerdict, Verdict, findings, too_few_rows
 from pmmds_core.profiling.bins import SCORE
+from pmmds_core.statistics.p_values import format_p_value
 
 RULE = "calibrated"
 
@@ -39,7 +40,7 @@ def judge_calibrated(features: Sequence[FeatureDrift], n_current: int, rule: Cal
         )
         return RuleVerdict(RULE, Verdict.DRIFTED, (reason, *findings(unlikely)), tuple(f.feature for f in unlikely))
     least = min((f for f in own if f.q_value is not None), key=lambda f: f.q_value or 0.0, default=None)
-    closest = "" if least is None else f"; the least likely is {least.feature} (q {p_text(least.q_value)})"
+    closest = "" if least is None else f"; the least likely is {least.feature} (q {format_p_value(least.q_value)})"
     reason = (
         f"No feature moved more than chance explains at {rule.false_alarm_rate:.3g} false alarms a window{closest}."
     )

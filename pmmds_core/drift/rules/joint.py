@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 
 from pmmds_core.drift.measures import SMOOTHING
 from pmmds_core.drift.rules.joint_levels import Levels
-from pmmds_core.drift.rules.verdict import RuleVerdict, Verdict, p_text, too_few_rows
+from pmmds_core.drift.rules.verdict import RuleVerdict, Verdict, too_few_rows
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.profiling.reference_rows import Codes
+from pmmds_core.statistics.arrays import Matrix
+from pmmds_core.statistics.p_values import format_p_value
 from pmmds_core.statistics.raking import Raked, rake
 
 RULE = "joint"
@@ -35,7 +37,6 @@ MAX_PAIRS_SHOWN = 5
 ENOUGH_EXCEEDANCES = 10
 # Fewer effective reference rows after reweighting say nothing.
 LEAST_EFFECTIVE = 100.0
-Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -172,4 +173,4 @@ def _told(names: Sequence[str], observed: _Measured, largest: Matrix, n_tried: i
 
 
 def _words(pair: PairDrift) -> str:
-    return f"{pair.features[0]} and {pair.features[1]} (PSI {pair.psi:.3f}, p {p_text(pair.p_value)})"
+    return f"{pair.features[0]} and {pair.features[1]} (PSI {pair.psi:.3f}, p {format_p_value(pair.p_value)})"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pmmds_core.drift.statements import special_indices
 from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProfile
 from pmmds_core.profiling.reference_rows import Codes
+from pmmds_core.statistics.arrays import Matrix
 
 # Ten by ten cells would need thousands of rows to be filled.
 MAX_LEVELS = 5
@@ -21,7 +22,6 @@ LEAST_SHARE = 0.05
 LEAST_REST = 0.02
 # A feature with more rows outside its levels is left to the rules that look at it alone.
 MOST_UNKNOWN = 0.05
-Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pmmds_core.drift.comparison import compare_feature
-from pmmds_core.drift.measures import SMOOTHING, Counts
+from pmmds_core.drift.measures import SMOOTHING
 from pmmds_core.drift.rules.verdict import MAX_FINDINGS, RuleVerdict, Verdict
 from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProfile
+from pmmds_core.statistics.arrays import Counts
 from pmmds_core.statistics.log_gamma import log_gamma
 
 RULE = "sequential"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pmmds_core.drift.comparison import FeatureDrift
+from pmmds_core.statistics.p_values import format_p_value
 
 # An alert is read by a person: the worst findings, and how many more there are.
 MAX_FINDINGS = 6
@@ -45,7 +46,7 @@ def finding(feature: FeatureDrift) -> str:
     """One feature in a sentence: what moved, its PSI, what chance alone gives, p, band."""
     return (
         f"{feature.statement} (PSI {number(feature.psi)}, chance alone gives {number(feature.psi_expected_by_chance)}, "
-        f"p {p_text(feature.p_value)}, {feature.band})."
+        f"p {format_p_value(feature.p_value)}, {feature.band})."
     )
 
 
@@ -58,10 +59,3 @@ def findings(flagged: Sequence[FeatureDrift]) -> tuple[str, ...]:
 
 def number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.3f}"
-
-
-def p_text(value: float | None) -> str:
-    """A probability as people write it: = 0.012, < 0.0001."""
-    if value is None:
-        return "unknown"
-    return "< 0.0001" if value < 0.0001 else f"= {value:.2g}"

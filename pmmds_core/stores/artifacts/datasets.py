@@ -5,7 +5,6 @@ Keep out: what the rows mean (data/reader.py, training/split.py).
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import sqlalchemy as sa
 
 from pmmds_core.errors import DataError, HomeNotWritableError
+from pmmds_core.runtime.atomic_write import replacing
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import reference_datasets
 
@@ -74,7 +74,7 @@ class DatasetStore:
     ) -> Dataset:
         """Keep a frame; a content that is kept already is not written twice."""
         path = self._folder / kind / f"{digest[:32]}.parquet"
-        _write_whole(frame, path)
+        _write_once(frame, path)
         dataset = Dataset(
             uuid.uuid4().hex[:12], kind, digest, path, source, len(frame), run_id, details, datetime.now(UTC)
         )
@@ -140,17 +140,15 @@ class DatasetStore:
         return found
 
 
-def _write_whole(frame: pd.DataFrame, path: Path) -> None:
+def _write_once(frame: pd.DataFrame, path: Path) -> None:
     if path.exists():
         path.touch()  # in use again: its retention period begins anew
         return
-    incoming = path.with_suffix(f".{os.getpid()}.incoming")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        frame.to_parquet(incoming, index=False)
-        incoming.replace(path)
+        with replacing(path) as unfinished:
+            frame.to_parquet(unfinished, index=False)
     except OSError as error:
-        incoming.unlink(missing_ok=True)
         raise HomeNotWritableError(
             f"The data set {path} cannot be written: {error.strerror or error}.",
             next_step="Free disk space, or point PMMDS_HOME at a folder that can be written.",

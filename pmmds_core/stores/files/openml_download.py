@@ -21,6 +21,7 @@ from pmmds_core.contracts.contract import Contract, OpenML
 from pmmds_core.data.digests import unordered_digest
 from pmmds_core.data.reader import SourceData, source_from_frame
 from pmmds_core.errors import DataError, HomeNotWritableError, UsageError
+from pmmds_core.runtime.atomic_write import replacing
 from pmmds_core.runtime.private_folders import make_private
 from pmmds_core.stores.files.reference_source import downloaded_path
 
@@ -144,14 +145,11 @@ def _as_file(data: SourceData, contract: Contract) -> pd.DataFrame:
 
 
 def _write(home: Path, path: Path, frame: pd.DataFrame) -> None:
-    """Write beside the target and rename, so that nobody ever reads half a file."""
     try:
         make_private(home)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as folder:
-            unfinished = Path(folder) / path.name
+        with replacing(path) as unfinished:
             frame.to_csv(unfinished, index=False)
-            unfinished.replace(path)
     except OSError as error:
         raise HomeNotWritableError(
             f"The file {path} cannot be written: {error.strerror}.", next_step="Check PMMDS_HOME and its free space."

@@ -14,7 +14,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.statistics.classification import Labels, Probabilities
+from pmmds_core.statistics.arrays import Labels, Probabilities
 from pmmds_core.stores.database.dialects import hour_of, insert
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import daily_performance, ground_truth, prediction_logs

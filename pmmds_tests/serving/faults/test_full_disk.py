@@ -57,7 +57,7 @@ def test_a_full_disk_ends_no_worker_and_loses_no_answer(
         wait_until(lambda: len(workers_of(service, contract)) == 2)
         workers = workers_of(service, contract)
         assert ask().is_success
-        wait_until(lambda: ShipperFiles(small_home / RUN_FOLDER).read() is not None)
+        wait_until(lambda: ShipperFiles(small_home / RUN_FOLDER).status.read() is not None)
         wait_until(has_room_for_every_count)  # the shipper makes its own a moment after it says that it is there
         filler = fill_disk(small_home)
         wait_until(is_refused_when_full)

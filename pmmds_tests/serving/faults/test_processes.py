@@ -68,7 +68,7 @@ def test_a_worker_killed_in_mid_request_twice_loses_no_answer(
 
 def shipper_of(service: RunningService) -> int:
     """The process id of the one that works; 0 while none does."""
-    status = ShipperFiles(service.home / RUN_FOLDER).read()
+    status = ShipperFiles(service.home / RUN_FOLDER).status.read()
     return status.pid if status is not None and is_alive(status.pid) else 0
 
 

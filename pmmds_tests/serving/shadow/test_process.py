@@ -47,7 +47,7 @@ def scores(service: RunningService, version: str) -> Callable[[], bool]:
 
 def scorer_of(service: RunningService) -> int:
     """The process id of the shadow; 0 while none lives."""
-    status = ShadowFiles(service.home / RUN_FOLDER).read()
+    status = ShadowFiles(service.home / RUN_FOLDER).status.read()
     return status.pid if status is not None and is_alive(status.pid) else 0
 
 

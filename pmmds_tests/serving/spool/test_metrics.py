@@ -50,11 +50,11 @@ def test_the_shipper_tells_its_state_once_for_the_workers_and_for_prometheus(
         ServingMetrics(),
     )
     publisher = Publisher(shipper, files, metrics)
-    assert (files.read(), files.problem()) == (None, "")
+    assert (files.status.read(), files.problem()) == (None, "")
     shipper.dead_letters.write([dead_frame(b"odd"), dead_frame(b"odder")])
     for _ in range(2):
         publisher.publish()
-        assert files.read() == ShipperStatus(os.getpid())
+        assert files.status.read() == ShipperStatus(os.getpid())
         assert values(metrics)[2] == 2
 
 
@@ -62,7 +62,7 @@ def test_a_shipper_that_has_died_is_a_problem(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         pass
     files = ShipperFiles(tmp_path)
-    files.write(ShipperStatus(gone.pid))
+    files.status.write(ShipperStatus(gone.pid))
     assert "has ended; another one is being started" in files.problem()
 
 
