@@ -5,10 +5,14 @@ Keep out: rows (stores/lifecycle/expired_rows.py), data sets and model versions 
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from pathlib import Path
+
+# Ends the name of a folder that is being removed.
+_REMOVED = ".removed"
 
 
 def n_bytes_of(path: Path) -> int:
@@ -33,21 +37,26 @@ def old_pages(folder: Path, before: datetime, keep: Collection[str]) -> list[Pat
 
 
 def old_folders(folder: Path, before: datetime, keep: Collection[str] = ()) -> list[Path]:
-    """Folders in which nothing was written since an instant, but for those named in `keep` and the newest."""
-    found = sorted((path for path in folder.iterdir() if path.is_dir()), key=_changed) if folder.is_dir() else []
-    return [path for path in found[:-1] if path.name not in keep and _changed(path) < before.timestamp()]
+    """Folders in which nothing was written since an instant, but for those named in `keep` and the newest.
+
+    What a removal that was killed left over is always among them.
+    """
+    found = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    left = [path for path in found if path.name.endswith(_REMOVED)]
+    live = sorted((path for path in found if path not in left), key=_changed)
+    return [*left, *(path for path in live[:-1] if path.name not in keep and _changed(path) < before.timestamp())]
 
 
 def remove(paths: Iterable[Path]) -> None:
     """Remove files and folders; one that is gone already is fine. Raises OSError."""
     for path in paths:
-        if path.is_dir():
-            # Renamed first, so that a process that is killed here leaves no half of it under its name.
-            gone = path.with_name(f".{path.name}.removed")
-            path.rename(gone)
-            shutil.rmtree(gone)
-        else:
+        if not path.is_dir():
             path.unlink(missing_ok=True)
+        elif path.name.endswith(_REMOVED):
+            shutil.rmtree(path)
+        else:
+            # Renamed first: a process that is killed here leaves no half of the folder under its name.
+            shutil.rmtree(path.rename(path.with_name(f".{path.name}.{secrets.token_hex(4)}{_REMOVED}")))
 
 
 def _changed(path: Path) -> float:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pmmds_core.deployment import Deployment
 from pmmds_core.policies.decision import JUDGED, MOVING, PENDING_APPROVAL, RECORDED
+from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
 from pmmds_core.stores.lifecycle.expired_rows import DELETE, count_rows, report_pages
 from pmmds_core.stores.lifecycle.storage_usage import save_usage
 from pmmds_core.workflows.expired_files import n_bytes_of, old_folders, old_pages, remove
@@ -139,9 +140,16 @@ def _versions(d: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
     kept = {*served, *d.registry.aliased(d.model_name), str(newest)}
     old = [v for v in versions if v.version not in kept and v.created_at is not None and v.created_at < before]
     if not dry_run:
-        for version in old:
-            d.registry.delete_version(version)
+        old = [version for version in old if _deleted(d, version)]
     return [Expired(_VERSIONS, days, len(old))]
+
+
+def _deleted(d: Deployment, version: RegisteredVersion) -> bool:
+    """Delete a version, unless an alias or a decision has taken it up since the versions were listed."""
+    if version.version in _served(d) | d.registry.aliased(d.model_name):
+        return False
+    d.registry.delete_version(version)
+    return True
 
 
 def _served(d: Deployment) -> set[str]:

@@ -91,6 +91,14 @@ def test_old_validation_folders_go_but_for_the_newest(d: Deployment) -> None:
     assert [f.exists() for f in folders] == [False, True]
 
 
+def test_what_a_killed_removal_left_goes_and_counts_as_no_folder(d: Deployment) -> None:
+    home = d.settings.home_path / "validation"
+    left = written(home / ".a.0badcafe.removed" / "schema.json", NOW).parent
+    newest = written(home / "b" / "schema.json", NOW - 300 * DAY).parent
+    assert removed(expire(d, NOW)) == {"validation pages": 1}
+    assert (left.exists(), newest.exists()) == (False, True)
+
+
 def test_data_sets_of_runs_that_promoted_stay_and_so_does_the_newest_of_each_kind(d: Deployment) -> None:
     def save(run: str, value: int) -> Path:
         digest = f"{value:032d}" * 2
