@@ -75,6 +75,9 @@ style: $(STAMP) ## ruff's format and rules, import directions
 types: $(STAMP) ## mypy strict
 	$(BIN)/mypy
 
+test-fast: $(STAMP) ## unit tests: SQLite only, no servers
+	$(BIN)/pytest -n 2 pmmds_tests/core pmmds_tests/architecture -m 'not postgres and not process and not telco and not slow and not faults and not compose and not scale' $(ARGS)
+
 test: $(STAMP) ## every test but those below, on SQLite and PostgreSQL
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 N_CONNECTIONS = 8
 # hey counts a million answers and no more: a longer run is several.
-MOST_ANSWERS = 900_000
+MAX_ANSWERS = 900_000
 
 
 @dataclass(frozen=True)

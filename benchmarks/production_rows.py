@@ -34,7 +34,7 @@ from pmmds_tests.harness.postgres import Cluster, temporary_cluster
 # What a worker hands over in a tenth of a second at 2,000 predictions a second; and what it hands over while more wait
 # than are moved, when its segments grow.
 STEADY_ROWS, BACKLOG_ROWS = 200, 5_000
-LEAST_RATIO = 0.4
+MIN_RATIO = 0.4
 
 
 def make_records(contract: Contract, n_rows: int, start: datetime) -> list[PredictionRecord]:
@@ -140,8 +140,8 @@ def copied(n_rows: int, repeats: int) -> int:
                 found.append(shipped / peer)
                 print(f"\\copy {peer:,.0f} rows/s; shipper, {rows:,} rows a segment: {shipped:,.0f}", flush=True)
     for rows, found in ratios.items():
-        print(f"shipper / \\copy   {statistics.median(found):.2f}  ({rows:,} rows a segment; target {LEAST_RATIO})")
-    return int(min(map(statistics.median, ratios.values())) < LEAST_RATIO)
+        print(f"shipper / \\copy   {statistics.median(found):.2f}  ({rows:,} rows a segment; target {MIN_RATIO})")
+    return int(min(map(statistics.median, ratios.values())) < MIN_RATIO)
 
 
 def archived(n_rows: int) -> None:

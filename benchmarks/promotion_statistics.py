@@ -30,8 +30,8 @@ from pmmds_core.synthetic.generator import packaged_generator
 N_POPULATION, N_TRAINING = 60_000, 4_000
 GAIN = 0.025
 WORSE_SIZES, BETTER_SIZES = (500, 1_400, 5_000), (500, 1_400, 3_000)
-MOST_WORSE = 0.03
-LEAST_BETTER = {500: 0.80, 1_400: 0.95, 3_000: 0.99}
+MAX_WORSE = 0.03
+MIN_BETTER = {500: 0.80, 1_400: 0.95, 3_000: 0.99}
 Significance = Literal["advisory", "required"]
 MODES: tuple[Significance, ...] = ("advisory", "required")
 Floats = NDArray[np.float64]
@@ -110,7 +110,7 @@ def equal_pairs(population: Population, n_pairs: int) -> Iterator[Line]:
                 promoted[mode, n] += hit
                 worse_promoted[mode, n] += hit and is_worse
     for mode, n in cases:
-        limit = MOST_WORSE if mode == "required" else 1.0
+        limit = MAX_WORSE if mode == "required" else 1.0
         keys = (mode, f"{n:,}")
         n_wrong = worse_promoted[mode, n]
         yield Line("equal pairs: promoted", keys, promoted[mode, n], n_pairs)
@@ -132,7 +132,7 @@ def better_pairs(population: Population, n_pairs: int) -> Iterator[Line]:
             for mode in MODES:
                 promoted[mode, n] += is_promoted(labels, challenger[rows], champion[rows], mode)
     for mode, n in keys:
-        least = LEAST_BETTER[n]
+        least = MIN_BETTER[n]
         yield Line("truly better by .025: promoted", (mode, f"{n:,}"), promoted[mode, n], n_pairs, at_least=least)
 
 

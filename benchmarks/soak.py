@@ -22,7 +22,7 @@ import msgspec
 import psutil
 
 from benchmarks.deployments import example_request, migrate_database, temporary_settings, train_versions, wait_for
-from benchmarks.hey import MOST_ANSWERS, Steady, hey
+from benchmarks.hey import MAX_ANSWERS, Steady, hey
 from benchmarks.serving import logged_rows, our_service, serving_workers
 from pmmds_core.config.settings import Settings
 from pmmds_tests.harness.postgres import temporary_cluster
@@ -77,7 +77,7 @@ def main() -> None:
             before = logged_rows(settings)
             watch = MemoryWatch(serving_workers(base)[0])
             watch.start()
-            n_runs = math.ceil(chosen.minutes * 60 * chosen.rate / MOST_ANSWERS)
+            n_runs = math.ceil(chosen.minutes * 60 * chosen.rate / MAX_ANSWERS)
             url = f"{base}/api/v1/predict"
             runs = [hey(url, body, seconds=chosen.minutes * 60 / n_runs, rate=chosen.rate) for _ in range(n_runs)]
             watch.stop()

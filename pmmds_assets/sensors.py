@@ -12,7 +12,7 @@ from pmmds_assets.loop_sensor import loop_sensor
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.retraining import Trigger
 from pmmds_core.deployment import Deployment
-from pmmds_core.policies.retraining import LONGEST_RUN, Wait, next_retraining
+from pmmds_core.policies.retraining import MAX_RUN, Wait, next_retraining
 from pmmds_core.workflows.alert_resolution import tell_changes
 from pmmds_core.workflows.retraining_outcome import book_failed_run
 from pmmds_core.workflows.retraining_triggers import find_causes
@@ -52,7 +52,7 @@ def drift_alert_sensor(
 
 def is_retraining_in_flight(instance: dg.DagsterInstance) -> bool:
     """Whether Dagster has a retrain_job run that has not ended, other than what a killed process left long ago."""
-    after = datetime.now(UTC) - LONGEST_RUN
+    after = datetime.now(UTC) - MAX_RUN
     wanted = dg.RunsFilter(job_name=retrain_job.name, statuses=_IN_FLIGHT, created_after=after)
     return bool(instance.get_runs(wanted, limit=1))
 

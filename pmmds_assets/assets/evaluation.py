@@ -18,7 +18,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.errors import ArtifactCorruptError
 from pmmds_core.evaluation.comparison import Contender, ModelEvaluation, evaluate
 from pmmds_core.evaluation.holdout_checks import check_holdout
-from pmmds_core.evaluation.replay import HOURS, MOST_ROWS
+from pmmds_core.evaluation.replay import HOURS, MAX_ROWS
 from pmmds_core.evaluation.segments import segments_of
 from pmmds_core.models.bundle import CARD
 from pmmds_core.models.scorer_compiler import rows_of
@@ -86,7 +86,7 @@ def _measured(
     frame = holdout.read()
     check_holdout(frame, d.contract)
     rows = rows_of(frame, d.contract)
-    recent = d.prediction_log.recent(MOST_ROWS, since=datetime.now(UTC) - timedelta(hours=HOURS))
+    recent = d.prediction_log.recent(MAX_ROWS, since=datetime.now(UTC) - timedelta(hours=HOURS))
     shadowed = d.shadow.agreement(challenger.version)
     evaluation = evaluate(
         _contender(d, challenger, made),

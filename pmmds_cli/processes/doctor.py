@@ -16,7 +16,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError
 from pmmds_core.policies.decision import PENDING_APPROVAL
 
-LEAST_FREE_BYTES = 500 * 1024 * 1024
+MIN_FREE_BYTES = 500 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _home(d: Deployment) -> str:
     probe.write_bytes(b"x")
     probe.unlink()
     free = shutil.disk_usage(folder).free
-    if free < LEAST_FREE_BYTES:
+    if free < MIN_FREE_BYTES:
         raise PmmdsError(f"{folder} has only {free // 2**20} MiB left.", next_step="Free disk space.")
     return f"{folder} can be written, {free / 2**30:.0f} GiB free (process {os.getpid()})"
 

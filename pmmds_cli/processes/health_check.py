@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pmmds_core.config.settings import Settings
 
 _CHECK_SECONDS = 5.0
-_LONGEST_SILENCE_SECONDS = 180.0
+_MAX_SILENCE_SECONDS = 180.0
 
 
 def main(name: str) -> int:
@@ -109,7 +109,7 @@ def _check_daemon(settings: Settings) -> str:
 
     instance = shared_instance(settings)
     beats = instance.get_daemon_heartbeats()
-    oldest = time.time() - _LONGEST_SILENCE_SECONDS
+    oldest = time.time() - _MAX_SILENCE_SECONDS
     required = sorted(instance.get_required_daemon_types())
     silent = [kind for kind in required if kind not in beats or beats[kind].timestamp < oldest]
     if silent:

@@ -21,7 +21,7 @@ from pmmds_core.runtime.file_lock import lead
 from pmmds_core.runtime.private_folders import make_private
 
 # A Unix socket's path may have 107 bytes; longer homes get one in the run-time directory.
-_LONGEST_SOCKET = 100
+_MAX_SOCKET = 100
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Supervisor:
         self.folder = settings.home_path / "run"
         self.logs = settings.home_path / "logs"
         socket = self.folder / "supervisor.sock"
-        if len(str(socket)) > _LONGEST_SOCKET:
+        if len(str(socket)) > _MAX_SOCKET:
             import hashlib
             import tempfile
 

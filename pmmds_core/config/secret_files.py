@@ -24,7 +24,7 @@ SECRETS = frozenset(
 )
 # For these an empty file says something; for the others it would fall back to a default that nobody meant.
 _MAY_BE_EMPTY = frozenset({"alert_urls"})
-_LONGEST_BYTES = 64 * 1024
+_MAX_BYTES = 64 * 1024
 
 
 def raw_value(name: str, variable: str, source: Mapping[str, str]) -> str:
@@ -50,7 +50,7 @@ def raw_value(name: str, variable: str, source: Mapping[str, str]) -> str:
 def _read(variable: str, path: Path) -> str:
     try:
         with path.open("rb") as file:
-            content = file.read(_LONGEST_BYTES + 1)
+            content = file.read(_MAX_BYTES + 1)
         text = content.decode().strip()
     except OSError as error:
         raise SettingError(
@@ -59,7 +59,7 @@ def _read(variable: str, path: Path) -> str:
         ) from None
     except UnicodeDecodeError:
         text = "\n"
-    if "\n" in text or "\0" in text or len(content) > _LONGEST_BYTES:
+    if "\n" in text or "\0" in text or len(content) > _MAX_BYTES:
         raise SettingError(
             f"{variable} names {path}, which is not one line of text.", next_step="Write the secret there, and no more."
         )

@@ -15,10 +15,10 @@ from pmmds_core.contracts.contract import Contract, Feature, FeatureValue
 MESSAGE = "Inference payload validation failed"
 
 # A sender's value is repeated in the answer, so that it can be found; not all of a megabyte of it.
-_LONGEST_ECHO = 80
+_MAX_ECHO = 80
 
 # What both databases keep exactly: 64-bit whole numbers and finite doubles. A contract's limits are narrower.
-_LARGEST_INTEGER, _LARGEST_FLOAT = 2**63 - 1, sys.float_info.max
+_MAX_INTEGER, _MAX_FLOAT = 2**63 - 1, sys.float_info.max
 
 
 class InvalidValueError(ValueError):
@@ -107,7 +107,7 @@ def _numeric_check(feature: Feature) -> Check:
 
 def number_range(feature: Feature) -> tuple[float, float]:
     """Least and largest value of a numeric feature, inclusive: the contract's, within what both databases keep."""
-    largest = _LARGEST_INTEGER if feature.type == "integer" else _LARGEST_FLOAT
+    largest = _MAX_INTEGER if feature.type == "integer" else _MAX_FLOAT
     low = -largest if feature.minimum is None else max(feature.minimum, -largest)
     high = largest if feature.maximum is None else min(feature.maximum, largest)
     return low, high
@@ -137,4 +137,4 @@ def _echo(value: Any) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST_ECHO else text[:_LONGEST_ECHO] + "…"
+    return text if len(text) <= _MAX_ECHO else text[:_MAX_ECHO] + "…"

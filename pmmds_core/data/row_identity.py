@@ -26,17 +26,17 @@ ROW_KEY = "row_key"
 # A column of the labelled data set, named as in prediction_logs: no feature may have this name.
 REQUEST_ID = "request_id"
 # Of 7,043 Telco customers 0.6 % have another's content; where so many have, content is no name.
-MOST_REPEATED = 0.05
+MAX_REPEATED = 0.05
 # What a version's tag and its data set say; without it a version is of BY_CONTENT.
 BY_CONTENT, BY_OCCURRENCE = "content", "occurrence"
 
 
 def identity_of(reference: pd.DataFrame, contract: Contract) -> str:
-    """BY_OCCURRENCE when more than `MOST_REPEATED` of the rows have the content of another before them."""
+    """BY_OCCURRENCE when more than `MAX_REPEATED` of the rows have the content of another before them."""
     if reference.empty:
         return BY_CONTENT
     n_contents = len(np.unique(row_digests(reference, contract.feature_names)))
-    return BY_OCCURRENCE if 1 - n_contents / len(reference) > MOST_REPEATED else BY_CONTENT
+    return BY_OCCURRENCE if 1 - n_contents / len(reference) > MAX_REPEATED else BY_CONTENT
 
 
 def with_reference_keys(reference: pd.DataFrame, contract: Contract) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """A window's counts against the reference's: every measure, per feature and for the score, with what moved in words.
 
 Pure functions over counts in the reference's frozen bins. Keep out: the measures themselves (measures.py), rules
-and verdicts (policy.py, drift_rules), counting (profiling/bins.py, stores).
+and verdicts (policy.py, drift/rules), counting (profiling/bins.py, stores).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How far two columns of counts are apart: PSI, KL, JS, and for ordered bins Wasserstein and KS, as pure functions.
 
 Add a measure to MEASURES and the laws in pmmds_tests/core/drift/test_statistical_properties.py face it. Keep out:
-significance (statistics/homogeneity.py), reports (comparison.py), rules (drift_rules).
+significance (statistics/homogeneity.py), reports (comparison.py), rules (drift/rules).
 """
 
 from __future__ import annotations

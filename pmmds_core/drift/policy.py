@@ -1,7 +1,7 @@
 """What a drift comparison means: the verdicts of the named rules put together, and the report's document.
 
-Add a rule as a module of drift_rules and put it into `judge`. Keep out: the measures themselves (comparison.py), what a
-single rule decides (drift_rules), what a verdict sets off (workflows/monitoring.py, the sensor).
+Add a rule as a module of drift/rules and put it into `judge`. Keep out: the measures themselves (comparison.py), what a
+single rule decides (drift/rules), what a verdict sets off (workflows/monitoring.py, the sensor).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The comparison within segments: rows with one value of a categorical feature against the reference rows with it.
 
 A shift of one contract's customers drowns in the whole. Keep out: counting the current rows
-(stores/monitoring/segment_counts.py), rules over whole windows (drift_rules).
+(stores/monitoring/segment_counts.py), rules over whole windows (drift/rules).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from pmmds_core.profiling.bins import SCORE, FeatureBins
 from pmmds_core.statistics.arrays import Shares
 
 # Below half a percent of the rows both shares would be printed alike.
-LEAST_MOVE = 0.005
+MIN_MOVE = 0.005
 MAX_MOVED_BINS = 3
 
 
@@ -42,7 +42,7 @@ def statement(bins: FeatureBins, n_ordered: int, reference: Shares | None, curre
     moves += _ordered(name, bins, n_ordered, reference, current) if n_ordered else []
     moves += [_value(name, bins, i, reference, current) for i in range(_n_values(bins)) if not n_ordered]
     change, sentence = max(moves, key=lambda move: round(move[0], 9))
-    return sentence if change >= LEAST_MOVE else f"{name}: as in the reference"
+    return sentence if change >= MIN_MOVE else f"{name}: as in the reference"
 
 
 def special_indices(bins: FeatureBins) -> frozenset[int]:

@@ -18,10 +18,10 @@ from pmmds_core.statistics.arrays import Probabilities
 
 # A bin with less of the reference than this taught the calibration nothing about rows like these.
 RARE_SHARE = 0.001
-MOST_UNSUPPORTED = 0.01
+MAX_UNSUPPORTED = 0.01
 # From here a PSI is major (drift/comparison.py): the calibration was fitted on another mix of scores.
-MOST_SCORE_PSI = 0.25
-MOST_REASONS = 3
+MAX_SCORE_PSI = 0.25
+MAX_REASONS = 3
 
 
 def why_invalid(
@@ -49,8 +49,8 @@ def why_invalid(
     if not counts:
         return ("the rows were not counted yet, so nobody knows whether the reference covers them",)
     reasons = [*_score_reasons(profile, calibration, scores, counts), *_feature_reasons(profile, counts)]
-    more = len(reasons) - MOST_REASONS
-    return (*reasons[:MOST_REASONS], *([f"and {more} more of the kind"] if more > 0 else []))
+    more = len(reasons) - MAX_REASONS
+    return (*reasons[:MAX_REASONS], *([f"and {more} more of the kind"] if more > 0 else []))
 
 
 def _score_reasons(
@@ -61,12 +61,12 @@ def _score_reasons(
 ) -> list[str]:
     reasons = []
     outside = float(np.mean((scores < calibration.lowest) | (scores > calibration.highest)))
-    if outside > MOST_UNSUPPORTED:
+    if outside > MAX_UNSUPPORTED:
         reasons.append(f"{outside:.1%} of the scores are outside those of the reference")
     if profile.score is None:
         return [*reasons, "the reference profile has no score"]
     moved = psi(np.array(profile.score.counts, dtype=np.int64), counts[SCORE])
-    if moved >= MOST_SCORE_PSI:
+    if moved >= MAX_SCORE_PSI:
         reasons.append(f"the score has drifted: PSI {moved:.2f}")
     return reasons
 
@@ -75,7 +75,7 @@ def _feature_reasons(profile: ReferenceProfile, counts: Mapping[str, NDArray[np.
     found = []
     for feature in profile.features:
         share = unsupported_share(np.array(feature.counts, dtype=np.int64), counts[feature.bins.feature])
-        if share > MOST_UNSUPPORTED:
+        if share > MAX_UNSUPPORTED:
             found.append((share, f"{feature.bins.feature}: {share:.1%} of rows are where the reference has hardly any"))
     return [words for _, words in sorted(found, reverse=True)]
 

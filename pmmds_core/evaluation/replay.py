@@ -17,7 +17,7 @@ from pmmds_core.statistics.intervals import wilson
 
 HOURS = 24
 # The newest rows of a busy day are as good as all of them: at 5,000 rows a share is known to ± 0.014.
-MOST_ROWS = 5_000
+MAX_ROWS = 5_000
 _N_BINS = 10
 
 

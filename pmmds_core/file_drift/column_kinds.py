@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from pmmds_core.stores.files.duckdb_counts import CategoryCounts
 
 # Categories of a column without a contract that have a bin of their own; the most frequent ones.
-MOST_CATEGORIES = 100
+MAX_CATEGORIES = 100
 # A column whose frequent values together hold less is told apart by almost every row: an identifier.
-LEAST_SHARE_IN_BINS = 0.1
+MIN_SHARE_IN_BINS = 0.1
 SHOWN = 8
 
 
@@ -62,7 +62,7 @@ def kind_of_values(column: FileColumn, values: CategoryCounts) -> ColumnNote | N
 def kind_of_many_values(
     file: DataFile, column: FileColumn, values: CategoryCounts, n_texts: int, n_numbers: int
 ) -> ColumnNote:
-    """What a text column with more than MOST_CATEGORIES values is.
+    """What a text column with more than MAX_CATEGORIES values is.
 
     Raises:
         InputFileError: numbers with text among them: either could be a mistake.
@@ -77,7 +77,7 @@ def kind_of_many_values(
     n_values = len(values.counts) + values.n_other_values
     share = sum(values.counts.values()) / file.n_rows
     told = f"text, {n_values:,} categories: the {len(values.counts)} most frequent ones hold {share:.0%} of the rows"
-    if share < LEAST_SHARE_IN_BINS:
+    if share < MIN_SHARE_IN_BINS:
         return ColumnNote(column.name, None, f"{told}, as in an identifier")
     return ColumnNote(column.name, "categorical", f"{told}, the others count as (unseen)")
 

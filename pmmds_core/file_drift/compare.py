@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pmmds_core.contracts.contract import Contract
 
 # No contract of more bins than this is known; a file beyond it is no profile.
-LARGEST_PROFILE_BYTES = 50_000_000
+MAX_PROFILE_BYTES = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def _contract(given: Contract | str | Path | None) -> Contract | None:
 
 def _saved_profile(path: Path) -> ReferenceProfile | None:
     """The profile that was saved as `path`; None when it is a file of rows, or cannot be opened."""
-    if not path.is_file() or path.stat().st_size > LARGEST_PROFILE_BYTES:
+    if not path.is_file() or path.stat().st_size > MAX_PROFILE_BYTES:
         return None
     with path.open("rb") as file:
         if file.read(1) != b"{":

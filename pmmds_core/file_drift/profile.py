@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pmmds_core.errors import InputFileError
 from pmmds_core.file_drift.column_kinds import (
-    MOST_CATEGORIES,
+    MAX_CATEGORIES,
     ColumnNote,
     columns_by_contract,
     columns_by_name,
@@ -82,7 +82,7 @@ def profile_by_values(
     own = [c for c in columns if c.name != score]
     notes = {c.name: n for c in own if (n := kind_of_type(c))}
     texts = [c for c in own if c.name not in notes or notes[c.name].kind == "categorical"]
-    found = counter.categories([read_column(c, c.name, "categorical") for c in texts], MOST_CATEGORIES)
+    found = counter.categories([read_column(c, c.name, "categorical") for c in texts], MAX_CATEGORIES)
     values = {c.name: v for c, v in zip(texts, found, strict=True)}
     for column in texts:
         if column.name not in notes:

@@ -30,8 +30,8 @@ CALIBRATION = "calibration.json"
 
 
 # All files of a bundle together, and the manifest alone.
-MOST_BYTES = 1_000_000_000
-MOST_MANIFEST_BYTES = 10_000_000
+MAX_BYTES = 1_000_000_000
+MAX_MANIFEST_BYTES = 10_000_000
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _REQUIRED = (SCORER, GOLDEN, PROFILE)
 
@@ -87,10 +87,10 @@ def read_bundle(directory: Path) -> BundleFiles:
         ArtifactCorruptError: a file is missing, changed, too large, or has a name that is no plain file name.
     """
     with CorruptIfItFails(directory):
-        listed = _read(directory / MANIFEST, MOST_MANIFEST_BYTES)
+        listed = _read(directory / MANIFEST, MAX_MANIFEST_BYTES)
         manifest = _manifest(listed, directory)
         contents: dict[str, bytes] = {}
-        left = MOST_BYTES
+        left = MAX_BYTES
         for name, expected in manifest.files.items():
             contents[name] = _verified(directory / name, expected, left)
             left -= len(contents[name])
@@ -158,5 +158,5 @@ def _read(path: Path, most_bytes: int) -> bytes:
     except OSError as error:
         raise ArtifactCorruptError(f"The model file {path} cannot be read: {error.strerror}.") from None
     if len(content) > most_bytes:
-        raise ArtifactCorruptError(f"The model file {path} makes the bundle larger than {MOST_BYTES:,} bytes.")
+        raise ArtifactCorruptError(f"The model file {path} makes the bundle larger than {MAX_BYTES:,} bytes.")
     return content

@@ -17,7 +17,7 @@ from pmmds_core.errors import ArtifactCorruptError
 from pmmds_core.statistics.arrays import Labels, Probabilities
 
 # A calibration travels with every model version: finer steps than this say nothing that the reference knew.
-MOST_POINTS = 200
+MAX_POINTS = 200
 _N_DRAWS = 200
 _SEED = 20260301
 
@@ -83,8 +83,8 @@ def fit_calibration(scores: Probabilities, labels: Labels) -> Calibration:
 
     fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(scores, labels)
     points, values = fitted.X_thresholds_, fitted.y_thresholds_
-    if len(points) > MOST_POINTS:
-        kept = np.unique(np.linspace(0, len(points) - 1, MOST_POINTS).round().astype(int))
+    if len(points) > MAX_POINTS:
+        kept = np.unique(np.linspace(0, len(points) - 1, MAX_POINTS).round().astype(int))
         points, values = points[kept], values[kept]
     return Calibration(tuple(float(x) for x in points), tuple(float(y) for y in values), len(scores))
 

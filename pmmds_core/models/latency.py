@@ -18,8 +18,8 @@ _ROUNDS = 15
 # Of 15 independent rounds the 4th and the 12th ratio enclose the median with 96.5 % (binomial, no assumption of shape).
 _LOW, _HIGH = 3, 11
 # A scorer that takes milliseconds a row is measured on fewer rows.
-_LONGEST_ROUND_MS = 300.0
-_FEWEST_ROWS = 5
+_MAX_ROUND_MS = 300.0
+_MIN_ROWS = 5
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def compare_scoring_time(challenger: Scorer, champion: Scorer, rows: Rows) -> Sc
     machine hits both. The ratio told is the median of the rounds.
     """
     slower = max(_call_ms(challenger, rows[0]), _call_ms(champion, rows[0]))
-    sample = rows[: max(_FEWEST_ROWS, min(LATENCY_ROWS, round(_LONGEST_ROUND_MS / slower)))]
+    sample = rows[: max(_MIN_ROWS, min(LATENCY_ROWS, round(_MAX_ROUND_MS / slower)))]
     rounds = [_round(challenger, champion, sample) for _ in range(_ROUNDS)]
     ratios = sorted(first / second for first, second in rounds)
     return ScoringTime(

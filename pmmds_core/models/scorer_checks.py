@@ -14,9 +14,9 @@ from pmmds_core.models.portable_scorer import BoostingScorer, LogisticScorer, Sc
 # Parameters beyond it would overflow to infinity, and infinity minus infinity is no probability.
 LARGEST, SMALLEST_SCALE = 1e100, 1e-100
 # Of all trees together; what scikit-learn trains stays far below.
-MOST_NODES = 5_000_000
+MAX_NODES = 5_000_000
 # Explanations follow a tree recursively.
-MOST_LEVELS = 500
+MAX_LEVELS = 500
 
 
 def check_scorer(scorer: Scorer, is_numeric: Sequence[bool]) -> None:
@@ -48,7 +48,7 @@ def _check_boosting(scorer: BoostingScorer, is_numeric: Sequence[bool]) -> None:
     for codes in scorer.categorical:
         _check_sizes(codes.codes.values())
     _check_sizes((scorer.baseline,))
-    _require(sum(len(tree.feature) for tree in scorer.trees) <= MOST_NODES, f"it has over {MOST_NODES:,} nodes")
+    _require(sum(len(tree.feature) for tree in scorer.trees) <= MAX_NODES, f"it has over {MAX_NODES:,} nodes")
     n_inputs = len(scorer.numeric) + len(scorer.categorical)
     for tree in scorer.trees:
         _check_tree(tree, n_inputs)
@@ -74,7 +74,7 @@ def _check_links(tree: Tree) -> None:
             _require(node < child < n and child not in has_parent, "a tree's links are no tree")
             has_parent.add(child)
             levels[child] = levels[node] + 1
-    _require(max(levels) <= MOST_LEVELS, f"a tree is deeper than {MOST_LEVELS} levels")
+    _require(max(levels) <= MAX_LEVELS, f"a tree is deeper than {MAX_LEVELS} levels")
 
 
 def _check_features(indexes: Iterable[int], is_numeric: Sequence[bool], *, numeric: bool) -> None:

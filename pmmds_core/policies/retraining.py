@@ -20,7 +20,7 @@ ALERT, PERFORMANCE, LABELS, SCHEDULE, MANUAL = "alert", "performance", "labels",
 _ASK_ON = (ALERT, PERFORMANCE)
 DAY = timedelta(days=1)
 # Dagster ends a run after half an hour; a record that still says `running` long after that is of a killed process.
-LONGEST_RUN = timedelta(hours=2)
+MAX_RUN = timedelta(hours=2)
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def gives_up(cause: str | None, outcome: str, attempt: int, max_attempts: int) -
 
 
 def _under_way(past: Sequence[PastRetraining], is_in_flight: bool, now: datetime) -> Wait | None:
-    if is_in_flight or any(p.outcome == RUNNING and -DAY <= now - p.started_at < LONGEST_RUN for p in past):
+    if is_in_flight or any(p.outcome == RUNNING and -DAY <= now - p.started_at < MAX_RUN for p in past):
         return Wait("A retraining is under way.")
     return None
 

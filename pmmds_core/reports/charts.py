@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 Rows = Sequence[Mapping[str, Any]]
-LONGEST_LABEL = 24
+MAX_LABEL = 24
 _ROOT = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)" viewBox="([^"]+)">')
 # Vega wraps every mark in groups with invisible paths, and repeats what the root can say once: half of the file.
 _NOISE = re.compile(r'<path class="(?:background|foreground)"[^>]*/>| pointer-events="none"')
@@ -71,7 +71,7 @@ def reliability(words: Words, rows: Rows) -> str:
 
 def short(label: str) -> str:
     """A label that leaves room for the bars; the table beside the picture has all of it."""
-    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
+    return label if len(label) <= MAX_LABEL else f"{label[: MAX_LABEL - 1]}…"
 
 
 def _told_apart(rows: list[dict[str, Any]], each: int) -> list[dict[str, Any]]:

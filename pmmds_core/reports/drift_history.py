@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Fewer rows in a stretch: chance alone moves PSI of ten bins by more than the steps of the heatmap.
 MIN_ROWS_A_CELL = 50
-MOST_COLUMNS = 48
+MAX_COLUMNS = 48
 _HOUR = timedelta(hours=1)
 
 
@@ -82,9 +82,9 @@ def heat_cells(profile: ReferenceProfile, hours: HourlyCounts, width: int) -> li
 
 
 def hours_a_cell(start: datetime, end: datetime) -> int:
-    """How many hours a column stands for, so that there are at most MOST_COLUMNS."""
+    """How many hours a column stands for, so that there are at most MAX_COLUMNS."""
     n_hours = max(1, -int((start - end).total_seconds() // 3600))
-    return -(-n_hours // MOST_COLUMNS)
+    return -(-n_hours // MAX_COLUMNS)
 
 
 def past_reports(reports: Iterable[DriftReport]) -> list[PastReport]:

@@ -16,9 +16,9 @@ from pmmds_core.reports.chart_designs import HEAT_STEPS
 from pmmds_core.reports.drift_history import MIN_ROWS_A_CELL, PageContext, PastReport
 
 # A page of a thousand features stays under a megabyte; the least surprising ones are in the table only.
-MOST_PICTURES = 100
-MOST_HEAT_ROWS = 40
-MOST_SERIES = 5
+MAX_PICTURES = 100
+MAX_HEAT_ROWS = 40
+MAX_SERIES = 5
 _OPTIONAL = ("q_value", "p_value", "psi_expected_by_chance", "lost_share", "out_of_range_share", "unseen_share")
 _RANK = {"drifted": 0, "insufficient_data": 1, "stable": 2}
 
@@ -70,7 +70,7 @@ def view_of(document: Mapping[str, Any], psi_threshold: float, context: PageCont
     ordered = by_surprise([_completed(f, i) for i, f in enumerate(document["features"])])
     own = [f for f in ordered if f["feature"] != SCORE]
     score = next((f for f in ordered if f["feature"] == SCORE), None)
-    for f in (*own[:MOST_PICTURES], *([score] if score else [])):
+    for f in (*own[:MAX_PICTURES], *([score] if score else [])):
         f["svg"] = charts.histogram(_histogram_words(f), f["bins"])
     rules = _rules(document)
     return ReportView(
@@ -81,8 +81,8 @@ def view_of(document: Mapping[str, Any], psi_threshold: float, context: PageCont
         n_current=document["n_current"],
         rules=rules,
         features=ordered,
-        drawn=own[:MOST_PICTURES],
-        n_undrawn=max(0, len(own) - MOST_PICTURES),
+        drawn=own[:MAX_PICTURES],
+        n_undrawn=max(0, len(own) - MAX_PICTURES),
         score=score,
         has_q=any(f["q_value"] is not None for f in own),
         has_statements=any(f["statement"] for f in ordered),
@@ -174,7 +174,7 @@ def _heatmap(
 ) -> HeatmapView | None:
     if not context.cells:
         return None
-    shown = [f["feature"] for f in own[:MOST_HEAT_ROWS]] + ([SCORE] if score else [])
+    shown = [f["feature"] for f in own[:MAX_HEAT_ROWS]] + ([SCORE] if score else [])
     titles = {**{name: name for name in shown}, SCORE: "score"}
     by_feature: dict[str, list[Any]] = {name: [] for name in shown}
     for cell in context.cells:
@@ -204,8 +204,8 @@ def _heatmap(
         f"Each cell is {a_cell} of the window, and the PSI beyond what chance alone gives for its rows. "
         f"Cells with fewer than {MIN_ROWS_A_CELL} rows are left empty. {told}"
     )
-    if len(own) > MOST_HEAT_ROWS:
-        words += f" The {MOST_HEAT_ROWS} most surprising features are shown."
+    if len(own) > MAX_HEAT_ROWS:
+        words += f" The {MAX_HEAT_ROWS} most surprising features are shown."
     svg = charts.heatmap(charts.Words("heat", "PSI beyond chance by feature and hour", words), rows)
     return HeatmapView(svg, words, _legend())
 
@@ -224,7 +224,7 @@ def _history(own: Sequence[Mapping[str, Any]], psi_threshold: float, context: Pa
         return None
     if len(context.reports) == 1:
         return HistoryView("", "", context.reports)
-    names = [f["feature"] for f in own[:MOST_SERIES]]
+    names = [f["feature"] for f in own[:MAX_SERIES]]
     points = [
         {"at": report.window_end, "feature": name, "psi": report.psi[name]}
         for name in names

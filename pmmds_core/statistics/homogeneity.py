@@ -18,7 +18,7 @@ from pmmds_core.statistics.arrays import Counts
 from pmmds_core.statistics.chi_square import likelihood_ratio_p_value
 
 # Cochran's rule, for the expected count in the smaller sample.
-LEAST_EXPECTED = 5.0
+MIN_EXPECTED = 5.0
 # Probabilities that differ by rounding only count as equal, as in R's and scipy's Fisher test.
 _EQUAL = 1 + 1e-7
 
@@ -74,7 +74,7 @@ def _split(r: Counts, c: Counts, special: Collection[int], unseen: int | None) -
     """The bins that chi-square may judge, (K, 2), and the rare ones: the special ones each, the others pooled."""
     total = r + c
     least = min(int(r.sum()), int(c.sum())) / int(total.sum())
-    is_rare = (total > 0) & (total * least < LEAST_EXPECTED)
+    is_rare = (total > 0) & (total * least < MIN_EXPECTED)
     if unseen is not None:
         is_rare[unseen] = total[unseen] > 0
     pooled = [i for i in np.flatnonzero(is_rare) if i not in special]
@@ -82,7 +82,7 @@ def _split(r: Counts, c: Counts, special: Collection[int], unseen: int | None) -
     common = np.stack([r, c], axis=1)[(total > 0) & ~is_rare]
     if pooled:
         pool = np.array(pooled)
-        if total[pool].sum() * least >= LEAST_EXPECTED:
+        if total[pool].sum() * least >= MIN_EXPECTED:
             common = np.vstack([common, [[r[pool].sum(), c[pool].sum()]]])
         else:
             groups.append(pool)

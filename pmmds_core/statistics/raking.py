@@ -14,7 +14,7 @@ TOLERANCE = 1e-3
 # Keeps levels that always come together (no internet, so no streaming) from dividing by nothing.
 RIDGE = 1e-6
 # Weights beyond e^±6 mean a shift that no reweighting explains.
-MOST_TILT = 6.0
+MAX_TILT = 6.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def rake(one_hot: Matrix, target: Matrix) -> Raked:
         step = np.linalg.solve(hessian, gap)
         tilt = tilt + step / max(1.0, float(np.abs(step).max()))
         logits = one_hot @ tilt
-        weights = np.exp(np.maximum(logits - logits.max(), -2 * MOST_TILT))
+        weights = np.exp(np.maximum(logits - logits.max(), -2 * MAX_TILT))
         weights /= weights.sum()
         tables = (one_hot * weights[:, None]).T @ one_hot
     return Raked(tables, 1 / float(np.square(weights).sum()))

@@ -1,6 +1,6 @@
 """What the rules ask for beyond a window's counts: rows of both sides, the windows before, the counts of segments.
 
-Fetches, calls the pure rule, hands back its answer. Keep out: the rules (drift_rules), the order of a look
+Fetches, calls the pure rule, hands back its answer. Keep out: the rules (drift/rules), the order of a look
 (monitoring.py).
 """
 

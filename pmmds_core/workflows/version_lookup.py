@@ -9,7 +9,7 @@ from pmmds_core.errors import NoModelError, UsageError
 from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
 
 # MLflow counts up from 1; a longer number is a slip, and does not fit into its tables.
-_MOST_DIGITS = 9
+_MAX_DIGITS = 9
 _N_TOLD = 10
 
 
@@ -21,7 +21,7 @@ def named_version(d: Deployment, text: str) -> RegisteredVersion:
         RegistryUnavailableError: MLflow does not answer.
     """
     number = text.strip().removeprefix("v")
-    if number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS:
+    if number.isascii() and number.isdecimal() and len(number) <= _MAX_DIGITS:
         with suppress(NoModelError):
             return d.registry.get_version(d.model_name, str(int(number)))
     versions = [f"v{v.version}" for v in d.registry.versions(d.model_name)]

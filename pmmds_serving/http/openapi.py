@@ -9,7 +9,7 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.contracts.json_schema import features_schema
 from pmmds_core.contracts.request_validator import MESSAGE
 from pmmds_serving.prediction.limits import MAX_BATCH, MAX_FEEDBACK
-from pmmds_serving.prediction.predictor import LONGEST_REQUEST_ID
+from pmmds_serving.prediction.predictor import MAX_REQUEST_ID
 
 Document = dict[str, Any]
 
@@ -37,7 +37,7 @@ _REQUEST_ID: Document = {
     "name": "X-Request-ID",
     "in": "header",
     "required": False,
-    "schema": {"type": "string", "pattern": f"^[ -~]{{0,{LONGEST_REQUEST_ID}}}$"},
+    "schema": {"type": "string", "pattern": f"^[ -~]{{0,{MAX_REQUEST_ID}}}$"},
     "description": "The answer has it. Repeated with the same payload, the request is recorded once.",
 }
 

@@ -30,7 +30,7 @@ from pmmds_serving.spool.spool import Spool, SpoolWriteError
 
 REMEMBERED_REQUESTS = 10_000
 # The log takes 128 characters; rows of a batch have their index appended.
-LONGEST_REQUEST_ID = 120
+MAX_REQUEST_ID = 120
 
 _NO_MODEL_YET = "Run `pmmds train`; the service finds the model itself"
 
@@ -260,11 +260,9 @@ def wrong_batch(found: str) -> api_errors.RefusalError:
 
 def check_request_id(request_id: str) -> str:
     """The client's id, when it can be one. Raises RefusalError."""
-    if len(request_id) <= LONGEST_REQUEST_ID and request_id.isascii() and request_id.isprintable():
+    if len(request_id) <= MAX_REQUEST_ID and request_id.isascii() and request_id.isprintable():
         return request_id
-    raise api_errors.invalid_payload(
-        [f"X-Request-ID: expected at most {LONGEST_REQUEST_ID} printable ASCII characters"]
-    )
+    raise api_errors.invalid_payload([f"X-Request-ID: expected at most {MAX_REQUEST_ID} printable ASCII characters"])
 
 
 def field_of(body: Any, name: str) -> Any:

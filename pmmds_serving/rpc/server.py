@@ -37,7 +37,7 @@ GRACE_SECONDS = 5.0
 QUIET_SECONDS, REFUSING_SECONDS = 0.05, 0.5
 
 # Messages that a method holds at once; the others wait unread.
-MOST_AT_ONCE = {"Predict": 32, "PredictBatch": 8, "SendFeedback": 4, "GetModel": 8}
+MAX_AT_ONCE = {"Predict": 32, "PredictBatch": 8, "SendFeedback": 4, "GetModel": 8}
 MAX_RPCS, MAX_STREAMS = 512, 128
 IDLE_SECONDS, AGE_SECONDS, AGE_GRACE_SECONDS = 60, 600, 30
 
@@ -129,7 +129,7 @@ def _handlers(worker: Worker, gate: Gate) -> dict[str, grpc.RpcMethodHandler[byt
     seconds = worker.deployment.settings.http_request_seconds
     handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {}
     for name, method in METHODS.items():
-        endpoint, receiving = f"/{SERVICE}/{name}", Receiving(MOST_AT_ONCE[name], seconds)
+        endpoint, receiving = f"/{SERVICE}/{name}", Receiving(MAX_AT_ONCE[name], seconds)
         answer = _traced(endpoint, worker, _observed(endpoint, method, worker, gate, receiving))
         # For a client it is a call with one message; here its arrival can be given up.
         handlers[name] = grpc.stream_unary_rpc_method_handler(answer)

@@ -29,7 +29,7 @@ CODES = {
 }
 
 # A client takes 8 KB of metadata; errors travel twice, and in base64 where the other side wants text.
-_LONGEST_LIST_BYTES = 2000
+_MAX_LIST_BYTES = 2000
 
 
 def code_of(refusal: RefusalError) -> StatusCode:
@@ -64,7 +64,7 @@ def _shortened(sentences: Sequence[str]) -> list[str]:
     size = 0
     for sentence in sentences:
         size += len(sentence.encode())
-        if size > _LONGEST_LIST_BYTES:
+        if size > _MAX_LIST_BYTES:
             return [*kept, f"… and {len(sentences) - len(kept):,} more"]
         kept.append(sentence)
     return kept

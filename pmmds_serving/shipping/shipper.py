@@ -23,7 +23,7 @@ from pmmds_serving.shipping.orphans import Adoption
 from pmmds_serving.spool.segment import SUFFIX
 
 SHIP_SECONDS = 0.05
-FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 0.1, 5.0
+FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 0.1, 5.0
 MAX_ATTEMPTS = 5
 
 log = get_logger("pmmds.serving.shipper")
@@ -115,5 +115,5 @@ class Shipper:
 
 def retry_seconds(n_failures: int) -> float:
     """How long to wait after so many failures in a row: longer each time, and not all shippers at the same instant."""
-    longest = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0 ** min(n_failures - 1, 20))
+    longest = min(MAX_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0 ** min(n_failures - 1, 20))
     return longest * _random.uniform(0.75, 1.0)

@@ -14,7 +14,7 @@ from pmmds_serving.process.error_guard import Surviving
 from pmmds_serving.spool.spool import Spool
 
 # Syncs of a slow disk do not follow each other without a breath.
-SHORTEST_PAUSE_SECONDS = 0.001
+MIN_PAUSE_SECONDS = 0.001
 # A row is free to be moved to the database so long after its answer at the latest, unless the shipper is behind.
 HAND_OVER_SECONDS = 0.1
 
@@ -68,7 +68,7 @@ class SpoolSyncer:
             with Surviving():
                 self._after_each()
             spent = time.monotonic() - began
-            pause = max(SHORTEST_PAUSE_SECONDS, min(sync_due - began, HAND_OVER_SECONDS) - spent)
+            pause = max(MIN_PAUSE_SECONDS, min(sync_due - began, HAND_OVER_SECONDS) - spent)
 
     def _tell(self, syncing: Surviving) -> None:
         """Each different failure once, not ten times a second."""

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 _PAUSE_SECONDS = 0.02
-_MOST_REQUESTS = 20_000  # a run that hangs stops by itself
+_MAX_REQUESTS = 20_000  # a run that hangs stops by itself
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Customers:
 
     def _ask(self, name: str) -> None:
         with httpx.Client(base_url=self.service, timeout=30, trust_env=False) as client:
-            for n in range(1, _MOST_REQUESTS):
+            for n in range(1, _MAX_REQUESTS):
                 if self._stop.wait(_PAUSE_SECONDS):
                     return
                 self._ask_once(client, f"{name}-{n}")

@@ -32,7 +32,7 @@ from pmmds_tests.compose.load import Customers
 from pmmds_tests.harness.quick_start import QuickStart, readme_request
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(3600)]
-MOST_SERVING_BYTES = 300_000_000
+MAX_SERVING_BYTES = 300_000_000
 
 
 def tell(text: str) -> None:
@@ -104,7 +104,7 @@ def test_the_images_are_small(built: Project) -> None:
     base = image_bytes(PYTHON_IMAGE)
     over = {name: image_bytes(f"pmmds-{name}:0.1.0") - base for name in IMAGES}
     tell("over the base image: " + ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in over.items()))
-    assert over["serving"] <= MOST_SERVING_BYTES
+    assert over["serving"] <= MAX_SERVING_BYTES
 
 
 def test_no_process_of_ours_is_root_and_only_the_loopback_is_bound(system: Project) -> None:

@@ -31,12 +31,12 @@ RULE = "joint"
 
 # Current rows that are looked at, and reference rows for each of them: more cost time and find little more.
 MAX_ROWS = 2_000
-REFERENCE_FACTOR, LEAST_REFERENCE, MOST_REFERENCE = 2, 2_000, 4_000
+REFERENCE_FACTOR, MIN_REFERENCE, MAX_REFERENCE = 2, 2_000, 4_000
 MAX_PAIRS_SHOWN = 5
 # The test stops when this many permutations beat the rows: p is not going to be small (Besag and Clifford 1991).
 ENOUGH_EXCEEDANCES = 10
 # Fewer effective reference rows after reweighting say nothing.
-LEAST_EFFECTIVE = 100.0
+MIN_EFFECTIVE = 100.0
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,14 @@ def judge_joint(profile: ReferenceProfile, reference: Codes, current: Codes, rul
         return could_not_look(f"The model version carries {len(reference):,} reference rows, too few to judge.")
     rng = np.random.default_rng(rule.seed)
     newest = current[:MAX_ROWS]
-    n_sample = min(max(REFERENCE_FACTOR * len(newest), LEAST_REFERENCE), MOST_REFERENCE, len(reference))
+    n_sample = min(max(REFERENCE_FACTOR * len(newest), MIN_REFERENCE), MAX_REFERENCE, len(reference))
     sample = reference[rng.permutation(len(reference))[:n_sample]]
     levels = Levels.of(profile, sample, newest)
     names, n_current = levels.features, levels.n_current
     if len(names) < 2 or n_current < rule.min_samples or len(levels.one_hot) - n_current < rule.min_samples:
         return could_not_look("Too few rows or features are left whose values the reference knows.")
     observed = _measure(levels, np.arange(n_current))
-    if observed.n_effective < LEAST_EFFECTIVE:
+    if observed.n_effective < MIN_EFFECTIVE:
         return could_not_look("Single features moved so far that their pairs cannot be told from it.")
     largest, n_tried = _permuted(levels, observed.largest, rule.n_permutations, rng)
     return _told(names, observed, np.array(largest), n_tried, rule)

@@ -18,10 +18,10 @@ from pmmds_core.statistics.arrays import Matrix
 # Ten by ten cells would need thousands of rows to be filled.
 MAX_LEVELS = 5
 # Rarer categories share a level; rarer than that in the sum, nothing can be said of what they go with.
-LEAST_SHARE = 0.05
-LEAST_REST = 0.02
+MIN_SHARE = 0.05
+MIN_REST = 0.02
 # A feature with more rows outside its levels is left to the rules that look at it alone.
-MOST_UNKNOWN = 0.05
+MAX_UNKNOWN = 0.05
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Levels:
         names = tuple(
             name
             for name in level_of
-            if level_of[name].max(initial=0) > 0 and max(float((s[name] < 0).mean()) for s in sides) <= MOST_UNKNOWN
+            if level_of[name].max(initial=0) > 0 and max(float((s[name] < 0).mean()) for s in sides) <= MAX_UNKNOWN
         )
         known = [_rows(side, names) for side in sides]
         rows = np.vstack(known)
@@ -110,12 +110,12 @@ def levels_of(feature: FeatureProfile) -> NDArray[np.intp]:
         )
         level[is_value] = _renumbered(fifth[is_value])
     else:
-        large = [i for i in np.argsort(-shares, kind="stable")[:MAX_LEVELS] if is_value[i] and shares[i] >= LEAST_SHARE]
+        large = [i for i in np.argsort(-shares, kind="stable")[:MAX_LEVELS] if is_value[i] and shares[i] >= MIN_SHARE]
         level[large] = np.arange(len(large))
         rest = [i for i in np.flatnonzero(is_value) if level[i] < 0]
-        if shares[rest].sum() >= LEAST_REST:
+        if shares[rest].sum() >= MIN_REST:
             level[rest] = len(large)
-    if shares[feature.bins.null_index] >= LEAST_SHARE:
+    if shares[feature.bins.null_index] >= MIN_SHARE:
         level[feature.bins.null_index] = level.max() + 1
     return level
 

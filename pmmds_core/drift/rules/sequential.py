@@ -33,7 +33,7 @@ MAX_WINDOWS = 104
 # How far shares may have moved, as a number of rows that vary as much by chance: 22, 7 and 2 points at one half.
 CONCENTRATIONS = (5.0, 50.0, 500.0)
 # At least this much looser than what is known, or there is no alternative.
-_LEAST_LOOSENING = 2.0
+_MIN_LOOSENING = 2.0
 Array = NDArray[np.float64]
 
 
@@ -140,7 +140,7 @@ def log_ratios(reference: Array, windows: Array, is_bin: NDArray[np.bool_]) -> A
     n_before = before.sum(axis=2, keepdims=True)
     null = _log_likelihood(since, before)
     # No looser than what is known: with few reference rows the alternatives come together with the null.
-    loosened = [np.minimum(k, n_before / _LEAST_LOOSENING) / n_before * before for k in CONCENTRATIONS]
+    loosened = [np.minimum(k, n_before / _MIN_LOOSENING) / n_before * before for k in CONCENTRATIONS]
     alternatives = np.stack([_log_likelihood(since, alpha) for alpha in loosened])
     largest = alternatives.max(axis=0)
     ratios: Array = largest + np.log(np.exp(alternatives - largest).mean(axis=0)) - null

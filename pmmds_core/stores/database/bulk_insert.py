@@ -19,7 +19,7 @@ _SQLITE_PARAMETERS = 8_000
 # Half a megabyte of JSON for 25 columns.
 _POSTGRESQL_ROWS = 1_000
 # Fewer rows are not worth the savepoint.
-_LEAST_COPIED = 20
+_MIN_COPIED = 20
 # About 40 kB: the server takes these rows while the next are made into text.
 _ROWS_PER_WRITE = 200
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -52,7 +52,7 @@ def insert_new(
     ordered = sorted(rows, key=lambda row: str(row[position]))
     if connection.dialect.name != "postgresql":
         return _insert_values(connection, table, columns, ordered, key, written_at)
-    if len(ordered) >= _LEAST_COPIED and _copy(connection, table, columns, ordered):
+    if len(ordered) >= _MIN_COPIED and _copy(connection, table, columns, ordered):
         return len(ordered)
     return _insert_recordset(connection, table, columns, ordered, key, written_at)
 

@@ -17,7 +17,7 @@ from datetime import datetime
 from pmmds_core.stores.lifecycle.outbox import Notification, NotificationOutbox, target_of
 
 _NOT_CONFIGURED = "PMMDS_ALERT_URLS does not name this target any more"
-_SHORTEST_SECRET = 3
+_MIN_SECRET = 3
 # The logger is one for all threads, so one of them at a time has apprise speak.
 _one_at_a_time = threading.Lock()
 
@@ -106,7 +106,7 @@ def unknown_urls(urls: Sequence[str]) -> list[str]:
 
 def _reason(said: Sequence[str], url: str) -> str:
     """apprise's own words where they repeat nothing of the URL."""
-    parts = [p for p in re.split(r"[^A-Za-z0-9]+", url.partition("://")[2]) if len(p) >= _SHORTEST_SECRET]
+    parts = [p for p in re.split(r"[^A-Za-z0-9]+", url.partition("://")[2]) if len(p) >= _MIN_SECRET]
     safe = [text for text in said if not any(part in text for part in parts)]
     return safe[-1].rstrip(".") if safe else "it did not take the message"
 

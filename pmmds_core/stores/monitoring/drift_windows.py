@@ -1,4 +1,4 @@
-"""Successive windows of one model version, read back from its stored reports. Keep out: judging them (drift_rules).
+"""Successive windows of one model version, read back from its stored reports. Keep out: judging them (drift/rules).
 
 Reports overlap: one is made every hour over the last day. Only windows that do not overlap may be added up.
 """

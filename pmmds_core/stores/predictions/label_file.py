@@ -16,7 +16,7 @@ from pmmds_core.errors import DataError, InputFileError
 from pmmds_core.stores.predictions.label_history import LabelItem, is_out_of_range, range_words
 
 COLUMNS = ("request_id", "label", "observed_at")
-_LONGEST_ID = 128
+_MAX_ID = 128
 
 
 def read_labels(path: Path, contract: Contract) -> list[LabelItem]:
@@ -52,8 +52,8 @@ _HOW = f"Expected a CSV or Parquet file with the columns {', '.join(COLUMNS)}."
 
 def _item(cells: list[str], words: Mapping[str, int], now: datetime) -> LabelItem:
     request_id, label, observed_at = cells
-    if not 0 < len(request_id) <= _LONGEST_ID:
-        raise ValueError(f"request_id has {len(request_id)} characters, expected 1 to {_LONGEST_ID}")
+    if not 0 < len(request_id) <= _MAX_ID:
+        raise ValueError(f"request_id has {len(request_id)} characters, expected 1 to {_MAX_ID}")
     word = label if label in words else label.removesuffix(".0")  # programs write whole numbers so, beside gaps
     if word not in words:
         raise ValueError(f"label {label!r}, expected one of {', '.join(sorted(words))}")

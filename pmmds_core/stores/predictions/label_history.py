@@ -23,7 +23,7 @@ _IDS_PER_STATEMENT = 1000
 
 
 # Clocks differ, and a day without its zone may be ahead of UTC by fourteen hours.
-MOST_AHEAD = timedelta(days=1)
+MAX_AHEAD = timedelta(days=1)
 
 
 class LabelItem(msgspec.Struct, frozen=True):
@@ -39,7 +39,7 @@ class LabelItem(msgspec.Struct, frozen=True):
 
 def is_out_of_range(observed_at: datetime, now: datetime) -> bool:
     """Whether the database would not take it, or it is later than can be: no correction could be newer any more."""
-    return observed_at < EARLIEST or observed_at - now > MOST_AHEAD
+    return observed_at < EARLIEST or observed_at - now > MAX_AHEAD
 
 
 def range_words(now: datetime) -> str:

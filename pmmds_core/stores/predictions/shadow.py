@@ -22,7 +22,7 @@ from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import ground_truth, prediction_logs, promotion_decisions, shadow_predictions
 
 # A share is known to ± 0.003 then; more rows would only take longer.
-MOST_COMPARED = 100_000
+MAX_COMPARED = 100_000
 _ROWS_PER_STATEMENT = 1_000
 _ROWS_PER_DELETE = 5_000
 
@@ -140,7 +140,7 @@ class ShadowStore:
             newest_first = query.order_by(sa.func.max(c.predicted_at).desc(), sa.func.max(c.scored_at).desc())
             return connection.execute(newest_first.limit(1)).scalar_one_or_none()
 
-    def agreement(self, version: str, limit: int = MOST_COMPARED) -> ShadowAgreement | None:
+    def agreement(self, version: str, limit: int = MAX_COMPARED) -> ShadowAgreement | None:
         """The version beside what was answered, over its newest rows; None when it has none."""
         return agreement(version, self._compared(version, limit))
 

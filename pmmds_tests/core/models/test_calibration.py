@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from pmmds_core.contracts.contract import Contract, FeatureValue
 from pmmds_core.data.reader import read_source
 from pmmds_core.evaluation.cbpe_validity import unsupported_share, why_invalid
-from pmmds_core.models.calibration import MOST_POINTS, Calibration, estimate, expected_auc, fit_calibration
+from pmmds_core.models.calibration import MAX_POINTS, Calibration, estimate, expected_auc, fit_calibration
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.profiling.reference_profile import ReferenceProfile, count, fit_profile
 from pmmds_core.statistics.intervals import expected_calibration_error, measures, reliability_table, wilson
@@ -67,7 +67,7 @@ def test_the_calibration_mends_scores_that_say_too_much_and_keeps_their_order() 
     labels = (random.random(20_000) < true).astype(np.int64)
     scores = true**3  # a model that is far too sure of zeros
     calibration = fit_calibration(scores, labels)
-    assert len(calibration.scores) <= MOST_POINTS
+    assert len(calibration.scores) <= MAX_POINTS
     assert calibration.n_rows == 20_000
     fresh = random.random(20_000)
     assert np.mean(np.abs(calibration.apply(fresh**3) - fresh)) < 0.02

@@ -33,7 +33,7 @@ from pmmds_tests.harness.service_requests import BATCH, FEEDBACK, JSON, PREDICT,
 
 pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.xdist_group("service")]
 
-MOST_SECONDS, MOST_BYTES = 2.0, 250_000_000
+MAX_SECONDS, MAX_BYTES = 2.0, 250_000_000
 N_TIMES = 3
 SERVICE = "/pmmds.v1.PredictionService"
 # What an HTTP/2 client sends first: the preface and empty SETTINGS.
@@ -117,10 +117,10 @@ def test_the_smallest_elements_over_http_are_refused_at_once(
         with watched(flooded, contract) as spent:
             response = flooded.client.post(path, content=body, headers=JSON)
             assert response.status_code in {400, 413}, response.text[:200]
-        assert spent.more_bytes < MOST_BYTES
+        assert spent.more_bytes < MAX_BYTES
         assert set(spent.statuses) <= {200}
         waits.append(spent.longest)
-    assert statistics.median(waits) < MOST_SECONDS
+    assert statistics.median(waits) < MAX_SECONDS
 
 
 @pytest.mark.parametrize(("method", "data"), GRPC_FLOODS, ids=lambda value: str(value[:8]))
@@ -134,10 +134,10 @@ def test_the_smallest_elements_over_grpc_are_refused_at_once(
             with watched(flooded, contract) as spent, pytest.raises(grpc.RpcError) as caught:
                 call(data, timeout=60)
             assert code_of(caught.value) in {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED}
-            assert spent.more_bytes < MOST_BYTES
+            assert spent.more_bytes < MAX_BYTES
             assert set(spent.statuses) <= {200}
             waits.append(spent.longest)
-    assert statistics.median(waits) < MOST_SECONDS
+    assert statistics.median(waits) < MAX_SECONDS
 
 
 def test_large_bodies_that_are_held_back_take_bounded_memory_and_end(
@@ -169,9 +169,9 @@ def test_large_bodies_that_are_held_back_take_bounded_memory_and_end(
                     pass
             except ConnectionResetError:
                 continue
-    assert spent.more_bytes < MOST_BYTES
+    assert spent.more_bytes < MAX_BYTES
     assert set(spent.statuses) == {200}
-    assert spent.longest < MOST_SECONDS
+    assert spent.longest < MAX_SECONDS
 
 
 def test_calls_whose_message_never_comes_end_and_the_service_recovers(

@@ -16,7 +16,7 @@ from pmmds_core.errors import DatabaseUnavailableError
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.predictions.log import PredictionLog, PredictionRecord
 from pmmds_serving.shipping.orphans import REFUSED_SUFFIX
-from pmmds_serving.shipping.shipper import LONGEST_RETRY_SECONDS, Shipper, retry_seconds
+from pmmds_serving.shipping.shipper import MAX_RETRY_SECONDS, Shipper, retry_seconds
 from pmmds_serving.spool.segment import DAMAGED_SUFFIX, SUFFIX
 from pmmds_serving.spool.spool import Spool
 from pmmds_tests.harness.prediction_records import make_records
@@ -187,8 +187,8 @@ def test_retries_come_later_and_later_and_not_all_at_one_instant() -> None:
     assert 0.05 <= retry_seconds(1) <= 0.1
     assert 0.1 <= retry_seconds(2) <= 0.2
     waits = [retry_seconds(10_000) for _ in range(50)]
-    assert max(waits) <= LONGEST_RETRY_SECONDS
-    assert min(waits) > LONGEST_RETRY_SECONDS / 2
+    assert max(waits) <= MAX_RETRY_SECONDS
+    assert min(waits) > MAX_RETRY_SECONDS / 2
     assert len(set(waits)) > 1
 
 
