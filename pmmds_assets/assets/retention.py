@@ -1,45 +1,37 @@
-"""Retention: what is older than its period, kind by kind. Keep out.
-
-Which rows and files (pmmds_core.workflows.expiry).
-"""
-
-from datetime import UTC, datetime, timedelta
+"""Retention, kind by kind. Keep out: what is removed and how (workflows/expiry.py, run_retention.py)."""
 
 import dagster as dg
 
-from pmmds_assets.assets.archive import prediction_archive
 from pmmds_assets.groups import DATA, OWNERS
 from pmmds_assets.pictures import table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_assets.run_retention import expire_runs
-from pmmds_core.deployment import Deployment
-from pmmds_core.workflows.expiry import Expired, expire, storage_sizes
-
-RUNS = "Dagster runs"
+from pmmds_core.workflows.expiry import expire, storage_sizes
 
 
-@dg.asset(group_name=DATA, owners=OWNERS, kinds={"sql", "file"}, deps=[prediction_archive])
+@dg.asset(group_name=DATA, owners=OWNERS, kinds={"sql", "html"}, deps=["prediction_archive"])
 def retention(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
-    """Removes what is older than its PMMDS_RETENTION_… setting: report pages, drift reports, histograms, data sets,
-    validation results, model versions that never served, waiting labels, notifications, Dagster's runs and logs.
+    """Reports, histograms, data sets, model versions, notifications and Dagster's runs past their retention period.
 
-    0 days keep a kind for ever. Sizes are stored for `pmmds_storage_bytes`. Predictions are archived, never removed.
+    Each kind has a setting, PMMDS_RETENTION_…_DAYS; 0 keeps the kind for ever. What is in production, was, or waits for
+    a person stays, and so does the newest of each kind.
     """
-    d, now = deployment.open(), datetime.now(UTC)
-    done = [*expire(d, now), _expired_runs(d, context.instance, now)]
+    d = deployment.open()
+    removed = [*expire(d), expire_runs(context.instance, d.settings.retention_dagster_days)]
     sizes = storage_sizes(d)
+    context.log.info("Removed: %s.", ", ".join(f"{x.n_removed} {x.kind}" for x in removed))
     return dg.MaterializeResult(
-        data_version=dg.DataVersion(now.isoformat()),
         metadata={
-            "n_removed": sum(e.n_removed for e in done),
-            "n_bytes_removed": sum(e.n_bytes for e in done),
-            "removed": table([vars(e) for e in done]),
-            "sizes": table([{"kind": kind, "n_bytes": size} for kind, size in sizes.items()]),
-        },
+            "n_removed": sum(x.n_removed for x in removed),
+            "n_bytes_removed": sum(x.n_bytes for x in removed),
+            "removed": table(
+                [
+                    {"kind": x.kind, "period in days": x.days, "removed": x.n_removed, "bytes": x.n_bytes}
+                    for x in removed
+                ]
+            ),
+            "n_bytes": sum(sizes.values()),
+            "sizes": table([{"kind": kind, "bytes": size} for kind, size in sorted(sizes.items())]),
+        }
     )
-
-
-def _expired_runs(d: Deployment, instance: dg.DagsterInstance, now: datetime) -> Expired:
-    days = d.settings.retention_dagster_days
-    return Expired(RUNS, days, expire_runs(instance, now - timedelta(days=days)) if days else 0)

@@ -1,41 +1,56 @@
-"""`pmmds retention`: remove what is older than its period. Keep out: what that is (pmmds_core.workflows.expiry)."""
+"""retention: remove what is past its retention period now, or show what would go. Keep out: what goes (expiry.py)."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pmmds_cli.output.console import JsonOption, print_json, print_table
 
+if TYPE_CHECKING:
+    from pmmds_core.deployment import Deployment
+    from pmmds_core.workflows.expiry import Expired
+
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")]
+
 
 def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: pmmds retention --dry-run")(retention)
+    app.command(epilog="Example: pmmds retention --dry-run --json")(retention)
 
 
-def retention(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")] = False,
-    json: JsonOption = False,
-) -> None:
-    """Remove reports, data sets, versions and rows that are older than their PMMDS_RETENTION_… setting.
+def retention(dry_run: DryRunOption = False, json: JsonOption = False) -> None:
+    """Remove what is older than its PMMDS_RETENTION_..._DAYS, as the nightly job does.
 
-    archive_job does so every night, and removes Dagster's old runs besides.
+    Dagster's runs are counted by the nightly job alone, and removed here where this home has Dagster's records.
     """
     from pmmds_core.deployment import Deployment
-    from pmmds_core.workflows.expiry import expire
+    from pmmds_core.workflows.expiry import expire, storage_sizes
 
-    done = expire(Deployment.from_environment().prepare(), dry_run=dry_run)
+    d = Deployment.from_environment()
+    removed = expire(d, dry_run=dry_run)
+    if not dry_run:
+        removed += _runs(d)
+    sizes = storage_sizes(d)
     if json:
-        print_json({"dry_run": dry_run, "kinds": [vars(e) for e in done]})
+        print_json({"dry_run": dry_run, "removed": [asdict(x) for x in removed], "n_bytes": sizes})
         return
-    removed = "would be removed" if dry_run else "removed"
-    rows = [{"kind": e.kind, "kept": _period(e.days), removed: e.n_removed, "size": _size(e.n_bytes)} for e in done]
-    print_table(rows, empty="")
+    title = "Would be removed" if dry_run else "Removed"
+    rows = [
+        {"kind": x.kind, "period in days": x.days or "for ever", title.lower(): x.n_removed, "bytes": x.n_bytes}
+        for x in removed
+    ]
+    print_table(rows, empty="There is nothing to remove.", title=title)
+    print_table([{"kind": kind, "bytes": size} for kind, size in sizes.items()], empty="", title="Stored now")
 
 
-def _period(days: int) -> str:
-    return f"{days} days" if days else "for ever"
+def _runs(d: Deployment) -> list[Expired]:
+    """Dagster's old runs, where Dagster has run before."""
+    if not (d.settings.home_path / "dagster" / "dagster.yaml").is_file():
+        return []
+    from pmmds_assets.run_retention import expire_runs
+    from pmmds_cli.client.job_runner import shared_instance
 
-
-def _size(n_bytes: int) -> str:
-    return f"{n_bytes / 2**20:.1f} MiB" if n_bytes else "–"
+    with shared_instance(d.settings) as instance:
+        return [expire_runs(instance, d.settings.retention_dagster_days)]

@@ -139,6 +139,9 @@ def _versions(d: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
     newest = max((int(v.version) for v in versions), default=0)
     kept = {*served, *d.registry.aliased(d.model_name), str(newest)}
     old = [v for v in versions if v.version not in kept and v.created_at is not None and v.created_at < before]
+    # A run may have registered more than one version, and goes with the last of them.
+    kept_runs = {v.run_id for v in versions if v not in old}
+    old = [v for v in old if v.run_id not in kept_runs]
     if not dry_run:
         old = [version for version in old if _deleted(d, version)]
     return [Expired(_VERSIONS, days, len(old))]

@@ -165,9 +165,10 @@ class ModelRegistry:
             client.set_registered_model_alias(model_name, alias, version)
 
     def aliased(self, model_name: str) -> set[str]:
-        """The versions that an alias points to. Raises RegistryUnavailableError."""
+        """The versions that an alias points to; none while no model is registered. Raises RegistryUnavailableError."""
         with self._client() as client:
-            return {str(version) for version in client.get_registered_model(model_name).aliases.values()}
+            models = client.search_registered_models(f"name = '{model_name}'")
+        return {str(version) for model in models for version in model.aliases.values()}
 
     def delete_version(self, version: RegisteredVersion) -> None:
         """Delete a version with its run and all of its files; what is gone already is fine.
@@ -180,12 +181,14 @@ class ModelRegistry:
         with self._client() as client:
             mlflow = _mlflow(self.tracking_uri)
             run = client.get_run(version.run_id)
-            for model in run.outputs.model_outputs if run.outputs else ():
-                _delete_files(mlflow, client.get_logged_model(model.model_id).artifact_location)
+            models = client.search_logged_models([run.info.experiment_id], f"source_run_id='{version.run_id}'")
+            for uri in (*(model.artifact_location for model in models), run.info.artifact_uri):
+                _delete_files(mlflow, uri)
+            for model in models:
                 client.delete_logged_model(model.model_id)
-            _delete_files(mlflow, run.info.artifact_uri)
+            if run.info.lifecycle_stage == "active":
+                client.delete_run(version.run_id)
             client.delete_model_version(version.model_name, version.version)
-            client.delete_run(version.run_id)
 
     def tag_version(self, model_name: str, version: str, tags: Mapping[str, str]) -> None:
         with self._client() as client:

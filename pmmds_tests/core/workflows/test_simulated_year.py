@@ -1,0 +1,72 @@
+"""A year of hourly monitoring on a small home, with the nightly job once a week: pages, rows and files stay bounded."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from pmmds_core.config.settings import Settings
+from pmmds_core.deployment import Deployment
+from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.database.tables import drift_metrics, drift_reports, feature_histograms
+from pmmds_core.workflows.expiry import expire, storage_sizes
+from pmmds_tests.harness.old_rows import n_rows, save_histograms, save_reports
+
+START = datetime(2025, 1, 1, tzinfo=UTC)
+WEEKS, HOURS_A_WEEK = 52, 7 * 24
+PAGE_BYTES, DOCUMENT_BYTES, N_FEATURES = 2_000, 2_000, 3
+# 90 days of reports and pages, 180 days of histograms, and the week until the job runs the next time.
+MOST_REPORTS = (90 + 7) * 24 + 1
+MOST_HISTOGRAMS = (180 + 7) * 24 * N_FEATURES
+MOST_DATABASE_BYTES = 25 * 2**20
+
+
+@pytest.fixture
+def d(tmp_path: Path) -> Deployment:
+    """Model versions are kept, so that the year needs no MLflow."""
+    return Deployment(Settings(home=str(tmp_path / "home"), retention_models_days=0))
+
+
+def live_a_week(d: Deployment, week: int) -> datetime:
+    """What hourly monitoring leaves of one week; returns the week's end."""
+    folder = d.folder("reports")
+    hours = [START + timedelta(weeks=week, hours=h) for h in range(HOURS_A_WEEK)]
+    for hour in hours:
+        page = folder / f"drift-{hour:%Y%m%dT%H%M%S%f}.html"
+        page.write_bytes(b"x" * PAGE_BYTES)
+        os.utime(page, (hour.timestamp(), hour.timestamp()))
+    first = week * HOURS_A_WEEK + 1
+    save_reports(d.database, dict(enumerate(hours, start=first)), n_bytes=DOCUMENT_BYTES)
+    save_histograms(d.database, hours, N_FEATURES)
+    return hours[-1] + timedelta(hours=1)
+
+
+def newest_report(database: Database) -> datetime:
+    with database.connect() as connection:
+        query = sa.select(drift_reports.c.created_at).order_by(drift_reports.c.created_at.desc()).limit(1)
+        newest: datetime = connection.execute(query).scalars().one()
+    return newest
+
+
+def test_a_year_of_hourly_monitoring_stays_under_a_stated_size(d: Deployment) -> None:
+    sizes = []
+    for week in range(WEEKS):
+        end = live_a_week(d, week)
+        expire(d, end)
+        pages = list((d.settings.home_path / "reports").iterdir())
+        assert len(pages) <= MOST_REPORTS
+        assert n_rows(d.database, drift_reports) <= MOST_REPORTS
+        assert n_rows(d.database, drift_metrics) <= 2 * MOST_REPORTS
+        assert n_rows(d.database, feature_histograms) <= MOST_HISTOGRAMS
+        assert newest_report(d.database) == end - timedelta(hours=1)
+        assert f"drift-{end - timedelta(hours=1):%Y%m%dT%H%M%S%f}.html" in {page.name for page in pages}
+        sizes.append(storage_sizes(d))
+    # SQLite gives no space back to the disk, but writes where rows were deleted: the file has stopped growing.
+    databases = [size["database"] for size in sizes]
+    assert max(databases) < MOST_DATABASE_BYTES
+    assert databases[-1] <= 1.1 * databases[29], "as large as when the first histograms went"
+    assert max(size["reports"] for size in sizes) <= MOST_REPORTS * PAGE_BYTES
