@@ -7,13 +7,14 @@ Keep out: the lock (pmmds_core/stores/lifecycle/training_lock.py), which executo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from pmmds_core.deployment import Deployment
+from pmmds_core.errors import UsageError
 from pmmds_core.stores.database.grants import PROMOTER
 from pmmds_core.stores.lifecycle.training_lock import hold_training_lock
 
@@ -41,6 +42,21 @@ def training_lock_of(
     return hold_training_lock(d.database, d.model_name, run_id, on_wait=on_wait)
 
 
+def refuse_variables(config: object) -> None:
+    """Raises UsageError when a run's configuration names a variable, whose value the launcher might not know."""
+    if isinstance(config, Mapping):
+        if set(config) == {"env"}:
+            raise UsageError(
+                f"The configuration of a run names the variable {config['env']!r}; it may hold values only.",
+                next_step="Launch the run with the value itself.",
+            )
+        for value in config.values():
+            refuse_variables(value)
+    elif isinstance(config, Sequence) and not isinstance(config, str):
+        for value in config:
+            refuse_variables(value)
+
+
 class OneTrainingAtATime(dg.Executor):
     """Another executor, whose runs hold the training lock where they train."""
 
@@ -59,6 +75,7 @@ class OneTrainingAtATime(dg.Executor):
     def execute(
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
     ) -> Iterator[dg.DagsterEvent]:
+        refuse_variables(plan_context.run_config)
         steps, log = execution_plan.step_keys_to_execute, plan_context.log
         with training_lock_of(self._deployment, steps, plan_context.run_id, log.info):
             yield from self._inner.execute(plan_context, execution_plan)

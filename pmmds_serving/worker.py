@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pmmds_core.deployment import Deployment
 from pmmds_core.runtime.json_logs import configure_logging, lines
+from pmmds_core.runtime.processes import is_alive
 from pmmds_serving.metrics.counters import ServingMetrics
 from pmmds_serving.model.cache import ModelCache
 from pmmds_serving.model.follower import ModelFollower
@@ -23,6 +24,7 @@ from pmmds_serving.model.watcher import MODULE as WATCHER
 from pmmds_serving.prediction.large_bodies import LargeBodies
 from pmmds_serving.prediction.predictor import Predictor
 from pmmds_serving.process.error_guard import Surviving
+from pmmds_serving.process.home_lock import holder_of
 from pmmds_serving.process.sidecar import Companion
 from pmmds_serving.shadow.process import MODULE as SHADOW
 from pmmds_serving.shadow.status import ShadowFiles
@@ -113,7 +115,7 @@ async def running(worker: Worker) -> AsyncIterator[None]:
         asyncio.create_task(worker.follower.run()),
         asyncio.create_task(_publish(worker.metrics)),
         asyncio.create_task(_keep_up(watcher, shipper, *shadows)),
-        asyncio.create_task(_end_with(os.getppid())),
+        asyncio.create_task(_end_with(os.getppid(), holder_of(settings.home_path))),
     ]
     try:
         yield
@@ -167,10 +169,14 @@ async def _keep_up(*companions: Companion) -> None:
         await asyncio.sleep(COMPANIONS_SECONDS)
 
 
-async def _end_with(parent: int) -> None:
-    """End this worker when the server's main process is gone: it would keep the port and the home from the next one."""
+async def _end_with(parent: int, main: int | None) -> None:
+    """End this worker when the server's main process is gone: it would keep the port and the home from the next one.
+
+    `main`: the process that took the home. A worker that was still importing when it ended has process 1 as its parent.
+    """
+    was_orphaned = parent == 1 and main not in (None, 1) and not is_alive(main or 0)
     while True:
-        if os.getppid() != parent:
+        if was_orphaned or os.getppid() != parent:
             os.kill(os.getpid(), signal.SIGTERM)
             return
         await asyncio.sleep(COMPANIONS_SECONDS)

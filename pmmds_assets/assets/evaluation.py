@@ -98,16 +98,20 @@ def _measured(
         segments=segments_of(rows, d.contract),
         recent_rows=[r.features for r in recent],
     )
-    return replace(evaluation, shadow=None if shadowed is None else to_document(shadowed))
+    agreement = None if shadowed is None else to_document(shadowed)
+    return replace(evaluation, shadow=agreement, challenger_files=d.profiles.files(challenger.version).files_digest)
 
 
 def _contender(d: Deployment, version: RegisteredVersion, made: str | None = None) -> Contender:
     """Raises ArtifactCorruptError when the files are not those that were registered: the service would refuse them."""
     bundle = d.profiles.bundle(version.version, made_here=made)
-    if version.digest and bundle.digest != version.digest:
+    registered = d.registrations.of_version(version.version)
+    # MLflow's tag can be changed by whoever can change the files; what the training recorded cannot.
+    digest = version.digest if registered is None else registered.digest
+    if digest and bundle.digest != digest:
         raise ArtifactCorruptError(
             f"The files of v{version.version} are not those that were registered "
-            f"(digest {bundle.digest[:12]}… instead of {version.digest[:12]}…).",
+            f"(digest {bundle.digest[:12]}… instead of {digest[:12]}…).",
             next_step="Train again; nothing was decided.",
         )
     return Contender(version.version, bundle.scorer, version.is_validated)

@@ -8,6 +8,7 @@ Keep out: which rows fall where (training/split.py).
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Keys = NDArray[np.int64]
+# The head of a one-dimensional array of 64-bit integers in NumPy's format 1.0.
+_NPY_HEAD = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '<i8', 'fortran_order': False, 'shape': \((\d{1,12}),\), \}", re.DOTALL
+)
 ROW_KEY = "row_key"
 # A column of the labelled data set, named as in prediction_logs: no feature may have this name.
 REQUEST_ID = "request_id"
@@ -64,3 +69,13 @@ def _index(keys: Keys) -> Any:
     import pandas as pd
 
     return pd.Index(keys, name=ROW_KEY)
+
+
+def digests_of(content: bytes) -> Keys | None:
+    """(n,) keys in a file that `numpy.save` wrote; None when it is anything else. Its header allocates nothing."""
+    head = _NPY_HEAD.match(content)
+    if head is None:
+        return None
+    body = content[10 + int.from_bytes(content[8:10], "little") :]
+    n_rows = int(head[1])
+    return np.frombuffer(body, dtype="<i8").astype(np.int64) if n_rows and len(body) == 8 * n_rows else None

@@ -39,7 +39,8 @@ class ModelEvaluation:
     `*_measures`: measure to value, low and high (95 %). `score_table`, `champion_score_table`: reliability tables.
     `segments`, `small_segments`, `worst_segment`: fields of segment_performance. `replay`: of traffic_replay, `n_rows`
     0 alone when there was no traffic. `shadow`: of shadow.ShadowAgreement, where the challenger had scored live traffic
-    before it was evaluated. An evaluation that was stored without a field has its default.
+    before it was evaluated. `challenger_files`: `Bundle.files_digest` of what was evaluated, which alone may be
+    promoted. An evaluation that was stored without a field has its default.
     """
 
     challenger_version: str
@@ -69,6 +70,7 @@ class ModelEvaluation:
     worst_segment: dict[str, Any] | None = None
     replay: dict[str, Any] | None = None
     shadow: dict[str, Any] | None = None
+    challenger_files: str = ""
 
     @property
     def primary_metric_improvement(self) -> float | None:

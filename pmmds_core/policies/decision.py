@@ -25,10 +25,12 @@ ABORTED = "aborted"  # nothing was moved; the reason says why
 
 CHAMPION_CHANGED = "champion changed"
 CHALLENGER_GONE = "challenger deleted from the registry"
-FILES_CHANGED = "the version's files are not those that were promoted before"
+FILES_CHANGED = "the version's files are not those that were judged or promoted before"
 
 # In a decision's document: Bundle.files_digest of the version, from when the decision moved the alias.
 BUNDLE_DIGEST = "bundle_digest"
+# In its evaluation: the same of the files that were judged.
+JUDGED_FILES = "challenger_files"
 
 # Kinds of decision: judged by policy, by a person or an automatic rule backwards, by hand in MLflow.
 PROMOTION, ROLLBACK, MANUAL = "promotion", "rollback", "manual"

@@ -29,19 +29,18 @@ _SERVING_CACHE = "model_cache"
 def find_prediction(d: Deployment, request_id: str) -> PredictionRecord:
     """The record that a service's or a client's id names. Raises UsageError when it names none, or several."""
     log = d.prediction_log
-    found = log.named([request_id]).get(request_id) or log.archived_named(request_id)
-    if not found:
+    ids = log.ids_named(request_id)
+    if not ids:
         raise UsageError(
             f"No prediction with the request id {request_id!r} is logged.",
             next_step="The answer to a request holds its id, and so does the column request_id of prediction_logs.",
         )
-    if len(found) > 1:
-        ids = ", ".join(f"{r.request_id} ({r.predicted_at:%Y-%m-%d %H:%M:%S} UTC)" for r in found[:_SHOWN])
+    if len(ids) > 1:
         raise UsageError(
-            f"The client used the request id {request_id!r} for {len(found)} different rows.",
-            next_step=f"Name one by the service's own id: {ids}{' …' if len(found) > _SHOWN else ''}.",
+            f"The client used the request id {request_id!r} for {len(ids)} different rows.",
+            next_step=f"Name one by the service's own id: {', '.join([*ids[:_SHOWN], *['…'][: len(ids) > _SHOWN]])}.",
         )
-    return found[0]
+    return log.find(ids).get(ids[0]) or log.archived_named(ids[0])[0]
 
 
 def trace(d: Deployment, record: PredictionRecord) -> Document:

@@ -22,6 +22,7 @@ from pmmds_core.policies.decision import (
     CHAMPION_CHANGED,
     FILES_CHANGED,
     JUDGED,
+    JUDGED_FILES,
     MOVING,
     RECORDED,
     Decision,
@@ -102,9 +103,10 @@ def finish_moving(decisions: DecisionStore, registry: ModelRegistry, *, except_f
 
 
 def _claim_with_files(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:
-    """Claim with the digest of the files that are promoted; a version that was promoted before has to be the same."""
+    """Claim with the digest of the files that are promoted: those that were judged, and those promoted before."""
     digest = registry.files_digest(decision.model_name, decision.challenger_version)
-    if decisions.recorded_digest(decision.challenger_version) in (None, digest):
+    judged = decision.document.get("evaluation", {}).get(JUDGED_FILES)
+    if {judged or digest, decisions.recorded_digest(decision.challenger_version) or digest} == {digest}:
         _claim(decision, decisions, registry, digest)
     else:
         _abort_and_adopt(decision, decisions, registry, FILES_CHANGED)

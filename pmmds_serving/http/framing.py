@@ -6,6 +6,7 @@ limits (connection_limits.py).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from pmmds_serving.prediction.api_errors import RefusalError
@@ -36,6 +37,10 @@ def check_method(method: bytes) -> None:
         raise RefusalError(405, "Method Not Allowed", "http", errors)
 
 
+# RFC 3986, 3.2.2: a name, an IPv4 address or one of IPv6 in brackets; empty where the target has no authority.
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.%v]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
+
+
 def check_framing(version: str, headers: Headers, named: Mapping[bytes, bytes]) -> None:
     """Raises RefusalError unless the head says in one way only for whom the request is and where its body ends.
 
@@ -53,6 +58,8 @@ def check_framing(version: str, headers: Headers, named: Mapping[bytes, bytes]) 
             raise broken("The header Host is missing. Expected exactly one")
     elif len(named) < len(headers) and [name for name, _ in headers].count(b"host") > 1:
         raise broken("The header Host comes more than once. Expected exactly one")
+    if _HOST.fullmatch(named.get(b"host", b"")) is None:
+        raise broken("The header Host is not a name or address with an optional port")
 
 
 def _check_coding(version: str, values: Sequence[bytes]) -> None:

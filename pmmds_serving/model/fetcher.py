@@ -77,6 +77,11 @@ class ModelFetcher:
                 f"(digest {files.digest[:12]}… instead of {version.digest[:12]}…).",
                 next_step="Promote another version, or train again.",
             )
+        if files.manifest.model_name != self._contract.model_name:
+            raise ArtifactCorruptError(
+                f"v{version.version} holds the files of another model than {self._contract.model_name}.",
+                next_step="Promote another version, or train again.",
+            )
         if files.manifest.feature_names != self._contract.feature_names:
             raise ArtifactCorruptError(
                 f"v{version.version} takes other features than the contract {self._contract.name}.",

@@ -101,7 +101,8 @@ def decode_json(body: bytes) -> Any:
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
-    names = {name for name, _ in pairs}
-    if len(names) < len(pairs):
-        twice = next(name for i, (name, _) in enumerate(pairs) if name in {n for n, _ in pairs[:i]})
-        raise _DuplicateKeyError(f"the key {twice[:80]!r} comes twice in one object")
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise _DuplicateKeyError(f"the key {name[:80]!r} comes twice in one object")
+        seen.add(name)

@@ -58,6 +58,12 @@ def _wait_for(file: Path) -> IO[str] | None:
     return lock
 
 
+def holder_of(home: Path) -> int | None:
+    """Process id of the service that took the home last; None when none has."""
+    words = _holder(home / LOCK_FILE).replace(",", " ").split()
+    return int(words[1]) if len(words) > 1 and words[0] == "process" and words[1].isdigit() else None
+
+
 def _holder(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8").strip() or "another process"

@@ -41,6 +41,7 @@ MAX_AT_ONCE = {"Predict": 32, "PredictBatch": 8, "SendFeedback": 4, "GetModel": 
 MAX_RPCS, MAX_STREAMS = 512, 128
 IDLE_SECONDS, AGE_SECONDS, AGE_GRACE_SECONDS = 60, 600, 30
 
+METADATA_BYTES = 8192
 _OPTIONS = (
     ("grpc.so_reuseport", 1),
     # Somewhat larger than what is taken, so that the limit is told in our words.
@@ -49,6 +50,11 @@ _OPTIONS = (
     ("grpc.max_connection_idle_ms", 1000 * IDLE_SECONDS),
     ("grpc.max_connection_age_ms", 1000 * AGE_SECONDS),
     ("grpc.max_connection_age_grace_ms", 1000 * AGE_GRACE_SECONDS),
+    # Metadata of a call: what is larger is refused while it is read.
+    ("grpc.max_metadata_size", METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES),
+    # Without a table a sender cannot name a large header by one byte, again and again.
+    ("grpc.http2.hpack_table_size.decoder", 0),
     # Otherwise a fast sender grows the window of every stream, and so what is held of streams that nobody reads.
     ("grpc.http2.bdp_probe", 0),
 )

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pmmds_core.config.settings import Settings
+from pmmds_core.data.row_identity import digests_of
 from pmmds_core.errors import DataError, NoModelError, RegistryUnavailableError
 from pmmds_core.models.bundle_files import MANIFEST, files_digest
 from pmmds_core.models.registration import BUNDLE_PATH, ModelToRegister
@@ -246,11 +247,9 @@ class ModelRegistry:
             raise _no_training_rows(version, "has no record of the rows that it was trained on")
         with tempfile.TemporaryDirectory() as folder:
             path = self._download(version, TRAINING_ROWS, Path(folder) / "row_digests.npy")
-            try:
-                rows: NDArray[np.int64] = np.load(path, allow_pickle=False)
-            except (ValueError, EOFError):
-                raise _no_training_rows(version, "has a damaged record of its training rows") from None
-        if rows.dtype != np.int64 or rows.ndim != 1 or not rows.size:
+            content = path.read_bytes()
+        rows = digests_of(content)
+        if rows is None:
             raise _no_training_rows(version, "has a damaged record of its training rows")
         return rows
 

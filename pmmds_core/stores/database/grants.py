@@ -36,7 +36,7 @@ _SERVICE = {
 _MONITOR = {
     "prediction_logs": _READ,
     "prediction_logs_default": _READ,  # whose rows are looked at for days that are to be made
-    "client_request_ids": "SELECT, DELETE",  # of days that it archives
+    "client_request_ids": _READ,
     "prediction_archives": _READ,  # written by pmmds_drop_day alone
     "ground_truth": _CHANGE,
     "label_observations": _REMOVE,

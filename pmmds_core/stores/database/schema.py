@@ -16,7 +16,7 @@ from pmmds_core.contracts.contract import Contract, Feature
 from pmmds_core.errors import SchemaNewerError, SchemaOutdatedError
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.errors import MIGRATE
-from pmmds_core.stores.database.partitions import make_days
+from pmmds_core.stores.database.partitions import LOCK_TIMEOUT_SECONDS, make_days
 from pmmds_core.stores.database.roles import grant_statements, have_roles
 from pmmds_core.stores.database.tables import contract_columns, prediction_logs
 
@@ -69,6 +69,8 @@ def migrate(database: Database, contract: Contract) -> list[str]:
         return []
     with database.begin() as connection:
         if database.dialect == "postgresql":
+            # A session that is idle in its transaction would hold up the tables' changes, and new rows behind them.
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
             _lock_migrations(connection)
         done = _upgrade(connection, database.place) + _follow_contract(connection, contract)
         if database.dialect == "postgresql":

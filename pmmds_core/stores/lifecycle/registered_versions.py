@@ -51,3 +51,11 @@ class RegistrationStore:
         with self._database.connect() as connection:
             row = connection.execute(query).mappings().first()
         return None if row is None else Registration(**row)
+
+    def of_version(self, version: str) -> Registration | None:
+        """How a version was registered; None when no training of ours did it."""
+        c = registered_versions.c
+        query = sa.select(registered_versions).where(c.model_name == self._model_name, c.version == version)
+        with self._database.connect() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else Registration(**row)

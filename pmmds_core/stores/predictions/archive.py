@@ -26,7 +26,6 @@ from pmmds_core.stores.database.dialects import LATE_COMMIT, insert
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.partitions import LOCK_TIMEOUT_SECONDS, days_of, homeless_days, make_day
 from pmmds_core.stores.database.tables import (
-    client_request_ids,
     histogram_watermarks,
     prediction_archives,
     prediction_logs,
@@ -252,15 +251,10 @@ class PredictionArchive:
                     connection.execute(sa.insert(prediction_archives).values(vars(part)))
             if not is_gone:
                 raise _RowsChangedError
-            self._forget_clients(connection, part.day, content.last)
             _count_again(connection, content.hours)
 
     def _delete(self, connection: sa.Connection, day: datetime, last: tuple[datetime, str]) -> int:
         return connection.execute(sa.delete(self._log).where(*_upto(self._log, day, last))).rowcount
-
-    def _forget_clients(self, connection: sa.Connection, day: datetime, last: tuple[datetime, str]) -> None:
-        """Clients' ids of the rows that go: the archive has them as a column."""
-        connection.execute(sa.delete(client_request_ids).where(*_upto(client_request_ids, day, last)))
 
 
 def _upto(table: sa.Table, day: datetime, last: tuple[datetime, str]) -> tuple[sa.ColumnElement[bool], ...]:

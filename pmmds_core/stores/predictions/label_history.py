@@ -17,6 +17,7 @@ from msgspec import Meta
 from pmmds_core.stores.database.dialects import insert
 from pmmds_core.stores.database.tables import EARLIEST, label_observations
 from pmmds_core.stores.predictions.archived_rows import ArchivedRows
+from pmmds_core.stores.predictions.request_keys import is_of_the_service
 
 Source = Literal["feedback", "import"]
 _IDS_PER_STATEMENT = 1000
@@ -120,11 +121,11 @@ def arrived(connection: sa.Connection | ArchivedRows, log: sa.Table, by_client: 
     own = waiting.join_from(label_observations, log, c.request_id == log.c.request_id)
     theirs = sa.select(sent, by_client.c.request_id).distinct().where(c.is_waiting)
     theirs = theirs.join_from(label_observations, by_client, c.request_id == by_client.c.client_request_id)
-    found: dict[str, str] = {row.sent: row.request_id for row in connection.execute(own)}
-    named: dict[str, set[str]] = {}
+    named: dict[str, set[str]] = {row.sent: {row.request_id} for row in connection.execute(own)}
     for row in connection.execute(theirs):
-        named.setdefault(row.sent, set()).add(row.request_id)
-    return {sent: ids.pop() for sent, ids in named.items() if len(ids) == 1} | found
+        if row.sent not in named or not is_of_the_service(row.sent):
+            named.setdefault(row.sent, set()).add(row.request_id)
+    return {sent: ids.pop() for sent, ids in named.items() if len(ids) == 1}
 
 
 def waiting_items(connection: sa.Connection, ids: Collection[str]) -> list[LabelItem]:

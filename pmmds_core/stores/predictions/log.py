@@ -134,7 +134,7 @@ class PredictionLog:
     def _taken(self, connection: sa.Connection, records: Sequence[PredictionRecord]) -> tuple[PredictionRecord, ...]:
         """The records whose id belongs to another row."""
         logged = self._records(connection, {record.request_id for record in records})
-        return tuple(r for r in records if r.request_id in logged and _row(logged[r.request_id]) != _row(r))
+        return tuple(r for r in records if r.request_id in logged and not _is_same(r, logged[r.request_id]))
 
     def _records(self, connection: sa.Connection, ids: Iterable[str]) -> dict[str, PredictionRecord]:
         """Service's id to record."""
@@ -142,7 +142,7 @@ class PredictionLog:
         return {row.request_id: _record(row) for row in rows_of_ids(connection, self._table, columns, sorted(ids))}
 
     def named(self, request_ids: Iterable[str]) -> dict[str, list[PredictionRecord]]:
-        """The logged records that each id names, oldest first; see `requests_named`."""
+        """The records in the database that each id names, oldest first; see `requests_named`."""
         with self._database.connect() as connection:
             named = requests_named(connection, self._table, request_ids)
             records = self._records(connection, {i for ids in named.values() for i in ids})
@@ -151,6 +151,12 @@ class PredictionLog:
     def find(self, request_ids: Iterable[str]) -> dict[str, PredictionRecord]:
         """The record of each id that names exactly one."""
         return {name: records[0] for name, records in self.named(request_ids).items() if len(records) == 1}
+
+    def ids_named(self, request_id: str) -> list[str]:
+        """Service ids of the rows that an id names, in the database and in the archive."""
+        with self._database.connect() as connection:
+            found = requests_named(connection, self._table, [request_id]).get(request_id, [])
+        return found or [r.request_id for r in self.archived_named(request_id)]
 
     def archived_named(self, request_id: str) -> list[PredictionRecord]:
         """The archived records that an id names, oldest first."""
@@ -249,6 +255,12 @@ def _record(row: sa.Row[Any]) -> PredictionRecord:
     return PredictionRecord(
         request_id, predicted_at, name, version, prediction, probability, latency_ms, tuple(features), client_id
     )
+
+
+def _is_same(record: PredictionRecord, logged: PredictionRecord) -> bool:
+    """Whether a row is this record's. A spool from before revision 0009 does not know the client's id apart."""
+    client_id = record.client_request_id or logged.client_request_id
+    return _row(msgspec.structs.replace(record, client_request_id=client_id)) == _row(logged)
 
 
 def _answer(record: PredictionRecord) -> tuple[Any, ...]:

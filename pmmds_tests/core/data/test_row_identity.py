@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
+from typing import Any
 
 import msgspec
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -13,6 +16,7 @@ from pmmds_core.data.row_identity import (
     BY_CONTENT,
     BY_OCCURRENCE,
     REQUEST_ID,
+    digests_of,
     identity_of,
     keys_of,
     with_production_keys,
@@ -108,3 +112,18 @@ def test_a_corrected_label_renames_no_answer(few: Contract) -> None:
     corrected = rows.assign(**{few.label.name: 1 - rows[few.label.name]})
     assert keyed(rows).index.equals(keyed(corrected).index)
     assert keyed(rows).index.is_unique
+
+
+def test_keys_are_read_from_a_file_of_numpy_and_from_nothing_else() -> None:
+    def saved(array: np.ndarray[Any, Any]) -> bytes:
+        file = io.BytesIO()
+        np.save(file, array)
+        return file.getvalue()
+
+    keys = np.array([1, -5, 2**62], dtype=np.int64)
+    content = saved(keys)
+    assert np.array_equal(digests_of(content), keys)  # type: ignore[arg-type]
+    huge = content.replace(b"(3,)", b"(99999999999,)")
+    for bad in (b"", b"PK\x03\x04junk", content[:-1], content[:20], huge, saved(keys.astype(float)), saved(keys[:0])):
+        assert digests_of(bad) is None
+    assert digests_of(saved(keys.reshape(1, 3))) is None

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from pmmds_core.errors import PromotionConflictError, RegistryUnavailableError
-from pmmds_core.policies.decision import ABORTED, JUDGED, MOVING, RECORDED, Decision
+from pmmds_core.policies.decision import ABORTED, FILES_CHANGED, JUDGED, JUDGED_FILES, MOVING, RECORDED, Decision
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.lifecycle.decisions import DecisionStore
 from pmmds_core.workflows.promotion import adopt_moved_alias, put_into_production, reconcile
@@ -26,7 +26,9 @@ def registry() -> FakeRegistry:
     return FakeRegistry()
 
 
-def decide(decisions: DecisionStore, challenger: str, champion: str | None, *, promoted: bool = True) -> Decision:
+def decide(
+    decisions: DecisionStore, challenger: str, champion: str | None, *, promoted: bool = True, files: str = ""
+) -> Decision:
     return decisions.save(
         kind="promotion",
         challenger=challenger,
@@ -34,7 +36,7 @@ def decide(decisions: DecisionStore, challenger: str, champion: str | None, *, p
         promoted=promoted,
         reason=f"v{challenger} against {champion}",
         improvement=0.01,
-        details={},
+        details={"evaluation": {JUDGED_FILES: files}} if files else {},
         run_id=f"run-{challenger}",
     )
 
@@ -56,6 +58,19 @@ def test_a_first_model_and_its_successor_are_put_into_production(
     pointer = decisions.pointer()
     assert pointer is not None
     assert (pointer.version, pointer.fencing_token) == ("2", 2)
+
+
+def test_files_that_were_swapped_after_they_were_judged_are_not_promoted(
+    decisions: DecisionStore, registry: FakeRegistry
+) -> None:
+    put_into_production(decide(decisions, "1", None), decisions, registry)
+    swapped = decide(decisions, "2", "1", files="of other files")
+    with pytest.raises(PromotionConflictError, match=FILES_CHANGED):
+        put_into_production(swapped, decisions, registry)
+    assert registry.aliases["production"] == "1"
+    assert decisions.recorded_digest("2") is None
+    same = decide(decisions, "2", "1", files=registry.files_digest(MODEL, "2"))
+    assert put_into_production(same, decisions, registry).moved
 
 
 def test_repeating_a_finished_promotion_moves_nothing(decisions: DecisionStore, registry: FakeRegistry) -> None:
@@ -224,7 +239,7 @@ def test_a_promotion_records_which_files_it_put_there_and_the_same_version_canno
     assert (decisions.recorded_digest("1"), decisions.recorded_digest("3")) == ("files-1", None)
     registry.changed.add("1")
     back = decide(decisions, "1", "2")
-    with pytest.raises(PromotionConflictError, match="files are not those that were promoted before"):
+    with pytest.raises(PromotionConflictError, match="files are not those that were judged or promoted before"):
         put_into_production(back, decisions, registry)
     assert (registry.aliases["production"], state_of(decisions, back)) == ("2", ABORTED)
     assert decisions.recorded_digest("1") == "files-1"

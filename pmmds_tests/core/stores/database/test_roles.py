@@ -248,7 +248,22 @@ def test_only_the_promoter_can_lock_a_promotion(acting_as: As, role: str) -> Non
             assert turn.pointer() is None
 
 
-@pytest.mark.parametrize("instant", ["infinity", "-infinity", "20000-01-01", "1969-12-31"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO ground_truth VALUES ('x', 7, now(), now())",
+        "INSERT INTO prediction_logs VALUES ('x', now(), now(), 'm', '1', 1, 'NaN', 1)",
+        "INSERT INTO prediction_logs VALUES ('x', now(), now(), 'm', '1', 1, 7, 1)",
+        "INSERT INTO prediction_logs VALUES ('x', now(), now(), 'm', '1', 9, 0.5, 1)",
+        "INSERT INTO shadow_predictions VALUES ('1', 'x', 'm', now(), 'Infinity', 1, now())",
+    ],
+)
+def test_no_value_that_breaks_reports_is_stored(acting_as: As, statement: str) -> None:
+    with pytest.raises(IntegrityError, match="_value"), acting_as(SERVICE).database.begin() as connection:
+        connection.exec_driver_sql(statement)
+
+
+@pytest.mark.parametrize("instant", ["infinity", "-infinity", "20000-01-01", "9999-01-01", "1969-12-31"])
 def test_no_timestamp_out_of_range_is_stored(acting_as: As, instant: str) -> None:
     statements = (
         f"INSERT INTO ground_truth VALUES ('x', 1, '{instant}', now())",

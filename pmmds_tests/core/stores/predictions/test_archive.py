@@ -279,3 +279,18 @@ def test_what_is_archived_is_named_with_its_rows(d: Deployment) -> None:
         rows = connection.execute(sa.select(prediction_archives).order_by("day")).all()
     assert [(r.day, r.part, r.n_rows, r.n_repeated) for r in rows] == [(FIRST, 1, 300, 0), (FIRST + DAY, 1, 300, 0)]
     assert sorted(r.file for r in rows) == files(d)
+
+
+def test_a_clients_id_stays_ambiguous_and_a_repetition_stays_one_when_a_row_was_archived(d: Deployment) -> None:
+    old, new = make_records(d.contract, 2, start=FIRST, step=3 * DAY, seed=5)
+    old, new = (msgspec.structs.replace(r, client_request_id="order-1") for r in (old, new))
+    other = msgspec.structs.replace(new, request_id="other", client_request_id="order-2")
+    d.prediction_log.append([old, new])
+    assert d.ground_truth.add([LabelItem("order-1", 1, END)]).ambiguous == 1
+    after = archived(d)
+    assert after.prediction_log.named([old.request_id]) == {}
+    assert (after.ground_truth.match_waiting().accepted, after.ground_truth.match_archived().accepted) == (0, 0)
+    assert after.ground_truth.add([LabelItem("order-1", 0, END)]).ambiguous == 1
+    assert sorted(after.prediction_log.ids_named("order-1")) == sorted([old.request_id, new.request_id])
+    again = msgspec.structs.replace(old, request_id="again", predicted_at=END)
+    assert after.prediction_log.add([again, other]).n_new == 1

@@ -216,7 +216,7 @@ def _bound() -> None:
 
 
 def _inside(column: str) -> str:
-    return f"{column} BETWEEN '{_EARLIEST}' AND '{_LATEST}'"
+    return f"{column} >= '{_EARLIEST}' AND {column} < '{_LATEST}'"
 
 
 def _refuse_rows_outside(connection: sa.Connection, columns: list[tuple[str, str]]) -> None:

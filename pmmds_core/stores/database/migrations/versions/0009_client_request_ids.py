@@ -23,6 +23,16 @@ _SERVICE_ID = {
     ),
 }
 
+# What no program of ours writes and none can read: who has the service's login alone must not break reports.
+_VALUES = (
+    ("prediction_logs", "probability", "probability BETWEEN 0 AND 1"),
+    ("prediction_logs", "prediction", "prediction IN (0, 1)"),
+    ("shadow_predictions", "probability", "probability BETWEEN 0 AND 1"),
+    ("shadow_predictions", "prediction", "prediction IN (0, 1)"),
+    ("ground_truth", "label", "label IN (0, 1)"),
+    ("label_observations", "label", "label IN (0, 1)"),
+)
+
 
 def upgrade() -> None:
     op.drop_table("client_request_ids")
@@ -36,7 +46,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_client_request_ids_predicted_at", "client_request_ids", ["predicted_at"])
     if op.get_bind().dialect.name == "postgresql":  # as 0008 bounds every timestamp there
-        in_range = "predicted_at BETWEEN '1970-01-01' AND '9999-01-01'"
+        in_range = "predicted_at >= '1970-01-01' AND predicted_at < '9999-01-01'"
         op.create_check_constraint("client_request_ids_predicted_at_range", "client_request_ids", in_range)
     op.add_column("prediction_logs", sa.Column("client_request_id", sa.String(length=128)))
     other = f"NOT ({_SERVICE_ID[op.get_bind().dialect.name]})"
@@ -49,6 +59,9 @@ def upgrade() -> None:
     op.add_column("label_observations", sa.Column("matched_request_id", sa.String(length=128)))
     op.create_index("ix_label_observations_matched_request_id", "label_observations", ["matched_request_id"])
     op.execute("UPDATE label_observations SET matched_request_id = request_id WHERE NOT is_waiting")
+    if op.get_bind().dialect.name == "postgresql":
+        for table, column, condition in _VALUES:
+            op.create_check_constraint(f"{table}_{column}_value", table, condition)
 
 
 def downgrade() -> None:

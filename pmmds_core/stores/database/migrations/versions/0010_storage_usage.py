@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("kind"),
     )
     if op.get_bind().dialect.name == "postgresql":  # as 0008 bounds every timestamp there
-        in_range = "measured_at BETWEEN '1970-01-01' AND '9999-01-01'"
+        in_range = "measured_at >= '1970-01-01' AND measured_at < '9999-01-01'"
         op.create_check_constraint("storage_usage_measured_at_range", "storage_usage", in_range)
 
 

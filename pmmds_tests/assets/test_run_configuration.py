@@ -1,0 +1,26 @@
+"""What a launcher may write into a run's configuration: values, never variables of the process that runs it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pmmds_assets.training_runs import refuse_variables
+from pmmds_core.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"ops": {"roll_back_production": {"config": {"reason": {"env": "PMMDS_DATABASE_URL"}}}}},
+        {"ops": {"a": {"config": {"list": ["x", {"env": "PATH"}]}}}},
+    ],
+)
+def test_a_variable_is_refused_wherever_it_stands(config: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="names the variable"):
+        refuse_variables(config)
+
+
+def test_values_are_fine() -> None:
+    refuse_variables({"ops": {"a": {"config": {"to": "2", "n": 3, "env": "PATH", "list": ["x", 1.5, None]}}}})
