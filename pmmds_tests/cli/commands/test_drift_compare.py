@@ -152,8 +152,8 @@ def bad(files: Path) -> Path:
         ("bad/unlike.parquet", "b.csv", "--contract telco_churn", "no value of contract is allowed"),
         ("a.parquet", "b.csv", "--columns tenure,nope", "has no column 'nope'"),
         ("a.parquet", "b.csv", "--score nope", "has no column 'nope'"),
-        ("a.parquet", "b.csv", "--html no/such/page.html", "its folder is not there"),
-        ("a.parquet", "b.csv", "--html b.csv", "b.csv is one of the files that are compared"),
+        ("a.parquet", "b.csv", "--html no/such/page.html", "its folder does not exist"),
+        ("a.parquet", "b.csv", "--html b.csv", "b.csv is one of the input files"),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_written(

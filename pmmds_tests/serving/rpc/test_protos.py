@@ -9,7 +9,7 @@ from pmmds_tests.harness.proto_compiler import GENERATED, ROOT, compile_protos
 
 def files_of(folder: Path) -> dict[str, bytes]:
     """Content by path; the packages' own empty files are not written by the compiler."""
-    found = (p for pattern in ("*.py", "*.pyi") for p in folder.rglob(pattern) if p.name != "pmmds_core/__init__.py")
+    found = (p for pattern in ("*.py", "*.pyi") for p in folder.rglob(pattern) if p.name != "__init__.py")
     return {str(p.relative_to(folder)): p.read_bytes() for p in found}
 
 
