@@ -133,7 +133,10 @@ def test_a_shorter_window_is_the_window_of_the_report(trained_home: Path) -> Non
 @pytest.mark.slow
 def test_a_rollback_is_recorded_with_who_and_why_and_shows_in_dagster(trained_home: Path) -> None:
     nothing = pmmds(trained_home, "rollback", "--by", "ann")
-    assert (nothing.code, nothing.sentence.split(" Name")[0]) == (2, "v1 has no predecessor in production.")
+    assert (nothing.code, nothing.sentence.split(" Name")[0]) == (
+        2,
+        "v1 has no predecessor in production whose files a decision recorded.",
+    )
     assert pmmds(trained_home, "train").code == 0
     nowhere = pmmds(trained_home, "rollback", "--to", "7")
     assert nowhere.code == 2

@@ -80,7 +80,7 @@ def production(system: Project) -> Project:
 
 def request_ids(own: Project, name: str) -> list[str]:
     """Those in the database that begin with `name`, asked of PostgreSQL itself."""
-    query = f"select request_id from prediction_logs where request_id like '{name}-%'"
+    query = f"select client_request_id from prediction_logs where client_request_id like '{name}-%'"
     command = f'PGPASSWORD=$(cat /run/secrets/pmmds_password) psql -h 127.0.0.1 -U pmmds -d pmmds -At -c "{query}"'
     said = own.inside("postgres", "sh", "-c", command)
     assert said.code == 0, said.err

@@ -204,7 +204,7 @@ def test_a_poison_row_under_load_becomes_a_dead_letter_and_delays_the_others_onl
         stores = service.deployment()
         with stores.database.begin() as connection:
             connection.exec_driver_sql(
-                "ALTER TABLE prediction_logs ADD CONSTRAINT no_poison CHECK (request_id <> 'poison')"
+                "ALTER TABLE prediction_logs ADD CONSTRAINT no_poison CHECK (client_request_id <> 'poison')"
             )
         load = Load(service.url, contract)
         with load.running():
@@ -216,7 +216,7 @@ def test_a_poison_row_under_load_becomes_a_dead_letter_and_delays_the_others_onl
         wait_until(lambda: logged_once(stores, load.answered))
         (letter,) = dead_letters_of(service.home)
         assert letter.record is not None
-        assert (letter.record.request_id, letter.error_type) == ("poison", "IntegrityError")
+        assert (letter.record.client_request_id, letter.error_type) == ("poison", "IntegrityError")
         assert stores.prediction_log.count() == len(load.answered)
         assert (load.refused, load.n_cut_off) == ({}, 0)
         wait_until(lambda: metric(service.client, "pmmds_dead_letters_total") == 1)
