@@ -9,19 +9,17 @@ import shutil
 from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
 
 import msgspec
 
 from pmmds_core.errors import ArtifactCorruptError
 from pmmds_core.models.bundle import Bundle, open_bundle, read_bundle
-from pmmds_core.runtime.atomic_write import write_atomically
 from pmmds_core.runtime.processes import is_alive
+from pmmds_serving.process.status_file import Status, StatusFile
 
 STAMP, WATCHER, REQUEST, WORKERS = "current.json", "watcher.json", "reload-request.json", "workers"
 CHALLENGER = "challenger.json"
 
-T = TypeVar("T")
 # As many versions are kept for a quick return to one of them.
 KEPT_VERSIONS = 5
 
@@ -168,13 +166,8 @@ class ModelCache:
                 path.unlink(missing_ok=True)
         return sorted(found, key=lambda s: s.pid)
 
-    def _read(self, name: str, kind: type[T]) -> T | None:
-        """None when the file is not there, or was written by another version of PMMDS."""
-        try:
-            return msgspec.json.decode((self.folder / name).read_bytes(), type=kind)
-        except (FileNotFoundError, msgspec.DecodeError):
-            return None
+    def _read(self, name: str, kind: type[Status]) -> Status | None:
+        return StatusFile(self.folder / name, kind).read()
 
-    def _write(self, name: str, value: Any) -> None:
-        """Replace the file in one step, so that nobody reads half of it."""
-        write_atomically(self.folder / name, msgspec.json.encode(value))
+    def _write(self, name: str, value: msgspec.Struct) -> None:
+        StatusFile(self.folder / name, type(value)).write(value)

@@ -254,14 +254,10 @@ class PredictionArchive:
             _count_again(connection, content.hours)
 
     def _delete(self, connection: sa.Connection, day: datetime, last: tuple[datetime, str]) -> int:
-        return connection.execute(sa.delete(self._log).where(*_upto(self._log, day, last))).rowcount
-
-
-def _upto(table: sa.Table, day: datetime, last: tuple[datetime, str]) -> tuple[sa.ColumnElement[bool], ...]:
-    """Rows of a day up to the key (predicted_at, request_id) of its last one."""
-    c = table.c
-    key = sa.tuple_(sa.literal(last[0], c.predicted_at.type), last[1])
-    return c.predicted_at >= day, sa.tuple_(c.predicted_at, c.request_id) <= key
+        """Delete the rows of a day up to the key of its last one."""
+        c = self._log.c
+        upto = sa.tuple_(c.predicted_at, c.request_id) <= sa.tuple_(sa.literal(last[0], c.predicted_at.type), last[1])
+        return connection.execute(sa.delete(self._log).where(c.predicted_at >= day, upto)).rowcount
 
 
 def _drop_recorded(connection: sa.Connection, part: Part) -> bool:
