@@ -20,17 +20,17 @@ from pmmds_core.deployment import Deployment
 DEFAULT_TICK_SECONDS = 30.0
 
 
-def raise_alert(d: Deployment) -> int:
+def raise_alert(deployment: Deployment) -> int:
     """An alert as monitor_job writes it, with a report of its own."""
     from pmmds_core.workflows.monitoring import monitor
 
     now = datetime.now(UTC)
-    result = monitor(d, now - timedelta(hours=1), now, run_id="")
-    report = d.drift.latest(d.model_name)
+    result = monitor(deployment, now - timedelta(hours=1), now, run_id="")
+    report = deployment.drift.latest(deployment.model_name)
     assert report is not None
     assert result.alert_id is None, "no traffic was sent"
-    raised = d.alerts.raise_or_extend(
-        model_name=d.model_name,
+    raised = deployment.alerts.raise_or_extend(
+        model_name=deployment.model_name,
         model_version=result.model_version,
         report_id=report.report_id,
         severity="major",
@@ -39,15 +39,15 @@ def raise_alert(d: Deployment) -> int:
     return raised.alert_id
 
 
-def seconds_to_start(settings: Settings, d: Deployment) -> float:
+def seconds_to_start(settings: Settings, deployment: Deployment) -> float:
     """Raise an alert, wait for its run, and close it again. Without labels the retraining ends as blocked."""
-    alert_id = raise_alert(d)
-    opened = d.alerts.get(alert_id).opened_at.timestamp()
-    wait_for(lambda: bool(d.retrainings.attempts_of(alert_id)) and not d.retrainings.running(), 120)
-    run_id = d.retrainings.recent(1)[0].run_id
+    alert_id = raise_alert(deployment)
+    opened = deployment.alerts.get(alert_id).opened_at.timestamp()
+    wait_for(lambda: bool(deployment.retrainings.attempts_of(alert_id)) and not deployment.retrainings.running(), 120)
+    run_id = deployment.retrainings.recent(1)[0].run_id
     started = shared_instance(settings).get_run_stats(run_id).start_time
     assert started is not None
-    d.alerts.resolve(alert_id, by="benchmark")
+    deployment.alerts.resolve(alert_id, by="benchmark")
     return started - opened
 
 

@@ -60,28 +60,30 @@ class Measured:
     peer: Run
 
 
-def log_rows(d: Deployment, n_rows: int, start: datetime, end: datetime, prefix: str) -> None:
+def log_rows(deployment: Deployment, n_rows: int, start: datetime, end: datetime, prefix: str) -> None:
     """Rows as in the reference, evenly spread over [start, end)."""
-    version = d.production_version().version
-    scorer = d.profiles.bundle(version).scorer
-    rows = rows_of(packaged_generator().sample(BATCH, 1), d.contract)
+    version = deployment.production_version().version
+    scorer = deployment.profiles.bundle(version).scorer
+    rows = rows_of(packaged_generator().sample(BATCH, 1), deployment.contract)
     scored = [(tuple(row), scorer.probability(row)) for row in rows]
     step = (end - start) / n_rows
     for first in range(0, n_rows, BATCH):
-        d.prediction_log.append(
-            PredictionRecord(f"{prefix}{i}", start + i * step, d.model_name, version, int(p >= 0.5), p, 0.3, features)
+        deployment.prediction_log.append(
+            PredictionRecord(
+                f"{prefix}{i}", start + i * step, deployment.model_name, version, int(p >= 0.5), p, 0.3, features
+            )
             for i in range(first, min(first + BATCH, n_rows))
             for features, p in [scored[i % BATCH]]
         )
 
 
-def date_back(d: Deployment, settings: Settings) -> None:
+def date_back(deployment: Deployment, settings: Settings) -> None:
     """Let the rows have arrived when they were answered, as the service's do; what came lately is counted again."""
-    log, marks = prediction_logs(d.contract), histogram_watermarks
-    with d.database.begin() as connection:
+    log, marks = prediction_logs(deployment.contract), histogram_watermarks
+    with deployment.database.begin() as connection:
         connection.execute(sa.update(log).values(ingested_at=log.c.predicted_at))
     run(monitor_command(), settings.to_environment())
-    with d.database.begin() as connection:
+    with deployment.database.begin() as connection:
         connection.execute(sa.update(marks).values(ingested_through=datetime.now(UTC)))
 
 

@@ -72,22 +72,24 @@ def load_in_turn(settings: Settings, seconds: float, repeats: int) -> dict[str, 
     with ExitStack() as stack:
         services = {shadow: own_service(settings, f"shadow-{shadow}", shadow) for shadow in found}
         bases = {shadow: stack.enter_context(running(own)) for shadow, own in services.items()}
-        d = Deployment(services["on"])
+        deployment = Deployment(services["on"])
         for _ in range(repeats):
             for shadow, base in bases.items():
                 found[shadow].append(wrk(f"{base}/api/v1/predict", body, connections=8, seconds=seconds))
-                wait_for(lambda: is_level(d), 600, 0.2)
-        print(f"{d.prediction_log.count():,} requests answered by v1, {d.shadow.totals()['2']:,} scored by v2")
+                wait_for(lambda: is_level(deployment), 600, 0.2)
+        print(
+            f"{deployment.prediction_log.count():,} requests answered by v1, {deployment.shadow.totals()['2']:,} scored by v2"
+        )
     return {shadow: median_load(loads) for shadow, loads in found.items()}
 
 
-def is_level(d: Deployment) -> bool:
+def is_level(deployment: Deployment) -> bool:
     """Whether every logged request is scored. The first answers came before the shadow began."""
-    return not d.shadow.waiting("2", Place(began_at(d)), 1)
+    return not deployment.shadow.waiting("2", Place(began_at(deployment)), 1)
 
 
-def began_at(d: Deployment) -> datetime:
-    status = ShadowFiles(d.settings.home_path / RUN_FOLDER).status.read()
+def began_at(deployment: Deployment) -> datetime:
+    status = ShadowFiles(deployment.settings.home_path / RUN_FOLDER).status.read()
     assert status is not None
     assert status.since is not None
     return status.since
@@ -111,20 +113,20 @@ def timed(work: Callable[[], None]) -> Took:
     return Took(N_ROWS, time.perf_counter() - began, time.process_time() - used)
 
 
-def shadow_rate(d: Deployment) -> tuple[Took, Took]:
+def shadow_rate(deployment: Deployment) -> tuple[Took, Took]:
     """Rows that are logged, and that the shadow reads, scores and writes; both in this process."""
-    row, now = tuple(d.contract.example().values()), d.shadow.now()
-    records = [PredictionRecord(f"b-{i:07}", now, d.model_name, "1", 0, 0.4, 0.3, row) for i in range(N_ROWS)]
-    bundle = d.profiles.bundle("2")
+    row, now = tuple(deployment.contract.example().values()), deployment.shadow.now()
+    records = [PredictionRecord(f"b-{i:07}", now, deployment.model_name, "1", 0, 0.4, 0.3, row) for i in range(N_ROWS)]
+    bundle = deployment.profiles.bundle("2")
 
     def log() -> None:
         for start in range(0, N_ROWS, BATCH_ROWS):
-            d.prediction_log.append(records[start : start + BATCH_ROWS])
+            deployment.prediction_log.append(records[start : start + BATCH_ROWS])
 
     def score() -> None:
         place = Place(now)
-        while rows := d.shadow.waiting("2", place, BATCH_ROWS):
-            d.shadow.add("2", scores_of(bundle, rows))
+        while rows := deployment.shadow.waiting("2", place, BATCH_ROWS):
+            deployment.shadow.add("2", scores_of(bundle, rows))
             place = Place(rows[-1].ingested_at, rows[-1].request_id)
 
     return timed(log), timed(score)

@@ -65,22 +65,22 @@ class Load:
             time.sleep(0.005)
 
 
-def swap_seconds(d: Deployment, load: Load, old: str, new: str) -> float:
+def swap_seconds(deployment: Deployment, load: Load, old: str, new: str) -> float:
     """Move the alias and wait until no answer of the old version has come for a second."""
-    d.registry.move_alias(d.model_name, "production", new)
+    deployment.registry.move_alias(deployment.model_name, "production", new)
     moved = time.time()
     wait_for(lambda: load.last_answer_of(new) > moved and time.time() - load.last_answer_of(old) > 1.0, 30)
     return max(0.0, load.last_answer_of(old) - moved)
 
 
-def measure_swaps(settings: Settings, d: Deployment, n_swaps: int) -> tuple[list[float], Load]:
+def measure_swaps(settings: Settings, deployment: Deployment, n_swaps: int) -> tuple[list[float], Load]:
     load = Load(predict_url(settings), example_request(settings))
     with service_process(settings):
         wait_for(lambda: ready(settings))
         with load.running():
             wait_for(lambda: len(load.answers) > 100)
             pairs = [("1", "2"), ("2", "1")] * n_swaps
-            seconds = [swap_seconds(d, load, old, new) for old, new in pairs[:n_swaps]]
+            seconds = [swap_seconds(deployment, load, old, new) for old, new in pairs[:n_swaps]]
     return seconds, load
 
 

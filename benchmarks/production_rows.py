@@ -57,10 +57,10 @@ def make_records(contract: Contract, n_rows: int, start: datetime) -> list[Predi
 def deployment(cluster: Cluster) -> Iterator[Deployment]:
     """A migrated, empty database and a home."""
     with cluster.fresh_database() as url, tempfile.TemporaryDirectory() as home:
-        d = Deployment(Settings(home=home, database_url=url, retention_days=1))
-        migrate_database(d.settings)
-        yield d
-        d.database.close()
+        deployment = Deployment(Settings(home=home, database_url=url, retention_days=1))
+        migrate_database(deployment.settings)
+        yield deployment
+        deployment.database.close()
 
 
 def shipped_per_second(cluster: Cluster, records: Sequence[PredictionRecord], segment_rows: int) -> float:

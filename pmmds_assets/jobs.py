@@ -72,9 +72,9 @@ reconcile_job = dg.define_asset_job(
 )
 
 
-def _unless_off(d: Deployment, ask: Callable[[Deployment], dg.RunRequest]) -> dg.RunRequest | dg.SkipReason:
+def _unless_off(deployment: Deployment, ask: Callable[[Deployment], dg.RunRequest]) -> dg.RunRequest | dg.SkipReason:
     """What a schedule's tick answers."""
-    return SCHEDULES_OFF if d.settings.schedules == "off" else ask(d)
+    return SCHEDULES_OFF if deployment.settings.schedules == "off" else ask(deployment)
 
 
 @dg.schedule(
@@ -87,21 +87,21 @@ def _unless_off(d: Deployment, ask: Callable[[Deployment], dg.RunRequest]) -> dg
 def monitor_schedule(
     context: dg.ScheduleEvaluationContext, deployment: DeploymentResource
 ) -> dg.RunRequest | dg.SkipReason:
-    def up_to_now(d: Deployment) -> dg.RunRequest:
+    def up_to_now(deployment: Deployment) -> dg.RunRequest:
         at = context.scheduled_execution_time.astimezone(UTC)
-        return monitor_request(d, d.settings.drift_current_window_hours, at)
+        return monitor_request(deployment, deployment.settings.drift_current_window_hours, at)
 
     return _unless_off(deployment.open(), up_to_now)
 
 
-def monitor_request(d: Deployment, window: int, now: datetime | None = None) -> dg.RunRequest:
+def monitor_request(deployment: Deployment, window: int, now: datetime | None = None) -> dg.RunRequest:
     """A run of monitor_job over the window of that many hours that ends now.
 
     Its partitions are the hours from the first that changed on: Dagster takes 50 ms for each partition of a run, which
     is most of the time when a week is asked for and one hour changed.
     """
     start, end = window_hours(now or datetime.now(UTC), window)
-    changed = d.histograms.stale_hours(d.model_name, start, end)
+    changed = deployment.histograms.stale_hours(deployment.model_name, start, end)
     return dg.RunRequest(tags=dict(range_tags(min(changed, default=end - HOUR), end)))
 
 

@@ -62,12 +62,12 @@ class Trigger:
         return Attempt(run_id, self.trigger_type, self.attempt, self.cause, self.cause_text, self.alert_id)
 
 
-def claim_attempt(d: Deployment, trigger: Trigger, run_id: str) -> None:
+def claim_attempt(deployment: Deployment, trigger: Trigger, run_id: str) -> None:
     """Take the attempt before any work is done. Raises TrainingError when another run has it."""
     if trigger.is_retraining:
-        d.retrainings.claim(trigger.of_run(run_id))
+        deployment.retrainings.claim(trigger.of_run(run_id))
 
 
-def record_blocked(d: Deployment, trigger: Trigger, run_id: str, reason: str, n_new_labels: int) -> None:
+def record_blocked(deployment: Deployment, trigger: Trigger, run_id: str, reason: str, n_new_labels: int) -> None:
     if trigger.is_retraining:
-        end_retraining(d, run_id, BLOCKED_NO_LABELS, reason, n_new_labels=n_new_labels)
+        end_retraining(deployment, run_id, BLOCKED_NO_LABELS, reason, n_new_labels=n_new_labels)

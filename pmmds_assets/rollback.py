@@ -55,22 +55,22 @@ def roll_back_production(
     context.log_event(production_event(d, decision))
 
 
-def _carried_out(d: Deployment, decision_id: str) -> Decision:
-    decision = d.require_rights(PROMOTER).decisions.get(decision_id)
+def _carried_out(deployment: Deployment, decision_id: str) -> Decision:
+    decision = deployment.require_rights(PROMOTER).decisions.get(decision_id)
     if decision is None:
         raise UsageError(f"There is no decision {decision_id!r}.", next_step="`pmmds decisions` lists them.")
-    return carry_out(d, decision)
+    return carry_out(deployment, decision)
 
 
-def _asked_for(d: Deployment, config: RollbackConfig) -> Decision:
+def _asked_for(deployment: Deployment, config: RollbackConfig) -> Decision:
     """Raises UsageError where changes of production need a person's approval, which the launchpad cannot prove."""
-    if d.settings.promotion_approval == "manual":
+    if deployment.settings.promotion_approval == "manual":
         raise UsageError(
             "PMMDS_PROMOTION_APPROVAL=manual: a run cannot choose the version in production.",
             next_step="A person runs `pmmds rollback --by NAME` with the promoter's login.",
         )
     by = f"{config.by.strip()} ({_LAUNCHPAD})" if config.by.strip() else _LAUNCHPAD
-    return roll_back(d, to=config.to, by=by, reason=config.reason)
+    return roll_back(deployment, to=config.to, by=by, reason=config.reason)
 
 
 @dg.job(
@@ -108,14 +108,14 @@ def automatic_rollback_sensor(
     return dg.SensorResult(run_requests=[_request(found.decision, decided)], cursor=cursor)
 
 
-def _decided(d: Deployment, promotion: Decision, target: str, reasons: tuple[str, ...]) -> Decision:
+def _decided(deployment: Deployment, promotion: Decision, target: str, reasons: tuple[str, ...]) -> Decision:
     """The rule's own decision to take a promotion back: recorded once, whatever becomes of it."""
     since = promotion.moved_at
-    for known in d.decisions.of_version(target):
+    for known in deployment.decisions.of_version(target):
         if is_automatic_rollback(known) and (since is None or known.decided_at >= since):
             return known
     reason, instead_of = "; ".join(reasons), promotion.challenger_version
-    return decide_rollback(d, to=target, by=AUTOMATIC_ROLLBACK, reason=reason, instead_of=instead_of)
+    return decide_rollback(deployment, to=target, by=AUTOMATIC_ROLLBACK, reason=reason, instead_of=instead_of)
 
 
 def _request(promotion: Decision, decided: Decision) -> dg.RunRequest:
@@ -126,10 +126,10 @@ def _request(promotion: Decision, decided: Decision) -> dg.RunRequest:
     )
 
 
-def production_event(d: Deployment, decision: Decision) -> dg.AssetMaterialization:
+def production_event(deployment: Deployment, decision: Decision) -> dg.AssetMaterialization:
     """What production_model's page shows when its version was changed outside of the asset."""
-    version = d.production_version()
-    metadata: dict[str, Any] = production_metadata(d, version, decision, moved=True)
+    version = deployment.production_version()
+    metadata: dict[str, Any] = production_metadata(deployment, version, decision, moved=True)
     return dg.AssetMaterialization(
         PRODUCTION_MODEL,
         description=decision.promotion_reason,

@@ -35,7 +35,7 @@ _IN_FLIGHT = [
 @loop_sensor(
     job=retrain_job,
     minimum_interval_seconds=DRIFT_SENSOR_SECONDS,
-    description="Whatever asks for a retraining (an open alert, a realised drop, labels, schedule) gets one at a time; "
+    description="Whatever asks for a retraining (an open alert, a realized drop, labels, schedule) gets one at a time; "
     "run_key is cause and attempt.",
 )
 def drift_alert_sensor(
@@ -71,10 +71,10 @@ def prediction_log_sensor(
     return dg.SensorResult(asset_events=observations, cursor=cursor)
 
 
-def observe(d: Deployment) -> list[dg.AssetObservation]:
+def observe(deployment: Deployment) -> list[dg.AssetObservation]:
     """One observation of each external asset; labels that came before their prediction are matched first."""
-    d.ground_truth.match_waiting()
-    log, truth = d.prediction_log.summary(), d.ground_truth.summary()
+    deployment.ground_truth.match_waiting()
+    log, truth = deployment.prediction_log.summary(), deployment.ground_truth.summary()
     return [
         dg.AssetObservation(
             "prediction_logs",
@@ -114,9 +114,9 @@ def retraining_canceled_sensor(context: dg.RunStatusSensorContext, deployment: D
     book_failure(deployment.open(), context.dagster_run, "The run was cancelled.")
 
 
-def book_failure(d: Deployment, run: dg.DagsterRun, reason: str) -> None:
+def book_failure(deployment: Deployment, run: dg.DagsterRun, reason: str) -> None:
     """Record the failed attempt of a retrain_job run."""
-    book_failed_run(d, Trigger.of_tags(run.tags).of_run(run.run_id), reason)
+    book_failed_run(deployment, Trigger.of_tags(run.tags).of_run(run.run_id), reason)
 
 
 @loop_sensor(

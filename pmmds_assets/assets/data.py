@@ -89,9 +89,9 @@ def _validation(schema: SchemaCheck, suite: SuiteResult | None) -> str:
     return "skipped" if suite is None else "passed"
 
 
-def _write_validation(d: Deployment, digest: str, schema: SchemaCheck, suite: SuiteResult | None) -> Path:
+def _write_validation(deployment: Deployment, digest: str, schema: SchemaCheck, suite: SuiteResult | None) -> Path:
     """The results as JSON and HTML; trained_model keeps them with the model version."""
-    folder = d.folder(f"validation/{digest[:16]}")
+    folder = deployment.folder(f"validation/{digest[:16]}")
     document = {"passed": schema.passed, "n_rows": schema.n_rows, "failures": [vars_of(f) for f in schema.failures]}
     (folder / "schema.json").write_text(json.dumps(document, indent=2, default=str), encoding="utf-8")
     if suite is not None:

@@ -16,7 +16,7 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import ArtifactCorruptError
-from pmmds_core.evaluation.comparison import Contender, ModelEvaluation, evaluate
+from pmmds_core.evaluation.comparison import CandidateModel, ModelEvaluation, evaluate
 from pmmds_core.evaluation.holdout_checks import check_holdout
 from pmmds_core.evaluation.replay import HOURS, MAX_ROWS
 from pmmds_core.evaluation.segments import segments_of
@@ -77,35 +77,37 @@ def made_here(context: dg.AssetExecutionContext) -> str | None:
 
 
 def _measured(
-    d: Deployment,
+    deployment: Deployment,
     holdout: Dataset,
     challenger: RegisteredVersion,
     champion: RegisteredVersion | None,
     made: str | None,
 ) -> ModelEvaluation:
     frame = holdout.read()
-    check_holdout(frame, d.contract)
-    rows = rows_of(frame, d.contract)
-    recent = d.prediction_log.recent(MAX_ROWS, since=datetime.now(UTC) - timedelta(hours=HOURS))
-    shadowed = d.shadow.agreement(challenger.version)
+    check_holdout(frame, deployment.contract)
+    rows = rows_of(frame, deployment.contract)
+    recent = deployment.prediction_log.recent(MAX_ROWS, since=datetime.now(UTC) - timedelta(hours=HOURS))
+    shadowed = deployment.shadow.agreement(challenger.version)
     evaluation = evaluate(
-        _contender(d, challenger, made),
-        None if champion is None else _contender(d, champion),
+        _candidate(deployment, challenger, made),
+        None if champion is None else _candidate(deployment, champion),
         rows,
-        frame[d.contract.label.name].to_numpy(dtype=np.int64),
-        primary_metric=d.contract.primary_metric,
+        frame[deployment.contract.label.name].to_numpy(dtype=np.int64),
+        primary_metric=deployment.contract.primary_metric,
         holdout_kind=holdout.details["holdout_kind"],
-        segments=segments_of(rows, d.contract),
+        segments=segments_of(rows, deployment.contract),
         recent_rows=[r.features for r in recent],
     )
     agreement = None if shadowed is None else to_document(shadowed)
-    return replace(evaluation, shadow=agreement, challenger_files=d.profiles.files(challenger.version).files_digest)
+    return replace(
+        evaluation, shadow=agreement, challenger_files=deployment.profiles.files(challenger.version).files_digest
+    )
 
 
-def _contender(d: Deployment, version: RegisteredVersion, made: str | None = None) -> Contender:
+def _candidate(deployment: Deployment, version: RegisteredVersion, made: str | None = None) -> CandidateModel:
     """Raises ArtifactCorruptError when the files are not those that were registered: the service would refuse them."""
-    bundle = d.profiles.bundle(version.version, made_here=made)
-    registered = d.registrations.of_version(version.version)
+    bundle = deployment.profiles.bundle(version.version, made_here=made)
+    registered = deployment.registrations.of_version(version.version)
     # MLflow's tag can be changed by whoever can change the files; what the training recorded cannot.
     digest = version.digest if registered is None else registered.digest
     if digest and bundle.digest != digest:
@@ -114,20 +116,20 @@ def _contender(d: Deployment, version: RegisteredVersion, made: str | None = Non
             f"(digest {bundle.digest[:12]}… instead of {digest[:12]}…).",
             next_step="Train again; nothing was decided.",
         )
-    return Contender(version.version, bundle.scorer, version.is_validated)
+    return CandidateModel(version.version, bundle.scorer, version.is_validated)
 
 
-def _write_page(d: Deployment, evaluation: ModelEvaluation) -> Path:
+def _write_page(deployment: Deployment, evaluation: ModelEvaluation) -> Path:
     now = datetime.now(UTC)
-    html = render_evaluation(evaluation, d.model_name, now)
-    return write_report(d, f"evaluation-v{evaluation.challenger_version}", html, now)
+    html = render_evaluation(evaluation, deployment.model_name, now)
+    return write_report(deployment, f"evaluation-v{evaluation.challenger_version}", html, now)
 
 
-def _keep_card(d: Deployment, challenger: RegisteredVersion, evaluation: ModelEvaluation) -> str:
+def _keep_card(deployment: Deployment, challenger: RegisteredVersion, evaluation: ModelEvaluation) -> str:
     """The card as it is after the evaluation, kept beside the page; the bundle stays as its digests say."""
-    own = d.profiles.files(challenger.version).contents[CARD]
+    own = deployment.profiles.files(challenger.version).contents[CARD]
     card = evaluated_card(own.decode("utf-8"), evaluation)
-    d.registry.log_page(challenger.run_id, card.encode(), [f"{FOLDER}/{CARD}"])
+    deployment.registry.log_page(challenger.run_id, card.encode(), [f"{FOLDER}/{CARD}"])
     return card
 
 

@@ -84,18 +84,20 @@ def trained_model(
     )
 
 
-def _with_row_keys(d: Deployment, release: ModelRelease, training: Dataset) -> ModelRelease:
+def _with_row_keys(deployment: Deployment, release: ModelRelease, training: Dataset) -> ModelRelease:
     """The version says which rows it was trained on; where content does not name them, by the keys that were kept."""
-    keys = d.datasets.of_run("training_keys", training.run_id)
+    keys = deployment.datasets.of_run("training_keys", training.run_id)
     return release if keys is None else replace(release, training_rows=keys.read()[ROW_KEY].to_numpy(dtype=np.int64))
 
 
-def _budget(d: Deployment) -> LatencyBudget | None:
+def _budget(deployment: Deployment) -> LatencyBudget | None:
     """What the promotion policy will allow a challenger; nothing to keep to before the first model."""
-    champion = champion_of(d)
+    champion = champion_of(deployment)
     if champion is None:
         return None
-    return LatencyBudget(d.profiles.bundle(champion.version).scorer, d.promotion_policy.max_latency_ratio)
+    return LatencyBudget(
+        deployment.profiles.bundle(champion.version).scorer, deployment.promotion_policy.max_latency_ratio
+    )
 
 
 def _provenance(training: Dataset, run_id: str) -> Provenance:
@@ -186,7 +188,7 @@ def _profile_row(profile: FeatureProfile) -> dict[str, Any]:
     return {"feature": profile.bins.feature, "kind": profile.bins.kind, "bins": shares}
 
 
-def require_challenger(d: Deployment, run_id: str) -> RegisteredVersion:
+def require_challenger(deployment: Deployment, run_id: str) -> RegisteredVersion:
     """The version that this run registered; the newest that any run did where this one trained none.
 
     The alias challenger does not count: another run, or a person, may have moved it.
@@ -194,9 +196,9 @@ def require_challenger(d: Deployment, run_id: str) -> RegisteredVersion:
     Raises:
         NoModelError: no run has registered a version, or it is gone from MLflow.
     """
-    found = d.registrations.of_run(run_id)
+    found = deployment.registrations.of_run(run_id)
     if found is None:
         raise NoModelError(
             "No training of this deployment has registered a model yet.", next_step="Materialize trained_model first."
         )
-    return d.registry.get_version(d.model_name, found.version)
+    return deployment.registry.get_version(deployment.model_name, found.version)

@@ -17,7 +17,7 @@ from pmmds_assets.results import Materialized
 from pmmds_core.deployment import Deployment
 from pmmds_core.evaluation.production import measure_production
 from pmmds_core.reports.performance_page import PerformanceHead, render_performance, sentence
-from pmmds_core.reports.performance_text import WHAT_CBPE_IS, estimate_words, realised_words
+from pmmds_core.reports.performance_text import WHAT_CBPE_IS, estimate_words, realized_words
 from pmmds_core.workflows.daily_performance import digest_of, refresh_days
 from pmmds_core.workflows.report_files import keep_with_model, write_report
 
@@ -82,10 +82,10 @@ def performance_report(
     )
 
 
-def _kept(d: Deployment, documents: Sequence[Document], page: Path) -> str:
+def _kept(deployment: Deployment, documents: Sequence[Document], page: Path) -> str:
     if not documents:
         return "not kept: nothing was answered in these days"
-    return keep_with_model(d, documents[-1]["model_version"], page, "performance")
+    return keep_with_model(deployment, documents[-1]["model_version"], page, "performance")
 
 
 def _row(document: Document) -> dict[str, Any]:
@@ -94,16 +94,16 @@ def _row(document: Document) -> dict[str, Any]:
         "model_version": document["model_version"],
         "n_rows": document["n_rows"],
         "n_labels_missing": document["n_labels_missing"],
-        "roc_auc": realised_words(document, "roc_auc"),
-        "log_loss": realised_words(document, "log_loss"),
-        "brier_score": realised_words(document, "brier_score"),
-        "calibration_error": realised_words(document, "calibration_error"),
+        "roc_auc": realized_words(document, "roc_auc"),
+        "log_loss": realized_words(document, "log_loss"),
+        "brier_score": realized_words(document, "brier_score"),
+        "calibration_error": realized_words(document, "calibration_error"),
         "estimated_roc_auc": estimate_words(document),
     }
 
 
-def _version_metadata(d: Deployment) -> dict[str, Any]:
-    report = measure_production(d.ground_truth.labelled_rows(), d.settings.drift_min_samples_required)
+def _version_metadata(deployment: Deployment) -> dict[str, Any]:
+    report = measure_production(deployment.ground_truth.labelled_rows(), deployment.settings.drift_min_samples_required)
     bars = {f"v{v.model_version}": v.roc_auc for v in report.versions if v.roc_auc is not None}
     return {
         "versions": table([v.to_row() for v in report.versions]),
@@ -112,13 +112,13 @@ def _version_metadata(d: Deployment) -> dict[str, Any]:
 
 
 def _pictures(documents: Sequence[Document]) -> dict[str, Any]:
-    measured = [x for x in documents if x["realised"] is not None]
+    measured = [x for x in documents if x["realized"] is not None]
     if not measured:
         return {}
-    points = [(x["day"][5:], x["realised"]["roc_auc"]["value"]) for x in measured]
+    points = [(x["day"][5:], x["realized"]["roc_auc"]["value"]) for x in measured]
     newest = measured[-1]
     return {
-        "picture_by_day": line_picture("Realised ROC-AUC", points, unit="ROC-AUC"),
+        "picture_by_day": line_picture("Realized ROC-AUC", points, unit="ROC-AUC"),
         "picture_of_calibration": reliability_picture(
             f"Calibration of v{newest['model_version']} on {newest['day']}", newest["reliability"]
         ),
@@ -126,7 +126,7 @@ def _pictures(documents: Sequence[Document]) -> dict[str, Any]:
 
 
 def _labels_result(documents: Sequence[Document]) -> dg.AssetCheckResult:
-    measured = [x for x in documents if x["realised"] is not None]
+    measured = [x for x in documents if x["realized"] is not None]
     if not measured:
         return could_not_look(LABELS_CHECK, sentence(documents))
     return check_result(LABELS_CHECK, True, {"newest_day": measured[-1]["day"], "in words": sentence(documents)})
@@ -143,12 +143,12 @@ def _estimate_result(documents: Sequence[Document]) -> dg.AssetCheckResult:
 
 def _agreement_result(documents: Sequence[Document]) -> dg.AssetCheckResult:
     """Both have intervals: they agree where these overlap."""
-    both = [x for x in documents if x["realised"] is not None and x["estimated"]["is_valid"]]
+    both = [x for x in documents if x["realized"] is not None and x["estimated"]["is_valid"]]
     if not both:
         return could_not_look(AGREEMENT_CHECK, "No day has both enough labels and a valid estimate.")
-    realised, estimated = both[-1]["realised"]["roc_auc"], both[-1]["estimated"]
-    agree = realised["low"] <= estimated["roc_auc_high"] and estimated["roc_auc_low"] <= realised["high"]
-    found = {"day": both[-1]["day"], "realised": realised["value"], "estimated": estimated["roc_auc"]}
+    realized, estimated = both[-1]["realized"]["roc_auc"], both[-1]["estimated"]
+    agree = realized["low"] <= estimated["roc_auc_high"] and estimated["roc_auc_low"] <= realized["high"]
+    found = {"day": both[-1]["day"], "realized": realized["value"], "estimated": estimated["roc_auc"]}
     return dg.AssetCheckResult(
         check_name=AGREEMENT_CHECK, passed=agree, severity=dg.AssetCheckSeverity.WARN, metadata=found
     )

@@ -76,27 +76,27 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
     )
 
 
-def _require_unseen(d: Deployment, evaluation: ModelEvaluation, holdout_digest: str, run_id: str) -> None:
+def _require_unseen(deployment: Deployment, evaluation: ModelEvaluation, holdout_digest: str, run_id: str) -> None:
     """The proof of model_evaluation again, for an evaluation of any origin. A version that is gone cannot be promoted.
 
     Raises:
         EvaluationError: either model was trained on rows of the holdout, or that cannot be checked.
     """
-    holdout = d.datasets.of_digest("holdout", holdout_digest, run_id=run_id)
+    holdout = deployment.datasets.of_digest("holdout", holdout_digest, run_id=run_id)
     if holdout is None:
         raise EvaluationError(
             f"The holdout data set that v{evaluation.challenger_version} was evaluated on is not recorded.",
             next_step="Nothing was decided. Run `pmmds train`.",
         )
-    registered = {v.version: v for v in d.registry.versions(d.model_name)}
+    registered = {v.version: v for v in deployment.registry.versions(deployment.model_name)}
     challenger = registered.get(evaluation.challenger_version)
     if challenger is not None:
-        require_unseen(d, holdout, challenger, registered.get(evaluation.champion_version or ""))
+        require_unseen(deployment, holdout, challenger, registered.get(evaluation.champion_version or ""))
 
 
-def _claimed(d: Deployment) -> str | None:
+def _claimed(deployment: Deployment) -> str | None:
     """The version that the alias was moved to from outside and that does not serve; a promotion takes its place."""
-    pointer, champion = d.decisions.pointer(), champion_of(d)
+    pointer, champion = deployment.decisions.pointer(), champion_of(deployment)
     is_other = pointer is not None and (champion is None or champion.version != pointer.version)
     return pointer.version if pointer is not None and is_other else None
 
@@ -128,29 +128,29 @@ def production_model(context: dg.AssetExecutionContext, deployment: DeploymentRe
     return _production(d, decision, moved=moved)
 
 
-def _finish_what_was_left(d: Deployment) -> Decision | None:
+def _finish_what_was_left(deployment: Deployment) -> Decision | None:
     """Finish or undo what a crash or a registry that was away left; the newest of it."""
-    settled = [settle(d, decision) for decision in reconcile(d.decisions, d.registry)]
+    settled = [settle(deployment, decision) for decision in reconcile(deployment.decisions, deployment.registry)]
     return settled[-1] if settled else None
 
 
-def _ensure_some_model_serves(d: Deployment, decision: Decision | None) -> None:
+def _ensure_some_model_serves(deployment: Deployment, decision: Decision | None) -> None:
     """A first model that was held leaves nothing to show: the run fails, with the decision's reason."""
-    if d.decisions.pointer() is None and decision is not None and not decision.promoted:
+    if deployment.decisions.pointer() is None and decision is not None and not decision.promoted:
         raise NoModelError(
             f"v{decision.challenger_version} is registered and no model is in production: {decision.promotion_reason}",
             next_step="Mend what the reason says and run `pmmds train` again.",
         )
 
 
-def _production(d: Deployment, decision: Decision | None, *, moved: bool) -> Materialized:
-    pointer = d.decisions.pointer()
+def _production(deployment: Deployment, decision: Decision | None, *, moved: bool) -> Materialized:
+    pointer = deployment.decisions.pointer()
     if pointer is None and decision is not None and decision.state == PENDING_APPROVAL:
         return _nothing_yet(decision)
-    version, decided = d.production_version(), pointer.version if pointer else "none"
+    version, decided = deployment.production_version(), pointer.version if pointer else "none"
     return dg.MaterializeResult(
         data_version=dg.DataVersion(f"v{version.version}-{version.digest[:12]}"),
-        metadata=production_metadata(d, version, decision, moved=moved),
+        metadata=production_metadata(deployment, version, decision, moved=moved),
         check_results=[
             check_result(ALIAS_CHECK, decided == version.version, {"alias": version.version, "decided": decided})
         ],
@@ -167,10 +167,10 @@ def _nothing_yet(decision: Decision) -> Materialized:
 
 
 def production_metadata(
-    d: Deployment, version: RegisteredVersion, decision: Decision | None, *, moved: bool
+    deployment: Deployment, version: RegisteredVersion, decision: Decision | None, *, moved: bool
 ) -> dict[str, Any]:
     """What the asset's page shows of the version in production and of the decisions that led to it."""
-    files = d.profiles.files(version.version)
+    files = deployment.profiles.files(version.version)
     history = [
         {
             "decided_at": f"{x.decided_at:%Y-%m-%d %H:%M:%S}",
@@ -181,7 +181,7 @@ def production_metadata(
             "state": x.status,
             "reason": x.promotion_reason,
         }
-        for x in d.decisions.recent(10)
+        for x in deployment.decisions.recent(10)
     ]
     return {
         "model_version": version.version,

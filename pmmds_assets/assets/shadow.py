@@ -52,13 +52,13 @@ def shadow_report(deployment: DeploymentResource) -> Materialized:
     )
 
 
-def _page(d: Deployment, version: str, document: dict[str, Any]) -> dict[str, Any]:
+def _page(deployment: Deployment, version: str, document: dict[str, Any]) -> dict[str, Any]:
     """The version's evaluation page, made anew with what its shadow found since."""
-    evaluation = d.decisions.evaluation_of(version)
+    evaluation = deployment.decisions.evaluation_of(version)
     if evaluation is None:
         return {"report": f"v{version} was not evaluated yet."}
     now = datetime.now(UTC)
-    html = render_evaluation(replace(evaluation, shadow=document), d.model_name, now)
-    page = write_report(d, f"evaluation-v{version}", html, now)
-    kept = keep_with_model(d, version, page, FOLDER)
+    html = render_evaluation(replace(evaluation, shadow=document), deployment.model_name, now)
+    page = write_report(deployment, f"evaluation-v{version}", html, now)
+    kept = keep_with_model(deployment, version, page, FOLDER)
     return {"report": dg.MetadataValue.path(str(page)), "mlflow": kept}

@@ -110,40 +110,40 @@ def _no_holdout(split: TooFewLabels) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(check_name=LEAKAGE_CHECK, passed=False, severity=severity, metadata=found)
 
 
-def champion_rows(d: Deployment) -> np.ndarray[Any, np.dtype[np.int64]]:
+def champion_rows(deployment: Deployment) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Digests of the rows that the champion was trained on; none before the first model.
 
     A version that no decision recorded may not say it: then nothing can be kept out for it, which is logged.
     """
-    version = champion_of(d)
+    version = champion_of(deployment)
     none = np.empty(0, dtype=np.int64)
     try:
-        return none if version is None else d.registry.training_rows(version)
+        return none if version is None else deployment.registry.training_rows(version)
     except DataError as error:
-        if version is None or d.decisions.recorded_digest(version.version) is not None:
+        if version is None or deployment.decisions.recorded_digest(version.version) is not None:
             raise
         log.warning("champion_rows_unknown", model_version=version.version, problem=error.message)
         return none
 
 
-def _reference_rows(d: Deployment, reference: Dataset) -> "pd.DataFrame":
+def _reference_rows(deployment: Deployment, reference: Dataset) -> "pd.DataFrame":
     """With keys where content does not name a row; a champion's rows are known by what named them then."""
-    frame, champion = reference.read(), d.registry.version_of(d.model_name, "production")
-    identity = champion.tags.get("row_identity", BY_CONTENT) if champion else identity_of(frame, d.contract)
-    return with_reference_keys(frame, d.contract) if identity == BY_OCCURRENCE else frame
+    frame, champion = reference.read(), deployment.registry.version_of(deployment.model_name, "production")
+    identity = champion.tags.get("row_identity", BY_CONTENT) if champion else identity_of(frame, deployment.contract)
+    return with_reference_keys(frame, deployment.contract) if identity == BY_OCCURRENCE else frame
 
 
 def _split(
-    d: Deployment, reference: "pd.DataFrame", champion: Any, now: datetime, *, block: bool, run_id: str
+    deployment: Deployment, reference: "pd.DataFrame", champion: Any, now: datetime, *, block: bool, run_id: str
 ) -> TrainingData | TooFewLabels:
-    plan = d.split_plan
-    labelled, too_old = _labelled(d, plan, now, run_id, is_keyed=reference.index.name == ROW_KEY)
+    plan = deployment.split_plan
+    labelled, too_old = _labelled(deployment, plan, now, run_id, is_keyed=reference.index.name == ROW_KEY)
     if labelled is None:
         split: TrainingData | TooFewLabels = TooFewLabels(
             0, plan.min_labels, f"No labelled production rows; {plan.min_labels} are needed."
         )
     else:
-        split = split_with_labels(reference, labelled, champion, d.contract, plan)
+        split = split_with_labels(reference, labelled, champion, deployment.contract, plan)
     if isinstance(split, TrainingData):
         return replace(split, left_out=(*too_old, *split.left_out))
     reason = "; ".join([split.reason.rstrip("."), *(x.words for x in too_old)]) + "."
@@ -152,16 +152,16 @@ def _split(
     n_unused = 0 if labelled is None else len(labelled)
     unused = (LeftOut("production", n_unused, f"are too few to judge by ({split.reason.rstrip('.')})"),)
     return replace(
-        split_reference(reference, champion, d.contract, plan),
+        split_reference(reference, champion, deployment.contract, plan),
         left_out=(*too_old, *(unused if n_unused else ())),
     )
 
 
 def _labelled(
-    d: Deployment, plan: SplitPlan, now: datetime, run_id: str, *, is_keyed: bool
+    deployment: Deployment, plan: SplitPlan, now: datetime, run_id: str, *, is_keyed: bool
 ) -> tuple["pd.DataFrame | None", tuple[LeftOut, ...]]:
     """Labelled rows that are young enough; None where there is none at all."""
-    dataset = d.datasets.latest("labelled", run_id=run_id)
+    dataset = deployment.datasets.latest("labelled", run_id=run_id)
     if dataset is None or not dataset.n_rows:
         return None, ()
     frame = dataset.read()
@@ -177,14 +177,16 @@ def _labelled(
 
 def _kept(
     context: dg.AssetExecutionContext,
-    d: Deployment,
+    deployment: Deployment,
     reference: Dataset,
     split: TrainingData,
     champion: Any,
     trigger: Trigger,
     now: datetime,
 ) -> Materialized:
-    mix = mix_document(d.split_plan.mix, now, split.n_reference_train, split.n_production_train, split.left_out)
+    mix = mix_document(
+        deployment.split_plan.mix, now, split.n_reference_train, split.n_production_train, split.left_out
+    )
     identity = BY_OCCURRENCE if split.train.index.name == ROW_KEY else BY_CONTENT
     train_digest, holdout_digest = content_digest(split.train), content_digest(split.holdout)
     details = {
@@ -195,14 +197,14 @@ def _kept(
         "row_identity": identity,
         **{k: reference.details[k] for k in ("validation", "validation_folder")},
     }
-    keep = partial(d.datasets.save, source=reference.source, run_id=context.run.run_id, details=details)
+    keep = partial(deployment.datasets.save, source=reference.source, run_id=context.run.run_id, details=details)
     dataset = keep("training", split.train, train_digest)
     keep("holdout", split.holdout, holdout_digest)
-    own_rows = keys_of(split.train, d.contract.feature_names)
+    own_rows = keys_of(split.train, deployment.contract.feature_names)
     if identity == BY_OCCURRENCE:
         keep("training_keys", *_kept_keys(own_rows))
-        keep(HOLDOUT_KEYS, *_kept_keys(keys_of(split.holdout, d.contract.feature_names)))
-    leakage = check_leakage(split.holdout, own_rows, champion, d.contract)
+        keep(HOLDOUT_KEYS, *_kept_keys(keys_of(split.holdout, deployment.contract.feature_names)))
+    leakage = check_leakage(split.holdout, own_rows, champion, deployment.contract)
     parts = {
         "reference rows to fit on": split.n_reference_train,
         "production rows to fit on": split.n_production_train,

@@ -104,7 +104,7 @@ def performance(
 
     Shows what performance_job kept last; it runs every hour, and from the Dagster UI.
     """
-    from pmmds_core.reports.performance_text import estimate_words, realised_words, window_start
+    from pmmds_core.reports.performance_text import estimate_words, realized_words, window_start
 
     kept = _deployment().daily_performance.kept(window_start(days))
     if json:
@@ -116,9 +116,9 @@ def performance(
             "model": f"v{k.model_version}",
             "rows": k.n_rows,
             "labels missing": k.n_rows - k.n_labelled,
-            "ROC-AUC (95 %)": realised_words(k.document, "roc_auc"),
-            "log loss": realised_words(k.document, "log_loss", with_interval=False),
-            "calibration error": realised_words(k.document, "calibration_error", with_interval=False),
+            "ROC-AUC (95 %)": realized_words(k.document, "roc_auc"),
+            "log loss": realized_words(k.document, "log_loss", with_interval=False),
+            "calibration error": realized_words(k.document, "calibration_error", with_interval=False),
             "estimated ROC-AUC (CBPE)": estimate_words(k.document),
         }
         for k in kept

@@ -28,10 +28,10 @@ def reproduce(
     """
     from pmmds_core.deployment import Deployment
     from pmmds_core.workflows.reproduction import reproduce as train_again
-    from pmmds_core.workflows.version_lookup import named_version
+    from pmmds_core.workflows.version_lookup import find_version
 
     deployment = Deployment.from_environment().prepare()
-    registered = named_version(deployment, version)
+    registered = find_version(deployment, version)
     say(f"Training {deployment.model_name} v{registered.version} again")
     found = train_again(deployment, registered)
     if json:

@@ -28,11 +28,11 @@ def retention(dry_run: DryRunOption = False, json: JsonOption = False) -> None:
     from pmmds_core.deployment import Deployment
     from pmmds_core.workflows.expiry import expire, storage_sizes
 
-    d = Deployment.from_environment()
-    removed = expire(d, dry_run=dry_run)
+    deployment = Deployment.from_environment()
+    removed = expire(deployment, dry_run=dry_run)
     if not dry_run:
-        removed += _runs(d)
-    sizes = storage_sizes(d)
+        removed += _runs(deployment)
+    sizes = storage_sizes(deployment)
     if json:
         print_json({"dry_run": dry_run, "removed": [asdict(x) for x in removed], "n_bytes": sizes})
         return
@@ -45,12 +45,12 @@ def retention(dry_run: DryRunOption = False, json: JsonOption = False) -> None:
     print_table([{"kind": kind, "bytes": size} for kind, size in sizes.items()], empty="", title="Stored now")
 
 
-def _runs(d: Deployment) -> list[Expired]:
+def _runs(deployment: Deployment) -> list[Expired]:
     """Dagster's old runs, where Dagster has run before."""
-    if not (d.settings.home_path / "dagster" / "dagster.yaml").is_file():
+    if not (deployment.settings.home_path / "dagster" / "dagster.yaml").is_file():
         return []
     from pmmds_assets.run_retention import expire_runs
     from pmmds_cli.client.job_runner import shared_instance
 
-    with shared_instance(d.settings) as instance:
-        return [expire_runs(instance, d.settings.retention_dagster_days)]
+    with shared_instance(deployment.settings) as instance:
+        return [expire_runs(instance, deployment.settings.retention_dagster_days)]

@@ -61,8 +61,8 @@ def _look(part: str, look: Callable[[Deployment], str], deployment: Deployment) 
         return Finding(part, False, f"{error.strerror or error}: {error.filename or ''}")
 
 
-def _home(d: Deployment) -> str:
-    folder = d.folder("")
+def _home(deployment: Deployment) -> str:
+    folder = deployment.folder("")
     probe = folder / f".probe-{uuid.uuid4().hex[:8]}"
     probe.write_bytes(b"x")
     probe.unlink()
@@ -72,70 +72,72 @@ def _home(d: Deployment) -> str:
     return f"{folder} can be written, {free / 2**30:.0f} GiB free (process {os.getpid()})"
 
 
-def _contract(d: Deployment) -> str:
-    return f"{d.contract.name}: {len(d.contract.features)} features, model {d.contract.model_name}"
+def _contract(deployment: Deployment) -> str:
+    return f"{deployment.contract.name}: {len(deployment.contract.features)} features, model {deployment.contract.model_name}"
 
 
-def _reference(d: Deployment) -> str:
+def _reference(deployment: Deployment) -> str:
     from pmmds_core.stores.files.reference_source import load_reference
 
-    source = load_reference(d.settings, d.contract)
+    source = load_reference(deployment.settings, deployment.contract)
     return f"{source.data.n_rows:,} rows; {source.description}"
 
 
-def _database(d: Deployment) -> str:
-    d.database.ping()
-    summary = d.prediction_log.summary()
-    return f"{d.database.dialect} answers; {summary.n_rows:,} predictions logged"
+def _database(deployment: Deployment) -> str:
+    deployment.database.ping()
+    summary = deployment.prediction_log.summary()
+    return f"{deployment.database.dialect} answers; {summary.n_rows:,} predictions logged"
 
 
-def archive(d: Deployment) -> str:
+def archive(deployment: Deployment) -> str:
     """Archived days are read by drift, training and `pmmds explain`: a part that is gone is told before they fail."""
-    parts, missing = d.archive.missing_files()
+    parts, missing = deployment.archive.missing_files()
     if missing:
         raise PmmdsError(
             f"{len(missing)} of {len(parts)} archived parts of the log cannot be found, such as {missing[0]}.",
             next_step="Point PMMDS_ARCHIVE_PATH at the archive, or restore the files.",
         )
     if not parts:
-        return "no day has been archived" + ("" if d.settings.retention_days else " (PMMDS_RETENTION_DAYS is 0)")
+        return "no day has been archived" + (
+            "" if deployment.settings.retention_days else " (PMMDS_RETENTION_DAYS is 0)"
+        )
     n_rows, n_days = sum(part.n_rows for part in parts), len({part.day for part in parts})
-    return f"{n_rows:,} predictions of {n_days} days in {d.settings.resolved_archive_path}"
+    return f"{n_rows:,} predictions of {n_days} days in {deployment.settings.resolved_archive_path}"
 
 
-def _storage(d: Deployment) -> str:
+def _storage(deployment: Deployment) -> str:
     """How large each kind is; `pmmds retention` removes what is older than its period."""
     from pmmds_core.workflows.expiry import storage_sizes
 
-    sizes = sorted(storage_sizes(d).items(), key=lambda pair: -pair[1])
+    sizes = sorted(storage_sizes(deployment).items(), key=lambda pair: -pair[1])
     return ", ".join(f"{kind} {n_bytes / 2**20:.1f} MiB" for kind, n_bytes in sizes)
 
 
-def _registry(d: Deployment) -> str:
-    versions = d.registry.versions(d.model_name)
-    return f"answers; {len(versions)} versions of {d.model_name}"
+def _registry(deployment: Deployment) -> str:
+    versions = deployment.registry.versions(deployment.model_name)
+    return f"answers; {len(versions)} versions of {deployment.model_name}"
 
 
-def _production(d: Deployment) -> str:
-    version = d.production_version()
-    bundle = d.profiles.bundle(version.version)
-    left = d.decisions.unfinished()
+def _production(deployment: Deployment) -> str:
+    version = deployment.production_version()
+    bundle = deployment.profiles.bundle(version.version)
+    left = deployment.decisions.unfinished()
     if left:
         raise PmmdsError(
             f"Promotion {left[0].decision_id} of v{left[0].challenger_version} is unfinished.",
             next_step="The daemon finishes it (`pmmds up`), or materialize production_model.",
         )
-    waiting = [x.decision_id for x in d.decisions.recent(100) if x.state == PENDING_APPROVAL]
+    waiting = [x.decision_id for x in deployment.decisions.recent(100) if x.state == PENDING_APPROVAL]
     asked = f"; waiting for approval: {', '.join(waiting)}" if waiting else ""
-    causes = sorted({str(r.cause) for r in d.retrainings.given_up(timedelta(days=7), datetime.now(UTC))})
+    causes = sorted({str(r.cause) for r in deployment.retrainings.given_up(timedelta(days=7), datetime.now(UTC))})
     given_up = f"; retrainings that wait for a person: {', '.join(causes)}" if causes else ""
     return f"v{version.version}, verified, scorer {bundle.manifest.scorer_kind}{asked}{given_up}"
 
 
-def _service(d: Deployment) -> str:
+def _service(deployment: Deployment) -> str:
     from pmmds_cli.client.service_client import ServiceClient
 
-    with ServiceClient(d.settings) as client:
+    with ServiceClient(deployment.settings) as client:
         version = client.model_version()
         if version is None:
             raise PmmdsError(
@@ -144,21 +146,21 @@ def _service(d: Deployment) -> str:
     return f"{client.base_url} serves v{version}"
 
 
-def _alerts(d: Deployment) -> str:
-    alerts = d.alerts.open_alerts()
-    return f"{len(alerts)} open; {_targets(d)}" if alerts else f"none open; {_targets(d)}"
+def _alerts(deployment: Deployment) -> str:
+    alerts = deployment.alerts.open_alerts()
+    return f"{len(alerts)} open; {_targets(deployment)}" if alerts else f"none open; {_targets(deployment)}"
 
 
-def _targets(d: Deployment) -> str:
+def _targets(deployment: Deployment) -> str:
     """Who is told. apprise is imported only where somebody is."""
-    if not d.alert_urls:
+    if not deployment.alert_urls:
         return "nobody is told (PMMDS_ALERT_URLS)"
     from pmmds_core.stores.lifecycle.notifier import unknown_urls
 
-    unknown = unknown_urls(d.alert_urls)
+    unknown = unknown_urls(deployment.alert_urls)
     if unknown:
         raise PmmdsError(
             f"apprise cannot use {', '.join(unknown)}.",
             next_step="Give URLs of a form that apprise knows, or leave them out.",
         )
-    return f"{len(d.alert_urls)} target{'s' * (len(d.alert_urls) > 1)} told of changes"
+    return f"{len(deployment.alert_urls)} target{'s' * (len(deployment.alert_urls) > 1)} told of changes"

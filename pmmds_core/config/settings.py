@@ -116,12 +116,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Literal["off", "on"], Meta(description="Whether an open drift alert asks for a retraining")
     ] = "on"
     retrain_on_performance_drop: Annotated[
-        Literal["off", "on"], Meta(description="Whether a realised ROC-AUC below the holdout's asks for one")
+        Literal["off", "on"], Meta(description="Whether a realized ROC-AUC below the holdout's asks for one")
     ] = "on"
     retrain_performance_margin: Annotated[
         Share, Meta(description="ROC-AUC that may be lost; the drop's 95 % interval has to lie beyond it")
     ] = 0.05
-    retrain_performance_days: Annotated[PositiveInt, Meta(description="Days over which it is realised")] = 7
+    retrain_performance_days: Annotated[PositiveInt, Meta(description="Days over which it is realized")] = 7
     retrain_every_labels: Annotated[
         int, Meta(ge=0, description="Labels since the champion's training that ask for one; 0: off")
     ] = 0
@@ -178,7 +178,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         PositiveFloat, Meta(description="Most median latency, as after/before the promotion")
     ] = 2.0
     rollback_max_metric_drop: Annotated[
-        PositiveFloat, Meta(description="Most fall of the realised ROC-AUC, as before - after")
+        PositiveFloat, Meta(description="Most fall of the realized ROC-AUC, as before - after")
     ] = 0.05
 
     http_host: Annotated[str, Meta(description="Address the service listens on")] = "127.0.0.1"

@@ -24,7 +24,7 @@ from pmmds_core.statistics.intervals import measures, reliability_table
 
 
 @dataclass(frozen=True)
-class Contender:
+class CandidateModel:
     """A model version that is judged."""
 
     version: str
@@ -88,8 +88,8 @@ class ModelEvaluation:
 
 
 def evaluate(
-    challenger: Contender,
-    champion: Contender | None,
+    challenger: CandidateModel,
+    champion: CandidateModel | None,
     rows: Rows,
     labels: Labels,
     *,
@@ -144,12 +144,12 @@ def evaluate(
     return ModelEvaluation(**own, **compared)
 
 
-def _scores(contender: Contender, rows: Rows) -> Probabilities:
-    scores = score_rows(contender.scorer, rows)
+def _scores(candidate: CandidateModel, rows: Rows) -> Probabilities:
+    scores = score_rows(candidate.scorer, rows)
     n_wrong = int((~((scores >= 0) & (scores <= 1))).sum())
     if n_wrong:
         raise EvaluationError(
-            f"v{contender.version} gives no probability for {n_wrong} of {len(rows)} holdout rows.",
+            f"v{candidate.version} gives no probability for {n_wrong} of {len(rows)} holdout rows.",
             next_step="Look at its estimator: it must answer every row of the contract with a number from 0 to 1.",
         )
     return scores
@@ -159,7 +159,7 @@ def _measures(labels: Labels, scores: Probabilities) -> dict[str, Mapping[str, f
     return measures(labels, scores, (scores >= DECISION_THRESHOLD).astype(np.int64))
 
 
-def _ranked(champion: Contender, labels: Labels, scores: Probabilities, champion_scores: Probabilities) -> Any:
+def _ranked(champion: CandidateModel, labels: Labels, scores: Probabilities, champion_scores: Probabilities) -> Any:
     interval = auc_interval(labels, champion_scores)
     paired = paired_auc(labels, scores, champion_scores)
     return {
@@ -173,7 +173,7 @@ def _ranked(champion: Contender, labels: Labels, scores: Probabilities, champion
     }
 
 
-def _timed(challenger: Contender, champion: Contender, rows: Rows) -> dict[str, Any]:
+def _timed(challenger: CandidateModel, champion: CandidateModel, rows: Rows) -> dict[str, Any]:
     took = compare_scoring_time(challenger.scorer, champion.scorer, rows)
     return {
         "challenger_latency_ms": took.challenger_ms,
@@ -184,6 +184,6 @@ def _timed(challenger: Contender, champion: Contender, rows: Rows) -> dict[str, 
     }
 
 
-def _replayed(challenger: Contender, champion: Contender, rows: Rows) -> dict[str, Any]:
+def _replayed(challenger: CandidateModel, champion: CandidateModel, rows: Rows) -> dict[str, Any]:
     found = replay(challenger.scorer, champion.scorer, rows)
     return {"replay": {"n_rows": 0} if found is None else asdict(found)}

@@ -1,6 +1,6 @@
 """Calibration of the model's probabilities, fitted on the reference, and CBPE: performance estimated without labels.
 
-Pure functions. Add an estimate here. Keep out: whether to trust it (evaluation/cbpe_validity.py), realised
+Pure functions. Add an estimate here. Keep out: whether to trust it (evaluation/cbpe_validity.py), realized
 metrics (statistics/classification.py).
 """
 
@@ -124,7 +124,7 @@ def expected_auc(scores: Probabilities, calibrated: Probabilities) -> float:
 
 
 def _drawn_aucs(scores: Probabilities, calibrated: Probabilities) -> NDArray[np.float64]:
-    """ROC-AUCs of labels drawn from the calibrated probabilities: how far a realised one may fall from the expected."""
+    """ROC-AUCs of labels drawn from the calibrated probabilities: how far a realized one may fall from the expected."""
     random = np.random.default_rng(_SEED)
     order = np.argsort(scores, kind="stable")
     c, s = calibrated[order], scores[order]

@@ -140,5 +140,5 @@ def _performance(before: ServedAnswers, after: ServedAnswers, bounds: RollbackBo
     # Of two equally good models with 200 labels each one is worse by 0.05 in one of seven cases: by chance.
     if found.drop <= bounds.max_metric_drop or found.low <= 0:
         return ""
-    seen = f"realised roc_auc {after.roc_auc.auc:.4f} instead of {before.roc_auc.auc:.4f}"
+    seen = f"realized roc_auc {after.roc_auc.auc:.4f} instead of {before.roc_auc.auc:.4f}"
     return f"{seen} (-{found.drop:.4f}, over {bounds.max_metric_drop:g}; 95 %: {found.low:.4f} to {found.high:.4f})"

@@ -1,7 +1,7 @@
 """What an engine has to count so that a feature's bins are known: the one definition that every engine renders.
 
 Add here what all engines count. Keep out: the words of an engine (stores/monitoring/bin_counts.py for SQLite and
-PostgreSQL, file_engine.py for DuckDB, spark_engine.py for Spark), and the bins themselves (bins.py).
+PostgreSQL, stores/files/duckdb_counts.py for DuckDB, stores/files/spark_counts.py for Spark), and the bins themselves (bins.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 from pmmds_core.profiling.bins import FeatureBins
 
 
-class Test(Enum):
+class Predicate(Enum):
     """A question about one value. Null and NaN answer yes to NULL and no to the others; text only to NOT_A_NUMBER.
 
     There is no "more than": to PostgreSQL, DuckDB and Spark NaN is more than every number.
@@ -28,31 +28,31 @@ class Test(Enum):
     EQUALS = "the same text as the operand, to the byte"
 
 
-class Tally(msgspec.Struct, frozen=True):
+class BinQuery(msgspec.Struct, frozen=True):
     """How many rows answer yes to `test` with `operand`."""
 
-    test: Test
+    test: Predicate
     operand: float | str | None = None
 
 
-def tallies_of(bins: FeatureBins) -> tuple[Tally, ...]:
+def bin_queries(bins: FeatureBins) -> tuple[BinQuery, ...]:
     """What is counted for one feature: all bins but one, which the number of rows gives.
 
     Numeric: cumulative counts, so that each edge is one comparison and none depends on another.
     """
     if bins.kind == "categorical":
-        return (Tally(Test.NULL), *(Tally(Test.EQUALS, category) for category in bins.categories))
+        return (BinQuery(Predicate.NULL), *(BinQuery(Predicate.EQUALS, category) for category in bins.categories))
     return (
-        Tally(Test.NULL),
-        Tally(Test.NOT_A_NUMBER),
-        Tally(Test.BELOW, bins.lowest),
-        *(Tally(Test.AT_MOST, edge) for edge in bins.edges),
-        Tally(Test.AT_MOST, bins.highest),
+        BinQuery(Predicate.NULL),
+        BinQuery(Predicate.NOT_A_NUMBER),
+        BinQuery(Predicate.BELOW, bins.lowest),
+        *(BinQuery(Predicate.AT_MOST, edge) for edge in bins.edges),
+        BinQuery(Predicate.AT_MOST, bins.highest),
     )
 
 
 def counts_of(bins: FeatureBins, n_rows: int, found: Sequence[int]) -> list[int]:
-    """The engine's numbers for `tallies_of(bins)` as counts in the order of the bins."""
+    """The engine's numbers for `bin_queries(bins)` as counts in the order of the bins."""
     if bins.kind == "categorical":
         n_null, *known = found
         return [*known, n_rows - n_null - sum(known), n_null]

@@ -139,7 +139,7 @@ def _daily() -> Any:
     """A measure by day with its interval, an estimate beside it. Rows: at, value, low, high, what, is_valid."""
     import altair as alt
 
-    kinds = ["realised", "estimated (CBPE)"]
+    kinds = ["realized", "estimated (CBPE)"]
     color = alt.Color("what:N", scale=alt.Scale(domain=kinds, range=["var(--current)", "var(--series-2)"]), title=None)
     shape = alt.Shape("what:N", scale=alt.Scale(domain=kinds, range=["circle", "diamond"]), title=None)
     y = alt.Y("value:Q", title="ROC-AUC", scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=5))

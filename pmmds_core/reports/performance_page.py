@@ -9,7 +9,7 @@ from typing import Any
 
 from pmmds_core.reports import charts
 from pmmds_core.reports.drift_page import environment, style
-from pmmds_core.reports.performance_text import WHAT_CBPE_IS, estimate_words, realised_words
+from pmmds_core.reports.performance_text import WHAT_CBPE_IS, estimate_words, realized_words
 
 TEMPLATE = "performance_report.html"
 Documents = Sequence[Mapping[str, Any]]
@@ -26,7 +26,7 @@ class PerformanceHead:
 
 def render_performance(documents: Documents, head: PerformanceHead) -> str:
     """HTML of the documents of `performance_days.refresh_days`, newest day first."""
-    measured = [d for d in documents if d["realised"] is not None]
+    measured = [d for d in documents if d["realized"] is not None]
     return (
         environment()
         .get_template(TEMPLATE)
@@ -48,10 +48,10 @@ def sentence(documents: Documents) -> str:
         return "Nothing was answered in these days."
     missing = sum(d["n_labels_missing"] for d in documents)
     waits = f"{missing:,} of {sum(d['n_rows'] for d in documents):,} labels are still missing."
-    newest = next((d for d in reversed(documents) if d["realised"] is not None), None)
+    newest = next((d for d in reversed(documents) if d["realized"] is not None), None)
     if newest is None:
         return f"No day has enough labels to be measured yet: {waits}"
-    auc = realised_words(newest, "roc_auc")
+    auc = realized_words(newest, "roc_auc")
     day = f"{newest['day']}, the newest day with enough labels"
     return f"ROC-AUC of v{newest['model_version']} was {auc} on {day}; {waits}"
 
@@ -59,9 +59,9 @@ def sentence(documents: Documents) -> str:
 def _row(document: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{name: document[name] for name in ("day", "model_version", "n_rows", "n_labels_missing", "positive_share")},
-        "roc_auc": realised_words(document, "roc_auc"),
-        "log_loss": realised_words(document, "log_loss"),
-        "brier_score": realised_words(document, "brier_score"),
+        "roc_auc": realized_words(document, "roc_auc"),
+        "log_loss": realized_words(document, "log_loss"),
+        "brier_score": realized_words(document, "brier_score"),
         "calibration_error": _calibration_words(document),
         "estimate": estimate_words(document),
         "is_valid": document["estimated"]["is_valid"],
@@ -69,26 +69,26 @@ def _row(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _calibration_words(document: Mapping[str, Any]) -> str:
-    if document["realised"] is None:
+    if document["realized"] is None:
         return "–"
-    by_chance = document["realised"]["calibration_error"]["by_chance"]
-    return f"{realised_words(document, 'calibration_error')}, by chance {by_chance:.3f}"
+    by_chance = document["realized"]["calibration_error"]["by_chance"]
+    return f"{realized_words(document, 'calibration_error')}, by chance {by_chance:.3f}"
 
 
 def _daily(documents: Documents) -> str:
     points = [point for d in documents for point in _points(d)]
     if not points:
         return ""
-    words = "Realised ROC-AUC and the estimate without labels, with 95 % intervals; what is not valid is pale."
+    words = "Realized ROC-AUC and the estimate without labels, with 95 % intervals; what is not valid is pale."
     return charts.daily(charts.Words("daily", "ROC-AUC by day", words), points)
 
 
 def _points(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Several versions of a day stand side by side, and so do what is realised and what is estimated."""
+    """Several versions of a day stand side by side, and so do what is realized and what is estimated."""
     at = datetime.fromisoformat(document["day"]).replace(tzinfo=UTC, hour=12)
     points = []
-    if document["realised"] is not None:
-        points.append({"at": at, "what": "realised", "is_valid": True, **document["realised"]["roc_auc"]})
+    if document["realized"] is not None:
+        points.append({"at": at, "what": "realized", "is_valid": True, **document["realized"]["roc_auc"]})
     found = document["estimated"]
     if found["roc_auc"] is not None:
         interval = {"value": found["roc_auc"], "low": found["roc_auc_low"], "high": found["roc_auc_high"]}

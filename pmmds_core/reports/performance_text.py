@@ -20,11 +20,11 @@ def window_start(n_days: int, now: datetime | None = None) -> datetime:
     return today - timedelta(days=n_days - 1)
 
 
-def realised_words(document: Mapping[str, Any], measure: str, *, with_interval: bool = True) -> str:
+def realized_words(document: Mapping[str, Any], measure: str, *, with_interval: bool = True) -> str:
     """A measure with its interval, or a dash where it could not be measured."""
-    if document["realised"] is None:
+    if document["realized"] is None:
         return document["reason"] if measure == "roc_auc" else "–"
-    found = document["realised"][measure]
+    found = document["realized"][measure]
     interval = f" ({found['low']:.3f}–{found['high']:.3f})" if with_interval else ""
     return f"{found['value']:.3f}{interval}"
 

@@ -1,6 +1,6 @@
 """Whether a model in production ranks worse than it did on its holdout, beyond chance and a margin. Pure.
 
-Keep out: reading what was realised (workflows/retraining_triggers.py), what follows (policies/retraining.py).
+Keep out: reading what was realized (workflows/retraining_triggers.py), what follows (policies/retraining.py).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pmmds_core.statistics.classification import AucInterval
 
 @dataclass(frozen=True)
 class PerformanceDrop:
-    """Holdout minus realised ROC-AUC, with the ends of its 95 % interval."""
+    """Holdout minus realized ROC-AUC, with the ends of its 95 % interval."""
 
     holdout: AucInterval
-    realised: AucInterval
+    realized: AucInterval
     drop: float
     low: float
     high: float
@@ -25,13 +25,13 @@ class PerformanceDrop:
         return self.low > margin
 
 
-def measure_drop(holdout: AucInterval, realised: AucInterval) -> PerformanceDrop:
+def measure_drop(holdout: AucInterval, realized: AucInterval) -> PerformanceDrop:
     """The difference of two ROC-AUCs on different rows, and its interval from theirs.
 
     The square-and-add interval (Newcombe 1998, method 10; MOVER, Donner and Zou 2012): it needs no symmetric
     intervals, and counts the holdout's own uncertainty, which is the larger one for a model judged on 80 rows.
     """
-    drop = holdout.auc - realised.auc
-    low = drop - math.hypot(holdout.auc - holdout.low, realised.high - realised.auc)
-    high = drop + math.hypot(holdout.high - holdout.auc, realised.auc - realised.low)
-    return PerformanceDrop(holdout, realised, drop, low, high)
+    drop = holdout.auc - realized.auc
+    low = drop - math.hypot(holdout.auc - holdout.low, realized.high - realized.auc)
+    high = drop + math.hypot(holdout.high - holdout.auc, realized.auc - realized.low)
+    return PerformanceDrop(holdout, realized, drop, low, high)

@@ -1,4 +1,4 @@
-"""One day's realised performance with intervals, from the rows whose truth has arrived.
+"""One day's realized performance with intervals, from the rows whose truth has arrived.
 
 Pure functions. Add a measure here. Keep out: reading rows (stores), estimates without labels (models/calibration.py).
 """

@@ -12,22 +12,26 @@ from pmmds_core.policies.alerts import why_resolved
 from pmmds_core.stores.lifecycle.notifier import deliver
 
 
-def settle_alert(d: Deployment) -> str | None:
+def settle_alert(deployment: Deployment) -> str | None:
     """Close the model's live alert when the reports since say that it is over; why, or None."""
-    alert = d.alerts.live(d.model_name)
+    alert = deployment.alerts.live(deployment.model_name)
     if alert is None:
         return None
-    drifted = d.drift.get(alert.report_id)
+    drifted = deployment.drift.get(alert.report_id)
     against = alert.model_version if drifted is None else drifted.model_version
-    why = why_resolved(d.drift.since(alert.report_id, d.model_name), against, d.settings.alert_stable_reports)
-    if why is None or not d.alerts.resolve_unless_seen(alert, why):
+    why = why_resolved(
+        deployment.drift.since(alert.report_id, deployment.model_name),
+        against,
+        deployment.settings.alert_stable_reports,
+    )
+    if why is None or not deployment.alerts.resolve_unless_seen(alert, why):
         return None
     return f"Alert {alert.alert_id}: {why}"
 
 
-def tell_changes(d: Deployment) -> str:
+def tell_changes(deployment: Deployment) -> str:
     """Send what is due, and say in words what became of it. Monitoring goes on whatever happens here."""
     try:
-        return deliver(d.outbox, d.alert_urls).words
+        return deliver(deployment.outbox, deployment.alert_urls).words
     except StoreError as error:
         return f"not sent: {error}"

@@ -10,7 +10,7 @@ from pmmds_core.workflows.promotion import put_into_production
 from pmmds_core.workflows.promotion_outcome import settle
 
 
-def approve(d: Deployment, decision_id: str, *, by: str) -> Decision:
+def approve(deployment: Deployment, decision_id: str, *, by: str) -> Decision:
     """Let a waiting promotion happen.
 
     Raises:
@@ -19,31 +19,31 @@ def approve(d: Deployment, decision_id: str, *, by: str) -> Decision:
         PromotionConflictError: the champion that it was judged against is not in production any more: aborted.
         StoreError: a store is away; an approval that was recorded is carried out by the reconciler.
     """
-    decision = _waiting(d, decision_id, "approved", by)
-    with d.decisions.turn() as turn:
+    decision = _waiting(deployment, decision_id, "approved", by)
+    with deployment.decisions.turn() as turn:
         if not turn.approve(decision, by):
             raise _not_waiting(turn.decision(decision_id), "approved")
     try:
-        put_into_production(decision, d.decisions, d.registry)
+        put_into_production(decision, deployment.decisions, deployment.registry)
     finally:
-        after = settle(d, decision)
+        after = settle(deployment, decision)
     return after
 
 
-def reject(d: Deployment, decision_id: str, *, by: str, reason: str = "") -> Decision:
+def reject(deployment: Deployment, decision_id: str, *, by: str, reason: str = "") -> Decision:
     """Refuse a waiting promotion; its alert stays open. Raises UsageError as `approve` does."""
-    decision = _waiting(d, decision_id, "rejected", by)
-    with d.decisions.turn() as turn:
+    decision = _waiting(deployment, decision_id, "rejected", by)
+    with deployment.decisions.turn() as turn:
         if not turn.reject(decision, by, reason):
             raise _not_waiting(turn.decision(decision_id), "rejected")
-    return settle(d, decision)
+    return settle(deployment, decision)
 
 
-def _waiting(d: Deployment, decision_id: str, verb: str, by: str) -> Decision:
+def _waiting(deployment: Deployment, decision_id: str, verb: str, by: str) -> Decision:
     if not by.strip():
         raise UsageError(f"A decision is {verb} by somebody.", next_step="Give a name with --by NAME.")
-    d.require_rights(PROMOTER)
-    decision = d.decisions.get(decision_id)
+    deployment.require_rights(PROMOTER)
+    decision = deployment.decisions.get(decision_id)
     if decision is None:
         raise UsageError(f"There is no decision {decision_id!r}.", next_step="`pmmds decisions` lists them.")
     if decision.state != PENDING_APPROVAL:

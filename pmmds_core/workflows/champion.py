@@ -10,7 +10,7 @@ from pmmds_core.errors import NoModelError
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION, RegisteredVersion
 
 
-def champion_of(d: Deployment) -> RegisteredVersion | None:
+def champion_of(deployment: Deployment) -> RegisteredVersion | None:
     """The version that serves; None before the first.
 
     Under PMMDS_MODEL_TRUST=recorded that is the newest one with a recorded digest, where the alias was moved from
@@ -19,13 +19,13 @@ def champion_of(d: Deployment) -> RegisteredVersion | None:
     Raises:
         RegistryUnavailableError, DatabaseUnavailableError: a store is away.
     """
-    found = d.registry.version_of(d.model_name, PRODUCTION)
-    if found is None or d.settings.model_trust != "recorded":
+    found = deployment.registry.version_of(deployment.model_name, PRODUCTION)
+    if found is None or deployment.settings.model_trust != "recorded":
         return found
-    if d.decisions.recorded_digest(found.version) is not None:
+    if deployment.decisions.recorded_digest(found.version) is not None:
         return found
-    recorded = d.decisions.newest_recorded()
+    recorded = deployment.decisions.newest_recorded()
     try:
-        return None if recorded is None else d.registry.get_version(d.model_name, recorded)
+        return None if recorded is None else deployment.registry.get_version(deployment.model_name, recorded)
     except NoModelError:
         return None

@@ -1,4 +1,4 @@
-"""Performance by day and model version: realised as labels arrive, estimated without them; kept in the database.
+"""Performance by day and model version: realized as labels arrive, estimated without them; kept in the database.
 
 Only order lives here. Keep out: measures (statistics/intervals.py), estimates (models/calibration.py), their
 validity (evaluation/cbpe_validity.py).
@@ -28,20 +28,20 @@ from pmmds_core.stores.monitoring.hourly_counts import hourly_counts
 MEASURED, INSUFFICIENT_DATA = "measured", "insufficient_data"
 
 
-def refresh_days(d: Deployment, n_days: int, now: datetime | None = None) -> list[dict[str, Any]]:
+def refresh_days(deployment: Deployment, n_days: int, now: datetime | None = None) -> list[dict[str, Any]]:
     """Measure the days of the last `n_days` whose rows or labels changed; the documents of all of them, oldest first.
 
     Hours of the window that changed are counted first: the estimate's validity is judged by their histograms.
     """
     end = (now or datetime.now(UTC)).astimezone(UTC)
     start = first_day(end, n_days)
-    d.ground_truth.match_archived()
-    d.histograms.refresh(d.profiles.profile, d.model_name, start, end)
-    kept = {(k.model_version, k.day): k.document for k in d.daily_performance.kept(start)}
-    for state in d.daily_performance.states(start, end):
+    deployment.ground_truth.match_archived()
+    deployment.histograms.refresh(deployment.profiles.profile, deployment.model_name, start, end)
+    kept = {(k.model_version, k.day): k.document for k in deployment.daily_performance.kept(start)}
+    for state in deployment.daily_performance.states(start, end):
         if kept.get((state.model_version, state.day), {}).get("digest") != state.digest:
-            d.daily_performance.keep(state, measure_day(d, state))
-    return [dict(k.document) for k in d.daily_performance.kept(start)]
+            deployment.daily_performance.keep(state, measure_day(deployment, state))
+    return [dict(k.document) for k in deployment.daily_performance.kept(start)]
 
 
 def digest_of(documents: Sequence[Mapping[str, Any]]) -> str:
@@ -54,14 +54,14 @@ def first_day(end: datetime, n_days: int) -> datetime:
     return end.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - (n_days - 1) * DAY
 
 
-def measure_day(d: Deployment, state: DayState) -> dict[str, Any]:
+def measure_day(deployment: Deployment, state: DayState) -> dict[str, Any]:
     """The document of one day: the shape of `pmmds performance --json`."""
-    rows = d.daily_performance.rows(state.model_version, state.day)
-    profile = d.profiles.profile(state.model_version)
-    calibration = None if profile is None else d.profiles.bundle(state.model_version).calibration
-    hours = hourly_counts(d.database, d.model_name, state.model_version, state.day, state.day + DAY)
+    rows = deployment.daily_performance.rows(state.model_version, state.day)
+    profile = deployment.profiles.profile(state.model_version)
+    calibration = None if profile is None else deployment.profiles.bundle(state.model_version).calibration
+    hours = hourly_counts(deployment.database, deployment.model_name, state.model_version, state.day, state.day + DAY)
     counts = _sum(list(hours.values()))
-    return day_document(state, rows, profile, calibration, counts, d.settings.drift_min_samples_required)
+    return day_document(state, rows, profile, calibration, counts, deployment.settings.drift_min_samples_required)
 
 
 def day_document(
@@ -72,12 +72,12 @@ def day_document(
     counts: Mapping[str, NDArray[np.int64]],
     min_rows: int,
 ) -> dict[str, Any]:
-    """Realised and estimated performance of one day; see `measure_day`. Without a profile there is no estimate."""
+    """Realized and estimated performance of one day; see `measure_day`. Without a profile there is no estimate."""
     known = rows.labels >= 0
     labels = rows.labels[known]
     share = float(labels.mean()) if labels.size else None
     enough = labels.size >= min_rows and share not in (0.0, 1.0)
-    realised = measures(labels, rows.probabilities[known], rows.predictions[known]) if enough else None
+    realized = measures(labels, rows.probabilities[known], rows.predictions[known]) if enough else None
     return {
         "model_version": state.model_version,
         "day": f"{state.day:%Y-%m-%d}",
@@ -87,7 +87,7 @@ def day_document(
         "verdict": MEASURED if enough else INSUFFICIENT_DATA,
         "reason": "" if enough else _why_not(int(labels.size), share, min_rows),
         "positive_share": share,
-        "realised": realised,
+        "realized": realized,
         "reliability": reliability_table(labels, rows.probabilities[known]) if enough else [],
         "estimated": _estimated(rows, profile, calibration, counts, min_rows),
         "digest": state.digest,

@@ -19,7 +19,7 @@ N_REPORTS = 24
 
 
 def page_context(
-    d: Deployment,
+    deployment: Deployment,
     profile: ReferenceProfile,
     version: str,
     start: datetime,
@@ -36,10 +36,10 @@ def page_context(
         end: aware instant, exclusive.
         document: of the report that is not kept yet.
     """
-    hours = hourly_counts(d.database, d.model_name, version, start, end)
+    hours = hourly_counts(deployment.database, deployment.model_name, version, start, end)
     width = hours_a_cell(start, end)
     own = PastReport(
         end, version, document["n_current"], document["verdict"], {f["feature"]: f["psi"] for f in document["features"]}
     )
-    earlier = past_reports(d.drift.recent(N_REPORTS - 1, d.model_name))
+    earlier = past_reports(deployment.drift.recent(N_REPORTS - 1, deployment.model_name))
     return PageContext(heat_cells(profile, hours, width), width, (own, *earlier))

@@ -44,7 +44,7 @@ class Expired:
     n_bytes: int = 0
 
 
-def expire(d: Deployment, now: datetime | None = None, *, dry_run: bool = False) -> list[Expired]:
+def expire(deployment: Deployment, now: datetime | None = None, *, dry_run: bool = False) -> list[Expired]:
     """Remove what is older than its period, and store how large each kind is.
 
     Args:
@@ -57,23 +57,23 @@ def expire(d: Deployment, now: datetime | None = None, *, dry_run: bool = False)
         OSError: a file cannot be removed.
     """
     at = (now or datetime.now(UTC)).astimezone(UTC)
-    done = [expired for kind in KINDS for expired in kind(d, at, dry_run)]
+    done = [expired for kind in KINDS for expired in kind(deployment, at, dry_run)]
     if not dry_run:
-        save_usage(d.database, storage_sizes(d), at)
+        save_usage(deployment.database, storage_sizes(deployment), at)
     return done
 
 
-def storage_sizes(d: Deployment) -> dict[str, int]:
+def storage_sizes(deployment: Deployment) -> dict[str, int]:
     """Kind to bytes, of what lies in this home."""
-    home = d.settings.home_path
+    home = deployment.settings.home_path
     sizes = {kind: n_bytes_of(home / folder) for folder, kind in FOLDERS.items()}
-    if not d.settings.database_url:
+    if not deployment.settings.database_url:
         sizes["database"] = sum(n_bytes_of(path) for path in home.glob("*.db*"))
     return sizes
 
 
-def _rows(d: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
-    s = d.settings
+def _rows(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
+    s = deployment.settings
     days = {
         "drift reports": s.retention_reports_days,
         "histograms": s.retention_histograms_days,
@@ -83,24 +83,32 @@ def _rows(d: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
     found = []
     for kind, n_days in days.items():
         before = now - timedelta(days=n_days)
-        n = 0 if not n_days else count_rows(d.database, before)[kind] if dry_run else DELETE[kind](d.database, before)
+        n = (
+            0
+            if not n_days
+            else count_rows(deployment.database, before)[kind]
+            if dry_run
+            else DELETE[kind](deployment.database, before)
+        )
         found.append(Expired(kind, n_days, n))
     return found
 
 
-def _pages(d: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
+def _pages(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
     """Pages of live alerts stay, and all that are as new as a decision that waits for a person."""
-    days, home = d.settings.retention_reports_days, d.settings.home_path
-    waiting = [x.decided_at - timedelta(hours=1) for x in d.decisions.of_states(PENDING_APPROVAL)]
+    days, home = deployment.settings.retention_reports_days, deployment.settings.home_path
+    waiting = [x.decided_at - timedelta(hours=1) for x in deployment.decisions.of_states(PENDING_APPROVAL)]
     before = min([now - timedelta(days=days), *waiting])
-    pages = old_pages(home / "reports", before, report_pages(d.database)) if days else []
+    pages = old_pages(home / "reports", before, report_pages(deployment.database)) if days else []
     return [_remove(_PAGES, days, pages, dry_run)]
 
 
-def _folders(d: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
-    s, home = d.settings, d.settings.home_path
+def _folders(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
+    s, home = deployment.settings, deployment.settings.home_path
     validation = old_folders(home / "validation", now - timedelta(days=s.retention_validation_days))
-    bundles = old_folders(home / "profiles" / d.model_name, now - timedelta(days=s.retention_models_days), _served(d))
+    bundles = old_folders(
+        home / "profiles" / deployment.model_name, now - timedelta(days=s.retention_models_days), _served(deployment)
+    )
     return [
         _remove(_VALIDATION, s.retention_validation_days, validation, dry_run),
         _remove(_BUNDLES, s.retention_models_days, bundles, dry_run),
@@ -115,49 +123,49 @@ def _remove(kind: str, days: int, paths: Sequence[Path], dry_run: bool) -> Expir
     return Expired(kind, days, len(wanted), size)
 
 
-def _datasets(d: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
+def _datasets(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
     """Data sets of runs whose version was put into production, or waits for that, stay for `pmmds reproduce`."""
-    days = d.settings.retention_datasets_days
+    days = deployment.settings.retention_datasets_days
     if not days:
         return [Expired(_DATASETS, 0)]
-    decided = d.decisions.of_states(PENDING_APPROVAL, JUDGED, MOVING, RECORDED)
+    decided = deployment.decisions.of_states(PENDING_APPROVAL, JUDGED, MOVING, RECORDED)
     runs = {x.run_id for x in decided if x.promoted}
-    paths = d.datasets.expire(now - timedelta(days=days), runs, dry_run=dry_run)
+    paths = deployment.datasets.expire(now - timedelta(days=days), runs, dry_run=dry_run)
     size = sum(n_bytes_of(path) for path in paths)
     if not dry_run:
         remove(paths)
     return [Expired(_DATASETS, days, len(paths), size)]
 
 
-def _versions(d: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
+def _versions(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
     """Versions of the registry that have never served, with their runs and artifacts."""
-    days = d.settings.retention_models_days
+    days = deployment.settings.retention_models_days
     if not days:
         return [Expired(_VERSIONS, 0)]
-    before, served = now - timedelta(days=days), _served(d)
-    versions = d.registry.versions(d.model_name)
+    before, served = now - timedelta(days=days), _served(deployment)
+    versions = deployment.registry.versions(deployment.model_name)
     newest = max((int(v.version) for v in versions), default=0)
-    kept = {*served, *d.registry.aliased(d.model_name), str(newest)}
+    kept = {*served, *deployment.registry.aliased(deployment.model_name), str(newest)}
     old = [v for v in versions if v.version not in kept and v.created_at is not None and v.created_at < before]
     # A run may have registered more than one version, and goes with the last of them.
     kept_runs = {v.run_id for v in versions if v not in old}
     old = [v for v in old if v.run_id not in kept_runs]
     if not dry_run:
-        old = [version for version in old if _deleted(d, version)]
+        old = [version for version in old if _deleted(deployment, version)]
     return [Expired(_VERSIONS, days, len(old))]
 
 
-def _deleted(d: Deployment, version: RegisteredVersion) -> bool:
+def _deleted(deployment: Deployment, version: RegisteredVersion) -> bool:
     """Delete a version, unless an alias or a decision has taken it up since the versions were listed."""
-    if version.version in _served(d) | d.registry.aliased(d.model_name):
+    if version.version in _served(deployment) | deployment.registry.aliased(deployment.model_name):
         return False
-    d.registry.delete_version(version)
+    deployment.registry.delete_version(version)
     return True
 
 
-def _served(d: Deployment) -> set[str]:
+def _served(deployment: Deployment) -> set[str]:
     """Versions that are or were in production, or wait for it: champions and promoted challengers of decisions."""
-    decided = d.decisions.of_states(PENDING_APPROVAL, JUDGED, MOVING, RECORDED)
+    decided = deployment.decisions.of_states(PENDING_APPROVAL, JUDGED, MOVING, RECORDED)
     challengers = {x.challenger_version for x in decided if x.promoted}
     return challengers | {x.champion_version for x in decided if x.champion_version}
 

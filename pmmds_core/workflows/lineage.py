@@ -26,9 +26,9 @@ _SHOWN = 5
 _SERVING_CACHE = "model_cache"
 
 
-def find_prediction(d: Deployment, request_id: str) -> PredictionRecord:
+def find_prediction(deployment: Deployment, request_id: str) -> PredictionRecord:
     """The record that a service's or a client's id names. Raises UsageError when it names none, or several."""
-    log = d.prediction_log
+    log = deployment.prediction_log
     ids = log.ids_named(request_id)
     if not ids:
         raise UsageError(
@@ -43,21 +43,21 @@ def find_prediction(d: Deployment, request_id: str) -> PredictionRecord:
     return log.find(ids).get(ids[0]) or log.archived_named(ids[0])[0]
 
 
-def trace(d: Deployment, record: PredictionRecord) -> Document:
+def trace(deployment: Deployment, record: PredictionRecord) -> Document:
     """The whole chain of a logged prediction, as one document; `notes` say what could not be looked at."""
     notes: list[str] = []
-    bundle = _bundle(d, record.model_version, notes)
-    decision = _decision(d, record)
+    bundle = _bundle(deployment, record.model_version, notes)
+    decision = _decision(deployment, record)
     origin = {} if bundle is None else bundle.manifest.details
     run_id = str(origin.get("dagster_run_id") or (decision.run_id if decision else ""))
-    training = _training(d, str(origin.get("training_digest", "")), run_id, notes)
-    retraining = d.retrainings.of_run(run_id) if run_id else None
+    training = _training(deployment, str(origin.get("training_digest", "")), run_id, notes)
+    retraining = deployment.retrainings.of_run(run_id) if run_id else None
     return {
         "request_id": record.request_id,
         "client_request_id": record.client_request_id,
-        "prediction": _prediction(d, record),
-        "label": d.ground_truth.label_of(record.request_id),
-        "label_history": [asdict(x) for x in d.ground_truth.history(record.request_id)],
+        "prediction": _prediction(deployment, record),
+        "label": deployment.ground_truth.label_of(record.request_id),
+        "label_history": [asdict(x) for x in deployment.ground_truth.history(record.request_id)],
         "model": _model(record, bundle),
         "training_data": training,
         "validation": _validation(training, origin, notes),
@@ -65,28 +65,28 @@ def trace(d: Deployment, record: PredictionRecord) -> Document:
         "retraining": None if retraining is None else asdict(retraining),
         "alert": None
         if retraining is None or retraining.alert_id is None
-        else asdict(d.alerts.get(retraining.alert_id)),
-        "explanation": _explanation(d, record, bundle, notes),
+        else asdict(deployment.alerts.get(retraining.alert_id)),
+        "explanation": _explanation(deployment, record, bundle, notes),
         "notes": notes,
     }
 
 
-def _prediction(d: Deployment, record: PredictionRecord) -> Document:
-    features = dict(zip(d.contract.feature_names, record.features, strict=True))
+def _prediction(deployment: Deployment, record: PredictionRecord) -> Document:
+    features = dict(zip(deployment.contract.feature_names, record.features, strict=True))
     kept = ("predicted_at", "prediction", "probability", "latency_ms")
     return {**{name: getattr(record, name) for name in kept}, "features": features}
 
 
-def _bundle(d: Deployment, version: str, notes: list[str]) -> Bundle | None:
+def _bundle(deployment: Deployment, version: str, notes: list[str]) -> Bundle | None:
     """What the service holds, else what orchestration or the registry has: a command should not wait for MLflow."""
-    served = d.settings.home_path / _SERVING_CACHE / d.model_name / version
+    served = deployment.settings.home_path / _SERVING_CACHE / deployment.model_name / version
     try:
         if served.is_dir():
             return load_bundle(served)
     except (ArtifactCorruptError, ModelNotTrustedError) as error:
         notes.append(f"The service's copy was not used: {error.message}")
     try:
-        return d.profiles.bundle(version)
+        return deployment.profiles.bundle(version)
     except (StoreError, ModelError) as error:
         notes.append(f"The model files of v{version} cannot be had: {error}")
     return None
@@ -107,9 +107,9 @@ def _model(record: PredictionRecord, bundle: Bundle | None) -> Document:
     }
 
 
-def _decision(d: Deployment, record: PredictionRecord) -> Decision | None:
+def _decision(deployment: Deployment, record: PredictionRecord) -> Decision | None:
     """The decision that had put the version into production when it answered; a version may be promoted twice."""
-    moved = [x for x in d.decisions.of_version(record.model_version) if x.promoted and x.state == RECORDED]
+    moved = [x for x in deployment.decisions.of_version(record.model_version) if x.promoted and x.state == RECORDED]
     earlier = [x for x in moved if x.moved_at is not None and x.moved_at <= record.predicted_at]
     return earlier[0] if earlier else (moved[-1] if moved else None)
 
@@ -123,10 +123,10 @@ def _told_decision(decision: Decision) -> Document:
     return document
 
 
-def _training(d: Deployment, digest: str, run_id: str, notes: list[str]) -> Document | None:
-    found = d.datasets.of_digest("training", digest, run_id=run_id) if digest else None
+def _training(deployment: Deployment, digest: str, run_id: str, notes: list[str]) -> Document | None:
+    found = deployment.datasets.of_digest("training", digest, run_id=run_id) if digest else None
     if found is None and run_id:
-        found = d.datasets.of_run("training", run_id)
+        found = deployment.datasets.of_run("training", run_id)
     if found is None:
         notes.append("No training data set of this version is recorded.")
         return None
@@ -168,12 +168,14 @@ def _json(path: Path, notes: list[str]) -> Any:
         return None
 
 
-def _explanation(d: Deployment, record: PredictionRecord, bundle: Bundle | None, notes: list[str]) -> Document | None:
+def _explanation(
+    deployment: Deployment, record: PredictionRecord, bundle: Bundle | None, notes: list[str]
+) -> Document | None:
     if bundle is None:
         notes.append("Without the model files there are no contributions.")
         return None
     try:
-        found = explain_row(bundle.scorer, bundle.profile, record.features, d.contract)
+        found = explain_row(bundle.scorer, bundle.profile, record.features, deployment.contract)
     except ModelError as error:
         notes.append(f"No contributions: {error}")
         return None

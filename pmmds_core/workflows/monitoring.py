@@ -76,13 +76,13 @@ class MonitorResult:
         return hashlib.sha256(json.dumps(self.document, sort_keys=True).encode()).hexdigest()
 
 
-def refresh_histograms(d: Deployment, start: datetime, end: datetime) -> RefreshResult:
+def refresh_histograms(deployment: Deployment, start: datetime, end: datetime) -> RefreshResult:
     """Count the hours of [start, end) that changed, each row by the profile of the model that answered it."""
-    return d.histograms.refresh(d.profiles.profile, d.model_name, start, end)
+    return deployment.histograms.refresh(deployment.profiles.profile, deployment.model_name, start, end)
 
 
 def monitor(
-    d: Deployment, start: datetime, end: datetime, *, run_id: str, segments: Sequence[str] | None = None
+    deployment: Deployment, start: datetime, end: datetime, *, run_id: str, segments: Sequence[str] | None = None
 ) -> MonitorResult:
     """Judge the rows that the production model answered in [start, end).
 
@@ -97,34 +97,34 @@ def monitor(
         NoModelError: nothing is in production.
         UsageError: `segments` names something else than a categorical feature.
     """
-    segment_features = d.settings.segment_features if segments is None else segments
-    check_segment_features(d.contract, segment_features)
-    version = d.production_version().version
-    refreshed = refresh_histograms(d, start, end)
-    bundle = d.profiles.bundle(version)
-    profile, rule = bundle.profile, DriftRule.of(d.settings)
-    merged = d.histograms.merged(d.model_name, version, start, end)
+    segment_features = deployment.settings.segment_features if segments is None else segments
+    check_segment_features(deployment.contract, segment_features)
+    version = deployment.production_version().version
+    refreshed = refresh_histograms(deployment, start, end)
+    bundle = deployment.profiles.bundle(version)
+    profile, rule = bundle.profile, DriftRule.of(deployment.settings)
+    merged = deployment.histograms.merged(deployment.model_name, version, start, end)
     looked_at = LookedAt(bundle, version, start, end, merged.counts, merged.n_rows)
     features = compare(profile, merged.counts, merged.n_rows)
-    pairs = ask_joint(d, looked_at, rule)
-    verdict = judge(features, merged.n_rows, rule, (pairs.verdict, ask_sequential(d, looked_at)))
+    pairs = ask_joint(deployment, looked_at, rule)
+    verdict = judge(features, merged.n_rows, rule, (pairs.verdict, ask_sequential(deployment, looked_at)))
     document = report_document(
         profile,
         features,
         merged.n_rows,
         verdict,
-        segments=ask_segments(d, looked_at, rule, segment_features),
+        segments=ask_segments(deployment, looked_at, rule, segment_features),
         pairs=pairs.pairs,
     )
-    html_path = _write_page(d, version, start, end, document, profile)
-    alert_id = _keep(d, version, start, end, document, verdict, html_path, run_id)
+    html_path = _write_page(deployment, version, start, end, document, profile)
+    alert_id = _keep(deployment, version, start, end, document, verdict, html_path, run_id)
     return MonitorResult(
         version, start, end, document, len(verdict.drifted_features), alert_id, html_path, tuple(refreshed.hours)
     )
 
 
 def _write_page(
-    d: Deployment,
+    deployment: Deployment,
     version: str,
     start: datetime,
     end: datetime,
@@ -133,13 +133,13 @@ def _write_page(
 ) -> Path:
     """The report as a page, whole or not at all."""
     now = datetime.now(UTC)
-    head = PageHead(d.model_name, version, start, end, d.settings.drift_psi_threshold, now)
-    context = page_context(d, profile, version, start, end, document)
-    return write_report(d, "drift", render_page(document, head, context), now)
+    head = PageHead(deployment.model_name, version, start, end, deployment.settings.drift_psi_threshold, now)
+    context = page_context(deployment, profile, version, start, end, document)
+    return write_report(deployment, "drift", render_page(document, head, context), now)
 
 
 def _keep(
-    d: Deployment,
+    deployment: Deployment,
     version: str,
     start: datetime,
     end: datetime,
@@ -149,11 +149,11 @@ def _keep(
     run_id: str,
 ) -> int | None:
     """Write the report and, when it drifted, its alert in one transaction; the alert's id."""
-    with d.database.begin() as connection:
-        report_id = d.drift.save(
+    with deployment.database.begin() as connection:
+        report_id = deployment.drift.save(
             document,
             drifted_features=verdict.drifted_features,
-            model_name=d.model_name,
+            model_name=deployment.model_name,
             model_version=version,
             window_start=start,
             window_end=end,
@@ -163,8 +163,8 @@ def _keep(
         )
         if verdict.verdict is not Verdict.DRIFTED:
             return None
-        return d.alerts.raise_or_extend(
-            model_name=d.model_name,
+        return deployment.alerts.raise_or_extend(
+            model_name=deployment.model_name,
             model_version=version,
             report_id=report_id,
             severity=str(verdict.severity),

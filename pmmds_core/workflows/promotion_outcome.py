@@ -11,21 +11,21 @@ from pmmds_core.policies.retraining import HELD, PROMOTED, WAITING
 from pmmds_core.workflows.retraining_outcome import end_retraining
 
 
-def settle(d: Deployment, decision: Decision) -> Decision:
+def settle(deployment: Deployment, decision: Decision) -> Decision:
     """Book how the decision's retraining ended, if it came of one; closes the alert of a promoted one.
 
     Returns:
         The decision as it is stored now.
     """
-    after = d.decisions.get(decision.decision_id)
+    after = deployment.decisions.get(decision.decision_id)
     assert after is not None, "a decision is never deleted"
-    run = d.retrainings.of_run(after.run_id) if after.run_id else None
+    run = deployment.retrainings.of_run(after.run_id) if after.run_id else None
     if run is None or after.state in (JUDGED, MOVING):
         return after
     outcome = _outcome(after)
-    end_retraining(d, after.run_id, outcome, _reason(after), challenger_version=after.challenger_version)
-    if outcome == PROMOTED and run.alert_id is not None and d.alerts.get(run.alert_id).status != "resolved":
-        d.alerts.resolve(run.alert_id, by="retraining", note=f"v{after.challenger_version} was promoted.")
+    end_retraining(deployment, after.run_id, outcome, _reason(after), challenger_version=after.challenger_version)
+    if outcome == PROMOTED and run.alert_id is not None and deployment.alerts.get(run.alert_id).status != "resolved":
+        deployment.alerts.resolve(run.alert_id, by="retraining", note=f"v{after.challenger_version} was promoted.")
     return after
 
 

@@ -30,27 +30,27 @@ class Watch:
     totals: WatchedTotals | None
 
 
-def watch(d: Deployment, seen: WatchedTotals | None, now: datetime) -> Watch:
+def watch(deployment: Deployment, seen: WatchedTotals | None, now: datetime) -> Watch:
     """Judge the present version's promotion. `seen`: what the last call gave as `totals`."""
-    pointer = d.decisions.pointer()
-    decision = None if pointer is None else d.decisions.get(pointer.decision_id)
+    pointer = deployment.decisions.pointer()
+    decision = None if pointer is None else deployment.decisions.get(pointer.decision_id)
     if decision is None:
         return Watch(None, None, seen)
-    counted = service_totals(d.settings)
+    counted = service_totals(deployment.settings)
     totals = seen if counted is None else advance(seen, decision.decision_id, counted)
     moved_at, champion = decision.moved_at, decision.champion_version
     if decision.kind != PROMOTION or decision.state != RECORDED or moved_at is None or not champion:
         return Watch(None, None, totals)
-    bounds = bounds_of(d)
-    before = served_answers(d.database, d.contract, champion, moved_at - bounds.period, moved_at)
-    after = served_answers(d.database, d.contract, decision.challenger_version, moved_at, now)
+    bounds = bounds_of(deployment)
+    before = served_answers(deployment.database, deployment.contract, champion, moved_at - bounds.period, moved_at)
+    after = served_answers(deployment.database, deployment.contract, decision.challenger_version, moved_at, now)
     is_current = counted is not None and totals is not None and totals.decision_id == decision.decision_id
     requests = totals.since if totals is not None and is_current else None
     return Watch(decision, judge_after_promotion(now - moved_at, before, after, requests, bounds), totals)
 
 
-def bounds_of(d: Deployment) -> RollbackBounds:
-    s = d.settings
+def bounds_of(deployment: Deployment) -> RollbackBounds:
+    s = deployment.settings
     return RollbackBounds(
         timedelta(minutes=s.rollback_period_minutes),
         s.rollback_min_rows,

@@ -15,23 +15,23 @@ from pmmds_core.runtime.atomic_write import write_atomically
 REPORTS = "reports"
 
 
-def write_report(d: Deployment, kind: str, html: str, at: datetime) -> Path:
+def write_report(deployment: Deployment, kind: str, html: str, at: datetime) -> Path:
     """A file named by kind and instant, whole or not at all."""
-    path = d.folder(REPORTS) / f"{kind}-{at:%Y%m%dT%H%M%S%f}.html"
+    path = deployment.folder(REPORTS) / f"{kind}-{at:%Y%m%dT%H%M%S%f}.html"
     write_atomically(path, html.encode())
     return path
 
 
-def keep_with_model(d: Deployment, version: str, path: Path, folder: str, *, copy: str = "") -> str:
+def keep_with_model(deployment: Deployment, version: str, path: Path, folder: str, *, copy: str = "") -> str:
     """Put a page beside the run of a model version; where it is, or why it is not there.
 
     `latest.html` is replaced each time, because every hour has a report, and so is `copy`, where one is named.
     Monitoring goes on whatever the registry does.
     """
     try:
-        run_id = d.registry.get_version(d.model_name, version).run_id
+        run_id = deployment.registry.get_version(deployment.model_name, version).run_id
         names = ["latest.html", *([copy] if copy else [])]
-        d.registry.log_page(run_id, path.read_bytes(), [f"{folder}/{name}" for name in names])
+        deployment.registry.log_page(run_id, path.read_bytes(), [f"{folder}/{name}" for name in names])
     except (StoreError, ModelError) as error:
         return f"not kept: {error}"
     return f"run {run_id}, {folder}/{names[-1]}"

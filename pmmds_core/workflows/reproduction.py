@@ -50,7 +50,7 @@ class Reproduction:
         return {**vars(self), "is_equal": self.is_equal}
 
 
-def reproduce(d: Deployment, registered: RegisteredVersion) -> Reproduction:
+def reproduce(deployment: Deployment, registered: RegisteredVersion) -> Reproduction:
     """Train a version again in a temporary folder; nothing is registered or kept.
 
     Raises:
@@ -59,12 +59,12 @@ def reproduce(d: Deployment, registered: RegisteredVersion) -> Reproduction:
         DataError: its rows are not kept here, or are not those that were recorded.
         SettingError: PMMDS_TRAIN_CANDIDATES cannot be loaded.
     """
-    record = _record(registered, d.contract.digest)
-    training = _recorded_rows(d, "training", record)
-    frame, holdout = _verified(training), _recorded_rows(d, "holdout", record).read()
-    release_digest = _trained_again(d, frame, holdout, record)
+    record = _record(registered, deployment.contract.digest)
+    training = _recorded_rows(deployment, "training", record)
+    frame, holdout = _verified(training), _recorded_rows(deployment, "holdout", record).read()
+    release_digest = _trained_again(deployment, frame, holdout, record)
     return Reproduction(
-        model_name=d.model_name,
+        model_name=deployment.model_name,
         version=registered.version,
         recorded_digest=registered.digest,
         digest=release_digest,
@@ -92,10 +92,12 @@ def _record(registered: RegisteredVersion, contract_digest: str) -> Mapping[str,
     return registered.tags
 
 
-def _recorded_rows(d: Deployment, kind: DatasetKind, record: Mapping[str, str]) -> Dataset:
+def _recorded_rows(deployment: Deployment, kind: DatasetKind, record: Mapping[str, str]) -> Dataset:
     run_id = record["dagster_run_id"]
-    of_digest = d.datasets.of_digest(kind, record["training_digest"], run_id=run_id) if kind == "training" else None
-    found = of_digest or d.datasets.of_run(kind, run_id)
+    of_digest = (
+        deployment.datasets.of_digest(kind, record["training_digest"], run_id=run_id) if kind == "training" else None
+    )
+    found = of_digest or deployment.datasets.of_run(kind, run_id)
     if found is None or not found.path.exists():
         raise DataError(
             f"The {kind} rows of this version are not kept here (data digest {record['training_digest'][:12]}…).",
@@ -114,9 +116,11 @@ def _verified(training: Dataset) -> pd.DataFrame:
     return frame
 
 
-def _trained_again(d: Deployment, frame: pd.DataFrame, holdout: pd.DataFrame, record: Mapping[str, str]) -> str:
+def _trained_again(
+    deployment: Deployment, frame: pd.DataFrame, holdout: pd.DataFrame, record: Mapping[str, str]
+) -> str:
     """The digest; only the recorded candidate is fitted, since latency had a part in the choice."""
-    name, candidates = record["candidate"], load_candidates(d.settings.train_candidates)
+    name, candidates = record["candidate"], load_candidates(deployment.settings.train_candidates)
     if name not in candidates:
         raise ModelError(
             f"The candidate {name} is not among {', '.join(candidates)}.",
@@ -135,7 +139,7 @@ def _trained_again(d: Deployment, frame: pd.DataFrame, holdout: pd.DataFrame, re
         bundle = Path(folder) / "bundle"
         bundle.mkdir()
         seed, only = int(record["seed"]), {name: candidates[name]}
-        return build_release(frame, holdout, d.contract, seed, bundle, provenance, candidates=only).digest
+        return build_release(frame, holdout, deployment.contract, seed, bundle, provenance, candidates=only).digest
 
 
 def _differences(record: Mapping[str, str]) -> tuple[str, ...]:

@@ -22,16 +22,16 @@ class Kept:
     n_empty_days: int
 
 
-def keep_retention(d: Deployment, now: datetime | None = None) -> Kept:
+def keep_retention(deployment: Deployment, now: datetime | None = None) -> Kept:
     """Make days ahead; archive every day that ended PMMDS_RETENTION_DAYS ago. With 0 nothing is archived.
 
     Raises:
         StoreError: such as a full disk; days before the one that failed are archived, and all else stays.
     """
     at = (now or datetime.now(UTC)).astimezone(UTC)
-    made = keep_days(d.database, at)
-    if not d.settings.retention_days:
+    made = keep_days(deployment.database, at)
+    if not deployment.settings.retention_days:
         return Kept(made, (), 0)
-    end = at - timedelta(days=d.settings.retention_days)
-    parts = [part for day in d.archive.days_before(end) for part in d.archive.archive(day)]
-    return Kept(made, tuple(parts), d.archive.drop_empty_days(end))
+    end = at - timedelta(days=deployment.settings.retention_days)
+    parts = [part for day in deployment.archive.days_before(end) for part in deployment.archive.archive(day)]
+    return Kept(made, tuple(parts), deployment.archive.drop_empty_days(end))

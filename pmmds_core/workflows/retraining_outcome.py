@@ -18,7 +18,7 @@ from pmmds_core.stores.lifecycle.retrainings import Attempt, RetrainingRun
 
 
 def end_retraining(
-    d: Deployment,
+    deployment: Deployment,
     run_id: str,
     outcome: str,
     reason: str,
@@ -27,33 +27,33 @@ def end_retraining(
     n_new_labels: int | None = None,
 ) -> None:
     """Record how a run ended, and where it was the last attempt that its cause may have, that a person is needed."""
-    with d.database.begin() as connection:
-        run = d.retrainings.finish(connection, run_id, outcome, reason, challenger_version, n_new_labels)
-        _leave_to_a_person_when_due(d, connection, run)
+    with deployment.database.begin() as connection:
+        run = deployment.retrainings.finish(connection, run_id, outcome, reason, challenger_version, n_new_labels)
+        _leave_to_a_person_when_due(deployment, connection, run)
 
 
-def book_failed_run(d: Deployment, attempt: Attempt, reason: str) -> None:
+def book_failed_run(deployment: Deployment, attempt: Attempt, reason: str) -> None:
     """The same for a run that died, whether or not it had claimed its attempt."""
-    with d.database.begin() as connection:
-        run = d.retrainings.record_failure(connection, attempt, reason)
-        _leave_to_a_person_when_due(d, connection, run)
+    with deployment.database.begin() as connection:
+        run = deployment.retrainings.record_failure(connection, attempt, reason)
+        _leave_to_a_person_when_due(deployment, connection, run)
 
 
-def _leave_to_a_person_when_due(d: Deployment, connection: sa.Connection, run: RetrainingRun | None) -> None:
+def _leave_to_a_person_when_due(deployment: Deployment, connection: sa.Connection, run: RetrainingRun | None) -> None:
     """Said once for a cause: on its alert where it has one, and to whom PMMDS_ALERT_URLS names."""
     if run is None or run.cause is None:
         return
-    if not gives_up(run.cause, run.outcome, run.attempt, d.settings.retrain_max_attempts):
+    if not gives_up(run.cause, run.outcome, run.attempt, deployment.settings.retrain_max_attempts):
         return
-    if d.retrainings.has_given_up(connection, run.cause):
+    if deployment.retrainings.has_given_up(connection, run.cause):
         return
-    d.retrainings.mark_given_up(connection, run.retraining_id)
+    deployment.retrainings.mark_given_up(connection, run.retraining_id)
     words = given_up_words(run)
     if run.alert_id is None:
-        notice = gave_up(d.model_name, run.retraining_id, words)
-        enqueue(connection, notice, d.alert_targets, datetime.now(UTC))
+        notice = gave_up(deployment.model_name, run.retraining_id, words)
+        enqueue(connection, notice, deployment.alert_targets, datetime.now(UTC))
     else:
-        d.alerts.note_given_up(connection, run.alert_id, words)
+        deployment.alerts.note_given_up(connection, run.alert_id, words)
 
 
 def given_up_words(run: RetrainingRun) -> str:

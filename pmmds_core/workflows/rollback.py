@@ -11,10 +11,10 @@ from pmmds_core.policies.decision import JUDGED, MOVING, RECORDED, ROLLBACK, Dec
 from pmmds_core.policies.rollback import AUTOMATIC_ROLLBACK
 from pmmds_core.stores.database.grants import PROMOTER
 from pmmds_core.workflows.promotion import adopt_moved_alias, finish_moving, put_into_production
-from pmmds_core.workflows.version_lookup import named_version
+from pmmds_core.workflows.version_lookup import find_version
 
 
-def roll_back(d: Deployment, *, to: str = "", by: str, reason: str = "", unrecorded: bool = False) -> Decision:
+def roll_back(deployment: Deployment, *, to: str = "", by: str, reason: str = "", unrecorded: bool = False) -> Decision:
     """Put an earlier version into production again for a person; the recorded decision of kind `rollback`.
 
     Arguments and errors as `decide_rollback`. Besides:
@@ -24,10 +24,10 @@ def roll_back(d: Deployment, *, to: str = "", by: str, reason: str = "", unrecor
     """
     if by.strip().casefold() == AUTOMATIC_ROLLBACK:
         raise UsageError(f"{by!r} is not a person's name.", next_step="Give another one with --by NAME.")
-    return carry_out(d, decide_rollback(d, to=to, by=by, reason=reason, unrecorded=unrecorded))
+    return carry_out(deployment, decide_rollback(deployment, to=to, by=by, reason=reason, unrecorded=unrecorded))
 
 
-def carry_out(d: Deployment, decision: Decision) -> Decision:
+def carry_out(deployment: Deployment, decision: Decision) -> Decision:
     """Do what a decision of `decide_rollback` says; the decision afterwards.
 
     Raises:
@@ -40,14 +40,14 @@ def carry_out(d: Deployment, decision: Decision) -> Decision:
             f"Decision {decision.decision_id} is a {decision.kind} and {decision.status}: nothing is taken back.",
             next_step="`pmmds decisions` lists what was decided.",
         )
-    put_into_production(decision, d.decisions, d.registry)
-    found = d.decisions.get(decision.decision_id)
+    put_into_production(decision, deployment.decisions, deployment.registry)
+    found = deployment.decisions.get(decision.decision_id)
     assert found is not None, "a decision is never deleted"
     return found
 
 
 def decide_rollback(
-    d: Deployment, *, to: str = "", by: str, reason: str = "", instead_of: str = "", unrecorded: bool = False
+    deployment: Deployment, *, to: str = "", by: str, reason: str = "", instead_of: str = "", unrecorded: bool = False
 ) -> Decision:
     """Record that an earlier version is to be in production again; the unfinished decision of kind `rollback`.
 
@@ -71,25 +71,27 @@ def decide_rollback(
     """
     if not by.strip():
         raise UsageError("A version is taken back by somebody.", next_step="Give a name with --by NAME.")
-    d.require_rights(PROMOTER)
-    finish_moving(d.decisions, d.registry)
-    adopt_moved_alias(d.decisions, d.registry)
-    pointer = d.decisions.pointer()
+    deployment.require_rights(PROMOTER)
+    finish_moving(deployment.decisions, deployment.registry)
+    adopt_moved_alias(deployment.decisions, deployment.registry)
+    pointer = deployment.decisions.pointer()
     present = pointer.version if pointer else None
     if instead_of and instead_of != present:
         raise UsageError(f"{_told(present)} is in production instead of v{instead_of}: nothing is taken back.")
-    asked = to.strip() or previous(d, pointer)
+    asked = to.strip() or previous(deployment, pointer)
     # The rule names what a decision recorded; where that is gone, the decision is aborted, and people are told.
-    target = asked if instead_of else named_version(d, asked).version
+    target = asked if instead_of else find_version(deployment, asked).version
     if target == present:
         raise UsageError(
             f"v{target} is in production already.", next_step="`pmmds decisions` shows what was there before."
         )
-    is_recorded = d.decisions.recorded_digest(target) is not None
+    is_recorded = deployment.decisions.recorded_digest(target) is not None
     if not is_recorded and (not unrecorded or not to.strip() or by == AUTOMATIC_ROLLBACK):
         raise _unrecorded(target)
-    d.profiles.check(target)  # the service would refuse a damaged version: better to know before the alias moves
-    return d.decisions.save(
+    deployment.profiles.check(
+        target
+    )  # the service would refuse a damaged version: better to know before the alias moves
+    return deployment.decisions.save(
         kind=ROLLBACK,
         challenger=target,
         champion=present,
@@ -102,7 +104,7 @@ def decide_rollback(
     )
 
 
-def previous(d: Deployment, pointer: ProductionPointer | None) -> str:
+def previous(deployment: Deployment, pointer: ProductionPointer | None) -> str:
     """The champion that the version replaced when it was promoted: a second rollback goes one further back.
 
     A version that was never promoted came by a rollback to its name: then what that one replaced. Versions that no
@@ -113,14 +115,14 @@ def previous(d: Deployment, pointer: ProductionPointer | None) -> str:
             "No model is in production: nothing to take back.",
             next_step="Name a registered version with --to, or run `pmmds train` first.",
         )
-    decision = d.decisions.last_promotion_of(pointer.version) or d.decisions.get(pointer.decision_id)
+    decision = deployment.decisions.last_promotion_of(pointer.version) or deployment.decisions.get(pointer.decision_id)
     passed = {pointer.version}
     while decision is not None and decision.champion_version and decision.champion_version not in passed:
         before = decision.champion_version
-        if d.decisions.recorded_digest(before) is not None:
+        if deployment.decisions.recorded_digest(before) is not None:
             return before
         passed.add(before)  # an alias that was moved from outside: what was there before it
-        moved_there = [x for x in d.decisions.of_version(before) if x.promoted and x.state == RECORDED]
+        moved_there = [x for x in deployment.decisions.of_version(before) if x.promoted and x.state == RECORDED]
         decision = moved_there[0] if moved_there else None
     raise UsageError(
         f"v{pointer.version} has no predecessor in production whose files a decision recorded.",

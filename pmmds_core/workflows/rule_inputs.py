@@ -45,7 +45,7 @@ class LookedAt:
         return found if found is not None and found.profile_digest == self.bundle.profile.digest else None
 
 
-def ask_joint(d: Deployment, w: LookedAt, rule: DriftRule) -> JointFinding:
+def ask_joint(deployment: Deployment, w: LookedAt, rule: DriftRule) -> JointFinding:
     """The joint rule on the newest rows of the window."""
     rows = w.rows
     if rows is None:
@@ -53,7 +53,9 @@ def ask_joint(d: Deployment, w: LookedAt, rule: DriftRule) -> JointFinding:
     if w.n_rows < rule.min_samples:
         newest = np.zeros((w.n_rows, len(rows.features)), dtype=np.int32)  # too few, whatever they hold
     else:
-        columns = d.prediction_log.newest_columns(d.model_name, w.version, w.start, w.end, joint.MAX_ROWS)
+        columns = deployment.prediction_log.newest_columns(
+            deployment.model_name, w.version, w.start, w.end, joint.MAX_ROWS
+        )
         newest = code_rows(w.bundle.profile, columns)
     from threadpoolctl import threadpool_limits
 
@@ -62,29 +64,37 @@ def ask_joint(d: Deployment, w: LookedAt, rule: DriftRule) -> JointFinding:
         return judge_joint(w.bundle.profile, rows.codes, newest, JointRule(rule.false_alarm_rate, rule.min_samples))
 
 
-def ask_sequential(d: Deployment, w: LookedAt) -> RuleVerdict:
+def ask_sequential(deployment: Deployment, w: LookedAt) -> RuleVerdict:
     """The sequential rule on the stored reports of this version, and on this window when it begins after them."""
     hours = (w.end - w.start).total_seconds() / 3600
     current = Window(None, w.start, w.end)
-    windows, last_end = d.drift_windows.of_version(
-        d.model_name, w.version, w.bundle.profile, current, w.counts, sequential.MAX_WINDOWS
+    windows, last_end = deployment.drift_windows.of_version(
+        deployment.model_name, w.version, w.bundle.profile, current, w.counts, sequential.MAX_WINDOWS
     )
-    found = judge_sequential(w.bundle.profile, windows, SequentialRule(d.settings.drift_false_alarms_per_year, hours))
+    found = judge_sequential(
+        w.bundle.profile, windows, SequentialRule(deployment.settings.drift_false_alarms_per_year, hours)
+    )
     if last_end is None or last_end == w.end or found.verdict is Verdict.INSUFFICIENT_DATA:
         return found
     through = f"The last window ended {last_end:%Y-%m-%d %H:%M} UTC; the next one counts when it is over."
     return RuleVerdict(found.rule, found.verdict, (*found.reasons, through), found.flagged)
 
 
-def ask_segments(d: Deployment, w: LookedAt, rule: DriftRule, features: Sequence[str]) -> tuple[SegmentDrift, ...]:
+def ask_segments(
+    deployment: Deployment, w: LookedAt, rule: DriftRule, features: Sequence[str]
+) -> tuple[SegmentDrift, ...]:
     """The report by each value of these features.
 
     Raises:
         UsageError: a name that is no categorical feature.
     """
-    check_segment_features(d.contract, features)
+    check_segment_features(deployment.contract, features)
     profile, rows = w.bundle.profile, w.rows
-    counted = [s for by in features for s in d.segments.counts(profile, d.model_name, w.version, w.start, w.end, by)]
+    counted = [
+        s
+        for by in features
+        for s in deployment.segments.counts(profile, deployment.model_name, w.version, w.start, w.end, by)
+    ]
     if rows is None:
         reason = (f"v{w.version} {NO_ROWS}.",)
         return tuple(SegmentDrift(s.feature, s.value, 0, s.n_rows, Verdict.INSUFFICIENT_DATA, reason) for s in counted)

@@ -111,11 +111,13 @@ def _saved(path: Path) -> ReferenceProfile:
 def _registered(version: str) -> tuple[ReferenceProfile, dict[str, str]]:
     from pmmds_core.deployment import Deployment
 
-    d = Deployment.from_environment()
-    profile = d.profiles.profile(version)
+    deployment = Deployment.from_environment()
+    profile = deployment.profiles.profile(version)
     if profile is None:
-        raise NoModelError(f"There is no version {version} of {d.model_name}.", next_step="See `pmmds decisions`.")
-    return profile, {"model_name": d.model_name, "model_version": version}
+        raise NoModelError(
+            f"There is no version {version} of {deployment.model_name}.", next_step="See `pmmds decisions`."
+        )
+    return profile, {"model_name": deployment.model_name, "model_version": version}
 
 
 def _session() -> SparkSession:

@@ -26,7 +26,7 @@ _TRAIN_AGAIN = "Nothing was decided. Run `pmmds train`, which makes the holdout 
 
 
 def require_unseen(
-    d: Deployment, holdout: Dataset, challenger: RegisteredVersion, champion: RegisteredVersion | None
+    deployment: Deployment, holdout: Dataset, challenger: RegisteredVersion, champion: RegisteredVersion | None
 ) -> None:
     """See that neither version was trained on a row of `holdout`.
 
@@ -37,19 +37,19 @@ def require_unseen(
         EvaluationError: one was, or it cannot be proved that it was not.
         RegistryUnavailableError, DataError: the rows cannot be read.
     """
-    _require(d, holdout, challenger)
+    _require(deployment, holdout, challenger)
     if champion is None:
         return
     try:
-        _require(d, holdout, champion)
+        _require(deployment, holdout, champion)
     except DataError as error:
-        if d.decisions.recorded_digest(champion.version) is not None:
+        if deployment.decisions.recorded_digest(champion.version) is not None:
             raise
         log.warning("champion_rows_unknown", model_version=champion.version, problem=error.message)
 
 
-def _require(d: Deployment, holdout: Dataset, version: RegisteredVersion) -> None:
-    seen = int(np.isin(_keys_of(d, holdout, version), d.registry.training_rows(version)).sum())
+def _require(deployment: Deployment, holdout: Dataset, version: RegisteredVersion) -> None:
+    seen = int(np.isin(_keys_of(deployment, holdout, version), deployment.registry.training_rows(version)).sum())
     if seen:
         raise EvaluationError(
             f"v{version.version} was trained on {seen} of the {holdout.n_rows} holdout rows "
@@ -58,11 +58,11 @@ def _require(d: Deployment, holdout: Dataset, version: RegisteredVersion) -> Non
         )
 
 
-def _keys_of(d: Deployment, holdout: Dataset, version: RegisteredVersion) -> Keys:
+def _keys_of(deployment: Deployment, holdout: Dataset, version: RegisteredVersion) -> Keys:
     """(n,) keys of the holdout rows, of the kind that the version's training rows have."""
     if version.tags.get("row_identity", BY_CONTENT) != BY_OCCURRENCE:
-        return row_digests(holdout.read(), d.contract.feature_names)
-    kept = d.datasets.of_run(HOLDOUT_KEYS, holdout.run_id)
+        return row_digests(holdout.read(), deployment.contract.feature_names)
+    kept = deployment.datasets.of_run(HOLDOUT_KEYS, holdout.run_id)
     if kept is None or kept.details.get("holdout_digest") != holdout.digest:
         _refuse_unnamed(version, holdout)
     keys: Keys = kept.read()[ROW_KEY].to_numpy(dtype=np.int64)

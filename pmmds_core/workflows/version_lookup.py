@@ -13,7 +13,7 @@ _MAX_DIGITS = 9
 _N_TOLD = 10
 
 
-def named_version(d: Deployment, text: str) -> RegisteredVersion:
+def find_version(deployment: Deployment, text: str) -> RegisteredVersion:
     """What the registry has under this number, written as the registry writes it: `2`, `v2` and `02` are one version.
 
     Raises:
@@ -23,11 +23,11 @@ def named_version(d: Deployment, text: str) -> RegisteredVersion:
     number = text.strip().removeprefix("v")
     if number.isascii() and number.isdecimal() and len(number) <= _MAX_DIGITS:
         with suppress(NoModelError):
-            return d.registry.get_version(d.model_name, str(int(number)))
-    versions = [f"v{v.version}" for v in d.registry.versions(d.model_name)]
+            return deployment.registry.get_version(deployment.model_name, str(int(number)))
+    versions = [f"v{v.version}" for v in deployment.registry.versions(deployment.model_name)]
     more = f" and {len(versions) - _N_TOLD} older ones" if len(versions) > _N_TOLD else ""
     raise UsageError(
-        f"{d.model_name} has no version {text.strip()!r} in the registry.",
+        f"{deployment.model_name} has no version {text.strip()!r} in the registry.",
         next_step=f"Registered are {', '.join(versions[:_N_TOLD])}{more}."
         if versions
         else "None is registered yet: `pmmds train` makes the first.",

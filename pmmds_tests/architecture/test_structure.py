@@ -1,4 +1,4 @@
-"""The house: what may import what, and that importing does nothing."""
+"""The platform: what may import what, and that importing does nothing."""
 
 from __future__ import annotations
 

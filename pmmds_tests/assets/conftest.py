@@ -8,31 +8,31 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from pmmds_tests.harness.dagster_platform import House, copy_of, errors_of
+from pmmds_tests.harness.dagster_platform import DagsterPlatform, copy_of, errors_of
 
-_FirstRun = tuple[House, dg.ExecuteInProcessResult, Path]
+_FirstRun = tuple[DagsterPlatform, dg.ExecuteInProcessResult, Path]
 
 
 @pytest.fixture(scope="session")
 def _first_run(tmp_path_factory: pytest.TempPathFactory) -> _FirstRun:
-    """A house after its first train_job, that run, and a copy of the home as the run left it."""
-    home, kept = tmp_path_factory.mktemp("house"), tmp_path_factory.mktemp("trained")
-    house = House.build(home)
-    result = house.run("train_job")
+    """A platform after its first train_job, that run, and a copy of the home as the run left it."""
+    home, kept = tmp_path_factory.mktemp("platform"), tmp_path_factory.mktemp("trained")
+    platform = DagsterPlatform.build(home)
+    result = platform.run("train_job")
     shutil.copytree(home, kept, dirs_exist_ok=True)
-    return house, result, kept
+    return platform, result, kept
 
 
 @pytest.fixture(scope="session")
-def trained(_first_run: _FirstRun) -> tuple[House, dg.ExecuteInProcessResult]:
-    """A house after its first train_job, and that run."""
-    house, result, _ = _first_run
-    return house, result
+def trained(_first_run: _FirstRun) -> tuple[DagsterPlatform, dg.ExecuteInProcessResult]:
+    """A platform after its first train_job, and that run."""
+    platform, result, _ = _first_run
+    return platform, result
 
 
 @pytest.fixture(scope="session")
 def trained_home(_first_run: _FirstRun) -> Path:
-    """Version 1 is in production; no test changes this home. Later versions' artifacts go where its first house was."""
+    """Version 1 is in production; no test changes this home. Later artifacts go to its first folder."""
     _, result, kept = _first_run
     assert result.success, errors_of(result)
     return kept

@@ -23,14 +23,16 @@ def materialized(environment: dict[str, str]) -> dict[str, object]:
 
 def test_a_run_archives_what_is_over_and_tells_how_much(tmp_path: Path) -> None:
     environment = {"PMMDS_HOME": str(tmp_path)}
-    d = Deployment(load_settings(environment))
+    deployment = Deployment(load_settings(environment))
     now = datetime.now(UTC)
-    d.prediction_log.append(make_records(d.contract, 40, start=now - timedelta(days=9), prefix="old"))
-    d.prediction_log.append(make_records(d.contract, 10, start=now - timedelta(minutes=5), prefix="new"))
+    deployment.prediction_log.append(make_records(deployment.contract, 40, start=now - timedelta(days=9), prefix="old"))
+    deployment.prediction_log.append(
+        make_records(deployment.contract, 10, start=now - timedelta(minutes=5), prefix="new")
+    )
     assert materialized(environment)["n_rows_archived_now"] == 0
-    assert d.prediction_log.count() == 50
+    assert deployment.prediction_log.count() == 50
     told = materialized({**environment, "PMMDS_RETENTION_DAYS": "7"})
     assert (told["n_rows_archived_now"], told["dagster/row_count"]) == (40, 40)
-    assert d.prediction_log.count() == 10
+    assert deployment.prediction_log.count() == 10
     again = materialized({**environment, "PMMDS_RETENTION_DAYS": "7"})
     assert (again["n_rows_archived_now"], again["dagster/row_count"]) == (0, 40)

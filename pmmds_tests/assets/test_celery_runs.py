@@ -18,8 +18,8 @@ from pmmds_core.config.settings import load_settings
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import SettingError
 from pmmds_core.stores.database.tables import feature_histograms, histogram_watermarks
-from pmmds_tests.harness.celery_platform import JOBS, CeleryHouse, program
-from pmmds_tests.harness.dagster_platform import House
+from pmmds_tests.harness.celery_platform import JOBS, CeleryPlatform, program
+from pmmds_tests.harness.dagster_platform import DagsterPlatform
 from pmmds_tests.harness.ports import free_port
 from pmmds_tests.harness.redis_broker import RedisMissingError, temporary_broker
 
@@ -41,9 +41,9 @@ def broker() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def house(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CeleryHouse]:
+def platform(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CeleryPlatform]:
     """A home with a worker, whose train_job has gone through it."""
-    built = CeleryHouse.build(tmp_path_factory.mktemp("celery"), broker)
+    built = CeleryPlatform.build(tmp_path_factory.mktemp("celery"), broker)
     with built.process([program("pmmds"), "celery-worker"], "worker.log", " ready.") as log:
         done = built.execute("train_job")
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:] + log.read_text()[-4000:]
@@ -51,47 +51,51 @@ def house(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cel
 
 
 def test_a_model_trained_through_celery_is_the_one_the_embedded_default_makes(
-    house: CeleryHouse, trained: tuple[House, dg.ExecuteInProcessResult]
+    platform: CeleryPlatform, trained: tuple[DagsterPlatform, dg.ExecuteInProcessResult]
 ) -> None:
-    assert digests(house.deployment) == digests(trained[0].deployment)
-    worker = (house.home / "worker.log").read_text()
+    assert digests(platform.deployment) == digests(trained[0].deployment)
+    worker = (platform.home / "worker.log").read_text()
     taken = set(re.findall(r"Executing steps (\w+) in celery worker", worker))
     assert {"reference_data", "trained_model", "production_model"} <= taken, "the steps went through the worker"
 
 
-def digests(d: Deployment) -> dict[str, str]:
+def digests(deployment: Deployment) -> dict[str, str]:
     """Of everything that train_job makes, as hexadecimal."""
-    version = d.production_version()
-    rows = {kind: d.datasets.require(kind, "training_data").digest for kind in ("reference", "training", "holdout")}
-    profile = d.profiles.bundle(version.version).profile
+    version = deployment.production_version()
+    rows = {
+        kind: deployment.datasets.require(kind, "training_data").digest for kind in ("reference", "training", "holdout")
+    }
+    profile = deployment.profiles.bundle(version.version).profile
     return {**rows, "model": version.digest, "profile": profile.digest, "version": version.version}
 
 
-def test_monitoring_through_celery_gives_the_bytes_of_the_embedded_default(house: CeleryHouse) -> None:
-    d = house.deployment
-    embedded = House.build(house.home, PMMDS_DAGSTER_EXECUTOR="in_process")
-    embedded.log_rows(d.datasets.require("reference", "reference_data").read().sample(500, random_state=4), "c")
-    tags = dict(monitor_request(d, 24).tags)
+def test_monitoring_through_celery_gives_the_bytes_of_the_embedded_default(platform: CeleryPlatform) -> None:
+    deployment = platform.deployment
+    embedded = DagsterPlatform.build(platform.home, PMMDS_DAGSTER_EXECUTOR="in_process")
+    embedded.log_rows(
+        deployment.datasets.require("reference", "reference_data").read().sample(500, random_state=4), "c"
+    )
+    tags = dict(monitor_request(deployment, 24).tags)
 
     result = embedded.run("monitor_job", tags=tags)
     assert result.success
-    by_default = house.drift_bytes()
+    by_default = platform.drift_bytes()
 
-    with d.database.begin() as connection:
+    with deployment.database.begin() as connection:
         connection.execute(feature_histograms.delete())
         connection.execute(histogram_watermarks.delete())
-    done = house.execute("monitor_job", tags)
+    done = platform.execute("monitor_job", tags)
     assert done.returncode == 0, done.stderr[-4000:]
-    assert house.drift_bytes() == by_default
+    assert platform.drift_bytes() == by_default
     assert b'"n_current": 500' in by_default
 
 
-def test_a_whole_run_goes_to_a_worker_with_the_launcher_of_deploy_celery(house: CeleryHouse) -> None:
+def test_a_whole_run_goes_to_a_worker_with_the_launcher_of_deploy_celery(platform: CeleryPlatform) -> None:
     """The instance of deploy/celery, a real daemon that takes the run from the queue, a worker of that queue."""
     run_id = str(uuid.uuid4())
-    tags = {**monitor_request(house.deployment, 24).tags, "dagster-celery/queue": "runs"}
+    tags = {**monitor_request(platform.deployment, 24).tags, "dagster-celery/queue": "runs"}
     launch = [program("dagster"), "job", "launch", "-m", JOBS, "-j", "monitor_job", "--run-id", run_id]
-    with house.instance_file(INSTANCE) as launched:
+    with platform.instance_file(INSTANCE) as launched:
         queued = launched.finished([*launch, "--tags", json.dumps(tags)])
         assert queued.returncode == 0, queued.stderr[-4000:]
         worker = [program("pmmds"), "celery-worker", "--queue", "runs"]
@@ -109,10 +113,10 @@ def test_the_instance_for_celery_differs_from_the_project_s_in_its_run_launcher_
     assert launcher["class"] == "CeleryRunLauncher"
 
 
-def test_a_broker_that_is_away_fails_the_run_with_one_sentence_within_a_minute(house: CeleryHouse) -> None:
+def test_a_broker_that_is_away_fails_the_run_with_one_sentence_within_a_minute(platform: CeleryPlatform) -> None:
     port = free_port()
-    away = CeleryHouse(
-        house.home, {**house.variables, "PMMDS_CELERY_BROKER_URL": f"redis://:secret@127.0.0.1:{port}/0"}
+    away = CeleryPlatform(
+        platform.home, {**platform.variables, "PMMDS_CELERY_BROKER_URL": f"redis://:secret@127.0.0.1:{port}/0"}
     )
     began = time.monotonic()
     done = away.execute("monitor_job", dict(monitor_request(away.deployment, 24).tags))

@@ -10,20 +10,20 @@ import pytest
 
 from pmmds_core.data.reader import content_digest
 from pmmds_core.deployment import Deployment
-from pmmds_tests.harness.dagster_platform import House, errors_of
+from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 
 
-def keep_holdout(d: Deployment, frame: pd.DataFrame, details: Any) -> None:
-    d.datasets.save("holdout", frame, content_digest(frame), source="test", run_id="by hand", details=details)
+def keep_holdout(deployment: Deployment, frame: pd.DataFrame, details: Any) -> None:
+    deployment.datasets.save("holdout", frame, content_digest(frame), source="test", run_id="by hand", details=details)
 
 
 @pytest.mark.slow
 def test_a_holdout_of_one_class_or_with_gaps_is_said_and_never_a_number(tmp_path: Path) -> None:
-    house = House.build(tmp_path)
-    assert house.run("train_job").success
-    d = house.deployment
-    sound = d.datasets.latest("holdout")
-    before = d.decisions.latest_evaluation()
+    platform = DagsterPlatform.build(tmp_path)
+    assert platform.run("train_job").success
+    deployment = platform.deployment
+    sound = deployment.datasets.latest("holdout")
+    before = deployment.decisions.latest_evaluation()
     assert sound is not None
     frame = sound.read()
     cases = {
@@ -33,9 +33,9 @@ def test_a_holdout_of_one_class_or_with_gaps_is_said_and_never_a_number(tmp_path
         "are too few": frame.head(15),
     }
     for said, spoiled in cases.items():
-        keep_holdout(d, spoiled, sound.details)
-        result = house.run("train_job", selection=["model_evaluation"])
+        keep_holdout(deployment, spoiled, sound.details)
+        result = platform.run("train_job", selection=["model_evaluation"])
         assert not result.success
         assert said in errors_of(result)[0]
-    assert d.decisions.latest_evaluation() == before
-    assert len(d.decisions.recent()) == 1
+    assert deployment.decisions.latest_evaluation() == before
+    assert len(deployment.decisions.recent()) == 1

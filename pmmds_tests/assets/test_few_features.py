@@ -10,8 +10,8 @@ import pytest
 
 from pmmds_core.data.row_identity import BY_OCCURRENCE
 from pmmds_core.workflows.reproduction import reproduce
-from pmmds_core.workflows.version_lookup import named_version
-from pmmds_tests.harness.dagster_platform import House, assets_made, errors_of, failed_checks, metadata_of
+from pmmds_core.workflows.version_lookup import find_version
+from pmmds_tests.harness.dagster_platform import DagsterPlatform, assets_made, errors_of, failed_checks, metadata_of
 
 CONTRACT = """
 name: claims
@@ -37,7 +37,7 @@ def claims(n_rows: int, seed: int, *, red: float = 1.2) -> pd.DataFrame:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
+def platform(tmp_path: Path) -> DagsterPlatform:
     (tmp_path / "claims.yaml").write_text(CONTRACT, encoding="utf-8")
     claims(3000, 1).to_csv(tmp_path / "claims.csv", index=False)
     variables = {
@@ -48,7 +48,7 @@ def house(tmp_path: Path) -> House:
         "PMMDS_PROMOTION_MIN_IMPROVEMENT": "-1",
         "PMMDS_PROMOTION_MAX_LATENCY_RATIO": "100",
     }
-    return House.build(tmp_path / "home", **variables)
+    return DagsterPlatform.build(tmp_path / "home", **variables)
 
 
 def as_logged(frame: pd.DataFrame) -> pd.DataFrame:
@@ -57,34 +57,34 @@ def as_logged(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.mark.slow
-def test_customers_like_the_reference_have_not_drifted_and_all_their_labels_are_new(house: House) -> None:
-    trained = house.run("train_job")
+def test_customers_like_the_reference_have_not_drifted_and_all_their_labels_are_new(platform: DagsterPlatform) -> None:
+    trained = platform.run("train_job")
     assert trained.success, errors_of(trained)
-    d = house.deployment
-    assert d.registry.get_version(d.model_name, "1").tags["row_identity"] == BY_OCCURRENCE
+    deployment = platform.deployment
+    assert deployment.registry.get_version(deployment.model_name, "1").tags["row_identity"] == BY_OCCURRENCE
     n_train = metadata_of(trained, "training_data")["dagster/row_count"].value
     assert 0.77 < n_train / 3000 < 0.83
 
-    house.log_rows(as_logged(claims(1000, 2)), "calm")
-    calm = house.run("monitor_job", tags=house.window_tags())
+    platform.log_rows(as_logged(claims(1000, 2)), "calm")
+    calm = platform.run("monitor_job", tags=platform.window_tags())
     assert failed_checks(calm) == set(), "the profile is of customers like these"
 
-    house.log_rows(as_logged(claims(1000, 3, red=-2.0)), "moved")
-    retrained = house.run("retrain_job", ops={"training_data": {"config": {"block_without_labels": True}}})
+    platform.log_rows(as_logged(claims(1000, 3, red=-2.0)), "moved")
+    retrained = platform.run("retrain_job", ops={"training_data": {"config": {"block_without_labels": True}}})
     assert retrained.success, errors_of(retrained)
     assert "promotion_decision" in assets_made(retrained)
     assert failed_checks(retrained) & {"holdout_is_unseen"} == set()
     told = metadata_of(retrained, "training_data")
     assert (told["n_new_labels"].value, told["n_holdout_rows"].value) == (2000, 800)
-    decision = d.decisions.recent(1)[0]
+    decision = deployment.decisions.recent(1)[0]
     assert (decision.challenger_version, decision.promoted) == ("2", True)
 
-    again_made = reproduce(d, named_version(d, "2"))
+    again_made = reproduce(deployment, find_version(deployment, "2"))
     assert again_made.is_equal
 
     # What v2 was judged on it was not trained on: with as many again it may judge, and what it learnt from may not.
-    house.log_rows(as_logged(claims(400, 4, red=-2.0)), "later")
-    again = house.run("retrain_job", ops={"training_data": {"config": {"block_without_labels": True}}})
+    platform.log_rows(as_logged(claims(400, 4, red=-2.0)), "later")
+    again = platform.run("retrain_job", ops={"training_data": {"config": {"block_without_labels": True}}})
     assert again.success, errors_of(again)
     assert metadata_of(again, "training_data")["n_new_labels"].value == 400 + 800
     assert "holdout_is_unseen" not in failed_checks(again)

@@ -13,44 +13,44 @@ from pmmds_core.workflows.champion import champion_of
 from pmmds_core.workflows.promotion import adopt_moved_alias
 from pmmds_core.workflows.rollback import decide_rollback, roll_back
 from pmmds_tests.assets.test_rollback_and_approval import production, with_v2_promoted
-from pmmds_tests.harness.dagster_platform import House, errors_of
+from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 
 
 @pytest.fixture
-def house(two_versions_home: Path, tmp_path: Path) -> House:
+def platform(two_versions_home: Path, tmp_path: Path) -> DagsterPlatform:
     """v2 is in production, v1 was before; v3 is registered, and the alias was moved to it from outside."""
-    house = with_v2_promoted(two_versions_home, tmp_path)
-    result = house.run("train_job", selection=["trained_model"])
+    platform = with_v2_promoted(two_versions_home, tmp_path)
+    result = platform.run("train_job", selection=["trained_model"])
     assert result.success, errors_of(result)
-    d = house.deployment
-    d.registry.move_alias(d.model_name, PRODUCTION, "3")
-    adopt_moved_alias(d.decisions, d.registry)
-    return house
+    deployment = platform.deployment
+    deployment.registry.move_alias(deployment.model_name, PRODUCTION, "3")
+    adopt_moved_alias(deployment.decisions, deployment.registry)
+    return platform
 
 
-def test_a_rollback_passes_over_a_version_that_was_only_claimed(house: House) -> None:
-    d = house.deployment
-    assert d.decisions.recorded_digest("3") is None
-    assert roll_back(d, by="Ada").challenger_version == "2"
+def test_a_rollback_passes_over_a_version_that_was_only_claimed(platform: DagsterPlatform) -> None:
+    deployment = platform.deployment
+    assert deployment.decisions.recorded_digest("3") is None
+    assert roll_back(deployment, by="Ada").challenger_version == "2"
 
 
-def test_after_a_promotion_over_a_claimed_version_both_rollbacks_pass_it_over(house: House) -> None:
-    d = house.deployment
-    roll_back(d, to="1", by="Ada")  # recorded; its predecessor is the claimed v3
+def test_after_a_promotion_over_a_claimed_version_both_rollbacks_pass_it_over(platform: DagsterPlatform) -> None:
+    deployment = platform.deployment
+    roll_back(deployment, to="1", by="Ada")  # recorded; its predecessor is the claimed v3
     with pytest.raises(UsageError, match="recorded the files of v3"):
-        decide_rollback(d, to="3", by=AUTOMATIC_ROLLBACK, instead_of="1", unrecorded=True)
+        decide_rollback(deployment, to="3", by=AUTOMATIC_ROLLBACK, instead_of="1", unrecorded=True)
     with pytest.raises(UsageError, match="recorded the files of v3"):
-        roll_back(d, to="3", by="Ada")
-    assert production(d) == "1"
+        roll_back(deployment, to="3", by="Ada")
+    assert production(deployment) == "1"
     with pytest.raises(UsageError, match="v1 has no predecessor in production whose files a decision recorded"):
-        roll_back(d, by="Ada")
-    assert d.decisions.recorded_digest("3") is None
+        roll_back(deployment, by="Ada")
+    assert deployment.decisions.recorded_digest("3") is None
 
 
-def test_under_recorded_the_champion_is_the_version_that_serves(house: House, tmp_path: Path) -> None:
-    d = house.deployment
-    strict = House.build(d.settings.home_path, PMMDS_MODEL_TRUST="recorded").deployment
-    assert champion_of(strict) == d.registry.get_version(d.model_name, "2")
-    found = champion_of(d)
+def test_under_recorded_the_champion_is_the_version_that_serves(platform: DagsterPlatform, tmp_path: Path) -> None:
+    deployment = platform.deployment
+    strict = DagsterPlatform.build(deployment.settings.home_path, PMMDS_MODEL_TRUST="recorded").deployment
+    assert champion_of(strict) == deployment.registry.get_version(deployment.model_name, "2")
+    found = champion_of(deployment)
     assert found is not None
     assert found.version == "3", "by default it is served, and told"

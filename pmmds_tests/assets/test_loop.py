@@ -14,49 +14,49 @@ from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_core.synthetic.scenarios import traffic_rows
 from pmmds_core.workflows.reproduction import reproduce
-from pmmds_core.workflows.version_lookup import named_version
-from pmmds_tests.harness.dagster_platform import House, assets_made, errors_of, failed_checks, metadata_of
+from pmmds_core.workflows.version_lookup import find_version
+from pmmds_tests.harness.dagster_platform import DagsterPlatform, assets_made, errors_of, failed_checks, metadata_of
 
-Trained = tuple[House, dg.ExecuteInProcessResult]
+Trained = tuple[DagsterPlatform, dg.ExecuteInProcessResult]
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def house(request: pytest.FixtureRequest, tmp_path: Path) -> House:
-    """A house with its first model in production."""
+def platform(request: pytest.FixtureRequest, tmp_path: Path) -> DagsterPlatform:
+    """A platform with its first model in production."""
     url = {} if request.param == "sqlite" else {"PMMDS_DATABASE_URL": request.getfixturevalue("postgres_url")}
-    built = House.build(tmp_path / "home", PMMDS_RETRAIN_COOLDOWN_MINUTES="0.001", **url)
+    built = DagsterPlatform.build(tmp_path / "home", PMMDS_RETRAIN_COOLDOWN_MINUTES="0.001", **url)
     result = built.run("train_job")
     assert result.success, errors_of(result)
     return built
 
 
-def drifted_rows(house: House, n_rows: int) -> Any:
-    return traffic_rows(packaged_generator(), house.deployment.contract, n_rows, "migration", seed=5).frame
+def drifted_rows(platform: DagsterPlatform, n_rows: int) -> Any:
+    return traffic_rows(packaged_generator(), platform.deployment.contract, n_rows, "migration", seed=5).frame
 
 
-def test_drift_leads_to_a_promoted_model_and_the_alert_is_resolved(house: House) -> None:
-    house.log_rows(drifted_rows(house, 2500), "m")
-    monitored = house.run("monitor_job", tags=house.window_tags())
+def test_drift_leads_to_a_promoted_model_and_the_alert_is_resolved(platform: DagsterPlatform) -> None:
+    platform.log_rows(drifted_rows(platform, 2500), "m")
+    monitored = platform.run("monitor_job", tags=platform.window_tags())
     assert monitored.success, errors_of(monitored)
     assert failed_checks(monitored) == {"features_are_stable"}
     alert_id = metadata_of(monitored, "drift_report")["alert"].value
 
-    request = house.tick(drift_alert_sensor)
+    request = platform.tick(drift_alert_sensor)
     assert isinstance(request, dg.RunRequest)
     assert request.run_key == f"alert:{alert_id}:attempt:1"
-    retrained = house.run("retrain_job", tags=dict(request.tags))
+    retrained = platform.run("retrain_job", tags=dict(request.tags))
     assert retrained.success, errors_of(retrained)
 
-    assert house.deployment.production_version().version == "2"
-    newest = house.deployment.decisions.recent()[0]
+    assert platform.deployment.production_version().version == "2"
+    newest = platform.deployment.decisions.recent()[0]
     assert (newest.challenger_version, newest.champion_version, newest.state) == ("2", "1", "recorded")
     assert newest.promoted
     evaluation = metadata_of(retrained, "training_data")
     assert evaluation["holdout_kind"].value == "production"
-    assert house.deployment.alerts.open_alerts() == []
-    assert house.deployment.alerts.get(alert_id).status == "resolved"
-    assert isinstance(house.tick(drift_alert_sensor), dg.SkipReason)
-    run = house.deployment.retrainings.of_run(retrained.run_id)
+    assert platform.deployment.alerts.open_alerts() == []
+    assert platform.deployment.alerts.get(alert_id).status == "resolved"
+    assert isinstance(platform.tick(drift_alert_sensor), dg.SkipReason)
+    run = platform.deployment.retrainings.of_run(retrained.run_id)
     assert run is not None
     assert (run.outcome, run.alert_id, run.attempt, run.challenger_version) == ("promoted", alert_id, 1, "2")
 
@@ -72,62 +72,64 @@ def test_drift_leads_to_a_promoted_model_and_the_alert_is_resolved(house: House)
     ]
     delays = metadata_of(retrained, "labelled_predictions")["label_delays"].records
     assert [r.data["n_labels"] for r in delays] == [2500, 2500]
-    assert reproduce(house.deployment, named_version(house.deployment, "2")).is_equal, (
+    assert reproduce(platform.deployment, find_version(platform.deployment, "2")).is_equal, (
         "also with production rows among those it was trained on"
     )
 
 
-def give_labels_of_one_class(house: House, attempt: int) -> None:
+def give_labels_of_one_class(platform: DagsterPlatform, attempt: int) -> None:
     """200 labels, all negative: enough of them, and nothing to judge by."""
     now, begin = datetime.now(UTC), 200 * (attempt - 2)
-    house.deployment.ground_truth.add(LabelItem(f"m-{i}", 0, now) for i in range(begin, begin + 200))
+    platform.deployment.ground_truth.add(LabelItem(f"m-{i}", 0, now) for i in range(begin, begin + 200))
 
 
-def test_without_labels_the_retraining_is_blocked_and_tried_again_with_new_ones_until_its_bound(house: House) -> None:
-    house.log_rows(drifted_rows(house, 600), "m", with_labels=False)
-    assert house.run("monitor_job", tags=house.window_tags()).success
-    (alert,) = house.deployment.alerts.open_alerts()
+def test_without_labels_the_retraining_is_blocked_and_tried_again_with_new_ones_until_its_bound(
+    platform: DagsterPlatform,
+) -> None:
+    platform.log_rows(drifted_rows(platform, 600), "m", with_labels=False)
+    assert platform.run("monitor_job", tags=platform.window_tags()).success
+    (alert,) = platform.deployment.alerts.open_alerts()
     for attempt in (1, 2, 3):
         if attempt > 1:
-            assert "it waits for" in str(house.tick(drift_alert_sensor).skip_message), "no new label, no new attempt"
-            give_labels_of_one_class(house, attempt)
-        request = house.wait_for_request(drift_alert_sensor)
+            assert "it waits for" in str(platform.tick(drift_alert_sensor).skip_message), "no new label, no new attempt"
+            give_labels_of_one_class(platform, attempt)
+        request = platform.wait_for_request(drift_alert_sensor)
         assert request.run_key == f"alert:{alert.alert_id}:attempt:{attempt}"
-        result = house.run("retrain_job", tags=dict(request.tags))
+        result = platform.run("retrain_job", tags=dict(request.tags))
         assert result.success, errors_of(result)
         assert "training_data" not in assets_made(result)
         assert "promotion_decision" not in assets_made(result)
-        run = house.deployment.retrainings.of_run(result.run_id)
+        run = platform.deployment.retrainings.of_run(result.run_id)
         assert run is not None
         assert run.outcome == "blocked_no_labels"
         assert ("200" if attempt == 1 else "all of one class") in run.reason
-    skipped = house.tick(drift_alert_sensor)
+    skipped = platform.tick(drift_alert_sensor)
     assert isinstance(skipped, dg.SkipReason)
     assert "waits for a person" in str(skipped.skip_message)
-    (told,) = [c for c in house.deployment.alerts.changes(alert.alert_id) if c.kind == "gave_up"]
+    (told,) = [c for c in platform.deployment.alerts.changes(alert.alert_id) if c.kind == "gave_up"]
     assert told.note is not None
     assert told.note.startswith("3 attempts to retrain brought no new model (the last one: blocked_no_labels: ")
-    assert house.deployment.alerts.get(alert.alert_id).status == "open"
-    assert house.deployment.production_version().version == "1"
+    assert platform.deployment.alerts.get(alert.alert_id).status == "open"
+    assert platform.deployment.production_version().version == "1"
 
 
-def test_the_same_attempt_never_runs_twice(house: House) -> None:
-    house.log_rows(drifted_rows(house, 600), "m", with_labels=False)
-    assert house.run("monitor_job", tags=house.window_tags()).success
-    request = house.wait_for_request(drift_alert_sensor)
-    assert house.run("retrain_job", tags=dict(request.tags)).success
-    again = house.run("retrain_job", tags=dict(request.tags))
+def test_the_same_attempt_never_runs_twice(platform: DagsterPlatform) -> None:
+    platform.log_rows(drifted_rows(platform, 600), "m", with_labels=False)
+    assert platform.run("monitor_job", tags=platform.window_tags()).success
+    request = platform.wait_for_request(drift_alert_sensor)
+    assert platform.run("retrain_job", tags=dict(request.tags)).success
+    again = platform.run("retrain_job", tags=dict(request.tags))
     assert not again.success
     assert "is taken by another run" in errors_of(again)[0]
-    assert len(house.deployment.retrainings.recent()) == 1
+    assert len(platform.deployment.retrainings.recent()) == 1
 
 
-def test_forced_without_labels_it_trains_on_what_there_is(house: House) -> None:
+def test_forced_without_labels_it_trains_on_what_there_is(platform: DagsterPlatform) -> None:
     ops = {"training_data": {"config": {"block_without_labels": False}}}
-    result = house.run("retrain_job", ops=ops, tags={"pmmds/trigger": "manual", "pmmds/attempt": "1"})
+    result = platform.run("retrain_job", ops=ops, tags={"pmmds/trigger": "manual", "pmmds/attempt": "1"})
     assert result.success, errors_of(result)
-    newest = house.deployment.decisions.recent()[0]
+    newest = platform.deployment.decisions.recent()[0]
     assert newest.challenger_version == "2"
     assert metadata_of(result, "training_data")["holdout_kind"].value == "reference"
     assert not newest.promoted, "the same data gives the same model, which improves on nothing"
-    assert house.deployment.production_version().version == "1"
+    assert platform.deployment.production_version().version == "1"

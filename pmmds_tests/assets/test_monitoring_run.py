@@ -16,7 +16,7 @@ from pmmds_core.stores.database.tables import feature_histograms, prediction_log
 from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_core.synthetic.scenarios import apply_scenario, traffic_rows
 from pmmds_tests.harness.dagster_platform import (
-    House,
+    DagsterPlatform,
     assets_made,
     copy_of,
     errors_of,
@@ -30,15 +30,15 @@ from pmmds_tests.harness.prediction_records import make_records
 
 
 @pytest.fixture(scope="module")
-def watched(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> House:
-    """A house with a model and 300 rows of traffic as in the reference; no test adds rows to it."""
-    house = copy_of(trained_home, tmp_path_factory.mktemp("watched"))
-    reference = house.deployment.datasets.require("reference", "reference_data").read()
-    house.log_rows(reference.sample(300, random_state=1), "w")
-    return house
+def watched(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> DagsterPlatform:
+    """A platform with a model and 300 rows of traffic as in the reference; no test adds rows to it."""
+    platform = copy_of(trained_home, tmp_path_factory.mktemp("watched"))
+    reference = platform.deployment.datasets.require("reference", "reference_data").read()
+    platform.log_rows(reference.sample(300, random_state=1), "w")
+    return platform
 
 
-def test_traffic_as_in_the_reference_is_stable_and_raises_no_alert(watched: House) -> None:
+def test_traffic_as_in_the_reference_is_stable_and_raises_no_alert(watched: DagsterPlatform) -> None:
     result = watched.run("monitor_job", tags=watched.window_tags())
     assert result.success, errors_of(result)
     assert failed_checks(result) == set()
@@ -57,8 +57,8 @@ def test_traffic_as_in_the_reference_is_stable_and_raises_no_alert(watched: Hous
 
 
 def test_the_request_names_the_hours_from_the_first_that_changed_on(tmp_path: Path) -> None:
-    house = House.build(tmp_path)
-    d, now = house.deployment, datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+    platform = DagsterPlatform.build(tmp_path)
+    d, now = platform.deployment, datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
     present = "2026-03-02-09:00"
     assert dict(monitor_request(d, 24, now).tags) == {RANGE_START: present, RANGE_END: present}
     d.prediction_log.append(make_records(d.contract, 5, start=now - timedelta(hours=3)))
@@ -66,20 +66,20 @@ def test_the_request_names_the_hours_from_the_first_that_changed_on(tmp_path: Pa
     assert dict(monitor_request(d, 2, now).tags) == {RANGE_START: present, RANGE_END: present}, "out of the window"
 
 
-def test_the_hours_that_were_counted_show_as_materialized(watched: House) -> None:
+def test_the_hours_that_were_counted_show_as_materialized(watched: DagsterPlatform) -> None:
     hour = key_of(datetime.now(UTC))  # the run may last into the next
     assert watched.run("monitor_job", tags=watched.window_tags()).success
     assert hour in watched.instance.get_materialized_partitions(dg.AssetKey("feature_histograms"))
 
 
-def test_one_hour_can_be_materialized_alone(watched: House) -> None:
+def test_one_hour_can_be_materialized_alone(watched: DagsterPlatform) -> None:
     key = key_of(datetime.now(UTC))
     result = watched.run("monitor_job", selection=["feature_histograms"], partition_key=key)
     assert result.success, errors_of(result)
     assert assets_made(result) == {"feature_histograms"}
 
 
-def test_a_month_of_hours_is_one_run(watched: House) -> None:
+def test_a_month_of_hours_is_one_run(watched: DagsterPlatform) -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     tags = dict(range_tags(start, start + timedelta(days=31)))
     result = watched.run("monitor_job", selection=["feature_histograms"], tags=tags)
@@ -88,13 +88,13 @@ def test_a_month_of_hours_is_one_run(watched: House) -> None:
     assert len(made) == 31 * 24
 
 
-def test_the_report_can_be_made_without_partitions(watched: House) -> None:
+def test_the_report_can_be_made_without_partitions(watched: DagsterPlatform) -> None:
     result = watched.run("monitor_job", selection=["drift_report"])
     assert result.success, errors_of(result)
     assert assets_made(result) >= {"drift_report"}
 
 
-def test_the_schedule_asks_up_to_the_present_hour(watched: House) -> None:
+def test_the_schedule_asks_up_to_the_present_hour(watched: DagsterPlatform) -> None:
     at = datetime.now(UTC) + timedelta(hours=1)
     context = dg.build_schedule_context(scheduled_execution_time=at, resources={"deployment": watched.resource})
     request = monitor_schedule(context)
@@ -118,16 +118,18 @@ def test_the_present_hour_is_a_partition() -> None:
 
 def test_a_changed_contract_mix_is_told_in_the_alert_by_the_rule_that_was_chosen(tmp_path: Path) -> None:
     """From logged rows through histograms, rules and report to an alert whose words say what was changed."""
-    house = House.build(tmp_path, PMMDS_DRIFT_ALERT_RULES="calibrated", PMMDS_DRIFT_SEGMENT_FEATURES="internet_service")
-    assert house.run("train_job").success
-    d = house.deployment
-    reference = d.datasets.require("reference", "reference_data").read()
-    changed = apply_scenario(reference.sample(400, random_state=2), d.contract, "month_to_month", seed=3)
-    house.log_rows(changed, "m")
-    result = house.run("monitor_job", tags=house.window_tags())
+    platform = DagsterPlatform.build(
+        tmp_path, PMMDS_DRIFT_ALERT_RULES="calibrated", PMMDS_DRIFT_SEGMENT_FEATURES="internet_service"
+    )
+    assert platform.run("train_job").success
+    deployment = platform.deployment
+    reference = deployment.datasets.require("reference", "reference_data").read()
+    changed = apply_scenario(reference.sample(400, random_state=2), deployment.contract, "month_to_month", seed=3)
+    platform.log_rows(changed, "m")
+    result = platform.run("monitor_job", tags=platform.window_tags())
     assert result.success, errors_of(result)
     assert failed_checks(result) == {"features_are_stable"}
-    (alert,) = d.alerts.open_alerts()
+    (alert,) = deployment.alerts.open_alerts()
     told = re.search(r"contract: Month-to-month (\d+) % → (\d+) % of rows", alert.message)
     assert told is not None, alert.message
     before, after = (100 * float((frame["contract"] == "Month-to-month").mean()) for frame in (reference, changed))
@@ -136,16 +138,16 @@ def test_a_changed_contract_mix_is_told_in_the_alert_by_the_rule_that_was_chosen
 
 
 def test_the_stored_report_has_every_rule_the_pairs_and_the_segments(tmp_path: Path) -> None:
-    house = House.build(tmp_path, PMMDS_DRIFT_SEGMENT_FEATURES="internet_service")
-    assert house.run("train_job").success
-    d = house.deployment
-    reference = d.datasets.require("reference", "reference_data").read()
-    changed = apply_scenario(reference.sample(400, random_state=2), d.contract, "month_to_month", seed=3)
+    platform = DagsterPlatform.build(tmp_path, PMMDS_DRIFT_SEGMENT_FEATURES="internet_service")
+    assert platform.run("train_job").success
+    deployment = platform.deployment
+    reference = deployment.datasets.require("reference", "reference_data").read()
+    changed = apply_scenario(reference.sample(400, random_state=2), deployment.contract, "month_to_month", seed=3)
     # An upstream join gone wrong: the tenure of two fifths of the customers is somebody else's.
     changed.loc[changed.index[:160], "tenure"] = changed["tenure"].iloc[:160].sample(frac=1, random_state=1).to_numpy()
-    house.log_rows(changed, "m")
-    assert house.run("monitor_job", tags=house.window_tags()).success
-    report = d.drift.latest()
+    platform.log_rows(changed, "m")
+    assert platform.run("monitor_job", tags=platform.window_tags()).success
+    report = deployment.drift.latest()
     assert report is not None
     document = report.document
     assert (document["verdict"], document["alert_rules"]) == ("stable", ["spec"]), "one feature is not three"
@@ -161,22 +163,22 @@ def test_the_stored_report_has_every_rule_the_pairs_and_the_segments(tmp_path: P
     assert sum(s["n_current"] for s in document["segments"]) == 400
 
 
-def test_a_billing_migration_is_told_by_the_rule_of_the_specification(watched: House, tmp_path: Path) -> None:
-    house = copy_of(watched.deployment.settings.home_path, tmp_path)
-    d = house.deployment
-    reference = d.datasets.require("reference", "reference_data").read().sample(1500, random_state=4)
-    house.log_rows(apply_scenario(reference, d.contract, "migration", seed=5), "migrated")
-    result = house.run("monitor_job", tags=house.window_tags())
+def test_a_billing_migration_is_told_by_the_rule_of_the_specification(watched: DagsterPlatform, tmp_path: Path) -> None:
+    platform = copy_of(watched.deployment.settings.home_path, tmp_path)
+    deployment = platform.deployment
+    reference = deployment.datasets.require("reference", "reference_data").read().sample(1500, random_state=4)
+    platform.log_rows(apply_scenario(reference, deployment.contract, "migration", seed=5), "migrated")
+    result = platform.run("monitor_job", tags=platform.window_tags())
     assert result.success, errors_of(result)
-    (alert,) = d.alerts.open_alerts()
+    (alert,) = deployment.alerts.open_alerts()
     for words in ("payment_method: ", "paperless_billing: Yes ", "contract: ", "the rule asks for 3"):
         assert words in alert.message
     assert "chance alone gives 0.0" in alert.message
 
 
 def test_too_few_rows_are_said_to_be_too_few(trained_home: Path, tmp_path: Path) -> None:
-    house = copy_of(trained_home, tmp_path)
-    result = house.run("monitor_job", tags=house.window_tags())
+    platform = copy_of(trained_home, tmp_path)
+    result = platform.run("monitor_job", tags=platform.window_tags())
     assert result.success, errors_of(result)
     assert failed_checks(result) == {"window_has_enough_rows", "features_are_stable"}, "nobody could look"
     severities = {c.severity for c in result.get_asset_check_evaluations() if not c.passed}
@@ -189,27 +191,27 @@ def test_a_target_that_is_away_never_fails_the_run_and_drift_that_is_gone_closes
 ) -> None:
     port = free_port()
     urls = f"json://127.0.0.1:{port}/hook"
-    house = copy_of(trained_home, tmp_path, PMMDS_ALERT_URLS=urls, PMMDS_ALERT_STABLE_REPORTS="1")
-    rows = traffic_rows(packaged_generator(), house.deployment.contract, 600, "migration", seed=3).frame
-    house.log_rows(rows, "d", with_labels=False)
-    drifted = house.run("monitor_job", tags=house.window_tags())
+    platform = copy_of(trained_home, tmp_path, PMMDS_ALERT_URLS=urls, PMMDS_ALERT_STABLE_REPORTS="1")
+    rows = traffic_rows(packaged_generator(), platform.deployment.contract, 600, "migration", seed=3).frame
+    platform.log_rows(rows, "d", with_labels=False)
+    drifted = platform.run("monitor_job", tags=platform.window_tags())
     assert drifted.success, errors_of(drifted)
     metadata = metadata_of(drifted, "drift_report")
     assert metadata["notifications"].value.startswith("0 sent, 1 to be tried again")
     assert metadata["alert_resolved"].value == "none"
-    (alert,) = house.deployment.alerts.open_alerts()
-    with house.deployment.database.begin() as connection:  # the drifted rows leave the window
-        log = prediction_logs(house.deployment.contract)
+    (alert,) = platform.deployment.alerts.open_alerts()
+    with platform.deployment.database.begin() as connection:  # the drifted rows leave the window
+        log = prediction_logs(platform.deployment.contract)
         connection.execute(sa.delete(log))
         connection.execute(sa.delete(feature_histograms))
-    reference = house.deployment.datasets.require("reference", "reference_data").read()
-    house.log_rows(reference.sample(400, random_state=2), "s", with_labels=False)
+    reference = platform.deployment.datasets.require("reference", "reference_data").read()
+    platform.log_rows(reference.sample(400, random_state=2), "s", with_labels=False)
     with listening(port) as target:
-        stable = house.run("monitor_job", tags=house.window_tags())
+        stable = platform.run("monitor_job", tags=platform.window_tags())
         assert stable.success, errors_of(stable)
         titles = [m["title"] for m in target.messages]
     metadata = metadata_of(stable, "drift_report")
     assert metadata["verdict"].value == "stable"
     assert metadata["alert_resolved"].value == f"Alert {alert.alert_id}: 1 report in a row was stable."
     assert "Drift of churn-classifier v1 is over" in titles
-    assert house.deployment.alerts.open_alerts() == []
+    assert platform.deployment.alerts.open_alerts() == []

@@ -1,4 +1,4 @@
-"""performance_job on a house with a model: measured, estimated, kept, shown."""
+"""performance_job on a platform with a model: measured, estimated, kept, shown."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import pytest
 from pmmds_core.reports.performance_text import window_start
 from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_tests.harness.command_line import pmmds
-from pmmds_tests.harness.dagster_platform import House, copy_of, errors_of, failed_checks, metadata_of
+from pmmds_tests.harness.dagster_platform import DagsterPlatform, copy_of, errors_of, failed_checks, metadata_of
 
 
 @pytest.fixture(scope="module")
-def answered(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> House:
-    """A house with a model and 600 rows of today as in the reference, none labelled yet."""
-    house = copy_of(trained_home, tmp_path_factory.mktemp("answered"))
-    house.log_rows(sample(house), "w", with_labels=False)
-    return house
+def answered(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> DagsterPlatform:
+    """A platform with a model and 600 rows of today as in the reference, none labelled yet."""
+    platform = copy_of(trained_home, tmp_path_factory.mktemp("answered"))
+    platform.log_rows(sample(platform), "w", with_labels=False)
+    return platform
 
 
-def sample(house: House) -> Any:
-    return house.deployment.datasets.require("holdout", "training_data").read().head(600)
+def sample(platform: DagsterPlatform) -> Any:
+    return platform.deployment.datasets.require("holdout", "training_data").read().head(600)
 
 
-def measured(house: House) -> tuple[dict[str, Any], set[str]]:
-    result = house.run("performance_job")
+def measured(platform: DagsterPlatform) -> tuple[dict[str, Any], set[str]]:
+    result = platform.run("performance_job")
     assert result.success, errors_of(result)
     return metadata_of(result, "performance_report"), failed_checks(result)
 
 
-def test_before_labels_arrive_there_is_an_estimate_and_after_them_both_agree(answered: House) -> None:
-    d = answered.deployment
+def test_before_labels_arrive_there_is_an_estimate_and_after_them_both_agree(answered: DagsterPlatform) -> None:
+    deployment = answered.deployment
     metadata, failed = measured(answered)
     assert failed == {"labels_have_arrived", "truth_agrees_with_the_estimate"}, "nobody could look"
     (row,) = [r.data for r in metadata["days"].records]
@@ -41,41 +41,41 @@ def test_before_labels_arrive_there_is_an_estimate_and_after_them_both_agree(ans
     assert 0.7 < float(row["estimated_roc_auc"]) < 0.95
     assert metadata["n_labels_missing"].value == 600
 
-    labels = sample(answered)[d.contract.label.name]
-    now = d.prediction_log.recent(1)[0].predicted_at
-    d.ground_truth.add(LabelItem(f"w-{i}", int(y), now) for i, y in enumerate(labels) if i < 500)
+    labels = sample(answered)[deployment.contract.label.name]
+    now = deployment.prediction_log.recent(1)[0].predicted_at
+    deployment.ground_truth.add(LabelItem(f"w-{i}", int(y), now) for i, y in enumerate(labels) if i < 500)
     metadata, failed = measured(answered)
     assert failed == set()
     (row,) = [r.data for r in metadata["days"].records]
-    realised, estimated = float(row["roc_auc"].split()[0]), float(row["estimated_roc_auc"])
-    assert abs(realised - estimated) < 0.05, "the model's own holdout: within the error of 500 labels"
+    realized, estimated = float(row["roc_auc"].split()[0]), float(row["estimated_roc_auc"])
+    assert abs(realized - estimated) < 0.05, "the model's own holdout: within the error of 500 labels"
     assert metadata["n_labels_missing"].value == 100
     assert "CBPE" in metadata["estimate"].value
     html = Path(metadata["report"].path).read_text(encoding="utf-8")
     assert html.count("<svg") == 2
     assert ".010 to .012" in html
 
-    version = d.production_version()
+    version = deployment.production_version()
     assert metadata["mlflow"].value == f"run {version.run_id}, performance/latest.html"
-    (document,) = pmmds(d.settings.home_path, "performance", "--json").document
-    assert document["realised"]["roc_auc"]["value"] == pytest.approx(realised, abs=5e-4)
-    assert "0 labels" not in pmmds(d.settings.home_path, "performance").out
+    (document,) = pmmds(deployment.settings.home_path, "performance", "--json").document
+    assert document["realized"]["roc_auc"]["value"] == pytest.approx(realized, abs=5e-4)
+    assert "0 labels" not in pmmds(deployment.settings.home_path, "performance").out
 
 
-def test_a_day_that_did_not_change_is_not_measured_again(answered: House) -> None:
+def test_a_day_that_did_not_change_is_not_measured_again(answered: DagsterPlatform) -> None:
     measured(answered)
-    d = answered.deployment
+    deployment = answered.deployment
     start = window_start(2)  # its rows are of yesterday when midnight has passed since they were logged
-    before = [k.computed_at for k in d.daily_performance.kept(start)]
+    before = [k.computed_at for k in deployment.daily_performance.kept(start)]
     measured(answered)
-    after = [k.computed_at for k in d.daily_performance.kept(start)]
+    after = [k.computed_at for k in deployment.daily_performance.kept(start)]
     assert before == after
     assert before
 
 
 def test_a_house_without_traffic_says_that_nobody_could_look(tmp_path: Path) -> None:
-    house = House.build(tmp_path)
-    result = house.run("performance_job")
+    platform = DagsterPlatform.build(tmp_path)
+    result = platform.run("performance_job")
     assert result.success, errors_of(result)
     assert failed_checks(result) == {
         "labels_have_arrived",

@@ -1,4 +1,4 @@
-"""What must not lead to a promotion, and what a promotion must survive, on a house with a real registry."""
+"""What must not lead to a promotion, and what a promotion must survive, on a platform with a real registry."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_core.synthetic.scenarios import traffic_rows
 from pmmds_core.workflows.rollback import roll_back
 from pmmds_tests.assets.test_rollback_and_approval import decide, production
-from pmmds_tests.harness.dagster_platform import House, assets_made, errors_of
+from pmmds_tests.harness.dagster_platform import DagsterPlatform, assets_made, errors_of
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    """A house with its first model in production."""
-    built = House.build(tmp_path, PMMDS_RETRAIN_COOLDOWN_MINUTES="0.001")
+def platform(tmp_path: Path) -> DagsterPlatform:
+    """A platform with its first model in production."""
+    built = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_COOLDOWN_MINUTES="0.001")
     result = built.run("train_job")
     assert result.success, errors_of(result)
     return built
 
 
-def registered_folder(d: Deployment, version: str) -> Path:
-    run_id = d.registry.get_version(d.model_name, version).run_id
-    (path,) = (d.settings.home_path / "mlartifacts").rglob(f"{run_id}/artifacts/bundle/{MANIFEST}")
+def registered_folder(deployment: Deployment, version: str) -> Path:
+    run_id = deployment.registry.get_version(deployment.model_name, version).run_id
+    (path,) = (deployment.settings.home_path / "mlartifacts").rglob(f"{run_id}/artifacts/bundle/{MANIFEST}")
     return path.parent
 
 
-def forget_copies(d: Deployment) -> None:
+def forget_copies(deployment: Deployment) -> None:
     """This machine's copies of bundles, which were verified when they were fetched."""
-    for path in sorted((d.settings.home_path / "profiles").rglob("*"), reverse=True):
+    for path in sorted((deployment.settings.home_path / "profiles").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
 
 
@@ -68,84 +68,84 @@ def exchange_whole(folder: Path) -> None:
     ids=["a byte", "the whole bundle, consistently"],
 )
 def test_a_challenger_whose_artifact_was_altered_is_not_judged_and_nothing_moves(
-    house: House, alter: Any, said: str
+    platform: DagsterPlatform, alter: Any, said: str
 ) -> None:
-    d = house.deployment
-    alter(registered_folder(d, "1"))
-    forget_copies(d)
-    before = d.decisions.recent()
-    result = house.run("train_job", selection=["model_evaluation", "promotion_decision", "production_model"])
+    deployment = platform.deployment
+    alter(registered_folder(deployment, "1"))
+    forget_copies(deployment)
+    before = deployment.decisions.recent()
+    result = platform.run("train_job", selection=["model_evaluation", "promotion_decision", "production_model"])
     assert not result.success
     assert said in errors_of(result)[0]
     assert "promotion_decision" not in assets_made(result)
-    assert d.decisions.recent() == before
-    assert production(d) == "1"
+    assert deployment.decisions.recent() == before
+    assert production(deployment) == "1"
 
 
-def test_labels_of_one_class_train_nothing_and_the_alert_stays_open(house: House) -> None:
-    contract = house.deployment.contract
+def test_labels_of_one_class_train_nothing_and_the_alert_stays_open(platform: DagsterPlatform) -> None:
+    contract = platform.deployment.contract
     rows = traffic_rows(packaged_generator(), contract, 800, "migration", seed=5).frame
-    house.log_rows(rows.assign(**{contract.label.name: 0}), "m")
-    assert house.run("monitor_job", tags=house.window_tags()).success
-    request = house.wait_for_request(drift_alert_sensor)
-    result = house.run("retrain_job", tags=dict(request.tags))
+    platform.log_rows(rows.assign(**{contract.label.name: 0}), "m")
+    assert platform.run("monitor_job", tags=platform.window_tags()).success
+    request = platform.wait_for_request(drift_alert_sensor)
+    result = platform.run("retrain_job", tags=dict(request.tags))
     assert result.success, errors_of(result)
     assert "trained_model" not in assets_made(result)
-    run = house.deployment.retrainings.of_run(result.run_id)
+    run = platform.deployment.retrainings.of_run(result.run_id)
     assert run is not None
     assert run.outcome == "blocked_no_labels"
     assert "one class" in run.reason
-    assert len(house.deployment.alerts.open_alerts()) == 1
-    assert production(house.deployment) == "1"
+    assert len(platform.deployment.alerts.open_alerts()) == 1
+    assert production(platform.deployment) == "1"
 
 
-def test_a_champion_deleted_from_mlflow_leaves_the_next_model_a_first_one(house: House) -> None:
-    d = house.deployment
-    with d.registry._client() as client:
-        client.delete_model_version(d.model_name, "1")
-    result = house.run("train_job")
+def test_a_champion_deleted_from_mlflow_leaves_the_next_model_a_first_one(platform: DagsterPlatform) -> None:
+    deployment = platform.deployment
+    with deployment.registry._client() as client:
+        client.delete_model_version(deployment.model_name, "1")
+    result = platform.run("train_job")
     assert result.success, errors_of(result)
-    decision = d.decisions.recent(1)[0]
+    decision = deployment.decisions.recent(1)[0]
     assert (decision.challenger_version, decision.champion_version, decision.state) == ("2", None, "recorded")
-    assert production(d) == "2"
-    kinds = [x.kind for x in d.decisions.recent()]
+    assert production(deployment) == "2"
+    kinds = [x.kind for x in deployment.decisions.recent()]
     assert kinds == ["promotion", "manual", "promotion"], "that the champion went is a decision of its own"
 
 
 @pytest.mark.slow
-def test_a_clock_set_back_an_hour_between_promotions_turns_nothing_round(house: House) -> None:
+def test_a_clock_set_back_an_hour_between_promotions_turns_nothing_round(platform: DagsterPlatform) -> None:
     """What was decided before the clock was set back lies an hour in the future of what is decided after it."""
-    d = house.deployment
-    assert house.run("train_job").success
-    promote(d, "2", "1")
-    assert production(d) == "2"
+    deployment = platform.deployment
+    assert platform.run("train_job").success
+    promote(deployment, "2", "1")
+    assert production(deployment) == "2"
     hour = timedelta(hours=1)
-    with d.database.begin() as connection:
+    with deployment.database.begin() as connection:
         for row in connection.execute(sa.select(promotion_decisions)).mappings().all():
             later = {name: row[name] + hour for name in ("decided_at", "moved_at") if row[name] is not None}
             own = promotion_decisions.c.decision_id == row["decision_id"]
             connection.execute(sa.update(promotion_decisions).where(own).values(later))
         pointed = connection.execute(sa.select(production_pointer.c.moved_at)).scalar_one()
         connection.execute(sa.update(production_pointer).values(moved_at=pointed + hour))
-    assert house.run("train_job").success
-    promote(d, "3", "2")
-    assert production(d) == "3"
-    assert roll_back(d, by="Ada").challenger_version == "2"
-    assert roll_back(d, by="Ada").challenger_version == "1"
-    assert d.decisions.unfinished() == []
-    house.log_rows(traffic_rows(packaged_generator(), d.contract, 1200, "migration", seed=5).frame, "m")
-    assert house.run("monitor_job", tags=house.window_tags()).success
-    request = house.wait_for_request(drift_alert_sensor)
-    retrained = house.run("retrain_job", tags=dict(request.tags))
+    assert platform.run("train_job").success
+    promote(deployment, "3", "2")
+    assert production(deployment) == "3"
+    assert roll_back(deployment, by="Ada").challenger_version == "2"
+    assert roll_back(deployment, by="Ada").challenger_version == "1"
+    assert deployment.decisions.unfinished() == []
+    platform.log_rows(traffic_rows(packaged_generator(), deployment.contract, 1200, "migration", seed=5).frame, "m")
+    assert platform.run("monitor_job", tags=platform.window_tags()).success
+    request = platform.wait_for_request(drift_alert_sensor)
+    retrained = platform.run("retrain_job", tags=dict(request.tags))
     assert retrained.success, errors_of(retrained)
-    decision = d.decisions.of_run(retrained.run_id)
+    decision = deployment.decisions.of_run(retrained.run_id)
     assert decision is not None
     assert decision.champion_version == "1"
-    assert production(d) == ("4" if decision.promoted else "1")
+    assert production(deployment) == ("4" if decision.promoted else "1")
 
 
-def promote(d: Deployment, challenger: str, champion: str) -> None:
+def promote(deployment: Deployment, challenger: str, champion: str) -> None:
     from pmmds_core.workflows.promotion import put_into_production
 
-    if production(d) == champion:
-        put_into_production(decide(d, challenger, champion), d.decisions, d.registry)
+    if production(deployment) == champion:
+        put_into_production(decide(deployment, challenger, champion), deployment.decisions, deployment.registry)

@@ -1,4 +1,4 @@
-"""Retrainings that no alert asked for, on a house whose stores are real; and one that always fails does not storm."""
+"""Retrainings without an alert, on real stores; and a trigger that always fails does not cause a storm of runs."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from pmmds_core.training.mix import mix_words
 from pmmds_core.workflows.daily_performance import refresh_days
 from pmmds_core.workflows.lineage import find_prediction, trace
 from pmmds_core.workflows.reproduction import reproduce
-from pmmds_core.workflows.version_lookup import named_version
+from pmmds_core.workflows.version_lookup import find_version
 from pmmds_tests.assets.test_sensors import raise_alert
-from pmmds_tests.harness.dagster_platform import House, copy_of, errors_of, metadata_of
+from pmmds_tests.harness.dagster_platform import DagsterPlatform, copy_of, errors_of, metadata_of
 from pmmds_tests.harness.http_listener import listening
 from pmmds_tests.harness.ports import free_port
 
 
-def rows_of_kind(house: House, n_rows: int, scenario: str = "none", seed: int = 5) -> Any:
-    return traffic_rows(packaged_generator(), house.deployment.contract, n_rows, scenario, seed=seed).frame
+def rows_of_kind(platform: DagsterPlatform, n_rows: int, scenario: str = "none", seed: int = 5) -> Any:
+    return traffic_rows(packaged_generator(), platform.deployment.contract, n_rows, scenario, seed=seed).frame
 
 
-def fail_the_run_of(house: House, request: dg.RunRequest) -> None:
+def fail_the_run_of(platform: DagsterPlatform, request: dg.RunRequest) -> None:
     """What the failure sensor books of a run that claimed its attempt and died."""
     tags = dict(request.tags)
-    run = house.instance.create_run_for_job(house.defs.resolve_job_def(retrain_job.name), tags=tags)
-    claim_attempt(house.deployment, Trigger.of_tags(tags), run.run_id)
-    house.instance.report_run_canceled(run)
-    book_failure(house.deployment, run, "The disk is full.")
+    run = platform.instance.create_run_for_job(platform.defs.resolve_job_def(retrain_job.name), tags=tags)
+    claim_attempt(platform.deployment, Trigger.of_tags(tags), run.run_id)
+    platform.instance.report_run_canceled(run)
+    book_failure(platform.deployment, run, "The disk is full.")
 
 
 def test_labels_ask_for_a_retraining_whose_mix_is_recorded_wherever_one_looks(
     trained_home: Path, tmp_path: Path
 ) -> None:
-    house = copy_of(
+    platform = copy_of(
         trained_home,
         tmp_path,
         PMMDS_RETRAIN_EVERY_LABELS="500",
@@ -53,24 +53,24 @@ def test_labels_ask_for_a_retraining_whose_mix_is_recorded_wherever_one_looks(
         PMMDS_TRAIN_REFERENCE_MAX_SHARE="0.4",
         PMMDS_TRAIN_REFERENCE_MIN_ROWS="500",
     )
-    house.log_rows(rows_of_kind(house, 2500, "migration"), "m")
-    request = house.tick(drift_alert_sensor)
+    platform.log_rows(rows_of_kind(platform, 2500, "migration"), "m")
+    request = platform.tick(drift_alert_sensor)
     assert isinstance(request, dg.RunRequest)
     assert request.run_key == "labels:v1:5:attempt:1"
-    result = house.run("retrain_job", tags=dict(request.tags))
+    result = platform.run("retrain_job", tags=dict(request.tags))
     assert result.success, errors_of(result)
 
-    d = house.deployment
-    run = d.retrainings.of_run(result.run_id)
+    deployment = platform.deployment
+    run = deployment.retrainings.of_run(result.run_id)
     assert run is not None
     assert (run.trigger_type, run.cause, run.alert_id, run.outcome) == ("labels", "labels:v1:5", None, "promoted")
     assert run.cause_text.startswith("2,500 labels have arrived since v1 was trained")
-    assert d.retrainings.totals() == {("labels", "promoted"): 1}, "what pmmds_retraining_runs_total counts"
-    assert isinstance(house.tick(drift_alert_sensor), dg.SkipReason), "v2 was trained on them"
+    assert deployment.retrainings.totals() == {("labels", "promoted"): 1}, "what pmmds_retraining_runs_total counts"
+    assert isinstance(platform.tick(drift_alert_sensor), dg.SkipReason), "v2 was trained on them"
 
     shown = metadata_of(result, "training_data")
     assert (shown["asked_for_by"].value, shown["reference_share"].value) == ("labels", pytest.approx(0.4, abs=0.001))
-    dataset = d.datasets.of_run("training", result.run_id)
+    dataset = deployment.datasets.of_run("training", result.run_id)
     assert dataset is not None
     mix = dataset.details["mix"]
     assert (mix["n_reference"], mix["n_production"]) == (800, 1200)
@@ -83,51 +83,51 @@ def test_labels_ask_for_a_retraining_whose_mix_is_recorded_wherever_one_looks(
     reasons = {x["reason"].partition("(")[2].partition(")")[0].partition("=")[0] for x in mix["left_out"]}
     assert {"PMMDS_TRAIN_PRODUCTION_MAX_ROWS", "PMMDS_TRAIN_REFERENCE_MAX_SHARE"} <= reasons
 
-    version = d.registry.get_version(d.model_name, "2")
+    version = deployment.registry.get_version(deployment.model_name, "2")
     assert version.tags["training_mix"] == mix_words(mix)
-    assert reproduce(d, named_version(d, "2")).is_equal
-    house.log_rows(rows_of_kind(house, 1, "none", seed=6), "later", with_labels=False)
-    chain = trace(d, find_prediction(d, "later-0"))
+    assert reproduce(deployment, find_version(deployment, "2")).is_equal
+    platform.log_rows(rows_of_kind(platform, 1, "none", seed=6), "later", with_labels=False)
+    chain = trace(deployment, find_prediction(deployment, "later-0"))
     assert chain["retraining"]["trigger_type"] == "labels"
     assert mix_words(chain["training_data"]["details"]["mix"]) == mix_words(mix)
 
 
 def test_rows_that_are_all_too_old_train_nothing(trained_home: Path, tmp_path: Path) -> None:
-    house = copy_of(
+    platform = copy_of(
         trained_home,
         tmp_path,
         PMMDS_RETRAIN_EVERY_LABELS="100",
         PMMDS_RETRAIN_ON_PERFORMANCE_DROP="off",
         PMMDS_TRAIN_PRODUCTION_MAX_AGE_DAYS="0.0000001",
     )
-    house.log_rows(rows_of_kind(house, 300), "m")
-    result = house.run("retrain_job", tags=dict(house.tick(drift_alert_sensor).tags))
+    platform.log_rows(rows_of_kind(platform, 300), "m")
+    result = platform.run("retrain_job", tags=dict(platform.tick(drift_alert_sensor).tags))
     assert result.success, errors_of(result)
-    run = house.deployment.retrainings.of_run(result.run_id)
+    run = platform.deployment.retrainings.of_run(result.run_id)
     assert run is not None
     assert run.outcome == "blocked_no_labels"
     assert "300 production rows are from before" in run.reason
-    assert [d.challenger_version for d in house.deployment.decisions.recent()] == ["1"]
-    assert "it waits for 200 labels" in str(house.tick(drift_alert_sensor).skip_message)
+    assert [d.challenger_version for d in platform.deployment.decisions.recent()] == ["1"]
+    assert "it waits for 200 labels" in str(platform.tick(drift_alert_sensor).skip_message)
 
 
-def with_labels(house: House, frame: Any, share_flipped: float) -> None:
+def with_labels(platform: DagsterPlatform, frame: Any, share_flipped: float) -> None:
     """Production rows whose labels are the model's truth, but for a share that is turned round."""
     random = np.random.default_rng(3)
-    label = house.deployment.contract.label.name
+    label = platform.deployment.contract.label.name
     flip = random.random(len(frame)) < share_flipped
-    house.log_rows(frame.assign(**{label: np.where(flip, 1 - frame[label], frame[label])}), "p")
+    platform.log_rows(frame.assign(**{label: np.where(flip, 1 - frame[label], frame[label])}), "p")
 
 
 @pytest.mark.parametrize(("share_flipped", "asks"), [(0.35, True), (0.0, False)], ids=["a drop", "as on the holdout"])
-def test_a_realised_drop_asks_for_a_retraining_and_chance_does_not(
+def test_a_realized_drop_asks_for_a_retraining_and_chance_does_not(
     trained_home: Path, tmp_path: Path, share_flipped: float, asks: bool
 ) -> None:
-    house = copy_of(trained_home, tmp_path)
-    with_labels(house, rows_of_kind(house, 1500), share_flipped)
-    assert isinstance(house.tick(drift_alert_sensor), dg.SkipReason), "the performance report has not looked yet"
-    refresh_days(house.deployment, 7)
-    step = house.tick(drift_alert_sensor)
+    platform = copy_of(trained_home, tmp_path)
+    with_labels(platform, rows_of_kind(platform, 1500), share_flipped)
+    assert isinstance(platform.tick(drift_alert_sensor), dg.SkipReason), "the performance report has not looked yet"
+    refresh_days(platform.deployment, 7)
+    step = platform.tick(drift_alert_sensor)
     if not asks:
         assert str(step.skip_message) == "Nothing asks for a retraining."
         return
@@ -135,78 +135,78 @@ def test_a_realised_drop_asks_for_a_retraining_and_chance_does_not(
     trigger = Trigger.of_tags(step.tags)
     assert (trigger.trigger_type, trigger.alert_id) == ("performance", None)
     assert trigger.cause_text.startswith("v1 ranks worse than on its holdout: roc_auc 0.")
-    off = House.build(tmp_path, PMMDS_RETRAIN_ON_PERFORMANCE_DROP="off")
+    off = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_ON_PERFORMANCE_DROP="off")
     assert isinstance(off.tick(drift_alert_sensor), dg.SkipReason)
 
 
 def test_the_schedule_asks_when_the_newest_model_is_old_enough(trained_home: Path, tmp_path: Path) -> None:
-    house = copy_of(trained_home, tmp_path, PMMDS_RETRAIN_EVERY_DAYS="7")
-    assert isinstance(house.tick(drift_alert_sensor), dg.SkipReason)
-    (decision,) = house.deployment.decisions.recent()
-    with house.deployment.database.begin() as connection:
+    platform = copy_of(trained_home, tmp_path, PMMDS_RETRAIN_EVERY_DAYS="7")
+    assert isinstance(platform.tick(drift_alert_sensor), dg.SkipReason)
+    (decision,) = platform.deployment.decisions.recent()
+    with platform.deployment.database.begin() as connection:
         week_ago = decision.decided_at - timedelta(days=7)
         connection.execute(sa.update(promotion_decisions).values(decided_at=week_ago))
-    assert house.tick(drift_alert_sensor).run_key == f"schedule:{decision.decision_id}:attempt:1"
+    assert platform.tick(drift_alert_sensor).run_key == f"schedule:{decision.decision_id}:attempt:1"
 
 
 def test_an_alert_does_not_ask_where_that_is_off(tmp_path: Path) -> None:
-    house = House.build(tmp_path, PMMDS_RETRAIN_ON_ALERT="off")
-    raise_alert(house)
-    assert isinstance(house.tick(drift_alert_sensor), dg.SkipReason)
+    platform = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_ON_ALERT="off")
+    raise_alert(platform)
+    assert isinstance(platform.tick(drift_alert_sensor), dg.SkipReason)
 
 
 def test_a_retraining_that_always_fails_does_not_storm_and_says_so_on_the_alert(tmp_path: Path) -> None:
     port = free_port()
     url = f"json://127.0.0.1:{port}/hook"
-    house = House.build(tmp_path, PMMDS_RETRAIN_COOLDOWN_MINUTES="0.000001", PMMDS_ALERT_URLS=url)
-    alert_id = raise_alert(house)
+    platform = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_COOLDOWN_MINUTES="0.000001", PMMDS_ALERT_URLS=url)
+    alert_id = raise_alert(platform)
     keys = []
     for _ in range(50):
-        step = house.tick(drift_alert_sensor)
+        step = platform.tick(drift_alert_sensor)
         if isinstance(step, dg.RunRequest):
             keys.append(step.run_key)
-            fail_the_run_of(house, step)
+            fail_the_run_of(platform, step)
     assert keys == [f"alert:{alert_id}:attempt:{n}" for n in (1, 2, 3)]
-    alert = house.deployment.alerts.get(alert_id)
+    alert = platform.deployment.alerts.get(alert_id)
     assert alert.status == "open"
     assert alert.note == (
         "3 attempts to retrain brought no new model (the last one: failed: The disk is full); it waits for a person."
     )
-    assert [r.gave_up for r in house.deployment.retrainings.recent()] == [True, False, False]
+    assert [r.gave_up for r in platform.deployment.retrainings.recent()] == [True, False, False]
     with listening(port) as target:
-        house.tick(alert_notification_sensor)
+        platform.tick(alert_notification_sensor)
         titles = [m["title"] for m in target.messages]
         assert titles[1:] == ["Retraining of churn-classifier v1 waits for a person"]
         assert "The disk is full" in target.messages[1]["message"]
 
 
 def test_a_day_full_of_alerts_starts_no_more_than_the_cap(tmp_path: Path) -> None:
-    house = House.build(tmp_path, PMMDS_RETRAIN_COOLDOWN_MINUTES="0.000001", PMMDS_RETRAIN_MAX_PER_DAY="4")
+    platform = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_COOLDOWN_MINUTES="0.000001", PMMDS_RETRAIN_MAX_PER_DAY="4")
     n_started = 0
     for _ in range(6):
-        alert_id = raise_alert(house)
+        alert_id = raise_alert(platform)
         for _ in range(3):
-            step = house.tick(drift_alert_sensor)
+            step = platform.tick(drift_alert_sensor)
             if isinstance(step, dg.RunRequest):
                 n_started += 1
-                fail_the_run_of(house, step)
-        house.deployment.alerts.resolve(alert_id, by="Ada")
-    raise_alert(house)
+                fail_the_run_of(platform, step)
+        platform.deployment.alerts.resolve(alert_id, by="Ada")
+    raise_alert(platform)
     assert n_started == 4
-    assert "PMMDS_RETRAIN_MAX_PER_DAY" in str(house.tick(drift_alert_sensor).skip_message)
+    assert "PMMDS_RETRAIN_MAX_PER_DAY" in str(platform.tick(drift_alert_sensor).skip_message)
     yesterday = datetime.now(UTC) - timedelta(days=1)
-    with house.deployment.database.begin() as connection:
+    with platform.deployment.database.begin() as connection:
         connection.execute(sa.update(retraining_runs).values(started_at=yesterday, finished_at=yesterday))
-    assert isinstance(house.tick(drift_alert_sensor), dg.RunRequest)
+    assert isinstance(platform.tick(drift_alert_sensor), dg.RunRequest)
 
 
 def test_a_clock_set_back_an_hour_neither_storms_nor_opens_the_cap(tmp_path: Path) -> None:
-    house = House.build(tmp_path, PMMDS_RETRAIN_MAX_PER_DAY="1")
-    raise_alert(house)
-    fail_the_run_of(house, house.tick(drift_alert_sensor))
+    platform = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_MAX_PER_DAY="1")
+    raise_alert(platform)
+    fail_the_run_of(platform, platform.tick(drift_alert_sensor))
     ahead = datetime.now(UTC) + timedelta(hours=1)  # what was written before the clock was set back
-    with house.deployment.database.begin() as connection:
+    with platform.deployment.database.begin() as connection:
         connection.execute(sa.update(retraining_runs).values(started_at=ahead, finished_at=ahead))
-    assert "the next may start at" in str(house.tick(drift_alert_sensor).skip_message)
-    no_pause = House.build(tmp_path, PMMDS_RETRAIN_MAX_PER_DAY="1", PMMDS_RETRAIN_COOLDOWN_MINUTES="0.000001")
+    assert "the next may start at" in str(platform.tick(drift_alert_sensor).skip_message)
+    no_pause = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_MAX_PER_DAY="1", PMMDS_RETRAIN_COOLDOWN_MINUTES="0.000001")
     assert isinstance(no_pause.tick(drift_alert_sensor), dg.SkipReason)

@@ -1,4 +1,4 @@
-"""A person takes a version back, approves or rejects one; each on a house with two registered versions."""
+"""A person takes a version back, approves or rejects one; each on a platform with two registered versions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_core.workflows.approval import approve, reject
 from pmmds_core.workflows.promotion import put_into_production
 from pmmds_core.workflows.rollback import roll_back
-from pmmds_tests.harness.dagster_platform import House, assets_made, copy_of, errors_of, metadata_of
+from pmmds_tests.harness.dagster_platform import DagsterPlatform, assets_made, copy_of, errors_of, metadata_of
 from pmmds_tests.harness.ports import free_port
 from pmmds_tests.harness.prediction_records import make_records
 
@@ -33,21 +33,21 @@ Act = Callable[..., Decision]
 
 
 @pytest.fixture
-def house(two_versions_home: Path, tmp_path: Path) -> House:
+def platform(two_versions_home: Path, tmp_path: Path) -> DagsterPlatform:
     """A copy with v2 promoted over v1."""
     return with_v2_promoted(two_versions_home, tmp_path)
 
 
-def with_v2_promoted(two_versions_home: Path, tmp_path: Path) -> House:
-    house = copy_of(two_versions_home, tmp_path)
-    d = house.deployment
-    if production(d) == "1":
-        put_into_production(decide(d, "2", "1"), d.decisions, d.registry)
-    return house
+def with_v2_promoted(two_versions_home: Path, tmp_path: Path) -> DagsterPlatform:
+    platform = copy_of(two_versions_home, tmp_path)
+    deployment = platform.deployment
+    if production(deployment) == "1":
+        put_into_production(decide(deployment, "2", "1"), deployment.decisions, deployment.registry)
+    return platform
 
 
-def decide(d: Deployment, challenger: str, champion: str, *, state: str = "", run_id: str = "") -> Decision:
-    return d.decisions.save(
+def decide(deployment: Deployment, challenger: str, champion: str, *, state: str = "", run_id: str = "") -> Decision:
+    return deployment.decisions.save(
         kind="promotion",
         challenger=challenger,
         champion=champion,
@@ -60,261 +60,267 @@ def decide(d: Deployment, challenger: str, champion: str, *, state: str = "", ru
     )
 
 
-def production(d: Deployment) -> str:
+def production(deployment: Deployment) -> str:
     """Alias and pointer, which agree."""
-    pointer, alias = d.decisions.pointer(), d.production_version().version
+    pointer, alias = deployment.decisions.pointer(), deployment.production_version().version
     assert pointer is not None
     assert pointer.version == alias
     return alias
 
 
-def test_a_rollback_brings_the_previous_champion_back_and_says_who_and_why(house: House) -> None:
-    d = house.deployment
-    decision = roll_back(d, by="Ada", reason="v2 is slow")
-    assert production(d) == "1"
+def test_a_rollback_brings_the_previous_champion_back_and_says_who_and_why(platform: DagsterPlatform) -> None:
+    deployment = platform.deployment
+    decision = roll_back(deployment, by="Ada", reason="v2 is slow")
+    assert production(deployment) == "1"
     assert (decision.kind, decision.state, decision.changed_by) == ("rollback", RECORDED, "Ada")
     assert decision.promotion_reason == "Rolled back from v2 to v1 by Ada: v2 is slow."
     assert decision.to_document()["reason"] == "v2 is slow"
     assert decision.moved_at is not None
 
 
-def test_a_second_rollback_goes_further_back_and_not_to_what_was_taken_back(house: House) -> None:
-    d = house.deployment
-    roll_back(d, by="Ada")
+def test_a_second_rollback_goes_further_back_and_not_to_what_was_taken_back(platform: DagsterPlatform) -> None:
+    deployment = platform.deployment
+    roll_back(deployment, by="Ada")
     with pytest.raises(UsageError, match="v1 has no predecessor in production"):
-        roll_back(d, by="Ada")
-    assert roll_back(d, to="v2", by="Ada").challenger_version == "2"
-    assert production(d) == "2"
+        roll_back(deployment, by="Ada")
+    assert roll_back(deployment, to="v2", by="Ada").challenger_version == "2"
+    assert production(deployment) == "2"
 
 
 def test_a_rollback_before_the_first_model_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No model is in production: nothing to take back"):
-        roll_back(House.build(tmp_path).deployment, by="Ada")
+        roll_back(DagsterPlatform.build(tmp_path).deployment, by="Ada")
 
 
 def test_a_rollback_to_a_damaged_version_moves_nothing(
-    house: House, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    platform: DagsterPlatform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    d = house.deployment
-    d.profiles.bundle("1")
+    deployment = platform.deployment
+    deployment.profiles.bundle("1")
 
     def damaged(model_name: str, version: str, destination: Path) -> Path:
         return destination  # the registry gives what lies there
 
-    kept = tmp_path / "profiles" / d.model_name / "1" / SCORER
+    kept = tmp_path / "profiles" / deployment.model_name / "1" / SCORER
     kept.write_bytes(kept.read_bytes()[:-1] + b" ")
-    monkeypatch.setattr(d.registry, "download_bundle", damaged)
+    monkeypatch.setattr(deployment.registry, "download_bundle", damaged)
     with pytest.raises(ArtifactCorruptError):
-        roll_back(d, by="Ada")
-    assert production(d) == "2"
+        roll_back(deployment, by="Ada")
+    assert production(deployment) == "2"
 
 
-def test_a_rollback_starts_from_where_a_person_moved_the_alias(house: House) -> None:
-    d = house.deployment
-    d.registry.move_alias(d.model_name, PRODUCTION, "1")
-    decision = roll_back(d, to="2", by="Ada")
-    assert (decision.champion_version, production(d)) == ("1", "2")
+def test_a_rollback_starts_from_where_a_person_moved_the_alias(platform: DagsterPlatform) -> None:
+    deployment = platform.deployment
+    deployment.registry.move_alias(deployment.model_name, PRODUCTION, "1")
+    decision = roll_back(deployment, to="2", by="Ada")
+    assert (decision.champion_version, production(deployment)) == ("1", "2")
 
 
-def test_the_launchpad_rolls_back_too_and_the_asset_shows_it(house: House) -> None:
+def test_the_launchpad_rolls_back_too_and_the_asset_shows_it(platform: DagsterPlatform) -> None:
     config = {"config": {"by": "Ada", "reason": "from the UI"}}
-    result = house.run("rollback_job", ops={"roll_back_production": config})
+    result = platform.run("rollback_job", ops={"roll_back_production": config})
     assert result.success, errors_of(result)
-    assert production(house.deployment) == "1"
-    assert house.deployment.decisions.recent(1)[0].promotion_reason.endswith(
+    assert production(platform.deployment) == "1"
+    assert platform.deployment.decisions.recent(1)[0].promotion_reason.endswith(
         "by Ada (Dagster's launchpad): from the UI."
     )
     assert assets_made(result) == {"production_model"}
     assert metadata_of(result, "production_model")["model_version"].value == "1"
 
 
-def test_a_rollback_from_the_launchpad_that_cannot_be_fails_with_the_sentence(house: House) -> None:
-    result = house.run("rollback_job", ops={"roll_back_production": {"config": {"to": "2"}}})
+def test_a_rollback_from_the_launchpad_that_cannot_be_fails_with_the_sentence(platform: DagsterPlatform) -> None:
+    result = platform.run("rollback_job", ops={"roll_back_production": {"config": {"to": "2"}}})
     assert not result.success
     assert "v2 is in production already" in errors_of(result)[0]
 
 
-def test_a_launcher_cannot_pass_as_the_rule_or_pick_a_version_where_a_person_approves(house: House) -> None:
+def test_a_launcher_cannot_pass_as_the_rule_or_pick_a_version_where_a_person_approves(
+    platform: DagsterPlatform,
+) -> None:
     for config in ({"by": "automatic rollback"}, {"by": "Ada"}):
-        held = House({**house.environment, "PMMDS_PROMOTION_APPROVAL": "manual"}, house.defs, house.instance)
-        held = House.of_environment(held.environment)
+        held = DagsterPlatform(
+            {**platform.environment, "PMMDS_PROMOTION_APPROVAL": "manual"}, platform.defs, platform.instance
+        )
+        held = DagsterPlatform.of_environment(held.environment)
         result = held.run("rollback_job", ops={"roll_back_production": {"config": config}})
         assert "a run cannot choose the version in production" in errors_of(result)[0]
-    assert production(house.deployment) == "2"
-    result = house.run("rollback_job", ops={"roll_back_production": {"config": {"by": "automatic rollback"}}})
+    assert production(platform.deployment) == "2"
+    result = platform.run("rollback_job", ops={"roll_back_production": {"config": {"by": "automatic rollback"}}})
     assert result.success, errors_of(result)
-    assert house.deployment.decisions.recent(1)[0].changed_by == "automatic rollback (Dagster's launchpad)"
+    assert platform.deployment.decisions.recent(1)[0].changed_by == "automatic rollback (Dagster's launchpad)"
     with pytest.raises(UsageError, match="is not a person's name"):
-        roll_back(house.deployment, by="Automatic Rollback")
+        roll_back(platform.deployment, by="Automatic Rollback")
 
 
-def test_a_launcher_cannot_give_a_run_other_settings(house: House) -> None:
+def test_a_launcher_cannot_give_a_run_other_settings(platform: DagsterPlatform) -> None:
     config = {"resources": {"deployment": {"config": {"environment": {"PMMDS_HOME": "/nowhere"}}}}}
     with pytest.raises(dg.DagsterInvalidConfigError, match="unexpected config"):
-        house.defs.resolve_job_def("reconcile_job").execute_in_process(instance=house.instance, run_config=config)
+        platform.defs.resolve_job_def("reconcile_job").execute_in_process(instance=platform.instance, run_config=config)
 
 
-def test_an_approved_decision_moves_the_alias_and_says_who_approved(house: House) -> None:
-    d = house.deployment
-    waiting = decide(d, "1", "2", state=PENDING_APPROVAL)
-    assert d.decisions.unfinished() == []
+def test_an_approved_decision_moves_the_alias_and_says_who_approved(platform: DagsterPlatform) -> None:
+    deployment = platform.deployment
+    waiting = decide(deployment, "1", "2", state=PENDING_APPROVAL)
+    assert deployment.decisions.unfinished() == []
     with pytest.raises(PromotionConflictError, match="is pending_approval; nothing was moved"):
-        put_into_production(waiting, d.decisions, d.registry)
-    assert production(d) == "2"
-    approved = approve(d, waiting.decision_id, by="Ada")
-    assert (approved.state, approved.changed_by, production(d)) == (RECORDED, "Ada", "1")
+        put_into_production(waiting, deployment.decisions, deployment.registry)
+    assert production(deployment) == "2"
+    approved = approve(deployment, waiting.decision_id, by="Ada")
+    assert (approved.state, approved.changed_by, production(deployment)) == (RECORDED, "Ada", "1")
 
 
-def test_a_champion_that_changed_while_a_decision_waited_aborts_it(house: House) -> None:
-    d = house.deployment
-    waiting = decide(d, "1", "3", state=PENDING_APPROVAL)  # v3 was in production when it was judged
+def test_a_champion_that_changed_while_a_decision_waited_aborts_it(platform: DagsterPlatform) -> None:
+    deployment = platform.deployment
+    waiting = decide(deployment, "1", "3", state=PENDING_APPROVAL)  # v3 was in production when it was judged
     with pytest.raises(PromotionConflictError, match="v2 is in production now; aborted: champion changed"):
-        approve(d, waiting.decision_id, by="Ada")
-    found = d.decisions.get(waiting.decision_id)
+        approve(deployment, waiting.decision_id, by="Ada")
+    found = deployment.decisions.get(waiting.decision_id)
     assert found is not None
-    assert (found.state, found.changed_by, production(d)) == (ABORTED, "Ada", "2")
+    assert (found.state, found.changed_by, production(deployment)) == (ABORTED, "Ada", "2")
 
 
-def test_a_rejected_decision_moves_nothing_and_cannot_be_approved_later(house: House) -> None:
-    d = house.deployment
-    waiting = decide(d, "1", "2", state=PENDING_APPROVAL)
-    rejected = reject(d, waiting.decision_id, by="Ada", reason="holidays")
+def test_a_rejected_decision_moves_nothing_and_cannot_be_approved_later(platform: DagsterPlatform) -> None:
+    deployment = platform.deployment
+    waiting = decide(deployment, "1", "2", state=PENDING_APPROVAL)
+    rejected = reject(deployment, waiting.decision_id, by="Ada", reason="holidays")
     assert (rejected.state, rejected.status) == (REJECTED, "rejected: holidays")
     with pytest.raises(UsageError, match="only one that is pending_approval can be approved"):
-        approve(d, waiting.decision_id, by="Bo")
-    assert production(d) == "2"
+        approve(deployment, waiting.decision_id, by="Bo")
+    assert production(deployment) == "2"
 
 
 @pytest.mark.parametrize(("first", "second"), [(approve, reject), (reject, approve)])
 def test_of_two_persons_at_once_the_second_is_told_what_the_first_decided(
-    house: House, monkeypatch: pytest.MonkeyPatch, first: Act, second: Act
+    platform: DagsterPlatform, monkeypatch: pytest.MonkeyPatch, first: Act, second: Act
 ) -> None:
     """The second has read the decision as waiting, and finds it decided when the lock is theirs."""
-    d = house.deployment
-    waiting = decide(d, "1", "2", state=PENDING_APPROVAL)
-    first(d, waiting.decision_id, by="Ada")
-    decided = d.decisions.get(waiting.decision_id)
+    deployment = platform.deployment
+    waiting = decide(deployment, "1", "2", state=PENDING_APPROVAL)
+    first(deployment, waiting.decision_id, by="Ada")
+    decided = deployment.decisions.get(waiting.decision_id)
     with monkeypatch.context() as patched:
-        patched.setattr(d.decisions, "get", lambda _: waiting)
+        patched.setattr(deployment.decisions, "get", lambda _: waiting)
         with pytest.raises(UsageError, match=r"only one that is pending_approval can be (approved|rejected)"):
-            second(d, waiting.decision_id, by="Bo")
-    assert d.decisions.get(waiting.decision_id) == decided
-    assert production(d) == ("1" if first is approve else "2")
+            second(deployment, waiting.decision_id, by="Bo")
+    assert deployment.decisions.get(waiting.decision_id) == decided
+    assert production(deployment) == ("1" if first is approve else "2")
 
 
 @pytest.mark.parametrize("act", [approve, reject])
-def test_nobody_decides_nothing(house: House, act: Act) -> None:
-    d = house.deployment
-    waiting = decide(d, "1", "2", state=PENDING_APPROVAL)
+def test_nobody_decides_nothing(platform: DagsterPlatform, act: Act) -> None:
+    deployment = platform.deployment
+    waiting = decide(deployment, "1", "2", state=PENDING_APPROVAL)
     with pytest.raises(UsageError, match=r"by somebody. Give a name with --by NAME\."):
-        act(d, waiting.decision_id, by=" ")
+        act(deployment, waiting.decision_id, by=" ")
     with pytest.raises(UsageError, match="A version is taken back by somebody"):
-        roll_back(d, by=" ")
-    assert d.decisions.get(waiting.decision_id) == waiting
-    assert production(d) == "2"
+        roll_back(deployment, by=" ")
+    assert deployment.decisions.get(waiting.decision_id) == waiting
+    assert production(deployment) == "2"
 
 
 @pytest.mark.parametrize("act", [approve, reject])
-def test_a_decision_that_is_not_there_is_one_sentence(house: House, act: Act) -> None:
+def test_a_decision_that_is_not_there_is_one_sentence(platform: DagsterPlatform, act: Act) -> None:
     with pytest.raises(UsageError, match="There is no decision 'nonsense'"):
-        act(house.deployment, "nonsense", by="Ada")
+        act(platform.deployment, "nonsense", by="Ada")
 
 
 @pytest.mark.parametrize(("says_yes", "outcome"), [(True, "promoted"), (False, "held")])
 def test_the_retraining_behind_a_waiting_decision_ends_with_the_persons_word(
-    house: House, says_yes: bool, outcome: str
+    platform: DagsterPlatform, says_yes: bool, outcome: str
 ) -> None:
-    d = house.deployment
-    d.retrainings.claim(Attempt("r1", "manual", 1))
-    waiting = decide(d, "1", "2", state=PENDING_APPROVAL, run_id="r1")
-    approve(d, waiting.decision_id, by="Ada") if says_yes else reject(d, waiting.decision_id, by="Ada")
-    run = d.retrainings.of_run("r1")
+    deployment = platform.deployment
+    deployment.retrainings.claim(Attempt("r1", "manual", 1))
+    waiting = decide(deployment, "1", "2", state=PENDING_APPROVAL, run_id="r1")
+    approve(deployment, waiting.decision_id, by="Ada") if says_yes else reject(
+        deployment, waiting.decision_id, by="Ada"
+    )
+    run = deployment.retrainings.of_run("r1")
     assert run is not None
     assert (run.outcome, run.challenger_version) == (outcome, "1")
 
 
-def promoted_at(d: Deployment) -> datetime:
+def promoted_at(deployment: Deployment) -> datetime:
     """When v2 was put in the place of v1 by a decision of kind promotion."""
-    decision = d.decisions.last_promotion_of("2")
+    decision = deployment.decisions.last_promotion_of("2")
     assert decision is not None
     assert decision.moved_at is not None
     return decision.moved_at
 
 
-def watching(house: House, **variables: str) -> House:
-    """The house with the automatic rollback on, and nothing at the service's port."""
+def watching(platform: DagsterPlatform, **variables: str) -> DagsterPlatform:
+    """The platform with the automatic rollback on, and nothing at the service's port."""
     own = {"PMMDS_ROLLBACK_AUTOMATIC": "on", "PMMDS_ROLLBACK_MIN_ROWS": "100", "PMMDS_HTTP_PORT": str(free_port())}
-    return House({**house.environment, **own, **variables}, house.defs, house.instance)
+    return DagsterPlatform({**platform.environment, **own, **variables}, platform.defs, platform.instance)
 
 
-def log_latencies(d: Deployment, version: str, start: datetime, latency_ms: float) -> None:
+def log_latencies(deployment: Deployment, version: str, start: datetime, latency_ms: float) -> None:
     step = timedelta(microseconds=1)
-    rows = make_records(d.contract, 150, start=start, step=step, prefix=f"v{version}-", version=version)
-    d.prediction_log.append([msgspec.structs.replace(r, latency_ms=latency_ms) for r in rows])
+    rows = make_records(deployment.contract, 150, start=start, step=step, prefix=f"v{version}-", version=version)
+    deployment.prediction_log.append([msgspec.structs.replace(r, latency_ms=latency_ms) for r in rows])
 
 
-def test_an_automatic_rollback_is_off_until_it_is_asked_for(house: House) -> None:
-    skipped = house.tick(automatic_rollback_sensor)
+def test_an_automatic_rollback_is_off_until_it_is_asked_for(platform: DagsterPlatform) -> None:
+    skipped = platform.tick(automatic_rollback_sensor)
     assert skipped.skip_message == "PMMDS_ROLLBACK_AUTOMATIC is off."
 
 
-def test_a_promotion_that_nothing_is_known_of_is_not_taken_back(house: House) -> None:
-    found = watching(house).tick(automatic_rollback_sensor)
+def test_a_promotion_that_nothing_is_known_of_is_not_taken_back(platform: DagsterPlatform) -> None:
+    found = watching(platform).tick(automatic_rollback_sensor)
     assert not found.run_requests
     assert "insufficient_data" in found.skip_reason.skip_message
 
 
-def test_a_promotion_that_answers_much_slower_is_taken_back_once_and_says_why(house: House) -> None:
-    house = watching(house)
-    d = house.deployment
-    moved_at = promoted_at(d)
-    log_latencies(d, "1", moved_at - timedelta(minutes=10), 0.3)
-    log_latencies(d, "2", moved_at, 3.0)
-    (request,) = house.tick(automatic_rollback_sensor).run_requests
-    again = house.tick(automatic_rollback_sensor).run_requests[0]
+def test_a_promotion_that_answers_much_slower_is_taken_back_once_and_says_why(platform: DagsterPlatform) -> None:
+    platform = watching(platform)
+    deployment = platform.deployment
+    moved_at = promoted_at(deployment)
+    log_latencies(deployment, "1", moved_at - timedelta(minutes=10), 0.3)
+    log_latencies(deployment, "2", moved_at, 3.0)
+    (request,) = platform.tick(automatic_rollback_sensor).run_requests
+    again = platform.tick(automatic_rollback_sensor).run_requests[0]
     assert request.run_key == again.run_key  # Dagster launches one run for a key
-    result = house.run("rollback_job", ops=request.run_config["ops"])
+    result = platform.run("rollback_job", ops=request.run_config["ops"])
     assert result.success, errors_of(result)
-    assert production(d) == "1"
-    decision = d.decisions.recent(1)[0]
+    assert production(deployment) == "1"
+    decision = deployment.decisions.recent(1)[0]
     assert (decision.kind, decision.changed_by) == ("rollback", "automatic rollback")
     assert decision.promotion_reason.endswith(
         "by automatic rollback: median latency 3.00 ms instead of 0.30 ms (10.00x, over 2.00x)."
     )
-    assert "did not come by a promotion" in house.tick(automatic_rollback_sensor).skip_reason.skip_message
-    late = house.run("rollback_job", ops=request.run_config["ops"])
+    assert "did not come by a promotion" in platform.tick(automatic_rollback_sensor).skip_reason.skip_message
+    late = platform.run("rollback_job", ops=request.run_config["ops"])
     assert not late.success
     assert "is a rollback and recorded: nothing is taken back" in errors_of(late)[0]
 
 
-def test_a_promotion_that_is_much_worse_on_labels_is_taken_back(house: House) -> None:
-    house = watching(house)
-    d = house.deployment
-    moved_at = promoted_at(d)
-    log_latencies(d, "1", moved_at - timedelta(minutes=10), 0.3)
-    log_latencies(d, "2", moved_at, 0.3)
-    records = d.prediction_log.recent(400)
+def test_a_promotion_that_is_much_worse_on_labels_is_taken_back(platform: DagsterPlatform) -> None:
+    platform = watching(platform)
+    deployment = platform.deployment
+    moved_at = promoted_at(deployment)
+    log_latencies(deployment, "1", moved_at - timedelta(minutes=10), 0.3)
+    log_latencies(deployment, "2", moved_at, 0.3)
+    records = deployment.prediction_log.recent(400)
     right = [
         LabelItem(r.request_id, r.prediction if r.model_version == "1" else 1 - r.prediction, moved_at) for r in records
     ]
-    d.ground_truth.add(right)
-    (request,) = house.tick(automatic_rollback_sensor).run_requests
-    decided = d.decisions.get(request.run_config["ops"]["roll_back_production"]["config"]["decision"])
+    deployment.ground_truth.add(right)
+    (request,) = platform.tick(automatic_rollback_sensor).run_requests
+    decided = deployment.decisions.get(request.run_config["ops"]["roll_back_production"]["config"]["decision"])
     assert decided is not None
-    assert decided.document["reason"].startswith("realised roc_auc 0.0000")
+    assert decided.document["reason"].startswith("realized roc_auc 0.0000")
 
 
 @pytest.mark.parametrize(("n_errors", "is_taken_back"), [(4, False), (60, True)])
 def test_a_promotion_after_which_the_service_fails_requests_is_taken_back(
-    house: House, n_errors: int, is_taken_back: bool
+    platform: DagsterPlatform, n_errors: int, is_taken_back: bool
 ) -> None:
     with counting_service() as (port, counts):
-        house = watching(house, PMMDS_HTTP_PORT=str(port))
+        platform = watching(platform, PMMDS_HTTP_PORT=str(port))
         counts.update({"200": 1000, "503": 7})
-        first = house.tick(automatic_rollback_sensor)
+        first = platform.tick(automatic_rollback_sensor)
         counts["200"] += 196
         counts["503"] += n_errors
-        second = house.tick(automatic_rollback_sensor, cursor=first.cursor)
+        second = platform.tick(automatic_rollback_sensor, cursor=first.cursor)
     assert bool(second.run_requests) == is_taken_back
 
 
@@ -349,19 +355,19 @@ def counting_service() -> Iterator[tuple[int, dict[str, int]]]:
 
 
 def test_with_manual_approval_a_first_model_waits_and_the_run_succeeds(tmp_path: Path) -> None:
-    house = House.build(tmp_path, PMMDS_PROMOTION_APPROVAL="manual")
-    result = house.run("train_job", tags=Trigger(True, "manual", None, 1).to_tags())
+    platform = DagsterPlatform.build(tmp_path, PMMDS_PROMOTION_APPROVAL="manual")
+    result = platform.run("train_job", tags=Trigger(True, "manual", None, 1).to_tags())
     assert result.success, errors_of(result)
-    d = house.deployment
-    (decision,) = d.decisions.recent()
-    assert (decision.state, d.decisions.pointer()) == (PENDING_APPROVAL, None)
+    deployment = platform.deployment
+    (decision,) = deployment.decisions.recent()
+    assert (decision.state, deployment.decisions.pointer()) == (PENDING_APPROVAL, None)
     assert metadata_of(result, "production_model")["model_version"].value == "none"
-    run = d.retrainings.of_run(result.run_id)
+    run = deployment.retrainings.of_run(result.run_id)
     assert run is not None
     assert run.outcome == "pending_approval"
-    approve(d, decision.decision_id, by="Ada")
-    assert production(d) == "1"
-    again = d.retrainings.of_run(result.run_id)
+    approve(deployment, decision.decision_id, by="Ada")
+    assert production(deployment) == "1"
+    again = deployment.retrainings.of_run(result.run_id)
     assert again is not None
     assert again.outcome == "promoted"
     assert isinstance(result, dg.ExecuteInProcessResult)

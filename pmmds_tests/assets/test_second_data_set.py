@@ -9,20 +9,20 @@ import pytest
 from pmmds_assets.sensors import drift_alert_sensor
 from pmmds_core.stores.files.reference_source import load_reference
 from pmmds_core.synthetic.scenarios import traffic_rows
-from pmmds_tests.harness.dagster_platform import House, errors_of, failed_checks
+from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of, failed_checks
 
 CONTRACT = Path(__file__).parents[2] / "docs" / "tutorials" / "breast_cancer.yaml"
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
+def platform(tmp_path: Path) -> DagsterPlatform:
     from sklearn.datasets import load_breast_cancer
 
     data = load_breast_cancer(as_frame=True)
     frame = data.frame[[c for c in data.frame if c.startswith("mean ")]]
     path = tmp_path / "tumours.csv"
     frame.assign(diagnosis=data.target.map({0: "malignant", 1: "benign"})).to_csv(path, index=False)
-    return House.build(
+    return DagsterPlatform.build(
         tmp_path / "home",
         PMMDS_CONTRACT=str(CONTRACT),
         PMMDS_DATA_PATH=str(path),
@@ -30,25 +30,25 @@ def house(tmp_path: Path) -> House:
     )
 
 
-def test_the_loop_closes_on_another_contract(house: House) -> None:
-    trained = house.run("train_job")
+def test_the_loop_closes_on_another_contract(platform: DagsterPlatform) -> None:
+    trained = platform.run("train_job")
     assert trained.success, errors_of(trained)
-    d = house.deployment
-    assert d.model_name == "tumour-classifier"
-    assert d.profiles.bundle("1").manifest.metrics["roc_auc"] > 0.95
-    source = load_reference(d.settings, d.contract).data
+    deployment = platform.deployment
+    assert deployment.model_name == "tumour-classifier"
+    assert deployment.profiles.bundle("1").manifest.metrics["roc_auc"] > 0.95
+    source = load_reference(deployment.settings, deployment.contract).data
     assert source.n_rows == 569
 
-    house.log_rows(traffic_rows(source, d.contract, 200, "none", seed=1).frame, "calm")
-    calm = house.run("monitor_job", tags=house.window_tags())
+    platform.log_rows(traffic_rows(source, deployment.contract, 200, "none", seed=1).frame, "calm")
+    calm = platform.run("monitor_job", tags=platform.window_tags())
     assert failed_checks(calm) == set()
 
-    house.log_rows(traffic_rows(source, d.contract, 500, "shift", seed=2).frame, "moved")
-    drifted = house.run("monitor_job", tags=house.window_tags())
+    platform.log_rows(traffic_rows(source, deployment.contract, 500, "shift", seed=2).frame, "moved")
+    drifted = platform.run("monitor_job", tags=platform.window_tags())
     assert failed_checks(drifted) == {"features_are_stable"}
 
-    retrained = house.run("retrain_job", tags=dict(house.wait_for_request(drift_alert_sensor).tags))
+    retrained = platform.run("retrain_job", tags=dict(platform.wait_for_request(drift_alert_sensor).tags))
     assert retrained.success, errors_of(retrained)
-    decision = house.deployment.decisions.recent()[0]
+    decision = platform.deployment.decisions.recent()[0]
     assert (decision.challenger_version, decision.champion_version) == ("2", "1")
     assert "roc_auc" in decision.promotion_reason

@@ -1,4 +1,4 @@
-"""What each sensor asks for, on a house whose stores are real."""
+"""What each sensor asks for, on a platform whose stores are real."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from pmmds_assets.sensors import (
 )
 from pmmds_core.stores.database.tables import alert_notifications, drift_metrics, promotion_decisions
 from pmmds_core.stores.predictions.log import PredictionRecord
-from pmmds_tests.harness.dagster_platform import House, copy_of
+from pmmds_tests.harness.dagster_platform import DagsterPlatform, copy_of
 from pmmds_tests.harness.http_listener import listening
 from pmmds_tests.harness.ports import free_port
 from pmmds_tests.harness.prediction_records import make_records
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House.build(tmp_path)
+def platform(tmp_path: Path) -> DagsterPlatform:
+    return DagsterPlatform.build(tmp_path)
 
 
-def raise_alert(house: House) -> int:
-    d, now = house.deployment, datetime.now(UTC)
+def raise_alert(platform: DagsterPlatform) -> int:
+    d, now = platform.deployment, datetime.now(UTC)
     names: dict[str, Any] = {"model_name": d.model_name, "model_version": "1"}
     tenure = {column.name: None for column in drift_metrics.c} | {
         "feature": "tenure",
@@ -55,77 +55,77 @@ def raise_alert(house: House) -> int:
     return d.alerts.raise_or_extend(report_id=report_id, severity="warning", message=message, **names).alert_id
 
 
-def records(house: House, n_rows: int, prefix: str) -> list[PredictionRecord]:
-    return make_records(house.deployment.contract, n_rows, prefix=prefix)
+def records(platform: DagsterPlatform, n_rows: int, prefix: str) -> list[PredictionRecord]:
+    return make_records(platform.deployment.contract, n_rows, prefix=prefix)
 
 
-def test_no_alert_no_run(house: House) -> None:
-    assert isinstance(house.tick(drift_alert_sensor), dg.SkipReason)
+def test_no_alert_no_run(platform: DagsterPlatform) -> None:
+    assert isinstance(platform.tick(drift_alert_sensor), dg.SkipReason)
 
 
-def test_an_alert_asks_for_its_first_attempt_with_tags_that_name_it(house: House) -> None:
-    alert_id = raise_alert(house)
-    request = house.tick(drift_alert_sensor)
+def test_an_alert_asks_for_its_first_attempt_with_tags_that_name_it(platform: DagsterPlatform) -> None:
+    alert_id = raise_alert(platform)
+    request = platform.tick(drift_alert_sensor)
     assert isinstance(request, dg.RunRequest)
     assert request.run_key == f"alert:{alert_id}:attempt:1"
     reason = "4 of 19 features have a PSI over 0.2"
     assert Trigger.of_tags(request.tags) == Trigger(True, "alert", alert_id, 1, f"alert:{alert_id}", reason)
 
 
-def test_while_a_retraining_is_queued_or_running_nothing_is_asked_for(house: House) -> None:
-    raise_alert(house)
-    run = house.instance.create_run_for_job(house.defs.resolve_job_def(retrain_job.name))
-    assert is_retraining_in_flight(house.instance)
-    assert isinstance(house.tick(drift_alert_sensor), dg.SkipReason)
-    house.instance.report_run_canceled(run)
-    assert not is_retraining_in_flight(house.instance)
+def test_while_a_retraining_is_queued_or_running_nothing_is_asked_for(platform: DagsterPlatform) -> None:
+    raise_alert(platform)
+    run = platform.instance.create_run_for_job(platform.defs.resolve_job_def(retrain_job.name))
+    assert is_retraining_in_flight(platform.instance)
+    assert isinstance(platform.tick(drift_alert_sensor), dg.SkipReason)
+    platform.instance.report_run_canceled(run)
+    assert not is_retraining_in_flight(platform.instance)
 
 
-def test_a_run_that_died_is_booked_and_its_alert_waits_for_the_cool_down(house: House) -> None:
-    alert_id = raise_alert(house)
+def test_a_run_that_died_is_booked_and_its_alert_waits_for_the_cool_down(platform: DagsterPlatform) -> None:
+    alert_id = raise_alert(platform)
     tags = Trigger(True, "alert", alert_id, 1).to_tags()
-    run = house.instance.create_run_for_job(house.defs.resolve_job_def(retrain_job.name), tags=tags)
-    house.deployment.retrainings.claim(Trigger.of_tags(tags).of_run(run.run_id))
-    book_failure(house.deployment, run, "The process was killed.")
-    booked = house.deployment.retrainings.of_run(run.run_id)
+    run = platform.instance.create_run_for_job(platform.defs.resolve_job_def(retrain_job.name), tags=tags)
+    platform.deployment.retrainings.claim(Trigger.of_tags(tags).of_run(run.run_id))
+    book_failure(platform.deployment, run, "The process was killed.")
+    booked = platform.deployment.retrainings.of_run(run.run_id)
     assert booked is not None
     assert (booked.outcome, booked.reason) == ("failed", "The process was killed.")
-    house.instance.report_run_canceled(run)
-    skipped = house.tick(drift_alert_sensor)
+    platform.instance.report_run_canceled(run)
+    skipped = platform.tick(drift_alert_sensor)
     assert isinstance(skipped, dg.SkipReason)
     assert f"Attempt 1 of Alert {alert_id} ended as failed" in str(skipped.skip_message)
 
 
-def test_a_run_that_died_before_it_claimed_its_attempt_is_booked_too(house: House) -> None:
-    alert_id = raise_alert(house)
+def test_a_run_that_died_before_it_claimed_its_attempt_is_booked_too(platform: DagsterPlatform) -> None:
+    alert_id = raise_alert(platform)
     tags = Trigger(True, "alert", alert_id, 1).to_tags()
-    run = house.instance.create_run_for_job(house.defs.resolve_job_def(retrain_job.name), tags=tags)
-    book_failure(house.deployment, run, "The launcher failed.")
-    (attempt,) = house.deployment.retrainings.attempts_of(alert_id)
+    run = platform.instance.create_run_for_job(platform.defs.resolve_job_def(retrain_job.name), tags=tags)
+    book_failure(platform.deployment, run, "The launcher failed.")
+    (attempt,) = platform.deployment.retrainings.attempts_of(alert_id)
     assert (attempt.attempt, attempt.outcome) == (1, "failed")
 
 
-def test_external_assets_are_observed_once_for_each_change(house: House) -> None:
-    house.deployment.prediction_log.append(records(house, 5, "a"))
-    first = house.tick(prediction_log_sensor)
+def test_external_assets_are_observed_once_for_each_change(platform: DagsterPlatform) -> None:
+    platform.deployment.prediction_log.append(records(platform, 5, "a"))
+    first = platform.tick(prediction_log_sensor)
     assert isinstance(first, dg.SensorResult)
     rows = {o.asset_key.to_user_string(): o.metadata["dagster/row_count"].value for o in first.asset_events}
     assert rows == {"prediction_logs": 5, "ground_truth": 0}
-    assert isinstance(house.tick(prediction_log_sensor, cursor=first.cursor), dg.SkipReason)
-    house.deployment.prediction_log.append(records(house, 5, "b"))
-    assert isinstance(house.tick(prediction_log_sensor, cursor=first.cursor), dg.SensorResult)
+    assert isinstance(platform.tick(prediction_log_sensor, cursor=first.cursor), dg.SkipReason)
+    platform.deployment.prediction_log.append(records(platform, 5, "b"))
+    assert isinstance(platform.tick(prediction_log_sensor, cursor=first.cursor), dg.SensorResult)
 
 
-def test_the_data_version_of_the_log_changes_with_its_rows(house: House) -> None:
-    before = {o.asset_key.to_user_string(): o.tags["dagster/data_version"] for o in observe(house.deployment)}
-    house.deployment.prediction_log.append(records(house, 1, "a"))
-    after = {o.asset_key.to_user_string(): o.tags["dagster/data_version"] for o in observe(house.deployment)}
+def test_the_data_version_of_the_log_changes_with_its_rows(platform: DagsterPlatform) -> None:
+    before = {o.asset_key.to_user_string(): o.tags["dagster/data_version"] for o in observe(platform.deployment)}
+    platform.deployment.prediction_log.append(records(platform, 1, "a"))
+    after = {o.asset_key.to_user_string(): o.tags["dagster/data_version"] for o in observe(platform.deployment)}
     assert before["prediction_logs"] != after["prediction_logs"]
     assert before["ground_truth"] == after["ground_truth"]
 
 
-def test_nothing_unfinished_nothing_to_reconcile(house: House) -> None:
-    assert isinstance(house.tick(unfinished_promotion_sensor), dg.SkipReason)
+def test_nothing_unfinished_nothing_to_reconcile(platform: DagsterPlatform) -> None:
+    assert isinstance(platform.tick(unfinished_promotion_sensor), dg.SkipReason)
 
 
 def test_trigger_tags_are_read_back_as_written() -> None:
@@ -136,31 +136,31 @@ def test_trigger_tags_are_read_back_as_written() -> None:
 
 @pytest.mark.parametrize("minutes_ago", [2, -60], ids=["a minute old", "from before the clock was set back"])
 def test_a_promotion_that_a_crash_left_is_finished(trained_home: Path, tmp_path: Path, minutes_ago: int) -> None:
-    house = copy_of(trained_home, tmp_path)
-    (decision,) = house.deployment.decisions.recent()
+    platform = copy_of(trained_home, tmp_path)
+    (decision,) = platform.deployment.decisions.recent()
     decided_at = datetime.now(UTC) - timedelta(minutes=minutes_ago)
     put_back = sa.update(promotion_decisions).values(state="moving", decided_at=decided_at)
-    with house.deployment.database.begin() as connection:
+    with platform.deployment.database.begin() as connection:
         connection.execute(put_back)
-    request = house.tick(unfinished_promotion_sensor)
+    request = platform.tick(unfinished_promotion_sensor)
     assert isinstance(request, dg.RunRequest)
     assert decision.decision_id in str(request.run_key)
-    assert house.run("reconcile_job").success
-    assert house.deployment.decisions.recent()[0].state == "recorded"
-    assert isinstance(house.tick(unfinished_promotion_sensor), dg.SkipReason)
+    assert platform.run("reconcile_job").success
+    assert platform.deployment.decisions.recent()[0].state == "recorded"
+    assert isinstance(platform.tick(unfinished_promotion_sensor), dg.SkipReason)
 
 
 def test_what_the_monitoring_could_not_tell_is_told_by_the_sensor_when_the_target_is_up(tmp_path: Path) -> None:
     port = free_port()
-    house = House.build(tmp_path, PMMDS_ALERT_URLS=f"json://127.0.0.1:{port}/hook")
-    raise_alert(house)
-    down = house.tick(alert_notification_sensor)
+    platform = DagsterPlatform.build(tmp_path, PMMDS_ALERT_URLS=f"json://127.0.0.1:{port}/hook")
+    raise_alert(platform)
+    down = platform.tick(alert_notification_sensor)
     assert isinstance(down, dg.SkipReason)
     assert str(down.skip_message).startswith("Notifications: 0 sent, 1 to be tried again")
-    with house.deployment.database.begin() as connection:
+    with platform.deployment.database.begin() as connection:
         connection.execute(sa.update(alert_notifications).values(due_at=datetime.now(UTC)))
     with listening(port) as target:
-        up = house.tick(alert_notification_sensor)
+        up = platform.tick(alert_notification_sensor)
         assert str(up.skip_message) == "Notifications: 1 sent, 0 to be tried again, 0 given up."
         assert [m["message"].split(" Alert")[0] for m in target.messages] == ["4 of 19 features have a PSI over 0.2"]
-    assert str(house.tick(alert_notification_sensor).skip_message) == "Notifications: nothing to send."
+    assert str(platform.tick(alert_notification_sensor).skip_message) == "Notifications: nothing to send."

@@ -10,52 +10,52 @@ from pmmds_core.stores.predictions.shadow import Place, ShadowScore
 from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_core.synthetic.scenarios import traffic_rows
 from pmmds_tests.harness.command_line import pmmds
-from pmmds_tests.harness.dagster_platform import House, copy_of, errors_of, metadata_of
+from pmmds_tests.harness.dagster_platform import DagsterPlatform, copy_of, errors_of, metadata_of
 from pmmds_tests.harness.prediction_records import NOON
 
 N_ROWS = 40
 
 
 @pytest.fixture(scope="module")
-def house(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> House:
-    """A house with a model that answered 40 requests, 30 of them labelled, and no shadow yet."""
-    house = copy_of(trained_home, tmp_path_factory.mktemp("shadowed"))
-    rows = traffic_rows(packaged_generator(), house.deployment.contract, N_ROWS, "none", seed=3).frame
-    house.log_rows(rows.head(30), "known")
-    house.log_rows(rows.tail(10), "new", with_labels=False)
-    return house
+def platform(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> DagsterPlatform:
+    """A platform with a model that answered 40 requests, 30 of them labelled, and no shadow yet."""
+    platform = copy_of(trained_home, tmp_path_factory.mktemp("shadowed"))
+    rows = traffic_rows(packaged_generator(), platform.deployment.contract, N_ROWS, "none", seed=3).frame
+    platform.log_rows(rows.head(30), "known")
+    platform.log_rows(rows.tail(10), "new", with_labels=False)
+    return platform
 
 
-def score_as(house: House, version: str, shift: float) -> None:
+def score_as(platform: DagsterPlatform, version: str, shift: float) -> None:
     """Scores of every logged request: the answer's probability and `shift`."""
-    d = house.deployment
-    waiting = d.shadow.waiting(version, Place(NOON.replace(year=2000)), 100)
-    answers = d.prediction_log.find(r.request_id for r in waiting)
+    deployment = platform.deployment
+    waiting = deployment.shadow.waiting(version, Place(NOON.replace(year=2000)), 100)
+    answers = deployment.prediction_log.find(r.request_id for r in waiting)
     shifted = [(r, min(1.0, answers[r.request_id].probability + shift)) for r in waiting]
-    d.shadow.add(version, [ShadowScore(r.request_id, r.predicted_at, p, int(p >= 0.5)) for r, p in shifted])
+    deployment.shadow.add(version, [ShadowScore(r.request_id, r.predicted_at, p, int(p >= 0.5)) for r, p in shifted])
 
 
-def test_before_a_shadow_scored_that_is_said(house: House) -> None:
-    result = house.run("performance_job")
+def test_before_a_shadow_scored_that_is_said(platform: DagsterPlatform) -> None:
+    result = platform.run("performance_job")
     assert result.success, errors_of(result)
     metadata = metadata_of(result, "shadow_report")
     assert "has not scored live traffic yet" in metadata["in words"].value
-    said = pmmds(Path(house.environment["PMMDS_HOME"]), "shadow")
+    said = pmmds(Path(platform.environment["PMMDS_HOME"]), "shadow")
     assert said.code == 0, said.err
     assert "has not scored live traffic yet" in said.out
 
 
-def test_the_report_the_page_and_the_command_tell_the_same_agreement(house: House) -> None:
-    result = house.run("train_job")
+def test_the_report_the_page_and_the_command_tell_the_same_agreement(platform: DagsterPlatform) -> None:
+    result = platform.run("train_job")
     assert result.success, errors_of(result)
-    score_as(house, "2", 0.2)
+    score_as(platform, "2", 0.2)
     n_changed = sum(
         (record.probability < 0.5) and (record.probability + 0.2 >= 0.5)
-        for record in house.deployment.prediction_log.recent(100)
+        for record in platform.deployment.prediction_log.recent(100)
     )
     assert n_changed > 0, "the sample has rows near the threshold"
 
-    result = house.run("performance_job")
+    result = platform.run("performance_job")
     assert result.success, errors_of(result)
     metadata = metadata_of(result, "shadow_report")
     assert metadata["challenger_version"].value == "2"
@@ -64,11 +64,11 @@ def test_the_report_the_page_and_the_command_tell_the_same_agreement(house: Hous
     page = Path(metadata["report"].path).read_text(encoding="utf-8")
     assert f"scored {N_ROWS} live requests" in page
 
-    found = pmmds(Path(house.environment["PMMDS_HOME"]), "shadow", "--json").document["agreement"]
+    found = pmmds(Path(platform.environment["PMMDS_HOME"]), "shadow", "--json").document["agreement"]
     assert (found["challenger_version"], found["n_rows"]) == ("2", N_ROWS)
     assert found["n_to_positive"] == n_changed
     assert found["labelled"]["n_labelled"] == 30
-    words = pmmds(Path(house.environment["PMMDS_HOME"]), "shadow", "--version", "2").out
+    words = pmmds(Path(platform.environment["PMMDS_HOME"]), "shadow", "--version", "2").out
     assert f"scored {N_ROWS} live requests" in " ".join(words.split())
-    unknown = pmmds(Path(house.environment["PMMDS_HOME"]), "shadow", "--version", "9")
+    unknown = pmmds(Path(platform.environment["PMMDS_HOME"]), "shadow", "--version", "9")
     assert unknown.out.strip() == "v9 has scored no live traffic as a shadow."

@@ -11,9 +11,16 @@ import pytest
 from pmmds_assets.jobs import train_job
 from pmmds_core.models.bundle import load_bundle
 from pmmds_core.stores.files.reference_source import load_reference
-from pmmds_tests.harness.dagster_platform import House, assets_made, data_version, errors_of, failed_checks, metadata_of
+from pmmds_tests.harness.dagster_platform import (
+    DagsterPlatform,
+    assets_made,
+    data_version,
+    errors_of,
+    failed_checks,
+    metadata_of,
+)
 
-Trained = tuple[House, dg.ExecuteInProcessResult]
+Trained = tuple[DagsterPlatform, dg.ExecuteInProcessResult]
 MADE = {
     "reference_data",
     "labelled_predictions",
@@ -27,12 +34,12 @@ MADE = {
 
 
 def test_the_first_run_puts_a_model_into_production(trained: Trained) -> None:
-    house, result = trained
+    platform, result = trained
     assert result.success, errors_of(result)
     assert assets_made(result) == MADE
     assert failed_checks(result) == set()
-    assert house.deployment.production_version().version == "1"
-    (decision,) = house.deployment.decisions.recent()
+    assert platform.deployment.production_version().version == "1"
+    (decision,) = platform.deployment.decisions.recent()
     assert (decision.promoted, decision.state, decision.challenger_version) == (True, "recorded", "1")
 
 
@@ -50,10 +57,10 @@ def test_every_asset_shows_numbers_a_table_and_a_picture(trained: Trained, asset
 def test_the_version_carries_validation_results_signature_example_and_card(trained: Trained, tmp_path: Path) -> None:
     import mlflow
 
-    d = trained[0].deployment
-    version = d.production_version()
-    mlflow.set_tracking_uri(d.registry.tracking_uri)
-    client = mlflow.MlflowClient(d.registry.tracking_uri)
+    deployment = trained[0].deployment
+    version = deployment.production_version()
+    mlflow.set_tracking_uri(deployment.registry.tracking_uri)
+    client = mlflow.MlflowClient(deployment.registry.tracking_uri)
     names = {a.path for folder in ("", "validation", "bundle") for a in client.list_artifacts(version.run_id, folder)}
     assert {"validation/expectations.json", "validation/expectations.html", "validation/schema.json"} <= names
     assert {
@@ -65,19 +72,21 @@ def test_the_version_carries_validation_results_signature_example_and_card(train
     run = client.get_run(version.run_id)
     assert run.data.metrics["holdout_roc_auc"] > 0.8
     assert run.data.params["candidate"] in {"logistic_regression", "hist_gradient_boosting"}
-    model = mlflow.models.get_model_info(f"models:/{d.model_name}/{version.version}")
+    model = mlflow.models.get_model_info(f"models:/{deployment.model_name}/{version.version}")
     assert model.signature is not None
     assert model.saved_input_example_info is not None
-    bundle = load_bundle(d.registry.download_bundle(d.model_name, version.version, tmp_path / "bundle"))
+    bundle = load_bundle(
+        deployment.registry.download_bundle(deployment.model_name, version.version, tmp_path / "bundle")
+    )
     assert bundle.digest == version.digest
 
 
 def test_the_evaluation_is_kept_as_page_and_card_beside_the_model(trained: Trained) -> None:
     import mlflow
 
-    d = trained[0].deployment
-    client = mlflow.MlflowClient(d.registry.tracking_uri)
-    names = {a.path for a in client.list_artifacts(d.production_version().run_id, "evaluation")}
+    deployment = trained[0].deployment
+    client = mlflow.MlflowClient(deployment.registry.tracking_uri)
+    names = {a.path for a in client.list_artifacts(deployment.production_version().run_id, "evaluation")}
     assert names >= {"evaluation/latest.html", "evaluation/model_card.md"}
     metadata = metadata_of(trained[1], "model_evaluation")
     page = Path(metadata["report"].value).read_text(encoding="utf-8")
@@ -88,17 +97,17 @@ def test_the_evaluation_is_kept_as_page_and_card_beside_the_model(trained: Train
 
 
 def test_the_same_data_and_seed_give_the_same_model(trained: Trained, tmp_path: Path) -> None:
-    again = House.build(tmp_path)
+    again = DagsterPlatform.build(tmp_path)
     assert again.run("train_job").success
     assert again.deployment.production_version().digest == trained[0].deployment.production_version().digest
 
 
 def test_a_reference_that_misses_expectations_blocks_before_anything_is_trained(tmp_path: Path) -> None:
-    settings = House.build(tmp_path / "sample").deployment
+    settings = DagsterPlatform.build(tmp_path / "sample").deployment
     frame = load_reference(settings.settings, settings.contract).data.frame.head(49)  # the suite asks for 50 rows
     path = tmp_path / "small.csv"
     frame.to_csv(path, index=False)
-    broken = House.build(tmp_path / "home", PMMDS_DATA_PATH=str(path))
+    broken = DagsterPlatform.build(tmp_path / "home", PMMDS_DATA_PATH=str(path))
     result = broken.run("train_job")
     assert not result.success
     assert failed_checks(result) == {"expectations_are_met"}
@@ -107,12 +116,12 @@ def test_a_reference_that_misses_expectations_blocks_before_anything_is_trained(
 
 
 def test_a_file_with_a_wrong_value_fails_with_the_row_and_keeps_no_dataset(tmp_path: Path) -> None:
-    sample = House.build(tmp_path / "sample").deployment
+    sample = DagsterPlatform.build(tmp_path / "sample").deployment
     frame = load_reference(sample.settings, sample.contract).data.frame.head(60)
     frame.loc[7, "contract"] = "weekly"
     path = tmp_path / "wrong.csv"
     frame.to_csv(path, index=False)
-    broken = House.build(tmp_path / "home", PMMDS_DATA_PATH=str(path))
+    broken = DagsterPlatform.build(tmp_path / "home", PMMDS_DATA_PATH=str(path))
     result = broken.run("train_job")
     assert not result.success
     (message,) = [e for e in errors_of(result) if "weekly" in e]
@@ -121,11 +130,11 @@ def test_a_file_with_a_wrong_value_fails_with_the_row_and_keeps_no_dataset(tmp_p
 
 
 def test_without_validation_the_version_says_so_and_the_first_one_is_held(tmp_path: Path) -> None:
-    house = House.build(tmp_path)
-    result = house.run("train_job", ops={"reference_data": {"config": {"validate_data": False}}})
-    (version,) = house.deployment.registry.versions(house.deployment.model_name)
+    platform = DagsterPlatform.build(tmp_path)
+    result = platform.run("train_job", ops={"reference_data": {"config": {"validate_data": False}}})
+    (version,) = platform.deployment.registry.versions(platform.deployment.model_name)
     assert version.tags["validation"] == "skipped"
-    assert not house.deployment.decisions.recent()[0].promoted
+    assert not platform.deployment.decisions.recent()[0].promoted
     assert not result.success
     assert "v1 is registered and no model is in production" in errors_of(result)[0]
 
@@ -138,10 +147,10 @@ def test_each_asset_can_be_materialized_alone(trained: Trained, asset: str) -> N
 
 
 def test_data_versions_are_digests_of_content(trained: Trained) -> None:
-    house, result = trained
-    reference = load_reference(house.deployment.settings, house.deployment.contract)
+    platform, result = trained
+    reference = load_reference(platform.deployment.settings, platform.deployment.contract)
     assert data_version(result, "reference_data") == reference.data.digest[:16]
-    assert data_version(result, "trained_model") == house.deployment.production_version().digest[:16]
+    assert data_version(result, "trained_model") == platform.deployment.production_version().digest[:16]
 
 
 def test_the_job_names_its_longest_run_time_and_that_it_writes_models() -> None:

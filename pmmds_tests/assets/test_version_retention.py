@@ -8,11 +8,11 @@ from pathlib import Path
 from pmmds_core.workflows.expiry import expire
 from pmmds_core.workflows.rollback import roll_back
 from pmmds_tests.assets.test_rollback_and_approval import with_v2_promoted
-from pmmds_tests.harness.dagster_platform import House, errors_of
+from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 
 
-def versions(house: House) -> set[str]:
-    return {v.version for v in house.deployment.registry.versions(house.deployment.model_name)}
+def versions(platform: DagsterPlatform) -> set[str]:
+    return {v.version for v in platform.deployment.registry.versions(platform.deployment.model_name)}
 
 
 def files_of(base: Path, run_id: str) -> list[Path]:
@@ -26,20 +26,20 @@ def n_files(base: Path) -> int:
 def test_a_version_that_never_served_goes_with_its_files_and_a_rollback_still_works(
     two_versions_home: Path, tmp_path: Path
 ) -> None:
-    house = with_v2_promoted(two_versions_home, tmp_path)
+    platform = with_v2_promoted(two_versions_home, tmp_path)
     for _ in range(2):
-        result = house.run("train_job", selection=["trained_model"])
+        result = platform.run("train_job", selection=["trained_model"])
         assert result.success, errors_of(result)
-    d = house.deployment
-    gone = d.registry.get_version(d.model_name, "3")
+    deployment = platform.deployment
+    gone = deployment.registry.get_version(deployment.model_name, "3")
     base = two_versions_home.parent  # a copied home goes on writing where its experiment was made
     assert files_of(base, gone.run_id)
     before = n_files(base)
     later = datetime.now(UTC) + timedelta(days=91)
-    assert {e.kind: e.n_removed for e in expire(d, later, dry_run=True)}["model versions"] == 1
-    assert {e.kind: e.n_removed for e in expire(d, later)}["model versions"] == 1
-    assert versions(house) == {"1", "2", "4"}, "1 and 2 served, 4 is the challenger and the newest"
+    assert {e.kind: e.n_removed for e in expire(deployment, later, dry_run=True)}["model versions"] == 1
+    assert {e.kind: e.n_removed for e in expire(deployment, later)}["model versions"] == 1
+    assert versions(platform) == {"1", "2", "4"}, "1 and 2 served, 4 is the challenger and the newest"
     assert files_of(base, gone.run_id) == []
     assert n_files(base) < before - 10, "the logged pipeline is gone, too"
-    assert roll_back(d, by="Ada").challenger_version == "1"
-    assert {e.kind: e.n_removed for e in expire(d, later)}["model versions"] == 0
+    assert roll_back(deployment, by="Ada").challenger_version == "1"
+    assert {e.kind: e.n_removed for e in expire(deployment, later)}["model versions"] == 0

@@ -9,7 +9,7 @@ import dagster as dg
 
 from pmmds_assets.partitions import key_of
 from pmmds_tests.assets.test_graph import EDGES
-from pmmds_tests.harness.dagster_platform import QUIET, House, assets_made, errors_of, failed_checks
+from pmmds_tests.harness.dagster_platform import QUIET, DagsterPlatform, assets_made, errors_of, failed_checks
 
 # Warnings: without a model in production and without a row nobody can say that all is well.
 COULD_NOT_LOOK = {
@@ -21,25 +21,25 @@ COULD_NOT_LOOK = {
 }
 
 
-def materialize_all(house: House, hour: str) -> dg.ExecuteInProcessResult:
-    result = house.defs.resolve_implicit_global_asset_job_def().execute_in_process(
-        instance=house.instance, run_config=QUIET, partition_key=hour, raise_on_error=False
+def materialize_all(platform: DagsterPlatform, hour: str) -> dg.ExecuteInProcessResult:
+    result = platform.defs.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=platform.instance, run_config=QUIET, partition_key=hour, raise_on_error=False
     )
     assert result.success, errors_of(result)
     return result
 
 
 def test_the_whole_graph_can_be_materialized_on_an_empty_home_and_again(tmp_path: Path) -> None:
-    house = House.build(tmp_path)
+    platform = DagsterPlatform.build(tmp_path)
     everything = set(EDGES) - {"prediction_logs", "ground_truth"}
     hour = key_of(datetime.now(UTC))  # the runs may last into the next
-    first = materialize_all(house, hour)
+    first = materialize_all(platform, hour)
     assert assets_made(first) == everything - {"drift_report"}, "nothing was in production when drift was looked at"
     assert failed_checks(first) == COULD_NOT_LOOK
-    assert house.deployment.production_version().version == "1"
-    made = house.instance.get_materialized_partitions(dg.AssetKey("feature_histograms"))
+    assert platform.deployment.production_version().version == "1"
+    made = platform.instance.get_materialized_partitions(dg.AssetKey("feature_histograms"))
     assert hour in made
 
-    second = materialize_all(house, hour)
+    second = materialize_all(platform, hour)
     assert assets_made(second) == everything
-    assert house.deployment.production_version().version == "1", "the same data gives no better model"
+    assert platform.deployment.production_version().version == "1", "the same data gives no better model"

@@ -14,7 +14,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_core.synthetic.scenarios import traffic_rows
 from pmmds_tests.harness.command_line import heavy_libraries_of, pmmds
-from pmmds_tests.harness.dagster_platform import House
+from pmmds_tests.harness.dagster_platform import DagsterPlatform
 
 READING = [
     ["config"],
@@ -83,9 +83,9 @@ def test_a_model_that_is_not_better_is_held_with_exit_code_3_where_asked_for(tra
 
 @pytest.mark.slow
 def test_drift_is_exit_code_3_where_asked_for_and_the_alert_can_be_taken_over(trained_home: Path) -> None:
-    house = House.build(trained_home)
-    rows = traffic_rows(packaged_generator(), house.deployment.contract, 600, "migration", seed=3).frame
-    house.log_rows(rows, "m", with_labels=False)
+    platform = DagsterPlatform.build(trained_home)
+    rows = traffic_rows(packaged_generator(), platform.deployment.contract, 600, "migration", seed=3).frame
+    platform.log_rows(rows, "m", with_labels=False)
     said = pmmds(trained_home, "monitor", "--fail-on-drift", "--json")
     assert said.code == 3
     assert said.document["verdict"] == "drifted"
@@ -115,9 +115,9 @@ def test_drift_is_exit_code_3_where_asked_for_and_the_alert_can_be_taken_over(tr
 
 @pytest.mark.slow
 def test_an_alert_that_is_taken_over_starts_no_retraining(trained_home: Path) -> None:
-    house = House.build(trained_home)
-    rows = traffic_rows(packaged_generator(), house.deployment.contract, 600, "migration", seed=3).frame
-    house.log_rows(rows, "m", with_labels=False)
+    platform = DagsterPlatform.build(trained_home)
+    rows = traffic_rows(packaged_generator(), platform.deployment.contract, 600, "migration", seed=3).frame
+    platform.log_rows(rows, "m", with_labels=False)
     alert = pmmds(trained_home, "monitor", "--json").document["alert_id"]
     assert pmmds(trained_home, "alerts", "ack", str(alert), "--by", "ann").code == 0
     nothing = pmmds(trained_home, "retrain", "--json")

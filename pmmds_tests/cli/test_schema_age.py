@@ -12,7 +12,7 @@ from pmmds_core.stores.database.backup import count_rows
 from pmmds_core.stores.database.engine import Database, open_database
 from pmmds_core.stores.database.schema import HEAD, migrate
 from pmmds_tests.harness.command_line import Said, pmmds
-from pmmds_tests.harness.dagster_platform import House, errors_of
+from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 
 pytestmark = pytest.mark.postgres
 
@@ -66,9 +66,11 @@ def test_a_run_of_dagster_fails_with_it(
     tmp_path: Path, postgres_url: str, aged: Database, revision: str, job: str
 ) -> None:
     before = count_rows(aged)
-    house = House.of_environment({"PMMDS_HOME": str(tmp_path / "home"), "PMMDS_DATABASE_URL": postgres_url})
+    platform = DagsterPlatform.of_environment(
+        {"PMMDS_HOME": str(tmp_path / "home"), "PMMDS_DATABASE_URL": postgres_url}
+    )
     partition = "2026-03-01-12:00" if job == "monitor_job" else None
-    result = house.run(job, partition_key=partition)
+    result = platform.run(job, partition_key=partition)
     assert not result.success
     assert sentence(revision) in errors_of(result)[0]
     assert count_rows(aged) == before

@@ -60,6 +60,6 @@ def test_what_the_page_prints_makes_a_database_that_its_login_can_work_with(tmp_
         assert settings.dagster_database_url
         assert settings.mlflow_database_url
         assert settings.has_tracking_server
-        d = Deployment(settings).require_rights(SERVICE).require_rights(PROMOTER)
-        assert d.prediction_log.append(make_records(contract, 10)) == 10
-        d.database.close()
+        deployment = Deployment(settings).require_rights(SERVICE).require_rights(PROMOTER)
+        assert deployment.prediction_log.append(make_records(contract, 10)) == 10
+        deployment.database.close()

@@ -47,7 +47,7 @@ def run(
     staff: Staff, role: str, job: str, tags: dict[str, str] | None = None, **more: str
 ) -> dg.ExecuteInProcessResult:
     """A job that has to end well."""
-    result = staff.house(role, **more).run(job, tags=tags)
+    result = staff.platform(role, **more).run(job, tags=tags)
     assert result.success, errors_of(result)
     return result
 
@@ -87,12 +87,12 @@ def the_service_answers_and_learns(staff: Staff, service: RunningService, contra
 
 
 def the_monitor_finds_drift(staff: Staff) -> int:
-    house = staff.house(MONITOR)
-    monitored = run(staff, MONITOR, "monitor_job", house.window_tags())
+    platform = staff.platform(MONITOR)
+    monitored = run(staff, MONITOR, "monitor_job", platform.window_tags())
     assert failed_checks(monitored) == {"features_are_stable"}
-    assert [o.metadata["dagster/row_count"].value for o in observe(house.deployment)] == [300, 300]
+    assert [o.metadata["dagster/row_count"].value for o in observe(platform.deployment)] == [300, 300]
     report = metadata_of(monitored, "drift_report")
-    for told in (report["notifications"].value, house.tick(alert_notification_sensor).skip_message):
+    for told in (report["notifications"].value, platform.tick(alert_notification_sensor).skip_message):
         assert "not sent" not in told
     assert staff.rows()["alert_notifications"] == 1
     alert_id: int = report["alert"].value
@@ -126,7 +126,7 @@ def the_monitor_looks_around(staff: Staff, request_id: str, alert_id: int, folde
 
 
 def the_promoter_retrains(staff: Staff) -> str:
-    request = staff.house(PROMOTER).tick(drift_alert_sensor)
+    request = staff.platform(PROMOTER).tick(drift_alert_sensor)
     assert isinstance(request, dg.RunRequest), request
     run(staff, PROMOTER, "retrain_job", dict(request.tags))
     newest = staff.deployment(PROMOTER).decisions.recent()[0]
@@ -192,8 +192,10 @@ def test_anothers_work_is_refused_in_a_sentence_before_it_has_begun(
 
 def versions(staff: Staff) -> tuple[list[str], str]:
     """What the registry has, and what is in production."""
-    d = staff.deployment(OWNER)
-    return [v.version for v in d.registry.versions(d.model_name)], d.production_version().version
+    deployment = staff.deployment(OWNER)
+    return [
+        v.version for v in deployment.registry.versions(deployment.model_name)
+    ], deployment.production_version().version
 
 
 @pytest.mark.parametrize(
@@ -209,9 +211,9 @@ def test_a_run_of_dagster_with_anothers_login_leaves_nothing_behind(
     staff: Staff, role: str, job: str, lacks: str
 ) -> None:
     before = staff.rows(), versions(staff)
-    house = staff.house(role)
-    tags = staff.house(MONITOR).window_tags() if job == "monitor_job" else None
-    result = house.run(job, tags=tags)
+    platform = staff.platform(role)
+    tags = staff.platform(MONITOR).window_tags() if job == "monitor_job" else None
+    result = platform.run(job, tags=tags)
     assert not result.success
     assert any("RightMissingError" in e and lacks in e for e in errors_of(result)), errors_of(result)
     assert (staff.rows(), versions(staff)) == before
@@ -219,7 +221,7 @@ def test_a_run_of_dagster_with_anothers_login_leaves_nothing_behind(
 
 def test_a_training_with_the_monitors_login_keeps_data_and_registers_no_model(staff: Staff) -> None:
     before, registered = staff.rows(), versions(staff)
-    result = staff.house(MONITOR).run("train_job")
+    result = staff.platform(MONITOR).run("train_job")
     assert "no INSERT on retraining_runs" in errors_of(result)[0]
     added = {name: n - before[name] for name, n in staff.rows().items() if n != before[name]}
     assert added.keys() <= {"reference_datasets"}

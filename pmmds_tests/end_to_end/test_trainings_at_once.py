@@ -27,11 +27,13 @@ def test_two_trainings_at_once_judge_their_own_versions(tmp_path: Path) -> None:
         both = list(pool.map(train, ["7", "777"]))
     assert [said.code for said in both] == [0, 0], [said.err for said in both]
     assert any("Waiting for another training" in said.err for said in both)
-    d = Deployment(load_settings({"PMMDS_HOME": str(tmp_path)}))
-    decisions = d.decisions.recent(2)
+    deployment = Deployment(load_settings({"PMMDS_HOME": str(tmp_path)}))
+    decisions = deployment.decisions.recent(2)
     assert {x.challenger_version for x in decisions} == {"2", "3"}
     for decision in decisions:
-        holdout = d.datasets.of_run("holdout", decision.run_id)
+        holdout = deployment.datasets.of_run("holdout", decision.run_id)
         assert holdout is not None
-        rows = d.registry.training_rows(d.registry.get_version(d.model_name, decision.challenger_version))
-        assert not np.isin(keys_of(holdout.read(), d.contract.feature_names), rows).any()
+        rows = deployment.registry.training_rows(
+            deployment.registry.get_version(deployment.model_name, decision.challenger_version)
+        )
+        assert not np.isin(keys_of(holdout.read(), deployment.contract.feature_names), rows).any()

@@ -26,7 +26,7 @@ from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_core.synthetic.scenarios import traffic_rows
 from pmmds_tests.assets.test_rollback_and_approval import log_latencies, production
 from pmmds_tests.harness.dagster_daemons import Daemon, daemon_of
-from pmmds_tests.harness.dagster_platform import House
+from pmmds_tests.harness.dagster_platform import DagsterPlatform
 from pmmds_tests.harness.leader_sessions import sessions_with_the_lead
 from pmmds_tests.harness.ports import free_port
 from pmmds_tests.harness.postgres import temporary_cluster
@@ -57,33 +57,33 @@ def test_an_alert_leads_to_one_retraining_and_a_slow_promotion_to_one_rollback(
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    d = Deployment(load_settings(variables)).prepare()
-    run_job("train_job", d.settings)
-    assert production(d) == "1"
-    house = House.build(tmp_path / "home")
-    house.log_rows(traffic_rows(packaged_generator(), d.contract, 2500, "migration", seed=5).frame, "m")
-    run_job("monitor_job", d.settings, tags=house.window_tags())
-    (alert,) = d.alerts.open_alerts()
+    deployment = Deployment(load_settings(variables)).prepare()
+    run_job("train_job", deployment.settings)
+    assert production(deployment) == "1"
+    platform = DagsterPlatform.build(tmp_path / "home")
+    platform.log_rows(traffic_rows(packaged_generator(), deployment.contract, 2500, "migration", seed=5).frame, "m")
+    run_job("monitor_job", deployment.settings, tags=platform.window_tags())
+    (alert,) = deployment.alerts.open_alerts()
     instance = dg.DagsterInstance.get()
-    with two_daemons(d.settings, tmp_path) as (at_work, waiting):
-        at_work.wait_for(lambda: bool(d.retrainings.attempts_of(alert.alert_id)))
-        at_work.wait_for(lambda: not d.retrainings.running())
-        (attempt,) = d.retrainings.recent()
+    with two_daemons(deployment.settings, tmp_path) as (at_work, waiting):
+        at_work.wait_for(lambda: bool(deployment.retrainings.attempts_of(alert.alert_id)))
+        at_work.wait_for(lambda: not deployment.retrainings.running())
+        (attempt,) = deployment.retrainings.recent()
         told = (attempt.outcome, attempt.alert_id, attempt.attempt)
         assert told == ("promoted", alert.alert_id, 1), attempt.reason
         at_work.wait_for(lambda: _succeeded(instance, "retrain_job") == 1)
-        (promoted,) = [x for x in d.decisions.recent() if x.champion_version == "1"]
+        (promoted,) = [x for x in deployment.decisions.recent() if x.champion_version == "1"]
         new = promoted.challenger_version
         assert promoted.moved_at is not None
         assert not waiting.has_said(Standing.LEADS)
         at_work.kill()
-        log_latencies(d, "1", promoted.moved_at - timedelta(minutes=10), 0.3)
-        log_latencies(d, new, promoted.moved_at, 3.0)
-        waiting.wait_for(lambda: d.decisions.recent(1)[0].kind == "rollback")
+        log_latencies(deployment, "1", promoted.moved_at - timedelta(minutes=10), 0.3)
+        log_latencies(deployment, new, promoted.moved_at, 3.0)
+        waiting.wait_for(lambda: deployment.decisions.recent(1)[0].kind == "rollback")
         waiting.wait_for(lambda: _succeeded(instance, "rollback_job") == 1)
         assert waiting.has_said(Standing.LEADS)
-    assert production(d) == "1"
-    decisions = list(reversed(d.decisions.recent()))
+    assert production(deployment) == "1"
+    decisions = list(reversed(deployment.decisions.recent()))
     kinds = [(x.kind, x.challenger_version, x.state) for x in decisions]
     expected = [("promotion", "1", "recorded"), ("promotion", new, "recorded"), ("rollback", "1", "recorded")]
     assert kinds == expected

@@ -29,14 +29,14 @@ JOBS = "pmmds_assets.definitions"
 
 
 @dataclass(frozen=True)
-class CeleryHouse:
+class CeleryPlatform:
     """`variables`: what PMMDS_* variables say in every process of it."""
 
     home: Path
     variables: Mapping[str, str]
 
     @classmethod
-    def build(cls, home: Path, broker: str, **more: str) -> CeleryHouse:
+    def build(cls, home: Path, broker: str, **more: str) -> CeleryPlatform:
         variables = {
             "PMMDS_HOME": str(home),
             "PMMDS_DAGSTER_EXECUTOR": "celery",
@@ -66,8 +66,8 @@ class CeleryHouse:
         )
 
     @contextmanager
-    def instance_file(self, path: Path) -> Iterator[CeleryHouse]:
-        """The house with another dagster.yaml and steps in the run's process, for the block."""
+    def instance_file(self, path: Path) -> Iterator[CeleryPlatform]:
+        """The platform with another dagster.yaml and steps in the run's process, for the block."""
         own = prepare_dagster_home(load_settings(self.variables)) / "dagster.yaml"
         link = own.readlink()
         own.unlink()
@@ -89,7 +89,7 @@ class CeleryHouse:
 
     @contextmanager
     def process(self, argv: list[str], log_name: str, says: str) -> Iterator[Path]:
-        """A process of the house that is up for the block; yields what it prints, as a file."""
+        """A process of the platform that is up for the block; yields what it prints, as a file."""
         log = self.home / log_name
         with log.open("w") as stream:
             started = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A whole orchestration house in a temporary folder: definitions, a Dagster instance, the deployment they work on."""
+"""A Dagster platform in a temporary folder: definitions, an instance, and the deployment they work on."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def resource_of(environment: Mapping[str, str]) -> DeploymentResource:
 
 
 @dataclass
-class House:
+class DagsterPlatform:
     """`environment` is what PMMDS_* variables would say."""
 
     environment: dict[str, str]
@@ -45,15 +45,15 @@ class House:
     instance: dg.DagsterInstance
 
     @classmethod
-    def build(cls, home: Path, **variables: str) -> House:
-        house = cls.of_environment({"PMMDS_HOME": str(home), **variables})
+    def build(cls, home: Path, **variables: str) -> DagsterPlatform:
+        platform = cls.of_environment({"PMMDS_HOME": str(home), **variables})
         if variables.get("PMMDS_DATABASE_URL"):
-            deployment = Deployment(load_settings(house.environment))
+            deployment = Deployment(load_settings(platform.environment))
             migrate(open_database(deployment.settings), deployment.contract)
-        return house
+        return platform
 
     @classmethod
-    def of_environment(cls, environment: dict[str, str]) -> House:
+    def of_environment(cls, environment: dict[str, str]) -> DagsterPlatform:
         """On a database that is as somebody else left it."""
         folder = Path(environment["PMMDS_HOME"]) / "dagster"
         folder.mkdir(parents=True, exist_ok=True)
@@ -89,8 +89,8 @@ class House:
 
     def window_tags(self) -> dict[str, str]:
         """Run tags of a monitor_job over the window that ends now."""
-        d = self.deployment
-        return dict(monitor_request(d, d.settings.drift_current_window_hours).tags)
+        deployment = self.deployment
+        return dict(monitor_request(deployment, deployment.settings.drift_current_window_hours).tags)
 
     def tick(self, sensor: Callable[..., Any], cursor: str | None = None) -> Any:
         """What a sensor answers now."""
@@ -107,25 +107,27 @@ class House:
 
     def log_rows(self, frame: Any, prefix: str, *, with_labels: bool = True) -> None:
         """What the service would have written for these rows: predictions of the production model, then the truth."""
-        d = self.deployment
-        version = d.production_version().version
-        scorer = d.profiles.bundle(version).scorer
+        deployment = self.deployment
+        version = deployment.production_version().version
+        scorer = deployment.profiles.bundle(version).scorer
         now = datetime.now(UTC)
         records = [
-            PredictionRecord(f"{prefix}-{i}", now, d.model_name, version, int(p >= 0.5), p, 0.3, tuple(row))
-            for i, row in enumerate(rows_of(frame, d.contract))
+            PredictionRecord(f"{prefix}-{i}", now, deployment.model_name, version, int(p >= 0.5), p, 0.3, tuple(row))
+            for i, row in enumerate(rows_of(frame, deployment.contract))
             for p in [scorer.probability(row)]
         ]
-        d.prediction_log.append(records)
+        deployment.prediction_log.append(records)
         if with_labels:
-            labels = frame[d.contract.label.name]
-            d.ground_truth.add(LabelItem(r.request_id, int(y), now) for r, y in zip(records, labels, strict=True))
+            labels = frame[deployment.contract.label.name]
+            deployment.ground_truth.add(
+                LabelItem(r.request_id, int(y), now) for r, y in zip(records, labels, strict=True)
+            )
 
 
-def copy_of(home: Path, folder: Path, **variables: str) -> House:
-    """A house of its own in `folder` that begins as the one in `home` is."""
+def copy_of(home: Path, folder: Path, **variables: str) -> DagsterPlatform:
+    """A platform of its own in `folder` that begins as the one in `home` is."""
     shutil.copytree(home, folder, dirs_exist_ok=True)
-    return House.build(folder, **variables)
+    return DagsterPlatform.build(folder, **variables)
 
 
 def metadata_of(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from pmmds_core.stores.database.backup import count_rows
 from pmmds_core.stores.database.grants import ROLES
 from pmmds_core.training.pipelines import CANDIDATES
 from pmmds_tests.harness.command_line import Said, pmmds
-from pmmds_tests.harness.dagster_platform import House
+from pmmds_tests.harness.dagster_platform import DagsterPlatform
 from pmmds_tests.harness.postgres import temporary_cluster
 
 OWNER, NAME = "pmmds_owner", "pmmds"
@@ -44,9 +44,9 @@ class Staff:
     def deployment(self, role: str) -> Deployment:
         return Deployment(load_settings(self.environment(role)))
 
-    def house(self, role: str, **more: str) -> House:
+    def platform(self, role: str, **more: str) -> DagsterPlatform:
         """Dagster whose code location has the role's login."""
-        return House.of_environment(self.environment(role, **more))
+        return DagsterPlatform.of_environment(self.environment(role, **more))
 
     def command(self, role: str, *arguments: str) -> Said:
         """`pmmds …` as a process with the role's login."""

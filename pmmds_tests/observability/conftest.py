@@ -13,7 +13,7 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_core.synthetic.scenarios import traffic_rows
 from pmmds_serving.generated.pmmds.v1.prediction_pb2 import PredictRequest
-from pmmds_tests.harness.dagster_platform import House, errors_of
+from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 from pmmds_tests.harness.grpc_requests import stub_of
 from pmmds_tests.harness.prometheus import Prometheus, running_prometheus
 from pmmds_tests.harness.service_process import RunningService, running_service, service_environment, wait_until
@@ -27,26 +27,26 @@ N_DRIFTED = 600
 def watched_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service whose home has a history: a promotion, drifted traffic, an open alert, a retraining without labels."""
     home = tmp_path_factory.mktemp("watched")
-    house = House.build(home)
-    trained = house.run("train_job")
+    platform = DagsterPlatform.build(home)
+    trained = platform.run("train_job")
     assert trained.success, errors_of(trained)
-    with running_service(service_environment(home, house.deployment.registry.tracking_uri)) as service:
-        send_drifted_traffic(service, house)
-        monitored = house.run("monitor_job", tags=house.window_tags())
+    with running_service(service_environment(home, platform.deployment.registry.tracking_uri)) as service:
+        send_drifted_traffic(service, platform)
+        monitored = platform.run("monitor_job", tags=platform.window_tags())
         assert monitored.success, errors_of(monitored)
-        request = house.wait_for_request(drift_alert_sensor)
-        retrained = house.run("retrain_job", tags=dict(request.tags))
+        request = platform.wait_for_request(drift_alert_sensor)
+        retrained = platform.run("retrain_job", tags=dict(request.tags))
         assert retrained.success, errors_of(retrained)
         yield service
 
 
-def send_drifted_traffic(service: RunningService, house: House) -> None:
-    frame = traffic_rows(packaged_generator(), house.deployment.contract, N_DRIFTED, "migration", seed=5).frame
-    features = frame[list(house.deployment.contract.feature_names)].to_dict("records")
+def send_drifted_traffic(service: RunningService, platform: DagsterPlatform) -> None:
+    frame = traffic_rows(packaged_generator(), platform.deployment.contract, N_DRIFTED, "migration", seed=5).frame
+    features = frame[list(platform.deployment.contract.feature_names)].to_dict("records")
     answer = service.client.post(BATCH, json={"instances": features})
     assert answer.status_code == 200, answer.text
     ids = [p["request_id"] for p in answer.json()["predictions"]]
-    wait_until(all_logged(house.deployment, ids))
+    wait_until(all_logged(platform.deployment, ids))
 
 
 def ask_everything(service: RunningService, contract: Contract) -> None:

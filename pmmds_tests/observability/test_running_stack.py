@@ -85,12 +85,12 @@ def test_what_the_dashboards_show_is_what_happened(prometheus: Prometheus, watch
     assert value('max(pmmds_retraining_runs_total{outcome="blocked_no_labels"})') == 1
     assert value('sum(max by (severity) (pmmds_drift_alerts{status="open"}))') == 1
     assert value("sum(max by (severity) (pmmds_drift_events_total))") == 1
-    d = watched_service.deployment()
-    report = d.drift.latest()
+    deployment = watched_service.deployment()
+    report = deployment.drift.latest()
     assert report is not None
     worst = max(feature["psi"] or 0.0 for feature in report.document["features"])
     assert value("max(pmmds_drift_psi)") == pytest.approx(worst)
-    state = read_loop_state(d.database, d.model_name)
+    state = read_loop_state(deployment.database, deployment.model_name)
     assert state.trained_at is not None
     assert state.promoted_at is not None
     told = [value(f"max(pmmds_model_{what}_timestamp_seconds)") for what in ("trained", "promoted")]

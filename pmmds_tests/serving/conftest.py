@@ -23,7 +23,7 @@ from pmmds_serving.generated.pmmds.v1.prediction_pb2_grpc import PredictionServi
 from pmmds_serving.model.cache import STAMP
 from pmmds_serving.shipping.shipper import Shipper
 from pmmds_serving.spool.spool import Spool
-from pmmds_tests.harness.dagster_platform import House, errors_of
+from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 from pmmds_tests.harness.grpc_requests import stub_of
 from pmmds_tests.harness.service_process import RunningService, running_service, service_environment, wait_until
 from pmmds_tests.harness.service_requests import TOKEN
@@ -34,9 +34,9 @@ def two_versions(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     """A registry with versions 1 and 2; production is 1."""
     home = tmp_path_factory.mktemp("registry")
     for seed in ("42", "7"):
-        result = House.build(home, PMMDS_TRAIN_SEED=seed, PMMDS_TRAIN_HOLDOUT_SHARE="0.3").run("train_job")
+        result = DagsterPlatform.build(home, PMMDS_TRAIN_SEED=seed, PMMDS_TRAIN_HOLDOUT_SHARE="0.3").run("train_job")
         assert result.success, errors_of(result)
-    deployment = House.build(home).deployment
+    deployment = DagsterPlatform.build(home).deployment
     deployment.registry.move_alias(deployment.model_name, PRODUCTION, "1")
     return deployment
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pmmds_core.errors import InputFileError
-from pmmds_core.profiling.bin_queries import Tally, Test, counts_of, tallies_of
+from pmmds_core.profiling.bin_queries import BinQuery, Predicate, bin_queries, counts_of
 from pmmds_core.stores.files.data_file import DataFile, quoted, readable
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class FileCounter:
         Raises:
             InputFileError: the file is damaged.
         """
-        widths = [len(tallies_of(bins[r.feature])) for r in readings]
+        widths = [len(bin_queries(bins[r.feature])) for r in readings]
         most = max(1, min(COUNTS_PER_SCAN, -(-sum(widths) // self._n_threads)))
         parts = list(_parts(readings, widths, most))
         found = self._at_once(lambda cursor, part: self._count(cursor, part, bins), parts)
@@ -96,7 +96,7 @@ class FileCounter:
             cells.append(f"{reading.value} AS v{i}")
             if reading.is_text:
                 cells.append(f"({reading.is_text}) AS t{i}")
-            tallies += [f"count_if({_condition(i, reading, t)})" for t in tallies_of(bins[reading.feature])]
+            tallies += [f"count_if({_condition(i, reading, t)})" for t in bin_queries(bins[reading.feature])]
         query = f"SELECT count(*), {', '.join(tallies)} FROM (SELECT {', '.join(cells)} FROM {self._file.relation})"
         n_rows, *numbers = self._rows(cursor, query)[0]
         self._check(n_rows)
@@ -104,7 +104,7 @@ class FileCounter:
         counts = {}
         for reading in readings:
             own = bins[reading.feature]
-            counts[reading.feature] = counts_of(own, self._file.n_rows, [next(found) for _ in tallies_of(own)])
+            counts[reading.feature] = counts_of(own, self._file.n_rows, [next(found) for _ in bin_queries(own)])
         return counts
 
     def _numbers(
@@ -155,23 +155,23 @@ class FileCounter:
             return list(pool.map(lambda part: work(self._connection.cursor(), part), parts))
 
 
-def _condition(i: int, reading: Reading, tally: Tally) -> str:
-    match tally.test:
-        case Test.NULL if reading.kind == "categorical":
+def _condition(i: int, reading: Reading, query: BinQuery) -> str:
+    match query.test:
+        case Predicate.NULL if reading.kind == "categorical":
             return f"v{i} IS NULL"
-        case Test.NULL if reading.is_text:
+        case Predicate.NULL if reading.is_text:
             return f"isnan(v{i}) AND NOT t{i}"
-        case Test.NULL:
+        case Predicate.NULL:
             return f"isnan(v{i})"
-        case Test.NOT_A_NUMBER:
+        case Predicate.NOT_A_NUMBER:
             return f"t{i}" if reading.is_text else "false"
-        case Test.BELOW:
-            return f"v{i} < {tally.operand!r}::DOUBLE"
-        case Test.AT_MOST:
-            return f"v{i} <= {tally.operand!r}::DOUBLE"
-        case Test.EQUALS:
-            return f"v{i} = {quoted(str(tally.operand))}"
-    assert_never(tally.test)
+        case Predicate.BELOW:
+            return f"v{i} < {query.operand!r}::DOUBLE"
+        case Predicate.AT_MOST:
+            return f"v{i} <= {query.operand!r}::DOUBLE"
+        case Predicate.EQUALS:
+            return f"v{i} = {quoted(str(query.operand))}"
+    assert_never(query.test)
 
 
 def _parts(readings: Sequence[Reading], widths: Sequence[int], at_most: int) -> Iterator[list[Reading]]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, assert_never
 
 from pmmds_core.errors import DataError
-from pmmds_core.profiling.bin_queries import Tally, Test, counts_of, tallies_of
+from pmmds_core.profiling.bin_queries import BinQuery, Predicate, bin_queries, counts_of
 from pmmds_core.profiling.bins import NUMBER_PATTERN, SCORE, WORDS_FOR_INFINITY, WORDS_FOR_NULL, FeatureBins
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 
@@ -50,12 +50,12 @@ def count_with_spark(
     for bins in features:
         name = named.get(bins.feature, bins.feature)
         cell = _Cell(bins, f.col("`" + name.replace("`", "``") + "`"), is_text=types[name] == "string")
-        tallies += [f.count_if(cell.answers(t)).alias(f"t{len(tallies) + i}") for i, t in enumerate(tallies_of(bins))]
+        tallies += [f.count_if(cell.answers(t)).alias(f"t{len(tallies) + i}") for i, t in enumerate(bin_queries(bins))]
     found: Any = frame.agg(*tallies).first()
     n_rows, *numbers = (int(n) for n in found)
     counts, position = {}, 0
     for bins in features:
-        end = position + len(tallies_of(bins))
+        end = position + len(bin_queries(bins))
         counts[bins.feature] = counts_of(bins, n_rows, numbers[position:end])
         position = end
     return counts, n_rows
@@ -84,19 +84,19 @@ class _Cell:
             self._is_null = self._value.isNull() | f.isnan(self._value)
             self._is_text = f.lit(False)
 
-    def answers(self, tally: Tally) -> Column:
+    def answers(self, query: BinQuery) -> Column:
         from pyspark.sql import functions as f
 
-        operand = f.lit(tally.operand)
-        match tally.test:
-            case Test.NULL:
+        operand = f.lit(query.operand)
+        match query.test:
+            case Predicate.NULL:
                 return self._is_null
-            case Test.NOT_A_NUMBER:
+            case Predicate.NOT_A_NUMBER:
                 return self._is_text
-            case Test.BELOW:
+            case Predicate.BELOW:
                 return self._value < operand
-            case Test.AT_MOST:
+            case Predicate.AT_MOST:
                 return self._value <= operand
-            case Test.EQUALS:
+            case Predicate.EQUALS:
                 return self._value == operand
-        assert_never(tally.test)
+        assert_never(query.test)

@@ -13,7 +13,7 @@ from typing import Any, assert_never
 
 import sqlalchemy as sa
 
-from pmmds_core.profiling.bin_queries import Tally, Test, counts_of, tallies_of
+from pmmds_core.profiling.bin_queries import BinQuery, Predicate, bin_queries, counts_of
 from pmmds_core.profiling.bins import SCORE, FeatureBins
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.stores.database.dialects import hour_of, missing_float
@@ -121,7 +121,7 @@ def count_groups(
         query = query.group_by(key)
     groups: dict[Any, tuple[int, dict[str, list[int]]]] = {}
     for bins in _scans([f.bins for f in profile.with_score]):
-        tallies = [sa.func.count().filter(_condition(_column(log, b), t)) for b in bins for t in tallies_of(b)]
+        tallies = [sa.func.count().filter(_condition(_column(log, b), t)) for b in bins for t in bin_queries(b)]
         for value, n_rows, *found in connection.execute(query.add_columns(*tallies)):
             if n_rows:
                 groups.setdefault(value, (n_rows, {}))[1].update(_split(bins, n_rows, found))
@@ -136,7 +136,7 @@ def _scans(bins: Sequence[FeatureBins]) -> Iterator[list[FeatureBins]]:
     scan: list[FeatureBins] = []
     width = 0
     for one in bins:
-        n_tallies = len(tallies_of(one))
+        n_tallies = len(bin_queries(one))
         if scan and width + n_tallies > _COUNTS_PER_SCAN:
             yield scan
             scan, width = [], 0
@@ -145,19 +145,19 @@ def _scans(bins: Sequence[FeatureBins]) -> Iterator[list[FeatureBins]]:
     yield scan
 
 
-def _condition(column: sa.ColumnElement[Any], tally: Tally) -> sa.ColumnElement[bool]:
-    match tally.test:
-        case Test.NULL:
+def _condition(column: sa.ColumnElement[Any], query: BinQuery) -> sa.ColumnElement[bool]:
+    match query.test:
+        case Predicate.NULL:
             return missing_float(column) if isinstance(column.type, sa.Float) else column.is_(None)
-        case Test.NOT_A_NUMBER:
+        case Predicate.NOT_A_NUMBER:
             return sa.false()  # the log's columns are typed
-        case Test.BELOW:
-            return column < sa.literal(tally.operand, sa.Float(53))
-        case Test.AT_MOST:
-            return column <= sa.literal(tally.operand, sa.Float(53))
-        case Test.EQUALS:
-            return column == tally.operand
-    assert_never(tally.test)
+        case Predicate.BELOW:
+            return column < sa.literal(query.operand, sa.Float(53))
+        case Predicate.AT_MOST:
+            return column <= sa.literal(query.operand, sa.Float(53))
+        case Predicate.EQUALS:
+            return column == query.operand
+    assert_never(query.test)
 
 
 def _split(bins: Sequence[FeatureBins], n_rows: int, found: Sequence[int]) -> dict[str, list[int]]:
@@ -165,7 +165,7 @@ def _split(bins: Sequence[FeatureBins], n_rows: int, found: Sequence[int]) -> di
     counts: dict[str, list[int]] = {}
     position = 0
     for one in bins:
-        end = position + len(tallies_of(one))
+        end = position + len(bin_queries(one))
         counts[one.feature] = counts_of(one, n_rows, found[position:end])
         position = end
     return counts

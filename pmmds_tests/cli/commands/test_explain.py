@@ -11,25 +11,25 @@ from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_core.synthetic.scenarios import traffic_rows
 from pmmds_serving.spool.spool import Spool
 from pmmds_tests.harness.command_line import Said, heavy_libraries_of, pmmds
-from pmmds_tests.harness.dagster_platform import House
+from pmmds_tests.harness.dagster_platform import DagsterPlatform
 from pmmds_tests.harness.prediction_records import make_records
 
 
 @pytest.fixture
 def explained_home(trained_home: Path) -> Path:
     """A home whose model answered five requests, the first two with labels since."""
-    house = House.build(trained_home)
-    rows = traffic_rows(packaged_generator(), house.deployment.contract, 5, "none", seed=3).frame
-    house.log_rows(rows.head(2), "known")
-    house.log_rows(rows, "m", with_labels=False)
+    platform = DagsterPlatform.build(trained_home)
+    rows = traffic_rows(packaged_generator(), platform.deployment.contract, 5, "none", seed=3).frame
+    platform.log_rows(rows.head(2), "known")
+    platform.log_rows(rows, "m", with_labels=False)
     return trained_home
 
 
 def test_the_chain_goes_back_to_data_validation_and_decision(explained_home: Path) -> None:
     found = pmmds(explained_home, "explain", "known-1", "--json").document
-    d = House.build(explained_home).deployment
-    (decision,) = d.decisions.recent()
-    version = d.production_version()
+    deployment = DagsterPlatform.build(explained_home).deployment
+    (decision,) = deployment.decisions.recent()
+    version = deployment.production_version()
     assert (found["model"]["version"], found["model"]["digest"]) == ("1", version.digest)
     assert found["training_data"]["digest"] == version.tags["training_digest"]
     assert found["training_data"]["is_kept"] is True
@@ -54,11 +54,11 @@ def test_a_person_reads_the_chain_and_the_largest_contributions(explained_home: 
 
 @pytest.mark.slow
 def test_the_alert_that_led_to_the_version_is_named(trained_home: Path) -> None:
-    house = House.build(trained_home)
-    rows = traffic_rows(packaged_generator(), house.deployment.contract, 2500, "migration", seed=5).frame
-    house.log_rows(rows, "m")
+    platform = DagsterPlatform.build(trained_home)
+    rows = traffic_rows(packaged_generator(), platform.deployment.contract, 2500, "migration", seed=5).frame
+    platform.log_rows(rows, "m")
     assert pmmds(trained_home, "retrain", "--json").document["promoted"] is True
-    house.log_rows(rows.head(1), "after", with_labels=False)
+    platform.log_rows(rows.head(1), "after", with_labels=False)
     found = pmmds(trained_home, "explain", "after-0", "--json").document
     assert found["model"]["version"] == "2"
     assert found["decision"]["challenger_version"] == "2"
@@ -75,9 +75,9 @@ def test_an_unknown_id_is_one_sentence(explained_home: Path) -> None:
 
 
 def test_an_id_that_waits_in_the_spool_is_told_apart(explained_home: Path) -> None:
-    d = House.build(explained_home).deployment
-    spool = Spool(d.folder("spool"), d.contract.feature_names)
-    records: list[PredictionRecord] = make_records(d.contract, 20, prefix="waiting")
+    deployment = DagsterPlatform.build(explained_home).deployment
+    spool = Spool(deployment.folder("spool"), deployment.contract.feature_names)
+    records: list[PredictionRecord] = make_records(deployment.contract, 20, prefix="waiting")
     spool.append(records)
     waiting: Said = pmmds(explained_home, "explain", "waiting13")
     assert waiting.code == 1

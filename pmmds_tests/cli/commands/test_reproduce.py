@@ -9,39 +9,39 @@ import pandas as pd
 
 from pmmds_core.training.code_version import code_version
 from pmmds_tests.harness.command_line import pmmds
-from pmmds_tests.harness.dagster_platform import House
+from pmmds_tests.harness.dagster_platform import DagsterPlatform
 
 
 def test_a_version_is_reproduced_whatever_the_settings_say_today(trained_home: Path) -> None:
-    d = House.build(trained_home).deployment
+    deployment = DagsterPlatform.build(trained_home).deployment
     found = pmmds(trained_home, "reproduce", "v1", "--json", PMMDS_TRAIN_SEED="7", PMMDS_TRAIN_HOLDOUT_SHARE="0.5")
     assert found.code == 0, found.err
     document = found.document
     assert document["is_equal"] is True
-    assert document["digest"] == d.production_version().digest
+    assert document["digest"] == deployment.production_version().digest
     assert (document["seed"], document["differences"]) == (42, [])
-    assert document["training_digest"] == d.production_version().tags["training_digest"]
-    assert [v.version for v in d.registry.versions(d.model_name)] == ["1"], "nothing is registered"
+    assert document["training_digest"] == deployment.production_version().tags["training_digest"]
+    assert [v.version for v in deployment.registry.versions(deployment.model_name)] == ["1"], "nothing is registered"
 
 
 def test_another_digest_is_a_no_and_other_code_is_named(trained_home: Path) -> None:
-    d = House.build(trained_home).deployment
-    version = d.production_version()
+    deployment = DagsterPlatform.build(trained_home).deployment
+    version = deployment.production_version()
     changed = {"digest": "f" * 64, "code_version": "0.0.9+abc"}
     kept = {name: version.tags[name] for name in changed}
-    d.registry.tag_version(d.model_name, "1", changed)
+    deployment.registry.tag_version(deployment.model_name, "1", changed)
     try:
         said = pmmds(trained_home, "reproduce", "1")
     finally:
-        d.registry.tag_version(d.model_name, "1", kept)
+        deployment.registry.tag_version(deployment.model_name, "1", kept)
     assert said.code == 3
     assert "Another model came out" in said.out
     assert f"code version: recorded 0.0.9+abc, here {code_version()}" in said.out
 
 
 def test_rows_that_are_gone_or_changed_are_said_before_anything_is_trained(trained_home: Path) -> None:
-    d = House.build(trained_home).deployment
-    dataset = d.datasets.of_digest("training", d.production_version().tags["training_digest"])
+    deployment = DagsterPlatform.build(trained_home).deployment
+    dataset = deployment.datasets.of_digest("training", deployment.production_version().tags["training_digest"])
     assert dataset is not None
     original = dataset.path.with_suffix(".kept")
     shutil.copy(dataset.path, original)

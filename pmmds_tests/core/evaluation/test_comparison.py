@@ -16,7 +16,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from pmmds_core.contracts.contract import Contract, FeatureValue
 from pmmds_core.errors import EvaluationError
-from pmmds_core.evaluation.comparison import Contender, ModelEvaluation, evaluate
+from pmmds_core.evaluation.comparison import CandidateModel, ModelEvaluation, evaluate
 from pmmds_core.evaluation.holdout_checks import check_holdout
 from pmmds_core.evaluation.segments import MIN_ROWS_A_CLASS, segments_of
 from pmmds_core.models.portable_scorer import Row
@@ -64,14 +64,14 @@ class Case:
         self.challenger_scores = np.where(self.is_fibre, 1 - self.champion_scores, good)
         self.segments = segments_of(self.rows, contract)
 
-    def contender(self, version: str, scores: Any, busy: int = 0) -> Contender:
+    def candidate(self, version: str, scores: Any, busy: int = 0) -> CandidateModel:
         table = {row: float(s) for row, s in zip(self.rows, scores, strict=True)}
-        return Contender(version, TableScorer(table, busy), True)
+        return CandidateModel(version, TableScorer(table, busy), True)
 
     def evaluated(self, *, with_champion: bool = True, n_recent: int = 500) -> ModelEvaluation:
         return evaluate(
-            self.contender("2", self.challenger_scores),
-            self.contender("1", self.champion_scores) if with_champion else None,
+            self.candidate("2", self.challenger_scores),
+            self.candidate("1", self.champion_scores) if with_champion else None,
             self.rows,
             self.labels,
             primary_metric="roc_auc",
@@ -126,7 +126,7 @@ def test_segments_with_too_few_rows_are_listed_and_not_measured(case: Case, cont
     rare = np.zeros(len(case.rows), dtype=bool)
     rare[:MIN_ROWS_A_CLASS] = True
     found = evaluate(
-        case.contender("2", case.challenger_scores),
+        case.candidate("2", case.challenger_scores),
         None,
         case.rows,
         case.labels,
@@ -167,8 +167,8 @@ def test_no_traffic_is_not_told_as_no_change(case: Case) -> None:
 def test_a_scorer_that_works_ten_times_as_long_is_seen_and_an_equal_one_is_not(case: Case) -> None:
     def ratio(busy: int) -> tuple[float, tuple[float, float]]:
         found = evaluate(
-            case.contender("2", case.challenger_scores, busy),
-            case.contender("1", case.champion_scores, 200),
+            case.candidate("2", case.challenger_scores, busy),
+            case.candidate("1", case.champion_scores, 200),
             case.rows,
             case.labels,
             primary_metric="roc_auc",
@@ -197,7 +197,7 @@ def test_a_score_that_is_no_probability_is_refused(case: Case) -> None:
     broken[:3] = np.nan
     with pytest.raises(EvaluationError, match="v2 gives no probability for 3 of"):
         evaluate(
-            case.contender("2", broken),
+            case.candidate("2", broken),
             None,
             case.rows,
             case.labels,

@@ -42,7 +42,7 @@ def test_the_expected_auc_is_that_of_all_labellings_of_few_rows() -> None:
     assert expected_auc(scores, c) == pytest.approx(ordered / pairs, abs=1e-12)
 
 
-def test_the_estimate_is_the_mean_of_realised_metrics_when_the_calibration_holds() -> None:
+def test_the_estimate_is_the_mean_of_realized_metrics_when_the_calibration_holds() -> None:
     random = np.random.default_rng(2)
     c = random.beta(1, 3, 2000)
     predictions = (c >= 0.5).astype(np.int64)
@@ -161,7 +161,7 @@ def test_a_day_tells_what_is_missing_and_measures_what_has_arrived(
     document = day_document(state, given, profile, CALIBRATION, {}, 100)
     assert (document["n_rows"], document["n_labelled"], document["n_labels_missing"]) == (400, 250, 150)
     known = given.labels >= 0
-    assert document["realised"]["roc_auc"]["value"] == pytest.approx(
+    assert document["realized"]["roc_auc"]["value"] == pytest.approx(
         roc_auc_score(given.labels[known], given.probabilities[known]), abs=1e-12
     )
     assert sum(r["n_rows"] for r in document["reliability"]) == 250
@@ -171,14 +171,14 @@ def test_a_day_tells_what_is_missing_and_measures_what_has_arrived(
 
 def test_few_labels_or_one_class_alone_measure_nothing_and_say_why(profile: ReferenceProfile) -> None:
     few = day_document(DayState("1", DAY, 400, 99, "x"), rows(400, 99), profile, CALIBRATION, {}, 100)
-    assert (few["realised"], few["verdict"]) == (None, "insufficient_data")
+    assert (few["realized"], few["verdict"]) == (None, "insufficient_data")
     assert few["reason"] == "99 labels have arrived; 100 are needed"
     alone = DayRows(np.full(120, 0.4), np.zeros(120, dtype=np.int64), np.zeros(120, dtype=np.int64))
     one = day_document(DayState("1", DAY, 120, 120, "x"), alone, profile, CALIBRATION, {}, 100)
     assert one["reason"] == "all 120 labels are 0"
 
 
-def test_realised_measures_are_the_usual_ones_inside_their_intervals() -> None:
+def test_realized_measures_are_the_usual_ones_inside_their_intervals() -> None:
     from sklearn.metrics import brier_score_loss, log_loss
 
     given = rows(1500, 1500)
@@ -240,7 +240,7 @@ def test_on_telco_a_shift_of_the_mix_errs_by_hundredths_and_a_shift_of_the_conce
     more_fiber = np.where(fresh["internet_service"] == "Fiber optic", 2.0, 1.0)
 
     def error(weights: Floats, concept_share: float = 0.0) -> float:
-        """Mean of |estimated − realised|; in a share of month-to-month rows the truth is another row's."""
+        """Mean of |estimated − realized|; in a share of month-to-month rows the truth is another row's."""
         errors = []
         for seed in range(20):
             random = np.random.default_rng(seed)

@@ -78,7 +78,7 @@ def test_every_broken_bound_is_told_in_words_with_its_figures() -> None:
     assert found.reasons == (
         "5.0% of 1,000 requests failed, over 2.0%",
         "median latency 2.00 ms instead of 0.40 ms (5.00x, over 2.00x)",
-        "realised roc_auc 0.7000 instead of 0.8400 (-0.1400, over 0.05; 95 %: 0.0900 to 0.1900)",
+        "realized roc_auc 0.7000 instead of 0.8400 (-0.1400, over 0.05; 95 %: 0.0900 to 0.1900)",
     )
 
 
@@ -86,7 +86,7 @@ def test_two_equally_good_models_are_seldom_taken_back_for_their_labels() -> Non
     """400 pairs with 200 labels each: the points alone differ by over the bound in one of seven."""
     random, n_over, n_taken = np.random.default_rng(7), 0, 0
     for _ in range(400):
-        before, after = (_realised(random) for _ in range(2))
+        before, after = (_realized(random) for _ in range(2))
         assert before.roc_auc is not None
         assert after.roc_auc is not None
         n_over += before.roc_auc.auc - after.roc_auc.auc > BOUNDS.max_metric_drop
@@ -95,7 +95,7 @@ def test_two_equally_good_models_are_seldom_taken_back_for_their_labels() -> Non
     assert n_taken / 400 < 0.05
 
 
-def _realised(random: np.random.Generator) -> ServedAnswers:
+def _realized(random: np.random.Generator) -> ServedAnswers:
     labels = (random.random(200) < 0.27).astype(np.int64)
     return ServedAnswers(0, None, 200, auc_interval(labels, random.normal(size=200) + 1.41 * labels))
 

@@ -21,19 +21,21 @@ from pmmds_core.workflows.promotion import put_into_production
 LATER = datetime.now(UTC) + timedelta(days=91)
 
 
-def register(d: Deployment, folder: Path) -> str:
+def register(deployment: Deployment, folder: Path) -> str:
     frame = pd.DataFrame({"tenure": [1.0, 2.0, 3.0, 4.0]})
     pipeline = Pipeline([("model", LogisticRegression())]).fit(frame, [0, 1, 0, 1])
     rows = np.arange(4, dtype=np.int64)
     bundle = folder / "bundle"
     bundle.mkdir(exist_ok=True)
     (bundle / "manifest.json").write_text("{}", encoding="utf-8")
-    model = ModelToRegister(d.model_name, "digest", pipeline, frame, {}, {}, {}, "a version", {"bundle": bundle}, rows)
-    return d.registry.register(model).version
+    model = ModelToRegister(
+        deployment.model_name, "digest", pipeline, frame, {}, {}, {}, "a version", {"bundle": bundle}, rows
+    )
+    return deployment.registry.register(model).version
 
 
-def promote(d: Deployment, version: str, champion: str | None, *, state: str = "") -> None:
-    decision = d.decisions.save(
+def promote(deployment: Deployment, version: str, champion: str | None, *, state: str = "") -> None:
+    decision = deployment.decisions.save(
         kind="promotion",
         challenger=version,
         champion=champion,
@@ -45,54 +47,62 @@ def promote(d: Deployment, version: str, champion: str | None, *, state: str = "
         state=state,
     )
     if state != PENDING_APPROVAL:
-        put_into_production(decision, d.decisions, d.registry)
+        put_into_production(decision, deployment.decisions, deployment.registry)
 
 
 @pytest.fixture
 def d(tmp_path: Path) -> Deployment:
     """v1 and v2 have served, v3 and v4 never have, v5 waits for a person, v6 has an alias, v7 is the newest."""
-    d = Deployment(Settings(home=str(tmp_path / "home")))
+    deployment = Deployment(Settings(home=str(tmp_path / "home")))
     for _ in range(7):
-        register(d, tmp_path)
-    promote(d, "1", None)
-    promote(d, "2", "1")
-    promote(d, "5", "2", state=PENDING_APPROVAL)
-    d.registry.move_alias(d.model_name, "candidate", "6")
-    return d
+        register(deployment, tmp_path)
+    promote(deployment, "1", None)
+    promote(deployment, "2", "1")
+    promote(deployment, "5", "2", state=PENDING_APPROVAL)
+    deployment.registry.move_alias(deployment.model_name, "candidate", "6")
+    return deployment
 
 
-def versions(d: Deployment) -> list[str]:
-    return sorted(v.version for v in d.registry.versions(d.model_name))
+def versions(deployment: Deployment) -> list[str]:
+    return sorted(v.version for v in deployment.registry.versions(deployment.model_name))
 
 
-def files(d: Deployment, text: str) -> list[Path]:
+def files(deployment: Deployment, text: str) -> list[Path]:
     """Files of MLflow's artifacts with this in their path."""
-    return [path for path in (d.settings.home_path / "mlartifacts").rglob("*") if text in str(path) and path.is_file()]
+    return [
+        path
+        for path in (deployment.settings.home_path / "mlartifacts").rglob("*")
+        if text in str(path) and path.is_file()
+    ]
 
 
-def removed(d: Deployment, now: datetime, *, dry_run: bool = False) -> int:
-    return next(x.n_removed for x in expire(d, now, dry_run=dry_run) if x.kind == "model versions")
+def removed(deployment: Deployment, now: datetime, *, dry_run: bool = False) -> int:
+    return next(x.n_removed for x in expire(deployment, now, dry_run=dry_run) if x.kind == "model versions")
 
 
-def test_versions_that_never_served_go_with_their_files(d: Deployment, tmp_path: Path) -> None:
-    runs = {v.version: v.run_id for v in d.registry.versions(d.model_name)}
-    n_before = len(files(d, ""))
-    assert all(files(d, run_id) for run_id in runs.values())
-    assert removed(d, datetime.now(UTC)) == 0, "nothing is old yet"
-    assert removed(d, LATER, dry_run=True) == 2
-    assert versions(d) == ["1", "2", "3", "4", "5", "6", "7"]
-    assert removed(d, LATER) == 2
-    assert versions(d) == ["1", "2", "5", "6", "7"]
-    assert files(d, runs["3"]) == files(d, runs["4"]) == []
-    assert len(files(d, "")) * 7 == n_before * 5, "the pipelines that MLflow logged are gone too"
-    assert removed(d, LATER) == 0
-    promotion = d.decisions.last_promotion_of("2")
+def test_versions_that_never_served_go_with_their_files(deployment: Deployment, tmp_path: Path) -> None:
+    runs = {v.version: v.run_id for v in deployment.registry.versions(deployment.model_name)}
+    n_before = len(files(deployment, ""))
+    assert all(files(deployment, run_id) for run_id in runs.values())
+    assert removed(deployment, datetime.now(UTC)) == 0, "nothing is old yet"
+    assert removed(deployment, LATER, dry_run=True) == 2
+    assert versions(deployment) == ["1", "2", "3", "4", "5", "6", "7"]
+    assert removed(deployment, LATER) == 2
+    assert versions(deployment) == ["1", "2", "5", "6", "7"]
+    assert files(deployment, runs["3"]) == files(deployment, runs["4"]) == []
+    assert len(files(deployment, "")) * 7 == n_before * 5, "the pipelines that MLflow logged are gone too"
+    assert removed(deployment, LATER) == 0
+    promotion = deployment.decisions.last_promotion_of("2")
     assert promotion is not None
     assert promotion.champion_version == "1", "what a rollback would put back"
-    assert (d.registry.download_bundle(d.model_name, "1", tmp_path / "rolled-back") / "manifest.json").is_file()
+    assert (
+        deployment.registry.download_bundle(deployment.model_name, "1", tmp_path / "rolled-back") / "manifest.json"
+    ).is_file()
 
 
-def test_a_deletion_that_was_stopped_is_finished_the_next_night(d: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deletion_that_was_stopped_is_finished_the_next_night(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mlflow import MlflowClient
 
     def killed(*_: object) -> None:
@@ -102,13 +112,13 @@ def test_a_deletion_that_was_stopped_is_finished_the_next_night(d: Deployment, m
         with monkeypatch.context() as patch:
             patch.setattr(MlflowClient, step, killed)
             with pytest.raises(KeyboardInterrupt):
-                expire(d, LATER)
-        assert len(versions(d)) == 7
-    assert removed(d, LATER) == 2
-    assert versions(d) == ["1", "2", "5", "6", "7"]
+                expire(deployment, LATER)
+        assert len(versions(deployment)) == 7
+    assert removed(deployment, LATER) == 2
+    assert versions(deployment) == ["1", "2", "5", "6", "7"]
 
 
-def test_0_days_keep_every_version(d: Deployment) -> None:
-    kept = Deployment(Settings(home=d.settings.home, retention_models_days=0))
+def test_0_days_keep_every_version(deployment: Deployment) -> None:
+    kept = Deployment(Settings(home=deployment.settings.home, retention_models_days=0))
     assert removed(kept, LATER) == 0
     assert len(versions(kept)) == 7

@@ -41,12 +41,12 @@ def removed(done: list[Expired]) -> dict[str, int]:
     return {e.kind: e.n_removed for e in done if e.n_removed}
 
 
-def page(d: Deployment, kind: str, at: datetime) -> Path:
-    return written(d.settings.home_path / "reports" / f"{kind}-{at:%Y%m%dT%H%M%S%f}.html", at)
+def page(deployment: Deployment, kind: str, at: datetime) -> Path:
+    return written(deployment.settings.home_path / "reports" / f"{kind}-{at:%Y%m%dT%H%M%S%f}.html", at)
 
 
-def decide(d: Deployment, state: str, run_id: str, *, promoted: bool = True) -> None:
-    d.decisions.save(
+def decide(deployment: Deployment, state: str, run_id: str, *, promoted: bool = True) -> None:
+    deployment.decisions.save(
         kind="promotion",
         challenger="2",
         champion="1",
@@ -59,85 +59,91 @@ def decide(d: Deployment, state: str, run_id: str, *, promoted: bool = True) -> 
     )
 
 
-def test_old_pages_go_but_for_the_newest_of_a_kind_and_a_live_alerts(d: Deployment) -> None:
-    old, newer = (page(d, "drift", NOW - days * DAY) for days in (100, 95))
-    only = page(d, "performance", NOW - 300 * DAY)
-    new = page(d, "drift", NOW)
-    add_reports(d.database, 1)
-    add_alert(d.database, 1, live=True)
-    with d.database.begin() as connection:
+def test_old_pages_go_but_for_the_newest_of_a_kind_and_a_live_alerts(deployment: Deployment) -> None:
+    old, newer = (page(deployment, "drift", NOW - days * DAY) for days in (100, 95))
+    only = page(deployment, "performance", NOW - 300 * DAY)
+    new = page(deployment, "drift", NOW)
+    add_reports(deployment.database, 1)
+    add_alert(deployment.database, 1, live=True)
+    with deployment.database.begin() as connection:
         connection.exec_driver_sql("UPDATE drift_reports SET html_path = ?", (str(newer),))
-    assert removed(expire(d, NOW, dry_run=True)) == {"report pages": 1}
+    assert removed(expire(deployment, NOW, dry_run=True)) == {"report pages": 1}
     assert old.exists()
-    assert removed(expire(d, NOW)) == {"report pages": 1}
+    assert removed(expire(deployment, NOW)) == {"report pages": 1}
     assert [p.exists() for p in (old, newer, only, new)] == [False, True, True, True]
 
 
-def test_pages_as_new_as_a_decision_that_waits_for_a_person_stay(d: Deployment) -> None:
-    decide(d, PENDING_APPROVAL, "r")
-    kept = page(d, "evaluation-v2", datetime.now(UTC))
-    gone = page(d, "evaluation-v2", datetime.now(UTC) - 2 * DAY)
-    page(d, "evaluation-v2", datetime.now(UTC) + DAY)
-    assert removed(expire(d, datetime.now(UTC) + 365 * DAY)) == {"report pages": 1}
+def test_pages_as_new_as_a_decision_that_waits_for_a_person_stay(deployment: Deployment) -> None:
+    decide(deployment, PENDING_APPROVAL, "r")
+    kept = page(deployment, "evaluation-v2", datetime.now(UTC))
+    gone = page(deployment, "evaluation-v2", datetime.now(UTC) - 2 * DAY)
+    page(deployment, "evaluation-v2", datetime.now(UTC) + DAY)
+    assert removed(expire(deployment, datetime.now(UTC) + 365 * DAY)) == {"report pages": 1}
     assert (kept.exists(), gone.exists()) == (True, False)
 
 
-def test_old_validation_folders_go_but_for_the_newest(d: Deployment) -> None:
+def test_old_validation_folders_go_but_for_the_newest(deployment: Deployment) -> None:
     folders = [
-        written(d.settings.home_path / "validation" / n / "schema.json", NOW - a * DAY).parent
+        written(deployment.settings.home_path / "validation" / n / "schema.json", NOW - a * DAY).parent
         for n, a in (("a", 200), ("b", 150))
     ]
-    assert removed(expire(d, NOW)) == {"validation pages": 1}
+    assert removed(expire(deployment, NOW)) == {"validation pages": 1}
     assert [f.exists() for f in folders] == [False, True]
 
 
-def test_what_a_killed_removal_left_goes_and_counts_as_no_folder(d: Deployment) -> None:
-    home = d.settings.home_path / "validation"
+def test_what_a_killed_removal_left_goes_and_counts_as_no_folder(deployment: Deployment) -> None:
+    home = deployment.settings.home_path / "validation"
     left = written(home / ".a.0badcafe.removed" / "schema.json", NOW).parent
     newest = written(home / "b" / "schema.json", NOW - 300 * DAY).parent
-    assert removed(expire(d, NOW)) == {"validation pages": 1}
+    assert removed(expire(deployment, NOW)) == {"validation pages": 1}
     assert (left.exists(), newest.exists()) == (False, True)
 
 
-def test_data_sets_of_runs_that_promoted_stay_and_so_does_the_newest_of_each_kind(d: Deployment) -> None:
+def test_data_sets_of_runs_that_promoted_stay_and_so_does_the_newest_of_each_kind(deployment: Deployment) -> None:
     def save(run: str, value: int) -> Path:
         digest = f"{value:032d}" * 2
-        made = d.datasets.save("training", pd.DataFrame({"x": [value]}), digest, source="", run_id=run, details={})
+        made = deployment.datasets.save(
+            "training", pd.DataFrame({"x": [value]}), digest, source="", run_id=run, details={}
+        )
         os.utime(made.path, (NOW.timestamp(), NOW.timestamp()))
         return made.path
 
-    decide(d, JUDGED, "promoted")
-    decide(d, "recorded", "held", promoted=False)
+    decide(deployment, JUDGED, "promoted")
+    decide(deployment, "recorded", "held", promoted=False)
     paths = [save(run, i) for i, run in enumerate(("promoted", "held", "failed", "newest"))]
     later = datetime.now(UTC) + 365 * DAY
-    assert removed(expire(d, later, dry_run=True)) == removed(expire(d, later)) == {"data sets": 2}
+    assert removed(expire(deployment, later, dry_run=True)) == removed(expire(deployment, later)) == {"data sets": 2}
     assert [p.exists() for p in paths] == [True, False, False, True]
-    newest = d.datasets.latest("training")
+    newest = deployment.datasets.latest("training")
     assert newest is not None
     assert newest.run_id == "newest"
 
 
-def test_a_content_that_is_saved_again_keeps_its_file(d: Deployment) -> None:
+def test_a_content_that_is_saved_again_keeps_its_file(deployment: Deployment) -> None:
     frame = pd.DataFrame({"x": [1]})
-    first = d.datasets.save("training", frame, "a" * 64, source="", run_id="one", details={})
+    first = deployment.datasets.save("training", frame, "a" * 64, source="", run_id="one", details={})
     os.utime(first.path, (0, 0))
-    d.datasets.save("training", frame, "a" * 64, source="", run_id="two", details={})
+    deployment.datasets.save("training", frame, "a" * 64, source="", run_id="two", details={})
     assert first.path.stat().st_mtime > NOW.timestamp() - 365 * DAY.total_seconds()
 
 
-def test_zero_days_keep_everything(d: Deployment) -> None:
-    names = [n for n in type(d.settings).__struct_fields__ if n.startswith("retention_") and n.endswith("_days")]
-    forever = Deployment(msgspec.structs.replace(d.settings, **dict.fromkeys(names, 0)))
+def test_zero_days_keep_everything(deployment: Deployment) -> None:
+    names = [
+        n for n in type(deployment.settings).__struct_fields__ if n.startswith("retention_") and n.endswith("_days")
+    ]
+    forever = Deployment(msgspec.structs.replace(deployment.settings, **dict.fromkeys(names, 0)))
     for i in range(3):
         page(forever, "drift", NOW - i * 100 * DAY)
     add_reports(forever.database, 300)
     assert removed(expire(forever, NOW + 9000 * DAY)) == {}
 
 
-def test_a_retention_that_was_stopped_goes_on_the_next_time(d: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_retention_that_was_stopped_goes_on_the_next_time(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for i in range(4):
-        page(d, "drift", NOW - i * 100 * DAY)
-    add_reports(d.database, 300)
+        page(deployment, "drift", NOW - i * 100 * DAY)
+    add_reports(deployment.database, 300)
     calls = []
 
     def killed(*_: object) -> list[Expired]:
@@ -146,15 +152,15 @@ def test_a_retention_that_was_stopped_goes_on_the_next_time(d: Deployment, monke
 
     monkeypatch.setattr("pmmds_core.workflows.expiry.KINDS", (KINDS[0], killed, *KINDS[1:]))
     with pytest.raises(OSError, match="killed here"):
-        expire(d, NOW)
+        expire(deployment, NOW)
     monkeypatch.undo()
-    assert removed(expire(d, NOW)) == {"report pages": 3}
+    assert removed(expire(deployment, NOW)) == {"report pages": 3}
 
 
-def test_a_year_of_hourly_monitoring_stays_under_the_stated_size(d: Deployment) -> None:
+def test_a_year_of_hourly_monitoring_stays_under_the_stated_size(deployment: Deployment) -> None:
     """Real rows and files of 8,760 hours, with retention every tenth night."""
     content = b"x" * PAGE_BYTES
-    folder = d.settings.home_path / "reports"
+    folder = deployment.settings.home_path / "reports"
     begin = NOW - 365 * DAY
     largest = 0
     for day in range(365):
@@ -163,12 +169,12 @@ def test_a_year_of_hourly_monitoring_stays_under_the_stated_size(d: Deployment) 
             instant = at + timedelta(hours=hour)
             written(folder / f"drift-{instant:%Y%m%dT%H%M%S%f}.html", instant, content)
         if day % 10 == 9:
-            expire(d, at + DAY)
-            largest = max(largest, sum(storage_sizes(d).values()))
-    add_reports(d.database, 365, per_day=24)
-    done = removed(expire(d, NOW))
+            expire(deployment, at + DAY)
+            largest = max(largest, sum(storage_sizes(deployment).values()))
+    add_reports(deployment.database, 365, per_day=24)
+    done = removed(expire(deployment, NOW))
     assert done["drift reports"] >= (365 - 91) * 24
-    sizes = storage_sizes(d)
+    sizes = storage_sizes(deployment)
     assert sizes["reports"] <= 91 * 24 * PAGE_BYTES
     assert max(largest, sum(sizes.values())) <= YEAR_BYTES + 10 * 24 * PAGE_BYTES
     assert len(list(folder.glob("drift-*.html"))) >= 90 * 24

@@ -14,17 +14,17 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def test_a_registry_that_is_away_is_told_and_fails_nothing(tmp_path: Path) -> None:
-    d = Deployment(Settings(home=str(tmp_path), mlflow_tracking_uri=f"http://127.0.0.1:{free_port()}"))
-    page = write_report(d, "drift", "<!doctype html>", NOW)
-    assert keep_with_model(d, "1", page, "drift", copy="alert-1.html").startswith(
+    deployment = Deployment(Settings(home=str(tmp_path), mlflow_tracking_uri=f"http://127.0.0.1:{free_port()}"))
+    page = write_report(deployment, "drift", "<!doctype html>", NOW)
+    assert keep_with_model(deployment, "1", page, "drift", copy="alert-1.html").startswith(
         "not kept: MLflow at http://127.0.0.1"
     )
 
 
 def test_a_version_that_the_registry_does_not_know_is_told_too(tmp_path: Path) -> None:
-    d = Deployment(Settings(home=str(tmp_path)))
-    page = write_report(d, "drift", "<!doctype html>", NOW)
-    assert keep_with_model(d, "7", page, "drift") == (
+    deployment = Deployment(Settings(home=str(tmp_path)))
+    page = write_report(deployment, "drift", "<!doctype html>", NOW)
+    assert keep_with_model(deployment, "7", page, "drift") == (
         "not kept: churn-classifier has no version 7. MLflow's page of the model lists what is registered."
     )
 

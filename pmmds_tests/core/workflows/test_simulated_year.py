@@ -31,17 +31,17 @@ def d(tmp_path: Path) -> Deployment:
     return Deployment(Settings(home=str(tmp_path / "home"), retention_models_days=0))
 
 
-def live_a_week(d: Deployment, week: int) -> datetime:
+def live_a_week(deployment: Deployment, week: int) -> datetime:
     """What hourly monitoring leaves of one week; returns the week's end."""
-    folder = d.folder("reports")
+    folder = deployment.folder("reports")
     hours = [START + timedelta(weeks=week, hours=h) for h in range(HOURS_A_WEEK)]
     for hour in hours:
         page = folder / f"drift-{hour:%Y%m%dT%H%M%S%f}.html"
         page.write_bytes(b"x" * PAGE_BYTES)
         os.utime(page, (hour.timestamp(), hour.timestamp()))
     first = week * HOURS_A_WEEK + 1
-    save_reports(d.database, dict(enumerate(hours, start=first)), n_bytes=DOCUMENT_BYTES)
-    save_histograms(d.database, hours, N_FEATURES)
+    save_reports(deployment.database, dict(enumerate(hours, start=first)), n_bytes=DOCUMENT_BYTES)
+    save_histograms(deployment.database, hours, N_FEATURES)
     return hours[-1] + timedelta(hours=1)
 
 
@@ -52,19 +52,19 @@ def newest_report(database: Database) -> datetime:
     return newest
 
 
-def test_a_year_of_hourly_monitoring_stays_under_a_stated_size(d: Deployment) -> None:
+def test_a_year_of_hourly_monitoring_stays_under_a_stated_size(deployment: Deployment) -> None:
     sizes = []
     for week in range(WEEKS):
-        end = live_a_week(d, week)
-        expire(d, end)
-        pages = list((d.settings.home_path / "reports").iterdir())
+        end = live_a_week(deployment, week)
+        expire(deployment, end)
+        pages = list((deployment.settings.home_path / "reports").iterdir())
         assert len(pages) <= MOST_REPORTS
-        assert n_rows(d.database, drift_reports) <= MOST_REPORTS
-        assert n_rows(d.database, drift_metrics) <= 2 * MOST_REPORTS
-        assert n_rows(d.database, feature_histograms) <= MOST_HISTOGRAMS
-        assert newest_report(d.database) == end - timedelta(hours=1)
+        assert n_rows(deployment.database, drift_reports) <= MOST_REPORTS
+        assert n_rows(deployment.database, drift_metrics) <= 2 * MOST_REPORTS
+        assert n_rows(deployment.database, feature_histograms) <= MOST_HISTOGRAMS
+        assert newest_report(deployment.database) == end - timedelta(hours=1)
         assert f"drift-{end - timedelta(hours=1):%Y%m%dT%H%M%S%f}.html" in {page.name for page in pages}
-        sizes.append(storage_sizes(d))
+        sizes.append(storage_sizes(deployment))
     # SQLite gives no space back to the disk, but writes where rows were deleted: the file has stopped growing.
     databases = [size["database"] for size in sizes]
     assert max(databases) < MOST_DATABASE_BYTES

@@ -15,7 +15,7 @@ from pmmds_core.models.pipeline_scorer import PIPELINE, FrameColumns, PipelineSc
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION
 from pmmds_core.training.custom_candidates import load_candidates
 from pmmds_core.training.pipelines import CANDIDATES
-from pmmds_tests.harness.dagster_platform import House, errors_of
+from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 from pmmds_tests.harness.service_process import running_service, service_environment
 from pmmds_tests.harness.service_requests import BATCH, PREDICT, example, is_logged, rows
 
@@ -33,10 +33,10 @@ def tutorials(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.xdist_group("service")
 @pytest.mark.usefixtures("tutorials")
 def test_a_random_forest_is_trained_promoted_and_served(tmp_path: Path, contract: Contract) -> None:
-    house = House.build(tmp_path / "home", PMMDS_TRAIN_CANDIDATES=FOREST, PMMDS_MODEL_PICKLE="allowed")
-    result = house.run("train_job")
+    platform = DagsterPlatform.build(tmp_path / "home", PMMDS_TRAIN_CANDIDATES=FOREST, PMMDS_MODEL_PICKLE="allowed")
+    result = platform.run("train_job")
     assert result.success, errors_of(result)
-    deployment = house.deployment
+    deployment = platform.deployment
     version = deployment.registry.version_of(deployment.model_name, PRODUCTION)
     assert version is not None
     bundle = deployment.profiles.bundle(version.version)
@@ -57,9 +57,9 @@ def test_a_random_forest_is_trained_promoted_and_served(tmp_path: Path, contract
 @pytest.mark.slow
 @pytest.mark.usefixtures("tutorials")
 def test_an_altered_pipeline_is_not_even_read(tmp_path: Path) -> None:
-    house = House.build(tmp_path / "home", PMMDS_TRAIN_CANDIDATES=FOREST, PMMDS_MODEL_PICKLE="allowed")
-    assert house.run("train_job").success
-    folder = house.deployment.profiles.bundle("1").directory
+    platform = DagsterPlatform.build(tmp_path / "home", PMMDS_TRAIN_CANDIDATES=FOREST, PMMDS_MODEL_PICKLE="allowed")
+    assert platform.run("train_job").success
+    folder = platform.deployment.profiles.bundle("1").directory
     assert (folder / MANIFEST).exists()
     pickled = bytearray((folder / PIPELINE).read_bytes())
     pickled[len(pickled) // 2] ^= 1

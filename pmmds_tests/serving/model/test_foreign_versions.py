@@ -21,7 +21,7 @@ from pmmds_core.models.bundle import MANIFEST, SCORER
 from pmmds_core.models.pipeline_scorer import KIND, PIPELINE
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION, ModelRegistry
 from pmmds_tests.core.models.test_foreign_bundles import Touch
-from pmmds_tests.harness.dagster_platform import House, errors_of
+from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 from pmmds_tests.harness.mlflow_server import MlflowServer, mlflow_serving
 from pmmds_tests.harness.service_process import RunningService, running_service, service_environment, wait_until
 
@@ -68,32 +68,34 @@ class Stranger:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterPlatform]:
     """v1 is in production with its record, in a registry behind a real MLflow server."""
     with mlflow_serving(MlflowServer(tmp_path_factory.mktemp("mlflow"))) as server:
-        built = House.build(tmp_path_factory.mktemp("home"), PMMDS_MLFLOW_TRACKING_URI=server.uri)
+        built = DagsterPlatform.build(tmp_path_factory.mktemp("home"), PMMDS_MLFLOW_TRACKING_URI=server.uri)
         result = built.run("train_job")
         assert result.success, errors_of(result)
         yield built
 
 
 @pytest.fixture(scope="module", params=["recorded", "any"])
-def strict(request: pytest.FixtureRequest, house: House) -> Iterator[RunningService]:
+def strict(request: pytest.FixtureRequest, platform: DagsterPlatform) -> Iterator[RunningService]:
     """By default pickles are refused, whatever the trust."""
-    d = house.deployment
-    d.registry.move_alias(d.model_name, PRODUCTION, "1")
-    environment = service_environment(d.settings.home_path, d.registry.tracking_uri)
+    deployment = platform.deployment
+    deployment.registry.move_alias(deployment.model_name, PRODUCTION, "1")
+    environment = service_environment(deployment.settings.home_path, deployment.registry.tracking_uri)
     with running_service({**environment, "PMMDS_MODEL_TRUST": request.param}) as service:
         assert service.serves("1")
         yield service
-    d.registry.move_alias(d.model_name, PRODUCTION, "1")
+    deployment.registry.move_alias(deployment.model_name, PRODUCTION, "1")
 
 
 @pytest.fixture
-def stranger(house: House) -> Stranger:
-    d = house.deployment
-    folder = d.profiles.files("1").directory
-    return Stranger(d.registry.tracking_uri, d.model_name, {p.name: p.read_bytes() for p in folder.iterdir()})
+def stranger(platform: DagsterPlatform) -> Stranger:
+    deployment = platform.deployment
+    folder = deployment.profiles.files("1").directory
+    return Stranger(
+        deployment.registry.tracking_uri, deployment.model_name, {p.name: p.read_bytes() for p in folder.iterdir()}
+    )
 
 
 def registry_part(service: RunningService) -> dict[str, Any]:

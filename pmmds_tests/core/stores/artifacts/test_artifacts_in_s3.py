@@ -55,14 +55,14 @@ def trained_into_s3(s3_store: S3Store, tmp_path_factory: pytest.TempPathFactory)
 
 
 def test_the_files_of_a_version_lie_in_the_bucket_and_nowhere_else(trained_into_s3: Trained, s3_store: S3Store) -> None:
-    d = trained_into_s3.deployment
-    run_id = d.registry.get_version(d.model_name, "1").run_id
-    run = f"{FOLDER}/{d.model_name}/{run_id}/artifacts"
+    deployment = trained_into_s3.deployment
+    run_id = deployment.registry.get_version(deployment.model_name, "1").run_id
+    run = f"{FOLDER}/{deployment.model_name}/{run_id}/artifacts"
     keys = s3_store.keys()
     wanted = {f"{run}/{path}" for path in (f"{BUNDLE_PATH}/{MANIFEST}", TRAINING_ROWS, "evaluation/latest.html")}
     assert keys > wanted
     assert any(key.startswith(f"{run}/{VALIDATION_PATH}/") for key in keys)
-    assert all(key.startswith(f"{FOLDER}/{d.model_name}/") for key in keys)
+    assert all(key.startswith(f"{FOLDER}/{deployment.model_name}/") for key in keys)
     assert not (trained_into_s3.home / "mlartifacts").exists()
     assert not list(trained_into_s3.home.parent.rglob("mlruns"))
 

@@ -47,15 +47,17 @@ def every_shipper(settings: Settings, contract: Contract, n_shippers: int) -> in
     """Ships a spool segment of 500 rows in each of several homes at once; how many rows are logged."""
 
     def ship(number: int) -> bool:
-        d = Deployment(settings)
+        deployment = Deployment(settings)
         folder = Path(settings.home) / f"spool-{number}"
         folder.mkdir(parents=True)
         records = make_records(contract, 500, prefix=f"s{number}-", seed=number)
         segment = Segment.create(folder, "left", contract.feature_names)
         segment.write(b"".join(map(encode_record, records)))
         segment.close()
-        shipped = all(Shipper(folder, lambda: d.prediction_log, contract.feature_names).ship() for _ in range(2))
-        d.database.close()
+        shipped = all(
+            Shipper(folder, lambda: deployment.prediction_log, contract.feature_names).ship() for _ in range(2)
+        )
+        deployment.database.close()
         return shipped
 
     with ThreadPoolExecutor(n_shippers) as pool:
@@ -85,17 +87,24 @@ def test_rows_are_shipped_and_the_alias_moves_once_through_pgbouncer(
 
 
 def test_monitoring_labels_and_the_archive_work_through_pgbouncer(bounced: Settings, contract: Contract) -> None:
-    d = Deployment(bounced)
+    deployment = Deployment(bounced)
     records = make_records(contract, 400)
-    d.prediction_log.append(records)
+    deployment.prediction_log.append(records)
     labels = [LabelItem(r.request_id, 1, NOON) for r in records]
     for _ in range(8):  # a statement that is used often is one that psycopg would prepare
-        d.ground_truth.add(labels)
-        assert d.prediction_log.summary().n_rows == 400
+        deployment.ground_truth.add(labels)
+        assert deployment.prediction_log.summary().n_rows == 400
     profile = fit_profile(contract, columns_of(contract, records), np.array([r.probability for r in records]))
-    assert d.histograms.refresh(lambda _: profile, d.model_name, NOON, NOON + timedelta(hours=1)).n_rows == 400
-    (part,) = keep_retention(d, NOON + timedelta(days=9)).parts
-    assert (part.n_rows, d.prediction_log.count(), d.ground_truth.labelled_rows().n_rows) == (400, 0, 400)
+    assert (
+        deployment.histograms.refresh(lambda _: profile, deployment.model_name, NOON, NOON + timedelta(hours=1)).n_rows
+        == 400
+    )
+    (part,) = keep_retention(deployment, NOON + timedelta(days=9)).parts
+    assert (part.n_rows, deployment.prediction_log.count(), deployment.ground_truth.labelled_rows().n_rows) == (
+        400,
+        0,
+        400,
+    )
 
 
 def test_a_wrong_password_is_one_sentence_without_it(bounced: Settings) -> None:

@@ -60,18 +60,21 @@ def acting_as(postgres_cluster: Cluster, postgres_url: str, contract: Contract, 
     database.close()
 
 
-def serve(d: Deployment) -> None:
+def serve(deployment: Deployment) -> None:
     """What the service does: rows with ids of its own and of clients, and labels, known and unknown."""
-    records = make_records(d.contract, 60, start=NOON)
-    assert d.prediction_log.append(records) == 60
+    records = make_records(deployment.contract, 60, start=NOON)
+    assert deployment.prediction_log.append(records) == 60
     labels = [LabelItem(r.request_id, r.prediction, NOON) for r in records]
-    assert d.ground_truth.add([*labels, LabelItem("later", 1, NOON)]).accepted == 60
+    assert deployment.ground_truth.add([*labels, LabelItem("later", 1, NOON)]).accepted == 60
 
 
-def refused(d: Deployment, *statements: str) -> None:
+def refused(deployment: Deployment, *statements: str) -> None:
     """Each statement is refused for its rights, and for nothing else."""
     for statement in statements:
-        with pytest.raises(DatabaseUnavailableError, match="does not let this user do that"), d.database.begin() as c:
+        with (
+            pytest.raises(DatabaseUnavailableError, match="does not let this user do that"),
+            deployment.database.begin() as c,
+        ):
             c.exec_driver_sql(statement)
 
 

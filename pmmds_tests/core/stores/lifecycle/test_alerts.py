@@ -157,13 +157,13 @@ def test_an_alert_that_was_rolled_back_left_nothing(database: Database, save: Ca
     assert AlertStore(database).recent() == []
 
 
-def settle(d: Deployment, alert: Alert, *verdicts: str, version: str = "1") -> str | None:
+def settle(deployment: Deployment, alert: Alert, *verdicts: str, version: str = "1") -> str | None:
     """Keep a report an hour with each verdict, oldest first, and settle after each; what the last one said."""
     said = None
     for i, verdict in enumerate(verdicts, start=1):
         end = NOW + timedelta(hours=i + 24 * alert.n_reports)
         row = {
-            "model_name": d.model_name,
+            "model_name": deployment.model_name,
             "model_version": version,
             "window_start": end - timedelta(hours=24),
             "window_end": end,
@@ -176,9 +176,9 @@ def settle(d: Deployment, alert: Alert, *verdicts: str, version: str = "1") -> s
             "run_id": "",
             "created_at": end,
         }
-        with d.database.begin() as connection:
+        with deployment.database.begin() as connection:
             connection.execute(sa.insert(drift_reports).values(row))
-        said = settle_alert(d)
+        said = settle_alert(deployment)
     return said
 
 

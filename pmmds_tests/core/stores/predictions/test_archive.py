@@ -44,74 +44,74 @@ def d(database: Database, database_settings: Settings) -> Deployment:
     return Deployment(msgspec.structs.replace(database_settings, retention_days=1))
 
 
-def fill(d: Deployment, n_rows: int = 300) -> list[PredictionRecord]:
+def fill(deployment: Deployment, n_rows: int = 300) -> list[PredictionRecord]:
     """Rows of three days, every second one with a label."""
     records = [
         r
         for i in range(3)
         for r in make_records(
-            d.contract, n_rows, start=FIRST + i * DAY, step=timedelta(minutes=3), prefix=f"d{i}-", seed=i
+            deployment.contract, n_rows, start=FIRST + i * DAY, step=timedelta(minutes=3), prefix=f"d{i}-", seed=i
         )
     ]
-    d.prediction_log.append(records)
-    d.ground_truth.add([LabelItem(r.request_id, r.prediction, r.predicted_at + DAY) for r in records[::2]])
+    deployment.prediction_log.append(records)
+    deployment.ground_truth.add([LabelItem(r.request_id, r.prediction, r.predicted_at + DAY) for r in records[::2]])
     return records
 
 
-def archived(d: Deployment, n_days: int = 2) -> Deployment:
+def archived(deployment: Deployment, n_days: int = 2) -> Deployment:
     """The same deployment after its first days were archived."""
-    keep_retention(d, FIRST + (n_days + 1) * DAY)
-    assert d.prediction_log.count(end=FIRST + n_days * DAY) == 0
-    return Deployment(d.settings)
+    keep_retention(deployment, FIRST + (n_days + 1) * DAY)
+    assert deployment.prediction_log.count(end=FIRST + n_days * DAY) == 0
+    return Deployment(deployment.settings)
 
 
-def files(d: Deployment) -> list[str]:
-    return sorted(p.name for p in d.settings.resolved_archive_path.glob("*"))
+def files(deployment: Deployment) -> list[str]:
+    return sorted(p.name for p in deployment.settings.resolved_archive_path.glob("*"))
 
 
-def profile_of(d: Deployment) -> ReferenceProfile:
-    records = make_records(d.contract, 500, seed=9)
+def profile_of(deployment: Deployment) -> ReferenceProfile:
+    records = make_records(deployment.contract, 500, seed=9)
     score = np.array([r.probability for r in records])
-    return fit_profile(d.contract, columns_of(d.contract, records), score)
+    return fit_profile(deployment.contract, columns_of(deployment.contract, records), score)
 
 
-def answers(d: Deployment, profile: ReferenceProfile) -> dict[str, object]:
+def answers(deployment: Deployment, profile: ReferenceProfile) -> dict[str, object]:
     """What every reader says of the three days."""
-    d.histograms.refresh(lambda _: profile, d.model_name, FIRST, END, only_changed=False)
-    rows = d.ground_truth.labelled_rows()
-    newest = d.prediction_log.newest_columns(d.model_name, "1", FIRST, END, 10_000)
-    days = d.daily_performance.states(FIRST, END)
-    segments = d.segments.counts(profile, d.model_name, "1", FIRST, END, "contract")
+    deployment.histograms.refresh(lambda _: profile, deployment.model_name, FIRST, END, only_changed=False)
+    rows = deployment.ground_truth.labelled_rows()
+    newest = deployment.prediction_log.newest_columns(deployment.model_name, "1", FIRST, END, 10_000)
+    days = deployment.daily_performance.states(FIRST, END)
+    segments = deployment.segments.counts(profile, deployment.model_name, "1", FIRST, END, "contract")
     return {
-        "labelled rows": (rows.request_ids.tolist(), content_digest(rows.to_frame(d.contract))),
-        "delays": sorted(d.ground_truth.delays().to_observation.tolist()),
-        "histograms": d.histograms.digest(d.model_name, FIRST, END),
+        "labelled rows": (rows.request_ids.tolist(), content_digest(rows.to_frame(deployment.contract))),
+        "delays": sorted(deployment.ground_truth.delays().to_observation.tolist()),
+        "histograms": deployment.histograms.digest(deployment.model_name, FIRST, END),
         "segments": [(s.value, s.n_rows, {k: c.tolist() for k, c in s.counts.items()}) for s in segments],
         "newest": {name: column.tolist() for name, column in newest.items()},
         "days": days,
-        "rows of a day": d.daily_performance.rows("1", FIRST).labels.tolist(),
+        "rows of a day": deployment.daily_performance.rows("1", FIRST).labels.tolist(),
     }
 
 
-def test_every_reader_says_the_same_when_days_have_been_archived(d: Deployment) -> None:
-    records, profile = fill(d), profile_of(d)
-    before = answers(d, profile)
-    after = archived(d)
+def test_every_reader_says_the_same_when_days_have_been_archived(deployment: Deployment) -> None:
+    records, profile = fill(deployment), profile_of(deployment)
+    before = answers(deployment, profile)
+    after = archived(deployment)
     assert after.prediction_log.count() == 300
     assert answers(after, profile) == before
     assert after.prediction_log.find_archived([records[0].request_id]) == {records[0].request_id: records[0]}
     assert len(files(after)) == 2
 
 
-def test_nothing_is_archived_unless_it_is_asked_for(d: Deployment) -> None:
-    fill(d)
-    kept = keep_retention(Deployment(msgspec.structs.replace(d.settings, retention_days=0)), END + 90 * DAY)
-    assert (kept.parts, d.prediction_log.count()) == ((), 900)
+def test_nothing_is_archived_unless_it_is_asked_for(deployment: Deployment) -> None:
+    fill(deployment)
+    kept = keep_retention(Deployment(msgspec.structs.replace(deployment.settings, retention_days=0)), END + 90 * DAY)
+    assert (kept.parts, deployment.prediction_log.count()) == ((), 900)
 
 
-def test_late_rows_of_an_archived_day_count_once_and_become_another_part(d: Deployment) -> None:
-    records, profile = fill(d), profile_of(d)
-    after = archived(d)
+def test_late_rows_of_an_archived_day_count_once_and_become_another_part(deployment: Deployment) -> None:
+    records, profile = fill(deployment), profile_of(deployment)
+    after = archived(deployment)
     late = make_records(after.contract, 20, start=FIRST, prefix="late-", seed=4)
     # The spool's file was kept by a disk that was away: its rows come again with new ones.
     assert after.prediction_log.append([*records[:10], *late]) == 30
@@ -128,17 +128,17 @@ def test_late_rows_of_an_archived_day_count_once_and_become_another_part(d: Depl
     assert answers(after, profile) == said
 
 
-def test_a_large_day_of_sqlite_is_archived_in_parts(d: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    records = fill(d)
+def test_a_large_day_of_sqlite_is_archived_in_parts(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = fill(deployment)
     monkeypatch.setattr(archive, "SQLITE_PART_ROWS", 120)
-    parts = keep_retention(d, FIRST + 2 * DAY).parts
-    assert [p.n_rows for p in parts] == ([120, 120, 60] if d.database.dialect == "sqlite" else [300])
-    assert len(d.ground_truth.labelled_rows().labels) == len(records[::2])
+    parts = keep_retention(deployment, FIRST + 2 * DAY).parts
+    assert [p.n_rows for p in parts] == ([120, 120, 60] if deployment.database.dialect == "sqlite" else [300])
+    assert len(deployment.ground_truth.labelled_rows().labels) == len(records[::2])
 
 
-def test_a_label_that_comes_after_its_row_was_archived_is_matched(d: Deployment) -> None:
-    records = fill(d)
-    after = archived(d)
+def test_a_label_that_comes_after_its_row_was_archived_is_matched(deployment: Deployment) -> None:
+    records = fill(deployment)
+    after = archived(deployment)
     counts = after.ground_truth.add([LabelItem(records[1].request_id, 1, NOON), LabelItem("nobody", 1, NOON)])
     assert (counts.accepted, counts.unknown) == (0, 2)
     assert after.ground_truth.match_archived().accepted == 1
@@ -147,69 +147,69 @@ def test_a_label_that_comes_after_its_row_was_archived_is_matched(d: Deployment)
     assert len(after.ground_truth.labelled_rows().labels) == 451
 
 
-def test_rows_that_were_not_counted_before_they_were_archived_are_counted_after(d: Deployment) -> None:
-    fill(d)
-    profile = profile_of(d)
-    d.histograms.refresh(lambda _: profile, d.model_name, FIRST + 2 * DAY, END)
-    after = archived(d)
+def test_rows_that_were_not_counted_before_they_were_archived_are_counted_after(deployment: Deployment) -> None:
+    fill(deployment)
+    profile = profile_of(deployment)
+    deployment.histograms.refresh(lambda _: profile, deployment.model_name, FIRST + 2 * DAY, END)
+    after = archived(deployment)
     after.histograms.refresh(lambda _: profile, after.model_name, FIRST, END)
     assert after.histograms.merged(after.model_name, "1", FIRST, END).n_rows == 900
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_killed_before_a_step_nothing_is_lost_and_nothing_counts_twice(d: Deployment, step: str) -> None:
-    fill(d)
-    profile = profile_of(d)
-    before = answers(d, profile)
+def test_killed_before_a_step_nothing_is_lost_and_nothing_counts_twice(deployment: Deployment, step: str) -> None:
+    fill(deployment)
+    profile = profile_of(deployment)
+    before = answers(deployment, profile)
     command = [sys.executable, "-m", "pmmds_tests.harness.crashing_archiver", FIRST.isoformat(), step]
-    done = subprocess.run(command, env={**os.environ, **d.settings.to_environment()}, check=False)
+    done = subprocess.run(command, env={**os.environ, **deployment.settings.to_environment()}, check=False)
     assert done.returncode == -signal.SIGKILL
-    assert d.prediction_log.count() == 900
-    assert answers(Deployment(d.settings), profile) == before
-    after = archived(d)
+    assert deployment.prediction_log.count() == 900
+    assert answers(Deployment(deployment.settings), profile) == before
+    after = archived(deployment)
     assert answers(after, profile) == before
 
 
 def test_rows_that_come_while_a_day_is_written_go_into_the_file_or_stay(
-    d: Deployment, open_again: Callable[[], Database], monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, open_again: Callable[[], Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fill(d)
-    late = make_records(d.contract, 5, start=FIRST, prefix="late-")
+    fill(deployment)
+    late = make_records(deployment.contract, 5, start=FIRST, prefix="late-")
     writing = parquet_rows.write_rows
 
     def write_rows(path: Path, *rest: object) -> object:
         written = writing(path, *rest)  # type: ignore[arg-type]
-        d.prediction_log.append(late)
+        deployment.prediction_log.append(late)
         return written
 
     monkeypatch.setattr(archive, "write_rows", write_rows)
-    parts = d.archive.archive(FIRST)
+    parts = deployment.archive.archive(FIRST)
     assert sum(p.n_rows for p in parts) == 305
-    assert d.prediction_log.find_archived([late[0].request_id])
+    assert deployment.prediction_log.find_archived([late[0].request_id])
 
 
-def test_a_full_disk_is_one_sentence_and_drops_nothing(d: Deployment, tmp_path: Path) -> None:
-    fill(d, n_rows=2000)
+def test_a_full_disk_is_one_sentence_and_drops_nothing(deployment: Deployment, tmp_path: Path) -> None:
+    fill(deployment, n_rows=2000)
     with disk_of(tmp_path / "small", "16k"):
-        small = Deployment(msgspec.structs.replace(d.settings, archive_path=str(tmp_path / "small")))
+        small = Deployment(msgspec.structs.replace(deployment.settings, archive_path=str(tmp_path / "small")))
         with pytest.raises(StoreError, match=r"No space left on device\. Nothing was dropped\. Free disk space"):
             keep_retention(small, END)
         assert files(small) == []
-    assert d.prediction_log.count() == 6000
+    assert deployment.prediction_log.count() == 6000
 
 
-def test_a_part_that_is_gone_is_told_and_not_taken_for_no_rows(d: Deployment) -> None:
-    fill(d)
-    after = archived(d)
+def test_a_part_that_is_gone_is_told_and_not_taken_for_no_rows(deployment: Deployment) -> None:
+    fill(deployment)
+    after = archived(deployment)
     (after.settings.resolved_archive_path / files(after)[0]).unlink()
     with pytest.raises(DataError, match=r"1 archived part of the prediction log cannot be found.*PMMDS_ARCHIVE_PATH"):
         after.ground_truth.labelled_rows()
 
 
 @pytest.mark.parametrize("damage", ["cut off", "other content", "values"])
-def test_a_part_that_is_damaged_is_one_sentence_and_not_taken_for_no_rows(d: Deployment, damage: str) -> None:
-    records = fill(d)
-    after = archived(d)
+def test_a_part_that_is_damaged_is_one_sentence_and_not_taken_for_no_rows(deployment: Deployment, damage: str) -> None:
+    records = fill(deployment)
+    after = archived(deployment)
     file = after.settings.resolved_archive_path / files(after)[0]
     whole = file.read_bytes()
     inside = whole[:100] + b"\xff" * (len(whole) // 2) + whole[100 + len(whole) // 2 :]
@@ -221,49 +221,51 @@ def test_a_part_that_is_damaged_is_one_sentence_and_not_taken_for_no_rows(d: Dep
         assert "Restore the file from a copy of the archive." in str(told.value)
 
 
-def test_the_archive_s_folder_may_have_any_name(d: Deployment, tmp_path: Path) -> None:
-    fill(d)
-    odd = Deployment(msgspec.structs.replace(d.settings, archive_path=str(tmp_path / "rows [of *] it's")))
+def test_the_archive_s_folder_may_have_any_name(deployment: Deployment, tmp_path: Path) -> None:
+    fill(deployment)
+    odd = Deployment(msgspec.structs.replace(deployment.settings, archive_path=str(tmp_path / "rows [of *] it's")))
     archived(odd)
     assert odd.ground_truth.labelled_rows().n_rows == 450
 
 
 def test_a_file_has_its_name_on_the_disk_before_its_rows_leave_the_database(
-    d: Deployment, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise a power cut could leave rows in neither: the file would be there under its unfinished name."""
-    fill(d)
+    fill(deployment)
     logged_at_sync: list[tuple[list[str], int]] = []
     syncing = private_folders.sync_folder
 
     def sync_folder(folder: Path) -> None:
-        logged_at_sync.append(([p.suffix for p in folder.iterdir()], d.prediction_log.count()))
+        logged_at_sync.append(([p.suffix for p in folder.iterdir()], deployment.prediction_log.count()))
         syncing(folder)
 
     monkeypatch.setattr(archive, "sync_folder", sync_folder)
-    d.archive.archive(FIRST)
+    deployment.archive.archive(FIRST)
     assert logged_at_sync == [([".parquet"], 900)]
-    assert d.prediction_log.count() == 600
+    assert deployment.prediction_log.count() == 600
 
 
-def test_doctor_tells_of_days_that_left_the_database_and_of_parts_that_are_gone(d: Deployment) -> None:
-    assert doctor.archive(d) == "no day has been archived"
-    fill(d)
-    after = archived(d)
-    assert doctor.archive(after) == f"600 predictions of 2 days in {d.settings.resolved_archive_path}"
-    (d.settings.resolved_archive_path / files(d)[1]).unlink()
+def test_doctor_tells_of_days_that_left_the_database_and_of_parts_that_are_gone(deployment: Deployment) -> None:
+    assert doctor.archive(deployment) == "no day has been archived"
+    fill(deployment)
+    after = archived(deployment)
+    assert doctor.archive(after) == f"600 predictions of 2 days in {deployment.settings.resolved_archive_path}"
+    (deployment.settings.resolved_archive_path / files(deployment)[1]).unlink()
     with pytest.raises(PmmdsError, match=r"^1 of 2 archived parts .* cannot be found.*PMMDS_ARCHIVE_PATH"):
         doctor.archive(after)
 
 
-def test_a_feature_that_came_later_is_missing_in_what_was_archived_before(d: Deployment, contract: Contract) -> None:
+def test_a_feature_that_came_later_is_missing_in_what_was_archived_before(
+    deployment: Deployment, contract: Contract
+) -> None:
     from pmmds_core.stores.database.schema import migrate
     from pmmds_core.stores.predictions.archive import PredictionArchive
     from pmmds_core.stores.predictions.labels import GroundTruthStore
     from pmmds_tests.core.stores.database.test_schema import EXTRA, with_features
 
-    fill(d)
-    after = archived(d)
+    fill(deployment)
+    after = archived(deployment)
     wider = with_features(contract, (*contract.features, EXTRA))
     migrate(after.database, wider)
     archive = PredictionArchive(after.database, wider, after.settings.resolved_archive_path)
@@ -272,22 +274,24 @@ def test_a_feature_that_came_later_is_missing_in_what_was_archived_before(d: Dep
     assert np.isnan(rows.columns["loyalty_points"]).all()
 
 
-def test_what_is_archived_is_named_with_its_rows(d: Deployment) -> None:
-    fill(d)
-    archived(d)
-    with d.database.connect() as connection:
+def test_what_is_archived_is_named_with_its_rows(deployment: Deployment) -> None:
+    fill(deployment)
+    archived(deployment)
+    with deployment.database.connect() as connection:
         rows = connection.execute(sa.select(prediction_archives).order_by("day")).all()
     assert [(r.day, r.part, r.n_rows, r.n_repeated) for r in rows] == [(FIRST, 1, 300, 0), (FIRST + DAY, 1, 300, 0)]
-    assert sorted(r.file for r in rows) == files(d)
+    assert sorted(r.file for r in rows) == files(deployment)
 
 
-def test_a_clients_id_stays_ambiguous_and_a_repetition_stays_one_when_a_row_was_archived(d: Deployment) -> None:
-    old, new = make_records(d.contract, 2, start=FIRST, step=3 * DAY, seed=5)
+def test_a_clients_id_stays_ambiguous_and_a_repetition_stays_one_when_a_row_was_archived(
+    deployment: Deployment,
+) -> None:
+    old, new = make_records(deployment.contract, 2, start=FIRST, step=3 * DAY, seed=5)
     old, new = (msgspec.structs.replace(r, client_request_id="order-1") for r in (old, new))
     other = msgspec.structs.replace(new, request_id="other", client_request_id="order-2")
-    d.prediction_log.append([old, new])
-    assert d.ground_truth.add([LabelItem("order-1", 1, END)]).ambiguous == 1
-    after = archived(d)
+    deployment.prediction_log.append([old, new])
+    assert deployment.ground_truth.add([LabelItem("order-1", 1, END)]).ambiguous == 1
+    after = archived(deployment)
     assert after.prediction_log.named([old.request_id]) == {}
     assert (after.ground_truth.match_waiting().accepted, after.ground_truth.match_archived().accepted) == (0, 0)
     assert after.ground_truth.add([LabelItem("order-1", 0, END)]).ambiguous == 1
