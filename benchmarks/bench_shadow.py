@@ -77,9 +77,8 @@ def load_in_turn(settings: Settings, seconds: float, repeats: int) -> dict[str, 
             for shadow, base in bases.items():
                 found[shadow].append(wrk(f"{base}/api/v1/predict", body, connections=8, seconds=seconds))
                 wait_for(lambda: is_level(deployment), 600, 0.2)
-        print(
-            f"{deployment.prediction_log.count():,} requests answered by v1, {deployment.shadow.totals()['2']:,} scored by v2"
-        )
+        n_answered, n_scored = deployment.prediction_log.count(), deployment.shadow.totals()["2"]
+        print(f"{n_answered:,} requests answered by v1, {n_scored:,} scored by v2")
     return {shadow: median_load(loads) for shadow, loads in found.items()}
 
 

@@ -73,7 +73,8 @@ def _home(deployment: Deployment) -> str:
 
 
 def _contract(deployment: Deployment) -> str:
-    return f"{deployment.contract.name}: {len(deployment.contract.features)} features, model {deployment.contract.model_name}"
+    contract = deployment.contract
+    return f"{contract.name}: {len(contract.features)} features, model {contract.model_name}"
 
 
 def _reference(deployment: Deployment) -> str:

@@ -1,7 +1,7 @@
-"""What an engine has to count so that a feature's bins are known: the one definition that every engine renders.
+"""The counts that define a feature's bins: one definition, which every engine turns into its own queries.
 
-Add here what all engines count. Keep out: the words of an engine (stores/monitoring/bin_counts.py for SQLite and
-PostgreSQL, stores/files/duckdb_counts.py for DuckDB, stores/files/spark_counts.py for Spark), and the bins themselves (bins.py).
+Does not live here: an engine's queries (stores/monitoring/bin_counts.py for SQLite and PostgreSQL,
+stores/files/duckdb_counts.py for DuckDB, stores/files/spark_counts.py for Spark) and the bins themselves (bins.py).
 """
 
 from __future__ import annotations
