@@ -1,6 +1,6 @@
-"""A real PostgreSQL for tests: a cluster of our own in a temporary folder, thrown away afterwards.
+"""A PostgreSQL server for tests, in a temporary folder that is removed afterwards.
 
-Add here what the cluster needs to run anywhere. Keep out: tables and rows. Nothing is ever installed.
+Does not live here: which programs are used (postgres_programs.py), tables and rows.
 """
 
 from __future__ import annotations
@@ -22,17 +22,10 @@ import sqlalchemy as sa
 
 from pmmds_tests.harness.certificates import Certificates
 from pmmds_tests.harness.ports import free_port
+from pmmds_tests.harness.postgres_programs import find_programs, runnable_by
 
-HOW_TO_GET = (
-    "PostgreSQL's server programs (initdb, pg_ctl) were not found. Install them with `apt-get install postgresql` "
-    "(Debian, Ubuntu) or `brew install postgresql@15`, or put their folder on PATH."
-)
 _SIZES = "-c max_connections=60 -c shared_buffers=64MB"
 _FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
-
-
-class PostgresMissingError(Exception):
-    """The server programs are not on this machine."""
 
 
 @dataclass(frozen=True)
@@ -102,31 +95,16 @@ def temporary_cluster(certificates: Certificates | None = None, *, syncs: bool =
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def find_programs() -> Path:
-    """The folder of initdb and pg_ctl: what pg_config or PATH names, else the newest under /usr/lib/postgresql."""
-    candidates = [Path(found).parent for found in [shutil.which("initdb")] if found]
-    config = shutil.which("pg_config")
-    if config:
-        said = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=True)
-        candidates.append(Path(said.stdout.strip()))
-    packaged = Path("/usr/lib/postgresql").glob("*/bin")
-    candidates += sorted(packaged, key=lambda p: int(p.parent.name.partition(".")[0]), reverse=True)
-    for folder in candidates:
-        if (folder / "initdb").exists() and (folder / "pg_ctl").exists():
-            return folder
-    raise PostgresMissingError(HOW_TO_GET)
-
-
 class _Runner:
     """Runs the server programs as a user that may: PostgreSQL refuses root."""
 
     def __init__(self, programs: Path, folder: Path, certificates: Certificates | None, *, syncs: bool) -> None:
         self._certificates = certificates
         self._options = _SIZES if syncs else f"{_SIZES} {_FAST}"
-        self._programs = programs
         self._folder = folder
         self._data = folder / "data"
         self._user = unprivileged_user() if os.geteuid() == 0 else None
+        self._programs = programs if self._user is None else runnable_by(self._user, programs)
         if self._user is not None:
             os.chown(folder, self._user.pw_uid, self._user.pw_gid)
 
