@@ -211,7 +211,7 @@ def test_a_run_of_dagster_with_anothers_login_leaves_nothing_behind(
     staff: Staff, role: str, job: str, lacks: str
 ) -> None:
     before = staff.rows(), versions(staff)
-    platform = staff.platform(role)
+    platform = staff.platform(role, PMMDS_PROMOTION_APPROVAL="automatic")
     tags = staff.platform(MONITOR).window_tags() if job == "monitor_job" else None
     result = platform.run(job, tags=tags)
     assert not result.success

@@ -31,8 +31,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.xdist_group("fo
 class Stranger:
     """Registers versions by REST alone and moves the alias to them. `files`: those of the version in production."""
 
-    def __init__(self, uri: str, model_name: str, files: dict[str, bytes]) -> None:
-        self.client = httpx.Client(base_url=uri, timeout=60, trust_env=False)
+    def __init__(self, client: httpx.Client, model_name: str, files: dict[str, bytes]) -> None:
+        self.client = client
         self.model_name = model_name
         self.files = files
 
@@ -90,12 +90,12 @@ def strict(request: pytest.FixtureRequest, platform: DagsterPlatform) -> Iterato
 
 
 @pytest.fixture
-def stranger(platform: DagsterPlatform) -> Stranger:
+def stranger(platform: DagsterPlatform) -> Iterator[Stranger]:
     deployment = platform.deployment
     folder = deployment.profiles.files("1").directory
-    return Stranger(
-        deployment.registry.tracking_uri, deployment.model_name, {p.name: p.read_bytes() for p in folder.iterdir()}
-    )
+    files = {p.name: p.read_bytes() for p in folder.iterdir()}
+    with httpx.Client(base_url=deployment.registry.tracking_uri, timeout=60, trust_env=False) as client:
+        yield Stranger(client, deployment.model_name, files)
 
 
 def registry_part(service: RunningService) -> dict[str, Any]:

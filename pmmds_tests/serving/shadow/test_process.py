@@ -100,7 +100,8 @@ def test_a_scorer_killed_again_and_again_scores_each_request_once_and_holds_up_n
         wait_until(lambda: logged_once(stores, load.answered))
         wait_until(lambda: stores.shadow.totals() == {"2": len(load.answered)})
         assert (load.refused, load.n_cut_off, len(killed)) == ({}, 0, 3)
-        assert shadow_scores(stores).keys() == set(load.answered)
+        logged = stores.prediction_log.find(load.answered)
+        assert shadow_scores(stores).keys() == {record.request_id for record in logged.values()}
 
 
 def test_what_was_answered_while_the_service_ended_is_scored_by_the_next_one(
