@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -21,9 +20,8 @@ import pytest
 from pmmds_tests.deploy.manifests import ROOT
 from pmmds_tests.harness.ports import free_ports
 from pmmds_tests.harness.service_process import wait_until
+from pmmds_tests.harness.system_programs import system_program
 
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-pytestmark = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 PORTS = (8000, 50051, 3000, 5000, 5001, 9090, 3001, 8081)
 # The folder of a test is its user's alone; nginx started as root would work as another user.
 OWN_USER = "user root;" if os.geteuid() == 0 else ""
@@ -67,7 +65,6 @@ def behind() -> Iterator[int]:
 @contextmanager
 def nginx(folder: Path, upstream: int) -> Iterator[dict[int, str]]:
     """nginx with proxy.conf; published port to its address here."""
-    assert NGINX is not None
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     text = (ROOT / "deploy" / "docker" / "proxy.conf").read_text(encoding="utf-8")
     text = re.sub(r"(https?|grpc)://[a-z-]+:[0-9]+;", rf"\1://127.0.0.1:{upstream};", text)
@@ -78,7 +75,9 @@ def nginx(folder: Path, upstream: int) -> Iterator[dict[int, str]]:
     configuration = folder / "nginx.conf"
     configuration.write_text(text, encoding="utf-8")
     process = subprocess.Popen(
-        [NGINX, "-c", str(configuration), "-g", f"daemon off; {OWN_USER}"], stderr=subprocess.PIPE, text=True
+        [system_program("nginx"), "-c", str(configuration), "-g", f"daemon off; {OWN_USER}"],
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         wait_until(lambda: process.poll() is not None or listens(ports[5001]))

@@ -32,6 +32,7 @@ from pmmds_core.stores.predictions.log import PredictionLog
 from pmmds_core.workflows.spark_archive import SCORE_COLUMN, ArchiveCounts, main
 from pmmds_tests.deploy.manifests import ROOT
 from pmmds_tests.harness.prediction_records import NOON, columns_of, make_records
+from pmmds_tests.harness.system_programs import system_program
 
 PROGRAM = ROOT / "deploy" / "spark" / "count_archive.py"
 # A master, and two workers with an executor each: five JVMs, and Parquet read by the two.
@@ -115,6 +116,7 @@ def test_a_spark_cluster_counts_the_archive_as_duckdb_and_the_databases_do(
     archive: Path, tmp_path: Path, databases: list[Database], contract: Contract, profile: ReferenceProfile
 ) -> None:
     pytest.importorskip("pyspark", reason="`make test-scale` installs Spark")
+    system_program("java")
     saved, output = tmp_path / "profile.json", tmp_path / "counts.json"
     saved.write_bytes(profile.to_json())
     done = submit("--profile", str(saved), "--output", str(output), str(archive / "*.parquet"), folder=tmp_path)
@@ -163,6 +165,7 @@ def test_a_profile_that_is_none_is_refused_before_spark_starts(
 @pytest.mark.timeout(SUBMIT_SECONDS)
 def test_files_that_are_not_there_are_told_in_one_sentence(tmp_path: Path, profile: ReferenceProfile) -> None:
     pytest.importorskip("pyspark", reason="`make test-scale` installs Spark")
+    system_program("java")
     saved = tmp_path / "profile.json"
     saved.write_bytes(profile.to_json())
     # Without spark-submit, which may end before it has passed on what is said last.

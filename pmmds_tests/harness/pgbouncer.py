@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from pmmds_tests.harness.ports import free_port
 from pmmds_tests.harness.postgres import Cluster, unprivileged_user
+from pmmds_tests.harness.system_programs import system_program
 
 _FILE = """[databases]
 * = host=127.0.0.1 port={server_port} user=postgres
@@ -36,9 +35,7 @@ pidfile = {folder}/pid
 @contextmanager
 def pgbouncer(cluster: Cluster) -> Iterator[int]:
     """Its port; the login is ann, the password `secret`. Skips where PgBouncer is not installed."""
-    program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
-    if program is None:
-        pytest.skip("PgBouncer is not installed (`apt-get install pgbouncer`)")
+    program = system_program("pgbouncer")
     folder, port = Path(tempfile.mkdtemp(prefix="pmmds-pgb-")), free_port()
     (folder / "users").write_text('"ann" "secret"\n')
     (folder / "ini").write_text(_FILE.format(server_port=cluster.port, port=port, folder=folder))

@@ -5,7 +5,6 @@ Add what a test asks of it. Keep out: which queries (they are in deploy/).
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,20 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from pmmds_tests.harness.ports import free_port
 from pmmds_tests.harness.service_process import PATIENCE_SECONDS, wait_until
-
-HOW_TO_GET = "needs {program}: `apt-get install prometheus` (Debian, Ubuntu)"
-
-
-def program(name: str) -> str:
-    """The path of promtool or prometheus; the test is skipped, by name, where it is not installed."""
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(HOW_TO_GET.format(program=name))
-    return found
+from pmmds_tests.harness.system_programs import system_program
 
 
 class Prometheus:
@@ -69,7 +58,7 @@ class Prometheus:
 @contextmanager
 def running_prometheus(folder: Path, target: str, rules: Path) -> Iterator[Prometheus]:
     """A server that scrapes `target` (host:port) and judges `rules` every second; gone afterwards."""
-    binary, address = program("prometheus"), f"127.0.0.1:{free_port()}"
+    binary, address = system_program("prometheus"), f"127.0.0.1:{free_port()}"
     config, log = folder / "prometheus.yml", folder / "prometheus.log"
     config.write_text(
         f"global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n"

@@ -5,7 +5,6 @@ Nothing is ever installed, and a Redis that runs on the machine already is left 
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -14,25 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pmmds_tests.harness.ports import free_port
+from pmmds_tests.harness.system_programs import system_program
 
 START_SECONDS = 60.0
-HOW_TO_GET = "redis-server was not found. Install it with `apt-get install redis-server`, or put it on PATH."
-
-
-class RedisMissingError(Exception):
-    """The server program is not on this machine."""
 
 
 @contextmanager
 def temporary_broker() -> Iterator[str]:
-    """The URL of an empty Redis.
-
-    Raises:
-        RedisMissingError: with how to get the program.
-    """
-    program = shutil.which("redis-server")
-    if program is None:
-        raise RedisMissingError(HOW_TO_GET)
+    """The URL of an empty Redis. Skips the test where redis-server is not installed."""
+    program = system_program("redis-server")
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="pmmds-redis-") as folder:
         arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder]

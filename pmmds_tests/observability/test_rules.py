@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from pmmds_tests.harness.prometheus import program
+from pmmds_tests.harness.system_programs import system_program
 from pmmds_tests.observability.deployed import PROMETHEUS, ROOT, rules
 
 UNIT_TESTS = PROMETHEUS / "tests" / "pmmds_test.yml"
 
 
 def promtool(*arguments: str) -> str:
-    done = subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([system_program("promtool"), *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

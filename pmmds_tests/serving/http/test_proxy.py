@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import subprocess
 import threading
@@ -19,13 +18,13 @@ from pmmds_tests.harness.ports import free_port
 from pmmds_tests.harness.raw_requests import STREAMS, UPGRADES, Stream, asking_for
 from pmmds_tests.harness.service_process import RunningService, wait_until
 from pmmds_tests.harness.service_requests import FEEDBACK, PREDICT, example, is_logged, new_id, predicted
+from pmmds_tests.harness.system_programs import system_program
 from pmmds_tests.serving.http.test_feedback_endpoint import known_labels
 from pmmds_tests.serving.http.test_predict_protocol import answers
 
 pytestmark = [
     pytest.mark.process,
     pytest.mark.xdist_group("service"),
-    pytest.mark.skipif(shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin") is None, reason="needs nginx"),
 ]
 
 N_CLIENTS, N_REQUESTS = 2, 200
@@ -56,9 +55,8 @@ def proxy(shared_service: RunningService, tmp_path_factory: pytest.TempPathFacto
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
     config = folder / "nginx.conf"
     config.write_text(CONFIG.format(folder=folder, port=port, service_port=shared_service.settings.http_port))
-    nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin")
-    assert nginx is not None
-    process = subprocess.Popen([nginx, "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(config)])
+    command = [system_program("nginx"), "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(config)]
+    process = subprocess.Popen(command)
     try:
         wait_until(lambda: listens(port))
         yield "127.0.0.1", port

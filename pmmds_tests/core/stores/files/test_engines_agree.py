@@ -34,6 +34,7 @@ from pmmds_core.stores.files.duckdb_counts import FileCounter
 from pmmds_core.stores.monitoring.histograms import HistogramStore
 from pmmds_core.stores.predictions.log import PredictionLog
 from pmmds_tests.harness.prediction_records import NOON, make_records
+from pmmds_tests.harness.system_programs import system_program
 
 Number = float | None
 Text = str | None
@@ -273,6 +274,7 @@ def counted_by_spark(folder: Path, tables: dict[str, tuple[pa.Table, ReferencePr
 @pytest.mark.scale
 def test_spark_counts_as_the_words_say_and_text_among_numbers_as_numpy_does(tmp_path: Path) -> None:
     pytest.importorskip("pyspark", reason="`make test-scale` installs Spark")
+    system_program("java")
     rng = np.random.default_rng(5)
     more = {name: [values[i] for i in rng.integers(0, len(values), 3000)] for name, values in poison().items()}
     bins = FeatureBins("x", "numeric", edges=(0.0, 10.0))
