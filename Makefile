@@ -9,7 +9,7 @@ SCALE_FILES := requirements-celery.txt requirements-kubernetes.txt requirements-
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint style types test test-fast test-postgres test-slow test-scale test-faults test-compose smoke secrets bench bench-drift bench-production bench-promotion bench-serving soak compile sbom audit charts protos
+.PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint style types test test-fast test-coverage test-postgres test-slow test-scale test-faults test-compose smoke secrets bench bench-drift bench-production bench-promotion bench-serving soak compile sbom audit charts protos
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -80,6 +80,9 @@ test-fast: $(STAMP) ## unit tests: SQLite only, no servers
 
 test: $(STAMP) ## every test but those below, on SQLite and PostgreSQL
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+
+test-coverage: ## make test, with the share of lines that it runs; fails below the floor in pyproject.toml
+	@$(MAKE) test ARGS="--cov --cov-report=term $(ARGS)"
 
 test-postgres: $(STAMP) ## the stores' tests on another PostgreSQL: PMMDS_TEST_POSTGRES=/usr/lib/postgresql/15/bin
 	$(BIN)/pytest -n 2 --dist loadgroup -m 'postgres and not slow and not faults and not scale' pmmds_tests/core/stores $(ARGS)

@@ -24,7 +24,7 @@ HEADINGS = ["Status", "Date", "Context", "Decision", "Consequences"]
 JOBS = {
     "lint": "make style",
     "types": "make types",
-    "test": "make test",
+    "test": "make test-coverage",
     "smoke": "make smoke",
     "longer": "make ${{ matrix.target }}",
     "images": ".ci/compose",
