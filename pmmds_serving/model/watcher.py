@@ -129,8 +129,8 @@ class ModelWatcher:
         raise type(why)(why.message, next_step=why.next_step)
 
     def _fetch(self, version: RegisteredVersion, stamp: Stamp | None) -> None:
-        if version.version != self._unsettled:
-            # What an earlier version was refused for is not said of this one.
+        if self._refused_version not in {"", version.version}:
+            # The reason why another version was refused does not apply to this one.
             self._problem, self._is_refused, self._refused_version = "", False, ""
         self._unsettled, self._retry_at = version.version, time.monotonic() + REFUSED_RETRY_SECONDS
         self._why_unsettled = None
