@@ -39,7 +39,7 @@ END = FIRST + 3 * DAY
 
 
 @pytest.fixture
-def d(database: Database, database_settings: Settings) -> Deployment:
+def deployment(database: Database, database_settings: Settings) -> Deployment:
     """A deployment with a migrated database; days are archived after one day."""
     return Deployment(msgspec.structs.replace(database_settings, retention_days=1))
 
