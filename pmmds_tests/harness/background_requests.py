@@ -1,6 +1,6 @@
-"""Requests that go on while something dies: which were answered, and what the others got.
+"""Requests sent in the background during a fault: which were answered, and the statuses of the others.
 
-Add what a fault test asks of a load. Keep out: the faults (test_faults_*.py) and the service (service_process.py).
+Does not live here: the faults (serving/faults) and the service (service_process.py).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from pmmds_serving.shipping.dead_letters import DeadLetter
 from pmmds_tests.harness.service_requests import PREDICT, example
 
 N_CLIENTS = 3
-# A connection is used for so many requests, so that every worker is met.
+# Requests on one connection; a new connection may reach another worker.
 RECONNECT_EVERY = 20
-# Longer than a busy machine lets a living worker wait.
+# Longer than a live worker ever takes on a busy machine.
 HANG_SECONDS = 3.0
 
 
 class Load:
-    """Clients that send predictions with ids of their own, each id once."""
+    """Clients that send predictions with their own ids; each id is sent once."""
 
     def __init__(self, url: str, contract: Contract) -> None:
         self._url = url
@@ -54,12 +54,12 @@ class Load:
                 thread.join()
 
     def has_answered(self, n_more: int) -> Any:
-        """A condition: so many more were answered than when it was made."""
+        """Return a condition: `n_more` requests were answered since this call."""
         before = len(self.answered)
         return lambda: len(self.answered) >= before + n_more
 
     def hangs(self) -> bool:
-        """Whether a request has been under way for longer than a service that lives takes."""
+        """True if a request has waited longer than a live service takes."""
         return any(time.monotonic() - began > HANG_SECONDS for began in list(self._sent.values()))
 
     def _send(self) -> None:
@@ -88,7 +88,7 @@ class Load:
 
 
 def logged_once(stores: Deployment, request_ids: list[str]) -> bool:
-    """Whether each id is exactly once in the prediction log: the ids differ, and the log's key is the id."""
+    """True if the prediction log has exactly one row for each id."""
     assert len(set(request_ids)) == len(request_ids)
     return stores.prediction_log.find(request_ids).keys() == set(request_ids)
 
@@ -100,6 +100,6 @@ def dead_letters_of(home: Path) -> list[DeadLetter]:
 
 
 def metric(client: httpx.Client, sample: str) -> float:
-    """The sum of a sample over its labels."""
+    """A metric's value, summed over its labels."""
     lines = client.get("/metrics").text.splitlines()
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.partition(" ")[0].partition("{")[0] == sample)

@@ -1,6 +1,6 @@
-"""A home whose runs go through Celery: `dagster job execute` here, a real worker there, a real broker between them.
+"""A home whose runs go through Celery: `dagster job execute`, a real worker and a real broker.
 
-Add a way to run or to read what a run left. Keep out: what is asserted about it.
+Does not live here: assertions.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ JOBS = "pmmds_assets.definitions"
 
 @dataclass(frozen=True)
 class CeleryPlatform:
-    """`variables`: what PMMDS_* variables say in every process of it."""
+    """`variables`: the PMMDS_* variables of its processes."""
 
     home: Path
     variables: Mapping[str, str]
@@ -56,7 +56,7 @@ class CeleryPlatform:
         return {**inherited, **self.variables, "DAGSTER_HOME": str(dagster_home), "PYTHONUNBUFFERED": "1"}
 
     def execute(self, job: str, tags: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """A run of a job whose steps the executor hands out, as `dagster job execute` starts it."""
+        """Run a job with `dagster job execute`; the executor sends its steps to the worker."""
         argv = [program("dagster"), "job", "execute", "-m", JOBS, "-j", job, "--tags", json.dumps(dict(tags or {}))]
         return self.finished(argv)
 
@@ -67,7 +67,7 @@ class CeleryPlatform:
 
     @contextmanager
     def instance_file(self, path: Path) -> Iterator[CeleryPlatform]:
-        """The platform with another dagster.yaml and steps in the run's process, for the block."""
+        """Within the block: the platform with another dagster.yaml and with steps in the run's process."""
         own = prepare_dagster_home(load_settings(self.variables)) / "dagster.yaml"
         link = own.readlink()
         own.unlink()
@@ -79,7 +79,7 @@ class CeleryPlatform:
             own.symlink_to(link)
 
     def ended_run(self, run_id: str) -> dg.DagsterRun:
-        """The run, once it has ended. Other processes work on it."""
+        """Wait until the run has ended, and return it."""
         deadline = time.monotonic() + RUN_SECONDS
         with dg.DagsterInstance.from_config(str(self.home / "dagster")) as instance:
             while not (run := instance.get_run_by_id(run_id)) or not run.is_finished:
@@ -89,7 +89,7 @@ class CeleryPlatform:
 
     @contextmanager
     def process(self, argv: list[str], log_name: str, says: str) -> Iterator[Path]:
-        """A process of the platform that is up for the block; yields what it prints, as a file."""
+        """Within the block: a running process of the platform. Yields the file of its output."""
         log = self.home / log_name
         with log.open("w") as stream:
             started = subprocess.Popen(
@@ -107,7 +107,7 @@ class CeleryPlatform:
             started.wait(timeout=START_SECONDS)
 
     def drift_bytes(self) -> bytes:
-        """Every stored histogram and the newest report's document; the instants at which they were made left out."""
+        """Every stored histogram and the newest report's document, without creation times."""
         t = feature_histograms.c
         keys = (t.model_version, t.hour, t.feature)
         newest = sa.select(drift_reports.c.document).order_by(drift_reports.c.report_id.desc()).limit(1)
@@ -118,5 +118,5 @@ class CeleryPlatform:
 
 
 def program(name: str) -> str:
-    """A program of this environment."""
+    """The path of a program of this virtual environment."""
     return str(Path(sys.executable).with_name(name))

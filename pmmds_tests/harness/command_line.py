@@ -1,4 +1,4 @@
-"""Runs `pmmds` as a person does: a process of its own, an environment of its own."""
+"""Run `pmmds` as a process with its own environment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-# What takes long to import.
+# Libraries that are slow to import.
 HEAVY = {
     "altair",
     "apprise",
@@ -30,7 +30,7 @@ HEAVY = {
 
 @dataclass(frozen=True)
 class Said:
-    """How a command ended, and what it printed."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -42,7 +42,7 @@ class Said:
 
     @property
     def sentence(self) -> str:
-        """The one line on stderr that tells what failed; more than one is a failure of the test."""
+        """The only line on stderr. Fails the test if there are more."""
         lines = [line for line in self.err.splitlines() if line.startswith("Error: ")]
         assert len(lines) == 1, self.err
         assert "Traceback" not in self.err
@@ -50,7 +50,7 @@ class Said:
 
 
 def environment_of(home: Path, **variables: str) -> dict[str, str]:
-    """Variables of a process that knows nothing but its home."""
+    """Environment variables of a process with this home and no other setting."""
     return {"PATH": os.environ["PATH"], "HOME": str(home.parent), "PMMDS_HOME": str(home), **variables}
 
 
@@ -63,7 +63,7 @@ def pmmds(
     given: Mapping[str, str] | None = None,
     **variables: str,
 ) -> Said:
-    """Run one command to its end, with `given` and the keyword variables set. `before` runs in the child, first."""
+    """Run one command with the variables `given` and `variables`. `before` runs in the child before the command."""
     done = subprocess.run(
         [sys.executable, "-m", "pmmds_cli.main", *arguments],
         env=environment_of(home, **(given or {}), **variables),
@@ -78,7 +78,7 @@ def pmmds(
 
 
 def heavy_libraries_of(home: Path, arguments: list[str]) -> set[str]:
-    """Those of HEAVY that a command has imported when it ends, well or not."""
+    """The libraries of HEAVY that a command has imported by its end, whatever its exit code."""
     code = (
         "import sys; from pmmds_cli.main import app\n"
         "try: app(sys.argv[1:], standalone_mode=False)\n"

@@ -1,6 +1,4 @@
-"""Archives a day and is killed before one of its steps, as `python -m pmmds_tests.harness.crashing_archiver DAY
-STEP`.
-"""
+"""Archive a day and kill this process before a step: `python -m pmmds_tests.harness.crashing_archiver DAY STEP`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A promoter as a process of its own that ends itself by SIGKILL before its n-th step: what a crash test starts.
+"""A promoter process for crash tests that kills itself (SIGKILL) before its n-th step.
 
-Run as `python -m pmmds_tests.harness.crashing_promoter HOME DATABASE_URL REGISTRY_FILE DECISION_ID N`. Keep out:
-assertions.
+Run it as `python -m pmmds_tests.harness.crashing_promoter HOME DATABASE_URL REGISTRY_FILE DECISION_ID N`.
+Does not live here: assertions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pmmds_tests.harness.fakes import FileRegistry
 
 
 class Fate:
-    """Counts steps and kills this process, as `kill -9` would, before the n-th."""
+    """Count steps; kill this process with SIGKILL before the n-th."""
 
     def __init__(self, n: int) -> None:
         self._left = n
@@ -35,7 +35,7 @@ class Fate:
 
 
 class DoomedRegistry(FileRegistry):
-    """A step before and after each thing that is asked of the registry."""
+    """A registry with a step before and after each call."""
 
     def __init__(self, path: Path, fate: Fate) -> None:
         super().__init__(path)

@@ -1,4 +1,4 @@
-"""Real Dagster daemons for tests, as `pmmds up` starts them; each is a process group with its code server and runs."""
+"""Real Dagster daemons, started as `pmmds up` does. Each one, its code server and its runs are one process group."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SECONDS, PAUSE_SECONDS = 600.0, 0.2
 
 @dataclass(frozen=True)
 class Daemon:
-    """A running daemon and what it says."""
+    """A running daemon and its log."""
 
     process: subprocess.Popen[bytes]
     log: Path
@@ -33,7 +33,7 @@ class Daemon:
         return f'"standing":"{standing.value}"' in self.log.read_text()
 
     def wait_for(self, holds: Callable[[], bool]) -> None:
-        """Until it holds, while the daemon lives."""
+        """Wait for a condition. Fails if the daemon ends before."""
 
         def holds_or_died() -> bool:
             assert self.is_alive, self.log.read_text()[-4000:]
@@ -42,7 +42,7 @@ class Daemon:
         wait_until(holds_or_died, SECONDS, PAUSE_SECONDS)
 
     def kill(self) -> None:
-        """With all that it has started, at once."""
+        """Send SIGKILL to the daemon and to everything it has started."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(30)
 

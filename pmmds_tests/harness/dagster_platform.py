@@ -27,7 +27,7 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def resource_of(environment: Mapping[str, str]) -> DeploymentResource:
-    """The resource for a deployment of other variables than the process's: run configuration cannot name any."""
+    """A resource for a deployment with these variables instead of the process's. Run configuration cannot set any."""
 
     class Given(DeploymentResource):
         def open(self) -> Deployment:
@@ -38,7 +38,7 @@ def resource_of(environment: Mapping[str, str]) -> DeploymentResource:
 
 @dataclass
 class DagsterPlatform:
-    """`environment` is what PMMDS_* variables would say."""
+    """`environment`: the deployment's PMMDS_* variables."""
 
     environment: dict[str, str]
     defs: dg.Definitions
@@ -54,7 +54,7 @@ class DagsterPlatform:
 
     @classmethod
     def of_environment(cls, environment: dict[str, str]) -> DagsterPlatform:
-        """On a database that is as somebody else left it."""
+        """A platform on an existing database."""
         folder = Path(environment["PMMDS_HOME"]) / "dagster"
         folder.mkdir(parents=True, exist_ok=True)
         resource = resource_of(environment)
@@ -77,7 +77,7 @@ class DagsterPlatform:
         selection: Sequence[str] | None = None,
         partition_key: str | None = None,
     ) -> dg.ExecuteInProcessResult:
-        """Run a job as the command line does; a failure is in the result."""
+        """Run a job as the command line does. A failed run does not raise; see the result."""
         return self.defs.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             run_config={**QUIET, "ops": dict(ops or {})},
@@ -93,20 +93,20 @@ class DagsterPlatform:
         return dict(monitor_request(deployment, deployment.settings.drift_current_window_hours).tags)
 
     def tick(self, sensor: Callable[..., Any], cursor: str | None = None) -> Any:
-        """What a sensor answers now."""
+        """Evaluate a sensor once and return its result."""
         return sensor(
             dg.build_sensor_context(instance=self.instance, cursor=cursor, resources={"deployment": self.resource})
         )
 
     def wait_for_request(self, sensor: Callable[..., Any], seconds: float = 120) -> dg.RunRequest:
-        """The sensor's next run request, when a cool-down has passed."""
+        """The sensor's next run request; waits for the end of a cool-down."""
         deadline = time.monotonic() + seconds
         while not isinstance(answer := self.tick(sensor), dg.RunRequest):
             assert time.monotonic() < deadline, answer
         return answer
 
     def log_rows(self, frame: Any, prefix: str, *, with_labels: bool = True) -> None:
-        """What the service would have written for these rows: predictions of the production model, then the truth."""
+        """Log predictions of the production model for these rows, and their labels, as the service does."""
         deployment = self.deployment
         version = deployment.production_version().version
         scorer = deployment.profiles.bundle(version).scorer
@@ -125,7 +125,7 @@ class DagsterPlatform:
 
 
 def copy_of(home: Path, folder: Path, **variables: str) -> DagsterPlatform:
-    """A platform of its own in `folder` that begins as the one in `home` is."""
+    """A platform in `folder`, copied from the one in `home`."""
     shutil.copytree(home, folder, dirs_exist_ok=True)
     return DagsterPlatform.build(folder, **variables)
 
@@ -159,7 +159,7 @@ def assets_made(result: dg.ExecuteInProcessResult) -> set[str]:
 
 
 def errors_of(result: dg.ExecuteInProcessResult) -> list[str]:
-    """What the steps of a run failed with, for a test's message."""
+    """The errors of a run's failed steps, for a test's message."""
     return [
         e.step_failure_data.error.to_string()
         for e in result.all_events

@@ -1,4 +1,4 @@
-"""Hand-written fakes of what is slow or outside. Each behaves as the real thing does where tests look."""
+"""Fakes for unit tests of what is slow or external. Each behaves like the real one as far as the tests check."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class FakeRegistry(ModelRegistry):
         return RegisteredVersion(model_name, version, f"run-{version}", f"digest-{version}")
 
     def delete(self, version: str) -> None:
-        """As MLflow does: aliases to the version go with it."""
+        """Delete a version and, as MLflow does, the aliases to it."""
         self.deleted.add(version)
         self.aliases = {alias: v for alias, v in self.aliases.items() if v != version}
 
@@ -62,7 +62,7 @@ class FakeRegistry(ModelRegistry):
 
 
 class FileRegistry(ModelRegistry):
-    """One alias in a file that every process of a test sees: each move is a line, the last line is the alias."""
+    """One alias in a file that all processes of a test share. Each move adds a line; the last line is the alias."""
 
     def __init__(self, path: Path) -> None:
         super().__init__("file://")
@@ -70,7 +70,7 @@ class FileRegistry(ModelRegistry):
 
     @property
     def moves(self) -> list[str]:
-        """The versions that the alias was moved to, in order."""
+        """Versions to which the alias was moved, oldest first."""
         return self.path.read_text().split() if self.path.exists() else []
 
     def get_version(self, model_name: str, version: str) -> RegisteredVersion:

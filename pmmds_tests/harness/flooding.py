@@ -1,6 +1,6 @@
-"""What a worker spends while it is flooded: its memory, and how long a prediction beside the flood waits.
+"""Memory of a worker during a flood, and the latency of predictions sent at the same time.
 
-Keep out: the floods (serving/faults/test_floods.py).
+Does not live here: the floods (serving/faults/test_floods.py).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ LOOK_SECONDS = 0.01
 
 
 def worker_of(service: RunningService) -> psutil.Process:
-    """The only one."""
+    """The process of the only worker."""
     (worker,) = service.client.get("/model").json()["workers"]
     return psutil.Process(worker["pid"])
 
 
 @dataclass
 class Spent:
-    """Bytes of the worker at first and at most, and the seconds and statuses of the predictions beside."""
+    """Resident bytes of the worker before the flood and at most; latency in seconds and status of each prediction."""
 
     first_bytes: int
     most_bytes: int
@@ -48,7 +48,7 @@ class Spent:
 
 @contextmanager
 def watched(service: RunningService, contract: Contract) -> Iterator[Spent]:
-    """Predict on one kept connection, again and again, while the block lasts."""
+    """Within the block: send predictions one after another on one connection."""
     worker, stop = worker_of(service), threading.Event()
     resident = worker.memory_info().rss
     spent = Spent(resident, resident)

@@ -1,4 +1,4 @@
-"""What the gRPC tests send, and how they read a refusal. Keep out: what is asserted."""
+"""Requests of the gRPC tests, and their errors as data. Does not live here: assertions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def label(request_id: str, truth: int, **more: Any) -> messages.Label:
 
 
 def code_of(error: grpc.RpcError) -> grpc.StatusCode:
-    """How a call ended; what the client raises is a call too."""
+    """The status code of a failed call."""
     call: Any = error
     code: grpc.StatusCode = call.code()
     return code
@@ -53,7 +53,7 @@ def code_of(error: grpc.RpcError) -> grpc.StatusCode:
 
 @contextmanager
 def connected(settings: Settings) -> Iterator[grpc.Channel]:
-    """A channel with a connection of its own."""
+    """A channel with its own connection."""
     options = (("grpc.use_local_subchannel_pool", 1),)
     with grpc.insecure_channel(address_of(settings), options=options) as channel:
         yield channel
@@ -67,7 +67,7 @@ def stub_of(settings: Settings) -> Iterator[PredictionServiceStub]:
 
 @dataclass(frozen=True)
 class Refused:
-    """How a call ended that was not answered as asked."""
+    """Status, message and details of a refused call."""
 
     code: grpc.StatusCode
     message: str
@@ -77,7 +77,7 @@ class Refused:
 
 
 def refused(call: Callable[[], Any]) -> Refused:
-    """The refusal that a call ends with; the test fails when it is answered."""
+    """The refusal of a call. Fails the test if the call is answered."""
     with pytest.raises(grpc.RpcError) as caught:
         call()
     error: Any = caught.value
@@ -95,6 +95,6 @@ def refused(call: Callable[[], Any]) -> Refused:
 
 
 def told(detail: Mapping[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """Message, errors and warnings of an HTTP refusal, to be compared."""
+    """Message, errors and warnings of an HTTP refusal, for comparisons."""
     inner = detail["detail"]
     return inner["message"], tuple(inner["errors"]), tuple(inner["warnings"])

@@ -1,4 +1,4 @@
-"""A real HTTP server that keeps what it is sent, for tests of notifications. Stopped with its block."""
+"""A real HTTP server that keeps the requests it receives, for tests of notifications."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass
 class Listener:
-    """`messages`: bodies as sent. `status`: what is answered."""
+    """`messages`: bodies received. `status`: HTTP status of every response."""
 
     port: int
     messages: list[dict[str, Any]] = field(default_factory=list)
@@ -22,7 +22,7 @@ class Listener:
 
 @contextmanager
 def listening(port: int, status: int = 200) -> Iterator[Listener]:
-    """A server on `port`, which is up for the block."""
+    """Within the block: a server on `port`."""
     listener = Listener(port, status=status)
 
     class Handler(BaseHTTPRequestHandler):
@@ -33,7 +33,7 @@ def listening(port: int, status: int = 200) -> Iterator[Listener]:
             self.end_headers()
 
         def log_message(self, *args: Any) -> None:
-            """Nothing is printed: pytest shows what failed."""
+            """Print nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

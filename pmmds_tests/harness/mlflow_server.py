@@ -1,6 +1,6 @@
-"""The MLflow server of `pmmds up` for tests: a process group of its own, killed and started again on the same port.
+"""The MLflow server of `pmmds up`, which tests can kill and start again on the same port.
 
-It hands out the artifacts itself. Keep out: what tests register in it.
+It serves the artifacts. Does not live here: what tests register in it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pmmds_tests.harness.service_process import wait_until
 
 
 class MlflowServer:
-    """A server whose records and log lie in `home`.
+    """A server with its database and log in `home`.
 
     Args:
         home: a folder of its own.
@@ -56,7 +56,7 @@ class MlflowServer:
         wait_until(self._answers)
 
     def kill(self) -> None:
-        """SIGKILL to the server and the workers it has started: it leads a process group of its own."""
+        """Send SIGKILL to the process group of the server and its workers."""
         assert self._process is not None
         with suppress(ProcessLookupError):  # it has ended by itself
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -78,7 +78,7 @@ class MlflowServer:
 
 @contextmanager
 def mlflow_serving(server: MlflowServer) -> Iterator[MlflowServer]:
-    """The server, up at first; gone afterwards, whatever happened."""
+    """Within the block: the server, started. It is stopped afterwards in any case."""
     try:
         server.start()
         yield server
@@ -87,7 +87,7 @@ def mlflow_serving(server: MlflowServer) -> Iterator[MlflowServer]:
 
 
 def register_bundle(registry: ModelRegistry, model_name: str, bundle: Path, digest: str) -> str:
-    """Register a bundle that was trained elsewhere; the version's number. Its files go where the server keeps them."""
+    """Upload and register a bundle that was trained elsewhere; return the version's number."""
     with registry._client() as client:
         run = client.create_run(registry.experiment_id(model_name))
         client.log_artifacts(run.info.run_id, str(bundle), BUNDLE_PATH)

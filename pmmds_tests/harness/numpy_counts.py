@@ -1,6 +1,6 @@
-"""Histograms of a test: a profile, a refresh over a day, and the counts that numpy finds for the same rows.
+"""Histograms for tests: a profile, a refresh over a day, and numpy's counts of the same rows.
 
-Keep out: what is asserted about them.
+Does not live here: assertions.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def merged(store: HistogramStore, version: str = "1") -> dict[str, list[int]]:
 
 
 def forget_recent_writes(database: Database) -> None:
-    """Make what is logged look as old as if it had been written an hour ago, and the watermark as fresh as now."""
+    """Backdate the write time of all rows by an hour and set the watermark to now."""
     with database.begin() as connection:
         earlier = "ingested_at - interval '1 hour'"
         if database.dialect == "sqlite":

@@ -1,4 +1,4 @@
-"""Rows as the loop writes them, back-dated: what retention's tests begin with. Keep out: asserting."""
+"""Backdated rows for the tests of retention. Does not live here: assertions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def values(database: Database, column: sa.Column[Any]) -> list[Any]:
 def save_reports(
     database: Database, reports: dict[int, datetime], *, page: str = "", model: str = "m", n_bytes: int = 0
 ) -> None:
-    """Reports by id and when they were made, each with two metrics; `page`: a path with `{id}` in it."""
+    """Insert reports (id to creation time) with two metrics each. `page`: a path with `{id}` in it."""
     rows = [
         {
             "report_id": report_id,
@@ -67,7 +67,7 @@ def save_reports(
 
 
 def save_alert(database: Database, report_id: int, at: datetime, *, is_live: bool) -> None:
-    """An alert that names a report."""
+    """Insert an alert that refers to a report."""
     row = {
         "model_name": "m",
         "model_version": "1",

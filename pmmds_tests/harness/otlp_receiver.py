@@ -1,4 +1,4 @@
-"""A real OTLP/HTTP receiver on a port of its own: keeps the spans that it is sent. Stopped with its block."""
+"""A real OTLP/HTTP receiver that keeps the spans it receives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 @dataclass(frozen=True)
 class ReceivedSpan:
-    """One span; ids in hexadecimal, `status` 2 is an error."""
+    """One span. Ids are hexadecimal; `status` 2 is an error."""
 
     name: str
     trace_id: str
@@ -26,7 +26,7 @@ class ReceivedSpan:
 
 @dataclass
 class Receiver:
-    """`raw`: every body as sent."""
+    """`raw`: all bodies received."""
 
     url: str = ""
     spans: list[ReceivedSpan] = field(default_factory=list)
@@ -38,7 +38,7 @@ class Receiver:
 
 @contextmanager
 def receiving() -> Iterator[Receiver]:
-    """A receiver that is up for the block."""
+    """Within the block: a running receiver."""
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
@@ -54,7 +54,7 @@ def receiving() -> Iterator[Receiver]:
             self.end_headers()
 
         def log_message(self, *args: Any) -> None:
-            """Nothing is printed: pytest shows what failed."""
+            """Print nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     receiver.url = f"http://127.0.0.1:{server.server_port}"

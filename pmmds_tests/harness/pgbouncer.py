@@ -1,4 +1,4 @@
-"""A real PgBouncer in transaction mode before a test's PostgreSQL. Keep out: tables and rows. Nothing is installed."""
+"""A real PgBouncer in transaction mode in front of a test's PostgreSQL. Does not live here: tables and rows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pidfile = {folder}/pid
 
 @contextmanager
 def pgbouncer(cluster: Cluster) -> Iterator[int]:
-    """Its port; the login is ann, the password `secret`. Skips where PgBouncer is not installed."""
+    """Within the block: PgBouncer's port; user ann, password `secret`. Skips the test if PgBouncer is not installed."""
     program = system_program("pgbouncer")
     folder, port = Path(tempfile.mkdtemp(prefix="pmmds-pgb-")), free_port()
     (folder / "users").write_text('"ann" "secret"\n')

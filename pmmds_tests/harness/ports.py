@@ -1,8 +1,7 @@
-"""Ports for tests: none that the kernel gives away by itself, and each for one test process only.
+"""Free ports for tests, outside the kernel's ephemeral range, each reserved for one test process.
 
-A port that is chosen now is listened on seconds later, or after a server was killed and started again. A port of the
-kernel's own range may by then be the near end of anybody's connection; a client that asks again and again whether
-somebody listens there may even be connected to itself. Keep out: what listens.
+A server listens on its port seconds after the port was chosen, or again after a restart. By then the kernel may have
+given an ephemeral port to another connection, or connected a polling client to itself. Does not live here: servers.
 """
 
 from __future__ import annotations
@@ -19,18 +18,18 @@ from pmmds_cli.processes.ports import is_free
 
 HOST = "127.0.0.1"
 _FIRST, _ENOUGH = 10_000, 5_000
-# Where the kernel's range begins when it does not say so, and where all ranges end.
+# Start of the ephemeral range if the kernel does not tell it, and the end of all ports.
 _USUAL_BEGIN, _END = 49_152, 65_535
 _KERNELS_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def free_port() -> int:
-    """One of `free_ports`."""
+    """A free port; see `free_ports`."""
     return free_ports(1)[0]
 
 
 def free_ports(n_ports: int) -> list[int]:
-    """Different ones on which nobody listens; no other test process is given them while this one lives."""
+    """Distinct ports without a listener, reserved for this process until it ends."""
     return list(islice(_free(), n_ports))
 
 
@@ -43,7 +42,7 @@ def _free() -> Iterator[int]:
 
 
 def _end_of_choice() -> int:
-    """Where the kernel's range begins, unless that leaves too little."""
+    """Start of the ephemeral range, unless too few ports are below it."""
     try:
         begin = int(_KERNELS_RANGE.read_text().split()[0])
     except OSError:
@@ -52,7 +51,7 @@ def _end_of_choice() -> int:
 
 
 def _lock(port: int) -> bool:
-    """Whether the port is this process's now. Its lock is never given back: it ends with the process."""
+    """Try to reserve a port with a file lock, which the kernel releases when this process ends."""
     folder = Path(tempfile.gettempdir()) / f"pmmds-test-ports-{os.getuid()}"
     folder.mkdir(exist_ok=True)
     lock = os.open(folder / str(port), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)

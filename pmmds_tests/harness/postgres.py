@@ -36,15 +36,15 @@ class Cluster:
     _runner: _Runner
 
     def stop(self) -> None:
-        """Throw every client out and stop the server; what was committed is kept, although the cluster never syncs."""
+        """Disconnect all clients and stop the server. Committed rows are kept, although the cluster never syncs."""
         self._runner.stop("fast")
 
     def kill(self) -> None:
-        """End the server as `kill -9` does; what was committed with synchronous_commit=on is in its log."""
+        """Kill the server (SIGKILL). Transactions committed with synchronous_commit=on are in its log."""
         self._runner.kill()
 
     def start(self) -> None:
-        """Start it again on the same port."""
+        """Start the server again on the same port."""
         self._runner.start(self.port)
 
     @property
@@ -76,8 +76,8 @@ def temporary_cluster(certificates: Certificates | None = None, *, syncs: bool =
     """Start a server on a free port; stop it and remove its files afterwards.
 
     Args:
-        certificates: with them it takes TLS connections only.
-        syncs: as a server in production does, which tests have no use for.
+        certificates: accept TLS connections only, with these.
+        syncs: write with fsync, as a production server does; slower.
 
     Raises:
         PostgresMissingError: with how to get the programs.
@@ -96,7 +96,7 @@ def temporary_cluster(certificates: Certificates | None = None, *, syncs: bool =
 
 
 class _Runner:
-    """Runs the server programs as a user that may: PostgreSQL refuses root."""
+    """Runs the server programs as an unprivileged user, because PostgreSQL refuses root."""
 
     def __init__(self, programs: Path, folder: Path, certificates: Certificates | None, *, syncs: bool) -> None:
         self._certificates = certificates
@@ -116,7 +116,7 @@ class _Runner:
             (self._data / "pg_hba.conf").write_text("local all all trust\nhostssl all all 127.0.0.1/32 trust\n")
 
     def _keep(self, source: Path, name: str) -> None:
-        """A copy that only the server's user reads, which PostgreSQL demands of a key."""
+        """Copy a file so that only the server's user can read it; PostgreSQL requires this of a key."""
         kept = self._data / name
         kept.write_bytes(source.read_bytes())
         kept.chmod(0o600)
@@ -135,12 +135,12 @@ class _Runner:
             raise RuntimeError(f"{error}\n{said}") from None
 
     def kill(self) -> None:
-        """The processes that were forked end by themselves when they notice."""
+        """Kill the postmaster and wait for its children, which then exit."""
         file = self._data / "postmaster.pid"
         children = psutil.Process(int(file.read_text().splitlines()[0])).children()
         os.kill(int(file.read_text().splitlines()[0]), signal.SIGKILL)
         _, alive = psutil.wait_procs(children, timeout=120)
-        assert alive == [], "it cannot be started again while they live"
+        assert alive == [], "the server cannot start again before its children have ended"
 
     def stop(self, mode: str = "immediate") -> None:
         if (self._data / "postmaster.pid").exists():
@@ -149,7 +149,7 @@ class _Runner:
     def _run(self, program: str, *arguments: str) -> None:
         uid, gid = (None, None) if self._user is None else (self._user.pw_uid, self._user.pw_gid)
         output = self._folder / f"{program}.out"
-        with output.open("w") as stream:  # a pipe would be held open by the server, and never end
+        with output.open("w") as stream:  # the server would keep a pipe open
             done = subprocess.run(
                 [str(self._programs / program), *arguments],
                 stdout=stream,

@@ -1,6 +1,6 @@
-"""A real Prometheus for tests: Debian's program in a folder and on a port of its own, ended by its process id.
+"""A real Prometheus server with its own folder and port.
 
-Add what a test asks of it. Keep out: which queries (they are in deploy/).
+Does not live here: queries and rules (deploy/).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pmmds_tests.harness.system_programs import system_program
 
 
 class Prometheus:
-    """A running server, asked over its API."""
+    """A running server and its HTTP API."""
 
     def __init__(self, url: str) -> None:
         self._client = httpx.Client(base_url=url, timeout=10, trust_env=False)
@@ -35,19 +35,19 @@ class Prometheus:
             return False
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """What an expression gives now. Fails when Prometheus does not understand it."""
+        """The current result of an expression. Fails the test if Prometheus rejects it."""
         answer = self._client.post("/api/v1/query", data={"query": expression}).json()
         assert answer["status"] == "success", f"{expression}: {answer.get('error')}"
         result: list[dict[str, Any]] = answer["data"]["result"]
         return result
 
     def value(self, expression: str) -> float:
-        """The only number that an expression gives now."""
+        """The current value of an expression that has exactly one."""
         (sample,) = self.query(expression)
         return float(sample["value"][1])
 
     def has_numbers(self, expression: str) -> bool:
-        """Whether it gives at least one value that is a number."""
+        """True if an expression has at least one value that is not NaN."""
         return any(sample["value"][1] not in ("NaN", "+Inf", "-Inf") for sample in self.query(expression))
 
     def rules(self) -> list[dict[str, Any]]:
@@ -57,7 +57,7 @@ class Prometheus:
 
 @contextmanager
 def running_prometheus(folder: Path, target: str, rules: Path) -> Iterator[Prometheus]:
-    """A server that scrapes `target` (host:port) and judges `rules` every second; gone afterwards."""
+    """Within the block: a server that scrapes `target` (host:port) and evaluates `rules` every second."""
     binary, address = system_program("prometheus"), f"127.0.0.1:{free_port()}"
     config, log = folder / "prometheus.yml", folder / "prometheus.log"
     config.write_text(
@@ -88,7 +88,7 @@ def running_prometheus(folder: Path, target: str, rules: Path) -> Iterator[Prome
 
 
 def wait_for_numbers(server: Prometheus, expressions: list[str], seconds: float = PATIENCE_SECONDS) -> list[str]:
-    """Ask until every expression gives numbers; those that still do not after so many seconds."""
+    """Wait until every expression has numbers; return the expressions without numbers after `seconds`."""
     deadline, missing = time.monotonic() + seconds, expressions
     while missing and time.monotonic() < deadline:
         missing = [e for e in missing if not server.has_numbers(e)]

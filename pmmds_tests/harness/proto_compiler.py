@@ -1,6 +1,6 @@
-"""What writes pmmds_serving/generated: `make protos` runs it, and a test compares that with what is committed.
+"""Generate pmmds_serving/generated. `make protos` runs this; a test compares its output with the committed files.
 
-Keep out: the messages (pmmds_serving/protos).
+Does not live here: the messages (pmmds_serving/protos).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ SOURCES, GENERATED = "pmmds_serving/protos", "pmmds_serving/generated"
 
 
 def compile_protos(root: Path) -> None:
-    """Write the modules and their types below `root`/pmmds_serving/generated.
+    """Write the modules and their type stubs to `root`/pmmds_serving/generated.
 
     The sources are compiled under the path that the modules have, so that these import each other from there.
 

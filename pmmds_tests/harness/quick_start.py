@@ -1,6 +1,6 @@
-"""The README's quick start, step by step, on a system that runs: how `pmmds` is run there is given.
+"""The README's quick start, step by step, on a running system.
 
-Add a step when the README gains one. Keep out: starting and ending the system.
+When the README gains a step, add it here. Does not live here: starting and stopping the system.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ def readme_request() -> dict[str, Any]:
 
 
 def running_in(home: Path) -> list[int]:
-    """Processes of this home; those that the supervisor's children have started end a moment after it."""
+    """Ids of this home's processes. Grandchildren of the supervisor end shortly after it."""
     found = psutil.process_iter(["environ"])
     return [p.pid for p in found if (p.info["environ"] or {}).get("PMMDS_HOME") == str(home)]
 
 
 @dataclass
 class QuickStart:
-    """`pmmds` runs one command where the system is; `service` is the address that customers use."""
+    """`pmmds` runs one command on the system; `service` is the URL of the public endpoints."""
 
     pmmds: Callable[..., Said]
     service: str
     seen: dict[str, Any] = field(default_factory=dict)
 
     def run(self) -> None:
-        """From an empty system to a second model that answers."""
+        """All steps, from an empty system to predictions of a second version."""
         self.train()
         self.first_prediction()
         self.calm_traffic()
@@ -59,7 +59,7 @@ class QuickStart:
         assert document["challenger_version"] == "1"
 
     def first_prediction(self) -> None:
-        """The service finds the model by itself."""
+        """Wait until the service has loaded the model, then predict."""
         self._await(lambda: self._version() == "1", SWAP_SECONDS, "v1 is loaded")
         answer = self._predict()
         assert 0 < answer["probability"] < 1
@@ -82,7 +82,7 @@ class QuickStart:
         self.seen["alerted_at"] = time.monotonic()
 
     def await_promotion(self) -> None:
-        """Nobody starts the retraining but Dagster's sensor."""
+        """Wait for the retraining that Dagster's sensor starts."""
         self._await(lambda: self._promoted() == "2", RETRAIN_SECONDS, "the sensor's retraining is promoted")
         self.seen["alert_to_promotion_seconds"] = time.monotonic() - self.seen["alerted_at"]
         self._await(
@@ -100,7 +100,7 @@ class QuickStart:
         assert self._predict()["model_version"] == version
 
     def n_logged(self) -> int:
-        """Predictions in the database: what `pmmds doctor` counts."""
+        """Number of logged predictions, from `pmmds doctor`."""
         (found,) = [p for p in self.pmmds("doctor", "--json").document if p["part"] == "database"]
         assert found["ok"], found
         return int(found["seen"].split("; ")[1].split()[0].replace(",", ""))

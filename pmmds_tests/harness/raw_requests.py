@@ -1,6 +1,6 @@
-"""Byte streams that readers of HTTP have been known to read differently, and what the service makes of each.
+"""Byte streams that HTTP parsers are known to read differently, with the expected responses of the service.
 
-Add a stream with the statuses of its answers. Keep out: how they are sent (serving/http/test_request_framing.py,
+Does not live here: how they are sent (serving/http/test_request_framing.py,
 serving/http/test_proxy.py).
 """
 
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 PATH = b"/echo"
 HOST = b"Host: here\r\n"
-# An answered request that a stream may hide in its body.
+# A valid request that a stream may smuggle in its body.
 INNER = b"POST /inner HTTP/1.1\r\nHost: inner\r\nContent-Length: 2\r\n\r\nhi"
 UPGRADES = (b"h2c", b"websocket", b"made-up/1", b"h2c, websocket")
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Bytes, the status of each answer, and the body of each request that is there whole."""
+    """Bytes, the status of each response, and the body of each complete request."""
 
     name: str
     data: bytes
@@ -26,7 +26,7 @@ class Stream:
 
     @property
     def is_refused_behind_answers(self) -> bool:
-        """Whether a refusal is told or not depends on whether the answers before it have left already."""
+        """True if the refusal is sent only when earlier responses have left already."""
         return len(self.statuses) > 1 and self.statuses[-1] >= 400
 
 
@@ -139,6 +139,6 @@ STREAMS = [*_taken(), *_refused(), *_refused_otherwise()]
 
 
 def asking_for(data: bytes, upgrade: bytes) -> bytes:
-    """The same stream, whose first request also asks for an upgrade."""
+    """The same stream with an Upgrade header in its first request."""
     line, _, rest = data.partition(b"\r\n")
     return b"%b\r\nConnection: Upgrade\r\nUpgrade: %b\r\n%b" % (line, upgrade, rest)

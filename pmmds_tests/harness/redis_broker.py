@@ -1,7 +1,4 @@
-"""A real Redis for tests of Celery: a child process with a port and a folder of its own, ended with its block.
-
-Nothing is ever installed, and a Redis that runs on the machine already is left alone.
-"""
+"""A real Redis server with its own port and folder, for tests of Celery."""
 
 from __future__ import annotations
 

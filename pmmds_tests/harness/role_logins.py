@@ -1,6 +1,6 @@
-"""A deployment on PostgreSQL whose people and processes have logins of their own, each a member of one role.
+"""A deployment on PostgreSQL in which each person and process has its own login, a member of one role.
 
-Its server is its own, since roles belong to a whole server. Keep out: what each may do.
+It has its own server, because roles belong to the whole server. Does not live here: the rights of each role.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ QUICK = {"logistic_regression": CANDIDATES["logistic_regression"]}
 
 @dataclass(frozen=True)
 class Staff:
-    """`variables` are everybody's; the URL is each login's own."""
+    """`variables` are shared by all logins; each has its own database URL."""
 
     home: Path
     server: str
     variables: Mapping[str, str]
 
     def url(self, role: str) -> str:
-        """The database as a login that is a member of the role; for OWNER as the owner."""
+        """The database URL of a login that is a member of `role`, or of the owner."""
         return f"postgresql://{role if role == OWNER else f'login_{role}'}@{self.server}/{NAME}"
 
     def environment(self, role: str, **more: str) -> dict[str, str]:
@@ -45,21 +45,21 @@ class Staff:
         return Deployment(load_settings(self.environment(role)))
 
     def platform(self, role: str, **more: str) -> DagsterPlatform:
-        """Dagster whose code location has the role's login."""
+        """A Dagster platform with the role's login."""
         return DagsterPlatform.of_environment(self.environment(role, **more))
 
     def command(self, role: str, *arguments: str) -> Said:
-        """`pmmds …` as a process with the role's login."""
+        """Run `pmmds` with the role's login."""
         return pmmds(self.home, *arguments, given=self.environment(role))
 
     def rows(self) -> dict[str, int]:
-        """How many rows each table has."""
+        """Number of rows by table."""
         return count_rows(self.deployment(OWNER).database)
 
 
 @contextmanager
 def hired(home: Path, **variables: str) -> Iterator[Staff]:
-    """A server with an owner, who is no superuser, and a login for each role; migrated by the owner's commands."""
+    """Within the block: a server with an owner (no superuser) and a login for each role, migrated by the owner."""
     with temporary_cluster() as cluster:
         staff = Staff(home, f"127.0.0.1:{cluster.port}", variables)
         _run(cluster.url, f"CREATE ROLE {OWNER} LOGIN CREATEROLE", f"CREATE DATABASE {NAME} OWNER {OWNER}")

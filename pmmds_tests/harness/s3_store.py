@@ -1,6 +1,6 @@
-"""A store that speaks S3 for tests: moto's server as a child process, with a user whose key is checked.
+"""An S3-compatible store: moto's server as a child process, with a user whose key it checks.
 
-Keep out: what is kept in it.
+Does not live here: the objects in it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pmmds_tests.harness.ports import free_port
 from pmmds_tests.harness.service_process import wait_until
 
 REGION = "us-east-1"
-# Bucket, user, its rights, its key: done before moto asks who calls.
+# Requests for bucket, user, rights and key, before moto checks who calls.
 N_SETUP_CALLS = 4
 USER = "pmmds"
 MAY_USE_S3 = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
@@ -30,7 +30,7 @@ MAY_USE_S3 = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action
 
 @dataclass(frozen=True)
 class S3Store:
-    """`variables`: what a process needs to use it. `bucket`: one that is there."""
+    """`variables`: environment of a process that uses it. `bucket`: an existing bucket."""
 
     url: str
     bucket: str
@@ -61,7 +61,7 @@ def temporary_store(bucket: str) -> Iterator[S3Store]:
 
 
 def _set_up(server: subprocess.Popen[bytes], url: str, bucket: str) -> dict[str, str]:
-    """Variables of a process that may use the bucket; from here on a key is needed."""
+    """Create bucket and user; return the environment of a process that may use them. Later calls need the key."""
 
     def answers() -> bool:
         assert server.poll() is None, "moto's server has ended"

@@ -1,6 +1,6 @@
-"""The real service as processes of a test: started on a free port, asked over HTTP, ended by its own process ids.
+"""The real service as processes of a test, on a free port, stopped by their process ids.
 
-Add a way to start, watch or end it. Keep out: what is asserted about it.
+Does not live here: assertions.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from pmmds_core.config.settings import load_settings
 from pmmds_core.deployment import Deployment
 from pmmds_tests.harness.ports import free_ports
 
-# When a test takes what it waits for for hung. No promise: a busy machine may take many times as long as an idle one.
+# How long a test waits before it fails. A busy machine may take many times as long as an idle one.
 PATIENCE_SECONDS = 120.0
 STOP_SECONDS = 30.0
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS, pause: float = 0.01) -> None:
-    """Ask again and again; the test fails when it has not come true in time."""
+    """Poll a condition; fail the test if it does not become true in time."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"it did not come true within {seconds:g} seconds"
@@ -38,7 +38,7 @@ def wait_until(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS, pau
 
 
 def service_environment(home: Path, tracking_uri: str, **variables: str) -> dict[str, str]:
-    """Variables of a service of its own: home and ports; nothing of the caller's PMMDS_* ones."""
+    """Environment of a service with its own home and ports, without the caller's PMMDS_* variables."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PMMDS_")}
     http_port, grpc_port = free_ports(2)
     own = {
@@ -51,7 +51,7 @@ def service_environment(home: Path, tracking_uri: str, **variables: str) -> dict
 
 
 class RunningService:
-    """One started service; `n_descriptors` is the hard limit of each of its processes."""
+    """A started service. `n_descriptors`: hard limit of open files of each process."""
 
     def __init__(self, environment: Mapping[str, str], n_descriptors: int | None = None) -> None:
         limited = ["prlimit", f"--nofile={n_descriptors}:{n_descriptors}"] if n_descriptors else []
@@ -81,15 +81,15 @@ class RunningService:
 
     @property
     def output(self) -> str:
-        """What it has written so far: log lines and BentoML's."""
+        """Its output so far: log lines of PMMDS and BentoML."""
         return "".join(self.lines)
 
     def deployment(self) -> Deployment:
-        """The stores it writes to, opened anew."""
+        """A new deployment object for the same home."""
         return Deployment(self.settings)
 
     def status_of(self, path: str) -> int:
-        """The status of a GET; 0 while nobody answers."""
+        """The status of a GET; 0 while there is no response."""
         try:
             return self.client.get(path).status_code
         except httpx.TransportError:
@@ -98,7 +98,7 @@ class RunningService:
     def wait_for(self, path: str, status: int = 200) -> None:
         def answers() -> bool:
             assert self.process.poll() is None, self.output
-            # Another service may have been given the same port by another test run.
+            # Another test run may have given the same port to another service.
             return listens(self.process.pid, self.settings.http_port) and self.status_of(path) == status
 
         wait_until(answers)
@@ -107,17 +107,17 @@ class RunningService:
         return bool(self.client.get("/model").json().get("version") == version)
 
     def all_workers_serve(self, version: str) -> bool:
-        """Whether every worker has it: they follow the alias each by itself, a moment after it moved."""
+        """True if every worker serves `version`; each one follows the alias shortly after it moved."""
         workers = self.client.get("/model").json().get("workers", [])
         return bool(workers) and all(worker["version"] == version for worker in workers)
 
     def tree(self) -> list[psutil.Process]:
-        """Every process of it."""
+        """All its processes."""
         root = psutil.Process(self.process.pid)
         return [root, *root.children(recursive=True)]
 
     def kill(self) -> None:
-        """End every process of it with SIGKILL, and wait until none writes or holds a port any more."""
+        """Send SIGKILL to all its processes and wait until they have ended."""
         processes = self.tree()
         for process in processes:
             with suppress(psutil.NoSuchProcess):  # it noticed that its parent was gone, and ended
@@ -126,7 +126,7 @@ class RunningService:
         wait_until(lambda: all(map(has_ended, processes)))
 
     def stop(self) -> int:
-        """Ask it to end, and wait. Returns the exit code."""
+        """Stop it with SIGTERM; return the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self._gone()
@@ -139,7 +139,7 @@ class RunningService:
 
 
 def has_ended(process: psutil.Process) -> bool:
-    """Whether it has let go of its files and ports; nobody may have collected it yet."""
+    """True if a process has ended; a zombie counts as ended, since it holds no files or ports."""
     try:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -150,7 +150,7 @@ def has_ended(process: psutil.Process) -> bool:
 def running_service(
     environment: Mapping[str, str], *, ready: str = "/ready", n_descriptors: int | None = None
 ) -> Iterator[RunningService]:
-    """A service that answers 200 at `ready`; gone afterwards, whatever happened."""
+    """Within the block: a service that answers 200 at `ready`. It is stopped afterwards in any case."""
     service = RunningService(environment, n_descriptors)
     try:
         service.wait_for(ready)

@@ -1,4 +1,4 @@
-"""What the tests of a running service send, and what they expect of every refusal.
+"""Requests to a running service, and the expected form of a refusal.
 
 Add a payload or an expectation that several of them share. Keep out: starting it (service_process.py).
 """
@@ -23,7 +23,7 @@ TOKEN = {"Authorization": "Bearer open sesame"}
 
 
 def example(contract: Contract) -> dict[str, Any]:
-    """A payload that is answered."""
+    """A valid payload."""
     return {"features": contract.example()}
 
 
@@ -42,7 +42,7 @@ def refusal(*errors: str, message: str = MESSAGE, warnings: tuple[str, ...] = ()
 
 
 def predicted(client: httpx.Client, contract: Contract, request_id: str = "") -> str:
-    """The id of an answered prediction."""
+    """Send a prediction; return its id."""
     headers = {"X-Request-ID": request_id} if request_id else {}
     response = client.post(PREDICT, json=example(contract), headers=headers)
     assert response.status_code == 200, response.text
@@ -50,7 +50,7 @@ def predicted(client: httpx.Client, contract: Contract, request_id: str = "") ->
 
 
 def all_logged(stores: Deployment, request_ids: Iterable[str]) -> Callable[[], bool]:
-    """Whether predictions have arrived in the database."""
+    """Return a condition: all predictions are in the database."""
     ids = set(request_ids)
     return lambda: stores.prediction_log.find(ids).keys() == ids
 

@@ -1,4 +1,4 @@
-"""A TCP relay before an MLflow server: lets some of the artifacts' bytes through, then holds them, trickles or cuts.
+"""A TCP relay in front of an MLflow server that limits, delays or cuts the artifacts' bytes.
 
 Everything else passes as it is. Keep out: what is asserted about the two that it is between.
 """
@@ -16,7 +16,7 @@ CHUNK_BYTES = 65536
 
 
 class _Connection:
-    """A client's connection and the one it has to the server. `is_counted`: an artifact was asked for."""
+    """A client's connection and its connection to the server. `is_counted`: it requested an artifact."""
 
     def __init__(self, client: socket.socket, server: socket.socket) -> None:
         self.client, self.server = client, server
@@ -48,18 +48,18 @@ class Relay:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def let_through(self, n_bytes: float, *, then_each_seconds: float | None = None) -> None:
-        """So many bytes of artifacts from now on; then none, or one in so many seconds."""
+        """Pass `n_bytes` of artifacts from now on; then none, or one byte every `then_each_seconds`."""
         with self._changed:
             self._n_bytes_left, self._trickle_seconds = n_bytes, then_each_seconds
             self.holding.clear()
             self._changed.notify_all()
 
     def open(self) -> None:
-        """Let everything through again, what was held included."""
+        """Pass everything again, including the bytes held back."""
         self.let_through(math.inf)
 
     def cut(self) -> None:
-        """End every connection; what was held is lost."""
+        """Close every connection; bytes held back are lost."""
         with self._changed:
             for connection in self._connections:
                 connection.cut()
@@ -118,7 +118,7 @@ class Relay:
 
 @contextmanager
 def relaying(server_port: int) -> Iterator[Relay]:
-    """A relay for the block."""
+    """Within the block: a running relay."""
     relay = Relay(server_port)
     try:
         yield relay
