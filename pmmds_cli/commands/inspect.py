@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pmmds_cli.output.console import JsonOption, print_json, print_table
+from pmmds_cli.output.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from pmmds_core.deployment import Deployment
@@ -237,4 +238,4 @@ def doctor(json: JsonOption = False) -> None:
         rows = [{"part": f.part, "": "ok" if f.ok else "PROBLEM", "what was seen": f.seen} for f in findings]
         print_table(rows, empty="")
     if not all(f.ok for f in findings):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILURE)

@@ -14,15 +14,16 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.drift.comparison import Band, FeatureDrift
 from pmmds_core.drift.rules import calibrated, joint, sequential, spec
 from pmmds_core.drift.rules.calibrated import CalibratedRule, judge_calibrated
+from pmmds_core.drift.rules.rule_verdict import RuleVerdict
 from pmmds_core.drift.rules.spec import SpecRule, judge_spec, over_threshold
-from pmmds_core.drift.rules.verdict import RuleVerdict, Verdict
 from pmmds_core.profiling.reference_profile import ReferenceProfile
+from pmmds_core.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
     from pmmds_core.drift.rules.joint import PairDrift
     from pmmds_core.drift.segments import SegmentDrift
 
-__all__ = ["RULES", "DriftRule", "DriftVerdict", "RuleVerdict", "Verdict", "judge", "report_document"]
+__all__ = ["RULES", "DriftRule", "DriftVerdict", "RuleVerdict", "judge", "report_document"]
 
 RULES = (spec.RULE, calibrated.RULE, joint.RULE, sequential.RULE)
 _SEVERITY = (Band.UNDETERMINED, Band.NONE, Band.MODERATE, Band.SIGNIFICANT, Band.MAJOR)

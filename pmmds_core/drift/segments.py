@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.drift.comparison import Counts, FeatureDrift, compare_feature
-from pmmds_core.drift.rules.verdict import Verdict, finding
+from pmmds_core.drift.rules.rule_verdict import finding
 from pmmds_core.errors import UsageError
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProfile
 from pmmds_core.profiling.reference_rows import Codes
 from pmmds_core.statistics.multiple_testing import benjamini_hochberg
 from pmmds_core.statistics.p_values import format_p_value
+from pmmds_core.statistics.verdict import Verdict
 
 
 @dataclass(frozen=True)

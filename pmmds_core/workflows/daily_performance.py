@@ -22,10 +22,9 @@ from pmmds_core.evaluation.cbpe_validity import why_invalid
 from pmmds_core.models.calibration import Calibration, estimate
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.statistics.intervals import measures, reliability_table
+from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.monitoring.daily_performance import DAY, DayRows, DayState
 from pmmds_core.stores.monitoring.hourly_counts import hourly_counts
-
-MEASURED, INSUFFICIENT_DATA = "measured", "insufficient_data"
 
 
 def refresh_days(deployment: Deployment, n_days: int, now: datetime | None = None) -> list[dict[str, Any]]:
@@ -84,7 +83,7 @@ def day_document(
         "n_rows": state.n_rows,
         "n_labelled": state.n_labelled,
         "n_labels_missing": state.n_rows - state.n_labelled,
-        "verdict": MEASURED if enough else INSUFFICIENT_DATA,
+        "verdict": (Verdict.MEASURED if enough else Verdict.INSUFFICIENT_DATA).value,
         "reason": "" if enough else _why_not(int(labels.size), share, min_rows),
         "positive_share": share,
         "realized": realized,

@@ -17,11 +17,12 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.drift.policy import DriftRule
 from pmmds_core.drift.rules import joint, sequential
 from pmmds_core.drift.rules.joint import JointFinding, JointRule, could_not_look, judge_joint
+from pmmds_core.drift.rules.rule_verdict import RuleVerdict
 from pmmds_core.drift.rules.sequential import SequentialRule, judge_sequential
-from pmmds_core.drift.rules.verdict import RuleVerdict, Verdict
 from pmmds_core.drift.segments import SegmentDrift, check_segment_features, compare_segments
 from pmmds_core.models.bundle import Bundle
 from pmmds_core.profiling.reference_rows import ReferenceRows, code_rows
+from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.monitoring.drift_windows import Window
 
 NO_ROWS = "carries no reference rows; versions trained from here on do"

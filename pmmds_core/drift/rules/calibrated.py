@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pmmds_core.drift.comparison import FeatureDrift
-from pmmds_core.drift.rules.verdict import RuleVerdict, Verdict, findings, too_few_rows
+from pmmds_core.drift.rules.rule_verdict import RuleVerdict, findings, too_few_rows
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.statistics.p_values import format_p_value
+from pmmds_core.statistics.verdict import Verdict
 
 RULE = "calibrated"
 

@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 
 from pmmds_core.drift.measures import SMOOTHING
 from pmmds_core.drift.rules.joint_levels import Levels
-from pmmds_core.drift.rules.verdict import RuleVerdict, Verdict, too_few_rows
+from pmmds_core.drift.rules.rule_verdict import RuleVerdict, too_few_rows
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.profiling.reference_rows import Codes
 from pmmds_core.statistics.arrays import Matrix
 from pmmds_core.statistics.p_values import format_p_value
 from pmmds_core.statistics.raking import Raked, rake
+from pmmds_core.statistics.verdict import Verdict
 
 RULE = "joint"
 

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from pmmds_core.drift.comparison import compare_feature
 from pmmds_core.drift.measures import SMOOTHING
-from pmmds_core.drift.rules.verdict import MAX_FINDINGS, RuleVerdict, Verdict
+from pmmds_core.drift.rules.rule_verdict import MAX_FINDINGS, RuleVerdict
 from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProfile
 from pmmds_core.statistics.arrays import Counts
 from pmmds_core.statistics.log_gamma import log_gamma
+from pmmds_core.statistics.verdict import Verdict
 
 RULE = "sequential"
 

@@ -11,8 +11,9 @@ from benchmarks.drift_statistics import load_population
 from pmmds_cli.output.drift_table import print_drift
 from pmmds_core.drift.comparison import compare
 from pmmds_core.drift.policy import DriftRule, judge, report_document
-from pmmds_core.drift.rules.verdict import RuleVerdict, Verdict
+from pmmds_core.drift.rules.rule_verdict import RuleVerdict
 from pmmds_core.drift.segments import SegmentDrift
+from pmmds_core.statistics.verdict import Verdict
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from pmmds_core.drift.comparison import FeatureDrift, band
-from pmmds_core.drift.policy import DriftRule, Verdict, judge
+from pmmds_core.drift.policy import DriftRule, judge
 from pmmds_core.profiling.bins import SCORE
+from pmmds_core.statistics.verdict import Verdict
 
 RULE = DriftRule(psi_threshold=0.2, min_features=3, min_samples=100)
 EMPTY = FeatureDrift("x", "numeric", None, None, None, None, band(None), None, None, None, None, None, ())

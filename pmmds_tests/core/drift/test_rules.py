@@ -15,12 +15,13 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.drift_statistics import Population, Split, load_population, shares_moved
 from pmmds_core.drift.comparison import Counts, FeatureDrift, compare
-from pmmds_core.drift.policy import DriftRule, Verdict, judge
+from pmmds_core.drift.policy import DriftRule, judge
 from pmmds_core.drift.rules.joint import JointRule, judge_joint
+from pmmds_core.drift.rules.rule_verdict import RuleVerdict
 from pmmds_core.drift.rules.sequential import MIN_WINDOWS, SequentialRule, judge_sequential
-from pmmds_core.drift.rules.verdict import RuleVerdict
 from pmmds_core.profiling.reference_rows import Codes
 from pmmds_core.statistics.log_gamma import log_gamma
+from pmmds_core.statistics.verdict import Verdict
 
 RULE = DriftRule(psi_threshold=0.2, min_features=3, min_samples=100)
 WEEKLY = SequentialRule(false_alarms_per_year=0.1, window_hours=168)

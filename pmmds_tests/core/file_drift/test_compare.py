@@ -15,11 +15,11 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.data.reader import read_source, to_columns
-from pmmds_core.drift.policy import Verdict
 from pmmds_core.errors import InputFileError
 from pmmds_core.file_drift.compare import FileComparison, compare_files
 from pmmds_core.profiling.bins import SCORE, FeatureBins, fit_numeric_bins
 from pmmds_core.profiling.reference_profile import count, fit_profile, merge
+from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.synthetic.generator import packaged_generator
 
 

@@ -11,12 +11,12 @@ import pytest
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.drift.comparison import compare
 from pmmds_core.drift.policy import DriftRule, judge, report_document
-from pmmds_core.drift.rules.verdict import Verdict
 from pmmds_core.drift.segments import SegmentCounts, check_segment_features, compare_segments
 from pmmds_core.errors import UsageError
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.profiling.reference_profile import ReferenceProfile, count, fit_profile
 from pmmds_core.profiling.reference_rows import ReferenceRows, code_rows, fit_reference_rows
+from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.monitoring.drift_reports import DriftStore
 from pmmds_core.stores.monitoring.drift_windows import Counts, DriftWindows, Window

@@ -7,21 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from pmmds_core.drift.comparison import FeatureDrift
 from pmmds_core.statistics.p_values import format_p_value
+from pmmds_core.statistics.verdict import Verdict
 
 # An alert is read by a person: the worst findings, and how many more there are.
 MAX_FINDINGS = 6
-
-
-class Verdict(StrEnum):
-    """`insufficient_data` is never told as `stable`: it means that nobody could look."""
-
-    STABLE = "stable"
-    DRIFTED = "drifted"
-    INSUFFICIENT_DATA = "insufficient_data"
 
 
 @dataclass(frozen=True)
