@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from pmmds_core.contracts.contract import Contract, Feature
@@ -183,11 +182,8 @@ def _exception(info: Mapping[str, Any]) -> str:
 
 
 def _page(contract: Contract, outcomes: tuple[ExpectationOutcome, ...], n_rows: int) -> str:
-    import jinja2
+    from pmmds_core.runtime.html_templates import html_environment
 
-    template = resources.files("pmmds_core.data").joinpath("expectations.html").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    template = html_environment("pmmds_core.data").get_template("expectations.html")
     n_failed = sum(not outcome.passed for outcome in outcomes)
-    return environment.from_string(template).render(
-        contract=contract, outcomes=outcomes, n_rows=n_rows, n_failed=n_failed
-    )
+    return template.render(contract=contract, outcomes=outcomes, n_rows=n_rows, n_failed=n_failed)
