@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -105,9 +106,10 @@ def performance(
 
     Shows what performance_job kept last; it runs every hour, and from the Dagster UI.
     """
-    from pmmds_core.reports.performance_text import estimate_words, realized_words, window_start
+    from pmmds_core.reports.performance_text import estimate_words, realized_words
+    from pmmds_core.runtime.time_windows import daily_window_start
 
-    kept = _deployment().daily_performance.kept(window_start(days))
+    kept = _deployment().daily_performance.kept(daily_window_start(datetime.now(UTC), days))
     if json:
         print_json([k.document for k in kept])
         return
