@@ -40,8 +40,8 @@ def test_common_placeholders_are_rejected_in_files_and_urls(value: str, tmp_path
 
 
 def test_real_secrets_that_resemble_placeholders_are_accepted() -> None:
-    token = "kept-changes-meaning"
-    assert load_settings({"PMMDS_ADMIN_TOKEN": token}).admin_token == token
+    value = "kept-changes-meaning"
+    assert load_settings({"PMMDS_ADMIN_TOKEN": value}).admin_token == value
     url = "postgresql://ann:exchange-met@db:5432/pmmds"
     assert load_settings({"PMMDS_DATABASE_URL": url}).database_url == url
 
