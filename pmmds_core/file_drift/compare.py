@@ -56,7 +56,7 @@ class FileComparison:
     @property
     def sentence(self) -> str:
         """The verdict and its reasons, for a person."""
-        return f"{str(self.verdict.verdict).replace('_', ' ').capitalize()}. {self.verdict.words}"
+        return f"{str(self.verdict.verdict).replace('_', ' ').capitalize()}. {self.verdict.reason_text}"
 
     @cached_property
     def document(self) -> dict[str, Any]:

@@ -169,6 +169,6 @@ def _keep(
             model_version=version,
             report_id=report_id,
             severity=str(verdict.severity),
-            message=verdict.words,
+            message=verdict.reason_text,
             connection=connection,
         ).alert_id

@@ -171,9 +171,9 @@ def test_a_billing_migration_is_told_by_the_rule_of_the_specification(watched: D
     result = platform.run("monitor_job", tags=platform.window_tags())
     assert result.success, errors_of(result)
     (alert,) = deployment.alerts.open_alerts()
-    for words in ("payment_method: ", "paperless_billing: Yes ", "contract: ", "the rule asks for 3"):
+    for words in ("payment_method: ", "paperless_billing: Yes ", "contract: ", "the rule requires 3"):
         assert words in alert.message
-    assert "chance alone gives 0.0" in alert.message
+    assert "expected by chance 0.0" in alert.message
 
 
 def test_too_few_rows_are_said_to_be_too_few(trained_home: Path, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def compare(files: Path, tmp_path: Path) -> Compare:
 def test_two_samples_of_one_population_are_stable(compare: Compare, tmp_path: Path) -> None:
     said = compare("a.parquet", "b.csv", "--fail-on-drift")
     assert said.code == 0
-    assert "Stable. 0 of 19 features have a PSI over 0.2" in said.out
+    assert "Stable. 0 of 19 features have a PSI above 0.2" in said.out
     assert max(map(len, said.out.splitlines()[:20])) <= 100
     assert not (tmp_path / "home").exists()
 

@@ -125,7 +125,7 @@ def test_the_score_is_reported_and_not_counted_as_a_feature(tmp_path: Path, fram
     result = compare_files(a, b, score="probability")
     assert result.features[-1].feature == SCORE
     assert (result.features[-1].psi or 0) > 0.25
-    assert "0 of 20 features" in result.verdict.words
+    assert "0 of 20 features" in result.verdict.reason_text
 
 
 def test_what_changed_its_type_is_counted_as_no_number_and_the_rest_is_complete(
@@ -269,7 +269,7 @@ def test_the_tutorial_does_what_it_says(
     for part in parts:
         exec(part, names)  # noqa: S102 - the tutorial's own code is what is tested
     said = capsys.readouterr().out
-    assert said.startswith("Stable. 1 of 20 features have a PSI over 0.2 (contract")
+    assert said.startswith("Stable. 1 of 20 features have a PSI above 0.2 (contract")
     assert "contract: Two year" in said
     assert (tmp_path / "drift.html").stat().st_size > 10_000
     assert len(parts[0].strip().splitlines()) <= 5
