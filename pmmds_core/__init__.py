@@ -1,7 +1,7 @@
 """PMMDS without Dagster and BentoML. A package may import only the packages above it in this list.
 
 errors.py      the exception tree
-runtime/       JSON logs, process ids, file locks, private folders, atomic writes, the web guard: nothing of the domain
+runtime/       JSON logs, process ids, file locks, private folders, atomic writes, time windows, web guard
 config/        PMMDS_* settings, their types, secrets in files, the admin token
 contracts/     load, check and derive from a contract; decode and validate requests
 data/          reference files to data frames: text tables, pandera, expectations, digests, row identity

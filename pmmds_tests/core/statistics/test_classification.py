@@ -73,7 +73,7 @@ def test_one_class_raises_a_value_error() -> None:
         auc_interval(np.zeros(10, dtype=np.int64), np.linspace(0, 1, 10))
 
 
-def test_metrics_equal_scikit_learns() -> None:
+def test_metrics_equal_their_definitions() -> None:
     labels = np.array([0, 0, 1, 1])
     metrics = classification_metrics(labels, np.array([0.1, 0.6, 0.4, 0.9]))
     assert metrics["roc_auc"] == pytest.approx(0.75)

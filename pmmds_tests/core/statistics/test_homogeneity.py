@@ -47,7 +47,7 @@ def test_a_single_rare_bin_equals_scipys_fisher_test(rare: tuple[int, int], size
     assert p_value(r, c) == pytest.approx(expected, abs=1e-9)
 
 
-def test_no_rows_or_a_single_bin_has_p_value_one() -> None:
+def test_a_single_non_empty_bin_has_p_value_one() -> None:
     assert p_value(np.array([500, 0]), np.array([100, 0])) == 1.0
     assert p_value(np.array([3]), np.array([2])) == 1.0
 
