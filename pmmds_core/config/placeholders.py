@@ -16,7 +16,7 @@ _FOREIGN_VARIABLES = ("DAGSTER_DATABASE_URL", "MLFLOW_BACKEND_STORE_URI")
 _PLACEHOLDER = re.compile(r"change[-_ ]?(me|it|this)|replace[-_ ]?me|your[-_ ].*|<.*>|…|\.\.\.|todo", re.IGNORECASE)
 
 
-def refuse_placeholders(source: Mapping[str, str], secrets: Mapping[str, str]) -> None:
+def reject_placeholders(source: Mapping[str, str], secrets: Mapping[str, str]) -> None:
     """Raise SettingError if a secret is still the placeholder of an example.
 
     Args:

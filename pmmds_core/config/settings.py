@@ -17,7 +17,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from pmmds_core.config.admin_token import read_token
-from pmmds_core.config.placeholders import refuse_placeholders
+from pmmds_core.config.placeholders import reject_placeholders
 from pmmds_core.config.secret_files import SECRETS, raw_value
 from pmmds_core.config.values import (
     BrokerUrl,
@@ -396,6 +396,6 @@ def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
         if raw == "":
             continue
         values[name] = parse(variable_name(name), raw, field.type)
-    refuse_placeholders(source, {variable_name(name): str(values.get(name, "")) for name in SECRETS})
+    reject_placeholders(source, {variable_name(name): str(values.get(name, "")) for name in SECRETS})
     settings = Settings(**values)
     return settings if settings.admin_token else replace(settings, admin_token=read_token(settings.home_path))

@@ -141,8 +141,8 @@ def _text_problems(feature: Feature, field: str, text: str) -> Iterator[Problem]
     try:
         value = float(feature.typed(text) or 0)
     except ValueError:
-        word = "a whole number" if feature.type == "integer" else "a number"
-        yield field, f"expected {word}, found {text!r}"
+        expected = "a whole number" if feature.type == "integer" else "a number"
+        yield field, f"expected {expected}, found {text!r}"
         return
     low = -math.inf if feature.minimum is None else feature.minimum
     high = math.inf if feature.maximum is None else feature.maximum

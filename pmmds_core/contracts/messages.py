@@ -46,10 +46,10 @@ def _steps(path: str) -> list[str | int]:
 
 
 def _type_at(kind: type, path: str) -> inspect.Type:
-    found = inspect.type_info(kind)
+    node = inspect.type_info(kind)
     for step in _steps(path):
-        found = _inside(_bare(found), step)
-    return found
+        node = _inside(_bare(node), step)
+    return node
 
 
 def _inside(owner: inspect.Type, step: str | int) -> inspect.Type:
@@ -65,8 +65,8 @@ def _bare(kind: inspect.Type) -> inspect.Type:
     if isinstance(kind, inspect.Metadata):
         return _bare(kind.type)
     if isinstance(kind, inspect.UnionType):
-        known = [t for t in kind.types if not isinstance(t, inspect.NoneType)]
-        return _bare(known[0]) if len(known) == 1 else kind
+        types = [t for t in kind.types if not isinstance(t, inspect.NoneType)]
+        return _bare(types[0]) if len(types) == 1 else kind
     return kind
 
 

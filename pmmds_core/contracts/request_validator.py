@@ -115,14 +115,14 @@ def number_range(feature: Feature) -> tuple[float, float]:
 
 def expected_number(feature: Feature) -> str:
     """The allowed numbers as text, such as `a whole number from 0 to 100 (months)`."""
-    words = "a whole number" if feature.type == "integer" else "a number"
+    text = "a whole number" if feature.type == "integer" else "a number"
     if feature.minimum is not None and feature.maximum is not None:
-        words += f" from {feature.minimum:g} to {feature.maximum:g}"
+        text += f" from {feature.minimum:g} to {feature.maximum:g}"
     elif feature.minimum is not None:
-        words += f" of at least {feature.minimum:g}"
+        text += f" of at least {feature.minimum:g}"
     elif feature.maximum is not None:
-        words += f" of at most {feature.maximum:g}"
-    return f"{words} ({feature.unit})" if feature.unit else words
+        text += f" of at most {feature.maximum:g}"
+    return f"{text} ({feature.unit})" if feature.unit else text
 
 
 def _invalid(feature: Feature, value: Any, expected: str) -> InvalidValueError:

@@ -74,18 +74,18 @@ def to_columns(frame: pd.DataFrame, contract: Contract) -> dict[str, NDArray[Any
 def _normalize(table: TextTable, contract: Contract, needs_label: bool) -> SourceData:
     import pandas as pd
 
-    found = _find_columns(table, contract, needs_label)
+    column_of = _find_columns(table, contract, needs_label)
     problems: list[str] = []
     columns: dict[str, Any] = {}
     for feature in contract.features:
-        columns[feature.name] = _Column(table, found[feature.name], problems).feature(feature)
+        columns[feature.name] = _Column(table, column_of[feature.name], problems).feature(feature)
     if needs_label:
-        columns[contract.label.name] = _Column(table, found[contract.label.name], problems).label(contract.label)
+        columns[contract.label.name] = _Column(table, column_of[contract.label.name], problems).label(contract.label)
     row_ids = _row_ids(table, contract, problems)
     if problems:
         raise _error(table, problems)
     frame = pd.DataFrame(columns)
-    used = {*found.values(), contract.row_id, contract.label.source, contract.label.name}
+    used = {*column_of.values(), contract.row_id, contract.label.source, contract.label.name}
     ignored = tuple(column for column in table.columns if column not in used)
     return SourceData(table.name, frame, row_ids, len(frame), content_digest(frame), ignored)
 
@@ -95,15 +95,15 @@ def _find_columns(table: TextTable, contract: Contract, needs_label: bool) -> di
     wanted: dict[str, str] = {f.name: f.source for f in contract.features}
     if needs_label:
         wanted[contract.label.name] = contract.label.source
-    found = {n: next((c for c in (s, n) if c in table.columns), "") for n, s in wanted.items()}
-    missing = [wanted[name] for name, column in found.items() if not column]
+    column_of = {n: next((c for c in (s, n) if c in table.columns), "") for n, s in wanted.items()}
+    missing = [wanted[name] for name, column in column_of.items() if not column]
     if missing:
         raise DataError(
             f"{table.name}: {len(missing)} of {len(wanted)} columns are missing: {', '.join(missing)}. "
             f"The file has: {_shortened(list(table.columns))}.",
             next_step=f"No rows were loaded. Check that the file matches the contract {contract.name!r}.",
         )
-    return found
+    return column_of
 
 
 def _error(table: TextTable, problems: list[str]) -> DataError:

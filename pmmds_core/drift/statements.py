@@ -47,8 +47,8 @@ def statement(bins: FeatureBins, n_ordered: int, reference: Shares | None, curre
 
 def special_indices(bins: FeatureBins) -> frozenset[int]:
     """Indices of the bins null, unseen, out of range and not a number, as far as the layout has them."""
-    found = (bins.null_index, bins.unseen_index, bins.out_of_range_index, bins.not_a_number_index)
-    return frozenset(i for i in found if i is not None)
+    indices = (bins.null_index, bins.unseen_index, bins.out_of_range_index, bins.not_a_number_index)
+    return frozenset(i for i in indices if i is not None)
 
 
 def _n_values(bins: FeatureBins) -> int:

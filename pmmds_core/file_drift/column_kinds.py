@@ -116,7 +116,7 @@ def columns_by_name(file: DataFile, wanted: Sequence[str], where: str) -> dict[s
     return {name: present[name] for name in wanted}
 
 
-def refuse_other_columns(reference: DataFile, current: DataFile) -> None:
+def reject_other_columns(reference: DataFile, current: DataFile) -> None:
     """Raise InputFileError if the current file has a column that the reference lacks."""
     more = [c.name for c in current.columns if c.name not in reference.by_name]
     if more:

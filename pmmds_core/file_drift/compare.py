@@ -23,7 +23,7 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.drift.comparison import FeatureDrift, compare
 from pmmds_core.drift.policy import DriftRule, DriftVerdict, judge, report_document
 from pmmds_core.errors import InputFileError
-from pmmds_core.file_drift.column_kinds import ColumnNote, refuse_other_columns
+from pmmds_core.file_drift.column_kinds import ColumnNote, reject_other_columns
 from pmmds_core.file_drift.profile import FileProfile, count_file, profile_by_contract, profile_by_values
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.runtime.atomic_write import write_atomically
@@ -146,7 +146,7 @@ def profile_file(
                 f"{file.path} has no column {unknown[0]!r}.", next_step="Select columns of the reference."
             )
     else:
-        refuse_other_columns(file, current)
+        reject_other_columns(file, current)
         chosen = list(file.columns)
     missing = [c.name for c in chosen if c.name not in current.by_name]
     if missing:

@@ -65,7 +65,7 @@ def profile_by_contract(
     bins |= {f.name: bins_of_feature(f, np.array([])) for f in contract.features if not f.is_numeric}
     counts |= counter.count([r for r in readings if r.kind == "categorical"], bins)
     for feature in contract.features:
-        _refuse_misfit(file, columns[feature.name], contract, bins[feature.name], counts[feature.name])
+        _reject_mismatch(file, columns[feature.name], contract, bins[feature.name], counts[feature.name])
     notes = tuple(ColumnNote(columns[f.name].name, f.kind, "from the contract") for f in contract.features)
     return FileProfile(_assembled(contract.digest, file, list(contract.feature_names), bins, counts), notes)
 
@@ -173,7 +173,7 @@ def _kind_of_text(counter: FileCounter, file: DataFile, column: FileColumn, valu
     return kind_of_many_values(file, column, values, n_texts, n_numbers)
 
 
-def _refuse_misfit(
+def _reject_mismatch(
     file: DataFile, column: FileColumn, contract: Contract, bins: FeatureBins, counts: Sequence[int]
 ) -> None:
     inside = counts[: bins.n_bins - (3 if bins.kind == "numeric" else 2)]
