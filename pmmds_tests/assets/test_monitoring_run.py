@@ -130,7 +130,7 @@ def test_a_changed_contract_mix_is_told_in_the_alert_by_the_rule_that_was_chosen
     assert result.success, errors_of(result)
     assert failed_checks(result) == {"features_are_stable"}
     (alert,) = deployment.alerts.open_alerts()
-    told = re.search(r"contract: Month-to-month (\d+) % → (\d+) % of rows", alert.message)
+    told = re.search(r"contract: Month-to-month (\d+)% → (\d+)% of rows", alert.message)
     assert told is not None, alert.message
     before, after = (100 * float((frame["contract"] == "Month-to-month").mean()) for frame in (reference, changed))
     assert abs(int(told[1]) - before) < 2, "the reference of the model is a part of the reference data"
