@@ -24,12 +24,13 @@ from benchmarks.target_table import Line, head
 from pmmds_core.contracts.contract import Contract, load_contract
 from pmmds_core.data.reader import SourceData, read_source, to_columns
 from pmmds_core.drift.comparison import Counts, compare
-from pmmds_core.drift.policy import DriftRule, Verdict, judge
+from pmmds_core.drift.policy import DriftRule, judge
 from pmmds_core.drift.rules.joint import JointRule, judge_joint
 from pmmds_core.drift.rules.sequential import SequentialRule, judge_sequential
 from pmmds_core.profiling.bins import SCORE, FeatureBins
 from pmmds_core.profiling.reference_profile import ReferenceProfile, fit_profile
 from pmmds_core.profiling.reference_rows import Codes, code_column
+from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.files.reference_source import packaged_sample
 
 N_REFERENCE = 5_000

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from pmmds_assets.pictures import table
+from pmmds_core.statistics.verdict import Verdict
 
 
 def check_result(
@@ -22,5 +23,5 @@ def check_result(
 
 def could_not_look(name: str, reason: str) -> dg.AssetCheckResult:
     """Dagster wants an answer of every check; that nobody could look is not a pass."""
-    found = {"verdict": "insufficient_data", "reason": reason}
+    found = {"verdict": Verdict.INSUFFICIENT_DATA.value, "reason": reason}
     return dg.AssetCheckResult(check_name=name, passed=False, severity=dg.AssetCheckSeverity.WARN, metadata=found)

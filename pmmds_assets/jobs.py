@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from pmmds_assets.partitions import HOUR, range_tags, window_hours
+from pmmds_assets.partitions import range_tags
 from pmmds_assets.resources import DeploymentResource
 from pmmds_core.deployment import Deployment
+from pmmds_core.runtime.time_windows import HOUR, hourly_window
 
 # A run that was killed hard stays STARTED until this passes: the default launcher has no health check.
 MAX_RUNTIME = {"dagster/max_runtime": "1800"}
@@ -100,7 +101,7 @@ def monitor_request(deployment: Deployment, window: int, now: datetime | None = 
     Its partitions are the hours from the first that changed on: Dagster takes 50 ms for each partition of a run, which
     is most of the time when a week is asked for and one hour changed.
     """
-    start, end = window_hours(now or datetime.now(UTC), window)
+    start, end = hourly_window(now or datetime.now(UTC), window)
     changed = deployment.histograms.stale_hours(deployment.model_name, start, end)
     return dg.RunRequest(tags=dict(range_tags(min(changed, default=end - HOUR), end)))
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import dagster as dg
 
-HOUR = timedelta(hours=1)
+from pmmds_core.runtime.time_windows import HOUR, start_of_hour
+
 KEY_FORMAT = "%Y-%m-%d-%H:%M"
 
 # The present hour is a partition too: the rows of the last minutes are part of every window.
@@ -18,13 +19,7 @@ RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_p
 
 def key_of(instant: datetime) -> str:
     """The partition key of the hour that an instant falls into."""
-    return instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0).strftime(KEY_FORMAT)
-
-
-def window_hours(now: datetime, hours: int) -> tuple[datetime, datetime]:
-    """[start, end) in whole hours: the hours that overlap the last `hours` hours, the present one included."""
-    present = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    return present - hours * HOUR, present + HOUR
+    return start_of_hour(instant).strftime(KEY_FORMAT)
 
 
 def range_tags(start: datetime, end: datetime) -> Mapping[str, str]:

@@ -26,6 +26,7 @@ from pmmds_cli.commands import (
     traffic,
     worker,
 )
+from pmmds_cli.output.exit_codes import ExitCode
 from pmmds_core.errors import PmmdsError
 
 app = typer.Typer(
@@ -87,13 +88,13 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
     except OSError as error:
         _tell(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.")
-        sys.exit(1)
+        sys.exit(ExitCode.FAILURE)
 
 
 def _tell(sentence: str, *, details: str = "") -> None:

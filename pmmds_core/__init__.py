@@ -1,14 +1,14 @@
-"""PMMDS without Dagster and BentoML. A package may import only the packages above it in this list.
+"""The core of PMMDS, without Dagster and BentoML. A package may import only the packages above it in this list.
 
 errors.py      the exception tree
-runtime/       JSON logs, process ids, file locks, private folders, atomic writes, the web guard: nothing of the domain
+runtime/       JSON logs, process ids, file locks, private folders, atomic writes, time windows, web guard
 config/        PMMDS_* settings, their types, secrets in files, the admin token
 contracts/     load, check and derive from a contract; decode and validate requests
-data/          reference files to data frames: text tables, pandera, expectations, digests, row identity
-statistics/    tests, intervals, AUC: arrays in, numbers out
+data/          data files to data frames: text tables, pandera, expectations, digests, row identity
+statistics/    tests, intervals, AUC: arrays in, numbers out; the Verdict enum
 profiling/     bins, bin queries, the reference profile and reference rows
-synthetic/     the generator of rows, how it is fitted, traffic scenarios
-drift/         drift measures, comparison, statements, policy, rules/
+synthetic/     the generator of rows, its fit, traffic scenarios
+drift/         drift measures, comparison, statements, segments, policy, rules/
 models/        portable scorers and their compilers, the bundle, calibration, explanations, latency
 evaluation/    champion against challenger, segments, replay, shadow agreement, CBPE validity, label delays
 policies/      promotion, rollback, retraining, alerts: pure functions, decision states, message text

@@ -9,11 +9,13 @@ import dagster as dg
 from pmmds_assets.assets.model import reference_profile
 from pmmds_assets.checks import check_result, could_not_look
 from pmmds_assets.groups import DATA, MONITORING, OWNERS
-from pmmds_assets.partitions import hourly, key_of, window_hours
+from pmmds_assets.partitions import hourly, key_of
 from pmmds_assets.pictures import bar_picture, line_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.config.values import comma_list
+from pmmds_core.runtime.time_windows import hourly_window
+from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION
 from pmmds_core.workflows.alert_resolution import settle_alert, tell_changes
 from pmmds_core.workflows.monitoring import MonitorResult, monitor, refresh_histograms
@@ -105,7 +107,7 @@ def drift_report(
         yield from (could_not_look(name, "No model is in production yet.") for name in (DRIFT_CHECK, SAMPLES_CHECK))
         return
     hours = config.window_hours or d.settings.drift_current_window_hours
-    start, end = window_hours(datetime.now(UTC), hours)
+    start, end = hourly_window(datetime.now(UTC), hours)
     segments = comma_list(config.segment_features) or None
     result = monitor(d, start, end, run_id=context.run.run_id, segments=segments)
     own_hours = set(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else set()
@@ -127,16 +129,16 @@ def drift_report(
 
 def _copy(result: MonitorResult) -> str:
     """The alert's page in the registry: one for each alert, since a drift that lasts has a report every hour."""
-    return f"alert-{result.alert_id}.html" if result.verdict == "drifted" and result.alert_id is not None else ""
+    return f"alert-{result.alert_id}.html" if result.verdict == Verdict.DRIFTED and result.alert_id is not None else ""
 
 
 def _checks(result: MonitorResult) -> list[dg.AssetCheckResult]:
     """Stable or drifted; where nobody could look, both warn, and neither passes."""
-    if result.verdict == "insufficient_data":
+    if result.verdict == Verdict.INSUFFICIENT_DATA:
         return [could_not_look(name, result.words) for name in (DRIFT_CHECK, SAMPLES_CHECK)]
     found = {"verdict": result.verdict, "in words": result.words, "rules": table(result.verdicts_by_rule)}
     return [
-        check_result(DRIFT_CHECK, result.verdict != "drifted", found),
+        check_result(DRIFT_CHECK, result.verdict != Verdict.DRIFTED, found),
         check_result(SAMPLES_CHECK, True, {"n_rows": result.n_current}),
     ]
 

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Protocol, cast
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from pmmds_core.runtime.file_lock import lead
+from pmmds_core.runtime.file_lock import try_lock_file
 from pmmds_core.stores.database.session_lock import SessionLock
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class FileLeadership:
     def ask(self) -> Standing:
         """Raises OSError: the file cannot be written."""
         if self._lock is None:
-            self._lock = lead(self._file)
+            self._lock = try_lock_file(self._file)
         return Standing.FOLLOWS if self._lock is None else Standing.LEADS
 
     def close(self) -> None:

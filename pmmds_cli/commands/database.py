@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pmmds_cli.output.console import JsonOption, print_json
+from pmmds_cli.output.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from pmmds_core.contracts.contract import Contract
@@ -111,4 +112,4 @@ def status(json: JsonOption = False) -> None:
             if columns:
                 print(f"  {label}: {', '.join(columns)}")
     if not found.is_current:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILURE)

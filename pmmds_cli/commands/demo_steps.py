@@ -23,6 +23,7 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError, PortTakenError
 from pmmds_core.profiling.bins import SCORE
+from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.files.reference_source import load_reference
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class Demo:
         self._await_logged(client, len(sent.answers))
         document = run_monitor(self.deployment)
         self.result.calm_verdict = document["verdict"]
-        _must(document["verdict"] == "stable", f"undrifted traffic was judged {document['verdict']}")
+        _must(document["verdict"] == Verdict.STABLE, f"undrifted traffic was judged {document['verdict']}")
         say(f"     Verdict: stable ({document['n_current']} rows).")
 
     def _drift(self, client: ServiceClient) -> list[dict[str, Any]]:
@@ -161,7 +162,7 @@ class Demo:
         """Monitor, then keep sending requests while the sensor, the retraining and the swap happen by themselves."""
         say("5/7  Monitoring (monitor_job)")
         document = run_monitor(self.deployment)
-        _must(document["verdict"] == "drifted", f"the drift was not noticed: {document['verdict']}")
+        _must(document["verdict"] == Verdict.DRIFTED, f"the drift was not noticed: {document['verdict']}")
         alerts = self.deployment.alerts.open_alerts()
         _must(len(alerts) == 1, f"{len(alerts)} alerts are open instead of one")
         self.result.alert_id, self.result.report = alerts[0].alert_id, document["report"]

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pmmds_cli.output.console import JsonOption, print_json, say
-from pmmds_cli.output.drift_table import INSUFFICIENT_DATA, WIDTH, moved, print_reasons, print_rule, print_wrapped
+from pmmds_cli.output.drift_table import WIDTH, moved, print_reasons, print_rule, print_wrapped
+from pmmds_cli.output.exit_codes import ExitCode
+from pmmds_core.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
     from pmmds_core.drift.comparison import FeatureDrift
     from pmmds_core.file_drift.compare import FileComparison
-
-DRIFTED = 3
 
 drift_app = typer.Typer(help="Drift between data sets, without a deployment.", no_args_is_help=True)
 
@@ -69,11 +69,11 @@ def compare(
         print_json(result.document)
     else:
         _tell(result)
-    verdict = str(result.verdict.verdict)
-    if verdict == "insufficient_data":
-        raise typer.Exit(INSUFFICIENT_DATA)
-    if verdict == "drifted" and fail_on_drift:
-        raise typer.Exit(DRIFTED)
+    verdict = result.verdict.verdict
+    if verdict is Verdict.INSUFFICIENT_DATA:
+        raise typer.Exit(ExitCode.TOO_FEW_ROWS)
+    if verdict is Verdict.DRIFTED and fail_on_drift:
+        raise typer.Exit(ExitCode.CONDITION_NOT_MET)
 
 
 def _write(result: FileComparison, profile: Path | None, html: Path | None) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pmmds_cli.output.console import JsonOption, print_json, print_table
+from pmmds_cli.output.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from pmmds_core.deployment import Deployment
@@ -104,9 +106,10 @@ def performance(
 
     Shows what performance_job kept last; it runs every hour, and from the Dagster UI.
     """
-    from pmmds_core.reports.performance_text import estimate_words, realized_words, window_start
+    from pmmds_core.reports.performance_text import estimate_words, realized_words
+    from pmmds_core.runtime.time_windows import daily_window_start
 
-    kept = _deployment().daily_performance.kept(window_start(days))
+    kept = _deployment().daily_performance.kept(daily_window_start(datetime.now(UTC), days))
     if json:
         print_json([k.document for k in kept])
         return
@@ -237,4 +240,4 @@ def doctor(json: JsonOption = False) -> None:
         rows = [{"part": f.part, "": "ok" if f.ok else "PROBLEM", "what was seen": f.seen} for f in findings]
         print_table(rows, empty="")
     if not all(f.ok for f in findings):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILURE)

@@ -9,7 +9,9 @@ import typer
 
 from pmmds_cli.output.console import JsonOption, print_json, say
 from pmmds_cli.output.criteria_table import evidence_lines
-from pmmds_cli.output.drift_table import INSUFFICIENT_DATA, print_drift
+from pmmds_cli.output.drift_table import print_drift
+from pmmds_cli.output.exit_codes import ExitCode
+from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.database.grants import MONITOR, PROMOTER
 
 if TYPE_CHECKING:
@@ -17,12 +19,11 @@ if TYPE_CHECKING:
     from pmmds_cli.client.job_runner import JobOutcome
     from pmmds_core.deployment import Deployment
 
-NO = 3  # the exit code of an honest no
 # What a look at the window came to, before an alert is spoken of.
 _VERDICTS = {
-    "stable": "the window is stable",
-    "drifted": "the window has drifted",
-    "insufficient_data": "too few rows to judge drift (insufficient_data)",
+    Verdict.STABLE: "the window is stable",
+    Verdict.DRIFTED: "the window has drifted",
+    Verdict.INSUFFICIENT_DATA: "too few rows to judge drift (insufficient_data)",
 }
 
 
@@ -69,8 +70,9 @@ def monitor(
         print_json(document)
     else:
         print_drift(document)
-    if fail_on_drift and document["verdict"] != "stable":
-        raise typer.Exit(NO if document["verdict"] == "drifted" else INSUFFICIENT_DATA)
+    if fail_on_drift and document["verdict"] != Verdict.STABLE:
+        is_drifted = document["verdict"] == Verdict.DRIFTED
+        raise typer.Exit(ExitCode.CONDITION_NOT_MET if is_drifted else ExitCode.TOO_FEW_ROWS)
 
 
 def run_monitor(deployment: Deployment, window_hours: int = 0, segments: str = "") -> dict[str, Any]:
@@ -111,7 +113,7 @@ def retrain(
         message = f"Nothing to do: {message}" if not trigger else f"Not now: {message}"
         print_json({"retrained": False, "reason": message}) if json else print(message)
         if trigger and (force or fail_on_hold):
-            raise typer.Exit(NO)
+            raise typer.Exit(ExitCode.CONDITION_NOT_MET)
         return
     tags = trigger.to_tags()
     ops = {"training_data": {"config": {"block_without_labels": not force}}}
@@ -179,7 +181,7 @@ def _tell_decision(outcome: JobOutcome, deployment: Deployment, *, json: bool, f
         if decision.state == "pending_approval":
             print(f"It waits for a person: pmmds approve {decision.decision_id} --by NAME, or pmmds reject.")
     if fail_on_hold and decision.moved_at is None:
-        raise typer.Exit(NO)
+        raise typer.Exit(ExitCode.CONDITION_NOT_MET)
 
 
 def _tell_blocked(deployment: Deployment, outcome: JobOutcome, *, json: bool, fail_on_hold: bool) -> None:
@@ -191,4 +193,4 @@ def _tell_blocked(deployment: Deployment, outcome: JobOutcome, *, json: bool, fa
         print(f"{run.outcome}: {run.reason}")
         print("Labels come through POST /api/v1/feedback; --force trains on what there is.")
     if fail_on_hold:
-        raise typer.Exit(NO)
+        raise typer.Exit(ExitCode.CONDITION_NOT_MET)

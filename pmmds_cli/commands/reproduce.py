@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pmmds_cli.output.console import JsonOption, print_json, say
+from pmmds_cli.output.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from pmmds_core.workflows.reproduction import Reproduction
-
-NO = 3  # the exit code of an honest no
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +38,7 @@ def reproduce(
     else:
         _tell(found)
     if not found.is_equal:
-        raise typer.Exit(NO)
+        raise typer.Exit(ExitCode.CONDITION_NOT_MET)
 
 
 def _tell(found: Reproduction) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pmmds_cli.output.console import JsonOption, print_json, print_table, say
+from pmmds_cli.output.exit_codes import ExitCode
 from pmmds_core.errors import ServiceError, UsageError
 from pmmds_core.runtime.processes import is_alive
 
@@ -233,7 +234,7 @@ def status(json: JsonOption = False) -> None:
         ]
         print_table(rows, empty="Nothing is running here. `pmmds up` starts it.")
     if any(s.state != "RUNNING" for s in states):
-        raise typer.Exit(1)
+        raise typer.Exit(ExitCode.FAILURE)
 
 
 def _duration(seconds: float) -> str:

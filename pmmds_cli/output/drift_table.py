@@ -9,8 +9,6 @@ from typing import Any
 from pmmds_cli.output.console import print_table
 
 WIDTH = 100
-# The exit code of "nobody could look", apart from yes and no.
-INSUFFICIENT_DATA = 4
 # What the other columns leave of the width, with 17 characters for a feature's name.
 _MOVED, _NAME = 40, 17
 

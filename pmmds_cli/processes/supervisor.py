@@ -17,7 +17,7 @@ from typing import Any
 from pmmds_cli.processes.definitions import Process
 from pmmds_core.config.settings import Settings
 from pmmds_core.errors import AlreadyRunningError, HomeNotWritableError, ServiceError
-from pmmds_core.runtime.file_lock import lead
+from pmmds_core.runtime.file_lock import try_lock_file
 from pmmds_core.runtime.private_folders import make_private
 
 # A Unix socket's path may have 107 bytes; longer homes get one in the run-time directory.
@@ -58,7 +58,7 @@ class Supervisor:
             make_private(self.folder.parent)
             self.folder.mkdir(exist_ok=True)
             self.logs.mkdir(parents=True, exist_ok=True)
-            lock = lead(self.folder / "up.lock")
+            lock = try_lock_file(self.folder / "up.lock")
         except OSError as error:
             raise HomeNotWritableError(
                 f"The folder {self.folder} cannot be written: {error.strerror}.",

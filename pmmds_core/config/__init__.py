@@ -1,1 +1,4 @@
-"""Settings (`PMMDS_*` variables), their types and secrets in files. What a setting changes is where it is used."""
+"""Settings (`PMMDS_*` variables), their types, secrets in files and the admin token.
+
+Does not live here: the code that a setting controls, which reads it from `Settings`.
+"""

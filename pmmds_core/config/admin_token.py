@@ -1,7 +1,7 @@
-"""The admin token that `pmmds up` makes: a file in PMMDS_HOME that only its user can read.
+"""The admin token that `pmmds up` generates: a file in PMMDS_HOME with mode 0600.
 
-The service and the client commands of the same home use it when PMMDS_ADMIN_TOKEN is not set. Keep out: checking a
-request's token (pmmds_serving/access.py).
+The service and the client commands with the same PMMDS_HOME use it if PMMDS_ADMIN_TOKEN is not set.
+Does not live here: checking a request's token (pmmds_serving/access.py).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _OWN_USER_ONLY = 0o600
 
 
 def read_token(home: Path) -> str:
-    """The home's token; empty when there is none.
+    """The token of this home; empty if there is none.
 
     Raises:
-        SettingError: the file is there and cannot be read, or is not one line of text.
+        SettingError: the file exists but cannot be read or is not a single line of text.
     """
     file = home / FILE
     try:
@@ -32,17 +32,18 @@ def read_token(home: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(
             f"The admin token in {file} cannot be read ({type(error).__name__}).",
-            next_step="Run this as the user who owns PMMDS_HOME, or delete the file: `pmmds up` makes another.",
+            next_step="Run this as the user who owns PMMDS_HOME, or delete the file; `pmmds up` creates a new one.",
         ) from None
     if len(token.split()) > 1:
         raise SettingError(
-            f"{file} is not one line with a token.", next_step="Delete the file: `pmmds up` makes another."
+            f"{file} must contain a single line with the token.",
+            next_step="Delete the file; `pmmds up` creates a new one.",
         )
     return token
 
 
 def ensure_token(home: Path) -> Path:
-    """The file of the home's token, made with 256 random bits when there is none.
+    """The token file of this home, created with 256 random bits if there is none.
 
     Raises:
         SettingError: the file cannot be read.

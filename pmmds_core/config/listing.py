@@ -1,4 +1,7 @@
-"""Every setting with its value, default and meaning, for `pmmds config`. Keep out: reading them (settings.py)."""
+"""Every setting with its value, default and description, for `pmmds config`.
+
+Does not live here: reading settings (settings.py).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ class SettingInfo(msgspec.Struct, frozen=True):
 
 
 def describe(environment: Mapping[str, str] | None = None) -> list[SettingInfo]:
-    """Every setting with its value, default and meaning; secrets are masked."""
+    """Every setting with its value, default and description, in the order of `Settings`; secrets are masked."""
     source = source_of(environment)
     settings = load_settings(source)
     rows = []

@@ -1,6 +1,6 @@
-"""Secrets that were copied from an example and never replaced, which anybody can read there.
+"""Rejects secrets that were copied from a published example and not replaced.
 
-Add a spelling here when an example uses another one. Keep out: reading secrets (secret_files.py).
+Add the pattern here if an example uses a new placeholder. Does not live here: reading secrets (secret_files.py).
 """
 
 from __future__ import annotations
@@ -11,31 +11,31 @@ from urllib.parse import unquote, urlsplit
 
 from pmmds_core.errors import SettingError
 
-# Variables of Dagster and MLflow in the Kubernetes manifests.
-_OF_OTHERS = ("DAGSTER_DATABASE_URL", "MLFLOW_BACKEND_STORE_URI")
+# Variables in the Kubernetes manifests that Dagster and MLflow read.
+_FOREIGN_VARIABLES = ("DAGSTER_DATABASE_URL", "MLFLOW_BACKEND_STORE_URI")
 _PLACEHOLDER = re.compile(r"change[-_ ]?(me|it|this)|replace[-_ ]?me|your[-_ ].*|<.*>|…|\.\.\.|todo", re.IGNORECASE)
 
 
-def refuse_placeholders(source: Mapping[str, str], secrets: Mapping[str, str]) -> None:
-    """Raises SettingError when a secret is still an example's.
+def reject_placeholders(source: Mapping[str, str], secrets: Mapping[str, str]) -> None:
+    """Raise SettingError if a secret is still the placeholder of an example.
 
     Args:
-        source: variables, of which those of Dagster and MLflow are judged too.
-        secrets: variable to value: a secret, or a URL with a password.
+        source: environment variables; those of Dagster and MLflow are checked as well.
+        secrets: variable name to value, which is a secret or a URL with a password.
     """
-    for variable, value in {**{v: source.get(v, "") for v in _OF_OTHERS}, **secrets}.items():
+    for variable, value in {**{v: source.get(v, "") for v in _FOREIGN_VARIABLES}, **secrets}.items():
         if _PLACEHOLDER.fullmatch(_secret_part(value)):
             raise SettingError(
-                f"{variable} holds the placeholder of an example instead of a secret.",
-                next_step="Set a random secret of its own; `make secrets` makes those of the Compose files.",
+                f"{variable} is still the placeholder from an example.",
+                next_step="Set a random secret; `make secrets` generates those of the Compose files.",
             )
 
 
 def _secret_part(value: str) -> str:
-    """The password of a URL, decoded; anything else as it is."""
+    """The decoded password of a URL; any other text unchanged."""
     if "://" not in value:
         return value.strip()
     try:
         return unquote(urlsplit(value).password or "")
-    except ValueError:  # no URL: its reader says so
+    except ValueError:  # an invalid URL is reported where it is used
         return ""

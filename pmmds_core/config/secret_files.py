@@ -1,6 +1,6 @@
-"""Secrets that stand in a file, as containers and orchestrators hand them over: PMMDS_<NAME>_FILE names it.
+"""Secrets in files, as containers and orchestrators mount them: PMMDS_<NAME>_FILE names the file.
 
-Add a setting's name here when its value must not stand in a variable. Keep out: reading the environment (settings.py).
+Add a setting's name to SECRETS if its value is secret. Does not live here: reading the environment (settings.py).
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ SECRETS = frozenset(
         "alert_urls",
     }
 )
-# For these an empty file says something; for the others it would fall back to a default that nobody meant.
+# An empty file is valid for these. For the others it would silently select the default, so it is an error.
 _MAY_BE_EMPTY = frozenset({"alert_urls"})
 _MAX_BYTES = 64 * 1024
 
 
 def raw_value(name: str, variable: str, source: Mapping[str, str]) -> str:
-    """What `source` gives a setting: its variable, else the content of the file that its `_FILE` variable names.
+    """The raw value of a setting: its variable, else the content of the file that its `_FILE` variable names.
 
-    The line's end is cut off. Where both are set, the variable stands: a process hands its settings on to its children.
+    Surrounding whitespace is removed. The variable takes precedence, because a process passes its settings to child
+    processes as variables.
 
     Raises:
-        SettingError: the file cannot be read, is empty or is no text; its content is never repeated.
+        SettingError: the file cannot be read, is empty or is not one line of text; the message never has the content.
     """
     given = source.get(variable, "")
     path = source.get(variable + SUFFIX, "") if name in SECRETS else ""
@@ -42,7 +43,7 @@ def raw_value(name: str, variable: str, source: Mapping[str, str]) -> str:
     value = _read(variable + SUFFIX, Path(path).expanduser())
     if not value and name not in _MAY_BE_EMPTY:
         raise SettingError(
-            f"{variable}{SUFFIX} names {path}, which is empty.", next_step=f"Write the secret there, or set {variable}."
+            f"{variable}{SUFFIX} names {path}, which is empty.", next_step=f"Write the secret to it, or set {variable}."
         )
     return value
 
@@ -55,12 +56,12 @@ def _read(variable: str, path: Path) -> str:
     except OSError as error:
         raise SettingError(
             f"{variable} names {path}, which cannot be read: {error.strerror}.",
-            next_step="Name a file that holds the secret and that this user may read.",
+            next_step="Name a file with the secret that this user can read.",
         ) from None
     except UnicodeDecodeError:
         text = "\n"
     if "\n" in text or "\0" in text or len(content) > _MAX_BYTES:
         raise SettingError(
-            f"{variable} names {path}, which is not one line of text.", next_step="Write the secret there, and no more."
+            f"{variable} names {path}, which is not one line of text.", next_step="Write only the secret to it."
         )
     return text

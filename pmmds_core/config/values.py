@@ -1,13 +1,13 @@
-"""What a setting's value may be: its types, how it is read from text, and how it may be shown.
+"""Types of setting values, parsing them from text and masking them for display.
 
-Add a kind of value here. Keep out: the settings (settings.py), their list (listing.py).
+Does not live here: the settings (settings.py) and their list (listing.py).
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -16,15 +16,18 @@ from pmmds_core.errors import SettingError
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 PositiveInt = Annotated[int, Meta(ge=1)]
+NonNegativeInt = Annotated[int, Meta(ge=0)]
+NonNegativeFloat = Annotated[float, Meta(ge=0)]
 PositiveFloat = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 OpenShare = Annotated[float, Meta(gt=0, lt=1)]
+OffOn = Literal["off", "on"]
 _RULE = "(spec|calibrated|joint|sequential)"
 RuleNames = Annotated[
     str,
     Meta(
         pattern=rf"^\s*{_RULE}(\s*,\s*{_RULE})*\s*$",
-        extra={"expected": "a comma list of spec, calibrated, joint, sequential"},
+        extra={"expected": "a comma-separated list of spec, calibrated, joint, sequential"},
     ),
 ]
 BrokerUrl = Annotated[
@@ -35,16 +38,16 @@ HostNames = Annotated[
     str,
     Meta(
         pattern=rf"^(\s*{_HOST}\s*(,\s*{_HOST}\s*)*)?$",
-        extra={"expected": "a comma list of names such as pmmds.example or pmmds.example:3000"},
+        extra={"expected": "a comma-separated list of names such as pmmds.example or pmmds.example:3000"},
     ),
 ]
 
-# libpq takes a password among the options, too.
+# libpq also accepts a password as a query option.
 _PASSWORD_OPTION = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 
 
 def parse(variable: str, raw: str, kind: Any) -> Any:
-    """The value that `raw` says. Raises SettingError with what is allowed; a secret is not repeated."""
+    """Parse `raw` as `kind`. Raises SettingError that states the allowed values; passwords in URLs are masked."""
     try:
         return msgspec.convert(raw, kind, strict=False)
     except msgspec.ValidationError as error:
@@ -58,24 +61,25 @@ def _expected(kind: Any, message: str) -> str:
     literal = next((a for a in (kind, *get_args(kind)) if str(a).startswith("typing.Literal")), None)
     if literal is not None:
         return "expected one of " + ", ".join(get_args(literal))
-    told = next((m.extra["expected"] for m in metas(kind) if m.extra and "expected" in m.extra), None)
-    if told is not None:
-        return f"expected {told}"
-    return message.split(" - at ")[0].replace("`", "")[:1].lower() + message.split(" - at ")[0].replace("`", "")[1:]
+    expected = next((m.extra["expected"] for m in metas(kind) if m.extra and "expected" in m.extra), None)
+    if expected is not None:
+        return f"expected {expected}"
+    reason = message.split(" - at ")[0].replace("`", "")
+    return reason[:1].lower() + reason[1:]
 
 
 def metas(kind: Any) -> list[Meta]:
-    """The constraints of a type; nested Annotated types are one flat list."""
+    """The msgspec constraints of an Annotated type, those of nested Annotated types included."""
     return [m for m in get_args(kind) if isinstance(m, Meta)]
 
 
 def comma_list(text: str) -> tuple[str, ...]:
-    """The parts of a comma list, each once."""
+    """The stripped, non-empty parts of a comma-separated list, without duplicates."""
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
 def is_every_address(host: str) -> bool:
-    """True for `0.0.0.0` and `::`, which a server binds to listen on every address of its machine."""
+    """True for the wildcard addresses `0.0.0.0` and `::`."""
     try:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:
@@ -83,7 +87,7 @@ def is_every_address(host: str) -> bool:
 
 
 def with_driver(url: str, driver: str) -> str:
-    """A PostgreSQL URL that names no driver, with one; any other URL as it is."""
+    """Add the driver to a PostgreSQL URL that names none; return any other URL unchanged."""
     for plain in ("postgresql://", "postgres://"):
         if url.startswith(plain):
             return f"postgresql+{driver}://" + url.removeprefix(plain)
@@ -91,14 +95,14 @@ def with_driver(url: str, driver: str) -> str:
 
 
 def masked(name: str, value: str) -> str:
-    """A setting's value as it may be shown."""
+    """A setting's value for display: secrets and passwords are masked."""
     if name in ("admin_token", "alert_urls"):
         return "(set)" if value else ""
     return without_password(value)
 
 
 def without_password(value: str) -> str:
-    """A URL as it may be shown; anything else as it is."""
+    """A URL with its passwords masked; any other text unchanged."""
     if "://" in value and "@" in value:
         scheme, rest = value.split("://", 1)
         user, host = rest.rsplit("@", 1)

@@ -1,4 +1,4 @@
-"""Contracts: the packaged ones (YAML), loading and checking them, decoding and validating requests.
+"""Contracts: the packaged one (YAML), loading and checking contracts, decoding and validating requests.
 
-Reading files of rows is in data/.
+Does not live here: reading data files by a contract (data/).
 """

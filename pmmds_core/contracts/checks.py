@@ -1,6 +1,7 @@
-"""What the types of a contract cannot say: names and columns are unique, ranges make sense, examples are valid.
+"""Checks of a contract beyond its types: unique names and columns, valid ranges, valid examples.
 
-Add a check here; it returns the path of the mistake and a sentence, or None. Keep out: checks of rows.
+A check yields the path of each mistake with a message. Does not live here: checks of rows (request_validator.py,
+data/pandera_schema.py).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 Problem = tuple[str, str]
 
-# Columns of prediction_logs and of joined tables that a feature may not take the name of.
+# Columns of prediction_logs and of tables joined with it; no feature may have one of these names.
 RESERVED_NAMES = frozenset(
     {"request_id", "predicted_at", "ingested_at", "model_name", "model_version", "prediction", "probability"}
     | {"latency_ms", "client_request_id", "label", "observed_at", "received_at", "row_id", "weight", "score", "source"}
@@ -23,7 +24,7 @@ MISSING = "missing"
 
 
 def first_problem(contract: Contract) -> Problem | None:
-    """The first mistake of a well-typed contract: its path and what was expected."""
+    """The path and message of the first mistake in a well-typed contract; None if there is none."""
     for problem in (*_label_problems(contract), *_feature_problems(contract), *_row_id_problems(contract)):
         return problem
     return None
@@ -34,9 +35,9 @@ def _label_problems(contract: Contract) -> Iterator[Problem]:
     for field in ("source", "positive", "negative"):
         yield from _spaces(f"$.label.{field}", getattr(label, field))
     if label.positive == label.negative:
-        yield "$.label.positive", "positive and negative are the same value"
+        yield "$.label.positive", "positive and negative must differ"
     if label.name in RESERVED_NAMES - {"label"}:
-        yield "$.label.name", f"{label.name!r} is reserved, choose another name (source keeps the file's column name)"
+        yield "$.label.name", f"{label.name!r} is reserved; choose another name (`source` names the column in the file)"
 
 
 def _row_id_problems(contract: Contract) -> Iterator[Problem]:
@@ -44,7 +45,7 @@ def _row_id_problems(contract: Contract) -> Iterator[Problem]:
     if contract.row_id in {f.source for f in contract.features}:
         yield (
             "$.row_id",
-            f"{contract.row_id!r} is a feature's source column; a row id tells rows apart and is no feature",
+            f"{contract.row_id!r} is a feature's source column; a row id must not be a feature",
         )
     if contract.row_id and contract.row_id == contract.label.source:
         yield "$.row_id", f"{contract.row_id!r} is the label's source column"
@@ -54,7 +55,7 @@ def _feature_problems(contract: Contract) -> Iterator[Problem]:
     names: dict[str, int] = {}
     sources: dict[str, int] = {}
     for i, feature in enumerate(contract.features):
-        for field, message in (*_name_problems(feature, contract, names, sources), *_own_problems(feature)):
+        for field, message in (*_name_problems(feature, contract, names, sources), *_value_problems(feature)):
             yield f"$.features[{i}].{field}", message
         names[feature.name] = sources[feature.source] = i
 
@@ -64,17 +65,17 @@ def _name_problems(
 ) -> Iterator[Problem]:
     name, source, label = feature.name, feature.source, contract.label
     if name in names:
-        yield "name", f"expected a name of its own, {name!r} is taken by features[{names[name]}]"
+        yield "name", f"duplicate name {name!r}, already used by features[{names[name]}]"
     if name in RESERVED_NAMES or name == label.name:
-        yield "name", f"{name!r} is reserved, choose another name (source keeps the file's column name)"
+        yield "name", f"{name!r} is reserved; choose another name (`source` names the column in the file)"
     if source in sources:
-        yield "source", f"expected a column of its own, {source!r} is taken by features[{sources[source]}]"
+        yield "source", f"duplicate column {source!r}, already used by features[{sources[source]}]"
     if source == label.source:
-        yield "source", f"{source!r} is the label's column; the model would be told the answer"
+        yield "source", f"{source!r} is the label's column; using it as a feature leaks the label"
     yield from _spaces("source", source)
 
 
-def _own_problems(feature: Feature) -> Iterator[Problem]:
+def _value_problems(feature: Feature) -> Iterator[Problem]:
     yield from _numeric_problems(feature) if feature.is_numeric else _categorical_problems(feature)
     if feature.blank is None:
         return
@@ -82,7 +83,7 @@ def _own_problems(feature: Feature) -> Iterator[Problem]:
         yield from _text_problems(feature, "blank.means", feature.blank.means)
     for text in feature.blank.written_as:
         if text in feature.all_values:
-            yield "blank.written_as", f"{text!r} is an allowed value, so it cannot stand for a blank"
+            yield "blank.written_as", f"{text!r} is an allowed value, so it cannot mean blank"
 
 
 def _numeric_problems(feature: Feature) -> Iterator[Problem]:
@@ -95,7 +96,7 @@ def _numeric_problems(feature: Feature) -> Iterator[Problem]:
     low, high = feature.minimum, feature.maximum
     for field, limit in (("minimum", low), ("maximum", high)):
         if limit is not None and not math.isfinite(limit):
-            yield field, f"expected a finite number, found {limit}; leave it out where there is no limit"
+            yield field, f"expected a finite number, found {limit}; omit it if there is no limit"
     if low is not None and high is not None and low >= high:
         yield "minimum", f"expected less than maximum {high:g}, found {low:g}"
     yield from _text_problems(feature, "example", feature.example)
@@ -107,11 +108,11 @@ def _categorical_problems(feature: Feature) -> Iterator[Problem]:
     if len(feature.values) < 2:
         yield "values", f"expected at least two allowed values, found {len(feature.values)}"
     if len(set(feature.all_values)) != len(feature.all_values):
-        yield "values", "expected every value once"
+        yield "values", "expected unique values"
     if MISSING in feature.all_values and feature.is_nullable:
         yield (
             "values",
-            f"{MISSING!r} is how `blank` says that a value is not known; the file's value needs another name",
+            f"{MISSING!r} is reserved by `blank` for missing values; rename the value in the file",
         )
     yield from _spaces_in_values(feature)
     for field in ("minimum", "maximum"):
@@ -127,9 +128,9 @@ def _spaces_in_values(feature: Feature) -> Iterator[Problem]:
 
 
 def _spaces(path: str, text: str) -> Iterator[Problem]:
-    """Cells of a file are read without the spaces around them, so such a text would never be found."""
+    """Report text with surrounding spaces: file cells are stripped when read, so it would never match."""
     if text != text.strip() or not text:
-        yield path, f"expected text without spaces around it, found {text!r}"
+        yield path, f"expected text without leading or trailing spaces, found {text!r}"
 
 
 def _text_problems(feature: Feature, field: str, text: str) -> Iterator[Problem]:
@@ -140,8 +141,8 @@ def _text_problems(feature: Feature, field: str, text: str) -> Iterator[Problem]
     try:
         value = float(feature.typed(text) or 0)
     except ValueError:
-        word = "a whole number" if feature.type == "integer" else "a number"
-        yield field, f"expected {word}, found {text!r}"
+        expected = "a whole number" if feature.type == "integer" else "a number"
+        yield field, f"expected {expected}, found {text!r}"
         return
     low = -math.inf if feature.minimum is None else feature.minimum
     high = math.inf if feature.maximum is None else feature.maximum

@@ -1,7 +1,7 @@
-"""The contract: what a model takes and answers. Everything else is derived from these types.
+"""The contract: the features and the label of a model. Schemas, validators and tables are derived from these types.
 
-Add a field here when a data set needs to say something new about a column.
-Keep out: pandas, validators, schemas; they live in modules of their own and read a `Contract`.
+Does not live here: pandas, validators and schemas, which are derived from a `Contract` (request_validator.py,
+json_schema.py, data/pandera_schema.py).
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ Name = Annotated[
     str,
     Meta(
         pattern=r"^[a-z][a-z0-9_]{0,47}$",
-        description="a name of lower-case letters, digits and _, a letter first, 48 characters at most",
+        description="a name of lower-case letters, digits and _, starting with a letter, at most 48 characters",
     ),
 ]
 ModelName = Annotated[
     str,
     Meta(
         pattern=r"^[a-z][a-z0-9-]{0,62}$",
-        description="a name of lower-case letters, digits and -, a letter first, 63 characters at most",
+        description="a name of lower-case letters, digits and -, starting with a letter, at most 63 characters",
     ),
 ]
 Text = Annotated[str, Meta(min_length=1)]
@@ -43,9 +43,9 @@ PACKAGED = "telco_churn.yaml"
 
 
 class Blank(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an empty cell of the source file means: a value, or `missing` (then the feature is nullable).
+    """Meaning of an empty cell in the source file: a value, or `missing`, which makes the feature nullable.
 
-    `written_as`: other texts of the source file that stand for an empty cell, such as NA.
+    `written_as`: other texts that mean an empty cell, such as NA.
     """
 
     means: str
@@ -59,8 +59,8 @@ class Blank(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One input column.
 
-    `values` are a categorical's allowed values in order; `also_accepted` are valid too, but not offered first.
-    `minimum` and `maximum` are inclusive, in `unit`.
+    `values`: allowed values of a categorical feature, in order; `also_accepted`: further valid values.
+    `minimum` and `maximum`: inclusive, in `unit`.
     """
 
     name: Name
@@ -95,18 +95,18 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     @property
     def blank_value(self) -> FeatureValue:
-        """The typed value an empty cell stands for; None when it means missing or is refused."""
+        """The typed value of an empty cell; None if it means missing or is not allowed."""
         return None if self.blank is None or self.blank.is_missing else self.typed(self.blank.means)
 
     def typed(self, text: str) -> FeatureValue:
-        """`text` as this feature's type. Raises ValueError when it is not a number."""
+        """Convert `text` to this feature's type. Raises ValueError if a numeric feature gets text."""
         if self.type == "integer":
             return int(text)
         return float(text) if self.type == "float" else text
 
 
 class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The truth column: `positive` is class 1, `negative` class 0."""
+    """The label column: `positive` is class 1, `negative` is class 0."""
 
     name: Name
     source: Text
@@ -116,9 +116,9 @@ class Label(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OpenML(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where `pmmds data download` finds the public file.
+    """The OpenML data set that `pmmds data download` fetches.
 
-    `content_sha256`: `frame_digest.unordered_digest` of the normalised rows, which the download must have.
+    `content_sha256`: expected `data.digests.unordered_digest` of the normalized rows; empty: not checked.
     """
 
     name: Text
@@ -127,7 +127,7 @@ class OpenML(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, dict=True):
-    """A whole contract. `features` are in the order that every table, message and vector keeps."""
+    """A complete contract. Every table, message and vector keeps the order of `features`."""
 
     name: Name
     model_name: ModelName
@@ -156,12 +156,12 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     @cached_property
     def digest(self) -> str:
-        """sha256 of the contract's content: comments and layout do not count."""
+        """sha256 of the contract's content, independent of comments and layout."""
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()
 
     @cached_property
     def is_packaged(self) -> bool:
-        """Whether this is the packaged Telco contract, for which a synthetic sample is shipped."""
+        """True for the packaged Telco contract, which comes with a synthetic sample."""
         return self.digest == load_contract("").digest
 
     def example(self) -> dict[str, FeatureValue]:
@@ -170,10 +170,10 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 def load_contract(path: str | Path) -> Contract:
-    """Load a contract file; the packaged Telco contract when `path` is empty.
+    """Load a contract file, or the packaged Telco contract if `path` is empty.
 
     Raises:
-        ContractError: file, line, field, what was expected.
+        ContractError: names the file, line and field, and what was expected.
     """
     if not str(path):
         text = resources.files("pmmds_core.contracts").joinpath(PACKAGED).read_text(encoding="utf-8")
@@ -190,24 +190,24 @@ def load_contract(path: str | Path) -> Contract:
 
 
 def parse_contract(text: str, name: str) -> Contract:
-    """A contract from YAML text; `name` is the file's, for messages. Raises ContractError."""
+    """Parse YAML text. `name`: the file name for messages. Raises ContractError."""
     document = read_lined(text, name)
     try:
         contract = msgspec.convert(document.data, Contract, strict=False)
     except msgspec.ValidationError as error:
-        raise _refusal(document, name, *explain(error, Contract, document.data)) from None
+        raise _error(document, name, *explain(error, Contract, document.data)) from None
     problem = first_problem(contract)
     if problem:
-        raise _refusal(document, name, *problem)
+        raise _error(document, name, *problem)
     return contract
 
 
-def _refusal(document: LinedDocument, name: str, path: str, message: str) -> ContractError:
+def _error(document: LinedDocument, name: str, path: str, message: str) -> ContractError:
     field = path.removeprefix("$").removeprefix(".") or "the contract"
     owner = _feature_name(document, path)
     return ContractError(
         f"{name}, line {document.line_of(path)}: {field}{owner}: {message}.",
-        next_step="Mend the contract; docs/contract.md describes every field.",
+        next_step="Fix the contract; see docs/contract.md.",
     )
 
 

@@ -1,4 +1,7 @@
-"""JSON schema of a contract's features, for OpenAPI and other tools. Keep out: endpoints (the service has them)."""
+"""JSON Schema of a contract's features, for OpenAPI.
+
+Does not live here: the OpenAPI document (pmmds_serving/http/openapi.py).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pmmds_core.contracts.contract import Contract, Feature
 
 
 def features_schema(contract: Contract) -> dict[str, Any]:
-    """Schema of the `features` object: what compile_validator accepts, with the contract's example."""
+    """Schema of the `features` object that compile_validator accepts, with the contract's example."""
     return {
         "type": "object",
         "title": "Features",

@@ -1,6 +1,6 @@
-"""Mistakes in a contract's types, in words a person uses: what was expected, what was found.
+"""Messages for type errors in a contract: what was expected and what was found.
 
-Add words here when contract.py gets a new kind of type. Keep out: checks across fields (checks.py).
+Extend it if contract.py uses a new kind of type. Does not live here: checks across fields (checks.py).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 
 
 def explain(error: msgspec.ValidationError, kind: type, data: Any) -> tuple[str, str]:
-    """The path of the mistake (such as `$.features[3].kind`) and a sentence about it.
+    """The path of the mistake, such as `$.features[3].kind`, and a message.
 
     Args:
-        error: of msgspec.convert(data, kind).
-        kind: the type that was asked for.
-        data: what was converted.
+        error: raised by msgspec.convert(data, kind).
+        kind: the requested type.
+        data: the converted data.
     """
     message, _, place = str(error).partition(" - at `")
     path = place.rstrip("`") or "$"
@@ -31,7 +31,7 @@ def explain(error: msgspec.ValidationError, kind: type, data: Any) -> tuple[str,
         return f"{path}.{unknown.group(1)}", _unknown_field(unknown.group(1), _type_at(kind, path))
     if missing := _MISSING.search(message):
         return path, f"the field {missing.group(1)!r} is missing"
-    return path, f"expected {_words(_type_at(kind, path))}, found {_found(_value_at(data, path))}"
+    return path, f"expected {_describe(_type_at(kind, path))}, found {_describe_value(_value_at(data, path))}"
 
 
 def _unknown_field(name: str, owner: inspect.Type) -> str:
@@ -46,10 +46,10 @@ def _steps(path: str) -> list[str | int]:
 
 
 def _type_at(kind: type, path: str) -> inspect.Type:
-    found = inspect.type_info(kind)
+    node = inspect.type_info(kind)
     for step in _steps(path):
-        found = _inside(_bare(found), step)
-    return found
+        node = _inside(_bare(node), step)
+    return node
 
 
 def _inside(owner: inspect.Type, step: str | int) -> inspect.Type:
@@ -61,12 +61,12 @@ def _inside(owner: inspect.Type, step: str | int) -> inspect.Type:
 
 
 def _bare(kind: inspect.Type) -> inspect.Type:
-    """Without annotations, and of `X | None` the X."""
+    """The type without annotations; X for `X | None`."""
     if isinstance(kind, inspect.Metadata):
         return _bare(kind.type)
     if isinstance(kind, inspect.UnionType):
-        known = [t for t in kind.types if not isinstance(t, inspect.NoneType)]
-        return _bare(known[0]) if len(known) == 1 else kind
+        types = [t for t in kind.types if not isinstance(t, inspect.NoneType)]
+        return _bare(types[0]) if len(types) == 1 else kind
     return kind
 
 
@@ -76,20 +76,20 @@ def _value_at(data: Any, path: str) -> Any:
     return data
 
 
-def _words(kind: inspect.Type) -> str:
+def _describe(kind: inspect.Type) -> str:
     if isinstance(kind, inspect.Metadata) and (kind.extra_json_schema or {}).get("description"):
         return str((kind.extra_json_schema or {})["description"])
     kind = _bare(kind)
     if isinstance(kind, inspect.UnionType):
-        return " or ".join(_words(t) for t in kind.types if not isinstance(t, inspect.NoneType))
+        return " or ".join(_describe(t) for t in kind.types if not isinstance(t, inspect.NoneType))
     if isinstance(kind, inspect.LiteralType):
         return ("one of: " if len(kind.values) > 1 else "") + ", ".join(map(str, kind.values))
     if isinstance(kind, inspect.StructType):
         return "a mapping with the fields " + ", ".join(f.name for f in kind.fields)
-    return _plain_words(kind)
+    return _describe_plain(kind)
 
 
-def _plain_words(kind: inspect.Type) -> str:
+def _describe_plain(kind: inspect.Type) -> str:
     if isinstance(kind, inspect.IntType):
         return "a whole number" + _limits(kind)
     if isinstance(kind, inspect.FloatType):
@@ -104,7 +104,7 @@ def _limits(kind: inspect.IntType | inspect.FloatType) -> str:
     return low + ("" if kind.le is None else f" to {kind.le:g}")
 
 
-def _found(value: Any) -> str:
+def _describe_value(value: Any) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""The shortest way from a request's bytes to a row: decoded and checked in one pass, when all is well.
+"""Fast path from a request's bytes to a row: decode and validate a valid body in one pass.
 
-Whatever this refuses, `request_validation` looks at again, and finds the words. So a decoder may refuse what is
-allowed, but never allow what the validator refuses, or read another value. Keep out: messages.
+A body that it rejects goes to request_validator.py, which produces the messages. The decoder may therefore reject a
+valid body, but must never accept an invalid one or read a different value. Does not live here: error messages.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from pmmds_core.contracts.request_validator import number_range
 
 Row = tuple[FeatureValue, ...]
 
-_REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class RowDecoder:
-    """Decodes `{"features": {…}}` and `{"instances": [{…}, …]}` of one contract into rows in its order.
+    """Decodes `{"features": {…}}` and `{"instances": [{…}, …]}` into rows in the contract's order.
 
-    A body passes when every feature is there with an allowed value, and nothing else is. JSON decoders take the last of
-    two equal keys; here the number of quotation marks tells that there are two.
+    A body is accepted if it has every feature with an allowed value and nothing else. JSON decoders silently take the
+    last of duplicate keys; counting quotation marks detects them.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -46,25 +46,25 @@ class RowDecoder:
         self._quotes = 2 * (len(features) + len(texts))
 
     def row(self, body: bytes) -> Row | None:
-        """The row of `{"features": {…}}`, or None: then it is not as it should be, or this cannot tell."""
+        """The row of `{"features": {…}}`; None if the body is invalid or needs the validator."""
         try:
             decoded = self._one.decode(body)
-        except _REFUSED:
+        except _DECODE_ERRORS:
             return None
         row: Row = msgspec.structs.astuple(decoded.features)
         return row if body.count(b'"') == 2 + self._quotes_of(row) else None
 
     def rows(self, body: bytes) -> Sequence[Row] | None:
-        """The rows of `{"instances": [{…}, …]}`, or None as in `row`."""
+        """The rows of `{"instances": [{…}, …]}`; None as in `row`."""
         try:
             decoded = self._many.decode(body)
-        except _REFUSED:
+        except _DECODE_ERRORS:
             return None
         rows: list[Row] = [msgspec.structs.astuple(r) for r in decoded.instances]
         return rows if body.count(b'"') == 2 + sum(map(self._quotes_of, rows)) else None
 
     def _quotes_of(self, row: Row) -> int:
-        """How many quotation marks the row has when no key comes twice and no text needs an escape."""
+        """Number of quotation marks in the row if it has no duplicate keys and no escaped text."""
         return self._quotes - 2 * sum(row[i] is None for i in self._may_be_null)
 
 

@@ -1,6 +1,6 @@
-"""The request validator that a contract implies: one compiled check per feature, all mistakes at once, in its order.
+"""The request validator of a contract: one compiled check per feature; reports all errors in the contract's order.
 
-Add a check of a value here. Keep out: HTTP and gRPC (the service), pandas frames (data/pandera_schema.py).
+Does not live here: HTTP and gRPC (pmmds_serving), checks of data frames (data/pandera_schema.py).
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from pmmds_core.contracts.contract import Contract, Feature, FeatureValue
 
 MESSAGE = "Inference payload validation failed"
 
-# A sender's value is repeated in the answer, so that it can be found; not all of a megabyte of it.
+# Error messages repeat the rejected value, cut to this many characters.
 _MAX_ECHO = 80
 
-# What both databases keep exactly: 64-bit whole numbers and finite doubles. A contract's limits are narrower.
+# The numbers that both databases store exactly: 64-bit integers and finite doubles.
 _MAX_INTEGER, _MAX_FLOAT = 2**63 - 1, sys.float_info.max
 
 
 class InvalidValueError(ValueError):
-    """A value that the contract does not allow; the text is the sentence for the sender."""
+    """A value that the contract does not allow. The message is sent to the client."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedRow:
-    """One payload. `row` is in the contract's order, and None when there are errors."""
+    """A validated payload. `row` is in the contract's order; None if there are errors."""
 
     row: tuple[FeatureValue, ...] | None
     errors: tuple[str, ...]
@@ -39,10 +39,10 @@ RowValidator = Callable[[Any], CheckedRow]
 
 
 def compile_validator(contract: Contract) -> RowValidator:
-    """A function from the decoded `features` object to a CheckedRow.
+    """Compile a function from the decoded `features` object to a CheckedRow.
 
-    A missing feature is an error even when it may be null: a forgotten column is not a missing value. An unknown one is
-    only a warning. Booleans, numbers in text and non-finite numbers are refused.
+    A missing feature is an error even if it is nullable: an omitted column is not a missing value. An unknown feature
+    is a warning. Booleans, numbers as text and non-finite numbers are errors.
     """
     checks = tuple((feature.name, _check_of(feature)) for feature in contract.features)
     known = frozenset(contract.feature_names)
@@ -106,7 +106,7 @@ def _numeric_check(feature: Feature) -> Check:
 
 
 def number_range(feature: Feature) -> tuple[float, float]:
-    """Least and largest value of a numeric feature, inclusive: the contract's, within what both databases keep."""
+    """Inclusive minimum and maximum of a numeric feature: the contract's, limited to what both databases store."""
     largest = _MAX_INTEGER if feature.type == "integer" else _MAX_FLOAT
     low = -largest if feature.minimum is None else max(feature.minimum, -largest)
     high = largest if feature.maximum is None else min(feature.maximum, largest)
@@ -114,15 +114,15 @@ def number_range(feature: Feature) -> tuple[float, float]:
 
 
 def expected_number(feature: Feature) -> str:
-    """`a whole number from 0 to 100 (months)`."""
-    words = "a whole number" if feature.type == "integer" else "a number"
+    """The allowed numbers as text, such as `a whole number from 0 to 100 (months)`."""
+    text = "a whole number" if feature.type == "integer" else "a number"
     if feature.minimum is not None and feature.maximum is not None:
-        words += f" from {feature.minimum:g} to {feature.maximum:g}"
+        text += f" from {feature.minimum:g} to {feature.maximum:g}"
     elif feature.minimum is not None:
-        words += f" of at least {feature.minimum:g}"
+        text += f" of at least {feature.minimum:g}"
     elif feature.maximum is not None:
-        words += f" of at most {feature.maximum:g}"
-    return f"{words} ({feature.unit})" if feature.unit else words
+        text += f" of at most {feature.maximum:g}"
+    return f"{text} ({feature.unit})" if feature.unit else text
 
 
 def _invalid(feature: Feature, value: Any, expected: str) -> InvalidValueError:
@@ -130,7 +130,7 @@ def _invalid(feature: Feature, value: Any, expected: str) -> InvalidValueError:
 
 
 def _echo(value: Any) -> str:
-    """The sender's value as it would be written in JSON, but text in single quotes."""
+    """The value as in JSON, except that text is in single quotes; shortened."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return _short(repr(value))

@@ -1,6 +1,6 @@
-"""YAML read with line numbers, so that a mistake in a contract is told with its place.
+"""YAML with line numbers, for error messages about contracts.
 
-Scalars stay text here (`No` is not a boolean); the contract's types convert them.
+Scalars stay text (`No` is not a boolean); the contract's types convert them (contract.py).
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from pmmds_core.errors import ContractError
 
 @dataclass(frozen=True)
 class LinedDocument:
-    """Plain data, and the line (from 1) of each path such as `$.features[3].minimum`."""
+    """Plain data with the line number (from 1) of each path, such as `$.features[3].minimum`."""
 
     data: Any
     lines: dict[str, int] = field(default_factory=dict)
 
     def line_of(self, path: str) -> int:
-        """The line of `path`, or of its nearest parent that has one."""
+        """The line of `path`, or of its nearest ancestor with a line."""
         while path and path not in self.lines:
             cut = max(path.rfind("."), path.rfind("["))
             path = path[:cut] if cut > 0 else ""
         return self.lines.get(path, 1)
 
 
-# Deeper than any contract; an alias that contains itself would have no end.
+# Deeper than any contract. An alias that contains itself is infinitely deep.
 MAX_DEPTH = 12
-# A few aliases of aliases can stand for billions of values.
+# Nested aliases can expand to billions of values.
 MAX_VALUES = 100_000
 
 
@@ -38,7 +38,7 @@ def read_lined(text: str, name: str) -> LinedDocument:
     """Parse `text`.
 
     Raises:
-        ContractError: not YAML, or a key stands twice; names file and line.
+        ContractError: invalid YAML or a duplicate key; names the file and line.
     """
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -60,7 +60,7 @@ def _reason(error: yaml.YAMLError) -> str:
 
 
 class _Reader:
-    """Turns YAML nodes into plain data and notes the line of each."""
+    """Converts YAML nodes to plain data and records the line of each."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -71,7 +71,7 @@ class _Reader:
             return None
         line = self.lines.setdefault(path, node.start_mark.line + 1)
         if depth > MAX_DEPTH or len(self.lines) > MAX_VALUES:
-            raise ContractError(f"{self.name}, line {line}: nested too deeply, or too many values, for a contract.")
+            raise ContractError(f"{self.name}, line {line}: nested too deeply or too many values for a contract.")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path, depth)
         if isinstance(node, yaml.SequenceNode):
@@ -79,16 +79,16 @@ class _Reader:
         return None if node.tag == "tag:yaml.org,2002:null" else str(node.value)
 
     def _mapping(self, node: yaml.MappingNode, path: str, depth: int) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not isinstance(key_node, yaml.ScalarNode):
-                raise ContractError(f"{self.name}, line {line}: expected a field's name before the colon.")
+                raise ContractError(f"{self.name}, line {line}: expected a field name before the colon.")
             key = str(key_node.value)
-            if key in found:
+            if key in mapping:
                 raise ContractError(
-                    f"{self.name}, line {line}: the key {key!r} stands twice.", next_step="Keep one of them."
+                    f"{self.name}, line {line}: duplicate key {key!r}.", next_step="Remove one of them."
                 )
             self.lines[f"{path}.{key}"] = line
-            found[key] = self.plain(value_node, f"{path}.{key}", depth + 1)
-        return found
+            mapping[key] = self.plain(value_node, f"{path}.{key}", depth + 1)
+        return mapping

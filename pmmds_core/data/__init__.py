@@ -1,4 +1,4 @@
-"""Reference files as data frames: text tables, schema and expectation checks, digests, row identity.
+"""Data files to data frames: text tables, schema and expectation checks, digests, row identity.
 
-Drift of files is in file_drift/.
+Does not live here: drift between files (file_drift/) and finding or downloading the reference file (stores/files/).
 """

@@ -1,6 +1,6 @@
-"""Digests of data: of a whole frame, of its rows without their order, and of each row.
+"""Digests of a data frame, of its rows regardless of order, and of each row; reproducible on every machine.
 
-They are the same on every machine and in every run. Add a digest here. Keep out: where digests are stored.
+Does not live here: which digest identifies a row (row_identity.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NULL = np.uint64(0x9E3779B97F4A7C15)
 
 
 def content_digest(frame: pd.DataFrame) -> str:
-    """sha256 of column names, kinds of type, values and their order; only the index does not count."""
+    """sha256 of column names, types (number or text), values and row order; the index is ignored."""
     whole = hashlib.sha256()
     for column in frame.columns:
         values = frame[column]
@@ -30,7 +30,7 @@ def content_digest(frame: pd.DataFrame) -> str:
 
 
 def unordered_digest(frame: pd.DataFrame) -> str:
-    """sha256 of the frame's content with its rows sorted: the same rows in another order give the same digest."""
+    """sha256 of column names and sorted rows, so that row order does not matter."""
     lines = sorted("\x1f".join(map(_canonical, row)) for row in frame.itertuples(index=False, name=None))
     header = "\x1f".join(map(str, frame.columns))
     return hashlib.sha256("\n".join([header, *lines]).encode()).hexdigest()
@@ -39,8 +39,9 @@ def unordered_digest(frame: pd.DataFrame) -> str:
 def row_digests(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:
     """A stable 64-bit hash of each row's `columns`; result: (n_rows,).
 
-    Equal content gives equal digests, whole numbers alike as int and float. Two different rows of a million collide
-    with a chance of about 3e-8. Each value is mixed with SplitMix64's finalizer (Steele, Lea and Flood 2014).
+    Equal content gives equal digests, also for whole numbers as int and as float. The probability of any collision
+    among a million distinct rows is about 3e-8. Each value is mixed with SplitMix64's finalizer (Steele, Lea and Flood
+    2014).
     """
     digests = np.zeros(len(frame), dtype=np.uint64)
     for column in columns:
@@ -51,7 +52,7 @@ def row_digests(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64
 
 
 def extended_digests(digests: NDArray[np.int64], numbers: NDArray[np.int64], name: str) -> NDArray[np.int64]:
-    """(n,) digests of rows that have one whole number more each, under a name; both (n,)."""
+    """Row digests extended by one more integer column. `digests` and `numbers`: (n,); result: (n,)."""
     mixed = _mix(digests.view(np.uint64) ^ _mix(numbers.view(np.uint64) ^ _hash(name)))
     return mixed.view(np.int64)
 

@@ -1,14 +1,13 @@
-"""The Great Expectations suite of a contract, run on a frame in memory, with its results as JSON and as a page.
+"""The Great Expectations suite of a contract: run it on a frame, return the results as JSON and as an HTML page.
 
-Add an expectation here when it is about the data set as a whole or about a whole column; the schema's checks of single
-values are stated again, so that the page is complete. Keep out: reading and mending rows (reader.py).
+It has expectations on whole columns and on the data set; the schema's checks of single values are repeated so that the
+page is complete. Does not live here: reading rows (reader.py) and the schema (pandera_schema.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from pmmds_core.contracts.contract import Contract, Feature
@@ -18,16 +17,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MIN_ROWS = 50
-# Each class has at least this share of the rows; with fewer, most measures of a classifier are noise.
+# Minimum share of each class; below it, most classification metrics are noise.
 MIN_CLASS_SHARE = 0.01
-# A feature that may be missing is known in at least this share of the rows.
+# Minimum share of rows in which a nullable feature has a value.
 MIN_KNOWN_SHARE = 0.5
 N_EXAMPLES = 5
 
 
 @dataclass(frozen=True)
 class ExpectationOutcome:
-    """One expectation: its column ("" for the whole table), what was expected in words, and what was seen."""
+    """Result of one expectation, as text. `column`: "" for the whole table."""
 
     column: str
     expected: str
@@ -37,7 +36,7 @@ class ExpectationOutcome:
 
 @dataclass(frozen=True)
 class SuiteResult:
-    """A run of the suite. `document`: Great Expectations' result as JSON; `html`: a page that needs no network."""
+    """Result of a suite. `document`: Great Expectations' JSON result; `html`: a self-contained page."""
 
     passed: bool
     n_expectations: int
@@ -50,7 +49,7 @@ class SuiteResult:
 def run_suite(frame: pd.DataFrame, contract: Contract) -> SuiteResult:
     """Validate `frame` (as SourceData.frame, with the label) against the contract's suite.
 
-    Uses a context in memory: no files, no project, nothing sent.
+    Uses an in-memory context: writes no files and sends no analytics.
     """
     result = _validate(frame, contract)
     document = result.to_json_dict()
@@ -90,7 +89,7 @@ def _validate(frame: pd.DataFrame, contract: Contract) -> Any:
 
 
 def _expectation_types() -> Any:
-    """The module of expectation classes, which it does not export in a way that a type checker follows."""
+    """The module of expectation classes; a type checker cannot follow its exports."""
     import great_expectations.expectations
 
     return great_expectations.expectations
@@ -125,22 +124,22 @@ def _about_a_feature(feature: Feature) -> Iterator[Any]:
 
     name, dtype = feature.name, pandas_dtype(feature)
     if feature.is_nullable:
-        words = f"known in at least {MIN_KNOWN_SHARE:.0%} of the rows"
-        yield gxe.ExpectColumnValuesToNotBeNull(column=name, mostly=MIN_KNOWN_SHARE, description=words)
+        description = f"not missing in at least {MIN_KNOWN_SHARE:.0%} of the rows"
+        yield gxe.ExpectColumnValuesToNotBeNull(column=name, mostly=MIN_KNOWN_SHARE, description=description)
     else:
         yield gxe.ExpectColumnValuesToNotBeNull(column=name, description="never missing")
     type_name = "str" if dtype == "object" else dtype
     yield gxe.ExpectColumnValuesToBeOfType(column=name, type_=type_name, description=f"of type {type_name}")
     if not feature.is_numeric:
-        words = "one of: " + ", ".join(feature.all_values)
-        yield gxe.ExpectColumnValuesToBeInSet(column=name, value_set=list(feature.all_values), description=words)
+        description = "one of: " + ", ".join(feature.all_values)
+        yield gxe.ExpectColumnValuesToBeInSet(column=name, value_set=list(feature.all_values), description=description)
     elif feature.minimum is not None or feature.maximum is not None:
         yield gxe.ExpectColumnValuesToBeBetween(
-            column=name, min_value=feature.minimum, max_value=feature.maximum, description=_range_in_words(feature)
+            column=name, min_value=feature.minimum, max_value=feature.maximum, description=_range_text(feature)
         )
 
 
-def _range_in_words(feature: Feature) -> str:
+def _range_text(feature: Feature) -> str:
     low = "" if feature.minimum is None else f"at least {feature.minimum:g}"
     high = "" if feature.maximum is None else f"at most {feature.maximum:g}"
     return f"{' and '.join(filter(None, (low, high)))} {feature.unit}".rstrip()
@@ -167,7 +166,7 @@ def _observed(result: Mapping[str, Any]) -> str:
     if count == 0:
         return f"all {result.get('element_count', 0):,} values"
     examples = ", ".join(dict.fromkeys(map(repr, result.get("partial_unexpected_list", []))))
-    return f"{count:,} of {result['element_count']:,} values not" + (f": {_shortened(examples)}" if examples else "")
+    return f"{count:,} of {result['element_count']:,} values do not" + (f": {_shortened(examples)}" if examples else "")
 
 
 def _shortened(value: Any, at_most: int = 120) -> str:
@@ -176,18 +175,15 @@ def _shortened(value: Any, at_most: int = 120) -> str:
 
 
 def _exception(info: Mapping[str, Any]) -> str:
-    """Great Expectations tells what it could not compute (a missing column) by metric."""
+    """Great Expectations reports errors, such as a missing column, per metric."""
     nested = [i for i in info.values() if isinstance(i, Mapping)] or [info]
     messages = [str(i["exception_message"]) for i in nested if i.get("exception_message")]
-    return f"could not be checked: {_shortened(messages[0])}" if messages else ""
+    return f"not evaluated: {_shortened(messages[0])}" if messages else ""
 
 
 def _page(contract: Contract, outcomes: tuple[ExpectationOutcome, ...], n_rows: int) -> str:
-    import jinja2
+    from pmmds_core.runtime.html_templates import html_environment
 
-    template = resources.files("pmmds_core.data").joinpath("expectations.html").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    template = html_environment("pmmds_core.data").get_template("expectations.html")
     n_failed = sum(not outcome.passed for outcome in outcomes)
-    return environment.from_string(template).render(
-        contract=contract, outcomes=outcomes, n_rows=n_rows, n_failed=n_failed
-    )
+    return template.render(contract=contract, outcomes=outcomes, n_rows=n_rows, n_failed=n_failed)

@@ -1,7 +1,6 @@
 """The pandera schema of a contract, and the check of a loaded frame against it.
 
-Add a check here when the contract can state something new about a column. Keep out: reading files (reader.py)
-and statements about the whole data set (expectations.py).
+Does not live here: reading files (reader.py) and expectations on the whole data set (expectations.py).
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ N_EXAMPLES = 5
 
 @dataclass(frozen=True)
 class SchemaFailure:
-    """One check of one column that rows fail. `examples`: up to five of the failing values, as text."""
+    """A failed check of one column. `examples`: up to five failing values, as text."""
 
     column: str
     check: str
@@ -32,7 +31,7 @@ class SchemaFailure:
 
 @dataclass(frozen=True)
 class SchemaCheck:
-    """Whether a frame follows the contract; `failures` is empty when it does."""
+    """Result of a schema check; `failures` is empty if it passed."""
 
     passed: bool
     n_rows: int
@@ -41,7 +40,7 @@ class SchemaCheck:
 
 
 def pandera_schema(contract: Contract, *, has_label: bool = True) -> pa.DataFrameSchema:
-    """Columns in the contract's order, with types, allowed values, ranges and nulls; nothing is coerced."""
+    """Schema with column order, types, allowed values, ranges and nulls; values are not coerced."""
     import pandera.pandas as pa
 
     columns = {f.name: _column(f) for f in contract.features}
@@ -56,7 +55,7 @@ def check_frame(frame: pd.DataFrame, contract: Contract) -> SchemaCheck:
 
     Args:
         frame: as SourceData.frame; with or without the label column.
-        contract: what the frame should follow.
+        contract: the contract to check against.
     """
     from pandera.errors import SchemaErrors
 
@@ -64,7 +63,7 @@ def check_frame(frame: pd.DataFrame, contract: Contract) -> SchemaCheck:
     n_checks = sum(1 + len(column.checks) for column in schema.columns.values())
     try:
         with warnings.catch_warnings():
-            # pandera concatenates its failure cases in a way that pandas 2 announces the end of.
+            # pandera concatenates its failure cases in a way that pandas 2 deprecates.
             warnings.filterwarnings("ignore", "The behavior of DataFrame concatenation", FutureWarning)
             schema.validate(frame, lazy=True)
     except SchemaErrors as errors:
@@ -81,7 +80,7 @@ def _column(feature: Feature) -> pa.Column:
 
 
 def pandas_dtype(feature: Feature) -> str:
-    """The dtype of a feature in SourceData.frame; a whole number that may be missing is a float with NaN."""
+    """The dtype of a feature in SourceData.frame; nullable integers are float64 with NaN."""
     if feature.type == "string":
         return "object"
     return "int64" if feature.type == "integer" and not feature.is_nullable else "float64"
@@ -107,7 +106,7 @@ def _is_whole(values: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _failures(cases: pd.DataFrame) -> tuple[SchemaFailure, ...]:
-    # pandera tells a missing or surplus column as a failure of the whole frame, with the column's name as the value.
+    # pandera reports a missing or extra column as a failure of the frame, with the column name as the failure case.
     is_whole = cases["schema_context"] == "DataFrameSchema"
     cases = cases.assign(column=cases["failure_case"].where(is_whole, cases["column"]).astype(str))
     groups = cases.groupby(["column", "check"], sort=False)

@@ -1,7 +1,7 @@
-"""Source files read by the contract: column names, values and blanks normalised, or refused as a whole.
+"""Read source files by the contract: normalize column names, values and blanks, or reject the whole file.
 
-Add here what turns a file's text into the contract's types. Keep out: file formats (text_table.py), checks of frames
-that are loaded already (pandera_schema.py), and which file is read (stores/files/reference_source.py).
+Does not live here: file formats (text_table.py), checks of loaded frames (pandera_schema.py) and the choice of the
+file (stores/files/reference_source.py).
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 __all__ = ["SourceData", "content_digest", "read_source", "row_digests", "source_from_frame", "to_columns"]
 
-# Beyond this a float no longer holds every whole number.
+# Largest magnitude up to which a float represents every integer.
 _EXACT = 2**53
 
 
 @dataclass(frozen=True)
 class SourceData:
-    """Rows in the contract's terms.
+    """Rows as the contract defines them.
 
-    `frame`: the features in the contract's order, then the label as 0 or 1 (when it was asked for); whole numbers are
-    int64 (float64 with NaN when the feature may be missing), other numbers float64, text object with None.
-    `row_ids`: (n_rows,) of text from the contract's `row_id` column, None when the file has none.
-    `digest`: content_digest(frame). `ignored_columns`: columns of the file that the contract does not name.
+    `frame`: the features in the contract's order, then the label as 0 or 1 (if requested). Integers are int64
+    (float64 with NaN if nullable), other numbers float64, text is object with None.
+    `row_ids`: (n_rows,) text of the contract's `row_id` column; None if the file does not have it.
+    `digest`: content_digest(frame). `ignored_columns`: columns of the file that are not in the contract.
     """
 
     name: str
@@ -47,70 +47,70 @@ class SourceData:
 
 
 def read_source(path: str | Path, contract: Contract, *, needs_label: bool = True) -> SourceData:
-    """Read a CSV or Parquet file with the file's own column names (`source`) or the contract's.
+    """Read a CSV or Parquet file whose columns have the contract's source names or its feature names.
 
     Args:
         path: the file.
-        contract: names, types, allowed values and what a blank means.
-        needs_label: False for rows whose truth is not known; the frame then has no label column.
+        contract: names, types, allowed values and the meaning of blanks.
+        needs_label: False for rows without labels; the frame then has no label column.
 
     Raises:
-        DataError: not readable, a column is missing, or a value is not allowed. All problems at once, with lines
-            counted from 1 (the header) and how many there are; nothing is loaded.
+        DataError: unreadable file, missing column or invalid value. Lists all problems with counts and example
+            lines (the header is line 1). No rows are loaded.
     """
-    return _normalise(read_table(Path(path)), contract, needs_label)
+    return _normalize(read_table(Path(path)), contract, needs_label)
 
 
 def source_from_frame(frame: pd.DataFrame, contract: Contract, name: str, *, needs_label: bool = True) -> SourceData:
-    """Normalise rows that are in memory already, as read_source does; problems are told with rows from 1."""
-    return _normalise(table_from_frame(frame, name), contract, needs_label)
+    """Normalize rows in memory, as read_source does; messages count rows from 1."""
+    return _normalize(table_from_frame(frame, name), contract, needs_label)
 
 
 def to_columns(frame: pd.DataFrame, contract: Contract) -> dict[str, NDArray[Any]]:
-    """Features as reference_profile.fit_profile takes them: float64 with NaN, or object with None; each (n_rows,)."""
+    """Feature columns for reference_profile.fit_profile: float64 with NaN, or object with None; each (n_rows,)."""
     return {f.name: frame[f.name].to_numpy(dtype=np.float64 if f.is_numeric else object) for f in contract.features}
 
 
-def _normalise(table: TextTable, contract: Contract, needs_label: bool) -> SourceData:
+def _normalize(table: TextTable, contract: Contract, needs_label: bool) -> SourceData:
     import pandas as pd
 
-    found = _find_columns(table, contract, needs_label)
+    column_of = _find_columns(table, contract, needs_label)
     problems: list[str] = []
     columns: dict[str, Any] = {}
     for feature in contract.features:
-        columns[feature.name] = _Column(table, found[feature.name], problems).feature(feature)
+        columns[feature.name] = _Column(table, column_of[feature.name], problems).feature(feature)
     if needs_label:
-        columns[contract.label.name] = _Column(table, found[contract.label.name], problems).label(contract.label)
+        columns[contract.label.name] = _Column(table, column_of[contract.label.name], problems).label(contract.label)
     row_ids = _row_ids(table, contract, problems)
     if problems:
-        raise _refusal(table, problems)
+        raise _error(table, problems)
     frame = pd.DataFrame(columns)
-    used = {*found.values(), contract.row_id, contract.label.source, contract.label.name}
+    used = {*column_of.values(), contract.row_id, contract.label.source, contract.label.name}
     ignored = tuple(column for column in table.columns if column not in used)
     return SourceData(table.name, frame, row_ids, len(frame), content_digest(frame), ignored)
 
 
 def _find_columns(table: TextTable, contract: Contract, needs_label: bool) -> dict[str, str]:
-    """The file's column of each feature and of the label: by source name first, then by the contract's name."""
+    """The file's column for each feature and the label: its source name, else its name in the contract."""
     wanted: dict[str, str] = {f.name: f.source for f in contract.features}
     if needs_label:
         wanted[contract.label.name] = contract.label.source
-    found = {n: next((c for c in (s, n) if c in table.columns), "") for n, s in wanted.items()}
-    missing = [wanted[name] for name, column in found.items() if not column]
+    column_of = {n: next((c for c in (s, n) if c in table.columns), "") for n, s in wanted.items()}
+    missing = [wanted[name] for name, column in column_of.items() if not column]
     if missing:
         raise DataError(
             f"{table.name}: {len(missing)} of {len(wanted)} columns are missing: {', '.join(missing)}. "
             f"The file has: {_shortened(list(table.columns))}.",
-            next_step=f"Is it a file for the contract {contract.name!r}? Nothing was loaded.",
+            next_step=f"No rows were loaded. Check that the file matches the contract {contract.name!r}.",
         )
-    return found
+    return column_of
 
 
-def _refusal(table: TextTable, problems: list[str]) -> DataError:
+def _error(table: TextTable, problems: list[str]) -> DataError:
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     return DataError(
         f"{table.name} ({table.n_rows} rows) has {count}:\n" + "".join(f"- {p}\n" for p in problems),
-        next_step="Nothing was loaded. Mend the file, or the contract where these values are right.",
+        next_step="No rows were loaded. Fix the file, or the contract if these values are valid.",
     )
 
 
@@ -121,7 +121,7 @@ def _shortened(names: list[str], at_most: int = 25) -> str:
 
 @dataclass(frozen=True)
 class _Column:
-    """One text column on its way to typed values; what is wrong with it goes to `problems`."""
+    """Converts one text column to typed values and appends its problems to `problems`."""
 
     table: TextTable
     name: str
@@ -135,7 +135,7 @@ class _Column:
         blank = self._blanks(feature)
         values = self._numbers(feature, blank) if feature.is_numeric else self._categories(feature, blank)
         if feature.blank is None:
-            self._report(blank, "blank, and the contract does not say what a blank means")
+            self._report(blank, "blank, but the contract does not define blanks")
         return values
 
     def label(self, label: Label) -> NDArray[np.int64]:
@@ -188,15 +188,15 @@ class _Column:
 
 
 def label_meaning(label: Label) -> Mapping[str, int]:
-    """The texts of both classes; 1 and 0 are understood too, unless the contract gives them another sense."""
-    own = {label.positive: 1, label.negative: 0}
-    return own if own.keys() & {"0", "1"} else {**own, "1": 1, "0": 0}
+    """Class by label text. `1` and `0` are accepted too, unless the contract uses them as label texts."""
+    classes = {label.positive: 1, label.negative: 0}
+    return classes if classes.keys() & {"0", "1"} else {**classes, "1": 1, "0": 0}
 
 
 def _filled(
     feature: Feature, numbers: NDArray[np.float64], finite: NDArray[np.bool_], blank: NDArray[np.bool_]
 ) -> NDArray[Any]:
-    """Blanks filled as the contract says. Whole numbers become int64 only where nothing can be missing."""
+    """Replace blanks by the contract's value. Integers become int64 unless the feature is nullable."""
     fill = feature.blank_value
     values = np.where(blank, np.nan if fill is None else float(fill), numbers)
     if feature.type == "integer" and not feature.is_nullable:
@@ -212,7 +212,7 @@ def _row_ids(table: TextTable, contract: Contract, problems: list[str]) -> NDArr
     repeated = [f"{table.row_word} {n}: {i!r}" for i, n in zip(ids, table.row_numbers, strict=True) if _again(i, seen)]
     if repeated:
         shown = ", ".join(repeated[:N_EXAMPLES]) + (", …" if len(repeated) > N_EXAMPLES else "")
-        problems.append(f"{contract.row_id}: {len(repeated)} row ids are blank or stand twice ({shown})")
+        problems.append(f"{contract.row_id}: {len(repeated)} row ids are blank or duplicated ({shown})")
     return ids
 
 

@@ -1,9 +1,9 @@
-"""What makes two rows the same row, so that none is trained on and judged on.
+"""Row keys, so that no row is both trained on and evaluated on.
 
-Their content, as long as that tells customers apart. With few features it does not: of a colour and a size there are a
-dozen, and a split by content would keep whole kinds of customers from the training. Then a reference row is the k-th of
-its content and label, and a production row the one with that request id; their keys are the frame's index.
-Keep out: which rows fall where (training/split.py).
+By default a row is identified by its content. If more than 5% of the rows repeat another row's content, as with few
+features, a split by content would exclude all customers with some contents from training. Then a reference row is
+identified by its content, label and occurrence number, and a production row by its request id. Keys are the frame's
+index. Decision 36 has the reasons. Does not live here: assigning rows to training or holdout (training/split.py).
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Keys = NDArray[np.int64]
-# The head of a one-dimensional array of 64-bit integers in NumPy's format 1.0.
+# Header of a one-dimensional int64 array in NumPy's file format 1.0.
 _NPY_HEAD = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '<i8', 'fortran_order': False, 'shape': \((\d{1,12}),\), \}", re.DOTALL
 )
 ROW_KEY = "row_key"
-# A column of the labelled data set, named as in prediction_logs: no feature may have this name.
+# Column of the labelled data set, named as in prediction_logs; reserved in contracts.
 REQUEST_ID = "request_id"
-# Of 7,043 Telco customers 0.6 % have another's content; where so many have, content is no name.
+# Above this share of duplicate rows, content cannot identify a row. Telco: 0.6% of 7,043 rows.
 MAX_REPEATED = 0.05
-# What a version's tag and its data set say; without it a version is of BY_CONTENT.
+# Value of a version's tag and of its data set; a version without the tag is BY_CONTENT.
 BY_CONTENT, BY_OCCURRENCE = "content", "occurrence"
 
 
 def identity_of(reference: pd.DataFrame, contract: Contract) -> str:
-    """BY_OCCURRENCE when more than `MAX_REPEATED` of the rows have the content of another before them."""
+    """BY_OCCURRENCE if more than `MAX_REPEATED` of the rows repeat the content of an earlier row, else BY_CONTENT."""
     if reference.empty:
         return BY_CONTENT
     n_contents = len(np.unique(row_digests(reference, contract.feature_names)))
@@ -45,7 +45,7 @@ def identity_of(reference: pd.DataFrame, contract: Contract) -> str:
 
 
 def with_reference_keys(reference: pd.DataFrame, contract: Contract) -> pd.DataFrame:
-    """The rows, each named by how many of its content and label stand before it: the order of the file is no matter."""
+    """The rows, indexed by a key of content, label and occurrence number. Reordering the file gives the same keys."""
     import pandas as pd
 
     digests = row_digests(reference, (*contract.feature_names, contract.label.name))
@@ -54,12 +54,12 @@ def with_reference_keys(reference: pd.DataFrame, contract: Contract) -> pd.DataF
 
 
 def with_production_keys(labelled: pd.DataFrame) -> pd.DataFrame:
-    """The rows, each named by its `REQUEST_ID`."""
+    """The rows, indexed by a key of their `REQUEST_ID`."""
     return labelled.set_axis(_index(row_digests(labelled, (REQUEST_ID,))), axis=0)
 
 
 def keys_of(frame: pd.DataFrame, columns: Sequence[str]) -> Keys:
-    """(n,) the keys that the rows were given, else digests of their `columns`."""
+    """(n,) the keys in the index if it has them, else the digests of `columns`."""
     if frame.index.name == ROW_KEY:
         return frame.index.to_numpy(dtype=np.int64)
     return row_digests(frame, columns)
@@ -72,7 +72,10 @@ def _index(keys: Keys) -> Any:
 
 
 def digests_of(content: bytes) -> Keys | None:
-    """(n,) keys in a file that `numpy.save` wrote; None when it is anything else. Its header allocates nothing."""
+    """(n,) keys from the bytes of a `.npy` file; None if it is not a non-empty int64 vector of the stated length.
+
+    The length in the header is checked against the content before any allocation.
+    """
     head = _NPY_HEAD.match(content)
     if head is None:
         return None

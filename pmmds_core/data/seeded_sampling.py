@@ -1,6 +1,6 @@
-"""A seeded number for each row's digest: what falls to a side, or into a sample, by its content alone.
+"""A seeded pseudo-random number per row digest, for reproducible splits and samples.
 
-Keep out: what it is used for (training/split.py, training/mix.py).
+Does not live here: splitting and sampling (training/split.py, training/mix.py).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 
 def seeded_uniform(digests: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
-    """(n,) in [0, 1): equal digests alike, another seed another number (SplitMix64's finalizer)."""
+    """(n,) numbers in [0, 1), a function of digest and seed only (SplitMix64's finalizer)."""
     mixed = digests.astype(np.uint64)
-    with np.errstate(over="ignore"):  # arithmetic modulo 2^64 is the point
+    with np.errstate(over="ignore"):  # arithmetic modulo 2^64 is intended
         mixed = mixed + np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -1,6 +1,6 @@
-"""A CSV or Parquet file as columns of text with the line each row stands on. Nothing is interpreted here.
+"""Read a CSV or Parquet file as columns of uninterpreted text with line numbers.
 
-Add a file format here. Keep out: what the text means (reader.py reads it by the contract).
+Does not live here: converting the text by a contract (reader.py).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ Cells = Sequence[str]
 
 @dataclass(frozen=True)
 class TextTable:
-    """Columns of stripped text, all of one length.
+    """Columns of stripped text of equal length.
 
-    `row_numbers`: the line of each row in the file (the header is line 1), or the row from 1 where there are no lines;
-    `row_word` is the word for it.
+    `row_numbers`: the line of each row (the header is line 1), or the row number from 1 if the source has no lines.
+    `row_word`: "line" or "row" accordingly, for messages.
     """
 
     name: str
@@ -43,10 +43,10 @@ class TextTable:
 
 
 def read_table(path: Path) -> TextTable:
-    """Read a file by its content: Parquet when it starts with Parquet's mark, else CSV.
+    """Read a file as Parquet if its content starts with Parquet's magic bytes or its suffix says so, else as CSV.
 
     Raises:
-        DataError: not readable, empty, or neither of the two.
+        DataError: unreadable, empty, or not a valid file of its format.
     """
     raw = _read_bytes(path)
     if raw.startswith(PARQUET_MAGIC) or path.suffix in PARQUET_SUFFIXES:
@@ -55,7 +55,7 @@ def read_table(path: Path) -> TextTable:
 
 
 def table_from_frame(frame: pd.DataFrame, name: str) -> TextTable:
-    """A data frame as text; missing values become empty cells, whole floats lose their `.0`."""
+    """Convert a data frame to text; missing values become empty cells, whole floats lose their `.0`."""
     columns = {str(column): [_text(value) for value in frame[column].tolist()] for column in frame.columns}
     return TextTable(name, columns, range(1, len(frame) + 1), "row")
 
@@ -81,7 +81,9 @@ def _parquet(raw: bytes, name: str) -> TextTable:
         frame = pq.read_table(pa.BufferReader(raw)).to_pandas()
     except pa.ArrowException as error:
         reason = str(error).splitlines()[0].rstrip(".")
-        raise DataError(f"{name} is not a readable Parquet file: {reason}.", next_step="Write it again.") from None
+        raise DataError(
+            f"{name} is not a readable Parquet file: {reason}.", next_step="Export the file again."
+        ) from None
     table = table_from_frame(frame, name)
     _need_rows(table)
     return table
@@ -93,11 +95,11 @@ def _decode(raw: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise DataError(
-            f"{name} is not a CSV file in UTF-8: line {line} holds the byte 0x{raw[error.start]:02x}.",
+            f"{name} is not UTF-8 text: line {line} contains the byte 0x{raw[error.start]:02x}.",
             next_step="Save it as CSV in UTF-8, or as Parquet.",
         ) from None
     if "\0" in text:
-        raise DataError(f"{name} is not a CSV file: it holds NUL bytes.", next_step="Save it as CSV in UTF-8.")
+        raise DataError(f"{name} is not a CSV file: it contains NUL bytes.", next_step="Save it as CSV in UTF-8.")
     return text
 
 
@@ -114,7 +116,7 @@ def _csv(text: str, name: str) -> TextTable:
                 numbers.append(reader.line_num)
     except csv.Error as error:
         raise DataError(
-            f"{name}, line {reader.line_num}: not valid CSV: {error}.", next_step="Check the quotes around that line."
+            f"{name}, line {reader.line_num}: invalid CSV: {error}.", next_step="Check the quotes near this line."
         ) from None
     _check_widths(rows, numbers, len(header), name)
     columns = zip(*rows, strict=True) if rows else ([] for _ in header)
@@ -126,14 +128,14 @@ def _csv(text: str, name: str) -> TextTable:
 
 def _check_header(header: list[str], name: str) -> None:
     if len(header) == 1:
-        found = next((mark for mark in (";", "\t", "|") if mark in header[0]), None)
-        if found:
+        separator = next((mark for mark in (";", "\t", "|") if mark in header[0]), None)
+        if separator:
             raise DataError(
-                f"{name}, line 1: the columns are separated by {found!r}.", next_step="Save it with commas."
+                f"{name}, line 1: the columns are separated by {separator!r}.", next_step="Save it with commas."
             )
-    twice = sorted({column for column in header if header.count(column) > 1})
-    if twice:
-        raise DataError(f"{name}, line 1: these columns stand twice: {', '.join(map(repr, twice))}.")
+    duplicates = sorted({column for column in header if header.count(column) > 1})
+    if duplicates:
+        raise DataError(f"{name}, line 1: duplicate column names: {', '.join(map(repr, duplicates))}.")
 
 
 def _check_widths(rows: list[list[str]], numbers: list[int], width: int, name: str) -> None:
@@ -142,7 +144,7 @@ def _check_widths(rows: list[list[str]], numbers: list[int], width: int, name: s
         examples = ", ".join(f"line {number} has {found}" for number, found in odd[:N_EXAMPLES])
         raise DataError(
             f"{name}: {len(odd)} of {len(rows)} rows do not have the header's {width} cells ({examples}).",
-            next_step="Is it a comma-separated file, written completely? Nothing was loaded.",
+            next_step="No rows were loaded. Check that the file is comma-separated and complete.",
         )
 
 
@@ -152,7 +154,7 @@ def _need_rows(table: TextTable) -> None:
 
 
 def _text(value: Any) -> str:
-    """One cell as a CSV file would hold it."""
+    """A value as a CSV cell."""
     if isinstance(value, float):
         if value != value:
             return ""

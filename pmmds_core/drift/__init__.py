@@ -1,4 +1,4 @@
-"""Drift measures, comparison with a profile, statements, the policy and its rules/.
+"""Drift measures, comparison with a profile, statements, segments, the drift policy and its rules/.
 
-Pages are in reports/, windows in workflows/.
+Does not live here: report pages (reports/), choosing windows and raising alerts (workflows/).
 """

@@ -1,7 +1,7 @@
-"""A window's counts against the reference's: every measure, per feature and for the score, with what moved in words.
+"""Compare a window's counts with the reference's: every measure and a statement, per feature and for the score.
 
-Pure functions over counts in the reference's frozen bins. Keep out: the measures themselves (measures.py), rules
-and verdicts (policy.py, drift/rules), counting (profiling/bins.py, stores).
+Pure functions over counts in the reference's frozen bins. Does not live here: the measures (measures.py), rules and
+verdicts (policy.py, rules/) and counting (profiling/bins.py, stores/).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ __all__ = [
 
 
 class Band(StrEnum):
-    """The usual words for a PSI; `undetermined` where there were no rows to compare."""
+    """Severity of a PSI value; `undetermined` if there were no rows to compare."""
 
     NONE = "none"
     MODERATE = "moderate"
@@ -63,7 +63,7 @@ class Band(StrEnum):
 
 @dataclass(frozen=True)
 class BinShare:
-    """One bin: which values, and the share of rows (0–1) in it; None without rows."""
+    """One bin and the share of rows in it, 0–1; None without rows."""
 
     label: str
     reference_share: float | None
@@ -72,14 +72,14 @@ class BinShare:
 
 @dataclass(frozen=True)
 class FeatureDrift:
-    """One feature, or the score as `__score__`, against its reference. Measures are None without rows on a side.
+    """One feature, or the score as `__score__`, compared with the reference. Measures are None if a side has no rows.
 
     `wasserstein_distance` and `ks_distance` are None for categorical features. `p_value`: of the hypothesis that both
-    sides come from one distribution (statistics/homogeneity.py). `q_value`: Benjamini–Hochberg over the features; the
-    score is a family of its own. `psi_expected_by_chance`: the mean PSI of two samples this large without any drift.
-    `unseen_share`: current rows with a value the reference did not know, `lost_share`: reference rows with a value
+    sides have the same distribution (statistics/homogeneity.py). `q_value`: Benjamini–Hochberg over the features; the
+    score is not part of that family. `psi_expected_by_chance`: mean PSI of two samples of these sizes without drift.
+    `unseen_share`: current rows with a value that is not in the reference; `lost_share`: reference rows with a value
     that no current row has; both None for numeric features. `out_of_range_share`: current rows outside the contract's
-    range; None for categorical features. `statement`: what moved, in a sentence without its full stop.
+    range; None for categorical features. `statement`: the largest change as a sentence without a period.
     """
 
     feature: str
@@ -105,7 +105,7 @@ class FeatureDrift:
 
 
 def band(value: float | None) -> Band:
-    """The band of a PSI: below 0.1 none, below 0.2 moderate, below 0.25 significant, from there major."""
+    """The band of a PSI: none below 0.1, moderate below 0.2, significant below 0.25, else major."""
     if value is None or math.isnan(value):
         return Band.UNDETERMINED
     limits = ((0.1, Band.NONE), (0.2, Band.MODERATE), (0.25, Band.SIGNIFICANT))
@@ -115,22 +115,21 @@ def band(value: float | None) -> Band:
 def compare(
     profile: ReferenceProfile, current_counts: Mapping[str, Counts], n_current: int
 ) -> tuple[FeatureDrift, ...]:
-    """Every feature in the profile's order, then the score.
+    """Compare every feature in the profile's order, then the score.
 
     Args:
-        profile: the reference, of the model that answered the current rows.
-        current_counts: feature, and `__score__`, to its counts in the profile's bins; may be empty without rows.
-        n_current: current rows.
+        profile: the reference profile of the model version that served the current rows.
+        current_counts: counts in the profile's bins by feature and `__score__`; may be empty without rows.
+        n_current: number of current rows.
 
     Raises:
-        DataError: counts are missing, or were made with other bins.
+        DataError: counts are missing or have the wrong number of bins.
     """
-    found = [compare_feature(f, _counts_of(f, current_counts, n_current)) for f in profile.with_score]
-    return with_q_values(found)
+    return with_q_values([compare_feature(f, _counts_of(f, current_counts, n_current)) for f in profile.with_score])
 
 
 def with_q_values(features: Sequence[FeatureDrift]) -> tuple[FeatureDrift, ...]:
-    """The same with q-values over all features that have a p-value; the score's own is its p-value."""
+    """Add q-values over all features with a p-value; the score's q-value is its p-value."""
     judged = {f.feature: f.p_value for f in features if f.p_value is not None and f.feature != SCORE}
     q_values = dict(zip(judged, map(float, benjamini_hochberg(list(judged.values()))), strict=True))
     return tuple(replace(f, q_value=f.p_value if f.feature == SCORE else q_values.get(f.feature)) for f in features)
@@ -140,18 +139,18 @@ def _counts_of(feature: FeatureProfile, current_counts: Mapping[str, Counts], n_
     bins = feature.bins
     if n_current == 0:
         return np.zeros(bins.n_bins, dtype=np.int64)
-    found = current_counts.get(bins.feature)
-    if found is None or len(found) != bins.n_bins:
-        problem = "no counts" if found is None else f"{len(found)} counts for {bins.n_bins} bins"
+    counts = current_counts.get(bins.feature)
+    if counts is None or len(counts) != bins.n_bins:
+        problem = "no counts" if counts is None else f"{len(counts)} counts for {bins.n_bins} bins"
         raise DataError(
             f"The current rows cannot be compared: {bins.feature} has {problem}.",
-            next_step="Count the rows with the profile of the model that answered them.",
+            next_step="Count the rows with the profile of the model version that served them.",
         )
-    return np.asarray(found, dtype=np.int64)
+    return np.asarray(counts, dtype=np.int64)
 
 
 def compare_feature(feature: FeatureProfile, current: Counts) -> FeatureDrift:
-    """One feature, without its q-value; `current`: (n_bins,) counts in the profile's bins, all 0 without rows."""
+    """Compare one feature, without q-value. `current`: (n_bins,) counts in the profile's bins, all 0 without rows."""
     bins, reference = feature.bins, np.asarray(feature.counts, dtype=np.int64)
     n_reference, n_current = int(reference.sum()), int(current.sum())
     is_comparable = n_reference > 0 and n_current > 0
@@ -203,7 +202,7 @@ def _share(counts: Counts, index: int | None) -> float | None:
 
 
 def _lost_share(reference: Counts, current: Counts, special: Collection[int]) -> float | None:
-    """The share of reference rows whose value no current row has; None without rows on a side."""
+    """Share of reference rows whose value no current row has; None if a side has no rows."""
     if not reference.any() or not current.any():
         return None
     lost = sum(int(reference[i]) for i in range(len(reference)) if i not in special and current[i] == 0)

@@ -1,7 +1,7 @@
-"""How far two columns of counts are apart: PSI, KL, JS, and for ordered bins Wasserstein and KS, as pure functions.
+"""Drift measures of binned counts: PSI, KL, JS, and for ordered bins Wasserstein and KS distance. Pure functions.
 
-Add a measure to MEASURES and the laws in pmmds_tests/core/drift/test_statistical_properties.py face it. Keep out:
-significance (statistics/homogeneity.py), reports (comparison.py), rules (drift/rules).
+A measure added to MEASURES is tested by pmmds_tests/core/drift/test_statistical_properties.py. Does not live here:
+significance (statistics/homogeneity.py), reports (comparison.py), rules (rules/).
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 
 from pmmds_core.statistics.arrays import Counts, Shares
 
-# Added to every bin, so that an empty one has a logarithm: the expected-likelihood (Jeffreys) estimate, Krichevsky and
-# Trofimov (1981). Replacing zeros by a small share distorts rare bins: one missing row moves PSI from 0.017 to 0.023
-# with a replacement of 1e-4, and to 0.0176 with this.
+# Added to every bin, so that the logarithm of an empty one is finite: the Jeffreys (expected-likelihood) estimate,
+# Krichevsky and Trofimov (1981). Replacing zeros by a small share distorts rare bins: one missing row moves PSI from
+# 0.017 to 0.023 with a replacement of 1e-4, and to 0.0176 with this.
 SMOOTHING = 0.5
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A named distance of the current counts from the reference's.
+    """A named distance between current and reference counts.
 
-    `compute`: (reference_counts, current_counts, n_ordered) → float, NaN when a side has no rows; the first
-    `n_ordered` bins are in order. `needs_order`: it says nothing about categories. `largest`: its upper limit.
+    `compute`: (reference_counts, current_counts, n_ordered) → float, NaN if a side has no rows; the first
+    `n_ordered` bins are ordered. `needs_order`: not defined for categories. `largest`: upper bound of its values.
     """
 
     name: str
@@ -39,8 +39,8 @@ def psi(reference_counts: Counts, current_counts: Counts) -> float:
     """Population Stability Index: Σ (c − r) · ln(c / r) over the bins' shares r and c. Both arguments are (B,).
 
     0 for equal shares, never negative, symmetric. Siddiqi, Credit Risk Scorecards (2006); Yurdakul, Statistical
-    Properties of the Population Stability Index (2018). Shares are smoothed by SMOOTHING rows a bin; bins that are
-    empty on both sides are left out. NaN when a side has no rows.
+    Properties of the Population Stability Index (2018). Shares are smoothed by SMOOTHING rows per bin; bins that
+    are empty on both sides are ignored. NaN if a side has no rows.
     """
     r, c = _smoothed(reference_counts, current_counts)
     return float(np.sum((c - r) * np.log(c / r)))
@@ -49,17 +49,17 @@ def psi(reference_counts: Counts, current_counts: Counts) -> float:
 def kl_divergence(reference_counts: Counts, current_counts: Counts) -> float:
     """Kullback–Leibler divergence of the current from the reference, Σ c · ln(c / r), in nats. Arguments are (B,).
 
-    Kullback and Leibler (1951). Smoothed as `psi`. NaN when a side has no rows.
+    Kullback and Leibler (1951). Smoothed as `psi`. NaN if a side has no rows.
     """
     r, c = _smoothed(reference_counts, current_counts)
     return _not_negative(float(np.sum(c * np.log(c / r))))
 
 
 def js_divergence(reference_counts: Counts, current_counts: Counts) -> float:
-    """Jensen–Shannon divergence in nats, 0 to ln 2: the mean KL divergence from the half-way mixture. Arguments: (B,).
+    """Jensen–Shannon divergence in nats, 0 to ln 2: the mean KL divergence from the mixture of both. Arguments: (B,).
 
-    Lin, Divergence Measures Based on the Shannon Entropy (1991). Written in x = (r − c) / (r + c), so that what is
-    nearly equal does not cancel away: Σ (r + c) / 4 · (ln(1 − x²) + 2x · artanh x). Smoothed as `psi`. NaN when a side
+    Lin, Divergence Measures Based on the Shannon Entropy (1991). Written in x = (r − c) / (r + c) to avoid
+    cancellation for nearly equal shares: Σ (r + c) / 4 · (ln(1 − x²) + 2x · artanh x). Smoothed as `psi`. NaN if a side
     has no rows.
     """
     r, c = _smoothed(reference_counts, current_counts)
@@ -70,23 +70,23 @@ def js_divergence(reference_counts: Counts, current_counts: Counts) -> float:
 def js_distance(reference_counts: Counts, current_counts: Counts) -> float:
     """Jensen–Shannon distance: the square root of the divergence in nats, 0 to √ln 2 ≈ 0.833. Arguments: (B,).
 
-    scipy.spatial.distance.jensenshannon with its default base gives the same. Endres and Schindelin (2003).
+    Equals scipy.spatial.distance.jensenshannon with its default base. Endres and Schindelin (2003).
     """
     return math.sqrt(js_divergence(reference_counts, current_counts))
 
 
 def wasserstein_distance(reference_counts: Counts, current_counts: Counts, n_ordered: int) -> float:
-    """Earth mover's distance on the scale of bin ranks: 1 is the way from the first ordered bin to the last.
+    """Earth mover's distance in bin ranks, scaled so that 1 is the distance from the first to the last ordered bin.
 
-    Quantile bins make that the reference's rank scale, on which an outlier moves no further than the last bin. Rows in
-    the bins behind the ordered ones (out of range, not a number, null) lie one whole range beyond the last bin, and
-    another one for each further of these bins. Not smoothed. Equals scipy.stats.wasserstein_distance on those
-    positions; Vallender (1973). NaN when a side has no rows.
+    With quantile bins this is the reference's rank scale, on which an outlier is at most in the last bin. The unordered
+    bins that follow (out of range, not a number, null) lie beyond the last ordered bin at distances 1, 2 and 3.
+    Not smoothed. Equals scipy.stats.wasserstein_distance at those positions; Vallender (1973). NaN if a side has no
+    rows.
 
     Args:
         reference_counts: (B,).
         current_counts: (B,).
-        n_ordered: how many of the first bins are in order, at least 1.
+        n_ordered: number of leading bins that are ordered, at least 1.
     """
     steps = np.ones(len(reference_counts) - 1)
     steps[: n_ordered - 1] = 1 / max(n_ordered - 1, 1)
@@ -94,10 +94,10 @@ def wasserstein_distance(reference_counts: Counts, current_counts: Counts, n_ord
 
 
 def ks_distance(reference_counts: Counts, current_counts: Counts) -> float:
-    """Kolmogorov–Smirnov distance over the bins' borders, 0 to 1: the largest difference of the cumulative shares.
+    """Kolmogorov–Smirnov distance at the bin edges, 0 to 1: the largest difference of the cumulative shares.
 
-    Null and the other unordered bins come last, in the order of the layout. Between borders the true distance may be
-    larger. Not smoothed. Arguments: (B,). NaN when a side has no rows.
+    Null and the other unordered bins come last, in layout order. The exact distance can be larger between edges.
+    Not smoothed. Arguments: (B,). NaN if a side has no rows.
     """
     return float(np.max(np.abs(_cumulative_difference(reference_counts, current_counts))))
 
@@ -109,7 +109,7 @@ MEASURES: Mapping[str, Measure] = {
         Measure("kl_divergence", lambda r, c, _n: kl_divergence(r, c)),
         Measure("js_divergence", lambda r, c, _n: js_divergence(r, c), largest=math.log(2)),
         Measure("js_distance", lambda r, c, _n: js_distance(r, c), largest=math.sqrt(math.log(2))),
-        # At most from the first ordered bin to the last of the bins behind it.
+        # Its bound depends on the number of unordered bins.
         Measure("wasserstein_distance", wasserstein_distance, needs_order=True),
         Measure("ks_distance", lambda r, c, _n: ks_distance(r, c), needs_order=True, largest=1.0),
     )
@@ -117,7 +117,7 @@ MEASURES: Mapping[str, Measure] = {
 
 
 def psi_expected_by_chance(n_reference: int, n_current: int, n_bins: int) -> float:
-    """The mean PSI of two samples of one distribution: (1/N + 1/n) · (B − 1).
+    """Mean PSI of two samples of the same distribution: (1/N + 1/n) · (B − 1).
 
     Yurdakul (2018): without drift PSI is about (1/N + 1/n) times a chi-square variable with B − 1 degrees of freedom.
     """
@@ -125,7 +125,7 @@ def psi_expected_by_chance(n_reference: int, n_current: int, n_bins: int) -> flo
 
 
 def _cumulative_difference(reference_counts: Counts, current_counts: Counts) -> NDArray[np.float64]:
-    """F_c − F_r at the upper end of each bin; NaN when a side has no rows."""
+    """F_c − F_r at the upper end of each bin; NaN if a side has no rows."""
     n, m = int(np.sum(reference_counts)), int(np.sum(current_counts))
     if n == 0 or m == 0:
         return np.full(len(reference_counts), math.nan)
@@ -133,12 +133,12 @@ def _cumulative_difference(reference_counts: Counts, current_counts: Counts) -> 
 
 
 def _not_negative(value: float) -> float:
-    """Rounding may leave -1e-17; NaN stays NaN, because nobody could look."""
+    """Clip rounding errors such as -1e-17 to 0; NaN stays NaN (not evaluated)."""
     return value if math.isnan(value) else max(0.0, value)
 
 
 def _smoothed(reference_counts: Counts, current_counts: Counts) -> tuple[Shares, Shares]:
-    """Smoothed shares of the bins that are not empty on both sides; a side without rows leaves NaN."""
+    """Smoothed shares of the bins with rows on either side; NaN if a side has no rows."""
     r, c = np.asarray(reference_counts, dtype=np.float64), np.asarray(current_counts, dtype=np.float64)
     if r.sum() == 0 or c.sum() == 0:
         return np.array([math.nan]), np.array([math.nan])

@@ -1,7 +1,7 @@
-"""What a drift comparison means: the verdicts of the named rules put together, and the report's document.
+"""The drift policy: combine the verdicts of the named rules into one, and build the report document.
 
-Add a rule as a module of drift/rules and put it into `judge`. Keep out: the measures themselves (comparison.py), what a
-single rule decides (drift/rules), what a verdict sets off (workflows/monitoring.py, the sensor).
+Does not live here: the comparison (comparison.py), single rules (rules/) and the actions on a verdict
+(workflows/monitoring.py, the drift alert sensor).
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.drift.comparison import Band, FeatureDrift
 from pmmds_core.drift.rules import calibrated, joint, sequential, spec
 from pmmds_core.drift.rules.calibrated import CalibratedRule, judge_calibrated
+from pmmds_core.drift.rules.rule_verdict import RuleVerdict
 from pmmds_core.drift.rules.spec import SpecRule, judge_spec, over_threshold
-from pmmds_core.drift.rules.verdict import RuleVerdict, Verdict
 from pmmds_core.profiling.reference_profile import ReferenceProfile
+from pmmds_core.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
     from pmmds_core.drift.rules.joint import PairDrift
     from pmmds_core.drift.segments import SegmentDrift
 
-__all__ = ["RULES", "DriftRule", "DriftVerdict", "RuleVerdict", "Verdict", "judge", "report_document"]
+__all__ = ["RULES", "DriftRule", "DriftVerdict", "RuleVerdict", "judge", "report_document"]
 
 RULES = (spec.RULE, calibrated.RULE, joint.RULE, sequential.RULE)
 _SEVERITY = (Band.UNDETERMINED, Band.NONE, Band.MODERATE, Band.SIGNIFICANT, Band.MAJOR)
@@ -32,8 +33,8 @@ _SEVERITY = (Band.UNDETERMINED, Band.NONE, Band.MODERATE, Band.SIGNIFICANT, Band
 class DriftRule:
     """The settings of all rules.
 
-    `psi_threshold`, `min_features`: of the rule spec. `min_samples`: fewer current rows are not judged.
-    `false_alarm_rate`: of calibrated and joint, 0–1 a window. `alert_rules`: names of the rules that make the verdict.
+    `psi_threshold`, `min_features`: of the rule spec. `min_samples`: minimum current rows for a verdict.
+    `false_alarm_rate`: of calibrated and joint, per window, 0–1. `alert_rules`: the rules that determine the verdict.
     """
 
     psi_threshold: float
@@ -55,10 +56,10 @@ class DriftRule:
 
 @dataclass(frozen=True)
 class DriftVerdict:
-    """The whole judgement. `rules`: every rule that was asked; `alert_rules`: names of those that make the verdict.
+    """The combined verdict. `rules`: every evaluated rule; `alert_rules`: names of those that determine the verdict.
 
-    `drifted_features`: over the PSI threshold, the worst first, whatever the verdict. `severity`: band of the worst of
-    them and of what the alerting rules hold for moved; at least moderate when drifted.
+    `drifted_features`: above the PSI threshold, largest PSI first, regardless of the verdict. `severity`: worst band
+    of these features and of those flagged by the alerting rules; at least moderate if drifted.
     """
 
     verdict: Verdict
@@ -68,12 +69,12 @@ class DriftVerdict:
     severity: Band
 
     @property
-    def words(self) -> str:
-        """The reasons of the alerting rules that agree with the verdict, for a person."""
-        told = [r for r in self.rules if r.rule in self.alert_rules and r.verdict is self.verdict]
-        if len(told) == 1:
-            return " ".join(told[0].reasons)
-        return " ".join(f"{r.rule}: {' '.join(r.reasons)}" for r in told)
+    def reason_text(self) -> str:
+        """The reasons of the alerting rules that agree with the verdict."""
+        deciding = [r for r in self.rules if r.rule in self.alert_rules and r.verdict is self.verdict]
+        if len(deciding) == 1:
+            return " ".join(deciding[0].reasons)
+        return " ".join(f"{r.rule}: {' '.join(r.reasons)}" for r in deciding)
 
 
 def judge(
@@ -81,31 +82,31 @@ def judge(
 ) -> DriftVerdict:
     """Judge a comparison.
 
-    The verdict is drifted when an alerting rule says so, stable when none does and at least one could look, else
-    insufficient_data: a rule that was not asked could not look.
+    The verdict is drifted if an alerting rule says so; stable if none does and at least one was evaluated; else
+    insufficient_data.
 
     Args:
-        features: of `drift.compare`; the score is reported, and never counted as a feature.
+        features: result of `comparison.compare`; the score is never counted as a feature.
         n_current: rows of the window.
-        rule: thresholds.
-        further: verdicts of rules that need more than the counts (joint, sequential).
+        rule: thresholds and alerting rules.
+        further: verdicts of the rules that need more than the counts (joint, sequential).
     """
-    told = (
+    verdicts = (
         judge_spec(features, n_current, SpecRule(rule.psi_threshold, rule.min_features, rule.min_samples)),
         judge_calibrated(features, n_current, CalibratedRule(rule.false_alarm_rate, rule.min_samples)),
         *further,
     )
-    alerting = [r for r in told if r.rule in rule.alert_rules]
-    verdict = _together({r.verdict for r in alerting})
+    alerting = [r for r in verdicts if r.rule in rule.alert_rules]
+    verdict = _combined({r.verdict for r in alerting})
     over = over_threshold(features, rule.psi_threshold)
     moved = {name for r in alerting if r.verdict is Verdict.DRIFTED for name in r.flagged} | {f.feature for f in over}
     severity = max((f.band for f in features if f.feature in moved), key=_SEVERITY.index, default=Band.NONE)
     if verdict is Verdict.DRIFTED and severity is Band.NONE:
         severity = Band.MODERATE
-    return DriftVerdict(verdict, told, rule.alert_rules, tuple(f.feature for f in over), severity)
+    return DriftVerdict(verdict, verdicts, rule.alert_rules, tuple(f.feature for f in over), severity)
 
 
-def _together(verdicts: set[Verdict]) -> Verdict:
+def _combined(verdicts: set[Verdict]) -> Verdict:
     order = (Verdict.DRIFTED, Verdict.STABLE)
     return next((v for v in order if v in verdicts), Verdict.INSUFFICIENT_DATA)
 
@@ -119,15 +120,15 @@ def report_document(
     segments: Sequence[SegmentDrift] = (),
     pairs: Sequence[PairDrift] = (),
 ) -> dict[str, Any]:
-    """The stored report: the shape of `pmmds drift compare --json`, in plain JSON values.
+    """The stored report, as plain JSON values in the format of `pmmds drift compare --json`.
 
     Args:
-        profile: what was compared with.
-        features: of `drift.compare`.
+        profile: the reference profile.
+        features: result of `comparison.compare`.
         n_current: rows of the window.
-        verdict: of `judge`.
-        segments: the same comparison within segments, where it was asked for.
-        pairs: what the joint rule measured, where it looked.
+        verdict: result of `judge`.
+        segments: comparisons within segments, if requested.
+        pairs: feature pairs measured by the joint rule, if it was evaluated.
     """
     return {
         "n_reference": profile.n_rows,
@@ -142,5 +143,6 @@ def report_document(
 
 
 def _feature_document(feature: FeatureDrift) -> Mapping[str, Any]:
-    found = asdict(feature)
-    return {**found, "band": str(feature.band), "bins": list(found["bins"]), "moved_bins": list(found["moved_bins"])}
+    document = asdict(feature)
+    lists = {name: list(document[name]) for name in ("bins", "moved_bins")}
+    return {**document, "band": str(feature.band), **lists}

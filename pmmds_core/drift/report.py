@@ -1,4 +1,7 @@
-"""The stored drift report of one window. Keep out: writing and reading it (stores/monitoring/drift_reports.py)."""
+"""The stored drift report of one window.
+
+Does not live here: writing and reading it (stores/monitoring/drift_reports.py).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class DriftReport:
-    """One judged window [window_start, window_end). `document` has the shape of `drift compare --json`."""
+    """Report on the window [window_start, window_end). `document` has the format of `drift compare --json`."""
 
     report_id: int
     model_name: str

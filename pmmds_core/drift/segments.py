@@ -1,7 +1,7 @@
-"""The comparison within segments: rows with one value of a categorical feature against the reference rows with it.
+"""Drift within segments: current rows with one value of a categorical feature against the reference rows with it.
 
-A shift of one contract's customers drowns in the whole. Keep out: counting the current rows
-(stores/monitoring/segment_counts.py), rules over whole windows (drift/rules).
+A shift in one segment can be invisible in the whole window. Does not live here: counting the current rows
+(stores/monitoring/segment_counts.py), rules over whole windows (rules/).
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.drift.comparison import Counts, FeatureDrift, compare_feature
-from pmmds_core.drift.rules.verdict import Verdict, finding
+from pmmds_core.drift.rules.rule_verdict import finding
 from pmmds_core.errors import UsageError
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProfile
 from pmmds_core.profiling.reference_rows import Codes
 from pmmds_core.statistics.multiple_testing import benjamini_hochberg
 from pmmds_core.statistics.p_values import format_p_value
+from pmmds_core.statistics.verdict import Verdict
 
 
 @dataclass(frozen=True)
 class SegmentCounts:
-    """The current rows of one segment. `value`: a bin's label of `feature`; `counts`: feature to (n_bins,)."""
+    """Current rows of one segment. `value`: a bin label of `feature`; `counts`: (n_bins,) counts by feature."""
 
     feature: str
     value: str
@@ -35,9 +36,9 @@ class SegmentCounts:
 
 @dataclass(frozen=True)
 class SegmentDrift:
-    """One segment, and the feature that moved most among its rows.
+    """Verdict on one segment, with the feature that changed most among its rows.
 
-    `worst_q_value`: Benjamini–Hochberg over all features of all segments that could be judged.
+    `worst_q_value`: Benjamini–Hochberg over all features of all segments with enough rows.
     """
 
     feature: str
@@ -52,12 +53,12 @@ class SegmentDrift:
 
 
 def check_segment_features(contract: Contract, features: Sequence[str]) -> None:
-    """Raises UsageError for a name that is no categorical feature of the contract."""
+    """Raise UsageError for a name that is not a categorical feature of the contract."""
     for name in features:
         if name not in contract.categorical_names:
             raise UsageError(
-                f"The report cannot be split by {name!r}: it is no categorical feature of the contract.",
-                next_step=f"Choose among: {', '.join(contract.categorical_names)}.",
+                f"The report cannot be split by {name!r}: not a categorical feature of the contract.",
+                next_step=f"Allowed: {', '.join(contract.categorical_names)}.",
             )
 
 
@@ -69,16 +70,16 @@ def compare_segments(
     false_alarm_rate: float,
     min_samples: int,
 ) -> tuple[SegmentDrift, ...]:
-    """Judge each segment: drifted when one of its features has a q-value of at most the rate.
+    """Judge each segment: drifted if one of its features has a q-value of at most `false_alarm_rate`.
 
-    When nothing moved anywhere, the chance that any segment is called drifted is at most the rate.
+    Without drift, the probability that any segment is called drifted is at most that rate.
 
     Args:
-        profile: whose bins are used.
+        profile: the profile whose bins are used.
         reference: (N, n_features) bin numbers of reference rows.
-        current: every segment that has rows on either side.
+        current: every segment with rows on either side.
         false_alarm_rate: 0–1.
-        min_samples: a segment with fewer rows on a side is not judged.
+        min_samples: minimum rows of a segment on each side.
     """
     columns = {f.bins.feature: i for i, f in enumerate(profile.with_score)}
     sides: list[tuple[SegmentCounts, int, list[FeatureDrift]]] = []
@@ -96,22 +97,26 @@ def compare_segments(
 
 
 def _compared(profile: ReferenceProfile, rows: Codes, segment: SegmentCounts) -> list[FeatureDrift]:
-    """Every feature but the score and the one that the segment is made by, which is constant in it."""
-    found = []
+    """All features except the score and the segment's own feature, which is constant within it."""
+    compared = []
     for i, f in enumerate(profile.with_score):
         if f.bins.feature not in (SCORE, segment.feature):
             counted: NDArray[np.intp] = np.bincount(rows[:, i], minlength=f.bins.n_bins)
-            own = FeatureProfile(f.bins, tuple(int(n) for n in counted))
-            found.append(compare_feature(own, np.asarray(segment.counts[f.bins.feature], dtype=np.int64)))
-    return found
+            in_segment = FeatureProfile(f.bins, tuple(int(n) for n in counted))
+            compared.append(compare_feature(in_segment, np.asarray(segment.counts[f.bins.feature], dtype=np.int64)))
+    return compared
 
 
 def _judged(
-    segment: SegmentCounts, n_reference: int, features: Sequence[tuple[FeatureDrift, float]], rate: float, least: int
+    segment: SegmentCounts,
+    n_reference: int,
+    features: Sequence[tuple[FeatureDrift, float]],
+    rate: float,
+    min_samples: int,
 ) -> SegmentDrift:
     head = (segment.feature, segment.value, n_reference, segment.n_rows)
     if not features:
-        reason = f"{segment.n_rows:,} rows against {n_reference:,}; {least:,} on each side are needed to judge."
+        reason = f"{segment.n_rows:,} rows against {n_reference:,}; at least {min_samples:,} on each side are required."
         return SegmentDrift(*head, Verdict.INSUFFICIENT_DATA, (reason,))
     ordered = sorted(features, key=lambda pair: (pair[1], pair[0].p_value or 0.0, -(pair[0].psi or 0.0)))
     worst, q_value = ordered[0]
@@ -119,5 +124,5 @@ def _judged(
     if moved:
         verdict, reasons = Verdict.DRIFTED, tuple(finding(f) for f in moved[:3])
     else:
-        verdict, reasons = Verdict.STABLE, (f"The least likely is {worst.feature} (q {format_p_value(q_value)}).",)
+        verdict, reasons = Verdict.STABLE, (f"Smallest q-value: {worst.feature} ({format_p_value(q_value)}).",)
     return SegmentDrift(*head, verdict, reasons, worst.feature, worst.psi, q_value)

@@ -1,7 +1,7 @@
-"""What moved in a feature, in one plain sentence, and the bins that moved most. Keep out: measures and verdicts.
+"""One-sentence statements of the largest change in a feature, and the bins that changed most.
 
-Words for a person who knows the data and no statistics: "contract: Month-to-month 55 % → 71 % of rows",
-"tenure: at most 12 in 31 % → 45 % of rows".
+For readers who know the data but no statistics: "contract: Month-to-month 55% → 71% of rows", "tenure: at most 12 in
+31% → 45% of rows". Does not live here: measures (measures.py) and verdicts (policy.py).
 """
 
 from __future__ import annotations
@@ -13,42 +13,42 @@ import numpy as np
 from pmmds_core.profiling.bins import SCORE, FeatureBins
 from pmmds_core.statistics.arrays import Shares
 
-# Below half a percent of the rows both shares would be printed alike.
+# Smaller changes would print the same percentage twice.
 MIN_MOVE = 0.005
 MAX_MOVED_BINS = 3
 
 
 def moved_bins(reference: Shares, current: Shares) -> list[int]:
-    """Indices of the bins whose share of rows changed most, at most three, the largest change first."""
+    """Indices of the bins whose share of rows changed most, largest first, at most MAX_MOVED_BINS."""
     change = np.abs(current - reference)
     order = np.argsort(-change, kind="stable")[:MAX_MOVED_BINS]
     return [int(i) for i in order if change[i] > 0]
 
 
 def statement(bins: FeatureBins, n_ordered: int, reference: Shares | None, current: Shares | None) -> str:
-    """One sentence without its full stop: the largest change of a share.
+    """The largest change of a share, as one sentence without a period.
 
     Args:
-        bins: of the feature.
-        n_ordered: how many of the first bins are in order; 0 for a categorical feature.
+        bins: the bins of the feature.
+        n_ordered: number of leading bins that are ordered; 0 for a categorical feature.
         reference: (n_bins,) shares of rows; None without rows.
-        current: likewise.
+        current: same as `reference`.
     """
     name = "score" if bins.feature == SCORE else bins.feature
     if reference is None or current is None:
         side = "the reference" if reference is None else "the window"
-        return f"{name}: no rows in {side}, so there is nothing to compare"
+        return f"{name}: no rows in {side}, nothing to compare"
     moves = [_special(bins, i, reference, current) for i in range(bins.n_bins) if i in special_indices(bins)]
     moves += _ordered(name, bins, n_ordered, reference, current) if n_ordered else []
     moves += [_value(name, bins, i, reference, current) for i in range(_n_values(bins)) if not n_ordered]
     change, sentence = max(moves, key=lambda move: round(move[0], 9))
-    return sentence if change >= MIN_MOVE else f"{name}: as in the reference"
+    return sentence if change >= MIN_MOVE else f"{name}: unchanged"
 
 
 def special_indices(bins: FeatureBins) -> frozenset[int]:
-    """Bins that are no values of their own: null, and where the layout has them unseen, out of range, not a number."""
-    found = (bins.null_index, bins.unseen_index, bins.out_of_range_index, bins.not_a_number_index)
-    return frozenset(i for i in found if i is not None)
+    """Indices of the bins null, unseen, out of range and not a number, as far as the layout has them."""
+    indices = (bins.null_index, bins.unseen_index, bins.out_of_range_index, bins.not_a_number_index)
+    return frozenset(i for i in indices if i is not None)
 
 
 def _n_values(bins: FeatureBins) -> int:
@@ -62,7 +62,7 @@ def _special(bins: FeatureBins, index: int, reference: Shares, current: Shares) 
     if index == bins.null_index:
         return change, f"{name}: missing {shares}"
     if index == bins.unseen_index:
-        now = f"{percent(current[index])} of rows have a value the reference never had"
+        now = f"{percent(current[index])} of rows have a value that is not in the reference"
         return change, f"{name}: {now if reference[index] == 0 else f'unknown value {shares}'}"
     if index == bins.not_a_number_index:
         now = f"{percent(current[index])} of rows have text where the reference has numbers"
@@ -78,23 +78,26 @@ def _value(name: str, bins: FeatureBins, index: int, reference: Shares, current:
 def _ordered(
     name: str, bins: FeatureBins, n_ordered: int, reference: Shares, current: Shares
 ) -> Sequence[tuple[float, str]]:
-    """The largest change below or above an edge, and that of a single bin where it says more."""
+    """Changes of the rows below or above each edge, and of each single inner bin."""
     shares = [(bins.labels[i], float(reference[i]), float(current[i])) for i in range(1, n_ordered - 1)]
     moves = [(abs(c - r), f"{name}: {label} in {percent(r)} → {percent(c)} of rows") for label, r, c in shares]
     for i, edge in enumerate(bins.edges):
         below = float(reference[: i + 1].sum()), float(current[: i + 1].sum())
         above = float(reference[i + 1 : n_ordered].sum()), float(current[i + 1 : n_ordered].sum())
-        # A column that moved up is told by its upper part, and one that moved down by its lower.
+        # State the side that grew: the rows above the edge if values increased, below it if they decreased.
         side, (before, after) = ("at most", below) if below[1] - below[0] >= above[1] - above[0] else ("over", above)
         moves.append((abs(after - before), f"{name}: {side} {edge:g} in {percent(before)} → {percent(after)} of rows"))
     return moves
 
 
 def percent(share: float) -> str:
-    """55 %; one place more below 10 % and above 90 % unless it is whole; never 0 % or 100 % for some or not all."""
+    """A share as text: "55%", with one decimal below 10% and above 90% unless it is whole.
+
+    "0%" and "100%" mean exactly none and all.
+    """
     value = 100 * float(share)
     if value in (0.0, 100.0) or 10 <= value <= 90:
-        return f"{value:.0f} %"
+        return f"{value:.0f}%"
     if value < 0.1:
-        return "under 0.1 %"
-    return "over 99.9 %" if value > 99.9 else f"{value:.1f} %".replace(".0 %", " %")
+        return "under 0.1%"
+    return "over 99.9%" if value > 99.9 else f"{value:.1f}%".replace(".0%", "%")

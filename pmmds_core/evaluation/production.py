@@ -14,8 +14,7 @@ import numpy as np
 
 from pmmds_core.evaluation.labelled_rows import LabelledRows
 from pmmds_core.statistics.classification import auc_interval, classification_metrics
-
-MEASURED, INSUFFICIENT_DATA = "measured", "insufficient_data"
+from pmmds_core.statistics.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,7 @@ class VersionPerformance:
 
     model_version: str
     n_rows: int
-    verdict: str
+    verdict: Verdict
     positive_share: float | None
     roc_auc: float | None = None
     roc_auc_low: float | None = None
@@ -69,12 +68,12 @@ def _measure(rows: LabelledRows, version: str, min_rows: int) -> VersionPerforma
     probabilities = rows.probabilities[of_version]
     share = float(labels.mean())
     if len(labels) < min_rows or share in (0.0, 1.0):
-        return VersionPerformance(version, len(labels), INSUFFICIENT_DATA, share)
+        return VersionPerformance(version, len(labels), Verdict.INSUFFICIENT_DATA, share)
     metrics, interval = classification_metrics(labels, probabilities), auc_interval(labels, probabilities)
     return VersionPerformance(
         version,
         len(labels),
-        MEASURED,
+        Verdict.MEASURED,
         share,
         metrics["roc_auc"],
         interval.low,

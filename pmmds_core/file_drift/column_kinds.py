@@ -1,6 +1,6 @@
-"""What the columns of a file are: by the contract, or by what the reference holds. Every conclusion is kept and shown.
+"""Kinds of a file's columns: from the contract, or inferred from the reference. Every inference is reported.
 
-Add a rule of inference here. Keep out: SQL (stores/files/column_sql.py), counting (stores).
+Does not live here: SQL (stores/files/column_sql.py) and counting (stores/files/duckdb_counts.py).
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from pmmds_core.stores.files.data_file import DataFile, FileColumn
     from pmmds_core.stores.files.duckdb_counts import CategoryCounts
 
-# Categories of a column without a contract that have a bin of their own; the most frequent ones.
+# Without a contract, only this many most frequent categories of a column have their own bin.
 MAX_CATEGORIES = 100
-# A column whose frequent values together hold less is told apart by almost every row: an identifier.
+# A column whose most frequent values cover a smaller share of the rows is an identifier.
 MIN_SHARE_IN_BINS = 0.1
 SHOWN = 8
 
 
 @dataclass(frozen=True)
 class ColumnNote:
-    """What was concluded about a column: its kind, None where it is left out, and why."""
+    """The kind of a column with the reason; None if the column is excluded."""
 
     column: str
     kind: Kind | None
@@ -35,55 +35,55 @@ class ColumnNote:
 
 
 def kind_of_type(column: FileColumn) -> ColumnNote | None:
-    """What the type alone says; None for text, of which the values have to be looked at."""
+    """The kind by type alone; None for text, whose kind depends on its values."""
     if is_number(column):
         return ColumnNote(column.name, "numeric", column.type.lower())
     if column.type == "BOOLEAN":
         return ColumnNote(column.name, "categorical", "boolean")
     if column.type.startswith(INSTANTS):
-        return ColumnNote(column.name, None, "an instant: later rows differ in it by nature")
+        return ColumnNote(column.name, None, "a timestamp, which always differs between files")
     if column.type in {"VARCHAR", "UUID"} or column.type.startswith("ENUM"):
         return None
-    return ColumnNote(column.name, None, f"its type {column.type.split('(')[0].lower()} has no bins")
+    return ColumnNote(column.name, None, f"unsupported type {column.type.split('(')[0].lower()}")
 
 
 def kind_of_values(column: FileColumn, values: CategoryCounts) -> ColumnNote | None:
-    """What the values of a text column say; None where there are too many to look at here (then all are counted)."""
-    known = [number_of(value) for value in values.counts]
-    if not known:
+    """The kind of a text column by its values; None if it has more than MAX_CATEGORIES values (kind_of_many_values)."""
+    numbers = [number_of(value) for value in values.counts]
+    if not numbers:
         return ColumnNote(column.name, "categorical", "no values")
     if values.n_other_values:
         return None
-    if all(n is not None for n in known):
-        return ColumnNote(column.name, "numeric", f"text, {len(known)} different numbers")
-    return ColumnNote(column.name, "categorical", f"text, {len(known)} categories")
+    if all(n is not None for n in numbers):
+        return ColumnNote(column.name, "numeric", f"text, {len(numbers)} distinct numbers")
+    return ColumnNote(column.name, "categorical", f"text, {len(numbers)} categories")
 
 
 def kind_of_many_values(
     file: DataFile, column: FileColumn, values: CategoryCounts, n_texts: int, n_numbers: int
 ) -> ColumnNote:
-    """What a text column with more than MAX_CATEGORIES values is.
+    """The kind of a text column with more than MAX_CATEGORIES values.
 
     Raises:
-        InputFileError: numbers with text among them: either could be a mistake.
+        InputFileError: mostly numbers mixed with other text, so that the intended kind is unclear.
     """
     if n_texts == 0:
-        return ColumnNote(column.name, "numeric", "text, every value a number")
+        return ColumnNote(column.name, "numeric", "text, all values are numbers")
     if n_numbers >= n_texts:
         raise InputFileError(
             f"{file.path}: the column {column.name!r} mixes {n_numbers:,} numbers with {n_texts:,} other values.",
-            next_step="Mend the file, or say by --contract what the column is.",
+            next_step="Fix the file, or define the column in a contract (--contract).",
         )
     n_values = len(values.counts) + values.n_other_values
     share = sum(values.counts.values()) / file.n_rows
-    told = f"text, {n_values:,} categories: the {len(values.counts)} most frequent ones hold {share:.0%} of the rows"
+    text = f"text, {n_values:,} categories: the {len(values.counts)} most frequent ones cover {share:.0%} of the rows"
     if share < MIN_SHARE_IN_BINS:
-        return ColumnNote(column.name, None, f"{told}, as in an identifier")
-    return ColumnNote(column.name, "categorical", f"{told}, the others count as (unseen)")
+        return ColumnNote(column.name, None, f"{text}, like an identifier")
+    return ColumnNote(column.name, "categorical", f"{text}, the others count as (unseen)")
 
 
 def columns_by_contract(file: DataFile, contract: Contract) -> dict[str, FileColumn]:
-    """The file's column of each feature: by its source name first, then by the contract's name.
+    """The file's column for each feature: its source name, else its name in the contract.
 
     Raises:
         InputFileError: a column is missing.
@@ -93,36 +93,36 @@ def columns_by_contract(file: DataFile, contract: Contract) -> dict[str, FileCol
     missing = [f.source for f in contract.features if found[f.name] is None]
     if missing:
         raise InputFileError(
-            f"{file.path} does not fit the contract {contract.name!r}: it lacks {_listed(missing)}; "
-            f"it has {_listed(list(present))}.",
-            next_step="Name a file and a contract that belong together.",
+            f"{file.path} does not match the contract {contract.name!r}: missing columns {_listed(missing)}; "
+            f"the file has {_listed(list(present))}.",
+            next_step="Use a file and a contract that match.",
         )
     return {name: column for name, column in found.items() if column is not None}
 
 
 def columns_by_name(file: DataFile, wanted: Sequence[str], where: str) -> dict[str, FileColumn]:
-    """The columns named `wanted`, which `where` has.
+    """The columns named `wanted`. `where`: the file that has them, for messages.
 
     Raises:
-        InputFileError: the file lacks one.
+        InputFileError: a column is missing.
     """
     present = file.by_name
     missing = [name for name in wanted if name not in present]
     if missing:
         raise InputFileError(
             f"{file.path} lacks columns that {where} has: {_listed(missing)}.",
-            next_step="Compare files with the same columns, or name those to compare with --columns.",
+            next_step="Compare files with the same columns, or select columns with --columns.",
         )
     return {name: present[name] for name in wanted}
 
 
-def refuse_other_columns(reference: DataFile, current: DataFile) -> None:
-    """Raises InputFileError when the current file has a column that the reference lacks."""
+def reject_other_columns(reference: DataFile, current: DataFile) -> None:
+    """Raise InputFileError if the current file has a column that the reference lacks."""
     more = [c.name for c in current.columns if c.name not in reference.by_name]
     if more:
         raise InputFileError(
             f"{current.path} has columns that {reference.path} lacks: {_listed(more)}.",
-            next_step="Compare files with the same columns, or name those to compare with --columns.",
+            next_step="Compare files with the same columns, or select columns with --columns.",
         )
 
 

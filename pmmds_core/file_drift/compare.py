@@ -1,11 +1,10 @@
-"""Two files in, a drift report out: what `pmmds drift compare` and a notebook call. Needs no deployment.
+"""Compare two files and return a drift report, for `pmmds drift compare` and notebooks.
 
     from pmmds_core.file_drift.compare import compare_files
     result = compare_files("january.parquet", "february.parquet")
     print(result.sentence)
 
-Add here what a comparison of files hands out. Keep out: bins and counts (profile.py), rules
-(drift/policy.py).
+Does not live here: bins and counts (profile.py), rules (drift/policy.py).
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.drift.comparison import FeatureDrift, compare
 from pmmds_core.drift.policy import DriftRule, DriftVerdict, judge, report_document
 from pmmds_core.errors import InputFileError
-from pmmds_core.file_drift.column_kinds import ColumnNote, refuse_other_columns
+from pmmds_core.file_drift.column_kinds import ColumnNote, reject_other_columns
 from pmmds_core.file_drift.profile import FileProfile, count_file, profile_by_contract, profile_by_values
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.runtime.atomic_write import write_atomically
@@ -35,14 +34,17 @@ if TYPE_CHECKING:
 
     from pmmds_core.contracts.contract import Contract
 
-# No contract of more bins than this is known; a file beyond it is no profile.
+# Larger files are not read as a profile.
 MAX_PROFILE_BYTES = 50_000_000
 
 
 @dataclass(frozen=True)
 class FileComparison:
-    """A current file against a reference. `features`: in the reference's order; `notes`: what each column was taken
-    for; `profile`: the reference's, which can be saved and compared with again."""
+    """Comparison of a current file with a reference.
+
+    `features`: in the reference's order. `notes`: the kind of each column. `profile`: of the reference; it can be saved
+    and used in its place.
+    """
 
     reference: str
     current: str
@@ -55,29 +57,29 @@ class FileComparison:
 
     @property
     def sentence(self) -> str:
-        """The verdict and its reasons, for a person."""
-        return f"{str(self.verdict.verdict).replace('_', ' ').capitalize()}. {self.verdict.words}"
+        """The verdict and its reasons."""
+        return f"{str(self.verdict.verdict).replace('_', ' ').capitalize()}. {self.verdict.reason_text}"
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        """The shape of `pmmds drift compare --json` and of a stored drift report, in plain JSON values."""
+        """Plain JSON values, in the format of `pmmds drift compare --json` and of a stored drift report."""
         document = report_document(self.profile, self.features, self.n_current, self.verdict)
         notes = [asdict(note) for note in self.notes]
         return {"reference": self.reference, "current": self.current, **document, "columns": notes}
 
     def to_html(self) -> str:
-        """The report as one page that needs nothing else."""
+        """The report as a self-contained HTML page."""
         from pmmds_core.reports.drift_page import FilesHead, render_page
 
         head = FilesHead(self.reference, self.current, self.rule.psi_threshold, datetime.now(UTC))
         return render_page(self.document, head)
 
     def save_html(self, path: str | Path) -> None:
-        """Write the page, whole or not at all."""
+        """Write the HTML page atomically."""
         write_atomically(Path(path), self.to_html().encode())
 
     def save_profile(self, path: str | Path) -> None:
-        """Write the reference's profile, which `compare_files` takes in place of the reference."""
+        """Write the reference's profile, which `compare_files` accepts as its reference."""
         write_atomically(Path(path), self.profile.to_json())
 
 
@@ -90,19 +92,19 @@ def compare_files(
     score: str = "",
     rule: DriftRule | None = None,
 ) -> FileComparison:
-    """Compare two CSV or Parquet files, whatever their names end in.
+    """Compare two CSV or Parquet files; the format is detected from the content.
 
     Args:
-        reference: the accepted data, on which the bins are frozen; or a profile that was saved.
-        current: the data to be judged.
-        contract: names, kinds, ranges and the meaning of blanks; None infers them from the reference.
-        columns: without a contract, compare these columns only.
-        score: the column of the model's score, 0–1, in both files; reported, and not counted as a feature.
-        rule: thresholds; the defaults of the settings when None.
+        reference: the accepted data, on which the bins are frozen, or a saved profile.
+        current: the data to compare with it.
+        contract: names, kinds, ranges and the meaning of blanks; None: inferred from the reference.
+        columns: without a contract, compare only these columns.
+        score: column of the model's score, 0–1, in both files; reported but not counted as a feature.
+        rule: thresholds; None: the defaults of the settings.
 
     Raises:
-        InputFileError: a file cannot be read, is empty, or does not fit the other or the contract.
-        ContractError: the contract is refused.
+        InputFileError: a file is unreadable or empty, or does not match the other file or the contract.
+        ContractError: the contract is invalid.
     """
     given = _contract(contract)
     connection = connect()
@@ -118,7 +120,7 @@ def compare_files(
         counts = count_file(connection, now, made.profile, given, score, str(reference))
     finally:
         connection.close()
-    arrays = {name: np.array(found, dtype=np.int64) for name, found in counts.items()}
+    arrays = {name: np.array(values, dtype=np.int64) for name, values in counts.items()}
     features = compare(made.profile, arrays, now.n_rows)
     rule = rule or DriftRule.of(Settings())
     verdict = judge(features, now.n_rows, rule)
@@ -133,7 +135,7 @@ def profile_file(
     score: str,
     current: DataFile,
 ) -> FileProfile:
-    """The reference's profile. Without a contract both files must have the same columns, or `columns` names some."""
+    """The reference profile. Without a contract, both files must have the same columns unless `columns` is given."""
     if contract is not None:
         return profile_by_contract(connection, file, contract, score)
     if columns:
@@ -141,10 +143,10 @@ def profile_file(
         unknown = [name for name in columns if name not in file.by_name]
         if unknown:
             raise InputFileError(
-                f"{file.path} has no column {unknown[0]!r}.", next_step="Name columns of the reference."
+                f"{file.path} has no column {unknown[0]!r}.", next_step="Select columns of the reference."
             )
     else:
-        refuse_other_columns(file, current)
+        reject_other_columns(file, current)
         chosen = list(file.columns)
     missing = [c.name for c in chosen if c.name not in current.by_name]
     if missing:
@@ -165,7 +167,7 @@ def _contract(given: Contract | str | Path | None) -> Contract | None:
 
 
 def _saved_profile(path: Path) -> ReferenceProfile | None:
-    """The profile that was saved as `path`; None when it is a file of rows, or cannot be opened."""
+    """The profile saved as `path`; None if it is a file of rows or does not exist."""
     if not path.is_file() or path.stat().st_size > MAX_PROFILE_BYTES:
         return None
     with path.open("rb") as file:
@@ -182,10 +184,10 @@ def _saved_profile(path: Path) -> ReferenceProfile | None:
 
 
 def _contract_of_profile(path: Path, profile: ReferenceProfile, contract: Contract | None) -> Contract | None:
-    """The contract that the profile was made with; the packaged one needs not be named.
+    """The contract that the profile was made with; the packaged one is the default.
 
     Raises:
-        InputFileError: another contract was given, or none where one is needed.
+        InputFileError: the given contract is a different one, or one is required.
     """
     if contract is None and profile.contract_digest:
         from pmmds_core.contracts.contract import load_contract
@@ -193,20 +195,22 @@ def _contract_of_profile(path: Path, profile: ReferenceProfile, contract: Contra
         contract = load_contract("")
     if (contract.digest if contract else "") == profile.contract_digest:
         return contract
-    made = "with another contract" if profile.contract_digest else "without a contract"
+    made = "with a different contract" if profile.contract_digest else "without a contract"
     raise InputFileError(
         f"The profile {path} was made {made}.",
-        next_step="Give --contract as it was given when the profile was saved.",
+        next_step="Pass the same --contract as when the profile was saved.",
     )
 
 
 def _of_saved(saved: ReferenceProfile, columns: Sequence[str], score: str) -> FileProfile:
-    kept = tuple(f for f in saved.features if not columns or f.bins.feature in set(columns))
-    unknown = sorted(set(columns) - {f.bins.feature for f in kept})
+    selected = tuple(f for f in saved.features if not columns or f.bins.feature in set(columns))
+    unknown = sorted(set(columns) - {f.bins.feature for f in selected})
     if unknown:
-        raise InputFileError(f"The saved profile has no column {unknown[0]!r}.", next_step="Name columns it has.")
+        raise InputFileError(
+            f"The saved profile has no column {unknown[0]!r}.", next_step="Select columns of the profile."
+        )
     if score and saved.score is None:
-        raise InputFileError("The saved profile has no score.", next_step="Leave --score away.")
-    notes = [ColumnNote(f.bins.feature, f.bins.kind, "by the saved profile") for f in kept]
-    profile = msgspec.structs.replace(saved, features=kept, score=saved.score if score else None)
+        raise InputFileError("The saved profile has no score.", next_step="Omit --score.")
+    notes = [ColumnNote(f.bins.feature, f.bins.kind, "from the saved profile") for f in selected]
+    profile = msgspec.structs.replace(saved, features=selected, score=saved.score if score else None)
     return FileProfile(profile, tuple(notes))

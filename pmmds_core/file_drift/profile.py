@@ -1,6 +1,6 @@
-"""The reference profile of a file, by a contract or by what the file holds; and the counts of a file in given bins.
+"""The reference profile of a file, by a contract or inferred from its values; counts of a file in given bins.
 
-Add here how bins are made from files. Keep out: comparing and judging (compare.py).
+Does not live here: comparing and judging (compare.py).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ N_BINS = 10
 
 @dataclass(frozen=True)
 class FileProfile:
-    """A profile and how its columns came to be what they are."""
+    """A profile, with the kind of each column and the reason for it."""
 
     profile: ReferenceProfile
     notes: tuple[ColumnNote, ...]
@@ -47,10 +47,10 @@ class FileProfile:
 def profile_by_contract(
     connection: DuckDBPyConnection, file: DataFile, contract: Contract, score: str = ""
 ) -> FileProfile:
-    """Freeze the bins of the contract's features, and of the score where its column is named.
+    """Freeze the bins of the contract's features, and of the score if its column is given.
 
     Raises:
-        InputFileError: a column is missing, or none of its values fits the contract.
+        InputFileError: a column is missing, or none of its values is valid by the contract.
     """
     columns = columns_by_contract(file, contract)
     readings = [read_column(columns[f.name], f.name, f.kind, f) for f in contract.features]
@@ -65,43 +65,43 @@ def profile_by_contract(
     bins |= {f.name: bins_of_feature(f, np.array([])) for f in contract.features if not f.is_numeric}
     counts |= counter.count([r for r in readings if r.kind == "categorical"], bins)
     for feature in contract.features:
-        _refuse_misfit(file, columns[feature.name], contract, bins[feature.name], counts[feature.name])
-    notes = tuple(ColumnNote(columns[f.name].name, f.kind, "by the contract") for f in contract.features)
+        _reject_mismatch(file, columns[feature.name], contract, bins[feature.name], counts[feature.name])
+    notes = tuple(ColumnNote(columns[f.name].name, f.kind, "from the contract") for f in contract.features)
     return FileProfile(_assembled(contract.digest, file, list(contract.feature_names), bins, counts), notes)
 
 
 def profile_by_values(
     connection: DuckDBPyConnection, file: DataFile, columns: Sequence[FileColumn], score: str = ""
 ) -> FileProfile:
-    """Freeze the bins of `columns` by what they hold: numbers at their quantiles, text by its frequent values.
+    """Freeze the bins of `columns` by their values: quantiles for numbers, most frequent values for text.
 
     Raises:
         InputFileError: a column mixes numbers and text, or no column can be compared.
     """
     counter = FileCounter(connection, file)
-    own = [c for c in columns if c.name != score]
-    notes = {c.name: n for c in own if (n := kind_of_type(c))}
-    texts = [c for c in own if c.name not in notes or notes[c.name].kind == "categorical"]
-    found = counter.categories([read_column(c, c.name, "categorical") for c in texts], MAX_CATEGORIES)
-    values = {c.name: v for c, v in zip(texts, found, strict=True)}
+    candidates = [c for c in columns if c.name != score]
+    notes = {c.name: n for c in candidates if (n := kind_of_type(c))}
+    texts = [c for c in candidates if c.name not in notes or notes[c.name].kind == "categorical"]
+    counted = counter.categories([read_column(c, c.name, "categorical") for c in texts], MAX_CATEGORIES)
+    values = {c.name: v for c, v in zip(texts, counted, strict=True)}
     for column in texts:
         if column.name not in notes:
             notes[column.name] = _kind_of_text(counter, file, column, values[column.name])
-    numeric = [read_column(c, c.name, "numeric") for c in own if notes[c.name].kind == "numeric"]
+    numeric = [read_column(c, c.name, "numeric") for c in candidates if notes[c.name].kind == "numeric"]
     numeric += _score_reading(file, score)
     bins, counts = _fit_and_count(counter, numeric, _fit)
     for name in (c.name for c in texts if notes[c.name].kind == "categorical"):
         bins[name] = FeatureBins(name, "categorical", categories=tuple(values[name].counts))
         counts[name] = [*values[name].counts.values(), values[name].n_other_rows, values[name].n_null]
-    names = [c.name for c in own if notes[c.name].kind is not None]
+    names = [c.name for c in candidates if notes[c.name].kind is not None]
     if not names:
         raise InputFileError(
             f"{file.path} has no column that can be compared: "
             + "; ".join(f"{n.column}: {n.why}" for n in notes.values())
             + ".",
-            next_step="Name a file with numbers or categories.",
+            next_step="Use a file with numeric or categorical columns.",
         )
-    return FileProfile(_assembled("", file, names, bins, counts), tuple(notes[c.name] for c in own))
+    return FileProfile(_assembled("", file, names, bins, counts), tuple(notes[c.name] for c in candidates))
 
 
 def count_file(
@@ -112,7 +112,7 @@ def count_file(
     score: str,
     where: str,
 ) -> dict[str, list[int]]:
-    """The file's rows in the profile's bins: feature, and `__score__`, to (n_bins,). `where` names the profile's file.
+    """The file's counts in the profile's bins, (n_bins,) by feature and `__score__`. `where`: the profile's file.
 
     Raises:
         InputFileError: a column of the profile is missing, or the file is damaged.
@@ -135,7 +135,7 @@ def count_file(
 def _fit_and_count(
     counter: FileCounter, readings: Sequence[Reading], fit: Callable[[str, NDArray[np.float64]], FeatureBins]
 ) -> tuple[dict[str, FeatureBins], dict[str, list[int]]]:
-    """Bins and counts of numeric features. The values are at hand when the bins are made; text among them is not."""
+    """Bins and counts of numeric features: counted while the values are in memory, except for text columns."""
 
     def fit_and_count(name: str, values: NDArray[np.float64]) -> tuple[FeatureBins, list[int]]:
         made = fit(name, values)
@@ -159,7 +159,9 @@ def _score_reading(file: DataFile, score: str) -> list[Reading]:
     if not score:
         return []
     if score not in file.by_name:
-        raise InputFileError(f"{file.path} has no column {score!r}.", next_step="Name the score's column with --score.")
+        raise InputFileError(
+            f"{file.path} has no column {score!r}.", next_step="Pass the name of the score column with --score."
+        )
     return [read_column(file.by_name[score], SCORE, "numeric")]
 
 
@@ -171,7 +173,7 @@ def _kind_of_text(counter: FileCounter, file: DataFile, column: FileColumn, valu
     return kind_of_many_values(file, column, values, n_texts, n_numbers)
 
 
-def _refuse_misfit(
+def _reject_mismatch(
     file: DataFile, column: FileColumn, contract: Contract, bins: FeatureBins, counts: Sequence[int]
 ) -> None:
     inside = counts[: bins.n_bins - (3 if bins.kind == "numeric" else 2)]
@@ -179,9 +181,9 @@ def _refuse_misfit(
         return
     allowed = ", ".join(bins.categories[:8]) if bins.kind == "categorical" else f"{bins.lowest:g} to {bins.highest:g}"
     raise InputFileError(
-        f"{file.path} does not fit the contract {contract.name!r}: no value of {column.name} is allowed; "
-        f"the contract has {allowed}.",
-        next_step="Name a file and a contract that belong together.",
+        f"{file.path} does not match the contract {contract.name!r}: no value of {column.name} is allowed; "
+        f"the contract allows {allowed}.",
+        next_step="Use a file and a contract that match.",
     )
 
 
@@ -192,5 +194,5 @@ def _assembled(
     bins: Mapping[str, FeatureBins],
     counts: Mapping[str, Sequence[int]],
 ) -> ReferenceProfile:
-    found = {name: FeatureProfile(bins[name], tuple(counts[name])) for name in bins}
-    return ReferenceProfile(digest, file.n_rows, tuple(found[n] for n in names), found.get(SCORE))
+    profiles = {name: FeatureProfile(bins[name], tuple(counts[name])) for name in bins}
+    return ReferenceProfile(digest, file.n_rows, tuple(profiles[n] for n in names), profiles.get(SCORE))

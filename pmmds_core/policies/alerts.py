@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
 
+from pmmds_core.statistics.verdict import Verdict
+
 # Bands of drift/comparison.py. A word that is none of them ranks with the least.
 _RANK = {"undetermined": 0, "none": 0, "moderate": 1, "significant": 2, "major": 3}
 
@@ -40,10 +42,10 @@ def why_resolved(windows: Sequence[JudgedWindow], alerted_version: str, needed: 
         alerted_version: the version against whose reference that drifted report was.
         needed: stable reports in a row that end it.
     """
-    judged = [w for w in windows if w.verdict != "insufficient_data"]
-    if not judged or windows[0].verdict != "stable":
+    judged = [w for w in windows if w.verdict != Verdict.INSUFFICIENT_DATA]
+    if not judged or windows[0].verdict != Verdict.STABLE:
         return None
-    stable = list(takewhile(lambda w: w.verdict == "stable", judged))
+    stable = list(takewhile(lambda w: w.verdict == Verdict.STABLE, judged))
     n_stable = len({(w.window_start, w.window_end, w.model_version) for w in stable})
     version = judged[0].model_version
     if version != alerted_version:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pmmds_core.runtime.time_windows import DAY
+
 # How a retraining ended; `running` has not.
 RUNNING, PROMOTED, HELD, BLOCKED_NO_LABELS, FAILED = "running", "promoted", "held", "blocked_no_labels", "failed"
 # It ended, and its model waits for a person's approval.
@@ -18,7 +20,6 @@ WAITING = "pending_approval"
 ALERT, PERFORMANCE, LABELS, SCHEDULE, MANUAL = "alert", "performance", "labels", "schedule", "manual"
 # These ask on until something changes; the others have what they asked for once a model was judged.
 _ASK_ON = (ALERT, PERFORMANCE)
-DAY = timedelta(days=1)
 # Dagster ends a run after half an hour; a record that still says `running` long after that is of a killed process.
 MAX_RUN = timedelta(hours=2)
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from pmmds_core.statistics.verdict import Verdict
+
 if TYPE_CHECKING:
     from pmmds_core.statistics.classification import AucInterval
 
 # Who asks for it when nobody does.
 AUTOMATIC_ROLLBACK = "automatic rollback"
-ROLL_BACK, KEEP, INSUFFICIENT_DATA, PERIOD_OVER = "roll_back", "keep", "insufficient_data", "period_over"
+ROLL_BACK, KEEP, PERIOD_OVER = "roll_back", "keep", "period_over"
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,9 @@ def judge_after_promotion(
         return RollbackVerdict(PERIOD_OVER, ())
     looked = (_errors(requests, bounds), _latency(before, after, bounds), _performance(before, after, bounds))
     if all(reason is None for reason in looked):
-        return RollbackVerdict(INSUFFICIENT_DATA, (f"fewer than {bounds.min_rows:,} requests, rows and labels",))
+        return RollbackVerdict(
+            Verdict.INSUFFICIENT_DATA, (f"fewer than {bounds.min_rows:,} requests, rows and labels",)
+        )
     broken = tuple(reason for reason in looked if reason)
     return RollbackVerdict(ROLL_BACK if broken else KEEP, broken)
 

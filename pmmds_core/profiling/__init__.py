@@ -1,4 +1,4 @@
-"""Bins, the queries that count them, the reference profile and binned reference rows.
+"""Feature bins, the queries that count them, the reference profile and binned reference rows.
 
-Engines that run the queries are in stores/.
+Does not live here: the engines that run the queries (stores/) and comparisons (drift/).
 """

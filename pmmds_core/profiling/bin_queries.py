@@ -1,4 +1,4 @@
-"""The counts that define a feature's bins: one definition, which every engine turns into its own queries.
+"""The counts that define a feature's bins: one definition that every engine translates to its own queries.
 
 Does not live here: an engine's queries (stores/monitoring/bin_counts.py for SQLite and PostgreSQL,
 stores/files/duckdb_counts.py for DuckDB, stores/files/spark_counts.py for Spark) and the bins themselves (bins.py).
@@ -16,29 +16,29 @@ from pmmds_core.profiling.bins import FeatureBins
 
 
 class Predicate(Enum):
-    """A question about one value. Null and NaN answer yes to NULL and no to the others; text only to NOT_A_NUMBER.
+    """A predicate on one value. Null and NaN satisfy only NULL; text in a numeric column satisfies only NOT_A_NUMBER.
 
-    There is no "more than": to PostgreSQL, DuckDB and Spark NaN is more than every number.
+    There is no "greater than", because in PostgreSQL, DuckDB and Spark NaN is greater than every number.
     """
 
-    NULL = "missing, or NaN"
-    NOT_A_NUMBER = "text that is no number"
+    NULL = "missing or NaN"
+    NOT_A_NUMBER = "text that is not a number"
     BELOW = "a number less than the operand"
-    AT_MOST = "a number less than the operand or equal to it"
-    EQUALS = "the same text as the operand, to the byte"
+    AT_MOST = "a number less than or equal to the operand"
+    EQUALS = "text equal to the operand, byte for byte"
 
 
 class BinQuery(msgspec.Struct, frozen=True):
-    """How many rows answer yes to `test` with `operand`."""
+    """A count of the rows that satisfy `test` with `operand`."""
 
     test: Predicate
     operand: float | str | None = None
 
 
 def bin_queries(bins: FeatureBins) -> tuple[BinQuery, ...]:
-    """What is counted for one feature: all bins but one, which the number of rows gives.
+    """The counts of one feature: all bins but one, which follows from the number of rows.
 
-    Numeric: cumulative counts, so that each edge is one comparison and none depends on another.
+    Numeric features use cumulative counts, so that each edge is one comparison.
     """
     if bins.kind == "categorical":
         return (BinQuery(Predicate.NULL), *(BinQuery(Predicate.EQUALS, category) for category in bins.categories))
@@ -51,11 +51,11 @@ def bin_queries(bins: FeatureBins) -> tuple[BinQuery, ...]:
     )
 
 
-def counts_of(bins: FeatureBins, n_rows: int, found: Sequence[int]) -> list[int]:
-    """The engine's numbers for `bin_queries(bins)` as counts in the order of the bins."""
+def counts_of(bins: FeatureBins, n_rows: int, results: Sequence[int]) -> list[int]:
+    """Convert an engine's results for `bin_queries(bins)` to counts in bin order."""
     if bins.kind == "categorical":
-        n_null, *known = found
-        return [*known, n_rows - n_null - sum(known), n_null]
-    n_null, n_text, *steps = found
+        n_null, *categories = results
+        return [*categories, n_rows - n_null - sum(categories), n_null]
+    n_null, n_text, *steps = results
     n_out_of_range = n_rows - n_null - n_text - (steps[-1] - steps[0])
     return [*(b - a for a, b in pairwise(steps)), n_out_of_range, n_text, n_null]

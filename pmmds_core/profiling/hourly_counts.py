@@ -1,4 +1,7 @@
-"""Types of bin counts that readers and reports share. Keep out: counting (stores)."""
+"""The type of bin counts by hour, shared by stores and reports.
+
+Does not live here: counting (stores/monitoring/hourly_counts.py).
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The reference profile: bins frozen on the reference and its counts, per feature and for the score.
+"""The reference profile: frozen bins and reference counts, per feature and for the score.
 
-A few kilobytes, mergeable, travels with the model version. Keep out: judging it (drift/comparison.py,
-policies/promotion.py).
+It takes a few kilobytes, is part of the model version, and profiles with the same bins can be merged. Does not live
+here: comparing it with current rows (drift/comparison.py).
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ Columns = Mapping[str, NDArray[np.float64] | NDArray[np.object_]]
 
 
 class FeatureProfile(msgspec.Struct, frozen=True):
-    """Bins of one feature and how many reference rows fell into each.
+    """Bins of one feature with the number of reference rows in each.
 
     Raises:
-        ValueError: not one count for each bin.
+        ValueError: the number of counts is not the number of bins.
     """
 
     bins: FeatureBins
@@ -49,9 +49,9 @@ class FeatureProfile(msgspec.Struct, frozen=True):
 
 
 class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
-    """What a reference looked like. `score` is the model's probability on the reference rows, where there is a model.
+    """Binned distribution of the reference. `score`: probabilities on the reference rows, if there is a model.
 
-    `contract_digest` is empty where the bins were made without a contract.
+    `contract_digest`: empty if the bins were made without a contract.
     """
 
     contract_digest: str
@@ -68,7 +68,7 @@ class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
         return self.features if self.score is None else (*self.features, self.score)
 
     def recounted(self, counts: Mapping[str, Sequence[int]], n_rows: int) -> ReferenceProfile:
-        """The same bins with the counts of other rows: feature, and `__score__`, to (n_bins,)."""
+        """The same bins with counts of other rows, (n_bins,) by feature and `__score__`."""
         counted = tuple(FeatureProfile(f.bins, tuple(map(int, counts[f.bins.feature]))) for f in self.with_score)
         score = None if self.score is None else counted[-1]
         return ReferenceProfile(self.contract_digest, n_rows, counted[: len(self.features)], score)
@@ -78,48 +78,17 @@ class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
 
     @staticmethod
     def from_json(raw: bytes) -> ReferenceProfile:
-        """Raises msgspec.DecodeError (ValidationError among them) for anything but a profile's JSON."""
-        try:
-            return msgspec.json.decode(raw, type=ReferenceProfile)
-        except msgspec.ValidationError:
-            earlier = msgspec.json.decode(raw, type=_EarlierProfile)
-            return msgspec.convert(msgspec.to_builtins(earlier.with_all_bins()), ReferenceProfile)
-
-
-class _EarlierFeature(msgspec.Struct, frozen=True):
-    bins: FeatureBins
-    counts: tuple[int, ...]
-
-    def with_all_bins(self) -> _EarlierFeature:
-        if self.bins.kind != "numeric" or len(self.counts) != len(self.bins.edges) + 2:
-            return self
-        return _EarlierFeature(self.bins, (*self.counts[:-1], 0, 0, self.counts[-1]))
-
-
-class _EarlierProfile(msgspec.Struct, frozen=True):
-    """Of a model that was trained when numeric features had no bins between the last quantile and null.
-
-    No row of such a reference is out of range or no number: the contract had refused it.
-    """
-
-    contract_digest: str
-    n_rows: int
-    features: tuple[_EarlierFeature, ...]
-    score: _EarlierFeature | None = None
-
-    def with_all_bins(self) -> _EarlierProfile:
-        features = tuple(f.with_all_bins() for f in self.features)
-        score = None if self.score is None else self.score.with_all_bins()
-        return _EarlierProfile(self.contract_digest, self.n_rows, features, score)
+        """Raises msgspec.DecodeError, including ValidationError, for anything but a profile's JSON."""
+        return msgspec.json.decode(raw, type=ReferenceProfile)
 
 
 def fit_profile(contract: Contract, columns: Columns, scores: NDArray[np.float64]) -> ReferenceProfile:
-    """Freeze the bins.
+    """Freeze the bins on reference rows.
 
     Args:
-        contract: tells each feature's kind, values, range and number of bins.
-        columns: feature name to (n,) array; float64 with NaN for numeric, object with None for categorical.
-        scores: (n,) probabilities of the model on the same rows.
+        contract: each feature's kind, values, range and number of bins.
+        columns: (n,) array by feature name; float64 with NaN for numeric, object with None for categorical.
+        scores: (n,) probabilities of the model for the same rows.
     """
     features = []
     for feature in contract.features:
@@ -133,20 +102,20 @@ def fit_profile(contract: Contract, columns: Columns, scores: NDArray[np.float64
 
 
 def bins_of_feature(feature: Feature, numbers: NDArray[np.float64]) -> FeatureBins:
-    """The contract's bins: quantiles of the reference's `numbers`, (n,), or the allowed values of a categorical."""
+    """Bins by the contract: quantiles of the reference's `numbers`, (n,), or the allowed values of a category."""
     if not feature.is_numeric:
         return FeatureBins(feature.name, "categorical", categories=feature.all_values)
     return fit_numeric_bins(feature.name, numbers, feature.n_bins, feature.minimum, feature.maximum)
 
 
 def merge(profiles: Sequence[ReferenceProfile]) -> ReferenceProfile:
-    """The profile of all rows together, exactly: counts of the same bins add up.
+    """The exact profile of all rows together.
 
     Raises:
-        DataError: the profiles do not have the same bins, or there is none.
+        DataError: no profiles, or profiles with different bins.
     """
     if not profiles:
-        raise DataError("There is no profile to merge.", next_step="Give at least one.")
+        raise DataError("No profiles to merge.", next_step="Pass at least one.")
     first = profiles[0]
     for other in profiles[1:]:
         differing = _differing_bins(first, other)
@@ -156,23 +125,23 @@ def merge(profiles: Sequence[ReferenceProfile]) -> ReferenceProfile:
                 next_step="Freeze the bins on one reference and count every partition with them.",
             )
     counts = {
-        one.bins.feature: [sum(parts) for parts in zip(*(p.with_score[i].counts for p in profiles), strict=True)]
-        for i, one in enumerate(first.with_score)
+        feature.bins.feature: [sum(parts) for parts in zip(*(p.with_score[i].counts for p in profiles), strict=True)]
+        for i, feature in enumerate(first.with_score)
     }
     return first.recounted(counts, sum(p.n_rows for p in profiles))
 
 
-def _differing_bins(one: ReferenceProfile, other: ReferenceProfile) -> str:
-    """Names a feature whose bins are not the same in both, or is empty."""
-    mine = {f.bins.feature: f.bins for f in one.with_score}
-    theirs = {f.bins.feature: f.bins for f in other.with_score}
-    if list(mine) != list(theirs):
-        return next(iter(mine.keys() ^ theirs.keys()), "features in another order")
-    return next((name for name, bins in mine.items() if theirs[name] != bins), "")
+def _differing_bins(first: ReferenceProfile, second: ReferenceProfile) -> str:
+    """A feature whose bins differ; empty if all are equal."""
+    left = {f.bins.feature: f.bins for f in first.with_score}
+    right = {f.bins.feature: f.bins for f in second.with_score}
+    if list(left) != list(right):
+        return next(iter(left.keys() ^ right.keys()), "features in a different order")
+    return next((name for name, bins in left.items() if right[name] != bins), "")
 
 
 def count(bins: FeatureBins, values: NDArray[np.float64] | NDArray[np.object_]) -> NDArray[np.int64]:
-    """Counts per bin of one column; result: (n_bins,). A numeric feature's values may be objects, text among them."""
+    """Counts per bin of one column, (n_bins,). Values of a numeric feature may be objects, including text."""
     if bins.kind == "categorical":
         return count_categorical(bins, values)
     if values.dtype == object:

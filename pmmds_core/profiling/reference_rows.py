@@ -1,7 +1,7 @@
-"""Rows as bin numbers: the codes of a sample of reference rows that travel with a model version.
+"""Binned reference rows: bin numbers of a sample of reference rows, stored with the model version.
 
-Counts tell of one feature at a time; what two features do together, and what happens within a segment, needs rows. Add
-here what makes and keeps codes. Keep out: judging them (drift/rules/joint.py, drift/segments.py).
+Counts describe one feature at a time; feature pairs and segments need rows. Does not live here: the rules that use
+them (drift/rules/joint.py, drift/segments.py).
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from pmmds_core.profiling.reference_profile import ReferenceProfile
 
 Codes = NDArray[np.int32]
 
-# All rows of a small reference, a sample of a large one: 19 features of 10,000 rows are about 100 KB.
+# Larger references are sampled. 10,000 rows of 19 features take about 100 KB.
 MAX_ROWS = 10_000
 _ON_DISK = "<u2"  # little-endian, so that the file is the same on every machine
 
 
 class ReferenceRows(msgspec.Struct, frozen=True, dict=True):
-    """Bin numbers of reference rows: no values, and no ids.
+    """Bin numbers of reference rows; contains neither values nor ids.
 
-    `packed`: zlib of uint16, feature after feature, each (n_rows,). `profile_digest`: whose bins they are.
+    `packed`: zlib-compressed uint16, feature by feature, each (n_rows,). `profile_digest`: the profile of the bins.
     """
 
     profile_digest: str
@@ -39,11 +39,11 @@ class ReferenceRows(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def codes(self) -> Codes:
-        """(n_rows, n_features), in the order of `features`."""
+        """(n_rows, n_features), in the order of `features`. Raises ArtifactCorruptError for too many rows."""
         n_bytes = len(self.features) * self.n_rows * np.dtype(_ON_DISK).itemsize
         if self.n_rows > MAX_ROWS:
-            raise ArtifactCorruptError(f"A version keeps at most {MAX_ROWS:,} reference rows, not {self.n_rows:,}.")
-        unpacked = zlib.decompressobj().decompress(self.packed, n_bytes + 1)  # bounded, whatever was packed
+            raise ArtifactCorruptError(f"A version has at most {MAX_ROWS:,} reference rows, found {self.n_rows:,}.")
+        unpacked = zlib.decompressobj().decompress(self.packed, n_bytes + 1)  # limit the size of corrupt data
         flat = np.frombuffer(unpacked, dtype=_ON_DISK)
         return flat.reshape(len(self.features), self.n_rows).T.astype(np.int32)
 
@@ -52,20 +52,20 @@ class ReferenceRows(msgspec.Struct, frozen=True, dict=True):
 
     @staticmethod
     def from_json(raw: bytes) -> ReferenceRows:
-        """Raises msgspec.DecodeError for anything but such rows."""
+        """Raises msgspec.DecodeError for anything but the JSON of reference rows."""
         return msgspec.json.decode(raw, type=ReferenceRows)
 
 
 def fit_reference_rows(
     profile: ReferenceProfile, columns: Mapping[str, NDArray[Any]], scores: NDArray[np.float64], seed: int
 ) -> ReferenceRows:
-    """Code at most MAX_ROWS of the rows that the profile was made of, drawn without replacement.
+    """Bin at most MAX_ROWS of the profile's reference rows, drawn without replacement.
 
     Args:
         profile: the frozen bins.
-        columns: feature to (n,) array, as for reference_profile.fit_profile.
-        scores: (n,).
-        seed: of the draw.
+        columns: (n,) array by feature, as for reference_profile.fit_profile.
+        scores: (n,) probabilities.
+        seed: seed of the sample.
     """
     n = len(scores)
     chosen = np.arange(n) if n <= MAX_ROWS else np.sort(np.random.default_rng(seed).choice(n, MAX_ROWS, replace=False))
@@ -83,19 +83,19 @@ def code_rows(profile: ReferenceProfile, columns: Mapping[str, NDArray[Any]]) ->
     """
     missing = [f.bins.feature for f in profile.with_score if f.bins.feature not in columns]
     if missing:
-        raise DataError(f"Rows cannot be coded: there is no column {missing[0]}.", next_step="Give every feature.")
+        raise DataError(f"Rows cannot be binned: missing column {missing[0]}.", next_step="Pass every feature.")
     return np.stack([code_column(f.bins, columns[f.bins.feature]) for f in profile.with_score], axis=1)
 
 
 def code_column(bins: FeatureBins, values: NDArray[Any]) -> Codes:
-    """The bin of each value, (n,): np.bincount of it is what count_numeric and count_categorical give.
+    """The bin number of each value, (n,); np.bincount of the result equals count_numeric or count_categorical.
 
     `values`: numbers with NaN for null, or str with None or NaN for null.
     """
     if bins.kind == "categorical":
         index = {c: i for i, c in enumerate(bins.categories)}
-        found = [bins.null_index if v is None or v != v else index.get(v, bins.n_bins - 2) for v in values]
-        return np.array(found, dtype=np.int32)
+        numbers_of_bins = [bins.null_index if v is None or v != v else index.get(v, bins.n_bins - 2) for v in values]
+        return np.array(numbers_of_bins, dtype=np.int32)
     numbers = values.astype(np.float64)
     codes = np.searchsorted(bins.edges, numbers, side="left").astype(np.int32)
     codes[~((numbers >= bins.lowest) & (numbers <= bins.highest))] = bins.n_bins - 3

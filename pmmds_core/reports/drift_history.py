@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from pmmds_core.drift.comparison import psi, psi_expected_by_chance
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.profiling.reference_profile import ReferenceProfile
+from pmmds_core.runtime.time_windows import HOUR
 
 if TYPE_CHECKING:
     from pmmds_core.drift.report import DriftReport
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 # Fewer rows in a stretch: chance alone moves PSI of ten bins by more than the steps of the heatmap.
 MIN_ROWS_A_CELL = 50
 MAX_COLUMNS = 48
-_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ def _stretches(hours: HourlyCounts, width: int) -> dict[datetime, dict[str, Any]
     merged: dict[datetime, dict[str, Any]] = {}
     ordered = sorted(hours)
     for hour in ordered:
-        n_before = (hour - ordered[0]) // (width * _HOUR)
-        into = merged.setdefault(ordered[0] + n_before * width * _HOUR, {})
+        n_before = (hour - ordered[0]) // (width * HOUR)
+        into = merged.setdefault(ordered[0] + n_before * width * HOUR, {})
         for feature, counts in hours[hour].items():
             into[feature] = into[feature] + counts if feature in into else counts
     return merged

@@ -81,14 +81,9 @@ def style() -> str:
 @cache
 def environment() -> Environment:
     """Templates of the package with the filters for numbers; None is a dash."""
-    import jinja2
+    from pmmds_core.runtime.html_templates import html_environment
 
-    made = jinja2.Environment(
-        loader=jinja2.PackageLoader("pmmds_core.reports"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    )
+    made = html_environment("pmmds_core.reports")
     made.filters["share"] = lambda v: _or_dash(v, ".1%")
     made.filters["number"] = lambda v: _or_dash(v, ".4f")
     made.filters["whole"] = lambda v: _or_dash(v, ",")

@@ -14,13 +14,14 @@ from pmmds_core.profiling.bins import SCORE
 from pmmds_core.reports import charts
 from pmmds_core.reports.chart_designs import HEAT_STEPS
 from pmmds_core.reports.drift_history import MIN_ROWS_A_CELL, PageContext, PastReport
+from pmmds_core.statistics.verdict import Verdict
 
 # A page of a thousand features stays under a megabyte; the least surprising ones are in the table only.
 MAX_PICTURES = 100
 MAX_HEAT_ROWS = 40
 MAX_SERIES = 5
 _OPTIONAL = ("q_value", "p_value", "psi_expected_by_chance", "lost_share", "out_of_range_share", "unseen_share")
-_RANK = {"drifted": 0, "insufficient_data": 1, "stable": 2}
+_RANK = {Verdict.DRIFTED: 0, Verdict.INSUFFICIENT_DATA: 1, Verdict.STABLE: 2}
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def view_of(document: Mapping[str, Any], psi_threshold: float, context: PageCont
     rules = _rules(document)
     return ReportView(
         verdict=document["verdict"],
-        tone="moderate" if document["verdict"] == "stable" and _dissenting(rules) else document["verdict"],
+        tone="moderate" if document["verdict"] == Verdict.STABLE and _dissenting(rules) else document["verdict"],
         sentence=_sentence(document, rules),
         n_reference=document["n_reference"],
         n_current=document["n_current"],
@@ -151,14 +152,14 @@ def _sentence(document: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -
     """The verdict in a sentence, with the first reason of each rule that decided it; the rest is in the table."""
     verdict = document["verdict"]
     head = {
-        "drifted": "The data has drifted.",
-        "stable": "No drift that a rule would raise an alert for.",
-        "insufficient_data": "Not judged: nobody can say from these rows whether there is drift.",
+        Verdict.DRIFTED: "The data has drifted.",
+        Verdict.STABLE: "No drift that a rule would raise an alert for.",
+        Verdict.INSUFFICIENT_DATA: "Not judged: nobody can say from these rows whether there is drift.",
     }[verdict]
     deciding = [r for r in rules if r["alerts"] and r["verdict"] == verdict]
     told = [head, *(r["reasons"][0] for r in deciding if r["reasons"])]
     other = _dissenting(rules)
-    if verdict != "drifted" and other:
+    if verdict != Verdict.DRIFTED and other:
         named = " and ".join([", ".join(other[:-1]), other[-1]] if len(other) > 1 else other)
         told.append(f"{named}, which {'raise' if len(other) > 1 else 'raises'} no alert, found drift.")
     return " ".join(told)
@@ -166,7 +167,7 @@ def _sentence(document: Mapping[str, Any], rules: Sequence[Mapping[str, Any]]) -
 
 def _dissenting(rules: Sequence[Mapping[str, Any]]) -> list[str]:
     """Rules that raise no alert and found drift."""
-    return [r["rule"] for r in rules if not r["alerts"] and r["verdict"] == "drifted"]
+    return [r["rule"] for r in rules if not r["alerts"] and r["verdict"] == Verdict.DRIFTED]
 
 
 def _heatmap(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 WHAT_CBPE_IS = (
@@ -12,12 +11,6 @@ WHAT_CBPE_IS = (
     "the truth of the same rows has changed (concept drift), or an input is broken, it is wrong and cannot know. It is "
     "marked as not valid outside what the reference covered; a valid one is still an estimate, and labels decide."
 )
-
-
-def window_start(n_days: int, now: datetime | None = None) -> datetime:
-    """The first instant of the first of `n_days` UTC days, the last of which is today."""
-    today = (now or datetime.now(UTC)).replace(hour=0, minute=0, second=0, microsecond=0)
-    return today - timedelta(days=n_days - 1)
 
 
 def realized_words(document: Mapping[str, Any], measure: str, *, with_interval: bool = True) -> str:

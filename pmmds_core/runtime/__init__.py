@@ -1,4 +1,4 @@
-"""JSON logs, process ids, file locks, private folders and atomic writes.
+"""JSON logs, process ids, file locks, private folders, atomic writes, time windows, web guard and HTML templates.
 
-Nothing of the domain: see the other packages.
+Does not live here: anything about models, data or drift (the other packages).
 """

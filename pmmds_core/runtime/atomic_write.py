@@ -1,4 +1,4 @@
-"""Atomic file writes: readers see the old file or the new one, never half of one. Keep out: what is in the files."""
+"""Atomic file writes: readers see the complete old file or the complete new one."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 from pmmds_core.errors import InputFileError
 
-# Ends the name of a file that is being written; a process that was killed may leave one behind.
+# Suffix of a file that is being written; a killed process may leave one behind.
 UNFINISHED = ".tmp"
 
 
 def check_writable(path: Path, not_over: Sequence[Path]) -> None:
-    """Check an output path before any work is done.
+    """Check an output path before starting the work.
 
     Raises:
         InputFileError: its folder does not exist, it is a folder itself, or it is one of the input files.
@@ -23,17 +23,17 @@ def check_writable(path: Path, not_over: Sequence[Path]) -> None:
     if not path.absolute().parent.is_dir():
         raise InputFileError(f"{path} cannot be written: its folder does not exist.", next_step="Create the folder.")
     if path.is_dir():
-        raise InputFileError(f"{path} cannot be written: it is a folder.", next_step="Name a file in it.")
+        raise InputFileError(f"{path} cannot be written: it is a folder.", next_step="Specify a file in it.")
     if any(path.exists() and other.exists() and path.samefile(other) for other in not_over):
         raise InputFileError(f"{path} is one of the input files.", next_step="Write to another file.")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new path beside `path`, whose file replaces it when the block ends and is removed when the block raises.
+    """Yield a temporary path; its file replaces `path` when the block ends and is removed if the block raises.
 
     Raises:
-        OSError: the file cannot be written; `path` is as it was.
+        OSError: the file cannot be written; `path` is unchanged.
     """
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}{UNFINISHED}")
     try:
@@ -44,12 +44,12 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o666) -> None:
-    """Replace the file at `path`. Raises OSError; then `path` is as it was.
+    """Replace the file at `path`. Raises OSError and leaves `path` unchanged if it cannot be written.
 
     Args:
-        path: where the file will be.
-        content: all of it.
-        mode: permission bits, from which the umask takes away.
+        path: the file to write.
+        content: its complete content.
+        mode: permission bits before the umask.
     """
     with replacing(path) as unfinished:
         handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)

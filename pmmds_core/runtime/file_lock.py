@@ -1,7 +1,6 @@
-"""A lock file of this machine: of several processes that want to do one thing, one does it.
+"""Exclusive lock files (`flock`): at most one process on this machine holds one; the kernel releases it on exit.
 
-The kernel lets it go with its holder, however that ends. Keep out: locks of a database
-(stores/lifecycle/promotion_lock.py).
+Does not live here: database locks (stores/lifecycle/promotion_lock.py).
 """
 
 from __future__ import annotations
@@ -11,13 +10,13 @@ from pathlib import Path
 from typing import IO
 
 
-def lead(lock_file: Path) -> IO[str] | None:
-    """The lock of the one that works, held until it is closed; None when another process has it.
+def try_lock_file(lock_file: Path) -> IO[str] | None:
+    """Acquire the lock without waiting. Close the result to release it; None if another process holds the lock.
 
     Raises:
         OSError: the file cannot be written.
     """
-    lock = lock_file.open("a")  # what the holder wrote into it stays
+    lock = lock_file.open("a")  # does not truncate what the holder wrote
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -1,6 +1,6 @@
-"""Folders for customers' rows: nobody but their maker reads them, and names in them survive a power cut.
+"""Folders for customers' rows: accessible only to their owner, and synced to disk.
 
-Keep out: files (each store makes its own).
+Does not live here: files (each store creates its own).
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ _OWN_USER_ONLY = 0o700
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder that only this user may enter; one that is there keeps the rights that a person gave it.
+    """Create a folder with mode 0700; an existing folder keeps its mode.
 
-    What lies within is shut off by it, so it needs no rights of its own.
+    Other users cannot reach files below it, so these need no restrictions of their own.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: the folder cannot be created.
     """
     try:
         folder.mkdir(mode=_OWN_USER_ONLY, exist_ok=True)
@@ -27,7 +27,7 @@ def make_private(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make sure that the names in a folder survive a power cut. Raises OSError."""
+    """fsync a folder, so that created, renamed and deleted entries survive a power failure. Raises OSError."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -1,4 +1,4 @@
-"""Other processes of this machine, by their ids. Keep out: starting and stopping them."""
+"""Processes on this machine by id. Does not live here: starting and stopping them (pmmds_cli/processes/)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is such a process, whoever's it is."""
+    """True if a process with this id exists, regardless of its owner."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,7 +1,7 @@
-"""An ASGI guard in front of Dagster's and MLflow's web servers, which have no authentication of their own.
+"""ASGI middleware for the Dagster and MLflow web servers, which have no authentication.
 
-It refuses requests that a web page of another origin can make a browser send. Keep out: the rules for header values
-(web_requests.py), and how the servers are started (pmmds_assets/instance/webserver.py, stores/artifacts/mlflow_app.py).
+It rejects cross-origin requests that a browser could be made to send. Does not live here: the rules for header values
+(web_requests.py) and starting the servers (pmmds_assets/instance/webserver.py, stores/artifacts/mlflow_app.py).
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
-# What an HTML form or a simple cross-origin request can send without asking the server first.
+# Content types that a form or a simple cross-origin request can send without a preflight request.
 _FORM_TYPES = frozenset({"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"})
 _POLICY_VIOLATION = 1008
-# One value of each; two could be read differently by guard and server.
+# Headers that may occur once: guard and server could read duplicates differently.
 _SINGLE = ("host", "origin", "content-type", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest")
 
 
 class Problem(NamedTuple):
-    """Why a request is refused: status and one sentence."""
+    """The reason for rejecting a request: status and message."""
 
     status: HTTPStatus
     sentence: str
 
 
 class WebGuard:
-    """An ASGI application that hands on what a page of its own, or a program, sends."""
+    """ASGI middleware that passes on only same-origin requests and requests of non-browser clients."""
 
     def __init__(self, app: Application, hosts: Collection[str], *, json_only: bool) -> None:
         """Args:
-        app: the application behind it.
-        hosts: host names beyond this machine's own that a Host header may have; lower case.
-        json_only: POST must be application/json. Otherwise it may be anything that a form cannot send.
+        app: the protected application.
+        hosts: host names allowed in the Host header besides loopback; lower case.
+        json_only: True: POST must be application/json. False: any type that a form cannot send.
         """
         self._app, self._hosts, self._json_only = app, frozenset(hosts), json_only
 
@@ -64,10 +64,10 @@ class WebGuard:
         if not is_allowed_host(headers["host"], self._hosts):
             return Problem(
                 HTTPStatus.FORBIDDEN,
-                "The Host header names neither this machine nor a host of PMMDS_WEB_ALLOWED_HOSTS.",
+                "The Host header is neither a loopback address nor in PMMDS_WEB_ALLOWED_HOSTS.",
             )
-        is_other_page = is_foreign(headers["origin"], headers["sec-fetch-site"], headers["host"])
-        if is_other_page and not _is_link(scope, headers):
+        is_cross_origin = is_foreign(headers["origin"], headers["sec-fetch-site"], headers["host"])
+        if is_cross_origin and not _is_link(scope, headers):
             return Problem(HTTPStatus.FORBIDDEN, "The request comes from a page of another origin.")
         return self._method_problem(scope, headers) if scope["type"] == "http" else None
 
@@ -76,45 +76,45 @@ class WebGuard:
             is_query = scope["path"].rstrip("/").endswith("/graphql") and scope.get("query_string")
             sentence = "Send a GraphQL query in the JSON body of a POST."
             return Problem(HTTPStatus.METHOD_NOT_ALLOWED, sentence) if is_query else None
-        if not self._is_wanted(headers["content-type"]):
-            found = media_type(headers["content-type"])[:80] or "missing"
-            return Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type is {found}. Send application/json.")
+        if not self._is_accepted(headers["content-type"]):
+            given = media_type(headers["content-type"])[:80] or "missing"
+            return Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Content-Type is {given}. Send application/json.")
         return None
 
-    def _is_wanted(self, content_type: str) -> bool:
-        """True for a POST's type. Dagster looks for `application/json` as it is written here, else it reads the URL."""
+    def _is_accepted(self, content_type: str) -> bool:
+        """True if a POST may have this type. Dagster reads the URL unless it is exactly `application/json`."""
         if self._json_only:
             return content_type.partition(";")[0].strip() == "application/json"
         return media_type(content_type) not in _FORM_TYPES
 
 
 def _headers(scope: Scope) -> dict[str, str] | Problem:
-    """The headers that are judged; empty where there is none."""
-    found = dict.fromkeys(_SINGLE, "")
+    """The checked headers by name, empty if absent; or the problem of a duplicate."""
+    headers = dict.fromkeys(_SINGLE, "")
     seen: set[str] = set()
     for raw_name, value in scope["headers"]:
         name = raw_name.decode("latin-1").lower()
         if name in seen:
-            return Problem(HTTPStatus.BAD_REQUEST, f"The header {name} is there more than once.")
-        if name in found:
+            return Problem(HTTPStatus.BAD_REQUEST, f"Duplicate header {name}.")
+        if name in headers:
             seen.add(name)
-            found[name] = value.decode("latin-1").strip()
-    return found
+            headers[name] = value.decode("latin-1").strip()
+    return headers
 
 
 def _is_link(scope: Scope, headers: dict[str, str]) -> bool:
-    """True for the page that a link on another page leads to: shown in the whole window, and read only."""
+    """True for a top-level navigation by a link on another page, with a read-only method."""
     navigates = (headers["sec-fetch-mode"], headers["sec-fetch-dest"]) == ("navigate", "document")
     return scope["type"] == "http" and scope["method"] in _READS and navigates and not headers["origin"]
 
 
 def _unframed(send: Send) -> Send:
-    """`send` whose answers no page of another origin may show in a frame."""
+    """`send` with X-Frame-Options, so that other origins cannot frame the responses."""
 
     async def send_unframed(message: Message) -> None:
         if message["type"] == "http.response.start":
-            kept = [(n, v) for n, v in message.get("headers", []) if n.lower() != b"x-frame-options"]
-            message = {**message, "headers": [*kept, (b"x-frame-options", b"SAMEORIGIN")]}
+            others = [(n, v) for n, v in message.get("headers", []) if n.lower() != b"x-frame-options"]
+            message = {**message, "headers": [*others, (b"x-frame-options", b"SAMEORIGIN")]}
         await send(message)
 
     return send_unframed

@@ -1,7 +1,7 @@
-"""Host and Origin headers: which ones a web server of ours accepts. Pure functions on header values.
+"""Rules for Host and Origin headers, as pure functions on header values.
 
-A page that a browser shows can send requests to loopback (cross-site requests), also under a host name of its own
-(DNS rebinding). Keep out: servers (web_guard.py, pmmds_serving/access.py).
+A web page can make a browser send requests to loopback (cross-site requests), also under its own host name (DNS
+rebinding). Does not live here: the servers that apply the rules (web_guard.py, pmmds_serving/access.py).
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ _OWN_SITE = frozenset({"", "none", "same-origin"})
 
 
 def host_of(authority: str) -> str:
-    """The lower-case host of a Host header, without port and brackets; empty when the header is malformed."""
-    found = _AUTHORITY.fullmatch(authority.lower())
-    return found[1].strip("[]") if found else ""
+    """The lower-case host of a Host header, without port and brackets; empty if the header is malformed."""
+    match = _AUTHORITY.fullmatch(authority.lower())
+    return match[1].strip("[]") if match else ""
 
 
 def is_loopback_host(authority: str) -> bool:
-    """True if a Host header names this machine: `localhost` or a loopback address, with any port."""
+    """True if a Host header is `localhost` or a loopback address, with any port."""
     host = host_of(authority)
     return host == "localhost" or is_loopback_address(host)
 
 
 def is_loopback_address(address: str) -> bool:
-    """True for 127.0.0.0/8 and ::1; False for any other address, and for a name."""
+    """True for 127.0.0.0/8 and ::1; False for any other address and for names."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
@@ -36,7 +36,7 @@ def is_loopback_address(address: str) -> bool:
 
 
 def is_allowed_host(authority: str, names: Collection[str]) -> bool:
-    """True if a Host header names this machine or one of `names` (lower case, `host` or `host:port`)."""
+    """True if a Host header is loopback or one of `names` (lower case, `host` or `host:port`)."""
     host = host_of(authority)
     return bool(host) and (is_loopback_host(authority) or host in names or authority.lower() in names)
 
@@ -45,14 +45,14 @@ def is_foreign(origin: str, fetch_site: str, authority: str) -> bool:
     """True if a browser sent the request from a page of another origin.
 
     Args:
-        origin: the Origin header; empty when there is none.
-        fetch_site: the Sec-Fetch-Site header; empty when there is none.
-        authority: the Host header, which `origin` must equal in host and port.
+        origin: the Origin header; empty if absent.
+        fetch_site: the Sec-Fetch-Site header; empty if absent.
+        authority: the Host header; `origin` must have the same host and port.
     """
     if fetch_site.lower() not in _OWN_SITE:
         return True
-    scheme, _, own = origin.lower().partition("://")
-    return bool(origin) and not (scheme in ("http", "https") and own == authority.lower())
+    scheme, _, location = origin.lower().partition("://")
+    return bool(origin) and not (scheme in ("http", "https") and location == authority.lower())
 
 
 def media_type(content_type: str) -> str:

@@ -1,4 +1,4 @@
-"""Statistical tests, intervals and classification metrics: arrays in, numbers out.
+"""Statistical tests, intervals and classification metrics: arrays in, numbers out. Also the Verdict enum.
 
-Decisions made from them are in drift/ and policies/.
+Does not live here: decisions made from them (drift/, policies/).
 """

@@ -1,4 +1,4 @@
-"""Names of the arrays that statistics, drift and evaluation pass around. Keep out: functions."""
+"""Array type aliases shared by statistics, drift and evaluation. Functions do not live here."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-# Rows per bin, (n_bins,), and the same as shares of the rows.
+# (n_bins,): number of rows per bin, and share of rows per bin.
 Counts: TypeAlias = NDArray[np.int64]
 Shares: TypeAlias = NDArray[np.float64]
-# Any array of floats, (rows, columns) unless a function says otherwise.
+# Floats, (rows, columns) unless a function says otherwise.
 Matrix: TypeAlias = NDArray[np.float64]
-# 0 or 1 for each row, (n_rows,), and the scores of the same rows.
+# (n_rows,): 0 or 1 per row, and P(1) per row.
 Labels: TypeAlias = NDArray[np.int64]
 Probabilities: TypeAlias = NDArray[np.float64]

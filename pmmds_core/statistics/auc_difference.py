@@ -1,6 +1,7 @@
-"""Whether a model in production ranks worse than it did on its holdout, beyond chance and a margin. Pure.
+"""The drop from holdout to realized ROC-AUC, with a confidence interval.
 
-Keep out: reading what was realized (workflows/retraining_triggers.py), what follows (policies/retraining.py).
+Does not live here: computing the realized ROC-AUC (workflows/retraining_triggers.py) and the retraining decision
+(policies/retraining.py).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pmmds_core.statistics.classification import AucInterval
 
 @dataclass(frozen=True)
 class PerformanceDrop:
-    """Holdout minus realized ROC-AUC, with the ends of its 95 % interval."""
+    """Holdout minus realized ROC-AUC with its 95% interval."""
 
     holdout: AucInterval
     realized: AucInterval
@@ -22,14 +23,15 @@ class PerformanceDrop:
     high: float
 
     def is_beyond(self, margin: float) -> bool:
+        """True if the whole interval lies above the margin."""
         return self.low > margin
 
 
 def measure_drop(holdout: AucInterval, realized: AucInterval) -> PerformanceDrop:
-    """The difference of two ROC-AUCs on different rows, and its interval from theirs.
+    """The difference of two ROC-AUCs on different rows, with an interval derived from theirs.
 
-    The square-and-add interval (Newcombe 1998, method 10; MOVER, Donner and Zou 2012): it needs no symmetric
-    intervals, and counts the holdout's own uncertainty, which is the larger one for a model judged on 80 rows.
+    Square-and-add interval (Newcombe 1998, method 10; MOVER, Donner and Zou 2012). It allows asymmetric intervals and
+    includes the uncertainty of the holdout, which dominates for a holdout of 80 rows.
     """
     drop = holdout.auc - realized.auc
     low = drop - math.hypot(holdout.auc - holdout.low, realized.high - realized.auc)

@@ -1,6 +1,6 @@
-"""How good a classifier is: metrics from labels and probabilities, and the paired DeLong test.
+"""Classification metrics from labels and probabilities, and the paired DeLong test.
 
-Add a measure here. Keep out: whether a difference is enough (policies/promotion.py).
+Does not live here: the promotion decision (policies/promotion.py) and intervals of the other metrics (intervals.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pmmds_core.statistics.arrays import Labels, Probabilities
 
-# A probability of at least this is answered as 1.
+# Predict 1 for probabilities of at least this value.
 DECISION_THRESHOLD = 0.5
 
 _Z_95 = 1.959963984540054
@@ -22,7 +22,7 @@ _Z_95 = 1.959963984540054
 
 @dataclass(frozen=True)
 class AucInterval:
-    """ROC-AUC with its 95 % confidence interval (DeLong variance, logit scale; of a perfect ranking Newcombe's)."""
+    """ROC-AUC with its 95% confidence interval (DeLong on the logit scale; Newcombe for a perfect ranking)."""
 
     auc: float
     low: float
@@ -31,7 +31,7 @@ class AucInterval:
 
 @dataclass(frozen=True)
 class PairedAuc:
-    """Two ROC-AUCs on the same rows. `p_value`: one-sided, that the first is not better than the second."""
+    """Two ROC-AUCs on the same rows. `p_value`: one-sided; null hypothesis: the first is not better than the second."""
 
     first: float
     second: float
@@ -46,12 +46,12 @@ class PairedAuc:
 def classification_metrics(
     labels: Labels, probabilities: Probabilities, threshold: float = DECISION_THRESHOLD
 ) -> dict[str, float]:
-    """Metrics by their usual names.
+    """Metrics by their scikit-learn names.
 
     Args:
         labels: (n,) of 0 and 1, both present.
-        probabilities: (n,) of P(1).
-        threshold: at or over it the prediction is 1.
+        probabilities: (n,) P(1).
+        threshold: predict 1 for probabilities of at least this value.
     """
     from sklearn import metrics
 
@@ -69,9 +69,10 @@ def classification_metrics(
 
 
 def auc_interval(labels: Labels, probabilities: Probabilities) -> AucInterval:
-    """ROC-AUC and its interval; on the logit scale, so that it stays inside 0 and 1.
+    """ROC-AUC with its 95% interval, computed on the logit scale so that it stays within 0 and 1.
 
-    A perfect ranking of few rows has no variance of DeLong's, and is no proof of a perfect model.
+    A perfect ranking has a DeLong variance of zero, so Newcombe's interval is used instead.
+    Raises ValueError if the labels are of one class.
     """
     aucs, covariance = _delong(labels, probabilities[None, :])
     auc, variance = float(aucs[0]), float(covariance[0, 0])
@@ -86,9 +87,9 @@ def auc_interval(labels: Labels, probabilities: Probabilities) -> AucInterval:
 
 
 def _beyond_perfect(m: int, n: int) -> float:
-    """How far from 1 the ROC-AUC may be of a model that ranked m positive and n negative rows without a mistake.
+    """1 minus the lower limit of the ROC-AUC for a perfect ranking of m positive and n negative rows.
 
-    Newcombe's method 5 (2006, part 2): the end θ at which 1 − θ = z·√V(θ), V after Hanley and McNeil with
+    Newcombe's method 5 (2006, part 2): the limit θ at which 1 − θ = z·√V(θ), V after Hanley and McNeil with
     N* = (m + n) / 2 − 1; by bisection.
     """
     pairs, spread = m * n, (m + n) / 2 - 1
@@ -112,11 +113,11 @@ def paired_auc(labels: Labels, first: Probabilities, second: Probabilities) -> P
 
 
 def _delong(labels: Labels, scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """AUCs (k,) and their covariance (k, k) of k score vectors, scores: (k, n)."""
+    """AUCs (k,) and their covariance (k, k) for k score vectors; scores: (k, n)."""
     positive, negative = scores[:, labels == 1], scores[:, labels == 0]
     m, n = positive.shape[1], negative.shape[1]
     if m == 0 or n == 0:
-        raise ValueError("ROC-AUC needs rows of both classes")
+        raise ValueError("ROC-AUC requires rows of both classes")
     rank_positive = np.array([_midranks(row) for row in positive])
     rank_negative = np.array([_midranks(row) for row in negative])
     rank_all = np.array([_midranks(row) for row in np.hstack([positive, negative])])
@@ -133,7 +134,7 @@ def _covariance(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _midranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks from 1; ties share their mean."""
+    """Ranks from 1; ties get their mean rank."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     middle: NDArray[np.float64] = (last - (counts - 1) / 2)[inverse]
@@ -145,7 +146,7 @@ def _logistic(x: float) -> float:
 
 
 def score_table(labels: Labels, probabilities: Probabilities, n_rows: int = 10) -> list[dict[str, Any]]:
-    """Deciles of the score: rows, mean probability, observed share of positives (a reliability table)."""
+    """Reliability table: number of rows, mean probability and share of positives in `n_rows` bins of equal size."""
     order = np.argsort(probabilities, kind="stable")
     return [
         {

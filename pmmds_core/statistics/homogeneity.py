@@ -1,8 +1,9 @@
-"""Whether two samples fell into the same bins: one p-value that holds for rare bins too. Keep out: distances.
+"""Homogeneity test of two samples of binned counts: one p-value, valid with rare bins.
 
-A likelihood-ratio test where every expected count is at least 5 (Cochran 1954); rare bins are taken out and judged
-exactly. Both are independent given the margins, since a multivariate hypergeometric law is the product of the rare
-bins' law and that of the other bins given them; so their smallest p-value has a known law.
+A likelihood-ratio test for bins with an expected count of at least 5 (Cochran 1954) and Fisher's exact test for rare
+bins. Given the margins the two are independent, because the multivariate hypergeometric distribution factors into that
+of the rare bins and that of the other bins given them; so the distribution of the smallest p-value is known.
+Does not live here: distances (drift/measures.py).
 """
 
 from __future__ import annotations
@@ -17,21 +18,21 @@ from numpy.typing import NDArray
 from pmmds_core.statistics.arrays import Counts
 from pmmds_core.statistics.chi_square import likelihood_ratio_p_value
 
-# Cochran's rule, for the expected count in the smaller sample.
+# Cochran's rule: minimum expected count in the smaller sample.
 MIN_EXPECTED = 5.0
-# Probabilities that differ by rounding only count as equal, as in R's and scipy's Fisher test.
+# Probabilities that differ only by rounding count as equal, as in the Fisher tests of R and scipy.
 _EQUAL = 1 + 1e-7
 
 
 @dataclass(frozen=True)
 class _Exact:
-    """A discrete p-value, and what it may be: `probabilities` of the counts that are possible."""
+    """A discrete p-value. `probabilities`: of all possible counts given the margins."""
 
     p_value: float
     probabilities: NDArray[np.float64]
 
     def chance_of_at_most(self, p_value: float) -> float:
-        """P(p-value ≤ p_value); at most p_value, and less where the counts are too few to say more."""
+        """P(p-value ≤ p_value) under the null hypothesis: at most p_value, less if the counts are small."""
         ordered = np.sort(self.probabilities)
         reached = np.cumsum(ordered)[np.searchsorted(ordered, ordered * _EQUAL, side="right") - 1]
         allowed = reached <= p_value * _EQUAL
@@ -41,18 +42,18 @@ class _Exact:
 def p_value(
     reference_counts: Counts, current_counts: Counts, special: Collection[int] = (), unseen: int | None = None
 ) -> float:
-    """Chance of counts at least this different when both samples come from one distribution.
+    """Probability of counts at least this different if both samples have the same distribution.
 
-    With no expected count under 5 it is `chi_square.likelihood_ratio_p_value`. Bins below that are pooled to
-    one, the bins of `special` stay alone, and each of these is judged by Fisher's exact test (two-sided by
-    probability); where there are both, the answer is the chance of so small a smallest p-value.
+    Equals `chi_square.likelihood_ratio_p_value` if no expected count is below 5. Rarer bins are pooled into one, except
+    those in `special`, and each of these is tested by Fisher's exact test (two-sided by probability). With several
+    tests, the result is the probability of so small a smallest p-value.
 
     Args:
         reference_counts: (B,).
         current_counts: (B,); both samples have rows.
-        special: bins that mean something of their own (null, out of range), not to be pooled when they are rare.
-        unseen: the bin of values without a bin; it is pooled with the rare ones, because where most values are rare
-            many of a window's are new without any drift.
+        special: bins that are never pooled (null, out of range).
+        unseen: the bin of unseen values. It is pooled with the rare bins, because if most values are rare, a window
+            has many unseen values without drift.
     """
     r, c = np.asarray(reference_counts, dtype=np.int64), np.asarray(current_counts, dtype=np.int64)
     common, rare = _split(r, c, special, unseen)
@@ -71,10 +72,10 @@ def p_value(
 
 
 def _split(r: Counts, c: Counts, special: Collection[int], unseen: int | None) -> tuple[Counts, list[tuple[int, int]]]:
-    """The bins that chi-square may judge, (K, 2), and the rare ones: the special ones each, the others pooled."""
+    """The bins for the chi-square test, (K, 2), and the rare bins: special ones separately, the others pooled."""
     total = r + c
-    least = min(int(r.sum()), int(c.sum())) / int(total.sum())
-    is_rare = (total > 0) & (total * least < MIN_EXPECTED)
+    smaller_share = min(int(r.sum()), int(c.sum())) / int(total.sum())
+    is_rare = (total > 0) & (total * smaller_share < MIN_EXPECTED)
     if unseen is not None:
         is_rare[unseen] = total[unseen] > 0
     pooled = [i for i in np.flatnonzero(is_rare) if i not in special]
@@ -82,7 +83,7 @@ def _split(r: Counts, c: Counts, special: Collection[int], unseen: int | None) -
     common = np.stack([r, c], axis=1)[(total > 0) & ~is_rare]
     if pooled:
         pool = np.array(pooled)
-        if total[pool].sum() * least >= MIN_EXPECTED:
+        if total[pool].sum() * smaller_share >= MIN_EXPECTED:
             common = np.vstack([common, [[r[pool].sum(), c[pool].sum()]]])
         else:
             groups.append(pool)
@@ -90,10 +91,10 @@ def _split(r: Counts, c: Counts, special: Collection[int], unseen: int | None) -
 
 
 def _fisher(rare_reference: int, rare_current: int, n_reference: int, n_current: int) -> _Exact:
-    """Fisher's exact test of a bin against all others, (Fisher 1935), with the law of its count."""
-    size, other, found = n_current, n_reference, rare_current
+    """Fisher's exact test of one bin against all others (Fisher 1935), with the distribution of its count."""
+    size, other, observed = n_current, n_reference, rare_current
     if n_reference < n_current:
-        size, other, found = n_reference, n_current, rare_reference
+        size, other, observed = n_reference, n_current, rare_reference
     total = rare_reference + rare_current
     low, high = max(0, total - other), min(total, size)
     k = np.arange(low, high, dtype=np.float64)
@@ -101,5 +102,5 @@ def _fisher(rare_reference: int, rare_current: int, n_reference: int, n_current:
     logs = np.concatenate([[0.0], np.cumsum(steps)])
     probabilities = np.exp(logs - logs.max())
     probabilities /= probabilities.sum()
-    own = probabilities[found - low]
-    return _Exact(min(1.0, float(probabilities[probabilities <= own * _EQUAL].sum())), probabilities)
+    limit = probabilities[observed - low] * _EQUAL
+    return _Exact(min(1.0, float(probabilities[probabilities <= limit].sum())), probabilities)

@@ -1,6 +1,6 @@
-"""One day's realized performance with intervals, from the rows whose truth has arrived.
+"""Realized performance with 95% intervals, from labelled rows.
 
-Pure functions. Add a measure here. Keep out: reading rows (stores), estimates without labels (models/calibration.py).
+Does not live here: reading rows (stores/), estimates without labels (models/calibration.py).
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from pmmds_core.statistics.classification import auc_interval, score_table
 _Z_95 = 1.959963984540054
 _N_DRAWS = 200
 _SEED = 20260302
-# log(0) is no number: what scikit-learn takes too.
-_LEAST = float(np.finfo(np.float64).eps)
+# Avoids log(0); the same value as in scikit-learn.
+_MIN_PROBABILITY = float(np.finfo(np.float64).eps)
 
 
 def measures(labels: Labels, probabilities: Probabilities, predictions: Labels) -> dict[str, Mapping[str, float]]:
-    """Measure to value, low and high (95 %); both classes present.
+    """Value and 95% interval (`value`, `low`, `high`) by metric. Both classes must be present.
 
-    ROC-AUC: DeLong. Log loss and Brier score: mean of the rows, normal. Accuracy: Wilson. Expected calibration error
-    (ten bins of equal size, Naeini et al. 2015): bootstrapped standard error (its percentiles are biased upwards), and
-    `by_chance`, its mean for labels drawn from the probabilities themselves, since it is never zero for a sample.
+    ROC-AUC: DeLong. Log loss and Brier score: normal interval of the mean. Accuracy: Wilson. Expected calibration error
+    (ten bins of equal size, Naeini et al. 2015): bootstrapped standard error, because bootstrap percentiles are biased
+    upward; `by_chance` is its mean for labels drawn from the probabilities, because it is never zero for a sample.
     """
     auc = auc_interval(labels, probabilities)
-    clipped = np.clip(probabilities, _LEAST, 1 - _LEAST)
+    clipped = np.clip(probabilities, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY)
     losses = -np.where(labels == 1, np.log(clipped), np.log1p(-clipped))
-    n_right = int((labels == predictions).sum())
-    low, high = wilson(n_right, len(labels))
+    n_correct = int((labels == predictions).sum())
+    low, high = wilson(n_correct, len(labels))
     return {
         "roc_auc": {"value": auc.auc, "low": auc.low, "high": auc.high},
         "log_loss": _mean(losses),
         "brier_score": _mean((probabilities - labels) ** 2),
-        "accuracy": {"value": n_right / len(labels), "low": low, "high": high},
+        "accuracy": {"value": n_correct / len(labels), "low": low, "high": high},
         "calibration_error": _calibration_error(labels, probabilities),
     }
 
 
 def reliability_table(labels: Labels, probabilities: Probabilities) -> list[dict[str, Any]]:
-    """Deciles of the score with the observed share and its Wilson interval."""
+    """Deciles of the score with the share of positives and its Wilson interval."""
     rows = []
     for row in score_table(labels, probabilities):
         low, high = wilson(round(row["positive_share"] * row["n_rows"]), row["n_rows"])
@@ -52,11 +52,11 @@ def reliability_table(labels: Labels, probabilities: Probabilities) -> list[dict
 
 
 def wilson(n_hits: int, n: int) -> tuple[float, float]:
-    """The 95 % score interval of a share (Wilson 1927)."""
+    """The 95% score interval of a share (Wilson 1927)."""
     share, z2 = n_hits / n, _Z_95**2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    center = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = _Z_95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return max(0.0, center - half), min(1.0, center + half)
 
 
 def expected_calibration_error(labels: Labels, probabilities: Probabilities) -> float:

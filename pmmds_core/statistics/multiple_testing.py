@@ -1,4 +1,4 @@
-"""p-values of many tests at once. Keep out: where they come from."""
+"""Multiple-testing correction. Does not live here: the tests (homogeneity.py)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> NDArray[np.float64]:
-    """q-values: the least rate of false discoveries at which each test is a discovery.
+    """q-values: the smallest false discovery rate at which each test is a discovery.
 
-    When nothing has drifted, the chance of any q ≤ rate is at most the rate, for independent or positively dependent
-    tests. Benjamini and Hochberg (1995); scipy.stats.false_discovery_control gives the same.
+    Without drift, the probability of any q ≤ rate is at most the rate, for independent or positively dependent tests.
+    Benjamini and Hochberg (1995). Equals scipy.stats.false_discovery_control.
 
     Args:
         p_values: (n,).

@@ -1,4 +1,7 @@
-"""Weights on reference rows under which every feature has the shares of another sample. Keep out: what is judged."""
+"""Raking: reweight reference rows so that every feature has given shares.
+
+Does not live here: the rule that uses it (drift/rules/joint.py).
+"""
 
 from __future__ import annotations
 
@@ -9,30 +12,30 @@ import numpy as np
 from pmmds_core.statistics.arrays import Matrix
 
 MAX_STEPS = 30
-# Of a share; chance moves one of 2,000 rows by ten times as much.
+# Tolerated error of a share; a tenth of the sampling error with 2,000 rows.
 TOLERANCE = 1e-3
-# Keeps levels that always come together (no internet, so no streaming) from dividing by nothing.
+# Regularizes the Hessian if levels always occur together (no internet and no streaming).
 RIDGE = 1e-6
-# Weights beyond e^±6 mean a shift that no reweighting explains.
+# Limits weights to e^±6.
 MAX_TILT = 6.0
 
 
 @dataclass(frozen=True)
 class Raked:
-    """`tables`: (L, L) weighted shares of every pair of levels. `n_effective`: Kish's effective number of rows."""
+    """`tables`: (L, L) weighted shares of every pair of levels. `n_effective`: Kish's effective sample size."""
 
     tables: Matrix
     n_effective: float
 
 
 def rake(one_hot: Matrix, target: Matrix) -> Raked:
-    """Weights exp(sum of one term a feature) whose level shares are `target`, by Newton's method.
+    """Find weights exp(sum of one term per feature) whose level shares equal `target`, by Newton's method.
 
-    Deming and Stephan (1940); the same weights as iterative proportional fitting of all features, Ireland and Kullback
-    (1968). Kish (1965) for the effective number.
+    Deming and Stephan (1940). The weights equal those of iterative proportional fitting over all features, Ireland and
+    Kullback (1968). Effective sample size: Kish (1965).
 
     Args:
-        one_hot: (N, L) of 0 and 1, one 1 a feature.
+        one_hot: (N, L) of 0 and 1, one 1 per feature.
         target: (L,) shares; those of a feature sum to 1.
     """
     tilt = np.zeros(one_hot.shape[1])

@@ -1,4 +1,4 @@
-"""The generator of synthetic rows, how it is fitted, and traffic scenarios.
+"""The generator of synthetic rows, its fit to real rows, and traffic scenarios.
 
-Sending traffic is in the command line.
+Does not live here: sending traffic (pmmds_cli/commands/traffic.py).
 """

@@ -1,6 +1,6 @@
-"""Numeric features that follow from others: sums of categorical effects, and products of two numeric features.
+"""Fit numeric features that depend on others: sums of categorical effects, and products of two numeric features.
 
-Add another such law here. Keep out: features that are drawn from tables (fit.py).
+Does not live here: features that are drawn from probability tables (network.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.synthetic.nodes import Column, Grid, LinearNode, Node, ProductNode, Spread
 
-# A numeric feature is drawn from a sum or a product when that explains this share of its variance.
+# Minimum share of a feature's variance that a sum or a product must explain.
 LINEAR_R2 = 0.95
 PRODUCT_R2 = 0.98
 N_PARTS = 12
@@ -21,7 +21,7 @@ STEPS = (1.0, 0.5, 0.25, 0.1, 0.05, 0.01, 0.001, 0.0001)
 
 
 def derived_nodes(columns: dict[str, Column], contract: Contract) -> list[Node]:
-    """Linear nodes, then product nodes, whose factors may be linear ones."""
+    """Linear nodes, then product nodes; the factors of a product may be linear nodes."""
     complete = [n for n in contract.numeric_names if not np.isnan(columns[n]).any() and len(np.unique(columns[n])) > 2]
     sums = {name: node for name in complete if (node := _linear_node(name, columns, contract))}
     products: dict[str, ProductNode] = {}
@@ -55,7 +55,7 @@ def _product_node(name: str, others: list[str], columns: dict[str, Column]) -> P
     pairs = sorted(permutations(others, 2), key=lambda pair: -_r2(values, columns[pair[0]] * columns[pair[1]]))
     if not pairs or _r2(values, columns[pairs[0][0]] * columns[pairs[0][1]]) < PRODUCT_R2:
         return None
-    # Of the two orders, the one whose first factor says more about how far the ratio strays from 1.
+    # Choose the order of the factors whose first factor predicts the ratio better.
     nodes = [_product_of(name, pair, columns) for pair in (pairs[0], pairs[0][::-1])]
     return min(nodes, key=lambda node: sum(_width(spread) for spread in node.ratios) / len(node.ratios))
 
@@ -88,6 +88,6 @@ def quantiles(values: NDArray[np.float64], n_points: int) -> Spread:
 
 
 def grid_of(values: NDArray[np.float64]) -> Grid:
-    """The range of `values` and the widest usual step they are all multiples of."""
+    """The range of `values` and the largest of STEPS that divides all of them; 0 if none does."""
     steps = (s for s in STEPS if np.allclose(values / s, np.round(values / s), rtol=0, atol=1e-6))
     return Grid(float(values.min()), float(values.max()), next(steps, 0.0))

@@ -1,6 +1,6 @@
-"""How close synthetic rows are to real ones. Add a measure here; keep out what is close enough (that is the reader's).
+"""Fidelity of synthetic rows to real ones: differences between two frames of the same contract.
 
-Every measure is between two frames of the same contract, so it also compares any other two data sets.
+Does not live here: limits on the differences (pmmds_tests/core/synthetic/test_generator.py).
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ Codes = dict[str, NDArray[np.int64]]
 def measure_fidelity(real: pd.DataFrame, synthetic: pd.DataFrame, contract: Contract, seed: int = 0) -> Fidelity:
     """Compare features and label.
 
-    - marginal distance: total variation (0 to 1) of one column; numeric ones in the real rows' deciles.
-    - association error: |real − synthetic| of a pair of columns, by Cramér's V (without bias correction) on the same
-      bins; by Spearman's rank correlation where both are numeric.
-    - ROC-AUC: logistic regression on one-hot and scaled columns, mean of five folds; and trained on the synthetic
-      rows, tested on the real ones.
+    - marginal distance: total variation (0 to 1) per column, with numeric columns in deciles of the real rows.
+    - association error: |real − synthetic| per pair of columns, by Spearman's rank correlation if both are numeric,
+      else by Cramér's V (without bias correction) on the same bins.
+    - ROC-AUC: logistic regression on one-hot and scaled columns, mean of five folds; also trained on the synthetic and
+      tested on the real rows.
     """
     marginals = {name: _distance(*_coded(name, real, synthetic, contract)) for name in real.columns}
     worst = max(marginals, key=lambda name: marginals[name])
@@ -64,7 +64,7 @@ def cross_validated_auc(frame: pd.DataFrame, contract: Contract, seed: int) -> f
 
 
 def transfer_auc(trained_on: pd.DataFrame, tested_on: pd.DataFrame, contract: Contract) -> float:
-    """ROC-AUC on one frame of a model trained on another."""
+    """ROC-AUC on `tested_on` of a model trained on `trained_on`."""
     from sklearn.metrics import roc_auc_score
 
     names = list(contract.feature_names)
@@ -101,7 +101,7 @@ def _association_errors(real: Any, synthetic: Any, contract: Contract) -> dict[t
 def _coded(
     name: str, real: pd.DataFrame, synthetic: pd.DataFrame, contract: Contract
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Both columns as codes of the same bins: real deciles, or the values."""
+    """Both columns as codes of the same bins: deciles of the real rows, or the values of a category."""
     feature = contract.by_name.get(name)
     if feature is not None and feature.is_numeric:
         bins = fit_numeric_bins(name, real[name].to_numpy(dtype=np.float64), N_BINS)

@@ -1,6 +1,6 @@
-"""Fits a synthetic.Generator to real rows: laws between numeric features, a network of the others, the label.
+"""Fit a Generator to real rows: derived numeric features, a network of the other features, and the label.
 
-Only counts, quantiles and coefficients leave this module, never a row. Keep out: drawing (generator.py).
+The result contains only counts, quantiles and coefficients, never a row. Does not live here: sampling (generator.py).
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ N_CALIBRATION_ROWS = 100_000
 
 
 def fit_from_file(path: Path, contract: Contract, seed: int) -> Generator:
-    """Fit a generator to a file, and record the file's sha256 and how close a sample of the same size comes.
+    """Fit a generator to a file, and record the file's sha256 and the fidelity of a sample of the same size.
 
-    `packaged_generator()` was made so: `fit_from_file(<the public Telco file>, load_contract(""), seed=0).to_json()`.
+    The packaged generator is `fit_from_file(<the public Telco file>, load_contract(""), seed=0).to_json()`.
 
     Raises:
-        DataError: the file is refused by the contract, or has too few rows.
+        DataError: the file does not match the contract, or has too few rows.
     """
     source = read_source(path, contract)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -47,8 +47,8 @@ def fit_generator(source: SourceData, contract: Contract, seed: int, *, source_s
     Args:
         source: features and labels.
         contract: kinds and types of the features.
-        seed: of the rows that the label's rate is calibrated on.
-        source_sha256: of the file, for the record.
+        seed: seed of the sample that the label rate is calibrated on.
+        source_sha256: sha256 of the file, recorded in the generator.
 
     Raises:
         DataError: fewer than 50 rows, or labels of one class only.
@@ -78,7 +78,7 @@ def _labels(source: SourceData, contract: Contract) -> NDArray[np.int64]:
     if source.n_rows < MIN_ROWS or len(np.unique(labels)) < 2:
         raise DataError(
             f"{source.name}: {source.n_rows} rows with {int(labels.sum())} positives are too few for a generator.",
-            next_step=f"Expected at least {MIN_ROWS} rows and both classes.",
+            next_step=f"Use at least {MIN_ROWS} rows with both classes.",
         )
     return labels
 

@@ -1,12 +1,12 @@
-"""Synthetic rows from a small generator: a Bayesian network of the features and a logistic mechanism of the label.
+"""Synthetic rows from a small generator: a Bayesian network of the features and a logistic model of the label.
 
-How close 7,043 rows of the packaged Telco generator (seed 0) are to the 7,043 real customers, as fidelity.py
-measures it (its JSON has the same figures): no column's distribution differs by more than 0.0294 in total variation
-(monthly_charges); pairwise associations differ by 0.0154 in the mean and by 0.0776 at most (senior_citizen with
-payment_method); 25.9 % of the rows are positive (real: 26.5 %); logistic regression reaches a ROC-AUC of 0.8435 (real:
+Fidelity of 7,043 rows of the packaged Telco generator (seed 0) to the 7,043 real customers, as measured by fidelity.py
+and recorded in the generator: the distribution of every column differs by at most 0.0294 in total variation
+(monthly_charges); pairwise associations differ by 0.0154 on average and by at most 0.0776 (senior_citizen with
+payment_method); 25.9% of the rows are positive (real: 26.5%); logistic regression reaches a ROC-AUC of 0.8435 (real:
 0.8454), and trained on the synthetic rows it reaches 0.8469 on the real ones.
 
-Keep out: how single features are drawn (nodes.py), fitting (fit.py), drift scenarios (scenarios.py).
+Does not live here: drawing single features (nodes.py), fitting (fit.py), drift scenarios (scenarios.py).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PACKAGED = "telco_churn.generator.json"
 
 
 class Fidelity(msgspec.Struct, frozen=True):
-    """How close synthetic rows are to real ones; synthetic_quality.measure_fidelity says how each is measured."""
+    """Differences between synthetic and real rows, defined in fidelity.measure_fidelity."""
 
     n_real: int
     n_synthetic: int
@@ -45,7 +45,7 @@ class Fidelity(msgspec.Struct, frozen=True):
 
 
 class Generator(msgspec.Struct, frozen=True, dict=True):
-    """A fitted generator. `nodes` stand in the order they are drawn in; `source_digest` is what it was fitted on."""
+    """A fitted generator. `nodes`: in sampling order. `source_digest`: content digest of the rows it was fitted on."""
 
     contract_name: str
     features: tuple[str, ...]
@@ -61,11 +61,11 @@ class Generator(msgspec.Struct, frozen=True, dict=True):
     fidelity: Fidelity | None = None
 
     def sample(self, n_rows: int, seed: int) -> pd.DataFrame:
-        """Rows as SourceData.frame: features in the contract's order and the label. The same seed, the same rows."""
+        """Rows as SourceData.frame: features in the contract's order and the label. Deterministic for a seed."""
         import pandas as pd
 
         if n_rows < 1:
-            raise DataError(f"Cannot sample {n_rows} rows.", next_step="Ask for at least one.")
+            raise DataError(f"Cannot sample {n_rows} rows.", next_step="Request at least one.")
         rng = np.random.default_rng(seed)
         columns = self._draw(n_rows, rng)
         labels = rng.random(n_rows) < self.mechanism.probability(columns)
@@ -77,7 +77,7 @@ class Generator(msgspec.Struct, frozen=True, dict=True):
 
     @staticmethod
     def from_json(raw: bytes) -> Generator:
-        """Raises DataError when `raw` is not a generator."""
+        """Raises DataError if `raw` is not a generator's JSON."""
         try:
             return msgspec.json.decode(raw, type=Generator)
         except msgspec.DecodeError as error:

@@ -1,6 +1,6 @@
-"""The label of synthetic rows: P(label = 1 | features), its fit to real rows and its calibration.
+"""The label of synthetic rows: the model of P(label = 1 | features), its fit to real rows and its calibration.
 
-Add an effect here when the label depends on something a sum of single features cannot say. Keep out: the features.
+Does not live here: the features (nodes.py, network.py, derived.py).
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ N_KNOTS = 8
 
 
 class Curve(msgspec.Struct, frozen=True):
-    """A numeric feature's effect on the log-odds: linear between `knots`, constant outside, `missing` for NaN."""
+    """Effect of a numeric feature on the log-odds: linear between `knots`, constant outside; `missing`: for NaN."""
 
     knots: tuple[float, ...]
     effects: tuple[float, ...]
     missing: float = 0.0
 
     def at(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        found = np.interp(values, self.knots, self.effects)
-        return np.where(np.isnan(values), self.missing, found)
+        return np.where(np.isnan(values), self.missing, np.interp(values, self.knots, self.effects))
 
 
 class LabelMechanism(msgspec.Struct, frozen=True):
@@ -35,7 +34,7 @@ class LabelMechanism(msgspec.Struct, frozen=True):
     effects: dict[str, dict[str, float]]
 
     def probability(self, columns: dict[str, Column]) -> NDArray[np.float64]:
-        """Probabilities (n,) of columns (n,) each."""
+        """P(label = 1), (n,), for columns of shape (n,)."""
         return _logistic(self.log_odds(columns))
 
     def log_odds(self, columns: dict[str, Column]) -> NDArray[np.float64]:
@@ -50,7 +49,7 @@ def fit_mechanism(columns: dict[str, Column], labels: NDArray[np.int64], contrac
     """Logistic regression on indicators of the values and on hat functions at each numeric feature's quantiles.
 
     Args:
-        columns: (n,) each, as source_data.to_columns.
+        columns: (n,) each, as returned by data.reader.to_columns.
         labels: (n,) of 0 and 1, both present.
         contract: kinds of the features.
     """
@@ -71,7 +70,7 @@ def fit_mechanism(columns: dict[str, Column], labels: NDArray[np.int64], contrac
 
 
 def calibrate(mechanism: LabelMechanism, columns: dict[str, Column], rate: float) -> LabelMechanism:
-    """Move the intercept until the mean probability of `columns` is `rate` (bisection, to 1e-6)."""
+    """Adjust the intercept so that the mean probability of `columns` is `rate` (bisection to 1e-6)."""
     log_odds = mechanism.log_odds(columns)
     low, high = -10.0, 10.0
     while high - low > 1e-6:
@@ -86,10 +85,10 @@ def _logistic(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _knots(values: Column) -> NDArray[np.float64]:
-    known = values[~np.isnan(values)]
-    if known.size == 0:
+    present = values[~np.isnan(values)]
+    if present.size == 0:
         return np.zeros(1)
-    return np.unique(np.quantile(known, np.linspace(0, 1, N_KNOTS)))
+    return np.unique(np.quantile(present, np.linspace(0, 1, N_KNOTS)))
 
 
 def _hats(values: Column, knots: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -102,5 +101,5 @@ def _hats(values: Column, knots: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _take_curve(knots: NDArray[np.float64], weights: list[float]) -> Curve:
     """The curve of the first len(knots) + 1 `weights`, which are removed."""
-    own = [weights.pop(0) for _ in range(len(knots) + 1)]
-    return Curve(tuple(float(k) for k in knots), tuple(own[:-1]), own[-1])
+    effects = [weights.pop(0) for _ in range(len(knots) + 1)]
+    return Curve(tuple(float(k) for k in knots), tuple(effects[:-1]), effects[-1])

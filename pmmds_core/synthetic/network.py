@@ -1,6 +1,6 @@
-"""The Bayesian network of a synthetic generator: features as states, the search for parents, the tables.
+"""The Bayesian network of a generator: features as states, the search for parents, the probability tables.
 
-Add here what makes the network say more about the rows. Keep out: laws between numeric features (derived.py).
+Does not live here: numeric features derived from others (derived.py).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pmmds_core.synthetic.nodes import Column, Grid, Spread, States, TableNode
 
 MAX_PARENTS = 2
 N_BINS = 12
-# Up to this many distinct values in a bin their own frequencies are kept, beyond it quantiles.
+# A bin with more distinct values is stored as quantiles instead of value frequencies.
 MAX_DISTINCT = 12
 N_QUANTILES = 9
 
 
 @dataclass(frozen=True)
 class CodedColumn:
-    """A feature as states (n,), and what each state stands for."""
+    """A feature as states, (n,), with the meaning of each state: a value, a bin (spread) or missing."""
 
     states: States
     values: tuple[str, ...]
@@ -43,10 +43,10 @@ def code_column(feature: Feature, values: Column) -> CodedColumn:
 
 def _coded_texts(feature: Feature, values: Column) -> CodedColumn:
     present = set(values.tolist())
-    kept = tuple(v for v in feature.all_values if v in present)
-    index = {value: state for state, value in enumerate(kept)}
-    states = np.array([index.get(value, len(kept)) for value in values], dtype=np.int64)
-    return CodedColumn(states, kept, (), None, None in present)
+    used = tuple(v for v in feature.all_values if v in present)
+    index = {value: state for state, value in enumerate(used)}
+    states = np.array([index.get(value, len(used)) for value in values], dtype=np.int64)
+    return CodedColumn(states, used, (), None, None in present)
 
 
 def _coded_numbers(values: Column) -> CodedColumn:
@@ -71,10 +71,10 @@ def _spread(values: NDArray[np.float64]) -> Spread:
 
 
 def fit_network(coded: dict[str, CodedColumn]) -> list[TableNode]:
-    """Nodes in the order they can be drawn in, each with the parents, among those before it, that tell most about it.
+    """Nodes in sampling order, each with the preceding nodes that have the most information about it as parents.
 
-    The order starts from the features that tell most about all others, and is improved by moving one feature at a
-    time until no move raises the sum of information: the likelihood of the rows, up to a constant.
+    The search starts with the features in order of their mutual information with all others, and moves one feature at a
+    time until no move increases the total information, which is the log-likelihood of the rows up to a constant.
     """
     search = _Search(coded)
     order = search.order()
@@ -82,7 +82,7 @@ def fit_network(coded: dict[str, CodedColumn]) -> list[TableNode]:
 
 
 class _Search:
-    """Search for the best order of the features; every information is computed once."""
+    """Search for the best order of the features, with cached mutual information."""
 
     def __init__(self, coded: dict[str, CodedColumn]) -> None:
         self.coded = coded
@@ -96,7 +96,7 @@ class _Search:
         return self._information[key]
 
     def parents(self, name: str, before: list[str]) -> tuple[str, ...]:
-        """At most MAX_PARENTS of `before`; the one that tells most alone stands first."""
+        """At most MAX_PARENTS of `before`, in order of their individual information about `name`."""
         key = name, frozenset(before)
         if key not in self._parents:
             sizes = range(min(MAX_PARENTS, len(before)) + 1)
@@ -123,7 +123,7 @@ class _Search:
 
 
 def _joint(parents: list[CodedColumn]) -> tuple[States, int]:
-    """One code per combination of the parents' states, the last running fastest; and how many there are."""
+    """A code per row for the combination of the parents' states (last parent fastest), and the number of codes."""
     codes, n_codes = np.zeros(len(parents[0].states), dtype=np.int64), 1
     for parent in parents:
         codes, n_codes = codes * parent.n_states + parent.states, n_codes * parent.n_states
@@ -131,7 +131,7 @@ def _joint(parents: list[CodedColumn]) -> tuple[States, int]:
 
 
 def information(child: CodedColumn, parents: list[CodedColumn]) -> float:
-    """Mutual information in nats, less what chance gives: (states - 1)(parent states - 1) / 2n (Miller 1955)."""
+    """Mutual information in nats, minus its bias (states - 1)(parent states - 1) / 2n (Miller 1955)."""
     codes, n_codes = _joint(parents)
     table = np.bincount(codes * child.n_states + child.states, minlength=n_codes * child.n_states)
     joint = table.reshape(n_codes, child.n_states) / len(codes)
@@ -156,7 +156,7 @@ def _table_node(name: str, parents: tuple[str, ...], coded: dict[str, CodedColum
 
 
 def _probabilities(child: CodedColumn, parents: list[CodedColumn]) -> tuple[tuple[float, ...], ...]:
-    """Frequencies of the child's states; a combination of parents that never occurred takes the first parent's row."""
+    """Frequencies of the child's states by parent states; unobserved combinations use fewer parents."""
     if not parents:
         return (_row(np.bincount(child.states, minlength=child.n_states)),)
     codes, n_codes = _joint(parents)

@@ -1,6 +1,6 @@
-"""The nodes of a synthetic generator: how one feature is drawn, given those drawn before it.
+"""The nodes of a generator: sampling one feature given the features sampled before it.
 
-Add a kind of node here together with its fit (fit.py, derived.py). Keep out: the label.
+Does not live here: fitting nodes (network.py, derived.py) and the label (label.py).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ States = NDArray[np.int64]
 
 
 class Spread(msgspec.Struct, frozen=True):
-    """How the numbers of one bin are drawn: among `points` with `weights`, or, without weights, between the points.
+    """Distribution of the numbers in one bin: `points` with `weights`, or quantiles if there are no weights.
 
-    `points` are then evenly spaced quantiles of the bin, and a number is interpolated between two of them.
+    Without weights, `points` are evenly spaced quantiles of the bin, and samples are interpolated between them.
     """
 
     points: tuple[float, ...]
@@ -33,7 +33,7 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class Grid(msgspec.Struct, frozen=True):
-    """The range of a numeric feature's values and the step they are multiples of (0: any number)."""
+    """Range of a numeric feature; its values are multiples of `step` (0: any number)."""
 
     minimum: float
     maximum: float
@@ -46,10 +46,10 @@ class Grid(msgspec.Struct, frozen=True):
 
 
 class TableNode(msgspec.Struct, frozen=True, tag="table"):
-    """A feature drawn from a table of probabilities given the states of at most two parents.
+    """A feature sampled from a probability table given the states of at most two parents.
 
-    States of a categorical feature are its `values`, of a numeric one its bins (`spreads`); the last state is missing
-    when `has_missing`. `probabilities`: one row per combination of parent states, the last parent's running fastest.
+    States are the `values` of a categorical feature or the bins (`spreads`) of a numeric one; with `has_missing` the
+    last state is missing. `probabilities`: one row per combination of parent states, last parent fastest.
     """
 
     feature: str
@@ -65,7 +65,7 @@ class TableNode(msgspec.Struct, frozen=True, tag="table"):
         return len(self.values) + len(self.spreads) + self.has_missing
 
     def draw(self, states: dict[str, tuple[States, int]], n_rows: int, rng: np.random.Generator) -> States:
-        """States (n_rows,) given each parent's states and how many it has."""
+        """Sample states, (n_rows,). `states`: each parent's states and their number."""
         row = np.zeros(n_rows, dtype=np.int64)
         for parent in self.parents:
             parent_states, n_states = states[parent]
@@ -86,7 +86,7 @@ class TableNode(msgspec.Struct, frozen=True, tag="table"):
 
 
 class LinearNode(msgspec.Struct, frozen=True, tag="linear"):
-    """A numeric feature that is a sum of effects of categorical ones, and a residual drawn from its quantiles."""
+    """A numeric feature: sum of the effects of categorical features and a residual sampled from its quantiles."""
 
     feature: str
     intercept: float
@@ -101,9 +101,10 @@ class LinearNode(msgspec.Struct, frozen=True, tag="linear"):
 
 
 class ProductNode(msgspec.Struct, frozen=True, tag="product"):
-    """A numeric feature that is nearly the product of two others: `ratios` by rising value of the first factor.
+    """A numeric feature: product of two others times a ratio that depends on the first factor.
 
-    `cuts`: values of the first factor where the next of `ratios` begins, right-closed; shape (len(ratios) - 1,).
+    `ratios`: distribution of the ratio per interval of the first factor. `cuts`: right-closed ends of the intervals,
+    (len(ratios) - 1,).
     """
 
     feature: str
@@ -128,7 +129,7 @@ Node = TableNode | LinearNode | ProductNode
 def sum_of_effects(
     effects: dict[str, dict[str, float]], columns: dict[str, Column], n_rows: int
 ) -> NDArray[np.float64]:
-    """The sum of each categorical value's effect, (n_rows,); values without an effect, and missing ones, count 0."""
+    """Sum of the effects of the categorical values, (n_rows,); 0 for missing values and values without an effect."""
     import pandas as pd
 
     total = np.zeros(n_rows)

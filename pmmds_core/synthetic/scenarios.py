@@ -1,9 +1,8 @@
-"""Traffic for demos and tests: rows like the reference, and named scenarios of what may happen to them later.
+"""Traffic for demos and tests: rows like the reference, and named scenarios that change them.
 
-Add a scenario to SCENARIOS (any contract) or to TELCO_SCENARIOS (it names columns). Keep out: sending (the CLI).
-
-Labels are drawn before a scenario changes the features: the customers stay who they are, only their data changes.
-That is covariate shift for the model that reads the data, and, where a code changes its meaning, concept drift.
+Add a scenario to SCENARIOS (any contract) or TELCO_SCENARIOS (needs named columns). Labels are sampled before a
+scenario changes the features, so labels stay the same. For the model this is covariate shift, and concept drift if
+values change their meaning. Does not live here: sending traffic (pmmds_cli/commands/traffic.py).
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 Transform = Callable[["pd.DataFrame", Contract, np.random.Generator], None]
 
-# `shift` and `one-feature` move a numeric feature by this share of its range, and this share of rows to one value.
+# `shift` and `one-feature`: shift of a numeric feature as a share of its range; share of rows set to one category.
 SHIFT_SHARE = 0.25
 MOVED_SHARE = 0.4
 NULL_SHARE = 0.1
@@ -34,9 +33,9 @@ MIGRATION_PRICE_RISE = 1.25
 
 @dataclass(frozen=True)
 class Scenario:
-    """A named change. `transform` changes a frame in place; every row stays valid under the contract.
+    """A named change. `transform` changes a frame in place; every row stays valid by the contract.
 
-    `features`: columns it needs; it is offered only for contracts that have them.
+    `features`: required columns; the scenario is available only for contracts that have them.
     """
 
     name: str
@@ -57,17 +56,17 @@ class TrafficBatch:
 def traffic_rows(
     source: Generator | SourceData, contract: Contract, n_rows: int, scenario: str, seed: int
 ) -> TrafficBatch:
-    """Draw rows and let the scenario happen to them.
+    """Draw rows and apply the scenario to them.
 
     Args:
-        source: a generator gives rows of its own; real rows are drawn without replacement while there are enough.
-        contract: names the columns and their limits.
-        n_rows: how many.
+        source: a generator, or real rows, which are drawn without replacement if there are enough.
+        contract: columns and their limits.
+        n_rows: number of rows.
         scenario: one of `scenarios(contract)`.
-        seed: the same seed, the same rows.
+        seed: determines the rows.
 
     Raises:
-        UsageError: the scenario is unknown for this contract, or cannot do anything to it.
+        UsageError: the scenario does not exist for this contract or has no effect on it.
     """
     chosen = find_scenario(contract, scenario)
     frame = apply_scenario(_draw(source, n_rows, seed), contract, scenario, seed)
@@ -75,7 +74,7 @@ def traffic_rows(
 
 
 def apply_scenario(frame: pd.DataFrame, contract: Contract, scenario: str, seed: int) -> pd.DataFrame:
-    """A changed copy of `frame`; the label, when there is one, is left as it is. Raises UsageError."""
+    """A changed copy of `frame`, with the label column unchanged. Raises UsageError as `traffic_rows`."""
     chosen = find_scenario(contract, scenario)
     changed = frame.copy()
     chosen.transform(changed, contract, np.random.default_rng([seed, 1]))
@@ -83,13 +82,13 @@ def apply_scenario(frame: pd.DataFrame, contract: Contract, scenario: str, seed:
 
 
 def scenarios(contract: Contract) -> dict[str, Scenario]:
-    """The scenarios that can happen to rows of this contract, by name."""
-    known = set(contract.feature_names)
-    return {s.name: s for s in (*SCENARIOS, *TELCO_SCENARIOS) if known >= set(s.features)}
+    """The scenarios for this contract, by name."""
+    features = set(contract.feature_names)
+    return {s.name: s for s in (*SCENARIOS, *TELCO_SCENARIOS) if features >= set(s.features)}
 
 
 def find_scenario(contract: Contract, name: str) -> Scenario:
-    """Raises UsageError with the allowed names."""
+    """The scenario by name. Raises UsageError that lists the available ones."""
     allowed = scenarios(contract)
     if name not in allowed:
         lines = "".join(f"\n- {s.name}: {s.description}" for s in allowed.values())
@@ -99,11 +98,11 @@ def find_scenario(contract: Contract, name: str) -> Scenario:
 
 def _draw(source: Generator | SourceData, n_rows: int, seed: int) -> pd.DataFrame:
     if n_rows < 1:
-        raise UsageError(f"Cannot draw {n_rows} rows.", next_step="Ask for at least one.")
+        raise UsageError(f"Cannot draw {n_rows} rows.", next_step="Request at least one.")
     if isinstance(source, Generator):
         return source.sample(n_rows, seed)
-    again = n_rows > source.n_rows
-    return source.frame.sample(n_rows, replace=again, random_state=seed).reset_index(drop=True)
+    has_repeats = n_rows > source.n_rows
+    return source.frame.sample(n_rows, replace=has_repeats, random_state=seed).reset_index(drop=True)
 
 
 # Any contract
@@ -136,8 +135,8 @@ def _nulls(frame: pd.DataFrame, contract: Contract, rng: np.random.Generator) ->
     nullable = [f for f in contract.features if f.is_nullable]
     if not nullable:
         raise UsageError(
-            f"The scenario 'nulls' does nothing to {contract.name!r}: no feature may be missing.",
-            next_step="Choose another one, or give a feature `blank: {means: missing}` in the contract.",
+            f"The scenario 'nulls' has no effect on {contract.name!r}: no feature is nullable.",
+            next_step="Choose another scenario, or set `blank: {means: missing}` for a feature in the contract.",
         )
     for feature in nullable:
         is_lost = rng.random(len(frame)) < NULL_SHARE
@@ -157,23 +156,23 @@ def _recoding(frame: pd.DataFrame, contract: Contract, rng: np.random.Generator)
 
 
 def _limits(feature: Feature, values: pd.Series[float]) -> tuple[float, float]:
-    """The range of the contract, or of the values where the contract has none."""
+    """The contract's range, or that of the values if the contract has none."""
     low = float(values.min()) if feature.minimum is None else feature.minimum
     high = float(values.max()) if feature.maximum is None else feature.maximum
     return low, high
 
 
 def _set_numbers(frame: pd.DataFrame, feature: Feature, values: Any) -> None:
-    """Put numbers back in the column's own type; whole ones rounded."""
-    kept = values.round() if feature.type == "integer" else values
-    frame[feature.name] = kept.astype(frame[feature.name].dtype)
+    """Assign numbers in the column's type; integers are rounded."""
+    rounded = values.round() if feature.type == "integer" else values
+    frame[feature.name] = rounded.astype(frame[feature.name].dtype)
 
 
 # Telco
 
 
 def _raise_prices(frame: pd.DataFrame, contract: Contract, factor: float) -> None:
-    """Bills grow from now on; what was charged so far stays."""
+    """Raise monthly charges; total charges so far stay the same."""
     limit = contract.by_name["monthly_charges"].maximum
     frame["monthly_charges"] = (frame["monthly_charges"] * factor).round(2).clip(upper=limit)
 
@@ -202,27 +201,33 @@ def _migration(frame: pd.DataFrame, contract: Contract, rng: np.random.Generator
 
 SCENARIOS = (
     Scenario("none", "nothing changes", _none),
-    Scenario("shift", "numbers move up by a quarter of their range, 40 % of each category to its last value", _shift),
-    Scenario("one-feature", "as shift, the contract's first feature only: not enough for an alert", _one_feature),
-    Scenario("nulls", "10 % of the values that may be missing are", _nulls),
     Scenario(
-        "recoding", "an upstream change mirrors every number in its range and reverses every code list", _recoding
+        "shift",
+        "numeric values increase by a quarter of their range, 40% of each category change to its last value",
+        _shift,
+    ),
+    Scenario("one-feature", "like shift, but only the contract's first feature: not enough for an alert", _one_feature),
+    Scenario("nulls", "10% of the values of nullable features are missing", _nulls),
+    Scenario(
+        "recoding",
+        "every number is mirrored in its range and every list of categories is reversed (an upstream change)",
+        _recoding,
     ),
 )
 
 TELCO_SCENARIOS = (
-    Scenario("price_rise", "monthly charges up by 10 %", _price_rise, ("monthly_charges",)),
+    Scenario("price_rise", "monthly charges increase by 10%", _price_rise, ("monthly_charges",)),
     Scenario("month_to_month", "a third of the term contracts become month-to-month", _month_to_month, ("contract",)),
     Scenario(
         "fiber",
-        "40 % of the DSL customers get fiber, for 25 dollars a month more",
+        "40% of the DSL customers switch to fiber, for 25 dollars more per month",
         _fiber,
         ("internet_service", "monthly_charges"),
     ),
     Scenario(
         "migration",
-        "a new billing system: electronic checks become credit cards, all bills paperless, prices up by 25 %, and the "
-        "codes of month-to-month and two-year contracts trade places",
+        "a new billing system: electronic checks become credit cards, all bills are paperless, prices increase by 25%, "
+        "and the codes of month-to-month and two-year contracts are swapped",
         _migration,
         ("contract", "payment_method", "paperless_billing", "monthly_charges"),
     ),

@@ -21,11 +21,11 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.evaluation.cbpe_validity import why_invalid
 from pmmds_core.models.calibration import Calibration, estimate
 from pmmds_core.profiling.reference_profile import ReferenceProfile
+from pmmds_core.runtime.time_windows import DAY, daily_window_start
 from pmmds_core.statistics.intervals import measures, reliability_table
-from pmmds_core.stores.monitoring.daily_performance import DAY, DayRows, DayState
+from pmmds_core.statistics.verdict import Verdict
+from pmmds_core.stores.monitoring.daily_performance import DayRows, DayState
 from pmmds_core.stores.monitoring.hourly_counts import hourly_counts
-
-MEASURED, INSUFFICIENT_DATA = "measured", "insufficient_data"
 
 
 def refresh_days(deployment: Deployment, n_days: int, now: datetime | None = None) -> list[dict[str, Any]]:
@@ -34,7 +34,7 @@ def refresh_days(deployment: Deployment, n_days: int, now: datetime | None = Non
     Hours of the window that changed are counted first: the estimate's validity is judged by their histograms.
     """
     end = (now or datetime.now(UTC)).astimezone(UTC)
-    start = first_day(end, n_days)
+    start = daily_window_start(end, n_days)
     deployment.ground_truth.match_archived()
     deployment.histograms.refresh(deployment.profiles.profile, deployment.model_name, start, end)
     kept = {(k.model_version, k.day): k.document for k in deployment.daily_performance.kept(start)}
@@ -47,11 +47,6 @@ def refresh_days(deployment: Deployment, n_days: int, now: datetime | None = Non
 def digest_of(documents: Sequence[Mapping[str, Any]]) -> str:
     """sha256 that is equal when the documents are."""
     return hashlib.sha256(json.dumps(documents, sort_keys=True, default=dict).encode()).hexdigest()
-
-
-def first_day(end: datetime, n_days: int) -> datetime:
-    """The first instant of the first of `n_days` UTC days, the last of which holds `end`."""
-    return end.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - (n_days - 1) * DAY
 
 
 def measure_day(deployment: Deployment, state: DayState) -> dict[str, Any]:
@@ -84,7 +79,7 @@ def day_document(
         "n_rows": state.n_rows,
         "n_labelled": state.n_labelled,
         "n_labels_missing": state.n_rows - state.n_labelled,
-        "verdict": MEASURED if enough else INSUFFICIENT_DATA,
+        "verdict": (Verdict.MEASURED if enough else Verdict.INSUFFICIENT_DATA).value,
         "reason": "" if enough else _why_not(int(labels.size), share, min_rows),
         "positive_share": share,
         "realized": realized,

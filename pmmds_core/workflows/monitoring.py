@@ -16,10 +16,11 @@ from typing import Any
 
 from pmmds_core.deployment import Deployment
 from pmmds_core.drift.comparison import compare
-from pmmds_core.drift.policy import DriftRule, DriftVerdict, Verdict, judge, report_document
+from pmmds_core.drift.policy import DriftRule, DriftVerdict, judge, report_document
 from pmmds_core.drift.segments import check_segment_features
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.reports.drift_page import PageHead, render_page
+from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.monitoring.histograms import RefreshResult
 from pmmds_core.workflows.drift_page_context import page_context
 from pmmds_core.workflows.report_files import write_report
@@ -168,6 +169,6 @@ def _keep(
             model_version=version,
             report_id=report_id,
             severity=str(verdict.severity),
-            message=verdict.words,
+            message=verdict.reason_text,
             connection=connection,
         ).alert_id

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from pmmds_core.deployment import Deployment
 from pmmds_core.drift.policy import DriftRule
 from pmmds_core.drift.rules import joint, sequential
-from pmmds_core.drift.rules.joint import JointFinding, JointRule, could_not_look, judge_joint
+from pmmds_core.drift.rules.joint import JointFinding, JointRule, judge_joint, not_evaluated
+from pmmds_core.drift.rules.rule_verdict import RuleVerdict
 from pmmds_core.drift.rules.sequential import SequentialRule, judge_sequential
-from pmmds_core.drift.rules.verdict import RuleVerdict, Verdict
 from pmmds_core.drift.segments import SegmentDrift, check_segment_features, compare_segments
 from pmmds_core.models.bundle import Bundle
 from pmmds_core.profiling.reference_rows import ReferenceRows, code_rows
+from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.monitoring.drift_windows import Window
 
 NO_ROWS = "carries no reference rows; versions trained from here on do"
@@ -49,7 +50,7 @@ def ask_joint(deployment: Deployment, w: LookedAt, rule: DriftRule) -> JointFind
     """The joint rule on the newest rows of the window."""
     rows = w.rows
     if rows is None:
-        return could_not_look(f"v{w.version} {NO_ROWS}.")
+        return not_evaluated(f"v{w.version} {NO_ROWS}.")
     if w.n_rows < rule.min_samples:
         newest = np.zeros((w.n_rows, len(rows.features)), dtype=np.int32)  # too few, whatever they hold
     else:

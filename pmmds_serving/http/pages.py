@@ -12,10 +12,11 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Template
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import PmmdsError
+from pmmds_core.runtime.html_templates import html_environment
 
 if TYPE_CHECKING:
     from pmmds_serving.worker import Worker
@@ -91,7 +92,4 @@ def docs_asset(name: str) -> tuple[bytes, str] | None:
 
 @cache
 def _template(name: str) -> Template:
-    environment = Environment(
-        loader=PackageLoader("pmmds_serving.http"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    return environment.get_template(name)
+    return html_environment("pmmds_serving.http").get_template(name)

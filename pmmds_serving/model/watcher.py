@@ -17,7 +17,7 @@ import msgspec
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import ModelError, PmmdsError, StoreError
-from pmmds_core.runtime.file_lock import lead
+from pmmds_core.runtime.file_lock import try_lock_file
 from pmmds_core.runtime.json_logs import get_logger
 from pmmds_core.stores.artifacts.model_registry import INCOMING, PRODUCTION, ModelRegistry, RegisteredVersion
 from pmmds_serving.model.cache import ModelCache, Stamp, WatcherStatus
@@ -165,7 +165,7 @@ def watch(deployment: Deployment, parent: int) -> None:
     settings, contract = deployment.settings, deployment.contract
     cache = ModelCache(Path(settings.home_path), contract.model_name)
     cache.prepare()
-    lock = lead(cache.folder / LOCK)
+    lock = try_lock_file(cache.folder / LOCK)
     if lock is None:
         return
     with lock:

@@ -15,7 +15,7 @@ from typing import IO
 from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import AlreadyRunningError, HomeNotWritableError
-from pmmds_core.runtime.file_lock import lead
+from pmmds_core.runtime.file_lock import try_lock_file
 
 LOCK_FILE = "serving.lock"
 # A supervisor may start the service while the one before it still drains.
@@ -48,7 +48,7 @@ def _wait_for(file: Path) -> IO[str] | None:
     """The lock; None when another process still has it after WAIT_SECONDS. Raises HomeNotWritableError."""
     deadline = time.monotonic() + WAIT_SECONDS
     try:
-        while (lock := lead(file)) is None and time.monotonic() < deadline:
+        while (lock := try_lock_file(file)) is None and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
     except OSError as error:
         raise HomeNotWritableError(

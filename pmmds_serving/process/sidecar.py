@@ -16,7 +16,7 @@ from pathlib import Path
 from pmmds_core.config.settings import Settings, load_settings
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError
-from pmmds_core.runtime.file_lock import lead
+from pmmds_core.runtime.file_lock import try_lock_file
 from pmmds_core.runtime.json_logs import configure_logging
 
 
@@ -52,7 +52,7 @@ class Companion:
         """Start one when none leads; cheap enough to be asked every second."""
         if self._child is not None and self._child.poll() is None:
             return
-        lock = lead(self._lock_file)
+        lock = try_lock_file(self._lock_file)
         if lock is None:
             return
         lock.close()

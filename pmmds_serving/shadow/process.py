@@ -10,7 +10,7 @@ import signal
 import threading
 
 from pmmds_core.deployment import Deployment
-from pmmds_core.runtime.file_lock import lead
+from pmmds_core.runtime.file_lock import try_lock_file
 from pmmds_serving.metrics.counters import ServingMetrics
 from pmmds_serving.model.cache import ModelCache
 from pmmds_serving.process.error_guard import Surviving
@@ -52,7 +52,7 @@ def shadow(deployment: Deployment, parent: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the worker says when it is over
     files = ShadowFiles(deployment.folder(RUN_FOLDER))
-    lock = lead(files.lock)
+    lock = try_lock_file(files.lock)
     if lock is None:
         return
     os.nice(NICE)

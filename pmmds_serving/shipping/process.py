@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from pmmds_core.deployment import Deployment
-from pmmds_core.runtime.file_lock import lead
+from pmmds_core.runtime.file_lock import try_lock_file
 from pmmds_core.runtime.processes import is_alive
 from pmmds_serving.metrics.counters import ServingMetrics
 from pmmds_serving.process.sidecar import run_beside_parent
@@ -93,7 +93,7 @@ def move(deployment: Deployment, parent: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the worker says when it is over
     files = ShipperFiles(deployment.folder(RUN_FOLDER))
-    lock = lead(files.lock)
+    lock = try_lock_file(files.lock)
     if lock is None:
         return
     files.status.write(ShipperStatus(os.getpid()))

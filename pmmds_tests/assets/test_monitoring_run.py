@@ -130,7 +130,7 @@ def test_a_changed_contract_mix_is_told_in_the_alert_by_the_rule_that_was_chosen
     assert result.success, errors_of(result)
     assert failed_checks(result) == {"features_are_stable"}
     (alert,) = deployment.alerts.open_alerts()
-    told = re.search(r"contract: Month-to-month (\d+) % → (\d+) % of rows", alert.message)
+    told = re.search(r"contract: Month-to-month (\d+)% → (\d+)% of rows", alert.message)
     assert told is not None, alert.message
     before, after = (100 * float((frame["contract"] == "Month-to-month").mean()) for frame in (reference, changed))
     assert abs(int(told[1]) - before) < 2, "the reference of the model is a part of the reference data"
@@ -171,9 +171,9 @@ def test_a_billing_migration_is_told_by_the_rule_of_the_specification(watched: D
     result = platform.run("monitor_job", tags=platform.window_tags())
     assert result.success, errors_of(result)
     (alert,) = deployment.alerts.open_alerts()
-    for words in ("payment_method: ", "paperless_billing: Yes ", "contract: ", "the rule asks for 3"):
+    for words in ("payment_method: ", "paperless_billing: Yes ", "contract: ", "the rule requires 3"):
         assert words in alert.message
-    assert "chance alone gives 0.0" in alert.message
+    assert "expected by chance 0.0" in alert.message
 
 
 def test_too_few_rows_are_said_to_be_too_few(trained_home: Path, tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
-from pmmds_core.reports.performance_text import window_start
+from pmmds_core.runtime.time_windows import daily_window_start
 from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_tests.harness.command_line import pmmds
 from pmmds_tests.harness.dagster_platform import DagsterPlatform, copy_of, errors_of, failed_checks, metadata_of
@@ -65,7 +66,8 @@ def test_before_labels_arrive_there_is_an_estimate_and_after_them_both_agree(ans
 def test_a_day_that_did_not_change_is_not_measured_again(answered: DagsterPlatform) -> None:
     measured(answered)
     deployment = answered.deployment
-    start = window_start(2)  # its rows are of yesterday when midnight has passed since they were logged
+    # Two days: if midnight has passed since the rows were logged, they are yesterday's.
+    start = daily_window_start(datetime.now(UTC), 2)
     before = [k.computed_at for k in deployment.daily_performance.kept(start)]
     measured(answered)
     after = [k.computed_at for k in deployment.daily_performance.kept(start)]

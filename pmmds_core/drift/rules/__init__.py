@@ -1,1 +1,4 @@
-"""The named rules that judge a comparison, one small pure module each; drift/policy.py combines them."""
+"""The named drift rules, one pure module each.
+
+Does not live here: combining their verdicts and selecting the alerting rules (drift/policy.py).
+"""

@@ -1,4 +1,7 @@
-"""Bins merged to a few levels a feature, as one-hot rows: what the joint rule compares. Keep out: the comparison."""
+"""Bins merged into a few levels per feature, as one-hot rows for the rule `joint`.
+
+Does not live here: the comparison of the rows (joint.py).
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,18 @@ from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProf
 from pmmds_core.profiling.reference_rows import Codes
 from pmmds_core.statistics.arrays import Matrix
 
-# Ten by ten cells would need thousands of rows to be filled.
+# A table of ten by ten cells would need thousands of rows.
 MAX_LEVELS = 5
-# Rarer categories share a level; rarer than that in the sum, nothing can be said of what they go with.
+# Rarer categories share a level, unless their total share is below MIN_REST: then they have none.
 MIN_SHARE = 0.05
 MIN_REST = 0.02
-# A feature with more rows outside its levels is left to the rules that look at it alone.
+# A feature with a larger share of rows without a level is excluded; the rules on single features cover it.
 MAX_UNKNOWN = 0.05
 
 
 @dataclass(frozen=True)
 class Levels:
-    """Rows of both sides, the current first. `one_hot`: (n, L) of 0 and 1; `feature_of`: (L,) the level's feature."""
+    """Rows of both sides, current rows first. `one_hot`: (n, L) of 0 and 1; `feature_of`: (L,) index of the feature."""
 
     features: tuple[str, ...]
     one_hot: Matrix
@@ -35,7 +38,7 @@ class Levels:
 
     @classmethod
     def of(cls, profile: ReferenceProfile, reference: Codes, current: Codes) -> Levels:
-        """Both sides' rows that have a level in every feature that is looked at; (n, n_features) bin numbers each."""
+        """The rows of both sides with a level in every included feature. Arguments: (n, n_features) bin numbers."""
         level_of = {f.bins.feature: levels_of(f) for f in profile.features}
         sides = [
             {name: level[side[:, i]] for i, (name, level) in enumerate(level_of.items())}
@@ -46,22 +49,22 @@ class Levels:
             for name in level_of
             if level_of[name].max(initial=0) > 0 and max(float((s[name] < 0).mean()) for s in sides) <= MAX_UNKNOWN
         )
-        known = [_rows(side, names) for side in sides]
-        rows = np.vstack(known)
+        complete = [_rows(side, names) for side in sides]
+        rows = np.vstack(complete)
         n_levels = [int(level_of[name].max()) + 1 for name in names]
         blocks = [(rows[:, [i]] == np.arange(n)).astype(np.float64) for i, n in enumerate(n_levels)]
         one_hot = np.hstack(blocks) if blocks else np.zeros((len(rows), 0))
-        return cls(names, one_hot, np.repeat(np.arange(len(names)), n_levels), len(known[0]))
+        return cls(names, one_hot, np.repeat(np.arange(len(names)), n_levels), len(complete[0]))
 
     @cached_property
     def membership(self) -> Matrix:
-        """(L, F): whether a level is the feature's."""
+        """(L, F): 1 if the level belongs to the feature, else 0."""
         member: Matrix = (self.feature_of[:, None] == np.arange(len(self.features))).astype(np.float64)
         return member
 
     @cached_property
     def is_used(self) -> NDArray[np.bool_]:
-        """(L, L): cells that a row of either side is in."""
+        """(L, L): True for cells with a row on either side."""
         used: NDArray[np.bool_] = (self.one_hot.T @ self.one_hot) > 0
         return used
 
@@ -72,7 +75,7 @@ class Levels:
 
     @cached_property
     def n_cells_by_level_pair(self) -> Matrix:
-        """(L, L): used cells of the pair of features that a cell belongs to."""
+        """(L, L): number of used cells in the table of the feature pair that the cell belongs to."""
         return self._n_cells[np.ix_(self.feature_of, self.feature_of)]
 
     @cached_property
@@ -89,7 +92,7 @@ class Levels:
 
     @cached_property
     def degrees(self) -> Matrix:
-        """(n_pairs,): degrees of freedom of each pair's table once both margins are given; at least 1."""
+        """(n_pairs,): degrees of freedom of each pair's table given both margins, at least 1."""
         n_levels = self.membership.sum(axis=0)
         cells = self._n_cells[self.first, self.second]
         free: Matrix = np.maximum(cells - n_levels[self.first] - n_levels[self.second] + 1, 1.0)
@@ -97,7 +100,7 @@ class Levels:
 
 
 def levels_of(feature: FeatureProfile) -> NDArray[np.intp]:
-    """(n_bins,): the level of each bin, −1 where the reference has too few rows to say what it goes with."""
+    """(n_bins,): the level of each bin; −1 if the reference has too few rows in it."""
     counts = np.asarray(feature.counts, dtype=np.float64)
     shares = counts / max(counts.sum(), 1.0)
     special = special_indices(feature.bins)
@@ -125,7 +128,7 @@ def _renumbered(level: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _rows(side: Mapping[str, NDArray[np.intp]], names: tuple[str, ...]) -> NDArray[np.intp]:
-    """(n, F) levels of the rows that have one in every feature."""
+    """(n, F) levels of the rows that have a level in every feature."""
     rows = np.stack([side[name] for name in names], axis=1) if names else np.zeros((0, 0), dtype=np.intp)
-    known: NDArray[np.intp] = rows[(rows >= 0).all(axis=1)]
-    return known
+    complete: NDArray[np.intp] = rows[(rows >= 0).all(axis=1)]
+    return complete

@@ -11,7 +11,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from pmmds_core.errors import TrainingError
-from pmmds_core.policies.retraining import ALERT, DAY, FAILED, RUNNING, WAITING, PastRetraining
+from pmmds_core.policies.retraining import ALERT, FAILED, RUNNING, WAITING, PastRetraining
+from pmmds_core.runtime.time_windows import DAY
 from pmmds_core.stores.database.dialects import insert
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import retraining_runs

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from pmmds_core.errors import HomeNotWritableError, TrainingError
-from pmmds_core.runtime.file_lock import lead
+from pmmds_core.runtime.file_lock import try_lock_file
 from pmmds_core.stores.database.dialects import insert
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.errors import translate
@@ -46,7 +46,7 @@ class _FileLock:
 
     def try_acquire(self) -> bool:
         try:
-            self._lock = self._lock or lead(self._path)
+            self._lock = self._lock or try_lock_file(self._path)
         except OSError as error:
             raise HomeNotWritableError(
                 f"The lock file {self._path} cannot be written: {error.strerror}.",

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract
+from pmmds_core.runtime.time_windows import DAY
 from pmmds_core.statistics.arrays import Labels, Probabilities
 from pmmds_core.stores.database.dialects import hour_of, insert
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import daily_performance, ground_truth, prediction_logs
 from pmmds_core.stores.predictions.archive import PredictionArchive
-
-DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)

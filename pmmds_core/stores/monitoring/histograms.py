@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,12 @@ from numpy.typing import NDArray
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DataError
 from pmmds_core.profiling.reference_profile import ReferenceProfile
+from pmmds_core.runtime.time_windows import HOUR, start_of_hour
 from pmmds_core.stores.database.dialects import LATE_COMMIT, database_now, hour_of, insert, lock_table
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import feature_histograms, histogram_watermarks, prediction_logs, stale_hours
 from pmmds_core.stores.monitoring.bin_counts import HourCounts, Source, added_up, count_bins
 from pmmds_core.stores.predictions.archive import PredictionArchive
-
-HOUR = timedelta(hours=1)
 
 Profiles = Callable[[str], ReferenceProfile | None]
 
@@ -74,7 +73,7 @@ class HistogramStore:
             end: aware instant, exclusive.
             only_changed: False counts every hour of the window anew.
         """
-        start, end = _floor(start), _ceiling(end)
+        start, end = start_of_hour(start), _ceiling(end)
         with self._snapshot() as connection:
             seen_through = connection.execute(sa.select(database_now())).scalar_one()
             stale = self._stale(connection, model_name)
@@ -93,7 +92,7 @@ class HistogramStore:
         """Hours overlapping [start, end) whose rows changed since they were counted."""
         with self._database.snapshot() as connection:
             stale = self._stale(connection, model_name)
-        return sorted(hour for hour in stale if _floor(start) <= hour < _ceiling(end))
+        return sorted(hour for hour in stale if start_of_hour(start) <= hour < _ceiling(end))
 
     def merged(self, model_name: str, model_version: str, start: datetime, end: datetime) -> MergedCounts:
         """The sum of a version's hours overlapping [start, end); no counts when there are none.
@@ -191,7 +190,7 @@ def _heads(model_name: str, start: datetime, end: datetime) -> sa.Select[Any]:
 
 def _within(query: sa.Select[Any], start: datetime, end: datetime) -> sa.Select[Any]:
     hour = feature_histograms.c.hour
-    return query.where(hour >= _floor(start), hour < _ceiling(end))
+    return query.where(hour >= start_of_hour(start), hour < _ceiling(end))
 
 
 def _merge(rows: Iterable[sa.Row[Any]]) -> MergedCounts:
@@ -246,10 +245,6 @@ def _hours(start: datetime, end: datetime) -> Iterator[datetime]:
         start += HOUR
 
 
-def _floor(instant: datetime) -> datetime:
-    return instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-
-
 def _ceiling(instant: datetime) -> datetime:
-    floor = _floor(instant)
+    floor = start_of_hour(instant)
     return floor if floor == instant else floor + HOUR

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DataError, StoreError
 from pmmds_core.runtime.private_folders import make_private, sync_folder
+from pmmds_core.runtime.time_windows import DAY, start_of_day
 from pmmds_core.stores.database.dialects import LATE_COMMIT, insert
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.partitions import LOCK_TIMEOUT_SECONDS, days_of, homeless_days, make_day
@@ -34,7 +35,6 @@ from pmmds_core.stores.database.tables import (
 from pmmds_core.stores.predictions.archived_rows import ArchivedRows, among
 from pmmds_core.stores.predictions.parquet_rows import GROUP_ROWS, Written, write_rows
 
-DAY = timedelta(days=1)
 # SQLite deletes a part's rows in one transaction, and who wants to write waits for it: about a second.
 SQLITE_PART_ROWS = 100_000
 _TRIES = 5
@@ -71,7 +71,7 @@ class PredictionArchive:
                 found = {_at(day) for day in (*days_of(connection), *homeless_days(connection))}
                 return [day for day in sorted(found) if day + DAY <= end and self._has_rows(connection, day)]
             oldest = connection.execute(sa.select(sa.func.min(self._log.c.predicted_at))).scalar_one()
-            day = end if oldest is None else _floor(oldest)
+            day = end if oldest is None else start_of_day(oldest)
             days = [day + i * DAY for i in range(max(0, (end - day) // DAY))]
             return [day for day in days if self._has_rows(connection, day)]
 
@@ -326,7 +326,3 @@ class _Reading:
 
 def _at(day: Any) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
-def _floor(instant: datetime) -> datetime:
-    return instant.replace(hour=0, minute=0, second=0, microsecond=0)

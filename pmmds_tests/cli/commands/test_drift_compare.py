@@ -43,7 +43,7 @@ def compare(files: Path, tmp_path: Path) -> Compare:
 def test_two_samples_of_one_population_are_stable(compare: Compare, tmp_path: Path) -> None:
     said = compare("a.parquet", "b.csv", "--fail-on-drift")
     assert said.code == 0
-    assert "Stable. 0 of 19 features have a PSI over 0.2" in said.out
+    assert "Stable. 0 of 19 features have a PSI above 0.2" in said.out
     assert max(map(len, said.out.splitlines()[:20])) <= 100
     assert not (tmp_path / "home").exists()
 
@@ -73,7 +73,7 @@ def test_json_has_the_shape_of_a_stored_report(compare: Compare) -> None:
     assert {"psi", "kl_divergence", "js_distance", "band", "p_value", "unseen_share"} <= contract.keys()
     assert [b["label"] for b in contract["bins"]][:3] == ["Month-to-month", "One year", "Two year"]
     assert contract["bins"][0]["current_share"] == 1.0
-    assert {c["why"] for c in document["columns"]} == {"by the contract"}
+    assert {c["why"] for c in document["columns"]} == {"from the contract"}
 
 
 def test_a_page_and_a_profile_are_written_and_the_profile_is_a_reference(compare: Compare, tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def bad(files: Path) -> Path:
         ("bad/ids.csv", "bad/ids.csv", "", "10,000 categories"),
         ("bad/profile.json", "b.csv", "", "bad/profile.json is not a saved profile"),
         ("a.parquet", "b.csv", "--contract missing.yaml", "missing.yaml cannot be read"),
-        ("bad/ids.csv", "bad/ids.csv", "--contract telco_churn", "does not fit the contract 'telco_churn'"),
+        ("bad/ids.csv", "bad/ids.csv", "--contract telco_churn", "does not match the contract 'telco_churn'"),
         ("bad/unlike.parquet", "b.csv", "--contract telco_churn", "no value of contract is allowed"),
         ("a.parquet", "b.csv", "--columns tenure,nope", "has no column 'nope'"),
         ("a.parquet", "b.csv", "--score nope", "has no column 'nope'"),

@@ -11,8 +11,9 @@ from benchmarks.drift_statistics import load_population
 from pmmds_cli.output.drift_table import print_drift
 from pmmds_core.drift.comparison import compare
 from pmmds_core.drift.policy import DriftRule, judge, report_document
-from pmmds_core.drift.rules.verdict import RuleVerdict, Verdict
+from pmmds_core.drift.rules.rule_verdict import RuleVerdict
 from pmmds_core.drift.segments import SegmentDrift
+from pmmds_core.statistics.verdict import Verdict
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +40,12 @@ def test_the_table_fits_100_columns_and_says_the_verdict_by_rule(
     assert max(len(line.rstrip()) for line in printed.splitlines()) <= 100
     first = printed.splitlines()[1]
     assert first.startswith("payment_method"), "the largest PSI first"
-    assert "missing 0 % → 100 %" in first
+    assert "missing 0% → 100%" in first
     for words in (
         "spec (stable, raises alerts): 1 of 19 features",
-        "calibrated (drifted): 1 of 19 features moved more than chance explains",
+        "calibrated (drifted): 1 of 19 features changed significantly",
         "sequential (insufficient_data): ",
-        "- payment_method: missing 0 % → 100 % of rows (PSI ",
+        "- payment_method: missing 0% → 100% of rows (PSI ",
         "contract = Month-to-month",
         "Alert 4 is open",
     ):
@@ -57,5 +58,5 @@ def test_a_window_without_rows_is_a_table_too(capsys: pytest.CaptureFixture[str]
     shown = report_document(profile, features, 0, judge(features, 0, DriftRule(0.2, 3, 100)))
     print_drift({**shown, "alert_id": None, "report": "drift.html"})
     printed = capsys.readouterr().out
-    assert "0 rows in the window; 100 are needed to judge." in printed
+    assert "0 rows in the window; at least 100 are required." in printed
     assert "undetermined" in printed

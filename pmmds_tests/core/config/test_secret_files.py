@@ -1,4 +1,4 @@
-"""Settings whose value stands in a file."""
+"""Settings whose value is read from a file."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ def written(folder: Path, content: bytes) -> str:
 
 
 @pytest.mark.parametrize("name", sorted(SECRETS))
-def test_every_secret_is_read_from_a_file_without_its_line_end_and_is_never_shown(tmp_path: Path, name: str) -> None:
-    kept = f"{'redis' if name == 'celery_broker_url' else 'postgresql'}://ann:hidden-word@host/db"
-    environment = {f"{variable_name(name)}_FILE": written(tmp_path, f"{kept}\n".encode())}
-    assert getattr(load_settings(environment), name) == kept
+def test_every_secret_is_read_from_a_file_without_newline_and_masked(tmp_path: Path, name: str) -> None:
+    secret = f"{'redis' if name == 'celery_broker_url' else 'postgresql'}://ann:hidden-word@host/db"
+    environment = {f"{variable_name(name)}_FILE": written(tmp_path, f"{secret}\n".encode())}
+    assert getattr(load_settings(environment), name) == secret
     (row,) = [r for r in describe(environment) if r.variable == variable_name(name)]
     assert row.is_set
     assert "hidden-word" not in row.value
 
 
-def test_the_variable_stands_where_both_are_set(tmp_path: Path) -> None:
+def test_the_variable_takes_precedence_over_the_file(tmp_path: Path) -> None:
     both = {"PMMDS_DATABASE_URL_FILE": written(tmp_path, b"sqlite:///file"), "PMMDS_DATABASE_URL": "sqlite:///variable"}
     assert load_settings(both).database_url == "sqlite:///variable"
 
 
-def test_a_setting_that_is_no_secret_is_not_read_from_a_file(tmp_path: Path) -> None:
+def test_a_setting_that_is_not_secret_is_not_read_from_a_file(tmp_path: Path) -> None:
     assert load_settings({"PMMDS_HTTP_PORT_FILE": written(tmp_path, b"9")}).http_port == 8000
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "which is empty"),
         (b"\n\n", "which is empty"),
@@ -48,20 +48,20 @@ def test_a_setting_that_is_no_secret_is_not_read_from_a_file(tmp_path: Path) -> 
         (b"a" * 70_000, "not one line of text"),
     ],
 )
-def test_a_file_that_holds_no_secret_is_refused_without_repeating_it(tmp_path: Path, content: bytes, told: str) -> None:
+def test_an_invalid_secret_file_is_rejected_without_its_content(tmp_path: Path, content: bytes, message: str) -> None:
     path = written(tmp_path, content)
-    with pytest.raises(SettingError, match=told) as caught:
+    with pytest.raises(SettingError, match=message) as caught:
         load_settings({"PMMDS_DATABASE_URL_FILE": path})
     assert f"PMMDS_DATABASE_URL_FILE names {path}" in str(caught.value)
     assert "two" not in str(caught.value)
     assert len(str(caught.value)) < 400
 
 
-def test_a_file_of_alert_urls_may_be_empty(tmp_path: Path) -> None:
+def test_the_alert_urls_file_may_be_empty(tmp_path: Path) -> None:
     assert load_settings({"PMMDS_ALERT_URLS_FILE": written(tmp_path, b"")}).alert_urls == ""
 
 
-def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported_with_the_reason(tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     with pytest.raises(SettingError, match=f"names {missing}, which cannot be read: No such file"):
         load_settings({"PMMDS_ADMIN_TOKEN_FILE": str(missing)})
@@ -69,15 +69,15 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> 
         load_settings({"PMMDS_ADMIN_TOKEN_FILE": str(tmp_path)})
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
-def test_a_file_of_somebody_else_is_named_with_the_reason(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.geteuid() == 0, reason="root can read every file")
+def test_a_file_without_read_permission_is_reported(tmp_path: Path) -> None:
     path = Path(written(tmp_path, b"x"))
     path.chmod(0)
     with pytest.raises(SettingError, match="Permission denied"):
         load_settings({"PMMDS_ADMIN_TOKEN_FILE": str(path)})
 
 
-def test_a_password_among_the_options_of_a_url_is_not_shown_either() -> None:
+def test_a_password_in_the_query_of_a_url_is_masked() -> None:
     url = "postgresql://db:5432/rows?user=ann&password=hunter2&sslmode=require"
     (row,) = [row for row in describe({"PMMDS_DATABASE_URL": url}) if row.variable == "PMMDS_DATABASE_URL"]
     assert row.value == "postgresql://db:5432/rows?user=ann&password=***&sslmode=require"

@@ -1,4 +1,4 @@
-"""Contracts: the packaged one, and every mistake refused with file, line, field and what was expected."""
+"""The packaged contract, and errors in contracts: each names the file, line and field, and what was expected."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ features:
 """
 
 
-def refusal(text: str) -> str:
+def rejection(text: str) -> str:
     with pytest.raises(ContractError) as caught:
         parse_contract(text, "shops.yaml")
     assert caught.value.exit_code == 2
@@ -53,7 +53,7 @@ def refusal(text: str) -> str:
 
 
 def changed(old: str, new: str) -> str:
-    assert VALID.count(old) == 1, f"{old!r} stands {VALID.count(old)} times"
+    assert VALID.count(old) == 1, f"{old!r} occurs {VALID.count(old)} times"
     return VALID.replace(old, new)
 
 
@@ -71,14 +71,14 @@ def test_the_packaged_contract_has_the_telco_features(contract: Contract) -> Non
     assert contract.by_name["total_charges"].blank_value == 0.0
 
 
-def test_a_valid_contract_is_not_taken_for_the_packaged_one() -> None:
+def test_a_custom_contract_is_not_the_packaged_one() -> None:
     shops = parse_contract(VALID, "shops.yaml")
     assert not shops.is_packaged
     assert shops.by_name["visits"].blank == Blank("0", ("NA",))
     assert shops.categorical_names == ("town",)
 
 
-def test_comments_and_layout_do_not_change_the_digest_and_content_does() -> None:
+def test_the_digest_depends_on_content_not_on_comments_or_layout() -> None:
     digest = parse_contract(VALID, "a").digest
     assert (
         parse_contract("# a comment\n" + VALID.replace("[Bonn, Ulm]", "\n      - Bonn\n      - Ulm"), "b").digest
@@ -121,8 +121,8 @@ def test_comments_and_layout_do_not_change_the_digest_and_content_does() -> None
 "expected text, found nothing."
 )),
         ("name: visits", "name: Visits", (
-"expected a name of lower-case letters, digits and _, a letter "
-"first, 48 characters at most, found 'Visits'."
+"expected a name of lower-case letters, digits and _, starting with a letter, "
+"at most 48 characters, found 'Visits'."
 )),
         ("model_name: shop-model", "model_name: shop_model", (
 "line 2: model_name: expected a name of "
@@ -138,8 +138,8 @@ def test_comments_and_layout_do_not_change_the_digest_and_content_does() -> None
 )),
     ],
 )  # fmt: skip
-def test_a_mistake_of_type_is_told_with_place_and_what_was_expected(old: str, new: str, expected: str) -> None:
-    message = refusal(changed(old, new))
+def test_a_type_error_names_the_place_and_the_expected_type(old: str, new: str, expected: str) -> None:
+    message = rejection(changed(old, new))
     assert message.startswith("shops.yaml, line ")
     assert expected in message
     assert "`" not in message
@@ -149,20 +149,20 @@ def test_a_mistake_of_type_is_told_with_place_and_what_was_expected(old: str, ne
     ("old", "new", "expected"),
     [
         ("name: town", "name: visits", (
-"line 20: features[1].name (feature 'visits'): expected a name "
-"of its own, 'visits' is taken by features[0]."
+"line 20: features[1].name (feature 'visits'): duplicate name "
+"'visits', already used by features[0]."
 )),
-        ("name: town", "name: closed", "'closed' is reserved, choose another name"),
+        ("name: town", "name: closed", "'closed' is reserved"),
         ("name: town", "name: request_id", "'request_id' is reserved"),
         ("source: Town", "source: Visits", (
-"line 21: features[1].source (feature 'town'): expected a column "
-"of its own, 'Visits' is taken by features[0]."
+"line 21: features[1].source (feature 'town'): duplicate column "
+"'Visits', already used by features[0]."
 )),
-        ("source: Town", "source: Closed", "'Closed' is the label's column; the model would be told the answer."),
-        ("source: Town", 'source: " Town"', "expected text without spaces around it, found ' Town'."),
+        ("source: Town", "source: Closed", "'Closed' is the label's column; using it as a feature leaks the label."),
+        ("source: Town", 'source: " Town"', "expected text without leading or trailing spaces, found ' Town'."),
         ("row_id: shop", "row_id: Town", "line 4: row_id: 'Town' is a feature's source column"),
         ("row_id: shop", "row_id: Closed", "line 4: row_id: 'Closed' is the label's source column."),
-        ('negative: "No"', 'negative: "Yes"', "label.positive: positive and negative are the same value."),
+        ('negative: "No"', 'negative: "Yes"', "label.positive: positive and negative must differ."),
         ("name: closed", "name: prediction", "label.name: 'prediction' is reserved"),
         ("type: integer", "type: string", "expected integer or float for kind numeric, found 'string'."),
         ("type: string", "type: float", (
@@ -188,37 +188,37 @@ def test_a_mistake_of_type_is_told_with_place_and_what_was_expected(old: str, ne
         ('means: "0"', 'means: "-1"', "line 19: features[0].blank.means (feature 'visits'): -1 is outside 0 to 100."),
         ("example: Ulm", "example: Köln", "'Köln' is not one of the feature's values: Bonn, Ulm."),
         ("values: [Bonn, Ulm]", "values: [Ulm]", "expected at least two allowed values, found 1."),
-        ("values: [Bonn, Ulm]", "values: [Ulm, Ulm]", "expected every value once."),
+        ("values: [Bonn, Ulm]", "values: [Ulm, Ulm]", "expected unique values."),
         ("values: [Bonn, Ulm]", 'values: ["Bonn ", Ulm]', (
 "features[1].values[0] (feature 'town'): expected text "
-"without spaces around it, found 'Bonn '."
+"without leading or trailing spaces, found 'Bonn '."
 )),
         ("example: Ulm", "example: Ulm\n    minimum: 3", "only numeric features have minimum and maximum."),
         ("example: Ulm", (
 "example: Ulm\n    blank: {means: "
 "missing, written_as: [Bonn]}"
-), "'Bonn' is an allowed value, so it cannot stand for a blank."),
+), "'Bonn' is an allowed value, so it cannot mean blank."),
     ],
 )  # fmt: skip
-def test_a_mistake_of_sense_is_told_with_place_and_what_was_expected(old: str, new: str, expected: str) -> None:
-    assert expected in refusal(changed(old, new))
+def test_an_inconsistent_field_is_rejected_with_its_place(old: str, new: str, expected: str) -> None:
+    assert expected in rejection(changed(old, new))
 
 
-def test_names_that_differ_only_in_case_cannot_be_written() -> None:
-    assert "lower-case" in refusal(changed("name: town", "name: VISITS"))
+def test_upper_case_names_are_rejected() -> None:
+    assert "lower-case" in rejection(changed("name: town", "name: VISITS"))
 
 
-def test_no_features_is_refused() -> None:
+def test_a_contract_without_features_is_rejected() -> None:
     text = VALID[: VALID.index("features:")] + "features: []\n"
-    assert "line 10: features: expected a list with at least one entry, found an empty list." in refusal(text)
+    assert "line 10: features: expected a list with at least one entry, found an empty list." in rejection(text)
 
 
 @pytest.mark.parametrize(
     ("text", "found"),
     [("", "nothing"), ("# only a comment\n", "nothing"), ("- a\n- b\n", "a list"), ("hello", "'hello'")],
 )
-def test_a_file_that_is_no_mapping_is_refused(text: str, found: str) -> None:
-    message = refusal(text)
+def test_a_file_that_is_not_a_mapping_is_rejected(text: str, found: str) -> None:
+    message = rejection(text)
     assert message.startswith("shops.yaml, line 1: the contract: expected a mapping with the fields name, model_name,")
     assert message.endswith(f"found {found}.")
 
@@ -227,20 +227,20 @@ def test_a_file_that_is_no_mapping_is_refused(text: str, found: str) -> None:
     ("text", "expected"),
     [
         ("name: a\n  b: [", "shops.yaml, line 2: not valid YAML: mapping values are not allowed here."),
-        ("name: a\nname: b\n", "shops.yaml, line 2: the key 'name' stands twice."),
-        ("name: a\n? [x, y]\n: b\n", "shops.yaml, line 2: expected a field's name before the colon."),
+        ("name: a\nname: b\n", "shops.yaml, line 2: duplicate key 'name'."),
+        ("name: a\n? [x, y]\n: b\n", "shops.yaml, line 2: expected a field name before the colon."),
         ("name: a\nb: \x07\n", "shops.yaml, line 2: not valid YAML: special characters are not allowed."),
         ("name: a\n---\nname: b\n", "shops.yaml, line 2: not valid YAML: but found another document."),
         ("name: &a [*a]\n", "shops.yaml, line 1: nested too deeply"),
     ],
 )
-def test_what_is_not_readable_yaml_is_refused(text: str, expected: str) -> None:
+def test_invalid_yaml_is_rejected_with_its_line(text: str, expected: str) -> None:
     with pytest.raises(ContractError) as caught:
         parse_contract(text, "shops.yaml")
     assert expected in caught.value.message
 
 
-def test_aliases_that_multiply_are_refused_before_they_fill_the_memory() -> None:
+def test_exponential_aliases_are_rejected() -> None:
     levels = [f"l{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 9)}]" for i in range(1, 10)]
     with pytest.raises(ContractError, match="too many values"):
         parse_contract("\n".join(["l0: &l0 [x, x, x]", *levels]), "bomb.yaml")
@@ -252,7 +252,7 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     assert load_contract(path).name == "shops"
 
 
-def test_a_file_that_is_not_text_or_not_there_is_refused(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_rejected_with_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "shops.yaml"
     with pytest.raises(ContractError, match="No such file"):
         load_contract(path)
@@ -264,7 +264,7 @@ def test_a_file_that_is_not_text_or_not_there_is_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("struct", [Contract, Label, Feature, Blank, OpenML], ids=lambda s: s.__name__)
-def test_the_documentation_lists_exactly_the_fields_and_their_defaults(struct: Any) -> None:
+def test_documentation_lists_all_fields_with_their_defaults(struct: Any) -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     section = re.search(rf"^## {struct.__name__}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     assert section is not None

@@ -1,4 +1,4 @@
-"""The one-pass decoder reads what the validator reads, and passes on to it whatever could need words."""
+"""The one-pass decoder agrees with the validator and leaves every other body to it."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def valid_rows(contract: Contract) -> st.SearchStrategy[dict[str, Any]]:
     def cell(name: str) -> st.SearchStrategy[Any]:
         feature = contract.by_name[name]
         if not feature.is_numeric:
-            known: st.SearchStrategy[Any] = st.sampled_from(feature.all_values)
+            allowed: st.SearchStrategy[Any] = st.sampled_from(feature.all_values)
         else:
             low = -1e6 if feature.minimum is None else feature.minimum
             high = 1e6 if feature.maximum is None else feature.maximum
             whole = st.integers(int(low), int(high))
-            known = whole if feature.type == "integer" else st.one_of(whole, st.floats(low, high))
-        return st.one_of(st.none(), known) if feature.is_nullable else known
+            allowed = whole if feature.type == "integer" else st.one_of(whole, st.floats(low, high))
+        return st.one_of(st.none(), allowed) if feature.is_nullable else allowed
 
     return st.fixed_dictionaries({name: cell(name) for name in contract.feature_names})
 
@@ -48,7 +48,7 @@ def valid_rows(contract: Contract) -> st.SearchStrategy[dict[str, Any]]:
 @pytest.mark.parametrize("name", CONTRACTS)
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_a_valid_row_is_read_at_once_and_as_the_validator_reads_it(name: str, data: st.DataObject) -> None:
+def test_decoder_and_validator_read_valid_rows_equally(name: str, data: st.DataObject) -> None:
     contract = CONTRACTS[name]
     row = data.draw(valid_rows(contract))
     shuffled = dict(data.draw(st.permutations(list(row.items()))))
@@ -63,7 +63,7 @@ def test_a_valid_row_is_read_at_once_and_as_the_validator_reads_it(name: str, da
 @pytest.mark.parametrize("name", CONTRACTS)
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
-def test_what_is_read_at_once_has_neither_error_nor_warning(name: str, data: st.DataObject) -> None:
+def test_decoded_rows_have_no_errors_or_warnings(name: str, data: st.DataObject) -> None:
     contract = CONTRACTS[name]
     row = dict(contract.example())
     for changed in data.draw(st.lists(st.sampled_from([*contract.feature_names, "unknown"]), max_size=3)):
@@ -74,14 +74,14 @@ def test_what_is_read_at_once_has_neither_error_nor_warning(name: str, data: st.
     checked = compile_validator(contract)(row)
     if found is not None:
         assert (found, (), ()) == (checked.row, checked.errors, checked.warnings)
-    elif checked.row is not None:  # allowed, and left to the validator: for a warning, or a whole number written as 3.0
+    elif checked.row is not None:  # valid but needs the validator: a warning, or an integer written as 3.0
         assert checked.warnings or any(isinstance(v, float) for v in row.values())
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
-def test_a_key_that_comes_twice_is_never_read_at_once(name: str, data: st.DataObject) -> None:
+def test_duplicate_keys_are_left_to_the_validator(name: str, data: st.DataObject) -> None:
     contract = CONTRACTS[name]
     row = list(contract.example().items())
     twice = data.draw(st.sampled_from(row))
@@ -93,7 +93,7 @@ def test_a_key_that_comes_twice_is_never_read_at_once(name: str, data: st.DataOb
     assert decoder.rows(f'{{"instances": [{{{inner}}}]}}'.encode()) is None
 
 
-def test_many_rows_are_read_at_once_in_their_order() -> None:
+def test_a_batch_keeps_its_order() -> None:
     rows = [{**TINY.example(), "visits": n, "kind": None if n % 2 else "z"} for n in range(1, 6)]
     found = RowDecoder(TINY).rows(json.dumps({"instances": rows}).encode())
     assert found is not None
@@ -103,11 +103,11 @@ def test_many_rows_are_read_at_once_in_their_order() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"null", b"[]", b"{}", b'{"features": []}', b'{"features": {}}', b"\xff", b'{"features":' * 5000]
 )
-def test_anything_else_is_left_to_the_validator(body: bytes) -> None:
+def test_other_bodies_are_left_to_the_validator(body: bytes) -> None:
     assert RowDecoder(TELCO).row(body) is None
     assert RowDecoder(TELCO).rows(body) is None
 
 
-def test_another_field_beside_the_features_is_left_to_the_validator() -> None:
+def test_extra_top_level_fields_are_left_to_the_validator() -> None:
     body = json.dumps({"features": TELCO.example(), "more": 1}).encode()
     assert RowDecoder(TELCO).row(body) is None

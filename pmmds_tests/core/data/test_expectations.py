@@ -1,4 +1,4 @@
-"""The Great Expectations suite and the pandera schema that follow from a contract."""
+"""The Great Expectations suite and the pandera schema of a contract."""
 
 from __future__ import annotations
 
@@ -61,20 +61,20 @@ def test_the_packaged_sample_meets_schema_and_suite(contract: Contract, sample: 
     assert suite.n_expectations == 5 + 3 * len(contract.features)
 
 
-def test_wrong_values_are_told_by_column_with_counts(contract: Contract, sample: pd.DataFrame) -> None:
+def test_invalid_values_are_reported_by_column_with_counts(contract: Contract, sample: pd.DataFrame) -> None:
     broken = sample.copy()
     broken.loc[:2, "tenure"] = 500
     broken.loc[4, "contract"] = "Weekly"
     broken.loc[5, "gender"] = None
     suite, schema = run_suite(broken, contract), check_frame(broken, contract)
-    told = failed(suite)
-    assert set(told) == {
+    failures = failed(suite)
+    assert set(failures) == {
         ("tenure", "at least 0 and at most 100 months"),
         ("contract", "one of: Month-to-month, One year, Two year"),
         ("gender", "never missing"),
     }
-    assert told["tenure", "at least 0 and at most 100 months"] == "3 of 7,043 values not: 500"
-    assert told["contract", "one of: Month-to-month, One year, Two year"] == "1 of 7,043 values not: 'Weekly'"
+    assert failures["tenure", "at least 0 and at most 100 months"] == "3 of 7,043 values do not: 500"
+    assert failures["contract", "one of: Month-to-month, One year, Two year"] == "1 of 7,043 values do not: 'Weekly'"
     assert {(f.column, f.n_failures, f.examples) for f in schema.failures} == {
         ("tenure", 3, ("500",)),
         ("contract", 1, ("Weekly",)),
@@ -82,7 +82,7 @@ def test_wrong_values_are_told_by_column_with_counts(contract: Contract, sample:
     }
 
 
-def test_a_missing_a_surplus_and_a_moved_column_fail_both(contract: Contract, sample: pd.DataFrame) -> None:
+def test_missing_extra_and_reordered_columns_fail_both_checks(contract: Contract, sample: pd.DataFrame) -> None:
     moved = sample[[*sample.columns[1:], sample.columns[0]]]
     for broken in (sample.drop(columns="tenure"), sample.assign(extra=1), moved):
         assert not check_frame(broken, contract).passed
@@ -94,7 +94,7 @@ def test_a_missing_a_surplus_and_a_moved_column_fail_both(contract: Contract, sa
     }
 
 
-def test_a_column_of_another_type_fails_both(contract: Contract, sample: pd.DataFrame) -> None:
+def test_a_column_of_the_wrong_type_fails_both_checks(contract: Contract, sample: pd.DataFrame) -> None:
     as_text = sample.assign(monthly_charges=sample["monthly_charges"].astype(str))
     assert ("monthly_charges", "dtype('float64')") in {
         (f.column, f.check) for f in check_frame(as_text, contract).failures
@@ -102,27 +102,27 @@ def test_a_column_of_another_type_fails_both(contract: Contract, sample: pd.Data
     assert ("monthly_charges", "of type float64") in failed(run_suite(as_text, contract))
 
 
-def test_a_label_of_one_class_fails_the_suite(contract: Contract, sample: pd.DataFrame) -> None:
+def test_labels_of_one_class_fail_the_suite(contract: Contract, sample: pd.DataFrame) -> None:
     assert set(failed(run_suite(sample.assign(churn=0), contract))) == {
         ("churn", "each class in at least 1% of the rows")
     }
 
 
-def test_values_may_be_missing_only_where_the_contract_says_so(nullable_contract: Contract) -> None:
+def test_only_nullable_features_may_have_missing_values(nullable_contract: Contract) -> None:
     rows = nullable_rows()
     assert check_frame(rows, nullable_contract).passed
     assert run_suite(rows, nullable_contract).passed
     rows.loc[:80, "visits"] = np.nan
-    assert set(failed(run_suite(rows, nullable_contract))) == {("visits", "known in at least 50% of the rows")}
+    assert set(failed(run_suite(rows, nullable_contract))) == {("visits", "not missing in at least 50% of the rows")}
     rows.loc[99, "visits"] = 2.5
     assert [(f.column, f.check) for f in check_frame(rows, nullable_contract).failures] == [("visits", "whole_numbers")]
 
 
-def test_rows_without_the_label_can_be_checked_too(contract: Contract, sample: pd.DataFrame) -> None:
+def test_the_schema_check_accepts_rows_without_the_label(contract: Contract, sample: pd.DataFrame) -> None:
     assert check_frame(sample.drop(columns="churn"), contract).passed
 
 
-def test_the_page_is_complete_without_a_network_and_escapes_values(contract: Contract, sample: pd.DataFrame) -> None:
+def test_the_page_is_self_contained_and_escapes_values(contract: Contract, sample: pd.DataFrame) -> None:
     broken = sample.copy()
     broken.loc[0, "contract"] = "<script>alert(1)</script>"
     suite = run_suite(broken, contract)
@@ -133,13 +133,13 @@ def test_the_page_is_complete_without_a_network_and_escapes_values(contract: Con
     assert suite.html.index("not met</td>") < suite.html.index(">met</td>")
 
 
-def test_the_document_is_plain_json(contract: Contract, sample: pd.DataFrame) -> None:
+def test_the_document_is_valid_json(contract: Contract, sample: pd.DataFrame) -> None:
     document = json.loads(json.dumps(run_suite(sample, contract).document, allow_nan=False))
     assert document["success"] is True
     assert document["statistics"]["evaluated_expectations"] == 62
 
 
-def test_the_suite_leaves_no_files_and_shows_no_progress(
+def test_the_suite_writes_no_files_and_no_progress_output(
     contract: Contract,
     sample: pd.DataFrame,
     tmp_path: Path,
@@ -147,7 +147,7 @@ def test_the_suite_leaves_no_files_and_shows_no_progress(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    started = time.process_time()  # what others do on this machine does not count
+    started = time.process_time()  # processor time, independent of other load
     run_suite(sample, contract)
     assert time.process_time() - started < 20
     assert list(tmp_path.rglob("*")) == []

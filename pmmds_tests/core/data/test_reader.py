@@ -1,4 +1,4 @@
-"""Source files become the contract's rows, or are refused as a whole with the place of every mistake."""
+"""Source files are converted to the contract's rows, or rejected as a whole with the place of every error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pmmds_core.errors import DataError
 
 CONTRACT = load_contract("")
 
-# Three customers as the public file has them.
+# Three customers in the format of the public file.
 CUSTOMERS = """\
 customerID,gender,SeniorCitizen,Partner,Dependents,tenure,PhoneService,MultipleLines,InternetService,OnlineSecurity,\
 OnlineBackup,DeviceProtection,TechSupport,StreamingTV,StreamingMovies,Contract,PaperlessBilling,PaymentMethod,\
@@ -30,7 +30,7 @@ No internet service,No internet service,Two year,No,Mailed check,20.25, ,No
 SMALL = """
 name: machines
 model_name: machine-failure
-description: Whether a machine fails.
+description: Machine failures.
 row_id: serial
 label: {name: failed, source: Failed, positive: "yes", negative: "no"}
 features:
@@ -54,21 +54,21 @@ def file_of(tmp_path: Path, text: str, name: str = "rows.csv") -> Path:
 
 
 def edited(customer: int, column: str, value: str) -> str:
-    """The customers with one cell changed; the first customer is 1."""
+    """CUSTOMERS with one cell changed; customers count from 1."""
     rows = list(csv.reader(CUSTOMERS.splitlines()))
     rows[customer][rows[0].index(column)] = value
     return "\n".join(",".join(row) for row in rows) + "\n"
 
 
 def problems_of(path: Path, contract: Contract = CONTRACT) -> list[str]:
-    """The lines of a refusal that name one problem each."""
-    with pytest.raises(DataError) as refusal:
+    """The problem lines of the error."""
+    with pytest.raises(DataError) as caught:
         read_source(path, contract)
-    assert "Nothing was loaded" in refusal.value.next_step
-    return [line[2:] for line in refusal.value.message.splitlines() if line.startswith("- ")]
+    assert "No rows were loaded" in caught.value.next_step
+    return [line[2:] for line in caught.value.message.splitlines() if line.startswith("- ")]
 
 
-def test_the_public_files_names_and_values_become_the_contracts(tmp_path: Path) -> None:
+def test_the_public_file_is_converted_to_contract_names_and_types(tmp_path: Path) -> None:
     data = read_source(file_of(tmp_path, CUSTOMERS), CONTRACT)
     assert list(data.frame.columns) == [*CONTRACT.feature_names, "churn"]
     assert (data.n_rows, data.ignored_columns) == (3, ())
@@ -81,22 +81,22 @@ def test_the_public_files_names_and_values_become_the_contracts(tmp_path: Path) 
     assert (kinds["senior_citizen"], kinds["monthly_charges"], kinds["contract"]) == ("int64", "float64", "object")
 
 
-def test_a_blank_total_charge_is_nothing_charged_so_far(tmp_path: Path) -> None:
+def test_a_blank_total_charge_is_zero(tmp_path: Path) -> None:
     frame = read_source(file_of(tmp_path, CUSTOMERS), CONTRACT).frame
     assert frame["total_charges"].tolist() == [29.85, 1889.5, 0.0]
 
 
-def test_a_file_with_the_contracts_own_names_reads_the_same(tmp_path: Path) -> None:
+def test_a_file_with_contract_names_gives_the_same_rows(tmp_path: Path) -> None:
     first = read_source(file_of(tmp_path, CUSTOMERS), CONTRACT)
-    own = tmp_path / "own.csv"
-    first.frame.to_csv(own, index=False)
-    again = read_source(own, CONTRACT)
+    renamed = tmp_path / "renamed.csv"
+    first.frame.to_csv(renamed, index=False)
+    again = read_source(renamed, CONTRACT)
     pd.testing.assert_frame_equal(again.frame, first.frame)
     assert again.digest == first.digest
     assert again.row_ids is None
 
 
-def test_parquet_reads_as_the_csv_does_whatever_its_name(tmp_path: Path) -> None:
+def test_parquet_gives_the_same_rows_regardless_of_its_suffix(tmp_path: Path) -> None:
     path = file_of(tmp_path, CUSTOMERS)
     expected = read_source(path, CONTRACT)
     typed = pd.read_csv(path)
@@ -108,12 +108,12 @@ def test_parquet_reads_as_the_csv_does_whatever_its_name(tmp_path: Path) -> None
         assert found.digest == expected.digest
 
 
-def test_rows_in_memory_are_read_as_files_are(tmp_path: Path) -> None:
+def test_rows_in_memory_give_the_same_digest_as_the_file(tmp_path: Path) -> None:
     path = file_of(tmp_path, CUSTOMERS)
     assert source_from_frame(pd.read_csv(path), CONTRACT, "rows").digest == read_source(path, CONTRACT).digest
 
 
-def test_spaces_a_byte_order_mark_quotes_and_windows_line_ends_do_not_matter(tmp_path: Path) -> None:
+def test_spaces_bom_quotes_and_crlf_do_not_change_the_digest(tmp_path: Path) -> None:
     plain = read_source(file_of(tmp_path, CUSTOMERS), CONTRACT)
     odd = CUSTOMERS.replace("Electronic check", '" Electronic check "').replace("\n", "\r\n") + "\r\n"
     path = tmp_path / "odd.csv"
@@ -121,7 +121,7 @@ def test_spaces_a_byte_order_mark_quotes_and_windows_line_ends_do_not_matter(tmp
     assert read_source(path, CONTRACT).digest == plain.digest
 
 
-def test_a_file_without_labels_is_read_when_none_are_needed(tmp_path: Path) -> None:
+def test_a_file_without_labels_is_read_if_none_are_needed(tmp_path: Path) -> None:
     unlabelled = pd.read_csv(file_of(tmp_path, CUSTOMERS)).drop(columns="Churn")
     unlabelled.to_csv(tmp_path / "unlabelled.csv", index=False)
     data = read_source(tmp_path / "unlabelled.csv", CONTRACT, needs_label=False)
@@ -130,13 +130,13 @@ def test_a_file_without_labels_is_read_when_none_are_needed(tmp_path: Path) -> N
         read_source(tmp_path / "unlabelled.csv", CONTRACT)
 
 
-def test_columns_the_contract_does_not_name_are_ignored_and_told(tmp_path: Path) -> None:
+def test_columns_outside_the_contract_are_ignored_and_listed(tmp_path: Path) -> None:
     wide = pd.read_csv(file_of(tmp_path, CUSTOMERS)).assign(Note="x", City="Bern")
     wide.to_csv(tmp_path / "wide.csv", index=False)
     assert read_source(tmp_path / "wide.csv", CONTRACT).ignored_columns == ("Note", "City")
 
 
-def test_columns_for_profiles_keep_kinds_and_gaps(tmp_path: Path, machines: Contract) -> None:
+def test_profile_columns_keep_types_and_missing_values(tmp_path: Path, machines: Contract) -> None:
     path = file_of(tmp_path, "Hours,Heat,Colour,Failed\n1,2.5,red,yes\nNA,3,?,no\n")
     data = read_source(path, machines)
     assert str(data.frame["hours"].dtype) == "float64"
@@ -153,14 +153,14 @@ def test_columns_for_profiles_keep_kinds_and_gaps(tmp_path: Path, machines: Cont
         (2, "tenure", "1.5", "not a whole number (line 3: '1.5')"),
         (3, "tenure", "101", "outside 0 to 100 months (line 4: '101')"),
         (1, "SeniorCitizen", "2", "outside 0 to 1 flag (line 2: '2')"),
-        (1, "MonthlyCharges", "", "blank, and the contract does not say what a blank means (line 2: '')"),
+        (1, "MonthlyCharges", "", "blank, but the contract does not define blanks (line 2: '')"),
         (1, "MonthlyCharges", "inf", "not a number (line 2: 'inf')"),
         (2, "Churn", "Maybe", "not a label. Expected Yes or No (line 3: 'Maybe')"),
         (3, "Churn", "", "not a label. Expected Yes or No (line 4: '')"),
-        (1, "customerID", "B-2", "1 row ids are blank or stand twice (line 3: 'B-2')"),
+        (1, "customerID", "B-2", "1 row ids are blank or duplicated (line 3: 'B-2')"),
     ],
 )
-def test_a_wrong_value_is_refused_with_column_line_and_what_was_expected(
+def test_an_invalid_value_is_reported_with_column_and_line(
     tmp_path: Path, customer: int, column: str, value: str, problem: str
 ) -> None:
     found = problems_of(file_of(tmp_path, edited(customer, column, value)))
@@ -169,31 +169,31 @@ def test_a_wrong_value_is_refused_with_column_line_and_what_was_expected(
     assert problem in found[0]
 
 
-def test_all_mistakes_are_told_at_once_with_counts_and_the_first_lines(tmp_path: Path) -> None:
+def test_all_problems_are_reported_with_counts_and_example_lines(tmp_path: Path) -> None:
     rows = ["Hours,Heat,Colour,Failed"] + ["500,hot,green,yes"] * 7
     found = problems_of(file_of(tmp_path, "\n".join(rows)), parse_contract(SMALL, "machines.yaml"))
     assert [line.split(" values are")[0] for line in found] == ["Hours: 7", "Heat: 7", "Colour: 7"]
     assert "(line 2: '500', line 3: '500', line 4: '500', …)" in found[0]
 
 
-def test_line_numbers_count_the_lines_of_quoted_cells(tmp_path: Path, machines: Contract) -> None:
+def test_line_numbers_include_newlines_in_quoted_cells(tmp_path: Path, machines: Contract) -> None:
     path = file_of(tmp_path, 'Hours,Heat,Colour,Failed,Note\n1,2,red,yes,"two\nlines"\n1,warm,red,no,x\n')
     assert problems_of(path, machines) == ["Heat: 1 value is not a number (line 4: 'warm')"]
 
 
-def test_rows_in_memory_are_refused_by_row_from_one(machines: Contract) -> None:
+def test_problems_of_rows_in_memory_name_the_row_from_one(machines: Contract) -> None:
     frame = pd.DataFrame({"Hours": [1, 2], "Heat": [1.0, np.nan], "Colour": ["red", None], "Failed": ["yes", "no"]})
     with pytest.raises(DataError, match=r"Heat: 1 value is blank.*\(row 2: ''\)"):
         source_from_frame(frame, machines, "rows")
 
 
-def test_a_file_of_something_else_is_refused_with_the_columns_it_has(tmp_path: Path) -> None:
+def test_an_unrelated_file_is_rejected_with_its_columns(tmp_path: Path) -> None:
     path = file_of(tmp_path, "sepal,petal\n1,2\n")
-    with pytest.raises(DataError) as refusal:
+    with pytest.raises(DataError) as caught:
         read_source(path, CONTRACT)
-    assert "20 of 20 columns are missing: gender, SeniorCitizen" in refusal.value.message
-    assert "The file has: sepal, petal." in refusal.value.message
-    assert "'telco_churn'" in refusal.value.next_step
+    assert "20 of 20 columns are missing: gender, SeniorCitizen" in caught.value.message
+    assert "The file has: sepal, petal." in caught.value.message
+    assert "'telco_churn'" in caught.value.next_step
 
 
 @pytest.mark.parametrize(
@@ -203,26 +203,26 @@ def test_a_file_of_something_else_is_refused_with_the_columns_it_has(tmp_path: P
         ("\n \n", "is empty"),
         ("Hours,Heat,Colour,Failed\n", "has a header and no rows"),
         ("Hours;Heat;Colour;Failed\n1;2;red;yes\n", "separated by ';'"),
-        ("Hours,Heat,Hours,Failed\n1,2,3,yes\n", "stand twice: 'Hours'"),
+        ("Hours,Heat,Hours,Failed\n1,2,3,yes\n", "duplicate column names: 'Hours'"),
         ("Hours,Heat,Colour,Failed\n1,2,red,yes\n1,2\n", "1 of 2 rows do not have the header's 4 cells (line 3 has 2)"),
-        ('Hours,Heat,Colour,Failed\n1,"2,red,yes\n', "not valid CSV"),
+        ('Hours,Heat,Colour,Failed\n1,"2,red,yes\n', "invalid CSV"),
         ("Hours,Heat\0\n", "NUL bytes"),
     ],
 )
-def test_what_is_no_whole_csv_file_is_refused(tmp_path: Path, machines: Contract, text: str, message: str) -> None:
-    with pytest.raises(DataError) as refusal:
+def test_a_malformed_csv_file_is_rejected(tmp_path: Path, machines: Contract, text: str, message: str) -> None:
+    with pytest.raises(DataError) as caught:
         read_source(file_of(tmp_path, text), machines)
-    assert message in refusal.value.message
+    assert message in caught.value.message
 
 
 @pytest.mark.parametrize(
     ("name", "raw", "message"),
     [
-        ("latin.csv", "Hours,Heat\n1,caf\xe9\n".encode("latin-1"), "line 2 holds the byte 0xe9"),
+        ("latin.csv", "Hours,Heat\n1,caf\xe9\n".encode("latin-1"), "line 2 contains the byte 0xe9"),
         ("cut.parquet", b"PAR1 and then nothing", "not a readable Parquet file"),
     ],
 )
-def test_bytes_that_are_no_table_are_refused(
+def test_bytes_that_are_not_a_table_are_rejected(
     tmp_path: Path, machines: Contract, name: str, raw: bytes, message: str
 ) -> None:
     (tmp_path / name).write_bytes(raw)
@@ -230,13 +230,13 @@ def test_bytes_that_are_no_table_are_refused(
         read_source(tmp_path / name, machines)
 
 
-def test_a_file_that_is_not_there_is_told_with_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="cannot be read: No such file") as refusal:
+def test_a_missing_file_is_reported_with_the_next_step(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read: No such file") as caught:
         read_source(tmp_path / "nowhere.csv", CONTRACT)
-    assert "PMMDS_DATA_PATH" in refusal.value.next_step
+    assert "PMMDS_DATA_PATH" in caught.value.next_step
 
 
-def test_ones_and_zeros_are_labels_unless_the_contract_gives_them_another_sense(tmp_path: Path) -> None:
+def test_ones_and_zeros_are_labels_unless_the_contract_uses_them(tmp_path: Path) -> None:
     path = file_of(tmp_path, "Hours,Heat,Colour,Failed\n1,2,red,1\n1,2,red,0\n")
     swapped = SMALL.replace('positive: "yes", negative: "no"', 'positive: "0", negative: "1"')
     labels: dict[str, Any] = {
@@ -246,7 +246,7 @@ def test_ones_and_zeros_are_labels_unless_the_contract_gives_them_another_sense(
 
 
 @pytest.mark.parametrize("change", ["value", "order", "name"])
-def test_the_digest_follows_the_content(tmp_path: Path, change: str) -> None:
+def test_the_digest_depends_on_content_and_order_only(tmp_path: Path, change: str) -> None:
     frame = read_source(file_of(tmp_path, CUSTOMERS), CONTRACT)
     other = edited(1, "tenure", "2")
     if change == "order":

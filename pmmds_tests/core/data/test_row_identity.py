@@ -1,4 +1,4 @@
-"""Few features make equal rows of different customers: then rows are told apart by more than their content."""
+"""Row keys if content repeats: with few features, different customers have equal rows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TELCO = load_contract("")
 
 @pytest.fixture(scope="module")
 def few() -> Contract:
-    """Two features of Telco's: twelve contents at most."""
+    """Two Telco features with at most twelve distinct rows."""
     names = ("internet_service", "contract")
     return msgspec.structs.replace(TELCO, features=tuple(f for f in TELCO.features if f.name in names))
 
@@ -42,7 +42,7 @@ def sample(contract: Contract, n_rows: int, seed: int) -> pd.DataFrame:
 
 
 def answered(contract: Contract, n_rows: int, seed: int) -> pd.DataFrame:
-    """Labelled rows with the requests that they are."""
+    """Labelled rows with request ids."""
     return sample(contract, n_rows, seed).assign(**{REQUEST_ID: [f"r{i}" for i in range(n_rows)]})
 
 
@@ -54,23 +54,23 @@ def shares(frame: pd.DataFrame, contract: Contract) -> pd.Series[float]:
     return frame.groupby(list(contract.feature_names)).size() / len(frame)
 
 
-def test_content_names_telcos_customers_and_not_those_of_two_features(few: Contract) -> None:
+def test_content_identifies_telco_rows_but_not_rows_of_two_features(few: Contract) -> None:
     assert identity_of(packaged_generator().sample(2000, 1), TELCO) == BY_CONTENT
     assert identity_of(sample(few, 2000, 1), few) == BY_OCCURRENCE
     assert identity_of(sample(few, 10, 1).iloc[:0], few) == BY_CONTENT
 
 
-def test_the_reference_split_leaves_every_kind_of_customer_on_both_sides(few: Contract) -> None:
+def test_the_reference_split_keeps_every_content_on_both_sides(few: Contract) -> None:
     reference = sample(few, 3000, 1)
     split = split_reference(with_reference_keys(reference, few), NOBODY, few, PLAN)
     assert 0.17 < len(split.holdout) / 3000 < 0.23
     assert (shares(split.train, few) - shares(reference, few)).abs().max() < 0.02
     by_content = split_reference(reference, NOBODY, few, PLAN)
-    assert len(shares(by_content.train, few)) < len(shares(reference, few)), "a split by content loses whole kinds"
+    assert len(shares(by_content.train, few)) < len(shares(reference, few)), "a split by content loses some contents"
     assert check_leakage(split.holdout, keys_of(split.train, few.feature_names), NOBODY, few).is_clean
 
 
-def test_the_order_of_the_file_and_rows_that_were_added_change_no_side(few: Contract) -> None:
+def test_reordering_or_adding_rows_moves_no_row_to_the_other_side(few: Contract) -> None:
     reference = sample(few, 2000, 1)
     held = set(split_reference(with_reference_keys(reference, few), NOBODY, few, PLAN).holdout.index)
     shuffled = with_reference_keys(reference.sample(frac=1, random_state=3), few)
@@ -79,7 +79,7 @@ def test_the_order_of_the_file_and_rows_that_were_added_change_no_side(few: Cont
     assert held <= set(split_reference(longer, NOBODY, few, PLAN).holdout.index)
 
 
-def test_a_retraining_judges_on_the_newest_answers_whoever_else_has_their_content(few: Contract) -> None:
+def test_a_retraining_holds_out_the_newest_rows_despite_repeated_content(few: Contract) -> None:
     reference = with_reference_keys(sample(few, 2000, 1), few)
     champion = keys_of(split_reference(reference, NOBODY, few, PLAN).train, few.feature_names)
     rows = answered(few, 900, 2)
@@ -88,7 +88,7 @@ def test_a_retraining_judges_on_the_newest_answers_whoever_else_has_their_conten
     assert (first.n_new_labels, len(first.holdout), first.n_production_train) == (600, 240, 360)
     challenger = keys_of(first.train, few.feature_names)
     assert check_leakage(first.holdout, challenger, champion, few).is_clean
-    # The challenger has become the champion: what it was trained on does not judge, what it was judged on may.
+    # The challenger is now champion: its training rows are excluded from the holdout, its holdout rows are not.
     second = split_with_labels(reference, keyed(rows), challenger, few, PLAN)
     assert isinstance(second, TrainingData)
     assert second.n_new_labels == 900 - 360
@@ -97,7 +97,7 @@ def test_a_retraining_judges_on_the_newest_answers_whoever_else_has_their_conten
     assert (leaked.n_in_challenger_training, leaked.is_clean) == (7, False)
 
 
-def test_the_mix_samples_the_reference_by_row_too(few: Contract) -> None:
+def test_the_mix_samples_reference_rows_by_key(few: Contract) -> None:
     reference = with_reference_keys(sample(few, 3000, 1), few)
     plan = replace(PLAN, mix=MixSettings(max_reference_share=0.5))
     labelled = keyed(answered(few, 1000, 2))
@@ -107,14 +107,14 @@ def test_the_mix_samples_the_reference_by_row_too(few: Contract) -> None:
     assert (shares(split.train.iloc[:600], few) - shares(reference, few)).abs().max() < 0.05
 
 
-def test_a_corrected_label_renames_no_answer(few: Contract) -> None:
+def test_a_corrected_label_does_not_change_the_row_key(few: Contract) -> None:
     rows = answered(few, 50, 2)
     corrected = rows.assign(**{few.label.name: 1 - rows[few.label.name]})
     assert keyed(rows).index.equals(keyed(corrected).index)
     assert keyed(rows).index.is_unique
 
 
-def test_keys_are_read_from_a_file_of_numpy_and_from_nothing_else() -> None:
+def test_keys_are_read_only_from_valid_numpy_files() -> None:
     def saved(array: np.ndarray[Any, Any]) -> bytes:
         file = io.BytesIO()
         np.save(file, array)

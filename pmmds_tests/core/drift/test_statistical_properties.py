@@ -1,4 +1,4 @@
-"""Laws that every registered measure obeys, whatever the counts; decimals and scipy say what the numbers are."""
+"""Properties of every registered measure for any counts; expected values from decimal arithmetic and scipy."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_every_measure_is_a_field_of_the_report() -> None:
 
 @every_measure
 @given(pair=pairs())
-def test_a_measure_is_finite_never_negative_and_at_most_its_largest(measure: Measure, pair: Pair) -> None:
+def test_a_measure_is_finite_non_negative_and_bounded(measure: Measure, pair: Pair) -> None:
     found = value(measure, *pair)
     assert math.isfinite(found)
     assert 0 <= found <= measure.largest + 1e-12
@@ -75,13 +75,13 @@ def test_a_measure_is_finite_never_negative_and_at_most_its_largest(measure: Mea
 
 @every_measure
 @given(pair=pairs())
-def test_a_window_like_its_reference_is_at_no_distance(measure: Measure, pair: Pair) -> None:
+def test_a_window_equal_to_its_reference_has_distance_zero(measure: Measure, pair: Pair) -> None:
     assert value(measure, pair[0], pair[0]) == 0.0
 
 
 @every_measure
 @given(pair=pairs())
-def test_a_side_without_rows_has_no_distance(measure: Measure, pair: Pair) -> None:
+def test_a_side_without_rows_gives_nan(measure: Measure, pair: Pair) -> None:
     none = np.zeros_like(pair[0])
     assert math.isnan(value(measure, none, pair[1]))
     assert math.isnan(value(measure, pair[0], none))
@@ -98,7 +98,7 @@ def test_the_order_of_unordered_bins_does_not_matter(measure: Measure, pair: Pai
 
 @unordered
 @given(pair=pairs())
-def test_bins_that_are_empty_on_both_sides_change_nothing(measure: Measure, pair: Pair) -> None:
+def test_bins_empty_on_both_sides_are_ignored(measure: Measure, pair: Pair) -> None:
     r, c = pair
     padded = np.append(r, 0), np.append(c, 0)
     assert measure.compute(*padded, 0) == pytest.approx(measure.compute(r, c, 0), abs=1e-14)
@@ -114,7 +114,7 @@ def test_the_order_of_the_rows_does_not_matter(measure: Measure, seed: int) -> N
 
 
 @every_measure
-def test_a_growing_shift_is_a_growing_distance(measure: Measure) -> None:
+def test_the_distance_grows_with_the_shift(measure: Measure) -> None:
     reference = np.random.default_rng(0).normal(size=5000)
     profile = numeric(reference)
     found = [measured(measure, profile, reference + shift) for shift in (0.0, 0.1, 0.2, 0.4, 0.8, 1.6)]
@@ -124,18 +124,18 @@ def test_a_growing_shift_is_a_growing_distance(measure: Measure) -> None:
 
 @every_measure
 @pytest.mark.parametrize("outlier", [1e12, -1e300, math.inf])
-def test_one_outlier_neither_makes_a_shift_nor_hides_one(measure: Measure, outlier: float) -> None:
+def test_one_outlier_neither_causes_nor_hides_a_shift(measure: Measure, outlier: float) -> None:
     rng = np.random.default_rng(1)
     profile = numeric(rng.normal(size=5000))
     for current in (rng.normal(size=1000), rng.normal(0.5, 1, size=1000)):
         before, after = (measured(measure, profile, values) for values in (current, np.append(current, outlier)))
-        # One row of a thousand: it counts as one row, however far out it is.
+        # One row of a thousand counts as one row at any distance.
         limit = 0.02 if measure.name == "js_distance" else 0.01
         assert abs(after - before) < limit
 
 
 @every_measure
-def test_nulls_are_a_bin_of_their_own(measure: Measure) -> None:
+def test_nulls_have_their_own_bin(measure: Measure) -> None:
     values = np.random.default_rng(2).normal(size=2000)
     profile = numeric(values)
     with_nulls = np.where(np.arange(2000) % 10 == 0, math.nan, values)
@@ -146,7 +146,7 @@ def test_nulls_are_a_bin_of_their_own(measure: Measure) -> None:
 
 
 @unordered
-def test_a_category_that_was_never_seen_shows(measure: Measure) -> None:
+def test_an_unseen_category_is_detected(measure: Measure) -> None:
     bins = FeatureBins("c", "categorical", categories=("a", "b"))
     reference = count_categorical(bins, np.array(["a", "b"] * 500, dtype=object))
     current = count_categorical(bins, np.array(["a", "b"] * 450 + ["z"] * 100, dtype=object))
@@ -185,7 +185,7 @@ EXACT: dict[str, Callable[[list[tuple[Decimal, Decimal]]], Decimal]] = {
 @pytest.mark.parametrize("name", EXACT)
 @settings(max_examples=60, deadline=None)
 @given(pair=pairs())
-def test_a_logarithmic_measure_is_right_to_twelve_digits(name: str, pair: Pair) -> None:
+def test_logarithmic_measures_are_exact_to_twelve_digits(name: str, pair: Pair) -> None:
     with localcontext() as context:
         context.prec = 50
         expected = float(EXACT[name](_decimals(pair)))
@@ -193,7 +193,7 @@ def test_a_logarithmic_measure_is_right_to_twelve_digits(name: str, pair: Pair) 
 
 
 @given(pair=pairs())
-def test_ordered_measures_are_what_scipy_computes_on_the_positions(pair: Pair) -> None:
+def test_ordered_measures_equal_scipy_on_the_positions(pair: Pair) -> None:
     r, c = pair
     n_ordered = len(r) - N_SPECIAL
     positions = [*np.linspace(0, 1, n_ordered), 2.0, 3.0, 4.0] if n_ordered > 1 else [0.0, 1.0, 2.0, 3.0]
@@ -206,18 +206,18 @@ def test_ordered_measures_are_what_scipy_computes_on_the_positions(pair: Pair) -
     r=st.lists(st.integers(0, 30), min_size=8, max_size=8).filter(any),
     c=st.lists(st.integers(0, 30), min_size=8, max_size=8).filter(any),
 )
-def test_the_ks_distance_is_scipys_statistic_of_the_bin_numbers(r: list[int], c: list[int]) -> None:
+def test_the_ks_distance_equals_scipy_on_the_bin_numbers(r: list[int], c: list[int]) -> None:
     rows = [np.repeat(np.arange(8), counts) for counts in (r, c)]
     expected = stats.ks_2samp(*rows, method="asymp").statistic
     assert value(MEASURES["ks_distance"], np.array(r), np.array(c)) == pytest.approx(expected, abs=1e-12)
 
 
 @given(pairs())
-def test_kl_and_js_are_what_scipy_computes(pair: Pair) -> None:
+def test_kl_and_js_equal_scipy(pair: Pair) -> None:
     used = (pair[0] + pair[1]) > 0
     r, c = (side[used] + SMOOTHING for side in pair)
     assert value(MEASURES["kl_divergence"], *pair) == pytest.approx(float(stats.entropy(c, r)), abs=1e-12)
-    # scipy's own rounding shows where the square root is steep.
+    # The square root amplifies scipy's rounding near zero.
     assert value(MEASURES["js_distance"], *pair) == pytest.approx(float(np.nan_to_num(jensenshannon(r, c))), abs=1e-7)
 
 
@@ -229,14 +229,14 @@ def test_psi_is_symmetric_and_the_sum_of_both_kl_divergences(pair: Pair) -> None
     assert psi(r, c) == pytest.approx(value(kl, r, c) + value(kl, c, r), abs=1e-12)
 
 
-def test_psi_by_hand() -> None:
+def test_psi_equals_a_manual_calculation() -> None:
     # Shares 0.5, 0.3, 0.2 against 0.4, 0.4, 0.2: (−0.1)·ln 0.8 + 0.1·ln(4/3) + 0 = 0.05108
     r, c = np.array([500_000, 300_000, 200_000]), np.array([400_000, 400_000, 200_000])
     assert psi(r, c) == pytest.approx(-0.1 * math.log(0.8) + 0.1 * math.log(4 / 3), abs=1e-5)
     assert psi(r, c) == pytest.approx(0.05108, abs=1e-5)
 
 
-def test_without_drift_psi_is_on_average_what_chance_gives() -> None:
+def test_mean_psi_without_drift_is_psi_expected_by_chance() -> None:
     rng = np.random.default_rng(4)
     shares = np.array([0.25, 0.25, 0.25, 0.15, 0.1])
     draws = [psi(rng.multinomial(5000, shares), rng.multinomial(800, shares)) for _ in range(2000)]
@@ -245,7 +245,7 @@ def test_without_drift_psi_is_on_average_what_chance_gives() -> None:
 
 @settings(max_examples=50)
 @given(pair=pairs())
-def test_any_counts_make_a_whole_and_finite_report(pair: Pair) -> None:
+def test_any_counts_give_a_complete_finite_report(pair: Pair) -> None:
     r, c = pair
     assume(len(r) > N_SPECIAL)
     edges = tuple(float(i) for i in range(len(r) - N_SPECIAL - 1))
@@ -272,5 +272,5 @@ def test_any_counts_make_a_whole_and_finite_report(pair: Pair) -> None:
         (math.nan, Band.UNDETERMINED),
     ],
 )
-def test_bands_begin_at_their_border(value: float | None, expected: Band) -> None:
+def test_a_band_includes_its_lower_limit(value: float | None, expected: Band) -> None:
     assert band(value) is expected

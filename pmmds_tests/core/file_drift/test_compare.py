@@ -1,4 +1,4 @@
-"""Two files compared: the counts are those of numpy, whatever the format, and every column is told what it was."""
+"""Comparing two files: counts equal numpy's for every format, and the kind of every column is reported."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.data.reader import read_source, to_columns
-from pmmds_core.drift.policy import Verdict
 from pmmds_core.errors import InputFileError
 from pmmds_core.file_drift.compare import FileComparison, compare_files
 from pmmds_core.profiling.bins import SCORE, FeatureBins, fit_numeric_bins
 from pmmds_core.profiling.reference_profile import count, fit_profile, merge
+from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.synthetic.generator import packaged_generator
 
 
@@ -46,7 +46,7 @@ def shares_in(result: FileComparison, feature: str) -> dict[str, float | None]:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_a_file_by_the_contract_has_the_profile_of_its_rows(
+def test_a_file_with_a_contract_has_the_profile_of_its_rows(
     tmp_path: Path, frame: pd.DataFrame, contract: Contract, suffix: str
 ) -> None:
     path = written(frame, tmp_path / f"reference{suffix}")
@@ -59,7 +59,7 @@ def test_a_file_by_the_contract_has_the_profile_of_its_rows(
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_without_a_contract_numbers_stay_numbers_and_text_categories(
+def test_without_a_contract_numbers_are_numeric_and_text_categorical(
     tmp_path: Path, frame: pd.DataFrame, suffix: str
 ) -> None:
     path = written(frame, tmp_path / f"reference{suffix}")
@@ -76,19 +76,19 @@ def test_without_a_contract_numbers_stay_numbers_and_text_categories(
         assert feature.counts == tuple(count(bins, frame[name].to_numpy()))
 
 
-def test_csv_and_parquet_of_the_same_rows_do_not_differ(tmp_path: Path, frame: pd.DataFrame) -> None:
+def test_csv_and_parquet_of_the_same_rows_have_no_drift(tmp_path: Path, frame: pd.DataFrame) -> None:
     one, other = written(frame, tmp_path / "a.csv"), written(frame, tmp_path / "b.parquet")
     for pair in ((one, other), (other, one)):
         assert {f.psi for f in compare_files(*pair).features} == {0.0}
 
 
-def test_a_suffix_says_nothing_about_the_format(tmp_path: Path, frame: pd.DataFrame) -> None:
+def test_the_format_does_not_depend_on_the_suffix(tmp_path: Path, frame: pd.DataFrame) -> None:
     written(frame, tmp_path / "a.parquet").rename(tmp_path / "a.csv")
     written(frame, tmp_path / "b.csv").rename(tmp_path / "b.parquet")
     assert {f.psi for f in compare_files(tmp_path / "a.csv", tmp_path / "b.parquet").features} == {0.0}
 
 
-def test_a_saved_profile_stands_for_its_reference(tmp_path: Path, frame: pd.DataFrame, contract: Contract) -> None:
+def test_a_saved_profile_replaces_its_reference(tmp_path: Path, frame: pd.DataFrame, contract: Contract) -> None:
     a = written(frame[:2000], tmp_path / "a.parquet")
     b = written(frame[2000:], tmp_path / "b.csv")
     for given in (None, contract):
@@ -97,11 +97,13 @@ def test_a_saved_profile_stands_for_its_reference(tmp_path: Path, frame: pd.Data
         again = compare_files(tmp_path / "p.json", b, contract=given)
         assert again.features == direct.features
         assert again.verdict == direct.verdict
-    # The packaged contract needs not be named.
+    # The packaged contract is the default.
     assert compare_files(tmp_path / "p.json", b).features == direct.features
 
 
-def test_profiles_of_files_merge_to_that_of_all_rows(tmp_path: Path, frame: pd.DataFrame, contract: Contract) -> None:
+def test_merged_profiles_of_files_equal_the_profile_of_all_rows(
+    tmp_path: Path, frame: pd.DataFrame, contract: Contract
+) -> None:
     whole = written(frame, tmp_path / "whole.parquet")
     parts = [written(frame[a:b], tmp_path / f"{a}.csv") for a, b in ((0, 10), (10, 1500), (1500, 3000))]
     full = compare_files(whole, whole, contract=contract)
@@ -125,12 +127,10 @@ def test_the_score_is_reported_and_not_counted_as_a_feature(tmp_path: Path, fram
     result = compare_files(a, b, score="probability")
     assert result.features[-1].feature == SCORE
     assert (result.features[-1].psi or 0) > 0.25
-    assert "0 of 20 features" in result.verdict.words
+    assert "0 of 20 features" in result.verdict.reason_text
 
 
-def test_what_changed_its_type_is_counted_as_no_number_and_the_rest_is_complete(
-    tmp_path: Path, frame: pd.DataFrame
-) -> None:
+def test_a_column_that_changed_its_type_counts_as_not_a_number(tmp_path: Path, frame: pd.DataFrame) -> None:
     a = written(frame, tmp_path / "a.parquet")
     odd = frame.assign(tenure=[f"{t} months" for t in frame["tenure"]], contract=1, monthly_charges=None)
     b = written(odd, tmp_path / "b.parquet")
@@ -143,7 +143,7 @@ def test_what_changed_its_type_is_counted_as_no_number_and_the_rest_is_complete(
     assert result.verdict.verdict is Verdict.DRIFTED
 
 
-def test_a_constant_and_an_empty_reference_column_can_be_compared(tmp_path: Path) -> None:
+def test_constant_and_empty_reference_columns_can_be_compared(tmp_path: Path) -> None:
     n = 500
     a = written(pd.DataFrame({"one": [7] * n, "none": [None] * n, "void": [np.nan] * n}), tmp_path / "a.parquet")
     b = written(pd.DataFrame({"one": [8] * n, "none": ["x"] * n, "void": [1.0] * n}), tmp_path / "b.parquet")
@@ -153,7 +153,7 @@ def test_a_constant_and_an_empty_reference_column_can_be_compared(tmp_path: Path
     assert shares_in(result, "void") == {"(any)": 1.0}
 
 
-def test_of_many_categories_the_frequent_ones_have_bins_and_an_identifier_is_left_out(tmp_path: Path) -> None:
+def test_rare_categories_share_a_bin_and_ids_are_excluded(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     n = 20_000
     towns = np.where(
@@ -174,7 +174,7 @@ def test_of_many_categories_the_frequent_ones_have_bins_and_an_identifier_is_lef
     notes = {note.column: note for note in result.notes}
     assert [n for n, note in notes.items() if note.kind is None] == ["id", "at"]
     assert "identifier" in notes["id"].why
-    assert "instant" in notes["at"].why
+    assert "timestamp" in notes["at"].why
     assert "100 most frequent" in notes["town"].why
     (town,) = (f for f in result.profile.features if f.bins.feature == "town")
     values, frequencies = np.unique(towns.astype(str), return_counts=True)
@@ -185,7 +185,7 @@ def test_of_many_categories_the_frequent_ones_have_bins_and_an_identifier_is_lef
     assert [f.feature for f in result.features] == ["town", "x"]
 
 
-def test_text_that_holds_only_numbers_is_numeric_blanks_and_all(tmp_path: Path) -> None:
+def test_text_with_only_numbers_and_blanks_is_numeric(tmp_path: Path) -> None:
     texts = [f"{x / 8:.3f}" for x in range(990)] + [" "] * 10
     a = written(pd.DataFrame({"charges": texts}), tmp_path / "a.parquet")
     result = compare_files(a, a)
@@ -196,7 +196,7 @@ def test_text_that_holds_only_numbers_is_numeric_blanks_and_all(tmp_path: Path) 
     assert result.profile.features[0].counts == tuple(count(bins, numbers))
 
 
-def test_numbers_with_text_among_them_are_refused_without_a_contract(tmp_path: Path) -> None:
+def test_mixed_numbers_and_text_are_rejected_without_a_contract(tmp_path: Path) -> None:
     a = written(pd.DataFrame({"x": [str(i) for i in range(300)] + ["oops"] * 3}), tmp_path / "a.parquet")
     with pytest.raises(InputFileError, match="'x' mixes 300 numbers with 3 other values"):
         compare_files(a, a)
@@ -210,7 +210,7 @@ def test_columns_restricts_the_comparison(tmp_path: Path, frame: pd.DataFrame) -
     assert [f.feature for f in result.features] == ["tenure", "contract"]
 
 
-def test_odd_names_and_values_of_a_csv_file_are_read_as_they_are(tmp_path: Path) -> None:
+def test_unusual_names_and_values_of_a_csv_file_are_preserved(tmp_path: Path) -> None:
     path = tmp_path / "odd [1]*.csv"
     path.write_bytes(
         '﻿"a ""quoted"" name",A,a,"line\nbreak",größe\r\n'.encode()
@@ -223,7 +223,7 @@ def test_odd_names_and_values_of_a_csv_file_are_read_as_they_are(tmp_path: Path)
     assert shares_in(result, "line\nbreak") == {"two\nlines": 0.5, "(null)": 0.5}
 
 
-def test_bins_by_values_count_as_the_tallies_do(tmp_path: Path, frame: pd.DataFrame) -> None:
+def test_counts_at_fit_time_equal_the_bin_queries(tmp_path: Path, frame: pd.DataFrame) -> None:
     path = written(frame, tmp_path / "a.parquet")
     result = compare_files(path, path)
     again = {f.feature: [b.current_share for b in f.bins] for f in result.features}
@@ -231,7 +231,7 @@ def test_bins_by_values_count_as_the_tallies_do(tmp_path: Path, frame: pd.DataFr
         assert again[feature.bins.feature] == [c / 3000 for c in feature.counts]
 
 
-def test_comparing_imports_neither_pandas_nor_what_a_deployment_needs(tmp_path: Path, frame: pd.DataFrame) -> None:
+def test_comparing_imports_neither_pandas_nor_deployment_libraries(tmp_path: Path, frame: pd.DataFrame) -> None:
     path = written(frame, tmp_path / "a.parquet")
     code = (
         "import sys; from pmmds_core.file_drift import compare_files; compare_files(sys.argv[1], sys.argv[1]);"
@@ -241,23 +241,23 @@ def test_comparing_imports_neither_pandas_nor_what_a_deployment_needs(tmp_path: 
     assert done.stdout.strip() == "[]"
 
 
-def test_a_single_row_group_and_many_give_the_same(tmp_path: Path, frame: pd.DataFrame) -> None:
+def test_the_number_of_row_groups_does_not_change_the_counts(tmp_path: Path, frame: pd.DataFrame) -> None:
     one = written(frame, tmp_path / "one.parquet")
     many = tmp_path / "many.parquet"
     duckdb.connect().execute(f"COPY (FROM '{one}') TO '{many}' (ROW_GROUP_SIZE 2048)")
     assert counts_in(compare_files(one, one)) == counts_in(compare_files(many, many))
 
 
-def test_few_rows_are_never_called_stable(tmp_path: Path, frame: pd.DataFrame) -> None:
+def test_too_few_rows_are_insufficient_data(tmp_path: Path, frame: pd.DataFrame) -> None:
     a, b = written(frame, tmp_path / "a.parquet"), written(frame[:99], tmp_path / "b.parquet")
     assert compare_files(a, b).verdict.verdict is Verdict.INSUFFICIENT_DATA
 
 
-def test_a_category_of_any_text_can_be_counted() -> None:
+def test_blank_categories_can_be_counted() -> None:
     assert FeatureBins("x", "categorical", categories=("", " ")).n_bins == 4
 
 
-def test_the_tutorial_does_what_it_says(
+def test_the_tutorial_code_runs_and_prints_what_it_shows(
     tmp_path: Path, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tutorial = Path(__file__).parents[3] / "docs" / "tutorials" / "compare-two-files.md"
@@ -267,9 +267,9 @@ def test_the_tutorial_does_what_it_says(
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     for part in parts:
-        exec(part, names)  # noqa: S102 - the tutorial's own code is what is tested
+        exec(part, names)  # noqa: S102 - runs the tutorial's own code
     said = capsys.readouterr().out
-    assert said.startswith("Stable. 1 of 20 features have a PSI over 0.2 (contract")
+    assert said.startswith("Stable. 1 of 20 features have a PSI above 0.2 (contract")
     assert "contract: Two year" in said
     assert (tmp_path / "drift.html").stat().st_size > 10_000
     assert len(parts[0].strip().splitlines()) <= 5

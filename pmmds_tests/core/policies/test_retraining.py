@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from pmmds_core.policies.retraining import (
     BLOCKED_NO_LABELS,
-    DAY,
     FAILED,
     HELD,
     PROMOTED,
@@ -26,6 +25,7 @@ from pmmds_core.policies.retraining import (
     gives_up,
     next_retraining,
 )
+from pmmds_core.runtime.time_windows import DAY
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LIMITS = RetrainingLimits(cooldown=timedelta(minutes=60), max_attempts=3, max_per_day=6, min_labels=200)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from pmmds_core.policies.rollback import (
-    INSUFFICIENT_DATA,
     KEEP,
     PERIOD_OVER,
     ROLL_BACK,
@@ -20,6 +19,7 @@ from pmmds_core.policies.rollback import (
     judge_after_promotion,
 )
 from pmmds_core.statistics.classification import AucInterval, auc_interval
+from pmmds_core.statistics.verdict import Verdict
 
 BOUNDS = RollbackBounds(timedelta(minutes=60), 100, max_error_rate=0.02, max_latency_ratio=2.0, max_metric_drop=0.05)
 SOON = timedelta(minutes=5)
@@ -38,23 +38,23 @@ def labelled(auc: float | None, n_labelled: int = 500, *, half: float = 0.02) ->
 @pytest.mark.parametrize(
     ("before", "after", "requests", "verdict"),
     [
-        pytest.param(NOTHING, NOTHING, None, INSUFFICIENT_DATA, id="nothing could be looked at"),
-        pytest.param(NOTHING, NOTHING, RequestTotals(99, 99), INSUFFICIENT_DATA, id="too few requests"),
+        pytest.param(NOTHING, NOTHING, None, Verdict.INSUFFICIENT_DATA, id="nothing could be looked at"),
+        pytest.param(NOTHING, NOTHING, RequestTotals(99, 99), Verdict.INSUFFICIENT_DATA, id="too few requests"),
         pytest.param(NOTHING, NOTHING, RequestTotals(100, 2), KEEP, id="as many failures as allowed"),
         pytest.param(NOTHING, NOTHING, RequestTotals(100, 3), ROLL_BACK, id="more failures"),
         pytest.param(served(), served(latency=2.0), None, KEEP, id="as slow as allowed"),
         pytest.param(served(), served(latency=2.1), None, ROLL_BACK, id="slower"),
-        pytest.param(served(), served(99, 9.0), None, INSUFFICIENT_DATA, id="slower in too few rows"),
-        pytest.param(served(99), served(latency=9.0), None, INSUFFICIENT_DATA, id="slower than too few rows"),
+        pytest.param(served(), served(99, 9.0), None, Verdict.INSUFFICIENT_DATA, id="slower in too few rows"),
+        pytest.param(served(99), served(latency=9.0), None, Verdict.INSUFFICIENT_DATA, id="slower than too few rows"),
         pytest.param(served(latency=0.0), served(), None, ROLL_BACK, id="slower than nothing at all"),
         pytest.param(labelled(0.84), labelled(0.80), None, KEEP, id="a little worse on labels"),
         pytest.param(labelled(0.84), labelled(0.78), None, ROLL_BACK, id="much worse on labels"),
         pytest.param(labelled(0.84, half=0.05), labelled(0.78, half=0.05), None, KEEP, id="worse, but could be chance"),
         pytest.param(labelled(0.84, half=0.05), labelled(0.76, half=0.05), None, ROLL_BACK, id="worse beyond chance"),
         pytest.param(labelled(0.84), labelled(0.90), None, KEEP, id="better on labels"),
-        pytest.param(labelled(0.84), labelled(0.50, 99), None, INSUFFICIENT_DATA, id="worse on too few labels"),
-        pytest.param(labelled(0.84), labelled(None), None, INSUFFICIENT_DATA, id="labels of one class"),
-        pytest.param(labelled(None), labelled(0.5), None, INSUFFICIENT_DATA, id="nothing to compare with"),
+        pytest.param(labelled(0.84), labelled(0.50, 99), None, Verdict.INSUFFICIENT_DATA, id="worse on too few labels"),
+        pytest.param(labelled(0.84), labelled(None), None, Verdict.INSUFFICIENT_DATA, id="labels of one class"),
+        pytest.param(labelled(None), labelled(0.5), None, Verdict.INSUFFICIENT_DATA, id="nothing to compare with"),
         pytest.param(served(), served(), RequestTotals(500, 400), ROLL_BACK, id="one broken bound is enough"),
     ],
 )
@@ -63,7 +63,7 @@ def test_the_decision_table(
 ) -> None:
     found = judge_after_promotion(SOON, before, after, requests, BOUNDS)
     assert found.verdict == verdict
-    assert bool(found.reasons) == (verdict in (ROLL_BACK, INSUFFICIENT_DATA))
+    assert bool(found.reasons) == (verdict in (ROLL_BACK, Verdict.INSUFFICIENT_DATA))
 
 
 def test_after_the_period_nothing_is_taken_back() -> None:

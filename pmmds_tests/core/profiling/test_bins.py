@@ -1,4 +1,4 @@
-"""Bins have a place for every value, and counting them in parts is counting them at once."""
+"""Every value has a bin, and counts of parts add up to the counts of the whole."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ column = st.lists(st.one_of(number, st.just(float("nan"))), max_size=80).map(lam
 
 
 @given(column, column, st.integers(2, 20))
-def test_every_value_falls_into_one_bin(reference: Values, current: Values, n_bins: int) -> None:
+def test_every_value_is_in_exactly_one_bin(reference: Values, current: Values, n_bins: int) -> None:
     bins = fit_numeric_bins("x", reference, n_bins)
     counts = count_numeric(bins, current)
     assert len(counts) == bins.n_bins == len(bins.labels)
@@ -36,14 +36,14 @@ def test_every_value_falls_into_one_bin(reference: Values, current: Values, n_bi
 
 
 @given(column, st.lists(column, max_size=5))
-def test_hours_added_up_are_all_rows_at_once(reference: Values, hours: list[Values]) -> None:
+def test_hourly_counts_add_up_to_the_count_of_all_rows(reference: Values, hours: list[Values]) -> None:
     bins = fit_numeric_bins("x", reference, 10)
     parts = sum((count_numeric(bins, hour) for hour in hours), np.zeros(bins.n_bins, dtype=np.int64))
     assert np.array_equal(parts, count_numeric(bins, np.concatenate([np.array([]), *hours])))
 
 
 @given(st.lists(number, min_size=1, max_size=80).map(np.array))
-def test_edges_rise_and_no_bin_of_the_reference_is_empty(reference: Values) -> None:
+def test_edges_increase_and_no_reference_bin_is_empty(reference: Values) -> None:
     assume(len(np.unique(reference)) > 1)
     bins = fit_numeric_bins("x", reference, 10)
     assert list(bins.edges) == sorted(set(bins.edges))
@@ -51,7 +51,7 @@ def test_edges_rise_and_no_bin_of_the_reference_is_empty(reference: Values) -> N
 
 
 @given(st.lists(number, min_size=1, max_size=300).map(np.array), st.integers(2, 50))
-def test_edges_are_numpys_lower_quantiles(reference: Values, n_bins: int) -> None:
+def test_edges_equal_numpys_lower_quantiles(reference: Values, n_bins: int) -> None:
     distinct = np.unique(reference)
     assume(len(distinct) > 1)
     edges = distinct[:-1]
@@ -63,8 +63,8 @@ def test_edges_are_numpys_lower_quantiles(reference: Values, n_bins: int) -> Non
 
 
 @pytest.mark.parametrize("first", [0.0, 0.5, 1.0])
-def test_nearly_always_the_largest_value_is_that_value_and_those_below(first: float) -> None:
-    """In whatever order the rows come."""
+def test_a_mostly_maximal_feature_has_two_bins(first: float) -> None:
+    """The result does not depend on row order."""
     reference = np.array([first, *sorted({0.0, 0.5, 1.0} - {first}), 1.0, 1.0, 1.0])
     assert fit_numeric_bins("x", reference, 2).edges == (0.5,)
 
@@ -86,7 +86,7 @@ def test_a_flag_has_a_bin_for_each_value() -> None:
 
 
 @pytest.mark.parametrize("value", [7.0, 0.0, -0.0, 1e300])
-def test_of_a_constant_reference_every_other_value_shows(value: float) -> None:
+def test_every_other_value_of_a_constant_feature_is_visible(value: float) -> None:
     bins = fit_numeric_bins("x", np.full(50, value), 10)
     near = [np.nextafter(value, -np.inf), value, np.nextafter(value, np.inf)]
     assert list(count_numeric(bins, np.array([-1e308, *near, 1e308]))) == [2, 1, 2, 0, 0, 0]
@@ -101,7 +101,7 @@ def test_a_reference_without_values_has_one_open_bin() -> None:
     assert list(count_numeric(bins, np.array([3.0, np.nan]))) == [1, 0, 0, 1]
 
 
-def test_a_number_outside_the_range_has_a_bin_of_its_own() -> None:
+def test_numbers_outside_the_range_have_their_own_bin() -> None:
     bins = fit_numeric_bins("x", np.array([0.0, 1.0, 2.0, 500.0, -7.0]), 10, low=0.0, high=100.0)
     assert bins.edges == (0.0, 1.0)
     counts = count_numeric(bins, np.array([0.0, -0.0, 100.0, 100.1, -5e-324, np.inf, -np.inf]))
@@ -121,7 +121,7 @@ def test_minus_zero_is_zero() -> None:
     assert list(count_numeric(bins, np.array([-0.0, 0.0]))) == [2, 0, 0, 0, 0]
 
 
-def test_text_among_numbers_is_read_where_it_is_a_number_and_counted_apart_where_not() -> None:
+def test_text_is_parsed_as_a_number_or_counted_as_not_a_number() -> None:
     bins = FeatureBins("x", "numeric", edges=(10.0,))
     cells = ["9", " 11.5 ", 1, True, "1e3", "-.5", "+3.", "inf", "-Infinity", None, "", "  ", "NaN", np.nan]
     assert list(count(bins, np.array(cells, dtype=object))) == [5, 2, 2, 0, 5]
@@ -140,14 +140,14 @@ def test_text_among_numbers_is_read_where_it_is_a_number_and_counted_apart_where
         {"edges": (5.0,), "low": 6.0},
     ],
 )
-def test_bins_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+def test_inconsistent_bins_are_rejected(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="edge"):
         FeatureBins("x", "numeric", **wrong)
-    with pytest.raises(ValueError, match="twice"):
+    with pytest.raises(ValueError, match="duplicate"):
         FeatureBins("x", "categorical", categories=("a", "a"))
 
 
-def test_categories_the_reference_lacks_are_unseen_and_missing_ones_null() -> None:
+def test_new_categories_are_unseen_and_missing_values_null() -> None:
     bins = FeatureBins("c", "categorical", categories=("a", "b"))
     values = np.array(["a", "z", "b", None, "a", float("nan"), "A"], dtype=object)
     assert list(count_categorical(bins, values)) == [2, 1, 2, 2]
@@ -169,7 +169,7 @@ def test_a_profile_counts_every_row_of_every_feature_and_the_score(
     assert profile.with_score[-1].bins.feature == "__score__"
 
 
-def test_a_profile_is_a_few_kilobytes_and_comes_back_as_it_was(profile: ReferenceProfile) -> None:
+def test_a_profile_is_small_and_survives_a_round_trip(profile: ReferenceProfile) -> None:
     raw = profile.to_json()
     assert len(raw) < 9_000
     again = ReferenceProfile.from_json(raw)
@@ -179,14 +179,14 @@ def test_a_profile_is_a_few_kilobytes_and_comes_back_as_it_was(profile: Referenc
 
 @pytest.fixture(scope="module")
 def partitions(contract: Contract) -> list[tuple[dict[str, NDArray[Any]], NDArray[np.float64]]]:
-    """The reference in four unequal parts, one of them without rows."""
+    """The reference in four unequal parts, one of them empty."""
     frame = load_reference(Settings(home="unused"), contract).data.frame
     scores = np.random.default_rng(1).uniform(size=len(frame))
     borders = [0, 1, 1, 3000, len(frame)]
     return [(to_columns(frame[a:b], contract), scores[a:b]) for a, b in pairwise(borders)]
 
 
-def test_profiles_of_partitions_merge_to_the_full_scan(
+def test_merged_profiles_of_partitions_equal_the_full_scan(
     profile: ReferenceProfile, partitions: list[tuple[dict[str, NDArray[Any]], NDArray[np.float64]]]
 ) -> None:
     parts = []
@@ -199,7 +199,7 @@ def test_profiles_of_partitions_merge_to_the_full_scan(
     assert merge([merge(parts[:2]), merge(parts[2:])]).digest == profile.digest
 
 
-def test_profiles_with_other_bins_do_not_merge(profile: ReferenceProfile) -> None:
+def test_profiles_with_different_bins_cannot_be_merged(profile: ReferenceProfile) -> None:
     tenure = next(f for f in profile.features if f.bins.feature == "tenure")
     bins = msgspec.structs.replace(tenure.bins, high=999.0)
     other = msgspec.structs.replace(
@@ -210,11 +210,11 @@ def test_profiles_with_other_bins_do_not_merge(profile: ReferenceProfile) -> Non
         merge([profile, other])
     with pytest.raises(DataError, match="bins of __score__ differ"):
         merge([profile, msgspec.structs.replace(profile, score=None)])
-    with pytest.raises(DataError, match="no profile"):
+    with pytest.raises(DataError, match="No profiles"):
         merge([])
 
 
-def test_counts_that_do_not_belong_to_the_bins_are_refused(profile: ReferenceProfile) -> None:
+def test_counts_that_do_not_match_the_bins_are_rejected(profile: ReferenceProfile) -> None:
     raw = profile.to_json().replace(b'"counts":[', b'"counts":[1,', 1)
     with pytest.raises(msgspec.ValidationError, match="counts for"):
         ReferenceProfile.from_json(raw)

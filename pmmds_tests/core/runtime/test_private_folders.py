@@ -1,4 +1,4 @@
-"""PMMDS_HOME and the archive hold customers' rows: who makes them is the only one who enters them."""
+"""PMMDS_HOME and the archive contain customers' rows and are created with mode 0700."""
 
 from __future__ import annotations
 
@@ -30,16 +30,14 @@ def start(settings: Settings) -> None:
     [open_database, prepare_dagster_home, start, lambda settings: Deployment(settings).folder("spool")],
     ids=["database", "dagster", "supervisor", "folder"],
 )
-def test_whatever_makes_the_home_makes_it_for_this_user_alone(
-    first: Callable[[Settings], object], tmp_path: Path
-) -> None:
+def test_every_component_creates_the_home_with_mode_0700(first: Callable[[Settings], object], tmp_path: Path) -> None:
     home = tmp_path / "state" / "home"
     first(Settings(home=str(home)))
     assert rights_of(home) == 0o700
-    assert rights_of(tmp_path / "state") & 0o055, "folders above it are not PMMDS's"
+    assert rights_of(tmp_path / "state") & 0o055, "parent folders are not restricted"
 
 
-def test_a_folder_that_is_there_keeps_its_rights(tmp_path: Path) -> None:
+def test_an_existing_folder_keeps_its_mode(tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o775)

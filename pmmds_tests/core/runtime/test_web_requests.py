@@ -1,4 +1,4 @@
-"""Which Host and Origin headers are accepted, and what the guard in front of a web server refuses."""
+"""Accepted Host and Origin headers, and requests that the web guard rejects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMES = frozenset({"pmmds.example", "mlflow:5000"})
 @pytest.mark.parametrize(
     "host", ["localhost", "LocalHost:3000", "127.0.0.1", "127.0.0.1:3000", "127.8.9.1:1", "[::1]", "[::1]:3000"]
 )
-def test_this_machine_is_named_by_loopback_names_and_addresses(host: str) -> None:
+def test_loopback_names_and_addresses_are_allowed(host: str) -> None:
     assert is_loopback_host(host)
     assert is_allowed_host(host, frozenset())
 
@@ -45,11 +45,11 @@ def test_this_machine_is_named_by_loopback_names_and_addresses(host: str) -> Non
         "2130706433",
     ],
 )
-def test_any_other_host_is_refused(host: str) -> None:
+def test_other_hosts_are_rejected(host: str) -> None:
     assert not is_allowed_host(host, NAMES)
 
 
-def test_a_name_of_the_setting_is_allowed_with_any_port_unless_it_has_one() -> None:
+def test_a_configured_name_without_port_allows_any_port() -> None:
     assert is_allowed_host("PMMDS.example:8443", NAMES)
     assert is_allowed_host("mlflow:5000", NAMES)
     assert not is_allowed_host("mlflow:5001", NAMES)
@@ -74,13 +74,13 @@ def test_a_name_of_the_setting_is_allowed_with_any_port_unless_it_has_one() -> N
         ("http://localhost:3000", "", "", True),
     ],
 )
-def test_a_page_of_another_origin_is_known_by_its_headers(
+def test_cross_origin_requests_are_detected_by_their_headers(
     origin: str, fetch_site: str, authority: str, foreign: bool
 ) -> None:
     assert is_foreign(origin, fetch_site, authority) is foreign
 
 
-def test_a_server_answers_to_its_own_address_unless_it_listens_on_all() -> None:
+def test_a_server_accepts_its_bound_address_unless_it_is_a_wildcard() -> None:
     settings = load_settings({"PMMDS_WEB_ALLOWED_HOSTS": "Dagster.example, pmmds:3000"})
     assert settings.web_hosts("192.0.2.7") == {"dagster.example", "pmmds:3000", "192.0.2.7"}
     assert settings.web_hosts(EVERY_ADDRESS) == settings.web_hosts("::") == {"dagster.example", "pmmds:3000"}
@@ -90,7 +90,7 @@ def test_a_server_answers_to_its_own_address_unless_it_listens_on_all() -> None:
 def status(
     headers: list[tuple[bytes, bytes]], method: str = "POST", path: str = "/x", *, json_only: bool = True
 ) -> int:
-    """What the guard answers; 200 when it hands the request on."""
+    """The status of the response; 200 if the guard passes the request on."""
     sent: list[MutableMapping[str, Any]] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -111,28 +111,28 @@ def status(
 HOST, JSON = (b"host", b"localhost"), (b"content-type", b"application/json")
 
 
-def test_a_header_that_is_there_twice_is_refused() -> None:
+def test_duplicate_headers_are_rejected() -> None:
     assert status([HOST, JSON]) == 200
     for name in (b"host", b"Host", b"origin", b"content-type"):
         assert status([HOST, JSON, (name, b"localhost"), (name, b"localhost")]) == 400
 
 
 @pytest.mark.parametrize("found", ["text/plain", "TEXT/PLAIN; charset=utf-8", "multipart/form-data; boundary=x", ""])
-def test_a_post_with_a_type_that_a_form_can_send_is_refused(found: str) -> None:
+def test_a_post_with_a_form_content_type_is_rejected(found: str) -> None:
     headers = [HOST, *([(b"content-type", found.encode())] if found else [])]
     assert status(headers) == 415
     assert status(headers, json_only=False) == 415
 
 
-def test_a_graphql_query_in_a_url_is_refused() -> None:
+def test_a_graphql_query_in_the_url_is_rejected() -> None:
     for method in ("GET", "HEAD"):
         assert status([HOST], method, "/graphql?query=x") == 405
         assert status([HOST], method, "/prefix/graphql/?query=x") == 405
         assert status([HOST], method, "/graphql") == 200
-    assert status([HOST, JSON], path="/graphql?op=Name") == 200, "the pages name the operation"
+    assert status([HOST, JSON], path="/graphql?op=Name") == 200, "Dagster's pages put the operation name in the URL"
 
 
-def test_types_that_no_form_can_send_pass_where_they_are_needed() -> None:
+def test_non_form_content_types_pass_unless_json_only() -> None:
     protobuf = [HOST, (b"content-type", b"application/x-protobuf")]
     assert status(protobuf, json_only=False) == 200
     assert status(protobuf) == 415

@@ -1,4 +1,4 @@
-"""Metrics against their definitions, the DeLong test against simulation."""
+"""Metrics against their definitions, and the DeLong test against simulation."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ def rows(seed: int, n: int = 400, signal: float = 1.0) -> tuple[NDArray[np.int64
     random = np.random.default_rng(seed)
     labels = (random.random(n) < 0.3).astype(np.int64)
     scores = 1 / (1 + np.exp(-(random.normal(size=n) + signal * labels)))
-    return labels, np.round(scores, 2)  # rounding makes ties
+    return labels, np.round(scores, 2)  # rounding creates ties
 
 
-def test_the_auc_of_the_interval_is_the_usual_one_with_ties() -> None:
+def test_the_auc_of_the_interval_equals_scikit_learns_with_ties() -> None:
     labels, scores = rows(1)
     interval = auc_interval(labels, scores)
     assert interval.auc == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
     assert interval.low < interval.auc < interval.high
 
 
-def test_a_perfect_ranking_of_few_rows_is_no_proof_of_a_perfect_model() -> None:
+def test_a_perfect_ranking_of_few_rows_has_a_wide_interval() -> None:
     labels = np.repeat([0, 1], 10)
     perfect, reversed_ = (auc_interval(labels, sign * np.arange(20.0)) for sign in (1, -1))
     assert (perfect.auc, perfect.high) == (1.0, 1.0)
-    assert perfect.low == pytest.approx(0.8002, abs=1e-4)  # |1 − θ| = z·√V(θ), solved by hand
+    assert perfect.low == pytest.approx(0.8002, abs=1e-4)  # |1 − θ| = z·√V(θ), solved manually
     assert (reversed_.auc, reversed_.low, reversed_.high) == pytest.approx((0.0, 0.0, 1 - perfect.low))
     many = auc_interval(np.repeat([0, 1], 500), np.arange(1000.0))
     assert many.low > 0.99
 
 
-def test_the_interval_holds_the_truth_as_often_as_it_says_even_near_one() -> None:
-    """1,000 samples of 10 + 10 rows from a ROC-AUC of 0.9933: seven of ten rank perfectly."""
+def test_the_interval_keeps_its_coverage_near_one() -> None:
+    """1,000 samples of 10 + 10 rows from a ROC-AUC of 0.9933: 70% of them rank perfectly."""
     random, labels, held = np.random.default_rng(8), np.repeat([0, 1], 10), 0
     for _ in range(1000):
         found = auc_interval(labels, random.normal(size=20) + 3.5 * labels)
@@ -43,22 +43,22 @@ def test_the_interval_holds_the_truth_as_often_as_it_says_even_near_one() -> Non
     assert held / 1000 > 0.93
 
 
-def test_equal_models_have_no_difference_and_no_evidence() -> None:
+def test_equal_models_have_difference_zero_and_p_value_one() -> None:
     labels, scores = rows(2)
     paired = paired_auc(labels, scores, scores)
     assert paired.difference == 0
     assert paired.p_value == 1.0
 
 
-def test_a_clearly_better_model_has_a_small_p_value_and_the_reverse_a_large_one() -> None:
+def test_the_p_value_is_one_sided() -> None:
     labels, better = rows(3, n=2000, signal=2.0)
     worse = np.random.default_rng(4).permutation(better)
     assert paired_auc(labels, better, worse).p_value < 1e-6
     assert paired_auc(labels, worse, better).p_value > 1 - 1e-6
 
 
-def test_without_a_difference_the_test_fires_as_often_as_it_says() -> None:
-    """600 pairs of equally good models: 5 % ± 3 standard errors of a proportion."""
+def test_the_test_keeps_its_level_without_a_difference() -> None:
+    """600 pairs of equally good models: 5% ± 3 standard errors of a proportion."""
     fired = 0
     for seed in range(600):
         random = np.random.default_rng(seed)
@@ -68,12 +68,12 @@ def test_without_a_difference_the_test_fires_as_often_as_it_says() -> None:
     assert 0.023 < fired / 600 < 0.077
 
 
-def test_one_class_alone_has_no_auc_and_says_so() -> None:
+def test_one_class_raises_a_value_error() -> None:
     with pytest.raises(ValueError, match="both classes"):
         auc_interval(np.zeros(10, dtype=np.int64), np.linspace(0, 1, 10))
 
 
-def test_metrics_have_their_usual_names_and_values() -> None:
+def test_metrics_equal_their_definitions() -> None:
     labels = np.array([0, 0, 1, 1])
     metrics = classification_metrics(labels, np.array([0.1, 0.6, 0.4, 0.9]))
     assert metrics["roc_auc"] == pytest.approx(0.75)

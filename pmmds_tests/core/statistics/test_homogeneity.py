@@ -1,4 +1,4 @@
-"""The p-value of two samples' bins: scipy's where scipy's holds, and right on average where bins are rare."""
+"""The homogeneity test: equal to scipy for well-filled bins, and keeping its level with rare bins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ counts = st.lists(st.integers(50, 5_000), min_size=8, max_size=8).map(np.array)
 
 @settings(max_examples=100)
 @given(r=counts, c=counts)
-def test_with_well_filled_bins_it_is_scipys_likelihood_ratio_test_with_williams_correction(
+def test_well_filled_bins_equal_scipys_test_with_williams_correction(
     r: NDArray[np.int64], c: NDArray[np.int64]
 ) -> None:
     statistic = float(stats.chi2_contingency(np.vstack([r, c]), correction=False, lambda_="log-likelihood")[0])
@@ -31,7 +31,7 @@ def test_with_well_filled_bins_it_is_scipys_likelihood_ratio_test_with_williams_
 
 @settings(max_examples=100)
 @given(statistic=st.floats(0, 500), degrees=st.integers(1, 60))
-def test_the_chi_square_law_is_scipys(statistic: float, degrees: int) -> None:
+def test_the_chi_square_tail_equals_scipy(statistic: float, degrees: int) -> None:
     assert survival(statistic, degrees) == pytest.approx(float(stats.chi2.sf(statistic, degrees)), abs=1e-12)
 
 
@@ -39,7 +39,7 @@ def test_the_chi_square_law_is_scipys(statistic: float, degrees: int) -> None:
 @given(
     rare=st.tuples(st.integers(0, 4), st.integers(0, 4)), sizes=st.tuples(st.integers(20, 900), st.integers(20, 900))
 )
-def test_a_single_rare_bin_is_scipys_fisher_test(rare: tuple[int, int], sizes: tuple[int, int]) -> None:
+def test_a_single_rare_bin_equals_scipys_fisher_test(rare: tuple[int, int], sizes: tuple[int, int]) -> None:
     r, c = (np.array([n, k]) for n, k in zip(sizes, rare, strict=True))
     if min(sizes) * sum(rare) / (sum(sizes) + sum(rare)) >= 4:
         return
@@ -47,18 +47,18 @@ def test_a_single_rare_bin_is_scipys_fisher_test(rare: tuple[int, int], sizes: t
     assert p_value(r, c) == pytest.approx(expected, abs=1e-9)
 
 
-def test_no_rows_too_few_bins_or_one_bin_only_is_no_news() -> None:
+def test_a_single_non_empty_bin_has_p_value_one() -> None:
     assert p_value(np.array([500, 0]), np.array([100, 0])) == 1.0
     assert p_value(np.array([3]), np.array([2])) == 1.0
 
 
-def test_nulls_that_the_reference_never_had_are_found_beside_other_rare_bins() -> None:
+def test_new_nulls_are_found_despite_other_rare_bins() -> None:
     r, c = np.array([3000, 2900, 3, 2, 1, 0]), np.array([48, 44, 0, 0, 0, 8])
     assert p_value(r, c, special={5}) < 1e-9
 
 
-def test_values_that_were_never_seen_are_no_news_where_most_values_are_rare() -> None:
-    # An id column: every value occurs once, so all values of the window are new.
+def test_unseen_values_are_expected_if_most_values_are_rare() -> None:
+    # An id column: every value occurs once, so all values of the window are unseen.
     r, c = np.append(np.ones(5000, dtype=int), 0), np.append(np.zeros(5000, dtype=int), 300)
     assert p_value(r, c, unseen=5000) == 1.0
 
@@ -74,19 +74,19 @@ def test_values_that_were_never_seen_are_no_news_where_most_values_are_rare() ->
     ids=["deciles", "rare-null", "rare-categories", "several-rare"],
 )
 @pytest.mark.parametrize("sizes", [(5600, 100), (5600, 500), (300, 3000)], ids=str)
-def test_without_drift_small_p_values_are_as_rare_as_they_say(
+def test_p_values_keep_their_level_without_drift(
     shares: NDArray[np.float64], special: set[int], sizes: tuple[int, int]
 ) -> None:
     rng = np.random.default_rng(7)
     n, m = sizes
     found = np.array([p_value(rng.multinomial(n, shares), rng.multinomial(m, shares), special) for _ in range(2500)])
-    # Pearson's test gives 0.05 to 0.12 and, at the second level, up to 0.07 here.
+    # Pearson's test gives 0.05 to 0.12 here and, at the second level, up to 0.07.
     assert 0.03 <= float((found <= 0.05).mean()) <= 0.065
     assert float((found <= 0.005).mean()) <= 0.0105
 
 
 @settings(max_examples=100)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
-def test_q_values_are_scipys(p_values: list[float]) -> None:
+def test_q_values_equal_scipy(p_values: list[float]) -> None:
     expected = stats.false_discovery_control(p_values, method="bh")
     assert benjamini_hochberg(p_values) == pytest.approx(expected, abs=1e-12)

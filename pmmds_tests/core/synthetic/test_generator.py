@@ -1,4 +1,4 @@
-"""Synthetic rows: seeded, valid under the contract, and as close to the real customers as their record says."""
+"""Synthetic rows are deterministic, valid by the contract, and as close to the real rows as recorded."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ def measured_rows(n_rows: int = 3000) -> pd.DataFrame:
     return pd.DataFrame({"heat": heat, "wear": wear, "group": group, "broken": broken.astype(np.int64)})
 
 
-def test_the_same_seed_gives_the_same_rows_and_another_one_others(sample: pd.DataFrame) -> None:
+def test_rows_depend_on_the_seed_only(sample: pd.DataFrame) -> None:
     again, other = (packaged_generator().sample(SAMPLE_ROWS, seed) for seed in (SAMPLE_SEED, SAMPLE_SEED + 1))
     assert content_digest(again) == content_digest(sample)
     assert content_digest(other) != content_digest(sample)
 
 
-def test_the_packaged_sample_is_what_a_fresh_home_trains_on(sample: pd.DataFrame, tmp_path: Path) -> None:
+def test_a_new_home_trains_on_the_packaged_sample(sample: pd.DataFrame, tmp_path: Path) -> None:
     source = load_reference(Settings(home=str(tmp_path)), CONTRACT)
     assert (source.kind, source.data.n_rows) == ("sample", SAMPLE_ROWS)
     assert source.data.digest == content_digest(sample)
@@ -85,7 +85,7 @@ def test_every_row_follows_the_contract(sample: pd.DataFrame) -> None:
     assert source_from_frame(sample, CONTRACT, "sample").digest == content_digest(sample)
 
 
-def test_what_cannot_be_is_not_drawn(sample: pd.DataFrame) -> None:
+def test_impossible_combinations_are_not_sampled(sample: pd.DataFrame) -> None:
     has_phone = sample["phone_service"] == "Yes"
     assert set(sample.loc[~has_phone, "multiple_lines"]) == {"No phone service"}
     assert "No phone service" not in set(sample.loc[has_phone, "multiple_lines"])
@@ -96,12 +96,12 @@ def test_what_cannot_be_is_not_drawn(sample: pd.DataFrame) -> None:
     assert (sample.loc[sample["tenure"] == 0, "total_charges"] == 0).all()
 
 
-def test_the_sample_ranks_as_the_record_says(sample: pd.DataFrame, recorded: Fidelity) -> None:
+def test_the_sample_reaches_the_recorded_roc_auc(sample: pd.DataFrame, recorded: Fidelity) -> None:
     assert sample["churn"].mean() == pytest.approx(recorded.label_rate_real, abs=0.015)
     assert cross_validated_auc(sample, CONTRACT, seed=0) == pytest.approx(recorded.roc_auc_real, abs=0.015)
 
 
-def test_the_recorded_figures_are_close_to_the_real_customers(recorded: Fidelity) -> None:
+def test_the_recorded_fidelity_is_within_its_limits(recorded: Fidelity) -> None:
     assert recorded.n_real == recorded.n_synthetic == SAMPLE_ROWS
     assert recorded.largest_marginal_distance < 0.05
     assert recorded.largest_association_error < 0.1
@@ -109,7 +109,7 @@ def test_the_recorded_figures_are_close_to_the_real_customers(recorded: Fidelity
     assert abs(recorded.roc_auc_train_synthetic_test_real - recorded.roc_auc_real) < 0.01
 
 
-def test_the_recorded_figures_stand_in_the_module_that_cites_them(recorded: Fidelity) -> None:
+def test_the_module_docstring_states_the_recorded_fidelity(recorded: Fidelity) -> None:
     import pmmds_core.synthetic.generator
 
     text = " ".join((pmmds_core.synthetic.generator.__doc__ or "").split())
@@ -126,13 +126,13 @@ def test_the_recorded_figures_stand_in_the_module_that_cites_them(recorded: Fide
     assert " with ".join(recorded.largest_association_pair) in text
 
 
-def test_a_frame_compared_with_itself_is_at_no_distance(sample: pd.DataFrame) -> None:
+def test_a_frame_has_distance_zero_to_itself(sample: pd.DataFrame) -> None:
     same = measure_fidelity(sample, sample, CONTRACT)
     assert (same.largest_marginal_distance, same.largest_association_error) == (0.0, 0.0)
     assert same.roc_auc_real == same.roc_auc_synthetic
 
 
-def test_independent_columns_are_seen_as_far_away(sample: pd.DataFrame) -> None:
+def test_independent_columns_have_a_large_association_error(sample: pd.DataFrame) -> None:
     rng = np.random.default_rng(1)
     shuffled = sample.apply(lambda column: rng.permutation(column.to_numpy()))
     apart = measure_fidelity(sample, shuffled, CONTRACT)
@@ -141,25 +141,25 @@ def test_independent_columns_are_seen_as_far_away(sample: pd.DataFrame) -> None:
     assert apart.roc_auc_synthetic == pytest.approx(0.5, abs=0.03)
 
 
-def test_a_generator_survives_its_json_exactly(sample: pd.DataFrame) -> None:
+def test_a_generator_survives_a_json_round_trip(sample: pd.DataFrame) -> None:
     again = Generator.from_json(packaged_generator().to_json())
     assert again == packaged_generator()
     assert content_digest(again.sample(500, 3)) == content_digest(packaged_generator().sample(500, 3))
 
 
 @pytest.mark.parametrize("raw", [b"", b"{}", b"[1,", b'{"nodes": 3}'])
-def test_what_is_no_generator_is_refused(raw: bytes) -> None:
+def test_invalid_generator_json_is_rejected(raw: bytes) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         Generator.from_json(raw)
 
 
-def test_at_least_one_row_is_drawn() -> None:
+def test_sampling_no_rows_is_rejected() -> None:
     assert len(packaged_generator().sample(1, 0)) == 1
     with pytest.raises(DataError, match="Cannot sample 0 rows"):
         packaged_generator().sample(0, 0)
 
 
-def test_any_contract_gets_a_generator_with_gaps_and_dependences(measures: Contract) -> None:
+def test_a_custom_contract_keeps_missing_values_and_dependence(measures: Contract) -> None:
     real = measured_rows()
     generator = fit_generator(as_source(real), measures, seed=2)
     drawn = generator.sample(3000, seed=5)
@@ -170,19 +170,19 @@ def test_any_contract_gets_a_generator_with_gaps_and_dependences(measures: Contr
     assert all(low + 5 < high for low, high in pairwise(means[g] for g in "abc"))
 
 
-def test_a_fit_is_repeatable(measures: Contract) -> None:
+def test_a_fit_is_deterministic(measures: Contract) -> None:
     first, second = (fit_generator(as_source(measured_rows(400)), measures, seed=2).to_json() for _ in range(2))
     assert first == second
 
 
-def test_a_generator_carries_no_values_of_rows_but_the_least_and_the_greatest(measures: Contract) -> None:
+def test_a_generator_contains_no_row_values_except_minimum_and_maximum(measures: Contract) -> None:
     real = measured_rows(300)
     real["heat"] = np.random.default_rng(0).random(300) * 1e3
     raw = fit_generator(as_source(real), measures, seed=2).to_json().decode()
     assert {v for v in real["heat"] if repr(v) in raw} <= {real["heat"].min(), real["heat"].max()}
 
 
-def test_too_few_rows_or_one_class_make_no_generator(measures: Contract) -> None:
+def test_too_few_rows_or_one_class_are_rejected(measures: Contract) -> None:
     few = measured_rows(MIN_ROWS - 1)
     one_class = measured_rows().assign(broken=1)
     for frame in (few, one_class):
@@ -190,7 +190,7 @@ def test_too_few_rows_or_one_class_make_no_generator(measures: Contract) -> None
             fit_generator(as_source(frame), measures, seed=2)
 
 
-def test_fitting_a_file_records_its_digest_and_how_close_a_sample_is(measures: Contract, tmp_path: Path) -> None:
+def test_fitting_a_file_records_its_digest_and_the_fidelity(measures: Contract, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     measured_rows(500).to_csv(path, index=False)
     generator = fit_from_file(path, measures, seed=1)
@@ -210,14 +210,14 @@ def real() -> SourceData:
 
 
 @pytest.mark.telco
-def test_the_real_file_is_the_one_the_contract_and_the_generator_name(real: SourceData) -> None:
+def test_the_real_file_matches_the_recorded_digests(real: SourceData) -> None:
     assert CONTRACT.openml is not None
     assert unordered_digest(real.frame) == CONTRACT.openml.content_sha256
     assert packaged_generator().source_digest == real.digest
 
 
 @pytest.mark.telco
-def test_the_recorded_figures_hold_against_the_real_file(real: SourceData, recorded: Fidelity) -> None:
+def test_the_recorded_fidelity_is_reproduced_on_the_real_file(real: SourceData, recorded: Fidelity) -> None:
     generator = packaged_generator()
     found = measure_fidelity(real.frame, generator.sample(recorded.n_synthetic, generator.seed), CONTRACT)
     for field, value in msgspec.structs.asdict(recorded).items():
@@ -226,7 +226,7 @@ def test_the_recorded_figures_hold_against_the_real_file(real: SourceData, recor
 
 
 @pytest.mark.telco
-def test_every_column_of_the_sample_is_distributed_as_in_the_real_file(real: SourceData, sample: pd.DataFrame) -> None:
+def test_every_column_is_distributed_as_in_the_real_file(real: SourceData, sample: pd.DataFrame) -> None:
     fidelity = measure_fidelity(real.frame, sample, CONTRACT)
     assert fidelity.largest_marginal_distance < 0.04
     assert fidelity.largest_association_error < 0.1
@@ -237,8 +237,8 @@ def test_every_column_of_the_sample_is_distributed_as_in_the_real_file(real: Sou
 
 
 @pytest.mark.telco
-def test_few_rows_are_drawn_that_are_a_real_customers(real: SourceData, sample: pd.DataFrame) -> None:
-    """Chance alone repeats customers who have next to nothing; bills and tenure tell the others apart."""
+def test_few_sampled_rows_equal_a_real_customer(real: SourceData, sample: pd.DataFrame) -> None:
+    """Customers with few services are repeated by chance; charges and tenure distinguish the others."""
     names = list(CONTRACT.feature_names)
     real_rows = set(real.frame[names].itertuples(index=False, name=None))
     shared = sum(row in real_rows for row in sample[names].itertuples(index=False, name=None))

@@ -1,4 +1,4 @@
-"""Every scenario changes what it says and nothing else, by its seed, and leaves rows that the contract allows."""
+"""Every scenario changes only what it describes, deterministically, and keeps rows valid."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ CASES = [
 CHANGED_COLUMNS: dict[str, dict[str, set[str]]] = {
     "telco_churn": {
         "none": set(),
-        # A flag of 0 and 1 has no quarter: rounded, it stays what it is.
+        # A quarter of a 0/1 flag's range rounds to no change.
         "shift": set(TELCO.feature_names) - {"senior_citizen"},
         "one-feature": {"gender"},
         "recoding": set(TELCO.feature_names),
@@ -89,7 +89,7 @@ CHANGED_COLUMNS: dict[str, dict[str, set[str]]] = {
 
 
 @pytest.mark.parametrize(("contract", "rows", "name"), CASES)
-def test_a_scenario_changes_its_columns_only_and_never_the_truth(
+def test_a_scenario_changes_only_its_columns_and_never_the_label(
     contract: Contract, rows: Callable[[], pd.DataFrame], name: str
 ) -> None:
     before = rows()
@@ -102,7 +102,7 @@ def test_a_scenario_changes_its_columns_only_and_never_the_truth(
 
 
 @pytest.mark.parametrize(("contract", "rows", "name"), CASES)
-def test_rows_stay_valid_in_files_and_in_requests(
+def test_changed_rows_are_valid_in_files_and_requests(
     contract: Contract, rows: Callable[[], pd.DataFrame], name: str
 ) -> None:
     after = apply_scenario(rows(), contract, name, seed=1)
@@ -113,38 +113,38 @@ def test_rows_stay_valid_in_files_and_in_requests(
 
 
 @pytest.mark.parametrize(("contract", "rows", "name"), CASES)
-def test_a_scenario_is_repeatable(contract: Contract, rows: Callable[[], pd.DataFrame], name: str) -> None:
+def test_a_scenario_is_deterministic(contract: Contract, rows: Callable[[], pd.DataFrame], name: str) -> None:
     first, second = (content_digest(apply_scenario(rows(), contract, name, seed=7)) for _ in range(2))
     assert first == second
 
 
 @pytest.mark.parametrize("name", ["shift", "one-feature", "month_to_month", "fiber"])
-def test_another_seed_moves_other_rows(name: str) -> None:
+def test_another_seed_changes_other_rows(name: str) -> None:
     first, other = (apply_scenario(telco_rows(), TELCO, name, seed) for seed in (1, 2))
     assert content_digest(first) != content_digest(other)
 
 
-def test_shift_moves_numbers_up_by_a_quarter_of_their_range_at_most_to_its_end() -> None:
+def test_shift_adds_a_quarter_of_the_range_clipped_to_it() -> None:
     before, after = telco_rows(), apply_scenario(telco_rows(), TELCO, "shift", seed=1)
     expected = (before["monthly_charges"] + SHIFT_SHARE * 200).clip(upper=200)
     np.testing.assert_allclose(after["monthly_charges"], expected)
     assert (after["tenure"] == (before["tenure"] + 25).clip(upper=100)).all()
 
 
-def test_shift_takes_the_range_of_the_rows_where_the_contract_has_none() -> None:
+def test_shift_uses_the_range_of_the_rows_without_contract_limits() -> None:
     before, after = sensor_rows(), apply_scenario(sensor_rows(), SENSORS, "shift", seed=1)
     low, high = before["heat"].min(), before["heat"].max()
     np.testing.assert_allclose(after["heat"], (before["heat"] + SHIFT_SHARE * (high - low)).clip(upper=high))
 
 
-def test_shift_moves_its_share_of_a_category_to_the_last_value() -> None:
+def test_shift_sets_a_share_of_rows_to_the_last_category() -> None:
     before, after = telco_rows(), apply_scenario(telco_rows(), TELCO, "shift", seed=1)
     others = before["contract"] != "Two year"
     assert (after.loc[others, "contract"] == "Two year").mean() == pytest.approx(MOVED_SHARE, abs=0.04)
     assert (after.loc[~others, "contract"] == "Two year").all()
 
 
-def test_nulls_loses_a_tenth_of_what_may_be_missing() -> None:
+def test_nulls_removes_a_tenth_of_nullable_values() -> None:
     before, after = sensor_rows(), apply_scenario(sensor_rows(), SENSORS, "nulls", seed=1)
     for name in ("heat", "place"):
         known = before[name].notna()
@@ -152,16 +152,14 @@ def test_nulls_loses_a_tenth_of_what_may_be_missing() -> None:
         assert after.loc[~known, name].isna().all()
 
 
-def test_nulls_says_so_where_nothing_may_be_missing() -> None:
-    with pytest.raises(UsageError, match="no feature may be missing") as refusal:
+def test_nulls_is_rejected_without_nullable_features() -> None:
+    with pytest.raises(UsageError, match="no feature is nullable") as caught:
         apply_scenario(telco_rows(), TELCO, "nulls", seed=1)
-    assert "blank: {means: missing}" in refusal.value.next_step
+    assert "blank: {means: missing}" in caught.value.next_step
 
 
 @pytest.mark.parametrize(("contract", "rows"), [(TELCO, telco_rows), (SENSORS, sensor_rows)])
-def test_recoding_mirrors_and_reverses_so_that_twice_is_as_before(
-    contract: Contract, rows: Callable[[], pd.DataFrame]
-) -> None:
+def test_recoding_twice_restores_the_rows(contract: Contract, rows: Callable[[], pd.DataFrame]) -> None:
     before = rows()
     once = apply_scenario(before, contract, "recoding", seed=1)
     twice = apply_scenario(once, contract, "recoding", seed=1)
@@ -176,12 +174,12 @@ def test_recoding_mirrors_and_reverses_so_that_twice_is_as_before(
             assert (once[feature.name] == last).equals(before[feature.name] == first)
 
 
-def test_a_price_rise_is_ten_per_cent_to_the_cent() -> None:
+def test_a_price_rise_is_ten_percent_rounded_to_cents() -> None:
     before, after = telco_rows(), apply_scenario(telco_rows(), TELCO, "price_rise", seed=1)
     np.testing.assert_allclose(after["monthly_charges"], before["monthly_charges"] * PRICE_RISE, atol=0.0051)
 
 
-def test_a_third_of_the_terms_become_month_to_month_and_no_other_way() -> None:
+def test_month_to_month_changes_a_third_of_the_term_contracts() -> None:
     before, after = telco_rows(), apply_scenario(telco_rows(), TELCO, "month_to_month", seed=1)
     has_term = before["contract"] != "Month-to-month"
     assert (after.loc[has_term, "contract"] == "Month-to-month").mean() == pytest.approx(1 / 3, abs=0.05)
@@ -189,7 +187,7 @@ def test_a_third_of_the_terms_become_month_to_month_and_no_other_way() -> None:
     assert set(after.loc[changed, "contract"]) == {"Month-to-month"}
 
 
-def test_fiber_comes_to_dsl_customers_with_its_price() -> None:
+def test_fiber_changes_dsl_customers_and_their_charges() -> None:
     before, after = telco_rows(), apply_scenario(telco_rows(), TELCO, "fiber", seed=1)
     upgraded = before["internet_service"] != after["internet_service"]
     assert set(before.loc[upgraded, "internet_service"]) == {"DSL"}
@@ -199,7 +197,7 @@ def test_fiber_comes_to_dsl_customers_with_its_price() -> None:
     np.testing.assert_allclose(rise, np.where(upgraded, 25.0, 0.0), atol=1e-9)
 
 
-def test_a_migration_swaps_two_contract_codes_and_replaces_electronic_checks() -> None:
+def test_migration_swaps_contract_codes_and_payment_methods() -> None:
     before, after = telco_rows(), apply_scenario(telco_rows(), TELCO, "migration", seed=1)
     swapped = {"Month-to-month": "Two year", "Two year": "Month-to-month", "One year": "One year"}
     assert after["contract"].equals(before["contract"].map(swapped))
@@ -208,24 +206,24 @@ def test_a_migration_swaps_two_contract_codes_and_replaces_electronic_checks() -
     assert set(after["paperless_billing"]) == {"Yes"}
 
 
-def test_an_unknown_scenario_lists_those_of_the_contract() -> None:
+def test_an_unknown_scenario_lists_the_available_ones() -> None:
     for contract in (TELCO, SENSORS):
-        with pytest.raises(UsageError, match="Unknown scenario 'earthquake'") as refusal:
+        with pytest.raises(UsageError, match="Unknown scenario 'earthquake'") as caught:
             find_scenario(contract, "earthquake")
-        offered = [line[2:].split(":")[0] for line in refusal.value.next_step.splitlines()[1:]]
+        offered = [line[2:].split(":")[0] for line in caught.value.next_step.splitlines()[1:]]
         assert offered == list(scenarios(contract))
     assert "migration" in scenarios(TELCO)
     assert "migration" not in scenarios(SENSORS)
 
 
-def test_traffic_is_rows_of_the_generator_under_the_scenario() -> None:
+def test_traffic_rows_are_generator_rows_with_the_scenario_applied() -> None:
     batch = traffic_rows(packaged_generator(), TELCO, 300, "price_rise", seed=9)
     expected = apply_scenario(packaged_generator().sample(300, 9), TELCO, "price_rise", seed=9)
     pd.testing.assert_frame_equal(batch.frame, expected)
-    assert (batch.scenario, batch.description) == ("price_rise", "monthly charges up by 10 %")
+    assert (batch.scenario, batch.description) == ("price_rise", "monthly charges increase by 10%")
 
 
-def test_real_rows_are_drawn_without_repetition_while_there_are_enough() -> None:
+def test_real_rows_are_drawn_without_replacement_if_possible() -> None:
     frame = sensor_rows()
     frame["heat"] = np.arange(N_ROWS, dtype=np.float64)
     source = SourceData("sensors", frame, None, N_ROWS, content_digest(frame))
@@ -235,6 +233,6 @@ def test_real_rows_are_drawn_without_repetition_while_there_are_enough() -> None
     assert len(traffic_rows(source, SENSORS, N_ROWS + 1, "none", seed=2).frame) == N_ROWS + 1
 
 
-def test_no_rows_are_no_traffic() -> None:
+def test_traffic_of_no_rows_is_rejected() -> None:
     with pytest.raises(UsageError, match="Cannot draw 0 rows"):
         traffic_rows(packaged_generator(), TELCO, 0, "none", seed=1)

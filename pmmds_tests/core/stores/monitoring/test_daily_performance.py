@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from pmmds_core.contracts.contract import Contract
+from pmmds_core.runtime.time_windows import DAY
 from pmmds_core.stores.database.engine import Database
-from pmmds_core.stores.monitoring.daily_performance import DAY, DailyPerformanceStore
+from pmmds_core.stores.monitoring.daily_performance import DailyPerformanceStore
 from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_core.stores.predictions.labels import GroundTruthStore
 from pmmds_core.stores.predictions.log import PredictionLog

@@ -11,12 +11,12 @@ import pytest
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.drift.comparison import compare
 from pmmds_core.drift.policy import DriftRule, judge, report_document
-from pmmds_core.drift.rules.verdict import Verdict
 from pmmds_core.drift.segments import SegmentCounts, check_segment_features, compare_segments
 from pmmds_core.errors import UsageError
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.profiling.reference_profile import ReferenceProfile, count, fit_profile
 from pmmds_core.profiling.reference_rows import ReferenceRows, code_rows, fit_reference_rows
+from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.monitoring.drift_reports import DriftStore
 from pmmds_core.stores.monitoring.drift_windows import Counts, DriftWindows, Window
@@ -159,7 +159,7 @@ def test_a_shift_within_one_segment_is_found_there_and_too_few_rows_are_not_judg
     assert found[2].worst_q_value is not None
     assert found[2].worst_q_value < 1e-6
     assert found[2].reasons[0].startswith("tenure: at most ")
-    assert found[0].reasons == (f"40 rows against {found[0].n_reference:,}; 100 on each side are needed to judge.",)
+    assert found[0].reasons == (f"40 rows against {found[0].n_reference:,}; at least 100 on each side are required.",)
 
 
 def test_many_segments_are_no_excuse_for_false_alarms(
@@ -178,5 +178,5 @@ def test_many_segments_are_no_excuse_for_false_alarms(
 
 @pytest.mark.parametrize("name", ["tenure", "planet"])
 def test_a_segment_is_made_by_a_categorical_feature(contract: Contract, name: str) -> None:
-    with pytest.raises(UsageError, match=f"'{name}': it is no categorical feature"):
+    with pytest.raises(UsageError, match=f"'{name}': not a categorical feature"):
         check_segment_features(contract, [name])

@@ -1,32 +1,24 @@
-"""What a rule answers with, and the sentences that every rule words alike.
+"""The verdict of a single rule, and the reason texts that rules share.
 
-Add what all rules share. Keep out: what a single rule decides, and which rules raise an alert (drift/policy.py).
+Does not live here: the rules themselves and the selection of alerting rules (drift/policy.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from pmmds_core.drift.comparison import FeatureDrift
 from pmmds_core.statistics.p_values import format_p_value
+from pmmds_core.statistics.verdict import Verdict
 
-# An alert is read by a person: the worst findings, and how many more there are.
+# An alert lists at most this many features and the number of the others.
 MAX_FINDINGS = 6
-
-
-class Verdict(StrEnum):
-    """`insufficient_data` is never told as `stable`: it means that nobody could look."""
-
-    STABLE = "stable"
-    DRIFTED = "drifted"
-    INSUFFICIENT_DATA = "insufficient_data"
 
 
 @dataclass(frozen=True)
 class RuleVerdict:
-    """What one rule says, and why. `flagged`: the features that it holds for moved, the worst first."""
+    """The verdict of one rule with its reasons. `flagged`: the features it considers drifted, worst first."""
 
     rule: str
     verdict: Verdict
@@ -35,23 +27,23 @@ class RuleVerdict:
 
 
 def too_few_rows(rule: str, n_current: int, min_samples: int) -> RuleVerdict | None:
-    """The verdict on a window that is too small to judge; None when it is not."""
+    """The verdict `insufficient_data` with its reason; None if there are enough rows."""
     if n_current >= min_samples:
         return None
-    reason = f"{n_current:,} rows in the window; {min_samples:,} are needed to judge."
+    reason = f"{n_current:,} rows in the window; at least {min_samples:,} are required."
     return RuleVerdict(rule, Verdict.INSUFFICIENT_DATA, (reason,))
 
 
 def finding(feature: FeatureDrift) -> str:
-    """One feature in a sentence: what moved, its PSI, what chance alone gives, p, band."""
+    """One feature as a sentence: its change, PSI, PSI expected by chance, p-value and band."""
     return (
-        f"{feature.statement} (PSI {number(feature.psi)}, chance alone gives {number(feature.psi_expected_by_chance)}, "
+        f"{feature.statement} (PSI {number(feature.psi)}, expected by chance {number(feature.psi_expected_by_chance)}, "
         f"p {format_p_value(feature.p_value)}, {feature.band})."
     )
 
 
 def findings(flagged: Sequence[FeatureDrift]) -> tuple[str, ...]:
-    """The worst of the flagged features in words; `flagged` is sorted already."""
+    """Sentences for the first MAX_FINDINGS features and the number of the others. `flagged`: sorted, worst first."""
     n_more = len(flagged) - MAX_FINDINGS
     more = (f"And {n_more} more {'feature' if n_more == 1 else 'features'}.",) if n_more > 0 else ()
     return tuple(finding(f) for f in flagged[:MAX_FINDINGS]) + more

@@ -1,0 +1,15 @@
+"""Exit codes of the `pmmds` command. docs/commands.md lists them for users."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Errors exit with the `exit_code` of their class (pmmds_core/errors.py), which is one of the first two."""
+
+    FAILURE = 1
+    USAGE = 2
+    CONDITION_NOT_MET = 3
+    TOO_FEW_ROWS = 4
+    INTERRUPTED = 130

@@ -1,0 +1,17 @@
+"""The verdict on a sample: one enum for drift reports, production performance and the rollback check.
+
+Does not live here: the rules that give verdicts (drift/rules/, evaluation/, policies/).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """Stored and reported as its value. `insufficient_data` means not evaluated; it never counts as `stable`."""
+
+    STABLE = "stable"
+    DRIFTED = "drifted"
+    MEASURED = "measured"
+    INSUFFICIENT_DATA = "insufficient_data"
