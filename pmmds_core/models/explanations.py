@@ -94,11 +94,6 @@ def _boosting(scorer: BoostingScorer, row: Row, add: Add) -> float:
     position = (*scorer.numeric, *(c.index for c in scorer.categorical))
     encoded, baseline = scorer.encode(row), scorer.baseline
     for tree in scorer.trees:
-        if not tree.n_rows:
-            raise NotCompilableError(
-                "This version was trained before the trees kept how many rows reached each node.",
-                next_step="Retrain for contributions.",
-            )
         means, node = node_means(tree), 0
         baseline += means[0]
         while (feature := tree.feature[node]) >= 0:

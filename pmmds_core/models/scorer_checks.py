@@ -56,9 +56,9 @@ def _check_boosting(scorer: BoostingScorer, is_numeric: Sequence[bool]) -> None:
 
 def _check_tree(tree: Tree, n_inputs: int) -> None:
     n = len(tree.feature)
-    columns = (tree.threshold, tree.missing_left, tree.left, tree.right, tree.value)
+    columns = (tree.threshold, tree.missing_left, tree.left, tree.right, tree.value, tree.n_rows)
     _require(n > 0 and all(len(column) == n for column in columns), "a tree's columns differ in length")
-    _require(len(tree.n_rows) in (0, n) and all(0 < rows <= LARGEST for rows in tree.n_rows), "a node has no rows")
+    _require(all(0 < n_rows <= LARGEST for n_rows in tree.n_rows), "a node has no rows")
     _require(all(-1 <= f < n_inputs for f in tree.feature), "a tree splits on a feature that is not there")
     _check_sizes(tree.value)
     _check_links(tree)

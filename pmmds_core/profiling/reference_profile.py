@@ -79,38 +79,7 @@ class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
     @staticmethod
     def from_json(raw: bytes) -> ReferenceProfile:
         """Raises msgspec.DecodeError (ValidationError among them) for anything but a profile's JSON."""
-        try:
-            return msgspec.json.decode(raw, type=ReferenceProfile)
-        except msgspec.ValidationError:
-            earlier = msgspec.json.decode(raw, type=_EarlierProfile)
-            return msgspec.convert(msgspec.to_builtins(earlier.with_all_bins()), ReferenceProfile)
-
-
-class _EarlierFeature(msgspec.Struct, frozen=True):
-    bins: FeatureBins
-    counts: tuple[int, ...]
-
-    def with_all_bins(self) -> _EarlierFeature:
-        if self.bins.kind != "numeric" or len(self.counts) != len(self.bins.edges) + 2:
-            return self
-        return _EarlierFeature(self.bins, (*self.counts[:-1], 0, 0, self.counts[-1]))
-
-
-class _EarlierProfile(msgspec.Struct, frozen=True):
-    """Of a model that was trained when numeric features had no bins between the last quantile and null.
-
-    No row of such a reference is out of range or no number: the contract had refused it.
-    """
-
-    contract_digest: str
-    n_rows: int
-    features: tuple[_EarlierFeature, ...]
-    score: _EarlierFeature | None = None
-
-    def with_all_bins(self) -> _EarlierProfile:
-        features = tuple(f.with_all_bins() for f in self.features)
-        score = None if self.score is None else self.score.with_all_bins()
-        return _EarlierProfile(self.contract_digest, self.n_rows, features, score)
+        return msgspec.json.decode(raw, type=ReferenceProfile)
 
 
 def fit_profile(contract: Contract, columns: Columns, scores: NDArray[np.float64]) -> ReferenceProfile:
