@@ -129,7 +129,7 @@ def test_a_realized_drop_asks_for_a_retraining_and_chance_does_not(
     refresh_days(platform.deployment, 7)
     step = platform.tick(drift_alert_sensor)
     if not asks:
-        assert str(step.skip_message) == "Nothing asks for a retraining."
+        assert str(step.skip_message) == "No retraining trigger is active."
         return
     assert step.run_key == "performance:v1:attempt:1"
     trigger = Trigger.of_tags(step.tags)
@@ -170,13 +170,13 @@ def test_a_retraining_that_always_fails_does_not_storm_and_says_so_on_the_alert(
     alert = platform.deployment.alerts.get(alert_id)
     assert alert.status == "open"
     assert alert.note == (
-        "3 attempts to retrain brought no new model (the last one: failed: The disk is full); it waits for a person."
+        "No new model after 3 retraining attempts (last outcome: failed: The disk is full). Manual action is needed."
     )
     assert [r.gave_up for r in platform.deployment.retrainings.recent()] == [True, False, False]
     with listening(port) as target:
         platform.tick(alert_notification_sensor)
         titles = [m["title"] for m in target.messages]
-        assert titles[1:] == ["Retraining of churn-classifier v1 waits for a person"]
+        assert titles[1:] == ["Retraining of churn-classifier v1 needs manual action"]
         assert "The disk is full" in target.messages[1]["message"]
 
 
