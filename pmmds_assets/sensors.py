@@ -13,7 +13,7 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.retraining import Trigger
 from pmmds_core.deployment import Deployment
 from pmmds_core.policies.retraining import MAX_RUN, Wait, next_retraining
-from pmmds_core.workflows.alert_resolution import tell_changes
+from pmmds_core.workflows.alert_resolution import send_notifications
 from pmmds_core.workflows.retraining_outcome import book_failed_run
 from pmmds_core.workflows.retraining_triggers import find_triggers
 
@@ -145,7 +145,7 @@ def _is_left(age: timedelta) -> bool:
     description="Sends what is due to the URLs of PMMDS_ALERT_URLS; what was not taken is tried again, for an hour.",
 )
 def alert_notification_sensor(context: dg.SensorEvaluationContext, deployment: DeploymentResource) -> dg.SkipReason:
-    told = tell_changes(deployment.open())
+    told = send_notifications(deployment.open())
     context.log.info("Notifications: %s.", told)
     return dg.SkipReason(f"Notifications: {told}.")
 

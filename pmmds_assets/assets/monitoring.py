@@ -15,7 +15,7 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.config.values import comma_list
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION
-from pmmds_core.workflows.alert_resolution import settle_alert, tell_changes
+from pmmds_core.workflows.alert_resolution import resolve_alert, send_notifications
 from pmmds_core.workflows.monitoring import MonitorResult, monitor, refresh_histograms
 from pmmds_core.workflows.report_files import keep_with_model
 
@@ -110,8 +110,8 @@ def drift_report(
     result = monitor(d, start, end, run_id=context.run.run_id, segments=segments)
     own_hours = set(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else set()
     _tell_counted_hours(context, result, own_hours)
-    resolved = settle_alert(d)
-    told = tell_changes(d)
+    resolved = resolve_alert(d)
+    told = send_notifications(d)
     context.log.info("Notifications: %s.", told)
     yield dg.MaterializeResult(
         data_version=dg.DataVersion(result.digest[:16]),

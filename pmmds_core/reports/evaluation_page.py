@@ -9,8 +9,8 @@ from typing import Any
 from pmmds_core.evaluation.comparison import ModelEvaluation
 from pmmds_core.reports import charts
 from pmmds_core.reports.drift_page import environment, style
-from pmmds_core.reports.evaluation_text import measure_rows, replay_words, sentence, timing_words, worst_words
-from pmmds_core.reports.shadow_text import shadow_rows, shadow_words
+from pmmds_core.reports.evaluation_text import measure_rows, replay_text, sentence, timing_text, worst_text
+from pmmds_core.reports.shadow_text import shadow_rows, shadow_text
 
 TEMPLATE = "evaluation.html"
 
@@ -27,12 +27,12 @@ def render_evaluation(evaluation: ModelEvaluation, model_name: str, created_at: 
             css=style(),
             sentence=sentence(evaluation),
             measures=measure_rows(evaluation),
-            timing=timing_words(evaluation),
-            replay=replay_words(evaluation),
+            timing=timing_text(evaluation),
+            replay=replay_text(evaluation),
             replay_chart=_replay_chart(evaluation),
-            shadow=shadow_words(evaluation.shadow),
+            shadow=shadow_text(evaluation.shadow),
             shadow_rows=shadow_rows(evaluation.shadow) if evaluation.shadow else [],
-            worst=worst_words(evaluation),
+            worst=worst_text(evaluation),
             segments=by_loss(evaluation.segments or []),
             calibrations=_calibrations(evaluation),
         )

@@ -60,7 +60,7 @@ def _measure(name: str, metrics: Mapping[str, float] | None, measures: Mapping[s
     return f"{found['value']:.4f} ({found['low']:.4f}–{found['high']:.4f}{by_chance})"
 
 
-def worst_words(evaluation: ModelEvaluation) -> str:
+def worst_text(evaluation: ModelEvaluation) -> str:
     """The segment where the challenger loses most, or why none was looked at."""
     worst, n_small = evaluation.worst_segment, len(evaluation.small_segments or [])
     left_out = f" {n_small} segments had too few rows of a class to be judged." if n_small else ""
@@ -76,7 +76,7 @@ def worst_words(evaluation: ModelEvaluation) -> str:
     )
 
 
-def timing_words(evaluation: ModelEvaluation) -> str:
+def timing_text(evaluation: ModelEvaluation) -> str:
     own = f"One row takes {evaluation.challenger_latency_ms:.4f} ms"
     if evaluation.latency_ratio is None:
         return f"{own}."
@@ -87,7 +87,7 @@ def timing_words(evaluation: ModelEvaluation) -> str:
     )
 
 
-def replay_words(evaluation: ModelEvaluation) -> str:
+def replay_text(evaluation: ModelEvaluation) -> str:
     found = evaluation.replay
     if found is None:
         return "Without a champion there is no traffic to answer again."

@@ -9,7 +9,7 @@ from typing import Any
 
 from pmmds_core.reports import charts
 from pmmds_core.reports.drift_page import environment, style
-from pmmds_core.reports.performance_text import WHAT_CBPE_IS, estimate_words, realized_words
+from pmmds_core.reports.performance_text import WHAT_CBPE_IS, estimate_text, realized_text
 
 TEMPLATE = "performance_report.html"
 Documents = Sequence[Mapping[str, Any]]
@@ -51,7 +51,7 @@ def sentence(documents: Documents) -> str:
     newest = next((d for d in reversed(documents) if d["realized"] is not None), None)
     if newest is None:
         return f"No day has enough labels to be measured yet: {waits}"
-    auc = realized_words(newest, "roc_auc")
+    auc = realized_text(newest, "roc_auc")
     day = f"{newest['day']}, the newest day with enough labels"
     return f"ROC-AUC of v{newest['model_version']} was {auc} on {day}; {waits}"
 
@@ -59,11 +59,11 @@ def sentence(documents: Documents) -> str:
 def _row(document: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{name: document[name] for name in ("day", "model_version", "n_rows", "n_labels_missing", "positive_share")},
-        "roc_auc": realized_words(document, "roc_auc"),
-        "log_loss": realized_words(document, "log_loss"),
-        "brier_score": realized_words(document, "brier_score"),
+        "roc_auc": realized_text(document, "roc_auc"),
+        "log_loss": realized_text(document, "log_loss"),
+        "brier_score": realized_text(document, "brier_score"),
         "calibration_error": _calibration_words(document),
-        "estimate": estimate_words(document),
+        "estimate": estimate_text(document),
         "is_valid": document["estimated"]["is_valid"],
     }
 
@@ -72,7 +72,7 @@ def _calibration_words(document: Mapping[str, Any]) -> str:
     if document["realized"] is None:
         return "–"
     by_chance = document["realized"]["calibration_error"]["by_chance"]
-    return f"{realized_words(document, 'calibration_error')}, by chance {by_chance:.3f}"
+    return f"{realized_text(document, 'calibration_error')}, by chance {by_chance:.3f}"
 
 
 def _daily(documents: Documents) -> str:

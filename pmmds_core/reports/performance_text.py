@@ -20,7 +20,7 @@ def window_start(n_days: int, now: datetime | None = None) -> datetime:
     return today - timedelta(days=n_days - 1)
 
 
-def realized_words(document: Mapping[str, Any], measure: str, *, with_interval: bool = True) -> str:
+def realized_text(document: Mapping[str, Any], measure: str, *, with_interval: bool = True) -> str:
     """A measure with its interval, or a dash where it could not be measured."""
     if document["realized"] is None:
         return document["reason"] if measure == "roc_auc" else "–"
@@ -29,7 +29,7 @@ def realized_words(document: Mapping[str, Any], measure: str, *, with_interval: 
     return f"{found['value']:.3f}{interval}"
 
 
-def estimate_words(document: Mapping[str, Any]) -> str:
+def estimate_text(document: Mapping[str, Any]) -> str:
     """The estimate, and what speaks against it."""
     found = document["estimated"]
     value = "–" if found["roc_auc"] is None else f"{found['roc_auc']:.3f}"

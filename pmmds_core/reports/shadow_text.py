@@ -18,7 +18,7 @@ def to_document(agreement: ShadowAgreement) -> dict[str, Any]:
     return {**found, **{name: found[name].isoformat() for name in ("window_start", "window_end")}}
 
 
-def shadow_words(found: Mapping[str, Any] | None) -> str:
+def shadow_text(found: Mapping[str, Any] | None) -> str:
     """Two or three sentences on an agreement's document; said too when there is none."""
     if not found:
         return NOTHING_SHADOWED

@@ -12,7 +12,7 @@ from pathlib import Path
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.data.row_identity import BY_CONTENT
 from pmmds_core.evaluation.comparison import ModelEvaluation
-from pmmds_core.reports.evaluation_text import measure_rows, replay_words, sentence, timing_words, worst_words
+from pmmds_core.reports.evaluation_text import measure_rows, replay_text, sentence, timing_text, worst_text
 from pmmds_core.training.pipelines import TrainedPipeline
 
 
@@ -92,9 +92,9 @@ def evaluated_card(card: str, evaluation: ModelEvaluation) -> str:
 |---|---|---|
 {rows}
 
-- {worst_words(evaluation)}
-- {timing_words(evaluation)}
-- {replay_words(evaluation)}
+- {worst_text(evaluation)}
+- {timing_text(evaluation)}
+- {replay_text(evaluation)}
 """
 
 

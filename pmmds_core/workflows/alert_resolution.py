@@ -12,7 +12,7 @@ from pmmds_core.policies.alerts import why_resolved
 from pmmds_core.stores.lifecycle.notifier import deliver
 
 
-def settle_alert(deployment: Deployment) -> str | None:
+def resolve_alert(deployment: Deployment) -> str | None:
     """Close the model's live alert when the reports since say that it is over; why, or None."""
     alert = deployment.alerts.live(deployment.model_name)
     if alert is None:
@@ -29,7 +29,7 @@ def settle_alert(deployment: Deployment) -> str | None:
     return f"Alert {alert.alert_id}: {why}"
 
 
-def tell_changes(deployment: Deployment) -> str:
+def send_notifications(deployment: Deployment) -> str:
     """Send what is due, and say in words what became of it. Monitoring goes on whatever happens here."""
     try:
         return deliver(deployment.outbox, deployment.alert_urls).words

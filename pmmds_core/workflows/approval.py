@@ -7,7 +7,7 @@ from pmmds_core.errors import UsageError
 from pmmds_core.policies.decision import PENDING_APPROVAL, Decision
 from pmmds_core.stores.database.grants import PROMOTER
 from pmmds_core.workflows.promotion import put_into_production
-from pmmds_core.workflows.promotion_outcome import settle
+from pmmds_core.workflows.promotion_outcome import record_outcome
 
 
 def approve(deployment: Deployment, decision_id: str, *, by: str) -> Decision:
@@ -26,7 +26,7 @@ def approve(deployment: Deployment, decision_id: str, *, by: str) -> Decision:
     try:
         put_into_production(decision, deployment.decisions, deployment.registry)
     finally:
-        after = settle(deployment, decision)
+        after = record_outcome(deployment, decision)
     return after
 
 
@@ -36,7 +36,7 @@ def reject(deployment: Deployment, decision_id: str, *, by: str, reason: str = "
     with deployment.decisions.turn() as turn:
         if not turn.reject(decision, by, reason):
             raise _not_waiting(turn.decision(decision_id), "rejected")
-    return settle(deployment, decision)
+    return record_outcome(deployment, decision)
 
 
 def _waiting(deployment: Deployment, decision_id: str, verb: str, by: str) -> Decision:

@@ -23,7 +23,7 @@ from pmmds_core.reports.drift_page import PageHead, render_page
 from pmmds_core.stores.monitoring.histograms import RefreshResult
 from pmmds_core.workflows.drift_page_context import page_context
 from pmmds_core.workflows.report_files import write_report
-from pmmds_core.workflows.rule_inputs import LookedAt, ask_joint, ask_segments, ask_sequential
+from pmmds_core.workflows.rule_inputs import MonitoredWindow, apply_joint, apply_segments, apply_sequential
 
 
 @dataclass(frozen=True)
@@ -104,16 +104,16 @@ def monitor(
     bundle = deployment.profiles.bundle(version)
     profile, rule = bundle.profile, DriftRule.of(deployment.settings)
     merged = deployment.histograms.merged(deployment.model_name, version, start, end)
-    looked_at = LookedAt(bundle, version, start, end, merged.counts, merged.n_rows)
+    looked_at = MonitoredWindow(bundle, version, start, end, merged.counts, merged.n_rows)
     features = compare(profile, merged.counts, merged.n_rows)
-    pairs = ask_joint(deployment, looked_at, rule)
-    verdict = judge(features, merged.n_rows, rule, (pairs.verdict, ask_sequential(deployment, looked_at)))
+    pairs = apply_joint(deployment, looked_at, rule)
+    verdict = judge(features, merged.n_rows, rule, (pairs.verdict, apply_sequential(deployment, looked_at)))
     document = report_document(
         profile,
         features,
         merged.n_rows,
         verdict,
-        segments=ask_segments(deployment, looked_at, rule, segment_features),
+        segments=apply_segments(deployment, looked_at, rule, segment_features),
         pairs=pairs.pairs,
     )
     html_path = _write_page(deployment, version, start, end, document, profile)

@@ -11,7 +11,7 @@ from pmmds_core.policies.retraining import HELD, PROMOTED, WAITING
 from pmmds_core.workflows.retraining_outcome import end_retraining
 
 
-def settle(deployment: Deployment, decision: Decision) -> Decision:
+def record_outcome(deployment: Deployment, decision: Decision) -> Decision:
     """Record the outcome of the decision's retraining, if it has one, and resolve the alert of a promoted model.
 
     Returns:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pmmds_core.deployment import Deployment
 from pmmds_core.drift.policy import DriftRule
 from pmmds_core.drift.rules import joint, sequential
-from pmmds_core.drift.rules.joint import JointFinding, JointRule, could_not_look, judge_joint
+from pmmds_core.drift.rules.joint import JointFinding, JointRule, judge_joint, could_not_look
 from pmmds_core.drift.rules.sequential import SequentialRule, judge_sequential
 from pmmds_core.drift.rules.verdict import RuleVerdict, Verdict
 from pmmds_core.drift.segments import SegmentDrift, check_segment_features, compare_segments
@@ -28,7 +28,7 @@ NO_ROWS = "carries no reference rows; versions trained from here on do"
 
 
 @dataclass(frozen=True)
-class LookedAt:
+class MonitoredWindow:
     """The window [start, end) of one model version, and its rows in the profile's bins."""
 
     bundle: Bundle
@@ -45,7 +45,7 @@ class LookedAt:
         return found if found is not None and found.profile_digest == self.bundle.profile.digest else None
 
 
-def ask_joint(deployment: Deployment, w: LookedAt, rule: DriftRule) -> JointFinding:
+def apply_joint(deployment: Deployment, w: MonitoredWindow, rule: DriftRule) -> JointFinding:
     """The joint rule on the newest rows of the window."""
     rows = w.rows
     if rows is None:
@@ -64,7 +64,7 @@ def ask_joint(deployment: Deployment, w: LookedAt, rule: DriftRule) -> JointFind
         return judge_joint(w.bundle.profile, rows.codes, newest, JointRule(rule.false_alarm_rate, rule.min_samples))
 
 
-def ask_sequential(deployment: Deployment, w: LookedAt) -> RuleVerdict:
+def apply_sequential(deployment: Deployment, w: MonitoredWindow) -> RuleVerdict:
     """The sequential rule on the stored reports of this version, and on this window when it begins after them."""
     hours = (w.end - w.start).total_seconds() / 3600
     current = Window(None, w.start, w.end)
@@ -80,8 +80,8 @@ def ask_sequential(deployment: Deployment, w: LookedAt) -> RuleVerdict:
     return RuleVerdict(found.rule, found.verdict, (*found.reasons, through), found.flagged)
 
 
-def ask_segments(
-    deployment: Deployment, w: LookedAt, rule: DriftRule, features: Sequence[str]
+def apply_segments(
+    deployment: Deployment, w: MonitoredWindow, rule: DriftRule, features: Sequence[str]
 ) -> tuple[SegmentDrift, ...]:
     """The report by each value of these features.
 

@@ -22,7 +22,7 @@ from pmmds_core.evaluation.segments import MIN_ROWS_A_CLASS, segments_of
 from pmmds_core.models.portable_scorer import Row
 from pmmds_core.models.scorer_compiler import rows_of
 from pmmds_core.reports.evaluation_page import render_evaluation
-from pmmds_core.reports.evaluation_text import replay_words, worst_words
+from pmmds_core.reports.evaluation_text import replay_text, worst_text
 from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_core.synthetic.scenarios import traffic_rows
 from pmmds_core.training.model_card import evaluated_card
@@ -116,7 +116,7 @@ def test_the_segment_that_loses_most_is_named_and_the_others_are_measured(
     assert worst["challenger"] == pytest.approx(roc_auc_score(labels[fibre], case.challenger_scores[fibre]))
     assert worst["champion"] == pytest.approx(roc_auc_score(labels[fibre], case.champion_scores[fibre]))
     assert worst["p_value"] <= worst["q_value"] < 1e-6
-    assert "internet_service = Fiber optic" in worst_words(evaluation)
+    assert "internet_service = Fiber optic" in worst_text(evaluation)
     dsl = next(s for s in evaluation.segments or [] if s["value"] == "DSL")
     assert dsl["difference"] >= 0
     assert dsl["q_value"] > 0.05
@@ -137,7 +137,7 @@ def test_segments_with_too_few_rows_are_listed_and_not_measured(case: Case, cont
     assert found.segments == []
     assert [(s["value"], s["n_rows"]) for s in found.small_segments or []] == [("rare", MIN_ROWS_A_CLASS)]
     assert found.worst_segment is None
-    assert "No segment had enough rows" in worst_words(found)
+    assert "No segment had enough rows" in worst_text(found)
 
 
 def test_missing_values_are_a_segment_of_their_own(contract: Contract) -> None:
@@ -161,7 +161,7 @@ def test_replay_counts_what_customers_would_notice(case: Case, evaluation: Model
 def test_no_traffic_is_not_told_as_no_change(case: Case) -> None:
     found = case.evaluated(n_recent=0)
     assert found.replay == {"n_rows": 0}
-    assert "Nothing was answered" in replay_words(found)
+    assert "Nothing was answered" in replay_text(found)
 
 
 def test_a_scorer_that_works_ten_times_as_long_is_seen_and_an_equal_one_is_not(case: Case) -> None:

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binomtest
 
 from pmmds_core.evaluation.shadow import ShadowAgreement, ShadowedRows, agreement
-from pmmds_core.reports.shadow_text import NOTHING_SHADOWED, shadow_words, to_document
+from pmmds_core.reports.shadow_text import NOTHING_SHADOWED, shadow_text, to_document
 
 N = 400
 
@@ -34,7 +34,7 @@ def found() -> ShadowAgreement:
 
 def test_no_rows_are_not_told_as_agreement() -> None:
     assert agreement("3", rows(n=0, n_labelled=0)) is None
-    assert shadow_words(None) == NOTHING_SHADOWED
+    assert shadow_text(None) == NOTHING_SHADOWED
 
 
 def test_shares_differences_and_correlation_are_those_of_the_rows(found: ShadowAgreement) -> None:
@@ -86,13 +86,13 @@ def test_without_labels_nothing_is_said_of_the_truth() -> None:
     measured = agreement("3", rows(n_labelled=0))
     assert measured is not None
     assert measured.labelled is None
-    assert shadow_words(to_document(measured)).endswith("No label of them is known yet.")
+    assert shadow_text(to_document(measured)).endswith("No label of them is known yet.")
 
 
 def test_the_document_is_json_and_the_words_name_the_figures(found: ShadowAgreement) -> None:
     document = msgspec.json.decode(msgspec.json.encode(to_document(found)))
     assert document == to_document(found)
-    said = shadow_words(document)
+    said = shadow_text(document)
     assert "v3 scored 400 live requests (2026-03-01 00:00 to 2026-03-01 00:06 UTC)" in said
     assert f"decided {found.changed_share:.1%} otherwise" in said
     assert "labelled ones they disagree on" in said

@@ -51,7 +51,7 @@ def promote(deployment: Deployment, version: str, champion: str | None, *, state
 
 
 @pytest.fixture
-def d(tmp_path: Path) -> Deployment:
+def deployment(tmp_path: Path) -> Deployment:
     """v1 and v2 have served, v3 and v4 never have, v5 waits for a person, v6 has an alias, v7 is the newest."""
     deployment = Deployment(Settings(home=str(tmp_path / "home")))
     for _ in range(7):

@@ -25,7 +25,7 @@ YEAR_BYTES = 90 * 24 * (PAGE_BYTES + 20_000) + 20_000_000
 
 
 @pytest.fixture
-def d(tmp_path: Path) -> Deployment:
+def deployment(tmp_path: Path) -> Deployment:
     return Deployment(load_settings({"PMMDS_HOME": str(tmp_path / "home"), **NO_REGISTRY})).prepare()
 
 

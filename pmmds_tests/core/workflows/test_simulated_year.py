@@ -26,7 +26,7 @@ MOST_DATABASE_BYTES = 25 * 2**20
 
 
 @pytest.fixture
-def d(tmp_path: Path) -> Deployment:
+def deployment(tmp_path: Path) -> Deployment:
     """Model versions are kept, so that the year needs no MLflow."""
     return Deployment(Settings(home=str(tmp_path / "home"), retention_models_days=0))
 
