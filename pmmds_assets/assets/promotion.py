@@ -130,7 +130,7 @@ def production_model(context: dg.AssetExecutionContext, deployment: DeploymentRe
 
 def _finish_what_was_left(deployment: Deployment) -> Decision | None:
     """Finish or undo what a crash or a registry that was away left; the newest of it."""
-    settled = [
+    finished = [
         record_outcome(deployment, decision) for decision in reconcile(deployment.decisions, deployment.registry)
     ]
     return finished[-1] if finished else None

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pmmds_core.deployment import Deployment
 from pmmds_core.drift.policy import DriftRule
 from pmmds_core.drift.rules import joint, sequential
-from pmmds_core.drift.rules.joint import JointFinding, JointRule, judge_joint, could_not_look
+from pmmds_core.drift.rules.joint import JointFinding, JointRule, could_not_look, judge_joint
 from pmmds_core.drift.rules.sequential import SequentialRule, judge_sequential
 from pmmds_core.drift.rules.verdict import RuleVerdict, Verdict
 from pmmds_core.drift.segments import SegmentDrift, check_segment_features, compare_segments

@@ -103,7 +103,7 @@ def test_rows_like_the_reference_are_supported(contract: Contract, profile: Refe
 
 def test_too_few_rows_a_missing_calibration_and_uncounted_rows_are_said(profile: ReferenceProfile) -> None:
     few, many = np.full(99, 0.5), np.full(100, 0.5)
-    assert why_invalid(profile, CALIBRATION, few, {}, 100) == ("99 rows; 100 are needed",)
+    assert why_invalid(profile, CALIBRATION, few, {}, 100) == ("99 rows; 100 are required",)
     assert "carries no calibration" in why_invalid(profile, None, many, {}, 100)[0]
     assert "not counted yet" in why_invalid(profile, CALIBRATION, many, {}, 100)[0]
 
@@ -172,7 +172,7 @@ def test_a_day_tells_what_is_missing_and_measures_what_has_arrived(
 def test_few_labels_or_one_class_alone_measure_nothing_and_say_why(profile: ReferenceProfile) -> None:
     few = day_document(DayState("1", DAY, 400, 99, "x"), rows(400, 99), profile, CALIBRATION, {}, 100)
     assert (few["realized"], few["verdict"]) == (None, "insufficient_data")
-    assert few["reason"] == "99 labels have arrived; 100 are needed"
+    assert few["reason"] == "99 labels have arrived; 100 are required"
     alone = DayRows(np.full(120, 0.4), np.zeros(120, dtype=np.int64), np.zeros(120, dtype=np.int64))
     one = day_document(DayState("1", DAY, 120, 120, "x"), alone, profile, CALIBRATION, {}, 100)
     assert one["reason"] == "all 120 labels are 0"
