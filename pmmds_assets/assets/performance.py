@@ -17,7 +17,7 @@ from pmmds_assets.results import Materialized
 from pmmds_core.deployment import Deployment
 from pmmds_core.evaluation.production import measure_production
 from pmmds_core.reports.performance_page import PerformanceHead, render_performance, sentence
-from pmmds_core.reports.performance_text import WHAT_CBPE_IS, estimate_text, realized_text
+from pmmds_core.reports.performance_text import CBPE_EXPLANATION, estimate_text, realized_text
 from pmmds_core.workflows.daily_performance import digest_of, refresh_days
 from pmmds_core.workflows.report_files import keep_with_model, write_report
 
@@ -72,7 +72,7 @@ def performance_report(
             "dagster/row_count": sum(x["n_rows"] for x in documents),
             "n_labels_missing": sum(x["n_labels_missing"] for x in documents),
             "days": table([_row(x) for x in reversed(documents)]),
-            "estimate": WHAT_CBPE_IS,
+            "estimate": CBPE_EXPLANATION,
             "report": dg.MetadataValue.path(str(page)),
             "mlflow": _kept(d, documents, page),
             **_version_metadata(d),

@@ -38,7 +38,7 @@ from pmmds_core.policies.retraining import BLOCKED_NO_LABELS
 from pmmds_core.runtime.json_logs import get_logger
 from pmmds_core.stores.artifacts.datasets import Dataset
 from pmmds_core.stores.database.grants import PROMOTER
-from pmmds_core.training.mix import PREDICTED_AT, LeftOut, leave_out_old, mix_document, mix_words
+from pmmds_core.training.mix import PREDICTED_AT, LeftOut, leave_out_old, mix_document, mix_text
 from pmmds_core.training.split import (
     LeakageCheck,
     SplitPlan,
@@ -222,7 +222,7 @@ def _kept(
             "asked_for_by": trigger.trigger_type if trigger.is_retraining else "a training",
             "asked_because": trigger.cause_text or "–",
             "reference_share": mix["reference_share"],
-            "mix": mix_words(mix),
+            "mix": mix_text(mix),
             "left_out": table(mix["left_out"] or [{"rows": "none", "n_rows": 0, "reason": "all are used"}]),
             "parts": table([{"part": k, "n_rows": v} for k, v in parts.items()]),
             "path": dg.MetadataValue.path(str(dataset.path)),

@@ -125,7 +125,7 @@ def mix_document(
     }
 
 
-def mix_words(document: Mapping[str, Any]) -> str:
+def mix_text(document: Mapping[str, Any]) -> str:
     """The mix in one line, as the model's tag, its card and `pmmds explain` say it; empty where none is recorded."""
     if not document:
         return ""

@@ -62,7 +62,7 @@ def test_drift_leads_to_a_promoted_model_and_the_alert_is_resolved(platform: Dag
 
     judged = metadata_of(retrained, "model_evaluation")
     assert judged["changed_decisions_share"].value > 0, "the last day's traffic was answered again"
-    assert "Does worst beside the champion where" in judged["worst_segment"].value
+    assert "Worst segment against the champion:" in judged["worst_segment"].value
     assert len(judged["segments"].records) > 10
     assert [c["name"] for c in newest.document["criteria"]][:4] == [
         "validation",

@@ -104,7 +104,7 @@ def test_rows_like_the_reference_are_supported(contract: Contract, profile: Refe
 def test_too_few_rows_a_missing_calibration_and_uncounted_rows_are_said(profile: ReferenceProfile) -> None:
     few, many = np.full(99, 0.5), np.full(100, 0.5)
     assert why_invalid(profile, CALIBRATION, few, {}, 100) == ("99 rows; 100 are required",)
-    assert "carries no calibration" in why_invalid(profile, None, many, {}, 100)[0]
+    assert "no calibration" in why_invalid(profile, None, many, {}, 100)[0]
     assert "not counted yet" in why_invalid(profile, CALIBRATION, many, {}, 100)[0]
 
 
@@ -114,7 +114,7 @@ def test_values_that_the_reference_never_had_make_the_estimate_invalid(
     scores = np.random.default_rng(6).random(500)
     unseen = counts_of(contract, profile, scores, {"contract": "Weekly"})
     (reason,) = why_invalid(profile, CALIBRATION, scores, unseen, 100)
-    assert reason == "contract: 100.0% of rows are where the reference has hardly any"
+    assert reason == "contract: 100.0% of rows are rare in the reference"
     missing = counts_of(contract, profile, scores, {"tenure": None})
     (reason,) = why_invalid(profile, CALIBRATION, scores, missing, 100)
     assert reason.startswith("tenure: 100.0% of rows")

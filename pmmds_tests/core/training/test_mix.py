@@ -11,7 +11,7 @@ import pytest
 from pmmds_core.contracts.contract import load_contract
 from pmmds_core.data.reader import row_digests
 from pmmds_core.synthetic.generator import packaged_generator
-from pmmds_core.training.mix import LeftOut, MixSettings, leave_out_old, mix_document, mix_rows, mix_words
+from pmmds_core.training.mix import LeftOut, MixSettings, leave_out_old, mix_document, mix_rows, mix_text
 from pmmds_core.training.split import SplitPlan, TooFewLabels, TrainingData, split_with_labels
 
 CONTRACT = load_contract("")
@@ -113,12 +113,12 @@ def test_the_words_say_all_that_was_left_out() -> None:
     left = (LeftOut("production", 1200, "are old"), LeftOut("reference", 3, "are too many"))
     document = mix_document(MixSettings(), NOW, 4000, 500, left)
     assert document["reference_share"] == pytest.approx(8 / 9)
-    assert mix_words(document) == (
+    assert mix_text(document) == (
         "4,000 reference and 500 production rows; left out: 1,200 production rows are old; "
         "3 reference rows are too many"
     )
-    assert mix_words(replace_left(document)) == "4,000 reference and 500 production rows"
-    assert mix_words({}) == ""
+    assert mix_text(replace_left(document)) == "4,000 reference and 500 production rows"
+    assert mix_text({}) == ""
 
 
 def replace_left(document: dict[str, object]) -> dict[str, object]:

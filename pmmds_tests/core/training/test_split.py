@@ -104,7 +104,7 @@ def test_too_few_newest_rows_of_a_class_are_told_before_anything_is_trained(
     split = split_with_labels(reference, few, NOBODY, CONTRACT, PLAN)
     assert isinstance(split, TooFewLabels)
     assert "9 positive" in split.reason
-    assert "10 of each class are needed" in split.reason
+    assert "10 of each class" in split.reason
 
 
 def test_leakage_is_counted_for_both_models(reference: pd.DataFrame) -> None:
