@@ -53,9 +53,9 @@ def test_rows_that_are_gone_or_changed_are_said_before_anything_is_trained(train
     finally:
         original.replace(dataset.path)
     assert changed.code == 1
-    assert "are not those that were recorded" in changed.sentence
+    assert "digest differs" in changed.sentence
     assert gone.code == 1
-    assert "are not kept here" in gone.sentence
+    assert "are not stored here" in gone.sentence
 
 
 def test_a_version_that_is_not_there_or_says_too_little_is_one_sentence(trained_home: Path) -> None:
