@@ -140,13 +140,13 @@ def _split(
     labelled, too_old = _labelled(deployment, plan, now, run_id, is_keyed=reference.index.name == ROW_KEY)
     if labelled is None:
         split: TrainingData | TooFewLabels = TooFewLabels(
-            0, plan.min_labels, f"No labelled production rows; {plan.min_labels} are needed."
+            0, plan.min_labels, f"No labeled production rows; {plan.min_labels} are required."
         )
     else:
         split = split_with_labels(reference, labelled, champion, deployment.contract, plan)
     if isinstance(split, TrainingData):
         return replace(split, left_out=(*too_old, *split.left_out))
-    reason = "; ".join([split.reason.rstrip("."), *(x.words for x in too_old)]) + "."
+    reason = "; ".join([split.reason.rstrip("."), *(x.text for x in too_old)]) + "."
     if block:
         return replace(split, reason=reason)
     n_unused = 0 if labelled is None else len(labelled)
