@@ -133,8 +133,8 @@ def _copy(result: MonitorResult) -> str:
 def _checks(result: MonitorResult) -> list[dg.AssetCheckResult]:
     """Stable or drifted; where nobody could look, both warn, and neither passes."""
     if result.verdict == "insufficient_data":
-        return [could_not_look(name, result.words) for name in (DRIFT_CHECK, SAMPLES_CHECK)]
-    found = {"verdict": result.verdict, "in words": result.words, "rules": table(result.verdicts_by_rule)}
+        return [could_not_look(name, result.reasons) for name in (DRIFT_CHECK, SAMPLES_CHECK)]
+    found = {"verdict": result.verdict, "in words": result.reasons, "rules": table(result.verdicts_by_rule)}
     return [
         check_result(DRIFT_CHECK, result.verdict != "drifted", found),
         check_result(SAMPLES_CHECK, True, {"n_rows": result.n_current}),
@@ -163,7 +163,7 @@ def _drift_metadata(threshold: float, result: MonitorResult) -> dict[str, Any]:
     ]
     return {
         "verdict": result.verdict,
-        "in words": result.words,
+        "in words": result.reasons,
         "model_version": result.model_version,
         "dagster/row_count": result.n_current,
         "window_start": dg.MetadataValue.timestamp(result.window_start),

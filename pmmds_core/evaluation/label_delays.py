@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Seconds = NDArray[np.float64]
-_QUANTILES = {"median": 0.5, "90 %": 0.9, "99 %": 0.99, "longest": 1.0}
+_QUANTILES = {"median": 0.5, "90%": 0.9, "99%": 0.99, "maximum": 1.0}
 _HOUR, _DAY = 3600.0, 86400.0
 _STEPS = {"within an hour": _HOUR, "within a day": _DAY, "within a week": 7 * _DAY, "within 30 days": 30 * _DAY}
 

@@ -93,7 +93,7 @@ def environment() -> Environment:
     jinja.filters["whole"] = lambda v: _or_dash(v, ",")
     jinja.filters["probability"] = lambda v: "< 0.0001" if v is not None and v < 1e-4 else _or_dash(v, ".4f")
     jinja.filters["utc"] = lambda v: f"{v:%Y-%m-%d %H:%M}"
-    jinja.filters["words"] = lambda v: str(v).replace("_", " ")
+    jinja.filters["spaced"] = lambda v: str(v).replace("_", " ")
     return jinja
 
 

@@ -48,7 +48,7 @@ class MonitorResult:
         return int(self.document["n_current"])
 
     @property
-    def words(self) -> str:
+    def reasons(self) -> str:
         """The reasons of all alerting rules."""
         alerting = [rule for rule in self.document["rules"] if rule["rule"] in self.document["alert_rules"]]
         return " ".join(reason for rule in alerting for reason in rule["reasons"])

@@ -165,7 +165,7 @@ def _follow_pointer(decisions: DecisionStore, registry: ModelRegistry) -> None:
 
 
 def _abort_for_another_champion(turn: PromotionTurn, decision: Decision, alias: str | None) -> None:
-    """The alias points to neither champion nor challenger: somebody moved it in MLflow, and that move is kept."""
+    """The alias points to neither champion nor challenger: it was moved in MLflow, and that move is kept."""
     turn.abort(decision, CHAMPION_CHANGED)
     if alias != _pointed_at(turn):
         turn.adopt(alias)
