@@ -17,7 +17,7 @@ from pmmds_core.policies.decision import PENDING_APPROVAL, Decision
 from pmmds_core.policies.promotion import judge
 from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
 from pmmds_core.workflows.champion import champion_of
-from pmmds_core.workflows.promotion import adopt_moved_alias, put_into_production, reconcile
+from pmmds_core.workflows.promotion import put_into_production, reconcile, record_external_alias_change
 from pmmds_core.workflows.promotion_outcome import record_outcome
 from pmmds_core.workflows.unseen_rows import require_unseen
 
@@ -37,7 +37,7 @@ BEATS_CHECK, ALIAS_CHECK = "challenger_beats_champion", "alias_agrees_with_decis
 def promotion_decision(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """One row and one JSON object per judgement, promoted or not, with the reason in words."""
     d = deployment.open()
-    adopt_moved_alias(d.decisions, d.registry)
+    record_external_alias_change(d.decisions, d.registry)
     evaluation, holdout_digest = d.decisions.latest_with_holdout(run_id=context.run.run_id)
     _require_unseen(d, evaluation, holdout_digest, context.run.run_id)
     judgement = judge(evaluation, d.promotion_policy)

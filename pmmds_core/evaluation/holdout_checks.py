@@ -27,25 +27,25 @@ def check_holdout(frame: pd.DataFrame, contract: Contract) -> None:
     labels = frame[contract.label.name]
     n_missing = int(labels.isna().sum())
     if n_missing:
-        raise _refused(f"{n_missing} of {len(frame)} holdout rows have no label")
+        raise _rejected(f"{n_missing} of {len(frame)} holdout rows have no label")
     if not labels.isin([0, 1]).all():
-        raise _refused(f"the label {contract.label.name} has values other than 0 and 1")
+        raise _rejected(f"the label {contract.label.name} has values other than 0 and 1")
     n_positive = int(labels.sum())
     n_negative = len(frame) - n_positive
     if min(n_positive, n_negative) == 0:
-        raise _refused(f"all {len(frame)} holdout rows are of one class")
+        raise _rejected(f"all {len(frame)} holdout rows are of one class")
     if min(n_positive, n_negative) < MIN_ROWS_A_CLASS:
-        raise _refused(
+        raise _rejected(
             f"{len(frame)} holdout rows with {n_positive} positive and {n_negative} negative are too few; "
             f"{MIN_ROWS_A_CLASS} of each class are required"
         )
     gaps = {f.name: int(frame[f.name].isna().sum()) for f in contract.features if not f.is_nullable}
     missing = ", ".join(f"{name} in {n} rows" for name, n in gaps.items() if n)
     if missing:
-        raise _refused(f"holdout rows lack values that the contract requires: {missing}")
+        raise _rejected(f"holdout rows lack values that the contract requires: {missing}")
 
 
-def _refused(why: str) -> EvaluationError:
+def _rejected(why: str) -> EvaluationError:
     return EvaluationError(
         f"Champion and challenger cannot be compared: {why}.",
         next_step="No decision was made. Send more labels and run `pmmds retrain` again.",

@@ -1,4 +1,4 @@
-"""The promotion policy: a pure function from an evaluation to a judgement and its reason text.
+"""The promotion policy: a pure function from an evaluation to a judgment and its reason text.
 
 Add a criterion here. Does not live here: measuring (evaluation/comparison.py), acting (workflows/promotion.py).
 """
@@ -35,7 +35,7 @@ class PromotionPolicy:
 
 @dataclass(frozen=True)
 class Criterion:
-    """One criterion of a judgement. One that is not `blocking` is reported but does not affect the decision.
+    """One criterion of a judgment. One that is not `blocking` is reported but does not affect the decision.
 
     `value`: the measurement, None if it could not be evaluated; such a criterion is never passed. `threshold`: what the
     value is compared with, including the operator.
@@ -59,7 +59,7 @@ class Criterion:
 
 
 @dataclass(frozen=True)
-class PromotionJudgement:
+class PromotionJudgment:
     """The outcome, with every criterion and the reason as text."""
 
     promoted: bool
@@ -76,14 +76,14 @@ class PromotionJudgement:
         }
 
 
-def judge(evaluation: ModelEvaluation, policy: PromotionPolicy) -> PromotionJudgement:
+def judge(evaluation: ModelEvaluation, policy: PromotionPolicy) -> PromotionJudgment:
     """Apply the policy to an evaluation. The first model has no champion, so only validation applies."""
     criteria = [_validation(evaluation)]
     if evaluation.champion_version is not None:
         criteria += [_improvement(evaluation, policy), _latency(evaluation, policy), _significance(evaluation, policy)]
         criteria += [_segments(evaluation, policy)] if evaluation.segments is not None else []
     promoted = all(c.passed for c in criteria if c.blocking)
-    return PromotionJudgement(
+    return PromotionJudgment(
         promoted, evaluation.primary_metric_improvement, _reason(evaluation, criteria, promoted), tuple(criteria)
     )
 

@@ -26,19 +26,19 @@ def load_candidates(place: str) -> Mapping[str, Build]:
         return CANDIDATES
     module, _, name = place.partition(":")
     if not name:
-        raise _refused(place, "it has no colon")
+        raise _rejected(place, "it has no colon")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
         candidates = getattr(importlib.import_module(module), name)
     except ImportError as error:
-        raise _refused(place, str(error)) from None
+        raise _rejected(place, str(error)) from None
     except AttributeError:
-        raise _refused(place, f"{module} has no {name}") from None
+        raise _rejected(place, f"{module} has no {name}") from None
     if not isinstance(candidates, Mapping) or not candidates or not all(map(callable, candidates.values())):
-        raise _refused(place, f"{name} is {type(candidates).__name__}")
+        raise _rejected(place, f"{name} is {type(candidates).__name__}")
     return candidates
 
 
-def _refused(place: str, why: str) -> SettingError:
+def _rejected(place: str, why: str) -> SettingError:
     return SettingError(f"PMMDS_TRAIN_CANDIDATES={place!r} cannot be used: {why}.", next_step=_EXPECTED)

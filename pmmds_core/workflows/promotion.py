@@ -51,13 +51,13 @@ def put_into_production(decision: Decision, decisions: DecisionStore, registry: 
     """
     finish_moving(decisions, registry, except_for=decision.decision_id)
     if _challenger_is_gone(decision, registry):
-        _abort_and_adopt(decision, decisions, registry, CHALLENGER_GONE)
+        _abort_and_record_alias(decision, decisions, registry, CHALLENGER_GONE)
     elif _require(decision, decisions).state == JUDGED:
         _claim_with_files(decision, decisions, registry)
     moved = _move(decision, decisions, registry)
     after = _require(decision, decisions)
     if after.state != RECORDED or not after.promoted:
-        raise _refusal(after, decisions)
+        raise _conflict_error(after, decisions)
     return Promotion(after.challenger_version, after.champion_version, moved=moved)
 
 
@@ -79,7 +79,7 @@ def _finish_or_abort(decision: Decision, decisions: DecisionStore, registry: Mod
         put_into_production(decision, decisions, registry)
 
 
-def adopt_moved_alias(decisions: DecisionStore, registry: ModelRegistry) -> Decision | None:
+def record_external_alias_change(decisions: DecisionStore, registry: ModelRegistry) -> Decision | None:
     """If the alias was moved directly in MLflow, record that as a decision, so that the pointer agrees again.
 
     Returns:
@@ -109,7 +109,7 @@ def _claim_with_files(decision: Decision, decisions: DecisionStore, registry: Mo
     if {judged or digest, decisions.recorded_digest(decision.challenger_version) or digest} == {digest}:
         _claim(decision, decisions, registry, digest)
     else:
-        _abort_and_adopt(decision, decisions, registry, FILES_CHANGED)
+        _abort_and_record_alias(decision, decisions, registry, FILES_CHANGED)
 
 
 def _claim(decision: Decision, decisions: DecisionStore, registry: ModelRegistry, digest: str) -> None:
@@ -179,7 +179,7 @@ def _challenger_is_gone(decision: Decision, registry: ModelRegistry) -> bool:
     return False
 
 
-def _abort_and_adopt(decision: Decision, decisions: DecisionStore, registry: ModelRegistry, reason: str) -> None:
+def _abort_and_record_alias(decision: Decision, decisions: DecisionStore, registry: ModelRegistry, reason: str) -> None:
     with decisions.turn() as turn:
         found = turn.decision(decision.decision_id)
         if found.state not in (JUDGED, MOVING):
@@ -206,7 +206,7 @@ def _require(decision: Decision, decisions: DecisionStore) -> Decision:
     return found
 
 
-def _refusal(decision: Decision, decisions: DecisionStore) -> PromotionConflictError:
+def _conflict_error(decision: Decision, decisions: DecisionStore) -> PromotionConflictError:
     if decision.state_reason != CHAMPION_CHANGED:
         return PromotionConflictError(
             f"Decision {decision.decision_id} on v{decision.challenger_version} is {decision.status}; "

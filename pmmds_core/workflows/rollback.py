@@ -10,7 +10,7 @@ from pmmds_core.errors import UsageError
 from pmmds_core.policies.decision import JUDGED, MOVING, RECORDED, ROLLBACK, Decision, ProductionPointer
 from pmmds_core.policies.rollback import AUTOMATIC_ROLLBACK
 from pmmds_core.stores.database.grants import PROMOTER
-from pmmds_core.workflows.promotion import adopt_moved_alias, finish_moving, put_into_production
+from pmmds_core.workflows.promotion import finish_moving, put_into_production, record_external_alias_change
 from pmmds_core.workflows.version_lookup import find_version
 
 
@@ -72,7 +72,7 @@ def decide_rollback(
         raise UsageError("A rollback has to be requested by a named person.", next_step="Give a name with --by NAME.")
     deployment.require_rights(PROMOTER)
     finish_moving(deployment.decisions, deployment.registry)
-    adopt_moved_alias(deployment.decisions, deployment.registry)
+    record_external_alias_change(deployment.decisions, deployment.registry)
     pointer = deployment.decisions.pointer()
     current = pointer.version if pointer else None
     if instead_of and instead_of != current:

@@ -56,8 +56,7 @@ def test_a_rollback_to_a_version_that_was_never_in_production_says_so(platform: 
         roll_back(deployment, to="3", by="Ada")
     decision = roll_back(deployment, to="3", by="Ada", reason="it has to go out.", unrecorded=True)
     assert decision.promotion_reason == (
-        "Rolled back from v2 to v3 by Ada: it has to go out. "
-        "v3 has no recorded promotion; no evidence was required."
+        "Rolled back from v2 to v3 by Ada: it has to go out. v3 has no recorded promotion; no evidence was required."
     )
     assert roll_back(deployment, by="Bo").promotion_reason == "Rolled back from v3 to v2 by Bo."
 

@@ -26,7 +26,7 @@ from pmmds_core.policies.decision import (
     ProductionPointer,
 )
 from pmmds_core.policies.notifications import pending_approval
-from pmmds_core.policies.promotion import PromotionJudgement
+from pmmds_core.policies.promotion import PromotionJudgment
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import model_evaluations, promotion_decisions
 from pmmds_core.stores.lifecycle.outbox import enqueue
@@ -94,7 +94,7 @@ class DecisionStore:
 
     def save_judgement(
         self,
-        judgement: PromotionJudgement,
+        judgement: PromotionJudgment,
         evaluation: ModelEvaluation,
         run_id: str,
         *,

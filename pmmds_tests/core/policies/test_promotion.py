@@ -146,29 +146,29 @@ def test_the_reason_has_the_documented_text() -> None:
 
 
 def test_the_reason_of_a_held_challenger_names_the_failed_criteria() -> None:
-    judgement = judge(an_evaluation(improvement=0.0002, latency_ratio=1.5), PromotionPolicy())
-    assert "+0.001" in judgement.promotion_reason
-    assert "1.2x" in judgement.promotion_reason
-    assert [c.name for c in judgement.criteria if c.blocking and not c.passed] == ["improvement", "latency"]
+    judgment = judge(an_evaluation(improvement=0.0002, latency_ratio=1.5), PromotionPolicy())
+    assert "+0.001" in judgment.promotion_reason
+    assert "1.2x" in judgment.promotion_reason
+    assert [c.name for c in judgment.criteria if c.blocking and not c.passed] == ["improvement", "latency"]
 
 
 def test_a_near_miss_is_not_rounded_to_the_threshold() -> None:
-    judgement = judge(an_evaluation(improvement=0.00096, latency_ratio=1.2004), PromotionPolicy())
-    assert "(+0.00096;" in judgement.promotion_reason
-    assert "(1.2004x;" in judgement.promotion_reason
-    assert "0.000960" in evidence_lines(judgement.to_document())[2]
+    judgment = judge(an_evaluation(improvement=0.00096, latency_ratio=1.2004), PromotionPolicy())
+    assert "(+0.00096;" in judgment.promotion_reason
+    assert "(1.2004x;" in judgment.promotion_reason
+    assert "0.000960" in evidence_lines(judgment.to_document())[2]
     even = judge(an_evaluation(improvement=0.0), PromotionPolicy(min_improvement=0.0)).promotion_reason
     assert "(+0.0000)" in even
 
 
 def test_the_reason_names_the_lowest_segment_within_the_margin() -> None:
-    judgement = judge(an_evaluation(segments=[a_segment(-0.015)]), FORBIDS)
-    assert "lowest where contract = Two year (-0.0150" in judgement.promotion_reason
+    judgment = judge(an_evaluation(segments=[a_segment(-0.015)]), FORBIDS)
+    assert "lowest where contract = Two year (-0.0150" in judgment.promotion_reason
 
 
 def test_every_criterion_is_listed_with_value_threshold_and_verdict() -> None:
-    judgement = judge(an_evaluation(improvement=0.0002, segments=[a_segment(-0.03)]), FORBIDS)
-    listed = {c["name"]: c for c in judgement.to_document()["criteria"]}
+    judgment = judge(an_evaluation(improvement=0.0002, segments=[a_segment(-0.03)]), FORBIDS)
+    listed = {c["name"]: c for c in judgment.to_document()["criteria"]}
     assert list(listed) == ["validation", "improvement", "latency", "significance", "segments"]
     fields = {name: (c["value"], c["threshold"], c["verdict"], c["blocking"]) for name, c in listed.items()}
     assert fields["validation"] == ("passed", "= passed", "met", True)
@@ -176,18 +176,18 @@ def test_every_criterion_is_listed_with_value_threshold_and_verdict() -> None:
     assert fields["latency"] == (0.95, "≤ 1.2", "met", True)
     assert fields["significance"] == (0.2, "< 0.05", "not met", False)
     assert fields["segments"] == (-0.03, "≥ -0.02, or chance (q ≥ 0.05)", "not met", True)
-    assert "Worse where contract = Two year (-0.0300" in judgement.promotion_reason
+    assert "Worse where contract = Two year (-0.0300" in judgment.promotion_reason
 
 
 def test_a_p_value_is_never_shown_as_zero() -> None:
-    judgement = judge(an_evaluation(p_value=3e-9), PromotionPolicy())
-    assert "DeLong p < 0.0001," in judgement.promotion_reason
-    assert "3e-09" in evidence_lines(judgement.to_document())[4]
+    judgment = judge(an_evaluation(p_value=3e-9), PromotionPolicy())
+    assert "DeLong p < 0.0001," in judgment.promotion_reason
+    assert "3e-09" in evidence_lines(judgment.to_document())[4]
 
 
 def test_a_criterion_that_was_not_evaluated_is_neither_met_nor_missed() -> None:
-    judgement = judge(an_evaluation(segments=[]), FORBIDS)
-    assert [c.verdict for c in judgement.criteria if c.name == "segments"] == ["could not look"]
+    judgment = judge(an_evaluation(segments=[]), FORBIDS)
+    assert [c.verdict for c in judgment.criteria if c.name == "segments"] == ["could not look"]
 
 
 def test_the_evidence_table_has_a_line_for_each_criterion() -> None:

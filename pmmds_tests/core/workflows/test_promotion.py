@@ -10,7 +10,7 @@ from pmmds_core.errors import PromotionConflictError, RegistryUnavailableError
 from pmmds_core.policies.decision import ABORTED, FILES_CHANGED, JUDGED, JUDGED_FILES, MOVING, RECORDED, Decision
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.lifecycle.decisions import DecisionStore
-from pmmds_core.workflows.promotion import adopt_moved_alias, put_into_production, reconcile
+from pmmds_core.workflows.promotion import put_into_production, reconcile, record_external_alias_change
 from pmmds_tests.harness.fakes import FakeRegistry
 
 MODEL = "churn-classifier"
@@ -198,9 +198,9 @@ def test_of_concurrent_first_promotions_exactly_one_succeeds(decisions: Decision
 
 def test_an_alias_moved_in_mlflow_becomes_a_recorded_decision(decisions: DecisionStore, registry: FakeRegistry) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
-    assert adopt_moved_alias(decisions, registry) is None
+    assert record_external_alias_change(decisions, registry) is None
     registry.aliases["production"] = "9"
-    adopted = adopt_moved_alias(decisions, registry)
+    adopted = record_external_alias_change(decisions, registry)
     assert adopted is not None
     assert (adopted.kind, adopted.challenger_version, adopted.champion_version) == ("manual", "9", "1")
     assert put_into_production(decide(decisions, "10", "9"), decisions, registry).version == "10"
