@@ -43,7 +43,7 @@ class Trigger:
     @classmethod
     def of_request(cls, request: RequestRetraining, trigger_type: str = "") -> Trigger:
         """`trigger_type`: of who asks, where it is not the cause's own."""
-        cause = request.cause
+        cause = request.trigger
         if cause is None:
             return cls(True, trigger_type or MANUAL, None, request.attempt)
         kind = trigger_type or cause.trigger_type

@@ -13,9 +13,9 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.retraining import Trigger
 from pmmds_core.deployment import Deployment
 from pmmds_core.policies.retraining import MAX_RUN, Wait, next_retraining
-from pmmds_core.workflows.alert_resolution import tell_changes
+from pmmds_core.workflows.alert_resolution import send_notifications
 from pmmds_core.workflows.retraining_outcome import book_failed_run
-from pmmds_core.workflows.retraining_triggers import find_causes
+from pmmds_core.workflows.retraining_triggers import find_triggers
 
 DRIFT_SENSOR_SECONDS = 5
 OBSERVATION_SECONDS = 60
@@ -42,7 +42,7 @@ def drift_alert_sensor(
     context: dg.SensorEvaluationContext, deployment: DeploymentResource
 ) -> dg.RunRequest | dg.SkipReason:
     d, now = deployment.open(), datetime.now(UTC)
-    causes, past = find_causes(d, now)
+    causes, past = find_triggers(d, now)
     in_flight = is_retraining_in_flight(context.instance)
     step = next_retraining(causes, past, is_in_flight=in_flight, now=now, limits=d.retraining_limits)
     if isinstance(step, Wait):
@@ -145,7 +145,7 @@ def _is_left(age: timedelta) -> bool:
     description="Sends what is due to the URLs of PMMDS_ALERT_URLS; what was not taken is tried again, for an hour.",
 )
 def alert_notification_sensor(context: dg.SensorEvaluationContext, deployment: DeploymentResource) -> dg.SkipReason:
-    told = tell_changes(deployment.open())
+    told = send_notifications(deployment.open())
     context.log.info("Notifications: %s.", told)
     return dg.SkipReason(f"Notifications: {told}.")
 

@@ -1,7 +1,7 @@
-"""One deployment as a plain object: settings, contract and the stores, opened when first used.
+"""One deployment as a plain object: settings, contract and stores, opened on first use.
 
-Dagster's resource, the command line and tests all make the same thing. A store is imported when it is asked for, since
-a command that only reads asks for one or two of them. Keep out: behaviour; it only wires.
+Dagster's resource, the command line and tests use the same class. Stores are imported on first use, because most
+commands need only one or two of them. Does not live here: behavior; this module only wires.
 """
 
 from __future__ import annotations
@@ -61,10 +61,10 @@ class Deployment:
 
     @cached_property
     def database(self) -> Database:
-        """The database with this version's tables.
+        """The database with the current schema.
 
-        The embedded default migrates by itself, so that a first command just works; a database named by
-        PMMDS_DATABASE_URL is shared, and only `pmmds db migrate` changes it.
+        The embedded default is migrated automatically, so that the first command works. A database of
+        PMMDS_DATABASE_URL is shared, and only `pmmds db migrate` changes its schema.
         """
         database = open_database(self.settings)
         if self.settings.database_url:
@@ -133,7 +133,7 @@ class Deployment:
 
     @property
     def alert_targets(self) -> tuple[str, ...]:
-        """What the outbox calls them."""
+        """The names of `alert_urls` in the outbox."""
         return tuple(target_of(url) for url in self.alert_urls)
 
     @property
@@ -222,40 +222,39 @@ class Deployment:
         )
 
     def prepare(self) -> Deployment:
-        """Open contract, home and database, so that what is wrong with them is said before anything starts.
+        """Open contract, home and database, so that their errors are reported before anything starts.
 
         Raises:
-            ContractError, HomeNotWritableError, StoreError: one sentence each.
+            ContractError, HomeNotWritableError, StoreError: see there.
         """
         _ = self.contract, self.folder(""), self.database
         return self
 
     def require_rights(self, role: str) -> Deployment:
-        """See that this login may do all of a role's work. Raises RightMissingError, before anything is written."""
+        """Check that this login has all rights of a role. Raises RightMissingError before anything is written."""
         from pmmds_core.stores.database.roles import check_rights
 
         check_rights(self.database, role)
         return self
 
     def folder(self, name: str) -> Path:
-        """A folder of the home, made when it is not there. Raises HomeNotWritableError."""
+        """A folder of the home, created if missing. Raises HomeNotWritableError."""
         path = self.settings.home_path / name
         try:
             make_private(self.settings.home_path)
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise HomeNotWritableError(
-                f"The folder {path} cannot be made: {error.strerror}.",
+                f"The folder {path} cannot be created: {error.strerror}.",
                 next_step="Point PMMDS_HOME at a folder that can be written.",
             ) from None
         return path
 
     def production_version(self) -> RegisteredVersion:
-        """The version the production alias points to. Raises NoModelError when there is none."""
-
+        """The version that the production alias points to. Raises NoModelError if there is none."""
         from pmmds_core.stores.artifacts.model_registry import PRODUCTION
 
-        found = self.registry.version_of(self.model_name, PRODUCTION)
-        if found is None:
+        version = self.registry.version_of(self.model_name, PRODUCTION)
+        if version is None:
             raise NoModelError("No model is in production yet.", next_step="Run `pmmds train` first.")
-        return found
+        return version

@@ -1,29 +1,29 @@
-"""Every error a user can meet, as one tree. Add a class when a caller must tell two failures apart.
+"""All errors that PMMDS raises, as one tree. Add a class if callers have to distinguish two failures.
 
-Keep out: errors of libraries; translate them where the library is called.
+Does not live here: errors of libraries, which are translated where the library is called.
 
 PmmdsError                      exit code 1
-├── UsageError                  exit code 2: the call itself is wrong
-│   ├── SettingError            a PMMDS_* variable does not parse
-│   ├── ContractError           the contract file is refused
-│   └── InputFileError          a file that was named cannot be used for what was asked
-├── DataError                   rows that cannot be loaded; nothing was half-loaded
+├── UsageError                  exit code 2: invalid call
+│   ├── SettingError            a PMMDS_* variable is invalid
+│   ├── ContractError           the contract file is invalid
+│   └── InputFileError          an input file cannot be used
+├── DataError                   rows cannot be loaded; nothing was loaded partially
 ├── StoreError                  a store cannot be read or written
 │   ├── DatabaseUnavailableError
-│   │   └── RightMissingError   it answers, and does not let this user do that
-│   ├── SchemaOutdatedError     `pmmds db migrate` is due
-│   │   └── SchemaNewerError    no: a newer PMMDS made the tables
+│   │   └── RightMissingError   the database denies this login a right
+│   ├── SchemaOutdatedError     `pmmds db migrate` is required
+│   │   └── SchemaNewerError    a newer PMMDS created the tables
 │   ├── RegistryUnavailableError
 │   └── HomeNotWritableError
 ├── ModelError                  a model cannot be used
-│   ├── NoModelError            nothing in production yet
+│   ├── NoModelError            no model, or no such version
 │   ├── ArtifactCorruptError    digest or golden predictions differ
 │   ├── ModelNotTrustedError    its files are not in a promotion record
 │   └── NotCompilableError      the pipeline has no portable scorer
 ├── TrainingError               training could not finish
-├── EvaluationError             rows that champion and challenger cannot be compared on
-├── PromotionConflictError      production moved since the evaluation was made
-└── ServiceError                a process of ours is not there, or not as expected
+├── EvaluationError             the rows cannot judge champion and challenger
+├── PromotionConflictError      the champion changed, or the decision cannot be carried out
+└── ServiceError                a PMMDS process is missing or not as expected
     ├── PortTakenError
     ├── AlreadyRunningError
     └── ServiceUnavailableError
@@ -33,7 +33,7 @@ from __future__ import annotations
 
 
 class PmmdsError(Exception):
-    """Base of everything PMMDS raises on purpose: one sentence, and what to do next."""
+    """Base class of all PMMDS errors: a message and the next step."""
 
     exit_code = 1
 

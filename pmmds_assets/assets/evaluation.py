@@ -23,8 +23,8 @@ from pmmds_core.evaluation.segments import segments_of
 from pmmds_core.models.bundle import CARD
 from pmmds_core.models.scorer_compiler import rows_of
 from pmmds_core.reports.evaluation_page import by_loss, render_evaluation
-from pmmds_core.reports.evaluation_text import measure_rows, replay_words, sentence, timing_words, worst_words
-from pmmds_core.reports.shadow_text import shadow_words, to_document
+from pmmds_core.reports.evaluation_text import measure_rows, replay_text, sentence, timing_text, worst_text
+from pmmds_core.reports.shadow_text import shadow_text, to_document
 from pmmds_core.stores.artifacts.datasets import Dataset
 from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
 from pmmds_core.training.model_card import evaluated_card
@@ -157,10 +157,10 @@ def _tables(evaluation: ModelEvaluation) -> dict[str, Any]:
     segments = [{name: s[name] for name in kept} for s in by_loss(evaluation.segments or [])]
     return {
         "metrics": table(measure_rows(evaluation)),
-        "latency": timing_words(evaluation),
-        "replay": replay_words(evaluation),
-        "shadow": shadow_words(evaluation.shadow),
-        "worst_segment": worst_words(evaluation),
+        "latency": timing_text(evaluation),
+        "replay": replay_text(evaluation),
+        "shadow": shadow_text(evaluation.shadow),
+        "worst_segment": worst_text(evaluation),
         "segments": table(segments),
         "segments_with_too_few_rows": table(evaluation.small_segments or []),
         "calibration": table(evaluation.score_table),

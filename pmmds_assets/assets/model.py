@@ -23,7 +23,7 @@ from pmmds_core.profiling.reference_profile import FeatureProfile
 from pmmds_core.stores.artifacts.datasets import Dataset
 from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
 from pmmds_core.training.custom_candidates import load_candidates
-from pmmds_core.training.mix import mix_words
+from pmmds_core.training.mix import mix_text
 from pmmds_core.training.model_card import Provenance
 from pmmds_core.training.release import LatencyBudget, ModelRelease, build_release, to_register
 from pmmds_core.workflows.champion import champion_of
@@ -109,7 +109,7 @@ def _provenance(training: Dataset, run_id: str) -> Provenance:
         validation_folder=Path(details["validation_folder"]),
         holdout_kind=details["holdout_kind"],
         run_id=run_id,
-        training_mix=mix_words(details.get("mix", {})),
+        training_mix=mix_text(details.get("mix", {})),
         row_identity=details.get("row_identity", BY_CONTENT),
     )
 

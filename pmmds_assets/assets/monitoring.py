@@ -17,7 +17,7 @@ from pmmds_core.config.values import comma_list
 from pmmds_core.runtime.time_windows import hourly_window
 from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION
-from pmmds_core.workflows.alert_resolution import settle_alert, tell_changes
+from pmmds_core.workflows.alert_resolution import resolve_alert, send_notifications
 from pmmds_core.workflows.monitoring import MonitorResult, monitor, refresh_histograms
 from pmmds_core.workflows.report_files import keep_with_model
 
@@ -112,8 +112,8 @@ def drift_report(
     result = monitor(d, start, end, run_id=context.run.run_id, segments=segments)
     own_hours = set(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else set()
     _tell_counted_hours(context, result, own_hours)
-    resolved = settle_alert(d)
-    told = tell_changes(d)
+    resolved = resolve_alert(d)
+    told = send_notifications(d)
     context.log.info("Notifications: %s.", told)
     yield dg.MaterializeResult(
         data_version=dg.DataVersion(result.digest[:16]),
@@ -135,8 +135,8 @@ def _copy(result: MonitorResult) -> str:
 def _checks(result: MonitorResult) -> list[dg.AssetCheckResult]:
     """Stable or drifted; where nobody could look, both warn, and neither passes."""
     if result.verdict == Verdict.INSUFFICIENT_DATA:
-        return [could_not_look(name, result.words) for name in (DRIFT_CHECK, SAMPLES_CHECK)]
-    found = {"verdict": result.verdict, "in words": result.words, "rules": table(result.verdicts_by_rule)}
+        return [could_not_look(name, result.reasons) for name in (DRIFT_CHECK, SAMPLES_CHECK)]
+    found = {"verdict": result.verdict, "in words": result.reasons, "rules": table(result.verdicts_by_rule)}
     return [
         check_result(DRIFT_CHECK, result.verdict != Verdict.DRIFTED, found),
         check_result(SAMPLES_CHECK, True, {"n_rows": result.n_current}),
@@ -165,7 +165,7 @@ def _drift_metadata(threshold: float, result: MonitorResult) -> dict[str, Any]:
     ]
     return {
         "verdict": result.verdict,
-        "in words": result.words,
+        "in words": result.reasons,
         "model_version": result.model_version,
         "dagster/row_count": result.n_current,
         "window_start": dg.MetadataValue.timestamp(result.window_start),

@@ -17,7 +17,7 @@ from pmmds_assets.results import Materialized
 from pmmds_core.deployment import Deployment
 from pmmds_core.evaluation.production import measure_production
 from pmmds_core.reports.performance_page import PerformanceHead, render_performance, sentence
-from pmmds_core.reports.performance_text import WHAT_CBPE_IS, estimate_words, realized_words
+from pmmds_core.reports.performance_text import CBPE_EXPLANATION, estimate_text, realized_text
 from pmmds_core.workflows.daily_performance import digest_of, refresh_days
 from pmmds_core.workflows.report_files import keep_with_model, write_report
 
@@ -72,7 +72,7 @@ def performance_report(
             "dagster/row_count": sum(x["n_rows"] for x in documents),
             "n_labels_missing": sum(x["n_labels_missing"] for x in documents),
             "days": table([_row(x) for x in reversed(documents)]),
-            "estimate": WHAT_CBPE_IS,
+            "estimate": CBPE_EXPLANATION,
             "report": dg.MetadataValue.path(str(page)),
             "mlflow": _kept(d, documents, page),
             **_version_metadata(d),
@@ -94,11 +94,11 @@ def _row(document: Document) -> dict[str, Any]:
         "model_version": document["model_version"],
         "n_rows": document["n_rows"],
         "n_labels_missing": document["n_labels_missing"],
-        "roc_auc": realized_words(document, "roc_auc"),
-        "log_loss": realized_words(document, "log_loss"),
-        "brier_score": realized_words(document, "brier_score"),
-        "calibration_error": realized_words(document, "calibration_error"),
-        "estimated_roc_auc": estimate_words(document),
+        "roc_auc": realized_text(document, "roc_auc"),
+        "log_loss": realized_text(document, "log_loss"),
+        "brier_score": realized_text(document, "brier_score"),
+        "calibration_error": realized_text(document, "calibration_error"),
+        "estimated_roc_auc": estimate_text(document),
     }
 
 

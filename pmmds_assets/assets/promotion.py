@@ -17,8 +17,8 @@ from pmmds_core.policies.decision import PENDING_APPROVAL, Decision
 from pmmds_core.policies.promotion import judge
 from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
 from pmmds_core.workflows.champion import champion_of
-from pmmds_core.workflows.promotion import adopt_moved_alias, put_into_production, reconcile
-from pmmds_core.workflows.promotion_outcome import settle
+from pmmds_core.workflows.promotion import put_into_production, reconcile, record_external_alias_change
+from pmmds_core.workflows.promotion_outcome import record_outcome
 from pmmds_core.workflows.unseen_rows import require_unseen
 
 BEATS_CHECK, ALIAS_CHECK = "challenger_beats_champion", "alias_agrees_with_decision"
@@ -37,7 +37,7 @@ BEATS_CHECK, ALIAS_CHECK = "challenger_beats_champion", "alias_agrees_with_decis
 def promotion_decision(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """One row and one JSON object per judgement, promoted or not, with the reason in words."""
     d = deployment.open()
-    adopt_moved_alias(d.decisions, d.registry)
+    record_external_alias_change(d.decisions, d.registry)
     evaluation, holdout_digest = d.decisions.latest_with_holdout(run_id=context.run.run_id)
     _require_unseen(d, evaluation, holdout_digest, context.run.run_id)
     judgement = judge(evaluation, d.promotion_policy)
@@ -45,7 +45,7 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
     decision = d.decisions.save_judgement(
         judgement, evaluation, context.run.run_id, needs_approval=needs_approval, instead_of=_claimed(d)
     )
-    settle(d, decision)
+    record_outcome(d, decision)
     context.log.info("%s %s", decision.promotion_reason, decision.status)
     criteria = [
         {
@@ -123,15 +123,17 @@ def production_model(context: dg.AssetExecutionContext, deployment: DeploymentRe
         try:
             moved = put_into_production(decision, d.decisions, d.registry).moved
         finally:
-            decision = settle(d, decision)
+            decision = record_outcome(d, decision)
     _ensure_some_model_serves(d, decision)
     return _production(d, decision, moved=moved)
 
 
 def _finish_what_was_left(deployment: Deployment) -> Decision | None:
     """Finish or undo what a crash or a registry that was away left; the newest of it."""
-    settled = [settle(deployment, decision) for decision in reconcile(deployment.decisions, deployment.registry)]
-    return settled[-1] if settled else None
+    finished = [
+        record_outcome(deployment, decision) for decision in reconcile(deployment.decisions, deployment.registry)
+    ]
+    return finished[-1] if finished else None
 
 
 def _ensure_some_model_serves(deployment: Deployment, decision: Decision | None) -> None:

@@ -17,7 +17,7 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.deployment import Deployment
 from pmmds_core.reports.evaluation_page import render_evaluation
-from pmmds_core.reports.shadow_text import NOTHING_SHADOWED, shadow_rows, shadow_words, to_document
+from pmmds_core.reports.shadow_text import NOTHING_SHADOWED, shadow_rows, shadow_text, to_document
 from pmmds_core.workflows.report_files import keep_with_model, write_report
 
 
@@ -41,7 +41,7 @@ def shadow_report(deployment: DeploymentResource) -> Materialized:
     return dg.MaterializeResult(
         data_version=dg.DataVersion(f"{version}-{found.n_rows}-{found.window_end:%Y%m%dT%H%M%S}"),
         metadata={
-            "in words": shadow_words(document),
+            "in words": shadow_text(document),
             "challenger_version": version,
             "dagster/row_count": found.n_rows,
             "changed_decisions_share": found.changed_share,

@@ -38,7 +38,7 @@ from pmmds_core.policies.retraining import BLOCKED_NO_LABELS
 from pmmds_core.runtime.json_logs import get_logger
 from pmmds_core.stores.artifacts.datasets import Dataset
 from pmmds_core.stores.database.grants import PROMOTER
-from pmmds_core.training.mix import PREDICTED_AT, LeftOut, leave_out_old, mix_document, mix_words
+from pmmds_core.training.mix import PREDICTED_AT, LeftOut, leave_out_old, mix_document, mix_text
 from pmmds_core.training.split import (
     LeakageCheck,
     SplitPlan,
@@ -140,13 +140,13 @@ def _split(
     labelled, too_old = _labelled(deployment, plan, now, run_id, is_keyed=reference.index.name == ROW_KEY)
     if labelled is None:
         split: TrainingData | TooFewLabels = TooFewLabels(
-            0, plan.min_labels, f"No labelled production rows; {plan.min_labels} are needed."
+            0, plan.min_labels, f"No labeled production rows; {plan.min_labels} are required."
         )
     else:
         split = split_with_labels(reference, labelled, champion, deployment.contract, plan)
     if isinstance(split, TrainingData):
         return replace(split, left_out=(*too_old, *split.left_out))
-    reason = "; ".join([split.reason.rstrip("."), *(x.words for x in too_old)]) + "."
+    reason = "; ".join([split.reason.rstrip("."), *(x.text for x in too_old)]) + "."
     if block:
         return replace(split, reason=reason)
     n_unused = 0 if labelled is None else len(labelled)
@@ -222,7 +222,7 @@ def _kept(
             "asked_for_by": trigger.trigger_type if trigger.is_retraining else "a training",
             "asked_because": trigger.cause_text or "–",
             "reference_share": mix["reference_share"],
-            "mix": mix_words(mix),
+            "mix": mix_text(mix),
             "left_out": table(mix["left_out"] or [{"rows": "none", "n_rows": 0, "reason": "all are used"}]),
             "parts": table([{"part": k, "n_rows": v} for k, v in parts.items()]),
             "path": dg.MetadataValue.path(str(dataset.path)),

@@ -92,10 +92,10 @@ def _details(model: dict[str, Any]) -> str:
 def _training(training: dict[str, Any] | None) -> str:
     if training is None:
         return "not recorded"
-    from pmmds_core.training.mix import mix_words
+    from pmmds_core.training.mix import mix_text
 
     kept = "" if training["is_kept"] else " (the file is gone)"
-    words = mix_words(training["details"].get("mix", {}))
+    words = mix_text(training["details"].get("mix", {}))
     mix = f": {words}" if words else ""
     return f"{training['n_rows']:,} rows of {training['source']}, digest {training['digest'][:12]}{kept}{mix}"
 

@@ -86,9 +86,9 @@ def _print_evidence(decision: Decision) -> None:
 
 
 def _shadow_words(found: dict[str, Any] | None) -> str:
-    from pmmds_core.reports.shadow_text import shadow_words
+    from pmmds_core.reports.shadow_text import shadow_text
 
-    return shadow_words(found)
+    return shadow_text(found)
 
 
 def _shadow(deployment: Deployment, version: str) -> dict[str, Any] | None:
@@ -106,7 +106,7 @@ def performance(
 
     Shows what performance_job kept last; it runs every hour, and from the Dagster UI.
     """
-    from pmmds_core.reports.performance_text import estimate_words, realized_words
+    from pmmds_core.reports.performance_text import estimate_text, realized_text
     from pmmds_core.runtime.time_windows import daily_window_start
 
     kept = _deployment().daily_performance.kept(daily_window_start(datetime.now(UTC), days))
@@ -119,10 +119,10 @@ def performance(
             "model": f"v{k.model_version}",
             "rows": k.n_rows,
             "labels missing": k.n_rows - k.n_labelled,
-            "ROC-AUC (95 %)": realized_words(k.document, "roc_auc"),
-            "log loss": realized_words(k.document, "log_loss", with_interval=False),
-            "calibration error": realized_words(k.document, "calibration_error", with_interval=False),
-            "estimated ROC-AUC (CBPE)": estimate_words(k.document),
+            "ROC-AUC (95 %)": realized_text(k.document, "roc_auc"),
+            "log loss": realized_text(k.document, "log_loss", with_interval=False),
+            "calibration error": realized_text(k.document, "calibration_error", with_interval=False),
+            "estimated ROC-AUC (CBPE)": estimate_text(k.document),
         }
         for k in kept
     ]

@@ -24,7 +24,7 @@ def shadow(
 ) -> None:
     """How far the challenger, scoring live traffic as a shadow, agrees with what was answered."""
     from pmmds_core.deployment import Deployment
-    from pmmds_core.reports.shadow_text import shadow_rows, shadow_words, to_document
+    from pmmds_core.reports.shadow_text import shadow_rows, shadow_text, to_document
 
     deployment = Deployment.from_environment()
     chosen = version.strip().removeprefix("v") or deployment.shadow.newest_version()
@@ -34,7 +34,7 @@ def shadow(
     if json:
         print_json({"setting": deployment.settings.shadow, "scorer": state, "agreement": document})
         return
-    print(shadow_words(document) if document or not version else f"v{chosen} has scored no live traffic as a shadow.")
+    print(shadow_text(document) if document or not version else f"v{chosen} has scored no live traffic as a shadow.")
     if document is not None:
         print_table(shadow_rows(document), empty="")
     if state["status"] == "problem":

@@ -1,4 +1,4 @@
 """Champion against challenger, segments, traffic replay, shadow agreement, CBPE validity, label delays.
 
-Deciding is in policies/.
+Does not live here: decisions (policies/), pages and texts (reports/).
 """

@@ -1,6 +1,6 @@
-"""Whether an estimate without labels can be trusted: only inside what the reference covered.
+"""Validity of a CBPE estimate: it is valid only inside the support of the reference.
 
-Pure functions over counts. Keep out: the estimate itself (models/calibration.py).
+Pure functions over counts. Does not live here: the estimate (models/calibration.py).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pmmds_core.profiling.bins import SCORE
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.statistics.arrays import Probabilities
 
-# A bin with less of the reference than this taught the calibration nothing about rows like these.
+# A bin with a smaller share of the reference is too rare for the calibration.
 RARE_SHARE = 0.001
 MAX_UNSUPPORTED = 0.01
-# From here a PSI is major (drift/comparison.py): the calibration was fitted on another mix of scores.
+# A PSI from here is major (drift/comparison.py): the calibration was fitted on a different score distribution.
 MAX_SCORE_PSI = 0.25
 MAX_REASONS = 3
 
@@ -31,26 +31,26 @@ def why_invalid(
     counts: Mapping[str, NDArray[np.int64]],
     min_rows: int,
 ) -> tuple[str, ...]:
-    """Reasons against an estimate; none means that it is inside the reference's support.
+    """Reasons why the estimate is invalid; empty if the rows are inside the reference's support.
 
-    A concept change, the same rows with other truths, cannot be seen here or anywhere without labels.
+    Concept drift (same rows, different labels) cannot be detected without labels.
 
     Args:
-        profile: of the model that answered.
-        calibration: None for a version that was made without one.
+        profile: of the version that served the rows.
+        calibration: None for a version without one.
         scores: (n,) of the rows.
-        counts: feature, and `__score__`, to the rows' counts in the profile's bins; empty when they were not counted.
-        min_rows: fewer rows are too few.
+        counts: feature, and `__score__`, to the rows' counts in the profile's bins; empty if not counted yet.
+        min_rows: minimum number of rows.
     """
     if calibration is None:
-        return ("this model version carries no calibration; the next one that is trained will",)
+        return ("this model version has no calibration",)
     if len(scores) < min_rows:
-        return (f"{len(scores):,} rows; {min_rows:,} are needed",)
+        return (f"{len(scores):,} rows; {min_rows:,} are required",)
     if not counts:
-        return ("the rows were not counted yet, so nobody knows whether the reference covers them",)
+        return ("the rows are not counted yet, so the reference's coverage is unknown",)
     reasons = [*_score_reasons(profile, calibration, scores, counts), *_feature_reasons(profile, counts)]
     more = len(reasons) - MAX_REASONS
-    return (*reasons[:MAX_REASONS], *([f"and {more} more of the kind"] if more > 0 else []))
+    return (*reasons[:MAX_REASONS], *([f"and {more} more"] if more > 0 else []))
 
 
 def _score_reasons(
@@ -62,7 +62,7 @@ def _score_reasons(
     reasons = []
     outside = float(np.mean((scores < calibration.lowest) | (scores > calibration.highest)))
     if outside > MAX_UNSUPPORTED:
-        reasons.append(f"{outside:.1%} of the scores are outside those of the reference")
+        reasons.append(f"{outside:.1%} of the scores are outside the range of the reference")
     if profile.score is None:
         return [*reasons, "the reference profile has no score"]
     moved = psi(np.array(profile.score.counts, dtype=np.int64), counts[SCORE])
@@ -72,12 +72,12 @@ def _score_reasons(
 
 
 def _feature_reasons(profile: ReferenceProfile, counts: Mapping[str, NDArray[np.int64]]) -> list[str]:
-    found = []
+    reasons = []
     for feature in profile.features:
         share = unsupported_share(np.array(feature.counts, dtype=np.int64), counts[feature.bins.feature])
         if share > MAX_UNSUPPORTED:
-            found.append((share, f"{feature.bins.feature}: {share:.1%} of rows are where the reference has hardly any"))
-    return [words for _, words in sorted(found, reverse=True)]
+            reasons.append((share, f"{feature.bins.feature}: {share:.1%} of rows are rare in the reference"))
+    return [reason for _, reason in sorted(reasons, reverse=True)]
 
 
 def unsupported_share(reference: NDArray[np.int64], current: NDArray[np.int64]) -> float:

@@ -1,7 +1,6 @@
-"""Champion and challenger on the same holdout rows, in one process: every measure that a decision may ask for.
+"""Measures champion and challenger on the same holdout rows in one process.
 
-Add a measurement here. Keep out: whether it is enough (policies/promotion.py), how it is shown
-(reports/evaluation_page.py).
+Add a measurement here. Does not live here: the decision (policies/promotion.py), the page (reports/evaluation_page.py).
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from pmmds_core.statistics.intervals import measures, reliability_table
 
 @dataclass(frozen=True)
 class CandidateModel:
-    """A model version that is judged."""
+    """A model version to evaluate."""
 
     version: str
     scorer: Scorer
@@ -34,13 +33,12 @@ class CandidateModel:
 
 @dataclass(frozen=True)
 class ModelEvaluation:
-    """What was measured. Without a champion the champion's fields are None; latencies are milliseconds a row.
+    """The measurements. Without a champion the champion's fields are None; latencies are milliseconds per row.
 
-    `*_measures`: measure to value, low and high (95 %). `score_table`, `champion_score_table`: reliability tables.
-    `segments`, `small_segments`, `worst_segment`: fields of segment_performance. `replay`: of traffic_replay, `n_rows`
-    0 alone when there was no traffic. `shadow`: of shadow.ShadowAgreement, where the challenger had scored live traffic
-    before it was evaluated. `challenger_files`: `Bundle.files_digest` of what was evaluated, which alone may be
-    promoted. An evaluation that was stored without a field has its default.
+    `*_measures`: measure to value and 95% interval. `score_table`, `champion_score_table`: reliability tables.
+    `segments`, `small_segments`, `worst_segment`: fields of evaluation/segments.py. `replay`: of evaluation/replay.py;
+    only `n_rows` (0) without traffic. `shadow`: of shadow.ShadowAgreement, if the challenger scored live traffic before
+    the evaluation. `challenger_files`: `Bundle.files_digest` of the evaluated files; no other files may be promoted.
     """
 
     challenger_version: str
@@ -98,20 +96,20 @@ def evaluate(
     segments: Segments | None = None,
     recent_rows: Rows = (),
 ) -> ModelEvaluation:
-    """Measure both on the same rows.
+    """Measure both models on the same rows.
 
     Args:
         challenger: the new model.
-        champion: the model in production; None for the first model.
+        champion: the production model; None for the first model.
         rows: (n, features) holdout rows in the contract's order.
-        labels: (n,) truth, both classes present (see holdout_checks).
-        primary_metric: the metric that decides.
-        holdout_kind: where the rows come from, `reference` or `production`.
-        segments: parts of the rows to measure apart.
-        recent_rows: recent production rows that both score again, labels or not.
+        labels: (n,) labels of both classes (see holdout_checks).
+        primary_metric: the metric that the promotion policy compares.
+        holdout_kind: source of the rows, `reference` or `production`.
+        segments: masks of rows to measure separately.
+        recent_rows: recent production rows for the traffic replay; labels are not needed.
 
     Raises:
-        EvaluationError: a model gave a score that is no probability.
+        EvaluationError: a model returned a score that is not a probability.
     """
     scores = _scores(challenger, rows)
     champion_scores = None if champion is None else _scores(champion, rows)
@@ -149,8 +147,8 @@ def _scores(candidate: CandidateModel, rows: Rows) -> Probabilities:
     n_wrong = int((~((scores >= 0) & (scores <= 1))).sum())
     if n_wrong:
         raise EvaluationError(
-            f"v{candidate.version} gives no probability for {n_wrong} of {len(rows)} holdout rows.",
-            next_step="Look at its estimator: it must answer every row of the contract with a number from 0 to 1.",
+            f"v{candidate.version} returns no probability for {n_wrong} of {len(rows)} holdout rows.",
+            next_step="Check its estimator: it must return a number from 0 to 1 for every valid row.",
         )
     return scores
 
@@ -185,5 +183,5 @@ def _timed(challenger: CandidateModel, champion: CandidateModel, rows: Rows) -> 
 
 
 def _replayed(challenger: CandidateModel, champion: CandidateModel, rows: Rows) -> dict[str, Any]:
-    found = replay(challenger.scorer, champion.scorer, rows)
-    return {"replay": {"n_rows": 0} if found is None else asdict(found)}
+    replayed = replay(challenger.scorer, champion.scorer, rows)
+    return {"replay": {"n_rows": 0} if replayed is None else asdict(replayed)}

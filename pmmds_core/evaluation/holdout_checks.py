@@ -1,6 +1,6 @@
-"""Whether rows can judge a model at all. A metric of rows that cannot is not computed, and never told as a number.
+"""Checks that holdout rows can judge a model; metrics of rows that fail them are never computed.
 
-Add a reason here. Keep out: choosing rows (training/split.py).
+Add a check here. Does not live here: choosing rows (training/split.py).
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ MIN_ROWS_A_CLASS = 10
 
 
 def check_holdout(frame: pd.DataFrame, contract: Contract) -> None:
-    """Refuse holdout rows that no ranking can be judged on.
+    """Reject holdout rows that cannot judge a ranking.
 
     Raises:
-        EvaluationError: labels that are missing or neither 0 nor 1, too few rows of a class, or a value missing where
-            the contract allows none.
+        EvaluationError: missing labels, labels other than 0 and 1, too few rows of a class, or a missing value of a
+            feature that is not nullable.
     """
     labels = frame[contract.label.name]
     n_missing = int(labels.isna().sum())
     if n_missing:
-        raise _refused(f"{n_missing} of {len(frame)} holdout rows have no label")
+        raise _rejected(f"{n_missing} of {len(frame)} holdout rows have no label")
     if not labels.isin([0, 1]).all():
-        raise _refused(f"the label {contract.label.name} has values other than 0 and 1")
+        raise _rejected(f"the label {contract.label.name} has values other than 0 and 1")
     n_positive = int(labels.sum())
     n_negative = len(frame) - n_positive
     if min(n_positive, n_negative) == 0:
-        raise _refused(f"all {len(frame)} holdout rows are of one class, so nothing can be ranked")
+        raise _rejected(f"all {len(frame)} holdout rows are of one class")
     if min(n_positive, n_negative) < MIN_ROWS_A_CLASS:
-        raise _refused(
+        raise _rejected(
             f"{len(frame)} holdout rows with {n_positive} positive and {n_negative} negative are too few; "
-            f"{MIN_ROWS_A_CLASS} of each class are needed"
+            f"{MIN_ROWS_A_CLASS} of each class are required"
         )
     gaps = {f.name: int(frame[f.name].isna().sum()) for f in contract.features if not f.is_nullable}
-    told = ", ".join(f"{name} in {n} rows" for name, n in gaps.items() if n)
-    if told:
-        raise _refused(f"holdout values are missing where the contract allows none: {told}")
+    missing = ", ".join(f"{name} in {n} rows" for name, n in gaps.items() if n)
+    if missing:
+        raise _rejected(f"holdout rows lack values that the contract requires: {missing}")
 
 
-def _refused(why: str) -> EvaluationError:
+def _rejected(why: str) -> EvaluationError:
     return EvaluationError(
         f"Champion and challenger cannot be compared: {why}.",
-        next_step="Nothing was decided; bring in more labelled rows and run `pmmds retrain` again.",
+        next_step="No decision was made. Send more labels and run `pmmds retrain` again.",
     )

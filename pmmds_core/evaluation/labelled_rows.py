@@ -1,6 +1,7 @@
-"""Labelled production rows as arrays, and as a data frame.
+"""Labeled production rows as arrays and as a data frame.
 
-Keep out: reading them from the database (stores/predictions/labels.py) and metrics (statistics/classification.py).
+Does not live here: reading them from the database (stores/predictions/labels.py), metrics
+(statistics/classification.py).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """Logged rows with their truth, oldest prediction first; every array is (n_rows,).
+    """Logged rows with their labels, oldest prediction first; every array is (n_rows,).
 
     `predicted_at`: datetime64[us] in UTC. `columns`: feature to float64 with NaN, or object with None.
     """
@@ -39,11 +40,11 @@ class LabelledRows:
         """Features and label with the column types of `source_data.SourceData.frame`."""
         import pandas as pd
 
-        columns = {f.name: _whole(f, self.columns[f.name]) for f in contract.features}
+        columns = {f.name: _as_integers(f, self.columns[f.name]) for f in contract.features}
         return pd.DataFrame({**columns, contract.label.name: self.labels})
 
 
-def _whole(feature: Feature, values: NDArray[Any]) -> NDArray[Any]:
-    """int64 where the contract's whole numbers cannot be missing, and none is."""
-    is_whole = feature.type == "integer" and not feature.is_nullable and not np.isnan(values).any()
-    return values.astype(np.int64) if is_whole else values
+def _as_integers(feature: Feature, values: NDArray[Any]) -> NDArray[Any]:
+    """int64 for a non-nullable integer feature without missing values; other columns are unchanged."""
+    is_integer = feature.type == "integer" and not feature.is_nullable and not np.isnan(values).any()
+    return values.astype(np.int64) if is_integer else values

@@ -1,6 +1,6 @@
-"""How good the answers in production were, by model version, on rows whose truth is known.
+"""Realized performance in production by model version, on labeled rows.
 
-Keep out: the metrics themselves (statistics/classification.py) and reading rows (stores).
+Does not live here: metrics (statistics/classification.py), reading rows (stores/predictions/labels.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pmmds_core.statistics.verdict import Verdict
 
 @dataclass(frozen=True)
 class VersionPerformance:
-    """One model version. Without enough rows or without both classes the metrics are None, never zero."""
+    """One model version. The metrics are None, never zero, if there are too few rows or a single class."""
 
     model_version: str
     n_rows: int
@@ -37,7 +37,7 @@ class VersionPerformance:
 
 @dataclass(frozen=True)
 class PerformanceReport:
-    """All versions that have labelled rows."""
+    """All versions that have labeled rows."""
 
     n_rows: int
     versions: tuple[VersionPerformance, ...]
@@ -51,8 +51,8 @@ def measure_production(rows: LabelledRows, min_rows: int) -> PerformanceReport:
     """Measure the logged probabilities against the labels.
 
     Args:
-        rows: labelled production rows.
-        min_rows: fewer rows of a version are insufficient data.
+        rows: labeled production rows.
+        min_rows: a version with fewer rows has insufficient data.
     """
     versions = [_measure(rows, version, min_rows) for version in sorted(set(rows.model_versions.tolist()), key=_order)]
     return PerformanceReport(len(rows.labels), tuple(versions))

@@ -1,6 +1,6 @@
-"""Recent traffic answered again by champion and challenger: what customers would notice. No labels are needed.
+"""Traffic replay: recent requests scored by champion and challenger, to show how many predictions would change.
 
-Keep out: which rows are recent (stores), whether a change is wanted (people).
+Needs no labels. Does not live here: selecting recent rows (stores), judging the change (a person does).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from pmmds_core.statistics.classification import DECISION_THRESHOLD
 from pmmds_core.statistics.intervals import wilson
 
 HOURS = 24
-# The newest rows of a busy day are as good as all of them: at 5,000 rows a share is known to ± 0.014.
+# Enough for a busy day: with 5,000 rows a share is accurate to ± 0.014.
 MAX_ROWS = 5_000
 _N_BINS = 10
 
 
 @dataclass(frozen=True)
 class Replay:
-    """How answers would have differed. Shares are of `n_rows`; `shift` is the mean of challenger minus champion.
+    """How predictions would have changed. Shares are of `n_rows`; `shift` is the mean of challenger minus champion.
 
     `bins`: shares of rows by tenth of the score, champion and challenger.
     """
@@ -43,7 +43,7 @@ class Replay:
 
 
 def replay(challenger: Scorer, champion: Scorer, rows: Rows) -> Replay | None:
-    """Score the rows with both; None when there are no rows, which is not the same as no change."""
+    """Score the rows with both models. None if there are no rows, which is not the same as no change."""
     if not rows:
         return None
     new, old = score_rows(challenger, rows), score_rows(champion, rows)

@@ -1,6 +1,6 @@
-"""Champion and challenger within each value of each categorical feature: a better model may be worse for somebody.
+"""Champion and challenger per segment (value of a categorical feature): an overall gain can hide a regression.
 
-Pure functions. Keep out: whether a worse segment forbids a promotion (policies/promotion.py).
+Pure functions. Does not live here: whether a worse segment blocks a promotion (policies/promotion.py).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Segments = Mapping[tuple[str, str], NDArray[np.bool_]]
 
 @dataclass(frozen=True)
 class SegmentPerformance:
-    """ROC-AUC in one segment. Without a champion only the challenger's is there.
+    """ROC-AUC in one segment. The champion's fields are None without a champion.
 
-    `p_value`: one-sided, that the challenger is not worse than the champion here (DeLong). `q_value`: the same over
-    all segments (Benjamini–Hochberg).
+    `p_value`: DeLong, one-sided; the null hypothesis is that the challenger is not worse in this segment. `q_value`:
+    adjusted for the number of segments (Benjamini–Hochberg).
     """
 
     feature: str
@@ -47,7 +47,7 @@ class SegmentPerformance:
 
 @dataclass(frozen=True)
 class SmallSegment:
-    """A segment with too few rows of a class to be judged."""
+    """A segment with too few rows of a class to be compared."""
 
     feature: str
     value: str
@@ -56,8 +56,8 @@ class SmallSegment:
 
 
 def segments_of(rows: Rows, contract: Contract) -> Segments:
-    """(feature, value) to which of the rows have it, by the contract's order of values."""
-    found: dict[tuple[str, str], NDArray[np.bool_]] = {}
+    """(feature, value) to the mask of its rows, in the contract's order of values."""
+    masks: dict[tuple[str, str], NDArray[np.bool_]] = {}
     for position, feature in enumerate(contract.features):
         if feature.is_numeric:
             continue
@@ -65,20 +65,20 @@ def segments_of(rows: Rows, contract: Contract) -> Segments:
         present = set(column.tolist())
         ordered = [v for v in feature.all_values if v in present]
         for value in (*ordered, *sorted(present - set(ordered))):
-            found[feature.name, value] = np.asarray(column == value, dtype=np.bool_)
-    return found
+            masks[feature.name, value] = np.asarray(column == value, dtype=np.bool_)
+    return masks
 
 
 def measure_segments(
     segments: Segments, labels: Labels, challenger: Probabilities, champion: Probabilities | None
 ) -> tuple[tuple[SegmentPerformance, ...], tuple[SmallSegment, ...]]:
-    """Every segment with at least `MIN_ROWS_A_CLASS` rows of each class, and those with fewer.
+    """Measure every segment with at least `MIN_ROWS_A_CLASS` rows of each class; the others are returned as small.
 
     Args:
-        segments: of `segments_of`, masks of (n,).
-        labels: (n,) truth.
-        challenger: (n,) its probabilities.
-        champion: (n,) likewise; None for the first model.
+        segments: result of `segments_of`, masks of shape (n,).
+        labels: (n,) labels.
+        challenger: (n,) probabilities of the challenger.
+        champion: (n,) probabilities of the champion; None for the first model.
     """
     measured: list[SegmentPerformance] = []
     small: list[SmallSegment] = []
@@ -94,7 +94,7 @@ def measure_segments(
 
 
 def worst_segment(segments: Sequence[SegmentPerformance]) -> SegmentPerformance | None:
-    """Where the challenger loses most beyond chance; without a champion, where it ranks worst. None: no segment."""
+    """The segment with the most significant loss; without a champion, the lowest ROC-AUC. None without segments."""
     if not segments:
         return None
     return min(segments, key=lambda s: (-1.0 if s.p_value is None else s.p_value, s.difference or 0.0, s.challenger))
@@ -103,7 +103,7 @@ def worst_segment(segments: Sequence[SegmentPerformance]) -> SegmentPerformance 
 def _compared(
     alone: SegmentPerformance, labels: Labels, challenger: Probabilities, champion: Probabilities
 ) -> SegmentPerformance:
-    paired = paired_auc(labels, champion, challenger)  # the hypothesis to reject: the champion is not better here
+    paired = paired_auc(labels, champion, challenger)  # null hypothesis: the champion is not better in this segment
     return replace(
         alone,
         champion=paired.first,

@@ -1,7 +1,7 @@
-"""How far a challenger agrees with what was answered, over rows that both scored: a shadow's evidence.
+"""Agreement of a shadow challenger with the served predictions, on rows that both scored.
 
-Add a measure here. Keep out: scoring (pmmds_serving), rows (stores/predictions/shadow.py), whether a change is
-wanted.
+Add a measure here. Does not live here: scoring (pmmds_serving/shadow), rows (stores/predictions/shadow.py), judging the
+difference (a person does).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 @dataclass(frozen=True)
 class ShadowedRows:
-    """Logged rows that a challenger scored too; every array is (n,).
+    """Logged rows that a challenger scored as well; every array is (n,).
 
-    `predicted_at`: datetime64[us] in UTC. `versions`: who answered. `labels`: the truth, -1 where it is not known.
+    `predicted_at`: datetime64[us] in UTC. `versions`: the serving versions. `labels`: -1 for a missing label.
     """
 
     predicted_at: NDArray[np.datetime64]
@@ -38,9 +38,9 @@ class ShadowedRows:
 
 @dataclass(frozen=True)
 class LabelledDisagreement:
-    """Rows of known truth. `p_value`: two-sided sign test (exact McNemar) that either is right as often as the other.
+    """Labeled rows. `p_value`: two-sided sign test (exact McNemar) of "both are correct equally often".
 
-    The ROC-AUCs, and the one-sided p that the challenger's is not better (DeLong), are None with one class alone.
+    The ROC-AUCs and `auc_p_value` (DeLong, one-sided: the challenger is not better) are None with a single class.
     """
 
     n_labelled: int
@@ -55,10 +55,10 @@ class LabelledDisagreement:
 
 @dataclass(frozen=True)
 class ShadowAgreement:
-    """A challenger beside what was answered; differences are challenger minus answer.
+    """Challenger compared with the served predictions; differences are challenger minus served.
 
-    `answered_by`: version to rows. `changed_low`, `changed_high`: 95 % (Wilson). `quantiles`: share to difference.
-    `correlation`: Pearson; None when either never changes. `labelled`: None without labels.
+    `answered_by`: version to rows. `changed_low`, `changed_high`: 95% interval (Wilson). `quantiles`: share to
+    difference. `correlation`: Pearson; None if either is constant. `labelled`: None without labels.
     """
 
     challenger_version: str
@@ -80,7 +80,7 @@ class ShadowAgreement:
 
 
 def agreement(challenger_version: str, rows: ShadowedRows) -> ShadowAgreement | None:
-    """Compare; None when there are no rows, which is not the same as agreement."""
+    """Compare the two. None if there are no rows, which is not the same as agreement."""
     n = len(rows.shadow)
     if not n:
         return None
@@ -88,12 +88,12 @@ def agreement(challenger_version: str, rows: ShadowedRows) -> ShadowAgreement | 
     to_positive = int(((rows.shadow_decision == 1) & (rows.answered_decision == 0)).sum())
     to_negative = int(((rows.shadow_decision == 0) & (rows.answered_decision == 1)).sum())
     low, high = wilson(to_positive + to_negative, n)
-    found = np.quantile(difference, QUANTILES)
+    quantiles = np.quantile(difference, QUANTILES)
     return ShadowAgreement(
         challenger_version=challenger_version,
         n_rows=n,
-        window_start=_instant(rows.predicted_at.min()),
-        window_end=_instant(rows.predicted_at.max()),
+        window_start=_to_datetime(rows.predicted_at.min()),
+        window_end=_to_datetime(rows.predicted_at.max()),
         answered_by=dict(sorted(Counter(rows.versions.tolist()).items())),
         changed_share=(to_positive + to_negative) / n,
         changed_low=low,
@@ -103,7 +103,7 @@ def agreement(challenger_version: str, rows: ShadowedRows) -> ShadowAgreement | 
         mean_difference=float(difference.mean()),
         mean_absolute_difference=float(np.abs(difference).mean()),
         largest_difference=float(np.abs(difference).max()),
-        quantiles={f"{q:g}": float(value) for q, value in zip(QUANTILES, found, strict=True)},
+        quantiles={f"{q:g}": float(value) for q, value in zip(QUANTILES, quantiles, strict=True)},
         correlation=_correlation(rows.answered, rows.shadow),
         labelled=_labelled(rows),
     )
@@ -133,18 +133,18 @@ def _labelled(rows: ShadowedRows) -> LabelledDisagreement | None:
 
 
 def _sign_test(k: int, n: int) -> float:
-    """Two-sided, exact: P(|X - n/2| >= |k - n/2|) of a fair coin thrown n times; sums of logs bear any n."""
-    few = min(k, n - k)
-    logs = [math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) - n * math.log(2) for i in range(few + 1)]
+    """Two-sided, exact: P(|X - n/2| >= |k - n/2|) for n fair coin flips; log sums do not overflow for large n."""
+    tail = min(k, n - k)
+    logs = [math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) - n * math.log(2) for i in range(tail + 1)]
     return min(1.0, 2.0 * math.fsum(math.exp(x) for x in logs))
 
 
 def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float | None:
-    if np.ptp(a) == 0 or np.ptp(b) == 0:  # a standard deviation may be a rounding error instead of 0
+    if np.ptp(a) == 0 or np.ptp(b) == 0:  # the standard deviation could be a rounding error instead of 0
         return None
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def _instant(value: np.datetime64) -> datetime:
-    found: datetime = value.astype("datetime64[us]").item()
-    return found.replace(tzinfo=UTC)
+def _to_datetime(value: np.datetime64) -> datetime:
+    naive: datetime = value.astype("datetime64[us]").item()
+    return naive.replace(tzinfo=UTC)

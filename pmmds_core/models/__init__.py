@@ -1,4 +1,4 @@
 """Portable scorers and their compilers, the model bundle, calibration, explanations, latency.
 
-Training is in training/.
+Does not live here: training (training/), the registry (stores/artifacts/).
 """

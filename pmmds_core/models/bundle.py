@@ -1,7 +1,7 @@
-"""The model bundle: a folder of small files that serves a model version without MLflow, pandas or scikit-learn.
+"""The model bundle: a folder of small files to serve a model version without MLflow, pandas or scikit-learn.
 
-Add here what a bundle consists of and how it is loaded. Keep out: reading and hashing its files (bundle_files.py),
-where bundles are kept (stores). A bundle is read, then judged by whoever wants it, then loaded, in that order.
+A bundle is read, then verified by the caller, then loaded, in that order. Add here what a bundle consists of and how it
+is loaded. Does not live here: reading and hashing its files (bundle_files.py), storing bundles (stores/artifacts).
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ __all__ = [
     "write_bundle",
 ]
 
-# The portable scorer and the pipeline must agree this closely, absolutely.
+# Maximum absolute difference between the probabilities of portable scorer and pipeline.
 GOLDEN_TOLERANCE = 1e-12
 
 
 class Golden(msgspec.Struct, frozen=True):
-    """Rows (in the contract's order) and the probabilities that the trained pipeline gave them."""
+    """Rows in the contract's order and their probabilities by the trained pipeline."""
 
     rows: tuple[tuple[FeatureValue, ...], ...]
     probabilities: tuple[float, ...]
@@ -72,9 +72,9 @@ class Golden(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle, ready to score. `files_digest`: see the function of that name.
+    """A loaded bundle, ready to score. `files_digest`: see the function of that name.
 
-    `described`: the verified bytes of what is read after loading (calibration, reference rows), by file name.
+    `described`: verified bytes of the files that are decoded on access (calibration, reference rows), by file name.
     """
 
     directory: Path
@@ -90,17 +90,17 @@ class Bundle:
 
     @property
     def calibration(self) -> Calibration | None:
-        """From score to probability on the reference; None in bundles that were written without it."""
+        """From score to probability on the reference; None if the bundle has none."""
         return Calibration.from_json(self.described[CALIBRATION]) if CALIBRATION in self.described else None
 
     @property
     def reference_rows(self) -> ReferenceRows | None:
-        """Bin numbers of reference rows; None for a version that was made without them."""
+        """Bin numbers of reference rows; None if the bundle has none."""
         return ReferenceRows.from_json(self.described[ROWS]) if ROWS in self.described else None
 
 
 def write_bundle(directory: Path, files: dict[str, bytes], manifest_without_files: Manifest) -> Manifest:
-    """Write `files` and a manifest that names their sha256 into an existing, empty folder."""
+    """Write `files` and a manifest with their sha256 into an existing, empty folder."""
     for name, content in files.items():
         (directory / name).write_bytes(content)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
@@ -110,22 +110,22 @@ def write_bundle(directory: Path, files: dict[str, bytes], manifest_without_file
 
 
 def load_bundle(directory: Path) -> Bundle:
-    """Read and load a bundle that is no pickle; see `read_bundle` and `open_bundle` for the two steps and errors."""
+    """Read and load a bundle without a pickle. Raises as `read_bundle` and `open_bundle` do."""
     return open_bundle(read_bundle(directory))
 
 
 def open_bundle(files: BundleFiles, *, may_unpickle: bool = False) -> Bundle:
-    """Load a bundle from the bytes that were read and hashed; nothing is read from the disk again.
+    """Load a bundle from bytes that were read and hashed; the disk is not read again.
 
     Args:
-        files: of `read_bundle`, judged by the caller where a judgement is needed.
-        may_unpickle: the caller found the files' digest in a promotion record and PMMDS_MODEL_PICKLE allows pickles,
-            or this run made the files itself.
+        files: result of `read_bundle`, verified by the caller if necessary.
+        may_unpickle: True if the caller found the files' digest in a promotion record and PMMDS_MODEL_PICKLE allows
+            pickles, or if this run created the files.
 
     Raises:
-        ArtifactCorruptError: whatever is wrong with the content, or the scorer does not give the golden predictions.
-        ModelNotTrustedError: it is a pickle, and `may_unpickle` is False.
-        ModelError: it is a pipeline, and a library that it needs is not installed here.
+        ArtifactCorruptError: the content is invalid, or the scorer does not reproduce the golden predictions.
+        ModelNotTrustedError: it is a pickle and `may_unpickle` is False.
+        ModelError: it is a pipeline and a library that it needs is not installed here.
     """
     if files.is_pickle and not may_unpickle:
         raise pickle_refused(files)
@@ -141,23 +141,25 @@ def open_bundle(files: BundleFiles, *, may_unpickle: bool = False) -> Bundle:
 def pickle_refused(files: BundleFiles) -> ModelNotTrustedError:
     return ModelNotTrustedError(
         f"The model in {files.directory} is a pickled scikit-learn pipeline, and loading a pickle runs code.",
-        next_step="It is loaded only with PMMDS_MODEL_PICKLE=allowed and a decision that recorded its digest; "
-        "a candidate with a portable scorer needs neither.",
+        next_step="It is loaded only with PMMDS_MODEL_PICKLE=allowed and if a decision recorded its digest. "
+        "Candidates with a portable scorer need neither.",
     )
 
 
 def profile_of(files: BundleFiles) -> ReferenceProfile:
-    """The reference profile; no scorer is loaded. Raises ArtifactCorruptError."""
+    """The reference profile, without loading the scorer. Raises ArtifactCorruptError."""
     with CorruptIfItFails(files.directory):
         try:
             profile = ReferenceProfile.from_json(files.contents[PROFILE])
         except msgspec.DecodeError as error:
             raise ArtifactCorruptError(
-                f"The reference profile {files.directory / PROFILE} cannot be read by this version of PMMDS: {error}.",
-                next_step="Train a model with this version: `pmmds train`.",
+                f"The reference profile {files.directory / PROFILE} is invalid: {error}.",
+                next_step="Train a new model: `pmmds train`.",
             ) from None
         if tuple(f.bins.feature for f in profile.features) != files.manifest.feature_names:
-            raise ArtifactCorruptError(f"The reference profile in {files.directory} has other features than the model.")
+            raise ArtifactCorruptError(
+                f"The features of the reference profile in {files.directory} differ from those of the model."
+            )
     return profile
 
 
@@ -166,7 +168,7 @@ def _load_scorer(files: BundleFiles, profile: ReferenceProfile) -> Scorer:
         return load_pipeline(msgspec.json.decode(files.contents[SCORER], type=FrameColumns), files.contents[PIPELINE])
     scorer = load_scorer(files.contents[SCORER])
     if scorer.kind != files.manifest.scorer_kind:
-        raise ArtifactCorruptError(f"The scorer in {files.directory} is not of the kind that its manifest names.")
+        raise ArtifactCorruptError(f"The kind of the scorer in {files.directory} differs from its manifest.")
     check_scorer(scorer, [f.bins.kind == "numeric" for f in profile.features])
     return scorer
 
@@ -175,17 +177,17 @@ def _check_golden(scorer: Scorer, files: BundleFiles) -> None:
     golden = msgspec.json.decode(files.contents[GOLDEN], type=Golden)
     n_features = len(files.manifest.feature_names)
     if not golden.rows or any(len(row) != n_features for row in golden.rows):
-        raise ArtifactCorruptError(f"The golden rows in {files.directory} are none, or not of {n_features} features.")
-    for found, expected in zip(scorer.probabilities(golden.rows), golden.probabilities, strict=True):
-        if not (abs(found - expected) <= GOLDEN_TOLERANCE and 0.0 <= found <= 1.0):
+        raise ArtifactCorruptError(f"{files.directory} has no golden rows, or some without {n_features} features.")
+    for actual, expected in zip(scorer.probabilities(golden.rows), golden.probabilities, strict=True):
+        if not (abs(actual - expected) <= GOLDEN_TOLERANCE and 0.0 <= actual <= 1.0):
             raise ArtifactCorruptError(
                 f"The model in {files.directory} does not reproduce its golden predictions "
-                f"({found!r} instead of {expected!r})."
+                f"({actual!r} instead of {expected!r})."
             )
 
 
 def _check_described(files: BundleFiles) -> None:
-    """What is decoded later is checked now, so that a bundle that loaded stays usable."""
+    """Check files that are decoded on access, so that a loaded bundle stays usable."""
     if CALIBRATION in files.contents:
         check_calibration(Calibration.from_json(files.contents[CALIBRATION]))
     if ROWS in files.contents:

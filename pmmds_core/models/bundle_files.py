@@ -1,6 +1,7 @@
-"""The files of a model bundle, read once and hashed. No code of the bundle runs here, and nothing of it is loaded.
+"""Reads and hashes the files of a model bundle. Runs no code of the bundle and loads nothing of it.
 
-Add here what is checked before anybody judges a bundle. Keep out: loading it (bundle.py), trusting it (the callers).
+Add here what is checked before a bundle is verified. Does not live here: loading (bundle.py), artifact verification
+(the callers).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ CARD = "model_card.md"
 CALIBRATION = "calibration.json"
 
 
-# All files of a bundle together, and the manifest alone.
+# Size of all files of a bundle together, and of the manifest.
 MAX_BYTES = 1_000_000_000
 MAX_MANIFEST_BYTES = 10_000_000
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
@@ -37,7 +38,7 @@ _REQUIRED = (SCORER, GOLDEN, PROFILE)
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a bundle says of itself; `files` maps each other file to its sha256."""
+    """Description of a bundle. `files` maps each other file to its sha256."""
 
     model_name: str
     scorer_kind: str
@@ -50,7 +51,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class BundleFiles:
-    """Every file that the manifest lists, as it was read and hashed; a file that is not listed is never read."""
+    """All files that the manifest lists, read and hashed; other files are never read."""
 
     directory: Path
     manifest: Manifest
@@ -59,7 +60,7 @@ class BundleFiles:
 
     @property
     def is_pickle(self) -> bool:
-        """Whether loading it runs code that the bundle brings."""
+        """True if loading the bundle runs code that is part of it."""
         return self.manifest.scorer_kind == PIPELINE_KIND
 
     @property
@@ -68,7 +69,7 @@ class BundleFiles:
 
 
 def model_digest(manifest: Manifest) -> str:
-    """sha256 over the manifest's file hashes that decide predictions: the same data and seed give the same digest."""
+    """sha256 over the hashes of the files that determine predictions: equal data and seed give equal digests."""
     decisive = [manifest.files[SCORER], manifest.files[PROFILE], manifest.contract_digest]
     if PIPELINE in manifest.files:
         decisive.append(manifest.files[PIPELINE])
@@ -76,15 +77,15 @@ def model_digest(manifest: Manifest) -> str:
 
 
 def files_digest(manifest: bytes) -> str:
-    """sha256 of a manifest as it is written: any file of the bundle that changes, changes it."""
+    """sha256 of the manifest's bytes; it changes with any file of the bundle."""
     return hashlib.sha256(manifest).hexdigest()
 
 
 def read_bundle(directory: Path) -> BundleFiles:
-    """Read every listed file once and compare it with its sha256.
+    """Read every listed file once and verify its sha256.
 
     Raises:
-        ArtifactCorruptError: a file is missing, changed, too large, or has a name that is no plain file name.
+        ArtifactCorruptError: a file is missing, changed or too large, or its name is not a plain file name.
     """
     with CorruptIfItFails(directory):
         listed = _read(directory / MANIFEST, MAX_MANIFEST_BYTES)
@@ -98,9 +99,9 @@ def read_bundle(directory: Path) -> BundleFiles:
 
 
 class CorruptIfItFails:
-    """A `with` block in which whatever the content of a bundle raises becomes ArtifactCorruptError.
+    """Context manager that turns errors caused by a bundle's content into ArtifactCorruptError.
 
-    Our own errors stay what they are.
+    PmmdsErrors are not changed.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -114,8 +115,8 @@ class CorruptIfItFails:
             return
         why = str(error).splitlines()[0][:200] if isinstance(error, msgspec.DecodeError) else type(error).__name__
         raise ArtifactCorruptError(
-            f"The model files in {self._directory} are not usable: {why}.",
-            next_step="Promote another version, or train again.",
+            f"The model files in {self._directory} are corrupt: {why}.",
+            next_step="Promote another version or train a new one.",
         ) from None
 
 
@@ -123,12 +124,12 @@ def _manifest(listed: bytes, directory: Path) -> Manifest:
     try:
         manifest: Manifest = msgspec.json.decode(listed, type=Manifest)
     except msgspec.DecodeError as error:
-        raise ArtifactCorruptError(f"The model file {directory / MANIFEST} is not readable: {error}.") from None
+        raise ArtifactCorruptError(f"The model file {directory / MANIFEST} is invalid: {error}.") from None
     odd = [name for name in manifest.files if not _PLAIN_NAME.fullmatch(name) or name == MANIFEST]
     if odd:
         raise ArtifactCorruptError(
-            f"The manifest in {directory} lists {odd[0][:100]!r}; "
-            "a file of a bundle has a plain name, without a folder and other than the manifest's."
+            f"The manifest in {directory} lists {odd[0][:100]!r}, which is not allowed: "
+            "a bundle's file has a plain name without a folder, and is not the manifest."
         )
     required = (*_REQUIRED, PIPELINE) if manifest.scorer_kind == PIPELINE_KIND else _REQUIRED
     missing = [name for name in required if name not in manifest.files]
@@ -137,26 +138,26 @@ def _manifest(listed: bytes, directory: Path) -> Manifest:
     return manifest
 
 
-def _verified(path: Path, expected: str, most_bytes: int) -> bytes:
-    content = _read(path, most_bytes)
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
+def _verified(path: Path, expected: str, max_bytes: int) -> bytes:
+    content = _read(path, max_bytes)
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != expected:
         raise ArtifactCorruptError(
             f"The model file {path.name} in {path.parent} does not match its sha256 "
-            f"({found[:12]}… instead of {expected[:12]}…)."
+            f"({actual[:12]}… instead of {expected[:12]}…)."
         )
     return content
 
 
-def _read(path: Path, most_bytes: int) -> bytes:
-    """At most so many bytes of a regular file; a pipe or a device would be waited for."""
+def _read(path: Path, max_bytes: int) -> bytes:
+    """Content of a regular file of at most `max_bytes`; reading a pipe or device could block."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
-            raise ArtifactCorruptError(f"The model file {path} is no regular file.")
+            raise ArtifactCorruptError(f"The model file {path} is not a regular file.")
         with path.open("rb") as file:
-            content = file.read(most_bytes + 1)
+            content = file.read(max_bytes + 1)
     except OSError as error:
         raise ArtifactCorruptError(f"The model file {path} cannot be read: {error.strerror}.") from None
-    if len(content) > most_bytes:
-        raise ArtifactCorruptError(f"The model file {path} makes the bundle larger than {MAX_BYTES:,} bytes.")
+    if len(content) > max_bytes:
+        raise ArtifactCorruptError(f"The model file {path} exceeds the bundle's limit of {MAX_BYTES:,} bytes.")
     return content

@@ -1,7 +1,7 @@
-"""Calibration of the model's probabilities, fitted on the reference, and CBPE: performance estimated without labels.
+"""Calibration of the model's probabilities on the reference, and CBPE: performance estimated without labels.
 
-Pure functions. Add an estimate here. Keep out: whether to trust it (evaluation/cbpe_validity.py), realized
-metrics (statistics/classification.py).
+Pure functions. Add an estimate here. Does not live here: its validity (evaluation/cbpe_validity.py), realized metrics
+(statistics/classification.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pmmds_core.errors import ArtifactCorruptError
 from pmmds_core.statistics.arrays import Labels, Probabilities
 
-# A calibration travels with every model version: finer steps than this say nothing that the reference knew.
+# Bounds the size of a calibration, which is part of every bundle; more points would not be more accurate.
 MAX_POINTS = 200
 _N_DRAWS = 200
 _SEED = 20260301
@@ -25,7 +25,7 @@ _SEED = 20260301
 class Calibration(msgspec.Struct, frozen=True):
     """A non-decreasing map from score to probability: linear between the points, constant outside them.
 
-    `scores`, `probabilities`: the points, ascending. `n_rows`: reference rows it was fitted on.
+    `scores`, `probabilities`: the points, ascending. `n_rows`: number of reference rows it was fitted on.
     """
 
     scores: tuple[float, ...]
@@ -54,17 +54,17 @@ class Calibration(msgspec.Struct, frozen=True):
 
 
 def check_calibration(calibration: Calibration) -> None:
-    """Raises ArtifactCorruptError when it is no non-decreasing map from scores to probabilities."""
+    """Raises ArtifactCorruptError unless it is a non-decreasing map from scores to probabilities."""
     scores, probabilities = calibration.scores, calibration.probabilities
     is_map = 0 < len(scores) == len(probabilities) and calibration.n_rows >= 0
     is_rising = all(a <= b for points in (scores, probabilities) for a, b in pairwise(points))
     if not (is_map and is_rising and all(0.0 <= x <= 1.0 for x in (*scores, *probabilities))):
-        raise ArtifactCorruptError("The calibration of the model is no map from scores to probabilities.")
+        raise ArtifactCorruptError("The model's calibration is not a non-decreasing map from scores to probabilities.")
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What the metrics would be if the calibration held. The interval is that of labels drawn from it (95 %)."""
+    """Expected metrics, given that the calibration holds, with a 95% interval from labels drawn from it."""
 
     roc_auc: float
     roc_auc_low: float
@@ -73,10 +73,10 @@ class Estimate:
 
 
 def fit_calibration(scores: Probabilities, labels: Labels) -> Calibration:
-    """Isotonic regression of the truth on the score.
+    """Isotonic regression of the label on the score.
 
     Args:
-        scores: (n,) out-of-fold probabilities: those of a model that has not seen the row.
+        scores: (n,) out-of-fold probabilities.
         labels: (n,) of 0 and 1.
     """
     from sklearn.isotonic import IsotonicRegression
@@ -84,18 +84,18 @@ def fit_calibration(scores: Probabilities, labels: Labels) -> Calibration:
     fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(scores, labels)
     points, values = fitted.X_thresholds_, fitted.y_thresholds_
     if len(points) > MAX_POINTS:
-        kept = np.unique(np.linspace(0, len(points) - 1, MAX_POINTS).round().astype(int))
-        points, values = points[kept], values[kept]
+        sampled = np.unique(np.linspace(0, len(points) - 1, MAX_POINTS).round().astype(int))
+        points, values = points[sampled], values[sampled]
     return Calibration(tuple(float(x) for x in points), tuple(float(y) for y in values), len(scores))
 
 
 def estimate(scores: Probabilities, predictions: Labels, calibrated: Probabilities) -> Estimate:
-    """Confidence-based performance estimation: expected metrics over labels that nobody has seen.
+    """Confidence-based performance estimation (CBPE): expected metrics of rows without labels.
 
     Args:
         scores: (n,) the model's probabilities, which rank the rows.
-        predictions: (n,) its answers, 0 or 1.
-        calibrated: (n,) P(1) of each row.
+        predictions: (n,) its predictions, 0 or 1.
+        calibrated: (n,) calibrated P(1) of each row.
     """
     correct = np.where(predictions == 1, calibrated, 1 - calibrated)
     drawn = _drawn_aucs(scores, calibrated)
@@ -107,8 +107,8 @@ def expected_auc(scores: Probabilities, calibrated: Probabilities) -> float:
     """Expected ROC-AUC, as the ratio of the expected numbers of ordered pairs and of pairs.
 
     Σ c_i (1 − c_j) [s_i > s_j] + ½ [s_i = s_j] over i ≠ j, by Σ c_i (1 − c_j) over i ≠ j: the area under the curve of
-    expected confusion matrices, as NannyML's CBPE draws it, without pairing a row with itself. NaN where no two rows
-    can differ. O(n log n).
+    expected confusion matrices, as in NannyML's CBPE, without pairs of a row with itself. NaN if no pair of rows can
+    have different labels. O(n log n).
     """
     order = np.argsort(scores, kind="stable")
     c, s = calibrated[order], scores[order]
@@ -124,17 +124,17 @@ def expected_auc(scores: Probabilities, calibrated: Probabilities) -> float:
 
 
 def _drawn_aucs(scores: Probabilities, calibrated: Probabilities) -> NDArray[np.float64]:
-    """ROC-AUCs of labels drawn from the calibrated probabilities: how far a realized one may fall from the expected."""
+    """ROC-AUCs of labels drawn from the calibrated probabilities: the spread of a realized ROC-AUC."""
     random = np.random.default_rng(_SEED)
     order = np.argsort(scores, kind="stable")
     c, s = calibrated[order], scores[order]
     start = np.flatnonzero(np.concatenate([[True], s[1:] != s[:-1]]))
-    found = []
+    aucs = []
     for _ in range(_N_DRAWS):
         labels = random.random(len(c)) < c
         positives, negatives = np.add.reduceat(labels, start), np.add.reduceat(~labels, start)
         n_positive, n_negative = int(positives.sum()), int(negatives.sum())
         if n_positive and n_negative:
             below = np.cumsum(negatives) - negatives
-            found.append(float((positives * (below + 0.5 * negatives)).sum()) / n_positive / n_negative)
-    return np.array(found)
+            aucs.append(float((positives * (below + 0.5 * negatives)).sum()) / n_positive / n_negative)
+    return np.array(aucs)

@@ -1,7 +1,8 @@
-"""What each feature added to one prediction, computed from the portable scorer alone.
+"""Feature contributions to one prediction, computed from the portable scorer.
 
-Logistic regression: exact. Boosted trees: path contributions (Saabas 2014), which also add up exactly but credit the
-order of the splits; they are not Shapley values. Add a scorer here with the method's name. Keep out: printing.
+Logistic regression: exact. Boosted trees: path contributions (Saabas 2014), which also add up exactly but depend on the
+order of the splits; they are not Shapley values. Add a scorer here with its method. Does not live here: printing
+(pmmds_cli).
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from pmmds_core.errors import NotCompilableError
 from pmmds_core.models.portable_scorer import BoostingScorer, LogisticScorer, Row, Scorer, Tree, sigmoid
 from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProfile
 
-EXACT = "exact: terms of the logistic regression against their mean over the training rows"
-PATHS = "path contributions (Saabas): what each split on the row's way moved the trees' mean; not Shapley values"
+EXACT = "exact: terms of the logistic regression minus their mean over the training rows"
+PATHS = "path contributions (Saabas): change of the trees' mean at each split of the row's path; not Shapley values"
 
 
 @dataclass(frozen=True)
 class Contribution:
-    """`log_odds`: what the value moved the answer by, against the training rows' mean."""
+    """`log_odds`: contribution of the value, relative to the mean of the training rows."""
 
     feature: str
     value: FeatureValue
@@ -29,7 +30,7 @@ class Contribution:
 
 @dataclass(frozen=True)
 class Explanation:
-    """`baseline` and the contributions add up to `log_odds`. Contributions: the largest first."""
+    """`baseline` and the contributions add up to `log_odds`; the largest contributions come first."""
 
     method: str
     baseline: float
@@ -39,16 +40,16 @@ class Explanation:
 
 
 def explain_row(scorer: Scorer, profile: ReferenceProfile, row: Row, contract: Contract) -> Explanation:
-    """Explain one row, in the contract's order.
+    """Explain the prediction of one row.
 
     Args:
-        scorer: of the version that answered.
-        profile: of the same version; it holds the training rows' shares of each category.
-        row: the features as they were logged.
-        contract: names them.
+        scorer: of the version that served the row.
+        profile: of the same version; provides the training rows' share of each category.
+        row: the logged features in the contract's order.
+        contract: names the features.
 
     Raises:
-        NotCompilableError: the version has no scorer that can be taken apart, or none that keeps rows per node.
+        NotCompilableError: the version has no portable scorer.
     """
     amounts = dict.fromkeys(contract.feature_names, 0.0)
 
@@ -60,10 +61,10 @@ def explain_row(scorer: Scorer, profile: ReferenceProfile, row: Row, contract: C
     elif isinstance(scorer, BoostingScorer):
         method, baseline = PATHS, _boosting(scorer, row, add)
     else:
-        raise NotCompilableError(f"A model of kind {scorer.kind} cannot be taken apart into contributions.")
-    told = [Contribution(name, row[i], amounts[name]) for i, name in enumerate(contract.feature_names)]
+        raise NotCompilableError(f"There are no contributions for a model of kind {scorer.kind}.")
+    contributions = [Contribution(name, row[i], amounts[name]) for i, name in enumerate(contract.feature_names)]
     log_odds = baseline + sum(amounts.values())
-    ordered = tuple(sorted(told, key=lambda c: -abs(c.log_odds)))
+    ordered = tuple(sorted(contributions, key=lambda c: -abs(c.log_odds)))
     return Explanation(method, baseline, log_odds, sigmoid(log_odds), ordered)
 
 
@@ -71,7 +72,7 @@ Add = Callable[[int, float], None]
 
 
 def _logistic(scorer: LogisticScorer, profile: ReferenceProfile, row: Row, add: Add) -> float:
-    """A standardised number's mean term is zero; a category's is the mean coefficient of the training rows."""
+    """The mean term of a standardized number is zero; that of a categorical feature is its mean coefficient."""
     for term in scorer.numeric:
         value = row[term.index]
         number = term.impute if value is None else float(value)
@@ -86,19 +87,14 @@ def _logistic(scorer: LogisticScorer, profile: ReferenceProfile, row: Row, add: 
 
 def _mean_coefficient(profile: FeatureProfile, coefficients: dict[str, float]) -> float:
     total = sum(profile.counts)
-    named = zip(profile.bins.categories, profile.counts, strict=False)  # unseen and missing values add nothing
-    return sum(coefficients.get(category, 0.0) * n for category, n in named) / total if total else 0.0
+    counted = zip(profile.bins.categories, profile.counts, strict=False)  # unseen and missing values have no term
+    return sum(coefficients.get(category, 0.0) * n for category, n in counted) / total if total else 0.0
 
 
 def _boosting(scorer: BoostingScorer, row: Row, add: Add) -> float:
     position = (*scorer.numeric, *(c.index for c in scorer.categorical))
     encoded, baseline = scorer.encode(row), scorer.baseline
     for tree in scorer.trees:
-        if not tree.n_rows:
-            raise NotCompilableError(
-                "This version was trained before the trees kept how many rows reached each node.",
-                next_step="Retrain for contributions.",
-            )
         means, node = node_means(tree), 0
         baseline += means[0]
         while (feature := tree.feature[node]) >= 0:
@@ -109,7 +105,7 @@ def _boosting(scorer: BoostingScorer, row: Row, add: Add) -> float:
 
 
 def node_means(tree: Tree) -> list[float]:
-    """(n_nodes,) mean leaf value of the training rows that reached each node; children follow their parent."""
+    """(n_nodes,) mean leaf value over the training rows that reached each node; children follow their parent."""
     means = list(tree.value)
     for node in reversed(range(len(means))):
         if tree.feature[node] >= 0:

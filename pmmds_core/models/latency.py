@@ -1,6 +1,6 @@
-"""How long two scorers take for one row, measured side by side. Keep out.
+"""Scoring time per row of two scorers, measured alternately.
 
-Whether it is too long (policies/promotion.py).
+Does not live here: the latency limit (policies/promotion.py).
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from pmmds_core.models.portable_scorer import Rows, Scorer
 
 LATENCY_ROWS = 400
 _ROUNDS = 15
-# Of 15 independent rounds the 4th and the 12th ratio enclose the median with 96.5 % (binomial, no assumption of shape).
+# The 4th and 12th of 15 independent ratios enclose the median with 96.5% probability (binomial, distribution-free).
 _LOW, _HIGH = 3, 11
-# A scorer that takes milliseconds a row is measured on fewer rows.
+# Slow scorers (milliseconds per row) are measured on fewer rows.
 _MAX_ROUND_MS = 300.0
 _MIN_ROWS = 5
 
 
 @dataclass(frozen=True)
 class ScoringTime:
-    """Milliseconds a row and their ratio, challenger by champion, with its interval (96.5 %)."""
+    """Milliseconds per row, and the challenger/champion ratio with its 96.5% interval."""
 
     challenger_ms: float
     champion_ms: float
@@ -35,10 +35,10 @@ class ScoringTime:
 
 
 def compare_scoring_time(challenger: Scorer, champion: Scorer, rows: Rows) -> ScoringTime:
-    """Single-row calls of both, in turn on the same row, each first on every other row.
+    """Time single-row calls of both scorers, alternately on the same rows, each going first on every other row.
 
-    A round's ratio is that of the two median calls, so one interrupted call moves nothing; a slow moment of the
-    machine hits both. The ratio told is the median of the rounds.
+    A round's ratio is that of the two median calls, so an interrupted call has no effect and a slow moment of the
+    machine affects both. The returned ratio is the median of the rounds.
     """
     slower = max(_call_ms(challenger, rows[0]), _call_ms(champion, rows[0]))
     sample = rows[: max(_MIN_ROWS, min(LATENCY_ROWS, round(_MAX_ROUND_MS / slower)))]
@@ -55,7 +55,7 @@ def compare_scoring_time(challenger: Scorer, champion: Scorer, rows: Rows) -> Sc
 
 
 def _round(first: Scorer, second: Scorer, rows: Rows) -> tuple[float, float]:
-    """The median call of each, milliseconds."""
+    """Median milliseconds per call of each scorer."""
     taken: tuple[list[float], list[float]] = ([], [])
     for i, row in enumerate(rows):
         turns = ((0, first), (1, second)) if i % 2 == 0 else ((1, second), (0, first))

@@ -1,8 +1,8 @@
-"""The scorer of last resort: the scikit-learn pipeline itself, on a DataFrame, for estimators without a portable one.
+"""Fallback scorer for estimators without a portable scorer: the scikit-learn pipeline on a DataFrame.
 
-It answers some hundred times more slowly, needs pandas and scikit-learn in the process that serves, and is kept as a
-pickle. Loading a pickle runs code: bundle.open_bundle does so only for a caller that judged the digest of its bytes.
-Keep out: portable scorers (portable_scorer.py).
+It is about a hundred times slower, needs pandas and scikit-learn in the serving process, and is stored as a pickle.
+Loading a pickle runs code, so bundle.open_bundle does it only for a caller that verified the digest of its bytes.
+Does not live here: portable scorers (portable_scorer.py).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _EXTRA = "pip install 'pmmds[dataframe]'"
 
 
 class FrameColumns(msgspec.Struct, frozen=True, tag=KIND, tag_field="kind"):
-    """What `scorer.json` says of a pipeline: the columns of its DataFrame, and the scikit-learn that made it."""
+    """`scorer.json` of a pipeline: the columns of its DataFrame and the scikit-learn version that created it."""
 
     names: tuple[str, ...]
     numeric: tuple[str, ...]
@@ -30,7 +30,7 @@ class FrameColumns(msgspec.Struct, frozen=True, tag=KIND, tag_field="kind"):
 
 
 class PipelineScorer:
-    """P(positive) by `predict_proba`. Numbers are float64 with NaN, texts are objects with None, as in training."""
+    """P(positive) by `predict_proba`. Column types as in training: float64 with NaN, or object with None."""
 
     def __init__(self, columns: FrameColumns, pipeline: Any) -> None:
         self._columns = columns
@@ -48,43 +48,43 @@ class PipelineScorer:
         return self.probabilities([row])[0]
 
     def probabilities(self, rows: Sequence[Sequence[FeatureValue]]) -> list[float]:
-        """Of many rows at once: the DataFrame is most of the cost."""
-        if not rows:  # scikit-learn refuses a frame without rows
+        """Score many rows in one DataFrame, whose creation is most of the cost."""
+        if not rows:  # scikit-learn rejects an empty frame
             return []
         import pandas as pd
 
         frame = pd.DataFrame(list(rows), columns=list(self._columns.names))
         kinds = {name: "float64" if name in self._columns.numeric else "object" for name in self._columns.names}
-        found: list[float] = self._pipeline.predict_proba(frame.astype(kinds))[:, 1].tolist()
-        return found
+        scores: list[float] = self._pipeline.predict_proba(frame.astype(kinds))[:, 1].tolist()
+        return scores
 
 
 def wrap_pipeline(pipeline: Any, contract: Contract) -> PipelineScorer:
-    """A fitted pipeline that takes the contract's DataFrame."""
+    """The scorer of a fitted pipeline that takes the contract's columns."""
     import sklearn
 
     return PipelineScorer(FrameColumns(contract.feature_names, contract.numeric_names, sklearn.__version__), pipeline)
 
 
 def dump_pipeline(scorer: PipelineScorer) -> tuple[bytes, bytes]:
-    """The contents of `scorer.json` and of `pipeline.pkl`."""
+    """The contents of `scorer.json` and `pipeline.pkl`."""
     import cloudpickle
 
     return msgspec.json.encode(scorer.columns, order="sorted"), cloudpickle.dumps(scorer._pipeline, protocol=5)
 
 
 def load_pipeline(columns: FrameColumns, raw: bytes) -> PipelineScorer:
-    """A pipeline whose bytes were judged.
+    """Unpickle a pipeline; the caller has verified its bytes.
 
     Raises:
-        ModelError: pandas, scikit-learn or the model's own code is not installed here.
-        ArtifactCorruptError: another scikit-learn made it, and this one cannot read it.
+        ModelError: pandas, scikit-learn or a module of the model is not installed here.
+        ArtifactCorruptError: the installed scikit-learn cannot read it.
     """
     try:
         import cloudpickle
         import sklearn
 
-        importlib.import_module("pandas")  # what it predicts on
+        importlib.import_module("pandas")  # predict_proba needs it
     except ImportError as error:
         raise ModelError(
             f"The model in production is a scikit-learn pipeline, and {error.name} is not installed here.",
@@ -99,6 +99,6 @@ def load_pipeline(columns: FrameColumns, raw: bytes) -> PipelineScorer:
         ) from None
     except (AttributeError, EOFError, IndexError, KeyError, TypeError, ValueError, cloudpickle.pickle.PickleError):
         raise ArtifactCorruptError(
-            f"The model's pipeline was made by scikit-learn {columns.scikit_learn}, "
-            f"and {sklearn.__version__} cannot read it."
+            f"The model's pipeline was created by scikit-learn {columns.scikit_learn}; "
+            f"{sklearn.__version__} cannot read it."
         ) from None

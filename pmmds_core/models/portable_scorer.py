@@ -1,7 +1,7 @@
 """Portable scorers: a trained pipeline's parameters as JSON, scored in plain Python.
 
-No pickle, no scikit-learn, no pandas in the process that serves. `scorer_compiler` makes them from a pipeline and
-proves them equal; this module only reads and scores. Add a scorer class for each estimator training can choose.
+The serving process needs no pickle, scikit-learn or pandas. Add a scorer class for each estimator that training can
+choose. Does not live here: compiling a pipeline and comparing the two (scorer_compiler.py).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Rows = Sequence[Row]
 
 
 class Scorer(Protocol):
-    """Gives P(positive) of one row, in the contract's feature order; None is a missing value."""
+    """Returns P(positive) of a row in the contract's feature order; None is a missing value."""
 
     @property
     def kind(self) -> str: ...
@@ -31,7 +31,7 @@ class Scorer(Protocol):
 
 
 class LinearNumeric(msgspec.Struct, frozen=True):
-    """(value - mean) / scale * coefficient, with the median for a missing value."""
+    """(value - mean) / scale * coefficient; `impute` (the median) replaces a missing value."""
 
     index: int
     impute: float
@@ -48,7 +48,7 @@ class LinearCategorical(msgspec.Struct, frozen=True):
 
 
 class LogisticScorer(msgspec.Struct, frozen=True, tag="logistic_regression", tag_field="kind"):
-    """Standardised numerics and one-hot categoricals under a logistic regression."""
+    """Logistic regression over standardized numeric and one-hot categorical features."""
 
     intercept: float
     numeric: tuple[LinearNumeric, ...]
@@ -73,10 +73,9 @@ class LogisticScorer(msgspec.Struct, frozen=True, tag="logistic_regression", tag
 
 
 class Tree(msgspec.Struct, frozen=True, array_like=True):
-    """One regression tree, node by node; a leaf has feature -1.
+    """One regression tree as parallel columns, one entry per node; a leaf has feature -1.
 
-    `threshold`: go left when value <= threshold. `n_rows`: training rows that reached each node, for explanations;
-    empty in scorers that were made without.
+    `threshold`: go left when value <= threshold. `n_rows`: training rows that reached each node, for explanations.
     """
 
     feature: tuple[int, ...]
@@ -85,16 +84,16 @@ class Tree(msgspec.Struct, frozen=True, array_like=True):
     left: tuple[int, ...]
     right: tuple[int, ...]
     value: tuple[float, ...]
-    n_rows: tuple[int, ...] = ()
+    n_rows: tuple[int, ...]
 
     def next_node(self, node: int, value: float) -> int:
-        """The child that a value goes to."""
+        """The child node for a value; NaN is missing."""
         go_left = self.missing_left[node] if value != value else value <= self.threshold[node]
         return self.left[node] if go_left else self.right[node]
 
 
 class CategoryCodes(msgspec.Struct, frozen=True):
-    """Ordinal codes of one categorical feature; an unknown value is missing."""
+    """Ordinal codes of one categorical feature; an unknown value counts as missing."""
 
     index: int
     codes: dict[str, float]
@@ -123,7 +122,7 @@ class BoostingScorer(msgspec.Struct, frozen=True, tag="hist_gradient_boosting", 
         return [self.probability(row) for row in rows]
 
     def encode(self, row: Row) -> list[float]:
-        """The row as the trees take it: numbers, then codes of categories; NaN is a missing or unknown value."""
+        """Tree input: numeric values, then category codes; NaN for a missing or unknown value."""
         x = [math.nan if (v := row[i]) is None else float(v) for i in self.numeric]
         x.extend(c.codes.get(row[c.index], math.nan) for c in self.categorical)  # type: ignore[arg-type]
         return x
@@ -151,15 +150,15 @@ AnyScorer = LogisticScorer | BoostingScorer
 
 
 def load_scorer(raw: bytes) -> Scorer:
-    """Read a scorer.
+    """Decode a scorer.
 
     Raises:
-        ArtifactCorruptError: not a scorer this version can read.
+        ArtifactCorruptError: not the JSON of a known scorer.
     """
     try:
         scorer: Scorer = msgspec.json.decode(raw, type=AnyScorer)
     except msgspec.DecodeError as error:
-        raise ArtifactCorruptError(f"The portable scorer is not readable: {error}.") from None
+        raise ArtifactCorruptError(f"The portable scorer is not valid: {error}.") from None
     return scorer
 
 

@@ -1,4 +1,7 @@
-"""What a model version carries into the registry. Keep out: registering it (stores/artifacts/model_registry.py)."""
+"""The content of a model version in the registry.
+
+Does not live here: registering it (stores/artifacts/model_registry.py).
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,10 @@ VALIDATION_PATH = "validation"
 
 @dataclass(frozen=True)
 class ModelToRegister:
-    """Everything that a model version carries.
+    """A model version to register.
 
-    `pipeline`: the fitted scikit-learn pipeline. `example`: a few feature rows, for signature and input example.
-    `artifacts`: artifact folder to local folder. `training_rows`: (n,) int64 digests of the rows trained on.
+    `pipeline`: the fitted scikit-learn pipeline. `example`: a few feature rows for signature and input example.
+    `artifacts`: artifact folder to local folder. `training_rows`: (n,) int64 digests of the training rows.
     """
 
     model_name: str

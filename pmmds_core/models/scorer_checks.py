@@ -1,7 +1,7 @@
-"""Whether a scorer that was read can score: every index in range, every tree a tree, every number of a sane size.
+"""Structural checks of a decoded scorer: indexes in range, valid trees, finite numbers.
 
-A scorer that passes gives a probability for every row of its contract. Keep out: scoring (portable_scorer.py), the
-golden predictions (bundle.py).
+A scorer that passes returns a probability for every row of its contract. Does not live here: scoring
+(portable_scorer.py), golden predictions (bundle.py).
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from collections.abc import Iterable, Sequence
 from pmmds_core.errors import ArtifactCorruptError
 from pmmds_core.models.portable_scorer import BoostingScorer, LogisticScorer, Scorer, Tree
 
-# Parameters beyond it would overflow to infinity, and infinity minus infinity is no probability.
+# Larger parameters could overflow to infinity, and infinity minus infinity is NaN.
 LARGEST, SMALLEST_SCALE = 1e100, 1e-100
-# Of all trees together; what scikit-learn trains stays far below.
+# Of all trees together; far above what scikit-learn trains.
 MAX_NODES = 5_000_000
-# Explanations follow a tree recursively.
+# Bounds the work for one row.
 MAX_LEVELS = 500
 
 
 def check_scorer(scorer: Scorer, is_numeric: Sequence[bool]) -> None:
-    """Check a portable scorer against its features; `is_numeric`: per feature, in the contract's order.
+    """Check a portable scorer against its features. `is_numeric`: per feature, in the contract's order.
 
     Raises:
-        ArtifactCorruptError: it would fail, never end, or answer with no probability.
+        ArtifactCorruptError: scoring would fail, not terminate, or not return a probability.
     """
     if isinstance(scorer, LogisticScorer):
         _check_logistic(scorer, is_numeric)
@@ -56,22 +56,22 @@ def _check_boosting(scorer: BoostingScorer, is_numeric: Sequence[bool]) -> None:
 
 def _check_tree(tree: Tree, n_inputs: int) -> None:
     n = len(tree.feature)
-    columns = (tree.threshold, tree.missing_left, tree.left, tree.right, tree.value)
+    columns = (tree.threshold, tree.missing_left, tree.left, tree.right, tree.value, tree.n_rows)
     _require(n > 0 and all(len(column) == n for column in columns), "a tree's columns differ in length")
-    _require(len(tree.n_rows) in (0, n) and all(0 < rows <= LARGEST for rows in tree.n_rows), "a node has no rows")
-    _require(all(-1 <= f < n_inputs for f in tree.feature), "a tree splits on a feature that is not there")
+    _require(all(0 < n_rows <= LARGEST for n_rows in tree.n_rows), "a node has no rows")
+    _require(all(-1 <= f < n_inputs for f in tree.feature), "a tree splits on a feature that does not exist")
     _check_sizes(tree.value)
     _check_links(tree)
 
 
 def _check_links(tree: Tree) -> None:
-    """Children come after their parent and have one parent: then every walk ends at a leaf."""
+    """Children follow their parent and have one parent, so every walk ends at a leaf."""
     n, levels, has_parent = len(tree.feature), [0] * len(tree.feature), set[int]()
     for node, feature in enumerate(tree.feature):
         if feature < 0:
             continue
         for child in (tree.left[node], tree.right[node]):
-            _require(node < child < n and child not in has_parent, "a tree's links are no tree")
+            _require(node < child < n and child not in has_parent, "a tree's links do not form a tree")
             has_parent.add(child)
             levels[child] = levels[node] + 1
     _require(max(levels) <= MAX_LEVELS, f"a tree is deeper than {MAX_LEVELS} levels")
@@ -79,14 +79,16 @@ def _check_links(tree: Tree) -> None:
 
 def _check_features(indexes: Iterable[int], is_numeric: Sequence[bool], *, numeric: bool) -> None:
     for index in indexes:
-        _require(0 <= index < len(is_numeric), "it reads a feature that is not there")
-        _require(is_numeric[index] is numeric, "it takes a categorical feature for a number, or a number for one")
+        _require(0 <= index < len(is_numeric), "it reads a feature that does not exist")
+        _require(
+            is_numeric[index] is numeric, "it treats a categorical feature as numeric, or a numeric one as categorical"
+        )
 
 
 def _check_sizes(numbers: Iterable[float]) -> None:
-    _require(all(abs(number) <= LARGEST for number in numbers), f"a number is not finite or beyond {LARGEST:g}")
+    _require(all(abs(number) <= LARGEST for number in numbers), f"a number is not finite or exceeds {LARGEST:g}")
 
 
-def _require(is_so: bool, why_not: str) -> None:
-    if not is_so:
-        raise ArtifactCorruptError(f"The portable scorer cannot be used: {why_not}.")
+def _require(is_valid: bool, problem: str) -> None:
+    if not is_valid:
+        raise ArtifactCorruptError(f"The portable scorer is invalid: {problem}.")

@@ -1,7 +1,7 @@
-"""From a fitted scikit-learn pipeline to a portable scorer, with the proof that the two agree.
+"""Compiles a fitted scikit-learn pipeline to a portable scorer and measures how far the two differ.
 
-Add a compiler for each estimator that training can choose. Keep out: scoring itself (portable_scorer.py).
-Everything private to scikit-learn that is read (the trees of HistGradientBoosting) is read here and nowhere else.
+Add a compiler for each estimator that training can choose. Does not live here: scoring (portable_scorer.py),
+scikit-learn's private attributes (sklearn_trees.py).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pmmds_core.models.portable_scorer import (
     LinearNumeric,
     LogisticScorer,
     Scorer,
-    Tree,
 )
+from pmmds_core.models.sklearn_trees import baseline_of, trees_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,15 +36,14 @@ def compile_pipeline(pipeline: Any, contract: Contract) -> AnyScorer:
     """The portable scorer of a fitted pipeline.
 
     Raises:
-        NotCompilableError: the estimator is not one that a scorer exists for.
+        NotCompilableError: no portable scorer exists for the estimator.
     """
     estimator = getattr(pipeline, "named_steps", {}).get(ESTIMATOR, pipeline)
     compilers = {"LogisticRegression": _compile_logistic, "HistGradientBoostingClassifier": _compile_boosting}
     compiler = compilers.get(type(estimator).__name__)
     if compiler is None:
         raise NotCompilableError(
-            f"There is no portable scorer for {type(estimator).__name__}; "
-            f"there are some for {', '.join(sorted(compilers))}."
+            f"No portable scorer for {type(estimator).__name__}; supported: {', '.join(sorted(compilers))}."
         )
     return compiler(pipeline.named_steps[PREPROCESS], estimator, contract)
 
@@ -65,7 +64,7 @@ def _compile_logistic(preprocess: Any, estimator: Any, contract: Contract) -> An
 
 
 def _scaling(preprocess: Any, contract: Contract) -> list[tuple[str, float, float, float]]:
-    """(feature, mean, scale, value for a missing one) per numeric feature."""
+    """(feature, mean, scale, imputed value) per numeric feature."""
     if not contract.numeric_names:
         return []
     steps = preprocess.named_transformers_[NUMERIC].named_steps
@@ -88,30 +87,15 @@ def _compile_boosting(preprocess: Any, estimator: Any, contract: Contract) -> An
         for name, values in _categories(preprocess, contract)
     ]
     return BoostingScorer(
-        baseline=float(np.ravel(estimator._baseline_prediction)[0]),
+        baseline=baseline_of(estimator),
         numeric=tuple(position[name] for name in contract.numeric_names),
         categorical=tuple(codes),
-        trees=tuple(_tree(predictors[0].nodes) for predictors in estimator._predictors),
-    )
-
-
-def _tree(nodes: Any) -> Tree:
-    if nodes["is_categorical"].any():
-        raise NotCompilableError("A boosted tree with categorical splits has no portable scorer.")
-    is_leaf = nodes["is_leaf"].astype(bool)
-    return Tree(
-        feature=tuple(int(f) for f in np.where(is_leaf, -1, nodes["feature_idx"])),
-        threshold=tuple(float(t) for t in np.where(is_leaf, 0.0, np.minimum(nodes["num_threshold"], 1e308))),
-        missing_left=tuple(bool(m) for m in nodes["missing_go_to_left"]),
-        left=tuple(int(n) for n in nodes["left"]),
-        right=tuple(int(n) for n in nodes["right"]),
-        value=tuple(float(v) for v in nodes["value"]),
-        n_rows=tuple(int(n) for n in nodes["count"]),
+        trees=trees_of(estimator),
     )
 
 
 def rows_of(frame: pd.DataFrame, contract: Contract) -> list[tuple[FeatureValue, ...]]:
-    """The rows of a frame as the scorer takes them: the contract's order, None for a missing value."""
+    """Scorer input: tuples in the contract's feature order, None for a missing value."""
     columns = []
     for feature in contract.features:
         values = frame[feature.name].tolist()
@@ -120,7 +104,7 @@ def rows_of(frame: pd.DataFrame, contract: Contract) -> list[tuple[FeatureValue,
 
 
 def feature_cast(value: Any, kind: str) -> FeatureValue:
-    """A cell as the plain Python type of its feature."""
+    """Convert a cell to the Python type of its feature."""
     if kind == "integer":
         return int(value)
     return float(value) if kind == "float" else str(value)
@@ -132,15 +116,15 @@ def score_rows(scorer: Scorer, rows: Sequence[Sequence[FeatureValue]]) -> np.nda
 
 
 def largest_difference(pipeline: Any, scorer: Scorer, frame: pd.DataFrame, contract: Contract) -> float:
-    """How far pipeline and scorer are apart on `frame`, at most, as a difference of probabilities."""
+    """The largest absolute difference between the probabilities of pipeline and scorer on `frame`."""
     expected = pipeline.predict_proba(frame[list(contract.feature_names)])[:, 1]
     return float(np.max(np.abs(expected - score_rows(scorer, rows_of(frame, contract))), initial=0.0))
 
 
 def probe_rows(contract: Contract, seed: int, n_rows: int = 256, *, only_valid: bool = False) -> pd.DataFrame:
-    """Rows that training data seldom has: bounds, values just beside them, missing and unknown ones.
+    """Random rows with values that are rare in training data: bounds, values next to them, missing and unknown ones.
 
-    `only_valid`: no unknown values, and missing ones only where the contract allows them.
+    With `only_valid` no category is unknown, and a value is missing only where the contract allows it.
     """
     import pandas as pd
 
@@ -158,8 +142,8 @@ def probe_rows(contract: Contract, seed: int, n_rows: int = 256, *, only_valid: 
             )
             columns[feature.name] = np.round(drawn) if feature.type == "integer" else drawn
         else:
-            odd = [] if only_valid else ["a value nobody has seen"]
+            unknown = [] if only_valid else ["unknown category"]
             missing = [None] if feature.is_nullable or not only_valid else []
-            values = np.array([*feature.all_values, *odd, *missing], dtype=object)
+            values = np.array([*feature.all_values, *unknown, *missing], dtype=object)
             columns[feature.name] = random.choice(values, n_rows)
     return pd.DataFrame(columns)

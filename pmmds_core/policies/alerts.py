@@ -1,6 +1,6 @@
-"""When an alert is over, and when it has become worse: pure functions over past reports.
+"""When an alert is resolved, and when it has become worse: pure functions over past reports.
 
-Keep out: changing it (stores/lifecycle/alerts.py), and what raises it (drift/policy.py).
+Does not live here: changing an alert (stores/lifecycle/alerts.py), raising one (drift/policy.py).
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from itertools import takewhile
 
 from pmmds_core.statistics.verdict import Verdict
 
-# Bands of drift/comparison.py. A word that is none of them ranks with the least.
+# Bands of drift/comparison.py. Any other value ranks lowest.
 _RANK = {"undetermined": 0, "none": 0, "moderate": 1, "significant": 2, "major": 3}
 
 
 @dataclass(frozen=True)
 class JudgedWindow:
-    """One report, as far as it bears on an alert: which window, whose profile was compared with, and the verdict."""
+    """What an alert needs of one report. `model_version`: the version whose profile the window was compared with."""
 
     window_start: datetime
     window_end: datetime
@@ -26,21 +26,21 @@ class JudgedWindow:
     verdict: str
 
 
-def is_worse(severity: str, known: Sequence[str]) -> bool:
-    """Whether `severity` is above all that the alert has had, so that going to and fro is told once."""
-    return all(_RANK.get(severity, 0) > _RANK.get(one, 0) for one in known)
+def is_worse(severity: str, previous: Sequence[str]) -> bool:
+    """True if `severity` is above every previous one: an alert that fluctuates is notified once per level."""
+    return all(_RANK.get(severity, 0) > _RANK.get(other, 0) for other in previous)
 
 
 def why_resolved(windows: Sequence[JudgedWindow], alerted_version: str, needed: int) -> str | None:
-    """Why an alert is over; None while it is not.
+    """The reason why an alert is resolved; None while it stays open.
 
-    A window with too few rows says nothing: it neither counts nor breaks the row of stable ones. A window that was
-    judged again counts once: whoever presses the button three times has seen nothing new.
+    A window with too few rows neither counts nor interrupts a run of stable windows. Repeated reports on the same
+    window count once.
 
     Args:
-        windows: reports since the last drifted one that the alert stands for, newest first.
-        alerted_version: the version against whose reference that drifted report was.
-        needed: stable reports in a row that end it.
+        windows: reports since the alert's last drifted report, newest first.
+        alerted_version: the version whose reference that drifted report was compared with.
+        needed: number of consecutive stable reports that resolves the alert.
     """
     judged = [w for w in windows if w.verdict != Verdict.INSUFFICIENT_DATA]
     if not judged or windows[0].verdict != Verdict.STABLE:

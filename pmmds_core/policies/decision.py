@@ -1,7 +1,7 @@
-"""A promotion decision and the states of its life, as plain values.
+"""A promotion decision and its states, as plain values.
 
-Add a state here and its transition in stores/lifecycle/promotion_lock.py. Keep out: judging (promotion.py), rows
-(stores), order of the steps (workflows/promotion.py).
+Add a state here and its transition in stores/lifecycle/promotion_lock.py. Does not live here: judging (promotion.py),
+rows (stores), the order of the steps (workflows/promotion.py).
 
     pending_approval ──► judged ──► moving ──► recorded
            │                │          │
@@ -17,33 +17,33 @@ from datetime import datetime
 from typing import Any
 
 PENDING_APPROVAL = "pending_approval"  # a person has to approve or reject it
-JUDGED = "judged"  # the intent: the alias is to move
-MOVING = "moving"  # the production pointer has moved, the alias may have
-RECORDED = "recorded"  # the alias has moved; or nothing was to move
-REJECTED = "rejected"  # a person said no
-ABORTED = "aborted"  # nothing was moved; the reason says why
+JUDGED = "judged"  # the intent to move the alias is recorded
+MOVING = "moving"  # the production pointer has moved; the alias may have
+RECORDED = "recorded"  # the alias has moved, or did not have to
+REJECTED = "rejected"  # rejected by a person
+ABORTED = "aborted"  # nothing was moved; see the state's reason
 
 CHAMPION_CHANGED = "champion changed"
 CHALLENGER_GONE = "challenger deleted from the registry"
 FILES_CHANGED = "the version's files are not those that were judged or promoted before"
 
-# In a decision's document: Bundle.files_digest of the version, from when the decision moved the alias.
+# Key in a decision's document: Bundle.files_digest of the version, recorded when the decision moved the alias.
 BUNDLE_DIGEST = "bundle_digest"
-# In its evaluation: the same of the files that were judged.
+# Key in its evaluation: Bundle.files_digest of the files that were judged.
 JUDGED_FILES = "challenger_files"
 
-# Kinds of decision: judged by policy, by a person or an automatic rule backwards, by hand in MLflow.
+# Kinds of decision: by the promotion policy; by a person or the automatic rollback; alias moved directly in MLflow.
 PROMOTION, ROLLBACK, MANUAL = "promotion", "rollback", "manual"
-# Those that can record the files of a version. The other is a claim: somebody moved the alias, nobody knows who.
+# Kinds that can record a version's files. A manual move is not evidence: its author is unknown.
 EVIDENCE_KINDS = (PROMOTION, ROLLBACK)
 
 
 @dataclass(frozen=True)
 class Decision:
-    """One decision, moved or not. `document` is its JSON object.
+    """One decision, whether or not it moved the alias. `document` is its JSON object.
 
-    `promoted`: whether the alias is to point to `challenger_version`. `changed_by`: who approved, rejected or asked
-    for it. `fencing_token`: the pointer's, when this decision moved it.
+    `promoted`: True if the alias has to point to `challenger_version`. `changed_by`: the person who approved, rejected
+    or requested it. `fencing_token`: the pointer's token when this decision moved it.
     """
 
     decision_id: str
@@ -65,19 +65,19 @@ class Decision:
 
     @property
     def status(self) -> str:
-        """The state in words, e.g. `aborted: champion changed`."""
+        """The state with its reason, e.g. `aborted: champion changed`."""
         return f"{self.state}: {self.state_reason}" if self.state_reason else self.state
 
     def to_document(self) -> dict[str, Any]:
-        """The JSON object, with what has become of the decision."""
-        became = {"state": self.state, "state_reason": self.state_reason, "changed_by": self.changed_by}
+        """The JSON object with the current state of the decision."""
+        state = {"state": self.state, "state_reason": self.state_reason, "changed_by": self.changed_by}
         moved = self.moved_at.isoformat() if self.moved_at else None
-        return {**self.document, **became, "fencing_token": self.fencing_token, "moved_at": moved}
+        return {**self.document, **state, "fencing_token": self.fencing_token, "moved_at": moved}
 
 
 @dataclass(frozen=True)
 class ProductionPointer:
-    """Which version is in production, by which decision; the token grows with every move."""
+    """The version in production and the decision that put it there. `fencing_token` grows with every move."""
 
     version: str
     decision_id: str

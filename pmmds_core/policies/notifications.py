@@ -1,6 +1,7 @@
-"""What is told to PMMDS_ALERT_URLS of decisions and retrainings, as title and text.
+"""Title and text of the notifications about decisions and retrainings that go to PMMDS_ALERT_URLS.
 
-Add a message here. Keep out: messages about alerts (stores/lifecycle/alerts.py), keeping and sending them (stores).
+Add a message here. Does not live here: messages about alerts (stores/lifecycle/alerts.py), the outbox and the notifier
+(stores/lifecycle).
 """
 
 from __future__ import annotations
@@ -12,47 +13,48 @@ from pmmds_core.policies.rollback import AUTOMATIC_ROLLBACK
 
 
 @dataclass(frozen=True)
-class Notice:
-    """What a person is to know. `subject` names the change it tells of: about one, each target is told once."""
+class NotificationText:
+    """Content of a notification. `subject` identifies the change: each target is notified once per subject."""
 
     subject: str
     title: str
     body: str
 
 
-def waits_for_approval(decision: Decision) -> Notice:
+def pending_approval(decision: Decision) -> NotificationText:
     version = f"{decision.model_name} v{decision.challenger_version}"
-    return Notice(
+    return NotificationText(
         _subject(decision, "pending"),
-        f"{version} waits for approval",
+        f"{version} is pending approval",
         f"{decision.promotion_reason} `pmmds approve {decision.decision_id} --by NAME`, or `pmmds reject`.",
     )
 
 
-def taken_back(decision: Decision) -> Notice:
+def rolled_back(decision: Decision) -> NotificationText:
     name, gone = decision.model_name, decision.champion_version or "?"
-    return Notice(
+    return NotificationText(
         _subject(decision, "recorded"),
-        f"{name} v{gone} was taken back",
+        f"{name} v{gone} was rolled back",
         f"v{decision.challenger_version} is in production again. {decision.promotion_reason}",
     )
 
 
-def not_taken_back(decision: Decision, why: str) -> Notice:
-    return Notice(
+def rollback_aborted(decision: Decision, why: str) -> NotificationText:
+    return NotificationText(
         _subject(decision, "aborted"),
-        f"{decision.model_name} v{decision.champion_version} was not taken back",
+        f"{decision.model_name} v{decision.champion_version} was not rolled back",
         f"The automatic rollback to v{decision.challenger_version} was aborted: {why}. {decision.promotion_reason}",
     )
 
 
 def is_automatic_rollback(decision: Decision) -> bool:
-    """A person's own rollback needs no message to people."""
+    """True for a rollback by the automatic rule; one that a person requested sends no notification."""
     return decision.kind == ROLLBACK and decision.changed_by == AUTOMATIC_ROLLBACK
 
 
-def gave_up(model_name: str, retraining_id: str, words: str) -> Notice:
-    return Notice(f"retraining:{retraining_id}:gave_up", f"Retraining of {model_name} waits for a person", words)
+def gave_up(model_name: str, retraining_id: str, message: str) -> NotificationText:
+    title = f"Retraining of {model_name} needs manual action"
+    return NotificationText(f"retraining:{retraining_id}:gave_up", title, message)
 
 
 def _subject(decision: Decision, state: str) -> str:

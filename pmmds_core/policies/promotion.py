@@ -1,6 +1,6 @@
-"""Whether a challenger is promoted: one pure function, and the words it is told in.
+"""The promotion policy: a pure function from an evaluation to a judgment and its reason text.
 
-Add a criterion here. Keep out: measuring (evaluation/comparison.py) and acting (workflows/promotion.py).
+Add a criterion here. Does not live here: measuring (evaluation/comparison.py), acting (workflows/promotion.py).
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from pmmds_core.evaluation.comparison import ModelEvaluation
 
 SIGNIFICANCE_LEVEL = 0.05
-MET, NOT_MET, NOT_LOOKED = "met", "not met", "could not look"
-# The order in which the reason tells them.
-_TOLD = ("improvement", "validation", "latency", "significance", "segments")
+MET, NOT_MET, NOT_EVALUATED = "met", "not met", "could not look"
+# Order of the criteria in the reason text.
+_REASON_ORDER = ("improvement", "validation", "latency", "significance", "segments")
 
 
 @dataclass(frozen=True)
 class PromotionPolicy:
-    """Thresholds of the criteria. `significance`: `advisory` shows the DeLong test, `required` demands it.
+    """Thresholds of the criteria. `significance`: `advisory` reports the DeLong test, `required` makes it blocking.
 
-    `forbid_worse_segment`: a segment whose ROC-AUC falls by more than `segment_margin`, beyond chance, forbids it.
+    `forbid_worse_segment`: a segment whose ROC-AUC drops significantly, by more than `segment_margin`, is blocking.
     """
 
     min_improvement: float = 0.001
@@ -35,10 +35,10 @@ class PromotionPolicy:
 
 @dataclass(frozen=True)
 class Criterion:
-    """One sentence of a judgement. A criterion that is not `blocking` is shown and does not decide.
+    """One criterion of a judgment. One that is not `blocking` is reported but does not affect the decision.
 
-    `value`: what was measured, None where nobody could look; `threshold`: what it is held against, with the sense of
-    the comparison. A criterion that could not be looked at is not passed.
+    `value`: the measurement, None if it could not be evaluated; such a criterion is never passed. `threshold`: what the
+    value is compared with, including the operator.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Criterion:
     @property
     def verdict(self) -> str:
         if self.value is None:
-            return NOT_LOOKED
+            return NOT_EVALUATED
         return MET if self.passed else NOT_MET
 
     def to_document(self) -> dict[str, Any]:
@@ -59,8 +59,8 @@ class Criterion:
 
 
 @dataclass(frozen=True)
-class PromotionJudgement:
-    """The answer, with every criterion and the reason in words."""
+class PromotionJudgment:
+    """The outcome, with every criterion and the reason as text."""
 
     promoted: bool
     primary_metric_improvement: float | None
@@ -76,14 +76,14 @@ class PromotionJudgement:
         }
 
 
-def judge(evaluation: ModelEvaluation, policy: PromotionPolicy) -> PromotionJudgement:
-    """Judge what was measured. The first model has no champion and needs validation only."""
+def judge(evaluation: ModelEvaluation, policy: PromotionPolicy) -> PromotionJudgment:
+    """Apply the policy to an evaluation. The first model has no champion, so only validation applies."""
     criteria = [_validation(evaluation)]
     if evaluation.champion_version is not None:
         criteria += [_improvement(evaluation, policy), _latency(evaluation, policy), _significance(evaluation, policy)]
         criteria += [_segments(evaluation, policy)] if evaluation.segments is not None else []
     promoted = all(c.passed for c in criteria if c.blocking)
-    return PromotionJudgement(
+    return PromotionJudgment(
         promoted, evaluation.primary_metric_improvement, _reason(evaluation, criteria, promoted), tuple(criteria)
     )
 
@@ -99,7 +99,7 @@ def _improvement(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Criter
     name = evaluation.primary_metric
     new, old = evaluation.challenger_metrics[name], evaluation.champion_metrics[name]
     passed = new - old >= policy.min_improvement
-    needed = "" if passed else f"; at least +{policy.min_improvement:g} is needed"
+    needed = "" if passed else f"; at least +{policy.min_improvement:g} is required"
     gain = f"{new - old:+.{_decimals(new - old, policy.min_improvement, 4)}f}"
     sentence = f"{name}: {new:.4f} vs {old:.4f} ({gain}{needed})."
     return Criterion("improvement", passed, True, sentence, new - old, f"≥ {policy.min_improvement:g}")
@@ -114,41 +114,41 @@ def _latency(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Criterion:
 
 
 def _too_slow(ratio: float, policy: PromotionPolicy) -> str:
-    told = f"{ratio:.{_decimals(ratio, policy.max_latency_ratio, 2)}f}"
-    return f"Latency too high ({told}x; at most {policy.max_latency_ratio:g}x is allowed)."
+    rounded = f"{ratio:.{_decimals(ratio, policy.max_latency_ratio, 2)}f}"
+    return f"Latency too high ({rounded}x; at most {policy.max_latency_ratio:g}x is allowed)."
 
 
-def _decimals(value: float, bound: float, fewest: int) -> int:
-    """So many that a value is not told as the bound that it misses: 0.00096 is no "+0.0010"."""
-    same = (n for n in range(fewest, 9) if round(value, n) != round(bound, n) or value == bound)
-    return next(same, 9)
+def _decimals(value: float, bound: float, minimum: int) -> int:
+    """Decimals that keep a value from being rounded to the bound it misses: 0.00096 is not shown as "+0.0010"."""
+    enough = (n for n in range(minimum, 9) if round(value, n) != round(bound, n) or value == bound)
+    return next(enough, 9)
 
 
 def _significance(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Criterion:
     assert evaluation.delong_p_value is not None
     p = evaluation.delong_p_value
     passed = p < SIGNIFICANCE_LEVEL
-    known = "better beyond chance" if passed else "could be chance"
+    finding = "significantly better" if passed else "not significant"
     role = "required" if policy.significance == "required" else "advisory"
-    sentence = f"DeLong p {format_p_value(p)}, {known} ({role})."
+    sentence = f"DeLong p {format_p_value(p)}, {finding} ({role})."
     return Criterion("significance", passed, role == "required", sentence, p, f"< {SIGNIFICANCE_LEVEL:g}")
 
 
 def _segments(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Criterion:
-    """Of many segments some are worse by chance alone: one counts when it is worse by the margin and beyond chance."""
+    """Among many segments some are worse by chance: one counts only beyond the margin and if q is significant."""
     threshold = f"≥ -{policy.segment_margin:g}, or chance (q ≥ {SIGNIFICANCE_LEVEL:g})"
     role = "required" if policy.forbid_worse_segment else "advisory"
-    found = [s for s in evaluation.segments or [] if s["difference"] is not None]
-    if not found:
-        sentence = f"No segment had enough rows to be judged ({role})."
+    compared = [s for s in evaluation.segments or [] if s["difference"] is not None]
+    if not compared:
+        sentence = f"No segment had enough rows to compare ({role})."
         return Criterion("segments", False, policy.forbid_worse_segment, sentence, None, threshold)
-    worse = [s for s in found if s["difference"] < -policy.segment_margin and s["q_value"] < SIGNIFICANCE_LEVEL]
-    lowest = min(worse or found, key=lambda s: float(s["difference"]))
-    told = (
+    worse = [s for s in compared if s["difference"] < -policy.segment_margin and s["q_value"] < SIGNIFICANCE_LEVEL]
+    lowest = min(worse or compared, key=lambda s: float(s["difference"]))
+    where = (
         f"{lowest['feature']} = {lowest['value']} ({lowest['difference']:+.4f}, q {format_p_value(lowest['q_value'])})"
     )
-    none = f"No segment is worse by more than {policy.segment_margin:g} beyond chance; lowest"
-    sentence = f"{'Worse' if worse else none} where {told} ({role})."
+    none = f"No segment is significantly worse by more than {policy.segment_margin:g}; lowest"
+    sentence = f"{'Worse' if worse else none} where {where} ({role})."
     return Criterion(
         "segments", not worse, policy.forbid_worse_segment, sentence, float(lowest["difference"]), threshold
     )
@@ -157,9 +157,9 @@ def _segments(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Criterion
 def _reason(evaluation: ModelEvaluation, criteria: list[Criterion], promoted: bool) -> str:
     challenger = f"Challenger v{evaluation.challenger_version}"
     if evaluation.champion_version is None:
-        verdict = "is the first model" if promoted else "is the first model and is held back"
+        verdict = "is the first model" if promoted else "is the first model and is not promoted"
         return f"{challenger} {verdict}. {criteria[0].sentence}"
-    verb = "outperforms" if promoted else "is not put in the place of"
-    told = [c for c in criteria if c.name != "segments" or c.blocking or not c.passed]
-    order = sorted(told, key=lambda c: _TOLD.index(c.name))
+    verb = "outperforms" if promoted else "does not replace"
+    reported = [c for c in criteria if c.name != "segments" or c.blocking or not c.passed]
+    order = sorted(reported, key=lambda c: _REASON_ORDER.index(c.name))
     return f"{challenger} {verb} champion v{evaluation.champion_version}. " + " ".join(c.sentence for c in order)

@@ -1,7 +1,7 @@
-"""When a retraining starts, and for what: one pure function for the sensor, one for a person's own request.
+"""When a retraining starts and for which trigger: pure functions for the sensor and for manual requests.
 
-Add a rule here. Keep out: finding what asks for one (workflows/retraining_triggers.py), runs (stores) and launching
-(the sensor).
+Add a rule here. Does not live here: finding active triggers (workflows/retraining_triggers.py), rows (stores),
+launching runs (pmmds_assets/sensors.py).
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from datetime import datetime, timedelta
 
 from pmmds_core.runtime.time_windows import DAY
 
-# How a retraining ended; `running` has not.
+# Outcomes of a retraining.
 RUNNING, PROMOTED, HELD, BLOCKED_NO_LABELS, FAILED = "running", "promoted", "held", "blocked_no_labels", "failed"
-# It ended, and its model waits for a person's approval.
+# Finished; its model is pending approval.
 WAITING = "pending_approval"
-# What asks for a retraining, in the order in which they are heard.
+# Trigger types in order of priority.
 ALERT, PERFORMANCE, LABELS, SCHEDULE, MANUAL = "alert", "performance", "labels", "schedule", "manual"
-# These ask on until something changes; the others have what they asked for once a model was judged.
-_ASK_ON = (ALERT, PERFORMANCE)
-# Dagster ends a run after half an hour; a record that still says `running` long after that is of a killed process.
+# These stay active after a held model; the others are satisfied once a model was judged.
+_PERSISTENT = (ALERT, PERFORMANCE)
+# Dagster ends a run after half an hour; a record that is `running` long after that belongs to a killed process.
 MAX_RUN = timedelta(hours=2)
 
 
 @dataclass(frozen=True)
-class Cause:
-    """Something that asks for a retraining. `key`: what its attempts are counted under; begins with the trigger type.
+class RetrainingTrigger:
+    """A reason to retrain. `key`: identifies the trigger when attempts are counted; starts with the trigger type.
 
-    `n_labels_since`: labels that arrived since its last attempt began.
+    `n_labels_since`: labels that arrived since the start of its last attempt.
     """
 
     trigger_type: str
@@ -40,7 +40,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class PastRetraining:
-    """One retraining, as recorded. `cause`: the key; None for a person's own. `n_new_labels`: that it found."""
+    """A recorded retraining. `cause`: the trigger's key, None for a manual one. `n_new_labels`: labels it found."""
 
     cause: str | None
     attempt: int
@@ -52,9 +52,9 @@ class PastRetraining:
 
 @dataclass(frozen=True)
 class RetrainingLimits:
-    """`cooldown` between attempts of one cause, and how many there may be before a person has to look.
+    """`cooldown`: between attempts of one trigger. `max_attempts`: per trigger; after that it needs manual action.
 
-    `max_per_day`: retrainings that may start in 24 hours, whatever asks. `min_labels`: as a retraining demands them.
+    `max_per_day`: retrainings in 24 hours, for all triggers. `min_labels`: labels that a retraining needs.
     """
 
     cooldown: timedelta
@@ -65,57 +65,57 @@ class RetrainingLimits:
 
 @dataclass(frozen=True)
 class RequestRetraining:
-    """Start this attempt for this cause. A person's own request without an alert has no cause."""
+    """Start this attempt for this trigger; None for a manual request while no trigger is active."""
 
-    cause: Cause | None
+    trigger: RetrainingTrigger | None
     attempt: int
 
     @property
     def run_key(self) -> str:
-        return f"{self.cause.key if self.cause else MANUAL}:attempt:{self.attempt}"
+        return f"{self.trigger.key if self.trigger else MANUAL}:attempt:{self.attempt}"
 
 
 @dataclass(frozen=True)
 class Wait:
-    """Start nothing, and why."""
+    """Do not start a retraining now. `needs_person`: waiting alone does not resolve it."""
 
     reason: str
     needs_person: bool = False
 
 
 def next_retraining(
-    causes: Sequence[Cause],
+    triggers: Sequence[RetrainingTrigger],
     past: Sequence[PastRetraining],
     *,
     is_in_flight: bool,
     now: datetime,
     limits: RetrainingLimits,
 ) -> RequestRetraining | Wait:
-    """The one retraining that starts now, or why none does.
+    """The retraining to start now, or why none starts.
 
     Args:
-        causes: what asks, in the order in which it is heard.
-        past: all attempts of these causes, and every retraining of the last day, in any order.
-        is_in_flight: whether Dagster has one queued or running.
-        now: the present instant. Records of later than this are of a clock that was set back: they count like those
-            of just now, unless they are of more than a day later; those hold nothing up but stay attempts.
+        triggers: active triggers in order of priority.
+        past: all attempts of these triggers, and every retraining of the last day, in any order.
+        is_in_flight: True if Dagster has a retraining queued or running.
+        now: current time. Records after it stem from a clock that was set back: up to a day ahead they count as if
+            they had just happened; further ahead they count as attempts only and delay nothing.
         limits: cool-down and bounds.
     """
-    if not causes:
-        return Wait("Nothing asks for a retraining.")
-    obstacle = _under_way(past, is_in_flight, now) or _waits_for_approval(past)
+    if not triggers:
+        return Wait("No retraining trigger is active.")
+    obstacle = _in_progress(past, is_in_flight, now) or _waits_for_approval(past)
     if obstacle is not None:
         return obstacle
-    steps = [_step(cause, [p for p in past if p.cause == cause.key], now, limits) for cause in causes]
-    wanted = next((s for s in steps if isinstance(s, RequestRetraining)), None)
-    if wanted is None:
+    steps = [_step(trigger, [p for p in past if p.cause == trigger.key], now, limits) for trigger in triggers]
+    request = next((s for s in steps if isinstance(s, RequestRetraining)), None)
+    if request is None:
         waits = [s for s in steps if isinstance(s, Wait)]
         return Wait(" ".join(w.reason for w in waits), any(w.needs_person for w in waits))
-    return _cap(past, now, limits) or wanted
+    return _cap(past, now, limits) or request
 
 
 def by_person(
-    cause: Cause | None,
+    trigger: RetrainingTrigger | None,
     past: Sequence[PastRetraining],
     *,
     is_in_flight: bool,
@@ -123,84 +123,86 @@ def by_person(
     now: datetime,
     limits: RetrainingLimits,
 ) -> RequestRetraining | Wait:
-    """What a person's own request comes to: no cool-down and no bound of attempts; with force no cap either.
+    """The outcome of a manual request: no cool-down and no limit of attempts; with `is_forced` no daily cap either.
 
     Args:
-        cause: the open alert, whose next attempt it is; None without one.
+        trigger: the trigger whose next attempt this is; None if none is active.
         past: as for `next_retraining`.
-        is_in_flight: as there; two at once there never are.
-        is_forced: whether the person insists.
-        now: the present instant.
+        is_in_flight: as for `next_retraining`; two retrainings never run at once, not even if forced.
+        is_forced: ignore the daily cap and a model that is pending approval.
+        now: current time.
         limits: bounds.
     """
-    obstacle = _under_way(past, is_in_flight, now)
+    obstacle = _in_progress(past, is_in_flight, now)
     if obstacle is None and not is_forced:
         obstacle = _waits_for_approval(past) or _cap(past, now, limits)
     if obstacle is not None:
         return obstacle
-    attempts = [] if cause is None else [p.attempt for p in past if p.cause == cause.key]
-    return RequestRetraining(cause, 1 + max(attempts, default=0))
+    attempts = [] if trigger is None else [p.attempt for p in past if p.cause == trigger.key]
+    return RequestRetraining(trigger, 1 + max(attempts, default=0))
 
 
-def gives_up(cause: str | None, outcome: str, attempt: int, max_attempts: int) -> bool:
-    """Whether the end of this attempt leaves its cause to a person."""
-    if cause is None or attempt < max_attempts:
+def gives_up(trigger_key: str | None, outcome: str, attempt: int, max_attempts: int) -> bool:
+    """True if the trigger needs manual action after this attempt."""
+    if trigger_key is None or attempt < max_attempts:
         return False
-    return outcome in (FAILED, BLOCKED_NO_LABELS) or (outcome == HELD and _asks_on(cause))
+    return outcome in (FAILED, BLOCKED_NO_LABELS) or (outcome == HELD and _is_persistent(trigger_key))
 
 
-def _under_way(past: Sequence[PastRetraining], is_in_flight: bool, now: datetime) -> Wait | None:
+def _in_progress(past: Sequence[PastRetraining], is_in_flight: bool, now: datetime) -> Wait | None:
     if is_in_flight or any(p.outcome == RUNNING and -DAY <= now - p.started_at < MAX_RUN for p in past):
-        return Wait("A retraining is under way.")
+        return Wait("A retraining is in progress.")
     return None
 
 
 def _waits_for_approval(past: Sequence[PastRetraining]) -> Wait | None:
     if any(p.outcome == WAITING for p in past):
-        return Wait("A model of an earlier retraining waits for approval (`pmmds decisions`).", needs_person=True)
+        return Wait("The model of a previous retraining is pending approval (`pmmds decisions`).", needs_person=True)
     return None
 
 
 def _cap(past: Sequence[PastRetraining], now: datetime, limits: RetrainingLimits) -> Wait | None:
-    """A window of 24 hours, not a calendar day: midnight lets no burst through."""
-    of_today = sorted(p.started_at for p in past if now - DAY < p.started_at <= now + DAY)
-    if len(of_today) < limits.max_per_day:
+    """A sliding window of 24 hours, because a calendar day would allow a burst around midnight."""
+    recent = sorted(p.started_at for p in past if now - DAY < p.started_at <= now + DAY)
+    if len(recent) < limits.max_per_day:
         return None
-    free_at = min(of_today[-limits.max_per_day], now) + DAY
+    free_at = min(recent[-limits.max_per_day], now) + DAY
     return Wait(
-        f"{len(of_today)} retrainings began in the last 24 hours, of {limits.max_per_day} that may "
-        f"(PMMDS_RETRAIN_MAX_PER_DAY); the next may start at {free_at:%Y-%m-%d %H:%M} UTC."
+        f"{len(recent)} retrainings started in the last 24 hours; the limit is {limits.max_per_day} "
+        f"(PMMDS_RETRAIN_MAX_PER_DAY). The next may start at {free_at:%Y-%m-%d %H:%M} UTC."
     )
 
 
 def _step(
-    cause: Cause, attempts: Sequence[PastRetraining], now: datetime, limits: RetrainingLimits
+    trigger: RetrainingTrigger, attempts: Sequence[PastRetraining], now: datetime, limits: RetrainingLimits
 ) -> RequestRetraining | Wait:
     if not attempts:
-        return RequestRetraining(cause, 1)
+        return RequestRetraining(trigger, 1)
     last = max(attempts, key=lambda p: p.attempt)
-    if not _asks_on(cause.key) and last.outcome in (HELD, PROMOTED):
-        return Wait(f"{_name(cause)} has had its model: {last.outcome}.")
+    if not _is_persistent(trigger.key) and last.outcome in (HELD, PROMOTED):
+        return Wait(f"{_name(trigger)} already led to a model: {last.outcome}.")
     if last.attempt >= limits.max_attempts:
         return Wait(
-            f"{_name(cause)} has used its {limits.max_attempts} attempts (the last one: {last.outcome}); "
-            "it waits for a person.",
+            f"{_name(trigger)} has used all {limits.max_attempts} attempts (last outcome: {last.outcome}) "
+            "and needs manual action.",
             needs_person=True,
         )
-    missing = _missing_labels(last, limits) - cause.n_labels_since
+    missing = _missing_labels(last, limits) - trigger.n_labels_since
     if last.outcome == BLOCKED_NO_LABELS and missing > 0:
-        return Wait(f"Attempt {last.attempt} of {_name(cause)} ended as {last.outcome}; it waits for {missing} labels.")
+        return Wait(
+            f"Attempt {last.attempt} of {_name(trigger)} ended as {last.outcome}; {missing} labels are missing."
+        )
     ready_at = _ended_at(last, now) + limits.cooldown
     if now < ready_at:
         return Wait(
-            f"Attempt {last.attempt} of {_name(cause)} ended as {last.outcome}; "
+            f"Attempt {last.attempt} of {_name(trigger)} ended as {last.outcome}; "
             f"the next may start at {ready_at:%H:%M:%S} UTC."
         )
-    return RequestRetraining(cause, last.attempt + 1)
+    return RequestRetraining(trigger, last.attempt + 1)
 
 
 def _missing_labels(blocked: PastRetraining, limits: RetrainingLimits) -> int:
-    """How many more a blocked attempt would have needed; a few in any case, such as when all were of one class."""
+    """Labels that the blocked attempt lacked; at least a few, because all labels may have been of one class."""
     return max(limits.min_labels - (blocked.n_new_labels or 0), limits.min_labels // 10, 1)
 
 
@@ -209,9 +211,9 @@ def _ended_at(last: PastRetraining, now: datetime) -> datetime:
     return ended_at if ended_at <= now + DAY else now - DAY
 
 
-def _asks_on(key: str) -> bool:
-    return key.partition(":")[0] in _ASK_ON
+def _is_persistent(trigger_key: str) -> bool:
+    return trigger_key.partition(":")[0] in _PERSISTENT
 
 
-def _name(cause: Cause) -> str:
-    return f"Alert {cause.alert_id}" if cause.alert_id is not None else f"Cause {cause.key}"
+def _name(trigger: RetrainingTrigger) -> str:
+    return f"Alert {trigger.alert_id}" if trigger.alert_id is not None else f"Trigger {trigger.key}"

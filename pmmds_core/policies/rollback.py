@@ -1,7 +1,7 @@
-"""Whether a promotion is to be taken back by itself: a pure function over what was seen before and after it.
+"""The automatic rollback policy: a pure function over measurements before and after a promotion.
 
-Add a bound here. Keep out: measuring (stores/predictions/served_answers.py, stores/lifecycle/service_counters.py) and
-acting (workflows/rollback.py).
+Add a guardrail here. Does not live here: measuring (stores/predictions/served_answers.py,
+stores/lifecycle/service_counters.py), acting (workflows/rollback.py).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pmmds_core.statistics.verdict import Verdict
 if TYPE_CHECKING:
     from pmmds_core.statistics.classification import AucInterval
 
-# Who asks for it when nobody does.
+# Recorded as the requester of an automatic rollback.
 AUTOMATIC_ROLLBACK = "automatic rollback"
 ROLL_BACK, KEEP, PERIOD_OVER = "roll_back", "keep", "period_over"
 
 
 @dataclass(frozen=True)
 class RequestTotals:
-    """Predictions asked for over HTTP, and those of them that the service failed (5xx), since it started."""
+    """HTTP prediction requests since the service started. `n_errors`: those answered with 5xx."""
 
     n_requests: int
     n_errors: int
@@ -30,8 +30,8 @@ class RequestTotals:
 
 @dataclass(frozen=True)
 class ServedAnswers:
-    """What one version answered in a time. `latency_ms`: median. `roc_auc`: on rows whose label has arrived, with its
-    interval; None where they are not of both classes.
+    """Served predictions of one version in a period. `latency_ms`: median. `roc_auc`: realized, with its interval; None
+    unless labels of both classes have arrived.
     """
 
     n_rows: int
@@ -42,7 +42,7 @@ class ServedAnswers:
 
 @dataclass(frozen=True)
 class RollbackBounds:
-    """`min_rows`: fewer requests, rows or labels say nothing. `period`: how long after a promotion it is watched."""
+    """`min_rows`: minimum number of requests, rows or labels to judge. `period`: how long a promotion is watched."""
 
     period: timedelta
     min_rows: int
@@ -53,7 +53,7 @@ class RollbackBounds:
 
 @dataclass(frozen=True)
 class RollbackVerdict:
-    """`reasons`: the bounds that are broken, in words; with `insufficient_data` what could not be looked at."""
+    """`reasons`: the violated bounds; with `insufficient_data`, what could not be evaluated."""
 
     verdict: str
     reasons: tuple[str, ...]
@@ -61,7 +61,7 @@ class RollbackVerdict:
 
 @dataclass(frozen=True)
 class WatchedTotals:
-    """The service's counters when a decision was first seen, and when they were last read."""
+    """The service's counters at the first reading for a decision (`baseline`) and at the last one."""
 
     decision_id: str
     baseline: RequestTotals
@@ -74,9 +74,9 @@ class WatchedTotals:
 
 
 def advance(watched: WatchedTotals | None, decision_id: str, now: RequestTotals) -> WatchedTotals:
-    """Counters read anew. A decision that is new is measured from the reading before it, so that nothing is missed.
+    """The totals after another reading. A new decision starts at the previous reading, so that no request is missed.
 
-    A service that restarted counts from zero again: then only what came after is looked at.
+    After a restart of the service, which resets its counters, only requests since the restart count.
     """
     if watched is None:
         return WatchedTotals(decision_id, now, now)
@@ -92,28 +92,28 @@ def judge_after_promotion(
     requests: RequestTotals | None,
     bounds: RollbackBounds,
 ) -> RollbackVerdict:
-    """Judge a promotion by what followed it.
+    """Judge a promotion by the measurements after it.
 
     Args:
-        age: since the alias moved.
-        before: of the replaced version, in the period before the alias moved.
-        after: of the promoted version since.
-        requests: of the service since; None when it could not be asked.
-        bounds: what is tolerated.
+        age: time since the alias moved.
+        before: predictions of the replaced version in the period before the alias moved.
+        after: predictions of the promoted version since then.
+        requests: the service's requests since then; None if it did not answer.
+        bounds: tolerated deviations.
     """
     if age > bounds.period:
         return RollbackVerdict(PERIOD_OVER, ())
-    looked = (_errors(requests, bounds), _latency(before, after, bounds), _performance(before, after, bounds))
-    if all(reason is None for reason in looked):
+    checks = (_errors(requests, bounds), _latency(before, after, bounds), _performance(before, after, bounds))
+    if all(violation is None for violation in checks):
         return RollbackVerdict(
             Verdict.INSUFFICIENT_DATA, (f"fewer than {bounds.min_rows:,} requests, rows and labels",)
         )
-    broken = tuple(reason for reason in looked if reason)
-    return RollbackVerdict(ROLL_BACK if broken else KEEP, broken)
+    violations = tuple(violation for violation in checks if violation)
+    return RollbackVerdict(ROLL_BACK if violations else KEEP, violations)
 
 
 def _errors(requests: RequestTotals | None, bounds: RollbackBounds) -> str | None:
-    """A sentence when the bound is broken, empty when it is kept, None when nothing can be said."""
+    """The violation as text, empty if the bound is met, None if there is insufficient data."""
     if requests is None or requests.n_requests < bounds.min_rows:
         return None
     rate = requests.n_errors / requests.n_requests
@@ -135,14 +135,17 @@ def _latency(before: ServedAnswers, after: ServedAnswers, bounds: RollbackBounds
 
 
 def _performance(before: ServedAnswers, after: ServedAnswers, bounds: RollbackBounds) -> str | None:
-    """A fall counts when it is over the bound and beyond chance: its 95 % interval lies above zero."""
+    """A drop counts if it exceeds the bound and is significant: its 95% interval lies above zero."""
     if before.roc_auc is None or after.roc_auc is None or min(before.n_labelled, after.n_labelled) < bounds.min_rows:
         return None
-    from pmmds_core.statistics.auc_difference import measure_drop  # numpy: who only reads decisions does without
+    from pmmds_core.statistics.auc_difference import (
+        measure_drop,
+    )  # imports numpy, which reading decisions does not need
 
-    found = measure_drop(before.roc_auc, after.roc_auc)
-    # Of two equally good models with 200 labels each one is worse by 0.05 in one of seven cases: by chance.
-    if found.drop <= bounds.max_metric_drop or found.low <= 0:
+    measured = measure_drop(before.roc_auc, after.roc_auc)
+    # With 200 labels each, one of two equally good models is worse by 0.05 by chance in one of seven cases.
+    if measured.drop <= bounds.max_metric_drop or measured.low <= 0:
         return ""
-    seen = f"realized roc_auc {after.roc_auc.auc:.4f} instead of {before.roc_auc.auc:.4f}"
-    return f"{seen} (-{found.drop:.4f}, over {bounds.max_metric_drop:g}; 95 %: {found.low:.4f} to {found.high:.4f})"
+    interval = f"95%: {measured.low:.4f} to {measured.high:.4f}"
+    aucs = f"realized roc_auc {after.roc_auc.auc:.4f} instead of {before.roc_auc.auc:.4f}"
+    return f"{aucs} (-{measured.drop:.4f}, over {bounds.max_metric_drop:g}; {interval})"

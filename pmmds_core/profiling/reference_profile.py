@@ -78,7 +78,7 @@ class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
 
     @staticmethod
     def from_json(raw: bytes) -> ReferenceProfile:
-        """Raises msgspec.DecodeError, including ValidationError, for anything but a profile's JSON."""
+        """Raises msgspec.DecodeError (ValidationError among them) for anything but a profile's JSON."""
         return msgspec.json.decode(raw, type=ReferenceProfile)
 
 

@@ -1,1 +1,4 @@
-"""Charts, HTML pages, their text and templates/. What they show is computed in drift/ and evaluation/."""
+"""Charts, HTML pages, their text and templates/.
+
+Does not live here: what they show, which is computed in drift/ and evaluation/.
+"""

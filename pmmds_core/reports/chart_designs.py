@@ -1,7 +1,7 @@
-"""The charts as Altair designs without data; `python -m pmmds_core.reports.chart_designs` writes them to
+"""Altair designs of the charts, without data. `python -m pmmds_core.reports.chart_designs` compiles them to
 templates/charts.json.
 
-Add a chart here and compile. Keep out: data and drawing (charts.py), which need neither Altair nor a compilation.
+Add a chart here and compile. Does not live here: data and rendering (charts.py), which do not need Altair.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     import altair as alt
 
 COMPILED = Path(__file__).parent / "templates" / "charts.json"
-# Colours are CSS variables and currentColor: the page that holds the picture decides, in light and in dark.
+# Colors are CSS variables and currentColor, so that the page's light or dark scheme applies to charts.
 _INK, _LINE = "currentColor", "var(--line)"
 _DASHES = [[1, 0], [7, 2], [3, 2], [7, 2, 2, 2], [1, 2]]
 _SERIES = [f"var(--series-{i})" for i in range(1, 6)]
-# Steps of the heatmap: PSI beyond what chance gives. The bands of drift/comparison.py, and one step below.
+# Steps of the heatmap (PSI above chance): the bands of drift/comparison.py, and one step below.
 HEAT_STEPS = (0.05, 0.1, 0.2, 0.25)
 HEAT_COLORS = tuple(f"var(--heat-{i})" for i in range(len(HEAT_STEPS) + 1))
 
 
 def designs() -> dict[str, alt.TopLevelMixin]:
-    """Every chart by name; each reads the data sets that charts.py names."""
+    """All charts by name; each reads the data sets that charts.py fills."""
     return {
         "histogram": _histogram(),
         "heatmap": _heatmap(),
@@ -36,7 +36,7 @@ def designs() -> dict[str, alt.TopLevelMixin]:
 
 
 def compile_designs() -> dict[str, Any]:
-    """Vega specifications. Importing Altair and compiling take over a second, hence not at run time."""
+    """Vega specifications. Not called at run time: importing Altair and compiling take over a second."""
     import vl_convert
 
     return {name: vl_convert.vegalite_to_vega(chart.to_dict()) for name, chart in designs().items()}
@@ -47,9 +47,9 @@ def to_text(compiled: Mapping[str, Any]) -> str:
 
 
 def _plain(chart: Any) -> Any:
-    """What all charts share: no background, the page's font and ink, nothing for a screen reader but title and text.
+    """Common configuration: no background, the page's font and color; screen readers get only title and description.
 
-    `labelLimit=0`: Vega measures each label several times to cut it, which doubles the time of a chart.
+    `labelLimit=0`: cutting labels would double the rendering time, because Vega measures each one several times.
     """
     return (
         chart.configure(background="none", font="inherit", padding=2)
@@ -91,11 +91,11 @@ def _histogram() -> Any:
 
 
 def _heatmap() -> Any:
-    """A cell for each feature and stretch of time. Rows: feature, column, text, excess (null: too few rows)."""
+    """A cell per feature and time range. Rows: feature, column, text, excess (null: too few rows)."""
     import altair as alt
 
     scale = alt.Scale(type="threshold", domain=list(HEAT_STEPS), range=list(HEAT_COLORS))
-    # Vega gives a label's place as a share of the axis.
+    # Vega places labels by a share of the axis.
     place = "round(datum.index * (domain('x').length - 1))"
     every_few = f"{place} % ceil(domain('x').length / 4) == 0 ? datum.label : ''"
     axis = alt.Axis(labelAngle=0, labelExpr=every_few, ticks=False, domain=False, labelOverlap=False)
@@ -120,10 +120,10 @@ def _when(how: str) -> alt.X:
 
 
 def _history() -> Any:
-    """PSI over past reports, a line a feature. Rows: at (ms), feature, psi. Limits: psi (the threshold)."""
+    """PSI over past reports, one line per feature. Rows: at (ms), feature, psi. Limits: psi (the threshold)."""
     import altair as alt
 
-    # Lines differ in their dash too: not everybody tells five colours apart.
+    # Lines also differ in their dashes, for readers who cannot distinguish five colors.
     color = alt.Color("feature:N", sort=None, title=None, scale=alt.Scale(range=_SERIES))
     base = alt.Chart(alt.NamedData("rows")).encode(
         x=_when("%d %b %H:%M"), y=alt.Y("psi:Q", title="PSI", axis=alt.Axis(tickCount=5)), color=color
@@ -136,7 +136,7 @@ def _history() -> Any:
 
 
 def _daily() -> Any:
-    """A measure by day with its interval, an estimate beside it. Rows: at, value, low, high, what, is_valid."""
+    """A measure by day with its interval, next to its estimate. Rows: at, value, low, high, what, is_valid."""
     import altair as alt
 
     kinds = ["realized", "estimated (CBPE)"]

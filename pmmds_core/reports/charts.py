@@ -1,6 +1,6 @@
-"""Charts as SVG to put into a page: the compiled designs filled with data and drawn by vl-convert.
+"""Charts as inline SVG: the compiled designs filled with data and rendered by vl-convert.
 
-Add a function for each design. Keep out: how a chart looks (chart_designs.py), pages and words.
+Add a function for each design. Does not live here: how a chart looks (chart_designs.py), pages and their text.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import msgspec
 Rows = Sequence[Mapping[str, Any]]
 MAX_LABEL = 24
 _ROOT = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)" viewBox="([^"]+)">')
-# Vega wraps every mark in groups with invisible paths, and repeats what the root can say once: half of the file.
+# Invisible paths and attributes that the root element can carry once make up half of Vega's output.
 _NOISE = re.compile(r'<path class="(?:background|foreground)"[^>]*/>| pointer-events="none"')
 _ATTRIBUTES = re.compile(
     r' class="[^"]*"| role="graphics-[^"]*"| aria-roledescription="[^"]*"| aria-hidden="true"| opacity="1"'
@@ -29,53 +29,53 @@ _LONG_NUMBER = re.compile(r"-?\d+\.\d{2,}")
 
 
 @dataclass(frozen=True)
-class Words:
-    """What a screen reader says in place of a picture. `key`: unique in the page."""
+class ChartText:
+    """Title and description of a chart for screen readers. `key`: unique in the page."""
 
     key: str
     title: str
     description: str
 
 
-def histogram(words: Words, bins: Rows) -> str:
-    """Bins: label, reference_share, current_share; those that are empty on both sides are left out."""
+def histogram(text: ChartText, bins: Rows) -> str:
+    """Bins: label, reference_share, current_share; bins that are empty on both sides are omitted."""
     rows = []
     for b in bins:
         if b["reference_share"] or b["current_share"]:
             label = short(str(b["label"]))
             sides = (("reference", b["reference_share"]), ("current", b["current_share"]))
             rows += [{"label": label, "side": side, "share": share or 0.0} for side, share in sides]
-    return _draw("histogram", words, rows=_told_apart(rows, 2))
+    return _draw("histogram", text, rows=_with_unique_labels(rows, 2))
 
 
-def heatmap(words: Words, cells: Rows) -> str:
-    """Cells: feature, column, excess (None where too few rows were there to say)."""
-    return _draw("heatmap", words, rows=[{**cell, "feature": short(cell["feature"])} for cell in cells])
+def heatmap(text: ChartText, cells: Rows) -> str:
+    """Cells: feature, column, excess (None if there were too few rows)."""
+    return _draw("heatmap", text, rows=[{**cell, "feature": short(cell["feature"])} for cell in cells])
 
 
-def history(words: Words, points: Rows, threshold: float) -> str:
-    """Points: at (aware instant), feature, psi; at most five features have a colour of their own."""
+def history(text: ChartText, points: Rows, threshold: float) -> str:
+    """Points: at (aware datetime), feature, psi; the design has colors for five features."""
     rows = [{**p, "at": _milliseconds(p["at"]), "feature": short(p["feature"])} for p in points]
-    return _draw("history", words, rows=rows, limits=[{"psi": threshold}])
+    return _draw("history", text, rows=rows, limits=[{"psi": threshold}])
 
 
-def daily(words: Words, points: Rows) -> str:
-    """Points: at (aware instant), value, low, high, what, is_valid."""
-    return _draw("daily", words, rows=[{**p, "at": _milliseconds(p["at"])} for p in points])
+def daily(text: ChartText, points: Rows) -> str:
+    """Points: at (aware datetime), value, low, high, what, is_valid."""
+    return _draw("daily", text, rows=[{**p, "at": _milliseconds(p["at"])} for p in points])
 
 
-def reliability(words: Words, rows: Rows) -> str:
+def reliability(text: ChartText, rows: Rows) -> str:
     """Rows: mean_probability, positive_share, low, high."""
-    return _draw("reliability", words, rows=rows, diagonal=[{"at": 0}, {"at": 1}])
+    return _draw("reliability", text, rows=rows, diagonal=[{"at": 0}, {"at": 1}])
 
 
 def short(label: str) -> str:
-    """A label that leaves room for the bars; the table beside the picture has all of it."""
+    """The label cut to MAX_LABEL characters; the table next to the chart has the full label."""
     return label if len(label) <= MAX_LABEL else f"{label[: MAX_LABEL - 1]}…"
 
 
-def _told_apart(rows: list[dict[str, Any]], each: int) -> list[dict[str, Any]]:
-    """Labels that were cut to the same text stay bars of their own: a zero-width space for every earlier one."""
+def _with_unique_labels(rows: list[dict[str, Any]], each: int) -> list[dict[str, Any]]:
+    """Add zero-width spaces to labels that were cut to the same text, so that they remain separate bars."""
     seen: dict[str, int] = {}
     for i in range(0, len(rows), each):
         label = rows[i]["label"]
@@ -85,18 +85,18 @@ def _told_apart(rows: list[dict[str, Any]], each: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _milliseconds(instant: Any) -> float:
-    return float(instant.timestamp() * 1000)
+def _milliseconds(at: Any) -> float:
+    return float(at.timestamp() * 1000)
 
 
-def _draw(name: str, words: Words, **data: Iterable[Mapping[str, Any]]) -> str:
+def _draw(name: str, text: ChartText, **data: Iterable[Mapping[str, Any]]) -> str:
     import vl_convert
 
     spec = msgspec.json.decode(_compiled(name))
     for source in spec["data"]:
         if source["name"] in data:
             source["values"] = list(data[source["name"]])
-    return _dressed(vl_convert.vega_to_svg(spec), words)
+    return _with_text(vl_convert.vega_to_svg(spec), text)
 
 
 @cache
@@ -105,21 +105,21 @@ def _compiled(name: str) -> bytes:
     return msgspec.json.encode(whole[name])
 
 
-def _dressed(svg: str, words: Words) -> str:
-    """Vega's drawing with a title and a description, its natural size as the largest, and without what says nothing."""
-    found = _ROOT.match(svg)
-    if found is None:
-        raise ValueError(f"not a drawing of Vega: {svg[:80]!r}")
-    width, height, box = found.groups()
+def _with_text(svg: str, text: ChartText) -> str:
+    """Vega's SVG with title and description, its natural size as width and height, without redundant attributes."""
+    root = _ROOT.match(svg)
+    if root is None:
+        raise ValueError(f"not an SVG by Vega: {svg[:80]!r}")
+    width, height, box = root.groups()
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="{words.key}-t {words.key}-d" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="{text.key}-t {text.key}-d" '
         f'width="{width}" height="{height}" viewBox="{box}" font-size="11">'
-        f'<title id="{words.key}-t">{html.escape(words.title)}</title>'
-        f'<desc id="{words.key}-d">{html.escape(words.description)}</desc>'
+        f'<title id="{text.key}-t">{html.escape(text.title)}</title>'
+        f'<desc id="{text.key}-d">{html.escape(text.description)}</desc>'
     )
-    return head + _TAG.sub(_lean, _NOISE.sub("", svg[found.end() :]))
+    return head + _TAG.sub(_shortened, _NOISE.sub("", svg[root.end() :]))
 
 
-def _lean(tag: re.Match[str]) -> str:
-    """One tag with numbers of a tenth of a pixel; text between tags is left alone."""
+def _shortened(tag: re.Match[str]) -> str:
+    """One tag with coordinates rounded to a tenth of a pixel; text between tags is unchanged."""
     return _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.1f}", _ATTRIBUTES.sub("", tag[0]))

@@ -1,6 +1,6 @@
-"""What a drift report's page shows over time: PSI by hour of the window, and the reports before it.
+"""Time-dependent content of the drift report's page: PSI by hour of the window, and previous reports.
 
-Keep out: drawing (charts.py), reading (stores); both are handed in.
+Does not live here: rendering (charts.py), reading the database (stores/monitoring).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from pmmds_core.drift.report import DriftReport
     from pmmds_core.profiling.hourly_counts import HourlyCounts
 
-# Fewer rows in a stretch: chance alone moves PSI of ten bins by more than the steps of the heatmap.
+# With fewer rows, chance alone changes the PSI of ten bins by more than one step of the heatmap.
 MIN_ROWS_A_CELL = 50
 MAX_COLUMNS = 48
 
 
 @dataclass(frozen=True)
 class HeatCell:
-    """PSI of one feature in one stretch of hours, beyond what chance gives; None where there were too few rows."""
+    """PSI of one feature in a range of hours above its expected value without drift; None if there are too few rows."""
 
     feature: str
     start: datetime
@@ -37,7 +37,7 @@ class HeatCell:
 
 @dataclass(frozen=True)
 class PastReport:
-    """One report of the history. `psi`: feature to PSI; `worst`: the feature with the largest, score excepted."""
+    """One report of the history. `psi`: feature to PSI; `worst`: the feature with the largest PSI, except the score."""
 
     window_end: datetime
     model_version: str
@@ -47,18 +47,18 @@ class PastReport:
 
     @property
     def worst(self) -> str:
-        known = {f: v for f, v in self.psi.items() if v is not None and f != SCORE}
-        if not known:
+        measured = {f: v for f, v in self.psi.items() if v is not None and f != SCORE}
+        if not measured:
             return "–"
-        name = max(known, key=lambda f: known[f])
-        return f"{name} {known[name]:.3f}"
+        name = max(measured, key=lambda f: measured[f])
+        return f"{name} {measured[name]:.3f}"
 
 
 @dataclass(frozen=True)
 class PageContext:
-    """`cells`: in the profile's order of features, hours ascending. `hours_a_cell`: width of a stretch.
+    """`cells`: in the profile's order of features, hours ascending. `hours_a_cell`: width of a cell in hours.
 
-    `reports`: earlier reports, newest first; the page puts its own report before them.
+    `reports`: this report and previous ones, newest first.
     """
 
     cells: Sequence[HeatCell] = ()
@@ -67,22 +67,22 @@ class PageContext:
 
 
 def heat_cells(profile: ReferenceProfile, hours: HourlyCounts, width: int) -> list[HeatCell]:
-    """PSI beyond chance by feature and stretch of `width` hours; hours without rows have no cell.
+    """PSI above chance by feature and range of `width` hours; hours without rows have no cell.
 
-    The mean PSI of two samples without drift (`psi_expected_by_chance`) is taken off, and never below 0: quiet hours
-    would otherwise glow for being quiet.
+    The mean PSI of two samples without drift (`psi_expected_by_chance`) is subtracted, down to 0, because hours with
+    few rows have a high PSI without drift.
     """
-    stretches = _stretches(hours, width)
+    ranges = _merged_hours(hours, width)
     return [
-        HeatCell(one.bins.feature, start, _excess(one.counts, counts[one.bins.feature]))
-        for one in profile.with_score
-        for start, counts in stretches.items()
-        if one.bins.feature in counts
+        HeatCell(feature.bins.feature, start, _excess(feature.counts, counts[feature.bins.feature]))
+        for feature in profile.with_score
+        for start, counts in ranges.items()
+        if feature.bins.feature in counts
     ]
 
 
 def hours_a_cell(start: datetime, end: datetime) -> int:
-    """How many hours a column stands for, so that there are at most MAX_COLUMNS."""
+    """Hours per column, so that there are at most MAX_COLUMNS columns."""
     n_hours = max(1, -int((start - end).total_seconds() // 3600))
     return -(-n_hours // MAX_COLUMNS)
 
@@ -101,8 +101,8 @@ def past_reports(reports: Iterable[DriftReport]) -> list[PastReport]:
     ]
 
 
-def _stretches(hours: HourlyCounts, width: int) -> dict[datetime, dict[str, Any]]:
-    """Sums of adjacent hours, counted from the first one."""
+def _merged_hours(hours: HourlyCounts, width: int) -> dict[datetime, dict[str, Any]]:
+    """Counts summed over ranges of `width` hours, starting at the first hour."""
     merged: dict[datetime, dict[str, Any]] = {}
     ordered = sorted(hours)
     for hour in ordered:

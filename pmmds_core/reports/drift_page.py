@@ -1,6 +1,6 @@
-"""The drift report as one HTML page that works from disk and offline. Keep out: measures and verdicts; it only shows.
+"""The drift report as one self-contained HTML page that works offline: head and template.
 
-What the page shows is drift_view.py's, its pictures charts.py's; here are its head and its template.
+Does not live here: the page's content (drift_view.py), charts (charts.py), measures and verdicts (drift/).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TEMPLATE, STYLE = "drift_report.html", "page.css"
 
 @dataclass(frozen=True)
 class PageHead:
-    """Above the numbers, for a model in production. The window is [window_start, window_end), UTC."""
+    """Head of the page of a production model. The window is [window_start, window_end), UTC."""
 
     model_name: str
     model_version: str
@@ -39,14 +39,13 @@ class PageHead:
     def sentence(self, n_reference: int, n_current: int) -> str:
         window = f"{self.window_start:%Y-%m-%d %H:%M} to {self.window_end:%Y-%m-%d %H:%M} UTC"
         return (
-            f"{n_current:,} rows answered from {window}, "
-            f"against the {n_reference:,} rows this version was trained with."
+            f"{n_current:,} predictions from {window}, compared with the {n_reference:,} training rows of this version."
         )
 
 
 @dataclass(frozen=True)
 class FilesHead:
-    """Above the numbers, for two files; the names are shown as they are."""
+    """Head of the page of two files; the names are shown unchanged."""
 
     reference: str
     current: str
@@ -58,39 +57,39 @@ class FilesHead:
         return f"Drift from {self.reference} to {self.current}"
 
     def sentence(self, n_reference: int, n_current: int) -> str:
-        return f"{n_current:,} rows of {self.current} against {n_reference:,} rows of {self.reference}."
+        return f"{n_current:,} rows of {self.current} compared with {n_reference:,} rows of {self.reference}."
 
 
 def render_page(document: Mapping[str, Any], head: PageHead | FilesHead, context: PageContext | None = None) -> str:
-    """HTML of a report document (the shape of `pmmds drift compare --json`; keys of newer documents may be missing).
+    """HTML of a report document (the shape of `pmmds drift compare --json`).
 
     Args:
         document: verdict, rules and features.
         head: what was compared.
-        context: what a single document cannot know: PSI by hour, earlier reports.
+        context: data that is not in the document: PSI by hour, previous reports.
     """
     view = view_of(document, head.psi_threshold, context or PageContext())
     return environment().get_template(TEMPLATE).render(view=view, head=head, css=style())
 
 
 def style() -> str:
-    """The style sheet that every page carries with it."""
+    """The style sheet that is embedded in every page."""
     return files("pmmds_core.reports").joinpath("templates", STYLE).read_text(encoding="utf-8")
 
 
 @cache
 def environment() -> Environment:
-    """Templates of the package with the filters for numbers; None is a dash."""
+    """Jinja environment with the package's templates and number filters; None is shown as a dash."""
     from pmmds_core.runtime.html_templates import html_environment
 
-    made = html_environment("pmmds_core.reports")
-    made.filters["share"] = lambda v: _or_dash(v, ".1%")
-    made.filters["number"] = lambda v: _or_dash(v, ".4f")
-    made.filters["whole"] = lambda v: _or_dash(v, ",")
-    made.filters["probability"] = lambda v: "< 0.0001" if v is not None and v < 1e-4 else _or_dash(v, ".4f")
-    made.filters["utc"] = lambda v: f"{v:%Y-%m-%d %H:%M}"
-    made.filters["words"] = lambda v: str(v).replace("_", " ")
-    return made
+    jinja = html_environment("pmmds_core.reports")
+    jinja.filters["share"] = lambda v: _or_dash(v, ".1%")
+    jinja.filters["number"] = lambda v: _or_dash(v, ".4f")
+    jinja.filters["whole"] = lambda v: _or_dash(v, ",")
+    jinja.filters["probability"] = lambda v: "< 0.0001" if v is not None and v < 1e-4 else _or_dash(v, ".4f")
+    jinja.filters["utc"] = lambda v: f"{v:%Y-%m-%d %H:%M}"
+    jinja.filters["spaced"] = lambda v: str(v).replace("_", " ")
+    return jinja
 
 
 def _or_dash(value: float | None, how: str) -> str:

@@ -1,4 +1,7 @@
-"""The evaluation as one HTML page that works from disk. Keep out: measures and verdicts; the page only shows them."""
+"""The evaluation as one self-contained HTML page.
+
+Does not live here: measures (evaluation/), verdicts (policies/promotion.py).
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ from typing import Any
 from pmmds_core.evaluation.comparison import ModelEvaluation
 from pmmds_core.reports import charts
 from pmmds_core.reports.drift_page import environment, style
-from pmmds_core.reports.evaluation_text import measure_rows, replay_words, sentence, timing_words, worst_words
-from pmmds_core.reports.shadow_text import shadow_rows, shadow_words
+from pmmds_core.reports.evaluation_text import measure_rows, replay_text, sentence, timing_text, worst_text
+from pmmds_core.reports.shadow_text import shadow_rows, shadow_text
 
 TEMPLATE = "evaluation.html"
 
 
 def render_evaluation(evaluation: ModelEvaluation, model_name: str, created_at: datetime) -> str:
-    """HTML of an evaluation; segments those first where the challenger loses most."""
+    """HTML of an evaluation; segments with the most significant loss first."""
     return (
         environment()
         .get_template(TEMPLATE)
@@ -27,12 +30,12 @@ def render_evaluation(evaluation: ModelEvaluation, model_name: str, created_at: 
             css=style(),
             sentence=sentence(evaluation),
             measures=measure_rows(evaluation),
-            timing=timing_words(evaluation),
-            replay=replay_words(evaluation),
+            timing=timing_text(evaluation),
+            replay=replay_text(evaluation),
             replay_chart=_replay_chart(evaluation),
-            shadow=shadow_words(evaluation.shadow),
+            shadow=shadow_text(evaluation.shadow),
             shadow_rows=shadow_rows(evaluation.shadow) if evaluation.shadow else [],
-            worst=worst_words(evaluation),
+            worst=worst_text(evaluation),
             segments=by_loss(evaluation.segments or []),
             calibrations=_calibrations(evaluation),
         )
@@ -40,7 +43,7 @@ def render_evaluation(evaluation: ModelEvaluation, model_name: str, created_at: 
 
 
 def by_loss(segments: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Segments with the most evidence of a loss first; without a champion those that rank worst."""
+    """Segments with the most significant loss first; without a champion, by ascending ROC-AUC."""
     return sorted(segments, key=lambda s: (-1.0 if s["p_value"] is None else s["p_value"], s["challenger"]))
 
 
@@ -48,19 +51,19 @@ def _calibrations(evaluation: ModelEvaluation) -> list[dict[str, Any]]:
     tables = {f"challenger v{evaluation.challenger_version}": evaluation.score_table}
     if evaluation.champion_score_table:
         tables[f"champion v{evaluation.champion_version}"] = evaluation.champion_score_table
-    return [_calibration(i, who, rows) for i, (who, rows) in enumerate(tables.items()) if rows and "low" in rows[0]]
+    return [_calibration(i, model, rows) for i, (model, rows) in enumerate(tables.items()) if rows]
 
 
-def _calibration(number: int, who: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    words = "Mean probability against the observed share by tenth of the score; on the dashed line it is perfect."
-    svg = charts.reliability(charts.Words(f"rel{number}", f"Calibration of {who}", words), rows)
-    return {"who": who, "svg": svg, "rows": rows}
+def _calibration(number: int, model: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    text = "Mean probability against observed share by decile of the score; the dashed line is perfect calibration."
+    svg = charts.reliability(charts.ChartText(f"rel{number}", f"Calibration of {model}", text), rows)
+    return {"model": model, "svg": svg, "rows": rows}
 
 
 def _replay_chart(evaluation: ModelEvaluation) -> str:
     bins = (evaluation.replay or {}).get("bins")
     if not bins:
         return ""
-    words = "Share of requests by tenth of the score: the champion's above in grey, the challenger's below."
+    text = "Share of requests by score bin: champion above in gray, challenger below."
     sides = [{"label": b["label"], "reference_share": b["champion"], "current_share": b["challenger"]} for b in bins]
-    return charts.histogram(charts.Words("replay", "Scores of recent traffic", words), sides)
+    return charts.histogram(charts.ChartText("replay", "Scores of recent traffic", text), sides)

@@ -1,16 +1,18 @@
-"""An evaluation in a person's words, for the page, the model card and Dagster. Keep out: measuring, judging."""
+"""Text of an evaluation for the page, the model card and Dagster.
+
+Does not live here: measuring (evaluation/), judging (policies/promotion.py).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from pmmds_core.evaluation.comparison import ModelEvaluation
 from pmmds_core.policies.promotion import SIGNIFICANCE_LEVEL
 from pmmds_core.statistics.p_values import format_p_value
 
 _DASH = "–"
-# The names a person reads, in the order of what decides first.
+# Display names in order of importance.
 _MEASURES = {
     "roc_auc": "ROC-AUC",
     "average_precision": "PR-AUC",
@@ -25,22 +27,22 @@ _MEASURES = {
 
 
 def sentence(evaluation: ModelEvaluation) -> str:
-    """What was found, in two sentences; no verdict, which is the policy's."""
+    """The result in two sentences, without the policy's verdict."""
     rows = f"{evaluation.n_holdout_rows:,} held-out {evaluation.holdout_kind} rows"
     own = f"v{evaluation.challenger_version} has ROC-AUC {evaluation.challenger_metrics['roc_auc']:.4f}"
     if evaluation.champion_metrics is None or evaluation.delong_p_value is None:
         return f"On {rows} {own}; there is no champion to compare it with."
     old = f"champion v{evaluation.champion_version} {evaluation.champion_metrics['roc_auc']:.4f}"
     improvement = evaluation.challenger_metrics["roc_auc"] - evaluation.champion_metrics["roc_auc"]
-    known = "beyond what chance gives" if evaluation.delong_p_value < SIGNIFICANCE_LEVEL else "within what chance gives"
+    finding = "significant" if evaluation.delong_p_value < SIGNIFICANCE_LEVEL else "not significant"
     return (
         f"On {rows} {own}, {old} ({improvement:+.4f}). "
-        f"A one-sided paired DeLong test gives p {format_p_value(evaluation.delong_p_value)}: a gain {known}."
+        f"One-sided paired DeLong test: p {format_p_value(evaluation.delong_p_value)}, the gain is {finding}."
     )
 
 
 def measure_rows(evaluation: ModelEvaluation) -> list[dict[str, str]]:
-    """Rows of measure, challenger, champion, with intervals where there are any."""
+    """Rows of measure, challenger and champion, with intervals if available."""
     names = [n for n in _MEASURES if n in evaluation.challenger_metrics or n in (evaluation.challenger_measures or {})]
     return [
         {
@@ -53,31 +55,31 @@ def measure_rows(evaluation: ModelEvaluation) -> list[dict[str, str]]:
 
 
 def _measure(name: str, metrics: Mapping[str, float] | None, measures: Mapping[str, Mapping[str, float]] | None) -> str:
-    found = (measures or {}).get(name)
-    if found is None:
+    measured = (measures or {}).get(name)
+    if measured is None:
         return _DASH if metrics is None or name not in metrics else f"{metrics[name]:.4f}"
-    by_chance = f", by chance {found['by_chance']:.4f}" if "by_chance" in found else ""
-    return f"{found['value']:.4f} ({found['low']:.4f}–{found['high']:.4f}{by_chance})"
+    by_chance = f", by chance {measured['by_chance']:.4f}" if "by_chance" in measured else ""
+    return f"{measured['value']:.4f} ({measured['low']:.4f}–{measured['high']:.4f}{by_chance})"
 
 
-def worst_words(evaluation: ModelEvaluation) -> str:
-    """The segment where the challenger loses most, or why none was looked at."""
+def worst_text(evaluation: ModelEvaluation) -> str:
+    """The segment with the most significant loss, or why none was compared."""
     worst, n_small = evaluation.worst_segment, len(evaluation.small_segments or [])
-    left_out = f" {n_small} segments had too few rows of a class to be judged." if n_small else ""
+    left_out = f" {n_small} segments had too few rows of a class." if n_small else ""
     if worst is None:
-        return f"No segment had enough rows to be judged.{left_out}"
+        return f"No segment had enough rows to compare.{left_out}"
     where = f"{worst['feature']} = {worst['value']} ({worst['n_rows']:,} rows)"
     if worst["champion"] is None:
-        return f"Ranks worst where {where}: ROC-AUC {worst['challenger']:.4f}.{left_out}"
+        return f"Worst segment: {where}, ROC-AUC {worst['challenger']:.4f}.{left_out}"
     return (
-        f"Does worst beside the champion where {where}: ROC-AUC {worst['challenger']:.4f} against "
+        f"Worst segment against the champion: {where}, ROC-AUC {worst['challenger']:.4f} vs "
         f"{worst['champion']:.4f} ({worst['difference']:+.4f}, q {format_p_value(worst['q_value'])} over "
         f"{len(evaluation.segments or [])} segments).{left_out}"
     )
 
 
-def timing_words(evaluation: ModelEvaluation) -> str:
-    own = f"One row takes {evaluation.challenger_latency_ms:.4f} ms"
+def timing_text(evaluation: ModelEvaluation) -> str:
+    own = f"Scoring one row takes {evaluation.challenger_latency_ms:.4f} ms"
     if evaluation.latency_ratio is None:
         return f"{own}."
     found = evaluation.latency_ratio_interval
@@ -87,20 +89,15 @@ def timing_words(evaluation: ModelEvaluation) -> str:
     )
 
 
-def replay_words(evaluation: ModelEvaluation) -> str:
+def replay_text(evaluation: ModelEvaluation) -> str:
     found = evaluation.replay
     if found is None:
-        return "Without a champion there is no traffic to answer again."
+        return "There is no champion to replay traffic against."
     if not found["n_rows"]:
-        return "Nothing was answered in the last 24 hours, so no traffic could be replayed."
+        return "There were no predictions in the last 24 hours to replay."
+    interval = f"95% interval {found['flipped_low']:.1%}–{found['flipped_high']:.1%}"
     return (
-        f"Of the {found['n_rows']:,} newest requests of the last 24 hours {found['flipped_share']:.1%} "
-        f"would be answered otherwise ({_interval(found)}); the mean probability shifts from "
+        f"Of the newest {found['n_rows']:,} requests of the last 24 hours, {found['flipped_share']:.1%} "
+        f"would get a different prediction ({interval}); the mean probability shifts from "
         f"{found['mean_probability_champion']:.3f} to {found['mean_probability_challenger']:.3f}."
     )
-
-
-def _interval(found: Mapping[str, Any]) -> str:
-    if "flipped_low" not in found:
-        return "no interval was kept"
-    return f"95 % interval {found['flipped_low']:.1%}–{found['flipped_high']:.1%}"

@@ -1,4 +1,7 @@
-"""The performance report as one HTML page that works from disk. Keep out: measures; the page only shows them."""
+"""The performance report as one self-contained HTML page.
+
+Does not live here: measures (workflows/daily_performance.py).
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 
 from pmmds_core.reports import charts
 from pmmds_core.reports.drift_page import environment, style
-from pmmds_core.reports.performance_text import WHAT_CBPE_IS, estimate_words, realized_words
+from pmmds_core.reports.performance_text import CBPE_EXPLANATION, estimate_text, realized_text
 
 TEMPLATE = "performance_report.html"
 Documents = Sequence[Mapping[str, Any]]
@@ -17,7 +20,7 @@ Documents = Sequence[Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class PerformanceHead:
-    """What the page says above the numbers; `n_days` UTC days, the last of which is that of `created_at`."""
+    """Head of the page, for `n_days` UTC days that end with the day of `created_at`."""
 
     model_name: str
     n_days: int
@@ -25,7 +28,7 @@ class PerformanceHead:
 
 
 def render_performance(documents: Documents, head: PerformanceHead) -> str:
-    """HTML of the documents of `performance_days.refresh_days`, newest day first."""
+    """HTML of the documents of `daily_performance.refresh_days`, newest day first."""
     measured = [d for d in documents if d["realized"] is not None]
     return (
         environment()
@@ -34,7 +37,7 @@ def render_performance(documents: Documents, head: PerformanceHead) -> str:
             head=head,
             css=style(),
             sentence=sentence(documents),
-            what_cbpe_is=WHAT_CBPE_IS,
+            cbpe_explanation=CBPE_EXPLANATION,
             rows=[_row(d) for d in reversed(documents)],
             daily=_daily(documents),
             reliability=_reliability(measured[-1]) if measured else None,
@@ -43,48 +46,48 @@ def render_performance(documents: Documents, head: PerformanceHead) -> str:
 
 
 def sentence(documents: Documents) -> str:
-    """The newest that is known, in a sentence."""
+    """The newest measured ROC-AUC and the number of missing labels."""
     if not documents:
-        return "Nothing was answered in these days."
+        return "There were no predictions in this period."
     missing = sum(d["n_labels_missing"] for d in documents)
-    waits = f"{missing:,} of {sum(d['n_rows'] for d in documents):,} labels are still missing."
+    missing_text = f"{missing:,} of {sum(d['n_rows'] for d in documents):,} labels are missing."
     newest = next((d for d in reversed(documents) if d["realized"] is not None), None)
     if newest is None:
-        return f"No day has enough labels to be measured yet: {waits}"
-    auc = realized_words(newest, "roc_auc")
+        return f"No day has enough labels yet: {missing_text}"
+    auc = realized_text(newest, "roc_auc")
     day = f"{newest['day']}, the newest day with enough labels"
-    return f"ROC-AUC of v{newest['model_version']} was {auc} on {day}; {waits}"
+    return f"ROC-AUC of v{newest['model_version']} was {auc} on {day}; {missing_text}"
 
 
 def _row(document: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{name: document[name] for name in ("day", "model_version", "n_rows", "n_labels_missing", "positive_share")},
-        "roc_auc": realized_words(document, "roc_auc"),
-        "log_loss": realized_words(document, "log_loss"),
-        "brier_score": realized_words(document, "brier_score"),
-        "calibration_error": _calibration_words(document),
-        "estimate": estimate_words(document),
+        "roc_auc": realized_text(document, "roc_auc"),
+        "log_loss": realized_text(document, "log_loss"),
+        "brier_score": realized_text(document, "brier_score"),
+        "calibration_error": _calibration_text(document),
+        "estimate": estimate_text(document),
         "is_valid": document["estimated"]["is_valid"],
     }
 
 
-def _calibration_words(document: Mapping[str, Any]) -> str:
+def _calibration_text(document: Mapping[str, Any]) -> str:
     if document["realized"] is None:
         return "–"
     by_chance = document["realized"]["calibration_error"]["by_chance"]
-    return f"{realized_words(document, 'calibration_error')}, by chance {by_chance:.3f}"
+    return f"{realized_text(document, 'calibration_error')}, by chance {by_chance:.3f}"
 
 
 def _daily(documents: Documents) -> str:
     points = [point for d in documents for point in _points(d)]
     if not points:
         return ""
-    words = "Realized ROC-AUC and the estimate without labels, with 95 % intervals; what is not valid is pale."
-    return charts.daily(charts.Words("daily", "ROC-AUC by day", words), points)
+    text = "Realized ROC-AUC and the estimate without labels, with 95% intervals; invalid estimates are pale."
+    return charts.daily(charts.ChartText("daily", "ROC-AUC by day", text), points)
 
 
 def _points(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Several versions of a day stand side by side, and so do what is realized and what is estimated."""
+    """The realized and the estimated point of a day and version, at different hours so that they do not overlap."""
     at = datetime.fromisoformat(document["day"]).replace(tzinfo=UTC, hour=12)
     points = []
     if document["realized"] is not None:
@@ -98,7 +101,7 @@ def _points(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _reliability(document: Mapping[str, Any]) -> dict[str, Any]:
-    words = "The dashed diagonal is perfect calibration; bars are 95 % intervals of the observed share."
+    text = "The dashed diagonal is perfect calibration; bars are 95% intervals of the observed share."
     title = f"Calibration of v{document['model_version']} on {document['day']}"
-    svg = charts.reliability(charts.Words("rel", title, words), document["reliability"])
-    return {"title": title, "words": words, "svg": svg, "rows": document["reliability"]}
+    svg = charts.reliability(charts.ChartText("rel", title, text), document["reliability"])
+    return {"title": title, "text": text, "svg": svg, "rows": document["reliability"]}

@@ -1,29 +1,32 @@
-"""Daily performance in a person's words, for terminal, page and Dagster. Keep out: measuring it."""
+"""Text of daily performance for terminal, page and Dagster.
+
+Does not live here: measuring (workflows/daily_performance.py).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-WHAT_CBPE_IS = (
-    "CBPE estimates performance without labels: it takes the model's probabilities, calibrated on the reference, at "
-    "their word. Where only the mix of rows has changed it erred by .010 to .012 of ROC-AUC on the Telco data; where "
-    "the truth of the same rows has changed (concept drift), or an input is broken, it is wrong and cannot know. It is "
-    "marked as not valid outside what the reference covered; a valid one is still an estimate, and labels decide."
+CBPE_EXPLANATION = (
+    "CBPE estimates performance without labels, from the model's probabilities calibrated on the reference. On the "
+    "Telco data its ROC-AUC error under covariate shift was 0.010 to 0.012. Under concept drift, or if an input is "
+    "broken, it is wrong and cannot detect that. An estimate outside the support of the reference is marked as not "
+    "valid; a valid one is still an estimate, which labels confirm or correct."
 )
 
 
-def realized_words(document: Mapping[str, Any], measure: str, *, with_interval: bool = True) -> str:
-    """A measure with its interval, or a dash where it could not be measured."""
+def realized_text(document: Mapping[str, Any], measure: str, *, with_interval: bool = True) -> str:
+    """A measure with its interval; if it was not measured, the reason (for ROC-AUC) or a dash."""
     if document["realized"] is None:
         return document["reason"] if measure == "roc_auc" else "–"
-    found = document["realized"][measure]
-    interval = f" ({found['low']:.3f}–{found['high']:.3f})" if with_interval else ""
-    return f"{found['value']:.3f}{interval}"
+    measured = document["realized"][measure]
+    interval = f" ({measured['low']:.3f}–{measured['high']:.3f})" if with_interval else ""
+    return f"{measured['value']:.3f}{interval}"
 
 
-def estimate_words(document: Mapping[str, Any]) -> str:
-    """The estimate, and what speaks against it."""
-    found = document["estimated"]
-    value = "–" if found["roc_auc"] is None else f"{found['roc_auc']:.3f}"
-    return value if found["is_valid"] else f"{value} not valid: {'; '.join(found['reasons'])}"
+def estimate_text(document: Mapping[str, Any]) -> str:
+    """The estimate, and the reasons if it is not valid."""
+    estimated = document["estimated"]
+    value = "–" if estimated["roc_auc"] is None else f"{estimated['roc_auc']:.3f}"
+    return value if estimated["is_valid"] else f"{value} not valid: {'; '.join(estimated['reasons'])}"

@@ -1,1 +1,4 @@
-"""Candidate pipelines, split, mix, model card and release. Registering a version is in stores/artifacts/."""
+"""Candidate pipelines, split, mix, model card and release.
+
+Does not live here: registering a version (stores/artifacts/), scorers (models/).
+"""

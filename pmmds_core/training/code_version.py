@@ -1,6 +1,6 @@
-"""The code that trains, as a model version records it: enough to say later whether it is still the same.
+"""The versions of code and libraries that a model version records, to detect later changes.
 
-Add here what changes a trained model. Keep out: data and settings of the run (model_card.Provenance).
+Add here what affects a trained model. Does not live here: data and settings of the run (model_card.Provenance).
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-# What decides the bits of a fitted model beside our own code.
+# Libraries that determine a fitted model bit by bit.
 LIBRARIES = ("scikit-learn", "numpy", "pandas", "scipy")
 
 
 def recorded(candidate: str, seed: int) -> dict[str, Any]:
-    """What a version is trained with: candidate, seed, code and libraries."""
+    """The training record of a version: candidate, seed, code and libraries."""
     return {"candidate": candidate, "seed": seed, "code_version": code_version(), "libraries": libraries()}
 
 
 @cache
 def code_version() -> str:
-    """The package's version and a digest of the sources of the core, which an editable installation changes too."""
+    """The package version and a digest of the core's sources, which also covers an editable installation."""
     root = Path(str(files("pmmds_core")))
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
@@ -34,9 +34,9 @@ def code_version() -> str:
 
 @cache
 def libraries() -> str:
-    """Python, the machine and the numeric libraries, as one line that can be compared."""
-    found = [f"python {platform.python_version()}", platform.machine()]
-    return ", ".join([*found, *(f"{name} {_version_of(name)}" for name in LIBRARIES)])
+    """Versions of Python and the numeric libraries and the machine type, in one line."""
+    system = [f"python {platform.python_version()}", platform.machine()]
+    return ", ".join([*system, *(f"{name} {_version_of(name)}" for name in LIBRARIES)])
 
 
 def _version_of(name: str) -> str:

@@ -1,4 +1,7 @@
-"""Candidates of the user's own, named by PMMDS_TRAIN_CANDIDATES. Keep out: the packaged ones (pipelines.py)."""
+"""Loads the custom candidates that PMMDS_TRAIN_CANDIDATES names.
+
+Does not live here: the built-in candidates (pipelines.py).
+"""
 
 from __future__ import annotations
 
@@ -14,28 +17,28 @@ _EXPECTED = "Expected module:name, where name is a mapping of a candidate's name
 
 
 def load_candidates(place: str) -> Mapping[str, Build]:
-    """The mapping at `module:name`; the packaged candidates for an empty text. The current folder is looked in too.
+    """The mapping at `module:name`, also searched in the current folder; the built-in candidates if `place` is empty.
 
     Raises:
-        SettingError: there is no such module or name, or it is no mapping of functions.
+        SettingError: no such module or name, or it is not a mapping of functions.
     """
     if not place:
         return CANDIDATES
     module, _, name = place.partition(":")
     if not name:
-        raise _refused(place, "it has no colon")
+        raise _rejected(place, "it has no colon")
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        found = getattr(importlib.import_module(module), name)
+        candidates = getattr(importlib.import_module(module), name)
     except ImportError as error:
-        raise _refused(place, str(error)) from None
+        raise _rejected(place, str(error)) from None
     except AttributeError:
-        raise _refused(place, f"{module} has no {name}") from None
-    if not isinstance(found, Mapping) or not found or not all(map(callable, found.values())):
-        raise _refused(place, f"{name} is {type(found).__name__}")
-    return found
+        raise _rejected(place, f"{module} has no {name}") from None
+    if not isinstance(candidates, Mapping) or not candidates or not all(map(callable, candidates.values())):
+        raise _rejected(place, f"{name} is {type(candidates).__name__}")
+    return candidates
 
 
-def _refused(place: str, why: str) -> SettingError:
+def _rejected(place: str, why: str) -> SettingError:
     return SettingError(f"PMMDS_TRAIN_CANDIDATES={place!r} cannot be used: {why}.", next_step=_EXPECTED)

@@ -1,7 +1,7 @@
-"""Which of the rows that may be trained on are: the recency and mix that the settings ask for, with reasons. Pure.
+"""Selects training rows by the recency and mix settings, and records what was left out and why. Pure functions.
 
-Reference rows are sampled by a seeded hash of what names them (row_identity): the same rows are chosen in any run.
-Keep out: what is held out (split.py), reading rows (stores).
+Reference rows are sampled by a seeded hash of their identity (data/row_identity.py), so every run selects the same
+rows. Does not live here: the holdout (split.py), reading rows (stores).
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from pmmds_core.data.seeded_sampling import seeded_uniform
 if TYPE_CHECKING:
     import pandas as pd
 
-# The labelled data set says when a row was answered, as prediction_logs does: no feature may have this name.
+# Timestamp column of the labeled data set, named as in prediction_logs; no feature may have this name.
 PREDICTED_AT = "predicted_at"
 
 
 @dataclass(frozen=True)
 class MixSettings:
-    """What may be trained on. 0 for the age, the rows: no bound. A share of 1: no bound.
+    """Limits of the training rows. No limit: 0 for age and rows, 1 for the share.
 
-    `max_age_days` counts for the holdout too: a row too old to learn from is too old to judge by.
+    `max_age_days` applies to the holdout as well: rows too old to train on are too old to judge a model.
     """
 
     max_age_days: float = 0
@@ -42,50 +42,50 @@ EVERYTHING = MixSettings()
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Rows that were there and are not trained on. `rows`: reference or production."""
+    """Available rows that are not trained on. `rows`: reference or production."""
 
     rows: str
     n_rows: int
     reason: str
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         return f"{self.n_rows:,} {self.rows} rows {self.reason}"
 
 
 def leave_out_old(
     labelled: pd.DataFrame, predicted_at: NDArray[np.datetime64], now: datetime, mix: MixSettings
 ) -> tuple[pd.DataFrame, tuple[LeftOut, ...]]:
-    """Labelled rows that are young enough.
+    """Labeled rows within the maximum age, and what was left out.
 
     Args:
         labelled: production rows with their labels, oldest first.
         predicted_at: (n,) datetime64 in UTC.
-        now: from which the age counts, in UTC.
-        mix: the bound.
+        now: reference time for the age, in UTC.
+        mix: the limit.
     """
     if not mix.max_age_days:
         return labelled, ()
     oldest = now.replace(tzinfo=None) - timedelta(days=mix.max_age_days)
-    is_young = predicted_at >= np.datetime64(oldest)
+    is_recent = predicted_at >= np.datetime64(oldest)
     why = f"are from before {oldest:%Y-%m-%d %H:%M} UTC (PMMDS_TRAIN_PRODUCTION_MAX_AGE_DAYS={mix.max_age_days:g})"
-    return labelled[is_young], _some("production", int((~is_young).sum()), why)
+    return labelled[is_recent], _some("production", int((~is_recent).sum()), why)
 
 
 def mix_rows(
     reference: pd.DataFrame, production: pd.DataFrame, columns: tuple[str, ...], seed: int, mix: MixSettings
 ) -> tuple[pd.DataFrame, pd.DataFrame, tuple[LeftOut, ...]]:
-    """The rows to fit on.
+    """Select the rows to fit on.
 
     Args:
         reference: reference rows that are not held out.
-        production: labelled rows that are not held out, oldest first.
-        columns: the features, whose content chooses where the rows have no keys.
-        seed: of the choice.
-        mix: bounds.
+        production: labeled rows that are not held out, oldest first.
+        columns: the features, which identify rows without keys.
+        seed: of the sample.
+        mix: limits.
 
     Returns:
-        Kept reference rows, kept production rows (the newest), and what was left out.
+        Selected reference rows, selected production rows (the newest), and what was left out.
     """
     n_kept = min(len(production), mix.max_production_rows or len(production))
     why = f"are older than the newest {n_kept:,} (PMMDS_TRAIN_PRODUCTION_MAX_ROWS={mix.max_production_rows})"
@@ -94,7 +94,7 @@ def mix_rows(
     n_reference = _reference_rows(len(reference), n_kept, mix)
     why = f"would make more than {mix.max_reference_share:.0%} of them reference (PMMDS_TRAIN_REFERENCE_MAX_SHARE"
     if n_reference == mix.min_reference_rows:
-        why += f", of which PMMDS_TRAIN_REFERENCE_MIN_ROWS={mix.min_reference_rows} are kept all the same"
+        why += f", of which PMMDS_TRAIN_REFERENCE_MIN_ROWS={mix.min_reference_rows} are kept anyway"
     left_out += _some("reference", len(reference) - n_reference, f"{why})")
     if n_reference < len(reference):
         order = np.argsort(seeded_uniform(keys_of(reference, columns), seed), kind="stable")
@@ -103,7 +103,7 @@ def mix_rows(
 
 
 def _reference_rows(n_reference: int, n_production: int, mix: MixSettings) -> int:
-    """How many are kept: share / (1 - share) for each production row, and never fewer than the least."""
+    """Number of reference rows to keep: share / (1 - share) per production row, but at least `min_reference_rows`."""
     if mix.max_reference_share >= 1 or n_production == 0:
         return n_reference
     allowed = int(n_production * mix.max_reference_share / (1 - mix.max_reference_share))
@@ -113,7 +113,7 @@ def _reference_rows(n_reference: int, n_production: int, mix: MixSettings) -> in
 def mix_document(
     mix: MixSettings, as_of: datetime, n_reference: int, n_production: int, left_out: tuple[LeftOut, ...]
 ) -> dict[str, Any]:
-    """What is recorded of the mix with the data set."""
+    """The record of the mix that is stored with the data set."""
     n_rows = n_reference + n_production
     return {
         "settings": asdict(mix),
@@ -125,12 +125,12 @@ def mix_document(
     }
 
 
-def mix_words(document: Mapping[str, Any]) -> str:
-    """The mix in one line, as the model's tag, its card and `pmmds explain` say it; empty where none is recorded."""
+def mix_text(document: Mapping[str, Any]) -> str:
+    """The mix in one line, for the model's tag, its card and `pmmds explain`; empty if none is recorded."""
     if not document:
         return ""
     parts = f"{document['n_reference']:,} reference and {document['n_production']:,} production rows"
-    left = "; ".join(LeftOut(**x).words for x in document["left_out"])
+    left = "; ".join(LeftOut(**x).text for x in document["left_out"])
     return f"{parts}; left out: {left}" if left else parts
 
 

@@ -1,6 +1,6 @@
-"""The model card: what a person should know of a model version, as Markdown.
+"""The model card of a version, as Markdown.
 
-Add a paragraph here. Keep out: measuring (evaluation/comparison.py).
+Add a paragraph here. Does not live here: measuring (evaluation/comparison.py).
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from pathlib import Path
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.data.row_identity import BY_CONTENT
 from pmmds_core.evaluation.comparison import ModelEvaluation
-from pmmds_core.reports.evaluation_text import measure_rows, replay_words, sentence, timing_words, worst_words
+from pmmds_core.reports.evaluation_text import measure_rows, replay_text, sentence, timing_text, worst_text
 from pmmds_core.training.pipelines import TrainedPipeline
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the rows came from and how they were checked; becomes tags of the model version.
+    """Source and validation of the training rows; becomes tags of the model version.
 
-    `validation`: passed, failed or skipped. `validation_folder`: its results as JSON and HTML. `training_mix`: which
-    rows were trained on and which not, in words; empty where that is not recorded. `row_identity`: what names a row.
+    `validation`: passed, failed or skipped. `validation_folder`: its results as JSON and HTML. `training_mix`: text of
+    the mix; empty if not recorded. `row_identity`: how rows are identified (data/row_identity.py).
     """
 
     training_digest: str
@@ -35,7 +35,7 @@ class Provenance:
 
 
 def origin(provenance: Provenance) -> dict[str, str]:
-    """Where a version comes from, as its bundle's manifest and its tags say it."""
+    """The provenance as entries of the bundle's manifest and tags of the version."""
     return {
         "training_digest": provenance.training_digest,
         "data_source": provenance.data_source,
@@ -50,7 +50,7 @@ def origin(provenance: Provenance) -> dict[str, str]:
 def model_card(
     contract: Contract, trained: TrainedPipeline, metrics: Mapping[str, float], n_holdout: int, provenance: Provenance
 ) -> str:
-    """What a person should know of the model, as Markdown."""
+    """The model card, as Markdown."""
     candidates = "\n".join(
         f"| {s.name}{' (chosen)' if s.name == trained.name else ''} | {s.roc_auc:.4f} | {s.roc_auc_deviation:.4f} |"
         for s in trained.scores
@@ -64,7 +64,7 @@ def model_card(
 - Estimator: {trained.name}, chosen among {len(trained.scores)} by cross-validated {contract.primary_metric}.
 - Trained on {trained.n_rows:,} rows of {provenance.data_source}.{mix}
 - Validation of the reference data: {provenance.validation}.
-- Judged on {n_holdout:,} held-out {provenance.holdout_kind} rows that it was not trained on.
+- Evaluated on {n_holdout:,} held-out {provenance.holdout_kind} rows.
 
 | candidate | ROC-AUC (mean of folds) | deviation |
 |---|---|---|
@@ -74,13 +74,13 @@ def model_card(
 |---|---|
 {measured}
 
-It answers with P({contract.label.name} = {contract.label.positive}) for one row of {len(contract.features)} features.
-Rows outside the contract are refused before they reach it.
+The model returns P({contract.label.name} = {contract.label.positive}) for a row of {len(contract.features)} features.
+The service rejects rows that violate the contract.
 """
 
 
 def evaluated_card(card: str, evaluation: ModelEvaluation) -> str:
-    """The card with what was measured beside the champion; the bundle's own card is as old as the model."""
+    """The card with the evaluation against the champion appended; the bundle's card predates the evaluation."""
     rows = "\n".join(f"| {r['measure']} | {r['challenger']} | {r['champion']} |" for r in measure_rows(evaluation))
     return f"""{card.rstrip()}
 
@@ -88,13 +88,13 @@ def evaluated_card(card: str, evaluation: ModelEvaluation) -> str:
 
 {sentence(evaluation)}
 
-| measure (95 % interval) | v{evaluation.challenger_version} | {_champion(evaluation)} |
+| measure (95% interval) | v{evaluation.challenger_version} | {_champion(evaluation)} |
 |---|---|---|
 {rows}
 
-- {worst_words(evaluation)}
-- {timing_words(evaluation)}
-- {replay_words(evaluation)}
+- {worst_text(evaluation)}
+- {timing_text(evaluation)}
+- {replay_text(evaluation)}
 """
 
 

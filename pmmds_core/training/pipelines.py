@@ -1,8 +1,7 @@
-"""Training: candidate pipelines, compared by cross-validation, the best fitted on all training rows.
+"""Training: compares candidate pipelines by cross-validation and fits the best one on all training rows.
 
-Preprocessing lives inside the pipeline, so nothing is ever fitted on rows being scored. Add a candidate to
-`CANDIDATES`, and a compiler for it to scorer_compiler. Keep out: where rows come from (split.py) and where
-models go (stores).
+Preprocessing is part of the pipeline, so nothing is fitted on rows being scored. Add a candidate to `CANDIDATES` and
+its compiler to models/scorer_compiler.py. Does not live here: choosing rows (split.py), the registry (stores).
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ Build = Callable[[Contract, int], Any]
 class CandidateScore:
     """Cross-validated ROC-AUC of one candidate: mean and standard deviation over the folds.
 
-    `out_of_fold`: (n,) probability of each training row by the fold that did not train on it.
+    `out_of_fold`: (n,) probability of each training row from the fold that was not fitted on it.
     """
 
     name: str
@@ -42,7 +41,7 @@ class CandidateScore:
 
 @dataclass(frozen=True)
 class TrainedPipeline:
-    """The chosen candidate, fitted on all training rows. `too_slow`: better ones, left out for their latency."""
+    """The chosen candidate, fitted on all training rows. `too_slow`: better candidates, rejected for their latency."""
 
     name: str
     pipeline: Any
@@ -74,7 +73,7 @@ def hist_gradient_boosting(contract: Contract, seed: int) -> Any:
     from sklearn.preprocessing import OrdinalEncoder
 
     encoder = OrdinalEncoder(categories=_categories(contract), handle_unknown="use_encoded_value", unknown_value=np.nan)
-    # Ordinal codes split as numbers: the trees stay plain, and cross-validation decides whether that is good enough.
+    # Splitting ordinal codes as numbers keeps the trees simple; cross-validation decides if that is good enough.
     estimator = HistGradientBoostingClassifier(
         learning_rate=0.05,
         max_iter=120,
@@ -88,7 +87,7 @@ def hist_gradient_boosting(contract: Contract, seed: int) -> Any:
     return Pipeline([(PREPROCESS, _columns(contract, "passthrough", encoder)), (ESTIMATOR, estimator)])
 
 
-# Simplest and fastest first: `choose` prefers the earlier of two that are as good.
+# Simplest and fastest first: `choose` prefers the first of equally good candidates.
 CANDIDATES: Mapping[str, Build] = {
     "logistic_regression": logistic_regression,
     "hist_gradient_boosting": hist_gradient_boosting,
@@ -110,7 +109,7 @@ def _columns(contract: Contract, numeric: Any, categorical: Any) -> Any:
 
 
 def any_speed(_: Any) -> bool:
-    """No champion has to be kept up with."""
+    """There is no champion, so no latency limit applies."""
     return True
 
 
@@ -121,14 +120,14 @@ def train(
     is_fast_enough: Callable[[Any], bool] = any_speed,
     candidates: Mapping[str, Build] = CANDIDATES,
 ) -> TrainedPipeline:
-    """Compare the candidates on `frame` and fit the best that is fast enough, or the best when none is.
+    """Compare the candidates on `frame` and fit the best that is fast enough, or the best if none is.
 
     Args:
         frame: features of the contract and the label as 0 and 1.
         contract: names the columns.
-        seed: of folds and estimators; the same data and seed give the same model.
-        is_fast_enough: whether a fitted pipeline could take the champion's place.
-        candidates: name to a function of contract and seed that gives an unfitted pipeline, simplest first.
+        seed: of folds and estimators; equal data and seed give an equal model.
+        is_fast_enough: returns True if a fitted pipeline meets the latency limit.
+        candidates: name to a function of contract and seed that returns an unfitted pipeline, simplest first.
 
     Raises:
         TrainingError: too few rows of a class for cross-validation.
@@ -153,22 +152,22 @@ def train(
 
 
 def _ranked(scores: Sequence[CandidateScore]) -> list[CandidateScore]:
-    """The order in which `choose` would take them, each time without those before."""
-    left, ranked = list(scores), []
-    while left:
-        ranked.append(choose(left))
-        left = [s for s in left if s.name != ranked[-1].name]
+    """The candidates in the order in which repeated calls of `choose` select them."""
+    remaining, ranked = list(scores), []
+    while remaining:
+        ranked.append(choose(remaining))
+        remaining = [s for s in remaining if s.name != ranked[-1].name]
     return ranked
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """scikit-learn on one thread.
+    """Run scikit-learn on one thread.
 
-    Sums in one order give the same digest on any number of cores, and threads that wait for a core that another
-    process has made the boosting four to ten times slower.
+    A fixed order of summation gives the same digest on any number of cores, and threads that compete with other
+    processes made boosting four to ten times slower.
     """
-    # Only libraries that are loaded can be limited, and the candidates import theirs when they are built.
+    # Only loaded libraries can be limited, and candidates import theirs when they are built.
     import importlib
 
     from threadpoolctl import threadpool_limits
@@ -179,8 +178,10 @@ def one_thread() -> Iterator[None]:
 
 
 def choose(scores: Sequence[CandidateScore]) -> CandidateScore:
-    """The first (simplest, fastest) candidate within one standard error of the best mean: the one-standard-error rule
-    of Breiman et al., Classification and Regression Trees (1984), section 3.4.3."""
+    """The first (simplest, fastest) candidate within one standard error of the best mean.
+
+    This is the one-standard-error rule of Breiman et al., Classification and Regression Trees (1984), section 3.4.3.
+    """
     best = max(scores, key=lambda s: s.roc_auc)
     margin = best.roc_auc_deviation / np.sqrt(len(best.fold_roc_aucs))
     return next(s for s in scores if s.roc_auc >= best.roc_auc - margin)
@@ -192,7 +193,7 @@ def _check_classes(labels: Any, contract: Contract) -> None:
         raise TrainingError(
             f"Training needs at least {N_FOLDS} rows of each class of {contract.label.name}; "
             f"there are {positive} positive and {negative} negative.",
-            next_step="Give more labelled rows.",
+            next_step="Provide more labeled rows.",
         )
 
 

@@ -1,6 +1,6 @@
-"""From training rows to what a model version carries: fit, compile, prove, describe, bundle.
+"""Builds a model release from training rows: fit, compile, verify, describe, write the bundle.
 
-Keep out: registering it (stores/artifacts/model_registry.py) and choosing rows (split.py).
+Does not live here: registering it (stores/artifacts/model_registry.py), choosing rows (split.py).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelRelease:
-    """A trained model with its bundle on disk. `parity_difference`: pipeline against scorer, as probabilities."""
+    """A trained model with its bundle on disk. `parity_difference`: maximum difference of pipeline and scorer."""
 
     trained: TrainedPipeline
     manifest: Manifest
@@ -74,19 +74,19 @@ class ModelRelease:
 
 @dataclass(frozen=True)
 class LatencyBudget:
-    """What a challenger may cost: at most `max_ratio` times the champion's time a row."""
+    """Latency limit of a challenger: `max_ratio` times the champion's scoring time per row."""
 
     champion: Scorer
     max_ratio: float
 
     def allows(self, pipeline: Any, contract: Contract, frame: pd.DataFrame) -> bool:
-        """Measured as model_evaluation measures it, so that training does not choose what promotion has to hold."""
+        """Measured as in model_evaluation, so that training does not choose a model that promotion would hold."""
         rows = rows_of(frame.head(LATENCY_ROWS), contract)
         return compare_scoring_time(scorer_of(pipeline, contract), self.champion, rows).ratio <= self.max_ratio
 
 
 def scorer_of(pipeline: Any, contract: Contract) -> Scorer:
-    """The portable scorer of a fitted pipeline, or the pipeline itself when there is none."""
+    """The portable scorer of a fitted pipeline, or a scorer of the pipeline itself if there is none."""
     try:
         return compile_pipeline(pipeline, contract)
     except NotCompilableError:
@@ -104,9 +104,9 @@ def build_release(
     budget: LatencyBudget | None = None,
     candidates: Mapping[str, Build] = CANDIDATES,
 ) -> ModelRelease:
-    """Train on `train_frame`, judge on `holdout`, write the bundle to the empty `folder`.
+    """Train on `train_frame`, measure on `holdout`, write the bundle to the empty `folder`.
 
-    With a `budget`, candidates that are too slow to replace the champion are left out while another is fast enough.
+    With a `budget`, candidates that are too slow are rejected unless all are.
 
     Raises:
         TrainingError: too few rows.
@@ -135,8 +135,8 @@ def build_release(
     head = Manifest(contract.model_name, scorer.kind, contract.digest, contract.feature_names, metrics, {}, details)
     manifest = write_bundle(folder, files, head)
     n_rows = len(train_frame) + len(holdout) + len(probes)
-    own_rows = row_digests(train_frame, contract.feature_names)
-    return ModelRelease(trained, manifest, profile, model_digest(manifest), folder, difference, n_rows, own_rows)
+    training_rows = row_digests(train_frame, contract.feature_names)
+    return ModelRelease(trained, manifest, profile, model_digest(manifest), folder, difference, n_rows, training_rows)
 
 
 def _scorer_files(scorer: Scorer) -> dict[str, bytes]:
@@ -147,19 +147,19 @@ def _scorer_files(scorer: Scorer) -> dict[str, bytes]:
 
 
 def _probes(scorer: Scorer, contract: Contract, seed: int, n_rows: int = 256) -> pd.DataFrame:
-    """A pipeline of the user's own need not take what the contract never lets through."""
+    """Rows for the parity check. A custom pipeline gets only valid rows, because the service rejects the others."""
     return probe_rows(contract, seed, n_rows, only_valid=isinstance(scorer, PipelineScorer))
 
 
 def _golden(pipeline: Any, frame: pd.DataFrame, contract: Contract) -> bytes:
-    """Rows made from the contract, not from customers: what travels with a model must not give anybody away."""
+    """Golden predictions of rows generated from the contract, because bundles must not contain customer data."""
     probabilities = pipeline.predict_proba(frame)[:, 1]
     golden = Golden(tuple(rows_of(frame, contract)), tuple(float(p) for p in probabilities))
     return msgspec.json.encode(golden)
 
 
 def to_register(release: ModelRelease, contract: Contract, provenance: Provenance) -> ModelToRegister:
-    """What the registry keeps of a release."""
+    """The model version to register for a release."""
     import pandas as pd
 
     chosen = release.trained.chosen
@@ -186,5 +186,5 @@ def to_register(release: ModelRelease, contract: Contract, provenance: Provenanc
 
 
 def _typed(example: pd.DataFrame, contract: Contract) -> pd.DataFrame:
-    """The dtypes that the signature states: every number a double, so that a missing value stays possible."""
+    """The dtypes of the signature: numbers are doubles, so that values may be missing."""
     return example.astype({f.name: "float64" if f.is_numeric else "object" for f in contract.features})

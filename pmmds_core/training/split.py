@@ -1,9 +1,8 @@
-"""Which rows are trained on and which are held out; and the proof that the two do not meet.
+"""Splits rows into training and holdout, and checks that the two do not overlap.
 
-Reference rows fall to one side by a seeded hash of what names them (row_identity), so the same row always falls to the
-same side.
-Production rows with labels are split by time: the newest are the holdout of a retraining, new to both models.
-Keep out: reading and writing the rows (stores) and fitting (pipelines.py).
+Reference rows are split by a seeded hash of their identity (data/row_identity.py), so a row is always on the same side.
+Labeled production rows are split by time: the newest are the holdout of a retraining, new to both models.
+Does not live here: reading and writing rows (stores), fitting (pipelines.py).
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ HoldoutKind = Literal["reference", "production"]
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """How to split. Shares are of 1; `min_labels` counts labelled rows that the champion was not trained on."""
+    """How to split. Shares are 0–1; `min_labels`: required labeled rows that the champion was not trained on."""
 
     seed: int
     reference_holdout_share: float
@@ -41,9 +40,9 @@ class SplitPlan:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Rows to fit on and rows to judge on, with how they came about. Frames: features and label, contract's order.
+    """Training and holdout rows with their origin. Frames: features and label in the contract's order.
 
-    `left_out`: rows that are neither, and why.
+    `left_out`: rows in neither, with reasons.
     """
 
     train: pd.DataFrame
@@ -58,7 +57,7 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class TooFewLabels:
-    """Why there is nothing to judge a retraining on."""
+    """Why the labels are not sufficient for a retraining."""
 
     n_new_labels: int
     min_labels: int
@@ -67,7 +66,7 @@ class TooFewLabels:
 
 @dataclass(frozen=True)
 class LeakageCheck:
-    """How many holdout rows were trained on, by which model; sound when there are none."""
+    """Number of holdout rows that each model was trained on."""
 
     n_holdout_rows: int
     n_in_challenger_training: int
@@ -79,19 +78,22 @@ class LeakageCheck:
 
 
 def split_reference(frame: pd.DataFrame, champion_rows: Digests, contract: Contract, plan: SplitPlan) -> TrainingData:
-    """The split without production rows: a seeded share of the reference held out.
+    """The split without production rows: a seeded share of the reference is held out.
 
-    Rows that the champion was trained on (under another seed or share) are not held out, for it would know them.
+    Rows that the champion was trained on (with another seed or share) are not held out.
+
+    Raises:
+        TrainingError: the holdout does not have both classes.
     """
     digests = _digests(frame, contract)
-    falls_out = falls_to_holdout(digests, plan.seed, plan.reference_holdout_share)
-    holdout = frame[falls_out & ~np.isin(digests, champion_rows)]
+    is_held_out = falls_to_holdout(digests, plan.seed, plan.reference_holdout_share)
+    holdout = frame[is_held_out & ~np.isin(digests, champion_rows)]
     if holdout[contract.label.name].nunique() < 2:
         raise TrainingError(
-            f"Of {len(frame)} reference rows {len(holdout)} can be held out, and not both classes are among them.",
-            next_step="Give more reference rows, or raise PMMDS_TRAIN_HOLDOUT_SHARE.",
+            f"{len(holdout)} of {len(frame)} reference rows can be held out, but they do not have both classes.",
+            next_step="Provide more reference rows, or increase PMMDS_TRAIN_HOLDOUT_SHARE.",
         )
-    train = frame[~falls_out]
+    train = frame[~is_held_out]
     return TrainingData(train, holdout, "reference", len(train), 0, 0, 0)
 
 
@@ -102,13 +104,13 @@ def split_with_labels(
 
     Args:
         reference: reference rows.
-        labelled: production rows with their true labels, oldest first.
-        champion_rows: (n,) digests of the rows the champion was trained on.
+        labelled: production rows with their labels, oldest first.
+        champion_rows: (n,) digests of the champion's training rows.
         contract: names the columns.
-        plan: shares and the least number of labels.
+        plan: shares and minimum number of labels.
 
     Returns:
-        The newest labelled rows as holdout, all else as training rows; or why that cannot be.
+        The newest labeled rows as holdout and the others as training rows, or why the labels are not sufficient.
     """
     labelled_digests = _digests(labelled, contract)
     is_new = ~np.isin(labelled_digests, champion_rows)
@@ -120,23 +122,23 @@ def split_with_labels(
     holdout = labelled.iloc[position]
     unfit = _why_unfit(holdout[contract.label.name])
     if unfit:
-        return TooFewLabels(n_new, plan.min_labels, f"The newest {n_holdout} labelled rows {unfit}.")
+        return TooFewLabels(n_new, plan.min_labels, f"The newest {n_holdout} labeled rows {unfit}.")
     split = _assemble(reference, labelled, position, n_new, contract, plan)
     unfit = _why_unfit(split.train[contract.label.name], "train")
     if unfit:
-        return TooFewLabels(n_new, plan.min_labels, f"The {len(split.train)} rows that are left to train on {unfit}.")
+        return TooFewLabels(n_new, plan.min_labels, f"The {len(split.train)} remaining training rows {unfit}.")
     return split
 
 
 def _why_unfit(labels: pd.Series[int], what_for: Literal["judge", "train"] = "judge") -> str:
-    """Why no model can come of rows with these labels, before one is trained in vain; empty when one can."""
+    """Why these labels cannot train or judge a model; empty if they can."""
     n_positive = int(labels.sum())
     n_negative = len(labels) - n_positive
     if min(n_positive, n_negative) == 0:
-        return f"are all of one class, so nothing can be {'ranked' if what_for == 'judge' else 'learnt'}"
+        return "are all of one class"
     if min(n_positive, n_negative) < MIN_ROWS_A_CLASS:
-        found = f"are {n_positive} positive and {n_negative} negative ones"
-        return f"{found}; {MIN_ROWS_A_CLASS} of each class are needed to {what_for} a model"
+        counts = f"are {n_positive} positive and {n_negative} negative ones"
+        return f"{counts}; {MIN_ROWS_A_CLASS} of each class are required to {what_for} a model"
     return ""
 
 
@@ -156,13 +158,13 @@ def _assemble(
     kept_reference = reference[
         ~falls_to_holdout(_digests(reference, contract), plan.seed, plan.reference_holdout_share)
     ]
-    n_fall_out = len(reference) - len(kept_reference)
+    n_reference_holdout = len(reference) - len(kept_reference)
     kept_reference, n_first = _without(kept_reference, held_out, contract)
     older, n_second = _without(older, held_out, contract)
     kept_reference, older, left_out = mix_rows(kept_reference, older, contract.feature_names, plan.seed, plan.mix)
     train = pd.concat([kept_reference, older], ignore_index=reference.index.name != ROW_KEY)
-    known = (
-        LeftOut("reference", n_fall_out, "are the seeded reference holdout (PMMDS_TRAIN_HOLDOUT_SHARE)"),
+    held_back = (
+        LeftOut("reference", n_reference_holdout, "are the seeded reference holdout (PMMDS_TRAIN_HOLDOUT_SHARE)"),
         LeftOut("reference", n_first, "have the content of a row that is held out"),
         LeftOut("production", n_second, "have the content of a row that is held out"),
     )
@@ -174,26 +176,26 @@ def _assemble(
         len(older),
         n_new,
         n_first + n_second,
-        tuple(x for x in known if x.n_rows) + left_out,
+        tuple(x for x in held_back if x.n_rows) + left_out,
     )
 
 
 def _without(frame: pd.DataFrame, digests: Digests, contract: Contract) -> tuple[pd.DataFrame, int]:
-    """`frame` less the rows whose content is in `digests`, and how many those were."""
+    """`frame` without the rows whose identity is in `digests`, and the number of removed rows."""
     is_held_out = np.isin(_digests(frame, contract), digests)
     return frame[~is_held_out], int(is_held_out.sum())
 
 
 def falls_to_holdout(digests: Digests, seed: int, share: float) -> NDArray[np.bool_]:
-    """(n,) bool: a fixed, seeded share of the digests; equal digests fall alike."""
-    chosen: NDArray[np.bool_] = seeded_uniform(digests, seed) < share
-    return chosen
+    """(n,) bool: True for a seeded share of the digests; equal digests get equal values."""
+    is_held_out: NDArray[np.bool_] = seeded_uniform(digests, seed) < share
+    return is_held_out
 
 
 def check_leakage(
     holdout: pd.DataFrame, challenger_rows: Digests, champion_rows: Digests, contract: Contract
 ) -> LeakageCheck:
-    """Count the holdout rows whose content either model was trained on."""
+    """Count the holdout rows that each model was trained on."""
     digests = _digests(holdout, contract)
     return LeakageCheck(
         n_holdout_rows=len(holdout),
@@ -206,5 +208,5 @@ def _digests(frame: pd.DataFrame, contract: Contract) -> Digests:
     return keys_of(frame, contract.feature_names)
 
 
-def _too_few(found: int, needed: int) -> str:
-    return f"{found} labelled rows that the champion was not trained on; {needed} are needed."
+def _too_few(n_new: int, required: int) -> str:
+    return f"There are {n_new} labeled rows that the champion was not trained on; {required} are required."

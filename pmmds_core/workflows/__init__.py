@@ -1,4 +1,4 @@
-"""What the jobs and commands do: monitor, promote, approve, roll back, retrain, reproduce, explain, retain.
+"""Workflows of jobs and commands: monitor, promote, approve, roll back, retrain, reproduce, explain, retain.
 
-Pure rules are in policies/.
+Does not live here: pure rules (policies/), database access (stores/).
 """

@@ -1,6 +1,6 @@
-"""What follows a report for the alert that is live: closed when it is over, and its changes told.
+"""Resolves the live alert after a report and sends due notifications.
 
-Keep out: when it is over (policies/alerts.py), how it is kept (stores/lifecycle/alerts.py) and sent
+Does not live here: when an alert is resolved (policies/alerts.py), rows (stores/lifecycle/alerts.py), the notifier
 (stores/lifecycle/notifier.py).
 """
 
@@ -12,8 +12,8 @@ from pmmds_core.policies.alerts import why_resolved
 from pmmds_core.stores.lifecycle.notifier import deliver
 
 
-def settle_alert(deployment: Deployment) -> str | None:
-    """Close the model's live alert when the reports since say that it is over; why, or None."""
+def resolve_alert(deployment: Deployment) -> str | None:
+    """Resolve the model's live alert if the reports since then allow it. Returns the reason, or None."""
     alert = deployment.alerts.live(deployment.model_name)
     if alert is None:
         return None
@@ -29,8 +29,8 @@ def settle_alert(deployment: Deployment) -> str | None:
     return f"Alert {alert.alert_id}: {why}"
 
 
-def tell_changes(deployment: Deployment) -> str:
-    """Send what is due, and say in words what became of it. Monitoring goes on whatever happens here."""
+def send_notifications(deployment: Deployment) -> str:
+    """Send due notifications and return a summary. Never raises, so that monitoring continues if sending fails."""
     try:
         return deliver(deployment.outbox, deployment.alert_urls).words
     except StoreError as error:

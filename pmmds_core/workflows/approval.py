@@ -1,4 +1,4 @@
-"""A person's yes or no to a promotion that waits for it. Keep out: moving the alias (promotion.py)."""
+"""Approval and rejection of a pending promotion. Does not live here: moving the alias (promotion.py)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from pmmds_core.errors import UsageError
 from pmmds_core.policies.decision import PENDING_APPROVAL, Decision
 from pmmds_core.stores.database.grants import PROMOTER
 from pmmds_core.workflows.promotion import put_into_production
-from pmmds_core.workflows.promotion_outcome import settle
+from pmmds_core.workflows.promotion_outcome import record_outcome
 
 
 def approve(deployment: Deployment, decision_id: str, *, by: str) -> Decision:
-    """Let a waiting promotion happen.
+    """Approve a pending promotion and carry it out.
 
     Raises:
         RightMissingError: this login may not promote.
-        UsageError: no such decision, it does not wait for approval (any more), or nobody is named.
-        PromotionConflictError: the champion that it was judged against is not in production any more: aborted.
-        StoreError: a store is away; an approval that was recorded is carried out by the reconciler.
+        UsageError: no such decision, it is not pending approval, or `by` is empty.
+        PromotionConflictError: its champion is no longer in production; the decision is aborted.
+        StoreError: a store is unavailable; the reconciler carries out an approval that was recorded.
     """
     decision = _waiting(deployment, decision_id, "approved", by)
     with deployment.decisions.turn() as turn:
@@ -26,26 +26,26 @@ def approve(deployment: Deployment, decision_id: str, *, by: str) -> Decision:
     try:
         put_into_production(decision, deployment.decisions, deployment.registry)
     finally:
-        after = settle(deployment, decision)
+        after = record_outcome(deployment, decision)
     return after
 
 
 def reject(deployment: Deployment, decision_id: str, *, by: str, reason: str = "") -> Decision:
-    """Refuse a waiting promotion; its alert stays open. Raises UsageError as `approve` does."""
+    """Reject a pending promotion; its alert stays open. Raises UsageError and RightMissingError as `approve` does."""
     decision = _waiting(deployment, decision_id, "rejected", by)
     with deployment.decisions.turn() as turn:
         if not turn.reject(decision, by, reason):
             raise _not_waiting(turn.decision(decision_id), "rejected")
-    return settle(deployment, decision)
+    return record_outcome(deployment, decision)
 
 
 def _waiting(deployment: Deployment, decision_id: str, verb: str, by: str) -> Decision:
     if not by.strip():
-        raise UsageError(f"A decision is {verb} by somebody.", next_step="Give a name with --by NAME.")
+        raise UsageError(f"A decision has to be {verb} by a named person.", next_step="Give a name with --by NAME.")
     deployment.require_rights(PROMOTER)
     decision = deployment.decisions.get(decision_id)
     if decision is None:
-        raise UsageError(f"There is no decision {decision_id!r}.", next_step="`pmmds decisions` lists them.")
+        raise UsageError(f"No such decision: {decision_id!r}.", next_step="`pmmds decisions` lists them.")
     if decision.state != PENDING_APPROVAL:
         raise _not_waiting(decision, verb)
     return decision
@@ -54,5 +54,5 @@ def _waiting(deployment: Deployment, decision_id: str, verb: str, by: str) -> De
 def _not_waiting(decision: Decision, verb: str) -> UsageError:
     return UsageError(
         f"Decision {decision.decision_id} is {decision.status}; only one that is {PENDING_APPROVAL} can be {verb}.",
-        next_step="`pmmds decisions` lists what waits.",
+        next_step="`pmmds decisions` lists pending decisions.",
     )

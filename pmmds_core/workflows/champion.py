@@ -1,6 +1,6 @@
-"""The champion that a challenger is judged against: the version that serves.
+"""The champion that a challenger is judged against: the live version.
 
-Keep out: what serving does with a version without a record (pmmds_serving/model/verification.py).
+Does not live here: what serving does with a version without a record (pmmds_serving/model/verification.py).
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from pmmds_core.stores.artifacts.model_registry import PRODUCTION, RegisteredVer
 
 
 def champion_of(deployment: Deployment) -> RegisteredVersion | None:
-    """The version that serves; None before the first.
+    """The live version; None before the first promotion.
 
-    Under PMMDS_MODEL_TRUST=recorded that is the newest one with a recorded digest, where the alias was moved from
-    outside to a version that has none.
+    Under PMMDS_MODEL_TRUST=recorded, if the alias was moved in MLflow to a version without a recorded digest, this is
+    the newest version with one.
 
     Raises:
-        RegistryUnavailableError, DatabaseUnavailableError: a store is away.
+        RegistryUnavailableError, DatabaseUnavailableError: a store is unavailable.
     """
     found = deployment.registry.version_of(deployment.model_name, PRODUCTION)
     if found is None or deployment.settings.model_trust != "recorded":

@@ -1,7 +1,7 @@
-"""Performance by day and model version: realized as labels arrive, estimated without them; kept in the database.
+"""Performance by day and model version, stored in the database: realized from labels, estimated without them.
 
-Only order lives here. Keep out: measures (statistics/intervals.py), estimates (models/calibration.py), their
-validity (evaluation/cbpe_validity.py).
+Only the order of the steps lives here. Does not live here: measures (statistics/intervals.py), estimates
+(models/calibration.py), their validity (evaluation/cbpe_validity.py).
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ from pmmds_core.stores.monitoring.hourly_counts import hourly_counts
 
 
 def refresh_days(deployment: Deployment, n_days: int, now: datetime | None = None) -> list[dict[str, Any]]:
-    """Measure the days of the last `n_days` whose rows or labels changed; the documents of all of them, oldest first.
+    """Measure those of the last `n_days` whose rows or labels changed. Returns all their documents, oldest first.
 
-    Hours of the window that changed are counted first: the estimate's validity is judged by their histograms.
+    Counts changed hours first, because the validity of an estimate is judged by their histograms.
     """
     end = (now or datetime.now(UTC)).astimezone(UTC)
     start = daily_window_start(end, n_days)
     deployment.ground_truth.match_archived()
     deployment.histograms.refresh(deployment.profiles.profile, deployment.model_name, start, end)
-    kept = {(k.model_version, k.day): k.document for k in deployment.daily_performance.kept(start)}
+    stored = {(k.model_version, k.day): k.document for k in deployment.daily_performance.kept(start)}
     for state in deployment.daily_performance.states(start, end):
-        if kept.get((state.model_version, state.day), {}).get("digest") != state.digest:
+        if stored.get((state.model_version, state.day), {}).get("digest") != state.digest:
             deployment.daily_performance.keep(state, measure_day(deployment, state))
     return [dict(k.document) for k in deployment.daily_performance.kept(start)]
 
 
 def digest_of(documents: Sequence[Mapping[str, Any]]) -> str:
-    """sha256 that is equal when the documents are."""
+    """sha256 of the documents' canonical JSON."""
     return hashlib.sha256(json.dumps(documents, sort_keys=True, default=dict).encode()).hexdigest()
 
 
 def measure_day(deployment: Deployment, state: DayState) -> dict[str, Any]:
-    """The document of one day: the shape of `pmmds performance --json`."""
+    """The document of one day and version, in the shape of `pmmds performance --json`."""
     rows = deployment.daily_performance.rows(state.model_version, state.day)
     profile = deployment.profiles.profile(state.model_version)
     calibration = None if profile is None else deployment.profiles.bundle(state.model_version).calibration
@@ -67,7 +67,7 @@ def day_document(
     counts: Mapping[str, NDArray[np.int64]],
     min_rows: int,
 ) -> dict[str, Any]:
-    """Realized and estimated performance of one day; see `measure_day`. Without a profile there is no estimate."""
+    """Realized and estimated performance of one day (see `measure_day`). Without a profile there is no estimate."""
     known = rows.labels >= 0
     labels = rows.labels[known]
     share = float(labels.mean()) if labels.size else None
@@ -91,7 +91,7 @@ def day_document(
 
 def _why_not(n_labelled: int, share: float | None, min_rows: int) -> str:
     if n_labelled < min_rows:
-        return f"{n_labelled:,} labels have arrived; {min_rows:,} are needed"
+        return f"{n_labelled:,} labels have arrived; {min_rows:,} are required"
     return f"all {n_labelled:,} labels are {'1' if share else '0'}"
 
 
@@ -102,21 +102,21 @@ def _estimated(
     counts: Mapping[str, NDArray[np.int64]],
     min_rows: int,
 ) -> dict[str, Any]:
-    """All rows of the day, whether their label has arrived or not: labels are not looked at."""
+    """The CBPE estimate over all rows of the day, with or without a label."""
     if profile is None:
-        reasons: tuple[str, ...] = ("the registry does not have this model version",)
+        reasons: tuple[str, ...] = ("this model version is not in the registry",)
     else:
         reasons = why_invalid(profile, calibration, rows.probabilities, counts, min_rows)
     values: dict[str, float | None] = dict.fromkeys(("roc_auc", "roc_auc_low", "roc_auc_high", "accuracy"))
     if calibration is not None and len(rows.probabilities) > 0:
-        found = estimate(rows.probabilities, rows.predictions, calibration.apply(rows.probabilities))
-        values = {name: None if math.isnan(v) else v for name, v in asdict(found).items()}
+        estimated = estimate(rows.probabilities, rows.predictions, calibration.apply(rows.probabilities))
+        values = {name: None if math.isnan(v) else v for name, v in asdict(estimated).items()}
     return {**values, "is_valid": not reasons, "reasons": list(reasons)}
 
 
 def _sum(hours: list[dict[str, NDArray[np.int64]]]) -> dict[str, NDArray[np.int64]]:
     total: dict[str, NDArray[np.int64]] = {}
     for hour in hours:
-        for feature, found in hour.items():
-            total[feature] = total[feature] + found if feature in total else found
+        for feature, counts in hour.items():
+            total[feature] = total[feature] + counts if feature in total else counts
     return total

@@ -1,6 +1,6 @@
-"""What a drift report's page is told beside its document, read from the deployment's stores.
+"""Reads the data of a drift report's page that is not in its document: PSI by hour and previous reports.
 
-Keep out: what becomes of it (reports/drift_history.py, reports/drift_view.py).
+Does not live here: the content that is made of it (reports/drift_history.py, reports/drift_view.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.reports.drift_history import PageContext, PastReport, heat_cells, hours_a_cell, past_reports
 from pmmds_core.stores.monitoring.hourly_counts import hourly_counts
 
-# A month of hourly reports would be a crowd of dots; a day of them shows where this one stands.
+# One day of hourly reports; more points would be unreadable.
 N_REPORTS = 24
 
 
@@ -26,20 +26,20 @@ def page_context(
     end: datetime,
     document: Mapping[str, Any],
 ) -> PageContext:
-    """PSI by hour of [start, end), and the last reports with this one before them.
+    """PSI by hour of [start, end), and this report followed by the previous ones.
 
     Args:
-        d: whose database.
-        profile: of `version`.
-        version: the model version that is judged.
-        start: aware instant.
-        end: aware instant, exclusive.
-        document: of the report that is not kept yet.
+        deployment: the deployment.
+        profile: the reference profile of `version`.
+        version: the monitored model version.
+        start: aware datetime.
+        end: aware datetime, exclusive.
+        document: of the current report, which is not stored yet.
     """
     hours = hourly_counts(deployment.database, deployment.model_name, version, start, end)
     width = hours_a_cell(start, end)
-    own = PastReport(
+    current = PastReport(
         end, version, document["n_current"], document["verdict"], {f["feature"]: f["psi"] for f in document["features"]}
     )
-    earlier = past_reports(deployment.drift.recent(N_REPORTS - 1, deployment.model_name))
-    return PageContext(heat_cells(profile, hours, width), width, (own, *earlier))
+    previous = past_reports(deployment.drift.recent(N_REPORTS - 1, deployment.model_name))
+    return PageContext(heat_cells(profile, hours, width), width, (current, *previous))

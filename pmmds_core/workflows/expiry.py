@@ -1,7 +1,7 @@
-"""Retention: what is older than its period is removed, kind by kind; 0 days keep a kind for ever.
+"""Retention by kind: removes everything older than its period; 0 days keeps a kind forever.
 
-Each removal can be stopped anywhere and done again. Add a kind here and its setting. Keep out: the prediction log
-(retention.py archives it), Dagster's runs (pmmds_assets/run_retention.py), how rows and files are found (stores).
+Every removal can be interrupted and repeated. Add a kind here and its setting. Does not live here: the prediction log
+(retention.py archives it), Dagster's runs (pmmds_assets/run_retention.py), finding rows and files (stores).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pmmds_core.workflows.expired_files import n_bytes_of, old_folders, old_page
 
 _PAGES, _VALIDATION, _BUNDLES, _DATASETS = "report pages", "validation pages", "cached bundles", "data sets"
 _VERSIONS = "model versions"
-# Folders of the home and what their sizes are called.
+# Folders of the home and the name of their size.
 FOLDERS = {
     "reports": "reports",
     "datasets": "datasets",
@@ -36,7 +36,7 @@ FOLDERS = {
 
 @dataclass(frozen=True)
 class Expired:
-    """What went, or would go, of one kind. `days`: the period; 0 keeps all of it."""
+    """What was removed of one kind, or would be with `dry_run`. `days`: the period; 0 keeps everything."""
 
     kind: str
     days: int
@@ -45,15 +45,15 @@ class Expired:
 
 
 def expire(deployment: Deployment, now: datetime | None = None, *, dry_run: bool = False) -> list[Expired]:
-    """Remove what is older than its period, and store how large each kind is.
+    """Remove everything older than its period and store the size of each kind.
 
     Args:
-        d: the deployment.
-        now: aware instant; the clock's by default.
-        dry_run: only say what would be removed.
+        deployment: the deployment.
+        now: aware datetime; current time by default.
+        dry_run: only return what would be removed.
 
     Raises:
-        StoreError: the database or the registry does not answer; kinds before it are done.
+        StoreError: the database or the registry does not answer; the kinds before it are done.
         OSError: a file cannot be removed.
     """
     at = (now or datetime.now(UTC)).astimezone(UTC)
@@ -64,7 +64,7 @@ def expire(deployment: Deployment, now: datetime | None = None, *, dry_run: bool
 
 
 def storage_sizes(deployment: Deployment) -> dict[str, int]:
-    """Kind to bytes, of what lies in this home."""
+    """Kind to size in bytes, for the files of this home."""
     home = deployment.settings.home_path
     sizes = {kind: n_bytes_of(home / folder) for folder, kind in FOLDERS.items()}
     if not deployment.settings.database_url:
@@ -80,7 +80,7 @@ def _rows(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]
         "waiting labels": s.retention_labels_days,
         "notifications": s.retention_notifications_days,
     }
-    found = []
+    removed = []
     for kind, n_days in days.items():
         before = now - timedelta(days=n_days)
         n = (
@@ -90,15 +90,15 @@ def _rows(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]
             if dry_run
             else DELETE[kind](deployment.database, before)
         )
-        found.append(Expired(kind, n_days, n))
-    return found
+        removed.append(Expired(kind, n_days, n))
+    return removed
 
 
 def _pages(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
-    """Pages of live alerts stay, and all that are as new as a decision that waits for a person."""
+    """Keeps pages of live alerts, and all pages that are not older than a decision pending approval."""
     days, home = deployment.settings.retention_reports_days, deployment.settings.home_path
-    waiting = [x.decided_at - timedelta(hours=1) for x in deployment.decisions.of_states(PENDING_APPROVAL)]
-    before = min([now - timedelta(days=days), *waiting])
+    pending = [x.decided_at - timedelta(hours=1) for x in deployment.decisions.of_states(PENDING_APPROVAL)]
+    before = min([now - timedelta(days=days), *pending])
     pages = old_pages(home / "reports", before, report_pages(deployment.database)) if days else []
     return [_remove(_PAGES, days, pages, dry_run)]
 
@@ -124,7 +124,7 @@ def _remove(kind: str, days: int, paths: Sequence[Path], dry_run: bool) -> Expir
 
 
 def _datasets(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
-    """Data sets of runs whose version was put into production, or waits for that, stay for `pmmds reproduce`."""
+    """Keeps, for `pmmds reproduce`, data sets of runs whose version was promoted or is pending approval."""
     days = deployment.settings.retention_datasets_days
     if not days:
         return [Expired(_DATASETS, 0)]
@@ -138,7 +138,7 @@ def _datasets(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expi
 
 
 def _versions(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
-    """Versions of the registry that have never served, with their runs and artifacts."""
+    """Removes registered versions that were never in production, with their runs and artifacts."""
     days = deployment.settings.retention_models_days
     if not days:
         return [Expired(_VERSIONS, 0)]
@@ -147,7 +147,7 @@ def _versions(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expi
     newest = max((int(v.version) for v in versions), default=0)
     kept = {*served, *deployment.registry.aliased(deployment.model_name), str(newest)}
     old = [v for v in versions if v.version not in kept and v.created_at is not None and v.created_at < before]
-    # A run may have registered more than one version, and goes with the last of them.
+    # A run may have registered several versions; it is removed with the last of them.
     kept_runs = {v.run_id for v in versions if v not in old}
     old = [v for v in old if v.run_id not in kept_runs]
     if not dry_run:
@@ -156,7 +156,7 @@ def _versions(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expi
 
 
 def _deleted(deployment: Deployment, version: RegisteredVersion) -> bool:
-    """Delete a version, unless an alias or a decision has taken it up since the versions were listed."""
+    """Delete a version unless an alias or decision has referred to it since the versions were listed."""
     if version.version in _served(deployment) | deployment.registry.aliased(deployment.model_name):
         return False
     deployment.registry.delete_version(version)
@@ -164,13 +164,13 @@ def _deleted(deployment: Deployment, version: RegisteredVersion) -> bool:
 
 
 def _served(deployment: Deployment) -> set[str]:
-    """Versions that are or were in production, or wait for it: champions and promoted challengers of decisions."""
+    """Versions that are or were in production or are pending approval: champions and promoted challengers."""
     decided = deployment.decisions.of_states(PENDING_APPROVAL, JUDGED, MOVING, RECORDED)
     challengers = {x.challenger_version for x in decided if x.promoted}
     return challengers | {x.champion_version for x in decided if x.champion_version}
 
 
-# What is removed, in this order: versions last, because the registry may not answer.
+# In order of removal: versions are last, because the registry may not answer.
 KINDS: tuple[Callable[[Deployment, datetime, bool], list[Expired]], ...] = (
     _rows,
     _pages,

@@ -1,6 +1,6 @@
-"""From a prediction back to everything that made it: version, data, validation, decision, retraining, alert.
+"""Lineage of a prediction: model version, data, validation, decision, retraining and alert.
 
-One pure walk over the stores; what a store cannot tell is a note, never an empty answer. Keep out: printing it.
+Read-only. Missing or unreadable parts become notes in the result. Does not live here: printing (pmmds_cli).
 """
 
 from __future__ import annotations
@@ -19,32 +19,33 @@ from pmmds_core.policies.decision import RECORDED, Decision
 from pmmds_core.stores.predictions.log import PredictionRecord
 
 Document = dict[str, Any]
-# A recorded probability and the version's own answer agree this closely, or the record is not this version's.
+# Maximum difference between a logged probability and the version's own score.
 _TOLERANCE = 1e-9
-# As many ids as a sentence can hold.
-_SHOWN = 5
+# Ids listed in an error message.
+_MAX_LISTED = 5
 _SERVING_CACHE = "model_cache"
 
 
 def find_prediction(deployment: Deployment, request_id: str) -> PredictionRecord:
-    """The record that a service's or a client's id names. Raises UsageError when it names none, or several."""
+    """The record with this prediction id or client request id. Raises UsageError if none or several match."""
     log = deployment.prediction_log
     ids = log.ids_named(request_id)
     if not ids:
         raise UsageError(
             f"No prediction with the request id {request_id!r} is logged.",
-            next_step="The answer to a request holds its id, and so does the column request_id of prediction_logs.",
+            next_step="Use the id in the service's response or in the column request_id of prediction_logs.",
         )
     if len(ids) > 1:
+        listed = ", ".join(ids[:_MAX_LISTED]) + (", …" if len(ids) > _MAX_LISTED else "")
         raise UsageError(
             f"The client used the request id {request_id!r} for {len(ids)} different rows.",
-            next_step=f"Name one by the service's own id: {', '.join([*ids[:_SHOWN], *['…'][: len(ids) > _SHOWN]])}.",
+            next_step=f"Use one of the service's ids: {listed}.",
         )
     return log.find(ids).get(ids[0]) or log.archived_named(ids[0])[0]
 
 
 def trace(deployment: Deployment, record: PredictionRecord) -> Document:
-    """The whole chain of a logged prediction, as one document; `notes` say what could not be looked at."""
+    """The lineage of a logged prediction as one document; `notes` lists what could not be read."""
     notes: list[str] = []
     bundle = _bundle(deployment, record.model_version, notes)
     decision = _decision(deployment, record)
@@ -61,7 +62,7 @@ def trace(deployment: Deployment, record: PredictionRecord) -> Document:
         "model": _model(record, bundle),
         "training_data": training,
         "validation": _validation(training, origin, notes),
-        "decision": None if decision is None else _told_decision(decision),
+        "decision": None if decision is None else _decision_document(decision),
         "retraining": None if retraining is None else asdict(retraining),
         "alert": None
         if retraining is None or retraining.alert_id is None
@@ -78,7 +79,7 @@ def _prediction(deployment: Deployment, record: PredictionRecord) -> Document:
 
 
 def _bundle(deployment: Deployment, version: str, notes: list[str]) -> Bundle | None:
-    """What the service holds, else what orchestration or the registry has: a command should not wait for MLflow."""
+    """The bundle from the service's cache, else from the profile cache or MLflow: local copies are faster."""
     served = deployment.settings.home_path / _SERVING_CACHE / deployment.model_name / version
     try:
         if served.is_dir():
@@ -88,7 +89,7 @@ def _bundle(deployment: Deployment, version: str, notes: list[str]) -> Bundle | 
     try:
         return deployment.profiles.bundle(version)
     except (StoreError, ModelError) as error:
-        notes.append(f"The model files of v{version} cannot be had: {error}")
+        notes.append(f"The model files of v{version} are not available: {error}")
     return None
 
 
@@ -108,14 +109,14 @@ def _model(record: PredictionRecord, bundle: Bundle | None) -> Document:
 
 
 def _decision(deployment: Deployment, record: PredictionRecord) -> Decision | None:
-    """The decision that had put the version into production when it answered; a version may be promoted twice."""
+    """The decision that had put the version into production at that time; a version may be promoted twice."""
     moved = [x for x in deployment.decisions.of_version(record.model_version) if x.promoted and x.state == RECORDED]
     earlier = [x for x in moved if x.moved_at is not None and x.moved_at <= record.predicted_at]
     return earlier[0] if earlier else (moved[-1] if moved else None)
 
 
-def _told_decision(decision: Decision) -> Document:
-    """The decision's JSON without the whole evaluation, of which the criteria hold what counted."""
+def _decision_document(decision: Decision) -> Document:
+    """The decision's JSON without the full evaluation; the criteria contain the relevant values."""
     document = decision.to_document()
     evaluation = document.pop("evaluation", None)
     if evaluation:
@@ -172,16 +173,16 @@ def _explanation(
     deployment: Deployment, record: PredictionRecord, bundle: Bundle | None, notes: list[str]
 ) -> Document | None:
     if bundle is None:
-        notes.append("Without the model files there are no contributions.")
+        notes.append("No contributions: the model files are not available.")
         return None
     try:
-        found = explain_row(bundle.scorer, bundle.profile, record.features, deployment.contract)
+        explanation = explain_row(bundle.scorer, bundle.profile, record.features, deployment.contract)
     except ModelError as error:
         notes.append(f"No contributions: {error}")
         return None
-    if abs(found.probability - record.probability) > _TOLERANCE:
+    if abs(explanation.probability - record.probability) > _TOLERANCE:
         notes.append(
-            f"v{record.model_version} answers {found.probability:.6f} for these features, and {record.probability:.6f} "
-            "was logged: the logged features are not all that it saw, or the record was changed."
+            f"v{record.model_version} scores these features as {explanation.probability:.6f}, but "
+            f"{record.probability:.6f} was logged: the request had other features, or the record was changed."
         )
-    return asdict(found)
+    return asdict(explanation)

@@ -1,7 +1,7 @@
-"""One look at the window: count what changed, merge, compare, judge, keep the report, raise or settle the alert.
+"""One monitoring run: count changed hours, compare the window with the profile, judge, store report and alert.
 
-Only order lives here; counting is stores/monitoring/histograms.py, comparing drift/comparison.py, judging
-drift/policy.py.
+Only the order of the steps lives here. Does not live here: counting (stores/monitoring/histograms.py), comparing
+(drift/comparison.py), judging (drift/policy.py), resolving alerts (alert_resolution.py).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.monitoring.histograms import RefreshResult
 from pmmds_core.workflows.drift_page_context import page_context
 from pmmds_core.workflows.report_files import write_report
-from pmmds_core.workflows.rule_inputs import LookedAt, ask_joint, ask_segments, ask_sequential
+from pmmds_core.workflows.rule_inputs import MonitoredWindow, apply_joint, apply_segments, apply_sequential
 
 
 @dataclass(frozen=True)
 class MonitorResult:
-    """What one look found. The window is [window_start, window_end), UTC."""
+    """The result of one monitoring run. The window is [window_start, window_end), UTC."""
 
     model_version: str
     window_start: datetime
@@ -49,14 +49,14 @@ class MonitorResult:
         return int(self.document["n_current"])
 
     @property
-    def words(self) -> str:
-        """What the rules that make the verdict say."""
-        told = [rule for rule in self.document["rules"] if rule["rule"] in self.document["alert_rules"]]
-        return " ".join(reason for rule in told for reason in rule["reasons"])
+    def reasons(self) -> str:
+        """The reasons of all alerting rules."""
+        alerting = [rule for rule in self.document["rules"] if rule["rule"] in self.document["alert_rules"]]
+        return " ".join(reason for rule in alerting for reason in rule["reasons"])
 
     @property
     def verdicts_by_rule(self) -> list[dict[str, str]]:
-        """Every rule that was asked, also those that raise no alert."""
+        """All rules, including those that raise no alert."""
         alerting = self.document["alert_rules"]
         return [
             {
@@ -78,25 +78,25 @@ class MonitorResult:
 
 
 def refresh_histograms(deployment: Deployment, start: datetime, end: datetime) -> RefreshResult:
-    """Count the hours of [start, end) that changed, each row by the profile of the model that answered it."""
+    """Count the hours of [start, end) that changed, each row with the profile of the version that served it."""
     return deployment.histograms.refresh(deployment.profiles.profile, deployment.model_name, start, end)
 
 
 def monitor(
     deployment: Deployment, start: datetime, end: datetime, *, run_id: str, segments: Sequence[str] | None = None
 ) -> MonitorResult:
-    """Judge the rows that the production model answered in [start, end).
+    """Judge the predictions of the production model in [start, end).
 
     Args:
-        d: the deployment.
-        start: aware instant, the first of an hour.
-        end: likewise, exclusive.
+        deployment: the deployment.
+        start: aware datetime, a full hour.
+        end: aware datetime, a full hour, exclusive.
         run_id: the Dagster run, or empty.
-        segments: categorical features to split the report by; None: those of PMMDS_DRIFT_SEGMENT_FEATURES.
+        segments: categorical features to split the report by; None means PMMDS_DRIFT_SEGMENT_FEATURES.
 
     Raises:
-        NoModelError: nothing is in production.
-        UsageError: `segments` names something else than a categorical feature.
+        NoModelError: no model is in production.
+        UsageError: `segments` contains a name that is not a categorical feature.
     """
     segment_features = deployment.settings.segment_features if segments is None else segments
     check_segment_features(deployment.contract, segment_features)
@@ -105,20 +105,20 @@ def monitor(
     bundle = deployment.profiles.bundle(version)
     profile, rule = bundle.profile, DriftRule.of(deployment.settings)
     merged = deployment.histograms.merged(deployment.model_name, version, start, end)
-    looked_at = LookedAt(bundle, version, start, end, merged.counts, merged.n_rows)
+    window = MonitoredWindow(bundle, version, start, end, merged.counts, merged.n_rows)
     features = compare(profile, merged.counts, merged.n_rows)
-    pairs = ask_joint(deployment, looked_at, rule)
-    verdict = judge(features, merged.n_rows, rule, (pairs.verdict, ask_sequential(deployment, looked_at)))
+    pairs = apply_joint(deployment, window, rule)
+    verdict = judge(features, merged.n_rows, rule, (pairs.verdict, apply_sequential(deployment, window)))
     document = report_document(
         profile,
         features,
         merged.n_rows,
         verdict,
-        segments=ask_segments(deployment, looked_at, rule, segment_features),
+        segments=apply_segments(deployment, window, rule, segment_features),
         pairs=pairs.pairs,
     )
     html_path = _write_page(deployment, version, start, end, document, profile)
-    alert_id = _keep(deployment, version, start, end, document, verdict, html_path, run_id)
+    alert_id = _store(deployment, version, start, end, document, verdict, html_path, run_id)
     return MonitorResult(
         version, start, end, document, len(verdict.drifted_features), alert_id, html_path, tuple(refreshed.hours)
     )
@@ -132,14 +132,14 @@ def _write_page(
     document: Mapping[str, Any],
     profile: ReferenceProfile,
 ) -> Path:
-    """The report as a page, whole or not at all."""
+    """Write the report's page atomically."""
     now = datetime.now(UTC)
     head = PageHead(deployment.model_name, version, start, end, deployment.settings.drift_psi_threshold, now)
     context = page_context(deployment, profile, version, start, end, document)
     return write_report(deployment, "drift", render_page(document, head, context), now)
 
 
-def _keep(
+def _store(
     deployment: Deployment,
     version: str,
     start: datetime,
@@ -149,7 +149,7 @@ def _keep(
     html_path: Path,
     run_id: str,
 ) -> int | None:
-    """Write the report and, when it drifted, its alert in one transaction; the alert's id."""
+    """Store the report and, if it drifted, its alert in one transaction. Returns the alert's id."""
     with deployment.database.begin() as connection:
         report_id = deployment.drift.save(
             document,

@@ -1,11 +1,11 @@
-"""Putting a version into production: the one place that moves the production alias.
+"""Moves the production alias; no other module does.
 
-MLflow's aliases are last-write-wins, so the alias moves under a lock of our database, after the production pointer.
-Every step can be repeated: `put_into_production` on an unfinished decision finishes or undoes it.
-Keep out: judging (policies/promotion.py), rows and lock (stores/lifecycle/promotion_lock.py).
+MLflow's aliases are last-write-wins, so the alias moves under a lock in the database, after the production pointer.
+Every step can be repeated: `put_into_production` on an unfinished decision finishes or aborts it.
+Does not live here: judging (policies/promotion.py), rows and lock (stores/lifecycle/promotion_lock.py).
 
     step            committed with it                        a crash after it leaves
-    intent          state judged                             nothing moved; the reconciler goes on
+    intent          state judged                             nothing moved; the reconciler continues
     claim           pointer, fencing token, state moving     alias at the champion; the reconciler moves it
     move            (MLflow's alias)                         alias at the challenger; the reconciler records it
     record          state recorded, moved_at                 nothing to do
@@ -34,7 +34,7 @@ from pmmds_core.stores.lifecycle.promotion_lock import PromotionTurn
 
 @dataclass(frozen=True)
 class Promotion:
-    """What was done for a decision: the version in production now, and whether this call moved it."""
+    """The result of a promotion. `version`: now in production. `moved`: True if this call moved the alias."""
 
     version: str
     previous_version: str | None
@@ -45,45 +45,45 @@ def put_into_production(decision: Decision, decisions: DecisionStore, registry: 
     """Move the production alias to the decision's challenger, once.
 
     Raises:
-        PromotionConflictError: production moved since the decision was made, or its challenger is gone; the decision
-            is `aborted` with the reason, and nothing was moved. Also for a decision that waits for approval.
-        RegistryUnavailableError, DatabaseUnavailableError: the decision stays unfinished and can be tried again.
+        PromotionConflictError: the champion changed since the decision, or its challenger was deleted; the decision
+            is `aborted` with the reason, and nothing was moved. Also for a decision that is pending approval.
+        RegistryUnavailableError, DatabaseUnavailableError: the decision stays unfinished and can be retried.
     """
     finish_moving(decisions, registry, except_for=decision.decision_id)
     if _challenger_is_gone(decision, registry):
-        _abort_and_adopt(decision, decisions, registry, CHALLENGER_GONE)
+        _abort_and_record_alias(decision, decisions, registry, CHALLENGER_GONE)
     elif _require(decision, decisions).state == JUDGED:
         _claim_with_files(decision, decisions, registry)
     moved = _move(decision, decisions, registry)
     after = _require(decision, decisions)
     if after.state != RECORDED or not after.promoted:
-        raise _refusal(after, decisions)
+        raise _conflict_error(after, decisions)
     return Promotion(after.challenger_version, after.champion_version, moved=moved)
 
 
 def reconcile(decisions: DecisionStore, registry: ModelRegistry) -> list[Decision]:
-    """Finish or undo every promotion that was left unfinished; what became of each.
+    """Finish or abort every unfinished promotion. Returns these decisions with their new states.
 
     Raises:
-        RegistryUnavailableError, DatabaseUnavailableError: what is left can be tried again.
+        RegistryUnavailableError, DatabaseUnavailableError: the remaining decisions can be retried.
     """
-    left = decisions.unfinished()
-    for decision in sorted(left, key=lambda d: d.state != MOVING):
-        _finish_or_undo(decision, decisions, registry)
-    return [_require(d, decisions) for d in left]
+    unfinished = decisions.unfinished()
+    for decision in sorted(unfinished, key=lambda d: d.state != MOVING):
+        _finish_or_abort(decision, decisions, registry)
+    return [_require(d, decisions) for d in unfinished]
 
 
-def _finish_or_undo(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:
-    # A conflict is an end as well: the decision was aborted, and says why.
+def _finish_or_abort(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:
+    # After a conflict the decision is aborted with its reason, so it is finished as well.
     with suppress(PromotionConflictError):
         put_into_production(decision, decisions, registry)
 
 
-def adopt_moved_alias(decisions: DecisionStore, registry: ModelRegistry) -> Decision | None:
-    """When a person moved the alias in MLflow by hand: record it as a decision, so that the pointer agrees again.
+def record_external_alias_change(decisions: DecisionStore, registry: ModelRegistry) -> Decision | None:
+    """If the alias was moved directly in MLflow, record that as a decision, so that the pointer agrees again.
 
     Returns:
-        The recorded decision; None when pointer and alias agree, or a promotion is under way.
+        The recorded decision; None if pointer and alias agree or a promotion is in progress.
     """
     pointer = decisions.pointer()
     if _alias(decisions, registry) == (pointer.version if pointer else None):
@@ -96,20 +96,20 @@ def adopt_moved_alias(decisions: DecisionStore, registry: ModelRegistry) -> Deci
 
 
 def finish_moving(decisions: DecisionStore, registry: ModelRegistry, *, except_for: str = "") -> None:
-    """Finish what another process left between pointer and alias: it was decided earlier, and comes first."""
+    """Finish the promotions that another process left between pointer and alias; they were decided first."""
     for other in decisions.unfinished():
         if other.state == MOVING and other.decision_id != except_for:
-            _finish_or_undo(other, decisions, registry)
+            _finish_or_abort(other, decisions, registry)
 
 
 def _claim_with_files(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:
-    """Claim with the digest of the files that are promoted: those that were judged, and those promoted before."""
+    """Claim if the version's files are those that were judged and those of its previous promotion; else abort."""
     digest = registry.files_digest(decision.model_name, decision.challenger_version)
     judged = decision.document.get("evaluation", {}).get(JUDGED_FILES)
     if {judged or digest, decisions.recorded_digest(decision.challenger_version) or digest} == {digest}:
         _claim(decision, decisions, registry, digest)
     else:
-        _abort_and_adopt(decision, decisions, registry, FILES_CHANGED)
+        _abort_and_record_alias(decision, decisions, registry, FILES_CHANGED)
 
 
 def _claim(decision: Decision, decisions: DecisionStore, registry: ModelRegistry, digest: str) -> None:
@@ -120,12 +120,12 @@ def _claim(decision: Decision, decisions: DecisionStore, registry: ModelRegistry
         other = turn.mover()
         if other is not None:
             raise PromotionConflictError(
-                f"Promotion {other.decision_id} of v{other.challenger_version} is under way; nothing was moved.",
-                next_step="It is finished within a minute; this one is taken up again afterwards.",
+                f"Promotion {other.decision_id} of v{other.challenger_version} is in progress; nothing was moved.",
+                next_step="It finishes within a minute; this one is retried afterwards.",
             )
         alias, pointed_at = _alias(decisions, registry), _pointed_at(turn)
         if alias == pointed_at == found.challenger_version:
-            turn.record(found, digest)  # it is there already
+            turn.record(found, digest)  # already in production
         elif alias == pointed_at == found.champion_version:
             turn.claim(found, digest)
         else:
@@ -133,7 +133,7 @@ def _claim(decision: Decision, decisions: DecisionStore, registry: ModelRegistry
 
 
 def _move(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> bool:
-    """Move the alias of a claimed decision and record it. Returns whether this call moved it."""
+    """Move the alias of a claimed decision and record it. Returns True if this call moved it."""
     moved = False
     try:
         with decisions.turn() as turn:
@@ -150,14 +150,14 @@ def _move(decision: Decision, decisions: DecisionStore, registry: ModelRegistry)
                 moved = True
             turn.record(found)
     except DatabaseUnavailableError:
-        if moved:  # the lock may have been lost before the alias moved, and another may have moved on
+        if moved:  # the lock may have been lost before the move, and another promotion may have followed
             _follow_pointer(decisions, registry)
         raise
     return moved
 
 
 def _follow_pointer(decisions: DecisionStore, registry: ModelRegistry) -> None:
-    """A promoter that had lost the lock must not leave the alias behind a newer move of the pointer."""
+    """Point the alias to the pointer's version: a promoter that lost the lock must not undo a newer promotion."""
     with decisions.turn() as turn:
         pointed_at = _pointed_at(turn)
         if pointed_at is not None and turn.mover() is None and pointed_at != _alias(decisions, registry):
@@ -165,7 +165,7 @@ def _follow_pointer(decisions: DecisionStore, registry: ModelRegistry) -> None:
 
 
 def _abort_for_another_champion(turn: PromotionTurn, decision: Decision, alias: str | None) -> None:
-    """The alias is neither where it was nor where it should go: a person's move stands."""
+    """The alias points to neither champion nor challenger: it was moved in MLflow, and that move is kept."""
     turn.abort(decision, CHAMPION_CHANGED)
     if alias != _pointed_at(turn):
         turn.adopt(alias)
@@ -179,7 +179,7 @@ def _challenger_is_gone(decision: Decision, registry: ModelRegistry) -> bool:
     return False
 
 
-def _abort_and_adopt(decision: Decision, decisions: DecisionStore, registry: ModelRegistry, reason: str) -> None:
+def _abort_and_record_alias(decision: Decision, decisions: DecisionStore, registry: ModelRegistry, reason: str) -> None:
     with decisions.turn() as turn:
         found = turn.decision(decision.decision_id)
         if found.state not in (JUDGED, MOVING):
@@ -206,7 +206,7 @@ def _require(decision: Decision, decisions: DecisionStore) -> Decision:
     return found
 
 
-def _refusal(decision: Decision, decisions: DecisionStore) -> PromotionConflictError:
+def _conflict_error(decision: Decision, decisions: DecisionStore) -> PromotionConflictError:
     if decision.state_reason != CHAMPION_CHANGED:
         return PromotionConflictError(
             f"Decision {decision.decision_id} on v{decision.challenger_version} is {decision.status}; "
@@ -218,5 +218,5 @@ def _refusal(decision: Decision, decisions: DecisionStore) -> PromotionConflictE
     return PromotionConflictError(
         f"Decision {decision.decision_id} judged v{decision.challenger_version} against {then}, "
         f"but {now} is in production now; {decision.status}, nothing was moved.",
-        next_step="Materialize model_evaluation again to judge against the present champion.",
+        next_step="Materialize model_evaluation again to judge against the current champion.",
     )

@@ -1,6 +1,6 @@
-"""What a decision's state means for the retraining that led to it, and for the alert behind that.
+"""Applies a decision's state to the retraining that led to it and to that retraining's alert.
 
-Keep out: when to retrain (policies/retraining.py) and the states themselves (policies/decision.py).
+Does not live here: when to retrain (policies/retraining.py), the states (policies/decision.py).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pmmds_core.policies.retraining import HELD, PROMOTED, WAITING
 from pmmds_core.workflows.retraining_outcome import end_retraining
 
 
-def settle(deployment: Deployment, decision: Decision) -> Decision:
-    """Book how the decision's retraining ended, if it came of one; closes the alert of a promoted one.
+def record_outcome(deployment: Deployment, decision: Decision) -> Decision:
+    """Record the outcome of the decision's retraining, if it has one, and resolve the alert of a promoted model.
 
     Returns:
         The decision as it is stored now.

@@ -1,6 +1,6 @@
-"""The promotion that is being watched: fetches what came before and after it, and asks the policy.
+"""Watches the latest promotion: fetches measurements before and after it and applies the rollback policy.
 
-Keep out: the bounds (policies/rollback.py) and the rollback (rollback.py).
+Does not live here: the guardrails (policies/rollback.py), the rollback (rollback.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pmmds_core.stores.predictions.served_answers import served_answers
 
 @dataclass(frozen=True)
 class Watch:
-    """`decision`: the promotion that put the present version where it is; None when there is nothing to take back."""
+    """`decision`: the promotion of the production version; None if there is nothing to roll back."""
 
     decision: Decision | None
     verdict: RollbackVerdict | None
@@ -31,7 +31,7 @@ class Watch:
 
 
 def watch(deployment: Deployment, seen: WatchedTotals | None, now: datetime) -> Watch:
-    """Judge the present version's promotion. `seen`: what the last call gave as `totals`."""
+    """Judge the promotion of the production version. `seen`: `totals` of the previous call."""
     pointer = deployment.decisions.pointer()
     decision = None if pointer is None else deployment.decisions.get(pointer.decision_id)
     if decision is None:

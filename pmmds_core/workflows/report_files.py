@@ -1,6 +1,6 @@
-"""Where a finished page goes: whole into the home's reports, and beside the model in the registry when it answers.
+"""Stores finished pages: in the home's reports, and as an artifact of the model version's run.
 
-Keep out: what is on a page.
+Does not live here: the content of a page (reports/).
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ REPORTS = "reports"
 
 
 def write_report(deployment: Deployment, kind: str, html: str, at: datetime) -> Path:
-    """A file named by kind and instant, whole or not at all."""
+    """Write a file named by kind and timestamp, atomically."""
     path = deployment.folder(REPORTS) / f"{kind}-{at:%Y%m%dT%H%M%S%f}.html"
     write_atomically(path, html.encode())
     return path
 
 
 def keep_with_model(deployment: Deployment, version: str, path: Path, folder: str, *, copy: str = "") -> str:
-    """Put a page beside the run of a model version; where it is, or why it is not there.
+    """Log a page as an artifact of the version's run. Returns its location, or why it was not stored.
 
-    `latest.html` is replaced each time, because every hour has a report, and so is `copy`, where one is named.
-    Monitoring goes on whatever the registry does.
+    Replaces `latest.html`, because there is a report every hour, and `copy` if given. Never raises, so that monitoring
+    continues without the registry.
     """
     try:
         run_id = deployment.registry.get_version(deployment.model_name, version).run_id
         names = ["latest.html", *([copy] if copy else [])]
         deployment.registry.log_page(run_id, path.read_bytes(), [f"{folder}/{name}" for name in names])
     except (StoreError, ModelError) as error:
-        return f"not kept: {error}"
+        return f"not stored: {error}"
     return f"run {run_id}, {folder}/{names[-1]}"

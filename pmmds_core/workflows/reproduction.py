@@ -1,6 +1,6 @@
-"""A model version trained again from what is recorded of it, and whether the same model came out.
+"""Retrains a model version from its recorded inputs and compares the digests.
 
-Seed and candidate are the record's, not those of the present settings. Keep out: training itself
+Seed and candidate come from the record, not from the current settings. Does not live here: training
 (training/release.py).
 """
 
@@ -30,7 +30,7 @@ _NEEDED = ("training_digest", "candidate", "seed", "code_version", "libraries", 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What came out. `differences`: what is not as it was recorded and may be why the digests differ."""
+    """The result. `differences`: recorded facts that no longer hold and may explain different digests."""
 
     model_name: str
     version: str
@@ -51,12 +51,12 @@ class Reproduction:
 
 
 def reproduce(deployment: Deployment, registered: RegisteredVersion) -> Reproduction:
-    """Train a version again in a temporary folder; nothing is registered or kept.
+    """Retrain a version in a temporary folder; nothing is registered or stored.
 
     Raises:
-        ModelError: the version does not say how it was made, was made by another contract, or from a candidate that
-            is not among those of PMMDS_TRAIN_CANDIDATES.
-        DataError: its rows are not kept here, or are not those that were recorded.
+        ModelError: the version lacks its training record, was trained with another contract, or its candidate is not
+            among PMMDS_TRAIN_CANDIDATES.
+        DataError: its rows are not stored here or differ from the recorded ones.
         SettingError: PMMDS_TRAIN_CANDIDATES cannot be loaded.
     """
     record = _record(registered, deployment.contract.digest)
@@ -80,14 +80,14 @@ def _record(registered: RegisteredVersion, contract_digest: str) -> Mapping[str,
     missing = [name for name in _NEEDED if not registered.tags.get(name)]
     if missing:
         raise ModelError(
-            f"v{registered.version} does not say how it was made: {', '.join(missing)} are not recorded.",
-            next_step="Versions that are trained from now on say it.",
+            f"v{registered.version} cannot be reproduced: it does not record {', '.join(missing)}.",
+            next_step="Only versions that PMMDS trained can be reproduced.",
         )
     if registered.tags["contract_digest"] != contract_digest:
         raise ModelError(
-            f"v{registered.version} was trained by another contract than the one in use "
+            f"v{registered.version} was trained with a different contract than the current one "
             f"({registered.tags['contract_digest'][:12]}… instead of {contract_digest[:12]}…).",
-            next_step="Point PMMDS_CONTRACT at the contract it was trained by.",
+            next_step="Point PMMDS_CONTRACT at the contract it was trained with.",
         )
     return registered.tags
 
@@ -100,8 +100,8 @@ def _recorded_rows(deployment: Deployment, kind: DatasetKind, record: Mapping[st
     found = of_digest or deployment.datasets.of_run(kind, run_id)
     if found is None or not found.path.exists():
         raise DataError(
-            f"The {kind} rows of this version are not kept here (data digest {record['training_digest'][:12]}…).",
-            next_step="Run it where it was trained, or restore PMMDS_HOME/datasets and the database.",
+            f"The {kind} rows of this version are not stored here (data digest {record['training_digest'][:12]}…).",
+            next_step="Run the command where it was trained, or restore PMMDS_HOME/datasets and the database.",
         )
     return found
 
@@ -110,8 +110,8 @@ def _verified(training: Dataset) -> pd.DataFrame:
     frame = training.read()
     if content_digest(frame) != training.digest:
         raise DataError(
-            f"The training rows in {training.path} are not those that were recorded: their digest differs.",
-            next_step="Restore the file; training on other rows would reproduce nothing.",
+            f"The training rows in {training.path} have changed: their digest differs from the recorded one.",
+            next_step="Restore the file.",
         )
     return frame
 
@@ -119,12 +119,12 @@ def _verified(training: Dataset) -> pd.DataFrame:
 def _trained_again(
     deployment: Deployment, frame: pd.DataFrame, holdout: pd.DataFrame, record: Mapping[str, str]
 ) -> str:
-    """The digest; only the recorded candidate is fitted, since latency had a part in the choice."""
+    """The model digest. Fits only the recorded candidate, because the choice also depended on measured latency."""
     name, candidates = record["candidate"], load_candidates(deployment.settings.train_candidates)
     if name not in candidates:
         raise ModelError(
             f"The candidate {name} is not among {', '.join(candidates)}.",
-            next_step="Set PMMDS_TRAIN_CANDIDATES as it was when the version was trained.",
+            next_step="Set PMMDS_TRAIN_CANDIDATES to the value at training time.",
         )
     with tempfile.TemporaryDirectory() as folder:
         provenance = Provenance(

@@ -1,6 +1,6 @@
-"""The end of a retraining, with what follows for its cause, in one transaction.
+"""Records the outcome of a retraining and its consequences for the trigger, in one transaction.
 
-Add a consequence of an end here. Keep out: when to start one (policies/retraining.py), rows
+Add a consequence here. Does not live here: when to start a retraining (policies/retraining.py), rows
 (stores/lifecycle/retrainings.py).
 """
 
@@ -26,21 +26,21 @@ def end_retraining(
     challenger_version: str | None = None,
     n_new_labels: int | None = None,
 ) -> None:
-    """Record how a run ended, and where it was the last attempt that its cause may have, that a person is needed."""
+    """Record the outcome of a run and, after the trigger's last attempt, that it needs manual action."""
     with deployment.database.begin() as connection:
         run = deployment.retrainings.finish(connection, run_id, outcome, reason, challenger_version, n_new_labels)
-        _leave_to_a_person_when_due(deployment, connection, run)
+        _give_up_when_due(deployment, connection, run)
 
 
 def book_failed_run(deployment: Deployment, attempt: Attempt, reason: str) -> None:
-    """The same for a run that died, whether or not it had claimed its attempt."""
+    """Record a run that failed or was killed, even if it had not claimed its attempt yet."""
     with deployment.database.begin() as connection:
         run = deployment.retrainings.record_failure(connection, attempt, reason)
-        _leave_to_a_person_when_due(deployment, connection, run)
+        _give_up_when_due(deployment, connection, run)
 
 
-def _leave_to_a_person_when_due(deployment: Deployment, connection: sa.Connection, run: RetrainingRun | None) -> None:
-    """Said once for a cause: on its alert where it has one, and to whom PMMDS_ALERT_URLS names."""
+def _give_up_when_due(deployment: Deployment, connection: sa.Connection, run: RetrainingRun | None) -> None:
+    """Notify once per trigger: on its alert if it has one, and PMMDS_ALERT_URLS."""
     if run is None or run.cause is None:
         return
     if not gives_up(run.cause, run.outcome, run.attempt, deployment.settings.retrain_max_attempts):
@@ -48,18 +48,18 @@ def _leave_to_a_person_when_due(deployment: Deployment, connection: sa.Connectio
     if deployment.retrainings.has_given_up(connection, run.cause):
         return
     deployment.retrainings.mark_given_up(connection, run.retraining_id)
-    words = given_up_words(run)
+    message = given_up_text(run)
     if run.alert_id is None:
-        notice = gave_up(deployment.model_name, run.retraining_id, words)
-        enqueue(connection, notice, deployment.alert_targets, datetime.now(UTC))
+        notification = gave_up(deployment.model_name, run.retraining_id, message)
+        enqueue(connection, notification, deployment.alert_targets, datetime.now(UTC))
     else:
-        deployment.alerts.note_given_up(connection, run.alert_id, words)
+        deployment.alerts.note_given_up(connection, run.alert_id, message)
 
 
-def given_up_words(run: RetrainingRun) -> str:
-    """What a person reads of a cause that is left to them."""
-    asked = f" It was asked for because: {run.cause_text}" if run.cause_text and run.alert_id is None else ""
+def given_up_text(run: RetrainingRun) -> str:
+    """Text of the notification that a trigger needs manual action."""
+    trigger = f" Trigger: {run.cause_text}" if run.cause_text and run.alert_id is None else ""
     return (
-        f"{run.attempt} attempts to retrain brought no new model (the last one: {run.outcome}: "
-        f"{run.reason.rstrip('.')}); it waits for a person.{asked}"
+        f"No new model after {run.attempt} retraining attempts (last outcome: {run.outcome}: "
+        f"{run.reason.rstrip('.')}). Manual action is needed.{trigger}"
     )

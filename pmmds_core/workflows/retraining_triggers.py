@@ -1,6 +1,6 @@
-"""What asks for a retraining at this moment, each with its reason in words: fetched for the policy.
+"""Finds the active retraining triggers, each with its reason, for the retraining policy.
 
-Add a trigger here and its place among them in retraining_policy. Keep out: whether one starts
+Add a trigger here and its type in policies/retraining.py. Does not live here: whether a retraining starts
 (policies/retraining.py).
 """
 
@@ -18,48 +18,50 @@ from pmmds_core.policies.retraining import (
     LABELS,
     PERFORMANCE,
     SCHEDULE,
-    Cause,
     PastRetraining,
+    RetrainingTrigger,
 )
 from pmmds_core.statistics.auc_difference import PerformanceDrop, measure_drop
 from pmmds_core.statistics.classification import AucInterval, auc_interval
 from pmmds_core.stores.lifecycle.retrainings import alert_cause
 
-# A ROC-AUC of so many rows is as good as of all; the newest count.
+# Newest labeled rows used for the realized ROC-AUC; more rows would not change it noticeably.
 N_NEWEST = 20_000
 
 
-def find_causes(deployment: Deployment, now: datetime) -> tuple[list[Cause], list[PastRetraining]]:
-    """What asks, in the order in which it is heard, and the retrainings that the policy has to know of.
+def find_triggers(deployment: Deployment, now: datetime) -> tuple[list[RetrainingTrigger], list[PastRetraining]]:
+    """Active triggers in order of priority, and the past retrainings that the policy needs.
 
     Raises:
-        StoreError: the database does not answer; then nothing is known, which is not "nothing asks".
+        StoreError: the database does not answer. That is unknown, not "no trigger".
     """
-    causes = [
-        cause
-        for cause in (alert_of(deployment), *_of_the_champion(deployment, now), _schedule(deployment, now))
-        if cause is not None
+    triggers = [
+        trigger
+        for trigger in (alert_of(deployment), *_of_the_champion(deployment, now), _schedule(deployment, now))
+        if trigger is not None
     ]
-    past = deployment.retrainings.past([cause.key for cause in causes], now)
-    return [_with_labels_since(deployment, cause, past) for cause in causes], past
+    past = deployment.retrainings.past([trigger.key for trigger in triggers], now)
+    return [_with_labels_since(deployment, trigger, past) for trigger in triggers], past
 
 
-def alert_of(deployment: Deployment, *, always: bool = False) -> Cause | None:
-    """The oldest open alert. `always`: also when PMMDS_RETRAIN_ON_ALERT is off, as for a person's own request."""
+def alert_of(deployment: Deployment, *, always: bool = False) -> RetrainingTrigger | None:
+    """The oldest open alert. `always`: also if PMMDS_RETRAIN_ON_ALERT is off, as for a manual request."""
     if deployment.settings.retrain_on_alert == "off" and not always:
         return None
     alert = min(deployment.alerts.open_alerts(), key=lambda a: a.alert_id, default=None)
-    return None if alert is None else Cause(ALERT, alert_cause(alert.alert_id), alert.message, alert.alert_id)
+    return (
+        None if alert is None else RetrainingTrigger(ALERT, alert_cause(alert.alert_id), alert.message, alert.alert_id)
+    )
 
 
-def find_for_person(deployment: Deployment, now: datetime) -> tuple[Cause | None, list[PastRetraining]]:
-    """What a person's own request is counted under: the oldest open alert, else whatever else asks first."""
-    causes, _ = find_causes(deployment, now)
-    cause = alert_of(deployment, always=True) or next(iter(causes), None)
-    return cause, deployment.retrainings.past([cause.key] if cause else [], now)
+def find_for_person(deployment: Deployment, now: datetime) -> tuple[RetrainingTrigger | None, list[PastRetraining]]:
+    """The trigger that a manual request counts for: the oldest open alert, else the first active trigger."""
+    triggers, _ = find_triggers(deployment, now)
+    trigger = alert_of(deployment, always=True) or next(iter(triggers), None)
+    return trigger, deployment.retrainings.past([trigger.key] if trigger else [], now)
 
 
-def _of_the_champion(deployment: Deployment, now: datetime) -> Iterator[Cause | None]:
+def _of_the_champion(deployment: Deployment, now: datetime) -> Iterator[RetrainingTrigger | None]:
     s = deployment.settings
     if s.retrain_on_performance_drop == "off" and not s.retrain_every_labels:
         return
@@ -73,24 +75,24 @@ def _of_the_champion(deployment: Deployment, now: datetime) -> Iterator[Cause | 
         yield _labels(deployment, judged)
 
 
-def _performance(deployment: Deployment, judged: Decision, now: datetime) -> Cause | None:
+def _performance(deployment: Deployment, judged: Decision, now: datetime) -> RetrainingTrigger | None:
     margin, n_days = deployment.settings.retrain_performance_margin, deployment.settings.retrain_performance_days
-    found = realized_drop(deployment, judged, now - timedelta(days=n_days))
-    if found is None or not found.is_beyond(margin):
+    measured = realized_drop(deployment, judged, now - timedelta(days=n_days))
+    if measured is None or not measured.is_beyond(margin):
         return None
     version = judged.challenger_version
     reason = (
-        f"v{version} ranks worse than on its holdout: roc_auc {found.realized.auc:.4f} over the last {n_days} days "
-        f"instead of {found.holdout.auc:.4f}; the drop of {found.drop:.4f} is over {margin:g} "
-        f"(95 %: {found.low:.4f} to {found.high:.4f})."
+        f"Realized roc_auc of v{version} dropped to {measured.realized.auc:.4f} in the last {n_days} days, from "
+        f"{measured.holdout.auc:.4f} on its holdout; the drop of {measured.drop:.4f} is over {margin:g} "
+        f"(95%: {measured.low:.4f} to {measured.high:.4f})."
     )
-    return Cause(PERFORMANCE, f"{PERFORMANCE}:v{version}", reason)
+    return RetrainingTrigger(PERFORMANCE, f"{PERFORMANCE}:v{version}", reason)
 
 
 def realized_drop(deployment: Deployment, judged: Decision, start: datetime) -> PerformanceDrop | None:
-    """How much worse the champion ranks since `start` than when it was judged; None where that cannot be told.
+    """The drop of the champion's realized ROC-AUC since `start` against its holdout; None if there is too little data.
 
-    The rows are read only when the hourly performance report has found enough labels.
+    Reads the rows only if the hourly performance report has counted enough labels.
     """
     version, evaluation = judged.challenger_version, judged.document.get("evaluation")
     kept = [
@@ -106,8 +108,8 @@ def realized_drop(deployment: Deployment, judged: Decision, start: datetime) -> 
     return measure_drop(holdout, auc_interval(rows.labels, rows.probabilities))
 
 
-def _labels(deployment: Deployment, judged: Decision) -> Cause | None:
-    """A cause of its own for every further N labels, so that a model that was held is followed by another."""
+def _labels(deployment: Deployment, judged: Decision) -> RetrainingTrigger | None:
+    """A new trigger for every N labels, so that a held model does not stop later retrainings."""
     every, version = deployment.settings.retrain_every_labels, judged.challenger_version
     training = deployment.datasets.of_run("training", judged.run_id)
     if training is None:
@@ -115,21 +117,23 @@ def _labels(deployment: Deployment, judged: Decision) -> Cause | None:
     n_new = deployment.ground_truth.n_received_since(training.created_at)
     if n_new < every:
         return None
-    reason = f"{n_new:,} labels have arrived since v{version} was trained; every {every:,} ask for a retraining."
-    return Cause(LABELS, f"{LABELS}:v{version}:{n_new // every}", reason)
+    reason = f"{n_new:,} labels have arrived since v{version} was trained (PMMDS_RETRAIN_EVERY_LABELS={every})."
+    return RetrainingTrigger(LABELS, f"{LABELS}:v{version}:{n_new // every}", reason)
 
 
-def _schedule(deployment: Deployment, now: datetime) -> Cause | None:
-    """Due by the newest model that was trained and judged, whoever asked for it; its id is the key."""
+def _schedule(deployment: Deployment, now: datetime) -> RetrainingTrigger | None:
+    """Due relative to the newest promotion decision, of any trigger; that decision's id is part of the key."""
     every = deployment.settings.retrain_every_days
     newest = deployment.decisions.newest_promotion() if every else None
     if newest is None or now - newest.decided_at < timedelta(days=every):
         return None
-    reason = f"The last model was trained on {newest.decided_at:%Y-%m-%d}; every {every:g} days ask for a retraining."
-    return Cause(SCHEDULE, f"{SCHEDULE}:{newest.decision_id}", reason)
+    reason = f"The last model was trained on {newest.decided_at:%Y-%m-%d} (PMMDS_RETRAIN_EVERY_DAYS={every:g})."
+    return RetrainingTrigger(SCHEDULE, f"{SCHEDULE}:{newest.decision_id}", reason)
 
 
-def _with_labels_since(deployment: Deployment, cause: Cause, past: list[PastRetraining]) -> Cause:
+def _with_labels_since(
+    deployment: Deployment, cause: RetrainingTrigger, past: list[PastRetraining]
+) -> RetrainingTrigger:
     last = max((p for p in past if p.cause == cause.key), key=lambda p: p.attempt, default=None)
     if last is None or last.outcome != BLOCKED_NO_LABELS:
         return cause

@@ -1,7 +1,6 @@
-"""What the rules ask for beyond a window's counts: rows of both sides, the windows before, the counts of segments.
+"""Fetches what drift rules need beyond a window's counts (rows, previous windows, segments) and applies them.
 
-Fetches, calls the pure rule, hands back its answer. Keep out: the rules (drift/rules), the order of a look
-(monitoring.py).
+Does not live here: the rules (drift/rules), the order of a monitoring run (monitoring.py).
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ from pmmds_core.profiling.reference_rows import ReferenceRows, code_rows
 from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.monitoring.drift_windows import Window
 
-NO_ROWS = "carries no reference rows; versions trained from here on do"
+NO_ROWS = "has no reference rows"
 
 
 @dataclass(frozen=True)
-class LookedAt:
-    """The window [start, end) of one model version, and its rows in the profile's bins."""
+class MonitoredWindow:
+    """The window [start, end) of one model version. `counts`: its rows per feature in the profile's bins."""
 
     bundle: Bundle
     version: str
@@ -41,63 +40,69 @@ class LookedAt:
 
     @property
     def rows(self) -> ReferenceRows | None:
-        """The reference rows that the version carries, when they were coded with its profile."""
-        found = self.bundle.reference_rows
-        return found if found is not None and found.profile_digest == self.bundle.profile.digest else None
+        """The version's reference rows if they were binned with its profile, else None."""
+        rows = self.bundle.reference_rows
+        return rows if rows is not None and rows.profile_digest == self.bundle.profile.digest else None
 
 
-def ask_joint(deployment: Deployment, w: LookedAt, rule: DriftRule) -> JointFinding:
-    """The joint rule on the newest rows of the window."""
-    rows = w.rows
+def apply_joint(deployment: Deployment, window: MonitoredWindow, rule: DriftRule) -> JointFinding:
+    """Apply the joint rule to the newest rows of the window."""
+    rows = window.rows
     if rows is None:
-        return not_evaluated(f"v{w.version} {NO_ROWS}.")
-    if w.n_rows < rule.min_samples:
-        newest = np.zeros((w.n_rows, len(rows.features)), dtype=np.int32)  # too few, whatever they hold
+        return not_evaluated(f"v{window.version} {NO_ROWS}.")
+    if window.n_rows < rule.min_samples:
+        newest = np.zeros(
+            (window.n_rows, len(rows.features)), dtype=np.int32
+        )  # too few rows to judge, so they are not read
     else:
         columns = deployment.prediction_log.newest_columns(
-            deployment.model_name, w.version, w.start, w.end, joint.MAX_ROWS
+            deployment.model_name, window.version, window.start, window.end, joint.MAX_ROWS
         )
-        newest = code_rows(w.bundle.profile, columns)
+        newest = code_rows(window.bundle.profile, columns)
     from threadpoolctl import threadpool_limits
 
-    # The matrices are small: threads that wait for a core that another process has made this ten times slower.
+    # The matrices are small, and threads that compete for cores made this ten times slower.
     with threadpool_limits(1):
-        return judge_joint(w.bundle.profile, rows.codes, newest, JointRule(rule.false_alarm_rate, rule.min_samples))
+        return judge_joint(
+            window.bundle.profile, rows.codes, newest, JointRule(rule.false_alarm_rate, rule.min_samples)
+        )
 
 
-def ask_sequential(deployment: Deployment, w: LookedAt) -> RuleVerdict:
-    """The sequential rule on the stored reports of this version, and on this window when it begins after them."""
-    hours = (w.end - w.start).total_seconds() / 3600
-    current = Window(None, w.start, w.end)
+def apply_sequential(deployment: Deployment, window: MonitoredWindow) -> RuleVerdict:
+    """Apply the sequential rule to this version's stored windows, and to the current one if it starts after them."""
+    hours = (window.end - window.start).total_seconds() / 3600
+    current = Window(None, window.start, window.end)
     windows, last_end = deployment.drift_windows.of_version(
-        deployment.model_name, w.version, w.bundle.profile, current, w.counts, sequential.MAX_WINDOWS
+        deployment.model_name, window.version, window.bundle.profile, current, window.counts, sequential.MAX_WINDOWS
     )
-    found = judge_sequential(
-        w.bundle.profile, windows, SequentialRule(deployment.settings.drift_false_alarms_per_year, hours)
+    verdict = judge_sequential(
+        window.bundle.profile, windows, SequentialRule(deployment.settings.drift_false_alarms_per_year, hours)
     )
-    if last_end is None or last_end == w.end or found.verdict is Verdict.INSUFFICIENT_DATA:
-        return found
-    through = f"The last window ended {last_end:%Y-%m-%d %H:%M} UTC; the next one counts when it is over."
-    return RuleVerdict(found.rule, found.verdict, (*found.reasons, through), found.flagged)
+    if last_end is None or last_end == window.end or verdict.verdict is Verdict.INSUFFICIENT_DATA:
+        return verdict
+    note = f"The last counted window ended {last_end:%Y-%m-%d %H:%M} UTC; the next one counts after its end."
+    return RuleVerdict(verdict.rule, verdict.verdict, (*verdict.reasons, note), verdict.flagged)
 
 
-def ask_segments(
-    deployment: Deployment, w: LookedAt, rule: DriftRule, features: Sequence[str]
+def apply_segments(
+    deployment: Deployment, window: MonitoredWindow, rule: DriftRule, features: Sequence[str]
 ) -> tuple[SegmentDrift, ...]:
-    """The report by each value of these features.
+    """Drift of each segment of these features.
 
     Raises:
-        UsageError: a name that is no categorical feature.
+        UsageError: a name is not a categorical feature.
     """
     check_segment_features(deployment.contract, features)
-    profile, rows = w.bundle.profile, w.rows
+    profile, rows = window.bundle.profile, window.rows
     counted = [
         s
         for by in features
-        for s in deployment.segments.counts(profile, deployment.model_name, w.version, w.start, w.end, by)
+        for s in deployment.segments.counts(
+            profile, deployment.model_name, window.version, window.start, window.end, by
+        )
     ]
     if rows is None:
-        reason = (f"v{w.version} {NO_ROWS}.",)
+        reason = (f"v{window.version} {NO_ROWS}.",)
         return tuple(SegmentDrift(s.feature, s.value, 0, s.n_rows, Verdict.INSUFFICIENT_DATA, reason) for s in counted)
     return compare_segments(
         profile, rows.codes, counted, false_alarm_rate=rule.false_alarm_rate, min_samples=rule.min_samples

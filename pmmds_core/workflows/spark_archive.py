@@ -1,6 +1,6 @@
-"""Counts of archived Parquet files by Spark, as a program that spark-submit runs: deploy/spark/count_archive.py.
+"""Counts archived Parquet files with Spark; spark-submit runs it as deploy/spark/count_archive.py.
 
-Only the driver needs PMMDS; executors run what Spark compiles. Keep out: how rows are counted
+Only the driver needs PMMDS, because the counting is compiled by Spark. Does not live here: how rows are counted
 (stores/files/spark_counts.py).
 """
 
@@ -29,24 +29,24 @@ SCORE_COLUMN = "probability"
 
 @dataclass(frozen=True)
 class ArchiveCounts:
-    """What was counted. `counts`: feature, and `__score__`, to the count of each bin of the profile."""
+    """Result of a count. `counts`: feature, and `__score__`, to the count of each bin of the profile."""
 
     profile_digest: str
     n_rows: int
     counts: Mapping[str, Sequence[int]]
 
     def to_json(self) -> bytes:
-        """The same bytes for the same counts, whatever counted them."""
+        """Canonical JSON: equal counts give equal bytes, regardless of the engine."""
         return msgspec.json.encode(self, order="sorted")
 
 
 def count_archive(frame: DataFrame, profile: ReferenceProfile, only: Mapping[str, str]) -> ArchiveCounts:
-    """Count rows of the prediction log, or of its archive, in one pass.
+    """Count rows of the prediction log or its archive in one pass.
 
     Args:
-        frame: with the prediction log's columns.
-        profile: whose bins.
-        only: column to the value that a row must have there to be counted, such as `{"model_version": "3"}`.
+        frame: has the columns of the prediction log.
+        profile: defines the bins.
+        only: filter, column to required value, for example `{"model_version": "3"}`.
 
     Raises:
         DataError: the frame lacks a column.
@@ -55,7 +55,7 @@ def count_archive(frame: DataFrame, profile: ReferenceProfile, only: Mapping[str
 
     missing = [name for name in only if name not in frame.columns]
     if missing:
-        raise DataError(f"The archive lacks {', '.join(missing)}.", next_step="Name files of the prediction log.")
+        raise DataError(f"The archive lacks {', '.join(missing)}.", next_step="Use files of the prediction log.")
     for name, value in only.items():
         frame = frame.where(f.col(name) == value)
     counts, n_rows = count_with_spark(frame, profile, {SCORE: SCORE_COLUMN})
@@ -63,13 +63,13 @@ def count_archive(frame: DataFrame, profile: ReferenceProfile, only: Mapping[str
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Count, and write or print the counts. The exit code: 1 failed, 2 bad input."""
+    """Count archived predictions and write or print the counts. Exit codes: 1 failure, 2 invalid input."""
     given = _parser().parse_args(arguments)
     with ExitStack() as stack:
         try:
             document = _count(given, stack).to_json()
         except PmmdsError as error:
-            # Before Spark stops: spark-submit may end before it has passed on what is said last.
+            # Written before Spark stops, because spark-submit may exit before it forwards later output.
             sys.stderr.write(f"Error: {error}\n")
             sys.stderr.flush()
             return error.exit_code
@@ -84,11 +84,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("files", nargs="+", help="Parquet files, folders or patterns, of any file system Spark knows")
+    parser.add_argument(
+        "files", nargs="+", help="Parquet files, folders or patterns on any file system that Spark supports"
+    )
     profile = parser.add_mutually_exclusive_group(required=True)
-    profile.add_argument("--profile", type=Path, help="a saved profile; every row is counted")
-    profile.add_argument("--model-version", help="count this version's rows by its own profile, from the registry")
-    parser.add_argument("--output", type=Path, help="file for the counts; printed when left out")
+    profile.add_argument("--profile", type=Path, help="saved profile; all rows are counted")
+    profile.add_argument("--model-version", help="count the rows of this version with its profile from the registry")
+    parser.add_argument("--output", type=Path, help="output file; prints to stdout by default")
     return parser
 
 
@@ -104,7 +106,7 @@ def _saved(path: Path) -> ReferenceProfile:
         return ReferenceProfile.from_json(path.read_bytes())
     except (OSError, msgspec.DecodeError) as error:
         raise InputFileError(
-            f"The profile {path} cannot be read: {error}.", next_step="Name one that --save-profile wrote."
+            f"The profile {path} cannot be read: {error}.", next_step="Use a file that `--save-profile` wrote."
         ) from None
 
 
@@ -115,7 +117,7 @@ def _registered(version: str) -> tuple[ReferenceProfile, dict[str, str]]:
     profile = deployment.profiles.profile(version)
     if profile is None:
         raise NoModelError(
-            f"There is no version {version} of {deployment.model_name}.", next_step="See `pmmds decisions`."
+            f"{deployment.model_name} has no version {version}.", next_step="`pmmds decisions` lists versions."
         )
     return profile, {"model_name": deployment.model_name, "model_version": version}
 
@@ -132,10 +134,10 @@ def _read(session: SparkSession, files: Sequence[str]) -> DataFrame:
     from pyspark.errors import AnalysisException
 
     try:
-        # Columns that a contract gained later are null in older files.
+        # Features that were added to the contract later are null in older files.
         return session.read.option("mergeSchema", "true").parquet(*files)
     except AnalysisException as error:
         raise InputFileError(
             f"Spark cannot read {', '.join(files)}: {str(error).splitlines()[0]}",
-            next_step="Name Parquet files of the prediction log.",
+            next_step="Use Parquet files of the prediction log.",
         ) from None

@@ -1,7 +1,7 @@
-"""Proof that a model version was not trained on the holdout rows that it is judged on.
+"""Verifies that a model version was not trained on the holdout rows that it is judged on.
 
-Rows are compared as the version's own training named them (data/row_identity.py). A version without recorded training
-rows cannot be proved, and is refused. Keep out: choosing the rows (training/split.py).
+Rows are compared by the row identity of the version's own training (data/row_identity.py). A version without recorded
+training rows cannot be verified and is rejected. Does not live here: choosing the rows (training/split.py).
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 log = get_logger("pmmds.unseen_rows")
 HOLDOUT_KEYS: Final = "holdout_keys"
-_TRAIN_AGAIN = "Nothing was decided. Run `pmmds train`, which makes the holdout and the model in one run."
+_TRAIN_AGAIN = "No decision was made. Run `pmmds train`, which creates holdout and model in one run."
 
 
 def require_unseen(
     deployment: Deployment, holdout: Dataset, challenger: RegisteredVersion, champion: RegisteredVersion | None
 ) -> None:
-    """See that neither version was trained on a row of `holdout`.
+    """Check that neither version was trained on a row of `holdout`.
 
-    A champion that no decision recorded may not say which rows it was trained on: it is judged all the same, which can
-    only be to its own advantage, and the log says so.
+    A champion without a recorded decision may lack its training rows. It is judged anyway, with a warning in the log,
+    because leaked rows could only favor the champion.
 
     Raises:
-        EvaluationError: one was, or it cannot be proved that it was not.
+        EvaluationError: a version was trained on holdout rows, or that cannot be ruled out.
         RegistryUnavailableError, DataError: the rows cannot be read.
     """
     _require(deployment, holdout, challenger)
@@ -53,25 +53,25 @@ def _require(deployment: Deployment, holdout: Dataset, version: RegisteredVersio
     if seen:
         raise EvaluationError(
             f"v{version.version} was trained on {seen} of the {holdout.n_rows} holdout rows "
-            f"of run {holdout.run_id[:8]}, so these rows cannot judge it.",
+            f"of run {holdout.run_id[:8]}, so it cannot be judged on them.",
             next_step=_TRAIN_AGAIN,
         )
 
 
 def _keys_of(deployment: Deployment, holdout: Dataset, version: RegisteredVersion) -> Keys:
-    """(n,) keys of the holdout rows, of the kind that the version's training rows have."""
+    """(n,) keys of the holdout rows, in the row identity of the version's training rows."""
     if version.tags.get("row_identity", BY_CONTENT) != BY_OCCURRENCE:
         return row_digests(holdout.read(), deployment.contract.feature_names)
     kept = deployment.datasets.of_run(HOLDOUT_KEYS, holdout.run_id)
     if kept is None or kept.details.get("holdout_digest") != holdout.digest:
-        _refuse_unnamed(version, holdout)
+        _reject_without_keys(version, holdout)
     keys: Keys = kept.read()[ROW_KEY].to_numpy(dtype=np.int64)
     return keys
 
 
-def _refuse_unnamed(version: RegisteredVersion, holdout: Dataset) -> NoReturn:
+def _reject_without_keys(version: RegisteredVersion, holdout: Dataset) -> NoReturn:
     raise EvaluationError(
-        f"It cannot be proved that v{version.version} was not trained on the holdout rows of run "
-        f"{holdout.run_id[:8]}: the keys of these rows were not kept.",
+        f"It cannot be verified that v{version.version} was not trained on the holdout rows of run "
+        f"{holdout.run_id[:8]}: the keys of these rows were not stored.",
         next_step=_TRAIN_AGAIN,
     )

@@ -10,7 +10,7 @@ from pmmds_core.errors import UsageError
 from pmmds_core.policies.rollback import AUTOMATIC_ROLLBACK
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION
 from pmmds_core.workflows.champion import champion_of
-from pmmds_core.workflows.promotion import adopt_moved_alias
+from pmmds_core.workflows.promotion import record_external_alias_change
 from pmmds_core.workflows.rollback import decide_rollback, roll_back
 from pmmds_tests.assets.test_rollback_and_approval import production, with_v2_promoted
 from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
@@ -24,7 +24,7 @@ def platform(two_versions_home: Path, tmp_path: Path) -> DagsterPlatform:
     assert result.success, errors_of(result)
     deployment = platform.deployment
     deployment.registry.move_alias(deployment.model_name, PRODUCTION, "3")
-    adopt_moved_alias(deployment.decisions, deployment.registry)
+    record_external_alias_change(deployment.decisions, deployment.registry)
     return platform
 
 

@@ -62,7 +62,7 @@ def test_drift_leads_to_a_promoted_model_and_the_alert_is_resolved(platform: Dag
 
     judged = metadata_of(retrained, "model_evaluation")
     assert judged["changed_decisions_share"].value > 0, "the last day's traffic was answered again"
-    assert "Does worst beside the champion where" in judged["worst_segment"].value
+    assert "Worst segment against the champion:" in judged["worst_segment"].value
     assert len(judged["segments"].records) > 10
     assert [c["name"] for c in newest.document["criteria"]][:4] == [
         "validation",
@@ -105,7 +105,7 @@ def test_without_labels_the_retraining_is_blocked_and_tried_again_with_new_ones_
         assert ("200" if attempt == 1 else "all of one class") in run.reason
     skipped = platform.tick(drift_alert_sensor)
     assert isinstance(skipped, dg.SkipReason)
-    assert "waits for a person" in str(skipped.skip_message)
+    assert "needs manual action" in str(skipped.skip_message)
     (told,) = [c for c in platform.deployment.alerts.changes(alert.alert_id) if c.kind == "gave_up"]
     assert told.note is not None
     assert told.note.startswith("3 attempts to retrain brought no new model (the last one: blocked_no_labels: ")

@@ -38,7 +38,7 @@ def test_before_labels_arrive_there_is_an_estimate_and_after_them_both_agree(ans
     metadata, failed = measured(answered)
     assert failed == {"labels_have_arrived", "truth_agrees_with_the_estimate"}, "nobody could look"
     (row,) = [r.data for r in metadata["days"].records]
-    assert row["roc_auc"] == "0 labels have arrived; 100 are needed"
+    assert row["roc_auc"] == "0 labels have arrived; 100 are required"
     assert 0.7 < float(row["estimated_roc_auc"]) < 0.95
     assert metadata["n_labels_missing"].value == 600
 

@@ -17,7 +17,7 @@ from pmmds_assets.sensors import alert_notification_sensor, book_failure, drift_
 from pmmds_core.stores.database.tables import promotion_decisions, retraining_runs
 from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_core.synthetic.scenarios import traffic_rows
-from pmmds_core.training.mix import mix_words
+from pmmds_core.training.mix import mix_text
 from pmmds_core.workflows.daily_performance import refresh_days
 from pmmds_core.workflows.lineage import find_prediction, trace
 from pmmds_core.workflows.reproduction import reproduce
@@ -84,12 +84,12 @@ def test_labels_ask_for_a_retraining_whose_mix_is_recorded_wherever_one_looks(
     assert {"PMMDS_TRAIN_PRODUCTION_MAX_ROWS", "PMMDS_TRAIN_REFERENCE_MAX_SHARE"} <= reasons
 
     version = deployment.registry.get_version(deployment.model_name, "2")
-    assert version.tags["training_mix"] == mix_words(mix)
+    assert version.tags["training_mix"] == mix_text(mix)
     assert reproduce(deployment, find_version(deployment, "2")).is_equal
     platform.log_rows(rows_of_kind(platform, 1, "none", seed=6), "later", with_labels=False)
     chain = trace(deployment, find_prediction(deployment, "later-0"))
     assert chain["retraining"]["trigger_type"] == "labels"
-    assert mix_words(chain["training_data"]["details"]["mix"]) == mix_words(mix)
+    assert mix_text(chain["training_data"]["details"]["mix"]) == mix_text(mix)
 
 
 def test_rows_that_are_all_too_old_train_nothing(trained_home: Path, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_realized_drop_asks_for_a_retraining_and_chance_does_not(
     refresh_days(platform.deployment, 7)
     step = platform.tick(drift_alert_sensor)
     if not asks:
-        assert str(step.skip_message) == "Nothing asks for a retraining."
+        assert str(step.skip_message) == "No retraining trigger is active."
         return
     assert step.run_key == "performance:v1:attempt:1"
     trigger = Trigger.of_tags(step.tags)
@@ -170,13 +170,13 @@ def test_a_retraining_that_always_fails_does_not_storm_and_says_so_on_the_alert(
     alert = platform.deployment.alerts.get(alert_id)
     assert alert.status == "open"
     assert alert.note == (
-        "3 attempts to retrain brought no new model (the last one: failed: The disk is full); it waits for a person."
+        "No new model after 3 retraining attempts (last outcome: failed: The disk is full). Manual action is needed."
     )
     assert [r.gave_up for r in platform.deployment.retrainings.recent()] == [True, False, False]
     with listening(port) as target:
         platform.tick(alert_notification_sensor)
         titles = [m["title"] for m in target.messages]
-        assert titles[1:] == ["Retraining of churn-classifier v1 waits for a person"]
+        assert titles[1:] == ["Retraining of churn-classifier v1 needs manual action"]
         assert "The disk is full" in target.messages[1]["message"]
 
 

@@ -88,7 +88,7 @@ def test_a_second_rollback_goes_further_back_and_not_to_what_was_taken_back(plat
 
 
 def test_a_rollback_before_the_first_model_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="No model is in production: nothing to take back"):
+    with pytest.raises(UsageError, match="No model is in production"):
         roll_back(DagsterPlatform.build(tmp_path).deployment, by="Ada")
 
 
@@ -131,7 +131,7 @@ def test_the_launchpad_rolls_back_too_and_the_asset_shows_it(platform: DagsterPl
 def test_a_rollback_from_the_launchpad_that_cannot_be_fails_with_the_sentence(platform: DagsterPlatform) -> None:
     result = platform.run("rollback_job", ops={"roll_back_production": {"config": {"to": "2"}}})
     assert not result.success
-    assert "v2 is in production already" in errors_of(result)[0]
+    assert "v2 is already in production" in errors_of(result)[0]
 
 
 def test_a_launcher_cannot_pass_as_the_rule_or_pick_a_version_where_a_person_approves(
@@ -148,7 +148,7 @@ def test_a_launcher_cannot_pass_as_the_rule_or_pick_a_version_where_a_person_app
     result = platform.run("rollback_job", ops={"roll_back_production": {"config": {"by": "automatic rollback"}}})
     assert result.success, errors_of(result)
     assert platform.deployment.decisions.recent(1)[0].changed_by == "automatic rollback (Dagster's launchpad)"
-    with pytest.raises(UsageError, match="is not a person's name"):
+    with pytest.raises(UsageError, match="reserved for automatic rollbacks"):
         roll_back(platform.deployment, by="Automatic Rollback")
 
 
@@ -212,7 +212,7 @@ def test_nobody_decides_nothing(platform: DagsterPlatform, act: Act) -> None:
     waiting = decide(deployment, "1", "2", state=PENDING_APPROVAL)
     with pytest.raises(UsageError, match=r"by somebody. Give a name with --by NAME\."):
         act(deployment, waiting.decision_id, by=" ")
-    with pytest.raises(UsageError, match="A version is taken back by somebody"):
+    with pytest.raises(UsageError, match="--by NAME"):
         roll_back(deployment, by=" ")
     assert deployment.decisions.get(waiting.decision_id) == waiting
     assert production(deployment) == "2"
@@ -220,7 +220,7 @@ def test_nobody_decides_nothing(platform: DagsterPlatform, act: Act) -> None:
 
 @pytest.mark.parametrize("act", [approve, reject])
 def test_a_decision_that_is_not_there_is_one_sentence(platform: DagsterPlatform, act: Act) -> None:
-    with pytest.raises(UsageError, match="There is no decision 'nonsense'"):
+    with pytest.raises(UsageError, match="No such decision: 'nonsense'"):
         act(platform.deployment, "nonsense", by="Ada")
 
 
@@ -290,7 +290,7 @@ def test_a_promotion_that_answers_much_slower_is_taken_back_once_and_says_why(pl
     assert "did not come by a promotion" in platform.tick(automatic_rollback_sensor).skip_reason.skip_message
     late = platform.run("rollback_job", ops=request.run_config["ops"])
     assert not late.success
-    assert "is a rollback and recorded: nothing is taken back" in errors_of(late)[0]
+    assert "rollback, recorded" in errors_of(late)[0]
 
 
 def test_a_promotion_that_is_much_worse_on_labels_is_taken_back(platform: DagsterPlatform) -> None:

@@ -23,9 +23,9 @@ def platform(two_versions_home: Path, tmp_path: Path) -> DagsterPlatform:
 @pytest.mark.parametrize(
     ("to", "sentence"),
     [
-        ("2", "v2 is in production already"),
-        (" v02", "v2 is in production already"),
-        ("99", "has no version '99' in the registry. Registered are v2, v1."),
+        ("2", "v2 is already in production"),
+        (" v02", "v2 is already in production"),
+        ("99", "has no version '99' in the registry. Registered versions: v2, v1."),
         ("latest", "has no version 'latest'"),
         ("-1", "has no version '-1'"),
         ("٢", "has no version '٢'"),
@@ -56,8 +56,7 @@ def test_a_rollback_to_a_version_that_was_never_in_production_says_so(platform: 
         roll_back(deployment, to="3", by="Ada")
     decision = roll_back(deployment, to="3", by="Ada", reason="it has to go out.", unrecorded=True)
     assert decision.promotion_reason == (
-        "Rolled back from v2 to v3 by Ada: it has to go out. "
-        "v3 was not in production before by a decision; no evidence was asked for."
+        "Rolled back from v2 to v3 by Ada: it has to go out. v3 has no recorded promotion; no evidence was required."
     )
     assert roll_back(deployment, by="Bo").promotion_reason == "Rolled back from v3 to v2 by Bo."
 
@@ -68,7 +67,7 @@ def test_a_rollback_to_a_deleted_version_moves_and_records_nothing(platform: Dag
     delete(deployment, "1")
     before = deployment.decisions.recent()
     for to in ("1", ""):
-        with pytest.raises(UsageError, match=r"has no version '1' in the registry. Registered are v2\."):
+        with pytest.raises(UsageError, match=r"has no version '1' in the registry. Registered versions: v2\."):
             roll_back(deployment, to=to, by="Ada")
     assert (deployment.decisions.recent(), production(deployment)) == (before, "2")
 
@@ -76,7 +75,7 @@ def test_a_rollback_to_a_deleted_version_moves_and_records_nothing(platform: Dag
 def test_after_the_champion_was_deleted_a_named_version_can_be_brought_back(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
     delete(deployment, "2")
-    with pytest.raises(UsageError, match=r"nothing to take back\. Name a registered version"):
+    with pytest.raises(UsageError, match=r"nothing to roll back\. Name a registered version"):
         roll_back(deployment, by="Ada")
     decision = roll_back(deployment, to="1", by="Ada")
     assert decision.promotion_reason == "Rolled back from no version to v1 by Ada."

@@ -19,7 +19,7 @@ def test_a_version_is_not_judged_on_the_holdout_of_another_training(trained_home
     before = deployment.decisions.recent()
     (error,) = errors_of(second.run("train_job", selection=["model_evaluation"]))
     assert "v2 was trained on" in error
-    assert "so these rows cannot judge it" in error
+    assert "holdout rows" in error
     assert deployment.decisions.recent() == before
 
 

@@ -140,15 +140,15 @@ def test_a_rollback_is_recorded_with_who_and_why_and_shows_in_dagster(trained_ho
     assert pmmds(trained_home, "train").code == 0
     nowhere = pmmds(trained_home, "rollback", "--to", "7")
     assert nowhere.code == 2
-    assert "has no version '7' in the registry. Registered are v2, v1." in nowhere.sentence
+    assert "has no version '7' in the registry. Registered versions: v2, v1." in nowhere.sentence
     there = pmmds(trained_home, "rollback", "--to", "v1")
-    assert (there.code, "v1 is in production already" in there.sentence) == (2, True)
+    assert (there.code, "v1 is already in production" in there.sentence) == (2, True)
     unrecorded = pmmds(trained_home, "rollback", "--to", "2", "--by", "ann")
     assert (unrecorded.code, "--unrecorded" in unrecorded.sentence) == (2, True)
     said = pmmds(trained_home, "rollback", "--to", "2", "--unrecorded", "--by", "ann", "--reason", "a trial")
     assert said.code == 0, said.err
     first = said.out.splitlines()[0]
-    assert first.startswith("Rolled back from v1 to v2 by ann: a trial. v2 was not in production before by a decision")
+    assert first.startswith("Rolled back from v1 to v2 by ann: a trial. v2 has no recorded promotion")
     back = pmmds(trained_home, "rollback", "--by", "ann", "--json").document
     assert (back["kind"], back["challenger_version"], back["state"], back["changed_by"]) == (
         "rollback",
@@ -184,7 +184,7 @@ def test_a_model_that_waits_for_approval_is_approved_once(trained_home: Path) ->
     assert again.code == 2
     assert "is recorded; only one that is pending_approval can be rejected" in again.sentence
     unknown = pmmds(trained_home, "approve", "nonsense", "--by", "ann")
-    assert (unknown.code, "There is no decision 'nonsense'" in unknown.sentence) == (2, True)
+    assert (unknown.code, "No such decision: 'nonsense'" in unknown.sentence) == (2, True)
 
 
 def test_doctor_says_what_is_right_and_what_is_not(trained_home: Path) -> None:

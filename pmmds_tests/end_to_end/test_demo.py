@@ -24,9 +24,7 @@ def check_alert(home: Path) -> None:
         ("contract", "(Month-to-month|Two year)"),
         ("payment_method", r"(Electronic check|Credit card \(automatic\))"),
     ):
-        assert re.search(rf"{feature}: {value} [\d.]+% → (under )?[\d.]+% of rows \(PSI ", alert.message), (
-            alert.message
-        )
+        assert re.search(rf"{feature}: {value} [\d.]+% → (under )?[\d.]+% of rows \(PSI ", alert.message), alert.message
 
 
 def check_story(said: Said, home: Path) -> None:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from pmmds_core.errors import UsageError
 from pmmds_core.policies.alerts import is_worse
-from pmmds_core.policies.notifications import Notice
+from pmmds_core.policies.notifications import NotificationText
 from pmmds_core.stores.database.dialects import insert
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import alert_changes, drift_alerts
@@ -147,7 +147,7 @@ class AlertStore:
         change_id: int = connection.execute(change).scalar_one()
         if kind in TOLD:
             title, body = told(alert, kind, by, note)
-            notice = Notice(f"alert_change:{change_id}", title, body)
+            notice = NotificationText(f"alert_change:{change_id}", title, body)
             enqueue(connection, notice, self._targets, at, change_id=change_id)
 
     def changes(self, alert_id: int) -> list[AlertChange]:

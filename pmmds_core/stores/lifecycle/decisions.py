@@ -25,8 +25,8 @@ from pmmds_core.policies.decision import (
     Decision,
     ProductionPointer,
 )
-from pmmds_core.policies.notifications import waits_for_approval
-from pmmds_core.policies.promotion import PromotionJudgement
+from pmmds_core.policies.notifications import pending_approval
+from pmmds_core.policies.promotion import PromotionJudgment
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import model_evaluations, promotion_decisions
 from pmmds_core.stores.lifecycle.outbox import enqueue
@@ -94,7 +94,7 @@ class DecisionStore:
 
     def save_judgement(
         self,
-        judgement: PromotionJudgement,
+        judgement: PromotionJudgment,
         evaluation: ModelEvaluation,
         run_id: str,
         *,
@@ -153,7 +153,7 @@ class DecisionStore:
         with self._database.begin() as connection:
             connection.execute(sa.insert(promotion_decisions).values(vars(decision)))
             if decision.state == PENDING_APPROVAL:
-                enqueue(connection, waits_for_approval(decision), self._targets, decision.decided_at)
+                enqueue(connection, pending_approval(decision), self._targets, decision.decided_at)
         return decision
 
     def recent(self, limit: int = 20) -> list[Decision]:

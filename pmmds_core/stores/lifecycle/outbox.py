@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from pmmds_core.policies.notifications import Notice
+from pmmds_core.policies.notifications import NotificationText
 from pmmds_core.stores.database.dialects import insert
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import alert_notifications
@@ -63,7 +63,12 @@ def target_of(url: str) -> str:
 
 
 def enqueue(
-    connection: sa.Connection, notice: Notice, targets: Iterable[str], now: datetime, *, change_id: int | None = None
+    connection: sa.Connection,
+    notice: NotificationText,
+    targets: Iterable[str],
+    now: datetime,
+    *,
+    change_id: int | None = None,
 ) -> None:
     """One row for each target, in the transaction of the change. `change_id`: where it is an alert's change."""
     rows = [

@@ -26,7 +26,7 @@ from pmmds_core.policies.decision import (
     Decision,
     ProductionPointer,
 )
-from pmmds_core.policies.notifications import Notice, is_automatic_rollback, not_taken_back, taken_back
+from pmmds_core.policies.notifications import NotificationText, is_automatic_rollback, rollback_aborted, rolled_back
 from pmmds_core.stores.database.dialects import insert
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import production_pointer, promotion_decisions
@@ -72,7 +72,7 @@ class PromotionTurn:
         document = {**decision.document, **({BUNDLE_DIGEST: bundle_digest} if bundle_digest else {})}
         self._set(decision.decision_id, state=RECORDED, moved_at=datetime.now(UTC), document=document)
         if is_automatic_rollback(decision):
-            self._tell(taken_back(decision))
+            self._tell(rolled_back(decision))
 
     def abort(self, decision: Decision, reason: str) -> None:
         """Nothing moves any more for this decision; a pointer that it had moved goes back."""
@@ -80,7 +80,7 @@ class PromotionTurn:
             self._point_at(decision.champion_version or "", decision.decision_id)
         self._set(decision.decision_id, state=ABORTED, state_reason=reason)
         if is_automatic_rollback(decision):
-            self._tell(not_taken_back(decision, reason))
+            self._tell(rollback_aborted(decision, reason))
 
     def adopt(self, version: str | None) -> Decision:
         """Record that a person moved the alias to `version` (None: removed it), and let the pointer agree."""
@@ -109,7 +109,7 @@ class PromotionTurn:
         values = {"state": REJECTED, "changed_by": by, "state_reason": reason or None}
         return self._set(decision.decision_id, of_state=PENDING_APPROVAL, **values)
 
-    def _tell(self, notice: Notice) -> None:
+    def _tell(self, notice: NotificationText) -> None:
         """Committed with the change, or not at all."""
         enqueue(self.connection, notice, self.targets, datetime.now(UTC))
 

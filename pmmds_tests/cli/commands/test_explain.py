@@ -97,7 +97,7 @@ def test_a_lost_model_leaves_the_rest_of_the_chain(explained_home: Path) -> None
     assert gone.document["explanation"] is None
     assert gone.document["decision"]["challenger_version"] == "1"
     assert gone.document["training_data"] is not None
-    assert any("cannot be had" in note for note in gone.document["notes"])
+    assert any("are not available" in note for note in gone.document["notes"])
 
 
 def test_it_starts_fast_once_the_model_is_here(explained_home: Path) -> None:

@@ -53,15 +53,15 @@ def test_rows_that_are_gone_or_changed_are_said_before_anything_is_trained(train
     finally:
         original.replace(dataset.path)
     assert changed.code == 1
-    assert "are not those that were recorded" in changed.sentence
+    assert "digest differs" in changed.sentence
     assert gone.code == 1
-    assert "are not kept here" in gone.sentence
+    assert "are not stored here" in gone.sentence
 
 
 def test_a_version_that_is_not_there_or_says_too_little_is_one_sentence(trained_home: Path) -> None:
     unknown = pmmds(trained_home, "reproduce", "9")
     assert unknown.code == 2
-    assert "has no version '9' in the registry. Registered are v1." in unknown.sentence
+    assert "has no version '9' in the registry. Registered versions: v1." in unknown.sentence
     word = pmmds(trained_home, "reproduce", "newest")
     assert word.code == 2
     assert "has no version 'newest' in the registry" in word.sentence

@@ -29,7 +29,7 @@ def test_a_person_is_asked_for_a_cause_or_for_force_and_keeps_to_the_cap(
     assert first.cause == f"alert:{alert_id}", "it counts as the alert's attempt"
 
     claim_attempt(deployment, first, "r1")
-    assert _asked_for(deployment, is_forced=True) == "A retraining is under way."
+    assert _asked_for(deployment, is_forced=True) == "A retraining is in progress."
     with deployment.database.begin() as connection:
         deployment.retrainings.record_failure(connection, Attempt("r1", "manual", 1, first.cause), "the disk is full")
     refused = _asked_for(deployment, is_forced=False)

@@ -25,7 +25,7 @@ from pmmds_core.data.row_identity import (
 from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_core.training.mix import MixSettings
 from pmmds_core.training.split import TrainingData, check_leakage, split_reference, split_with_labels
-from pmmds_tests.core.training.test_split import NOBODY, PLAN
+from pmmds_tests.core.training.test_split import NO_ROWS, PLAN
 
 TELCO = load_contract("")
 
@@ -62,26 +62,26 @@ def test_content_identifies_telco_rows_but_not_rows_of_two_features(few: Contrac
 
 def test_the_reference_split_keeps_every_content_on_both_sides(few: Contract) -> None:
     reference = sample(few, 3000, 1)
-    split = split_reference(with_reference_keys(reference, few), NOBODY, few, PLAN)
+    split = split_reference(with_reference_keys(reference, few), NO_ROWS, few, PLAN)
     assert 0.17 < len(split.holdout) / 3000 < 0.23
     assert (shares(split.train, few) - shares(reference, few)).abs().max() < 0.02
-    by_content = split_reference(reference, NOBODY, few, PLAN)
-    assert len(shares(by_content.train, few)) < len(shares(reference, few)), "a split by content loses some contents"
-    assert check_leakage(split.holdout, keys_of(split.train, few.feature_names), NOBODY, few).is_clean
+    by_content = split_reference(reference, NO_ROWS, few, PLAN)
+    assert len(shares(by_content.train, few)) < len(shares(reference, few)), "a split by content loses whole kinds"
+    assert check_leakage(split.holdout, keys_of(split.train, few.feature_names), NO_ROWS, few).is_clean
 
 
 def test_reordering_or_adding_rows_moves_no_row_to_the_other_side(few: Contract) -> None:
     reference = sample(few, 2000, 1)
-    held = set(split_reference(with_reference_keys(reference, few), NOBODY, few, PLAN).holdout.index)
+    held = set(split_reference(with_reference_keys(reference, few), NO_ROWS, few, PLAN).holdout.index)
     shuffled = with_reference_keys(reference.sample(frac=1, random_state=3), few)
-    assert set(split_reference(shuffled, NOBODY, few, PLAN).holdout.index) == held
+    assert set(split_reference(shuffled, NO_ROWS, few, PLAN).holdout.index) == held
     longer = with_reference_keys(pd.concat([reference, sample(few, 500, 9)]), few)
-    assert held <= set(split_reference(longer, NOBODY, few, PLAN).holdout.index)
+    assert held <= set(split_reference(longer, NO_ROWS, few, PLAN).holdout.index)
 
 
 def test_a_retraining_holds_out_the_newest_rows_despite_repeated_content(few: Contract) -> None:
     reference = with_reference_keys(sample(few, 2000, 1), few)
-    champion = keys_of(split_reference(reference, NOBODY, few, PLAN).train, few.feature_names)
+    champion = keys_of(split_reference(reference, NO_ROWS, few, PLAN).train, few.feature_names)
     rows = answered(few, 900, 2)
     first = split_with_labels(reference, keyed(rows[:600]), champion, few, PLAN)
     assert isinstance(first, TrainingData)
@@ -101,7 +101,7 @@ def test_the_mix_samples_reference_rows_by_key(few: Contract) -> None:
     reference = with_reference_keys(sample(few, 3000, 1), few)
     plan = replace(PLAN, mix=MixSettings(max_reference_share=0.5))
     labelled = keyed(answered(few, 1000, 2))
-    split = split_with_labels(reference, labelled, NOBODY, few, plan)
+    split = split_with_labels(reference, labelled, NO_ROWS, few, plan)
     assert isinstance(split, TrainingData)
     assert split.n_reference_train == split.n_production_train == 600
     assert (shares(split.train.iloc[:600], few) - shares(reference, few)).abs().max() < 0.05

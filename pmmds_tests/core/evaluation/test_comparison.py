@@ -1,11 +1,10 @@
-"""Champion beside challenger: what is measured is right, and what cannot be measured is said."""
+"""The evaluation of champion and challenger: measures, segments, replay, latency, and rejected holdouts."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +21,7 @@ from pmmds_core.evaluation.segments import MIN_ROWS_A_CLASS, segments_of
 from pmmds_core.models.portable_scorer import Row
 from pmmds_core.models.scorer_compiler import rows_of
 from pmmds_core.reports.evaluation_page import render_evaluation
-from pmmds_core.reports.evaluation_text import replay_words, worst_words
+from pmmds_core.reports.evaluation_text import replay_text, worst_text
 from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_core.synthetic.scenarios import traffic_rows
 from pmmds_core.training.model_card import evaluated_card
@@ -31,7 +30,7 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 
 class TableScorer:
-    """Answers each row with a given number; `busy` loops make it slower."""
+    """Returns a given score for each row; `busy` loops make it slower."""
 
     kind = "table"
 
@@ -48,7 +47,7 @@ class TableScorer:
 
 
 class Case:
-    """Holdout rows with the scores of two models; the challenger ranks fibre customers the wrong way round."""
+    """Holdout rows with the scores of two models; the challenger ranks fiber customers in reverse."""
 
     def __init__(self, contract: Contract) -> None:
         frame = traffic_rows(packaged_generator(), contract, 3000, "none", seed=2).frame
@@ -59,9 +58,9 @@ class Case:
         random = np.random.default_rng(3)
         noise = random.normal(0, 0.12, len(frame))
         self.champion_scores = np.clip(0.35 + 0.3 * self.labels + noise, 0, 1)
-        self.is_fibre = (frame["internet_service"] == "Fiber optic").to_numpy()
+        self.is_fiber = (frame["internet_service"] == "Fiber optic").to_numpy()
         good = np.clip(0.3 + 0.4 * self.labels + noise, 0, 1)
-        self.challenger_scores = np.where(self.is_fibre, 1 - self.champion_scores, good)
+        self.challenger_scores = np.where(self.is_fiber, 1 - self.champion_scores, good)
         self.segments = segments_of(self.rows, contract)
 
     def candidate(self, version: str, scores: Any, busy: int = 0) -> CandidateModel:
@@ -91,7 +90,7 @@ def evaluation(case: Case) -> ModelEvaluation:
     return case.evaluated()
 
 
-def test_both_are_measured_on_the_same_rows_by_the_usual_definitions(case: Case, evaluation: ModelEvaluation) -> None:
+def test_metrics_follow_the_definitions_of_scikit_learn(case: Case, evaluation: ModelEvaluation) -> None:
     champion, challenger = evaluation.champion_metrics, evaluation.challenger_metrics
     assert champion is not None
     assert champion["roc_auc"] == pytest.approx(roc_auc_score(case.labels, case.champion_scores))
@@ -106,17 +105,15 @@ def test_both_are_measured_on_the_same_rows_by_the_usual_definitions(case: Case,
     assert evaluation.challenger_measures["calibration_error"]["by_chance"] > 0
 
 
-def test_the_segment_that_loses_most_is_named_and_the_others_are_measured(
-    case: Case, evaluation: ModelEvaluation
-) -> None:
+def test_the_worst_segment_is_named_and_the_others_are_measured(case: Case, evaluation: ModelEvaluation) -> None:
     worst = evaluation.worst_segment
     assert worst is not None
     assert (worst["feature"], worst["value"]) == ("internet_service", "Fiber optic")
-    fibre, labels = case.is_fibre, case.labels
-    assert worst["challenger"] == pytest.approx(roc_auc_score(labels[fibre], case.challenger_scores[fibre]))
-    assert worst["champion"] == pytest.approx(roc_auc_score(labels[fibre], case.champion_scores[fibre]))
+    fiber, labels = case.is_fiber, case.labels
+    assert worst["challenger"] == pytest.approx(roc_auc_score(labels[fiber], case.challenger_scores[fiber]))
+    assert worst["champion"] == pytest.approx(roc_auc_score(labels[fiber], case.champion_scores[fiber]))
     assert worst["p_value"] <= worst["q_value"] < 1e-6
-    assert "internet_service = Fiber optic" in worst_words(evaluation)
+    assert "internet_service = Fiber optic" in worst_text(evaluation)
     dsl = next(s for s in evaluation.segments or [] if s["value"] == "DSL")
     assert dsl["difference"] >= 0
     assert dsl["q_value"] > 0.05
@@ -137,10 +134,10 @@ def test_segments_with_too_few_rows_are_listed_and_not_measured(case: Case, cont
     assert found.segments == []
     assert [(s["value"], s["n_rows"]) for s in found.small_segments or []] == [("rare", MIN_ROWS_A_CLASS)]
     assert found.worst_segment is None
-    assert "No segment had enough rows" in worst_words(found)
+    assert "No segment had enough rows" in worst_text(found)
 
 
-def test_missing_values_are_a_segment_of_their_own(contract: Contract) -> None:
+def test_missing_values_form_a_segment(contract: Contract) -> None:
     row = tuple(f.typed_example for f in contract.features)
     position = contract.feature_names.index("partner")
     without = (*row[:position], None, *row[position + 1 :])
@@ -148,7 +145,7 @@ def test_missing_values_are_a_segment_of_their_own(contract: Contract) -> None:
     assert found["partner", "(missing)"].tolist() == [False, True, True]
 
 
-def test_replay_counts_what_customers_would_notice(case: Case, evaluation: ModelEvaluation) -> None:
+def test_replay_counts_changed_predictions(case: Case, evaluation: ModelEvaluation) -> None:
     new, old = case.challenger_scores[:500], case.champion_scores[:500]
     assert evaluation.replay is not None
     assert evaluation.replay["flipped_share"] == pytest.approx(np.mean((new >= 0.5) != (old >= 0.5)))
@@ -158,13 +155,13 @@ def test_replay_counts_what_customers_would_notice(case: Case, evaluation: Model
     assert sum(b["challenger"] for b in evaluation.replay["bins"]) == pytest.approx(1)
 
 
-def test_no_traffic_is_not_told_as_no_change(case: Case) -> None:
+def test_no_traffic_is_not_reported_as_no_change(case: Case) -> None:
     found = case.evaluated(n_recent=0)
     assert found.replay == {"n_rows": 0}
-    assert "Nothing was answered" in replay_words(found)
+    assert "no predictions" in replay_text(found)
 
 
-def test_a_scorer_that_works_ten_times_as_long_is_seen_and_an_equal_one_is_not(case: Case) -> None:
+def test_a_slower_scorer_is_detected_and_an_equal_one_is_not(case: Case) -> None:
     def ratio(busy: int) -> tuple[float, tuple[float, float]]:
         found = evaluate(
             case.candidate("2", case.challenger_scores, busy),
@@ -185,17 +182,17 @@ def test_a_scorer_that_works_ten_times_as_long_is_seen_and_an_equal_one_is_not(c
     assert 5 < low <= slow
 
 
-def test_without_a_champion_only_the_challenger_is_told(case: Case) -> None:
+def test_without_a_champion_only_the_challenger_is_measured(case: Case) -> None:
     found = case.evaluated(with_champion=False)
     assert (found.champion_version, found.champion_metrics, found.delong_p_value, found.replay) == (None,) * 4
     assert found.worst_segment is not None
     assert found.worst_segment["champion"] is None
 
 
-def test_a_score_that_is_no_probability_is_refused(case: Case) -> None:
+def test_a_score_that_is_not_a_probability_is_rejected(case: Case) -> None:
     broken = case.challenger_scores.copy()
     broken[:3] = np.nan
-    with pytest.raises(EvaluationError, match="v2 gives no probability for 3 of"):
+    with pytest.raises(EvaluationError, match=r"v2 .* 3 of"):
         evaluate(
             case.candidate("2", broken),
             None,
@@ -210,7 +207,7 @@ def holdout(contract: Contract, n_rows: int = 200) -> pd.DataFrame:
     return traffic_rows(packaged_generator(), contract, n_rows, "none", seed=1).frame
 
 
-def test_a_holdout_that_can_judge_is_let_through(contract: Contract) -> None:
+def test_a_valid_holdout_is_accepted(contract: Contract) -> None:
     check_holdout(holdout(contract), contract)
 
 
@@ -225,7 +222,7 @@ def test_a_holdout_that_can_judge_is_let_through(contract: Contract) -> None:
         pytest.param(lambda f: f.head(12), "are too few; 10 of each class", id="too few"),
         pytest.param(
             lambda f: f.assign(tenure=f["tenure"].astype(float).where(f.index > 2)),
-            "contract allows none: tenure in 3 rows",
+            "tenure in 3 rows",
             id="NaN",
         ),
         pytest.param(
@@ -233,12 +230,12 @@ def test_a_holdout_that_can_judge_is_let_through(contract: Contract) -> None:
         ),
     ],
 )
-def test_a_holdout_that_cannot_judge_is_refused_with_why(contract: Contract, spoil: Any, said: str) -> None:
+def test_a_holdout_that_cannot_judge_is_rejected_with_the_reason(contract: Contract, spoil: Any, said: str) -> None:
     with pytest.raises(EvaluationError, match=said):
         check_holdout(spoil(holdout(contract)), contract)
 
 
-def test_the_page_works_from_disk_and_shows_every_part(evaluation: ModelEvaluation) -> None:
+def test_the_page_is_self_contained_and_shows_every_part(evaluation: ModelEvaluation) -> None:
     page = render_evaluation(evaluation, "churn-classifier", NOW)
     assert not re.search(r"(src|href)=[\"']?https?:", page)
     for said in ("PR-AUC", "Brier score", "calibration error", "p worse", "internet_service = Fiber optic", "v1"):
@@ -247,26 +244,18 @@ def test_the_page_works_from_disk_and_shows_every_part(evaluation: ModelEvaluati
     assert page.index("internet_service = Fiber optic</th>") < page.index("internet_service = DSL</th>")
 
 
-def test_the_page_of_a_first_model_and_of_an_evaluation_stored_earlier_can_be_shown(
-    case: Case, evaluation: ModelEvaluation
-) -> None:
+def test_the_page_of_a_first_model_has_no_champion(case: Case) -> None:
     assert "no champion" in render_evaluation(case.evaluated(with_champion=False), "m", NOW)
-    bare = replace(
-        evaluation, challenger_measures=None, champion_measures=None, segments=None, small_segments=None,
-        worst_segment=None, champion_score_table=None, replay={"n_rows": 5, "flipped_share": 0.2,
-        "mean_probability_champion": 0.3, "mean_probability_challenger": 0.4}, n_holdout_positive=None,
-    )  # fmt: skip
-    assert "20.0% would be answered otherwise" in render_evaluation(bare, "m", NOW)
 
 
-def test_the_card_gains_the_evaluation(evaluation: ModelEvaluation) -> None:
+def test_the_model_card_includes_the_evaluation(evaluation: ModelEvaluation) -> None:
     card = evaluated_card("# churn-classifier\n\nWhat it is.\n", evaluation)
     assert card.startswith("# churn-classifier\n\nWhat it is.")
     assert "| ROC-AUC |" in card
-    assert "Does worst beside the champion where internet_service = Fiber optic" in card
+    assert "internet_service = Fiber optic" in card
 
 
-def test_an_evaluation_survives_its_document_as_json(evaluation: ModelEvaluation) -> None:
+def test_an_evaluation_round_trips_through_json(evaluation: ModelEvaluation) -> None:
     import json
 
     text = json.dumps(evaluation.to_document(), allow_nan=False)

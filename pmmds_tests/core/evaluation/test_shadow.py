@@ -1,4 +1,4 @@
-"""A shadow's agreement: each figure against the definition, and what is said of it."""
+"""Shadow agreement: each figure against its definition, and the text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binomtest
 
 from pmmds_core.evaluation.shadow import ShadowAgreement, ShadowedRows, agreement
-from pmmds_core.reports.shadow_text import NOTHING_SHADOWED, shadow_words, to_document
+from pmmds_core.reports.shadow_text import NOTHING_SHADOWED, shadow_text, to_document
 
 N = 400
 
@@ -32,12 +32,12 @@ def found() -> ShadowAgreement:
     return measured
 
 
-def test_no_rows_are_not_told_as_agreement() -> None:
+def test_no_rows_are_not_reported_as_agreement() -> None:
     assert agreement("3", rows(n=0, n_labelled=0)) is None
-    assert shadow_words(None) == NOTHING_SHADOWED
+    assert shadow_text(None) == NOTHING_SHADOWED
 
 
-def test_shares_differences_and_correlation_are_those_of_the_rows(found: ShadowAgreement) -> None:
+def test_shares_differences_and_correlation_follow_their_definitions(found: ShadowAgreement) -> None:
     given = rows()
     changed = given.shadow_decision != given.answered_decision
     assert found.n_rows == N
@@ -54,7 +54,7 @@ def test_shares_differences_and_correlation_are_those_of_the_rows(found: ShadowA
     assert (found.window_start.isoformat(), found.window_end.minute) == ("2026-03-01T00:00:00+00:00", 6)
 
 
-def test_labelled_disagreements_say_who_was_right_with_the_exact_sign_test(found: ShadowAgreement) -> None:
+def test_labeled_disagreements_are_judged_by_the_exact_sign_test(found: ShadowAgreement) -> None:
     given, labelled = rows(), found.labelled
     assert labelled is not None
     known = given.labels >= 0
@@ -70,7 +70,7 @@ def test_labelled_disagreements_say_who_was_right_with_the_exact_sign_test(found
 
 @pytest.mark.parametrize(("right", "n"), [(0, 1), (3, 7), (50, 100), (480, 1000), (20_100, 40_000)])
 def test_the_sign_test_is_exact_for_few_and_many_rows(right: int, n: int) -> None:
-    """`n` rows that are all changed and labelled, `right` of which the challenger decides well."""
+    """`n` labeled rows with different predictions; the challenger's is correct in `right` of them."""
     labels = np.array([1] * right + [0] * (n - right), dtype=np.int64)
     at, versions = np.full(n, np.datetime64("2026-03-01", "us")), np.full(n, "1", dtype=object)
     zeros, ones = np.zeros(n, dtype=np.int64), np.ones(n, dtype=np.int64)
@@ -82,17 +82,17 @@ def test_the_sign_test_is_exact_for_few_and_many_rows(right: int, n: int) -> Non
     assert measured.changed_share == 1.0
 
 
-def test_without_labels_nothing_is_said_of_the_truth() -> None:
+def test_without_labels_there_is_no_comparison_of_correctness() -> None:
     measured = agreement("3", rows(n_labelled=0))
     assert measured is not None
     assert measured.labelled is None
-    assert shadow_words(to_document(measured)).endswith("No label of them is known yet.")
+    assert shadow_text(to_document(measured)).endswith("has a label yet.")
 
 
-def test_the_document_is_json_and_the_words_name_the_figures(found: ShadowAgreement) -> None:
+def test_the_document_is_json_and_the_text_names_the_figures(found: ShadowAgreement) -> None:
     document = msgspec.json.decode(msgspec.json.encode(to_document(found)))
     assert document == to_document(found)
-    said = shadow_words(document)
+    said = shadow_text(document)
     assert "v3 scored 400 live requests (2026-03-01 00:00 to 2026-03-01 00:06 UTC)" in said
-    assert f"decided {found.changed_share:.1%} otherwise" in said
-    assert "labelled ones they disagree on" in said
+    assert f"{found.changed_share:.1%} of the predictions differ" in said
+    assert "disagree on" in said

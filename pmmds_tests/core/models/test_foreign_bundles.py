@@ -1,4 +1,4 @@
-"""Whatever a foreign bundle holds: it scores probabilities, or is one typed error, and no code of it runs."""
+"""Any foreign bundle either scores probabilities or raises one typed error, and runs no code."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def parts_of(kind: str) -> dict[str, Any]:
 
 
 def write(folder: Path, parts: dict[str, Any], more: dict[str, bytes] | None = None) -> Path:
-    """Every file, and a manifest with their true hashes, unless the manifest's own `files` is no object any more."""
+    """Write every file and a manifest with their hashes, unless the manifest's `files` was mutated to a non-object."""
     folder.mkdir(exist_ok=True)
     content = {name: msgspec.json.encode(part) for name, part in parts.items() if name != MANIFEST} | (more or {})
     manifest = parts[MANIFEST]
@@ -85,12 +85,12 @@ def write(folder: Path, parts: dict[str, Any], more: dict[str, bytes] | None = N
 
 
 @pytest.mark.parametrize("kind", list(SCORERS))
-def test_the_bundle_that_is_mutated_loads(tmp_path: Path, kind: str) -> None:
+def test_the_unmutated_bundle_loads(tmp_path: Path, kind: str) -> None:
     assert load_bundle(write(tmp_path / "b", parts_of(kind))).scorer.probability([2.0, "a"]) >= 0.5
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
-    """Every (container, key) within a JSON value."""
+    """All (container, key) pairs within a JSON value."""
     found: list[tuple[Any, Any]] = []
     keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else []
     for key in keys:
@@ -100,7 +100,7 @@ def places(value: Any) -> list[tuple[Any, Any]]:
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), kind=st.sampled_from(list(SCORERS)))
-def test_every_mutant_scores_probabilities_or_is_one_typed_error(
+def test_every_mutant_scores_probabilities_or_raises_one_typed_error(
     tmp_path: Path, data: st.DataObject, kind: str
 ) -> None:
     parts = parts_of(kind)
@@ -144,14 +144,14 @@ def _no_such_kind(p: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "mutate", [_index_99, _own_child, _shorter_column, _no_golden_rows, _name_with_a_folder, _no_such_kind]
 )
-def test_a_scorer_that_would_fail_or_never_end_is_refused(tmp_path: Path, mutate: Callable[[Any], None]) -> None:
+def test_a_scorer_that_would_fail_or_not_terminate_is_rejected(tmp_path: Path, mutate: Callable[[Any], None]) -> None:
     parts = parts_of("hist_gradient_boosting")
     mutate(parts)
     with pytest.raises(ArtifactCorruptError):
         load_bundle(write(tmp_path / "b", parts))
 
 
-def test_json_nested_without_end_is_the_same_typed_error(tmp_path: Path) -> None:
+def test_deeply_nested_json_raises_the_same_typed_error(tmp_path: Path) -> None:
     folder = write(tmp_path / "b", parts_of("logistic_regression"))
     (folder / MANIFEST).write_bytes(b"[" * 200_000)
     with pytest.raises(ArtifactCorruptError):
@@ -159,7 +159,7 @@ def test_json_nested_without_end_is_the_same_typed_error(tmp_path: Path) -> None
 
 
 class Touch:
-    """A pickle of it writes a file where it is loaded."""
+    """Unpickling it writes a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -178,24 +178,24 @@ def pickled(tmp_path: Path, *, listed: bool) -> Path:
     return folder
 
 
-def test_a_listed_pickle_is_read_and_hashed_and_loaded_only_when_allowed(tmp_path: Path) -> None:
+def test_a_listed_pickle_is_loaded_only_if_allowed(tmp_path: Path) -> None:
     files = read_bundle(pickled(tmp_path, listed=True))
     with pytest.raises(ModelNotTrustedError, match="PMMDS_MODEL_PICKLE"):
         open_bundle(files)
     assert not (tmp_path / "ran").exists()
-    with pytest.raises(ArtifactCorruptError):  # what it unpickled to is no pipeline
+    with pytest.raises(ArtifactCorruptError):  # the unpickled object is not a pipeline
         open_bundle(files, may_unpickle=True)
-    assert (tmp_path / "ran").exists(), "the pickle does what the test believes that it does"
+    assert (tmp_path / "ran").exists(), "the pickle runs code when loaded"
 
 
-def test_a_pickle_that_the_manifest_does_not_list_is_refused_even_where_pickles_are_allowed(tmp_path: Path) -> None:
+def test_a_pickle_not_in_the_manifest_is_rejected_even_if_allowed(tmp_path: Path) -> None:
     folder = pickled(tmp_path, listed=False)
     with pytest.raises(ArtifactCorruptError, match=f"does not list {PIPELINE}"):
         open_bundle(read_bundle(folder), may_unpickle=True)
     assert not (tmp_path / "ran").exists()
 
 
-def test_what_is_hashed_is_what_is_loaded(tmp_path: Path) -> None:
+def test_a_bundle_is_loaded_from_the_hashed_bytes(tmp_path: Path) -> None:
     folder = write(tmp_path / "b", parts_of("logistic_regression"))
     files = read_bundle(folder)
     for name in (SCORER, GOLDEN, PROFILE):
@@ -203,7 +203,7 @@ def test_what_is_hashed_is_what_is_loaded(tmp_path: Path) -> None:
     assert open_bundle(files).scorer.probability((1.0, "a")) == 0.5
 
 
-def test_the_types_of_manifest_and_golden_rows_are_those_of_the_product() -> None:
+def test_the_test_data_matches_the_types_of_manifest_and_golden_rows() -> None:
     parts = parts_of("logistic_regression")
     assert msgspec.convert(parts[MANIFEST], Manifest).feature_names == ("n", "c")
     assert len(msgspec.convert(parts[GOLDEN], Golden).rows) == 3

@@ -1,4 +1,4 @@
-"""Training equals serving: the portable scorer gives what the pipeline gives, also where training data never goes."""
+"""Training equals serving: portable scorer and pipeline give equal probabilities, also for unseen values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def fitted(name: str) -> tuple[Any, AnyScorer]:
 
 
 def cell(feature: Feature) -> st.SearchStrategy[Any]:
-    """Values of a feature: allowed, at the bounds, just beside them, missing; for a category also unknown."""
+    """Values of a feature: allowed, at the bounds, missing; for a categorical feature also unknown."""
     if not feature.is_numeric:
         return st.sampled_from([*feature.all_values, "unheard of", None])
     assert feature.minimum is not None
@@ -54,14 +54,14 @@ def frame_of(row: tuple[Any, ...], contract: Contract) -> pd.DataFrame:
 @pytest.mark.parametrize("name", sorted(CANDIDATES))
 @given(row=st.tuples(*(cell(f) for f in CONTRACT.features)))
 @settings(max_examples=150, deadline=None)
-def test_any_row_scores_as_in_the_pipeline(name: str, row: tuple[Any, ...]) -> None:
+def test_any_row_scores_like_the_pipeline(name: str, row: tuple[Any, ...]) -> None:
     pipeline, scorer = fitted(name)
     expected = pipeline.predict_proba(frame_of(row, CONTRACT))[0, 1]
     assert scorer.probability(row) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", sorted(CANDIDATES))
-def test_a_scorer_survives_its_json_exactly(name: str) -> None:
+def test_a_scorer_round_trips_through_json(name: str) -> None:
     _, scorer = fitted(name)
     raw = dump_scorer(scorer)
     again = load_scorer(raw)
@@ -72,13 +72,13 @@ def test_a_scorer_survives_its_json_exactly(name: str) -> None:
     ]
 
 
-def test_a_scorer_that_differs_is_noticed() -> None:
+def test_a_scorer_that_differs_from_the_pipeline_is_detected() -> None:
     pipeline, _ = fitted("logistic_regression")
     _, other = fitted("hist_gradient_boosting")
     assert largest_difference(pipeline, other, probe_rows(CONTRACT, 1), CONTRACT) > 1e-3
 
 
-def test_an_estimator_without_a_scorer_is_refused_by_name() -> None:
+def test_an_estimator_without_a_portable_scorer_is_rejected_by_name() -> None:
     from sklearn.naive_bayes import GaussianNB
     from sklearn.pipeline import Pipeline
 
@@ -87,7 +87,7 @@ def test_an_estimator_without_a_scorer_is_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b"{}", b'{"kind": "magic"}', b"[1,2"])
-def test_what_is_not_a_scorer_is_refused(raw: bytes) -> None:
+def test_json_that_is_not_a_scorer_is_rejected(raw: bytes) -> None:
     with pytest.raises(ArtifactCorruptError):
         load_scorer(raw)
 

@@ -1,4 +1,4 @@
-"""Reading saved profiles."""
+"""Reference profiles round-trip through JSON; anything else is a decoding error."""
 
 from __future__ import annotations
 
@@ -18,13 +18,20 @@ def profile(contract: Contract) -> ReferenceProfile:
     return fit_profile(contract, to_columns(frame, contract), np.linspace(0.01, 0.99, len(frame)))
 
 
-def test_a_profile_survives_a_round_trip(profile: ReferenceProfile) -> None:
+def test_a_profile_round_trips_through_json(profile: ReferenceProfile) -> None:
     assert ReferenceProfile.from_json(profile.to_json()) == profile
+
+
+def test_a_missing_bin_count_is_a_decoding_error(profile: ReferenceProfile) -> None:
+    document = msgspec.json.decode(profile.to_json())
+    del document["features"][0]["counts"][-1]
+    with pytest.raises(msgspec.ValidationError, match="counts for"):
+        ReferenceProfile.from_json(msgspec.json.encode(document))
 
 
 @pytest.mark.parametrize(
     "raw", [b"", b"[]", b"{}", b'{"features": [{"bins": {"kind": "numeric"}, "counts": []}]}', b'{"features": 3}']
 )
-def test_invalid_json_raises_a_decode_error(raw: bytes) -> None:
+def test_other_json_is_a_decoding_error(raw: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         ReferenceProfile.from_json(raw)

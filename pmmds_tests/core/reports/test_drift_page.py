@@ -1,4 +1,4 @@
-"""The drift report's page: whole, self-contained, small, readable by a person and by a screen reader."""
+"""The drift report's page is self-contained, small, and accessible to screen readers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pmmds_core.profiling.reference_profile import ReferenceProfile, fit_profile
 from pmmds_core.reports.chart_designs import COMPILED, compile_designs, to_text
 from pmmds_core.reports.drift_history import HeatCell, PageContext, PastReport, heat_cells, hours_a_cell
 from pmmds_core.reports.drift_page import FilesHead, PageHead, render_page
-from pmmds_core.reports.drift_view import by_surprise
+from pmmds_core.reports.drift_view import by_significance
 from pmmds_tests.harness.prediction_records import columns_of, make_records
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -31,7 +31,7 @@ VOID = {"meta", "link", "br", "img", "input", "hr"}
 
 @dataclass
 class Page(HTMLParser):
-    """What a browser sees: tags in order, ids, references to ids, addresses."""
+    """Parsed tags with their attributes, in order."""
 
     tags: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
     open_tags: list[str] = field(default_factory=list)
@@ -88,7 +88,7 @@ def wide(document: dict[str, Any], n_features: int) -> dict[str, Any]:
     return {**document, "features": [*many, document["features"][-1]]}
 
 
-def test_the_page_needs_nothing_but_itself(document: dict[str, Any]) -> None:
+def test_the_page_loads_no_other_resource(document: dict[str, Any]) -> None:
     html = render_page(document, HEAD, context_of(["tenure", "contract", SCORE]))
     page = parsed(html)
     assert page.all("script") == page.all("link") == page.all("img") == []
@@ -101,24 +101,24 @@ def test_a_hundred_features_stay_under_a_megabyte(document: dict[str, Any]) -> N
     whole = wide(document, 100)
     html = render_page(whole, HEAD, context_of([f["feature"] for f in whole["features"]]))
     assert len(html.encode()) < 1_000_000
-    assert html.count("<svg") == 100 + 1 + 2, "a picture a feature, the score, the heatmap and the history"
+    assert html.count("<svg") == 100 + 1 + 2, "a chart per feature, the score, the heatmap and the history"
 
 
-def test_features_beyond_a_hundred_are_in_the_table_only_and_the_page_says_so(document: dict[str, Any]) -> None:
+def test_features_beyond_a_hundred_are_in_the_table_only(document: dict[str, Any]) -> None:
     html = render_page(wide(document, 103), HEAD)
-    assert "The 3 least surprising features are in the table above only." in html
+    assert "The 3 least significant features" in html
     assert html.count("<svg") == 101
 
 
-def test_every_picture_has_a_title_and_a_description_and_every_reference_an_aim(document: dict[str, Any]) -> None:
+def test_every_chart_has_title_and_description_and_every_reference_a_target(document: dict[str, Any]) -> None:
     page = parsed(render_page(document, HEAD, context_of(["tenure", "contract", SCORE])))
     ids = [str(a["id"]) for _, a in page.tags if a.get("id")]
     assert len(ids) == len(set(ids))
-    pictures = page.all("svg")
-    assert len(pictures) == len(document["features"]) + 2
-    for picture in pictures:
-        assert picture["role"] == "img"
-        assert set(str(picture["aria-labelledby"]).split()) <= set(ids)
+    svgs = page.all("svg")
+    assert len(svgs) == len(document["features"]) + 2
+    for svg in svgs:
+        assert svg["role"] == "img"
+        assert set(str(svg["aria-labelledby"]).split()) <= set(ids)
     for _, attributes in page.tags:
         for name in str(attributes.get("aria-labelledby") or "").split():
             assert name in ids
@@ -136,22 +136,22 @@ def test_headings_descend_by_one_and_tables_have_scoped_heads(document: dict[str
     assert all(a.get("tabindex") == "0" for _, a in page.tags if a.get("class") == "wide"), "scrolled by keyboard"
 
 
-def test_colours_follow_light_and_dark_in_pictures_too(document: dict[str, Any]) -> None:
+def test_charts_use_the_colors_of_the_light_or_dark_scheme(document: dict[str, Any]) -> None:
     html = render_page(document, HEAD, context_of(["tenure", SCORE]))
     assert "prefers-color-scheme: dark" in html
-    pictures = "".join(re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL))
-    colours = set(re.findall(r'(?:fill|stroke)="([^"]+)"', pictures))
-    assert colours
+    svgs = "".join(re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL))
+    colors = set(re.findall(r'(?:fill|stroke)="([^"]+)"', svgs))
+    assert colors
     assert {
-        c for c in colours if not c.startswith("var(--") and c not in {"none", "currentColor", "transparent"}
+        c for c in colors if not c.startswith("var(--") and c not in {"none", "currentColor", "transparent"}
     } == set()
-    for name in {c for c in colours if c.startswith("var(")}:
+    for name in {c for c in colors if c.startswith("var(")}:
         assert html.count(f"{name[4:-1]}:") == 3, f"{name} is set for light, dark and print"
 
 
-def luminance(colour: str) -> float:
+def luminance(color: str) -> float:
     """Relative luminance of #rrggbb, WCAG 2.2."""
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -162,46 +162,46 @@ def test_text_has_a_contrast_of_4_5_and_bars_of_3(document: dict[str, Any], sche
     block = (
         html.split("<style>")[1].split("}")[0] if scheme == 0 else html.split("color-scheme: dark)")[1].split("}")[0]
     )
-    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
+    colors = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
     for ground in ("page", "raised"):
-        for ink, least in [
+        for ink, minimum in [
             *((name, 4.5) for name in ("ink", "quiet", "bad", "warn", "good", "link")),
             *((name, 3.0) for name in ("reference", "current", *(f"series-{i}" for i in range(1, 6)))),
         ]:
-            a, b = sorted((luminance(colours[ground]), luminance(colours[ink])))
-            assert (b + 0.05) / (a + 0.05) >= least, f"{ink} on {ground}"
+            a, b = sorted((luminance(colors[ground]), luminance(colors[ink])))
+            assert (b + 0.05) / (a + 0.05) >= minimum, f"{ink} on {ground}"
 
 
-def test_text_of_pictures_is_text_in_the_font_of_the_page(document: dict[str, Any]) -> None:
+def test_chart_labels_are_text_in_the_font_of_the_page(document: dict[str, Any]) -> None:
     html = render_page(document, HEAD)
     assert ">Month-to-month</text>" in html
     assert "font-family" not in "".join(re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL))
 
 
-def test_values_from_files_are_never_markup(document: dict[str, Any]) -> None:
+def test_values_from_files_are_escaped(document: dict[str, Any]) -> None:
     evil = "<script>alert(1)</script>"
     feature = {**document["features"][0], "feature": evil, "statement": f"{evil} & more"}
-    feature["bins"] = [{"label": evil, "reference_share": 1.0, "current_share": 1.0}]
+    feature["bins"] = feature["moved_bins"] = [{"label": evil, "reference_share": 1.0, "current_share": 1.0}]
     html = render_page({**document, "features": [feature]}, FilesHead(evil, "b.csv", 0.2, NOW))
     assert "<script" not in html
     assert "&lt;script&gt;" in html
 
 
-def test_the_order_is_by_surprise_with_the_score_last() -> None:
+def test_the_order_is_by_significance_with_the_score_last() -> None:
     def one(name: str, psi: float | None, p: float | None, q: float | None = None) -> dict[str, Any]:
         return {"feature": name, "psi": psi, "p_value": p, "q_value": q}
 
     given = [one(SCORE, 9, 0), one("d", None, None), one("c", 0.1, 0.5), one("b", 0.2, 0.01, 0.02), one("a", 0.3, 0.03)]
-    assert [f["feature"] for f in by_surprise(given)] == ["b", "a", "c", "d", SCORE]
-    assert [f["feature"] for f in by_surprise([one("y", 0.1, 0.0), one("z", 0.9, 0.0)])] == ["z", "y"]
+    assert [f["feature"] for f in by_significance(given)] == ["b", "a", "c", "d", SCORE]
+    assert [f["feature"] for f in by_significance([one("y", 0.1, 0.0), one("z", 0.9, 0.0)])] == ["z", "y"]
 
 
-def test_newer_keys_are_shown_where_the_document_has_them(document: dict[str, Any]) -> None:
+def test_the_page_shows_shares_segments_pairs_and_every_rule(document: dict[str, Any]) -> None:
     features = [
         {
             **f,
             "q_value": 0.03125,
-            "statement": "contract: Month-to-month 55 % → 71 % of rows",
+            "statement": "contract: Month-to-month 55% → 71% of rows",
             "lost_share": 0.0625,
             "out_of_range_share": 0.125,
         }
@@ -219,7 +219,7 @@ def test_newer_keys_are_shown_where_the_document_has_them(document: dict[str, An
         "worst_q_value": None,
     }
     rules = [*document["rules"], {"rule": "calibrated", "verdict": "drifted", "reasons": ["tenure, q 0.003"]}]
-    newer = {
+    full = {
         **document,
         "rules": rules,
         "alert_rules": [document["rules"][0]["rule"]],
@@ -227,15 +227,15 @@ def test_newer_keys_are_shown_where_the_document_has_them(document: dict[str, An
         "segments": [segment],
         "pairs": [{"features": ["tenure", "contract"], "psi": 0.4, "p_value": 0.01}],
     }
-    html = render_page(newer, HEAD)
-    for shown in ("0.0312", "Month-to-month 55 % → 71 %", "lost 6.2%", "out of range 12.5%", "tenure, q 0.003"):
+    html = render_page(full, HEAD)
+    for shown in ("0.0312", "Month-to-month 55% → 71%", "lost 6.2%", "out of range 12.5%", "tenure, q 0.003"):
         assert shown in html
     assert "contract = Two year" in html
     assert "tenure and contract" in html
     assert "tenure, q 0.003" not in html.split('class="verdict')[1].split("</p>")[0], "only rules that raise an alert"
 
 
-def test_a_rule_that_raises_no_alert_and_found_drift_is_named_beside_a_stable_verdict(document: dict[str, Any]) -> None:
+def test_a_stable_verdict_names_non_alerting_rules_that_detected_drift(document: dict[str, Any]) -> None:
     rules = [
         {"rule": "spec", "verdict": "stable", "reasons": ["2 of 19 features."]},
         {"rule": "calibrated", "verdict": "drifted", "reasons": ["4 of 19."]},
@@ -244,28 +244,29 @@ def test_a_rule_that_raises_no_alert_and_found_drift_is_named_beside_a_stable_ve
     html = render_page({**document, "verdict": "stable", "rules": rules, "alert_rules": ["spec"]}, HEAD)
     sentence = html.split('class="verdict')[1].split("</p>")[0]
     assert sentence.startswith(' moderate">')
-    assert "2 of 19 features. calibrated and joint, which raise no alert, found drift." in sentence
+    assert "2 of 19 features. calibrated and joint, which raise no alert" in sentence
     alone = render_page({**document, "verdict": "stable", "rules": rules[:1], "alert_rules": ["spec"]}, HEAD)
     assert 'class="verdict stable"' in alone
 
 
-def test_two_files_have_their_names_in_the_head_and_no_history(document: dict[str, Any]) -> None:
+def test_the_page_of_two_files_names_them_and_has_no_history(document: dict[str, Any]) -> None:
     html = render_page(document, FilesHead("january.csv", "february.parquet", 0.2, NOW))
     assert "<h1>Drift from january.csv to february.parquet</h1>" in html
-    assert "300 rows of february.parquet against 400 rows of january.csv." in html
+    assert "300 rows of february.parquet" in html
+    assert "400 rows of january.csv" in html
     assert "Past reports" not in html
     assert "PSI by feature and hour" not in html
 
 
-def test_too_few_rows_are_never_told_as_no_drift(profile: ReferenceProfile) -> None:
+def test_too_few_rows_are_never_shown_as_no_drift(profile: ReferenceProfile) -> None:
     features = compare(profile, {}, 0)
     document = report_document(profile, features, 0, judge(features, 0, DriftRule(0.2, 3, 100)))
     sentence = render_page(document, HEAD).split('class="verdict')[1].split("</p>")[0]
-    assert "Not judged" in sentence
-    assert "No drift" not in sentence
+    assert "Not evaluated" in sentence
+    assert "No alerting rule" not in sentence
 
 
-def test_a_cell_is_psi_beyond_chance_and_empty_for_few_rows(profile: ReferenceProfile) -> None:
+def test_a_cell_is_psi_above_chance_and_empty_for_few_rows(profile: ReferenceProfile) -> None:
     tenure = next(f for f in profile.features if f.bins.feature == "tenure")
     reference = np.array(tenure.counts)
     few, many = np.zeros_like(reference), np.zeros_like(reference)
@@ -283,11 +284,11 @@ def test_a_cell_is_psi_beyond_chance_and_empty_for_few_rows(profile: ReferencePr
     assert heat_cells(profile, {NOW: {"tenure": reference}}, 1)[0].excess == 0.0
 
 
-def test_a_window_of_any_length_has_few_enough_columns() -> None:
+def test_the_heatmap_has_a_maximum_of_columns_for_any_window() -> None:
     assert hours_a_cell(NOW, NOW + timedelta(hours=24)) == 1
     assert hours_a_cell(NOW, NOW + timedelta(hours=48)) == 1
     assert hours_a_cell(NOW, NOW + timedelta(days=31)) == 16
 
 
-def test_the_compiled_charts_are_those_of_the_designs() -> None:
+def test_the_compiled_charts_match_the_designs() -> None:
     assert COMPILED.read_text(encoding="utf-8") == to_text(compile_designs())

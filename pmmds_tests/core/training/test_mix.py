@@ -1,4 +1,4 @@
-"""What is trained on follows the settings, says what it leaves out, and is the same in any run."""
+"""The training mix follows the settings, lists what it leaves out, and is the same in every run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 from pmmds_core.contracts.contract import load_contract
 from pmmds_core.data.reader import row_digests
 from pmmds_core.synthetic.generator import packaged_generator
-from pmmds_core.training.mix import LeftOut, MixSettings, leave_out_old, mix_document, mix_rows, mix_words
+from pmmds_core.training.mix import LeftOut, MixSettings, leave_out_old, mix_document, mix_rows, mix_text
 from pmmds_core.training.split import SplitPlan, TooFewLabels, TrainingData, split_with_labels
 
 CONTRACT = load_contract("")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-NOBODY = np.empty(0, dtype=np.int64)
+NO_ROWS = np.empty(0, dtype=np.int64)
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +31,10 @@ def labelled() -> pd.DataFrame:
 
 def split(reference: pd.DataFrame, labelled: pd.DataFrame, mix: MixSettings) -> TrainingData | TooFewLabels:
     plan = SplitPlan(42, 0.2, 0.4, 200, mix)
-    return split_with_labels(reference, labelled, NOBODY, CONTRACT, plan)
+    return split_with_labels(reference, labelled, NO_ROWS, CONTRACT, plan)
 
 
-def test_without_settings_everything_that_is_not_held_out_is_trained_on(
+def test_by_default_all_rows_that_are_not_held_out_are_trained_on(
     reference: pd.DataFrame, labelled: pd.DataFrame
 ) -> None:
     found = split(reference, labelled, MixSettings())
@@ -46,13 +46,13 @@ def test_without_settings_everything_that_is_not_held_out_is_trained_on(
     assert found.n_reference_train + left["reference", "are the seeded reference holdout"] == 2000
 
 
-def test_old_rows_are_neither_trained_on_nor_judged_by(labelled: pd.DataFrame) -> None:
+def test_old_rows_are_in_neither_training_nor_holdout(labelled: pd.DataFrame) -> None:
     ages = np.arange(len(labelled), 0, -1)  # hours, oldest first
     at = np.array([np.datetime64((NOW - timedelta(hours=int(h))).replace(tzinfo=None)) for h in ages])
     kept, left = leave_out_old(labelled, at, NOW, MixSettings(max_age_days=10))
     assert len(kept) == 240
-    assert kept.index[0] == 760, "the newest stay, in their order"
-    assert left[0].words == (
+    assert kept.index[0] == 760, "the newest are kept in order"
+    assert left[0].text == (
         "760 production rows are from before 2026-02-19 12:00 UTC (PMMDS_TRAIN_PRODUCTION_MAX_AGE_DAYS=10)"
     )
     whole, nothing = leave_out_old(labelled, at, NOW, MixSettings())
@@ -66,23 +66,21 @@ def test_the_newest_production_rows_are_kept(reference: pd.DataFrame, labelled: 
 
 
 @pytest.mark.parametrize(
-    ("share", "least", "wanted"),
+    ("share", "minimum", "wanted"),
     [(1.0, 0, 2000), (0.5, 0, 600), (0.25, 0, 200), (0.0, 0, 0), (0.5, 1000, 1000), (0.5, 9000, 2000), (0.9, 0, 2000)],
 )
-def test_reference_rows_keep_to_their_share_and_to_their_least(
-    reference: pd.DataFrame, labelled: pd.DataFrame, share: float, least: int, wanted: int
+def test_reference_rows_keep_to_their_share_and_minimum(
+    reference: pd.DataFrame, labelled: pd.DataFrame, share: float, minimum: int, wanted: int
 ) -> None:
-    mix = MixSettings(max_reference_share=share, min_reference_rows=least)
+    mix = MixSettings(max_reference_share=share, min_reference_rows=minimum)
     kept, production, left = mix_rows(reference, labelled.iloc[:600], CONTRACT.feature_names, 42, mix)
     assert (len(kept), len(production)) == (wanted, 600)
     assert sum(x.n_rows for x in left) == 2000 - wanted
-    if 0 < wanted < 2000 and wanted > least:
+    if 0 < wanted < 2000 and wanted > minimum:
         assert len(kept) / (len(kept) + 600) <= share
 
 
-def test_the_sample_is_the_same_in_any_order_and_another_with_another_seed(
-    reference: pd.DataFrame, labelled: pd.DataFrame
-) -> None:
+def test_the_sample_depends_on_the_seed_and_not_on_the_order(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
     mix = MixSettings(max_reference_share=0.5)
 
     def chosen(rows: pd.DataFrame, seed: int) -> set[int]:
@@ -92,33 +90,34 @@ def test_the_sample_is_the_same_in_any_order_and_another_with_another_seed(
     assert chosen(reference, 42) == chosen(reference.sample(frac=1, random_state=3), 42)
     assert chosen(reference, 42) != chosen(reference, 43)
     kept, _, _ = mix_rows(reference, labelled, CONTRACT.feature_names, 42, mix)
-    assert kept.index.is_monotonic_increasing, "the order of the rows is theirs"
+    assert kept.index.is_monotonic_increasing, "rows keep their order"
 
 
-def test_no_production_rows_no_bound_for_the_reference(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
+def test_without_production_rows_the_reference_has_no_limit(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
     kept, _, left = mix_rows(
         reference, labelled.iloc[:0], CONTRACT.feature_names, 42, MixSettings(max_reference_share=0)
     )
     assert (len(kept), left) == (2000, ())
 
 
-def test_what_is_left_to_train_on_has_to_have_both_classes(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
+def test_the_remaining_training_rows_need_both_classes(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
     older_negative = labelled.assign(churn=[*[0] * 600, *labelled["churn"].iloc[600:]])
     found = split(reference, older_negative, MixSettings(max_reference_share=0))
     assert isinstance(found, TooFewLabels)
-    assert found.reason == ("The 598 rows that are left to train on are all of one class, so nothing can be learnt.")
+    assert "598 remaining training rows" in found.reason
+    assert "one class" in found.reason
 
 
-def test_the_words_say_all_that_was_left_out() -> None:
+def test_the_text_lists_everything_that_was_left_out() -> None:
     left = (LeftOut("production", 1200, "are old"), LeftOut("reference", 3, "are too many"))
     document = mix_document(MixSettings(), NOW, 4000, 500, left)
     assert document["reference_share"] == pytest.approx(8 / 9)
-    assert mix_words(document) == (
+    assert mix_text(document) == (
         "4,000 reference and 500 production rows; left out: 1,200 production rows are old; "
         "3 reference rows are too many"
     )
-    assert mix_words(replace_left(document)) == "4,000 reference and 500 production rows"
-    assert mix_words({}) == ""
+    assert mix_text(replace_left(document)) == "4,000 reference and 500 production rows"
+    assert mix_text({}) == ""
 
 
 def replace_left(document: dict[str, object]) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Which candidate training takes, with and without a champion to keep up with."""
+"""The choice of a candidate, with and without a latency limit."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ def test_a_candidate_that_is_clearly_better_is_chosen() -> None:
 
 @pytest.fixture(scope="module")
 def frame(contract: Contract) -> pd.DataFrame:
-    """Rows whose label only an interaction tells: boosting is clearly better."""
+    """Rows whose label depends on an interaction, so boosting is clearly better."""
     rows = packaged_generator().sample(1500, 3)
     either = (rows["tenure"] > rows["tenure"].median()) ^ (rows["monthly_charges"] > rows["monthly_charges"].median())
     return rows.assign(**{contract.label.name: either.astype(int)})
 
 
-def test_without_a_champion_the_better_one_wins_whatever_its_speed(frame: pd.DataFrame, contract: Contract) -> None:
+def test_without_a_champion_the_better_candidate_wins_at_any_speed(frame: pd.DataFrame, contract: Contract) -> None:
     trained = train(frame, contract, 1)
     assert (trained.name, trained.too_slow) == ("hist_gradient_boosting", ())
 
 
-def test_one_that_is_too_slow_for_the_champions_place_is_passed_over(frame: pd.DataFrame, contract: Contract) -> None:
+def test_a_candidate_over_the_latency_limit_is_rejected(frame: pd.DataFrame, contract: Contract) -> None:
     champion = compile_pipeline(fit("logistic_regression", frame, contract), contract)
     budget = LatencyBudget(champion, max_ratio=2.0)
     trained = train(frame, contract, 1, lambda pipeline: budget.allows(pipeline, contract, frame))
     assert (trained.name, trained.too_slow) == ("logistic_regression", ("hist_gradient_boosting",))
 
 
-def test_when_all_are_too_slow_the_best_is_trained_all_the_same(frame: pd.DataFrame, contract: Contract) -> None:
+def test_if_all_candidates_are_too_slow_the_best_is_trained(frame: pd.DataFrame, contract: Contract) -> None:
     trained = train(frame, contract, 1, lambda _: False)
     assert (trained.name, trained.too_slow) == ("hist_gradient_boosting", ())
 

@@ -1,4 +1,4 @@
-"""No holdout row is ever trained on; the newest labelled rows judge a retraining."""
+"""No holdout row is ever trained on; the newest labeled rows judge a retraining."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pmmds_core.training.split import (
 
 CONTRACT = load_contract("")
 PLAN = SplitPlan(seed=42, reference_holdout_share=0.2, production_holdout_share=0.4, min_labels=200)
-NOBODY = np.empty(0, dtype=np.int64)
+NO_ROWS = np.empty(0, dtype=np.int64)
 
 
 @pytest.fixture(scope="module")
@@ -46,24 +46,24 @@ def retraining(reference: pd.DataFrame, labelled: pd.DataFrame, champion: pd.Dat
 
 
 def test_the_reference_split_is_seeded_and_near_its_share(reference: pd.DataFrame) -> None:
-    split = split_reference(reference, NOBODY, CONTRACT, PLAN)
+    split = split_reference(reference, NO_ROWS, CONTRACT, PLAN)
     assert 0.16 < len(split.holdout) / len(reference) < 0.24
     assert not set(digests(split.train)) & set(digests(split.holdout))
 
 
-def test_a_row_falls_to_the_same_side_in_any_order_and_company(reference: pd.DataFrame) -> None:
-    alone = split_reference(reference, NOBODY, CONTRACT, PLAN)
-    shuffled = split_reference(reference.sample(frac=0.5, random_state=3), NOBODY, CONTRACT, PLAN)
+def test_the_side_of_a_row_does_not_depend_on_order_or_other_rows(reference: pd.DataFrame) -> None:
+    alone = split_reference(reference, NO_ROWS, CONTRACT, PLAN)
+    shuffled = split_reference(reference.sample(frac=0.5, random_state=3), NO_ROWS, CONTRACT, PLAN)
     assert set(digests(shuffled.holdout)) <= set(digests(alone.holdout))
 
 
 def test_another_seed_gives_another_split(reference: pd.DataFrame) -> None:
-    one, other = (falls_to_holdout(digests(reference), seed, 0.2) for seed in (1, 2))
-    assert not np.array_equal(one, other)
+    first, second = (falls_to_holdout(digests(reference), seed, 0.2) for seed in (1, 2))
+    assert not np.array_equal(first, second)
 
 
-def test_the_newest_labelled_rows_judge_a_retraining(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
-    champion = split_reference(reference, NOBODY, CONTRACT, PLAN).train
+def test_the_newest_labeled_rows_judge_a_retraining(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
+    champion = split_reference(reference, NO_ROWS, CONTRACT, PLAN).train
     split = retraining(reference, labelled, champion)
     assert split.holdout_kind == "production"
     new = [d for d in digests(labelled).tolist() if d not in set(digests(champion).tolist())]
@@ -72,39 +72,39 @@ def test_the_newest_labelled_rows_judge_a_retraining(reference: pd.DataFrame, la
     assert check_leakage(split.holdout, digests(split.train), digests(champion), CONTRACT).is_clean
 
 
-def test_a_customer_who_came_twice_is_not_on_both_sides(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
+def test_duplicate_rows_are_not_on_both_sides(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
     twice = pd.concat([labelled, labelled.iloc[:50]], ignore_index=True)
     split = retraining(reference, twice, reference.iloc[:0])
     assert not set(digests(split.train)) & set(digests(split.holdout))
     assert split.n_dropped_duplicates == 50
 
 
-def test_rows_the_champion_knows_do_not_judge_it(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
+def test_training_rows_of_the_champion_are_not_held_out(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
     known = labelled.iloc[-100:]
     split = retraining(reference, labelled, known)
     assert not set(digests(split.holdout)) & set(digests(known))
 
 
-def test_too_few_new_labels_are_told_with_their_number(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
-    split = split_with_labels(reference, labelled.iloc[:199], NOBODY, CONTRACT, PLAN)
+def test_too_few_new_labels_are_reported_with_their_number(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
+    split = split_with_labels(reference, labelled.iloc[:199], NO_ROWS, CONTRACT, PLAN)
     assert isinstance(split, TooFewLabels)
     assert (split.n_new_labels, split.min_labels) == (199, 200)
 
 
 def test_newest_rows_of_one_class_cannot_judge(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
-    split = split_with_labels(reference, labelled.assign(churn=0), NOBODY, CONTRACT, PLAN)
+    split = split_with_labels(reference, labelled.assign(churn=0), NO_ROWS, CONTRACT, PLAN)
     assert isinstance(split, TooFewLabels)
     assert "one class" in split.reason
 
 
-def test_too_few_newest_rows_of_a_class_are_told_before_anything_is_trained(
+def test_too_few_newest_rows_of_a_class_are_reported_before_training(
     reference: pd.DataFrame, labelled: pd.DataFrame
 ) -> None:
     few = labelled.assign(churn=[*[0] * (len(labelled) - 9), *[1] * 9])
-    split = split_with_labels(reference, few, NOBODY, CONTRACT, PLAN)
+    split = split_with_labels(reference, few, NO_ROWS, CONTRACT, PLAN)
     assert isinstance(split, TooFewLabels)
     assert "9 positive" in split.reason
-    assert "10 of each class are needed" in split.reason
+    assert "10 of each class" in split.reason
 
 
 def test_leakage_is_counted_for_both_models(reference: pd.DataFrame) -> None:
@@ -114,6 +114,6 @@ def test_leakage_is_counted_for_both_models(reference: pd.DataFrame) -> None:
     assert not check.is_clean
 
 
-def test_a_reference_that_leaves_nothing_to_judge_on_is_refused(reference: pd.DataFrame) -> None:
-    with pytest.raises(TrainingError, match="not both classes"):
-        split_reference(reference.iloc[:3], NOBODY, CONTRACT, PLAN)
+def test_a_reference_without_a_valid_holdout_is_rejected(reference: pd.DataFrame) -> None:
+    with pytest.raises(TrainingError, match="both classes"):
+        split_reference(reference.iloc[:3], NO_ROWS, CONTRACT, PLAN)

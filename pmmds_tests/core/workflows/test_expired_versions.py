@@ -1,4 +1,4 @@
-"""Model versions that never served go with their files, on a real MLflow; all that serve, did, or may, stay."""
+"""Model versions that were never in production are removed with their files, on a real MLflow; others are kept."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def promote(deployment: Deployment, version: str, champion: str | None, *, state
 
 @pytest.fixture
 def deployment(tmp_path: Path) -> Deployment:
-    """v1 and v2 have served, v3 and v4 never have, v5 waits for a person, v6 has an alias, v7 is the newest."""
+    """v1 and v2 were in production, v3 and v4 never, v5 is pending approval, v6 has an alias, v7 is the newest."""
     deployment = Deployment(Settings(home=str(tmp_path / "home")))
     for _ in range(7):
         register(deployment, tmp_path)
@@ -68,7 +68,7 @@ def versions(deployment: Deployment) -> list[str]:
 
 
 def files(deployment: Deployment, text: str) -> list[Path]:
-    """Files of MLflow's artifacts with this in their path."""
+    """Files of MLflow's artifacts whose path contains `text`."""
     return [
         path
         for path in (deployment.settings.home_path / "mlartifacts").rglob("*")
@@ -80,7 +80,9 @@ def removed(deployment: Deployment, now: datetime, *, dry_run: bool = False) -> 
     return next(x.n_removed for x in expire(deployment, now, dry_run=dry_run) if x.kind == "model versions")
 
 
-def test_versions_that_never_served_go_with_their_files(deployment: Deployment, tmp_path: Path) -> None:
+def test_versions_that_were_never_in_production_are_removed_with_their_files(
+    deployment: Deployment, tmp_path: Path
+) -> None:
     runs = {v.version: v.run_id for v in deployment.registry.versions(deployment.model_name)}
     n_before = len(files(deployment, ""))
     assert all(files(deployment, run_id) for run_id in runs.values())
@@ -100,7 +102,7 @@ def test_versions_that_never_served_go_with_their_files(deployment: Deployment, 
     ).is_file()
 
 
-def test_a_deletion_that_was_stopped_is_finished_the_next_night(
+def test_an_interrupted_deletion_is_finished_by_the_next_run(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mlflow import MlflowClient
@@ -118,7 +120,7 @@ def test_a_deletion_that_was_stopped_is_finished_the_next_night(
     assert versions(deployment) == ["1", "2", "5", "6", "7"]
 
 
-def test_0_days_keep_every_version(deployment: Deployment) -> None:
+def test_zero_days_keep_every_version(deployment: Deployment) -> None:
     kept = Deployment(Settings(home=deployment.settings.home, retention_models_days=0))
     assert removed(kept, LATER) == 0
     assert len(versions(kept)) == 7

@@ -1,4 +1,4 @@
-"""Retention of a home: what is old goes kind by kind, what is live stays, and a year of monitoring stays bounded."""
+"""Retention by kind: old files and rows are removed, live ones kept, and a year of monitoring stays bounded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pmmds_tests.core.stores.lifecycle.test_expired_rows import add_alert, add_r
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 NO_REGISTRY = {"PMMDS_RETENTION_MODELS_DAYS": "0"}
-# A page of a report and its rows in the database, generously.
+# A report's page; YEAR_BYTES adds a generous size of its rows.
 PAGE_BYTES = 200_000
 YEAR_BYTES = 90 * 24 * (PAGE_BYTES + 20_000) + 20_000_000
 
@@ -30,7 +30,7 @@ def deployment(tmp_path: Path) -> Deployment:
 
 
 def written(path: Path, at: datetime, content: bytes = b"x") -> Path:
-    """A file that was last written at an instant."""
+    """Write a file with this modification time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     os.utime(path, (at.timestamp(), at.timestamp()))
@@ -59,7 +59,7 @@ def decide(deployment: Deployment, state: str, run_id: str, *, promoted: bool = 
     )
 
 
-def test_old_pages_go_but_for_the_newest_of_a_kind_and_a_live_alerts(deployment: Deployment) -> None:
+def test_old_pages_are_removed_except_the_newest_and_those_of_live_alerts(deployment: Deployment) -> None:
     old, newer = (page(deployment, "drift", NOW - days * DAY) for days in (100, 95))
     only = page(deployment, "performance", NOW - 300 * DAY)
     new = page(deployment, "drift", NOW)
@@ -73,7 +73,7 @@ def test_old_pages_go_but_for_the_newest_of_a_kind_and_a_live_alerts(deployment:
     assert [p.exists() for p in (old, newer, only, new)] == [False, True, True, True]
 
 
-def test_pages_as_new_as_a_decision_that_waits_for_a_person_stay(deployment: Deployment) -> None:
+def test_pages_since_a_pending_decision_are_kept(deployment: Deployment) -> None:
     decide(deployment, PENDING_APPROVAL, "r")
     kept = page(deployment, "evaluation-v2", datetime.now(UTC))
     gone = page(deployment, "evaluation-v2", datetime.now(UTC) - 2 * DAY)
@@ -82,7 +82,7 @@ def test_pages_as_new_as_a_decision_that_waits_for_a_person_stay(deployment: Dep
     assert (kept.exists(), gone.exists()) == (True, False)
 
 
-def test_old_validation_folders_go_but_for_the_newest(deployment: Deployment) -> None:
+def test_old_validation_folders_are_removed_except_the_newest(deployment: Deployment) -> None:
     folders = [
         written(deployment.settings.home_path / "validation" / n / "schema.json", NOW - a * DAY).parent
         for n, a in (("a", 200), ("b", 150))
@@ -91,7 +91,7 @@ def test_old_validation_folders_go_but_for_the_newest(deployment: Deployment) ->
     assert [f.exists() for f in folders] == [False, True]
 
 
-def test_what_a_killed_removal_left_goes_and_counts_as_no_folder(deployment: Deployment) -> None:
+def test_remains_of_an_interrupted_removal_are_removed(deployment: Deployment) -> None:
     home = deployment.settings.home_path / "validation"
     left = written(home / ".a.0badcafe.removed" / "schema.json", NOW).parent
     newest = written(home / "b" / "schema.json", NOW - 300 * DAY).parent
@@ -99,7 +99,7 @@ def test_what_a_killed_removal_left_goes_and_counts_as_no_folder(deployment: Dep
     assert (left.exists(), newest.exists()) == (False, True)
 
 
-def test_data_sets_of_runs_that_promoted_stay_and_so_does_the_newest_of_each_kind(deployment: Deployment) -> None:
+def test_data_sets_of_promoted_runs_and_the_newest_are_kept(deployment: Deployment) -> None:
     def save(run: str, value: int) -> Path:
         digest = f"{value:032d}" * 2
         made = deployment.datasets.save(
@@ -119,7 +119,7 @@ def test_data_sets_of_runs_that_promoted_stay_and_so_does_the_newest_of_each_kin
     assert newest.run_id == "newest"
 
 
-def test_a_content_that_is_saved_again_keeps_its_file(deployment: Deployment) -> None:
+def test_saving_the_same_content_again_renews_its_file(deployment: Deployment) -> None:
     frame = pd.DataFrame({"x": [1]})
     first = deployment.datasets.save("training", frame, "a" * 64, source="", run_id="one", details={})
     os.utime(first.path, (0, 0))
@@ -138,7 +138,7 @@ def test_zero_days_keep_everything(deployment: Deployment) -> None:
     assert removed(expire(forever, NOW + 9000 * DAY)) == {}
 
 
-def test_a_retention_that_was_stopped_goes_on_the_next_time(
+def test_an_interrupted_retention_continues_in_the_next_run(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for i in range(4):
@@ -158,7 +158,7 @@ def test_a_retention_that_was_stopped_goes_on_the_next_time(
 
 
 def test_a_year_of_hourly_monitoring_stays_under_the_stated_size(deployment: Deployment) -> None:
-    """Real rows and files of 8,760 hours, with retention every tenth night."""
+    """Real rows and files of 8,760 hours, with retention every ten days."""
     content = b"x" * PAGE_BYTES
     folder = deployment.settings.home_path / "reports"
     begin = NOW - 365 * DAY
@@ -166,8 +166,8 @@ def test_a_year_of_hourly_monitoring_stays_under_the_stated_size(deployment: Dep
     for day in range(365):
         at = begin + day * DAY
         for hour in range(24):
-            instant = at + timedelta(hours=hour)
-            written(folder / f"drift-{instant:%Y%m%dT%H%M%S%f}.html", instant, content)
+            written_at = at + timedelta(hours=hour)
+            written(folder / f"drift-{written_at:%Y%m%dT%H%M%S%f}.html", written_at, content)
         if day % 10 == 9:
             expire(deployment, at + DAY)
             largest = max(largest, sum(storage_sizes(deployment).values()))

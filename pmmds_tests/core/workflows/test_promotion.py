@@ -1,4 +1,4 @@
-"""The production alias moves once per decision, never past a newer one, and what a crash leaves can be finished."""
+"""The production alias moves once per decision, never past a newer one, and interrupted promotions can be finished."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pmmds_core.errors import PromotionConflictError, RegistryUnavailableError
 from pmmds_core.policies.decision import ABORTED, FILES_CHANGED, JUDGED, JUDGED_FILES, MOVING, RECORDED, Decision
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.lifecycle.decisions import DecisionStore
-from pmmds_core.workflows.promotion import adopt_moved_alias, put_into_production, reconcile
+from pmmds_core.workflows.promotion import put_into_production, reconcile, record_external_alias_change
 from pmmds_tests.harness.fakes import FakeRegistry
 
 MODEL = "churn-classifier"
@@ -47,9 +47,7 @@ def state_of(decisions: DecisionStore, decision: Decision) -> str:
     return found.state
 
 
-def test_a_first_model_and_its_successor_are_put_into_production(
-    decisions: DecisionStore, registry: FakeRegistry
-) -> None:
+def test_a_first_model_and_its_successor_are_promoted(decisions: DecisionStore, registry: FakeRegistry) -> None:
     first = put_into_production(decide(decisions, "1", None), decisions, registry)
     second = put_into_production(decide(decisions, "2", "1"), decisions, registry)
     assert first.moved
@@ -60,9 +58,7 @@ def test_a_first_model_and_its_successor_are_put_into_production(
     assert (pointer.version, pointer.fencing_token) == ("2", 2)
 
 
-def test_files_that_were_swapped_after_they_were_judged_are_not_promoted(
-    decisions: DecisionStore, registry: FakeRegistry
-) -> None:
+def test_files_swapped_after_the_evaluation_are_not_promoted(decisions: DecisionStore, registry: FakeRegistry) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
     swapped = decide(decisions, "2", "1", files="of other files")
     with pytest.raises(PromotionConflictError, match=FILES_CHANGED):
@@ -82,7 +78,7 @@ def test_repeating_a_finished_promotion_moves_nothing(decisions: DecisionStore, 
     assert registry.moves == [("production", "1")]
 
 
-def test_a_challenger_judged_against_a_champion_that_is_gone_is_refused(
+def test_a_challenger_judged_against_a_replaced_champion_is_rejected(
     decisions: DecisionStore, registry: FakeRegistry
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
@@ -99,9 +95,9 @@ def test_a_challenger_judged_against_a_champion_that_is_gone_is_refused(
         put_into_production(slow, decisions, registry)
 
 
-# What the registry is asked in order: challenger there, alias at the claim, alias at the move, the move itself.
+# Registry calls in order: get challenger, read alias (claim), read alias (move), move alias.
 @pytest.mark.parametrize(("n_answers", "left"), [(0, JUDGED), (1, JUDGED), (2, MOVING), (3, MOVING)])
-def test_a_registry_that_goes_away_at_any_step_leaves_a_promotion_that_can_be_finished(
+def test_a_promotion_can_be_finished_after_a_registry_failure_at_any_step(
     decisions: DecisionStore, registry: FakeRegistry, n_answers: int, left: str
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
@@ -119,7 +115,7 @@ def test_a_registry_that_goes_away_at_any_step_leaves_a_promotion_that_can_be_fi
     assert decisions.unfinished() == []
 
 
-def test_an_answer_that_got_lost_on_its_way_from_the_registry_moves_nothing_twice(
+def test_a_lost_registry_response_does_not_move_the_alias_twice(
     decisions: DecisionStore, registry: FakeRegistry
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
@@ -133,7 +129,7 @@ def test_an_answer_that_got_lost_on_its_way_from_the_registry_moves_nothing_twic
 
 
 @pytest.mark.parametrize("n_answers", [None, 2], ids=["before the claim", "after the claim"])
-def test_a_challenger_deleted_from_the_registry_aborts_and_the_champion_stays(
+def test_deleting_the_challenger_aborts_and_keeps_the_champion(
     decisions: DecisionStore, registry: FakeRegistry, n_answers: int | None
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
@@ -152,7 +148,7 @@ def test_a_challenger_deleted_from_the_registry_aborts_and_the_champion_stays(
     assert put_into_production(decide(decisions, "3", "1"), decisions, registry).moved
 
 
-def test_a_champion_deleted_from_the_registry_aborts_and_the_next_model_is_a_first_one(
+def test_deleting_the_champion_aborts_and_the_next_model_is_a_first_one(
     decisions: DecisionStore, registry: FakeRegistry
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
@@ -167,7 +163,7 @@ def test_a_champion_deleted_from_the_registry_aborts_and_the_next_model_is_a_fir
     assert (pointer.version, pointer.fencing_token) == ("3", 3)
 
 
-def test_a_decision_for_what_is_in_production_already_is_recorded_and_moves_nothing(
+def test_deciding_for_the_current_production_version_is_a_no_op(
     decisions: DecisionStore, registry: FakeRegistry
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
@@ -175,7 +171,7 @@ def test_a_decision_for_what_is_in_production_already_is_recorded_and_moves_noth
     assert registry.moves == [("production", "1")]
 
 
-def test_many_promotions_at_once_let_exactly_one_through(decisions: DecisionStore, registry: FakeRegistry) -> None:
+def test_of_concurrent_promotions_exactly_one_succeeds(decisions: DecisionStore, registry: FakeRegistry) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
     rivals = [decide(decisions, str(n), "1") for n in range(2, 8)]
 
@@ -192,7 +188,7 @@ def test_many_promotions_at_once_let_exactly_one_through(decisions: DecisionStor
     assert winners == [pointer.version] == [registry.aliases["production"]]
 
 
-def test_two_first_promotions_at_once_let_exactly_one_through(decisions: DecisionStore, registry: FakeRegistry) -> None:
+def test_of_concurrent_first_promotions_exactly_one_succeeds(decisions: DecisionStore, registry: FakeRegistry) -> None:
     rivals = [decide(decisions, str(n), None) for n in range(1, 5)]
     with ThreadPoolExecutor(len(rivals)) as pool:
         list(pool.map(lambda _: reconcile(decisions, registry), rivals))
@@ -200,17 +196,17 @@ def test_two_first_promotions_at_once_let_exactly_one_through(decisions: Decisio
     assert len(registry.moves) == 1
 
 
-def test_an_alias_moved_by_hand_becomes_a_recorded_decision(decisions: DecisionStore, registry: FakeRegistry) -> None:
+def test_an_alias_moved_in_mlflow_becomes_a_recorded_decision(decisions: DecisionStore, registry: FakeRegistry) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
-    assert adopt_moved_alias(decisions, registry) is None
+    assert record_external_alias_change(decisions, registry) is None
     registry.aliases["production"] = "9"
-    adopted = adopt_moved_alias(decisions, registry)
+    adopted = record_external_alias_change(decisions, registry)
     assert adopted is not None
     assert (adopted.kind, adopted.challenger_version, adopted.champion_version) == ("manual", "9", "1")
     assert put_into_production(decide(decisions, "10", "9"), decisions, registry).version == "10"
 
 
-def test_an_alias_moved_by_hand_since_the_judgement_stands_and_the_promotion_is_aborted(
+def test_an_alias_moved_in_mlflow_is_kept_and_aborts_the_promotion(
     decisions: DecisionStore, registry: FakeRegistry
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
@@ -224,14 +220,14 @@ def test_an_alias_moved_by_hand_since_the_judgement_stands_and_the_promotion_is_
     assert (pointer.version, decisions.recent(1)[0].kind) == ("9", "manual")
 
 
-def test_a_held_decision_is_recorded_at_once_and_never_unfinished(decisions: DecisionStore) -> None:
+def test_a_held_decision_is_recorded_immediately(decisions: DecisionStore) -> None:
     decision = decide(decisions, "2", "1", promoted=False)
     assert decision.state == RECORDED
     assert decisions.unfinished() == []
     assert decisions.recent()[0].to_document()["promoted"] is False
 
 
-def test_a_promotion_records_which_files_it_put_there_and_the_same_version_cannot_come_back_with_others(
+def test_a_version_cannot_return_with_files_that_differ_from_its_record(
     decisions: DecisionStore, registry: FakeRegistry
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)

@@ -1,4 +1,4 @@
-"""kill -9 before any step of a promotion: it is finished or undone, and the alias moves once or not at all."""
+"""kill -9 before any step of a promotion: it is finished or aborted, and the alias moves at most once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def registry(tmp_path: Path) -> FileRegistry:
 def start(
     database_settings: Settings, registry: FileRegistry, database: Database
 ) -> Callable[[Decision, int], subprocess.Popen[bytes]]:
-    """Starts a promoter of a decision that dies before its n-th step."""
+    """Starts a process that promotes a decision and is killed before its n-th step."""
 
     def started(decision: Decision, n: int) -> subprocess.Popen[bytes]:
         s = database_settings
@@ -64,7 +64,7 @@ def decide(decisions: DecisionStore, challenger: str, champion: str | None) -> D
     )
 
 
-def check_whole(decisions: DecisionStore, registry: FileRegistry, decision: Decision) -> None:
+def check_finished(decisions: DecisionStore, registry: FileRegistry, decision: Decision) -> None:
     pointer, after = decisions.pointer(), decisions.get(decision.decision_id)
     assert after is not None
     assert after.state == RECORDED
@@ -75,7 +75,7 @@ def check_whole(decisions: DecisionStore, registry: FileRegistry, decision: Deci
     assert decisions.unfinished() == []
 
 
-def test_killed_before_any_step_a_promotion_is_finished_and_the_alias_moves_once(
+def test_a_promotion_killed_before_any_step_is_finished_with_one_alias_move(
     decisions: DecisionStore, registry: FileRegistry, start: Callable[[Decision, int], subprocess.Popen[bytes]]
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
@@ -85,13 +85,13 @@ def test_killed_before_any_step_a_promotion_is_finished_and_the_alias_moves_once
         decision = decide(decisions, str(step + 1), str(step))
         code = start(decision, step).wait(PATIENCE_SECONDS)
         reconcile(decisions, registry)
-        check_whole(decisions, registry, decision)
+        check_finished(decisions, registry, decision)
     assert code == 0
-    # Two turns of three steps, an alias read in each, before and after the move; the last round was not killed.
+    # Two transactions of three steps with an alias read in each, before and after the move; the last is not killed.
     assert step == 11
 
 
-def test_a_first_promotion_killed_before_any_step_is_finished_too(
+def test_a_first_promotion_killed_before_the_alias_move_is_finished(
     decisions: DecisionStore, registry: FileRegistry, start: Callable[[Decision, int], subprocess.Popen[bytes]]
 ) -> None:
     decision = decide(decisions, "1", None)
@@ -99,11 +99,11 @@ def test_a_first_promotion_killed_before_any_step_is_finished_too(
     assert code == -signal.SIGKILL
     assert registry.moves == []
     reconcile(decisions, registry)
-    check_whole(decisions, registry, decision)
+    check_finished(decisions, registry, decision)
 
 
 @pytest.mark.parametrize("step", [5, 7], ids=["before the claim is seen", "before the alias moves"])
-def test_an_alias_moved_by_hand_after_a_crash_stands_and_the_promotion_is_aborted(
+def test_an_alias_moved_in_mlflow_after_a_crash_aborts_the_promotion(
     decisions: DecisionStore,
     registry: FileRegistry,
     start: Callable[[Decision, int], subprocess.Popen[bytes]],
@@ -121,12 +121,14 @@ def test_an_alias_moved_by_hand_after_a_crash_stands_and_the_promotion_is_aborte
     assert pointer.version == "9"
 
 
-def test_a_crash_left_and_the_next_promotion_finishes_it_first(
+def test_the_next_promotion_first_finishes_one_that_crashed(
     decisions: DecisionStore, registry: FileRegistry, start: Callable[[Decision, int], subprocess.Popen[bytes]]
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
     left = decide(decisions, "2", "1")
-    assert start(left, 8).wait(PATIENCE_SECONDS) == -signal.SIGKILL  # the alias has moved, nothing says so
+    assert (
+        start(left, 8).wait(PATIENCE_SECONDS) == -signal.SIGKILL
+    )  # the alias has moved, but the decision is not recorded
     assert registry.moves == ["1", "2"]
     put_into_production(decide(decisions, "3", "2"), decisions, registry)
     assert registry.moves == ["1", "2", "3"]
@@ -135,7 +137,7 @@ def test_a_crash_left_and_the_next_promotion_finishes_it_first(
     assert after.state == RECORDED
 
 
-def test_two_reconcilers_and_two_promoters_at_once_move_the_alias_once(
+def test_concurrent_reconcilers_and_promoters_move_the_alias_once(
     decisions: DecisionStore, registry: FileRegistry, start: Callable[[Decision, int], subprocess.Popen[bytes]]
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
@@ -154,7 +156,7 @@ def test_two_reconcilers_and_two_promoters_at_once_move_the_alias_once(
 
 
 class OvertakenRegistry(FileRegistry):
-    """While the first mover asks for the alias, its database connection is cut and two others promote."""
+    """While the first promoter moves the alias, its database connection is cut and two others promote."""
 
     overtake: Callable[[], None] | None = None
 
@@ -166,9 +168,7 @@ class OvertakenRegistry(FileRegistry):
 
 
 @pytest.mark.postgres
-def test_a_promoter_that_lost_the_lock_unnoticed_leaves_the_alias_where_the_newer_move_put_it(
-    postgres_url: str, tmp_path: Path, contract: Contract
-) -> None:
+def test_stale_promoter_cannot_overwrite_newer_alias(postgres_url: str, tmp_path: Path, contract: Contract) -> None:
     database = open_database(Settings(home=str(tmp_path), database_url=postgres_url))
     migrate(database, contract)
     decisions, registry = DecisionStore(database, MODEL), OvertakenRegistry(tmp_path / "alias")
@@ -187,14 +187,14 @@ def test_a_promoter_that_lost_the_lock_unnoticed_leaves_the_alias_where_the_newe
     registry.overtake = overtake
     with pytest.raises(DatabaseUnavailableError):
         put_into_production(slow, decisions, registry)
-    assert registry.moves == ["1", "2", "3", "2", "3"]  # the late move, and its repair
+    assert registry.moves == ["1", "2", "3", "2", "3"]  # the late move and its correction
     assert {d.challenger_version: d.state for d in decisions.recent()} == dict.fromkeys("123", RECORDED)
     database.close()
 
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("step", [1, 2, 3, 4])
-def test_a_database_that_goes_away_before_any_step_leaves_a_promotion_that_can_be_finished(
+def test_a_promotion_can_be_finished_after_a_database_failure_at_any_step(
     postgres_url: str, tmp_path: Path, contract: Contract, step: int
 ) -> None:
     settings = Settings(home=str(tmp_path), database_url=postgres_url)
@@ -205,19 +205,19 @@ def test_a_database_that_goes_away_before_any_step_leaves_a_promotion_that_can_b
     put_into_production(decide(decisions, "1", None), decisions, registry)
     decision = decide(decisions, "2", "1")
     registry.interrupt_in = step
-    if step == 1:  # between two transactions a lost connection is opened again
+    if step == 1:  # a connection lost between two transactions is reopened
         assert put_into_production(decision, decisions, registry).moved
     else:
         with pytest.raises(DatabaseUnavailableError):
             put_into_production(decision, decisions, registry)
         assert reconcile(decisions, registry)[0].state == RECORDED
     assert registry.moves == ["1", "2"]
-    check_whole(decisions, registry, decision)
+    check_finished(decisions, registry, decision)
     database.close()
 
 
 class InterruptedFileRegistry(FileRegistry):
-    """`interrupt` is called while the n-th question is asked (0: never)."""
+    """Calls `interrupt` during the n-th registry call (0: never)."""
 
     def __init__(self, path: Path, interrupt: Callable[[], None]) -> None:
         super().__init__(path)
@@ -244,7 +244,7 @@ class InterruptedFileRegistry(FileRegistry):
 
 
 def cut_off(settings: Settings) -> None:
-    """Ends every other connection to the database."""
+    """Terminate every other connection to the database."""
     database = open_database(settings)
     with database.begin() as connection:
         connection.exec_driver_sql(

@@ -1,4 +1,4 @@
-"""A real MLflow server and a real PostgreSQL that end before each step of a promotion, and come back: one move."""
+"""A real MLflow server and a real PostgreSQL that stop before each step of a promotion and restart: one alias move."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from pmmds_core.stores.database.engine import open_database
 from pmmds_core.stores.database.schema import migrate
 from pmmds_core.stores.lifecycle.decisions import DecisionStore
 from pmmds_core.workflows.promotion import put_into_production, reconcile
-from pmmds_tests.core.workflows.test_promotion_crash import InterruptedFileRegistry, check_whole, decide
+from pmmds_tests.core.workflows.test_promotion_crash import InterruptedFileRegistry, check_finished, decide
 from pmmds_tests.harness.mlflow_server import MlflowServer, mlflow_serving
 from pmmds_tests.harness.postgres import temporary_cluster
 
 pytestmark = [pytest.mark.process, pytest.mark.faults]
 
-# What the registry is asked in order: challenger there, alias at the claim, alias at the move, the move itself.
+# Registry calls in order: get challenger, read alias (claim), read alias (move), move alias.
 STEPS = (1, 2, 3, 4)
-# MLflow is asked once more: for the files' digest.
+# MLflow gets one more call, for the digest of the files.
 MLFLOW_STEPS = (*STEPS, 5)
 
 
 def n_moves(database: Path) -> int:
-    """How often the alias was set, as a trigger of MLflow's database counts."""
+    """Number of alias moves, counted by a trigger in MLflow's database."""
     with sqlite3.connect(database) as reading:
         return int(reading.execute("SELECT count(*) FROM alias_moves").fetchone()[0])
 
@@ -48,7 +48,7 @@ def count_moves(database: Path) -> None:
 
 
 class InterruptedRegistry(ModelRegistry):
-    """MLflow's own registry; `interrupt` is called before the n-th thing that it is asked (0: never)."""
+    """The MLflow registry; calls `interrupt` before its n-th call (0: never)."""
 
     def __init__(self, uri: str) -> None:
         super().__init__(uri)
@@ -79,7 +79,7 @@ def mlflow_server(tmp_path: Path) -> Iterator[MlflowServer]:
         yield server
 
 
-def test_an_mlflow_server_killed_before_each_step_delays_a_promotion_and_the_alias_moves_once(
+def test_killing_mlflow_before_any_step_delays_a_promotion(
     mlflow_server: MlflowServer, tmp_path: Path, contract: Contract
 ) -> None:
     database = open_database(Settings(home=str(tmp_path / "pmmds")))
@@ -101,7 +101,7 @@ def test_an_mlflow_server_killed_before_each_step_delays_a_promotion_and_the_ali
         with pytest.raises(RegistryUnavailableError):
             put_into_production(decision, decisions, registry)
         with pytest.raises(RegistryUnavailableError):
-            reconcile(decisions, registry)  # still away: what is left stays left
+            reconcile(decisions, registry)  # still down: the decision stays unfinished
         assert [d.decision_id for d in decisions.unfinished()] == [decision.decision_id]
         mlflow_server.start()
         assert [d.state for d in reconcile(decisions, registry)] == [RECORDED]
@@ -119,9 +119,7 @@ def check_agreement(decisions: DecisionStore, registry: ModelRegistry, decision:
 
 
 @pytest.mark.postgres
-def test_a_postgresql_stopped_before_each_step_delays_a_promotion_and_the_alias_moves_once(
-    tmp_path: Path, contract: Contract
-) -> None:
+def test_stopping_postgresql_before_any_step_delays_a_promotion(tmp_path: Path, contract: Contract) -> None:
     with temporary_cluster() as cluster:
         settings = Settings(home=str(tmp_path / "pmmds"), database_url=cluster.url)
         database = open_database(settings)
@@ -138,5 +136,5 @@ def test_a_postgresql_stopped_before_each_step_delays_a_promotion_and_the_alias_
                 reconcile(decisions, registry)
             cluster.start()
             assert [d.state for d in reconcile(decisions, registry)] == [RECORDED]
-            check_whole(decisions, registry, decision)
+            check_finished(decisions, registry, decision)
         database.close()

@@ -1,4 +1,4 @@
-"""A year of hourly monitoring on a small home, with the nightly job once a week: pages, rows and files stay bounded."""
+"""A year of hourly monitoring with the nightly job once a week: pages, rows and files stay bounded."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from pmmds_tests.harness.old_rows import n_rows, save_histograms, save_reports
 START = datetime(2025, 1, 1, tzinfo=UTC)
 WEEKS, HOURS_A_WEEK = 52, 7 * 24
 PAGE_BYTES, DOCUMENT_BYTES, N_FEATURES = 2_000, 2_000, 3
-# 90 days of reports and pages, 180 days of histograms, and the week until the job runs the next time.
-MOST_REPORTS = (90 + 7) * 24 + 1
-MOST_HISTOGRAMS = (180 + 7) * 24 * N_FEATURES
-MOST_DATABASE_BYTES = 25 * 2**20
+# 90 days of reports and pages, 180 days of histograms, plus the week until the next run of the job.
+MAX_REPORTS = (90 + 7) * 24 + 1
+MAX_HISTOGRAMS = (180 + 7) * 24 * N_FEATURES
+MAX_DATABASE_BYTES = 25 * 2**20
 
 
 @pytest.fixture
 def deployment(tmp_path: Path) -> Deployment:
-    """Model versions are kept, so that the year needs no MLflow."""
+    """Keeps model versions forever, so that the test needs no MLflow."""
     return Deployment(Settings(home=str(tmp_path / "home"), retention_models_days=0))
 
 
-def live_a_week(deployment: Deployment, week: int) -> datetime:
-    """What hourly monitoring leaves of one week; returns the week's end."""
+def simulate_week(deployment: Deployment, week: int) -> datetime:
+    """Write the pages and rows of one week of hourly monitoring. Returns the end of the week."""
     folder = deployment.folder("reports")
     hours = [START + timedelta(weeks=week, hours=h) for h in range(HOURS_A_WEEK)]
     for hour in hours:
@@ -55,18 +55,18 @@ def newest_report(database: Database) -> datetime:
 def test_a_year_of_hourly_monitoring_stays_under_a_stated_size(deployment: Deployment) -> None:
     sizes = []
     for week in range(WEEKS):
-        end = live_a_week(deployment, week)
+        end = simulate_week(deployment, week)
         expire(deployment, end)
         pages = list((deployment.settings.home_path / "reports").iterdir())
-        assert len(pages) <= MOST_REPORTS
-        assert n_rows(deployment.database, drift_reports) <= MOST_REPORTS
-        assert n_rows(deployment.database, drift_metrics) <= 2 * MOST_REPORTS
-        assert n_rows(deployment.database, feature_histograms) <= MOST_HISTOGRAMS
+        assert len(pages) <= MAX_REPORTS
+        assert n_rows(deployment.database, drift_reports) <= MAX_REPORTS
+        assert n_rows(deployment.database, drift_metrics) <= 2 * MAX_REPORTS
+        assert n_rows(deployment.database, feature_histograms) <= MAX_HISTOGRAMS
         assert newest_report(deployment.database) == end - timedelta(hours=1)
         assert f"drift-{end - timedelta(hours=1):%Y%m%dT%H%M%S%f}.html" in {page.name for page in pages}
         sizes.append(storage_sizes(deployment))
-    # SQLite gives no space back to the disk, but writes where rows were deleted: the file has stopped growing.
+    # SQLite does not shrink its file but reuses the space of deleted rows, so the file has stopped growing.
     databases = [size["database"] for size in sizes]
-    assert max(databases) < MOST_DATABASE_BYTES
-    assert databases[-1] <= 1.1 * databases[29], "as large as when the first histograms went"
-    assert max(size["reports"] for size in sizes) <= MOST_REPORTS * PAGE_BYTES
+    assert max(databases) < MAX_DATABASE_BYTES
+    assert databases[-1] <= 1.1 * databases[29], "no larger than at the first removal of histograms"
+    assert max(size["reports"] for size in sizes) <= MAX_REPORTS * PAGE_BYTES

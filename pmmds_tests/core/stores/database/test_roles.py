@@ -24,7 +24,7 @@ from pmmds_core.stores.database.roles import apply
 from pmmds_core.stores.database.schema import migrate
 from pmmds_core.stores.database.tables import fixed
 from pmmds_core.stores.predictions.label_history import LabelItem
-from pmmds_core.workflows.alert_resolution import settle_alert
+from pmmds_core.workflows.alert_resolution import resolve_alert
 from pmmds_core.workflows.promotion import put_into_production
 from pmmds_core.workflows.retention import keep_retention
 from pmmds_tests.core.workflows.test_promotion import decide
@@ -188,7 +188,7 @@ def test_the_monitor_counts_archives_and_tells_and_moves_nothing(acting_as: As) 
     records = make_records(d.contract, 100, seed=3)
     profile = fit_profile(d.contract, columns_of(d.contract, records), np.array([r.probability for r in records]))
     assert d.histograms.refresh(lambda _: profile, d.model_name, NOON, NOON + timedelta(hours=1)).n_rows == 60
-    assert settle_alert(d) is None
+    assert resolve_alert(d) is None
     assert d.ground_truth.match_waiting().accepted == 0
     (part,) = keep_retention(d, NOON + timedelta(days=9)).parts
     assert part.n_rows == 60

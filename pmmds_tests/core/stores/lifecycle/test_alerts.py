@@ -22,7 +22,7 @@ from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import drift_reports
 from pmmds_core.stores.lifecycle.alerts import Alert, AlertStore
 from pmmds_core.stores.monitoring.drift_reports import DriftStore
-from pmmds_core.workflows.alert_resolution import settle_alert
+from pmmds_core.workflows.alert_resolution import resolve_alert
 from pmmds_tests.harness.prediction_records import columns_of, make_records
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -178,7 +178,7 @@ def settle(deployment: Deployment, alert: Alert, *verdicts: str, version: str = 
         }
         with deployment.database.begin() as connection:
             connection.execute(sa.insert(drift_reports).values(row))
-        said = settle_alert(deployment)
+        said = resolve_alert(deployment)
     return said
 
 
@@ -201,7 +201,7 @@ def test_three_stable_reports_close_the_alert_and_say_why(deployment: Deployment
         "monitoring",
         "3 reports in a row were stable.",
     )
-    assert settle_alert(d) is None
+    assert resolve_alert(d) is None
 
 
 def test_an_acknowledged_alert_is_closed_too_when_the_drift_is_gone(

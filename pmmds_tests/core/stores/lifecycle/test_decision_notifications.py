@@ -59,15 +59,15 @@ def test_what_waits_for_approval_is_told_once(
         assert deliver(NotificationOutbox(database), [url]) == Delivery(n_sent=1)
         assert deliver(NotificationOutbox(database), [url]) == Delivery()
         (message,) = target.messages
-    assert message["title"] == "churn-classifier v2 waits for approval"
+    assert message["title"] == "churn-classifier v2 is pending approval"
     assert f"`pmmds approve {waiting.decision_id} --by NAME`" in message["message"]
 
 
 @pytest.mark.parametrize(
     ("by", "is_recorded", "titles"),
     [
-        (AUTOMATIC_ROLLBACK, True, ["churn-classifier v3 was taken back"]),
-        (AUTOMATIC_ROLLBACK, False, ["churn-classifier v3 was not taken back"]),
+        (AUTOMATIC_ROLLBACK, True, ["churn-classifier v3 was rolled back"]),
+        (AUTOMATIC_ROLLBACK, False, ["churn-classifier v3 was not rolled back"]),
         ("Ada", True, []),
         ("Ada", False, []),
     ],

@@ -92,7 +92,7 @@ def test_delays_are_counted_from_the_prediction(truth: GroundTruthStore) -> None
     truth.add([label("r0", 1, hours=2), label("r1", 0, hours=-1)])
     observed, received = truth.delays().rows()
     assert (observed["n_labels"], observed["before the prediction"]) == (2, 1)
-    assert observed["longest, hours"] == pytest.approx(2)
+    assert observed["maximum, hours"] == pytest.approx(2)
     assert received["before the prediction"] == 0
     assert set(truth.delays().shares().values()) <= {0.0, 1.0}
 
