@@ -21,7 +21,7 @@ from pmmds_core.stores.database.roles import grant_statements, have_roles
 from pmmds_core.stores.database.tables import contract_columns, prediction_logs
 
 # Alembic's newest revision, stated here so that a check need not import Alembic; a test compares the two.
-HEAD = "0010"
+HEAD = "0001"
 SCRIPTS = Path(__file__).parent / "migrations"
 _FIRST_MIGRATION_LOCK = 0x706D6D6D67  # "pmmmg"; only where there is no table yet that could be locked
 NEWER = "A newer PMMDS made it: install that version."
