@@ -16,7 +16,7 @@ from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 
 pytestmark = pytest.mark.postgres
 
-OLDER, NEWER = "0006", "9999"
+OLDER, NEWER = "0000", "9999"
 ADVICE = {OLDER: "Run `pmmds db migrate`.", NEWER: "A newer PMMDS made it: install that version."}
 
 

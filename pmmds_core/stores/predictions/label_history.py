@@ -17,7 +17,6 @@ from msgspec import Meta
 from pmmds_core.stores.database.dialects import insert
 from pmmds_core.stores.database.tables import EARLIEST, label_observations
 from pmmds_core.stores.predictions.archived_rows import ArchivedRows
-from pmmds_core.stores.predictions.request_keys import is_of_the_service
 
 Source = Literal["feedback", "import"]
 _IDS_PER_STATEMENT = 1000
@@ -123,7 +122,7 @@ def arrived(connection: sa.Connection | ArchivedRows, log: sa.Table, by_client: 
     theirs = theirs.join_from(label_observations, by_client, c.request_id == by_client.c.client_request_id)
     named: dict[str, set[str]] = {row.sent: {row.request_id} for row in connection.execute(own)}
     for row in connection.execute(theirs):
-        if row.sent not in named or not is_of_the_service(row.sent):
+        if row.sent not in named:
             named.setdefault(row.sent, set()).add(row.request_id)
     return {sent: ids.pop() for sent, ids in named.items() if len(ids) == 1}
 

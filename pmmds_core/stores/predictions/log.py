@@ -134,7 +134,7 @@ class PredictionLog:
     def _taken(self, connection: sa.Connection, records: Sequence[PredictionRecord]) -> tuple[PredictionRecord, ...]:
         """The records whose id belongs to another row."""
         logged = self._records(connection, {record.request_id for record in records})
-        return tuple(r for r in records if r.request_id in logged and not _is_same(r, logged[r.request_id]))
+        return tuple(r for r in records if r.request_id in logged and _row(r) != _row(logged[r.request_id]))
 
     def _records(self, connection: sa.Connection, ids: Iterable[str]) -> dict[str, PredictionRecord]:
         """Service's id to record."""
@@ -255,12 +255,6 @@ def _record(row: sa.Row[Any]) -> PredictionRecord:
     return PredictionRecord(
         request_id, predicted_at, name, version, prediction, probability, latency_ms, tuple(features), client_id
     )
-
-
-def _is_same(record: PredictionRecord, logged: PredictionRecord) -> bool:
-    """Whether a row is this record's. A spool from before revision 0009 does not know the client's id apart."""
-    client_id = record.client_request_id or logged.client_request_id
-    return _row(msgspec.structs.replace(record, client_request_id=client_id)) == _row(logged)
 
 
 def _answer(record: PredictionRecord) -> tuple[Any, ...]:

@@ -74,16 +74,11 @@ def requests_named(connection: sa.Connection, log: sa.Table, ids: Iterable[str])
     wanted = sorted(set(ids))
     named = {row.request_id: {row.request_id} for row in rows_of_ids(connection, log, (log.c.request_id,), wanted)}
     c = client_request_ids.c
-    for part in _in_parts([i for i in wanted if i not in named or not is_of_the_service(i)]):
+    for part in _in_parts([i for i in wanted if i not in named]):
         query = sa.select(c.client_request_id, c.request_id).where(c.client_request_id.in_(part))
         for row in connection.execute(query):
             named.setdefault(row.client_request_id, set()).add(row.request_id)
     return {name: sorted(rows) for name, rows in named.items()}
-
-
-def is_of_the_service(request_id: str) -> bool:
-    """Whether an id has the form of the service's: a row from before revision 0009 may have a client's as its key."""
-    return instant_of(request_id) is not None
 
 
 def rows_of_ids(

@@ -128,7 +128,7 @@ def test_what_is_no_backup_is_refused_and_nothing_changes(
 
 @pytest.mark.parametrize(
     ("revision", "advice"),
-    [("9999", "A newer PMMDS made it: install that version"), ("0003", "Run `pmmds db migrate`")],
+    [("9999", "A newer PMMDS made it: install that version"), ("0000", "Run `pmmds db migrate`")],
 )
 def test_a_schema_of_another_age_is_one_sentence(
     database: Database, contract: Contract, revision: str, advice: str

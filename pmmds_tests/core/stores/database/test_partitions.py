@@ -15,13 +15,11 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.stores.database.engine import Database, open_database
 from pmmds_core.stores.database.partitions import DAYS_AHEAD, days_of, homeless_days, keep_days
-from pmmds_core.stores.database.schema import migrate
 from pmmds_core.stores.database.tables import client_request_ids, prediction_logs
 from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_core.stores.predictions.labels import GroundTruthStore
 from pmmds_core.stores.predictions.log import PredictionLog, PredictionRecord
 from pmmds_core.stores.predictions.request_ids import stamp
-from pmmds_tests.harness.earlier_databases import follow_contract, upgrade_to
 from pmmds_tests.harness.prediction_records import NOON, make_records
 
 pytestmark = pytest.mark.postgres
@@ -120,39 +118,6 @@ def test_a_label_finds_its_prediction_whatever_its_id_looks_like(
     log.append([own, given, near])
     items = [LabelItem(r.request_id, 1, NOON) for r in (own, given, near)]
     assert GroundTruthStore(database, contract).add(items).accepted == 3
-
-
-def old_schema(database: Database, contract: Contract, n_days: int) -> list[PredictionRecord]:
-    """A database of the revision before, with the contract's columns and rows of several days."""
-    upgrade_to(database, "0004")
-    records = [r for i in range(n_days) for r in make_records(contract, 30, start=NOON + i * DAY, prefix=f"d{i}-")]
-    records += own_records(contract, 5, start=NOON + n_days * DAY)
-    table = prediction_logs(contract)
-    follow_contract(database, contract, NOON)
-    with database.begin() as connection:
-        rows = [
-            {n: getattr(r, n) for n in r.__struct_fields__ if n not in ("features", "client_request_id")}
-            | {"ingested_at": NOON}
-            | dict(zip(contract.feature_names, r.features, strict=True))
-            for r in records
-        ]
-        connection.execute(sa.insert(table), rows)
-    return records
-
-
-def test_a_log_that_was_one_table_is_split_into_its_days_and_keeps_every_row(
-    empty_database: Database, contract: Contract
-) -> None:
-    records = old_schema(empty_database, contract, 3)
-    migrate(empty_database, contract)
-    log = PredictionLog(empty_database, contract)
-    # Where the id was not made by the service it is the client's, too.
-    kept = [r if r in records[-5:] else msgspec.structs.replace(r, client_request_id=r.request_id) for r in records]
-    assert log.find([r.request_id for r in records]) == {r.request_id: r for r in kept}
-    assert [in_partition(empty_database, f"prediction_logs_2026030{i}") for i in (1, 2, 3, 4)] == [30, 30, 30, 5]
-    assert in_partition(empty_database, "prediction_logs_default") == 0
-    assert n_remembered(empty_database) == 90
-    assert (log.append(kept), log.count()) == (0, 95)
 
 
 def explain(database: Database, query: sa.Select[Any]) -> str:

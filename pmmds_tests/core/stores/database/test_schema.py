@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -15,11 +14,7 @@ from pmmds_core.errors import SchemaOutdatedError
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.schema import HEAD, SCRIPTS, check_schema, migrate, schema_status
 from pmmds_core.stores.database.tables import fixed, prediction_logs
-from pmmds_core.stores.lifecycle.alerts import AlertStore
-from pmmds_core.stores.lifecycle.decisions import DecisionStore
-from pmmds_core.stores.predictions.labels import GroundTruthStore
 from pmmds_core.stores.predictions.log import PredictionLog
-from pmmds_tests.harness.earlier_databases import upgrade_to
 from pmmds_tests.harness.prediction_records import make_records
 
 EXTRA = Feature(
@@ -139,64 +134,3 @@ def test_many_may_migrate_at_once(open_again: Callable[[], Database], contract: 
         done = list(pool.map(lambda d: migrate(d, contract), databases))
     assert sum(bool(sentences) for sentences in done) == 1
     check_schema(databases[0], contract)
-
-
-def test_alerts_from_before_their_changes_were_kept_get_those_that_are_known(
-    empty_database: Database, contract: Contract
-) -> None:
-    upgrade_to(empty_database, "0001")
-    instant = "'2026-03-01 12:00:00.000000'"
-    values = f"'m', '1', 1, '{{}}', 'major', 'feature_drift', 'moved', 1, {instant}, {instant}"
-    columns = (
-        "model_name, model_version, report_id, status, severity, drift_type, message, n_reports, opened_at, "
-        "last_seen_at, changed_by, changed_at, note, live_for"
-    )
-    with empty_database.begin() as connection:
-        connection.exec_driver_sql(
-            "INSERT INTO drift_reports (model_name, model_version, window_start, window_end, n_reference, n_current, "
-            "verdict, n_drifted_features, document, html_path, run_id, created_at) VALUES "
-            f"('m', '1', {instant}, {instant}, 1, 1, 'drifted', 3, '{{}}', '', '', {instant})"
-        )
-        for status, rest in (("resolved", f"'ann', {instant}, 'mended', NULL"), ("open", "NULL, NULL, NULL, 'm'")):
-            row = values.format(status)
-            connection.exec_driver_sql(f"INSERT INTO drift_alerts ({columns}) VALUES ({row}, {rest})")
-    assert migrate(empty_database, contract)[0] == f"Upgraded from 0001 to {HEAD}."
-    store = AlertStore(empty_database)
-    assert [(c.kind, c.changed_by, c.note) for c in store.changes(1)] == [
-        ("opened", "monitoring", None),
-        ("resolved", "ann", "mended"),
-    ]
-    assert [c.kind for c in store.changes(2)] == ["opened"]
-    assert store.changes(2)[0].changed_at == datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-def test_a_decision_that_was_superseded_is_aborted_with_the_reason(
-    empty_database: Database, contract: Contract
-) -> None:
-    upgrade_to(empty_database, "0002")
-    with empty_database.begin() as connection:
-        connection.exec_driver_sql(
-            "INSERT INTO promotion_decisions (decision_id, model_name, kind, challenger_version, champion_version, "
-            "promoted, promotion_reason, state, document, run_id, decided_at) VALUES "
-            "('a1', 'm', 'promotion', '2', '1', true, 'better', 'superseded', '{}', '', '2026-03-01 12:00:00.000000')"
-        )
-    migrate(empty_database, contract)
-    (decision,) = DecisionStore(empty_database, "m").recent()
-    assert (decision.status, decision.fencing_token) == ("aborted: champion changed", None)
-
-
-def test_labels_from_before_their_history_was_kept_are_its_first_observation(
-    empty_database: Database, contract: Contract
-) -> None:
-    upgrade_to(empty_database, "0003")
-    with empty_database.begin() as connection:
-        connection.exec_driver_sql(
-            "INSERT INTO ground_truth (request_id, label, observed_at, received_at) VALUES "
-            "('r0', 1, '2026-03-01 12:00:00.000000', '2026-03-02 12:00:00.000000')"
-        )
-    migrate(empty_database, contract)
-    truth = GroundTruthStore(empty_database, contract)
-    (kept,) = truth.history("r0")
-    assert (kept.label, kept.source, kept.is_waiting) == (1, "feedback", False)
-    assert kept.received_at == datetime(2026, 3, 2, 12, tzinfo=UTC)
-    assert truth.n_waiting() == 0

@@ -177,21 +177,3 @@ def test_equal_rows_have_equal_digests_and_others_have_not() -> None:
     assert row_digest((*names, "d"), (1, "x", None, None)) == row_digest(names, (1, "x", None))
     digests = {row_digest(names, row) for row in ((1, "x", None), (None, "x", 1), (1, "1", None), ("1", "x", None))}
     assert len(digests) == 4
-
-
-def test_a_spool_from_before_the_column_is_redelivered_without_a_dead_letter(
-    log: PredictionLog, contract: Contract
-) -> None:
-    record = answered(contract, "order-1", 1, 0)
-    log.add([record])
-    assert log.add([msgspec.structs.replace(record, client_request_id=None)]) == Appended(0, n_redelivered=1)
-
-
-def test_a_key_of_a_client_and_a_clients_id_of_the_same_text_are_ambiguous(
-    log: PredictionLog, truth: GroundTruthStore, contract: Contract
-) -> None:
-    old = msgspec.structs.replace(answered(contract, None, 1, 0), request_id="order-0")
-    new = answered(contract, "order-0", 2, 1)
-    log.add([old, new])
-    assert truth.add([LabelItem("order-0", 1, NOON)]).ambiguous == 1
-    assert truth.labelled_rows().n_rows == 0
