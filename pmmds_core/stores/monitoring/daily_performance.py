@@ -125,7 +125,7 @@ class DailyPerformanceStore:
             rows: list[Any] = list(connection.execute(query))
             archived = None if self._archive is None else self._archive.rows(connection, start, end)
             if archived is not None:
-                archived.bring(connection, ground_truth, *ground_truth.c)
+                archived.add_table(connection, ground_truth, *ground_truth.c)
                 rows += archived.execute(query)
         return rows
 

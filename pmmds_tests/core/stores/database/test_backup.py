@@ -45,7 +45,7 @@ def check_restored(filled: Database, other: Database, contract: Contract, file: 
     assert PredictionLog(other, contract).append(again) == 0
     with pytest.raises(StoreError, match=r"has tables; it was not overwritten"):
         restore(other, file)
-    with pytest.raises(InputFileError, match=r"is there already; it was not overwritten"):
+    with pytest.raises(InputFileError, match=r"already exists"):
         back_up(filled, file)
 
 
@@ -119,7 +119,7 @@ def test_what_is_no_backup_is_refused_and_nothing_changes(
     empty_database: Database, open_again: Callable[[], Database], tmp_path: Path
 ) -> None:
     (tmp_path / "text").write_text("no backup")
-    with pytest.raises(InputFileError, match=r"is no backup of (sqlite|postgresql)"):
+    with pytest.raises(InputFileError, match=r"not a backup of (sqlite|postgresql)"):
         restore(empty_database, tmp_path / "text")
     with pytest.raises(InputFileError, match=r"cannot be read"):
         restore(empty_database, tmp_path / "nowhere")
@@ -128,7 +128,7 @@ def test_what_is_no_backup_is_refused_and_nothing_changes(
 
 @pytest.mark.parametrize(
     ("revision", "advice"),
-    [("9999", "A newer PMMDS made it: install that version"), ("0000", "Run `pmmds db migrate`")],
+    [("9999", "It was migrated by a newer PMMDS"), ("0000", "Run `pmmds db migrate`")],
 )
 def test_a_schema_of_another_age_is_one_sentence(
     database: Database, contract: Contract, revision: str, advice: str

@@ -139,7 +139,7 @@ def test_a_file_that_is_gone_is_noticed(home: Settings, contract: Contract) -> N
 
 def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(HomeNotWritableError, match=r"file/home of the database cannot be made: Not a directory"):
+    with pytest.raises(HomeNotWritableError, match=r"file/home of the database cannot be created: Not a directory"):
         open_database(Settings(home=str(tmp_path / "file" / "home")))
 
 
@@ -203,9 +203,7 @@ def test_a_server_that_is_not_there_is_told_without_the_password() -> None:
     ],
 )
 def test_an_option_of_the_url_that_does_not_exist_is_one_sentence(postgres_url: str, options: str, said: str) -> None:
-    with pytest.raises(
-        DatabaseUnavailableError, match=rf"cannot be asked with the options of its URL \(.*{said}"
-    ) as told:
+    with pytest.raises(DatabaseUnavailableError, match=rf"options of its URL \(.*{said}") as told:
         open_database(Settings(database_url=f"{postgres_url}?{options}")).ping()
     assert "behind the ? of PMMDS_DATABASE_URL" in str(told.value)
     assert "\n" not in str(told.value)

@@ -14,12 +14,12 @@ import sqlalchemy as sa
 from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.stores.database.engine import Database, open_database
-from pmmds_core.stores.database.partitions import DAYS_AHEAD, days_of, homeless_days, keep_days
+from pmmds_core.stores.database.partitions import DAYS_AHEAD, days_in_default_partition, days_of, keep_days
 from pmmds_core.stores.database.tables import client_request_ids, prediction_logs
 from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_core.stores.predictions.labels import GroundTruthStore
 from pmmds_core.stores.predictions.log import PredictionLog, PredictionRecord
-from pmmds_core.stores.predictions.request_ids import stamp
+from pmmds_core.stores.predictions.request_ids import uuid7_timestamp_prefix
 from pmmds_tests.harness.prediction_records import NOON, make_records
 
 pytestmark = pytest.mark.postgres
@@ -47,7 +47,10 @@ def log(database: Database, contract: Contract) -> PredictionLog:
 def own_records(contract: Contract, n_rows: int, start: datetime = NOON) -> list[PredictionRecord]:
     """Records with ids as the service makes them."""
     records = make_records(contract, n_rows, start=start)
-    return [msgspec.structs.replace(r, request_id=f"{stamp(r.predicted_at)}8{i:015x}") for i, r in enumerate(records)]
+    return [
+        msgspec.structs.replace(r, request_id=f"{uuid7_timestamp_prefix(r.predicted_at)}8{i:015x}")
+        for i, r in enumerate(records)
+    ]
 
 
 def in_partition(database: Database, name: str) -> int:
@@ -101,7 +104,7 @@ def test_days_may_be_made_while_rows_are_written(
     keep_days(database)
     assert (log.count(), in_partition(database, "prediction_logs_default")) == (1600, 0)
     with database.connect() as connection:
-        assert homeless_days(connection) == []
+        assert days_in_default_partition(connection) == []
 
 
 def test_an_id_of_the_service_needs_no_other_table(database: Database, log: PredictionLog, contract: Contract) -> None:
@@ -113,8 +116,10 @@ def test_a_label_finds_its_prediction_whatever_its_id_looks_like(
     database: Database, log: PredictionLog, contract: Contract
 ) -> None:
     own, given = own_records(contract, 1)[0], make_records(contract, 1)[0]
-    # An id of an earlier version: its instant is near its row's, and not the same.
-    near = msgspec.structs.replace(own, request_id=f"{stamp(NOON - timedelta(milliseconds=1))}9{'0' * 15}")
+    # A UUID whose timestamp is near its row's, but not equal.
+    near = msgspec.structs.replace(
+        own, request_id=f"{uuid7_timestamp_prefix(NOON - timedelta(milliseconds=1))}9{'0' * 15}"
+    )
     log.append([own, given, near])
     items = [LabelItem(r.request_id, 1, NOON) for r in (own, given, near)]
     assert GroundTruthStore(database, contract).add(items).accepted == 3

@@ -138,7 +138,7 @@ def test_the_service_logs_rows_and_labels_and_nothing_else(acting_as: As) -> Non
             "a member of pmmds_promoter;",
         ),
         ("SELECT pmmds_make_day('2030-01-01')", "no EXECUTE on pmmds_make_day", "pmmds_monitor or pmmds_promoter;"),
-        ("DELETE FROM ground_truth", "no DELETE on ground_truth", "the login that owns the tables: it alone may"),
+        ("DELETE FROM ground_truth", "no DELETE on ground_truth", "the login that owns the tables."),
         ("DROP TABLE ground_truth", "must be owner of table ground_truth", "the login that owns the tables: it alone"),
     ],
 )
@@ -177,7 +177,7 @@ def test_rights_are_looked_at_before_work_of_many_steps(acting_as: As) -> None:
         acting_as(role).require_rights(role)
     acting_as(PROMOTER).require_rights(MONITOR)
     with pytest.raises(
-        RightMissingError, match=r"\(no INSERT on retraining_runs and 11 rights more\)\. .* pmmds_promoter;"
+        RightMissingError, match=r"\(no INSERT on retraining_runs and 11 more rights\)\. .* pmmds_promoter;"
     ):
         acting_as(MONITOR).require_rights(PROMOTER)
 

@@ -192,7 +192,7 @@ def test_a_full_disk_is_one_sentence_and_drops_nothing(deployment: Deployment, t
     fill(deployment, n_rows=2000)
     with disk_of(tmp_path / "small", "16k"):
         small = Deployment(msgspec.structs.replace(deployment.settings, archive_path=str(tmp_path / "small")))
-        with pytest.raises(StoreError, match=r"No space left on device\. Nothing was dropped\. Free disk space"):
+        with pytest.raises(StoreError, match=r"No space left on device\. Nothing was deleted\. Free disk space"):
             keep_retention(small, END)
         assert files(small) == []
     assert deployment.prediction_log.count() == 6000

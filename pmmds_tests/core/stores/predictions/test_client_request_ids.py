@@ -18,7 +18,7 @@ from pmmds_core.stores.database.tables import ground_truth
 from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_core.stores.predictions.labels import FeedbackCounts, GroundTruthStore
 from pmmds_core.stores.predictions.log import Appended, PredictionLog, PredictionRecord
-from pmmds_core.stores.predictions.request_ids import stamp
+from pmmds_core.stores.predictions.request_ids import uuid7_timestamp_prefix
 from pmmds_core.stores.predictions.request_keys import row_digest
 from pmmds_tests.harness.prediction_records import NOON, make_records
 
@@ -39,7 +39,7 @@ def answered(contract: Contract, client_id: str | None, row: int, n: int, versio
     """The `n`-th answer of a service: which of a few rows was asked for, under which client's id."""
     (record,) = make_records(contract, 1, seed=row, version=version)
     at = NOON + n * timedelta(hours=9)
-    own = f"{stamp(at)}8{n:015x}"
+    own = f"{uuid7_timestamp_prefix(at)}8{n:015x}"
     return msgspec.structs.replace(record, request_id=own, predicted_at=at, client_request_id=client_id)
 
 

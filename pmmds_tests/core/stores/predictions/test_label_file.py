@@ -67,7 +67,7 @@ def test_numbers_mean_what_the_contract_says_they_mean(
         ("request_id,label,observed_at\n", "has a header and no rows"),
         (
             "request_id,label,observed_at\na,maybe,2026-03-01T12:00:00Z\nb,1,yesterday\n",
-            "2 of 2 rows are wrong; line 2: label 'maybe', expected one of 0, 1, No, Yes; line 3: observed_at 'yester",
+            "2 of 2 rows are invalid; line 2: label 'maybe', expected one of 0, 1, No, Yes; line 3: observed_at 'yest",
         ),
         ("request_id,label,observed_at\n,1,2026-03-01T12:00:00Z\n", "line 2: request_id has 0 characters"),
         ("request_id,label,observed_at\na,,2026-03-01T12:00:00Z\n", "label ''"),
@@ -75,7 +75,7 @@ def test_numbers_mean_what_the_contract_says_they_mean(
             "request_id,label,observed_at\na,1,9998-01-01\n",
             "observed_at '9998-01-01', expected at most a day after now",
         ),
-        ("request_id,label,observed_at\na,1,0001-01-01T00:00:00+14:00\n", "expected an ISO 8601 instant"),
+        ("request_id,label,observed_at\na,1,0001-01-01T00:00:00+14:00\n", "expected an ISO 8601 timestamp"),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_taken(tmp_path: Path, contract: Contract, text: str, said: str) -> None:

@@ -13,9 +13,9 @@ from pmmds_core.stores.lifecycle.decisions import DecisionStore
 from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_core.stores.predictions.labels import GroundTruthStore
 from pmmds_core.stores.predictions.log import PredictionLog, PredictionRecord
-from pmmds_core.stores.predictions.shadow import LoggedRow, Place, ShadowScore, ShadowStore
+from pmmds_core.stores.predictions.shadow import LoggedRow, LogPosition, ShadowScore, ShadowStore
 
-BEFORE_ALL = Place(datetime(2020, 1, 1, tzinfo=UTC))
+BEFORE_ALL = LogPosition(datetime(2020, 1, 1, tzinfo=UTC))
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
@@ -48,7 +48,7 @@ def test_rows_wait_until_they_are_scored_and_come_page_by_page(
     place, pages = BEFORE_ALL, []
     while page := store.waiting("2", place, 3):
         pages.append([r.request_id for r in page])
-        place = Place(page[-1].ingested_at, page[-1].request_id)
+        place = LogPosition(page[-1].ingested_at, page[-1].request_id)
     assert pages == [["r-000", "r-001", "r-002"], ["r-003", "r-004", "r-005"], ["r-006"]]
     first = store.waiting("2", BEFORE_ALL, 1)[0]
     assert first.features == record(contract, 0).features
@@ -69,7 +69,7 @@ def test_rows_logged_before_the_shadow_began_are_left_out(
 ) -> None:
     log.append([record(contract, 0)])
     since = store.now() + timedelta(seconds=1)
-    assert store.waiting("2", Place(since), 9) == []
+    assert store.waiting("2", LogPosition(since), 9) == []
 
 
 def test_a_row_that_is_scored_twice_keeps_its_first_score(
@@ -120,6 +120,6 @@ def test_rows_of_a_version_that_is_no_challenger_go_unless_a_person_has_to_appro
         run_id="",
         state=PENDING_APPROVAL,
     )
-    assert store.forget_all_but("4") == 4
+    assert store.delete_all_but("4") == 4
     assert store.totals() == {"3": 4, "4": 4}
-    assert store.forget_all_but("4") == 0
+    assert store.delete_all_but("4") == 0

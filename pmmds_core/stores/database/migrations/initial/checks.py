@@ -27,8 +27,8 @@ def create_checks(connection: sa.Connection) -> None:
         for column in inspector.get_columns(table):
             if isinstance(column["type"], sa.DateTime) and table != "prediction_logs_default":
                 bound_timestamp(table, column["name"])
-    for table, column, condition in _VALUES:
-        op.create_check_constraint(f"{table}_{column}_value", table, condition)
+    for table, name, condition in _VALUES:
+        op.create_check_constraint(f"{table}_{name}_value", table, condition)
     op.create_check_constraint(
         "prediction_archives_file_name", "prediction_archives", "file ~ '^[0-9A-Za-z][0-9A-Za-z._-]*$'"
     )
