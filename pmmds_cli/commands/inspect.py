@@ -106,7 +106,7 @@ def performance(
     """
     from pmmds_core.reports.performance_text import estimate_words, realized_words, window_start
 
-    kept = _deployment().daily_performance.kept(window_start(days))
+    kept = _deployment().daily_performance.results(window_start(days))
     if json:
         print_json([k.document for k in kept])
         return

@@ -32,6 +32,6 @@ def settle_alert(deployment: Deployment) -> str | None:
 def tell_changes(deployment: Deployment) -> str:
     """Send what is due, and say in words what became of it. Monitoring goes on whatever happens here."""
     try:
-        return deliver(deployment.outbox, deployment.alert_urls).words
+        return deliver(deployment.outbox, deployment.alert_urls).text
     except StoreError as error:
         return f"not sent: {error}"

@@ -20,7 +20,7 @@ def approve(deployment: Deployment, decision_id: str, *, by: str) -> Decision:
         StoreError: a store is away; an approval that was recorded is carried out by the reconciler.
     """
     decision = _waiting(deployment, decision_id, "approved", by)
-    with deployment.decisions.turn() as turn:
+    with deployment.decisions.transaction() as turn:
         if not turn.approve(decision, by):
             raise _not_waiting(turn.decision(decision_id), "approved")
     try:
@@ -33,7 +33,7 @@ def approve(deployment: Deployment, decision_id: str, *, by: str) -> Decision:
 def reject(deployment: Deployment, decision_id: str, *, by: str, reason: str = "") -> Decision:
     """Refuse a waiting promotion; its alert stays open. Raises UsageError as `approve` does."""
     decision = _waiting(deployment, decision_id, "rejected", by)
-    with deployment.decisions.turn() as turn:
+    with deployment.decisions.transaction() as turn:
         if not turn.reject(decision, by, reason):
             raise _not_waiting(turn.decision(decision_id), "rejected")
     return settle(deployment, decision)

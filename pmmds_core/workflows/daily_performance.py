@@ -37,11 +37,11 @@ def refresh_days(deployment: Deployment, n_days: int, now: datetime | None = Non
     start = first_day(end, n_days)
     deployment.ground_truth.match_archived()
     deployment.histograms.refresh(deployment.profiles.profile, deployment.model_name, start, end)
-    kept = {(k.model_version, k.day): k.document for k in deployment.daily_performance.kept(start)}
+    kept = {(k.model_version, k.day): k.document for k in deployment.daily_performance.results(start)}
     for state in deployment.daily_performance.states(start, end):
         if kept.get((state.model_version, state.day), {}).get("digest") != state.digest:
-            deployment.daily_performance.keep(state, measure_day(deployment, state))
-    return [dict(k.document) for k in deployment.daily_performance.kept(start)]
+            deployment.daily_performance.save(state, measure_day(deployment, state))
+    return [dict(k.document) for k in deployment.daily_performance.results(start)]
 
 
 def digest_of(documents: Sequence[Mapping[str, Any]]) -> str:

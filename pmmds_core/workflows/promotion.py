@@ -29,7 +29,7 @@ from pmmds_core.policies.decision import (
 )
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION, ModelRegistry
 from pmmds_core.stores.lifecycle.decisions import DecisionStore
-from pmmds_core.stores.lifecycle.promotion_lock import PromotionTurn
+from pmmds_core.stores.lifecycle.promotion_lock import PromotionTransaction
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,11 @@ def adopt_moved_alias(decisions: DecisionStore, registry: ModelRegistry) -> Deci
     pointer = decisions.pointer()
     if _alias(decisions, registry) == (pointer.version if pointer else None):
         return None
-    with decisions.turn() as turn:
+    with decisions.transaction() as turn:
         alias = _alias(decisions, registry)
-        if turn.mover() is not None or alias == _pointed_at(turn):
+        if turn.promotion_in_progress() is not None or alias == _pointed_at(turn):
             return None
-        return turn.adopt(alias)
+        return turn.record_external_alias_change(alias)
 
 
 def finish_moving(decisions: DecisionStore, registry: ModelRegistry, *, except_for: str = "") -> None:
@@ -113,11 +113,11 @@ def _claim_with_files(decision: Decision, decisions: DecisionStore, registry: Mo
 
 
 def _claim(decision: Decision, decisions: DecisionStore, registry: ModelRegistry, digest: str) -> None:
-    with decisions.turn() as turn:
+    with decisions.transaction() as turn:
         found = turn.decision(decision.decision_id)
         if found.state != JUDGED:
             return
-        other = turn.mover()
+        other = turn.promotion_in_progress()
         if other is not None:
             raise PromotionConflictError(
                 f"Promotion {other.decision_id} of v{other.challenger_version} is under way; nothing was moved.",
@@ -136,7 +136,7 @@ def _move(decision: Decision, decisions: DecisionStore, registry: ModelRegistry)
     """Move the alias of a claimed decision and record it. Returns whether this call moved it."""
     moved = False
     try:
-        with decisions.turn() as turn:
+        with decisions.transaction() as turn:
             found = turn.decision(decision.decision_id)
             if found.state != MOVING:
                 return False
@@ -158,17 +158,18 @@ def _move(decision: Decision, decisions: DecisionStore, registry: ModelRegistry)
 
 def _follow_pointer(decisions: DecisionStore, registry: ModelRegistry) -> None:
     """A promoter that had lost the lock must not leave the alias behind a newer move of the pointer."""
-    with decisions.turn() as turn:
+    with decisions.transaction() as turn:
         pointed_at = _pointed_at(turn)
-        if pointed_at is not None and turn.mover() is None and pointed_at != _alias(decisions, registry):
+        is_idle = turn.promotion_in_progress() is None
+        if pointed_at is not None and is_idle and pointed_at != _alias(decisions, registry):
             registry.move_alias(decisions.model_name, PRODUCTION, pointed_at)
 
 
-def _abort_for_another_champion(turn: PromotionTurn, decision: Decision, alias: str | None) -> None:
+def _abort_for_another_champion(turn: PromotionTransaction, decision: Decision, alias: str | None) -> None:
     """The alias is neither where it was nor where it should go: a person's move stands."""
     turn.abort(decision, CHAMPION_CHANGED)
     if alias != _pointed_at(turn):
-        turn.adopt(alias)
+        turn.record_external_alias_change(alias)
 
 
 def _challenger_is_gone(decision: Decision, registry: ModelRegistry) -> bool:
@@ -180,14 +181,14 @@ def _challenger_is_gone(decision: Decision, registry: ModelRegistry) -> bool:
 
 
 def _abort_and_adopt(decision: Decision, decisions: DecisionStore, registry: ModelRegistry, reason: str) -> None:
-    with decisions.turn() as turn:
+    with decisions.transaction() as turn:
         found = turn.decision(decision.decision_id)
         if found.state not in (JUDGED, MOVING):
             return
         turn.abort(found, reason)
         alias = _alias(decisions, registry)
-        if turn.mover() is None and alias != _pointed_at(turn):
-            turn.adopt(alias)
+        if turn.promotion_in_progress() is None and alias != _pointed_at(turn):
+            turn.record_external_alias_change(alias)
 
 
 def _alias(decisions: DecisionStore, registry: ModelRegistry) -> str | None:
@@ -195,7 +196,7 @@ def _alias(decisions: DecisionStore, registry: ModelRegistry) -> str | None:
     return None if found is None else found.version
 
 
-def _pointed_at(turn: PromotionTurn) -> str | None:
+def _pointed_at(turn: PromotionTransaction) -> str | None:
     pointer = turn.pointer()
     return None if pointer is None else pointer.version
 

@@ -66,9 +66,9 @@ def test_a_day_that_did_not_change_is_not_measured_again(answered: DagsterPlatfo
     measured(answered)
     deployment = answered.deployment
     start = window_start(2)  # its rows are of yesterday when midnight has passed since they were logged
-    before = [k.computed_at for k in deployment.daily_performance.kept(start)]
+    before = [k.computed_at for k in deployment.daily_performance.results(start)]
     measured(answered)
-    after = [k.computed_at for k in deployment.daily_performance.kept(start)]
+    after = [k.computed_at for k in deployment.daily_performance.results(start)]
     assert before == after
     assert before
 

@@ -240,14 +240,14 @@ def test_the_monitor_makes_no_day_of_any_date(acting_as: As, day: str) -> None:
 @pytest.mark.parametrize("role", [SERVICE, MONITOR])
 def test_only_the_promoter_can_lock_a_promotion(acting_as: As, role: str) -> None:
     d = acting_as(PROMOTER)
-    with d.decisions.turn():
+    with d.decisions.transaction():
         pass
     refused(
         acting_as(role), "SELECT 1 FROM production_pointer FOR UPDATE", "LOCK TABLE training_lock IN EXCLUSIVE MODE"
     )
     with acting_as(role).database.begin() as other:
         other.exec_driver_sql("SELECT pg_advisory_xact_lock(x'706D6D7074'::bigint)")
-        with d.decisions.turn() as turn:
+        with d.decisions.transaction() as turn:
             assert turn.pointer() is None
 
 

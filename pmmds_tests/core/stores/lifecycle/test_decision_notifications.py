@@ -71,7 +71,7 @@ def test_an_automatic_rollback_is_told_and_a_persons_own_is_not(
     decisions: DecisionStore, database: Database, port: int, url: str, by: str, is_recorded: bool, titles: list[str]
 ) -> None:
     decision = save(decisions, "rollback", by=by)
-    with decisions.turn() as turn:
+    with decisions.transaction() as turn:
         turn.claim(decision, "f" * 64)
         found = turn.decision(decision.decision_id)
         turn.record(found) if is_recorded else turn.abort(found, "champion changed")
@@ -82,7 +82,7 @@ def test_an_automatic_rollback_is_told_and_a_persons_own_is_not(
 
 
 def record_and_die(decisions: DecisionStore, decision: Decision) -> None:
-    with decisions.turn() as turn:
+    with decisions.transaction() as turn:
         turn.record(decision)
         raise RuntimeError("killed before the end of the turn")
 

@@ -200,7 +200,7 @@ def test_no_secret_of_the_url_is_said_kept_or_logged(
     shown = str(describe({"PMMDS_ALERT_URLS": url}))
     printed = "".join(capfd.readouterr())
     logged = "".join(record.getMessage() for record in caplog.records)
-    for text in (told.words, kept, shown, printed, logged):
+    for text in (told.text, kept, shown, printed, logged):
         assert KEY not in text
 
 
@@ -210,7 +210,7 @@ def test_a_target_that_is_configured_no_more_is_given_up_and_the_other_is_told(
     raised(AlertStore(database, [target_of("json://gone"), target_of(url)]), report())
     told = deliver(NotificationOutbox(database), [url])
     assert (told.n_sent, told.n_given_up) == (1, 1)
-    assert "does not name this target any more" in told.words
+    assert "no longer contains this target" in told.text
 
 
 def test_eight_senders_at_once_send_each_message_once(
@@ -300,7 +300,7 @@ def test_a_change_that_was_rolled_back_is_not_told(
 def test_without_urls_nothing_waits_to_be_sent(database: Database, report: Callable[[], int]) -> None:
     raised(AlertStore(database), report())
     assert states(database) == []
-    assert deliver(NotificationOutbox(database), []).words == "nothing to send"
+    assert deliver(NotificationOutbox(database), []).text == "nothing to send"
 
 
 def test_a_drifted_report_that_came_first_keeps_the_alert_open(store: AlertStore, report: Callable[[], int]) -> None:

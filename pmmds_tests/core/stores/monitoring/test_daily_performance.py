@@ -65,11 +65,11 @@ def test_rows_without_a_label_are_marked_and_none_is_read_twice(
 def test_a_result_takes_the_place_of_the_days_earlier_one(store: DailyPerformanceStore) -> None:
     states = store.states(TODAY - DAY, TODAY + DAY)
     for state in states:
-        store.keep(state, {"digest": "first"})
-    store.keep(states[1], {"digest": "second"})
-    kept = store.kept(TODAY)
+        store.save(state, {"digest": "first"})
+    store.save(states[1], {"digest": "second"})
+    kept = store.results(TODAY)
     assert [(k.model_version, k.day, k.document["digest"]) for k in kept] == [
         ("1", TODAY, "second"),
         ("2", TODAY, "first"),
     ]
-    assert len(store.kept(TODAY - DAY)) == 3
+    assert len(store.results(TODAY - DAY)) == 3
