@@ -176,7 +176,7 @@ def test_a_retraining_that_always_fails_does_not_storm_and_says_so_on_the_alert(
     with listening(port) as target:
         platform.tick(alert_notification_sensor)
         titles = [m["title"] for m in target.messages]
-        assert titles[1:] == ["Retraining of churn-classifier v1 waits for a person"]
+        assert titles[1:] == ["Automatic retraining stopped: churn-classifier v1"]
         assert "The disk is full" in target.messages[1]["message"]
 
 

@@ -25,7 +25,7 @@ def test_a_version_that_the_registry_does_not_know_is_told_too(tmp_path: Path) -
     deployment = Deployment(Settings(home=str(tmp_path)))
     page = write_report(deployment, "drift", "<!doctype html>", NOW)
     assert keep_with_model(deployment, "7", page, "drift") == (
-        "not kept: churn-classifier has no version 7. MLflow's page of the model lists what is registered."
+        "not kept: churn-classifier has no version 7. MLflow's page of the model lists the registered versions."
     )
 
 

@@ -106,7 +106,7 @@ def test_behind_an_mlflow_server_only_the_server_sees_the_store(
             run_id = client.create_run(registry.experiment_id(contract.model_name)).info.run_id
         with pytest.raises(RegistryUnavailableError) as caught:
             registry.log_page(run_id, b"nothing", [PAGE])
-        assert caught.value.message.startswith(f"MLflow at {server.uri} did not do what was asked: ")
+        assert caught.value.message.startswith(f"MLflow request failed ({server.uri}): ")
         assert f"{PAGE} failed: " in caught.value.message
         assert "`pmmds logs mlflow`" in caught.value.next_step
         s3_store.client().create_bucket(Bucket="made-later")
@@ -139,7 +139,7 @@ def test_a_training_that_the_store_refuses_ends_with_one_sentence(
     given = {**s3_store.variables, **changed}
     said = pmmds(tmp_path / "home", "train", "--no-validate", given=given, PMMDS_MLFLOW_ARTIFACT_ROOT=root)
     assert said.code == 1
-    assert f"The artifact store {root} did not do what was asked: " in said.sentence
+    assert f"The request to the artifact store {root} failed: " in said.sentence
     assert reason in said.sentence
     assert "Check PMMDS_MLFLOW_ARTIFACT_ROOT, MLFLOW_S3_ENDPOINT_URL and the credentials" in said.sentence
 
@@ -162,7 +162,7 @@ def test_a_store_that_does_not_answer_is_told_by_its_address(
     registry, run_id = unused
     with pytest.raises(RegistryUnavailableError, match="Could not connect to the endpoint URL") as caught:
         registry.log_page(run_id, b"page", [PAGE])
-    assert str(caught.value).startswith(f"The artifact store {ROOT} did not do what was asked: ")
+    assert str(caught.value).startswith(f"The request to the artifact store {ROOT} failed: ")
     assert NOBODY in str(caught.value)
 
 

@@ -7,7 +7,7 @@ from mlflow.exceptions import MlflowException
 from requests.exceptions import ChunkedEncodingError
 
 from pmmds_core.errors import NoModelError, RegistryUnavailableError
-from pmmds_core.stores.artifacts.registry_errors import CHECK_ARTIFACTS, CHECK_MLFLOW, told
+from pmmds_core.stores.artifacts.registry_errors import CHECK_ARTIFACTS, CHECK_MLFLOW, translated_errors
 
 SERVER = "http://ann:hidden@mlflow:5000"
 ASKED = "API request to http://mlflow:5000/api/2.0/mlflow/experiments/get-by-name"
@@ -24,7 +24,7 @@ DOWNLOAD = (
 
 
 def sentence_of(error: Exception) -> RegistryUnavailableError:
-    with pytest.raises(RegistryUnavailableError) as caught, told(SERVER, "", MlflowException):
+    with pytest.raises(RegistryUnavailableError) as caught, translated_errors(SERVER, "", MlflowException):
         raise error
     assert caught.value.__cause__ is error
     return caught.value
@@ -44,7 +44,7 @@ def sentence_of(error: Exception) -> RegistryUnavailableError:
 )
 def test_what_was_asked_in_vain_is_told_with_the_innermost_cause(cause: str, why: str) -> None:
     told_as = sentence_of(MlflowException(f"{ASKED} {RETRIED} (Caused by {cause})"))
-    assert told_as.message == f"MLflow at http://***@mlflow:5000 did not do what was asked: {ASKED} failed: {why}."
+    assert told_as.message == f"MLflow request failed (http://***@mlflow:5000): {ASKED} failed: {why}."
     assert told_as.next_step == CHECK_MLFLOW
 
 
@@ -65,11 +65,11 @@ def test_a_download_is_told_by_the_first_file_that_failed_and_points_at_the_stor
 
 def test_a_transport_s_own_error_and_one_without_words_are_told_too() -> None:
     assert "cut off" in sentence_of(ChunkedEncodingError("cut off")).message
-    assert "did not do what was asked: OSError." in sentence_of(OSError()).message
+    assert "): OSError." in sentence_of(OSError()).message
 
 
 @pytest.mark.parametrize("error", [NoModelError("none"), ValueError("a mistake"), ModuleNotFoundError("x", name="x")])
 def test_other_errors_pass_as_they_are(error: Exception) -> None:
-    with pytest.raises(type(error)) as caught, told(SERVER, "", MlflowException):
+    with pytest.raises(type(error)) as caught, translated_errors(SERVER, "", MlflowException):
         raise error
     assert caught.value is error

@@ -126,7 +126,10 @@ def test_a_severity_that_goes_to_and_fro_is_told_once(
     assert [c.kind for c in store.changes(alert.alert_id)] == ["opened", "escalated"]
     assert alert.n_reports == 6
     assert deliver(NotificationOutbox(database), [url]).n_sent == 2
-    assert [m["title"] for m in server.messages] == ["Drift of m v1: significant", "Drift of m v1 is worse: major"]
+    assert [m["title"] for m in server.messages] == [
+        "Drift detected: m v1 (significant)",
+        "Drift escalated: m v1 (major)",
+    ]
 
 
 def test_opened_and_resolved_are_told_acknowledged_is_not(
@@ -194,7 +197,7 @@ def test_no_secret_of_the_url_is_said_kept_or_logged(
         told = deliver(NotificationOutbox(database), [url, unusable])
         assert unknown_urls([url, unusable]) == ["URL 2 of PMMDS_ALERT_URLS (nosuchservice)"]
     assert told.n_put_off == 2
-    assert told.failures[1] == "URL 2 of PMMDS_ALERT_URLS (nosuchservice): apprise does not know such a URL"
+    assert told.failures[1] == "URL 2 of PMMDS_ALERT_URLS (nosuchservice): apprise does not support this URL"
     with database.connect() as connection:
         kept = str(connection.execute(sa.select(alert_notifications)).all())
     shown = str(describe({"PMMDS_ALERT_URLS": url}))

@@ -28,7 +28,7 @@ def claim(store: RetrainingStore, run_id: str, attempt: int = 1, alert_id: int |
 def test_an_attempt_that_is_taken_cannot_be_taken_by_another_run(retrainings: RetrainingStore) -> None:
     claim(retrainings, "a")
     claim(retrainings, "a")  # the same run may say so again
-    with pytest.raises(TrainingError, match="taken by another run"):
+    with pytest.raises(TrainingError, match="Another run already has attempt"):
         claim(retrainings, "b")
     assert [r.run_id for r in retrainings.running()] == ["a"]
 
