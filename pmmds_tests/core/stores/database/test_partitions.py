@@ -1,4 +1,4 @@
-"""PostgreSQL's prediction log by days: rows find theirs, an id is logged once all the same, and queries look in few."""
+"""Daily partitions on PostgreSQL: rows go into their day, ids stay unique, and queries read few partitions."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def n_remembered(database: Database) -> int:
         return connection.execute(sa.select(sa.func.count()).select_from(client_request_ids)).scalar_one()
 
 
-def test_days_are_made_ahead_and_a_row_goes_into_its_own(database: Database, contract: Contract) -> None:
+def test_days_are_created_ahead_and_rows_go_into_their_day(database: Database, contract: Contract) -> None:
     today = datetime.now(UTC).replace(hour=12)
     with database.connect() as connection:
         assert days_of(connection) == [today.date() + timedelta(days=i) for i in range(-1, DAYS_AHEAD + 1)]
@@ -72,7 +72,7 @@ def test_days_are_made_ahead_and_a_row_goes_into_its_own(database: Database, con
     assert keep_days(database).days == ()
 
 
-def test_rows_without_a_day_wait_in_the_default_partition_and_move_when_it_is_made(
+def test_rows_move_from_the_default_partition_into_a_new_day(
     database: Database, log: PredictionLog, contract: Contract
 ) -> None:
     records = own_records(contract, 4, start=NOON) + own_records(contract, 2, start=NOON + DAY)
@@ -86,7 +86,7 @@ def test_rows_without_a_day_wait_in_the_default_partition_and_move_when_it_is_ma
     assert log.append(records) == 0
 
 
-def test_days_may_be_made_while_rows_are_written(
+def test_days_can_be_created_while_rows_are_written(
     open_again: Callable[[], Database], database: Database, log: PredictionLog, contract: Contract
 ) -> None:
     records = [r for i in range(8) for r in own_records(contract, 200, start=NOON + i * DAY)]
@@ -107,12 +107,12 @@ def test_days_may_be_made_while_rows_are_written(
         assert days_in_default_partition(connection) == []
 
 
-def test_an_id_of_the_service_needs_no_other_table(database: Database, log: PredictionLog, contract: Contract) -> None:
+def test_prediction_ids_need_no_other_table(database: Database, log: PredictionLog, contract: Contract) -> None:
     records = own_records(contract, 50)
     assert (log.append(records), log.append(records), n_remembered(database)) == (50, 0, 0)
 
 
-def test_a_label_finds_its_prediction_whatever_its_id_looks_like(
+def test_a_label_matches_its_prediction_for_any_form_of_id(
     database: Database, log: PredictionLog, contract: Contract
 ) -> None:
     own, given = own_records(contract, 1)[0], make_records(contract, 1)[0]

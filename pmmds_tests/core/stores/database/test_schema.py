@@ -1,4 +1,4 @@
-"""The schema comes about, follows the contract, and never loses data."""
+"""The schema is created, follows the contract, and never loses data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def is_no_day(name: str | None, type_: str, _parents: object) -> bool:
     return not (type_ == "table" and str(name).startswith("prediction_logs_"))
 
 
-def test_a_migrated_database_is_what_the_tables_say(database: Database, contract: Contract) -> None:
+def test_a_migrated_database_matches_the_table_definitions(database: Database, contract: Contract) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
@@ -49,16 +49,14 @@ def test_head_is_the_newest_revision() -> None:
     assert ScriptDirectory(str(SCRIPTS)).get_current_head() == HEAD
 
 
-def test_migrating_tells_what_it_did_and_a_second_time_does_nothing(
-    empty_database: Database, contract: Contract
-) -> None:
+def test_migrate_reports_its_changes_and_is_idempotent(empty_database: Database, contract: Contract) -> None:
     first = migrate(empty_database, contract)
     assert first[0] == f"Created the tables (revision {HEAD})."
     assert first[1].startswith("Added to prediction_logs 19 columns: gender, senior_citizen,")
     assert migrate(empty_database, contract) == []
 
 
-def test_an_empty_database_is_outdated_and_says_so(empty_database: Database, contract: Contract) -> None:
+def test_an_empty_database_is_outdated(empty_database: Database, contract: Contract) -> None:
     status = schema_status(empty_database, contract)
     assert status.revision is None
     assert not status.is_current
@@ -76,7 +74,7 @@ def test_a_new_feature_gets_a_column_and_keeps_the_rows(database: Database, cont
     assert [r.features[-1] for r in PredictionLog(database, wider).recent(9)] == [None] * 3
 
 
-def test_a_removed_feature_is_refused_while_there_are_rows(database: Database, contract: Contract) -> None:
+def test_removing_a_feature_is_rejected_while_there_are_rows(database: Database, contract: Contract) -> None:
     narrower = with_features(contract, contract.features[1:])
     PredictionLog(database, contract).append(make_records(contract, 1))
     with pytest.raises(SchemaOutdatedError, match="gender"):
@@ -84,7 +82,7 @@ def test_a_removed_feature_is_refused_while_there_are_rows(database: Database, c
     check_schema(database, contract)
 
 
-def test_a_removed_feature_goes_when_nothing_is_lost(database: Database, contract: Contract) -> None:
+def test_a_removed_feature_is_dropped_if_there_are_no_rows(database: Database, contract: Contract) -> None:
     narrower = with_features(contract, contract.features[1:])
     assert migrate(database, narrower) == ["Removed from prediction_logs 1 column: gender."]
     assert schema_status(database, narrower).is_current
@@ -95,18 +93,18 @@ def retyped(contract: Contract) -> Contract:
     return with_features(contract, features)
 
 
-def test_a_changed_type_is_refused_while_there_are_rows(database: Database, contract: Contract) -> None:
+def test_a_changed_type_is_rejected_while_there_are_rows(database: Database, contract: Contract) -> None:
     PredictionLog(database, contract).append(make_records(contract, 1))
     with pytest.raises(SchemaOutdatedError, match="tenure is logged as integer and the contract says float"):
         migrate(database, retyped(contract))
 
 
-def test_a_changed_type_is_followed_while_the_log_is_empty(database: Database, contract: Contract) -> None:
+def test_a_changed_type_is_applied_if_there_are_no_rows(database: Database, contract: Contract) -> None:
     migrate(database, retyped(contract))
     assert schema_status(database, retyped(contract)).is_current
 
 
-def test_a_column_that_is_there_with_another_type_is_refused(database: Database, contract: Contract) -> None:
+def test_an_existing_column_of_another_type_is_rejected(database: Database, contract: Contract) -> None:
     with database.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE prediction_logs ADD COLUMN loyalty_points TEXT")
     with pytest.raises(SchemaOutdatedError, match="loyalty_points already, as string; the contract says integer"):
@@ -121,14 +119,14 @@ def test_a_failed_migration_leaves_nothing_behind(empty_database: Database, cont
         assert sa.inspect(connection).get_table_names() == []
 
 
-def test_a_database_of_a_newer_program_is_left_alone(database: Database, contract: Contract) -> None:
+def test_a_newer_database_is_not_changed(database: Database, contract: Contract) -> None:
     with database.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(SchemaOutdatedError, match="revision 9999, which this program does not know"):
         migrate(database, contract)
 
 
-def test_many_may_migrate_at_once(open_again: Callable[[], Database], contract: Contract) -> None:
+def test_concurrent_migrations_are_safe(open_again: Callable[[], Database], contract: Contract) -> None:
     databases = [open_again() for _ in range(6)]
     with ThreadPoolExecutor(6) as pool:
         done = list(pool.map(lambda d: migrate(d, contract), databases))

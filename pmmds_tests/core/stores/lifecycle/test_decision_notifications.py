@@ -1,4 +1,4 @@
-"""What waits for a person and what was taken back is told once, with the change or not at all."""
+"""Pending approvals and automatic rollbacks are notified once, in the transaction of the change."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ def save(decisions: DecisionStore, kind: str, *, state: str = "", by: str | None
     )
 
 
-def test_what_waits_for_approval_is_told_once(
-    decisions: DecisionStore, database: Database, port: int, url: str
-) -> None:
+def test_a_pending_approval_is_notified_once(decisions: DecisionStore, database: Database, port: int, url: str) -> None:
     waiting = save(decisions, "promotion", state=PENDING_APPROVAL)
     save(decisions, "promotion")
     with listening(port) as target:
@@ -67,7 +65,7 @@ def test_what_waits_for_approval_is_told_once(
         ("Ada", False, []),
     ],
 )
-def test_an_automatic_rollback_is_told_and_a_persons_own_is_not(
+def test_only_automatic_rollbacks_are_notified(
     decisions: DecisionStore, database: Database, port: int, url: str, by: str, is_recorded: bool, titles: list[str]
 ) -> None:
     decision = save(decisions, "rollback", by=by)
@@ -87,14 +85,14 @@ def record_and_die(decisions: DecisionStore, decision: Decision) -> None:
         raise RuntimeError("killed before the end of the turn")
 
 
-def test_a_change_that_was_not_committed_is_not_told(decisions: DecisionStore, database: Database) -> None:
+def test_an_uncommitted_change_is_not_notified(decisions: DecisionStore, database: Database) -> None:
     decision = save(decisions, "rollback", by=AUTOMATIC_ROLLBACK)
     with pytest.raises(RuntimeError, match="killed"):
         record_and_die(decisions, decision)
     assert NotificationOutbox(database).due() == []
 
 
-def test_the_same_subject_is_kept_once_for_each_target(database: Database, decisions: DecisionStore) -> None:
+def test_a_subject_is_stored_once_per_target(database: Database, decisions: DecisionStore) -> None:
     notice, at = gave_up("churn-classifier", "r1", "3 attempts"), save(decisions, "promotion").decided_at
     for targets in (["a"], ["a", "b"]):
         with database.begin() as connection:

@@ -1,4 +1,4 @@
-"""Clients' request ids: one row for each id and content, whoever delivers it; labels by either id. On both engines."""
+"""Client request ids: one row per id and content; labels by client id or prediction id. On both engines."""
 
 from __future__ import annotations
 
@@ -43,9 +43,7 @@ def answered(contract: Contract, client_id: str | None, row: int, n: int, versio
     return msgspec.structs.replace(record, request_id=own, predicted_at=at, client_request_id=client_id)
 
 
-def test_a_repeated_request_has_one_row_and_another_row_under_the_same_id_has_its_own(
-    log: PredictionLog, contract: Contract
-) -> None:
+def test_an_id_has_one_row_per_content(log: PredictionLog, contract: Contract) -> None:
     first, again, other = (answered(contract, "order-1", row, n) for n, row in enumerate((1, 1, 2)))
     assert log.add([first]) == Appended(1)
     assert log.add([again, other]) == Appended(1, n_same=1)
@@ -56,13 +54,13 @@ def test_a_repeated_request_has_one_row_and_another_row_under_the_same_id_has_it
     assert log.find(["order-1"]) == {}
 
 
-def test_a_repetition_in_one_delivery_has_the_first_row(log: PredictionLog, contract: Contract) -> None:
+def test_a_repetition_within_a_delivery_keeps_the_first_row(log: PredictionLog, contract: Contract) -> None:
     records = [answered(contract, "order-1", 1, n) for n in range(3)]
     assert log.add(records) == Appended(1, n_same=2)
     assert log.find(["order-1"]) == {"order-1": records[0]}
 
 
-def test_a_repetition_that_another_version_answered_is_counted_apart(log: PredictionLog, contract: Contract) -> None:
+def test_a_repetition_served_by_another_version_is_counted(log: PredictionLog, contract: Contract) -> None:
     first = answered(contract, "order-1", 1, 0)
     later = msgspec.structs.replace(answered(contract, "order-1", 1, 1, version="2"), probability=0.25)
     assert log.add([first]) == Appended(1)
@@ -70,7 +68,7 @@ def test_a_repetition_that_another_version_answered_is_counted_apart(log: Predic
     assert log.find(["order-1"]) == {"order-1": first}
 
 
-def test_a_delivery_that_comes_again_is_no_repetition(log: PredictionLog, contract: Contract) -> None:
+def test_a_redelivery_is_not_a_repetition(log: PredictionLog, contract: Contract) -> None:
     records = [answered(contract, f"order-{n}", n, n) for n in range(40)]
     assert log.add(records) == Appended(40)
     assert log.add(records) == Appended(0, n_redelivered=40)
@@ -80,7 +78,7 @@ def test_requests_without_an_id_are_never_repetitions(log: PredictionLog, contra
     assert log.add([answered(contract, None, 1, n) for n in range(3)]) == Appended(3)
 
 
-def test_a_client_that_sends_an_id_of_the_service_changes_nothing(
+def test_a_client_sending_a_prediction_id_changes_nothing(
     log: PredictionLog, truth: GroundTruthStore, contract: Contract
 ) -> None:
     victim = answered(contract, None, 1, 0)
@@ -91,7 +89,7 @@ def test_a_client_that_sends_an_id_of_the_service_changes_nothing(
     assert truth.label_of(squatter.request_id) is None
 
 
-def test_many_deliveries_at_once_log_each_request_once(
+def test_concurrent_deliveries_log_each_request_once(
     open_again: Callable[[], Database], log: PredictionLog, contract: Contract
 ) -> None:
     def deliver(part: int) -> int:
@@ -133,7 +131,7 @@ def test_the_log_has_one_row_for_each_id_and_content(
     assert {r.request_id for rows in named.values() for r in rows} == {r.request_id for r in expected.values()}
 
 
-def test_a_label_by_an_id_of_several_rows_is_given_to_none_and_by_the_services_id_to_its_own(
+def test_a_label_for_an_ambiguous_client_id_waits(
     log: PredictionLog, truth: GroundTruthStore, contract: Contract
 ) -> None:
     one, other = answered(contract, "order-1", 1, 0), answered(contract, "order-1", 2, 1)
@@ -144,9 +142,7 @@ def test_a_label_by_an_id_of_several_rows_is_given_to_none_and_by_the_services_i
     assert truth.labelled_rows().request_ids.tolist() == [other.request_id]
 
 
-def test_a_label_that_came_first_finds_the_row_of_its_client(
-    log: PredictionLog, truth: GroundTruthStore, contract: Contract
-) -> None:
+def test_a_waiting_label_matches_by_client_id(log: PredictionLog, truth: GroundTruthStore, contract: Contract) -> None:
     record = answered(contract, "order-1", 1, 0)
     assert truth.add([LabelItem("order-1", 1, NOON), LabelItem(record.request_id, 0, NOON - DAY)]).unknown == 2
     log.add([record])
@@ -157,7 +153,7 @@ def test_a_label_that_came_first_finds_the_row_of_its_client(
     assert {o.request_id for o in truth.history(record.request_id)} == {"order-1", record.request_id}
 
 
-def test_a_label_stays_with_its_row_when_its_id_names_another_one_later(
+def test_a_label_stays_with_its_row_if_its_id_becomes_ambiguous(
     database: Database, log: PredictionLog, truth: GroundTruthStore, contract: Contract
 ) -> None:
     one, other = answered(contract, "order-1", 1, 0), answered(contract, "order-1", 2, 1)
@@ -170,7 +166,7 @@ def test_a_label_stays_with_its_row_when_its_id_names_another_one_later(
         assert connection.execute(sa.select(ground_truth.c.request_id)).scalars().all() == [one.request_id]
 
 
-def test_equal_rows_have_equal_digests_and_others_have_not() -> None:
+def test_digests_are_equal_only_for_equal_rows() -> None:
     names = ("a", "b", "c")
     assert row_digest(names, (1, "x", None)) == row_digest(names, (1.0, "x", float("nan")))
     assert row_digest(names, (0.0, "x", None)) == row_digest(names, (-0.0, "x", None))
