@@ -98,10 +98,9 @@ class NotificationOutbox:
             return list(connection.execute(query.order_by(c.notification_id)).scalars())
 
     def claim(self, notification_id: int, now: datetime | None = None) -> Notification | None:
-        """Take one for sending; None when another took it, sent it, or put it off.
+        """Claim a notification for sending; None if another process claimed, sent or postponed it.
 
-        One conditional UPDATE decides, so of two processes one gets the row. The attempt counts from here: a sender
-        that dies has used it up.
+        One conditional UPDATE decides between processes. It counts the attempt, even if the sender crashes.
         """
         c = alert_notifications.c
         at = now or datetime.now(UTC)

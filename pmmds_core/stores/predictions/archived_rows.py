@@ -87,7 +87,8 @@ def _opened(log: sa.Table, files: Sequence[Path]) -> DuckDBPyConnection:
     missing = [path for path in files if not path.exists()]
     if missing:
         raise DataError(
-            f"{len(missing)} archived part{'s' * (len(missing) > 1)} of the prediction log not found: {missing[0]}.",
+            f"{len(missing)} archived part{'s' * (len(missing) > 1)} of the prediction log cannot be found: "
+            f"{missing[0]}.",
             next_step="Point PMMDS_ARCHIVE_PATH at the archive, or restore the files.",
         )
     opened = connect()

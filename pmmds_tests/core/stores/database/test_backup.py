@@ -79,7 +79,7 @@ def test_a_backup_is_private_and_a_failed_one_leaves_no_file(filled: Database, t
 def test_no_command_line_contains_the_password(
     given: str, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """pg_dump's stand-in writes down what it was told, and what it was told only in its environment."""
+    """A fake pg_dump records its arguments and its environment."""
     owner = open_database(Settings(database_url=postgres_url))
     with owner.begin() as connection:
         connection.exec_driver_sql("DROP ROLE IF EXISTS ann")

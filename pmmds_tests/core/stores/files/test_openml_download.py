@@ -138,14 +138,14 @@ def rows() -> pd.DataFrame:
 
 @pytest.fixture
 def wanted(rows: pd.DataFrame) -> Contract:
-    """The packaged contract, told the digest of the stand-in's rows."""
+    """The packaged contract with the digest of the fake server's rows."""
     openml = OpenML("telco-customer-churn", 1, unordered_digest(rows))
     return msgspec.structs.replace(CONTRACT, openml=openml)
 
 
 @pytest.fixture
 def server(rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenMLStandIn]:
-    """OpenML on a free port of this machine; scikit-learn is told to ask there."""
+    """A fake OpenML on a free local port that scikit-learn is configured to use."""
     frame = telco_columns(rows)
     stand_in = OpenMLStandIn("telco-customer-churn", features_of(frame), arff_of(frame))
 

@@ -194,16 +194,16 @@ def test_no_secret_of_a_url_is_shown_stored_or_logged(
     both = AlertStore(database, [target_of(url), target_of(unusable)])
     raised(both, report())
     with caplog.at_level(logging.DEBUG):
-        told = deliver(NotificationOutbox(database), [url, unusable])
+        delivery = deliver(NotificationOutbox(database), [url, unusable])
         assert unknown_urls([url, unusable]) == ["URL 2 of PMMDS_ALERT_URLS (nosuchservice)"]
-    assert told.n_put_off == 2
-    assert told.failures[1] == "URL 2 of PMMDS_ALERT_URLS (nosuchservice): apprise does not support this URL"
+    assert delivery.n_put_off == 2
+    assert delivery.failures[1] == "URL 2 of PMMDS_ALERT_URLS (nosuchservice): apprise does not support this URL"
     with database.connect() as connection:
         kept = str(connection.execute(sa.select(alert_notifications)).all())
     shown = str(describe({"PMMDS_ALERT_URLS": url}))
     printed = "".join(capfd.readouterr())
     logged = "".join(record.getMessage() for record in caplog.records)
-    for text in (told.text, kept, shown, printed, logged):
+    for text in (delivery.text, kept, shown, printed, logged):
         assert KEY not in text
 
 
@@ -211,9 +211,9 @@ def test_a_removed_target_is_given_up(
     database: Database, report: Callable[[], int], server: Listener, url: str
 ) -> None:
     raised(AlertStore(database, [target_of("json://gone"), target_of(url)]), report())
-    told = deliver(NotificationOutbox(database), [url])
-    assert (told.n_sent, told.n_given_up) == (1, 1)
-    assert "no longer contains this target" in told.text
+    delivery = deliver(NotificationOutbox(database), [url])
+    assert (delivery.n_sent, delivery.n_given_up) == (1, 1)
+    assert "no longer contains this target" in delivery.text
 
 
 def test_concurrent_senders_send_each_message_once(
@@ -227,8 +227,8 @@ def test_concurrent_senders_send_each_message_once(
         store.resolve(raised(store, report()).alert_id, by="ann")
     databases = [open_again() for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        told = list(pool.map(lambda d: deliver(NotificationOutbox(d), [url]), databases))
-    assert sum(t.n_sent for t in told) == 6
+        delivery = list(pool.map(lambda d: deliver(NotificationOutbox(d), [url]), databases))
+    assert sum(t.n_sent for t in delivery) == 6
     assert len(server.messages) == 6
 
 
