@@ -33,7 +33,7 @@ from pmmds_cli.processes.ports import any_free
 from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
 from pmmds_core.stores.predictions.log import PredictionRecord
-from pmmds_core.stores.predictions.shadow import Place
+from pmmds_core.stores.predictions.shadow import LogPosition
 from pmmds_serving.shadow.scorer import BATCH_ROWS, scores_of
 from pmmds_serving.shadow.status import ShadowFiles
 from pmmds_serving.shipping.process import RUN_FOLDER
@@ -84,7 +84,7 @@ def load_in_turn(settings: Settings, seconds: float, repeats: int) -> dict[str, 
 
 def is_level(deployment: Deployment) -> bool:
     """Whether every logged request is scored. The first answers came before the shadow began."""
-    return not deployment.shadow.waiting("2", Place(began_at(deployment)), 1)
+    return not deployment.shadow.waiting("2", LogPosition(began_at(deployment)), 1)
 
 
 def began_at(deployment: Deployment) -> datetime:
@@ -123,10 +123,10 @@ def shadow_rate(deployment: Deployment) -> tuple[Took, Took]:
             deployment.prediction_log.append(records[start : start + BATCH_ROWS])
 
     def score() -> None:
-        place = Place(now)
+        place = LogPosition(now)
         while rows := deployment.shadow.waiting("2", place, BATCH_ROWS):
             deployment.shadow.add("2", scores_of(bundle, rows))
-            place = Place(rows[-1].ingested_at, rows[-1].request_id)
+            place = LogPosition(rows[-1].ingested_at, rows[-1].request_id)
 
     return timed(log), timed(score)
 

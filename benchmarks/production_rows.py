@@ -25,7 +25,7 @@ from pmmds_core.contracts.contract import Contract, load_contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.stores.database.partitions import keep_days
 from pmmds_core.stores.predictions.log import PredictionRecord
-from pmmds_core.stores.predictions.request_ids import stamp
+from pmmds_core.stores.predictions.request_ids import uuid7_timestamp_prefix
 from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_serving.shipping.shipper import Shipper
 from pmmds_serving.spool.segment import Segment, encode_record
@@ -47,7 +47,14 @@ def make_records(contract: Contract, n_rows: int, start: datetime) -> list[Predi
         features = rows[i % len(rows)]
         records.append(
             PredictionRecord(
-                f"{stamp(at)}8{i:015x}", at, contract.model_name, "1", i % 2, i % 997 / 997, 0.25, features
+                f"{uuid7_timestamp_prefix(at)}8{i:015x}",
+                at,
+                contract.model_name,
+                "1",
+                i % 2,
+                i % 997 / 997,
+                0.25,
+                features,
             )
         )
     return records

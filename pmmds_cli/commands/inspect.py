@@ -109,7 +109,7 @@ def performance(
     from pmmds_core.reports.performance_text import estimate_text, realized_text
     from pmmds_core.runtime.time_windows import daily_window_start
 
-    kept = _deployment().daily_performance.kept(daily_window_start(datetime.now(UTC), days))
+    kept = _deployment().daily_performance.results(daily_window_start(datetime.now(UTC), days))
     if json:
         print_json([k.document for k in kept])
         return

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pmmds_core.errors import InputFileError
 from pmmds_core.profiling.bins import number_of
-from pmmds_core.stores.files.column_sql import INSTANTS, Kind, is_number
+from pmmds_core.stores.files.column_sql import TIMESTAMP_TYPES, Kind, is_number
 
 if TYPE_CHECKING:
     from pmmds_core.contracts.contract import Contract
@@ -40,7 +40,7 @@ def kind_of_type(column: FileColumn) -> ColumnNote | None:
         return ColumnNote(column.name, "numeric", column.type.lower())
     if column.type == "BOOLEAN":
         return ColumnNote(column.name, "categorical", "boolean")
-    if column.type.startswith(INSTANTS):
+    if column.type.startswith(TIMESTAMP_TYPES):
         return ColumnNote(column.name, None, "a timestamp, which always differs between files")
     if column.type in {"VARCHAR", "UUID"} or column.type.startswith("ENUM"):
         return None

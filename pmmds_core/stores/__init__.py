@@ -1,4 +1,4 @@
-"""I/O with other systems: database/, files/, predictions/, monitoring/, lifecycle/, artifacts/.
+"""I/O with databases, files and MLflow: database, files, predictions, monitoring, lifecycle, artifacts.
 
-What is stored is defined in the packages above.
+Does not live here: the data types and rules, which are in the packages above.
 """

@@ -32,6 +32,6 @@ def resolve_alert(deployment: Deployment) -> str | None:
 def send_notifications(deployment: Deployment) -> str:
     """Send due notifications and return a summary. Never raises, so that monitoring continues if sending fails."""
     try:
-        return deliver(deployment.outbox, deployment.alert_urls).words
+        return deliver(deployment.outbox, deployment.alert_urls).text
     except StoreError as error:
         return f"not sent: {error}"

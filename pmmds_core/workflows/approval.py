@@ -20,9 +20,9 @@ def approve(deployment: Deployment, decision_id: str, *, by: str) -> Decision:
         StoreError: a store is unavailable; the reconciler carries out an approval that was recorded.
     """
     decision = _waiting(deployment, decision_id, "approved", by)
-    with deployment.decisions.turn() as turn:
-        if not turn.approve(decision, by):
-            raise _not_waiting(turn.decision(decision_id), "approved")
+    with deployment.decisions.transaction() as transaction:
+        if not transaction.approve(decision, by):
+            raise _not_waiting(transaction.decision(decision_id), "approved")
     try:
         put_into_production(decision, deployment.decisions, deployment.registry)
     finally:
@@ -33,9 +33,9 @@ def approve(deployment: Deployment, decision_id: str, *, by: str) -> Decision:
 def reject(deployment: Deployment, decision_id: str, *, by: str, reason: str = "") -> Decision:
     """Reject a pending promotion; its alert stays open. Raises UsageError and RightMissingError as `approve` does."""
     decision = _waiting(deployment, decision_id, "rejected", by)
-    with deployment.decisions.turn() as turn:
-        if not turn.reject(decision, by, reason):
-            raise _not_waiting(turn.decision(decision_id), "rejected")
+    with deployment.decisions.transaction() as transaction:
+        if not transaction.reject(decision, by, reason):
+            raise _not_waiting(transaction.decision(decision_id), "rejected")
     return record_outcome(deployment, decision)
 
 

@@ -37,11 +37,11 @@ def refresh_days(deployment: Deployment, n_days: int, now: datetime | None = Non
     start = daily_window_start(end, n_days)
     deployment.ground_truth.match_archived()
     deployment.histograms.refresh(deployment.profiles.profile, deployment.model_name, start, end)
-    stored = {(k.model_version, k.day): k.document for k in deployment.daily_performance.kept(start)}
+    stored = {(k.model_version, k.day): k.document for k in deployment.daily_performance.results(start)}
     for state in deployment.daily_performance.states(start, end):
         if stored.get((state.model_version, state.day), {}).get("digest") != state.digest:
-            deployment.daily_performance.keep(state, measure_day(deployment, state))
-    return [dict(k.document) for k in deployment.daily_performance.kept(start)]
+            deployment.daily_performance.save(state, measure_day(deployment, state))
+    return [dict(k.document) for k in deployment.daily_performance.results(start)]
 
 
 def digest_of(documents: Sequence[Mapping[str, Any]]) -> str:

@@ -29,7 +29,7 @@ from pmmds_core.policies.decision import (
 )
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION, ModelRegistry
 from pmmds_core.stores.lifecycle.decisions import DecisionStore
-from pmmds_core.stores.lifecycle.promotion_lock import PromotionTurn
+from pmmds_core.stores.lifecycle.promotion_lock import PromotionTransaction
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,11 @@ def record_external_alias_change(decisions: DecisionStore, registry: ModelRegist
     pointer = decisions.pointer()
     if _alias(decisions, registry) == (pointer.version if pointer else None):
         return None
-    with decisions.turn() as turn:
+    with decisions.transaction() as transaction:
         alias = _alias(decisions, registry)
-        if turn.mover() is not None or alias == _pointed_at(turn):
+        if transaction.promotion_in_progress() is not None or alias == _pointed_at(transaction):
             return None
-        return turn.adopt(alias)
+        return transaction.record_external_alias_change(alias)
 
 
 def finish_moving(decisions: DecisionStore, registry: ModelRegistry, *, except_for: str = "") -> None:
@@ -113,42 +113,42 @@ def _claim_with_files(decision: Decision, decisions: DecisionStore, registry: Mo
 
 
 def _claim(decision: Decision, decisions: DecisionStore, registry: ModelRegistry, digest: str) -> None:
-    with decisions.turn() as turn:
-        found = turn.decision(decision.decision_id)
+    with decisions.transaction() as transaction:
+        found = transaction.decision(decision.decision_id)
         if found.state != JUDGED:
             return
-        other = turn.mover()
+        other = transaction.promotion_in_progress()
         if other is not None:
             raise PromotionConflictError(
                 f"Promotion {other.decision_id} of v{other.challenger_version} is in progress; nothing was moved.",
                 next_step="It finishes within a minute; this one is retried afterwards.",
             )
-        alias, pointed_at = _alias(decisions, registry), _pointed_at(turn)
+        alias, pointed_at = _alias(decisions, registry), _pointed_at(transaction)
         if alias == pointed_at == found.challenger_version:
-            turn.record(found, digest)  # already in production
+            transaction.record(found, digest)  # already in production
         elif alias == pointed_at == found.champion_version:
-            turn.claim(found, digest)
+            transaction.claim(found, digest)
         else:
-            _abort_for_another_champion(turn, found, alias)
+            _abort_for_another_champion(transaction, found, alias)
 
 
 def _move(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> bool:
     """Move the alias of a claimed decision and record it. Returns True if this call moved it."""
     moved = False
     try:
-        with decisions.turn() as turn:
-            found = turn.decision(decision.decision_id)
+        with decisions.transaction() as transaction:
+            found = transaction.decision(decision.decision_id)
             if found.state != MOVING:
                 return False
             alias = _alias(decisions, registry)
             if alias not in (found.challenger_version, found.champion_version):
-                _abort_for_another_champion(turn, found, alias)
+                _abort_for_another_champion(transaction, found, alias)
                 return False
             if alias != found.challenger_version:
-                turn.confirm()
+                transaction.confirm()
                 registry.move_alias(found.model_name, PRODUCTION, found.challenger_version)
                 moved = True
-            turn.record(found)
+            transaction.record(found)
     except DatabaseUnavailableError:
         if moved:  # the lock may have been lost before the move, and another promotion may have followed
             _follow_pointer(decisions, registry)
@@ -158,17 +158,18 @@ def _move(decision: Decision, decisions: DecisionStore, registry: ModelRegistry)
 
 def _follow_pointer(decisions: DecisionStore, registry: ModelRegistry) -> None:
     """Point the alias to the pointer's version: a promoter that lost the lock must not undo a newer promotion."""
-    with decisions.turn() as turn:
-        pointed_at = _pointed_at(turn)
-        if pointed_at is not None and turn.mover() is None and pointed_at != _alias(decisions, registry):
+    with decisions.transaction() as transaction:
+        pointed_at = _pointed_at(transaction)
+        is_idle = transaction.promotion_in_progress() is None
+        if pointed_at is not None and is_idle and pointed_at != _alias(decisions, registry):
             registry.move_alias(decisions.model_name, PRODUCTION, pointed_at)
 
 
-def _abort_for_another_champion(turn: PromotionTurn, decision: Decision, alias: str | None) -> None:
+def _abort_for_another_champion(transaction: PromotionTransaction, decision: Decision, alias: str | None) -> None:
     """The alias points to neither champion nor challenger: it was moved in MLflow, and that move is kept."""
-    turn.abort(decision, CHAMPION_CHANGED)
-    if alias != _pointed_at(turn):
-        turn.adopt(alias)
+    transaction.abort(decision, CHAMPION_CHANGED)
+    if alias != _pointed_at(transaction):
+        transaction.record_external_alias_change(alias)
 
 
 def _challenger_is_gone(decision: Decision, registry: ModelRegistry) -> bool:
@@ -180,14 +181,14 @@ def _challenger_is_gone(decision: Decision, registry: ModelRegistry) -> bool:
 
 
 def _abort_and_record_alias(decision: Decision, decisions: DecisionStore, registry: ModelRegistry, reason: str) -> None:
-    with decisions.turn() as turn:
-        found = turn.decision(decision.decision_id)
+    with decisions.transaction() as transaction:
+        found = transaction.decision(decision.decision_id)
         if found.state not in (JUDGED, MOVING):
             return
-        turn.abort(found, reason)
+        transaction.abort(found, reason)
         alias = _alias(decisions, registry)
-        if turn.mover() is None and alias != _pointed_at(turn):
-            turn.adopt(alias)
+        if transaction.promotion_in_progress() is None and alias != _pointed_at(transaction):
+            transaction.record_external_alias_change(alias)
 
 
 def _alias(decisions: DecisionStore, registry: ModelRegistry) -> str | None:
@@ -195,8 +196,8 @@ def _alias(decisions: DecisionStore, registry: ModelRegistry) -> str | None:
     return None if found is None else found.version
 
 
-def _pointed_at(turn: PromotionTurn) -> str | None:
-    pointer = turn.pointer()
+def _pointed_at(transaction: PromotionTransaction) -> str | None:
+    pointer = transaction.pointer()
     return None if pointer is None else pointer.version
 
 

@@ -95,10 +95,9 @@ def realized_drop(deployment: Deployment, judged: Decision, start: datetime) -> 
     Reads the rows only if the hourly performance report has counted enough labels.
     """
     version, evaluation = judged.challenger_version, judged.document.get("evaluation")
-    kept = [
-        k.n_labelled for k in deployment.daily_performance.kept(start - timedelta(days=1)) if k.model_version == version
-    ]
-    if not evaluation or sum(kept) < deployment.settings.retrain_min_labels:
+    days = deployment.daily_performance.results(start - timedelta(days=1))
+    n_labelled = sum(day.n_labelled for day in days if day.model_version == version)
+    if not evaluation or n_labelled < deployment.settings.retrain_min_labels:
         return None
     rows = deployment.daily_performance.labelled_since(version, start, N_NEWEST)
     if len(rows.labels) < deployment.settings.retrain_min_labels or len(set(rows.labels.tolist())) < 2:

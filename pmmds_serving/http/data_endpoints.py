@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pmmds_core.errors import PmmdsError
-from pmmds_core.stores.predictions.label_history import LabelItem, is_out_of_range, range_words
+from pmmds_core.stores.predictions.label_history import LabelItem, expected_range, is_out_of_range
 from pmmds_core.stores.predictions.labels import FeedbackCounts
 from pmmds_serving.access import require_admin
 from pmmds_serving.http.responses import answer
@@ -132,7 +132,7 @@ def _instant(raw: Any, now: datetime) -> datetime:
         if found.tzinfo is not None:
             if not is_out_of_range(found := found.astimezone(UTC), now):
                 return found
-            expected = range_words(now)
+            expected = expected_range(now)
     except (msgspec.ValidationError, OverflowError):
         pass
     raise InvalidItemError(f"Invalid value for observed_at: {str(raw)[:40]!r}. Expected {expected}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 
-from pmmds_core.stores.predictions.request_ids import stamp
+from pmmds_core.stores.predictions.request_ids import uuid7_timestamp_prefix
 
 _DRAWN_AT_ONCE = 256
 
@@ -24,7 +24,7 @@ class RequestIds:
         """An id that holds `answered_at`, which is aware."""
         if not self._endings:
             self._endings = _draw()
-        return stamp(answered_at) + self._endings.pop()
+        return uuid7_timestamp_prefix(answered_at) + self._endings.pop()
 
 
 def _draw() -> list[str]:

@@ -17,7 +17,7 @@ from pmmds_core.errors import PmmdsError
 from pmmds_core.models.bundle import Bundle, load_bundle
 from pmmds_core.runtime.json_logs import get_logger
 from pmmds_core.statistics.classification import DECISION_THRESHOLD
-from pmmds_core.stores.predictions.shadow import LoggedRow, Place, ShadowScore, ShadowStore
+from pmmds_core.stores.predictions.shadow import LoggedRow, LogPosition, ShadowScore, ShadowStore
 from pmmds_serving.model.cache import ModelCache
 from pmmds_serving.process.error_guard import Surviving
 from pmmds_serving.shadow.status import ShadowStatus
@@ -88,7 +88,7 @@ class ShadowScorer:
 
     def _begin(self, store: ShadowStore, version: str) -> None:
         """A new challenger: it scores what is logged from here on, and its predecessors' rows go."""
-        n_forgotten = store.forget_all_but(version)
+        n_forgotten = store.delete_all_but(version)
         self._status = ShadowStatus(os.getpid(), "scoring", version, store.now())
         self._newest = None
         log.info("shadow_began", model_version=version, n_rows_forgotten=n_forgotten)
@@ -97,19 +97,19 @@ class ShadowScorer:
         place = self._beginning()
         while rows := store.waiting(self._status.version, place, BATCH_ROWS):
             store.add(self._status.version, scores_of(bundle, rows))
-            place = Place(rows[-1].ingested_at, rows[-1].request_id)
+            place = LogPosition(rows[-1].ingested_at, rows[-1].request_id)
             self._newest = max(place.ingested_at, self._newest or place.ingested_at)
             self._status = msgspec.structs.replace(self._status, n_scored=self._status.n_scored + len(rows))
             if len(rows) < BATCH_ROWS:
                 break
 
-    def _beginning(self) -> Place:
+    def _beginning(self) -> LogPosition:
         since = self._status.since
         assert since is not None
         if self._newest is None or time.monotonic() >= self._whole_look_at:
             self._whole_look_at = time.monotonic() + WHOLE_LOOK_SECONDS
-            return Place(since)
-        return Place(max(since, self._newest - OVERLAP))
+            return LogPosition(since)
+        return LogPosition(max(since, self._newest - OVERLAP))
 
 
 def scores_of(bundle: Bundle, rows: Sequence[LoggedRow]) -> list[ShadowScore]:

@@ -213,5 +213,5 @@ def test_a_target_that_is_away_never_fails_the_run_and_drift_that_is_gone_closes
     metadata = metadata_of(stable, "drift_report")
     assert metadata["verdict"].value == "stable"
     assert metadata["alert_resolved"].value == f"Alert {alert.alert_id}: 1 report in a row was stable."
-    assert "Drift of churn-classifier v1 is over" in titles
+    assert "Drift resolved: churn-classifier v1" in titles
     assert platform.deployment.alerts.open_alerts() == []

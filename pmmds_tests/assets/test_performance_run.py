@@ -68,9 +68,9 @@ def test_a_day_that_did_not_change_is_not_measured_again(answered: DagsterPlatfo
     deployment = answered.deployment
     # Two days: if midnight has passed since the rows were logged, they are yesterday's.
     start = daily_window_start(datetime.now(UTC), 2)
-    before = [k.computed_at for k in deployment.daily_performance.kept(start)]
+    before = [k.computed_at for k in deployment.daily_performance.results(start)]
     measured(answered)
-    after = [k.computed_at for k in deployment.daily_performance.kept(start)]
+    after = [k.computed_at for k in deployment.daily_performance.results(start)]
     assert before == after
     assert before
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pmmds_core.stores.predictions.shadow import Place, ShadowScore
+from pmmds_core.stores.predictions.shadow import LogPosition, ShadowScore
 from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_core.synthetic.scenarios import traffic_rows
 from pmmds_tests.harness.command_line import pmmds
@@ -29,7 +29,7 @@ def platform(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Da
 def score_as(platform: DagsterPlatform, version: str, shift: float) -> None:
     """Scores of every logged request: the answer's probability and `shift`."""
     deployment = platform.deployment
-    waiting = deployment.shadow.waiting(version, Place(NOON.replace(year=2000)), 100)
+    waiting = deployment.shadow.waiting(version, LogPosition(NOON.replace(year=2000)), 100)
     answers = deployment.prediction_log.find(r.request_id for r in waiting)
     shifted = [(r, min(1.0, answers[r.request_id].probability + shift)) for r in waiting]
     deployment.shadow.add(version, [ShadowScore(r.request_id, r.predicted_at, p, int(p >= 0.5)) for r, p in shifted])

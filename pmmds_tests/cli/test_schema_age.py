@@ -16,8 +16,8 @@ from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 
 pytestmark = pytest.mark.postgres
 
-OLDER, NEWER = "0006", "9999"
-ADVICE = {OLDER: "Run `pmmds db migrate`.", NEWER: "A newer PMMDS made it: install that version."}
+OLDER, NEWER = "0000", "9999"
+ADVICE = {OLDER: "Run `pmmds db migrate`.", NEWER: "It was migrated by a newer PMMDS: install that version."}
 
 
 @pytest.fixture(params=[OLDER, NEWER])

@@ -156,7 +156,7 @@ NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_pr
 @pytest.mark.parametrize(
     ("role", "arguments", "lacks", "advice"),
     [
-        (MONITOR, ("rollback", "--by", "Ada"), "no INSERT on retraining_runs and 11 rights more", NEEDS_PROMOTER),
+        (MONITOR, ("rollback", "--by", "Ada"), "no INSERT on retraining_runs and 11 more rights", NEEDS_PROMOTER),
         (MONITOR, ("approve", "1f0c33a8d2be", "--by", "Ada"), "no INSERT on retraining_runs", NEEDS_PROMOTER),
         (MONITOR, ("train",), "no INSERT on retraining_runs", NEEDS_PROMOTER),
         (MONITOR, ("retrain", "--force"), "no INSERT on retraining_runs", NEEDS_PROMOTER),
@@ -174,7 +174,7 @@ NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_pr
             MONITOR,
             ("db", "roles", "--apply"),
             'role "pmmds_monitor"',
-            "the login that owns the tables and may make roles",
+            "the login that owns the tables and may create roles",
         ),
     ],
 )

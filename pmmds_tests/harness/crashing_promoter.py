@@ -17,7 +17,7 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
 from pmmds_core.stores.database.engine import Database, open_database
 from pmmds_core.stores.lifecycle.decisions import DecisionStore
-from pmmds_core.stores.lifecycle.promotion_lock import PromotionTurn
+from pmmds_core.stores.lifecycle.promotion_lock import PromotionTransaction
 from pmmds_core.workflows.promotion import put_into_production
 from pmmds_tests.harness.fakes import FileRegistry
 
@@ -59,9 +59,9 @@ class DoomedDecisions(DecisionStore):
         self._fate = fate
 
     @contextmanager
-    def turn(self) -> Iterator[PromotionTurn]:
+    def transaction(self) -> Iterator[PromotionTransaction]:
         self._fate.step()
-        with super().turn() as turn:
+        with super().transaction() as turn:
             yield turn
             self._fate.step()
         self._fate.step()

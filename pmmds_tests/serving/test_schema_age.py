@@ -1,4 +1,4 @@
-"""A service whose database is of another version of PMMDS: it answers, says which way they differ, and loses no row."""
+"""A service whose tables are outdated or newer: it serves, reports which, and loses no row."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from pmmds_core.config.settings import load_settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.stores.database.engine import Database, open_database
-from pmmds_core.stores.database.schema import HEAD
+from pmmds_core.stores.database.schema import HEAD, migrate
 from pmmds_tests.harness.background_requests import metric
 from pmmds_tests.harness.command_line import Said, pmmds
-from pmmds_tests.harness.earlier_databases import upgrade_to
+from pmmds_tests.harness.schema_revisions import set_revision
 from pmmds_tests.harness.service_process import RunningService, running_service, wait_until
 from pmmds_tests.harness.service_requests import all_logged, predicted
 
 pytestmark = [pytest.mark.process, pytest.mark.postgres, pytest.mark.xdist_group("service")]
-
-OLDER = "0006"
 
 
 def database_part(service: RunningService, http_status: int) -> dict[str, Any]:
@@ -34,28 +33,24 @@ def command(service: RunningService, *arguments: str) -> Said:
     return pmmds(service.home, *arguments, given=service.environment)
 
 
-def call_revision(database: Database, revision: str) -> None:
-    with database.begin() as connection:
-        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{revision}'")
-
-
 def test_rows_wait_for_the_migration_and_need_no_restart(
     prepared: Callable[..., dict[str, str]], postgres_url: str, contract: Contract, tmp_path: Path
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_DATABASE_URL=postgres_url)
     database = open_database(load_settings(environment))
-    upgrade_to(database, OLDER)
+    migrate(database, msgspec.structs.replace(contract, features=contract.features[:-1]))
+    missing = f"missing: {contract.feature_names[-1]}."
     with running_service(environment) as service:
         answered = [predicted(service.client, contract) for _ in range(30)]
         behind = database_part(service, 503)
         assert behind["status"] == "outdated"
-        assert behind["problem"].endswith(f"is at revision {OLDER}, this program needs {HEAD}.")
-        assert "is at revision" in command(service, "run", "serving", "--check").sentence
-        wait_until(lambda: f"is at revision {OLDER}" in spool_problem(service))
+        assert behind["problem"].endswith(missing)
+        assert missing in command(service, "run", "serving", "--check").sentence
+        wait_until(lambda: missing in spool_problem(service))
         assert service.client.get("/ready").status_code == 200
         assert (metric(service.client, "pmmds_database_up"), metric(service.client, "pmmds_schema_ok")) == (1, 0)
         migrated = command(service, "db", "migrate")
-        assert f"Upgraded from {OLDER} to {HEAD}." in migrated.out, migrated.err
+        assert "Added to prediction_logs 1 column" in migrated.out, migrated.err
         wait_until(all_logged(service.deployment(), answered))
         assert database_part(service, 200) == {"status": "ok", "problem": ""}
         wait_until(lambda: spool_problem(service) == "")
@@ -64,13 +59,13 @@ def test_rows_wait_for_the_migration_and_need_no_restart(
 
 
 def a_newer_program_migrates(service: RunningService, database: Database, contract: Contract) -> None:
-    """Under the running service, as when replicas are replaced one by one: it says so, and goes on as far as it can."""
-    call_revision(database, "9999")
+    """During a rolling update the running service reports a newer schema and keeps logging what it can."""
+    set_revision(database, "9999")
     assert database_part(service, 503)["status"] == "newer"
     assert metric(service.client, "pmmds_schema_ok") == 0
     answered = predicted(service.client, contract)
     assert service.client.get("/ready").status_code == 200
-    call_revision(database, HEAD)
+    set_revision(database, HEAD)
     assert database_part(service, 200)["status"] == "ok"
     wait_until(all_logged(service.deployment(), [answered]))
 

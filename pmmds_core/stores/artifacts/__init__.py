@@ -1,1 +1,4 @@
-"""The model registry (MLflow), cached bundles, data sets. Decisions about versions are in lifecycle/."""
+"""The model registry (MLflow), cached bundles, data sets.
+
+Does not live here: decisions about versions (stores/lifecycle).
+"""

@@ -1,7 +1,7 @@
-"""Bundles and reference profiles of model versions, kept in files so that the registry is asked once a version.
+"""Caches bundles and reference profiles of model versions in files, so that each version is downloaded once.
 
-A version never changes, so what was fetched stays true. Files are read and hashed first and loaded afterwards; a
-pickle is loaded only where its digest is known. Keep out: fitting and judging profiles.
+Versions are immutable, so the cache never expires. Files are hashed before they are loaded; a pickle is loaded only if
+its digest is recorded. Does not live here: fitting profiles (profiling).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pmmds_core.stores.artifacts.model_registry import ModelRegistry
 
 
 class ProfileCache:
-    """Verified bundles and their profiles, by model version."""
+    """Verified bundles and profiles by model version."""
 
     def __init__(
         self,
@@ -30,11 +30,11 @@ class ProfileCache:
     ) -> None:
         """
         Args:
-            registry: where a version comes from that is not here.
-            model_name: whose versions.
-            folder: where they are kept.
-            allows_pickle: whether PMMDS_MODEL_PICKLE allows to load a pickle at all.
-            record: version → files digest as a decision recorded it, None without one.
+            registry: the source of versions that are not cached.
+            model_name: the model.
+            folder: the cache.
+            allows_pickle: True if PMMDS_MODEL_PICKLE allows loading pickles.
+            record: version → files digest recorded by a decision, None without one.
         """
         self._registry = registry
         self._model_name = model_name
@@ -44,15 +44,15 @@ class ProfileCache:
         self._profiles: dict[str, ReferenceProfile] = {}
 
     def files(self, version: str) -> BundleFiles:
-        """The files of a version, read and hashed; nothing of them is loaded.
+        """The files of a version, read and hashed but not loaded.
 
         Raises:
             NoModelError: no such version.
-            ArtifactCorruptError: what the registry gave is not what was registered.
+            ArtifactCorruptError: the registry's files differ from the registered ones.
         """
         folder = self._folder / self._model_name / version
         if folder.is_dir():
-            # A kept copy may have suffered on this disk; what the registry gives decides.
+            # A cached copy may be damaged on disk; the registry's copy decides.
             with suppress(ArtifactCorruptError):
                 return read_bundle(folder)
         self._registry.download_bundle(self._model_name, version, folder)
@@ -62,24 +62,24 @@ class ProfileCache:
         """The verified bundle of a version.
 
         Args:
-            version: which.
-            made_here: files digest of what the present run itself registered; such a pickle needs no record.
+            version: of the model.
+            made_here: files digest that the current run registered; that pickle needs no record.
 
         Raises:
             NoModelError: no such version.
-            ArtifactCorruptError: what the registry gave is not what was registered.
-            ModelNotTrustedError: it is a pickle that may not be loaded.
+            ArtifactCorruptError: the registry's files differ from the registered ones.
+            ModelNotTrustedError: the bundle is a pickle that may not be loaded.
         """
         return self._opened(version, self.files(version), made_here)
 
     def check(self, version: str) -> None:
-        """Raises what `bundle` would, but leaves a pickle without a record unloaded."""
+        """Raises what `bundle` would, but does not load a pickle without a record."""
         files = self.files(version)
         if not files.is_pickle or self._may_unpickle(version, files, None):
             self._opened(version, files, None)
 
     def profile(self, version: str) -> ReferenceProfile | None:
-        """The reference profile of a version; None when the registry has no such version. Loads no scorer."""
+        """The reference profile of a version; None if it is not registered. Loads no scorer."""
         if version not in self._profiles:
             try:
                 self._profiles[version] = profile_of(self.files(version))

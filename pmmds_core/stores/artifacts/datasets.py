@@ -1,6 +1,6 @@
-"""Data sets by content: a Parquet file named by its digest, and a row that says what it is and where it came from.
+"""Stores data sets: a Parquet file named by its digest, and a database row with kind and origin.
 
-Keep out: what the rows mean (data/reader.py, training/split.py).
+Does not live here: what the rows mean (data/reader.py, training/split.py).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DatasetKind = Literal["reference", "labelled", "training", "holdout", "training_
 
 @dataclass(frozen=True)
 class Dataset:
-    """One kept data set. `digest`: sha256 of its content."""
+    """One stored data set. `digest`: sha256 of its content."""
 
     dataset_id: str
     kind: str
@@ -43,7 +43,7 @@ class Dataset:
     created_at: datetime
 
     def read(self) -> pd.DataFrame:
-        """Raises DataError when the file is gone."""
+        """Read the rows. Raises DataError if the file cannot be read."""
         import pandas as pd
 
         try:
@@ -51,12 +51,12 @@ class Dataset:
         except OSError as error:
             raise DataError(
                 f"The {self.kind} data set {self.path} cannot be read: {error}.",
-                next_step="Materialize the assets it comes from again.",
+                next_step="Rematerialize its upstream assets.",
             ) from None
 
 
 class DatasetStore:
-    """Keeps and finds data sets."""
+    """Writes and reads data sets."""
 
     def __init__(self, database: Database, folder: Path) -> None:
         self._database = database
@@ -72,7 +72,7 @@ class DatasetStore:
         run_id: str,
         details: Mapping[str, Any],
     ) -> Dataset:
-        """Keep a frame; a content that is kept already is not written twice."""
+        """Store a frame; existing content is not written again."""
         path = self._folder / kind / f"{digest[:32]}.parquet"
         _write_once(frame, path)
         dataset = Dataset(
@@ -84,9 +84,9 @@ class DatasetStore:
         return dataset
 
     def expire(self, before: datetime, kept_runs: Collection[str], *, dry_run: bool = False) -> list[Path]:
-        """Forget data sets made before an instant, and return the files that no data set names any more.
+        """Delete the rows of data sets created before a time, and return the files that no data set uses anymore.
 
-        The newest of each kind stays, and so do those of `kept_runs`. A file that was used again since is not returned.
+        Keeps the newest of each kind and those of `kept_runs`. Files used again since `before` are not returned.
         """
         c = reference_datasets.c
         newest = sa.select(sa.func.max(c.created_at)).where(c.kind == _other.c.kind).scalar_subquery()
@@ -94,8 +94,7 @@ class DatasetStore:
             _other.c.created_at < before, _other.c.created_at < newest, _other.c.run_id.not_in(sorted(kept_runs))
         )
         with self._database.begin() as connection:
-            found = connection.execute(old).all()
-            ids = [row.dataset_id for row in found]
+            ids = [row.dataset_id for row in connection.execute(old)]
             if not dry_run:
                 for start in range(0, len(ids), _IDS_PER_STATEMENT):
                     part = ids[start : start + _IDS_PER_STATEMENT]
@@ -106,23 +105,23 @@ class DatasetStore:
         return [path for path in files if str(path) not in named and path.stat().st_mtime < before.timestamp()]
 
     def latest(self, kind: DatasetKind, *, run_id: str = "") -> Dataset | None:
-        """The newest data set of a kind: of this run when it made one, else of any."""
+        """The run's newest data set of a kind, otherwise the newest of any run."""
         query = sa.select(reference_datasets).where(reference_datasets.c.kind == kind)
         newest = reference_datasets.c.created_at.desc()
         with self._database.connect() as connection:
-            own = query.where(reference_datasets.c.run_id == run_id).order_by(newest).limit(1)
-            row = connection.execute(own).mappings().first() if run_id else None
+            of_run = query.where(reference_datasets.c.run_id == run_id).order_by(newest).limit(1)
+            row = connection.execute(of_run).mappings().first() if run_id else None
             row = row or connection.execute(query.order_by(newest).limit(1)).mappings().first()
         return None if row is None else Dataset(**{**row, "path": Path(row["path"])})
 
     def of_digest(self, kind: DatasetKind, digest: str, *, run_id: str = "") -> Dataset | None:
-        """The data set of that content: the record of this run when it made one, else the newest."""
+        """The data set with this content: the run's record, otherwise the newest."""
         c = reference_datasets.c
         query = sa.select(reference_datasets).where(c.kind == kind, c.digest == digest)
         return self._first(query.order_by((c.run_id == run_id).desc(), c.created_at.desc()))
 
     def of_run(self, kind: DatasetKind, run_id: str) -> Dataset | None:
-        """The newest data set of a kind that a run made."""
+        """A run's newest data set of a kind."""
         c = reference_datasets.c
         query = sa.select(reference_datasets).where(c.kind == kind, c.run_id == run_id)
         return self._first(query.order_by(c.created_at.desc()))
@@ -134,15 +133,15 @@ class DatasetStore:
 
     def require(self, kind: DatasetKind, asset: str, *, run_id: str = "") -> Dataset:
         """The newest data set of a kind. Raises DataError naming the asset to materialize first."""
-        found = self.latest(kind, run_id=run_id)
-        if found is None:
+        dataset = self.latest(kind, run_id=run_id)
+        if dataset is None:
             raise DataError(f"There is no {kind} data set yet.", next_step=f"Materialize {asset} first.")
-        return found
+        return dataset
 
 
 def _write_once(frame: pd.DataFrame, path: Path) -> None:
     if path.exists():
-        path.touch()  # in use again: its retention period begins anew
+        path.touch()  # used again, so its retention period restarts
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -151,5 +150,5 @@ def _write_once(frame: pd.DataFrame, path: Path) -> None:
     except OSError as error:
         raise HomeNotWritableError(
             f"The data set {path} cannot be written: {error.strerror or error}.",
-            next_step="Free disk space, or point PMMDS_HOME at a folder that can be written.",
+            next_step="Free disk space, or point PMMDS_HOME at a writable folder.",
         ) from error

@@ -1,7 +1,7 @@
 """The MLflow server's application behind the web guard: `mlflow server --app-name pmmds` starts it.
 
 MLflow's own middleware checks Host and Origin of its API; its default list of hosts has patterns such as `10.*`, which
-names of the internet fit. Keep out: the rules (runtime/web_guard.py).
+public host names can match. Does not live here: the rules (runtime/web_guard.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ APP_NAME = "pmmds"
 
 
 def make_app() -> Application:
-    """Called once by uvicorn in each worker of the server. Raises SystemExit with one sentence for a wrong setting."""
+    """The application, created by uvicorn in each worker. Raises SystemExit for an invalid setting."""
     from mlflow.server.fastapi_app import app
 
     try:
@@ -26,7 +26,7 @@ def make_app() -> Application:
 
 
 def host_variables(settings: Settings) -> dict[str, str]:
-    """The same host names for MLflow's own middleware, which would otherwise refuse or allow others."""
+    """Environment variables that give MLflow's own middleware the same host names."""
     names = sorted(settings.web_hosts(settings.mlflow_host))
     hosts = ["localhost", "127.0.0.1", "[[]::1]", *names]
     origins = [f"{scheme}://{name}" for name in names for scheme in ("http", "https")]

@@ -1,8 +1,7 @@
-"""The model registry: MLflow, spoken to in this one module. Add here what is kept with a model version.
+"""The model registry: the only module that calls MLflow for models, versions and their artifacts.
 
-Keep out: deciding which version serves (policies/promotion.py) and the order of a promotion (workflows/promotion.py).
-`move_alias` is last-write-wins in MLflow; workflows/promotion.py guards the production alias with a row of our
-database.
+Does not live here: which version serves (policies/promotion.py), the steps of a promotion (workflows/promotion.py).
+`move_alias` is last-write-wins in MLflow; workflows/promotion.py guards the production alias with a database row.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ from pmmds_core.data.row_identity import digests_of
 from pmmds_core.errors import DataError, NoModelError, RegistryUnavailableError
 from pmmds_core.models.bundle_files import MANIFEST, files_digest
 from pmmds_core.models.registration import BUNDLE_PATH, ModelToRegister
-from pmmds_core.stores.artifacts.registry_errors import told
+from pmmds_core.stores.artifacts.registry_errors import translated_errors
 from pmmds_core.stores.database.reachability import check_tracking_database
 
 PRODUCTION = "production"
 CHALLENGER = "challenger"
 
 TRAINING_ROWS = "training/row_digests.npy"
-# Folders beside a download's destination that hold what has come so far.
+# Prefix of the temporary folders of downloads in progress, next to the destination.
 INCOMING = ".incoming-"
 
-# MLflow's own defaults retry for minutes; a person waits for an answer, and every caller of ours tries again.
+# MLflow's defaults retry for minutes, but people wait for an answer and every caller retries.
 _REQUEST_TIMEOUT_SECONDS = 10
 _VERSION = re.compile(r"[0-9]{1,18}")
 _MAX_RETRIES = 1
@@ -66,7 +65,7 @@ class ModelRegistry:
         """
         Args:
             tracking_uri: SQLAlchemy URL of MLflow's database, or the address of an MLflow server.
-            artifact_root: URI of the folder or bucket of the artifacts when there is no server to choose one.
+            artifact_root: URI of the artifacts' folder or bucket, if there is no server that chooses one.
         """
         self.tracking_uri = tracking_uri
         self.artifact_root = artifact_root
@@ -77,38 +76,38 @@ class ModelRegistry:
         return cls(settings.resolved_tracking_uri, settings.resolved_artifact_root)
 
     def version_of(self, model_name: str, alias: str) -> RegisteredVersion | None:
-        """The version that `alias` points to; None when there is no such alias or model.
+        """The version that `alias` points to; None if the alias or model does not exist.
 
         Raises:
             RegistryUnavailableError: MLflow does not answer.
         """
         with self._client() as client:
-            return _found(lambda: client.get_model_version_by_alias(model_name, alias))
+            return _read_version(lambda: client.get_model_version_by_alias(model_name, alias))
 
     def get_version(self, model_name: str, version: str) -> RegisteredVersion:
-        """Raises NoModelError when the version is not registered."""
+        """Raises NoModelError if the version is not registered."""
         with self._client() as client:
-            found = _found(lambda: client.get_model_version(model_name, version))
-        if found is None:
+            registered = _read_version(lambda: client.get_model_version(model_name, version))
+        if registered is None:
             raise NoModelError(
                 f"{model_name} has no version {version}.",
-                next_step="MLflow's page of the model lists what is registered.",
+                next_step="MLflow's page of the model lists the registered versions.",
             )
-        return found
+        return registered
 
     def versions(self, model_name: str) -> list[RegisteredVersion]:
         """Every version, newest first."""
         with self._client() as client:
-            found = client.search_model_versions(f"name = '{model_name}'")
-        return sorted((_translate(v) for v in found), key=lambda v: int(v.version), reverse=True)
+            versions = client.search_model_versions(f"name = '{model_name}'")
+        return sorted((_translate(v) for v in versions), key=lambda v: int(v.version), reverse=True)
 
     def register(self, model: ModelToRegister, *, run_id: str = "", run_name: str = "") -> RegisteredVersion:
-        """Log the model with all it carries and register it as a new version with the alias `challenger`.
+        """Log the model with its artifacts and register it as a new version with the alias `challenger`.
 
         Args:
-            model: what to keep.
-            run_id: an MLflow run that is under way; a run of its own is made when empty.
-            run_name: name of the run that is made.
+            model: the model to register.
+            run_id: an MLflow run in progress; empty: create one.
+            run_name: name of the run to create.
         """
         with self._client() as client:
             mlflow = _mlflow(self.tracking_uri)
@@ -126,26 +125,26 @@ class ModelRegistry:
         _log_rows(client, run_id, model.training_rows)
         info = _log_pipeline(mlflow, model)
         self._ensure_model(client, model.model_name)
-        made = client.create_model_version(
+        created = client.create_model_version(
             model.model_name,
             source=info.model_uri,
             run_id=run_id,
-            model_id=info.model_id,  # a server takes no models:/ source without it
+            model_id=info.model_id,  # required by servers for models:/ sources
             tags={**model.tags, "digest": model.digest},
             description=model.description,
         )
-        client.set_registered_model_alias(model.model_name, CHALLENGER, made.version)
-        return _translate(client.get_model_version(model.model_name, made.version))
+        client.set_registered_model_alias(model.model_name, CHALLENGER, created.version)
+        return _translate(client.get_model_version(model.model_name, created.version))
 
     def experiment_id(self, name: str) -> str:
-        """The id of the experiment `name`, made on first use with its artifacts under `artifact_root`."""
+        """The id of the experiment `name`, created on first use with its artifacts under `artifact_root`."""
         with self._client() as client:
             return self._experiment(client, name)
 
     def _experiment(self, client: Any, name: str) -> str:
-        found = client.get_experiment_by_name(name)
-        if found is not None:
-            return str(found.experiment_id)
+        experiment = client.get_experiment_by_name(name)
+        if experiment is not None:
+            return str(experiment.experiment_id)
         location = None
         if self.artifact_root and not self.tracking_uri.startswith("http"):
             location = f"{self.artifact_root}/{quote(name)}"
@@ -161,20 +160,20 @@ class ModelRegistry:
                 raise
 
     def move_alias(self, model_name: str, alias: str, version: str) -> None:
-        """Point `alias` at `version`. For the production alias only workflows/promotion.py calls this."""
+        """Point `alias` at `version`. For the production alias, only workflows/promotion.py calls this."""
         with self._client() as client:
             client.set_registered_model_alias(model_name, alias, version)
 
     def aliased(self, model_name: str) -> set[str]:
-        """The versions that an alias points to; none while no model is registered. Raises RegistryUnavailableError."""
+        """Versions that any alias points to; empty if the model is not registered. Raises RegistryUnavailableError."""
         with self._client() as client:
             models = client.search_registered_models(f"name = '{model_name}'")
         return {str(version) for model in models for version in model.aliases.values()}
 
     def delete_version(self, version: RegisteredVersion) -> None:
-        """Delete a version with its run and all of its files; what is gone already is fine.
+        """Delete a version with its run and all its files; parts that are already deleted are skipped.
 
-        The files go first: a version whose deletion was stopped is still there, and is deleted the next time.
+        Files are deleted first, so that the next run finishes an interrupted deletion.
 
         Raises:
             RegistryUnavailableError: MLflow or its artifact store does not answer.
@@ -192,17 +191,18 @@ class ModelRegistry:
             client.delete_model_version(version.model_name, version.version)
 
     def tag_version(self, model_name: str, version: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a version."""
         with self._client() as client:
             for key, value in tags.items():
                 client.set_model_version_tag(model_name, version, key, value)
 
     def log_document(self, run_id: str, document: Mapping[str, Any], path: str) -> None:
-        """Keep a JSON document with the run of a version."""
+        """Store a JSON document with a version's run."""
         with self._client() as client:
             client.log_dict(run_id, dict(document), path)
 
     def log_page(self, run_id: str, content: bytes, paths: Sequence[str]) -> None:
-        """Keep a file with the run of a version, under each of `paths`; what was there is replaced.
+        """Store a file with a version's run under each of `paths`, replacing existing files.
 
         Raises:
             RegistryUnavailableError: MLflow or its artifact store does not answer.
@@ -214,7 +214,7 @@ class ModelRegistry:
                 client.log_artifact(run_id, str(file), artifact_path=str(Path(path).parent))
 
     def download_bundle(self, model_name: str, version: str, destination: Path) -> Path:
-        """Fetch a version's bundle to `destination`, which appears whole or not at all.
+        """Download a version's bundle to `destination`, which appears complete or not at all.
 
         Raises:
             NoModelError: no such version.
@@ -225,22 +225,22 @@ class ModelRegistry:
         return self._download(self.get_version(model_name, version), BUNDLE_PATH, destination)
 
     def files_digest(self, model_name: str, version: str) -> str:
-        """`Bundle.files_digest` of what the registry has now; one small file is fetched.
+        """`Bundle.files_digest` of the registry's current files; downloads one small file.
 
         Raises:
             NoModelError: no such version.
-            RegistryUnavailableError: MLflow or its artifact store does not answer, or has no bundle of it.
+            RegistryUnavailableError: MLflow or its artifact store does not answer, or has no bundle of the version.
         """
-        found = self.get_version(model_name, version)
+        registered = self.get_version(model_name, version)
         with tempfile.TemporaryDirectory() as folder:
-            path = self._download(found, f"{BUNDLE_PATH}/{MANIFEST}", Path(folder) / MANIFEST)
+            path = self._download(registered, f"{BUNDLE_PATH}/{MANIFEST}", Path(folder) / MANIFEST)
             return files_digest(path.read_bytes())
 
     def training_rows(self, version: RegisteredVersion) -> NDArray[np.int64]:
-        """(n,) digests of the rows that the version was trained on.
+        """(n,) digests of the version's training rows.
 
         Raises:
-            DataError: the version has no record of them, or a damaged one.
+            DataError: the version has no record of them, or it is damaged.
             RegistryUnavailableError: MLflow or its artifact store does not answer.
         """
         if not self._has_artifact(version, TRAINING_ROWS):
@@ -255,17 +255,19 @@ class ModelRegistry:
 
     def _has_artifact(self, version: RegisteredVersion, path: str) -> bool:
         with self._client() as client:
-            return any(found.path == path for found in client.list_artifacts(version.run_id, str(Path(path).parent)))
+            return any(file.path == path for file in client.list_artifacts(version.run_id, str(Path(path).parent)))
 
     def _download(self, version: RegisteredVersion, artifact_path: str, destination: Path) -> Path:
         if destination.name in ("", ".", "..") or ".." in destination.parts:
-            raise RegistryUnavailableError(f"Model files are not fetched to {destination}: it leaves its folder.")
+            raise RegistryUnavailableError(
+                f"Model files cannot be downloaded to {destination}: the path leaves its folder."
+            )
         destination.parent.mkdir(parents=True, exist_ok=True)
         with self._client() as client, tempfile.TemporaryDirectory(dir=destination.parent, prefix=INCOMING) as folder:
-            # By the run's own address: by its id MLflow looks in the logged model too, and does not say what failed.
-            place = client.get_run(version.run_id).info.artifact_uri.rstrip("/")
+            # By the run's artifact URI: with the run id, MLflow also searches the logged model and hides the failure.
+            root = client.get_run(version.run_id).info.artifact_uri.rstrip("/")
             fetched = _mlflow(self.tracking_uri).artifacts.download_artifacts(
-                artifact_uri=f"{place}/{artifact_path}", dst_path=folder, tracking_uri=self.tracking_uri
+                artifact_uri=f"{root}/{artifact_path}", dst_path=folder, tracking_uri=self.tracking_uri
             )
             if destination.is_dir():
                 shutil.rmtree(destination)
@@ -279,19 +281,19 @@ class ModelRegistry:
 
     @contextmanager
     def _client(self) -> Iterator[Any]:
-        """An MLflow client; what MLflow and its stores raise becomes one clear sentence."""
-        if not self._is_reached:  # MLflow would try for minutes, and print pages, when it first connects
+        """An MLflow client whose errors are translated."""
+        if not self._is_reached:  # on its first connection MLflow would retry for minutes and print tracebacks
             check_tracking_database(self.tracking_uri)
             self._is_reached = True
         mlflow = _mlflow(self.tracking_uri)
         from mlflow.exceptions import MlflowException
 
-        with told(self.tracking_uri, self.artifact_root, MlflowException):
+        with translated_errors(self.tracking_uri, self.artifact_root, MlflowException):
             yield mlflow.MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
 
 
 def _mlflow(tracking_uri: str) -> Any:
-    """Import MLflow (about four seconds, hence here) and make it quiet, offline and quick to give up."""
+    """Import MLflow lazily (about four seconds) and configure it: quiet, no telemetry, short timeouts."""
     import mlflow
     import mlflow.environment_variables
 
@@ -300,13 +302,13 @@ def _mlflow(tracking_uri: str) -> Any:
     variables.MLFLOW_HTTP_REQUEST_TIMEOUT.set(_REQUEST_TIMEOUT_SECONDS)
     variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(_MAX_RETRIES)
     variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
-    # Else a server whose artifacts lie in S3 sends its clients there, to an address that only it may reach.
+    # Otherwise a server with artifacts in S3 sends its clients to S3, which they may not reach.
     variables.MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD.set(False)
     variables.MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD.set(False)
     if not variables.MLFLOW_S3_ENDPOINT_URL.get():
-        variables.MLFLOW_S3_ENDPOINT_URL.unset()  # boto3 refuses an empty one
+        variables.MLFLOW_S3_ENDPOINT_URL.unset()  # boto3 rejects an empty one
     variables.MLFLOW_DISABLE_TELEMETRY.set(True)
-    variables.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # where commands print their JSON
+    variables.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # stdout is for the commands' JSON
     mlflow.set_tracking_uri(tracking_uri)
     mlflow.set_registry_uri(tracking_uri)
     return mlflow
@@ -322,7 +324,7 @@ def _delete_files(mlflow: Any, artifact_uri: str) -> None:
 def _log_pipeline(mlflow: Any, model: ModelToRegister) -> Any:
     """Log the pipeline with signature and input example.
 
-    The requirements are written down rather than inferred: MLflow's inference starts a second interpreter.
+    The requirements are explicit, because MLflow infers them in a second interpreter.
     """
     from importlib.metadata import version
 
@@ -341,7 +343,7 @@ def _log_pipeline(mlflow: Any, model: ModelToRegister) -> Any:
 
 
 def _trusted_types(pipeline: Any) -> list[str]:
-    """The types of the saved file that skops does not know and that come from scikit-learn or numpy, which made it."""
+    """Types of the saved file that skops does not know and that belong to scikit-learn or numpy."""
     from skops import io
 
     unknown = io.get_untrusted_types(data=io.dumps(pipeline))
@@ -357,12 +359,12 @@ def _log_rows(client: Any, run_id: str, rows: NDArray[np.int64]) -> None:
 
 def _no_training_rows(version: RegisteredVersion, what: str) -> DataError:
     return DataError(
-        f"v{version.version} {what} ({TRAINING_ROWS}), so no holdout can be proved to be new to it.",
+        f"v{version.version} {what} ({TRAINING_ROWS}), so no holdout can be proven unseen.",
         next_step="Put a version that PMMDS trained into production, or train one.",
     )
 
 
-def _found(read: Any) -> RegisteredVersion | None:
+def _read_version(read: Any) -> RegisteredVersion | None:
     from mlflow.exceptions import MlflowException
 
     try:
@@ -375,11 +377,11 @@ def _found(read: Any) -> RegisteredVersion | None:
 
 
 def _translate(version: Any) -> RegisteredVersion:
-    """Raises RegistryUnavailableError for a version that is no number: it names folders of ours."""
+    """Raises RegistryUnavailableError for a version that is not a number, because it is used in folder names."""
     if not _VERSION.fullmatch(str(version.version)):
         raise RegistryUnavailableError(
-            f"MLflow gave {str(version.version)[:60]!r} as a model version; a version is a number.",
-            next_step="See who answers at PMMDS_MLFLOW_TRACKING_URI.",
+            f"MLflow returned {str(version.version)[:60]!r} as a model version; a version is a number.",
+            next_step="Check which server answers at PMMDS_MLFLOW_TRACKING_URI.",
         )
     tags = dict(version.tags)
     return RegisteredVersion(

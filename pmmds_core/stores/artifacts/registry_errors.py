@@ -1,7 +1,6 @@
-"""What a failure of MLflow or of its artifact store means for a person: one sentence, and the next step.
+"""Translates failures of MLflow and its artifact store into one sentence with the next step.
 
-Add a row where a store refuses for a reason that a person can do something about. Keep out: what is asked of MLflow
-(model_registry.py) and retries.
+Does not live here: calls of MLflow (model_registry.py), retries.
 """
 
 from __future__ import annotations
@@ -16,31 +15,31 @@ from pmmds_core.errors import PmmdsError, RegistryUnavailableError
 CHECK_MLFLOW = "Check PMMDS_MLFLOW_TRACKING_URI, and that the server runs (`pmmds status`)."
 CHECK_ARTIFACTS = (
     "Check that the server runs (`pmmds status`); if it does, its log says why (`pmmds logs mlflow`): "
-    "the store that it keeps the artifacts in may have refused."
+    "its artifact store may have rejected the request."
 )
 CHECK_STORE = (
     "Check PMMDS_MLFLOW_ARTIFACT_ROOT, MLFLOW_S3_ENDPOINT_URL and the credentials (AWS_…) "
-    "of the process that keeps the artifacts."
+    "of the process that stores the artifacts."
 )
 
-_LONGEST = 300
+_MAX_LENGTH = 300
 _DOUBLE = '"'
 _STORE_MODULES = ("boto3", "botocore")
-# MLflow's own sentence only says that files failed; the next lines say which, and why.
+# MLflow's first line only says that files failed; the next lines name the file and the reason.
 _FAILED_FILE = re.compile(r"^##### File (?P<path>.*) #####$\n(?P<why>.*)", re.MULTILINE)
-# And that it asked in vain more than once, before it says why.
-_IN_VAIN = re.compile(r"^(?P<what>.*?) failed with exception .*\(Caused by \w+\((?:.*: )?(?P<why>.*?)\)\)$")
+# For exhausted retries, the reason is nested in the last exception.
+_RETRIES_FAILED = re.compile(r"^(?P<what>.*?) failed with exception .*\(Caused by \w+\((?:.*: )?(?P<why>.*?)\)\)$")
 _QUOTED = re.compile(r"'([^']+)'")
 _THROUGH_SERVER = "/mlflow-artifacts/"
-# MLflow repeats the address that it asked, with the user and the password that stand in it.
+# MLflow's messages contain the requested URL with user and password.
 _CREDENTIALS = re.compile(r"://[^/@\s]+@")
-# What boto3 puts before the reason, with the name of a temporary file.
+# boto3's text before the reason, which contains the name of a temporary file.
 _BOTO_PREAMBLE = re.compile(r"^.*An error occurred \((?P<code>\w+)\) when calling the \w+ operation[^:]*: ")
 
 
 @contextmanager
-def told(tracking_uri: str, artifact_root: str, own_error: type[Exception]) -> Iterator[None]:
-    """What MLflow (`own_error`), its transports and its artifact store raise, as one sentence.
+def translated_errors(tracking_uri: str, artifact_root: str, mlflow_error: type[Exception]) -> Iterator[None]:
+    """Translate errors of MLflow (`mlflow_error`), its transports and its artifact store.
 
     Raises:
         RegistryUnavailableError: instead of theirs.
@@ -48,16 +47,16 @@ def told(tracking_uri: str, artifact_root: str, own_error: type[Exception]) -> I
     try:
         yield
     except Exception as error:
-        found = _translated(error, tracking_uri, artifact_root, own_error)
-        if found is None:
+        translated = _translate(error, tracking_uri, artifact_root, mlflow_error)
+        if translated is None:
             raise
-        raise found from error
+        raise translated from error
 
 
-def _translated(
-    error: Exception, tracking_uri: str, artifact_root: str, own_error: type[Exception]
+def _translate(
+    error: Exception, tracking_uri: str, artifact_root: str, mlflow_error: type[Exception]
 ) -> RegistryUnavailableError | None:
-    """None for what is neither MLflow's nor its stores' failure, or is told already."""
+    """None for other errors, and for those of PMMDS, which are translated already."""
     if isinstance(error, PmmdsError):
         return None
     from requests.exceptions import RequestException
@@ -72,26 +71,27 @@ def _translated(
         )
     if (cause := _store_failure(error)) is not None:
         return RegistryUnavailableError(
-            f"The artifact store{store_place} did not do what was asked: {_reason(cause)}.", next_step=CHECK_STORE
+            f"The request to the artifact store{store_place} failed: {_reason(cause)}.",
+            next_step=CHECK_STORE,
         )
-    if isinstance(error, (own_error, RequestException, SQLAlchemyError, OSError)):
+    if isinstance(error, (mlflow_error, RequestException, SQLAlchemyError, OSError)):
         return RegistryUnavailableError(
-            f"MLflow at {masked(tracking_uri)} did not do what was asked: {_reason(error)}.",
+            f"MLflow request failed ({masked(tracking_uri)}): {_reason(error)}.",
             next_step=CHECK_ARTIFACTS if _THROUGH_SERVER in str(error) else CHECK_MLFLOW,
         )
     return None
 
 
 def _store_failure(error: BaseException) -> BaseException | None:
-    """The failure of boto3 that `error` is or was raised for; boto3 is imported where a store of its kind is used."""
+    """The boto3 error that `error` is or was caused by; boto3 is imported only if such a store is in use."""
     if "botocore" not in sys.modules or "boto3" not in sys.modules:
         return None
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
 
     kinds: tuple[type[BaseException], ...] = (ClientError, BotoCoreError, Boto3Error)
-    raised_for = [e for e in _chain(error) if isinstance(e, kinds)]
-    return raised_for[-1] if raised_for else None
+    causes = [e for e in _chain(error) if isinstance(e, kinds)]
+    return causes[-1] if causes else None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -101,7 +101,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _reason(error: BaseException) -> str:
-    """The first line that says why."""
+    """The first line that gives the reason."""
     text = str(error).strip()
     if failed := _FAILED_FILE.search(text):
         return f"{failed['path']} could not be fetched: {_short(failed['why'])}"
@@ -111,9 +111,10 @@ def _reason(error: BaseException) -> str:
 def _short(line: str) -> str:
     if boto := _BOTO_PREAMBLE.match(line):
         line = f"{line[boto.end() :].rstrip('.')} ({boto['code']})"
-    elif vain := _IN_VAIN.match(line):
-        line = f"{vain['what']} failed: {[vain['why'].strip(_DOUBLE), *_QUOTED.findall(vain['why'])][-1]}"
-    return _CREDENTIALS.sub("://***@", line).strip().rstrip(".")[:_LONGEST]
+    elif retries := _RETRIES_FAILED.match(line):
+        reason = retries["why"]
+        line = f"{retries['what']} failed: {[reason.strip(_DOUBLE), *_QUOTED.findall(reason)][-1]}"
+    return _CREDENTIALS.sub("://***@", line).strip().rstrip(".")[:_MAX_LENGTH]
 
 
 def masked(uri: str) -> str:

@@ -1,4 +1,4 @@
-"""Engine, tables, migrations/, dialects, partitions, roles, backup.
+"""Engine, tables, migrations, dialects, partitions, roles and backup.
 
-Queries of a subject are in its own store package.
+Does not live here: queries, which are in the store packages of their subjects.
 """

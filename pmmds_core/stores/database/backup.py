@@ -1,6 +1,6 @@
-"""The whole database into one file and back: by each engine's own means, whole or not at all.
+"""Backs up the database to one file and restores it, with each engine's own tools.
 
-Keep out: the archive's Parquet files and MLflow's stores, which are copied as files.
+Does not live here: the archive's Parquet files and MLflow's stores, which are copied as files.
 """
 
 from __future__ import annotations
@@ -22,27 +22,29 @@ from pmmds_core.stores.database.grants import right_missing
 
 
 def back_up(database: Database, file: Path) -> int:
-    """Write everything to a new file that only this user reads: SQLite's format, or pg_dump's custom format.
+    """Write the database to a new file that only this user can read: SQLite's or pg_dump's custom format.
 
     Returns:
-        Its bytes.
+        The file's size in bytes.
 
     Raises:
-        InputFileError: the file is there, or its folder is not, or cannot be written.
+        InputFileError: the file exists, its folder does not, or it cannot be written.
         RightMissingError: this login does not own the tables.
-        StoreError: pg_dump is not installed, or what it says; nothing is left behind.
-        DatabaseUnavailableError: the database is away.
+        StoreError: pg_dump is not installed or failed; no partial file remains.
+        DatabaseUnavailableError: the database cannot be reached.
     """
     if file.exists():
-        raise InputFileError(f"{file} is there already; it was not overwritten.", next_step="Name a new file.")
+        raise InputFileError(f"{file} already exists; it was not overwritten.", next_step="Name a new file.")
     if not file.absolute().parent.is_dir():
-        raise InputFileError(f"{file} cannot be written: its folder is not there.", next_step="Make the folder first.")
+        raise InputFileError(
+            f"{file} cannot be written: its folder does not exist.", next_step="Create the folder first."
+        )
     database.ping()
     unfinished = file.with_name(f".{file.name}.unfinished")
     try:
         _make_private(unfinished)
     except OSError as error:
-        raise InputFileError(f"{file} cannot be written: {error.strerror}.", next_step="Name another place.") from None
+        raise InputFileError(f"{file} cannot be written: {error.strerror}.", next_step="Name another path.") from None
     try:
         if database.dialect == "sqlite":
             _copy(Path(str(database.engine.url.database)), unfinished)
@@ -57,11 +59,11 @@ def back_up(database: Database, file: Path) -> int:
 
 
 def restore(database: Database, file: Path) -> None:
-    """Bring an empty database to what a file holds.
+    """Restore a backup into an empty database.
 
     Raises:
-        InputFileError: no such file, or not a backup of this engine.
-        StoreError: the database has tables, pg_restore is not installed, or what it says; nothing was changed.
+        InputFileError: the file cannot be read or is not a backup of this engine.
+        StoreError: the database has tables, or pg_restore is not installed or failed; nothing was changed.
     """
     with database.connect() as connection:
         if sa.inspect(connection).get_table_names():
@@ -73,21 +75,23 @@ def restore(database: Database, file: Path) -> None:
     wanted = b"SQLite format 3\0" if database.dialect == "sqlite" else b"PGDMP"
     if not start.startswith(wanted):
         raise InputFileError(
-            f"{file} is no backup of {database.dialect}.", next_step="Name a file of `pmmds db backup`."
+            f"{file} is not a backup of {database.dialect}.", next_step="Name a file written by `pmmds db backup`."
         )
     if database.dialect == "sqlite":
         database.close()
         try:
             _copy(file, Path(str(database.engine.url.database)))
         except sqlite3.Error as error:
-            raise StoreError(f"{file} was not restored: {error}.", next_step="Is the file whole?") from None
+            raise StoreError(
+                f"{file} was not restored: {error}.", next_step="Check that the file is complete."
+            ) from None
     else:
         options = ("--no-owner", "--no-acl", "--exit-on-error", "--single-transaction")
         _run("pg_restore", database.engine.url, *options, str(file))
 
 
 def count_rows(database: Database) -> dict[str, int]:
-    """How many rows each table has; PostgreSQL's partitions are counted with their table."""
+    """Row count per table; PostgreSQL's partitions are counted with their table."""
     with database.snapshot() as connection:
         names = [n for n in sa.inspect(connection).get_table_names() if not n.startswith("prediction_logs_")]
         count = sa.func.count
@@ -95,15 +99,15 @@ def count_rows(database: Database) -> dict[str, int]:
 
 
 def _make_private(path: Path) -> None:
-    """An empty file that nobody else reads: what is written into it are customers' rows."""
+    """Create an empty file that only this user can read, because it will hold customer data."""
     path.unlink(missing_ok=True)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _copy(source: Path, target: Path) -> None:
-    """SQLite's own copying, which others may write beside."""
-    with closing(sqlite3.connect(source)) as one, closing(sqlite3.connect(target)) as other:
-        one.backup(other)
+    """Copy with SQLite's online backup, which allows concurrent writers."""
+    with closing(sqlite3.connect(source)) as opened, closing(sqlite3.connect(target)) as copy:
+        opened.backup(copy)
 
 
 def _start_of(file: Path) -> bytes:
@@ -115,12 +119,12 @@ def _start_of(file: Path) -> bytes:
 
 
 def _run(program: str, url: sa.URL, *arguments: str) -> None:
-    """A program of PostgreSQL; the password goes by the environment, where no list of processes shows it."""
+    """Run a PostgreSQL program; the password is passed in the environment, so that no process list shows it."""
     if shutil.which(program) is None:
         raise StoreError(
             f"{program} is not installed.", next_step="Install PostgreSQL's client programs (`postgresql-client`)."
         )
-    # libpq takes a password among the URL's options, too.
+    # libpq also accepts a password in the URL's options.
     secret = url.password or "".join(url.normalized_query.get("password", ())[:1])
     plain = sa.URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query)
     plain = plain.difference_update_query(["password"])
@@ -128,7 +132,7 @@ def _run(program: str, url: sa.URL, *arguments: str) -> None:
     command: Sequence[str] = (program, f"--dbname={plain.render_as_string(hide_password=False)}", *arguments)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["no answer"])[0]
-        if "permission denied" in said:
-            raise right_missing(place_of(url), f"{program}: {said.rpartition('ERROR:')[2].strip()}", ())
-        raise StoreError(f"{program} on the {place_of(url)} failed: {said}.", next_step="Nothing was changed.")
+        message = (done.stderr.strip().splitlines() or ["no answer"])[0]
+        if "permission denied" in message:
+            raise right_missing(place_of(url), f"{program}: {message.rpartition('ERROR:')[2].strip()}", ())
+        raise StoreError(f"{program} on the {place_of(url)} failed: {message}.", next_step="Nothing was changed.")

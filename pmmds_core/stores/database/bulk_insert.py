@@ -1,4 +1,4 @@
-"""Many rows in one statement, each written unless its key is there already. Keep out: what the rows mean."""
+"""Bulk inserts that skip rows whose key exists. Does not live here: the meaning of the rows (the stores)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import sqlalchemy as sa
 from pmmds_core.stores.database.dialects import database_now
 from pmmds_core.stores.database.tables import UtcDateTime
 
-# SQLite takes 32,766 in one statement.
+# SQLite's limit is 32,766 per statement.
 _SQLITE_PARAMETERS = 8_000
 # Half a megabyte of JSON for 25 columns.
 _POSTGRESQL_ROWS = 1_000
 # Fewer rows are not worth the savepoint.
 _MIN_COPIED = 20
-# About 40 kB: the server takes these rows while the next are made into text.
+# About 40 kB: the server reads these rows while the next are formatted.
 _ROWS_PER_WRITE = 200
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -34,18 +34,18 @@ def insert_new(
     key: Sequence[str],
     written_at: str,
 ) -> int:
-    """Insert rows whose `key` is not in the table; of two with one key the first.
+    """Insert the rows whose `key` is not in the table yet; the first of several with the same key.
 
     Args:
         connection: a writing transaction.
-        table: where to.
-        columns: every column but `written_at`.
+        table: the target.
+        columns: all columns except `written_at`.
         rows: values in the order of `columns`; no NaN.
         key: the unique columns.
-        written_at: the column that takes the database's clock, by default too.
+        written_at: the column that is set to the database's clock; on PostgreSQL its default does so too.
 
     Returns:
-        How many rows were new.
+        The number of rows inserted.
     """
     position = columns.index(key[0])
     # One order for all writers, so that overlapping deliveries wait for each other and do not deadlock.
@@ -65,44 +65,46 @@ def _insert_values(
     key: Sequence[str],
     written_at: str,
 ) -> int:
-    """Many rows a statement, by the driver itself.
+    """Insert many rows per statement through the driver.
 
-    Beside a thread that answers requests this counts twice: the driver gives the interpreter's lock back once a
-    statement, so executemany would wait for it at every row.
+    The driver releases the GIL once per statement, so executemany would compete with the request threads at each row.
     """
     quote = connection.dialect.identifier_preparer.quote
     now = database_now().compile(dialect=connection.dialect)
     head = f"INSERT INTO {quote(table.name)} ({', '.join(map(quote, columns))}, {quote(written_at)}) VALUES "
-    one, tail = f"({', '.join('?' * len(columns))}, {now})", f" ON CONFLICT ({', '.join(map(quote, key))}) DO NOTHING"
-    instants = [i for i, name in enumerate(columns) if isinstance(table.c[name].type, UtcDateTime)]
+    values, tail = (
+        f"({', '.join('?' * len(columns))}, {now})",
+        f" ON CONFLICT ({', '.join(map(quote, key))}) DO NOTHING",
+    )
+    timestamps = [i for i, name in enumerate(columns) if isinstance(table.c[name].type, UtcDateTime)]
     n_new = start = 0
     while start < len(rows):
         size = _rows_at_once(len(rows) - start, len(columns))
-        part = [_with_text(row, instants) for row in rows[start : start + size]]
-        statement = head + ", ".join([one] * size) + tail
+        part = [_with_text(row, timestamps) for row in rows[start : start + size]]
+        statement = head + ", ".join([values] * size) + tail
         n_new += connection.exec_driver_sql(statement, tuple(chain.from_iterable(part))).rowcount
         start += size
     return n_new
 
 
 def _rows_at_once(n_left: int, n_columns: int) -> int:
-    """A power of two: the driver keeps a large statement for each size, and there are few of them so."""
-    most = max(1, min(n_left, _SQLITE_PARAMETERS // n_columns))
-    return 1 << (most.bit_length() - 1)
+    """A power of two, so that the driver caches few large statements."""
+    limit = max(1, min(n_left, _SQLITE_PARAMETERS // n_columns))
+    return 1 << (limit.bit_length() - 1)
 
 
-def _with_text(row: Sequence[Any], instants: Sequence[int]) -> list[Any]:
-    """The row with its instants as SQLAlchemy stores them in SQLite: text that sorts."""
+def _with_text(row: Sequence[Any], timestamps: Sequence[int]) -> list[Any]:
+    """The row with its timestamps as the sortable text that SQLAlchemy stores in SQLite."""
     plain = list(row)
-    for i in instants:
+    for i in timestamps:
         plain[i] = None if row[i] is None else UtcDateTime.to_naive(row[i]).isoformat(" ", "microseconds")
     return plain
 
 
 def _copy(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
-    """Write them by COPY, as fast as PostgreSQL takes rows; False, and nothing is written, when it refuses one.
+    """Write the rows by COPY, the fastest way; returns False and writes nothing if PostgreSQL rejects one.
 
-    Rows that are there already are rare: a shipper died between its commit and the deletion of its file.
+    Existing rows are rare: only if a shipper crashed between its commit and the deletion of its file.
     """
     from psycopg import Error
 
@@ -115,14 +117,14 @@ def _copy(connection: sa.Connection, table: sa.Table, columns: Sequence[str], ro
             for start in range(0, len(rows), _ROWS_PER_WRITE):
                 copy.write("".join(map(_as_line, rows[start : start + _ROWS_PER_WRITE])))
     except Error:
-        savepoint.rollback()  # raises what is told, when the connection is lost
+        savepoint.rollback()  # raises the error to report if the connection is lost
         return False
     savepoint.commit()
     return True
 
 
 def _as_line(row: Sequence[Any]) -> str:
-    """The row as COPY's text format has it. Few texts have anything to escape: it is looked for in the whole line."""
+    """The row in COPY's text format. Few values need escaping, so the whole line is checked at once."""
     cells = [v if type(v) is str else "\\N" if v is None else _as_text(v) for v in row]
     line = "\t".join(cells)
     is_plain = line.count("\t") == len(row) - 1 and line.count("\\") == row.count(None)
@@ -143,7 +145,7 @@ def _insert_recordset(
     key: Sequence[str],
     written_at: str,
 ) -> int:
-    """Rows as one JSON parameter: 13,000 rows/s where a VALUES list of 25 columns manages 4,000."""
+    """Insert rows as one JSON parameter: 13,000 rows/s, against 4,000 with a VALUES list of 25 columns."""
     quote = connection.dialect.identifier_preparer.quote
     names = ", ".join(map(quote, columns))
     statement = (
@@ -161,7 +163,7 @@ def _insert_recordset(
 
 
 def _as_json(value: Any) -> Any:
-    """The value as JSON can carry it and PostgreSQL reads back exactly."""
+    """A JSON value that PostgreSQL reads back exactly."""
     if isinstance(value, float) and math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
     return UtcDateTime.to_naive(value) if isinstance(value, datetime) else value

@@ -1,6 +1,6 @@
-"""What SQLite and PostgreSQL say in different words: the clock, the hour of an instant, inserts that may meet a row.
+"""SQL that differs between SQLite and PostgreSQL: the clock, truncation to the hour, upserts and locks.
 
-Add an expression here when the two engines differ in it. Keep out: whole queries.
+Does not live here: whole queries.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from sqlalchemy.sql.functions import GenericFunction
 
 from pmmds_core.stores.database.tables import UtcDateTime
 
-# A row's ingested_at is read before its transaction commits. One that commits later than this after it is missed
-# until its hour changes again; writers take milliseconds.
+# ingested_at is set before the row's transaction commits. A row that commits later than this is not counted until its
+# hour changes again; writers take milliseconds.
 LATE_COMMIT = timedelta(minutes=5)
 WRITERS_WAIT_SECONDS = 60
 
 
 class DatabaseNow(GenericFunction[Any]):
-    """When the statement began, by the database's clock, which all writers and readers share."""
+    """The start of the statement by the database's clock, which all writers and readers share."""
 
     type = UtcDateTime()
     name = "database_now"
@@ -30,7 +30,7 @@ class DatabaseNow(GenericFunction[Any]):
 
 
 class HourOf(GenericFunction[Any]):
-    """The first instant of the hour that a column's instant falls into."""
+    """A column's timestamp truncated to the hour."""
 
     type = UtcDateTime()
     name = "hour_of"
@@ -38,7 +38,7 @@ class HourOf(GenericFunction[Any]):
 
 
 class MissingFloat(GenericFunction[bool]):
-    """Whether a float column is NULL or NaN."""
+    """True if a float column is NULL or NaN."""
 
     type = sa.Boolean()
     name = "missing_float"
@@ -47,7 +47,7 @@ class MissingFloat(GenericFunction[bool]):
 
 @compiles(DatabaseNow, "sqlite")
 def _sqlite_now(_element: DatabaseNow, _compiler: SQLCompiler, **_options: Any) -> str:
-    # Six digits, as SQLAlchemy writes them: instants are compared as text.
+    # Six digits, as SQLAlchemy writes them: timestamps are compared as text.
     return "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')"
 
 
@@ -90,8 +90,8 @@ def missing_float(column: sa.ColumnElement[Any]) -> MissingFloat:
 
 
 def insert(connection: sa.Connection, table: sa.Table) -> Any:
-    """An insert that has `on_conflict_do_nothing` and `on_conflict_do_update`, alike on both engines."""
-    # Each dialect takes a tenth of a command's start to import: only the one in use is.
+    """An insert with `on_conflict_do_nothing` and `on_conflict_do_update` for the connection's engine."""
+    # Importing a dialect takes a tenth of a command's start-up, so only the needed one is imported.
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects import postgresql
 
@@ -102,12 +102,12 @@ def insert(connection: sa.Connection, table: sa.Table) -> Any:
 
 
 def lock_writers(connection: sa.Connection, what: str) -> None:
-    """Let one transaction at a time write `what`; SQLite has one writer anyway.
+    """Serialize transactions that write `what`; SQLite has one writer at a time.
 
-    For what several roles write. Any login can hold the lock, so nobody waits longer than WRITERS_WAIT_SECONDS.
+    For tables that several roles write. Any login can hold the lock, so the wait ends after WRITERS_WAIT_SECONDS.
 
     Raises:
-        DBAPIError: another held it for that long; `Database` translates it.
+        DBAPIError: the wait timed out; `Database` translates it.
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WRITERS_WAIT_SECONDS}s'")
@@ -115,9 +115,9 @@ def lock_writers(connection: sa.Connection, what: str) -> None:
 
 
 def lock_table(connection: sa.Connection, table: sa.Table) -> None:
-    """As `lock_writers`, by a lock that only a role with UPDATE or DELETE on `table` can take.
+    """As `lock_writers`, with a lock that needs UPDATE or DELETE on `table`.
 
-    For small tables: (auto)vacuum of the table and the lock wait for each other. Reading and writing rows go on.
+    For small tables: (auto)vacuum of the table and the lock block each other. Rows can still be read and written.
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WRITERS_WAIT_SECONDS}s'")

@@ -1,6 +1,6 @@
-"""The database: opened, reached in transactions, and its failures told in one sentence.
+"""Opens the database, runs transactions and translates its errors.
 
-Add here what is true of every table: engines, transactions, errors. Keep out: queries (each store has its own).
+Does not live here: queries (each store has its own).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BUSY_TIMEOUT_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Database:
-    """One database. A reading connection sees committed rows; a writing one commits at the end of its block."""
+    """A database with context managers for reading and writing connections."""
 
     engine: sa.Engine
 
@@ -46,27 +46,27 @@ class Database:
 
     @property
     def place(self) -> str:
-        """Where the database is, for messages; never a password."""
+        """Name and address for messages, without the password."""
         return place_of(self.engine.url)
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
-        """A transaction that writes: committed at the end of the block, undone when the block raises.
+        """A writing transaction: committed at the end of the block, rolled back if the block raises.
 
-        On SQLite it takes the write lock at once, so that it never fails halfway because another writer was first.
+        On SQLite it takes the write lock first, so that it cannot fail halfway because of another writer.
 
         Raises:
             DatabaseUnavailableError: not reachable, locked, full or read-only.
             SchemaOutdatedError: a table or column is missing.
         """
         writing = self.engine.execution_options(begins_immediate=True)
-        with self._clear_errors(), writing.begin() as connection:
+        with self._translated_errors(), writing.begin() as connection:
             yield connection
 
     @contextmanager
     def connect(self) -> Iterator[sa.Connection]:
         """A connection that reads. Raises as `begin` does."""
-        with self._clear_errors(), self.engine.connect() as connection:
+        with self._translated_errors(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -78,33 +78,33 @@ class Database:
             yield connection
 
     def ping(self) -> None:
-        """Raises DatabaseUnavailableError when the database does not answer, or its file is gone."""
+        """Raises DatabaseUnavailableError if the database does not answer or its file does not exist."""
         path = _sqlite_path(self.engine.url)
         if path is not None and not path.exists():
             raise DatabaseUnavailableError(
-                f"The database file {path} is gone.",
-                next_step="Restore it, or restart PMMDS to begin with an empty one.",
+                f"The database file {path} does not exist.",
+                next_step="Restore it, or restart PMMDS to create an empty one.",
             )
         with self.connect() as connection:
             connection.execute(sa.text("PRAGMA schema_version" if path else "SELECT 1")).first()
 
     def close(self) -> None:
-        """Let go of every connection that is not in use."""
+        """Close all idle connections."""
         self.engine.dispose()
 
     @contextmanager
-    def _clear_errors(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         try:
             yield
         except (DBAPIError, PoolTimeoutError) as error:
-            clear = translate(error, self.engine.url)
-            if clear is None:
+            translated = translate(error, self.engine.url)
+            if translated is None:
                 raise
-            raise clear from error
+            raise translated from error
 
 
 def open_database(settings: Settings, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> Database:
-    """The database of a deployment. Nothing is connected to before it is used.
+    """Open the database of a deployment; connections are made on first use.
 
     Args:
         settings: `database_url`, or SQLite under `home`.
@@ -112,7 +112,7 @@ def open_database(settings: Settings, *, busy_timeout_seconds: float = BUSY_TIME
 
     Raises:
         SettingError: PMMDS_DATABASE_URL is not a URL of SQLite or PostgreSQL.
-        HomeNotWritableError: the folder of the SQLite file cannot be made.
+        HomeNotWritableError: the folder of the SQLite file cannot be created.
         DatabaseUnavailableError: the driver is not installed.
     """
     url = parsed_url(settings.resolved_database_url, "PMMDS_DATABASE_URL", ("sqlite", "postgresql"))
@@ -122,7 +122,7 @@ def open_database(settings: Settings, *, busy_timeout_seconds: float = BUSY_TIME
     else:
         engine = _postgresql_engine(url, settings.database_pool_size)
     database = Database(engine)
-    # Sensors open a deployment every few seconds and drop it: its connections must go with it.
+    # Sensors open a deployment every few seconds: its connections must be closed with it.
     weakref.finalize(database, engine.dispose)
     return database
 
@@ -142,8 +142,8 @@ def _sqlite_engine(url: sa.URL, busy_timeout_seconds: float) -> sa.Engine:
         make_private(path.parent)
     except OSError as error:
         raise HomeNotWritableError(
-            f"The folder {path.parent} of the database cannot be made: {error.strerror}.",
-            next_step="Point PMMDS_HOME at a folder that can be written.",
+            f"The folder {path.parent} of the database cannot be created: {error.strerror}.",
+            next_step="Point PMMDS_HOME at a writable folder.",
         ) from None
     engine = sa.create_engine(url, connect_args={"timeout": busy_timeout_seconds})
     event.listen(engine, "connect", _prepare_sqlite)
@@ -152,12 +152,12 @@ def _sqlite_engine(url: sa.URL, busy_timeout_seconds: float) -> sa.Engine:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
-    # The sqlite3 module begins transactions by its own rules, which leave table changes outside: PMMDS begins them.
+    # The sqlite3 module's implicit transactions exclude table changes, so PMMDS begins them explicitly.
     connection.isolation_level = None
     (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     if mode != "wal":
         connection.execute("PRAGMA journal_mode = WAL")
-    # NORMAL would let a power cut undo commits; the spool deletes its rows when they are committed.
+    # With NORMAL a power failure could lose commits, and the spool deletes its rows once they are committed.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
 
@@ -168,14 +168,14 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 def _postgresql_engine(url: sa.URL, pool_size: int) -> sa.Engine:
-    # PgBouncer in transaction mode gives every transaction another connection, which does not know what was prepared on
-    # the one before, and it refuses start-up options. Instants are naive UTC: the session's time zone does not matter.
-    own: dict[str, Any] = {"prepare_threshold": None}
+    # PgBouncer in transaction mode changes the connection with each transaction, so prepared statements would be
+    # missing, and it rejects start-up options. Timestamps are naive UTC: the session's time zone does not matter.
+    arguments: dict[str, Any] = {"prepare_threshold": None}
     if "connect_timeout" not in url.query:
-        own["connect_timeout"] = CONNECT_TIMEOUT_SECONDS
+        arguments["connect_timeout"] = CONNECT_TIMEOUT_SECONDS
     try:
         return sa.create_engine(
-            url, pool_pre_ping=True, pool_size=pool_size, max_overflow=0, pool_recycle=1800, connect_args=own
+            url, pool_pre_ping=True, pool_size=pool_size, max_overflow=0, pool_recycle=1800, connect_args=arguments
         )
     except ImportError:
         raise DatabaseUnavailableError(

@@ -1,6 +1,6 @@
-"""What a database's error means for a person: one sentence, the place without its password, and the next step.
+"""Translates database errors into one sentence with the place (no password) and the next step.
 
-Add a row where an engine has a failure that a person can do something about. Keep out: retries.
+Add a row for an engine's failure that a person can fix. Does not live here: retries.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from pmmds_core.errors import DatabaseUnavailableError, RightMissingError, SchemaOutdatedError, StoreError
-from pmmds_core.stores.database.grants import refused
+from pmmds_core.stores.database.grants import permission_denied
 
 MIGRATE = "Run `pmmds db migrate`."
 
 
 @dataclass(frozen=True)
-class _Meaning:
+class _Failure:
     """`states`: PostgreSQL's SQLSTATE codes; `text`: pattern of SQLite's message."""
 
     states: tuple[str, ...]
     text: str
-    told: str
+    problem: str
     next_step: str
     kind: type[StoreError] = DatabaseUnavailableError
-    shows: bool = False  # what the engine says, in brackets
+    shows: bool = False  # append the engine's message in brackets
 
 
-_MEANINGS = (
-    _Meaning(
+_FAILURES = (
+    _Failure(
         ("42P01", "42703"),
         r"no such (table|column)|has no column",
         "lacks a table or column",
@@ -40,98 +40,98 @@ _MEANINGS = (
         SchemaOutdatedError,
         shows=True,
     ),
-    _Meaning(
+    _Failure(
         (),
         r"file is not a database",
         "is not a SQLite database",
         "Point PMMDS_HOME or PMMDS_DATABASE_URL at another file.",
     ),
-    _Meaning((), r"malformed", "is damaged", "Restore it from a backup; `sqlite3 FILE .recover` may save its rows."),
-    _Meaning(
+    _Failure((), r"malformed", "is damaged", "Restore it from a backup; `sqlite3 FILE .recover` may save its rows."),
+    _Failure(
         ("25006",),
         r"readonly database",
         "can only be read",
         "Make the file and its folder writable by this user, or connect to the primary.",
     ),
-    _Meaning(
-        ("53100",), r"disk is full", "has no disk space left", "Free disk space; what was being written was undone."
+    _Failure(
+        ("53100",), r"disk is full", "has no disk space left", "Free disk space; the current write was rolled back."
     ),
-    _Meaning((), r"disk I/O error", "cannot be read or written by the disk", "Check the disk and the folder's rights."),
-    _Meaning(
+    _Failure((), r"disk I/O error", "cannot be read or written by the disk", "Check the disk and the folder's rights."),
+    _Failure(
         ("55P03", "40P01", "57014"),
         r"database (table )?is locked",
         "is locked by another process",
-        "Try again; if it stays, find the process that holds it open.",
+        "Try again; if it persists, find the process that holds the lock.",
     ),
-    _Meaning(
+    _Failure(
         (),
         r"timestamp too (large|small)",
         "has a timestamp that is not between the years 1 and 9999",
-        "Find the row and delete it: `pmmds db migrate` names the table, and keeps such rows out afterwards.",
+        "Find the row and delete it.",
         StoreError,
     ),
-    _Meaning(
+    _Failure(
         (),
         r"certificate verify failed|server certificate for|root certificate file",
-        "shows a certificate that is not trusted",
-        "Check sslrootcert in PMMDS_DATABASE_URL, and that the certificate is for this host.",
+        "has a certificate that is not trusted",
+        "Check sslrootcert in PMMDS_DATABASE_URL, and that the certificate names this host.",
     ),
-    _Meaning(
+    _Failure(
         (),
         r"no encryption|server requires SSL",
-        "takes TLS connections only",
+        "accepts TLS connections only",
         "Add sslmode=verify-full&sslrootcert=/path/to/ca.pem to PMMDS_DATABASE_URL.",
     ),
-    _Meaning(
+    _Failure(
         (),
         r"invalid connection option|invalid \w+ value|bad value for \w+",
-        "cannot be asked with the options of its URL",
-        "Correct what stands behind the ? of PMMDS_DATABASE_URL.",
+        "does not accept the options of its URL",
+        "Correct the part of PMMDS_DATABASE_URL after the ?.",
         shows=True,
     ),
-    _Meaning(
+    _Failure(
         ("28P01", "28000"),
         r"password authentication failed|no password supplied|not permitted to log in|no pg_hba.conf entry",
         "refused the user or password",
         "Check PMMDS_DATABASE_URL.",
     ),
-    _Meaning(
+    _Failure(
         ("3D000",), r"database \".*\" does not exist", "does not exist", "Create it, or correct PMMDS_DATABASE_URL."
     ),
-    _Meaning(("42501",), r"permission denied", "does not let this user do that", "", RightMissingError),
-    _Meaning(
+    _Failure(("42501",), r"permission denied", "does not let this user do that", "", RightMissingError),
+    _Failure(
         ("53300",),
         r"too many clients|remaining connection slots",
         "has no connection left",
         "Raise max_connections or run fewer processes.",
     ),
-    _Meaning(
+    _Failure(
         (), r"unable to open database file", "cannot be opened", "Check that the folder exists and can be written."
     ),
 )
 
 
 def place_of(url: sa.URL) -> str:
-    """Where a database is; no user, no password."""
+    """Name and address of a database, without user and password."""
     if url.get_backend_name() == "sqlite":
         return f"database {url.database}"
     return f"database {url.database} on PostgreSQL at {url.host or 'the local socket'}:{url.port or 5432}"
 
 
 def translate(error: SQLAlchemyError, url: sa.URL) -> StoreError | None:
-    """What `error` means; None for a mistake in the program or a violated constraint, which callers handle."""
+    """The error to raise instead; None for a bug or a violated constraint, which callers handle."""
     place = place_of(url)
     if isinstance(error, PoolTimeoutError):
-        return DatabaseUnavailableError(f"The {place} has no free connection.", next_step="Try again in a while.")
+        return DatabaseUnavailableError(f"The {place} has no free connection.", next_step="Try again later.")
     if not isinstance(error, DBAPIError):
         return None
     state, text = _state(error.orig), str(error.orig)
-    for meaning in _MEANINGS:
-        if state in meaning.states or (not state and re.search(meaning.text, text)):
-            if meaning.kind is RightMissingError:
-                return refused(place, error.statement or "", text)
-            shown = f" ({_first_line(text)})" if meaning.shows else ""
-            return meaning.kind(f"The {place} {meaning.told}{shown}.", next_step=meaning.next_step)
+    for failure in _FAILURES:
+        if state in failure.states or (not state and re.search(failure.text, text)):
+            if failure.kind is RightMissingError:
+                return permission_denied(place, error.statement or "", text)
+            shown = f" ({_first_line(text)})" if failure.shows else ""
+            return failure.kind(f"The {place} {failure.problem}{shown}.", next_step=failure.next_step)
     if isinstance(error, OperationalError) or error.connection_invalidated:
         return DatabaseUnavailableError(
             f"The {place} cannot be reached: {_first_line(text)}.",

@@ -1,6 +1,6 @@
-"""Which role may do what with which table, and how it is told that somebody may not.
+"""The rights of each role on each table, and the error for a missing right.
 
-Add a table's line when a table is added; a test demands it. Keep out: the SQL that grants (roles.py).
+Add a line for each new table; a test requires it. Does not live here: the SQL that grants (roles.py).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pmmds_core.errors import RightMissingError
 SERVICE, MONITOR, PROMOTER = "pmmds_service", "pmmds_monitor", "pmmds_promoter"
 ROLES = (SERVICE, MONITOR, PROMOTER)
 _READ, _ADD, _CHANGE = "SELECT", "SELECT, INSERT", "SELECT, INSERT, UPDATE"
-_REMOVE = f"{_CHANGE}, DELETE"  # what is older than its retention period goes
+_REMOVE = f"{_CHANGE}, DELETE"  # rows past their retention period are deleted
 
-# Everybody who works on the loop reads everything; the promoter is a member of the monitor's role besides.
+# Monitor and promoter read almost everything; the promoter is also a member of the monitor's role.
 _SERVICE = {
     "prediction_logs": _ADD,
     "client_request_ids": _ADD,
@@ -31,13 +31,13 @@ _SERVICE = {
     "promotion_decisions": _READ,
     "production_pointer": _READ,
     "storage_usage": _READ,
-    "shadow_predictions": "SELECT, INSERT, DELETE",  # of challengers that have gone
+    "shadow_predictions": "SELECT, INSERT, DELETE",  # deletes rows of former challengers
 }
 _MONITOR = {
     "prediction_logs": _READ,
-    "prediction_logs_default": _READ,  # whose rows are looked at for days that are to be made
+    "prediction_logs_default": _READ,  # read to find days without a partition
     "client_request_ids": _READ,
-    "prediction_archives": _READ,  # written by pmmds_drop_day alone
+    "prediction_archives": _READ,  # written by pmmds_drop_day only
     "ground_truth": _CHANGE,
     "label_observations": _REMOVE,
     "contract_columns": _READ,
@@ -75,42 +75,42 @@ _STATEMENTS = (("INSERT INTO|COPY", "INSERT"), ("UPDATE", "UPDATE"), ("DELETE FR
 
 
 def rights_of(role: str) -> Mapping[str, frozenset[str]]:
-    """Table or function → rights; the promoter's with the monitor's."""
+    """Table or function → rights; the promoter's include the monitor's."""
     held = {SERVICE: (_SERVICE,), MONITOR: (_MONITOR, _EXECUTE), PROMOTER: (_PROMOTER, _MONITOR, _EXECUTE)}[role]
-    found: dict[str, frozenset[str]] = {}
+    combined: dict[str, frozenset[str]] = {}
     for lines in held:
         for name, rights in lines.items():
-            found[name] = found.get(name, frozenset()) | frozenset(rights.split(", "))
-    return found
+            combined[name] = combined.get(name, frozenset()) | frozenset(rights.split(", "))
+    return combined
 
 
-def refused(place: str, statement: str, said: str) -> RightMissingError:
-    """The error for a statement that PostgreSQL refused.
+def permission_denied(place: str, statement: str, message: str) -> RightMissingError:
+    """The error for a statement that PostgreSQL rejected for a missing right.
 
     Args:
         place: the database, for the message.
-        statement: its SQL; what it wanted of the table is read from it.
-        said: PostgreSQL's message, which names the table and not the right.
+        statement: its SQL, from which the needed right is derived.
+        message: PostgreSQL's message, which names the table but not the right.
     """
-    whole = re.search(r'permission denied for (database|schema) "?([^"\s]+)"?', said)
-    if whole is not None:
-        return _whole_missing(place, whole[1], whole[2], statement)
-    found = re.search(r"permission denied for (table|function|sequence) (\w+)", said)
-    if found is None:
-        return right_missing(place, said.strip().partition("\n")[0], ())
-    kind, name = found.groups()
+    container = re.search(r'permission denied for (database|schema) "?([^"\s]+)"?', message)
+    if container is not None:
+        return _container_right_missing(place, container[1], container[2], statement)
+    match = re.search(r"permission denied for (table|function|sequence) (\w+)", message)
+    if match is None:
+        return right_missing(place, message.strip().partition("\n")[0], ())
+    kind, name = match.groups()
     wanted = _wanted(statement, name) if kind == "table" else {"EXECUTE" if kind == "function" else "USAGE"}
     roles = [role for role in ROLES if wanted <= rights_of(role).get(name, frozenset())]
     return right_missing(place, f"no {' and '.join(sorted(wanted))} on {name}", roles)
 
 
-def _whole_missing(place: str, kind: str, name: str, statement: str) -> RightMissingError:
-    """For a right on a whole database or schema, which no role of PMMDS's holds and its owner gives."""
+def _container_right_missing(place: str, kind: str, name: str, statement: str) -> RightMissingError:
+    """For a right on a database or schema, which its owner grants and no role of PMMDS has."""
     if kind == "database":
         right, advice = "CONNECT", "Its owner runs `GRANT CONNECT ON DATABASE {name} TO login`"
     elif re.match(r"\s*CREATE\b", statement, re.IGNORECASE):
         right = "CREATE"
-        advice = "Tables are made by the database's owner: run `ALTER DATABASE … OWNER TO login`, or use its login"
+        advice = "The database's owner creates the tables: run `ALTER DATABASE … OWNER TO login`, or use its login"
     else:
         right, advice = "USAGE", "The tables' owner runs `pmmds db roles --apply`"
     return RightMissingError(
@@ -120,7 +120,7 @@ def _whole_missing(place: str, kind: str, name: str, statement: str) -> RightMis
 
 
 def _wanted(statement: str, table: str) -> set[str]:
-    """The rights on the table that the statement needs beside SELECT; SELECT when it is only read."""
+    """The rights on the table that the statement needs besides SELECT; SELECT if it only reads."""
     wanted = {right for verb, right in _STATEMENTS if re.search(rf'\b({verb})\s+"?{table}\b', statement, re.IGNORECASE)}
     if re.search(r"\bDO UPDATE\b|\bFOR (NO KEY )?UPDATE\b", statement, re.IGNORECASE):
         wanted.add("UPDATE")
@@ -128,13 +128,13 @@ def _wanted(statement: str, table: str) -> set[str]:
 
 
 def right_missing(place: str, lacks: str, roles: Sequence[str]) -> RightMissingError:
-    """One sentence: what is missing, and whose login has it; without `roles` nobody has it but the owner."""
+    """The error that names the missing right and the roles that have it; without `roles` only the owner has it."""
     if roles:
         advice = (
-            f"Set PMMDS_DATABASE_URL to a login that is a member of {' or '.join(roles)}; if this one is, "
+            f"Set PMMDS_DATABASE_URL to a login that is a member of {' or '.join(roles)}; if it already is, "
             "the tables' owner runs `pmmds db roles --apply`."
         )
     else:
-        makes_roles = " and may make roles" if "role" in lacks else ""
-        advice = f"Set PMMDS_DATABASE_URL to the login that owns the tables{makes_roles}: it alone may."
+        makes_roles = " and may create roles" if "role" in lacks else ""
+        advice = f"Set PMMDS_DATABASE_URL to the login that owns the tables{makes_roles}."
     return RightMissingError(f"The {place} does not let this user do that ({lacks}).", next_step=advice)

@@ -1,7 +1,7 @@
-"""The days of the prediction log on PostgreSQL: made ahead of time, and for rows that came without theirs.
+"""Creates the daily partitions of the prediction log on PostgreSQL: ahead of time, and for rows in the default one.
 
-A row whose day is not there goes into the default partition, so writing never waits for a day to be made.
-Keep out: dropping days (stores/predictions/archive.py); SQLite, which has one table.
+A row without a daily partition goes into the default partition, so writing never waits for one to be created.
+Does not live here: dropping days (stores/predictions/archive.py). SQLite has one table.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ import sqlalchemy as sa
 from pmmds_core.stores.database.engine import Database
 
 DAYS_AHEAD = 7
-# Rows of the default partition move while nobody may write it: who has to wait longer than this for it tries later.
+# Moving rows locks the default partition against writers; if the lock takes longer than this, a later run retries.
 LOCK_TIMEOUT_SECONDS = 10
 _DEFAULT = "prediction_logs_default"
-# A partition of another name is not made by PMMDS: its rows are read as all others, and it is never dropped.
+# PMMDS did not create partitions of other names: it reads their rows and never drops them.
 _DAY = re.compile(r"prediction_logs_(\d{8})")
 
 
 @dataclass(frozen=True)
 class MadeDays:
-    """Days that have a partition since, and rows of the default partition that moved into them."""
+    """Days that got a partition, and the number of rows moved into them from the default partition."""
 
     days: tuple[date, ...]
     n_moved: int
 
 
 def keep_days(database: Database, now: datetime | None = None) -> MadeDays:
-    """Make the partitions of yesterday, today and `DAYS_AHEAD` days, and of every day with rows in the default one.
+    """Create the partitions of yesterday, today, the next `DAYS_AHEAD` days and every day in the default partition.
 
-    Each day is made in a transaction of its own. Does nothing on SQLite. May run at any time, and twice.
+    One transaction per day; idempotent and safe to run concurrently. Does nothing on SQLite.
 
     Raises:
-        DatabaseUnavailableError: not allowed to, or the lock was not free in time; days that were made stay.
+        DatabaseUnavailableError: no right to, or the lock timed out; days created before that remain.
     """
     if database.dialect != "postgresql":
         return MadeDays((), 0)
@@ -54,27 +54,27 @@ def keep_days(database: Database, now: datetime | None = None) -> MadeDays:
 
 
 def make_days(connection: sa.Connection) -> None:
-    """The same days, in the transaction of a migration."""
+    """As `keep_days`, in the transaction of a migration."""
     for day in _missing(connection, datetime.now(UTC)):
         make_day(connection, day)
 
 
 def make_day(connection: sa.Connection, day: date) -> int | None:
-    """How many rows moved from the default partition into this day's; None when the day was there."""
-    found: int | None = connection.execute(sa.select(sa.func.pmmds_make_day(day))).scalar_one()
-    return found
+    """The number of rows moved from the default partition into the day's new one; None if the day had one."""
+    n_moved: int | None = connection.execute(sa.select(sa.func.pmmds_make_day(day))).scalar_one()
+    return n_moved
 
 
 def days_of(connection: sa.Connection) -> list[date]:
-    """The days that have a partition, oldest first."""
+    """Days that have a partition, oldest first."""
     query = sa.text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'prediction_logs'::regclass")
     names = (str(name).rpartition(".")[2] for name in connection.execute(query).scalars())
-    found = (_DAY.fullmatch(name) for name in names)
-    return sorted(date.fromisoformat(day[1]) for day in found if day)
+    matches = (_DAY.fullmatch(name) for name in names)
+    return sorted(date.fromisoformat(match[1]) for match in matches if match)
 
 
-def homeless_days(connection: sa.Connection) -> list[date]:
-    """Days of the rows in the default partition."""
+def days_in_default_partition(connection: sa.Connection) -> list[date]:
+    """Days that have rows in the default partition."""
     query = sa.text(f"SELECT DISTINCT predicted_at::date FROM {_DEFAULT} ORDER BY 1")
     return list(connection.execute(query).scalars())
 
@@ -82,4 +82,4 @@ def homeless_days(connection: sa.Connection) -> list[date]:
 def _missing(connection: sa.Connection, now: datetime) -> Sequence[date]:
     today = now.astimezone(UTC).date()
     ahead = (today + timedelta(days=i) for i in range(-1, DAYS_AHEAD + 1))
-    return sorted({*ahead, *homeless_days(connection)} - set(days_of(connection)))
+    return sorted({*ahead, *days_in_default_partition(connection)} - set(days_of(connection)))

@@ -1,7 +1,7 @@
-"""Whether the databases that Dagster and MLflow keep their own records in can be reached, said in one sentence.
+"""Checks that the databases of Dagster and MLflow can be reached, before the programs start.
 
-Both retry for minutes and then print pages; this is asked before they start. Keep out: PMMDS's own database
-(engine.py), and anything that writes.
+Both retry for minutes and then print long tracebacks; this reports one sentence. Read-only.
+Does not live here: PMMDS's database (engine.py).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pmmds_core.stores.database.urls import parsed_url
 
 
 def check_dagster_database(settings: Settings) -> None:
-    """Raises SettingError, DatabaseUnavailableError: PMMDS_DAGSTER_DATABASE_URL; SQLite is made when it is needed."""
+    """Check PMMDS_DAGSTER_DATABASE_URL, if set. Raises SettingError or DatabaseUnavailableError."""
     if settings.dagster_database_url:
         _check(settings.resolved_dagster_database_url, "PMMDS_DAGSTER_DATABASE_URL")
 
 
 def check_mlflow_database(settings: Settings) -> None:
-    """Raises SettingError, DatabaseUnavailableError: the database of the MLflow server that PMMDS starts."""
+    """Check the database of the MLflow server that PMMDS starts. Raises SettingError or DatabaseUnavailableError."""
     url = settings.resolved_mlflow_database_url
     variable = "PMMDS_MLFLOW_DATABASE_URL" if settings.mlflow_database_url else "PMMDS_MLFLOW_TRACKING_URI"
     if url.startswith("postgresql"):
@@ -31,7 +31,7 @@ def check_mlflow_database(settings: Settings) -> None:
 
 
 def check_tracking_database(tracking_uri: str) -> None:
-    """For who asks MLflow's database itself: raises RegistryUnavailableError; a server or SQLite is not asked."""
+    """Check MLflow's database if the tracking URI is PostgreSQL. Raises RegistryUnavailableError."""
     if not tracking_uri.startswith("postgresql"):
         return
     try:
@@ -42,14 +42,14 @@ def check_tracking_database(tracking_uri: str) -> None:
 
 def _check(text: str, variable: str) -> None:
     url = parsed_url(text, variable, ("postgresql",))
-    # With PMMDS's own driver, which tells more of what went wrong than theirs.
+    # PMMDS's driver reports causes in more detail than theirs.
     engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS})
     try:
         with engine.connect():
             pass
     except DBAPIError as error:
-        told = translate(error, url)
+        translated = translate(error, url)
         raise DatabaseUnavailableError(
-            told.message if told else f"The database of {variable} cannot be used: {error.orig}.",
+            translated.message if translated else f"The database of {variable} cannot be used: {error.orig}.",
             next_step=f"Check {variable}, and that the database runs and exists.",
         ) from error

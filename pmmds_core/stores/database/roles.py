@@ -1,6 +1,6 @@
-"""PostgreSQL roles with no more rights than their work needs. Group roles: a login is made a member of one.
+"""Creates PostgreSQL group roles and grants them the minimum rights; logins are made members of one.
 
-Keep out: which rights they are (grants.py), creating logins and their passwords.
+Does not live here: the list of rights (grants.py), logins and their passwords (the administrator creates them).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WHERE NOT has_table_privilege(to_regclass(wanted.name), wanted.privilege)
 
 
 def role_statements() -> Iterator[str]:
-    """Make the roles that are not there, and give each its rights anew. By the tables' owner, who may make roles."""
+    """SQL that creates missing roles and renews all grants; for the tables' owner with the right to create roles."""
     for role in ROLES:
         yield (
             f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') "
@@ -37,12 +37,12 @@ def role_statements() -> Iterator[str]:
 
 
 def grant_statements() -> Iterator[str]:
-    """The rights alone, by the tables' owner: after each migration too, which may have made tables."""
-    everybody = ", ".join(ROLES)
+    """SQL that renews the grants only, for the tables' owner; also run after each migration."""
+    all_roles = ", ".join(ROLES)
     yield "REVOKE CREATE ON SCHEMA public FROM PUBLIC"
-    yield f"GRANT USAGE ON SCHEMA public TO {everybody}"
-    yield f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {everybody}"
-    yield f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM {everybody}"
+    yield f"GRANT USAGE ON SCHEMA public TO {all_roles}"
+    yield f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {all_roles}"
+    yield f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM {all_roles}"
     for role, tables in GRANTS.items():
         for table, rights in tables.items():
             yield f"GRANT {rights} ON {table} TO {role}"
@@ -55,7 +55,7 @@ def grant_statements() -> Iterator[str]:
 
 
 def have_roles(connection: sa.Connection) -> bool:
-    """Whether all of them are there."""
+    """True if all roles exist."""
     query = sa.text("SELECT count(*) FROM pg_roles WHERE rolname = ANY(:names)")
     return bool(connection.execute(query, {"names": list(ROLES)}).scalar_one() == len(ROLES))
 
@@ -65,10 +65,10 @@ def apply(database: Database, *, with_roles: bool) -> None:
 
     Args:
         database: PostgreSQL, by a user that owns the tables.
-        with_roles: make the roles too, which needs the right to.
+        with_roles: also create the roles, which needs CREATEROLE.
 
     Raises:
-        DatabaseUnavailableError: this user may not.
+        DatabaseUnavailableError: this user lacks the rights.
     """
     with database.begin() as connection:
         for statement in role_statements() if with_roles else grant_statements():
@@ -76,9 +76,9 @@ def apply(database: Database, *, with_roles: bool) -> None:
 
 
 def check_rights(database: Database, role: str) -> None:
-    """Raises RightMissingError when this user may not do all of the role's work; a user of SQLite may.
+    """Raises RightMissingError if this user lacks one of the role's rights; does nothing on SQLite.
 
-    For work of many steps: what its last step lacks is known before the first one has written.
+    Called before work of many steps, so that a missing right is reported before anything is written.
     """
     if database.dialect != "postgresql":
         return
@@ -87,13 +87,13 @@ def check_rights(database: Database, role: str) -> None:
     with database.connect() as connection:
         lacks = connection.execute(sa.text(_LACKS), {"names": list(names), "rights": list(rights)}).all()
     if lacks:
-        others = f" and {len(lacks) - 1} rights more" if len(lacks) > 1 else ""
+        others = f" and {len(lacks) - 1} more rights" if len(lacks) > 1 else ""
         raise right_missing(database.place, f"no {lacks[0].privilege} on {lacks[0].name}{others}", [role])
 
 
 def _sequence(table: str) -> str:
-    """Of the table's whole-number key, which PostgreSQL counts up; empty where there is none."""
-    found = fixed.tables.get(table)
-    key = [] if found is None else list(found.primary_key.columns)
-    is_counted = len(key) == 1 and isinstance(key[0].type, sa.Integer) and not key[0].foreign_keys
-    return f"{table}_{key[0].name}_seq" if is_counted else ""
+    """The sequence of the table's integer key; empty if it has none."""
+    definition = fixed.tables.get(table)
+    key = [] if definition is None else list(definition.primary_key.columns)
+    has_sequence = len(key) == 1 and isinstance(key[0].type, sa.Integer) and not key[0].foreign_keys
+    return f"{table}_{key[0].name}_seq" if has_sequence else ""

@@ -1,6 +1,6 @@
-"""The schema: brought up to date, or found outdated. Fixed tables by Alembic, feature columns by the contract.
+"""Checks and migrates the schema: fixed tables by Alembic revisions, feature columns by the contract.
 
-Add a revision in `migrations/versions` and name it in HEAD. Keep out: table definitions (tables.py).
+After adding a revision to `migrations/versions`, set HEAD. Does not live here: table definitions (tables.py).
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from pmmds_core.stores.database.partitions import LOCK_TIMEOUT_SECONDS, make_day
 from pmmds_core.stores.database.roles import grant_statements, have_roles
 from pmmds_core.stores.database.tables import contract_columns, prediction_logs
 
-# Alembic's newest revision, stated here so that a check need not import Alembic; a test compares the two.
-HEAD = "0010"
+# The newest revision. Repeated here so that a check does not import Alembic; a test compares the two.
+HEAD = "0001"
 SCRIPTS = Path(__file__).parent / "migrations"
-_FIRST_MIGRATION_LOCK = 0x706D6D6D67  # "pmmmg"; only where there is no table yet that could be locked
-NEWER = "A newer PMMDS made it: install that version."
-_ANOTHER_DATABASE = "Give this contract a database of its own: another PMMDS_HOME or PMMDS_DATABASE_URL."
+_FIRST_MIGRATION_LOCK = 0x706D6D6D67  # "pmmmg"; only used before there is a table to lock
+NEWER = "It was migrated by a newer PMMDS: install that version."
+_ANOTHER_DATABASE = "Use a separate database for this contract: another PMMDS_HOME or PMMDS_DATABASE_URL."
 
 
 @dataclass(frozen=True)
 class SchemaStatus:
-    """Where a database stands. `revision` is None for an empty one; columns are those of prediction_logs.
+    """The schema state of a database. `revision` is None for an empty database; columns are those of prediction_logs.
 
-    `changed_columns`: features that are logged with another type than the contract gives them.
+    `changed_columns`: features whose logged type differs from the contract's.
     """
 
     revision: str | None
@@ -48,49 +48,49 @@ class SchemaStatus:
 
     @property
     def is_newer(self) -> bool:
-        """Whether a newer PMMDS made the tables."""
+        """True if a newer PMMDS migrated the database."""
         return self.revision is not None and self.revision > self.head
 
 
 def migrate(database: Database, contract: Contract) -> list[str]:
-    """Bring the tables and the contract's columns up to date; does nothing when they are.
+    """Upgrade the tables to HEAD and the log's columns to the contract; does nothing if both are current.
 
-    All of it happens in one transaction behind a lock, so two processes may call it at once, and a failure leaves
-    the database as it was. PostgreSQL's days of the prediction log are made ahead with it.
+    Runs in one transaction behind a lock: concurrent calls are safe, and a failure changes nothing. On PostgreSQL it
+    also creates the prediction log's coming daily partitions.
 
     Returns:
-        A sentence for each thing that was done.
+        A sentence for each change.
 
     Raises:
-        SchemaNewerError: a newer PMMDS made the database.
+        SchemaNewerError: a newer PMMDS migrated the database.
         SchemaOutdatedError: the change would lose data.
     """
     if schema_status(database, contract).is_current:
         return []
     with database.begin() as connection:
         if database.dialect == "postgresql":
-            # A session that is idle in its transaction would hold up the tables' changes, and new rows behind them.
+            # An idle transaction would block the table changes, and they would block new rows.
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
             _lock_migrations(connection)
         done = _upgrade(connection, database.place) + _follow_contract(connection, contract)
         if database.dialect == "postgresql":
             make_days(connection)
-            if have_roles(connection):  # what is new has no rights yet
+            if have_roles(connection):  # new tables have no grants yet
                 for statement in grant_statements():
                     connection.exec_driver_sql(statement)
         return done
 
 
 def _lock_migrations(connection: sa.Connection) -> None:
-    """One migration at a time. Only the owner may lock its table; nobody's reading holds that up, or is held up."""
+    """Serialize migrations. Only the owner can lock the revision's table, and readers are not blocked."""
     if not sa.inspect(connection).has_table("alembic_version"):
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_FIRST_MIGRATION_LOCK)))
-    if sa.inspect(connection).has_table("alembic_version"):  # another may have made it meanwhile
+    if sa.inspect(connection).has_table("alembic_version"):  # may have been created while waiting
         connection.exec_driver_sql("LOCK TABLE alembic_version IN EXCLUSIVE MODE")
 
 
 def check_schema(database: Database, contract: Contract) -> None:
-    """Unless the database is what this program expects: raises SchemaOutdatedError or its SchemaNewerError."""
+    """Raises SchemaOutdatedError, or its subclass SchemaNewerError, if the schema is not the one this program needs."""
     status = schema_status(database, contract)
     if status.is_current:
         return
@@ -106,6 +106,7 @@ def check_schema(database: Database, contract: Contract) -> None:
 
 
 def schema_status(database: Database, contract: Contract) -> SchemaStatus:
+    """Compare the database with HEAD and with the contract."""
     with database.connect() as connection:
         revision = _revision(connection)
         logged = {} if revision is None else _logged_columns(connection)
@@ -151,8 +152,8 @@ def _upgrade(connection: sa.Connection, place: str) -> list[str]:
         return []
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if before is not None and before not in known:
+    revisions = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if before is not None and before not in revisions:
         raise SchemaNewerError(
             f"The {place} is at revision {before}, which this program does not know.",
             next_step=NEWER,
@@ -164,28 +165,28 @@ def _upgrade(connection: sa.Connection, place: str) -> list[str]:
 def _follow_contract(connection: sa.Connection, contract: Contract) -> list[str]:
     logged = _logged_columns(connection)
     present = {c["name"]: _kind(c["type"]) for c in sa.inspect(connection).get_columns("prediction_logs")}
-    gone = [name for name in logged if name not in contract.by_name]
+    dropped = [name for name in logged if name not in contract.by_name]
     changed = [f for f in contract.features if logged.get(f.name, f.type) != f.type]
-    _refuse_loss(connection, contract, gone, changed, logged)
-    for name in (*gone, *(f.name for f in changed)):
+    _check_no_loss(connection, contract, dropped, changed, logged)
+    for name in (*dropped, *(f.name for f in changed)):
         _drop(connection, name)
         present.pop(name)
-    removed = {*gone, *(f.name for f in changed)}
+    removed = {*dropped, *(f.name for f in changed)}
     new = [f for f in contract.features if f.name not in logged or f.name in removed]
     for feature in new:
         _add(connection, contract, feature, present)
-    return [*_told("Removed from", sorted(removed)), *_told("Added to", [f.name for f in new])]
+    return [*_changed_columns("Removed from", sorted(removed)), *_changed_columns("Added to", [f.name for f in new])]
 
 
-def _refuse_loss(
-    connection: sa.Connection, contract: Contract, gone: list[str], changed: list[Feature], logged: dict[str, str]
+def _check_no_loss(
+    connection: sa.Connection, contract: Contract, dropped: list[str], changed: list[Feature], logged: dict[str, str]
 ) -> None:
-    """A column may be dropped only where no row can lose a value by it."""
-    if not gone and not changed:
+    """Raises SchemaOutdatedError if columns would be dropped while the log has rows."""
+    if not dropped and not changed:
         return
     if connection.execute(sa.select(sa.exists().select_from(prediction_logs(contract)))).scalar_one() is False:
         return
-    reasons = [f"the contract has no feature {name} any more" for name in gone]
+    reasons = [f"the contract no longer has the feature {name}" for name in dropped]
     reasons += [f"{f.name} is logged as {logged[f.name]} and the contract says {f.type}" for f in changed]
     raise SchemaOutdatedError(
         f"prediction_logs has rows that would lose data: {'; '.join(reasons)}. Nothing was changed.",
@@ -200,14 +201,15 @@ def _drop(connection: sa.Connection, name: str) -> None:
 
 
 def _add(connection: sa.Connection, contract: Contract, feature: Feature, present: dict[str, str]) -> None:
-    found = present.get(feature.name)
-    if found is not None and found != feature.type:
+    present_type = present.get(feature.name)
+    if present_type is not None and present_type != feature.type:
         raise SchemaOutdatedError(
-            f"prediction_logs has a column {feature.name} already, as {found}; the contract says {feature.type}. "
+            f"prediction_logs already has a column {feature.name} of type {present_type}; the contract says "
+            f"{feature.type}. "
             "Nothing was changed.",
             next_step=_ANOTHER_DATABASE,
         )
-    if found is None:
+    if present_type is None:
         column = sa.schema.CreateColumn(prediction_logs(contract).c[feature.name]).compile(dialect=connection.dialect)
         connection.exec_driver_sql(f"ALTER TABLE prediction_logs ADD COLUMN {column}")
     row = {"feature": feature.name, "type": feature.type, "added_at": datetime.now(UTC)}
@@ -215,7 +217,7 @@ def _add(connection: sa.Connection, contract: Contract, feature: Feature, presen
 
 
 def _kind(type_: sa.types.TypeEngine[Any]) -> str:
-    """The contract's word for a column's type."""
+    """A column's type, in the contract's terms."""
     if isinstance(type_, sa.Integer):
         return "integer"
     if isinstance(type_, sa.Numeric | sa.Float):
@@ -223,7 +225,7 @@ def _kind(type_: sa.types.TypeEngine[Any]) -> str:
     return "string" if isinstance(type_, sa.String) else str(type_)
 
 
-def _told(what: str, names: list[str]) -> list[str]:
+def _changed_columns(what: str, names: list[str]) -> list[str]:
     if not names:
         return []
     return [f"{what} prediction_logs {len(names)} column{'s' * (len(names) > 1)}: {', '.join(names)}."]

@@ -1,8 +1,8 @@
-"""A lock of PostgreSQL that is held for as long as a process works: by a transaction that is kept open.
+"""A PostgreSQL table lock that a process holds while it works, by keeping a transaction open.
 
-The server releases it when the session ends, however its process or machine ended. It is a lock of a table, so only a
-login with a right to change that table can hold it. The transaction reads and writes nothing, so vacuum is not held up.
-Keep out: what the lock is for (stores/lifecycle/training_lock.py, pmmds_assets/instance/leadership.py).
+The server releases it when the session ends, also if the process or machine crashes. Only a login with a right to
+change the table can hold it. The transaction reads and writes nothing, so it does not block vacuum.
+Does not live here: what the lock protects (stores/lifecycle/training_lock.py, pmmds_assets/instance/leadership.py).
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from sqlalchemy.exc import DBAPIError
 
 from pmmds_core.stores.database.engine import CONNECT_TIMEOUT_SECONDS
 
-# Both ends must notice within half a minute that the other's machine is gone: the server so that another can take the
-# lock, the client so that this one stops. The systems' own defaults are hours.
+# Both ends must detect a lost peer within half a minute: the server to release the lock to another process, the client
+# to stop working. The operating systems' defaults are hours.
 _KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 3}
 _UNANSWERED_MS = 20_000
 _CLIENT = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, **_KEEPALIVES, "tcp_user_timeout": _UNANSWERED_MS}
-# For this transaction only: behind a pooler the session is another's afterwards.
+# LOCAL, because a pooler gives the session to another client afterwards.
 _SERVER = (
     *(f"SET LOCAL tcp_{name} = {value}" for name, value in _KEEPALIVES.items()),
     f"SET LOCAL tcp_user_timeout = {_UNANSWERED_MS}",
@@ -27,10 +27,10 @@ _NOT_FREE = "55P03"
 
 
 class SessionLock:
-    """A lock of one table, taken and held by a session of its own, outside of any pool of this process."""
+    """A lock of one table, held by a dedicated session outside of any connection pool."""
 
     def __init__(self, url: str | sa.URL, table: str) -> None:
-        driver = sa.make_url(url).set(drivername="postgresql+psycopg")  # Dagster's own URL may name psycopg2
+        driver = sa.make_url(url).set(drivername="postgresql+psycopg")  # Dagster's URL may name psycopg2
         self.engine = sa.create_engine(
             driver, poolclass=sa.NullPool, connect_args={"prepare_threshold": None, **_CLIENT}
         )
@@ -38,10 +38,10 @@ class SessionLock:
         self._session: sa.Connection | None = None
 
     def try_acquire(self) -> bool:
-        """Whether this lock has it now. Asked again: whether it still has.
+        """Take the lock if it is free; True if this process holds it, also when it already did.
 
         Raises:
-            DBAPIError: the database does not answer, lacks the table, or does not let this login lock it.
+            DBAPIError: the database does not answer, the table is missing, or this login may not lock it.
         """
         if self._session is not None and not self._answers():
             self.release()
@@ -60,7 +60,7 @@ class SessionLock:
         return True
 
     def release(self) -> None:
-        """Let another take it."""
+        """Release the lock if held."""
         if self._session is not None:
             self._session.close()
             self._session = None

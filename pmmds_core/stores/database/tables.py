@@ -1,7 +1,7 @@
 """Every table, as SQLAlchemy Core. The prediction log's feature columns follow the contract; the rest is fixed.
 
-Add a column here and in a migration of `stores/database/migrations`; a test compares the two.
-Keep out: queries (each store has its own) and defaults that only a database knows.
+Add a column here and in a new migration; a test compares the two.
+Does not live here: queries (each store has its own) and defaults that only a database sets.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract, Feature
 
-# PostgreSQL refuses timestamps before it (revision 0008), and from the year 9999 on.
+# CHECK constraints on PostgreSQL reject earlier timestamps, and those from the year 9999 on.
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
-    """An instant. Always aware and UTC in Python; naive UTC in the database, alike on every engine."""
+    """A timestamp: aware and UTC in Python, naive UTC in the database, on every engine."""
 
     impl = sa.DateTime
     cache_ok = True
@@ -30,13 +30,13 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
     @staticmethod
-    def to_naive(instant: datetime) -> datetime:
-        """What the database stores. Raises ValueError when `instant` has no time zone."""
-        if instant.tzinfo is UTC:  # what the service writes, thousands of times a second
-            return instant.replace(tzinfo=None)
-        if instant.tzinfo is None:
-            raise ValueError(f"{instant!r} has no time zone")
-        return instant.astimezone(UTC).replace(tzinfo=None)
+    def to_naive(timestamp: datetime) -> datetime:
+        """The stored form. Raises ValueError if `timestamp` has no time zone."""
+        if timestamp.tzinfo is UTC:  # the fast path: the service writes thousands per second
+            return timestamp.replace(tzinfo=None)
+        if timestamp.tzinfo is None:
+            raise ValueError(f"{timestamp!r} has no time zone")
+        return timestamp.astimezone(UTC).replace(tzinfo=None)
 
 
 fixed = sa.MetaData()
@@ -50,22 +50,22 @@ ground_truth = sa.Table(
     sa.Column("received_at", UtcDateTime, nullable=False, index=True),
 )
 
-# Every observation of a label; ground_truth has the one that stands.
+# Every observation of a label; ground_truth has the valid one per prediction.
 label_observations = sa.Table(
     "label_observations",
     fixed,
     sa.Column("observation_id", sa.Integer, primary_key=True),
-    sa.Column("request_id", sa.String(128), nullable=False),  # as it was sent: the service's id or the client's
+    sa.Column("request_id", sa.String(128), nullable=False),  # as sent: a prediction id or a client's request id
     sa.Column("label", sa.SmallInteger, nullable=False),
     sa.Column("observed_at", UtcDateTime, nullable=False),
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("source", sa.String(16), nullable=False),  # feedback, import
-    sa.Column("is_waiting", sa.Boolean, nullable=False, index=True),  # it names no single logged prediction yet
-    sa.Column("matched_request_id", sa.String(128), index=True),  # the service's id of the row that it is about
+    sa.Column("is_waiting", sa.Boolean, nullable=False, index=True),  # not matched to a single logged prediction yet
+    sa.Column("matched_request_id", sa.String(128), index=True),  # the prediction id of its row
     sa.UniqueConstraint("request_id", "observed_at", "label"),
 )
 
-# A data set that was read, split or trained on. The rows are a Parquet file, named by its content.
+# A data set that was read, split or trained on. Its rows are a Parquet file, named by content digest.
 reference_datasets = sa.Table(
     "reference_datasets",
     fixed,
@@ -80,21 +80,21 @@ reference_datasets = sa.Table(
     sa.Column("created_at", UtcDateTime, nullable=False, index=True),
 )
 
-# How many rows of one model version fell into each bin of one feature in one hour. Mergeable by addition.
+# Rows of a model version per hour, feature and bin. Counts of hours can be added.
 feature_histograms = sa.Table(
     "feature_histograms",
     fixed,
     sa.Column("model_name", sa.String(64), primary_key=True),
     sa.Column("model_version", sa.String(32), primary_key=True),
     sa.Column("hour", UtcDateTime, primary_key=True),
-    sa.Column("feature", sa.String(64), primary_key=True),  # the score is `__score__`
+    sa.Column("feature", sa.String(64), primary_key=True),  # `__score__` for the score
     sa.Column("profile_digest", sa.String(64), nullable=False),
     sa.Column("counts", sa.JSON, nullable=False),  # list of int, in the order of the profile's bins
     sa.Column("n_rows", sa.Integer, nullable=False),
     sa.Column("computed_at", UtcDateTime, nullable=False),
 )
 
-# How far into the prediction log the histograms have looked, by ingestion time.
+# The ingestion time up to which the histograms have counted the prediction log.
 histogram_watermarks = sa.Table(
     "histogram_watermarks",
     fixed,
@@ -102,7 +102,7 @@ histogram_watermarks = sa.Table(
     sa.Column("ingested_through", UtcDateTime, nullable=False),
 )
 
-# Hours whose rows changed while a refresh looked at other hours: counted when their turn comes.
+# Hours whose rows changed after they were counted; a later refresh counts them again.
 stale_hours = sa.Table(
     "stale_hours",
     fixed,
@@ -122,7 +122,7 @@ drift_reports = sa.Table(
     sa.Column("n_current", sa.Integer, nullable=False),
     sa.Column("verdict", sa.String(32), nullable=False),
     sa.Column("n_drifted_features", sa.Integer, nullable=False),
-    sa.Column("document", sa.JSON, nullable=False),  # the shape of `drift compare --json`
+    sa.Column("document", sa.JSON, nullable=False),  # as printed by `drift compare --json`
     sa.Column("html_path", sa.Text, nullable=False),
     sa.Column("run_id", sa.String(64), nullable=False),
     sa.Column("created_at", UtcDateTime, nullable=False, index=True),
@@ -156,59 +156,59 @@ drift_alerts = sa.Table(
     sa.Column("severity", sa.String(16), nullable=False),  # band of the worst feature
     sa.Column("drift_type", sa.String(32), nullable=False),  # feature_drift
     sa.Column("message", sa.Text, nullable=False),
-    sa.Column("n_reports", sa.Integer, nullable=False),  # drifted reports this alert stands for
+    sa.Column("n_reports", sa.Integer, nullable=False),  # drifted reports that this alert covers
     sa.Column("opened_at", UtcDateTime, nullable=False, index=True),
     sa.Column("last_seen_at", UtcDateTime, nullable=False),
     sa.Column("changed_by", sa.String(128)),
     sa.Column("changed_at", UtcDateTime),
     sa.Column("note", sa.Text),
-    # At most one alert per model is not resolved: NULL once resolved, so that the unique index lets go.
+    # The model's name until resolved, then NULL: the unique index allows one unresolved alert per model.
     sa.Column("live_for", sa.String(64), unique=True),
 )
 
-# Everything that became of an alert, in order; never changed, never deleted.
+# Every state change of an alert, in order; append-only.
 alert_changes = sa.Table(
     "alert_changes",
     fixed,
     sa.Column("change_id", sa.Integer, primary_key=True),
     sa.Column("alert_id", sa.Integer, sa.ForeignKey("drift_alerts.alert_id"), nullable=False, index=True),
     sa.Column("kind", sa.String(16), nullable=False),  # opened, escalated, gave_up, acknowledged, resolved
-    sa.Column("severity", sa.String(16), nullable=False),  # of the alert, when it changed
+    sa.Column("severity", sa.String(16), nullable=False),  # of the alert at that time
     sa.Column("changed_by", sa.String(128), nullable=False),
     sa.Column("note", sa.Text),
     sa.Column("changed_at", UtcDateTime, nullable=False),
 )
 
-# What is to be told to whom: written with the change, in one transaction, and sent afterwards.
+# The outbox: notifications are written in the transaction of the change they report, and sent afterwards.
 alert_notifications = sa.Table(
     "alert_notifications",
     fixed,
     sa.Column("notification_id", sa.Integer, primary_key=True),
-    sa.Column("change_id", sa.Integer, sa.ForeignKey("alert_changes.change_id")),  # where it tells of an alert
-    sa.Column("subject", sa.String(96), nullable=False),  # what it tells of: `alert_change:7`, `decision:a1b2…:…`
-    sa.Column("target", sa.String(16), nullable=False),  # digest of the URL, which holds secrets and is not kept
+    sa.Column("change_id", sa.Integer, sa.ForeignKey("alert_changes.change_id")),  # for notifications about alerts
+    sa.Column("subject", sa.String(96), nullable=False),  # what it reports: `alert_change:7`, `decision:a1b2…:…`
+    sa.Column("target", sa.String(16), nullable=False),  # digest of the URL, which may hold secrets and is not stored
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),  # pending, sent, given_up
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("due_at", UtcDateTime, nullable=False, index=True),
-    sa.Column("claimed_until", UtcDateTime),  # nobody else sends it before
+    sa.Column("claimed_until", UtcDateTime),  # no other process sends it before then
     sa.Column("last_error", sa.Text),
     sa.Column("sent_at", UtcDateTime),
     sa.UniqueConstraint("change_id", "target"),
     sa.Index("ix_alert_notifications_subject", "subject", "target", unique=True),
 )
 
-# How good one model version's answers of one UTC day were, as far as labels have arrived.
+# Quality of a model version's predictions per UTC day, over the rows that have labels.
 daily_performance = sa.Table(
     "daily_performance",
     fixed,
     sa.Column("model_name", sa.String(64), primary_key=True),
     sa.Column("model_version", sa.String(32), primary_key=True),
-    sa.Column("day", UtcDateTime, primary_key=True),  # its first instant
+    sa.Column("day", UtcDateTime, primary_key=True),  # its start
     sa.Column("n_rows", sa.Integer, nullable=False),
     sa.Column("n_labelled", sa.Integer, nullable=False),
-    sa.Column("document", sa.JSON, nullable=False),  # the shape of `pmmds performance --json`
+    sa.Column("document", sa.JSON, nullable=False),  # as printed by `pmmds performance --json`
     sa.Column("computed_at", UtcDateTime, nullable=False),
 )
 
@@ -218,16 +218,16 @@ retraining_runs = sa.Table(
     sa.Column("retraining_id", sa.String(12), primary_key=True),
     sa.Column("model_name", sa.String(64), nullable=False),
     sa.Column("trigger_type", sa.String(16), nullable=False),  # alert, performance, labels, schedule, manual
-    sa.Column("cause", sa.String(96)),  # what the attempt is counted under, see retraining_policy; none: a person
-    sa.Column("cause_text", sa.Text, nullable=False),  # why it was asked for, in words
+    sa.Column("cause", sa.String(96)),  # key of the trigger, see retraining_policy; NULL: manual
+    sa.Column("cause_text", sa.Text, nullable=False),  # the trigger as a sentence
     sa.Column("alert_id", sa.Integer),
     sa.Column("attempt", sa.Integer, nullable=False),
     sa.Column("run_id", sa.String(64), nullable=False, unique=True),
     sa.Column("outcome", sa.String(32), nullable=False),  # see retraining_policy
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("challenger_version", sa.String(32)),
-    sa.Column("n_new_labels", sa.Integer),  # that the champion was not trained on, when it was blocked
-    sa.Column("gave_up", sa.Boolean, nullable=False),  # its end left the cause to a person
+    sa.Column("n_new_labels", sa.Integer),  # labels unknown to the champion, when it was blocked
+    sa.Column("gave_up", sa.Boolean, nullable=False),  # the trigger was given up and needs a person
     sa.Column("started_at", UtcDateTime, nullable=False, index=True),
     sa.Column("finished_at", UtcDateTime),
     sa.UniqueConstraint("alert_id", "attempt"),
@@ -264,11 +264,11 @@ promotion_decisions = sa.Table(
     sa.Column("decided_at", UtcDateTime, nullable=False, index=True),
     sa.Column("moved_at", UtcDateTime),
     sa.Column("state_reason", sa.Text),  # why it was aborted or rejected
-    sa.Column("changed_by", sa.String(128)),  # who approved, rejected or asked for it
+    sa.Column("changed_by", sa.String(128)),  # who approved, rejected or requested it
     sa.Column("fencing_token", sa.Integer),  # of the pointer, when this decision moved it
 )
 
-# Which training run registered which model version, so that a run judges its own.
+# Which training run registered which model version, so that a run evaluates its own version.
 registered_versions = sa.Table(
     "registered_versions",
     fixed,
@@ -281,7 +281,7 @@ registered_versions = sa.Table(
     sa.Column("registered_at", UtcDateTime, nullable=False),
 )
 
-# The run that holds the training lock, for the message to those that wait; the lock is lifecycle/training_lock.py.
+# The run that holds the training lock, for the message of waiting runs; the lock is lifecycle/training_lock.py.
 training_lock = sa.Table(
     "training_lock",
     fixed,
@@ -291,22 +291,22 @@ training_lock = sa.Table(
     sa.Column("locked_at", UtcDateTime, nullable=False),
 )
 
-# What a challenger would have answered to logged requests; one row a request and version, however often it is scored.
+# A challenger's predictions for logged requests; one row per request and version, even if scored again.
 shadow_predictions = sa.Table(
     "shadow_predictions",
     fixed,
     sa.Column("model_version", sa.String(32), primary_key=True),
     sa.Column("request_id", sa.String(128), primary_key=True),
     sa.Column("model_name", sa.String(64), nullable=False),
-    sa.Column("predicted_at", UtcDateTime, nullable=False),  # when the request was answered, by the champion
+    sa.Column("predicted_at", UtcDateTime, nullable=False),  # of the champion's prediction
     sa.Column("probability", sa.Float(53), nullable=False),
     sa.Column("prediction", sa.SmallInteger, nullable=False),
     sa.Column("scored_at", UtcDateTime, nullable=False),
     sa.Index("ix_shadow_predictions_predicted_at", "model_version", "predicted_at"),
 )
 
-# The guard of the alias, changed under the promotion lock; `fencing_token` grows with every move. An empty version
-# means that nothing is in production any more.
+# The recorded production version, changed under the promotion lock; `fencing_token` grows with every move. An empty
+# version means that no model is in production.
 production_pointer = sa.Table(
     "production_pointer",
     fixed,
@@ -317,7 +317,7 @@ production_pointer = sa.Table(
     sa.Column("moved_at", UtcDateTime, nullable=False),
 )
 
-# The contract that prediction_logs follows now; `pmmds db migrate` compares it with the one in use.
+# The features that prediction_logs has columns for; `pmmds db migrate` compares them with the contract.
 contract_columns = sa.Table(
     "contract_columns",
     fixed,
@@ -327,17 +327,17 @@ contract_columns = sa.Table(
 )
 
 
-# The logged row of each pair of a client's request id and a row's content, so that a repeated request is logged once.
+# The logged row per client request id and row content, so that a repeated request is logged once.
 client_request_ids = sa.Table(
     "client_request_ids",
     fixed,
     sa.Column("client_request_id", sa.String(128), primary_key=True),
     sa.Column("row_digest", sa.String(32), primary_key=True),  # of request_keys.row_digest
-    sa.Column("request_id", sa.String(128), nullable=False),  # the service's own
+    sa.Column("request_id", sa.String(128), nullable=False),  # the prediction id
     sa.Column("predicted_at", UtcDateTime, nullable=False, index=True),
 )
 
-# A Parquet file of rows that have left prediction_logs: written in the transaction that took them out.
+# Parquet files of archived rows; inserted in the transaction that deletes them from prediction_logs.
 prediction_archives = sa.Table(
     "prediction_archives",
     fixed,
@@ -345,13 +345,13 @@ prediction_archives = sa.Table(
     sa.Column("part", sa.Integer, primary_key=True),
     sa.Column("file", sa.Text, nullable=False),  # under PMMDS_ARCHIVE_PATH
     sa.Column("n_rows", sa.Integer, nullable=False),
-    sa.Column("n_repeated", sa.Integer, nullable=False),  # rows that an earlier part had already
+    sa.Column("n_repeated", sa.Integer, nullable=False),  # rows that an earlier part also has
     sa.Column("n_bytes", sa.BigInteger, nullable=False),
     sa.Column("digest", sa.String(64), nullable=False),  # sha256 of the file
     sa.Column("archived_at", UtcDateTime, nullable=False),
 )
 
-# How many bytes each kind of stored data takes; replaced nightly.
+# Bytes per kind of stored data; replaced nightly.
 storage_usage = sa.Table(
     "storage_usage",
     fixed,
@@ -377,7 +377,7 @@ def prediction_logs(contract: Contract) -> sa.Table:
         sa.Column("prediction", sa.SmallInteger, nullable=False),
         sa.Column("probability", sa.Float(53), nullable=False),
         sa.Column("latency_ms", sa.Float(53), nullable=False),
-        sa.Column("client_request_id", sa.String(128)),  # what the client called its request, if it did
+        sa.Column("client_request_id", sa.String(128)),  # the client's own id, if it sent one
         *(feature_column(f) for f in contract.features),
         sa.Index("ix_prediction_logs_predicted_at", "predicted_at"),
         sa.Index("ix_prediction_logs_ingested_at", "ingested_at"),
@@ -386,6 +386,6 @@ def prediction_logs(contract: Contract) -> sa.Table:
 
 
 def feature_column(feature: Feature) -> sa.Column[Any]:
-    """The column of one feature. Nullable, because rows from before the feature was added have none."""
+    """The column of a feature. Nullable, because rows logged before the feature was added have no value."""
     kinds: dict[str, Any] = {"integer": sa.BigInteger(), "float": sa.Float(53), "string": sa.Text()}
     return sa.Column(feature.name, kinds[feature.type], nullable=True)

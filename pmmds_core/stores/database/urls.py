@@ -1,6 +1,6 @@
-"""The URL of a database as a setting gives it: read, or refused without a part of it being repeated.
+"""Parses database URLs from settings; errors never repeat any part of the URL.
 
-Keep out: connecting (engine.py), what a server answers (errors.py).
+Does not live here: connecting (engine.py), errors of a server (errors.py).
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ _IN_MEMORY = (None, "", ":memory:")
 
 
 def parsed_url(text: str, variable: str, backends: Collection[str]) -> sa.URL:
-    """The URL that `text` is; PostgreSQL's with PMMDS's driver, whichever another program's URL names.
+    """The parsed URL; for PostgreSQL with PMMDS's driver, whatever driver the text names.
 
     Args:
         text: the setting's value.
         variable: the setting, for messages.
-        backends: which of sqlite and postgresql will do.
+        backends: the accepted ones of sqlite and postgresql.
 
     Raises:
-        SettingError: it is no URL of these, or its password ends earlier than was meant.
+        SettingError: not a URL of these backends, or it has an unescaped @.
     """
     try:
         url = sa.make_url(text)
         backend = url.get_backend_name()
-    except (ArgumentError, ValueError):  # the text may hold a password: it is not repeated
+    except (ArgumentError, ValueError):  # the text may contain a password, so it is not shown
         backend = ""
     if backend not in backends or (backend == "sqlite" and url.database in _IN_MEMORY):
         raise SettingError(
@@ -39,9 +39,9 @@ def parsed_url(text: str, variable: str, backends: Collection[str]) -> sa.URL:
             next_step=EXPECTED_EITHER if "sqlite" in backends else EXPECTED_POSTGRESQL,
         )
     if backend == "postgresql" and "@" in f"{url.host or ''}{url.database or ''}":
-        # What stands behind the first @ is taken for the host, and would be told as one: it is a piece of the password.
+        # The text after the first @ is parsed as the host and would appear in messages, but is part of the password.
         raise SettingError(
             f"{variable} has more than one @.",
-            next_step="Within the user's name and the password write @ as %40, / as %2F, : as %3A and % as %25.",
+            next_step="In user name and password, write @ as %40, / as %2F, : as %3A and % as %25.",
         )
     return url.set(drivername="postgresql+psycopg") if backend == "postgresql" else url

@@ -1,4 +1,4 @@
-"""Files read and counted with DuckDB and Spark; the download of public data.
+"""Reads and counts files with DuckDB and Spark; downloads public data.
 
-Text tables for training are in data/.
+Does not live here: text tables for training (data).
 """

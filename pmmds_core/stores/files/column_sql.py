@@ -1,7 +1,6 @@
-"""What a file's column is to a feature: which SQL expression reads it as number or text, and what counts as missing.
+"""SQL expressions that read a file's column as a feature: as number or text, with the rules for missing values.
 
-Add here a type of column, or a meaning of a cell. Keep out: running queries (stores), deciding kinds
-(file_drift/column_kinds.py).
+Does not live here: running queries (duckdb_counts.py), deciding kinds (file_drift/column_kinds.py).
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ Kind = Literal["numeric", "categorical"]
 WHOLE = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER"})
 WHOLE_TOO = frozenset({"UBIGINT", "UHUGEINT"})
 REAL = frozenset({"FLOAT", "DOUBLE"})
-INSTANTS = ("DATE", "TIME", "TIMESTAMP", "INTERVAL")
-# What str.strip() takes off, as far as text files have it.
+TIMESTAMP_TYPES = ("DATE", "TIME", "TIMESTAMP", "INTERVAL")
+# The characters that str.strip() removes and that occur in text files.
 BLANKS = "E' \\t\\r\\n\\f\\x0b'"
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How one feature is read from a file.
+    """The SQL that reads one feature from a file.
 
-    `value`: SQL of the number (DOUBLE; NaN for a missing one and for text) or of the text. `is_text`: SQL of "the cell
-    holds text that is no number"; empty where the column's type rules it out.
+    `value`: SQL of the number (DOUBLE; NaN for missing values and text) or of the text. `is_text`: SQL that is true for
+    text that is not a number; empty if the column's type rules it out.
     """
 
     feature: str
@@ -41,18 +40,19 @@ class Reading:
 
 
 def is_number(column: FileColumn) -> bool:
+    """True if the column has a numeric type."""
     return column.type in WHOLE | WHOLE_TOO | REAL or column.type.startswith("DECIMAL")
 
 
 def read_column(column: FileColumn, feature: str, kind: Kind, rules: Feature | None = None) -> Reading:
-    """Read `column` as `feature`. `rules`: the contract's feature, which says what a blank cell means."""
+    """Read `column` as `feature`. `rules`: the contract's feature, which defines blank cells."""
     return _as_number(column, feature, rules) if kind == "numeric" else _as_category(column, feature, rules)
 
 
 def _as_number(column: FileColumn, feature: str, rules: Feature | None) -> Reading:
     x = column.identifier
     fill = None if rules is None else rules.blank_value
-    # NaN for missing rather than NULL: comparisons without NULLs take DuckDB half the time.
+    # NaN for missing rather than NULL, because DuckDB compares columns without NULLs in half the time.
     blank = "'nan'::DOUBLE" if fill is None else f"{float(fill)!r}::DOUBLE"
     if is_number(column):
         number = f"coalesce(CAST({x} AS DOUBLE), {blank})"
@@ -82,7 +82,7 @@ def _as_category(column: FileColumn, feature: str, rules: Feature | None) -> Rea
 
 
 def _text(column: FileColumn) -> str:
-    """The cell as a CSV file would hold it: whole numbers without `.0`, truth as True and False, NaN as nothing."""
+    """The cell as in a CSV file: whole numbers without `.0`, booleans as True and False, NaN as NULL."""
     x = column.identifier
     if column.type == "VARCHAR":
         return x

@@ -1,7 +1,7 @@
-"""What a CSV file must hold, found without the reader that is trusted with its values: names, line ends, rows, UTF-8.
+"""Reads a CSV file's header, line ends and row count, and checks UTF-8, independently of the main CSV reader.
 
-DuckDB 2.0 reads large files in pieces and may drop the rest of a piece after a malformed line, without a word; so its
-rows are compared with those counted here. Keep out: values, and everything that SQL can say.
+DuckDB 2.0 reads large files in pieces and may silently drop the rest of a piece after a malformed line, so its row
+count is compared with this one. Does not live here: values (DuckDB reads them).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pmmds_core.errors import InputFileError
 
-# What a header line may have between its names.
+# Delimiters of the header line.
 DELIMITERS = (",", ";", "\t", "|")
 CHUNK_BYTES = 4_000_000
 QUOTE, LINE_FEED, CARRIAGE_RETURN = b'"'[0], b"\n"[0], b"\r"[0]
@@ -25,7 +25,7 @@ QUOTE, LINE_FEED, CARRIAGE_RETURN = b'"'[0], b"\n"[0], b"\r"[0]
 
 @dataclass(frozen=True)
 class CsvShape:
-    """`new_line`: what ends the header, and must end every row. `n_rows`: without the header and blank lines."""
+    """`new_line`: the line end of the header and all rows. `n_rows`: without header and blank lines."""
 
     delimiter: str
     new_line: str
@@ -34,11 +34,11 @@ class CsvShape:
 
 
 def shape_of_csv(path: Path) -> CsvShape:
-    """Read a CSV file once.
+    """Read the shape of a CSV file in one pass.
 
     Raises:
-        InputFileError: not text in UTF-8, no header, or a quote is not closed.
-        OSError: it cannot be read.
+        InputFileError: not UTF-8, no header, or a quote that is not closed.
+        OSError: the file cannot be read.
     """
     chunks = _chunks(path)
     start = next(chunks, b"")
@@ -57,8 +57,8 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 
 def _header(path: Path, start: bytes) -> tuple[str, str, tuple[str, ...]]:
-    text = start.decode("utf-8-sig", errors="replace")  # _LineEnds finds what is not UTF-8, here and further on
-    # Not splitlines(): that takes other characters for line ends too.
+    text = start.decode("utf-8-sig", errors="replace")  # _LineEnds reports what is not UTF-8
+    # Not splitlines(), which also splits at other characters.
     lines = [line + "\n" for line in text.split("\n")]
     if "\n" not in text and "\r" in text:
         lines = [line + "\r" for line in text.split("\r")]
@@ -99,10 +99,10 @@ class _LineEnds:
         self._n_bytes += len(chunk)
 
     def finish(self, *, counts_blank: bool) -> int:
-        """How many lines there are; a blank one is a missing value where the file has a single column."""
+        """The number of lines; blank lines count only in a file with one column, as missing values."""
         self._check(b"", final=True)
         if self._is_quoted:
-            raise _not_csv(self._path, "a quote is opened and not closed")
+            raise _not_csv(self._path, "a quote is not closed")
         has_open_line = self._last_end < self._n_bytes - 1
         return self._n_lines + has_open_line - (0 if counts_blank else self._n_blank)
 
@@ -112,7 +112,7 @@ class _LineEnds:
         except UnicodeDecodeError as error:
             raise _not_csv(self._path, f"line {self._line_at(chunk, error.start)} is not UTF-8") from None
         if "\0" in text:
-            raise _not_csv(self._path, f"line {self._line_at(chunk, chunk.index(0))} holds a NUL byte")
+            raise _not_csv(self._path, f"line {self._line_at(chunk, chunk.index(0))} contains a NUL byte")
 
     def _line_at(self, chunk: bytes, position: int) -> int:
         return self._n_lines + chunk.count(self._mark, 0, position) + 1
@@ -122,13 +122,13 @@ class _LineEnds:
         quotes = np.flatnonzero(chunk == QUOTE)
         if len(quotes) == 0:
             return ends[:0] if self._is_quoted else ends
-        # A doubled quote inside of quotes closes and opens again: the parity of the quotes before tells.
+        # A doubled quote closes and reopens a quoted cell, so the parity of the preceding quotes decides.
         is_inside = (np.searchsorted(quotes, ends) + self._is_quoted) % 2 == 1
         self._is_quoted = bool((len(quotes) + self._is_quoted) % 2)
         return np.asarray(ends[~is_inside])
 
 
-def _not_csv(path: Path, why: str) -> InputFileError:
+def _not_csv(path: Path, reason: str) -> InputFileError:
     return InputFileError(
-        f"{path} is neither a Parquet file nor a CSV file in UTF-8: {why}.", next_step="Save it as one of the two."
+        f"{path} is neither a Parquet file nor a CSV file in UTF-8: {reason}.", next_step="Save it as one of the two."
     )

@@ -1,6 +1,6 @@
-"""A CSV or Parquet file as DuckDB sees it: recognised by its content, its columns and their types, or refused.
+"""Opens CSV and Parquet files with DuckDB: recognizes the format by content and checks columns and rows.
 
-Add a file format here. Keep out: what a column means (column_sql.py) and counting (duckdb_counts.py).
+File formats belong here. Does not live here: reading columns as features (column_sql.py), counting (duckdb_counts.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FileColumn:
-    """A column: its name in the file, its SQL identifier in the file's relation, DuckDB's name of its type."""
+    """A column: name in the file, SQL identifier in its relation, DuckDB type."""
 
     name: str
     identifier: str
@@ -32,7 +32,7 @@ class FileColumn:
 
 @dataclass(frozen=True)
 class DataFile:
-    """A readable file with at least one row. `relation` is what a query selects from."""
+    """A readable file with at least one row. `relation`: the SQL to select from."""
 
     path: Path
     columns: tuple[FileColumn, ...]
@@ -49,23 +49,23 @@ class DataFile:
 
 
 def connect() -> DuckDBPyConnection:
-    """A DuckDB of this process, in memory; it reads the files it is given and writes nothing."""
+    """An in-memory DuckDB connection for reading files."""
     import duckdb
 
     connection = duckdb.connect()
     connection.execute("SET preserve_insertion_order = false")
-    # A Parquet file's minimum and maximum leave NaN out: DuckDB would conclude that NaN is less than a higher edge.
+    # Parquet's min/max statistics exclude NaN, so DuckDB would treat NaN as less than a higher edge.
     connection.execute("SET disabled_optimizers = 'statistics_propagation'")
-    # A file of 1,000 columns is named in hundreds of queries.
+    # A file of 1,000 columns is read by hundreds of queries.
     connection.execute("SET parquet_metadata_cache = true")
     return connection
 
 
 def open_data_file(connection: DuckDBPyConnection, path: Path) -> DataFile:
-    """Recognise a file by its content: Parquet by its mark, else CSV.
+    """Open a file as Parquet if it has Parquet's magic bytes, otherwise as CSV.
 
     Raises:
-        InputFileError: not there, a folder, empty, neither of the two, damaged, or a column name stands twice.
+        InputFileError: missing, a folder, empty, of another format, damaged, or with duplicate column names.
     """
     start = _first_bytes(path)
     with readable(path):
@@ -83,23 +83,23 @@ def open_data_file(connection: DuckDBPyConnection, path: Path) -> DataFile:
 
 
 @contextmanager
-def file_faults(refusal: Callable[[str], PmmdsError]) -> Iterator[None]:
-    """What DuckDB says of a file that it cannot read becomes the error that `refusal` makes of its words."""
+def file_faults(make_error: Callable[[str], PmmdsError]) -> Iterator[None]:
+    """Translate DuckDB's errors about unreadable files with `make_error`, which gets DuckDB's message."""
     import duckdb
 
     try:
         yield
     except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.OutOfMemoryException):
-        raise  # a fault of ours, or of the machine
+        raise  # a bug, or a limit of the machine
     except duckdb.Error as error:
-        raise refusal(str(error)) from None
+        raise make_error(str(error)) from None
 
 
 def readable(path: Path) -> AbstractContextManager[None]:
-    """DuckDB's refusal of a file as one sentence, without the file's values."""
+    """Translate DuckDB's errors about a file into one sentence without the file's values."""
     return file_faults(
-        lambda said: InputFileError(
-            f"{path} cannot be read: {_reason(said)}.",
+        lambda message: InputFileError(
+            f"{path} cannot be read: {_reason(message)}.",
             next_step="Is it a CSV file in UTF-8 or a Parquet file, written completely?",
         )
     )
@@ -111,7 +111,7 @@ def quoted(text: str) -> str:
 
 
 def literal_path(path: Path) -> str:
-    """A path that DuckDB does not take for a pattern."""
+    """A path escaped so that DuckDB does not read it as a glob pattern."""
     return re.sub(r"([*?\[])", r"[\1]", str(path.absolute()))
 
 
@@ -140,29 +140,29 @@ def _first_bytes(path: Path) -> bytes:
 def _parquet(connection: DuckDBPyConnection, path: Path) -> tuple[tuple[FileColumn, ...], str]:
     relation = f"read_parquet({quoted(literal_path(path))})"
     described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
-    # DuckDB makes the second of two equal names another one; the file's own schema does not.
+    # DuckDB renames duplicate columns, so the names are read from the file's schema.
     schema = f"SELECT name, num_children FROM parquet_schema({quoted(literal_path(path))})"
     names = list(_top_level(connection.execute(schema).fetchall()))
-    _refuse_repeated(path, names)
+    _check_unique(path, names)
     columns = (FileColumn(name, identifier(row[0]), str(row[1])) for name, row in zip(names, described, strict=True))
     return tuple(columns), relation
 
 
 def _top_level(schema: list[tuple[Any, ...]]) -> Iterator[str]:
-    """Names of the columns among the elements of a Parquet schema, which are its tree in depth-first order."""
+    """Column names from a Parquet schema, whose elements are a tree in depth-first order."""
     position = 1
     while position < len(schema):
         yield schema[position][0]
-        left = 1
-        while left:
-            left += (schema[position][1] or 0) - 1
+        remaining = 1
+        while remaining:
+            remaining += (schema[position][1] or 0) - 1
             position += 1
 
 
 def _csv(path: Path) -> tuple[tuple[FileColumn, ...], str, int]:
     shape = shape_of_csv(path)
-    _refuse_repeated(path, shape.names)
-    # Everything is text until it is known what the column is: a sniffer would decide on the first rows.
+    _check_unique(path, shape.names)
+    # All columns are read as text, because type detection would decide on the first rows.
     columns = tuple(FileColumn(name, f"c{i}", "VARCHAR") for i, name in enumerate(shape.names))
     types = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(columns)))
     new_line = shape.new_line.replace("\r", "\\r").replace("\n", "\\n")
@@ -172,10 +172,10 @@ def _csv(path: Path) -> tuple[tuple[FileColumn, ...], str, int]:
 
 
 def _check_rows(connection: DuckDBPyConnection, path: Path, relation: str, n_rows: int) -> None:
-    """Refuse a CSV file of which DuckDB sees other rows than it has."""
+    """Raises InputFileError if DuckDB reads another number of rows than the file has."""
     if _count(connection, f"{relation})") == n_rows:
         return
-    # Read in one piece, the file tells what is wrong with it.
+    # A sequential read reports the malformed line.
     _count(connection, f"{relation}, parallel=false)")
     raise InputFileError(
         f"{path} cannot be read: not all of its {n_rows:,} rows have the header's cells and line ends.",
@@ -184,26 +184,24 @@ def _check_rows(connection: DuckDBPyConnection, path: Path, relation: str, n_row
 
 
 def _count(connection: DuckDBPyConnection, relation: str) -> int:
-    found = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
-    return int(found[0]) if found else 0
+    row = connection.execute(f"SELECT count(*) FROM {relation}").fetchone()
+    return int(row[0]) if row else 0
 
 
-def _refuse_repeated(path: Path, names: Sequence[str]) -> None:
+def _check_unique(path: Path, names: Sequence[str]) -> None:
     repeated = [name for name, n in Counter(names).items() if n > 1]
     if repeated:
         shown = ", ".join(map(repr, repeated[:5])) + (", …" if len(repeated) > 5 else "")
-        raise InputFileError(
-            f"{path}: these columns stand twice: {shown}.", next_step="Give every column its own name."
-        )
+        raise InputFileError(f"{path}: duplicate column names: {shown}.", next_step="Give every column a unique name.")
 
 
 def _reason(message: str) -> str:
-    """What DuckDB says is wrong, without the line's values and its advice."""
+    """The reason in DuckDB's message, without the line's values and its advice."""
     at = re.search(r"Line: (\d+)", message)
-    what = re.search(
+    problem = re.search(
         r"^(Expected Number of Columns.*|Value with unterminated quote.*|Invalid unicode.*)$", message, re.MULTILINE
     )
-    if at and what:
-        return f"line {at[1]}: {what[1].strip().rstrip('.')}"
+    if at and problem:
+        return f"line {at[1]}: {problem[1].strip().rstrip('.')}"
     first = message.splitlines()[0].partition(": ")[2] or message.splitlines()[0]
     return re.sub(r"\s*['\"](/[^'\"]*)['\"]", "", first).strip().rstrip(".")

@@ -1,7 +1,7 @@
-"""Counting a file's rows per bin with DuckDB: few scans, on all cores, without holding the file in memory.
+"""Counts a file's rows per bin with DuckDB: few scans, on all cores, without loading the file into memory.
 
-The bins are those of profiling/bin_queries.py, to the row. Keep out: opening files (data_file.py), what a column means
-(column_sql.py).
+The bins are exactly those of profiling/bin_queries.py. Does not live here: opening files (data_file.py), reading
+columns as features (column_sql.py).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from pmmds_core.profiling.bins import FeatureBins
     from pmmds_core.stores.files.column_sql import Reading
 
-# DuckDB plans a scan of more expressions in more than proportional time.
+# DuckDB's planning time grows more than linearly with the number of expressions.
 COUNTS_PER_SCAN = 400
-# Numbers in memory at a time and thread: 8 bytes each, and as much again while they are ordered.
+# Numbers in memory per thread: 8 bytes each, and twice that while they are sorted.
 NUMBERS_AT_A_TIME = 4_000_000
 
 Part = TypeVar("Part")
@@ -36,7 +36,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class CategoryCounts:
-    """The most frequent values of a column, ties by the text; how many others there are, and rows of them, and null."""
+    """The most frequent values of a column (ties in text order); numbers of other values, their rows and nulls."""
 
     counts: Mapping[str, int]
     n_other_values: int
@@ -59,19 +59,19 @@ class FileCounter:
             InputFileError: the file is damaged.
         """
         widths = [len(bin_queries(bins[r.feature])) for r in readings]
-        most = max(1, min(COUNTS_PER_SCAN, -(-sum(widths) // self._n_threads)))
-        parts = list(_parts(readings, widths, most))
-        found = self._at_once(lambda cursor, part: self._count(cursor, part, bins), parts)
-        return {feature: counts for part in found for feature, counts in part.items()}
+        limit = max(1, min(COUNTS_PER_SCAN, -(-sum(widths) // self._n_threads)))
+        parts = list(_parts(readings, widths, limit))
+        results = self._at_once(lambda cursor, part: self._count(cursor, part, bins), parts)
+        return {feature: counts for part in results for feature, counts in part.items()}
 
     def numbers(self, readings: Sequence[Reading], use: Callable[[str, NDArray[np.float64]], Result]) -> list[Result]:
-        """What `use` makes of each numeric feature and its values, (n_rows,), NaN for a missing one or text.
+        """Results of `use` for each numeric feature and its values, (n_rows,), NaN for missing values and text.
 
         Raises:
             InputFileError: the file is damaged.
         """
-        most = max(1, min(NUMBERS_AT_A_TIME // self._file.n_rows, -(-len(readings) // self._n_threads)))
-        parts = list(_parts(readings, [1] * len(readings), most))
+        limit = max(1, min(NUMBERS_AT_A_TIME // self._file.n_rows, -(-len(readings) // self._n_threads)))
+        parts = list(_parts(readings, [1] * len(readings), limit))
         return [r for part in self._at_once(lambda c, p: self._numbers(c, p, use), parts) for r in part]
 
     def categories(self, readings: Sequence[Reading], at_most: int) -> list[CategoryCounts]:
@@ -83,7 +83,7 @@ class FileCounter:
         return self._at_once(lambda cursor, r: self._categories(cursor, r, at_most), list(readings))
 
     def texts_among_numbers(self, reading: Reading) -> tuple[int, int]:
-        """How many cells of a numeric reading are text that is no number, and how many are numbers."""
+        """Numbers of cells of a numeric reading that are text and that are numbers."""
         query = f"SELECT count_if({reading.is_text}), count_if(NOT isnan({reading.value})) FROM {self._file.relation}"
         (n_texts, n_numbers) = self._rows(self._connection, query)[0]
         return n_texts, n_numbers
@@ -91,20 +91,21 @@ class FileCounter:
     def _count(
         self, cursor: DuckDBPyConnection, readings: Sequence[Reading], bins: Mapping[str, FeatureBins]
     ) -> dict[str, list[int]]:
-        cells, tallies = [], []
+        cells, counted = [], []
         for i, reading in enumerate(readings):
             cells.append(f"{reading.value} AS v{i}")
             if reading.is_text:
                 cells.append(f"({reading.is_text}) AS t{i}")
-            tallies += [f"count_if({_condition(i, reading, t)})" for t in bin_queries(bins[reading.feature])]
-        query = f"SELECT count(*), {', '.join(tallies)} FROM (SELECT {', '.join(cells)} FROM {self._file.relation})"
+            counted += [f"count_if({_condition(i, reading, t)})" for t in bin_queries(bins[reading.feature])]
+        query = f"SELECT count(*), {', '.join(counted)} FROM (SELECT {', '.join(cells)} FROM {self._file.relation})"
         n_rows, *numbers = self._rows(cursor, query)[0]
         self._check(n_rows)
-        found = iter(n or 0 for n in numbers)  # NULL where no row has an answer
+        remaining = iter(n or 0 for n in numbers)  # NULL if no row has a value
         counts = {}
         for reading in readings:
-            own = bins[reading.feature]
-            counts[reading.feature] = counts_of(own, self._file.n_rows, [next(found) for _ in bin_queries(own)])
+            feature = bins[reading.feature]
+            numbers_of_feature = [next(remaining) for _ in bin_queries(feature)]
+            counts[reading.feature] = counts_of(feature, self._file.n_rows, numbers_of_feature)
         return counts
 
     def _numbers(
@@ -134,11 +135,11 @@ class FileCounter:
         return CategoryCounts(counts, n_values - len(counts), n_other, n_null)
 
     def _check(self, n_rows: int) -> None:
-        """Every scan sees the rows that the file was opened with, or nothing is said about it."""
+        """Raises InputFileError if a scan reads another number of rows than the file had when opened."""
         if n_rows != self._file.n_rows:
             raise InputFileError(
-                f"{self._file.path} cannot be read: it had {self._file.n_rows:,} rows, and {n_rows:,} a moment later.",
-                next_step="Compare it when it is written completely.",
+                f"{self._file.path} changed while it was read: {self._file.n_rows:,} rows, then {n_rows:,}.",
+                next_step="Retry when the file is completely written.",
             )
 
     def _rows(self, cursor: DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
@@ -146,7 +147,7 @@ class FileCounter:
             return cursor.execute(query).fetchall()
 
     def _at_once(self, work: Callable[[DuckDBPyConnection, Part], Result], parts: Sequence[Part]) -> list[Result]:
-        """Each part on a thread: a file written in one piece keeps DuckDB to one core a query."""
+        """Run each part on a thread, because DuckDB uses one core per query for a file with one row group."""
         if not parts:
             return []
         if len(parts) == 1:
@@ -175,7 +176,7 @@ def _condition(i: int, reading: Reading, query: BinQuery) -> str:
 
 
 def _parts(readings: Sequence[Reading], widths: Sequence[int], at_most: int) -> Iterator[list[Reading]]:
-    """Readings in runs whose widths together are `at_most`, or one that is wider."""
+    """Readings in runs with a total width of `at_most`; a wider reading is a run of its own."""
     part: list[Reading] = []
     width = 0
     for reading, own in zip(readings, widths, strict=True):

@@ -1,6 +1,6 @@
-"""The public data set of a contract, fetched from OpenML, checked by content and kept as a CSV file.
+"""Downloads a contract's public data set from OpenML, verifies its content and saves it as CSV.
 
-Add here what OpenML's answers need. Keep out: what the rows mean (data/reader.py) and which source is in use
+Does not live here: what the rows mean (data/reader.py) and which source is in use
 (reference_source.py).
 """
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TIMEOUT_SECONDS = 30.0
-_NEXT_STEP = "Try again later, or set PMMDS_DATA_PATH to a copy of the file; nothing was kept."
+_NEXT_STEP = "Retry later, or set PMMDS_DATA_PATH to a copy of the file; nothing was saved."
 
 
 @dataclass(frozen=True)
 class DownloadResult:
     """The file that was written. `digest`: frame_digest.unordered_digest of its rows.
 
-    `is_verified`: False when the contract names no `content_sha256` to compare it with.
+    `is_verified`: False if the contract has no `content_sha256` to compare with.
     """
 
     path: Path
@@ -46,16 +46,16 @@ class DownloadResult:
 
 
 def download(contract: Contract, home: Path, *, timeout_seconds: float = TIMEOUT_SECONDS) -> DownloadResult:
-    """Fetch the contract's public data set into `home`; a file of an earlier download is replaced as a whole.
+    """Download the contract's public data set into `home`, atomically replacing an earlier download.
 
     Args:
         contract: names the data set, its columns and the digest of its content.
         home: PMMDS_HOME.
-        timeout_seconds: of each connection and each read.
+        timeout_seconds: per connection and per read.
 
     Raises:
         UsageError: the contract names no data set.
-        DataError: OpenML does not answer or does not have it, the rows are refused, or their content is another.
+        DataError: OpenML does not answer or lacks it, the rows are invalid, or the content differs.
         HomeNotWritableError: the file cannot be written.
     """
     if contract.openml is None:
@@ -68,9 +68,9 @@ def download(contract: Contract, home: Path, *, timeout_seconds: float = TIMEOUT
     expected = contract.openml.content_sha256
     if expected and digest != expected:
         raise DataError(
-            f"OpenML's {contract.openml.name} has another content than the contract {contract.name!r} expects: "
+            f"OpenML's {contract.openml.name} does not have the content that the contract {contract.name!r} expects: "
             f"sha256 {digest} instead of {expected}.",
-            next_step="Nothing was kept. If the data set was meant to change, put the new sha256 into the contract.",
+            next_step="Nothing was saved. If the change is intended, put the new sha256 into the contract.",
         )
     path = downloaded_path(home, contract)
     _write(home, path, _as_file(data, contract))
@@ -78,7 +78,7 @@ def download(contract: Contract, home: Path, *, timeout_seconds: float = TIMEOUT
 
 
 def _fetch(wanted: OpenML, timeout_seconds: float) -> pd.DataFrame:
-    """All columns of the data set, the label among them, text without the quotes of the ARFF format."""
+    """All columns including the label, with ARFF's quotes removed from text."""
     from sklearn.datasets import fetch_openml
 
     try:
@@ -103,9 +103,9 @@ def _fetch(wanted: OpenML, timeout_seconds: float) -> pd.DataFrame:
 
 @contextmanager
 def _quiet(timeout_seconds: float) -> Iterator[None]:
-    """A time limit on sockets, which scikit-learn does not set, and none of its warnings.
+    """Set a socket timeout, which scikit-learn does not, and suppress its warnings.
 
-    It warns of retries and of data sets that OpenML has withdrawn; the content's digest decides here.
+    It warns about retries and withdrawn data sets; the content's digest is checked instead.
     """
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(timeout_seconds)
@@ -131,13 +131,13 @@ def _reason(error: BaseException) -> str:
 
 
 def _unquoted(value: Any) -> Any:
-    """scikit-learn leaves the single quotes around ARFF text that is not an enumeration."""
+    """Remove the single quotes that scikit-learn leaves around ARFF text that is not an enumeration."""
     is_quoted = isinstance(value, str) and len(value) > 1 and value[0] == value[-1] == "'"
     return value[1:-1] if is_quoted else value
 
 
 def _as_file(data: SourceData, contract: Contract) -> pd.DataFrame:
-    """The rows under the file's own column names and label texts, which can only be read in one way."""
+    """The rows with the source's column names and label texts."""
     label = contract.label
     texts = {1: label.positive, 0: label.negative}
     frame = data.frame.assign(**{label.name: data.frame[label.name].map(texts)})

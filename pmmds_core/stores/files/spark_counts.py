@@ -1,7 +1,7 @@
-"""Counting rows per bin with Spark, for data that outgrows a machine: one pass over a DataFrame from anywhere.
+"""Counts rows per bin with Spark, for data larger than one machine, in one pass over a DataFrame.
 
-The bins are those of profiling/bin_queries.py, to the row. Needs the extra `spark` (pyspark and Java 17). Keep out:
-how a session is made, and where the rows are; the caller has both.
+The bins are exactly those of profiling/bin_queries.py. Needs the extra `spark` (pyspark and Java 17). Does not live
+here: creating the session and reading the rows (the caller does).
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from pmmds_core.profiling.reference_profile import ReferenceProfile
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-# What str.strip() takes off, as far as text files have it.
+# The characters that str.strip() removes and that occur in text files.
 BLANKS = " \t\r\n\f\x0b"
 
 
 def count_with_spark(
     frame: DataFrame, profile: ReferenceProfile, columns: Mapping[str, str] | None = None
 ) -> tuple[dict[str, list[int]], int]:
-    """Counts of a DataFrame's rows in the profile's bins, and how many rows there are.
+    """Counts of a DataFrame's rows in the profile's bins, and the number of rows.
 
-    Hand them to `drift.compare`, or to `profile.recounted` for a reference of several partitions.
+    Pass them to `drift.compare`, or to `profile.recounted` for a reference of several partitions.
 
     Args:
-        frame: one row for each prediction or customer; it is read once.
-        profile: whose bins; the score's are counted where `columns` names a column for `__score__`.
-        columns: feature to the frame's column, where the names differ.
+        frame: one row per prediction or customer; read once.
+        profile: defines the bins; the score is counted if `columns` names a column for `__score__`.
+        columns: feature → column of the frame, if the names differ.
 
     Raises:
         DataError: the frame lacks a column.
@@ -39,20 +39,22 @@ def count_with_spark(
     from pyspark.sql import functions as f
 
     named = columns or {}
-    features = [one.bins for one in profile.with_score if one.bins.feature != SCORE or SCORE in named]
+    features = [p.bins for p in profile.with_score if p.bins.feature != SCORE or SCORE in named]
     types = dict(frame.dtypes)
     missing = [b.feature for b in features if named.get(b.feature, b.feature) not in types]
     if missing:
         raise DataError(
             f"The Spark DataFrame lacks {', '.join(missing[:8])}.", next_step="Name its columns with `columns`."
         )
-    tallies: list[Column] = [f.count(f.lit(1)).alias("n_rows")]
+    aggregates: list[Column] = [f.count(f.lit(1)).alias("n_rows")]
     for bins in features:
         name = named.get(bins.feature, bins.feature)
         cell = _Cell(bins, f.col("`" + name.replace("`", "``") + "`"), is_text=types[name] == "string")
-        tallies += [f.count_if(cell.answers(t)).alias(f"t{len(tallies) + i}") for i, t in enumerate(bin_queries(bins))]
-    found: Any = frame.agg(*tallies).first()
-    n_rows, *numbers = (int(n) for n in found)
+        aggregates += [
+            f.count_if(cell.matches(t)).alias(f"t{len(aggregates) + i}") for i, t in enumerate(bin_queries(bins))
+        ]
+    row: Any = frame.agg(*aggregates).first()
+    n_rows, *numbers = (int(n) for n in row)
     counts, position = {}, 0
     for bins in features:
         end = position + len(bin_queries(bins))
@@ -62,7 +64,7 @@ def count_with_spark(
 
 
 class _Cell:
-    """One feature's column, and Spark's words for each question about it."""
+    """Spark expressions for the conditions on one feature's column."""
 
     def __init__(self, bins: FeatureBins, column: Column, *, is_text: bool) -> None:
         from pyspark.sql import functions as f
@@ -84,7 +86,7 @@ class _Cell:
             self._is_null = self._value.isNull() | f.isnan(self._value)
             self._is_text = f.lit(False)
 
-    def answers(self, query: BinQuery) -> Column:
+    def matches(self, query: BinQuery) -> Column:
         from pyspark.sql import functions as f
 
         operand = f.lit(query.operand)

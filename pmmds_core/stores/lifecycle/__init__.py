@@ -1,4 +1,4 @@
-"""Alerts, decisions, the promotion lock, retrainings, the outbox and its notifier, status.
+"""Alerts, decisions, the promotion lock, retrainings, the outbox and its notifier, retention, status.
 
-Model files are in artifacts/.
+Does not live here: model files (stores/artifacts).
 """

@@ -1,5 +1,7 @@
-"""Evaluations and promotion decisions, kept and read. Keep out: judging (policies/promotion.py), moving
-(workflows/promotion.py), what needs the promotion lock (promotion_lock.py).
+"""Stores evaluations and promotion decisions.
+
+Does not live here: deciding (policies/promotion.py), moving the alias (workflows/promotion.py), changes under the
+promotion lock (promotion_lock.py).
 """
 
 from __future__ import annotations
@@ -30,30 +32,36 @@ from pmmds_core.policies.promotion import PromotionJudgment
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import model_evaluations, promotion_decisions
 from pmmds_core.stores.lifecycle.outbox import enqueue
-from pmmds_core.stores.lifecycle.promotion_lock import PromotionTurn, new_decision, promotion_turn, read_pointer
+from pmmds_core.stores.lifecycle.promotion_lock import (
+    PromotionTransaction,
+    hold_promotion_lock,
+    new_decision,
+    read_pointer,
+)
 
 if TYPE_CHECKING:
     from pmmds_core.evaluation.comparison import ModelEvaluation
 
-# Pairs of versions that promotion_totals names at most.
+# Maximum number of version pairs in promotion_totals.
 MAX_PROMOTION_SERIES = 50
 
 
 class DecisionStore:
-    """Reads and writes what was measured and what was decided."""
+    """Reads and writes evaluations and decisions of one model."""
 
     def __init__(self, database: Database, model_name: str, targets: Sequence[str] = ()) -> None:
         """
         Args:
-            database: where decisions are.
-            model_name: whose.
-            targets: who is told what waits for a person or was taken back, by `notification_outbox.target_of`.
+            database: of the deployment.
+            model_name: the model.
+            targets: who is notified of pending approvals and automatic rollbacks, from `outbox.target_of`.
         """
         self._database = database
         self.model_name = model_name
         self._targets = tuple(targets)
 
     def save_evaluation(self, evaluation: ModelEvaluation, holdout_digest: str, run_id: str) -> str:
+        """Store an evaluation and return its id."""
         evaluation_id = uuid.uuid4().hex[:12]
         row = {
             "evaluation_id": evaluation_id,
@@ -70,22 +78,22 @@ class DecisionStore:
         return evaluation_id
 
     def latest_evaluation(self, *, run_id: str = "") -> ModelEvaluation:
-        """The newest evaluation: of this run when it made one, else of any. Raises NoModelError."""
+        """The run's newest evaluation, otherwise the newest of any run. Raises NoModelError."""
         return self.latest_with_holdout(run_id=run_id)[0]
 
     def latest_with_holdout(self, *, run_id: str = "") -> tuple[ModelEvaluation, str]:
-        """The newest evaluation as `latest_evaluation` finds it, and the digest of its holdout data set."""
+        """As `latest_evaluation`, with the digest of the holdout data set."""
         c = model_evaluations.c
         query = sa.select(c.document, c.holdout_digest).where(c.model_name == self.model_name)
         query = query.order_by((c.run_id == run_id).desc(), c.created_at.desc()).limit(1)
         with self._database.connect() as connection:
             row = connection.execute(query).first()
         if row is None:
-            raise NoModelError("No model was evaluated yet.", next_step="Materialize model_evaluation first.")
+            raise NoModelError("No model has been evaluated yet.", next_step="Materialize model_evaluation first.")
         return _evaluation(row.document), row.holdout_digest
 
     def evaluation_of(self, version: str) -> ModelEvaluation | None:
-        """The newest evaluation of a version as challenger; None when it was never judged."""
+        """The newest evaluation of a version as challenger; None if it has none."""
         c = model_evaluations.c
         query = sa.select(c.document).where(c.model_name == self.model_name, c.challenger_version == version)
         with self._database.connect() as connection:
@@ -101,14 +109,14 @@ class DecisionStore:
         needs_approval: bool = False,
         instead_of: str | None = None,
     ) -> Decision:
-        """Record a judgement. A promoted one is an intent until workflows/promotion.py has moved the alias.
+        """Record a judgement. A promotion takes effect when workflows/promotion.py has moved the alias.
 
         Args:
-            judgement: what policy.judge said.
-            evaluation: what it was said of.
+            judgement: the result of the promotion policy.
+            evaluation: the evaluation that was judged.
             run_id: of the Dagster run.
-            needs_approval: a promoted one waits for a person first.
-            instead_of: the version under the alias, where it is another than the champion that was judged against.
+            needs_approval: a promotion waits for a person's approval first.
+            instead_of: the version under the alias, if it is not the champion of the evaluation.
         """
         return self.save(
             kind=PROMOTION,
@@ -136,7 +144,7 @@ class DecisionStore:
         state: str = "",
         by: str | None = None,
     ) -> Decision:
-        """Record a decision; in state `judged`, or `recorded` when nothing is to move, unless `state` says other."""
+        """Record a decision. Default state: `judged` if the alias is to move, otherwise `recorded`."""
         decision = new_decision(
             self.model_name,
             kind=kind,
@@ -157,15 +165,15 @@ class DecisionStore:
         return decision
 
     def recent(self, limit: int = 20) -> list[Decision]:
-        """The newest decisions first."""
+        """The newest decisions, newest first."""
         query = self._decisions().order_by(promotion_decisions.c.decided_at.desc()).limit(limit)
         return self._read(query)
 
     def of_run(self, run_id: str) -> Decision | None:
-        """The decision of a run; the newest of any when `run_id` is empty."""
+        """The decision of a run; the newest of any run if `run_id` is empty."""
         query = self._decisions().order_by(promotion_decisions.c.decided_at.desc()).limit(1)
-        found = self._read(query.where(promotion_decisions.c.run_id == run_id) if run_id else query)
-        return found[0] if found else None
+        decisions = self._read(query.where(promotion_decisions.c.run_id == run_id) if run_id else query)
+        return decisions[0] if decisions else None
 
     def of_version(self, version: str) -> list[Decision]:
         """Every decision on a version as challenger, newest first."""
@@ -173,8 +181,9 @@ class DecisionStore:
         return self._read(query.order_by(promotion_decisions.c.decided_at.desc()))
 
     def get(self, decision_id: str) -> Decision | None:
-        found = self._read(self._decisions().where(promotion_decisions.c.decision_id == decision_id))
-        return found[0] if found else None
+        """The decision with this id; None if there is none."""
+        decisions = self._read(self._decisions().where(promotion_decisions.c.decision_id == decision_id))
+        return decisions[0] if decisions else None
 
     def of_states(self, *states: str) -> list[Decision]:
         """Every decision in one of these states, oldest first."""
@@ -182,27 +191,26 @@ class DecisionStore:
         return self._read(query.order_by(promotion_decisions.c.decided_at))
 
     def unfinished(self) -> list[Decision]:
-        """Decisions whose alias is to move and has not, oldest first: what a crash leaves."""
+        """Promotions whose alias move is pending, oldest first, such as after a crash."""
         table = promotion_decisions
         query = self._decisions().where(table.c.promoted, table.c.state.in_([JUDGED, MOVING]))
         return self._read(query.order_by(table.c.decided_at))
 
     def last_promotion_of(self, version: str) -> Decision | None:
-        """The last recorded decision that put `version` in the place of another; rollbacks do not count.
+        """The last recorded decision that put `version` into production, rollbacks excluded.
 
-        Told by the fencing token, which a clock that was set back does not turn round.
+        Ordered by fencing token, which does not depend on the clock.
         """
         c = promotion_decisions.c
         query = self._decisions().where(c.challenger_version == version, c.promoted, c.state == RECORDED)
         newest = (sa.func.coalesce(c.fencing_token, 0).desc(), c.decided_at.desc())
-        found = self._read(query.where(c.kind != ROLLBACK).order_by(*newest).limit(1))
-        return found[0] if found else None
+        decisions = self._read(query.where(c.kind != ROLLBACK).order_by(*newest).limit(1))
+        return decisions[0] if decisions else None
 
     def recorded_digest(self, version: str) -> str | None:
-        """Bundle.files_digest of `version` as the newest decision that put it into production recorded it.
+        """Bundle.files_digest of `version`, from the newest decision that put it into production.
 
-        None where none did: a person moved the alias there, or the decision is older than this record. An alias that
-        was moved from outside is a claim of whoever moved it, and never a record.
+        None if no decision recorded one. An alias move outside PMMDS never counts as a record.
         """
         c = promotion_decisions.c
         query = self._decisions().where(
@@ -213,25 +221,25 @@ class DecisionStore:
         return next((str(digest) for digest in recorded if digest), None)
 
     def newest_recorded(self, *, other_than: str = "") -> str | None:
-        """The version that was put into production last with a recorded digest; None when there is none."""
+        """The version most recently put into production with a recorded digest; None if there is none."""
         c = promotion_decisions.c
         query = self._decisions().where(
             c.promoted, c.state == RECORDED, c.kind.in_(EVIDENCE_KINDS), c.challenger_version != other_than
         )
         newest_first = (sa.func.coalesce(c.fencing_token, 0).desc(), c.decided_at.desc())
-        found = self._read(query.order_by(*newest_first))
-        return next((d.challenger_version for d in found if d.document.get(BUNDLE_DIGEST)), None)
+        decisions = self._read(query.order_by(*newest_first))
+        return next((d.challenger_version for d in decisions if d.document.get(BUNDLE_DIGEST)), None)
 
     def newest_promotion(self) -> Decision | None:
-        """The newest judgement of a trained model, promoted or not."""
+        """The newest decision on a trained model, promoted or held."""
         c = promotion_decisions.c
-        found = self._read(self._decisions().where(c.kind == PROMOTION).order_by(c.decided_at.desc()).limit(1))
-        return found[0] if found else None
+        decisions = self._read(self._decisions().where(c.kind == PROMOTION).order_by(c.decided_at.desc()).limit(1))
+        return decisions[0] if decisions else None
 
     def promotion_totals(self) -> dict[tuple[str, str], int]:
-        """Moves of the alias that were recorded, by version before (empty for the first) and after.
+        """Number of recorded alias moves by previous version (empty for the first) and new version.
 
-        Of the newest moves only, since each pair is a time series of its own.
+        Limited to the newest pairs, because each pair is a separate time series.
         """
         c = promotion_decisions.c
         query = sa.select(c.champion_version, c.challenger_version, sa.func.count().label("n")).where(
@@ -244,13 +252,13 @@ class DecisionStore:
         return {(row.champion_version or "", row.challenger_version): row.n for row in rows}
 
     def pointer(self) -> ProductionPointer | None:
-        """None when no version is in production."""
+        """None if no version is in production."""
         with self._database.connect() as connection:
             return read_pointer(connection, self.model_name)
 
-    def turn(self) -> AbstractContextManager[PromotionTurn]:
-        """The promotion lock, see promotion_turn. Within it only the turn may be asked, not this store."""
-        return promotion_turn(self._database, self.model_name, self._targets)
+    def transaction(self) -> AbstractContextManager[PromotionTransaction]:
+        """Hold the promotion lock, see hold_promotion_lock. Within it use only the transaction, not this store."""
+        return hold_promotion_lock(self._database, self.model_name, self._targets)
 
     def _decisions(self) -> sa.Select[Any]:
         return sa.select(promotion_decisions).where(promotion_decisions.c.model_name == self.model_name)
@@ -261,7 +269,7 @@ class DecisionStore:
 
 
 def _evaluation(document: dict[str, Any]) -> ModelEvaluation:
-    """Imported here: who reads decisions alone does without numpy."""
+    """Imported lazily, so that reading decisions does not import numpy."""
     from pmmds_core.evaluation.comparison import ModelEvaluation
 
     return ModelEvaluation.from_document(document)

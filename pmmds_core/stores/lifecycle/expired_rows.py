@@ -1,6 +1,6 @@
-"""Rows that are older than their retention period, deleted in one transaction a kind. Keep out: files and versions.
+"""Deletes rows past their retention period. Does not live here: files and model versions (workflows/retention.py).
 
-Nothing that is live is deleted: reports that an alert names, the newest report of a model, labels that have a row.
+Keeps reports that an alert names, the newest report of each model, and labels that have a logged row.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from pmmds_core.stores.database.tables import (
 )
 from pmmds_core.stores.lifecycle.outbox import GIVEN_UP, SENT
 
-# A transaction deletes as many reports at most, so that others do not wait for it for long.
+# Maximum number of reports per transaction, to limit how long others wait.
 _REPORTS_AT_ONCE = 500
 
 
 def old_reports(before: datetime) -> sa.Select[Any]:
-    """Stored drift reports made before an instant that neither an alert nor a model's newest report keeps."""
+    """Drift reports created before a time, except a model's newest report and those that an alert names."""
     c = drift_reports.c
     newest = sa.select(sa.func.max(c.report_id)).group_by(c.model_name)
     named = sa.select(drift_alerts.c.report_id)
@@ -35,7 +35,7 @@ def old_reports(before: datetime) -> sa.Select[Any]:
 
 
 def delete_reports(database: Database, before: datetime) -> int:
-    """Drift reports and their metrics. Returns how many reports went."""
+    """Delete old drift reports and their metrics, and return the number of reports."""
     n_deleted = 0
     while True:
         with database.begin() as connection:
@@ -47,24 +47,24 @@ def delete_reports(database: Database, before: datetime) -> int:
 
 
 def delete_histograms(database: Database, before: datetime) -> int:
-    """Hourly counts of hours before an instant."""
+    """Delete the counts of hours before a time."""
     return _delete(database, feature_histograms, feature_histograms.c.hour < before)
 
 
 def delete_waiting_labels(database: Database, before: datetime) -> int:
-    """Labels that came before an instant and whose prediction has never been logged."""
+    """Delete labels received before a time that still wait for their prediction."""
     c = label_observations.c
     return _delete(database, label_observations, c.is_waiting & (c.received_at < before))
 
 
 def delete_notifications(database: Database, before: datetime) -> int:
-    """Notifications that were sent, or given up, and were due before an instant."""
+    """Delete notifications that were due before a time and were sent or given up."""
     c = alert_notifications.c
     return _delete(database, alert_notifications, c.state.in_([SENT, GIVEN_UP]) & (c.due_at < before))
 
 
 def count_rows(database: Database, before: datetime) -> dict[str, int]:
-    """What each of the functions above would delete, by the kind's name."""
+    """Number of rows that each function above would delete, by kind."""
     labels, sent = label_observations.c, alert_notifications.c
     queries: dict[str, sa.Select[Any]] = {
         "drift reports": sa.select(sa.func.count()).select_from(old_reports(before).subquery()),
@@ -77,7 +77,7 @@ def count_rows(database: Database, before: datetime) -> dict[str, int]:
 
 
 def report_pages(database: Database) -> set[str]:
-    """Paths of the pages of reports that live alerts name."""
+    """Paths of the report pages that live alerts name."""
     c = drift_reports.c
     query = sa.select(c.html_path).join(drift_alerts, drift_alerts.c.report_id == c.report_id)
     with database.connect() as connection:
@@ -93,7 +93,7 @@ def _delete(database: Database, table: sa.Table, condition: sa.ColumnElement[boo
         return connection.execute(sa.delete(table).where(condition)).rowcount
 
 
-# Kind to the function that deletes it.
+# Kind → the function that deletes it.
 DELETE: dict[str, Callable[[Database, datetime], int]] = {
     "drift reports": delete_reports,
     "histograms": delete_histograms,

@@ -1,6 +1,6 @@
-"""The outbox of notifications: written with the change they tell of, claimed by one sender at a time.
+"""The outbox: notifications are inserted with the change they report and claimed by one sender at a time.
 
-Keep out: sending (notifier.py), what an alert is (alerts.py) and what is said (policies/notifications.py).
+Does not live here: sending (notifier.py), alerts (alerts.py), message texts (policies/notifications.py).
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import alert_notifications
 
 PENDING, SENT, GIVEN_UP = "pending", "sent", "given_up"
-# 30 s, 1, 2, 4, 8, 16, 32 min: about an hour of tries, then a person reads of it in the alert's history.
+# Pauses of 30 s, 1, 2, 4, 8, 16, 32 min: about an hour of attempts; the alert's history shows the failure.
 MAX_ATTEMPTS = 8
 FIRST_PAUSE = timedelta(seconds=30)
-# Longer than any send takes. A sender that dies while it sends leaves the row to others after this.
+# Longer than any send takes. After it, other senders retry a notification whose sender crashed.
 CLAIM = timedelta(minutes=5)
-# A comma or blank separates two URLs only where another URL begins: apprise's own take commas.
+# A comma or blank separates URLs only before another URL, because apprise URLs may contain commas.
 _BETWEEN_URLS = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 
 
 @dataclass(frozen=True)
 class Notification:
-    """One message to one target. `attempts` counts the present one."""
+    """One message to one target. `attempts` includes the current one."""
 
     notification_id: int
     target: str
@@ -41,7 +41,7 @@ class Notification:
 
 @dataclass(frozen=True)
 class NotificationState:
-    """What became of one message, for the alert's history."""
+    """The delivery state of one message, for the alert's history."""
 
     change_id: int
     target: str
@@ -58,7 +58,7 @@ def split_urls(setting: str) -> tuple[str, ...]:
 
 
 def target_of(url: str) -> str:
-    """What the database calls a URL: a digest, because the URL holds secrets."""
+    """The stored name of a URL: a digest, because URLs contain secrets."""
     return hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
@@ -70,7 +70,7 @@ def enqueue(
     *,
     change_id: int | None = None,
 ) -> None:
-    """One row for each target, in the transaction of the change. `change_id`: where it is an alert's change."""
+    """Insert a row per target in the transaction of the change. `change_id`: for changes of an alert."""
     rows = [
         {
             "change_id": change_id,
@@ -89,13 +89,13 @@ def enqueue(
 
 
 class NotificationOutbox:
-    """Claims and settles notifications."""
+    """Claims notifications and records their delivery."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def due(self, now: datetime | None = None) -> list[int]:
-        """Ids that are due and that nobody is sending, oldest first."""
+        """Ids of due notifications that no sender has claimed, oldest first."""
         c = alert_notifications.c
         at = now or datetime.now(UTC)
         query = sa.select(c.notification_id).where(c.state == PENDING, c.due_at <= at, _is_free(at))
@@ -103,10 +103,9 @@ class NotificationOutbox:
             return list(connection.execute(query.order_by(c.notification_id)).scalars())
 
     def claim(self, notification_id: int, now: datetime | None = None) -> Notification | None:
-        """Take one for sending; None when another took it, sent it, or put it off.
+        """Claim a notification for sending; None if another process claimed, sent or postponed it.
 
-        One conditional UPDATE decides, so of two processes one gets the row. The attempt counts from here: a sender
-        that dies has used it up.
+        One conditional UPDATE decides between processes. It counts the attempt, even if the sender crashes.
         """
         c = alert_notifications.c
         at = now or datetime.now(UTC)
@@ -121,31 +120,33 @@ class NotificationOutbox:
         return None if row is None else Notification(**row)
 
     def sent(self, notification: Notification, now: datetime | None = None) -> None:
+        """Record the delivery."""
         at = now or datetime.now(UTC)
-        self._settle(notification, state=SENT, sent_at=at, last_error=None)
+        self._update(notification, state=SENT, sent_at=at, last_error=None)
 
     def failed(self, notification: Notification, reason: str, now: datetime | None = None) -> bool:
-        """Put it off, each time twice as long; given up after MAX_ATTEMPTS. True when it will be tried again."""
+        """Schedule a retry with twice the pause, or give up after MAX_ATTEMPTS. True if it will be retried."""
         if notification.attempts >= MAX_ATTEMPTS:
             self.give_up(notification, reason)
             return False
         pause = FIRST_PAUSE * 2 ** (notification.attempts - 1)
-        self._settle(notification, due_at=(now or datetime.now(UTC)) + pause, last_error=reason)
+        self._update(notification, due_at=(now or datetime.now(UTC)) + pause, last_error=reason)
         return True
 
     def give_up(self, notification: Notification, reason: str) -> None:
-        self._settle(notification, state=GIVEN_UP, last_error=reason)
+        """Record that the notification will not be retried."""
+        self._update(notification, state=GIVEN_UP, last_error=reason)
 
     def of_changes(self, change_ids: Sequence[int]) -> list[NotificationState]:
-        """What became of the messages about these changes, in their order."""
+        """The delivery states of the messages about these changes, in order."""
         c = alert_notifications.c
         columns = (c.change_id, c.target, c.state, c.attempts, c.due_at, c.last_error, c.sent_at)
         query = sa.select(*columns).where(c.change_id.in_(change_ids)).order_by(c.notification_id)
         with self._database.connect() as connection:
             return [NotificationState(**row) for row in connection.execute(query).mappings()]
 
-    def _settle(self, notification: Notification, **values: object) -> None:
-        """Only the sender of this attempt may: one that slept past its claim changes nothing."""
+    def _update(self, notification: Notification, **values: object) -> None:
+        """Only for the sender of the current attempt: one whose claim has expired changes nothing."""
         c = alert_notifications.c
         update = sa.update(alert_notifications).where(
             c.notification_id == notification.notification_id,

@@ -1,6 +1,7 @@
-"""One holder at a time: the lock under which the production pointer and the states of decisions change.
+"""The promotion lock: the production pointer and the states of decisions change only under it.
 
-Add a transition here. Keep out: their order (workflows/promotion.py) and everything that needs no lock (decisions.py).
+State transitions belong here. Does not live here: their order (workflows/promotion.py), reads and writes without the
+lock (decisions.py).
 """
 
 from __future__ import annotations
@@ -36,63 +37,65 @@ LOCK_TIMEOUT_SECONDS = 15
 
 
 @dataclass(frozen=True)
-class PromotionTurn:
-    """What the holder of the lock reads and changes. All of it is committed at the end of the turn, or none."""
+class PromotionTransaction:
+    """Reads and changes of the lock's holder, committed together at the end."""
 
     connection: sa.Connection
     model_name: str
     targets: tuple[str, ...] = ()
 
     def decision(self, decision_id: str) -> Decision:
+        """The decision as stored now."""
         query = sa.select(promotion_decisions).where(promotion_decisions.c.decision_id == decision_id)
         return Decision(**self.connection.execute(query).mappings().one())
 
     def pointer(self) -> ProductionPointer | None:
+        """None if no version is in production."""
         return read_pointer(self.connection, self.model_name)
 
-    def mover(self) -> Decision | None:
-        """The decision that has moved the pointer and not recorded that the alias followed."""
+    def promotion_in_progress(self) -> Decision | None:
+        """The decision that moved the pointer but has not recorded the alias move."""
         table = promotion_decisions
         query = sa.select(table).where(table.c.model_name == self.model_name, table.c.state == MOVING)
         row = self.connection.execute(query).mappings().first()
         return None if row is None else Decision(**row)
 
     def claim(self, decision: Decision, bundle_digest: str) -> None:
-        """Point at the challenger, with the next fencing token; the decision is `moving`, and says which files."""
+        """Point at the challenger with the next fencing token; the decision becomes `moving` and stores the digest."""
         token = self._point_at(decision.challenger_version, decision.decision_id)
         document = {**decision.document, BUNDLE_DIGEST: bundle_digest}
         self._set(decision.decision_id, state=MOVING, fencing_token=token, document=document)
 
     def confirm(self) -> None:
-        """Raises when the connection, and with it the lock, is lost."""
+        """Raises if the connection is lost, and the lock with it."""
         self.connection.execute(sa.select(1)).one()
 
     def record(self, decision: Decision, bundle_digest: str = "") -> None:
-        """The alias is there. `bundle_digest`: where the decision was not claimed, the files it is about."""
+        """Record that the alias points at the challenger. `bundle_digest`: for a decision that was not claimed."""
         document = {**decision.document, **({BUNDLE_DIGEST: bundle_digest} if bundle_digest else {})}
         self._set(decision.decision_id, state=RECORDED, moved_at=datetime.now(UTC), document=document)
         if is_automatic_rollback(decision):
-            self._tell(rolled_back(decision))
+            self._notify(rolled_back(decision))
 
     def abort(self, decision: Decision, reason: str) -> None:
-        """Nothing moves any more for this decision; a pointer that it had moved goes back."""
+        """Abort the decision; a pointer that it moved is restored."""
         if decision.state == MOVING:
             self._point_at(decision.champion_version or "", decision.decision_id)
         self._set(decision.decision_id, state=ABORTED, state_reason=reason)
         if is_automatic_rollback(decision):
-            self._tell(rollback_aborted(decision, reason))
+            self._notify(rollback_aborted(decision, reason))
 
-    def adopt(self, version: str | None) -> Decision:
-        """Record that a person moved the alias to `version` (None: removed it), and let the pointer agree."""
+    def record_external_alias_change(self, version: str | None) -> Decision:
+        """Record that the alias was moved to `version` in MLflow (None: removed), and move the pointer to match."""
         before = self.pointer()
-        what = f"was moved to v{version}" if version else "was removed, or its version deleted,"
+        change = f"was moved to v{version}" if version else "was removed, or its version deleted,"
         decision = new_decision(
             self.model_name,
             kind=MANUAL,
             challenger=version or "",
             champion=before.version if before else None,
             promoted=version is not None,
-            reason=f"The alias production {what} by hand in MLflow.",
+            reason=f"The alias production {change} by hand in MLflow.",
             state=RECORDED,
         )
         self.connection.execute(sa.insert(promotion_decisions).values(vars(decision)))
@@ -101,16 +104,16 @@ class PromotionTurn:
         return self.decision(decision.decision_id)
 
     def approve(self, decision: Decision, by: str) -> bool:
-        """False when it does not wait any more: another person was faster."""
+        """Approve a pending decision; False if it is no longer pending."""
         return self._set(decision.decision_id, of_state=PENDING_APPROVAL, state=JUDGED, changed_by=by)
 
     def reject(self, decision: Decision, by: str, reason: str) -> bool:
-        """False when it does not wait any more: another person was faster."""
+        """Reject a pending decision; False if it is no longer pending."""
         values = {"state": REJECTED, "changed_by": by, "state_reason": reason or None}
         return self._set(decision.decision_id, of_state=PENDING_APPROVAL, **values)
 
-    def _tell(self, notice: NotificationText) -> None:
-        """Committed with the change, or not at all."""
+    def _notify(self, notice: NotificationText) -> None:
+        """Enqueue a notification in this transaction."""
         enqueue(self.connection, notice, self.targets, datetime.now(UTC))
 
     def _point_at(self, version: str, decision_id: str) -> int:
@@ -135,29 +138,31 @@ class PromotionTurn:
 
 
 @contextmanager
-def promotion_turn(database: Database, model_name: str, targets: tuple[str, ...] = ()) -> Iterator[PromotionTurn]:
-    """Hold the promotion lock: PostgreSQL's lock of the pointer's row, SQLite's write transaction.
+def hold_promotion_lock(
+    database: Database, model_name: str, targets: tuple[str, ...] = ()
+) -> Iterator[PromotionTransaction]:
+    """Hold the promotion lock: a row lock on the pointer on PostgreSQL, the write transaction on SQLite.
 
-    It ends with its holder. Only who may change the pointer can lock its row, so no other login can hold it up.
+    It is released if its process crashes. Only logins that may change the pointer can lock its row.
 
     Args:
-        database: where decisions and pointer are.
-        model_name: whose.
-        targets: who is told of an automatic rollback, by `notification_outbox.target_of`.
+        database: of the deployment.
+        model_name: the model whose production version may change.
+        targets: who is notified of an automatic rollback, from `outbox.target_of`.
 
     Raises:
-        DatabaseUnavailableError: another process holds it for longer than `LOCK_TIMEOUT_SECONDS`, or the database
-            is away.
+        DatabaseUnavailableError: another process held it for `LOCK_TIMEOUT_SECONDS`, or the database cannot be
+            reached.
     """
     with database.begin() as connection:
         if database.dialect == "postgresql":
             connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
             _lock_pointer(connection, model_name)
-        yield PromotionTurn(connection, model_name, targets)
+        yield PromotionTransaction(connection, model_name, targets)
 
 
 def _lock_pointer(connection: sa.Connection, model_name: str) -> None:
-    """Lock the model's row, which is made first where there is none: an empty version is no version."""
+    """Lock the model's row, after creating it with an empty version if it does not exist."""
     row = sa.select(production_pointer.c.model_name).where(production_pointer.c.model_name == model_name)
     if connection.execute(row.with_for_update()).first() is None:
         nothing = {"version": "", "decision_id": "", "fencing_token": 0, "moved_at": datetime.now(UTC)}
@@ -168,7 +173,7 @@ def _lock_pointer(connection: sa.Connection, model_name: str) -> None:
 
 
 def read_pointer(connection: sa.Connection, model_name: str) -> ProductionPointer | None:
-    """None when no version is in production."""
+    """None if no version is in production."""
     table = production_pointer
     row = connection.execute(sa.select(table).where(table.c.model_name == model_name)).mappings().first()
     if row is None or not row["version"]:
@@ -190,7 +195,7 @@ def new_decision(
     run_id: str = "",
     by: str | None = None,
 ) -> Decision:
-    """A decision with an id and the present instant, not stored yet."""
+    """A decision with a new id and the current time, not stored yet."""
     decision_id, decided_at = uuid.uuid4().hex[:12], datetime.now(UTC)
     document = {
         "decision_id": decision_id,

@@ -1,6 +1,6 @@
-"""Which training run registered which model version: what MLflow's alias `challenger` cannot prove.
+"""Records which training run registered which model version, which MLflow's alias `challenger` cannot prove.
 
-Keep out: the versions themselves (stores/artifacts/model_registry.py) and what they were trained on
+Does not live here: the versions (stores/artifacts/model_registry.py), their training rows
 (workflows/unseen_rows.py).
 """
 
@@ -17,7 +17,7 @@ from pmmds_core.stores.database.tables import registered_versions
 
 @dataclass(frozen=True)
 class Registration:
-    """A version and the run that registered it. `digest`: bundle.model_digest; the others: of its data sets."""
+    """A version and the run that registered it. `digest`: bundle.model_digest; the others are of data sets."""
 
     model_name: str
     version: str
@@ -37,14 +37,14 @@ class RegistrationStore:
 
     def save(self, version: str, *, run_id: str, digest: str, training_digest: str, holdout_digest: str) -> None:
         """Record that a run registered `version`."""
-        found = Registration(
+        registration = Registration(
             self._model_name, version, run_id, digest, training_digest, holdout_digest, datetime.now(UTC)
         )
         with self._database.begin() as connection:
-            connection.execute(sa.insert(registered_versions).values(vars(found)))
+            connection.execute(sa.insert(registered_versions).values(vars(registration)))
 
     def of_run(self, run_id: str) -> Registration | None:
-        """The newest version that the run registered; the newest of any run when it registered none."""
+        """The newest version that the run registered, otherwise the newest of any run."""
         c = registered_versions.c
         query = sa.select(registered_versions).where(c.model_name == self._model_name)
         query = query.order_by((c.run_id == run_id).desc(), c.registered_at.desc()).limit(1)
@@ -53,7 +53,7 @@ class RegistrationStore:
         return None if row is None else Registration(**row)
 
     def of_version(self, version: str) -> Registration | None:
-        """How a version was registered; None when no training of ours did it."""
+        """The registration of a version; None if PMMDS did not register it."""
         c = registered_versions.c
         query = sa.select(registered_versions).where(c.model_name == self._model_name, c.version == version)
         with self._database.connect() as connection:

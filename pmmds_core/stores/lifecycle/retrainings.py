@@ -1,4 +1,7 @@
-"""Retraining runs: what asked for which attempt, and how it ended. Keep out: when to start (retraining_policy)."""
+"""Retraining runs: the trigger, attempt and outcome of each.
+
+Does not live here: when to start one (policies/retraining.py).
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ from pmmds_core.stores.database.tables import retraining_runs
 
 @dataclass(frozen=True)
 class RetrainingRun:
-    """One recorded retraining. `trigger_type`, `cause`: see retraining_policy; `gave_up`: it left that to a person."""
+    """One recorded retraining. `trigger_type`, `cause`: see policies/retraining.py.
+
+    `gave_up`: the trigger was given up with this run and needs a person.
+    """
 
     retraining_id: str
     model_name: str
@@ -41,7 +47,7 @@ class RetrainingRun:
 
 @dataclass(frozen=True)
 class Attempt:
-    """Which attempt a run is, of what. `cause`: None for a person's own."""
+    """A run's attempt number and trigger. `cause`: the trigger's key; None for a manual run."""
 
     run_id: str
     trigger_type: str
@@ -52,7 +58,7 @@ class Attempt:
 
 
 def alert_cause(alert_id: int) -> str:
-    """What an alert's attempts are counted under."""
+    """The trigger key of an alert."""
     return f"{ALERT}:{alert_id}"
 
 
@@ -64,16 +70,16 @@ class RetrainingStore:
         self._model_name = model_name
 
     def claim(self, attempt: Attempt) -> None:
-        """Record that a run has begun. The same run may claim twice; another run may not take the same attempt.
+        """Record that a run has started; idempotent per run.
 
         Raises:
-            TrainingError: another run has this attempt of the cause.
+            TrainingError: another run has this attempt of the trigger.
         """
         with self._database.begin() as connection:
             inserted = self._insert(connection, attempt, RUNNING, "", None)
         if inserted is None and self.of_run(attempt.run_id) is None:
             raise TrainingError(
-                f"Attempt {attempt.attempt} of {attempt.cause} is taken by another run; this one stops.",
+                f"Another run already has attempt {attempt.attempt} of {attempt.cause}; this run stops.",
             )
 
     def finish(
@@ -85,69 +91,72 @@ class RetrainingStore:
         challenger_version: str | None = None,
         n_new_labels: int | None = None,
     ) -> RetrainingRun | None:
-        """Record how a run ended; only a running one can end, and one that waits for approval does not fail.
+        """Record the outcome of a running run, or of one pending approval unless it failed.
 
         Returns:
-            The run; None when it is unknown or had ended before.
+            The run; None if it is unknown or already ended.
         """
         c = retraining_runs.c
-        known = {"challenger_version": challenger_version, "n_new_labels": n_new_labels}
+        optional = {"challenger_version": challenger_version, "n_new_labels": n_new_labels}
         values = {"outcome": outcome, "reason": reason, "finished_at": datetime.now(UTC)}
-        values |= {name: value for name, value in known.items() if value is not None}
-        endable = [RUNNING] if outcome == FAILED else [RUNNING, WAITING]
-        update = sa.update(retraining_runs).where(c.run_id == run_id, c.outcome.in_(endable))
+        values |= {name: value for name, value in optional.items() if value is not None}
+        states = [RUNNING] if outcome == FAILED else [RUNNING, WAITING]
+        update = sa.update(retraining_runs).where(c.run_id == run_id, c.outcome.in_(states))
         return _run(connection, update.values(**values).returning(retraining_runs))
 
     def record_failure(self, connection: sa.Connection, attempt: Attempt, reason: str) -> RetrainingRun | None:
-        """Book a run that died, whether or not it had got as far as claiming its attempt.
+        """Record a crashed run, whether or not it had claimed its attempt.
 
         Returns:
-            The run; None when it had ended before, or died because another run had its attempt.
+            The run; None if it already ended, or failed because another run had its attempt.
         """
         inserted = self._insert(connection, attempt, FAILED, reason, datetime.now(UTC))
         return inserted or self.finish(connection, attempt.run_id, FAILED, reason)
 
     def has_given_up(self, connection: sa.Connection, cause: str) -> bool:
-        """Whether a person was left with this cause already."""
+        """True if the trigger was given up."""
         c = retraining_runs.c
         query = sa.select(c.retraining_id).where(c.model_name == self._model_name, c.cause == cause, c.gave_up)
         return connection.execute(query).first() is not None
 
     def mark_given_up(self, connection: sa.Connection, retraining_id: str) -> None:
+        """Record that the trigger was given up with this run."""
         c = retraining_runs.c
         connection.execute(sa.update(retraining_runs).where(c.retraining_id == retraining_id).values(gave_up=True))
 
     def of_run(self, run_id: str) -> RetrainingRun | None:
-        found = self._read(self._all().where(retraining_runs.c.run_id == run_id))
-        return found[0] if found else None
+        """The retraining of a Dagster run; None if it is not one."""
+        runs = self._read(self._all().where(retraining_runs.c.run_id == run_id))
+        return runs[0] if runs else None
 
     def attempts_of(self, alert_id: int) -> list[RetrainingRun]:
         """The retrainings of an alert, newest first."""
         return self._read(self._all().where(retraining_runs.c.cause == alert_cause(alert_id)))
 
     def past(self, causes: Collection[str], now: datetime) -> list[PastRetraining]:
-        """What the policy asks for: all attempts of these causes, what has not ended, and what began lately."""
+        """The policy's input: all attempts of these triggers, unfinished runs, and runs started in the last day."""
         c = retraining_runs.c
-        counts = sa.or_(c.cause.in_(causes), c.outcome.in_([RUNNING, WAITING]), c.started_at > now - DAY)
+        relevant = sa.or_(c.cause.in_(causes), c.outcome.in_([RUNNING, WAITING]), c.started_at > now - DAY)
         return [
             PastRetraining(r.cause, r.attempt, r.outcome, r.started_at, r.finished_at, r.n_new_labels)
-            for r in self._read(self._all().where(counts))
+            for r in self._read(self._all().where(relevant))
         ]
 
     def given_up(self, since: timedelta, now: datetime) -> list[RetrainingRun]:
-        """Those whose end left their cause to a person, newest first."""
+        """Runs with which a trigger was given up, newest first."""
         c = retraining_runs.c
         return self._read(self._all().where(c.gave_up, c.finished_at > now - since))
 
     def running(self) -> list[RetrainingRun]:
+        """Runs in progress, newest first."""
         return self._read(self._all().where(retraining_runs.c.outcome == RUNNING))
 
     def recent(self, limit: int = 20) -> list[RetrainingRun]:
-        """The newest first."""
+        """The newest retrainings, newest first."""
         return self._read(self._all().limit(limit))
 
     def totals(self) -> dict[tuple[str, str], int]:
-        """Retrainings that have ended, by trigger type and outcome."""
+        """Number of finished retrainings by trigger type and outcome."""
         c = retraining_runs.c
         query = sa.select(c.trigger_type, c.outcome, sa.func.count().label("n")).where(
             c.model_name == self._model_name, c.outcome.not_in([RUNNING, WAITING])
@@ -167,7 +176,7 @@ class RetrainingStore:
     def _insert(
         self, connection: sa.Connection, attempt: Attempt, outcome: str, reason: str, finished_at: datetime | None
     ) -> RetrainingRun | None:
-        """None where the run or the attempt is there already."""
+        """None if the run or the attempt exists."""
         row = {
             "retraining_id": uuid.uuid4().hex[:12],
             "model_name": self._model_name,

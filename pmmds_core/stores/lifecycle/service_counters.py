@@ -1,4 +1,7 @@
-"""How many predictions the service was asked for and failed, as it counts itself. Keep out: judging them."""
+"""Reads the service's counters of prediction requests and errors.
+
+Does not live here: judging them (policies/rollback.py).
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,9 @@ class _Family(msgspec.Struct):
 
 
 def service_totals(settings: Settings) -> RequestTotals | None:
-    """The counters of the service at PMMDS_HTTP_HOST and PMMDS_HTTP_PORT; None when it does not tell them."""
+    """The counters of the service at PMMDS_HTTP_HOST and PMMDS_HTTP_PORT; None if they cannot be read."""
     url = f"http://{settings.http_host}:{settings.http_port}/metrics/json"
-    # Proxies of the environment are for the internet, not for a service on this network.
+    # Ignore proxies of the environment: the service is on this network.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=_TIMEOUT_SECONDS) as answer:
@@ -35,6 +38,6 @@ def service_totals(settings: Settings) -> RequestTotals | None:
     except (OSError, HTTPException, msgspec.DecodeError):
         return None
     samples = families.get("pmmds_requests", _Family([])).samples
-    asked = [s for s in samples if s.name.endswith("_total") and s.labels.get("endpoint", "").startswith(_PREDICT)]
-    n_errors = sum(s.value for s in asked if s.labels.get("status", "").startswith("5"))
-    return RequestTotals(int(sum(s.value for s in asked)), int(n_errors))
+    requests = [s for s in samples if s.name.endswith("_total") and s.labels.get("endpoint", "").startswith(_PREDICT)]
+    n_errors = sum(s.value for s in requests if s.labels.get("status", "").startswith("5"))
+    return RequestTotals(int(sum(s.value for s in requests)), int(n_errors))

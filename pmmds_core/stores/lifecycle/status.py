@@ -1,7 +1,7 @@
-"""How the loop stands, for whoever watches it: alerts, production version, what waits for a person.
+"""Status snapshot of the loop for monitoring: alerts, production version, pending manual actions.
 
-Few rows each, read in one transaction, since a scraper asks every few seconds. Keep out: metric names (serving), and
-what was counted since the beginning (each store's totals).
+Reads few rows in one transaction, because metrics are scraped every few seconds. Does not live here: metric names
+(serving), totals since the start (each store).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from pmmds_core.stores.lifecycle.storage_usage import read_usage
 
 @dataclass(frozen=True)
 class LoopState:
-    """`None` where there is nothing: no model in production, no report yet.
+    """None: no model in production, or no report yet.
 
-    `live_alerts`: (status, severity) → alerts that are open or acknowledged. `trained_at`: of the version in
-    production, told by its first evaluation, in the run that trained it. `psi`: by feature, of the newest report.
+    `live_alerts`: (status, severity) → number of open or acknowledged alerts. `trained_at`: the first evaluation of the
+    production version, which is part of its training run. `psi`: by feature, of the newest report.
     """
 
     live_alerts: Mapping[tuple[str, str], int]
@@ -45,7 +45,7 @@ class LoopState:
 
 
 def read_loop_state(database: Database, model_name: str) -> LoopState:
-    """Raises StoreError when the database cannot be read."""
+    """Read the status. Raises StoreError if the database cannot be read."""
     with database.connect() as connection:
         pointer = read_pointer(connection, model_name)
         report_id, reported_at = _newest_report(connection, model_name)
@@ -85,8 +85,8 @@ def _psi(connection: sa.Connection, report_id: int | None) -> dict[str, float]:
 def _trained_at(connection: sa.Connection, model_name: str, version: str) -> datetime | None:
     c = model_evaluations.c
     query = sa.select(c.created_at).where(c.model_name == model_name, c.challenger_version == version)
-    found: datetime | None = connection.execute(query.order_by(c.created_at).limit(1)).scalar_one_or_none()
-    return found
+    first: datetime | None = connection.execute(query.order_by(c.created_at).limit(1)).scalar_one_or_none()
+    return first
 
 
 def _waiting_decisions(connection: sa.Connection, model_name: str) -> dict[str, int]:

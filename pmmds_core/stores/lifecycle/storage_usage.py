@@ -1,4 +1,7 @@
-"""How many bytes each kind of stored data takes, measured nightly and kept for metrics. Keep out: measuring."""
+"""Stores the bytes per kind of stored data, measured nightly, for metrics.
+
+Does not live here: measuring (workflows/expiry.py).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from pmmds_core.stores.database.tables import storage_usage
 
 
 def save_usage(database: Database, n_bytes: Mapping[str, int], now: datetime) -> None:
-    """Replace what was measured before."""
+    """Replace the previous measurement."""
     rows = [{"kind": kind, "n_bytes": size, "measured_at": now} for kind, size in sorted(n_bytes.items())]
     with database.begin() as connection:
         connection.execute(sa.delete(storage_usage))
@@ -21,6 +24,6 @@ def save_usage(database: Database, n_bytes: Mapping[str, int], now: datetime) ->
 
 
 def read_usage(connection: sa.Connection) -> dict[str, int]:
-    """Kind to bytes; empty before the first measurement."""
+    """Kind → bytes; empty before the first measurement."""
     rows = connection.execute(sa.select(storage_usage.c.kind, storage_usage.c.n_bytes))
     return {row.kind: row.n_bytes for row in rows}

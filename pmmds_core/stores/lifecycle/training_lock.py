@@ -1,7 +1,8 @@
-"""One training at a time for one deployment: from its first row to its promotion, by whatever way it was started.
+"""The training lock: at most one training at a time per deployment, from reading data to promotion.
 
-Held by the process that carries the run, and released with it: a session of PostgreSQL, or a lock file beside the
-SQLite file. A table names the holder for those that wait. Keep out: which runs need it (pmmds_assets/training_runs.py).
+The process of the run holds it, as a PostgreSQL session or a lock file next to the SQLite file; it is released when
+the process ends. A table names the holder for waiting runs. Does not live here: which runs need it
+(pmmds_assets/training_runs.py).
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from pmmds_core.stores.database.errors import translate
 from pmmds_core.stores.database.session_lock import SessionLock
 from pmmds_core.stores.database.tables import training_lock
 
-# As long as a training may take: one that waits longer would only add to a queue.
+# The maximum duration of a training; waiting longer would only build a queue.
 WAIT_SECONDS = 1800.0
-_ASK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 
 class _Lock(Protocol):
@@ -38,7 +39,7 @@ class _Lock(Protocol):
 
 
 class _FileLock:
-    """The lock of one machine, which is where a SQLite file is."""
+    """A lock file, for deployments on SQLite, which have one machine."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -73,15 +74,15 @@ def hold_training_lock(
 
     Args:
         database: of the deployment.
-        model_name: whose training.
+        model_name: the model to train.
         run_id: of the Dagster run.
-        on_wait: gets one sentence for each holder that is waited for.
-        wait_seconds: how long at most.
+        on_wait: called with one sentence per holder that is waited for.
+        wait_seconds: the maximum wait.
 
     Raises:
-        TrainingError: another run held it all the time; the message names it.
+        TrainingError: other runs held it for that long; the message names the holder.
         RightMissingError: this login may not train.
-        DatabaseUnavailableError: the database is away.
+        DatabaseUnavailableError: the database cannot be reached.
     """
     lock = _lock_of(database)
     _acquire(database, lock, model_name, on_wait, wait_seconds)
@@ -101,28 +102,28 @@ def _lock_of(database: Database) -> _Lock:
 def _acquire(
     database: Database, lock: _Lock, model_name: str, on_wait: Callable[[str], None], wait_seconds: float
 ) -> None:
-    deadline, said = time.monotonic() + wait_seconds, ""
+    deadline, reported = time.monotonic() + wait_seconds, ""
     while not _try(database, lock):
         holder = _holder(database, model_name)
         if time.monotonic() > deadline:
             raise TrainingError(
-                f"Another training works for {model_name}: {holder}; one at a time may.",
-                next_step="Run the command again when it has ended.",
+                f"Another training of {model_name} is running: {holder}. Only one can run at a time.",
+                next_step="Retry when it has finished.",
             )
-        if holder != said:
+        if holder != reported:
             on_wait(f"Waiting for another training of {model_name}: {holder}.")
-            said = holder
-        time.sleep(_ASK_SECONDS)
+            reported = holder
+        time.sleep(_POLL_SECONDS)
 
 
 def _try(database: Database, lock: _Lock) -> bool:
     try:
         return lock.try_acquire()
     except DBAPIError as error:
-        clear = translate(error, database.engine.url)
-        if clear is None:
+        translated = translate(error, database.engine.url)
+        if translated is None:
             raise
-        raise clear from error
+        raise translated from error
 
 
 def _name_holder(database: Database, model_name: str, run_id: str) -> None:
@@ -138,5 +139,5 @@ def _holder(database: Database, model_name: str) -> str:
     with database.connect() as connection:
         row = connection.execute(query).mappings().first()
     if row is None:
-        return "a run that has just begun"
+        return "a run that has just started"
     return f"run {row['run_id']}, {row['holder']}, since {row['locked_at']:%Y-%m-%d %H:%M:%S} UTC"

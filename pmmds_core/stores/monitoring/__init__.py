@@ -1,1 +1,4 @@
-"""Bin counts, histograms, stored drift reports, daily performance. Single predictions are in predictions/."""
+"""Bin counts, histograms, stored drift reports, daily performance.
+
+Does not live here: single predictions (stores/predictions).
+"""

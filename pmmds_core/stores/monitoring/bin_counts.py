@@ -1,7 +1,7 @@
-"""Counting a window's rows per bin inside the database: one scan, one number for each bin of each feature.
+"""Counts a window's rows per feature and bin inside the database, in one scan.
 
-The bins are those of profiling/bin_queries.py, to the row. Keep out: which hours are counted, and where the counts
-are kept.
+The bins are exactly those of profiling/bin_queries.py. Does not live here: which hours are counted and where counts
+are stored (histograms.py).
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.stores.database.dialects import hour_of, missing_float
 from pmmds_core.stores.predictions.archived_rows import ArchivedRows
 
-# SQLite allows 2,000 result columns and PostgreSQL 1,664; a wider contract takes more than one scan.
+# SQLite allows 2,000 result columns and PostgreSQL 1,664; a wider contract needs several scans.
 _COUNTS_PER_SCAN = 1500
 
 
-# What a query on the log is asked of: the database, or what left it.
+# Where a query on the log runs: the database or the archive.
 Source = sa.Connection | ArchivedRows
 
 
 @dataclass(frozen=True)
 class HourCounts:
-    """One hour of one model version. `counts`: feature to the count of each bin, in the profile's order."""
+    """Counts of one hour of one model version. `counts`: feature → count per bin, in the profile's order."""
 
     model_version: str
     hour: datetime
@@ -38,7 +38,7 @@ class HourCounts:
     counts: dict[str, list[int]]
 
     def to_rows(self) -> Iterator[dict[str, Any]]:
-        """A row of feature_histograms for each feature."""
+        """Rows of feature_histograms, one per feature."""
         for feature, counts in self.counts.items():
             yield {
                 "model_version": self.model_version,
@@ -59,44 +59,44 @@ def count_bins(
     start: datetime,
     end: datetime,
 ) -> list[HourCounts]:
-    """Counts of the rows that a version answered in [start, end), for each hour that has any.
+    """Counts of the rows that a version predicted in [start, end), per hour with rows.
 
     Args:
-        connection: a snapshot, since a wide contract takes several scans.
+        connection: a snapshot, because a wide contract needs several scans.
         log: prediction_logs.
         profile: of `model_version`.
-        model_name: whose rows.
-        model_version: whose rows.
-        start: the first instant of an hour.
-        end: the first instant of an hour, exclusive.
+        model_name: the model.
+        model_version: the version.
+        start: the start of an hour.
+        end: the start of an hour, exclusive.
     """
     conditions = rows_of_version(log, model_name, model_version, start, end)
     if end - start == timedelta(hours=1):
-        # Every hour's update: without a group SQLite need not sort the rows first, which is a fourth of the time.
+        # The hourly update: without GROUP BY, SQLite does not sort the rows, which saves a quarter of the time.
         whole = count_groups(connection, log, profile, None, conditions)
-        found = {start: whole[None]} if whole else {}
+        by_hour = {start: whole[None]} if whole else {}
     else:
-        found = count_groups(connection, log, profile, hour_of(log.c.predicted_at), conditions)
-    return [HourCounts(model_version, at, n, profile.digest, counts) for at, (n, counts) in sorted(found.items())]
+        by_hour = count_groups(connection, log, profile, hour_of(log.c.predicted_at), conditions)
+    return [HourCounts(model_version, at, n, profile.digest, counts) for at, (n, counts) in sorted(by_hour.items())]
 
 
-def added_up(counted: Sequence[HourCounts]) -> list[HourCounts]:
-    """One for each version and hour; rows of an hour may be counted in two places."""
-    found: dict[tuple[str, datetime], HourCounts] = {}
-    for one in counted:
-        key = one.model_version, one.hour
-        if key in found:
-            other = found[key]
-            counts = {f: [a + b for a, b in zip(c, other.counts[f], strict=True)] for f, c in one.counts.items()}
-            one = replace(one, n_rows=one.n_rows + other.n_rows, counts=counts)
-        found[key] = one
-    return list(found.values())
+def sum_by_hour(counted: Sequence[HourCounts]) -> list[HourCounts]:
+    """One result per version and hour: rows of an hour may be both in the database and in the archive."""
+    totals: dict[tuple[str, datetime], HourCounts] = {}
+    for hour in counted:
+        key = hour.model_version, hour.hour
+        if key in totals:
+            other = totals[key]
+            counts = {f: [a + b for a, b in zip(c, other.counts[f], strict=True)] for f, c in hour.counts.items()}
+            hour = replace(hour, n_rows=hour.n_rows + other.n_rows, counts=counts)
+        totals[key] = hour
+    return list(totals.values())
 
 
 def rows_of_version(
     log: sa.Table, model_name: str, model_version: str, start: datetime, end: datetime
 ) -> tuple[sa.ColumnElement[bool], ...]:
-    """What a row of the log fulfils that a version answered in [start, end)."""
+    """Conditions for rows of the log that a version predicted in [start, end)."""
     return (
         log.c.model_name == model_name,
         log.c.model_version == model_version,
@@ -112,19 +112,19 @@ def count_groups(
     key: sa.ColumnElement[Any] | None,
     conditions: Sequence[sa.ColumnElement[bool]],
 ) -> dict[Any, tuple[int, dict[str, list[int]]]]:
-    """For each value of `key` among the rows: how many, and each feature's counts in the profile's order.
+    """Value of `key` → (number of rows, feature → counts in the profile's order).
 
-    Without a key all rows are one group, None; no rows are no group.
+    Without a key all rows form one group, None. Without rows there is no group.
     """
     query = sa.select(sa.null() if key is None else key, sa.func.count().label("n_rows")).where(*conditions)
     if key is not None:
         query = query.group_by(key)
     groups: dict[Any, tuple[int, dict[str, list[int]]]] = {}
     for bins in _scans([f.bins for f in profile.with_score]):
-        tallies = [sa.func.count().filter(_condition(_column(log, b), t)) for b in bins for t in bin_queries(b)]
-        for value, n_rows, *found in connection.execute(query.add_columns(*tallies)):
+        counts = [sa.func.count().filter(_condition(_column(log, b), t)) for b in bins for t in bin_queries(b)]
+        for value, n_rows, *numbers in connection.execute(query.add_columns(*counts)):
             if n_rows:
-                groups.setdefault(value, (n_rows, {}))[1].update(_split(bins, n_rows, found))
+                groups.setdefault(value, (n_rows, {}))[1].update(_split(bins, n_rows, numbers))
     return groups
 
 
@@ -135,13 +135,13 @@ def _column(log: sa.Table, bins: FeatureBins) -> sa.ColumnElement[Any]:
 def _scans(bins: Sequence[FeatureBins]) -> Iterator[list[FeatureBins]]:
     scan: list[FeatureBins] = []
     width = 0
-    for one in bins:
-        n_tallies = len(bin_queries(one))
-        if scan and width + n_tallies > _COUNTS_PER_SCAN:
+    for feature in bins:
+        n_counts = len(bin_queries(feature))
+        if scan and width + n_counts > _COUNTS_PER_SCAN:
             yield scan
             scan, width = [], 0
-        scan.append(one)
-        width += n_tallies
+        scan.append(feature)
+        width += n_counts
     yield scan
 
 
@@ -160,12 +160,12 @@ def _condition(column: sa.ColumnElement[Any], query: BinQuery) -> sa.ColumnEleme
     assert_never(query.test)
 
 
-def _split(bins: Sequence[FeatureBins], n_rows: int, found: Sequence[int]) -> dict[str, list[int]]:
-    """The scan's numbers as counts in the order of each feature's bins."""
+def _split(bins: Sequence[FeatureBins], n_rows: int, numbers: Sequence[int]) -> dict[str, list[int]]:
+    """The scan's numbers as counts per feature, in the order of its bins."""
     counts: dict[str, list[int]] = {}
     position = 0
-    for one in bins:
-        end = position + len(bin_queries(one))
-        counts[one.feature] = counts_of(one, n_rows, found[position:end])
+    for feature in bins:
+        end = position + len(bin_queries(feature))
+        counts[feature.feature] = counts_of(feature, n_rows, numbers[position:end])
         position = end
     return counts

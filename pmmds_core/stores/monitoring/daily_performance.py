@@ -1,6 +1,6 @@
-"""Daily performance: which days' rows or labels changed, their rows, and the results that were kept.
+"""Daily performance: states of days (to find changed ones), their rows, and stored results.
 
-Keep out: measuring (statistics/intervals.py, models/calibration.py).
+Does not live here: measuring (statistics/intervals.py, models/calibration.py).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pmmds_core.stores.predictions.archive import PredictionArchive
 
 @dataclass(frozen=True)
 class DayState:
-    """What the log holds of one version's day. `digest` changes with every row and label."""
+    """Row and label counts of a version's day. `digest` changes with every row and label."""
 
     model_version: str
     day: datetime
@@ -35,7 +35,7 @@ class DayState:
 
 @dataclass(frozen=True)
 class DayRows:
-    """One version's answers of a day, each (n,). `labels`: −1 where the truth is not known."""
+    """A version's predictions, each (n,). `labels`: −1 without a label."""
 
     probabilities: Probabilities
     predictions: Labels
@@ -43,7 +43,7 @@ class DayRows:
 
 
 @dataclass(frozen=True)
-class KeptDay:
+class StoredDay:
     """A stored result."""
 
     model_version: str
@@ -55,7 +55,7 @@ class KeptDay:
 
 
 class DailyPerformanceStore:
-    """Reads what is to be measured, and keeps and reads what was."""
+    """Reads rows to measure, and writes and reads results."""
 
     def __init__(self, database: Database, contract: Contract, archive: PredictionArchive | None = None) -> None:
         self._database = database
@@ -80,13 +80,13 @@ class DailyPerformanceStore:
             .group_by(log.c.model_version, hour)
         )
         days: dict[tuple[datetime, str], list[Any]] = {}
-        for row in self._both(query, start, end):
+        for row in self._from_log_and_archive(query, start, end):
             key = (row.hour.replace(hour=0), row.model_version)
             days.setdefault(key, []).append((row.n_rows, row.n_labelled, row.received_at))
         return [_state(version, day, hours) for (day, version), hours in sorted(days.items())]
 
     def rows(self, model_version: str, day: datetime) -> DayRows:
-        """A version's answers of [day, day + 1)."""
+        """A version's predictions in [day, day + 1)."""
         log, truth = self._log, ground_truth
         query = (
             sa.select(log.c.request_id, log.c.probability, log.c.prediction, truth.c.label)
@@ -98,11 +98,11 @@ class DailyPerformanceStore:
                 log.c.predicted_at < day + DAY,
             )
         )
-        found = sorted(self._both(query, day, day + DAY), key=lambda row: row.request_id)
-        return _day_rows(found)
+        rows = self._from_log_and_archive(query, day, day + DAY)
+        return _day_rows(sorted(rows, key=lambda row: row.request_id))
 
     def labelled_since(self, model_version: str, start: datetime, limit: int) -> DayRows:
-        """The newest `limit` answers of a version from `start` on whose truth is known."""
+        """The newest `limit` labeled predictions of a version since `start`."""
         log, truth = self._log, ground_truth
         query = (
             sa.select(log.c.predicted_at, log.c.probability, log.c.prediction, truth.c.label)
@@ -115,21 +115,21 @@ class DailyPerformanceStore:
             .order_by(log.c.predicted_at.desc())
             .limit(limit)
         )
-        found = self._both(query, start, datetime.now(UTC) + DAY)
-        return _day_rows(sorted(found, key=lambda row: row.predicted_at, reverse=True)[:limit])
+        rows = self._from_log_and_archive(query, start, datetime.now(UTC) + DAY)
+        return _day_rows(sorted(rows, key=lambda row: row.predicted_at, reverse=True)[:limit])
 
-    def _both(self, query: sa.Select[Any], start: datetime, end: datetime) -> list[Any]:
-        """Rows of the database and of the archive."""
+    def _from_log_and_archive(self, query: sa.Select[Any], start: datetime, end: datetime) -> list[Any]:
+        """Rows of the database and the archive."""
         with self._database.snapshot() if self._archive is None else self._archive.snapshot() as connection:
             rows: list[Any] = list(connection.execute(query))
             archived = None if self._archive is None else self._archive.rows(connection, start, end)
             if archived is not None:
-                archived.bring(connection, ground_truth, *ground_truth.c)
+                archived.add_table(connection, ground_truth, *ground_truth.c)
                 rows += archived.execute(query)
         return rows
 
-    def keep(self, state: DayState, document: Mapping[str, Any]) -> None:
-        """Take the place of an earlier result of the day."""
+    def save(self, state: DayState, document: Mapping[str, Any]) -> None:
+        """Store the result of a day, replacing an earlier one."""
         row = {
             "model_name": self._name,
             "model_version": state.model_version,
@@ -145,14 +145,14 @@ class DailyPerformanceStore:
             keys = ["model_name", "model_version", "day"]
             connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new))
 
-    def kept(self, start: datetime) -> list[KeptDay]:
-        """Results of the days from `start` on, oldest first."""
+    def results(self, start: datetime) -> list[StoredDay]:
+        """Stored results of days since `start`, oldest first."""
         t = daily_performance
         columns = (t.c.model_version, t.c.day, t.c.n_rows, t.c.n_labelled, t.c.document, t.c.computed_at)
         query = sa.select(*columns).where(t.c.model_name == self._name, t.c.day >= start)
         with self._database.connect() as connection:
             rows = connection.execute(query.order_by(t.c.day, t.c.model_version)).mappings()
-            return [KeptDay(**row) for row in rows]
+            return [StoredDay(**row) for row in rows]
 
 
 def _state(version: str, day: datetime, hours: list[Any]) -> DayState:
@@ -161,9 +161,9 @@ def _state(version: str, day: datetime, hours: list[Any]) -> DayState:
     return DayState(version, day, n_rows, n_labelled, f"{n_rows} {n_labelled} {newest}")
 
 
-def _day_rows(found: Sequence[Any]) -> DayRows:
+def _day_rows(rows: Sequence[Any]) -> DayRows:
     return DayRows(
-        np.array([r.probability for r in found], dtype=np.float64),
-        np.array([r.prediction for r in found], dtype=np.int64),
-        np.array([-1 if r.label is None else r.label for r in found], dtype=np.int64),
+        np.array([r.probability for r in rows], dtype=np.float64),
+        np.array([r.prediction for r in rows], dtype=np.int64),
+        np.array([-1 if r.label is None else r.label for r in rows], dtype=np.int64),
     )

@@ -1,4 +1,7 @@
-"""Drift reports and their metrics, kept for ever. Add a question about past reports here. Keep out: judging."""
+"""Stores drift reports and their metrics.
+
+Queries about past reports belong here. Does not live here: verdicts (drift), retention (lifecycle/expired_rows.py).
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ _SHARES = ("null_share_reference", "null_share_current", "unseen_share")
 
 @dataclass(frozen=True)
 class DriftPoint:
-    """What one report said of one feature; `psi` is None where there was nothing to compare."""
+    """One report's result for one feature; `psi` is None if there was nothing to compare."""
 
     report_id: int
     model_version: str
@@ -49,18 +52,18 @@ class DriftStore:
         run_id: str,
         connection: sa.Connection | None = None,
     ) -> int:
-        """Keep a report and a row for each of its features, and return the report's id.
+        """Store a report and a row per feature, and return the report's id.
 
         Args:
-            document: `drift_policy.report_document`.
-            drifted_features: the features the verdict counted as drifted.
-            model_name: whose profile was compared with.
-            model_version: whose profile was compared with.
-            window_start: aware instant.
-            window_end: aware instant, exclusive.
-            html_path: where the page is.
+            document: the report as JSON.
+            drifted_features: the features that the verdict counted as drifted.
+            model_name: the model.
+            model_version: the version whose profile was the reference.
+            window_start: aware.
+            window_end: aware, exclusive.
+            html_path: path of the HTML report.
             run_id: the Dagster run, or empty.
-            connection: a transaction to take part in; its own when None.
+            connection: a transaction to join; None: a new one.
         """
         report = {
             "model_name": model_name,
@@ -76,31 +79,32 @@ class DriftStore:
         }
         if connection is not None:
             return _write(connection, report, document, drifted_features)
-        with self._database.begin() as own:
-            return _write(own, report, document, drifted_features)
+        with self._database.begin() as transaction:
+            return _write(transaction, report, document, drifted_features)
 
     def latest(self, model_name: str = "") -> DriftReport | None:
-        """The newest report, of a model or of any."""
-        found = self.recent(1, model_name)
-        return found[0] if found else None
+        """The newest report of a model, or of any model."""
+        reports = self.recent(1, model_name)
+        return reports[0] if reports else None
 
     def recent(self, limit: int = 20, model_name: str = "") -> list[DriftReport]:
-        """The newest reports first."""
+        """The newest reports, newest first."""
         query = sa.select(drift_reports).order_by(drift_reports.c.report_id.desc()).limit(limit)
         return self._read(query.where(drift_reports.c.model_name == model_name) if model_name else query)
 
     def get(self, report_id: int) -> DriftReport | None:
-        found = self._read(sa.select(drift_reports).where(drift_reports.c.report_id == report_id))
-        return found[0] if found else None
+        """The report with this id; None if there is none."""
+        reports = self._read(sa.select(drift_reports).where(drift_reports.c.report_id == report_id))
+        return reports[0] if reports else None
 
     def of_run(self, run_id: str) -> DriftReport | None:
-        """The newest report that a run made."""
+        """The newest report of a Dagster run."""
         query = sa.select(drift_reports).where(drift_reports.c.run_id == run_id)
-        found = self._read(query.order_by(drift_reports.c.report_id.desc()).limit(1))
-        return found[0] if found else None
+        reports = self._read(query.order_by(drift_reports.c.report_id.desc()).limit(1))
+        return reports[0] if reports else None
 
     def history(self, feature: str, n: int, model_name: str = "") -> list[DriftPoint]:
-        """What the last `n` reports said of a feature (`__score__` for the score), oldest first."""
+        """A feature's results in the last `n` reports (`__score__` for the score), oldest first."""
         r, m = drift_reports, drift_metrics
         columns = (r.c.report_id, r.c.model_version, r.c.window_end, m.c.psi, m.c.band, m.c.is_drifted)
         query = sa.select(*columns).join_from(r, m).where(m.c.feature == feature)
@@ -111,7 +115,7 @@ class DriftStore:
         return [DriftPoint(*row) for row in reversed(rows)]
 
     def since(self, report_id: int, model_name: str, limit: int = 200) -> list[JudgedWindow]:
-        """The windows that were judged after a report, newest first; the documents are not read."""
+        """The windows judged after a report, newest first, without reading their documents."""
         c = drift_reports.c
         query = sa.select(c.window_start, c.window_end, c.model_version, c.verdict).where(
             c.report_id > report_id, c.model_name == model_name
@@ -121,7 +125,7 @@ class DriftStore:
             return [JudgedWindow(**row) for row in rows]
 
     def check_totals(self) -> dict[str, int]:
-        """Reports ever made, by model name; never falls."""
+        """Number of stored reports by model name."""
         query = sa.select(drift_reports.c.model_name, sa.func.count().label("n")).group_by(drift_reports.c.model_name)
         with self._database.connect() as connection:
             return {row.model_name: row.n for row in connection.execute(query)}

@@ -1,6 +1,7 @@
-"""Successive windows of one model version, read back from its stored reports. Keep out: judging them (drift/rules).
+"""Reads successive windows of one model version from its stored reports.
 
-Reports overlap: one is made every hour over the last day. Only windows that do not overlap may be added up.
+Reports overlap: each hour one covers the last day. Only windows that do not overlap may be summed.
+Does not live here: judging windows (drift/rules).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ Counts = Mapping[str, NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Window:
-    """One window [start, end). `report_id` is None for one that has no report yet."""
+    """One window [start, end). `report_id` is None for a window without a report yet."""
 
     report_id: int | None
     start: datetime
@@ -31,9 +32,9 @@ class Window:
 
 
 def chain(windows: Iterable[Window]) -> list[Window]:
-    """The first window, then each that begins when the last one had ended; `windows` in the order they were judged.
+    """The first window, then each that starts at or after the end of the previous one; `windows` in report order.
 
-    What was taken stays taken, so the chain only grows, and no later report changes what was concluded.
+    Later reports only append to the chain and never change earlier conclusions.
     """
     taken: list[Window] = []
     for window in windows:
@@ -54,18 +55,18 @@ class DriftWindows:
         """The newest `limit` successive windows as long as the current one, oldest first, and the end of the last.
 
         Args:
-            model_name: whose reports.
-            model_version: whose reports.
-            profile: of that version; reports with other bins are left out.
-            current: the window being judged, which has no report yet; one without rows is left out.
+            model_name: the model.
+            model_version: the version.
+            profile: of that version; reports with other bins are omitted.
+            current: the window being judged, which has no report yet; omitted if it has no rows.
             now: its counts.
-            limit: at most so many.
+            limit: the maximum number of windows.
         """
-        known = self._windows(model_name, model_version, current)
-        taken = chain([*known, current] if any(c.any() for c in now.values()) else known)[-limit:]
+        reported = self._windows(model_name, model_version, current)
+        taken = chain([*reported, current] if any(c.any() for c in now.values()) else reported)[-limit:]
         documents = self._documents([w.report_id for w in taken if w.report_id is not None])
-        found = [now if w.report_id is None else counts_of(documents[w.report_id], profile) for w in taken]
-        return [counts for counts in found if counts is not None], taken[-1].end if taken else None
+        windows = [now if w.report_id is None else counts_of(documents[w.report_id], profile) for w in taken]
+        return [counts for counts in windows if counts is not None], taken[-1].end if taken else None
 
     def _windows(self, model_name: str, model_version: str, current: Window) -> list[Window]:
         c = drift_reports.c
@@ -85,10 +86,10 @@ class DriftWindows:
 
 
 def counts_of(document: Mapping[str, Any], profile: ReferenceProfile) -> Counts | None:
-    """A report's counts, exactly: shares times rows; None when it was made with other bins."""
+    """A report's exact counts (shares times rows); None if it has other bins."""
     n_rows = int(document["n_current"])
     shares = {f["feature"]: [b["current_share"] for b in f["bins"]] for f in document["features"]}
     labels = {f["feature"]: [b["label"] for b in f["bins"]] for f in document["features"]}
     if any(labels.get(f.bins.feature) != list(f.bins.labels) for f in profile.with_score):
         return None
-    return {name: np.rint(np.array(found) * n_rows).astype(np.int64) for name, found in shares.items()}
+    return {name: np.rint(np.array(bins) * n_rows).astype(np.int64) for name, bins in shares.items()}

@@ -1,6 +1,6 @@
 """Hourly histograms: rows per model version, feature and bin, counted in the database and merged by addition.
 
-Only hours whose rows changed are counted again. Keep out: the counting expressions (bin_counts.py), judging
+Only hours whose rows changed are recounted. Does not live here: the counting expressions (bin_counts.py), judging
 (drift/comparison.py).
 """
 
@@ -24,7 +24,7 @@ from pmmds_core.runtime.time_windows import HOUR, start_of_hour
 from pmmds_core.stores.database.dialects import LATE_COMMIT, database_now, hour_of, insert, lock_table
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import feature_histograms, histogram_watermarks, prediction_logs, stale_hours
-from pmmds_core.stores.monitoring.bin_counts import HourCounts, Source, added_up, count_bins
+from pmmds_core.stores.monitoring.bin_counts import HourCounts, Source, count_bins, sum_by_hour
 from pmmds_core.stores.predictions.archive import PredictionArchive
 
 Profiles = Callable[[str], ReferenceProfile | None]
@@ -32,7 +32,7 @@ Profiles = Callable[[str], ReferenceProfile | None]
 
 @dataclass(frozen=True)
 class RefreshResult:
-    """What a refresh counted. Rows of versions without a profile are skipped, and named."""
+    """The result of a refresh. Rows of versions without a profile are skipped."""
 
     hours: list[datetime]
     n_rows: int
@@ -42,7 +42,7 @@ class RefreshResult:
 
 @dataclass(frozen=True)
 class MergedCounts:
-    """The sum of the hours of one model version. `counts`: feature, and `__score__`, to (n_bins,)."""
+    """The sum of a model version's hours. `counts`: feature or `__score__` → (n_bins,)."""
 
     counts: dict[str, NDArray[np.int64]]
     n_rows: int
@@ -50,7 +50,7 @@ class MergedCounts:
 
 
 class HistogramStore:
-    """Counts, keeps and merges the histograms of one contract's prediction log."""
+    """Counts, stores and merges the histograms of one contract's prediction log."""
 
     def __init__(self, database: Database, contract: Contract, archive: PredictionArchive | None = None) -> None:
         self._database = database
@@ -60,18 +60,18 @@ class HistogramStore:
     def refresh(
         self, profiles: Profiles, model_name: str, start: datetime, end: datetime, only_changed: bool = True
     ) -> RefreshResult:
-        """Count the hours that overlap [start, end) and whose rows changed since they were counted.
+        """Count the hours that overlap [start, end) and whose rows changed since they were last counted.
 
-        Each row is counted by the profile of the model version that answered it. Changed hours outside the window
-        are remembered. The rows are read from one snapshot, then the hours are replaced in one transaction. Several
-        refreshes may run at once.
+        Rows are counted with the profile of their model version. Changed hours outside the window are recorded for a
+        later refresh. Rows are read from one snapshot, then the hours are replaced in one transaction; concurrent
+        refreshes are safe.
 
         Args:
-            profiles: the profile of a version, None when there is none.
-            model_name: whose rows.
-            start: aware instant.
-            end: aware instant, exclusive.
-            only_changed: False counts every hour of the window anew.
+            profiles: version → profile, None if it has none.
+            model_name: the model.
+            start: aware.
+            end: aware, exclusive.
+            only_changed: False recounts every hour of the window.
         """
         start, end = start_of_hour(start), _ceiling(end)
         with self._snapshot() as connection:
@@ -84,7 +84,7 @@ class HistogramStore:
         with self._database.begin() as connection:
             lock_table(connection, histogram_watermarks)
             _replace(connection, model_name, hours, counted)
-            _remember(connection, model_name, stale - set(hours), hours, seen_through)
+            _update_stale_hours(connection, model_name, stale - set(hours), hours, seen_through)
         n_skipped = sum(skipped.values())
         return RefreshResult(hours, sum(c.n_rows for c in counted), n_skipped, tuple(sorted(skipped)))
 
@@ -95,7 +95,7 @@ class HistogramStore:
         return sorted(hour for hour in stale if start_of_hour(start) <= hour < _ceiling(end))
 
     def merged(self, model_name: str, model_version: str, start: datetime, end: datetime) -> MergedCounts:
-        """The sum of a version's hours overlapping [start, end); no counts when there are none.
+        """The sum of a version's hours overlapping [start, end); empty if there are none.
 
         Raises:
             DataError: hours were counted with different profiles, so their bins do not match.
@@ -121,7 +121,7 @@ class HistogramStore:
         return sorted(totals.items())
 
     def digest(self, model_name: str, start: datetime, end: datetime) -> str:
-        """sha256 of the counts of the hours overlapping [start, end): equal when the histograms are."""
+        """sha256 of the counts of the hours overlapping [start, end); equal for equal histograms."""
         t = feature_histograms
         columns = (t.c.hour, t.c.model_version, t.c.feature, t.c.profile_digest, t.c.counts)
         query = _within(sa.select(*columns), start, end).where(t.c.model_name == model_name).order_by(*columns[:3])
@@ -135,32 +135,32 @@ class HistogramStore:
         return self._database.snapshot() if self._archive is None else self._archive.snapshot()
 
     def _stale(self, connection: sa.Connection, model_name: str) -> set[datetime]:
-        """Every hour that changed since the watermark, or was remembered from an earlier refresh."""
+        """Hours that changed since the watermark, or were recorded by an earlier refresh."""
         marks = histogram_watermarks
         mark = sa.select(marks.c.ingested_through).where(marks.c.model_name == model_name)
         through = connection.execute(mark).scalar_one_or_none()
         changed = sa.select(hour_of(self._log.c.predicted_at)).where(self._log.c.model_name == model_name).distinct()
         if through is not None:
             changed = changed.where(self._log.c.ingested_at >= through - LATE_COMMIT)
-        kept = sa.select(stale_hours.c.hour).where(stale_hours.c.model_name == model_name)
-        return {*connection.execute(changed).scalars(), *connection.execute(kept).scalars()}
+        recorded = sa.select(stale_hours.c.hour).where(stale_hours.c.model_name == model_name)
+        return {*connection.execute(changed).scalars(), *connection.execute(recorded).scalars()}
 
     def _recounted(
         self, connection: sa.Connection, profiles: Profiles, model_name: str, start: datetime, end: datetime
     ) -> set[datetime]:
-        """Hours counted by another profile than their version has now: a registry that was made anew."""
+        """Hours counted with another profile than their version's current one, as after a registry reset."""
         heads = connection.execute(_heads(model_name, start, end)).all()
-        present = {version: profiles(version) for version in {row.model_version for row in heads}}
+        current = {version: profiles(version) for version in {row.model_version for row in heads}}
         return {
             row.hour
             for row in heads
-            if (profile := present[row.model_version]) is not None and profile.digest != row.profile_digest
+            if (profile := current[row.model_version]) is not None and profile.digest != row.profile_digest
         }
 
     def _count(
         self, connection: sa.Connection, profiles: Profiles, model_name: str, hours: list[datetime]
     ) -> tuple[list[HourCounts], dict[str, int]]:
-        """The histograms of `hours`, one scan for each run of adjacent hours and version; and the rows skipped."""
+        """The histograms of `hours`, one scan per run of adjacent hours and version, and skipped rows by version."""
         counted: list[HourCounts] = []
         skipped: dict[str, int] = {}
         for start, end in _runs(hours):
@@ -172,7 +172,7 @@ class HistogramStore:
                         skipped[version] = skipped.get(version, 0) + n_rows
                     else:
                         counted += count_bins(source, self._log, profile, model_name, version, start, end)
-        return added_up(counted), skipped
+        return sum_by_hour(counted), skipped
 
     def _versions(self, source: Source, model_name: str, start: datetime, end: datetime) -> list[tuple[str, int]]:
         c = self._log.c
@@ -182,7 +182,7 @@ class HistogramStore:
 
 
 def _heads(model_name: str, start: datetime, end: datetime) -> sa.Select[Any]:
-    """One row for each version and hour."""
+    """One row per version and hour."""
     t = feature_histograms
     query = sa.select(t.c.hour, t.c.model_version, t.c.n_rows, t.c.profile_digest).distinct()
     return _within(query, start, end).where(t.c.model_name == model_name)
@@ -197,8 +197,8 @@ def _merge(rows: Iterable[sa.Row[Any]]) -> MergedCounts:
     counts: dict[str, NDArray[np.int64]] = {}
     n_rows_of: dict[datetime, int] = {}
     for row in rows:
-        found = np.array(row.counts, dtype=np.int64)
-        counts[row.feature] = counts[row.feature] + found if row.feature in counts else found
+        hourly = np.array(row.counts, dtype=np.int64)
+        counts[row.feature] = counts[row.feature] + hourly if row.feature in counts else hourly
         n_rows_of[row.hour] = row.n_rows
     return MergedCounts(counts, sum(n_rows_of.values()), len(n_rows_of))
 
@@ -213,15 +213,15 @@ def _replace(connection: sa.Connection, model_name: str, hours: list[datetime], 
         connection.execute(sa.insert(t), rows)
 
 
-def _remember(
-    connection: sa.Connection, model_name: str, left: set[datetime], done: list[datetime], seen_through: datetime
+def _update_stale_hours(
+    connection: sa.Connection, model_name: str, remaining: set[datetime], done: list[datetime], seen_through: datetime
 ) -> None:
-    """Note the changed hours that were not counted, forget those that were, and move the watermark."""
+    """Record changed hours that were not counted, delete counted ones, and move the watermark."""
     for start, end in _runs(done):
         t = stale_hours
         connection.execute(sa.delete(t).where(t.c.model_name == model_name, t.c.hour >= start, t.c.hour < end))
-    if left:
-        rows = [{"model_name": model_name, "hour": hour} for hour in sorted(left)]
+    if remaining:
+        rows = [{"model_name": model_name, "hour": hour} for hour in sorted(remaining)]
         connection.execute(insert(connection, stale_hours).on_conflict_do_nothing(), rows)
     mark = insert(connection, histogram_watermarks).values(model_name=model_name, ingested_through=seen_through)
     through: Mapping[str, Any] = {"ingested_through": seen_through}
@@ -245,6 +245,6 @@ def _hours(start: datetime, end: datetime) -> Iterator[datetime]:
         start += HOUR
 
 
-def _ceiling(instant: datetime) -> datetime:
-    floor = start_of_hour(instant)
-    return floor if floor == instant else floor + HOUR
+def _ceiling(timestamp: datetime) -> datetime:
+    floor = start_of_hour(timestamp)
+    return floor if floor == timestamp else floor + HOUR

@@ -1,6 +1,6 @@
-"""The hourly histograms of one model version, hour by hour, for pictures over time.
+"""Reads the hourly histograms of one model version, for charts over time.
 
-Keep out: counting and merging (histograms.py).
+Does not live here: counting and merging (histograms.py).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from pmmds_core.stores.database.tables import feature_histograms
 def hourly_counts(
     database: Database, model_name: str, model_version: str, start: datetime, end: datetime
 ) -> HourlyCounts:
-    """Counts (n_bins,) by hour and feature, of the hours in [start, end) that have rows, oldest first."""
+    """Hour → feature → counts (n_bins,), for hours in [start, end) with rows, oldest first."""
     t = feature_histograms
     query = sa.select(t.c.hour, t.c.feature, t.c.counts).where(
         t.c.model_name == model_name, t.c.model_version == model_version, t.c.hour >= start, t.c.hour < end
     )
-    found: HourlyCounts = {}
+    by_hour: HourlyCounts = {}
     with database.connect() as connection:
         for hour, feature, counts in connection.execute(query.order_by(t.c.hour)):
-            found.setdefault(hour, {})[feature] = np.array(counts, dtype=np.int64)
-    return found
+            by_hour.setdefault(hour, {})[feature] = np.array(counts, dtype=np.int64)
+    return by_hour

@@ -1,6 +1,6 @@
-"""A window's rows counted per segment inside the database: one scan, grouped by the segments' feature.
+"""Counts a window's rows per segment inside the database, in one scan grouped by the segments' feature.
 
-Keep out: the counting expressions (bin_counts.py), comparing (drift/segments.py).
+Does not live here: the counting expressions (bin_counts.py), comparing (drift/segments.py).
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ class SegmentStore:
     def counts(
         self, profile: ReferenceProfile, model_name: str, model_version: str, start: datetime, end: datetime, by: str
     ) -> list[SegmentCounts]:
-        """The segments of the rows that a version answered in [start, end), in the order of the feature's bins.
+        """The segments of the rows that a version predicted in [start, end), in the order of the feature's bins.
 
-        A value that the reference has and the window has not is a segment without rows. Values without a bin are
-        together, as `(unseen)`.
+        A value that only the reference has is a segment without rows. Values without a bin share the segment
+        `(unseen)`.
 
         Args:
             profile: of that version.
-            model_name: whose rows.
-            model_version: whose rows.
-            start: aware instant.
-            end: aware instant, exclusive.
+            model_name: the model.
+            model_version: the version.
+            start: aware.
+            end: aware, exclusive.
             by: a categorical feature.
         """
-        own = next(f for f in profile.features if f.bins.feature == by)
+        segmented = next(f for f in profile.features if f.bins.feature == by)
         conditions = rows_of_version(self._log, model_name, model_version, start, end)
         with self._database.snapshot() if self._archive is None else self._archive.snapshot() as connection:
             groups = list(count_groups(connection, self._log, profile, self._log.c[by], conditions).items())
@@ -53,12 +53,12 @@ class SegmentStore:
             groups += count_groups(archived, self._log, profile, self._log.c[by], conditions).items()
         totals: dict[str, tuple[int, dict[str, NDArray[np.int64]]]] = {}
         for value, (n_rows, counts) in groups:
-            label = _label(own.bins, value)
+            label = _label(segmented.bins, value)
             n_before, before = totals.get(label, (0, _no_rows(profile)))
             totals[label] = n_before + n_rows, {name: before[name] + np.array(c) for name, c in counts.items()}
         return [
             SegmentCounts(by, label, *totals.get(label, (0, _no_rows(profile))))
-            for label, n_reference in zip(own.bins.labels, own.counts, strict=True)
+            for label, n_reference in zip(segmented.bins.labels, segmented.counts, strict=True)
             if n_reference or label in totals
         ]
 

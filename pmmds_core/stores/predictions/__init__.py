@@ -1,1 +1,4 @@
-"""The prediction log, labels, the archive, shadow rows, request ids. Counts per bin are in monitoring/."""
+"""The prediction log, its archive, labels, shadow predictions and request ids.
+
+Does not live here: counts per bin (stores/monitoring).
+"""

@@ -1,8 +1,9 @@
-"""Days of the prediction log that left the database: written as Parquet, verified, then dropped, in this order.
+"""Archives days of the prediction log: writes them to Parquet, verifies the files, then deletes the rows.
 
-A row is in the database or in a part that prediction_archives names, never in both and never in neither: the part's row
-is written in the transaction that takes its rows out. A file that no row names was left by a crash, and is not read.
-Keep out: the file's format (parquet_rows.py), queries (archived_rows.py), when days are due (workflows/retention.py).
+Each logged row is either in the database or in a part recorded in prediction_archives: the record is inserted in the
+transaction that deletes the rows. Unrecorded files are left over from a crash and are not read.
+Does not live here: the file's format (parquet_rows.py), queries (archived_rows.py), when days are due
+(workflows/retention.py).
 """
 
 from __future__ import annotations
@@ -25,26 +26,26 @@ from pmmds_core.runtime.private_folders import make_private, sync_folder
 from pmmds_core.runtime.time_windows import DAY, start_of_day
 from pmmds_core.stores.database.dialects import LATE_COMMIT, insert
 from pmmds_core.stores.database.engine import Database
-from pmmds_core.stores.database.partitions import LOCK_TIMEOUT_SECONDS, days_of, homeless_days, make_day
+from pmmds_core.stores.database.partitions import LOCK_TIMEOUT_SECONDS, days_in_default_partition, days_of, make_day
 from pmmds_core.stores.database.tables import (
     histogram_watermarks,
     prediction_archives,
     prediction_logs,
     stale_hours,
 )
-from pmmds_core.stores.predictions.archived_rows import ArchivedRows, among
+from pmmds_core.stores.predictions.archived_rows import ArchivedRows, ids_in_files
 from pmmds_core.stores.predictions.parquet_rows import GROUP_ROWS, Written, write_rows
 
-# SQLite deletes a part's rows in one transaction, and who wants to write waits for it: about a second.
+# SQLite deletes a part's rows in one transaction, which blocks other writers for about a second.
 SQLITE_PART_ROWS = 100_000
 _TRIES = 5
 _FILE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
-_LEFT_AFTER_SECONDS = 86_400
+_LEFTOVER_AFTER_SECONDS = 86_400
 
 
 @dataclass(frozen=True)
 class Part:
-    """One file of a day. `n_repeated`: rows that an earlier part had, and that were only dropped."""
+    """One file of a day. `n_repeated`: rows that an earlier part has and that were only deleted."""
 
     day: datetime
     part: int
@@ -57,7 +58,7 @@ class Part:
 
 
 class PredictionArchive:
-    """Archives days of one contract's log into a folder, and opens what it holds."""
+    """Archives days of one contract's log into a folder and opens the archived rows."""
 
     def __init__(self, database: Database, contract: Contract, folder: Path) -> None:
         self._database = database
@@ -68,27 +69,27 @@ class PredictionArchive:
         """The days with rows in the database that end no later than `end`, oldest first."""
         with self._database.connect() as connection:
             if self._database.dialect == "postgresql":
-                found = {_at(day) for day in (*days_of(connection), *homeless_days(connection))}
-                return [day for day in sorted(found) if day + DAY <= end and self._has_rows(connection, day)]
+                days = {_at(day) for day in (*days_of(connection), *days_in_default_partition(connection))}
+                return [day for day in sorted(days) if day + DAY <= end and self._has_rows(connection, day)]
             oldest = connection.execute(sa.select(sa.func.min(self._log.c.predicted_at))).scalar_one()
-            day = end if oldest is None else start_of_day(oldest)
-            days = [day + i * DAY for i in range(max(0, (end - day) // DAY))]
-            return [day for day in days if self._has_rows(connection, day)]
+            first = end if oldest is None else start_of_day(oldest)
+            ended = [first + i * DAY for i in range(max(0, (end - first) // DAY))]
+            return [day for day in ended if self._has_rows(connection, day)]
 
     def drop_empty_days(self, end: datetime) -> int:
-        """How many partitions without rows went, of days that end no later than `end`; there are none on SQLite."""
+        """Drop empty partitions of days that end no later than `end`, and return their number; 0 on SQLite."""
         if self._database.dialect != "postgresql":
             return 0
         with self._database.begin() as connection:
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
-            gone = [day for day in days_of(connection) if _at(day) + DAY <= end]
-            return sum(connection.execute(sa.select(sa.func.pmmds_drop_empty_day(day))).scalar_one() for day in gone)
+            ended = [day for day in days_of(connection) if _at(day) + DAY <= end]
+            return sum(connection.execute(sa.select(sa.func.pmmds_drop_empty_day(day))).scalar_one() for day in ended)
 
     def archive(self, day: datetime) -> list[Part]:
-        """Move the rows of a day into parts; none when it has no rows. Stopped anywhere, it can be done again.
+        """Move the rows of a day into parts and return them; safe to repeat after an interruption.
 
         Raises:
-            StoreError: the disk is full or the file cannot be written; what was not archived stays in the database.
+            StoreError: the disk is full or the file cannot be written; unarchived rows stay in the database.
         """
         parts: list[Part] = []
         for _ in range(_TRIES):
@@ -101,11 +102,12 @@ class PredictionArchive:
                     break
                 parts.append(moved)
         raise StoreError(
-            f"Rows of {day:%Y-%m-%d} are still being written; it was not archived.", next_step="It is tried again."
+            f"Rows of {day:%Y-%m-%d} are still being written; the day was not archived.",
+            next_step="The next run retries it.",
         )
 
     def missing_files(self) -> tuple[list[Part], list[Path]]:
-        """Every part that the database names, and those files that are not where PMMDS_ARCHIVE_PATH says."""
+        """All recorded parts, and the paths of those whose file is missing under PMMDS_ARCHIVE_PATH."""
         with self._database.connect() as connection:
             parts = self.parts(connection)
         paths = [self._path(part) for part in parts]
@@ -125,10 +127,10 @@ class PredictionArchive:
 
     @contextmanager
     def snapshot(self) -> Iterator[sa.Connection]:
-        """A connection on which rows of the database and what is archived are of one instant."""
+        """A connection that sees the database and the list of parts in one consistent state."""
         with self._database.snapshot() as connection:
             if self._database.dialect == "postgresql":
-                # Before the first SELECT, which fixes what is seen: a day that is dropped later is seen as it was.
+                # Before the first SELECT, which fixes the snapshot: a day dropped later is still visible.
                 connection.exec_driver_sql("LOCK TABLE prediction_archives IN ACCESS SHARE MODE")
             yield connection
 
@@ -139,35 +141,35 @@ class PredictionArchive:
 
         Args:
             connection: of `snapshot`.
-            start: aware instant; None leaves the side open.
-            end: aware instant, exclusive; likewise.
+            start: aware timestamp; None: no limit.
+            end: aware timestamp, exclusive; None: no limit.
 
         Raises:
-            DataError: a file is not there.
+            DataError: a file is missing.
         """
         parts = self.parts(connection, start, end)
         if not parts:
             return None
         files = [self._path(part) for part in parts]
-        return ArchivedRows(self._log, files, sorted(among(self._log, files, self._late(connection, parts))))
+        return ArchivedRows(self._log, files, sorted(ids_in_files(self._log, files, self._late(connection, parts))))
 
     def _path(self, part: Part) -> Path:
-        """Where the part's file is. Raises DataError for a name that could lead out of the archive's folder."""
+        """The path of the part's file. Raises DataError for a name that could point outside the archive's folder."""
         if not _FILE_NAME.fullmatch(part.file):
             raise DataError(
-                f"prediction_archives names {part.file!r} for {part.day:%Y-%m-%d}, which is no plain file name.",
-                next_step="Find out who wrote that row; nothing was read.",
+                f"prediction_archives names {part.file!r} for {part.day:%Y-%m-%d}, which is not a plain file name.",
+                next_step="Find out which login wrote that row; the file was not read.",
             )
         return self._folder / part.file
 
     def _late(self, connection: sa.Connection, parts: Sequence[Part]) -> list[str]:
-        """Ids of rows that are in the database although their day has been archived."""
+        """Ids of rows in the database whose day has an archived part."""
         c = self._log.c
-        found: list[str] = []
+        ids: list[str] = []
         for day in sorted({part.day for part in parts}):
             query = sa.select(c.request_id).where(c.predicted_at >= day, c.predicted_at < day + DAY)
-            found += connection.execute(query).scalars()
-        return found
+            ids += connection.execute(query).scalars()
+        return ids
 
     def _has_rows(self, connection: sa.Connection, day: datetime) -> bool:
         c = self._log.c
@@ -175,7 +177,7 @@ class PredictionArchive:
         return bool(connection.execute(query).scalar_one())
 
     def _move(self, day: datetime) -> Part | None:
-        """One part written and its rows taken out; None when the rows changed meanwhile, and nothing was taken out."""
+        """Write one part and delete its rows; returns None and deletes nothing if the rows changed in between."""
         if self._database.dialect == "postgresql":
             with self._database.begin() as connection:
                 connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
@@ -188,8 +190,8 @@ class PredictionArchive:
         except OSError as error:
             raise StoreError(
                 f"The rows of {day:%Y-%m-%d} cannot be archived in {self._folder}: {error.strerror or error}. "
-                "Nothing was dropped.",
-                next_step="Free disk space, or point PMMDS_ARCHIVE_PATH at a folder that can be written.",
+                "Nothing was deleted.",
+                next_step="Free disk space, or point PMMDS_ARCHIVE_PATH at a writable folder.",
             ) from None
         part = Part(
             day,
@@ -206,18 +208,18 @@ class PredictionArchive:
         except _RowsChangedError:
             file.unlink()
             return None
-        if not part.n_rows:  # all of it had been archived: no row names the file
+        if not part.n_rows:  # all rows were archived before, so the file is not recorded
             file.unlink()
         return part
 
     def _write(self, connection: sa.Connection, day: datetime, before: Sequence[Part]) -> tuple[Path, _Content]:
-        self._remove_left(day, before)
+        self._remove_leftovers(day, before)
         unfinished = self._folder / f".{day:%Y-%m-%d}.{uuid.uuid4().hex[:8]}.unfinished"
         try:
             content = self._write_to(unfinished, connection, day, before)
             file = self._folder / f"{day:%Y-%m-%d}.{content.written.digest[:12]}.{uuid.uuid4().hex[:4]}.parquet"
             unfinished.rename(file)
-            sync_folder(self._folder)  # else a power cut could take the name of rows that have left the database
+            sync_folder(self._folder)  # or a power failure could lose the file after its rows were deleted
             return file, content
         finally:
             unfinished.unlink(missing_ok=True)
@@ -229,19 +231,19 @@ class PredictionArchive:
         if self._database.dialect == "sqlite":
             query = query.limit(SQLITE_PART_ROWS)
         read = _Reading(self._log, [self._path(part) for part in before])
-        with connection.execute(query.execution_options(yield_per=GROUP_ROWS)) as found:
-            written = write_rows(path, list(c), read.new(found.partitions(GROUP_ROWS)))
+        with connection.execute(query.execution_options(yield_per=GROUP_ROWS)) as result:
+            written = write_rows(path, list(c), read.new(result.partitions(GROUP_ROWS)))
         return _Content(written, read.n_repeated, read.last, read.hours)
 
-    def _remove_left(self, day: datetime, before: Sequence[Part]) -> None:
-        """Files of this day that a crash left: no row names them, and nobody can be writing them any more."""
-        known = {part.file for part in before}
+    def _remove_leftovers(self, day: datetime, before: Sequence[Part]) -> None:
+        """Delete unrecorded files of this day that are too old to be still written: left over from a crash."""
+        recorded = {part.file for part in before}
         for path in (*self._folder.glob(f"{day:%Y-%m-%d}.*.parquet"), *self._folder.glob(f".{day:%Y-%m-%d}.*")):
-            if path.name not in known and time.time() - path.stat().st_mtime > _LEFT_AFTER_SECONDS:
+            if path.name not in recorded and time.time() - path.stat().st_mtime > _LEFTOVER_AFTER_SECONDS:
                 path.unlink()
 
     def _take_out(self, part: Part, content: _Content) -> None:
-        """The rows go and their part is named, in one transaction. Raises _RowsChangedError when there are others."""
+        """Delete the rows and record their part in one transaction. Raises _RowsChangedError if the rows differ."""
         with self._database.begin() as connection:
             if self._database.dialect == "postgresql":
                 is_gone = _drop_recorded(connection, part)
@@ -261,7 +263,7 @@ class PredictionArchive:
 
 
 def _drop_recorded(connection: sa.Connection, part: Part) -> bool:
-    """Drop the partition of the part's day and record the part: one call of the database, which has no half of it."""
+    """Drop the partition of the part's day and record the part, in one database call."""
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
     values = (part.file, part.n_rows, part.n_repeated, part.n_bytes, part.digest)
     return bool(connection.execute(sa.select(sa.func.pmmds_drop_day(part.day.date(), *values))).scalar_one())
@@ -289,9 +291,9 @@ def _count_again(connection: sa.Connection, hours: Mapping[tuple[str, datetime],
 
 @dataclass(frozen=True)
 class _Content:
-    """What a file was written with. `last`: the key of the last row that was read.
+    """What was written to a file. `last`: the key of the last row read.
 
-    `hours`: model and hour to when the newest row of it was ingested.
+    `hours`: (model, hour) to the newest ingested_at of its rows.
     """
 
     written: Written
@@ -301,7 +303,7 @@ class _Content:
 
 
 class _Reading:
-    """Passes on the rows that no earlier part has, and notes what was seen."""
+    """Yields the rows that no earlier part has, and collects key, hours and number of repeated rows."""
 
     def __init__(self, log: sa.Table, earlier: Sequence[Path]) -> None:
         self.n_repeated = 0
@@ -319,9 +321,9 @@ class _Reading:
             for row in rows:
                 key = row[self._model], row[self._at].replace(minute=0, second=0, microsecond=0)
                 self.hours[key] = max(self.hours.get(key, row[self._came]), row[self._came])
-            known = among(self._log, self._earlier, [row[self._id] for row in rows])
-            self.n_repeated += len(known)
-            yield [tuple(row) for row in rows if row[self._id] not in known]
+            archived = ids_in_files(self._log, self._earlier, [row[self._id] for row in rows])
+            self.n_repeated += len(archived)
+            yield [tuple(row) for row in rows if row[self._id] not in archived]
 
 
 def _at(day: Any) -> datetime:

@@ -1,7 +1,7 @@
-"""The archived rows of a time, as a table of the log's name that the log's own queries are asked of.
+"""Archived rows as a DuckDB table with the log's name, so that the log's own queries run on it.
 
-DuckDB reads the Parquet files where they lie and understands what is compiled for PostgreSQL. Keep out: the queries
-themselves, which each store has.
+DuckDB reads the Parquet files in place and accepts SQL compiled for PostgreSQL. Does not live here: the queries (each
+store has its own).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ArchivedRows:
-    """A DuckDB with `prediction_logs`: the rows of some files, less those that the database has as well."""
+    """A DuckDB database with `prediction_logs`: the rows of some files, without those that the database also has."""
 
     def __init__(self, log: sa.Table, files: Sequence[Path], repeated: Sequence[str]) -> None:
         self._duckdb = _opened(log, files)
@@ -37,27 +37,27 @@ class ArchivedRows:
         )
 
     def execute(self, query: sa.Select[Any]) -> list[sa.Row[Any]]:
-        """The rows of a query, with names, as the database would give them."""
+        """Run a query; the rows are named and typed as the database's."""
         names = [str(c.key) for c in query.selected_columns]
         kinds = [isinstance(c.type, UtcDateTime) for c in query.selected_columns]
-        made = result_tuple(names)
+        make_row = result_tuple(names)
         with file_faults(_unreadable):
-            found = self._duckdb.execute(_text(query)).fetchall()
-        return [made([_aware(v) if k else v for v, k in zip(row, kinds, strict=True)]) for row in found]
+            rows = self._duckdb.execute(_text(query)).fetchall()
+        return [make_row([_aware(v) if k else v for v, k in zip(row, kinds, strict=True)]) for row in rows]
 
-    def bring(self, connection: sa.Connection, table: sa.Table, *columns: sa.ColumnElement[Any]) -> None:
-        """Copy columns of another table of the database beside the rows, so that a query can join it."""
+    def add_table(self, connection: sa.Connection, table: sa.Table, *columns: sa.ColumnElement[Any]) -> None:
+        """Copy columns of another database table into DuckDB, so that a query can join it."""
         import pyarrow as pa
 
         rows = connection.execute(sa.select(*columns)).all()
         names = [str(c.key) for c in columns]
-        instants = [isinstance(c.type, UtcDateTime) for c in columns]
+        are_timestamps = [isinstance(c.type, UtcDateTime) for c in columns]
         values = list(zip(*rows, strict=True)) or [()] * len(columns)
         arrays = [
             pa.array([UtcDateTime.to_naive(v) for v in column], type=pa.timestamp("us"))
-            if is_instant
+            if is_timestamp
             else pa.array(column, type=_KINDS[type(c.type)])
-            for column, is_instant, c in zip(values, instants, columns, strict=True)
+            for column, is_timestamp, c in zip(values, are_timestamps, columns, strict=True)
         ]
         self._duckdb.register(table.name, pa.table(dict(zip(names, arrays, strict=True))))
 
@@ -65,8 +65,8 @@ class ArchivedRows:
 _KINDS = {sa.String: "string", sa.SmallInteger: "int16", sa.Integer: "int64", sa.Boolean: "bool"}
 
 
-def among(log: sa.Table, files: Sequence[Path], request_ids: Sequence[str]) -> set[str]:
-    """Which of these ids the files have."""
+def ids_in_files(log: sa.Table, files: Sequence[Path], request_ids: Sequence[str]) -> set[str]:
+    """The subset of these ids that the files have."""
     if not files or not request_ids:
         return set()
     query = "SELECT DISTINCT request_id FROM archived WHERE request_id IN (SELECT unnest(?))"
@@ -74,20 +74,21 @@ def among(log: sa.Table, files: Sequence[Path], request_ids: Sequence[str]) -> s
         return {row[0] for row in _opened(log, files).execute(query, [list(request_ids)]).fetchall()}
 
 
-def _unreadable(said: str) -> DataError:
-    """For a part that DuckDB cannot read: it is never taken for no rows."""
+def _unreadable(message: str) -> DataError:
+    """The error for a part that DuckDB cannot read; an unreadable part never counts as empty."""
     return DataError(
-        f"An archived part of the prediction log cannot be read: {said.splitlines()[0].partition(': ')[2]}.",
+        f"An archived part of the prediction log cannot be read: {message.splitlines()[0].partition(': ')[2]}.",
         next_step="Restore the file from a copy of the archive.",
     )
 
 
 def _opened(log: sa.Table, files: Sequence[Path]) -> DuckDBPyConnection:
-    """A view `archived` with the log's columns; those that were added after a file was written are NULL in it."""
-    gone = [path for path in files if not path.exists()]
-    if gone:
+    """A view `archived` with the log's columns; columns added after a file was written are NULL."""
+    missing = [path for path in files if not path.exists()]
+    if missing:
         raise DataError(
-            f"{len(gone)} archived part{'s' * (len(gone) > 1)} of the prediction log cannot be found: {gone[0]}.",
+            f"{len(missing)} archived part{'s' * (len(missing) > 1)} of the prediction log cannot be found: "
+            f"{missing[0]}.",
             next_step="Point PMMDS_ARCHIVE_PATH at the archive, or restore the files.",
         )
     opened = connect()
@@ -108,13 +109,13 @@ def _nullable(log: sa.Table) -> list[sa.Column[Any]]:
 
 @cache
 def _duckdb_dialect() -> sa.Dialect:
-    """PostgreSQL's words, with texts as standard SQL has them; imported where there is an archive."""
+    """PostgreSQL's dialect with standard SQL string literals; imported only if there is an archive."""
     from sqlalchemy.dialects.postgresql.base import PGDialect
 
     dialect: Any = PGDialect
-    made: sa.Dialect = dialect(paramstyle="named")
-    made._backslash_escapes = False  # type: ignore[attr-defined]
-    return made
+    adapted: sa.Dialect = dialect(paramstyle="named")
+    adapted._backslash_escapes = False  # type: ignore[attr-defined]
+    return adapted
 
 
 def _text(query: sa.Select[Any]) -> str:

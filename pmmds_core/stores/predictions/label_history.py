@@ -1,6 +1,6 @@
-"""Every observation of a label that ever came: corrected ones, late ones, and those whose prediction is still to come.
+"""Stores every observation of a label: corrections, late ones, and ones whose prediction is not logged yet.
 
-Keep out: which observation stands (labels.py).
+Does not live here: which observation is valid (labels.py).
 """
 
 from __future__ import annotations
@@ -17,20 +17,19 @@ from msgspec import Meta
 from pmmds_core.stores.database.dialects import insert
 from pmmds_core.stores.database.tables import EARLIEST, label_observations
 from pmmds_core.stores.predictions.archived_rows import ArchivedRows
-from pmmds_core.stores.predictions.request_keys import is_of_the_service
 
 Source = Literal["feedback", "import"]
 _IDS_PER_STATEMENT = 1000
 
 
-# Clocks differ, and a day without its zone may be ahead of UTC by fourteen hours.
+# Clocks differ, and a local time without its zone may be 14 hours ahead of UTC.
 MAX_AHEAD = timedelta(days=1)
 
 
 class LabelItem(msgspec.Struct, frozen=True):
-    """The truth of one request. `label`: 1 for the positive class. `observed_at`: when it was seen, aware.
+    """The label of one request. `label`: 1 for the positive class. `observed_at`: aware.
 
-    `request_id`: the service's, or the client's where it names one row only.
+    `request_id`: the prediction id, or a client id that names one row only.
     """
 
     request_id: str
@@ -39,20 +38,20 @@ class LabelItem(msgspec.Struct, frozen=True):
 
 
 def is_out_of_range(observed_at: datetime, now: datetime) -> bool:
-    """Whether the database would not take it, or it is later than can be: no correction could be newer any more."""
+    """True if the timestamp is too early for the database, or so late that no correction could replace the label."""
     return observed_at < EARLIEST or observed_at - now > MAX_AHEAD
 
 
-def range_words(now: datetime) -> str:
-    """What is expected of an instant that `is_out_of_range`."""
+def expected_range(now: datetime) -> str:
+    """The accepted range, for the message about a timestamp that `is_out_of_range`."""
     return f"at most a day after now, {now:%Y-%m-%dT%H:%M:%SZ}, and not before {EARLIEST:%Y-%m-%d}"
 
 
 @dataclass(frozen=True)
 class LabelObservation:
-    """One observation as it came. `is_waiting`: it names no single logged prediction.
+    """One observation as received. `is_waiting`: not matched to a single logged prediction.
 
-    `request_id`: as it was sent. `matched_request_id`: the service's id of the row that it is about.
+    `request_id`: as sent. `matched_request_id`: the prediction id of its row.
     """
 
     request_id: str
@@ -72,14 +71,14 @@ def keep_observations(
     source: Source,
     matched: Mapping[str, str],
 ) -> None:
-    """Keep each observation once; one that comes again has come when it came last.
+    """Store each observation once; a repeated one gets the latest `received_at`.
 
     Args:
         connection: the transaction that stores the labels.
-        items: as they were sent.
+        items: as sent.
         received_at: now.
-        source: how they came.
-        matched: ids that name one row, with its service id; all others wait.
+        source: the way they were sent.
+        matched: ids that name one row → its prediction id; all others wait.
     """
     rows = {
         (item.request_id, item.observed_at, item.label): {
@@ -97,49 +96,49 @@ def keep_observations(
     new, c = statement.excluded, label_observations.c
     again = {
         "received_at": new.received_at,
-        # An observation stays with its row, also when its id names another one since.
+        # An observation stays with its row, even if its id names another row later.
         "is_waiting": sa.and_(c.is_waiting, new.is_waiting),
         "matched_request_id": sa.func.coalesce(c.matched_request_id, new.matched_request_id),
     }
     keys = ["request_id", "observed_at", "label"]
-    # One order for all writers, so that overlapping deliveries wait for each other and do not deadlock.
+    # All writers use one order, so that overlapping deliveries cannot deadlock.
     ordered = [rows[key] for key in sorted(rows)]
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=again), ordered)
 
 
-def arrived(connection: sa.Connection | ArchivedRows, log: sa.Table, by_client: sa.Table) -> dict[str, str]:
-    """Ids of waiting observations that name one row, with its service id.
+def match_by_id(connection: sa.Connection | ArchivedRows, log: sa.Table, by_client: sa.Table) -> dict[str, str]:
+    """Ids of waiting observations that name one row → its prediction id.
 
     Args:
-        connection: where the observations and the rows are.
+        connection: of the database or the archive.
         log: prediction_logs.
-        by_client: a table with client_request_id and request_id of the rows: client_request_ids, or the log itself.
+        by_client: the table with client_request_id and request_id: client_request_ids, or the log itself.
     """
     c = label_observations.c
     sent: sa.ColumnElement[Any] = c.request_id.label("sent")
     waiting = sa.select(sent, log.c.request_id).distinct().where(c.is_waiting)
-    own = waiting.join_from(label_observations, log, c.request_id == log.c.request_id)
-    theirs = sa.select(sent, by_client.c.request_id).distinct().where(c.is_waiting)
-    theirs = theirs.join_from(label_observations, by_client, c.request_id == by_client.c.client_request_id)
-    named: dict[str, set[str]] = {row.sent: {row.request_id} for row in connection.execute(own)}
-    for row in connection.execute(theirs):
-        if row.sent not in named or not is_of_the_service(row.sent):
+    by_prediction_id = waiting.join_from(label_observations, log, c.request_id == log.c.request_id)
+    by_client_id = sa.select(sent, by_client.c.request_id).distinct().where(c.is_waiting)
+    by_client_id = by_client_id.join_from(label_observations, by_client, c.request_id == by_client.c.client_request_id)
+    named: dict[str, set[str]] = {row.sent: {row.request_id} for row in connection.execute(by_prediction_id)}
+    for row in connection.execute(by_client_id):
+        if row.sent not in named:
             named.setdefault(row.sent, set()).add(row.request_id)
     return {sent: ids.pop() for sent, ids in named.items() if len(ids) == 1}
 
 
 def waiting_items(connection: sa.Connection, ids: Collection[str]) -> list[LabelItem]:
-    """Waiting observations with these ids, in the order they came."""
+    """Waiting observations with these ids, in the order received."""
     c = label_observations.c
-    found: list[Any] = []
+    rows: list[Any] = []
     for part in _in_parts(sorted(ids)):
         query = sa.select(c.request_id, c.label, c.observed_at, c.received_at, c.observation_id)
-        found += connection.execute(query.where(c.is_waiting, c.request_id.in_(part))).all()
-    return [LabelItem(*row[:3]) for row in sorted(found, key=lambda row: (row.received_at, row.observation_id))]
+        rows += connection.execute(query.where(c.is_waiting, c.request_id.in_(part))).all()
+    return [LabelItem(*row[:3]) for row in sorted(rows, key=lambda row: (row.received_at, row.observation_id))]
 
 
 def stop_waiting(connection: sa.Connection, matched: Mapping[str, str]) -> None:
-    """`matched`: id as it was sent, to the service's id of its row."""
+    """Record the matches. `matched`: id as sent → prediction id of its row."""
     c = label_observations.c
     wanted = [{"sent": sent, "own": own} for sent, own in sorted(matched.items())]
     if wanted:
@@ -148,17 +147,14 @@ def stop_waiting(connection: sa.Connection, matched: Mapping[str, str]) -> None:
 
 
 def count_waiting(connection: sa.Connection) -> int:
-    """Requests, not observations."""
+    """The number of requests (not observations) with a waiting label."""
     c = label_observations.c
     query = sa.select(sa.func.count(sa.distinct(c.request_id))).where(c.is_waiting)
     return connection.execute(query).scalar_one()
 
 
 def history_of(connection: sa.Connection, request_id: str) -> list[LabelObservation]:
-    """Every observation about the row with this service id, and those that were sent with the id and wait.
-
-    In the order they came.
-    """
+    """Observations of the row with this prediction id, and waiting ones sent with this id, in the order received."""
     c = label_observations.c
     columns = (c.request_id, c.label, c.observed_at, c.received_at, c.source, c.is_waiting, c.matched_request_id)
     about = sa.or_(c.matched_request_id == request_id, sa.and_(c.request_id == request_id, c.is_waiting))
@@ -167,7 +163,7 @@ def history_of(connection: sa.Connection, request_id: str) -> list[LabelObservat
 
 
 def first_arrivals() -> sa.Subquery:
-    """request_id of a row and when the first observation about it came."""
+    """request_id of a row, and the received_at of its first observation."""
     c = label_observations.c
     first: sa.ColumnElement[Any] = sa.func.min(c.received_at).label("received_at")
     own: sa.ColumnElement[Any] = c.matched_request_id.label("request_id")

@@ -1,6 +1,6 @@
-"""The truth: labels that arrive after the prediction, and the logged rows whose truth is known.
+"""Stores labels, which arrive after the prediction, and reads labeled rows.
 
-Add a question about labels here. Keep out: splitting labelled rows (training/split.py), metrics
+Queries about labels belong here. Does not live here: splitting labelled rows (training/split.py), metrics
 (statistics/classification.py).
 """
 
@@ -28,11 +28,11 @@ from pmmds_core.stores.predictions.label_history import (
     LabelItem,
     LabelObservation,
     Source,
-    arrived,
     count_waiting,
     first_arrivals,
     history_of,
     keep_observations,
+    match_by_id,
     stop_waiting,
     waiting_items,
 )
@@ -43,11 +43,11 @@ _IDS_PER_QUERY = 1000
 
 @dataclass(frozen=True)
 class FeedbackCounts:
-    """What became of the items; the five add up to how many there were.
+    """Items by result; the five numbers add up to the number of items.
 
-    `accepted`: first label of a request. `updated`: took the place of one observed no later. `unknown`: no such
-    request is logged; kept aside until it is. `outdated`: a label observed later stands; this one is history.
-    `ambiguous`: the client's id names several rows; kept aside, and given to none of them.
+    `accepted`: first label of a request. `updated`: replaced a label that was not observed later. `unknown`: the
+    request is not logged; the label waits for it. `outdated`: the current label was observed later; stored as history.
+    `ambiguous`: the client id names several rows; the label waits and is assigned to none of them.
     """
 
     accepted: int
@@ -59,7 +59,7 @@ class FeedbackCounts:
 
 @dataclass(frozen=True)
 class LabelSummary:
-    """What the labels are, in a few numbers. `digest` differs whenever a label was added or replaced."""
+    """Totals of the labels. `digest` changes whenever a label is added or replaced."""
 
     n_rows: int
     n_positive: int
@@ -69,7 +69,7 @@ class LabelSummary:
 
 
 class GroundTruthStore:
-    """Writes labels and reads labelled rows."""
+    """Writes labels and reads labeled rows."""
 
     def __init__(self, database: Database, contract: Contract, archive: PredictionArchive | None = None) -> None:
         self._database = database
@@ -78,16 +78,16 @@ class GroundTruthStore:
         self._archive = archive
 
     def add(self, items: Iterable[LabelItem], *, source: Source = "feedback") -> FeedbackCounts:
-        """Keep the newest truth of every logged request, all or nothing; the same items may come twice.
+        """Store the most recently observed label per logged request, all or nothing; idempotent.
 
-        An item names its request by the service's id or by the client's. Items count in their order, so of two for one
-        request the second updates the first. Every observation is kept (label_history); those of requests that are not
-        logged wait for `match_waiting`, and so do those whose id names several rows.
+        An item names its request by prediction id or client id. Items apply in order, so the second of two for one
+        request updates the first. Every observation is stored (label_history); those whose id names no logged row or
+        several wait for `match_waiting`.
         """
         given = list(items)
         now, ids = datetime.now(UTC), {item.request_id for item in given}
         with self._database.begin() as connection:
-            lock_writers(connection, "ground_truth")  # one delivery at a time, so that two cannot miss each other
+            lock_writers(connection, "ground_truth")  # serialized, so that two deliveries cannot miss each other's rows
             named = requests_named(connection, self._log, ids)
             matched = {name: rows[0] for name, rows in named.items() if len(rows) == 1}
             keep_observations(connection, given, received_at=now, source=source, matched=matched)
@@ -96,26 +96,26 @@ class GroundTruthStore:
         return replace(counts, unknown=counts.unknown - ambiguous, ambiguous=ambiguous)
 
     def match_waiting(self) -> FeedbackCounts:
-        """Give labels that came first to predictions that have been logged since. May run at any time, and twice."""
-        with self._database.connect() as connection:  # mostly there is nothing to do, and then nobody has to wait
-            if not arrived(connection, self._log, client_request_ids):
+        """Assign waiting labels to predictions logged since. Idempotent and safe to run at any time."""
+        with self._database.connect() as connection:  # usually nothing to do, so check without the lock
+            if not match_by_id(connection, self._log, client_request_ids):
                 return FeedbackCounts(0, 0, 0, 0)
         with self._database.begin() as connection:
             lock_writers(connection, "ground_truth")
-            return self._match(connection, arrived(connection, self._log, client_request_ids))
+            return self._match(connection, match_by_id(connection, self._log, client_request_ids))
 
     def match_archived(self) -> FeedbackCounts:
-        """Give waiting labels to predictions that have been archived. Reads the ids of every part."""
+        """Assign waiting labels to archived predictions. Reads the ids of every part."""
         if self._archive is None:
             return FeedbackCounts(0, 0, 0, 0)
         with self._archive.snapshot() as connection:
             archived = self._archive.rows(connection)
             if archived is None or not count_waiting(connection):
                 return FeedbackCounts(0, 0, 0, 0)
-            archived.bring(
+            archived.add_table(
                 connection, label_observations, label_observations.c.request_id, label_observations.c.is_waiting
             )
-            matched = arrived(archived, self._log, self._log)
+            matched = match_by_id(archived, self._log, self._log)
         with self._database.begin() as connection:
             lock_writers(connection, "ground_truth")
             live = requests_named(connection, self._log, matched)
@@ -130,37 +130,37 @@ class GroundTruthStore:
     def _put(
         self, connection: sa.Connection, items: Sequence[LabelItem], matched: Mapping[str, str], now: datetime
     ) -> FeedbackCounts:
-        """Store the labels under the service ids of their rows. `matched`: id as it was sent to the row's."""
+        """Store the labels under the prediction ids of their rows. `matched`: id as sent → prediction id."""
         own = [
             msgspec.structs.replace(item, request_id=matched[item.request_id])
             for item in items
             if item.request_id in matched
         ]
         observed = self._observed(connection, dict.fromkeys(item.request_id for item in own))
-        counts, newest = _sort_out(own, observed)
+        counts, newest = _classify(own, observed)
         rows = [{**msgspec.structs.asdict(item), "received_at": now} for item in newest]
         if rows:
             connection.execute(_upsert(connection), rows)
         return replace(counts, unknown=len(items) - len(own))
 
     def n_waiting(self) -> int:
-        """Requests whose label has come and whose prediction has not, or which are several."""
+        """The number of requests whose label waits: no logged prediction or several."""
         with self._database.connect() as connection:
             return count_waiting(connection)
 
-    def n_received_since(self, instant: datetime) -> int:
-        """Labels of logged requests that arrived, or were corrected, after then."""
-        query = sa.select(sa.func.count()).where(ground_truth.c.received_at > instant)
+    def n_received_since(self, since: datetime) -> int:
+        """The number of labels of logged requests received or corrected after `since`."""
+        query = sa.select(sa.func.count()).where(ground_truth.c.received_at > since)
         with self._database.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
     def history(self, request_id: str) -> list[LabelObservation]:
-        """Every observation of a request's label, in the order they came. `request_id`: the service's."""
+        """Every observation of a label, in the order received. `request_id`: the prediction id."""
         with self._database.connect() as connection:
             return history_of(connection, request_id)
 
     def delays(self) -> LabelDelays:
-        """How long after its prediction each label in force was observed, and the first one of the request came."""
+        """Delays between each labeled prediction, the observation of its current label and the first label received."""
         log, truth, first = self._log, ground_truth, first_arrivals()
         query = (
             sa.select(log.c.predicted_at, truth.c.observed_at, first.c.received_at)
@@ -168,20 +168,23 @@ class GroundTruthStore:
             .join(first, first.c.request_id == log.c.request_id)
             .where(log.c.model_name == self._contract.model_name)
         )
-        rows = self._both(query, label_observations.c.matched_request_id, label_observations.c.received_at)
+        rows = self._from_log_and_archive(
+            query, label_observations.c.matched_request_id, label_observations.c.received_at
+        )
         seconds = [((seen - at).total_seconds(), (came - at).total_seconds()) for at, seen, came in rows]
-        found = np.array(seconds, dtype=np.float64).reshape(-1, 2)
-        return LabelDelays(found[:, 0], found[:, 1])
+        delays = np.array(seconds, dtype=np.float64).reshape(-1, 2)
+        return LabelDelays(delays[:, 0], delays[:, 1])
 
     def label_of(self, request_id: str) -> dict[str, Any] | None:
-        """Label, observed_at and received_at of a request; None when its truth is not known."""
+        """Label, observed_at and received_at of a request; None if it has no label."""
         c = ground_truth.c
         query = sa.select(c.label, c.observed_at, c.received_at).where(c.request_id == request_id)
         with self._database.connect() as connection:
-            found = connection.execute(query).mappings().first()
-        return None if found is None else dict(found)
+            row = connection.execute(query).mappings().first()
+        return None if row is None else dict(row)
 
     def summary(self) -> LabelSummary:
+        """Totals of all labels."""
         c = ground_truth.c
         query = sa.select(
             sa.func.count(), sa.func.sum(c.label), sa.func.max(c.observed_at), sa.func.max(c.received_at)
@@ -192,7 +195,7 @@ class GroundTruthStore:
         return LabelSummary(n_rows, int(n_positive or 0), observed_at, received_at, digest)
 
     def labelled_rows(self) -> LabelledRows:
-        """Every logged row of the contract's model whose truth is known, by predicted_at, then request_id."""
+        """All labeled rows of the contract's model, ordered by predicted_at and request_id."""
         log, truth = self._log, ground_truth
         fixed = (log.c.request_id, log.c.predicted_at, log.c.model_version, log.c.probability, truth.c.label)
         features = (log.c[name] for name in self._contract.feature_names)
@@ -201,41 +204,41 @@ class GroundTruthStore:
             .join_from(log, truth, log.c.request_id == truth.c.request_id)
             .where(log.c.model_name == self._contract.model_name)
         )
-        rows = sorted(self._both(query), key=lambda row: (row.predicted_at, row.request_id))
+        rows = sorted(self._from_log_and_archive(query), key=lambda row: (row.predicted_at, row.request_id))
         columns = list(zip(*rows, strict=True)) or [()] * (len(fixed) + len(self._contract.features))
         return self._to_rows(columns)
 
-    def _both(self, query: sa.Select[Any], *observed: sa.ColumnElement[Any]) -> list[Any]:
-        """Rows of the database and of the archive. `observed`: columns of label_observations that `query` joins."""
+    def _from_log_and_archive(self, query: sa.Select[Any], *observed: sa.ColumnElement[Any]) -> list[Any]:
+        """Rows of the database and the archive. `observed`: columns of label_observations that `query` joins."""
         with self._database.snapshot() if self._archive is None else self._archive.snapshot() as connection:
             rows: list[Any] = list(connection.execute(query))
             archived = None if self._archive is None else self._archive.rows(connection)
             if archived is not None:
-                archived.bring(connection, ground_truth, *ground_truth.c)
+                archived.add_table(connection, ground_truth, *ground_truth.c)
                 if observed:
-                    archived.bring(connection, label_observations, *observed)
+                    archived.add_table(connection, label_observations, *observed)
                 rows += archived.execute(query)
         return rows
 
     def _to_rows(self, columns: Sequence[Sequence[Any]]) -> LabelledRows:
         request_ids, predicted_at, versions, probabilities, labels, *features = columns
-        instants = [instant.replace(tzinfo=None) for instant in predicted_at]
+        timestamps = [timestamp.replace(tzinfo=None) for timestamp in predicted_at]
         return LabelledRows(
             request_ids=_objects(request_ids),
-            predicted_at=np.array(instants, dtype="datetime64[us]"),
+            predicted_at=np.array(timestamps, dtype="datetime64[us]"),
             model_versions=_objects(versions),
             probabilities=np.array(probabilities, dtype=np.float64),
             labels=np.array(labels, dtype=np.int64),
             columns={f.name: _column(f, v) for f, v in zip(self._contract.features, features, strict=True)},
         )
 
-    def _observed(self, connection: sa.Connection, known: dict[str, datetime | None]) -> dict[str, datetime | None]:
-        """The same requests, with when their present label was observed."""
+    def _observed(self, connection: sa.Connection, observed: dict[str, datetime | None]) -> dict[str, datetime | None]:
+        """The same requests with the observed_at of their current label; None without one."""
         truth = ground_truth
-        for part in _in_parts(sorted(known)):
-            present = sa.select(truth.c.request_id, truth.c.observed_at).where(truth.c.request_id.in_(part))
-            known |= {request_id: at for request_id, at in connection.execute(present) if request_id in known}
-        return known
+        for part in _in_parts(sorted(observed)):
+            current = sa.select(truth.c.request_id, truth.c.observed_at).where(truth.c.request_id.in_(part))
+            observed |= {request_id: at for request_id, at in connection.execute(current) if request_id in observed}
+        return observed
 
 
 def _upsert(connection: sa.Connection) -> Any:
@@ -244,17 +247,19 @@ def _upsert(connection: sa.Connection) -> Any:
     return statement.on_conflict_do_update(index_elements=["request_id"], set_=new)
 
 
-def _sort_out(items: Sequence[LabelItem], known: dict[str, datetime | None]) -> tuple[FeedbackCounts, list[LabelItem]]:
-    """Count the items one after another, and the one of each request that is to be stored."""
-    observed = dict(known)
+def _classify(
+    items: Sequence[LabelItem], current: dict[str, datetime | None]
+) -> tuple[FeedbackCounts, list[LabelItem]]:
+    """Counts of the items in their order, and the item to store per request."""
+    observed = dict(current)
     newest: dict[str, LabelItem] = {}
     accepted = updated = outdated = 0
     for item in items:
-        present = observed[item.request_id]
-        if present is not None and item.observed_at < present:
+        last = observed[item.request_id]
+        if last is not None and item.observed_at < last:
             outdated += 1
             continue
-        accepted, updated = accepted + (present is None), updated + (present is not None)
+        accepted, updated = accepted + (last is None), updated + (last is not None)
         observed[item.request_id] = item.observed_at
         newest[item.request_id] = item
     return FeedbackCounts(accepted, updated, 0, outdated), list(newest.values())

@@ -1,6 +1,6 @@
-"""The prediction log: one row per answered request, written once, however often it is delivered or repeated.
+"""The prediction log: one row per prediction, written once even if delivered or requested repeatedly.
 
-Add a question about logged predictions here. Keep out: labels (labels.py), counts per bin
+Queries about logged predictions belong here. Does not live here: labels (labels.py), counts per bin
 (stores/monitoring/histograms.py).
 """
 
@@ -25,14 +25,14 @@ from pmmds_core.stores.database.tables import prediction_logs
 from pmmds_core.stores.predictions.archive import PredictionArchive
 from pmmds_core.stores.predictions.request_keys import claim, requests_named, row_digest, rows_of_ids
 
-# In a partitioned table the key holds the time; an id of the service determines it.
+# A partitioned table's key contains the timestamp, which the prediction id determines.
 _KEYS = {"postgresql": ("request_id", "predicted_at"), "sqlite": ("request_id",)}
 
 
 class PredictionRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One answered request. `predicted_at` is aware; `features` are in the contract's order, None for missing.
+    """One prediction. `predicted_at` is aware; `features` are in the contract's order, None for missing.
 
-    `request_id`: the service's own, which holds `predicted_at`. `client_request_id`: what the client called it.
+    `request_id`: the prediction id, which contains `predicted_at`. `client_request_id`: the client's id, if any.
     """
 
     request_id: str
@@ -48,11 +48,11 @@ class PredictionRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True
 
 @dataclass(frozen=True)
 class Appended:
-    """What became of the records of one delivery.
+    """The result of one delivery.
 
-    `n_new`: rows that were written. `n_redelivered`: rows that were there, from an earlier delivery of the same record.
-    `n_same`, `n_other`: repetitions of a client's request, which has one row; the answer was the logged one, or another
-    (a version that was promoted in between). `taken`: records whose id another prediction has; they have no row.
+    `n_new`: rows written. `n_redelivered`: records that were logged by an earlier delivery. `n_same`, `n_other`:
+    repetitions of a client's request, which has one row; the prediction equals the logged one or differs (a version was
+    promoted in between). `taken`: records whose id another prediction has; they are not logged.
     """
 
     n_new: int = 0
@@ -64,7 +64,7 @@ class Appended:
 
 @dataclass(frozen=True)
 class LogSummary:
-    """What the log holds, in a few numbers. `digest` differs whenever rows were added (a data version)."""
+    """Totals of the log. `digest` changes whenever rows are added (a data version)."""
 
     n_rows: int
     newest_predicted_at: datetime | None
@@ -87,14 +87,14 @@ class PredictionLog:
         self._columns = (*fixed, *contract.feature_names)
 
     def append(self, records: Iterable[PredictionRecord]) -> int:
-        """Log what is not logged yet, all or nothing, and return how many rows were new."""
+        """Log the records that are not logged yet, all or nothing, and return the number of new rows."""
         return self.add(records).n_new
 
     def add(self, records: Iterable[PredictionRecord]) -> Appended:
         """Log every record once, all or nothing.
 
-        A record that is there is left out, and so is the repetition of a client's request: same client's id, same row.
-        NaN is stored as NULL, because SQLite cannot tell them apart.
+        Skips logged records and repetitions of a client's request (same client id, same row). NaN is stored as NULL,
+        because SQLite does not distinguish them.
         """
         given = list(records)
         if not given:
@@ -127,22 +127,22 @@ class PredictionLog:
         return first, [(r, o) for r in records if (o := owner_of.get(r.request_id, r.request_id)) != r.request_id]
 
     def _count_same(self, connection: sa.Connection, repeated: Sequence[tuple[PredictionRecord, str]]) -> int:
-        """How many repetitions were answered as their row says. A row that has been archived counts as the same."""
+        """The number of repetitions with the same prediction as their row. An archived row counts as the same."""
         logged = self._records(connection, {owner for _, owner in repeated})
         return sum(o not in logged or _answer(record) == _answer(logged[o]) for record, o in repeated)
 
     def _taken(self, connection: sa.Connection, records: Sequence[PredictionRecord]) -> tuple[PredictionRecord, ...]:
-        """The records whose id belongs to another row."""
+        """The records whose id belongs to a different row."""
         logged = self._records(connection, {record.request_id for record in records})
-        return tuple(r for r in records if r.request_id in logged and not _is_same(r, logged[r.request_id]))
+        return tuple(r for r in records if r.request_id in logged and _row(r) != _row(logged[r.request_id]))
 
     def _records(self, connection: sa.Connection, ids: Iterable[str]) -> dict[str, PredictionRecord]:
-        """Service's id to record."""
+        """Prediction id → record."""
         columns = (*self._fixed, *self._features)
         return {row.request_id: _record(row) for row in rows_of_ids(connection, self._table, columns, sorted(ids))}
 
     def named(self, request_ids: Iterable[str]) -> dict[str, list[PredictionRecord]]:
-        """The records in the database that each id names, oldest first; see `requests_named`."""
+        """The records in the database that each id names; see `requests_named`."""
         with self._database.connect() as connection:
             named = requests_named(connection, self._table, request_ids)
             records = self._records(connection, {i for ids in named.values() for i in ids})
@@ -153,10 +153,10 @@ class PredictionLog:
         return {name: records[0] for name, records in self.named(request_ids).items() if len(records) == 1}
 
     def ids_named(self, request_id: str) -> list[str]:
-        """Service ids of the rows that an id names, in the database and in the archive."""
+        """Prediction ids of the rows that an id names: in the database, otherwise in the archive."""
         with self._database.connect() as connection:
-            found = requests_named(connection, self._table, [request_id]).get(request_id, [])
-        return found or [r.request_id for r in self.archived_named(request_id)]
+            ids = requests_named(connection, self._table, [request_id]).get(request_id, [])
+        return ids or [r.request_id for r in self.archived_named(request_id)]
 
     def archived_named(self, request_id: str) -> list[PredictionRecord]:
         """The archived records that an id names, oldest first."""
@@ -173,13 +173,13 @@ class PredictionLog:
 
     def find_archived(self, request_ids: Sequence[str]) -> dict[str, PredictionRecord]:
         """The archived record of each id that names exactly one."""
-        found = {request_id: self.archived_named(request_id) for request_id in request_ids}
-        return {name: records[0] for name, records in found.items() if len(records) == 1}
+        named = {request_id: self.archived_named(request_id) for request_id in request_ids}
+        return {name: records[0] for name, records in named.items() if len(records) == 1}
 
     def count(
         self, model_version: str | None = None, start: datetime | None = None, end: datetime | None = None
     ) -> int:
-        """Rows of a model version predicted in [start, end); None leaves a side open."""
+        """The number of rows of a model version predicted in [start, end); None: no limit."""
         table = self._table
         query = sa.select(sa.func.count()).select_from(table)
         if model_version is not None:
@@ -192,7 +192,7 @@ class PredictionLog:
             return connection.execute(query).scalar_one()
 
     def recent(self, limit: int, since: datetime | None = None) -> list[PredictionRecord]:
-        """The newest records first, none predicted before `since`."""
+        """The newest records, newest first, none predicted before `since`."""
         query = self._select().order_by(self._table.c.predicted_at.desc(), self._table.c.request_id).limit(limit)
         if since is not None:
             query = query.where(self._table.c.predicted_at >= since)
@@ -202,9 +202,9 @@ class PredictionLog:
     def newest_columns(
         self, model_name: str, model_version: str, start: datetime, end: datetime, limit: int
     ) -> dict[str, NDArray[Any]]:
-        """Columns of the newest rows that a version answered in [start, end), newest first, in one query.
+        """Columns of the newest rows that a version predicted in [start, end), newest first.
 
-        Feature, and `__score__`, to (n,): float64 with NaN for numbers, object with None for text, as
+        Feature or `__score__` → (n,): float64 with NaN for numbers, object with None for text, as
         reference_profile.Columns.
         """
         c = self._table.c
@@ -225,7 +225,7 @@ class PredictionLog:
         return {name: np.array(values, dtype=kind) for name, values, kind in named}
 
     def summary(self) -> LogSummary:
-        """Totals from the indexes alone; no row is read."""
+        """Totals, computed from indexes without reading rows."""
         c = self._table.c
         newest = [sa.select(sa.func.max(column)).scalar_subquery() for column in (c.predicted_at, c.ingested_at)]
         by_version = (
@@ -236,8 +236,8 @@ class PredictionLog:
         with self._database.snapshot() as connection:
             predicted_at, ingested_at = connection.execute(sa.select(*newest)).one()
             versions = {row.model_version: row.n_rows for row in connection.execute(by_version)}
-        known = f"{sorted(versions.items())} {ingested_at}"
-        digest = hashlib.sha256(known.encode()).hexdigest()
+        state = f"{sorted(versions.items())} {ingested_at}"
+        digest = hashlib.sha256(state.encode()).hexdigest()
         return LogSummary(sum(versions.values()), predicted_at, ingested_at, versions, digest)
 
     def _select(self) -> sa.Select[Any]:
@@ -255,12 +255,6 @@ def _record(row: sa.Row[Any]) -> PredictionRecord:
     return PredictionRecord(
         request_id, predicted_at, name, version, prediction, probability, latency_ms, tuple(features), client_id
     )
-
-
-def _is_same(record: PredictionRecord, logged: PredictionRecord) -> bool:
-    """Whether a row is this record's. A spool from before revision 0009 does not know the client's id apart."""
-    client_id = record.client_request_id or logged.client_request_id
-    return _row(msgspec.structs.replace(record, client_request_id=client_id)) == _row(logged)
 
 
 def _answer(record: PredictionRecord) -> tuple[Any, ...]:

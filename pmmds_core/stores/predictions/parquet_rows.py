@@ -1,6 +1,6 @@
-"""Rows of the prediction log as a Parquet file: written in groups, compressed by zstd, and read back before they count.
+"""Writes rows of the prediction log to a Parquet file in groups, compressed with zstd, and reads them back to verify.
 
-Keep out: which rows (archive.py), queries on the files (archived_rows.py).
+Does not live here: which rows (archive.py), queries on the files (archived_rows.py).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GROUP_ROWS = 50_000
 
 @dataclass(frozen=True)
 class Written:
-    """What a file holds. `digest`: sha256 of its values and their order, whatever the compression."""
+    """Size and content of a file. `digest`: sha256 of the values in order, independent of the compression."""
 
     n_rows: int
     n_bytes: int
@@ -33,8 +33,8 @@ def write_rows(path: Path, columns: Sequence[sa.Column[Any]], groups: Iterable[S
     """Write `groups` to a new file, sync it, read it back and compare.
 
     Raises:
-        OSError: such as a full disk.
-        StoreError: what was read back differs.
+        OSError: the file cannot be written, such as on a full disk.
+        StoreError: the rows read back differ.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -51,16 +51,16 @@ def write_rows(path: Path, columns: Sequence[sa.Column[Any]], groups: Iterable[S
         file.flush()
         os.fsync(file.fileno())
     written = Written(n_rows, path.stat().st_size, whole.hexdigest())
-    if (found := read_back(path)) != written:
+    if (actual := read_back(path)) != written:
         raise StoreError(
-            f"{path} was written with {n_rows:,} rows and read back with {found.n_rows:,}, or with other values.",
+            f"{path} was written with {n_rows:,} rows and read back with {actual.n_rows:,}, or with other values.",
             next_step="Check the disk; the rows are still in the database.",
         )
     return written
 
 
 def read_back(path: Path) -> Written:
-    """What a file holds. Raises OSError, or StoreError when it is damaged."""
+    """Read a file completely. Raises OSError, or StoreError if it is damaged."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -73,7 +73,9 @@ def read_back(path: Path) -> Written:
                     _add(whole, batch)
                 n_rows += rows.num_rows
     except pa.ArrowException as error:
-        raise StoreError(f"{path} is damaged: {type(error).__name__}.", next_step="Restore it from a copy.") from None
+        raise StoreError(
+            f"{path} is damaged: {type(error).__name__}.", next_step="Restore it from a copy of the archive."
+        ) from None
     return Written(n_rows, path.stat().st_size, whole.hexdigest())
 
 

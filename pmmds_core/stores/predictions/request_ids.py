@@ -1,6 +1,6 @@
-"""The instant inside a request id that the service made: to the microsecond the one its prediction is logged with.
+"""The timestamp in a prediction id: equal to its row's predicted_at, to the microsecond.
 
-So such an id names one row of a log that is partitioned by time. Keep out: making ids
+The id therefore identifies the daily partition of its row. Does not live here: creating ids
 (pmmds_serving/prediction/request_ids.py).
 """
 
@@ -9,27 +9,27 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-STAMP_DIGITS = 16
+PREFIX_DIGITS = 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Milliseconds; later ones leave no room for a sum.
+# Milliseconds; later timestamps would overflow datetime.
 _LAST = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp() * 1000)
 _UUID7 = re.compile(r"[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}(-\d+)?", re.ASCII)
 
 
-def stamp(instant: datetime) -> str:
-    """The first 16 hexadecimal digits of an id of `instant`, which is aware.
+def uuid7_timestamp_prefix(timestamp: datetime) -> str:
+    """The first 16 hexadecimal digits of an id with this timestamp, which is aware.
 
     Milliseconds since 1970, the version, and the fraction of the millisecond in 4096ths (RFC 9562, section 6.2,
     method 3).
     """
-    microseconds = round(instant.timestamp() * 1e6)
+    microseconds = round(timestamp.timestamp() * 1e6)
     return f"{microseconds // 1000:012x}7{microseconds % 1000 * 4096 // 1000:03x}"
 
 
-def instant_of(request_id: str) -> datetime | None:
-    """The instant of an id that is a UUID of version 7, or a row's of a batch; None for any other.
+def timestamp_of(request_id: str) -> datetime | None:
+    """The timestamp of an id that is a UUID version 7, with or without a batch row's suffix; None for any other id.
 
-    A client's random id may look like one; None also when its instant would be in the year 9999 or later.
+    A client's random id may look like one. None also if the timestamp would be in the year 9999 or later.
     """
     if _UUID7.fullmatch(request_id) is None:
         return None

@@ -1,8 +1,8 @@
-"""Which logged rows a request id names, and which row of several that repeat a client's request is logged.
+"""Finds the logged rows that an id names, and logs repeated client requests once.
 
-The log's key is the service's own id, which holds the time it is logged with. A client's id is a column beside it; the
-table client_request_ids has one entry for each pair of a client's id and a row, so a repeated request is logged once.
-Keep out: writing the rows (log.py) and labels (labels.py).
+The log's key is the prediction id, which contains the row's timestamp. The client's request id is another column; the
+table client_request_ids has one entry per client id and row content, so a repeated request is logged once.
+Does not live here: writing the rows (log.py) and labels (labels.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from pmmds_core.contracts.contract import FeatureValue
 from pmmds_core.stores.database.dialects import insert
 from pmmds_core.stores.database.tables import client_request_ids
-from pmmds_core.stores.predictions.request_ids import instant_of
+from pmmds_core.stores.predictions.request_ids import timestamp_of
 
 _IDS_PER_QUERY = 1000
 _DIGEST_CHARACTERS = 32
@@ -28,12 +28,12 @@ ClientKey = tuple[str, str]
 
 
 def row_digest(names: Sequence[str], features: Sequence[FeatureValue]) -> str:
-    """A digest of the values that are not missing, by name: a feature that the contract gains changes none.
+    """A digest of the non-missing values by name, so that adding a feature to the contract changes no digest.
 
-    Equal rows have equal digests: 1 and 1.0 are the same number, and so are 0.0 and -0.0.
+    Equal rows have equal digests: 1 equals 1.0, and 0.0 equals -0.0.
     """
-    known = [(n, _number(v)) for n, v in zip(names, features, strict=True) if v is not None and v == v]
-    return hashlib.sha256(msgspec.msgpack.encode(known)).hexdigest()[:_DIGEST_CHARACTERS]
+    present = [(n, _number(v)) for n, v in zip(names, features, strict=True) if v is not None and v == v]
+    return hashlib.sha256(msgspec.msgpack.encode(present)).hexdigest()[:_DIGEST_CHARACTERS]
 
 
 def _number(value: FeatureValue) -> FeatureValue:
@@ -41,17 +41,17 @@ def _number(value: FeatureValue) -> FeatureValue:
 
 
 def claim(connection: sa.Connection, claims: Mapping[ClientKey, tuple[str, datetime]]) -> dict[ClientKey, str]:
-    """Register the rows of clients' requests, and return the service's id of the row that each key has.
+    """Register the rows of clients' requests and return the prediction id that owns each key.
 
     Args:
         connection: the transaction that logs the rows.
-        claims: client's id and row digest to the service's id and time of the row that would be logged.
+        claims: client id and row digest to the prediction id and timestamp of the row to log.
 
     Returns:
-        For every key the id of the row that was registered first: another one's for a repeated request.
+        For every key the id of the row registered first; for a repeated request that is an earlier row's.
     """
     keys = sorted(claims)
-    # One order for all writers, so that overlapping deliveries wait for each other and do not deadlock.
+    # All writers use one order, so that overlapping deliveries cannot deadlock.
     rows = [dict(zip(_COLUMNS, (*key, *claims[key]), strict=True)) for key in keys]
     connection.execute(insert(connection, client_request_ids).on_conflict_do_nothing(), rows)
     c = client_request_ids.c
@@ -66,45 +66,40 @@ _COLUMNS = ("client_request_id", "row_digest", "request_id", "predicted_at")
 
 
 def requests_named(connection: sa.Connection, log: sa.Table, ids: Iterable[str]) -> dict[str, list[str]]:
-    """The logged rows that each id names, as service ids; ids that name none are left out.
+    """The prediction ids of the rows that each id names; ids that name no row are omitted.
 
-    A service's id names its own row only. A client's id names every row that was logged with it, also those that have
-    been archived since: they are several where the client used it for several rows.
+    A prediction id names its own row only. A client id names every row logged with it, including archived ones: several
+    if the client used it for several rows.
     """
     wanted = sorted(set(ids))
     named = {row.request_id: {row.request_id} for row in rows_of_ids(connection, log, (log.c.request_id,), wanted)}
     c = client_request_ids.c
-    for part in _in_parts([i for i in wanted if i not in named or not is_of_the_service(i)]):
+    for part in _in_parts([i for i in wanted if i not in named]):
         query = sa.select(c.client_request_id, c.request_id).where(c.client_request_id.in_(part))
         for row in connection.execute(query):
             named.setdefault(row.client_request_id, set()).add(row.request_id)
     return {name: sorted(rows) for name, rows in named.items()}
 
 
-def is_of_the_service(request_id: str) -> bool:
-    """Whether an id has the form of the service's: a row from before revision 0009 may have a client's as its key."""
-    return instant_of(request_id) is not None
-
-
 def rows_of_ids(
     connection: sa.Connection, log: sa.Table, columns: Sequence[sa.ColumnElement[Any]], ids: Sequence[str]
 ) -> Iterator[sa.Row[Any]]:
-    """The logged rows of these service ids; `columns` begin with request_id.
+    """The logged rows of these prediction ids; `columns` begin with request_id.
 
-    On PostgreSQL an id is looked up in the day that it holds first; what is not found there, in every day.
+    On PostgreSQL an id is looked up in the day of its timestamp first, and then, if missing there, in every day.
     """
     for part in _in_parts(ids):
-        left = set(part)
+        remaining = set(part)
         if connection.dialect.name == "postgresql":
-            times = {i: at for i in part if (at := instant_of(i)) is not None}
-            known = sa.select(*columns).where(
+            times = {i: at for i in part if (at := timestamp_of(i)) is not None}
+            by_day = sa.select(*columns).where(
                 log.c.request_id.in_(list(times)), log.c.predicted_at.in_(sorted(set(times.values())))
             )
-            for row in connection.execute(known) if times else ():
-                left.discard(row[0])
+            for row in connection.execute(by_day) if times else ():
+                remaining.discard(row[0])
                 yield row
-        if left:
-            yield from connection.execute(sa.select(*columns).where(log.c.request_id.in_(sorted(left))))
+        if remaining:
+            yield from connection.execute(sa.select(*columns).where(log.c.request_id.in_(sorted(remaining))))
 
 
 def _in_parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:

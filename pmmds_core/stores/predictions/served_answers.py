@@ -1,6 +1,6 @@
-"""How fast and how good a version's logged answers of a time were. Keep out.
+"""Latency and quality of a version's logged predictions in a window.
 
-What is tolerated (policies/rollback.py).
+Does not live here: the tolerated values (policies/rollback.py).
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from pmmds_core.statistics.classification import AucInterval, auc_interval
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import ground_truth, prediction_logs
 
-# A median and a ROC-AUC of so many rows are as good as of all; the newest count.
+# Enough rows for a precise median and ROC-AUC; the newest are taken.
 N_NEWEST = 20_000
 
 
 def served_answers(
     database: Database, contract: Contract, version: str, start: datetime, end: datetime
 ) -> ServedAnswers:
-    """Of the newest rows that `version` answered in [start, end)."""
+    """Median latency and ROC-AUC of the newest rows that `version` predicted in [start, end)."""
     log, truth = prediction_logs(contract), ground_truth
     query = (
         sa.select(log.c.latency_ms, log.c.probability, truth.c.label)

@@ -1,6 +1,6 @@
-"""Shadow predictions: what a challenger would have answered, one row a request and version, however often it is scored.
+"""Stores shadow predictions of challengers: one row per request and version, even if scored again.
 
-Add a question about them here. Keep out: scoring (pmmds_serving.shadow.scorer), comparing
+Queries about them belong here. Does not live here: scoring (pmmds_serving.shadow.scorer), comparing
 (pmmds_core.evaluation.shadow).
 """
 
@@ -21,7 +21,7 @@ from pmmds_core.stores.database.dialects import database_now, insert
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import ground_truth, prediction_logs, promotion_decisions, shadow_predictions
 
-# A share is known to ± 0.003 then; more rows would only take longer.
+# Gives shares to ±0.003; more rows would only take longer.
 MAX_COMPARED = 100_000
 _ROWS_PER_STATEMENT = 1_000
 _ROWS_PER_DELETE = 5_000
@@ -29,7 +29,7 @@ _ROWS_PER_DELETE = 5_000
 
 @dataclass(frozen=True)
 class LoggedRow:
-    """A logged request that waits for the challenger. `features` are in the contract's order."""
+    """A logged request that the challenger has not scored. `features` are in the contract's order."""
 
     request_id: str
     predicted_at: datetime
@@ -39,7 +39,7 @@ class LoggedRow:
 
 @dataclass(frozen=True)
 class ShadowScore:
-    """What the challenger says of one request."""
+    """The challenger's prediction for one request."""
 
     request_id: str
     predicted_at: datetime
@@ -48,8 +48,8 @@ class ShadowScore:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A place in the log's order of arrival."""
+class LogPosition:
+    """A position in the log's order of ingestion."""
 
     ingested_at: datetime
     request_id: str = ""
@@ -65,13 +65,13 @@ class ShadowStore:
         self._features = tuple(self._log.c[name] for name in contract.feature_names)
 
     def now(self) -> datetime:
-        """The database's clock, by which rows are told to be older or newer."""
+        """The database's clock, which orders the rows."""
         with self._database.connect() as connection:
-            found: datetime = connection.execute(sa.select(database_now())).scalar_one()
-        return found
+            timestamp: datetime = connection.execute(sa.select(database_now())).scalar_one()
+        return timestamp
 
-    def waiting(self, version: str, after: Place, limit: int) -> list[LoggedRow]:
-        """Logged rows beyond a place that the version has neither answered nor scored, in the order of arrival."""
+    def waiting(self, version: str, after: LogPosition, limit: int) -> list[LoggedRow]:
+        """Logged rows after a position that the version has neither served nor scored, in the order of ingestion."""
         log, own = self._log.c, shadow_predictions.c
         is_scored = sa.exists().where(own.model_version == version, own.request_id == log.request_id)
         query = (
@@ -81,7 +81,7 @@ class ShadowStore:
                     log.ingested_at > after.ingested_at,
                     sa.and_(log.ingested_at == after.ingested_at, log.request_id > after.request_id),
                 ),
-                # What the condition above implies, in a form that the index serves.
+                # Implied by the condition above, in a form that can use the index.
                 log.ingested_at >= after.ingested_at,
                 log.model_name == self._model_name,
                 log.model_version != version,
@@ -94,8 +94,8 @@ class ShadowStore:
             return [LoggedRow(r[0], r[1], r[2], tuple(r[3:])) for r in connection.execute(query)]
 
     def add(self, version: str, scores: Iterable[ShadowScore]) -> None:
-        """Keep scores, all or nothing; a request that the version has scored keeps its first."""
-        # One order for all writers, so that two services on one database wait for each other and do not deadlock.
+        """Store scores, all or nothing; a request that the version has scored keeps its first score."""
+        # All writers use one order, so that two services on one database cannot deadlock.
         rows = [
             {"model_version": version, "model_name": self._model_name, **vars(s)}
             for s in sorted(scores, key=lambda s: s.request_id)
@@ -107,25 +107,25 @@ class ShadowStore:
                 part = [{**row, "scored_at": scored_at} for row in rows[start : start + _ROWS_PER_STATEMENT]]
                 connection.execute(statement, part)
 
-    def forget_all_but(self, version: str) -> int:
-        """Delete the rows of other versions, except of those that wait for a person's approval; how many."""
+    def delete_all_but(self, version: str) -> int:
+        """Delete the rows of other versions, except versions pending approval, and return their number."""
         c, decisions = shadow_predictions.c, promotion_decisions.c
         waiting = sa.select(decisions.challenger_version).where(
             decisions.model_name == self._model_name, decisions.state == PENDING_APPROVAL
         )
         is_old = sa.and_(c.model_name == self._model_name, c.model_version != version, c.model_version.not_in(waiting))
         n_deleted = 0
-        while True:  # in parts, since the service's rows wait for the same lock
+        while True:  # in parts, because the service's writes wait for the same lock
             part = sa.select(c.model_version, c.request_id).where(is_old).limit(_ROWS_PER_DELETE)
             delete = sa.delete(shadow_predictions).where(sa.tuple_(c.model_version, c.request_id).in_(part))
             with self._database.begin() as connection:
-                n_gone = connection.execute(delete).rowcount
-            n_deleted += n_gone
-            if n_gone < _ROWS_PER_DELETE:
+                n_rows = connection.execute(delete).rowcount
+            n_deleted += n_rows
+            if n_rows < _ROWS_PER_DELETE:
                 return n_deleted
 
     def totals(self) -> dict[str, int]:
-        """Rows of each version."""
+        """Version → number of rows."""
         c = shadow_predictions.c
         query = sa.select(c.model_version, sa.func.count()).where(c.model_name == self._model_name)
         with self._database.connect() as connection:
@@ -133,7 +133,7 @@ class ShadowStore:
         return {row[0]: row[1] for row in rows}
 
     def newest_version(self) -> str | None:
-        """The version that scored the newest request; None when none has scored any."""
+        """The version that scored the newest request; None if there are no rows."""
         c = shadow_predictions.c
         query = sa.select(c.model_version).where(c.model_name == self._model_name).group_by(c.model_version)
         with self._database.connect() as connection:
@@ -141,7 +141,7 @@ class ShadowStore:
             return connection.execute(newest_first.limit(1)).scalar_one_or_none()
 
     def agreement(self, version: str, limit: int = MAX_COMPARED) -> ShadowAgreement | None:
-        """The version beside what was answered, over its newest rows; None when it has none."""
+        """Agreement of the version with the served predictions over its newest rows; None without rows."""
         return agreement(version, self._compared(version, limit))
 
     def _compared(self, version: str, limit: int) -> ShadowedRows:
@@ -164,7 +164,7 @@ class ShadowStore:
                 sa.func.coalesce(truth.label, -1),
             )
             .select_from(newest)
-            # The instant besides the id: PostgreSQL looks into that day's rows only.
+            # Joined by timestamp too, so that PostgreSQL reads only that day's partition.
             .join(
                 self._log,
                 sa.and_(log.request_id == newest.c.request_id, log.predicted_at == newest.c.predicted_at),
@@ -174,8 +174,8 @@ class ShadowStore:
         with self._database.connect() as connection:
             rows = connection.execute(query).all()
         columns: list[Any] = list(zip(*rows, strict=True)) or [()] * 7
-        # numpy keeps no zone: the instants are UTC.
-        naive = [instant.replace(tzinfo=None) for instant in columns[0]]
+        # numpy has no time zones; the timestamps are UTC.
+        naive = [timestamp.replace(tzinfo=None) for timestamp in columns[0]]
         return ShadowedRows(
             np.array(naive, dtype="datetime64[us]"),
             np.array(columns[1], dtype=object),

@@ -50,6 +50,6 @@ def test_a_wrong_file_changes_nothing(tmp_path: Path) -> None:
     file.write_text("request_id,label,observed_at\nr0,1,2026-03-05T00:00:00Z\nr0,2,2026-03-05T00:00:00Z\n")
     said = pmmds(home, "labels", "import", str(file))
     assert said.code == 2
-    assert "1 of 2 rows are wrong; line 3: label '2'" in said.sentence
+    assert "1 of 2 rows are invalid; line 3: label '2'" in said.sentence
     assert deployment.ground_truth.summary().n_rows == 0
     assert deployment.ground_truth.history("r0") == []

@@ -1,4 +1,4 @@
-"""Fixtures of the histograms' tests, each file of which looks at another side of them."""
+"""Fixtures of the histogram tests."""
 
 from __future__ import annotations
 

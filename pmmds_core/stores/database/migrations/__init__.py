@@ -1,1 +1,1 @@
-"""Alembic's home. A revision is a file in `versions`, named NNNN_what_it_does.py, applied in one transaction."""
+"""Alembic revisions, run by pmmds_core.stores.database.schema. A revision is one file, applied in one transaction."""

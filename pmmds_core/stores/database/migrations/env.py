@@ -1,6 +1,6 @@
-"""Runs the revisions on the connection that `pmmds_core.stores.database.schema` hands over, inside its transaction.
+"""Alembic's entry point: runs the revisions on the connection of pmmds_core.stores.database.schema, in its transaction.
 
-`pmmds db migrate` is the way in: it holds the lock. Keep out: URLs and settings.
+Start it with `pmmds db migrate`, which holds the migration lock. Does not live here: URLs and settings.
 """
 
 from alembic import context
@@ -10,7 +10,7 @@ from pmmds_core.stores.database.tables import fixed
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=fixed,
-    transactional_ddl=True,  # SQLite too: PMMDS begins its transactions itself
+    transactional_ddl=True,  # on SQLite too: PMMDS begins its transactions explicitly
     render_as_batch=True,
 )
 with context.begin_transaction():

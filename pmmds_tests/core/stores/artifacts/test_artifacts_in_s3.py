@@ -1,4 +1,4 @@
-"""Artifacts in a store that speaks S3: trained into it, served out of it, and what is said when it refuses."""
+"""Artifacts in an S3-compatible store: training, serving and errors."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def trained_into_s3(s3_store: S3Store, tmp_path_factory: pytest.TempPathFactory)
     return Trained(home, Deployment(Settings(home=str(home), mlflow_artifact_root=ROOT)))
 
 
-def test_the_files_of_a_version_lie_in_the_bucket_and_nowhere_else(trained_into_s3: Trained, s3_store: S3Store) -> None:
+def test_a_versions_files_are_only_in_the_bucket(trained_into_s3: Trained, s3_store: S3Store) -> None:
     deployment = trained_into_s3.deployment
     run_id = deployment.registry.get_version(deployment.model_name, "1").run_id
     run = f"{FOLDER}/{deployment.model_name}/{run_id}/artifacts"
@@ -67,7 +67,7 @@ def test_the_files_of_a_version_lie_in_the_bucket_and_nowhere_else(trained_into_
     assert not list(trained_into_s3.home.parent.rglob("mlruns"))
 
 
-def test_the_service_answers_with_a_version_straight_from_the_store(
+def test_the_service_serves_a_version_from_the_bucket(
     trained_into_s3: Trained, s3_store: S3Store, contract: Contract, tmp_path: Path
 ) -> None:
     registry = trained_into_s3.deployment.registry
@@ -78,7 +78,7 @@ def test_the_service_answers_with_a_version_straight_from_the_store(
         assert service.client.get("/model").json()["digest"] == digest
 
 
-def test_a_service_with_a_wrong_key_says_so_and_goes_on_asking(
+def test_a_service_with_a_wrong_key_reports_it_and_retries(
     trained_into_s3: Trained, s3_store: S3Store, tmp_path: Path
 ) -> None:
     wrong = {**s3_store.variables, "AWS_SECRET_ACCESS_KEY": "wrong"}
@@ -94,7 +94,7 @@ def test_a_service_with_a_wrong_key_says_so_and_goes_on_asking(
         assert "Traceback" not in service.output
 
 
-def test_behind_an_mlflow_server_only_the_server_sees_the_store(
+def test_with_an_mlflow_server_only_the_server_uses_the_bucket(
     trained_into_s3: Trained, s3_store: S3Store, contract: Contract, tmp_path: Path
 ) -> None:
     bundle = trained_into_s3.deployment.registry.download_bundle
@@ -106,7 +106,7 @@ def test_behind_an_mlflow_server_only_the_server_sees_the_store(
             run_id = client.create_run(registry.experiment_id(contract.model_name)).info.run_id
         with pytest.raises(RegistryUnavailableError) as caught:
             registry.log_page(run_id, b"nothing", [PAGE])
-        assert caught.value.message.startswith(f"MLflow at {server.uri} did not do what was asked: ")
+        assert caught.value.message.startswith(f"MLflow request failed ({server.uri}): ")
         assert f"{PAGE} failed: " in caught.value.message
         assert "`pmmds logs mlflow`" in caught.value.next_step
         s3_store.client().create_bucket(Bucket="made-later")
@@ -133,13 +133,13 @@ def test_behind_an_mlflow_server_only_the_server_sees_the_store(
     ],
     ids=["no such bucket", "wrong key"],
 )
-def test_a_training_that_the_store_refuses_ends_with_one_sentence(
+def test_a_training_rejected_by_the_store_fails_clearly(
     s3_store: S3Store, tmp_path: Path, root: str, changed: dict[str, str], reason: str
 ) -> None:
     given = {**s3_store.variables, **changed}
     said = pmmds(tmp_path / "home", "train", "--no-validate", given=given, PMMDS_MLFLOW_ARTIFACT_ROOT=root)
     assert said.code == 1
-    assert f"The artifact store {root} did not do what was asked: " in said.sentence
+    assert f"The request to the artifact store {root} failed: " in said.sentence
     assert reason in said.sentence
     assert "Check PMMDS_MLFLOW_ARTIFACT_ROOT, MLFLOW_S3_ENDPOINT_URL and the credentials" in said.sentence
 
@@ -154,7 +154,7 @@ def unused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[ModelRegist
         return registry, client.create_run(registry.experiment_id("model")).info.run_id
 
 
-def test_a_store_that_does_not_answer_is_told_by_its_address(
+def test_an_unreachable_store_is_named_by_its_address(
     unused: tuple[ModelRegistry, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
@@ -162,19 +162,17 @@ def test_a_store_that_does_not_answer_is_told_by_its_address(
     registry, run_id = unused
     with pytest.raises(RegistryUnavailableError, match="Could not connect to the endpoint URL") as caught:
         registry.log_page(run_id, b"page", [PAGE])
-    assert str(caught.value).startswith(f"The artifact store {ROOT} did not do what was asked: ")
+    assert str(caught.value).startswith(f"The request to the artifact store {ROOT} failed: ")
     assert NOBODY in str(caught.value)
 
 
-def test_an_empty_address_is_none(unused: tuple[ModelRegistry, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_endpoint_is_ignored(unused: tuple[ModelRegistry, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", "")
     with unused[0]._client():
         assert "MLFLOW_S3_ENDPOINT_URL" not in os.environ
 
 
-def test_without_the_extra_the_sentence_says_what_to_install(
-    unused: tuple[ModelRegistry, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_extra_is_named(unused: tuple[ModelRegistry, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
     monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", f"{NOBODY}/other")  # MLflow keeps a client for each endpoint
     registry, run_id = unused

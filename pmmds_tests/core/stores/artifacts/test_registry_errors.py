@@ -1,4 +1,4 @@
-"""What failures of MLflow become: one sentence without pages of retries, and a next step that fits."""
+"""Failures of MLflow are translated into one sentence and a next step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mlflow.exceptions import MlflowException
 from requests.exceptions import ChunkedEncodingError
 
 from pmmds_core.errors import NoModelError, RegistryUnavailableError
-from pmmds_core.stores.artifacts.registry_errors import CHECK_ARTIFACTS, CHECK_MLFLOW, told
+from pmmds_core.stores.artifacts.registry_errors import CHECK_ARTIFACTS, CHECK_MLFLOW, translated_errors
 
 SERVER = "http://ann:hidden@mlflow:5000"
 ASKED = "API request to http://mlflow:5000/api/2.0/mlflow/experiments/get-by-name"
@@ -24,7 +24,7 @@ DOWNLOAD = (
 
 
 def sentence_of(error: Exception) -> RegistryUnavailableError:
-    with pytest.raises(RegistryUnavailableError) as caught, told(SERVER, "", MlflowException):
+    with pytest.raises(RegistryUnavailableError) as caught, translated_errors(SERVER, "", MlflowException):
         raise error
     assert caught.value.__cause__ is error
     return caught.value
@@ -42,13 +42,13 @@ def sentence_of(error: Exception) -> RegistryUnavailableError:
         ),
     ],
 )
-def test_what_was_asked_in_vain_is_told_with_the_innermost_cause(cause: str, why: str) -> None:
+def test_failed_retries_report_the_innermost_reason(cause: str, why: str) -> None:
     told_as = sentence_of(MlflowException(f"{ASKED} {RETRIED} (Caused by {cause})"))
-    assert told_as.message == f"MLflow at http://***@mlflow:5000 did not do what was asked: {ASKED} failed: {why}."
+    assert told_as.message == f"MLflow request failed (http://***@mlflow:5000): {ASKED} failed: {why}."
     assert told_as.next_step == CHECK_MLFLOW
 
 
-def test_the_address_that_mlflow_repeats_is_told_without_its_password() -> None:
+def test_mlflows_address_is_shown_without_its_password() -> None:
     asked = ASKED.replace("//mlflow", "//ann:hidden@mlflow")
     cause = f'NewConnectionError("{POOL}: Failed: [Errno 111] Connection refused")'
     for said in (f"{asked} {RETRIED} (Caused by {cause})", f"{asked} failed with error code 401"):
@@ -57,19 +57,19 @@ def test_the_address_that_mlflow_repeats_is_told_without_its_password() -> None:
         assert "API request to http://***@mlflow:5000/api/2.0/mlflow/experiments/get-by-name failed" in told_as.message
 
 
-def test_a_download_is_told_by_the_first_file_that_failed_and_points_at_the_store() -> None:
+def test_a_failed_download_names_the_first_file() -> None:
     told_as = sentence_of(MlflowException(DOWNLOAD))
     assert "bundle/golden.json could not be fetched: ('Connection broken: IncompleteRead" in told_as.message
     assert told_as.next_step == CHECK_ARTIFACTS
 
 
-def test_a_transport_s_own_error_and_one_without_words_are_told_too() -> None:
+def test_transport_errors_and_empty_messages_are_translated() -> None:
     assert "cut off" in sentence_of(ChunkedEncodingError("cut off")).message
-    assert "did not do what was asked: OSError." in sentence_of(OSError()).message
+    assert "): OSError." in sentence_of(OSError()).message
 
 
 @pytest.mark.parametrize("error", [NoModelError("none"), ValueError("a mistake"), ModuleNotFoundError("x", name="x")])
-def test_other_errors_pass_as_they_are(error: Exception) -> None:
-    with pytest.raises(type(error)) as caught, told(SERVER, "", MlflowException):
+def test_other_errors_are_not_translated(error: Exception) -> None:
+    with pytest.raises(type(error)) as caught, translated_errors(SERVER, "", MlflowException):
         raise error
     assert caught.value is error

@@ -1,4 +1,4 @@
-"""A backup restored is the database it was made of; nothing is overwritten; a schema of another age is told."""
+"""Backup and restore: complete, private, and never overwriting."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def check_restored(filled: Database, other: Database, contract: Contract, file: 
     assert PredictionLog(other, contract).append(again) == 0
     with pytest.raises(StoreError, match=r"has tables; it was not overwritten"):
         restore(other, file)
-    with pytest.raises(InputFileError, match=r"is there already; it was not overwritten"):
+    with pytest.raises(InputFileError, match=r"already exists"):
         back_up(filled, file)
 
 
@@ -64,7 +64,7 @@ def test_a_restored_database_has_every_row(
         other.close()
 
 
-def test_only_who_made_a_backup_reads_it_and_one_that_failed_leaves_nothing(filled: Database, tmp_path: Path) -> None:
+def test_a_backup_is_private_and_a_failed_one_leaves_no_file(filled: Database, tmp_path: Path) -> None:
     back_up(filled, tmp_path / "pmmds.backup")
     assert (tmp_path / "pmmds.backup").stat().st_mode & 0o777 == 0o600
     with pytest.raises(InputFileError, match=r"cannot be written"):
@@ -76,10 +76,10 @@ def test_only_who_made_a_backup_reads_it_and_one_that_failed_leaves_nothing(fill
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("given", ["ann:hunter2@{place}", "{place}?user=ann&password=hunter2"])
-def test_no_password_of_the_url_stands_on_a_command_line(
+def test_no_command_line_contains_the_password(
     given: str, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """pg_dump's stand-in writes down what it was told, and what it was told only in its environment."""
+    """A fake pg_dump records its arguments and its environment."""
     owner = open_database(Settings(database_url=postgres_url))
     with owner.begin() as connection:
         connection.exec_driver_sql("DROP ROLE IF EXISTS ann")
@@ -99,9 +99,7 @@ def test_no_password_of_the_url_stands_on_a_command_line(
 
 
 @pytest.mark.postgres
-def test_a_login_that_does_not_own_the_tables_is_told_whose_work_it_is(
-    postgres_url: str, contract: Contract, tmp_path: Path
-) -> None:
+def test_a_backup_requires_the_owner_of_the_tables(postgres_url: str, contract: Contract, tmp_path: Path) -> None:
     owner = open_database(Settings(database_url=postgres_url))
     migrate(owner, contract)
     with owner.begin() as connection:
@@ -115,11 +113,11 @@ def test_a_login_that_does_not_own_the_tables_is_told_whose_work_it_is(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_backup_is_refused_and_nothing_changes(
+def test_a_file_that_is_not_a_backup_is_rejected(
     empty_database: Database, open_again: Callable[[], Database], tmp_path: Path
 ) -> None:
     (tmp_path / "text").write_text("no backup")
-    with pytest.raises(InputFileError, match=r"is no backup of (sqlite|postgresql)"):
+    with pytest.raises(InputFileError, match=r"not a backup of (sqlite|postgresql)"):
         restore(empty_database, tmp_path / "text")
     with pytest.raises(InputFileError, match=r"cannot be read"):
         restore(empty_database, tmp_path / "nowhere")
@@ -128,9 +126,9 @@ def test_what_is_no_backup_is_refused_and_nothing_changes(
 
 @pytest.mark.parametrize(
     ("revision", "advice"),
-    [("9999", "A newer PMMDS made it: install that version"), ("0003", "Run `pmmds db migrate`")],
+    [("9999", "It was migrated by a newer PMMDS"), ("0000", "Run `pmmds db migrate`")],
 )
-def test_a_schema_of_another_age_is_one_sentence(
+def test_an_older_or_newer_schema_is_reported(
     database: Database, contract: Contract, revision: str, advice: str
 ) -> None:
     with database.begin() as connection:

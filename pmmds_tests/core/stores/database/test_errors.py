@@ -1,4 +1,4 @@
-"""Whatever is wrong with a database is told in one sentence with the next step, and never with a password."""
+"""Database errors are one sentence with the next step, never with a password."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_fresh_database_answers(empty_database: Database) -> None:
     empty_database.ping()
 
 
-def test_what_a_raising_block_did_is_undone(empty_database: Database) -> None:
+def test_a_failed_block_is_rolled_back(empty_database: Database) -> None:
     def begin_and_fail() -> None:
         with empty_database.begin() as connection:
             connection.exec_driver_sql("CREATE TABLE probe (n INTEGER)")
@@ -56,7 +56,9 @@ def test_what_a_raising_block_did_is_undone(empty_database: Database) -> None:
         assert not sa.inspect(connection).has_table("probe")
 
 
-def test_a_snapshot_does_not_move(open_again: Callable[[], Database], database: Database, contract: Contract) -> None:
+def test_a_snapshot_does_not_see_later_commits(
+    open_again: Callable[[], Database], database: Database, contract: Contract
+) -> None:
     log = PredictionLog(open_again(), contract)
     count = sa.text("SELECT count(*) FROM prediction_logs")
     with database.snapshot() as connection:
@@ -78,7 +80,7 @@ def test_sqlite_is_opened_for_many_processes(home: Settings) -> None:
     assert values == ["wal", 15000, 1, 2]
 
 
-def test_a_file_that_is_no_database_is_named(home: Settings) -> None:
+def test_a_file_that_is_not_a_database_is_named(home: Settings) -> None:
     file_of(home).parent.mkdir()
     file_of(home).write_text("a shopping list, long enough to have a header " * 20)
     with pytest.raises(DatabaseUnavailableError, match=r"pmmds\.db is not a SQLite database\. Point"):
@@ -129,7 +131,7 @@ def test_a_locked_file_is_named(home: Settings, contract: Contract) -> None:
     holder.close()
 
 
-def test_a_file_that_is_gone_is_noticed(home: Settings, contract: Contract) -> None:
+def test_a_missing_file_is_detected(home: Settings, contract: Contract) -> None:
     database = open_database(home)
     migrate(database, contract)
     file_of(home).unlink()
@@ -137,16 +139,16 @@ def test_a_file_that_is_gone_is_noticed(home: Settings, contract: Contract) -> N
         database.ping()
 
 
-def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_home_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(HomeNotWritableError, match=r"file/home of the database cannot be made: Not a directory"):
+    with pytest.raises(HomeNotWritableError, match=r"file/home of the database cannot be created: Not a directory"):
         open_database(Settings(home=str(tmp_path / "file" / "home")))
 
 
 @pytest.mark.parametrize(
     "url", ["sqlite://", "sqlite:///:memory:", "mysql://u:secret@h/db", "nonsense secret", "oracle+secret://x"]
 )
-def test_a_url_that_cannot_be_used_is_refused_without_repeating_it(url: str) -> None:
+def test_an_invalid_url_is_rejected_without_showing_it(url: str) -> None:
     with pytest.raises(SettingError, match="PMMDS_DATABASE_URL is not a database that PMMDS can use") as raised:
         open_database(Settings(database_url=url))
     assert "secret" not in str(raised.value)
@@ -165,7 +167,7 @@ def opened(settings: Settings) -> None:
         ("PMMDS_MLFLOW_DATABASE_URL", check_mlflow_database),
     ],
 )
-def test_a_password_that_ends_early_is_told_without_a_piece_of_it(
+def test_an_unescaped_password_is_rejected_without_showing_it(
     password: str, variable: str, look: Callable[[Settings], None]
 ) -> None:
     """The first @ ends it: what follows would be shown as the host."""
@@ -176,17 +178,17 @@ def test_a_password_that_ends_early_is_told_without_a_piece_of_it(
 
 
 @pytest.mark.parametrize("driver", ["", "+psycopg", "+psycopg2", "+asyncpg", "+unheard_of"])
-def test_a_url_of_another_programs_driver_is_used_with_ours(driver: str) -> None:
+def test_a_url_with_another_driver_uses_ours(driver: str) -> None:
     engine = open_database(Settings(database_url=f"postgresql{driver}://ann:x@127.0.0.1:1/rows")).engine
     assert (engine.driver, engine.url.host) == ("psycopg", "127.0.0.1")
 
 
-def test_a_password_that_is_written_as_a_url_wants_it_is_taken() -> None:
+def test_an_escaped_password_is_accepted() -> None:
     url = open_database(Settings(database_url="postgresql://ann:sec%40ret@127.0.0.1:1/rows")).engine.url
     assert (url.host, url.password) == ("127.0.0.1", "sec@ret")
 
 
-def test_a_server_that_is_not_there_is_told_without_the_password() -> None:
+def test_an_unreachable_server_is_reported_without_the_password() -> None:
     url = f"postgresql://ann:hunter2@127.0.0.1:{free_port()}/loop"
     with pytest.raises(DatabaseUnavailableError, match=r"cannot be reached: .*refused") as raised:
         open_database(Settings(database_url=url)).ping()
@@ -202,24 +204,22 @@ def test_a_server_that_is_not_there_is_told_without_the_password() -> None:
         ("connect_timeout=soon", r"bad value for connect_timeout"),
     ],
 )
-def test_an_option_of_the_url_that_does_not_exist_is_one_sentence(postgres_url: str, options: str, said: str) -> None:
-    with pytest.raises(
-        DatabaseUnavailableError, match=rf"cannot be asked with the options of its URL \(.*{said}"
-    ) as told:
+def test_an_unknown_url_option_is_reported(postgres_url: str, options: str, said: str) -> None:
+    with pytest.raises(DatabaseUnavailableError, match=rf"options of its URL \(.*{said}") as told:
         open_database(Settings(database_url=f"{postgres_url}?{options}")).ping()
     assert "behind the ? of PMMDS_DATABASE_URL" in str(told.value)
     assert "\n" not in str(told.value)
 
 
 @pytest.mark.postgres
-def test_mlflow_s_own_database_is_tried_once_before_mlflow_tries_for_minutes(postgres_url: str) -> None:
+def test_mlflows_database_is_checked_before_mlflow_retries(postgres_url: str) -> None:
     gone = postgres_url.rpartition("/")[0] + "/no_such"
     with pytest.raises(RegistryUnavailableError, match=r"no_such.* does not exist\. Check PMMDS_MLFLOW_TRACKING_URI"):
         ModelRegistry.of(Settings(mlflow_tracking_uri=gone)).versions("churn-classifier")
 
 
 @pytest.mark.postgres
-def test_a_postgresql_database_that_does_not_exist_is_named(postgres_url: str) -> None:
+def test_a_missing_postgresql_database_is_named(postgres_url: str) -> None:
     with pytest.raises(DatabaseUnavailableError, match=r"no_such.* does not exist"):
         open_database(Settings(database_url=postgres_url.rpartition("/")[0] + "/no_such")).ping()
 
@@ -245,7 +245,7 @@ def test_postgresql_connections_keep_utc_and_survive_a_cut(postgres_url: str) ->
 
 
 @pytest.mark.postgres
-def test_a_login_that_is_refused_is_told_without_its_password(postgres_url: str) -> None:
+def test_a_rejected_login_is_reported_without_its_password(postgres_url: str) -> None:
     own = open_database(Settings(database_url=postgres_url))
     with own.begin() as connection:
         connection.exec_driver_sql("DROP ROLE IF EXISTS shut_out")
@@ -258,7 +258,7 @@ def test_a_login_that_is_refused_is_told_without_its_password(postgres_url: str)
     assert "\n" not in str(raised.value)
 
 
-def test_a_host_without_a_route_is_one_sentence() -> None:
+def test_an_unroutable_host_is_reported() -> None:
     """192.0.2.0/24 is kept for documentation (RFC 5737): nobody is there."""
     url = "postgresql://ann:hunter2@192.0.2.1/loop?connect_timeout=2"
     with pytest.raises(DatabaseUnavailableError, match=r"at 192\.0\.2\.1:5432 cannot be reached: ") as raised:
@@ -268,7 +268,7 @@ def test_a_host_without_a_route_is_one_sentence() -> None:
 
 
 @pytest.mark.postgres
-def test_a_server_that_dies_in_the_middle_is_told(postgres_url: str) -> None:
+def test_a_server_crash_during_a_query_is_reported(postgres_url: str) -> None:
     database, other = (open_database(Settings(database_url=postgres_url)) for _ in range(2))
 
     def die_in_the_middle() -> None:

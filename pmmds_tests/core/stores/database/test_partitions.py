@@ -1,4 +1,4 @@
-"""PostgreSQL's prediction log by days: rows find theirs, an id is logged once all the same, and queries look in few."""
+"""Daily partitions on PostgreSQL: rows go into their day, ids stay unique, and queries read few partitions."""
 
 from __future__ import annotations
 
@@ -14,14 +14,12 @@ import sqlalchemy as sa
 from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.stores.database.engine import Database, open_database
-from pmmds_core.stores.database.partitions import DAYS_AHEAD, days_of, homeless_days, keep_days
-from pmmds_core.stores.database.schema import migrate
+from pmmds_core.stores.database.partitions import DAYS_AHEAD, days_in_default_partition, days_of, keep_days
 from pmmds_core.stores.database.tables import client_request_ids, prediction_logs
 from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_core.stores.predictions.labels import GroundTruthStore
 from pmmds_core.stores.predictions.log import PredictionLog, PredictionRecord
-from pmmds_core.stores.predictions.request_ids import stamp
-from pmmds_tests.harness.earlier_databases import follow_contract, upgrade_to
+from pmmds_core.stores.predictions.request_ids import uuid7_timestamp_prefix
 from pmmds_tests.harness.prediction_records import NOON, make_records
 
 pytestmark = pytest.mark.postgres
@@ -49,7 +47,10 @@ def log(database: Database, contract: Contract) -> PredictionLog:
 def own_records(contract: Contract, n_rows: int, start: datetime = NOON) -> list[PredictionRecord]:
     """Records with ids as the service makes them."""
     records = make_records(contract, n_rows, start=start)
-    return [msgspec.structs.replace(r, request_id=f"{stamp(r.predicted_at)}8{i:015x}") for i, r in enumerate(records)]
+    return [
+        msgspec.structs.replace(r, request_id=f"{uuid7_timestamp_prefix(r.predicted_at)}8{i:015x}")
+        for i, r in enumerate(records)
+    ]
 
 
 def in_partition(database: Database, name: str) -> int:
@@ -62,7 +63,7 @@ def n_remembered(database: Database) -> int:
         return connection.execute(sa.select(sa.func.count()).select_from(client_request_ids)).scalar_one()
 
 
-def test_days_are_made_ahead_and_a_row_goes_into_its_own(database: Database, contract: Contract) -> None:
+def test_days_are_created_ahead_and_rows_go_into_their_day(database: Database, contract: Contract) -> None:
     today = datetime.now(UTC).replace(hour=12)
     with database.connect() as connection:
         assert days_of(connection) == [today.date() + timedelta(days=i) for i in range(-1, DAYS_AHEAD + 1)]
@@ -71,7 +72,7 @@ def test_days_are_made_ahead_and_a_row_goes_into_its_own(database: Database, con
     assert keep_days(database).days == ()
 
 
-def test_rows_without_a_day_wait_in_the_default_partition_and_move_when_it_is_made(
+def test_rows_move_from_the_default_partition_into_a_new_day(
     database: Database, log: PredictionLog, contract: Contract
 ) -> None:
     records = own_records(contract, 4, start=NOON) + own_records(contract, 2, start=NOON + DAY)
@@ -85,7 +86,7 @@ def test_rows_without_a_day_wait_in_the_default_partition_and_move_when_it_is_ma
     assert log.append(records) == 0
 
 
-def test_days_may_be_made_while_rows_are_written(
+def test_days_can_be_created_while_rows_are_written(
     open_again: Callable[[], Database], database: Database, log: PredictionLog, contract: Contract
 ) -> None:
     records = [r for i in range(8) for r in own_records(contract, 200, start=NOON + i * DAY)]
@@ -103,56 +104,25 @@ def test_days_may_be_made_while_rows_are_written(
     keep_days(database)
     assert (log.count(), in_partition(database, "prediction_logs_default")) == (1600, 0)
     with database.connect() as connection:
-        assert homeless_days(connection) == []
+        assert days_in_default_partition(connection) == []
 
 
-def test_an_id_of_the_service_needs_no_other_table(database: Database, log: PredictionLog, contract: Contract) -> None:
+def test_prediction_ids_need_no_other_table(database: Database, log: PredictionLog, contract: Contract) -> None:
     records = own_records(contract, 50)
     assert (log.append(records), log.append(records), n_remembered(database)) == (50, 0, 0)
 
 
-def test_a_label_finds_its_prediction_whatever_its_id_looks_like(
+def test_a_label_matches_its_prediction_for_any_form_of_id(
     database: Database, log: PredictionLog, contract: Contract
 ) -> None:
     own, given = own_records(contract, 1)[0], make_records(contract, 1)[0]
-    # An id of an earlier version: its instant is near its row's, and not the same.
-    near = msgspec.structs.replace(own, request_id=f"{stamp(NOON - timedelta(milliseconds=1))}9{'0' * 15}")
+    # A UUID whose timestamp is near its row's, but not equal.
+    near = msgspec.structs.replace(
+        own, request_id=f"{uuid7_timestamp_prefix(NOON - timedelta(milliseconds=1))}9{'0' * 15}"
+    )
     log.append([own, given, near])
     items = [LabelItem(r.request_id, 1, NOON) for r in (own, given, near)]
     assert GroundTruthStore(database, contract).add(items).accepted == 3
-
-
-def old_schema(database: Database, contract: Contract, n_days: int) -> list[PredictionRecord]:
-    """A database of the revision before, with the contract's columns and rows of several days."""
-    upgrade_to(database, "0004")
-    records = [r for i in range(n_days) for r in make_records(contract, 30, start=NOON + i * DAY, prefix=f"d{i}-")]
-    records += own_records(contract, 5, start=NOON + n_days * DAY)
-    table = prediction_logs(contract)
-    follow_contract(database, contract, NOON)
-    with database.begin() as connection:
-        rows = [
-            {n: getattr(r, n) for n in r.__struct_fields__ if n not in ("features", "client_request_id")}
-            | {"ingested_at": NOON}
-            | dict(zip(contract.feature_names, r.features, strict=True))
-            for r in records
-        ]
-        connection.execute(sa.insert(table), rows)
-    return records
-
-
-def test_a_log_that_was_one_table_is_split_into_its_days_and_keeps_every_row(
-    empty_database: Database, contract: Contract
-) -> None:
-    records = old_schema(empty_database, contract, 3)
-    migrate(empty_database, contract)
-    log = PredictionLog(empty_database, contract)
-    # Where the id was not made by the service it is the client's, too.
-    kept = [r if r in records[-5:] else msgspec.structs.replace(r, client_request_id=r.request_id) for r in records]
-    assert log.find([r.request_id for r in records]) == {r.request_id: r for r in kept}
-    assert [in_partition(empty_database, f"prediction_logs_2026030{i}") for i in (1, 2, 3, 4)] == [30, 30, 30, 5]
-    assert in_partition(empty_database, "prediction_logs_default") == 0
-    assert n_remembered(empty_database) == 90
-    assert (log.append(kept), log.count()) == (0, 95)
 
 
 def explain(database: Database, query: sa.Select[Any]) -> str:

@@ -1,4 +1,4 @@
-"""Through PgBouncer in transaction mode a process of PMMDS does all its work, each turn by another connection."""
+"""PMMDS works through PgBouncer in transaction mode, where each transaction may use another connection."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_monitoring_labels_and_the_archive_work_through_pgbouncer(bounced: Setti
     )
 
 
-def test_a_wrong_password_is_one_sentence_without_it(bounced: Settings) -> None:
+def test_a_wrong_password_is_reported_without_showing_it(bounced: Settings) -> None:
     url = bounced.database_url.replace("secret", "hunter2")
     with pytest.raises(DatabaseUnavailableError, match="refused the user or password") as raised:
         open_database(Settings(database_url=url)).ping()

@@ -1,4 +1,4 @@
-"""Each role can do its whole work by a connection of its own, and is refused what is not its work."""
+"""Each role can do its own work with its login, and nothing else."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ CHANGES_TABLES = (
 )
 
 
-def test_every_table_is_thought_of() -> None:
+def test_every_table_has_grants() -> None:
     named = {table for tables in GRANTS.values() for table in tables}
     assert {*fixed.tables, "prediction_logs", "prediction_logs_default", "alembic_version"} == named
 
@@ -138,18 +138,20 @@ def test_the_service_logs_rows_and_labels_and_nothing_else(acting_as: As) -> Non
             "a member of pmmds_promoter;",
         ),
         ("SELECT pmmds_make_day('2030-01-01')", "no EXECUTE on pmmds_make_day", "pmmds_monitor or pmmds_promoter;"),
-        ("DELETE FROM ground_truth", "no DELETE on ground_truth", "the login that owns the tables: it alone may"),
+        ("DELETE FROM ground_truth", "no DELETE on ground_truth", "the login that owns the tables."),
         ("DROP TABLE ground_truth", "must be owner of table ground_truth", "the login that owns the tables: it alone"),
     ],
 )
-def test_what_is_missing_is_named_and_who_has_it(acting_as: As, statement: str, lacks: str, whose: str) -> None:
+def test_the_missing_right_and_the_roles_that_have_it_are_named(
+    acting_as: As, statement: str, lacks: str, whose: str
+) -> None:
     with pytest.raises(RightMissingError) as told, acting_as(SERVICE).database.begin() as connection:
         connection.exec_driver_sql(statement)
     assert f"does not let this user do that ({lacks})." in told.value.message
     assert whose in told.value.next_step
 
 
-def test_a_login_that_may_not_connect_or_make_tables_is_told_whose_right_that_is(
+def test_missing_connect_and_create_rights_name_the_owner(
     acting_as: As, postgres_cluster: Cluster, contract: Contract
 ) -> None:
     stranger = acting_as(SERVICE).settings.database_url
@@ -172,17 +174,17 @@ def test_a_login_that_may_not_connect_or_make_tables_is_told_whose_right_that_is
         database.close()
 
 
-def test_rights_are_looked_at_before_work_of_many_steps(acting_as: As) -> None:
+def test_rights_are_checked_before_work_of_many_steps(acting_as: As) -> None:
     for role in GRANTS:
         acting_as(role).require_rights(role)
     acting_as(PROMOTER).require_rights(MONITOR)
     with pytest.raises(
-        RightMissingError, match=r"\(no INSERT on retraining_runs and 11 rights more\)\. .* pmmds_promoter;"
+        RightMissingError, match=r"\(no INSERT on retraining_runs and 11 more rights\)\. .* pmmds_promoter;"
     ):
         acting_as(MONITOR).require_rights(PROMOTER)
 
 
-def test_the_monitor_counts_archives_and_tells_and_moves_nothing(acting_as: As) -> None:
+def test_the_monitor_cannot_move_the_pointer(acting_as: As) -> None:
     serve(acting_as(SERVICE))
     d = acting_as(MONITOR)
     records = make_records(d.contract, 100, seed=3)
@@ -197,7 +199,7 @@ def test_the_monitor_counts_archives_and_tells_and_moves_nothing(acting_as: As) 
     refused(d, *CHANGES_TABLES, *MOVES, "INSERT INTO prediction_logs DEFAULT VALUES")
 
 
-def test_the_promoter_moves_the_pointer_and_changes_no_table(acting_as: As, tmp_path: Path) -> None:
+def test_the_promoter_moves_the_pointer_and_alters_no_table(acting_as: As, tmp_path: Path) -> None:
     serve(acting_as(SERVICE))
     d, registry = acting_as(PROMOTER), FileRegistry(tmp_path / "alias")
     moved = put_into_production(decide(d.decisions, "1", None), d.decisions, registry)
@@ -210,7 +212,7 @@ def test_the_promoter_moves_the_pointer_and_changes_no_table(acting_as: As, tmp_
     assert seen.version == "1"
 
 
-def test_the_monitor_drops_no_day_that_it_does_not_record(acting_as: As) -> None:
+def test_the_monitor_cannot_drop_a_day_without_recording_it(acting_as: As) -> None:
     serve(acting_as(SERVICE))
     d = acting_as(MONITOR)
     keep_days(d.database)
@@ -232,7 +234,7 @@ def test_the_monitor_drops_no_day_that_it_does_not_record(acting_as: As) -> None
 
 
 @pytest.mark.parametrize("day", ["20260-01-01", "infinity", "2200-01-01", "1800-01-01"])
-def test_the_monitor_makes_no_day_of_any_date(acting_as: As, day: str) -> None:
+def test_the_monitor_cannot_create_arbitrary_days(acting_as: As, day: str) -> None:
     with pytest.raises(ProgrammingError, match="the day"), acting_as(MONITOR).database.begin() as connection:
         connection.exec_driver_sql(f"SELECT pmmds_make_day('{day}')")
 
@@ -240,14 +242,14 @@ def test_the_monitor_makes_no_day_of_any_date(acting_as: As, day: str) -> None:
 @pytest.mark.parametrize("role", [SERVICE, MONITOR])
 def test_only_the_promoter_can_lock_a_promotion(acting_as: As, role: str) -> None:
     d = acting_as(PROMOTER)
-    with d.decisions.turn():
+    with d.decisions.transaction():
         pass
     refused(
         acting_as(role), "SELECT 1 FROM production_pointer FOR UPDATE", "LOCK TABLE training_lock IN EXCLUSIVE MODE"
     )
     with acting_as(role).database.begin() as other:
         other.exec_driver_sql("SELECT pg_advisory_xact_lock(x'706D6D7074'::bigint)")
-        with d.decisions.turn() as turn:
+        with d.decisions.transaction() as turn:
             assert turn.pointer() is None
 
 

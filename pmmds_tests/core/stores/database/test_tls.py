@@ -1,4 +1,4 @@
-"""TLS to PostgreSQL: a server with a certificate of a made-up authority, asked with the right one and a wrong one."""
+"""TLS to PostgreSQL with the certificate's authority and with another one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_right_authority_connects_encrypted(encrypted: Cluster, certificates
 
 
 @pytest.mark.parametrize("kind", ["another authority", "another address", "without TLS"])
-def test_anybody_else_is_refused_in_one_sentence(
+def test_another_authority_is_rejected(
     encrypted: Cluster, certificates: Certificates, tmp_path: Path, kind: str
 ) -> None:
     other = make_certificates(tmp_path / "other").authority

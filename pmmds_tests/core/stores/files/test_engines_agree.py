@@ -1,4 +1,4 @@
-"""One definition of the bins, five engines, the same counts on values that engines are known to disagree about.
+"""Five engines return the same bin counts, also for values that engines treat differently.
 
 The oracle is written out here in plain Python, value by value, from the words of pmmds_core/profiling/bins.py.
 """
@@ -168,25 +168,25 @@ some_rows = st.lists(st.tuples(numbers, ranged, texts), min_size=1, max_size=30)
 
 
 @given(rows=some_rows)
-def test_numpy_counts_as_the_words_say(rows: dict[str, list[Any]]) -> None:
+def test_numpy_counts_match_the_definition(rows: dict[str, list[Any]]) -> None:
     assert counted_by_numpy(rows) == expected(rows)
 
 
-def test_numpy_counts_the_poison_as_the_words_say() -> None:
+def test_numpy_counts_of_edge_cases_match_the_definition() -> None:
     assert counted_by_numpy(poison()) == expected(poison())
 
 
-def test_duckdb_counts_the_poison_as_the_words_say(tmp_path: Path) -> None:
+def test_duckdb_counts_of_edge_cases_match_the_definition(tmp_path: Path) -> None:
     assert counted_by_duckdb(poison(), tmp_path) == expected(poison())
 
 
 @given(rows=some_rows)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_duckdb_counts_any_rows_as_the_words_say(tmp_path: Path, rows: dict[str, list[Any]]) -> None:
+def test_duckdb_counts_of_random_rows_match_the_definition(tmp_path: Path, rows: dict[str, list[Any]]) -> None:
     assert counted_by_duckdb(rows, tmp_path) == expected(rows)
 
 
-def test_nan_is_seen_where_the_file_s_statistics_know_nothing_of_it(tmp_path: Path) -> None:
+def test_nan_is_counted_although_parquet_statistics_exclude_it(tmp_path: Path) -> None:
     rows: dict[str, list[Any]] = {"monthly_charges": [0.1, 0.1, math.nan]}
     rows |= {"total_charges": [math.nan, 1.0, 1.0], "contract": ["", "", ""]}
     assert counted_by_duckdb(rows, tmp_path) == expected(rows)
@@ -222,13 +222,13 @@ def count_in_database(database: Database, contract: Contract) -> CountInDatabase
     return counted
 
 
-def test_databases_count_the_poison_as_the_words_say(count_in_database: CountInDatabase) -> None:
+def test_database_counts_of_edge_cases_match_the_definition(count_in_database: CountInDatabase) -> None:
     assert count_in_database(poison()) == expected(poison())
 
 
 @given(rows=some_rows)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_databases_count_any_rows_as_the_words_say(
+def test_database_counts_of_random_rows_match_the_definition(
     count_in_database: CountInDatabase, rows: dict[str, list[Any]]
 ) -> None:
     assert count_in_database(rows) == expected(rows)
@@ -272,7 +272,7 @@ def counted_by_spark(folder: Path, tables: dict[str, tuple[pa.Table, ReferencePr
 
 
 @pytest.mark.scale
-def test_spark_counts_as_the_words_say_and_text_among_numbers_as_numpy_does(tmp_path: Path) -> None:
+def test_spark_counts_match_the_definition(tmp_path: Path) -> None:
     pytest.importorskip("pyspark", reason="`make test-scale` installs Spark")
     system_program("java")
     rng = np.random.default_rng(5)
@@ -300,7 +300,7 @@ TEXTS_FOR_NUMBERS = [
 ]  # fmt: skip
 
 
-def test_text_among_numbers_is_the_same_to_numpy_and_duckdb(tmp_path: Path) -> None:
+def test_numpy_and_duckdb_agree_on_text_among_numbers(tmp_path: Path) -> None:
     bins = FeatureBins("x", "numeric", edges=(0.0, 10.0))
     found = duckdb_on_texts(bins, tmp_path)
     assert found == count(bins, np.array(TEXTS_FOR_NUMBERS, dtype=object)).tolist()

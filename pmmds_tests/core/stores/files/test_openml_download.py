@@ -1,4 +1,4 @@
-"""`pmmds data download` against a stand-in for OpenML: a real HTTP server that answers as its API does."""
+"""`pmmds data download` against a local HTTP server that imitates OpenML's API."""
 
 from __future__ import annotations
 
@@ -138,14 +138,14 @@ def rows() -> pd.DataFrame:
 
 @pytest.fixture
 def wanted(rows: pd.DataFrame) -> Contract:
-    """The packaged contract, told the digest of the stand-in's rows."""
+    """The packaged contract with the digest of the fake server's rows."""
     openml = OpenML("telco-customer-churn", 1, unordered_digest(rows))
     return msgspec.structs.replace(CONTRACT, openml=openml)
 
 
 @pytest.fixture
 def server(rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenMLStandIn]:
-    """OpenML on a free port of this machine; scikit-learn is told to ask there."""
+    """A fake OpenML on a free local port that scikit-learn is configured to use."""
     frame = telco_columns(rows)
     stand_in = OpenMLStandIn("telco-customer-churn", features_of(frame), arff_of(frame))
 
@@ -184,7 +184,7 @@ def refused(contract: Contract, home: Path, kind: type[PmmdsError] = DataError) 
     return refusal.value
 
 
-def test_a_download_is_verified_kept_and_used_from_then_on(
+def test_a_download_is_verified_saved_and_used(
     server: OpenMLStandIn, wanted: Contract, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     result = download(wanted, tmp_path)
@@ -208,16 +208,14 @@ def test_a_second_download_replaces_the_first_and_leaves_only_the_file(
     assert [path.name for path in again.path.parent.iterdir()] == ["telco_churn.csv"]
 
 
-def test_the_active_version_can_be_asked_for(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
+def test_the_active_version_can_be_requested(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
     assert wanted.openml is not None
     active = msgspec.structs.replace(wanted, openml=msgspec.structs.replace(wanted.openml, version="active"))
     assert download(active, tmp_path).n_rows == N_ROWS
     assert server.paths[0].endswith("/status/active/")
 
 
-def test_rows_of_another_content_are_told_with_both_digests_and_not_kept(
-    server: OpenMLStandIn, wanted: Contract, tmp_path: Path
-) -> None:
+def test_rows_with_another_digest_are_rejected(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
     assert wanted.openml is not None
     expected = wanted.openml.content_sha256
     old = downloaded_path(tmp_path / "earlier", wanted)
@@ -232,7 +230,7 @@ def test_rows_of_another_content_are_told_with_both_digests_and_not_kept(
     assert old.read_text(encoding="utf-8") == "an earlier download"
 
 
-def test_without_a_digest_in_the_contract_the_one_found_is_told(
+def test_without_an_expected_digest_the_actual_one_is_reported(
     server: OpenMLStandIn, wanted: Contract, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     unknown = msgspec.structs.replace(wanted, openml=OpenML("telco-customer-churn", 1))
@@ -240,12 +238,12 @@ def test_without_a_digest_in_the_contract_the_one_found_is_told(
     assert (result.digest, result.is_verified) == (unordered_digest(rows), False)
 
 
-def test_a_contract_without_a_public_data_set_says_what_to_do(tmp_path: Path) -> None:
+def test_a_contract_without_a_public_data_set_is_reported(tmp_path: Path) -> None:
     refusal = refused(msgspec.structs.replace(CONTRACT, openml=None), tmp_path, UsageError)
     assert "PMMDS_DATA_PATH" in refusal.next_step
 
 
-def test_no_server_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch, wanted: Contract, tmp_path: Path) -> None:
+def test_an_unreachable_openml_is_reported(monkeypatch: pytest.MonkeyPatch, wanted: Contract, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
         ask_at(f"http://127.0.0.1:{taken.getsockname()[1]}", monkeypatch)
@@ -254,7 +252,7 @@ def test_no_server_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch, want
     assert "PMMDS_DATA_PATH" in refusal.next_step
 
 
-def test_a_server_that_never_answers_is_given_up(
+def test_a_server_that_never_answers_times_out(
     monkeypatch: pytest.MonkeyPatch, wanted: Contract, tmp_path: Path
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -265,29 +263,29 @@ def test_a_server_that_never_answers_is_given_up(
 
 
 @pytest.mark.parametrize("status", [404, 500, 503])
-def test_an_error_of_the_server_is_told_by_its_number(
+def test_a_server_error_is_reported_with_its_status(
     server: OpenMLStandIn, wanted: Contract, tmp_path: Path, status: int
 ) -> None:
     server.status = status
     assert f"the server answers {status}" in refused(wanted, tmp_path).message
 
 
-def test_a_data_set_that_is_not_there_is_told(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
+def test_a_missing_data_set_is_reported(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
     server.name = "something-else"
     assert "Dataset telco-customer-churn with version 1 not found" in refused(wanted, tmp_path).message
 
 
-def test_a_file_damaged_on_the_way_is_refused(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
+def test_a_damaged_download_is_rejected(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
     server.md5 = "0" * 32
     assert "md5 checksum" in refused(wanted, tmp_path).message
 
 
-def test_an_answer_of_another_shape_is_refused(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
+def test_an_unexpected_response_is_rejected(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
     server.missing = ("url",)
     assert "has no 'url'" in refused(wanted, tmp_path).message
 
 
-def test_rows_that_break_the_contract_are_refused_with_their_numbers(
+def test_rows_that_violate_the_contract_are_rejected_by_number(
     server: OpenMLStandIn, wanted: Contract, tmp_path: Path
 ) -> None:
     head, mark, data = server.arff.partition(b"@DATA\n")
@@ -298,7 +296,7 @@ def test_rows_that_break_the_contract_are_refused_with_their_numbers(
     assert list(tmp_path.rglob("*.csv")) == []
 
 
-def test_a_home_that_is_a_file_is_told(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
+def test_a_home_that_is_a_file_is_reported(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
     (tmp_path / "home").write_text("", encoding="utf-8")
     with pytest.raises(HomeNotWritableError, match="cannot be written"):
         download(wanted, tmp_path / "home")

@@ -1,4 +1,4 @@
-"""One live alert a model, whoever raises it at once; reports and their metrics kept with it."""
+"""At most one live alert per model, also with concurrent reports; stored reports and metrics."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def raise_one(database: Database, report_id: int, **changes: Any) -> Alert:
     return AlertStore(database).raise_or_extend(report_id=report_id, **values)
 
 
-def test_a_second_report_extends_the_alert_that_is_open(database: Database, save: Callable[[], int]) -> None:
+def test_a_second_report_extends_the_open_alert(database: Database, save: Callable[[], int]) -> None:
     first = raise_one(database, save(), severity="moderate")
     second = raise_one(database, save(), severity="major", message="moved further", model_version="2")
     assert second.alert_id == first.alert_id
@@ -71,7 +71,7 @@ def test_a_second_report_extends_the_alert_that_is_open(database: Database, save
     assert len(AlertStore(database).open_alerts()) == 1
 
 
-def test_eight_reports_at_once_make_one_alert(
+def test_concurrent_reports_open_one_alert(
     database: Database, save: Callable[[], int], open_again: Callable[[], Database]
 ) -> None:
     reports = [save() for _ in range(8)]
@@ -83,9 +83,7 @@ def test_eight_reports_at_once_make_one_alert(
     assert alert.n_reports == 8
 
 
-def test_an_acknowledged_alert_asks_for_nothing_and_still_stands_for_new_reports(
-    database: Database, save: Callable[[], int]
-) -> None:
+def test_an_acknowledged_alert_covers_new_reports(database: Database, save: Callable[[], int]) -> None:
     store = AlertStore(database)
     raised = raise_one(database, save())
     taken = store.acknowledge(raised.alert_id, by="ann", note="a known campaign")
@@ -95,7 +93,7 @@ def test_an_acknowledged_alert_asks_for_nothing_and_still_stands_for_new_reports
     assert store.open_alerts() == []
 
 
-def test_after_a_resolved_alert_the_next_report_opens_another(database: Database, save: Callable[[], int]) -> None:
+def test_a_report_after_a_resolved_alert_opens_another(database: Database, save: Callable[[], int]) -> None:
     store = AlertStore(database)
     first = raise_one(database, save())
     assert store.resolve(first.alert_id, by="retraining").status == "resolved"
@@ -105,13 +103,13 @@ def test_after_a_resolved_alert_the_next_report_opens_another(database: Database
     assert store.event_totals() == {("feature_drift", "major"): 2}
 
 
-def test_models_have_alerts_of_their_own(database: Database, save: Callable[[], int]) -> None:
+def test_each_model_has_its_own_alert(database: Database, save: Callable[[], int]) -> None:
     raise_one(database, save())
     raise_one(database, save(), model_name="other")
     assert len(AlertStore(database).open_alerts()) == 2
 
 
-def test_what_is_resolved_or_unknown_cannot_be_changed(database: Database, save: Callable[[], int]) -> None:
+def test_a_resolved_or_unknown_alert_cannot_be_changed(database: Database, save: Callable[[], int]) -> None:
     store = AlertStore(database)
     alert = raise_one(database, save())
     store.resolve(alert.alert_id, by="ann")
@@ -121,7 +119,7 @@ def test_what_is_resolved_or_unknown_cannot_be_changed(database: Database, save:
         store.resolve(99, by="bob")
 
 
-def test_a_report_has_a_row_for_each_feature_and_the_score(
+def test_a_report_has_a_row_per_feature_and_the_score(
     database: Database, save: Callable[[], int], contract: Contract
 ) -> None:
     report_id = save()
@@ -138,13 +136,13 @@ def test_a_report_has_a_row_for_each_feature_and_the_score(
         assert point.psi >= 0
 
 
-def test_a_history_is_oldest_first_and_as_long_as_asked_for(database: Database, save: Callable[[], int]) -> None:
+def test_a_history_is_oldest_first_and_limited(database: Database, save: Callable[[], int]) -> None:
     ids = [save() for _ in range(4)]
     points = DriftStore(database).history("tenure", 3, "m")
     assert [p.report_id for p in points] == ids[1:]
 
 
-def test_an_alert_that_was_rolled_back_left_nothing(database: Database, save: Callable[[], int]) -> None:
+def test_a_rolled_back_alert_is_not_stored(database: Database, save: Callable[[], int]) -> None:
     report_id = save()
 
     def interrupted() -> None:
@@ -187,7 +185,7 @@ def deployment(database: Database, database_settings: Settings) -> Deployment:
     return Deployment(database_settings)
 
 
-def test_three_stable_reports_close_the_alert_and_say_why(deployment: Deployment, save: Callable[[], int]) -> None:
+def test_three_stable_reports_resolve_the_alert(deployment: Deployment, save: Callable[[], int]) -> None:
     d = deployment
     alert = raise_one(d.database, save(), model_name=d.model_name)
     assert settle(d, alert, "stable", "insufficient_data", "stable") is None
@@ -204,9 +202,7 @@ def test_three_stable_reports_close_the_alert_and_say_why(deployment: Deployment
     assert resolve_alert(d) is None
 
 
-def test_an_acknowledged_alert_is_closed_too_when_the_drift_is_gone(
-    deployment: Deployment, save: Callable[[], int]
-) -> None:
+def test_an_acknowledged_alert_is_resolved_when_drift_ends(deployment: Deployment, save: Callable[[], int]) -> None:
     d = deployment
     alert = raise_one(d.database, save(), model_name=d.model_name)
     d.alerts.acknowledge(alert.alert_id, by="ann")
@@ -214,16 +210,14 @@ def test_an_acknowledged_alert_is_closed_too_when_the_drift_is_gone(
     assert [c.kind for c in d.alerts.changes(alert.alert_id)] == ["opened", "acknowledged", "resolved"]
 
 
-def test_reports_without_enough_rows_never_close_an_alert(deployment: Deployment, save: Callable[[], int]) -> None:
+def test_reports_with_too_few_rows_never_resolve_an_alert(deployment: Deployment, save: Callable[[], int]) -> None:
     d = deployment
     alert = raise_one(d.database, save(), model_name=d.model_name)
     assert settle(d, alert, *["insufficient_data"] * 5) is None
     assert d.alerts.live(d.model_name) is not None
 
 
-def test_a_new_model_whose_reference_covers_the_drift_closes_it_at_once(
-    deployment: Deployment, save: Callable[[], int]
-) -> None:
+def test_a_promotion_that_covers_the_drift_resolves_the_alert(deployment: Deployment, save: Callable[[], int]) -> None:
     d = deployment
     alert = raise_one(d.database, save(), model_name=d.model_name)
     assert settle(d, alert, "insufficient_data", version="2") is None

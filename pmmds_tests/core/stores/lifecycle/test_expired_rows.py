@@ -1,4 +1,4 @@
-"""Rows older than their period go, and what is live stays. On both engines."""
+"""Rows past their retention period are deleted, live ones are kept. On both engines."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def ids(database: Database, column: sa.Column[int]) -> list[int]:
         return sorted(connection.execute(sa.select(column).distinct()).scalars())
 
 
-def test_old_reports_go_with_their_metrics_but_not_an_alerts_or_the_newest_of_a_model(database: Database) -> None:
+def test_old_reports_are_deleted_except_alerts_and_newest(database: Database) -> None:
     add_reports(database, 10)
     add_reports(database, 1, model="other")
     add_alert(database, 2, live=False)
@@ -96,7 +96,7 @@ def test_old_reports_go_with_their_metrics_but_not_an_alerts_or_the_newest_of_a_
     assert DELETE["drift reports"](database, NOW + 9 * DAY) == 3, "the newest of each model stays"
 
 
-def test_old_histograms_go(database: Database) -> None:
+def test_old_histograms_are_deleted(database: Database) -> None:
     hours = [NOW - i * DAY for i in range(6)]
     rows = [
         {
@@ -117,9 +117,7 @@ def test_old_histograms_go(database: Database) -> None:
     assert DELETE["histograms"](database, NOW - 3 * DAY) == 2
 
 
-def test_labels_that_waited_long_enough_go_and_those_of_logged_rows_stay(
-    database: Database, contract: Contract
-) -> None:
+def test_old_waiting_labels_are_deleted_and_matched_ones_kept(database: Database, contract: Contract) -> None:
     truth = GroundTruthStore(database, contract)
     truth.add([LabelItem("nobody", 1, NOW), LabelItem("nobody-else", 0, NOW)])
     assert DELETE["waiting labels"](database, NOW - DAY) == 0
@@ -133,11 +131,11 @@ def test_labels_that_waited_long_enough_go_and_those_of_logged_rows_stay(
 
 
 @pytest.mark.parametrize("kind", DELETE)
-def test_nothing_goes_from_an_empty_database(kind: str, database: Database) -> None:
+def test_an_empty_database_has_nothing_to_delete(kind: str, database: Database) -> None:
     assert DELETE[kind](database, NOW) == count_rows(database, NOW)[kind] == 0
 
 
-def test_sizes_replace_those_measured_before(database: Database) -> None:
+def test_a_measurement_replaces_the_previous_one(database: Database) -> None:
     save_usage(database, {"reports": 10, "gone": 1}, NOW)
     save_usage(database, {"reports": 20}, NOW)
     with database.connect() as connection:

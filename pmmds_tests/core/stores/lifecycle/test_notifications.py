@@ -1,4 +1,4 @@
-"""Changes of alerts are kept, and told once to each target, however often a target is away."""
+"""Alert changes are stored and notified once per target, also if a target is unreachable for a while."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def states(database: Database) -> list[str]:
         return list(connection.execute(sa.select(alert_notifications.c.state)).scalars())
 
 
-def test_every_change_is_kept_with_who_when_and_why(store: AlertStore, report: Callable[[], int]) -> None:
+def test_every_change_is_stored_with_author_time_and_reason(store: AlertStore, report: Callable[[], int]) -> None:
     alert = raised(store, report(), "moderate")
     raised(store, report(), "major")
     store.acknowledge(alert.alert_id, by="ann", note="a campaign")
@@ -118,7 +118,7 @@ def test_every_change_is_kept_with_who_when_and_why(store: AlertStore, report: C
     assert all(a.changed_at <= b.changed_at for a, b in pairwise(changes))
 
 
-def test_a_severity_that_goes_to_and_fro_is_told_once(
+def test_an_oscillating_severity_is_notified_once(
     store: AlertStore, database: Database, report: Callable[[], int], server: Listener, url: str
 ) -> None:
     for severity in ("significant", "major", "significant", "major", "moderate", "major"):
@@ -126,10 +126,13 @@ def test_a_severity_that_goes_to_and_fro_is_told_once(
     assert [c.kind for c in store.changes(alert.alert_id)] == ["opened", "escalated"]
     assert alert.n_reports == 6
     assert deliver(NotificationOutbox(database), [url]).n_sent == 2
-    assert [m["title"] for m in server.messages] == ["Drift of m v1: significant", "Drift of m v1 is worse: major"]
+    assert [m["title"] for m in server.messages] == [
+        "Drift detected: m v1 (significant)",
+        "Drift escalated: m v1 (major)",
+    ]
 
 
-def test_opened_and_resolved_are_told_acknowledged_is_not(
+def test_opened_and_resolved_are_notified_but_not_acknowledged(
     store: AlertStore, database: Database, report: Callable[[], int], server: Listener, url: str
 ) -> None:
     alert = raised(store, report())
@@ -142,7 +145,7 @@ def test_opened_and_resolved_are_told_acknowledged_is_not(
     assert deliver(NotificationOutbox(database), [url]) == Delivery(), "nothing is sent twice"
 
 
-def test_a_target_that_was_down_is_told_when_it_is_up(
+def test_an_unreachable_target_is_notified_later(
     store: AlertStore, database: Database, report: Callable[[], int], port: int, url: str
 ) -> None:
     outbox = NotificationOutbox(database)
@@ -160,7 +163,7 @@ def test_a_target_that_was_down_is_told_when_it_is_up(
     assert states(database) == [SENT]
 
 
-def test_the_tries_are_bounded_and_the_pauses_double(
+def test_attempts_are_bounded_and_pauses_double(
     store: AlertStore, database: Database, report: Callable[[], int], url: str
 ) -> None:
     outbox = NotificationOutbox(database)
@@ -179,7 +182,7 @@ def test_the_tries_are_bounded_and_the_pauses_double(
     assert states(database) == [GIVEN_UP]
 
 
-def test_no_secret_of_the_url_is_said_kept_or_logged(
+def test_no_secret_of_a_url_is_shown_stored_or_logged(
     store: AlertStore,
     database: Database,
     report: Callable[[], int],
@@ -191,29 +194,29 @@ def test_no_secret_of_the_url_is_said_kept_or_logged(
     both = AlertStore(database, [target_of(url), target_of(unusable)])
     raised(both, report())
     with caplog.at_level(logging.DEBUG):
-        told = deliver(NotificationOutbox(database), [url, unusable])
+        delivery = deliver(NotificationOutbox(database), [url, unusable])
         assert unknown_urls([url, unusable]) == ["URL 2 of PMMDS_ALERT_URLS (nosuchservice)"]
-    assert told.n_put_off == 2
-    assert told.failures[1] == "URL 2 of PMMDS_ALERT_URLS (nosuchservice): apprise does not know such a URL"
+    assert delivery.n_put_off == 2
+    assert delivery.failures[1] == "URL 2 of PMMDS_ALERT_URLS (nosuchservice): apprise does not support this URL"
     with database.connect() as connection:
         kept = str(connection.execute(sa.select(alert_notifications)).all())
     shown = str(describe({"PMMDS_ALERT_URLS": url}))
     printed = "".join(capfd.readouterr())
     logged = "".join(record.getMessage() for record in caplog.records)
-    for text in (told.words, kept, shown, printed, logged):
+    for text in (delivery.text, kept, shown, printed, logged):
         assert KEY not in text
 
 
-def test_a_target_that_is_configured_no_more_is_given_up_and_the_other_is_told(
+def test_a_removed_target_is_given_up(
     database: Database, report: Callable[[], int], server: Listener, url: str
 ) -> None:
     raised(AlertStore(database, [target_of("json://gone"), target_of(url)]), report())
-    told = deliver(NotificationOutbox(database), [url])
-    assert (told.n_sent, told.n_given_up) == (1, 1)
-    assert "does not name this target any more" in told.words
+    delivery = deliver(NotificationOutbox(database), [url])
+    assert (delivery.n_sent, delivery.n_given_up) == (1, 1)
+    assert "no longer contains this target" in delivery.text
 
 
-def test_eight_senders_at_once_send_each_message_once(
+def test_concurrent_senders_send_each_message_once(
     store: AlertStore,
     report: Callable[[], int],
     open_again: Callable[[], Database],
@@ -224,8 +227,8 @@ def test_eight_senders_at_once_send_each_message_once(
         store.resolve(raised(store, report()).alert_id, by="ann")
     databases = [open_again() for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        told = list(pool.map(lambda d: deliver(NotificationOutbox(d), [url]), databases))
-    assert sum(t.n_sent for t in told) == 6
+        delivery = list(pool.map(lambda d: deliver(NotificationOutbox(d), [url]), databases))
+    assert sum(t.n_sent for t in delivery) == 6
     assert len(server.messages) == 6
 
 
@@ -260,7 +263,7 @@ def test_two_processes_send_each_message_once(
     assert len(server.messages) == 6
 
 
-def test_what_a_dead_sender_had_claimed_is_sent_by_another_later(
+def test_another_sender_retries_a_crashed_senders_claim(
     store: AlertStore, database: Database, report: Callable[[], int], server: Listener, url: str
 ) -> None:
     outbox = NotificationOutbox(database)
@@ -275,9 +278,7 @@ def test_what_a_dead_sender_had_claimed_is_sent_by_another_later(
     assert states(database) == [SENT], "whoever slept past its claim changes nothing"
 
 
-def test_a_change_that_was_rolled_back_is_not_told(
-    store: AlertStore, database: Database, report: Callable[[], int]
-) -> None:
+def test_a_rolled_back_change_is_not_notified(store: AlertStore, database: Database, report: Callable[[], int]) -> None:
     report_id = report()
 
     def interrupted() -> None:
@@ -297,13 +298,13 @@ def test_a_change_that_was_rolled_back_is_not_told(
     assert states(database) == []
 
 
-def test_without_urls_nothing_waits_to_be_sent(database: Database, report: Callable[[], int]) -> None:
+def test_without_urls_nothing_is_enqueued(database: Database, report: Callable[[], int]) -> None:
     raised(AlertStore(database), report())
     assert states(database) == []
-    assert deliver(NotificationOutbox(database), []).words == "nothing to send"
+    assert deliver(NotificationOutbox(database), []).text == "nothing to send"
 
 
-def test_a_drifted_report_that_came_first_keeps_the_alert_open(store: AlertStore, report: Callable[[], int]) -> None:
+def test_a_concurrent_drifted_report_keeps_the_alert_open(store: AlertStore, report: Callable[[], int]) -> None:
     seen = raised(store, report())
     raised(store, report())
     assert not store.resolve_unless_seen(seen, "3 reports in a row were stable.")
@@ -324,11 +325,11 @@ def test_a_drifted_report_that_came_first_keeps_the_alert_open(store: AlertStore
         ),
     ],
 )
-def test_urls_are_separated_by_commas_or_blanks_and_may_hold_commas(setting: str, urls: tuple[str, ...]) -> None:
+def test_urls_are_split_at_commas_and_blanks_before_a_scheme(setting: str, urls: tuple[str, ...]) -> None:
     assert split_urls(setting) == urls
 
 
-def test_a_pending_message_is_not_lost_when_nobody_sends(
+def test_a_message_stays_pending_until_it_is_sent(
     store: AlertStore, database: Database, report: Callable[[], int]
 ) -> None:
     raised(store, report())

@@ -1,4 +1,4 @@
-"""One alert's attempt belongs to one run, and every run's end is booked once."""
+"""An attempt belongs to one run, and each run's outcome is recorded once."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def claim(store: RetrainingStore, run_id: str, attempt: int = 1, alert_id: int |
     store.claim(an_attempt(run_id, attempt, alert_id))
 
 
-def test_an_attempt_that_is_taken_cannot_be_taken_by_another_run(retrainings: RetrainingStore) -> None:
+def test_an_attempt_belongs_to_one_run(retrainings: RetrainingStore) -> None:
     claim(retrainings, "a")
     claim(retrainings, "a")  # the same run may say so again
-    with pytest.raises(TrainingError, match="taken by another run"):
+    with pytest.raises(TrainingError, match="Another run already has attempt"):
         claim(retrainings, "b")
     assert [r.run_id for r in retrainings.running()] == ["a"]
 
 
-def test_of_many_runs_at_once_one_gets_the_attempt(retrainings: RetrainingStore) -> None:
+def test_one_of_many_concurrent_runs_gets_the_attempt(retrainings: RetrainingStore) -> None:
     def attempt(name: str) -> bool:
         try:
             claim(retrainings, name)
@@ -51,7 +51,7 @@ def test_retrainings_without_an_alert_do_not_exclude_each_other(retrainings: Ret
     assert len(retrainings.running()) == 2
 
 
-def test_an_end_is_booked_once(retrainings: RetrainingStore, database: Database) -> None:
+def test_an_outcome_is_recorded_once(retrainings: RetrainingStore, database: Database) -> None:
     claim(retrainings, "a")
     with database.begin() as connection:
         assert retrainings.finish(connection, "a", "promoted", "better", "4") is not None
@@ -64,7 +64,7 @@ def test_an_end_is_booked_once(retrainings: RetrainingStore, database: Database)
 
 
 @pytest.mark.parametrize("had_claimed", [True, False])
-def test_a_run_that_died_counts_as_a_failed_attempt(
+def test_a_crashed_run_counts_as_a_failed_attempt(
     retrainings: RetrainingStore, database: Database, had_claimed: bool
 ) -> None:
     if had_claimed:
@@ -76,9 +76,7 @@ def test_a_run_that_died_counts_as_a_failed_attempt(
     assert attempt.finished_at is not None
 
 
-def test_a_run_that_lost_its_attempt_leaves_the_winners_record(
-    retrainings: RetrainingStore, database: Database
-) -> None:
+def test_a_run_that_lost_its_attempt_keeps_the_winners_record(retrainings: RetrainingStore, database: Database) -> None:
     claim(retrainings, "a")
     with database.begin() as connection:
         assert retrainings.record_failure(connection, an_attempt("b"), "taken") is None

@@ -1,4 +1,4 @@
-"""One training holds the lock; it is free again when its process was killed; others are told which run holds it."""
+"""One training holds the lock; it is released if its process is killed; waiting runs report the holder."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ with hold_training_lock(database, "churn-classifier", "first-run", on_wait=print
 """
 
 
-def test_a_second_training_is_told_who_trains_and_works_when_that_was_killed(
-    database: Database, database_settings: Settings
-) -> None:
+def test_a_training_waits_until_the_holder_of_the_lock_ends(database: Database, database_settings: Settings) -> None:
     s, said = database_settings, list[str]()
     argv = [sys.executable, "-c", _HOLDER, s.home, s.database_url]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:

@@ -1,4 +1,4 @@
-"""Which days changed, their rows, and the results that are kept; on both engines."""
+"""Changed days, their rows and stored results; on both engines."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def label(database: Database, contract: Contract, ids: list[str], at: datetime =
     GroundTruthStore(database, contract).add(LabelItem(i, k % 2, at) for k, i in enumerate(ids))
 
 
-def test_days_are_utc_days_of_a_version_and_count_the_labels_that_are_missing(
+def test_days_are_utc_days_per_version_and_count_labels(
     store: DailyPerformanceStore, database: Database, contract: Contract
 ) -> None:
     label(database, contract, ["r0", "r1", "r30"])
@@ -40,7 +40,7 @@ def test_days_are_utc_days_of_a_version_and_count_the_labels_that_are_missing(
     assert found == [("1", TODAY - DAY, 24, 2), ("1", TODAY, 24, 1), ("2", TODAY, 10, 0)]
 
 
-def test_a_day_changes_with_its_rows_and_labels_and_with_nothing_else(
+def test_a_days_digest_changes_only_with_its_rows_and_labels(
     store: DailyPerformanceStore, database: Database, contract: Contract
 ) -> None:
     before = {(s.day, s.model_version): s.digest for s in store.states(TODAY - DAY, TODAY + DAY)}
@@ -52,9 +52,7 @@ def test_a_day_changes_with_its_rows_and_labels_and_with_nothing_else(
     assert corrected[TODAY, "1"] != after[TODAY, "1"], "a label that was replaced"
 
 
-def test_rows_without_a_label_are_marked_and_none_is_read_twice(
-    store: DailyPerformanceStore, database: Database, contract: Contract
-) -> None:
+def test_rows_without_a_label_are_marked(store: DailyPerformanceStore, database: Database, contract: Contract) -> None:
     label(database, contract, ["r24", "r25"])
     rows = store.rows("1", TODAY)
     assert rows.probabilities.shape == rows.predictions.shape == rows.labels.shape == (24,)
@@ -63,14 +61,14 @@ def test_rows_without_a_label_are_marked_and_none_is_read_twice(
     assert store.rows("9", TODAY).labels.size == 0
 
 
-def test_a_result_takes_the_place_of_the_days_earlier_one(store: DailyPerformanceStore) -> None:
+def test_a_result_replaces_the_days_earlier_one(store: DailyPerformanceStore) -> None:
     states = store.states(TODAY - DAY, TODAY + DAY)
     for state in states:
-        store.keep(state, {"digest": "first"})
-    store.keep(states[1], {"digest": "second"})
-    kept = store.kept(TODAY)
+        store.save(state, {"digest": "first"})
+    store.save(states[1], {"digest": "second"})
+    kept = store.results(TODAY)
     assert [(k.model_version, k.day, k.document["digest"]) for k in kept] == [
         ("1", TODAY, "second"),
         ("2", TODAY, "first"),
     ]
-    assert len(store.kept(TODAY - DAY)) == 3
+    assert len(store.results(TODAY - DAY)) == 3

@@ -1,4 +1,4 @@
-"""What the database counts is what numpy counts, whatever the rows hold."""
+"""Counts in the database equal numpy's for any rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pmmds_tests.harness.numpy_counts import DAY, HOUR, counted_by_numpy, merged
 from pmmds_tests.harness.prediction_records import NOON, make_records
 
 
-def test_counts_are_those_of_numpy(
+def test_counts_match_numpy(
     log: PredictionLog, store: HistogramStore, profile: ReferenceProfile, contract: Contract
 ) -> None:
     records = make_records(contract, 1500, start=NOON - HOUR, step=timedelta(seconds=7))
@@ -65,7 +65,7 @@ def test_a_value_on_an_edge_falls_into_the_bin_below_it(
 
 
 @pytest.mark.postgres
-def test_a_nan_that_another_program_stored_counts_as_null(
+def test_a_stored_nan_counts_as_null(
     database: Database, log: PredictionLog, store: HistogramStore, profile: ReferenceProfile, contract: Contract
 ) -> None:
     if database.dialect == "sqlite":
@@ -93,7 +93,7 @@ small = st.lists(
 
 @given(rows=small)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_rows_are_counted_as_numpy_counts_them(
+def test_random_rows_are_counted_as_by_numpy(
     database: Database,
     log: PredictionLog,
     store: HistogramStore,
@@ -115,7 +115,7 @@ def test_any_rows_are_counted_as_numpy_counts_them(
     assert merged(store) == counted_by_numpy(contract, profile, records)
 
 
-def test_each_version_is_counted_by_its_own_profile(
+def test_each_version_is_counted_with_its_own_profile(
     log: PredictionLog, store: HistogramStore, contract: Contract
 ) -> None:
     profiles = {"1": profile_of(contract, seed=1), "2": profile_of(contract, seed=2)}
@@ -130,7 +130,7 @@ def test_each_version_is_counted_by_its_own_profile(
     assert store.merged("churn-classifier", "99", *DAY).n_rows == 0
 
 
-def test_another_model_s_rows_are_not_counted(
+def test_another_models_rows_are_not_counted(
     log: PredictionLog, store: HistogramStore, profile: ReferenceProfile, contract: Contract
 ) -> None:
     records = make_records(contract, 4)
@@ -138,7 +138,7 @@ def test_another_model_s_rows_are_not_counted(
     assert refresh(store, profile).n_rows == 3
 
 
-def test_a_wide_contract_takes_several_scans_and_stays_right(empty_database: Database, contract: Contract) -> None:
+def test_a_wide_contract_is_counted_in_several_scans(empty_database: Database, contract: Contract) -> None:
     from pmmds_core.stores.database.schema import migrate
 
     wide = msgspec.structs.replace(contract, features=tuple(wide_feature(i) for i in range(170)))

@@ -1,4 +1,4 @@
-"""A refresh that fails half-way, runs beside others or comes before late rows ends where a recount does."""
+"""Failed, concurrent and early refreshes end with the counts of a full recount."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pmmds_tests.harness.numpy_counts import DAY, HOUR, counted_by_numpy, forget
 from pmmds_tests.harness.prediction_records import NOON, make_records
 
 
-def test_a_half_done_refresh_leaves_the_old_counts(
+def test_a_failed_refresh_keeps_the_old_counts(
     database: Database, log: PredictionLog, store: HistogramStore, profile: ReferenceProfile, contract: Contract
 ) -> None:
     log.append(make_records(contract, 10))
@@ -39,7 +39,7 @@ def test_a_half_done_refresh_leaves_the_old_counts(
     assert refresh(store, profile).n_rows == 20
 
 
-def test_refreshes_at_once_agree(
+def test_concurrent_refreshes_agree(
     open_again: Callable[[], Database], log: PredictionLog, profile: ReferenceProfile, contract: Contract
 ) -> None:
     records = make_records(contract, 600, start=NOON - 2 * HOUR, step=timedelta(seconds=30))
@@ -94,7 +94,7 @@ def test_a_row_that_commits_late_is_still_counted(
     )
 )
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_refreshes_between_late_rows_end_where_a_recount_does(
+def test_refreshes_between_late_rows_equal_a_recount(
     database: Database,
     log: PredictionLog,
     store: HistogramStore,

@@ -1,4 +1,4 @@
-"""A refresh counts the hours that changed and no others, and finds them by index."""
+"""A refresh counts only changed hours and finds them by index."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pmmds_tests.harness.numpy_counts import (
 from pmmds_tests.harness.prediction_records import NOON, make_records
 
 
-def test_a_second_look_counts_only_what_changed(
+def test_a_second_refresh_counts_only_changed_hours(
     database: Database, log: PredictionLog, store: HistogramStore, profile: ReferenceProfile, contract: Contract
 ) -> None:
     log.append(make_records(contract, 300, start=NOON - 5 * HOUR, step=timedelta(minutes=1)))
@@ -40,7 +40,7 @@ def test_a_second_look_counts_only_what_changed(
     assert store.merged("churn-classifier", "1", *DAY).n_rows == 302
 
 
-def test_a_changed_hour_outside_the_window_is_remembered(
+def test_a_changed_hour_outside_the_window_is_recorded(
     database: Database, log: PredictionLog, store: HistogramStore, profile: ReferenceProfile, contract: Contract
 ) -> None:
     long_ago = NOON - timedelta(days=30)
@@ -54,7 +54,7 @@ def test_a_changed_hour_outside_the_window_is_remembered(
     assert store.hourly_rows("churn-classifier", long_ago, NOON) == [(long_ago, 5)]
 
 
-def test_the_present_partial_hour_is_counted(
+def test_the_current_partial_hour_is_counted(
     log: PredictionLog, store: HistogramStore, profile: ReferenceProfile, contract: Contract
 ) -> None:
     log.append(make_records(contract, 3, start=NOON + timedelta(minutes=20)))
@@ -63,7 +63,7 @@ def test_the_present_partial_hour_is_counted(
     assert store.merged("churn-classifier", "1", now - 2 * HOUR, now).n_rows == 3
 
 
-def test_a_version_whose_profile_was_made_anew_is_counted_again(
+def test_a_version_with_a_new_profile_is_recounted(
     database: Database, log: PredictionLog, store: HistogramStore, contract: Contract
 ) -> None:
     old, new = profile_of(contract, seed=1), profile_of(contract, seed=2)

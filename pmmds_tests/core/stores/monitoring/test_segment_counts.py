@@ -1,4 +1,4 @@
-"""Segments are counted in the database as by numpy, windows of stored reports do not overlap, new rows come first."""
+"""Segment counts equal numpy's, windows of stored reports do not overlap, newest rows come first."""
 
 from __future__ import annotations
 
@@ -56,9 +56,7 @@ def test_codes_add_up_to_the_profiles_counts_and_survive_the_bundle(
         assert tuple(np.bincount(again.codes[:, i], minlength=feature.bins.n_bins)) == feature.counts
 
 
-def test_a_segments_counts_are_those_of_numpy(
-    database: Database, contract: Contract, profile: ReferenceProfile
-) -> None:
+def test_segment_counts_match_numpy(database: Database, contract: Contract, profile: ReferenceProfile) -> None:
     records = make_records(contract, 600, seed=2)
     PredictionLog(database, contract).append(records)
     PredictionLog(database, contract).append(make_records(contract, 9, seed=3, version="2", prefix="other"))
@@ -74,7 +72,7 @@ def test_a_segments_counts_are_those_of_numpy(
             assert list(segment.counts[feature.bins.feature]) == list(expected)
 
 
-def test_the_newest_rows_come_first_and_have_the_codes_of_their_columns(
+def test_newest_rows_come_first_with_their_bins(
     database: Database, contract: Contract, profile: ReferenceProfile
 ) -> None:
     records = make_records(contract, 50, seed=4)
@@ -106,7 +104,7 @@ def save(database: Database, profile: ReferenceProfile) -> Callable[[datetime, C
     return saved
 
 
-def test_windows_of_hourly_reports_do_not_overlap_and_have_the_counts_that_were_judged(
+def test_windows_of_hourly_reports_do_not_overlap(
     database: Database, contract: Contract, profile: ReferenceProfile, save: Callable[[datetime, Counts], None]
 ) -> None:
     judged = []
@@ -137,7 +135,7 @@ def segment(
     return SegmentCounts("contract", value, len(records), counts)
 
 
-def test_a_shift_within_one_segment_is_found_there_and_too_few_rows_are_not_judged(
+def test_a_shift_in_one_segment_is_detected_there(
     contract: Contract, profile: ReferenceProfile, rows: ReferenceRows
 ) -> None:
     one_year = make_records(contract, 150, seed=5, overrides={"contract": "One year"})
@@ -162,7 +160,7 @@ def test_a_shift_within_one_segment_is_found_there_and_too_few_rows_are_not_judg
     assert found[0].reasons == (f"40 rows against {found[0].n_reference:,}; at least 100 on each side are required.",)
 
 
-def test_many_segments_are_no_excuse_for_false_alarms(
+def test_many_segments_do_not_raise_false_alarms(
     contract: Contract, profile: ReferenceProfile, rows: ReferenceRows
 ) -> None:
     n_alarms = 0
@@ -177,6 +175,6 @@ def test_many_segments_are_no_excuse_for_false_alarms(
 
 
 @pytest.mark.parametrize("name", ["tenure", "planet"])
-def test_a_segment_is_made_by_a_categorical_feature(contract: Contract, name: str) -> None:
-    with pytest.raises(UsageError, match=f"'{name}': not a categorical feature"):
+def test_segments_require_a_categorical_feature(contract: Contract, name: str) -> None:
+    with pytest.raises(UsageError, match=f"'{name}': it is no categorical feature"):
         check_segment_features(contract, [name])

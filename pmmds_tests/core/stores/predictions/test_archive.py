@@ -1,4 +1,4 @@
-"""Days that left the database are read as if they had not, whatever died on the way, and each row counts once."""
+"""Archived days are read like rows in the database, each row once, also after a crash."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def answers(deployment: Deployment, profile: ReferenceProfile) -> dict[str, obje
     }
 
 
-def test_every_reader_says_the_same_when_days_have_been_archived(deployment: Deployment) -> None:
+def test_every_reader_returns_the_same_after_archiving(deployment: Deployment) -> None:
     records, profile = fill(deployment), profile_of(deployment)
     before = answers(deployment, profile)
     after = archived(deployment)
@@ -103,13 +103,13 @@ def test_every_reader_says_the_same_when_days_have_been_archived(deployment: Dep
     assert len(files(after)) == 2
 
 
-def test_nothing_is_archived_unless_it_is_asked_for(deployment: Deployment) -> None:
+def test_nothing_is_archived_by_default(deployment: Deployment) -> None:
     fill(deployment)
     kept = keep_retention(Deployment(msgspec.structs.replace(deployment.settings, retention_days=0)), END + 90 * DAY)
     assert (kept.parts, deployment.prediction_log.count()) == ((), 900)
 
 
-def test_late_rows_of_an_archived_day_count_once_and_become_another_part(deployment: Deployment) -> None:
+def test_late_rows_of_an_archived_day_become_another_part(deployment: Deployment) -> None:
     records, profile = fill(deployment), profile_of(deployment)
     after = archived(deployment)
     late = make_records(after.contract, 20, start=FIRST, prefix="late-", seed=4)
@@ -128,7 +128,7 @@ def test_late_rows_of_an_archived_day_count_once_and_become_another_part(deploym
     assert answers(after, profile) == said
 
 
-def test_a_large_day_of_sqlite_is_archived_in_parts(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sqlite_archives_a_large_day_in_parts(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     records = fill(deployment)
     monkeypatch.setattr(archive, "SQLITE_PART_ROWS", 120)
     parts = keep_retention(deployment, FIRST + 2 * DAY).parts
@@ -136,7 +136,7 @@ def test_a_large_day_of_sqlite_is_archived_in_parts(deployment: Deployment, monk
     assert len(deployment.ground_truth.labelled_rows().labels) == len(records[::2])
 
 
-def test_a_label_that_comes_after_its_row_was_archived_is_matched(deployment: Deployment) -> None:
+def test_a_label_of_an_archived_row_is_matched(deployment: Deployment) -> None:
     records = fill(deployment)
     after = archived(deployment)
     counts = after.ground_truth.add([LabelItem(records[1].request_id, 1, NOON), LabelItem("nobody", 1, NOON)])
@@ -147,7 +147,7 @@ def test_a_label_that_comes_after_its_row_was_archived_is_matched(deployment: De
     assert len(after.ground_truth.labelled_rows().labels) == 451
 
 
-def test_rows_that_were_not_counted_before_they_were_archived_are_counted_after(deployment: Deployment) -> None:
+def test_rows_archived_before_counting_are_counted_later(deployment: Deployment) -> None:
     fill(deployment)
     profile = profile_of(deployment)
     deployment.histograms.refresh(lambda _: profile, deployment.model_name, FIRST + 2 * DAY, END)
@@ -157,7 +157,7 @@ def test_rows_that_were_not_counted_before_they_were_archived_are_counted_after(
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_killed_before_a_step_nothing_is_lost_and_nothing_counts_twice(deployment: Deployment, step: str) -> None:
+def test_a_crash_at_any_step_loses_and_duplicates_no_row(deployment: Deployment, step: str) -> None:
     fill(deployment)
     profile = profile_of(deployment)
     before = answers(deployment, profile)
@@ -170,7 +170,7 @@ def test_killed_before_a_step_nothing_is_lost_and_nothing_counts_twice(deploymen
     assert answers(after, profile) == before
 
 
-def test_rows_that_come_while_a_day_is_written_go_into_the_file_or_stay(
+def test_rows_added_during_archiving_are_archived_or_stay(
     deployment: Deployment, open_again: Callable[[], Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(deployment)
@@ -188,17 +188,17 @@ def test_rows_that_come_while_a_day_is_written_go_into_the_file_or_stay(
     assert deployment.prediction_log.find_archived([late[0].request_id])
 
 
-def test_a_full_disk_is_one_sentence_and_drops_nothing(deployment: Deployment, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_deletes_nothing(deployment: Deployment, tmp_path: Path) -> None:
     fill(deployment, n_rows=2000)
     with disk_of(tmp_path / "small", "16k"):
         small = Deployment(msgspec.structs.replace(deployment.settings, archive_path=str(tmp_path / "small")))
-        with pytest.raises(StoreError, match=r"No space left on device\. Nothing was dropped\. Free disk space"):
+        with pytest.raises(StoreError, match=r"No space left on device\. Nothing was deleted\. Free disk space"):
             keep_retention(small, END)
         assert files(small) == []
     assert deployment.prediction_log.count() == 6000
 
 
-def test_a_part_that_is_gone_is_told_and_not_taken_for_no_rows(deployment: Deployment) -> None:
+def test_a_missing_part_is_an_error(deployment: Deployment) -> None:
     fill(deployment)
     after = archived(deployment)
     (after.settings.resolved_archive_path / files(after)[0]).unlink()
@@ -207,7 +207,7 @@ def test_a_part_that_is_gone_is_told_and_not_taken_for_no_rows(deployment: Deplo
 
 
 @pytest.mark.parametrize("damage", ["cut off", "other content", "values"])
-def test_a_part_that_is_damaged_is_one_sentence_and_not_taken_for_no_rows(deployment: Deployment, damage: str) -> None:
+def test_a_damaged_part_is_an_error(deployment: Deployment, damage: str) -> None:
     records = fill(deployment)
     after = archived(deployment)
     file = after.settings.resolved_archive_path / files(after)[0]
@@ -221,16 +221,14 @@ def test_a_part_that_is_damaged_is_one_sentence_and_not_taken_for_no_rows(deploy
         assert "Restore the file from a copy of the archive." in str(told.value)
 
 
-def test_the_archive_s_folder_may_have_any_name(deployment: Deployment, tmp_path: Path) -> None:
+def test_the_archive_folder_can_have_any_name(deployment: Deployment, tmp_path: Path) -> None:
     fill(deployment)
     odd = Deployment(msgspec.structs.replace(deployment.settings, archive_path=str(tmp_path / "rows [of *] it's")))
     archived(odd)
     assert odd.ground_truth.labelled_rows().n_rows == 450
 
 
-def test_a_file_has_its_name_on_the_disk_before_its_rows_leave_the_database(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_is_synced_before_its_rows_are_deleted(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise a power cut could leave rows in neither: the file would be there under its unfinished name."""
     fill(deployment)
     logged_at_sync: list[tuple[list[str], int]] = []
@@ -246,7 +244,7 @@ def test_a_file_has_its_name_on_the_disk_before_its_rows_leave_the_database(
     assert deployment.prediction_log.count() == 600
 
 
-def test_doctor_tells_of_days_that_left_the_database_and_of_parts_that_are_gone(deployment: Deployment) -> None:
+def test_doctor_reports_archived_days_and_missing_parts(deployment: Deployment) -> None:
     assert doctor.archive(deployment) == "no day has been archived"
     fill(deployment)
     after = archived(deployment)
@@ -256,9 +254,7 @@ def test_doctor_tells_of_days_that_left_the_database_and_of_parts_that_are_gone(
         doctor.archive(after)
 
 
-def test_a_feature_that_came_later_is_missing_in_what_was_archived_before(
-    deployment: Deployment, contract: Contract
-) -> None:
+def test_a_later_feature_is_null_in_earlier_parts(deployment: Deployment, contract: Contract) -> None:
     from pmmds_core.stores.database.schema import migrate
     from pmmds_core.stores.predictions.archive import PredictionArchive
     from pmmds_core.stores.predictions.labels import GroundTruthStore
@@ -274,7 +270,7 @@ def test_a_feature_that_came_later_is_missing_in_what_was_archived_before(
     assert np.isnan(rows.columns["loyalty_points"]).all()
 
 
-def test_what_is_archived_is_named_with_its_rows(deployment: Deployment) -> None:
+def test_parts_are_listed_with_their_rows(deployment: Deployment) -> None:
     fill(deployment)
     archived(deployment)
     with deployment.database.connect() as connection:
@@ -283,7 +279,7 @@ def test_what_is_archived_is_named_with_its_rows(deployment: Deployment) -> None
     assert sorted(r.file for r in rows) == files(deployment)
 
 
-def test_a_clients_id_stays_ambiguous_and_a_repetition_stays_one_when_a_row_was_archived(
+def test_client_ids_keep_their_rows_after_archiving(
     deployment: Deployment,
 ) -> None:
     old, new = make_records(deployment.contract, 2, start=FIRST, step=3 * DAY, seed=5)

@@ -1,4 +1,4 @@
-"""Clients' request ids: one row for each id and content, whoever delivers it; labels by either id. On both engines."""
+"""Client request ids: one row per id and content; labels by client id or prediction id. On both engines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pmmds_core.stores.database.tables import ground_truth
 from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_core.stores.predictions.labels import FeedbackCounts, GroundTruthStore
 from pmmds_core.stores.predictions.log import Appended, PredictionLog, PredictionRecord
-from pmmds_core.stores.predictions.request_ids import stamp
+from pmmds_core.stores.predictions.request_ids import uuid7_timestamp_prefix
 from pmmds_core.stores.predictions.request_keys import row_digest
 from pmmds_tests.harness.prediction_records import NOON, make_records
 
@@ -39,13 +39,11 @@ def answered(contract: Contract, client_id: str | None, row: int, n: int, versio
     """The `n`-th answer of a service: which of a few rows was asked for, under which client's id."""
     (record,) = make_records(contract, 1, seed=row, version=version)
     at = NOON + n * timedelta(hours=9)
-    own = f"{stamp(at)}8{n:015x}"
+    own = f"{uuid7_timestamp_prefix(at)}8{n:015x}"
     return msgspec.structs.replace(record, request_id=own, predicted_at=at, client_request_id=client_id)
 
 
-def test_a_repeated_request_has_one_row_and_another_row_under_the_same_id_has_its_own(
-    log: PredictionLog, contract: Contract
-) -> None:
+def test_an_id_has_one_row_per_content(log: PredictionLog, contract: Contract) -> None:
     first, again, other = (answered(contract, "order-1", row, n) for n, row in enumerate((1, 1, 2)))
     assert log.add([first]) == Appended(1)
     assert log.add([again, other]) == Appended(1, n_same=1)
@@ -56,13 +54,13 @@ def test_a_repeated_request_has_one_row_and_another_row_under_the_same_id_has_it
     assert log.find(["order-1"]) == {}
 
 
-def test_a_repetition_in_one_delivery_has_the_first_row(log: PredictionLog, contract: Contract) -> None:
+def test_a_repetition_within_a_delivery_keeps_the_first_row(log: PredictionLog, contract: Contract) -> None:
     records = [answered(contract, "order-1", 1, n) for n in range(3)]
     assert log.add(records) == Appended(1, n_same=2)
     assert log.find(["order-1"]) == {"order-1": records[0]}
 
 
-def test_a_repetition_that_another_version_answered_is_counted_apart(log: PredictionLog, contract: Contract) -> None:
+def test_a_repetition_served_by_another_version_is_counted(log: PredictionLog, contract: Contract) -> None:
     first = answered(contract, "order-1", 1, 0)
     later = msgspec.structs.replace(answered(contract, "order-1", 1, 1, version="2"), probability=0.25)
     assert log.add([first]) == Appended(1)
@@ -70,7 +68,7 @@ def test_a_repetition_that_another_version_answered_is_counted_apart(log: Predic
     assert log.find(["order-1"]) == {"order-1": first}
 
 
-def test_a_delivery_that_comes_again_is_no_repetition(log: PredictionLog, contract: Contract) -> None:
+def test_a_redelivery_is_not_a_repetition(log: PredictionLog, contract: Contract) -> None:
     records = [answered(contract, f"order-{n}", n, n) for n in range(40)]
     assert log.add(records) == Appended(40)
     assert log.add(records) == Appended(0, n_redelivered=40)
@@ -80,7 +78,7 @@ def test_requests_without_an_id_are_never_repetitions(log: PredictionLog, contra
     assert log.add([answered(contract, None, 1, n) for n in range(3)]) == Appended(3)
 
 
-def test_a_client_that_sends_an_id_of_the_service_changes_nothing(
+def test_a_client_sending_a_prediction_id_changes_nothing(
     log: PredictionLog, truth: GroundTruthStore, contract: Contract
 ) -> None:
     victim = answered(contract, None, 1, 0)
@@ -91,7 +89,7 @@ def test_a_client_that_sends_an_id_of_the_service_changes_nothing(
     assert truth.label_of(squatter.request_id) is None
 
 
-def test_many_deliveries_at_once_log_each_request_once(
+def test_concurrent_deliveries_log_each_request_once(
     open_again: Callable[[], Database], log: PredictionLog, contract: Contract
 ) -> None:
     def deliver(part: int) -> int:
@@ -133,7 +131,7 @@ def test_the_log_has_one_row_for_each_id_and_content(
     assert {r.request_id for rows in named.values() for r in rows} == {r.request_id for r in expected.values()}
 
 
-def test_a_label_by_an_id_of_several_rows_is_given_to_none_and_by_the_services_id_to_its_own(
+def test_a_label_for_an_ambiguous_client_id_waits(
     log: PredictionLog, truth: GroundTruthStore, contract: Contract
 ) -> None:
     one, other = answered(contract, "order-1", 1, 0), answered(contract, "order-1", 2, 1)
@@ -144,9 +142,7 @@ def test_a_label_by_an_id_of_several_rows_is_given_to_none_and_by_the_services_i
     assert truth.labelled_rows().request_ids.tolist() == [other.request_id]
 
 
-def test_a_label_that_came_first_finds_the_row_of_its_client(
-    log: PredictionLog, truth: GroundTruthStore, contract: Contract
-) -> None:
+def test_a_waiting_label_matches_by_client_id(log: PredictionLog, truth: GroundTruthStore, contract: Contract) -> None:
     record = answered(contract, "order-1", 1, 0)
     assert truth.add([LabelItem("order-1", 1, NOON), LabelItem(record.request_id, 0, NOON - DAY)]).unknown == 2
     log.add([record])
@@ -157,7 +153,7 @@ def test_a_label_that_came_first_finds_the_row_of_its_client(
     assert {o.request_id for o in truth.history(record.request_id)} == {"order-1", record.request_id}
 
 
-def test_a_label_stays_with_its_row_when_its_id_names_another_one_later(
+def test_a_label_stays_with_its_row_if_its_id_becomes_ambiguous(
     database: Database, log: PredictionLog, truth: GroundTruthStore, contract: Contract
 ) -> None:
     one, other = answered(contract, "order-1", 1, 0), answered(contract, "order-1", 2, 1)
@@ -170,28 +166,10 @@ def test_a_label_stays_with_its_row_when_its_id_names_another_one_later(
         assert connection.execute(sa.select(ground_truth.c.request_id)).scalars().all() == [one.request_id]
 
 
-def test_equal_rows_have_equal_digests_and_others_have_not() -> None:
+def test_digests_are_equal_only_for_equal_rows() -> None:
     names = ("a", "b", "c")
     assert row_digest(names, (1, "x", None)) == row_digest(names, (1.0, "x", float("nan")))
     assert row_digest(names, (0.0, "x", None)) == row_digest(names, (-0.0, "x", None))
     assert row_digest((*names, "d"), (1, "x", None, None)) == row_digest(names, (1, "x", None))
     digests = {row_digest(names, row) for row in ((1, "x", None), (None, "x", 1), (1, "1", None), ("1", "x", None))}
     assert len(digests) == 4
-
-
-def test_a_spool_from_before_the_column_is_redelivered_without_a_dead_letter(
-    log: PredictionLog, contract: Contract
-) -> None:
-    record = answered(contract, "order-1", 1, 0)
-    log.add([record])
-    assert log.add([msgspec.structs.replace(record, client_request_id=None)]) == Appended(0, n_redelivered=1)
-
-
-def test_a_key_of_a_client_and_a_clients_id_of_the_same_text_are_ambiguous(
-    log: PredictionLog, truth: GroundTruthStore, contract: Contract
-) -> None:
-    old = msgspec.structs.replace(answered(contract, None, 1, 0), request_id="order-0")
-    new = answered(contract, "order-0", 2, 1)
-    log.add([old, new])
-    assert truth.add([LabelItem("order-0", 1, NOON)]).ambiguous == 1
-    assert truth.labelled_rows().n_rows == 0

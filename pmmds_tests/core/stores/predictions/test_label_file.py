@@ -1,4 +1,4 @@
-"""A file of labels is taken whole or refused with the rows that are wrong."""
+"""A label file is imported completely or rejected with its invalid rows."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ def written(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_labels_are_numbers_or_the_contracts_words_and_instants_have_offsets_or_are_utc(
-    tmp_path: Path, contract: Contract
-) -> None:
+def test_label_values_and_timestamps_are_parsed(tmp_path: Path, contract: Contract) -> None:
     path = written(
         tmp_path,
         "observed_at,label,request_id,note\n2026-03-01T12:00:00Z,1,a,x\n2026-03-01T14:00:00+02:00,No,b,\n"
@@ -34,7 +32,7 @@ def test_labels_are_numbers_or_the_contracts_words_and_instants_have_offsets_or_
     assert read_labels(path, contract) == [LabelItem("a", 1, NOON), LabelItem("b", 0, NOON), LabelItem("c", 1, NOON)]
 
 
-def test_parquet_gives_the_same(tmp_path: Path, contract: Contract) -> None:
+def test_parquet_labels_equal_csv_labels(tmp_path: Path, contract: Contract) -> None:
     frame = pd.DataFrame({"request_id": ["a", "b"], "label": [1, 0], "observed_at": [NOON, NOON]})
     frame.to_parquet(tmp_path / "labels.parquet")
     assert read_labels(tmp_path / "labels.parquet", contract) == [LabelItem("a", 1, NOON), LabelItem("b", 0, NOON)]
@@ -45,7 +43,7 @@ def test_parquet_gives_the_same(tmp_path: Path, contract: Contract) -> None:
     [("2", "1", ("2", "1", "2.0", "1.0"), [1, 0, 1, 0]), ("0", "1", ("0", "1", "0.0"), [1, 0, 1])],
     ids=["1 is the negative class", "0 is the positive class"],
 )
-def test_numbers_mean_what_the_contract_says_they_mean(
+def test_numeric_labels_follow_the_contract(
     tmp_path: Path, contract: Contract, positive: str, negative: str, cells: tuple[str, ...], labels: list[int]
 ) -> None:
     """As in the reference data: a label of 1 there is a label of 1 here."""
@@ -67,7 +65,7 @@ def test_numbers_mean_what_the_contract_says_they_mean(
         ("request_id,label,observed_at\n", "has a header and no rows"),
         (
             "request_id,label,observed_at\na,maybe,2026-03-01T12:00:00Z\nb,1,yesterday\n",
-            "2 of 2 rows are wrong; line 2: label 'maybe', expected one of 0, 1, No, Yes; line 3: observed_at 'yester",
+            "2 of 2 rows are invalid; line 2: label 'maybe', expected one of 0, 1, No, Yes; line 3: observed_at 'yest",
         ),
         ("request_id,label,observed_at\n,1,2026-03-01T12:00:00Z\n", "line 2: request_id has 0 characters"),
         ("request_id,label,observed_at\na,,2026-03-01T12:00:00Z\n", "label ''"),
@@ -75,14 +73,16 @@ def test_numbers_mean_what_the_contract_says_they_mean(
             "request_id,label,observed_at\na,1,9998-01-01\n",
             "observed_at '9998-01-01', expected at most a day after now",
         ),
-        ("request_id,label,observed_at\na,1,0001-01-01T00:00:00+14:00\n", "expected an ISO 8601 instant"),
+        ("request_id,label,observed_at\na,1,0001-01-01T00:00:00+14:00\n", "expected an ISO 8601 timestamp"),
     ],
 )
-def test_what_is_wrong_is_named_and_nothing_is_taken(tmp_path: Path, contract: Contract, text: str, said: str) -> None:
+def test_invalid_rows_are_named_and_the_file_is_rejected(
+    tmp_path: Path, contract: Contract, text: str, said: str
+) -> None:
     with pytest.raises(InputFileError, match=said):
         read_labels(written(tmp_path, text), contract)
 
 
-def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path, contract: Contract) -> None:
+def test_a_missing_label_file_is_reported(tmp_path: Path, contract: Contract) -> None:
     with pytest.raises(InputFileError, match="cannot be read"):
         read_labels(tmp_path / "none.csv", contract)

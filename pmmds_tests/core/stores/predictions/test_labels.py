@@ -1,4 +1,4 @@
-"""Labels find their predictions; the newest observation stands; labelled rows come back as they were predicted."""
+"""Labels are matched to predictions; the newest observation is valid; labeled rows round-trip."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def labels_of(truth: GroundTruthStore) -> dict[str, int]:
 
 
 @pytest.mark.usefixtures("records")
-def test_labels_of_unlogged_requests_are_counted_and_kept_aside(truth: GroundTruthStore) -> None:
+def test_labels_of_unlogged_requests_wait(truth: GroundTruthStore) -> None:
     assert truth.add([label("r0", 1), label("nobody", 0)]) == FeedbackCounts(1, 0, 1, 0)
     assert labels_of(truth) == {"r0": 1}
     assert truth.n_waiting() == 1
@@ -50,7 +50,7 @@ def test_labels_of_unlogged_requests_are_counted_and_kept_aside(truth: GroundTru
 
 
 @pytest.mark.usefixtures("records")
-def test_labels_that_came_first_are_matched_when_their_prediction_arrives(
+def test_waiting_labels_are_matched_when_their_prediction_arrives(
     truth: GroundTruthStore, database: Database, contract: Contract
 ) -> None:
     truth.add([label("late0", 1, hours=1), label("late1", 1)])
@@ -75,7 +75,7 @@ def test_a_waiting_label_does_not_replace_a_later_one(
 
 
 @pytest.mark.usefixtures("records")
-def test_every_observation_is_kept_once_in_the_order_they_came(truth: GroundTruthStore) -> None:
+def test_every_observation_is_stored_once_in_order(truth: GroundTruthStore) -> None:
     truth.add([label("r0", 1, hours=5)])
     truth.add([label("r0", 0, hours=4)], source="import")
     truth.add([label("r0", 0, hours=6)])
@@ -87,7 +87,7 @@ def test_every_observation_is_kept_once_in_the_order_they_came(truth: GroundTrut
 
 
 @pytest.mark.usefixtures("records")
-def test_delays_are_counted_from_the_prediction(truth: GroundTruthStore) -> None:
+def test_delays_start_at_the_prediction(truth: GroundTruthStore) -> None:
     assert truth.delays().rows()[0]["median, hours"] is None
     truth.add([label("r0", 1, hours=2), label("r1", 0, hours=-1)])
     observed, received = truth.delays().rows()
@@ -115,17 +115,17 @@ def test_the_same_feedback_twice_changes_nothing(truth: GroundTruthStore) -> Non
 
 
 @pytest.mark.usefixtures("records")
-def test_two_labels_of_one_request_count_in_their_order(truth: GroundTruthStore) -> None:
+def test_two_labels_of_one_request_apply_in_order(truth: GroundTruthStore) -> None:
     given = [label("r0", 1, hours=1), label("r0", 0, hours=2), label("r0", 1, hours=0)]
     assert truth.add(given) == FeedbackCounts(1, 1, 0, 1)
     assert labels_of(truth) == {"r0": 0}
 
 
-def test_no_feedback_is_fine(truth: GroundTruthStore) -> None:
+def test_empty_feedback_is_accepted(truth: GroundTruthStore) -> None:
     assert truth.add([]) == FeedbackCounts(0, 0, 0, 0)
 
 
-def test_labelled_rows_are_the_logged_rows_in_the_order_of_prediction(
+def test_labeled_rows_are_in_the_order_of_prediction(
     truth: GroundTruthStore, database: Database, contract: Contract
 ) -> None:
     records = make_records(contract, 40, overrides={"partner": None})
@@ -141,7 +141,7 @@ def test_labelled_rows_are_the_logged_rows_in_the_order_of_prediction(
 
 
 @pytest.mark.usefixtures("records")
-def test_a_labelled_frame_has_the_contracts_columns_and_types(truth: GroundTruthStore, contract: Contract) -> None:
+def test_a_labeled_frame_has_the_contracts_columns_and_types(truth: GroundTruthStore, contract: Contract) -> None:
     truth.add([label("r0", 1), label("r2", 0)])
     frame = truth.labelled_rows().to_frame(contract)
     assert list(frame.columns) == [*contract.feature_names, "churn"]
@@ -150,7 +150,7 @@ def test_a_labelled_frame_has_the_contracts_columns_and_types(truth: GroundTruth
     assert frame["churn"].tolist() == [1, 0]
 
 
-def test_no_labelled_rows_make_an_empty_frame(truth: GroundTruthStore, contract: Contract) -> None:
+def test_no_labeled_rows_make_an_empty_frame(truth: GroundTruthStore, contract: Contract) -> None:
     rows = truth.labelled_rows()
     assert rows.n_rows == 0
     assert rows.to_frame(contract).shape == (0, 20)
@@ -168,7 +168,7 @@ def test_the_summary_follows_the_labels(truth: GroundTruthStore) -> None:
 
 
 @pytest.mark.usefixtures("records")
-def test_two_deliveries_at_once_accept_each_label_once(open_again: Callable[[], Database], contract: Contract) -> None:
+def test_concurrent_deliveries_accept_each_label_once(open_again: Callable[[], Database], contract: Contract) -> None:
     items = [label("r0", 1), label("r1", 1), label("r2", 0)]
 
     def deliver(turn: int) -> FeedbackCounts:

@@ -1,4 +1,4 @@
-"""Every prediction is logged once, with its own values, and can be counted cheaply."""
+"""Each prediction is logged once with its values and can be counted cheaply."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def log(database: Database, contract: Contract) -> PredictionLog:
     return PredictionLog(database, contract)
 
 
-def test_a_record_comes_back_as_it_was_written(log: PredictionLog, contract: Contract) -> None:
+def test_a_record_round_trips(log: PredictionLog, contract: Contract) -> None:
     records = make_records(contract, 5)
     assert log.append(records) == 5
     assert log.find([r.request_id for r in records] + ["nobody"]) == {r.request_id: r for r in records}
 
 
-def test_a_repeated_delivery_is_logged_once_and_counts_only_what_is_new(log: PredictionLog, contract: Contract) -> None:
+def test_a_repeated_delivery_is_logged_once(log: PredictionLog, contract: Contract) -> None:
     records = make_records(contract, 2500)
     assert log.append(records[:2000]) == 2000
     assert log.append(records) == 500
@@ -37,7 +37,7 @@ def test_a_repeated_delivery_is_logged_once_and_counts_only_what_is_new(log: Pre
     assert log.count() == 2500
 
 
-def test_a_record_whose_id_another_row_has_is_named_and_not_logged(log: PredictionLog, contract: Contract) -> None:
+def test_a_record_with_a_taken_id_is_returned_and_not_logged(log: PredictionLog, contract: Contract) -> None:
     first, second, third = make_records(contract, 3)
     at = {"request_id": first.request_id, "predicted_at": first.predicted_at}
     second, third = (msgspec.structs.replace(r, **at) for r in (second, third))
@@ -46,11 +46,11 @@ def test_a_record_whose_id_another_row_has_is_named_and_not_logged(log: Predicti
     assert log.find([first.request_id]) == {first.request_id: first}
 
 
-def test_nothing_to_log_is_fine(log: PredictionLog) -> None:
+def test_an_empty_delivery_is_accepted(log: PredictionLog) -> None:
     assert log.append([]) == 0
 
 
-def test_a_delivery_is_logged_whole_or_not_at_all(log: PredictionLog, contract: Contract) -> None:
+def test_a_delivery_is_atomic(log: PredictionLog, contract: Contract) -> None:
     good, bad = make_records(contract, 2)
     with pytest.raises(sa.exc.SQLAlchemyError):
         log.append([good, msgspec.structs.replace(bad, model_name=None)])
@@ -65,7 +65,7 @@ def test_nan_and_none_are_both_missing(log: PredictionLog, contract: Contract) -
     assert [r.features[position] for r in log.find(["nan0", "none0"]).values()] == [None, None]
 
 
-def test_instants_are_utc_whatever_zone_they_came_in(log: PredictionLog, contract: Contract) -> None:
+def test_timestamps_are_stored_as_utc(log: PredictionLog, contract: Contract) -> None:
     (record,) = make_records(contract, 1)
     abroad = record.predicted_at.astimezone(timezone(timedelta(hours=9)))
     log.append([msgspec.structs.replace(record, predicted_at=abroad)])
@@ -83,7 +83,7 @@ def test_counting_takes_a_version_and_a_half_open_window(log: PredictionLog, con
     assert log.count("1", start=NOON + timedelta(seconds=9)) == 1
 
 
-def test_the_newest_come_first(log: PredictionLog, contract: Contract) -> None:
+def test_newest_records_come_first(log: PredictionLog, contract: Contract) -> None:
     log.append(make_records(contract, 10))
     assert [r.request_id for r in log.recent(3)] == ["r9", "r8", "r7"]
 
@@ -137,9 +137,7 @@ def test_a_missing_column_says_to_migrate(database: Database, contract: Contract
         PredictionLog(database, contract).append(make_records(contract, 1))
 
 
-def test_texts_that_the_wire_format_has_a_meaning_for_come_back_as_they_were(
-    log: PredictionLog, contract: Contract
-) -> None:
+def test_texts_that_need_escaping_round_trip(log: PredictionLog, contract: Contract) -> None:
     texts = ["a\tb", "a\nb", "a\rb", "\\N", "\\", "\\.", "a\\tb", "", "é\u2028", "'\"", "%s", "NULL"]
     records = [
         msgspec.structs.replace(r, request_id=f"x{i}", features=(texts[i % len(texts)], *r.features[1:]))
@@ -149,7 +147,7 @@ def test_texts_that_the_wire_format_has_a_meaning_for_come_back_as_they_were(
     assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
 
 
-def test_a_delivery_that_was_logged_in_part_is_completed(log: PredictionLog, contract: Contract) -> None:
+def test_a_partly_logged_delivery_is_completed(log: PredictionLog, contract: Contract) -> None:
     records = make_records(contract, 100)
     assert log.append(records[40:70]) == 30
     assert log.append(records) == 70

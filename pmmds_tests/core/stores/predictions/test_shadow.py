@@ -1,4 +1,4 @@
-"""Shadow rows on both databases: each once, in the order of arrival, and gone when their version is."""
+"""Shadow rows on both engines: each once, in order of ingestion, deleted with their version."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pmmds_core.stores.lifecycle.decisions import DecisionStore
 from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_core.stores.predictions.labels import GroundTruthStore
 from pmmds_core.stores.predictions.log import PredictionLog, PredictionRecord
-from pmmds_core.stores.predictions.shadow import LoggedRow, Place, ShadowScore, ShadowStore
+from pmmds_core.stores.predictions.shadow import LoggedRow, LogPosition, ShadowScore, ShadowStore
 
-BEFORE_ALL = Place(datetime(2020, 1, 1, tzinfo=UTC))
+BEFORE_ALL = LogPosition(datetime(2020, 1, 1, tzinfo=UTC))
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
@@ -41,14 +41,12 @@ def score(rows: list[LoggedRow], probability: float = 0.6) -> list[ShadowScore]:
     return [ShadowScore(r.request_id, r.predicted_at, probability, int(probability >= 0.5)) for r in rows]
 
 
-def test_rows_wait_until_they_are_scored_and_come_page_by_page(
-    store: ShadowStore, log: PredictionLog, contract: Contract
-) -> None:
+def test_unscored_rows_are_read_in_pages(store: ShadowStore, log: PredictionLog, contract: Contract) -> None:
     log.append(record(contract, n) for n in range(7))
     place, pages = BEFORE_ALL, []
     while page := store.waiting("2", place, 3):
         pages.append([r.request_id for r in page])
-        place = Place(page[-1].ingested_at, page[-1].request_id)
+        place = LogPosition(page[-1].ingested_at, page[-1].request_id)
     assert pages == [["r-000", "r-001", "r-002"], ["r-003", "r-004", "r-005"], ["r-006"]]
     first = store.waiting("2", BEFORE_ALL, 1)[0]
     assert first.features == record(contract, 0).features
@@ -57,24 +55,22 @@ def test_rows_wait_until_they_are_scored_and_come_page_by_page(
     assert len(store.waiting("3", BEFORE_ALL, 9)) == 7
 
 
-def test_what_the_challenger_answered_itself_needs_no_shadow(
+def test_rows_served_by_the_challenger_are_not_scored(
     store: ShadowStore, log: PredictionLog, contract: Contract
 ) -> None:
     log.append([record(contract, 0, "1"), record(contract, 1, "2")])
     assert [r.request_id for r in store.waiting("2", BEFORE_ALL, 9)] == ["r-000"]
 
 
-def test_rows_logged_before_the_shadow_began_are_left_out(
+def test_rows_logged_before_the_start_are_not_scored(
     store: ShadowStore, log: PredictionLog, contract: Contract
 ) -> None:
     log.append([record(contract, 0)])
     since = store.now() + timedelta(seconds=1)
-    assert store.waiting("2", Place(since), 9) == []
+    assert store.waiting("2", LogPosition(since), 9) == []
 
 
-def test_a_row_that_is_scored_twice_keeps_its_first_score(
-    store: ShadowStore, log: PredictionLog, contract: Contract
-) -> None:
+def test_a_row_scored_twice_keeps_its_first_score(store: ShadowStore, log: PredictionLog, contract: Contract) -> None:
     log.append(record(contract, n) for n in range(5))
     waiting = store.waiting("2", BEFORE_ALL, 9)
     store.add("2", score(waiting, 0.6))
@@ -86,7 +82,7 @@ def test_a_row_that_is_scored_twice_keeps_its_first_score(
     assert found.mean_difference == pytest.approx(0.2)
 
 
-def test_the_agreement_takes_the_newest_rows_and_their_labels(
+def test_agreement_uses_the_newest_rows_and_their_labels(
     store: ShadowStore, log: PredictionLog, database: Database, contract: Contract
 ) -> None:
     log.append(record(contract, n) for n in range(6))
@@ -103,7 +99,7 @@ def test_the_agreement_takes_the_newest_rows_and_their_labels(
     assert store.newest_version() == "2"
 
 
-def test_rows_of_a_version_that_is_no_challenger_go_unless_a_person_has_to_approve_it(
+def test_rows_of_former_challengers_are_deleted_unless_pending(
     store: ShadowStore, log: PredictionLog, database: Database, contract: Contract
 ) -> None:
     log.append(record(contract, n) for n in range(4))
@@ -120,6 +116,6 @@ def test_rows_of_a_version_that_is_no_challenger_go_unless_a_person_has_to_appro
         run_id="",
         state=PENDING_APPROVAL,
     )
-    assert store.forget_all_but("4") == 4
+    assert store.delete_all_but("4") == 4
     assert store.totals() == {"3": 4, "4": 4}
-    assert store.forget_all_but("4") == 0
+    assert store.delete_all_but("4") == 0

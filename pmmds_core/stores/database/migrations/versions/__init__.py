@@ -1,1 +1,1 @@
-"""The revisions, in order. Add the next one at the end; never change one that was released."""
+"""The revisions, in order. Add the next one at the end; never change a released one (CONTRIBUTING.md)."""

@@ -1,49 +1,17 @@
-"""On PostgreSQL timestamps are bounded and a day is dropped only with the record of its archive; run registrations.
+"""PostgreSQL functions that create and drop the daily partitions of the prediction log.
 
-SQLite gets the tables alone: its file is its user's own, and each constraint would copy the whole log.
+They run with the rights of the tables' owner (SECURITY DEFINER), so that a login needs no right to change tables. Each
+locks the archive table and the parent first, in the order of every reader and writer of the log, to avoid deadlocks.
+Does not live here: who may call them (grants.py), when they are called (partitions.py, predictions/archive.py).
 """
 
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
 
-from pmmds_core.errors import StoreError
-
-revision = "0008"
-down_revision = "0007"
-branch_labels = None
-depends_on = None
-
-
-_EARLIEST, _LATEST = "1970-01-01", "9999-01-01"
-_TABLES = (
-    "prediction_logs",
-    "client_request_ids",
-    "prediction_archives",
-    "ground_truth",
-    "label_observations",
-    "shadow_predictions",
-    "contract_columns",
-    "reference_datasets",
-    "feature_histograms",
-    "histogram_watermarks",
-    "stale_hours",
-    "drift_reports",
-    "drift_alerts",
-    "alert_changes",
-    "alert_notifications",
-    "daily_performance",
-    "retraining_runs",
-    "model_evaluations",
-    "promotion_decisions",
-    "production_pointer",
-    "registered_versions",
-    "training_lock",
-)
-
-# As in 0007, the functions have the rights of the tables' owner and lock archive and parent first.
-# A day is made of ten years back to a month ahead, or where rows wait for it: a caller cannot make any number of them.
+# Creates the partition of a day, moves its rows out of the default partition and returns their number; NULL if the
+# partition exists. Days are limited to ten years back and 31 days ahead, or days with rows in the default partition,
+# so that a caller cannot create any number of partitions.
 _MAKE_DAY = """
 CREATE FUNCTION {schema}.pmmds_make_day(wanted date) RETURNS bigint
 LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
@@ -81,8 +49,8 @@ BEGIN
 END $$
 """
 
-# The part that holds the day's rows is recorded here, by the transaction that drops them, and nowhere else.
-# False: the day has other rows than the part, so it stays.
+# Records an archived part and drops the day's partition in one transaction. Returns false and drops nothing if the
+# partition's row count differs from the part's.
 _DROP_DAY = """
 CREATE FUNCTION {schema}.pmmds_drop_day(
     unwanted date, new_file text, new_rows integer, new_repeated integer, new_bytes bigint, new_digest text
@@ -128,6 +96,7 @@ BEGIN
 END $$
 """
 
+# Drops the day's partition if it has no rows; returns whether it did.
 _DROP_EMPTY_DAY = """
 CREATE FUNCTION {schema}.pmmds_drop_empty_day(unwanted date) RETURNS boolean
 LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
@@ -159,83 +128,10 @@ _SIGNATURES = (
 )
 
 
-def upgrade() -> None:
-    _create_registered_versions()
-    _create_training_lock()
-    if op.get_bind().dialect.name == "postgresql":
-        _bound()
-
-
-def downgrade() -> None:
-    raise NotImplementedError("Functions of revision 0007 would let a day be dropped unrecorded; restore a backup.")
-
-
-def _create_registered_versions() -> None:
-    op.create_table(
-        "registered_versions",
-        sa.Column("model_name", sa.String(length=64), nullable=False),
-        sa.Column("version", sa.String(length=32), nullable=False),
-        sa.Column("run_id", sa.String(length=64), nullable=False),
-        sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("training_digest", sa.String(length=64), nullable=False),
-        sa.Column("holdout_digest", sa.String(length=64), nullable=False),
-        sa.Column("registered_at", sa.DateTime(), nullable=False),
-        sa.PrimaryKeyConstraint("model_name", "version"),
-    )
-    op.create_index("ix_registered_versions_run_id", "registered_versions", ["run_id"])
-
-
-def _create_training_lock() -> None:
-    op.create_table(
-        "training_lock",
-        sa.Column("model_name", sa.String(length=64), nullable=False),
-        sa.Column("run_id", sa.String(length=64), nullable=False),
-        sa.Column("holder", sa.String(length=255), nullable=False),
-        sa.Column("locked_at", sa.DateTime(), nullable=False),
-        sa.PrimaryKeyConstraint("model_name"),
-    )
-
-
-def _bound() -> None:
-    connection = op.get_bind()
-    columns = [
-        (table, column["name"])
-        for table in _TABLES
-        for column in sa.inspect(connection).get_columns(table)
-        if isinstance(column["type"], sa.DateTime)
-    ]
-    _refuse_rows_outside(connection, columns)
-    for table, column in columns:
-        op.create_check_constraint(f"{table}_{column}_range", table, _inside(column))
-    op.create_check_constraint(
-        "prediction_archives_file_name", "prediction_archives", "file ~ '^[0-9A-Za-z][0-9A-Za-z._-]*$'"
-    )
-    for signature in ("pmmds_make_day(date)", "pmmds_drop_day(date, bigint)"):
-        op.execute(f"DROP FUNCTION {signature}")
-    _create_functions(connection)
-
-
-def _inside(column: str) -> str:
-    return f"{column} >= '{_EARLIEST}' AND {column} < '{_LATEST}'"
-
-
-def _refuse_rows_outside(connection: sa.Connection, columns: list[tuple[str, str]]) -> None:
-    """Raises StoreError: rows that no program can read would break the first one that reads them."""
-    for table, column in columns:
-        where = f"NOT ({_inside(column)})"
-        n_rows = connection.exec_driver_sql(f"SELECT count(*) FROM {table} WHERE {where}").scalar_one()
-        if n_rows:
-            raise StoreError(
-                f"{table} has {n_rows} rows whose {column} is not between {_EARLIEST} and {_LATEST}. "
-                "Nothing was changed.",
-                next_step=f"Look at them, then run `DELETE FROM {table} WHERE {where}` and `pmmds db migrate` again.",
-            )
-
-
-def _create_functions(connection: sa.Connection) -> None:
-    """Only their owner may call them until others are granted it."""
-    found = connection.execute(sa.select(sa.func.current_schema())).scalar_one()
-    schema = connection.dialect.identifier_preparer.quote(found)
+def create_functions(connection: sa.Connection) -> None:
+    """Create the functions in the current schema, callable by their owner only."""
+    current = connection.execute(sa.select(sa.func.current_schema())).scalar_one()
+    schema = connection.dialect.identifier_preparer.quote(current)
     for text in (_MAKE_DAY, _DROP_DAY, _DROP_EMPTY_DAY):
         connection.exec_driver_sql(text.replace("{schema}", schema).replace("%", "%%"))
     for signature in _SIGNATURES:
