@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from pmmds_core.data.row_identity import digests_of
 from pmmds_core.errors import DataError, NoModelError, RegistryUnavailableError
 from pmmds_core.models.bundle_files import MANIFEST, files_digest
 from pmmds_core.models.registration import BUNDLE_PATH, ModelToRegister
+from pmmds_core.stores.artifacts.direct_registry import DirectAccessError, DirectRegistry, VersionRow
 from pmmds_core.stores.artifacts.registry_errors import told
 from pmmds_core.stores.database.reachability import check_tracking_database
 
@@ -70,6 +71,7 @@ class ModelRegistry:
         """
         self.tracking_uri = tracking_uri
         self.artifact_root = artifact_root
+        self._direct = DirectRegistry(tracking_uri)
         self._is_reached = False
 
     @classmethod
@@ -82,19 +84,26 @@ class ModelRegistry:
         Raises:
             RegistryUnavailableError: MLflow does not answer.
         """
+        with suppress(DirectAccessError):
+            return _translated(self._direct.by_alias(model_name, alias))
         with self._client() as client:
             return _found(lambda: client.get_model_version_by_alias(model_name, alias))
 
     def get_version(self, model_name: str, version: str) -> RegisteredVersion:
         """Raises NoModelError when the version is not registered."""
-        with self._client() as client:
-            found = _found(lambda: client.get_model_version(model_name, version))
+        found = self._find_version(model_name, version)
         if found is None:
             raise NoModelError(
                 f"{model_name} has no version {version}.",
                 next_step="MLflow's page of the model lists what is registered.",
             )
         return found
+
+    def _find_version(self, model_name: str, version: str) -> RegisteredVersion | None:
+        with suppress(DirectAccessError):
+            return _translated(self._direct.by_number(model_name, version))
+        with self._client() as client:
+            return _found(lambda: client.get_model_version(model_name, version))
 
     def versions(self, model_name: str) -> list[RegisteredVersion]:
         """Every version, newest first."""
@@ -207,6 +216,10 @@ class ModelRegistry:
         Raises:
             RegistryUnavailableError: MLflow or its artifact store does not answer.
         """
+        with suppress(DirectAccessError):
+            for path in paths:
+                self._direct.put(run_id, path, content)
+            return
         with self._client() as client, tempfile.TemporaryDirectory() as folder:
             for path in paths:
                 file = Path(folder) / Path(path).name
@@ -261,16 +274,23 @@ class ModelRegistry:
         if destination.name in ("", ".", "..") or ".." in destination.parts:
             raise RegistryUnavailableError(f"Model files are not fetched to {destination}: it leaves its folder.")
         destination.parent.mkdir(parents=True, exist_ok=True)
-        with self._client() as client, tempfile.TemporaryDirectory(dir=destination.parent, prefix=INCOMING) as folder:
+        with tempfile.TemporaryDirectory(dir=destination.parent, prefix=INCOMING) as folder:
+            fetched = self._fetch(version, artifact_path, Path(folder))
+            if destination.is_dir():
+                shutil.rmtree(destination)
+            fetched.rename(destination)
+        return destination
+
+    def _fetch(self, version: RegisteredVersion, artifact_path: str, folder: Path) -> Path:
+        with suppress(DirectAccessError):
+            return self._direct.fetch(version.run_id, artifact_path, folder)
+        with self._client() as client:
             # By the run's own address: by its id MLflow looks in the logged model too, and does not say what failed.
             place = client.get_run(version.run_id).info.artifact_uri.rstrip("/")
             fetched = _mlflow(self.tracking_uri).artifacts.download_artifacts(
-                artifact_uri=f"{place}/{artifact_path}", dst_path=folder, tracking_uri=self.tracking_uri
+                artifact_uri=f"{place}/{artifact_path}", dst_path=str(folder), tracking_uri=self.tracking_uri
             )
-            if destination.is_dir():
-                shutil.rmtree(destination)
-            Path(fetched).rename(destination)
-        return destination
+        return Path(fetched)
 
     def load_pipeline(self, version: RegisteredVersion) -> Any:
         """The scikit-learn pipeline of a version, for comparison with its portable scorer."""
@@ -372,6 +392,10 @@ def _found(read: Any) -> RegisteredVersion | None:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST" or "not found" in str(error).lower():
             return None
         raise
+
+
+def _translated(row: VersionRow | None) -> RegisteredVersion | None:
+    return None if row is None else _translate(row)
 
 
 def _translate(version: Any) -> RegisteredVersion:
