@@ -77,10 +77,10 @@ def _execute(name: str, settings: Settings, run_config: Mapping[str, Any], tags:
     with _quiet_about_beta():
         from pmmds_assets.definitions import defs
 
+        job = defs.resolve_job_def(name)
     run_id, chatter = str(uuid.uuid4()), io.StringIO()
     try:
         # When its storage fails, Dagster prints a page for each record that it could not keep.
-        job = defs.resolve_job_def(name)
         with (
             _training_lock(job, settings, run_id),
             _progress(instance, run_id),

@@ -13,28 +13,8 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
 from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_core.synthetic.scenarios import traffic_rows
-from pmmds_tests.harness.command_line import heavy_libraries_of, pmmds
+from pmmds_tests.harness.command_line import pmmds
 from pmmds_tests.harness.dagster_platform import DagsterPlatform
-
-READING = [
-    ["config"],
-    ["db", "status"],
-    ["decisions"],
-    ["explain", "nobody"],
-    ["alerts", "list"],
-    ["performance"],
-    ["status"],
-    ["logs"],
-]
-
-
-def names_of(arguments: list[str]) -> str:
-    return " ".join(arguments)
-
-
-@pytest.mark.parametrize("arguments", READING, ids=names_of)
-def test_commands_that_only_read_bring_no_heavy_library(tmp_path: Path, arguments: list[str]) -> None:
-    assert heavy_libraries_of(tmp_path / "home", arguments) == set()
 
 
 @pytest.mark.parametrize(
