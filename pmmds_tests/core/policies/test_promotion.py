@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pmmds_cli.output.criteria_table import evidence_lines
+from pmmds_cli.output.criteria_table import criteria_lines
 from pmmds_core.evaluation.comparison import ModelEvaluation
 from pmmds_core.policies.promotion import PromotionPolicy, judge
 
@@ -128,7 +128,7 @@ def test_what_misses_a_threshold_by_little_is_not_told_as_the_threshold() -> Non
     judgement = judge(an_evaluation(improvement=0.00096, latency_ratio=1.2004), PromotionPolicy())
     assert "(+0.00096; at least +0.001 is needed)" in judgement.promotion_reason
     assert "(1.2004x; at most 1.2x is allowed)" in judgement.promotion_reason
-    assert "0.000960" in evidence_lines(judgement.to_document())[2]
+    assert "0.000960" in criteria_lines(judgement.to_document())[2]
     even = judge(an_evaluation(improvement=0.0), PromotionPolicy(min_improvement=0.0)).promotion_reason
     assert "(+0.0000)" in even
 
@@ -154,7 +154,7 @@ def test_every_criterion_is_listed_with_value_threshold_and_verdict() -> None:
 def test_a_p_value_is_never_told_as_zero() -> None:
     judgement = judge(an_evaluation(p_value=3e-9), PromotionPolicy())
     assert "DeLong p < 0.0001, better beyond chance (advisory)." in judgement.promotion_reason
-    assert "3e-09" in evidence_lines(judgement.to_document())[4]
+    assert "3e-09" in criteria_lines(judgement.to_document())[4]
 
 
 def test_what_nobody_could_look_at_is_neither_met_nor_missed() -> None:
@@ -163,7 +163,7 @@ def test_what_nobody_could_look_at_is_neither_met_nor_missed() -> None:
 
 
 def test_the_evidence_table_has_a_line_for_each_criterion() -> None:
-    lines = evidence_lines(judge(an_evaluation(segments=[a_segment(-0.03)]), FORBIDS).to_document())
+    lines = criteria_lines(judge(an_evaluation(segments=[a_segment(-0.03)]), FORBIDS).to_document())
     assert lines[0].split() == ["criterion", "value", "threshold", "verdict", "decides"]
     assert [line.split()[0] for line in lines[1:]] == [
         "validation",
@@ -177,9 +177,9 @@ def test_the_evidence_table_has_a_line_for_each_criterion() -> None:
 
 
 def test_a_decision_recorded_without_values_still_has_its_table() -> None:
-    lines = evidence_lines({"criteria": [{"name": "latency", "passed": True, "blocking": True, "sentence": "OK."}]})
+    lines = criteria_lines({"criteria": [{"name": "latency", "passed": True, "blocking": True, "sentence": "OK."}]})
     assert lines[1].split() == ["latency", "–", "–", "met", "yes"]
-    assert evidence_lines({"kind": "manual"}) == []
+    assert criteria_lines({"kind": "manual"}) == []
 
 
 def test_an_evaluation_survives_its_document() -> None:

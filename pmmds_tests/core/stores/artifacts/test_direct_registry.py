@@ -50,7 +50,7 @@ def test_versions_are_what_the_library_returns(tracking_uri: str, client: mlflow
 
 
 def test_a_written_page_is_read_back_by_the_library(tracking_uri: str, client: mlflow.MlflowClient) -> None:
-    run_id = client.get_model_version(MODEL, "1").run_id
+    run_id = str(client.get_model_version(MODEL, "1").run_id)
     for content in (b"first", b"second"):
         DirectRegistry(tracking_uri).put(run_id, PAGE, content)
     assert Path(client.download_artifacts(run_id, PAGE)).read_bytes() == b"second"
