@@ -1,4 +1,4 @@
-"""The commands that people run most do not import libraries whose import takes longer than their work."""
+"""Commands do not import libraries whose import takes longer than the command's work."""
 
 from __future__ import annotations
 
