@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 _SOURCE_TAGS = {"pmmds/source": "cli"}
-_PROGRESS_SECONDS = 0.3
+_PROGRESS_SECONDS = 1.0
 
 
 class JobFailedError(PmmdsError):
