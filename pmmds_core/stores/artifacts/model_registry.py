@@ -24,17 +24,17 @@ from numpy.typing import NDArray
 
 from pmmds_core.config.settings import Settings
 from pmmds_core.data.row_identity import digests_of
-from pmmds_core.errors import DataError, NoModelError, RegistryUnavailableError
+from pmmds_core.errors import NoModelError, RegistryUnavailableError
 from pmmds_core.models.bundle_files import MANIFEST, files_digest
 from pmmds_core.models.registration import BUNDLE_PATH, ModelToRegister
 from pmmds_core.stores.artifacts.direct_registry import DirectAccessError, DirectRegistry, VersionRow
 from pmmds_core.stores.artifacts.registry_errors import told
+from pmmds_core.stores.artifacts.version_files import TRAINING_ROWS, log_training_rows, no_training_rows, trusted_types
 from pmmds_core.stores.database.reachability import check_tracking_database
 
 PRODUCTION = "production"
 CHALLENGER = "challenger"
 
-TRAINING_ROWS = "training/row_digests.npy"
 # Folders beside a download's destination that hold what has come so far.
 INCOMING = ".incoming-"
 
@@ -132,7 +132,7 @@ class ModelRegistry:
         mlflow.log_metrics(dict(model.metrics), run_id=run_id)
         for folder, path in model.artifacts.items():
             client.log_artifacts(run_id, str(path), artifact_path=folder)
-        _log_rows(client, run_id, model.training_rows)
+        log_training_rows(client, run_id, model.training_rows)
         info = _log_pipeline(mlflow, model)
         self._ensure_model(client, model.model_name)
         made = client.create_model_version(
@@ -257,13 +257,13 @@ class ModelRegistry:
             RegistryUnavailableError: MLflow or its artifact store does not answer.
         """
         if not self._has_artifact(version, TRAINING_ROWS):
-            raise _no_training_rows(version, "has no record of the rows that it was trained on")
+            raise no_training_rows(version.version, "has no record of the rows that it was trained on")
         with tempfile.TemporaryDirectory() as folder:
             path = self._download(version, TRAINING_ROWS, Path(folder) / "row_digests.npy")
             content = path.read_bytes()
         rows = digests_of(content)
         if rows is None:
-            raise _no_training_rows(version, "has a damaged record of its training rows")
+            raise no_training_rows(version.version, "has a damaged record of its training rows")
         return rows
 
     def _has_artifact(self, version: RegisteredVersion, path: str) -> bool:
@@ -356,29 +356,7 @@ def _log_pipeline(mlflow: Any, model: ModelToRegister) -> Any:
         input_example=model.example,
         pip_requirements=[f"{p}=={version(p)}" for p in ("scikit-learn", "pandas", "numpy")],
         pyfunc_predict_fn="predict_proba",
-        skops_trusted_types=_trusted_types(model.pipeline),
-    )
-
-
-def _trusted_types(pipeline: Any) -> list[str]:
-    """The types of the saved file that skops does not know and that come from scikit-learn or numpy, which made it."""
-    from skops import io
-
-    unknown = io.get_untrusted_types(data=io.dumps(pipeline))
-    return [name for name in unknown if name.split(".")[0] in ("sklearn", "numpy")]
-
-
-def _log_rows(client: Any, run_id: str, rows: NDArray[np.int64]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / Path(TRAINING_ROWS).name
-        np.save(path, rows, allow_pickle=False)
-        client.log_artifact(run_id, str(path), artifact_path=str(Path(TRAINING_ROWS).parent))
-
-
-def _no_training_rows(version: RegisteredVersion, what: str) -> DataError:
-    return DataError(
-        f"v{version.version} {what} ({TRAINING_ROWS}), so no holdout can be proved to be new to it.",
-        next_step="Put a version that PMMDS trained into production, or train one.",
+        skops_trusted_types=trusted_types(model.pipeline),
     )
 
 

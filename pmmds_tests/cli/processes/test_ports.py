@@ -83,7 +83,7 @@ def test_answer_of_another_program_does_not_count_as_ready(tmp_path: Path, other
         wait_until_ready(supervisor, [process])
     assert str(refused.value) == (
         f"Port {other_port} on {HOST}, needed by serving, is in use. "
-        "Stop what listens there, or set PMMDS_HTTP_PORT to a free port."
+        "Stop the program that uses it, or set PMMDS_HTTP_PORT to a free port."
     )
 
 
@@ -110,5 +110,5 @@ def test_grpc_port_taken_during_startup_is_named(tmp_path: Path, other_port: int
             wait_until_ready(supervisor, [process])
     assert str(refused.value) == (
         f"Port {taken} on {HOST}, needed by serving, is in use. "
-        "Stop what listens there, or set PMMDS_GRPC_PORT to a free port."
+        "Stop the program that uses it, or set PMMDS_GRPC_PORT to a free port."
     )
