@@ -7,7 +7,6 @@ messages. `DirectAccessError` means "use the library", which then succeeds or re
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,7 +24,6 @@ from pmmds_core.stores.database.engine import CONNECT_TIMEOUT_SECONDS
 from pmmds_core.stores.database.urls import parsed_url
 
 _TIMEOUT_SECONDS = (2, 5)  # connect, read; the library tries again with longer ones
-_WORKSPACE = "MLFLOW_WORKSPACE"
 _ARTIFACTS = "mlflow-artifacts:/"
 _VERSION = """
 SELECT name, version, run_id, creation_time FROM model_versions
@@ -60,16 +58,16 @@ class DirectRegistry:
         self._uri = tracking_uri
         self._is_server = tracking_uri.startswith(("http://", "https://"))
 
-    def by_alias(self, model_name: str, alias: str) -> VersionRow | None:
-        """The version that `alias` points to; None without such an alias."""
+    def by_alias(self, model_name: str, alias: str) -> VersionRow:
+        """The version that `alias` points to."""
         if self._is_server:
             return _version_of(self._get("registered-models/alias", name=model_name, alias=alias))
         with self._connection() as connection:
             version = connection.scalar(sa.text(_ALIAS), {"name": model_name, "alias": alias})
-            return None if version is None else _read_version(connection, model_name, version)
+            return _read_version(connection, model_name, version)
 
-    def by_number(self, model_name: str, version: str) -> VersionRow | None:
-        """The version with this number; None when it is not registered."""
+    def by_number(self, model_name: str, version: str) -> VersionRow:
+        """The version with this number."""
         if self._is_server:
             return _version_of(self._get("model-versions/get", name=model_name, version=version))
         if not version.isdecimal():
@@ -152,17 +150,15 @@ class DirectRegistry:
 
 
 def _check_supported(url: sa.URL) -> None:
-    if os.environ.get(_WORKSPACE):
-        raise DirectAccessError("another workspace than the default")
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         raise DirectAccessError("connecting would create the file")
 
 
-def _read_version(connection: sa.Connection, model_name: str, version: int) -> VersionRow | None:
+def _read_version(connection: sa.Connection, model_name: str, version: int | None) -> VersionRow:
     key = {"name": model_name, "version": version}
     row = connection.execute(sa.text(_VERSION), key).first()
-    if row is None:
-        return None
+    if row is None:  # not registered, or in another workspace than the default one
+        raise DirectAccessError(f"{model_name} has no such version")
     tags = {str(k): str(v) for k, v in connection.execute(sa.text(_TAGS), key)}
     return VersionRow(row.name, str(row.version), str(row.run_id or ""), tags, int(row.creation_time))
 

@@ -27,7 +27,7 @@ from pmmds_core.data.row_identity import digests_of
 from pmmds_core.errors import NoModelError, RegistryUnavailableError
 from pmmds_core.models.bundle_files import MANIFEST, files_digest
 from pmmds_core.models.registration import BUNDLE_PATH, ModelToRegister
-from pmmds_core.stores.artifacts.direct_registry import DirectAccessError, DirectRegistry, VersionRow
+from pmmds_core.stores.artifacts.direct_registry import DirectAccessError, DirectRegistry
 from pmmds_core.stores.artifacts.registry_errors import told
 from pmmds_core.stores.artifacts.version_files import TRAINING_ROWS, log_training_rows, no_training_rows, trusted_types
 from pmmds_core.stores.database.reachability import check_tracking_database
@@ -85,7 +85,7 @@ class ModelRegistry:
             RegistryUnavailableError: MLflow does not answer.
         """
         with suppress(DirectAccessError):
-            return _translated(self._direct.by_alias(model_name, alias))
+            return _translate(self._direct.by_alias(model_name, alias))
         with self._client() as client:
             return _found(lambda: client.get_model_version_by_alias(model_name, alias))
 
@@ -101,7 +101,7 @@ class ModelRegistry:
 
     def _find_version(self, model_name: str, version: str) -> RegisteredVersion | None:
         with suppress(DirectAccessError):
-            return _translated(self._direct.by_number(model_name, version))
+            return _translate(self._direct.by_number(model_name, version))
         with self._client() as client:
             return _found(lambda: client.get_model_version(model_name, version))
 
@@ -370,10 +370,6 @@ def _found(read: Any) -> RegisteredVersion | None:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST" or "not found" in str(error).lower():
             return None
         raise
-
-
-def _translated(row: VersionRow | None) -> RegisteredVersion | None:
-    return None if row is None else _translate(row)
 
 
 def _translate(version: Any) -> RegisteredVersion:
