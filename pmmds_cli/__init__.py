@@ -1,4 +1,4 @@
 """The `pmmds` command.
 
-Commands/ over processes/, client/ and output/; imports of heavy libraries are inside functions.
+commands/ uses processes/, client/ and output/. Heavy libraries are imported inside functions.
 """

@@ -86,7 +86,8 @@ def feature_histograms(context: dg.AssetExecutionContext, deployment: Deployment
     group_name=MONITORING,
     owners=OWNERS,
     kinds={"sql", "html"},
-    deps=[feature_histograms, reference_profile],
+    # The newest hour stands for all: of the default mapping Dagster lists every hour since the first for each run.
+    deps=[dg.AssetDep(feature_histograms, partition_mapping=dg.LastPartitionMapping()), reference_profile],
     check_specs=[
         dg.AssetCheckSpec(DRIFT_CHECK, asset="drift_report", description="No rule says that features have drifted"),
         dg.AssetCheckSpec(SAMPLES_CHECK, asset="drift_report", description="There are enough rows to judge"),

@@ -1,1 +1,4 @@
-"""The client of the running service and the runner of Dagster jobs. Starting processes is in processes/."""
+"""The client of the running service and the runner of Dagster jobs.
+
+Does not live here: starting processes (processes/).
+"""

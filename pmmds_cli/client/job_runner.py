@@ -1,6 +1,6 @@
-"""Runs a Dagster job in this process on the shared instance, so that what a command did shows in the UI.
+"""Runs a Dagster job in this process, recorded on the shared instance, so that it appears in the Dagster UI.
 
-Keep out: what a command prints of the outcome.
+Does not live here: how a command prints the outcome (commands/).
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     import dagster as dg
 
 _SOURCE_TAGS = {"pmmds/source": "cli"}
-_PROGRESS_SECONDS = 0.3
+_PROGRESS_SECONDS = 1.0
 
 
 class JobFailedError(PmmdsError):
-    """A step failed; the message is the step's own, the details are for --debug."""
+    """A step failed. The message is that of the step; `details` is its traceback, for --debug."""
 
     def __init__(self, message: str, details: str) -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ class JobFailedError(PmmdsError):
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """What a finished run materialized: asset → metadata as plain values."""
+    """The materializations of a finished run: asset → metadata as plain values."""
 
     run_id: str
     metadata: Mapping[str, Mapping[str, Any]]
@@ -51,16 +51,16 @@ class JobOutcome:
 def run_job(
     name: str, settings: Settings, *, ops: Mapping[str, Any] | None = None, tags: Mapping[str, str] | None = None
 ) -> JobOutcome:
-    """Run a job to its end.
+    """Run a job and wait for its end.
 
     Args:
-        name: of the job, as in the UI.
-        settings: their DAGSTER_HOME is used.
-        ops: run configuration per asset, e.g. `{"reference_data": {"config": {...}}}`.
+        name: name of the job.
+        settings: their home contains DAGSTER_HOME.
+        ops: run configuration by asset, e.g. `{"reference_data": {"config": {...}}}`.
         tags: run tags.
 
     Raises:
-        JobFailedError: a step failed, or Dagster could not keep its records.
+        JobFailedError: a step failed, or Dagster could not store its records.
     """
     run_config = {"ops": dict(ops or {}), "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     try:
@@ -77,25 +77,25 @@ def _execute(name: str, settings: Settings, run_config: Mapping[str, Any], tags:
     with _quiet_about_beta():
         from pmmds_assets.definitions import defs
 
-    run_id, chatter = str(uuid.uuid4()), io.StringIO()
-    try:
-        # When its storage fails, Dagster prints a page for each record that it could not keep.
         job = defs.resolve_job_def(name)
+    run_id, dagster_output = str(uuid.uuid4()), io.StringIO()
+    try:
+        # When its storage fails, Dagster prints a traceback for each record that it could not store.
         with (
             _training_lock(job, settings, run_id),
             _progress(instance, run_id),
-            redirect_stderr(chatter),
+            redirect_stderr(dagster_output),
         ):
             return job.execute_in_process(
                 instance=instance, run_config=run_config, tags=tags, raise_on_error=False, run_id=run_id
             )
     finally:
         if "--debug" in sys.argv:
-            sys.stderr.write(chatter.getvalue())
+            sys.stderr.write(dagster_output.getvalue())
 
 
 def _training_lock(job: dg.JobDefinition, settings: Settings, run_id: str) -> AbstractContextManager[None]:
-    """What the executor of a launched run holds; `execute_in_process` has an executor of its own."""
+    """The lock that the executor of a launched run holds; `execute_in_process` uses another executor."""
     from pmmds_assets.training_runs import training_lock_of
     from pmmds_core.deployment import Deployment
 
@@ -106,14 +106,14 @@ def _records_failure(settings: Settings, error: Exception) -> JobFailedError:
     folder = "its PostgreSQL" if settings.dagster_database_url else settings.home_path / "dagster"
     cause = str(getattr(error, "orig", error)).splitlines()[0]
     return JobFailedError(
-        f"Dagster could not keep its records in {folder}: {cause}. "
-        "Free some space there, or see that it can be written; then run the command again.",
+        f"Dagster could not store its records in {folder}: {cause}. "
+        "Free disk space or make it writable, then run the command again.",
         traceback.format_exc(),
     )
 
 
 def shared_instance(settings: Settings) -> dg.DagsterInstance:
-    """The instance that the web server and the daemon use too."""
+    """The Dagster instance of this deployment, which the web server and the daemon use too."""
     from pmmds_assets.instance.dagster_home import dagster_variables
 
     check_dagster_database(settings)
@@ -126,7 +126,7 @@ def shared_instance(settings: Settings) -> dg.DagsterInstance:
 
 @contextmanager
 def _quiet_about_beta() -> Iterator[None]:
-    """Dagster's notices on beta features are for the authors of assets, not for people who run them."""
+    """Hide Dagster's warnings about beta features, which concern authors of assets only."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*currently in beta")
         yield
@@ -134,28 +134,28 @@ def _quiet_about_beta() -> Iterator[None]:
 
 @contextmanager
 def _progress(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
-    """Say each asset when it is there, from what Dagster writes of the run."""
+    """Print each asset when its step ends, read from the run's event log."""
     done = threading.Event()
-    teller = threading.Thread(target=_tell_steps, args=(instance, run_id, done, sys.stderr), daemon=True)
-    teller.start()
+    printer = threading.Thread(target=_print_steps, args=(instance, run_id, done, sys.stderr), daemon=True)
+    printer.start()
     try:
         yield
     finally:
         done.set()
-        teller.join()
+        printer.join()
 
 
-def _tell_steps(instance: dg.DagsterInstance, run_id: str, done: threading.Event, screen: TextIO) -> None:
+def _print_steps(instance: dg.DagsterInstance, run_id: str, done: threading.Event, screen: TextIO) -> None:
     cursor: str | None = None
     is_last = False
     while not is_last:
-        is_last = done.wait(_PROGRESS_SECONDS)  # once more after the end, for the last steps
+        is_last = done.wait(_PROGRESS_SECONDS)  # poll once more after the run, for its last steps
         try:
-            found = instance.get_records_for_run(run_id, cursor=cursor)
+            page = instance.get_records_for_run(run_id, cursor=cursor)
         except SQLAlchemyError:
-            return  # the run meets the same failure, and tells it
-        cursor = found.cursor
-        for record in found.records:
+            return  # the run fails for the same reason and reports it
+        cursor = page.cursor
+        for record in page.records:
             event = record.event_log_entry.dagster_event
             if event is not None and event.event_type_value == "STEP_SUCCESS":
                 seconds = event.step_success_data.duration_ms / 1000
@@ -175,38 +175,38 @@ def _failure(result: Any) -> JobFailedError:
 
 
 def _sentence_of(error: Any) -> str:
-    """What we said ourselves, else what the innermost cause said."""
+    """The message of the PmmdsError in the chain, else of the innermost cause."""
     chain = [error]
     while chain[-1].cause is not None:
         chain.append(chain[-1].cause)
-    ours = next((e for e in chain if e.message.startswith(PmmdsError.__module__)), chain[-1])
-    text = str(ours.message).strip()
+    own_error = next((e for e in chain if e.message.startswith(PmmdsError.__module__)), chain[-1])
+    text = str(own_error.message).strip()
     kind, _, message = text.partition(": ")
     return message if kind.endswith("Error") else text
 
 
 def _with_checks(result: Any, sentence: str) -> str:
-    """A blocking check's failure says which check, and what it found."""
+    """The sentence; for a failed blocking check, its name and its first failures."""
     failed = [c for c in result.get_asset_check_evaluations() if not c.passed]
     if not failed:
         return sentence
-    found = []
+    descriptions = []
     for check in failed:
         values = {k: getattr(v, "value", v) for k, v in check.metadata.items()}
         records = values.pop("failures", None)
         shown = [", ".join(f"{k} {v}" for k, v in values.items())]
         shown += [" ".join(str(x) for x in r.data.values()) for r in getattr(records, "records", records or [])[:5]]
-        found.append(f"{check.check_name} ({'; '.join(s for s in shown if s)})")
-    return "the check " + " and ".join(found) + " did not pass."
+        descriptions.append(f"{check.check_name} ({'; '.join(s for s in shown if s)})")
+    return "the check " + " and ".join(descriptions) + " did not pass."
 
 
 def _metadata(result: Any) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+    metadata: dict[str, dict[str, Any]] = {}
     for event in result.get_asset_materialization_events():
         materialization = event.event_specific_data.materialization
         name = materialization.asset_key.to_user_string()
-        found[name] = {k: getattr(v, "value", v) for k, v in materialization.metadata.items()}
-    return found
+        metadata[name] = {k: getattr(v, "value", v) for k, v in materialization.metadata.items()}
+    return metadata
 
 
 def _failed_checks(result: Any) -> tuple[str, ...]:

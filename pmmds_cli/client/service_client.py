@@ -1,6 +1,6 @@
-"""A client of the service's HTTP endpoints, as a user would write one. Keep out.
+"""A client of the service's HTTP endpoints.
 
-What rows are sent (pmmds_core/synthetic/scenarios.py).
+Does not live here: the rows that are sent (pmmds_core/synthetic/scenarios.py).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Feedback:
-    """What the feedback endpoint did with the labels."""
+    """Counts of labels as the feedback endpoint reported them."""
 
     accepted: int
     updated: int
@@ -44,14 +44,14 @@ class Feedback:
 
 
 class ServiceClient:
-    """Talks to one service. Every method raises ServiceUnavailableError with one sentence when it does not answer."""
+    """Client of one service. Methods raise ServiceUnavailableError unless they say otherwise."""
 
     def __init__(self, settings: Settings) -> None:
         self.base_url = f"http://{settings.http_host}:{settings.http_port}"
         # `pmmds up` may have made the token since the settings were read.
         token = settings.admin_token or read_token(settings.home_path)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        # Proxies of the environment are for the internet, not for a service on this network.
+        # Proxies of the environment do not apply to a service on this network.
         self._http = httpx.Client(base_url=self.base_url, headers=headers, timeout=10.0, trust_env=False)
 
     def __enter__(self) -> Self:
@@ -61,12 +61,12 @@ class ServiceClient:
         self._http.close()
 
     def predict(self, row: Row) -> Answer:
-        """One row to POST /api/v1/predict."""
+        """POST one row to /api/v1/predict."""
         body = self._post("/api/v1/predict", {"features": dict(row)})
         return Answer(body["request_id"], body["probability"], body["prediction"], body["model_version"])
 
     def predict_each(self, rows: Sequence[Row], on_answer: Callable[[int], None] = lambda _: None) -> list[Answer]:
-        """A request a row, a few at a time; the answers in the rows' order."""
+        """Send one request per row, several at a time; returns the answers in the order of the rows."""
         answers = []
         with ThreadPoolExecutor(_THREADS) as pool:
             for n, answer in enumerate(pool.map(self.predict, rows), start=1):
@@ -75,7 +75,7 @@ class ServiceClient:
         return answers
 
     def send_labels(self, labels: Iterable[tuple[str, int]]) -> Feedback:
-        """(request id, label) pairs to POST /api/v1/feedback, observed now."""
+        """POST (request id, label) pairs to /api/v1/feedback, observed now."""
         observed_at = datetime.now(UTC).isoformat()
         items = [{"request_id": r, "label": label, "observed_at": observed_at} for r, label in labels]
         totals = [0, 0, 0]
@@ -86,7 +86,7 @@ class ServiceClient:
         return Feedback(*totals)
 
     def model_version(self) -> str | None:
-        """The version that GET /model names; None while there is none or nobody answers."""
+        """The version that GET /model returns; None without a model or an answer."""
         try:
             response = self._http.get("/model")
         except httpx.HTTPError:
@@ -100,7 +100,7 @@ class ServiceClient:
             return False
 
     def health(self) -> Mapping[str, Any] | None:
-        """What GET /healthz says, well or not; None when nobody answers."""
+        """The document of GET /healthz, healthy or not; None without an answer."""
         try:
             document: Mapping[str, Any] = self._http.get("/healthz").json()
         except (httpx.HTTPError, ValueError):
@@ -123,7 +123,7 @@ class ServiceClient:
 
 
 def _detail(response: httpx.Response) -> str:
-    """The service's own words: message, then the first errors."""
+    """The message of the service's error response, then its first errors."""
     try:
         detail = response.json()["detail"]
         return " ".join([detail["message"].rstrip(".") + ".", *detail["errors"][:5]])
@@ -132,7 +132,7 @@ def _detail(response: httpx.Response) -> str:
 
 
 class BackgroundTraffic:
-    """Requests that go on while something else happens; counts what was answered by whom, and what was not."""
+    """Requests in a background thread; records the answers and the failures."""
 
     def __init__(self, client: ServiceClient, rows: Sequence[Row]) -> None:
         self._client = client

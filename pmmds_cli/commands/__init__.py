@@ -1,1 +1,1 @@
-"""One module per command group; each registers itself with the application in main.py."""
+"""One module per command group; main.py registers them."""

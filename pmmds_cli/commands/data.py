@@ -1,4 +1,4 @@
-"""data download, data info: the reference data."""
+"""data download, data info: the reference data set."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import typer
 
 from pmmds_cli.output.console import JsonOption, print_json, say
 
-data_app = typer.Typer(
-    help="The reference data: fetch the public file, say which source is in use.", no_args_is_help=True
-)
+data_app = typer.Typer(help="Download the reference data, or show which source is in use.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -18,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def download_data(json: JsonOption = False) -> None:
-    """Fetch the contract's public data set from OpenML and verify it. Needs the internet."""
+    """Download the contract's public data set from OpenML and verify its checksum."""
     from pmmds_core.config.settings import load_settings
     from pmmds_core.contracts.contract import load_contract
     from pmmds_core.stores.files.openml_download import download
@@ -36,12 +34,12 @@ def download_data(json: JsonOption = False) -> None:
             }
         )
         return
-    verdict = "as expected" if result.is_verified else "(the contract names none to compare it with)"
+    verdict = "(verified)" if result.is_verified else "(not verified: the contract has no checksum)"
     print(f"{result.n_rows:,} rows in {result.path}, content sha256 {result.digest} {verdict}.")
 
 
 def info(json: JsonOption = False) -> None:
-    """Which source is in use, its rows and its checksum."""
+    """Show the source of the reference data, its row count and checksum."""
     from pmmds_core.config.settings import load_settings
     from pmmds_core.contracts.contract import load_contract
     from pmmds_core.stores.files.reference_source import load_reference

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from pmmds_core.contracts.contract import Contract
     from pmmds_core.stores.database.engine import Database
 
-database_app = typer.Typer(
-    help="The database's tables: what version they have, bring them up to date.", no_args_is_help=True
-)
+database_app = typer.Typer(help="Migrate, back up and inspect the database.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -38,9 +36,9 @@ def _opened() -> tuple[Database, Contract]:
 
 
 def migrate_database(json: JsonOption = False) -> None:
-    """Bring the tables to this version's, and the prediction log to the contract. Nothing is ever dropped.
+    """Migrate the tables to this version and add the contract's columns. Drops nothing.
 
-    On PostgreSQL the days of the prediction log are made ahead.
+    On PostgreSQL, also create the next daily partitions of the prediction log.
     """
     from pmmds_core.stores.database.partitions import keep_days
     from pmmds_core.stores.database.schema import migrate
@@ -49,17 +47,19 @@ def migrate_database(json: JsonOption = False) -> None:
     done = migrate(database, contract)
     made = keep_days(database)
     if made.days:
-        done.append(f"Made {len(made.days)} days of prediction_logs; {made.n_moved:,} rows moved into theirs.")
+        done.append(
+            f"Created {len(made.days)} daily partitions of prediction_logs; moved {made.n_moved:,} rows into them."
+        )
     if json:
         print_json({"done": done})
     else:
-        print("\n".join(done) if done else "The tables are up to date; nothing was changed.")
+        print("\n".join(done) if done else "The tables are up to date.")
 
 
 def roles(
-    apply: Annotated[bool, typer.Option("--apply", help="Run the statements instead of printing them.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Execute the statements instead of printing them.")] = False,
 ) -> None:
-    """The SQL that makes PostgreSQL's roles with their rights: pmmds_service, pmmds_monitor, pmmds_promoter."""
+    """Print the SQL that creates the PostgreSQL roles pmmds_service, pmmds_monitor and pmmds_promoter."""
     from pmmds_core.errors import UsageError
     from pmmds_core.stores.database import roles as database_roles
     from pmmds_core.stores.database.grants import ROLES
@@ -71,32 +71,35 @@ def roles(
     if database.dialect != "postgresql":
         raise UsageError(f"The {database.place} has no roles.", next_step="Set PMMDS_DATABASE_URL to PostgreSQL.")
     database_roles.apply(database, with_roles=True)
-    print(f"{', '.join(ROLES)} have their rights. Make logins members: GRANT pmmds_service TO login.")
+    print(f"Created roles {', '.join(ROLES)} with their rights. Add logins: GRANT pmmds_service TO login.")
 
 
 def backup(file: Path) -> None:
-    """Write the whole database to a new file, while everything runs. Copy PMMDS_ARCHIVE_PATH after it."""
+    """Back up the database to a new file without downtime. Copy PMMDS_ARCHIVE_PATH separately, afterwards."""
     from pmmds_core.stores.database.backup import back_up
 
     database, _ = _opened()
     n_bytes = back_up(database, file)
-    print(f"{file}: {n_bytes:,} bytes of the {database.place}. Archived predictions are not in it: copy their folder.")
+    print(
+        f"{file}: {n_bytes:,} bytes of the {database.place}. Archived predictions are not included; copy their folder."
+    )
 
 
 def restore_database(file: Path) -> None:
-    """Bring an empty database to what a backup holds. A database that has tables is left alone."""
+    """Restore a backup into an empty database. Refuses a database that has tables."""
     from pmmds_core.stores.database.backup import count_rows, restore
 
     database, _ = _opened()
     restore(database, file)
     counts = count_rows(database)
     print(
-        f"The {database.place} has {sum(counts.values()):,} rows in {len(counts)} tables. Run `pmmds db migrate` next."
+        f"Restored {sum(counts.values()):,} rows in {len(counts)} tables to the {database.place}. "
+        "Run `pmmds db migrate` next."
     )
 
 
 def status(json: JsonOption = False) -> None:
-    """Which revision the tables have, and whether the prediction log follows the contract. Exit code 1 if not."""
+    """Show the schema revision and missing columns. Exits with code 1 if the tables are not up to date."""
     from pmmds_core.stores.database.schema import NEWER, schema_status
 
     database, contract = _opened()

@@ -1,4 +1,4 @@
-"""demo: the closed loop, end to end, on real processes, in a state folder of its own. The steps: demo_steps.py."""
+"""demo: the closed loop on real processes with a separate home. Does not live here: the steps (demo_steps.py)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pmmds_core.runtime.private_folders import make_private
 if TYPE_CHECKING:
     from pmmds_core.config.settings import Settings
 
-# Settings of a real deployment, which the demo must never touch.
+# Settings that point to a real deployment, which the demo must not touch.
 _PLACES = (
     "database_url",
     "mlflow_tracking_uri",
@@ -33,32 +33,32 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    home: Annotated[str, typer.Option("--home", help="State folder of the demo; made anew each time.")] = ".pmmds-demo",
-    keep_up: Annotated[bool, typer.Option("--keep-up", help="Leave the processes running, to look around.")] = False,
+    home: Annotated[str, typer.Option("--home", help="Home of the demo; recreated on each run.")] = ".pmmds-demo",
+    keep_up: Annotated[bool, typer.Option("--keep-up", help="Leave the processes running.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Train, serve, log, drift, alert, sensor, retrain, decide, promote, swap: the whole loop, with nothing stubbed."""
+    """Run the whole loop on real processes: train, serve, drift, alert, retrain, promote, swap."""
     from pmmds_cli.commands.demo_steps import Demo
     from pmmds_cli.output.demo_result import summary_lines
     from pmmds_core.config.settings import load_settings
 
     settings = _demo_settings(load_settings(), _fresh_home(Path(home)))
-    story = Demo(settings)
-    with story.processes(keep_up=keep_up):
-        result = story.run()
+    demo_run = Demo(settings)
+    with demo_run.processes(keep_up=keep_up):
+        result = demo_run.run()
     if json:
         print_json(result.to_document())
         return
-    print("\n" + "\n".join(summary_lines(result, story.settings, keep_up=keep_up)))
+    print("\n" + "\n".join(summary_lines(result, demo_run.settings, keep_up=keep_up)))
 
 
 def _fresh_home(path: Path) -> Path:
-    """An empty folder; only one that an earlier demo made is cleared."""
+    """An empty folder. Deletes what is in it only if an earlier demo created it."""
     path = path.expanduser().absolute()
     if path.exists() and any(path.iterdir()):
         if not (path / MARKER).exists():
             raise UsageError(
-                f"{path} is not empty and was not made by the demo.", next_step="Give another folder with --home."
+                f"{path} is not empty and was not created by the demo.", next_step="Choose another folder with --home."
             )
         _stop_earlier(path)
         shutil.rmtree(path)
@@ -68,7 +68,7 @@ def _fresh_home(path: Path) -> Path:
 
 
 def _stop_earlier(path: Path) -> None:
-    """A demo that was left up with --keep-up is stopped before its state goes."""
+    """Stop an earlier demo that was started with --keep-up, before its home is deleted."""
     from pmmds_cli.commands.service import stop
     from pmmds_core.config.settings import Settings
 
@@ -76,12 +76,12 @@ def _stop_earlier(path: Path) -> None:
 
 
 def _demo_settings(settings: Settings, home: Path) -> Settings:
-    """The user's contract and data, and the demo's own embedded state."""
+    """The user's contract and data with embedded databases in `home`."""
     data_path = str(Path(settings.data_path).expanduser().absolute()) if settings.data_path else ""
     return msgspec.structs.replace(
         settings,
         home=str(home),
-        # The story is the alert's: an hourly performance report in between must not begin a retraining of its own.
+        # The alert is the only trigger: an hourly performance report must not start another retraining.
         retrain_on_alert="on",
         retrain_on_performance_drop="off",
         data_path=data_path,

@@ -1,4 +1,7 @@
-"""The steps of the demo and what each must show. A step that does not raises DemoFailedError, and the demo fails."""
+"""The steps of the demo. Each raises DemoFailedError if its result is not as expected.
+
+Does not live here: the summary (output/demo_result.py).
+"""
 
 from __future__ import annotations
 
@@ -34,16 +37,16 @@ N_CALM, N_DRIFTED = 300, 1500
 SEED = 7
 PORTS = ("http_port", "grpc_port", "dagster_port", "mlflow_port")
 PORT_ATTEMPTS = 3
-# When a step is taken for failed; a small or busy machine takes several times as long as an idle one.
+# Time limits; a small or busy machine takes several times as long as an idle one.
 RETRAIN_SECONDS, SWAP_SECONDS, READY_SECONDS = 600.0, 120.0, 180.0
 
 
 class DemoFailedError(PmmdsError):
-    """A step did not do what it should."""
+    """A step of the demo failed."""
 
 
 class Demo:
-    """The story: one home, one service, one model that grows old and is replaced."""
+    """Demo run: starts the stack, trains, forces drift, waits for retraining and the swap."""
 
     def __init__(self, settings: Settings) -> None:
         self.result = DemoResult()
@@ -51,15 +54,15 @@ class Demo:
         reference, self.future = self._split_source(settings)
         path = settings.home_path / "demo-reference.csv"
         reference.to_csv(path, index=False)
-        # A schedule that fires meanwhile would judge a window that is half sent.
+        # A scheduled run could check a window of which only half has been sent.
         self.settings = msgspec.structs.replace(settings, data_path=str(path), schedules="off")
-        # A small file has fewer customers to send.
+        # A small file has fewer rows to send.
         self.n_calm = min(N_CALM, len(self.future) // 2)
         self.n_drifted = min(N_DRIFTED, len(self.future) - self.n_calm)
         self.scenario = "migration" if self.contract.is_packaged else "shift"
 
     def _split_source(self, settings: Settings) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The first rows are what the model learns from; the others are customers of the future, with their truth."""
+        """The rows to train on, and the rows to send as later traffic with labels."""
         source = load_reference(settings, self.contract)
         self.result.data = source.description
         frame = source.data.frame.sample(frac=1.0, random_state=SEED).reset_index(drop=True)
@@ -69,7 +72,7 @@ class Demo:
 
     @contextmanager
     def processes(self, *, keep_up: bool) -> Iterator[None]:
-        """The real processes, stopped at the end also when a step fails."""
+        """Start the real processes; stop them at the end, even if a step fails."""
         say(f"Data: {self.result.data}")
         done = False
         try:
@@ -82,7 +85,7 @@ class Demo:
                 stop(self.settings)
 
     def _start(self) -> None:
-        """A port may be taken between the choice and the process that wants it: then other ports are tried."""
+        """Start the processes; try other ports if one is taken between its choice and its use."""
         say(f"1/7  Starting the service, Dagster's web server and daemon, and MLflow ({self.settings.home})")
         for attempts_left in reversed(range(PORT_ATTEMPTS)):
             self._take_ports()
@@ -98,11 +101,11 @@ class Demo:
 
     def _take_ports(self) -> None:
         wanted = {name: getattr(self.settings, name) for name in PORTS}
-        found = free_ports(wanted)
-        for name in (n for n in PORTS if found[n] != wanted[n]):
-            say(f"     Port {wanted[name]} is taken; the demo takes {found[name]}.")
-        self.settings = msgspec.structs.replace(self.settings, **found)
-        # Children and in-process jobs read the same variables.
+        free = free_ports(wanted)
+        for name in (n for n in PORTS if free[n] != wanted[n]):
+            say(f"     Port {wanted[name]} is in use; using {free[name]} instead.")
+        self.settings = msgspec.structs.replace(self.settings, **free)
+        # Child processes and in-process jobs read these variables.
         os.environ.update(self.settings.to_environment())
         self.deployment = Deployment(self.settings)
 
@@ -112,14 +115,14 @@ class Demo:
             self._calm(client)
             drifted = self._drift(client)
             self._retrain(client, drifted)
-        self._look_back()
+        self._measure_production()
         return self.result
 
     def _train(self, client: ServiceClient) -> None:
         say("2/7  Training the first model (train_job)")
         outcome = run_job("train_job", self.settings)
         decision = self.deployment.decisions.of_run(outcome.run_id)
-        _must(decision is not None and decision.promoted, "the first model was not put into production")
+        _must(decision is not None and decision.promoted, "the first model was not promoted")
         assert decision is not None
         self.result.first_version = decision.challenger_version
         evaluation = self.deployment.decisions.latest_evaluation(run_id=outcome.run_id)
@@ -127,42 +130,42 @@ class Demo:
         say(f"     {decision.promotion_reason}")
         version = decision.challenger_version
         _wait(lambda: client.model_version() == version, READY_SECONDS, f"the service did not load v{version}")
-        say(f"     The service answers with v{version}.")
+        say(f"     The service serves v{version}.")
 
     def _calm(self, client: ServiceClient) -> None:
-        say(f"3/7  {self.n_calm} customers like those it was trained on")
+        say(f"3/7  Sending {self.n_calm} requests from the reference distribution and their labels")
         sent = send(client, self.contract, self.future.iloc[: self.n_calm], with_labels=True)
         self._await_logged(client, len(sent.answers))
         document = run_monitor(self.deployment)
         self.result.calm_verdict = document["verdict"]
-        _must(document["verdict"] == Verdict.STABLE, f"undrifted traffic was judged {document['verdict']}")
+        _must(document["verdict"] == Verdict.STABLE, f"the verdict on traffic without drift was {document['verdict']}")
         say(f"     Verdict: stable ({document['n_current']} rows).")
 
     def _drift(self, client: ServiceClient) -> list[dict[str, Any]]:
         from pmmds_core.synthetic.scenarios import apply_scenario
 
-        say(f"4/7  {self.n_drifted} customers after the business changed (scenario {self.scenario}), then their truth")
+        say(f"4/7  Sending {self.n_drifted} drifted requests (scenario: {self.scenario}) and their labels")
         later = self.future.iloc[self.n_calm : self.n_calm + self.n_drifted].reset_index(drop=True)
         drifted = apply_scenario(later, self.contract, self.scenario, seed=SEED)
         sent = send(client, self.contract, drifted, with_labels=True)
-        _must(sent.feedback is not None and sent.feedback.unknown == 0, "the service did not know its own request ids")
+        _must(sent.feedback is not None and sent.feedback.unknown == 0, "the service rejected its own request ids")
         self._await_logged(client, self.n_calm + len(sent.answers))
         return to_requests(drifted, self.contract)
 
     def _await_logged(self, client: ServiceClient, n_rows: int) -> None:
         log = self.deployment.prediction_log
 
-        def complaint() -> str:
+        def problem() -> str:
             spool = (client.health() or {}).get("parts", {}).get("spool", "nothing")
-            return f"{log.count()} of {n_rows} answered requests were logged; the service says of its spool: {spool}"
+            return f"{log.count()} of {n_rows} answered requests were logged; spool: {spool}"
 
-        _wait(lambda: log.count() >= n_rows, READY_SECONDS, complaint)
+        _wait(lambda: log.count() >= n_rows, READY_SECONDS, problem)
 
     def _retrain(self, client: ServiceClient, rows: list[dict[str, Any]]) -> None:
-        """Monitor, then keep sending requests while the sensor, the retraining and the swap happen by themselves."""
-        say("5/7  Monitoring (monitor_job)")
+        """Monitor, then keep sending requests while the sensor retrains and the service swaps."""
+        say("5/7  Checking for drift (monitor_job)")
         document = run_monitor(self.deployment)
-        _must(document["verdict"] == Verdict.DRIFTED, f"the drift was not noticed: {document['verdict']}")
+        _must(document["verdict"] == Verdict.DRIFTED, f"the drift was not detected: {document['verdict']}")
         alerts = self.deployment.alerts.open_alerts()
         _must(len(alerts) == 1, f"{len(alerts)} alerts are open instead of one")
         self.result.alert_id, self.result.report = alerts[0].alert_id, document["report"]
@@ -172,21 +175,21 @@ class Demo:
             self._await_retraining(alerts[0])
             self._await_swap(client)
             last = self.result.last_version
-            _wait(lambda: traffic.has_answer_of(last), SWAP_SECONDS, f"no answer came from v{last}")
+            _wait(lambda: traffic.has_answer_of(last), SWAP_SECONDS, f"no prediction came from v{last}")
             self.result.alert_to_answer_seconds = time.time() - alerts[0].opened_at.timestamp()
         self.result.n_requests_during_swap = traffic.n_answered + len(traffic.failures)
         self.result.n_failed_requests = len(traffic.failures)
         _must(not traffic.failures, f"requests failed during the swap: {traffic.failures[:1]}")
 
     def _await_retraining(self, alert: Any) -> None:
-        say("6/7  Waiting for Dagster's sensor to start a retraining, and for its end; requests go on")
+        say("6/7  Waiting for Dagster's sensor to start a retraining and for the retraining to finish")
         store = self.deployment.retrainings
         _wait(lambda: bool(store.attempts_of(alert.alert_id)), RETRAIN_SECONDS, "the sensor started no retraining")
         attempt = store.attempts_of(alert.alert_id)[0]
         self.result.alert_to_run_seconds = self._run_started(alert)
         waited = self.result.alert_to_run_seconds
         say(f"     Attempt {attempt.attempt} is running; its run started {waited:.1f} s after the alert.")
-        _wait(lambda: not store.running(), RETRAIN_SECONDS, "the retraining did not end")
+        _wait(lambda: not store.running(), RETRAIN_SECONDS, "the retraining did not finish")
         run = store.recent(1)[0]
         assert run.finished_at is not None
         self.result.retraining_seconds = (run.finished_at - run.started_at).total_seconds()
@@ -198,7 +201,7 @@ class Demo:
         self.result.last_version = decision.challenger_version
 
     def _run_started(self, alert: Any) -> float:
-        """Seconds from the alert's row to the start of the Dagster run that it asked for."""
+        """Seconds from the alert's row to the start of the Dagster run that it triggered."""
         from pmmds_cli.client.job_runner import shared_instance
 
         run_id = self.deployment.retrainings.recent(1)[0].run_id
@@ -210,14 +213,14 @@ class Demo:
 
     def _await_swap(self, client: ServiceClient) -> None:
         version = self.result.last_version
-        say(f"7/7  Waiting for the service to answer with v{version}")
+        say(f"7/7  Waiting for the service to serve v{version}")
         _wait(lambda: client.model_version() == version, SWAP_SECONDS, f"the service did not swap to v{version}")
         seen = time.time()
         moved_at = self.deployment.decisions.recent(1)[0].moved_at
         assert moved_at is not None
         self.result.swap_seconds = max(0.0, seen - moved_at.timestamp())
 
-    def _look_back(self) -> None:
+    def _measure_production(self) -> None:
         from pmmds_core.evaluation.production import measure_production
 
         rows = self.deployment.ground_truth.labelled_rows()
@@ -226,19 +229,19 @@ class Demo:
 
 
 def _over(document: dict[str, Any], threshold: float) -> dict[str, float]:
-    """The contract's features over the threshold; the score's own drift is in the report."""
+    """PSI of the features above the threshold, without the score."""
     features = (f for f in document["features"] if f["feature"] != SCORE)
     return {f["feature"]: f["psi"] for f in features if f["psi"] is not None and f["psi"] > threshold}
 
 
-def _must(holds: bool, complaint: str) -> None:
+def _must(holds: bool, problem: str) -> None:
     if not holds:
-        raise DemoFailedError(f"The demo did not do what it should: {complaint}.")
+        raise DemoFailedError(f"The demo failed: {problem}.")
 
 
-def _wait(is_done: Callable[[], bool], seconds: float, complaint: str | Callable[[], str]) -> None:
+def _wait(is_done: Callable[[], bool], seconds: float, problem: str | Callable[[], str]) -> None:
     deadline = time.monotonic() + seconds
     while not is_done():
         if time.monotonic() > deadline:
-            _must(False, f"{complaint if isinstance(complaint, str) else complaint()} (within {seconds:.0f} s)")
+            _must(False, f"{problem if isinstance(problem, str) else problem()} (within {seconds:.0f} s)")
         time.sleep(0.05)

@@ -1,4 +1,7 @@
-"""drift compare: two files in, a drift table out. Needs no deployment, and imports nothing that only one does."""
+"""drift compare: the drift between two files. Needs no deployment, and imports nothing that only one needs.
+
+Does not live here: the comparison (pmmds_core/file_drift/).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from pmmds_core.drift.comparison import FeatureDrift
     from pmmds_core.file_drift.compare import FileComparison
 
-drift_app = typer.Typer(help="Drift between data sets, without a deployment.", no_args_is_help=True)
+drift_app = typer.Typer(help="Compare data sets for drift; no deployment needed.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -29,27 +32,29 @@ def register(app: typer.Typer) -> None:
 
 @drift_app.callback()
 def _group() -> None:
-    """Drift between data sets, without a deployment."""
+    """Compare data sets for drift; no deployment needed."""
 
 
 def compare(
-    reference: Annotated[Path, typer.Option("--reference", help="The accepted data: CSV, Parquet, or saved profile.")],
-    current: Annotated[Path, typer.Option("--current", help="The data to be judged: CSV or Parquet.")],
+    reference: Annotated[Path, typer.Option("--reference", help="Reference data: CSV, Parquet, or saved profile.")],
+    current: Annotated[Path, typer.Option("--current", help="Current data: CSV or Parquet.")],
     contract: Annotated[
-        str, typer.Option(help="Contract file, or telco_churn for the packaged one; else kinds are inferred.")
+        str, typer.Option(help="Contract file, or telco_churn for the packaged one. Default: infer the kinds.")
     ] = "",
-    columns: Annotated[str, typer.Option(help="Compare these columns only, separated by commas.")] = "",
-    score: Annotated[str, typer.Option(help="Column of the model's score; reported, not counted as a feature.")] = "",
+    columns: Annotated[str, typer.Option(help="Compare only these columns, comma-separated.")] = "",
+    score: Annotated[
+        str, typer.Option(help="Column with the model's score; reported, but not counted as a feature.")
+    ] = "",
     save_profile: Annotated[
-        Path | None, typer.Option("--save-profile", help="Write the reference's profile, to compare with again.")
+        Path | None, typer.Option("--save-profile", help="Save the reference profile for later comparisons.")
     ] = None,
-    html: Annotated[Path | None, typer.Option("--html", help="Write the report as one page.")] = None,
-    fail_on_drift: Annotated[bool, typer.Option("--fail-on-drift", help="Exit code 3 when drifted.")] = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Write an HTML report.")] = None,
+    fail_on_drift: Annotated[bool, typer.Option("--fail-on-drift", help="Exit with code 3 on drift.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Compare two files: PSI of every column, what chance alone would give, what moved, and a verdict.
+    """Compare two files: PSI of each column, PSI expected by chance, what changed, and a verdict.
 
-    Exit code 4 when there are too few rows to judge.
+    Exits with code 4 if there are too few rows for a verdict.
     """
     from pmmds_core.runtime.atomic_write import check_writable
 
@@ -68,7 +73,7 @@ def compare(
     if json:
         print_json(result.document)
     else:
-        _tell(result)
+        _print_comparison(result)
     verdict = result.verdict.verdict
     if verdict is Verdict.INSUFFICIENT_DATA:
         raise typer.Exit(ExitCode.TOO_FEW_ROWS)
@@ -77,7 +82,7 @@ def compare(
 
 
 def _write(result: FileComparison, profile: Path | None, html: Path | None) -> None:
-    """All content is made before the first file is written."""
+    """Render everything before the first file is written."""
     contents: list[tuple[Path, bytes]] = []
     if html is not None:
         contents.append((html, result.to_html().encode()))
@@ -91,9 +96,9 @@ def _write(result: FileComparison, profile: Path | None, html: Path | None) -> N
             say(f"Wrote {path}.")
 
 
-def _tell(result: FileComparison) -> None:
-    # Rich would draw this table too; importing it takes longer than comparing 100,000 rows.
-    head = ("feature", "kind", "PSI", "by chance", "p", "band", "what moved")
+def _print_comparison(result: FileComparison) -> None:
+    # Not with Rich: its import takes longer than the comparison of 100,000 rows.
+    head = ("feature", "kind", "PSI", "by chance", "p", "band", "change")
     ordered = sorted(result.features, key=lambda f: (f.psi is None, -(f.psi or 0.0)))
     rows = [head, *(_row(f) for f in ordered)]
     widths = [min(24, max(len(row[i]) for row in rows)) for i in range(len(head) - 1)]

@@ -1,4 +1,7 @@
-"""explain: from a logged prediction back to what made it. The walk itself is pmmds_core.workflows.lineage."""
+"""explain: the lineage and feature contributions of a logged prediction.
+
+Does not live here: collecting them (pmmds_core/workflows/lineage.py).
+"""
 
 from __future__ import annotations
 
@@ -21,11 +24,11 @@ def register(app: typer.Typer) -> None:
 
 
 def explain(
-    request_id: Annotated[str, typer.Argument(metavar="REQUEST_ID", help="The id that the answer had.")],
-    all_features: Annotated[bool, typer.Option("--all", help="Every feature's contribution.")] = False,
+    request_id: Annotated[str, typer.Argument(metavar="REQUEST_ID", help="Request ID from the response.")],
+    all_features: Annotated[bool, typer.Option("--all", help="Show the contributions of all features.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Which model answered, trained on what, validated how, promoted why, and what each feature added."""
+    """Show the model, training data, validation and decision behind a prediction, and feature contributions."""
     from pmmds_core.deployment import Deployment
     from pmmds_core.workflows.lineage import trace
 
@@ -41,7 +44,7 @@ def explain(
 
 
 def _logged(deployment: Deployment, request_id: str) -> Any:
-    """Raises UsageError for an unknown id, DataError for one that is answered and not in the database yet."""
+    """The logged prediction. Raises UsageError for an unknown id, DataError for one that is still in the spool."""
     from pmmds_core.workflows.lineage import find_prediction
 
     try:
@@ -52,7 +55,7 @@ def _logged(deployment: Deployment, request_id: str) -> Any:
         if not is_spooled(deployment.settings.home_path / SPOOL_FOLDER, request_id):
             raise
         raise DataError(
-            f"The prediction {request_id} was answered and waits in the spool; it is not in the database yet.",
+            f"The prediction {request_id} is still in the spool; it is not in the database yet.",
             next_step="Try again in a moment; `pmmds status` shows whether the shipper runs.",
         ) from None
 
@@ -64,12 +67,12 @@ def _chain(found: dict[str, Any]) -> list[str]:
             "prediction",
             f"{prediction['prediction']} (P = {prediction['probability']:.4f}), {_at(prediction['predicted_at'])}",
         ),
-        ("truth", _label(found["label"])),
+        ("label", _label(found["label"])),
         ("model", f"{model['name']} v{model['version']}{_details(model)}"),
         ("training", _training(found["training_data"])),
         ("validation", _validation(found["validation"])),
         ("decision", _decision(found["decision"])),
-        ("caused by", _cause(found)),
+        ("trigger", _trigger(found)),
     ]
     return [f"{name:<12}{text}" for name, text in lines]
 
@@ -79,7 +82,7 @@ def _at(instant: Any) -> str:
 
 
 def _label(label: dict[str, Any] | None) -> str:
-    return "not known yet" if label is None else f"{label['label']}, observed {_at(label['observed_at'])}"
+    return "not received yet" if label is None else f"{label['label']}, observed {_at(label['observed_at'])}"
 
 
 def _details(model: dict[str, Any]) -> str:
@@ -94,7 +97,7 @@ def _training(training: dict[str, Any] | None) -> str:
         return "not recorded"
     from pmmds_core.training.mix import mix_text
 
-    kept = "" if training["is_kept"] else " (the file is gone)"
+    kept = "" if training["is_kept"] else " (file deleted)"
     words = mix_text(training["details"].get("mix", {}))
     mix = f": {words}" if words else ""
     return f"{training['n_rows']:,} rows of {training['source']}, digest {training['digest'][:12]}{kept}{mix}"
@@ -112,17 +115,17 @@ def _validation(validation: dict[str, Any] | None) -> str:
 
 def _decision(decision: dict[str, Any] | None) -> str:
     if decision is None:
-        return "none recorded that put this version into production"
+        return "no promotion of this version is recorded"
     return f"{decision['decision_id']}: {decision['promotion_reason']}"
 
 
-def _cause(found: dict[str, Any]) -> str:
+def _trigger(found: dict[str, Any]) -> str:
     retraining, alert = found["retraining"], found["alert"]
     if retraining is None:
-        return "a training by a person"
+        return "manual training"
     if alert is None:
         because = f": {retraining['cause_text']}" if retraining["cause_text"] else ""
-        return f"a retraining ({retraining['trigger_type']}){because}"
+        return f"retraining ({retraining['trigger_type']}){because}"
     return f"alert {alert['alert_id']}, attempt {retraining['attempt']}: {alert['message']}"
 
 

@@ -1,4 +1,7 @@
-"""decisions, alerts, config, doctor: commands that only read (and acknowledge). They start fast: no heavy import."""
+"""decisions, alerts, config, performance, doctor: commands that read the database, and change alerts.
+
+They import no heavy library (pmmds_tests/cli/test_imports.py).
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,10 @@ if TYPE_CHECKING:
     from pmmds_core.stores.lifecycle.alerts import Alert
     from pmmds_core.stores.lifecycle.outbox import NotificationState
 
-LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many, newest first.")]
-AlertArgument = Annotated[int, typer.Argument(metavar="ID", help="The alert's number, from `pmmds alerts list`.")]
-NoteOption = Annotated[str, typer.Option(help="Why, for those who come later.")]
-alerts_app = typer.Typer(help="Drift alerts: list them, take one over, close one.", no_args_is_help=True)
+LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="Maximum number of rows, newest first.")]
+AlertArgument = Annotated[int, typer.Argument(metavar="ID", help="Alert ID, see `pmmds alerts list`.")]
+NoteOption = Annotated[str, typer.Option(help="Reason, stored with the change.")]
+alerts_app = typer.Typer(help="List, acknowledge and resolve drift alerts.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -33,9 +36,7 @@ def register(app: typer.Typer) -> None:
     alerts_app.command("ack", epilog="Example: pmmds alerts ack 3 --by Ada --note 'price change, expected'")(
         acknowledge
     )
-    alerts_app.command("resolve", epilog="Example: pmmds alerts resolve 3 --by Ada --note 'the feed is mended'")(
-        resolve
-    )
+    alerts_app.command("resolve", epilog="Example: pmmds alerts resolve 3 --by Ada --note 'feed fixed'")(resolve)
     alerts_app.command("history", epilog="Example: pmmds alerts history 3")(history)
 
 
@@ -46,46 +47,46 @@ def _deployment() -> Deployment:
 
 
 def decisions(limit: LimitOption = 20, json: JsonOption = False) -> None:
-    """What was decided about which model, and why."""
+    """List promotion decisions with their reasons."""
     from pmmds_core.policies.decision import PENDING_APPROVAL, RECORDED
 
     deployment = _deployment()
-    found = deployment.decisions.recent(limit)
-    # Who has to approve one is shown what it would have answered meanwhile.
-    versions = {d.challenger_version for d in found if d.state == PENDING_APPROVAL}
+    recent = deployment.decisions.recent(limit)
+    # An approver needs to know how the challenger has scored live traffic.
+    versions = {d.challenger_version for d in recent if d.state == PENDING_APPROVAL}
     shadows = {version: _shadow(deployment, version) for version in sorted(versions)}
     if json:
-        print_json([{**d.to_document(), "shadow": shadows.get(d.challenger_version)} for d in found])
+        print_json([{**d.to_document(), "shadow": shadows.get(d.challenger_version)} for d in recent])
         return
     rows = [
         {
             "decided at (UTC)": f"{d.decided_at:%Y-%m-%d %H:%M}",
             "decision": d.decision_id,
             "kind": d.kind,
-            # What has happened, not what was decided: that may still wait, or have been aborted.
+            # A decision to promote may still be pending, or aborted.
             "promoted": d.promoted and d.state == RECORDED,
             "state": d.status,
             "by": d.changed_by,
             "reason": d.promotion_reason
             if d.state != PENDING_APPROVAL
-            else f"{d.promotion_reason} {_shadow_words(shadows[d.challenger_version])}",
+            else f"{d.promotion_reason} {_shadow_text(shadows[d.challenger_version])}",
         }
-        for d in found
+        for d in recent
     ]
-    print_table(rows, empty="Nothing was decided yet. `pmmds train` trains and judges the first model.")
-    for waiting in (d for d in found if d.state == PENDING_APPROVAL):
-        _print_evidence(waiting)
+    print_table(rows, empty="No decisions yet. Run `pmmds train` to train the first model.")
+    for pending in (d for d in recent if d.state == PENDING_APPROVAL):
+        _print_criteria(pending)
 
 
-def _print_evidence(decision: Decision) -> None:
-    from pmmds_cli.output.criteria_table import evidence_lines
+def _print_criteria(decision: Decision) -> None:
+    from pmmds_cli.output.criteria_table import criteria_lines
 
-    print(f"\n{decision.decision_id} waits for `pmmds approve {decision.decision_id} --by NAME`, or `pmmds reject`:")
-    for line in evidence_lines(decision.document):
+    print(f"\n{decision.decision_id} is pending: `pmmds approve {decision.decision_id} --by NAME`, or `pmmds reject`.")
+    for line in criteria_lines(decision.document):
         print(f"  {line}")
 
 
-def _shadow_words(found: dict[str, Any] | None) -> str:
+def _shadow_text(found: dict[str, Any] | None) -> str:
     from pmmds_core.reports.shadow_text import shadow_text
 
     return shadow_text(found)
@@ -99,45 +100,45 @@ def _shadow(deployment: Deployment, version: str) -> dict[str, Any] | None:
 
 
 def performance(
-    days: Annotated[int, typer.Option("--days", min=1, help="How many UTC days, today included.")] = 14,
+    days: Annotated[int, typer.Option("--days", min=1, help="Number of UTC days, including today.")] = 14,
     json: JsonOption = False,
 ) -> None:
-    """How good the answers were, day by day: measured where labels have arrived, estimated where they have not.
+    """Show model performance by day: measured on the labels received, estimated without labels.
 
-    Shows what performance_job kept last; it runs every hour, and from the Dagster UI.
+    Shows the latest result of performance_job, which runs every hour.
     """
     from pmmds_core.reports.performance_text import estimate_text, realized_text
     from pmmds_core.runtime.time_windows import daily_window_start
 
-    kept = _deployment().daily_performance.results(daily_window_start(datetime.now(UTC), days))
+    measured = _deployment().daily_performance.results(daily_window_start(datetime.now(UTC), days))
     if json:
-        print_json([k.document for k in kept])
+        print_json([day.document for day in measured])
         return
     rows = [
         {
-            "day (UTC)": f"{k.day:%Y-%m-%d}",
-            "model": f"v{k.model_version}",
-            "rows": k.n_rows,
-            "labels missing": k.n_rows - k.n_labelled,
-            "ROC-AUC (95 %)": realized_text(k.document, "roc_auc"),
-            "log loss": realized_text(k.document, "log_loss", with_interval=False),
-            "calibration error": realized_text(k.document, "calibration_error", with_interval=False),
-            "estimated ROC-AUC (CBPE)": estimate_text(k.document),
+            "day (UTC)": f"{day.day:%Y-%m-%d}",
+            "model": f"v{day.model_version}",
+            "rows": day.n_rows,
+            "labels missing": day.n_rows - day.n_labelled,
+            "ROC-AUC (95%)": realized_text(day.document, "roc_auc"),
+            "log loss": realized_text(day.document, "log_loss", with_interval=False),
+            "calibration error": realized_text(day.document, "calibration_error", with_interval=False),
+            "estimated ROC-AUC (CBPE)": estimate_text(day.document),
         }
-        for k in kept
+        for day in measured
     ]
-    print_table(rows, empty=f"No day of the last {days} was measured yet: performance_job does it, every hour.")
+    print_table(rows, empty=f"No results for the last {days} days yet. performance_job runs every hour.")
 
 
 def list_alerts(
-    all_alerts: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False,
+    all_alerts: Annotated[bool, typer.Option("--all", help="Include resolved alerts.")] = False,
     limit: LimitOption = 20,
     json: JsonOption = False,
 ) -> None:
-    """Alerts that are open or acknowledged."""
-    found = [a for a in _deployment().alerts.recent(limit) if all_alerts or a.status != "resolved"]
+    """List open and acknowledged alerts."""
+    alerts = [a for a in _deployment().alerts.recent(limit) if all_alerts or a.status != "resolved"]
     if json:
-        print_json([asdict(a) for a in found])
+        print_json([asdict(a) for a in alerts])
         return
     rows = [
         {
@@ -149,34 +150,34 @@ def list_alerts(
             "by": a.changed_by,
             "what": a.message if not a.note else f"{a.message} — {a.note}",
         }
-        for a in found
+        for a in alerts
     ]
-    print_table(rows, empty="No alert is open. `pmmds alerts list --all` shows resolved ones.")
+    print_table(rows, empty="No open alerts. `pmmds alerts list --all` includes resolved ones.")
 
 
 def acknowledge(
     alert_id: AlertArgument,
-    by: Annotated[str, typer.Option("--by", help="Who takes it over.")],
+    by: Annotated[str, typer.Option("--by", help="Your name.")],
     note: NoteOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Take an alert over: it starts no more retrainings until a person does."""
+    """Acknowledge an alert; no automatic retraining until it is resolved."""
     alert = _deployment().alerts.acknowledge(alert_id, by=by, note=note)
-    _tell_changed(alert, "it starts no retraining by itself", json=json)
+    _print_changed(alert, "it triggers no automatic retraining", json=json)
 
 
 def resolve(
     alert_id: AlertArgument,
-    by: Annotated[str, typer.Option("--by", help="Who closes it.")],
+    by: Annotated[str, typer.Option("--by", help="Your name.")],
     note: NoteOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Close an alert: the next drifted report opens a new one."""
+    """Resolve an alert; the next drift report that finds drift opens a new one."""
     alert = _deployment().alerts.resolve(alert_id, by=by, note=note)
-    _tell_changed(alert, "the next drifted report opens a new one", json=json)
+    _print_changed(alert, "the next report with drift opens a new one", json=json)
 
 
-def _tell_changed(alert: Alert, consequence: str, *, json: bool) -> None:
+def _print_changed(alert: Alert, consequence: str, *, json: bool) -> None:
     if json:
         print_json(asdict(alert))
     else:
@@ -184,14 +185,15 @@ def _tell_changed(alert: Alert, consequence: str, *, json: bool) -> None:
 
 
 def history(alert_id: AlertArgument, json: JsonOption = False) -> None:
-    """Everything that became of an alert, and whom it was told to."""
+    """Show an alert's history and notifications."""
     deployment = _deployment()
     alert = deployment.alerts.get(alert_id)
     changes = deployment.alerts.changes(alert_id)
-    sendings = deployment.outbox.of_changes([c.change_id for c in changes])
+    states = deployment.outbox.of_changes([c.change_id for c in changes])
     if json:
-        told = [asdict(s) for s in sendings]
-        print_json({"alert": asdict(alert), "changes": [asdict(c) for c in changes], "notifications": told})
+        notifications = [asdict(s) for s in states]
+        changed = [asdict(c) for c in changes]
+        print_json({"alert": asdict(alert), "changes": changed, "notifications": notifications})
         return
     rows = [
         {
@@ -200,22 +202,22 @@ def history(alert_id: AlertArgument, json: JsonOption = False) -> None:
             "severity": c.severity,
             "by": c.changed_by,
             "note": c.note,
-            "told": "; ".join(_sending(s) for s in sendings if s.change_id == c.change_id) or None,
+            "notifications": "; ".join(_notification(s) for s in states if s.change_id == c.change_id) or None,
         }
         for c in changes
     ]
-    print_table(rows, empty="Nothing is known of it.")
+    print_table(rows, empty="No changes are recorded.")
 
 
-def _sending(state: NotificationState) -> str:
+def _notification(state: NotificationState) -> str:
     if state.sent_at is not None:
         return f"sent {state.sent_at:%H:%M}"
-    tried = f"{state.attempts} tries" if state.attempts != 1 else "1 try"
-    return f"{state.state.replace('_', ' ')} after {tried}{f': {state.last_error}' if state.last_error else ''}"
+    attempts = f"{state.attempts} attempts" if state.attempts != 1 else "1 attempt"
+    return f"{state.state.replace('_', ' ')} after {attempts}{f': {state.last_error}' if state.last_error else ''}"
 
 
 def config(json: JsonOption = False) -> None:
-    """Every setting: its value, its default, what it means."""
+    """List every setting with its value and description."""
     from pmmds_core.config.listing import describe
 
     rows = describe()
@@ -230,14 +232,14 @@ def config(json: JsonOption = False) -> None:
 
 
 def doctor(json: JsonOption = False) -> None:
-    """Look at every part: what works, what does not, and what to do. Exit code 1 when something does not."""
+    """Check every component and print how to fix problems. Exits with code 1 if there is a problem."""
     from pmmds_cli.processes.doctor import diagnose
 
     findings = diagnose()
     if json:
         print_json([asdict(f) for f in findings])
     else:
-        rows = [{"part": f.part, "": "ok" if f.ok else "PROBLEM", "what was seen": f.seen} for f in findings]
+        rows = [{"component": f.part, "": "ok" if f.ok else "PROBLEM", "result": f.seen} for f in findings]
         print_table(rows, empty="")
     if not all(f.ok for f in findings):
         raise typer.Exit(ExitCode.FAILURE)

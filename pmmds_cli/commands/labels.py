@@ -1,6 +1,6 @@
-"""labels import: truth from a file. What a label is: pmmds_core.stores.predictions.label_file; which one stands.
+"""labels import: labels from a file.
 
-Stores/ground_truth.
+Does not live here: the file's format and which observation counts (pmmds_core/stores/predictions/).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import typer
 
 from pmmds_cli.output.console import JsonOption, print_json
 
-labels_app = typer.Typer(help="Labels: the truth that arrives after the prediction.", no_args_is_help=True)
+labels_app = typer.Typer(help="Import ground truth labels.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -25,9 +25,9 @@ def import_labels(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or Parquet: request_id, label, observed_at.")],
     json: JsonOption = False,
 ) -> None:
-    """Take the labels of a file; the last observation of a request stands, and every one is kept.
+    """Import labels from a file. The latest observation of a request counts; all are stored.
 
-    The same file may be imported again. A wrong row refuses all of it.
+    Importing a file twice is safe. An invalid row rejects the whole file.
     """
     from pmmds_core.deployment import Deployment
     from pmmds_core.stores.predictions.label_file import read_labels
@@ -41,13 +41,13 @@ def import_labels(
         return
     print(
         f"{_labels(len(items))}: {counts.accepted:,} accepted, {counts.updated:,} updated, "
-        f"{counts.outdated:,} outdated (a later observation stands), "
+        f"{counts.outdated:,} outdated (a later observation exists), "
         f"{counts.ambiguous:,} ambiguous (the client used the id for several rows), "
-        f"{counts.unknown:,} of requests that are not logged."
+        f"{counts.unknown:,} for requests that are not logged."
     )
     if n_waiting:
         requests = "1 request" if n_waiting == 1 else f"{n_waiting:,} requests"
-        print(f"Labels of {requests} are kept aside until they can be matched with one prediction.")
+        print(f"Labels of {requests} are stored until they match a logged prediction.")
 
 
 def _labels(n: int) -> str:

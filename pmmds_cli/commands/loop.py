@@ -1,4 +1,4 @@
-"""train, monitor, retrain: the jobs of the loop, run here and recorded on the shared Dagster instance."""
+"""train, monitor, retrain: run a Dagster job in this process, recorded on the shared instance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pmmds_cli.output.console import JsonOption, print_json, say
-from pmmds_cli.output.criteria_table import evidence_lines
+from pmmds_cli.output.criteria_table import criteria_lines
 from pmmds_cli.output.drift_table import print_drift
 from pmmds_cli.output.exit_codes import ExitCode
 from pmmds_core.statistics.verdict import Verdict
@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     from pmmds_cli.client.job_runner import JobOutcome
     from pmmds_core.deployment import Deployment
 
-# What a look at the window came to, before an alert is spoken of.
 _VERDICTS = {
     Verdict.STABLE: "the window is stable",
-    Verdict.DRIFTED: "the window has drifted",
-    Verdict.INSUFFICIENT_DATA: "too few rows to judge drift (insufficient_data)",
+    Verdict.DRIFTED: "the window drifted",
+    Verdict.INSUFFICIENT_DATA: "too few rows for a drift verdict (insufficient_data)",
 }
 
 
@@ -33,37 +32,40 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: pmmds retrain --force")(retrain)
 
 
-FailOnHold = Annotated[bool, typer.Option("--fail-on-hold", help="Exit with 3 when the model is not promoted.")]
+FailOnHold = Annotated[bool, typer.Option("--fail-on-hold", help="Exit with code 3 if the model is not promoted.")]
 
 
 def train(
     no_validate: Annotated[
-        bool, typer.Option("--no-validate", help="Skip the expectations, for debugging; the model version says so.")
+        bool, typer.Option("--no-validate", help="Skip data validation (for debugging); recorded in the model version.")
     ] = False,
     fail_on_hold: FailOnHold = False,
     json: JsonOption = False,
 ) -> None:
-    """Train, judge and, when it is better, put into production (train_job)."""
+    """Train a model, evaluate it, and promote it if it beats the champion (train_job)."""
     deployment = _ready_deployment(PROMOTER)
-    say(f"train_job: training {deployment.model_name}")
+    say(f"Running train_job for {deployment.model_name}")
     ops = {"reference_data": {"config": {"validate_data": not no_validate}}}
     outcome = _run("train_job", deployment, ops=ops)
-    _tell_decision(outcome, deployment, json=json, fail_on_hold=fail_on_hold)
+    _print_decision(outcome, deployment, json=json, fail_on_hold=fail_on_hold)
 
 
 def monitor(
     window_hours: Annotated[
-        int | None, typer.Option("--window-hours", min=1, help="Length of the window; default: the setting.")
+        int | None,
+        typer.Option(
+            "--window-hours", min=1, help="Window length in hours. Default: PMMDS_DRIFT_CURRENT_WINDOW_HOURS."
+        ),
     ] = None,
     segments: Annotated[
-        str, typer.Option("--segments", help="Categorical features to split the report by; comma list.")
+        str, typer.Option("--segments", help="Categorical features to split the report by, comma-separated.")
     ] = "",
     fail_on_drift: Annotated[
-        bool, typer.Option("--fail-on-drift", help="Exit with 3 when drift is found, 4 when too few rows can tell.")
+        bool, typer.Option("--fail-on-drift", help="Exit with code 3 on drift, 4 on too few rows.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Count the hours that changed, judge the window, raise an alert when it drifted (monitor_job)."""
+    """Check the recent window for drift and open an alert if it drifted (monitor_job)."""
     deployment = _ready_deployment(MONITOR)
     document = run_monitor(deployment, window_hours or 0, segments)
     if json:
@@ -76,40 +78,40 @@ def monitor(
 
 
 def run_monitor(deployment: Deployment, window_hours: int = 0, segments: str = "") -> dict[str, Any]:
-    """Run monitor_job; the report's document with the alert it raised. Raises UsageError for unknown `segments`."""
+    """Run monitor_job; returns the drift report with `alert_id`. Raises UsageError for unknown `segments`."""
     from pmmds_core.config.values import comma_list
     from pmmds_core.drift.segments import check_segment_features
 
     check_segment_features(deployment.contract, comma_list(segments))
     deployment.production_version()
     hours = window_hours or deployment.settings.drift_current_window_hours
-    say(f"monitor_job: the last {hours} hours")
+    say(f"Running monitor_job on the last {hours} hours")
     from pmmds_assets.jobs import monitor_request
 
     ops = {"drift_report": {"config": {"window_hours": hours, "segment_features": segments}}}
     outcome = _run("monitor_job", deployment, ops=ops, tags=dict(monitor_request(deployment, hours).tags))
     alert = outcome.metadata["drift_report"]["alert"]
     report = deployment.drift.of_run(outcome.run_id)
-    assert report is not None, "a run that ended well has kept its report"
+    assert report is not None, "a successful run stores its report"
     return {**report.document, "alert_id": None if alert == "none" else alert, "report": report.html_path}
 
 
 def retrain(
     force: Annotated[
         bool,
-        typer.Option(
-            "--force", help="Retrain without drift and beyond the day's cap too; with too few labels on what there is."
-        ),
+        typer.Option("--force", help="Ignore triggers, the daily cap and the minimum number of labels."),
     ] = False,
     fail_on_hold: FailOnHold = False,
     json: JsonOption = False,
 ) -> None:
-    """Check drift; retrain when an alert is open or something else asks for it (retrain_job)."""
+    """Check for drift, and retrain if a trigger is active (retrain_job)."""
     deployment = _ready_deployment(PROMOTER)
     document = run_monitor(deployment)
-    trigger = _asked_for(deployment, is_forced=force)
+    trigger = _find_trigger(deployment, is_forced=force)
     if isinstance(trigger, str):
-        message = trigger or f"{_VERDICTS[document['verdict']]}, and no alert is open. --force retrains all the same."
+        message = (
+            trigger or f"{_VERDICTS[document['verdict']]} and no trigger is active. Use --force to retrain anyway."
+        )
         message = f"Nothing to do: {message}" if not trigger else f"Not now: {message}"
         print_json({"retrained": False, "reason": message}) if json else print(message)
         if trigger and (force or fail_on_hold):
@@ -117,19 +119,19 @@ def retrain(
         return
     tags = trigger.to_tags()
     ops = {"training_data": {"config": {"block_without_labels": not force}}}
-    because = f" (asked for by {trigger.cause}: {trigger.cause_text})" if trigger.cause else ""
-    say(f"retrain_job: training with what production has taught{because}")
+    because = f" (trigger {trigger.cause}: {trigger.cause_text})" if trigger.cause else ""
+    say(f"Running retrain_job on production labels{because}")
     outcome = _run("retrain_job", deployment, ops=ops, tags=tags)
     if "promotion_decision" not in outcome.metadata:
-        _tell_blocked(deployment, outcome, json=json, fail_on_hold=fail_on_hold)
+        _print_blocked(deployment, outcome, json=json, fail_on_hold=fail_on_hold)
         return
-    _tell_decision(outcome, deployment, json=json, fail_on_hold=fail_on_hold)
+    _print_decision(outcome, deployment, json=json, fail_on_hold=fail_on_hold)
 
 
-def _asked_for(deployment: Deployment, *, is_forced: bool) -> Trigger | str:
-    """What the run is; or why there is none, empty when nothing asks.
+def _find_trigger(deployment: Deployment, *, is_forced: bool) -> Trigger | str:
+    """The trigger of the run, or the reason not to run; an empty reason means that no trigger is active.
 
-    A person's retraining counts as the next attempt of what asks, so that the sensor does not begin another.
+    A manual retraining counts as the next attempt of its trigger, so that the sensor does not start another.
     """
     from pmmds_assets.retraining import Trigger
     from pmmds_assets.sensors import is_retraining_in_flight
@@ -153,7 +155,7 @@ def _asked_for(deployment: Deployment, *, is_forced: bool) -> Trigger | str:
 
 
 def _ready_deployment(role: str) -> Deployment:
-    """The deployment with contract, database and rights looked at: what is wrong is said before Dagster starts."""
+    """The deployment, after a check of contract, database and rights, so that errors appear before Dagster starts."""
     from pmmds_core.deployment import Deployment
 
     return Deployment.from_environment().prepare().require_rights(role)
@@ -165,32 +167,32 @@ def _run(name: str, deployment: Deployment, **options: Any) -> JobOutcome:
     return run_job(name, deployment.settings, **options)
 
 
-def _tell_decision(outcome: JobOutcome, deployment: Deployment, *, json: bool, fail_on_hold: bool) -> None:
+def _print_decision(outcome: JobOutcome, deployment: Deployment, *, json: bool, fail_on_hold: bool) -> None:
     decision = deployment.decisions.of_run(outcome.run_id)
-    assert decision is not None, "a run that ended well has decided"
+    assert decision is not None, "a successful run stores a decision"
     if json:
         print_json(decision.to_document())
     else:
         print(decision.promotion_reason)
-        for line in evidence_lines(decision.document):
+        for line in criteria_lines(decision.document):
             print(f"  {line}")
         serving = outcome.metadata["production_model"]["model_version"]
         change = "new" if decision.moved_at else "unchanged"
-        words = "nothing yet" if serving == "none" else f"v{serving} ({change})"
-        print(f"In production: {words}; decision {decision.decision_id}.")
+        live = "none" if serving == "none" else f"v{serving} ({change})"
+        print(f"In production: {live}; decision {decision.decision_id}.")
         if decision.state == "pending_approval":
-            print(f"It waits for a person: pmmds approve {decision.decision_id} --by NAME, or pmmds reject.")
+            print(f"Approval required: pmmds approve {decision.decision_id} --by NAME, or pmmds reject.")
     if fail_on_hold and decision.moved_at is None:
         raise typer.Exit(ExitCode.CONDITION_NOT_MET)
 
 
-def _tell_blocked(deployment: Deployment, outcome: JobOutcome, *, json: bool, fail_on_hold: bool) -> None:
+def _print_blocked(deployment: Deployment, outcome: JobOutcome, *, json: bool, fail_on_hold: bool) -> None:
     run = deployment.retrainings.of_run(outcome.run_id)
-    assert run is not None, "a retraining records how it ended"
+    assert run is not None, "a retraining stores its outcome"
     if json:
         print_json({"retrained": False, "outcome": run.outcome, "reason": run.reason})
     else:
         print(f"{run.outcome}: {run.reason}")
-        print("Labels come through POST /api/v1/feedback; --force trains on what there is.")
+        print("Send labels to POST /api/v1/feedback, or use --force to retrain with the labels available.")
     if fail_on_hold:
         raise typer.Exit(ExitCode.CONDITION_NOT_MET)

@@ -1,6 +1,6 @@
-"""rollback, approve, reject: a person decides. Each acts at once, and shows it in the Dagster UI afterwards.
+"""rollback, approve, reject: manual decisions. Each takes effect at once and is then recorded in Dagster.
 
-Keep out: what is allowed (pmmds_core.workflows.rollback, pmmds_core.workflows.approval).
+Does not live here: which changes are allowed (pmmds_core/workflows/rollback.py, approval.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pmmds_core.deployment import Deployment
     from pmmds_core.policies.decision import Decision
 
-DecisionArgument = Annotated[str, typer.Argument(metavar="ID", help="The decision, from `pmmds decisions`.")]
+DecisionArgument = Annotated[str, typer.Argument(metavar="ID", help="Decision ID, see `pmmds decisions`.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -25,48 +25,50 @@ def register(app: typer.Typer) -> None:
 
 
 def rollback(
-    to: Annotated[str, typer.Option("--to", metavar="VERSION", help="Default: the previous champion.")] = "",
-    by: Annotated[str, typer.Option("--by", help="Who asks for it; default: the user of this process.")] = "",
-    reason: Annotated[str, typer.Option("--reason", help="Why, for those who come later.")] = "",
+    to: Annotated[
+        str, typer.Option("--to", metavar="VERSION", help="Version to restore. Default: the previous champion.")
+    ] = "",
+    by: Annotated[str, typer.Option("--by", help="Your name. Default: the current user.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Reason, stored with the decision.")] = "",
     unrecorded: Annotated[
-        bool, typer.Option("--unrecorded", help="With --to: you vouch for a version that no decision recorded.")
+        bool, typer.Option("--unrecorded", help="With --to: allow a version whose files no decision recorded.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Put the previous champion, or a named version, back into production; the service follows by itself."""
+    """Roll back to the previous champion or to a given version."""
     from pmmds_core.workflows.rollback import roll_back
 
     deployment = _deployment()
     decision = roll_back(deployment, to=to, by=by or _user(), reason=reason, unrecorded=unrecorded)
-    _tell(deployment, decision, json=json)
+    _print_decision(deployment, decision, json=json)
 
 
 def approve(
     decision_id: DecisionArgument,
-    by: Annotated[str, typer.Option("--by", help="Who approves it.")],
+    by: Annotated[str, typer.Option("--by", help="Your name.")],
     json: JsonOption = False,
 ) -> None:
-    """Let a promotion that waits for approval happen; a champion that changed meanwhile aborts it."""
+    """Approve a pending promotion; it is aborted if the champion has changed since."""
     from pmmds_core.workflows.approval import approve as approve_decision
 
     deployment = _deployment()
-    _tell(deployment, approve_decision(deployment, decision_id, by=by), json=json)
+    _print_decision(deployment, approve_decision(deployment, decision_id, by=by), json=json)
 
 
 def reject(
     decision_id: DecisionArgument,
-    by: Annotated[str, typer.Option("--by", help="Who rejects it.")],
-    reason: Annotated[str, typer.Option("--reason", help="Why, for those who come later.")] = "",
+    by: Annotated[str, typer.Option("--by", help="Your name.")],
+    reason: Annotated[str, typer.Option("--reason", help="Reason, stored with the decision.")] = "",
     json: JsonOption = False,
 ) -> None:
-    """Refuse a promotion that waits for approval; the version stays registered and its alert open."""
+    """Reject a pending promotion; the version stays registered and its alert open."""
     from pmmds_core.workflows.approval import reject as reject_decision
 
     decision = reject_decision(_deployment(), decision_id, by=by, reason=reason)
     if json:
         print_json(decision.to_document())
     else:
-        print(f"Decision {decision.decision_id} is rejected by {decision.changed_by}; nothing was moved.")
+        print(f"Decision {decision.decision_id} is rejected by {decision.changed_by}; production is unchanged.")
 
 
 def _deployment() -> Deployment:
@@ -84,7 +86,7 @@ def _user() -> str:
         return "the command line"
 
 
-def _tell(deployment: Deployment, decision: Decision, *, json: bool) -> None:
+def _print_decision(deployment: Deployment, decision: Decision, *, json: bool) -> None:
     if json:
         print_json(decision.to_document())
     else:
@@ -94,7 +96,7 @@ def _tell(deployment: Deployment, decision: Decision, *, json: bool) -> None:
 
 
 def _show_in_dagster(deployment: Deployment, decision: Decision) -> None:
-    """The deed is done and recorded: that Dagster cannot keep its own note of it is a remark, not a failure."""
+    """Record the change in Dagster. The change has succeeded already, so a failure here is a warning only."""
     from sqlalchemy.exc import SQLAlchemyError
 
     from pmmds_cli.client.job_runner import shared_instance
@@ -106,4 +108,5 @@ def _show_in_dagster(deployment: Deployment, decision: Decision) -> None:
 
         instance.report_runless_asset_event(production_event(deployment, decision))
     except (OSError, SQLAlchemyError, PmmdsError) as error:
-        say(f"Dagster could not note it in its UI: {str(getattr(error, 'orig', error)).splitlines()[0]}.")
+        reason = str(getattr(error, "orig", error)).splitlines()[0]
+        say(f"Warning: the change could not be recorded in Dagster: {reason}.")

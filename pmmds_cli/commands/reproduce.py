@@ -1,4 +1,7 @@
-"""reproduce: train a version again from its record, and compare. The work is pmmds_core.workflows.reproduction."""
+"""reproduce: train a version again from its record and compare the digests.
+
+Does not live here: the training (pmmds_core/workflows/reproduction.py).
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,12 @@ def register(app: typer.Typer) -> None:
 
 
 def reproduce(
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="The model version, such as 2 or v2.")],
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="Model version, such as 2 or v2.")],
     json: JsonOption = False,
 ) -> None:
-    """Retrain a version from its recorded data, seed and candidate; does the same model come out?
+    """Retrain a version from its recorded data, seed and candidate, and compare the model digests.
 
-    Nothing is registered. Exit code 3 when the digests differ.
+    Registers nothing. Exits with code 3 if the digests differ.
     """
     from pmmds_core.deployment import Deployment
     from pmmds_core.workflows.reproduction import reproduce as train_again
@@ -36,17 +39,17 @@ def reproduce(
     if json:
         print_json(found.to_document())
     else:
-        _tell(found)
+        _print_result(found)
     if not found.is_equal:
         raise typer.Exit(ExitCode.CONDITION_NOT_MET)
 
 
-def _tell(found: Reproduction) -> None:
+def _print_result(found: Reproduction) -> None:
     how = f"{found.candidate}, seed {found.seed}, {found.n_training_rows:,} rows of digest {found.training_digest[:12]}"
     if found.is_equal:
-        print(f"The same model came out: v{found.version} has digest {found.digest} ({how}).")
+        print(f"Reproduced: v{found.version} has digest {found.digest} ({how}).")
     else:
-        print(f"Another model came out: v{found.version} has digest {found.recorded_digest},")
-        print(f"here it is {found.digest} ({how}).")
+        print(f"Not reproduced: v{found.version} has digest {found.recorded_digest},")
+        print(f"this training has {found.digest} ({how}).")
     for difference in found.differences:
         print(f"Not as recorded: {difference}")

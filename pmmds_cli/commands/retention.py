@@ -1,4 +1,4 @@
-"""retention: remove what is past its retention period now, or show what would go. Keep out: what goes (expiry.py)."""
+"""retention: delete expired data now, or list it. Does not live here: what expires (pmmds_core/workflows/expiry.py)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pmmds_core.deployment import Deployment
     from pmmds_core.workflows.expiry import Expired
 
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="List what would be deleted, and delete nothing.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -21,9 +21,9 @@ def register(app: typer.Typer) -> None:
 
 
 def retention(dry_run: DryRunOption = False, json: JsonOption = False) -> None:
-    """Remove what is older than its PMMDS_RETENTION_..._DAYS, as the nightly job does.
+    """Delete data older than its PMMDS_RETENTION_..._DAYS setting, as the nightly job does.
 
-    Dagster's runs are counted by the nightly job alone, and removed here where this home has Dagster's records.
+    Dagster runs are deleted if this home has Dagster records; --dry-run does not count them.
     """
     from pmmds_core.deployment import Deployment
     from pmmds_core.workflows.expiry import expire, storage_sizes
@@ -36,17 +36,17 @@ def retention(dry_run: DryRunOption = False, json: JsonOption = False) -> None:
     if json:
         print_json({"dry_run": dry_run, "removed": [asdict(x) for x in removed], "n_bytes": sizes})
         return
-    title = "Would be removed" if dry_run else "Removed"
+    title = "To be deleted" if dry_run else "Deleted"
     rows = [
-        {"kind": x.kind, "period in days": x.days or "for ever", title.lower(): x.n_removed, "bytes": x.n_bytes}
+        {"kind": x.kind, "period in days": x.days or "unlimited", title.lower(): x.n_removed, "bytes": x.n_bytes}
         for x in removed
     ]
-    print_table(rows, empty="There is nothing to remove.", title=title)
+    print_table(rows, empty="Nothing to delete.", title=title)
     print_table([{"kind": kind, "bytes": size} for kind, size in sizes.items()], empty="", title="Stored now")
 
 
 def _runs(deployment: Deployment) -> list[Expired]:
-    """Dagster's old runs, where Dagster has run before."""
+    """Delete Dagster's old runs if this home has Dagster records."""
     if not (deployment.settings.home_path / "dagster" / "dagster.yaml").is_file():
         return []
     from pmmds_assets.run_retention import expire_runs

@@ -1,6 +1,6 @@
-"""run: one of the processes of `pmmds up`, alone and in the foreground, as a container's only process.
+"""run: one process of `pmmds up` in the foreground, as the only process of a container.
 
-Keep out: which processes there are (processes/definitions.py).
+Does not live here: the processes (processes/definitions.py).
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ def register(app: typer.Typer) -> None:
 def run(
     name: Annotated[str, typer.Argument(help="serving, mlflow, dagster-webserver, dagster-daemon or dagster-code.")],
     check: Annotated[
-        bool, typer.Option("--check", help="Start nothing: ask the one that runs here whether it is well.")
+        bool, typer.Option("--check", help="Run the health check of the running process instead.")
     ] = False,
 ) -> None:
-    """One of the processes of `pmmds up`, in the foreground: what a container runs. `--check` is its health check."""
+    """Run one process of `pmmds up` in the foreground, for containers."""
     from pmmds_cli.processes.definitions import single_processes
     from pmmds_cli.processes.health_check import check_process
     from pmmds_core.config.settings import load_settings
 
     settings = load_settings()
-    known = single_processes(settings)
-    if name not in known:
-        raise UsageError(f"There is no process {name!r}.", next_step=f"There are {', '.join(known)}.")
+    processes = single_processes(settings)
+    if name not in processes:
+        raise UsageError(f"There is no process {name!r}.", next_step=f"Choose one of {', '.join(processes)}.")
     if check:
-        print(check_process(known[name], settings))
+        print(check_process(processes[name], settings))
     else:
-        _become(known[name], settings)
+        _become(processes[name], settings)
 
 
 def _become(process: Process, settings: Settings) -> None:
-    """Check what it needs, then replace this process by it, so that signals reach it."""
+    """Check its databases, then replace this process with it, so that it receives signals."""
     from pmmds_cli.processes.definitions import child_environment
     from pmmds_core.stores.database.reachability import check_dagster_database, check_mlflow_database
 

@@ -1,4 +1,7 @@
-"""serve, up, down, status, logs: the processes of one machine."""
+"""serve, up, down, status, logs: start, stop and inspect the processes of one machine.
+
+Does not live here: the processes and the supervisor (processes/).
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 
 def serve() -> None:
-    """The service alone, in the foreground."""
+    """Start only the prediction service, in the foreground."""
     from pmmds_core.config.settings import load_settings
     from pmmds_serving.launch import check_before_serving, serve_command
     from pmmds_serving.process.home_lock import take_home
@@ -44,31 +47,31 @@ def serve() -> None:
     check_before_serving(settings)
     argv, variables = serve_command(settings)
     say(f"Serving on http://{settings.http_host}:{settings.http_port} - Ctrl-C stops.")
-    with lock:  # kept by the server that this process becomes
+    with lock:  # the server that replaces this process inherits the lock
         os.execvpe(argv[0], argv, {**os.environ, **settings.to_environment(), **variables})
 
 
 def up(
     foreground: Annotated[
-        bool, typer.Option("--foreground", help="Stay in the foreground, as a container's first process does.")
+        bool, typer.Option("--foreground", help="Stay in the foreground, as the first process of a container.")
     ] = False,
 ) -> None:
-    """Serving, Dagster (web server and daemon) and the MLflow server, under a supervisor that restarts them."""
+    """Start serving, Dagster (web server and daemon) and the MLflow server under a supervisor."""
     from pmmds_core.config.settings import load_settings
 
     processes = start(load_settings(), foreground=foreground)
     for process in processes:
         if process.page:
             print(f"{process.name:18} {process.page}")
-    print("`pmmds status` shows them, `pmmds logs` what they print, `pmmds down` stops them.")
+    print("Next: `pmmds status`, `pmmds logs`, `pmmds down`.")
 
 
 def start(settings: Settings, *, foreground: bool = False) -> Sequence[Process]:
-    """Start every process and wait until all are ready; in the foreground this process becomes the supervisor.
+    """Start every process and wait until all are ready. In the foreground, the supervisor replaces this process.
 
     Raises:
         AlreadyRunningError, PortTakenError, StoreError, ContractError: nothing was started.
-        ServiceError, PortTakenError: a process did not become ready; the others are up.
+        ServiceError, PortTakenError: a process did not become ready; the others run.
     """
     from pmmds_cli.processes.supervisor import Supervisor
 
@@ -85,7 +88,7 @@ def start(settings: Settings, *, foreground: bool = False) -> Sequence[Process]:
 
 
 def _prepared(settings: Settings) -> tuple[Sequence[Process], dict[str, str]]:
-    """Check everything that can be wrong before the first process starts."""
+    """Check contract, ports, databases and registry before the first process starts."""
     from pmmds_cli.processes.definitions import check_ports, child_environment, local_processes
     from pmmds_core.deployment import Deployment
     from pmmds_core.stores.database.reachability import check_dagster_database, check_mlflow_database
@@ -105,7 +108,7 @@ def _prepared(settings: Settings) -> tuple[Sequence[Process], dict[str, str]]:
 
 
 def _make_token(settings: Settings) -> None:
-    """The token that the service and the client commands of this home read. Raises HomeNotWritableError."""
+    """Create the admin token that the service and the commands of this home read. Raises HomeNotWritableError."""
     from pmmds_core.config.admin_token import ensure_token
     from pmmds_core.errors import HomeNotWritableError
 
@@ -116,20 +119,20 @@ def _make_token(settings: Settings) -> None:
             f"The admin token cannot be written into {settings.home_path}: {error.strerror}.",
             next_step="Point PMMDS_HOME at a folder that can be written.",
         ) from None
-    say(f"Guarded endpoints want the token in {file}; `pmmds` commands use it.")
+    say(f"Admin endpoints require the token in {file}; `pmmds` commands send it.")
 
 
 def wait_until_ready(supervisor: Supervisor, processes: Sequence[Process]) -> None:
-    """Raises ServiceError with the last words of a process that did not become ready, PortTakenError."""
+    """Raises PortTakenError, or ServiceError with the last log lines of a process that did not become ready."""
     deadline = time.monotonic() + START_SECONDS
     for process in processes:
         say(f"  … {process.name}")
-        while not _is_ready(process, found := _state(supervisor, process)):
-            _raise_if_hopeless(process, found)
+        while not _is_ready(process, state := _state(supervisor, process)):
+            _raise_if_failed(process, state)
             if time.monotonic() > deadline:
                 raise ServiceError(
                     f"{process.name} was not ready after {START_SECONDS:.0f} seconds.",
-                    next_step=f"`pmmds logs {process.name}` shows what it printed; `pmmds down` stops the others.",
+                    next_step=f"Read `pmmds logs {process.name}`; stop the other processes with `pmmds down`.",
                 )
             time.sleep(0.2)
 
@@ -138,37 +141,37 @@ def _state(supervisor: Supervisor, process: Process) -> ProcessState | None:
     return next((s for s in supervisor.states() if s.name == process.name), None)
 
 
-def _is_ready(process: Process, found: ProcessState | None) -> bool:
-    """An answer counts only from the process itself: somebody else may have taken its port while it was starting."""
+def _is_ready(process: Process, state: ProcessState | None) -> bool:
+    """True if the process itself answers; another program may have taken its port while it was starting."""
     from pmmds_cli.processes.ports import listens
 
-    if found is None or not found.pid:
+    if state is None or not state.pid:
         return False
     if process.url:
-        return listens(found.pid, process.port) and answers(process.url)
-    return found.state == "RUNNING"
+        return listens(state.pid, process.port) and answers(process.url)
+    return state.state == "RUNNING"
 
 
-def _raise_if_hopeless(process: Process, found: ProcessState | None) -> None:
+def _raise_if_failed(process: Process, state: ProcessState | None) -> None:
     from pmmds_cli.processes.definitions import grpc_port_taken, port_taken
     from pmmds_cli.processes.ports import is_free, listens
 
-    if found is None:
+    if state is None:
         return
-    if process.port and not is_free(process.host, process.port) and not listens(found.pid, process.port):
+    if process.port and not is_free(process.host, process.port) and not listens(state.pid, process.port):
         raise port_taken(process)
-    # Asked only after it died: a worker that has bound its port and does not listen yet looks the same.
-    if process.grpc_port and found.state in {"BACKOFF", "FATAL"} and not is_free(process.host, process.grpc_port):
+    # Only after it exited: a worker that has bound its port but does not listen yet looks the same.
+    if process.grpc_port and state.state in {"BACKOFF", "FATAL"} and not is_free(process.host, process.grpc_port):
         raise grpc_port_taken(process)
-    if found.state == "FATAL":
+    if state.state == "FATAL":
         raise ServiceError(
-            f"{process.name} did not stay up. Its last words: {last_words(found.log)}",
-            next_step=f"`pmmds logs {process.name}` shows all; `pmmds down` stops the others.",
+            f"{process.name} exited during startup. Last log lines: {last_log_lines(state.log)}",
+            next_step=f"Read `pmmds logs {process.name}`; stop the other processes with `pmmds down`.",
         )
 
 
 def answers(url: str) -> bool:
-    """Whether a GET is answered with 2xx within a second."""
+    """True if a GET returns 2xx within a second."""
     import httpx
 
     try:
@@ -177,20 +180,20 @@ def answers(url: str) -> bool:
         return False
 
 
-def last_words(log: Path, n_lines: int = 3) -> str:
+def last_log_lines(log: Path, n_lines: int = 3) -> str:
     lines = [line for line in _tail(log, 40) if line.strip()]
     return " / ".join(lines[-n_lines:]) or "nothing"
 
 
 def down() -> None:
-    """Stop what `pmmds up` started. Requests under way are finished, the spool is flushed."""
+    """Stop what `pmmds up` started, after open requests are answered and the spool is flushed."""
     from pmmds_core.config.settings import load_settings
 
-    print("Stopped." if stop(load_settings()) else "Nothing is running here.")
+    print("Stopped." if stop(load_settings()) else "Nothing is running.")
 
 
 def stop(settings: Settings) -> bool:
-    """Stop every process and wait for their end; False when none was running."""
+    """Stop every process and wait until they have exited; False if none was running."""
     from pmmds_cli.processes.supervisor import Supervisor
 
     supervisor = Supervisor(settings)
@@ -202,16 +205,16 @@ def stop(settings: Settings) -> bool:
     return True
 
 
-def _wait(is_done: Callable[[], bool], seconds: float, complaint: str) -> None:
+def _wait(is_done: Callable[[], bool], seconds: float, problem: str) -> None:
     deadline = time.monotonic() + seconds
     while not is_done():
         if time.monotonic() > deadline:
-            raise ServiceError(f"{complaint} within {seconds:.0f} seconds.", next_step="`pmmds status` shows which.")
+            raise ServiceError(f"{problem} within {seconds:.0f} seconds.", next_step="See `pmmds status`.")
         time.sleep(0.1)
 
 
 def status(json: JsonOption = False) -> None:
-    """Which processes run, since when, where. Exit code 1 when one should run and does not."""
+    """Show state, uptime and address of each process. Exits with code 1 if any process is down."""
     from pmmds_cli.processes.definitions import local_processes
     from pmmds_cli.processes.supervisor import Supervisor
     from pmmds_core.config.settings import load_settings
@@ -232,7 +235,7 @@ def status(json: JsonOption = False) -> None:
             }
             for s in states
         ]
-        print_table(rows, empty="Nothing is running here. `pmmds up` starts it.")
+        print_table(rows, empty="Nothing is running. Start it with `pmmds up`.")
     if any(s.state != "RUNNING" for s in states):
         raise typer.Exit(ExitCode.FAILURE)
 
@@ -244,21 +247,21 @@ def _duration(seconds: float) -> str:
 
 
 def logs(
-    name: Annotated[str, typer.Argument(help="A process's name; all when left out.")] = "",
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many of the last lines.")] = 40,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is printed from now.")] = False,
+    name: Annotated[str, typer.Argument(help="Process name. Default: all.")] = "",
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="Number of last lines.")] = 40,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new lines.")] = False,
 ) -> None:
-    """What the processes print."""
+    """Print the logs of the processes."""
     from pmmds_core.config.settings import load_settings
 
     folder = load_settings().home_path / "logs"
-    found = {p.stem: p for p in sorted(folder.glob("*.log"))}
-    if not found:
-        print("There are no logs yet. `pmmds up` makes some.")
+    paths = {p.stem: p for p in sorted(folder.glob("*.log"))}
+    if not paths:
+        print("There are no logs yet. Start the processes with `pmmds up`.")
         return
-    if name and name not in found:
-        raise UsageError(f"There is no log of {name!r}.", next_step=f"There are {', '.join(found)}.")
-    chosen = {name: found[name]} if name else found
+    if name and name not in paths:
+        raise UsageError(f"There is no log of {name!r}.", next_step=f"Choose one of {', '.join(paths)}.")
+    chosen = {name: paths[name]} if name else paths
     for label, path in chosen.items():
         for line in _tail(path, lines):
             print(line if name else f"{label:18} | {line}")

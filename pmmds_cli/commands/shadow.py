@@ -1,4 +1,7 @@
-"""shadow: how far the challenger agrees with what the service answered. It only reads, and starts fast."""
+"""shadow: agreement of the challenger with the served predictions. Reads only.
+
+Does not live here: the measures (pmmds_core/evaluation/shadow.py).
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,10 @@ def register(app: typer.Typer) -> None:
 
 
 def shadow(
-    version: Annotated[str, typer.Option("--version", help="Default: the one that scored last.")] = "",
+    version: Annotated[str, typer.Option("--version", help="Model version. Default: the one that scored last.")] = "",
     json: JsonOption = False,
 ) -> None:
-    """How far the challenger, scoring live traffic as a shadow, agrees with what was answered."""
+    """Compare the shadow predictions of the challenger with the served predictions."""
     from pmmds_core.deployment import Deployment
     from pmmds_core.reports.shadow_text import shadow_rows, shadow_text, to_document
 
@@ -34,15 +37,15 @@ def shadow(
     if json:
         print_json({"setting": deployment.settings.shadow, "scorer": state, "agreement": document})
         return
-    print(shadow_text(document) if document or not version else f"v{chosen} has scored no live traffic as a shadow.")
+    print(shadow_text(document) if document or not version else f"v{chosen} has no shadow predictions.")
     if document is not None:
         print_table(shadow_rows(document), empty="")
     if state["status"] == "problem":
-        print(f"It does not score now: {state['problem']}")
+        print(f"Shadow scoring is stopped: {state['problem']}")
 
 
 def _state(deployment: Deployment) -> dict[str, Any]:
-    """What the process that scores says of itself, when one has run in this home."""
+    """The last status written by the shadow process of this home."""
     from pmmds_serving.shadow.status import ShadowFiles
 
     return ShadowFiles(deployment.settings.home_path / RUN_FOLDER).part(deployment.settings.shadow)

@@ -1,4 +1,7 @@
-"""traffic: real requests to the service, with labels when asked for."""
+"""traffic: simulated requests to the service, optionally with labels.
+
+Does not live here: the rows (pmmds_core/synthetic/).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True)
 class SentTraffic:
-    """What was sent and answered."""
+    """Answers of the service to the requests, and the labels that were sent."""
 
     answers: list[Answer]
     labels: list[int]
@@ -30,16 +33,14 @@ class SentTraffic:
 
 
 def traffic(
-    count: Annotated[int, typer.Option("--count", "-n", min=1, max=1_000_000, help="How many requests.")] = 100,
-    drift: Annotated[str, typer.Option("--drift", help="Scenario of the rows; an unknown one lists them.")] = "none",
-    labels: Annotated[
-        bool, typer.Option("--labels", help="Send the truth to the feedback endpoint afterwards.")
-    ] = False,
-    source: Annotated[str, typer.Option("--source", help="CSV whose rows are sent; default: rows made alike.")] = "",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same rows.")] = 1,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, max=1_000_000, help="Number of requests.")] = 100,
+    drift: Annotated[str, typer.Option("--drift", help="Drift scenario; an unknown name prints the list.")] = "none",
+    labels: Annotated[bool, typer.Option("--labels", help="Then send labels to the feedback endpoint.")] = False,
+    source: Annotated[str, typer.Option("--source", help="CSV with the rows to send. Default: generated rows.")] = "",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed of the rows.")] = 1,
     json: JsonOption = False,
 ) -> None:
-    """Send requests to the running service, as customers would."""
+    """Send simulated requests to the running service."""
     from pmmds_cli.client.service_client import ServiceClient
     from pmmds_core.config.settings import load_settings
     from pmmds_core.contracts.contract import load_contract
@@ -68,7 +69,7 @@ def vars_or_none(feedback: Feedback | None) -> dict[str, int] | None:
 
 
 def _source(settings: Any, contract: Contract, path: str) -> Any:
-    """The rows to draw from: a file's, else a generator fitted on the reference (or the packaged one)."""
+    """The rows of the file, or a generator fitted on the reference data (or the packaged one)."""
     from pmmds_core.data.reader import read_source
     from pmmds_core.stores.files.reference_source import load_reference
     from pmmds_core.synthetic.generator import packaged_generator
@@ -83,7 +84,7 @@ def _source(settings: Any, contract: Contract, path: str) -> Any:
 
 
 def send(client: ServiceClient, contract: Contract, frame: Any, *, with_labels: bool) -> SentTraffic:
-    """Send every row of a frame as a request of its own, then the labels."""
+    """Send each row as one request, then the labels."""
     rows = to_requests(frame, contract)
     total = len(rows)
     answers = client.predict_each(rows, lambda n: say(f"  {n:,} of {total:,} sent") if n % _SAY_EVERY == 0 else None)

@@ -1,6 +1,6 @@
-"""celery-worker: a process that takes steps and runs from the Celery broker.
+"""celery-worker: a Celery worker that runs Dagster steps and runs.
 
-What it serves is in pmmds_assets/executors.py.
+Does not live here: the Celery application (pmmds_assets/executors.py).
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ def register(app: typer.Typer) -> None:
 
 
 def celery_worker(
-    concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Steps at a time.")] = 1,
-    queue: Annotated[str, typer.Option("--queue", help="Queue to take from; the tag dagster-celery/queue.")] = QUEUE,
+    concurrency: Annotated[int, typer.Option("--concurrency", min=1, help="Number of concurrent steps.")] = 1,
+    queue: Annotated[str, typer.Option("--queue", help="Celery queue (tag dagster-celery/queue).")] = QUEUE,
 ) -> None:
-    """A Celery worker for steps and runs of Dagster, in the foreground; Ctrl-C or SIGTERM lets it finish its step."""
+    """Run a Celery worker for Dagster in the foreground. Ctrl-C or SIGTERM stops it after the current step."""
     from pmmds_assets.executors import celery_app, check_broker, require_celery
     from pmmds_cli.client.job_runner import shared_instance
     from pmmds_core.config.settings import load_settings

@@ -1,1 +1,1 @@
-"""What commands print: console, tables, the result of the demo. What is printed is computed elsewhere."""
+"""Terminal output: console, tables, the demo's summary. Its values are computed elsewhere."""

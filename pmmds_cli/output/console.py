@@ -1,4 +1,4 @@
-"""How commands speak: tables and sentences for people, one JSON value for machines. Keep out: what is said."""
+"""Printing: progress, tables, and JSON. Does not live here: what each command prints (commands/)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON value on standard output, for machines.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output.")]
 
 
 def print_json(value: Any) -> None:
@@ -17,12 +17,12 @@ def print_json(value: Any) -> None:
 
 
 def say(sentence: str, *, to: TextIO | None = None) -> None:
-    """Progress and remarks: standard error, so that standard output stays for results."""
+    """Print progress to standard error; standard output is for results."""
     print(sentence, file=to or sys.stderr, flush=True)
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], *, empty: str, title: str = "") -> None:
-    """Rows as a table that fits the terminal; `empty` is said when there are none."""
+    """Print rows as a table that fits the terminal, or `empty` when there are none."""
     if not rows:
         print(empty)
         return

@@ -1,4 +1,7 @@
-"""The evidence of a decision as a table for the terminal. Keep out: judging (pmmds_core/policies/promotion.py)."""
+"""The criteria of a promotion decision as a text table.
+
+Does not live here: their evaluation (pmmds_core/policies/promotion.py).
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from typing import Any
 _COLUMNS = ("criterion", "value", "threshold", "verdict", "decides")
 
 
-def evidence_lines(document: Mapping[str, Any]) -> list[str]:
-    """A decision's criteria, a line each, below their heads; no line for a decision that has none."""
+def criteria_lines(document: Mapping[str, Any]) -> list[str]:
+    """A header and one line per criterion of a decision; empty for a decision without criteria."""
     criteria = document.get("criteria") or []
     if not criteria:
         return []
@@ -19,7 +22,7 @@ def evidence_lines(document: Mapping[str, Any]) -> list[str]:
 
 
 def _row(criterion: Mapping[str, Any]) -> Sequence[str]:
-    """Decisions that were recorded without value and threshold say so by a dash."""
+    """A dash stands for a value or threshold that was not recorded."""
     verdict = criterion.get("verdict") or ("met" if criterion["passed"] else "not met")
     decides = "yes" if criterion["blocking"] else "advice"
     threshold = str(criterion.get("threshold", "–"))
@@ -28,7 +31,7 @@ def _row(criterion: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _value(value: float | str | None, *, is_missed: bool) -> str:
-    """A small value that misses its threshold has two digits more: 0.00096 is not told as 0.0010."""
+    """A small value that misses its threshold gets two more digits, so that 0.00096 is not shown as 0.0010."""
     if value is None:
         return "–"
     if isinstance(value, str):

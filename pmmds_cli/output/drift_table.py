@@ -1,4 +1,7 @@
-"""A drift report on a terminal, in 100 columns: features by PSI, what each rule says, segments. Keep out: judging."""
+"""A drift report as text in 100 columns: features by PSI, the verdict of each rule, segments.
+
+Does not live here: drift rules (pmmds_core/drift/).
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,12 @@ from typing import Any
 from pmmds_cli.output.console import print_table
 
 WIDTH = 100
-# What the other columns leave of the width, with 17 characters for a feature's name.
+# The width that remains beside the other columns.
 _MOVED, _NAME = 40, 17
 
 
 def print_drift(document: Mapping[str, Any]) -> None:
-    """The features, the largest PSI first; the verdict, and why, by rule; the segments where there are any."""
+    """Print the features by descending PSI, the verdict with its reasons by rule, and the segments."""
     features = sorted(document["features"], key=lambda f: -(f["psi"] or 0))
     print_table([_feature_row(f) for f in features], empty="No feature could be compared.")
     print(
@@ -38,7 +41,7 @@ def _feature_row(feature: Mapping[str, Any]) -> dict[str, Any]:
         "by chance": feature["psi_expected_by_chance"],
         "q": _probability(feature["q_value"]),
         "band": feature["band"],
-        "what moved": _cut(moved(feature["statement"]), _MOVED),
+        "change": _cut(moved(feature["statement"]), _MOVED),
     }
 
 
@@ -54,7 +57,7 @@ def _segment_row(segment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def print_rule(rule: Mapping[str, Any], *, raises_alerts: bool) -> None:
-    """Its verdict and first reason, then the others."""
+    """Print the verdict of a rule and its reasons."""
     alerts = ", raises alerts" if raises_alerts else ""
     print_wrapped(f"{rule['rule']} ({rule['verdict']}{alerts}): {rule['reasons'][0]}", "  ")
     print_reasons(rule["reasons"][1:])
@@ -70,7 +73,7 @@ def print_wrapped(text: str, indent: str) -> None:
 
 
 def moved(statement: str) -> str:
-    """The statement without the feature's name, which stands in the row."""
+    """The statement without the feature's name, which the row shows already."""
     return statement.partition(": ")[2].removesuffix(" of rows")
 
 

@@ -1,6 +1,6 @@
-"""The processes of one machine: what each runs, where it listens, how to tell that it is ready.
+"""The processes of one machine: command, address and readiness check. `pmmds up` starts every process listed here.
 
-Add a process here and `pmmds up` starts it. Keep out: the supervisor (supervisor.py).
+Does not live here: the supervisor (supervisor.py).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _PORT_VARIABLES = {
 
 @dataclass(frozen=True)
 class Process:
-    """One long-running process. `url` answers once it is ready; processes without one are ready when they run.
+    """One long-running process. It is ready when `url` answers; without a `url`, when it runs.
 
-    `grpc_health` is a service's name in the gRPC health protocol, asked on `port`.
+    `grpc_health` is the service name for the gRPC health check on `port`.
     """
 
     name: str
@@ -48,18 +48,18 @@ class Process:
 
 
 def local_processes(settings: Settings) -> list[Process]:
-    """Serving, Dagster's web server and daemon, and the MLflow server unless that is somebody else's."""
+    """Serving, Dagster's web server and daemon, and the MLflow server unless an external one is configured."""
     mlflow = [_mlflow(settings)] if settings.resolved_mlflow_database_url else []
     return [_serving(settings), *mlflow, *_dagster(settings)]
 
 
 def single_processes(settings: Settings) -> dict[str, Process]:
-    """What `pmmds run` can be one of: the same processes, and Dagster's code server."""
+    """The processes that `pmmds run` can start: those of `pmmds up`, and Dagster's code server."""
     return {p.name: p for p in (_serving(settings), _mlflow(settings), *_dagster(settings), _code_server(settings))}
 
 
 def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[str, str]:
-    """The variables all of them get: this process's own, the settings made absolute, and what each asks for."""
+    """Environment of the child processes: the current one, absolute paths in settings, variables of each process."""
     merged = {**os.environ, "PMMDS_HOME": str(settings.home_path)}
     if any(p.name.startswith("dagster") for p in processes):
         from pmmds_assets.instance.dagster_home import dagster_variables
@@ -71,7 +71,7 @@ def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[
             merged[f"PMMDS_{path.upper()}"] = str(Path(value).expanduser().absolute())
     if settings.mlflow_artifact_root:
         merged["PMMDS_MLFLOW_ARTIFACT_ROOT"] = settings.resolved_artifact_root
-    # MLflow's server asks home for news and starts workers it does not need.
+    # MLflow's server sends telemetry and starts workers that PMMDS does not need.
     merged.update(
         {
             "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -82,7 +82,7 @@ def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[
     )
     for process in processes:
         merged.update(process.variables)
-    if not merged.get("MLFLOW_S3_ENDPOINT_URL"):  # Compose cannot leave a variable out, and boto3 refuses an empty one
+    if not merged.get("MLFLOW_S3_ENDPOINT_URL"):  # Compose sets the variable even if empty; boto3 rejects an empty one
         merged.pop("MLFLOW_S3_ENDPOINT_URL", None)
     return merged
 
@@ -102,14 +102,14 @@ def _serving(settings: Settings) -> Process:
 
 
 def _mlflow(settings: Settings) -> Process:
-    """Its database's URL holds a password: it goes into a variable, which other users of the machine cannot read."""
+    """The database URL contains a password, so it is passed in a variable, which other users cannot read."""
     from pmmds_core.stores.artifacts.mlflow_app import APP_NAME, host_variables
 
     base = f"http://{settings.mlflow_host}:{settings.mlflow_port}"
     root = settings.resolved_artifact_root
     argv = [sys.executable, "-m", "mlflow", "server", "--app-name", APP_NAME, "--host", settings.mlflow_host]
     argv += ["--port", str(settings.mlflow_port), "--workers", "1"]
-    # Clients that ask the server get the artifacts through it; those on its database need the place itself.
+    # Clients of the server get artifacts through it; clients of its database access the artifact root themselves.
     argv += ["--artifacts-destination" if settings.has_tracking_server else "--default-artifact-root", root]
     variables = {"MLFLOW_BACKEND_STORE_URI": settings.resolved_mlflow_database_url, **host_variables(settings)}
     return Process(
@@ -120,16 +120,25 @@ def _mlflow(settings: Settings) -> Process:
 def _dagster(settings: Settings) -> list[Process]:
     host, port = settings.dagster_host, settings.dagster_port
     base = f"http://{host}:{port}"
-    web = [sys.executable, "-m", "pmmds_assets.instance.webserver", "-h", host, "-p", str(port), *_code_place(settings)]
-    daemon = [sys.executable, "-m", "pmmds_assets.instance.daemon", "run", *_code_place(settings)]
+    web = [
+        sys.executable,
+        "-m",
+        "pmmds_assets.instance.webserver",
+        "-h",
+        host,
+        "-p",
+        str(port),
+        *_code_location(settings),
+    ]
+    daemon = [sys.executable, "-m", "pmmds_assets.instance.daemon", "run", *_code_location(settings)]
     return [
         Process("dagster-webserver", web, host, port, f"{base}/server_info", f"{base}/"),
         Process("dagster-daemon", daemon),
     ]
 
 
-def _code_place(settings: Settings) -> list[str]:
-    """Where the web server and the daemon find the assets: a code server, or the module itself."""
+def _code_location(settings: Settings) -> list[str]:
+    """Options that point the web server and the daemon to the code location: a code server or a module."""
     from pmmds_assets.instance.dagster_home import MODULE
 
     if not settings.dagster_code_server:
@@ -148,7 +157,7 @@ def _code_server(settings: Settings) -> Process:
 
 
 def check_ports(processes: Sequence[Process]) -> None:
-    """Raises PortTakenError naming the port, and the variable that moves it."""
+    """Raises PortTakenError, which names the port and the setting that changes it."""
     for process in processes:
         if process.port and not is_free(process.host, process.port):
             raise port_taken(process)
@@ -157,17 +166,17 @@ def check_ports(processes: Sequence[Process]) -> None:
 
 
 def port_taken(process: Process) -> PortTakenError:
-    """The error for a process whose port another one has."""
+    """The error for a process whose port is in use."""
     return _port_taken(process, process.port, _PORT_VARIABLES[process.name])
 
 
 def grpc_port_taken(process: Process) -> PortTakenError:
-    """The error for a service whose gRPC port another one has."""
+    """The error for a service whose gRPC port is in use."""
     return _port_taken(process, process.grpc_port, "PMMDS_GRPC_PORT")
 
 
 def _port_taken(process: Process, port: int, variable: str) -> PortTakenError:
     return PortTakenError(
-        f"Port {port} on {process.host}, where {process.name} would listen, is taken.",
-        next_step=f"Stop what listens there, or set {variable} to a free port.",
+        f"Port {port} on {process.host}, needed by {process.name}, is in use.",
+        next_step=f"Stop the program that uses it, or set {variable} to a free port.",
     )

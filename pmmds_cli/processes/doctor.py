@@ -1,6 +1,6 @@
-"""What `pmmds doctor` looks at: each part is tried for real, and the answer is a sentence.
+"""The checks of `pmmds doctor`: each uses a component as PMMDS does. None changes anything.
 
-Keep out: mending anything.
+Does not live here: health checks of processes (health_check.py).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MIN_FREE_BYTES = 500 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Finding:
-    """One part: whether it is well, and what was seen."""
+    """The result of one check."""
 
     part: str
     ok: bool
@@ -29,12 +29,12 @@ class Finding:
 
 
 def diagnose() -> list[Finding]:
-    """Look at every part; a part that fails does not keep the others from being looked at."""
+    """Run every check; a failed check does not stop the others."""
     try:
         deployment = Deployment.from_environment()
     except PmmdsError as error:
         return [Finding("settings", False, str(error))]
-    looks: dict[str, Callable[[Deployment], str]] = {
+    checks: dict[str, Callable[[Deployment], str]] = {
         "home": _home,
         "contract": _contract,
         "reference data": _reference,
@@ -47,14 +47,14 @@ def diagnose() -> list[Finding]:
         "alerts": _alerts,
     }
     return [
-        Finding("settings", True, "every PMMDS_* variable parses"),
-        *(_look(n, f, deployment) for n, f in looks.items()),
+        Finding("settings", True, "every PMMDS_* variable is valid"),
+        *(_check(n, f, deployment) for n, f in checks.items()),
     ]
 
 
-def _look(part: str, look: Callable[[Deployment], str], deployment: Deployment) -> Finding:
+def _check(part: str, check: Callable[[Deployment], str], deployment: Deployment) -> Finding:
     try:
-        return Finding(part, True, look(deployment))
+        return Finding(part, True, check(deployment))
     except PmmdsError as error:
         return Finding(part, False, str(error))
     except OSError as error:
@@ -68,8 +68,8 @@ def _home(deployment: Deployment) -> str:
     probe.unlink()
     free = shutil.disk_usage(folder).free
     if free < MIN_FREE_BYTES:
-        raise PmmdsError(f"{folder} has only {free // 2**20} MiB left.", next_step="Free disk space.")
-    return f"{folder} can be written, {free / 2**30:.0f} GiB free (process {os.getpid()})"
+        raise PmmdsError(f"{folder} has only {free // 2**20} MiB free.", next_step="Free disk space.")
+    return f"{folder} is writable, {free / 2**30:.0f} GiB free (process {os.getpid()})"
 
 
 def _contract(deployment: Deployment) -> str:
@@ -91,23 +91,21 @@ def _database(deployment: Deployment) -> str:
 
 
 def archive(deployment: Deployment) -> str:
-    """Archived days are read by drift, training and `pmmds explain`: a part that is gone is told before they fail."""
+    """Report missing archive files, which drift, training and `pmmds explain` would fail to read."""
     parts, missing = deployment.archive.missing_files()
     if missing:
         raise PmmdsError(
-            f"{len(missing)} of {len(parts)} archived parts of the log cannot be found, such as {missing[0]}.",
+            f"{len(missing)} of {len(parts)} archive files are missing, such as {missing[0]}.",
             next_step="Point PMMDS_ARCHIVE_PATH at the archive, or restore the files.",
         )
     if not parts:
-        return "no day has been archived" + (
-            "" if deployment.settings.retention_days else " (PMMDS_RETENTION_DAYS is 0)"
-        )
+        return "nothing is archived" + ("" if deployment.settings.retention_days else " (PMMDS_RETENTION_DAYS is 0)")
     n_rows, n_days = sum(part.n_rows for part in parts), len({part.day for part in parts})
     return f"{n_rows:,} predictions of {n_days} days in {deployment.settings.resolved_archive_path}"
 
 
 def _storage(deployment: Deployment) -> str:
-    """How large each kind is; `pmmds retention` removes what is older than its period."""
+    """The size of each kind of data."""
     from pmmds_core.workflows.expiry import storage_sizes
 
     sizes = sorted(storage_sizes(deployment).items(), key=lambda pair: -pair[1])
@@ -126,13 +124,13 @@ def _production(deployment: Deployment) -> str:
     if left:
         raise PmmdsError(
             f"Promotion {left[0].decision_id} of v{left[0].challenger_version} is unfinished.",
-            next_step="The daemon finishes it (`pmmds up`), or materialize production_model.",
+            next_step="Start the daemon (`pmmds up`), which finishes it, or materialize production_model.",
         )
     waiting = [x.decision_id for x in deployment.decisions.recent(100) if x.state == PENDING_APPROVAL]
-    asked = f"; waiting for approval: {', '.join(waiting)}" if waiting else ""
+    pending = f"; waiting for approval: {', '.join(waiting)}" if waiting else ""
     causes = sorted({str(r.cause) for r in deployment.retrainings.given_up(timedelta(days=7), datetime.now(UTC))})
-    given_up = f"; retrainings that wait for a person: {', '.join(causes)}" if causes else ""
-    return f"v{version.version}, verified, scorer {bundle.manifest.scorer_kind}{asked}{given_up}"
+    given_up = f"; retraining given up, manual action needed: {', '.join(causes)}" if causes else ""
+    return f"v{version.version}, verified, scorer {bundle.manifest.scorer_kind}{pending}{given_up}"
 
 
 def _service(deployment: Deployment) -> str:
@@ -142,7 +140,8 @@ def _service(deployment: Deployment) -> str:
         version = client.model_version()
         if version is None:
             raise PmmdsError(
-                f"The service at {client.base_url} does not answer or has no model.", next_step="`pmmds up` starts it."
+                f"The service at {client.base_url} does not answer or has no model.",
+                next_step="Start it with `pmmds up`.",
             )
     return f"{client.base_url} serves v{version}"
 
@@ -153,15 +152,15 @@ def _alerts(deployment: Deployment) -> str:
 
 
 def _targets(deployment: Deployment) -> str:
-    """Who is told. apprise is imported only where somebody is."""
+    """The notification targets. Imports apprise only if there are any."""
     if not deployment.alert_urls:
-        return "nobody is told (PMMDS_ALERT_URLS)"
+        return "no notification targets configured (PMMDS_ALERT_URLS)"
     from pmmds_core.stores.lifecycle.notifier import unknown_urls
 
     unknown = unknown_urls(deployment.alert_urls)
     if unknown:
         raise PmmdsError(
             f"apprise cannot use {', '.join(unknown)}.",
-            next_step="Give URLs of a form that apprise knows, or leave them out.",
+            next_step="Use URLs that apprise supports, or remove them.",
         )
-    return f"{len(deployment.alert_urls)} target{'s' * (len(deployment.alert_urls) > 1)} told of changes"
+    return f"{len(deployment.alert_urls)} notification target{'s' * (len(deployment.alert_urls) > 1)}"

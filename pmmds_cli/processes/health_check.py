@@ -1,8 +1,7 @@
-"""Whether one process of PMMDS is well, asked from beside it: what a container's health check runs.
+"""Health checks of the processes, for containers.
 
-`python -m pmmds_cli.processes.health_check NAME` is `pmmds run NAME --check` without the command line's start, since
-it runs every few seconds. Keep out: heavy imports, but for the daemon's check, which has nobody to ask but Dagster's
-storage.
+`python -m pmmds_cli.processes.health_check NAME` does what `pmmds run NAME --check` does and starts faster, since it
+runs every few seconds. Only the daemon's check imports Dagster, whose storage has the heartbeats.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _MAX_SILENCE_SECONDS = 180.0
 
 
 def main(name: str) -> int:
-    """Print one sentence; 0 when the process is well."""
+    """Print one sentence; returns the exit code, 0 if the process is healthy."""
     from pmmds_cli.processes.definitions import single_processes
     from pmmds_core.config.settings import load_settings
 
@@ -43,7 +42,7 @@ def main(name: str) -> int:
 
 
 def check_process(process: Process, settings: Settings) -> str:
-    """One sentence when it is well. Raises ServiceUnavailableError with what is not."""
+    """One sentence if the process is healthy. Raises ServiceUnavailableError with the problem."""
     if process.name == "serving":
         return _check_serving(process, settings.admin_token)
     if process.name == "dagster-daemon":
@@ -51,11 +50,11 @@ def check_process(process: Process, settings: Settings) -> str:
     if process.grpc_health:
         return _check_grpc(process)
     _get(process.name, _here(process.url, process.host))
-    return f"{process.name} answers."
+    return f"{process.name} is healthy."
 
 
 def _here(url: str, host: str) -> str:
-    """The same URL on the loopback where it says every address, as a container's does."""
+    """The URL with the loopback address in place of an unspecified one such as 0.0.0.0."""
     return url.replace(f"//{host}:", f"//{_reached_at(host)}:")
 
 
@@ -67,8 +66,8 @@ def _reached_at(host: str) -> str:
 
 
 def _get(name: str, url: str, token: str = "") -> Any:
-    """The JSON or text of a GET; 503 is an answer too."""
-    # Proxies of the environment are for the internet, not for this machine.
+    """The JSON or text of a GET, also with status 503."""
+    # Proxies of the environment do not apply to this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     if token:
         opener.addheaders = [("Authorization", f"Bearer {token}")]
@@ -89,7 +88,7 @@ def _get(name: str, url: str, token: str = "") -> Any:
 
 
 def _check_serving(process: Process, token: str) -> str:
-    """Well also without a model, which is how a deployment begins; not without its database or a place to record."""
+    """Healthy without a model, as in a new deployment, but not without database and spool."""
     base = _here(process.page, process.host).rstrip("/")
     document = _get(process.name, f"{base}/healthz", token)
     parts = document["parts"] if isinstance(document, dict) else {}
@@ -99,12 +98,12 @@ def _check_serving(process: Process, token: str) -> str:
         if parts.get(part, {}).get("status") != well
     ]
     if wrong:
-        raise ServiceUnavailableError("serving answers, but " + "; ".join(wrong) + ".")
-    return f"serving answers; model: {parts['model']['version'] or 'none yet'}."
+        raise ServiceUnavailableError("serving is not healthy: " + "; ".join(wrong) + ".")
+    return f"serving is healthy; model: {parts['model']['version'] or 'none yet'}."
 
 
 def _check_daemon(settings: Settings) -> str:
-    """The daemon listens nowhere: each of its parts leaves a heartbeat in Dagster's storage every half minute."""
+    """The daemon has no port: each of its parts writes a heartbeat to Dagster's storage every half minute."""
     from pmmds_cli.client.job_runner import shared_instance
 
     instance = shared_instance(settings)
@@ -113,8 +112,8 @@ def _check_daemon(settings: Settings) -> str:
     required = sorted(instance.get_required_daemon_types())
     silent = [kind for kind in required if kind not in beats or beats[kind].timestamp < oldest]
     if silent:
-        raise ServiceUnavailableError(f"The daemon is not well: no sign of life from {', '.join(silent)}.")
-    return "dagster-daemon gives signs of life."
+        raise ServiceUnavailableError(f"dagster-daemon is not healthy: no recent heartbeat from {', '.join(silent)}.")
+    return "dagster-daemon is healthy."
 
 
 def _check_grpc(process: Process) -> str:
@@ -124,13 +123,13 @@ def _check_grpc(process: Process) -> str:
     target = f"{_reached_at(process.host)}:{process.port}"
     with grpc.insecure_channel(target) as channel:
         try:
-            stub: Any = health_pb2_grpc.HealthStub(channel)  # the types do not know its methods
+            stub: Any = health_pb2_grpc.HealthStub(channel)  # the types lack its methods
             said = stub.Check(health_pb2.HealthCheckRequest(service=process.grpc_health), timeout=_CHECK_SECONDS)
         except grpc.RpcError as error:
             raise ServiceUnavailableError(f"{process.name} does not answer at {target} ({error.code()}).") from None
     if said.status != health_pb2.HealthCheckResponse.SERVING:
-        raise ServiceUnavailableError(f"{process.name} answers at {target}, but is not ready.")
-    return f"{process.name} answers."
+        raise ServiceUnavailableError(f"{process.name} answers at {target} but is not ready.")
+    return f"{process.name} is healthy."
 
 
 if __name__ == "__main__":

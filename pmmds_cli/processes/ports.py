@@ -1,4 +1,4 @@
-"""TCP ports of this machine: which are free, and which process listens where. Keep out: what listens there."""
+"""TCP ports of this machine: free ports, and the process that listens on a port."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether a process could listen there now; somebody else may be first."""
+    """True if a process could listen there now; another process may be faster."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -23,13 +23,13 @@ def is_free(host: str, port: int) -> bool:
 
 
 def free_ports(wanted: Mapping[str, int], host: str = "127.0.0.1") -> dict[str, int]:
-    """A different free port for each name: the wanted one, else any. They are free now, and not reserved."""
-    found: dict[str, int] = {}
+    """A different free port for each name, the wanted one if it is free. The ports are not reserved."""
+    ports: dict[str, int] = {}
     for name, port in wanted.items():
-        while port in found.values() or not is_free(host, port):
+        while port in ports.values() or not is_free(host, port):
             port = any_free(host)
-        found[name] = port
-    return found
+        ports[name] = port
+    return ports
 
 
 def any_free(host: str = "127.0.0.1") -> int:
@@ -41,7 +41,7 @@ def any_free(host: str = "127.0.0.1") -> int:
 
 
 def listens(pid: int, port: int) -> bool:
-    """Whether a process, or one that it started, listens on a port. False when the process is gone."""
+    """True if a process or one of its descendants listens on a port; False if the process has exited."""
     import psutil
 
     try:

@@ -1,6 +1,6 @@
-"""The process supervisor (supervisord): its configuration, and what is asked of it over its socket.
+"""The process supervisor (supervisord): its configuration, and calls over its socket.
 
-Keep out: which processes there are (definitions.py) and what commands print.
+Does not live here: the processes (definitions.py) and what commands print.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pmmds_core.errors import AlreadyRunningError, HomeNotWritableError, Service
 from pmmds_core.runtime.file_lock import try_lock_file
 from pmmds_core.runtime.private_folders import make_private
 
-# A Unix socket's path may have 107 bytes; longer homes get one in the run-time directory.
+# The path of a Unix socket may have 107 bytes; longer homes use the directory for temporary files.
 _MAX_SOCKET = 100
 
 
 @dataclass(frozen=True)
 class ProcessState:
-    """What the supervisor says of one process; `state` is its word: RUNNING, BACKOFF, FATAL, ..."""
+    """The state of one process; `state` is supervisord's: RUNNING, BACKOFF, FATAL, ..."""
 
     name: str
     state: str
@@ -53,7 +53,7 @@ class Supervisor:
 
     @contextmanager
     def starting(self) -> Iterator[None]:
-        """Held while starting, so that two starts at once do not meet. Raises AlreadyRunningError."""
+        """A lock against concurrent starts. Raises AlreadyRunningError."""
         try:
             make_private(self.folder.parent)
             self.folder.mkdir(exist_ok=True)
@@ -67,13 +67,13 @@ class Supervisor:
         if lock is None:
             raise AlreadyRunningError(
                 f"Another `pmmds up` is starting in {self.folder.parent}.",
-                next_step="Wait for it, then look at `pmmds status`.",
+                next_step="Wait for it, then check `pmmds status`.",
             )
         with lock:
             if self.is_running():
                 raise AlreadyRunningError(
-                    f"PMMDS is running in {self.folder.parent} already.",
-                    next_step="`pmmds status` shows it, `pmmds down` stops it.",
+                    f"PMMDS is already running in {self.folder.parent}.",
+                    next_step="See `pmmds status`, or stop it with `pmmds down`.",
                 )
             yield
 
@@ -82,16 +82,16 @@ class Supervisor:
         return [*argv, "-n"] if foreground else argv
 
     def start(self, processes: Sequence[Process], environment: Mapping[str, str]) -> None:
-        """Start in the background. Raises ServiceError when the supervisor itself does not start."""
+        """Start in the background. Raises ServiceError if the supervisor does not start."""
         self.write_configuration(processes)
         started = subprocess.run(
             self.command(foreground=False), env=dict(environment), capture_output=True, text=True, check=False
         )
         if started.returncode != 0:
-            said = (started.stderr or started.stdout).strip().splitlines()
+            output = (started.stderr or started.stdout).strip().splitlines()
             raise ServiceError(
-                f"The process supervisor did not start: {said[-1] if said else 'no message'}.",
-                next_step=f"Look at {self.logs / 'supervisord.log'}.",
+                f"The process supervisor did not start: {output[-1] if output else 'no message'}.",
+                next_step=f"Read {self.logs / 'supervisord.log'}.",
             )
 
     def write_configuration(self, processes: Sequence[Process]) -> None:
@@ -106,7 +106,7 @@ class Supervisor:
         return self._call("getState", when_stopping={}) is not None
 
     def states(self) -> list[ProcessState]:
-        """Every process; empty when the supervisor does not run."""
+        """Every process; empty if the supervisor does not run."""
         found = self._call("getAllProcessInfo", when_stopping=[]) or []
         return [
             ProcessState(
@@ -126,11 +126,11 @@ class Supervisor:
         return None if found is None else int(found)
 
     def shutdown(self) -> None:
-        """Ask it to stop every process and itself; returns at once."""
+        """Request a stop of every process and the supervisor; returns at once."""
         self._call("shutdown")
 
     def _call(self, method: str, *, when_stopping: Any = None) -> Any:
-        """The answer; None when nobody listens on the socket. While it stops, it answers nothing but a fault."""
+        """The result of an RPC; None if the supervisor does not run, `when_stopping` while it is shutting down."""
         import xmlrpc.client
 
         from supervisor.xmlrpc import SupervisorTransport

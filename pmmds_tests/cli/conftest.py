@@ -1,4 +1,4 @@
-"""A home with a model in production, made once for each test process."""
+"""A home with a production model, created once per test process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def trained_home(trained_once: Path, tmp_path: Path) -> Path:
-    """A copy that the test may spoil. MLflow keeps absolute paths, so its artifacts are still the original's."""
+    """A copy that the test may change. MLflow stores absolute paths, so artifacts are those of the original."""
     home = tmp_path / "home"
     shutil.copytree(trained_once, home, symlinks=True)
     return home

@@ -1,4 +1,4 @@
-"""What goes wrong outside of PMMDS gets one sentence with the next step, the right exit code, and loses nothing."""
+"""External failures print one sentence with a next step, set the exit code, and lose no data."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ from pmmds_core.deployment import Deployment
 from pmmds_tests.harness.command_line import pmmds
 from pmmds_tests.harness.ports import free_ports
 
-NOBODY = "127.0.0.1:9"  # the discard port: nothing listens
+UNUSED_ADDRESS = "127.0.0.1:9"  # the discard port: nothing listens
 
 
 @pytest.fixture
-def taken_port() -> Iterator[int]:
+def used_port() -> Iterator[int]:
     with closing(socket.socket()) as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         yield int(listening.getsockname()[1])
 
 
-def test_a_database_that_does_not_answer(tmp_path: Path) -> None:
-    said = pmmds(tmp_path / "home", "decisions", PMMDS_DATABASE_URL=f"postgresql://ann:secret@{NOBODY}/rows")
+def test_unreachable_database_is_named_without_its_password(tmp_path: Path) -> None:
+    said = pmmds(tmp_path / "home", "decisions", PMMDS_DATABASE_URL=f"postgresql://ann:secret@{UNUSED_ADDRESS}/rows")
     assert said.code == 1
     assert "127.0.0.1" in said.sentence
     assert "secret" not in said.err
 
 
-def test_a_database_file_that_is_none(tmp_path: Path) -> None:
+def test_file_that_is_no_database_is_left_unchanged(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    (home / "pmmds.db").write_text("this is a letter to my aunt, not a database\n" * 50)
+    (home / "pmmds.db").write_text("this is a text file, not a database\n" * 50)
     said = pmmds(home, "decisions")
     assert said.code == 1
     assert "pmmds.db" in said.sentence
-    assert (home / "pmmds.db").read_text().startswith("this is a letter"), "it is left as it was"
+    assert (home / "pmmds.db").read_text().startswith("this is a text"), "the file is unchanged"
 
 
-def test_debug_shows_the_traceback_of_the_same_failure(tmp_path: Path) -> None:
-    said = pmmds(tmp_path / "home", "--debug", "decisions", PMMDS_DATABASE_URL=f"postgresql://{NOBODY}/rows")
+def test_debug_prints_the_traceback(tmp_path: Path) -> None:
+    said = pmmds(tmp_path / "home", "--debug", "decisions", PMMDS_DATABASE_URL=f"postgresql://{UNUSED_ADDRESS}/rows")
     assert said.code == 1
     assert "Traceback" in said.err
     assert "DatabaseUnavailableError" in said.err
@@ -56,24 +56,24 @@ def test_debug_shows_the_traceback_of_the_same_failure(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["monitor", "train"])
-def test_mlflow_that_does_not_answer(tmp_path: Path, command: str) -> None:
-    said = pmmds(tmp_path / "home", command, PMMDS_MLFLOW_TRACKING_URI=f"http://{NOBODY}", timeout=100)
+def test_unreachable_mlflow_is_named(tmp_path: Path, command: str) -> None:
+    said = pmmds(tmp_path / "home", command, PMMDS_MLFLOW_TRACKING_URI=f"http://{UNUSED_ADDRESS}", timeout=100)
     assert said.code == 1
     assert "MLflow" in said.sentence
-    assert NOBODY in said.sentence
+    assert UNUSED_ADDRESS in said.sentence
 
 
 @pytest.mark.parametrize("command", ["monitor", "retrain"])
-def test_no_model_yet(tmp_path: Path, command: str) -> None:
+def test_commands_without_a_production_model_name_the_next_step(tmp_path: Path, command: str) -> None:
     said = pmmds(tmp_path / "home", command)
     assert said.code == 1
     assert said.sentence == "No model is in production yet. Run `pmmds train` first."
 
 
-def test_a_port_that_is_taken_stops_serve(tmp_path: Path, taken_port: int) -> None:
-    said = pmmds(tmp_path / "home", "serve", PMMDS_HTTP_PORT=str(taken_port))
+def test_serve_fails_on_a_port_in_use(tmp_path: Path, used_port: int) -> None:
+    said = pmmds(tmp_path / "home", "serve", PMMDS_HTTP_PORT=str(used_port))
     assert said.code == 1
-    assert f"Port {taken_port}" in said.sentence
+    assert f"Port {used_port}" in said.sentence
     assert "PMMDS_HTTP_PORT" in said.sentence
 
 
@@ -81,19 +81,17 @@ PORT_VARIABLES = ("PMMDS_HTTP_PORT", "PMMDS_GRPC_PORT", "PMMDS_DAGSTER_PORT", "P
 
 
 @pytest.mark.parametrize("variable", PORT_VARIABLES)
-def test_a_port_that_is_taken_stops_up_before_anything_is_started(
-    tmp_path: Path, taken_port: int, variable: str
-) -> None:
+def test_up_starts_nothing_if_a_port_is_in_use(tmp_path: Path, used_port: int, variable: str) -> None:
     free = dict(zip(PORT_VARIABLES, map(str, free_ports(len(PORT_VARIABLES))), strict=True))
-    said = pmmds(tmp_path / "home", "up", given={**free, variable: str(taken_port)})
+    said = pmmds(tmp_path / "home", "up", given={**free, variable: str(used_port)})
     assert said.code == 1
-    assert f"Port {taken_port}" in said.sentence
+    assert f"Port {used_port}" in said.sentence
     assert variable in said.sentence
-    assert "Nothing is running here" in pmmds(tmp_path / "home", "status").out
+    assert "Nothing is running" in pmmds(tmp_path / "home", "status").out
 
 
 @pytest.mark.parametrize("command", [["decisions"], ["train"], ["serve"], ["up"], ["db", "migrate"]])
-def test_a_home_that_cannot_be_made(tmp_path: Path, command: list[str]) -> None:
+def test_home_that_cannot_be_created_is_named(tmp_path: Path, command: list[str]) -> None:
     said = pmmds(Path("/dev/null/home"), *command, cwd=tmp_path)
     assert said.code == 1
     assert "PMMDS_HOME" in said.sentence
@@ -101,7 +99,7 @@ def test_a_home_that_cannot_be_made(tmp_path: Path, command: list[str]) -> None:
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 3 MB, where this machine lets us mount one."""
+    """A file system of 3 MB; skips if this machine cannot mount one."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
@@ -114,15 +112,15 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_a_full_disk(tiny_disk: Path) -> None:
+def test_full_disk_is_reported(tiny_disk: Path) -> None:
     said = pmmds(tiny_disk / "home", "train")
     assert said.code == 1
     assert "No space left on device" in said.sentence or "full" in said.sentence
-    assert "Free some space" in said.sentence
+    assert "Free disk space" in said.sentence
 
 
 @pytest.mark.slow
-def test_a_disk_that_fills_up_keeps_what_was_there(trained_home: Path) -> None:
+def test_training_on_a_disk_that_fills_up_changes_nothing(trained_home: Path) -> None:
     def no_large_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
 
@@ -133,7 +131,7 @@ def test_a_disk_that_fills_up_keeps_what_was_there(trained_home: Path) -> None:
     again = Deployment(Settings(home=str(trained_home)))
     assert again.decisions.recent() == before
     assert again.production_version().version == "1"
-    assert pmmds(trained_home, "train").code == 0, "with room again it goes on"
+    assert pmmds(trained_home, "train").code == 0, "training works once there is space"
 
 
 def spoil(path: Path) -> None:
@@ -142,30 +140,30 @@ def spoil(path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_artifact_that_was_changed_is_refused_and_named(trained_home: Path, trained_once: Path) -> None:
+def test_modified_artifact_is_rejected_and_named(trained_home: Path, trained_once: Path) -> None:
     run_id = Deployment(Settings(home=str(trained_home))).production_version().run_id
     (scorer,) = (trained_once / "mlartifacts").rglob(f"{run_id}/artifacts/bundle/scorer.json")
-    kept = scorer.read_bytes()
+    original = scorer.read_bytes()
     shutil.rmtree(trained_home / "profiles")
     try:
         spoil(scorer)
         said = pmmds(trained_home, "monitor")
     finally:
-        scorer.write_bytes(kept)
+        scorer.write_bytes(original)
     assert said.code == 1
     assert "scorer.json" in said.sentence
     assert "sha256" in said.sentence
 
 
 @pytest.mark.slow
-def test_a_cached_copy_that_was_changed_is_fetched_again(trained_home: Path) -> None:
+def test_modified_cache_is_downloaded_again(trained_home: Path) -> None:
     (cached,) = (trained_home / "profiles").rglob("scorer.json")
     spoil(cached)
     said = pmmds(trained_home, "train")
     assert said.code == 0, said.err
 
 
-def test_two_ups_at_once(trained_home: Path) -> None:
+def test_second_concurrent_up_is_rejected(trained_home: Path) -> None:
     lock = trained_home / "run" / "up.lock"
     lock.parent.mkdir(exist_ok=True)
     with lock.open("w") as held:
@@ -186,7 +184,7 @@ def test_two_ups_at_once(trained_home: Path) -> None:
         (["alerts", "ack", "7", "--by", "ann"], {}, ["There is no alert 7"]),
     ],
 )
-def test_bad_usage_is_exit_code_2(
+def test_wrong_usage_exits_with_2(
     tmp_path: Path, arguments: list[str], variables: dict[str, str], words: list[str]
 ) -> None:
     said = pmmds(tmp_path / "home", *arguments, given=variables)
@@ -195,7 +193,7 @@ def test_bad_usage_is_exit_code_2(
     assert "secret" not in said.err
 
 
-def test_a_contract_with_a_mistake_is_refused_with_file_line_and_field(tmp_path: Path) -> None:
+def test_invalid_contract_is_rejected_with_file_and_line(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     packaged = resources.files("pmmds_core").joinpath("contracts/telco_churn.yaml").read_text(encoding="utf-8")
     path.write_text(packaged.replace("kind: numeric", "kind: number", 1))
@@ -206,13 +204,13 @@ def test_a_contract_with_a_mistake_is_refused_with_file_line_and_field(tmp_path:
     assert "categorical, numeric" in said.sentence
 
 
-def test_a_data_file_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_data_file_is_named(tmp_path: Path) -> None:
     said = pmmds(tmp_path / "home", "train", PMMDS_DATA_PATH="nowhere.csv")
     assert said.code == 1
     assert "nowhere.csv" in said.sentence
 
 
-def test_traffic_without_a_service(tmp_path: Path) -> None:
+def test_traffic_names_the_service_that_does_not_answer(tmp_path: Path) -> None:
     said = pmmds(tmp_path / "home", "traffic", "--count", "3", PMMDS_HTTP_PORT="9")
     assert said.code == 1
     assert "127.0.0.1:9" in said.sentence

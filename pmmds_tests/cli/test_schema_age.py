@@ -1,4 +1,4 @@
-"""Commands and jobs on a database of another version of PMMDS: one sentence that says which way, and what to do."""
+"""Commands and jobs on an older or newer database schema fail with one sentence and a next step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ADVICE = {OLDER: "Run `pmmds db migrate`.", NEWER: "It was migrated by a newer P
 
 @pytest.fixture(params=[OLDER, NEWER])
 def revision(request: pytest.FixtureRequest, aged: Database) -> str:
-    """What the database says of its tables."""
+    """The tables and columns of the database."""
     found = str(request.param)
     with aged.begin() as connection:
         connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{found}'")
@@ -40,7 +40,7 @@ def sentence(revision: str) -> str:
     return f"is at revision {revision}, this program needs {HEAD}. {ADVICE[revision]}"
 
 
-def test_every_command_says_it_before_it_does_anything(
+def test_commands_check_the_schema_before_they_change_anything(
     tmp_path: Path, postgres_url: str, aged: Database, revision: str
 ) -> None:
     before = count_rows(aged)
@@ -62,7 +62,7 @@ STATUS = {OLDER: "not up to date; run `pmmds db migrate`.", NEWER: ADVICE[NEWER]
 
 
 @pytest.mark.parametrize("job", ["monitor_job", "train_job", "archive_job", "performance_job"])
-def test_a_run_of_dagster_fails_with_it(
+def test_dagster_run_fails_on_another_schema(
     tmp_path: Path, postgres_url: str, aged: Database, revision: str, job: str
 ) -> None:
     before = count_rows(aged)
@@ -76,7 +76,7 @@ def test_a_run_of_dagster_fails_with_it(
     assert count_rows(aged) == before
 
 
-def test_a_newer_database_is_left_as_it_is(tmp_path: Path, postgres_url: str, aged: Database) -> None:
+def test_newer_schema_is_left_unchanged(tmp_path: Path, postgres_url: str, aged: Database) -> None:
     with aged.begin() as connection:
         connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{NEWER}'")
     said = pmmds(tmp_path / "home", "db", "migrate", PMMDS_DATABASE_URL=postgres_url)

@@ -283,7 +283,7 @@ def test_a_replica_killed_under_load_fails_no_request_and_loses_nothing(producti
     # Which version that is, is the loop's business: the hourly monitoring may have had one retrained.
     checks = [production.inside(name, "pmmds", "run", "serving", "--check") for name in ("serving", "serving-b")]
     assert [c.code for c in checks] == [0, 0]
-    assert all(c.out.startswith("serving answers; model: ") and "none" not in c.out for c in checks)
+    assert all(c.out.startswith("serving is healthy; model: ") and "none" not in c.out for c in checks)
     with Customers(production.url("HTTP"), readme_request()).asking("rep") as customers:
         customers.go_on_until(lambda: True, 30)
         production.inside("serving-b", "sh", "-c", "kill -9 -1")

@@ -18,7 +18,7 @@ SECONDS = 1500
 
 
 def check_alert(home: Path) -> None:
-    """The service's customers changed how they pay and what contract they have: the alert says so, with how many."""
+    """Payment methods and contracts shifted; the alert names them with their shares."""
     (alert,) = Deployment(Settings(home=str(home))).alerts.recent()
     for feature, value in (
         ("contract", "(Month-to-month|Two year)"),
@@ -44,7 +44,7 @@ def check_story(said: Said, home: Path) -> None:
 @pytest.mark.process
 @pytest.mark.timeout(SECONDS)
 @pytest.mark.xdist_group("demo")
-def test_the_loop_closes_on_the_packaged_sample(tmp_path: Path) -> None:
+def test_demo_completes_on_the_packaged_sample(tmp_path: Path) -> None:
     home = tmp_path / "demo"
     check_story(pmmds(tmp_path / "unused", "demo", "--home", str(home), "--json", timeout=SECONDS), home)
 
@@ -54,7 +54,7 @@ def test_the_loop_closes_on_the_packaged_sample(tmp_path: Path) -> None:
 @pytest.mark.telco
 @pytest.mark.timeout(SECONDS)
 @pytest.mark.xdist_group("demo")
-def test_the_loop_closes_on_real_customers(tmp_path: Path) -> None:
+def test_demo_completes_on_the_telco_data(tmp_path: Path) -> None:
     telco = os.environ.get("PMMDS_TELCO_CSV", "")
     if not telco:
         pytest.skip("PMMDS_TELCO_CSV names no file")

@@ -1,4 +1,4 @@
-"""What each image installs, and the Bento that carries the service."""
+"""Requirements of each image, and the Bento of the service."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def project() -> dict[str, Any]:
 
 
 def installed_by(*extras: str) -> set[str]:
-    """Every distribution that the core and these extras bring, as installed here."""
+    """Every distribution that the core and these extras require, as installed here."""
     declared = project()
     waiting = [Requirement(r) for r in declared["dependencies"]]
     waiting += [Requirement(r) for extra in extras for r in declared["optional-dependencies"][extra]]
@@ -44,19 +44,19 @@ def installed_by(*extras: str) -> set[str]:
     return {name for name, _ in seen}
 
 
-def test_the_serving_image_has_no_dagster_and_no_training_library() -> None:
+def test_serving_image_has_no_dagster_and_no_training_library() -> None:
     brought = installed_by("serving", "postgres")
     assert "bentoml" in brought
     assert brought.isdisjoint({"dagster", "dagster-mlflow", "mlflow", "pandas", "scikit-learn", "great-expectations"})
 
 
-def test_the_asset_image_has_no_bentoml() -> None:
+def test_asset_image_has_no_bentoml() -> None:
     brought = installed_by("assets", "postgres")
     assert "dagster" in brought
     assert "bentoml" not in brought
 
 
-def test_the_bento_installs_what_the_extras_say() -> None:
+def test_bento_installs_the_serving_extra() -> None:
     declared = project()
     extras = declared["optional-dependencies"]
     bento = yaml.safe_load((ROOT / "bentofile.yaml").read_text(encoding="utf-8"))
@@ -64,7 +64,7 @@ def test_the_bento_installs_what_the_extras_say() -> None:
     assert bento["python"]["lock_packages"] is False
 
 
-def test_the_requirements_name_no_registry() -> None:
+def test_requirements_name_no_registry() -> None:
     text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     assert "://" not in text
     assert "--hash=sha256:" in text
@@ -93,7 +93,7 @@ def bento_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.process
 @pytest.mark.xdist_group("bento")
-def test_the_bento_is_built_and_holds_the_service(bento_home: Path) -> None:
+def test_bento_contains_the_service(bento_home: Path) -> None:
     tmp_path = bento_home
     (built,) = (tmp_path / "bentos" / "pmmds").glob("*/src")
     packed = {str(p.relative_to(built)) for p in built.rglob("*") if p.is_file()}
@@ -104,7 +104,7 @@ def test_the_bento_is_built_and_holds_the_service(bento_home: Path) -> None:
 @pytest.mark.process
 @pytest.mark.xdist_group("bento")
 @pytest.mark.parametrize("target", ["pmmds:latest", "pmmds_serving.service:service"])
-def test_bentoml_serves_the_bento_and_the_source_alike(bento_home: Path, target: str) -> None:
+def test_bentoml_serves_bento_and_source_alike(bento_home: Path, target: str) -> None:
     environment = bentoml_environment(bento_home)
     base = f"http://127.0.0.1:{environment['PMMDS_HTTP_PORT']}"
     argv = [sys.executable, "-m", "bentoml", "serve", target, "--port", environment["PMMDS_HTTP_PORT"]]
@@ -118,7 +118,7 @@ def test_bentoml_serves_the_bento_and_the_source_alike(bento_home: Path, target:
 
 
 def answer_of(url: str) -> Any:
-    """The JSON of a GET; None while nobody answers."""
+    """The JSON of a GET; None without an answer."""
     try:
         return httpx.get(url, timeout=5, trust_env=False).json()
     except httpx.TransportError:

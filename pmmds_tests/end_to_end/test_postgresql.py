@@ -1,4 +1,4 @@
-"""`pmmds up` on PostgreSQL for all three: PMMDS's rows, Dagster's runs, MLflow's registry."""
+"""`pmmds up` with PostgreSQL for PMMDS, Dagster and MLflow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.process, pytest.mark.postgres, pytest.mark.xdist_group
 
 @pytest.fixture
 def variables(postgres_cluster: Cluster, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A database for each of the three; PMMDS's own URL stands in a file."""
+    """One database each; the URL of PMMDS's own is read from a file."""
     with ExitStack() as stack:
         own, dagster, mlflow = (stack.enter_context(postgres_cluster.fresh_database()) for _ in range(3))
         file = tmp_path / "database_url"
@@ -38,7 +38,7 @@ def variables(postgres_cluster: Cluster, tmp_path: Path) -> Iterator[dict[str, s
             "PMMDS_GRPC_PORT": str(grpc),
             "PMMDS_DAGSTER_PORT": str(web),
             "PMMDS_MLFLOW_PORT": str(tracking),
-            "PMMDS_SCHEDULES": "off",  # five past the hour would judge what is half sent
+            "PMMDS_SCHEDULES": "off",  # a scheduled run could check a window of which only half has been sent
         }
 
 
@@ -50,7 +50,7 @@ def rows_in(url: str, table: str) -> int:
 
 
 @pytest.mark.timeout(SECONDS)
-def test_the_whole_loop_runs_on_postgresql(tmp_path: Path, variables: dict[str, str]) -> None:
+def test_whole_loop_runs_on_postgresql(tmp_path: Path, variables: dict[str, str]) -> None:
     home = tmp_path / "home"
 
     def run(*arguments: str) -> Said:
@@ -63,7 +63,7 @@ def test_the_whole_loop_runs_on_postgresql(tmp_path: Path, variables: dict[str, 
         story = QuickStart(run, f"http://127.0.0.1:{variables['PMMDS_HTTP_PORT']}")
         story.run()
         assert run("run", "dagster-daemon", "--check").code == 0
-        assert "serving answers; model: 2." in run("run", "serving", "--check").out
+        assert "serving is healthy; model: 2." in run("run", "serving", "--check").out
     finally:
         assert run("down").code == 0
     assert rows_in(Path(variables["PMMDS_DATABASE_URL_FILE"]).read_text().strip(), "prediction_logs") == 2002
@@ -76,7 +76,7 @@ def test_the_whole_loop_runs_on_postgresql(tmp_path: Path, variables: dict[str, 
 
 
 @pytest.mark.parametrize("name", ["PMMDS_DAGSTER_DATABASE_URL", "PMMDS_MLFLOW_DATABASE_URL"])
-def test_a_database_that_is_not_there_is_told_before_anything_starts(
+def test_missing_database_is_reported_before_anything_starts(
     tmp_path: Path, variables: dict[str, str], name: str
 ) -> None:
     home = tmp_path / "home"
@@ -86,11 +86,11 @@ def test_a_database_that_is_not_there_is_told_before_anything_starts(
     assert said.code == 1
     assert "database nowhere on PostgreSQL at 127.0.0.1" in said.sentence
     assert f"Check {name}" in said.sentence
-    assert pmmds(home, "status", given=gone).out.startswith("Nothing is running here")
+    assert pmmds(home, "status", given=gone).out.startswith("Nothing is running")
 
 
-def test_a_process_that_runs_nowhere_is_not_well(tmp_path: Path, variables: dict[str, str]) -> None:
+def test_health_check_fails_for_processes_that_do_not_run(tmp_path: Path, variables: dict[str, str]) -> None:
     for name in ("serving", "mlflow", "dagster-webserver", "dagster-code", "dagster-daemon"):
         said = pmmds(tmp_path / "home", "run", name, "--check", given=variables)
         assert said.code == 1, name
-        assert name in said.sentence or "daemon is not well" in said.sentence
+        assert name in said.sentence or "daemon is not healthy" in said.sentence

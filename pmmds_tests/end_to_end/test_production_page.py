@@ -1,4 +1,4 @@
-"""docs/production.md, "Without Docker": its SQL and its commands, as they are printed, on a PostgreSQL of their own."""
+"""The SQL and commands of docs/production.md, "Without Docker", run as printed on a new PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.postgres
 
 
 def blocks(language: str) -> list[str]:
-    """The code of a language in the section, in its order; passwords are filled in."""
+    """The code blocks of a language in the section, in order, with passwords filled in."""
     section = PAGE.read_text(encoding="utf-8").split("## Without Docker", 1)[1].split("\n## ", 1)[0]
     found = re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
     return [block.replace("…", "secret") for block in found]
@@ -37,13 +37,13 @@ def run_sql(cluster: Cluster, database: str, block: str) -> None:
 
 
 def given_by(line: str, cluster: Cluster) -> tuple[dict[str, str], list[str]]:
-    """The variables and the command of a line, on this cluster's port."""
+    """The variables and the command of a line, with the port of this cluster."""
     words = shlex.split(line.removeprefix("export ").replace(":5432/", f":{cluster.port}/"))
     variables = dict(word.split("=", 1) for word in words if word.startswith("PMMDS_"))
     return variables, [word for word in words if not word.startswith("PMMDS_")]
 
 
-def test_what_the_page_prints_makes_a_database_that_its_login_can_work_with(tmp_path: Path, contract: Contract) -> None:
+def test_printed_commands_create_a_working_database(tmp_path: Path, contract: Contract) -> None:
     databases, login = blocks("sql")
     preparing, running = blocks("sh")
     with temporary_cluster() as cluster:

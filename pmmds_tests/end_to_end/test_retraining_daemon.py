@@ -1,4 +1,4 @@
-"""Dagster's real daemon retrains because labels came, without any alert, and once for them."""
+"""Dagster's daemon retrains once on new labels, without an alert."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 @pytest.mark.process
 @pytest.mark.faults
 @pytest.mark.timeout(1800)
-def test_labels_alone_make_the_daemon_retrain_once(tmp_path: Path) -> None:
+def test_new_labels_trigger_one_retraining(tmp_path: Path) -> None:
     variables = {"PMMDS_RETRAIN_EVERY_LABELS": "100", "PMMDS_RETRAIN_COOLDOWN_MINUTES": "0.0001"}
     platform = DagsterPlatform.build(tmp_path, PMMDS_SCHEDULES="off", **variables)
     trained = platform.run("train_job")

@@ -1,4 +1,4 @@
-"""Every process under a login of its own role does its whole work; another's work is refused before it has begun."""
+"""Each process works with a login of its own role, and is rejected at the start with another."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VARIABLES = {
     "PMMDS_ALERT_URLS": "json://127.0.0.1:1",
     "PMMDS_RETENTION_DAYS": "2",
     "PMMDS_RETRAIN_MIN_LABELS": "100",
-    # What is looked at is who may do it, not whether the second model is better.
+    # The test is about rights, so any second model may be promoted.
     "PMMDS_PROMOTION_MIN_IMPROVEMENT": "-1",
     "PMMDS_PROMOTION_MAX_LATENCY_RATIO": "1000",
     "PMMDS_PROMOTION_APPROVAL": "manual",
@@ -37,7 +37,7 @@ VARIABLES = {
 
 @pytest.fixture(scope="module")
 def staff(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staff]:
-    """The promoter has trained a first model, and it is in production."""
+    """A first model, trained and promoted by the promoter."""
     with hired(tmp_path_factory.mktemp("staff") / "home", **VARIABLES) as staff:
         run(staff, PROMOTER, "train_job", PMMDS_PROMOTION_APPROVAL="automatic")
         yield staff
@@ -46,7 +46,7 @@ def staff(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Staff]:
 def run(
     staff: Staff, role: str, job: str, tags: dict[str, str] | None = None, **more: str
 ) -> dg.ExecuteInProcessResult:
-    """A job that has to end well."""
+    """Run a job that must succeed."""
     result = staff.platform(role, **more).run(job, tags=tags)
     assert result.success, errors_of(result)
     return result
@@ -61,7 +61,7 @@ def shadowed_version(service: RunningService) -> Any:
     return service.client.get("/healthz").json()["parts"]["shadow"]["version"]
 
 
-def test_each_role_does_its_whole_work(staff: Staff, contract: Contract, tmp_path: Path) -> None:
+def test_each_role_can_do_its_work(staff: Staff, contract: Contract, tmp_path: Path) -> None:
     with running_service(service_variables(staff, SERVICE)) as service:
         ids = the_service_answers_and_learns(staff, service, contract)
         alert_id = the_monitor_finds_drift(staff)
@@ -178,7 +178,7 @@ NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_pr
         ),
     ],
 )
-def test_anothers_work_is_refused_in_a_sentence_before_it_has_begun(
+def test_commands_of_another_role_are_rejected_at_the_start(
     staff: Staff, role: str, arguments: tuple[str, ...], lacks: str, advice: str
 ) -> None:
     before = staff.rows(), versions(staff)
@@ -191,7 +191,7 @@ def test_anothers_work_is_refused_in_a_sentence_before_it_has_begun(
 
 
 def versions(staff: Staff) -> tuple[list[str], str]:
-    """What the registry has, and what is in production."""
+    """The registered versions and the production version."""
     deployment = staff.deployment(OWNER)
     return [
         v.version for v in deployment.registry.versions(deployment.model_name)
@@ -207,9 +207,7 @@ def versions(staff: Staff) -> tuple[list[str], str]:
         (SERVICE, "performance_job", "no SELECT on prediction_archives"),
     ],
 )
-def test_a_run_of_dagster_with_anothers_login_leaves_nothing_behind(
-    staff: Staff, role: str, job: str, lacks: str
-) -> None:
+def test_dagster_run_with_the_wrong_role_leaves_no_data(staff: Staff, role: str, job: str, lacks: str) -> None:
     before = staff.rows(), versions(staff)
     platform = staff.platform(role, PMMDS_PROMOTION_APPROVAL="automatic")
     tags = staff.platform(MONITOR).window_tags() if job == "monitor_job" else None
@@ -219,7 +217,7 @@ def test_a_run_of_dagster_with_anothers_login_leaves_nothing_behind(
     assert (staff.rows(), versions(staff)) == before
 
 
-def test_a_training_with_the_monitors_login_keeps_data_and_registers_no_model(staff: Staff) -> None:
+def test_training_as_monitor_stores_data_but_registers_no_model(staff: Staff) -> None:
     before, registered = staff.rows(), versions(staff)
     result = staff.platform(MONITOR).run("train_job")
     assert "no INSERT on retraining_runs" in errors_of(result)[0]
@@ -228,7 +226,7 @@ def test_a_training_with_the_monitors_login_keeps_data_and_registers_no_model(st
     assert versions(staff) == registered
 
 
-def test_rows_of_a_service_with_anothers_login_wait_for_its_own(staff: Staff, contract: Contract) -> None:
+def test_rows_of_a_service_with_the_wrong_role_stay_in_the_spool(staff: Staff, contract: Contract) -> None:
     with running_service(service_variables(staff, MONITOR)) as service:
         answered = [predicted(service.client, contract) for _ in range(20)]
         wait_until(lambda: "no INSERT on prediction_logs" in spool_problem(service))

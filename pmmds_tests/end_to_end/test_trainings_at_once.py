@@ -1,4 +1,4 @@
-"""Two `pmmds train` at once: each judges its own version, on rows that this version was not trained on."""
+"""Two concurrent `pmmds train`: each evaluates its own version on rows it was not trained on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.process]
 QUICK = {"PMMDS_TRAIN_CANDIDATES": "pmmds_tests.harness.role_logins:QUICK"}
 
 
-def test_two_trainings_at_once_judge_their_own_versions(tmp_path: Path) -> None:
+def test_concurrent_trainings_evaluate_their_own_versions(tmp_path: Path) -> None:
     def train(seed: str) -> Said:
         return pmmds(tmp_path, "train", given={**QUICK, "PMMDS_TRAIN_SEED": seed})
 

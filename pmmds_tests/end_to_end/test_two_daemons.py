@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.timeout(1800)
 
 @contextmanager
 def two_daemons(settings: Settings, folder: Path) -> Iterator[tuple[Daemon, Daemon]]:
-    """The one that works and the one that waits."""
+    """The leader and the standby."""
     with daemon_of(settings, folder / "first.log") as first:
         first.wait_for(lambda: first.has_said(Standing.LEADS))
         with daemon_of(settings, folder / "second.log") as second:
@@ -45,15 +45,13 @@ def two_daemons(settings: Settings, folder: Path) -> Iterator[tuple[Daemon, Daem
             yield first, second
 
 
-def test_an_alert_leads_to_one_retraining_and_a_slow_promotion_to_one_rollback(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_daemons_run_one_retraining_and_one_rollback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     variables = {
         "PMMDS_HOME": str(tmp_path / "home"),
-        "PMMDS_HTTP_PORT": str(free_port()),  # nobody answers there: latency is read from the log
+        "PMMDS_HTTP_PORT": str(free_port()),  # unused port: latency is read from the log
         "PMMDS_ROLLBACK_AUTOMATIC": "on",
         "PMMDS_ROLLBACK_MIN_ROWS": "100",
-        "PMMDS_SCHEDULES": "off",  # what is judged, and when, is said below
+        "PMMDS_SCHEDULES": "off",  # the test runs the jobs itself
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -94,7 +92,7 @@ def test_an_alert_leads_to_one_retraining_and_a_slow_promotion_to_one_rollback(
 
 
 @pytest.mark.postgres
-def test_a_killed_postgresql_leaves_one_daemon_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_daemon_leads_after_postgresql_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with temporary_cluster(syncs=True) as cluster, cluster.fresh_database() as own, cluster.fresh_database() as dagster:
         variables = {
             "PMMDS_HOME": str(tmp_path / "home"),
@@ -115,7 +113,7 @@ def test_a_killed_postgresql_leaves_one_daemon_at_work(tmp_path: Path, monkeypat
             restarted = time.time()
             wait_until(lambda: _newest_heartbeat(instance) > restarted, 600)
             wait_until(lambda: len(sessions_with_the_lead(dagster)) == 1, 600)
-            # Which of the two was faster is open; who lost the lead to the other ends.
+            # Either may become leader; the one that lost the leader lock exits.
             if after.has_said(Standing.LEADS):
                 wait_until(lambda: not before.is_alive, 120)
                 assert after.is_alive, after.log.read_text()[-4000:]
@@ -128,7 +126,7 @@ def test_a_killed_postgresql_leaves_one_daemon_at_work(tmp_path: Path, monkeypat
 
 
 def _newest_heartbeat(instance: dg.DagsterInstance) -> float:
-    """When a daemon last gave a sign of life; 0 when none has."""
+    """Timestamp of the latest heartbeat; 0 if there is none."""
     return max((x.timestamp for x in instance.get_daemon_heartbeats().values()), default=0.0)
 
 

@@ -36,7 +36,7 @@ LOGS = "subscription ($key: [String!]!) { capturedLogs(logKey: $key) { logKey } 
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """Everything runs, and a model answers."""
+    """`pmmds up` with a production model."""
     home = tmp_path_factory.mktemp("up") / "home"
     names = ("HTTP", "GRPC", "DAGSTER", "MLFLOW")
     ports = {f"PMMDS_{name}_PORT": str(port) for name, port in zip(names, free_ports(4), strict=True)}
@@ -63,7 +63,7 @@ def ask(method: str, url: str, headers: dict[str, str] | None = None, **more: An
     return httpx.request(method, url, headers=headers, timeout=120, trust_env=False, **more)
 
 
-def test_dagsters_pages_load_query_and_change_things(dagster: str) -> None:
+def test_dagster_pages_load_query_and_mutate(dagster: str) -> None:
     page = ask("GET", dagster, {"Sec-Fetch-Site": "none"})
     assert page.status_code == 200
     assert "<html" in page.text
@@ -72,7 +72,7 @@ def test_dagsters_pages_load_query_and_change_things(dagster: str) -> None:
     assert scripts
     assert ask("GET", dagster + scripts[0], {"Sec-Fetch-Site": "same-origin"}).status_code == 200
     own = {"Origin": dagster, "Sec-Fetch-Site": "same-origin"}
-    # The pages put the operation's name into the URL.
+    # Dagster's pages put the name of the operation into the URL.
     named = f"{dagster}/graphql?op=VersionQuery"
     assert ask("POST", named, own, json=QUERY).json()["data"]["version"]
     assert ask("POST", named, own, json=RELOAD).json()["data"] == {"reloadWorkspace": {"__typename": "Workspace"}}
@@ -94,14 +94,14 @@ def test_dagsters_pages_load_query_and_change_things(dagster: str) -> None:
         ({"Content-Type": "application/graphql"}, 415),
     ],
 )
-def test_dagster_runs_no_mutation_that_another_page_sends(dagster: str, headers: dict[str, str], status: int) -> None:
+def test_dagster_rejects_mutations_from_other_origins(dagster: str, headers: dict[str, str], status: int) -> None:
     body = json.dumps(RELOAD).encode()
     answer = ask("POST", f"{dagster}/graphql", {"Content-Type": "application/json", **headers}, content=body)
     assert answer.status_code == status
     assert "reloadWorkspace" not in answer.text
 
 
-def test_dagster_runs_nothing_that_stands_in_a_url(dagster: str) -> None:
+def test_dagster_rejects_queries_in_the_url(dagster: str) -> None:
     for method, headers, status in (
         ("GET", {}, 405),
         ("GET", {"Origin": EVIL}, 403),
@@ -117,14 +117,14 @@ def test_dagster_runs_nothing_that_stands_in_a_url(dagster: str) -> None:
     assert ask("POST", report, {"Origin": EVIL}, json={}).status_code == 403
 
 
-def test_a_link_from_another_page_opens_dagster_and_a_frame_does_not(dagster: str) -> None:
+def test_dagster_opens_from_links_but_not_in_frames(dagster: str) -> None:
     link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
     assert ask("GET", f"{dagster}/runs", link).status_code == 200
     assert ask("GET", f"{dagster}/runs", {**link, "Sec-Fetch-Dest": "iframe"}).status_code == 403
 
 
 def subscribed(dagster: str, origin: str) -> Any:
-    """The first data that a subscription brings."""
+    """The first message of a subscription."""
     url = dagster.replace("http", "ws") + "/graphql"
     protocol = Subprotocol("graphql-ws")
     with connect(url, origin=Origin(origin), subprotocols=[protocol], open_timeout=120, proxy=None) as socket:
@@ -136,7 +136,7 @@ def subscribed(dagster: str, origin: str) -> Any:
         return message["payload"]["data"]
 
 
-def test_a_subscription_opens_for_dagsters_own_pages_only(dagster: str) -> None:
+def test_subscriptions_open_for_dagster_pages_only(dagster: str) -> None:
     assert subscribed(dagster, dagster)["capturedLogs"]["logKey"] == ["none", "compute_logs", "x"]
     for origin in (EVIL, "http://localhost:8000", "null"):
         with pytest.raises(InvalidStatus) as caught:
@@ -163,13 +163,13 @@ def test_mlflow_answers_its_own_pages_and_programs(mlflow: str) -> None:
         ({"Content-Type": ""}, 415),
     ],
 )
-def test_mlflow_answers_no_other_page(mlflow: str, headers: dict[str, str], status: int) -> None:
+def test_mlflow_rejects_other_origins(mlflow: str, headers: dict[str, str], status: int) -> None:
     body, json_type = b'{"max_results": 5}', {"Content-Type": "application/json"}
     assert ask("POST", mlflow + SEARCH, {**json_type, **headers}, content=body).status_code == status
     assert ask("POST", f"{mlflow}/graphql", {**json_type, **headers}, content=body).status_code == status
 
 
-def test_up_makes_a_token_that_only_its_user_reads_and_the_commands_use(up: Settings) -> None:
+def test_up_creates_a_private_token_that_the_commands_use(up: Settings) -> None:
     file = up.home_path / FILE
     assert file.stat().st_mode & 0o777 == 0o600
     assert up.admin_token == read_token(up.home_path)
@@ -187,7 +187,7 @@ def test_up_makes_a_token_that_only_its_user_reads_and_the_commands_use(up: Sett
     assert up.admin_token not in shown.out
 
 
-def test_a_read_only_server_refuses_mutations(up: Settings, tmp_path: Path) -> None:
+def test_read_only_server_rejects_mutations(up: Settings, tmp_path: Path) -> None:
     (port,) = free_ports(1)
     settings = load_settings({**up.to_environment(), "PMMDS_DAGSTER_PORT": str(port), "PMMDS_DAGSTER_READ_ONLY": "on"})
     (process,) = [p for p in local_processes(settings) if p.name == "dagster-webserver"]

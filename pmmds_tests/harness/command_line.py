@@ -83,7 +83,7 @@ def heavy_libraries_of(home: Path, arguments: list[str]) -> set[str]:
         "import sys; from pmmds_cli.main import app\n"
         "try: app(sys.argv[1:], standalone_mode=False)\n"
         "except BaseException as e: print(repr(e), file=sys.stderr)\n"
-        f"print('LOADED', *sorted({HEAVY!r} & set(sys.modules)))"
+        f"print(); print('LOADED', *sorted({HEAVY!r} & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],

@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,17 +23,18 @@ from numpy.typing import NDArray
 
 from pmmds_core.config.settings import Settings
 from pmmds_core.data.row_identity import digests_of
-from pmmds_core.errors import DataError, NoModelError, RegistryUnavailableError
+from pmmds_core.errors import NoModelError, RegistryUnavailableError
 from pmmds_core.models.bundle_files import MANIFEST, files_digest
 from pmmds_core.models.registration import BUNDLE_PATH, ModelToRegister
+from pmmds_core.stores.artifacts.direct_registry import DirectAccessError, DirectRegistry
 from pmmds_core.stores.artifacts.registry_errors import translated_errors
+from pmmds_core.stores.artifacts.version_files import TRAINING_ROWS, log_training_rows, no_training_rows
 from pmmds_core.stores.database.reachability import check_tracking_database
 
 PRODUCTION = "production"
 CHALLENGER = "challenger"
 
-TRAINING_ROWS = "training/row_digests.npy"
-# Prefix of the temporary folders of downloads in progress, next to the destination.
+# Folders beside a download's destination that hold what has come so far.
 INCOMING = ".incoming-"
 
 # MLflow's defaults retry for minutes, but people wait for an answer and every caller retries.
@@ -69,6 +70,7 @@ class ModelRegistry:
         """
         self.tracking_uri = tracking_uri
         self.artifact_root = artifact_root
+        self._direct = DirectRegistry(tracking_uri)
         self._is_reached = False
 
     @classmethod
@@ -81,19 +83,26 @@ class ModelRegistry:
         Raises:
             RegistryUnavailableError: MLflow does not answer.
         """
+        with suppress(DirectAccessError):
+            return _translate(self._direct.by_alias(model_name, alias))
         with self._client() as client:
             return _read_version(lambda: client.get_model_version_by_alias(model_name, alias))
 
     def get_version(self, model_name: str, version: str) -> RegisteredVersion:
         """Raises NoModelError if the version is not registered."""
-        with self._client() as client:
-            registered = _read_version(lambda: client.get_model_version(model_name, version))
+        registered = self._find_version(model_name, version)
         if registered is None:
             raise NoModelError(
                 f"{model_name} has no version {version}.",
                 next_step="MLflow's page of the model lists the registered versions.",
             )
         return registered
+
+    def _find_version(self, model_name: str, version: str) -> RegisteredVersion | None:
+        with suppress(DirectAccessError):
+            return _translate(self._direct.by_number(model_name, version))
+        with self._client() as client:
+            return _read_version(lambda: client.get_model_version(model_name, version))
 
     def versions(self, model_name: str) -> list[RegisteredVersion]:
         """Every version, newest first."""
@@ -122,7 +131,7 @@ class ModelRegistry:
         mlflow.log_metrics(dict(model.metrics), run_id=run_id)
         for folder, path in model.artifacts.items():
             client.log_artifacts(run_id, str(path), artifact_path=folder)
-        _log_rows(client, run_id, model.training_rows)
+        log_training_rows(client, run_id, model.training_rows)
         info = _log_pipeline(mlflow, model)
         self._ensure_model(client, model.model_name)
         created = client.create_model_version(
@@ -207,6 +216,10 @@ class ModelRegistry:
         Raises:
             RegistryUnavailableError: MLflow or its artifact store does not answer.
         """
+        with suppress(DirectAccessError):
+            for path in paths:
+                self._direct.put(run_id, path, content)
+            return
         with self._client() as client, tempfile.TemporaryDirectory() as folder:
             for path in paths:
                 file = Path(folder) / Path(path).name
@@ -244,13 +257,13 @@ class ModelRegistry:
             RegistryUnavailableError: MLflow or its artifact store does not answer.
         """
         if not self._has_artifact(version, TRAINING_ROWS):
-            raise _no_training_rows(version, "has no record of the rows that it was trained on")
+            raise no_training_rows(version.version, "has no record of the rows that it was trained on")
         with tempfile.TemporaryDirectory() as folder:
             path = self._download(version, TRAINING_ROWS, Path(folder) / "row_digests.npy")
             content = path.read_bytes()
         rows = digests_of(content)
         if rows is None:
-            raise _no_training_rows(version, "has a damaged record of its training rows")
+            raise no_training_rows(version.version, "has a damaged record of its training rows")
         return rows
 
     def _has_artifact(self, version: RegisteredVersion, path: str) -> bool:
@@ -263,16 +276,23 @@ class ModelRegistry:
                 f"Model files cannot be downloaded to {destination}: the path leaves its folder."
             )
         destination.parent.mkdir(parents=True, exist_ok=True)
-        with self._client() as client, tempfile.TemporaryDirectory(dir=destination.parent, prefix=INCOMING) as folder:
-            # By the run's artifact URI: with the run id, MLflow also searches the logged model and hides the failure.
-            root = client.get_run(version.run_id).info.artifact_uri.rstrip("/")
-            fetched = _mlflow(self.tracking_uri).artifacts.download_artifacts(
-                artifact_uri=f"{root}/{artifact_path}", dst_path=folder, tracking_uri=self.tracking_uri
-            )
+        with tempfile.TemporaryDirectory(dir=destination.parent, prefix=INCOMING) as folder:
+            fetched = self._fetch(version, artifact_path, Path(folder))
             if destination.is_dir():
                 shutil.rmtree(destination)
-            Path(fetched).rename(destination)
+            fetched.rename(destination)
         return destination
+
+    def _fetch(self, version: RegisteredVersion, artifact_path: str, folder: Path) -> Path:
+        with suppress(DirectAccessError):
+            return self._direct.fetch(version.run_id, artifact_path, folder)
+        with self._client() as client:
+            # By the run's own address: by its id MLflow looks in the logged model too, and does not say what failed.
+            place = client.get_run(version.run_id).info.artifact_uri.rstrip("/")
+            fetched = _mlflow(self.tracking_uri).artifacts.download_artifacts(
+                artifact_uri=f"{place}/{artifact_path}", dst_path=str(folder), tracking_uri=self.tracking_uri
+            )
+        return Path(fetched)
 
     def load_pipeline(self, version: RegisteredVersion) -> Any:
         """The scikit-learn pipeline of a version, for comparison with its portable scorer."""
@@ -355,13 +375,6 @@ def _log_rows(client: Any, run_id: str, rows: NDArray[np.int64]) -> None:
         path = Path(folder) / Path(TRAINING_ROWS).name
         np.save(path, rows, allow_pickle=False)
         client.log_artifact(run_id, str(path), artifact_path=str(Path(TRAINING_ROWS).parent))
-
-
-def _no_training_rows(version: RegisteredVersion, what: str) -> DataError:
-    return DataError(
-        f"v{version.version} {what} ({TRAINING_ROWS}), so no holdout can be proven unseen.",
-        next_step="Put a version that PMMDS trained into production, or train one.",
-    )
 
 
 def _read_version(read: Any) -> RegisteredVersion | None:

@@ -1,4 +1,4 @@
-"""`pmmds drift compare` as a person runs it: tables, files, exit codes, and one sentence for each bad input."""
+"""`pmmds drift compare`: tables, files, exit codes, and one sentence for each invalid input."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def compare(files: Path, tmp_path: Path) -> Compare:
-    """Runs the command in `files` on two of them."""
+    """Runs the command on two of `files`."""
 
     def run(reference: str, current: str, *more: str) -> Said:
         arguments = ("drift", "compare", "--reference", reference, "--current", current, *more)
@@ -40,7 +40,7 @@ def compare(files: Path, tmp_path: Path) -> Compare:
     return run
 
 
-def test_two_samples_of_one_population_are_stable(compare: Compare, tmp_path: Path) -> None:
+def test_samples_of_one_population_are_stable(compare: Compare, tmp_path: Path) -> None:
     said = compare("a.parquet", "b.csv", "--fail-on-drift")
     assert said.code == 0
     assert "Stable. 0 of 19 features have a PSI above 0.2" in said.out
@@ -48,7 +48,7 @@ def test_two_samples_of_one_population_are_stable(compare: Compare, tmp_path: Pa
     assert not (tmp_path / "home").exists()
 
 
-def test_drift_is_told_and_fails_only_when_asked(compare: Compare) -> None:
+def test_drift_fails_only_with_fail_on_drift(compare: Compare) -> None:
     assert compare("a.parquet", "moved.parquet").code == 0
     said = compare("a.parquet", "moved.parquet", "--fail-on-drift")
     assert said.code == 3
@@ -58,13 +58,13 @@ def test_drift_is_told_and_fails_only_when_asked(compare: Compare) -> None:
     )
 
 
-def test_too_few_rows_have_an_exit_code_of_their_own(compare: Compare) -> None:
+def test_too_few_rows_exit_with_4(compare: Compare) -> None:
     said = compare("a.parquet", "few.csv", "--json")
     assert said.code == 4
     assert said.document["verdict"] == "insufficient_data"
 
 
-def test_json_has_the_shape_of_a_stored_report(compare: Compare) -> None:
+def test_json_has_the_format_of_a_stored_report(compare: Compare) -> None:
     document = compare("a.parquet", "moved.parquet", "--contract", "telco_churn", "--json").document
     assert (document["n_reference"], document["n_current"], document["verdict"]) == (2000, 2000, "drifted")
     assert document["rules"][0]["verdict"] == "drifted"
@@ -76,7 +76,7 @@ def test_json_has_the_shape_of_a_stored_report(compare: Compare) -> None:
     assert {c["why"] for c in document["columns"]} == {"from the contract"}
 
 
-def test_a_page_and_a_profile_are_written_and_the_profile_is_a_reference(compare: Compare, tmp_path: Path) -> None:
+def test_saved_profile_can_be_used_as_reference(compare: Compare, tmp_path: Path) -> None:
     page, profile = tmp_path / "drift.html", tmp_path / "a.json"
     first = compare("a.parquet", "moved.parquet", "--html", str(page), "--save-profile", str(profile), "--json")
     assert first.code == 0
@@ -89,7 +89,7 @@ def test_a_page_and_a_profile_are_written_and_the_profile_is_a_reference(compare
 
 @pytest.fixture(scope="module")
 def bad(files: Path) -> Path:
-    """Files that cannot be compared, one for each way."""
+    """Files that cannot be compared, one per reason."""
     folder = files / "bad"
     folder.mkdir()
     good = pd.read_parquet(files / "a.parquet")
@@ -156,7 +156,7 @@ def bad(files: Path) -> Path:
         ("a.parquet", "b.csv", "--html b.csv", "b.csv is one of the input files"),
     ],
 )
-def test_bad_input_is_one_sentence_and_nothing_is_written(
+def test_invalid_input_is_one_sentence_and_writes_nothing(
     compare: Compare, bad: Path, tmp_path: Path, reference: str, current: str, more: str, expected: str
 ) -> None:
     page, profile = tmp_path / "page.html", tmp_path / "profile.json"
@@ -168,7 +168,7 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_profile_of_another_contract_is_refused(compare: Compare, files: Path, tmp_path: Path) -> None:
+def test_profile_of_another_contract_is_rejected(compare: Compare, files: Path, tmp_path: Path) -> None:
     profile = tmp_path / "a.json"
     assert compare("a.parquet", "b.csv", "--save-profile", str(profile)).code == 0
     said = compare(str(profile), "b.csv", "--contract", "telco_churn")

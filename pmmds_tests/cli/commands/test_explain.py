@@ -1,4 +1,4 @@
-"""From a prediction back to what made it, as a person asks for it."""
+"""`pmmds explain`: the lineage of a prediction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pmmds_tests.harness.prediction_records import make_records
 
 @pytest.fixture
 def explained_home(trained_home: Path) -> Path:
-    """A home whose model answered five requests, the first two with labels since."""
+    """A home with five logged predictions, the first two with labels."""
     platform = DagsterPlatform.build(trained_home)
     rows = traffic_rows(packaged_generator(), platform.deployment.contract, 5, "none", seed=3).frame
     platform.log_rows(rows.head(2), "known")
@@ -25,7 +25,7 @@ def explained_home(trained_home: Path) -> Path:
     return trained_home
 
 
-def test_the_chain_goes_back_to_data_validation_and_decision(explained_home: Path) -> None:
+def test_lineage_includes_data_validation_and_decision(explained_home: Path) -> None:
     found = pmmds(explained_home, "explain", "known-1", "--json").document
     deployment = DagsterPlatform.build(explained_home).deployment
     (decision,) = deployment.decisions.recent()
@@ -44,16 +44,16 @@ def test_the_chain_goes_back_to_data_validation_and_decision(explained_home: Pat
     assert len(explanation["contributions"]) == 19
 
 
-def test_a_person_reads_the_chain_and_the_largest_contributions(explained_home: Path) -> None:
+def test_text_shows_lineage_and_largest_contributions(explained_home: Path) -> None:
     said = pmmds(explained_home, "explain", "m-0")
     assert said.code == 0, said.err
-    for word in ("not known yet", "churn-classifier v1", "expectations met", "a training by a person", "in all"):
+    for word in ("not received yet", "churn-classifier v1", "expectations met", "manual training", "in all"):
         assert word in said.out
     assert "the other 9 features" in said.out
 
 
 @pytest.mark.slow
-def test_the_alert_that_led_to_the_version_is_named(trained_home: Path) -> None:
+def test_alert_that_triggered_the_version_is_named(trained_home: Path) -> None:
     platform = DagsterPlatform.build(trained_home)
     rows = traffic_rows(packaged_generator(), platform.deployment.contract, 2500, "migration", seed=5).frame
     platform.log_rows(rows, "m")
@@ -68,25 +68,25 @@ def test_the_alert_that_led_to_the_version_is_named(trained_home: Path) -> None:
     assert (earlier["model"]["version"], earlier["alert"]) == ("1", None)
 
 
-def test_an_unknown_id_is_one_sentence(explained_home: Path) -> None:
+def test_unknown_id_is_one_sentence(explained_home: Path) -> None:
     said = pmmds(explained_home, "explain", "nobody")
     assert said.code == 2
     assert "No prediction with the request id 'nobody' is logged." in said.sentence
 
 
-def test_an_id_that_waits_in_the_spool_is_told_apart(explained_home: Path) -> None:
+def test_id_in_the_spool_is_reported_as_such(explained_home: Path) -> None:
     deployment = DagsterPlatform.build(explained_home).deployment
     spool = Spool(deployment.folder("spool"), deployment.contract.feature_names)
     records: list[PredictionRecord] = make_records(deployment.contract, 20, prefix="waiting")
     spool.append(records)
     waiting: Said = pmmds(explained_home, "explain", "waiting13")
     assert waiting.code == 1
-    assert "waits in the spool" in waiting.sentence
+    assert "in the spool" in waiting.sentence
     assert pmmds(explained_home, "explain", "waiting").code == 2, "the beginning of an id is not the id"
     spool.close()
 
 
-def test_a_lost_model_leaves_the_rest_of_the_chain(explained_home: Path) -> None:
+def test_lineage_without_the_model_shows_the_rest(explained_home: Path) -> None:
     spoiled = pmmds(explained_home, "explain", "m-0", "--json", PMMDS_MLFLOW_TRACKING_URI="http://127.0.0.1:9")
     assert spoiled.document["explanation"] is not None, "the kept copy is enough"
     import shutil
@@ -100,7 +100,7 @@ def test_a_lost_model_leaves_the_rest_of_the_chain(explained_home: Path) -> None
     assert any("are not available" in note for note in gone.document["notes"])
 
 
-def test_it_starts_fast_once_the_model_is_here(explained_home: Path) -> None:
+def test_explain_imports_no_heavy_library_with_a_cached_model(explained_home: Path) -> None:
     assert pmmds(explained_home, "explain", "m-0").code == 0
     loaded = heavy_libraries_of(explained_home, ["explain", "m-0", "--json"])
     assert "mlflow" not in loaded, "which alone takes seconds"

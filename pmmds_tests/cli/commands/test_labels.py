@@ -1,4 +1,4 @@
-"""pmmds labels import, as a person runs it."""
+"""`pmmds labels import`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pmmds_tests.harness.dagster_platform import DagsterPlatform
 from pmmds_tests.harness.prediction_records import make_records
 
 
-def test_a_file_is_imported_corrected_and_matched(tmp_path: Path) -> None:
+def test_file_is_imported_corrected_and_matched(tmp_path: Path) -> None:
     home = tmp_path / "home"
     deployment = DagsterPlatform.build(home).deployment
     log = PredictionLog(deployment.database, deployment.contract)
@@ -21,7 +21,7 @@ def test_a_file_is_imported_corrected_and_matched(tmp_path: Path) -> None:
     said = pmmds(home, "labels", "import", str(first))
     assert said.code == 0, said.err
     assert "1 accepted" in said.out
-    assert "Labels of 1 request are kept aside" in said.out
+    assert "Labels of 1 request are stored" in said.out
     document = pmmds(home, "labels", "import", str(second), "--json").document
     assert document == {
         "n_rows": 2,
@@ -43,7 +43,7 @@ def test_a_file_is_imported_corrected_and_matched(tmp_path: Path) -> None:
     assert dict(zip(found.request_ids, found.labels.tolist(), strict=True)) == {"r0": 0, "later0": 1}
 
 
-def test_a_wrong_file_changes_nothing(tmp_path: Path) -> None:
+def test_invalid_file_changes_nothing(tmp_path: Path) -> None:
     home, file = tmp_path / "home", tmp_path / "labels.csv"
     deployment = DagsterPlatform.build(home).deployment
     PredictionLog(deployment.database, deployment.contract).append(make_records(deployment.contract, 1))

@@ -1,4 +1,4 @@
-"""The same model comes out of a version's record, and what prevents that is said."""
+"""`pmmds reproduce`: same digest from the recorded data, or the reason why not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pmmds_tests.harness.command_line import pmmds
 from pmmds_tests.harness.dagster_platform import DagsterPlatform
 
 
-def test_a_version_is_reproduced_whatever_the_settings_say_today(trained_home: Path) -> None:
+def test_version_is_reproduced_under_other_settings(trained_home: Path) -> None:
     deployment = DagsterPlatform.build(trained_home).deployment
     found = pmmds(trained_home, "reproduce", "v1", "--json", PMMDS_TRAIN_SEED="7", PMMDS_TRAIN_HOLDOUT_SHARE="0.5")
     assert found.code == 0, found.err
@@ -24,7 +24,7 @@ def test_a_version_is_reproduced_whatever_the_settings_say_today(trained_home: P
     assert [v.version for v in deployment.registry.versions(deployment.model_name)] == ["1"], "nothing is registered"
 
 
-def test_another_digest_is_a_no_and_other_code_is_named(trained_home: Path) -> None:
+def test_another_digest_exits_with_3_and_names_the_code_version(trained_home: Path) -> None:
     deployment = DagsterPlatform.build(trained_home).deployment
     version = deployment.production_version()
     changed = {"digest": "f" * 64, "code_version": "0.0.9+abc"}
@@ -35,11 +35,11 @@ def test_another_digest_is_a_no_and_other_code_is_named(trained_home: Path) -> N
     finally:
         deployment.registry.tag_version(deployment.model_name, "1", kept)
     assert said.code == 3
-    assert "Another model came out" in said.out
+    assert "Not reproduced" in said.out
     assert f"code version: recorded 0.0.9+abc, here {code_version()}" in said.out
 
 
-def test_rows_that_are_gone_or_changed_are_said_before_anything_is_trained(trained_home: Path) -> None:
+def test_missing_or_modified_rows_are_reported_before_training(trained_home: Path) -> None:
     deployment = DagsterPlatform.build(trained_home).deployment
     dataset = deployment.datasets.of_digest("training", deployment.production_version().tags["training_digest"])
     assert dataset is not None
@@ -58,7 +58,7 @@ def test_rows_that_are_gone_or_changed_are_said_before_anything_is_trained(train
     assert "are not stored here" in gone.sentence
 
 
-def test_a_version_that_is_not_there_or_says_too_little_is_one_sentence(trained_home: Path) -> None:
+def test_unknown_or_incomplete_version_is_one_sentence(trained_home: Path) -> None:
     unknown = pmmds(trained_home, "reproduce", "9")
     assert unknown.code == 2
     assert "has no version '9' in the registry. Registered versions: v1." in unknown.sentence

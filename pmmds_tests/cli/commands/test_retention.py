@@ -1,4 +1,4 @@
-"""pmmds retention, as a person runs it: a dry run removes nothing, a real one removes what it showed."""
+"""`pmmds retention`: a dry run deletes nothing, and the next run deletes what it listed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def removed(document: Any) -> dict[str, int]:
     return {row["kind"]: row["n_removed"] for row in document["removed"]}
 
 
-def test_a_dry_run_shows_what_goes_and_the_next_run_removes_it(tmp_path: Path) -> None:
+def test_run_deletes_what_the_dry_run_listed(tmp_path: Path) -> None:
     home = tmp_path / "home"
     reports = home / "reports"
     reports.mkdir(parents=True)

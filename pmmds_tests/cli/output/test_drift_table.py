@@ -1,4 +1,4 @@
-"""The monitor's table: 100 columns at most, every rule by name with its verdict, what moved in words."""
+"""The drift table of `pmmds monitor`: at most 100 columns, one verdict per rule."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def document() -> dict[str, Any]:
     return {**shown, "alert_id": 4, "report": "drift.html"}
 
 
-def test_the_table_fits_100_columns_and_says_the_verdict_by_rule(
+def test_table_fits_100_columns_and_lists_verdicts_by_rule(
     document: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     print_drift(document)
@@ -52,7 +52,7 @@ def test_the_table_fits_100_columns_and_says_the_verdict_by_rule(
         assert words in printed
 
 
-def test_a_window_without_rows_is_a_table_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_window_without_rows_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     profile = load_population().split(np.random.default_rng(0)).profile
     features = compare(profile, {}, 0)
     shown = report_document(profile, features, 0, judge(features, 0, DriftRule(0.2, 3, 100)))

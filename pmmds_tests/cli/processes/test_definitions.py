@@ -1,4 +1,4 @@
-"""Which processes a machine runs, and with what, by its settings; nothing is started."""
+"""The processes that the settings define, with their options. Starts nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def names(settings: Settings) -> list[str]:
     return [p.name for p in local_processes(settings)]
 
 
-def test_an_mlflow_server_of_somebody_else_is_not_started() -> None:
+def test_external_mlflow_server_is_not_started() -> None:
     away = Settings(mlflow_tracking_uri="http://mlflow.example:5000")
     assert "mlflow" not in names(away)
     ours = Settings(mlflow_tracking_uri="http://127.0.0.1:5000", mlflow_database_url=POSTGRES)
@@ -29,7 +29,7 @@ def test_an_mlflow_server_of_somebody_else_is_not_started() -> None:
     assert "mlflow" in names(Settings())
 
 
-def test_a_server_that_clients_ask_hands_out_artifacts_and_hides_its_database() -> None:
+def test_mlflow_server_proxies_artifacts_and_hides_its_database_url() -> None:
     settings = Settings(
         mlflow_tracking_uri="http://127.0.0.1:5000",
         mlflow_database_url=POSTGRES,
@@ -42,7 +42,7 @@ def test_a_server_that_clients_ask_hands_out_artifacts_and_hides_its_database() 
 
 
 @pytest.mark.parametrize(("given", "handed_on"), [("", None), ("http://store:9000", "http://store:9000")])
-def test_an_empty_address_of_the_artifact_store_is_none(
+def test_empty_s3_endpoint_is_treated_as_unset(
     monkeypatch: pytest.MonkeyPatch, given: str, handed_on: str | None
 ) -> None:
     monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", given)
@@ -51,14 +51,14 @@ def test_an_empty_address_of_the_artifact_store_is_none(
     assert environment.get("MLFLOW_S3_ENDPOINT_URL") == handed_on
 
 
-def test_clients_on_the_database_keep_artifacts_in_the_home_or_where_it_is_said(tmp_path: Path) -> None:
+def test_artifacts_are_in_the_home_or_at_the_configured_root(tmp_path: Path) -> None:
     process = single_processes(Settings(home=str(tmp_path)))["mlflow"]
     assert process.argv[-2:] == ["--default-artifact-root", f"file://{tmp_path}/mlartifacts"]
     process = single_processes(Settings(mlflow_artifact_root=str(tmp_path / "with space")))["mlflow"]
     assert process.argv[-1] == f"file://{tmp_path}/with%20space"
 
 
-def test_web_server_and_daemon_ask_the_code_server_that_is_named() -> None:
+def test_web_server_and_daemon_use_the_configured_code_server() -> None:
     found = single_processes(Settings(dagster_code_server="code:4001"))
     for name in ("dagster-webserver", "dagster-daemon"):
         assert found[name].argv[-4:] == ["--grpc-host", "code", "--grpc-port", "4001"]
@@ -66,12 +66,12 @@ def test_web_server_and_daemon_ask_the_code_server_that_is_named() -> None:
 
 
 @pytest.mark.parametrize("text", ["code", "http://code:4000", "code:x", ":4000"])
-def test_a_code_server_that_is_no_address_is_refused(text: str) -> None:
+def test_invalid_code_server_address_is_rejected(text: str) -> None:
     with pytest.raises(SettingError, match=r"PMMDS_DAGSTER_CODE_SERVER.*expected host:port"):
         load_settings({"PMMDS_DAGSTER_CODE_SERVER": text})
 
 
-def test_the_instance_file_follows_the_storage_there_and_back(tmp_path: Path) -> None:
+def test_instance_file_follows_the_storage_setting(tmp_path: Path) -> None:
     embedded = Settings(home=str(tmp_path))
     shared = Settings(home=str(tmp_path), dagster_database_url=POSTGRES)
     file = prepare_dagster_home(embedded) / "dagster.yaml"
@@ -87,7 +87,7 @@ def test_the_instance_file_follows_the_storage_there_and_back(tmp_path: Path) ->
     assert "storage" not in yaml.safe_load(instance_file().read_text(encoding="utf-8"))
 
 
-def test_an_instance_file_of_a_person_stays(tmp_path: Path) -> None:
+def test_user_written_instance_file_is_kept(tmp_path: Path) -> None:
     (tmp_path / "dagster").mkdir()
     own = tmp_path / "dagster" / "dagster.yaml"
     own.write_text("telemetry: {enabled: false}\n")
@@ -96,25 +96,25 @@ def test_an_instance_file_of_a_person_stays(tmp_path: Path) -> None:
     assert own.read_text() == "telemetry: {enabled: false}\n"
 
 
-def test_dagster_gets_its_url_with_the_driver_that_it_ships(tmp_path: Path) -> None:
+def test_dagster_url_uses_the_driver_that_dagster_ships(tmp_path: Path) -> None:
     found = dagster_variables(Settings(home=str(tmp_path), dagster_database_url=POSTGRES))
     assert found["PMMDS_DAGSTER_DATABASE_URL"] == "postgresql+psycopg2://ann:hidden@db:5432/dagster"
     assert "PMMDS_DAGSTER_DATABASE_URL" not in dagster_variables(Settings(home=str(tmp_path)))
 
 
-def test_a_process_that_knows_nothing_of_dagster_makes_no_home_for_it(tmp_path: Path) -> None:
+def test_other_processes_create_no_dagster_home(tmp_path: Path) -> None:
     settings = Settings(home=str(tmp_path))
     child_environment(settings, [single_processes(settings)["mlflow"]])
     assert not (tmp_path / "dagster").exists()
 
 
-def test_run_names_what_there_is(tmp_path: Path) -> None:
+def test_run_lists_the_processes_for_an_unknown_name(tmp_path: Path) -> None:
     said = pmmds(tmp_path / "home", "run", "everything")
     assert said.code == 2
-    assert "There are serving, mlflow, dagster-webserver, dagster-daemon, dagster-code." in said.sentence
+    assert "Choose one of serving, mlflow, dagster-webserver, dagster-daemon, dagster-code." in said.sentence
 
 
-def test_an_mlflow_server_without_a_database_is_bad_usage(tmp_path: Path) -> None:
+def test_mlflow_server_without_a_database_is_wrong_usage(tmp_path: Path) -> None:
     said = pmmds(tmp_path / "home", "run", "mlflow", PMMDS_MLFLOW_TRACKING_URI="http://mlflow:5000")
     assert said.code == 2
     assert "PMMDS_MLFLOW_DATABASE_URL" in said.sentence

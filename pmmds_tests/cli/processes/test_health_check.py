@@ -1,4 +1,4 @@
-"""What a container's health check says of the service: one sentence with one end."""
+"""The health check of the service prints one sentence."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from pmmds_cli.processes.definitions import single_processes
 from pmmds_core.config.settings import load_settings
 from pmmds_core.errors import ServiceUnavailableError
 
-WELL: dict[str, Any] = {"status": "ok", "problem": ""}
+HEALTHY: dict[str, Any] = {"status": "ok", "problem": ""}
 SETTINGS = load_settings({})
 
 
-def said(monkeypatch: pytest.MonkeyPatch, **parts: dict[str, Any]) -> str:
-    answer = {"parts": {"database": WELL, "spool": WELL, "model": {"version": "3"}, **parts}}
+def check(monkeypatch: pytest.MonkeyPatch, **parts: dict[str, Any]) -> str:
+    answer = {"parts": {"database": HEALTHY, "spool": HEALTHY, "model": {"version": "3"}, **parts}}
     monkeypatch.setattr(health_check, "_get", lambda *_: answer)
     return health_check.check_process(single_processes(SETTINGS)["serving"], SETTINGS)
 
 
-def test_a_service_that_is_well_says_which_model_it_has_or_that_it_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert said(monkeypatch) == "serving answers; model: 3."
-    assert said(monkeypatch, model={"version": None}) == "serving answers; model: none yet."
+def test_healthy_service_reports_its_model_or_that_it_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check(monkeypatch) == "serving is healthy; model: 3."
+    assert check(monkeypatch, model={"version": None}) == "serving is healthy; model: none yet."
 
 
-def test_what_is_wrong_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    away = {"status": "unreachable", "problem": "The database rows cannot be reached."}
-    with pytest.raises(ServiceUnavailableError) as told:
-        said(monkeypatch, database=away, spool={"status": "full", "problem": ""})
-    assert str(told.value) == "serving answers, but database: The database rows cannot be reached; spool: full."
+def test_unhealthy_parts_are_reported_with_their_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    unreachable = {"status": "unreachable", "problem": "The database rows cannot be reached."}
+    with pytest.raises(ServiceUnavailableError) as raised:
+        check(monkeypatch, database=unreachable, spool={"status": "full", "problem": ""})
+    assert str(raised.value) == "serving is not healthy: database: The database rows cannot be reached; spool: full."

@@ -1,4 +1,4 @@
-"""By default nothing of `pmmds up` listens beyond this machine."""
+"""By default, no process of `pmmds up` accepts connections from other machines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pmmds_core.config.settings import load_settings
 from pmmds_serving.launch import serve_command
 
 
-def test_by_default_every_server_is_bound_to_loopback_and_told_so_on_its_command_line() -> None:
+def test_every_server_listens_on_loopback_by_default() -> None:
     settings = load_settings({})
     listening = [process for process in local_processes(settings) if process.port]
     assert {process.name for process in listening} == {"serving", "mlflow", "dagster-webserver"}

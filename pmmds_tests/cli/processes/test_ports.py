@@ -1,4 +1,4 @@
-"""Ports: chosen, and an answer on one taken for ours only when our own process gave it."""
+"""Choice of ports, and detection of other programs that listen on them."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ SERVE_FILES = ("-m", "http.server", "--bind", HOST)
 
 
 class Friendly(BaseHTTPRequestHandler):
-    """Answers every GET, as another PMMDS on the port would."""
+    """Answers every GET, as another PMMDS would."""
 
-    def do_GET(self) -> None:  # http.server's name for it
+    def do_GET(self) -> None:  # the name is required by http.server
         self.send_response(200)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Silent."""
+        """Log nothing."""
 
 
 @pytest.fixture
-def strangers_port() -> Iterator[int]:
+def other_port() -> Iterator[int]:
     with ThreadingHTTPServer((HOST, 0), Friendly) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -59,36 +59,36 @@ def supervised(home: Path, process: Process) -> Iterator[Supervisor]:
         stop(settings)
 
 
-def test_wanted_ports_are_taken_when_they_are_free(strangers_port: int) -> None:
+def test_wanted_ports_are_used_if_they_are_free(other_port: int) -> None:
     free = free_port()
-    found = free_ports({"a": strangers_port, "b": free, "c": free})
-    assert found["a"] != strangers_port
+    found = free_ports({"a": other_port, "b": free, "c": free})
+    assert found["a"] != other_port
     assert found["b"] == free
     assert len(set(found.values())) == 3
     assert all(is_free(HOST, port) for port in found.values())
 
 
-def test_who_listens(strangers_port: int) -> None:
-    assert listens(os.getpid(), strangers_port)
+def test_listens_finds_the_process_on_a_port(other_port: int) -> None:
+    assert listens(os.getpid(), other_port)
     assert not listens(os.getpid(), free_port())
-    assert not listens(2**22, strangers_port), "no process has such a number"
+    assert not listens(2**22, other_port), "no process has such a number"
 
 
 @pytest.mark.process
-def test_an_answer_of_a_stranger_on_the_port_is_not_ours(tmp_path: Path, strangers_port: int) -> None:
+def test_answer_of_another_program_does_not_count_as_ready(tmp_path: Path, other_port: int) -> None:
     argv = [sys.executable, "-c", "import time; time.sleep(60)"]
-    url = f"http://{HOST}:{strangers_port}/livez"
-    process = Process("serving", argv, HOST, strangers_port, url)
+    url = f"http://{HOST}:{other_port}/livez"
+    process = Process("serving", argv, HOST, other_port, url)
     with supervised(tmp_path, process) as supervisor, pytest.raises(PortTakenError) as refused:
         wait_until_ready(supervisor, [process])
     assert str(refused.value) == (
-        f"Port {strangers_port} on {HOST}, where serving would listen, is taken. "
-        "Stop what listens there, or set PMMDS_HTTP_PORT to a free port."
+        f"Port {other_port} on {HOST}, needed by serving, is in use. "
+        "Stop the program that uses it, or set PMMDS_HTTP_PORT to a free port."
     )
 
 
 @pytest.mark.process
-def test_an_answer_of_our_own_process_is(tmp_path: Path) -> None:
+def test_answer_of_the_started_process_counts_as_ready(tmp_path: Path) -> None:
     port = free_port()
     process = Process("serving", [sys.executable, *SERVE_FILES, str(port)], HOST, port, f"http://{HOST}:{port}/")
     with supervised(tmp_path, process) as supervisor:
@@ -99,9 +99,9 @@ def test_an_answer_of_our_own_process_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
-def test_a_grpc_port_that_somebody_took_in_between_is_named(tmp_path: Path, strangers_port: int) -> None:
-    """The demo takes other ports for this error. gRPC's usual port may also be the near end of any connection."""
-    with socket.create_connection((HOST, strangers_port)) as connection:
+def test_grpc_port_taken_during_startup_is_named(tmp_path: Path, other_port: int) -> None:
+    """The demo retries with other ports on this error."""
+    with socket.create_connection((HOST, other_port)) as connection:
         taken = connection.getsockname()[1]
         port = free_port()
         process = Process("serving", [sys.executable, "-c", "exit(1)"], HOST, port, f"http://{HOST}:{port}/livez")
@@ -109,6 +109,6 @@ def test_a_grpc_port_that_somebody_took_in_between_is_named(tmp_path: Path, stra
         with supervised(tmp_path, process) as supervisor, pytest.raises(PortTakenError) as refused:
             wait_until_ready(supervisor, [process])
     assert str(refused.value) == (
-        f"Port {taken} on {HOST}, where serving would listen, is taken. "
-        "Stop what listens there, or set PMMDS_GRPC_PORT to a free port."
+        f"Port {taken} on {HOST}, needed by serving, is in use. "
+        "Stop the program that uses it, or set PMMDS_GRPC_PORT to a free port."
     )

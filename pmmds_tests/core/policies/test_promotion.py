@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pmmds_cli.output.criteria_table import evidence_lines
+from pmmds_cli.output.criteria_table import criteria_lines
 from pmmds_core.evaluation.comparison import ModelEvaluation
 from pmmds_core.policies.promotion import PromotionPolicy, judge
 
@@ -156,7 +156,7 @@ def test_a_near_miss_is_not_rounded_to_the_threshold() -> None:
     judgment = judge(an_evaluation(improvement=0.00096, latency_ratio=1.2004), PromotionPolicy())
     assert "(+0.00096;" in judgment.promotion_reason
     assert "(1.2004x;" in judgment.promotion_reason
-    assert "0.000960" in evidence_lines(judgment.to_document())[2]
+    assert "0.000960" in criteria_lines(judgment.to_document())[2]
     even = judge(an_evaluation(improvement=0.0), PromotionPolicy(min_improvement=0.0)).promotion_reason
     assert "(+0.0000)" in even
 
@@ -182,7 +182,7 @@ def test_every_criterion_is_listed_with_value_threshold_and_verdict() -> None:
 def test_a_p_value_is_never_shown_as_zero() -> None:
     judgment = judge(an_evaluation(p_value=3e-9), PromotionPolicy())
     assert "DeLong p < 0.0001," in judgment.promotion_reason
-    assert "3e-09" in evidence_lines(judgment.to_document())[4]
+    assert "3e-09" in criteria_lines(judgment.to_document())[4]
 
 
 def test_a_criterion_that_was_not_evaluated_is_neither_met_nor_missed() -> None:
@@ -191,7 +191,7 @@ def test_a_criterion_that_was_not_evaluated_is_neither_met_nor_missed() -> None:
 
 
 def test_the_evidence_table_has_a_line_for_each_criterion() -> None:
-    lines = evidence_lines(judge(an_evaluation(segments=[a_segment(-0.03)]), FORBIDS).to_document())
+    lines = criteria_lines(judge(an_evaluation(segments=[a_segment(-0.03)]), FORBIDS).to_document())
     assert lines[0].split() == ["criterion", "value", "threshold", "verdict", "decides"]
     assert [line.split()[0] for line in lines[1:]] == [
         "validation",
@@ -205,9 +205,9 @@ def test_the_evidence_table_has_a_line_for_each_criterion() -> None:
 
 
 def test_a_criterion_without_value_has_a_line_and_a_manual_decision_none() -> None:
-    lines = evidence_lines({"criteria": [{"name": "latency", "passed": True, "blocking": True, "sentence": "OK."}]})
+    lines = criteria_lines({"criteria": [{"name": "latency", "passed": True, "blocking": True, "sentence": "OK."}]})
     assert lines[1].split() == ["latency", "–", "–", "met", "yes"]
-    assert evidence_lines({"kind": "manual"}) == []
+    assert criteria_lines({"kind": "manual"}) == []
 
 
 def test_an_evaluation_round_trips_through_its_document() -> None:

@@ -16,7 +16,8 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.errors import RegistryUnavailableError
 from pmmds_core.models.bundle import MANIFEST, load_bundle
 from pmmds_core.models.registration import BUNDLE_PATH, VALIDATION_PATH
-from pmmds_core.stores.artifacts.model_registry import PRODUCTION, TRAINING_ROWS, ModelRegistry
+from pmmds_core.stores.artifacts.model_registry import PRODUCTION, ModelRegistry
+from pmmds_core.stores.artifacts.version_files import TRAINING_ROWS
 from pmmds_tests.harness.command_line import pmmds
 from pmmds_tests.harness.mlflow_server import MlflowServer, mlflow_serving, register_bundle
 from pmmds_tests.harness.s3_store import S3Store, temporary_store

@@ -1,0 +1,25 @@
+"""Commands do not import libraries whose import takes longer than the command's work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pmmds_tests.harness.command_line import HEAVY, heavy_libraries_of
+
+READING = [["config"], ["db", "status"], ["decisions"], ["explain", "no-such-prediction"], ["alerts", "list"]]
+READING += [["performance"], ["status"], ["logs"]]
+# Monitoring runs in Dagster and draws charts; its asset charts still use matplotlib.
+NEEDED_BY_MONITOR = {"dagster", "vl_convert", "matplotlib"}
+
+
+@pytest.mark.parametrize("arguments", READING, ids=" ".join)
+def test_reading_commands_import_no_heavy_library(tmp_path: Path, arguments: list[str]) -> None:
+    assert heavy_libraries_of(tmp_path / "home", arguments) == set()
+
+
+def test_monitor_imports_neither_mlflow_nor_pandas_nor_scikit_learn(trained_home: Path) -> None:
+    loaded = heavy_libraries_of(trained_home, ["monitor"])
+    assert "dagster" in loaded, "monitor_job ran in this process"
+    assert loaded.isdisjoint(HEAVY - NEEDED_BY_MONITOR)
