@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,28 @@ def test_only_the_settings_read_variables() -> None:
     # Two variables of others: job_runs sets DAGSTER_HOME for Dagster, and BentoML tells shared_counts a folder.
     others = {"pmmds_cli/client/job_runner.py", "pmmds_serving/metrics/shared_memory.py"}
     assert environment_readers() <= {"pmmds_core/config/settings.py", *others}
+
+
+NETWORK_LIBRARIES = re.compile(
+    r"^\s*(?:import|from) (?:socket|subprocess|sqlite3|psycopg|http\.client|urllib\.request|mlflow|apprise)\b|create_engine\(",
+    re.M,
+)
+FILE_CALLS = re.compile(r"\bopen\(|\.(?:read|write)_(?:text|bytes)\(|\.(?:mkdir|unlink|iterdir|glob)\(")
+CORE = ROOT / "pmmds_core"
+WITHOUT_IO = ("statistics", "profiling", "drift", "evaluation", "policies")
+
+
+def test_only_stores_connect_to_databases_registry_and_network() -> None:
+    users = [f for f in CORE.rglob("*.py") if NETWORK_LIBRARIES.search(f.read_text(encoding="utf-8"))]
+    assert users
+    assert {f.relative_to(CORE).parts[0] for f in users} == {"stores"}
+
+
+@pytest.mark.parametrize("package", WITHOUT_IO)
+def test_calculating_packages_open_no_files(package: str) -> None:
+    files = sorted((CORE / package).rglob("*.py"))
+    assert files
+    assert [f.name for f in files if FILE_CALLS.search(f.read_text(encoding="utf-8"))] == []
 
 
 def test_only_the_registry_and_the_application_of_its_server_import_mlflow() -> None:
