@@ -34,7 +34,7 @@ def _measure() -> int:
             print(f"image {name:10} {size:6,.0f} MB over its base", flush=True)
         began = time.perf_counter()
         own.must("up", "-d", timeout=900)
-        own.wait_until_well()
+        own.wait_until_healthy()
         print(f"compose up, until everything is well      {time.perf_counter() - began:6.0f} s", flush=True)
         story = QuickStart(own.pmmds, own.url("HTTP"))
         story.train()

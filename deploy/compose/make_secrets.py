@@ -81,7 +81,7 @@ def _login_url(name: str, at: str = "postgres:5432") -> str:
 
 
 def _hashed(password: str) -> str:
-    """Return an {SSHA} hash for nginx. It is strong enough for 190 random bits; use `openssl passwd -6` for other passwords."""
+    """Return nginx's {SSHA} hash, enough for 190 random bits; use `openssl passwd -6` for weaker passwords."""
     salt = secrets.token_bytes(8)
     digest = hashlib.sha1(password.encode() + salt, usedforsecurity=False).digest()
     return "{SSHA}" + base64.b64encode(digest + salt).decode()
