@@ -91,7 +91,7 @@ class ApiServer:
 
 @contextmanager
 def api_server() -> Iterator[ApiServer]:
-    """A server that records requests and echoes their bodies, as Kubernetes does when it creates a thing."""
+    """A server that records requests and echoes their bodies, as Kubernetes does when it creates a resource."""
     server = ApiServer()
 
     class Handler(BaseHTTPRequestHandler):
@@ -105,7 +105,7 @@ def api_server() -> Iterator[ApiServer]:
             self.wfile.write(body)
 
         def log_message(self, *args: Any) -> None:
-            """Nothing is printed: pytest shows what failed."""
+            """Log nothing."""
 
     listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02})
