@@ -1,4 +1,4 @@
-# Everything runs in .venv, which `make setup` makes; nothing else of the machine is touched.
+# Everything runs in .venv, which `make setup` creates inside the checkout.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,43 +11,43 @@ ARGS ?=
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up down logs download-data train seed-traffic monitor retrain migrate lint style types test test-fast test-coverage test-postgres test-slow test-scale test-faults test-compose smoke secrets bench bench-drift bench-production bench-promotion bench-serving soak compile sbom audit charts protos
 
-help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' Makefile
 
-# uv lives inside .venv: it makes set-up seconds instead of minutes, and nobody has to have it.
+# uv is installed in .venv: set-up takes seconds instead of minutes, and uv need not be installed on the machine.
 $(STAMP): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PMMDS needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Say make PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PMMDS needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Run make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $(STAMP)
 
-# Who only uses PMMDS does not wait for Spark's 400 MB.
+# Separate, because Spark's 400 MB are needed for one test only.
 $(SPARK_STAMP): $(STAMP) requirements-spark.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-spark.txt
 	@touch $(SPARK_STAMP)
 
-# Nor for Celery, the Kubernetes launcher and the schemas of its manifests.
+# Separate for the same reason: Celery, the Kubernetes launcher and the schemas of its manifests.
 $(SCALE_STAMP): $(STAMP) $(SCALE_FILES)
 	@for f in $(SCALE_FILES); do $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $$f || exit 1; done
 	@touch $(SCALE_STAMP)
 
-setup: $(STAMP) ## .venv with everything, pmmds in it
+setup: $(STAMP) ## create .venv with all dependencies and pmmds
 
-demo: $(STAMP) ## the whole closed loop, on real processes, in a few minutes
+demo: $(STAMP) ## run the whole loop with real processes in a few minutes
 	$(BIN)/pmmds demo $(ARGS)
 
-up: $(STAMP) ## serving, Dagster and MLflow under a supervisor
+up: $(STAMP) ## start the service, Dagster and MLflow under a supervisor
 	$(BIN)/pmmds up $(ARGS)
 
 down: $(STAMP) ## stop what `make up` started
 	$(BIN)/pmmds down $(ARGS)
 
-logs: $(STAMP) ## what the processes print
+logs: $(STAMP) ## show the logs of the processes
 	$(BIN)/pmmds logs $(ARGS)
 
-download-data: $(STAMP) ## the public Telco file
+download-data: $(STAMP) ## download the public Telco file
 	$(BIN)/pmmds data download $(ARGS)
 
 train: $(STAMP) ## run train_job
@@ -59,15 +59,15 @@ seed-traffic: $(STAMP) ## send requests with labels to the service
 monitor: $(STAMP) ## run monitor_job
 	$(BIN)/pmmds monitor $(ARGS)
 
-retrain: $(STAMP) ## check drift, retrain if needed
+retrain: $(STAMP) ## retrain if a trigger is active
 	$(BIN)/pmmds retrain $(ARGS)
 
-migrate: $(STAMP) ## bring the database to this version's tables
+migrate: $(STAMP) ## migrate the database schema
 	$(BIN)/pmmds db migrate $(ARGS)
 
 lint: style types ## ruff, mypy strict, import directions
 
-style: $(STAMP) ## ruff's format and rules, import directions
+style: $(STAMP) ## ruff format and rules, import directions
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
@@ -78,7 +78,7 @@ types: $(STAMP) ## mypy strict
 test-fast: $(STAMP) ## unit tests: SQLite only, no servers
 	$(BIN)/pytest -n 2 pmmds_tests/core pmmds_tests/architecture -m 'not postgres and not process and not telco and not slow and not faults and not compose and not scale' $(ARGS)
 
-test: $(STAMP) ## every test but those below, on SQLite and PostgreSQL
+test: $(STAMP) ## all tests except the following, on SQLite and PostgreSQL
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 test-coverage: ## make test, with the share of lines that it runs; fails below the floor in pyproject.toml
@@ -87,10 +87,10 @@ test-coverage: ## make test, with the share of lines that it runs; fails below t
 test-postgres: $(STAMP) ## the stores' tests on another PostgreSQL: PMMDS_TEST_POSTGRES=/usr/lib/postgresql/15/bin
 	$(BIN)/pytest -n 2 --dist loadgroup -m 'postgres and not slow and not faults and not scale' pmmds_tests/core/stores $(ARGS)
 
-test-slow: $(STAMP) ## longer proofs: roles, S3, shadow, trust, full disks, real customers
+test-slow: $(STAMP) ## longer tests: roles, S3, shadow, artifact verification, full disks, real data
 	$(BIN)/pytest -n 2 --dist loadgroup -m slow $(ARGS)
 
-test-scale: $(SPARK_STAMP) $(SCALE_STAMP) ## a real Celery broker and worker, spark-submit, Kubernetes' schemas
+test-scale: $(SPARK_STAMP) $(SCALE_STAMP) ## a real Celery broker and worker, spark-submit, Kubernetes schemas
 	$(BIN)/pytest -n 2 --dist loadgroup -m scale $(ARGS)
 
 test-faults: $(STAMP) ## workers killed, databases stopped, spools filled, under load
@@ -99,35 +99,35 @@ test-faults: $(STAMP) ## workers killed, databases stopped, spools filled, under
 smoke: $(STAMP) ## train, start the service with temporary state, call its live endpoints
 	.ci/smoke
 
-secrets: ## random passwords for the Compose files; those that are there stay
+secrets: ## write random passwords for the Compose files; existing ones are not changed
 	$(PYTHON) deploy/compose/make_secrets.py
 
-test-compose: $(STAMP) ## build the images, run the whole loop in containers, kill parts of it; needs Docker
+test-compose: $(STAMP) ## build the images, run the whole loop in containers, stop parts of it; needs Docker
 	$(BIN)/pytest -n 0 -s -m compose pmmds_tests/compose $(ARGS)
 
-bench-serving: $(STAMP) ## the service's figures beside its peers; needs wrk
+bench-serving: $(STAMP) ## the service under load, compared with alternatives; needs wrk
 	@for m in serving bench_grpc bench_swap bench_cold_start bench_metrics; do echo "== $$m"; $(BIN)/python -m benchmarks.$$m || exit 1; done
 
-bench-drift: $(STAMP) ## drift: speed beside its peers, which get environments of their own, and statistics
+bench-drift: $(STAMP) ## drift detection: speed compared with other libraries, and error rates
 	$(BIN)/python -m benchmarks.drift $(ARGS)
 	@if [ -f benchmarks/drift_statistics.py ]; then $(BIN)/python -m benchmarks.drift_statistics; fi
 
-bench-production: $(STAMP) ## PostgreSQL, archive, sustained rate, containers; ARGS="--part copy"
+bench-production: $(STAMP) ## PostgreSQL, archive, constant load, containers; ARGS="--part copy"
 	$(BIN)/python -m benchmarks.production $(ARGS)
 
-bench-promotion: $(STAMP) ## how often a promotion is wrong, killed promotions, alert to new version; ARGS="--part loop"
+bench-promotion: $(STAMP) ## error rates of promotions, killed promotions, alert to new version; ARGS="--part loop"
 	$(BIN)/python -m benchmarks.promotion $(ARGS)
 
-soak: $(STAMP) ## ten minutes at a steady rate: memory, pauses, rows; needs hey
+soak: $(STAMP) ## ten minutes of constant load: memory, pauses, rows; needs hey
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
-bench: $(STAMP) ## every benchmark; prints ratios
+bench: $(STAMP) ## run all benchmarks and print ratios
 	@for f in benchmarks/bench_*.py; do m=$$(basename $$f .py); echo "== $$m"; $(BIN)/python -m benchmarks.$$m $(ARGS) || exit 1; done
 
-# Images are Linux with the Python of their base; the hashes hold for every platform all the same.
+# The images are Linux with the Python of their base image; the hashes cover every platform.
 IMAGE_LOCK := --universal --python-version 3.11 --no-emit-index-url --generate-hashes --no-annotate --no-strip-extras
 
-compile: $(STAMP) ## resolve requirements.txt anew, and what the images install
+compile: $(STAMP) ## resolve requirements.txt and the images' requirements again
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url --generate-hashes -o requirements.txt
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra serving --extra postgres --extra tracing --constraint requirements.txt $(IMAGE_LOCK) -o deploy/docker/requirements-serving.txt
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra assets --extra postgres --extra s3 --constraint requirements.txt $(IMAGE_LOCK) -o deploy/docker/requirements-assets.txt
@@ -135,15 +135,15 @@ compile: $(STAMP) ## resolve requirements.txt anew, and what the images install
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra spark --constraint requirements.txt --universal --python-version 3.11 --no-emit-index-url --generate-hashes --no-annotate -o requirements-spark.txt
 	@for extra in celery kubernetes manifests; do $(BIN)/uv pip compile --quiet pyproject.toml --extra $$extra --constraint requirements.txt --universal --python-version 3.11 --no-emit-index-url --generate-hashes --no-annotate -o requirements-$$extra.txt || exit 1; done
 
-sbom: $(STAMP) ## write sbom.json (CycloneDX): every package that requirements.txt pins, with its hashes
+sbom: $(STAMP) ## write sbom.json (CycloneDX) with all packages of requirements.txt and their hashes
 	$(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json
 
-# Asks a public database of vulnerabilities; what it finds depends on the day, so it is no part of the tests.
-audit: $(STAMP) ## known vulnerabilities of what requirements.txt pins; needs the internet
+# Queries a public vulnerability database. The result changes over time, so this is not part of the tests.
+audit: $(STAMP) ## check requirements.txt for known vulnerabilities; needs internet access
 	$(BIN)/uv tool run pip-audit --requirement requirements.txt --require-hashes --disable-pip $(ARGS)
 
-charts: $(STAMP) ## compile the report's charts anew from their Altair designs
+charts: $(STAMP) ## compile the report charts from their Altair designs
 	$(BIN)/python -m pmmds_core.reports.chart_designs
 
-protos: $(STAMP) ## write pmmds_serving/generated anew from the .proto
+protos: $(STAMP) ## regenerate pmmds_serving/generated from the .proto
 	$(BIN)/python -m pmmds_tests.harness.proto_compiler

@@ -1,4 +1,4 @@
-"""Counting an archived file in a profile's bins: Spark by spark-submit beside DuckDB, which must give the same bytes.
+"""Count an archived file in a profile's bins: Spark (spark-submit) compared with DuckDB; results are byte-identical.
 
 python -m benchmarks.archive_engines [--rows 4000000]        # needs `make .venv/.spark-ready`
 """
@@ -42,7 +42,7 @@ with connect() as connection:
 
 
 def write(folder: Path, n_rows: int) -> Path:
-    """Rows of the log's features and score; distinct ones again and again, in row groups of a million."""
+    """Write rows with the log's features and score, repeating the distinct ones, in row groups of a million."""
     contract = load_contract("")
     records = make_records(contract, N_DISTINCT)
     columns: dict[str, pa.Array] = {name: pa.array(v) for name, v in columns_of(contract, records).items()}
@@ -83,11 +83,11 @@ def main() -> None:
             start, whole = count(folder, few), count(folder, many)
             cost = (whole.cpu_seconds - start.cpu_seconds) / (n_rows - FEW) * MILLION
             print(
-                f"{engine}: 1,000,000 rows {cost:.2f} s on a core beyond a start of {start.cpu_seconds:.1f} s; "
-                f"{n_rows:,} rows in {whole.seconds:.1f} s of wall (a start takes {start.seconds:.1f})"
+                f"{engine}: 1,000,000 rows {cost:.2f} s CPU, start-up {start.cpu_seconds:.1f} s CPU; "
+                f"{n_rows:,} rows in {whole.seconds:.1f} s of wall time (start-up {start.seconds:.1f} s)"
             )
         is_same = (folder / "spark.json").read_bytes() == (folder / "duckdb.json").read_bytes()
-    print("the same bytes" if is_same else "OTHER COUNTS")
+    print("byte-identical" if is_same else "DIFFERENT COUNTS")
     if not is_same:
         raise SystemExit(1)
 

@@ -1,4 +1,5 @@
-"""From an alert's row to its retraining's run started, with the real daemon; beside a sensor on Dagster's default tick.
+"""Time from an alert to the start of its retraining, with the real daemon, compared with a sensor at Dagster's default
+interval.
 
 python -m benchmarks.bench_alert_to_run [--alerts 6]
 """
@@ -16,12 +17,12 @@ from pmmds_cli.commands.service import start, stop
 from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
 
-# The interval of a sensor for which nothing else is said (dagster's DEFAULT_SENSOR_DAEMON_INTERVAL).
+# Default interval of a sensor (dagster's DEFAULT_SENSOR_DAEMON_INTERVAL).
 DEFAULT_TICK_SECONDS = 30.0
 
 
 def raise_alert(deployment: Deployment) -> int:
-    """An alert as monitor_job writes it, with a report of its own."""
+    """Write an alert and its report as monitor_job does."""
     from pmmds_core.workflows.monitoring import monitor
 
     now = datetime.now(UTC)
@@ -40,7 +41,7 @@ def raise_alert(deployment: Deployment) -> int:
 
 
 def seconds_to_start(settings: Settings, deployment: Deployment) -> float:
-    """Raise an alert, wait for its run, and close it again. Without labels the retraining ends as blocked."""
+    """Open an alert, wait for its run, resolve the alert. Without labels the retraining ends as blocked."""
     alert_id = raise_alert(deployment)
     opened = deployment.alerts.get(alert_id).opened_at.timestamp()
     wait_for(lambda: bool(deployment.retrainings.attempts_of(alert_id)) and not deployment.retrainings.running(), 120)
@@ -56,23 +57,24 @@ def main() -> None:
     parser.add_argument("--alerts", type=int, default=6)
     n_alerts = parser.parse_args().alerts
     with temporary_settings(retrain_max_per_day=1000) as settings:
-        d = train_versions(settings, 1)
+        deployment = train_versions(settings, 1)
         try:
             start(settings)
             seconds = []
             for i in range(n_alerts):
-                time.sleep(0.7 * i % 5)  # alerts do not come in step with the sensor's ticks
-                seconds.append(seconds_to_start(settings, d))
+                time.sleep(0.7 * i % 5)  # alerts must not be synchronized with the sensor's interval
+                seconds.append(seconds_to_start(settings, deployment))
         finally:
             stop(settings)
     longest, median = max(seconds), statistics.median(seconds)
     launch = min(seconds)
-    print(f"alert row to run started: median {median:.1f} s, longest {longest:.1f} s of {n_alerts}  (target 15 s)")
+    print(f"alert to start of run: median {median:.1f} s, maximum {longest:.1f} s of {n_alerts}  (target 15 s)")
     print(
-        f"a sensor on Dagster's default tick of {DEFAULT_TICK_SECONDS:.0f} s waits {DEFAULT_TICK_SECONDS / 2:.0f} s "
+        f"a sensor with Dagster's default interval of {DEFAULT_TICK_SECONDS:.0f} s waits "
+        f"{DEFAULT_TICK_SECONDS / 2:.0f} s "
         f"on average before the same launch ({launch:.1f} s)"
     )
-    print(f"ratio (PMMDS / default tick): {median / (DEFAULT_TICK_SECONDS / 2 + launch):.2f}")
+    print(f"ratio (PMMDS / default interval): {median / (DEFAULT_TICK_SECONDS / 2 + launch):.2f}")
 
 
 if __name__ == "__main__":

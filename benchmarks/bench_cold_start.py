@@ -1,4 +1,4 @@
-"""Cold start: from the command to the first answer, beside a plain BentoML service that loads the model from MLflow.
+"""Cold start: time to the first response, compared with a plain BentoML service that loads the model from MLflow.
 
 python -m benchmarks.bench_cold_start [--repeats 3]
 """
@@ -23,7 +23,7 @@ from benchmarks.deployments import (
 )
 from pmmds_core.config.settings import Settings
 
-# What BentoML's and MLflow's tutorials have one write.
+# As in the tutorials of BentoML and MLflow.
 PLAIN = """
 import bentoml, mlflow, pandas as pd
 
@@ -40,7 +40,7 @@ class Plain:
 
 
 def ours(settings: Settings) -> tuple[float, float]:
-    """Seconds to /livez, and to the first answered prediction."""
+    """Return seconds until /livez and until the first prediction."""
     began = time.perf_counter()
     base = f"http://{settings.http_host}:{settings.http_port}"
     with service_process(settings):
@@ -52,7 +52,7 @@ def ours(settings: Settings) -> tuple[float, float]:
 
 
 def plain(settings: Settings, name: str) -> float:
-    """Seconds to the first answered prediction of the plain service."""
+    """Return seconds until the first prediction of the plain service."""
     folder = settings.home_path / "plain"
     folder.mkdir(exist_ok=True)
     text = PLAIN.format(port=settings.http_port, uri=settings.resolved_tracking_uri, name=name)
@@ -78,7 +78,7 @@ def main() -> None:
     repeats = parser.parse_args().repeats
     with temporary_settings() as settings:
         name = train_versions(settings, 1).model_name
-        ours(settings)  # compiled files and the model cache are there from the second start on
+        ours(settings)  # warm-up: bytecode and model cache exist from the second start on
         alive, answered, peer = [], [], []
         for _ in range(repeats):
             first, second = ours(settings)

@@ -1,4 +1,4 @@
-"""gRPC: unary Predict of one worker, beside a grpc.aio server of the same messages that answers a constant.
+"""gRPC: unary Predict of one worker, compared with a grpc.aio server that returns a constant response.
 
 python -m benchmarks.bench_grpc [--seconds 5] [--rounds 3] [--clients 2]
 """
@@ -31,7 +31,7 @@ N_CHANNELS = 8
 
 @dataclass(frozen=True)
 class Measured:
-    """One round. `cpu_microseconds`: of all the server's processes, per call."""
+    """One round. `cpu_microseconds`: processor time of all server processes per call."""
 
     calls_per_second: float
     p95_milliseconds: float
@@ -44,7 +44,7 @@ def example_message(settings: Settings) -> bytes:
     fields = {str: "text_value", int: "int64_value", float: "double_value"}
     for name, value in Deployment(settings).contract.example().items():
         if value is None:
-            _ = request.features[name]  # there, with nothing set
+            _ = request.features[name]  # creates an entry without a value
         else:
             setattr(request.features[name], fields[type(value)], value)
     return request.SerializeToString()
@@ -70,7 +70,7 @@ def listens(address: str) -> bool:
 
 
 def measure(address: str, server: subprocess.Popen[bytes], message: bytes, clients: int, seconds: float) -> Measured:
-    """Call from several processes at once."""
+    """Send calls from several processes at once."""
     argv = [sys.executable, "-m", "benchmarks.grpc_load", address, str(N_CHANNELS // clients), str(seconds)]
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, str(i)) for i in range(clients)]
@@ -86,7 +86,7 @@ def measure(address: str, server: subprocess.Popen[bytes], message: bytes, clien
     return Measured(
         calls_per_second=len(latencies) / seconds,
         p95_milliseconds=latencies[int(len(latencies) * 0.95)] * 1000,
-        # The warm-up's calls are not in the list, and cost as much.
+        # The warm-up calls are not in the list but cost the same.
         cpu_microseconds=spent / (len(latencies) * (seconds + WARM_UP_SECONDS) / seconds) * 1e6,
     )
 
@@ -108,7 +108,7 @@ def median(rounds: Sequence[Measured]) -> Measured:
 def tell(name: str, m: Measured) -> None:
     print(
         f"{name}: {m.calls_per_second:,.0f} calls/s, p95 {m.p95_milliseconds:.2f} ms, "
-        f"{m.cpu_microseconds:.0f} µs of the server's CPU a call"
+        f"{m.cpu_microseconds:.0f} µs of server CPU per call"
     )
 
 

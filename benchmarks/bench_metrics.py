@@ -1,4 +1,4 @@
-"""/metrics with many versions: what collecting and rendering costs, over the shared files of several workers.
+"""Time to collect and render /metrics with many versions and several workers.
 
 python -m benchmarks.bench_metrics [--versions 10] [--workers 2]
 """
@@ -14,7 +14,7 @@ import tempfile
 import time
 
 N_RENDERED = 50
-# Every worker has answered predictions of every version, and refused some requests.
+# Every worker has answered predictions of every version and rejected some requests.
 WORKER = """
 import sys
 from pmmds_serving.metrics.counters import ServingMetrics
@@ -32,7 +32,7 @@ metrics.fold()
 
 
 def render_ms() -> list[float]:
-    """Milliseconds of each rendering in this process, which shares the workers' files."""
+    """Return milliseconds per rendering in this process, which reads the workers' shared files."""
     from pmmds_serving.metrics.counters import ServingMetrics, exposition
 
     metrics = ServingMetrics()
@@ -55,7 +55,7 @@ def main() -> None:
             subprocess.run([sys.executable, "-c", WORKER, str(chosen.versions)], check=True)
         times = render_ms()
     print(f"{chosen.versions} versions, {chosen.workers} workers, {N_RENDERED} renderings")
-    print(f"median {statistics.median(times):.1f} ms, longest {max(times):.1f} ms (target 10)")
+    print(f"median {statistics.median(times):.1f} ms, maximum {max(times):.1f} ms (target 10)")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""`pmmds monitor` over a week of logged rows: the first look, and the next one after some new rows; time and memory.
+"""`pmmds monitor` over a week of logged rows: time and memory of the first run and of the next run after new rows.
 
-Beside it what one would write otherwise: read the window's rows into pandas and bin all of them again.
+The alternative reads the window's rows into pandas and bins all of them.
 
     python -m benchmarks.bench_monitor [--rows 10000 1000000]
 """
@@ -27,7 +27,7 @@ WINDOW = timedelta(days=7)
 N_NEW = 1_000
 BATCH = 20_000
 
-# Reads every row of the window, and computes PSI on the bins of the reference by numpy.
+# Reads every row of the window and computes PSI on the reference's bins with numpy.
 PEER = """
 import sys, numpy as np, pandas as pd, sqlalchemy as sa
 from datetime import UTC, datetime, timedelta
@@ -61,7 +61,7 @@ class Measured:
 
 
 def log_rows(deployment: Deployment, n_rows: int, start: datetime, end: datetime, prefix: str) -> None:
-    """Rows as in the reference, evenly spread over [start, end)."""
+    """Log rows distributed like the reference, evenly spread over [start, end)."""
     version = deployment.production_version().version
     scorer = deployment.profiles.bundle(version).scorer
     rows = rows_of(packaged_generator().sample(BATCH, 1), deployment.contract)
@@ -78,7 +78,7 @@ def log_rows(deployment: Deployment, n_rows: int, start: datetime, end: datetime
 
 
 def date_back(deployment: Deployment, settings: Settings) -> None:
-    """Let the rows have arrived when they were answered, as the service's do; what came lately is counted again."""
+    """Set the arrival time to the prediction time, because hours with recent arrivals are counted again."""
     log, marks = prediction_logs(deployment.contract), histogram_watermarks
     with deployment.database.begin() as connection:
         connection.execute(sa.update(log).values(ingested_at=log.c.predicted_at))
@@ -93,14 +93,14 @@ def monitor_command() -> list[str]:
 
 def measure(n_rows: int) -> Measured:
     with temporary_settings() as settings:
-        d = train_versions(settings, 1)
+        deployment = train_versions(settings, 1)
         now = datetime.now(UTC)
-        log_rows(d, n_rows, now - WINDOW + timedelta(hours=1), now, "a")
+        log_rows(deployment, n_rows, now - WINDOW + timedelta(hours=1), now, "a")
         reference = settings.home_path / "reference.csv"
-        d.datasets.require("reference", "reference_data").read().to_csv(reference, index=False)
+        deployment.datasets.require("reference", "reference_data").read().to_csv(reference, index=False)
         first = run(monitor_command(), settings.to_environment())
-        date_back(d, settings)
-        log_rows(d, N_NEW, datetime.now(UTC) - timedelta(seconds=1), datetime.now(UTC), "b")
+        date_back(deployment, settings)
+        log_rows(deployment, N_NEW, datetime.now(UTC) - timedelta(seconds=1), datetime.now(UTC), "b")
         second = run(monitor_command(), settings.to_environment())
         peer = run(
             [sys.executable, "-c", PEER, settings.resolved_database_url, str(reference)], settings.to_environment()
@@ -109,18 +109,18 @@ def measure(n_rows: int) -> Measured:
 
 
 def tell(results: list[Measured]) -> None:
-    print(f"{'rows':>10} {'first look':>18} {'after 1,000 more':>18} {'pandas, all rows':>18}")
+    print(f"{'rows':>10} {'first run':>18} {'after 1,000 more':>18} {'pandas, all rows':>18}")
     for m in results:
         cells = [f"{r.seconds:7.2f} s {r.peak_mb:5.0f} MB" for r in (m.first, m.second, m.peer)]
         print(f"{m.n_rows:>10,} " + " ".join(f"{c:>18}" for c in cells))
     few, many = results[0], results[-1]
     if many is not few:
         print(
-            f"{many.n_rows / few.n_rows:,.0f} times the rows: next look {many.second.seconds / few.second.seconds:.2f} "
+            f"{many.n_rows / few.n_rows:,.0f} times the rows: next run {many.second.seconds / few.second.seconds:.2f} "
             f"times as long, pandas {many.peer.seconds / few.peer.seconds:.2f} times"
         )
     print(
-        f"ratio at {many.n_rows:,} rows (next look / pandas): time {many.second.seconds / many.peer.seconds:.2f}, "
+        f"ratio at {many.n_rows:,} rows (next run / pandas): time {many.second.seconds / many.peer.seconds:.2f}, "
         f"memory {many.second.peak_mb / many.peer.peak_mb:.2f}"
     )
 

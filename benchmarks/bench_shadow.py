@@ -1,9 +1,9 @@
-"""The service with and without a shadow, and how fast the shadow scores.
+"""The service with and without shadow scoring, and the speed of the shadow.
 
 python -m benchmarks.bench_shadow [--seconds 6] [--repeats 3]   (needs wrk)
 
-Two services on one set of models, one with PMMDS_SHADOW=on, are loaded in turn; medians are printed. The shadow's own
-speed is that of catching up with rows that are in the database already, beside logging as many.
+Two services on one set of models, one with PMMDS_SHADOW=on, are loaded alternately; medians are printed. The
+shadow's speed is measured on rows already in the database, compared with logging the same number of rows.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ START_SECONDS = 240.0
 
 
 def own_service(settings: Settings, name: str, shadow: str) -> Settings:
-    """Settings of a service with a home and ports of its own, on the same registry."""
+    """Settings of a service with its own home and ports and the same registry."""
     home = Path(settings.home) / name
     home.mkdir()
     ports = {port: any_free() for port in ("http_port", "grpc_port")}
@@ -62,12 +62,12 @@ def running(settings: Settings) -> Iterator[str]:
 
 
 def shadow_part(base: str) -> dict[str, object]:
-    found: dict[str, object] = httpx.get(f"{base}/healthz", trust_env=False).json()["parts"]["shadow"]
-    return found
+    part: dict[str, object] = httpx.get(f"{base}/healthz", trust_env=False).json()["parts"]["shadow"]
+    return part
 
 
 def load_in_turn(settings: Settings, seconds: float, repeats: int) -> dict[str, Load]:
-    """Medians by PMMDS_SHADOW; the shadow is level with the log before the other service is loaded."""
+    """Return medians by PMMDS_SHADOW; the shadow catches up with the log before the other service is loaded."""
     body, found = example_request(settings), {"off": list[Load](), "on": list[Load]()}
     with ExitStack() as stack:
         services = {shadow: own_service(settings, f"shadow-{shadow}", shadow) for shadow in found}
@@ -83,7 +83,7 @@ def load_in_turn(settings: Settings, seconds: float, repeats: int) -> dict[str, 
 
 
 def is_level(deployment: Deployment) -> bool:
-    """Whether every logged request is scored. The first answers came before the shadow began."""
+    """True if every logged request is scored, except those before the shadow started."""
     return not deployment.shadow.waiting("2", LogPosition(began_at(deployment)), 1)
 
 
@@ -96,14 +96,14 @@ def began_at(deployment: Deployment) -> datetime:
 
 @dataclass(frozen=True)
 class Took:
-    """What `n` rows took: seconds by the clock, and of this process on a processor."""
+    """Wall time and processor time of this process for `n` rows, in seconds."""
 
     n: int
     seconds: float
     processor_seconds: float
 
-    def words(self) -> str:
-        return f"{self.n / self.seconds:,.0f} rows/s, {self.processor_seconds / self.n * 1e6:.0f} µs of processor a row"
+    def text(self) -> str:
+        return f"{self.n / self.seconds:,.0f} rows/s, {self.processor_seconds / self.n * 1e6:.0f} µs CPU per row"
 
 
 def timed(work: Callable[[], None]) -> Took:
@@ -113,7 +113,7 @@ def timed(work: Callable[[], None]) -> Took:
 
 
 def shadow_rate(deployment: Deployment) -> tuple[Took, Took]:
-    """Rows that are logged, and that the shadow reads, scores and writes; both in this process."""
+    """Time logging, and the shadow's reading, scoring and writing, both in this process."""
     row, now = tuple(deployment.contract.example().values()), deployment.shadow.now()
     records = [PredictionRecord(f"b-{i:07}", now, deployment.model_name, "1", 0, 0.4, 0.3, row) for i in range(N_ROWS)]
     bundle = deployment.profiles.bundle("2")
@@ -137,8 +137,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     chosen = parser.parse_args()
     with temporary_settings(log_prediction_share=0.0) as settings:
-        d = train_versions(settings, 2)
-        logged, scored = shadow_rate(d)
+        deployment = train_versions(settings, 2)
+        logged, scored = shadow_rate(deployment)
         loads = load_in_turn(settings, chosen.seconds, chosen.repeats)
     for shadow, load in loads.items():
         print(
@@ -148,8 +148,8 @@ def main() -> None:
     on, off = loads["on"], loads["off"]
     ratio = on.requests_per_second / off.requests_per_second
     print(f"ratio (on / off): requests/s {ratio:.2f}, p95 {on.p95_ms / off.p95_ms:.2f}")
-    print(f"shadow alone, reading, scoring and writing: {scored.words()}")
-    print(f"logging as many: {logged.words()}; ratio {scored.processor_seconds / logged.processor_seconds:.2f}")
+    print(f"shadow: reading, scoring and writing: {scored.text()}")
+    print(f"logging the same rows: {logged.text()}; ratio {scored.processor_seconds / logged.processor_seconds:.2f}")
 
 
 if __name__ == "__main__":

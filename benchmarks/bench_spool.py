@@ -1,10 +1,10 @@
-"""Spool: keeping one answered prediction before its answer leaves, beside what one would otherwise use.
+"""Spool: time to store one prediction before the response is sent, compared with alternatives.
 
 python -m benchmarks.bench_spool [--records 20000] [--repeats 3]
 
-Each is given the same MessagePack of the same records, one a call, and the encoding is in the time. A killed process
-loses nothing in any of them; what a power cut takes differs and is printed. The libraries are no dependencies of PMMDS:
-`pip install persist-queue litequeue` to see them.
+Each stores the same MessagePack records, one per call; encoding is included. A killed process loses no record in any of
+them; the loss in a power failure differs and is printed. The libraries are not dependencies of PMMDS; run
+`pip install persist-queue litequeue` to include them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ encode = msgspec.msgpack.Encoder().encode
 
 @dataclass(frozen=True)
 class Way:
-    """One way to keep records. `takes`: what a power cut may take. `module`: what has to be installed as `package`."""
+    """One way to store records. `takes`: loss in a power failure. `module`: required import, installed by `package`."""
 
     name: str
     takes: str
@@ -51,7 +51,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one run: appends per second, median and p99 in µs, bytes on disk per record."""
+    """One run: appends per second, median and p99 in µs, bytes on disk per record."""
 
     per_second: float
     median_us: float
@@ -83,7 +83,7 @@ def sqlite(synchronous: str) -> Callable[[Path], Any]:
 
 @contextmanager
 def sqlite_synced(folder: Path) -> Iterator[Append]:
-    """What ours promises, by SQLite's means: NORMAL, and a thread that syncs the WAL as often."""
+    """The spool's guarantee with SQLite: NORMAL, and a thread that syncs the WAL equally often."""
     ended = threading.Event()
 
     def sync() -> None:
@@ -110,7 +110,7 @@ def persist_queue_sqlite(folder: Path) -> Iterator[Append]:
 def persist_queue_files(folder: Path) -> Iterator[Append]:
     queue = importlib.import_module("persistqueue").Queue(str(folder), tempdir=str(folder))
     yield lambda record: queue.put(encode(record))
-    queue.headf.close()  # it has no close() of its own
+    queue.headf.close()  # the queue has no close()
     queue.tailf.close()
 
 
@@ -173,9 +173,9 @@ def main() -> None:
     chosen = parser.parse_args()
     records = some_records(chosen.records)
     print(
-        f"{chosen.records:,} records of {len(encode(records[0]))} bytes, one a call, medians of {chosen.repeats} runs"
+        f"{chosen.records:,} records of {len(encode(records[0]))} bytes, one per call, medians of {chosen.repeats} runs"
     )
-    print(f"{'':32} {'appends/s':>10} {'median':>9} {'p99':>9} {'on disk':>9}  {'ratio':>6}  a power cut takes")
+    print(f"{'':32} {'appends/s':>10} {'median':>9} {'p99':>9} {'on disk':>9}  {'ratio':>6}  lost in a power failure")
     base = 0.0
     for way in WAYS:
         if not is_installed(way):

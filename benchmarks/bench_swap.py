@@ -1,4 +1,4 @@
-"""Swap: from the alias moved to the last answer of the old version, under load; beside restarting the service.
+"""Swap under load, from the alias move to the last response of the old version, compared with a restart.
 
 python -m benchmarks.bench_swap [--swaps 8] [--workers 2]
 """
@@ -21,12 +21,12 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
 
 N_CLIENTS = 4
-RECONNECT_EVERY = 20  # so that every worker is met
+RECONNECT_EVERY = 20  # so that every worker gets requests
 
 
 @dataclass
 class Load:
-    """Requests of several clients that go on until they are stopped."""
+    """Several clients that send requests until they are stopped."""
 
     url: str
     body: dict[str, object]
@@ -66,7 +66,7 @@ class Load:
 
 
 def swap_seconds(deployment: Deployment, load: Load, old: str, new: str) -> float:
-    """Move the alias and wait until no answer of the old version has come for a second."""
+    """Move the alias and wait until the old version has not answered for a second. Return the swap time in seconds."""
     deployment.registry.move_alias(deployment.model_name, "production", new)
     moved = time.time()
     wait_for(lambda: load.last_answer_of(new) > moved and time.time() - load.last_answer_of(old) > 1.0, 30)
@@ -85,7 +85,7 @@ def measure_swaps(settings: Settings, deployment: Deployment, n_swaps: int) -> t
 
 
 def measure_restart(settings: Settings) -> tuple[float, int]:
-    """What one does without a hot swap: the longest time without an answer, and requests that failed."""
+    """Restart the service. Return the longest time without a response in seconds, and the number of failed requests."""
     load = Load(predict_url(settings), example_request(settings))
     with load.running():
         with service_process(settings):
@@ -115,16 +115,16 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     chosen = parser.parse_args()
     with temporary_settings(serving_workers=chosen.workers) as settings:
-        d = train_versions(settings, 2)
-        seconds, load = measure_swaps(settings, d, chosen.swaps)
+        deployment = train_versions(settings, 2)
+        seconds, load = measure_swaps(settings, deployment, chosen.swaps)
         gap, n_failed = measure_restart(settings)
     print(f"workers {chosen.workers}, clients {N_CLIENTS}, swaps {chosen.swaps}")
     print(
-        f"alias moved to every worker answering anew: median {statistics.median(seconds):.2f} s, "
-        f"longest {max(seconds):.2f} s  (target 2 s)"
+        f"alias move to last response of the old version: median {statistics.median(seconds):.2f} s, "
+        f"maximum {max(seconds):.2f} s  (target 1 s)"
     )
-    print(f"requests meanwhile: {len(load.answers):,} answered, {len(load.failures)} failed  (target 0)")
-    print(f"restarting instead: {gap:.2f} s without an answer, {n_failed:,} requests failed")
+    print(f"requests: {len(load.answers):,} answered, {len(load.failures)} failed  (target 0)")
+    print(f"restart: {gap:.2f} s without a response, {n_failed:,} requests failed")
     print(f"ratio (swap / restart): {statistics.median(seconds) / gap:.3f}")
 
 

@@ -1,6 +1,6 @@
-"""Temporary deployments for the benchmarks: a home with models, and the real processes on free ports.
+"""Temporary deployments for benchmarks: a `PMMDS_HOME` with models, and real processes on free ports.
 
-Keep out: what is measured.
+Does not live here: measurements (bench_*.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pmmds_core.deployment import Deployment
 
 @contextmanager
 def temporary_settings(**values: object) -> Iterator[Settings]:
-    """Settings of an empty home that is removed at the end; every port is free."""
+    """Yield settings with an empty `PMMDS_HOME`, removed at the end, and free ports."""
     with tempfile.TemporaryDirectory(prefix="pmmds-bench-") as folder:
         ports = {name: any_free() for name in ("http_port", "grpc_port", "dagster_port", "mlflow_port")}
         settings = Settings(home=str(Path(folder) / "home"), **ports, **values)  # type: ignore[arg-type]
@@ -32,7 +32,7 @@ def temporary_settings(**values: object) -> Iterator[Settings]:
 
 
 def migrate_database(settings: Settings) -> None:
-    """Make the tables; PostgreSQL's are made by nobody else."""
+    """Create the tables, which PMMDS does not do automatically on PostgreSQL."""
     from pmmds_core.contracts.contract import load_contract
     from pmmds_core.stores.database.engine import open_database
     from pmmds_core.stores.database.schema import migrate
@@ -43,7 +43,7 @@ def migrate_database(settings: Settings) -> None:
 
 
 def train_versions(settings: Settings, n_versions: int) -> Deployment:
-    """Run train_job that often; the first version is in production, the others were held."""
+    """Run train_job `n` times; the first version is in production, the others are held."""
     from pmmds_cli.client.job_runner import run_job
 
     for _ in range(n_versions):
@@ -53,7 +53,7 @@ def train_versions(settings: Settings, n_versions: int) -> Deployment:
 
 @contextmanager
 def service_process(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    """`pmmds serve` as a process, ended by its own id."""
+    """Run `pmmds serve` in a process."""
     environment = {**os.environ, **settings.to_environment()}
     log = settings.home_path / "bench-service.log"
     with log.open("wb") as out:
@@ -66,7 +66,7 @@ def service_process(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def wait_for(holds: Callable[[], bool], seconds: float = 90.0, pause: float = 0.01) -> float:
-    """Ask until it holds; the seconds it took.
+    """Poll until the condition holds; return the elapsed seconds.
 
     Raises:
         TimeoutError: it did not hold in time.
@@ -74,7 +74,7 @@ def wait_for(holds: Callable[[], bool], seconds: float = 90.0, pause: float = 0.
     began = time.perf_counter()
     while not holds():
         if time.perf_counter() - began > seconds:
-            raise TimeoutError(f"not within {seconds:g} s")
+            raise TimeoutError(f"not reached within {seconds:g} s")
         time.sleep(pause)
     return time.perf_counter() - began
 
@@ -87,7 +87,7 @@ def is_success(url: str) -> bool:
 
 
 def example_request(settings: Settings) -> dict[str, object]:
-    """The contract's examples as a request's body."""
+    """Return a request body with the contract's examples."""
     return {"features": Deployment(settings).contract.example()}
 
 

@@ -1,9 +1,9 @@
-"""Drift of files and of the prediction log: whole fresh processes, beside what one would otherwise use.
+"""Drift of files and of the prediction log, in new processes, compared with other libraries.
 
     python -m benchmarks.drift [--repeats 5] [--peer-repeats 3] [--only files large wide hourly] [--no-peers]
 
-Prints each figure beside its target and the ratios to the peers of the same run. Data and the peers' environments are
-kept in a cache folder (benchmarks/drift_peers.py).
+Prints each figure with its target, and the ratios to the other libraries in the same run. Data and the libraries'
+environments are in a cache folder (benchmarks/drift_peers.py).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PMMDS = str(Path(sys.executable).with_name("pmmds"))
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table. `target` is in the unit of the value; None where nothing was promised."""
+    """One row of the table. `target` is in the unit of the value; None if there is no target."""
 
     name: str
     value: str
@@ -39,7 +39,7 @@ def compare_command(reference: Path, current: Path, *more: str) -> list[str]:
 
 
 def repeated(times: int, *commands: Sequence[str]) -> list[Run]:
-    """The median of each command; they take turns, so that a slow minute of the machine is every one's."""
+    """Return the median of each command. Commands alternate, so that load on the machine affects all of them."""
     for command in commands:
         run(command)
     runs = [[run(command) for command in commands] for _ in range(times)]
@@ -64,12 +64,12 @@ def measure_files(repeats: int, peer_repeats: int, *, with_peers: bool) -> list[
         at_most("1M × 1M over a bare DuckDB GROUP BY per column", both.seconds / least.seconds, 1.5, "times"),
     ]
     for name, found in (("1M × 1M rows", both), ("saved profile, 1M", saved), ("bare DuckDB", least)):
-        print(told(name, found), flush=True)
+        print(format_measured(name, found), flush=True)
     return figures + (measure_peers(reference, current, peer_repeats) if with_peers else [])
 
 
 def measure_peers(reference: Path, current: Path, repeats: int) -> list[Figure]:
-    """Each peer takes turns with ours, so that a slow minute of the machine is both's."""
+    """Alternate each library with PMMDS, so that load on the machine affects both."""
     ratios: dict[str, float] = {}
     for peer in (p for p in PEERS if p.name != "bare DuckDB"):
         try:
@@ -82,8 +82,8 @@ def measure_peers(reference: Path, current: Path, repeats: int) -> list[Figure]:
             continue
         ratio = theirs.seconds / ours.seconds
         cpu_ratio = theirs.cpu_seconds / ours.cpu_seconds
-        more = f"ours {ours.seconds:.2f} s: {ratio:.1f} times, {cpu_ratio:.1f} by time on a core"
-        print(f"{told(peer.name, theirs)}, {more}", flush=True)
+        more = f"PMMDS {ours.seconds:.2f} s: ratio {ratio:.1f}, {cpu_ratio:.1f} by processor time"
+        print(f"{format_measured(peer.name, theirs)}, {more}", flush=True)
         ratios[peer.name] = ratio
     figures = []
     if "evidently" in ratios:
@@ -91,7 +91,7 @@ def measure_peers(reference: Path, current: Path, repeats: int) -> list[Figure]:
     packaged = {p.name: ratios[p.name] for p in PEERS if p.is_packaged and p.name in ratios}
     if packaged:
         fastest = min(packaged, key=lambda name: packaged[name])
-        figures.append(at_least(f"faster than the fastest packaged peer ({fastest})", packaged[fastest], 6))
+        figures.append(at_least(f"faster than the fastest packaged library ({fastest})", packaged[fastest], 6))
     return figures
 
 
@@ -101,7 +101,7 @@ def measure_large(repeats: int) -> list[Figure]:
         reference = drift_data.reference_file()
         run(compare_command(reference, drift_data.current_file(), "--save-profile", str(profile)))
         (large,) = repeated(repeats, compare_command(profile, drift_data.large_current_file()))
-    print(told("saved profile, 10M", large), flush=True)
+    print(format_measured("saved profile, 10M", large), flush=True)
     return [
         at_most("saved profile, 10M rows", large.seconds, 1.5, "s"),
         at_most("saved profile, 10M rows: memory", large.peak_mb, 400, "MiB"),
@@ -110,7 +110,7 @@ def measure_large(repeats: int) -> list[Figure]:
 
 def measure_wide(repeats: int) -> list[Figure]:
     (wide,) = repeated(repeats, compare_command(*drift_data.wide_files()))
-    print(told("1,000 × 100k", wide), flush=True)
+    print(format_measured("1,000 × 100k", wide), flush=True)
     return [at_most("1,000 features × 100k rows", wide.seconds, 8, "s")]
 
 
@@ -126,8 +126,8 @@ def at_least(name: str, value: float, target: float) -> Figure:
     return Figure(name, f"{value:.3g} times", f"≥ {target:g} times", value >= target)
 
 
-def told(name: str, found: Run) -> str:
-    return f"{name:18} {found.seconds:8.2f} s, {found.cpu_seconds:7.2f} s on a core, {found.peak_mb:6.0f} MiB"
+def format_measured(name: str, found: Run) -> str:
+    return f"{name:18} {found.seconds:8.2f} s, {found.cpu_seconds:7.2f} s of processor time, {found.peak_mb:6.0f} MiB"
 
 
 def tell(figures: Sequence[Figure]) -> None:

@@ -1,6 +1,6 @@
-"""Files like production's: Telco's 19 features with realistic values, a score, written as pandas writes them.
+"""Test files like production data: Telco's 19 features with realistic values and a score, written by pandas.
 
-Keep out: what is measured.
+Does not live here: measurements (drift.py).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 FOLDER = CACHE / "drift-data-1"
 MILLION = 1_000_000
-# Distinct customers of the packaged generator; charges are jittered, so that they have many values.
+# Distinct rows of the packaged generator; charges are jittered to get many values.
 N_CUSTOMERS = 50_000
 
 
 def telco_like(n_rows: int, seed: int, *, price_rise: float = 0.0) -> pd.DataFrame:
-    """19 features and `score`; charges `price_rise` (a share) above the reference's."""
+    """19 features and `score`; charges are higher than the reference by the share `price_rise`."""
     from pmmds_core.synthetic.generator import packaged_generator
 
     random = np.random.default_rng(seed)
@@ -42,7 +42,7 @@ def reference_file() -> Path:
 
 
 def current_file() -> Path:
-    """1M rows, prices 10 % up."""
+    """1M rows, prices 10% higher."""
     return _written("current-1m", lambda path: telco_like(MILLION, 2, price_rise=0.1).to_parquet(path, index=False))
 
 
@@ -52,7 +52,7 @@ def large_current_file() -> Path:
 
 
 def wide_files() -> tuple[Path, Path]:
-    """1,000 features, 100k rows: 700 numeric, 300 categorical, about 1 % missing."""
+    """1,000 features, 100k rows: 700 numeric, 300 categorical, about 1% missing."""
     return (
         _written("wide-reference", lambda path: _wide(3).to_parquet(path, index=False)),
         _written("wide-current", lambda path: _wide(4).to_parquet(path, index=False)),

@@ -1,5 +1,6 @@
-"""The hourly update with a million rows already logged and ten thousand new ones, and the merge of a day, in a fresh
-process each. Start-up (imports, contract, connection) is told apart. Keep out: files (drift/comparison.py).
+"""The hourly update with a million logged and ten thousand new rows, and the merge of a day, each in a new process.
+
+Start-up (imports, contract, connection) is not included. Does not live here: drift of files (drift.py).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ HOUR = timedelta(hours=1)
 LOGGED_OVER = timedelta(days=7)
 MODEL = ("churn-classifier", "1")
 
-# Prints the seconds of the update, and of the merge and verdict of the last day.
+# Prints the seconds of the update and of the merge and verdict of the last day.
 UPDATE = """
 import json, sys, time
 from datetime import UTC, datetime, timedelta
@@ -99,7 +100,7 @@ def _measure(engine: str, settings: Settings, repeats: int) -> Iterator[Measured
     _settle(database, contract, records)
     updates, merges = [], []
     for turn in range(repeats):
-        # An hour of its own, so that no turn counts the rows of the turns before it again.
+        # A separate hour, so that no run recounts the rows of earlier runs.
         at = now.replace(minute=30) - (turn + 1) * HOUR
         records.log(database, N_NEW, at - timedelta(minutes=1), at, f"new{turn}-")
         argv = [sys.executable, "-c", UPDATE, settings.home, settings.database_url, str(profile)]
@@ -118,7 +119,7 @@ def _measure(engine: str, settings: Settings, repeats: int) -> Iterator[Measured
 
 
 def _settle(database: Database, contract: Contract, records: _Records) -> None:
-    """Count all hours, and let the rows have arrived when they were answered, as the service's do."""
+    """Count all hours and set the arrival time to the prediction time, as for the service's rows."""
     log, now = prediction_logs(contract), datetime.now(UTC)
     HistogramStore(database, contract).refresh(records.profile_of, MODEL[0], now - LOGGED_OVER - HOUR, now)
     with database.begin() as connection:
@@ -130,7 +131,7 @@ def _settle(database: Database, contract: Contract, records: _Records) -> None:
 
 
 class _Records:
-    """Rows like the reference's, and the profile they are counted with."""
+    """Rows distributed like the reference, and the profile for counting them."""
 
     def __init__(self, contract: Contract) -> None:
         frame = packaged_generator().sample(20_000, 1)

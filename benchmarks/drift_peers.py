@@ -1,7 +1,8 @@
-"""What else compares two files: each peer in an environment of its own, made by uv in a cache folder, as its own
-documentation says to use it. Add a peer here. Keep out: measuring (drift/comparison.py).
+"""Other libraries that compare two files, used as in their documentation.
 
-    python -m benchmarks.drift_peers        # make the environments
+Each has its own environment, which uv creates in a cache folder. Does not live here: measurements (drift.py).
+
+    python -m benchmarks.drift_peers        # create the environments
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ for name in reference:
 """
 )
 
-# The least that DuckDB can do: no edges, no measures, no verdict.
+# The minimum for DuckDB: no edges, no measures, no verdict.
 BARE_DUCKDB = """
 import sys, duckdb
 connection = duckdb.connect()
@@ -123,7 +124,7 @@ for file in sys.argv[1:]:
 
 @dataclass(frozen=True)
 class Peer:
-    """`requirements`: of its own environment; empty runs it in ours. `is_packaged`: a library, not code by hand."""
+    """`requirements`: of its environment; empty uses ours. `is_packaged`: a library, not hand-written code."""
 
     name: str
     script: str
@@ -155,7 +156,7 @@ PEERS = (
 
 
 def prepare(peer: Peer) -> None:
-    """Make the peer's environment where there is none. Raises RuntimeError when uv cannot."""
+    """Create the library's environment if it is missing. Raises RuntimeError if uv fails."""
     ready = peer.home / ".ready"
     if not peer.requirements or (ready.exists() and ready.read_text() == repr(peer.requirements)):
         return

@@ -1,9 +1,9 @@
-"""How often each drift rule is wrong when nothing moved, and how often it finds what did, on Telco rows, by simulation.
+"""False-alarm rates and power of the drift rules on Telco rows, by simulation.
 
     PMMDS_TELCO_CSV=telco.csv python -m benchmarks.drift_statistics [--trials 1500] [--only calibrated]
 
-Every trial draws its own reference, freezes the bins on it and judges a window of other rows. Fixed seeds: the same
-table each time. Exit code 1 when a target is missed. Without PMMDS_TELCO_CSV the packaged sample is used.
+Every trial samples a reference, freezes the bins on it and evaluates a window of other rows. Seeds are fixed, so the
+table is reproducible. Exit code 1 if a target is missed. Without PMMDS_TELCO_CSV the packaged sample is used.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ WEEK_HOURS = 168.0
 N_WEEKS = 52
 RULE = DriftRule(psi_threshold=0.2, min_features=3, min_samples=100)
 
-# Power of the Benjamini-Hochberg rule in the spikes before the project: at n = 100, 200, 500, 1000.
+# Power of the Benjamini-Hochberg rule in preliminary experiments, at n = 100, 200, 500, 1000.
 SIZES = (100, 200, 500, 1000)
 SPIKE_POWER = {"tenure": (0.22, 0.51, 0.96, 1.00), "contract": (0.47, 0.85, 1.00, 1.00)}
 
@@ -52,7 +52,7 @@ def line(what: str, n: int, n_trials: int, share: float, at_least: float = 0.0, 
 
 @dataclass(frozen=True)
 class Population:
-    """The rows that references and windows are drawn from."""
+    """The rows from which references and windows are sampled."""
 
     contract: Contract
     data: SourceData
@@ -64,17 +64,17 @@ class Population:
 
     @cached_property
     def score(self) -> NDArray[np.float64]:
-        """Stands in for a model's: no rule judges it."""
+        """Placeholder scores; no rule evaluates them."""
         charges: NDArray[np.float64] = self.columns["monthly_charges"].astype(np.float64) / 200
         return charges
 
     def split(self, rng: np.random.Generator) -> Split:
-        """A reference of some rows; the others are there to be drawn from."""
+        """Split into a reference and the remaining rows for windows."""
         order = rng.permutation(self.data.n_rows)
         return self._frozen(order[:N_REFERENCE], order[N_REFERENCE:])
 
     def resampled(self, rng: np.random.Generator) -> Split:
-        """A reference drawn with replacement: it is to the rows what a sample is to its population."""
+        """Sample a reference with replacement, like a sample from a population."""
         return self._frozen(rng.choice(self.data.n_rows, N_REFERENCE), np.arange(self.data.n_rows))
 
     def _frozen(self, reference: Rows, others: Rows) -> Split:
@@ -95,7 +95,7 @@ class Population:
 
 @dataclass(frozen=True)
 class Split:
-    """A frozen reference, the bin numbers of all rows in its bins, and which rows it does not hold."""
+    """A frozen reference, the bin numbers of all rows, and the rows outside the reference."""
 
     profile: ReferenceProfile
     codes: Codes
@@ -116,13 +116,13 @@ def count_codes(profile: ReferenceProfile, codes: Codes) -> dict[str, Counts]:
 
 
 def shares_moved(is_inside: NDArray[np.bool_], share: float) -> NDArray[np.float64]:
-    """Weights of a draw with replacement in which that share of rows is inside."""
+    """Sampling weights with which the given share of rows is inside."""
     n_inside = int(is_inside.sum())
     return np.where(is_inside, share / n_inside, (1 - share) / (len(is_inside) - n_inside))
 
 
 def calibrated(population: Population, n_trials: int) -> Iterator[Line]:
-    """False alarms on windows of rows that are in no reference; power on windows drawn with a moved share."""
+    """False alarms on windows outside the reference; power on windows with a changed share."""
     for n in SIZES:
         rng = np.random.default_rng([1, n])
 
@@ -130,12 +130,12 @@ def calibrated(population: Population, n_trials: int) -> Iterator[Line]:
             return rng.choice(split.others, n, replace=False)
 
         yield line(
-            "false alarms of calibrated at 5 %", n, n_trials, _alarms(population, rng, undrifted, n_trials), 0.03, 0.07
+            "false alarms of calibrated at 5%", n, n_trials, _alarms(population, rng, undrifted, n_trials), 0.03, 0.07
         )
     columns = population.columns
     moved = {
-        "tenure": ("tenure ≤ 12 to 45 % of rows", shares_moved(columns["tenure"] <= 12, 0.45)),
-        "contract": ("month-to-month to 70 % of rows", shares_moved(columns["contract"] == "Month-to-month", 0.70)),
+        "tenure": ("tenure ≤ 12 to 45% of rows", shares_moved(columns["tenure"] <= 12, 0.45)),
+        "contract": ("month-to-month to 70% of rows", shares_moved(columns["contract"] == "Month-to-month", 0.70)),
     }
     for feature, (what, weights) in moved.items():
         for n, least in zip(SIZES, SPIKE_POWER[feature], strict=True):
@@ -151,32 +151,30 @@ def calibrated(population: Population, n_trials: int) -> Iterator[Line]:
 
 
 def _alarms(population: Population, rng: np.random.Generator, draw: Callable[[Split], Rows], n_trials: int) -> float:
-    """The share of trials in which calibrated says drifted; a reference serves twenty windows."""
+    """Return the share of windows that calibrated calls drifted; each reference is used for twenty windows."""
     n_alarms = 0
     for trial in range(n_trials):
         if trial % 20 == 0:
             split = population.split(rng)
         rows = draw(split)
         features = compare(split.profile, split.counts(rows), len(rows))
-        told = {r.rule: r.verdict for r in judge(features, len(rows), RULE).rules}
-        n_alarms += told["calibrated"] is Verdict.DRIFTED
+        verdicts = {r.rule: r.verdict for r in judge(features, len(rows), RULE).rules}
+        n_alarms += verdicts["calibrated"] is Verdict.DRIFTED
     return n_alarms / n_trials
 
 
 def sequential(population: Population, n_trials: int) -> Iterator[Line]:
-    """Streams of 52 weeks; month-to-month goes from 55 to 60 % of rows after 26 of them."""
+    """Streams of 52 weeks; month-to-month goes from 55% to 60% of rows after 26 weeks."""
     n, rule = 500, SequentialRule(false_alarms_per_year=0.1, window_hours=WEEK_HOURS)
     weak = shares_moved(population.columns["contract"] == "Month-to-month", 0.60)
     n_streams = max(n_trials // 20, 20)
     rng = np.random.default_rng(3)
     undrifted = [_is_found(population, rng, rule, n, None) for _ in range(n_streams)]
     yield line(
-        "52-week streams without drift in which sequential alarms", n, n_streams, float(np.mean(undrifted)), 0, 0.05
+        "52-week streams without drift with an alarm of sequential", n, n_streams, float(np.mean(undrifted)), 0, 0.05
     )
     found = [_is_found(population, rng, rule, n, weak) for _ in range(n_streams // 2)]
-    yield line(
-        "sequential finds month-to-month to 60 % from week 27 on", n, n_streams // 2, float(np.mean(found)), 0.95
-    )
+    yield line("sequential finds month-to-month to 60% from week 27 on", n, n_streams // 2, float(np.mean(found)), 0.95)
 
 
 def _is_found(
@@ -186,7 +184,7 @@ def _is_found(
     n: int,
     drifted: NDArray[np.float64] | None,
 ) -> bool:
-    """Whether there is an alarm in a week of the year; with a drift, in a week from its beginning on.
+    """True if there is an alarm in the year or, with a drift, in a week after the drift began.
 
     Reference and weeks are samples of the same population: the rule has to bear the reference's own error.
     """
@@ -203,7 +201,7 @@ def _is_found(
 
 
 def joint(population: Population, n_trials: int) -> Iterator[Line]:
-    """False alarms without drift and with single features moved; power on tenure shuffled in a fifth of the rows."""
+    """False alarms without drift and with single-feature shifts; power with tenure shuffled in a fifth of the rows."""
     n, n_windows = 200, max(n_trials // 5, 20)
     rule = JointRule(0.05, 100)
     contract = population.columns["contract"]
@@ -213,7 +211,7 @@ def joint(population: Population, n_trials: int) -> Iterator[Line]:
         return codes_of(split, rows)
 
     def selected(split: Split, rng: np.random.Generator) -> Codes:
-        # Without replacement: a customer drawn twice is a joint shift of its own.
+        # Without replacement: a row that is sampled twice is itself a joint shift.
         is_monthly = contract[split.others] == "Month-to-month"
         n_monthly = int(rng.binomial(n, 0.70))
         monthly = rng.choice(split.others[is_monthly], n_monthly, replace=False)
@@ -227,11 +225,11 @@ def joint(population: Population, n_trials: int) -> Iterator[Line]:
         return codes
 
     alarms, _ = _joint_alarms(population, undrifted, rule, n_windows, 4)
-    yield line("false alarms of joint at 5 %", n, n_windows, alarms, 0.03, 0.07)
+    yield line("false alarms of joint at 5%", n, n_windows, alarms, 0.03, 0.07)
     alarms, _ = _joint_alarms(population, selected, rule, n_windows, 5)
-    yield line("joint alarms when only month-to-month went to 70 %", n, n_windows, alarms, 0.0, 0.07)
+    yield line("joint alarms when only month-to-month went to 70%", n, n_windows, alarms, 0.0, 0.07)
     _, named = _joint_alarms(population, shuffled, rule, n_windows // 2, 6)
-    yield line("joint finds tenure shuffled in 20 % of rows, and names it", n, n_windows // 2, named, 0.90)
+    yield line("joint finds tenure shuffled in 20% of rows, and names it", n, n_windows // 2, named, 0.90)
 
 
 def _joint_alarms(
@@ -241,7 +239,7 @@ def _joint_alarms(
     n_trials: int,
     seed: int,
 ) -> tuple[float, float]:
-    """The shares of trials with an alarm, and with an alarm whose first pair has tenure in it."""
+    """Return the shares of trials with an alarm, and with an alarm whose first pair contains tenure."""
     rng = np.random.default_rng(seed)
     n_alarms = n_named = 0
     for trial in range(n_trials):

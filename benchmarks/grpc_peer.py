@@ -1,4 +1,4 @@
-"""The peer of bench_grpc: a grpc.aio server of the same messages that answers a constant and keeps nothing.
+"""The alternative in bench_grpc: a grpc.aio server with the same messages and a constant response; stores nothing.
 
 python -m benchmarks.grpc_peer ADDRESS
 """

@@ -1,6 +1,6 @@
-"""HTTP load at a steady rate by hey, and what came of it. Keep out: what is asked (as fast as it goes.
+"""HTTP load at a constant rate, by hey.
 
-Harness/load.py).
+Does not live here: load at the maximum rate (load.py).
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 N_CONNECTIONS = 8
-# hey counts a million answers and no more: a longer run is several.
+# hey counts at most a million responses, so a longer run is split.
 MAX_ANSWERS = 900_000
 
 
 @dataclass(frozen=True)
 class Steady:
-    """One run of hey. Latencies in milliseconds; `statuses`: how many answers had which HTTP status."""
+    """One run of hey. Latencies in milliseconds; `statuses`: number of responses by HTTP status."""
 
     requests_per_second: float
     p50_ms: float
@@ -30,17 +30,17 @@ class Steady:
 
     @property
     def n_answered(self) -> int:
-        """Answers with status 200."""
+        """Number of responses with status 200."""
         return self.statuses.get("200", 0)
 
     @property
     def is_clean(self) -> bool:
-        """Whether every request was answered, each with 200."""
+        """True if every request got 200."""
         return not self.has_errors and set(self.statuses) == {"200"}
 
 
 def hey(url: str, body: Path, *, seconds: float, rate: int, connections: int = N_CONNECTIONS) -> Steady:
-    """POST the JSON in `body` at a steady rate, which the connections share: one that is late does not catch up.
+    """POST the JSON in `body` at a constant rate, divided over the connections. Late connections do not catch up.
 
     Raises:
         SystemExit: hey is not installed.
@@ -54,7 +54,7 @@ def hey(url: str, body: Path, *, seconds: float, rate: int, connections: int = N
 
 
 def read(said: str) -> Steady:
-    """What hey's summary says. Raises SystemExit when it says nothing of the kind."""
+    """Parse hey's summary. Raises SystemExit if a line is missing."""
     p50, p95, p99 = (_number(rf"{percent}%%? in ([0-9.]+) secs", said) * 1000 for percent in (50, 95, 99))
     statuses = {code: int(n) for code, n in re.findall(r"\[(\d+)\]\s+(\d+) responses", said)}
     longest = _number(r"Slowest:\s+([0-9.]+)", said) * 1000

@@ -1,4 +1,4 @@
-"""HTTP load by wrk: a POST repeated on some connections, and what came of it. Keep out: what is asked."""
+"""HTTP load at the maximum rate, by wrk. Does not live here: load at a constant rate (hey.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-# wrk's own summary rounds; this prints what it counted. Lua strings in long brackets need no escapes.
+# wrk's summary is rounded; this script prints exact counts. Lua strings in long brackets need no escapes.
 _SCRIPT = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
@@ -40,7 +40,7 @@ class Load:
 
 
 def wrk(url: str, body: object, *, connections: int, seconds: float) -> Load:
-    """Ask as fast as the answers come.
+    """Send requests as fast as they are answered.
 
     Raises:
         SystemExit: wrk is not installed.

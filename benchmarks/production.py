@@ -1,11 +1,11 @@
-"""Production's figures: the way into PostgreSQL, the archive, a rate that everything together sustains, containers.
+"""Production figures: shipping into PostgreSQL, archiving, sustained rate of the whole system, containers.
 
 python -m benchmarks.production [--part copy] [--part archive] [--part sustained] [--part containers]
 
-All four when none is named. `copy` and `archive`: production_rows; `sustained` (needs hey and wrk):
-production_sustained; `containers` (needs Docker): production_containers. That Celery and Spark give the embedded
-default's bytes is asserted in pmmds_tests (test_celery_runs, test_spark_archive); how fast Spark counts is in
-archive_engines. Exit code 1 when a target is missed.
+All four if none is given. `copy` and `archive`: production_rows; `sustained` (needs hey and wrk):
+production_sustained; `containers` (needs Docker): production_containers. Tests check that Celery and Spark
+results are byte-identical (test_celery_runs, test_spark_archive); archive_engines measures Spark's speed.
+Exit code 1 if a target is missed.
 """
 
 from __future__ import annotations

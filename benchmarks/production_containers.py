@@ -1,6 +1,6 @@
-"""The images' sizes over their base, and the time from `compose up` to the first prediction. Needs Docker.
+"""Image sizes over the base image, and the time from `compose up` to the first prediction. Needs Docker.
 
-Keep out: what is asserted about containers (`make test-compose`).
+Does not live here: tests of the containers (`make test-compose`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MAX_SERVING_MB = 300
 
 
 def contained() -> int:
-    """Print both; 1 when the serving image is too large.
+    """Print both; return 1 if the serving image is too large.
 
     Raises:
         SystemExit: there is no Docker engine that answers.
@@ -31,13 +31,13 @@ def _measure() -> int:
         base = image_bytes(PYTHON_IMAGE)
         over = {name: (image_bytes(f"pmmds-{name}:0.1.0") - base) / 1e6 for name in IMAGES}
         for name, size in over.items():
-            print(f"image {name:10} {size:6,.0f} MB over its base", flush=True)
+            print(f"image {name:10} {size:6,.0f} MB over the base image", flush=True)
         began = time.perf_counter()
         own.must("up", "-d", timeout=900)
-        own.wait_until_well()
-        print(f"compose up, until everything is well      {time.perf_counter() - began:6.0f} s", flush=True)
+        own.wait_until_healthy()
+        print(f"compose up, until all are healthy         {time.perf_counter() - began:6.0f} s", flush=True)
         story = QuickStart(own.pmmds, own.url("HTTP"))
         story.train()
         story.first_prediction()
-        print(f"compose up, until the first prediction    {time.perf_counter() - began:6.0f} s, with the training")
+        print(f"compose up, until the first prediction    {time.perf_counter() - began:6.0f} s, including training")
     return int(over["serving"] > MAX_SERVING_MB)

@@ -1,7 +1,7 @@
-"""PostgreSQL: rows a second of the spool's shipper beside psql's \\copy of the same rows, and rows a second archived.
+"""PostgreSQL: rows per second of the shipper compared with psql's \\copy, and rows per second archived.
 
-The shipper decodes spool files, keeps each id once and deletes the files; \\copy reads a CSV file and does nothing
-else. Both fill a table of the same columns, key, indexes and days, in a server that does not sync.
+The shipper decodes spool files, stores each id once and deletes the files; \\copy only reads a CSV file. Both fill a
+table with the same columns, key, indexes and partitions, on a server with fsync off.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from pmmds_serving.shipping.shipper import Shipper
 from pmmds_serving.spool.segment import Segment, encode_record
 from pmmds_tests.harness.postgres import Cluster, temporary_cluster
 
-# What a worker hands over in a tenth of a second at 2,000 predictions a second; and what it hands over while more wait
-# than are moved, when its segments grow.
+# Rows per log segment: what a worker releases in 0.1 s at 2,000 predictions per second, and in a backlog, when its log
+# segments grow.
 STEADY_ROWS, BACKLOG_ROWS = 200, 5_000
 MIN_RATIO = 0.4
 
 
 def make_records(contract: Contract, n_rows: int, start: datetime) -> list[PredictionRecord]:
-    """Rows like the reference's with ids as the service makes them, a millisecond apart."""
+    """Rows distributed like the reference, with prediction ids as the service creates them, a millisecond apart."""
     frame = packaged_generator().sample(5_000, 1)
     rows = [tuple(row) for row in frame[list(contract.feature_names)].itertuples(index=False, name=None)]
     records = []
@@ -61,8 +61,8 @@ def make_records(contract: Contract, n_rows: int, start: datetime) -> list[Predi
 
 
 @contextmanager
-def deployment(cluster: Cluster) -> Iterator[Deployment]:
-    """A migrated, empty database and a home."""
+def temporary_deployment(cluster: Cluster) -> Iterator[Deployment]:
+    """Yield a migrated, empty database and a `PMMDS_HOME`."""
     with cluster.fresh_database() as url, tempfile.TemporaryDirectory() as home:
         deployment = Deployment(Settings(home=home, database_url=url, retention_days=1))
         migrate_database(deployment.settings)
@@ -71,27 +71,27 @@ def deployment(cluster: Cluster) -> Iterator[Deployment]:
 
 
 def shipped_per_second(cluster: Cluster, records: Sequence[PredictionRecord], segment_rows: int) -> float:
-    """Of the whole way from spool files to committed rows."""
-    with deployment(cluster) as d:
-        folder, names = d.folder("spool"), d.contract.feature_names
+    """Return rows per second from spool files to committed rows."""
+    with temporary_deployment(cluster) as deployment:
+        folder, names = deployment.folder("spool"), deployment.contract.feature_names
         for start in range(0, len(records), segment_rows):
             segment = Segment.create(folder, f"bench-{start:09d}", names)
             segment.write(b"".join(map(encode_record, records[start : start + segment_rows])))
             segment.close()
-        d.prediction_log.count()  # a service's shipper has opened the database long ago
-        shipper = Shipper(folder, lambda: d.prediction_log, names)
+        deployment.prediction_log.count()  # open the database, as a running shipper has
+        shipper = Shipper(folder, lambda: deployment.prediction_log, names)
         began = time.perf_counter()
         while any(folder.glob("*.spool")):
             if not shipper.ship():
                 raise SystemExit(f"The shipper failed: {shipper.state.problem}")
         seconds = time.perf_counter() - began
-        if d.prediction_log.count() != len(records):
+        if deployment.prediction_log.count() != len(records):
             raise SystemExit("rows are missing")
     return len(records) / seconds
 
 
 def copied_per_second(cluster: Cluster, contract: Contract, records: Sequence[PredictionRecord], file: Path) -> float:
-    """By psql, from a CSV file that is there already."""
+    """Return rows per second of psql, from an existing CSV file."""
     fixed = PredictionRecord.__struct_fields__[:-1]
     columns = ", ".join((*fixed, "ingested_at", *contract.feature_names))
     if not file.exists():
@@ -100,13 +100,13 @@ def copied_per_second(cluster: Cluster, contract: Contract, records: Sequence[Pr
             for r in records:
                 *values, features = msgspec.structs.astuple(r)
                 writer.writerow([*values, r.predicted_at.replace(tzinfo=None), *features])
-    with deployment(cluster) as d:
-        url = d.settings.database_url
+    with temporary_deployment(cluster) as deployment:
+        url = deployment.settings.database_url
         command = f"\\copy prediction_logs ({columns}) from '{file}' csv"
         began = time.perf_counter()
         subprocess.run([_psql(), "-q", "-v", "ON_ERROR_STOP=1", url, "-c", command], check=True)
         seconds = time.perf_counter() - began
-        if d.prediction_log.count() != len(records):
+        if deployment.prediction_log.count() != len(records):
             raise SystemExit("rows are missing")
     return len(records) / seconds
 
@@ -121,13 +121,13 @@ def _psql() -> str:
 def archived_per_second(cluster: Cluster, contract: Contract, n_rows: int) -> tuple[float, float]:
     """Rows and megabytes of Parquet a second: read, written, read back, compared, dropped."""
     day = datetime(2026, 3, 1, tzinfo=UTC)
-    with deployment(cluster) as d:
+    with temporary_deployment(cluster) as deployment:
         records = make_records(contract, n_rows, day)
         for start in range(0, n_rows, 20_000):
-            d.prediction_log.append(records[start : start + 20_000])
-        keep_days(d.database)
+            deployment.prediction_log.append(records[start : start + 20_000])
+        keep_days(deployment.database)
         began = time.perf_counter()
-        parts = d.archive.archive(day)
+        parts = deployment.archive.archive(day)
         seconds = time.perf_counter() - began
     if sum(p.n_rows for p in parts) != n_rows:
         raise SystemExit("rows are missing")
@@ -135,7 +135,7 @@ def archived_per_second(cluster: Cluster, contract: Contract, n_rows: int) -> tu
 
 
 def copied(n_rows: int, repeats: int) -> int:
-    """Print the shipper's rows beside psql's, in turn; 1 when a median ratio misses its target."""
+    """Print rates of shipper and psql, alternating; return 1 if a median ratio misses its target."""
     contract = load_contract("")
     records = make_records(contract, n_rows, datetime.now(UTC))
     ratios: dict[int, list[float]] = {STEADY_ROWS: [], BACKLOG_ROWS: []}
@@ -145,14 +145,14 @@ def copied(n_rows: int, repeats: int) -> int:
             for rows, found in ratios.items():
                 shipped = shipped_per_second(cluster, records, rows)
                 found.append(shipped / peer)
-                print(f"\\copy {peer:,.0f} rows/s; shipper, {rows:,} rows a segment: {shipped:,.0f}", flush=True)
+                print(f"\\copy {peer:,.0f} rows/s; shipper, {rows:,} rows per log segment: {shipped:,.0f}", flush=True)
     for rows, found in ratios.items():
-        print(f"shipper / \\copy   {statistics.median(found):.2f}  ({rows:,} rows a segment; target {MIN_RATIO})")
+        print(f"shipper / \\copy   {statistics.median(found):.2f}  ({rows:,} rows per log segment; target {MIN_RATIO})")
     return int(min(map(statistics.median, ratios.values())) < MIN_RATIO)
 
 
 def archived(n_rows: int) -> None:
-    """Print rows a second into the archive."""
+    """Print archived rows per second."""
     with temporary_cluster() as cluster:
         rate, size = archived_per_second(cluster, load_contract(""), n_rows)
-    print(f"archived          {rate:,.0f} rows/s, {size:.0f} bytes a row")
+    print(f"archived          {rate:,.0f} rows/s, {size:.0f} bytes per row")

@@ -1,8 +1,8 @@
-"""Loss-free predictions a second with everything on one machine: the load, the service, PostgreSQL, Dagster, MLflow.
+"""Predictions per second without loss, with load, service, PostgreSQL, Dagster and MLflow on one machine.
 
-What `pmmds up` starts, on one PostgreSQL that syncs, is asked at steady rates (hey), then as fast as it answers (wrk).
-A rate is sustained when nothing failed, every answered row is in the database, and the last one was there soon after
-the last answer: no backlog grew. Keep out: the longest run and its memory (soak).
+The processes of `pmmds up`, on one PostgreSQL with fsync, get requests at constant rates (hey), then at the maximum
+rate (wrk). A rate is sustained if no request failed, every answered row is in the database, and the last row arrived
+soon after the last response, so that no backlog grew. Does not live here: long runs and memory (soak.py).
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from pmmds_core.stores.predictions.log import PredictionLog
 from pmmds_tests.harness.postgres import Cluster, temporary_cluster
 
 RATES = (1_000, 2_000, 3_000)
-# Enough that one request that takes long does not slow the others down; hey's connections do not catch up.
+# Enough connections that one slow request does not delay the others; hey's connections do not catch up.
 HEY_CONNECTIONS, WRK_CONNECTIONS = 32, 8
-# The shipper hands over several times a second; more than this is a backlog.
+# The shipper runs several times per second; a longer delay means a backlog.
 BEHIND_SECONDS = 2.0
 SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class Answered:
-    """What a load generator says of one run; latencies in milliseconds."""
+    """Result of a load generator's run; latencies in milliseconds."""
 
     requests_per_second: float
     p95_ms: float
@@ -53,7 +53,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Tried:
-    """What was asked, what was answered, and when the last row was in the database after it."""
+    """Requested and answered rates, and the delay of the last row in the database."""
 
     asked: str
     answered: Answered
@@ -71,7 +71,7 @@ class Tried:
 
 @contextmanager
 def everything_up(cluster: Cluster) -> Iterator[Settings]:
-    """`pmmds up` with a trained model, and a database for each of the three."""
+    """Yield `pmmds up` with a trained model and three databases."""
     with ExitStack() as stack:
         own, dagster, mlflow = (stack.enter_context(cluster.fresh_database()) for _ in range(3))
         settings = msgspec.structs.replace(
@@ -90,12 +90,12 @@ def everything_up(cluster: Cluster) -> Iterator[Settings]:
 
 
 def sustained() -> int:
-    """Print what was tried; 1 when rows were lost or a request failed."""
+    """Print the results; return 1 if rows were lost or a request failed."""
     with temporary_cluster(syncs=True) as cluster, everything_up(cluster) as settings:
         tried = [_at_rate(settings, asked) for asked in RATES]
         tried.append(_as_fast_as_it_goes(settings))
     best = max((t.answered.requests_per_second for t in tried if t.is_sustained), default=0.0)
-    print(f"sustained without loss, everything on this machine: {best:,.0f} predictions/s")
+    print(f"sustained without loss, all on this machine: {best:,.0f} predictions/s")
     return int(not all(t.is_loss_free for t in tried))
 
 
@@ -120,7 +120,7 @@ def _as_fast_as_it_goes(settings: Settings) -> Tried:
 
 
 def _tried(settings: Settings, asked: str, load: Callable[[], Answered]) -> Tried:
-    """Print and return what came of a load, and of its rows."""
+    """Print and return the result of a load and its rows."""
     log = Deployment(settings).prediction_log
     before = _settled(log)
     answered = load()
@@ -131,7 +131,7 @@ def _tried(settings: Settings, asked: str, load: Callable[[], Answered]) -> Trie
 
 
 def _settled(log: PredictionLog) -> int:
-    """Rows in the database when no more come."""
+    """Return the number of rows in the database when no more arrive."""
     found = -1
     while (now := log.count()) != found:
         found = now
@@ -146,7 +146,7 @@ def _url(settings: Settings) -> str:
 def _line(tried: Tried) -> str:
     found = tried.answered
     return (
-        f"{tried.asked:>10} asked  {found.requests_per_second:8,.0f}/s answered   p95 {found.p95_ms:5.1f}  longest "
+        f"{tried.asked:>10} asked  {found.requests_per_second:8,.0f}/s answered   p95 {found.p95_ms:5.1f}  maximum "
         f"{found.longest_ms:6.1f} ms   {found.n_answered:8,} answered, {found.n_failed} failed, {tried.n_logged:8,} "
         f"logged, the last {tried.seconds_behind:.1f} s behind   {'sustained' if tried.is_sustained else 'NOT'}"
     )

@@ -1,9 +1,9 @@
-"""Promotions: how often a decision is wrong, whether a kill moves the alias twice, how long the whole loop takes.
+"""Promotions: error rates of decisions, alias moves after kills, duration of the whole loop.
 
-python -m benchmarks.promotion [--part policy] [--part crashes] [--part loop]   (all three when none is named)
+python -m benchmarks.promotion [--part policy] [--part crashes] [--part loop]   (all three if none is given)
 
 `policy` simulates (promotion_statistics), `crashes` kills real processes (promotion_crashes), `loop` runs the demo with
-its real processes, from the alert's row to an answer of the new version. Exit code 1 when a target is missed.
+real processes, from the alert to a response of the new version. Exit code 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ DEMO_SECONDS = 900.0
 
 
 def whole_loop() -> int:
-    """Print how long it took from the alert to the new version's answers; 1 when that was too long."""
+    """Print the time from the alert to the new version's responses; return 1 if it missed the target."""
     with tempfile.TemporaryDirectory(prefix="pmmds-bench-") as folder:
         argv = [sys.executable, "-m", "pmmds_cli.main", "demo", "--json", "--home", str(Path(folder) / "demo")]
         done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, timeout=DEMO_SECONDS, check=True)
     found = json.loads(done.stdout)
     seconds = found["alert_to_answer_seconds"]
     print(f"{found['data']}")
-    print(f"alert to an answer of the new version: {seconds:.1f} s  (target {LOOP_SECONDS:.0f} s)")
+    print(f"alert to a response of the new version: {seconds:.1f} s  (target {LOOP_SECONDS:.0f} s)")
     print(
-        f"  of these: alert to the run's start {found['alert_to_run_seconds']:.1f} s, retraining "
+        f"  of these: alert to start of the run {found['alert_to_run_seconds']:.1f} s, retraining "
         f"{found['retraining_seconds']:.1f} s, alias moved to the service's swap {found['swap_seconds']:.1f} s; "
-        f"{found['n_requests_during_swap']:,} requests meanwhile, {found['n_failed_requests']} failed"
+        f"{found['n_requests_during_swap']:,} requests, {found['n_failed_requests']} failed"
     )
     return int(seconds > LOOP_SECONDS)
 
@@ -43,10 +43,10 @@ def whole_loop() -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", choices=PARTS, action="append")
-    parser.add_argument("--pairs", type=int, default=1000, help="of models that are simulated")
-    parser.add_argument("--runs", type=int, default=200, help="killed, with a registry that is a file, a database")
-    parser.add_argument("--mlflow-runs", type=int, default=50, help="killed, with MLflow's registry")
-    parser.add_argument("--seed", type=int, default=42, help="of the instants of the kills")
+    parser.add_argument("--pairs", type=int, default=1000, help="number of simulated pairs of models")
+    parser.add_argument("--runs", type=int, default=200, help="number of kills per database, with a registry in a file")
+    parser.add_argument("--mlflow-runs", type=int, default=50, help="number of kills with MLflow's registry")
+    parser.add_argument("--seed", type=int, default=42, help="seed of the kill times")
     chosen = parser.parse_args()
     missed = 0
     for part in chosen.part or PARTS:

@@ -1,8 +1,8 @@
-"""Promotions killed at random points: does the alias move exactly once? A part of benchmarks.promotion (crashes).
+"""Kill promotions at random times and count the alias moves: exactly one is expected (benchmarks.promotion, crashes).
 
-A child process promotes and is ended by SIGKILL after a random time; the parent reconciles and counts moves. Once with
-a registry that is a file, where runs are cheap, and once with MLflow's own, where a trigger counts the alias's changes.
-Keep out: who wins a promotion (benchmarks of the policy).
+A child process promotes and is killed (SIGKILL) after a random time; the parent reconciles and counts moves. Runs use a
+registry in a file, which is fast, and MLflow's registry, where a database trigger counts the changes of the alias.
+Does not live here: error rates of decisions (promotion_statistics.py).
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from pmmds_tests.harness.fakes import FileRegistry
 from pmmds_tests.harness.postgres import temporary_cluster
 
 N_CALIBRATION = 10
-# Kills fall in the time a promotion takes and a third of it more, so that some come after its end.
+# Kill times range up to a third more than a promotion takes, so that some are after its end.
 REACH = 1.33
 
 
 @dataclass
 class Outcome:
-    """What `n` kills left. `moves`: moves of the alias per run → runs; `left_at`: where the kill found it → runs."""
+    """Result of `n` kills. `moves`: runs by number of alias moves; `left_at`: runs by state at the kill."""
 
     moves: Counter[int] = field(default_factory=Counter)
     left_at: Counter[str] = field(default_factory=Counter)
@@ -47,7 +47,7 @@ class Outcome:
 
 @dataclass
 class Trial:
-    """One database and registry; `n_moves` counts how often the alias has moved."""
+    """One database and registry; `n_moves` returns the number of alias moves."""
 
     settings: Settings
     model_name: str
@@ -55,7 +55,7 @@ class Trial:
     n_moves: Callable[[], int]
 
     def promote(self, decision: Decision) -> None:
-        """Never returns: the child of a fork, which must not run its parent's endings."""
+        """Run in the forked child; never returns, so that the parent's cleanup does not run in the child."""
         status = 1
         try:
             put_into_production(decision, DecisionStore(open_database(self.settings), self.model_name), self.registry)
@@ -64,7 +64,7 @@ class Trial:
             os._exit(status)
 
     def decide(self, challenger: str, champion: str | None) -> Decision:
-        """Opened and closed here: a fork must not inherit a connection."""
+        """Open and close the database here, because a fork must not inherit a connection."""
         database = open_database(self.settings)
         decision = DecisionStore(database, self.model_name).save(
             kind="promotion",
@@ -80,7 +80,7 @@ class Trial:
         return decision
 
     def run(self, decision: Decision, kill_after: float | None) -> float:
-        """Seconds from the fork to the child's end."""
+        """Return the seconds from the fork to the child's exit."""
         began = time.perf_counter()
         child = os.fork()
         if child == 0:
@@ -134,7 +134,7 @@ def file_trial(settings: Settings, model_name: str) -> Trial:
 
 
 def mlflow_trial(settings: Settings, model_name: str) -> Trial:
-    """MLflow on SQLite with two empty versions, and a trigger that counts changes of an alias."""
+    """Create MLflow on SQLite with two empty versions and a trigger that counts alias changes."""
     registry = ModelRegistry.of(settings)
     with registry._client() as client:
         client.create_registered_model(model_name)
@@ -158,16 +158,16 @@ def mlflow_trial(settings: Settings, model_name: str) -> Trial:
 
 
 def report(name: str, n_runs: int, outcome: Outcome) -> int:
-    """How many runs are not as they should be."""
+    """Print the outcome; return the number of wrong runs."""
     once = outcome.moves.get(1, 0)
     left = ", ".join(f"{state} {n}" for state, n in sorted(outcome.left_at.items()))
     print(f"{name}: alias moved exactly once in {once} of {n_runs} runs ({outcome.seconds:.0f} s)")
-    print(f"  killed when the decision was: {left}; not finished by the reconciler: {outcome.n_not_recorded}")
+    print(f"  state of the decision at the kill: {left}; not finished by the reconciler: {outcome.n_not_recorded}")
     return n_runs - once + outcome.n_not_recorded
 
 
 def kill_promotions(n_runs: int, n_mlflow_runs: int, seed: int) -> int:
-    """Print what became of each; how many runs moved the alias other than once, or were not finished.
+    """Print the outcomes; return the number of runs with more or fewer alias moves than one, or not finished.
 
     Args:
         n_runs: with the registry that is a file, on each database.

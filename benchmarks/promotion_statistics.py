@@ -1,12 +1,12 @@
-"""How often the promotion policy puts a truly worse model into production, and a truly better one, by simulation.
+"""How often the promotion policy promotes a truly worse and a truly better model, by simulation.
 
     python -m benchmarks.promotion --part policy [--pairs 1000]
 
 Rows come from the packaged generator, whose label probabilities are known: a model's true ROC-AUC is the expected one
-over 60,000 rows, free of label noise. Equal pairs: logistic regressions really trained on two independent samples.
-Better pairs: too many trainings for a laptop, so the champion's scores are simulated: the challenger's log odds plus
-normal noise of each customer, scaled until its true ROC-AUC is .025 lower. Decisions are those of policy.judge on the
-paired DeLong test of the labels drawn. Fixed seeds: the same table each time.
+over 60,000 rows, without label noise. Equal pairs: logistic regressions trained on two independent samples.
+Better pairs would need too many trainings, so the champion's scores are simulated: the challenger's log odds plus
+normal noise per row, scaled so that its true ROC-AUC is .025 lower. Decisions are those of `judge` with the
+paired DeLong test on the sampled labels. Seeds are fixed, so the table is reproducible.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Floats = NDArray[np.float64]
 
 
 class Population:
-    """Encoded rows with their true probabilities; labels are drawn anew for every sample."""
+    """Encoded rows with their true probabilities; labels are drawn again for every sample."""
 
     def __init__(self, contract: Contract, seed: int) -> None:
         generator = packaged_generator()
@@ -55,12 +55,12 @@ class Population:
         self.design: Floats = np.hstack(parts)
 
     def draw(self, n_rows: int, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-        """Rows without repetition, and labels of theirs."""
+        """Sample rows without replacement, with labels."""
         rows = rng.choice(N_POPULATION, n_rows, replace=False)
         return rows, (rng.random(n_rows) < self.probabilities[rows]).astype(np.int64)
 
     def train(self, rng: np.random.Generator) -> Floats:
-        """(N_POPULATION,) log odds by the packaged candidate's estimator, fitted on a sample of its own."""
+        """(N_POPULATION,) log odds by the packaged candidate's estimator, fitted on a separate sample."""
         from sklearn.linear_model import LogisticRegression
 
         rows, labels = self.draw(N_TRAINING, rng)
@@ -73,7 +73,7 @@ class Population:
 
 
 def is_promoted(labels: NDArray[np.int64], challenger: Floats, champion: Floats, significance: Significance) -> bool:
-    """The policy's answer for a validated challenger that is as fast as the champion."""
+    """The policy's decision for a validated challenger that is as fast as the champion."""
     paired = paired_auc(labels, challenger, champion)
     evaluation = ModelEvaluation(
         challenger_version="2",
@@ -94,7 +94,7 @@ def is_promoted(labels: NDArray[np.int64], challenger: Floats, champion: Floats,
 
 
 def equal_pairs(population: Population, n_pairs: int) -> Iterator[Line]:
-    """Same algorithm, two independent training samples: any difference is luck of the sample."""
+    """Same algorithm, two independent training samples: differences are due to sampling."""
     rng = np.random.default_rng(61)
     cases = [(mode, n) for mode in MODES for n in WORSE_SIZES]
     promoted, worse_promoted = dict.fromkeys(cases, 0), dict.fromkeys(cases, 0)
@@ -137,7 +137,7 @@ def better_pairs(population: Population, n_pairs: int) -> Iterator[Line]:
 
 
 def noise_for(population: Population, scores: Floats, noise: Floats, loss: float) -> float:
-    """The scale of `noise` that takes `loss` of true ROC-AUC, by bisection."""
+    """Find the scale of `noise` that lowers the true ROC-AUC by `loss`, by bisection."""
     best, low, high = population.true_auc(scores), 0.0, 5.0
     while high - low > 1e-4:
         middle = (low + high) / 2
@@ -147,7 +147,7 @@ def noise_for(population: Population, scores: Floats, noise: Floats, loss: float
 
 
 def simulate(n_pairs: int) -> int:
-    """Print the table; how many targets were missed."""
+    """Print the table; return the number of missed targets."""
     began, missed = time.perf_counter(), 0
     with threadpool_limits(1):
         population = Population(load_contract(""), seed=60)

@@ -1,10 +1,10 @@
-"""What one prediction costs at rest and on its way, on PostgreSQL: the measured half of docs/scaling.md's table.
+"""Cost of shipping and storing a prediction in PostgreSQL: the measured values of docs/scaling.md.
 
     python -m benchmarks.scaling [--rows 200000]
 
-Times are processor time of our process and of the server's, so that other work on the machine changes them little.
-Rows are written as the shipper writes them, 2,000 a transaction; the peer is COPY of the same rows into a table of the
-same columns and indexes.
+Times are processor times of this process and of the server, which other load on the machine affects little.
+Rows are written as by the shipper, 2,000 per transaction; the alternative is COPY of the same rows into a table with
+the same columns and indexes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ N_DISTINCT = 20_000
 
 @dataclass(frozen=True)
 class Cost:
-    """Processor seconds of this process and of PostgreSQL's, and the wall's."""
+    """Processor seconds of this process and of PostgreSQL, and wall time."""
 
     ours: float
     servers: float
@@ -54,7 +54,7 @@ class Cost:
 
 
 def server_seconds(cluster: Cluster) -> float:
-    """What the server and its children, those that have ended included, have used."""
+    """Return the processor time of the server and its children, including exited ones."""
     listening = next(
         p for p in psutil.process_iter() if p.name() == "postgres" and f"-p {cluster.port}" in " ".join(_argv(p))
     )
@@ -81,7 +81,7 @@ def ship(log: PredictionLog, records: Sequence[PredictionRecord]) -> None:
 
 
 def copied(database: Database, table: sa.Table, cluster: Cluster) -> Cost:
-    """COPY of the logged rows, from a file in memory, into an empty table of the same shape."""
+    """COPY the logged rows from memory into an empty table with the same columns and indexes."""
     with database.engine.connect() as connection:
         raw = connection.connection.driver_connection
         assert raw is not None
@@ -98,12 +98,12 @@ def copied(database: Database, table: sa.Table, cluster: Cluster) -> Cost:
 
 
 def again(record: PredictionRecord, i: int, at: datetime) -> PredictionRecord:
-    """The same customer later."""
+    """Copy of a record with another id and time."""
     return msgspec.structs.replace(record, request_id=f"{i:032x}", predicted_at=at)
 
 
 def archive(database: Database, table: sa.Table, path: Path) -> int:
-    """Bytes of the log's distinct rows as a Parquet file of zstd. Their numbers are random: real ones repeat more."""
+    """Return the bytes of the log's distinct rows as zstd Parquet. Values are random; real ones repeat more."""
     with database.connect() as connection:
         rows = connection.execute(sa.select(table).order_by(table.c.predicted_at).limit(N_DISTINCT)).mappings().all()
     columns = {c.name: pa.array([r[c.name] for r in rows]) for c in table.columns}
@@ -145,13 +145,13 @@ def measure(
     print(f"ratio of processor time (COPY / PMMDS): {peer.together / shipped.together:.2f}")
     with database.connect() as connection:
         size = connection.execute(sa.text("SELECT pg_total_relation_size('peer')")).scalar_one()
-    print(f"bytes of a row in PostgreSQL, indexes included: {size / n_rows:.0f}")
+    print(f"bytes per row in PostgreSQL, including indexes: {size / n_rows:.0f}")
     store = HistogramStore(database, contract)
     end = start + timedelta(hours=1)
     counting = cost(
         cluster, lambda: store.refresh(lambda _v: profile, contract.model_name, start, end, only_changed=False)
     )
-    print(f"histograms of 1,000,000 rows in PostgreSQL: {counting.together / n_rows * MILLION:.2f} s on a core")
+    print(f"histograms of 1,000,000 rows in PostgreSQL: {counting.together / n_rows * MILLION:.2f} s of processor time")
     size = archive(database, table, folder / "day.parquet")
     print(f"archive: {size / min(n_rows, N_DISTINCT):.0f} MB for 1,000,000 rows")
 
@@ -159,7 +159,7 @@ def measure(
 def tell(what: str, found: Cost, n_rows: int) -> None:
     ours, servers = (1e6 * s / n_rows for s in (found.ours, found.servers))
     by_wall = n_rows / found.wall
-    print(f"{what}: {ours:.1f} µs of ours, {servers:.1f} µs of PostgreSQL's; {by_wall:,.0f} rows/s by the wall")
+    print(f"{what}: {ours:.1f} µs of this process, {servers:.1f} µs of PostgreSQL; {by_wall:,.0f} rows/s by wall time")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""The service's speed and memory beside FastAPI with scikit-learn and a constant answer on uvicorn.
+"""Speed and memory of the service, compared with FastAPI + scikit-learn and a constant response on uvicorn.
 
 python -m benchmarks.serving [--seconds 8] [--repeats 3]   (needs wrk)
 
-Every row is durably logged by ours while it is measured; the peers keep nothing. Runs alternate, medians are printed.
+PMMDS durably logs every row during the measurement; the alternatives store nothing. Runs alternate and medians are
+printed.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ N_BATCH = 1000
 
 @contextmanager
 def our_service(settings: Settings, workers: int) -> Iterator[str]:
-    """The service with its model loaded; gives its base URL."""
+    """Run the service with its model loaded; yields its base URL."""
     chosen = msgspec.structs.replace(settings, serving_workers=workers)
     base = f"http://{settings.http_host}:{settings.http_port}"
     with service_process(chosen):
@@ -52,7 +53,7 @@ def serving_workers(base: str) -> list[psutil.Process]:
 
 
 def one_worker(settings: Settings, seconds: float, repeats: int) -> dict[str, Load]:
-    """8 connections at ours, the peers and the limit in turn."""
+    """8 connections, alternating between PMMDS, FastAPI and the constant response."""
     body = example_request(settings)
     folder = settings.home_path / "peers"
     frame = DATAFRAME_PEER.format(uri=settings.resolved_tracking_uri, name=Deployment(settings).model_name)
@@ -70,7 +71,7 @@ def one_worker(settings: Settings, seconds: float, repeats: int) -> dict[str, Lo
 
 
 def two_workers(settings: Settings, seconds: float, repeats: int) -> tuple[Load, list[float]]:
-    """32 connections at two workers, and the share of the processor time that each worker used."""
+    """32 connections on two workers; also returns each worker's share of processor time."""
     body = example_request(settings)
     with our_service(settings, 2) as base:
         workers = serving_workers(base)
@@ -81,7 +82,7 @@ def two_workers(settings: Settings, seconds: float, repeats: int) -> tuple[Load,
 
 
 def batches(settings: Settings, seconds: float) -> tuple[Load, float, float]:
-    """Batches of 1,000 on one connection; the load, rows a second, and the worker's resident MB afterwards."""
+    """Batches of 1,000 on one connection; returns load, rows per second and the worker's resident MB."""
     rows = {"instances": [example_request(settings)["features"]] * N_BATCH}
     with our_service(settings, 1) as base:
         load = wrk(f"{base}/api/v1/predict/batch", rows, connections=1, seconds=seconds)
@@ -90,7 +91,7 @@ def batches(settings: Settings, seconds: float) -> tuple[Load, float, float]:
 
 
 def idle_memory(settings: Settings) -> float:
-    """The worker's resident MB after one prediction."""
+    """Return the worker's resident MB after one prediction."""
     with our_service(settings, 1) as base:
         return float(serving_workers(base)[0].memory_info().rss / 1e6)
 
@@ -132,13 +133,13 @@ def show_one(settings: Settings, seconds: float, repeats: int) -> None:
         line(name, load)
     ours, frame, constant = found.values()
     print(f"ratio to FastAPI + scikit-learn: {ours.requests_per_second / frame.requests_per_second:.1f}  (target 40)")
-    print(f"ratio to the constant answer:    {ours.requests_per_second / constant.requests_per_second:.2f}  (0.25)")
+    print(f"ratio to the constant response:  {ours.requests_per_second / constant.requests_per_second:.2f}  (0.25)")
 
 
 def show_two(settings: Settings, seconds: float, repeats: int) -> None:
     load, shares = two_workers(settings, seconds, repeats)
     print("32 connections, 2 workers")
-    line("PMMDS, every row logged", load, "share of work " + ", ".join(f"{s:.0%}" for s in shares))
+    line("PMMDS, every row logged", load, "share of load " + ", ".join(f"{s:.0%}" for s in shares))
 
 
 def show_batches(settings: Settings, seconds: float) -> None:

@@ -1,8 +1,8 @@
-"""Ten minutes at a steady rate: whether memory stays flat, nothing pauses, and every answer is in the database.
+"""Ten minutes of constant load: memory growth, pauses, and answered predictions in the database.
 
 python -m benchmarks.soak [--minutes 10] [--rate 2000] [--postgresql]   (needs hey)
 
-With --postgresql the rows go to a PostgreSQL of its own on the same machine, which does not sync.
+With --postgresql, rows go to a temporary PostgreSQL on the same machine with fsync off.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SAMPLE_SECONDS = 2.0
 
 
 class MemoryWatch(threading.Thread):
-    """Samples a process's resident MB until it is stopped."""
+    """Samples a process's resident MB until stopped."""
 
     def __init__(self, process: psutil.Process) -> None:
         super().__init__(daemon=True)
@@ -50,7 +50,7 @@ class MemoryWatch(threading.Thread):
 
 @contextmanager
 def chosen_settings(*, postgresql: bool) -> Iterator[Settings]:
-    """Settings of an empty home, on SQLite or on a migrated PostgreSQL."""
+    """Yield settings with an empty `PMMDS_HOME`, on SQLite or a migrated PostgreSQL."""
     with temporary_settings() as settings:
         if not postgresql:
             yield settings
@@ -87,7 +87,7 @@ def main() -> None:
             seconds_behind = time.perf_counter() - ended
             n_logged = logged_rows(settings) - before
     report(runs, watch.samples, n_answered, n_logged)
-    print(f"the last row      {seconds_behind:10.1f} s after the last answer")
+    print(f"the last row      {seconds_behind:10.1f} s after the last response")
 
 
 def report(runs: list[Steady], memory: list[float], n_answered: int, n_logged: int) -> None:
@@ -96,7 +96,7 @@ def report(runs: list[Steady], memory: list[float], n_answered: int, n_logged: i
     p50, p95, p99 = (max(values) for values in zip(*((r.p50_ms, r.p95_ms, r.p99_ms) for r in runs), strict=True))
     print(f"requests/s        {statistics.mean(run.requests_per_second for run in runs):10,.0f}")
     print(f"p50, p95, p99     {p50:.2f}, {p95:.2f}, {p99:.2f} ms")
-    print(f"longest           {max(run.longest_ms for run in runs):10.1f} ms  (target 50)")
+    print(f"maximum           {max(run.longest_ms for run in runs):10.1f} ms  (target 50)")
     print(f"answered 200      {n_answered:10,}; other statuses: {', '.join(sorted(others)) or 'none'}")
     print(f"errors            {'yes' if any(run.has_errors for run in runs) else 'none'}")
     print(f"in the database   {n_logged:10,}  ({'all' if n_logged == n_answered else 'NOT ALL'})")

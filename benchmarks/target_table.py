@@ -1,4 +1,4 @@
-"""A table of measured shares, each beside its target. Keep out: what is measured."""
+"""Table of measured shares with targets. Does not live here: measurements."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pmmds_core.statistics.intervals import wilson
 
 @dataclass(frozen=True)
 class Line:
-    """One line: `n_hits` of `n_of`, with the target [at_least, at_most] it has, if any.
+    """One row: `n_hits` of `n_of`, with an optional target [at_least, at_most].
 
-    `keys`: the cells between what was measured and the share, such as a sample's size.
+    `keys`: cells between the name and the share, such as the sample size.
     """
 
     what: str
@@ -45,6 +45,6 @@ class Line:
 
 
 def head(*keys: str) -> str:
-    """The table's first two lines."""
-    names = ["what", *keys, "measured (95 %)", "target", "met", "of"]
+    """Return the two header lines."""
+    names = ["what", *keys, "measured (95%)", "target", "met", "of"]
     return "| " + " | ".join(names) + " |\n" + "|---" * len(names) + "|"

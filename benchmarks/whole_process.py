@@ -1,4 +1,4 @@
-"""A whole fresh process, from its start to its end: wall time and largest resident memory. Keep out: what is run."""
+"""Runs a new process and measures wall time, processor time and peak resident memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-# A child's peak counts what its parent had when it was made, so a small process stands between.
+# A child's peak includes its parent's memory at the fork, so a small process starts it.
 WATCH = """
 import json, os, subprocess, sys, time
 began = time.perf_counter()
@@ -23,7 +23,7 @@ print(json.dumps([seconds, cpu_seconds, usage.ru_maxrss / 1024, os.waitstatus_to
 
 @dataclass(frozen=True)
 class Run:
-    """A whole process: wall time in seconds, time of all its threads on a core, largest resident memory in MiB.
+    """Measurements of a process: wall time and processor time in seconds, peak resident memory in MiB.
 
     On a machine that does other things too, `cpu_seconds` is what can be compared.
     """
@@ -35,9 +35,9 @@ class Run:
 
 
 def run(argv: Sequence[str], environment: Mapping[str, str] | None = None, *, allowed: Sequence[int] = (0,)) -> Run:
-    """Run `argv` with `environment` added to ours. Raises RuntimeError when it ends with a code not `allowed`."""
+    """Run `argv` with `environment` added to ours. Raises RuntimeError if the exit code is not `allowed`."""
     variables = {**os.environ, **(environment or {})}
-    # Where Python may not keep what it compiled, every start compiles all libraries anew; nobody runs it so.
+    # Allow the bytecode cache; without it every start compiles all libraries, which is not how Python is normally run.
     variables.pop("PYTHONDONTWRITEBYTECODE", None)
     watched = [sys.executable, "-c", WATCH, *argv]
     done = subprocess.run(watched, env=variables, capture_output=True, text=True, check=True)
@@ -48,6 +48,6 @@ def run(argv: Sequence[str], environment: Mapping[str, str] | None = None, *, al
 
 
 def median(runs: Sequence[Run]) -> Run:
-    """The median of each."""
+    """Return the median of each measurement."""
     columns = ((r.seconds, r.cpu_seconds, r.peak_mb) for r in runs)
     return Run(*(statistics.median(column) for column in zip(*columns, strict=True)))

@@ -1,8 +1,8 @@
 #!/bin/bash
-# PostgreSQL runs this once, on a new volume: a database for each of the three, owned by a role that can reach no other;
-# then the roles of PMMDS, whose rights each migration grants, and a login for the service and one for the assets.
-# A name and its password in secrets/ are made together by make_secrets.py. psql reads the passwords itself: on its
-# command line everybody on the machine could read them.
+# PostgreSQL runs this once on a new volume. It creates three databases, each owned by a role without access to the others,
+# the roles of PMMDS, to which each migration grants privileges, and one login each for the service and the assets.
+# make_secrets.py creates login names and passwords together. psql reads the passwords from files, because every user of
+# the machine can read a command line.
 set -euo pipefail
 secrets=${SECRETS:-/run/secrets}
 for name in pmmds dagster mlflow; do

@@ -1,8 +1,8 @@
-"""Writes the secrets of the compose files, random ones, into secrets/ beside this file. What is there already stays.
+"""Write random secrets for the Compose files to secrets/ next to this file. Existing files are not changed.
 
     python3 deploy/compose/make_secrets.py
 
-Needs nothing but Python. To use a password of your own, write the file first, or change it and every URL that holds it.
+Needs only Python. To use your own password, write its file first, or change it and every URL that contains it.
 """
 
 from __future__ import annotations
@@ -14,35 +14,35 @@ from collections.abc import Callable
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "secrets"
-# Databases of one PostgreSQL, each with an owner of its own.
+# Databases in one PostgreSQL, each with its own owner.
 DATABASES = ("pmmds", "dagster", "mlflow")
-# Logins that may do their work in pmmds and no more: databases.sh makes them members of PMMDS's roles.
+# Logins with the minimum privileges in pmmds; databases.sh makes them members of PMMDS's roles.
 LOGINS = {"serving": "pmmds_serving", "assets": "pmmds_assets"}
 
 
 def main() -> None:
-    """Make what is missing, and say what was made."""
-    # Containers read the files as a user of their own; nobody else of this machine gets into the folder.
+    """Create the missing secrets and print their names."""
+    # Containers read the files as their own user, so the files are readable; the folder keeps out other users.
     FOLDER.mkdir(mode=0o700, exist_ok=True)
     FOLDER.chmod(0o700)
     made = [name for name, content in _wanted().items() if _write(name, content)]
-    print(f"{FOLDER}: made {', '.join(made)}." if made else f"{FOLDER}: everything is there; nothing was changed.")
+    print(f"{FOLDER}: created {', '.join(made)}." if made else f"{FOLDER}: complete; nothing was changed.")
 
 
 def _wanted() -> dict[str, Callable[[], str]]:
-    """File to what makes its content, those that others hold first."""
+    """File name to the function that creates its content; passwords come before the URLs that contain them."""
     passwords = ["postgres_password", *(f"{name}_password" for name in (*DATABASES, *LOGINS))]
     files: dict[str, Callable[[], str]] = dict.fromkeys(
         [*passwords, "admin_token", "proxy_password", "grafana_password"], _random
     )
     files |= {
-        # One URL for each that connects. Only the migrations own the tables.
+        # One URL per client. Only the migrations own the tables.
         "migrator_database_url": lambda: _url("pmmds"),
         "serving_database_url": lambda: _login_url("serving"),
         "assets_database_url": lambda: _login_url("assets"),
         "dagster_database_url": lambda: _url("dagster"),
         "mlflow_database_url": lambda: _url("mlflow"),
-        # The production overlay's way, through PgBouncer.
+        # For the production overlay, through PgBouncer.
         "serving_pooled_database_url": lambda: _login_url("serving", at="pgbouncer:6432"),
         "assets_pooled_database_url": lambda: _login_url("assets", at="pgbouncer:6432"),
         "pgbouncer_users": lambda: "\n".join(f'"{login}" "{_read(f"{n}_password")}"' for n, login in LOGINS.items()),
@@ -67,12 +67,12 @@ def _read(name: str) -> str:
 
 
 def _random() -> str:
-    """32 characters that mean nothing in a URL, a shell or a quoted string; 190 bits."""
+    """Return 32 characters that need no escaping in a URL, a shell or a quoted string; 190 bits."""
     return "".join(secrets.choice("ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789") for _ in range(32))
 
 
 def _url(database: str) -> str:
-    """The owner's."""
+    """Return the URL of the database's owner."""
     return f"postgresql://{database}:{_read(f'{database}_password')}@postgres:5432/{database}"
 
 
@@ -81,7 +81,7 @@ def _login_url(name: str, at: str = "postgres:5432") -> str:
 
 
 def _hashed(password: str) -> str:
-    """nginx's {SSHA}: enough for a password of 190 random bits; for one that people choose take `openssl passwd -6`."""
+    """Return nginx's {SSHA} hash, enough for 190 random bits; use `openssl passwd -6` for weaker passwords."""
     salt = secrets.token_bytes(8)
     digest = hashlib.sha1(password.encode() + salt, usedforsecurity=False).digest()
     return "{SSHA}" + base64.b64encode(digest + salt).decode()

@@ -1,6 +1,6 @@
 #!/bin/sh
-# PgBouncer's configuration, then PgBouncer: transactions of many connections share few of PostgreSQL's.
-# Only PMMDS goes through it; Dagster and MLflow keep few connections of their own.
+# Writes PgBouncer's configuration and starts it in transaction mode.
+# Only PMMDS connects through it; Dagster and MLflow need few connections and connect directly.
 set -eu
 umask 077
 cp /run/secrets/pgbouncer_users /tmp/users.txt

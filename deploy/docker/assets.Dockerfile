@@ -1,6 +1,6 @@
 # Training, monitoring and promotion: Dagster (code server, web server, daemon) and the MLflow server. No BentoML.
-# Build it from the top of the repository:  docker build -f deploy/docker/assets.Dockerfile -t pmmds-assets .
-# A package index or a certificate of your own: --build-arg PIP_INDEX_URL=… --build-arg PIP_CERT=…
+# Build from the root of the repository:  docker build -f deploy/docker/assets.Dockerfile -t pmmds-assets .
+# For your own package index or certificate: --build-arg PIP_INDEX_URL=… --build-arg PIP_CERT=…
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
@@ -9,7 +9,7 @@ ARG PIP_EXTRA_INDEX_URL
 ARG PIP_CERT
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 RUN python3 -m venv --without-pip /opt/pmmds && python3 -m venv /opt/build
-# What is locked changes rarely: a layer of its own, made anew only then.
+# Locked dependencies change rarely and have a separate layer.
 COPY deploy/docker/requirements-build.txt deploy/docker/requirements-assets.txt /locked/
 RUN /opt/build/bin/pip install --quiet --require-hashes --only-binary :all: -r /locked/requirements-build.txt \
  && /opt/build/bin/pip --python /opt/pmmds/bin/python install --quiet --require-hashes --only-binary :all: --no-compile \
@@ -21,8 +21,8 @@ COPY pmmds_serving /source/pmmds_serving
 COPY pmmds_cli /source/pmmds_cli
 RUN /opt/build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheel /source \
  && /opt/build/bin/pip --python /opt/pmmds/bin/python install --quiet --no-deps --no-index --no-compile /wheel/*.whl
-# Libraries' own tests are not run here. The final file system is read-only: what is not compiled here would be compiled
-# at every start; modules that only other clouds' or colours' users import are left to it.
+# Remove the libraries' tests. The final file system is read-only, so modules that are not compiled here are compiled at
+# every start; rarely imported modules are left uncompiled.
 RUN cd /opt/pmmds/lib/python3.*/site-packages \
  && find matplotlib numpy pandas pyarrow scipy sklearn -type d -name tests -prune -exec rm -rf {} + \
  && /opt/pmmds/bin/python -m compileall -q -j 0 -x '/(databricks|pygments/lexers|sqlalchemy/testing)/' \
@@ -36,7 +36,7 @@ LABEL org.opencontainers.image.title="PMMDS assets" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# A fixed number, so that a volume's owner and a cluster's policy can name it.
+# A fixed user id, so that volume permissions and cluster policies can refer to it.
 RUN groupadd --gid 10001 pmmds \
  && useradd --uid 10001 --gid 10001 --home-dir /var/lib/pmmds --no-create-home --shell /usr/sbin/nologin pmmds \
  && install -d -o 10001 -g 10001 -m 0750 /var/lib/pmmds

@@ -1,5 +1,5 @@
-# The one thing that listens outside: spreads customers over the replicas, asks people for a password before Dagster,
-# MLflow and Prometheus. nginx of the distribution, so that its security updates are the base image's.
+# The only container with published ports. Balances requests over the replicas and requires a password for Dagster,
+# MLflow and Prometheus. Uses the distribution's nginx, so that security updates come with the base image.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 FROM ${PYTHON_IMAGE}
 ARG VERSION=0.1.0

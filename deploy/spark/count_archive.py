@@ -3,7 +3,7 @@
     spark-submit --master spark://host:7077 deploy/spark/count_archive.py --model-version 3
     's3a://archive/2026-11-*.parquet'
 
-PMMDS is needed where the driver runs only; `--help` says the rest.
+Only the driver needs PMMDS; `--help` lists the options.
 """
 
 from pmmds_core.workflows.spark_archive import main

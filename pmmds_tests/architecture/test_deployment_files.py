@@ -1,4 +1,4 @@
-"""What the images and Compose files promise, read from the files; no engine is needed. That they run: compose/."""
+"""Images and Compose files, checked by reading the files. Does not live here: running them (compose/)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SECRET_WORDS = re.compile(r"(password|token|secret|api_key)\s*[=:]\s*\S", re.IGN
 
 
 def instructions(file: Path) -> list[tuple[str, str]]:
-    """(NAME, rest) of each instruction of the last stage, continued lines joined."""
+    """(NAME, rest) of each instruction of the last build stage, with continued lines joined."""
     lines = [line for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     joined = "\n".join(lines).replace("\\\n", " ")
     found = [tuple(line.split(" ", 1)) for line in joined.splitlines() if line.strip()]
@@ -28,7 +28,7 @@ def instructions(file: Path) -> list[tuple[str, str]]:
 
 
 def services() -> list[tuple[str, str, dict[str, Any]]]:
-    """(file, name, service) of every service that is started."""
+    """(file, name, service) of every service in the Compose files."""
     found = []
     for file in FILES:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -37,7 +37,7 @@ def services() -> list[tuple[str, str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("file", DOCKERFILES, ids=lambda f: f.stem)
-def test_an_image_is_run_by_a_fixed_user_says_what_it_is_and_checks_itself(file: Path) -> None:
+def test_image_has_fixed_user_labels_and_health_check(file: Path) -> None:
     last = dict(instructions(file))
     assert last["USER"] == "10001:10001"
     assert "HEALTHCHECK" in last
@@ -48,14 +48,14 @@ def test_an_image_is_run_by_a_fixed_user_says_what_it_is_and_checks_itself(file:
 
 
 @pytest.mark.parametrize("file", DOCKERFILES, ids=lambda f: f.stem)
-def test_an_image_holds_no_secret_and_no_address_of_an_index(file: Path) -> None:
+def test_image_contains_no_secret_and_no_index_url(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     assert not SECRET_WORDS.search(text)
     assert not re.search(r"^\s*[^#\s].*https?://(?!127\.0\.0\.1)", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", ["serving", "assets"])
-def test_an_image_of_ours_is_installed_from_the_lock_and_takes_no_tool_along(name: str) -> None:
+def test_image_is_installed_from_the_lock_without_build_tools(name: str) -> None:
     text = (DOCKER / f"{name}.Dockerfile").read_text(encoding="utf-8")
     assert f"--require-hashes --only-binary :all: --no-compile \\\n    -r /locked/requirements-{name}.txt" in text
     assert "python3 -m venv --without-pip /opt/pmmds" in text
@@ -65,7 +65,7 @@ def test_an_image_of_ours_is_installed_from_the_lock_and_takes_no_tool_along(nam
 
 
 def locked(name: str) -> dict[str, str]:
-    """Distribution to version."""
+    """Versions by distribution name."""
     text = (DOCKER / f"requirements-{name}.txt").read_text(encoding="utf-8")
     return dict(re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", text, re.MULTILINE))
 
@@ -81,9 +81,7 @@ def locked(name: str) -> dict[str, str]:
         ("assets", {"dagster", "dagster-postgres", "mlflow", "psycopg", "boto3"}, {"bentoml"}),
     ],
 )
-def test_an_image_installs_what_its_extras_say_in_the_tested_versions(
-    name: str, has: set[str], has_not: set[str]
-) -> None:
+def test_image_installs_its_extras_in_the_tested_versions(name: str, has: set[str], has_not: set[str]) -> None:
     versions = locked(name)
     assert has <= set(versions)
     assert has_not.isdisjoint(versions)
@@ -96,9 +94,11 @@ def test_an_image_installs_what_its_extras_say_in_the_tested_versions(
 
 
 @pytest.mark.parametrize(("file", "name", "service"), services(), ids=lambda x: x if isinstance(x, str) else "")
-def test_a_container_is_confined(file: str, name: str, service: dict[str, Any]) -> None:
+def test_container_has_minimum_privileges(file: str, name: str, service: dict[str, Any]) -> None:
     if file == "compose.production.yaml" and "image" not in service:
-        assert set(service) <= {"environment", "secrets", "depends_on", "extends", "volumes"}, "the overlay adds only"
+        assert set(service) <= {"environment", "secrets", "depends_on", "extends", "volumes"}, (
+            "the overlay only adds settings"
+        )
         return
     if "extends" in service:
         return
@@ -110,19 +110,19 @@ def test_a_container_is_confined(file: str, name: str, service: dict[str, Any]) 
     assert "privileged" not in service
     assert ":latest" not in service["image"]
     assert re.search(r":[^}]*\d", service["image"]), "the image is pinned"
-    # Those two images check themselves; the assets' image has a check for each of its parts.
+    # Two images have a HEALTHCHECK; the assets image needs one per container.
     checks_itself = any(image in service["image"] for image in ("pmmds-serving", "pmmds-proxy"))
     assert checks_itself or service["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
 
 
-def test_the_service_and_each_part_of_dagster_read_the_file_of_settings() -> None:
+def test_service_and_dagster_read_the_settings_file() -> None:
     reading = {name for _, name, service in services() if service.get("env_file") == ["settings.env"]}
     assert reading == {"replica", "dagster-code", "dagster-webserver", "dagster-daemon"}
     lines = (COMPOSE / "settings.env").read_text(encoding="utf-8").splitlines()
-    assert [line for line in lines if line and not line.startswith("#")] == [], "the defaults hold"
+    assert [line for line in lines if line and not line.startswith("#")] == [], "the file must not change defaults"
 
 
-def test_only_the_proxy_listens_outside_and_there_on_the_loopback() -> None:
+def test_only_the_proxy_publishes_ports_and_only_on_loopback() -> None:
     published = {name: service["ports"] for _, name, service in services() if "ports" in service}
     assert set(published) == {"proxy"}
     assert all(port.startswith("${PMMDS_BIND:-127.0.0.1}:") for port in published["proxy"])
@@ -132,7 +132,7 @@ def networks(service: dict[str, Any]) -> set[str]:
     return set(service.get("networks", ()))
 
 
-def test_the_service_shares_no_network_with_dagster_and_mlflow_and_reads_mlflow_by_the_proxy() -> None:
+def test_service_reaches_mlflow_only_through_the_proxy() -> None:
     found: dict[str, dict[str, Any]] = {}
     for _, name, service in services():
         found[name] = found.get(name, {}) | service
@@ -151,7 +151,7 @@ def test_the_service_shares_no_network_with_dagster_and_mlflow_and_reads_mlflow_
     assert networks(found["postgres"]) == {"serving-data", "platform-data"}
 
 
-def test_dagster_mlflow_and_prometheus_ask_for_a_password() -> None:
+def test_dagster_mlflow_and_prometheus_require_a_password() -> None:
     text = (DOCKER / "proxy.conf").read_text(encoding="utf-8")
     assert text.count("  auth_basic_user_file /run/secrets/proxy_users;") == 1
     servers = {s.split(";")[0].split()[0]: s for s in text.split("listen ")[1:]}
@@ -164,7 +164,7 @@ def test_dagster_mlflow_and_prometheus_ask_for_a_password() -> None:
     }
 
 
-def test_no_secret_stands_in_a_variable_of_a_container() -> None:
+def test_no_container_variable_contains_a_secret() -> None:
     for _, name, service in services():
         for variable, value in (service.get("environment") or {}).items():
             if re.search("PASSWORD|TOKEN|DATABASE_URL|ALERT_URLS|CREDENTIALS", variable):
@@ -172,7 +172,7 @@ def test_no_secret_stands_in_a_variable_of_a_container() -> None:
                 assert value.startswith("/run/secrets/")
 
 
-def test_the_service_tells_prometheus_where_its_metrics_are() -> None:
+def test_service_has_prometheus_scrape_labels() -> None:
     replica = yaml.safe_load((COMPOSE / "replica.yaml").read_text(encoding="utf-8"))["services"]["replica"]
     assert replica["labels"] == {
         "prometheus.scrape": "true",
@@ -181,7 +181,7 @@ def test_the_service_tells_prometheus_where_its_metrics_are() -> None:
     }
 
 
-def test_the_secrets_that_are_made_are_those_that_are_asked_for_and_stay(tmp_path: Path) -> None:
+def test_make_secrets_creates_all_secrets_and_keeps_existing_ones(tmp_path: Path) -> None:
     script = tmp_path / "make_secrets.py"
     script.write_bytes((COMPOSE / "make_secrets.py").read_bytes())
 
@@ -204,7 +204,7 @@ def test_the_secrets_that_are_made_are_those_that_are_asked_for_and_stay(tmp_pat
     assert made() == first
 
 
-def test_secrets_are_never_committed_nor_copied_into_an_image() -> None:
+def test_secrets_are_ignored_by_git_and_docker() -> None:
     assert "/deploy/compose/secrets/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert "*" in ignored

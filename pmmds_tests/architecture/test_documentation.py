@@ -1,4 +1,4 @@
-"""Documentation that cannot rot: every setting, command, asset and decision stands in the docs."""
+"""Settings, commands, pages and links of the documentation agree with the code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DOCS = ROOT / "docs"
 
 
 def commands() -> list[str]:
-    """Every command's full name, as typed."""
+    """Full names of all commands, as typed."""
     found = []
     for name, command in typer.main.get_group(app).commands.items():
         if isinstance(command, TyperGroup):
@@ -35,14 +35,14 @@ def test_every_setting_is_documented_with_its_default_and_meaning() -> None:
         assert expected in text, f"docs/settings.md lacks the line\n{expected}"
 
 
-def test_no_setting_is_documented_that_is_not_there() -> None:
+def test_every_documented_setting_exists() -> None:
     known = {row.variable for row in describe({})}
     text = (DOCS / "settings.md").read_text(encoding="utf-8")
     rows = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `PMMDS_")}
     assert rows == known
 
 
-def test_the_defaults_are_what_an_empty_environment_gives() -> None:
+def test_empty_environment_gives_the_defaults() -> None:
     settings = load_settings({})
     assert (settings.http_port, settings.drift_psi_threshold, settings.home) == (8000, 0.2, ".pmmds")
 
@@ -53,12 +53,12 @@ def test_every_command_is_documented(command: str) -> None:
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda p: p.name)
-def test_every_page_is_reached_from_the_readme(page: Path) -> None:
+def test_every_page_is_linked_from_the_readme(page: Path) -> None:
     assert f"docs/{page.name}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))], ids=lambda p: p.name)
-def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page: Path) -> None:
+def test_every_link_points_to_an_existing_file_and_heading(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
         if "://" in target:
             continue
@@ -70,11 +70,11 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page: Path) -> 
 
 
 def headings(page: Path) -> set[str]:
-    """The anchors that a page's headings have where Markdown is shown."""
+    """Anchors of a page's headings as GitHub renders them."""
     titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-def test_no_two_decisions_have_the_same_number() -> None:
+def test_decision_numbers_are_unique() -> None:
     numbers = [int(p.name[:4]) for p in (DOCS / "decisions").glob("[0-9]*.md")]
     assert sorted(set(numbers)) == sorted(numbers)

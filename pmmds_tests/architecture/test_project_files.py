@@ -1,7 +1,7 @@
-"""The project's own files: workflows, hooks, templates, decision records and CONTRIBUTING agree with the repository.
+"""Workflows, hooks, templates, decision records and CONTRIBUTING agree with the repository.
 
-Add a check when a file states something about the repository that can become wrong. Keep out: docs/
-(test_documentation.py).
+Add a check when a file states something about the repository that can become outdated. Does not live here:
+docs/ (test_documentation.py).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
 COMMUNITY = ["CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md", "LICENSE"]
 RECORDS = sorted(DECISIONS.glob("[0-9]*.md"))
 HEADINGS = ["Status", "Date", "Context", "Decision", "Consequences"]
-# What the specification asks of CI, by job.
+# The command of each CI job that the specification requires.
 JOBS = {
     "lint": "make style",
     "types": "make types",
@@ -51,7 +51,7 @@ def commands(job: dict[str, Any]) -> list[str]:
 
 
 def run_targets(job: dict[str, Any]) -> list[str]:
-    """Make targets that the job runs, one for each value of its matrix."""
+    """Make targets of the job, one per value of its matrix."""
     values = job.get("strategy", {}).get("matrix", {}).get("target", [])
     names = [command.removeprefix("make ") for command in commands(job) if command.startswith("make ")]
     return [t for name in names for t in (values if "matrix" in name else [name])]
@@ -73,13 +73,13 @@ def test_ci_runs_targets_and_scripts_that_exist() -> None:
         assert os.access(ROOT / script, os.X_OK), script
 
 
-def test_ci_runs_every_python_that_the_package_claims() -> None:
+def test_ci_runs_every_python_version_of_the_package_metadata() -> None:
     claimed = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', text_of("pyproject.toml"))
     assert claimed == jobs()["test"]["strategy"]["matrix"]["python"]
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda f: f.name)
-def test_a_workflow_may_only_read_the_repository(file: Path) -> None:
+def test_workflow_permissions_are_read_only(file: Path) -> None:
     document = yaml.safe_load(file.read_text(encoding="utf-8"))
     assert document["permissions"] == {"contents": "read"}
     assert all("permissions" not in job for job in document["jobs"].values())
@@ -106,7 +106,7 @@ def test_contributing_names_files_that_exist() -> None:
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda p: p.name[:4])
-def test_a_decision_record_has_its_parts_in_order(record: Path) -> None:
+def test_decision_record_has_all_headings_in_order(record: Path) -> None:
     text = record.read_text(encoding="utf-8")
     assert re.findall(r"^## (.+)$", text, re.MULTILINE)[: len(HEADINGS)] == HEADINGS
     assert re.search(r"^## Status\n\n(Proposed|Accepted|Superseded by )", text, re.MULTILINE)

@@ -1,9 +1,10 @@
-"""The platform: what may import what, and that importing does nothing."""
+"""Package rules: imports have no side effects, and I/O, settings and MLflow are used only where they belong."""
 
 from __future__ import annotations
 
 import ast
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,15 +34,15 @@ def run_python(code: str, *, environment: dict[str, str], cwd: Path) -> subproce
     )
 
 
-def test_every_module_imports_with_an_empty_environment_and_writes_nothing(tmp_path: Path) -> None:
+def test_modules_import_without_environment_and_write_nothing(tmp_path: Path) -> None:
     code = f"import importlib\nfor m in {MODULES!r}: importlib.import_module(m)"
     done = run_python(code, environment={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    # BentoML makes its own home when it is imported; nothing of ours may appear.
+    # BentoML creates its own folder on import; PMMDS must create nothing.
     assert [p.name for p in tmp_path.iterdir() if p.name not in {"bentoml", ".cache", ".config"}] == []
 
 
-def test_the_core_alone_brings_no_heavy_library(tmp_path: Path) -> None:
+def test_core_imports_no_heavy_library(tmp_path: Path) -> None:
     light = [m for m in MODULES if m.startswith("pmmds_core") and m != "pmmds_core.data.pandera_schema"]
     heavy = (
         "dagster",
@@ -63,16 +64,16 @@ def test_the_core_alone_brings_no_heavy_library(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
-def test_a_module_says_what_belongs_in_it_and_has_a_name_that_says_so_too(file: Path) -> None:
+def test_module_has_a_docstring_and_a_specific_name(file: Path) -> None:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     if file.name != "__init__.py":
-        assert ast.get_docstring(tree), f"{file} opens without a docstring"
+        assert ast.get_docstring(tree), f"{file} has no docstring"
     assert file.stem not in FORBIDDEN_NAMES
     assert len(file.read_text(encoding="utf-8").splitlines()) <= 400
 
 
 def environment_readers() -> set[str]:
-    """Files that read the process's environment, other than to hand it on to a child."""
+    """Files that read environment variables, except to pass all of them to a child process."""
     found = set()
     for file in FILES:
         text = file.read_text(encoding="utf-8")
@@ -81,13 +82,36 @@ def environment_readers() -> set[str]:
     return found
 
 
-def test_only_the_settings_read_variables() -> None:
-    # Two variables of others: job_runs sets DAGSTER_HOME for Dagster, and BentoML tells shared_counts a folder.
+def test_only_settings_read_environment_variables() -> None:
+    # Exceptions: job_runner.py sets DAGSTER_HOME for Dagster, and BentoML passes a folder to shared_memory.py.
     others = {"pmmds_cli/client/job_runner.py", "pmmds_serving/metrics/shared_memory.py"}
     assert environment_readers() <= {"pmmds_core/config/settings.py", *others}
 
 
-def test_only_the_registry_and_the_application_of_its_server_import_mlflow() -> None:
+NETWORK_LIBRARIES = re.compile(
+    r"^\s*(?:import|from) (?:socket|subprocess|sqlite3|psycopg|http\.client|urllib\.request|mlflow|apprise)\b"
+    r"|create_engine\(",
+    re.MULTILINE,
+)
+FILE_CALLS = re.compile(r"\bopen\(|\.(?:read|write)_(?:text|bytes)\(|\.(?:mkdir|unlink|iterdir|glob)\(")
+CORE = ROOT / "pmmds_core"
+WITHOUT_IO = ("statistics", "profiling", "drift", "evaluation", "policies")
+
+
+def test_only_stores_connect_to_databases_registry_and_network() -> None:
+    users = [f for f in CORE.rglob("*.py") if NETWORK_LIBRARIES.search(f.read_text(encoding="utf-8"))]
+    assert users
+    assert {f.relative_to(CORE).parts[0] for f in users} == {"stores"}
+
+
+@pytest.mark.parametrize("package", WITHOUT_IO)
+def test_calculating_packages_open_no_files(package: str) -> None:
+    files = sorted((CORE / package).rglob("*.py"))
+    assert files
+    assert [f.name for f in files if FILE_CALLS.search(f.read_text(encoding="utf-8"))] == []
+
+
+def test_only_registry_and_mlflow_app_import_mlflow() -> None:
     importers = {
         str(f.relative_to(ROOT))
         for f in FILES
@@ -96,6 +120,6 @@ def test_only_the_registry_and_the_application_of_its_server_import_mlflow() -> 
     assert importers == {"pmmds_core/stores/artifacts/model_registry.py", "pmmds_core/stores/artifacts/mlflow_app.py"}
 
 
-def test_one_function_moves_the_production_alias() -> None:
+def test_only_promotion_moves_the_production_alias() -> None:
     movers = {str(f.relative_to(ROOT)) for f in FILES if ".move_alias(" in f.read_text(encoding="utf-8")}
     assert movers == {"pmmds_core/workflows/promotion.py"}

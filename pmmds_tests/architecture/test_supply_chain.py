@@ -1,4 +1,4 @@
-"""What the project is made of: every pinned package has hashes and stands in the bill of materials."""
+"""Dependencies: every pinned package has hashes and is in the bill of materials."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PINNED = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
 
 
 def pinned(text: str) -> set[tuple[str, str]]:
-    """Name, as PyPI normalises it, and version."""
+    """Names, normalized as on PyPI, with versions."""
     return {(re.sub(r"[-_.]+", "-", name).lower(), version) for name, version in _PINNED.findall(text)}
 
 
@@ -39,7 +39,7 @@ def test_every_pinned_package_is_in_the_bill_of_materials(requirements: str, tmp
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("requirements*.txt")))
-def test_every_pinned_package_has_hashes_and_no_index_is_named(name: str) -> None:
+def test_every_pinned_package_has_hashes_and_no_index_url(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     blocks = re.split(r"\n(?=[A-Za-z0-9])", text)
     pins = [block for block in blocks if _PINNED.match(block)]
@@ -48,7 +48,7 @@ def test_every_pinned_package_has_hashes_and_no_index_is_named(name: str) -> Non
     assert not re.search(r"--(extra-)?index-url|https?://\S+/simple", text)
 
 
-def test_every_test_that_the_threat_model_names_is_there() -> None:
+def test_every_test_file_in_the_threat_model_exists() -> None:
     named = set(re.findall(r"\btest_\w+\.py", (ROOT / "docs" / "security.md").read_text(encoding="utf-8")))
     there = {path.name for path in (ROOT / "pmmds_tests").rglob("test_*.py")}
     assert named

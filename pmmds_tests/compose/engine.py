@@ -1,6 +1,6 @@
-"""A Compose project of a test's own: built, started, looked into, and taken down with its volumes.
+"""Builds, starts, inspects and removes a separate Compose project.
 
-Works with Compose v2 and docker-compose 1.29. Keep out: what is asserted about it.
+Works with Compose v2 and docker-compose 1.29. Does not live here: assertions (test_compose.py).
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ BASE, PRODUCTION = FOLDER / "compose.yaml", FOLDER / "compose.production.yaml"
 PORTS = ("HTTP", "GRPC", "DAGSTER", "MLFLOW", "PROMETHEUS", "GRAFANA")
 IMAGES = ("serving", "assets", "proxy")
 PYTHON_IMAGE = "python:3.11-slim-bookworm"
-HOW_TO_GET = "There is no Docker engine that answers, which the Compose files need: install Docker and start it."
+HOW_TO_GET = "No Docker engine responds, which the Compose tests need: install Docker and start it."
 
 
 class EngineMissingError(Exception):
-    """No engine, or no Compose."""
+    """There is no Docker engine or no Compose."""
 
 
 @dataclass(frozen=True)
 class Container:
-    """What the engine says of one container of the project."""
+    """State of one container of the project."""
 
     id: str
     service: str
@@ -48,8 +48,8 @@ class Container:
     details: dict[str, Any]
 
     @property
-    def is_well(self) -> bool:
-        """Runs, and is healthy where it has a health check; or has ended well where it runs once."""
+    def is_healthy(self) -> bool:
+        """True if it runs and is healthy, or if it is `migrate` and exited with 0."""
         if self.service == "migrate":
             return self.status == "exited" and self.exit_code == 0
         return self.status == "running" and self.health in ("", "healthy")
@@ -57,7 +57,7 @@ class Container:
 
 @dataclass(frozen=True)
 class Project:
-    """One project: its name, its files, and the variables that its files read."""
+    """A Compose project: name, files and variables."""
 
     compose: tuple[str, ...]
     name: str
@@ -65,7 +65,7 @@ class Project:
     variables: dict[str, str]
 
     def run(self, *arguments: str, timeout: float = 600) -> Said:
-        """One compose command to its end."""
+        """Run a Compose command until it exits."""
         files = [part for file in self.files for part in ("-f", str(file))]
         return _said([*self.compose, "-p", self.name, *files, *arguments], self.variables, timeout)
 
@@ -75,11 +75,11 @@ class Project:
         return said.out
 
     def inside(self, service: str, *command: str, user: str = "") -> Said:
-        """A command in the service's running container."""
+        """Run a command in the service's running container."""
         return self.run("exec", "-T", *(("-u", user) if user else ()), service, *command)
 
     def pmmds(self, *arguments: str) -> Said:
-        """`pmmds` where the assets are."""
+        """Run `pmmds` in the container dagster-code."""
         return self.inside("dagster-code", "pmmds", *arguments)
 
     def with_files(self, *more: Path) -> Project:
@@ -94,13 +94,15 @@ class Project:
         (found,) = [c for c in self.containers() if c.service == service]
         return found
 
-    def wait_until_well(self, services: Sequence[str] = (), seconds: float = 300) -> None:
-        """Until every container (or those of `services`) is well; else fails with the state of those that are not."""
+    def wait_until_healthy(self, services: Sequence[str] = (), seconds: float = 300) -> None:
+        """Wait until every container (or those of `services`) is healthy; fail with the state of the others."""
         deadline = time.monotonic() + seconds
-        while ill := [c for c in self.containers() if not c.is_well and (not services or c.service in services)]:
+        while unhealthy := [
+            c for c in self.containers() if not c.is_healthy and (not services or c.service in services)
+        ]:
             if time.monotonic() > deadline:
-                told = [f"{c.service}: {c.status} {c.health} {self.logs(c.service)[-1500:]}" for c in ill]
-                raise AssertionError(f"not well after {seconds:g} seconds:\n" + "\n".join(told))
+                states = [f"{c.service}: {c.status} {c.health} {self.logs(c.service)[-1500:]}" for c in unhealthy]
+                raise AssertionError(f"not healthy after {seconds:g} seconds:\n" + "\n".join(states))
             time.sleep(0.5)
 
     def logs(self, service: str) -> str:
@@ -112,7 +114,7 @@ class Project:
 
 @contextmanager
 def project(*files: Path) -> Iterator[Project]:
-    """A project with ports of its own; everything of it is removed afterwards, volumes too.
+    """Yield a project with its own ports; remove it with its volumes afterwards.
 
     Raises:
         EngineMissingError: with what is missing.
@@ -124,13 +126,13 @@ def project(*files: Path) -> Iterator[Project]:
     assert done.returncode == 0, done.stderr
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     variables = {f"PMMDS_{name}_PORT": str(port) for name, port in ports.items()}
-    # Grafana is left out: it adds nothing to the loop.
+    # Without Grafana, which is not part of the loop.
     variables |= {"COMPOSE_PROFILES": "", "PMMDS_BIND": "127.0.0.1"}
     own = Project(compose, f"pmmds-test-{uuid.uuid4().hex[:8]}", files, variables)
     try:
         yield own
     finally:
-        # With the overlay, which has a volume more.
+        # With the overlay, which has one more volume.
         own.with_files(PRODUCTION).must("down", "--volumes", "--remove-orphans", "--timeout", "20")
 
 
@@ -142,7 +144,7 @@ def find_compose() -> tuple[str, ...]:
         return ("docker", "compose")
     if shutil.which("docker-compose"):
         return ("docker-compose",)
-    raise EngineMissingError("Docker answers, but there is no Compose: install its plugin, or docker-compose 1.29.")
+    raise EngineMissingError("Docker responds, but Compose is missing: install its plugin, or docker-compose 1.29.")
 
 
 def docker(*arguments: str) -> str:

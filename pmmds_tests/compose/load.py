@@ -1,6 +1,6 @@
-"""Customers who go on asking while things break: a request every few milliseconds, each with an id that is remembered.
+"""A client that sends a request every few milliseconds during a fault and records each request id.
 
-Keep out: what breaks, and what is asserted.
+Does not live here: faults and assertions (test_compose.py).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 import httpx
 
 _PAUSE_SECONDS = 0.02
-_MAX_REQUESTS = 20_000  # a run that hangs stops by itself
+_MAX_REQUESTS = 20_000  # stops a hanging test
 
 
 @dataclass
-class Customers:
-    """`answered` are the ids with a prediction; `failures` what the others got."""
+class Clients:
+    """Request ids with a prediction (`answered`) and errors of the others (`failures`)."""
 
     service: str
     body: dict[str, Any]
@@ -29,9 +29,9 @@ class Customers:
     _stop: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
-    def asking(self, name: str) -> Iterator[Customers]:
-        """Ask in the background; ids are `name`-1, `name`-2, …"""
-        thread = threading.Thread(target=self._ask, args=(name,), daemon=True)
+    def sending(self, name: str) -> Iterator[Clients]:
+        """Send requests in the background with the ids `name`-1, `name`-2, …"""
+        thread = threading.Thread(target=self._send, args=(name,), daemon=True)
         thread.start()
         try:
             yield self
@@ -39,21 +39,21 @@ class Customers:
             self._stop.set()
             thread.join()
 
-    def go_on_until(self, holds: Callable[[], bool], seconds: float, at_least: int = 100) -> None:
-        """Until something is so and so many more have been answered; fails when that takes too long."""
+    def wait_until(self, holds: Callable[[], bool], seconds: float, at_least: int = 100) -> None:
+        """Wait until `holds()` and `at_least` more requests are answered; fail after `seconds`."""
         deadline, before = time.monotonic() + seconds, len(self.answered)
         while not (holds() and len(self.answered) >= before + at_least):
             assert time.monotonic() < deadline, f"not within {seconds:g} seconds; failures: {self.failures[-3:]}"
             time.sleep(0.1)
 
-    def _ask(self, name: str) -> None:
+    def _send(self, name: str) -> None:
         with httpx.Client(base_url=self.service, timeout=30, trust_env=False) as client:
             for n in range(1, _MAX_REQUESTS):
                 if self._stop.wait(_PAUSE_SECONDS):
                     return
-                self._ask_once(client, f"{name}-{n}")
+                self._send_one(client, f"{name}-{n}")
 
-    def _ask_once(self, client: httpx.Client, request_id: str) -> None:
+    def _send_one(self, client: httpx.Client, request_id: str) -> None:
         try:
             answer = client.post("/api/v1/predict", json=self.body, headers={"X-Request-ID": request_id})
         except httpx.HTTPError as error:

@@ -1,7 +1,7 @@
-"""The Compose files for real: images built, the README's quick start in containers, parts killed under load.
+"""Compose end to end: build images, run the README's quick start in containers, kill containers under load.
 
-`make test-compose` runs it, top to bottom, on one system. Prints what it measured. Keep out: what needs no engine
-(architecture/test_deployment_files.py).
+`make test-compose` runs these tests in order on one system and prints measurements. Does not live here: checks that
+need no engine (architecture/test_deployment_files.py).
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from pmmds_tests.compose.engine import (
     image_bytes,
     project,
 )
-from pmmds_tests.compose.load import Customers
+from pmmds_tests.compose.load import Clients
 from pmmds_tests.harness.quick_start import QuickStart, readme_request
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(3600)]
 MAX_SERVING_BYTES = 300_000_000
 
 
-def tell(text: str) -> None:
-    """What was measured, for whoever runs it (`make test-compose` captures nothing)."""
+def report(text: str) -> None:
+    """Print a measurement (`make test-compose` does not capture output)."""
     sys.stdout.write(f"\n    {text}\n")
     sys.stdout.flush()
 
 
 @pytest.fixture(scope="module")
 def built() -> Iterator[Project]:
-    """A project whose images are built; taken down with its volumes at the end."""
+    """A project with built images; removed with its volumes at the end."""
     with ExitStack() as stack:
         try:
             own = stack.enter_context(project(BASE))
@@ -51,35 +51,35 @@ def built() -> Iterator[Project]:
             pytest.fail(str(error), pytrace=False)
         began = time.monotonic()
         own.must("build", timeout=3000)
-        tell(f"images built in {time.monotonic() - began:.0f} s")
+        report(f"images built in {time.monotonic() - began:.0f} s")
         yield own
 
 
 @pytest.fixture(scope="module")
 def system(built: Project) -> Project:
-    """Everything is up and well, and has no model yet."""
+    """All containers are healthy, and a first model is trained."""
     began = time.monotonic()
     built.must("up", "-d", timeout=900)
-    built.wait_until_well()
-    tell(f"up and well {time.monotonic() - began:.0f} s after `compose up`")
-    story = QuickStart(built.pmmds, built.url("HTTP"))
-    story.train()
-    story.first_prediction()
-    tell(f"first prediction {time.monotonic() - began:.0f} s after `compose up`, training included")
+    built.wait_until_healthy()
+    report(f"healthy {time.monotonic() - began:.0f} s after `compose up`")
+    quick_start = QuickStart(built.pmmds, built.url("HTTP"))
+    quick_start.train()
+    quick_start.first_prediction()
+    report(f"first prediction {time.monotonic() - began:.0f} s after `compose up`, training included")
     return built
 
 
 @pytest.fixture(scope="module")
 def production(system: Project) -> Project:
-    """The production overlay over the same volumes: two replicas, PgBouncer."""
+    """The production overlay with the same volumes: two replicas, PgBouncer."""
     own = system.with_files(PRODUCTION)
     own.must("up", "-d", timeout=900)
-    own.wait_until_well()
+    own.wait_until_healthy()
     return own
 
 
 def request_ids(own: Project, name: str) -> list[str]:
-    """Those in the database that begin with `name`, asked of PostgreSQL itself."""
+    """Client request ids in the database that begin with `name`, queried with psql."""
     query = f"select client_request_id from prediction_logs where client_request_id like '{name}-%'"
     command = f'PGPASSWORD=$(cat /run/secrets/pmmds_password) psql -h 127.0.0.1 -U pmmds -d pmmds -At -c "{query}"'
     said = own.inside("postgres", "sh", "-c", command)
@@ -87,9 +87,9 @@ def request_ids(own: Project, name: str) -> list[str]:
     return said.out.split()
 
 
-def check_nothing_lost(own: Project, customers: Customers, name: str) -> None:
-    """Every answered id is in the database once."""
-    deadline, wanted = time.monotonic() + 60, set(customers.answered)
+def check_nothing_lost(own: Project, clients: Clients, name: str) -> None:
+    """Assert that every answered id is in the database once."""
+    deadline, wanted = time.monotonic() + 60, set(clients.answered)
     while missing := wanted - set(found := request_ids(own, name)):
         assert time.monotonic() < deadline, f"{len(missing)} answered predictions are not logged: {sorted(missing)[:5]}"
         time.sleep(0.5)
@@ -100,14 +100,14 @@ def password(name: str) -> str:
     return (FOLDER / "secrets" / name).read_text(encoding="utf-8").strip()
 
 
-def test_the_images_are_small(built: Project) -> None:
+def test_images_are_small(built: Project) -> None:
     base = image_bytes(PYTHON_IMAGE)
     over = {name: image_bytes(f"pmmds-{name}:0.1.0") - base for name in IMAGES}
-    tell("over the base image: " + ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in over.items()))
+    report("over the base image: " + ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in over.items()))
     assert over["serving"] <= MAX_SERVING_BYTES
 
 
-def test_no_process_of_ours_is_root_and_only_the_loopback_is_bound(system: Project) -> None:
+def test_no_process_is_root_and_only_loopback_is_bound(system: Project) -> None:
     for container in system.containers():
         details = container.details
         if details["Config"]["Image"].startswith("pmmds-"):
@@ -121,7 +121,7 @@ def test_no_process_of_ours_is_root_and_only_the_loopback_is_bound(system: Proje
 @pytest.mark.parametrize(
     ("port", "path"), [("DAGSTER", "/server_info"), ("MLFLOW", "/health"), ("PROMETHEUS", "/-/ready")]
 )
-def test_people_are_asked_for_their_password(system: Project, port: str, path: str) -> None:
+def test_web_interfaces_require_the_password(system: Project, port: str, path: str) -> None:
     url = system.url(port) + path
     assert httpx.get(url, trust_env=False, timeout=30).status_code == httpx.codes.UNAUTHORIZED
     assert (
@@ -131,7 +131,7 @@ def test_people_are_asked_for_their_password(system: Project, port: str, path: s
     assert answer.status_code == httpx.codes.OK, answer.text
 
 
-def test_changing_endpoints_want_the_token_also_behind_the_proxy(system: Project) -> None:
+def test_guarded_endpoints_require_the_token_behind_the_proxy(system: Project) -> None:
     url = system.url("HTTP") + "/model/reload"
     assert httpx.post(url, trust_env=False, timeout=60).status_code == httpx.codes.UNAUTHORIZED
     headers = {"Authorization": f"Bearer {password('admin_token')}"}
@@ -166,7 +166,7 @@ print(json.dumps({
 """
 
 
-def test_the_service_reads_mlflow_through_the_proxy_and_reaches_nothing_else_of_the_platform(system: Project) -> None:
+def test_service_reaches_only_mlflow_reads_of_the_platform(system: Project) -> None:
     said = system.inside("serving", "python", "-c", REACH)
     assert said.code == 0, said.err
     found = {"known": ["postgres"], "read": 200, "write": 403, "page": 403, "dagster": 401}
@@ -174,7 +174,7 @@ def test_the_service_reads_mlflow_through_the_proxy_and_reaches_nothing_else_of_
 
 
 def graphql(system: Project, method: str, **headers: str) -> int:
-    """The status of a GraphQL query of a person who gave the password."""
+    """Status of a GraphQL query with the correct password."""
     auth = ("pmmds", password("proxy_password"))
     query = {"query": "{ version }"}
     with httpx.Client(auth=auth, headers=headers, trust_env=False, timeout=60) as client:
@@ -182,7 +182,7 @@ def graphql(system: Project, method: str, **headers: str) -> int:
         return (client.post(url, json=query) if method == "POST" else client.get(url, params=query)).status_code
 
 
-def test_dagster_answers_its_own_pages_only(system: Project) -> None:
+def test_dagster_answers_only_its_own_pages(system: Project) -> None:
     own = system.url("DAGSTER")
     assert graphql(system, "POST", Origin=own) == 200
     assert graphql(system, "POST", Origin="http://evil.example") == 403
@@ -191,7 +191,7 @@ def test_dagster_answers_its_own_pages_only(system: Project) -> None:
     assert graphql(system, "POST", Origin="http://evil.example:3000", Host="evil.example:3000") == 403
 
 
-def test_the_service_may_not_move_production(system: Project) -> None:
+def test_service_login_cannot_roll_back(system: Project) -> None:
     before = system.pmmds("decisions", "--json").document
     said = system.inside("serving", "pmmds", "rollback", "--by", "Mallory", "--reason", "none")
     assert said.code == 1
@@ -200,17 +200,17 @@ def test_the_service_may_not_move_production(system: Project) -> None:
     assert system.pmmds("decisions", "--json").document == before
 
 
-def test_the_whole_loop_runs_in_containers(system: Project) -> None:
-    """Drift, an alert, the sensor's retraining, and the promoted version answers."""
-    story = QuickStart(system.pmmds, system.url("HTTP"))
-    story.first_prediction()
-    before = story.n_logged()
-    story.calm_traffic(before)
-    story.drifted_traffic(before + 500)
-    story.await_promotion()
-    story.await_answer_of("2")
-    story.explain()
-    tell(f"alert to promotion {story.seen['alert_to_promotion_seconds']:.0f} s")
+def test_whole_loop_runs_in_containers(system: Project) -> None:
+    """Drift opens an alert, the sensor retrains, and the promoted version answers."""
+    quick_start = QuickStart(system.pmmds, system.url("HTTP"))
+    quick_start.first_prediction()
+    before = quick_start.n_logged()
+    quick_start.calm_traffic(before)
+    quick_start.drifted_traffic(before + 500)
+    quick_start.await_promotion()
+    quick_start.await_answer_of("2")
+    quick_start.explain()
+    report(f"alert to promotion {quick_start.seen['alert_to_promotion_seconds']:.0f} s")
 
 
 def test_prometheus_scrapes_the_service(system: Project) -> None:
@@ -231,70 +231,70 @@ def test_prometheus_scrapes_the_service(system: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "message"),
     [
         ("postgresql://pmmds:wrong@postgres:5432/pmmds", "refused the user or password"),
         ("postgresql://pmmds:x@nowhere:5432/pmmds", "cannot be reached"),
         ("postgresql://pmmds:x@postgres:5432/nothing", "on PostgreSQL at postgres:5432"),
     ],
 )
-def test_a_database_that_cannot_be_used_is_told_in_one_sentence(system: Project, url: str, told: str) -> None:
+def test_unusable_database_is_reported_in_one_sentence(system: Project, url: str, message: str) -> None:
     said = system.run("run", "--rm", "-T", "--no-deps", "-e", f"PMMDS_DATABASE_URL={url}", "migrate")
     assert said.code == 1, said.err
     lines = [line for line in (said.out + said.err).splitlines() if line.startswith("Error: ")]
     assert len(lines) == 1, said.err
-    assert told in lines[0]
+    assert message in lines[0]
     assert "wrong" not in lines[0]
 
 
-def test_postgresql_killed_under_load_loses_nothing_and_comes_back(system: Project) -> None:
+def test_postgresql_killed_under_load_loses_no_prediction(system: Project) -> None:
     before = system.container("postgres").n_restarts
-    with Customers(system.url("HTTP"), readme_request()).asking("pg") as customers:
-        customers.go_on_until(lambda: True, 30)
+    with Clients(system.url("HTTP"), readme_request()).sending("pg") as clients:
+        clients.wait_until(lambda: True, 30)
         killed = system.inside(
             "postgres", "sh", "-c", "kill -9 $(head -1 /var/lib/postgresql/data/postmaster.pid)", user="postgres"
         )
         began = time.monotonic()
-        customers.go_on_until(lambda: system.container("postgres").n_restarts > before, 60)
-        customers.go_on_until(lambda: system.container("postgres").is_well, 120)
+        clients.wait_until(lambda: system.container("postgres").n_restarts > before, 60)
+        clients.wait_until(lambda: system.container("postgres").is_healthy, 120)
         back = time.monotonic() - began
     assert killed.code in (0, 137), killed.err
-    assert customers.failures == [], "the service answers without its database"
-    check_nothing_lost(system, customers, "pg")
-    system.wait_until_well(seconds=240)
-    tell(f"PostgreSQL killed: well {back:.0f} s later, {len(customers.answered)} answered meanwhile, 0 failed, 0 lost")
+    assert clients.failures == [], "the service answers without a database"
+    check_nothing_lost(system, clients, "pg")
+    system.wait_until_healthy(seconds=240)
+    report(f"PostgreSQL killed: healthy {back:.0f} s later, {len(clients.answered)} answered, 0 failed, 0 lost")
 
 
-def test_mlflow_killed_costs_no_answer_and_the_next_version_is_still_fetched(system: Project) -> None:
+def test_mlflow_killed_under_load_fails_no_request(system: Project) -> None:
     before = system.container("mlflow").n_restarts
-    with Customers(system.url("HTTP"), readme_request()).asking("ml") as customers:
+    with Clients(system.url("HTTP"), readme_request()).sending("ml") as clients:
         system.inside("mlflow", "sh", "-c", "kill -9 -1")
-        customers.go_on_until(lambda: system.container("mlflow").n_restarts > before, 60)
-        customers.go_on_until(lambda: system.container("mlflow").is_well, 180)
+        clients.wait_until(lambda: system.container("mlflow").n_restarts > before, 60)
+        clients.wait_until(lambda: system.container("mlflow").is_healthy, 180)
         said = system.pmmds("rollback", "--by", "Ada", "--reason", "a trial", "--json")
         assert said.code == 0, said.err
         QuickStart(system.pmmds, system.url("HTTP")).await_answer_of("1")
-    assert customers.failures == []
-    check_nothing_lost(system, customers, "ml")
+    assert clients.failures == []
+    check_nothing_lost(system, clients, "ml")
 
 
-def test_a_replica_killed_under_load_fails_no_request_and_loses_nothing(production: Project) -> None:
+def test_replica_killed_under_load_fails_no_request(production: Project) -> None:
     before = production.container("serving-b").n_restarts
-    # Which version that is, is the loop's business: the hourly monitoring may have had one retrained.
+    # The version is not asserted: the hourly monitoring may have caused a retraining.
     checks = [production.inside(name, "pmmds", "run", "serving", "--check") for name in ("serving", "serving-b")]
     assert [c.code for c in checks] == [0, 0]
     assert all(c.out.startswith("serving is healthy; model: ") and "none" not in c.out for c in checks)
-    with Customers(production.url("HTTP"), readme_request()).asking("rep") as customers:
-        customers.go_on_until(lambda: True, 30)
+    with Clients(production.url("HTTP"), readme_request()).sending("rep") as clients:
+        clients.wait_until(lambda: True, 30)
         production.inside("serving-b", "sh", "-c", "kill -9 -1")
-        customers.go_on_until(lambda: production.container("serving-b").n_restarts > before, 60)
-        customers.go_on_until(lambda: production.container("serving-b").is_well, 180)
-    assert customers.failures == [], "the proxy asks the other one"
-    check_nothing_lost(production, customers, "rep")
-    tell(f"replica killed: {len(customers.answered)} answered meanwhile, 0 failed, 0 lost")
+        clients.wait_until(lambda: production.container("serving-b").n_restarts > before, 60)
+        clients.wait_until(lambda: production.container("serving-b").is_healthy, 180)
+    assert clients.failures == [], "the proxy retries with the other replica"
+    check_nothing_lost(production, clients, "rep")
+    report(f"replica killed: {len(clients.answered)} answered, 0 failed, 0 lost")
 
 
-def test_promotions_are_watched_in_production(production: Project) -> None:
+def test_production_overlay_enables_automatic_rollback_and_pgbouncer(production: Project) -> None:
     rows = production.pmmds("config", "--json").document
     found = {row["variable"]: row["value"] for row in rows}
     assert found["PMMDS_ROLLBACK_AUTOMATIC"] == "on"
@@ -309,12 +309,12 @@ CRAMPED = """services:
 """
 
 
-def test_a_full_volume_is_said_by_the_health_check(production: Project, tmp_path: Path) -> None:
+def test_health_check_reports_a_full_volume(production: Project, tmp_path: Path) -> None:
     file = tmp_path / "cramped.yaml"
     file.write_text(CRAMPED.format(replica=FOLDER / "replica.yaml"))
     own = production.with_files(file)
     own.must("up", "-d", "--no-deps", "cramped")
-    own.wait_until_well(["cramped"])
+    own.wait_until_healthy(["cramped"])
     filled = own.inside("cramped", "sh", "-c", "cat /dev/zero > /var/lib/pmmds/ballast")
     assert "No space left" in filled.err
     deadline = time.monotonic() + 120
@@ -325,7 +325,7 @@ def test_a_full_volume_is_said_by_the_health_check(production: Project, tmp_path
     assert said.code == 1
     assert "spool: " in said.err
     assert own.inside("cramped", "rm", "/var/lib/pmmds/ballast").code == 0
-    own.wait_until_well(["cramped"])
+    own.wait_until_healthy(["cramped"])
     docker("rm", "-f", own.container("cramped").id)
 
 

@@ -1,6 +1,6 @@
-"""The manifests of deploy/kubernetes as Python values, and an API server that only listens.
+"""Reads the manifests of deploy/kubernetes; a Kubernetes API server that records requests.
 
-Add a way to read them. Keep out: what is asserted about them.
+Does not live here: assertions about the manifests (test_kubernetes.py).
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ ROOT = Path(__file__).parent.parent.parent
 BASE = ROOT / "deploy" / "kubernetes" / "base"
 OVERLAY = ROOT / "deploy" / "kubernetes" / "overlays" / "example"
 EXAMPLE_SECRETS = ROOT / "deploy" / "kubernetes" / "secrets.example.yaml"
-# The least that has the `sleep` of preStop, and the newest whose schema is at hand.
+# The oldest version with `sleep` in preStop, and the newest version with an available schema.
 VERSIONS = ("1.30", "1.37")
 
 Resource = dict[str, Any]
 
 
 def resources(path: Path) -> list[Resource]:
-    """The documents of a file."""
+    """The documents of a YAML file."""
     return [document for document in yaml.safe_load_all(path.read_text(encoding="utf-8")) if document]
 
 
 def base() -> list[Resource]:
-    """Everything that the base's kustomization lists."""
+    """All resources in the base's kustomization."""
     listed = resources(BASE / "kustomization.yaml")[0]["resources"]
     return [resource for name in listed for resource in resources(BASE / name)]
 
 
 def of_kind(kind: str) -> dict[str, Resource]:
-    """The base's resources of a kind, by name."""
+    """Resources of one kind in the base, by name."""
     return {r["metadata"]["name"]: r for r in base() if r["kind"] == kind}
 
 
 def pod_templates() -> dict[str, Resource]:
-    """The pod template of everything that makes pods, by its name."""
+    """Pod templates of all workloads, by name."""
     return {r["metadata"]["name"]: r["spec"]["template"] for r in base() if "template" in r.get("spec", {})}
 
 
 def containers() -> list[tuple[str, Resource]]:
-    """Every container with the name of what it belongs to."""
+    """All containers with the name of their workload."""
     return [(name, c) for name, template in pod_templates().items() for c in template["spec"]["containers"]]
 
 
@@ -67,13 +67,13 @@ def variables_in(value: Any) -> Iterator[str]:
 
 @dataclass
 class ApiServer:
-    """What was asked of it: (method, path, body)."""
+    """Recorded requests: (method, path, body)."""
 
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
     url: str = ""
 
     def kubeconfig(self, folder: Path) -> Path:
-        """A file that leads a client here."""
+        """Write a kubeconfig that points to this server."""
         path = folder / "kubeconfig"
         cluster = {"name": "here", "cluster": {"server": self.url}}
         context = {"name": "here", "context": {"cluster": "here", "user": "nobody"}}
@@ -91,7 +91,7 @@ class ApiServer:
 
 @contextmanager
 def api_server() -> Iterator[ApiServer]:
-    """A server that keeps what it is sent and answers with the same, as Kubernetes does when it creates a thing."""
+    """A server that records requests and echoes their bodies, as Kubernetes does when it creates a resource."""
     server = ApiServer()
 
     class Handler(BaseHTTPRequestHandler):
@@ -105,7 +105,7 @@ def api_server() -> Iterator[ApiServer]:
             self.wfile.write(body)
 
         def log_message(self, *args: Any) -> None:
-            """Nothing is printed: pytest shows what failed."""
+            """Log nothing."""
 
     listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02})

@@ -1,4 +1,4 @@
-"""The databases that Compose's PostgreSQL makes on its first start, made without a container; no secret is shown."""
+"""databases.sh, which Compose's PostgreSQL runs on its first start, run without a container."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.postgres
 
 
 def made_secrets(folder: Path) -> Path:
-    """Those of `make secrets`."""
+    """Create the files of `make secrets`; returns their folder."""
     script = folder / "make_secrets.py"
     script.write_bytes((COMPOSE / "make_secrets.py").read_bytes())
     subprocess.run([sys.executable, str(script)], check=True, capture_output=True)
@@ -36,16 +36,16 @@ def made_secrets(folder: Path) -> Path:
 
 
 def run_script(cluster: Cluster, secrets: Path, folder: Path) -> str:
-    """Run databases.sh as the image does; what psql was told on its command lines."""
+    """Run databases.sh as the image does; returns psql's command lines."""
     psql = shutil.which("psql")
     if psql is None:
         pytest.skip("needs psql: `apt-get install postgresql-client` (Debian, Ubuntu)")
-    told, stand_in = folder / "told", folder / "bin" / "psql"
-    stand_in.parent.mkdir()
-    stand_in.write_text(f'#!/bin/sh\necho "$@" >> {told}\nexec {psql} "$@"\n')
-    stand_in.chmod(0o755)
+    arguments, wrapper = folder / "arguments", folder / "bin" / "psql"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'#!/bin/sh\necho "$@" >> {arguments}\nexec {psql} "$@"\n')
+    wrapper.chmod(0o755)
     environment = {
-        "PATH": f"{stand_in.parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}",
         "PGHOST": "127.0.0.1",
         "PGPORT": str(cluster.port),
         "POSTGRES_USER": "postgres",
@@ -54,21 +54,21 @@ def run_script(cluster: Cluster, secrets: Path, folder: Path) -> str:
     script = str(COMPOSE / "databases.sh")
     done = subprocess.run(["bash", script], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return told.read_text()
+    return arguments.read_text()
 
 
 def opened(cluster: Cluster, secrets: Path, name: str) -> Database:
-    """By a URL that `make secrets` wrote, at this cluster's address."""
+    """Open with a URL that `make secrets` wrote, at this cluster's address."""
     url = (secrets / f"{name}_database_url").read_text().strip()
     return open_database(Settings(database_url=url.replace("@postgres:5432/", f"@127.0.0.1:{cluster.port}/")))
 
 
-def test_each_login_gets_its_database_its_password_and_no_more(tmp_path: Path, contract: Contract) -> None:
+def test_each_login_has_its_database_and_no_other_privileges(tmp_path: Path, contract: Contract) -> None:
     secrets = made_secrets(tmp_path)
     with temporary_cluster() as cluster:
-        told = run_script(cluster, secrets, tmp_path)
+        command_lines = run_script(cluster, secrets, tmp_path)
         passwords = {p.name: p.read_text().strip() for p in secrets.glob("*_password")}
-        assert [name for name, value in passwords.items() if value in told] == []
+        assert [name for name, value in passwords.items() if value in command_lines] == []
         owner, service = opened(cluster, secrets, "migrator"), opened(cluster, secrets, "serving")
         migrate(owner, contract)
         assert PredictionLog(service, contract).append(make_records(contract, 5)) == 5
@@ -85,20 +85,20 @@ def test_each_login_gets_its_database_its_password_and_no_more(tmp_path: Path, c
 
 
 def check_passwords(cluster: Cluster, secrets: Path) -> None:
-    """The server asks for none in tests; so what it keeps is computed from the files again."""
+    """Compare stored verifiers with the files, because the test server does not ask for passwords."""
     superuser = open_database(Settings(database_url=cluster.url))
     with superuser.connect() as connection:
         query = "SELECT rolname, rolpassword FROM pg_authid WHERE rolcanlogin AND rolname <> 'postgres'"
-        kept = {str(row.rolname): str(row.rolpassword) for row in connection.execute(sa.text(query))}
+        verifiers = {str(row.rolname): str(row.rolpassword) for row in connection.execute(sa.text(query))}
     superuser.close()
     files = {"pmmds_serving": "serving_password", "pmmds_assets": "assets_password"}
-    for login, verifier in kept.items():
+    for login, verifier in verifiers.items():
         password = (secrets / files.get(login, f"{login}_password")).read_text().strip()
-        assert is_of(password, verifier), login
+        assert matches_verifier(password, verifier), login
 
 
-def is_of(password: str, verifier: str) -> bool:
-    """Whether a SCRAM-SHA-256 verifier was made of a password (RFC 5803)."""
+def matches_verifier(password: str, verifier: str) -> bool:
+    """True if a SCRAM-SHA-256 verifier belongs to a password (RFC 5803)."""
     rounds_and_salt, keys = verifier.removeprefix("SCRAM-SHA-256$").split("$")
     rounds, salt = rounds_and_salt.split(":")
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt), int(rounds))

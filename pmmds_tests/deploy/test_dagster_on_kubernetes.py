@@ -1,4 +1,4 @@
-"""Dagster's instance in the manifests: Dagster opens it, and its launcher makes a Job that Kubernetes accepts."""
+"""The Dagster instance in the manifests: Dagster opens it, and its launcher creates a Job that is valid."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pmmds_tests.deploy.manifests import (
 
 pytestmark = pytest.mark.scale
 
-# What the one for Kubernetes adds to the project's dagster.yaml.
+# Keys that the Kubernetes instance adds to the project's dagster.yaml.
 ADDED = {"storage", "local_artifact_storage", "compute_logs", "run_launcher"}
 
 
@@ -35,14 +35,14 @@ def instance_map() -> dict[str, str]:
     return dict(of_kind("ConfigMap")["pmmds-dagster-instance"]["data"])
 
 
-def test_it_is_the_project_s_instance_with_other_places_for_state_and_runs() -> None:
+def test_instance_equals_the_project_file_except_storage_and_launcher() -> None:
     own: dict[str, Any] = yaml.safe_load(instance_map()["dagster.yaml"])
     assert {k: v for k, v in own.items() if k not in ADDED} == yaml.safe_load((ROOT / "dagster.yaml").read_text())
     assert set(own) >= ADDED
 
 
 @pytest.mark.postgres
-def test_dagster_opens_it_on_postgresql_and_its_launcher_makes_a_job_that_kubernetes_accepts(
+def test_launcher_creates_a_valid_job_on_postgresql(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schema = pytest.importorskip("kubernetes_validate", reason="`make test-scale` installs kubernetes-validate")
@@ -52,7 +52,7 @@ def test_dagster_opens_it_on_postgresql_and_its_launcher_makes_a_job_that_kubern
     assert (method, path) == ("POST", "/apis/batch/v1/namespaces/pmmds/jobs")
     for version in VERSIONS:
         schema.validate(job, version, strict=True)
-    assert_it_fits_its_surroundings(job)
+    assert_matches_the_other_pods(job)
 
 
 @pytest.mark.postgres
@@ -70,7 +70,7 @@ def test_dagster_opens_it_on_postgresql_and_its_launcher_makes_a_job_that_kubern
     ],
     ids=lambda wanted: "-".join([*wanted, *next(iter(wanted.values()))]),
 )
-def test_who_launches_a_run_does_not_choose_its_pod(
+def test_run_tags_cannot_configure_the_pod(
     wanted: dict[str, Any], postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with (
@@ -85,7 +85,7 @@ def test_who_launches_a_run_does_not_choose_its_pod(
 def opened(
     postgres_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[dg.DagsterInstance, ApiServer]]:
-    """The file as it stands but for two addresses: a PostgreSQL of this test, and an API server that only listens."""
+    """The file with two addresses replaced: a test PostgreSQL and a recording API server."""
     example = next(x for s in resources(EXAMPLE_SECRETS) if (x := s["stringData"].get("DAGSTER_DATABASE_URL")))
     driver = example.partition("://")[0]
     monkeypatch.setenv("DAGSTER_DATABASE_URL", postgres_url.replace("postgresql://", f"{driver}://"))
@@ -101,7 +101,7 @@ def opened(
 
 
 def launch(instance: dg.DagsterInstance, tags: dict[str, str] | None = None) -> None:
-    """Start a run as the daemon does, of code that an image of ours holds."""
+    """Launch a run as the daemon does, with code from the image."""
     from dagster._core.code_pointer import ModuleCodePointer
     from dagster._core.launcher import LaunchRunContext
     from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
@@ -112,8 +112,8 @@ def launch(instance: dg.DagsterInstance, tags: dict[str, str] | None = None) -> 
     instance.run_launcher.launch_run(LaunchRunContext(run, workspace=None))
 
 
-def assert_it_fits_its_surroundings(job: dict[str, Any]) -> None:
-    """A run's pod is as restricted as the others, has their image and volume, and the network lets it work."""
+def assert_matches_the_other_pods(job: dict[str, Any]) -> None:
+    """Assert that a run's pod has the restrictions, image, volumes and network policies of the other pods."""
     template = job["spec"]["template"]
     spec, [container] = template["spec"], template["spec"]["containers"]
     code = pod_templates()["pmmds-dagster-code"]["spec"]
@@ -133,11 +133,11 @@ def assert_it_fits_its_surroundings(job: dict[str, Any]) -> None:
     given = {next(iter(e.values()))["name"] for e in container["envFrom"]}
     assert given == {"pmmds-settings", "pmmds-assets-secrets"}
     labels = template["metadata"]["labels"]
-    reached = {n for n, p in of_kind("NetworkPolicy").items() if chooses(p["spec"]["podSelector"], labels)}
+    reached = {n for n, p in of_kind("NetworkPolicy").items() if selects(p["spec"]["podSelector"], labels)}
     assert {"pmmds-to-database", "pmmds-to-mlflow", "pmmds-dagster", "pmmds-dns"} <= reached
 
 
-def chooses(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    """Whether a pod selector chooses a pod: the operator In is all that the policies use."""
+def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    """True if a pod selector matches the labels; the policies use only the operator In."""
     named = selector.get("matchLabels", {}).items() <= labels.items()
     return named and all(labels.get(e["key"]) in e["values"] for e in selector.get("matchExpressions", []))

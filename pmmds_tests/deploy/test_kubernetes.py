@@ -1,4 +1,4 @@
-"""The manifests: valid to Kubernetes' own schema, whole in themselves, and in step with settings, ports and paths."""
+"""The manifests are valid by Kubernetes' schema, complete, and consistent with settings, ports and paths."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BY_NAME = {f"{r['kind']}/{r['metadata']['name']}": r for r in base()}
 
 
 def valid(resource: Resource, version: str) -> None:
-    """Raises kubernetes_validate.ValidationError; strict: a field that is not there is an error."""
+    """Raise kubernetes_validate.ValidationError if invalid; unknown fields are errors."""
     schema = pytest.importorskip("kubernetes_validate", reason="`make test-scale` installs kubernetes-validate")
     schema.validate(resource, version, strict=True)
 
@@ -42,12 +42,12 @@ def valid(resource: Resource, version: str) -> None:
 @pytest.mark.scale
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("name", BY_NAME)
-def test_every_resource_is_valid_to_kubernetes(name: str, version: str) -> None:
+def test_every_resource_is_valid(name: str, version: str) -> None:
     valid(BY_NAME[name], version)
 
 
 @pytest.mark.scale
-def test_the_schema_notices_a_misspelt_field_and_a_wrong_type_however_deep() -> None:
+def test_schema_rejects_misspelled_fields_and_wrong_types() -> None:
     schema = pytest.importorskip("kubernetes_validate", reason="`make test-scale` installs kubernetes-validate")
     good = BY_NAME["StatefulSet/pmmds-serving"]
     for path, name, value in (
@@ -66,7 +66,7 @@ def test_the_schema_notices_a_misspelt_field_and_a_wrong_type_however_deep() -> 
 
 @pytest.mark.scale
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_example_secrets_are_valid_too(version: str) -> None:
+def test_example_secrets_are_valid(version: str) -> None:
     for secret in resources(EXAMPLE_SECRETS):
         valid(secret, version)
 
@@ -77,7 +77,7 @@ def test_the_kustomization_lists_every_file() -> None:
 
 
 @pytest.mark.scale
-def test_kustomize_makes_valid_resources_of_the_overlay() -> None:
+def test_kustomize_builds_valid_resources_from_the_overlay() -> None:
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("kubectl is not installed")
@@ -96,7 +96,7 @@ def test_kustomize_makes_valid_resources_of_the_overlay() -> None:
 
 
 @pytest.mark.parametrize("name", pod_templates())
-def test_every_pod_is_as_restricted_as_it_can_be(name: str) -> None:
+def test_every_pod_has_minimum_privileges(name: str) -> None:
     spec = pod_templates()[name]["spec"]
     context = spec["securityContext"]
     assert context["runAsNonRoot"] is True
@@ -111,13 +111,13 @@ def test_every_pod_is_as_restricted_as_it_can_be(name: str) -> None:
         assert "memory" in container["resources"]["limits"]
 
 
-def test_only_those_that_start_runs_may_talk_to_kubernetes() -> None:
+def test_only_run_launchers_can_access_the_kubernetes_api() -> None:
     mounted = {n for n, t in pod_templates().items() if t["spec"]["automountServiceAccountToken"]}
     assert mounted == {"pmmds-dagster-webserver", "pmmds-dagster-daemon"}
     assert {pod_templates()[n]["spec"]["serviceAccountName"] for n in mounted} == {"pmmds-dagster"}
 
 
-def test_whatever_serves_is_probed() -> None:
+def test_every_server_has_probes() -> None:
     for name, container in containers():
         if name != "pmmds-migrate":
             assert {"startupProbe", "livenessProbe"} <= set(container), name
@@ -128,7 +128,7 @@ def test_whatever_serves_is_probed() -> None:
     assert serving["readinessProbe"]["httpGet"]["path"] == "/ready"
 
 
-def test_a_replica_that_ends_has_time_for_its_requests_and_its_spool() -> None:
+def test_replica_has_time_to_finish_requests_and_empty_the_spool() -> None:
     from pmmds_serving.shipping.process import STOP_SECONDS
     from pmmds_serving.worker import WATCHER_STOP_SECONDS
 
@@ -138,7 +138,7 @@ def test_a_replica_that_ends_has_time_for_its_requests_and_its_spool() -> None:
     assert spec["terminationGracePeriodSeconds"] > in_turn
 
 
-def test_each_replica_keeps_its_spool_and_the_spool_fits_its_volume() -> None:
+def test_each_replica_has_a_volume_larger_than_its_spool() -> None:
     serving = of_kind("StatefulSet")["pmmds-serving"]["spec"]
     claim = serving["volumeClaimTemplates"][0]
     mounts = {m["name"]: m["mountPath"] for m in serving["template"]["spec"]["containers"][0]["volumeMounts"]}
@@ -164,14 +164,14 @@ def test_every_pmmds_variable_is_a_setting_and_parses() -> None:
     load_settings({**settings(), **environment})
 
 
-def test_every_secret_that_is_referred_to_is_described_and_none_is_in_the_base() -> None:
+def test_example_describes_every_secret_and_base_contains_none() -> None:
     described = {s["metadata"]["name"] for s in resources(EXAMPLE_SECRETS)}
     used = {e["secretRef"]["name"] for _, c in containers() for e in c["envFrom"] if "secretRef" in e}
     assert used == described
     assert of_kind("Secret") == {}
 
 
-def test_services_and_policies_find_their_pods_and_ports() -> None:
+def test_services_and_policies_match_pods_and_ports() -> None:
     labels = {name: t["metadata"]["labels"] for name, t in pod_templates().items()}
     for name, service in of_kind("Service").items():
         found = [n for n, own in labels.items() if service["spec"]["selector"].items() <= own.items()]
@@ -184,7 +184,7 @@ def test_services_and_policies_find_their_pods_and_ports() -> None:
         assert any(chosen.items() <= own.items() for own in labels.values()), name
 
 
-def test_the_ports_are_those_of_the_settings() -> None:
+def test_ports_match_the_settings() -> None:
     by_default = Settings()
     ports = {n: {p["name"]: p["containerPort"] for p in c.get("ports", [])} for n, c in containers()}
     assert ports["pmmds-serving"] == {"http": by_default.http_port, "grpc": by_default.grpc_port}
@@ -193,7 +193,7 @@ def test_the_ports_are_those_of_the_settings() -> None:
     assert settings()["PMMDS_MLFLOW_TRACKING_URI"] == f"http://pmmds-mlflow:{by_default.mlflow_port}"
 
 
-def test_every_claim_configuration_and_account_that_is_used_is_there() -> None:
+def test_every_referenced_claim_configmap_and_account_exists() -> None:
     for name, template in pod_templates().items():
         spec = template["spec"]
         assert spec.get("serviceAccountName", "pmmds-runs") in of_kind("ServiceAccount"), name
@@ -204,7 +204,7 @@ def test_every_claim_configuration_and_account_that_is_used_is_there() -> None:
                 assert volume["configMap"]["name"] in of_kind("ConfigMap"), name
 
 
-def test_whoever_talks_to_postgresql_finds_the_authority_that_its_certificate_is_checked_by() -> None:
+def test_all_clients_use_the_configured_postgres_ca() -> None:
     folder, _, file = settings()["PGSSLROOTCERT"].rpartition("/")
     assert file == "ca.pem"
     asking = {n: t for n, t in pod_templates().items() if t["metadata"]["labels"].get("pmmds.io/database") == "yes"}
@@ -220,16 +220,16 @@ def test_whoever_talks_to_postgresql_finds_the_authority_that_its_certificate_is
     assert all(url.endswith("?sslmode=verify-full") for url in urls)
 
 
-def test_the_example_s_logins_are_not_the_roles_that_they_are_members_of() -> None:
-    """A role that `pmmds db roles --apply` makes may not log in."""
+def test_example_logins_are_not_named_like_roles() -> None:
+    """Roles created by `pmmds db roles --apply` cannot log in."""
     values = [v for s in resources(EXAMPLE_SECRETS) for v in s["stringData"].values()]
     logins = {v.partition("://")[2].partition(":")[0] for v in values if v.startswith("postgres")}
     assert logins == {"pmmds_serving", "pmmds_assets", "pmmds", "dagster", "mlflow"}
     assert logins.isdisjoint(ROLES)
 
 
-def test_arguments_for_another_program_than_pmmds_come_with_that_program() -> None:
-    """Both images begin with `pmmds`: arguments alone are its command's."""
+def test_arguments_without_a_command_are_pmmds_commands() -> None:
+    """The entrypoint of both images is `pmmds`, so arguments without a command are passed to it."""
     known = set(typer.main.get_group(app).commands)
     for name, container in containers():
         if "command" not in container:
@@ -239,7 +239,7 @@ def test_arguments_for_another_program_than_pmmds_come_with_that_program() -> No
     assert run["command"] == ["/usr/bin/env"], "the launcher's arguments begin with `dagster`"
 
 
-def test_dagster_reaches_the_service_whose_counters_it_reads() -> None:
+def test_dagster_can_read_the_service_counters() -> None:
     service = of_kind("Service")[settings()["PMMDS_HTTP_HOST"]]
     assert {"http": 8000}.items() <= {p["name"]: p["port"] for p in service["spec"]["ports"]}.items()
     policies = of_kind("NetworkPolicy")
@@ -250,7 +250,7 @@ def test_dagster_reaches_the_service_whose_counters_it_reads() -> None:
     assert {"app.kubernetes.io/name": "pmmds-serving"} in [r["to"][0]["podSelector"]["matchLabels"] for r in out]
 
 
-def test_images_users_ports_and_paths_are_those_of_the_dockerfiles() -> None:
+def test_images_users_ports_and_paths_match_the_dockerfiles() -> None:
     folder = Path(__file__).parent.parent.parent / "deploy" / "docker"
     for image in ("serving", "assets"):
         text = (folder / f"{image}.Dockerfile").read_text(encoding="utf-8")

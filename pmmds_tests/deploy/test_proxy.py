@@ -1,6 +1,6 @@
-"""The proxy's configuration in a real nginx: what it hands on to Dagster and MLflow, and what it refuses.
+"""The proxy's configuration in a real nginx: which requests reach Dagster and MLflow, and which are rejected.
 
-The file as it stands but for addresses, ports and the file of passwords. Skipped where nginx is not installed.
+Addresses, ports and the password file are replaced. Skipped if nginx is not installed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pmmds_tests.harness.service_process import wait_until
 from pmmds_tests.harness.system_programs import system_program
 
 PORTS = (8000, 50051, 3000, 5000, 5001, 9090, 3001, 8081)
-# The folder of a test is its user's alone; nginx started as root would work as another user.
+# Only its owner can read a test's folder; nginx started as root would switch to another user.
 OWN_USER = "user root;" if os.geteuid() == 0 else ""
 PERSON = ("pmmds", "a password")
 QUERY = b'{"query": "{ version }"}'
@@ -42,7 +42,7 @@ class Behind(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *args: object) -> None:
-        """Nothing is printed: pytest shows what failed."""
+        """Log nothing."""
 
 
 for method in ("GET", "POST", "PUT", "DELETE", "PATCH"):
@@ -64,7 +64,7 @@ def behind() -> Iterator[int]:
 
 @contextmanager
 def nginx(folder: Path, upstream: int) -> Iterator[dict[int, str]]:
-    """nginx with proxy.conf; published port to its address here."""
+    """Run nginx with proxy.conf; yields addresses by published port."""
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
     text = (ROOT / "deploy" / "docker" / "proxy.conf").read_text(encoding="utf-8")
     text = re.sub(r"(https?|grpc)://[a-z-]+:[0-9]+;", rf"\1://127.0.0.1:{upstream};", text)
@@ -107,7 +107,7 @@ def status(method: str, url: str, headers: dict[str, str] | None = None, body: b
     return answer.status_code
 
 
-def test_graphql_takes_json_of_dagsters_own_pages_only(proxy: dict[int, str]) -> None:
+def test_graphql_accepts_only_json_from_dagsters_origin(proxy: dict[int, str]) -> None:
     own, json = proxy[3000], {"Content-Type": "application/json"}
     assert status("POST", f"{own}/graphql?op=VersionQuery", {**json, "Origin": own}, QUERY) == 200
     assert status("POST", f"{own}/graphql", {"Content-Type": "application/json; charset=utf-8", "Origin": own}) == 200
@@ -125,14 +125,14 @@ def test_graphql_takes_json_of_dagsters_own_pages_only(proxy: dict[int, str]) ->
 
 
 @pytest.mark.parametrize("path", [LAUNCH, "/graphql", LAUNCH.replace("/g", "/%67"), LAUNCH.replace("/g", "//g")])
-def test_graphql_takes_no_get(proxy: dict[int, str], path: str) -> None:
+def test_graphql_rejects_get(proxy: dict[int, str], path: str) -> None:
     own = proxy[3000]
     assert status("GET", own + path) == 403
     assert status("GET", own + path, {"Origin": own}) == 403
     assert status("POST", own + path, {"Content-Type": "text/plain", "Origin": "http://evil.example"}) == 403
 
 
-def test_a_subscription_opens_from_dagsters_own_pages_only(proxy: dict[int, str]) -> None:
+def test_websocket_opens_only_from_dagsters_origin(proxy: dict[int, str]) -> None:
     own = proxy[3000]
     upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
     assert status("GET", f"{own}/graphql", {**upgrade, "Origin": own}) == 200
@@ -142,7 +142,7 @@ def test_a_subscription_opens_from_dagsters_own_pages_only(proxy: dict[int, str]
 
 
 @pytest.mark.parametrize("port", [3000, 5000])
-def test_pages_and_programs_pass_and_other_origins_do_not(proxy: dict[int, str], port: int) -> None:
+def test_own_pages_and_programs_pass_and_other_origins_do_not(proxy: dict[int, str], port: int) -> None:
     own = proxy[port]
     assert status("GET", f"{own}/") == 200
     assert status("POST", f"{own}/report", {"Content-Type": "application/json"}, b"{}") == 200
@@ -152,12 +152,12 @@ def test_pages_and_programs_pass_and_other_origins_do_not(proxy: dict[int, str],
 
 
 @pytest.mark.parametrize("port", [3000, 5000])
-def test_the_host_is_handed_on_for_the_guard_behind(proxy: dict[int, str], port: int) -> None:
+def test_host_header_is_forwarded(proxy: dict[int, str], port: int) -> None:
     answer = httpx.get(proxy[port], headers={"Host": "evil.example"}, auth=PERSON, timeout=60, trust_env=False)
     assert answer.text == "evil.example"
 
 
-def test_the_service_reads_mlflow_and_changes_nothing(proxy: dict[int, str]) -> None:
+def test_service_can_read_mlflow_but_not_write(proxy: dict[int, str]) -> None:
     reads = proxy[5001]
     for path in ("/api/2.0/mlflow/registered-models/alias?name=x", "/api/2.0/mlflow-artifacts/artifacts/1/a"):
         assert status("GET", reads + path) == 200

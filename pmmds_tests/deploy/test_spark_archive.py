@@ -1,4 +1,4 @@
-"""The program for spark-submit on several processes: the counts of DuckDB and of the databases, to the byte."""
+"""The program for spark-submit on a local cluster: counts are byte-identical to DuckDB and the databases."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from pmmds_tests.harness.prediction_records import NOON, columns_of, make_record
 from pmmds_tests.harness.system_programs import system_program
 
 PROGRAM = ROOT / "deploy" / "spark" / "count_archive.py"
-# A master, and two workers with an executor each: five JVMs, and Parquet read by the two.
+# A master and two workers with one executor each: five JVMs, and both executors read Parquet.
 CLUSTER = "local-cluster[2,1,1024]"
 DAYS, ROWS_A_DAY, N_NULL = 3, 2000, 7
 SUBMIT_SECONDS = 600
@@ -49,7 +49,7 @@ def profile(contract: Contract) -> ReferenceProfile:
 
 @pytest.fixture
 def databases(tmp_path: Path, postgres_url: str, contract: Contract) -> Iterator[list[Database]]:
-    """SQLite and PostgreSQL with the same days of the log, and a few rows of nothing."""
+    """SQLite and PostgreSQL with the same days of the log, and a few rows with null features."""
     nothing: dict[str, FeatureValue] = {f.name: None for f in contract.features}
     with ExitStack() as stack:
         opened = [open_database(Settings(home=str(tmp_path), database_url=url)) for url in ("", postgres_url)]
@@ -66,7 +66,7 @@ def databases(tmp_path: Path, postgres_url: str, contract: Contract) -> Iterator
 
 @pytest.fixture
 def archive(tmp_path: Path, databases: list[Database], contract: Contract) -> Path:
-    """A Parquet file of each day."""
+    """A folder with one Parquet file per day."""
     folder = tmp_path / "archive"
     folder.mkdir()
     table = prediction_logs(contract)
@@ -81,7 +81,7 @@ def archive(tmp_path: Path, databases: list[Database], contract: Contract) -> Pa
 
 
 def arrow_type(column: sa.Column[object]) -> pa.DataType | None:
-    """What an all-null column would not tell by its values."""
+    """Arrow type of a column, which cannot be inferred if all its values are null."""
     if isinstance(column.type, sa.Float):
         return pa.float64()
     if isinstance(column.type, sa.Integer):
@@ -112,7 +112,7 @@ def submit(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.postgres
 @pytest.mark.process
 @pytest.mark.timeout(SUBMIT_SECONDS + 300)
-def test_a_spark_cluster_counts_the_archive_as_duckdb_and_the_databases_do(
+def test_spark_counts_equal_those_of_duckdb_and_the_databases(
     archive: Path, tmp_path: Path, databases: list[Database], contract: Contract, profile: ReferenceProfile
 ) -> None:
     pytest.importorskip("pyspark", reason="`make test-scale` installs Spark")
@@ -151,9 +151,7 @@ def counted_by_duckdb(archive: Path, profile: ReferenceProfile) -> ArchiveCounts
     return ArchiveCounts(profile.digest, n_rows, {name: c.tolist() for name, c in total.items()})
 
 
-def test_a_profile_that_is_none_is_refused_before_spark_starts(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_invalid_profile_is_rejected_before_spark_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = tmp_path / "profile.json"
     bad.write_text("{}")
     assert main(["--profile", str(bad), "day.parquet"]) == 2
@@ -163,12 +161,12 @@ def test_a_profile_that_is_none_is_refused_before_spark_starts(
 @pytest.mark.scale
 @pytest.mark.process
 @pytest.mark.timeout(SUBMIT_SECONDS)
-def test_files_that_are_not_there_are_told_in_one_sentence(tmp_path: Path, profile: ReferenceProfile) -> None:
+def test_missing_files_are_reported_in_one_sentence(tmp_path: Path, profile: ReferenceProfile) -> None:
     pytest.importorskip("pyspark", reason="`make test-scale` installs Spark")
     system_program("java")
     saved = tmp_path / "profile.json"
     saved.write_bytes(profile.to_json())
-    # Without spark-submit, which may end before it has passed on what is said last.
+    # Without spark-submit, which may exit before it has forwarded the last output.
     done = subprocess.run(
         [sys.executable, str(PROGRAM), "--profile", str(saved), str(tmp_path / "none-*.parquet")],
         capture_output=True,
@@ -178,6 +176,6 @@ def test_files_that_are_not_there_are_told_in_one_sentence(tmp_path: Path, profi
         env={**os.environ, "SPARK_LOCAL_IP": "127.0.0.1", "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 2, done.stderr[-4000:]
-    told = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
-    assert len(told) == 1
-    assert "none-" in told[0]
+    errors = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert len(errors) == 1
+    assert "none-" in errors[0]

@@ -1,4 +1,4 @@
-"""A whole stack, made once: a trained model, the real service, drifted traffic, jobs, a Prometheus that looks on."""
+"""Fixtures: a stack with a trained model, the real service, drifted traffic, jobs, and a Prometheus that scrapes it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ N_DRIFTED = 600
 
 @pytest.fixture(scope="session")
 def watched_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """A service whose home has a history: a promotion, drifted traffic, an open alert, a retraining without labels."""
+    """A service with a promotion, drifted traffic, an open alert and a retraining blocked for lack of labels."""
     home = tmp_path_factory.mktemp("watched")
     platform = DagsterPlatform.build(home)
     trained = platform.run("train_job")
@@ -49,8 +49,8 @@ def send_drifted_traffic(service: RunningService, platform: DagsterPlatform) -> 
     wait_until(all_logged(platform.deployment, ids))
 
 
-def ask_everything(service: RunningService, contract: Contract) -> None:
-    """A request of each kind: answered, refused, unknown, over HTTP and gRPC."""
+def send_all_kinds_of_requests(service: RunningService, contract: Contract) -> None:
+    """Send valid and invalid requests over HTTP and gRPC."""
     assert service.client.post(PREDICT, json=example(contract)).status_code == 200
     assert service.client.post(BATCH, json={"instances": [contract.example()]}).status_code == 200
     assert service.client.post(PREDICT, json={"features": {}}).status_code == 400

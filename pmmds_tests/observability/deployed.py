@@ -1,4 +1,4 @@
-"""What stands in deploy/: alert rules, dashboards, and the metrics and labels that their expressions name."""
+"""Reads alert rules and dashboards of deploy/, and the metrics and labels in their expressions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RULES = PROMETHEUS / "rules" / "pmmds.yml"
 
 _SELECTOR = re.compile(r"\b(pmmds_\w+|up)\b(?:\{([^}]*)\})?")
 _GROUPING = re.compile(r"\b(?:by|without) \(([^)]*)\)")
-# What Prometheus itself adds.
+# Labels that Prometheus adds.
 TARGET_LABELS = frozenset({"job", "instance"})
 
 
@@ -25,7 +25,7 @@ def rules() -> list[dict[str, Any]]:
 
 
 def dashboards() -> dict[str, dict[str, Any]]:
-    """File name → dashboard."""
+    """Dashboards by file name."""
     files = sorted((GRAFANA / "dashboards").glob("*.json"))
     return {path.name: json.loads(path.read_text(encoding="utf-8")) for path in files}
 
@@ -37,7 +37,7 @@ def panel_queries() -> list[str]:
 
 
 def metrics_of(expression: str) -> dict[str, set[str]]:
-    """Metric → labels that are selected on it."""
+    """Selected labels by metric."""
     found: dict[str, set[str]] = {}
     for name, matchers in _SELECTOR.findall(expression):
         labels = {m.group(1) for m in re.finditer(r"(\w+)\s*(?:=~|!~|!=|=)", matchers)}

@@ -1,4 +1,4 @@
-"""The dashboards' shape: what Grafana needs to show them. That their queries give data is test_running_stack.py."""
+"""Structure of the dashboards. Does not live here: running their queries (test_running_stack.py)."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def datasource_uid() -> str:
     return str(source["uid"])
 
 
-def test_dashboards_have_ids_and_titles_of_their_own() -> None:
+def test_dashboards_have_unique_ids_and_titles() -> None:
     boards = dashboards().values()
     assert len(boards) == 3
     assert len({b["uid"] for b in boards}) == len({b["title"] for b in boards}) == len(boards)
-    assert all(len(b["uid"]) <= 40 for b in boards), "Grafana takes no longer one"
+    assert all(len(b["uid"]) <= 40 for b in boards), "Grafana's maximum length"
 
 
 @pytest.mark.parametrize("name", dashboards())
-def test_a_dashboard_is_complete(name: str) -> None:
+def test_dashboard_is_complete(name: str) -> None:
     board = dashboards()[name]
     assert board["schemaVersion"] >= 36
     assert board["editable"] is False
@@ -51,7 +51,7 @@ def check_panel(panel: dict[str, Any], uid: str) -> None:
 
 
 @pytest.mark.parametrize("name", dashboards())
-def test_no_panel_lies_over_another_or_outside(name: str) -> None:
+def test_panels_do_not_overlap_and_fit_the_grid(name: str) -> None:
     taken: set[tuple[int, int]] = set()
     for panel in dashboards()[name]["panels"]:
         g = panel["gridPos"]
@@ -61,13 +61,13 @@ def test_no_panel_lies_over_another_or_outside(name: str) -> None:
         taken |= cells
 
 
-def test_the_provider_reads_the_folder_that_the_dashboards_are_mounted_at() -> None:
+def test_provider_reads_the_mounted_dashboard_folder() -> None:
     provided = yaml.safe_load((GRAFANA / "provisioning" / "dashboards" / "pmmds.yml").read_text(encoding="utf-8"))
     (provider,) = provided["providers"]
     assert (provider["type"], provider["options"]["path"]) == ("file", "/etc/grafana/dashboards")
 
 
-def test_compose_gives_grafana_and_prometheus_what_their_files_name() -> None:
+def test_compose_mounts_the_files_of_grafana_and_prometheus() -> None:
     services = yaml.safe_load((ROOT / "deploy" / "compose" / "compose.yaml").read_text(encoding="utf-8"))["services"]
     (provider,) = yaml.safe_load((GRAFANA / "provisioning" / "dashboards" / "pmmds.yml").read_text("utf-8"))[
         "providers"

@@ -1,4 +1,4 @@
-"""docs/observability.md names every metric that the service has, and no other."""
+"""docs/observability.md lists exactly the metrics of the service."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pmmds_tests.observability.deployed import ROOT
 
 @pytest.fixture
 def metric_names(tmp_path: Path) -> set[str]:
-    """As /metrics has them, of a worker that has not begun to run."""
+    """Metric names of a worker that has not started, as in /metrics."""
     worker = build_worker(Deployment(Settings(home=str(tmp_path), shadow="on")))
     families = [*worker.metrics.collect(), *state_families(worker), *loop_families(worker.deployment)]
     worker.spool.close()
     return {f"{f.name}_total" if f.type == "counter" else f.name for f in families}
 
 
-def test_the_documented_metrics_are_those_that_there_are(metric_names: set[str]) -> None:
+def test_documented_metrics_equal_exposed_metrics(metric_names: set[str]) -> None:
     text = (ROOT / "docs" / "observability.md").read_text(encoding="utf-8")
     rows = [line for line in text.splitlines() if line.startswith("| `pmmds_")]
     documented = {name for row in rows for name in re.findall(r"`(pmmds_\w+)`", row.split("|")[1])}

@@ -1,4 +1,4 @@
-"""The alert rules: each is proved to fire and not to fire by promtool, and says what to do."""
+"""Alert rules: promtool tests that each fires and stays silent; each has a severity and a runbook entry."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def promtool(*arguments: str) -> str:
     return done.stdout
 
 
-def test_the_configuration_and_the_rules_are_prometheuss() -> None:
+def test_promtool_accepts_configuration_and_rules() -> None:
     assert f"{len(rules())} rules found" in promtool("check", "config", str(PROMETHEUS / "prometheus.yml"))
 
 
-def test_every_rule_fires_and_does_not_fire_as_its_unit_tests_say() -> None:
+def test_promtool_unit_tests_pass() -> None:
     assert "SUCCESS" in promtool("test", "rules", str(UNIT_TESTS))
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda r: r["alert"])
-def test_every_rule_is_unit_tested_both_ways(rule: dict[str, str]) -> None:
+def test_every_rule_has_a_firing_and_a_silent_unit_test(rule: dict[str, str]) -> None:
     text = UNIT_TESTS.read_text(encoding="utf-8")
     quiet, firing = text.split("  - name: a replica that is gone", 1)
     assert f"alertname: {rule['alert']}}}" in quiet, "a case in which it does not fire"
@@ -36,7 +36,7 @@ def test_every_rule_is_unit_tested_both_ways(rule: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda r: r["alert"])
-def test_every_rule_has_a_severity_words_and_a_page_of_the_runbook(rule: dict[str, Any]) -> None:
+def test_every_rule_has_severity_texts_and_a_runbook_entry(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in ("critical", "warning")
     assert {"summary", "description", "runbook"} == rule["annotations"].keys()
     page, _, anchor = rule["annotations"]["runbook"].partition("#")
@@ -47,6 +47,6 @@ def test_every_rule_has_a_severity_words_and_a_page_of_the_runbook(rule: dict[st
     assert rule["alert"] in headings
 
 
-def test_alerts_have_different_names() -> None:
+def test_alert_names_are_unique() -> None:
     names = [rule["alert"] for rule in rules()]
     assert len(set(names)) == len(names) > 0

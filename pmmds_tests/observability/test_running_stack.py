@@ -1,4 +1,4 @@
-"""Rules and dashboards against a running stack: every metric is exposed, every query of every panel gives numbers."""
+"""Rules and dashboards on a running stack: every metric is exposed, every panel query returns numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.stores.lifecycle.status import read_loop_state
 from pmmds_tests.harness.prometheus import Prometheus, wait_for_numbers
 from pmmds_tests.harness.service_process import RunningService, wait_until
-from pmmds_tests.observability.conftest import ask_everything
+from pmmds_tests.observability.conftest import send_all_kinds_of_requests
 from pmmds_tests.observability.deployed import TARGET_LABELS, groupings_of, metrics_of, panel_queries, rules
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("watched")]
@@ -19,12 +19,12 @@ pytestmark = [pytest.mark.process, pytest.mark.xdist_group("watched")]
 
 @pytest.fixture
 def traffic(watched_service: RunningService, contract: Contract) -> Iterator[None]:
-    """Requests of every kind, ten times a second, for as long as the test lasts."""
+    """Requests of all kinds, ten times per second, during the test."""
     done = threading.Event()
 
     def ask() -> None:
         while not done.wait(0.1):
-            ask_everything(watched_service, contract)
+            send_all_kinds_of_requests(watched_service, contract)
 
     thread = threading.Thread(target=ask)
     thread.start()
@@ -34,7 +34,7 @@ def traffic(watched_service: RunningService, contract: Contract) -> Iterator[Non
 
 
 def exposed(service: RunningService) -> dict[str, set[str]]:
-    """Sample → labels that it has."""
+    """Labels by sample name."""
     found: dict[str, set[str]] = {"up": set()}
     for family in service.client.get("/metrics/json").json().values():
         for sample in family["samples"]:
@@ -42,10 +42,10 @@ def exposed(service: RunningService) -> dict[str, set[str]]:
     return found
 
 
-def test_every_metric_and_label_that_rules_and_dashboards_name_is_exposed(
+def test_metrics_and_labels_in_rules_and_dashboards_are_exposed(
     watched_service: RunningService, contract: Contract
 ) -> None:
-    ask_everything(watched_service, contract)
+    send_all_kinds_of_requests(watched_service, contract)
     samples = exposed(watched_service)
     expressions = [*panel_queries(), *(str(rule["expr"]) for rule in rules())]
     for expression in expressions:
@@ -58,15 +58,15 @@ def test_every_metric_and_label_that_rules_and_dashboards_name_is_exposed(
         assert groupings_of(expression) <= labels_there | TARGET_LABELS, expression
 
 
-def test_every_query_of_every_panel_gives_numbers(prometheus: Prometheus, traffic: None) -> None:
+def test_every_panel_query_returns_numbers(prometheus: Prometheus, traffic: None) -> None:
     assert wait_for_numbers(prometheus, panel_queries()) == []
 
 
-def test_every_rule_can_be_judged_and_the_open_alert_fires(prometheus: Prometheus, traffic: None) -> None:
-    def judged() -> bool:
+def test_every_rule_evaluates_and_only_the_drift_alert_fires(prometheus: Prometheus, traffic: None) -> None:
+    def all_evaluated() -> bool:
         return all(rule["health"] == "ok" for rule in prometheus.rules())
 
-    wait_until(judged)
+    wait_until(all_evaluated)
     assert len(prometheus.rules()) == len(rules())
 
     def firing() -> set[str]:
@@ -76,9 +76,9 @@ def test_every_rule_can_be_judged_and_the_open_alert_fires(prometheus: Prometheu
     assert firing() == {"PmmdsDriftAlertOpen"}
 
 
-def test_what_the_dashboards_show_is_what_happened(prometheus: Prometheus, watched_service: RunningService) -> None:
+def test_metrics_match_the_history_of_the_stack(prometheus: Prometheus, watched_service: RunningService) -> None:
     def value(expression: str) -> float:
-        wait_until(lambda: prometheus.has_numbers(expression))  # a scrape that took too long leaves a gap
+        wait_until(lambda: prometheus.has_numbers(expression))  # a slow scrape leaves a gap
         return prometheus.value(expression)
 
     assert value('max(pmmds_promotions_total{to_version="1"})') == 1
@@ -93,7 +93,7 @@ def test_what_the_dashboards_show_is_what_happened(prometheus: Prometheus, watch
     state = read_loop_state(deployment.database, deployment.model_name)
     assert state.trained_at is not None
     assert state.promoted_at is not None
-    told = [value(f"max(pmmds_model_{what}_timestamp_seconds)") for what in ("trained", "promoted")]
-    assert told == pytest.approx([state.trained_at.timestamp(), state.promoted_at.timestamp()], abs=1e-3)
-    assert told[0] < told[1]
+    timestamps = [value(f"max(pmmds_model_{what}_timestamp_seconds)") for what in ("trained", "promoted")]
+    assert timestamps == pytest.approx([state.trained_at.timestamp(), state.promoted_at.timestamp()], abs=1e-3)
+    assert timestamps[0] < timestamps[1]
     assert value("time() - max(pmmds_model_promoted_timestamp_seconds)") > 0
