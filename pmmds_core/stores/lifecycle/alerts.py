@@ -251,7 +251,7 @@ def told(alert: Alert, kind: str, by: str, note: str | None) -> tuple[str, str]:
     title = {
         OPENED: f"Drift of {model}: {alert.severity}",
         ESCALATED: f"Drift of {model} is worse: {alert.severity}",
-        GAVE_UP: f"Retraining of {model} waits for a person",
+        GAVE_UP: f"Retraining of {model} needs manual action",
         RESOLVED: f"Drift of {model} is over",
     }[kind]
     if kind == RESOLVED:
