@@ -251,7 +251,7 @@ def change_message(alert: Alert, kind: str, by: str, note: str | None) -> tuple[
     title = {
         OPENED: f"Drift detected: {model} ({alert.severity})",
         ESCALATED: f"Drift escalated: {model} ({alert.severity})",
-        GAVE_UP: f"Automatic retraining stopped: {model}",
+        GAVE_UP: f"Retraining of {model} needs manual action",
         RESOLVED: f"Drift resolved: {model}",
     }[kind]
     if kind == RESOLVED:
