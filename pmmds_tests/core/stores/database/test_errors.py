@@ -135,7 +135,7 @@ def test_a_missing_file_is_detected(home: Settings, contract: Contract) -> None:
     database = open_database(home)
     migrate(database, contract)
     file_of(home).unlink()
-    with pytest.raises(DatabaseUnavailableError, match="is gone"):
+    with pytest.raises(DatabaseUnavailableError, match="does not exist"):
         database.ping()
 
 
