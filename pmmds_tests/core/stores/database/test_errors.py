@@ -135,7 +135,7 @@ def test_a_missing_file_is_detected(home: Settings, contract: Contract) -> None:
     database = open_database(home)
     migrate(database, contract)
     file_of(home).unlink()
-    with pytest.raises(DatabaseUnavailableError, match="is gone"):
+    with pytest.raises(DatabaseUnavailableError, match="does not exist"):
         database.ping()
 
 
@@ -207,7 +207,7 @@ def test_an_unreachable_server_is_reported_without_the_password() -> None:
 def test_an_unknown_url_option_is_reported(postgres_url: str, options: str, said: str) -> None:
     with pytest.raises(DatabaseUnavailableError, match=rf"options of its URL \(.*{said}") as told:
         open_database(Settings(database_url=f"{postgres_url}?{options}")).ping()
-    assert "behind the ? of PMMDS_DATABASE_URL" in str(told.value)
+    assert "PMMDS_DATABASE_URL" in str(told.value)
     assert "\n" not in str(told.value)
 
 

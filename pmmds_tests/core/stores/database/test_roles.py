@@ -139,7 +139,7 @@ def test_the_service_logs_rows_and_labels_and_nothing_else(acting_as: As) -> Non
         ),
         ("SELECT pmmds_make_day('2030-01-01')", "no EXECUTE on pmmds_make_day", "pmmds_monitor or pmmds_promoter;"),
         ("DELETE FROM ground_truth", "no DELETE on ground_truth", "the login that owns the tables."),
-        ("DROP TABLE ground_truth", "must be owner of table ground_truth", "the login that owns the tables: it alone"),
+        ("DROP TABLE ground_truth", "must be owner of table ground_truth", "the login that owns the tables."),
     ],
 )
 def test_the_missing_right_and_the_roles_that_have_it_are_named(
