@@ -29,7 +29,7 @@ class Caller(NamedTuple):
 
 
 def require_admin(request: Request, worker: Worker) -> None:
-    """Raises RefusalError: 401 for a missing or wrong token; without a token 403 for a client elsewhere."""
+    """Raises ApiError: 401 for a missing or wrong token; without a token 403 for a client elsewhere."""
     check_admin(worker, caller_of(request))
 
 
@@ -50,13 +50,13 @@ def caller_of(request: Request) -> Caller:
 
 
 def check_admin(worker: Worker, caller: Caller) -> None:
-    """The same for any transport. Raises RefusalError."""
+    """The same for any transport. Raises ApiError."""
     problem = _problem(worker, caller)
     if problem is not None:
         raise problem
 
 
-def _problem(worker: Worker, caller: Caller) -> api_errors.RefusalError | None:
+def _problem(worker: Worker, caller: Caller) -> api_errors.ApiError | None:
     token = worker.deployment.settings.admin_token
     if token:
         return None if _has_token(caller.authorization, token) else api_errors.unauthorized()

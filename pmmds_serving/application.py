@@ -22,11 +22,11 @@ from starlette.routing import Route
 from pmmds_core.deployment import Deployment
 from pmmds_serving.access import is_admin
 from pmmds_serving.http import data_endpoints, pages, status_endpoints
-from pmmds_serving.http.error_boundary import Boundary, count_refusal
+from pmmds_serving.http.error_boundary import ErrorBoundary, count_error
 from pmmds_serving.http.openapi import openapi_document
 from pmmds_serving.http.predict_endpoint import PREDICT_PATH, PredictEndpoint
 from pmmds_serving.http.responses import JsonAnswer, refuse
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.rpc.server import grpc_running
 from pmmds_serving.worker import Worker, build_worker, running
 
@@ -103,12 +103,12 @@ def _observed(method: str, endpoint: str, handler: Handler) -> Callable[[Request
         started = time.perf_counter()
         request.state.started = started
         worker: Worker = request.app.state.worker
-        boundary = Boundary()
+        boundary = ErrorBoundary()
         response: Response | None = None
         with boundary:
             response = await handler(request, worker)
         if boundary.refusal is not None:
-            count_refusal(worker.metrics, endpoint, boundary.refusal)
+            count_error(worker.metrics, endpoint, boundary.refusal)
             response = refuse(boundary.refusal)
         assert response is not None
         worker.metrics.answered(method, endpoint, response.status_code, time.perf_counter() - started)
@@ -120,7 +120,7 @@ def _observed(method: str, endpoint: str, handler: Handler) -> Callable[[Request
 async def _http_problem(_: Request, error: HTTPException) -> Response:
     """404 and 405 in the usual shape."""
     errors = ["GET /docs shows every endpoint"]
-    return refuse(RefusalError(error.status_code, str(error.detail), "http", errors), error.headers)
+    return refuse(ApiError(error.status_code, str(error.detail), "http", errors), error.headers)
 
 
 async def _openapi(request: Request) -> Response:

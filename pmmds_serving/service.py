@@ -16,7 +16,7 @@ from pmmds_core.config.settings import load_settings
 from pmmds_core.deployment import Deployment
 from pmmds_serving.application import build_app
 from pmmds_serving.http import predict_protocol
-from pmmds_serving.http.predict_endpoint import Front
+from pmmds_serving.http.predict_endpoint import PredictFastPath
 from pmmds_serving.process.descriptors import share_descriptors
 
 _LEFT_OUT = {"TimeoutMiddleware", "OpenTelemetryMiddleware", "RunnerTrafficMetricsMiddleware", "AccessLogMiddleware"}
@@ -41,7 +41,7 @@ class MountedService(Service):  # type: ignore[misc]
         (mounted, _, _), *_rest = self.mount_apps
         most = share_descriptors(settings.http_max_connections).http_connections
         predict_protocol.install(most, settings.http_request_seconds, mounted.state.predict)
-        return Front(app, mounted.state.predict)
+        return PredictFastPath(app, mounted.state.predict)
 
 
 class TabularClassifier:

@@ -23,7 +23,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from pmmds_core.config.settings import Settings
 from pmmds_core.runtime.json_logs import FrequentLine
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.predictor import COMPLETED, Prediction, Predictor
 from pmmds_serving.prediction.request_bodies import Headers
 
@@ -33,7 +33,7 @@ MAX_WAITING_SPANS = 4096
 _CARRIERS = (b"traceparent", b"tracestate")
 _GRPC_FAILED = frozenset({"INTERNAL", "UNAVAILABLE", "UNKNOWN"})
 
-Answer: TypeAlias = Callable[[Headers, bytes, float, RefusalError | None], tuple[int, bytes]]
+Answer: TypeAlias = Callable[[Headers, bytes, float, ApiError | None], tuple[int, bytes]]
 Told = Callable[[Sequence[Prediction]], None]
 
 
@@ -80,9 +80,7 @@ class Tracing:
     def around(self, answer: Answer, route: str) -> Answer:
         """`PredictEndpoint.answer`, with a span."""
 
-        def traced(
-            headers: Headers, body: bytes, started: float, refusal: RefusalError | None = None
-        ) -> tuple[int, bytes]:
+        def traced(headers: Headers, body: bytes, started: float, refusal: ApiError | None = None) -> tuple[int, bytes]:
             with self.request("POST", route, headers) as span:
                 status, content = answer(headers, body, started, refusal)
                 span.answered(status)

@@ -23,7 +23,7 @@ from pmmds_serving.model.watcher import LOCK as WATCHER_LOCK
 from pmmds_serving.model.watcher import MODULE as WATCHER
 from pmmds_serving.prediction.large_bodies import LargeBodies
 from pmmds_serving.prediction.predictor import Predictor
-from pmmds_serving.process.error_guard import Surviving
+from pmmds_serving.process.error_guard import ErrorGuard
 from pmmds_serving.process.home_lock import holder_of
 from pmmds_serving.process.sidecar import Companion
 from pmmds_serving.shadow.process import MODULE as SHADOW
@@ -109,7 +109,7 @@ async def running(worker: Worker) -> AsyncIterator[None]:
     shipper = Companion(SHIPPER, worker.shipper.lock, settings)
     shadows = [Companion(SHADOW, worker.shadow.lock, settings)] if settings.shadow == "on" else []
     await worker.follower.follow()
-    worker.follower.tell()
+    worker.follower.write_status()
     worker.syncer.start()
     tasks = [
         asyncio.create_task(worker.follower.run()),
@@ -125,9 +125,9 @@ async def running(worker: Worker) -> AsyncIterator[None]:
             with suppress(asyncio.CancelledError):
                 await task
         await asyncio.to_thread(worker.syncer.stop)
-        with Surviving() as closing:
+        with ErrorGuard() as closing:
             worker.spool.close()
-        closing.tell("spool_not_closed")
+        closing.log_error("spool_not_closed")
         watcher.stop(WATCHER_STOP_SECONDS)
         for shadow in shadows:
             shadow.stop(SHADOW_STOP_SECONDS)

@@ -185,16 +185,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_port: Annotated[Port, Meta(description="HTTP port of the service")] = 8000
     http_max_connections: Annotated[PositiveInt, Meta(description="Open connections of one serving process")] = 512
     http_request_seconds: Annotated[PositiveFloat, Meta(description="Time a client has to send a request")] = 10.0
+    http_fast_path: Annotated[
+        Literal["on", "off"],
+        Meta(description="Answer predictions inside uvicorn's protocol; `off` routes them through ASGI"),
+    ] = "on"
     grpc_port: Annotated[Port, Meta(description="gRPC port of the service")] = 50051
     serving_workers: Annotated[PositiveInt, Meta(description="Serving processes")] = 1
     admin_token: Annotated[
         str,
         Meta(description="Bearer token of guarded endpoints; empty: the home's admin_token file, else loopback only"),
     ] = ""
-    model_trust: Annotated[
-        Literal["unaltered", "recorded", "any"],
-        Meta(description="Versions that are served: as their promotion recorded them if it did, only if it did, any"),
-    ] = "unaltered"
+    model_verification: Annotated[
+        Literal["verify_recorded", "require_record", "off"],
+        Meta(
+            description="Artifact verification before serving: `verify_recorded` compares files with the promotion "
+            "record if there is one, `require_record` also requires one, `off` disables it"
+        ),
+    ] = "verify_recorded"
     model_pickle: Annotated[
         Literal["refused", "allowed"],
         Meta(description="Whether a pickled pipeline is loaded, which runs code: never, if its promotion recorded it"),

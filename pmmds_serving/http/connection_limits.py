@@ -22,7 +22,7 @@ from pmmds_serving.http.framing import (
     head_without_upgrade,
     too_many_headers,
 )
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 
 MAX_HEAD_BYTES = 65_536
 # Requests of one connection that wait behind another one's answer.
@@ -30,7 +30,7 @@ MAX_PIPELINED = 16
 # What a client must take of an answer in `request_seconds`.
 MIN_READ_BYTES = 16_384
 
-_HEAD = RefusalError(431, "The headers are too large", "http", [f"Expected at most {MAX_HEAD_BYTES:,} bytes"])
+_HEAD = ApiError(431, "The headers are too large", "http", [f"Expected at most {MAX_HEAD_BYTES:,} bytes"])
 
 
 class _LastRequestError(Exception):
@@ -103,7 +103,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_made(cast("asyncio.Transport", OneWrite(transport, self.loop)))
         if len(self.connections) > self.max_connections:
             errors = [f"{self.max_connections:,} connections are open. Use fewer, and keep them"]
-            self._refuse(RefusalError(503, "The service has too many connections", "connections", errors))
+            self._refuse(ApiError(503, "The service has too many connections", "connections", errors))
             return
         self._waiting_since = self.loop.time()
         self.loop.call_later(self.request_seconds, self._look)
@@ -156,7 +156,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if isinstance(cause, _LastRequestError):
             self._is_refused = True
         else:
-            self._refuse(cause if isinstance(cause, RefusalError) else BROKEN)
+            self._refuse(cause if isinstance(cause, ApiError) else BROKEN)
 
     def on_message_begin(self) -> None:
         self._await_message()
@@ -199,7 +199,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _on_head(self, version: str) -> None:
         """A request's head is there, and says where its body ends."""
         if len(self.pipeline) >= MAX_PIPELINED:
-            raise RefusalError(503, "Too many requests of the connection are unanswered", "connections")
+            raise ApiError(503, "Too many requests of the connection are unanswered", "connections")
         HttpToolsProtocol.on_headers_complete(self)
 
     def on_message_complete(self) -> None:
@@ -222,7 +222,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
         elif left <= 0:
             errors = [f"The request was not there whole after {self.request_seconds:g} seconds"]
-            self._refuse(RefusalError(408, "The request came too slowly", "slow_client", errors))
+            self._refuse(ApiError(408, "The request came too slowly", "slow_client", errors))
         self.loop.call_later(left if left > 0 else self.request_seconds, self._look)
 
     def _look_at_reader(self) -> None:
@@ -238,7 +238,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """How long the connection may stay as it is; uvicorn has a timer of its own for requests that it answered."""
         return self.request_seconds
 
-    def _refuse(self, refusal: RefusalError) -> None:
+    def _refuse(self, refusal: ApiError) -> None:
         """Say why and close. Answers that are on their way come first, and then nothing is said."""
         self._is_refused = True
         self._waiting_since = None

@@ -57,7 +57,7 @@ async def feedback(request: Request, worker: Worker) -> Response:
 
 
 def read_labels(body: bytes) -> list[LabelItem]:
-    """The labels of `{"items": [{…}, …]}`; in any thread. Raises RefusalError."""
+    """The labels of `{"items": [{…}, …]}`; in any thread. Raises ApiError."""
     check_elements(body, MAX_FEEDBACK * LABEL_ELEMENTS)
     n_labels = n_items(body, "items")
     if n_labels is not None and n_labels > MAX_FEEDBACK:
@@ -68,7 +68,7 @@ def read_labels(body: bytes) -> list[LabelItem]:
 def keep_labels(worker: Worker, items: Sequence[LabelItem]) -> FeedbackCounts:
     """Let what was answered be shipped, so that no label comes before its prediction, then keep the labels.
 
-    Takes as long as the database does, so it belongs in a thread. Raises RefusalError.
+    Takes as long as the database does, so it belongs in a thread. Raises ApiError.
     """
     try:
         worker.spool.seal()
@@ -88,7 +88,7 @@ def _await_predictions(worker: Worker, request_ids: set[str]) -> None:
 
 
 def label_items(raw: Any) -> list[LabelItem]:
-    """The labels of decoded JSON. Raises RefusalError with every mistake, by the item's index."""
+    """The labels of decoded JSON. Raises ApiError with every mistake, by the item's index."""
     if not isinstance(raw, list) or not 1 <= len(raw) <= MAX_FEEDBACK:
         raise wrong_feedback(f"{len(raw):,}" if isinstance(raw, list) else type(raw).__name__)
     now = datetime.now(UTC)
@@ -103,7 +103,7 @@ def label_items(raw: Any) -> list[LabelItem]:
     return items
 
 
-def wrong_feedback(found: str) -> api_errors.RefusalError:
+def wrong_feedback(found: str) -> api_errors.ApiError:
     return api_errors.invalid_payload([f"items: expected an array of 1 to {MAX_FEEDBACK:,} labels, found {found}"])
 
 

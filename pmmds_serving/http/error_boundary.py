@@ -6,14 +6,14 @@ from types import TracebackType
 
 from pmmds_core.runtime.json_logs import get_logger, place_of
 from pmmds_serving.metrics.counters import ServingMetrics
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 
 log = get_logger("pmmds.serving.http")
 
 _PAYLOAD_PROBLEMS = frozenset({400, 413, 415})
 
 
-class Boundary:
+class ErrorBoundary:
     """Whatever is raised in its block, the sender gets an answer in the usual shape.
 
     An unexpected error is logged by its type and place: its text may hold a customer's values.
@@ -22,7 +22,7 @@ class Boundary:
     __slots__ = ("refusal",)
 
     def __init__(self) -> None:
-        self.refusal: RefusalError | None = None
+        self.refusal: ApiError | None = None
 
     def __enter__(self) -> None:
         return
@@ -30,15 +30,15 @@ class Boundary:
     def __exit__(self, _: object, error: BaseException | None, trace: TracebackType | None) -> bool:
         if error is None:
             return False
-        if isinstance(error, RefusalError):
+        if isinstance(error, ApiError):
             self.refusal = error
         elif isinstance(error, Exception):
             log.error("request_failed", error_type=type(error).__name__, place=place_of(trace))
-            self.refusal = RefusalError(500, "The service failed; its log says where", "internal")
+            self.refusal = ApiError(500, "The service failed; its log says where", "internal")
         return self.refusal is not None
 
 
-def count_refusal(metrics: ServingMetrics, endpoint: str, refusal: RefusalError) -> None:
+def count_error(metrics: ServingMetrics, endpoint: str, refusal: ApiError) -> None:
     """The label is the endpoint's template, never the path."""
     metrics.errors.labels(endpoint, refusal.error_type).inc()
     if refusal.status in _PAYLOAD_PROBLEMS:

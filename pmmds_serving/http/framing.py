@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -18,23 +18,23 @@ MAX_HEADERS = 100
 _VERSIONS = frozenset({"1.0", "1.1"})
 
 
-def broken(error: str, status: int = 400) -> RefusalError:
+def broken(error: str, status: int = 400) -> ApiError:
     """A request that is not read any further; its connection ends."""
-    return RefusalError(status, "The request is not HTTP", "http", [error])
+    return ApiError(status, "The request is not HTTP", "http", [error])
 
 
 BROKEN = broken("Expected HTTP/1.1")
 
 
-def too_many_headers() -> RefusalError:
-    return RefusalError(431, "The headers are too many", "http", [f"Expected at most {MAX_HEADERS} headers"])
+def too_many_headers() -> ApiError:
+    return ApiError(431, "The headers are too many", "http", [f"Expected at most {MAX_HEADERS} headers"])
 
 
 def check_method(method: bytes) -> None:
-    """Raises RefusalError for CONNECT, after which the bytes of a connection are no HTTP."""
+    """Raises ApiError for CONNECT, after which the bytes of a connection are no HTTP."""
     if method == b"CONNECT":
         errors = ["CONNECT is not served. GET /docs shows every endpoint"]
-        raise RefusalError(405, "Method Not Allowed", "http", errors)
+        raise ApiError(405, "Method Not Allowed", "http", errors)
 
 
 # RFC 3986, 3.2.2: a name, an IPv4 address or one of IPv6 in brackets; empty where the target has no authority.
@@ -42,7 +42,7 @@ _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.%v]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[
 
 
 def check_framing(version: str, headers: Headers, named: Mapping[bytes, bytes]) -> None:
-    """Raises RefusalError unless the head says in one way only for whom the request is and where its body ends.
+    """Raises ApiError unless the head says in one way only for whom the request is and where its body ends.
 
     Args:
         version: such as "1.1".

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 from starlette.datastructures import State
 
-from pmmds_serving.http.error_boundary import Boundary, count_refusal
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.http.error_boundary import ErrorBoundary, count_error
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.limits import PREDICT_BYTES
 from pmmds_serving.prediction.predictor import check_request_id
 from pmmds_serving.prediction.request_bodies import Headers, Receive, read_body
@@ -38,12 +38,12 @@ class PredictEndpoint:
 
     def __init__(self) -> None:
         self.state = State()
-        self.answer: Callable[[Headers, bytes, float, RefusalError | None], tuple[int, bytes]] = self._answer
+        self.answer: Callable[[Headers, bytes, float, ApiError | None], tuple[int, bytes]] = self._answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         headers = scope["headers"]
-        boundary, body = Boundary(), b""
+        boundary, body = ErrorBoundary(), b""
         with boundary:
             body = await read_body(headers, receive, PREDICT_BYTES)
         status, content = self.answer(headers, body, started, boundary.refusal)
@@ -52,7 +52,7 @@ class PredictEndpoint:
         await send({"type": "http.response.body", "body": content})
 
     def _answer(
-        self, headers: Headers, body: bytes, started: float, refusal: RefusalError | None = None
+        self, headers: Headers, body: bytes, started: float, refusal: ApiError | None = None
     ) -> tuple[int, bytes]:
         """Status and JSON of the answer to a request that is there whole, counted and timed.
 
@@ -65,18 +65,18 @@ class PredictEndpoint:
         worker: Worker = self.state.worker
         status, content = 200, b""
         if refusal is None:
-            boundary = Boundary()
+            boundary = ErrorBoundary()
             with boundary:
                 content = _encode(worker.predictor.predict(body, _request_id(headers), started))
             refusal = boundary.refusal
         if refusal is not None:
-            count_refusal(worker.metrics, PREDICT_PATH, refusal)
+            count_error(worker.metrics, PREDICT_PATH, refusal)
             status, content = refusal.status, _encode(refusal.body)
         worker.metrics.answered("POST", PREDICT_PATH, status, time.perf_counter() - started)
         return status, content
 
 
-class Front:
+class PredictFastPath:
     """An ASGI application before another one: predictions do not go through its middlewares and routers."""
 
     def __init__(self, behind: Application, predict: PredictEndpoint) -> None:
@@ -91,7 +91,7 @@ class Front:
 
 
 def _request_id(headers: Headers) -> str:
-    """The client's id, checked; empty when it has none. Raises RefusalError."""
+    """The client's id, checked; empty when it has none. Raises ApiError."""
     for name, value in headers:
         if name == b"x-request-id":
             return check_request_id(value.decode("latin-1"))

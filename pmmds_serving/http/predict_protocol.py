@@ -14,9 +14,9 @@ from uvicorn.config import HTTP_PROTOCOLS, WS_PROTOCOLS
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from pmmds_serving.http.connection_limits import GuardedProtocol, OneWrite
-from pmmds_serving.http.error_boundary import Boundary
+from pmmds_serving.http.error_boundary import ErrorBoundary
 from pmmds_serving.http.predict_endpoint import PREDICT_PATH, PredictEndpoint
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.limits import PREDICT_BYTES
 from pmmds_serving.prediction.request_bodies import check_content_type
 
@@ -83,11 +83,11 @@ class DirectProtocol(GuardedProtocol):
         status, content = self.predict.answer(self.headers, self._body, self._started, self._content_type_refusal())
         self._reply(status, content)
 
-    def _content_type_refusal(self) -> RefusalError | None:
+    def _content_type_refusal(self) -> ApiError | None:
         content_type = self._named.get(b"content-type", b"")
         if content_type == b"application/json":
             return None
-        boundary = Boundary()
+        boundary = ErrorBoundary()
         with boundary:
             check_content_type(content_type)
         return boundary.refusal

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 
 
 class JsonAnswer(Response):
@@ -25,7 +25,7 @@ def answer(value: Any, status: int = 200) -> JsonAnswer:
     return JsonAnswer(msgspec.json.encode(value), status)
 
 
-def refuse(refusal: RefusalError, headers: Mapping[str, str] | None = None) -> JsonAnswer:
+def refuse(refusal: ApiError, headers: Mapping[str, str] | None = None) -> JsonAnswer:
     """The refusal's answer; a 401 names the scheme that is wanted (RFC 9110, 15.5.2)."""
     if refusal.status == HTTPStatus.UNAUTHORIZED:
         headers = {**(headers or {}), "WWW-Authenticate": 'Bearer realm="PMMDS"'}

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 def state_families(worker: Worker) -> list[Metric]:
     """Gauges of this service; a folder listing and a few small files."""
-    watcher, stamp, served = worker.cache.read_watcher(), worker.cache.read_stamp(), worker.follower.model
+    watcher, stamp, served = worker.cache.read_watcher(), worker.cache.read_active(), worker.follower.model
     is_refused = watcher is not None and watcher.is_refused
     refused = {(watcher.refused_version,): 1.0} if watcher is not None and watcher.refused_version else {}
-    is_recorded = stamp is not None and stamp.trust == RECORDED
+    is_recorded = stamp is not None and stamp.verification == RECORDED
     has_registry = watcher is not None and not watcher.problem and not worker.follower.problem
     info = {(served.name, served.version): 1.0} if served else {}
     n_segments, oldest_seconds = _waiting(worker.spool.folder)

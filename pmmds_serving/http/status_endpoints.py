@@ -21,7 +21,7 @@ from pmmds_serving.metrics.loop_metrics import loop_families
 from pmmds_serving.model.cache import ReloadRequest, WatcherStatus
 from pmmds_serving.model.watcher import NO_MODEL
 from pmmds_serving.prediction import api_errors
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.request_bodies import check_content_type
 from pmmds_serving.worker import Worker
 
@@ -69,13 +69,13 @@ def _database(deployment: Deployment) -> dict[str, str]:
 
 
 def _parts(worker: Worker, database: dict[str, str]) -> dict[str, Any]:
-    model, watcher, stamp = worker.follower.model, worker.cache.read_watcher(), worker.cache.read_stamp()
+    model, watcher, stamp = worker.follower.model, worker.cache.read_watcher(), worker.cache.read_active()
     return {
         "database": database,
         "model": {
             "status": "ok" if model else "none",
             "version": model.version if model else None,
-            "trust": stamp.trust if stamp else "",
+            "verification": stamp.verification if stamp else "",
             "problem": worker.follower.problem,
         },
         "spool": _spool(worker),
@@ -125,7 +125,7 @@ async def model(_: Request, worker: Worker) -> Response:
 
 
 def model_document(worker: Worker) -> dict[str, Any]:
-    """The model that answers now, and what every worker serves. Raises RefusalError when there is none."""
+    """The model that answers now, and what every worker serves. Raises ApiError when there is none."""
     served = worker.follower.model
     if served is None:
         raise api_errors.no_model(_why_none(worker))
@@ -162,12 +162,12 @@ async def reload_model(request: Request, worker: Worker) -> Response:
         watcher = worker.cache.read_watcher()
         if watcher is not None and _is_answered(worker, asked, watcher):
             if watcher.problem:
-                raise RefusalError(503, "The model was not reloaded", "reload", [watcher.problem])
+                raise ApiError(503, "The model was not reloaded", "reload", [watcher.problem])
             await worker.follower.follow()
             if _all_follow(worker) and worker.follower.model is not None:
                 return answer(model_document(worker))
         await asyncio.sleep(0.02)
-    raise RefusalError(504, "The model was not reloaded in time", "reload", [_laggards(worker)])
+    raise ApiError(504, "The model was not reloaded in time", "reload", [_laggards(worker)])
 
 
 def _is_answered(worker: Worker, asked: ReloadRequest, watcher: WatcherStatus) -> bool:
@@ -177,7 +177,7 @@ def _is_answered(worker: Worker, asked: ReloadRequest, watcher: WatcherStatus) -
 
 
 def _all_follow(worker: Worker) -> bool:
-    stamp = worker.cache.read_stamp()
+    stamp = worker.cache.read_active()
     return stamp is not None and all(w.version == stamp.version for w in worker.cache.live_workers())
 
 

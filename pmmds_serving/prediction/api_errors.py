@@ -14,7 +14,7 @@ from pmmds_core.contracts.request_validator import MESSAGE
 HIDDEN = "GET /healthz with the admin token shows the reason"
 
 
-class RefusalError(Exception):
+class ApiError(Exception):
     """A request that is not answered as asked. `error_type` is a metric's label, so it comes from a closed list."""
 
     def __init__(
@@ -26,44 +26,44 @@ class RefusalError(Exception):
         self.body: dict[str, Any] = {"detail": {"message": message, "errors": list(errors), "warnings": list(warnings)}}
 
 
-def invalid_payload(errors: Sequence[str], warnings: Sequence[str] = ()) -> RefusalError:
-    return RefusalError(400, MESSAGE, "validation", errors, warnings)
+def invalid_payload(errors: Sequence[str], warnings: Sequence[str] = ()) -> ApiError:
+    return ApiError(400, MESSAGE, "validation", errors, warnings)
 
 
-def broken_json(problem: str) -> RefusalError:
-    return RefusalError(400, MESSAGE, "broken_json", [f"The body is not JSON: {problem}"])
+def broken_json(problem: str) -> ApiError:
+    return ApiError(400, MESSAGE, "broken_json", [f"The body is not JSON: {problem}"])
 
 
-def wrong_content_type(found: str) -> RefusalError:
+def wrong_content_type(found: str) -> ApiError:
     error = f"Content-Type is {found or 'missing'}. Expected application/json"
-    return RefusalError(415, MESSAGE, "content_type", [error])
+    return ApiError(415, MESSAGE, "content_type", [error])
 
 
-def too_large(limit: int) -> RefusalError:
-    return RefusalError(413, MESSAGE, "too_large", [f"The body is larger than {limit:,} bytes"])
+def too_large(limit: int) -> ApiError:
+    return ApiError(413, MESSAGE, "too_large", [f"The body is larger than {limit:,} bytes"])
 
 
-def client_left() -> RefusalError:
+def client_left() -> ApiError:
     """Nobody reads this answer; it is counted."""
-    return RefusalError(499, "The client closed the connection", "client_left")
+    return ApiError(499, "The client closed the connection", "client_left")
 
 
-def no_model(problem: str) -> RefusalError:
-    return RefusalError(503, "The service has no model yet", "no_model", [problem])
+def no_model(problem: str) -> ApiError:
+    return ApiError(503, "The service has no model yet", "no_model", [problem])
 
 
-def not_recorded(problem: str) -> RefusalError:
+def not_recorded(problem: str) -> ApiError:
     error = f"The prediction could not be recorded durably, so it is not given. {problem}"
-    return RefusalError(503, "The service cannot record predictions now", "not_recorded", [error])
+    return ApiError(503, "The service cannot record predictions now", "not_recorded", [error])
 
 
-def database_down(what: str) -> RefusalError:
-    return RefusalError(503, "The database cannot be reached", "database", [f"{what}. Try again later"])
+def database_down(what: str) -> ApiError:
+    return ApiError(503, "The database cannot be reached", "database", [f"{what}. Try again later"])
 
 
-def unauthorized() -> RefusalError:
-    return RefusalError(401, "Not allowed", "unauthorized", ["Send Authorization: Bearer with PMMDS_ADMIN_TOKEN"])
+def unauthorized() -> ApiError:
+    return ApiError(401, "Not allowed", "unauthorized", ["Send Authorization: Bearer with PMMDS_ADMIN_TOKEN"])
 
 
-def forbidden(why: str) -> RefusalError:
-    return RefusalError(403, "Not allowed", "forbidden", [why])
+def forbidden(why: str) -> ApiError:
+    return ApiError(403, "Not allowed", "forbidden", [why])

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import msgspec
 
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def check_elements(body: bytes, most: int) -> None:
-    """Raises RefusalError when the text may hold more than `most` values.
+    """Raises ApiError when the text may hold more than `most` values.
 
     Each value but the first has a comma before it or is the first of its array or object; those in texts count too.
     """
     if body.count(b",") + body.count(b"{") + body.count(b"[") > most:
         errors = [f"The body has more than {most:,} commas, brackets and braces. Send less in one request"]
-        raise RefusalError(413, "The request holds too many values", "too_large", errors)
+        raise ApiError(413, "The request holds too many values", "too_large", errors)
 
 
 def n_items(body: bytes, name: str) -> int | None:

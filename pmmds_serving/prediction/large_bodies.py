@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.request_bodies import Headers, Receive, read_body
 
 LARGE_BYTES = 100_000
@@ -44,7 +44,7 @@ class LargeBodies:
                 await held.enter_async_context(self._turns)
         except TimeoutError:
             errors = [f"{MAX_LARGE} bodies of more than {LARGE_BYTES:,} bytes are being read. Try again"]
-            raise RefusalError(503, "The service has too many large requests", "busy", errors) from None
+            raise ApiError(503, "The service has too many large requests", "busy", errors) from None
 
 
 async def decoded(decode: Callable[[bytes], T], body: bytes) -> T:

@@ -101,7 +101,7 @@ class Predictor:
             started: time.perf_counter() when the request arrived.
 
         Raises:
-            RefusalError: broken, invalid, no model, or not recorded; then nothing was kept.
+            ApiError: broken, invalid, no model, or not recorded; then nothing was kept.
         """
         row = self._decoder.row(body)
         if row is None:
@@ -137,7 +137,7 @@ class Predictor:
         return self.predict_rows(self.read_batch(body), request_id, started)
 
     def read_batch(self, body: bytes) -> list[CheckedInstance]:
-        """The rows of a batch in JSON, checked; in any thread. Raises RefusalError."""
+        """The rows of a batch in JSON, checked; in any thread. Raises ApiError."""
         check_elements(body, batch_elements(self.n_features))
         rows = self._decoder.rows(body)
         if rows is not None and 1 <= len(rows) <= MAX_BATCH:
@@ -148,7 +148,7 @@ class Predictor:
         return self.read_instances(field_of(decode_json(body), "instances"))
 
     def read_instances(self, instances: Any) -> list[CheckedInstance]:
-        """Rows that are decoded already, checked; in any thread. Raises RefusalError."""
+        """Rows that are decoded already, checked; in any thread. Raises ApiError."""
         self._model()
         return [_row_of(c) for c in self._check_batch(instances)]
 
@@ -254,19 +254,19 @@ def _row_of(checked: CheckedRow) -> CheckedInstance:
     return checked.row, checked.warnings
 
 
-def wrong_batch(found: str) -> api_errors.RefusalError:
+def wrong_batch(found: str) -> api_errors.ApiError:
     return api_errors.invalid_payload([f"instances: expected an array of 1 to {MAX_BATCH:,} rows, found {found}"])
 
 
 def check_request_id(request_id: str) -> str:
-    """The client's id, when it can be one. Raises RefusalError."""
+    """The client's id, when it can be one. Raises ApiError."""
     if len(request_id) <= MAX_REQUEST_ID and request_id.isascii() and request_id.isprintable():
         return request_id
     raise api_errors.invalid_payload([f"X-Request-ID: expected at most {MAX_REQUEST_ID} printable ASCII characters"])
 
 
 def field_of(body: Any, name: str) -> Any:
-    """A field of a decoded body. Raises RefusalError when the body is no object, or lacks it."""
+    """A field of a decoded body. Raises ApiError when the body is no object, or lacks it."""
     if not isinstance(body, Mapping) or name not in body:
         raise api_errors.invalid_payload([f'The body: expected an object {{"{name}": …}}'])
     return body[name]

@@ -35,7 +35,7 @@ async def read_body(
         when_large: may raise.
 
     Raises:
-        RefusalError: wrong content type, larger than `limit` bytes whatever Content-Length says, or the client left.
+        ApiError: wrong content type, larger than `limit` bytes whatever Content-Length says, or the client left.
     """
     content_type = declared = b""
     for name, value in headers:
@@ -56,7 +56,7 @@ async def read_body(
 
 
 def check_content_type(raw: bytes) -> None:
-    """Raises RefusalError unless a Content-Type says JSON."""
+    """Raises ApiError unless a Content-Type says JSON."""
     found = raw.decode("latin-1").split(";")[0].strip().lower()
     if found != "application/json" and not found.endswith("+json"):
         raise api_errors.wrong_content_type(found)
@@ -85,7 +85,7 @@ def decode_json(body: bytes) -> Any:
     """The value of a JSON text. NaN, Infinity, lone surrogates, a second value and equal keys are refused.
 
     Raises:
-        RefusalError: it is not such a text.
+        ApiError: it is not such a text.
     """
     try:
         value = msgspec.json.decode(body)

@@ -15,7 +15,7 @@ from pmmds_serving.prediction.predictor import Prediction
 
 
 def features_of(values: Mapping[str, messages.FeatureValue], most: int) -> dict[str, FeatureValue]:
-    """Name → text, whole number, decimal number or None, as decoded JSON would have it. Raises RefusalError."""
+    """Name → text, whole number, decimal number or None, as decoded JSON would have it. Raises ApiError."""
     if len(values) > most:
         raise api_errors.invalid_payload([f"features: expected at most {most} values, found {len(values):,}"])
     # Text that is not empty is set; asking what is set takes longer than the rest, and a row has many texts.
@@ -28,7 +28,7 @@ def _value_of(value: messages.FeatureValue) -> FeatureValue:
 
 
 def instances_of(request: messages.PredictBatchRequest, most: int) -> list[dict[str, FeatureValue]]:
-    """The rows of a batch, in its order; at most `most` features each. Raises RefusalError."""
+    """The rows of a batch, in its order; at most `most` features each. Raises ApiError."""
     return [features_of(instance.features, most) for instance in request.instances]
 
 

@@ -7,7 +7,7 @@ Two bytes can be an element of a repeated field, which becomes hundreds of bytes
 from __future__ import annotations
 
 from pmmds_core.contracts.request_validator import MESSAGE
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 
 _LENGTH_DELIMITED = 2
 # Field 1 with a length: a tag of one byte, and the first byte of the longer spellings of the same tag.
@@ -52,7 +52,7 @@ def n_elements(data: bytes, field: int, most: int) -> int:
 
 
 def check_nested(data: bytes, most: int) -> None:
-    """Raises RefusalError when messages in messages, each in field 1, may be more than `most`.
+    """Raises ApiError when messages in messages, each in field 1, may be more than `most`.
 
     Each begins with one of two bytes; where they are part of a text or a number they count too.
     """
@@ -60,9 +60,9 @@ def check_nested(data: bytes, most: int) -> None:
         raise too_many_elements(most)
 
 
-def too_many_elements(most: int) -> RefusalError:
+def too_many_elements(most: int) -> ApiError:
     errors = [f"The message holds more than {most:,} elements. Send less in one request"]
-    return RefusalError(413, MESSAGE, "too_large", errors)
+    return ApiError(413, MESSAGE, "too_large", errors)
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:

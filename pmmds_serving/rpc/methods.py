@@ -22,7 +22,7 @@ from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
 from pmmds_serving.http import data_endpoints
 from pmmds_serving.http.status_endpoints import model_document
 from pmmds_serving.prediction import api_errors
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.large_bodies import decoded
 from pmmds_serving.prediction.limits import (
     BATCH_BYTES,
@@ -79,7 +79,7 @@ async def predict_batch(call: Call, worker: Worker) -> messages.PredictBatchResp
 
 
 def _read_batch(data: bytes, predictor: Predictor) -> tuple[str, list[CheckedInstance]]:
-    """The request id and the checked rows; in any thread. Raises RefusalError."""
+    """The request id and the checked rows; in any thread. Raises ApiError."""
     kind = messages.PredictBatchRequest
     _check_bytes(data, BATCH_BYTES)
     n_instances = _n_elements(kind, data, MAX_BATCH)
@@ -104,7 +104,7 @@ async def send_feedback(call: Call, worker: Worker) -> messages.SendFeedbackResp
 
 
 def _read_labels(data: bytes) -> list[LabelItem]:
-    """The labels, checked; in any thread. Raises RefusalError."""
+    """The labels, checked; in any thread. Raises ApiError."""
     kind = messages.SendFeedbackRequest
     _check_bytes(data, FEEDBACK_BYTES)
     if _n_elements(kind, data, MAX_FEEDBACK) > MAX_FEEDBACK:
@@ -138,7 +138,7 @@ def host_of(peer: str) -> str:
 
 
 def _read(kind: type[M], data: bytes, limit: int) -> M:
-    """The message. Raises RefusalError when it has more bytes, or is none of its kind."""
+    """The message. Raises ApiError when it has more bytes, or is none of its kind."""
     _check_bytes(data, limit)
     try:
         return kind.FromString(data)
@@ -147,7 +147,7 @@ def _read(kind: type[M], data: bytes, limit: int) -> M:
 
 
 def _n_elements(kind: type[Message], data: bytes, most: int) -> int:
-    """Elements in field 1 of the message, before it is read; counting ends at `most` + 1. Raises RefusalError."""
+    """Elements in field 1 of the message, before it is read; counting ends at `most` + 1. Raises ApiError."""
     try:
         return n_elements(data, 1, most)
     except BrokenMessageError:
@@ -159,8 +159,8 @@ def _check_bytes(data: bytes, limit: int) -> None:
         raise api_errors.too_large(limit)
 
 
-def _broken(kind: type[Message]) -> RefusalError:
-    return RefusalError(400, MESSAGE, "broken_message", [f"The message is not a {kind.DESCRIPTOR.full_name}"])
+def _broken(kind: type[Message]) -> ApiError:
+    return ApiError(400, MESSAGE, "broken_message", [f"The message is not a {kind.DESCRIPTOR.full_name}"])
 
 
 def _metadata(context: Context, key: str) -> str:
@@ -172,10 +172,10 @@ def _metadata(context: Context, key: str) -> str:
 
 
 def _check_deadline(call: Call) -> None:
-    """Nothing is done for a client that does not wait any more. Raises RefusalError."""
+    """Nothing is done for a client that does not wait any more. Raises ApiError."""
     left = _seconds_left(call.context)
     if left is not None and left <= 0:
-        raise RefusalError(504, "The deadline is over; nothing was done", "deadline")
+        raise ApiError(504, "The deadline is over; nothing was done", "deadline")
 
 
 def _seconds_left(context: Context) -> float | None:

@@ -15,7 +15,7 @@ from grpc.aio import ServicerContext
 from grpc_health.v1 import health_pb2
 
 from pmmds_serving.http.status_endpoints import not_ready_reasons
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.rpc.receiving import Receiving
 from pmmds_serving.rpc.statuses import code_of
 from pmmds_serving.worker import Worker
@@ -116,7 +116,7 @@ class Readiness:
         try:
             async with self._receiving.message(sent) as data:
                 return str(health_pb2.HealthCheckRequest.FromString(data).service)
-        except RefusalError as refusal:
+        except ApiError as refusal:
             await context.abort(code_of(refusal), str(refusal))
         except DecodeError:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The message is not a HealthCheckRequest")

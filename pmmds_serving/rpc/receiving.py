@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from pmmds_core.contracts.request_validator import MESSAGE
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 
 
 class Receiving:
@@ -27,7 +27,7 @@ class Receiving:
 
     @asynccontextmanager
     async def message(self, sent: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The call's message. Raises RefusalError: it came too slowly, or there is none."""
+        """The call's message. Raises ApiError: it came too slowly, or there is none."""
         deadline = asyncio.timeout(self._seconds)
         try:
             async with deadline:
@@ -39,9 +39,9 @@ class Receiving:
                     raise
         except TimeoutError:
             errors = [f"The message was not there whole after {self._seconds:g} seconds"]
-            raise RefusalError(408, "The request came too slowly", "slow_client", errors) from None
+            raise ApiError(408, "The request came too slowly", "slow_client", errors) from None
         except StopAsyncIteration:
-            raise RefusalError(400, MESSAGE, "broken_message", ["The call has no message"]) from None
+            raise ApiError(400, MESSAGE, "broken_message", ["The call has no message"]) from None
         try:
             yield data
         finally:

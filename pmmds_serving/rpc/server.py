@@ -18,9 +18,9 @@ from grpc_reflection.v1alpha import reflection
 
 from pmmds_core.config.settings import Settings
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2
-from pmmds_serving.http.error_boundary import Boundary, count_refusal
+from pmmds_serving.http.error_boundary import ErrorBoundary, count_error
 from pmmds_serving.launch import grpc_port_taken
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.limits import BATCH_BYTES, PREDICT_BYTES
 from pmmds_serving.process.descriptors import share_descriptors
 from pmmds_serving.rpc.methods import METHODS, Call, Context, Method
@@ -73,9 +73,9 @@ class Gate:
         self.is_open = True
         self._refused = asyncio.Event()
 
-    def refuse(self) -> RefusalError:
+    def refuse(self) -> ApiError:
         self._refused.set()
-        return RefusalError(503, "The service is ending", "ending", ["Nothing was done. Try again"])
+        return ApiError(503, "The service is ending", "ending", ["Nothing was done. Try again"])
 
     async def close(self) -> None:
         """Refuse from now on; returns when no call has come for a while."""
@@ -149,7 +149,7 @@ def _observed(endpoint: str, method: Method, worker: Worker, gate: Gate, receivi
     async def answer(sent: AsyncIterator[bytes], context: Context) -> bytes:
         started = time.perf_counter()
         reply = b""
-        boundary = Boundary()
+        boundary = ErrorBoundary()
         with boundary:
             if not gate.is_open:
                 raise gate.refuse()
@@ -160,7 +160,7 @@ def _observed(endpoint: str, method: Method, worker: Worker, gate: Gate, receivi
         code = grpc.StatusCode.OK if refusal is None else code_of(refusal)
         metrics.answered("GRPC", endpoint, code.name, time.perf_counter() - started)
         if refusal is not None:
-            count_refusal(metrics, endpoint, refusal)
+            count_error(metrics, endpoint, refusal)
             await _refuse(context, refusal)
         return reply
 
@@ -189,6 +189,6 @@ def _code_name(context: Context) -> str:
     return code.name if isinstance(code, grpc.StatusCode) else grpc.StatusCode.OK.name
 
 
-async def _refuse(context: Context, refusal: RefusalError) -> None:
+async def _refuse(context: Context, refusal: ApiError) -> None:
     """End the call. The message is a sentence of ours; what was sent is repeated in the details only."""
     await context.abort(code_of(refusal), str(refusal), (metadata_of(refusal),))

@@ -13,7 +13,7 @@ from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 
 DETAILS_KEY = "grpc-status-details-bin"
 
@@ -32,11 +32,11 @@ CODES = {
 _MAX_LIST_BYTES = 2000
 
 
-def code_of(refusal: RefusalError) -> StatusCode:
+def code_of(refusal: ApiError) -> StatusCode:
     return CODES.get(refusal.status, StatusCode.UNKNOWN)
 
 
-def metadata_of(refusal: RefusalError) -> tuple[str, bytes]:
+def metadata_of(refusal: ApiError) -> tuple[str, bytes]:
     """Trailing metadata: google.rpc.Status with a Refusal, and with a BadRequest for an invalid argument."""
     detail = refusal.body["detail"]
     errors, warnings = _shortened(detail["errors"]), _shortened(detail["warnings"])

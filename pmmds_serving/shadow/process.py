@@ -13,7 +13,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.runtime.file_lock import lead
 from pmmds_serving.metrics.counters import ServingMetrics
 from pmmds_serving.model.cache import ModelCache
-from pmmds_serving.process.error_guard import Surviving
+from pmmds_serving.process.error_guard import ErrorGuard
 from pmmds_serving.process.sidecar import run_beside_parent
 from pmmds_serving.shadow.scorer import ShadowScorer
 from pmmds_serving.shadow.status import ShadowFiles, ShadowStatus
@@ -63,7 +63,7 @@ def shadow(deployment: Deployment, parent: int) -> None:
     with lock:
         while not stop.is_set() and os.getppid() == parent:
             went_well = False
-            with Surviving():  # step() survives by itself; this is for what tells about it, such as a full disk
+            with ErrorGuard():  # step() survives by itself; this is for what tells about it, such as a full disk
                 went_well = scorer.step()
                 publisher.publish(scorer.status)
             n_failures = 0 if went_well else n_failures + 1

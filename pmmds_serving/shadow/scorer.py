@@ -19,7 +19,7 @@ from pmmds_core.runtime.json_logs import get_logger
 from pmmds_core.statistics.classification import DECISION_THRESHOLD
 from pmmds_core.stores.predictions.shadow import LoggedRow, Place, ShadowScore, ShadowStore
 from pmmds_serving.model.cache import ModelCache
-from pmmds_serving.process.error_guard import Surviving
+from pmmds_serving.process.error_guard import ErrorGuard
 from pmmds_serving.shadow.status import ShadowStatus
 
 BATCH_ROWS = 2_000
@@ -51,7 +51,7 @@ class ShadowScorer:
     def step(self) -> bool:
         """Score what waits; whether all went well. Whatever is wrong is in the status, told once."""
         problem = ""
-        with Surviving() as scoring:
+        with ErrorGuard() as scoring:
             problem = self._follow()
         if scoring.error is not None:
             # What a model or a driver raises may repeat the rows that it failed on: its name has to do.

@@ -16,7 +16,7 @@ from pathlib import Path
 from pmmds_core.errors import PmmdsError
 from pmmds_core.runtime.json_logs import get_logger
 from pmmds_core.stores.predictions.log import PredictionLog
-from pmmds_serving.process.error_guard import Surviving
+from pmmds_serving.process.error_guard import ErrorGuard
 from pmmds_serving.shipping.dead_letters import FOLDER, DeadLetters
 from pmmds_serving.shipping.delivery import Delivery
 from pmmds_serving.shipping.orphans import Adoption
@@ -69,7 +69,7 @@ class Shipper:
 
     def ship(self) -> bool:
         """Move everything that is released now; False when not all of it could be moved."""
-        with Surviving() as shipping:
+        with ErrorGuard() as shipping:
             self._adoption.ship_abandoned(self._is_late)
         if shipping.error is not None:
             self._fail(shipping.error, shipping.place)
@@ -84,7 +84,7 @@ class Shipper:
         n_failures = 0
         while not stop.is_set():
             shipped = False
-            with Surviving():  # ship() survives by itself; this is for what tells about it, such as a log that is shut
+            with ErrorGuard():  # ship() survives by itself; this is for what tells about it, such as a log that is shut
                 shipped = self.ship()
                 after_each()
             n_failures = 0 if shipped else n_failures + 1
@@ -93,7 +93,7 @@ class Shipper:
     def finish(self, deadline_seconds: float) -> None:
         """Ship what workers that end still release, until none is left or the deadline is over; the rest stays."""
         self._ends_at = time.monotonic() + deadline_seconds
-        with Surviving():
+        with ErrorGuard():
             while self.ship() and self._is_any_left() and not self._is_late():
                 time.sleep(SHIP_SECONDS)
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from pmmds_core.runtime.json_logs import get_logger
-from pmmds_serving.process.error_guard import Surviving
+from pmmds_serving.process.error_guard import ErrorGuard
 from pmmds_serving.spool.spool import Spool
 
 # Syncs of a slow disk do not follow each other without a breath.
@@ -59,24 +59,24 @@ class SpoolSyncer:
         pause, sync_due = min(self._every, HAND_OVER_SECONDS), time.monotonic() + self._every
         while not self._stop.wait(pause):
             began = time.monotonic()
-            with Surviving() as looking:
+            with ErrorGuard() as looking:
                 if began >= sync_due:
                     sync_due = began + self._every
                     self._spool.sync()
                 self._spool.hand_over()
             self._tell(looking)
-            with Surviving():
+            with ErrorGuard():
                 self._after_each()
             spent = time.monotonic() - began
             pause = max(MIN_PAUSE_SECONDS, min(sync_due - began, HAND_OVER_SECONDS) - spent)
 
-    def _tell(self, syncing: Surviving) -> None:
+    def _tell(self, syncing: ErrorGuard) -> None:
         """Each different failure once, not ten times a second."""
         failure = f"{type(syncing.error).__name__} {syncing.place}" if syncing.error else ""
         if failure != self._told:
-            with Surviving():  # a log that cannot be written ends no thread
+            with ErrorGuard():  # a log that cannot be written ends no thread
                 if failure:
-                    syncing.tell("spool_sync_failed")
+                    syncing.log_error("spool_sync_failed")
                 else:
                     log.info("spool_sync_resumed")
         self._told = failure

@@ -20,7 +20,7 @@ from pmmds_core.stores.artifacts.model_registry import PRODUCTION
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.predictions.log import PredictionLog
 from pmmds_serving.generated.pmmds.v1.prediction_pb2_grpc import PredictionServiceStub
-from pmmds_serving.model.cache import STAMP
+from pmmds_serving.model.cache import ACTIVE
 from pmmds_serving.shipping.shipper import Shipper
 from pmmds_serving.spool.spool import Spool
 from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
@@ -62,7 +62,7 @@ def prepared(shared_service: RunningService, two_versions: Deployment) -> Callab
     def prepare(home: Path, **variables: str) -> dict[str, str]:
         cached, own = (folder / "model_cache" / two_versions.model_name for folder in (shared_service.home, home))
         shutil.copytree(cached / "1", own / "1")
-        shutil.copy(cached / STAMP, own / STAMP)
+        shutil.copy(cached / ACTIVE, own / ACTIVE)
         return service_environment(home, two_versions.registry.tracking_uri, **variables)
 
     return prepare

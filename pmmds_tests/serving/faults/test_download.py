@@ -93,7 +93,7 @@ class Scene:
         wait_until(self.load.has_answered(50))
         model = self.service.client.get("/model").json()
         assert (model["version"], model["digest"]) == ("2", self.digests["2"])
-        assert (self.part("model")["trust"], self.part("registry")["fetching"]) == (RECORDED, None)
+        assert (self.part("model")["verification"], self.part("registry")["fetching"]) == (RECORDED, None)
         assert self.n_unfinished() == 0
 
 
@@ -113,7 +113,7 @@ def on_stage(
         environment = service_environment(home, relay.uri, PMMDS_LOG_LEVEL="warning", **variables)
         promote(Deployment(load_settings(environment)), server, "1", None)
         with running_service(environment) as service:
-            assert service.client.get("/healthz").json()["parts"]["model"]["trust"] == RECORDED
+            assert service.client.get("/healthz").json()["parts"]["model"]["verification"] == RECORDED
             load = Load(service.url, contract)
             with load.running():
                 wait_until(load.has_answered(50))

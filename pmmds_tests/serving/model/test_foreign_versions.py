@@ -77,13 +77,13 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterPlatfo
         yield built
 
 
-@pytest.fixture(scope="module", params=["recorded", "any"])
+@pytest.fixture(scope="module", params=["require_record", "off"])
 def strict(request: pytest.FixtureRequest, platform: DagsterPlatform) -> Iterator[RunningService]:
-    """By default pickles are refused, whatever the trust."""
+    """By default pickles are rejected in every verification mode."""
     deployment = platform.deployment
     deployment.registry.move_alias(deployment.model_name, PRODUCTION, "1")
     environment = service_environment(deployment.settings.home_path, deployment.registry.tracking_uri)
-    with running_service({**environment, "PMMDS_MODEL_TRUST": request.param}) as service:
+    with running_service({**environment, "PMMDS_MODEL_VERIFICATION": request.param}) as service:
         assert service.serves("1")
         yield service
     deployment.registry.move_alias(deployment.model_name, PRODUCTION, "1")

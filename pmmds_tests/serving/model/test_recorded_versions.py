@@ -37,7 +37,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> DagsterPlatform:
 def strict(platform: DagsterPlatform) -> Iterator[RunningService]:
     """A service that serves recorded versions only, on the database that has the records."""
     environment = service_environment(platform.deployment.settings.home_path, platform.deployment.registry.tracking_uri)
-    with running_service({**environment, "PMMDS_MODEL_TRUST": "recorded"}) as service:
+    with running_service({**environment, "PMMDS_MODEL_VERIFICATION": "require_record"}) as service:
         yield service
 
 
@@ -64,7 +64,7 @@ def test_a_promotion_records_the_digest_of_its_files_and_the_service_serves_them
     manifest = (bundle_of(platform, "1") / MANIFEST).read_bytes()
     assert deployment.decisions.recorded_digest("1") == hashlib.sha256(manifest).hexdigest()
     assert deployment.decisions.recorded_digest("2") is None
-    assert (parts(strict)["model"]["version"], parts(strict)["model"]["trust"]) == ("1", "recorded")
+    assert (parts(strict)["model"]["version"], parts(strict)["model"]["verification"]) == ("1", "recorded")
     assert (metric(strict, "pmmds_model_recorded"), metric(strict, "pmmds_model_refused")) == (1, 0)
 
 
@@ -82,7 +82,7 @@ def test_an_alias_moved_by_hand_to_a_version_without_a_record_is_refused_until_s
     wait_until(lambda: parts(strict)["registry"]["problem"] == "")
     roll_back(deployment, to="2", by="Ada", reason="looked at its files", unrecorded=True)
     wait_until(lambda: strict.serves("2"))
-    assert parts(strict)["model"]["trust"] == "recorded"
+    assert parts(strict)["model"]["verification"] == "recorded"
     roll_back(deployment, to="1", by="Ada")
     wait_until(lambda: strict.serves("1"))
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.json_bounds import check_elements, n_items
 from pmmds_serving.prediction.request_bodies import decode_json
 from pmmds_serving.process.descriptors import MAX_GRPC_CONNECTIONS, RESERVED, share_descriptors
@@ -55,14 +55,14 @@ def test_every_spelling_of_a_tag_counts(tag: bytes) -> None:
     assert n_elements(tag * 20, 1, MOST) == 20
     assert len(messages.PredictBatchRequest.FromString(tag * 20).instances) == 20
     check_nested(tag * MOST, MOST)
-    with pytest.raises(RefusalError, match="validation failed") as caught:
+    with pytest.raises(ApiError, match="validation failed") as caught:
         check_nested(tag * (MOST + 1), MOST)
     assert caught.value.status == 413
 
 
 def test_values_of_json_are_bounded_by_its_punctuation() -> None:
     check_elements(b'{"a":[1,2,3]}', 4)
-    with pytest.raises(RefusalError) as caught:
+    with pytest.raises(ApiError) as caught:
         check_elements(b'{"a":[1,2,3,4]}', 4)
     assert caught.value.status == 413
     assert n_items(b'{"b":1,"a":[{},[],"",0]}', "a") == 4
@@ -119,6 +119,6 @@ def test_a_repeated_key_is_found_in_one_pass() -> None:
     keys = ",".join(f'"{i}":0' for i in range(200_000))
     body = f'{{{keys},"199999":0}}'.encode()
     started = time.process_time()
-    with pytest.raises(RefusalError):
+    with pytest.raises(ApiError):
         decode_json(body)
     assert time.process_time() - started < 10

@@ -19,7 +19,7 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
 from pmmds_serving.generated.pmmds.v1.prediction_pb2_grpc import PredictionServiceStub
-from pmmds_serving.model.cache import STAMP
+from pmmds_serving.model.cache import ACTIVE
 from pmmds_tests.harness.grpc_requests import SECONDS, code_of, connected, predict_request, refused, stub_of
 from pmmds_tests.harness.service_process import RunningService, running_service, service_environment, wait_until
 from pmmds_tests.harness.service_requests import all_logged
@@ -86,8 +86,8 @@ def test_health_follows_readiness(
 
         cached, own = (folder / "model_cache" / contract.model_name for folder in (shared_service.home, home))
         shutil.copytree(cached / "1", own / "1")
-        shutil.copy(cached / STAMP, own / "stamp")
-        (own / "stamp").rename(own / STAMP)
+        shutil.copy(cached / ACTIVE, own / "active")
+        (own / "active").rename(own / ACTIVE)
         service.wait_for("/ready")
         for name in ("", SERVICE):
             assert health.Check(asked(name)).status == SERVING

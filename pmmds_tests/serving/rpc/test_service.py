@@ -20,7 +20,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_serving.access import Caller, check_admin
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
 from pmmds_serving.generated.pmmds.v1.prediction_pb2_grpc import PredictionServiceStub
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.rpc.methods import Call, host_of, predict
 from pmmds_serving.rpc.server import address_of
 from pmmds_serving.rpc.statuses import CODES
@@ -123,7 +123,7 @@ def test_without_a_token_only_clients_on_the_same_machine_are_taken(
     if is_taken:
         check_admin(worker, Caller("", host_of(peer), None, "", ""))
     else:
-        with pytest.raises(RefusalError, match="Not allowed") as caught:
+        with pytest.raises(ApiError, match="Not allowed") as caught:
             check_admin(worker, Caller("", host_of(peer), None, "", ""))
         assert CODES[caught.value.status] is grpc.StatusCode.PERMISSION_DENIED
 
@@ -139,7 +139,7 @@ def test_nothing_is_done_after_the_deadline(contract: Contract) -> None:
     nobody: Any = None  # not reached
     late: Any = Late()
     call = Call(predict_request(contract.example()).SerializeToString(), late, 0.0)
-    with pytest.raises(RefusalError, match="The deadline is over; nothing was done") as caught:
+    with pytest.raises(ApiError, match="The deadline is over; nothing was done") as caught:
         asyncio.run(predict(call, nobody))
     assert CODES[caught.value.status] is grpc.StatusCode.DEADLINE_EXCEEDED
 

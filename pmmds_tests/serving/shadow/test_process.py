@@ -22,7 +22,7 @@ from pmmds_core.stores.artifacts.model_registry import CHALLENGER
 from pmmds_core.stores.database.tables import shadow_predictions
 from pmmds_serving.model.cache import ModelCache
 from pmmds_serving.model.fetcher import ModelFetcher
-from pmmds_serving.model.verification import NO_RECORD, Judgement
+from pmmds_serving.model.verification import NO_RECORD, Verification
 from pmmds_serving.shadow.status import ShadowFiles
 from pmmds_serving.shipping.process import RUN_FOLDER
 from pmmds_tests.harness.background_requests import Load, logged_once, metric
@@ -160,7 +160,7 @@ def test_a_challenger_without_a_portable_scorer_is_refused_before_it_is_loaded(
     (folder / MANIFEST).write_bytes(msgspec.json.encode(changed))
     fetcher = ModelFetcher(two_versions.registry, cache, contract)
     with pytest.raises(NotCompilableError, match="v2 has no portable scorer"):
-        fetcher.fetch(version, lambda _: Judgement(NO_RECORD), portable_only=True)
+        fetcher.fetch(version, lambda _: Verification(NO_RECORD), portable_only=True)
 
 
 def test_without_the_setting_no_process_scores(service: RunningService) -> None:
