@@ -12,7 +12,6 @@ from typing import Any, ClassVar, cast
 
 import httptools
 import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from pmmds_serving.http.framing import (
     BROKEN,
@@ -23,6 +22,7 @@ from pmmds_serving.http.framing import (
     too_many_headers,
 )
 from pmmds_serving.prediction.api_errors import ApiError
+from pmmds_serving.private_apis.uvicorn_protocol import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 MAX_HEAD_BYTES = 65_536
 # Requests of one connection that wait behind another one's answer.

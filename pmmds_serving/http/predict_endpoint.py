@@ -76,7 +76,7 @@ class PredictEndpoint:
         return status, content
 
 
-class PredictFastPath:
+class PredictFirst:
     """An ASGI application before another one: predictions do not go through its middlewares and routers."""
 
     def __init__(self, behind: Application, predict: PredictEndpoint) -> None:

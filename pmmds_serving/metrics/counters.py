@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pmmds_serving.metrics.loop_metrics import gauge
 from pmmds_serving.metrics.shared_memory import reserve, shared_folder
+from pmmds_serving.private_apis.prometheus_values import add_to_histogram, add_to_summary, share_values_as
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -54,12 +55,7 @@ class _Tallies(dict[tuple[str, str, int | str], _Tally]):
         """Add what is here to the library's values, in the thread that counts."""
         for labels, tally in self.items():
             self._counter.labels(*labels).inc(tally.n)
-            # The library observes one value at a time; a test holds this to what it does then.
-            histogram = self._histogram.labels(*labels[:-1])
-            histogram._sum.inc(tally.seconds)
-            for bucket, n in zip(histogram._buckets, tally.buckets, strict=True):
-                if n:
-                    bucket.inc(n)
+            add_to_histogram(self._histogram.labels(*labels[:-1]), tally.buckets, tally.seconds)
         self.clear()
 
 
@@ -68,14 +64,11 @@ class ServingMetrics:
 
     def __init__(self) -> None:
         # Imported late: the library decides at its import whether values are shared between processes.
-        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, values
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
 
         if (shared := shared_folder()) is not None:
-            # The library asks the system for the process id at every count, in case of a fork; a worker does not fork.
-            own_pid = os.getpid()
-            reserve(shared, own_pid)
-            shared_values: Any = values.MultiProcessValue
-            values.ValueClass = shared_values(process_identifier=lambda: own_pid)
+            reserve(shared, os.getpid())
+            share_values_as(os.getpid())
         self.started_at = time.time()
         self.registry = CollectorRegistry()
         own: dict[str, Any] = {"registry": self.registry}
@@ -135,9 +128,7 @@ class ServingMetrics:
         """Publish what was answered and predicted since; called again and again by the thread that counts."""
         self._answered.fold()
         for (name, version, _), tally in self._predicted.items():
-            score: Any = self.score.labels(name, version)
-            score._count.inc(tally.n)
-            score._sum.inc(tally.score)
+            add_to_summary(self.score.labels(name, version), tally.n, tally.score)
         self._predicted.fold()
 
     def collect(self) -> list[Metric]:

@@ -10,9 +10,8 @@ import os
 from pathlib import Path
 
 from pmmds_core.errors import HomeNotWritableError
+from pmmds_serving.private_apis.prometheus_values import FILE_KINDS
 
-# The beginnings of its files' names, as its MmapedValue makes them for the metrics of counters.py.
-_KINDS = ("counter", "histogram", "summary", "gauge_livesum")
 # Its own files begin with half of it. For about fifty versions and endpoints in a process's life.
 RESERVED_BYTES = 1 << 17
 
@@ -33,7 +32,7 @@ def reserve(folder: Path, pid: int) -> None:
         HomeNotWritableError: there is no room.
     """
     try:
-        for kind in _KINDS:
+        for kind in FILE_KINDS:
             _write_zeros(folder / f"{kind}_{pid}.db")
     except OSError as error:
         raise HomeNotWritableError(

@@ -111,9 +111,9 @@ class ModelWatcher:
             return NO_MODEL
         self._polled_version = version.version
         active = self._cache.read_active()
-        if not verify and active is not None and active.version == version.version:
-            if self._verifier.is_final(active.verification):
-                return ""
+        verified_version = active.version if active and self._verifier.is_final(active.verification) else ""
+        if version.version == verified_version and not verify:
+            return ""
         if version.version == self._retry_version and time.monotonic() < self._retry_at and not verify:
             self._raise_last_error()
         else:
