@@ -23,20 +23,19 @@ from pmmds_serving.generated.pmmds.v1.prediction_pb2_grpc import PredictionServi
 from pmmds_serving.model.cache import ACTIVE
 from pmmds_serving.shipping.shipper import Shipper
 from pmmds_serving.spool.spool import Spool
-from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 from pmmds_tests.harness.grpc_requests import stub_of
 from pmmds_tests.harness.service_process import RunningService, running_service, service_environment, wait_until
 from pmmds_tests.harness.service_requests import TOKEN
+from pmmds_tests.harness.trained_versions import trained
 
 
 @pytest.fixture(scope="session")
 def two_versions(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     """A registry with versions 1 and 2; production is 1."""
     home = tmp_path_factory.mktemp("registry")
-    for seed in ("42", "7"):
-        result = DagsterPlatform.build(home, PMMDS_TRAIN_SEED=seed, PMMDS_TRAIN_HOLDOUT_SHARE="0.3").run("train_job")
-        assert result.success, errors_of(result)
-    deployment = DagsterPlatform.build(home).deployment
+    deployment = trained(
+        home, *({"PMMDS_TRAIN_SEED": seed, "PMMDS_TRAIN_HOLDOUT_SHARE": "0.3"} for seed in ("42", "7"))
+    )
     deployment.registry.move_alias(deployment.model_name, PRODUCTION, "1")
     return deployment
 
@@ -53,6 +52,24 @@ def service(shared_service: RunningService) -> RunningService:
     """The shared service, which serves version 1."""
     assert shared_service.serves("1")
     return shared_service
+
+
+@pytest.fixture(scope="session")
+def service_without_fast_path(
+    prepared: Callable[..., dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningService]:
+    home = tmp_path_factory.mktemp("no-fast-path") / "home"
+    with running_service(prepared(home, PMMDS_HTTP_FAST_PATH="off")) as service:
+        yield service
+
+
+@pytest.fixture(params=["on", "off"], ids="fast path {}".format)
+def each_service(request: pytest.FixtureRequest) -> RunningService:
+    """A service with the fast path on, then one with it off."""
+    service = request.getfixturevalue("shared_service" if request.param == "on" else "service_without_fast_path")
+    assert isinstance(service, RunningService)
+    assert service.serves("1")
+    return service
 
 
 @pytest.fixture(scope="session")

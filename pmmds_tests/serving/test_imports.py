@@ -25,6 +25,14 @@ def test_importing_the_service_loads_no_heavy_library(module: str) -> None:
     assert loaded.isdisjoint(HEAVY)
 
 
+def test_no_test_of_the_service_imports_dagster() -> None:
+    tests = Path(__file__).parent
+    modules = [".".join(path.relative_to(tests.parents[1]).with_suffix("").parts) for path in tests.rglob("*.py")]
+    code = f"import sys, importlib; [importlib.import_module(m) for m in {modules}]; print('dagster' in sys.modules)"
+    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert imported.stdout.strip() == "False"
+
+
 @pytest.mark.process
 @pytest.mark.xdist_group("service")
 def test_a_worker_that_has_answered_has_no_heavy_library_in_memory(service: RunningService) -> None:

@@ -78,14 +78,7 @@ def test_a_shipper_killed_again_and_again_loses_no_row_and_holds_up_no_answer(
     environment = prepared(tmp_path / "home", PMMDS_SERVING_WORKERS="2", PMMDS_LOG_LEVEL="warning")
     with running_service(environment) as service:
         load = Load(service.url, contract)
-        with load.running():
-            killed: set[int] = set()
-            for _ in range(3):
-                wait_until(lambda: shipper_of(service) not in {0, *killed})
-                wait_until(load.has_answered(100))
-                killed.add(shipper_of(service))
-                psutil.Process(shipper_of(service)).kill()
-            wait_until(load.has_answered(100))
+        killed = load.while_killing(lambda: shipper_of(service))
         stores = service.deployment()
         wait_until(lambda: logged_once(stores, load.answered))
         assert (load.refused, load.n_cut_off, len(killed)) == ({}, 0, 3)

@@ -23,6 +23,12 @@ process = [pytest.mark.process, pytest.mark.xdist_group("service")]
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n"
 
 
+@pytest.fixture
+def service(each_service: RunningService) -> RunningService:
+    """The same answers with the fast path on and off."""
+    return each_service
+
+
 def request_bytes(contract: Contract, *headers: str, version: str = "1.1") -> bytes:
     body = json.dumps(example(contract)).encode()
     lines = [f"POST {PREDICT} HTTP/{version}", "Host: here", "Content-Type: application/json", *headers]

@@ -16,14 +16,15 @@ import httpx
 import psutil
 import pytest
 
+from pmmds_core.deployment import Deployment
 from pmmds_core.errors import RegistryUnavailableError
 from pmmds_core.models.bundle import MANIFEST, SCORER
 from pmmds_core.models.pipeline_scorer import KIND, PIPELINE
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION, ModelRegistry
 from pmmds_tests.core.models.test_foreign_bundles import Touch
-from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 from pmmds_tests.harness.mlflow_server import MlflowServer, mlflow_serving
 from pmmds_tests.harness.service_process import RunningService, running_service, service_environment, wait_until
+from pmmds_tests.harness.trained_versions import trained
 
 pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.xdist_group("foreign")]
 
@@ -68,19 +69,15 @@ class Stranger:
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterPlatform]:
-    """v1 is in production with its record, in a registry behind a real MLflow server."""
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Version 1 is in production with its record, in a registry behind a real MLflow server."""
     with mlflow_serving(MlflowServer(tmp_path_factory.mktemp("mlflow"))) as server:
-        built = DagsterPlatform.build(tmp_path_factory.mktemp("home"), PMMDS_MLFLOW_TRACKING_URI=server.uri)
-        result = built.run("train_job")
-        assert result.success, errors_of(result)
-        yield built
+        yield trained(tmp_path_factory.mktemp("home"), {"PMMDS_MLFLOW_TRACKING_URI": server.uri})
 
 
 @pytest.fixture(scope="module", params=["require_record", "off"])
-def strict(request: pytest.FixtureRequest, platform: DagsterPlatform) -> Iterator[RunningService]:
+def strict(request: pytest.FixtureRequest, deployment: Deployment) -> Iterator[RunningService]:
     """By default pickles are rejected in every verification mode."""
-    deployment = platform.deployment
     deployment.registry.move_alias(deployment.model_name, PRODUCTION, "1")
     environment = service_environment(deployment.settings.home_path, deployment.registry.tracking_uri)
     with running_service({**environment, "PMMDS_MODEL_VERIFICATION": request.param}) as service:
@@ -90,8 +87,7 @@ def strict(request: pytest.FixtureRequest, platform: DagsterPlatform) -> Iterato
 
 
 @pytest.fixture
-def stranger(platform: DagsterPlatform) -> Stranger:
-    deployment = platform.deployment
+def stranger(deployment: Deployment) -> Stranger:
     folder = deployment.profiles.files("1").directory
     return Stranger(
         deployment.registry.tracking_uri, deployment.model_name, {p.name: p.read_bytes() for p in folder.iterdir()}

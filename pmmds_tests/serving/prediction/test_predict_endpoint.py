@@ -14,7 +14,7 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.models.portable_scorer import Scorer
 from pmmds_core.stores.predictions.log import PredictionRecord
-from pmmds_tests.harness.service_process import wait_until
+from pmmds_tests.harness.service_process import RunningService, wait_until
 from pmmds_tests.harness.service_requests import (
     BATCH,
     FEEDBACK,
@@ -28,6 +28,17 @@ from pmmds_tests.harness.service_requests import (
 )
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
+
+
+@pytest.fixture
+def service(each_service: RunningService) -> RunningService:
+    """The same answers with the fast path on and off."""
+    return each_service
+
+
+@pytest.fixture
+def stores(service: RunningService) -> Deployment:
+    return service.deployment()
 
 
 def test_a_prediction_is_the_scorers_and_names_its_model(

@@ -88,14 +88,7 @@ def test_a_scorer_killed_again_and_again_scores_each_request_once_and_holds_up_n
     with running_service(environment) as service:
         wait_until(scores(service, "2"))
         load = Load(service.url, contract)
-        with load.running():
-            killed: set[int] = set()
-            for _ in range(3):
-                wait_until(lambda: scorer_of(service) not in {0, *killed})
-                wait_until(load.has_answered(100))
-                killed.add(scorer_of(service))
-                psutil.Process(scorer_of(service)).kill()
-            wait_until(load.has_answered(100))
+        killed = load.while_killing(lambda: scorer_of(service))
         stores = service.deployment()
         wait_until(lambda: logged_once(stores, load.answered))
         wait_until(lambda: stores.shadow.totals() == {"2": len(load.answered)})
