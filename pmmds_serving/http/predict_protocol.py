@@ -83,17 +83,17 @@ class DirectProtocol(GuardedProtocol):
         self._waiting_since = None
         self._is_direct = False
         assert self.predict is not None
-        status, content = self.predict.answer(self.headers, self._body, self._started, self._content_type_refusal())
+        status, content = self.predict.answer(self.headers, self._body, self._started, self._content_type_error())
         self._reply(status, content)
 
-    def _content_type_refusal(self) -> ApiError | None:
+    def _content_type_error(self) -> ApiError | None:
         content_type = self._named.get(b"content-type", b"")
         if content_type == b"application/json":
             return None
         boundary = ErrorBoundary()
         with boundary:
             check_content_type(content_type)
-        return boundary.refusal
+        return boundary.error
 
     def _reply(self, status: int, content: bytes) -> None:
         """Write the same response as uvicorn's cycle, in one piece."""

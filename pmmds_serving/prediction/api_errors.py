@@ -1,6 +1,6 @@
-"""Answers that say no: every refusal has one shape, `{"detail": {"message", "errors", "warnings"}}`.
+"""Errors of the API. Every error body has the format `{"detail": {"message", "errors", "warnings"}}`.
 
-Add a constructor for a new reason. Keep out: HTTP mechanics (application.py) and checks of rows (the contract's).
+Add a constructor for a new error. Does not live here: HTTP (application.py), validation of rows (pmmds_core.contracts).
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Any
 
 from pmmds_core.contracts.request_validator import MESSAGE
 
-# In place of a reason that names hosts or paths, for clients that did not show the admin token.
-HIDDEN = "GET /healthz with the admin token shows the reason"
+# Replaces a problem that may name hosts or paths, for clients without the admin token.
+HIDDEN = "GET /healthz with the admin token shows the problem"
 
 
 class ApiError(Exception):
-    """A request that is not answered as asked. `error_type` is a metric's label, so it comes from a closed list."""
+    """An error response. `error_type` is a metric label, so it comes from a closed list."""
 
     def __init__(
         self, status: int, message: str, error_type: str, errors: Sequence[str] = (), warnings: Sequence[str] = ()
@@ -34,8 +34,8 @@ def broken_json(problem: str) -> ApiError:
     return ApiError(400, MESSAGE, "broken_json", [f"The body is not JSON: {problem}"])
 
 
-def wrong_content_type(found: str) -> ApiError:
-    error = f"Content-Type is {found or 'missing'}. Expected application/json"
+def wrong_content_type(content_type: str) -> ApiError:
+    error = f"Content-Type is {content_type or 'missing'}. Expected application/json"
     return ApiError(415, MESSAGE, "content_type", [error])
 
 
@@ -44,7 +44,7 @@ def too_large(limit: int) -> ApiError:
 
 
 def client_left() -> ApiError:
-    """Nobody reads this answer; it is counted."""
+    """Counted only; no client reads this response."""
     return ApiError(499, "The client closed the connection", "client_left")
 
 
@@ -53,17 +53,22 @@ def no_model(problem: str) -> ApiError:
 
 
 def not_recorded(problem: str) -> ApiError:
-    error = f"The prediction could not be recorded durably, so it is not given. {problem}"
-    return ApiError(503, "The service cannot record predictions now", "not_recorded", [error])
+    error = f"A prediction is returned only if it is recorded durably. {problem}"
+    return ApiError(503, "The service cannot record predictions", "not_recorded", [error])
 
 
-def database_down(what: str) -> ApiError:
-    return ApiError(503, "The database cannot be reached", "database", [f"{what}. Try again later"])
+def database_down(consequence: str) -> ApiError:
+    return ApiError(503, "The database is unavailable", "database", [f"{consequence}. Try again later"])
 
 
 def unauthorized() -> ApiError:
-    return ApiError(401, "Not allowed", "unauthorized", ["Send Authorization: Bearer with PMMDS_ADMIN_TOKEN"])
+    return ApiError(
+        401,
+        "Not allowed",
+        "unauthorized",
+        ["Send the header Authorization: Bearer PMMDS_ADMIN_TOKEN"],
+    )
 
 
-def forbidden(why: str) -> ApiError:
-    return ApiError(403, "Not allowed", "forbidden", [why])
+def forbidden(reason: str) -> ApiError:
+    return ApiError(403, "Not allowed", "forbidden", [reason])

@@ -15,7 +15,7 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DatabaseUnavailableError
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.predictions.log import PredictionLog, PredictionRecord
-from pmmds_serving.shipping.orphans import REFUSED_SUFFIX
+from pmmds_serving.shipping.orphans import OTHER_CONTRACT_SUFFIX
 from pmmds_serving.shipping.shipper import MAX_RETRY_SECONDS, Shipper, retry_seconds
 from pmmds_serving.spool.segment import DAMAGED_SUFFIX, SUFFIX
 from pmmds_serving.spool.spool import Spool
@@ -238,7 +238,7 @@ def test_rows_of_another_contract_are_set_aside_whole(
     content = path.read_bytes()
     assert ship(spool, shipper)
     assert log.count() == 0
-    assert path.with_name(path.name + REFUSED_SUFFIX).read_bytes() == content
+    assert path.with_name(path.name + OTHER_CONTRACT_SUFFIX).read_bytes() == content
 
 
 def test_what_is_whole_before_damage_arrives_and_the_file_is_kept(

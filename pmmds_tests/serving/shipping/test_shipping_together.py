@@ -140,4 +140,4 @@ def test_damage_and_another_contract_among_them_are_set_aside(
     stranger.close()
     assert shipper_of(tmp_path, log, contract).ship()
     assert log.count() == 29
-    assert left(tmp_path) == [f"worker-001-a{SUFFIX}{orphans.REFUSED_SUFFIX}", paths[1].name + DAMAGED_SUFFIX]
+    assert left(tmp_path) == [f"worker-001-a{SUFFIX}{orphans.OTHER_CONTRACT_SUFFIX}", paths[1].name + DAMAGED_SUFFIX]

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.stores.predictions.log import PredictionRecord
-from pmmds_serving.spool.segment import Segment, abandoned
+from pmmds_serving.spool.segment import Segment, claim_all
 from pmmds_serving.spool.spool import Spool, SpoolFullError, SpoolLimits
 from pmmds_tests.harness.prediction_records import make_records
 from pmmds_tests.serving.spool.test_spool import drained, taken_from
@@ -102,7 +102,7 @@ def test_what_the_shipper_has_now_is_not_given_up(arrives: bool, dropping: Spool
     records = make_records(contract, 100)
     dropping.append(records[:1])
     dropping.seal()
-    (held,) = abandoned(dropping.folder)  # it is on its way to the database
+    (held,) = claim_all(dropping.folder)  # it is on its way to the database
     assert append_each(dropping, records[1:]) == records[1:]
     assert held.path.exists()
     if arrives:
@@ -127,7 +127,7 @@ def test_a_spool_whose_every_segment_is_with_the_shipper_refuses(tmp_path: Path,
     spool = Spool(tmp_path, contract.feature_names, SpoolLimits(MOST, "drop_oldest"))
     spool.append(make_records(contract, 30))
     spool.seal()
-    held: list[Segment] = list(abandoned(tmp_path))
+    held: list[Segment] = list(claim_all(tmp_path))
     with pytest.raises(SpoolFullError):
         spool.append(make_records(contract, 30, prefix="more"))
     for segment in held:

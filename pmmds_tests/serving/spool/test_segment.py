@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_serving.spool.segment import NEW_SUFFIX, SUFFIX, Segment, abandoned, encode_record, remove_unfinished
+from pmmds_serving.spool.segment import NEW_SUFFIX, SUFFIX, Segment, claim_all, encode_record, remove_unfinished
 from pmmds_serving.spool.spool import Spool
 from pmmds_tests.harness.prediction_records import make_records
 
@@ -23,7 +23,7 @@ def adopt_everything(folder: Path) -> None:
     """What another worker does every few seconds: ship and delete whatever nobody holds."""
     remove_unfinished(folder)
     for path in folder.glob(f"*{SUFFIX}"):
-        found = Segment.adopt(path)
+        found = Segment.claim(path)
         if found is not None:
             found.delete()
 
@@ -61,9 +61,9 @@ def test_an_adopter_at_any_moment_takes_nothing_from_the_maker(
     segment.write(encode_record(make_records(contract, 1)[0]))
     assert [path.name for path in tmp_path.iterdir()] == [f"mine{SUFFIX}"]
     assert segment.path.stat().st_size == segment.size
-    assert Segment.adopt(segment.path) is None
+    assert Segment.claim(segment.path) is None
     segment.close()
-    heir = Segment.adopt(segment.path)
+    heir = Segment.claim(segment.path)
     assert heir is not None
     found = heir.header()
     assert found is not None
@@ -124,7 +124,7 @@ def test_what_a_maker_left_unfinished_is_cleared_away_and_what_lives_is_not(tmp_
     living = (tmp_path / f"living{NEW_SUFFIX}").open("wb")
     fcntl.flock(living, fcntl.LOCK_EX)
     spool = Spool(tmp_path, contract.feature_names)
-    assert list(abandoned(tmp_path)) == []
+    assert list(claim_all(tmp_path)) == []
     assert not (tmp_path / f"dead{NEW_SUFFIX}").exists()
     assert (tmp_path / f"living{NEW_SUFFIX}").exists()
     living.close()
@@ -149,10 +149,10 @@ def test_an_adopter_that_comes_too_late_leaves_the_name_alone(tmp_path: Path) ->
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         path = tmp_path / f"held{SUFFIX}"
-        assert Segment.adopt(path) is None
+        assert Segment.claim(path) is None
         holder.send_signal(signal.SIGKILL)
-    first = Segment.adopt(path)
+    first = Segment.claim(path)
     assert first is not None
     kept = first.set_aside(".kept")
-    assert Segment.adopt(path) is None
+    assert Segment.claim(path) is None
     assert kept.exists()

@@ -12,7 +12,7 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.stores.predictions.log import PredictionRecord
-from pmmds_serving.spool.segment import SUFFIX, Segment, abandoned, segments_with_records
+from pmmds_serving.spool.segment import SUFFIX, Segment, claim_all, segments_with_records
 from pmmds_serving.spool.spool import Spool, SpoolLimits, SpoolWriteError
 from pmmds_tests.harness.prediction_records import make_records
 
@@ -33,7 +33,7 @@ def drained(spool: Spool) -> list[PredictionRecord]:
 def taken_from(folder: Path) -> list[PredictionRecord]:
     """All that nobody holds, taken away."""
     found: list[PredictionRecord] = []
-    for segment in abandoned(folder):
+    for segment in claim_all(folder):
         header = segment.header()
         assert header is not None
         found += segment.read(header[1], EVERYTHING).records
@@ -43,7 +43,7 @@ def taken_from(folder: Path) -> list[PredictionRecord]:
 
 def adopted(path: Path) -> tuple[list[PredictionRecord], Segment]:
     """All whole records of a file nobody holds."""
-    file = Segment.adopt(path)
+    file = Segment.claim(path)
     assert file is not None
     found = file.header()
     return ([] if found is None else file.read(found[1], EVERYTHING).records), file
@@ -95,7 +95,7 @@ def test_the_newest_segment_is_released_only_when_the_shipper_has_no_other(spool
 def test_an_empty_spool_releases_nothing(spool: Spool) -> None:
     spool.hand_over()
     spool.seal()
-    assert (spool.n_segments, list(abandoned(spool.folder))) == (1, [])
+    assert (spool.n_segments, list(claim_all(spool.folder))) == (1, [])
 
 
 def test_a_missing_value_comes_back_as_none(spool: Spool, contract: Contract) -> None:
@@ -210,7 +210,7 @@ def test_a_frame_that_is_no_record_is_handed_over_as_it_is_and_the_reading_goes_
     bad = msgspec.structs.replace(bad, latency_ms=None)
     spool.append([first, bad, last])
     spool.seal()
-    (segment,) = abandoned(spool.folder)
+    (segment,) = claim_all(spool.folder)
     header = segment.header()
     assert header is not None
     batch = segment.read(header[1], EVERYTHING)
@@ -222,13 +222,13 @@ def test_two_workers_have_a_file_each_and_leave_the_others_alone(tmp_path: Path,
     one, two = (Spool(tmp_path, contract.feature_names) for _ in range(2))
     one.append(make_records(contract, 3, prefix="one"))
     two.append(make_records(contract, 2, prefix="two"))
-    assert list(abandoned(tmp_path)) == []
+    assert list(claim_all(tmp_path)) == []
     one.close()
-    (file,) = abandoned(tmp_path)
+    (file,) = claim_all(tmp_path)
     found = file.header()
     assert found is not None
     assert [r.request_id for r in file.read(found[1], EVERYTHING).records] == ["one0", "one1", "one2"]
-    assert Segment.adopt(file.path) is None  # locked by the adopter
+    assert Segment.claim(file.path) is None  # locked by the adopter
     file.delete()
     assert [r.request_id for r in drained(two)] == ["two0", "two1"]
     two.close()
@@ -256,7 +256,7 @@ def test_a_killed_worker_loses_nothing_that_it_acknowledged(tmp_path: Path, cont
     ) as worker:
         assert worker.stdout is not None
         acknowledged = [worker.stdout.readline().strip() for _ in range(500)]
-        assert Segment.adopt(spool_path(tmp_path)) is None  # it lives
+        assert Segment.claim(spool_path(tmp_path)) is None  # it lives
         worker.send_signal(signal.SIGKILL)
         acknowledged += worker.stdout.read().split()
     found, file = adopted(spool_path(tmp_path))
