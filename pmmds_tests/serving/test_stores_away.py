@@ -70,7 +70,7 @@ def test_a_database_that_is_away_changes_no_answer_and_gets_every_row_later(
     assert client.get("/metrics").status_code == 200
     truth = client.post(FEEDBACK, json={"items": [{"request_id": answered[0], "label": 1}]})
     assert truth.status_code == 503
-    assert truth.json()["detail"]["errors"] == ["No label was kept. Try again later"]
+    assert truth.json()["detail"]["errors"] == ["No label was stored. Try again later"]
     shut_database(far_away.database_url, shut=False)
     wait_until(all_logged(stores, answered))
     wait_until(lambda: far_away.service.status_of("/healthz") == 200)
@@ -128,8 +128,8 @@ def test_a_prediction_that_cannot_be_kept_is_not_given(
         refused = service.client.post(PREDICT, json=example(contract))
         assert spool.stat().st_size == size
     assert refused.status_code == 503
-    assert refused.json()["detail"]["message"] == "The service cannot record predictions now"
+    assert refused.json()["detail"]["message"] == "The service cannot record predictions"
     (error,) = refused.json()["detail"]["errors"]
-    assert error.startswith("The prediction could not be recorded durably, so it is not given. ")
+    assert error.startswith("A prediction is returned only if it is recorded durably. ")
     wait_until(all_logged(stores, [predicted(service.client, contract) for _ in range(3)]))
     assert stores.prediction_log.count() == n_logged + 3

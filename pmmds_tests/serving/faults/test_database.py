@@ -21,7 +21,7 @@ from pmmds_tests.harness.service_requests import BATCH, PREDICT, example
 from pmmds_tests.harness.small_disk import fill_disk
 
 OUTAGE_SECONDS = 60.0
-NOT_RECORDED = (503, "The service cannot record predictions now")
+NOT_RECORDED = (503, "The service cannot record predictions")
 
 pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.xdist_group("service")]
 
@@ -159,7 +159,7 @@ def test_a_full_spool_refuses_and_says_why_until_the_database_is_back(
             assert set(refused) == {NOT_RECORDED}
             ready = service.client.get("/ready")
             assert ready.status_code == 503
-            reason = "the spool holds PMMDS_SPOOL_MAX_BYTES that the database has not taken"
+            reason = "the spool has reached PMMDS_SPOOL_MAX_BYTES; the database does not take its rows"
             assert ready.json()["reasons"] == [f"predictions cannot be recorded: {reason}"]
             spool = spool_of(service)
             assert (spool["status"], spool["problem"], spool["max_bytes"]) == ("full", reason, 1_000_000)

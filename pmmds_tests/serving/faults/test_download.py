@@ -133,8 +133,8 @@ def test_an_mlflow_killed_in_mid_download_changes_no_answer_and_its_version_come
         scene.server.kill()
         scene.relay.cut()
         try:
-            wait_until(lambda: scene.says("v2 could not be fetched: MLflow at"))
-            wait_until(lambda: "v2 could not be fetched: MLflow at" in scene.service.output)
+            wait_until(lambda: scene.says("v2 could not be downloaded: MLflow at"))
+            wait_until(lambda: "v2 could not be downloaded: MLflow at" in scene.service.output)
             assert (scene.n_unfinished(), scene.has_half_of("2")) == (0, False)
             wait_until(scene.load.has_answered(100))
             n_answered = len(scene.load.answered)
@@ -157,7 +157,7 @@ def test_a_download_that_stalls_is_given_up_and_holds_up_no_answer(
         scene.begin_download()
         wait_until(scene.load.has_answered(100))
         assert scene.part("registry")["fetching"] == "2"
-        wait_until(lambda: scene.says("v2 could not be fetched: MLflow at"))
+        wait_until(lambda: scene.says("v2 could not be downloaded: MLflow at"))
         assert scene.says("timed out")
         # It may be tried again already: between two tries nothing is left.
         wait_until(lambda: scene.n_unfinished() == 0)
@@ -171,7 +171,7 @@ def test_a_download_that_trickles_is_given_up_in_time_and_leaves_nothing_behind(
 ) -> None:
     with on_stage(mlflow_server, tmp_path / "home", contract, PMMDS_MODEL_FETCH_SECONDS="20") as scene:
         scene.begin_download(then_each_seconds=0.5)
-        told = "v2 could not be fetched within 20 seconds (PMMDS_MODEL_FETCH_SECONDS)"
+        told = "v2 could not be downloaded within 20 seconds (PMMDS_MODEL_FETCH_SECONDS)"
         wait_until(lambda: scene.says(told))
         wait_until(lambda: told in scene.service.output)
         # The next watcher has begun anew: what the one before it left is gone, and what it said still stands.

@@ -80,8 +80,8 @@ def test_a_client_that_does_not_go_on_is_told_408(strict: RunningService, beginn
         client.sendall(beginning.encode())
         status, body = said(client)
     assert status == 408
-    error = "The request was not there whole after 1 seconds"
-    assert json.loads(body) == refusal(error, message="The request came too slowly")
+    error = "The request was not complete after 1 seconds"
+    assert json.loads(body) == refusal(error, message="The request arrived too slowly")
 
 
 def test_a_client_that_sends_byte_by_byte_is_told_408(strict: RunningService) -> None:
@@ -166,7 +166,7 @@ async def _application(_scope: Any, _receive: Any, _send: Any) -> None:
     """Answers nothing."""
 
 
-def test_uvicorn_takes_the_guarded_protocol_by_the_name_that_bentoml_leaves_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_install_selects_protocol_and_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(HTTP_PROTOCOLS, "auto", HTTP_PROTOCOLS["auto"])
     monkeypatch.setitem(WS_PROTOCOLS, "auto", WS_PROTOCOLS["auto"])
     for name in ("max_connections", "request_seconds"):

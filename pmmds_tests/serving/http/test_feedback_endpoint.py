@@ -67,7 +67,7 @@ def test_bad_labels_are_refused_by_index_and_none_is_kept(
     client: httpx.Client, contract: Contract, stores: Deployment
 ) -> None:
     request_id = predicted(client, contract)
-    instant = "Expected an instant with time zone, such as 2026-01-31T12:00:00Z"
+    expected = "Expected a timestamp with time zone, such as 2026-01-31T12:00:00Z"
     items: list[Any] = [{"request_id": request_id, "label": 1}, {"label": 1}, {"request_id": request_id, "label": 2}, 7]
     items += [{"request_id": request_id, "label": 1, "observed_at": at} for at in ("2026-01-31T12:00:00", "", 0)]
     items += [{"request_id": request_id, "label": 1, "observed_at": "0001-01-01T00:00:00+14:00"}]
@@ -78,10 +78,10 @@ def test_bad_labels_are_refused_by_index_and_none_is_kept(
         "items[1]: Missing required field: request_id",
         "items[2]: Invalid value for label: '2'. Expected one of: 0, 1",
         "items[3]: expected an object with request_id and label",
-        f"items[4]: Invalid value for observed_at: '2026-01-31T12:00:00'. {instant}",
-        f"items[5]: Invalid value for observed_at: ''. {instant}",
-        f"items[6]: Invalid value for observed_at: '0'. {instant}",
-        f"items[7]: Invalid value for observed_at: '0001-01-01T00:00:00+14:00'. {instant}",
+        f"items[4]: Invalid value for observed_at: '2026-01-31T12:00:00'. {expected}",
+        f"items[5]: Invalid value for observed_at: ''. {expected}",
+        f"items[6]: Invalid value for observed_at: '0'. {expected}",
+        f"items[7]: Invalid value for observed_at: '0001-01-01T00:00:00+14:00'. {expected}",
         "items[8]: Invalid value for request_id: 'a\\x00b'. Expected at most 128 printable ASCII characters",
     )
     assert known_labels(stores, request_id) == {}

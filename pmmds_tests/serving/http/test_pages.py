@@ -82,7 +82,7 @@ def test_pages_may_not_be_framed_and_load_nothing_from_elsewhere(client: httpx.C
 def test_an_unknown_path_is_404_in_the_usual_shape(client: httpx.Client, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 404
-    assert response.json() == refusal("GET /docs shows every endpoint", message="Not Found")
+    assert response.json() == refusal("See GET /docs for all endpoints", message="Not Found")
 
 
 @pytest.mark.parametrize(
@@ -91,5 +91,5 @@ def test_an_unknown_path_is_404_in_the_usual_shape(client: httpx.Client, path: s
 def test_a_wrong_method_is_405_in_the_usual_shape(client: httpx.Client, method: str, path: str) -> None:
     response = client.request(method, path)
     assert response.status_code == 405
-    assert response.json() == refusal("GET /docs shows every endpoint", message="Method Not Allowed")
+    assert response.json() == refusal("See GET /docs for all endpoints", message="Method Not Allowed")
     assert response.headers["allow"]

@@ -234,7 +234,7 @@ def test_what_changes_something_wants_the_token(
     assert response.status_code == 401
     assert response.json()["detail"] == {
         "message": "Not allowed",
-        "errors": ["Send Authorization: Bearer with PMMDS_ADMIN_TOKEN"],
+        "errors": ["Send the header Authorization: Bearer PMMDS_ADMIN_TOKEN"],
         "warnings": [],
     }
 

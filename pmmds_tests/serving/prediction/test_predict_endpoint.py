@@ -150,9 +150,9 @@ def test_a_bad_payload_is_told_all_its_mistakes_in_the_contracts_order(
         (b'{"features": {"tenure": NaN}}', "The body is not JSON: JSON is malformed: invalid character (byte 24)"),
         (b"{} {}", "The body is not JSON: JSON is malformed: trailing characters (byte 4)"),
         (b"[" * 1100, "The body is not JSON: it is nested too deeply"),
-        (b"[]", 'The body: expected an object {"features": …}'),
-        (b"null", 'The body: expected an object {"features": …}'),
-        (b'{"feature": {}}', 'The body: expected an object {"features": …}'),
+        (b"[]", 'body: expected an object {"features": …}'),
+        (b"null", 'body: expected an object {"features": …}'),
+        (b'{"feature": {}}', 'body: expected an object {"features": …}'),
         (b'{"features": 1}', "features: expected an object with 19 features"),
     ],
 )

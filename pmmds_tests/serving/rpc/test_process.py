@@ -42,10 +42,9 @@ def test_a_taken_grpc_port_is_said_in_one_sentence(tmp_path: Path) -> None:
         port = listener.getsockname()[1]
         code, said = refused_start(service_environment(tmp_path, "", PMMDS_GRPC_PORT=str(port)))
     assert code == 1
-    assert said == (
-        f"Error: Port {port} on 127.0.0.1 cannot be used: Address already in use. "
-        "Stop what listens there, or set PMMDS_GRPC_PORT to a free port.\n"
-    )
+    assert said.startswith(f"Error: Port {port} on 127.0.0.1 cannot be used: Address already in use. ")
+    assert "PMMDS_GRPC_PORT" in said
+    assert said.count("\n") == 1
 
 
 def test_another_service_does_not_share_the_port(service: RunningService, tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_feedback_wants_the_token_where_there_is_one(guarded: RunningService, co
         for authorization in ("Bearer wrong", ""):
             metadata = (("authorization", authorization),)
             found = refused(partial(stub.SendFeedback, feedback(label(one, 1)), metadata=metadata))
-            error = "Send Authorization: Bearer with PMMDS_ADMIN_TOKEN"
+            error = "Send the header Authorization: Bearer PMMDS_ADMIN_TOKEN"
             assert found == Refused(grpc.StatusCode.UNAUTHENTICATED, "Not allowed", (error,))
         assert refused(lambda: stub.SendFeedback(feedback())).code is grpc.StatusCode.UNAUTHENTICATED
         token = (("authorization", TOKEN["Authorization"]),)
@@ -139,7 +139,7 @@ def test_nothing_is_done_after_the_deadline(contract: Contract) -> None:
     nobody: Any = None  # not reached
     late: Any = Late()
     call = Call(predict_request(contract.example()).SerializeToString(), late, 0.0)
-    with pytest.raises(ApiError, match="The deadline is over; nothing was done") as caught:
+    with pytest.raises(ApiError, match="The deadline has passed; nothing was done") as caught:
         asyncio.run(predict(call, nobody))
     assert CODES[caught.value.status] is grpc.StatusCode.DEADLINE_EXCEEDED
 

@@ -173,7 +173,7 @@ def test_the_thread_survives_an_error_that_nobody_has_thought_of(
     spool.append(make_records(contract, 5))
     with capture_logs() as told:
         assert not ship(spool, shipper)
-    assert shipper.state.problem == "Rows could not be moved: RuntimeError."
+    assert shipper.state.problem == "Rows could not be shipped: RuntimeError."
     (line,) = told
     assert line["error_type"] == "RuntimeError"
     assert "test_shipper.py:" in line["place"]

@@ -43,9 +43,8 @@ def test_a_file_that_may_not_grow_is_refused_with_nothing_half_written(tmp_path:
     )
     told = json.loads(done.stdout)
     path = spool_path(tmp_path)
-    assert told["said"] == (
-        "The prediction could not be kept in the spool: File too large. Make room on the disk of PMMDS_HOME."
-    )
+    assert "could not be written to the spool: File too large" in told["said"]
+    assert "PMMDS_HOME" in told["said"]
     found, file = adopted(path)
     header = file.header()
     assert header is not None
@@ -93,5 +92,5 @@ def test_a_full_disk_does_not_keep_what_was_answered_from_the_shipper(small_disk
 def test_a_spool_on_a_full_disk_is_refused_at_the_start(small_disk: Path, contract: Contract) -> None:
     free = os.statvfs(small_disk)
     (small_disk / "filler").write_bytes(bytes(free.f_bavail * free.f_frsize))
-    with pytest.raises(HomeNotWritableError, match="where answered predictions are kept first, cannot be written"):
+    with pytest.raises(HomeNotWritableError, match=f"spool folder {small_disk} cannot be written"):
         Spool(small_disk, contract.feature_names)

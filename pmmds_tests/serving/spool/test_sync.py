@@ -94,7 +94,7 @@ def test_a_disk_that_keeps_nothing_is_told_and_refused_until_it_keeps_again(
     disk.is_broken = True
     with capture_logs() as told:
         spool.append([first])
-        wait_until(lambda: "does not keep what is written: Input/output error" in syncer.problem)
+        wait_until(lambda: "cannot be synced to disk: Input/output error" in syncer.problem)
         with pytest.raises(SpoolWriteError, match="does not keep"):
             spool.append([second])
         disk.is_broken = False
@@ -110,7 +110,7 @@ def test_a_thread_that_has_ended_shows(spool: Spool, monkeypatch: pytest.MonkeyP
     syncer = SpoolSyncer(spool, 0.01)
     monkeypatch.setattr(syncer, "_thread", threading.Thread(target=lambda: None))
     syncer.start()
-    wait_until(lambda: syncer.problem.startswith("The thread that syncs the spool has ended."))
+    wait_until(lambda: syncer.problem.startswith("The spool sync thread has stopped."))
     syncer.stop()
 
 
