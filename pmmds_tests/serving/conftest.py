@@ -1,4 +1,4 @@
-"""Two trained versions and a real service on the first, made once for the tests that ask a running service.
+"""Two trained versions and a real service on version 1, shared by all tests of a running service.
 
 Those tests are marked `process` and share the xdist group `service`, so that one test process has it.
 """
@@ -74,7 +74,7 @@ def each_service(request: pytest.FixtureRequest) -> RunningService:
 
 @pytest.fixture(scope="session")
 def prepared(shared_service: RunningService, two_versions: Deployment) -> Callable[..., dict[str, str]]:
-    """Variables of another service in an empty home. It has version 1 fetched already, so it is ready at once."""
+    """Variables of another service in a new home with version 1 cached, so it is ready at once."""
 
     def prepare(home: Path, **variables: str) -> dict[str, str]:
         cached, own = (folder / "model_cache" / two_versions.model_name for folder in (shared_service.home, home))
@@ -87,7 +87,7 @@ def prepared(shared_service: RunningService, two_versions: Deployment) -> Callab
 
 @pytest.fixture
 def move_production(shared_service: RunningService, two_versions: Deployment) -> Iterator[Callable[[str], None]]:
-    """Points the production alias at a version; afterwards the shared service answers with version 1 again."""
+    """Moves the production alias; afterwards the shared service serves version 1 again."""
 
     def move(version: str) -> None:
         two_versions.registry.move_alias(two_versions.model_name, PRODUCTION, version)
@@ -104,7 +104,7 @@ def client(service: RunningService) -> httpx.Client:
 
 @pytest.fixture(scope="session")
 def stores(shared_service: RunningService) -> Deployment:
-    """The service's database, seen by another process."""
+    """The service's database, opened by the test process."""
     return shared_service.deployment()
 
 
@@ -146,5 +146,5 @@ def spool(tmp_path: Path, contract: Contract) -> Spool:
 
 @pytest.fixture
 def shipper(spool: Spool, log: PredictionLog, contract: Contract) -> Shipper:
-    """Moves what the spool has released into the log when it is told to."""
+    """Ships released segments on demand."""
     return Shipper(spool.folder, lambda: log, contract.feature_names)

@@ -1,4 +1,4 @@
-"""What a serving worker does not load: the libraries of training, monitoring and orchestration."""
+"""A serving worker does not import the libraries of training, monitoring and orchestration."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def test_no_test_of_the_service_imports_dagster() -> None:
 
 @pytest.mark.process
 @pytest.mark.xdist_group("service")
-def test_a_worker_that_has_answered_has_no_heavy_library_in_memory(service: RunningService) -> None:
-    """By the compiled parts that are mapped; the model watcher, a process of its own, may have them."""
+def test_a_worker_has_no_heavy_library_in_memory_after_a_prediction(service: RunningService) -> None:
+    """Checks the mapped compiled modules; the model watcher, another process, may have them."""
     predicted(service.client, service.deployment().contract)
     (worker,) = service.client.get("/model").json()["workers"]
     mapped = {part for m in psutil.Process(worker["pid"]).memory_maps() for part in Path(m.path).parts}

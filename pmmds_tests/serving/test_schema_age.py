@@ -1,4 +1,4 @@
-"""A service whose database is of another version of PMMDS: it answers, says which way they differ, and loses no row."""
+"""A database schema of another PMMDS version: the service keeps serving, reports it and loses no row."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def call_revision(database: Database, revision: str) -> None:
         connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{revision}'")
 
 
-def test_rows_wait_for_the_migration_and_need_no_restart(
+def test_rows_wait_for_the_migration_without_a_restart(
     prepared: Callable[..., dict[str, str]], postgres_url: str, contract: Contract, tmp_path: Path
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_DATABASE_URL=postgres_url)
@@ -64,7 +64,7 @@ def test_rows_wait_for_the_migration_and_need_no_restart(
 
 
 def a_newer_program_migrates(service: RunningService, database: Database, contract: Contract) -> None:
-    """Under the running service, as when replicas are replaced one by one: it says so, and goes on as far as it can."""
+    """Migration under a running service, as in a rolling update: the service reports it and keeps serving."""
     call_revision(database, "9999")
     assert database_part(service, 503)["status"] == "newer"
     assert metric(service.client, "pmmds_schema_ok") == 0

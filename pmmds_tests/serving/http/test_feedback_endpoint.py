@@ -1,4 +1,4 @@
-"""POST /api/v1/feedback: the truth arrives, the newest counts, a bad label keeps all out."""
+"""POST /api/v1/feedback: labels are stored, the newest wins, and a bad label rejects all."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def known_labels(stores: Deployment, *request_ids: str) -> dict[str, int]:
     return {request_id: int(known[request_id]) for request_id in request_ids if request_id in known}
 
 
-def test_truth_that_comes_right_after_the_answer_is_kept(
+def test_feedback_right_after_the_prediction_is_stored(
     client: httpx.Client, contract: Contract, stores: Deployment
 ) -> None:
     one, two = predicted(client, contract), predicted(client, contract)
@@ -46,7 +46,7 @@ def test_truth_that_comes_right_after_the_answer_is_kept(
     assert known_labels(stores, one, two, "nobody") == {one: 1, two: 0}
 
 
-def test_the_same_truth_again_changes_nothing_and_the_newest_counts(
+def test_a_repeated_label_changes_nothing_and_the_newest_wins(
     client: httpx.Client, contract: Contract, stores: Deployment
 ) -> None:
     request_id = predicted(client, contract)
@@ -63,7 +63,7 @@ def test_the_same_truth_again_changes_nothing_and_the_newest_counts(
     assert known_labels(stores, request_id) == {request_id: 0}
 
 
-def test_bad_labels_are_refused_by_index_and_none_is_kept(
+def test_bad_labels_are_rejected_by_index_and_none_is_stored(
     client: httpx.Client, contract: Contract, stores: Deployment
 ) -> None:
     request_id = predicted(client, contract)
@@ -87,9 +87,7 @@ def test_bad_labels_are_refused_by_index_and_none_is_kept(
     assert known_labels(stores, request_id) == {}
 
 
-def test_a_truth_of_the_future_is_refused_for_no_correction_could_be_newer(
-    client: httpx.Client, contract: Contract, stores: Deployment
-) -> None:
+def test_a_label_from_the_future_is_rejected(client: httpx.Client, contract: Contract, stores: Deployment) -> None:
     request_id = predicted(client, contract)
     soon, later = ((datetime.now(UTC) + timedelta(hours=hours)).isoformat() for hours in (23, 25))
     response = client.post(FEEDBACK, json=labels((request_id, 1), observed_at=later))
@@ -97,7 +95,7 @@ def test_a_truth_of_the_future_is_refused_for_no_correction_could_be_newer(
     (error,) = response.json()["detail"]["errors"]
     assert error.startswith(f"items[0]: Invalid value for observed_at: {later!r}. Expected at most a day after now, 20")
     assert known_labels(stores, request_id) == {}
-    # A clock may be ahead, and a zone may be missing in the client's books.
+    # The client's clock may be ahead, or its time zone wrong.
     assert client.post(FEEDBACK, json=labels((request_id, 1), observed_at=soon)).json() == counts(accepted=1)
 
 

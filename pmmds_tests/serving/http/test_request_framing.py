@@ -23,7 +23,7 @@ TURNS = 8
 
 
 class Transport:
-    """Keeps what is written."""
+    """Records what is written."""
 
     def __init__(self) -> None:
         self.written = b""
@@ -39,7 +39,7 @@ class Transport:
         return self.is_closed
 
     def pause_reading(self) -> None:
-        """What a test sends is sent all the same."""
+        """Ignored; the test sends its bytes anyway."""
 
     resume_reading = pause_reading
 
@@ -49,7 +49,7 @@ class Transport:
 
 @dataclass
 class Seen:
-    """What was answered on a connection."""
+    """Requests and responses of a connection."""
 
     requests: list[tuple[str, list[tuple[bytes, bytes]], bytes]] = field(default_factory=list)
     written: bytes = b""
@@ -138,7 +138,7 @@ async def settled() -> None:
 
 
 def same(found: Seen, expected: Seen, stream: Stream) -> bool:
-    """The head of an answer names its media type only where the prediction's way is taken."""
+    """Compare requests and statuses; response headers differ between the two paths."""
     if found.requests != expected.requests:
         return False
     if stream.is_refused_behind_answers:
@@ -215,7 +215,7 @@ def test_pipelined_requests_of_a_connection_are_limited() -> None:
     assert is_closed
 
 
-def test_empty_lines_after_an_answer_do_not_keep_a_connection_open() -> None:
+def test_empty_lines_do_not_keep_a_connection_open() -> None:
     async def timer_is_set() -> bool:
         protocol, _ = connection(Seen())
         protocol.data_received(GET)

@@ -1,4 +1,4 @@
-"""Whoever can only speak MLflow's REST API: no code of theirs runs, the watcher stays, and it is told which and why."""
+"""An attacker with access to MLflow's REST API only: their code never runs, and the rejected version is reported."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.xdist_group("fo
 
 
 class Stranger:
-    """Registers versions by REST alone and moves the alias to them. `files`: those of the version in production."""
+    """Registers versions through REST and moves the alias to them. `files`: those of the production version."""
 
     def __init__(self, uri: str, model_name: str, files: dict[str, bytes]) -> None:
         self.client = httpx.Client(base_url=uri, timeout=60, trust_env=False)
@@ -117,7 +117,7 @@ def assert_refused(service: RunningService, version: str, watching: set[int]) ->
 
 
 @pytest.mark.parametrize("listed", [True, False], ids=["listed", "unlisted"])
-def test_a_strangers_pickle_is_never_loaded(
+def test_a_pickle_registered_by_rest_is_never_loaded(
     strict: RunningService, stranger: Stranger, tmp_path: Path, listed: bool
 ) -> None:
     ran, watching = tmp_path / "ran", watchers(strict)
@@ -128,9 +128,7 @@ def test_a_strangers_pickle_is_never_loaded(
     assert not ran.exists()
 
 
-def test_a_scorer_that_reads_a_feature_that_is_not_there_is_refused_by_name(
-    strict: RunningService, stranger: Stranger
-) -> None:
+def test_a_scorer_with_an_unknown_feature_is_rejected_by_version(strict: RunningService, stranger: Stranger) -> None:
     watching, scorer = watchers(strict), json.loads(stranger.files[SCORER])
     if scorer["kind"] == "logistic_regression":
         scorer["numeric"][0]["index"] = 99
@@ -141,7 +139,7 @@ def test_a_scorer_that_reads_a_feature_that_is_not_there_is_refused_by_name(
 
 
 class FakeMlflow(http.server.BaseHTTPRequestHandler):
-    """Answers every question about a version with one whose number leaves its folder."""
+    """Returns a version whose number is a path outside its folder."""
 
     version = "../../victim"
 
@@ -155,7 +153,7 @@ class FakeMlflow(http.server.BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -169,7 +167,7 @@ def fake_mlflow() -> Iterator[str]:
     server.server_close()
 
 
-def test_a_version_that_is_no_number_is_refused_where_it_enters(fake_mlflow: str, tmp_path: Path) -> None:
+def test_a_version_that_is_not_a_number_is_rejected(fake_mlflow: str, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.mkdir()
     (victim / "file.txt").write_text("mine")

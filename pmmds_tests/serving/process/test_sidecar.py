@@ -1,4 +1,4 @@
-"""A sidecar whose worker died while it was being started ends: it would hold the lock for ever, and lead nobody."""
+"""A sidecar whose worker died during the start exits instead of holding the lock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pmmds_serving.shipping.process import MODULE as SHIPPER
 from pmmds_tests.harness.command_line import environment_of
 from pmmds_tests.harness.service_process import PATIENCE_SECONDS, has_ended, wait_until
 
-# A worker that is killed before its sidecar has begun to run; the sidecar says its process id first.
+# A worker that is killed before its sidecar runs; the sidecar prints its process id first.
 _START_AND_DIE = """
 import os, signal, sys
 from pathlib import Path
@@ -33,7 +33,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.mark.process
 @pytest.mark.parametrize("module", [WATCHER, SHIPPER, SHADOW])
-def test_a_companion_that_comes_after_its_worker_died_ends(module: str, tmp_path: Path) -> None:
+def test_a_sidecar_started_after_its_worker_died_exits(module: str, tmp_path: Path) -> None:
     argv = [sys.executable, "-c", _START_AND_DIE, module, str(tmp_path)]
     with subprocess.Popen(argv, env=environment_of(tmp_path / "home"), stderr=subprocess.PIPE, text=True) as worker:
         assert worker.stderr is not None

@@ -1,4 +1,4 @@
-"""A spool whose disk is full keeps whole records only, and says so in one sentence."""
+"""A spool on a full disk keeps complete records only and reports the error."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ except SpoolWriteError as error:
 """
 
 
-def test_a_file_that_may_not_grow_is_refused_with_nothing_half_written(tmp_path: Path, contract: Contract) -> None:
+def test_a_failed_write_leaves_no_partial_record(tmp_path: Path, contract: Contract) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _APPEND_UNTIL_REFUSED, str(tmp_path)], capture_output=True, text=True, check=True
     )
@@ -48,7 +48,7 @@ def test_a_file_that_may_not_grow_is_refused_with_nothing_half_written(tmp_path:
     found, file = adopted(path)
     header = file.header()
     assert header is not None
-    assert file.read(header[1], EVERYTHING).end == path.stat().st_size  # not a byte of the refused record
+    assert file.read(header[1], EVERYTHING).end == path.stat().st_size  # no byte of the rejected record
     file.close()
     assert len(found) == told["kept"] > 10
 
@@ -60,9 +60,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
-def test_a_full_disk_refuses_a_batch_whole_and_takes_it_when_there_is_room(
-    small_disk: Path, contract: Contract
-) -> None:
+def test_a_full_disk_rejects_a_batch_until_there_is_space(small_disk: Path, contract: Contract) -> None:
     filler = small_disk / "filler"
     filler.write_bytes(bytes(40_000))
     spool = Spool(small_disk, contract.feature_names)
@@ -76,7 +74,7 @@ def test_a_full_disk_refuses_a_batch_whole_and_takes_it_when_there_is_room(
     spool.close()
 
 
-def test_a_full_disk_does_not_keep_what_was_answered_from_the_shipper(small_disk: Path, contract: Contract) -> None:
+def test_a_full_disk_does_not_block_the_shipper(small_disk: Path, contract: Contract) -> None:
     spool = Spool(small_disk, contract.feature_names)
     records = make_records(contract, 20)
     spool.append(records)
@@ -89,7 +87,7 @@ def test_a_full_disk_does_not_keep_what_was_answered_from_the_shipper(small_disk
     spool.close()
 
 
-def test_a_spool_on_a_full_disk_is_refused_at_the_start(small_disk: Path, contract: Contract) -> None:
+def test_a_spool_on_a_full_disk_raises_at_start_up(small_disk: Path, contract: Contract) -> None:
     free = os.statvfs(small_disk)
     (small_disk / "filler").write_bytes(bytes(free.f_bavail * free.f_frsize))
     with pytest.raises(HomeNotWritableError, match=f"spool folder {small_disk} cannot be written"):
