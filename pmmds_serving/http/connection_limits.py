@@ -209,7 +209,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _check_time(self) -> None:
-        """Runs periodically; one timer per connection costs less than one per request."""
+        """Close a connection that is too slow or idle. One timer per connection costs less than one per request."""
         if self._is_lost:
             return
         if self.transport.is_closing() or self.flow.write_paused:
