@@ -15,6 +15,8 @@ import uvicorn
 from uvicorn.config import HTTP_PROTOCOLS, WS_PROTOCOLS
 
 from pmmds_core.contracts.contract import Contract
+from pmmds_serving.http.connection_limits import GuardedProtocol
+from pmmds_serving.http.predict_endpoint import PredictEndpoint
 from pmmds_serving.http.predict_protocol import DirectProtocol, install
 from pmmds_tests.harness.service_process import RunningService, running_service, wait_until
 from pmmds_tests.harness.service_requests import PREDICT, example, refusal
@@ -164,14 +166,20 @@ async def _application(_scope: Any, _receive: Any, _send: Any) -> None:
     """Never responds."""
 
 
-def test_install_selects_protocol_and_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("predict", "protocol"), [(PredictEndpoint(), DirectProtocol), (None, GuardedProtocol)], ids=["fast path", "ASGI"]
+)
+def test_install_selects_protocol_and_limits(
+    predict: PredictEndpoint | None, protocol: type[GuardedProtocol], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(HTTP_PROTOCOLS, "auto", HTTP_PROTOCOLS["auto"])
     monkeypatch.setitem(WS_PROTOCOLS, "auto", WS_PROTOCOLS["auto"])
+    monkeypatch.setattr(DirectProtocol, "predict", None)
     for name in ("max_connections", "request_seconds"):
-        monkeypatch.setattr(DirectProtocol, name, getattr(DirectProtocol, name))
-    install(max_connections=7, request_seconds=3.0)
+        monkeypatch.setattr(GuardedProtocol, name, getattr(GuardedProtocol, name))
+    install(7, 3.0, predict)
     config = uvicorn.Config(app=_application, lifespan="off")
     config.load()
-    assert config.http_protocol_class is DirectProtocol
+    assert config.http_protocol_class is protocol
     assert config.ws_protocol_class is None
-    assert (DirectProtocol.max_connections, DirectProtocol.request_seconds) == (7, 3.0)
+    assert (protocol.max_connections, protocol.request_seconds) == (7, 3.0)

@@ -80,7 +80,7 @@ def test_bad_labels_are_rejected_as_over_http_and_none_is_stored(
     found = refused(lambda: stub.SendFeedback(feedback(*(messages.Label(**item) for item in items), late)))
     message, errors, _ = told(over_http)
     assert (found.code, found.message, found.errors[:-1]) == (grpc.StatusCode.INVALID_ARGUMENT, message, errors)
-    assert found.errors[-1].startswith("items[5]: Invalid value for observed_at: '1000000000000000.0'. Expected an ")
+    assert found.errors[-1].startswith("items[5]: Invalid value for observed_at: '1000000000000000.0'. Expected a ")
     assert known_labels(stores, one) == {}
     assert refused(lambda: stub.SendFeedback(feedback())).errors == (
         "items: expected an array of 1 to 10,000 labels, found 0",

@@ -61,7 +61,7 @@ def test_a_dead_shipper_is_reported_as_a_problem(tmp_path: Path) -> None:
         pass
     files = ShipperFiles(tmp_path)
     files.status.write(ShipperStatus(gone.pid))
-    assert "has ended; another one is being started" in files.problem()
+    assert "has exited" in files.problem()
 
 
 def test_gauges_of_killed_workers_are_removed(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_a_failing_disk_rejects_records_until_it_works_again(spool: Spool, disk:
     with capture_logs() as told:
         spool.append([first])
         wait_until(lambda: "cannot be synced to disk: Input/output error" in syncer.problem)
-        with pytest.raises(SpoolWriteError, match="does not keep"):
+        with pytest.raises(SpoolWriteError, match="cannot be synced"):
             spool.append([second])
         disk.is_broken = False
         wait_until(lambda: syncer.problem == "")
