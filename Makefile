@@ -81,7 +81,7 @@ test-fast: $(STAMP) ## unit tests: SQLite only, no servers
 test: $(STAMP) ## every test but those below, on SQLite and PostgreSQL
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
-test-slow: $(STAMP) ## longer proofs: roles, S3, shadow, trust, full disks, real customers
+test-slow: $(STAMP) ## longer proofs: roles, S3, shadow, artifact verification, full disks, real customers
 	$(BIN)/pytest -n 2 --dist loadgroup -m slow $(ARGS)
 
 test-scale: $(SPARK_STAMP) $(SCALE_STAMP) ## a real Celery broker and worker, spark-submit, Kubernetes' schemas
