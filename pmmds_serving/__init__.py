@@ -1,6 +1,7 @@
 """The BentoML service. A package may import only the packages above it in this list.
 
 generated/   Python of the .proto
+private_apis/  adapters to private parts of uvicorn, BentoML and prometheus_client
 process/     sidecar processes and their error guard
 metrics/     counters shared between workers
 spool/       the durable log in front of the database

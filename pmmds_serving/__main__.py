@@ -1,6 +1,6 @@
-"""`python -m pmmds_serving`: check, then become the BentoML server. The supervisor and containers start this.
+"""`python -m pmmds_serving`: checks the settings, then replaces itself with the BentoML server.
 
-Keep out: anything that has to go on afterwards; this process is replaced.
+The supervisor and containers start this. Does not live here: anything that must run after the `exec`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def main() -> None:
         sys.stderr.write(f"Error: {error}\n")
         sys.exit(error.exit_code)
     argv, variables = serve_command(settings)
-    with lock:  # kept by the server that this process becomes
+    with lock:  # the server inherits the lock
         os.execvpe(argv[0], argv, {**os.environ, **settings.to_environment(), **variables})
 
 

@@ -1,7 +1,7 @@
-"""Access to guarded endpoints: bearers of the admin token; without a token, programs on the same machine.
+"""Access to guarded endpoints: requires the admin token or, if none is set, a client on the same machine.
 
-Without a token the request must also name this machine in its Host header and must not come from a web page of another
-origin: a browser on the machine is on loopback too. Keep out: the rules for header values
+Without a token, the Host header must also name this machine and the request must not come from a web page of another
+origin, because a browser on the machine uses loopback too. Does not live here: checks of header values
 (pmmds_core/runtime/web_requests.py).
 """
 
@@ -18,23 +18,23 @@ from pmmds_serving.worker import Worker
 
 
 class Caller(NamedTuple):
-    """What a transport knows of a client: headers as sent, empty where there is none."""
+    """A client as the transport sees it; absent headers are empty."""
 
     authorization: str
     address: str
-    # The Host header. None: the transport does not tell it, and no browser can use that transport.
+    # The Host header. None: the transport does not have it, and browsers cannot use that transport.
     host: str | None
     origin: str
     fetch_site: str
 
 
 def require_admin(request: Request, worker: Worker) -> None:
-    """Raises RefusalError: 401 for a missing or wrong token; without a token 403 for a client elsewhere."""
+    """Raises ApiError: 401 for a missing or wrong token; if no token is set, 403 for a client on another machine."""
     check_admin(worker, caller_of(request))
 
 
 def is_admin(request: Request, worker: Worker) -> bool:
-    """True if `require_admin` would raise nothing."""
+    """True if `require_admin` would not raise."""
     return _problem(worker, caller_of(request)) is None
 
 
@@ -50,24 +50,24 @@ def caller_of(request: Request) -> Caller:
 
 
 def check_admin(worker: Worker, caller: Caller) -> None:
-    """The same for any transport. Raises RefusalError."""
+    """`require_admin` for any transport. Raises ApiError."""
     problem = _problem(worker, caller)
     if problem is not None:
         raise problem
 
 
-def _problem(worker: Worker, caller: Caller) -> api_errors.RefusalError | None:
+def _problem(worker: Worker, caller: Caller) -> api_errors.ApiError | None:
     token = worker.deployment.settings.admin_token
     if token:
         return None if _has_token(caller.authorization, token) else api_errors.unauthorized()
     if not is_loopback_address(caller.address):
-        return api_errors.forbidden("Without PMMDS_ADMIN_TOKEN this endpoint answers clients on the same machine only")
+        return api_errors.forbidden("Without PMMDS_ADMIN_TOKEN this endpoint accepts clients on the same machine only")
     if caller.host is not None and not is_loopback_host(caller.host):
         return api_errors.forbidden(
-            "Without PMMDS_ADMIN_TOKEN the Host header must name this machine, as localhost does"
+            "Without PMMDS_ADMIN_TOKEN the Host header must name this machine, for example localhost"
         )
     if is_foreign(caller.origin, caller.fetch_site, caller.host or ""):
-        return api_errors.forbidden("Without PMMDS_ADMIN_TOKEN this endpoint refuses web pages of another origin")
+        return api_errors.forbidden("Without PMMDS_ADMIN_TOKEN this endpoint rejects web pages of another origin")
     return None
 
 
@@ -78,5 +78,5 @@ def _has_token(authorization: str, token: str) -> bool:
 
 
 def _only(values: list[str]) -> str:
-    """The one value; empty, which is no host, when there are several."""
+    """The value if there is exactly one; otherwise empty, which is not a host."""
     return values[0] if len(values) == 1 else ""

@@ -1,7 +1,7 @@
-"""The Starlette application that BentoML mounts: routes, and how every answer is counted and shaped.
+"""The Starlette application that BentoML mounts: routes, counting and error responses.
 
-POST /api/v1/predict is answered before it (http/predict_endpoint.py). Handlers are in http/data_endpoints.py and
-http/status_endpoints.py. Keep out: what a prediction is (prediction/predictor.py) and pages (http/pages.py).
+POST /api/v1/predict is usually handled before it (http/predict_endpoint.py). Does not live here: handlers
+(http/data_endpoints.py, http/status_endpoints.py), predicting (prediction/predictor.py), pages (http/pages.py).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from starlette.routing import Route
 from pmmds_core.deployment import Deployment
 from pmmds_serving.access import is_admin
 from pmmds_serving.http import data_endpoints, pages, status_endpoints
-from pmmds_serving.http.error_boundary import Boundary, count_refusal
+from pmmds_serving.http.error_boundary import ErrorBoundary, count_error
 from pmmds_serving.http.openapi import openapi_document
 from pmmds_serving.http.predict_endpoint import PREDICT_PATH, PredictEndpoint
-from pmmds_serving.http.responses import JsonAnswer, refuse
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.http.responses import JsonResponse, error_response
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.rpc.server import grpc_running
 from pmmds_serving.worker import Worker, build_worker, running
 
@@ -57,10 +57,10 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
 
 
 def build_app(make_deployment: Callable[[], Deployment]) -> Starlette:
-    """The application; its worker is made when the server starts it.
+    """Build the application; its worker is created at start-up.
 
     Args:
-        make_deployment: called once, at the start.
+        make_deployment: called once, at start-up.
     """
 
     @asynccontextmanager
@@ -88,7 +88,7 @@ def build_app(make_deployment: Callable[[], Deployment]) -> Starlette:
 
 
 def _observed(method: str, endpoint: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """Count and time a handler, and turn what it raises into an answer. The label is the template, never the path."""
+    """Count and time a handler and turn its exceptions into responses. The label is the template, never the path."""
 
     async def answer(request: Request) -> Response:
         tracing = request.app.state.worker.tracing
@@ -103,13 +103,13 @@ def _observed(method: str, endpoint: str, handler: Handler) -> Callable[[Request
         started = time.perf_counter()
         request.state.started = started
         worker: Worker = request.app.state.worker
-        boundary = Boundary()
+        boundary = ErrorBoundary()
         response: Response | None = None
         with boundary:
             response = await handler(request, worker)
-        if boundary.refusal is not None:
-            count_refusal(worker.metrics, endpoint, boundary.refusal)
-            response = refuse(boundary.refusal)
+        if boundary.error is not None:
+            count_error(worker.metrics, endpoint, boundary.error)
+            response = error_response(boundary.error)
         assert response is not None
         worker.metrics.answered(method, endpoint, response.status_code, time.perf_counter() - started)
         return response
@@ -118,14 +118,14 @@ def _observed(method: str, endpoint: str, handler: Handler) -> Callable[[Request
 
 
 async def _http_problem(_: Request, error: HTTPException) -> Response:
-    """404 and 405 in the usual shape."""
-    errors = ["GET /docs shows every endpoint"]
-    return refuse(RefusalError(error.status_code, str(error.detail), "http", errors), error.headers)
+    """404 and 405 in the format of every error."""
+    errors = ["See GET /docs for all endpoints"]
+    return error_response(ApiError(error.status_code, str(error.detail), "http", errors), error.headers)
 
 
 async def _openapi(request: Request) -> Response:
     worker: Worker = request.app.state.worker
-    return JsonAnswer(msgspec.json.encode(openapi_document(worker.deployment.contract)))
+    return JsonResponse(msgspec.json.encode(openapi_document(worker.deployment.contract)))
 
 
 async def _docs(_: Request) -> Response:
@@ -133,10 +133,10 @@ async def _docs(_: Request) -> Response:
 
 
 async def _docs_asset(request: Request) -> Response:
-    found = pages.docs_asset(request.path_params["name"])
-    if found is None:
+    asset = pages.docs_asset(request.path_params["name"])
+    if asset is None:
         raise HTTPException(404)
-    content, media_type = found
+    content, media_type = asset
     return Response(content, media_type=media_type, headers={"Cache-Control": "max-age=86400"})
 
 
@@ -146,5 +146,5 @@ async def _front_page(request: Request) -> Response:
 
 
 def _page(html: str) -> Response:
-    """A page that nobody may frame, and that may load nothing from elsewhere."""
+    """A page that cannot be framed and cannot load anything from another origin."""
     return HTMLResponse(html, headers=_PAGE_HEADERS)

@@ -1,6 +1,6 @@
-"""How the service is started: the command and its variables, and what is checked before. Keep out: supervision.
+"""Start of the service: its command, its environment and the checks before it. Does not live here: supervision.
 
-BentoML gets a home of its own under PMMDS_HOME, so that two services on a machine do not meet.
+BentoML's home is a folder under PMMDS_HOME, so that services on one machine do not share it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,7 @@ _TRACING_MODULES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.prot
 
 
 def serve_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
-    """The command line and the variables that it needs beyond the process's own; nothing is written.
-
-    Returns:
-        Arguments, and variables.
-    """
+    """Command line and additional environment variables of the server. Writes nothing."""
     argv = [sys.executable, "-m", "bentoml", "serve", TARGET]
     argv += ["--host", settings.http_host, "--port", str(settings.http_port)]
     run = settings.home_path / "run"
@@ -31,7 +27,7 @@ def serve_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
 
 
 def check_before_serving(settings: Settings) -> None:
-    """Open what the service needs, so that what is wrong is said here, in one sentence.
+    """Check contract, addresses and folders before the start, so that errors are reported in one sentence.
 
     Raises:
         SettingError, ContractError, HomeNotWritableError, PortTakenError.
@@ -44,11 +40,11 @@ def check_before_serving(settings: Settings) -> None:
 
 
 def _check_tracing(settings: Settings) -> None:
-    """The libraries are an extra: find them without importing."""
+    """Check that the optional libraries are installed, without importing them."""
     if settings.otlp_endpoint and not all(_is_installed(name) for name in _TRACING_MODULES):
         raise SettingError(
-            "PMMDS_OTLP_ENDPOINT is set, and OpenTelemetry's libraries are not installed.",
-            next_step="Install them with `pip install 'pmmds[tracing]'`, or unset it.",
+            "PMMDS_OTLP_ENDPOINT is set, but OpenTelemetry is not installed.",
+            next_step="Run `pip install 'pmmds[tracing]'`, or unset PMMDS_OTLP_ENDPOINT.",
         )
 
 
@@ -60,24 +56,24 @@ def _is_installed(module: str) -> bool:
 
 
 def _prepare_run_folder(deployment: Deployment) -> None:
-    """BentoML's home; in it, BentoML makes and empties the folder of shared counts. Raises HomeNotWritableError."""
+    """Create BentoML's home, where it keeps the shared counters. Raises HomeNotWritableError."""
     run = deployment.folder("run")
     try:
         (run / "bentoml").mkdir(exist_ok=True)
     except OSError as error:
         raise HomeNotWritableError(
             f"The folder {run} cannot be written: {error.strerror}.",
-            next_step="Point PMMDS_HOME at a folder that can be written.",
+            next_step="Set PMMDS_HOME to a writable folder.",
         ) from None
 
 
 def grpc_port_taken(settings: Settings, problem: str) -> PortTakenError:
-    """The error for a gRPC port that cannot be listened on."""
+    """The error for a gRPC port that is not available."""
     return _port_taken(settings.http_host, settings.grpc_port, "PMMDS_GRPC_PORT", problem)
 
 
 def _check_addresses(settings: Settings) -> None:
-    """The workers share the gRPC port (SO_REUSEPORT), and would share it with another service: so it is tried here."""
+    """Check that both ports are free: with SO_REUSEPORT, workers would share the gRPC port with another service."""
     host = settings.http_host
     try:
         family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
@@ -106,5 +102,5 @@ def _check_port(family: socket.AddressFamily, host: str, port: int, variable: st
 def _port_taken(host: str, port: int, variable: str, problem: str) -> PortTakenError:
     return PortTakenError(
         f"Port {port} on {host} cannot be used: {problem}.",
-        next_step=f"Stop what listens there, or set {variable} to a free port.",
+        next_step=f"Stop the program that listens there, or set {variable} to a free port.",
     )

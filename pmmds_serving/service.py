@@ -1,32 +1,26 @@
-"""The BentoML service: carries the mounted application. Keep out: behaviour (application.py and what it uses).
+"""The BentoML service, which mounts the application.
 
-BentoML's defaults would label metrics by raw path, keep every request's objects for its timeout and put its own
-routes before ours, so the service class keeps the mounted routes only and leaves out three of its middlewares.
-`_bentoml_sdk` is private: the version is pinned to 1.4 and a test holds the arrangement.
+Does not live here: behavior (application.py), BentoML's private parts (private_apis/bentoml_service.py).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from _bentoml_sdk import Service
-from starlette.routing import Mount
-
 from pmmds_core.config.settings import load_settings
 from pmmds_core.deployment import Deployment
 from pmmds_serving.application import build_app
 from pmmds_serving.http import predict_protocol
-from pmmds_serving.http.predict_endpoint import Front
+from pmmds_serving.http.predict_endpoint import PredictFirst
+from pmmds_serving.private_apis.bentoml_service import Service, keep_mounted_routes
 from pmmds_serving.process.descriptors import share_descriptors
-
-_LEFT_OUT = {"TimeoutMiddleware", "OpenTelemetryMiddleware", "RunnerTrafficMetricsMiddleware", "AccessLogMiddleware"}
 
 
 class MountedService(Service):  # type: ignore[misc]
-    """A service whose mounted application answers first."""
+    """A service with the mounted application only."""
 
     def inject_config(self) -> None:
-        """Called when the service is started, not at import: the settings are read here."""
+        """Called at start-up, not at import, so the settings are read here."""
         workers = load_settings().serving_workers
         self.config = {"workers": workers, "logging": {"access": {"enabled": False}}, "metrics": {"enabled": False}}
         super().inject_config()
@@ -34,24 +28,21 @@ class MountedService(Service):  # type: ignore[misc]
     def to_asgi(self, is_main: bool = True) -> Any:
         app = super().to_asgi(is_main)
         settings = load_settings()
-        app.user_middleware = [m for m in app.user_middleware if m.cls.__name__ not in _LEFT_OUT]
-        # The application has all the endpoints; BentoML's own would only shadow or leak. Its kind of mount would answer
-        # unknown paths itself, in another shape.
-        app.router.routes[:] = [Mount(path, mounted) for mounted, path, _ in self.mount_apps]
-        (mounted, _, _), *_rest = self.mount_apps
-        most = share_descriptors(settings.http_max_connections).http_connections
-        predict_protocol.install(most, settings.http_request_seconds, mounted.state.predict)
-        return Front(app, mounted.state.predict)
+        mounted = keep_mounted_routes(self, app)
+        max_connections = share_descriptors(settings.http_max_connections).http_connections
+        in_protocol = mounted.state.predict if settings.http_fast_path == "on" else None
+        predict_protocol.install(max_connections, settings.http_request_seconds, in_protocol)
+        return PredictFirst(app, mounted.state.predict)
 
 
 class TabularClassifier:
-    """BentoML wants a class to serve; the mounted application does the work."""
+    """BentoML serves a class; the mounted application does the work."""
 
 
 def _mounted_service() -> MountedService:
-    made = MountedService(name="pmmds", inner=TabularClassifier)
-    made.mount_asgi_app(build_app(Deployment.from_environment), path="/")
-    return made
+    mounted_service = MountedService(name="pmmds", inner=TabularClassifier)
+    mounted_service.mount_asgi_app(build_app(Deployment.from_environment), path="/")
+    return mounted_service
 
 
 service = _mounted_service()

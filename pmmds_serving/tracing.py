@@ -1,7 +1,7 @@
-"""OpenTelemetry spans of requests, for PMMDS_OTLP_ENDPOINT. Imported only where that is set: off, nothing here runs.
+"""OpenTelemetry spans of requests. Imported only if PMMDS_OTLP_ENDPOINT is set.
 
-A span says how a request was answered, never what was asked. Spans are sent by a thread of their own, in batches; a
-collector that is away costs spans, not answers. Keep out: what is answered.
+A span has the outcome of a request and none of its data. A thread sends spans in batches; if the collector is
+unavailable, spans are lost and requests are not affected. Does not live here: handling requests.
 """
 
 from __future__ import annotations
@@ -23,18 +23,17 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from pmmds_core.config.settings import Settings
 from pmmds_core.runtime.json_logs import FrequentLine
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.predictor import COMPLETED, Prediction, Predictor
 from pmmds_serving.prediction.request_bodies import Headers
 
 EXPORT_SECONDS = 5.0
-# What a collector that is away may hold in memory; the oldest go first.
+# Maximum number of spans in memory while the collector is unavailable; the oldest are dropped first.
 MAX_WAITING_SPANS = 4096
 _CARRIERS = (b"traceparent", b"tracestate")
 _GRPC_FAILED = frozenset({"INTERNAL", "UNAVAILABLE", "UNKNOWN"})
 
-Answer: TypeAlias = Callable[[Headers, bytes, float, RefusalError | None], tuple[int, bytes]]
-Told = Callable[[Sequence[Prediction]], None]
+Answer: TypeAlias = Callable[[Headers, bytes, float, ApiError | None], tuple[int, bytes]]
 
 
 class Tracing:
@@ -51,12 +50,12 @@ class Tracing:
         self._tracer = self._provider.get_tracer("pmmds.serving")
 
     def close(self) -> None:
-        """Send what is left; as long as a collector takes that is away, at most."""
+        """Send the remaining spans; takes at most EXPORT_SECONDS."""
         self._provider.shutdown()
 
     @contextmanager
     def request(self, method: str, route: str, headers: Headers) -> Iterator[RequestSpan]:
-        """A span around the answer to a request, below the client's own where it sent a traceparent."""
+        """A span for a request; a child of the client's span if it sent a traceparent."""
         carrier = {name.decode(): value.decode("latin-1") for name, value in headers if name in _CARRIERS}
         parent = propagate.extract(carrier) if carrier else None
         attributes = {"http.request.method": method, "http.route": route}
@@ -65,44 +64,42 @@ class Tracing:
             context=parent,
             kind=SpanKind.SERVER,
             attributes=attributes,
-            record_exception=False,  # an error's text may hold a customer's values
+            record_exception=False,  # an error's text may contain customer data
             set_status_on_exception=False,
         ) as span:
             yield RequestSpan(span)
 
     @contextmanager
     def call(self, endpoint: str, metadata: Sequence[tuple[str, Any]]) -> Iterator[RequestSpan]:
-        """The same around a gRPC call; `endpoint` is /package.Service/Method."""
+        """A span for a gRPC call; `endpoint` is /package.Service/Method."""
         headers = [(k.encode(), v.encode("latin-1")) for k, v in metadata if isinstance(v, str) and v.isascii()]
         with self.request("GRPC", endpoint, headers) as span:
             yield span
 
     def around(self, answer: Answer, route: str) -> Answer:
-        """`PredictEndpoint.answer`, with a span."""
+        """Wrap `PredictEndpoint.answer` in a span."""
 
-        def traced(
-            headers: Headers, body: bytes, started: float, refusal: RefusalError | None = None
-        ) -> tuple[int, bytes]:
+        def traced(headers: Headers, body: bytes, started: float, error: ApiError | None = None) -> tuple[int, bytes]:
             with self.request("POST", route, headers) as span:
-                status, content = answer(headers, body, started, refusal)
+                status, content = answer(headers, body, started, error)
                 span.answered(status)
             return status, content
 
         return traced
 
     def watch(self, predictor: Predictor) -> None:
-        """Let the span that is open say which version answered how many rows, and log lines which trace they are of."""
-        told = predictor.told
+        """Add model version and number of rows to the open span, and the trace id to log lines."""
+        on_answered = predictor.on_answered
         predictor.line = TracedLine(*COMPLETED)
 
-        def tell(answers: Sequence[Prediction]) -> None:
+        def annotate(answers: Sequence[Prediction]) -> None:
             span = trace.get_current_span()
             if answers and span.is_recording():
                 version = {"pmmds.model.name": answers[0].model_name, "pmmds.model.version": answers[0].model_version}
                 span.set_attributes({**version, "pmmds.rows": len(answers)})
-            told(answers)
+            on_answered(answers)
 
-        predictor.told = tell
+        predictor.on_answered = annotate
 
 
 class RequestSpan:
@@ -112,20 +109,20 @@ class RequestSpan:
         self._span = span
 
     def answered(self, status: int) -> None:
-        """Say the HTTP status; 5xx makes it an error."""
+        """Set the HTTP status; 5xx marks the span as an error."""
         self._span.set_attribute("http.response.status_code", status)
         if status >= 500:
             self._span.set_status(StatusCode.ERROR)
 
     def ended(self, code: str) -> None:
-        """Say the name of gRPC's status."""
+        """Set the name of the gRPC status."""
         self._span.set_attribute("rpc.response.status_code", code)
         if code in _GRPC_FAILED:
             self._span.set_status(StatusCode.ERROR)
 
 
 class TracedLine(FrequentLine):
-    """Lines that also say the trace they belong to."""
+    """Log lines with the trace id of their request."""
 
     def __init__(self, name: str, event: str) -> None:
         super().__init__(name, event)
@@ -138,13 +135,13 @@ class TracedLine(FrequentLine):
         self.encoded = encoded
 
 
-def name_the_trace(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """A processor of structlog's: the trace of the request that is being answered."""
+def add_trace_id(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """structlog processor: adds the trace id of the current request."""
     if trace_id := _trace_id():
         event["trace_id"] = trace_id
     return event
 
 
 def _trace_id() -> str:
-    found = trace.get_current_span().get_span_context()
-    return trace.format_trace_id(found.trace_id) if found.is_valid else ""
+    context = trace.get_current_span().get_span_context()
+    return trace.format_trace_id(context.trace_id) if context.is_valid else ""

@@ -1,6 +1,6 @@
-"""One serving worker: its parts, started and stopped in order. Keep out: what the parts do.
+"""One serving worker: creates its parts and starts and stops them in order. Does not live here: what they do.
 
-Order matters at the end: answer the last request, ship the spool, then let go.
+Shutdown order: drain requests, ship the spool, close.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from pmmds_serving.model.watcher import LOCK as WATCHER_LOCK
 from pmmds_serving.model.watcher import MODULE as WATCHER
 from pmmds_serving.prediction.large_bodies import LargeBodies
 from pmmds_serving.prediction.predictor import Predictor
-from pmmds_serving.process.error_guard import Surviving
+from pmmds_serving.process.error_guard import ErrorGuard
 from pmmds_serving.process.home_lock import holder_of
-from pmmds_serving.process.sidecar import Companion
+from pmmds_serving.process.sidecar import Sidecar
 from pmmds_serving.shadow.process import MODULE as SHADOW
 from pmmds_serving.shadow.status import ShadowFiles
 from pmmds_serving.shipping.dead_letters import FOLDER, DeadLetters
@@ -39,16 +39,16 @@ from pmmds_serving.spool.sync import SpoolSyncer
 if TYPE_CHECKING:
     from pmmds_serving.tracing import Tracing
 
-COMPANIONS_SECONDS = 1.0
+SIDECAR_CHECK_SECONDS = 1.0
 WATCHER_STOP_SECONDS = 5.0
 SHADOW_STOP_SECONDS = 2.0
-# How long a log line and a count may wait for their neighbours.
+# Maximum delay of log lines and counters, which are published together.
 PUBLISH_SECONDS = 0.1
 
 
 @dataclass
 class Worker:
-    """What the endpoints work with."""
+    """The parts that the endpoints use."""
 
     deployment: Deployment
     cache: ModelCache
@@ -66,11 +66,11 @@ class Worker:
 
     @property
     def cannot_record(self) -> str:
-        """Why a prediction could not be kept now; empty when the spool may grow and its disk has room."""
+        """Why predictions cannot be recorded now; empty if they can."""
         if self.spool.problem:
             return self.spool.problem
         if self.spool.is_full:
-            return "the spool holds PMMDS_SPOOL_MAX_BYTES that the database has not taken"
+            return "the spool has reached PMMDS_SPOOL_MAX_BYTES; the database does not take its rows"
         try:
             free = os.statvfs(self.spool.folder)
             has_room = free.f_bavail * free.f_frsize > SEGMENT_BYTES and os.access(self.spool.folder, os.W_OK)
@@ -80,7 +80,7 @@ class Worker:
 
 
 def build_worker(deployment: Deployment) -> Worker:
-    """Make every part; nothing runs yet, and no database is asked. Raises ContractError, HomeNotWritableError."""
+    """Create all parts without starting them or opening the database. Raises ContractError, HomeNotWritableError."""
     names = deployment.contract.feature_names
     pickle = deployment.settings.model_pickle
     cache = ModelCache(deployment.folder("model_cache").parent, deployment.model_name, pickle=pickle)
@@ -90,8 +90,8 @@ def build_worker(deployment: Deployment) -> Worker:
     s = deployment.settings
     limits = SpoolLimits(s.spool_max_bytes, s.spool_when_full)
     spool = Spool(deployment.folder(SPOOL_FOLDER), names, limits)
-    published = SpoolMetrics(metrics, spool, s.home_path / "run")
-    syncer = SpoolSyncer(spool, s.spool_sync_seconds, published.publish)
+    spool_metrics = SpoolMetrics(metrics, spool, s.home_path / "run")
+    syncer = SpoolSyncer(spool, s.spool_sync_seconds, spool_metrics.publish)
     predictor = Predictor(deployment.contract, follower, spool, metrics, s.log_prediction_share)
     run_folder = deployment.folder(RUN_FOLDER)
     shipper, shadow = ShipperFiles(run_folder), ShadowFiles(run_folder)
@@ -101,21 +101,21 @@ def build_worker(deployment: Deployment) -> Worker:
 
 @asynccontextmanager
 async def running(worker: Worker) -> AsyncIterator[None]:
-    """Run the worker's parts for as long as the block lasts."""
+    """Run the worker's parts until the block ends."""
     settings = worker.deployment.settings
     _start_tracing(worker)
     lines.hold()
-    watcher = Companion(WATCHER, worker.cache.folder / WATCHER_LOCK, settings)
-    shipper = Companion(SHIPPER, worker.shipper.lock, settings)
-    shadows = [Companion(SHADOW, worker.shadow.lock, settings)] if settings.shadow == "on" else []
+    watcher = Sidecar(WATCHER, worker.cache.folder / WATCHER_LOCK, settings)
+    shipper = Sidecar(SHIPPER, worker.shipper.lock, settings)
+    shadows = [Sidecar(SHADOW, worker.shadow.lock, settings)] if settings.shadow == "on" else []
     await worker.follower.follow()
-    worker.follower.tell()
+    worker.follower.write_status()
     worker.syncer.start()
     tasks = [
         asyncio.create_task(worker.follower.run()),
         asyncio.create_task(_publish(worker.metrics)),
-        asyncio.create_task(_keep_up(watcher, shipper, *shadows)),
-        asyncio.create_task(_end_with(os.getppid(), holder_of(settings.home_path))),
+        asyncio.create_task(_keep_running(watcher, shipper, *shadows)),
+        asyncio.create_task(_stop_with(os.getppid(), holder_of(settings.home_path))),
     ]
     try:
         yield
@@ -125,14 +125,14 @@ async def running(worker: Worker) -> AsyncIterator[None]:
             with suppress(asyncio.CancelledError):
                 await task
         await asyncio.to_thread(worker.syncer.stop)
-        with Surviving() as closing:
+        with ErrorGuard() as closing:
             worker.spool.close()
-        closing.tell("spool_not_closed")
+        closing.log_error("spool_not_closed")
         watcher.stop(WATCHER_STOP_SECONDS)
         for shadow in shadows:
             shadow.stop(SHADOW_STOP_SECONDS)
         if segments_with_records(worker.spool.folder):
-            # BentoML's end reaches every process of the service, also a shipper that was only being started.
+            # BentoML's shutdown signal reaches all processes, including a shipper that was just starting.
             await asyncio.to_thread(shipper.ensure)
         await asyncio.to_thread(shipper.stop, STOP_SECONDS + 1, worker.shipper.is_up)
         worker.cache.remove_worker(os.getpid())
@@ -143,14 +143,14 @@ async def running(worker: Worker) -> AsyncIterator[None]:
 
 
 def _start_tracing(worker: Worker) -> None:
-    """Configure the log, and spans where they are wanted: nothing of OpenTelemetry is imported otherwise."""
+    """Configure logging, and tracing if it is enabled; OpenTelemetry is not imported otherwise."""
     settings = worker.deployment.settings
     if not settings.otlp_endpoint:
         configure_logging(settings.log_level)
         return
-    from pmmds_serving.tracing import Tracing, name_the_trace
+    from pmmds_serving.tracing import Tracing, add_trace_id
 
-    configure_logging(settings.log_level, name_the_trace)
+    configure_logging(settings.log_level, add_trace_id)
     worker.tracing = Tracing(settings)
     worker.tracing.watch(worker.predictor)
 
@@ -162,21 +162,21 @@ async def _publish(metrics: ServingMetrics) -> None:
         lines.drain()
 
 
-async def _keep_up(*companions: Companion) -> None:
+async def _keep_running(*sidecars: Sidecar) -> None:
     while True:
-        for companion in companions:
-            await asyncio.to_thread(companion.ensure)
-        await asyncio.sleep(COMPANIONS_SECONDS)
+        for sidecar in sidecars:
+            await asyncio.to_thread(sidecar.ensure)
+        await asyncio.sleep(SIDECAR_CHECK_SECONDS)
 
 
-async def _end_with(parent: int, main: int | None) -> None:
-    """End this worker when the server's main process is gone: it would keep the port and the home from the next one.
+async def _stop_with(parent: int, main: int | None) -> None:
+    """Stop this worker if the server's main process is gone, because it would block the port and the home.
 
-    `main`: the process that took the home. A worker that was still importing when it ended has process 1 as its parent.
+    `main`: the process that locked the home. If it exited while this worker was importing, the parent is process 1.
     """
     was_orphaned = parent == 1 and main not in (None, 1) and not is_alive(main or 0)
     while True:
         if was_orphaned or os.getppid() != parent:
             os.kill(os.getpid(), signal.SIGTERM)
             return
-        await asyncio.sleep(COMPANIONS_SECONDS)
+        await asyncio.sleep(SIDECAR_CHECK_SECONDS)

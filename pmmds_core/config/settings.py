@@ -50,19 +50,23 @@ class Settings(LoopSettings, frozen=True, kw_only=True):
     http_request_seconds: Annotated[PositiveFloat, Meta(description="Timeout in seconds for receiving a request")] = (
         10.0
     )
+    http_fast_path: Annotated[
+        Literal["on", "off"],
+        Meta(description="Answer predictions inside uvicorn's protocol; `off` routes them through ASGI"),
+    ] = "on"
     grpc_port: Annotated[Port, Meta(description="gRPC port of the service")] = 50051
     serving_workers: Annotated[PositiveInt, Meta(description="Number of serving processes")] = 1
     admin_token: Annotated[
         str,
         Meta(description="Bearer token of guarded endpoints; empty = PMMDS_HOME/admin_token, else loopback only"),
     ] = ""
-    model_trust: Annotated[
-        Literal["unaltered", "recorded", "any"],
+    model_verification: Annotated[
+        Literal["verify_recorded", "require_record", "off"],
         Meta(
-            description="Artifact verification: `unaltered` verifies recorded versions, "
-            "`recorded` also requires a record, `any` disables it"
+            description="Artifact verification before serving: `verify_recorded` compares files with the promotion "
+            "record if there is one, `require_record` also requires one, `off` disables it"
         ),
-    ] = "unaltered"
+    ] = "verify_recorded"
     model_pickle: Annotated[
         Literal["refused", "allowed"],
         Meta(description="Loading of pickled pipelines (executes code); `allowed` loads only recorded ones"),

@@ -13,14 +13,14 @@ from pmmds_core.stores.artifacts.model_registry import PRODUCTION, RegisteredVer
 def champion_of(deployment: Deployment) -> RegisteredVersion | None:
     """The live version; None before the first promotion.
 
-    Under PMMDS_MODEL_TRUST=recorded, if the alias was moved in MLflow to a version without a recorded digest, this is
-    the newest version with one.
+    With PMMDS_MODEL_VERIFICATION=require_record, if the alias points at a version without a recorded digest: the
+    newest version that has one.
 
     Raises:
         RegistryUnavailableError, DatabaseUnavailableError: a store is unavailable.
     """
     found = deployment.registry.version_of(deployment.model_name, PRODUCTION)
-    if found is None or deployment.settings.model_trust != "recorded":
+    if found is None or deployment.settings.model_verification != "require_record":
         return found
     if deployment.decisions.recorded_digest(found.version) is not None:
         return found

@@ -1,8 +1,8 @@
-"""What a connection may cost: how many there are, how long and how large a request is, how often is written.
+"""Limits of a connection: number of connections, time and size of a request head, time to read a response.
 
-uvicorn waits for a request for ever and reads headers of any length. It also loses the body of a request that asks for
-an upgrade; here such a request is read again without that header. Keep out: which heads are taken (framing.py),
-what a request asks (application.py, predict_protocol.py) and the size of its body (prediction/request_bodies.py).
+uvicorn has no such limits. It also drops the body of a request that asks for an upgrade; here that request is parsed
+again without the Upgrade header. Does not live here: accepted request heads (framing.py), handling of a request
+(application.py, predict_protocol.py), body sizes (prediction/request_bodies.py).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any, ClassVar, cast
 
 import httptools
 import msgspec
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from pmmds_serving.http.framing import (
     BROKEN,
@@ -22,26 +21,27 @@ from pmmds_serving.http.framing import (
     head_without_upgrade,
     too_many_headers,
 )
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
+from pmmds_serving.private_apis.uvicorn_protocol import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 MAX_HEAD_BYTES = 65_536
-# Requests of one connection that wait behind another one's answer.
+# Maximum number of pipelined requests that wait for an earlier response of their connection.
 MAX_PIPELINED = 16
-# What a client must take of an answer in `request_seconds`.
+# Minimum number of bytes a client must read from a pending response within `request_seconds`.
 MIN_READ_BYTES = 16_384
 
-_HEAD = RefusalError(431, "The headers are too large", "http", [f"Expected at most {MAX_HEAD_BYTES:,} bytes"])
+_HEAD_TOO_LARGE = ApiError(431, "The headers are too large", "http", [f"Expected at most {MAX_HEAD_BYTES:,} bytes"])
 
 
 class _LastRequestError(Exception):
-    """What follows a request that ends the connection is not read."""
+    """More bytes arrived after the connection's last request; they are not read."""
 
 
 class OneWrite:
-    """A transport that sends what is written in one turn of the event loop together.
+    """A transport that joins all writes of one event loop iteration.
 
-    uvicorn writes a response's head and its body each for itself: two system calls, and two packets to wait for.
-    Everything but `write` and `close` is the transport's own.
+    uvicorn writes head and body of a response separately, which costs two system calls and two packets.
+    Everything except `write` and `close` is delegated to the transport.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
@@ -55,7 +55,7 @@ class OneWrite:
         self._parts.append(data)
 
     def write_now(self, data: bytes) -> None:
-        """What was written before goes first."""
+        """Send at once, after everything written before."""
         self._send()
         self._transport.write(data)
 
@@ -73,47 +73,47 @@ class OneWrite:
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with limits; a connection over one is told so and closed.
+    """uvicorn's protocol with limits. A connection that exceeds one gets an error response and is closed.
 
-    `max_connections`: of one worker. `request_seconds`: from a request's first byte, or the connection's beginning,
+    `max_connections`: of one worker. `request_seconds`: from a request's first byte, or the start of the connection,
     to the request's last byte.
     """
 
     max_connections: ClassVar[int] = 512
     request_seconds: ClassVar[float] = 10.0
 
-    # When the request that is not there whole began; None while none is awaited.
+    # Start time of the incomplete request; None when no request is pending.
     _waiting_since: float | None = None
     _head_bytes = 0
     _in_head = True
-    _is_refused = False
-    # The request whose head was read last is the connection's last.
+    _is_rejected = False
+    # True if the request parsed last is the last one of the connection.
     _closes_after = False
-    # The head of a request that asked for an upgrade, to be read again; empty otherwise.
+    # Head of a request that asked for an upgrade, to be parsed again; otherwise empty.
     _again = b""
-    _is_rereading = False
-    # Bytes that a slow reader had not taken at the last look.
+    _is_reparsing = False
+    # Size of the write buffer at the last check of a slow reader.
     _unread = 0
     _is_lost = False
-    # The headers by name, of two with one name the first.
+    # Headers by name; the first one of duplicates.
     _named: dict[bytes, bytes]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self.access_log = False  # BentoML's is off; uvicorn would make the line all the same, for nobody
+        self.access_log = False  # BentoML's access log is off; uvicorn would still format each line
         super().connection_made(cast("asyncio.Transport", OneWrite(transport, self.loop)))
         if len(self.connections) > self.max_connections:
-            errors = [f"{self.max_connections:,} connections are open. Use fewer, and keep them"]
-            self._refuse(RefusalError(503, "The service has too many connections", "connections", errors))
+            errors = [f"{self.max_connections:,} connections are open. Use fewer connections and reuse them"]
+            self._reject(ApiError(503, "The service has too many connections", "connections", errors))
             return
         self._waiting_since = self.loop.time()
-        self.loop.call_later(self.request_seconds, self._look)
+        self.loop.call_later(self.request_seconds, self._check_time)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_lost = True
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._is_refused:
+        if self._is_rejected:
             return
         if self._in_head:
             self._head_bytes += len(data)
@@ -122,57 +122,57 @@ class GuardedProtocol(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._end_reading(error.__context__)
             return
-        if self._waiting_since is not None:  # empty lines between requests keep no connection open
+        if self._waiting_since is not None:  # empty lines between requests do not keep a connection open
             self._unset_keepalive_if_required()
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
-            self._refuse(_HEAD)
+            self._reject(_HEAD_TOO_LARGE)
 
     def _feed(self, data: bytes) -> None:
-        """Parse; a head that asks for an upgrade once more without, and what follows it as its body says."""
+        """Parse. Parse the head of a request that asks for an upgrade again without it, then the rest."""
         rest: bytes | memoryview = data
         while (end_of_head := self._parsed(rest)) is not None:
-            self._read_again()
+            self._parse_again()
             rest = memoryview(rest)[end_of_head:]
 
     def _parsed(self, data: bytes | memoryview) -> int | None:
-        """Where the head of a request ends that asks for an upgrade; None when all was parsed."""
+        """Offset after the head of a request that asks for an upgrade; None if everything was parsed."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             return int(upgrade.args[0])
         return None
 
-    def _read_again(self) -> None:
-        """httptools takes such a request to have no body. Its state is of no use then, so another parser goes on."""
+    def _parse_again(self) -> None:
+        """httptools assumes that such a request has no body, so a new parser continues."""
         head, self._again = self._again, b""
         assert head
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        self._is_rereading = True
+        self._is_reparsing = True
         self.parser.feed_data(head)
-        self._is_rereading = False
+        self._is_reparsing = False
 
     def _end_reading(self, cause: BaseException | None) -> None:
         if isinstance(cause, _LastRequestError):
-            self._is_refused = True
+            self._is_rejected = True
         else:
-            self._refuse(cause if isinstance(cause, RefusalError) else BROKEN)
+            self._reject(cause if isinstance(cause, ApiError) else BROKEN)
 
     def on_message_begin(self) -> None:
         self._await_message()
         super().on_message_begin()
 
     def _await_message(self) -> None:
-        """A request's first byte is there."""
+        """Called at a request's first byte."""
         if self._closes_after:
             raise _LastRequestError
         self._unset_keepalive_if_required()
-        if not self._is_rereading:
+        if not self._is_reparsing:
             self._waiting_since = self.loop.time()
             self._in_head, self._head_bytes = True, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A trailer is no header."""
+        """Collect a header; trailers are ignored."""
         if not self._in_head:
             return
         name = name.lower()
@@ -197,9 +197,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_head = False
 
     def _on_head(self, version: str) -> None:
-        """A request's head is there, and says where its body ends."""
+        """Called after the head of a request passed all checks."""
         if len(self.pipeline) >= MAX_PIPELINED:
-            raise RefusalError(503, "Too many requests of the connection are unanswered", "connections")
+            raise ApiError(503, "The connection has too many pending requests", "connections")
         HttpToolsProtocol.on_headers_complete(self)
 
     def on_message_complete(self) -> None:
@@ -208,12 +208,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self._waiting_since = None
         super().on_message_complete()
 
-    def _look(self) -> None:
-        """One timer a connection that looks now and then costs less than one a request."""
+    def _check_time(self) -> None:
+        """Close a connection that is too slow or idle. One timer per connection costs less than one per request."""
         if self._is_lost:
             return
         if self.transport.is_closing() or self.flow.write_paused:
-            self._look_at_reader()
+            self._check_reader()
             return
         self._unread = 0
         since = self._waiting_since
@@ -221,34 +221,34 @@ class GuardedProtocol(HttpToolsProtocol):
         if left <= 0 and since is None:
             self.transport.close()
         elif left <= 0:
-            errors = [f"The request was not there whole after {self.request_seconds:g} seconds"]
-            self._refuse(RefusalError(408, "The request came too slowly", "slow_client", errors))
-        self.loop.call_later(left if left > 0 else self.request_seconds, self._look)
+            errors = [f"The request was not complete after {self.request_seconds:g} seconds"]
+            self._reject(ApiError(408, "The request arrived too slowly", "slow_client", errors))
+        self.loop.call_later(left if left > 0 else self.request_seconds, self._check_time)
 
-    def _look_at_reader(self) -> None:
-        """A client that does not take its answer holds its connection and the answer's bytes: not for long."""
+    def _check_reader(self) -> None:
+        """Abort a connection whose client reads its response too slowly."""
         unread = self.transport.get_write_buffer_size()
         if self._unread and unread > self._unread - MIN_READ_BYTES:
             self.transport.abort()
             return
         self._unread = max(unread, 1)
-        self.loop.call_later(self.request_seconds, self._look)
+        self.loop.call_later(self.request_seconds, self._check_time)
 
     def _seconds_idle_left(self) -> float:
-        """How long the connection may stay as it is; uvicorn has a timer of its own for requests that it answered."""
+        """Seconds until the idle connection is closed; uvicorn has its own timer after requests that it handled."""
         return self.request_seconds
 
-    def _refuse(self, refusal: RefusalError) -> None:
-        """Say why and close. Answers that are on their way come first, and then nothing is said."""
-        self._is_refused = True
+    def _reject(self, error: ApiError) -> None:
+        """Respond with the error and close. If responses are pending, send those and close without an error."""
+        self._is_rejected = True
         self._waiting_since = None
         cycle: RequestResponseCycle | None = self.cycle
         is_answering = cycle is not None and not cycle.response_complete
-        if cycle is not None and is_answering and self._in_head:  # it belongs to a request before
+        if cycle is not None and is_answering and self._in_head:  # the cycle belongs to an earlier request
             cycle.keep_alive = False
             return
         if not self.pipeline and (cycle is None or not is_answering or not cycle.response_started):
-            content = msgspec.json.encode(refusal.body)
+            content = msgspec.json.encode(error.body)
             head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(content)
-            self.transport.write(STATUS_LINE[refusal.status] + head + content)
+            self.transport.write(STATUS_LINE[error.status] + head + content)
         self.transport.close()

@@ -1,6 +1,6 @@
-"""The endpoints that take data: batch, feedback. Keep out.
+"""Endpoints that receive data: batch predictions and feedback.
 
-One prediction (predict_endpoint.py), health and model (status_endpoints.py).
+Does not live here: single predictions (predict_endpoint.py), health and model (status_endpoints.py).
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from pmmds_serving.prediction.request_bodies import decode_json
 from pmmds_serving.spool.segment import segments_with_records
 from pmmds_serving.worker import Worker
 
-# A client's own id, and the index that a batch appends.
+# A request id plus the index that a batch appends.
 MAX_LABEL_ID = 128
-# How long labels wait for predictions that are answered and not in the database yet.
+# Time that labels wait for predictions that are still in the spool.
 SHIPPING_GRACE_SECONDS, SHIPPING_POLL_SECONDS = 10.0, 0.02
 
 
 class InvalidItemError(ValueError):
-    """A label that is refused; the text is the sentence for the sender."""
+    """An invalid label; the text is sent to the client."""
 
 
 async def predict_batch(request: Request, worker: Worker) -> Response:
@@ -49,15 +49,15 @@ async def predict_batch(request: Request, worker: Worker) -> Response:
 
 
 async def feedback(request: Request, worker: Worker) -> Response:
-    """POST /api/v1/feedback. All items are kept, or none."""
+    """POST /api/v1/feedback. Stores all items or none."""
     require_admin(request, worker)
     async with worker.large_feedback.read(request.scope["headers"], request.receive, FEEDBACK_BYTES) as body:
         items = await decoded(read_labels, body)
-        return answer(await asyncio.to_thread(keep_labels, worker, items))
+        return answer(await asyncio.to_thread(store_labels, worker, items))
 
 
 def read_labels(body: bytes) -> list[LabelItem]:
-    """The labels of `{"items": [{…}, …]}`; in any thread. Raises RefusalError."""
+    """Decode and validate `{"items": [{…}, …]}`. Thread-safe. Raises ApiError."""
     check_elements(body, MAX_FEEDBACK * LABEL_ELEMENTS)
     n_labels = n_items(body, "items")
     if n_labels is not None and n_labels > MAX_FEEDBACK:
@@ -65,21 +65,21 @@ def read_labels(body: bytes) -> list[LabelItem]:
     return label_items(field_of(decode_json(body), "items"))
 
 
-def keep_labels(worker: Worker, items: Sequence[LabelItem]) -> FeedbackCounts:
-    """Let what was answered be shipped, so that no label comes before its prediction, then keep the labels.
+def store_labels(worker: Worker, items: Sequence[LabelItem]) -> FeedbackCounts:
+    """Wait until spooled predictions are shipped, then store the labels.
 
-    Takes as long as the database does, so it belongs in a thread. Raises RefusalError.
+    Blocks on the database, so call it in a thread. Raises ApiError.
     """
     try:
         worker.spool.seal()
         _await_predictions(worker, {item.request_id for item in items})
         return worker.deployment.ground_truth.add(items)
     except (PmmdsError, OSError):
-        raise api_errors.database_down("No label was kept") from None
+        raise api_errors.database_down("No label was stored") from None
 
 
 def _await_predictions(worker: Worker, request_ids: set[str]) -> None:
-    """Until all are logged, or whatever any worker had spooled when this began is: then the others are unknown."""
+    """Wait until all ids are logged, or everything spooled before this call is shipped; other ids are unknown."""
     log, pending = worker.deployment.prediction_log, segments_with_records(worker.spool.folder)
     missing, deadline = request_ids, time.monotonic() + SHIPPING_GRACE_SECONDS
     while (missing := missing - log.named(missing).keys()) and pending and time.monotonic() < deadline:
@@ -88,7 +88,7 @@ def _await_predictions(worker: Worker, request_ids: set[str]) -> None:
 
 
 def label_items(raw: Any) -> list[LabelItem]:
-    """The labels of decoded JSON. Raises RefusalError with every mistake, by the item's index."""
+    """The labels of decoded JSON. Raises ApiError with all errors, by item index."""
     if not isinstance(raw, list) or not 1 <= len(raw) <= MAX_FEEDBACK:
         raise wrong_feedback(f"{len(raw):,}" if isinstance(raw, list) else type(raw).__name__)
     now = datetime.now(UTC)
@@ -103,8 +103,8 @@ def label_items(raw: Any) -> list[LabelItem]:
     return items
 
 
-def wrong_feedback(found: str) -> api_errors.RefusalError:
-    return api_errors.invalid_payload([f"items: expected an array of 1 to {MAX_FEEDBACK:,} labels, found {found}"])
+def wrong_feedback(size: str) -> api_errors.ApiError:
+    return api_errors.invalid_payload([f"items: expected an array of 1 to {MAX_FEEDBACK:,} labels, found {size}"])
 
 
 def _label_item(item: Any, now: datetime) -> LabelItem:
@@ -115,23 +115,23 @@ def _label_item(item: Any, now: datetime) -> LabelItem:
     if not isinstance(request_id, str) or not request_id:
         raise InvalidItemError("Missing required field: request_id")
     if len(request_id) > MAX_LABEL_ID or not (request_id.isascii() and request_id.isprintable()):
-        # No prediction has such an id, and PostgreSQL refuses to look for some.
+        # No prediction has such an id, and PostgreSQL rejects some of them in queries.
         expected = f"Expected at most {MAX_LABEL_ID} printable ASCII characters"
         raise InvalidItemError(f"Invalid value for request_id: {request_id[:40]!r}. {expected}")
     if type(label) is not int or label not in (0, 1):
         raise InvalidItemError(f"Invalid value for label: {str(label)[:40]!r}. Expected one of: 0, 1")
     observed_at = item.get("observed_at")
-    return LabelItem(request_id, label, now if observed_at is None else _instant(observed_at, now))
+    return LabelItem(request_id, label, now if observed_at is None else _timestamp(observed_at, now))
 
 
-def _instant(raw: Any, now: datetime) -> datetime:
-    """In UTC. Raises InvalidItemError, also for one outside the years 1 to 9999 there."""
-    expected = "an instant with time zone, such as 2026-01-31T12:00:00Z"
+def _timestamp(raw: Any, now: datetime) -> datetime:
+    """Timestamp in UTC. Raises InvalidItemError, also if it is out of range in UTC."""
+    expected = "a timestamp with time zone, such as 2026-01-31T12:00:00Z"
     try:
-        found = msgspec.convert(raw, datetime)
-        if found.tzinfo is not None:
-            if not is_out_of_range(found := found.astimezone(UTC), now):
-                return found
+        timestamp = msgspec.convert(raw, datetime)
+        if timestamp.tzinfo is not None:
+            if not is_out_of_range(timestamp := timestamp.astimezone(UTC), now):
+                return timestamp
             expected = expected_range(now)
     except (msgspec.ValidationError, OverflowError):
         pass

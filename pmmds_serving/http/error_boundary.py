@@ -1,4 +1,4 @@
-"""What every answer has in common: whatever a handler raises becomes an answer. Keep out: routes and transport."""
+"""Error boundary: turns every exception of a handler into an ApiError. Does not live here: routes and transport."""
 
 from __future__ import annotations
 
@@ -6,40 +6,40 @@ from types import TracebackType
 
 from pmmds_core.runtime.json_logs import get_logger, place_of
 from pmmds_serving.metrics.counters import ServingMetrics
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 
 log = get_logger("pmmds.serving.http")
 
 _PAYLOAD_PROBLEMS = frozenset({400, 413, 415})
 
 
-class Boundary:
-    """Whatever is raised in its block, the sender gets an answer in the usual shape.
+class ErrorBoundary:
+    """A `with` block that stores an exception as `error`.
 
-    An unexpected error is logged by its type and place: its text may hold a customer's values.
+    An unexpected exception becomes a 500 and is logged by type and place only: its text may contain customer data.
     """
 
-    __slots__ = ("refusal",)
+    __slots__ = ("error",)
 
     def __init__(self) -> None:
-        self.refusal: RefusalError | None = None
+        self.error: ApiError | None = None
 
     def __enter__(self) -> None:
         return
 
-    def __exit__(self, _: object, error: BaseException | None, trace: TracebackType | None) -> bool:
-        if error is None:
+    def __exit__(self, _: object, raised: BaseException | None, trace: TracebackType | None) -> bool:
+        if raised is None:
             return False
-        if isinstance(error, RefusalError):
-            self.refusal = error
-        elif isinstance(error, Exception):
-            log.error("request_failed", error_type=type(error).__name__, place=place_of(trace))
-            self.refusal = RefusalError(500, "The service failed; its log says where", "internal")
-        return self.refusal is not None
+        if isinstance(raised, ApiError):
+            self.error = raised
+        elif isinstance(raised, Exception):
+            log.error("request_failed", error_type=type(raised).__name__, place=place_of(trace))
+            self.error = ApiError(500, "Internal error; see the service's log", "internal")
+        return self.error is not None
 
 
-def count_refusal(metrics: ServingMetrics, endpoint: str, refusal: RefusalError) -> None:
-    """The label is the endpoint's template, never the path."""
-    metrics.errors.labels(endpoint, refusal.error_type).inc()
-    if refusal.status in _PAYLOAD_PROBLEMS:
-        metrics.validation_failures.labels(endpoint, refusal.error_type).inc()
+def count_error(metrics: ServingMetrics, endpoint: str, error: ApiError) -> None:
+    """Count an error response. `endpoint` is the route's template, never the path."""
+    metrics.errors.labels(endpoint, error.error_type).inc()
+    if error.status in _PAYLOAD_PROBLEMS:
+        metrics.validation_failures.labels(endpoint, error.error_type).inc()

@@ -1,7 +1,7 @@
-"""Which request heads are taken: one meaning for every reader of the same bytes (RFC 9112), whatever proxy is in front.
+"""Accepted request heads: rejects those that other HTTP parsers, such as a proxy, may read differently (RFC 9112).
 
-llhttp reads the bytes; this refuses what it accepts and others read differently. Keep out: the connection and its
-limits (connection_limits.py).
+llhttp parses the bytes; these checks reject what it accepts and others read differently. Does not live here: the
+connection and its limits (connection_limits.py).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -18,36 +18,36 @@ MAX_HEADERS = 100
 _VERSIONS = frozenset({"1.0", "1.1"})
 
 
-def broken(error: str, status: int = 400) -> RefusalError:
-    """A request that is not read any further; its connection ends."""
-    return RefusalError(status, "The request is not HTTP", "http", [error])
+def broken(error: str, status: int = 400) -> ApiError:
+    """Error for a request that is not parsed any further; its connection is closed."""
+    return ApiError(status, "The request is not HTTP", "http", [error])
 
 
 BROKEN = broken("Expected HTTP/1.1")
 
 
-def too_many_headers() -> RefusalError:
-    return RefusalError(431, "The headers are too many", "http", [f"Expected at most {MAX_HEADERS} headers"])
+def too_many_headers() -> ApiError:
+    return ApiError(431, "Too many headers", "http", [f"Expected at most {MAX_HEADERS} headers"])
 
 
 def check_method(method: bytes) -> None:
-    """Raises RefusalError for CONNECT, after which the bytes of a connection are no HTTP."""
+    """Raises ApiError for CONNECT, after which the connection would carry something other than HTTP."""
     if method == b"CONNECT":
-        errors = ["CONNECT is not served. GET /docs shows every endpoint"]
-        raise RefusalError(405, "Method Not Allowed", "http", errors)
+        errors = ["CONNECT is not supported. See GET /docs for all endpoints"]
+        raise ApiError(405, "Method Not Allowed", "http", errors)
 
 
-# RFC 3986, 3.2.2: a name, an IPv4 address or one of IPv6 in brackets; empty where the target has no authority.
+# RFC 3986, 3.2.2: a name, an IPv4 address or an IPv6 address in brackets; empty if the target has no authority.
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.%v]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
 
 
 def check_framing(version: str, headers: Headers, named: Mapping[bytes, bytes]) -> None:
-    """Raises RefusalError unless the head says in one way only for whom the request is and where its body ends.
+    """Raises ApiError unless the head identifies the host and the end of the body unambiguously.
 
     Args:
         version: such as "1.1".
-        headers: lower-case names and values, as they came.
-        named: the same by name.
+        headers: lower-case names and values, in the order received.
+        named: the headers by name.
     """
     if version not in _VERSIONS:
         raise broken(f"HTTP/{version} is not supported. Expected HTTP/1.1", 505)
@@ -57,13 +57,13 @@ def check_framing(version: str, headers: Headers, named: Mapping[bytes, bytes]) 
         if version == "1.1":
             raise broken("The header Host is missing. Expected exactly one")
     elif len(named) < len(headers) and [name for name, _ in headers].count(b"host") > 1:
-        raise broken("The header Host comes more than once. Expected exactly one")
+        raise broken("The header Host is duplicated. Expected exactly one")
     if _HOST.fullmatch(named.get(b"host", b"")) is None:
         raise broken("The header Host is not a name or address with an optional port")
 
 
 def _check_coding(version: str, values: Sequence[bytes]) -> None:
-    """llhttp also takes lists that end in `chunked`, and codings that nobody here undoes."""
+    """llhttp also accepts lists that end in `chunked`, and codings that the service cannot decode."""
     if version == "1.0":
         raise broken("HTTP/1.0 has no Transfer-Encoding. Send Content-Length")
     if len(values) > 1 or values[0].strip().lower() != b"chunked":
@@ -71,7 +71,7 @@ def _check_coding(version: str, values: Sequence[bytes]) -> None:
 
 
 def head_without_upgrade(method: bytes, url: bytes, version: str, headers: Headers) -> bytes:
-    """The head of a request as it would be if its client had not asked for another protocol (RFC 9110, 7.8)."""
+    """The head of a request without its Upgrade header (RFC 9110, 7.8)."""
     lines = [b"%b %b HTTP/%b" % (method, url, version.encode())]
     lines += [b"%b: %b" % header for header in headers if header[0] != b"upgrade"]
     return b"\r\n".join([*lines, b"", b""])

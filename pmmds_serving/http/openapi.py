@@ -1,4 +1,4 @@
-"""The OpenAPI document, derived from the contract. Add an endpoint here when application.py gets one."""
+"""The OpenAPI document, derived from the contract. Add each endpoint of application.py here."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def openapi_document(contract: Contract) -> Document:
 _ADMIN: Document = {
     "type": "http",
     "scheme": "bearer",
-    "description": "PMMDS_ADMIN_TOKEN. Without one, changing endpoints answer clients on the same machine.",
+    "description": "PMMDS_ADMIN_TOKEN. Without a token, guarded endpoints accept clients on the same machine only.",
 }
 _REQUEST_ID: Document = {
     "name": "X-Request-ID",
     "in": "header",
     "required": False,
     "schema": {"type": "string", "pattern": f"^[ -~]{{0,{MAX_REQUEST_ID}}}$"},
-    "description": "The answer has it. Repeated with the same payload, the request is recorded once.",
+    "description": "Returned in the response. A request repeated with the same id and payload is recorded once.",
 }
 
 
@@ -61,7 +61,7 @@ def _data_paths(contract: Contract) -> Document:
             parameters=[_REQUEST_ID],
         ),
         "/api/v1/feedback": _post(
-            "Tell what became true of predictions",
+            "Send labels of earlier predictions",
             "FeedbackRequest",
             "FeedbackAnswer",
             {"items": [label]},
@@ -73,16 +73,16 @@ def _data_paths(contract: Contract) -> Document:
 
 def _status_paths() -> Document:
     get = {
-        "/healthz": ("Parts and their state; 503 when the database cannot be reached or used", (200, 503)),
-        "/livez": ("The process answers", (200,)),
-        "/ready": ("Has a model and can record durably", (200, 503)),
-        "/model": ("The model that answers now", (200, 503)),
+        "/healthz": ("State of every component; 503 when the database is unavailable", (200, 503)),
+        "/livez": ("The process is alive", (200,)),
+        "/ready": ("A model is loaded and predictions can be recorded", (200, 503)),
+        "/model": ("The served model", (200, 503)),
         "/metrics": ("Prometheus metrics", (200,)),
-        "/metrics/json": ("The same numbers as JSON", (200,)),
+        "/metrics/json": ("The same metrics as JSON", (200,)),
     }
     paths: Document = {p: {"get": _operation(words, codes, ["status"])} for p, (words, codes) in get.items()}
     reload_model = _operation(
-        "Ask the registry now; answers when all workers serve it", (200, 401, 403, 503, 504), ["status"]
+        "Reload the production version; responds when all workers serve it", (200, 401, 403, 503, 504), ["status"]
     )
     paths["/model/reload"] = {"post": {**reload_model, "security": [{"admin": []}, {}]}}
     return paths
@@ -92,17 +92,17 @@ def _operation(summary: str, codes: tuple[int, ...], tags: list[str]) -> Documen
     return {"summary": summary, "tags": tags, "responses": {str(c): {"description": _CODES[c]} for c in codes}}
 
 
-_REFUSALS = (400, 408, 413, 415, 503)
+_ERRORS = (400, 408, 413, 415, 503)
 _CODES = {
-    200: "Answered",
-    400: "The payload is invalid; all errors at once",
+    200: "Success",
+    400: "The payload is invalid; lists all errors",
     401: "The admin token is missing or wrong",
-    403: "Without an admin token, clients on the same machine only",
-    408: "The request was not there whole in time",
+    403: "Without an admin token, only clients on the same machine are allowed",
+    408: "The request was not complete in time",
     413: "The body is too large",
     415: "The content type is not application/json",
-    503: "Not now; the body says why",
-    504: "Not in time; the body says who is behind",
+    503: "Unavailable; the body has the reason",
+    504: "Timed out; the body names the workers that are behind",
 }
 
 
@@ -110,7 +110,7 @@ def _post(
     summary: str, request: str, response: str, example: Document, also: tuple[int, ...] = (), **more: Any
 ) -> Document:
     refused = {"content": {"application/json": {"schema": _ref("Refusal")}}}
-    responses: Document = {str(c): {"description": _CODES[c], **refused} for c in (*_REFUSALS, *also)}
+    responses: Document = {str(c): {"description": _CODES[c], **refused} for c in (*_ERRORS, *also)}
     responses["200"] = {"description": _CODES[200], "content": {"application/json": {"schema": _ref(response)}}}
     body = {"required": True, "content": {"application/json": {"schema": _ref(request), "example": example}}}
     return {"post": {"summary": summary, "tags": ["data"], "requestBody": body, "responses": responses, **more}}

@@ -1,6 +1,6 @@
-"""Pages for people: the front page and the API documentation. Both work without the internet.
+"""HTML pages: the front page and the API documentation. Both work offline.
 
-The documentation is Swagger UI, whose files BentoML ships. Keep out: what the API is (openapi.py).
+The documentation is Swagger UI, whose files BentoML ships. Does not live here: the API description (openapi.py).
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,6 +16,7 @@ from jinja2 import Template
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import PmmdsError
 from pmmds_core.runtime.html_templates import html_environment
+from pmmds_serving.private_apis.bentoml_files import static_file
 
 if TYPE_CHECKING:
     from pmmds_serving.worker import Worker
@@ -29,11 +29,11 @@ _ASSETS = {
 
 
 def front_page(worker: Worker, *, with_problems: bool) -> str:
-    """What this service is, what answers now, how much is asked, and how to ask it. Reads the database.
+    """Front page: the service, its model, recent traffic and an example request. Reads the database.
 
     Args:
-        worker: the worker that answers.
-        with_problems: False: the text of a problem, which names hosts, is left out.
+        worker: the worker that renders the page.
+        with_problems: False omits the text of problems, which may name hosts.
     """
     model = worker.follower.model
     settings = worker.deployment.settings
@@ -53,7 +53,7 @@ def front_page(worker: Worker, *, with_problems: bool) -> str:
 
 @dataclass(frozen=True)
 class Activity:
-    """Predictions that all workers answered and logged lately; `problem` when the database does not tell."""
+    """Recently logged predictions of all workers; `problem` if the database cannot be read."""
 
     last_minute: int = 0
     last_hour: int = 0
@@ -70,24 +70,23 @@ def _activity(worker: Worker, with_problems: bool) -> Activity:
 
 
 def curl_example(contract: Contract, base: str) -> str:
-    """A command that can be pasted into a shell: the contract's example row."""
+    """A shell command that requests a prediction for the contract's example row."""
     body = msgspec.json.format(msgspec.json.encode({"features": contract.example()}), indent=2).decode()
     quoted = body.replace("'", "'\\''")
     return f"curl -s {base}/api/v1/predict -H 'Content-Type: application/json' -d '{quoted}'"
 
 
 def docs_page() -> str:
-    """Swagger UI on /openapi.json."""
+    """Swagger UI for /openapi.json."""
     return _template("docs.html").render()
 
 
 @cache
 def docs_asset(name: str) -> tuple[bytes, str] | None:
-    """A file of Swagger UI and its media type; None when there is no such file."""
+    """Content and media type of a Swagger UI file; None if it does not exist."""
     if name not in _ASSETS:
         return None
-    file = resources.files("bentoml._internal.server").joinpath("static_content", name)
-    return file.read_bytes(), _ASSETS[name]
+    return static_file(name), _ASSETS[name]
 
 
 @cache

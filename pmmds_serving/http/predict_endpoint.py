@@ -1,7 +1,7 @@
-"""The application in front: POST /api/v1/predict without a framework, everything else handed on.
+"""POST /api/v1/predict without a web framework; everything else is passed on.
 
-A router, a request and a response object cost more than decoding, scoring and keeping a row together. Keep out: what a
-prediction is (prediction/predictor.py), all other endpoints (application.py).
+A router, a request and a response object cost more than decoding, scoring and recording a row together. Does not live
+here: predicting (prediction/predictor.py), all other endpoints (application.py).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 from starlette.datastructures import State
 
-from pmmds_serving.http.error_boundary import Boundary, count_refusal
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.http.error_boundary import ErrorBoundary, count_error
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.limits import PREDICT_BYTES
 from pmmds_serving.prediction.predictor import check_request_id
 from pmmds_serving.prediction.request_bodies import Headers, Receive, read_body
@@ -31,67 +31,67 @@ _encode = msgspec.json.Encoder().encode
 
 
 class PredictEndpoint:
-    """POST /api/v1/predict: `answer`, which the protocol calls, and an ASGI application around it.
+    """POST /api/v1/predict: `answer`, which the fast path calls, and an ASGI application that calls it.
 
-    `state` is the application's, which has the worker once it runs. Tracing puts itself around `answer`.
+    `state` is the application's state, which has the worker once it runs. Tracing wraps `answer`.
     """
 
     def __init__(self) -> None:
         self.state = State()
-        self.answer: Callable[[Headers, bytes, float, RefusalError | None], tuple[int, bytes]] = self._answer
+        self.answer: Callable[[Headers, bytes, float, ApiError | None], tuple[int, bytes]] = self._answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         headers = scope["headers"]
-        boundary, body = Boundary(), b""
+        boundary, body = ErrorBoundary(), b""
         with boundary:
             body = await read_body(headers, receive, PREDICT_BYTES)
-        status, content = self.answer(headers, body, started, boundary.refusal)
+        status, content = self.answer(headers, body, started, boundary.error)
         length = (b"content-length", str(len(content)).encode())
         await send({"type": "http.response.start", "status": status, "headers": [_JSON, length]})
         await send({"type": "http.response.body", "body": content})
 
     def _answer(
-        self, headers: Headers, body: bytes, started: float, refusal: RefusalError | None = None
+        self, headers: Headers, body: bytes, started: float, error: ApiError | None = None
     ) -> tuple[int, bytes]:
-        """Status and JSON of the answer to a request that is there whole, counted and timed.
+        """Status and JSON body of the response to a complete request; counts and times it.
 
         Args:
             headers: lower-case names and values.
-            body: what was sent.
+            body: the complete body.
             started: time.perf_counter() when the request arrived.
-            refusal: what is wrong with it already.
+            error: an error found already.
         """
         worker: Worker = self.state.worker
         status, content = 200, b""
-        if refusal is None:
-            boundary = Boundary()
+        if error is None:
+            boundary = ErrorBoundary()
             with boundary:
                 content = _encode(worker.predictor.predict(body, _request_id(headers), started))
-            refusal = boundary.refusal
-        if refusal is not None:
-            count_refusal(worker.metrics, PREDICT_PATH, refusal)
-            status, content = refusal.status, _encode(refusal.body)
+            error = boundary.error
+        if error is not None:
+            count_error(worker.metrics, PREDICT_PATH, error)
+            status, content = error.status, _encode(error.body)
         worker.metrics.answered("POST", PREDICT_PATH, status, time.perf_counter() - started)
         return status, content
 
 
-class Front:
-    """An ASGI application before another one: predictions do not go through its middlewares and routers."""
+class PredictFirst:
+    """An ASGI application that answers predictions itself, without the middlewares and routers of the next one."""
 
-    def __init__(self, behind: Application, predict: PredictEndpoint) -> None:
-        self._behind = behind
+    def __init__(self, next_app: Application, predict: PredictEndpoint) -> None:
+        self._next = next_app
         self._predict = predict
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == PREDICT_PATH and scope["method"] == "POST":
             await self._predict(scope, receive, send)
         else:
-            await self._behind(scope, receive, send)
+            await self._next(scope, receive, send)
 
 
 def _request_id(headers: Headers) -> str:
-    """The client's id, checked; empty when it has none. Raises RefusalError."""
+    """The client's request id; empty without one. Raises ApiError if it is invalid."""
     for name, value in headers:
         if name == b"x-request-id":
             return check_request_id(value.decode("latin-1"))

@@ -1,8 +1,8 @@
-"""Predictions answered where they arrive: in the protocol, in the callback that has the request's last byte.
+"""Prediction fast path: answers predictions inside uvicorn's protocol, when the last byte of the request arrives.
 
-A task, a scope, an event and two messages a request cost as much as the prediction itself. BentoML chooses uvicorn's
-protocol by the name "auto" and offers no setting for it, so the service gives that name to this class (service.py; a
-test holds it). Keep out: the answer (predict_endpoint.py), what a connection may cost (connection_limits.py).
+ASGI's task, scope, event and two messages per request cost as much as the prediction itself.
+PMMDS_HTTP_FAST_PATH=off disables it. Does not live here: the response (predict_endpoint.py), limits of a connection
+(connection_limits.py), selecting the protocol (private_apis/uvicorn_protocol.py).
 """
 
 from __future__ import annotations
@@ -10,35 +10,38 @@ from __future__ import annotations
 import time
 from typing import ClassVar, cast
 
-from uvicorn.config import HTTP_PROTOCOLS, WS_PROTOCOLS
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
-
 from pmmds_serving.http.connection_limits import GuardedProtocol, OneWrite
-from pmmds_serving.http.error_boundary import Boundary
+from pmmds_serving.http.error_boundary import ErrorBoundary
 from pmmds_serving.http.predict_endpoint import PREDICT_PATH, PredictEndpoint
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.limits import PREDICT_BYTES
 from pmmds_serving.prediction.request_bodies import check_content_type
+from pmmds_serving.private_apis.uvicorn_protocol import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+    select_protocol,
+)
 
 _URL = PREDICT_PATH.encode()
 
 
 class DirectProtocol(GuardedProtocol):
-    """Answers a plain POST of one prediction itself; uvicorn's way takes every other request.
+    """Answers plain single predictions itself and passes every other request to uvicorn.
 
-    Plain is one whose length is told and allowed, that expects no 100 Continue, and before which no answer of the
-    connection is outstanding. `predict` answers; None leaves everything to uvicorn.
+    A request is plain if it has an allowed Content-Length, does not expect 100 Continue, and no earlier response of
+    the connection is pending. `predict` makes the response; None passes everything to uvicorn.
     """
 
     predict: ClassVar[PredictEndpoint | None] = None
 
     _is_direct = False
     _started = 0.0
-    # When the last answer of this class left; None when uvicorn's own timer watches the connection.
+    # Time of the last response sent by this class; None while uvicorn's keep-alive timer is in charge.
     _idle_since: float | None = None
 
     def on_message_begin(self) -> None:
-        """As uvicorn's, without the scope: what is answered here needs none."""
+        """Like uvicorn's, but without creating a scope, which the fast path does not need."""
         self._await_message()
         self._idle_since = None
         self.url = b""
@@ -51,7 +54,7 @@ class DirectProtocol(GuardedProtocol):
             self._started = time.perf_counter()
             return
         url, headers, expects = self.url, self.headers, self.expect_100_continue
-        HttpToolsProtocol.on_message_begin(self)  # for its scope; the time that a client has runs already
+        HttpToolsProtocol.on_message_begin(self)  # creates the scope; the request timer is running already
         self.url, self.expect_100_continue = url, expects
         self.headers.extend(headers)
         super()._on_head(version)
@@ -80,20 +83,20 @@ class DirectProtocol(GuardedProtocol):
         self._waiting_since = None
         self._is_direct = False
         assert self.predict is not None
-        status, content = self.predict.answer(self.headers, self._body, self._started, self._content_type_refusal())
+        status, content = self.predict.answer(self.headers, self._body, self._started, self._content_type_error())
         self._reply(status, content)
 
-    def _content_type_refusal(self) -> RefusalError | None:
+    def _content_type_error(self) -> ApiError | None:
         content_type = self._named.get(b"content-type", b"")
         if content_type == b"application/json":
             return None
-        boundary = Boundary()
+        boundary = ErrorBoundary()
         with boundary:
             check_content_type(content_type)
-        return boundary.refusal
+        return boundary.error
 
     def _reply(self, status: int, content: bytes) -> None:
-        """What uvicorn's cycle writes, at once."""
+        """Write the same response as uvicorn's cycle, in one piece."""
         head = b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers])
         closing = b"connection: close\r\n" if self._closes_after else b""
         cast("OneWrite", self.transport).write_now(
@@ -111,7 +114,7 @@ class DirectProtocol(GuardedProtocol):
         return self._idle_since + self.timeout_keep_alive - self.loop.time()
 
     def shutdown(self) -> None:
-        """A request whose body is on its way is answered before the connection ends."""
+        """Answer a request whose body is still arriving before the connection closes."""
         if self._is_direct:
             self._closes_after = True
         else:
@@ -119,12 +122,14 @@ class DirectProtocol(GuardedProtocol):
 
 
 def install(max_connections: int, request_seconds: float, predict: PredictEndpoint | None = None) -> None:
-    """Make every uvicorn server of this process that leaves the choice to uvicorn use this protocol.
+    """Make uvicorn use these limits and, with `predict`, the fast path.
 
-    WebSockets are not served, whatever libraries for them are installed.
+    Args:
+        max_connections: open connections of this process.
+        request_seconds: time a client has to send a request.
+        predict: None turns the fast path off: predictions go through ASGI like every other request.
     """
-    DirectProtocol.max_connections = max_connections
-    DirectProtocol.request_seconds = request_seconds
+    GuardedProtocol.max_connections = max_connections
+    GuardedProtocol.request_seconds = request_seconds
     DirectProtocol.predict = predict
-    WS_PROTOCOLS["auto"] = None
-    HTTP_PROTOCOLS["auto"] = f"{DirectProtocol.__module__}:{DirectProtocol.__name__}"
+    select_protocol(GuardedProtocol if predict is None else DirectProtocol)

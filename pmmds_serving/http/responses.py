@@ -1,6 +1,6 @@
-"""Answers that go out: encoded once, by msgspec. Keep out.
+"""JSON responses, encoded by msgspec.
 
-What they say, and bodies that come in (prediction/request_bodies.py).
+Does not live here: their content, and request bodies (prediction/request_bodies.py).
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 
 
-class JsonAnswer(Response):
-    """A response whose body is JSON bytes already."""
+class JsonResponse(Response):
+    """A response whose body is already JSON."""
 
     media_type = "application/json"
 
 
-def answer(value: Any, status: int = 200) -> JsonAnswer:
-    return JsonAnswer(msgspec.json.encode(value), status)
+def answer(value: Any, status: int = 200) -> JsonResponse:
+    return JsonResponse(msgspec.json.encode(value), status)
 
 
-def refuse(refusal: RefusalError, headers: Mapping[str, str] | None = None) -> JsonAnswer:
-    """The refusal's answer; a 401 names the scheme that is wanted (RFC 9110, 15.5.2)."""
-    if refusal.status == HTTPStatus.UNAUTHORIZED:
+def error_response(error: ApiError, headers: Mapping[str, str] | None = None) -> JsonResponse:
+    """The response of an error; a 401 names the authentication scheme (RFC 9110, 15.5.2)."""
+    if error.status == HTTPStatus.UNAUTHORIZED:
         headers = {**(headers or {}), "WWW-Authenticate": 'Bearer realm="PMMDS"'}
-    return JsonAnswer(msgspec.json.encode(refusal.body), refusal.status, headers)
+    return JsonResponse(msgspec.json.encode(error.body), error.status, headers)

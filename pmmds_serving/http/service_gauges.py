@@ -1,7 +1,7 @@
-"""Metrics of how the service stands now: model, registry, spool; what /healthz says in words.
+"""Gauges of the service's state: model, registry, spool; the same facts as /healthz.
 
-Read when somebody asks, from files that every worker of the home shares. Keep out: counts (metrics/counters.py), the
-database (metrics/loop_metrics.py).
+Read at each scrape from files that all workers share. Does not live here: counters (metrics/counters.py), metrics read
+from the database (metrics/loop_metrics.py).
 """
 
 from __future__ import annotations
@@ -21,30 +21,34 @@ if TYPE_CHECKING:
 
 
 def state_families(worker: Worker) -> list[Metric]:
-    """Gauges of this service; a folder listing and a few small files."""
-    watcher, stamp, served = worker.cache.read_watcher(), worker.cache.read_stamp(), worker.follower.model
+    """All gauges; reads a folder listing and a few small files."""
+    watcher, active, served = worker.cache.read_watcher(), worker.cache.read_active(), worker.follower.model
     is_refused = watcher is not None and watcher.is_refused
     refused = {(watcher.refused_version,): 1.0} if watcher is not None and watcher.refused_version else {}
-    is_recorded = stamp is not None and stamp.trust == RECORDED
+    is_recorded = active is not None and active.verification == RECORDED
     has_registry = watcher is not None and not watcher.problem and not worker.follower.problem
     info = {(served.name, served.version): 1.0} if served else {}
     n_segments, oldest_seconds = _waiting(worker.spool.folder)
-    most = float(worker.spool.limits.max_bytes * max(1, len(worker.cache.live_workers())))
+    capacity = float(worker.spool.limits.max_bytes * max(1, len(worker.cache.live_workers())))
     return [
         gauge(
             "pmmds_model_registry_up",
             "0 while the production version cannot be followed",
             float(has_registry),
         ),
-        gauge("pmmds_model_loaded", "1 while a model answers", float(served is not None)),
-        gauge("pmmds_model_refused", "1 while what is in production cannot be served", float(is_refused)),
-        labelled_gauge("pmmds_model_refused_info", "The version that is refused", ["model_version"], refused),
-        gauge("pmmds_model_recorded", "1 while the served files are those that were promoted", float(is_recorded)),
-        labelled_gauge("pmmds_model_info", "The version that answers", ["model_name", "model_version"], info),
-        gauge("pmmds_spool_max_bytes", "What the workers' spools may hold together", most),
-        gauge("pmmds_spool_segments", "Files of answered predictions that wait for the database", float(n_segments)),
-        gauge("pmmds_spool_oldest_seconds", "Since the oldest of them was last written to", oldest_seconds),
-        gauge("pmmds_dead_letters_kept", "Refused rows that lie in files", float(worker.dead_letters.n_kept())),
+        gauge("pmmds_model_loaded", "1 while a model is loaded", float(served is not None)),
+        gauge("pmmds_model_refused", "1 while the production version cannot be served", float(is_refused)),
+        labelled_gauge(
+            "pmmds_model_refused_info", "The production version that cannot be served", ["model_version"], refused
+        ),
+        gauge("pmmds_model_recorded", "1 while the served files match their promotion record", float(is_recorded)),
+        labelled_gauge("pmmds_model_info", "The served version", ["model_name", "model_version"], info),
+        gauge("pmmds_spool_max_bytes", "Total capacity of the workers' spools", capacity),
+        gauge("pmmds_spool_segments", "Spool files that wait for the database", float(n_segments)),
+        gauge(
+            "pmmds_spool_oldest_seconds", "Seconds since the oldest waiting spool file was last written", oldest_seconds
+        ),
+        gauge("pmmds_dead_letters_kept", "Dead letters on disk", float(worker.dead_letters.n_kept())),
         gauge(
             "pmmds_ready", "1 while predictions can be answered and recorded", float(bool(served) and _records(worker))
         ),
@@ -53,7 +57,7 @@ def state_families(worker: Worker) -> list[Metric]:
 
 
 def _shadow(worker: Worker) -> list[Metric]:
-    """Nothing where no challenger is asked to score."""
+    """Empty unless PMMDS_SHADOW is on."""
     status = worker.shadow.part(worker.deployment.settings.shadow)["status"]
     if status == "off":
         return []
@@ -65,10 +69,10 @@ def _records(worker: Worker) -> bool:
 
 
 def _waiting(folder: Path) -> tuple[int, float]:
-    """How many segments hold records, and the seconds since the one that rests longest was written to."""
+    """Number of log segments with records, and seconds since the oldest one was last written."""
     waiting = segments_with_records(folder)
     written = []
     for path in waiting:
-        with suppress(FileNotFoundError):  # shipped meanwhile
+        with suppress(FileNotFoundError):  # shipped in between
             written.append(path.stat().st_mtime)
     return len(waiting), max(0.0, time.time() - min(written)) if written else 0.0

@@ -1,4 +1,7 @@
-"""The endpoints that say how the service is: health, readiness, model, reload, metrics."""
+"""Status endpoints: health, readiness, model, reload, metrics.
+
+Does not live here: endpoints that receive data (data_endpoints.py), HTML pages (pages.py).
+"""
 
 from __future__ import annotations
 
@@ -21,61 +24,61 @@ from pmmds_serving.metrics.loop_metrics import loop_families
 from pmmds_serving.model.cache import ReloadRequest, WatcherStatus
 from pmmds_serving.model.watcher import NO_MODEL
 from pmmds_serving.prediction import api_errors
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.request_bodies import check_content_type
 from pmmds_serving.worker import Worker
 
 RELOAD_SECONDS = 30.0
-# What is told of a database that answers and cannot be used; any other problem is that it cannot be reached.
-_ANSWERS_BUT = ((SchemaNewerError, "newer"), (SchemaOutdatedError, "outdated"), (RightMissingError, "refused"))
+# Status of a database that is reachable but cannot be used; any other problem is `unreachable`.
+_UNUSABLE = ((SchemaNewerError, "newer"), (SchemaOutdatedError, "outdated"), (RightMissingError, "refused"))
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 async def livez(_: Request, __: Worker) -> Response:
-    """GET /livez: the process answers."""
+    """GET /livez: the process is alive."""
     return answer({"status": "alive"})
 
 
 async def healthz(request: Request, worker: Worker) -> Response:
-    """GET /healthz: 503 when the database cannot be reached or used; predictions are still answered and kept.
+    """GET /healthz: 503 if the database is unavailable; predictions are still served and recorded.
 
-    Problems name hosts and paths, so only those who may use guarded endpoints see their text.
+    Problems may name hosts and paths, so only callers of guarded endpoints see their text.
     """
     database = await asyncio.to_thread(_database, worker.deployment)
-    is_well = not database["problem"]
+    is_healthy = not database["problem"]
     parts = _parts(worker, database)
     if not is_admin(request, worker):
         hide_problems(parts)
-    body = {"status": "healthy" if is_well else "unhealthy", "parts": parts}
-    return answer(body, 200 if is_well else 503)
+    body = {"status": "healthy" if is_healthy else "unhealthy", "parts": parts}
+    return answer(body, 200 if is_healthy else 503)
 
 
 def hide_problems(parts: dict[str, dict[str, Any]]) -> None:
-    """Replace the text of each problem, in place; states and counts stay."""
+    """Replace the text of each problem in place; states and counts stay."""
     for part in parts.values():
         if part.get("problem"):
             part["problem"] = api_errors.HIDDEN
 
 
 def _database(deployment: Deployment) -> dict[str, str]:
-    """Looked at anew each time: another program may have changed the tables since they were opened."""
+    """Checked at each call, because another program may have changed the schema."""
     try:
         deployment.database.ping()
         check_schema(deployment.database, deployment.contract)
     except PmmdsError as error:
-        status = next((word for kind, word in _ANSWERS_BUT if isinstance(error, kind)), "unreachable")
+        status = next((word for kind, word in _UNUSABLE if isinstance(error, kind)), "unreachable")
         return {"status": status, "problem": error.message}
     return {"status": "ok", "problem": ""}
 
 
 def _parts(worker: Worker, database: dict[str, str]) -> dict[str, Any]:
-    model, watcher, stamp = worker.follower.model, worker.cache.read_watcher(), worker.cache.read_stamp()
+    model, watcher, active = worker.follower.model, worker.cache.read_watcher(), worker.cache.read_active()
     return {
         "database": database,
         "model": {
             "status": "ok" if model else "none",
             "version": model.version if model else None,
-            "trust": stamp.trust if stamp else "",
+            "verification": active.verification if active else "",
             "problem": worker.follower.problem,
         },
         "spool": _spool(worker),
@@ -104,31 +107,31 @@ def _spool(worker: Worker) -> dict[str, Any]:
 
 
 async def ready(_: Request, worker: Worker) -> Response:
-    """GET /ready: 200 while it has a model and can record durably."""
+    """GET /ready: 200 while a model is loaded and predictions can be recorded."""
     reasons = not_ready_reasons(worker)
     return answer({"status": "not ready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200)
 
 
 def not_ready_reasons(worker: Worker) -> list[str]:
-    """Why predictions are not answered now; empty when they are."""
+    """Why the worker cannot serve predictions; empty if it can."""
     reasons = []
     if worker.follower.model is None:
         reasons.append("no model is loaded")
-    if why := worker.cannot_record:
-        reasons.append(f"predictions cannot be recorded: {why}")
+    if problem := worker.cannot_record:
+        reasons.append(f"predictions cannot be recorded: {problem}")
     return reasons
 
 
 async def model(_: Request, worker: Worker) -> Response:
-    """GET /model: what answers now."""
+    """GET /model: the served model."""
     return answer(model_document(worker))
 
 
 def model_document(worker: Worker) -> dict[str, Any]:
-    """The model that answers now, and what every worker serves. Raises RefusalError when there is none."""
+    """The served model and the version of every worker. Raises ApiError without a model."""
     served = worker.follower.model
     if served is None:
-        raise api_errors.no_model(_why_none(worker))
+        raise api_errors.no_model(_no_model_reason(worker))
     manifest = served.bundle.manifest
     return {
         "name": served.name,
@@ -142,46 +145,46 @@ def model_document(worker: Worker) -> dict[str, Any]:
     }
 
 
-def _why_none(worker: Worker) -> str:
+def _no_model_reason(worker: Worker) -> str:
     watcher = worker.cache.read_watcher()
     problem = worker.follower.problem or (watcher.problem if watcher else "")
     if problem in ("", NO_MODEL):
-        return problem or "The registry is being asked; try again"
+        return problem or "The registry has not answered yet; try again"
     return api_errors.HIDDEN
 
 
 async def reload_model(request: Request, worker: Worker) -> Response:
-    """POST /model/reload: ask the registry now; answers when all workers serve what it says."""
+    """POST /model/reload: poll the registry now; responds when all workers serve the production version."""
     require_admin(request, worker)
     if content_type := request.headers.get("content-type", ""):
         check_content_type(content_type.encode("latin-1"))
-    asked = ReloadRequest(uuid.uuid4().hex)
-    worker.cache.write_request(asked)
+    reload = ReloadRequest(uuid.uuid4().hex)
+    worker.cache.write_request(reload)
     deadline = time.monotonic() + RELOAD_SECONDS
     while time.monotonic() < deadline:
         watcher = worker.cache.read_watcher()
-        if watcher is not None and _is_answered(worker, asked, watcher):
+        if watcher is not None and _is_handled(worker, reload, watcher):
             if watcher.problem:
-                raise RefusalError(503, "The model was not reloaded", "reload", [watcher.problem])
+                raise ApiError(503, "The model was not reloaded", "reload", [watcher.problem])
             await worker.follower.follow()
             if _all_follow(worker) and worker.follower.model is not None:
                 return answer(model_document(worker))
         await asyncio.sleep(0.02)
-    raise RefusalError(504, "The model was not reloaded in time", "reload", [_laggards(worker)])
+    raise ApiError(504, "The model was not reloaded in time", "reload", [_workers_behind(worker)])
 
 
-def _is_answered(worker: Worker, asked: ReloadRequest, watcher: WatcherStatus) -> bool:
-    """A later request takes this one's place; its answer is this one's as well."""
+def _is_handled(worker: Worker, reload: ReloadRequest, watcher: WatcherStatus) -> bool:
+    """A later request replaces this one, and handling it completes both."""
     newest = worker.cache.read_request()
-    return watcher.handled == (asked.id if newest is None else newest.id)
+    return watcher.handled == (reload.id if newest is None else newest.id)
 
 
 def _all_follow(worker: Worker) -> bool:
-    stamp = worker.cache.read_stamp()
-    return stamp is not None and all(w.version == stamp.version for w in worker.cache.live_workers())
+    active = worker.cache.read_active()
+    return active is not None and all(w.version == active.version for w in worker.cache.live_workers())
 
 
-def _laggards(worker: Worker) -> str:
+def _workers_behind(worker: Worker) -> str:
     states = [
         f"pid {w.pid} serves v{w.version}{f' ({w.problem})' if w.problem else ''}" for w in worker.cache.live_workers()
     ]
@@ -195,12 +198,12 @@ async def metrics(_: Request, worker: Worker) -> Response:
 
 
 async def metrics_json(_: Request, worker: Worker) -> Response:
-    """GET /metrics/json: the same numbers."""
+    """GET /metrics/json: the same metrics as JSON."""
     return answer(as_document(await _families(worker)))
 
 
 async def _families(worker: Worker) -> list[Any]:
-    """Read beside the event loop, since the database is asked too; this worker's counts are there to the last one."""
+    """All metric families, including this worker's pending counts. Reads the database in a thread."""
     worker.metrics.fold()
     return await asyncio.to_thread(_read_families, worker)
 

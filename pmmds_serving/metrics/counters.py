@@ -1,7 +1,7 @@
-"""Prometheus metrics: names and labels that dashboards rely on. Keep out: when they are counted (the endpoints).
+"""Counters of the service; dashboards rely on their names and labels.
 
-With PROMETHEUS_MULTIPROC_DIR, which BentoML sets, the counts of all workers are added up. What happens in other
-processes (drift, retraining, promotion) is in loop_metrics.py, how the service stands in http/service_gauges.py.
+With PROMETHEUS_MULTIPROC_DIR, which BentoML sets, the counts of all workers are summed. Does not live here: counting
+(the endpoints), drift, retraining and promotion (loop_metrics.py), the service's state (http/service_gauges.py).
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from pmmds_serving.metrics.loop_metrics import gauge
 from pmmds_serving.metrics.shared_memory import reserve, shared_folder
+from pmmds_serving.private_apis.prometheus_values import add_to_histogram, add_to_summary, share_values_as
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
-# Each is a line of /metrics per version and endpoint: nine tell p95 well enough, and keep the page quick to render.
+# Each bucket is a line of /metrics per version and endpoint; nine suffice for p95 and keep /metrics fast.
 LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
 
 
-class _Tally:
-    """What was counted and timed under the same labels and is not in the library's values yet."""
+class _Pending:
+    """Counts and times of one set of labels that are not in the library's values yet."""
 
     __slots__ = ("buckets", "n", "score", "seconds")
 
@@ -36,112 +37,111 @@ class _Tally:
         self.buckets[bisect_left(LATENCY_BUCKETS, seconds)] += 1
 
 
-class _Tallies(dict[tuple[str, str, int | str], _Tally]):
-    """Labels → tally, added to a counter and to a histogram that has all of the labels but the last.
+class _PendingByLabels(dict[tuple[str, str, int | str], _Pending]):
+    """Labels → pending values of a counter, and of a histogram with all labels except the last one.
 
-    Counting with the library takes 5 µs, in plain numbers half of one; `fold` adds up thousands at once.
+    Counting with the library takes 5 µs, in plain numbers 0.5 µs; `fold` adds thousands at once.
     """
 
     def __init__(self, counter: Any, histogram: Any) -> None:
         super().__init__()
         self._counter, self._histogram = counter, histogram
 
-    def __missing__(self, labels: tuple[str, str, int | str]) -> _Tally:
-        self[labels] = _Tally()
+    def __missing__(self, labels: tuple[str, str, int | str]) -> _Pending:
+        self[labels] = _Pending()
         return self[labels]
 
     def fold(self) -> None:
-        """Add what is here to the library's values, in the thread that counts."""
-        for labels, tally in self.items():
-            self._counter.labels(*labels).inc(tally.n)
-            # The library observes one value at a time; a test holds this to what it does then.
-            histogram = self._histogram.labels(*labels[:-1])
-            histogram._sum.inc(tally.seconds)
-            for bucket, n in zip(histogram._buckets, tally.buckets, strict=True):
-                if n:
-                    bucket.inc(n)
+        """Move the pending values into the library's; call in the thread that counts."""
+        for labels, pending in self.items():
+            self._counter.labels(*labels).inc(pending.n)
+            add_to_histogram(self._histogram.labels(*labels[:-1]), pending.buckets, pending.seconds)
         self.clear()
 
 
 class ServingMetrics:
-    """What one process of the service counts. Raises HomeNotWritableError when there is no room for it."""
+    """Counters of one process of the service. Raises HomeNotWritableError if the disk is full."""
 
     def __init__(self) -> None:
-        # Imported late: the library decides at its import whether values are shared between processes.
-        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, values
+        # Imported late: the library decides at import whether values are shared between processes.
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
 
         if (shared := shared_folder()) is not None:
-            # The library asks the system for the process id at every count, in case of a fork; a worker does not fork.
-            own_pid = os.getpid()
-            reserve(shared, own_pid)
-            shared_values: Any = values.MultiProcessValue
-            values.ValueClass = shared_values(process_identifier=lambda: own_pid)
+            reserve(shared, os.getpid())
+            share_values_as(os.getpid())
         self.started_at = time.time()
         self.registry = CollectorRegistry()
-        own: dict[str, Any] = {"registry": self.registry}
-        self.requests = Counter("pmmds_requests", "Requests answered", ["method", "endpoint", "status"], **own)
+        options: dict[str, Any] = {"registry": self.registry}
+        self.requests = Counter("pmmds_requests", "Responses sent", ["method", "endpoint", "status"], **options)
         self.request_latency = Histogram(
-            "pmmds_request_latency_seconds", "Time to answer", ["method", "endpoint"], buckets=LATENCY_BUCKETS, **own
+            "pmmds_request_latency_seconds",
+            "Time from request to response",
+            ["method", "endpoint"],
+            buckets=LATENCY_BUCKETS,
+            **options,
         )
         self.predictions = Counter(
-            "pmmds_predictions", "Predictions answered", ["model_name", "model_version", "prediction"], **own
+            "pmmds_predictions", "Predictions made", ["model_name", "model_version", "prediction"], **options
         )
         self.prediction_latency = Histogram(
             "pmmds_prediction_latency_seconds",
-            "Time to check, score and keep one prediction",
+            "Time to validate and score one prediction",
             ["model_name", "model_version"],
             buckets=LATENCY_BUCKETS,
-            **own,
+            **options,
         )
-        self.score = Summary("pmmds_prediction_score", "Probabilities answered", ["model_name", "model_version"], **own)
-        self.errors = Counter("pmmds_errors", "Requests not answered as asked", ["endpoint", "error_type"], **own)
+        self.score = Summary(
+            "pmmds_prediction_score", "Predicted probabilities", ["model_name", "model_version"], **options
+        )
+        self.errors = Counter("pmmds_errors", "Error responses", ["endpoint", "error_type"], **options)
         self.validation_failures = Counter(
-            "pmmds_validation_failures", "Payloads refused", ["endpoint", "failure_type"], **own
+            "pmmds_validation_failures", "Rejected payloads", ["endpoint", "failure_type"], **options
         )
-        self.model_reloads = Counter("pmmds_model_reloads", "Swaps to another version", ["model_name"], **own)
+        self.model_reloads = Counter("pmmds_model_reloads", "Swaps to another model version", ["model_name"], **options)
         self.spool_backlog = Gauge(
-            "pmmds_spool_backlog_bytes", "Answered, not in the database yet", multiprocess_mode="livesum", **own
+            "pmmds_spool_backlog_bytes",
+            "Predictions in the spool, not in the database yet",
+            multiprocess_mode="livesum",
+            **options,
         )
-        self.spool_dropped = Counter("pmmds_spool_dropped", "Rows given up because the spool was full", **own)
+        self.spool_dropped = Counter("pmmds_spool_dropped", "Rows dropped because the spool was full", **options)
         self.shadow_predictions = Counter(
-            "pmmds_shadow_predictions", "Logged requests that a challenger scored", ["model_version"], **own
+            "pmmds_shadow_predictions", "Logged requests scored by a challenger", ["model_version"], **options
         )
-        self.dead_letters = Counter("pmmds_dead_letters", "Rows that the database refused", **own)
+        self.dead_letters = Counter("pmmds_dead_letters", "Rows rejected by the database", **options)
         self.repeated_requests = Counter(
             "pmmds_repeated_requests",
-            "Requests with the client's id and row of an earlier one, which have one row together",
-            ["answer"],  # same as the logged one, or other
-            **own,
+            "Requests with the same client request id and row as an earlier one; they share one log row",
+            ["answer"],  # compared with the logged prediction: same or other
+            **options,
         )
         for answer in ("same", "other"):
             self.repeated_requests.labels(answer)
 
-        self._answered = _Tallies(self.requests, self.request_latency)
-        self._predicted = _Tallies(self.predictions, self.prediction_latency)
+        self._answered = _PendingByLabels(self.requests, self.request_latency)
+        self._predicted = _PendingByLabels(self.predictions, self.prediction_latency)
 
     def answered(self, method: str, endpoint: str, status: int | str, seconds: float) -> None:
-        """Count and time one answered request. The labels come from closed lists; gRPC names its statuses."""
+        """Count and time one response. Labels come from closed lists; `status` is a number or a gRPC status name."""
         self._answered[method, endpoint, status].add(seconds)
 
     def predicted(
         self, model_name: str, model_version: str, prediction: int, seconds: float, probability: float
     ) -> None:
-        """Count and time one prediction, and add up its score."""
-        tally = self._predicted[model_name, model_version, prediction]
-        tally.add(seconds)
-        tally.score += probability
+        """Count and time one prediction and add its score."""
+        pending = self._predicted[model_name, model_version, prediction]
+        pending.add(seconds)
+        pending.score += probability
 
     def fold(self) -> None:
-        """Publish what was answered and predicted since; called again and again by the thread that counts."""
+        """Publish all pending values; called periodically by the thread that counts."""
         self._answered.fold()
-        for (name, version, _), tally in self._predicted.items():
-            score: Any = self.score.labels(name, version)
-            score._count.inc(tally.n)
-            score._sum.inc(tally.score)
+        for (name, version, _), pending in self._predicted.items():
+            add_to_summary(self.score.labels(name, version), pending.n, pending.score)
         self._predicted.fold()
 
     def collect(self) -> list[Metric]:
-        """Every family that this service counts, summed over its workers."""
+        """All metric families of this service, summed over its workers."""
         from prometheus_client import CollectorRegistry
         from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -150,7 +150,7 @@ class ServingMetrics:
             registry = CollectorRegistry()
             multiprocess: Any = MultiProcessCollector
             multiprocess(registry)
-        uptime = gauge("pmmds_uptime_seconds", "Since this worker started", time.time() - self.started_at)
+        uptime = gauge("pmmds_uptime_seconds", "Seconds since this worker started", time.time() - self.started_at)
         return [*registry.collect(), uptime]
 
 
@@ -171,7 +171,7 @@ def exposition(families: list[Metric]) -> bytes:
 
 
 def as_document(families: list[Metric]) -> dict[str, Any]:
-    """The same as JSON: name → type, help and samples."""
+    """JSON document: name → type, help and samples."""
     return {
         f.name: {
             "type": f.type,

@@ -1,7 +1,7 @@
-"""Metrics of what happens in other processes, read from the database: so they survive restarts of the service.
+"""Metrics of drift, retraining and promotion, read from the database at each scrape.
 
-Every replica tells the same numbers: queries take the `max` over replicas, never the sum. Labels come from closed lists
-or the contract. Keep out: what this service counts itself (counters.py), queries (stores).
+All replicas export the same numbers, so queries take the `max` over replicas, never the sum. Labels come from closed
+lists or the contract. Does not live here: counters of the service (counters.py), queries (pmmds_core.stores).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SEVERITIES = (Band.MODERATE, Band.SIGNIFICANT, Band.MAJOR)
 
 
 class LoopTotals:
-    """What the loop did and how it stands, read from the database at once. Raises StoreError."""
+    """Totals and current state, read from the database. Raises StoreError."""
 
     def __init__(self, deployment: Deployment) -> None:
         self.model_name = deployment.model_name
@@ -38,9 +38,9 @@ class LoopTotals:
 
 
 def loop_families(deployment: Deployment) -> list[Metric]:
-    """Every family of the loop; where the database cannot be read they are left out, not told as zero.
+    """All metric families; if the database cannot be read, they are omitted, not zero.
 
-    `pmmds_database_up` and `pmmds_schema_ok` are there always; the schema's is left out while nobody can look.
+    `pmmds_database_up` is always present, `pmmds_schema_ok` only while the database is available.
     """
     try:
         totals = LoopTotals(deployment)
@@ -59,7 +59,7 @@ def gauge(name: str, meaning: str, value: float) -> Metric:
 
 
 def labelled_gauge(name: str, meaning: str, labels: list[str], values: Mapping[Any, float]) -> Metric:
-    """A gauge with a line for each tuple of labels."""
+    """A gauge with one line per tuple of labels."""
     from prometheus_client.core import GaugeMetricFamily
 
     family = GaugeMetricFamily(name, meaning, labels=labels)
@@ -69,18 +69,18 @@ def labelled_gauge(name: str, meaning: str, labels: list[str], values: Mapping[A
 
 
 def _up(*, is_up: bool) -> Metric:
-    return gauge("pmmds_database_up", "1 while the database answers", float(is_up))
+    return gauge("pmmds_database_up", "1 while the database is available", float(is_up))
 
 
 def _schema_ok(*, is_ok: bool) -> Metric:
-    return gauge("pmmds_schema_ok", "1 while the database's tables are this version's", float(is_ok))
+    return gauge("pmmds_schema_ok", "1 while the database schema matches this version", float(is_ok))
 
 
 def _counters(totals: LoopTotals) -> Iterator[Metric]:
     families: tuple[tuple[str, str, list[str], Mapping[Any, int]], ...] = (
         ("pmmds_drift_events", "Drift alerts raised", ["drift_type", "severity"], totals.drift_events),
-        ("pmmds_drift_checks", "Windows judged", ["model_name"], totals.drift_checks),
-        ("pmmds_retraining_runs", "Retrainings that ended", ["trigger_type", "outcome"], totals.retraining_runs),
+        ("pmmds_drift_checks", "Windows checked for drift", ["model_name"], totals.drift_checks),
+        ("pmmds_retraining_runs", "Finished retrainings", ["trigger_type", "outcome"], totals.retraining_runs),
         ("pmmds_promotions", "Moves of the production alias", ["from_version", "to_version"], totals.promotions),
     )
     from prometheus_client.core import CounterMetricFamily
@@ -101,16 +101,16 @@ def _gauges(totals: LoopTotals) -> Iterator[Metric]:
     )
     psi = {(*model, feature): value for feature, value in state.psi.items()}
     yield labelled_gauge("pmmds_drift_psi", "PSI of the newest drift report", ["model_name", "feature"], psi)
-    instants = (
-        ("pmmds_drift_last_report_timestamp_seconds", "When the newest drift report was made", state.reported_at),
-        ("pmmds_model_promoted_timestamp_seconds", "When the production version was put there", state.promoted_at),
-        ("pmmds_model_trained_timestamp_seconds", "When the production version was trained", state.trained_at),
+    timestamps = (
+        ("pmmds_drift_last_report_timestamp_seconds", "Time of the newest drift report", state.reported_at),
+        ("pmmds_model_promoted_timestamp_seconds", "Time the production version was promoted", state.promoted_at),
+        ("pmmds_model_trained_timestamp_seconds", "Time the production version was trained", state.trained_at),
     )
-    for name, meaning, instant in instants:
-        yield labelled_gauge(name, meaning, ["model_name"], _seconds(model, instant))
+    for name, meaning, timestamp in timestamps:
+        yield labelled_gauge(name, meaning, ["model_name"], _seconds(model, timestamp))
     waiting = (
-        ("pmmds_promotions_pending_approval", "Promotions that wait for a person", state.n_pending_approval),
-        ("pmmds_promotions_unfinished", "Promotions whose alias is still to move", state.n_unfinished),
+        ("pmmds_promotions_pending_approval", "Promotions pending approval", state.n_pending_approval),
+        ("pmmds_promotions_unfinished", "Promotions pending the alias update", state.n_unfinished),
     )
     sizes = {(kind,): float(n_bytes) for kind, n_bytes in state.storage_bytes.items()}
     yield labelled_gauge("pmmds_storage_bytes", "Bytes of stored data, measured nightly", ["kind"], sizes)
@@ -118,5 +118,5 @@ def _gauges(totals: LoopTotals) -> Iterator[Metric]:
         yield labelled_gauge(name, meaning, ["model_name"], {model: float(n)})
 
 
-def _seconds(key: tuple[str], instant: datetime | None) -> dict[tuple[str], float]:
-    return {} if instant is None else {key: instant.timestamp()}
+def _seconds(key: tuple[str], timestamp: datetime | None) -> dict[tuple[str], float]:
+    return {} if timestamp is None else {key: timestamp.timestamp()}

@@ -1,7 +1,7 @@
-"""Room on the disk for the counts that processes share, taken before the first is counted. Keep out: what is counted.
+"""Reserves disk space for the counters that processes share. Does not live here: the counters (counters.py).
 
-prometheus_client maps a file of each kind into memory and leaves it sparse: on a disk that fills up, the first count in
-a new part of it ends the process with SIGBUS. A file that is there already, full of zeros, it uses as it is.
+prometheus_client maps sparse files into memory: on a full disk, counting in an unallocated part kills the process with
+SIGBUS. It uses existing files unchanged, so this module creates them filled with zeros.
 """
 
 from __future__ import annotations
@@ -10,35 +10,31 @@ import os
 from pathlib import Path
 
 from pmmds_core.errors import HomeNotWritableError
+from pmmds_serving.private_apis.prometheus_values import FILE_KINDS
 
-# The beginnings of its files' names, as its MmapedValue makes them for the metrics of counters.py.
-_KINDS = ("counter", "histogram", "summary", "gauge_livesum")
-# Its own files begin with half of it. For about fifty versions and endpoints in a process's life.
+# The library starts with half of it. Enough for about fifty versions and endpoints per process.
 RESERVED_BYTES = 1 << 17
 
 
 def shared_folder() -> Path | None:
-    """Where this process shares its counts: BentoML tells its workers by the library's own variable.
-
-    None in a process that counts for itself.
-    """
-    told = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    return Path(told) if told else None
+    """Folder of the shared counters, from the variable that BentoML sets for its workers; None without one."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    return Path(folder) if folder else None
 
 
 def reserve(folder: Path, pid: int) -> None:
-    """Write the empty files of a process that has counted nothing yet; those that are there stay.
+    """Create the files of a process that has counted nothing yet; existing files stay.
 
     Raises:
-        HomeNotWritableError: there is no room.
+        HomeNotWritableError: the disk is full or the folder cannot be written.
     """
     try:
-        for kind in _KINDS:
+        for kind in FILE_KINDS:
             _write_zeros(folder / f"{kind}_{pid}.db")
     except OSError as error:
         raise HomeNotWritableError(
-            f"There is no room for the counters in {folder}: {error.strerror}.",
-            next_step="Free disk space, or point PMMDS_HOME at a folder that can be written.",
+            f"The counters cannot be written in {folder}: {error.strerror}.",
+            next_step="Free disk space, or set PMMDS_HOME to a writable folder.",
         ) from None
 
 

@@ -1,6 +1,6 @@
-"""The model cache: verified bundles on this machine and a stamp that says which one to serve.
+"""The model cache: verified bundles on this machine and `current.json`, which names the version to serve.
 
-The watcher writes, workers read; both can be restarted at any time. Keep out: the registry (watcher.py).
+The watcher writes, workers read; both can restart at any time. Does not live here: the registry (watcher.py).
 """
 
 from __future__ import annotations
@@ -17,40 +17,41 @@ from pmmds_core.models.bundle import Bundle, open_bundle, read_bundle
 from pmmds_core.runtime.processes import is_alive
 from pmmds_serving.process.status_file import Status, StatusFile
 
-STAMP, WATCHER, REQUEST, WORKERS = "current.json", "watcher.json", "reload-request.json", "workers"
+ACTIVE, WATCHER, REQUEST, WORKERS = "current.json", "watcher.json", "reload-request.json", "workers"
 CHALLENGER = "challenger.json"
 
-# As many versions are kept for a quick return to one of them.
+# Newest versions that stay in the cache, so that a rollback needs no download.
 KEPT_VERSIONS = 5
 
 
-class Stamp(msgspec.Struct, frozen=True):
-    """The version to serve. `alias_moved_at`: when the registry's pointer was seen to have moved.
+class ActiveVersion(msgspec.Struct, frozen=True):
+    """The version to serve.
 
-    `trust`: what is known of its files, in the words of verification.py. `files_digest`, `may_unpickle`: the files
-    that were judged, and whether a pickle among them may be loaded.
+    `alias_moved_at`: when the watcher saw the alias move. `verification`: a result of verification.py.
+    `files_digest`, `may_unpickle`: digest of the verified files, and whether a pickle among them may be loaded.
     """
 
     version: str
     digest: str
     alias_moved_at: datetime
-    trust: str = ""
+    verification: str = ""
     files_digest: str = ""
     may_unpickle: bool = False
 
 
-class ChallengerStamp(msgspec.Struct, frozen=True):
-    """The version that may score beside production; empty when there is none other. `problem`: why it may not."""
+class ChallengerVersion(msgspec.Struct, frozen=True):
+    """The version that may score as a shadow; empty without one. `problem`: why it cannot score."""
 
     version: str
     problem: str = ""
 
 
 class WatcherStatus(msgspec.Struct, frozen=True):
-    """What the watcher last saw. `handled`: `id` of the last reload request that it has answered.
+    """Result of the watcher's last poll.
 
-    `is_refused`: what is in production cannot be served, so the version before it goes on.
-    `refused_version`: which one, where one is. `fetching`: the version whose files are on their way.
+    `handled`: `id` of the last reload request it handled. `is_refused`: the version in production cannot be served,
+    so the previous one still serves. `refused_version`: that version, if known. `fetching`: the version being
+    downloaded.
     """
 
     pid: int
@@ -63,16 +64,16 @@ class WatcherStatus(msgspec.Struct, frozen=True):
 
 
 class ReloadRequest(msgspec.Struct, frozen=True):
-    """Somebody asks to look at the registry now. A later one takes the place of an earlier one, and answers it too.
+    """Request to poll the registry now. A later request replaces an earlier one; handling it completes both.
 
-    `id`: unique. Two requests are told apart by it and never ordered: a clock may be set back.
+    `id`: unique, and only compared for equality: requests are not ordered, because the clock may be set back.
     """
 
     id: str
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
-    """What one worker serves; written at every change, and touched while it lives."""
+    """The version one worker serves; written when it changes."""
 
     pid: int
     version: str
@@ -84,7 +85,7 @@ class ModelCache:
     """The files of one model in PMMDS_HOME."""
 
     def __init__(self, home: Path, model_name: str, *, pickle: str = "refused") -> None:
-        """`pickle`: PMMDS_MODEL_PICKLE of the process that loads; what a stamp allows is loaded only with it."""
+        """`pickle`: PMMDS_MODEL_PICKLE of this process; a pickle needs it in addition to `may_unpickle`."""
         self._pickle = pickle
         self.folder = home / "model_cache" / model_name
         self.workers = self.folder / WORKERS
@@ -93,49 +94,49 @@ class ModelCache:
         self.workers.mkdir(parents=True, exist_ok=True)
 
     def remove_unfinished(self, prefix: str) -> None:
-        """Remove the folders `prefix…` of downloads that a killed watcher left; only the one that leads may ask."""
+        """Remove partial downloads (`prefix…`) of a killed watcher. Call only while holding the watcher lock."""
         for folder in self.folder.glob(f"{prefix}*"):
             shutil.rmtree(folder)
 
-    def prune(self, kept: Collection[str]) -> None:
-        """Remove the files of versions but for `kept` and the newest ones; only the watcher that leads may ask."""
+    def prune(self, keep: Collection[str]) -> None:
+        """Remove all versions except `keep` and the newest ones. Call only while holding the watcher lock."""
         versions = sorted(
             (f for f in self.folder.iterdir() if f.is_dir() and f.name.isdigit()), key=lambda f: int(f.name)
         )
         for folder in versions[:-KEPT_VERSIONS]:
-            if folder.name not in kept:
+            if folder.name not in keep:
                 shutil.rmtree(folder)
 
     def bundle_folder(self, version: str) -> Path:
         return self.folder / version
 
-    def load(self, stamp: Stamp) -> Bundle:
-        """The stamped bundle, of the files that were judged. Raises ModelError."""
-        files = read_bundle(self.bundle_folder(stamp.version))
-        if files.digest != stamp.digest or files.files_digest != (stamp.files_digest or files.files_digest):
-            raise ArtifactCorruptError(f"The files of v{stamp.version} on this disk are not those that were fetched.")
-        may_unpickle = self._pickle == "allowed" and stamp.may_unpickle and bool(stamp.files_digest)
+    def load(self, active: ActiveVersion) -> Bundle:
+        """Load the active bundle if its files are still those that were verified. Raises ModelError."""
+        files = read_bundle(self.bundle_folder(active.version))
+        if files.digest != active.digest or files.files_digest != (active.files_digest or files.files_digest):
+            raise ArtifactCorruptError(f"The files of v{active.version} on disk differ from those that were verified.")
+        may_unpickle = self._pickle == "allowed" and active.may_unpickle and bool(active.files_digest)
         return open_bundle(files, may_unpickle=may_unpickle)
 
-    def stamp_identity(self) -> tuple[int, int] | None:
-        """Changes whenever the stamp is replaced; one stat, so that it can be asked often."""
+    def active_identity(self) -> tuple[int, int] | None:
+        """Changes whenever `current.json` is replaced; costs one stat, so it can be polled."""
         try:
-            found = (self.folder / STAMP).stat()
+            stat = (self.folder / ACTIVE).stat()
         except FileNotFoundError:
             return None
-        return found.st_mtime_ns, found.st_ino
+        return stat.st_mtime_ns, stat.st_ino
 
-    def read_stamp(self) -> Stamp | None:
-        return self._read(STAMP, Stamp)
+    def read_active(self) -> ActiveVersion | None:
+        return self._read(ACTIVE, ActiveVersion)
 
-    def write_stamp(self, stamp: Stamp) -> None:
-        self._write(STAMP, stamp)
+    def write_active(self, active: ActiveVersion) -> None:
+        self._write(ACTIVE, active)
 
-    def read_challenger(self) -> ChallengerStamp | None:
-        return self._read(CHALLENGER, ChallengerStamp)
+    def read_challenger(self) -> ChallengerVersion | None:
+        return self._read(CHALLENGER, ChallengerVersion)
 
-    def write_challenger(self, stamp: ChallengerStamp) -> None:
-        self._write(CHALLENGER, stamp)
+    def write_challenger(self, challenger: ChallengerVersion) -> None:
+        self._write(CHALLENGER, challenger)
 
     def read_watcher(self) -> WatcherStatus | None:
         return self._read(WATCHER, WatcherStatus)
@@ -156,15 +157,15 @@ class ModelCache:
         (self.workers / f"{pid}.json").unlink(missing_ok=True)
 
     def live_workers(self) -> list[WorkerStatus]:
-        """Workers whose process lives; files of others are removed."""
-        found = []
+        """Status of the running workers; removes the files of dead ones."""
+        live = []
         for path in self.workers.glob("*.json"):
             status = self._read(f"{WORKERS}/{path.name}", WorkerStatus)
             if status is not None and is_alive(status.pid):
-                found.append(status)
+                live.append(status)
             else:
                 path.unlink(missing_ok=True)
-        return sorted(found, key=lambda s: s.pid)
+        return sorted(live, key=lambda s: s.pid)
 
     def _read(self, name: str, kind: type[Status]) -> Status | None:
         return StatusFile(self.folder / name, kind).read()

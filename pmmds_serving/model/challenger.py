@@ -1,6 +1,6 @@
-"""Which version may score as a shadow: the one under the alias challenger, fetched aside and verified.
+"""Follows the alias challenger: fetches and verifies the version that scores as a shadow.
 
-It is asked by the model watcher, after production. Keep out: scoring (shadow/scorer.py).
+Runs in the model watcher, after production. Does not live here: scoring (shadow/scorer.py).
 """
 
 from __future__ import annotations
@@ -12,42 +12,42 @@ from pmmds_core.errors import PmmdsError, RegistryUnavailableError
 from pmmds_core.models.bundle import BundleFiles
 from pmmds_core.runtime.json_logs import get_logger
 from pmmds_core.stores.artifacts.model_registry import CHALLENGER, ModelRegistry
-from pmmds_serving.model.cache import ChallengerStamp, ModelCache
+from pmmds_serving.model.cache import ChallengerVersion, ModelCache
 from pmmds_serving.model.fetcher import ModelFetcher
-from pmmds_serving.model.verification import NO_RECORD, Judgement
+from pmmds_serving.model.verification import NO_RECORD, Verification
 
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 REFUSED_RETRY_SECONDS = 15.0
-NOBODY = ChallengerStamp("")
+NO_CHALLENGER = ChallengerVersion("")
 
 log = get_logger("pmmds.serving.challenger_watch")
 
 
-def _no_further_check(_: BundleFiles) -> Judgement:
-    """A challenger has no promotion whose record could be compared, and is never a pickle here."""
-    return Judgement(NO_RECORD)
+def _no_further_check(_: BundleFiles) -> Verification:
+    """A challenger has no promotion record to compare with, and `portable_only` excludes pickles."""
+    return Verification(NO_RECORD)
 
 
 class ChallengerWatch:
-    """Brings the challenger's stamp to where its alias is; whatever is wrong with it concerns nobody else."""
+    """Keeps `challenger.json` in step with the alias; its errors never affect the production version."""
 
     def __init__(self, registry: ModelRegistry, cache: ModelCache, contract: Contract) -> None:
         self._registry = registry
         self._cache = cache
         self._model_name = contract.model_name
         self._fetcher = ModelFetcher(registry, cache, contract)
-        self._look_at = self._retry_at = 0.0
+        self._poll_at = self._retry_at = 0.0
 
-    def look(self) -> None:
-        """Ask the registry, when it is time again. Raises OSError when the stamp cannot be written."""
-        if time.monotonic() < self._look_at:
+    def poll(self) -> None:
+        """Ask the registry if POLL_SECONDS have passed. Raises OSError when `challenger.json` cannot be written."""
+        if time.monotonic() < self._poll_at:
             return
-        self._look_at = time.monotonic() + LOOK_SECONDS
+        self._poll_at = time.monotonic() + POLL_SECONDS
         before = self._cache.read_challenger()
         try:
             after = self._followed(before)
         except RegistryUnavailableError:
-            return  # the watcher of production tells it, and a challenger that is here can go on
+            return  # the production watcher reports it; a cached challenger keeps scoring
         if after == before:
             return
         self._cache.write_challenger(after)
@@ -56,13 +56,13 @@ class ChallengerWatch:
         elif after.version:
             log.info("challenger_fetched", model_name=self._model_name, model_version=after.version)
 
-    def _followed(self, before: ChallengerStamp | None) -> ChallengerStamp:
+    def _followed(self, before: ChallengerVersion | None) -> ChallengerVersion:
         version = self._registry.version_of(self._model_name, CHALLENGER)
-        production = self._cache.read_stamp()
+        production = self._cache.read_active()
         if version is None or (production is not None and production.version == version.version):
-            return NOBODY
-        is_known = before is not None and before.version == version.version
-        if before is not None and is_known and (not before.problem or time.monotonic() < self._retry_at):
+            return NO_CHALLENGER
+        is_same = before is not None and before.version == version.version
+        if before is not None and is_same and (not before.problem or time.monotonic() < self._retry_at):
             return before
         self._retry_at = time.monotonic() + REFUSED_RETRY_SECONDS
         try:
@@ -70,5 +70,5 @@ class ChallengerWatch:
         except RegistryUnavailableError:
             raise
         except PmmdsError as error:
-            return ChallengerStamp(version.version, error.message)
-        return ChallengerStamp(version.version)
+            return ChallengerVersion(version.version, error.message)
+        return ChallengerVersion(version.version)

@@ -1,7 +1,7 @@
-"""A bound on how long the model watcher waits: what has not come in time is given up, with the process.
+"""A deadline for the model watcher: exits the process when a block takes too long.
 
-MLflow bounds each wait for bytes, not a download that trickles, and a thread that waits for them cannot be ended; a
-process can, and a worker starts the next one. Keep out: what is waited for (watcher.py).
+MLflow has a timeout for each read but none for a whole download, and a blocked thread cannot be stopped. A process can,
+and a worker starts the next watcher. Does not live here: the work with the deadline (watcher.py).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def ended_after(seconds: float, tell: Callable[[], None]) -> Iterator[None]:
-    """End this process, without a farewell to its threads, when the block takes longer; `tell` says so before."""
+def exit_after(seconds: float, on_timeout: Callable[[], None]) -> Iterator[None]:
+    """Call `on_timeout` and hard-exit the process (no cleanup) if the block takes longer than `seconds`."""
 
     def give_up() -> None:
         try:
-            tell()
+            on_timeout()
         finally:
             os._exit(1)
 

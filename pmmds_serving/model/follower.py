@@ -1,6 +1,7 @@
-"""What a worker serves now: follows the stamp of the model cache and swaps between two requests.
+"""Follows the active version of the model cache and swaps the worker's model between two requests.
 
-A bundle is verified aside before it takes over; one that fails changes nothing. Keep out: fetching (watcher.py).
+A bundle is loaded and verified before the swap; if that fails, the previous model keeps serving.
+Does not live here: fetching (watcher.py).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pmmds_core.errors import PmmdsError
 from pmmds_core.models.bundle import Bundle
 from pmmds_core.runtime.json_logs import get_logger
 from pmmds_serving.metrics.counters import ServingMetrics
-from pmmds_serving.model.cache import ModelCache, Stamp, WorkerStatus
+from pmmds_serving.model.cache import ActiveVersion, ModelCache, WorkerStatus
 
 FOLLOW_SECONDS = 0.25
 
@@ -24,7 +25,7 @@ log = get_logger("pmmds.serving.model")
 
 @dataclass(frozen=True)
 class ServedModel:
-    """The version that answers in this worker."""
+    """The version this worker serves."""
 
     name: str
     version: str
@@ -33,7 +34,7 @@ class ServedModel:
 
 
 class ModelFollower:
-    """Keeps `model` where the stamp is. Only the event loop's thread assigns it."""
+    """Keeps `model` at the active version. Only the event loop's thread assigns it."""
 
     def __init__(self, cache: ModelCache, metrics: ServingMetrics) -> None:
         self._cache = cache
@@ -43,59 +44,59 @@ class ModelFollower:
         self.problem = ""
 
     async def run(self) -> None:
-        """Follow until cancelled."""
+        """Poll until cancelled."""
         while True:
             await self.follow()
             await asyncio.sleep(FOLLOW_SECONDS)
 
     async def follow(self) -> None:
-        """Swap when the stamp was replaced."""
-        identity = self._cache.stamp_identity()
+        """Swap if the active version changed."""
+        identity = self._cache.active_identity()
         if identity is None or identity == self._seen:
             return
         self._seen = identity
-        stamp = self._cache.read_stamp()
-        if stamp is not None and not self._serves(stamp):
-            await self._swap(stamp)
+        active = self._cache.read_active()
+        if active is not None and not self._serves(active):
+            await self._swap(active)
 
-    def _serves(self, stamp: Stamp) -> bool:
-        """Whether the stamp says something else of the files that are served already."""
+    def _serves(self, active: ActiveVersion) -> bool:
+        """True if the active version is already loaded; only its verification result may have changed."""
         served = self.model
-        return served is not None and (served.version, served.bundle.digest) == (stamp.version, stamp.digest)
+        return served is not None and (served.version, served.bundle.digest) == (active.version, active.digest)
 
-    async def _swap(self, stamp: Stamp) -> None:
-        bundle = await asyncio.to_thread(self._load, stamp)
+    async def _swap(self, active: ActiveVersion) -> None:
+        bundle = await asyncio.to_thread(self._load, active)
         if isinstance(bundle, PmmdsError):
             self.problem = bundle.message
-            log.error("model_refused", model_version=stamp.version, problem=self.problem)
+            log.error("model_refused", model_version=active.version, problem=self.problem)
         else:
-            self._take(stamp, bundle)
-        self.tell()
+            self._take(active, bundle)
+        self.write_status()
 
-    def _load(self, stamp: Stamp) -> Bundle | PmmdsError:
+    def _load(self, active: ActiveVersion) -> Bundle | PmmdsError:
         try:
-            return self._cache.load(stamp)
+            return self._cache.load(active)
         except PmmdsError as error:
             return error
 
-    def _take(self, stamp: Stamp, bundle: Bundle) -> None:
+    def _take(self, active: ActiveVersion, bundle: Bundle) -> None:
         name, previous = bundle.manifest.model_name, self.model
-        self.model = ServedModel(name, stamp.version, bundle, datetime.now(UTC))
+        self.model = ServedModel(name, active.version, bundle, datetime.now(UTC))
         self.problem = ""
-        # What was loaded lives as long as the worker: the collector need not look at it again.
+        # The model lives until the next swap, so exclude it from garbage collection.
         gc.collect()
         gc.freeze()
-        reloads = self._metrics.model_reloads.labels(name)  # shown from the first model on, as zero
+        reloads = self._metrics.model_reloads.labels(name)  # exported as zero from the first model on
         if previous is not None:
             reloads.inc()
         log.info(
             "model_loaded",
             model_name=name,
-            model_version=stamp.version,
+            model_version=active.version,
             previous_version=previous.version if previous else None,
         )
 
-    def tell(self) -> None:
-        """Write what this worker serves, for whoever waits until all serve a version."""
+    def write_status(self) -> None:
+        """Write the version this worker serves; `POST /model/reload` waits until all workers serve the same one."""
         version, loaded_at = (self.model.version, self.model.loaded_at) if self.model else ("", None)
         self._cache.write_worker(WorkerStatus(os.getpid(), version, loaded_at, self.problem))

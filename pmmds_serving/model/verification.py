@@ -1,6 +1,7 @@
-"""Whether a fetched version may be served: its files against the record of its promotion.
+"""Artifact verification: compares a fetched version's files with the digest that its promotion recorded.
 
-Add a way to trust here. Keep out: fetching (watcher.py), recording (pmmds_core/workflows/promotion.py).
+Does not live here: fetching (fetcher.py), choosing the version (watcher.py), recording the digest
+(pmmds_core/workflows/promotion.py).
 """
 
 from __future__ import annotations
@@ -11,95 +12,96 @@ from dataclasses import dataclass
 from pmmds_core.errors import ArtifactCorruptError, ModelNotTrustedError, PmmdsError
 from pmmds_core.models.bundle import BundleFiles, pickle_refused
 
-# What is known of a version that is served; the stamp and /healthz say it.
-RECORDED = "recorded"  # its files are those that were promoted
-NO_RECORD = "no record"  # a person moved the alias, or the promotion is older than the record
-NOT_READ = "record not read"  # the database is away
-NOT_ASKED = "not asked"  # PMMDS_MODEL_TRUST=any
+# Result of the verification of a served version; written to the active version's file and to /healthz.
+RECORDED = "recorded"  # the files match the digest of the promotion record
+NO_RECORD = "no record"  # the alias was moved outside PMMDS, so no promotion recorded a digest
+NOT_READ = "record not read"  # the database is unavailable
+NOT_CHECKED = "not checked"  # PMMDS_MODEL_VERIFICATION=off
 
-# PMMDS_MODEL_TRUST → what is served and need not be asked again.
-_SETTLED = {
-    "any": frozenset({RECORDED, NO_RECORD, NOT_READ, NOT_ASKED}),
-    "unaltered": frozenset({RECORDED, NO_RECORD}),
-    "recorded": frozenset({RECORDED}),
+# PMMDS_MODEL_VERIFICATION → results that are final: a version with one of them is not verified again.
+_FINAL = {
+    "off": frozenset({RECORDED, NO_RECORD, NOT_READ, NOT_CHECKED}),
+    "verify_recorded": frozenset({RECORDED, NO_RECORD}),
+    "require_record": frozenset({RECORDED}),
 }
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What is known of files that were read and not loaded yet, and whether a pickle among them may be loaded."""
+class Verification:
+    """The result for files that are read but not loaded yet, and whether a pickle among them may be loaded."""
 
-    trust: str
+    result: str
     may_unpickle: bool = False
 
 
-class ModelTrust:
-    """Compares versions with their promotion records."""
+class ArtifactVerifier:
+    """Compares the files of versions with their promotion records."""
 
     def __init__(self, mode: str, record: Callable[[str], str | None], *, pickle: str = "refused") -> None:
         """
         Args:
-            mode: PMMDS_MODEL_TRUST.
+            mode: PMMDS_MODEL_VERIFICATION.
             pickle: PMMDS_MODEL_PICKLE.
-            record: version → files digest as promoted, None without one; raises PmmdsError when nobody can look.
+            record: version → recorded digest of its files, None without a record; raises PmmdsError when the
+                records cannot be read.
         """
         self._mode = mode
         self._pickle = pickle
         self._record = record
 
-    def is_settled(self, found: str) -> bool:
-        """Whether a version of which this is known may go on being served without another look."""
-        return found in _SETTLED[self._mode]
+    def is_final(self, result: str) -> bool:
+        """True if a version with this result is served without another verification."""
+        return result in _FINAL[self._mode]
 
-    def judge_files(self, version: str, files: BundleFiles) -> Judgement:
-        """What is known of files before anything of them is loaded.
+    def verify_files(self, version: str, files: BundleFiles) -> Verification:
+        """Verify files before any of them is loaded.
 
-        A pickle needs PMMDS_MODEL_PICKLE=allowed and a record of its digest, whatever PMMDS_MODEL_TRUST says.
+        A pickle needs PMMDS_MODEL_PICKLE=allowed and a matching record, regardless of PMMDS_MODEL_VERIFICATION.
 
         Raises:
-            ArtifactCorruptError: the files are not those that were promoted.
-            ModelNotTrustedError: they lack the record that they need, or hold a pickle that is refused.
+            ArtifactCorruptError: the files differ from the record.
+            ModelNotTrustedError: a required record is missing, or the files contain a pickle that may not be loaded.
         """
         if not files.is_pickle:
-            return Judgement(self.judge(version, files.files_digest))
+            return Verification(self.verify(version, files.files_digest))
         if self._pickle != "allowed":
             raise pickle_refused(files)
-        found = ModelTrust("recorded", self._record).judge(version, files.files_digest)
-        return Judgement(NOT_ASKED if self._mode == "any" else found, may_unpickle=True)
+        result = ArtifactVerifier("require_record", self._record).verify(version, files.files_digest)
+        return Verification(NOT_CHECKED if self._mode == "off" else result, may_unpickle=True)
 
-    def judge(self, version: str, files_digest: str) -> str:
-        """What is known of a version's files.
+    def verify(self, version: str, files_digest: str) -> str:
+        """Compare a version's digest with its promotion record and return the result.
 
         Raises:
-            ArtifactCorruptError: the files are not those that were promoted.
-            ModelNotTrustedError: there is no record, or it cannot be read, and PMMDS_MODEL_TRUST demands it.
+            ArtifactCorruptError: the digest differs from the record.
+            ModelNotTrustedError: PMMDS_MODEL_VERIFICATION requires a record, which is missing or cannot be read.
         """
-        if self._mode == "any":
-            return NOT_ASKED
+        if self._mode == "off":
+            return NOT_CHECKED
         try:
             recorded = self._record(version)
         except PmmdsError:
-            return self._without(version, NOT_READ)
+            return self._without_record(version, NOT_READ)
         if recorded is None:
-            return self._without(version, NO_RECORD)
+            return self._without_record(version, NO_RECORD)
         if recorded != files_digest:
             raise ArtifactCorruptError(
-                f"The files of v{version} are not those that were promoted "
+                f"The files of v{version} differ from those that were promoted "
                 f"(digest {files_digest[:12]}… instead of {recorded[:12]}…).",
-                next_step="Find out who changed them; promote another version, or train again.",
+                next_step="Find out who changed them. Then promote another version or train again.",
             )
         return RECORDED
 
-    def _without(self, version: str, found: str) -> str:
-        if self._mode != "recorded":
-            return found
-        if found == NOT_READ:
+    def _without_record(self, version: str, result: str) -> str:
+        if self._mode != "require_record":
+            return result
+        if result == NOT_READ:
             raise ModelNotTrustedError(
                 f"v{version} is not served: its promotion record cannot be read.",
-                next_step="Bring the database back; it is asked again by itself.",
+                next_step="Restore the database; the service retries automatically.",
             )
         raise ModelNotTrustedError(
-            f"v{version} is not served: no promotion record has its files' digest (PMMDS_MODEL_TRUST=recorded).",
-            next_step="Move the alias back; if you vouch for it, "
-            f"`pmmds rollback --to {version} --unrecorded --by YOU` records it.",
+            f"v{version} is not served: no promotion recorded its digest (PMMDS_MODEL_VERIFICATION=require_record).",
+            next_step="Move the alias back, or accept this version: "
+            f"`pmmds rollback --to {version} --unrecorded --by YOU` records its digest.",
         )

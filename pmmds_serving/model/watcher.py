@@ -1,7 +1,7 @@
-"""The model watcher: one small process that asks the registry what is in production, and fetches it aside.
+"""The model watcher: a sidecar process that polls the registry and downloads the version in production.
 
-It keeps MLflow (84 MB, seconds to import) out of the workers. Keep out: swapping inside a worker (follower.py),
-who starts it (process/sidecar.py).
+It keeps MLflow (84 MB, seconds to import) out of the workers. Does not live here: swapping inside a worker
+(follower.py), starting the process (process/sidecar.py).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pmmds_core.errors import ModelError, PmmdsError, StoreError
 from pmmds_core.runtime.file_lock import try_lock_file
 from pmmds_core.runtime.json_logs import get_logger
 from pmmds_core.stores.artifacts.model_registry import INCOMING, PRODUCTION, ModelRegistry, RegisteredVersion
-from pmmds_serving.model.cache import ModelCache, Stamp, WatcherStatus
+from pmmds_serving.model.cache import ActiveVersion, ModelCache, WatcherStatus
 from pmmds_serving.model.challenger import ChallengerWatch
-from pmmds_serving.model.deadline import ended_after
+from pmmds_serving.model.deadline import exit_after
 from pmmds_serving.model.fetcher import ModelFetcher
-from pmmds_serving.model.verification import ModelTrust
-from pmmds_serving.process.error_guard import Surviving
+from pmmds_serving.model.verification import ArtifactVerifier
+from pmmds_serving.process.error_guard import ErrorGuard
 from pmmds_serving.process.sidecar import run_beside_parent
 
 MODULE = "pmmds_serving.model.watcher"
@@ -38,59 +38,61 @@ log = get_logger("pmmds.serving.model_watcher")
 
 
 class ModelWatcher:
-    """Brings the stamp to where the registry's alias is."""
+    """Keeps `current.json` at the version under the registry's alias production."""
 
-    def __init__(self, registry: ModelRegistry, cache: ModelCache, contract: Contract, trust: ModelTrust) -> None:
+    def __init__(
+        self, registry: ModelRegistry, cache: ModelCache, contract: Contract, verifier: ArtifactVerifier
+    ) -> None:
         self._registry = registry
-        self._trust = trust
+        self._verifier = verifier
         self._cache = cache
         self._contract = contract
         self._fetcher = ModelFetcher(registry, cache, contract)
-        # A version that is refused, or of which the record could not be read, is not looked at every time.
-        self._unsettled, self._retry_at = "", 0.0
-        self._why_unsettled: PmmdsError | None = None
-        # What the watcher before this one left said stands until the registry has answered.
+        # A version that was rejected, or whose record could not be read, is verified again after a pause only.
+        self._retry_version, self._retry_at = "", 0.0
+        self._retry_error: PmmdsError | None = None
+        # Keep the previous watcher's status until the registry has answered.
         before = cache.read_watcher()
         self._problem, self._handled = (before.problem, before.handled) if before else ("", "")
         self._is_refused = before is not None and before.is_refused
         self._refused_version = before.refused_version if before else ""
-        self._looked_at = ""
+        self._polled_version = ""
         self._fetching = ""
 
-    def look(self) -> None:
-        """Ask the registry once; what went wrong is in the status, and the stamp stays as it was."""
-        request, problem, self._looked_at = self._cache.read_request(), "", ""
-        with Surviving() as looking:
+    def poll(self) -> None:
+        """Ask the registry once. An error goes into the status file and leaves the active version unchanged."""
+        request, problem, self._polled_version = self._cache.read_request(), "", ""
+        with ErrorGuard() as guard:
             problem = self._follow(verify=request is not None and request.id != self._handled)
-        error = looking.error
+        error = guard.error
         if error is not None and not isinstance(error, PmmdsError):
-            looking.tell("model_watch_failed")
+            guard.log_error("model_watch_failed")
         self._is_refused = error is not None and (bool(self._fetching) or isinstance(error, ModelError))
         self._is_refused = self._is_refused and not isinstance(error, StoreError)
-        self._refused_version = self._looked_at if self._is_refused else ""
-        self._say(problem if error is None else self._words(error))
+        self._refused_version = self._polled_version if self._is_refused else ""
+        self._report(problem if error is None else self._problem_text(error))
         self._fetching = ""
         self._handled = request.id if request else ""
         self._write_status()
 
-    def _words(self, error: Exception) -> str:
+    def _problem_text(self, error: Exception) -> str:
         if isinstance(error, PmmdsError):
             return str(error)
-        what = f"v{self._looked_at} cannot be used" if self._looked_at else "The registry could not be asked"
-        return f"{what}: {type(error).__name__}. It is tried again; the service's log says where it failed."
+        what = f"v{self._polled_version} cannot be used" if self._polled_version else "The registry could not be read"
+        return f"{what}: {type(error).__name__}. The service retries; its log has the place of the error."
 
     def overdue(self, seconds: float) -> None:
-        """Tell that the look under way is given up."""
-        what = f"v{self._fetching} could not be fetched" if self._fetching else "The registry did not answer"
-        self._say(
-            f"{what} within {seconds:g} seconds (PMMDS_MODEL_FETCH_SECONDS); it is tried again. "
-            "See whether MLflow and its artifact store hang, or the line to them is slow."
+        """Report that the current poll exceeded its deadline; the process exits after this call."""
+        what = f"v{self._fetching} could not be downloaded" if self._fetching else "The registry did not answer"
+        self._report(
+            f"{what} within {seconds:g} seconds (PMMDS_MODEL_FETCH_SECONDS). The service retries. "
+            "Check MLflow, its artifact store and the network connection to them."
         )
         self._is_refused, self._refused_version = False, ""
         self._fetching = ""
         self._write_status()
 
-    def _say(self, problem: str) -> None:
+    def _report(self, problem: str) -> None:
         if problem != self._problem:
             log.warning("model_watch_problem", problem=problem) if problem else log.info("model_watch_recovered")
             self._problem = problem
@@ -107,61 +109,57 @@ class ModelWatcher:
         version = self._registry.version_of(self._contract.model_name, PRODUCTION)
         if version is None:
             return NO_MODEL
-        self._looked_at = version.version
-        stamp = self._cache.read_stamp()
-        if (
-            stamp is not None
-            and stamp.version == version.version
-            and self._trust.is_settled(stamp.trust)
-            and not verify
-        ):
+        self._polled_version = version.version
+        active = self._cache.read_active()
+        verified_version = active.version if active and self._verifier.is_final(active.verification) else ""
+        if version.version == verified_version and not verify:
             return ""
-        if version.version == self._unsettled and time.monotonic() < self._retry_at and not verify:
-            return self._still_unsettled()
-        self._fetch(version, stamp)
+        if version.version == self._retry_version and time.monotonic() < self._retry_at and not verify:
+            self._raise_last_error()
+        else:
+            self._fetch(version, active)
         return ""
 
-    def _still_unsettled(self) -> str:
-        """What was wrong when it was last looked at, which may be another thing than what was wrong in between."""
-        why = self._why_unsettled
-        if why is None:
-            return ""
-        raise type(why)(why.message, next_step=why.next_step)
+    def _raise_last_error(self) -> None:
+        """Raise the error of the last fetch again; the status may show a different, later problem."""
+        error = self._retry_error
+        if error is not None:
+            raise type(error)(error.message, next_step=error.next_step)
 
-    def _fetch(self, version: RegisteredVersion, stamp: Stamp | None) -> None:
+    def _fetch(self, version: RegisteredVersion, active: ActiveVersion | None) -> None:
         if self._refused_version not in {"", version.version}:
-            # The reason why another version was refused does not apply to this one.
+            # The problem of an earlier version does not apply to this one.
             self._problem, self._is_refused, self._refused_version = "", False, ""
-        self._unsettled, self._retry_at = version.version, time.monotonic() + REFUSED_RETRY_SECONDS
-        self._why_unsettled = None
+        self._retry_version, self._retry_at = version.version, time.monotonic() + REFUSED_RETRY_SECONDS
+        self._retry_error = None
         self._fetching = version.version
         self._write_status()
         try:
-            bundle, judged = self._fetcher.fetch(version, lambda f: self._trust.judge_files(version.version, f))
+            bundle, verified = self._fetcher.fetch(version, lambda f: self._verifier.verify_files(version.version, f))
         except PmmdsError as error:
-            self._why_unsettled = error
+            self._retry_error = error
             raise
-        trust = judged.trust
-        self._unsettled = "" if self._trust.is_settled(trust) else version.version
-        moved_at = datetime.now(UTC) if stamp is None else stamp.alias_moved_at
-        found = Stamp(
-            version.version, bundle.digest, moved_at, trust, bundle.files_digest, may_unpickle=judged.may_unpickle
+        result = verified.result
+        self._retry_version = "" if self._verifier.is_final(result) else version.version
+        moved_at = datetime.now(UTC) if active is None else active.alias_moved_at
+        after = ActiveVersion(
+            version.version, bundle.digest, moved_at, result, bundle.files_digest, may_unpickle=verified.may_unpickle
         )
-        if found != stamp:
-            self._cache.write_stamp(msgspec.structs.replace(found, alias_moved_at=datetime.now(UTC)))
-            log.info("model_fetched", model_name=version.model_name, model_version=version.version, trust=trust)
-            self._prune(version.version, stamp)
+        if after != active:
+            self._cache.write_active(msgspec.structs.replace(after, alias_moved_at=datetime.now(UTC)))
+            log.info("model_fetched", model_name=version.model_name, model_version=version.version, verification=result)
+            self._prune(version.version, active)
 
-    def _prune(self, version: str, before: Stamp | None) -> None:
-        """Old versions go; the one that serves, the one before it and the challenger stay."""
+    def _prune(self, version: str, before: ActiveVersion | None) -> None:
+        """Remove old versions; keep the active one, the previous one and the challenger."""
         challenger = self._cache.read_challenger()
-        kept = {version, before.version if before else "", challenger.version if challenger else ""}
-        self._cache.prune(kept)
+        keep = {version, before.version if before else "", challenger.version if challenger else ""}
+        self._cache.prune(keep)
 
 
 def watch(deployment: Deployment, parent: int) -> None:
-    """Look again and again until the parent process is gone; a reload request is answered at once."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the worker says when it is over
+    """Poll until the parent process is gone; a reload request triggers a poll at once."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the group; the worker stops this process
     settings, contract = deployment.settings, deployment.contract
     cache = ModelCache(Path(settings.home_path), contract.model_name)
     cache.prepare()
@@ -171,24 +169,24 @@ def watch(deployment: Deployment, parent: int) -> None:
     with lock:
         cache.remove_unfinished(INCOMING)
         registry = deployment.registry
-        trust = ModelTrust(
-            settings.model_trust,
+        verifier = ArtifactVerifier(
+            settings.model_verification,
             lambda version: deployment.decisions.recorded_digest(version),
             pickle=settings.model_pickle,
         )
-        watcher = ModelWatcher(registry, cache, contract, trust)
+        watcher = ModelWatcher(registry, cache, contract, verifier)
         challenger = ChallengerWatch(registry, cache, contract) if settings.shadow == "on" else None
         while os.getppid() == parent:
-            with ended_after(settings.model_fetch_seconds, lambda: watcher.overdue(settings.model_fetch_seconds)):
-                watcher.look()
+            with exit_after(settings.model_fetch_seconds, lambda: watcher.overdue(settings.model_fetch_seconds)):
+                watcher.poll()
                 if challenger is not None:
-                    with Surviving() as looking:
-                        challenger.look()
-                    looking.tell("challenger_watch_failed")
-            _wait_for_turn(cache, settings.model_poll_seconds, parent)
+                    with ErrorGuard() as guard:
+                        challenger.poll()
+                    guard.log_error("challenger_watch_failed")
+            _wait_for_next_poll(cache, settings.model_poll_seconds, parent)
 
 
-def _wait_for_turn(cache: ModelCache, seconds: float, parent: int) -> None:
+def _wait_for_next_poll(cache: ModelCache, seconds: float, parent: int) -> None:
     seen = cache.read_request()
     end = time.monotonic() + seconds
     while time.monotonic() < end and os.getppid() == parent and cache.read_request() == seen:

@@ -1,1 +1,1 @@
-"""Validate a payload, score it, record it, answer; the errors of the API. Transport is in http/ and rpc/."""
+"""Validates, scores and records predictions; errors of the API. Transport is in http/ and rpc/."""

@@ -1,6 +1,6 @@
-"""Answers that say no: every refusal has one shape, `{"detail": {"message", "errors", "warnings"}}`.
+"""Errors of the API. Every error body has the format `{"detail": {"message", "errors", "warnings"}}`.
 
-Add a constructor for a new reason. Keep out: HTTP mechanics (application.py) and checks of rows (the contract's).
+Add a constructor for a new error. Does not live here: HTTP (application.py), validation of rows (pmmds_core.contracts).
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Any
 
 from pmmds_core.contracts.request_validator import MESSAGE
 
-# In place of a reason that names hosts or paths, for clients that did not show the admin token.
-HIDDEN = "GET /healthz with the admin token shows the reason"
+# Replaces a problem that may name hosts or paths, for clients without the admin token.
+HIDDEN = "GET /healthz with the admin token shows the problem"
 
 
-class RefusalError(Exception):
-    """A request that is not answered as asked. `error_type` is a metric's label, so it comes from a closed list."""
+class ApiError(Exception):
+    """An error response. `error_type` is a metric label, so it comes from a closed list."""
 
     def __init__(
         self, status: int, message: str, error_type: str, errors: Sequence[str] = (), warnings: Sequence[str] = ()
@@ -26,44 +26,49 @@ class RefusalError(Exception):
         self.body: dict[str, Any] = {"detail": {"message": message, "errors": list(errors), "warnings": list(warnings)}}
 
 
-def invalid_payload(errors: Sequence[str], warnings: Sequence[str] = ()) -> RefusalError:
-    return RefusalError(400, MESSAGE, "validation", errors, warnings)
+def invalid_payload(errors: Sequence[str], warnings: Sequence[str] = ()) -> ApiError:
+    return ApiError(400, MESSAGE, "validation", errors, warnings)
 
 
-def broken_json(problem: str) -> RefusalError:
-    return RefusalError(400, MESSAGE, "broken_json", [f"The body is not JSON: {problem}"])
+def broken_json(problem: str) -> ApiError:
+    return ApiError(400, MESSAGE, "broken_json", [f"The body is not JSON: {problem}"])
 
 
-def wrong_content_type(found: str) -> RefusalError:
-    error = f"Content-Type is {found or 'missing'}. Expected application/json"
-    return RefusalError(415, MESSAGE, "content_type", [error])
+def wrong_content_type(content_type: str) -> ApiError:
+    error = f"Content-Type is {content_type or 'missing'}. Expected application/json"
+    return ApiError(415, MESSAGE, "content_type", [error])
 
 
-def too_large(limit: int) -> RefusalError:
-    return RefusalError(413, MESSAGE, "too_large", [f"The body is larger than {limit:,} bytes"])
+def too_large(limit: int) -> ApiError:
+    return ApiError(413, MESSAGE, "too_large", [f"The body is larger than {limit:,} bytes"])
 
 
-def client_left() -> RefusalError:
-    """Nobody reads this answer; it is counted."""
-    return RefusalError(499, "The client closed the connection", "client_left")
+def client_left() -> ApiError:
+    """Counted only; no client reads this response."""
+    return ApiError(499, "The client closed the connection", "client_left")
 
 
-def no_model(problem: str) -> RefusalError:
-    return RefusalError(503, "The service has no model yet", "no_model", [problem])
+def no_model(problem: str) -> ApiError:
+    return ApiError(503, "The service has no model yet", "no_model", [problem])
 
 
-def not_recorded(problem: str) -> RefusalError:
-    error = f"The prediction could not be recorded durably, so it is not given. {problem}"
-    return RefusalError(503, "The service cannot record predictions now", "not_recorded", [error])
+def not_recorded(problem: str) -> ApiError:
+    error = f"A prediction is returned only if it is recorded durably. {problem}"
+    return ApiError(503, "The service cannot record predictions", "not_recorded", [error])
 
 
-def database_down(what: str) -> RefusalError:
-    return RefusalError(503, "The database cannot be reached", "database", [f"{what}. Try again later"])
+def database_down(consequence: str) -> ApiError:
+    return ApiError(503, "The database is unavailable", "database", [f"{consequence}. Try again later"])
 
 
-def unauthorized() -> RefusalError:
-    return RefusalError(401, "Not allowed", "unauthorized", ["Send Authorization: Bearer with PMMDS_ADMIN_TOKEN"])
+def unauthorized() -> ApiError:
+    return ApiError(
+        401,
+        "Not allowed",
+        "unauthorized",
+        ["Send the header Authorization: Bearer PMMDS_ADMIN_TOKEN"],
+    )
 
 
-def forbidden(why: str) -> RefusalError:
-    return RefusalError(403, "Not allowed", "forbidden", [why])
+def forbidden(reason: str) -> ApiError:
+    return ApiError(403, "Not allowed", "forbidden", [reason])

@@ -1,36 +1,33 @@
-"""How much a JSON text may hold, counted at the speed of memory before any value of it is made.
+"""Bounds the number of values in a JSON text by counting bytes, before anything is decoded.
 
-A byte of JSON can become fifty of objects, so a limit of bytes bounds neither memory nor time. Keep out: decoding
-(request_bodies.py), and the limits of the endpoints (limits.py).
+A byte of JSON can become fifty bytes of objects, so a limit in bytes bounds neither memory nor time. Does not live
+here: decoding (request_bodies.py), the limits of the endpoints (limits.py).
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def check_elements(body: bytes, most: int) -> None:
-    """Raises RefusalError when the text may hold more than `most` values.
+    """Raises ApiError if the text may contain more than `most` values.
 
-    Each value but the first has a comma before it or is the first of its array or object; those in texts count too.
+    Counts commas and opening brackets, including those inside strings: every value except the outermost follows one.
     """
     if body.count(b",") + body.count(b"{") + body.count(b"[") > most:
-        errors = [f"The body has more than {most:,} commas, brackets and braces. Send less in one request"]
-        raise RefusalError(413, "The request holds too many values", "too_large", errors)
+        errors = [f"The body has more than {most:,} commas, brackets and braces. Send fewer values in one request"]
+        raise ApiError(413, "The request has too many values", "too_large", errors)
 
 
 def n_items(body: bytes, name: str) -> int | None:
-    """How many elements the array under a key of the outermost object has; None when there is no such array.
-
-    The elements are not made: each stays the bytes that it is.
-    """
+    """Length of the array under a key of the outermost object; None without such an array. Decodes no element."""
     try:
-        found = _fields.decode(body).get(name)
-        return None if found is None else len(_items.decode(found))
+        array = _fields.decode(body).get(name)
+        return None if array is None else len(_items.decode(array))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

@@ -1,6 +1,6 @@
-"""Large bodies: few are held at once, and one thread decodes them, so that a prediction beside them does not wait.
+"""Large bodies: limits how many are in memory, and decodes them in a thread so that single predictions do not wait.
 
-Keep out: reading (request_bodies.py) and what is decoded (predictor.py, http/data_endpoints.py).
+Does not live here: reading (request_bodies.py), decoding (predictor.py, http/data_endpoints.py).
 """
 
 from __future__ import annotations
@@ -11,44 +11,44 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.request_bodies import Headers, Receive, read_body
 
 LARGE_BYTES = 100_000
-# Of one worker, for batches and for labels each.
+# Per worker; batches and labels are counted separately.
 MAX_LARGE = 8
-# How long a body waits for its turn.
-TURN_SECONDS = 5.0
+# Time a body waits for a free slot.
+WAIT_SECONDS = 5.0
 
 T = TypeVar("T")
 
-# Of this process: decoding holds the interpreter's lock, so a second thread would make nothing faster.
+# One thread per process: decoding holds the interpreter lock, so more threads would not be faster.
 _decoding = ThreadPoolExecutor(1, thread_name_prefix="large-bodies")
 
 
 class LargeBodies:
-    """The turns of one endpoint's large bodies, over HTTP."""
+    """Slots for the large bodies of one HTTP endpoint."""
 
     def __init__(self) -> None:
-        self._turns = asyncio.Semaphore(MAX_LARGE)
+        self._slots = asyncio.Semaphore(MAX_LARGE)
 
     @asynccontextmanager
     async def read(self, headers: Headers, receive: Receive, limit: int) -> AsyncIterator[bytes]:
-        """A request's body, whole; its turn, when it is large, lasts as long as the block. Raises as `read_body`."""
-        async with AsyncExitStack() as held:
-            yield await read_body(headers, receive, limit, LARGE_BYTES, lambda: self._take_turn(held))
+        """Yields the complete body; a large one holds a slot until the block ends. Raises as `read_body`."""
+        async with AsyncExitStack() as slot:
+            yield await read_body(headers, receive, limit, LARGE_BYTES, lambda: self._take_slot(slot))
 
-    async def _take_turn(self, held: AsyncExitStack) -> None:
+    async def _take_slot(self, slot: AsyncExitStack) -> None:
         try:
-            async with asyncio.timeout(TURN_SECONDS):
-                await held.enter_async_context(self._turns)
+            async with asyncio.timeout(WAIT_SECONDS):
+                await slot.enter_async_context(self._slots)
         except TimeoutError:
-            errors = [f"{MAX_LARGE} bodies of more than {LARGE_BYTES:,} bytes are being read. Try again"]
-            raise RefusalError(503, "The service has too many large requests", "busy", errors) from None
+            errors = [f"{MAX_LARGE} bodies of more than {LARGE_BYTES:,} bytes are in progress. Try again"]
+            raise ApiError(503, "The service has too many large requests", "busy", errors) from None
 
 
 async def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
-    """What `decode` makes of a body: here when it is small, in a thread when it is large. Raises what that raises."""
+    """Return `decode(body)`; runs in a thread if the body is large. Raises what `decode` raises."""
     if len(body) <= LARGE_BYTES:
         return decode(body)
     return await asyncio.get_running_loop().run_in_executor(_decoding, decode, body)

@@ -1,6 +1,6 @@
-"""Predicting: check the payload, score it, keep the record, answer. No HTTP here, so that gRPC does the same.
+"""The predictor: validates a payload, scores it, records it and returns the prediction. Shared by HTTP and gRPC.
 
-Keep out: transport (application.py), the file (spool/spool.py).
+Does not live here: transport (http/, rpc/), the spool file (spool/spool.py).
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from pmmds_serving.prediction.request_ids import RequestIds
 from pmmds_serving.spool.spool import Spool, SpoolWriteError
 
 REMEMBERED_REQUESTS = 10_000
-# The log takes 128 characters; rows of a batch have their index appended.
+# The database column has 128 characters; ids of a batch have the row's index appended.
 MAX_REQUEST_ID = 120
 
-_NO_MODEL_YET = "Run `pmmds train`; the service finds the model itself"
+_NO_MODEL_YET = "Run `pmmds train`; the service loads the model automatically"
 
-# Logger and event of a prediction's line.
+# Logger and event of a prediction's log line.
 COMPLETED = ("pmmds.serving.predict", "prediction_completed")
 
 
-# A row of a batch, and the warnings about it.
+# A row of a batch and its warnings.
 CheckedInstance: TypeAlias = tuple[Row, tuple[str, ...]]
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):
-    """One answer; `latency_ms` from the request's arrival until its record was kept."""
+    """One prediction. `latency_ms`: from the arrival of the request until the row was scored."""
 
     request_id: str
     prediction: int
@@ -55,7 +55,7 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
 
 
 class PredictionLine(msgspec.Struct, frozen=True, gc=False):
-    """What the log line of a prediction says: none of the customer's values."""
+    """Log line of a prediction; contains no customer data."""
 
     request_id: str
     prediction: int
@@ -66,9 +66,9 @@ class PredictionLine(msgspec.Struct, frozen=True, gc=False):
 
 
 class Predictor:
-    """Answers predictions in one worker.
+    """Makes the predictions of one worker.
 
-    `told` is called with what was answered, `line` writes the log; tracing puts itself around both.
+    `on_answered` is called with every prediction, `line` writes the log; tracing wraps both.
     """
 
     def __init__(
@@ -86,22 +86,22 @@ class Predictor:
         self._follower = follower
         self._spool = spool
         self._metrics = metrics
-        self.told: Callable[[Sequence[Prediction]], None] = self._tell
+        self.on_answered: Callable[[Sequence[Prediction]], None] = self._count_and_log
         self.line = FrequentLine(*COMPLETED)
         self._new_id = RequestIds().new
-        # Answers to clients' ids, so that a repeated request gets the same one; the log has one row for both anyway.
+        # Predictions by client's request id, so that a repeated request gets the same response.
         self._remembered: OrderedDict[tuple[str, Row], Prediction] = OrderedDict()
 
     def predict(self, body: bytes, request_id: str, started: float) -> Prediction:
-        """Answer `{"features": {…}}`.
+        """Predict `{"features": {…}}`.
 
         Args:
             body: JSON.
-            request_id: the client's, or empty.
+            request_id: the client's id, or empty.
             started: time.perf_counter() when the request arrived.
 
         Raises:
-            RefusalError: broken, invalid, no model, or not recorded; then nothing was kept.
+            ApiError: invalid payload, no model, or not recordable; nothing was recorded.
         """
         row = self._decoder.row(body)
         if row is None:
@@ -110,7 +110,7 @@ class Predictor:
         return self._predict(row, (), request_id, started)
 
     def predict_features(self, features: Any, request_id: str, started: float) -> Prediction:
-        """Answer one row that is decoded already. Raises as `predict`."""
+        """Predict one decoded row. Raises as `predict`."""
         self._model()
         checked = self._check_row(features)
         if checked.row is None:
@@ -120,24 +120,24 @@ class Predictor:
     def _predict(self, row: Row, warnings: tuple[str, ...], request_id: str, started: float) -> Prediction:
         model = self._model()
         if request_id:
-            known = self._known(request_id, row)
-            if known is not None:
-                return known
+            earlier = self._earlier(request_id, row)
+            if earlier is not None:
+                return earlier
         probability = model.bundle.scorer.probability(row)
         at = datetime.now(UTC)
         answer, record = self._score(model, row, warnings, (self._new_id(at), request_id), at, started, probability)
-        self._keep([record])
+        self._record([record])
         if request_id:
             self._remember(request_id, row, answer)
-        self.told([answer])
+        self.on_answered([answer])
         return answer
 
     def predict_batch(self, body: bytes, request_id: str, started: float) -> list[Prediction]:
-        """Answer `{"instances": [{…}, …]}`, all or none. Raises as `predict`; errors name the instance's index."""
+        """Predict `{"instances": [{…}, …]}`, all or none. Raises as `predict`; errors name the instance's index."""
         return self.predict_rows(self.read_batch(body), request_id, started)
 
     def read_batch(self, body: bytes) -> list[CheckedInstance]:
-        """The rows of a batch in JSON, checked; in any thread. Raises RefusalError."""
+        """Decode and validate the rows of a JSON batch. Thread-safe. Raises ApiError."""
         check_elements(body, batch_elements(self.n_features))
         rows = self._decoder.rows(body)
         if rows is not None and 1 <= len(rows) <= MAX_BATCH:
@@ -148,29 +148,29 @@ class Predictor:
         return self.read_instances(field_of(decode_json(body), "instances"))
 
     def read_instances(self, instances: Any) -> list[CheckedInstance]:
-        """Rows that are decoded already, checked; in any thread. Raises RefusalError."""
+        """Validate decoded rows. Thread-safe. Raises ApiError."""
         self._model()
         return [_row_of(c) for c in self._check_batch(instances)]
 
     def predict_rows(self, rows: Sequence[CheckedInstance], request_id: str, started: float) -> list[Prediction]:
-        """Answer checked rows, on the event loop's thread. Raises as `predict`."""
+        """Predict validated rows; call on the event loop's thread. Raises as `predict`."""
         model = self._model()
         at = datetime.now(UTC)
-        own = self._new_id(at)
-        ids = [(f"{own}-{i}", f"{request_id}-{i}" if request_id else "") for i in range(len(rows))]
-        known = [self._known(i[1], row) if request_id else None for i, (row, _) in zip(ids, rows, strict=True)]
-        fresh = [(i, *row) for i, row, answer in zip(ids, rows, known, strict=True) if answer is None]
+        batch_id = self._new_id(at)
+        ids = [(f"{batch_id}-{i}", f"{request_id}-{i}" if request_id else "") for i in range(len(rows))]
+        earlier = [self._earlier(i[1], row) if request_id else None for i, (row, _) in zip(ids, rows, strict=True)]
+        fresh = [(i, *row) for i, row, answer in zip(ids, rows, earlier, strict=True) if answer is None]
         probabilities = model.bundle.scorer.probabilities([row for _, row, _ in fresh])
         scored = {
             i: self._score(model, row, warnings, i, at, started, probability)
             for (i, row, warnings), probability in zip(fresh, probabilities, strict=True)
         }
-        self._keep([record for _, record in scored.values()])
+        self._record([record for _, record in scored.values()])
         if request_id:
             for answer, record in scored.values():
                 self._remember(answer.request_id, record.features, answer)
-        self.told([answer for answer, _ in scored.values()])
-        return [answer or scored[i][0] for i, answer in zip(ids, known, strict=True)]
+        self.on_answered([answer for answer, _ in scored.values()])
+        return [answer or scored[i][0] for i, answer in zip(ids, earlier, strict=True)]
 
     def _check_batch(self, instances: Any) -> list[CheckedRow]:
         if not isinstance(instances, list) or not 1 <= len(instances) <= MAX_BATCH:
@@ -183,10 +183,10 @@ class Predictor:
         return checked
 
     def _check_row(self, features: Any) -> CheckedRow:
-        """A bound before the check: each unknown feature is a sentence in the answer."""
-        most = self.n_features + MAX_UNKNOWN
-        if isinstance(features, Mapping) and len(features) > most:
-            return CheckedRow(None, (f"features: expected at most {most} values, found {len(features):,}",), ())
+        """Validate a row. Limits its size first, because each unknown feature causes a warning."""
+        max_values = self.n_features + MAX_UNKNOWN
+        if isinstance(features, Mapping) and len(features) > max_values:
+            return CheckedRow(None, (f"features: expected at most {max_values} values, found {len(features):,}",), ())
         return self._validate(features)
 
     def _model(self) -> ServedModel:
@@ -206,26 +206,40 @@ class Predictor:
         started: float,
         probability: float,
     ) -> tuple[Prediction, PredictionRecord]:
-        """`ids`: the service's and the client's, which is empty where the client sent none."""
-        own, client = ids
+        """`ids`: prediction id and the client's request id, which may be empty."""
+        prediction_id, client_id = ids
         prediction = int(probability >= DECISION_THRESHOLD)
         latency_ms = (time.perf_counter() - started) * 1000
         record = PredictionRecord(
-            own, answered_at, model.name, model.version, prediction, probability, latency_ms, row, client or None
+            prediction_id,
+            answered_at,
+            model.name,
+            model.version,
+            prediction,
+            probability,
+            latency_ms,
+            row,
+            client_id or None,
         )
         answer = Prediction(
-            client or own, prediction, probability, model.name, model.version, round(latency_ms, 4), warnings
+            client_id or prediction_id,
+            prediction,
+            probability,
+            model.name,
+            model.version,
+            round(latency_ms, 4),
+            warnings,
         )
         return answer, record
 
-    def _keep(self, records: Sequence[PredictionRecord]) -> None:
+    def _record(self, records: Sequence[PredictionRecord]) -> None:
         try:
             self._spool.append(records)
         except SpoolWriteError as error:
             raise api_errors.not_recorded(error.message) from None
 
-    def _known(self, request_id: str, row: Row) -> Prediction | None:
-        """The answer that this worker gave to the same request, which is counted as repeated then."""
+    def _earlier(self, request_id: str, row: Row) -> Prediction | None:
+        """This worker's earlier prediction for the same id and row; counted as a repeated request."""
         answer = self._remembered.get((request_id, row))
         if answer is not None:
             self._metrics.repeated_requests.labels("same").inc()
@@ -236,7 +250,7 @@ class Predictor:
         if len(self._remembered) > REMEMBERED_REQUESTS:
             self._remembered.popitem(last=False)
 
-    def _tell(self, answers: Sequence[Prediction]) -> None:
+    def _count_and_log(self, answers: Sequence[Prediction]) -> None:
         for a in answers:
             seconds = a.latency_ms / 1000
             self._metrics.predicted(a.model_name, a.model_version, a.prediction, seconds, a.probability)
@@ -254,19 +268,19 @@ def _row_of(checked: CheckedRow) -> CheckedInstance:
     return checked.row, checked.warnings
 
 
-def wrong_batch(found: str) -> api_errors.RefusalError:
-    return api_errors.invalid_payload([f"instances: expected an array of 1 to {MAX_BATCH:,} rows, found {found}"])
+def wrong_batch(size: str) -> api_errors.ApiError:
+    return api_errors.invalid_payload([f"instances: expected an array of 1 to {MAX_BATCH:,} rows, found {size}"])
 
 
 def check_request_id(request_id: str) -> str:
-    """The client's id, when it can be one. Raises RefusalError."""
+    """Return the client's request id if it is valid. Raises ApiError."""
     if len(request_id) <= MAX_REQUEST_ID and request_id.isascii() and request_id.isprintable():
         return request_id
     raise api_errors.invalid_payload([f"X-Request-ID: expected at most {MAX_REQUEST_ID} printable ASCII characters"])
 
 
 def field_of(body: Any, name: str) -> Any:
-    """A field of a decoded body. Raises RefusalError when the body is no object, or lacks it."""
+    """A field of a decoded body. Raises ApiError if the body is not an object or lacks the field."""
     if not isinstance(body, Mapping) or name not in body:
-        raise api_errors.invalid_payload([f'The body: expected an object {{"{name}": …}}'])
+        raise api_errors.invalid_payload([f'body: expected an object {{"{name}": …}}'])
     return body[name]

@@ -1,6 +1,6 @@
-"""Bodies that come in: read with a limit, decoded strictly. Keep out.
+"""Request bodies: read with a limit and decoded strictly.
 
-What they mean, and answers (http/responses.py).
+Does not live here: their meaning (predictor.py), responses (http/responses.py).
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ WhenLarge = Callable[[], Awaitable[None]]
 
 
 class _DuplicateKeyError(ValueError):
-    """Two values under one key: which one the sender meant cannot be known."""
+    """An object has the same key twice."""
 
 
 async def read_body(
     headers: Headers, receive: Receive, limit: int, large: int | None = None, when_large: WhenLarge | None = None
 ) -> bytes:
-    """The whole body of a request that says it is JSON.
+    """Read the complete body of a JSON request.
 
     Args:
         headers: lower-case names and values.
         receive: ASGI's.
-        limit: bytes.
-        large: bytes beyond which `when_large` is awaited, once, before more is read.
+        limit: maximum number of bytes.
+        large: number of bytes beyond which `when_large` is awaited once, before reading on.
         when_large: may raise.
 
     Raises:
-        RefusalError: wrong content type, larger than `limit` bytes whatever Content-Length says, or the client left.
+        ApiError: wrong content type, more than `limit` bytes, or the client disconnected.
     """
     content_type = declared = b""
     for name, value in headers:
@@ -56,10 +56,10 @@ async def read_body(
 
 
 def check_content_type(raw: bytes) -> None:
-    """Raises RefusalError unless a Content-Type says JSON."""
-    found = raw.decode("latin-1").split(";")[0].strip().lower()
-    if found != "application/json" and not found.endswith("+json"):
-        raise api_errors.wrong_content_type(found)
+    """Raises ApiError unless the Content-Type is JSON."""
+    content_type = raw.decode("latin-1").split(";")[0].strip().lower()
+    if content_type != "application/json" and not content_type.endswith("+json"):
+        raise api_errors.wrong_content_type(content_type)
 
 
 async def _read_on(
@@ -82,15 +82,15 @@ async def _read_on(
 
 
 def decode_json(body: bytes) -> Any:
-    """The value of a JSON text. NaN, Infinity, lone surrogates, a second value and equal keys are refused.
+    """Decode a JSON text. Rejects NaN, Infinity, lone surrogates, trailing data and duplicate keys.
 
     Raises:
-        RefusalError: it is not such a text.
+        ApiError: the body is not valid.
     """
     try:
         value = msgspec.json.decode(body)
-        # msgspec keeps the last of two equal keys and does not tell; the standard library lets one look at them.
-        json.loads(body, object_pairs_hook=_refuse_duplicates)
+        # msgspec silently keeps the last of duplicate keys, so the standard library checks for them.
+        json.loads(body, object_pairs_hook=_reject_duplicates)
     except _DuplicateKeyError as error:
         raise api_errors.broken_json(str(error)) from None
     except (ValueError, msgspec.DecodeError) as error:
@@ -100,9 +100,9 @@ def decode_json(body: bytes) -> Any:
     return value
 
 
-def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> None:
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> None:
     seen: set[str] = set()
     for name, _ in pairs:
         if name in seen:
-            raise _DuplicateKeyError(f"the key {name[:80]!r} comes twice in one object")
+            raise _DuplicateKeyError(f"duplicate key {name[:80]!r} in an object")
         seen.add(name)

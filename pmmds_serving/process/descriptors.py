@@ -1,7 +1,7 @@
-"""File descriptors of one worker: as many as the system gives, and how many of them connections may take.
+"""File descriptors of one worker: raises the limit and divides it between HTTP and gRPC connections.
 
-Keep out: what counts connections (http/connection_limits.py, rpc/server.py), and the spool's own care
-(spool/spool.py).
+Does not live here: counting connections (http/connection_limits.py, rpc/server.py), running out of descriptors in the
+spool (spool/spool.py).
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from pmmds_core.runtime.json_logs import get_logger
 
-WANTED = 16_384
+PREFERRED_LIMIT = 16_384
 MAX_GRPC_CONNECTIONS = 256
-# For the spool, the model's files, companions, libraries, and connections that are there only to be refused.
+# For the spool, model files, sidecar processes, libraries, and connections over the limit until they are closed.
 RESERVED = 192
 
 log = get_logger("pmmds.serving.descriptors")
@@ -21,35 +21,35 @@ log = get_logger("pmmds.serving.descriptors")
 
 @dataclass(frozen=True)
 class DescriptorShares:
-    """Connections that each transport may have."""
+    """Maximum number of connections per transport."""
 
     http_connections: int
     grpc_connections: int
 
 
 def raise_limit() -> int:
-    """Raise this process's soft limit as far as its hard limit and `WANTED` allow; what it is then."""
+    """Raise this process's soft limit up to its hard limit and PREFERRED_LIMIT; returns the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = WANTED if hard == resource.RLIM_INFINITY else min(WANTED, hard)
+    most = PREFERRED_LIMIT if hard == resource.RLIM_INFINITY else min(PREFERRED_LIMIT, hard)
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
         return most
-    return WANTED if soft == resource.RLIM_INFINITY else soft
+    return PREFERRED_LIMIT if soft == resource.RLIM_INFINITY else soft
 
 
 def share_descriptors(http_connections: int, limit: int | None = None) -> DescriptorShares:
-    """How many connections of each transport fit; fewer than wanted where descriptors are few, and then it is logged.
+    """Connections per transport that fit into the limit; logs a warning if they are fewer than configured.
 
     Args:
-        http_connections: wanted, PMMDS_HTTP_MAX_CONNECTIONS.
-        limit: descriptors of the process; raised and asked when it is None.
+        http_connections: PMMDS_HTTP_MAX_CONNECTIONS.
+        limit: descriptors of the process; None raises the limit and uses it.
     """
     limit = raise_limit() if limit is None else limit
     wanted = DescriptorShares(http_connections, MAX_GRPC_CONNECTIONS)
-    there = max(2, limit - RESERVED)
-    if http_connections + MAX_GRPC_CONNECTIONS <= there:
+    available = max(2, limit - RESERVED)
+    if http_connections + MAX_GRPC_CONNECTIONS <= available:
         return wanted
-    share = there / (http_connections + MAX_GRPC_CONNECTIONS)
+    share = available / (http_connections + MAX_GRPC_CONNECTIONS)
     shares = DescriptorShares(max(1, int(http_connections * share)), max(1, int(MAX_GRPC_CONNECTIONS * share)))
     log.warning("few_descriptors", limit=limit, http=shares.http_connections, grpc=shares.grpc_connections)
     return shares

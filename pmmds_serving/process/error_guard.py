@@ -1,6 +1,7 @@
-"""What lets a thread go on after any error. Keep out: what the threads do, and what they tell the user.
+"""Error guard: keeps a background loop running after any error.
 
-An error is kept by its type and place: its text may hold a customer's values.
+Logs an error's type and place only, because its text may contain a customer's values.
+Does not live here: the loops themselves and the problems they report.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from pmmds_core.runtime.json_logs import get_logger, place_of
 log = get_logger("pmmds.serving.threads")
 
 
-class Surviving:
-    """A `with` block of a thread that must not end: an Exception ends the block only, and is kept in `error`."""
+class ErrorGuard:
+    """A `with` block that suppresses any Exception and stores it in `error`."""
 
     def __init__(self) -> None:
         self.error: Exception | None = None
@@ -29,7 +30,7 @@ class Surviving:
         self.error, self.place = error, place_of(trace)
         return True
 
-    def tell(self, event: str) -> None:
-        """One error line about what was survived, if anything was."""
+    def log_error(self, event: str) -> None:
+        """Log the suppressed error, if there was one."""
         if self.error is not None:
             log.error(event, error_type=type(self.error).__name__, place=self.place)

@@ -1,7 +1,7 @@
-"""One service on one home: a second one would empty the counters of the first, which share a folder of it.
+"""Lock of PMMDS_HOME: at most one service per home, because a second one would reset the shared counters.
 
-The lock is a file lock that the service's processes inherit; the kernel releases it when the last of them ends. Keep
-out: workers of one service, which share the home (worker.py).
+A file lock that all processes of the service inherit; the kernel releases it when the last one exits. Does not live
+here: workers of one service, which share the home (worker.py).
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from pmmds_core.errors import AlreadyRunningError, HomeNotWritableError
 from pmmds_core.runtime.file_lock import try_lock_file
 
 LOCK_FILE = "serving.lock"
-# A supervisor may start the service while the one before it still drains.
+# A supervisor may start a service while the previous one is still draining.
 WAIT_SECONDS, POLL_SECONDS = 5.0, 0.1
 
 
 def take_home(settings: Settings) -> IO[str]:
-    """The lock of the home, which survives `exec` and is inherited by child processes that inherit descriptors.
+    """Acquire the lock of the home. It survives `exec` and is inherited by child processes.
 
     Raises:
-        AlreadyRunningError: another service uses the home after WAIT_SECONDS.
+        AlreadyRunningError: another service still holds the lock after WAIT_SECONDS.
         HomeNotWritableError: the lock file cannot be written.
     """
     file = Deployment(settings).folder("") / LOCK_FILE
     lock = _wait_for(file)
     if lock is None:
         raise AlreadyRunningError(
-            f"A service uses {settings.home_path} already: {_holder(file)}.",
-            next_step="Stop it first, or give this one a home of its own with PMMDS_HOME.",
+            f"Another service already uses {settings.home_path}: {_holder(file)}.",
+            next_step="Stop it, or set PMMDS_HOME to another folder.",
         )
-    with suppress(OSError):  # on a full disk the lock holds without a name in it
+    with suppress(OSError):  # on a full disk the lock works without the holder's name
         lock.truncate(0)
         lock.write(f"process {os.getpid()}, port {settings.http_port}\n")
         lock.flush()
@@ -45,7 +45,7 @@ def take_home(settings: Settings) -> IO[str]:
 
 
 def _wait_for(file: Path) -> IO[str] | None:
-    """The lock; None when another process still has it after WAIT_SECONDS. Raises HomeNotWritableError."""
+    """The lock; None if another process still holds it after WAIT_SECONDS. Raises HomeNotWritableError."""
     deadline = time.monotonic() + WAIT_SECONDS
     try:
         while (lock := try_lock_file(file)) is None and time.monotonic() < deadline:
@@ -53,13 +53,13 @@ def _wait_for(file: Path) -> IO[str] | None:
     except OSError as error:
         raise HomeNotWritableError(
             f"The file {file} cannot be written: {error.strerror}.",
-            next_step="Point PMMDS_HOME at a folder that can be written.",
+            next_step="Set PMMDS_HOME to a writable folder.",
         ) from None
     return lock
 
 
 def holder_of(home: Path) -> int | None:
-    """Process id of the service that took the home last; None when none has."""
+    """Process id of the last service that held the lock; None if there was none."""
     words = _holder(home / LOCK_FILE).replace(",", " ").split()
     return int(words[1]) if len(words) > 1 and words[0] == "process" and words[1].isdigit() else None
 

@@ -1,7 +1,7 @@
-"""A companion: a process that one of a home's workers starts and the others share, such as the model watcher.
+"""Sidecar processes: started by one worker and shared by all workers of a home, for example the model watcher.
 
-Of all that are started one leads, by a file lock; it ends with the worker that started it, and another worker starts
-the next. Keep out: what a companion does (model/watcher.py, shipping/process.py).
+A file lock ensures that only one runs. It exits with the worker that started it; another worker then starts the next
+one. Does not live here: what a sidecar does (model/watcher.py, shipping/process.py, shadow/process.py).
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from pmmds_core.runtime.json_logs import configure_logging
 
 
 def _starter() -> int:
-    """The process id of the worker that started this process, as it said itself.
+    """Process id of the worker that started this sidecar, passed on the command line.
 
-    Whoever is the parent when a companion has been imported, seconds later, may be the system's first process already.
+    The imports take seconds; if the worker exits during them, `os.getppid()` is process 1.
     """
     return int(sys.argv[1]) if len(sys.argv) > 1 else os.getppid()
 
 
 def run_beside_parent(work: Callable[[Deployment, int], None]) -> None:
-    """A companion's process: `work` with the deployment and the parent's process id; what is wrong, in one sentence."""
+    """Main function of a sidecar: calls `work(deployment, parent)`; a PmmdsError ends the process with its message."""
     parent = _starter()
     settings = load_settings()
     configure_logging(settings.log_level)
@@ -39,8 +39,8 @@ def run_beside_parent(work: Callable[[Deployment, int], None]) -> None:
         raise SystemExit(str(error)) from None
 
 
-class Companion:
-    """`python -m MODULE PID-OF-THIS-WORKER` as its child, when no other worker has one."""
+class Sidecar:
+    """Runs `python -m MODULE WORKER_PID` as a child process unless another worker runs it."""
 
     def __init__(self, module: str, lock_file: Path, settings: Settings) -> None:
         self._argv = [sys.executable, "-m", module, str(os.getpid())]
@@ -49,7 +49,7 @@ class Companion:
         self._child: subprocess.Popen[bytes] | None = None
 
     def ensure(self) -> None:
-        """Start one when none leads; cheap enough to be asked every second."""
+        """Start the process if none runs; cheap enough to call every second."""
         if self._child is not None and self._child.poll() is None:
             return
         lock = try_lock_file(self._lock_file)
@@ -59,11 +59,11 @@ class Companion:
         self._child = subprocess.Popen(self._argv, env=self._environment)
 
     def stop(self, deadline_seconds: float, is_up: Callable[[int], bool] = lambda _: True) -> None:
-        """Ask the child to end, and end it when it has not in time.
+        """Terminate the child; kill it after the deadline.
 
         Args:
-            deadline_seconds: for the child's end.
-            is_up: whether the process with this id hears; one that is only being started would be ended half-way.
+            deadline_seconds: time for the child to exit.
+            is_up: True once the process with this id handles signals; the child is not terminated before.
         """
         if self._child is None:
             return

@@ -1,4 +1,4 @@
-"""The status file of a sidecar process: written by it, read by the workers. Keep out: what a status says."""
+"""Status file of a sidecar process, which the workers read. Does not live here: the content of a status."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Status = TypeVar("Status", bound=msgspec.Struct)
 
 
 class StatusFile(Generic[Status]):
-    """One JSON file that holds a struct of type `kind`."""
+    """A JSON file with one struct of type `kind`."""
 
     def __init__(self, path: Path, kind: type[Status]) -> None:
         self._path = path
         self._kind = kind
 
     def read(self) -> Status | None:
-        """None when there is no file, or another version of PMMDS wrote it."""
+        """None if there is no file, or it was written by another version of PMMDS."""
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=self._kind)
         except (FileNotFoundError, msgspec.DecodeError):

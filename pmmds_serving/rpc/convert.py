@@ -1,4 +1,7 @@
-"""Between the messages of prediction.proto and what the service works with. Keep out: transport (methods.py)."""
+"""Converts between the messages of prediction.proto and the service's types.
+
+Does not live here: the methods (methods.py).
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,10 @@ from pmmds_serving.prediction.predictor import Prediction
 
 
 def features_of(values: Mapping[str, messages.FeatureValue], most: int) -> dict[str, FeatureValue]:
-    """Name → text, whole number, decimal number or None, as decoded JSON would have it. Raises RefusalError."""
+    """Name → str, int, float or None, as in decoded JSON. Raises ApiError."""
     if len(values) > most:
         raise api_errors.invalid_payload([f"features: expected at most {most} values, found {len(values):,}"])
-    # Text that is not empty is set; asking what is set takes longer than the rest, and a row has many texts.
+    # A non-empty text_value is set. WhichOneof is slow, and most values of a row are text.
     return {name: value.text_value or _value_of(value) for name, value in values.items()}
 
 
@@ -28,24 +31,24 @@ def _value_of(value: messages.FeatureValue) -> FeatureValue:
 
 
 def instances_of(request: messages.PredictBatchRequest, most: int) -> list[dict[str, FeatureValue]]:
-    """The rows of a batch, in its order; at most `most` features each. Raises RefusalError."""
+    """The rows of a batch, in order, with at most `most` features each. Raises ApiError."""
     return [features_of(instance.features, most) for instance in request.instances]
 
 
 def items_of(request: messages.SendFeedbackRequest) -> list[dict[str, Any]]:
-    """The labels as the items of the HTTP endpoint, so that both are checked by the same code."""
+    """The labels as items of the HTTP endpoint, so that the same code validates both."""
     return [
         {
             "request_id": label.request_id,
             "label": label.label if label.HasField("label") else None,
-            "observed_at": _instant(label.observed_at) if label.HasField("observed_at") else None,
+            "observed_at": _timestamp(label.observed_at) if label.HasField("observed_at") else None,
         }
         for label in request.items
     ]
 
 
-def _instant(observed_at: Timestamp) -> str:
-    """RFC 3339; the bare numbers when it is outside the years 1 to 9999, which are refused by the item's check."""
+def _timestamp(observed_at: Timestamp) -> str:
+    """RFC 3339; outside the years 1 to 9999 `seconds.nanos`, which the validation of the item rejects."""
     try:
         return observed_at.ToJsonString()
     except ValueError:
@@ -69,7 +72,7 @@ def batch_message(answers: Sequence[Prediction]) -> messages.PredictBatchRespons
 
 
 def model_message(document: Mapping[str, Any]) -> messages.GetModelResponse:
-    """From what GET /model answers."""
+    """From the document of GET /model."""
     loaded_at = Timestamp()
     loaded_at.FromDatetime(document["loaded_at"])
     return messages.GetModelResponse(

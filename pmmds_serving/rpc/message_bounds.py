@@ -1,38 +1,38 @@
-"""How many elements a Protocol Buffers message holds, counted on its bytes before anything is made of them.
+"""Counts the elements of a Protocol Buffers message on its bytes, before it is decoded.
 
-Two bytes can be an element of a repeated field, which becomes hundreds of bytes of objects. Keep out: the messages
-(convert.py) and the limits (prediction/limits.py).
+Two bytes can be an element of a repeated field, which becomes hundreds of bytes of objects. Does not live here: the
+messages (convert.py), the limits (prediction/limits.py).
 """
 
 from __future__ import annotations
 
 from pmmds_core.contracts.request_validator import MESSAGE
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 
 _LENGTH_DELIMITED = 2
-# Field 1 with a length: a tag of one byte, and the first byte of the longer spellings of the same tag.
+# Tag of field 1, length-delimited: its one-byte encoding, and the first byte of its longer encodings.
 _TAG, _LONG_TAG = b"\x0a", b"\x8a"
 _FIXED_BYTES = {1: 8, 5: 4}
-# Outermost fields beside the repeated one; a message has each once.
+# Maximum number of other outermost fields; a valid message has each once.
 _MAX_OTHERS = 16
 
 
 class BrokenMessageError(ValueError):
-    """The bytes are no message."""
+    """The bytes are not a message."""
 
 
 def n_elements(data: bytes, field: int, most: int) -> int:
-    """How many elements the outermost message has in a repeated field of messages; counting ends at `most` + 1.
+    """Number of elements of a repeated message field of the outermost message; counts up to `most` + 1.
 
     Raises:
-        BrokenMessageError: the bytes end in the middle of a field, or hold one of an unknown kind or many others.
+        BrokenMessageError: the bytes end inside a field, contain a group, or have too many other fields.
     """
-    position = found = others = 0
-    while position < len(data) and found <= most:
+    position = n_found = others = 0
+    while position < len(data) and n_found <= most:
         tag, position = _varint(data, position)
         kind = tag & 7
         if tag >> 3 == field and kind == _LENGTH_DELIMITED:
-            found += 1
+            n_found += 1
         else:
             others += 1
         if kind == _LENGTH_DELIMITED:
@@ -42,27 +42,27 @@ def n_elements(data: bytes, field: int, most: int) -> int:
             _, position = _varint(data, position)
         elif kind in _FIXED_BYTES:
             position += _FIXED_BYTES[kind]
-        else:  # a group: no client of ours sends one
+        else:  # a group; the service's messages have none
             raise BrokenMessageError
         if others > _MAX_OTHERS:
             raise BrokenMessageError
     if position > len(data):
         raise BrokenMessageError
-    return found
+    return n_found
 
 
 def check_nested(data: bytes, most: int) -> None:
-    """Raises RefusalError when messages in messages, each in field 1, may be more than `most`.
+    """Raises ApiError if there may be more than `most` nested messages in fields 1.
 
-    Each begins with one of two bytes; where they are part of a text or a number they count too.
+    Counts every byte that can start such a field, including bytes of strings and numbers.
     """
     if data.count(_TAG) + data.count(_LONG_TAG) > most:
         raise too_many_elements(most)
 
 
-def too_many_elements(most: int) -> RefusalError:
-    errors = [f"The message holds more than {most:,} elements. Send less in one request"]
-    return RefusalError(413, MESSAGE, "too_large", errors)
+def too_many_elements(most: int) -> ApiError:
+    errors = [f"The message has more than {most:,} elements. Send fewer elements in one request"]
+    return ApiError(413, MESSAGE, "too_large", errors)
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:

@@ -1,6 +1,7 @@
-"""The methods of PredictionService: message in, message out; what HTTP's endpoints do, by the same code.
+"""The methods of PredictionService; they share their code with the HTTP endpoints.
 
-They take and give bytes, so that size, shape and errors are told in our words. Keep out: the server (server.py).
+They read and return bytes, so that the service checks size and format itself. Does not live here: the server
+(server.py).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
 from pmmds_serving.http import data_endpoints
 from pmmds_serving.http.status_endpoints import model_document
 from pmmds_serving.prediction import api_errors
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.large_bodies import decoded
 from pmmds_serving.prediction.limits import (
     BATCH_BYTES,
@@ -51,7 +52,7 @@ M = TypeVar("M", bound=Message)
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One call: its message as sent, what gRPC knows of it, and time.perf_counter() when it arrived."""
+    """One call: the encoded message, gRPC's context, and time.perf_counter() at arrival."""
 
     data: bytes
     context: Context
@@ -79,7 +80,7 @@ async def predict_batch(call: Call, worker: Worker) -> messages.PredictBatchResp
 
 
 def _read_batch(data: bytes, predictor: Predictor) -> tuple[str, list[CheckedInstance]]:
-    """The request id and the checked rows; in any thread. Raises RefusalError."""
+    """The request id and the validated rows. Thread-safe. Raises ApiError."""
     kind = messages.PredictBatchRequest
     _check_bytes(data, BATCH_BYTES)
     n_instances = _n_elements(kind, data, MAX_BATCH)
@@ -100,11 +101,11 @@ async def send_feedback(call: Call, worker: Worker) -> messages.SendFeedbackResp
     check_admin(worker, caller_of(call.context))
     items = await decoded(_read_labels, call.data)
     _check_deadline(call)
-    return counts_message(await asyncio.to_thread(data_endpoints.keep_labels, worker, items))
+    return counts_message(await asyncio.to_thread(data_endpoints.store_labels, worker, items))
 
 
 def _read_labels(data: bytes) -> list[LabelItem]:
-    """The labels, checked; in any thread. Raises RefusalError."""
+    """The validated labels. Thread-safe. Raises ApiError."""
     kind = messages.SendFeedbackRequest
     _check_bytes(data, FEEDBACK_BYTES)
     if _n_elements(kind, data, MAX_FEEDBACK) > MAX_FEEDBACK:
@@ -121,13 +122,13 @@ METHODS: dict[str, Method] = {
 
 
 def caller_of(context: Context) -> Caller:
-    """The client of a call. grpc.aio does not tell :authority; browsers send no gRPC, bridges hand Origin on."""
-    told = {name: _metadata(context, name) for name in ("authorization", "origin", "sec-fetch-site")}
-    return Caller(told["authorization"], host_of(context.peer()), None, told["origin"], told["sec-fetch-site"])
+    """The client of a call. grpc.aio hides :authority; browsers cannot send gRPC, and bridges forward Origin."""
+    headers = {name: _metadata(context, name) for name in ("authorization", "origin", "sec-fetch-site")}
+    return Caller(headers["authorization"], host_of(context.peer()), None, headers["origin"], headers["sec-fetch-site"])
 
 
 def host_of(peer: str) -> str:
-    """The address in gRPC's name of a peer, such as `ipv4:127.0.0.1:4711` or `ipv6:%5B::1%5D:4711`."""
+    """The IP address in gRPC's peer name, such as `ipv4:127.0.0.1:4711` or `ipv6:%5B::1%5D:4711`."""
     host = unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]")
     try:
         address = ipaddress.ip_address(host)
@@ -138,16 +139,16 @@ def host_of(peer: str) -> str:
 
 
 def _read(kind: type[M], data: bytes, limit: int) -> M:
-    """The message. Raises RefusalError when it has more bytes, or is none of its kind."""
+    """Decode a message. Raises ApiError if it is larger than `limit` or invalid."""
     _check_bytes(data, limit)
     try:
         return kind.FromString(data)
-    except DecodeError:  # its text may repeat what was sent
+    except DecodeError:  # its text may contain data of the request
         raise _broken(kind) from None
 
 
 def _n_elements(kind: type[Message], data: bytes, most: int) -> int:
-    """Elements in field 1 of the message, before it is read; counting ends at `most` + 1. Raises RefusalError."""
+    """Number of elements in field 1, before decoding; counts up to `most` + 1. Raises ApiError."""
     try:
         return n_elements(data, 1, most)
     except BrokenMessageError:
@@ -159,12 +160,12 @@ def _check_bytes(data: bytes, limit: int) -> None:
         raise api_errors.too_large(limit)
 
 
-def _broken(kind: type[Message]) -> RefusalError:
-    return RefusalError(400, MESSAGE, "broken_message", [f"The message is not a {kind.DESCRIPTOR.full_name}"])
+def _broken(kind: type[Message]) -> ApiError:
+    return ApiError(400, MESSAGE, "broken_message", [f"The message is not a {kind.DESCRIPTOR.full_name}"])
 
 
 def _metadata(context: Context, key: str) -> str:
-    """The first value; empty when there is none."""
+    """The first value of a metadata key; empty without one."""
     for name, value in context.invocation_metadata() or ():
         if name == key:
             return str(value)
@@ -172,12 +173,12 @@ def _metadata(context: Context, key: str) -> str:
 
 
 def _check_deadline(call: Call) -> None:
-    """Nothing is done for a client that does not wait any more. Raises RefusalError."""
+    """Raises ApiError if the client's deadline has passed."""
     left = _seconds_left(call.context)
     if left is not None and left <= 0:
-        raise RefusalError(504, "The deadline is over; nothing was done", "deadline")
+        raise ApiError(504, "The deadline has passed; nothing was done", "deadline")
 
 
 def _seconds_left(context: Context) -> float | None:
-    """None without a deadline, which the library's types do not tell."""
+    """None without a deadline, which the library's type annotation omits."""
     return context.time_remaining()

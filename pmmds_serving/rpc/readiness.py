@@ -1,6 +1,6 @@
-"""grpc.health.v1: SERVING while GET /ready would answer 200. Keep out.
+"""grpc.health.v1: SERVING while GET /ready returns 200.
 
-What makes a worker ready (http/status_endpoints.py).
+Does not live here: the readiness check (http/status_endpoints.py).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from grpc.aio import ServicerContext
 from grpc_health.v1 import health_pb2
 
 from pmmds_serving.http.status_endpoints import not_ready_reasons
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.rpc.receiving import Receiving
 from pmmds_serving.rpc.statuses import code_of
 from pmmds_serving.worker import Worker
 
 WATCH_SECONDS = 1.0
 MAX_WATCHERS = 128
-# Messages that are held at once while they arrive.
+# Maximum number of messages received at the same time.
 MAX_ARRIVING = 8
 
 Status: TypeAlias = health_pb2.HealthCheckResponse
@@ -30,9 +30,9 @@ Context: TypeAlias = ServicerContext[Any, Any]
 
 
 class Readiness:
-    """Looks when it is asked, and once a second for all watchers together; watches end with the service.
+    """Checks readiness on demand, and once a second for all watchers; watches end with the service.
 
-    The library's own servicer is told of changes by others, and its Watch would hold up the end of the service.
+    Replaces the library's servicer, which must be notified of changes and whose Watch would delay the shutdown.
     """
 
     def __init__(self, worker: Worker, service: str) -> None:
@@ -41,30 +41,30 @@ class Readiness:
         self._receiving = Receiving(MAX_ARRIVING, worker.deployment.settings.http_request_seconds)
         self._is_stopping = False
         self._is_ready = False
-        self._changed = asyncio.Event()  # of this look; each change has another
+        self._changed = asyncio.Event()  # replaced at each change
         self._n_watchers = 0
-        self._looking: asyncio.Task[None] | None = None
+        self._polling: asyncio.Task[None] | None = None
 
     @property
     def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
-        """The methods of grpc.health.v1.Health by their names."""
+        """The methods of grpc.health.v1.Health by name."""
         return {
             "Check": grpc.stream_unary_rpc_method_handler(self.check, None, Status.SerializeToString),
             "Watch": grpc.stream_stream_rpc_method_handler(self.watch, None, Status.SerializeToString),
         }
 
     def stop(self) -> None:
-        """NOT_SERVING from now on; every watch says so and ends."""
+        """Report NOT_SERVING from now on, and end all watches."""
         self._is_stopping = True
-        if self._looking is not None:
-            self._looking.cancel()
-        self._tell(is_ready=False)
+        if self._polling is not None:
+            self._polling.cancel()
+        self._set_ready(is_ready=False)
 
     async def check(self, sent: AsyncIterator[bytes], context: Context) -> Status:
         """Health.Check."""
         service = await self._service(sent, context)
         if service not in self._services:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "There is no such service here")
+            await context.abort(grpc.StatusCode.NOT_FOUND, "Unknown service")
         return _status(self._now())
 
     async def watch(self, sent: AsyncIterator[bytes], context: Context) -> None:
@@ -78,46 +78,46 @@ class Readiness:
             await self._watch(service, context)
         finally:
             self._n_watchers -= 1
-            if not self._n_watchers and self._looking is not None:
-                self._looking.cancel()
-                self._looking = None
+            if not self._n_watchers and self._polling is not None:
+                self._polling.cancel()
+                self._polling = None
 
     async def _watch(self, service: str, context: Context) -> None:
-        self._begin_looking()
-        told: Status | None = None
+        self._start_polling()
+        sent: Status | None = None
         while True:
             changed, is_last = self._changed, self._is_stopping
             now = _status(self._is_ready) if service in self._services else Status(status=Status.SERVICE_UNKNOWN)
-            if now != told:
+            if now != sent:
                 await context.write(now)
-                told = now
+                sent = now
             if is_last:
                 return
             await changed.wait()
 
-    def _begin_looking(self) -> None:
-        if self._looking is None and not self._is_stopping:
+    def _start_polling(self) -> None:
+        if self._polling is None and not self._is_stopping:
             self._is_ready = self._now()
-            self._looking = asyncio.create_task(self._look())
+            self._polling = asyncio.create_task(self._poll())
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             if (now := self._now()) != self._is_ready:
-                self._tell(is_ready=now)
+                self._set_ready(is_ready=now)
 
-    def _tell(self, *, is_ready: bool) -> None:
+    def _set_ready(self, *, is_ready: bool) -> None:
         self._is_ready = is_ready
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
     async def _service(self, sent: AsyncIterator[bytes], context: Context) -> str:
-        """The service that is asked for; a call whose message is none, or comes too slowly, ends here."""
+        """The requested service. Aborts the call if its message is invalid or arrives too slowly."""
         try:
             async with self._receiving.message(sent) as data:
                 return str(health_pb2.HealthCheckRequest.FromString(data).service)
-        except RefusalError as refusal:
-            await context.abort(code_of(refusal), str(refusal))
+        except ApiError as error:
+            await context.abort(code_of(error), str(error))
         except DecodeError:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "The message is not a HealthCheckRequest")
         raise AssertionError("abort raises")

@@ -1,7 +1,7 @@
-"""Messages as they arrive over gRPC: so many at once, so many seconds each.
+"""Receives gRPC messages with limits on their number and time.
 
-gRPC hands a message over when it is there whole and waits for that as long as its connection lasts, so every method of
-the server takes its message here. Keep out: what is in it (methods.py).
+gRPC itself waits for a complete message as long as the connection lasts, so every method receives its message here.
+Does not live here: the content of a message (methods.py).
 """
 
 from __future__ import annotations
@@ -11,38 +11,38 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from pmmds_core.contracts.request_validator import MESSAGE
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 
 
 class Receiving:
-    """The turns of one method's messages.
+    """Receives the messages of one method.
 
-    `most` are held at once, from a message's first byte until its answer is made; `seconds` is the time that a call
-    waits for its turn and for its message together.
+    At most `most` calls are in progress, from waiting for the message until the response is complete. `seconds`: time
+    to wait for a free slot and for the message together.
     """
 
     def __init__(self, most: int, seconds: float) -> None:
-        self._turns = asyncio.Semaphore(most)
+        self._slots = asyncio.Semaphore(most)
         self._seconds = seconds
 
     @asynccontextmanager
     async def message(self, sent: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The call's message. Raises RefusalError: it came too slowly, or there is none."""
+        """Yields the call's message. Raises ApiError if it arrives too slowly or is missing."""
         deadline = asyncio.timeout(self._seconds)
         try:
             async with deadline:
-                await self._turns.acquire()
+                await self._slots.acquire()
                 try:
                     data = await anext(sent)
                 except BaseException:
-                    self._turns.release()
+                    self._slots.release()
                     raise
         except TimeoutError:
-            errors = [f"The message was not there whole after {self._seconds:g} seconds"]
-            raise RefusalError(408, "The request came too slowly", "slow_client", errors) from None
+            errors = [f"The message was not complete after {self._seconds:g} seconds"]
+            raise ApiError(408, "The request arrived too slowly", "slow_client", errors) from None
         except StopAsyncIteration:
-            raise RefusalError(400, MESSAGE, "broken_message", ["The call has no message"]) from None
+            raise ApiError(400, MESSAGE, "broken_message", ["The call has no message"]) from None
         try:
             yield data
         finally:
-            self._turns.release()
+            self._slots.release()

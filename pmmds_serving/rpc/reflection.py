@@ -1,4 +1,4 @@
-"""Server reflection with the bounds that every other method has. Keep out: what is reflected (the library's)."""
+"""gRPC server reflection with limits on streams. Does not live here: the reflection itself (grpc_reflection)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 Context: TypeAlias = ServicerContext[Any, Any]
 
-# Streams at once, and how long one may last; a client asks a few questions and ends.
+# Maximum number of concurrent streams and maximum duration of one.
 MAX_REFLECTIONS, STREAM_SECONDS = 4, 30.0
 
 
 def reflection_handlers(services: Sequence[str]) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
-    """The methods of grpc.reflection.v1alpha.ServerReflection by their names."""
+    """The methods of grpc.reflection.v1alpha.ServerReflection by name."""
     servicer = reflection.aio.ReflectionServicer(services)
-    turns = asyncio.Semaphore(MAX_REFLECTIONS)
+    slots = asyncio.Semaphore(MAX_REFLECTIONS)
 
     async def reflect(requests: AsyncIterator[Any], context: Context) -> AsyncIterator[Any]:
-        if turns.locked():
+        if slots.locked():
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "Too many clients use reflection. Try again")
-        async with turns:
+        async with slots:
             try:
                 async with asyncio.timeout(STREAM_SECONDS):
                     answers: Any = servicer.ServerReflectionInfo(requests, context)

@@ -1,7 +1,7 @@
-"""The gRPC server of one worker: port, methods, health, reflection; how every call is counted, answered and ended.
+"""The gRPC server of one worker: port, limits, counting of calls and shutdown.
 
-Every worker listens on the same port (SO_REUSEPORT) and the kernel deals connections out. Keep out: what the methods
-do (methods.py).
+All workers listen on the same port (SO_REUSEPORT); the kernel distributes connections. Does not live here: the methods
+(methods.py), health (readiness.py), reflection (reflection.py).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from grpc_reflection.v1alpha import reflection
 
 from pmmds_core.config.settings import Settings
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2
-from pmmds_serving.http.error_boundary import Boundary, count_refusal
+from pmmds_serving.http.error_boundary import ErrorBoundary, count_error
 from pmmds_serving.launch import grpc_port_taken
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.limits import BATCH_BYTES, PREDICT_BYTES
 from pmmds_serving.process.descriptors import share_descriptors
 from pmmds_serving.rpc.methods import METHODS, Call, Context, Method
@@ -31,12 +31,12 @@ from pmmds_serving.rpc.statuses import code_of, metadata_of
 from pmmds_serving.worker import Worker
 
 SERVICE = prediction_pb2.DESCRIPTOR.services_by_name["PredictionService"].full_name
-# How long calls under way may take when the service ends.
+# Time for calls in progress at shutdown.
 GRACE_SECONDS = 5.0
-# At the end new calls are refused until none has come for a while, or for as long as that.
-QUIET_SECONDS, REFUSING_SECONDS = 0.05, 0.5
+# At shutdown, new calls are rejected until none arrives for QUIET_SECONDS, at most for REJECTING_SECONDS.
+QUIET_SECONDS, REJECTING_SECONDS = 0.05, 0.5
 
-# Messages that a method holds at once; the others wait unread.
+# Maximum number of concurrent calls per method; further messages are not read until one ends.
 MAX_AT_ONCE = {"Predict": 32, "PredictBatch": 8, "SendFeedback": 4, "GetModel": 8}
 MAX_RPCS, MAX_STREAMS = 512, 128
 IDLE_SECONDS, AGE_SECONDS, AGE_GRACE_SECONDS = 60, 600, 30
@@ -44,18 +44,18 @@ IDLE_SECONDS, AGE_SECONDS, AGE_GRACE_SECONDS = 60, 600, 30
 METADATA_BYTES = 8192
 _OPTIONS = (
     ("grpc.so_reuseport", 1),
-    # Somewhat larger than what is taken, so that the limit is told in our words.
+    # Slightly above the service's own limit, so that its error message is used.
     ("grpc.max_receive_message_length", BATCH_BYTES + PREDICT_BYTES),
     ("grpc.max_concurrent_streams", MAX_STREAMS),
     ("grpc.max_connection_idle_ms", 1000 * IDLE_SECONDS),
     ("grpc.max_connection_age_ms", 1000 * AGE_SECONDS),
     ("grpc.max_connection_age_grace_ms", 1000 * AGE_GRACE_SECONDS),
-    # Metadata of a call: what is larger is refused while it is read.
+    # Larger metadata of a call is rejected while it is read.
     ("grpc.max_metadata_size", METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES),
-    # Without a table a sender cannot name a large header by one byte, again and again.
+    # Without a table a sender cannot refer to a large header by one byte, many times.
     ("grpc.http2.hpack_table_size.decoder", 0),
-    # Otherwise a fast sender grows the window of every stream, and so what is held of streams that nobody reads.
+    # Otherwise a fast sender grows the window, and so the buffers, of all streams, even of those not being read.
     ("grpc.http2.bdp_probe", 0),
 )
 
@@ -63,36 +63,36 @@ Answer: TypeAlias = Callable[[AsyncIterator[bytes], Context], Awaitable[bytes]]
 
 
 class Gate:
-    """Open until the service ends.
+    """Open until the service shuts down.
 
-    gRPC cancels calls that wait for their handler when its server is stopped, and a cancelled client does not know that
-    it may try again. So calls are refused first, with UNAVAILABLE, until the queue has run dry.
+    When a gRPC server stops, it cancels queued calls, and a client cannot know that it may retry. So calls are first
+    rejected with UNAVAILABLE until the queue is empty.
     """
 
     def __init__(self) -> None:
         self.is_open = True
-        self._refused = asyncio.Event()
+        self._rejected = asyncio.Event()
 
-    def refuse(self) -> RefusalError:
-        self._refused.set()
-        return RefusalError(503, "The service is ending", "ending", ["Nothing was done. Try again"])
+    def reject(self) -> ApiError:
+        self._rejected.set()
+        return ApiError(503, "The service is shutting down", "ending", ["Nothing was done. Try again"])
 
     async def close(self) -> None:
-        """Refuse from now on; returns when no call has come for a while."""
+        """Reject calls from now on; returns when no more calls arrive."""
         self.is_open = False
-        ends = time.monotonic() + REFUSING_SECONDS
+        ends = time.monotonic() + REJECTING_SECONDS
         with suppress(TimeoutError):
             while time.monotonic() < ends:
-                self._refused.clear()
-                await asyncio.wait_for(self._refused.wait(), QUIET_SECONDS)
+                self._rejected.clear()
+                await asyncio.wait_for(self._rejected.wait(), QUIET_SECONDS)
 
 
 @asynccontextmanager
 async def grpc_running(worker: Worker) -> AsyncIterator[None]:
-    """Serve gRPC for as long as the block lasts; calls under way are answered before it ends.
+    """Serve gRPC until the block ends; calls in progress are completed.
 
     Raises:
-        PortTakenError: another process took the port after the launcher had looked.
+        PortTakenError: another process took the port after the check at start-up.
     """
     settings = worker.deployment.settings
     server = grpc.aio.server(options=_options(settings), maximum_concurrent_rpcs=MAX_RPCS)
@@ -104,7 +104,7 @@ async def grpc_running(worker: Worker) -> AsyncIterator[None]:
     try:
         server.add_insecure_port(address_of(settings))
     except RuntimeError:
-        raise grpc_port_taken(settings, "another process listens there") from None
+        raise grpc_port_taken(settings, "another process uses it") from None
     await server.start()
     try:
         yield
@@ -137,38 +137,38 @@ def _handlers(worker: Worker, gate: Gate) -> dict[str, grpc.RpcMethodHandler[byt
     for name, method in METHODS.items():
         endpoint, receiving = f"/{SERVICE}/{name}", Receiving(MAX_AT_ONCE[name], seconds)
         answer = _traced(endpoint, worker, _observed(endpoint, method, worker, gate, receiving))
-        # For a client it is a call with one message; here its arrival can be given up.
+        # A unary call for clients; as a stream, the server can stop waiting for the message.
         handlers[name] = grpc.stream_unary_rpc_method_handler(answer)
     return handlers
 
 
 def _observed(endpoint: str, method: Method, worker: Worker, gate: Gate, receiving: Receiving) -> Answer:
-    """Count and time a method, and turn what it raises into a status."""
+    """Count and time a method and turn its exceptions into a gRPC status."""
     metrics = worker.metrics
 
     async def answer(sent: AsyncIterator[bytes], context: Context) -> bytes:
         started = time.perf_counter()
         reply = b""
-        boundary = Boundary()
+        boundary = ErrorBoundary()
         with boundary:
             if not gate.is_open:
-                raise gate.refuse()
+                raise gate.reject()
             async with receiving.message(sent) as data:
                 started = time.perf_counter()
                 reply = (await method(Call(data, context, started), worker)).SerializeToString()
-        refusal = boundary.refusal
-        code = grpc.StatusCode.OK if refusal is None else code_of(refusal)
+        error = boundary.error
+        code = grpc.StatusCode.OK if error is None else code_of(error)
         metrics.answered("GRPC", endpoint, code.name, time.perf_counter() - started)
-        if refusal is not None:
-            count_refusal(metrics, endpoint, refusal)
-            await _refuse(context, refusal)
+        if error is not None:
+            count_error(metrics, endpoint, error)
+            await _abort(context, error)
         return reply
 
     return answer
 
 
 def _traced(endpoint: str, worker: Worker, answer: Answer) -> Answer:
-    """The method with a span around it, where PMMDS_OTLP_ENDPOINT is set; otherwise the method itself."""
+    """Wrap a method in a span if PMMDS_OTLP_ENDPOINT is set."""
     tracing = worker.tracing
     if tracing is None:
         return answer
@@ -184,11 +184,11 @@ def _traced(endpoint: str, worker: Worker, answer: Answer) -> Answer:
 
 
 def _code_name(context: Context) -> str:
-    """What the call ends with, as far as the server knows."""
+    """Name of the call's status."""
     code: object = context.code()
     return code.name if isinstance(code, grpc.StatusCode) else grpc.StatusCode.OK.name
 
 
-async def _refuse(context: Context, refusal: RefusalError) -> None:
-    """End the call. The message is a sentence of ours; what was sent is repeated in the details only."""
-    await context.abort(code_of(refusal), str(refusal), (metadata_of(refusal),))
+async def _abort(context: Context, error: ApiError) -> None:
+    """End the call. Values of the request occur in the details only, not in the message."""
+    await context.abort(code_of(error), str(error), (metadata_of(error),))

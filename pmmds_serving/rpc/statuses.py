@@ -1,6 +1,6 @@
-"""A refusal as a gRPC status: its code, a short message, and the details of prediction.proto's Refusal.
+"""Converts an ApiError to a gRPC status: code, short message, and details as prediction.proto's Refusal.
 
-Keep out: why something is refused (prediction/api_errors.py).
+Does not live here: the errors (prediction/api_errors.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 
 DETAILS_KEY = "grpc-status-details-bin"
 
@@ -28,20 +28,20 @@ CODES = {
     504: StatusCode.DEADLINE_EXCEEDED,
 }
 
-# A client takes 8 KB of metadata; errors travel twice, and in base64 where the other side wants text.
+# Clients accept 8 KB of metadata; errors are sent twice, possibly in base64.
 _MAX_LIST_BYTES = 2000
 
 
-def code_of(refusal: RefusalError) -> StatusCode:
-    return CODES.get(refusal.status, StatusCode.UNKNOWN)
+def code_of(error: ApiError) -> StatusCode:
+    return CODES.get(error.status, StatusCode.UNKNOWN)
 
 
-def metadata_of(refusal: RefusalError) -> tuple[str, bytes]:
-    """Trailing metadata: google.rpc.Status with a Refusal, and with a BadRequest for an invalid argument."""
-    detail = refusal.body["detail"]
+def metadata_of(error: ApiError) -> tuple[str, bytes]:
+    """Trailing metadata: google.rpc.Status with a Refusal and, for INVALID_ARGUMENT, a BadRequest."""
+    detail = error.body["detail"]
     errors, warnings = _shortened(detail["errors"]), _shortened(detail["warnings"])
     details: list[AnyMessage] = [_packed(messages.Refusal(errors=errors, warnings=warnings))]
-    code = code_of(refusal)
+    code = code_of(error)
     if code is StatusCode.INVALID_ARGUMENT:
         details.append(_packed(BadRequest(field_violations=_violations(errors))))
     status = Status(code=code.value[0], message=detail["message"], details=details)
@@ -55,16 +55,16 @@ def _packed(message: messages.Refusal | BadRequest) -> AnyMessage:
 
 
 def _violations(errors: Iterable[str]) -> list[BadRequest.FieldViolation]:
-    return [BadRequest.FieldViolation(description=error) for error in errors]
+    return [BadRequest.FieldViolation(description=text) for text in errors]
 
 
 def _shortened(sentences: Sequence[str]) -> list[str]:
-    """As many as metadata carries, and how many more there are."""
-    kept: list[str] = []
+    """As many sentences as fit into metadata, then the number of omitted ones."""
+    fitting: list[str] = []
     size = 0
     for sentence in sentences:
         size += len(sentence.encode())
         if size > _MAX_LIST_BYTES:
-            return [*kept, f"… and {len(sentences) - len(kept):,} more"]
-        kept.append(sentence)
-    return kept
+            return [*fitting, f"… and {len(sentences) - len(fitting):,} more"]
+        fitting.append(sentence)
+    return fitting

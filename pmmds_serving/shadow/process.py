@@ -1,6 +1,6 @@
-"""The shadow as a process: beside the workers and behind them, so that no answer waits for the challenger.
+"""The shadow process: a sidecar that runs behind the workers, so that the challenger never delays a response.
 
-Keep out: scoring (scorer.py), who starts it (process/sidecar.py).
+Does not live here: scoring (scorer.py), starting the process (process/sidecar.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.runtime.file_lock import try_lock_file
 from pmmds_serving.metrics.counters import ServingMetrics
 from pmmds_serving.model.cache import ModelCache
-from pmmds_serving.process.error_guard import Surviving
+from pmmds_serving.process.error_guard import ErrorGuard
 from pmmds_serving.process.sidecar import run_beside_parent
 from pmmds_serving.shadow.scorer import ShadowScorer
 from pmmds_serving.shadow.status import ShadowFiles, ShadowStatus
@@ -21,36 +21,36 @@ from pmmds_serving.shipping.process import RUN_FOLDER
 from pmmds_serving.shipping.shipper import retry_seconds
 
 MODULE = "pmmds_serving.shadow.process"
-LOOK_SECONDS = 0.5
-# Answers come first where the cores are few.
+POLL_SECONDS = 0.5
+# Lower priority than the workers.
 NICE = 10
 
 
 class Publisher:
-    """Tells what the shadow did: its status for the workers, its rows for Prometheus."""
+    """Publishes the shadow's status to the workers and its counts to Prometheus."""
 
     def __init__(self, files: ShadowFiles, metrics: ServingMetrics) -> None:
         self._files = files
         self._metrics = metrics
-        self._told: ShadowStatus | None = None
+        self._published: ShadowStatus | None = None
 
     def publish(self, status: ShadowStatus) -> None:
         """Raises OSError."""
-        told = self._told
-        if status == told:
+        published = self._published
+        if status == published:
             return
-        before = told.n_scored if told is not None and told.version == status.version else 0
+        before = published.n_scored if published is not None and published.version == status.version else 0
         if status.n_scored > before:
             self._metrics.shadow_predictions.labels(status.version).inc(status.n_scored - before)
         self._files.status.write(status)
-        self._told = status
+        self._published = status
 
 
 def shadow(deployment: Deployment, parent: int) -> None:
-    """Score until this process is asked to end, or its parent is gone."""
+    """Score until this process gets SIGTERM or its parent is gone."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the worker says when it is over
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the group; the worker stops this process
     files = ShadowFiles(deployment.folder(RUN_FOLDER))
     lock = try_lock_file(files.lock)
     if lock is None:
@@ -62,12 +62,12 @@ def shadow(deployment: Deployment, parent: int) -> None:
     n_failures = 0
     with lock:
         while not stop.is_set() and os.getppid() == parent:
-            went_well = False
-            with Surviving():  # step() survives by itself; this is for what tells about it, such as a full disk
-                went_well = scorer.step()
+            succeeded = False
+            with ErrorGuard():  # step() handles its own errors; this is for errors of publishing, such as a full disk
+                succeeded = scorer.step()
                 publisher.publish(scorer.status)
-            n_failures = 0 if went_well else n_failures + 1
-            stop.wait(LOOK_SECONDS + (retry_seconds(n_failures) if n_failures else 0.0))
+            n_failures = 0 if succeeded else n_failures + 1
+            stop.wait(POLL_SECONDS + (retry_seconds(n_failures) if n_failures else 0.0))
 
 
 def main() -> None:

@@ -1,4 +1,7 @@
-"""What the shadow's process last did, for the workers to tell and for its own successor. Keep out: doing it."""
+"""Status of the shadow process, for the workers and the next shadow process.
+
+Does not live here: scoring (scorer.py).
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,9 @@ State = Literal["waiting", "scoring", "problem"]
 
 
 class ShadowStatus(msgspec.Struct, frozen=True):
-    """`state`: waiting for a challenger, scoring, or why not. `since`: the database's time from which on rows count.
+    """State of the shadow process.
 
-    `n_scored`: rows of `version` that this process has scored.
+    `since`: database time from which on rows are scored. `n_scored`: rows that this process scored with `version`.
     """
 
     pid: int
@@ -32,7 +35,7 @@ class ShadowStatus(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class ShadowFiles:
-    """Where a home's shadow and its workers meet."""
+    """Files shared by a home's shadow process and its workers."""
 
     folder: Path
 
@@ -45,18 +48,18 @@ class ShadowFiles:
         return StatusFile(self.folder / STATUS, ShadowStatus)
 
     def part(self, setting: str) -> dict[str, Any]:
-        """Its part of /healthz, which says nothing of the service's health."""
+        """The part `shadow` of /healthz; it does not affect the service's health."""
         if setting != "on":
             return {"status": "off"}
-        found = self.status.read()
-        if found is None:
+        status = self.status.read()
+        if status is None:
             return {"status": "waiting", "version": None, "n_scored": 0, "problem": ""}
-        if not is_alive(found.pid):
-            problem = "The process that scores as a shadow has ended; another one is being started."
-            return {"status": "problem", "version": found.version or None, "n_scored": 0, "problem": problem}
+        if not is_alive(status.pid):
+            problem = "The shadow process has exited and is being restarted."
+            return {"status": "problem", "version": status.version or None, "n_scored": 0, "problem": problem}
         return {
-            "status": found.state,
-            "version": found.version or None,
-            "n_scored": found.n_scored,
-            "problem": found.problem,
+            "status": status.state,
+            "version": status.version or None,
+            "n_scored": status.n_scored,
+            "problem": status.problem,
         }

@@ -1,7 +1,8 @@
-"""Dead letters: records that a reachable database refuses, kept in files for a person. Keep out: which those are.
+"""Dead letters: records that a reachable database rejects, stored in files for manual inspection.
 
-One JSON line a record: `dead_at`, `error_type`, `feature_names` and `record`, or `raw` (base64) when the spool's frame
-was no record. A record may be there twice after a crash; its request_id tells. The files hold customers' values.
+One JSON line per record: `dead_at`, `error_type`, `feature_names` and `record`, or `raw` (base64) if the frame could
+not be decoded. After a crash a record may occur twice, with the same request_id. The files contain customer data.
+Does not live here: which records become dead letters (delivery.py).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ log = get_logger("pmmds.serving.dead_letters")
 
 
 class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line. `record.features` are in the order of `feature_names`."""
+    """One line; `record.features` is in the order of `feature_names`."""
 
     dead_at: datetime
     error_type: str
@@ -43,7 +44,7 @@ def dead_record(record: PredictionRecord, feature_names: Sequence[str], error: E
 
 
 def taken_record(record: PredictionRecord, feature_names: Sequence[str]) -> DeadLetter:
-    """A record whose id belongs to another row of the log."""
+    """A record whose id belongs to another row of the prediction log."""
     return DeadLetter(datetime.now(UTC), TAKEN, tuple(feature_names), record)
 
 
@@ -52,17 +53,17 @@ def dead_frame(payload: bytes) -> DeadLetter:
 
 
 class DeadLetters:
-    """The dead letters of a home. Each worker writes a file of its own, made when there is something to write."""
+    """The dead letters of a home. Each process writes its own file, created at the first dead letter."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.n_written = 0
         self._path = folder / f"{uuid.uuid4().hex}{SUFFIX}"
         self._counting = threading.Lock()
-        self._counted: dict[Path, tuple[int, int]] = {}  # file → bytes looked at, lines in them
+        self._counted: dict[Path, tuple[int, int]] = {}  # file → bytes counted so far, lines in them
 
     def write(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep them on the disk; all or none. Raises OSError."""
+        """Write and sync dead letters, all or none. Raises OSError."""
         if not letters:
             return
         self.folder.mkdir(mode=0o700, exist_ok=True)
@@ -78,14 +79,14 @@ class DeadLetters:
         log.error("dead_letters", file=self._path.name, n_records=len(letters), error_types=kinds)
 
     def n_kept(self) -> int:
-        """Dead letters of all workers that lie in the folder: none when a person has taken them away."""
+        """Number of dead letters in the folder, of all processes."""
         with self._counting:
-            found: dict[Path, tuple[int, int]] = {}
+            counted: dict[Path, tuple[int, int]] = {}
             for path in self.folder.glob(f"*{SUFFIX}"):
                 with suppress(FileNotFoundError):
-                    found[path] = _count_on(path, *self._counted.get(path, (0, 0)))
-            self._counted = found
-            return sum(n_lines for _, n_lines in found.values())
+                    counted[path] = _count_on(path, *self._counted.get(path, (0, 0)))
+            self._counted = counted
+            return sum(n_lines for _, n_lines in counted.values())
 
 
 def _append_synced(fd: int, lines: bytes) -> None:
@@ -101,11 +102,11 @@ def _append_synced(fd: int, lines: bytes) -> None:
 
 
 def _count_on(path: Path, n_bytes: int, n_lines: int) -> tuple[int, int]:
-    """Bytes and lines of a file whose first `n_bytes` hold `n_lines`."""
+    """Bytes and lines of a file whose first `n_bytes` have `n_lines` lines."""
     size = path.stat().st_size
     if size == n_bytes:
         return n_bytes, n_lines
-    if size < n_bytes:  # edited by a person
+    if size < n_bytes:  # edited by hand
         n_bytes = n_lines = 0
     with path.open("rb") as file:
         file.seek(n_bytes)

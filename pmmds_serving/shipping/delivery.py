@@ -1,6 +1,7 @@
-"""Delivery: a batch of the spool goes into the prediction log; rows that it refuses for good become dead letters.
+"""Delivery of spooled batches to the prediction log; rows that it rejects permanently become dead letters.
 
-Keep out: where the batches come from (shipper.py, orphans.py), and the files of dead letters (dead_letters.py).
+Does not live here: claiming segments (orphans.py), the retry loop (shipper.py), files of dead letters
+(dead_letters.py).
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from pmmds_core.stores.predictions.log import Appended, PredictionLog, Predictio
 from pmmds_serving.shipping.dead_letters import DeadLetter, DeadLetters, dead_frame, dead_record, taken_record
 from pmmds_serving.spool.segment import Batch
 
-# What conversion and drivers raise over a value. Python's own have no common ancestor below Exception.
+# Errors of conversions and drivers caused by a value.
 _PERHAPS_A_ROW = (SQLAlchemyError, ValueError, TypeError, ArithmeticError, LookupError)
 
 
 def is_about_a_row(error: Exception) -> bool:
-    """Whether a reachable database, or the way to it, refused a value; a server that is away refuses none.
+    """True if a reachable database, or the conversion before it, rejected a value.
 
-    Anything else (a missing column, no rights, a mistake in the program) would refuse every row: those wait.
+    Any other error (server unavailable, missing column, missing right, bug) would affect every row, so those rows wait.
     """
     if isinstance(error, DBAPIError):
         return isinstance(error, IntegrityError | DataError) and not error.connection_invalidated
@@ -29,9 +30,9 @@ def is_about_a_row(error: Exception) -> bool:
 
 
 class Delivery:
-    """Moves batches of one worker. `log_of` opens the prediction log; it is asked again after every failure.
+    """Writes batches to the prediction log. `log_of` opens it; it is called again after every failure.
 
-    `n_delivered`: rows that were new. `n_same`, `n_other`: repeated requests, see `prediction_log.Appended`.
+    `n_delivered`: new rows. `n_same`, `n_other`: repeated requests, see `pmmds_core.stores.predictions.log.Appended`.
     """
 
     def __init__(
@@ -48,18 +49,18 @@ class Delivery:
         self._feature_names = feature_names
         self._max_attempts = max_attempts
         self._log: PredictionLog | None = None
-        self._refused: tuple[str, int] = ("", 0)  # the place of the batch that was refused last, and how often
+        self._refused: tuple[str, int] = ("", 0)  # place of the last rejected batch, number of attempts
 
     def deliver(self, batch: Batch, names: tuple[str, ...]) -> None:
-        """Every frame of the batch is in the database or a dead letter, on the disk, when this returns.
+        """Write every frame of the batch to the database or to the dead letters, durably.
 
         Args:
-            batch: frames; its place is the same each time it is tried.
-            names: the features of its records, in their order.
+            batch: frames; its place is the same in each attempt.
+            names: feature names of its records, in order.
 
         Raises:
-            PmmdsError: the database is away, or its tables are not up to date.
-            SQLAlchemyError, ValueError, …: a row was refused, and the batch has attempts left.
+            PmmdsError: the database is unavailable or its schema outdated.
+            SQLAlchemyError, ValueError, …: a row was rejected, and the batch has attempts left.
             OSError: a dead letter could not be written.
         """
         dead = [dead_frame(payload) for payload in batch.undecodable]
@@ -75,16 +76,16 @@ class Delivery:
         except BaseException:
             self._log = None
             raise
-        self._settle(appended, dead)
+        self._complete(appended, dead)
         self._refused = ("", 0)
 
     def deliver_together(self, batches: Sequence[Batch], names: tuple[str, ...]) -> bool:
-        """Every batch is in the database when this returns True, in one transaction: many small ones cost one commit.
+        """Write several small batches in one transaction.
 
-        False when one of them has something to refuse: nothing was written, and each is to be delivered by itself.
+        Returns False if one of them has a bad row or frame; nothing was written, and each must be delivered alone.
 
         Raises:
-            PmmdsError, SQLAlchemyError, …: as `deliver`, but not over a row.
+            PmmdsError, SQLAlchemyError, …: as `deliver`, except for rejected rows.
         """
         if any(batch.undecodable for batch in batches):
             return False
@@ -96,11 +97,11 @@ class Delivery:
                 return False
             self._log = None
             raise
-        self._settle([appended], [])
+        self._complete([appended], [])
         return True
 
-    def _settle(self, appended: Sequence[Appended], dead: Sequence[DeadLetter]) -> None:
-        """Keep what has no row, then count the rest. Raises OSError; then nothing is counted, and all comes again."""
+    def _complete(self, appended: Sequence[Appended], dead: Sequence[DeadLetter]) -> None:
+        """Write the dead letters, then update the counts. Raises OSError before anything is counted."""
         taken = [taken_record(record, self._feature_names) for a in appended for record in a.taken]
         self._dead_letters.write([*dead, *taken])
         self.n_delivered += sum(a.n_new for a in appended)
@@ -113,7 +114,7 @@ class Delivery:
         return self._log
 
     def _append(self, log: PredictionLog, records: Sequence[PredictionRecord], names: tuple[str, ...]) -> Appended:
-        return log.add([self._in_present_order(record, names) for record in records])
+        return log.add([self._in_contract_order(record, names) for record in records])
 
     def _has_attempts_left(self, place: str) -> bool:
         before = self._refused[1] if self._refused[0] == place else 0
@@ -123,7 +124,7 @@ class Delivery:
     def _one_by_one(
         self, log: PredictionLog, records: Sequence[PredictionRecord], names: tuple[str, ...]
     ) -> tuple[list[Appended], list[DeadLetter]]:
-        """Halve until the refused rows stand alone; the others go in. Raises when the database is away meanwhile."""
+        """Split in halves to isolate rejected rows; write the others. Raises if the database becomes unavailable."""
         try:
             return [self._append(log, records, names)], []
         except _PERHAPS_A_ROW as error:
@@ -137,8 +138,8 @@ class Delivery:
         more_appended, more_dead = self._one_by_one(log, records[middle:], names)
         return appended + more_appended, dead + more_dead
 
-    def _in_present_order(self, record: PredictionRecord, names: tuple[str, ...]) -> PredictionRecord:
-        """The record as the present contract has it: features that it gained are missing."""
+    def _in_contract_order(self, record: PredictionRecord, names: tuple[str, ...]) -> PredictionRecord:
+        """The record with the features of the current contract; new features are missing values."""
         if names == self._feature_names:
             return record
         values = dict(zip(names, record.features, strict=True))

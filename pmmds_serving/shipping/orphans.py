@@ -1,6 +1,6 @@
-"""Adoption: segments that no worker writes to any more are taken, shipped and deleted.
+"""Ships log segments that no worker writes to: released ones and orphans of dead workers.
 
-Keep out: the workers' side (spool/spool.py), and how rows get into the database (delivery.py).
+Does not live here: the workers' side (spool/spool.py), writing rows to the database (delivery.py).
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from pathlib import Path
 
 from pmmds_core.runtime.json_logs import get_logger
 from pmmds_serving.shipping.delivery import Delivery
-from pmmds_serving.spool.segment import DAMAGED_SUFFIX, Batch, Segment, abandoned
+from pmmds_serving.spool.segment import DAMAGED_SUFFIX, Batch, Segment, claim_all
 
-REFUSED_SUFFIX = ".other-contract"
-# More than a segment has, unless its records are tiny.
+OTHER_CONTRACT_SUFFIX = ".other-contract"
+# More than a segment usually has.
 BATCH_RECORDS = 50_000
-# What goes into the database at once, when so much waits in small segments: about 5,000 rows.
+# Maximum bytes of small segments shipped in one transaction; about 5,000 rows.
 TOGETHER_BYTES = 1 << 20
-# Each is an open file.
+# Maximum number of segments shipped in one transaction; each is an open file.
 TOGETHER_SEGMENTS = 100
 
-log = get_logger("pmmds.serving.adoption")
+log = get_logger("pmmds.serving.orphans")
 
 
 @dataclass(frozen=True)
 class _Opened:
-    """A segment of this contract, and its first batch, which is all of it unless `has_more`."""
+    """A segment of this contract and its first batch, which is complete unless `has_more`."""
 
     segment: Segment
     names: tuple[str, ...]
@@ -38,11 +38,10 @@ class _Opened:
         return self.batch.n_frames == BATCH_RECORDS
 
 
-class Adoption:
-    """Ships segments, each from its beginning and in one transaction: it is in the database whole, or not at all.
+class SegmentShipper:
+    """Ships each segment from its start in one transaction, all or nothing; small segments share a transaction.
 
-    So a worker that gives up a segment knows how many rows are lost, and rows that arrived before are kept once.
-    Small segments go together.
+    A worker that drops a segment therefore knows how many rows are lost.
     """
 
     def __init__(self, folder: Path, delivery: Delivery, feature_names: tuple[str, ...]) -> None:
@@ -50,40 +49,40 @@ class Adoption:
         self._delivery = delivery
         self._feature_names = feature_names
 
-    def ship_abandoned(self, is_late: Callable[[], bool]) -> None:
-        """Move what is abandoned now, until it is late. Raises what `Delivery.deliver` raises; then the rest waits."""
-        with closing(_grouped(abandoned(self._folder))) as groups:
+    def ship_all(self, is_late: Callable[[], bool]) -> None:
+        """Ship all claimable segments until `is_late` returns True. Raises as `Delivery.deliver`."""
+        with closing(_grouped(claim_all(self._folder))) as groups:
             for segments in groups:
                 if not is_late():
                     self._ship_group(segments)
 
     def _ship_group(self, segments: Sequence[Segment]) -> None:
-        opened = [found for segment in segments if (found := self._open(segment)) is not None]
+        opened = [o for o in map(self._open, segments) if o is not None]
         if not self._ship_together(opened):
             for each in opened:
                 self._ship(each)
 
     def _open(self, segment: Segment) -> _Opened | None:
-        """None when it holds nothing for this database; then it has been put where it belongs."""
-        found = segment.header()
-        if found is None:
-            self._let_go(segment, 0)
+        """None if it has no rows for this database; it is then deleted or set aside."""
+        start = segment.header()
+        if start is None:
+            self._finish(segment, 0)
             return None
-        header, position = found
+        header, position = start
         if not set(header.feature_names) <= set(self._feature_names):
-            kept = segment.set_aside(REFUSED_SUFFIX)
-            log.error("spool_of_another_contract", file=kept.name)
+            path = segment.set_aside(OTHER_CONTRACT_SUFFIX)
+            log.error("spool_of_another_contract", file=path.name)
             return None
         return _Opened(segment, header.feature_names, segment.read(position, BATCH_RECORDS))
 
     def _ship_together(self, opened: Sequence[_Opened]) -> bool:
-        """False when they have to be shipped one by one; then nothing of them has been."""
+        """False if they must be shipped one by one; nothing was shipped then."""
         if len(opened) < 2 or len({o.names for o in opened}) > 1 or any(o.has_more for o in opened):
             return False
         if not self._delivery.deliver_together([o.batch for o in opened], opened[0].names):
             return False
         for each in opened:
-            self._let_go(each.segment, each.batch.end)
+            self._finish(each.segment, each.batch.end)
         return True
 
     def _ship(self, opened: _Opened) -> None:
@@ -91,19 +90,19 @@ class Adoption:
         while batch.n_frames:
             self._delivery.deliver(batch, opened.names)
             batch = opened.segment.read(batch.end, BATCH_RECORDS)
-        self._let_go(opened.segment, batch.end)
+        self._finish(opened.segment, batch.end)
 
-    def _let_go(self, segment: Segment, end: int) -> None:
-        """Delete a file that was read to its end; keep one whose rest is cut off or damaged."""
+    def _finish(self, segment: Segment, end: int) -> None:
+        """Delete a file that was read completely; set aside one whose end is damaged."""
         if end == segment.size:
             segment.delete()
         else:
-            kept = segment.set_aside(DAMAGED_SUFFIX)
-            log.error("spool_damaged", file=kept.name, damaged_at_byte=end)
+            path = segment.set_aside(DAMAGED_SUFFIX)
+            log.error("spool_damaged", file=path.name, damaged_at_byte=end)
 
 
 def _grouped(segments: Iterator[Segment]) -> Generator[Sequence[Segment], None, None]:
-    """As many as belong together, in their order; each is let go of when the next group is asked for."""
+    """Groups of segments in order; a group is closed when the next one is requested."""
     group: list[Segment] = []
     try:
         for segment in segments:

@@ -1,7 +1,7 @@
-"""The shipper as a process: beside the workers, so that no answer waits for the interpreter's lock while rows move.
+"""The shipper process: a sidecar, so that shipping does not hold the workers' interpreter lock.
 
-In a thread of the worker a row cost more than twice its processor time (docs/decisions/0013). Keep out: moving
-(shipper.py), who starts it (process/sidecar.py).
+In a worker thread a row cost more than twice the processor time (docs/decisions/0013). Does not live here: shipping
+(shipper.py), starting the process (process/sidecar.py).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STOP_SECONDS = 10.0
 
 
 class ShipperStatus(msgspec.Struct, frozen=True):
-    """What the process last saw, for the workers to tell."""
+    """State of the process, which the workers report."""
 
     pid: int
     problem: str = ""
@@ -38,7 +38,7 @@ class ShipperStatus(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class ShipperFiles:
-    """Where a home's shipper and its workers meet."""
+    """Files shared by a home's shipper and its workers."""
 
     folder: Path
 
@@ -51,47 +51,47 @@ class ShipperFiles:
         return StatusFile(self.folder / STATUS, ShipperStatus)
 
     def is_up(self, pid: int) -> bool:
-        """Whether this process leads, and hears signals."""
+        """True if this process holds the lock and handles signals."""
         status = self.status.read()
         return status is not None and status.pid == pid
 
     def problem(self) -> str:
-        """Why rows do not reach the database; empty while they do, and while the first shipper is being started."""
+        """Why rows do not reach the database; empty if they do, or if the first shipper is still starting."""
         status = self.status.read()
         if status is None:
             return ""
         if not is_alive(status.pid):
-            return "The process that moves rows to the database has ended; another one is being started."
+            return "The shipper process has exited and is being restarted."
         return status.problem
 
 
 class Publisher:
-    """Tells what the shipper saw: its status for the workers, dead letters for Prometheus."""
+    """Publishes the shipper's status to the workers and its counts to Prometheus."""
 
     def __init__(self, shipper: Shipper, files: ShipperFiles, metrics: ServingMetrics) -> None:
         self._shipper = shipper
         self._files = files
         self._metrics = metrics
-        self._told: ShipperState | None = None
+        self._published: ShipperState | None = None
 
     def publish(self) -> None:
         """Raises OSError."""
         state = self._shipper.state
-        if state == self._told:
+        if state == self._published:
             return
-        before = self._told or ShipperState()
+        before = self._published or ShipperState()
         self._metrics.dead_letters.inc(state.n_dead_letters - before.n_dead_letters)
         self._metrics.repeated_requests.labels("same").inc(state.n_same - before.n_same)
         self._metrics.repeated_requests.labels("other").inc(state.n_other - before.n_other)
         self._files.status.write(ShipperStatus(os.getpid(), state.problem, state.n_shipped))
-        self._told = state
+        self._published = state
 
 
-def move(deployment: Deployment, parent: int) -> None:
-    """Ship until this process is asked to end, or its parent is gone."""
+def ship(deployment: Deployment, parent: int) -> None:
+    """Ship until this process gets SIGTERM or its parent is gone."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the worker says when it is over
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the group; the worker stops this process
     files = ShipperFiles(deployment.folder(RUN_FOLDER))
     lock = try_lock_file(files.lock)
     if lock is None:
@@ -111,13 +111,13 @@ def move(deployment: Deployment, parent: int) -> None:
 
     with lock:
         shipper.run(stop, after_each)
-        # Orphaned, it makes place for the one that another worker starts.
+        # If the parent is gone, stop at once so that another worker can start the next shipper.
         shipper.finish(STOP_SECONDS if os.getppid() == parent else 0.0)
 
 
 def main() -> None:
     """Entry point of the process."""
-    run_beside_parent(move)
+    run_beside_parent(ship)
 
 
 if __name__ == "__main__":

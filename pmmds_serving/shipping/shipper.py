@@ -1,7 +1,7 @@
-"""The shipper: moves the spool into the prediction log, again and again until the database has it.
+"""The shipper: moves the spool into the prediction log and retries until it succeeds.
 
-It runs in a process of its own (process.py). Keep out: the files (spool/spool.py, spool/segment.py,
-orphans.py), and which rows are refused for good (delivery.py).
+It runs in its own process (process.py). Does not live here: claiming segments (orphans.py), rejected rows
+(delivery.py).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pathlib import Path
 from pmmds_core.errors import PmmdsError
 from pmmds_core.runtime.json_logs import get_logger
 from pmmds_core.stores.predictions.log import PredictionLog
-from pmmds_serving.process.error_guard import Surviving
+from pmmds_serving.process.error_guard import ErrorGuard
 from pmmds_serving.shipping.dead_letters import FOLDER, DeadLetters
 from pmmds_serving.shipping.delivery import Delivery
-from pmmds_serving.shipping.orphans import Adoption
+from pmmds_serving.shipping.orphans import SegmentShipper
 from pmmds_serving.spool.segment import SUFFIX
 
 SHIP_SECONDS = 0.05
@@ -32,10 +32,10 @@ _random = random.SystemRandom()
 
 @dataclass(frozen=True)
 class ShipperState:
-    """What the shipper last saw. `problem` is empty while rows are taken.
+    """State of the shipper. `problem` is empty while rows are shipped.
 
-    The counts are of this process: rows logged, dead letters written, and repeated requests whose answer was the logged
-    one (`n_same`) or another (`n_other`).
+    Counts since this process started: rows logged, dead letters written, and repeated requests whose prediction was the
+    logged one (`n_same`) or another (`n_other`).
     """
 
     problem: str = ""
@@ -46,7 +46,7 @@ class ShipperState:
 
 
 class Shipper:
-    """Moves what the workers of one home have released, and what workers that died left."""
+    """Ships released segments and orphans of one home."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Shipper:
         self.dead_letters = DeadLetters(folder / FOLDER)
         self._folder = folder
         self._delivery = Delivery(log_of, self.dead_letters, feature_names, max_attempts)
-        self._adoption = Adoption(folder, self._delivery, feature_names)
+        self._segments = SegmentShipper(folder, self._delivery, feature_names)
         self._ends_at = float("inf")
         self._problem = ""
 
@@ -68,9 +68,9 @@ class Shipper:
         return ShipperState(self._problem, d.n_delivered, self.dead_letters.n_written, d.n_same, d.n_other)
 
     def ship(self) -> bool:
-        """Move everything that is released now; False when not all of it could be moved."""
-        with Surviving() as shipping:
-            self._adoption.ship_abandoned(self._is_late)
+        """Ship all claimable segments; False after an error."""
+        with ErrorGuard() as shipping:
+            self._segments.ship_all(self._is_late)
         if shipping.error is not None:
             self._fail(shipping.error, shipping.place)
             return False
@@ -80,20 +80,20 @@ class Shipper:
         return True
 
     def run(self, stop: threading.Event, after_each: Callable[[], None] = lambda: None) -> None:
-        """Ship until `stop` is set; `after_each` is called after it, for whoever publishes the state."""
+        """Ship until `stop` is set; `after_each` is called after each pass, to publish the state."""
         n_failures = 0
         while not stop.is_set():
             shipped = False
-            with Surviving():  # ship() survives by itself; this is for what tells about it, such as a log that is shut
+            with ErrorGuard():  # ship() handles its own errors; this is for errors of reporting
                 shipped = self.ship()
                 after_each()
             n_failures = 0 if shipped else n_failures + 1
             stop.wait(retry_seconds(n_failures) if n_failures else SHIP_SECONDS)
 
     def finish(self, deadline_seconds: float) -> None:
-        """Ship what workers that end still release, until none is left or the deadline is over; the rest stays."""
+        """Ship segments of stopping workers until none is left or the deadline has passed."""
         self._ends_at = time.monotonic() + deadline_seconds
-        with Surviving():
+        with ErrorGuard():
             while self.ship() and self._is_any_left() and not self._is_late():
                 time.sleep(SHIP_SECONDS)
 
@@ -104,16 +104,16 @@ class Shipper:
         return time.monotonic() >= self._ends_at
 
     def _fail(self, error: Exception, place: str) -> None:
-        # What a library raises may repeat the rows that it failed on: its name has to do.
+        # The text of a library's error may contain row values, so only its type is reported.
         problem = (
-            error.message if isinstance(error, PmmdsError) else f"Rows could not be moved: {type(error).__name__}."
+            error.message if isinstance(error, PmmdsError) else f"Rows could not be shipped: {type(error).__name__}."
         )
-        was, self._problem = self._problem, problem
-        if was != problem:
+        previous, self._problem = self._problem, problem
+        if previous != problem:
             log.error("shipping_failed", problem=problem, error_type=type(error).__name__, place=place)
 
 
 def retry_seconds(n_failures: int) -> float:
-    """How long to wait after so many failures in a row: longer each time, and not all shippers at the same instant."""
+    """Seconds to wait after `n_failures` consecutive failures: exponential backoff with jitter."""
     longest = min(MAX_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0 ** min(n_failures - 1, 20))
     return longest * _random.uniform(0.75, 1.0)

@@ -1,4 +1,4 @@
-"""The durable log of answered predictions: chunks, sync, search, limits.
+"""The spool: the durable local log of predictions that are not in the database yet.
 
 Moving it to the database is in shipping/.
 """

@@ -1,6 +1,6 @@
-"""What the spool's counts mean to Prometheus, published from its state. Keep out.
+"""Publishes the spool's state as Prometheus metrics.
 
-Names and labels (metrics/counters.py).
+Does not live here: names and labels (metrics/counters.py).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ FORGET_SECONDS = 5.0
 
 
 class SpoolMetrics:
-    """Publishes one worker's spool. Not for two threads at once.
+    """Publishes one worker's spool. Not thread-safe.
 
-    `shared` is the folder under which the metrics that all workers share lie; it need not be there.
+    `shared`: folder that contains the shared metric files; it may be missing.
     """
 
     def __init__(self, metrics: ServingMetrics, spool: Spool, shared: Path) -> None:
@@ -30,7 +30,7 @@ class SpoolMetrics:
         self._n_dropped = 0
 
     def publish(self) -> None:
-        """Set the gauge, and count what was added since."""
+        """Set the backlog gauge and count rows dropped since the last call."""
         n_dropped = self._spool.n_dropped
         self._metrics.spool_backlog.set(self._spool.backlog_bytes)
         self._metrics.spool_dropped.inc(n_dropped - self._n_dropped)
@@ -41,10 +41,10 @@ class SpoolMetrics:
 
 
 def forget_dead_workers(folder: Path) -> None:
-    """Remove the gauges of workers that were killed: their backlog is an heir's, or in the database.
+    """Remove the gauges of dead workers; their backlog is in the database or counted by another worker.
 
-    The library does so only when a server calls it for each dead worker, which BentoML's does not; and BentoML moves
-    the shared folder to a place of its own below `folder`.
+    The library leaves this to the server, and BentoML's server does not do it. BentoML chooses the location of the
+    shared files below `folder`.
     """
     for path in folder.rglob("gauge_live*_*.db"):
         pid = path.stem.rpartition("_")[2]

@@ -1,4 +1,4 @@
-"""What a spool is made of: its limits, and a segment's place in the queue. Keep out: the queue itself (spool.py)."""
+"""Limits of a spool and the entries of its queue. Does not live here: the queue itself (spool.py)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ SEGMENT_BYTES = 4_000_000
 
 
 class SpoolFullError(SpoolWriteError):
-    """The spool holds as much as it may, and the policy is to refuse."""
+    """The spool is full and PMMDS_SPOOL_WHEN_FULL is `reject`."""
 
 
 @dataclass(frozen=True)
 class SpoolLimits:
-    """Bytes of one worker's unshipped records, what happens beyond them, and bytes of a segment."""
+    """Maximum bytes of one worker's unshipped records, the policy beyond it, and bytes of a log segment."""
 
     max_bytes: int = 1_000_000_000
     when_full: Literal["reject", "drop_oldest"] = "reject"
@@ -27,7 +27,7 @@ class SpoolLimits:
 
 @dataclass(eq=False)
 class SpoolPart:
-    """A segment of the queue: `n_records` behind its header of `start` bytes. Released: the shipper may take it."""
+    """A log segment in the queue; `start`: bytes of its header. The shipper may claim it once it is released."""
 
     segment: Segment
     start: int
@@ -40,7 +40,7 @@ class SpoolPart:
 
     @property
     def n_bytes(self) -> int:
-        """Of its records."""
+        """Bytes of its records."""
         return self.segment.size - self.start
 
     @property
@@ -49,25 +49,25 @@ class SpoolPart:
 
     @property
     def is_gone(self) -> bool:
-        """Whether the shipper has moved it to the database, or set it aside."""
+        """True if the shipper has moved it to the database or set it aside."""
         return self.is_released and not self.path.exists()
 
     def release(self) -> None:
-        """Unlock it, synced, for the shipper. Raises OSError: then it stays this worker's."""
+        """Sync and unlock it for the shipper. Raises OSError; the segment then stays with this worker."""
         self.segment.sync()
         self.segment.close()
         self.is_released = True
 
-    def give_up(self) -> bool:
-        """Delete it; False while the shipper has it, who will do so when it is in the database."""
+    def drop(self) -> bool:
+        """Delete it. False if the shipper has claimed it, which deletes it after shipping."""
         if not self.is_released:
-            with suppress(OSError):  # a file that stays is shipped when this worker is gone
+            with suppress(OSError):  # a file that stays is shipped after this worker has exited
                 self.path.unlink(missing_ok=True)
             return True
         try:
-            taken = Segment.adopt(self.path)
-        except OSError:  # no descriptor is left
+            claimed = Segment.claim(self.path)
+        except OSError:  # out of descriptors
             return False
-        if taken is not None:
-            taken.delete()
-        return taken is not None
+        if claimed is not None:
+            claimed.delete()
+        return claimed is not None

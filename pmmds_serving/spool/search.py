@@ -1,4 +1,4 @@
-"""Whether a request waits in the spool, read without taking a segment from whoever has it. Keep out: shipping."""
+"""Searches the spool for a request without claiming its segments. Does not live here: shipping (shipping/)."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ _EVERY_FRAME = 1 << 30
 
 
 def is_spooled(folder: Path, request_id: str) -> bool:
-    """Whether a segment holds a record of that id; one that is shipped and deleted meanwhile does not."""
+    """True if a log segment has a record with this id. Segments deleted during the search are skipped."""
     return any(_holds(path, request_id) for path in sorted(folder.glob(f"*{SUFFIX}")))
 
 
 def _holds(path: Path, request_id: str) -> bool:
     with suppress(FileNotFoundError):
-        # MessagePack keeps text as its bytes: most segments are ruled out without decoding.
+        # MessagePack stores text as UTF-8, so most segments are ruled out without decoding.
         if request_id.encode() not in path.read_bytes():
             return False
         segment = Segment(path, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
         try:
             head = segment.header()
-            found = segment.read(head[1] if head else 0, _EVERY_FRAME)
+            batch = segment.read(head[1] if head else 0, _EVERY_FRAME)
         finally:
             segment.close()
-        return any(request_id in (record.request_id, record.client_request_id) for record in found.records)
+        return any(request_id in (record.request_id, record.client_request_id) for record in batch.records)
     return False

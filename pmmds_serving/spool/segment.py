@@ -1,7 +1,8 @@
-"""A segment: one file of the spool, open and locked by the one process that writes, ships or looks after it.
+"""Log segments: the files of the spool, each opened and locked by one process.
 
-A file is a header frame, then one frame a record: length and CRC-32 (little-endian), then MessagePack. What a crash cut
-off in the middle of a frame was never answered. Keep out: which segment is written or shipped when (spool.py).
+A file has a header frame and one frame per record: length and CRC-32 (little-endian), then MessagePack. A frame that a
+crash cut off belongs to a prediction that was never returned. Does not live here: when segments are written and
+released (spool.py) or shipped (shipping/).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pmmds_core.errors import StoreError
 from pmmds_core.stores.predictions.log import PredictionRecord
 
 SUFFIX = ".spool"
-# A segment that is being made. Whoever looks for `*.spool` does not see it.
+# A segment that is being created; `*.spool` does not match it.
 NEW_SUFFIX = ".spool-new"
 DAMAGED_SUFFIX = ".damaged"
 READ_BYTES = 1 << 18
@@ -34,20 +35,20 @@ _decoder = msgspec.msgpack.Decoder(PredictionRecord)
 
 
 class SpoolWriteError(StoreError):
-    """A prediction could not be kept, so it must not be answered."""
+    """A prediction could not be recorded, so it must not be returned."""
 
 
 class SpoolHeader(msgspec.Struct, frozen=True):
-    """Which features the records of a file have, in which order."""
+    """Feature names of a file's records, in order."""
 
     feature_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Frames in the order they were written: records, and payloads that are no record.
+    """Frames in the order they were written: records, and payloads that cannot be decoded.
 
-    `place` names file and position of the first, `end` is the position after the last.
+    `place`: file name and position of the first frame. `end`: position after the last frame.
     """
 
     place: str
@@ -70,7 +71,7 @@ def framed(payload: bytes) -> bytes:
 
 
 class Segment:
-    """One file. One thread may write while another reads and a third syncs; closing waits for both."""
+    """One file. Writing, reading and syncing may run in different threads; closing waits for reads and syncs."""
 
     def __init__(self, path: Path, fd: int) -> None:
         self.path = path
@@ -82,7 +83,7 @@ class Segment:
 
     @classmethod
     def create(cls, folder: Path, name: str, feature_names: Sequence[str]) -> Segment:
-        """A new segment with its header. It gets its name when it is locked, so no adopter ever sees it without.
+        """Create a segment with its header. It gets its final name once it is locked, so no other process can claim it.
 
         Raises:
             OSError: the folder cannot be written.
@@ -90,14 +91,14 @@ class Segment:
         path = folder / f"{name}{SUFFIX}"
         header = framed(msgspec.msgpack.encode(SpoolHeader(tuple(feature_names))))
         for _ in range(_CREATE_TRIES):
-            made = cls._make(path, header)
-            if made is not None:
-                return made
-        raise FileExistsError(f"{path} is taken away again and again while it is made")
+            segment = cls._create_locked(path, header)
+            if segment is not None:
+                return segment
+        raise FileExistsError(f"{path} was removed {_CREATE_TRIES} times while it was being created")
 
     @classmethod
-    def _make(cls, path: Path, header: bytes) -> Segment | None:
-        """None when a process that clears away unfinished files was between the opening and the lock."""
+    def _create_locked(cls, path: Path, header: bytes) -> Segment | None:
+        """None if another process claimed the unfinished file before it was locked."""
         unfinished = path.with_name(f"{path.stem}-{uuid.uuid4().hex[:8]}{NEW_SUFFIX}")
         fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -111,53 +112,53 @@ class Segment:
             unfinished.unlink(missing_ok=True)
             os.close(fd)
             raise
-        made = cls(path, fd)
-        made._unsynced = True
-        return made
+        segment = cls(path, fd)
+        segment._unsynced = True
+        return segment
 
     @classmethod
-    def adopt(cls, path: Path) -> Segment | None:
-        """A file whose worker is gone; None when it lives, or another process was first."""
+    def claim(cls, path: Path) -> Segment | None:
+        """Open and lock a released or orphaned file; None if it is gone or another process has it."""
         try:
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            still_there = os.path.samestat(path.stat(), os.fstat(fd))  # not deleted or set aside before the lock
+            is_same = os.path.samestat(path.stat(), os.fstat(fd))  # not deleted or renamed before the lock
         except (BlockingIOError, FileNotFoundError):
-            still_there = False
-        if still_there:
+            is_same = False
+        if is_same:
             return cls(path, fd)
         os.close(fd)
         return None
 
     @property
     def size(self) -> int:
-        """Bytes that were written whole."""
+        """Bytes of complete writes."""
         return self._size
 
     @property
     def is_open(self) -> bool:
-        """Whether this process has it, locked."""
+        """True while this process has it open and locked."""
         return self._is_open
 
     def write(self, frames: bytes) -> None:
-        """Append whole, or not at all. Raises SpoolWriteError, for example when the disk is full."""
+        """Append all or nothing. Raises SpoolWriteError, for example if the disk is full."""
         try:
             _write_atomically(self._fd, frames, self._size)
         except OSError as error:
-            with suppress(OSError):  # whole frames of a batch that is refused must not be adopted
+            with suppress(OSError):  # complete frames of a failed batch must not be shipped
                 os.ftruncate(self._fd, self._size)
             raise SpoolWriteError(
-                f"The prediction could not be kept in the spool: {error.strerror}.",
-                next_step="Make room on the disk of PMMDS_HOME.",
+                f"The prediction could not be written to the spool: {error.strerror}.",
+                next_step="Free space on the disk of PMMDS_HOME.",
             ) from error
         self._size += len(frames)
         self._unsynced = True
 
     def sync(self) -> None:
-        """Make sure that what was written survives a power cut too; takes milliseconds. Raises OSError."""
+        """Flush to disk, so that the records survive a power failure. Takes milliseconds. Raises OSError."""
         if not self._unsynced:
             return
         with self._in_use:
@@ -166,7 +167,7 @@ class Segment:
                 os.fdatasync(self._fd)
 
     def header(self) -> tuple[SpoolHeader, int] | None:
-        """The header and the position after it; None when the file does not begin with one."""
+        """The header and the position after it; None without a valid header."""
         for payload, end in self._frames(0, self._size):
             try:
                 return msgspec.msgpack.decode(payload, type=SpoolHeader), end
@@ -175,7 +176,7 @@ class Segment:
         return None
 
     def read(self, start: int, n_frames: int) -> Batch:
-        """Up to `n_frames` from a position on; ends before the first that is cut off or damaged."""
+        """Read up to `n_frames` from a position; stops before the first incomplete or damaged frame."""
         records: list[PredictionRecord] = []
         undecodable: list[bytes] = []
         end = start
@@ -191,26 +192,26 @@ class Segment:
         return Batch(f"{self.path.name}:{start}", records, undecodable, end)
 
     def delete(self) -> None:
-        """Remove the file, every record of which is somewhere else or given up."""
+        """Remove the file; its records must be shipped or dropped."""
         self.path.unlink(missing_ok=True)
         self.close()
 
     def set_aside(self, suffix: str) -> Path:
-        """Keep the file under a name that is not read again, and let go of it."""
-        kept = self.path.with_name(self.path.name + suffix)
-        self.path.rename(kept)
+        """Rename the file so that it is not read again, and close it."""
+        new_path = self.path.with_name(self.path.name + suffix)
+        self.path.rename(new_path)
         self.close()
-        return kept
+        return new_path
 
     def close(self) -> None:
-        """Let go of the file, so that another process adopts it when it is still there."""
+        """Close and unlock the file, so that another process can claim it."""
         with self._in_use:
             if self._is_open:
                 self._is_open = False
                 os.close(self._fd)
 
     def _frames(self, start: int, end: int) -> Iterator[tuple[bytes, int]]:
-        """Payloads and the position after each; ends at the first frame that is cut off or damaged."""
+        """Payloads and the position after each; stops at the first incomplete or damaged frame."""
         position, chunk, at = start, b"", start
         while position + _FRAME.size <= end:
             offset = position - at
@@ -223,42 +224,39 @@ class Segment:
             if offset + _FRAME.size + length > len(chunk) and after <= end:
                 chunk, at, offset = os.pread(self._fd, max(READ_BYTES, _FRAME.size + length), position), position, 0
             payload = chunk[offset + _FRAME.size : offset + _FRAME.size + length]
-            # After a power cut a file may end in zeros: an empty payload, whose CRC-32 is zero too.
+            # After a power failure a file may end in zeros: an empty payload with CRC-32 zero.
             if not payload or len(payload) < length or zlib.crc32(payload) != checksum:
                 return
             position = after
             yield payload, position
 
 
-def abandoned(folder: Path) -> Iterator[Segment]:
-    """Segments that no worker writes to, released or of one that is gone, each locked for this process.
-
-    A worker's oldest come first.
-    """
+def claim_all(folder: Path) -> Iterator[Segment]:
+    """Claim all segments that no worker writes to, released or orphaned; the oldest of each worker first."""
     remove_unfinished(folder)
     for path in sorted(folder.glob(f"*{SUFFIX}")):
-        found = Segment.adopt(path)
-        if found is not None:
-            yield found
+        segment = Segment.claim(path)
+        if segment is not None:
+            yield segment
 
 
 def segments_with_records(folder: Path) -> list[Path]:
-    """Files that hold more than their header, whoever has them; one that goes meanwhile is left out."""
-    found = []
+    """Segment files with at least one record, claimed or not. Deleted files are skipped."""
+    paths = []
     for path in folder.glob(f"*{SUFFIX}"):
         with suppress(FileNotFoundError), path.open("rb") as file:
             (length,) = struct.unpack("<I", file.read(4) or bytes(4))
             if path.stat().st_size > _FRAME.size + length:
-                found.append(path)
-    return found
+                paths.append(path)
+    return paths
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Delete segments whose maker died before they had a name."""
+    """Delete unfinished segments whose creator has exited."""
     for path in folder.glob(f"*{NEW_SUFFIX}"):
-        left = Segment.adopt(path)
-        if left is not None:
-            left.delete()
+        unfinished = Segment.claim(path)
+        if unfinished is not None:
+            unfinished.delete()
 
 
 def _write_atomically(fd: int, data: bytes, position: int) -> None:

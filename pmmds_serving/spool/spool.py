@@ -1,8 +1,8 @@
-"""The spool: a worker's answered predictions that are not in the database yet, as a sequence of segments.
+"""The spool: a worker's predictions that are not in the database yet, as a queue of log segments.
 
-A record is in the newest segment before its answer leaves, so a process that is killed loses none. A segment is locked
-while its worker writes to it; released, the shipper's process takes it, ships it and deletes it, as it does with what a
-dead worker left. Keep out: the file's format (segment.py), threads (sync.py), the database (shipping/shipper.py).
+A record is written to the newest segment before its response is sent, so killing the process loses none. The worker
+locks a segment while it writes to it; the shipper claims released and orphaned segments, ships and deletes them. Does
+not live here: the file format (segment.py), threads (sync.py), the database (shipping/shipper.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pmmds_core.stores.predictions.log import PredictionRecord
 from pmmds_serving.spool.queue import SEGMENT_BYTES, SpoolFullError, SpoolLimits, SpoolPart
 from pmmds_serving.spool.segment import Segment, SpoolWriteError, encode_record
 
-# What others need of the segments to use a spool.
+# Re-exported for users of a spool.
 __all__ = ["SEGMENT_BYTES", "Spool", "SpoolFullError", "SpoolLimits", "SpoolWriteError"]
 
 _NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
@@ -32,20 +32,20 @@ log = get_logger("pmmds.serving.spool")
 
 
 class Spool:
-    """A worker's own segments. Appending and syncing may each be done by a thread of their own."""
+    """The segments of one worker. Appending and syncing may run in different threads."""
 
     def __init__(self, folder: Path, feature_names: Sequence[str], limits: SpoolLimits | None = None) -> None:
         """Raises HomeNotWritableError."""
         self.folder = folder
         self.limits = limits or SpoolLimits()
         self.n_dropped = 0
-        self.problem = ""  # why nothing can be kept durably now; empty when it can
+        self.problem = ""  # why records cannot be stored durably now; empty if they can
         self._feature_names = tuple(feature_names)
-        # A bound of a few megabytes has segments of its own size, so that dropping one leaves the others.
+        # A small limit has smaller segments, so that dropping one leaves the others.
         self._segment_bytes = max(1, min(self.limits.segment_bytes, self.limits.max_bytes // 4))
         self._name = uuid.uuid4().hex
         self._numbers = itertools.count()
-        self._lock = threading.Lock()  # of the queue; held for microseconds, and where a segment is made
+        self._lock = threading.Lock()  # of the queue; held for microseconds, or while a segment is created
         self._releasing = threading.Lock()
         self._parts: deque[SpoolPart] = deque()
         self._backlog = 0
@@ -56,22 +56,22 @@ class Spool:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             sync_folder(folder.parent)
-            # Held, so that syncing needs no descriptor at a moment when there may be none.
+            # Kept open, so that syncing works when the process is out of descriptors.
             self._folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            self._parts.append(self._made())
+            self._parts.append(self._new_part())
         except OSError as error:
             raise HomeNotWritableError(
-                f"The folder {folder}, where answered predictions are kept first, cannot be written: {error}.",
-                next_step="Point PMMDS_HOME at a folder that can be written, with room.",
+                f"The spool folder {folder} cannot be written: {error}.",
+                next_step="Set PMMDS_HOME to a writable folder with free space.",
             ) from None
 
     def append(self, records: Sequence[PredictionRecord]) -> None:
-        """Keep records, all or none. Raises SpoolWriteError: then they must not be answered."""
+        """Record predictions, all or none. Raises SpoolWriteError; they must not be returned then."""
         frames = encode_record(records[0]) if len(records) == 1 else b"".join(map(encode_record, records))
         n_bytes = len(frames)
         with self._lock:
             if self.problem or self._is_closed:
-                raise SpoolWriteError(self.problem or "The worker has ended.")
+                raise SpoolWriteError(self.problem or "The worker has stopped.")
             if self._backlog + n_bytes > self.limits.max_bytes:
                 self._make_room(n_bytes)
             newest = self._parts[-1] if self._parts else None
@@ -83,7 +83,7 @@ class Spool:
 
     @property
     def backlog_bytes(self) -> int:
-        """Bytes that were not in the database when `hand_over` looked last."""
+        """Bytes that were not in the database at the last `hand_over`."""
         return self._backlog
 
     @property
@@ -92,20 +92,21 @@ class Spool:
 
     @property
     def is_full(self) -> bool:
-        """Whether it has refused a call and nothing was shipped since, or would refuse the next large one."""
+        """True if it rejected a record and nothing was shipped since, or would reject the next large batch."""
         most = self.limits.max_bytes
         is_near = self._backlog > most - min(most // 10, 500_000)
         return self.limits.when_full == "reject" and (self._has_refused or is_near)
 
     def sync(self) -> None:
-        """Make sure that everything appended so far survives a power cut. Takes milliseconds, so it is grouped.
+        """Flush everything appended so far to disk. Takes milliseconds, so it is done for many records at once.
 
         Raises:
-            OSError: the disk does not keep it. Nothing is taken until another segment can be synced.
+            OSError: the disk failed. Records are rejected until a new segment can be synced.
         """
         with self._lock:
             if self.problem and self._parts and not self._parts[-1].is_empty and not self._is_closed:
-                self._parts.append(self._made())  # the kernel forgets what it could not write: go on elsewhere
+                # The kernel discards data that it could not write, so continue in a new file.
+                self._parts.append(self._new_part())
             segments = [p.segment for p in self._parts if not p.is_released and (not p.is_empty or self.problem)]
             dropped, self._dropped = self._dropped, []
             folder_changed, self._folder_changed = self._folder_changed, False
@@ -118,14 +119,15 @@ class Spool:
                 os.fsync(self._folder_fd)
         except OSError as error:
             self._folder_changed = True
-            self.problem = f"The disk of the spool does not keep what is written: {error.strerror}."
+            self.problem = f"The spool cannot be synced to disk: {error.strerror}."
             raise
         self.problem = ""
 
     def hand_over(self) -> None:
-        """Forget what was shipped; release what is written to its end, and the newest when the shipper has no other.
+        """Remove shipped segments from the queue, release full ones, and the newest if no other one is released.
 
-        While the database is away the newest segment grows, so an outage makes few files. Raises OSError.
+        While the database is unavailable the newest segment keeps growing, so an outage creates few files.
+        Raises OSError.
         """
         with self._lock:
             self._forget_shipped()
@@ -137,29 +139,29 @@ class Spool:
             self.seal()
 
     def seal(self) -> None:
-        """Release everything appended so far, now. Raises OSError: the disk does not keep it."""
+        """Release everything appended so far. Raises OSError if the disk failed."""
         with self._releasing:
             if not self._parts or self._parts[-1].is_released or self._parts[-1].is_empty:
                 self._release(list(self._parts)[:-1])
                 return
             try:
-                fresh = self._made()  # beside the lock, so that no answer waits for it
+                fresh = self._new_part()  # outside the lock, so that appending does not wait
             except OSError as error:
-                if error.errno in _NO_DESCRIPTORS:  # the newest goes on growing, and is released later
+                if error.errno in _NO_DESCRIPTORS:  # the newest keeps growing and is released later
                     self._release(list(self._parts)[:-1])
                     return
-                fresh = None  # no room: the rows must go all the same, and the next record will say so
+                fresh = None  # disk full: release the rows anyway; the next append reports the error
             with self._lock:
                 written = list(self._parts)
                 if fresh is not None:
                     self._parts.append(fresh)
                 elif self._parts:
-                    # Nobody appends to it any more, though it is the newest.
+                    # No record is appended to it, although it is the newest.
                     self._parts[-1].is_released = True
             self._release(written)
 
     def close(self) -> None:
-        """Delete what is empty, and leave the rest, synced, to the shipper. Nothing can be appended any more."""
+        """Delete an empty segment, release the others to the shipper, and reject further records."""
         with self._lock:
             if self._is_closed:
                 return
@@ -179,7 +181,7 @@ class Spool:
                 part.release()
 
     def _forget_shipped(self) -> None:
-        """The shipper takes a worker's oldest first, so the first that is there ends the search."""
+        """Remove shipped segments. The shipper takes the oldest first, so the first existing one ends the search."""
         while self._parts and self._parts[0].is_gone:
             self._forget(self._parts[0])
 
@@ -188,33 +190,30 @@ class Spool:
         self._backlog -= part.n_bytes
         self._has_refused = False
 
-    def _made(self) -> SpoolPart:
+    def _new_part(self) -> SpoolPart:
         """Raises OSError."""
         segment = Segment.create(self.folder, f"{self._name}-{next(self._numbers):08d}", self._feature_names)
         self._folder_changed = True
         return SpoolPart(segment, segment.size)
 
     def _next_part(self) -> SpoolPart:
-        """A new segment unless the newest is empty: then what does not fit makes one larger than usual.
-
-        The newest too while the process has no descriptor for another.
-        """
+        """A new segment, or the newest one if it is empty or the process is out of descriptors."""
         newest = self._parts[-1] if self._parts else None
         if newest is not None and newest.is_empty and not newest.is_released:
             return newest
         try:
-            self._parts.append(self._made())
+            self._parts.append(self._new_part())
         except OSError as error:
             if error.errno in _NO_DESCRIPTORS and newest is not None and not newest.is_released:
-                return newest  # it is open: a record is never refused for want of a descriptor
+                return newest  # it is open already, so records are not rejected for lack of descriptors
             raise SpoolWriteError(
-                f"The prediction could not be kept in the spool: {error.strerror}.",
-                next_step="Make room on the disk of PMMDS_HOME.",
+                f"The prediction could not be written to the spool: {error.strerror}.",
+                next_step="Free space on the disk of PMMDS_HOME.",
             ) from error
         return self._parts[-1]
 
     def _make_room(self, n_bytes: int) -> None:
-        """Give up segments from the oldest on until so much fits. Raises SpoolFullError."""
+        """Drop the oldest segments until `n_bytes` fit. Raises SpoolFullError."""
         self._forget_shipped()
         most = self.limits.max_bytes
         if self._backlog + n_bytes <= most:
@@ -223,25 +222,25 @@ class Spool:
         while may_drop and self._backlog + n_bytes > most:
             may_drop = self._drop_oldest()
         if not may_drop:
-            self._has_refused = n_bytes <= most  # what never fits does not make it full
+            self._has_refused = n_bytes <= most  # a batch that can never fit does not mark the spool as full
             raise SpoolFullError(
-                f"{self._backlog:,} bytes wait for the database already, and PMMDS_SPOOL_MAX_BYTES is {most:,}.",
-                next_step="Bring the database back; the spool empties by itself.",
+                f"{self._backlog:,} bytes wait for the database; the limit PMMDS_SPOOL_MAX_BYTES is {most:,}.",
+                next_step="Restore the database; the spool then empties automatically.",
             )
 
     def _drop_oldest(self) -> bool:
-        """Give up the first that the shipper does not have now; False when it has all that there are."""
-        self._next_part()  # the newest may be the one
+        """Drop the oldest segment that the shipper has not claimed; False if it has claimed all."""
+        self._next_part()  # so that the newest segment can be dropped too
         for part in list(self._parts)[:-1]:
             is_gone = part.is_gone
-            if is_gone or part.give_up():
+            if is_gone or part.drop():
                 self._forget(part)
                 if not is_gone:
                     self._dropped.append(part.segment)
-                    self._tell_dropped(part)
+                    self._log_dropped(part)
                 return True
         return False
 
-    def _tell_dropped(self, part: SpoolPart) -> None:
+    def _log_dropped(self, part: SpoolPart) -> None:
         self.n_dropped += part.n_records
         log.error("spool_dropped", file=part.path.name, n_records=part.n_records, n_dropped=self.n_dropped)

@@ -49,7 +49,7 @@ def test_after_a_promotion_over_a_claimed_version_both_rollbacks_pass_it_over(pl
 
 def test_under_recorded_the_champion_is_the_version_that_serves(platform: DagsterPlatform, tmp_path: Path) -> None:
     deployment = platform.deployment
-    strict = DagsterPlatform.build(deployment.settings.home_path, PMMDS_MODEL_TRUST="recorded").deployment
+    strict = DagsterPlatform.build(deployment.settings.home_path, PMMDS_MODEL_VERIFICATION="require_record").deployment
     assert champion_of(strict) == deployment.registry.get_version(deployment.model_name, "2")
     found = champion_of(deployment)
     assert found is not None

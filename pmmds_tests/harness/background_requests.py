@@ -9,17 +9,19 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
+import psutil
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_serving.shipping.dead_letters import DeadLetter
+from pmmds_tests.harness.service_process import wait_until
 from pmmds_tests.harness.service_requests import PREDICT, example
 
 N_CLIENTS = 3
@@ -57,6 +59,22 @@ class Load:
         """Return a condition: `n_more` requests were answered since this call."""
         before = len(self.answered)
         return lambda: len(self.answered) >= before + n_more
+
+    def while_killing(self, pid_of_process: Callable[[], int]) -> set[int]:
+        """Send requests while a process is killed three times, each time once another one runs; returns the ids.
+
+        Args:
+            pid_of_process: the id of the running process, 0 without one.
+        """
+        killed: set[int] = set()
+        with self.running():
+            for _ in range(3):
+                wait_until(lambda: pid_of_process() not in {0, *killed})
+                wait_until(self.has_answered(100))
+                killed.add(pid := pid_of_process())
+                psutil.Process(pid).kill()
+            wait_until(self.has_answered(100))
+        return killed
 
     def hangs(self) -> bool:
         """True if a request has waited longer than a live service takes."""

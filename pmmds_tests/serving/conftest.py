@@ -1,4 +1,4 @@
-"""Two trained versions and a real service on the first, made once for the tests that ask a running service.
+"""Two trained versions and a real service on version 1, shared by all tests of a running service.
 
 Those tests are marked `process` and share the xdist group `service`, so that one test process has it.
 """
@@ -20,23 +20,22 @@ from pmmds_core.stores.artifacts.model_registry import PRODUCTION
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.predictions.log import PredictionLog
 from pmmds_serving.generated.pmmds.v1.prediction_pb2_grpc import PredictionServiceStub
-from pmmds_serving.model.cache import STAMP
+from pmmds_serving.model.cache import ACTIVE
 from pmmds_serving.shipping.shipper import Shipper
 from pmmds_serving.spool.spool import Spool
-from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 from pmmds_tests.harness.grpc_requests import stub_of
 from pmmds_tests.harness.service_process import RunningService, running_service, service_environment, wait_until
 from pmmds_tests.harness.service_requests import TOKEN
+from pmmds_tests.harness.trained_versions import trained
 
 
 @pytest.fixture(scope="session")
 def two_versions(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     """A registry with versions 1 and 2; production is 1."""
     home = tmp_path_factory.mktemp("registry")
-    for seed in ("42", "7"):
-        result = DagsterPlatform.build(home, PMMDS_TRAIN_SEED=seed, PMMDS_TRAIN_HOLDOUT_SHARE="0.3").run("train_job")
-        assert result.success, errors_of(result)
-    deployment = DagsterPlatform.build(home).deployment
+    deployment = trained(
+        home, *({"PMMDS_TRAIN_SEED": seed, "PMMDS_TRAIN_HOLDOUT_SHARE": "0.3"} for seed in ("42", "7"))
+    )
     deployment.registry.move_alias(deployment.model_name, PRODUCTION, "1")
     return deployment
 
@@ -56,13 +55,31 @@ def service(shared_service: RunningService) -> RunningService:
 
 
 @pytest.fixture(scope="session")
+def service_without_fast_path(
+    prepared: Callable[..., dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningService]:
+    home = tmp_path_factory.mktemp("no-fast-path") / "home"
+    with running_service(prepared(home, PMMDS_HTTP_FAST_PATH="off")) as service:
+        yield service
+
+
+@pytest.fixture(params=["on", "off"], ids="fast path {}".format)
+def each_service(request: pytest.FixtureRequest) -> RunningService:
+    """A service with the fast path on, then one with it off."""
+    service = request.getfixturevalue("shared_service" if request.param == "on" else "service_without_fast_path")
+    assert isinstance(service, RunningService)
+    assert service.serves("1")
+    return service
+
+
+@pytest.fixture(scope="session")
 def prepared(shared_service: RunningService, two_versions: Deployment) -> Callable[..., dict[str, str]]:
-    """Variables of another service in an empty home. It has version 1 fetched already, so it is ready at once."""
+    """Variables of another service in a new home with version 1 cached, so it is ready at once."""
 
     def prepare(home: Path, **variables: str) -> dict[str, str]:
         cached, own = (folder / "model_cache" / two_versions.model_name for folder in (shared_service.home, home))
         shutil.copytree(cached / "1", own / "1")
-        shutil.copy(cached / STAMP, own / STAMP)
+        shutil.copy(cached / ACTIVE, own / ACTIVE)
         return service_environment(home, two_versions.registry.tracking_uri, **variables)
 
     return prepare
@@ -70,7 +87,7 @@ def prepared(shared_service: RunningService, two_versions: Deployment) -> Callab
 
 @pytest.fixture
 def move_production(shared_service: RunningService, two_versions: Deployment) -> Iterator[Callable[[str], None]]:
-    """Points the production alias at a version; afterwards the shared service answers with version 1 again."""
+    """Moves the production alias; afterwards the shared service serves version 1 again."""
 
     def move(version: str) -> None:
         two_versions.registry.move_alias(two_versions.model_name, PRODUCTION, version)
@@ -87,7 +104,7 @@ def client(service: RunningService) -> httpx.Client:
 
 @pytest.fixture(scope="session")
 def stores(shared_service: RunningService) -> Deployment:
-    """The service's database, seen by another process."""
+    """The service's database, opened by the test process."""
     return shared_service.deployment()
 
 
@@ -129,5 +146,5 @@ def spool(tmp_path: Path, contract: Contract) -> Spool:
 
 @pytest.fixture
 def shipper(spool: Spool, log: PredictionLog, contract: Contract) -> Shipper:
-    """Moves what the spool has released into the log when it is told to."""
+    """Ships released segments on demand."""
     return Shipper(spool.folder, lambda: log, contract.feature_names)

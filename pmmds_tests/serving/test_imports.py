@@ -1,4 +1,4 @@
-"""What a serving worker does not load: the libraries of training, monitoring and orchestration."""
+"""A serving worker does not import the libraries of training, monitoring and orchestration."""
 
 from __future__ import annotations
 
@@ -25,10 +25,18 @@ def test_importing_the_service_loads_no_heavy_library(module: str) -> None:
     assert loaded.isdisjoint(HEAVY)
 
 
+def test_no_test_of_the_service_imports_dagster() -> None:
+    tests = Path(__file__).parent
+    modules = [".".join(path.relative_to(tests.parents[1]).with_suffix("").parts) for path in tests.rglob("*.py")]
+    code = f"import sys, importlib; [importlib.import_module(m) for m in {modules}]; print('dagster' in sys.modules)"
+    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert imported.stdout.strip() == "False"
+
+
 @pytest.mark.process
 @pytest.mark.xdist_group("service")
-def test_a_worker_that_has_answered_has_no_heavy_library_in_memory(service: RunningService) -> None:
-    """By the compiled parts that are mapped; the model watcher, a process of its own, may have them."""
+def test_a_worker_has_no_heavy_library_in_memory_after_a_prediction(service: RunningService) -> None:
+    """Checks the mapped compiled modules; the model watcher, another process, may have them."""
     predicted(service.client, service.deployment().contract)
     (worker,) = service.client.get("/model").json()["workers"]
     mapped = {part for m in psutil.Process(worker["pid"]).memory_maps() for part in Path(m.path).parts}

@@ -1,4 +1,4 @@
-"""Starts that are refused, a start without a model, a service that is killed and one that is asked to end."""
+"""Failed starts, a start without a model, a killed service and a terminated service."""
 
 from __future__ import annotations
 
@@ -50,23 +50,22 @@ def refused_start(environment: dict[str, str]) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-def test_a_taken_port_is_said_in_one_sentence(tmp_path: Path) -> None:
+def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         code, said = refused_start(service_environment(tmp_path, "", PMMDS_HTTP_PORT=str(port)))
     assert code == 1
-    assert said == (
-        f"Error: Port {port} on 127.0.0.1 cannot be used: Address already in use. "
-        "Stop what listens there, or set PMMDS_HTTP_PORT to a free port.\n"
-    )
+    assert said.startswith(f"Error: Port {port} on 127.0.0.1 cannot be used: Address already in use. ")
+    assert "PMMDS_HTTP_PORT" in said
+    assert said.count("\n") == 1
 
 
-def test_a_home_that_is_a_file_is_said_in_one_sentence(tmp_path: Path) -> None:
+def test_a_home_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "home").touch()
     code, said = refused_start(service_environment(tmp_path / "home", ""))
     assert code == 1
     assert said.startswith("Error: The folder ")
-    assert said.endswith(" Point PMMDS_HOME at a folder that can be written.\n")
+    assert "PMMDS_HOME" in said
     assert said.count("\n") == 1
 
 
@@ -78,16 +77,14 @@ def test_a_home_that_is_a_file_is_said_in_one_sentence(tmp_path: Path) -> None:
         ("PMMDS_CONTRACT", "/no/such.yaml", "The contract /no/such.yaml cannot be read: No such file or directory."),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_said_with_exit_code_2(
-    tmp_path: Path, variable: str, value: str, sentence: str
-) -> None:
+def test_an_invalid_setting_exits_with_code_2(tmp_path: Path, variable: str, value: str, sentence: str) -> None:
     code, said = refused_start(service_environment(tmp_path, "", **{variable: value}))
     assert code == 2
     assert said.replace("`", "").startswith("Error: " + sentence.replace("`", ""))
     assert said.count("\n") == 1
 
 
-def test_without_a_model_it_lives_says_what_to_do_and_answers_no_prediction(
+def test_without_a_model_the_service_starts_and_rejects_predictions(
     two_versions: Deployment, contract: Contract, tmp_path: Path
 ) -> None:
     source = Path(sys.modules["pmmds_core.contracts"].__path__[0], "telco_churn.yaml").read_text(encoding="utf-8")
@@ -101,19 +98,16 @@ def test_without_a_model_it_lives_says_what_to_do_and_answers_no_prediction(
         assert "No model" in service.client.get("/").text
         response = service.client.post(PREDICT, json=example(contract))
         assert response.status_code == 503
-        error = "Run `pmmds train`; the service finds the model itself"
-        assert response.json()["detail"] == {
-            "message": "The service has no model yet",
-            "errors": [error],
-            "warnings": [],
-        }
+        detail = response.json()["detail"]
+        assert detail["message"] == "The service has no model yet"
+        assert "pmmds train" in detail["errors"][0]
 
 
-def test_a_killed_service_loses_none_of_its_200_answers(prepared: Prepare, contract: Contract, tmp_path: Path) -> None:
+def test_a_killed_service_loses_none_of_200_predictions(prepared: Prepare, contract: Contract, tmp_path: Path) -> None:
     environment = prepared(tmp_path / "home")
     with running_service(environment) as first:
         database = first.deployment().database
-        with database.begin():  # nobody else writes: what is answered now is in the spool only
+        with database.begin():  # the lock blocks all writers, so predictions stay in the spool
             answered = [predicted(first.client, contract) for _ in range(200)]
             first.kill()
         assert first.deployment().prediction_log.count() == 0
@@ -123,7 +117,7 @@ def test_a_killed_service_loses_none_of_its_200_answers(prepared: Prepare, contr
         wait_until(lambda: len(list((second.home / "spool").glob(f"*{SUFFIX}"))) == 1)  # its own
 
 
-def test_a_killed_worker_is_replaced_and_its_answers_and_the_model_watcher_are_taken_over(
+def test_another_worker_takes_over_spool_and_watcher_of_a_killed_one(
     guarded: RunningService, contract: Contract
 ) -> None:
     cache = ModelCache(guarded.home, contract.model_name)
@@ -135,7 +129,7 @@ def test_a_killed_worker_is_replaced_and_its_answers_and_the_model_watcher_are_t
     before = {worker.pid for worker in cache.live_workers()}
     assert victim.pid in before
     answered = []
-    for _ in range(40):  # a connection each, so that both workers answer
+    for _ in range(40):  # one connection each, so that both workers are used
         with httpx.Client(base_url=guarded.url, trust_env=False) as client:
             answered.append(predicted(client, contract))
     victim.kill()
@@ -145,7 +139,7 @@ def test_a_killed_worker_is_replaced_and_its_answers_and_the_model_watcher_are_t
     assert guarded.client.post(PREDICT, json=example(contract)).status_code == 200
 
 
-def test_sigterm_answers_what_has_begun_and_leaves_nothing_behind(
+def test_sigterm_completes_open_requests_and_empties_the_spool(
     prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     with running_service(prepared(tmp_path / "home")) as service:
@@ -164,7 +158,7 @@ def test_sigterm_answers_what_has_begun_and_leaves_nothing_behind(
                 received += idle.recv(10_000)
             begun.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body[:10])
             service.process.terminate()
-            assert idle.recv(1) == b""  # the service has begun to end
+            assert idle.recv(1) == b""  # the service has started to shut down
             begun.sendall(body[10:])
             answer = begun.makefile("rb").read()
         assert answer.startswith(b"HTTP/1.1 200 ")

@@ -1,4 +1,4 @@
-"""The service while the registry, the database or room on the disk is away."""
+"""The service without registry, database or disk space."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 
 @dataclass(frozen=True)
 class FarAway:
-    """A service whose stores are elsewhere: PostgreSQL at `database_url`, and a registry that nobody answers for."""
+    """A service with PostgreSQL at `database_url` and an unreachable registry."""
 
     service: RunningService
     database_url: str
@@ -56,13 +56,11 @@ def far_away(
 
 
 @pytest.mark.postgres
-def test_a_database_that_is_away_changes_no_answer_and_gets_every_row_later(
-    far_away: FarAway, contract: Contract
-) -> None:
+def test_an_unavailable_database_gets_every_row_later(far_away: FarAway, contract: Contract) -> None:
     client, stores = far_away.service.client, far_away.service.deployment()
     answered = [predicted(client, contract)]
     wait_until(all_logged(stores, answered))
-    n_before = stores.prediction_log.count() - len(answered)  # of tests before this one: older rows go first
+    n_before = stores.prediction_log.count() - len(answered)  # of earlier tests; older rows are shipped first
     shut_database(far_away.database_url, shut=True)
     wait_until(lambda: far_away.service.status_of("/healthz") == 503)
     answered += [predicted(client, contract) for _ in range(50)]
@@ -70,7 +68,7 @@ def test_a_database_that_is_away_changes_no_answer_and_gets_every_row_later(
     assert client.get("/metrics").status_code == 200
     truth = client.post(FEEDBACK, json={"items": [{"request_id": answered[0], "label": 1}]})
     assert truth.status_code == 503
-    assert truth.json()["detail"]["errors"] == ["No label was kept. Try again later"]
+    assert truth.json()["detail"]["errors"] == ["No label was stored. Try again later"]
     shut_database(far_away.database_url, shut=False)
     wait_until(all_logged(stores, answered))
     wait_until(lambda: far_away.service.status_of("/healthz") == 200)
@@ -78,7 +76,7 @@ def test_a_database_that_is_away_changes_no_answer_and_gets_every_row_later(
 
 
 def shut_database(url: str, *, shut: bool) -> None:
-    """Throw everybody out of a database and let nobody in, or let them in again."""
+    """Close all connections to a database and forbid new ones, or allow them again."""
     place = sa.make_url(url).set(drivername="postgresql+psycopg")
     engine = sa.create_engine(place.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with engine.connect() as connection:
@@ -90,7 +88,7 @@ def shut_database(url: str, *, shut: bool) -> None:
 
 
 @pytest.mark.postgres
-def test_a_registry_that_is_away_leaves_the_model_as_it_is(far_away: FarAway, contract: Contract) -> None:
+def test_an_unavailable_registry_does_not_change_the_model(far_away: FarAway, contract: Contract) -> None:
     client = far_away.service.client
     wait_until(lambda: f"MLflow at {NOBODY}" in client.get("/healthz").text)
     assert client.get("/healthz").status_code == 200
@@ -105,7 +103,7 @@ def segments_of(service: RunningService) -> list[Path]:
 
 @contextmanager
 def no_room_for_more_than(pid: int, n_bytes: int) -> Iterator[None]:
-    """A process whose files cannot grow over a size, as on a full disk."""
+    """A process whose files cannot exceed a size, as on a full disk."""
     before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (n_bytes, before[1]))
     try:
@@ -114,13 +112,13 @@ def no_room_for_more_than(pid: int, n_bytes: int) -> Iterator[None]:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
 
 
-def test_a_prediction_that_cannot_be_kept_is_not_given(
+def test_a_prediction_that_cannot_be_recorded_is_not_returned(
     service: RunningService, stores: Deployment, contract: Contract
 ) -> None:
     wait_until(all_logged(stores, [predicted(service.client, contract)]))
     n_logged = stores.prediction_log.count()
     (worker,) = service.client.get("/model").json()["workers"]
-    # The shipper deletes a segment after its rows are in the database; what is left is empty.
+    # The shipper deletes shipped segments; the remaining one is empty.
     wait_until(lambda: len(segments_of(service)) == 1)
     (spool,) = segments_of(service)
     size = spool.stat().st_size
@@ -128,8 +126,8 @@ def test_a_prediction_that_cannot_be_kept_is_not_given(
         refused = service.client.post(PREDICT, json=example(contract))
         assert spool.stat().st_size == size
     assert refused.status_code == 503
-    assert refused.json()["detail"]["message"] == "The service cannot record predictions now"
+    assert refused.json()["detail"]["message"] == "The service cannot record predictions"
     (error,) = refused.json()["detail"]["errors"]
-    assert error.startswith("The prediction could not be recorded durably, so it is not given. ")
+    assert error.startswith("A prediction is returned only if it is recorded durably. ")
     wait_until(all_logged(stores, [predicted(service.client, contract) for _ in range(3)]))
     assert stores.prediction_log.count() == n_logged + 3

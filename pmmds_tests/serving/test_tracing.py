@@ -1,4 +1,4 @@
-"""Spans of requests, as a real receiver gets them; and that nothing of OpenTelemetry is there when they are off."""
+"""Spans received by a real collector; without tracing, OpenTelemetry is not imported."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def traced(
     prepared: Callable[..., dict[str, str]], receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningService]:
     environment = prepared(tmp_path_factory.mktemp("traced") / "home", PMMDS_OTLP_ENDPOINT=receiver.url)
-    # The exporter goes through the environment's proxies, and sends every 5 s if not told otherwise.
+    # The exporter uses the environment's proxies and sends every 5 s by default.
     own = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "OTEL_BSP_SCHEDULE_DELAY": "50"}
     with running_service({**environment, **own}) as service:
         yield service
 
 
-def test_switched_off_nothing_of_opentelemetry_is_imported() -> None:
+def test_opentelemetry_is_not_imported_when_tracing_is_off() -> None:
     code = (
         "import json, sys\n"
         "import pmmds_serving.application, pmmds_serving.worker\n"
@@ -56,7 +56,7 @@ def test_switched_off_nothing_of_opentelemetry_is_imported() -> None:
     assert json.loads(done.stdout) == []
 
 
-def test_switched_off_bentoml_brings_neither_the_exporter_nor_our_spans() -> None:
+def test_bentoml_loads_no_exporter_when_tracing_is_off() -> None:
     code = (
         "import json, sys; import pmmds_serving.service\n"
         "unwanted = ('opentelemetry.exporter', 'opentelemetry.sdk', 'pmmds_serving.tracing')\n"
@@ -66,18 +66,18 @@ def test_switched_off_bentoml_brings_neither_the_exporter_nor_our_spans() -> Non
     assert json.loads(done.stdout) == []
 
 
-def test_switched_off_a_prediction_is_answered_by_the_plain_function() -> None:
+def test_predictions_are_not_wrapped_when_tracing_is_off() -> None:
     predict = build_app(lambda: pytest.fail("nothing is opened before it runs")).state.predict
     assert predict.answer == predict._answer
 
 
 @pytest.mark.parametrize("endpoint", ["collector:4318", "ftp://collector", "http://"])
-def test_an_endpoint_that_is_no_url_is_one_sentence(endpoint: str) -> None:
+def test_an_invalid_otlp_endpoint_is_a_setting_error(endpoint: str) -> None:
     with pytest.raises(SettingError, match=r"PMMDS_OTLP_ENDPOINT=.*expected a URL such as http://localhost:4318"):
         load_settings({"PMMDS_OTLP_ENDPOINT": endpoint})
 
 
-def test_without_the_libraries_the_service_does_not_start_and_says_what_to_install(
+def test_missing_opentelemetry_stops_the_start_and_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(launch, "_TRACING_MODULES", ("opentelemetry.sdk.trace", "opentelemetry_is_not_here.trace"))
@@ -88,12 +88,12 @@ def test_without_the_libraries_the_service_does_not_start_and_says_what_to_insta
         "PMMDS_GRPC_PORT": str(grpc_port),
     }
     launch.check_before_serving(load_settings(environment))
-    with pytest.raises(SettingError, match=r"not installed. Install them with `pip install 'pmmds\[tracing\]'`"):
+    with pytest.raises(SettingError, match=r"not installed.*pip install 'pmmds\[tracing\]'"):
         launch.check_before_serving(load_settings({**environment, "PMMDS_OTLP_ENDPOINT": "http://localhost:4318"}))
 
 
 def trace_of(service: RunningService, request_id: str) -> str:
-    """The trace that the prediction's log line names."""
+    """Trace id in the log line of a prediction."""
 
     def lines() -> list[str]:
         return [x for x in service.lines if f'"request_id":"{request_id}"' in x and "prediction_completed" in x]
@@ -104,11 +104,11 @@ def trace_of(service: RunningService, request_id: str) -> str:
 
 
 class TestTracedService:
-    """Against a running service and a running receiver."""
+    """With a running service and a running collector."""
 
     pytestmark = PROCESS
 
-    def test_a_prediction_is_a_span_below_the_clients_and_its_log_line_names_the_trace(
+    def test_prediction_span_is_a_child_and_its_log_line_has_the_trace_id(
         self, traced: RunningService, receiver: Receiver, contract: Contract
     ) -> None:
         answer = traced.client.post(PREDICT, json=example(contract), headers=PARENT).json()
@@ -125,7 +125,7 @@ class TestTracedService:
         }
         assert trace_of(traced, answer["request_id"]) == TRACE
 
-    def test_batch_refusals_and_grpc_are_spans_too(
+    def test_batches_errors_and_grpc_calls_have_spans(
         self, traced: RunningService, receiver: Receiver, contract: Contract
     ) -> None:
         traced.client.post(BATCH, json={"instances": rows(contract, 7)})
@@ -144,7 +144,7 @@ class TestTracedService:
         wait_until(lambda: len(receiver.of_trace("a" * 32)) == 1)
         assert receiver.of_trace("a" * 32)[0].attributes["rpc.response.status_code"] == "INVALID_ARGUMENT"
 
-    def test_a_traceparent_that_is_none_begins_a_trace_of_its_own(
+    def test_an_invalid_traceparent_starts_a_new_trace(
         self, traced: RunningService, receiver: Receiver, contract: Contract
     ) -> None:
         answer = traced.client.post(PREDICT, json=example(contract), headers={"traceparent": "00-zz-yy-01"})
@@ -153,7 +153,7 @@ class TestTracedService:
         wait_until(lambda: len(receiver.of_trace(trace_id)) == 1)
         assert receiver.of_trace(trace_id)[0].parent_id == ""
 
-    def test_what_the_client_does_not_want_traced_is_not(
+    def test_an_unsampled_client_trace_sends_no_span(
         self, traced: RunningService, receiver: Receiver, contract: Contract
     ) -> None:
         unwanted, wanted = "b" * 32, "c" * 32
@@ -163,7 +163,7 @@ class TestTracedService:
         wait_until(lambda: receiver.of_trace(wanted) != [])
         assert receiver.of_trace(unwanted) == []
 
-    def test_no_customers_value_is_in_any_span(
+    def test_no_span_contains_customer_data(
         self, traced: RunningService, receiver: Receiver, contract: Contract
     ) -> None:
         mark = {**contract.example(), "contract": "Zanzibar-4711"}
@@ -175,7 +175,7 @@ class TestTracedService:
         for secret in (b"Zanzibar", b"Month-to-month", b"Fiber optic"):
             assert not [body for body in receiver.raw if secret in body]
 
-    def test_a_collector_that_is_away_changes_no_answer_and_not_the_end(
+    def test_an_unavailable_collector_affects_neither_responses_nor_shutdown(
         self, prepared: Callable[..., dict[str, str]], contract: Contract, tmp_path: Path
     ) -> None:
         environment = prepared(tmp_path / "home", PMMDS_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}")

@@ -1,4 +1,4 @@
-"""The database stopped, full spools and poison rows under load: each row arrives once, or is counted where it went."""
+"""Database outages, full spools and poison rows under load: each row is logged once or counted as lost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pmmds_tests.harness.service_requests import BATCH, PREDICT, example
 from pmmds_tests.harness.small_disk import fill_disk
 
 OUTAGE_SECONDS = 60.0
-NOT_RECORDED = (503, "The service cannot record predictions now")
+NOT_RECORDED = (503, "The service cannot record predictions")
 
 pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.xdist_group("service")]
 
@@ -30,7 +30,7 @@ Prepare = Callable[..., dict[str, str]]
 
 @pytest.fixture
 def own_cluster() -> Iterator[Cluster]:
-    """A server that this test may stop."""
+    """A server that the test can stop."""
     with temporary_cluster() as cluster:
         yield cluster
 
@@ -53,13 +53,13 @@ def spool_of(service: RunningService) -> dict[str, object]:
 
 
 def lasts(seconds: float) -> Callable[[], bool]:
-    """A condition that comes true when so much time has passed."""
+    """A condition that becomes true after `seconds`."""
     end = time.monotonic() + seconds
     return lambda: time.monotonic() >= end
 
 
 @pytest.mark.postgres
-def test_a_minute_without_the_database_changes_no_answer(
+def test_a_minute_without_the_database_changes_no_response(
     own_cluster: Cluster, prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     with service_on(own_cluster, prepared, contract, tmp_path / "home", PMMDS_SPOOL_MAX_ATTEMPTS="1") as service:
@@ -82,7 +82,7 @@ def test_a_minute_without_the_database_changes_no_answer(
 
 
 @pytest.mark.postgres
-def test_a_database_killed_under_load_and_started_again_loses_no_row_and_doubles_none(
+def test_each_row_is_logged_once_when_the_database_is_killed_under_load(
     own_cluster: Cluster, prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     with open_database(Settings(database_url=own_cluster.url)).begin() as connection:
@@ -105,7 +105,7 @@ def test_a_database_killed_under_load_and_started_again_loses_no_row_and_doubles
 
 
 @pytest.mark.postgres
-def test_a_schema_of_a_newer_program_is_told_by_health_and_loses_no_row(
+def test_health_reports_a_newer_schema_and_no_row_is_lost(
     own_cluster: Cluster, prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     with service_on(own_cluster, prepared, contract, tmp_path / "home") as service:
@@ -129,7 +129,7 @@ def test_a_schema_of_a_newer_program_is_told_by_health_and_loses_no_row(
 
 
 def fill(service: RunningService, contract: Contract, n_calls: int) -> tuple[list[str], list[tuple[int, str]]]:
-    """Ids that were answered by calls of 1,000 rows each, and the refusals."""
+    """Ids of predictions from batches of 1,000 rows, and the errors."""
     answered, refused = [], []
     for _ in range(n_calls):
         response = service.client.post(BATCH, json={"instances": [contract.example()] * 1000})
@@ -142,12 +142,12 @@ def fill(service: RunningService, contract: Contract, n_calls: int) -> tuple[lis
 
 @contextmanager
 def shut(database: Database) -> Iterator[None]:
-    """Nobody else writes: on SQLite the writer's lock is held."""
+    """Block all writers by holding SQLite's write lock."""
     with database.begin():
         yield
 
 
-def test_a_full_spool_refuses_and_says_why_until_the_database_is_back(
+def test_a_full_spool_rejects_predictions_until_the_database_is_back(
     prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_SPOOL_MAX_BYTES="1000000", PMMDS_LOG_LEVEL="warning")
@@ -159,7 +159,7 @@ def test_a_full_spool_refuses_and_says_why_until_the_database_is_back(
             assert set(refused) == {NOT_RECORDED}
             ready = service.client.get("/ready")
             assert ready.status_code == 503
-            reason = "the spool holds PMMDS_SPOOL_MAX_BYTES that the database has not taken"
+            reason = "the spool has reached PMMDS_SPOOL_MAX_BYTES; the database does not take its rows"
             assert ready.json()["reasons"] == [f"predictions cannot be recorded: {reason}"]
             spool = spool_of(service)
             assert (spool["status"], spool["problem"], spool["max_bytes"]) == ("full", reason, 1_000_000)
@@ -171,9 +171,7 @@ def test_a_full_spool_refuses_and_says_why_until_the_database_is_back(
         assert (spool_of(service)["n_dropped"], metric(service.client, "pmmds_spool_dropped_total")) == (0, 0)
 
 
-def test_a_full_spool_that_gives_up_the_oldest_counts_every_row_of_them(
-    prepared: Prepare, contract: Contract, tmp_path: Path
-) -> None:
+def test_a_full_spool_counts_every_dropped_row(prepared: Prepare, contract: Contract, tmp_path: Path) -> None:
     environment = prepared(
         tmp_path / "home",
         PMMDS_SPOOL_MAX_BYTES="1000000",
@@ -197,7 +195,7 @@ def test_a_full_spool_that_gives_up_the_oldest_counts_every_row_of_them(
 
 
 @pytest.mark.postgres
-def test_a_poison_row_under_load_becomes_a_dead_letter_and_delays_the_others_only(
+def test_a_poison_row_under_load_becomes_a_dead_letter(
     own_cluster: Cluster, prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     with service_on(own_cluster, prepared, contract, tmp_path / "home") as service:
@@ -227,7 +225,7 @@ def test_a_poison_row_under_load_becomes_a_dead_letter_and_delays_the_others_onl
 
 @contextmanager
 def disk_of(folder: Path, size: str) -> Iterator[None]:
-    """A file system of its own at a folder."""
+    """A separate file system mounted at a folder."""
     folder.mkdir(parents=True)
     made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=False)
     if made.returncode:
@@ -239,7 +237,7 @@ def disk_of(folder: Path, size: str) -> Iterator[None]:
 
 
 def refuses_more(load: Load, full: Path) -> Callable[[], bool]:
-    """A condition: more was refused than when it was made. What the shipper frees meanwhile is taken at each look."""
+    """A condition: more requests were rejected since its creation. Refills space that the shipper frees."""
     before = load.refused[NOT_RECORDED]
 
     def holds() -> bool:
@@ -249,10 +247,10 @@ def refuses_more(load: Load, full: Path) -> Callable[[], bool]:
     return holds
 
 
-def test_a_full_disk_under_load_refuses_and_keeps_every_row_that_was_answered(
+def test_a_full_disk_under_load_loses_no_returned_prediction(
     prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
-    """The spool's disk is filled by somebody else, three times."""
+    """The test fills the spool's disk three times."""
     environment = prepared(tmp_path / "home", PMMDS_SERVING_WORKERS="2", PMMDS_LOG_LEVEL="warning")
     spool = tmp_path / "home" / "spool"
     with disk_of(spool, "16m"), running_service(environment) as service:

@@ -27,7 +27,7 @@ from pmmds_tests.harness.tcp_relay import Relay, relaying
 
 pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.xdist_group("service")]
 
-# Less than the files of a version, more than the head of an answer.
+# Less than the files of a version, more than the head of a response.
 SOME_BYTES = 3000
 
 
@@ -35,7 +35,7 @@ SOME_BYTES = 3000
 def mlflow_server(
     two_versions: Deployment, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[MlflowServer, dict[str, str]]]:
-    """An MLflow server that hands out versions 1 and 2, and their digests."""
+    """An MLflow server with versions 1 and 2, and their digests."""
     folder = tmp_path_factory.mktemp("handed-out")
     with mlflow_serving(MlflowServer(folder / "mlflow")) as server:
         registry, digests = ModelRegistry(server.uri), {}
@@ -49,7 +49,7 @@ def mlflow_server(
 
 @dataclass(frozen=True)
 class Scene:
-    """A service on v1 that reaches MLflow through the relay, and clients that ask it."""
+    """A service on v1 that reaches MLflow through the relay, and its clients."""
 
     server: MlflowServer
     relay: Relay
@@ -62,11 +62,11 @@ class Scene:
         return self.service.home / "model_cache" / self.service.deployment().model_name
 
     def promote(self, version: str, champion: str | None) -> None:
-        """Past the relay, as Dagster would: decided, recorded, the alias moved."""
+        """Promote as Dagster does, bypassing the relay."""
         promote(self.service.deployment(), self.server, version, champion)
 
     def begin_download(self, *, then_each_seconds: float | None = None) -> None:
-        """v2 is put into production, and its download comes to a halt, or to a trickle."""
+        """Promote v2 and stop or slow down its download."""
         self.relay.let_through(SOME_BYTES, then_each_seconds=then_each_seconds)
         self.promote("2", "1")
         assert self.relay.holding.wait(60)
@@ -80,20 +80,20 @@ class Scene:
         return sentence in str(self.part("registry")["problem"])
 
     def has_half_of(self, version: str) -> bool:
-        """Whether anything of it lies where a version is served from."""
+        """True if the version's folder exists in the cache."""
         return (self.cache / version).exists()
 
     def n_unfinished(self) -> int:
         return len(list(self.cache.glob(".incoming-*")))
 
     def wait_for_the_new_version(self) -> None:
-        """All of v2 is there, as promoted, and every request so far was answered and is in the log."""
+        """v2 is complete and served, and every request so far was answered and logged."""
         wait_until(lambda: self.service.serves("2"))
         wait_until(lambda: self.part("registry")["problem"] == "")
         wait_until(self.load.has_answered(50))
         model = self.service.client.get("/model").json()
         assert (model["version"], model["digest"]) == ("2", self.digests["2"])
-        assert (self.part("model")["trust"], self.part("registry")["fetching"]) == (RECORDED, None)
+        assert (self.part("model")["verification"], self.part("registry")["fetching"]) == (RECORDED, None)
         assert self.n_unfinished() == 0
 
 
@@ -113,7 +113,7 @@ def on_stage(
         environment = service_environment(home, relay.uri, PMMDS_LOG_LEVEL="warning", **variables)
         promote(Deployment(load_settings(environment)), server, "1", None)
         with running_service(environment) as service:
-            assert service.client.get("/healthz").json()["parts"]["model"]["trust"] == RECORDED
+            assert service.client.get("/healthz").json()["parts"]["model"]["verification"] == RECORDED
             load = Load(service.url, contract)
             with load.running():
                 wait_until(load.has_answered(50))
@@ -123,7 +123,7 @@ def on_stage(
             assert (load.refused, load.n_cut_off) == ({}, 0)
 
 
-def test_an_mlflow_killed_in_mid_download_changes_no_answer_and_its_version_comes_when_it_is_back(
+def test_mlflow_killed_during_a_download_delays_the_version_only(
     mlflow_server: tuple[MlflowServer, dict[str, str]], contract: Contract, tmp_path: Path
 ) -> None:
     with on_stage(mlflow_server, tmp_path / "home", contract) as scene:
@@ -133,8 +133,8 @@ def test_an_mlflow_killed_in_mid_download_changes_no_answer_and_its_version_come
         scene.server.kill()
         scene.relay.cut()
         try:
-            wait_until(lambda: scene.says("v2 could not be fetched: MLflow at"))
-            wait_until(lambda: "v2 could not be fetched: MLflow at" in scene.service.output)
+            wait_until(lambda: scene.says("v2 could not be downloaded: MLflow at"))
+            wait_until(lambda: "v2 could not be downloaded: MLflow at" in scene.service.output)
             assert (scene.n_unfinished(), scene.has_half_of("2")) == (0, False)
             wait_until(scene.load.has_answered(100))
             n_answered = len(scene.load.answered)
@@ -150,34 +150,34 @@ def test_an_mlflow_killed_in_mid_download_changes_no_answer_and_its_version_come
         assert {record.model_version for record in logged.values()} == {"1"}
 
 
-def test_a_download_that_stalls_is_given_up_and_holds_up_no_answer(
+def test_a_stalled_download_times_out_and_delays_no_response(
     mlflow_server: tuple[MlflowServer, dict[str, str]], contract: Contract, tmp_path: Path
 ) -> None:
     with on_stage(mlflow_server, tmp_path / "home", contract) as scene:
         scene.begin_download()
         wait_until(scene.load.has_answered(100))
         assert scene.part("registry")["fetching"] == "2"
-        wait_until(lambda: scene.says("v2 could not be fetched: MLflow at"))
+        wait_until(lambda: scene.says("v2 could not be downloaded: MLflow at"))
         assert scene.says("timed out")
-        # It may be tried again already: between two tries nothing is left.
+        # It may be retried already; between two attempts nothing is left.
         wait_until(lambda: scene.n_unfinished() == 0)
         assert (scene.has_half_of("2"), scene.service.serves("1")) == (False, True)
         scene.relay.open()
         scene.wait_for_the_new_version()
 
 
-def test_a_download_that_trickles_is_given_up_in_time_and_leaves_nothing_behind(
+def test_a_slow_download_times_out_and_leaves_no_files(
     mlflow_server: tuple[MlflowServer, dict[str, str]], contract: Contract, tmp_path: Path
 ) -> None:
     with on_stage(mlflow_server, tmp_path / "home", contract, PMMDS_MODEL_FETCH_SECONDS="20") as scene:
         scene.begin_download(then_each_seconds=0.5)
-        told = "v2 could not be fetched within 20 seconds (PMMDS_MODEL_FETCH_SECONDS)"
+        told = "v2 could not be downloaded within 20 seconds (PMMDS_MODEL_FETCH_SECONDS)"
         wait_until(lambda: scene.says(told))
         wait_until(lambda: told in scene.service.output)
-        # The next watcher has begun anew: what the one before it left is gone, and what it said still stands.
+        # The next watcher has started: leftovers of the previous one are removed, its status is kept.
         wait_until(lambda: scene.part("registry")["fetching"] == "2")
         assert scene.says(told)
-        wait_until(lambda: scene.n_unfinished() == 1)  # it says so before it makes the folder
+        wait_until(lambda: scene.n_unfinished() == 1)  # the status is written before the folder is created
         assert (scene.has_half_of("2"), scene.service.serves("1")) == (False, True)
         wait_until(scene.load.has_answered(50))
         scene.relay.open()

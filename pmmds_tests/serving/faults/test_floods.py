@@ -36,9 +36,9 @@ pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.xdist_group("
 MAX_SECONDS, MAX_BYTES = 2.0, 250_000_000
 N_TIMES = 3
 SERVICE = "/pmmds.v1.PredictionService"
-# What an HTTP/2 client sends first: the preface and empty SETTINGS.
+# First bytes of an HTTP/2 client: the preface and empty SETTINGS.
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-# A number of descriptors at which all connections that are wanted do not fit.
+# Too few descriptors for the configured connections.
 FEW_DESCRIPTORS = 400
 
 
@@ -52,13 +52,13 @@ def flooded(
 
 
 def filled(start: bytes, element: bytes, end: bytes, limit: int) -> bytes:
-    """As many elements, with commas, as the limit takes."""
+    """As many elements, with commas, as the limit allows."""
     n_elements = (limit - len(start) - len(end) + 1) // (len(element) + 1)
     return start + b",".join([element] * n_elements) + end
 
 
 def keyed(start: bytes, end: bytes, limit: int) -> bytes:
-    """As many different keys as the limit takes."""
+    """As many different keys as the limit allows."""
     keys = b",".join(b'"%d":0' % i for i in range(limit // 10))
     return (start + keys)[: limit - len(end)].rpartition(b",")[0] + end
 
@@ -76,7 +76,7 @@ HTTP_FLOODS = [
 
 
 def nested(element: bytes, limit: int) -> bytes:
-    """One element of field 1 that holds so many others."""
+    """One element of field 1 with many nested ones."""
     inner = element * ((limit - 8) // len(element))
     return b"\x0a" + _varint(len(inner)) + inner
 
@@ -89,7 +89,7 @@ def _varint(value: int) -> bytes:
 
 
 def named_entries(limit: int) -> bytes:
-    """Map entries with names of their own."""
+    """Map entries with different names."""
     return b"".join(b"\x0a\x07\x0a\x05%05d" % (i % 100_000) for i in range(limit // 9 - 2))
 
 
@@ -109,7 +109,7 @@ GRPC_FLOODS = [
 
 
 @pytest.mark.parametrize(("path", "body"), HTTP_FLOODS, ids=lambda value: str(value[:20]))
-def test_the_smallest_elements_over_http_are_refused_at_once(
+def test_too_many_small_elements_over_http_are_rejected_fast(
     flooded: RunningService, contract: Contract, path: str, body: bytes
 ) -> None:
     waits = []
@@ -124,7 +124,7 @@ def test_the_smallest_elements_over_http_are_refused_at_once(
 
 
 @pytest.mark.parametrize(("method", "data"), GRPC_FLOODS, ids=lambda value: str(value[:8]))
-def test_the_smallest_elements_over_grpc_are_refused_at_once(
+def test_too_many_small_elements_over_grpc_are_rejected_fast(
     flooded: RunningService, contract: Contract, method: str, data: bytes
 ) -> None:
     waits = []
@@ -140,10 +140,8 @@ def test_the_smallest_elements_over_grpc_are_refused_at_once(
     assert statistics.median(waits) < MAX_SECONDS
 
 
-def test_large_bodies_that_are_held_back_take_bounded_memory_and_end(
-    flooded: RunningService, contract: Contract
-) -> None:
-    """200 clients send almost all of a body of four megabytes, and wait."""
+def test_incomplete_large_bodies_use_bounded_memory_and_time_out(flooded: RunningService, contract: Contract) -> None:
+    """200 clients send most of a four-megabyte body, then wait."""
     head = f"POST {BATCH} HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
     head += f"Content-Length: {BATCH_BYTES}\r\n\r\n"
     piece = b" " * 1_000_000
@@ -174,9 +172,7 @@ def test_large_bodies_that_are_held_back_take_bounded_memory_and_end(
     assert spent.longest < MAX_SECONDS
 
 
-def test_calls_whose_message_never_comes_end_and_the_service_recovers(
-    flooded: RunningService, contract: Contract
-) -> None:
+def test_calls_without_a_message_time_out_and_the_service_recovers(flooded: RunningService, contract: Contract) -> None:
     never = threading.Event()
 
     def nothing() -> Iterator[bytes]:
@@ -201,7 +197,7 @@ def test_calls_whose_message_never_comes_end_and_the_service_recovers(
         assert stub.PredictBatch(messages.PredictBatchRequest(instances=[row]), timeout=60).predictions
 
 
-def test_watches_without_end_are_few_and_cost_next_to_nothing(flooded: RunningService, contract: Contract) -> None:
+def test_health_watches_are_limited_and_cheap(flooded: RunningService, contract: Contract) -> None:
     outcomes: list[Any] = []
 
     def first(watch: Any) -> None:
@@ -240,7 +236,7 @@ def _seconds_are_over(seconds: float) -> Callable[[], bool]:
     return lambda: time.monotonic() > ends
 
 
-def test_connections_beyond_the_descriptors_are_refused_and_predictions_are_recorded(
+def test_connections_beyond_the_descriptor_limit_are_rejected(
     prepared: Callable[..., dict[str, str]], contract: Contract, tmp_path: Path
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_LOG_LEVEL="warning")
@@ -255,7 +251,7 @@ def test_connections_beyond_the_descriptors_are_refused_and_predictions_are_reco
                     stack.enter_context(idle)
                     idle.sendall(PREFACE)
                 except OSError:
-                    continue  # refused
+                    continue  # rejected
             wait_until(_seconds_are_over(2.0))
             assert worker.num_fds() < FEW_DESCRIPTORS
             with httpx.Client(base_url=service.url, timeout=30, trust_env=False) as another:
@@ -264,7 +260,7 @@ def test_connections_beyond_the_descriptors_are_refused_and_predictions_are_reco
         wait_until(all_logged(service.deployment(), spent.ids))
 
 
-def test_idle_connections_over_grpc_are_bounded_and_let_go(flooded: RunningService, contract: Contract) -> None:
+def test_idle_grpc_connections_are_limited_and_closed(flooded: RunningService, contract: Contract) -> None:
     with ExitStack() as stack, watched(flooded, contract) as spent:
         worker = worker_of(flooded)
         before = worker.num_fds()
@@ -272,13 +268,13 @@ def test_idle_connections_over_grpc_are_bounded_and_let_go(flooded: RunningServi
             idle = socket.create_connection((flooded.settings.http_host, flooded.settings.grpc_port), timeout=20)
             stack.enter_context(idle).sendall(PREFACE)
         wait_until(lambda: worker.num_fds() < before + MAX_GRPC_CONNECTIONS + 50)
-        wait_until(lambda: worker.num_fds() < before + 20)  # they rest, and their time is over
+        wait_until(lambda: worker.num_fds() < before + 20)  # their idle time has passed
         with stub_of(flooded.settings) as stub:
             assert stub.Predict(predict_request(contract.example()), timeout=60).request_id
     assert set(spent.statuses) == {200}
 
 
-def test_requests_for_websockets_are_let_go_as_all_others_are(flooded: RunningService, contract: Contract) -> None:
+def test_websocket_requests_are_closed_like_all_others(flooded: RunningService, contract: Contract) -> None:
     head = f"POST {PREDICT} HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: 5\r\n"
     head += "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     with ExitStack() as stack:

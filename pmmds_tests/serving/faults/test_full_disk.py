@@ -1,4 +1,4 @@
-"""The whole home on a disk that fills up: the workers live, refuse with a name, and answer again when there is room."""
+"""A home on a full disk: workers keep running, reject predictions with a named error, and recover."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ NEW_LABELS = ("no-such-page", "healthz", "model", "metrics", "docs", "openapi.js
 
 @pytest.fixture
 def small_home(tmp_path: Path) -> Iterator[Path]:
-    """A home on a file system of its own."""
+    """A home on its own file system."""
     with mounted(tmp_path / "disk", "48m") as folder:
         yield folder / "home"
 
 
-def test_a_full_disk_ends_no_worker_and_loses_no_answer(
+def test_a_full_disk_stops_no_worker_and_loses_no_prediction(
     prepared: Prepare, contract: Contract, small_home: Path
 ) -> None:
     environment = prepared(small_home, PMMDS_SERVING_WORKERS="2", PMMDS_LOG_LEVEL="warning")
@@ -46,7 +46,7 @@ def test_a_full_disk_ends_no_worker_and_loses_no_answer(
         return answer
 
     def is_refused_when_full() -> bool:
-        fill_disk(small_home)  # the shipper may have freed something
+        fill_disk(small_home)  # the shipper may have freed space
         return ask().status_code == httpx.codes.SERVICE_UNAVAILABLE
 
     def has_room_for_every_count() -> bool:
@@ -58,13 +58,13 @@ def test_a_full_disk_ends_no_worker_and_loses_no_answer(
         workers = workers_of(service, contract)
         assert ask().is_success
         wait_until(lambda: ShipperFiles(small_home / RUN_FOLDER).status.read() is not None)
-        wait_until(has_room_for_every_count)  # the shipper makes its own a moment after it says that it is there
+        wait_until(has_room_for_every_count)  # the shipper creates its files just after its status file
         filler = fill_disk(small_home)
         wait_until(is_refused_when_full)
         for _ in range(50):
             answer = ask()
             assert answer.status_code in {httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE}, answer.text
-            # Counts under labels that no worker has counted under before.
+            # Counts with labels that no worker has used before.
             service.client.post("/api/v1/predict/batch", json={"instances": [contract.example()] * 3})
             service.client.post("/api/v1/predict", json={"features": {}})
             for path in NEW_LABELS:

@@ -1,4 +1,4 @@
-"""Workers killed under load: every answered prediction is in the log exactly once, and no answer is an unnamed 5xx."""
+"""Workers killed under load: every returned prediction is logged exactly once, and every 5xx has a known error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def workers_of(service: RunningService, contract: Contract) -> set[int]:
 
 
 def kill_one_worker(service: RunningService, contract: Contract, load: Load) -> None:
-    """SIGKILL to one of two while it has a request, and wait until there are two again."""
+    """Kill one of two workers during a request, and wait until there are two again."""
     wait_until(lambda: len(workers_of(service, contract)) == 2)
     workers = map(psutil.Process, itertools.cycle(sorted(workers_of(service, contract))))
     victim = next(worker for worker in workers if stopped_in_mid_request(worker, load))
@@ -36,7 +36,7 @@ def kill_one_worker(service: RunningService, contract: Contract, load: Load) -> 
 
 
 def stopped_in_mid_request(worker: psutil.Process, load: Load) -> bool:
-    """Stop the worker (SIGSTOP) until a client waits for it; it goes on when none came to it meanwhile."""
+    """Stop the worker (SIGSTOP) until a client waits for it; continue it if none does."""
     worker.suspend()
     try:
         wait_until(load.hangs, seconds=HANG_SECONDS + 3)
@@ -46,7 +46,7 @@ def stopped_in_mid_request(worker: psutil.Process, load: Load) -> bool:
     return True
 
 
-def test_a_worker_killed_in_mid_request_twice_loses_no_answer(
+def test_a_worker_killed_twice_during_a_request_loses_no_prediction(
     prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_SERVING_WORKERS="2", PMMDS_LOG_LEVEL="warning")
@@ -62,30 +62,23 @@ def test_a_worker_killed_in_mid_request_twice_loses_no_answer(
         assert load.refused == {}
         assert load.n_cut_off > 0
         wait_until(lambda: metric(service.client, "pmmds_spool_backlog_bytes") == 0)
-        # Rows of requests that were cut off may be there too: kept, and killed before the answer left.
+        # Rows of interrupted requests may be there too: recorded, but killed before the response was sent.
         assert 0 <= stores.prediction_log.count() - len(load.answered) <= load.n_cut_off
 
 
 def shipper_of(service: RunningService) -> int:
-    """The process id of the one that works; 0 while none does."""
+    """Process id of the running shipper; 0 without one."""
     status = ShipperFiles(service.home / RUN_FOLDER).status.read()
     return status.pid if status is not None and is_alive(status.pid) else 0
 
 
-def test_a_shipper_killed_again_and_again_loses_no_row_and_holds_up_no_answer(
+def test_a_repeatedly_killed_shipper_loses_no_row_and_delays_no_response(
     prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_SERVING_WORKERS="2", PMMDS_LOG_LEVEL="warning")
     with running_service(environment) as service:
         load = Load(service.url, contract)
-        with load.running():
-            killed: set[int] = set()
-            for _ in range(3):
-                wait_until(lambda: shipper_of(service) not in {0, *killed})
-                wait_until(load.has_answered(100))
-                killed.add(shipper_of(service))
-                psutil.Process(shipper_of(service)).kill()
-            wait_until(load.has_answered(100))
+        killed = load.while_killing(lambda: shipper_of(service))
         stores = service.deployment()
         wait_until(lambda: logged_once(stores, load.answered))
         assert (load.refused, load.n_cut_off, len(killed)) == ({}, 0, 3)
@@ -93,7 +86,7 @@ def test_a_shipper_killed_again_and_again_loses_no_row_and_holds_up_no_answer(
         wait_until(lambda: _spool_problem(service) == "")
 
 
-# The last row keeps SQLite busy for minutes: the kill finds the shipper on its way, however late it comes.
+# The last row keeps SQLite busy for minutes, so the kill always hits a shipping process.
 _NEVER_DONE = """
 CREATE TRIGGER never_done AFTER INSERT ON prediction_logs WHEN NEW.request_id = '{request_id}' BEGIN
     SELECT max(n) FROM (
@@ -104,14 +97,14 @@ END
 """
 
 
-def test_a_service_killed_while_it_ships_a_backlog_ships_the_rest_once(
+def test_a_service_killed_while_shipping_ships_the_rest_once(
     prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_LOG_LEVEL="warning")
     body = {"instances": [contract.example()] * 1000}
     with running_service(environment) as first:
         stores = first.deployment()
-        with stores.database.begin() as connection:  # nobody else writes: a backlog builds up
+        with stores.database.begin() as connection:  # the lock blocks all writers, so a backlog builds up
             answers = [first.client.post("/api/v1/predict/batch", json=body) for _ in range(20)]
             answered = [p["request_id"] for answer in answers for p in answer.json()["predictions"]]
             connection.exec_driver_sql(_NEVER_DONE.format(request_id=answered[-1]))
@@ -127,9 +120,7 @@ def test_a_service_killed_while_it_ships_a_backlog_ships_the_rest_once(
         wait_until(lambda: second.client.get("/healthz").json()["parts"]["spool"]["backlog_bytes"] == 0)
 
 
-def test_another_writer_that_holds_sqlite_longer_than_the_busy_timeout_delays_rows_only(
-    prepared: Prepare, contract: Contract, tmp_path: Path
-) -> None:
+def test_a_long_sqlite_write_lock_delays_rows_only(prepared: Prepare, contract: Contract, tmp_path: Path) -> None:
     with running_service(prepared(tmp_path / "home", PMMDS_LOG_LEVEL="warning")) as service:
         stores = service.deployment()
         load = Load(service.url, contract)
@@ -148,7 +139,7 @@ def _spool_problem(service: RunningService) -> str:
     return str(service.client.get("/healthz").json()["parts"]["spool"]["problem"])
 
 
-def test_a_service_that_ends_while_the_database_hangs_ends_in_time_and_loses_nothing(
+def test_shutdown_with_a_hanging_database_is_in_time_and_loses_nothing(
     prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_LOG_LEVEL="warning")

@@ -1,4 +1,4 @@
-"""What a connection may cost: slow, large, broken and too many ones are told so, and the others are answered."""
+"""Connection limits: slow, large, broken and excess connections get an error; the others are served."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ import uvicorn
 from uvicorn.config import HTTP_PROTOCOLS, WS_PROTOCOLS
 
 from pmmds_core.contracts.contract import Contract
+from pmmds_serving.http.connection_limits import GuardedProtocol
+from pmmds_serving.http.predict_endpoint import PredictEndpoint
 from pmmds_serving.http.predict_protocol import DirectProtocol, install
 from pmmds_tests.harness.service_process import RunningService, running_service, wait_until
 from pmmds_tests.harness.service_requests import PREDICT, example, refusal
@@ -31,11 +33,11 @@ H2C = HEAD + 'Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 500\r\n\r\n
 def strict(
     prepared: Callable[..., dict[str, str]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningService]:
-    """A service that waits for one second and takes five connections."""
+    """A service with a limit of one second and five connections."""
     home: Path = tmp_path_factory.mktemp("strict") / "home"
     limits = {"PMMDS_HTTP_MAX_CONNECTIONS": str(MAX_CONNECTIONS), "PMMDS_HTTP_REQUEST_SECONDS": str(SECONDS)}
     with running_service(prepared(home, **limits)) as service:
-        service.client.close()  # its kept connection would be one of the five
+        service.client.close()  # its keep-alive connection would be one of the five
         yield service
 
 
@@ -46,7 +48,7 @@ def connected(service: RunningService) -> Iterator[socket.socket]:
 
 
 def said(client: socket.socket) -> tuple[int, bytes]:
-    """Status and body of what the service says before it closes."""
+    """Status and body of the response before the connection is closed."""
     received = b""
     while part := client.recv(65_536):
         received += part
@@ -55,7 +57,7 @@ def said(client: socket.socket) -> tuple[int, bytes]:
 
 
 def status_of_answer(client: socket.socket) -> int:
-    """The status of one JSON answer on a connection that is kept."""
+    """Status of one JSON response on a keep-alive connection."""
     received = b""
     while not received.endswith(b"}"):
         received += client.recv(65_536)
@@ -75,16 +77,16 @@ def status_of_answer(client: socket.socket) -> int:
     ],
     ids=["nothing", "half a line", "half a head", "no body", "half a body", "websocket", "half a body of h2c"],
 )
-def test_a_client_that_does_not_go_on_is_told_408(strict: RunningService, beginning: str) -> None:
+def test_a_stalled_client_gets_408(strict: RunningService, beginning: str) -> None:
     with connected(strict) as client:
         client.sendall(beginning.encode())
         status, body = said(client)
     assert status == 408
-    error = "The request was not there whole after 1 seconds"
-    assert json.loads(body) == refusal(error, message="The request came too slowly")
+    error = "The request was not complete after 1 seconds"
+    assert json.loads(body) == refusal(error, message="The request arrived too slowly")
 
 
-def test_a_client_that_sends_byte_by_byte_is_told_408(strict: RunningService) -> None:
+def test_a_client_that_sends_byte_by_byte_gets_408(strict: RunningService) -> None:
     with connected(strict) as client:
         client.settimeout(0.05)
         client.sendall((HEAD + "Content-Length: 500\r\n\r\n").encode())
@@ -98,21 +100,21 @@ def test_a_client_that_sends_byte_by_byte_is_told_408(strict: RunningService) ->
     assert received.startswith(b"HTTP/1.1 408 ")
 
 
-def test_headers_without_end_are_refused(strict: RunningService) -> None:
+def test_endless_headers_are_rejected(strict: RunningService) -> None:
     with connected(strict) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n")
         try:
             for _ in range(30):
                 client.sendall(b"X-More: " + b"y" * 8000 + b"\r\n")
         except (BrokenPipeError, ConnectionResetError):
-            pass  # it was refused before all was sent
+            pass  # it was rejected before everything was sent
         try:
             assert client.recv(100).startswith(b"HTTP/1.1 431 ")
         except ConnectionResetError:
-            return  # closed while we were sending: the answer is lost with it
+            return  # closed while sending, which loses the response
 
 
-def test_what_is_not_http_is_refused_in_the_usual_shape(strict: RunningService) -> None:
+def test_bytes_that_are_not_http_get_a_standard_error(strict: RunningService) -> None:
     with connected(strict) as client:
         client.sendall(b"\x16\x03\x01 hello\r\n\r\n")
         status, body = said(client)
@@ -120,7 +122,7 @@ def test_what_is_not_http_is_refused_in_the_usual_shape(strict: RunningService) 
     assert json.loads(body) == refusal("Expected HTTP/1.1", message="The request is not HTTP")
 
 
-def test_a_client_that_does_not_take_its_answer_is_let_go(strict: RunningService) -> None:
+def test_a_client_that_does_not_read_its_response_is_disconnected(strict: RunningService) -> None:
     wait_until(lambda: n_connections(strict) == 0)
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -130,9 +132,7 @@ def test_a_client_that_does_not_take_its_answer_is_let_go(strict: RunningService
         wait_until(lambda: n_connections(strict) == 0)
 
 
-def test_one_connection_too_many_is_told_so_and_the_others_are_answered(
-    strict: RunningService, contract: Contract
-) -> None:
+def test_a_connection_over_the_limit_gets_503(strict: RunningService, contract: Contract) -> None:
     body = json.dumps(example(contract)).encode()
     request = HEAD.encode() + b"Content-Length: %d\r\n\r\n" % len(body) + body
     wait_until(lambda: n_connections(strict) == 0)
@@ -140,7 +140,7 @@ def test_one_connection_too_many_is_told_so_and_the_others_are_answered(
         kept = []
         for _ in range(MAX_CONNECTIONS):
             kept.append(stack.enter_context(connected(strict)))
-            kept[-1].sendall(request)  # at once: it has a second
+            kept[-1].sendall(request)  # at once, because of the limit of one second
         for client in kept:
             assert status_of_answer(client) == 200
         with connected(strict) as another:
@@ -157,23 +157,29 @@ def test_one_connection_too_many_is_told_so_and_the_others_are_answered(
 
 
 def n_connections(service: RunningService) -> int:
-    """How many the service has not let go of yet: one that a client has closed counts until it has noticed."""
+    """Number of connections the service has open; one closed by the client counts until the service notices."""
     held = [c for c in psutil.net_connections(kind="tcp") if c.pid is not None and c.status != psutil.CONN_LISTEN]
     return sum(service.settings.http_port in c.laddr for c in held)
 
 
 async def _application(_scope: Any, _receive: Any, _send: Any) -> None:
-    """Answers nothing."""
+    """Never responds."""
 
 
-def test_uvicorn_takes_the_guarded_protocol_by_the_name_that_bentoml_leaves_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("predict", "protocol"), [(PredictEndpoint(), DirectProtocol), (None, GuardedProtocol)], ids=["fast path", "ASGI"]
+)
+def test_install_selects_protocol_and_limits(
+    predict: PredictEndpoint | None, protocol: type[GuardedProtocol], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(HTTP_PROTOCOLS, "auto", HTTP_PROTOCOLS["auto"])
     monkeypatch.setitem(WS_PROTOCOLS, "auto", WS_PROTOCOLS["auto"])
+    monkeypatch.setattr(DirectProtocol, "predict", None)
     for name in ("max_connections", "request_seconds"):
-        monkeypatch.setattr(DirectProtocol, name, getattr(DirectProtocol, name))
-    install(max_connections=7, request_seconds=3.0)
+        monkeypatch.setattr(GuardedProtocol, name, getattr(GuardedProtocol, name))
+    install(7, 3.0, predict)
     config = uvicorn.Config(app=_application, lifespan="off")
     config.load()
-    assert config.http_protocol_class is DirectProtocol
+    assert config.http_protocol_class is protocol
     assert config.ws_protocol_class is None
-    assert (DirectProtocol.max_connections, DirectProtocol.request_seconds) == (7, 3.0)
+    assert (protocol.max_connections, protocol.request_seconds) == (7, 3.0)

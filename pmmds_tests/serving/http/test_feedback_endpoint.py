@@ -1,4 +1,4 @@
-"""POST /api/v1/feedback: the truth arrives, the newest counts, a bad label keeps all out."""
+"""POST /api/v1/feedback: labels are stored, the newest wins, and a bad label rejects all."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def known_labels(stores: Deployment, *request_ids: str) -> dict[str, int]:
     return {request_id: int(known[request_id]) for request_id in request_ids if request_id in known}
 
 
-def test_truth_that_comes_right_after_the_answer_is_kept(
+def test_feedback_right_after_the_prediction_is_stored(
     client: httpx.Client, contract: Contract, stores: Deployment
 ) -> None:
     one, two = predicted(client, contract), predicted(client, contract)
@@ -46,7 +46,7 @@ def test_truth_that_comes_right_after_the_answer_is_kept(
     assert known_labels(stores, one, two, "nobody") == {one: 1, two: 0}
 
 
-def test_the_same_truth_again_changes_nothing_and_the_newest_counts(
+def test_a_repeated_label_changes_nothing_and_the_newest_wins(
     client: httpx.Client, contract: Contract, stores: Deployment
 ) -> None:
     request_id = predicted(client, contract)
@@ -63,11 +63,11 @@ def test_the_same_truth_again_changes_nothing_and_the_newest_counts(
     assert known_labels(stores, request_id) == {request_id: 0}
 
 
-def test_bad_labels_are_refused_by_index_and_none_is_kept(
+def test_bad_labels_are_rejected_by_index_and_none_is_stored(
     client: httpx.Client, contract: Contract, stores: Deployment
 ) -> None:
     request_id = predicted(client, contract)
-    instant = "Expected an instant with time zone, such as 2026-01-31T12:00:00Z"
+    expected = "Expected a timestamp with time zone, such as 2026-01-31T12:00:00Z"
     items: list[Any] = [{"request_id": request_id, "label": 1}, {"label": 1}, {"request_id": request_id, "label": 2}, 7]
     items += [{"request_id": request_id, "label": 1, "observed_at": at} for at in ("2026-01-31T12:00:00", "", 0)]
     items += [{"request_id": request_id, "label": 1, "observed_at": "0001-01-01T00:00:00+14:00"}]
@@ -78,18 +78,16 @@ def test_bad_labels_are_refused_by_index_and_none_is_kept(
         "items[1]: Missing required field: request_id",
         "items[2]: Invalid value for label: '2'. Expected one of: 0, 1",
         "items[3]: expected an object with request_id and label",
-        f"items[4]: Invalid value for observed_at: '2026-01-31T12:00:00'. {instant}",
-        f"items[5]: Invalid value for observed_at: ''. {instant}",
-        f"items[6]: Invalid value for observed_at: '0'. {instant}",
-        f"items[7]: Invalid value for observed_at: '0001-01-01T00:00:00+14:00'. {instant}",
+        f"items[4]: Invalid value for observed_at: '2026-01-31T12:00:00'. {expected}",
+        f"items[5]: Invalid value for observed_at: ''. {expected}",
+        f"items[6]: Invalid value for observed_at: '0'. {expected}",
+        f"items[7]: Invalid value for observed_at: '0001-01-01T00:00:00+14:00'. {expected}",
         "items[8]: Invalid value for request_id: 'a\\x00b'. Expected at most 128 printable ASCII characters",
     )
     assert known_labels(stores, request_id) == {}
 
 
-def test_a_truth_of_the_future_is_refused_for_no_correction_could_be_newer(
-    client: httpx.Client, contract: Contract, stores: Deployment
-) -> None:
+def test_a_label_from_the_future_is_rejected(client: httpx.Client, contract: Contract, stores: Deployment) -> None:
     request_id = predicted(client, contract)
     soon, later = ((datetime.now(UTC) + timedelta(hours=hours)).isoformat() for hours in (23, 25))
     response = client.post(FEEDBACK, json=labels((request_id, 1), observed_at=later))
@@ -97,7 +95,7 @@ def test_a_truth_of_the_future_is_refused_for_no_correction_could_be_newer(
     (error,) = response.json()["detail"]["errors"]
     assert error.startswith(f"items[0]: Invalid value for observed_at: {later!r}. Expected at most a day after now, 20")
     assert known_labels(stores, request_id) == {}
-    # A clock may be ahead, and a zone may be missing in the client's books.
+    # The client's clock may be ahead, or its time zone wrong.
     assert client.post(FEEDBACK, json=labels((request_id, 1), observed_at=soon)).json() == counts(accepted=1)
 
 

@@ -1,4 +1,4 @@
-"""Whatever is sent, the service answers as its own OpenAPI document says, and never with 5xx.
+"""Fuzzing: responses always match the OpenAPI document and are never 5xx.
 
 Two ways: requests that schemathesis derives from the document, valid and broken ones, and raw bytes.
 """
@@ -34,7 +34,7 @@ FUZZ = settings(max_examples=25, deadline=None, suppress_health_check=QUIET, der
 
 @pytest.fixture
 def described(service: RunningService) -> schemathesis.BaseSchema:
-    """The service's own document. Reloading waits for the registry, and is not fuzzed."""
+    """The OpenAPI document without /model/reload, which waits for the registry."""
     found: schemathesis.BaseSchema = schemathesis.openapi.from_url(f"{service.url}/openapi.json")
     return found.exclude(path="/model/reload")
 
@@ -44,7 +44,7 @@ schema = schemathesis.pytest.from_fixture("described")
 
 @schema.parametrize()
 @FUZZ
-def test_requests_made_from_the_document_are_answered_as_it_says(case: schemathesis.Case[Any]) -> None:
+def test_generated_requests_are_answered_as_documented(case: schemathesis.Case[Any]) -> None:
     case.call_and_validate(checks=CHECKS)
 
 
@@ -55,7 +55,7 @@ ODD = (b"NaN", b"1e309", b"-0", b'"\\ud800"', b'"\\u0000"', b"{", b"[" * 600, b"
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
-    """A valid body with pieces cut out, doubled or replaced."""
+    """A valid body with parts removed, duplicated or replaced."""
     body = VALID
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(body)))
@@ -73,7 +73,7 @@ def plain(service: RunningService) -> Iterator[httpx.Client]:
 @pytest.mark.parametrize("path", [PREDICT, BATCH, FEEDBACK])
 @settings(max_examples=150, deadline=None, suppress_health_check=QUIET)
 @given(body=st.one_of(damaged(), st.binary(max_size=200)))
-def test_raw_bytes_are_answered_or_refused_in_the_usual_shape(plain: httpx.Client, path: str, body: bytes) -> None:
+def test_raw_bytes_get_a_prediction_or_a_standard_error(plain: httpx.Client, path: str, body: bytes) -> None:
     response = plain.post(path, content=body, headers=JSON)
     assert response.status_code in {200, 400, 413}
     found: dict[str, Any] = response.json()
@@ -82,6 +82,6 @@ def test_raw_bytes_are_answered_or_refused_in_the_usual_shape(plain: httpx.Clien
         assert found["detail"]["errors"]
 
 
-def test_the_service_is_well_after_all_of_it(plain: httpx.Client, contract: Contract, service: RunningService) -> None:
+def test_the_service_is_healthy_after_fuzzing(plain: httpx.Client, contract: Contract, service: RunningService) -> None:
     assert predicted(plain, contract)
     assert "request_failed" not in service.output

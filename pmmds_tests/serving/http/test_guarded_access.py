@@ -30,7 +30,7 @@ RELOAD = "/model/reload"
 EVIL = "http://evil.example"
 
 
-def test_a_rebound_name_stores_no_label(
+def test_dns_rebinding_cannot_store_labels(
     client: httpx.Client, contract: Contract, stores: Deployment, service: RunningService
 ) -> None:
     one = predicted(client, contract)
@@ -47,22 +47,20 @@ def test_a_rebound_name_stores_no_label(
     "headers",
     [{"Origin": EVIL}, {"Origin": "null"}, {"Origin": "http://localhost:1"}, {"Sec-Fetch-Site": "cross-site"}],
 )
-def test_a_page_of_another_origin_can_neither_reload_nor_send_labels(
-    client: httpx.Client, headers: dict[str, str]
-) -> None:
+def test_pages_of_another_origin_cannot_use_guarded_endpoints(client: httpx.Client, headers: dict[str, str]) -> None:
     plain = {"Content-Type": "text/plain", **headers}
     assert client.post(RELOAD, content=b"x", headers=plain).status_code == 403
     assert client.post(RELOAD, headers=headers).status_code == 403
     assert client.post(FEEDBACK, json={"items": []}, headers=headers).status_code == 403
 
 
-def test_a_reload_that_is_no_json_is_refused(client: httpx.Client) -> None:
+def test_a_reload_with_another_content_type_is_rejected(client: httpx.Client) -> None:
     for content_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
         answer = client.post(RELOAD, content=b"x", headers={"Content-Type": content_type})
         assert answer.status_code == 415, content_type
 
 
-def test_two_hosts_are_none(service: RunningService) -> None:
+def test_duplicate_host_headers_are_rejected(service: RunningService) -> None:
     request = f"POST {RELOAD} HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nContent-Length: 0\r\n\r\n"
     with socket.create_connection((service.settings.http_host, service.settings.http_port), timeout=60) as raw:
         raw.sendall(request.encode())
@@ -70,34 +68,34 @@ def test_two_hosts_are_none(service: RunningService) -> None:
     assert status in (b"400", b"403")
 
 
-def test_programs_and_pages_of_this_machine_are_answered(client: httpx.Client, service: RunningService) -> None:
+def test_local_programs_and_pages_are_accepted(client: httpx.Client, service: RunningService) -> None:
     assert client.post(RELOAD).json()["version"] == "1"
     own = f"localhost:{service.settings.http_port}"
     for headers in ({"Host": own}, {"Host": own, "Origin": f"http://{own}", "Sec-Fetch-Site": "same-origin"}):
         assert client.post(RELOAD, json={}, headers=headers).json()["version"] == "1"
 
 
-def test_a_grpc_call_that_a_bridge_hands_on_for_a_page_is_refused(stub: PredictionServiceStub) -> None:
+def test_a_grpc_call_bridged_from_a_web_page_is_rejected(stub: PredictionServiceStub) -> None:
     call = partial(stub.SendFeedback, feedback(label("x", 1)), metadata=(("origin", EVIL),))
     assert refused(call).code is grpc.StatusCode.PERMISSION_DENIED
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
-def test_the_scheme_may_be_written_in_any_case(guarded: RunningService, scheme: str) -> None:
+def test_the_bearer_scheme_is_case_insensitive(guarded: RunningService, scheme: str) -> None:
     token = TOKEN["Authorization"].removeprefix("Bearer ")
     answer = guarded.client.post(RELOAD, headers={"Authorization": f"{scheme} {token}"})
     assert answer.json()["version"] == "1"
 
 
 @pytest.mark.parametrize("prefix", ["", "Basic ", "Token ", "Bearer", "Bearer Bearer "])
-def test_the_token_without_its_scheme_is_refused_and_the_scheme_is_named(guarded: RunningService, prefix: str) -> None:
+def test_a_token_without_its_scheme_is_rejected_with_www_authenticate(guarded: RunningService, prefix: str) -> None:
     token = TOKEN["Authorization"].removeprefix("Bearer ")
     answer = guarded.client.post(RELOAD, headers={"Authorization": prefix + token})
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == 'Bearer realm="PMMDS"'
 
 
-def test_health_shows_hosts_and_paths_to_the_token_only(
+def test_health_shows_problem_texts_with_the_token_only(
     prepared: Callable[..., dict[str, str]], tmp_path: Path
 ) -> None:
     away = "http://127.0.0.1:9"
@@ -116,7 +114,7 @@ def test_health_shows_hosts_and_paths_to_the_token_only(
             assert str(tmp_path) not in service.client.get(path).text, path
 
 
-def test_health_shows_its_problems_to_programs_of_this_machine_but_to_no_page(
+def test_health_shows_problems_to_local_programs_but_not_to_web_pages(
     prepared: Callable[..., dict[str, str]], tmp_path: Path
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_MLFLOW_TRACKING_URI="http://127.0.0.1:9")

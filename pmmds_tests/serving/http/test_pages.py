@@ -1,4 +1,4 @@
-"""Pages and the API document work without the internet; every other path is refused in one shape."""
+"""Pages and the OpenAPI document work offline; every other path gets a standard error."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ from pmmds_tests.harness.service_requests import (
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 
 
-def test_the_openapi_document_has_every_endpoint_and_the_contracts_features(
-    client: httpx.Client, contract: Contract
-) -> None:
+def test_the_openapi_document_has_all_endpoints_and_features(client: httpx.Client, contract: Contract) -> None:
     document = client.get("/openapi.json").json()
     assert document["openapi"] == "3.1.0"
     told = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
@@ -37,7 +35,7 @@ def test_the_openapi_document_has_every_endpoint_and_the_contracts_features(
     assert client.post(PREDICT, json=example).status_code == 200
 
 
-def test_the_documentation_needs_nothing_from_elsewhere(client: httpx.Client) -> None:
+def test_the_api_documentation_works_offline(client: httpx.Client) -> None:
     page = client.get("/docs").text
     links = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert "http" not in page
@@ -45,7 +43,7 @@ def test_the_documentation_needs_nothing_from_elsewhere(client: httpx.Client) ->
         assert client.get(f"/{link}").status_code == 200, link
 
 
-def test_the_front_page_shows_the_model_and_a_command_that_works(client: httpx.Client, service: RunningService) -> None:
+def test_the_front_page_shows_the_model_and_a_working_command(client: httpx.Client, service: RunningService) -> None:
     page = client.get("/").text
     assert "churn-classifier" in page
     found = re.search(r"<pre[^>]*>(curl .*?)</pre>", page, re.DOTALL)
@@ -56,7 +54,9 @@ def test_the_front_page_shows_the_model_and_a_command_that_works(client: httpx.C
     assert json.loads(done.stdout)["model_version"] == "1"
 
 
-def test_the_front_page_tells_what_was_asked(client: httpx.Client, contract: Contract, service: RunningService) -> None:
+def test_the_front_page_counts_logged_predictions(
+    client: httpx.Client, contract: Contract, service: RunningService
+) -> None:
     def told() -> int:
         found = re.search(r"Last hour</th><td>([0-9,]+)", client.get("/").text)
         assert found is not None
@@ -69,7 +69,7 @@ def test_the_front_page_tells_what_was_asked(client: httpx.Client, contract: Con
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
-def test_pages_may_not_be_framed_and_load_nothing_from_elsewhere(client: httpx.Client, path: str) -> None:
+def test_pages_cannot_be_framed_and_load_nothing_external(client: httpx.Client, path: str) -> None:
     headers = client.get(path).headers
     assert "default-src 'none'" in headers["content-security-policy"]
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
@@ -79,17 +79,17 @@ def test_pages_may_not_be_framed_and_load_nothing_from_elsewhere(client: httpx.C
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/api/v1", "/docs/secret.txt", "/docs/../pyproject.toml", "/schema.json"])
-def test_an_unknown_path_is_404_in_the_usual_shape(client: httpx.Client, path: str) -> None:
+def test_an_unknown_path_is_a_standard_404(client: httpx.Client, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 404
-    assert response.json() == refusal("GET /docs shows every endpoint", message="Not Found")
+    assert response.json() == refusal("See GET /docs for all endpoints", message="Not Found")
 
 
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", PREDICT), ("DELETE", FEEDBACK), ("POST", "/healthz"), ("PUT", "/")]
 )
-def test_a_wrong_method_is_405_in_the_usual_shape(client: httpx.Client, method: str, path: str) -> None:
+def test_a_wrong_method_is_a_standard_405(client: httpx.Client, method: str, path: str) -> None:
     response = client.request(method, path)
     assert response.status_code == 405
-    assert response.json() == refusal("GET /docs shows every endpoint", message="Method Not Allowed")
+    assert response.json() == refusal("See GET /docs for all endpoints", message="Method Not Allowed")
     assert response.headers["allow"]

@@ -1,4 +1,4 @@
-"""Predictions that are answered in the protocol: however the bytes come, and beside what uvicorn answers."""
+"""Predictions over raw sockets: split, pipelined and closing requests, with and without the fast path."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ process = [pytest.mark.process, pytest.mark.xdist_group("service")]
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n"
 
 
+@pytest.fixture
+def service(each_service: RunningService) -> RunningService:
+    """Every test runs with the fast path on and off."""
+    return each_service
+
+
 def request_bytes(contract: Contract, *headers: str, version: str = "1.1") -> bytes:
     body = json.dumps(example(contract)).encode()
     lines = [f"POST {PREDICT} HTTP/{version}", "Host: here", "Content-Type: application/json", *headers]
@@ -36,7 +42,7 @@ def connected(service: RunningService) -> Iterator[socket.socket]:
 
 
 def answers(client: socket.socket, n_answers: int) -> list[tuple[int, dict[str, Any]]]:
-    """Status and body of each of the next answers."""
+    """Status and body of the next responses."""
     stream = client.makefile("rb")
     found = []
     for _ in range(n_answers):
@@ -52,7 +58,7 @@ def answers(client: socket.socket, n_answers: int) -> list[tuple[int, dict[str, 
 class TestOverASocket:
     pytestmark = process
 
-    def test_a_request_is_answered_wherever_it_is_cut(self, service: RunningService, contract: Contract) -> None:
+    def test_a_request_split_at_any_byte_is_answered(self, service: RunningService, contract: Contract) -> None:
         whole = request_bytes(contract)
         with connected(service) as client:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -61,9 +67,7 @@ class TestOverASocket:
                 client.sendall(whole[cut:])
                 assert answers(client, 1)[0][0] == 200, f"cut at byte {cut}"
 
-    def test_requests_sent_at_once_are_answered_in_their_order(
-        self, service: RunningService, contract: Contract
-    ) -> None:
+    def test_pipelined_requests_are_answered_in_order(self, service: RunningService, contract: Contract) -> None:
         ids = [f"pipelined-{i}" for i in range(4)]
         predicts = [request_bytes(contract, f"X-Request-ID: {request_id}") for request_id in ids]
         with connected(service) as client:
@@ -85,7 +89,7 @@ class TestOverASocket:
             client.sendall(head.encode() + b"\r\n\r\n" + chunks)
             assert answers(client, 1)[0][0] == 200
 
-    def test_a_client_that_waits_for_100_is_told_to_go_on(self, service: RunningService, contract: Contract) -> None:
+    def test_expect_100_continue_is_answered(self, service: RunningService, contract: Contract) -> None:
         whole = request_bytes(contract, "Expect: 100-continue")
         head, _, body = whole.partition(b"\r\n\r\n")
         with connected(service) as client:
@@ -95,7 +99,7 @@ class TestOverASocket:
             assert answers(client, 1)[0][0] == 200
 
     @pytest.mark.parametrize("upgrade", ["h2c", "websocket", "made-up"])
-    def test_a_request_that_asks_for_an_upgrade_is_answered_when_its_body_comes_later(
+    def test_an_upgrade_request_with_a_late_body_is_answered(
         self, upgrade: str, service: RunningService, contract: Contract
     ) -> None:
         whole = request_bytes(contract, "Connection: Upgrade", f"Upgrade: {upgrade}")
@@ -104,7 +108,7 @@ class TestOverASocket:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             client.sendall(head + b"\r\n\r\n")
             client.settimeout(0.2)
-            with pytest.raises(TimeoutError):  # nothing is answered before the body is there
+            with pytest.raises(TimeoutError):  # no response before the body is complete
                 client.recv(1)
             client.settimeout(20)
             client.sendall(body)
@@ -113,7 +117,7 @@ class TestOverASocket:
             assert answers(client, 1) == [(200, {"status": "alive"})]
 
     @pytest.mark.parametrize(("header", "version"), [("Connection: close", "1.1"), ("X-Nothing: here", "1.0")])
-    def test_a_connection_that_is_to_end_ends_after_its_answer(
+    def test_a_closing_connection_ends_after_its_response(
         self, header: str, version: str, service: RunningService, contract: Contract
     ) -> None:
         with connected(service) as client:
@@ -124,7 +128,7 @@ class TestOverASocket:
 
 
 class _Transport:
-    """Keeps what is written."""
+    """Records what is written."""
 
     def __init__(self) -> None:
         self.written = b""
@@ -144,7 +148,7 @@ class _Transport:
 
 
 class _Loop:
-    """A clock that a test moves, and the timers that are set by it."""
+    """An event loop with a clock that the test advances."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -167,7 +171,7 @@ class _Loop:
 
 
 class _Predict(PredictEndpoint):
-    """Answers without a worker."""
+    """Responds without a worker."""
 
     def _answer(self, *_: Any) -> tuple[int, bytes]:
         return 200, b"{}"
@@ -189,11 +193,11 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> tuple[DirectProtocol, _Transp
     return protocol, transport, loop
 
 
-def test_a_connection_that_rests_is_closed_in_time_and_not_before(
+def test_an_idle_connection_is_closed_after_the_keep_alive_time(
     connection: tuple[DirectProtocol, _Transport, _Loop], contract: Contract
 ) -> None:
     protocol, transport, loop = connection
-    for _ in range(8):  # it is used every four seconds, and may rest for five
+    for _ in range(8):  # used every four seconds; the keep-alive time is five
         protocol.data_received(request_bytes(contract))
         loop.move(4)
         assert not transport.is_closed
@@ -202,7 +206,7 @@ def test_a_connection_that_rests_is_closed_in_time_and_not_before(
     assert transport.written.count(b"HTTP/1.1 200 OK") == 8
 
 
-def test_a_request_whose_body_is_on_its_way_at_the_end_is_answered(
+def test_a_request_in_progress_at_shutdown_is_answered(
     connection: tuple[DirectProtocol, _Transport, _Loop], contract: Contract
 ) -> None:
     protocol, transport, _ = connection

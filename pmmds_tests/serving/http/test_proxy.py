@@ -1,4 +1,4 @@
-"""Behind a real nginx that forwards upgrades and refuses every path but one: it and the service read the same."""
+"""Behind a real nginx that forwards upgrades and allows one path: both parse requests in the same way."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ http {{
 
 @pytest.fixture(scope="module")
 def proxy(shared_service: RunningService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
-    """Address of an nginx before the shared service."""
+    """Address of an nginx in front of the shared service."""
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
     config = folder / "nginx.conf"
     config.write_text(CONFIG.format(folder=folder, port=port, service_port=shared_service.settings.http_port))
@@ -71,7 +71,7 @@ def listens(port: int) -> bool:
 
 
 def smuggling(upgrade: bytes, inner: bytes, n_empty_lines: int) -> tuple[bytes, bytes]:
-    """Head and body of a prediction that hides a request in its body, behind lines that a parser skips."""
+    """A prediction with a smuggled request in its body, after lines that a parser skips."""
     body = b"\r\n" * n_empty_lines + inner
     head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: Upgrade\r\n"
     return head.encode() + b"Upgrade: %b\r\nContent-Length: %d\r\n\r\n" % (upgrade, len(body)), body
@@ -85,7 +85,7 @@ def inner_request(path: str, document: Any, request_id: str = "") -> bytes:
 
 @pytest.mark.parametrize("upgrade", UPGRADES)
 @pytest.mark.parametrize("n_empty_lines", [0, 10_000])
-def test_a_path_that_the_proxy_refuses_is_not_reached_through_a_body(
+def test_a_path_blocked_by_the_proxy_cannot_be_smuggled(
     proxy: tuple[str, int],
     service: RunningService,
     stores: Deployment,
@@ -107,7 +107,7 @@ def test_a_path_that_the_proxy_refuses_is_not_reached_through_a_body(
 
 
 class Clients:
-    """Clients of the proxy whose requests are innocent, and one who hides others in its own."""
+    """Normal clients of the proxy, and one that smuggles requests."""
 
     def __init__(self, proxy: tuple[str, int], contract: Contract) -> None:
         self._proxy, self._contract = proxy, contract
@@ -117,7 +117,7 @@ class Clients:
         self.attacker_got: set[int] = set()
 
     def run(self, smuggled_id: str) -> None:
-        """Until all innocent requests are answered."""
+        """Wait until all normal requests are answered."""
         attacker = threading.Thread(target=self._attack, args=(smuggled_id,))
         clients = [threading.Thread(target=self._ask) for _ in range(N_CLIENTS)]
         for thread in [*clients, attacker]:
@@ -146,7 +146,7 @@ class Clients:
                 self.attacker_got.add(answers(client, 1)[0][0])
 
 
-def test_no_client_gets_the_answer_to_anothers_request(
+def test_no_client_gets_the_response_to_another_clients_request(
     proxy: tuple[str, int], stores: Deployment, contract: Contract
 ) -> None:
     smuggled_id, clients = new_id(), Clients(proxy, contract)
@@ -159,7 +159,7 @@ def test_no_client_gets_the_answer_to_anothers_request(
 
 
 @pytest.mark.parametrize("stream", [s for s in STREAMS if set(s.statuses) == {200}], ids=lambda stream: stream.name)
-def test_the_proxys_clients_get_the_same_whatever_upgrade_they_ask_for(proxy: tuple[str, int], stream: Stream) -> None:
+def test_upgrades_do_not_change_responses_behind_a_proxy(proxy: tuple[str, int], stream: Stream) -> None:
     def told(data: bytes) -> list[Any]:
         with socket.create_connection(proxy, timeout=30) as client:
             client.sendall(data.replace(b"/echo", PREDICT.encode()))
@@ -172,7 +172,7 @@ def test_the_proxys_clients_get_the_same_whatever_upgrade_they_ask_for(proxy: tu
 
 
 def answers_or_pages(client: socket.socket, n_answers: int) -> list[tuple[int, bytes]]:
-    """Status and body of each of the next answers, nginx's own among them."""
+    """Status and body of the next responses, including nginx's own."""
     found = []
     with client.makefile("rb") as stream:
         for _ in range(n_answers):

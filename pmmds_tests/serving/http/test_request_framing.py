@@ -1,4 +1,4 @@
-"""One stream of bytes has one meaning: whichever upgrade it asks for, and however it is cut."""
+"""A byte stream is parsed in one way, whatever upgrade it asks for, however it is cut, and on both paths."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from pmmds_serving.http.connection_limits import MAX_PIPELINED
+from pmmds_serving.http.connection_limits import MAX_PIPELINED, GuardedProtocol
 from pmmds_serving.http.framing import MAX_HEADERS
 from pmmds_serving.http.predict_endpoint import PredictEndpoint
 from pmmds_serving.http.predict_protocol import DirectProtocol
 from pmmds_tests.harness.raw_requests import GET, STREAMS, UPGRADES, Stream, asking_for, post, sized
 
-# Turns of the event loop after which nothing moves any more; a pipelined request takes two.
+# Iterations of the event loop until all callbacks have run; a pipelined request takes two.
 TURNS = 8
 
 
 class Transport:
-    """Keeps what is written."""
+    """Records what is written."""
 
     def __init__(self) -> None:
         self.written = b""
@@ -39,7 +39,7 @@ class Transport:
         return self.is_closed
 
     def pause_reading(self) -> None:
-        """What a test sends is sent all the same."""
+        """Ignored; the test sends its bytes anyway."""
 
     resume_reading = pause_reading
 
@@ -49,7 +49,7 @@ class Transport:
 
 @dataclass
 class Seen:
-    """What was answered on a connection."""
+    """Requests and responses of a connection."""
 
     requests: list[tuple[str, list[tuple[bytes, bytes]], bytes]] = field(default_factory=list)
     written: bytes = b""
@@ -69,7 +69,7 @@ class Seen:
 
 
 class Predict(PredictEndpoint):
-    """Keeps what it is asked."""
+    """Records its requests."""
 
     def __init__(self, seen: Seen) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class Predict(PredictEndpoint):
 
 
 async def _nothing(_scope: Any, _receive: Any, _send: Any) -> None:
-    """Each connection has an application of its own."""
+    """Replaced for each connection."""
 
 
 CONFIG = uvicorn.Config(app=_nothing, lifespan="off", ws="none")
@@ -108,10 +108,10 @@ def _restored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DirectProtocol, "predict", None)
 
 
-async def answered(*pieces: bytes) -> Seen:
-    """What a connection answers to bytes that come in these pieces."""
+async def answered(*pieces: bytes, protocol_class: type[GuardedProtocol] = DirectProtocol) -> Seen:
+    """Requests and responses of a connection that receives these pieces."""
     seen = Seen()
-    protocol, transport = connection(seen)
+    protocol, transport = connection(seen, protocol_class)
     for piece in pieces:
         if not transport.is_closed:
             protocol.data_received(piece)
@@ -122,10 +122,10 @@ async def answered(*pieces: bytes) -> Seen:
     return seen
 
 
-def connection(seen: Seen) -> tuple[DirectProtocol, Transport]:
-    """A new connection whose requests are kept in `seen`."""
+def connection(seen: Seen, protocol_class: type[GuardedProtocol] = DirectProtocol) -> tuple[GuardedProtocol, Transport]:
+    """A new connection that records its requests in `seen`."""
     transport: Any = Transport()
-    protocol = DirectProtocol(CONFIG, ServerState(), {}, asyncio.get_running_loop())
+    protocol = protocol_class(CONFIG, ServerState(), {}, asyncio.get_running_loop())
     protocol.app = application(seen)
     DirectProtocol.predict = Predict(seen)
     protocol.connection_made(transport)
@@ -138,7 +138,7 @@ async def settled() -> None:
 
 
 def same(found: Seen, expected: Seen, stream: Stream) -> bool:
-    """The head of an answer names its media type only where the prediction's way is taken."""
+    """Compare requests and statuses; response headers differ between the two paths."""
     if found.requests != expected.requests:
         return False
     if stream.is_refused_behind_answers:
@@ -147,17 +147,18 @@ def same(found: Seen, expected: Seen, stream: Stream) -> bool:
     return (found.statuses, found.is_closed) == (expected.statuses, expected.is_closed)
 
 
+@pytest.mark.parametrize("protocol", [DirectProtocol, GuardedProtocol], ids=["fast path", "ASGI"])
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
-def test_a_stream_is_read_in_one_way(stream: Stream) -> None:
-    found = asyncio.run(answered(stream.data))
-    assert found.bodies == stream.bodies
+def test_a_stream_is_parsed_in_one_way_on_both_paths(stream: Stream, protocol: type[GuardedProtocol]) -> None:
+    seen = asyncio.run(answered(stream.data, protocol_class=protocol))
+    assert seen.bodies == stream.bodies
     if not stream.is_refused_behind_answers:
-        assert found.statuses == stream.statuses
-    assert found.is_closed == (stream.statuses[-1] >= 400 or b"close" in stream.data or b"HTTP/1.0" in stream.data)
+        assert seen.statuses == stream.statuses
+    assert seen.is_closed == (stream.statuses[-1] >= 400 or b"close" in stream.data or b"HTTP/1.0" in stream.data)
 
 
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
-def test_whatever_upgrade_and_cut_the_answers_are_those_of_the_plain_stream(stream: Stream) -> None:
+def test_upgrades_and_cuts_do_not_change_the_answers(stream: Stream) -> None:
     async def compare() -> None:
         plain = await answered(stream.data)
         for data in (stream.data, *(asking_for(stream.data, upgrade) for upgrade in UPGRADES)):
@@ -169,7 +170,7 @@ def test_whatever_upgrade_and_cut_the_answers_are_those_of_the_plain_stream(stre
 
 
 @pytest.mark.parametrize("upgrade", UPGRADES)
-def test_byte_by_byte_and_pipelined_every_upgrade_is_ignored(upgrade: bytes) -> None:
+def test_upgrades_are_ignored_in_pipelined_and_bytewise_requests(upgrade: bytes) -> None:
     asking = [asking_for(sized(b"%d" % i), upgrade) for i in range(3)] + [asking_for(GET, upgrade)]
     data = b"".join(asking)
 
@@ -182,14 +183,14 @@ def test_byte_by_byte_and_pipelined_every_upgrade_is_ignored(upgrade: bytes) -> 
     assert at_once.statuses == in_bytes.statuses == (200,) * 4
 
 
-def test_a_trailer_is_no_header_of_the_request() -> None:
+def test_a_trailer_is_not_a_header() -> None:
     found = asyncio.run(answered(post(b"Transfer-Encoding: chunked", body=b"1\r\nx\r\n0\r\nAuthorization: me\r\n\r\n")))
     ((_, headers, body),) = found.requests
     assert body == b"x"
     assert [name for name, _ in headers] == [b"host", b"transfer-encoding"]
 
 
-def test_a_request_has_so_many_headers_at_most() -> None:
+def test_more_than_max_headers_are_rejected() -> None:
     def status(n_headers: int) -> tuple[int, ...]:
         others = [b"X-%d: a" % i for i in range(n_headers - 1)]
         return asyncio.run(answered(post(*others))).statuses
@@ -198,7 +199,7 @@ def test_a_request_has_so_many_headers_at_most() -> None:
     assert status(MAX_HEADERS + 1) == (431,)
 
 
-def test_requests_that_wait_for_their_answers_on_one_connection_are_few() -> None:
+def test_pipelined_requests_of_a_connection_are_limited() -> None:
     async def flood() -> tuple[Seen, bool]:
         seen = Seen()
         protocol, transport = connection(seen)
@@ -214,14 +215,14 @@ def test_requests_that_wait_for_their_answers_on_one_connection_are_few() -> Non
     assert is_closed
 
 
-def test_empty_lines_after_an_answer_do_not_keep_a_connection_open() -> None:
+def test_empty_lines_do_not_keep_a_connection_open() -> None:
     async def timer_is_set() -> bool:
         protocol, _ = connection(Seen())
         protocol.data_received(GET)
         await settled()
         protocol.data_received(b"\r\n\r\n")
-        found = protocol.timeout_keep_alive_task is not None
+        is_set = protocol.timeout_keep_alive_task is not None
         protocol.connection_lost(None)
-        return found
+        return is_set
 
     assert asyncio.run(timer_is_set())

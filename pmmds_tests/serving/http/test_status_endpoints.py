@@ -1,4 +1,4 @@
-"""How the service says that it is: health, model, metrics, and what its log lines never hold."""
+"""Status endpoints: health, model, metrics; log lines contain no customer data."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from pmmds_tests.harness.service_requests import (
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 
 
-def test_health_tells_every_part(client: httpx.Client) -> None:
-    # A test before may have let the watcher meet something wrong: it says so until it has looked again.
+def test_health_lists_every_part(client: httpx.Client) -> None:
+    # An earlier test may have caused a watcher problem, which stays until the next poll.
     wait_until(lambda: client.get("/healthz").json()["parts"]["registry"]["status"] == "ok")
     response = client.get("/healthz")
     assert response.status_code == 200
@@ -36,12 +36,12 @@ def test_health_tells_every_part(client: httpx.Client) -> None:
     assert all(part["problem"] == "" for part in body["parts"].values())
 
 
-def test_it_is_alive_and_ready(client: httpx.Client) -> None:
+def test_the_service_is_alive_and_ready(client: httpx.Client) -> None:
     assert client.get("/livez").json() == {"status": "alive"}
     assert client.get("/ready").json() == {"status": "ready", "reasons": []}
 
 
-def test_the_model_is_the_registrys(client: httpx.Client, two_versions: Deployment) -> None:
+def test_the_served_model_is_the_registered_one(client: httpx.Client, two_versions: Deployment) -> None:
     model = client.get("/model").json()
     assert (model["name"], model["version"], model["alias"]) == ("churn-classifier", "1", "production")
     assert model["digest"] == two_versions.registry.get_version("churn-classifier", "1").digest
@@ -50,13 +50,13 @@ def test_the_model_is_the_registrys(client: httpx.Client, two_versions: Deployme
     assert [worker["version"] for worker in model["workers"]] == ["1"]
 
 
-def test_reload_answers_with_what_all_workers_serve(client: httpx.Client) -> None:
+def test_reload_returns_the_version_all_workers_serve(client: httpx.Client) -> None:
     response = client.post("/model/reload")
     assert response.status_code == 200
     assert response.json()["version"] == "1"
 
 
-def test_reloads_at_the_same_time_are_all_answered(client: httpx.Client, service: RunningService) -> None:
+def test_concurrent_reloads_are_all_answered(client: httpx.Client, service: RunningService) -> None:
     def reload(_: int) -> tuple[int, str]:
         response = httpx.post(f"{service.url}/model/reload", timeout=60, trust_env=False)
         return response.status_code, response.json()["version"]
@@ -66,7 +66,7 @@ def test_reloads_at_the_same_time_are_all_answered(client: httpx.Client, service
     assert "pmmds_model_registry_up 1.0" in client.get("/metrics").text
 
 
-def test_prometheus_counts_what_was_answered_and_refused(client: httpx.Client, contract: Contract) -> None:
+def test_prometheus_counts_responses_and_errors(client: httpx.Client, contract: Contract) -> None:
     def value(sample: str) -> float:
         lines = client.get("/metrics").text.splitlines()
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(sample + " "))
@@ -105,9 +105,7 @@ def test_metrics_have_no_label_from_an_unknown_path(client: httpx.Client) -> Non
     assert "guess-me" not in client.get("/metrics").text
 
 
-def test_no_customers_value_is_in_any_log_line(
-    client: httpx.Client, contract: Contract, service: RunningService
-) -> None:
+def test_no_log_line_contains_customer_data(client: httpx.Client, contract: Contract, service: RunningService) -> None:
     marks = {"monthly_charges": 123.4567, "total_charges": 4711.0815, "tenure": 77}
     request_id = predicted(client, contract, new_id())
     client.post(PREDICT, json={"features": {**contract.example(), **marks}})

@@ -1,4 +1,4 @@
-"""Counting in plain numbers gives what the library would have counted."""
+"""Counts collected in plain numbers equal those of the library."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pmmds_serving.metrics.counters import LATENCY_BUCKETS, ServingMetrics
 
 
 def samples(metrics: ServingMetrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    """Every sample but the times of creation."""
+    """All samples except creation times."""
     return {
         (s.name, tuple(sorted(s.labels.items()))): s.value
         for family in metrics.registry.collect()
@@ -17,10 +17,10 @@ def samples(metrics: ServingMetrics) -> dict[tuple[str, tuple[tuple[str, str], .
     }
 
 
-def test_tallies_are_what_the_library_counts_one_by_one() -> None:
+def test_folded_counts_equal_single_observations() -> None:
     draw = np.random.default_rng(7)
     ours, theirs = ServingMetrics(), ServingMetrics()
-    # Powers of two add up exactly in any order; the buckets' own bounds are the values that are easily put wrong.
+    # Powers of two add up exactly in any order; the bucket bounds test the edge cases.
     seconds = [*LATENCY_BUCKETS, 0.0, 100.0, *(2.0 ** int(e) for e in draw.integers(-14, 4, 500))]
     for n, value in enumerate(seconds):
         status, prediction = int(draw.choice([200, 400, 503])), n % 2
@@ -36,6 +36,6 @@ def test_tallies_are_what_the_library_counts_one_by_one() -> None:
             ours.fold()
     ours.fold()
     ours.fold()
-    found, expected = samples(ours), samples(theirs)
-    assert found.keys() == expected.keys()
-    assert all(abs(found[key] - expected[key]) <= 1e-9 * max(1.0, expected[key]) for key in expected)
+    counted, expected = samples(ours), samples(theirs)
+    assert counted.keys() == expected.keys()
+    assert all(abs(counted[key] - expected[key]) <= 1e-9 * max(1.0, expected[key]) for key in expected)

@@ -7,7 +7,7 @@ from pathlib import Path
 from pmmds_serving.model.cache import ModelCache
 
 
-def test_old_versions_go_but_for_those_in_use(tmp_path: Path) -> None:
+def test_pruning_keeps_the_newest_versions_and_those_in_use(tmp_path: Path) -> None:
     cache = ModelCache(tmp_path, "m")
     cache.prepare()
     for version in range(1, 13):

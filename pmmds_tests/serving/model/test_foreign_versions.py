@@ -1,4 +1,4 @@
-"""Whoever can only speak MLflow's REST API: no code of theirs runs, the watcher stays, and it is told which and why."""
+"""An attacker with access to MLflow's REST API only: their code never runs, and the rejected version is reported."""
 
 from __future__ import annotations
 
@@ -16,20 +16,21 @@ import httpx
 import psutil
 import pytest
 
+from pmmds_core.deployment import Deployment
 from pmmds_core.errors import RegistryUnavailableError
 from pmmds_core.models.bundle import MANIFEST, SCORER
 from pmmds_core.models.pipeline_scorer import KIND, PIPELINE
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION, ModelRegistry
 from pmmds_tests.core.models.test_foreign_bundles import Touch
-from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 from pmmds_tests.harness.mlflow_server import MlflowServer, mlflow_serving
 from pmmds_tests.harness.service_process import RunningService, running_service, service_environment, wait_until
+from pmmds_tests.harness.trained_versions import trained
 
 pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.xdist_group("foreign")]
 
 
 class Stranger:
-    """Registers versions by REST alone and moves the alias to them. `files`: those of the version in production."""
+    """Registers versions through REST and moves the alias to them. `files`: those of the production version."""
 
     def __init__(self, client: httpx.Client, model_name: str, files: dict[str, bytes]) -> None:
         self.client = client
@@ -68,30 +69,25 @@ class Stranger:
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterPlatform]:
-    """v1 is in production with its record, in a registry behind a real MLflow server."""
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Version 1 is in production with its record, in a registry behind a real MLflow server."""
     with mlflow_serving(MlflowServer(tmp_path_factory.mktemp("mlflow"))) as server:
-        built = DagsterPlatform.build(tmp_path_factory.mktemp("home"), PMMDS_MLFLOW_TRACKING_URI=server.uri)
-        result = built.run("train_job")
-        assert result.success, errors_of(result)
-        yield built
+        yield trained(tmp_path_factory.mktemp("home"), {"PMMDS_MLFLOW_TRACKING_URI": server.uri})
 
 
-@pytest.fixture(scope="module", params=["recorded", "any"])
-def strict(request: pytest.FixtureRequest, platform: DagsterPlatform) -> Iterator[RunningService]:
-    """By default pickles are refused, whatever the trust."""
-    deployment = platform.deployment
+@pytest.fixture(scope="module", params=["require_record", "off"])
+def strict(request: pytest.FixtureRequest, deployment: Deployment) -> Iterator[RunningService]:
+    """By default pickles are rejected in every verification mode."""
     deployment.registry.move_alias(deployment.model_name, PRODUCTION, "1")
     environment = service_environment(deployment.settings.home_path, deployment.registry.tracking_uri)
-    with running_service({**environment, "PMMDS_MODEL_TRUST": request.param}) as service:
+    with running_service({**environment, "PMMDS_MODEL_VERIFICATION": request.param}) as service:
         assert service.serves("1")
         yield service
     deployment.registry.move_alias(deployment.model_name, PRODUCTION, "1")
 
 
 @pytest.fixture
-def stranger(platform: DagsterPlatform) -> Iterator[Stranger]:
-    deployment = platform.deployment
+def stranger(deployment: Deployment) -> Iterator[Stranger]:
     folder = deployment.profiles.files("1").directory
     files = {p.name: p.read_bytes() for p in folder.iterdir()}
     with httpx.Client(base_url=deployment.registry.tracking_uri, timeout=60, trust_env=False) as client:
@@ -121,7 +117,7 @@ def assert_refused(service: RunningService, version: str, watching: set[int]) ->
 
 
 @pytest.mark.parametrize("listed", [True, False], ids=["listed", "unlisted"])
-def test_a_strangers_pickle_is_never_loaded(
+def test_a_pickle_registered_by_rest_is_never_loaded(
     strict: RunningService, stranger: Stranger, tmp_path: Path, listed: bool
 ) -> None:
     ran, watching = tmp_path / "ran", watchers(strict)
@@ -132,9 +128,7 @@ def test_a_strangers_pickle_is_never_loaded(
     assert not ran.exists()
 
 
-def test_a_scorer_that_reads_a_feature_that_is_not_there_is_refused_by_name(
-    strict: RunningService, stranger: Stranger
-) -> None:
+def test_a_scorer_with_an_unknown_feature_is_rejected_by_version(strict: RunningService, stranger: Stranger) -> None:
     watching, scorer = watchers(strict), json.loads(stranger.files[SCORER])
     if scorer["kind"] == "logistic_regression":
         scorer["numeric"][0]["index"] = 99
@@ -145,7 +139,7 @@ def test_a_scorer_that_reads_a_feature_that_is_not_there_is_refused_by_name(
 
 
 class FakeMlflow(http.server.BaseHTTPRequestHandler):
-    """Answers every question about a version with one whose number leaves its folder."""
+    """Returns a version whose number is a path outside its folder."""
 
     version = "../../victim"
 
@@ -159,7 +153,7 @@ class FakeMlflow(http.server.BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -173,7 +167,7 @@ def fake_mlflow() -> Iterator[str]:
     server.server_close()
 
 
-def test_a_version_that_is_no_number_is_refused_where_it_enters(fake_mlflow: str, tmp_path: Path) -> None:
+def test_a_version_that_is_not_a_number_is_rejected(fake_mlflow: str, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.mkdir()
     (victim / "file.txt").write_text("mine")

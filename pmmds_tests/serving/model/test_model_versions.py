@@ -1,4 +1,4 @@
-"""Versions that move, are damaged, or are served by two workers with an admin token."""
+"""Promoted, rolled back and damaged versions, served by two workers with an admin token."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from pmmds_tests.harness.service_requests import (
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 
-# A service follows the alias within seconds; beside four clients on a busy machine it is held to a minute.
+# A service follows the alias within seconds; on a busy machine with four clients it has a minute.
 FOLLOW_SECONDS = 60.0
 
 
@@ -46,7 +46,7 @@ def registered_scorer(deployment: Deployment, version: str) -> Path:
     return path
 
 
-def test_a_damaged_version_is_refused_and_the_present_one_goes_on(
+def test_a_damaged_version_is_rejected_and_the_live_one_keeps_serving(
     shared_service: RunningService, two_versions: Deployment, contract: Contract, move_production: Callable[[str], None]
 ) -> None:
     client, scorer_file = shared_service.client, registered_scorer(two_versions, "2")
@@ -63,17 +63,17 @@ def test_a_damaged_version_is_refused_and_the_present_one_goes_on(
     registry = client.get("/healthz").json()["parts"]["registry"]
     assert (registry["status"], registry["problem"]) == ("problem", problem)
     assert client.post(PREDICT, json=example(contract)).json()["model_version"] == "1"
-    assert client.post("/model/reload").json()["version"] == "2"  # whole again
+    assert client.post("/model/reload").json()["version"] == "2"  # the files are restored
     wait_until(lambda: client.get("/healthz").json()["parts"]["registry"]["problem"] == "")
 
 
-def test_a_damaged_copy_on_this_disk_is_fetched_again(
+def test_a_damaged_cached_bundle_is_downloaded_again(
     shared_service: RunningService, two_versions: Deployment, move_production: Callable[[str], None]
 ) -> None:
     cached = shared_service.home / "model_cache" / two_versions.model_name / "2"
     two_versions.registry.download_bundle(two_versions.model_name, "2", cached)
     flip_a_byte(cached / SCORER)
-    n_told = shared_service.output.count("cached_model_damaged")  # by tests before this one
+    n_told = shared_service.output.count("cached_model_damaged")  # by earlier tests
     move_production("2")
     assert shared_service.client.post("/model/reload").json()["version"] == "2"
     wait_until(lambda: shared_service.output.count("cached_model_damaged") > n_told)
@@ -81,7 +81,7 @@ def test_a_damaged_copy_on_this_disk_is_fetched_again(
 
 @dataclass
 class Load:
-    """Clients that ask without a pause and keep every answer."""
+    """Clients that send requests without pause and store every response."""
 
     url: str
     payload: dict[str, Any]
@@ -114,7 +114,7 @@ class Load:
 
 
 def serves_anew(service: RunningService, version: str) -> bool:
-    """Whether all workers serve it after a look at the registry that began now.
+    """True if all workers serve it after a poll of the registry that starts now.
 
     A look that began before the alias was moved would bring the version of the test before, after all serve this one.
     """
@@ -122,7 +122,7 @@ def serves_anew(service: RunningService, version: str) -> bool:
     return reloaded.status_code == 200 and reloaded.json()["version"] == version and service.all_workers_serve(version)
 
 
-def test_a_version_that_moves_under_load_fails_no_request_and_all_workers_follow(
+def test_a_promotion_under_load_fails_no_request(
     guarded: RunningService, contract: Contract, move_production: Callable[[str], None]
 ) -> None:
     move_production("1")
@@ -145,7 +145,7 @@ def test_a_version_that_moves_under_load_fails_no_request_and_all_workers_follow
     assert guarded.all_workers_serve("2")
 
 
-def test_a_rollback_under_load_loses_no_request_and_the_service_follows(
+def test_a_rollback_under_load_fails_no_request(
     guarded: RunningService, two_versions: Deployment, contract: Contract, move_production: Callable[[str], None]
 ) -> None:
     move_production("1")
@@ -167,9 +167,7 @@ def test_a_rollback_under_load_loses_no_request_and_the_service_follows(
     assert seconds < FOLLOW_SECONDS
 
 
-def test_the_watch_over_a_promotion_reads_what_the_service_counts(
-    shared_service: RunningService, contract: Contract
-) -> None:
+def test_the_rollback_check_reads_the_service_counters(shared_service: RunningService, contract: Contract) -> None:
     before = service_totals(shared_service.settings)
     assert before is not None
     for _ in range(5):
@@ -181,10 +179,10 @@ def test_the_watch_over_a_promotion_reads_what_the_service_counts(
         assert now is not None
         return now.n_requests - before.n_requests, now.n_errors - before.n_errors
 
-    wait_until(lambda: more() == (6, 0))  # a refused payload is the client's failure, not the service's
+    wait_until(lambda: more() == (6, 0))  # a rejected payload is a client error, not a failure of the service
 
 
-def test_truth_may_reach_another_worker_than_the_prediction(guarded: RunningService, contract: Contract) -> None:
+def test_feedback_may_reach_another_worker_than_the_prediction(guarded: RunningService, contract: Contract) -> None:
     for _ in range(10):
         with httpx.Client(base_url=guarded.url, trust_env=False) as one:
             request_id = predicted(one, contract)
@@ -193,7 +191,7 @@ def test_truth_may_reach_another_worker_than_the_prediction(guarded: RunningServ
             assert two.post(FEEDBACK, json=body, headers=TOKEN).json()["accepted"] == 1
 
 
-def test_counts_are_those_of_all_workers(guarded: RunningService, contract: Contract) -> None:
+def test_metrics_are_summed_over_all_workers(guarded: RunningService, contract: Contract) -> None:
     before = n_predictions(guarded)
     for _ in range(20):
         with httpx.Client(base_url=guarded.url, trust_env=False) as client:
@@ -202,13 +200,13 @@ def test_counts_are_those_of_all_workers(guarded: RunningService, contract: Cont
 
 
 def n_predictions(service: RunningService) -> float:
-    """The sum over all workers, each of which was asked: it publishes all that it has counted when it is."""
+    """Sum over all workers; each is scraped, which publishes its pending counts."""
     workers = {worker["pid"] for worker in service.client.get("/model").json()["workers"]}
     asked: set[int] = set()
     found: list[float] = []
 
     def all_were_asked() -> bool:
-        with httpx.Client(base_url=service.url, trust_env=False, timeout=30) as client:  # a connection to either
+        with httpx.Client(base_url=service.url, trust_env=False, timeout=30) as client:  # a connection to either worker
             answer = client.get("/metrics/json")
             asked.update(pid for pid in workers if answered_by(answer, pid))
         samples = answer.json().get("pmmds_predictions", {"samples": []})["samples"]
@@ -220,33 +218,31 @@ def n_predictions(service: RunningService) -> float:
 
 
 def answered_by(answer: httpx.Response, pid: int) -> bool:
-    """Whether the process has the other end of the connection that brought this answer."""
+    """True if this process handled the connection of the response."""
     own = answer.extensions["network_stream"].get_extra_info("client_addr")[1]
     return any(own in c.raddr for c in psutil.Process(pid).net_connections(kind="tcp"))
 
 
 @pytest.mark.parametrize(("path", "body"), [("/model/reload", {}), (FEEDBACK, {"items": []})])
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer open"}, {"Authorization": "Basic b3Blbg=="}])
-def test_what_changes_something_wants_the_token(
+def test_changing_endpoints_require_the_admin_token(
     guarded: RunningService, path: str, body: dict[str, Any], headers: dict[str, str]
 ) -> None:
     response = guarded.client.post(path, json=body, headers=headers)
     assert response.status_code == 401
     assert response.json()["detail"] == {
         "message": "Not allowed",
-        "errors": ["Send Authorization: Bearer with PMMDS_ADMIN_TOKEN"],
+        "errors": ["Send the header Authorization: Bearer PMMDS_ADMIN_TOKEN"],
         "warnings": [],
     }
 
 
-def test_the_token_is_in_no_answer_and_no_log(guarded: RunningService) -> None:
+def test_the_admin_token_is_in_no_response_and_no_log(guarded: RunningService) -> None:
     answers = [guarded.client.get(path).text for path in ("/", "/healthz", "/model", "/openapi.json", "/metrics")]
     assert not [text for text in [*answers, guarded.output] if "sesame" in text]
 
 
-def test_a_reload_is_answered_by_its_own_look_after_the_clock_was_set_back(
-    shared_service: RunningService, two_versions: Deployment
-) -> None:
+def test_reload_works_after_the_clock_was_set_back(shared_service: RunningService, two_versions: Deployment) -> None:
     assert shared_service.client.post("/model/reload").json()["version"] == "1"
     folder = shared_service.home / "model_cache" / two_versions.model_name
     in_an_hour = time.time_ns() + 3_600_000_000_000

@@ -1,4 +1,4 @@
-"""No pickle on the way of a portable model: loading and scoring it calls none, in an interpreter of its own."""
+"""Loading and scoring a portable model never unpickles; checked in a separate interpreter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from pmmds_core.deployment import Deployment
 
-# CPython tells no hook when pickle's C code finds a class, except this event; cloudpickle and joblib end in it as well.
+# The only audit event of pickle's C code when it looks up a class; cloudpickle and joblib raise it too.
 CODE = """
 import json, sys
 
@@ -42,7 +42,7 @@ def test_a_portable_model_is_loaded_and_scored_without_unpickling(two_versions: 
     assert (found["events"], found["libraries"]) == ([], [])
 
 
-def test_the_hook_that_the_test_relies_on_sees_unpickling() -> None:
+def test_the_audit_hook_detects_unpickling() -> None:
     code = CODE.split("from pathlib")[0] + "import pickle, decimal; pickle.loads(pickle.dumps(decimal.Decimal(1))); "
     done = subprocess.run(
         [sys.executable, "-c", code + "print(len(events))"], capture_output=True, text=True, check=True

@@ -1,58 +1,56 @@
-"""Which versions are served: their files against what their promotion recorded."""
+"""Artifact verification: a version's files against the digest that its promotion recorded."""
 
 from __future__ import annotations
 
 import pytest
 
-from pmmds_core.errors import ArtifactCorruptError, DatabaseUnavailableError, ModelError, ModelNotTrustedError
-from pmmds_serving.model.verification import NO_RECORD, NOT_ASKED, NOT_READ, RECORDED, ModelTrust
+from pmmds_core.errors import ArtifactCorruptError, DatabaseUnavailableError, ModelNotTrustedError
+from pmmds_serving.model.verification import NO_RECORD, NOT_CHECKED, NOT_READ, RECORDED, ArtifactVerifier
 
-OURS, OTHERS = "a" * 64, "b" * 64
+PROMOTED, CHANGED = "a" * 64, "b" * 64
 
 
 def record(version: str) -> str | None:
-    return OURS if version == "1" else None
+    return PROMOTED if version == "1" else None
 
 
-def away(_: str) -> str | None:
+def unavailable(_: str) -> str | None:
     raise DatabaseUnavailableError("The database does not answer.")
 
 
-@pytest.mark.parametrize("mode", ["unaltered", "recorded"])
-def test_files_as_they_were_promoted_are_served(mode: str) -> None:
-    trust = ModelTrust(mode, record)
-    assert trust.judge("1", OURS) == RECORDED
-    assert trust.is_settled(RECORDED)
+@pytest.mark.parametrize("mode", ["verify_recorded", "require_record"])
+def test_files_that_match_their_promotion_record_are_served(mode: str) -> None:
+    verifier = ArtifactVerifier(mode, record)
+    assert verifier.verify("1", PROMOTED) == RECORDED
+    assert verifier.is_final(RECORDED)
 
 
-@pytest.mark.parametrize("mode", ["unaltered", "recorded"])
-def test_files_other_than_promoted_are_refused(mode: str) -> None:
-    with pytest.raises(ArtifactCorruptError, match=r"v1 are not those that were promoted \(digest bbbbbbbbbbbb…"):
-        ModelTrust(mode, record).judge("1", OTHERS)
+@pytest.mark.parametrize("mode", ["verify_recorded", "require_record"])
+def test_files_that_differ_from_their_promotion_record_are_rejected(mode: str) -> None:
+    with pytest.raises(ArtifactCorruptError, match=r"v1 .*\(digest bbbbbbbbbbbb… instead of aaaaaaaaaaaa…"):
+        ArtifactVerifier(mode, record).verify("1", CHANGED)
 
 
-def test_a_version_that_a_person_moved_the_alias_to_is_served_and_told_unless_records_are_demanded() -> None:
-    assert ModelTrust("unaltered", record).judge("2", OTHERS) == NO_RECORD
-    with pytest.raises(ModelNotTrustedError, match="no promotion record") as refused:
-        ModelTrust("recorded", record).judge("2", OTHERS)
-    assert "pmmds rollback --to 2 --unrecorded --by YOU" in refused.value.next_step
+def test_unrecorded_version_is_served_unless_a_record_is_required() -> None:
+    assert ArtifactVerifier("verify_recorded", record).verify("2", CHANGED) == NO_RECORD
+    with pytest.raises(ModelNotTrustedError, match="PMMDS_MODEL_VERIFICATION=require_record") as rejected:
+        ArtifactVerifier("require_record", record).verify("2", CHANGED)
+    assert "pmmds rollback --to 2 --unrecorded --by YOU" in rejected.value.next_step
 
 
-def test_a_record_that_cannot_be_read_is_asked_again_and_never_taken_for_one() -> None:
-    lenient, strict = ModelTrust("unaltered", away), ModelTrust("recorded", away)
-    assert lenient.judge("1", OURS) == NOT_READ
-    assert not lenient.is_settled(NOT_READ)
-    with pytest.raises(ModelError, match="cannot be read"):
-        strict.judge("1", OURS)
+def test_unreadable_record_is_read_again_and_never_counts_as_a_match() -> None:
+    lenient, strict = ArtifactVerifier("verify_recorded", unavailable), ArtifactVerifier("require_record", unavailable)
+    assert lenient.verify("1", PROMOTED) == NOT_READ
+    assert not lenient.is_final(NOT_READ)
+    with pytest.raises(ModelNotTrustedError, match="cannot be read"):
+        strict.verify("1", PROMOTED)
 
 
-def test_nobody_is_asked_where_any_version_may_be_served() -> None:
-    assert ModelTrust("any", away).judge("1", OURS) == NOT_ASKED
+def test_no_record_is_read_when_verification_is_off() -> None:
+    assert ArtifactVerifier("off", unavailable).verify("1", PROMOTED) == NOT_CHECKED
 
 
-def test_what_is_known_under_a_lenient_setting_is_looked_at_again_under_a_strict_one() -> None:
-    strict = ModelTrust("recorded", record)
-    assert [strict.is_settled(found) for found in (RECORDED, NO_RECORD, NOT_READ, NOT_ASKED, "")] == [
-        True,
-        *[False] * 4,
-    ]
+def test_results_of_a_lenient_setting_are_verified_again_under_a_strict_one() -> None:
+    strict = ArtifactVerifier("require_record", record)
+    results = (RECORDED, NO_RECORD, NOT_READ, NOT_CHECKED, "")
+    assert [strict.is_final(result) for result in results] == [True, *[False] * 4]

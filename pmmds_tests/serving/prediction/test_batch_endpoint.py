@@ -38,7 +38,7 @@ def test_a_batch_is_answered_in_order_and_logged(
     assert all(logged[a["request_id"]].probability == a["probability"] for a in answers)
 
 
-def test_repeated_batch_gets_its_answers_again_and_other_rows_are_new_predictions(
+def test_a_repeated_batch_gets_the_same_predictions(
     client: httpx.Client, contract: Contract, stores: Deployment
 ) -> None:
     headers = {"X-Request-ID": new_id()}
@@ -49,11 +49,11 @@ def test_repeated_batch_gets_its_answers_again_and_other_rows_are_new_prediction
     assert other.status_code == 200
     ids = [a["request_id"] for a in first.json()["predictions"]]
     assert ids == [a["request_id"] for a in other.json()["predictions"]]
-    # The row in the middle has the same place in both.
+    # The row in the middle has the same position in both.
     wait_until(lambda: [len(stores.prediction_log.named([i]).get(i, ())) for i in ids] == [2, 2, 1, 2, 2])
 
 
-def test_one_bad_row_fails_the_batch_by_its_index_and_nothing_is_logged(
+def test_one_bad_row_rejects_the_batch_and_nothing_is_logged(
     client: httpx.Client, contract: Contract, stores: Deployment
 ) -> None:
     good = contract.example()

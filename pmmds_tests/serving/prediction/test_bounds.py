@@ -1,4 +1,4 @@
-"""Counts on bytes, before anything is made of them; descriptors; and a spool whose process has none left."""
+"""Element counts on encoded bytes, descriptor limits, and a spool without free descriptors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.json_bounds import check_elements, n_items
 from pmmds_serving.prediction.request_bodies import decode_json
 from pmmds_serving.process.descriptors import MAX_GRPC_CONNECTIONS, RESERVED, share_descriptors
@@ -29,7 +29,7 @@ MOST = 50
 
 @given(n_instances=st.integers(0, 2 * MOST), names=st.lists(st.text(max_size=20), max_size=5), request_id=st.text())
 @settings(deadline=None)
-def test_elements_are_counted_as_the_message_has_them(n_instances: int, names: list[str], request_id: str) -> None:
+def test_element_count_equals_the_decoded_message(n_instances: int, names: list[str], request_id: str) -> None:
     row = messages.Instance(features={name: messages.FeatureValue(int64_value=7) for name in names})
     message = messages.PredictBatchRequest(instances=[row] * n_instances, request_id=request_id)
     assert n_elements(message.SerializeToString(), 1, MOST) == min(n_instances, MOST + 1)
@@ -37,7 +37,7 @@ def test_elements_are_counted_as_the_message_has_them(n_instances: int, names: l
 
 @given(data=st.binary(max_size=60))
 @settings(deadline=None)
-def test_any_bytes_are_counted_or_are_no_message(data: bytes) -> None:
+def test_arbitrary_bytes_are_counted_or_rejected(data: bytes) -> None:
     with suppress(BrokenMessageError):
         assert 0 <= n_elements(data, 1, MOST) <= 30
 
@@ -45,24 +45,24 @@ def test_any_bytes_are_counted_or_are_no_message(data: bytes) -> None:
 @pytest.mark.parametrize(
     "data", [b"\x12\x00" * 1000, b"\x0b\x0c", b"\x0a\x05ab", b"\x08", b"\xff" * 11, b"\x0d\x00", b"\x0a"]
 )
-def test_broken_messages_and_many_other_fields_end_the_count(data: bytes) -> None:
+def test_broken_messages_and_many_other_fields_are_rejected(data: bytes) -> None:
     with pytest.raises(BrokenMessageError):
         n_elements(data, 1, MOST)
 
 
 @pytest.mark.parametrize("tag", [b"\x0a\x00", b"\x8a\x00\x00", b"\x8a\x80\x80\x00\x00"])
-def test_every_spelling_of_a_tag_counts(tag: bytes) -> None:
+def test_every_encoding_of_a_tag_is_counted(tag: bytes) -> None:
     assert n_elements(tag * 20, 1, MOST) == 20
     assert len(messages.PredictBatchRequest.FromString(tag * 20).instances) == 20
     check_nested(tag * MOST, MOST)
-    with pytest.raises(RefusalError, match="validation failed") as caught:
+    with pytest.raises(ApiError, match="validation failed") as caught:
         check_nested(tag * (MOST + 1), MOST)
     assert caught.value.status == 413
 
 
-def test_values_of_json_are_bounded_by_its_punctuation() -> None:
+def test_json_values_are_limited_by_counting_punctuation() -> None:
     check_elements(b'{"a":[1,2,3]}', 4)
-    with pytest.raises(RefusalError) as caught:
+    with pytest.raises(ApiError) as caught:
         check_elements(b'{"a":[1,2,3,4]}', 4)
     assert caught.value.status == 413
     assert n_items(b'{"b":1,"a":[{},[],"",0]}', "a") == 4
@@ -70,7 +70,7 @@ def test_values_of_json_are_bounded_by_its_punctuation() -> None:
         assert n_items(body, "a") is None
 
 
-def test_connections_have_the_descriptors_that_are_there() -> None:
+def test_connections_are_limited_by_the_available_descriptors() -> None:
     enough = share_descriptors(512, 512 + MAX_GRPC_CONNECTIONS + RESERVED)
     assert (enough.http_connections, enough.grpc_connections) == (512, MAX_GRPC_CONNECTIONS)
     for limit in (64, 256, 400, 800):
@@ -81,7 +81,7 @@ def test_connections_have_the_descriptors_that_are_there() -> None:
 
 @contextmanager
 def no_descriptors() -> Iterator[None]:
-    """No file can be opened in the block."""
+    """No file can be opened inside the block."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     held = os.open(os.devnull, os.O_RDONLY)
     lowest = held + 1
@@ -97,7 +97,7 @@ def no_descriptors() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_a_spool_keeps_records_and_syncs_them_without_any_descriptor_left(tmp_path: Path, contract: Contract) -> None:
+def test_a_spool_works_without_free_descriptors(tmp_path: Path, contract: Contract) -> None:
     spool = Spool(tmp_path / "spool", contract.feature_names, SpoolLimits(segment_bytes=2000))
     records = make_records(contract, 60)
     spool.append(records[:5])
@@ -114,11 +114,11 @@ def test_a_spool_keeps_records_and_syncs_them_without_any_descriptor_left(tmp_pa
     assert sorted(r.request_id for r in drained(spool)) == sorted(r.request_id for r in records)
 
 
-def test_a_repeated_key_is_found_in_one_pass() -> None:
-    """Beside 200,000 other keys: a search for each of them anew took minutes."""
+def test_duplicate_keys_are_found_in_one_pass() -> None:
+    """Among 200,000 other keys; a quadratic search would take minutes."""
     keys = ",".join(f'"{i}":0' for i in range(200_000))
     body = f'{{{keys},"199999":0}}'.encode()
     started = time.process_time()
-    with pytest.raises(RefusalError):
+    with pytest.raises(ApiError):
         decode_json(body)
     assert time.process_time() - started < 10

@@ -1,4 +1,4 @@
-"""POST /api/v1/predict: what it answers, what it refuses, and what is kept of it."""
+"""POST /api/v1/predict: responses, errors and records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.models.portable_scorer import Scorer
 from pmmds_core.stores.predictions.log import PredictionRecord
-from pmmds_tests.harness.service_process import wait_until
+from pmmds_tests.harness.service_process import RunningService, wait_until
 from pmmds_tests.harness.service_requests import (
     BATCH,
     FEEDBACK,
@@ -30,7 +30,18 @@ from pmmds_tests.harness.service_requests import (
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 
 
-def test_a_prediction_is_the_scorers_and_names_its_model(
+@pytest.fixture
+def service(each_service: RunningService) -> RunningService:
+    """Every test runs with the fast path on and off."""
+    return each_service
+
+
+@pytest.fixture
+def stores(service: RunningService) -> Deployment:
+    return service.deployment()
+
+
+def test_a_prediction_equals_the_scorer_and_names_its_model(
     client: httpx.Client, contract: Contract, scorer: Scorer
 ) -> None:
     started = time.perf_counter()
@@ -56,7 +67,7 @@ def test_a_prediction_is_the_scorers_and_names_its_model(
     assert answer["warnings"] == []
 
 
-def test_every_prediction_is_logged_with_its_own_values(
+def test_every_prediction_is_logged_with_its_values(
     client: httpx.Client, contract: Contract, stores: Deployment, scorer: Scorer
 ) -> None:
     before = datetime.now(UTC)
@@ -72,7 +83,7 @@ def test_every_prediction_is_logged_with_its_own_values(
         assert before < record.predicted_at < datetime.now(UTC)
 
 
-def test_the_clients_request_id_is_kept_and_recorded_once(
+def test_the_client_request_id_is_returned_and_recorded_once(
     client: httpx.Client, contract: Contract, stores: Deployment
 ) -> None:
     request_id = new_id()
@@ -102,7 +113,7 @@ def test_request_id_with_another_payload_is_another_prediction_with_its_own_row(
 
 
 @pytest.mark.parametrize("request_id", ["x" * 121, "schlüssel"])
-def test_a_request_id_that_cannot_be_kept_is_refused(client: httpx.Client, contract: Contract, request_id: str) -> None:
+def test_an_invalid_request_id_is_rejected(client: httpx.Client, contract: Contract, request_id: str) -> None:
     headers = {b"X-Request-ID": request_id.encode()}
     response = client.post(PREDICT, json={"features": contract.example()}, headers=headers)
     assert response.status_code == 400
@@ -115,9 +126,7 @@ def test_an_unknown_feature_is_a_warning(client: httpx.Client, contract: Contrac
     assert response.json()["warnings"] == ["Unknown feature ignored: shoe_size"]
 
 
-def test_a_bad_payload_is_told_all_its_mistakes_in_the_contracts_order(
-    client: httpx.Client, contract: Contract
-) -> None:
+def test_a_bad_payload_gets_all_errors_in_contract_order(client: httpx.Client, contract: Contract) -> None:
     features = {**contract.example(), "contract": "Annual", "gender": None, "total_charges": -1, "extra": 1}
     del features["tenure"]
     response = client.post(PREDICT, json={"features": features})
@@ -139,19 +148,19 @@ def test_a_bad_payload_is_told_all_its_mistakes_in_the_contracts_order(
         (b'{"features": {"tenure": NaN}}', "The body is not JSON: JSON is malformed: invalid character (byte 24)"),
         (b"{} {}", "The body is not JSON: JSON is malformed: trailing characters (byte 4)"),
         (b"[" * 1100, "The body is not JSON: it is nested too deeply"),
-        (b"[]", 'The body: expected an object {"features": …}'),
-        (b"null", 'The body: expected an object {"features": …}'),
-        (b'{"feature": {}}', 'The body: expected an object {"features": …}'),
+        (b"[]", 'body: expected an object {"features": …}'),
+        (b"null", 'body: expected an object {"features": …}'),
+        (b'{"feature": {}}', 'body: expected an object {"features": …}'),
         (b'{"features": 1}', "features: expected an object with 19 features"),
     ],
 )
-def test_a_body_that_is_no_payload_is_refused_exactly(client: httpx.Client, body: bytes, error: str) -> None:
+def test_an_invalid_body_gets_an_exact_error(client: httpx.Client, body: bytes, error: str) -> None:
     response = client.post(PREDICT, content=body, headers=JSON)
     assert (response.status_code, response.json()) == (400, refusal(error))
 
 
 @pytest.mark.parametrize("body", [b'"\xff"', b'{"features": {"tenure": ' + b"1" * 5000 + b"}}", b"\x00", b"1e999"])
-def test_bytes_that_are_hardly_json_are_refused_in_the_same_shape(client: httpx.Client, body: bytes) -> None:
+def test_almost_valid_json_gets_a_standard_error(client: httpx.Client, body: bytes) -> None:
     response = client.post(PREDICT, content=body, headers=JSON)
     assert response.status_code == 400
     (error,) = response.json()["detail"]["errors"]
@@ -162,7 +171,7 @@ def test_bytes_that_are_hardly_json_are_refused_in_the_same_shape(client: httpx.
     ("content_type", "found"),
     [("text/plain", "text/plain"), ("", "missing"), ("application/jsonx", "application/jsonx")],
 )
-def test_another_content_type_is_refused(client: httpx.Client, content_type: str, found: str) -> None:
+def test_other_content_types_are_rejected(client: httpx.Client, content_type: str, found: str) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
     response = client.post(PREDICT, content=b"{}", headers=headers)
     assert response.status_code == 415
@@ -170,14 +179,14 @@ def test_another_content_type_is_refused(client: httpx.Client, content_type: str
 
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON", "application/x+json"])
-def test_json_by_other_names_is_taken(client: httpx.Client, contract: Contract, content_type: str) -> None:
+def test_json_content_types_are_accepted(client: httpx.Client, contract: Contract, content_type: str) -> None:
     body = json.dumps({"features": contract.example()})
     assert client.post(PREDICT, content=body, headers={"Content-Type": content_type}).status_code == 200
 
 
 @pytest.mark.parametrize(("path", "limit"), [(PREDICT, 100_000), (BATCH, 4_000_000), (FEEDBACK, 4_000_000)])
 @pytest.mark.parametrize("is_declared", [True, False], ids=["declared", "streamed"])
-def test_a_body_over_the_limit_is_refused(client: httpx.Client, path: str, limit: int, is_declared: bool) -> None:
+def test_a_body_over_the_limit_is_rejected(client: httpx.Client, path: str, limit: int, is_declared: bool) -> None:
     body = b" " * (limit + 1)
     response = client.post(path, content=body if is_declared else iter([body[:limit], body[limit:]]), headers=JSON)
     assert response.status_code == 413

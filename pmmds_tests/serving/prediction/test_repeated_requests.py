@@ -1,4 +1,4 @@
-"""Clients that use a request id again, on real services: every answer has its row, and a repetition has no other.
+"""Reused request ids on real services: every prediction has one row, and a repeated request shares it.
 
 The clients open a connection for every request, so that any worker may get it.
 """
@@ -48,11 +48,11 @@ def other_row(contract: Contract) -> dict[str, Any]:
 
 
 def each_answer_has_its_row(stores: Deployment, told: dict[str, tuple[float, float]]) -> bool:
-    """Whether every id has exactly the rows of its two answers."""
+    """True if every id has exactly the rows of its two predictions."""
     return all(sorted(r.probability for r in rows_of(stores, i)) == sorted(answers) for i, answers in told.items())
 
 
-def test_every_answer_of_two_workers_has_its_own_row_however_ids_are_reused(
+def test_every_prediction_of_two_workers_has_its_row_with_reused_ids(
     prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     one, other = {"features": contract.example()}, other_row(contract)
@@ -64,16 +64,14 @@ def test_every_answer_of_two_workers_has_its_own_row_however_ids_are_reused(
         stores = service.deployment()
         wait_until(lambda: stores.prediction_log.count() == 2 * N_IDS)
         assert each_answer_has_its_row(stores, told)
-        for i in range(N_IDS):  # repeated: no further row, and counted by the worker or by the shipper
+        for i in range(N_IDS):  # repeated: no additional row; counted by the worker or the shipper
             for payload, probability in zip((one, other), told[f"order-{i}"], strict=True):
                 assert send(service.url, PREDICT, payload, f"order-{i}")["probability"] == probability
         wait_until(lambda: n_repeated(service) == 2 * N_IDS)
         assert stores.prediction_log.count() == 2 * N_IDS
 
 
-def test_a_request_that_is_repeated_after_a_restart_has_one_row(
-    prepared: Prepare, contract: Contract, tmp_path: Path
-) -> None:
+def test_a_request_repeated_after_a_restart_has_one_row(prepared: Prepare, contract: Contract, tmp_path: Path) -> None:
     one, other = {"features": contract.example()}, other_row(contract)
     environment = prepared(tmp_path / "home")
     with running_service(environment) as service:
@@ -104,7 +102,7 @@ def test_two_replicas_with_one_database_log_a_repeated_request_once(
         assert each_answer_has_its_row(stores, told)
 
 
-def test_a_batch_row_whose_name_another_request_has_is_logged_too(
+def test_a_batch_row_whose_id_is_already_used_is_logged(
     service: RunningService, contract: Contract, stores: Deployment
 ) -> None:
     single = send(service.url, PREDICT, {"features": contract.example()}, "cb-0")

@@ -1,4 +1,4 @@
-"""A companion whose worker died while it was being started ends: it would hold the lock for ever, and lead nobody."""
+"""A sidecar whose worker died during the start exits instead of holding the lock."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from pmmds_serving.shipping.process import MODULE as SHIPPER
 from pmmds_tests.harness.command_line import environment_of
 from pmmds_tests.harness.service_process import PATIENCE_SECONDS, has_ended, wait_until
 
-# A worker that is killed before its companion has begun to run; the companion says its process id first.
+# A worker that is killed before its sidecar runs; the sidecar prints its process id first.
 _START_AND_DIE = """
 import os, signal, sys
 from pathlib import Path
 from pmmds_core.config.settings import load_settings
-from pmmds_serving.process.sidecar import Companion
+from pmmds_serving.process.sidecar import Sidecar
 
 late = ["sh", "-c", 'echo $$ >&2; while kill -0 "$0" 2>/dev/null; do sleep 0.05; done; exec "$@"', str(os.getpid())]
-companion = Companion(sys.argv[1], Path(sys.argv[2]) / "lock", load_settings())
-companion._argv = [*late, *companion._argv]
-companion.ensure()
+sidecar = Sidecar(sys.argv[1], Path(sys.argv[2]) / "lock", load_settings())
+sidecar._argv = [*late, *sidecar._argv]
+sidecar.ensure()
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 @pytest.mark.process
 @pytest.mark.parametrize("module", [WATCHER, SHIPPER, SHADOW])
-def test_a_companion_that_comes_after_its_worker_died_ends(module: str, tmp_path: Path) -> None:
+def test_a_sidecar_started_after_its_worker_died_exits(module: str, tmp_path: Path) -> None:
     argv = [sys.executable, "-c", _START_AND_DIE, module, str(tmp_path)]
     with subprocess.Popen(argv, env=environment_of(tmp_path / "home"), stderr=subprocess.PIPE, text=True) as worker:
         assert worker.stderr is not None
-        companion = psutil.Process(int(worker.stderr.readline()))
+        sidecar = psutil.Process(int(worker.stderr.readline()))
         assert worker.wait(PATIENCE_SECONDS) == -signal.SIGKILL
         try:
-            wait_until(lambda: has_ended(companion))
+            wait_until(lambda: has_ended(sidecar))
         finally:
-            if not has_ended(companion):
-                companion.kill()
+            if not has_ended(sidecar):
+                sidecar.kill()
         assert "Traceback" not in worker.stderr.read()

@@ -1,4 +1,4 @@
-"""Predict and PredictBatch over gRPC: what HTTP answers, refuses and keeps, in the same words."""
+"""Predict and PredictBatch over gRPC: same results, errors and records as HTTP."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ METHOD = "/pmmds.v1.PredictionService/Predict"
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
 
-def test_a_prediction_is_the_one_that_http_answers(
+def test_a_prediction_equals_the_http_response(
     stub: PredictionServiceStub, client: httpx.Client, contract: Contract, stores: Deployment
 ) -> None:
     for row in rows(contract, 20, seed=5):
@@ -55,7 +55,7 @@ def test_a_prediction_is_the_one_that_http_answers(
         assert (record.features, record.probability) == (tuple(row.values()), answer.probability)
 
 
-def test_a_bad_row_is_told_what_http_tells(
+def test_a_bad_row_has_the_errors_of_http(
     stub: PredictionServiceStub, client: httpx.Client, contract: Contract
 ) -> None:
     row: dict[str, Any] = {**contract.example(), "contract": "Annual", "gender": None, "total_charges": -1, "extra": 1}
@@ -69,7 +69,7 @@ def test_a_bad_row_is_told_what_http_tells(
 
 
 @pytest.mark.parametrize("value", [messages.FeatureValue(), feature(None)], ids=["nothing set", "null"])
-def test_a_value_that_is_not_set_is_null(stub: PredictionServiceStub, contract: Contract, value: Any) -> None:
+def test_an_unset_value_is_null(stub: PredictionServiceStub, contract: Contract, value: Any) -> None:
     request = predict_request(contract.example())
     request.features["gender"].CopyFrom(value)
     found = refused(lambda: stub.Predict(request))
@@ -79,14 +79,14 @@ def test_a_value_that_is_not_set_is_null(stub: PredictionServiceStub, contract: 
 @pytest.mark.parametrize(
     ("value", "echo"), [("", "''"), (0, "0"), (0.0, "0.0"), (math.nan, "nan"), (math.inf, "inf"), ("12", "'12'")]
 )
-def test_values_that_look_empty_are_told_apart(
+def test_empty_zero_and_null_values_are_distinguished(
     stub: PredictionServiceStub, contract: Contract, value: Any, echo: str
 ) -> None:
     found = refused(lambda: stub.Predict(predict_request({**contract.example(), "gender": value})))
     assert found.errors == (f"Invalid value for gender: {echo}. Expected one of: Male, Female",)
 
 
-def test_whole_numbers_may_come_as_either_kind(stub: PredictionServiceStub, contract: Contract) -> None:
+def test_integers_may_be_sent_as_int64_or_double(stub: PredictionServiceStub, contract: Contract) -> None:
     row = contract.example()
     answers = {
         stub.Predict(predict_request({**row, "tenure": tenure, "monthly_charges": charges})).probability
@@ -101,7 +101,7 @@ def test_an_unknown_feature_is_a_warning(stub: PredictionServiceStub, contract: 
 
 
 @pytest.mark.parametrize("by_metadata", [False, True], ids=["field", "metadata"])
-def test_a_repeated_request_id_gets_the_same_answer_and_is_recorded_once(
+def test_a_repeated_request_gets_the_same_response_and_one_row(
     stub: PredictionServiceStub, client: httpx.Client, contract: Contract, stores: Deployment, by_metadata: bool
 ) -> None:
     request_id, row = new_id(), contract.example()
@@ -119,14 +119,12 @@ def test_a_repeated_request_id_gets_the_same_answer_and_is_recorded_once(
 
 
 @pytest.mark.parametrize("request_id", ["x" * 121, "schlüssel", "a\nb"])
-def test_a_request_id_that_cannot_be_kept_is_refused(
-    stub: PredictionServiceStub, contract: Contract, request_id: str
-) -> None:
+def test_an_invalid_request_id_is_rejected(stub: PredictionServiceStub, contract: Contract, request_id: str) -> None:
     found = refused(lambda: stub.Predict(predict_request(contract.example(), request_id)))
     assert (found.code, found.errors) == (INVALID, ("X-Request-ID: expected at most 120 printable ASCII characters",))
 
 
-def test_a_batch_is_answered_in_its_order(
+def test_a_batch_is_answered_in_order(
     stub: PredictionServiceStub, client: httpx.Client, contract: Contract, stores: Deployment
 ) -> None:
     sent, request_id = rows(contract, 50, seed=6), new_id()
@@ -138,7 +136,7 @@ def test_a_batch_is_answered_in_its_order(
     is_logged(stores, *ids)
 
 
-def test_a_batch_with_a_bad_row_is_refused_by_its_index_and_nothing_is_logged(
+def test_a_bad_row_rejects_the_batch_by_index_and_nothing_is_logged(
     service: RunningService, stub: PredictionServiceStub, client: httpx.Client, contract: Contract
 ) -> None:
     row, request_id = contract.example(), new_id()
@@ -147,7 +145,7 @@ def test_a_batch_with_a_bad_row_is_refused_by_its_index_and_nothing_is_logged(
     over_http = client.post(BATCH, json={"instances": instances})
     assert (found.message, found.errors, found.warnings) == told(over_http.json())
     assert found.errors == ("instances[1]: Invalid value for gender: '?'. Expected one of: Male, Female",)
-    # Whatever was spooled before this id is in the database with it.
+    # Everything spooled before this id is then in the database too.
     is_logged(service.deployment(), stub.Predict(predict_request(row, new_id())).request_id)
     assert service.deployment().prediction_log.find([f"{request_id}-{i}" for i in range(3)]) == {}
 
@@ -159,7 +157,7 @@ def test_a_batch_has_1_to_1000_rows(stub: PredictionServiceStub, n_rows: int, fo
     assert found.errors == (f"instances: expected an array of 1 to 1,000 rows, found {found_rows}",)
 
 
-def test_many_errors_are_cut_to_what_metadata_carries(stub: PredictionServiceStub) -> None:
+def test_many_errors_are_truncated_to_fit_metadata(stub: PredictionServiceStub) -> None:
     found = refused(lambda: stub.PredictBatch(messages.PredictBatchRequest(instances=[messages.Instance()] * 1000)))
     assert found.code is INVALID
     assert found.errors[0] == "instances[0]: Missing required feature: gender"
@@ -170,7 +168,7 @@ def test_many_errors_are_cut_to_what_metadata_carries(stub: PredictionServiceStu
 @pytest.mark.parametrize(
     ("method", "limit"), [("Predict", 100_000), ("PredictBatch", 4_000_000), ("SendFeedback", 4_000_000)]
 )
-def test_a_message_over_the_limit_is_refused(service: RunningService, method: str, limit: int) -> None:
+def test_a_message_over_the_limit_is_rejected(service: RunningService, method: str, limit: int) -> None:
     with connected(service.settings) as channel:
         call: Any = channel.unary_unary(f"/pmmds.v1.PredictionService/{method}")
         found = refused(lambda: call(b" " * (limit + 1), timeout=SECONDS))
@@ -181,9 +179,7 @@ def test_a_message_over_the_limit_is_refused(service: RunningService, method: st
 
 
 @pytest.mark.parametrize("message", [b"\xff", b"secret", b"\x12\x02\xff\xfe"])
-def test_bytes_that_are_no_message_are_refused_and_not_repeated_in_the_log(
-    service: RunningService, message: bytes
-) -> None:
+def test_an_invalid_message_is_rejected_and_not_logged(service: RunningService, message: bytes) -> None:
     with connected(service.settings) as channel:
         call: Any = channel.unary_unary(METHOD)
         found = refused(lambda: call(message))

@@ -1,4 +1,4 @@
-"""The committed modules are what the messages' sources say."""
+"""The committed modules match the .proto sources."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pmmds_tests.harness.proto_compiler import GENERATED, ROOT, compile_protos
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Content by path; the packages' own empty files are not written by the compiler."""
+    """Content by path, without the empty `__init__` files, which the compiler does not write."""
     found = (p for pattern in ("*.py", "*.pyi") for p in folder.rglob(pattern) if p.name != "__init__.py")
     return {str(p.relative_to(folder)): p.read_bytes() for p in found}
 
 
-def test_the_committed_modules_are_fresh(tmp_path: Path) -> None:
+def test_the_generated_modules_are_up_to_date(tmp_path: Path) -> None:
     compile_protos(tmp_path)
     written, committed = files_of(tmp_path / GENERATED), files_of(ROOT / GENERATED)
     assert written.keys() == committed.keys()

@@ -1,4 +1,4 @@
-"""The rest of the gRPC service: model, feedback and who may send it, deadlines, metrics, reflection."""
+"""gRPC: model, feedback and its access control, deadlines, metrics, reflection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_serving.access import Caller, check_admin
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
 from pmmds_serving.generated.pmmds.v1.prediction_pb2_grpc import PredictionServiceStub
-from pmmds_serving.prediction.api_errors import RefusalError
+from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.rpc.methods import Call, host_of, predict
 from pmmds_serving.rpc.server import address_of
 from pmmds_serving.rpc.statuses import CODES
@@ -48,7 +48,7 @@ def counts(accepted: int = 0, updated: int = 0, unknown: int = 0, outdated: int 
     return messages.SendFeedbackResponse(accepted=accepted, updated=updated, unknown=unknown, outdated=outdated)
 
 
-def test_get_model_says_what_http_says(stub: PredictionServiceStub, client: httpx.Client) -> None:
+def test_get_model_equals_the_http_endpoint(stub: PredictionServiceStub, client: httpx.Client) -> None:
     over_http, found = client.get("/model").json(), stub.GetModel(messages.GetModelRequest())
     for name in ("name", "version", "alias", "digest", "scorer"):
         assert getattr(found, name) == over_http[name]
@@ -57,7 +57,7 @@ def test_get_model_says_what_http_says(stub: PredictionServiceStub, client: http
     assert found.loaded_at.ToDatetime(UTC) == datetime.fromisoformat(over_http["loaded_at"])
 
 
-def test_truth_that_comes_right_after_the_answer_is_kept_and_the_newest_counts(
+def test_feedback_right_after_the_prediction_is_stored_and_newest_wins(
     stub: PredictionServiceStub, contract: Contract, stores: Deployment
 ) -> None:
     one = stub.Predict(predict_request(contract.example())).request_id
@@ -69,7 +69,7 @@ def test_truth_that_comes_right_after_the_answer_is_kept_and_the_newest_counts(
     assert known_labels(stores, one, "nobody") == {one: 0}
 
 
-def test_bad_labels_are_refused_in_https_words_and_none_is_kept(
+def test_bad_labels_are_rejected_as_over_http_and_none_is_stored(
     stub: PredictionServiceStub, client: httpx.Client, contract: Contract, stores: Deployment
 ) -> None:
     one = predicted(client, contract)
@@ -80,20 +80,20 @@ def test_bad_labels_are_refused_in_https_words_and_none_is_kept(
     found = refused(lambda: stub.SendFeedback(feedback(*(messages.Label(**item) for item in items), late)))
     message, errors, _ = told(over_http)
     assert (found.code, found.message, found.errors[:-1]) == (grpc.StatusCode.INVALID_ARGUMENT, message, errors)
-    assert found.errors[-1].startswith("items[5]: Invalid value for observed_at: '1000000000000000.0'. Expected an ")
+    assert found.errors[-1].startswith("items[5]: Invalid value for observed_at: '1000000000000000.0'. Expected a ")
     assert known_labels(stores, one) == {}
     assert refused(lambda: stub.SendFeedback(feedback())).errors == (
         "items: expected an array of 1 to 10,000 labels, found 0",
     )
 
 
-def test_feedback_wants_the_token_where_there_is_one(guarded: RunningService, contract: Contract) -> None:
+def test_feedback_requires_the_admin_token_if_one_is_set(guarded: RunningService, contract: Contract) -> None:
     with stub_of(guarded.settings) as stub:
         one = stub.Predict(predict_request(contract.example())).request_id
         for authorization in ("Bearer wrong", ""):
             metadata = (("authorization", authorization),)
             found = refused(partial(stub.SendFeedback, feedback(label(one, 1)), metadata=metadata))
-            error = "Send Authorization: Bearer with PMMDS_ADMIN_TOKEN"
+            error = "Send the header Authorization: Bearer PMMDS_ADMIN_TOKEN"
             assert found == Refused(grpc.StatusCode.UNAUTHENTICATED, "Not allowed", (error,))
         assert refused(lambda: stub.SendFeedback(feedback())).code is grpc.StatusCode.UNAUTHENTICATED
         token = (("authorization", TOKEN["Authorization"]),)
@@ -112,7 +112,7 @@ def test_feedback_wants_the_token_where_there_is_one(guarded: RunningService, co
         ("", "", False),
     ],
 )
-def test_without_a_token_only_clients_on_the_same_machine_are_taken(
+def test_without_a_token_only_clients_on_the_same_machine_are_accepted(
     two_versions: Deployment, peer: str, host: str, is_taken: bool
 ) -> None:
     class Worker:
@@ -123,7 +123,7 @@ def test_without_a_token_only_clients_on_the_same_machine_are_taken(
     if is_taken:
         check_admin(worker, Caller("", host_of(peer), None, "", ""))
     else:
-        with pytest.raises(RefusalError, match="Not allowed") as caught:
+        with pytest.raises(ApiError, match="Not allowed") as caught:
             check_admin(worker, Caller("", host_of(peer), None, "", ""))
         assert CODES[caught.value.status] is grpc.StatusCode.PERMISSION_DENIED
 
@@ -139,18 +139,18 @@ def test_nothing_is_done_after_the_deadline(contract: Contract) -> None:
     nobody: Any = None  # not reached
     late: Any = Late()
     call = Call(predict_request(contract.example()).SerializeToString(), late, 0.0)
-    with pytest.raises(RefusalError, match="The deadline is over; nothing was done") as caught:
+    with pytest.raises(ApiError, match="The deadline has passed; nothing was done") as caught:
         asyncio.run(predict(call, nobody))
     assert CODES[caught.value.status] is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_a_client_that_gave_up_gets_its_answer_when_it_asks_again_and_is_recorded_once(
+def test_a_retry_after_a_client_timeout_is_recorded_once(
     service: RunningService, contract: Contract, stores: Deployment
 ) -> None:
     request = predict_request(contract.example(), new_id())
     workers = [p for p in service.tree() if p.pid == service.client.get("/model").json()["workers"][0]["pid"]]
     with stub_of(service.settings) as stub:
-        stub.GetModel(messages.GetModelRequest())  # connected
+        stub.GetModel(messages.GetModelRequest())  # connect first
         for process in workers:
             process.suspend()
         try:
@@ -187,7 +187,7 @@ def test_calls_are_counted_by_method_and_code(
     assert [after - was for after, was in zip(now(), before, strict=True)] == [3, 1, 1, 1]
 
 
-def test_reflection_lists_the_services_and_gives_the_messages(service: RunningService) -> None:
+def test_reflection_lists_services_and_messages(service: RunningService) -> None:
     with connected(service.settings) as channel:
         database = ProtoReflectionDescriptorDatabase(channel)
         assert set(database.get_services()) == {
@@ -207,6 +207,6 @@ def test_an_unknown_method_is_unimplemented(service: RunningService) -> None:
     assert found.code is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_the_address_of_either_family() -> None:
+def test_the_address_works_for_ipv4_and_ipv6() -> None:
     assert address_of(Settings(grpc_port=7)) == "127.0.0.1:7"
     assert address_of(Settings(http_host="::1", grpc_port=7)) == "[::1]:7"

@@ -1,4 +1,4 @@
-"""The challenger beside a real service: every request is scored once, whatever ends, and no answer is another one."""
+"""A shadow with a real service: every request is scored once despite crashes, and responses do not change."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pmmds_core.stores.artifacts.model_registry import CHALLENGER
 from pmmds_core.stores.database.tables import shadow_predictions
 from pmmds_serving.model.cache import ModelCache
 from pmmds_serving.model.fetcher import ModelFetcher
-from pmmds_serving.model.verification import NO_RECORD, Judgement
+from pmmds_serving.model.verification import NO_RECORD, Verification
 from pmmds_serving.shadow.status import ShadowFiles
 from pmmds_serving.shipping.process import RUN_FOLDER
 from pmmds_tests.harness.background_requests import Load, logged_once, metric
@@ -36,7 +36,7 @@ Prepare = Callable[..., dict[str, str]]
 
 
 def part(service: RunningService) -> dict[str, Any]:
-    """What /healthz says of the shadow."""
+    """Part `shadow` of /healthz."""
     found: dict[str, Any] = service.client.get("/healthz").json()["parts"]["shadow"]
     return found
 
@@ -46,7 +46,7 @@ def scores(service: RunningService, version: str) -> Callable[[], bool]:
 
 
 def scorer_of(service: RunningService) -> int:
-    """The process id of the shadow; 0 while none lives."""
+    """Process id of the shadow; 0 without one."""
     status = ShadowFiles(service.home / RUN_FOLDER).status.read()
     return status.pid if status is not None and is_alive(status.pid) else 0
 
@@ -57,7 +57,7 @@ def shadow_scores(stores: Deployment) -> dict[str, float]:
         return {r[0]: r[1] for r in connection.execute(sa.select(c.request_id, c.probability))}
 
 
-def test_every_request_is_scored_by_the_challenger_and_answered_by_production(
+def test_the_challenger_scores_every_request_and_production_answers(
     prepared: Prepare, two_versions: Deployment, contract: Contract, tmp_path: Path
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_SHADOW="on")
@@ -67,7 +67,7 @@ def test_every_request_is_scored_by_the_challenger_and_answered_by_production(
         answers = service.client.post(BATCH, json={"instances": sent}).json()["predictions"]
         stores = service.deployment()
         wait_until(lambda: stores.shadow.totals() == {"2": 300})
-        wait_until(lambda: part(service)["n_scored"] == 300)  # told after the rows are written
+        wait_until(lambda: part(service)["n_scored"] == 300)  # updated after the rows are written
         assert metric(service.client, "pmmds_shadow_up") == 1
         wait_until(lambda: metric(service.client, "pmmds_shadow_predictions_total") == 300)
     features = [tuple(row.values()) for row in sent]
@@ -81,21 +81,14 @@ def test_every_request_is_scored_by_the_challenger_and_answered_by_production(
     assert agreement.mean_difference == pytest.approx((sum(two) - sum(one)) / 300)
 
 
-def test_a_scorer_killed_again_and_again_scores_each_request_once_and_holds_up_no_answer(
+def test_a_repeatedly_killed_shadow_scores_each_request_once(
     prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_SHADOW="on", PMMDS_LOG_LEVEL="warning")
     with running_service(environment) as service:
         wait_until(scores(service, "2"))
         load = Load(service.url, contract)
-        with load.running():
-            killed: set[int] = set()
-            for _ in range(3):
-                wait_until(lambda: scorer_of(service) not in {0, *killed})
-                wait_until(load.has_answered(100))
-                killed.add(scorer_of(service))
-                psutil.Process(scorer_of(service)).kill()
-            wait_until(load.has_answered(100))
+        killed = load.while_killing(lambda: scorer_of(service))
         stores = service.deployment()
         wait_until(lambda: logged_once(stores, load.answered))
         wait_until(lambda: stores.shadow.totals() == {"2": len(load.answered)})
@@ -104,9 +97,7 @@ def test_a_scorer_killed_again_and_again_scores_each_request_once_and_holds_up_n
         assert shadow_scores(stores).keys() == {record.request_id for record in logged.values()}
 
 
-def test_what_was_answered_while_the_service_ended_is_scored_by_the_next_one(
-    prepared: Prepare, contract: Contract, tmp_path: Path
-) -> None:
+def test_the_next_service_scores_the_remaining_requests(prepared: Prepare, contract: Contract, tmp_path: Path) -> None:
     environment = prepared(tmp_path / "home", PMMDS_SHADOW="on", PMMDS_LOG_LEVEL="warning")
     with running_service(environment) as first:
         wait_until(scores(first, "2"))
@@ -118,7 +109,7 @@ def test_what_was_answered_while_the_service_ended_is_scored_by_the_next_one(
         wait_until(lambda: second.deployment().shadow.totals() == {"2": 20})
 
 
-def test_the_shadow_follows_the_alias_and_a_damaged_challenger_hinders_nobody(
+def test_the_shadow_follows_the_alias_and_a_damaged_challenger_is_harmless(
     prepared: Prepare, two_versions: Deployment, contract: Contract, tmp_path: Path
 ) -> None:
     registry, name = two_versions.registry, two_versions.model_name
@@ -135,7 +126,7 @@ def test_the_shadow_follows_the_alias_and_a_damaged_challenger_hinders_nobody(
             assert service.client.get("/healthz").json()["parts"]["registry"]["status"] == "ok"
             assert metric(service.client, "pmmds_shadow_up") == 0
             wait_until(lambda: service.output.count("challenger_not_shadowed") == 1)
-            registry.move_alias(name, CHALLENGER, "1")  # production itself needs no shadow
+            registry.move_alias(name, CHALLENGER, "1")  # the production version is not shadowed
             wait_until(lambda: (part(service)["status"], part(service)["version"]) == ("waiting", None))
             scorer_file.write_bytes(whole)
             registry.move_alias(name, CHALLENGER, "2")
@@ -148,7 +139,7 @@ def test_the_shadow_follows_the_alias_and_a_damaged_challenger_hinders_nobody(
         scorer_file.write_bytes(whole)
 
 
-def test_a_challenger_without_a_portable_scorer_is_refused_before_it_is_loaded(
+def test_a_challenger_without_a_portable_scorer_is_not_loaded(
     two_versions: Deployment, contract: Contract, tmp_path: Path
 ) -> None:
     version = two_versions.registry.get_version(two_versions.model_name, "2")
@@ -161,7 +152,7 @@ def test_a_challenger_without_a_portable_scorer_is_refused_before_it_is_loaded(
     (folder / MANIFEST).write_bytes(msgspec.json.encode(changed))
     fetcher = ModelFetcher(two_versions.registry, cache, contract)
     with pytest.raises(NotCompilableError, match="v2 has no portable scorer"):
-        fetcher.fetch(version, lambda _: Judgement(NO_RECORD), portable_only=True)
+        fetcher.fetch(version, lambda _: Verification(NO_RECORD), portable_only=True)
 
 
 def test_without_the_setting_no_process_scores(service: RunningService) -> None:

@@ -1,4 +1,4 @@
-"""Rows that a reachable database refuses end in a file, on the disk, and hold up nobody. On both engines."""
+"""Rows that a reachable database rejects become dead letters and delay no other row. On both engines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOO_LARGE = 2**63
 
 
 def with_poison(contract: Contract, n_rows: int, *poisoned: int) -> list[PredictionRecord]:
-    """Records, of which some have a number that no column takes."""
+    """Records, some with a number that no column accepts."""
     records = make_records(contract, n_rows)
     for i in poisoned:
         (bad,) = make_records(contract, 1, overrides={"tenure": TOO_LARGE}, prefix=f"bad{i}-")
@@ -37,12 +37,12 @@ def with_poison(contract: Contract, n_rows: int, *poisoned: int) -> list[Predict
 
 
 def dead_letters(spool: Spool) -> list[dict[str, Any]]:
-    """Every line, in the order of the files' names."""
+    """All lines, in order of file names."""
     files = sorted((spool.folder / "dead-letters").glob("*.jsonl"))
     return [json.loads(line) for path in files for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_the_good_rows_of_a_batch_go_in_and_each_bad_one_becomes_a_dead_letter(
+def test_only_the_bad_rows_of_a_batch_become_dead_letters(
     shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
     records = with_poison(contract, 200, 0, 77, 199)
@@ -62,7 +62,7 @@ def test_the_good_rows_of_a_batch_go_in_and_each_bad_one_becomes_a_dead_letter(
     assert str(TOO_LARGE) not in str(told)
 
 
-def test_a_dead_letter_says_everything_that_a_person_needs_and_only_its_owner_reads_it(
+def test_a_dead_letter_is_complete_and_readable_by_its_owner_only(
     shipper: Shipper, spool: Spool, contract: Contract
 ) -> None:
     (record,) = with_poison(contract, 1, 0)
@@ -78,7 +78,7 @@ def test_a_dead_letter_says_everything_that_a_person_needs_and_only_its_owner_re
     assert [p.name for p in spool.folder.iterdir()] == ["dead-letters"]
 
 
-def test_a_frame_that_is_no_record_becomes_a_dead_letter_as_it_is(
+def test_an_undecodable_frame_becomes_a_dead_letter(
     shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
     good, odd = make_records(contract, 2)
@@ -90,7 +90,7 @@ def test_a_frame_that_is_no_record_becomes_a_dead_letter_as_it_is(
     assert (line["error_type"], base64.b64decode(line["raw"])) == ("UndecodableFrame", msgspec.msgpack.encode(odd))
 
 
-def test_the_thread_gets_past_a_poison_row_and_ships_what_comes_after(
+def test_rows_after_a_poison_row_are_shipped(
     shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
     with shipping(shipper, spool):
@@ -101,7 +101,9 @@ def test_the_thread_gets_past_a_poison_row_and_ships_what_comes_after(
     assert len(dead_letters(spool)) == 1
 
 
-def test_a_dead_workers_poison_row_is_treated_alike(spool: Spool, log: PredictionLog, contract: Contract) -> None:
+def test_a_poison_row_of_a_dead_worker_becomes_a_dead_letter(
+    spool: Spool, log: PredictionLog, contract: Contract
+) -> None:
     spool.append(with_poison(contract, 10, 3))
     spool.close()
     with shipping(Shipper(spool.folder, lambda: log, contract.feature_names)):
@@ -111,9 +113,7 @@ def test_a_dead_workers_poison_row_is_treated_alike(spool: Spool, log: Predictio
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailableError("away"), SchemaOutdatedError("old"), OSError(28, "full")])
-def test_nothing_is_a_dead_letter_while_the_database_is_away_however_long(
-    error: Exception, spool: Spool, contract: Contract
-) -> None:
+def test_an_unavailable_database_makes_no_dead_letters(error: Exception, spool: Spool, contract: Contract) -> None:
     class Away:
         def add(self, _: list[PredictionRecord]) -> Appended:
             raise error
@@ -127,7 +127,7 @@ def test_nothing_is_a_dead_letter_while_the_database_is_away_however_long(
     assert spool.backlog_bytes > 0
 
 
-def test_a_database_that_goes_away_while_rows_are_tried_one_by_one_makes_no_dead_letters(
+def test_an_outage_while_isolating_rows_makes_no_dead_letters(
     spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
     calls: list[int] = []
@@ -151,7 +151,7 @@ def test_a_database_that_goes_away_while_rows_are_tried_one_by_one_makes_no_dead
     assert len(dead_letters(spool)) == 1
 
 
-def test_a_dead_letter_that_cannot_be_written_leaves_the_row_in_the_spool(
+def test_an_unwritable_dead_letter_leaves_the_row_in_the_spool(
     shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
     in_the_way = spool.folder / "dead-letters"
@@ -165,7 +165,7 @@ def test_a_dead_letter_that_cannot_be_written_leaves_the_row_in_the_spool(
     assert (log.count(), len(dead_letters(spool)), spool.backlog_bytes) == (9, 1, 0)
 
 
-def test_the_count_is_of_what_lies_there_for_all_workers(tmp_path: Path) -> None:
+def test_the_count_covers_all_files_in_the_folder(tmp_path: Path) -> None:
     one, two = (DeadLetters(tmp_path / "dead") for _ in range(2))
     assert one.n_kept() == 0
     one.write([dead_frame(b"a"), dead_frame(b"b")])
@@ -174,7 +174,7 @@ def test_the_count_is_of_what_lies_there_for_all_workers(tmp_path: Path) -> None
     two.write([dead_frame(b"d")])
     assert (one.n_kept(), one.n_written) == (4, 2)
     for path in (tmp_path / "dead").iterdir():
-        path.unlink()  # a person has dealt with them
+        path.unlink()  # handled manually
     assert one.n_kept() == 0
 
 
@@ -195,5 +195,5 @@ def test_the_count_is_of_what_lies_there_for_all_workers(tmp_path: Path) -> None
         (RuntimeError(), False),
     ],
 )
-def test_only_what_a_value_causes_is_about_a_row(error: Exception, expected: bool) -> None:
+def test_only_errors_caused_by_a_value_are_about_a_row(error: Exception, expected: bool) -> None:
     assert is_about_a_row(error) is expected

@@ -1,4 +1,4 @@
-"""The shipper: every spooled row arrives once, whatever dies or is away in between. On both engines."""
+"""The shipper logs every spooled row once, despite crashes and outages. On both engines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import DatabaseUnavailableError
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.predictions.log import PredictionLog, PredictionRecord
-from pmmds_serving.shipping.orphans import REFUSED_SUFFIX
+from pmmds_serving.shipping.orphans import OTHER_CONTRACT_SUFFIX
 from pmmds_serving.shipping.shipper import MAX_RETRY_SECONDS, Shipper, retry_seconds
 from pmmds_serving.spool.segment import DAMAGED_SUFFIX, SUFFIX
 from pmmds_serving.spool.spool import Spool
@@ -25,7 +25,7 @@ from pmmds_tests.harness.shippers import ship, shipping
 
 
 class _Door:
-    """The way to the database; while it is shut, asking for the log fails as when the server is away."""
+    """Access to the database; while closed, opening the log fails as in an outage."""
 
     def __init__(self, log: PredictionLog, *, is_open: bool = True) -> None:
         self._log = log
@@ -41,9 +41,7 @@ def spool_files(spool: Spool) -> list[str]:
     return sorted(path.name for path in spool.folder.iterdir())
 
 
-def test_every_row_arrives_as_it_was_answered(
-    shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
-) -> None:
+def test_every_row_is_logged_unchanged(shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract) -> None:
     records = make_records(contract, 2300)
     spool.append(records)
     assert ship(spool, shipper)
@@ -51,7 +49,7 @@ def test_every_row_arrives_as_it_was_answered(
     assert (spool.backlog_bytes, shipper.state.n_shipped) == (0, 2300)
 
 
-def test_the_thread_ships_by_itself_and_the_rest_at_its_end(
+def test_the_thread_ships_continuously_and_once_more_at_the_end(
     shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
     records = make_records(contract, 40)
@@ -63,17 +61,17 @@ def test_the_thread_ships_by_itself_and_the_rest_at_its_end(
     assert spool_files(spool) == []
 
 
-def test_a_crash_between_the_database_and_the_spool_adds_nothing_twice(
+def test_a_crash_after_the_commit_duplicates_no_row(
     shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
     records = make_records(contract, 50)
     spool.append(records)
-    assert log.append(records[:30]) == 30  # and dead before the segment was deleted
+    assert log.append(records[:30]) == 30  # and crashed before the segment was deleted
     assert ship(spool, shipper)
     assert log.count() == 50
 
 
-def test_the_spool_of_a_dead_worker_is_adopted_and_deleted(
+def test_the_spool_of_a_dead_worker_is_shipped_and_deleted(
     tmp_path: Path, spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
     records = make_records(contract, 1500)
@@ -85,16 +83,16 @@ def test_the_spool_of_a_dead_worker_is_adopted_and_deleted(
     assert spool_files(spool) == []
 
 
-def test_two_shippers_at_the_same_time_move_each_row_once(
+def test_two_concurrent_shippers_log_each_row_once(
     tmp_path: Path, open_again: Callable[[], Database], log: PredictionLog, contract: Contract
 ) -> None:
-    """Such as one whose worker was killed, and the next."""
+    """For example an old one whose worker was killed, and its successor."""
     records = make_records(contract, 600)
     folder = tmp_path / "spool"
     spools = [Spool(folder, contract.feature_names) for _ in range(2)]
     logs = [PredictionLog(open_again(), contract) for _ in spools]
     one, two = (Shipper(folder, _Door(own), contract.feature_names) for own in logs)
-    # The second to start ends first, while the other's spool is still open: it has nothing to wait for.
+    # The second one stops first, while the other's spool is still open.
     with shipping(one, spools[0]), shipping(two, spools[1], deadline_seconds=0.5):
         for i, record in enumerate(records):
             spools[i % 2].append([record])
@@ -103,7 +101,7 @@ def test_two_shippers_at_the_same_time_move_each_row_once(
     assert list(folder.iterdir()) == []
 
 
-def test_rows_wait_while_the_database_is_away(spool: Spool, log: PredictionLog, contract: Contract) -> None:
+def test_rows_wait_while_the_database_is_unavailable(spool: Spool, log: PredictionLog, contract: Contract) -> None:
     door = _Door(log, is_open=False)
     shipper = Shipper(spool.folder, door, contract.feature_names)
     with shipping(shipper, spool):
@@ -116,7 +114,7 @@ def test_rows_wait_while_the_database_is_away(spool: Spool, log: PredictionLog, 
         wait_until(lambda: shipper.state.problem == "")
 
 
-def test_a_database_that_goes_away_in_between_is_opened_again(
+def test_the_database_is_reopened_after_an_outage(
     spool: Spool,
     open_again: Callable[[], Database],
     database: Database,
@@ -149,31 +147,29 @@ def hide_table(database: Database, *, hidden: bool) -> None:
         connection.exec_driver_sql(f"ALTER TABLE {names[0]} RENAME TO {names[1]}")
 
 
-def test_a_shipper_that_cannot_ship_ends_in_time_and_leaves_the_spool(
+def test_a_failing_shipper_stops_in_time_and_leaves_the_spool(
     spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
     shipper = Shipper(spool.folder, _Door(log, is_open=False), contract.feature_names)
-    with shipping(shipper, spool, deadline_seconds=86_400):  # which it would wait for, for ever
+    with shipping(shipper, spool, deadline_seconds=86_400):  # a deadline it must not wait for
         spool.append(make_records(contract, 5))
     assert len(spool_files(spool)) == 1
 
 
 class _Broken:
-    """A log that fails in a way nobody has thought of."""
+    """A log that fails with an unexpected error."""
 
     def add(self, records: list[PredictionRecord]) -> int:
         raise RuntimeError(f"4711 {len(records)}")
 
 
-def test_the_thread_survives_an_error_that_nobody_has_thought_of(
-    spool: Spool, log: PredictionLog, contract: Contract
-) -> None:
+def test_the_thread_survives_an_unexpected_error(spool: Spool, log: PredictionLog, contract: Contract) -> None:
     opened: list[Any] = [_Broken(), None, log]  # None has no add: an AttributeError
     shipper = Shipper(spool.folder, lambda: opened.pop(0) if len(opened) > 1 else log, contract.feature_names)
     spool.append(make_records(contract, 5))
     with capture_logs() as told:
         assert not ship(spool, shipper)
-    assert shipper.state.problem == "Rows could not be moved: RuntimeError."
+    assert shipper.state.problem == "Rows could not be shipped: RuntimeError."
     (line,) = told
     assert line["error_type"] == "RuntimeError"
     assert "test_shipper.py:" in line["place"]
@@ -183,7 +179,7 @@ def test_the_thread_survives_an_error_that_nobody_has_thought_of(
         wait_until(lambda: shipper.state.problem == "")
 
 
-def test_retries_come_later_and_later_and_not_all_at_one_instant() -> None:
+def test_retries_back_off_with_jitter() -> None:
     assert 0.05 <= retry_seconds(1) <= 0.1
     assert 0.1 <= retry_seconds(2) <= 0.2
     waits = [retry_seconds(10_000) for _ in range(50)]
@@ -217,9 +213,7 @@ def test_a_file_of_the_former_spool_with_its_one_file_a_worker_is_shipped(
     assert path.with_name(path.name + DAMAGED_SUFFIX).exists()  # for its torn tail
 
 
-def test_a_contract_that_gained_a_feature_takes_the_old_rows(
-    spool: Spool, log: PredictionLog, contract: Contract
-) -> None:
+def test_rows_from_before_a_new_feature_are_logged(spool: Spool, log: PredictionLog, contract: Contract) -> None:
     old_names = tuple(n for n in contract.feature_names if n != "tenure")
     (record,) = make_records(contract, 1)
     position = contract.feature_names.index("tenure")
@@ -230,7 +224,7 @@ def test_a_contract_that_gained_a_feature_takes_the_old_rows(
     assert kept == (*record.features[:position], None, *record.features[position + 1 :])
 
 
-def test_rows_of_another_contract_are_set_aside_whole(
+def test_a_segment_of_another_contract_is_set_aside(
     shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
     (record,) = make_records(contract, 1)
@@ -238,10 +232,10 @@ def test_rows_of_another_contract_are_set_aside_whole(
     content = path.read_bytes()
     assert ship(spool, shipper)
     assert log.count() == 0
-    assert path.with_name(path.name + REFUSED_SUFFIX).read_bytes() == content
+    assert path.with_name(path.name + OTHER_CONTRACT_SUFFIX).read_bytes() == content
 
 
-def test_what_is_whole_before_damage_arrives_and_the_file_is_kept(
+def test_records_before_damage_are_logged_and_the_file_is_set_aside(
     shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
     path = abandon(spool.folder, contract.feature_names, make_records(contract, 10))
@@ -254,7 +248,7 @@ def test_what_is_whole_before_damage_arrives_and_the_file_is_kept(
     assert not path.exists()
 
 
-def test_an_empty_file_of_a_worker_that_died_at_its_start_is_deleted(shipper: Shipper, spool: Spool) -> None:
+def test_an_empty_file_of_a_dead_worker_is_deleted(shipper: Shipper, spool: Spool) -> None:
     (spool.folder / f"empty{SUFFIX}").touch()
     assert ship(spool, shipper)
     assert len(spool_files(spool)) == 1

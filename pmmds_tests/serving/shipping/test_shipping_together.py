@@ -1,4 +1,4 @@
-"""Small segments go into the database together: whole or not at all, and a refused one stops none of the others."""
+"""Small segments share a transaction, all or nothing; a rejected one does not block the others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pmmds_tests.harness.prediction_records import make_records
 
 
 class _Counting:
-    """A log that tells how many rows each transaction brought; the `away_at`-th finds no database."""
+    """A log that counts the rows of each transaction; the `away_at`-th one fails."""
 
     def __init__(self, log: PredictionLog, away_at: int = -1) -> None:
         self._log = log
@@ -34,7 +34,7 @@ class _Counting:
 
 
 def released(folder: Path, contract: Contract, parts: Sequence[Sequence[PredictionRecord]]) -> list[Path]:
-    """A segment for each part, as a worker hands them over one after the other."""
+    """One segment per part, released in order."""
     folder.mkdir(exist_ok=True)
     paths = []
     for i, part in enumerate(parts):
@@ -69,7 +69,7 @@ def test_many_small_segments_cost_one_transaction(tmp_path: Path, log: Predictio
     assert left(tmp_path) == []
 
 
-def test_no_more_than_so_many_files_are_open_at_once(
+def test_open_files_are_limited(
     tmp_path: Path, log: PredictionLog, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(orphans, "TOGETHER_SEGMENTS", 4)
@@ -79,7 +79,7 @@ def test_no_more_than_so_many_files_are_open_at_once(
     assert counting.n_rows == [40, 40, 10]
 
 
-def test_what_is_large_goes_by_itself(
+def test_a_large_segment_is_shipped_alone(
     tmp_path: Path, log: PredictionLog, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = released(tmp_path, contract, in_parts(make_records(contract, 60), 20))
@@ -89,9 +89,7 @@ def test_what_is_large_goes_by_itself(
     assert counting.n_rows == [20, 20, 20]
 
 
-def test_a_refused_row_costs_its_own_segment_its_attempts_and_the_others_nothing(
-    tmp_path: Path, log: PredictionLog, contract: Contract
-) -> None:
+def test_a_rejected_row_delays_only_its_own_segment(tmp_path: Path, log: PredictionLog, contract: Contract) -> None:
     records = make_records(contract, 30)
     records[15] = msgspec.structs.replace(records[15], prediction=2**63)
     paths = released(tmp_path, contract, in_parts(records, 10))
@@ -105,9 +103,7 @@ def test_a_refused_row_costs_its_own_segment_its_attempts_and_the_others_nothing
     assert left(tmp_path) == []
 
 
-def test_a_database_that_goes_away_leaves_all_of_a_group(
-    tmp_path: Path, log: PredictionLog, contract: Contract
-) -> None:
+def test_an_outage_leaves_the_whole_group(tmp_path: Path, log: PredictionLog, contract: Contract) -> None:
     paths = released(tmp_path, contract, in_parts(make_records(contract, 30), 10))
     shipper = shipper_of(tmp_path, _Counting(log, away_at=1), contract)
     assert not shipper.ship()
@@ -117,19 +113,19 @@ def test_a_database_that_goes_away_leaves_all_of_a_group(
     assert log.count() == 30
 
 
-def test_a_crash_between_the_commit_and_the_deletions_adds_nothing_twice(
+def test_a_crash_between_commit_and_deletion_duplicates_no_row(
     tmp_path: Path, open_again: Callable[[], Database], log: PredictionLog, contract: Contract
 ) -> None:
     records = make_records(contract, 60)
     released(tmp_path, contract, in_parts(records, 10))
-    log.append(records[:45])  # what a group and a half had brought
+    log.append(records[:45])  # rows of one and a half groups
     counting = _Counting(PredictionLog(open_again(), contract))
     assert shipper_of(tmp_path, counting, contract).ship()
     assert counting.n_rows == [60]
     assert log.count() == 60
 
 
-def test_damage_and_another_contract_among_them_are_set_aside(
+def test_damaged_and_other_contract_segments_are_set_aside(
     tmp_path: Path, log: PredictionLog, contract: Contract
 ) -> None:
     paths = released(tmp_path, contract, in_parts(make_records(contract, 30), 10))
@@ -140,4 +136,4 @@ def test_damage_and_another_contract_among_them_are_set_aside(
     stranger.close()
     assert shipper_of(tmp_path, log, contract).ship()
     assert log.count() == 29
-    assert left(tmp_path) == [f"worker-001-a{SUFFIX}{orphans.REFUSED_SUFFIX}", paths[1].name + DAMAGED_SUFFIX]
+    assert left(tmp_path) == [f"worker-001-a{SUFFIX}{orphans.OTHER_CONTRACT_SUFFIX}", paths[1].name + DAMAGED_SUFFIX]

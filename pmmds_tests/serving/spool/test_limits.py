@@ -1,4 +1,4 @@
-"""A spool that holds as much as it may: it refuses, or gives up the oldest segment and counts every row of it."""
+"""A full spool: it rejects records, or drops the oldest segment and counts its rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.stores.predictions.log import PredictionRecord
-from pmmds_serving.spool.segment import Segment, abandoned
+from pmmds_serving.spool.segment import Segment, claim_all
 from pmmds_serving.spool.spool import Spool, SpoolFullError, SpoolLimits
 from pmmds_tests.harness.prediction_records import make_records
 from pmmds_tests.serving.spool.test_spool import drained, taken_from
@@ -28,7 +28,7 @@ def dropping(tmp_path: Path, contract: Contract) -> Spool:
 
 
 def append_each(spool: Spool, records: list[PredictionRecord]) -> list[PredictionRecord]:
-    """Those that were taken."""
+    """The records that were accepted."""
     taken = []
     for record in records:
         try:
@@ -39,13 +39,13 @@ def append_each(spool: Spool, records: list[PredictionRecord]) -> list[Predictio
     return taken
 
 
-def test_a_full_spool_refuses_and_takes_again_when_something_is_shipped(rejecting: Spool, contract: Contract) -> None:
+def test_a_full_spool_rejects_records_until_some_are_shipped(rejecting: Spool, contract: Contract) -> None:
     full = [rejecting.is_full]
     taken = append_each(rejecting, make_records(contract, 200))
     assert 20 < len(taken) < 200
     full.append(rejecting.is_full)
     assert MOST - 500 < rejecting.backlog_bytes <= MOST
-    with pytest.raises(SpoolFullError, match="wait for the database already, and PMMDS_SPOOL_MAX_BYTES is 12,000"):
+    with pytest.raises(SpoolFullError, match="PMMDS_SPOOL_MAX_BYTES is 12,000"):
         rejecting.append(make_records(contract, 1))
     rejecting.seal()
     shipped = taken_from(rejecting.folder)
@@ -56,22 +56,20 @@ def test_a_full_spool_refuses_and_takes_again_when_something_is_shipped(rejectin
     assert rejecting.n_dropped == 0
 
 
-def test_a_call_that_is_larger_than_all_room_is_refused_by_either(dropping: Spool, contract: Contract) -> None:
+def test_a_batch_larger_than_the_spool_is_rejected_by_both_policies(dropping: Spool, contract: Contract) -> None:
     dropping.append(make_records(contract, 3))
     with pytest.raises(SpoolFullError):
         dropping.append(make_records(contract, 200))
     assert len(drained(dropping)) == 3
 
 
-def test_a_call_that_never_fits_does_not_make_the_spool_full(rejecting: Spool, contract: Contract) -> None:
+def test_a_batch_that_never_fits_does_not_make_the_spool_full(rejecting: Spool, contract: Contract) -> None:
     with pytest.raises(SpoolFullError):
         rejecting.append(make_records(contract, 200))
     assert not rejecting.is_full
 
 
-def test_a_smaller_call_that_is_refused_makes_it_full_until_something_is_shipped(
-    rejecting: Spool, contract: Contract
-) -> None:
+def test_a_rejected_batch_marks_the_spool_full_until_rows_are_shipped(rejecting: Spool, contract: Contract) -> None:
     rejecting.append(make_records(contract, 30))
     with pytest.raises(SpoolFullError):
         rejecting.append(make_records(contract, 30))
@@ -81,7 +79,7 @@ def test_a_smaller_call_that_is_refused_makes_it_full_until_something_is_shipped
     assert [*full, rejecting.is_full] == [True, False]
 
 
-def test_the_oldest_segment_is_given_up_and_every_row_of_it_is_counted(dropping: Spool, contract: Contract) -> None:
+def test_the_oldest_segment_is_dropped_and_every_row_counted(dropping: Spool, contract: Contract) -> None:
     records = make_records(contract, 300)
     with capture_logs() as told:
         assert append_each(dropping, records) == records
@@ -98,11 +96,11 @@ def test_the_oldest_segment_is_given_up_and_every_row_of_it_is_counted(dropping:
 
 
 @pytest.mark.parametrize("arrives", [True, False])
-def test_what_the_shipper_has_now_is_not_given_up(arrives: bool, dropping: Spool, contract: Contract) -> None:
+def test_a_segment_claimed_by_the_shipper_is_not_dropped(arrives: bool, dropping: Spool, contract: Contract) -> None:
     records = make_records(contract, 100)
     dropping.append(records[:1])
     dropping.seal()
-    (held,) = abandoned(dropping.folder)  # it is on its way to the database
+    (held,) = claim_all(dropping.folder)  # the shipper has claimed it
     assert append_each(dropping, records[1:]) == records[1:]
     assert held.path.exists()
     if arrives:
@@ -114,7 +112,7 @@ def test_what_the_shipper_has_now_is_not_given_up(arrives: bool, dropping: Spool
     assert arrives + len(found) + dropping.n_dropped == 100
 
 
-def test_a_segment_that_was_shipped_meanwhile_is_not_counted_as_given_up(dropping: Spool, contract: Contract) -> None:
+def test_an_already_shipped_segment_is_not_counted_as_dropped(dropping: Spool, contract: Contract) -> None:
     records = make_records(contract, 100)
     dropping.append(records[:10])
     dropping.seal()
@@ -123,11 +121,11 @@ def test_a_segment_that_was_shipped_meanwhile_is_not_counted_as_given_up(droppin
     assert 10 + len(drained(dropping)) + dropping.n_dropped == 100
 
 
-def test_a_spool_whose_every_segment_is_with_the_shipper_refuses(tmp_path: Path, contract: Contract) -> None:
+def test_a_spool_with_all_segments_claimed_rejects_records(tmp_path: Path, contract: Contract) -> None:
     spool = Spool(tmp_path, contract.feature_names, SpoolLimits(MOST, "drop_oldest"))
     spool.append(make_records(contract, 30))
     spool.seal()
-    held: list[Segment] = list(abandoned(tmp_path))
+    held: list[Segment] = list(claim_all(tmp_path))
     with pytest.raises(SpoolFullError):
         spool.append(make_records(contract, 30, prefix="more"))
     for segment in held:
@@ -136,7 +134,7 @@ def test_a_spool_whose_every_segment_is_with_the_shipper_refuses(tmp_path: Path,
     assert spool.n_dropped == 30
 
 
-def test_one_call_may_push_out_everything_that_waits(dropping: Spool, contract: Contract) -> None:
+def test_one_batch_may_drop_all_waiting_segments(dropping: Spool, contract: Contract) -> None:
     first, second = make_records(contract, 2), make_records(contract, 40, prefix="s")
     dropping.append(first)
     dropping.append(second)

@@ -1,4 +1,4 @@
-"""The spool's counts as Prometheus sees them: added up over the workers that live."""
+"""Spool metrics, summed over the running workers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def values(metrics: ServingMetrics) -> tuple[float | None, ...]:
     return tuple(metrics.registry.get_sample_value(name) for name in names)
 
 
-def test_what_is_published_follows_the_spool_and_counts_each_row_once(tmp_path: Path, contract: Contract) -> None:
+def test_spool_metrics_count_each_row_once(tmp_path: Path, contract: Contract) -> None:
     spool = Spool(tmp_path / "spool", contract.feature_names, SpoolLimits(8_000, "drop_oldest"))
     metrics = ServingMetrics()
     published = SpoolMetrics(metrics, spool, tmp_path / "run")
@@ -41,9 +41,7 @@ def test_what_is_published_follows_the_spool_and_counts_each_row_once(tmp_path: 
     assert spool.n_dropped > 0
 
 
-def test_the_shipper_tells_its_state_once_for_the_workers_and_for_prometheus(
-    tmp_path: Path, contract: Contract
-) -> None:
+def test_the_shipper_publishes_each_state_once(tmp_path: Path, contract: Contract) -> None:
     shipper, files, metrics = (
         Shipper(tmp_path, no_log, contract.feature_names),
         ShipperFiles(tmp_path),
@@ -58,15 +56,15 @@ def test_the_shipper_tells_its_state_once_for_the_workers_and_for_prometheus(
         assert values(metrics)[2] == 2
 
 
-def test_a_shipper_that_has_died_is_a_problem(tmp_path: Path) -> None:
+def test_a_dead_shipper_is_reported_as_a_problem(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         pass
     files = ShipperFiles(tmp_path)
     files.status.write(ShipperStatus(gone.pid))
-    assert "has ended; another one is being started" in files.problem()
+    assert "has exited" in files.problem()
 
 
-def test_gauges_of_killed_workers_are_forgotten_wherever_the_server_keeps_them(tmp_path: Path) -> None:
+def test_gauges_of_killed_workers_are_removed(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         pass
     folder = tmp_path / "bentoml" / "metrics"

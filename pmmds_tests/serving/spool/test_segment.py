@@ -1,4 +1,4 @@
-"""A segment is seen by adopters only when it is locked and has its header, whenever they look."""
+"""Another process can claim a segment only after its creator has locked and released it."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from typing import Any
 import pytest
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_serving.spool.segment import NEW_SUFFIX, SUFFIX, Segment, abandoned, encode_record, remove_unfinished
+from pmmds_serving.spool.segment import NEW_SUFFIX, SUFFIX, Segment, claim_all, encode_record, remove_unfinished
 from pmmds_serving.spool.spool import Spool
 from pmmds_tests.harness.prediction_records import make_records
 
 
 def adopt_everything(folder: Path) -> None:
-    """What another worker does every few seconds: ship and delete whatever nobody holds."""
+    """Claim and delete all segments that no process holds."""
     remove_unfinished(folder)
     for path in folder.glob(f"*{SUFFIX}"):
-        found = Segment.adopt(path)
+        found = Segment.claim(path)
         if found is not None:
             found.delete()
 
 
-def test_only_its_user_reads_a_segment(tmp_path: Path, contract: Contract) -> None:
+def test_a_segment_is_readable_by_its_owner_only(tmp_path: Path, contract: Contract) -> None:
     segment = Segment.create(tmp_path, "own", contract.feature_names)
     segment.close()
     assert [p.stat().st_mode & 0o777 for p in tmp_path.iterdir()] == [0o600]
 
 
 def interrupted(call: Callable[..., Any], folder: Path, *, n_times: int) -> Callable[..., Any]:
-    """A system call before and after which the adopter comes by, the first `n_times`."""
+    """A system call with claims before and after its first `n_times` calls."""
     left = [n_times]
 
     def called(*arguments: Any, **named: Any) -> Any:
@@ -52,7 +52,7 @@ def interrupted(call: Callable[..., Any], folder: Path, *, n_times: int) -> Call
 
 @pytest.mark.parametrize("n_times", [1, 2, 3])
 @pytest.mark.parametrize(("module", "name"), [(fcntl, "flock"), (os, "open"), (os, "pwrite"), (Path, "rename")])
-def test_an_adopter_at_any_moment_takes_nothing_from_the_maker(
+def test_a_claim_at_any_moment_takes_nothing_from_the_creator(
     module: Any, name: str, n_times: int, tmp_path: Path, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -61,9 +61,9 @@ def test_an_adopter_at_any_moment_takes_nothing_from_the_maker(
     segment.write(encode_record(make_records(contract, 1)[0]))
     assert [path.name for path in tmp_path.iterdir()] == [f"mine{SUFFIX}"]
     assert segment.path.stat().st_size == segment.size
-    assert Segment.adopt(segment.path) is None
+    assert Segment.claim(segment.path) is None
     segment.close()
-    heir = Segment.adopt(segment.path)
+    heir = Segment.claim(segment.path)
     assert heir is not None
     found = heir.header()
     assert found is not None
@@ -72,7 +72,7 @@ def test_an_adopter_at_any_moment_takes_nothing_from_the_maker(
 
 
 def _interrupt(patch: pytest.MonkeyPatch, module: Any, name: str, folder: Path, n_times: int) -> None:
-    """The adopter uses the same calls: while it is at work they are the plain ones."""
+    """The claiming code uses the same calls, which must not be intercepted then."""
     plain = getattr(module, name)
     busy = [False]
     wrapped = interrupted(plain, folder, n_times=n_times)
@@ -108,7 +108,7 @@ print(n_lost)
 """
 
 
-def test_two_processes_that_make_and_adopt_as_fast_as_they_can_lose_nothing(tmp_path: Path) -> None:
+def test_concurrent_creates_and_claims_lose_nothing(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _MAKE_AND_APPEND, str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as maker:
@@ -119,12 +119,12 @@ def test_two_processes_that_make_and_adopt_as_fast_as_they_can_lose_nothing(tmp_
         assert maker.returncode == 0
 
 
-def test_what_a_maker_left_unfinished_is_cleared_away_and_what_lives_is_not(tmp_path: Path, contract: Contract) -> None:
+def test_unfinished_segments_of_dead_creators_are_removed(tmp_path: Path, contract: Contract) -> None:
     (tmp_path / f"dead{NEW_SUFFIX}").write_bytes(b"half a header")
     living = (tmp_path / f"living{NEW_SUFFIX}").open("wb")
     fcntl.flock(living, fcntl.LOCK_EX)
     spool = Spool(tmp_path, contract.feature_names)
-    assert list(abandoned(tmp_path)) == []
+    assert list(claim_all(tmp_path)) == []
     assert not (tmp_path / f"dead{NEW_SUFFIX}").exists()
     assert (tmp_path / f"living{NEW_SUFFIX}").exists()
     living.close()
@@ -141,18 +141,18 @@ sys.stdin.read()
 """
 
 
-def test_an_adopter_that_comes_too_late_leaves_the_name_alone(tmp_path: Path) -> None:
-    """It opened the file, another adopter set it aside and let go, then it locked what it had opened."""
+def test_a_late_claim_does_not_touch_a_renamed_file(tmp_path: Path) -> None:
+    """It opened the file, another process renamed and closed it, then it locked the old file."""
     with subprocess.Popen(
         [sys.executable, "-c", _HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         path = tmp_path / f"held{SUFFIX}"
-        assert Segment.adopt(path) is None
+        assert Segment.claim(path) is None
         holder.send_signal(signal.SIGKILL)
-    first = Segment.adopt(path)
+    first = Segment.claim(path)
     assert first is not None
     kept = first.set_aside(".kept")
-    assert Segment.adopt(path) is None
+    assert Segment.claim(path) is None
     assert kept.exists()

@@ -12,7 +12,7 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.stores.predictions.log import PredictionRecord
-from pmmds_serving.spool.segment import SUFFIX, Segment, abandoned, segments_with_records
+from pmmds_serving.spool.segment import SUFFIX, Segment, claim_all, segments_with_records
 from pmmds_serving.spool.spool import Spool, SpoolLimits, SpoolWriteError
 from pmmds_tests.harness.prediction_records import make_records
 
@@ -33,7 +33,7 @@ def drained(spool: Spool) -> list[PredictionRecord]:
 def taken_from(folder: Path) -> list[PredictionRecord]:
     """All that nobody holds, taken away."""
     found: list[PredictionRecord] = []
-    for segment in abandoned(folder):
+    for segment in claim_all(folder):
         header = segment.header()
         assert header is not None
         found += segment.read(header[1], EVERYTHING).records
@@ -42,28 +42,28 @@ def taken_from(folder: Path) -> list[PredictionRecord]:
 
 
 def adopted(path: Path) -> tuple[list[PredictionRecord], Segment]:
-    """All whole records of a file nobody holds."""
-    file = Segment.adopt(path)
+    """All complete records of a file that no process holds."""
+    file = Segment.claim(path)
     assert file is not None
     found = file.header()
     return ([] if found is None else file.read(found[1], EVERYTHING).records), file
 
 
 def abandoned_bytes(spool: Spool, records: list[PredictionRecord]) -> bytes:
-    """What a worker with these records leaves when it dies."""
+    """The file of a worker that died with these records."""
     spool.append(records)
     spool.close()
     return spool_path(spool.folder).read_bytes()
 
 
-def test_records_come_back_in_order_and_as_they_were(spool: Spool, contract: Contract) -> None:
+def test_records_are_read_back_unchanged_and_in_order(spool: Spool, contract: Contract) -> None:
     records = make_records(contract, 25)
     spool.append(records[:1])
     spool.append(records[1:])
     assert drained(spool) == records
 
 
-def test_a_segment_is_its_workers_until_it_is_released(spool: Spool, contract: Contract) -> None:
+def test_a_segment_cannot_be_claimed_before_it_is_released(spool: Spool, contract: Contract) -> None:
     records = make_records(contract, 10)
     spool.append(records[:6])
     assert taken_from(spool.folder) == []
@@ -73,7 +73,7 @@ def test_a_segment_is_its_workers_until_it_is_released(spool: Spool, contract: C
     assert drained(spool) == records[6:]
 
 
-def test_what_is_shipped_is_no_backlog_any_more(spool: Spool, contract: Contract) -> None:
+def test_shipped_records_are_not_in_the_backlog(spool: Spool, contract: Contract) -> None:
     spool.append(make_records(contract, 10))
     before = spool.backlog_bytes
     drained(spool)
@@ -81,7 +81,7 @@ def test_what_is_shipped_is_no_backlog_any_more(spool: Spool, contract: Contract
     assert (before > 0, spool.backlog_bytes, spool.n_segments) == (True, 0, 1)
 
 
-def test_the_newest_segment_is_released_only_when_the_shipper_has_no_other(spool: Spool, contract: Contract) -> None:
+def test_the_newest_segment_is_released_only_if_no_other_waits(spool: Spool, contract: Contract) -> None:
     records = make_records(contract, 9)
     for part in (records[:3], records[3:6], records[6:]):
         spool.append(part)
@@ -95,10 +95,10 @@ def test_the_newest_segment_is_released_only_when_the_shipper_has_no_other(spool
 def test_an_empty_spool_releases_nothing(spool: Spool) -> None:
     spool.hand_over()
     spool.seal()
-    assert (spool.n_segments, list(abandoned(spool.folder))) == (1, [])
+    assert (spool.n_segments, list(claim_all(spool.folder))) == (1, [])
 
 
-def test_a_missing_value_comes_back_as_none(spool: Spool, contract: Contract) -> None:
+def test_a_missing_value_is_read_back_as_none(spool: Spool, contract: Contract) -> None:
     (record,) = make_records(contract, 1, overrides={"total_charges": None, "contract": None})
     spool.append([record])
     assert drained(spool) == [record]
@@ -112,13 +112,11 @@ def test_a_shipped_spool_leaves_no_file(spool: Spool, contract: Contract) -> Non
 
 
 def in_segments(folder: Path, contract: Contract) -> Spool:
-    """A spool whose segments take about three records."""
+    """A spool with segments of about three records."""
     return Spool(folder, contract.feature_names, SpoolLimits(segment_bytes=1500))
 
 
-def test_a_long_outage_makes_many_small_segments_and_shipping_deletes_them_one_by_one(
-    tmp_path: Path, contract: Contract
-) -> None:
+def test_segments_of_a_long_outage_are_shipped_and_deleted_in_turn(tmp_path: Path, contract: Contract) -> None:
     spool = in_segments(tmp_path, contract)
     records = make_records(contract, 30)
     for record in records:
@@ -131,7 +129,7 @@ def test_a_long_outage_makes_many_small_segments_and_shipping_deletes_them_one_b
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_call_that_is_larger_than_a_segment_is_kept_whole_in_one(tmp_path: Path, contract: Contract) -> None:
+def test_a_batch_larger_than_a_segment_stays_in_one_segment(tmp_path: Path, contract: Contract) -> None:
     spool = in_segments(tmp_path, contract)
     records = make_records(contract, 20)
     spool.append(records)
@@ -141,7 +139,7 @@ def test_a_call_that_is_larger_than_a_segment_is_kept_whole_in_one(tmp_path: Pat
     assert drained(spool) == [*records, records[0]]
 
 
-def test_a_dead_workers_segments_are_adopted_in_their_order(tmp_path: Path, contract: Contract) -> None:
+def test_segments_of_a_dead_worker_are_claimed_in_order(tmp_path: Path, contract: Contract) -> None:
     dead = in_segments(tmp_path, contract)
     records = make_records(contract, 40)
     for record in records:
@@ -150,13 +148,15 @@ def test_a_dead_workers_segments_are_adopted_in_their_order(tmp_path: Path, cont
     assert taken_from(tmp_path) == records
 
 
-def test_nothing_is_taken_after_the_end(spool: Spool, contract: Contract) -> None:
+def test_a_closed_spool_rejects_records(spool: Spool, contract: Contract) -> None:
     spool.close()
     with pytest.raises(SpoolWriteError):
         spool.append(make_records(contract, 1))
 
 
-def test_a_tail_cut_at_any_byte_leaves_all_whole_records(tmp_path: Path, spool: Spool, contract: Contract) -> None:
+def test_a_file_truncated_at_any_byte_keeps_its_complete_records(
+    tmp_path: Path, spool: Spool, contract: Contract
+) -> None:
     records = make_records(contract, 4)
     whole = abandoned_bytes(spool, records)
     before_last = len(abandoned_bytes(Spool(tmp_path / "shorter", contract.feature_names), records[:3]))
@@ -168,7 +168,7 @@ def test_a_tail_cut_at_any_byte_leaves_all_whole_records(tmp_path: Path, spool: 
         assert found == records[:3], f"cut at byte {size}"
 
 
-def test_a_header_cut_at_any_byte_leaves_an_empty_file(tmp_path: Path, contract: Contract) -> None:
+def test_a_header_truncated_at_any_byte_has_no_records(tmp_path: Path, contract: Contract) -> None:
     empty = Spool(tmp_path / "empty", contract.feature_names)
     whole = spool_path(empty.folder).read_bytes()
     empty.close()
@@ -180,7 +180,7 @@ def test_a_header_cut_at_any_byte_leaves_an_empty_file(tmp_path: Path, contract:
         assert found == []
 
 
-def test_a_flipped_bit_is_noticed_in_every_byte_of_a_record(tmp_path: Path, spool: Spool, contract: Contract) -> None:
+def test_a_flipped_bit_in_any_byte_is_detected(tmp_path: Path, spool: Spool, contract: Contract) -> None:
     records = make_records(contract, 2)
     whole = abandoned_bytes(spool, records)
     start = len(abandoned_bytes(Spool(tmp_path / "shorter", contract.feature_names), records[:1]))
@@ -194,7 +194,7 @@ def test_a_flipped_bit_is_noticed_in_every_byte_of_a_record(tmp_path: Path, spoo
         assert found == records[:1], f"a bit of byte {position}"
 
 
-def test_zeros_after_a_power_failure_are_no_records(tmp_path: Path, spool: Spool, contract: Contract) -> None:
+def test_zeros_after_a_power_failure_are_not_records(tmp_path: Path, spool: Spool, contract: Contract) -> None:
     records = make_records(contract, 3)
     path = tmp_path / f"zeros{SUFFIX}"
     path.write_bytes(abandoned_bytes(spool, records) + bytes(4096))
@@ -203,14 +203,12 @@ def test_zeros_after_a_power_failure_are_no_records(tmp_path: Path, spool: Spool
     assert found == records
 
 
-def test_a_frame_that_is_no_record_is_handed_over_as_it_is_and_the_reading_goes_on(
-    spool: Spool, contract: Contract
-) -> None:
+def test_an_undecodable_frame_is_returned_and_reading_continues(spool: Spool, contract: Contract) -> None:
     first, bad, last = make_records(contract, 3)
     bad = msgspec.structs.replace(bad, latency_ms=None)
     spool.append([first, bad, last])
     spool.seal()
-    (segment,) = abandoned(spool.folder)
+    (segment,) = claim_all(spool.folder)
     header = segment.header()
     assert header is not None
     batch = segment.read(header[1], EVERYTHING)
@@ -218,17 +216,17 @@ def test_a_frame_that_is_no_record_is_handed_over_as_it_is_and_the_reading_goes_
     assert batch.undecodable == [msgspec.msgpack.encode(bad)]
 
 
-def test_two_workers_have_a_file_each_and_leave_the_others_alone(tmp_path: Path, contract: Contract) -> None:
+def test_two_workers_have_separate_files(tmp_path: Path, contract: Contract) -> None:
     one, two = (Spool(tmp_path, contract.feature_names) for _ in range(2))
     one.append(make_records(contract, 3, prefix="one"))
     two.append(make_records(contract, 2, prefix="two"))
-    assert list(abandoned(tmp_path)) == []
+    assert list(claim_all(tmp_path)) == []
     one.close()
-    (file,) = abandoned(tmp_path)
+    (file,) = claim_all(tmp_path)
     found = file.header()
     assert found is not None
     assert [r.request_id for r in file.read(found[1], EVERYTHING).records] == ["one0", "one1", "one2"]
-    assert Segment.adopt(file.path) is None  # locked by the adopter
+    assert Segment.claim(file.path) is None  # locked by the claiming process
     file.delete()
     assert [r.request_id for r in drained(two)] == ["two0", "two1"]
     two.close()
@@ -250,13 +248,13 @@ for i in itertools.count():
 """
 
 
-def test_a_killed_worker_loses_nothing_that_it_acknowledged(tmp_path: Path, contract: Contract) -> None:
+def test_a_killed_worker_loses_no_acknowledged_record(tmp_path: Path, contract: Contract) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _APPEND_UNTIL_KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as worker:
         assert worker.stdout is not None
         acknowledged = [worker.stdout.readline().strip() for _ in range(500)]
-        assert Segment.adopt(spool_path(tmp_path)) is None  # it lives
+        assert Segment.claim(spool_path(tmp_path)) is None  # its worker runs
         worker.send_signal(signal.SIGKILL)
         acknowledged += worker.stdout.read().split()
     found, file = adopted(spool_path(tmp_path))

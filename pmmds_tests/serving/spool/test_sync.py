@@ -1,4 +1,4 @@
-"""What was answered is on the disk soon, whether or not the database takes rows, and not at the event loop's cost."""
+"""Predictions are synced to disk in time by a separate thread, even without a database."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pmmds_tests.serving.spool.test_spool import drained
 
 
 class _Disk:
-    """Counts what is synced and by which thread; it can be broken."""
+    """Counts syncs and their threads; can be made to fail."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.n_files = self.n_folders = 0
@@ -48,9 +48,7 @@ def disk(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> _Disk:
     return _Disk(monkeypatch)
 
 
-def test_everything_is_synced_within_the_bound_by_another_thread_with_nobody_shipping(
-    spool: Spool, disk: _Disk, contract: Contract
-) -> None:
+def test_everything_is_synced_in_time_even_without_a_shipper(spool: Spool, disk: _Disk, contract: Contract) -> None:
     passes: list[float] = []
     syncer = SpoolSyncer(spool, 0.05, lambda: passes.append(time.monotonic()))
     syncer.start()
@@ -61,7 +59,7 @@ def test_everything_is_synced_within_the_bound_by_another_thread_with_nobody_shi
         assert disk.n_files == n_before + 1
     syncer.stop()
     assert disk.threads == {"spool-sync"}
-    assert disk.n_folders == 2  # names: of the first segment, and of the one after it, since the first was released
+    assert disk.n_folders == 2  # one sync for each of two new segments
 
 
 def _wait_for_sync(disk: _Disk, n_before: int) -> None:
@@ -73,9 +71,7 @@ def _wait_for_passes(passes: list[float], n_more: int) -> None:
     wait_until(lambda: len(passes) >= before + n_more)
 
 
-def test_nothing_is_synced_while_nothing_is_answered_or_all_is_shipped(
-    spool: Spool, disk: _Disk, contract: Contract
-) -> None:
+def test_nothing_is_synced_without_new_records(spool: Spool, disk: _Disk, contract: Contract) -> None:
     spool.sync()
     spool.append(make_records(contract, 1))
     drained(spool)
@@ -85,36 +81,34 @@ def test_nothing_is_synced_while_nothing_is_answered_or_all_is_shipped(
     assert disk.n_files == synced == 1
 
 
-def test_a_disk_that_keeps_nothing_is_told_and_refused_until_it_keeps_again(
-    spool: Spool, disk: _Disk, contract: Contract
-) -> None:
+def test_a_failing_disk_rejects_records_until_it_works_again(spool: Spool, disk: _Disk, contract: Contract) -> None:
     first, second = make_records(contract, 2)
     syncer = SpoolSyncer(spool, 0.01)
     syncer.start()
     disk.is_broken = True
     with capture_logs() as told:
         spool.append([first])
-        wait_until(lambda: "does not keep what is written: Input/output error" in syncer.problem)
-        with pytest.raises(SpoolWriteError, match="does not keep"):
+        wait_until(lambda: "cannot be synced to disk: Input/output error" in syncer.problem)
+        with pytest.raises(SpoolWriteError, match="cannot be synced"):
             spool.append([second])
         disk.is_broken = False
         wait_until(lambda: syncer.problem == "")
-        wait_until(lambda: len(told) > 1)  # it is told a moment later
+        wait_until(lambda: len(told) > 1)  # it is logged a moment later
     assert [line["event"] for line in told] == ["spool_sync_failed", "spool_sync_resumed"]
     spool.append([second])
     assert sorted(r.request_id for r in drained(spool)) == sorted([first.request_id, second.request_id])
     syncer.stop()
 
 
-def test_a_thread_that_has_ended_shows(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_sync_thread_is_reported(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     syncer = SpoolSyncer(spool, 0.01)
     monkeypatch.setattr(syncer, "_thread", threading.Thread(target=lambda: None))
     syncer.start()
-    wait_until(lambda: syncer.problem.startswith("The thread that syncs the spool has ended."))
+    wait_until(lambda: syncer.problem.startswith("The spool sync thread has stopped."))
     syncer.stop()
 
 
-def test_an_error_after_a_sync_ends_no_thread(spool: Spool) -> None:
+def test_an_error_after_a_sync_does_not_stop_the_thread(spool: Spool) -> None:
     calls: list[int] = []
 
     def fail() -> None:

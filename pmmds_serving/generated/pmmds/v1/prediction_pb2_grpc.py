@@ -60,29 +60,29 @@ class PredictionServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Predict(self, request, context):
-        """Answers one row; its record is kept before the answer leaves. At most 100,000 bytes.
+        """Predicts one row and records it before responding. At most 100,000 bytes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PredictBatch(self, request, context):
-        """Answers 1 to 1,000 rows, all or none. At most 4,000,000 bytes.
+        """Predicts 1 to 1,000 rows, all or none. At most 4,000,000 bytes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """Says which model answers now. UNAVAILABLE while there is none.
+        """Returns the served model; UNAVAILABLE without one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SendFeedback(self, request, context):
-        """Takes the truth about 1 to 10,000 predictions; all labels are kept, or none. At most 4,000,000 bytes.
-        Guarded: metadata "authorization: Bearer <PMMDS_ADMIN_TOKEN>", or a client on the same machine where no token is set.
+        """Stores the labels of 1 to 10,000 predictions, all or none. At most 4,000,000 bytes.
+        Guarded: metadata "authorization: Bearer <PMMDS_ADMIN_TOKEN>" or, if no token is set, a client on the same machine.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

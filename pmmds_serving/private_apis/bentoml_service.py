@@ -1,0 +1,29 @@
+"""BentoML's service class (`_bentoml_sdk`) and its ASGI application.
+
+Does not live here: the service itself (service.py), BentoML's static files (bentoml_files.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from _bentoml_sdk import Service
+from starlette.routing import Mount
+
+__all__ = ["Service", "keep_mounted_routes"]
+
+# They label metrics by raw path, keep each request's objects until its timeout, or log every request.
+_REMOVED_MIDDLEWARES = frozenset(
+    {"TimeoutMiddleware", "OpenTelemetryMiddleware", "RunnerTrafficMetricsMiddleware", "AccessLogMiddleware"}
+)
+
+
+def keep_mounted_routes(service: Any, app: Any) -> Any:
+    """Reduce BentoML's application to the service's mounted application and return the latter.
+
+    BentoML's own routes would shadow it, and its kind of mount answers unknown paths itself, in another format.
+    """
+    app.user_middleware = [m for m in app.user_middleware if m.cls.__name__ not in _REMOVED_MIDDLEWARES]
+    app.router.routes[:] = [Mount(path, mounted) for mounted, path, _ in service.mount_apps]
+    (mounted, _, _), *_rest = service.mount_apps
+    return mounted
