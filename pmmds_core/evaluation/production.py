@@ -32,7 +32,8 @@ class VersionPerformance:
     brier_score: float | None = None
 
     def to_row(self) -> dict[str, Any]:
-        return asdict(self)
+        # A plain string: Dagster serializes no enums.
+        return {**asdict(self), "verdict": self.verdict.value}
 
 
 @dataclass(frozen=True)
