@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from pmmds_assets.pictures import table
+from pmmds_assets.charts import table
 
 
 def check_result(

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from pmmds_assets.charts import bar_chart, table
 from pmmds_assets.checks import check_result
 from pmmds_assets.groups import DATA, OWNERS
-from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.contracts.contract import Contract
@@ -77,7 +77,7 @@ def reference_data(
             "path": dg.MetadataValue.path(str(dataset.path)),
             "columns": table(column_summary(frame, d.contract)),
             "label_share": float(frame[d.contract.label.name].mean()),
-            "picture": _label_picture(frame, d.contract),
+            "chart": _label_chart(frame, d.contract),
         },
         check_results=[_schema_result(schema), _suite_result(suite)],
     )
@@ -134,11 +134,11 @@ def column_summary(frame: "pd.DataFrame", contract: Contract) -> list[dict[str, 
     return rows
 
 
-def _label_picture(frame: "pd.DataFrame", contract: Contract) -> dg.MarkdownMetadataValue:
+def _label_chart(frame: "pd.DataFrame", contract: Contract) -> dg.MarkdownMetadataValue:
     label = contract.label
     share = float(frame[label.name].mean())
     bars = {f"{label.name} = {label.positive}": share, f"{label.name} = {label.negative}": 1 - share}
-    return bar_picture("Share of each class", bars)
+    return bar_chart("Share of each class", bars)
 
 
 @dg.asset(
@@ -175,7 +175,7 @@ def labelled_predictions(context: dg.AssetExecutionContext, deployment: Deployme
             "n_waiting_for_their_prediction": d.ground_truth.n_waiting(),
             "newest_predicted_at": str(rows.predicted_at.max()) if len(frame) else "none",
             "path": dg.MetadataValue.path(str(dataset.path)),
-            "picture": bar_picture(
+            "chart": bar_chart(
                 "Labelled rows by model version", {f"v{r['model_version']}": r["n_rows"] for r in by_version}
             ),
         },

@@ -10,8 +10,8 @@ import numpy as np
 
 from pmmds_assets.assets.model import FILES_DIGEST, require_challenger, trained_model
 from pmmds_assets.assets.training_data import training_data
+from pmmds_assets.charts import reliability_chart, table
 from pmmds_assets.groups import OWNERS, TRAINING
-from pmmds_assets.pictures import reliability_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.deployment import Deployment
@@ -63,7 +63,7 @@ def model_evaluation(context: dg.AssetExecutionContext, deployment: DeploymentRe
             "report": dg.MetadataValue.path(str(page)),
             "mlflow": keep_with_model(d, challenger.version, page, FOLDER),
             "model_card": dg.MetadataValue.md(_keep_card(d, challenger, evaluation)),
-            "picture": reliability_picture("Challenger on the holdout, by decile of its score", evaluation.score_table),
+            "chart": reliability_chart("Challenger on the holdout, by decile of its score", evaluation.score_table),
         },
     )
 

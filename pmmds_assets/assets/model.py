@@ -9,9 +9,9 @@ import dagster as dg
 import numpy as np
 
 from pmmds_assets.assets.training_data import training_data
+from pmmds_assets.charts import bar_chart, table
 from pmmds_assets.checks import check_result
 from pmmds_assets.groups import MONITORING, OWNERS, TRAINING
-from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource, MlflowRun
 from pmmds_assets.results import Materialized
 from pmmds_core.data.row_identity import BY_CONTENT, ROW_KEY
@@ -137,7 +137,7 @@ def _model_metadata(release: ModelRelease, version: RegisteredVersion) -> dict[s
         "candidates": table(candidates),
         "holdout_metrics": table([{"metric": k, "value": v} for k, v in release.manifest.metrics.items()]),
         "files": table([{"file": k, "sha256": v} for k, v in release.manifest.files.items()]),
-        "picture": bar_picture(
+        "chart": bar_chart(
             "Cross-validated ROC-AUC", {s.name: s.roc_auc for s in release.trained.scores}, unit="ROC-AUC"
         ),
     }
@@ -171,9 +171,7 @@ def reference_profile(context: dg.AssetExecutionContext, deployment: DeploymentR
             "dagster/row_count": profile.n_rows,
             "n_bytes": len(profile.to_json()),
             "bins": table([_profile_row(p) for p in profile.with_score]),
-            "picture": bar_picture(
-                "Bins per feature", {p.bins.feature: float(p.bins.n_bins) for p in profile.with_score}
-            ),
+            "chart": bar_chart("Bins per feature", {p.bins.feature: float(p.bins.n_bins) for p in profile.with_score}),
         },
     )
 

@@ -7,10 +7,10 @@ from typing import Any
 import dagster as dg
 
 from pmmds_assets.assets.model import reference_profile
+from pmmds_assets.charts import bar_chart, line_chart, table
 from pmmds_assets.checks import check_result, could_not_look
 from pmmds_assets.groups import DATA, MONITORING, OWNERS
 from pmmds_assets.partitions import hourly, key_of, window_hours
-from pmmds_assets.pictures import bar_picture, line_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.config.values import comma_list
@@ -75,7 +75,7 @@ def feature_histograms(context: dg.AssetExecutionContext, deployment: Deployment
             "n_hours_counted": len(result.hours),
             "n_rows_counted": result.n_rows,
             "hours": table([{"hour": f"{h:%Y-%m-%d %H:00}", "n_rows": n} for h, n in totals[-48:]]),
-            "picture": line_picture("Rows an hour", [(f"{h:%d %H:00}", n) for h, n in totals[-48:]], unit="rows"),
+            "chart": line_chart("Rows an hour", [(f"{h:%d %H:00}", n) for h, n in totals[-48:]], unit="rows"),
         },
     )
 
@@ -172,7 +172,5 @@ def _drift_metadata(threshold: float, result: MonitorResult) -> dict[str, Any]:
         "alert": result.alert_id if result.alert_id is not None else "none",
         "features": table(rows),
         "report": dg.MetadataValue.path(str(result.html_path)),
-        "picture": bar_picture(
-            "PSI by feature", {r["feature"]: r["psi"] for r in rows}, threshold=threshold, unit="PSI"
-        ),
+        "chart": bar_chart("PSI by feature", {r["feature"]: r["psi"] for r in rows}, threshold=threshold, unit="PSI"),
     }

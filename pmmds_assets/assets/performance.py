@@ -9,9 +9,9 @@ import dagster as dg
 
 from pmmds_assets.assets.data import labelled_predictions
 from pmmds_assets.assets.model import reference_profile
+from pmmds_assets.charts import bar_chart, line_chart, reliability_chart, table
 from pmmds_assets.checks import check_result, could_not_look
 from pmmds_assets.groups import MONITORING, OWNERS
-from pmmds_assets.pictures import bar_picture, line_picture, reliability_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.deployment import Deployment
@@ -76,7 +76,7 @@ def performance_report(
             "report": dg.MetadataValue.path(str(page)),
             "mlflow": _kept(d, documents, page),
             **_version_metadata(d),
-            **_pictures(documents),
+            **_charts(documents),
         },
         check_results=[_labels_result(documents), _estimate_result(documents), _agreement_result(documents)],
     )
@@ -107,19 +107,19 @@ def _version_metadata(deployment: Deployment) -> dict[str, Any]:
     bars = {f"v{v.model_version}": v.roc_auc for v in report.versions if v.roc_auc is not None}
     return {
         "versions": table([v.to_row() for v in report.versions]),
-        "picture": bar_picture("ROC-AUC in production", bars),
+        "chart": bar_chart("ROC-AUC in production", bars),
     }
 
 
-def _pictures(documents: Sequence[Document]) -> dict[str, Any]:
+def _charts(documents: Sequence[Document]) -> dict[str, Any]:
     measured = [x for x in documents if x["realized"] is not None]
     if not measured:
         return {}
     points = [(x["day"][5:], x["realized"]["roc_auc"]["value"]) for x in measured]
     newest = measured[-1]
     return {
-        "picture_by_day": line_picture("Realized ROC-AUC", points, unit="ROC-AUC"),
-        "picture_of_calibration": reliability_picture(
+        "chart_by_day": line_chart("Realized ROC-AUC", points, unit="ROC-AUC"),
+        "calibration_chart": reliability_chart(
             f"Calibration of v{newest['model_version']} on {newest['day']}", newest["reliability"]
         ),
     }

@@ -5,9 +5,9 @@ from typing import Any
 import dagster as dg
 
 from pmmds_assets.assets.evaluation import model_evaluation
+from pmmds_assets.charts import bar_chart, table
 from pmmds_assets.checks import check_result
 from pmmds_assets.groups import OWNERS, PROMOTION
-from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.deployment import Deployment
@@ -68,7 +68,7 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
             "champion_version": evaluation.champion_version or "none",
             "criteria": table(criteria),
             "decision": dg.MetadataValue.json(decision.to_document()),
-            "picture": bar_picture("Criteria met", {c.name: float(c.passed) for c in judgement.criteria}),
+            "chart": bar_chart("Criteria met", {c.name: float(c.passed) for c in judgement.criteria}),
         },
         check_results=[
             check_result(BEATS_CHECK, judgement.promoted, {"promotion_reason": judgement.promotion_reason}, criteria)
@@ -190,5 +190,5 @@ def production_metadata(
         "digest": files.digest,
         "holdout_metrics": table([{"metric": k, "value": v} for k, v in files.manifest.metrics.items()]),
         "decisions": table(history),
-        "picture": bar_picture(f"v{version.version} on its holdout", files.manifest.metrics),
+        "chart": bar_chart(f"v{version.version} on its holdout", files.manifest.metrics),
     }

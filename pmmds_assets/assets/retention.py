@@ -2,8 +2,8 @@
 
 import dagster as dg
 
+from pmmds_assets.charts import table
 from pmmds_assets.groups import DATA, OWNERS
-from pmmds_assets.pictures import table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_assets.run_retention import expire_runs

@@ -11,8 +11,8 @@ import dagster as dg
 
 from pmmds_assets.assets.evaluation import FOLDER
 from pmmds_assets.assets.model import trained_model
+from pmmds_assets.charts import bar_chart, table
 from pmmds_assets.groups import OWNERS, PROMOTION
-from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.deployment import Deployment
@@ -46,7 +46,7 @@ def shadow_report(deployment: DeploymentResource) -> Materialized:
             "dagster/row_count": found.n_rows,
             "changed_decisions_share": found.changed_share,
             "figures": table(shadow_rows(document)),
-            "picture": bar_picture("Challenger minus answer, by share of requests below", found.quantiles),
+            "chart": bar_chart("Challenger minus answer, by share of requests below", found.quantiles),
             **_page(d, version, document),
         },
     )

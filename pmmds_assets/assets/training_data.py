@@ -14,9 +14,9 @@ import dagster as dg
 import numpy as np
 
 from pmmds_assets.assets.data import labelled_predictions, reference_data, vars_of
+from pmmds_assets.charts import bar_chart, table
 from pmmds_assets.checks import check_result
 from pmmds_assets.groups import OWNERS, TRAINING
-from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_assets.retraining import Trigger, claim_attempt, record_blocked
@@ -226,7 +226,7 @@ def _kept(
             "left_out": table(mix["left_out"] or [{"rows": "none", "n_rows": 0, "reason": "all are used"}]),
             "parts": table([{"part": k, "n_rows": v} for k, v in parts.items()]),
             "path": dg.MetadataValue.path(str(dataset.path)),
-            "picture": bar_picture("Rows", {k: float(v) for k, v in parts.items()}),
+            "chart": bar_chart("Rows", {k: float(v) for k, v in parts.items()}),
         },
         check_results=[_leakage_result(leakage)],
     )

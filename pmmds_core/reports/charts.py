@@ -69,6 +69,23 @@ def reliability(words: Words, rows: Rows) -> str:
     return _draw("reliability", words, rows=rows, diagonal=[{"at": 0}, {"at": 1}])
 
 
+def bars(words: Words, values: Mapping[str, float], threshold: float | None = None) -> str:
+    """Horizontal bars, the largest first; those at or above the threshold have another color."""
+    ordered = sorted(values.items(), key=lambda pair: -pair[1])
+    rows = [
+        {"label": short(label), "value": value, "over": threshold is not None and value >= threshold}
+        for label, value in ordered
+    ]
+    limits = [] if threshold is None else [{"at": threshold}]
+    return _draw("bars", words, rows=_told_apart(rows, 1), limits=limits)
+
+
+def line(words: Words, points: Sequence[tuple[str, float]]) -> str:
+    """Values by label, in the order given; equal labels remain separate points."""
+    rows = [{"label": label, "value": value} for label, value in points]
+    return _draw("line", words, rows=_told_apart(rows, 1))
+
+
 def short(label: str) -> str:
     """A label that leaves room for the bars; the table beside the picture has all of it."""
     return label if len(label) <= MAX_LABEL else f"{label[: MAX_LABEL - 1]}…"
