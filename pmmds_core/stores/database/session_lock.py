@@ -2,7 +2,7 @@
 
 The server releases it when the session ends, however its process or machine ended. It is a lock of a table, so only a
 login with a right to change that table can hold it. The transaction reads and writes nothing, so vacuum is not held up.
-Keep out: what the lock is for (stores/lifecycle/training_lock.py, pmmds_assets/instance/leadership.py).
+Keep out: what the lock is for (stores/lifecycle/training_lock.py, pmmds_assets/instance/leader_lock.py).
 """
 
 from __future__ import annotations
