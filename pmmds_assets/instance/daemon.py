@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from pmmds_assets.dagster_internals import DAEMON_MODULE
 from pmmds_assets.instance.leader_lock import FileLeaderLock, LeaderLock, PostgresLeaderLock, Role
 from pmmds_core.config.settings import load_settings
 from pmmds_core.errors import PmmdsError
@@ -43,7 +44,7 @@ def main() -> None:
         wait_for_leadership(lock, POLL_SECONDS)
     watch = threading.Thread(target=watch_leadership, args=(lock, POLL_SECONDS, end_this_process), daemon=True)
     watch.start()
-    runpy.run_module("dagster._daemon", run_name="__main__", alter_sys=True)
+    runpy.run_module(DAEMON_MODULE, run_name="__main__", alter_sys=True)
 
 
 def leader_lock_of_instance() -> LeaderLock:
@@ -75,7 +76,7 @@ def wait_for_leadership(lock: LeaderLock, poll_seconds: float) -> None:
     while True:
         role = lock.try_acquire()
         if role is not logged:
-            _log.info("daemon_role", role=role.value, message=_MESSAGES[role])
+            _log.info("daemon_lead", role=role.value, message=_MESSAGES[role])
             logged = role
         if role is Role.LEADER:
             return

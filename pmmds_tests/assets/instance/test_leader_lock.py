@@ -120,9 +120,9 @@ def test_each_change_of_role_is_logged_once() -> None:
     with capture_logs() as logged:
         wait_for_leadership(Scripted(UNKNOWN, UNKNOWN, STANDBY, STANDBY, LEADER), 0.0)
     assert [(line["event"], line["role"]) for line in logged] == [
-        ("daemon_role", "unknown"),
-        ("daemon_role", "standby"),
-        ("daemon_role", "leader"),
+        ("daemon_lead", "unknown"),
+        ("daemon_lead", "standby"),
+        ("daemon_lead", "leader"),
     ]
 
 
