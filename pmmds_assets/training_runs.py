@@ -45,7 +45,7 @@ def training_lock_of(
 
 
 def refuse_variables(config: object) -> None:
-    """Raise UsageError if a run's configuration names a variable, whose value the launcher may not be allowed to see."""
+    """Raise UsageError if run configuration names a variable, whose value the launcher may not be allowed to read."""
     if isinstance(config, Mapping):
         if set(config) == {"env"}:
             raise UsageError(

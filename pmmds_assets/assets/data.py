@@ -12,10 +12,11 @@ from pmmds_assets.groups import DATA, OWNERS
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.data.expectations import SuiteResult, run_suite
+from pmmds_core.data.expectations import SuiteResult
 from pmmds_core.data.pandera_schema import SchemaCheck, check_frame
 from pmmds_core.data.reader import content_digest
 from pmmds_core.data.row_identity import REQUEST_ID
+from pmmds_core.data.suite_process import validate
 from pmmds_core.deployment import Deployment
 from pmmds_core.stores.files.reference_source import load_reference
 from pmmds_core.training.mix import PREDICTED_AT
@@ -52,7 +53,7 @@ def reference_data(
     source = load_reference(d.settings, d.contract)
     frame, digest = source.data.frame, source.data.digest
     schema = check_frame(frame, d.contract)
-    suite = run_suite(frame, d.contract) if config.validate_data else None
+    suite = validate(frame, d.contract) if config.validate_data else None
     folder = _write_validation(d, digest, schema, suite)
     dataset = d.datasets.save(
         "reference",

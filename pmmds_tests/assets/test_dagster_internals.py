@@ -5,18 +5,11 @@ from pathlib import Path
 
 import dagster as dg
 import sqlalchemy as sa
-
 from dagster._core.storage.event_log import SqlEventLogStorage
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 
 from pmmds_assets.dagster_internals import DAEMON_MODULE, delete_events, run_files
 from pmmds_assets.results import Materialized
-    DAEMON_MODULE,
-    AssetCheckExecutionsTable,
-    SqlEventLogStorage,
-    delete_events,
-    run_files,
-)
 
 PACKAGE = Path(__file__).parents[2] / "pmmds_assets"
 
