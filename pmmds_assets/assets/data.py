@@ -1,4 +1,4 @@
-"""Rows that come from outside: the reference, and the production rows whose truth is known."""
+"""Assets of input data: the reference data, and the labeled production rows."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ SCHEMA_CHECK, SUITE_CHECK = "reference_follows_schema", "expectations_are_met"
 
 
 class ReferenceDataConfig(dg.Config):
-    """`validate_data: false` skips the expectations, for debugging; the model version then says `skipped`."""
+    """`validate_data: false` skips the expectations, for debugging; the model version is then tagged `skipped`."""
 
     validate_data: bool = True
 
@@ -45,7 +45,7 @@ class ReferenceDataConfig(dg.Config):
 def reference_data(
     context: dg.AssetExecutionContext, config: ReferenceDataConfig, deployment: DeploymentResource
 ) -> Materialized:
-    """The accepted data: loaded, normalised by the contract, checked by pandera and Great Expectations.
+    """The accepted data: loaded, normalized by the contract, checked by pandera and Great Expectations.
 
     From PMMDS_DATA_PATH, else the downloaded file, else the packaged synthetic sample.
     """
@@ -91,7 +91,7 @@ def _validation(schema: SchemaCheck, suite: SuiteResult | None) -> str:
 
 
 def _write_validation(deployment: Deployment, digest: str, schema: SchemaCheck, suite: SuiteResult | None) -> Path:
-    """The results as JSON and HTML; trained_model keeps them with the model version."""
+    """Write the results as JSON and HTML; trained_model logs them with the model version. Return their folder."""
     folder = deployment.folder(f"validation/{digest[:16]}")
     document = {"passed": schema.passed, "n_rows": schema.n_rows, "failures": [vars_of(f) for f in schema.failures]}
     (folder / "schema.json").write_text(json.dumps(document, indent=2, default=str), encoding="utf-8")
@@ -102,26 +102,28 @@ def _write_validation(deployment: Deployment, digest: str, schema: SchemaCheck, 
 
 
 def vars_of(result: Any) -> dict[str, Any]:
-    """The fields of a frozen result."""
+    """Return the fields of a dataclass."""
     return {name: getattr(result, name) for name in result.__dataclass_fields__}
 
 
 def _schema_result(schema: SchemaCheck) -> dg.AssetCheckResult:
-    found = [{k: str(v) for k, v in vars_of(f).items()} for f in schema.failures[:50]]
+    failures = [{k: str(v) for k, v in vars_of(f).items()} for f in schema.failures[:50]]
     return check_result(
-        SCHEMA_CHECK, schema.passed, {"n_rows": schema.n_rows, "n_failures": len(schema.failures)}, found
+        SCHEMA_CHECK, schema.passed, {"n_rows": schema.n_rows, "n_failures": len(schema.failures)}, failures
     )
 
 
 def _suite_result(suite: SuiteResult | None) -> dg.AssetCheckResult:
     if suite is None:
-        return check_result(SUITE_CHECK, True, {"skipped": "validate_data is false; the model version says so"})
+        return check_result(
+            SUITE_CHECK, True, {"skipped": "validate_data is false; the model version is tagged as skipped"}
+        )
     metadata = {"n_expectations": suite.n_expectations, "n_failed": suite.n_failed}
     return check_result(SUITE_CHECK, suite.passed, metadata)
 
 
 def column_summary(frame: "pd.DataFrame", contract: Contract) -> list[dict[str, Any]]:
-    """One row a feature: kind, missing share, and range or most frequent value."""
+    """Return one row per feature: kind, missing share, and range or most frequent value."""
     rows = []
     for feature in contract.features:
         values = frame[feature.name]
@@ -149,9 +151,9 @@ def _label_chart(frame: "pd.DataFrame", contract: Contract) -> dg.MarkdownMetada
     deps=["prediction_logs", "ground_truth"],
 )
 def labelled_predictions(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
-    """Production rows whose truth has become known: prediction_logs joined with ground_truth, oldest first.
+    """Labeled production rows: prediction_logs joined with ground_truth, oldest first.
 
-    Labels that came before their prediction, or after it was archived, are matched first.
+    First matches labels that arrived before their prediction or after it was archived.
     """
     d = deployment.open()
     matched, late = d.ground_truth.match_waiting(), d.ground_truth.match_archived()
@@ -177,7 +179,7 @@ def labelled_predictions(context: dg.AssetExecutionContext, deployment: Deployme
             "newest_predicted_at": str(rows.predicted_at.max()) if len(frame) else "none",
             "path": dg.MetadataValue.path(str(dataset.path)),
             "chart": bar_chart(
-                "Labelled rows by model version", {f"v{r['model_version']}": r["n_rows"] for r in by_version}
+                "Labeled rows by model version", {f"v{r['model_version']}": r["n_rows"] for r in by_version}
             ),
         },
     )

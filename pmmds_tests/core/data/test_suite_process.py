@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.data import suite_process
 from pmmds_core.data.expectations import run_suite
+from pmmds_core.stores.files.reference_source import packaged_sample
+
+
+@pytest.fixture
+def sample(contract: Contract) -> pd.DataFrame:
+    return packaged_sample(contract).frame
 
 
 def test_a_started_process_gives_the_same_result(sample: pd.DataFrame, contract: Contract) -> None:
