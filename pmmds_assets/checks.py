@@ -1,4 +1,4 @@
-"""Asset check results, made alike. The checks themselves are pure functions of the core."""
+"""Builders of asset check results. The checks themselves are pure functions of the core."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 
 import dagster as dg
 
-from pmmds_assets.pictures import table
+from pmmds_assets.charts import table
 from pmmds_core.statistics.verdict import Verdict
 
 
 def check_result(
     name: str, passed: bool, metadata: Mapping[str, Any], failures: Sequence[Mapping[str, Any]] = ()
 ) -> dg.AssetCheckResult:
-    """A check's answer with its numbers, and a table of what failed."""
+    """Return a check result with its numbers and a table of failures."""
     shown: dict[str, Any] = dict(metadata)
     if failures:
         shown["failures"] = table(failures)
     return dg.AssetCheckResult(check_name=name, passed=bool(passed), metadata=shown)
 
 
-def could_not_look(name: str, reason: str) -> dg.AssetCheckResult:
-    """Dagster wants an answer of every check; that nobody could look is not a pass."""
-    found = {"verdict": Verdict.INSUFFICIENT_DATA.value, "reason": reason}
-    return dg.AssetCheckResult(check_name=name, passed=False, severity=dg.AssetCheckSeverity.WARN, metadata=found)
+def not_evaluated(name: str, reason: str) -> dg.AssetCheckResult:
+    """Return a warning for a check that was not evaluated. It never passes; Dagster requires a result."""
+    metadata = {"verdict": Verdict.INSUFFICIENT_DATA.value, "reason": reason}
+    return dg.AssetCheckResult(check_name=name, passed=False, severity=dg.AssetCheckSeverity.WARN, metadata=metadata)

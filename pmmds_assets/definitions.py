@@ -1,4 +1,4 @@
-"""The code location. Of the environment only PMMDS_DAGSTER_EXECUTOR matters here; nothing is opened."""
+"""The Dagster code location. Loading it reads only PMMDS_DAGSTER_EXECUTOR and opens no connection."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ all_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
 
 
 def build_defs(deployment: DeploymentResource | None = None, settings: Settings | None = None) -> dg.Definitions:
-    """All definitions, with another deployment in tests. `settings`: whose executor; the environment's when None.
+    """Return all definitions. Tests pass another deployment. `settings` chooses the executor; default: the environment.
 
     Raises:
-        SettingError: a variable does not parse, or the executor's library is not installed.
+        SettingError: a variable is invalid, or the executor's library is not installed.
     """
     resource = deployment or DeploymentResource()
     return dg.Definitions(

@@ -1,6 +1,6 @@
-"""Where the steps of a run work: in the run's process, in processes beside it, or on Celery workers.
+"""Step executors: in the run's process, in child processes, or on Celery workers.
 
-Add an executor here and to PMMDS_DAGSTER_EXECUTOR. Keep out: where runs start, which dagster.yaml says (run_launcher).
+Add an executor here and to PMMDS_DAGSTER_EXECUTOR. Does not live here: where runs start (run_launcher in dagster.yaml).
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from pmmds_core.errors import ServiceUnavailableError, SettingError
 if TYPE_CHECKING:
     from celery import Celery
 
-# A broker that is away is told within seconds; left alone, the libraries try for minutes.
+# Report an unreachable broker within seconds; by default the libraries retry for minutes.
 ANSWER_SECONDS = 5.0
 
 
 def step_executor(settings: Settings) -> dg.ExecutorDefinition:
-    """The executor of every job that is launched from the UI, by a schedule or by a sensor.
+    """Return the executor of jobs launched from the UI, by a schedule or by a sensor.
 
-    On one machine a process a step costs seconds and gains nothing, hence the default.
+    The default is in_process: on one machine a process per step costs seconds and gains nothing.
 
     Raises:
-        SettingError: PMMDS_DAGSTER_EXECUTOR asks for a library that is not installed.
+        SettingError: PMMDS_DAGSTER_EXECUTOR needs a library that is not installed.
     """
     if settings.dagster_executor == "in_process":
         return dg.in_process_executor
@@ -49,13 +49,13 @@ def require_celery() -> None:
 
 
 def celery_arguments(broker: str) -> dict[str, Any]:
-    """What executor and workers must agree in. RabbitMQ answers through its own queues, Redis keeps results."""
+    """Return arguments that executor and workers share. Results use RabbitMQ's own queues, or Redis as the backend."""
     is_amqp = broker.partition("://")[0].endswith(("amqp", "amqps"))
     return {"broker": broker, "backend": "rpc://" if is_amqp else broker, "config_source": dict(_PATIENCE)}
 
 
 def celery_app(broker: str) -> Celery:
-    """The application that a worker serves: steps for the executor, whole runs for dagster-celery's run launcher."""
+    """Return the worker's application: steps for the executor, whole runs for dagster-celery's run launcher."""
     from dagster_celery.config import dict_wrapper
     from dagster_celery.make_app import make_app
     from dagster_celery.tasks import create_execute_job_task, create_resume_job_task, create_task
@@ -68,7 +68,7 @@ def celery_app(broker: str) -> Celery:
 
 
 def check_broker(broker: str) -> None:
-    """Raises ServiceUnavailableError when the broker does not answer within seconds."""
+    """Raises ServiceUnavailableError if the broker does not respond within ANSWER_SECONDS."""
     from kombu import Connection
 
     try:
@@ -82,7 +82,7 @@ def check_broker(broker: str) -> None:
 
 
 def _celery_executor(broker: str) -> dg.ExecutorDefinition:
-    """dagster-celery's executor. The broker stays out of the configuration, which the UI shows."""
+    """dagster-celery's executor. The broker URL is not in the run configuration, because the UI shows that."""
     from dagster_celery.executor import CELERY_CONFIG, celery_executor
 
     @dg.executor(

@@ -1,4 +1,4 @@
-"""Groups, owners and kinds, so that every asset names them alike."""
+"""Group names and owners shared by all assets."""
 
 from __future__ import annotations
 

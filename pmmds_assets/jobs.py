@@ -1,4 +1,4 @@
-"""Jobs and their schedules. Each job can be launched from the UI, by a sensor or schedule, and by the command line."""
+"""Jobs and their schedules. Each job can be launched from the UI, by a sensor or schedule, or from the CLI."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,12 +10,12 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_core.deployment import Deployment
 from pmmds_core.runtime.time_windows import HOUR, hourly_window
 
-# A run that was killed hard stays STARTED until this passes: the default launcher has no health check.
+# A killed run stays STARTED until this time has passed, because the default launcher has no health check.
 MAX_RUNTIME = {"dagster/max_runtime": "1800"}
-# Runs that write models take turns (see tag_concurrency_limits in dagster.yaml).
+# Runs that write models run one at a time (tag_concurrency_limits in dagster.yaml).
 WRITES_MODELS = {"pmmds/writes": "models"}
-# A schedule's answer rather than its status: the tick says on its page why nothing was asked for.
-SCHEDULES_OFF = dg.SkipReason("PMMDS_SCHEDULES=off: `pmmds monitor` and the launchpad ask for runs.")
+# A skip reason instead of a stopped schedule, so that each tick shows why no run was requested.
+SCHEDULES_OFF = dg.SkipReason("PMMDS_SCHEDULES=off: launch runs with `pmmds monitor` or from the launchpad.")
 
 _TRAINING = [
     "reference_data",
@@ -31,14 +31,14 @@ _TRAINING = [
 train_job = dg.define_asset_job(
     "train_job",
     selection=_TRAINING,
-    description="Load, check, train, judge and, when it is better, put into production.",
+    description="Load and validate the data, train and evaluate a model, and promote it if it is better.",
     tags={**MAX_RUNTIME, **WRITES_MODELS},
 )
 
 retrain_job = dg.define_asset_job(
     "retrain_job",
     selection=[*_TRAINING, "performance_report"],
-    description="Train again with labelled production rows; the newest of them judge champion and challenger.",
+    description="Retrain with labeled production rows; the newest of them are the holdout for champion and challenger.",
     config={"ops": {"training_data": {"config": {"block_without_labels": True}}}},
     tags={**MAX_RUNTIME, **WRITES_MODELS},
 )
@@ -46,36 +46,38 @@ retrain_job = dg.define_asset_job(
 monitor_job = dg.define_asset_job(
     "monitor_job",
     selection=["feature_histograms", "drift_report"],
-    description="Count the hours that changed, judge the window, raise an alert when it drifted.",
+    description="Count changed hours, check the window for drift, and open an alert if it drifted.",
     tags=MAX_RUNTIME,
 )
 
 performance_job = dg.define_asset_job(
     "performance_job",
     selection=["performance_report", "shadow_report"],
-    description="Measure the days whose rows or labels changed, estimate those without labels; compare the shadow.",
+    description="Measure days whose rows or labels changed, estimate days without labels, and compare the shadow.",
     tags=MAX_RUNTIME,
 )
 
 archive_job = dg.define_asset_job(
     "archive_job",
     selection=["prediction_archive", "retention"],
-    description="Archive the days that PMMDS_RETENTION_DAYS does not keep, make days of the log ahead, and remove what "
-    "is older than its retention period.",
+    description="Archive days older than PMMDS_RETENTION_DAYS, create upcoming day partitions, and delete what is past "
+    "its retention period.",
     tags={"dagster/max_runtime": "21600"},
 )
 
 reconcile_job = dg.define_asset_job(
     "reconcile_job",
     selection=["production_model"],
-    description="Finish a promotion that a crash left unfinished.",
+    description="Finish a promotion that a crash interrupted.",
     tags={**MAX_RUNTIME, **WRITES_MODELS},
 )
 
 
-def _unless_off(deployment: Deployment, ask: Callable[[Deployment], dg.RunRequest]) -> dg.RunRequest | dg.SkipReason:
-    """What a schedule's tick answers."""
-    return SCHEDULES_OFF if deployment.settings.schedules == "off" else ask(deployment)
+def _unless_off(
+    deployment: Deployment, request: Callable[[Deployment], dg.RunRequest]
+) -> dg.RunRequest | dg.SkipReason:
+    """Return a run request, or a skip reason if schedules are off."""
+    return SCHEDULES_OFF if deployment.settings.schedules == "off" else request(deployment)
 
 
 @dg.schedule(
@@ -83,7 +85,7 @@ def _unless_off(deployment: Deployment, ask: Callable[[Deployment], dg.RunReques
     job=monitor_job,
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Monitor the window every hour, five minutes past, when the hour's rows have arrived.",
+    description="Monitor the window at five minutes past every hour, when the last hour's rows have arrived.",
 )
 def monitor_schedule(
     context: dg.ScheduleEvaluationContext, deployment: DeploymentResource
@@ -96,10 +98,10 @@ def monitor_schedule(
 
 
 def monitor_request(deployment: Deployment, window: int, now: datetime | None = None) -> dg.RunRequest:
-    """A run of monitor_job over the window of that many hours that ends now.
+    """Return a request for monitor_job over a window of `window` hours that ends now.
 
-    Its partitions are the hours from the first that changed on: Dagster takes 50 ms for each partition of a run, which
-    is most of the time when a week is asked for and one hour changed.
+    Its partitions start at the first changed hour: Dagster takes 50 ms per partition of a run, which would dominate a
+    run over a week in which one hour changed.
     """
     start, end = hourly_window(now or datetime.now(UTC), window)
     changed = deployment.histograms.stale_hours(deployment.model_name, start, end)
@@ -124,7 +126,7 @@ def performance_schedule(
     job=archive_job,
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Archive the days that are over every night, when their last rows have arrived; apply retention.",
+    description="Archive past days and apply retention every night, when the last rows have arrived.",
 )
 def archive_schedule(
     context: dg.ScheduleEvaluationContext, deployment: DeploymentResource

@@ -1,6 +1,6 @@
-"""How a sensor of the loop begins: on by default, for the loop stands still without it.
+"""The decorator of PMMDS's sensors: enabled by default, because without them nothing runs.
 
-Keep out: what a sensor asks (sensors.py, rollback.py).
+Does not live here: the sensors (sensors.py, rollback.py).
 """
 
 from functools import partial

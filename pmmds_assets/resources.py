@@ -1,6 +1,6 @@
-"""Resources: each makes a plain object of the core, which the command line and tests make without Dagster.
+"""Dagster resources. Each creates a plain object of the core; the CLI and tests do so without Dagster.
 
-Add a resource when assets need something new from outside. Keep out: behaviour.
+Does not live here: behavior (pmmds_core).
 """
 
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ from pmmds_core.deployment import Deployment
 
 
 class DeploymentResource(dg.ConfigurableResource[Deployment]):
-    """Gives assets the deployment that the PMMDS_* variables of this process describe.
+    """Creates the deployment that the PMMDS_* variables of this process describe.
 
-    It has no field: a field would be run configuration, which whoever launches a run chooses.
+    It has no fields: a field would be run configuration, which anyone who launches a run can change.
     """
 
     def open(self) -> Deployment:
@@ -23,17 +23,17 @@ class DeploymentResource(dg.ConfigurableResource[Deployment]):
 
 
 class MlflowRun:
-    """The MLflow run of one Dagster run, begun when an asset first asks for it."""
+    """The MLflow run of one Dagster run, started on first use."""
 
     def __init__(self, context: dg.InitResourceContext) -> None:
         self._context = context
         self._client: Any = None
 
     def run_id(self) -> str:
-        """The run's id; begins the run, or goes on with the one that carries this Dagster run's id.
+        """Return the run's id; start the run, or resume the one tagged with this Dagster run's id.
 
         Raises:
-            RegistryUnavailableError: MLflow does not answer.
+            RegistryUnavailableError: MLflow does not respond.
         """
         if self._client is None:
             self._client = self._begin()
@@ -48,22 +48,22 @@ class MlflowRun:
 
         deployment = self._context.resources.deployment.open()
         registry = deployment.registry
-        registry.experiment_id(deployment.model_name)  # with our artifact folder, before the library would make it
+        registry.experiment_id(deployment.model_name)  # creates it with our artifact folder before the library does
         config = {
             "experiment_name": deployment.model_name,
             "mlflow_tracking_uri": registry.tracking_uri,
             "extra_tags": {"pmmds/contract": deployment.contract.name},
         }
-        make: Any = MlFlow  # the library ships no types
+        make: Any = MlFlow  # the library has no type hints
         return make(self._context.replace_config(config))
 
 
 @dg.resource(config_schema={}, required_resource_keys={"deployment"}, description="The MLflow run of this Dagster run")
 def mlflow_run(context: dg.InitResourceContext) -> Iterator[MlflowRun]:
-    """One MLflow run per Dagster run, tagged with its id: dagster-mlflow's resource, made when first needed.
+    """One MLflow run per Dagster run, tagged with its id: dagster-mlflow's resource, created on first use.
 
-    Importing dagster-mlflow imports all of MLflow, which every load of the code location would pay for; and without
-    its hook the run would stay open, hence `end` here. See docs/decisions/0002-dagster-mlflow.md.
+    Importing dagster-mlflow imports all of MLflow, which would slow down every load of the code location. Without its
+    hook the run would stay open, so it is ended here. See docs/decisions/0002-dagster-mlflow.md.
     """
     run = MlflowRun(context)
     try:

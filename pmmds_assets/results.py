@@ -1,4 +1,4 @@
-"""What an asset returns. Dagster wants the bare class in an annotation, a strict type checker its parameter."""
+"""The return type of assets. Dagster needs the bare class, a strict type checker its parameter."""
 
 from typing import TYPE_CHECKING, TypeAlias
 

@@ -1,6 +1,7 @@
-"""Which retraining a run is, read from its tags, and the record of how it ended.
+"""The trigger of a retraining run, stored in its tags, and the record of the run's outcome.
 
-The sensor and the command line write the tags; assets read them. Keep out: when to retrain (retraining_policy).
+The sensor and the command line write the tags; assets read them. Does not live here: when to retrain
+(pmmds_core.policies.retraining).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ CAUSE, CAUSE_TEXT = "pmmds/cause", "pmmds/cause_text"
 
 @dataclass(frozen=True)
 class Trigger:
-    """What began a run: an attempt of a cause, or a person. `is_retraining` is False for a plain training."""
+    """What started a run: an attempt for a trigger, or a person. `is_retraining` is False for a plain training."""
 
     is_retraining: bool
     trigger_type: str
@@ -42,20 +43,20 @@ class Trigger:
 
     @classmethod
     def of_request(cls, request: RequestRetraining, trigger_type: str = "") -> Trigger:
-        """`trigger_type`: of who asks, where it is not the cause's own."""
-        cause = request.trigger
-        if cause is None:
+        """`trigger_type` overrides the type of the request's trigger."""
+        trigger = request.trigger
+        if trigger is None:
             return cls(True, trigger_type or MANUAL, None, request.attempt)
-        kind = trigger_type or cause.trigger_type
-        return cls(True, kind, cause.alert_id, request.attempt, cause.key, cause.reason)
+        kind = trigger_type or trigger.trigger_type
+        return cls(True, kind, trigger.alert_id, request.attempt, trigger.key, trigger.reason)
 
     def to_tags(self) -> dict[str, str]:
-        known = {
+        optional = {
             ALERT_ID: "" if self.alert_id is None else str(self.alert_id),
             CAUSE: self.cause or "",
             CAUSE_TEXT: self.cause_text,
         }
-        given = {name: value for name, value in known.items() if value}
+        given = {name: value for name, value in optional.items() if value}
         return {TRIGGER: self.trigger_type, ATTEMPT: str(self.attempt), **given}
 
     def of_run(self, run_id: str) -> Attempt:
@@ -63,7 +64,7 @@ class Trigger:
 
 
 def claim_attempt(deployment: Deployment, trigger: Trigger, run_id: str) -> None:
-    """Take the attempt before any work is done. Raises TrainingError when another run has it."""
+    """Claim the attempt before any work is done. Raises TrainingError if another run has claimed it."""
     if trigger.is_retraining:
         deployment.retrainings.claim(trigger.of_run(run_id))
 

@@ -1,8 +1,7 @@
-"""rollback_job: an earlier version back into production, from the launchpad or by the sensor that watches promotions.
+"""rollback_job and automatic_rollback_sensor: put an earlier version back into production.
 
-The command line does it without a run.
-
-Keep out: which version and why not (pmmds_core.workflows.rollback).
+`pmmds rollback` does the same without a run. Does not live here: the choice of the version and the guardrails
+(pmmds_core.workflows.rollback).
 """
 
 from datetime import UTC, datetime
@@ -33,19 +32,19 @@ _LAUNCHPAD = "Dagster's launchpad"
 
 
 class RollbackConfig(dg.Config):
-    """What the launchpad asks for; left as it is, the previous champion comes back.
+    """Launchpad configuration; the defaults restore the previous champion.
 
-    Whoever launches a run chooses it. So it cannot say that a rule decided: the sensor records that decision, and names
-    it here. Nor can it say which person asks: the name that is given is recorded as given at the launchpad.
+    Anyone who launches a run can set it. It therefore cannot claim that a rule decided: the sensor records that
+    decision and passes its id. Nor does it prove who requests it: the name is recorded as entered in the launchpad.
     """
 
     to: str = Field(default="", description="Version to put into production; empty: the previous champion")
-    by: str = Field(default="", max_length=64, description="Name to record beside the launchpad")
-    reason: str = Field(default="", max_length=500, description="Why, for those who come later")
-    decision: str = Field(default="", description="Id of a recorded rollback to carry out instead of a new one")
+    by: str = Field(default="", max_length=64, description="Name to record with the rollback")
+    reason: str = Field(default="", max_length=500, description="Reason for the rollback")
+    decision: str = Field(default="", description="Id of a recorded rollback to execute instead of a new one")
 
 
-@dg.op(description="Alias production back to the previous champion or a named version; recorded as a decision.")
+@dg.op(description="Move the alias production to the previous champion or a given version; recorded as a decision.")
 def roll_back_production(
     context: dg.OpExecutionContext, config: RollbackConfig, deployment: DeploymentResource
 ) -> None:
@@ -63,7 +62,7 @@ def _carried_out(deployment: Deployment, decision_id: str) -> Decision:
 
 
 def _asked_for(deployment: Deployment, config: RollbackConfig) -> Decision:
-    """Raises UsageError where changes of production need a person's approval, which the launchpad cannot prove."""
+    """Raises UsageError if changes of production need approval, which the launchpad cannot authenticate."""
     if deployment.settings.promotion_approval == "manual":
         raise UsageError(
             "PMMDS_PROMOTION_APPROVAL=manual: a run cannot choose the version in production.",
@@ -74,7 +73,7 @@ def _asked_for(deployment: Deployment, config: RollbackConfig) -> Decision:
 
 
 @dg.job(
-    description="Put the previous champion, or a named version, back into production. See `pmmds rollback`.",
+    description="Put the previous champion or a given version back into production. See `pmmds rollback`.",
     tags={**MAX_RUNTIME, **WRITES_MODELS},
 )
 def rollback_job() -> None:
@@ -84,7 +83,7 @@ def rollback_job() -> None:
 @loop_sensor(
     job=rollback_job,
     minimum_interval_seconds=WATCH_SECONDS,
-    description="With PMMDS_ROLLBACK_AUTOMATIC=on: takes a promotion back that breaks a bound soon after it.",
+    description="With PMMDS_ROLLBACK_AUTOMATIC=on: rolls back a promotion that violates a guardrail.",
 )
 def automatic_rollback_sensor(
     context: dg.SensorEvaluationContext, deployment: DeploymentResource
@@ -93,33 +92,33 @@ def automatic_rollback_sensor(
     if d.settings.rollback_automatic == "off":
         return dg.SkipReason("PMMDS_ROLLBACK_AUTOMATIC is off.")
     seen = msgspec.json.decode(context.cursor, type=WatchedTotals) if context.cursor else None
-    found = watch(d, seen, datetime.now(UTC))
-    cursor = msgspec.json.encode(found.totals).decode() if found.totals else None
-    if found.decision is None or found.verdict is None:
-        return dg.SensorResult(skip_reason="The version in production did not come by a promotion.", cursor=cursor)
-    if found.verdict.verdict != ROLL_BACK:
-        words = "; ".join((found.verdict.verdict, *found.verdict.reasons))
-        return dg.SensorResult(skip_reason=f"v{found.decision.challenger_version}: {words}.", cursor=cursor)
+    watched = watch(d, seen, datetime.now(UTC))
+    cursor = msgspec.json.encode(watched.totals).decode() if watched.totals else None
+    if watched.decision is None or watched.verdict is None:
+        return dg.SensorResult(skip_reason="The version in production was not promoted.", cursor=cursor)
+    if watched.verdict.verdict != ROLL_BACK:
+        words = "; ".join((watched.verdict.verdict, *watched.verdict.reasons))
+        return dg.SensorResult(skip_reason=f"v{watched.decision.challenger_version}: {words}.", cursor=cursor)
     try:
         target = previous(d, d.decisions.pointer())
-        decided = _decided(d, found.decision, target, found.verdict.reasons)
+        decided = _decided(d, watched.decision, target, watched.verdict.reasons)
     except PmmdsError as error:
-        return dg.SensorResult(skip_reason=f"v{found.decision.challenger_version}: {error}", cursor=cursor)
-    return dg.SensorResult(run_requests=[_request(found.decision, decided)], cursor=cursor)
+        return dg.SensorResult(skip_reason=f"v{watched.decision.challenger_version}: {error}", cursor=cursor)
+    return dg.SensorResult(run_requests=[_request(watched.decision, decided)], cursor=cursor)
 
 
 def _decided(deployment: Deployment, promotion: Decision, target: str, reasons: tuple[str, ...]) -> Decision:
-    """The rule's own decision to take a promotion back: recorded once, whatever becomes of it."""
+    """Return the rule's decision to roll back a promotion; it is recorded once, even if the rollback fails."""
     since = promotion.moved_at
-    for known in deployment.decisions.of_version(target):
-        if is_automatic_rollback(known) and (since is None or known.decided_at >= since):
-            return known
+    for decision in deployment.decisions.of_version(target):
+        if is_automatic_rollback(decision) and (since is None or decision.decided_at >= since):
+            return decision
     reason, instead_of = "; ".join(reasons), promotion.challenger_version
     return decide_rollback(deployment, to=target, by=AUTOMATIC_ROLLBACK, reason=reason, instead_of=instead_of)
 
 
 def _request(promotion: Decision, decided: Decision) -> dg.RunRequest:
-    # One try a promotion: what a failed run leaves is for a person.
+    # One attempt per promotion; a failed run needs manual action.
     return dg.RunRequest(
         run_key=f"rollback:{promotion.decision_id}",
         run_config=dg.RunConfig(ops={"roll_back_production": RollbackConfig(decision=decided.decision_id)}),
@@ -127,7 +126,7 @@ def _request(promotion: Decision, decided: Decision) -> dg.RunRequest:
 
 
 def production_event(deployment: Deployment, decision: Decision) -> dg.AssetMaterialization:
-    """What production_model's page shows when its version was changed outside of the asset."""
+    """Return a materialization of production_model for a version change outside of the asset."""
     version = deployment.production_version()
     metadata: dict[str, Any] = production_metadata(deployment, version, decision, moved=True)
     return dg.AssetMaterialization(

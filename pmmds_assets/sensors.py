@@ -1,6 +1,6 @@
-"""Sensors: each fetches, asks one pure function of the core, and translates the answer. On by default.
+"""Sensors: each reads state, calls one pure function of the core and returns its decision. Enabled by default.
 
-Keep out: rules; they are in pmmds_core.policies.retraining and the stores.
+Does not live here: rules (pmmds_core.policies.retraining, the stores).
 """
 
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,7 @@ DRIFT_SENSOR_SECONDS = 5
 OBSERVATION_SECONDS = 60
 RECONCILE_SECONDS = 30
 NOTIFICATION_SECONDS = 15
-# A promotion takes well under a second; one that is older than this was left by a crash.
+# A promotion takes well under a second; an older unfinished one was interrupted by a crash.
 UNFINISHED_AFTER = timedelta(seconds=60)
 _IN_FLIGHT = [
     dg.DagsterRunStatus.QUEUED,
@@ -35,8 +35,8 @@ _IN_FLIGHT = [
 @loop_sensor(
     job=retrain_job,
     minimum_interval_seconds=DRIFT_SENSOR_SECONDS,
-    description="Whatever asks for a retraining (an open alert, a realized drop, labels, schedule) gets one at a time; "
-    "run_key is cause and attempt.",
+    description="Requests one retraining at a time for an active trigger (open alert, realized metric drop, labels, "
+    "schedule); run_key is trigger and attempt.",
 )
 def drift_alert_sensor(
     context: dg.SensorEvaluationContext, deployment: DeploymentResource
@@ -51,7 +51,7 @@ def drift_alert_sensor(
 
 
 def is_retraining_in_flight(instance: dg.DagsterInstance) -> bool:
-    """Whether Dagster has a retrain_job run that has not ended, other than what a killed process left long ago."""
+    """Return True if a retrain_job run has not ended; ignores runs older than MAX_RUN, left by a killed process."""
     after = datetime.now(UTC) - MAX_RUN
     wanted = dg.RunsFilter(job_name=retrain_job.name, statuses=_IN_FLIGHT, created_after=after)
     return bool(instance.get_runs(wanted, limit=1))
@@ -59,7 +59,7 @@ def is_retraining_in_flight(instance: dg.DagsterInstance) -> bool:
 
 @loop_sensor(
     minimum_interval_seconds=OBSERVATION_SECONDS,
-    description="Observes what the service wrote: row counts, newest row, model versions, data version.",
+    description="Observes the tables that the service writes: row counts, newest row, model versions, data version.",
 )
 def prediction_log_sensor(
     context: dg.SensorEvaluationContext, deployment: DeploymentResource
@@ -67,12 +67,12 @@ def prediction_log_sensor(
     observations = observe(deployment.open())
     cursor = " ".join(o.tags["dagster/data_version"] for o in observations)
     if cursor == context.cursor:
-        return dg.SkipReason("Nothing new was written.")
+        return dg.SkipReason("No new rows.")
     return dg.SensorResult(asset_events=observations, cursor=cursor)
 
 
 def observe(deployment: Deployment) -> list[dg.AssetObservation]:
-    """One observation of each external asset; labels that came before their prediction are matched first."""
+    """Return one observation per external asset; first match labels that arrived before their prediction."""
     deployment.ground_truth.match_waiting()
     log, truth = deployment.prediction_log.summary(), deployment.ground_truth.summary()
     return [
@@ -97,7 +97,7 @@ def observe(deployment: Deployment) -> list[dg.AssetObservation]:
     monitored_jobs=[retrain_job],
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=DRIFT_SENSOR_SECONDS,
-    description="Books a retraining whose run failed, so that the next attempt waits for the cool-down.",
+    description="Records a retraining whose run failed, so that the next attempt waits for the cool-down.",
 )
 def retraining_failure_sensor(context: dg.RunFailureSensorContext, deployment: DeploymentResource) -> None:
     book_failure(deployment.open(), context.dagster_run, context.failure_event.message or "The run failed.")
@@ -108,10 +108,10 @@ def retraining_failure_sensor(context: dg.RunFailureSensorContext, deployment: D
     monitored_jobs=[retrain_job],
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=DRIFT_SENSOR_SECONDS,
-    description="Books a retraining that a person cancelled.",
+    description="Records a canceled retraining.",
 )
 def retraining_canceled_sensor(context: dg.RunStatusSensorContext, deployment: DeploymentResource) -> None:
-    book_failure(deployment.open(), context.dagster_run, "The run was cancelled.")
+    book_failure(deployment.open(), context.dagster_run, "The run was canceled.")
 
 
 def book_failure(deployment: Deployment, run: dg.DagsterRun, reason: str) -> None:
@@ -122,32 +122,32 @@ def book_failure(deployment: Deployment, run: dg.DagsterRun, reason: str) -> Non
 @loop_sensor(
     job=reconcile_job,
     minimum_interval_seconds=RECONCILE_SECONDS,
-    description="A promotion that was begun and not recorded is finished, or undone when its champion changed.",
+    description="Finishes a promotion that was started but not recorded, or undoes it if its champion changed.",
 )
 def unfinished_promotion_sensor(
     context: dg.SensorEvaluationContext, deployment: DeploymentResource
 ) -> dg.RunRequest | dg.SkipReason:
     now = datetime.now(UTC)
-    left = [x for x in deployment.open().decisions.unfinished() if _is_left(now - x.decided_at)]
-    if not left:
+    interrupted = [x for x in deployment.open().decisions.unfinished() if _is_interrupted(now - x.decided_at)]
+    if not interrupted:
         return dg.SkipReason("No promotion is unfinished.")
-    # One try a minute, each with a key of its own, for as long as the registry does not answer.
-    return dg.RunRequest(run_key=f"reconcile:{left[0].decision_id}:{now:%Y%m%d%H%M}")
+    # One attempt per minute, each with its own run key, while the registry does not respond.
+    return dg.RunRequest(run_key=f"reconcile:{interrupted[0].decision_id}:{now:%Y%m%d%H%M}")
 
 
-def _is_left(age: timedelta) -> bool:
-    """Whether a crash left it. An age below zero tells of a clock that was set back, not of a promotion under way."""
+def _is_interrupted(age: timedelta) -> bool:
+    """Return True if a crash interrupted it. A negative age means the clock was set back, not a running promotion."""
     return age > UNFINISHED_AFTER or age < timedelta(0)
 
 
 @loop_sensor(
     minimum_interval_seconds=NOTIFICATION_SECONDS,
-    description="Sends what is due to the URLs of PMMDS_ALERT_URLS; what was not taken is tried again, for an hour.",
+    description="Sends due notifications to PMMDS_ALERT_URLS; retries failed ones for an hour.",
 )
 def alert_notification_sensor(context: dg.SensorEvaluationContext, deployment: DeploymentResource) -> dg.SkipReason:
-    told = send_notifications(deployment.open())
-    context.log.info("Notifications: %s.", told)
-    return dg.SkipReason(f"Notifications: {told}.")
+    result = send_notifications(deployment.open())
+    context.log.info("Notifications: %s.", result)
+    return dg.SkipReason(f"Notifications: {result}.")
 
 
 all_sensors = [

@@ -1,8 +1,8 @@
-"""One training at a time, however it was started: the executor of every job takes the training lock where a run trains.
+"""An executor wrapper that holds the training lock while a run trains, so that only one training runs at a time.
 
-The executor works in the process that carries the whole run, also where its steps work in other processes or on other
-machines. `pmmds train` runs its job without this executor, and takes the same lock itself.
-Keep out: the lock (pmmds_core/stores/lifecycle/training_lock.py), which executor it is (executors.py).
+The executor runs in the process of the whole run, even if its steps run in other processes or on other machines.
+`pmmds train` runs its job without this executor and takes the same lock itself. Does not live here: the lock
+(pmmds_core/stores/lifecycle/training_lock.py), the choice of executor (executors.py).
 """
 
 from __future__ import annotations
@@ -19,31 +19,33 @@ from pmmds_core.stores.database.grants import PROMOTER
 from pmmds_core.stores.lifecycle.training_lock import hold_training_lock
 
 if TYPE_CHECKING:
-    from dagster._core.execution.context.system import PlanOrchestrationContext
-    from dagster._core.execution.plan.plan import ExecutionPlan
-    from dagster._core.execution.retries import RetryMode
-    from dagster._core.execution.step_dependency_config import StepDependencyConfig
+    from pmmds_assets.dagster_internals import (
+        ExecutionPlan,
+        PlanOrchestrationContext,
+        RetryMode,
+        StepDependencyConfig,
+    )
 
-# `production_model` alone finishes promotions, which have a lock of their own.
+# `production_model` is not one of them: it finishes promotions, which have their own lock.
 TRAINING_STEPS = frozenset({"training_data", "trained_model", "model_evaluation", "promotion_decision"})
 
 
 def training_lock_of(
     deployment: Callable[[], Deployment], steps: Iterable[str], run_id: str, on_wait: Callable[[str], None]
 ) -> AbstractContextManager[None]:
-    """The training lock for a run of these steps, or nothing to hold where they train no model.
+    """Return the training lock for a run of these steps, or a null context if none of them trains a model.
 
     Raises:
         RightMissingError: this login may not train.
     """
     if TRAINING_STEPS.isdisjoint(steps):
         return nullcontext()
-    d = deployment().require_rights(PROMOTER)
-    return hold_training_lock(d.database, d.model_name, run_id, on_wait=on_wait)
+    opened = deployment().require_rights(PROMOTER)
+    return hold_training_lock(opened.database, opened.model_name, run_id, on_wait=on_wait)
 
 
 def refuse_variables(config: object) -> None:
-    """Raises UsageError when a run's configuration names a variable, whose value the launcher might not know."""
+    """Raise UsageError if run configuration names a variable, whose value the launcher may not be allowed to read."""
     if isinstance(config, Mapping):
         if set(config) == {"env"}:
             raise UsageError(
@@ -58,7 +60,7 @@ def refuse_variables(config: object) -> None:
 
 
 class OneTrainingAtATime(dg.Executor):
-    """Another executor, whose runs hold the training lock where they train."""
+    """Wraps an executor; runs that train hold the training lock."""
 
     def __init__(self, inner: dg.Executor, deployment: Callable[[], Deployment]) -> None:
         self._inner = inner
@@ -84,9 +86,9 @@ class OneTrainingAtATime(dg.Executor):
 def one_training_at_a_time(
     executor: dg.ExecutorDefinition, deployment: Callable[[], Deployment]
 ) -> dg.ExecutorDefinition:
-    """The executor under its own name and configuration, with the lock."""
+    """Wrap an executor definition under its own name and configuration."""
     make: Any = executor.executor_creation_fn
-    schema: Any = executor.config_schema  # taken as it is, which the library's annotation does not say
+    schema: Any = executor.config_schema  # any config schema is accepted, which the annotation omits
     return dg.ExecutorDefinition(
         name=executor.name,
         config_schema=schema,

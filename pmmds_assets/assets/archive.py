@@ -1,9 +1,9 @@
-"""The archive: days of the prediction log that left the database. Keep out: how (pmmds_core.workflows.retention)."""
+"""Archive of the prediction log. Does not live here: how days are archived (pmmds_core.workflows.retention)."""
 
 import dagster as dg
 
+from pmmds_assets.charts import table
 from pmmds_assets.groups import DATA, OWNERS
-from pmmds_assets.pictures import table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.workflows.retention import keep_retention
@@ -11,10 +11,10 @@ from pmmds_core.workflows.retention import keep_retention
 
 @dg.asset(group_name=DATA, owners=OWNERS, kinds={"sql", "parquet"}, deps=["prediction_logs"])
 def prediction_archive(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
-    """Days that ended PMMDS_RETENTION_DAYS ago: zstd Parquet, read back and compared, then dropped from the database.
+    """Days older than PMMDS_RETENTION_DAYS as zstd Parquet: written, verified, then dropped from the database.
 
-    Drift, training, performance and look-ups read across both. On PostgreSQL the log's days are made ahead as well.
-    With 0 days nothing leaves the database.
+    Drift, training, performance and look-ups read both. On PostgreSQL it also creates upcoming day partitions.
+    With 0 days nothing is archived.
     """
     d = deployment.open()
     done = keep_retention(d)
@@ -24,7 +24,7 @@ def prediction_archive(context: dg.AssetExecutionContext, deployment: Deployment
         {"day": f"{p.day:%Y-%m-%d}", "part": p.part, "n_rows": p.n_rows, "n_bytes": p.n_bytes} for p in parts[-30:]
     ]
     digest = parts[-1].digest if parts else "empty"
-    context.log.info("Archived %d parts, made %d days.", len(done.parts), len(done.made.days))
+    context.log.info("Archived %d parts, created %d day partitions.", len(done.parts), len(done.made.days))
     return dg.MaterializeResult(
         data_version=dg.DataVersion(f"{len(parts)}-{digest[:12]}"),
         metadata={

@@ -1,4 +1,4 @@
-"""Rows that come from outside: the reference, and the production rows whose truth is known."""
+"""Assets of input data: the reference data, and the labeled production rows."""
 
 import json
 from pathlib import Path
@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from pmmds_assets.charts import bar_chart, table
 from pmmds_assets.checks import check_result
 from pmmds_assets.groups import DATA, OWNERS
-from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.data.expectations import SuiteResult, run_suite
+from pmmds_core.data.expectations import SuiteResult
 from pmmds_core.data.pandera_schema import SchemaCheck, check_frame
 from pmmds_core.data.reader import content_digest
 from pmmds_core.data.row_identity import REQUEST_ID
+from pmmds_core.data.suite_process import validate
 from pmmds_core.deployment import Deployment
 from pmmds_core.stores.files.reference_source import load_reference
 from pmmds_core.training.mix import PREDICTED_AT
@@ -27,7 +28,7 @@ SCHEMA_CHECK, SUITE_CHECK = "reference_follows_schema", "expectations_are_met"
 
 
 class ReferenceDataConfig(dg.Config):
-    """`validate_data: false` skips the expectations, for debugging; the model version then says `skipped`."""
+    """`validate_data: false` skips the expectations, for debugging; the model version is then tagged `skipped`."""
 
     validate_data: bool = True
 
@@ -44,7 +45,7 @@ class ReferenceDataConfig(dg.Config):
 def reference_data(
     context: dg.AssetExecutionContext, config: ReferenceDataConfig, deployment: DeploymentResource
 ) -> Materialized:
-    """The accepted data: loaded, normalised by the contract, checked by pandera and Great Expectations.
+    """The accepted data: loaded, normalized by the contract, checked by pandera and Great Expectations.
 
     From PMMDS_DATA_PATH, else the downloaded file, else the packaged synthetic sample.
     """
@@ -52,7 +53,7 @@ def reference_data(
     source = load_reference(d.settings, d.contract)
     frame, digest = source.data.frame, source.data.digest
     schema = check_frame(frame, d.contract)
-    suite = run_suite(frame, d.contract) if config.validate_data else None
+    suite = validate(frame, d.contract) if config.validate_data else None
     folder = _write_validation(d, digest, schema, suite)
     dataset = d.datasets.save(
         "reference",
@@ -77,7 +78,7 @@ def reference_data(
             "path": dg.MetadataValue.path(str(dataset.path)),
             "columns": table(column_summary(frame, d.contract)),
             "label_share": float(frame[d.contract.label.name].mean()),
-            "picture": _label_picture(frame, d.contract),
+            "chart": _label_chart(frame, d.contract),
         },
         check_results=[_schema_result(schema), _suite_result(suite)],
     )
@@ -90,7 +91,7 @@ def _validation(schema: SchemaCheck, suite: SuiteResult | None) -> str:
 
 
 def _write_validation(deployment: Deployment, digest: str, schema: SchemaCheck, suite: SuiteResult | None) -> Path:
-    """The results as JSON and HTML; trained_model keeps them with the model version."""
+    """Write the results as JSON and HTML; trained_model logs them with the model version. Return their folder."""
     folder = deployment.folder(f"validation/{digest[:16]}")
     document = {"passed": schema.passed, "n_rows": schema.n_rows, "failures": [vars_of(f) for f in schema.failures]}
     (folder / "schema.json").write_text(json.dumps(document, indent=2, default=str), encoding="utf-8")
@@ -101,26 +102,28 @@ def _write_validation(deployment: Deployment, digest: str, schema: SchemaCheck, 
 
 
 def vars_of(result: Any) -> dict[str, Any]:
-    """The fields of a frozen result."""
+    """Return the fields of a dataclass."""
     return {name: getattr(result, name) for name in result.__dataclass_fields__}
 
 
 def _schema_result(schema: SchemaCheck) -> dg.AssetCheckResult:
-    found = [{k: str(v) for k, v in vars_of(f).items()} for f in schema.failures[:50]]
+    failures = [{k: str(v) for k, v in vars_of(f).items()} for f in schema.failures[:50]]
     return check_result(
-        SCHEMA_CHECK, schema.passed, {"n_rows": schema.n_rows, "n_failures": len(schema.failures)}, found
+        SCHEMA_CHECK, schema.passed, {"n_rows": schema.n_rows, "n_failures": len(schema.failures)}, failures
     )
 
 
 def _suite_result(suite: SuiteResult | None) -> dg.AssetCheckResult:
     if suite is None:
-        return check_result(SUITE_CHECK, True, {"skipped": "validate_data is false; the model version says so"})
+        return check_result(
+            SUITE_CHECK, True, {"skipped": "validate_data is false; the model version is tagged as skipped"}
+        )
     metadata = {"n_expectations": suite.n_expectations, "n_failed": suite.n_failed}
     return check_result(SUITE_CHECK, suite.passed, metadata)
 
 
 def column_summary(frame: "pd.DataFrame", contract: Contract) -> list[dict[str, Any]]:
-    """One row a feature: kind, missing share, and range or most frequent value."""
+    """Return one row per feature: kind, missing share, and range or most frequent value."""
     rows = []
     for feature in contract.features:
         values = frame[feature.name]
@@ -134,11 +137,11 @@ def column_summary(frame: "pd.DataFrame", contract: Contract) -> list[dict[str, 
     return rows
 
 
-def _label_picture(frame: "pd.DataFrame", contract: Contract) -> dg.MarkdownMetadataValue:
+def _label_chart(frame: "pd.DataFrame", contract: Contract) -> dg.MarkdownMetadataValue:
     label = contract.label
     share = float(frame[label.name].mean())
     bars = {f"{label.name} = {label.positive}": share, f"{label.name} = {label.negative}": 1 - share}
-    return bar_picture("Share of each class", bars)
+    return bar_chart("Share of each class", bars)
 
 
 @dg.asset(
@@ -148,9 +151,9 @@ def _label_picture(frame: "pd.DataFrame", contract: Contract) -> dg.MarkdownMeta
     deps=["prediction_logs", "ground_truth"],
 )
 def labelled_predictions(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
-    """Production rows whose truth has become known: prediction_logs joined with ground_truth, oldest first.
+    """Labeled production rows: prediction_logs joined with ground_truth, oldest first.
 
-    Labels that came before their prediction, or after it was archived, are matched first.
+    First matches labels that arrived before their prediction or after it was archived.
     """
     d = deployment.open()
     matched, late = d.ground_truth.match_waiting(), d.ground_truth.match_archived()
@@ -175,8 +178,8 @@ def labelled_predictions(context: dg.AssetExecutionContext, deployment: Deployme
             "n_waiting_for_their_prediction": d.ground_truth.n_waiting(),
             "newest_predicted_at": str(rows.predicted_at.max()) if len(frame) else "none",
             "path": dg.MetadataValue.path(str(dataset.path)),
-            "picture": bar_picture(
-                "Labelled rows by model version", {f"v{r['model_version']}": r["n_rows"] for r in by_version}
+            "chart": bar_chart(
+                "Labeled rows by model version", {f"v{r['model_version']}": r["n_rows"] for r in by_version}
             ),
         },
     )

@@ -1,4 +1,7 @@
-"""Challenger beside champion: measured once, shown in Dagster, on a page, in the model card. Judging: promotion.py."""
+"""Evaluation of challenger and champion, shown in Dagster, on an HTML page and in the model card.
+
+Does not live here: the promotion decision (promotion.py).
+"""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,8 +13,8 @@ import numpy as np
 
 from pmmds_assets.assets.model import FILES_DIGEST, require_challenger, trained_model
 from pmmds_assets.assets.training_data import training_data
+from pmmds_assets.charts import reliability_chart, table
 from pmmds_assets.groups import OWNERS, TRAINING
-from pmmds_assets.pictures import reliability_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.deployment import Deployment
@@ -43,7 +46,7 @@ FOLDER = "evaluation"
 )
 def model_evaluation(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Champion and challenger on the same holdout rows, in one process: metrics with intervals, calibration, segments,
-    latency, and the last day's traffic answered again. Holdout rows that cannot judge a model fail it, with why."""
+    latency, and a replay of the last day's traffic. Fails with the reason if the holdout cannot be evaluated."""
     d = deployment.open()
     holdout = d.datasets.require("holdout", "training_data", run_id=context.run.run_id)
     challenger, champion = require_challenger(d, context.run.run_id), champion_of(d)
@@ -63,13 +66,13 @@ def model_evaluation(context: dg.AssetExecutionContext, deployment: DeploymentRe
             "report": dg.MetadataValue.path(str(page)),
             "mlflow": keep_with_model(d, challenger.version, page, FOLDER),
             "model_card": dg.MetadataValue.md(_keep_card(d, challenger, evaluation)),
-            "picture": reliability_picture("Challenger on the holdout, by decile of its score", evaluation.score_table),
+            "chart": reliability_chart("Challenger on the holdout, by decile of its score", evaluation.score_table),
         },
     )
 
 
 def made_here(context: dg.AssetExecutionContext) -> str | None:
-    """Files digest of the bundle that this run registered, from Dagster's own record of it; None when it made none."""
+    """Return the files digest of the bundle this run registered, from Dagster's events; None if it registered none."""
     events = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
     kept = [e.asset_materialization for e in events if e.asset_materialization is not None]
     digests = [m.metadata[FILES_DIGEST].value for m in kept if FILES_DIGEST in m.metadata]
@@ -105,10 +108,10 @@ def _measured(
 
 
 def _candidate(deployment: Deployment, version: RegisteredVersion, made: str | None = None) -> CandidateModel:
-    """Raises ArtifactCorruptError when the files are not those that were registered: the service would refuse them."""
+    """Raise ArtifactCorruptError if the files are not those that were registered; the service would reject them."""
     bundle = deployment.profiles.bundle(version.version, made_here=made)
     registered = deployment.registrations.of_version(version.version)
-    # MLflow's tag can be changed by whoever can change the files; what the training recorded cannot.
+    # Anyone who can change the files can change MLflow's tag, but not the digest that the training recorded.
     digest = version.digest if registered is None else registered.digest
     if digest and bundle.digest != digest:
         raise ArtifactCorruptError(
@@ -126,9 +129,9 @@ def _write_page(deployment: Deployment, evaluation: ModelEvaluation) -> Path:
 
 
 def _keep_card(deployment: Deployment, challenger: RegisteredVersion, evaluation: ModelEvaluation) -> str:
-    """The card as it is after the evaluation, kept beside the page; the bundle stays as its digests say."""
-    own = deployment.profiles.files(challenger.version).contents[CARD]
-    card = evaluated_card(own.decode("utf-8"), evaluation)
+    """Log the model card with the evaluation next to the page; the bundle itself does not change."""
+    original = deployment.profiles.files(challenger.version).contents[CARD]
+    card = evaluated_card(original.decode("utf-8"), evaluation)
     deployment.registry.log_page(challenger.run_id, card.encode(), [f"{FOLDER}/{CARD}"])
     return card
 

@@ -1,4 +1,7 @@
-"""The model: trained, described, registered. Which rows: training_data.py; beside the champion: evaluation.py."""
+"""Training and registration of a model, and its reference profile.
+
+Does not live here: the rows (training_data.py), the comparison with the champion (evaluation.py).
+"""
 
 import tempfile
 from dataclasses import replace
@@ -9,9 +12,9 @@ import dagster as dg
 import numpy as np
 
 from pmmds_assets.assets.training_data import training_data
+from pmmds_assets.charts import bar_chart, table
 from pmmds_assets.checks import check_result
 from pmmds_assets.groups import MONITORING, OWNERS, TRAINING
-from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource, MlflowRun
 from pmmds_assets.results import Materialized
 from pmmds_core.data.row_identity import BY_CONTENT, ROW_KEY
@@ -28,7 +31,7 @@ from pmmds_core.training.model_card import Provenance
 from pmmds_core.training.release import LatencyBudget, ModelRelease, build_release, to_register
 from pmmds_core.workflows.champion import champion_of
 
-# In the materialization of trained_model: Bundle.files_digest of what the run registered.
+# Metadata key of trained_model: Bundle.files_digest of the bundle that the run registered.
 FILES_DIGEST = "files_digest"
 PARITY_CHECK, SCORE_CHECK = "scorer_equals_pipeline", "challenger_ranks_better_than_chance"
 
@@ -40,9 +43,12 @@ PARITY_CHECK, SCORE_CHECK = "scorer_equals_pipeline", "challenger_ranks_better_t
     deps=[training_data],
     check_specs=[
         dg.AssetCheckSpec(
-            PARITY_CHECK, asset="trained_model", blocking=True, description="The portable scorer gives the same answers"
+            PARITY_CHECK,
+            asset="trained_model",
+            blocking=True,
+            description="Scorer and pipeline agree",
         ),
-        dg.AssetCheckSpec(SCORE_CHECK, asset="trained_model", description="Holdout ROC-AUC is over 0.5"),
+        dg.AssetCheckSpec(SCORE_CHECK, asset="trained_model", description="Holdout ROC-AUC is above 0.5"),
     ],
 )
 def trained_model(
@@ -50,7 +56,7 @@ def trained_model(
 ) -> Materialized:
     """The best candidate by cross-validation, registered in MLflow with the alias challenger.
 
-    Preprocessing and estimator are one scikit-learn pipeline; the portable scorer made from it serves.
+    Preprocessing and estimator are one scikit-learn pipeline; the service uses the portable scorer compiled from it.
     """
     d = deployment.open()
     training = d.datasets.require("training", "training_data", run_id=context.run.run_id)
@@ -85,13 +91,13 @@ def trained_model(
 
 
 def _with_row_keys(deployment: Deployment, release: ModelRelease, training: Dataset) -> ModelRelease:
-    """The version says which rows it was trained on; where content does not name them, by the keys that were kept."""
+    """Record the training rows by their stored keys, if their content does not identify them."""
     keys = deployment.datasets.of_run("training_keys", training.run_id)
     return release if keys is None else replace(release, training_rows=keys.read()[ROW_KEY].to_numpy(dtype=np.int64))
 
 
 def _budget(deployment: Deployment) -> LatencyBudget | None:
-    """What the promotion policy will allow a challenger; nothing to keep to before the first model."""
+    """Return the promotion policy's latency limit; None before the first model, when no limit applies."""
     champion = champion_of(deployment)
     if champion is None:
         return None
@@ -137,7 +143,7 @@ def _model_metadata(release: ModelRelease, version: RegisteredVersion) -> dict[s
         "candidates": table(candidates),
         "holdout_metrics": table([{"metric": k, "value": v} for k, v in release.manifest.metrics.items()]),
         "files": table([{"file": k, "sha256": v} for k, v in release.manifest.files.items()]),
-        "picture": bar_picture(
+        "chart": bar_chart(
             "Cross-validated ROC-AUC", {s.name: s.roc_auc for s in release.trained.scores}, unit="ROC-AUC"
         ),
     }
@@ -159,8 +165,8 @@ def _score_result(release: ModelRelease) -> dg.AssetCheckResult:
 
 @dg.asset(group_name=MONITORING, owners=OWNERS, kinds={"json"}, deps=[training_data, trained_model])
 def reference_profile(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
-    """Frozen bins and counts of the newest model's training rows and score; drift is judged against it once that
-    model is in production. Travels inside the model version's bundle, from where it is read and verified here."""
+    """Frozen bins and counts of the newest model's training rows and scores, the drift reference once that model is in
+    production. Part of the model version's bundle, from which it is read and verified here."""
     d = deployment.open()
     version = require_challenger(d, context.run.run_id)
     profile = profile_of(d.profiles.files(version.version))
@@ -171,9 +177,7 @@ def reference_profile(context: dg.AssetExecutionContext, deployment: DeploymentR
             "dagster/row_count": profile.n_rows,
             "n_bytes": len(profile.to_json()),
             "bins": table([_profile_row(p) for p in profile.with_score]),
-            "picture": bar_picture(
-                "Bins per feature", {p.bins.feature: float(p.bins.n_bins) for p in profile.with_score}
-            ),
+            "chart": bar_chart("Bins per feature", {p.bins.feature: float(p.bins.n_bins) for p in profile.with_score}),
         },
     )
 

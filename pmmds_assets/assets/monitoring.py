@@ -1,4 +1,7 @@
-"""Watching: the log that the service writes, its histograms, and drift. Performance: performance.py."""
+"""Monitoring assets: the prediction log, its hourly histograms and drift.
+
+Does not live here: model performance (performance.py).
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -7,10 +10,10 @@ from typing import Any
 import dagster as dg
 
 from pmmds_assets.assets.model import reference_profile
-from pmmds_assets.checks import check_result, could_not_look
+from pmmds_assets.charts import bar_chart, line_chart, table
+from pmmds_assets.checks import check_result, not_evaluated
 from pmmds_assets.groups import DATA, MONITORING, OWNERS
 from pmmds_assets.partitions import hourly, key_of
-from pmmds_assets.pictures import bar_picture, line_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.config.values import comma_list
@@ -26,15 +29,15 @@ DRIFT_CHECK, SAMPLES_CHECK = "features_are_stable", "window_has_enough_rows"
 external_assets = [
     dg.AssetSpec(
         "prediction_logs",
-        description="Every prediction that was answered. Written by the service; observed here. No upstream: the loop "
-        "is closed by the running service, not by an edge.",
+        description="All served predictions. Written by the service; observed here. Has no upstream asset, because the "
+        "running service closes the loop.",
         group_name=DATA,
         owners=OWNERS,
         kinds={"bentoml", "sql"},
     ),
     dg.AssetSpec(
         "ground_truth",
-        description="What became true of predictions. Written by the service's feedback endpoint; observed here.",
+        description="Labels of predictions. Written by the service's feedback endpoint; observed here.",
         group_name=DATA,
         owners=OWNERS,
         kinds={"bentoml", "sql"},
@@ -45,7 +48,7 @@ external_assets = [
 class MonitorConfig(dg.Config):
     """`window_hours`: length of the current window; 0 means PMMDS_DRIFT_CURRENT_WINDOW_HOURS.
 
-    `segment_features`: comma list to split the report by; none means PMMDS_DRIFT_SEGMENT_FEATURES.
+    `segment_features`: comma-separated features to segment the report by; empty means PMMDS_DRIFT_SEGMENT_FEATURES.
     """
 
     window_hours: int = 0
@@ -63,7 +66,7 @@ class MonitorConfig(dg.Config):
 def feature_histograms(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Counts per model version, feature and bin for each hour, computed in the database.
 
-    Hours whose rows did not change since they were counted are not counted again. A month is one run.
+    Hours that did not change since they were counted are skipped. A range of hours is one run.
     """
     d = deployment.open()
     window = context.partition_time_window
@@ -77,7 +80,7 @@ def feature_histograms(context: dg.AssetExecutionContext, deployment: Deployment
             "n_hours_counted": len(result.hours),
             "n_rows_counted": result.n_rows,
             "hours": table([{"hour": f"{h:%Y-%m-%d %H:00}", "n_rows": n} for h, n in totals[-48:]]),
-            "picture": line_picture("Rows an hour", [(f"{h:%d %H:00}", n) for h, n in totals[-48:]], unit="rows"),
+            "chart": line_chart("Rows per hour", [(f"{h:%d %H:00}", n) for h, n in totals[-48:]], unit="rows"),
         },
     )
 
@@ -89,39 +92,39 @@ def feature_histograms(context: dg.AssetExecutionContext, deployment: Deployment
     # The newest hour stands for all: of the default mapping Dagster lists every hour since the first for each run.
     deps=[dg.AssetDep(feature_histograms, partition_mapping=dg.LastPartitionMapping()), reference_profile],
     check_specs=[
-        dg.AssetCheckSpec(DRIFT_CHECK, asset="drift_report", description="No rule says that features have drifted"),
-        dg.AssetCheckSpec(SAMPLES_CHECK, asset="drift_report", description="There are enough rows to judge"),
+        dg.AssetCheckSpec(DRIFT_CHECK, asset="drift_report", description="No alert rule detects drift"),
+        dg.AssetCheckSpec(SAMPLES_CHECK, asset="drift_report", description="The window has enough rows"),
     ],
     output_required=False,
 )
 def drift_report(
     context: dg.AssetExecutionContext, config: MonitorConfig, deployment: DeploymentResource
 ) -> Iterator[Materialized | dg.AssetCheckResult]:
-    """The window's histograms merged and judged against the production model's reference profile.
+    """Drift of the window's histograms against the production model's reference profile.
 
-    Writes drift_metrics, one open alert at a time, and an HTML page. Counts changed hours first, so that a report is
-    never older than the log. Before the first model is in production there is nothing to judge against.
+    Writes drift_metrics, at most one open alert and an HTML page. Counts changed hours first, so that the report
+    includes the newest rows. Skipped until a model is in production.
     """
     d = deployment.open()
     if d.registry.version_of(d.model_name, PRODUCTION) is None:
-        context.log.warning("No model is in production yet: there is no report.")
-        yield from (could_not_look(name, "No model is in production yet.") for name in (DRIFT_CHECK, SAMPLES_CHECK))
+        context.log.warning("No model is in production yet; skipping the report.")
+        yield from (not_evaluated(name, "No model is in production yet.") for name in (DRIFT_CHECK, SAMPLES_CHECK))
         return
     hours = config.window_hours or d.settings.drift_current_window_hours
     start, end = hourly_window(datetime.now(UTC), hours)
     segments = comma_list(config.segment_features) or None
     result = monitor(d, start, end, run_id=context.run.run_id, segments=segments)
-    own_hours = set(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else set()
-    _tell_counted_hours(context, result, own_hours)
+    run_hours = set(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else set()
+    _log_counted_hours(context, result, run_hours)
     resolved = resolve_alert(d)
-    told = send_notifications(d)
-    context.log.info("Notifications: %s.", told)
+    notifications = send_notifications(d)
+    context.log.info("Notifications: %s.", notifications)
     yield dg.MaterializeResult(
         data_version=dg.DataVersion(result.digest[:16]),
         metadata={
             **_drift_metadata(d.settings.drift_psi_threshold, result),
             "alert_resolved": resolved or "none",
-            "notifications": told,
+            "notifications": notifications,
             "mlflow": keep_with_model(d, result.model_version, result.html_path, "drift", copy=_copy(result)),
         },
         check_results=_checks(result),
@@ -129,25 +132,25 @@ def drift_report(
 
 
 def _copy(result: MonitorResult) -> str:
-    """The alert's page in the registry: one for each alert, since a drift that lasts has a report every hour."""
+    """Return the name of the alert's page in the registry: one per alert, although its reports are hourly."""
     return f"alert-{result.alert_id}.html" if result.verdict == Verdict.DRIFTED and result.alert_id is not None else ""
 
 
 def _checks(result: MonitorResult) -> list[dg.AssetCheckResult]:
-    """Stable or drifted; where nobody could look, both warn, and neither passes."""
+    """Return both check results; with insufficient data both are warnings."""
     if result.verdict == Verdict.INSUFFICIENT_DATA:
-        return [could_not_look(name, result.reasons) for name in (DRIFT_CHECK, SAMPLES_CHECK)]
-    found = {"verdict": result.verdict, "in words": result.reasons, "rules": table(result.verdicts_by_rule)}
+        return [not_evaluated(name, result.reasons) for name in (DRIFT_CHECK, SAMPLES_CHECK)]
+    metadata = {"verdict": result.verdict, "in words": result.reasons, "rules": table(result.verdicts_by_rule)}
     return [
-        check_result(DRIFT_CHECK, result.verdict != Verdict.DRIFTED, found),
+        check_result(DRIFT_CHECK, result.verdict != Verdict.DRIFTED, metadata),
         check_result(SAMPLES_CHECK, True, {"n_rows": result.n_current}),
     ]
 
 
-def _tell_counted_hours(context: dg.AssetExecutionContext, result: MonitorResult, own_hours: set[str]) -> None:
-    """Hours that were counted here, and not as partitions of this run, show as materialized too."""
+def _log_counted_hours(context: dg.AssetExecutionContext, result: MonitorResult, run_hours: set[str]) -> None:
+    """Log a materialization for each counted hour that is not a partition of this run."""
     for hour in result.counted_hours:
-        if key_of(hour) not in own_hours:
+        if key_of(hour) not in run_hours:
             context.log_event(dg.AssetMaterialization("feature_histograms", partition=key_of(hour)))
 
 
@@ -175,7 +178,5 @@ def _drift_metadata(threshold: float, result: MonitorResult) -> dict[str, Any]:
         "alert": result.alert_id if result.alert_id is not None else "none",
         "features": table(rows),
         "report": dg.MetadataValue.path(str(result.html_path)),
-        "picture": bar_picture(
-            "PSI by feature", {r["feature"]: r["psi"] for r in rows}, threshold=threshold, unit="PSI"
-        ),
+        "chart": bar_chart("PSI by feature", {r["feature"]: r["psi"] for r in rows}, threshold=threshold, unit="PSI"),
     }

@@ -1,4 +1,7 @@
-"""How good the answers are: measured as labels arrive, estimated without them. Keep out: drift (monitoring.py)."""
+"""Model performance in production: realized as labels arrive, estimated without them.
+
+Does not live here: drift (monitoring.py).
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -9,9 +12,9 @@ import dagster as dg
 
 from pmmds_assets.assets.data import labelled_predictions
 from pmmds_assets.assets.model import reference_profile
-from pmmds_assets.checks import check_result, could_not_look
+from pmmds_assets.charts import bar_chart, line_chart, reliability_chart, table
+from pmmds_assets.checks import check_result, not_evaluated
 from pmmds_assets.groups import MONITORING, OWNERS
-from pmmds_assets.pictures import bar_picture, line_picture, reliability_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.deployment import Deployment
@@ -30,7 +33,7 @@ Document = Mapping[str, Any]
 
 
 class PerformanceConfig(dg.Config):
-    """`days`: UTC days that are looked at, today included."""
+    """`days`: number of UTC days to report, including today."""
 
     days: int = 30
 
@@ -41,24 +44,24 @@ class PerformanceConfig(dg.Config):
     kinds={"sklearn", "html"},
     deps=[labelled_predictions, reference_profile],
     check_specs=[
-        dg.AssetCheckSpec(LABELS_CHECK, asset="performance_report", description="Some day has enough labels"),
+        dg.AssetCheckSpec(LABELS_CHECK, asset="performance_report", description="At least one day has enough labels"),
         dg.AssetCheckSpec(
             ESTIMATE_CHECK,
             asset="performance_report",
-            description="The newest day's rows are where the reference can speak for them",
+            description="The newest day's rows are within the reference's range, so its CBPE estimate is valid",
         ),
         dg.AssetCheckSpec(
             AGREEMENT_CHECK,
             asset="performance_report",
-            description="The newest measured day is as good as estimated; else the concept may have moved",
+            description="The newest realized ROC-AUC agrees with its estimate; otherwise the concept may have drifted",
         ),
     ],
 )
 def performance_report(
     context: dg.AssetExecutionContext, config: PerformanceConfig, deployment: DeploymentResource
 ) -> Materialized:
-    """How good the answers were: by day as labels arrive, with intervals and an estimate that needs no labels (CBPE),
-    and by model version over all rows whose truth is known."""
+    """Realized performance by day with intervals, an estimate that needs no labels (CBPE), and performance by model
+    version over all labeled rows."""
     d = deployment.open()
     documents = refresh_days(d, config.days)
     now = datetime.now(UTC)
@@ -76,7 +79,7 @@ def performance_report(
             "report": dg.MetadataValue.path(str(page)),
             "mlflow": _kept(d, documents, page),
             **_version_metadata(d),
-            **_pictures(documents),
+            **_charts(documents),
         },
         check_results=[_labels_result(documents), _estimate_result(documents), _agreement_result(documents)],
     )
@@ -84,7 +87,7 @@ def performance_report(
 
 def _kept(deployment: Deployment, documents: Sequence[Document], page: Path) -> str:
     if not documents:
-        return "not kept: nothing was answered in these days"
+        return "not logged: no predictions on these days"
     return keep_with_model(deployment, documents[-1]["model_version"], page, "performance")
 
 
@@ -107,19 +110,19 @@ def _version_metadata(deployment: Deployment) -> dict[str, Any]:
     bars = {f"v{v.model_version}": v.roc_auc for v in report.versions if v.roc_auc is not None}
     return {
         "versions": table([v.to_row() for v in report.versions]),
-        "picture": bar_picture("ROC-AUC in production", bars),
+        "chart": bar_chart("ROC-AUC in production", bars),
     }
 
 
-def _pictures(documents: Sequence[Document]) -> dict[str, Any]:
+def _charts(documents: Sequence[Document]) -> dict[str, Any]:
     measured = [x for x in documents if x["realized"] is not None]
     if not measured:
         return {}
     points = [(x["day"][5:], x["realized"]["roc_auc"]["value"]) for x in measured]
     newest = measured[-1]
     return {
-        "picture_by_day": line_picture("Realized ROC-AUC", points, unit="ROC-AUC"),
-        "picture_of_calibration": reliability_picture(
+        "chart_by_day": line_chart("Realized ROC-AUC", points, unit="ROC-AUC"),
+        "calibration_chart": reliability_chart(
             f"Calibration of v{newest['model_version']} on {newest['day']}", newest["reliability"]
         ),
     }
@@ -128,27 +131,27 @@ def _pictures(documents: Sequence[Document]) -> dict[str, Any]:
 def _labels_result(documents: Sequence[Document]) -> dg.AssetCheckResult:
     measured = [x for x in documents if x["realized"] is not None]
     if not measured:
-        return could_not_look(LABELS_CHECK, sentence(documents))
+        return not_evaluated(LABELS_CHECK, sentence(documents))
     return check_result(LABELS_CHECK, True, {"newest_day": measured[-1]["day"], "in words": sentence(documents)})
 
 
 def _estimate_result(documents: Sequence[Document]) -> dg.AssetCheckResult:
     if not documents:
-        return could_not_look(ESTIMATE_CHECK, sentence(documents))
-    found = documents[-1]["estimated"]
-    if found["is_valid"]:
-        return check_result(ESTIMATE_CHECK, True, {"day": documents[-1]["day"], "roc_auc": found["roc_auc"]})
-    return could_not_look(ESTIMATE_CHECK, f"{documents[-1]['day']}: {'; '.join(found['reasons'])}")
+        return not_evaluated(ESTIMATE_CHECK, sentence(documents))
+    estimate = documents[-1]["estimated"]
+    if estimate["is_valid"]:
+        return check_result(ESTIMATE_CHECK, True, {"day": documents[-1]["day"], "roc_auc": estimate["roc_auc"]})
+    return not_evaluated(ESTIMATE_CHECK, f"{documents[-1]['day']}: {'; '.join(estimate['reasons'])}")
 
 
 def _agreement_result(documents: Sequence[Document]) -> dg.AssetCheckResult:
-    """Both have intervals: they agree where these overlap."""
+    """Realized and estimated ROC-AUC agree if their intervals overlap."""
     both = [x for x in documents if x["realized"] is not None and x["estimated"]["is_valid"]]
     if not both:
-        return could_not_look(AGREEMENT_CHECK, "No day has both enough labels and a valid estimate.")
+        return not_evaluated(AGREEMENT_CHECK, "No day has both enough labels and a valid estimate.")
     realized, estimated = both[-1]["realized"]["roc_auc"], both[-1]["estimated"]
     agree = realized["low"] <= estimated["roc_auc_high"] and estimated["roc_auc_low"] <= realized["high"]
-    found = {"day": both[-1]["day"], "realized": realized["value"], "estimated": estimated["roc_auc"]}
+    metadata = {"day": both[-1]["day"], "realized": realized["value"], "estimated": estimated["roc_auc"]}
     return dg.AssetCheckResult(
-        check_name=AGREEMENT_CHECK, passed=agree, severity=dg.AssetCheckSeverity.WARN, metadata=found
+        check_name=AGREEMENT_CHECK, passed=agree, severity=dg.AssetCheckSeverity.WARN, metadata=metadata
     )

@@ -1,13 +1,16 @@
-"""The decision and its deed. Judging is pmmds_core.policies.promotion, moving is pmmds_core.workflows.promotion."""
+"""Promotion decision and alias move.
+
+Does not live here: the policy (pmmds_core.policies.promotion), the move itself (pmmds_core.workflows.promotion).
+"""
 
 from typing import Any
 
 import dagster as dg
 
 from pmmds_assets.assets.evaluation import model_evaluation
+from pmmds_assets.charts import bar_chart, table
 from pmmds_assets.checks import check_result
 from pmmds_assets.groups import OWNERS, PROMOTION
-from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.deployment import Deployment
@@ -30,12 +33,12 @@ BEATS_CHECK, ALIAS_CHECK = "challenger_beats_champion", "alias_agrees_with_decis
     kinds={"sql"},
     deps=[model_evaluation],
     check_specs=[
-        # Not blocking: a challenger that is held is an answer, not a failure of the run.
+        # Not blocking: holding a challenger is a valid outcome, not a failure of the run.
         dg.AssetCheckSpec(BEATS_CHECK, asset="promotion_decision", description="Every blocking criterion is met")
     ],
 )
 def promotion_decision(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
-    """One row and one JSON object per judgement, promoted or not, with the reason in words."""
+    """One decision record (a row and a JSON object) per evaluation, promoted or not, with the reason."""
     d = deployment.open()
     record_external_alias_change(d.decisions, d.registry)
     evaluation, holdout_digest = d.decisions.latest_with_holdout(run_id=context.run.run_id)
@@ -68,7 +71,7 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
             "champion_version": evaluation.champion_version or "none",
             "criteria": table(criteria),
             "decision": dg.MetadataValue.json(decision.to_document()),
-            "picture": bar_picture("Criteria met", {c.name: float(c.passed) for c in judgement.criteria}),
+            "chart": bar_chart("Criteria met", {c.name: float(c.passed) for c in judgement.criteria}),
         },
         check_results=[
             check_result(BEATS_CHECK, judgement.promoted, {"promotion_reason": judgement.promotion_reason}, criteria)
@@ -77,7 +80,7 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
 
 
 def _require_unseen(deployment: Deployment, evaluation: ModelEvaluation, holdout_digest: str, run_id: str) -> None:
-    """The proof of model_evaluation again, for an evaluation of any origin. A version that is gone cannot be promoted.
+    """Check again that the holdout is unseen, wherever the evaluation came from. A deleted version cannot be promoted.
 
     Raises:
         EvaluationError: either model was trained on rows of the holdout, or that cannot be checked.
@@ -95,7 +98,7 @@ def _require_unseen(deployment: Deployment, evaluation: ModelEvaluation, holdout
 
 
 def _claimed(deployment: Deployment) -> str | None:
-    """The version that the alias was moved to from outside and that does not serve; a promotion takes its place."""
+    """Return the version that the alias was moved to externally and that is not served; a promotion replaces it."""
     pointer, champion = deployment.decisions.pointer(), champion_of(deployment)
     is_other = pointer is not None and (champion is None or champion.version != pointer.version)
     return pointer.version if pointer is not None and is_other else None
@@ -107,18 +110,18 @@ def _claimed(deployment: Deployment) -> str | None:
     kinds={"mlflow"},
     deps=[promotion_decision],
     check_specs=[
-        dg.AssetCheckSpec(ALIAS_CHECK, asset="production_model", description="MLflow's alias is where it should be")
+        dg.AssetCheckSpec(ALIAS_CHECK, asset="production_model", description="MLflow's alias is on the decided version")
     ],
 )
 def production_model(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
-    """The version that serves. Moves the alias when the decision says so; finishes what a crash left unfinished.
+    """The version in production. Moves the alias if the decision promotes; finishes interrupted promotions.
 
-    The only asset that moves the alias production.
+    Only this asset moves the alias production.
     """
     d = deployment.open()
     decision, moved = d.decisions.of_run(context.run.run_id), False
     if decision is None:
-        decision = _finish_what_was_left(d)
+        decision = _finish_interrupted(d)
     elif decision.promoted and decision.state != PENDING_APPROVAL:
         try:
             moved = put_into_production(decision, d.decisions, d.registry).moved
@@ -128,8 +131,8 @@ def production_model(context: dg.AssetExecutionContext, deployment: DeploymentRe
     return _production(d, decision, moved=moved)
 
 
-def _finish_what_was_left(deployment: Deployment) -> Decision | None:
-    """Finish or undo what a crash or a registry that was away left; the newest of it."""
+def _finish_interrupted(deployment: Deployment) -> Decision | None:
+    """Finish or undo promotions interrupted by a crash or a registry outage; return the newest."""
     finished = [
         record_outcome(deployment, decision) for decision in reconcile(deployment.decisions, deployment.registry)
     ]
@@ -137,18 +140,18 @@ def _finish_what_was_left(deployment: Deployment) -> Decision | None:
 
 
 def _ensure_some_model_serves(deployment: Deployment, decision: Decision | None) -> None:
-    """A first model that was held leaves nothing to show: the run fails, with the decision's reason."""
+    """Fail the run with the decision's reason if the first model was held, because no model is in production."""
     if deployment.decisions.pointer() is None and decision is not None and not decision.promoted:
         raise NoModelError(
             f"v{decision.challenger_version} is registered and no model is in production: {decision.promotion_reason}",
-            next_step="Mend what the reason says and run `pmmds train` again.",
+            next_step="Fix the cause given above and run `pmmds train` again.",
         )
 
 
 def _production(deployment: Deployment, decision: Decision | None, *, moved: bool) -> Materialized:
     pointer = deployment.decisions.pointer()
     if pointer is None and decision is not None and decision.state == PENDING_APPROVAL:
-        return _nothing_yet(decision)
+        return _pending_approval(decision)
     version, decided = deployment.production_version(), pointer.version if pointer else "none"
     return dg.MaterializeResult(
         data_version=dg.DataVersion(f"v{version.version}-{version.digest[:12]}"),
@@ -159,8 +162,8 @@ def _production(deployment: Deployment, decision: Decision | None, *, moved: boo
     )
 
 
-def _nothing_yet(decision: Decision) -> Materialized:
-    """A first model that waits for a person: nothing is in production, and nothing should be."""
+def _pending_approval(decision: Decision) -> Materialized:
+    """Return the result for a first model that is pending approval: no version is in production."""
     return dg.MaterializeResult(
         data_version=dg.DataVersion("none"),
         metadata={"model_version": "none", "moved": False, "decision": decision.decision_id, "state": decision.status},
@@ -171,7 +174,7 @@ def _nothing_yet(decision: Decision) -> Materialized:
 def production_metadata(
     deployment: Deployment, version: RegisteredVersion, decision: Decision | None, *, moved: bool
 ) -> dict[str, Any]:
-    """What the asset's page shows of the version in production and of the decisions that led to it."""
+    """Return metadata of the version in production and of the decisions that led to it."""
     files = deployment.profiles.files(version.version)
     history = [
         {
@@ -192,5 +195,5 @@ def production_metadata(
         "digest": files.digest,
         "holdout_metrics": table([{"metric": k, "value": v} for k, v in files.manifest.metrics.items()]),
         "decisions": table(history),
-        "picture": bar_picture(f"v{version.version} on its holdout", files.manifest.metrics),
+        "chart": bar_chart(f"v{version.version} on its holdout", files.manifest.metrics),
     }

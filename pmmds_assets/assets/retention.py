@@ -1,9 +1,9 @@
-"""Retention, kind by kind. Keep out: what is removed and how (workflows/expiry.py, run_retention.py)."""
+"""Retention by kind. Does not live here: what is removed and how (workflows/expiry.py, run_retention.py)."""
 
 import dagster as dg
 
+from pmmds_assets.charts import table
 from pmmds_assets.groups import DATA, OWNERS
-from pmmds_assets.pictures import table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_assets.run_retention import expire_runs
@@ -12,10 +12,10 @@ from pmmds_core.workflows.expiry import expire, storage_sizes
 
 @dg.asset(group_name=DATA, owners=OWNERS, kinds={"sql", "html"}, deps=["prediction_archive"])
 def retention(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
-    """Reports, histograms, data sets, model versions, notifications and Dagster's runs past their retention period.
+    """Deletes reports, histograms, data sets, model versions, notifications and Dagster runs past their retention.
 
-    Each kind has a setting, PMMDS_RETENTION_…_DAYS; 0 keeps the kind for ever. What is in production, was, or waits for
-    a person stays, and so does the newest of each kind.
+    Each kind has a setting, PMMDS_RETENTION_…_DAYS; 0 keeps everything. Versions that are or were in
+    production, pending manual actions and the newest of each kind are always kept.
     """
     d = deployment.open()
     removed = [*expire(d), expire_runs(context.instance, d.settings.retention_dagster_days)]

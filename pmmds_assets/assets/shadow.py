@@ -1,6 +1,6 @@
-"""The challenger beside production on live traffic: the shadow's agreement, and the evaluation's page with it.
+"""Agreement of the shadow challenger with production on live traffic, also shown on the evaluation page.
 
-Keep out: scoring (the service's shadow process), judging (promotion.py).
+Does not live here: scoring (the service's shadow process), the promotion decision (promotion.py).
 """
 
 from dataclasses import replace
@@ -11,8 +11,8 @@ import dagster as dg
 
 from pmmds_assets.assets.evaluation import FOLDER
 from pmmds_assets.assets.model import trained_model
+from pmmds_assets.charts import bar_chart, table
 from pmmds_assets.groups import OWNERS, PROMOTION
-from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.deployment import Deployment
@@ -28,35 +28,35 @@ from pmmds_core.workflows.report_files import keep_with_model, write_report
     deps=[trained_model, "prediction_logs"],
 )
 def shadow_report(deployment: DeploymentResource) -> Materialized:
-    """How far the challenger, scoring live traffic as a shadow, agrees with what was answered: changed decisions,
-    differences of the probability, who is right where labels are known; shown on its evaluation's page too."""
+    """Agreement of the shadow challenger with the served predictions: changed decisions, probability differences, and
+    which model is right where labels are known. Also shown on the challenger's evaluation page."""
     d = deployment.open()
     version = d.shadow.newest_version()
-    found = d.shadow.agreement(version) if version else None
-    if version is None or found is None:
+    agreement = d.shadow.agreement(version) if version else None
+    if version is None or agreement is None:
         return dg.MaterializeResult(
             data_version=dg.DataVersion("nothing"), metadata={"in words": NOTHING_SHADOWED, "dagster/row_count": 0}
         )
-    document = to_document(found)
+    document = to_document(agreement)
     return dg.MaterializeResult(
-        data_version=dg.DataVersion(f"{version}-{found.n_rows}-{found.window_end:%Y%m%dT%H%M%S}"),
+        data_version=dg.DataVersion(f"{version}-{agreement.n_rows}-{agreement.window_end:%Y%m%dT%H%M%S}"),
         metadata={
             "in words": shadow_text(document),
             "challenger_version": version,
-            "dagster/row_count": found.n_rows,
-            "changed_decisions_share": found.changed_share,
+            "dagster/row_count": agreement.n_rows,
+            "changed_decisions_share": agreement.changed_share,
             "figures": table(shadow_rows(document)),
-            "picture": bar_picture("Challenger minus answer, by share of requests below", found.quantiles),
+            "chart": bar_chart("Quantiles of challenger minus served probability", agreement.quantiles),
             **_page(d, version, document),
         },
     )
 
 
 def _page(deployment: Deployment, version: str, document: dict[str, Any]) -> dict[str, Any]:
-    """The version's evaluation page, made anew with what its shadow found since."""
+    """Render the version's evaluation page again with its shadow results."""
     evaluation = deployment.decisions.evaluation_of(version)
     if evaluation is None:
-        return {"report": f"v{version} was not evaluated yet."}
+        return {"report": f"v{version} has not been evaluated yet."}
     now = datetime.now(UTC)
     html = render_evaluation(replace(evaluation, shadow=document), deployment.model_name, now)
     page = write_report(deployment, f"evaluation-v{version}", html, now)

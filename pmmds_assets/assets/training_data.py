@@ -1,6 +1,6 @@
-"""What a model is trained and judged on. Splitting is pmmds_core.training.split.
+"""Training and holdout rows.
 
-The rows are made in data.py.
+Does not live here: splitting (pmmds_core.training.split), the input data (data.py).
 """
 
 import hashlib
@@ -14,9 +14,9 @@ import dagster as dg
 import numpy as np
 
 from pmmds_assets.assets.data import labelled_predictions, reference_data, vars_of
+from pmmds_assets.charts import bar_chart, table
 from pmmds_assets.checks import check_result
 from pmmds_assets.groups import OWNERS, TRAINING
-from pmmds_assets.pictures import bar_picture, table
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_assets.retraining import Trigger, claim_attempt, record_blocked
@@ -60,9 +60,9 @@ log = get_logger("pmmds.assets.training_data")
 
 
 class TrainingDataConfig(dg.Config):
-    """What to do when there are too few new labels to judge a retraining on.
+    """Behavior with too few new labels to evaluate a retraining.
 
-    `block_without_labels: true` ends the run as blocked_no_labels; otherwise the reference holdout judges.
+    `block_without_labels: true` ends the run as blocked_no_labels; otherwise the reference holdout is used.
     """
 
     block_without_labels: bool = False
@@ -75,7 +75,7 @@ class TrainingDataConfig(dg.Config):
     deps=[reference_data, labelled_predictions],
     check_specs=[
         dg.AssetCheckSpec(
-            LEAKAGE_CHECK, asset="training_data", blocking=True, description="No holdout row was trained on"
+            LEAKAGE_CHECK, asset="training_data", blocking=True, description="No holdout row is a training row"
         )
     ],
     output_required=False,
@@ -83,12 +83,12 @@ class TrainingDataConfig(dg.Config):
 def training_data(
     context: dg.AssetExecutionContext, config: TrainingDataConfig, deployment: DeploymentResource
 ) -> Iterator[Materialized | dg.AssetCheckResult]:
-    """Reference rows and older labelled production rows to fit on; the newest labelled rows to judge on.
+    """Training rows (reference and older labeled production rows) and holdout rows (the newest labeled rows).
 
-    Without enough new labels the seeded reference holdout judges, or the retraining is blocked: nothing is then
-    materialized, downstream is skipped, and the outcome is recorded as blocked_no_labels.
+    With too few new labels the seeded reference holdout is used, or the retraining is blocked: then nothing is
+    materialized, downstream assets are skipped, and the outcome is recorded as blocked_no_labels.
     """
-    d = deployment.open().require_rights(PROMOTER)  # a model that its login cannot judge would be left registered
+    d = deployment.open().require_rights(PROMOTER)  # otherwise a model could be registered and never evaluated
     trigger = Trigger.of_tags(context.run.tags)
     claim_attempt(d, trigger, context.run.run_id)
     reference = d.datasets.require("reference", "reference_data", run_id=context.run.run_id)
@@ -100,20 +100,20 @@ def training_data(
         record_blocked(d, trigger, context.run.run_id, split.reason, split.n_new_labels)
         yield _no_holdout(split)
         return
-    yield _kept(context, d, reference, split, champion, trigger, now)
+    yield _save(context, d, reference, split, champion, trigger, now)
 
 
 def _no_holdout(split: TooFewLabels) -> dg.AssetCheckResult:
-    """Dagster wants an answer of every check: there was nothing to check, which is not a pass."""
-    found = {"outcome": BLOCKED_NO_LABELS, "reason": split.reason}
+    """Return a warning, not a pass: there is no holdout to check, and Dagster requires a result."""
+    metadata = {"outcome": BLOCKED_NO_LABELS, "reason": split.reason}
     severity = dg.AssetCheckSeverity.WARN
-    return dg.AssetCheckResult(check_name=LEAKAGE_CHECK, passed=False, severity=severity, metadata=found)
+    return dg.AssetCheckResult(check_name=LEAKAGE_CHECK, passed=False, severity=severity, metadata=metadata)
 
 
 def champion_rows(deployment: Deployment) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Digests of the rows that the champion was trained on; none before the first model.
+    """Return digests of the champion's training rows; empty before the first model.
 
-    A version that no decision recorded may not say it: then nothing can be kept out for it, which is logged.
+    A version without a decision record may lack them; then none of its rows can be excluded, which is logged.
     """
     version = champion_of(deployment)
     none = np.empty(0, dtype=np.int64)
@@ -127,7 +127,7 @@ def champion_rows(deployment: Deployment) -> np.ndarray[Any, np.dtype[np.int64]]
 
 
 def _reference_rows(deployment: Deployment, reference: Dataset) -> "pd.DataFrame":
-    """With keys where content does not name a row; a champion's rows are known by what named them then."""
+    """Add row keys if content does not identify a row. With a champion, use the identity it was trained with."""
     frame, champion = reference.read(), deployment.registry.version_of(deployment.model_name, "production")
     identity = champion.tags.get("row_identity", BY_CONTENT) if champion else identity_of(frame, deployment.contract)
     return with_reference_keys(frame, deployment.contract) if identity == BY_OCCURRENCE else frame
@@ -160,22 +160,22 @@ def _split(
 def _labelled(
     deployment: Deployment, plan: SplitPlan, now: datetime, run_id: str, *, is_keyed: bool
 ) -> tuple["pd.DataFrame | None", tuple[LeftOut, ...]]:
-    """Labelled rows that are young enough; None where there is none at all."""
+    """Return labeled rows that are recent enough; None if there are no labeled rows at all."""
     dataset = deployment.datasets.latest("labelled", run_id=run_id)
     if dataset is None or not dataset.n_rows:
         return None, ()
     frame = dataset.read()
     if not {PREDICTED_AT, REQUEST_ID} <= set(frame.columns):
         raise DataError(
-            f"The labelled data set {dataset.path} does not say which requests its rows are, and of when.",
+            f"The labelled data set {dataset.path} lacks the request ids and timestamps of its rows.",
             next_step="Materialize labelled_predictions again.",
         )
-    instants = frame[PREDICTED_AT].to_numpy(dtype="datetime64[us]")
+    predicted_at = frame[PREDICTED_AT].to_numpy(dtype="datetime64[us]")
     rows = (with_production_keys(frame) if is_keyed else frame).drop(columns=[PREDICTED_AT, REQUEST_ID])
-    return leave_out_old(rows, instants, now, plan.mix)
+    return leave_out_old(rows, predicted_at, now, plan.mix)
 
 
-def _kept(
+def _save(
     context: dg.AssetExecutionContext,
     deployment: Deployment,
     reference: Dataset,
@@ -200,15 +200,15 @@ def _kept(
     keep = partial(deployment.datasets.save, source=reference.source, run_id=context.run.run_id, details=details)
     dataset = keep("training", split.train, train_digest)
     keep("holdout", split.holdout, holdout_digest)
-    own_rows = keys_of(split.train, deployment.contract.feature_names)
+    train_keys = keys_of(split.train, deployment.contract.feature_names)
     if identity == BY_OCCURRENCE:
-        keep("training_keys", *_kept_keys(own_rows))
-        keep(HOLDOUT_KEYS, *_kept_keys(keys_of(split.holdout, deployment.contract.feature_names)))
-    leakage = check_leakage(split.holdout, own_rows, champion, deployment.contract)
+        keep("training_keys", *_keys_frame(train_keys))
+        keep(HOLDOUT_KEYS, *_keys_frame(keys_of(split.holdout, deployment.contract.feature_names)))
+    leakage = check_leakage(split.holdout, train_keys, champion, deployment.contract)
     parts = {
-        "reference rows to fit on": split.n_reference_train,
-        "production rows to fit on": split.n_production_train,
-        f"{split.holdout_kind} rows held out": len(split.holdout),
+        "reference training rows": split.n_reference_train,
+        "production training rows": split.n_production_train,
+        f"{split.holdout_kind} holdout rows": len(split.holdout),
     }
     return dg.MaterializeResult(
         data_version=dg.DataVersion(f"{train_digest[:12]}-{holdout_digest[:12]}"),
@@ -223,17 +223,17 @@ def _kept(
             "asked_because": trigger.cause_text or "–",
             "reference_share": mix["reference_share"],
             "mix": mix_text(mix),
-            "left_out": table(mix["left_out"] or [{"rows": "none", "n_rows": 0, "reason": "all are used"}]),
+            "left_out": table(mix["left_out"] or [{"rows": "none", "n_rows": 0, "reason": "all rows are used"}]),
             "parts": table([{"part": k, "n_rows": v} for k, v in parts.items()]),
             "path": dg.MetadataValue.path(str(dataset.path)),
-            "picture": bar_picture("Rows", {k: float(v) for k, v in parts.items()}),
+            "chart": bar_chart("Rows", {k: float(v) for k, v in parts.items()}),
         },
         check_results=[_leakage_result(leakage)],
     )
 
 
-def _kept_keys(keys: Keys) -> tuple["pd.DataFrame", str]:
-    """A data set of keys, and its digest."""
+def _keys_frame(keys: Keys) -> tuple["pd.DataFrame", str]:
+    """Return a data set of keys and its digest."""
     import pandas as pd
 
     return pd.DataFrame({ROW_KEY: keys}), hashlib.sha256(keys.tobytes()).hexdigest()

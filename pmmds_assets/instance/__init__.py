@@ -1,1 +1,1 @@
-"""The Dagster home, the daemon and its leader election. Asset definitions are beside this package."""
+"""The Dagster home, the daemon and its leader election. Asset definitions are in the parent package."""

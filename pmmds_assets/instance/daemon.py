@@ -1,8 +1,8 @@
-"""Dagster's daemon where one works at a time: `python -m pmmds_assets.instance.daemon run` with `dagster-daemon`'s
-own options.
+"""Dagster's daemon with leader election: `python -m pmmds_assets.instance.daemon run` takes the options of
+`dagster-daemon`.
 
-Two daemons of one instance may start the same queued run, whose steps then run twice. A second one waits here, and
-takes over when the first has ended. Keep out: how the lead is held (leadership.py).
+Two daemons of one instance may start the same queued run, whose steps then run twice. A second daemon waits as a
+standby and takes over when the leader ends. Does not live here: how the leader lock is held (leader_lock.py).
 """
 
 from __future__ import annotations
@@ -18,94 +18,95 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from pmmds_assets.instance.leadership import FileLeadership, Leadership, PostgresLeadership, Standing
+from pmmds_assets.dagster_internals import DAEMON_MODULE
+from pmmds_assets.instance.leader_lock import FileLeaderLock, LeaderLock, PostgresLeaderLock, Role
 from pmmds_core.config.settings import load_settings
 from pmmds_core.errors import PmmdsError
 from pmmds_core.runtime.json_logs import configure_logging, get_logger
 
-ASK_SECONDS = 1.0
-_WORDS = {
-    Standing.FOLLOWS: "another daemon of this instance works; this one waits until it has ended",
-    Standing.UNKNOWN: "Dagster's database does not answer; this daemon waits for it",
-    Standing.LEADS: "this daemon works for the instance",
+POLL_SECONDS = 1.0
+_MESSAGES = {
+    Role.STANDBY: "another daemon of this instance is the leader; this one is a standby until it ends",
+    Role.UNKNOWN: "Dagster's database does not answer; this daemon waits for it",
+    Role.LEADER: "this daemon is the leader",
 }
 _log = get_logger("dagster-daemon")
 
 
 def main() -> None:
-    """Wait for the lead, then be Dagster's daemon until it ends or the lead is another's."""
+    """Wait for leadership, then run Dagster's daemon until it ends or another daemon becomes the leader."""
     try:
         configure_logging(load_settings().log_level)
     except PmmdsError as error:
         raise SystemExit(str(error)) from None
-    leadership = leadership_of_instance()
-    with ended_by_signal():
-        wait_for_lead(leadership, ASK_SECONDS)
-    keep = threading.Thread(target=keep_lead, args=(leadership, ASK_SECONDS, end_this_process), daemon=True)
-    keep.start()
-    runpy.run_module("dagster._daemon", run_name="__main__", alter_sys=True)
+    lock = leader_lock_of_instance()
+    with exit_on_sigterm():
+        wait_for_leadership(lock, POLL_SECONDS)
+    watch = threading.Thread(target=watch_leadership, args=(lock, POLL_SECONDS, end_this_process), daemon=True)
+    watch.start()
+    runpy.run_module(DAEMON_MODULE, run_name="__main__", alter_sys=True)
 
 
-def leadership_of_instance() -> Leadership:
-    """Of the instance in DAGSTER_HOME, by what it keeps its runs in."""
+def leader_lock_of_instance() -> LeaderLock:
+    """Return the leader lock of the instance in DAGSTER_HOME, chosen by its run storage."""
     import dagster as dg
 
     with dg.DagsterInstance.get() as instance:
         url = getattr(instance.run_storage, "postgres_url", None)
         home = Path(instance.root_directory)
-    return FileLeadership(home) if url is None else leadership_in(url, home)
+    return FileLeaderLock(home) if url is None else leader_lock_in(url, home)
 
 
-def leadership_in(url: str, dagster_home: Path) -> Leadership:
-    """In a PostgreSQL; of this machine alone where a pooler would give the lock to whoever comes next."""
-    leadership = PostgresLeadership(url)
-    if not leadership.is_pooled():
-        return leadership
+def leader_lock_in(url: str, dagster_home: Path) -> LeaderLock:
+    """Return a lock in PostgreSQL; behind a pooler, which would share the lock's session, a lock file."""
+    lock = PostgresLeaderLock(url)
+    if not lock.is_pooled():
+        return lock
     _log.warning(
         "daemon_lead_of_this_machine",
-        message="Dagster's database is behind a pooler, where no lock can be kept: a daemon on another machine is not "
-        "noticed. Let Dagster's URL name the server itself.",
+        message="Dagster's database is behind a connection pooler, where a session lock is not reliable: a daemon on "
+        "another machine is not detected. Use the server's own address in Dagster's URL.",
     )
-    return FileLeadership(dagster_home)
+    return FileLeaderLock(dagster_home)
 
 
-def wait_for_lead(leadership: Leadership, ask_seconds: float) -> None:
-    """Return once this process leads; says what it waits for whenever that changes."""
-    said: Standing | None = None
+def wait_for_leadership(lock: LeaderLock, poll_seconds: float) -> None:
+    """Block until this process is the leader; log each change of role."""
+    logged: Role | None = None
     while True:
-        standing = leadership.ask()
-        if standing is not said:
-            _log.info("daemon_lead", standing=standing.value, message=_WORDS[standing])
-            said = standing
-        if standing is Standing.LEADS:
+        role = lock.try_acquire()
+        if role is not logged:
+            _log.info("daemon_lead", role=role.value, message=_MESSAGES[role])
+            logged = role
+        if role is Role.LEADER:
             return
-        time.sleep(ask_seconds)
+        time.sleep(poll_seconds)
 
 
-def keep_lead(leadership: Leadership, ask_seconds: float, when_lost: Callable[[], None]) -> None:
-    """Ask until another daemon leads. While the database is away nobody can lead, nor any daemon work."""
-    while leadership.ask() is not Standing.FOLLOWS:
-        time.sleep(ask_seconds)
-    _log.error("daemon_lead_lost", message="another daemon has taken the lead of this instance; this one ends")
-    when_lost()
+def watch_leadership(lock: LeaderLock, poll_seconds: float, on_lost: Callable[[], None]) -> None:
+    """Call `on_lost` once another daemon is the leader. While the database is down no daemon can be the leader."""
+    while lock.try_acquire() is not Role.STANDBY:
+        time.sleep(poll_seconds)
+    _log.error("daemon_lead_lost", message="another daemon is now the leader of this instance; this one exits")
+    on_lost()
 
 
 def end_this_process() -> None:
-    """As its supervisor would; Dagster lets its code servers end."""
+    """Send SIGTERM, as a supervisor would, so that Dagster shuts its code servers down."""
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextmanager
-def ended_by_signal() -> Iterator[None]:
-    """A container's first process is deaf to SIGTERM unless it listens; Dagster listens for itself afterwards."""
-    before = signal.signal(signal.SIGTERM, _end)
+def exit_on_sigterm() -> Iterator[None]:
+    """Exit on SIGTERM while waiting: PID 1 ignores it without a handler. Dagster installs its own handler later."""
+    before = signal.signal(signal.SIGTERM, _exit)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def _end(_signal: int, _frame: object) -> NoReturn:
+def _exit(_signal: int, _frame: object) -> NoReturn:
     raise SystemExit(0)
 
 

@@ -1,6 +1,6 @@
-"""DAGSTER_HOME: a folder of the state directory with the instance file for the chosen storage in it.
+"""DAGSTER_HOME: a folder in the state directory with the instance file for the configured storage.
 
-Keep out: anything that imports Dagster; commands call this before they start it.
+Does not live here: anything that imports Dagster; commands call this before they start it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pmmds_core.runtime.private_folders import make_private
 INSTANCE_FILE = "dagster.yaml"
 MODULE = "pmmds_assets.definitions"
 URL_VARIABLE = "PMMDS_DAGSTER_DATABASE_URL"
-# One file cannot choose its storage by a variable, so there is one of each kind.
+# dagster.yaml cannot choose its storage by a variable, so each kind has its own file.
 _MADE = "# Made by PMMDS from its dagster.yaml, with PostgreSQL for storage; replaced at each start.\n"
 _POSTGRESQL = f"""
 storage:
@@ -26,10 +26,10 @@ storage:
 
 
 def dagster_variables(settings: Settings) -> dict[str, str]:
-    """What a process needs to find the instance; makes its home. The URL stands in a variable, never in the file.
+    """Create DAGSTER_HOME; return the variables a process needs. The database URL is a variable, never in the file.
 
     Raises:
-        HomeNotWritableError: the folder cannot be written.
+        HomeNotWritableError: the folder is not writable.
     """
     variables = {"DAGSTER_HOME": str(prepare_dagster_home(settings))}
     if settings.dagster_database_url:
@@ -38,10 +38,10 @@ def dagster_variables(settings: Settings) -> dict[str, str]:
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
-    """Make DAGSTER_HOME and its instance file; a file that a person put there stays.
+    """Create DAGSTER_HOME and its instance file; a user's own file is not changed.
 
     Raises:
-        HomeNotWritableError: the folder cannot be written.
+        HomeNotWritableError: the folder is not writable.
     """
     home = settings.home_path / "dagster"
     file = home / INSTANCE_FILE
@@ -53,7 +53,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
         else:
             _link(file)
     except FileExistsError:
-        pass  # another process was as fast
+        pass  # another process created it at the same time
     except OSError as error:
         raise HomeNotWritableError(
             f"The folder {home} cannot be written: {error.strerror}.",
@@ -64,7 +64,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
 
 def _link(file: Path) -> None:
     if (file.is_symlink() and not file.exists()) or _is_made(file):
-        file.unlink(missing_ok=True)  # the checkout it pointed to has moved, or the storage was PostgreSQL
+        file.unlink(missing_ok=True)  # the linked checkout has moved, or the storage was PostgreSQL
     if not file.exists():
         file.symlink_to(instance_file())
 
@@ -82,7 +82,7 @@ def _is_made(file: Path) -> bool:
 
 
 def instance_file() -> Path:
-    """The project's dagster.yaml: at the top of a checkout, inside the package of an installed wheel."""
+    """Return the path of dagster.yaml: at the top of a checkout, or inside the installed package."""
     package = Path(__file__).resolve().parent.parent
     beside = package.parent / INSTANCE_FILE
     return beside if beside.exists() else package / INSTANCE_FILE

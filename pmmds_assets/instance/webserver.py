@@ -1,7 +1,7 @@
-"""Dagster's web server behind the web guard: `python -m pmmds_assets.instance.webserver` with `dagster-webserver`'s
-own options.
+"""Dagster's web server behind the web guard: `python -m pmmds_assets.instance.webserver` takes the options of
+`dagster-webserver`.
 
-Dagster's own server runs whatever any page makes a browser send to it. Keep out: the rules
+Dagster's server has no protection against cross-site requests. Does not live here: the guard's rules
 (pmmds_core/runtime/web_guard.py).
 """
 
@@ -20,7 +20,7 @@ READ_ONLY = "--read-only"
 
 
 def main() -> None:
-    """Be Dagster's web server until it ends."""
+    """Run Dagster's web server until it ends."""
     try:
         settings = load_settings()
     except PmmdsError as error:
@@ -32,9 +32,9 @@ def main() -> None:
 
 
 def guard_the_application(settings: Settings) -> None:
-    """Put the guard around the application that `dagster_webserver.cli` makes and gives to uvicorn.
+    """Wrap the application that `dagster_webserver.cli` creates for uvicorn in the guard.
 
-    Dagster has no setting for a middleware; a test holds that the command looks the function up by this name.
+    Dagster has no setting for a middleware; a test checks that the command still calls this function.
     """
     cli: Any = importlib.import_module("dagster_webserver.cli")
     make_app = cli.create_app_from_workspace_process_context

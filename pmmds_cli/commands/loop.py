@@ -43,6 +43,10 @@ def train(
     json: JsonOption = False,
 ) -> None:
     """Train a model, evaluate it, and promote it if it beats the champion (train_job)."""
+    from pmmds_core.data import suite_process
+
+    if not no_validate:
+        suite_process.start()
     deployment = _ready_deployment(PROMOTER)
     say(f"Running train_job for {deployment.model_name}")
     ops = {"reference_data": {"config": {"validate_data": not no_validate}}}

@@ -32,6 +32,8 @@ def designs() -> dict[str, alt.TopLevelMixin]:
         "history": _history(),
         "daily": _daily(),
         "reliability": _reliability(),
+        "bars": _bars(),
+        "line": _line(),
     }
 
 
@@ -177,6 +179,38 @@ def _reliability() -> Any:
         .encode(x=alt.X("at:Q", scale=unit), y=alt.Y("at:Q", scale=unit))
     )
     return _plain(alt.layer(perfect, bars, points).properties(width=260, height=260))
+
+
+def _bars() -> Any:
+    """Horizontal bars in the order of the rows. Rows: label, value, over (at or above the threshold). Limits: at."""
+    import altair as alt
+
+    color = alt.Scale(domain=[False, True], range=["var(--current)", "var(--series-2)"])
+    base = alt.Chart(alt.NamedData("rows"), width=420, height=alt.Step(18)).mark_bar(height=11)
+    bars = base.encode(
+        x=alt.X("value:Q", title=None, axis=alt.Axis(tickCount=5, labelOverlap="greedy")),
+        y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(ticks=False, domain=False, labelOverlap=False)),
+        color=alt.Color("over:N", scale=color, legend=None),
+    )
+    limit = alt.Chart(alt.NamedData("limits")).mark_rule(strokeDash=[5, 4], stroke=_INK).encode(x="at:Q")
+    return _plain(alt.layer(bars, limit))
+
+
+def _line() -> Any:
+    """Values over ordered labels, a point at each, so that a single one is visible. Rows: label, value."""
+    import altair as alt
+
+    position = "round(datum.index * (domain('x').length - 1))"
+    at_most_six = f"{position} % ceil(domain('x').length / 6) == 0 ? datum.label : ''"
+    axis = alt.Axis(labelAngle=0, labelExpr=at_most_six, ticks=False, labelOverlap="greedy", labelFlush=False)
+    line = alt.MarkConfig(filled=True, size=30, color="var(--current)")
+    base = alt.Chart(alt.NamedData("rows"), width=420, height=150)
+    return _plain(
+        base.mark_line(strokeWidth=1.8, color="var(--current)", point=line.to_dict()).encode(
+            x=alt.X("label:O", sort=None, title=None, axis=axis),
+            y=alt.Y("value:Q", title=None, axis=alt.Axis(tickCount=5)),
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -69,6 +69,23 @@ def reliability(text: ChartText, rows: Rows) -> str:
     return _draw("reliability", text, rows=rows, diagonal=[{"at": 0}, {"at": 1}])
 
 
+def bars(text: ChartText, values: Mapping[str, float], threshold: float | None = None) -> str:
+    """Horizontal bars, the largest first; those at or above the threshold have another color."""
+    ordered = sorted(values.items(), key=lambda pair: -pair[1])
+    rows = [
+        {"label": short(label), "value": value, "over": threshold is not None and value >= threshold}
+        for label, value in ordered
+    ]
+    limits = [] if threshold is None else [{"at": threshold}]
+    return _draw("bars", text, rows=_with_unique_labels(rows, 1), limits=limits)
+
+
+def line(text: ChartText, points: Sequence[tuple[str, float]]) -> str:
+    """Values by label, in the order given; equal labels remain separate points."""
+    rows = [{"label": label, "value": value} for label, value in points]
+    return _draw("line", text, rows=_with_unique_labels(rows, 1))
+
+
 def short(label: str) -> str:
     """The label cut to MAX_LABEL characters; the table next to the chart has the full label."""
     return label if len(label) <= MAX_LABEL else f"{label[: MAX_LABEL - 1]}…"

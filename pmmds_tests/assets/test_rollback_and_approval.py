@@ -287,7 +287,7 @@ def test_a_promotion_that_answers_much_slower_is_taken_back_once_and_says_why(pl
     assert decision.promotion_reason.endswith(
         "by automatic rollback: median latency 3.00 ms instead of 0.30 ms (10.00x, over 2.00x)."
     )
-    assert "did not come by a promotion" in platform.tick(automatic_rollback_sensor).skip_reason.skip_message
+    assert "was not promoted" in platform.tick(automatic_rollback_sensor).skip_reason.skip_message
     late = platform.run("rollback_job", ops=request.run_config["ops"])
     assert not late.success
     assert "rollback, recorded" in errors_of(late)[0]

@@ -44,11 +44,11 @@ def test_the_first_run_puts_a_model_into_production(trained: Trained) -> None:
 
 
 @pytest.mark.parametrize("asset", sorted(MADE))
-def test_every_asset_shows_numbers_a_table_and_a_picture(trained: Trained, asset: str) -> None:
+def test_every_asset_shows_numbers_a_table_and_a_chart(trained: Trained, asset: str) -> None:
     metadata = metadata_of(trained[1], asset)
     kinds = {type(v) for v in metadata.values()}
     assert dg.TableMetadataValue in kinds
-    assert "data:image/png;base64," in str(metadata["picture"].value)
+    assert "data:image/svg+xml;base64," in str(metadata["chart"].value)
     assert any(
         isinstance(v, dg.IntMetadataValue | dg.FloatMetadataValue | dg.TableMetadataValue) for v in metadata.values()
     )

@@ -16,7 +16,7 @@ import dagster as dg
 import pytest
 
 from pmmds_assets.instance.dagster_home import dagster_variables
-from pmmds_assets.instance.leadership import Standing
+from pmmds_assets.instance.leader_lock import Role
 from pmmds_cli.client.job_runner import run_job
 from pmmds_core.config.settings import Settings, load_settings
 from pmmds_core.deployment import Deployment
@@ -27,7 +27,7 @@ from pmmds_core.synthetic.scenarios import traffic_rows
 from pmmds_tests.assets.test_rollback_and_approval import log_latencies, production
 from pmmds_tests.harness.dagster_daemons import Daemon, daemon_of
 from pmmds_tests.harness.dagster_platform import DagsterPlatform
-from pmmds_tests.harness.leader_sessions import sessions_with_the_lead
+from pmmds_tests.harness.leader_sessions import leader_sessions
 from pmmds_tests.harness.ports import free_port
 from pmmds_tests.harness.postgres import temporary_cluster
 from pmmds_tests.harness.service_process import wait_until
@@ -39,9 +39,9 @@ pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.timeout(1800)
 def two_daemons(settings: Settings, folder: Path) -> Iterator[tuple[Daemon, Daemon]]:
     """The leader and the standby."""
     with daemon_of(settings, folder / "first.log") as first:
-        first.wait_for(lambda: first.has_said(Standing.LEADS))
+        first.wait_for(lambda: first.has_logged(Role.LEADER))
         with daemon_of(settings, folder / "second.log") as second:
-            second.wait_for(lambda: second.has_said(Standing.FOLLOWS))
+            second.wait_for(lambda: second.has_logged(Role.STANDBY))
             yield first, second
 
 
@@ -73,13 +73,13 @@ def test_two_daemons_run_one_retraining_and_one_rollback(tmp_path: Path, monkeyp
         (promoted,) = [x for x in deployment.decisions.recent() if x.champion_version == "1"]
         new = promoted.challenger_version
         assert promoted.moved_at is not None
-        assert not waiting.has_said(Standing.LEADS)
+        assert not waiting.has_logged(Role.LEADER)
         at_work.kill()
         log_latencies(deployment, "1", promoted.moved_at - timedelta(minutes=10), 0.3)
         log_latencies(deployment, new, promoted.moved_at, 3.0)
         waiting.wait_for(lambda: deployment.decisions.recent(1)[0].kind == "rollback")
         waiting.wait_for(lambda: _succeeded(instance, "rollback_job") == 1)
-        assert waiting.has_said(Standing.LEADS)
+        assert waiting.has_logged(Role.LEADER)
     assert production(deployment) == "1"
     decisions = list(reversed(deployment.decisions.recent()))
     kinds = [(x.kind, x.challenger_version, x.state) for x in decisions]
@@ -112,15 +112,15 @@ def test_one_daemon_leads_after_postgresql_was_killed(tmp_path: Path, monkeypatc
             cluster.start()
             restarted = time.time()
             wait_until(lambda: _newest_heartbeat(instance) > restarted, 600)
-            wait_until(lambda: len(sessions_with_the_lead(dagster)) == 1, 600)
-            # Either may become leader; the one that lost the leader lock exits.
-            if after.has_said(Standing.LEADS):
+            wait_until(lambda: len(leader_sessions(dagster)) == 1, 600)
+            # Which of the two was faster is open; who lost the lead to the other ends.
+            if after.has_logged(Role.LEADER):
                 wait_until(lambda: not before.is_alive, 120)
                 assert after.is_alive, after.log.read_text()[-4000:]
             else:
                 assert before.is_alive, before.log.read_text()[-4000:]
                 before.kill()
-                after.wait_for(lambda: after.has_said(Standing.LEADS))
+                after.wait_for(lambda: after.has_logged(Role.LEADER))
                 killed = time.time()
                 after.wait_for(lambda: _newest_heartbeat(instance) > killed)
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pmmds_assets.instance.leadership import Standing
+from pmmds_assets.instance.leader_lock import Role
 from pmmds_cli.processes.definitions import child_environment, local_processes
 from pmmds_core.config.settings import Settings
 from pmmds_tests.harness.service_process import wait_until
@@ -29,8 +29,8 @@ class Daemon:
     def is_alive(self) -> bool:
         return self.process.poll() is None
 
-    def has_said(self, standing: Standing) -> bool:
-        return f'"standing":"{standing.value}"' in self.log.read_text()
+    def has_logged(self, role: Role) -> bool:
+        return f'"role":"{role.value}"' in self.log.read_text()
 
     def wait_for(self, holds: Callable[[], bool]) -> None:
         """Wait for a condition. Fails if the daemon ends before."""

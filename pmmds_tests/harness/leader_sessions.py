@@ -1,10 +1,10 @@
-"""Who has the daemons' lead in a PostgreSQL, as the server itself tells."""
+"""PostgreSQL sessions that hold the daemons' leader lock, as the server reports them."""
 
 from __future__ import annotations
 
 import psycopg
 
-from pmmds_assets.instance.leadership import LOCK_TABLE
+from pmmds_assets.instance.leader_lock import LOCK_TABLE
 
 _QUERY = (
     "SELECT pid FROM pg_locks WHERE relation = to_regclass(%s) AND mode = 'ShareUpdateExclusiveLock' AND granted"
@@ -12,16 +12,16 @@ _QUERY = (
 )
 
 
-def sessions_with_the_lead(url: str) -> list[int]:
-    """The server's process ids of the sessions that hold it."""
+def leader_sessions(url: str) -> list[int]:
+    """Process ids of the server's sessions that hold the lock."""
     with psycopg.connect(url, autocommit=True) as connection:
         return [pid for (pid,) in connection.execute(_QUERY, (LOCK_TABLE,)).fetchall()]
 
 
-def end_sessions_with_the_lead(url: str) -> int:
-    """End each, as a restart or a failover of the server does; how many they were."""
-    found = sessions_with_the_lead(url)
+def end_leader_sessions(url: str) -> int:
+    """Terminate them, as a restart or failover of the server does; return how many there were."""
+    pids = leader_sessions(url)
     with psycopg.connect(url, autocommit=True) as connection:
-        for pid in found:
+        for pid in pids:
             connection.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
-    return len(found)
+    return len(pids)

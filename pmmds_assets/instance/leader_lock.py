@@ -1,0 +1,99 @@
+"""Leader election among the Dagster daemons of one instance.
+
+With PostgreSQL the leader holds a table lock in Dagster's database, which works across machines; otherwise it holds a
+lock file in DAGSTER_HOME. Does not live here: starting the daemon (daemon.py).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Protocol, cast
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from pmmds_core.runtime.file_lock import try_lock_file
+from pmmds_core.stores.database.session_lock import SessionLock
+
+if TYPE_CHECKING:
+    import psycopg
+
+LOCK_FILE = "daemon.lock"
+# In Dagster's database and owned by Dagster's login, so that no other login can lock it.
+LOCK_TABLE = "pmmds_daemon_lead"
+
+
+class Role(Enum):
+    """The role of this process. UNKNOWN: the database does not answer."""
+
+    LEADER = "leader"
+    STANDBY = "standby"
+    UNKNOWN = "unknown"
+
+
+class LeaderLock(Protocol):
+    """The leader lock of one Dagster instance."""
+
+    def try_acquire(self) -> Role:
+        """Acquire the lock if it is free; return this process's role. Call again to check that it is still held."""
+        ...
+
+
+class FileLeaderLock:
+    """A leader lock file. The process keeps it until it exits."""
+
+    def __init__(self, dagster_home: Path) -> None:
+        self._file = dagster_home / LOCK_FILE
+        self._lock: IO[str] | None = None
+
+    def try_acquire(self) -> Role:
+        """Raises OSError when the file cannot be written."""
+        if self._lock is None:
+            self._lock = try_lock_file(self._file)
+        return Role.STANDBY if self._lock is None else Role.LEADER
+
+    def close(self) -> None:
+        """Release the lock."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+class PostgresLeaderLock:
+    """A leader lock held by an open database session. If the session ends, the next call tries to acquire it again."""
+
+    def __init__(self, url: str) -> None:
+        self._lock = SessionLock(url, LOCK_TABLE)
+        self._has_table = False
+
+    def try_acquire(self) -> Role:
+        try:
+            self._create_table()
+            return Role.LEADER if self._lock.try_acquire() else Role.STANDBY
+        except DBAPIError:
+            return Role.UNKNOWN
+
+    def close(self) -> None:
+        """Release the lock."""
+        self._lock.release()
+
+    def is_pooled(self) -> bool:
+        """Return True behind a connection pooler, which gives the session and its locks to other clients.
+
+        A pooler has not chosen a server session at log-in, so the process id it reports differs from the server's.
+
+        Raises:
+            DBAPIError: the database does not answer.
+        """
+        with self._lock.engine.connect() as session:
+            reported: int = cast("psycopg.Connection", session.connection.driver_connection).info.backend_pid
+            actual: int = session.execute(sa.select(sa.func.pg_backend_pid())).scalar_one()
+        return reported != actual
+
+    def _create_table(self) -> None:
+        """If two daemons create the table at the same time, one fails and tries again a second later."""
+        if not self._has_table:
+            with self._lock.engine.begin() as session:
+                session.exec_driver_sql(f"CREATE TABLE IF NOT EXISTS {LOCK_TABLE} ()")
+            self._has_table = True

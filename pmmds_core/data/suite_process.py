@@ -1,0 +1,48 @@
+"""The Great Expectations suite in a process of its own, so that its import does not delay a command.
+
+The import takes seconds. `start` begins it in the background while the command imports Dagster and reads the data;
+`validate` waits for the result. Does not live here: the expectations (expectations.py).
+"""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING
+
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.data.expectations import SuiteResult, run_suite
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_started: list[ProcessPoolExecutor] = []
+
+
+def start() -> None:
+    """Start the process and its import; `validate` uses it once."""
+    pool = ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn"))
+    pool.submit(_import_library)
+    _started.append(pool)
+
+
+def validate(frame: pd.DataFrame, contract: Contract) -> SuiteResult:
+    """Run the suite as `run_suite` does: in the started process, or in this one if none was started or it was killed.
+
+    Raises whatever `run_suite` raises.
+    """
+    if not _started:
+        return run_suite(frame, contract)
+    pool = _started.pop()
+    try:
+        return pool.submit(run_suite, frame, contract).result()
+    except BrokenProcessPool:
+        return run_suite(frame, contract)
+    finally:
+        pool.shutdown(wait=False)
+
+
+def _import_library() -> None:
+    importlib.import_module("great_expectations")
