@@ -17,14 +17,10 @@ from pmmds_core.profiling.bin_queries import BinQuery, Predicate, bin_queries, c
 from pmmds_core.profiling.bins import SCORE, FeatureBins
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.stores.database.dialects import hour_of, missing_float
-from pmmds_core.stores.predictions.archived_rows import ArchivedRows
+from pmmds_core.stores.predictions.logged_rows import Source
 
 # SQLite allows 2,000 result columns and PostgreSQL 1,664; a wider contract takes more than one scan.
 _COUNTS_PER_SCAN = 1500
-
-
-# What a query on the log is asked of: the database, or what left it.
-Source = sa.Connection | ArchivedRows
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ class HourCounts:
 
 
 def count_bins(
-    connection: Source,
+    source: Source,
     log: sa.Table,
     profile: ReferenceProfile,
     model_name: str,
@@ -62,7 +58,7 @@ def count_bins(
     """Counts of the rows that a version answered in [start, end), for each hour that has any.
 
     Args:
-        connection: a snapshot, since a wide contract takes several scans.
+        source: of a snapshot, since a wide contract takes several scans.
         log: prediction_logs.
         profile: of `model_version`.
         model_name: whose rows.
@@ -73,10 +69,10 @@ def count_bins(
     conditions = rows_of_version(log, model_name, model_version, start, end)
     if end - start == timedelta(hours=1):
         # Every hour's update: without a group SQLite need not sort the rows first, which is a fourth of the time.
-        whole = count_groups(connection, log, profile, None, conditions)
+        whole = count_groups(source, log, profile, None, conditions)
         found = {start: whole[None]} if whole else {}
     else:
-        found = count_groups(connection, log, profile, hour_of(log.c.predicted_at), conditions)
+        found = count_groups(source, log, profile, hour_of(log.c.predicted_at), conditions)
     return [HourCounts(model_version, at, n, profile.digest, counts) for at, (n, counts) in sorted(found.items())]
 
 
@@ -106,7 +102,7 @@ def rows_of_version(
 
 
 def count_groups(
-    connection: Source,
+    source: Source,
     log: sa.Table,
     profile: ReferenceProfile,
     key: sa.ColumnElement[Any] | None,
@@ -122,7 +118,7 @@ def count_groups(
     groups: dict[Any, tuple[int, dict[str, list[int]]]] = {}
     for bins in _scans([f.bins for f in profile.with_score]):
         tallies = [sa.func.count().filter(_condition(_column(log, b), t)) for b in bins for t in bin_queries(b)]
-        for value, n_rows, *found in connection.execute(query.add_columns(*tallies)):
+        for value, n_rows, *found in source.execute(query.add_columns(*tallies)):
             if n_rows:
                 groups.setdefault(value, (n_rows, {}))[1].update(_split(bins, n_rows, found))
     return groups

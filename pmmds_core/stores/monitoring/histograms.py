@@ -7,7 +7,7 @@ Only hours whose rows changed are counted again. Keep out: the counting expressi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,8 +23,9 @@ from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.stores.database.dialects import LATE_COMMIT, database_now, hour_of, insert, lock_table
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import feature_histograms, histogram_watermarks, prediction_logs, stale_hours
-from pmmds_core.stores.monitoring.bin_counts import HourCounts, Source, added_up, count_bins
+from pmmds_core.stores.monitoring.bin_counts import HourCounts, added_up, count_bins
 from pmmds_core.stores.predictions.archive import PredictionArchive
+from pmmds_core.stores.predictions.logged_rows import LiveRows, Source
 
 HOUR = timedelta(hours=1)
 
@@ -165,8 +166,7 @@ class HistogramStore:
         counted: list[HourCounts] = []
         skipped: dict[str, int] = {}
         for start, end in _runs(hours):
-            archived = None if self._archive is None else self._archive.rows(connection, start, end)
-            for source in (connection, archived) if archived is not None else (connection,):
+            for source in self._sources(connection, start, end):
                 for version, n_rows in self._versions(source, model_name, start, end):
                     profile = profiles(version)
                     if profile is None:
@@ -174,6 +174,11 @@ class HistogramStore:
                     else:
                         counted += count_bins(source, self._log, profile, model_name, version, start, end)
         return added_up(counted), skipped
+
+    def _sources(self, connection: sa.Connection, start: datetime, end: datetime) -> Sequence[Source]:
+        if self._archive is None:
+            return (LiveRows(connection),)
+        return self._archive.logged(connection, start, end).sources
 
     def _versions(self, source: Source, model_name: str, start: datetime, end: datetime) -> list[tuple[str, int]]:
         c = self._log.c

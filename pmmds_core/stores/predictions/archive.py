@@ -2,17 +2,18 @@
 
 A row is in the database or in a part that prediction_archives names, never in both and never in neither: the part's row
 is written in the transaction that takes its rows out. A file that no row names was left by a crash, and is not read.
-Keep out: the file's format (parquet_rows.py), queries (archived_rows.py), when days are due (workflows/retention.py).
+A row that is written later with the id of an archived one never replaces it: it is left out, and counted if it differs.
+Does not live here: the file's format (parquet_rows.py), records and their checks (archive_parts.py), queries
+(archived_rows.py, logged_rows.py), when days are due (workflows/retention.py).
 """
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.errors import DataError, StoreError
+from pmmds_core.errors import StoreError
+from pmmds_core.runtime.json_logs import get_logger
 from pmmds_core.runtime.private_folders import make_private, sync_folder
-from pmmds_core.stores.database.dialects import LATE_COMMIT, insert
+from pmmds_core.stores.database.dialects import LATE_COMMIT, insert, listed
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.partitions import LOCK_TIMEOUT_SECONDS, days_of, homeless_days, make_day
 from pmmds_core.stores.database.tables import (
@@ -31,29 +33,17 @@ from pmmds_core.stores.database.tables import (
     prediction_logs,
     stale_hours,
 )
-from pmmds_core.stores.predictions.archived_rows import ArchivedRows, among
+from pmmds_core.stores.predictions.archive_parts import Part, checked_paths, problem_of
+from pmmds_core.stores.predictions.archived_rows import ArchivedRows
+from pmmds_core.stores.predictions.logged_rows import LiveRows, LoggedRows
 from pmmds_core.stores.predictions.parquet_rows import GROUP_ROWS, Written, write_rows
 
 DAY = timedelta(days=1)
 # SQLite deletes a part's rows in one transaction, and who wants to write waits for it: about a second.
 SQLITE_PART_ROWS = 100_000
 _TRIES = 5
-_FILE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
 _LEFT_AFTER_SECONDS = 86_400
-
-
-@dataclass(frozen=True)
-class Part:
-    """One file of a day. `n_repeated`: rows that an earlier part had, and that were only dropped."""
-
-    day: datetime
-    part: int
-    file: str
-    n_rows: int
-    n_repeated: int
-    n_bytes: int
-    digest: str
-    archived_at: datetime
+log = get_logger("pmmds.archive")
 
 
 class PredictionArchive:
@@ -104,12 +94,19 @@ class PredictionArchive:
             f"Rows of {day:%Y-%m-%d} are still being written; it was not archived.", next_step="It is tried again."
         )
 
-    def missing_files(self) -> tuple[list[Part], list[Path]]:
-        """Every part that the database names, and those files that are not where PMMDS_ARCHIVE_PATH says."""
-        with self._database.connect() as connection:
-            parts = self.parts(connection)
-        paths = [self._path(part) for part in parts]
-        return parts, [path for path in paths if not path.exists()]
+    def problems(self, parts: Sequence[Part], *, with_content: bool = False) -> list[str]:
+        """One text for each part whose file is missing or differs from its record; see `problem_of`."""
+        found = (problem_of(part, self._folder, with_content=with_content) for part in parts)
+        return [problem for problem in found if problem]
+
+    def contradicted(self) -> list[str]:
+        """Ids of rows in the database that differ from the archived row with their id, which is the one that counts."""
+        ids: list[str] = []
+        with self.snapshot() as connection:
+            for day in sorted({part.day for part in self.parts(connection)}):
+                logged = self.logged(connection, day, day + DAY)
+                ids += _differing(self._log, logged)
+        return ids
 
     def parts(
         self, connection: sa.Connection, start: datetime | None = None, end: datetime | None = None
@@ -143,22 +140,21 @@ class PredictionArchive:
             end: aware instant, exclusive; likewise.
 
         Raises:
-            DataError: a file is not there.
+            DataError: a file is missing, or differs from its record in size or rows.
         """
-        parts = self.parts(connection, start, end)
-        if not parts:
-            return None
-        files = [self._path(part) for part in parts]
-        return ArchivedRows(self._log, files, sorted(among(self._log, files, self._late(connection, parts))))
+        return self._opened(self.parts(connection, start, end))
 
-    def _path(self, part: Part) -> Path:
-        """Where the part's file is. Raises DataError for a name that could lead out of the archive's folder."""
-        if not _FILE_NAME.fullmatch(part.file):
-            raise DataError(
-                f"prediction_archives names {part.file!r} for {part.day:%Y-%m-%d}, which is no plain file name.",
-                next_step="Find out who wrote that row; nothing was read.",
-            )
-        return self._folder / part.file
+    def logged(
+        self, connection: sa.Connection, start: datetime | None = None, end: datetime | None = None
+    ) -> LoggedRows:
+        """The rows of the database and of the archive; arguments and errors as of `rows`."""
+        parts = self.parts(connection, start, end)
+        archived = self._opened(parts)
+        hidden = [] if archived is None else sorted(archived.ids_among(self._late(connection, parts)))
+        return LoggedRows(LiveRows(connection, hidden), archived)
+
+    def _opened(self, parts: Sequence[Part]) -> ArchivedRows | None:
+        return ArchivedRows(self._log, checked_paths(parts, self._folder)) if parts else None
 
     def _late(self, connection: sa.Connection, parts: Sequence[Part]) -> list[str]:
         """Ids of rows that are in the database although their day has been archived."""
@@ -175,7 +171,10 @@ class PredictionArchive:
         return bool(connection.execute(query).scalar_one())
 
     def _move(self, day: datetime) -> Part | None:
-        """One part written and its rows taken out; None when the rows changed meanwhile, and nothing was taken out."""
+        """Write one part and take its rows out; None if the rows changed before that, and nothing was taken out.
+
+        A part that has no new rows is recorded too: a day is never dropped without a record.
+        """
         if self._database.dialect == "postgresql":
             with self._database.begin() as connection:
                 connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
@@ -206,8 +205,14 @@ class PredictionArchive:
         except _RowsChangedError:
             file.unlink()
             return None
-        if not part.n_rows:  # all of it had been archived: no row names the file
-            file.unlink()
+        if content.n_differing:
+            log.warning(
+                "archived_ids_reused",
+                day=f"{day:%Y-%m-%d}",
+                n_rows=content.n_differing,
+                request_id=content.differing_id,
+                note="These rows had the id of an archived row and other values; the archived rows stay.",
+            )
         return part
 
     def _write(self, connection: sa.Connection, day: datetime, before: Sequence[Part]) -> tuple[Path, _Content]:
@@ -228,10 +233,10 @@ class PredictionArchive:
         query = query.order_by(c.predicted_at, c.request_id)
         if self._database.dialect == "sqlite":
             query = query.limit(SQLITE_PART_ROWS)
-        read = _Reading(self._log, [self._path(part) for part in before])
+        read = _Reading(self._log, self._opened(before))
         with connection.execute(query.execution_options(yield_per=GROUP_ROWS)) as found:
             written = write_rows(path, list(c), read.new(found.partitions(GROUP_ROWS)))
-        return _Content(written, read.n_repeated, read.last, read.hours)
+        return _Content(written, read.n_repeated, read.last, read.hours, read.n_differing, read.differing_id)
 
     def _remove_left(self, day: datetime, before: Sequence[Part]) -> None:
         """Files of this day that a crash left: no row names them, and nobody can be writing them any more."""
@@ -247,8 +252,8 @@ class PredictionArchive:
                 is_gone = _drop_recorded(connection, part)
             else:
                 is_gone = self._delete(connection, part.day, content.last) == part.n_rows + part.n_repeated
-                if is_gone and part.n_rows:
-                    connection.execute(sa.insert(prediction_archives).values(vars(part)))
+                if is_gone:
+                    connection.execute(sa.insert(prediction_archives).values(asdict(part)))
             if not is_gone:
                 raise _RowsChangedError
             _count_again(connection, content.hours)
@@ -258,6 +263,22 @@ class PredictionArchive:
         c = self._log.c
         upto = sa.tuple_(c.predicted_at, c.request_id) <= sa.tuple_(sa.literal(last[0], c.predicted_at.type), last[1])
         return connection.execute(sa.delete(self._log).where(c.predicted_at >= day, upto)).rowcount
+
+
+@contextmanager
+def logged_rows(
+    database: Database,
+    archive: PredictionArchive | None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> Iterator[LoggedRows]:
+    """The rows of one snapshot; without an archive, the database's. Arguments and errors as of `rows`."""
+    if archive is None:
+        with database.snapshot() as connection:
+            yield LoggedRows(LiveRows(connection))
+    else:
+        with archive.snapshot() as connection:
+            yield archive.logged(connection, start, end)
 
 
 def _drop_recorded(connection: sa.Connection, part: Part) -> bool:
@@ -291,20 +312,24 @@ def _count_again(connection: sa.Connection, hours: Mapping[tuple[str, datetime],
 class _Content:
     """What a file was written with. `last`: the key of the last row that was read.
 
-    `hours`: model and hour to when the newest row of it was ingested.
+    `hours`: model and hour to when the newest row of it was ingested. `n_differing`: repeated rows with other values
+    than the archived row of their id, of which `differing_id` is one.
     """
 
     written: Written
     n_repeated: int
     last: tuple[datetime, str]
     hours: Mapping[tuple[str, datetime], datetime]
+    n_differing: int = 0
+    differing_id: str = ""
 
 
 class _Reading:
     """Passes on the rows that no earlier part has, and notes what was seen."""
 
-    def __init__(self, log: sa.Table, earlier: Sequence[Path]) -> None:
-        self.n_repeated = 0
+    def __init__(self, log: sa.Table, earlier: ArchivedRows | None) -> None:
+        self.n_repeated = self.n_differing = 0
+        self.differing_id = ""
         self.last: tuple[datetime, str] = (datetime.min.replace(tzinfo=UTC), "")
         self.hours: dict[tuple[str, datetime], datetime] = {}
         self._log = log
@@ -319,9 +344,32 @@ class _Reading:
             for row in rows:
                 key = row[self._model], row[self._at].replace(minute=0, second=0, microsecond=0)
                 self.hours[key] = max(self.hours.get(key, row[self._came]), row[self._came])
-            known = among(self._log, self._earlier, [row[self._id] for row in rows])
-            self.n_repeated += len(known)
-            yield [tuple(row) for row in rows if row[self._id] not in known]
+            archived = {} if self._earlier is None else self._earlier.with_ids([row[self._id] for row in rows])
+            self._compare([row for row in rows if row[self._id] in archived], archived)
+            yield [tuple(row) for row in rows if row[self._id] not in archived]
+
+    def _compare(self, rows: Sequence[sa.Row[Any]], archived: Mapping[str, sa.Row[Any]]) -> None:
+        differing = [row[self._id] for row in rows if not _is_same(self._log, row, archived[row[self._id]])]
+        self.n_repeated += len(rows)
+        self.n_differing += len(differing)
+        self.differing_id = self.differing_id or next(iter(differing), "")
+
+
+def _is_same(log: sa.Table, row: sa.Row[Any], archived: sa.Row[Any]) -> bool:
+    """Whether both are deliveries of one record. Older spools and parts do not have the client's id."""
+    differing = {c.name for c, a, b in zip(log.c, row, archived, strict=True) if a != b} - {"ingested_at"}
+    is_old = row.client_request_id is None or archived.client_request_id is None
+    return not (differing - {"client_request_id"} if is_old else differing)
+
+
+def _differing(log: sa.Table, logged: LoggedRows) -> list[str]:
+    """Ids that both sources have with different values."""
+    live, archived = logged.live, logged.archived
+    if archived is None or not live.hidden:
+        return []
+    query = sa.select(*log.c).where(log.c.request_id.in_(listed(live.connection, live.hidden)))
+    rows = archived.with_ids(live.hidden)
+    return [row.request_id for row in live.connection.execute(query) if not _is_same(log, row, rows[row.request_id])]
 
 
 def _at(day: Any) -> datetime:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -22,7 +22,8 @@ from pmmds_core.profiling.bins import SCORE
 from pmmds_core.stores.database.bulk_insert import insert_new
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import prediction_logs
-from pmmds_core.stores.predictions.archive import PredictionArchive
+from pmmds_core.stores.predictions.archive import PredictionArchive, logged_rows
+from pmmds_core.stores.predictions.request_ids import instant_of
 from pmmds_core.stores.predictions.request_keys import claim, requests_named, row_digest, rows_of_ids
 
 # In a partitioned table the key holds the time; an id of the service determines it.
@@ -142,11 +143,31 @@ class PredictionLog:
         return {row.request_id: _record(row) for row in rows_of_ids(connection, self._table, columns, sorted(ids))}
 
     def named(self, request_ids: Iterable[str]) -> dict[str, list[PredictionRecord]]:
-        """The records in the database that each id names, oldest first; see `requests_named`."""
-        with self._database.connect() as connection:
+        """The records in the database that each id names, oldest first; see `requests_named`.
+
+        Where the archive has a row of such an id, that row.
+        """
+        with self._database.snapshot() if self._archive is None else self._archive.snapshot() as connection:
             named = requests_named(connection, self._table, request_ids)
             records = self._records(connection, {i for ids in named.values() for i in ids})
+            records |= self._archived_instead(connection, list(records.values()))
         return {name: [records[i] for i in ids if i in records] for name, ids in named.items()}
+
+    def _archived_instead(
+        self, connection: sa.Connection, records: Sequence[PredictionRecord]
+    ) -> dict[str, PredictionRecord]:
+        """Service's id to the archived record of those ids that the archive has too."""
+        found: dict[str, PredictionRecord] = {}
+        if self._archive is None:
+            return found
+        times = [(r.request_id, at) for r in records for at in (r.predicted_at, instant_of(r.request_id)) if at]
+        for day in {at.replace(hour=0, minute=0, second=0, microsecond=0) for _, at in times}:
+            archived = self._archive.rows(connection, day, day + timedelta(days=1))
+            ids = [i for i, at in times if day <= at < day + timedelta(days=1)]
+            if archived is not None:
+                query = self._select().where(self._table.c.request_id.in_(ids))
+                found |= {row.request_id: _record(row) for row in archived.execute(query)}
+        return found
 
     def find(self, request_ids: Iterable[str]) -> dict[str, PredictionRecord]:
         """The record of each id that names exactly one."""
@@ -213,12 +234,9 @@ class PredictionLog:
         query = query.where(
             c.model_name == model_name, c.model_version == model_version, c.predicted_at >= start, c.predicted_at < end
         )
-        with self._database.snapshot() if self._archive is None else self._archive.snapshot() as connection:
-            rows: list[Any] = list(connection.execute(query))
-            archived = None if self._archive is None else self._archive.rows(connection, start, end)
-        if archived is not None:
-            rows = sorted([*rows, *archived.execute(query)], key=lambda row: row.request_id)
-            rows = sorted(rows, key=lambda row: row.predicted_at, reverse=True)[:limit]
+        with logged_rows(self._database, self._archive, start, end) as logged:
+            rows = sorted(logged.execute(query), key=lambda row: row.request_id)
+        rows = sorted(rows, key=lambda row: row.predicted_at, reverse=True)[:limit]
         columns = list(zip(*rows, strict=True)) or [()] * (len(self._features) + 3)
         kinds = [object if isinstance(f.type, sa.Text) else np.float64 for f in self._features]
         named = zip((*(f.name for f in self._features), SCORE), columns[:-2], (*kinds, np.float64), strict=True)

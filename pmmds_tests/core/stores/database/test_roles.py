@@ -12,10 +12,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
+from pmmds_cli.processes import doctor
 from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
-from pmmds_core.errors import DatabaseUnavailableError, RightMissingError
+from pmmds_core.errors import DatabaseUnavailableError, DataError, PmmdsError, RightMissingError
 from pmmds_core.profiling.reference_profile import fit_profile
 from pmmds_core.stores.database.engine import open_database
 from pmmds_core.stores.database.grants import FUNCTIONS, GRANTS, MONITOR, PROMOTER, SERVICE
@@ -219,6 +220,7 @@ def test_the_monitor_drops_no_day_that_it_does_not_record(acting_as: As) -> None
     for file, n_rows, n_repeated, said in (
         ("../2026-03-01.aaaaaaaaaaaa.0000.parquet", 60, 0, "is not a part of the day"),
         ("2026-03-01.aaaaaaaaaaaa.0000.parquet", 0, 60, "earlier parts of the day 2026-03-01 have only 0 rows"),
+        ("2026-03-01.aaaaaaaaaaaa.0000.parquet", -1, 61, "is not a part of the day"),
     ):
         with pytest.raises(ProgrammingError, match=said), d.database.begin() as connection:
             connection.execute(
@@ -229,6 +231,42 @@ def test_the_monitor_drops_no_day_that_it_does_not_record(acting_as: As) -> None
         part = ("2026-03-01.aaaaaaaaaaaa.0000.parquet", 59, 0, 1, digest)
         assert not connection.execute(sa.select(sa.func.pmmds_drop_day(NOON.date(), *part))).scalar_one()
     assert d.prediction_log.count() == 60
+
+
+def test_a_drop_of_repeated_rows_is_recorded_with_a_file_of_its_own(acting_as: As) -> None:
+    """The database cannot compare rows with a file, so what a login says about it stays on record."""
+    serve(acting_as(SERVICE))
+    d = acting_as(MONITOR)
+    (part,) = keep_retention(d, NOON + timedelta(days=9)).parts
+    serve_again = make_records(d.contract, 10, start=NOON)
+    assert acting_as(SERVICE).prediction_log.append(serve_again) == 10
+    keep_days(d.database)
+
+    def drop(file: str, digest: str) -> bool:
+        with d.database.begin() as connection:
+            drop_day = sa.func.pmmds_drop_day(NOON.date(), file, 0, 10, 1, digest)
+            return bool(connection.execute(sa.select(drop_day)).scalar_one())
+
+    with pytest.raises(ProgrammingError, match="is already recorded"):
+        drop(part.file, part.digest)
+    assert drop("2026-03-01.aaaaaaaaaaaa.0000.parquet", "a" * 64)
+    with d.archive.snapshot() as connection:
+        assert [(p.n_rows, p.n_repeated) for p in d.archive.parts(connection)] == [(60, 0), (0, 10)]
+    with pytest.raises(DataError, match="cannot be found"):
+        d.ground_truth.labelled_rows()
+    with pytest.raises(PmmdsError, match=r"^1 of 2 archived parts .*2026-03-01.aaaaaaaaaaaa.0000.parquet"):
+        doctor.archive(d)
+
+
+def test_the_service_cannot_take_the_place_of_an_archived_row(acting_as: As) -> None:
+    service, d = acting_as(SERVICE), acting_as(MONITOR)
+    serve(service)
+    before = d.ground_truth.labelled_rows().probabilities.tolist()
+    keep_retention(d, NOON + timedelta(days=9))
+    false = [msgspec.structs.replace(r, probability=0.5) for r in make_records(d.contract, 60, start=NOON)]
+    assert service.prediction_log.append(false) == 60
+    assert d.ground_truth.labelled_rows().probabilities.tolist() == before
+    assert len(d.archive.contradicted()) == 60
 
 
 @pytest.mark.parametrize("day", ["20260-01-01", "infinity", "2200-01-01", "1800-01-01"])

@@ -81,7 +81,8 @@ BEGIN
 END $$
 """
 
-# The part that holds the day's rows is recorded here, by the transaction that drops them, and nowhere else.
+# The part that holds the day's rows is recorded here, by the transaction that drops them, and nowhere else; also a
+# part of rows that earlier parts had, so that no day goes without a record. One file belongs to one part.
 # False: the day has other rows than the part, so it stays.
 _DROP_DAY = """
 CREATE FUNCTION {schema}.pmmds_drop_day(
@@ -108,6 +109,9 @@ BEGIN
     IF to_regclass(format('{schema}.%I', name)) IS NULL THEN
         RETURN false;
     END IF;
+    IF EXISTS (SELECT FROM prediction_archives p WHERE p.file = new_file) THEN
+        RAISE EXCEPTION 'the file % is already recorded', new_file;
+    END IF;
     SELECT coalesce(sum(p.n_rows), 0), coalesce(max(p.part), 0) INTO n_archived, newest
         FROM prediction_archives p WHERE p.day = unwanted;
     IF new_repeated > n_archived THEN
@@ -118,11 +122,9 @@ BEGIN
     IF n_found <> new_rows::bigint + new_repeated THEN
         RETURN false;
     END IF;
-    IF new_rows > 0 THEN
-        INSERT INTO prediction_archives (day, part, file, n_rows, n_repeated, n_bytes, digest, archived_at)
-            VALUES (unwanted, newest + 1, new_file, new_rows, new_repeated, new_bytes, new_digest,
-                timezone('UTC', statement_timestamp()));
-    END IF;
+    INSERT INTO prediction_archives (day, part, file, n_rows, n_repeated, n_bytes, digest, archived_at)
+        VALUES (unwanted, newest + 1, new_file, new_rows, new_repeated, new_bytes, new_digest,
+            timezone('UTC', statement_timestamp()));
     EXECUTE format('DROP TABLE %I', name);
     RETURN true;
 END $$
