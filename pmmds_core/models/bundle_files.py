@@ -29,9 +29,10 @@ CARD = "model_card.md"
 CALIBRATION = "calibration.json"
 
 
-# All files of a bundle together, and the manifest alone.
-MAX_BYTES = 1_000_000_000
+# All files of a bundle together, the manifest alone, and the number of listed files.
+MAX_BYTES = 500_000_000
 MAX_MANIFEST_BYTES = 10_000_000
+MAX_FILES = 100
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _REQUIRED = (SCORER, GOLDEN, PROFILE)
 
@@ -78,6 +79,17 @@ def model_digest(manifest: Manifest) -> str:
 def files_digest(manifest: bytes) -> str:
     """sha256 of a manifest as it is written: any file of the bundle that changes, changes it."""
     return hashlib.sha256(manifest).hexdigest()
+
+
+def listed_names(manifest: bytes, place: Path) -> tuple[str, ...]:
+    """The names of the files that a manifest lists, besides its own. Raises ArtifactCorruptError.
+
+    Args:
+        manifest: as it is written.
+        place: its folder, for messages.
+    """
+    with CorruptIfItFails(place):
+        return tuple(_manifest(manifest, place).files)
 
 
 def read_bundle(directory: Path) -> BundleFiles:
@@ -129,6 +141,10 @@ def _manifest(listed: bytes, directory: Path) -> Manifest:
         raise ArtifactCorruptError(
             f"The manifest in {directory} lists {odd[0][:100]!r}; "
             "a file of a bundle has a plain name, without a folder and other than the manifest's."
+        )
+    if len(manifest.files) > MAX_FILES:
+        raise ArtifactCorruptError(
+            f"The manifest in {directory} lists {len(manifest.files):,} files, more than {MAX_FILES}."
         )
     required = (*_REQUIRED, PIPELINE) if manifest.scorer_kind == PIPELINE_KIND else _REQUIRED
     missing = [name for name in required if name not in manifest.files]

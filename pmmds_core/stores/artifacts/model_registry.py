@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from pmmds_core.config.settings import Settings
 from pmmds_core.data.row_identity import digests_of
 from pmmds_core.errors import DataError, NoModelError, RegistryUnavailableError
-from pmmds_core.models.bundle_files import MANIFEST, files_digest
+from pmmds_core.models.bundle_files import MANIFEST, MAX_BYTES, MAX_MANIFEST_BYTES, files_digest, listed_names
 from pmmds_core.models.registration import BUNDLE_PATH, ModelToRegister
+from pmmds_core.stores.artifacts.bounded_download import fetch_file
 from pmmds_core.stores.artifacts.registry_errors import told
 from pmmds_core.stores.database.reachability import check_tracking_database
 
@@ -180,11 +181,10 @@ class ModelRegistry:
             RegistryUnavailableError: MLflow or its artifact store does not answer.
         """
         with self._client() as client:
-            mlflow = _mlflow(self.tracking_uri)
             run = client.get_run(version.run_id)
             models = client.search_logged_models([run.info.experiment_id], f"source_run_id='{version.run_id}'")
             for uri in (*(model.artifact_location for model in models), run.info.artifact_uri):
-                _delete_files(mlflow, uri)
+                _repository(self.tracking_uri, uri).delete_artifacts()
             for model in models:
                 client.delete_logged_model(model.model_id)
             if run.info.lifecycle_stage == "active":
@@ -216,13 +216,24 @@ class ModelRegistry:
     def download_bundle(self, model_name: str, version: str, destination: Path) -> Path:
         """Fetch a version's bundle to `destination`, which appears whole or not at all.
 
+        The manifest comes first, then the files that it lists and no other, together at most MAX_BYTES.
+
         Raises:
             NoModelError: no such version.
+            ArtifactCorruptError: the manifest is not usable, or the files are too large.
             RegistryUnavailableError: MLflow or its artifact store does not answer.
         """
         if not _VERSION.fullmatch(version):
             raise NoModelError(f"{model_name} has no version {version[:60]!r}: a version is a number.")
-        return self._download(self.get_version(model_name, version), BUNDLE_PATH, destination)
+        found = self.get_version(model_name, version)
+        with self._incoming(found, destination) as (repository, folder):
+            n_bytes = fetch_file(repository, f"{BUNDLE_PATH}/{MANIFEST}", folder / MANIFEST, MAX_MANIFEST_BYTES)
+            for name in listed_names((folder / MANIFEST).read_bytes(), folder):
+                n_bytes += fetch_file(repository, f"{BUNDLE_PATH}/{name}", folder / name, MAX_BYTES - n_bytes)
+            if destination.is_dir():
+                shutil.rmtree(destination)
+            folder.rename(destination)
+        return destination
 
     def files_digest(self, model_name: str, version: str) -> str:
         """`Bundle.files_digest` of what the registry has now; one small file is fetched.
@@ -232,9 +243,7 @@ class ModelRegistry:
             RegistryUnavailableError: MLflow or its artifact store does not answer, or has no bundle of it.
         """
         found = self.get_version(model_name, version)
-        with tempfile.TemporaryDirectory() as folder:
-            path = self._download(found, f"{BUNDLE_PATH}/{MANIFEST}", Path(folder) / MANIFEST)
-            return files_digest(path.read_bytes())
+        return files_digest(self._content(found, f"{BUNDLE_PATH}/{MANIFEST}", MAX_MANIFEST_BYTES))
 
     def training_rows(self, version: RegisteredVersion) -> NDArray[np.int64]:
         """(n,) digests of the rows that the version was trained on.
@@ -245,10 +254,7 @@ class ModelRegistry:
         """
         if not self._has_artifact(version, TRAINING_ROWS):
             raise _no_training_rows(version, "has no record of the rows that it was trained on")
-        with tempfile.TemporaryDirectory() as folder:
-            path = self._download(version, TRAINING_ROWS, Path(folder) / "row_digests.npy")
-            content = path.read_bytes()
-        rows = digests_of(content)
+        rows = digests_of(self._content(version, TRAINING_ROWS, MAX_BYTES))
         if rows is None:
             raise _no_training_rows(version, "has a damaged record of its training rows")
         return rows
@@ -257,20 +263,23 @@ class ModelRegistry:
         with self._client() as client:
             return any(found.path == path for found in client.list_artifacts(version.run_id, str(Path(path).parent)))
 
-    def _download(self, version: RegisteredVersion, artifact_path: str, destination: Path) -> Path:
+    def _content(self, version: RegisteredVersion, artifact_path: str, max_bytes: int) -> bytes:
+        with tempfile.TemporaryDirectory() as parent, self._incoming(version, Path(parent) / "x") as (store, folder):
+            fetch_file(store, artifact_path, folder / "content", max_bytes)
+            return (folder / "content").read_bytes()
+
+    @contextmanager
+    def _incoming(self, version: RegisteredVersion, destination: Path) -> Iterator[tuple[Any, Path]]:
+        """MLflow's repository of the version's run, and an empty folder beside `destination`."""
         if destination.name in ("", ".", "..") or ".." in destination.parts:
             raise RegistryUnavailableError(f"Model files are not fetched to {destination}: it leaves its folder.")
         destination.parent.mkdir(parents=True, exist_ok=True)
         with self._client() as client, tempfile.TemporaryDirectory(dir=destination.parent, prefix=INCOMING) as folder:
             # By the run's own address: by its id MLflow looks in the logged model too, and does not say what failed.
             place = client.get_run(version.run_id).info.artifact_uri.rstrip("/")
-            fetched = _mlflow(self.tracking_uri).artifacts.download_artifacts(
-                artifact_uri=f"{place}/{artifact_path}", dst_path=folder, tracking_uri=self.tracking_uri
-            )
-            if destination.is_dir():
-                shutil.rmtree(destination)
-            Path(fetched).rename(destination)
-        return destination
+            files = Path(folder) / "files"
+            files.mkdir()
+            yield _repository(self.tracking_uri, place), files
 
     def load_pipeline(self, version: RegisteredVersion) -> Any:
         """The scikit-learn pipeline of a version, for comparison with its portable scorer."""
@@ -312,11 +321,11 @@ def _mlflow(tracking_uri: str) -> Any:
     return mlflow
 
 
-def _delete_files(mlflow: Any, artifact_uri: str) -> None:
+def _repository(tracking_uri: str, artifact_uri: str) -> Any:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     repository: Any = get_artifact_repository
-    repository(artifact_uri, tracking_uri=mlflow.get_tracking_uri()).delete_artifacts()
+    return repository(artifact_uri, tracking_uri=tracking_uri)
 
 
 def _log_pipeline(mlflow: Any, model: ModelToRegister) -> Any:
