@@ -13,6 +13,8 @@ from pmmds_core.runtime.json_logs import get_logger
 
 WANTED = 16_384
 MAX_GRPC_CONNECTIONS = 256
+# A client's socket, and both ends of its connection to gRPC's server (rpc/front.py).
+GRPC_DESCRIPTORS = 3
 # For the spool, the model's files, companions, libraries, and connections that are there only to be refused.
 RESERVED = 192
 
@@ -46,10 +48,11 @@ def share_descriptors(http_connections: int, limit: int | None = None) -> Descri
     """
     limit = raise_limit() if limit is None else limit
     wanted = DescriptorShares(http_connections, MAX_GRPC_CONNECTIONS)
+    needed = http_connections + GRPC_DESCRIPTORS * MAX_GRPC_CONNECTIONS
     there = max(2, limit - RESERVED)
-    if http_connections + MAX_GRPC_CONNECTIONS <= there:
+    if needed <= there:
         return wanted
-    share = there / (http_connections + MAX_GRPC_CONNECTIONS)
+    share = there / needed
     shares = DescriptorShares(max(1, int(http_connections * share)), max(1, int(MAX_GRPC_CONNECTIONS * share)))
     log.warning("few_descriptors", limit=limit, http=shares.http_connections, grpc=shares.grpc_connections)
     return shares

@@ -6,10 +6,8 @@ They take and give bytes, so that size, shape and errors are told in our words. 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias, TypeVar
-from urllib.parse import unquote
 
 import msgspec
 from google.protobuf.message import DecodeError, Message
@@ -43,6 +41,7 @@ from pmmds_serving.rpc.convert import (
     model_message,
     prediction_message,
 )
+from pmmds_serving.rpc.front import client_host
 from pmmds_serving.rpc.message_bounds import BrokenMessageError, check_nested, n_elements
 from pmmds_serving.worker import Worker
 
@@ -123,18 +122,7 @@ METHODS: dict[str, Method] = {
 def caller_of(context: Context) -> Caller:
     """The client of a call. grpc.aio does not tell :authority; browsers send no gRPC, bridges hand Origin on."""
     told = {name: _metadata(context, name) for name in ("authorization", "origin", "sec-fetch-site")}
-    return Caller(told["authorization"], host_of(context.peer()), None, told["origin"], told["sec-fetch-site"])
-
-
-def host_of(peer: str) -> str:
-    """The address in gRPC's name of a peer, such as `ipv4:127.0.0.1:4711` or `ipv6:%5B::1%5D:4711`."""
-    host = unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]")
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return ""
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address)
+    return Caller(told["authorization"], client_host(context.peer()), None, told["origin"], told["sec-fetch-site"])
 
 
 def _read(kind: type[M], data: bytes, limit: int) -> M:
