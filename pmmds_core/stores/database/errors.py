@@ -58,10 +58,17 @@ _MEANINGS = (
     ),
     _Meaning((), r"disk I/O error", "cannot be read or written by the disk", "Check the disk and the folder's rights."),
     _Meaning(
-        ("55P03", "40P01", "57014"),
+        (),
         r"database (table )?is locked",
         "is locked by another process",
         "Try again; if it stays, find the process that holds it open.",
+    ),
+    _Meaning(
+        ("55P03", "40P01", "57014"),
+        r"canceling statement due to lock timeout",
+        "is locked by another session",
+        "Try again; if it stays, find the session in pg_locks and pg_stat_activity and end it with "
+        "pg_terminate_backend.",
     ),
     _Meaning(
         (),

@@ -14,6 +14,11 @@ SERVICE, MONITOR, PROMOTER = "pmmds_service", "pmmds_monitor", "pmmds_promoter"
 ROLES = (SERVICE, MONITOR, PROMOTER)
 _READ, _ADD, _CHANGE = "SELECT", "SELECT, INSERT", "SELECT, INSERT, UPDATE"
 _REMOVE = f"{_CHANGE}, DELETE"  # what is older than its retention period goes
+# UPDATE on these tables is granted on columns: with UPDATE on a whole table a login could lock out its readers.
+UPDATED_COLUMNS = {
+    "ground_truth": ("label", "observed_at", "received_at"),
+    "label_observations": ("received_at", "is_waiting", "matched_request_id"),
+}
 
 # Everybody who works on the loop reads everything; the promoter is a member of the monitor's role besides.
 _SERVICE = {

@@ -14,7 +14,7 @@ import pytest
 from pmmds_core.contracts.contract import Contract
 from pmmds_serving.process.descriptors import MAX_GRPC_CONNECTIONS
 from pmmds_serving.rpc.server import MAX_STREAMS
-from pmmds_tests.harness.flooding import Spent, watched, worker_of
+from pmmds_tests.harness.flooding import watched
 from pmmds_tests.harness.grpc_requests import predict_request, stub_of
 from pmmds_tests.harness.http2_frames import (
     ACK,
@@ -167,19 +167,8 @@ def test_frames_that_no_client_sends_take_bounded_memory(
     sent = FLOODS[kind]()
     with watched(flooded, contract) as spent:
         flood(flooded, sent, acknowledges=acknowledges)
-    report(f"{kind} {acknowledges}", spent, flooded)
     assert spent.more_bytes < MAX_BYTES
     assert set(spent.statuses) == {200}
     assert spent.longest < MAX_SECONDS
     with stub_of(flooded.settings) as stub:
         assert stub.Predict(predict_request(contract.example()), timeout=60).request_id
-
-
-def report(kind: str, spent: Spent, service: RunningService) -> None:
-    after = worker_of(service).memory_info().rss
-    times = sorted(spent.seconds)
-    print(
-        f"\nFLOOD {kind}: first {spent.first_bytes / 1e6:.0f} MB, +{spent.more_bytes / 1e6:.0f} MB, "
-        f"after {after / 1e6:.0f} MB, {len(times)} requests, median {times[len(times) // 2] * 1e3:.1f} ms, "
-        f"longest {spent.longest * 1e3:.0f} ms, {set(spent.statuses)}"
-    )

@@ -18,8 +18,9 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import DatabaseUnavailableError, DataError, PmmdsError, RightMissingError
 from pmmds_core.profiling.reference_profile import fit_profile
+from pmmds_core.stores.database import dialects, engine
 from pmmds_core.stores.database.engine import open_database
-from pmmds_core.stores.database.grants import FUNCTIONS, GRANTS, MONITOR, PROMOTER, SERVICE
+from pmmds_core.stores.database.grants import FUNCTIONS, GRANTS, MONITOR, PROMOTER, SERVICE, UPDATED_COLUMNS
 from pmmds_core.stores.database.partitions import keep_days
 from pmmds_core.stores.database.roles import apply
 from pmmds_core.stores.database.schema import migrate
@@ -289,6 +290,47 @@ def test_only_the_promoter_can_lock_a_promotion(acting_as: As, role: str) -> Non
             assert turn.pointer() is None
 
 
+LOCKABLE = ("prediction_logs", "client_request_ids", "ground_truth", "label_observations", "prediction_archives")
+
+
+@pytest.mark.parametrize("table", LOCKABLE)
+@pytest.mark.parametrize(
+    "mode", ["ACCESS EXCLUSIVE", "EXCLUSIVE", "SHARE ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE"]
+)
+def test_the_service_cannot_lock_a_table_that_training_reads(acting_as: As, table: str, mode: str) -> None:
+    refused(acting_as(SERVICE), f"LOCK TABLE {table} IN {mode} MODE")
+
+
+def test_whatever_the_service_locks_labels_are_read_and_an_import_ends(
+    acting_as: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(acting_as(SERVICE))
+    d = acting_as(MONITOR)
+    monkeypatch.setattr(dialects, "WRITERS_WAIT_SECONDS", 1)
+    record = make_records(d.contract, 1, start=NOON)[0]
+    with acting_as(SERVICE).database.begin() as attacker:
+        attacker.exec_driver_sql("SELECT * FROM ground_truth FOR UPDATE")
+        attacker.exec_driver_sql("SELECT * FROM label_observations FOR UPDATE")
+        attacker.exec_driver_sql("LOCK TABLE prediction_logs, client_request_ids IN ROW EXCLUSIVE MODE")
+        assert d.ground_truth.labelled_rows().n_rows == 60
+        with pytest.raises(DatabaseUnavailableError, match=r"is locked by another session.*pg_terminate_backend"):
+            d.ground_truth.add([LabelItem(record.request_id, 0, NOON)])
+    assert d.ground_truth.add([LabelItem(record.request_id, 0, NOON)]).updated == 1
+
+
+def test_a_reader_of_a_table_that_the_service_can_lock_ends_with_one_sentence(
+    acting_as: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DELETE on shadow_predictions allows every lock of that table, so whoever reads it waits for a bounded time."""
+    monkeypatch.setattr(engine, "LOCK_WAIT_SECONDS", 1)
+    d = acting_as(MONITOR)
+    with acting_as(SERVICE).database.begin() as attacker:
+        attacker.exec_driver_sql("LOCK TABLE shadow_predictions IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(DatabaseUnavailableError, match="is locked by another session"):
+            d.shadow.totals()
+    assert d.shadow.totals() == {}
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -331,7 +373,15 @@ def test_every_privilege_in_the_database_is_one_of_the_list(acting_as: As) -> No
             "SELECT proname::text, grantee::regrole::text FROM pg_proc, LATERAL aclexplode(proacl) "
             "WHERE pronamespace = 'public'::regnamespace"
         ).all()
+        columns = connection.exec_driver_sql(
+            "SELECT DISTINCT grantee::regrole::text, relname::text, attname::text, privilege_type FROM pg_attribute "
+            "JOIN pg_class ON pg_class.oid = attrelid, LATERAL aclexplode(attacl) "
+            "WHERE relnamespace = 'public'::regnamespace"
+        ).all()
     wanted = {(r, t, p) for r, tables in GRANTS.items() for t, rights in tables.items() for p in rights.split(", ")}
+    by_column = {(r, t) for r, t, p in wanted if p == "UPDATE" and t in UPDATED_COLUMNS}
+    wanted -= {(r, t, "UPDATE") for r, t in by_column}
     assert {(role, table, right) for role, table, right in found if role != "postgres"} == wanted
+    assert {tuple(row) for row in columns} == {(r, t, c, "UPDATE") for r, t in by_column for c in UPDATED_COLUMNS[t]}
     assert unsafe == []
     assert {(name, role) for name, role in callers if role != "postgres"} == {(name, MONITOR) for name in FUNCTIONS}
