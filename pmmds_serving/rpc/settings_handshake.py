@@ -9,6 +9,7 @@ from __future__ import annotations
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 # What a client may send before it acknowledges: calls of a first window (65,535 bytes), with their metadata.
 MAX_HELD_BYTES = 100_000
+MAX_FRAMES, MAX_SETTINGS = 500, 8
 _HEAD_BYTES, _SETTINGS, _ACK = 9, 4, 1
 
 
@@ -24,6 +25,7 @@ class SettingsHandshake:
         self._has_preface = False
         self._unread = bytearray()
         self._held = bytearray()
+        self._n_frames = self._n_settings = 0
 
     def feed(self, data: bytes) -> bytes:
         """The bytes to pass on now; frames other than SETTINGS are held until the acknowledgement.
@@ -34,6 +36,7 @@ class SettingsHandshake:
         self._unread += data
         passed = bytearray(self._preface())
         while self._has_preface and not self.is_done and (frame := self._next_frame()):
+            self._count(is_settings=frame[3] == _SETTINGS)
             if frame[3] != _SETTINGS:
                 self._held += frame
                 continue
@@ -45,6 +48,12 @@ class SettingsHandshake:
         elif len(self._held) + len(self._unread) > MAX_HELD_BYTES:
             raise HandshakeError
         return bytes(passed)
+
+    def _count(self, *, is_settings: bool) -> None:
+        self._n_frames += 1
+        self._n_settings += is_settings
+        if self._n_frames > MAX_FRAMES or self._n_settings > MAX_SETTINGS:
+            raise HandshakeError
 
     def _preface(self) -> bytes:
         if self._has_preface:

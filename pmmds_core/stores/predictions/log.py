@@ -53,7 +53,8 @@ class Appended:
 
     `n_new`: rows that were written. `n_redelivered`: rows that were there, from an earlier delivery of the same record.
     `n_same`, `n_other`: repetitions of a client's request, which has one row; the answer was the logged one, or another
-    (a version that was promoted in between). `taken`: records whose id another prediction has; they have no row.
+    (a version that was promoted in between), of which `other` is the first: its service id and version, then the
+    row's. `taken`: records whose id another prediction has; they have no row.
     """
 
     n_new: int = 0
@@ -61,6 +62,7 @@ class Appended:
     n_same: int = 0
     n_other: int = 0
     taken: tuple[PredictionRecord, ...] = ()
+    other: tuple[str, str, str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -105,10 +107,11 @@ class PredictionLog:
             first, repeated = self._first_of_each(connection, given)
             rows = [_row(record) for record in first]
             n_new = insert_new(connection, self._table, self._columns, rows, key=key, written_at="ingested_at")
-            n_same = self._count_same(connection, repeated)
+            others = self._answered_otherwise(connection, repeated)
             taken = () if n_new == len(rows) else self._taken(connection, first)
         n_left_out = len(first) - n_new - len(taken)
-        return Appended(n_new, n_left_out, n_same, len(repeated) - n_same, taken)
+        n_same = len(repeated) - len(others)
+        return Appended(n_new, n_left_out, n_same, len(others), taken, others[0] if others else None)
 
     def _first_of_each(
         self, connection: sa.Connection, records: Sequence[PredictionRecord]
@@ -127,10 +130,16 @@ class PredictionLog:
         first = [r for r in records if owner_of.get(r.request_id, r.request_id) == r.request_id]
         return first, [(r, o) for r in records if (o := owner_of.get(r.request_id, r.request_id)) != r.request_id]
 
-    def _count_same(self, connection: sa.Connection, repeated: Sequence[tuple[PredictionRecord, str]]) -> int:
-        """How many repetitions were answered as their row says. A row that has been archived counts as the same."""
+    def _answered_otherwise(
+        self, connection: sa.Connection, repeated: Sequence[tuple[PredictionRecord, str]]
+    ) -> list[tuple[str, str, str, str]]:
+        """Repetitions that were not answered as their row says, as `Appended.other`. An archived row counts as same."""
         logged = self._records(connection, {owner for _, owner in repeated})
-        return sum(o not in logged or _answer(record) == _answer(logged[o]) for record, o in repeated)
+        return [
+            (record.request_id, record.model_version, owner, logged[owner].model_version)
+            for record, owner in repeated
+            if owner in logged and _answer(record) != _answer(logged[owner])
+        ]
 
     def _taken(self, connection: sa.Connection, records: Sequence[PredictionRecord]) -> tuple[PredictionRecord, ...]:
         """The records whose id belongs to another row."""
