@@ -33,7 +33,7 @@ from pmmds_tests.harness.http2_frames import (
     reference,
     streams,
 )
-from pmmds_tests.harness.service_process import RunningService, running_service
+from pmmds_tests.harness.service_process import RunningService, running_service, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.xdist_group("service")]
 
