@@ -49,7 +49,7 @@ def share_descriptors(http_connections: int, limit: int | None = None) -> Descri
     limit = raise_limit() if limit is None else limit
     wanted = DescriptorShares(http_connections, MAX_GRPC_CONNECTIONS)
     needed = http_connections + GRPC_DESCRIPTORS * MAX_GRPC_CONNECTIONS
-    there = max(2, limit - RESERVED)
+    there = max(1 + GRPC_DESCRIPTORS, limit - RESERVED)
     if needed <= there:
         return wanted
     share = there / needed

@@ -75,7 +75,9 @@ def test_connections_have_the_descriptors_that_are_there() -> None:
     assert (enough.http_connections, enough.grpc_connections) == (512, MAX_GRPC_CONNECTIONS)
     for limit in (64, 256, 400, 800):
         few = share_descriptors(512, limit)
-        assert few.http_connections + GRPC_DESCRIPTORS * few.grpc_connections <= max(2, limit - RESERVED)
+        assert few.http_connections + GRPC_DESCRIPTORS * few.grpc_connections <= max(
+            1 + GRPC_DESCRIPTORS, limit - RESERVED
+        )
         assert min(few.http_connections, few.grpc_connections) >= 1
 
 
