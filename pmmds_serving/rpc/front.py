@@ -150,7 +150,7 @@ class _Client(_Side):
     def __init__(self, front: Front) -> None:
         self._front = front
         self._handshake = SettingsHandshake()
-        self._early = b""
+        self._early, self._is_connected = b"", False
         self._timer: asyncio.TimerHandle | None = None
         self._connecting: asyncio.Task[None] | None = None
 
@@ -173,14 +173,14 @@ class _Client(_Side):
             self.abort()
             return
         if self in self._front.clients:
-            early, self._early = self._early, b""
+            early, self._early, self._is_connected = self._early, b"", True
             self.data_received(early)
             self.resume_reading()
         elif (backend := self.other) is not None:  # the client left while it was connected
             backend.abort()
 
     def data_received(self, data: bytes) -> None:
-        if self.other is None:  # a transport may read once more before it pauses
+        if not self._is_connected:  # a transport may read once more before it pauses
             self._early += data
             self.pause_reading()
             return
