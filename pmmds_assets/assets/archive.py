@@ -8,8 +8,20 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_core.workflows.retention import keep_retention
 
+FILES_CHECK = "archived_files"
 
-@dg.asset(group_name=DATA, owners=OWNERS, kinds={"sql", "parquet"}, deps=["prediction_logs"])
+
+@dg.asset(
+    group_name=DATA,
+    owners=OWNERS,
+    kinds={"sql", "parquet"},
+    deps=["prediction_logs"],
+    check_specs=[
+        dg.AssetCheckSpec(
+            FILES_CHECK, asset="prediction_archive", description="Every recorded part has its file, as it was recorded"
+        )
+    ],
+)
 def prediction_archive(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Days older than PMMDS_RETENTION_DAYS as zstd Parquet: written, verified, then dropped from the database.
 
@@ -24,9 +36,16 @@ def prediction_archive(context: dg.AssetExecutionContext, deployment: Deployment
         {"day": f"{p.day:%Y-%m-%d}", "part": p.part, "n_rows": p.n_rows, "n_bytes": p.n_bytes} for p in parts[-30:]
     ]
     digest = parts[-1].digest if parts else "empty"
+    for problem in done.problems:
+        context.log.error("An archived part differs from its record: %s.", problem)
     context.log.info("Archived %d parts, created %d day partitions.", len(done.parts), len(done.made.days))
     return dg.MaterializeResult(
         data_version=dg.DataVersion(f"{len(parts)}-{digest[:12]}"),
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=FILES_CHECK, passed=not done.problems, metadata={"problems": list(done.problems[:30])}
+            )
+        ],
         metadata={
             "dagster/row_count": sum(p.n_rows for p in parts),
             "n_rows_archived_now": sum(p.n_rows for p in done.parts),

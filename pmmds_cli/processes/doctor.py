@@ -16,6 +16,8 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError
 from pmmds_core.policies.decision import PENDING_APPROVAL
 
+# Reading a part whole takes about a second for each 200,000 rows.
+_N_READ_WHOLE = 5
 MIN_FREE_BYTES = 500 * 1024 * 1024
 
 
@@ -91,12 +93,22 @@ def _database(deployment: Deployment) -> str:
 
 
 def archive(deployment: Deployment) -> str:
-    """Report missing archive files, which drift, training and `pmmds explain` would fail to read."""
-    parts, missing = deployment.archive.missing_files()
-    if missing:
+    """Compare every recorded part with its file, the newest with their content too: drift and training read them."""
+    with deployment.archive.snapshot() as connection:
+        parts = deployment.archive.parts(connection)
+    newest = parts[-_N_READ_WHOLE:]
+    problems = deployment.archive.problems(parts[: -len(newest)]) if newest else []
+    problems += deployment.archive.problems(newest, with_content=True)
+    if problems:
         raise PmmdsError(
-            f"{len(missing)} of {len(parts)} archive files are missing, such as {missing[0]}.",
+            f"{len(problems)} of {len(parts)} archived parts differ from their records: {problems[0]}.",
             next_step="Point PMMDS_ARCHIVE_PATH at the archive, or restore the files.",
+        )
+    if contradicted := deployment.archive.contradicted():
+        raise PmmdsError(
+            f"{len(contradicted)} rows of the database have the request id of an archived row and other values, "
+            f"such as {contradicted[0]}; the archived rows count.",
+            next_step="Find out which login wrote them. The next run of archive_job removes them.",
         )
     if not parts:
         return "nothing is archived" + ("" if deployment.settings.retention_days else " (PMMDS_RETENTION_DAYS is 0)")

@@ -30,9 +30,10 @@ CARD = "model_card.md"
 CALIBRATION = "calibration.json"
 
 
-# Size of all files of a bundle together, and of the manifest.
-MAX_BYTES = 1_000_000_000
+# Maximum size of all files of a bundle together, and number of listed files.
+MAX_BYTES = 500_000_000
 MAX_MANIFEST_BYTES = 10_000_000
+MAX_FILES = 100
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 _REQUIRED = (SCORER, GOLDEN, PROFILE)
 
@@ -79,6 +80,17 @@ def model_digest(manifest: Manifest) -> str:
 def files_digest(manifest: bytes) -> str:
     """sha256 of the manifest's bytes; it changes with any file of the bundle."""
     return hashlib.sha256(manifest).hexdigest()
+
+
+def listed_names(manifest: bytes, place: Path) -> tuple[str, ...]:
+    """The names of the files that a manifest lists, besides its own. Raises ArtifactCorruptError.
+
+    Args:
+        manifest: as it is written.
+        place: its folder, for messages.
+    """
+    with CorruptIfItFails(place):
+        return tuple(_manifest(manifest, place).files)
 
 
 def read_bundle(directory: Path) -> BundleFiles:
@@ -130,6 +142,10 @@ def _manifest(listed: bytes, directory: Path) -> Manifest:
         raise ArtifactCorruptError(
             f"The manifest in {directory} lists {odd[0][:100]!r}, which is not allowed: "
             "a bundle's file has a plain name without a folder, and is not the manifest."
+        )
+    if len(manifest.files) > MAX_FILES:
+        raise ArtifactCorruptError(
+            f"The manifest in {directory} lists {len(manifest.files):,} files, more than {MAX_FILES}."
         )
     required = (*_REQUIRED, PIPELINE) if manifest.scorer_kind == PIPELINE_KIND else _REQUIRED
     missing = [name for name in required if name not in manifest.files]

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import msgspec
 
@@ -95,10 +96,38 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(given: argparse.Namespace, stack: ExitStack) -> ArchiveCounts:
-    profile, only = _registered(given.model_version) if given.model_version else (_saved(given.profile), {})
+    if given.model_version:
+        profile, only, names = _registered(given.model_version)
+    else:
+        profile, only, names = _saved(given.profile), {}, None
     session = _session()
     stack.callback(session.stop)
-    return count_archive(_read(session, given.files), profile, only)
+    frame = _read(session, given.files)
+    if names is not None:
+        frame = _read(session, recorded_files(frame.inputFiles(), names))
+    return count_archive(frame, profile, only)
+
+
+def recorded_files(files: Sequence[str], names: Collection[str]) -> list[str]:
+    """Those of the files that the database records as parts; any other was left by a crash and repeats recorded rows.
+
+    Args:
+        files: addresses of the matching files, percent-encoded as Spark gives them.
+        names: of the recorded parts.
+
+    Raises:
+        InputFileError: none of the files is a recorded part.
+    """
+    plain = [unquote(file) for file in files]
+    recorded = [file for file in plain if file.rpartition("/")[2] in names]
+    if not recorded:
+        raise InputFileError(
+            f"None of the {len(files)} files is an archived part that the database records.",
+            next_step="Name files of the archive, or count any files with --profile.",
+        )
+    if len(recorded) < len(files):
+        sys.stderr.write(f"{len(files) - len(recorded)} files that the database does not record are left out.\n")
+    return recorded
 
 
 def _saved(path: Path) -> ReferenceProfile:
@@ -110,7 +139,8 @@ def _saved(path: Path) -> ReferenceProfile:
         ) from None
 
 
-def _registered(version: str) -> tuple[ReferenceProfile, dict[str, str]]:
+def _registered(version: str) -> tuple[ReferenceProfile, dict[str, str], set[str] | None]:
+    """The version's profile, the condition for its rows, and the names of the archive's recorded parts."""
     from pmmds_core.deployment import Deployment
 
     deployment = Deployment.from_environment()
@@ -119,7 +149,9 @@ def _registered(version: str) -> tuple[ReferenceProfile, dict[str, str]]:
         raise NoModelError(
             f"{deployment.model_name} has no version {version}.", next_step="`pmmds decisions` lists versions."
         )
-    return profile, {"model_name": deployment.model_name, "model_version": version}
+    with deployment.archive.snapshot() as connection:
+        names = {part.file for part in deployment.archive.parts(connection)}
+    return profile, {"model_name": deployment.model_name, "model_version": version}, names
 
 
 def _session() -> SparkSession:

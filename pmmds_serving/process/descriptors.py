@@ -13,6 +13,8 @@ from pmmds_core.runtime.json_logs import get_logger
 
 PREFERRED_LIMIT = 16_384
 MAX_GRPC_CONNECTIONS = 256
+# The client's socket, and both ends of its connection to gRPC's server (rpc/front.py).
+GRPC_DESCRIPTORS = 3
 # For the spool, model files, sidecar processes, libraries, and connections over the limit until they are closed.
 RESERVED = 192
 
@@ -46,10 +48,11 @@ def share_descriptors(http_connections: int, limit: int | None = None) -> Descri
     """
     limit = raise_limit() if limit is None else limit
     wanted = DescriptorShares(http_connections, MAX_GRPC_CONNECTIONS)
-    available = max(2, limit - RESERVED)
-    if http_connections + MAX_GRPC_CONNECTIONS <= available:
+    needed = http_connections + GRPC_DESCRIPTORS * MAX_GRPC_CONNECTIONS
+    available = max(1 + GRPC_DESCRIPTORS, limit - RESERVED)
+    if needed <= available:
         return wanted
-    share = available / (http_connections + MAX_GRPC_CONNECTIONS)
+    share = available / needed
     shares = DescriptorShares(max(1, int(http_connections * share)), max(1, int(MAX_GRPC_CONNECTIONS * share)))
     log.warning("few_descriptors", limit=limit, http=shares.http_connections, grpc=shares.grpc_connections)
     return shares

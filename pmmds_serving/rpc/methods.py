@@ -7,10 +7,8 @@ They read and return bytes, so that the service checks size and format itself. D
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias, TypeVar
-from urllib.parse import unquote
 
 import msgspec
 from google.protobuf.message import DecodeError, Message
@@ -44,6 +42,7 @@ from pmmds_serving.rpc.convert import (
     model_message,
     prediction_message,
 )
+from pmmds_serving.rpc.front import client_host
 from pmmds_serving.rpc.message_bounds import BrokenMessageError, check_nested, n_elements
 from pmmds_serving.worker import Worker
 
@@ -124,18 +123,8 @@ METHODS: dict[str, Method] = {
 def caller_of(context: Context) -> Caller:
     """The client of a call. grpc.aio hides :authority; browsers cannot send gRPC, and bridges forward Origin."""
     headers = {name: _metadata(context, name) for name in ("authorization", "origin", "sec-fetch-site")}
-    return Caller(headers["authorization"], host_of(context.peer()), None, headers["origin"], headers["sec-fetch-site"])
-
-
-def host_of(peer: str) -> str:
-    """The IP address in gRPC's peer name, such as `ipv4:127.0.0.1:4711` or `ipv6:%5B::1%5D:4711`."""
-    host = unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]")
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return ""
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address)
+    host = client_host(context.peer())
+    return Caller(headers["authorization"], host, None, headers["origin"], headers["sec-fetch-site"])
 
 
 def _read(kind: type[M], data: bytes, limit: int) -> M:

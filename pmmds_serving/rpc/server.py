@@ -1,7 +1,7 @@
 """The gRPC server of one worker: port, limits, counting of calls and shutdown.
 
-All workers listen on the same port (SO_REUSEPORT); the kernel distributes connections. Does not live here: the methods
-(methods.py), health (readiness.py), reflection (reflection.py).
+Does not live here: the public port, which all workers share (front.py), the methods (methods.py), health
+(readiness.py), reflection (reflection.py).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pmmds_serving.launch import grpc_port_taken
 from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.limits import BATCH_BYTES, PREDICT_BYTES
 from pmmds_serving.process.descriptors import share_descriptors
+from pmmds_serving.rpc.front import Front
 from pmmds_serving.rpc.methods import METHODS, Call, Context, Method
 from pmmds_serving.rpc.readiness import Readiness
 from pmmds_serving.rpc.receiving import Receiving
@@ -43,7 +44,6 @@ IDLE_SECONDS, AGE_SECONDS, AGE_GRACE_SECONDS = 60, 600, 30
 
 METADATA_BYTES = 8192
 _OPTIONS = (
-    ("grpc.so_reuseport", 1),
     # Slightly above the service's own limit, so that its error message is used.
     ("grpc.max_receive_message_length", BATCH_BYTES + PREDICT_BYTES),
     ("grpc.max_concurrent_streams", MAX_STREAMS),
@@ -95,31 +95,34 @@ async def grpc_running(worker: Worker) -> AsyncIterator[None]:
         PortTakenError: another process took the port after the check at start-up.
     """
     settings = worker.deployment.settings
+    front = Front(share_descriptors(settings.http_max_connections).grpc_connections, settings.http_request_seconds)
     server = grpc.aio.server(options=_options(settings), maximum_concurrent_rpcs=MAX_RPCS)
     readiness, gate = Readiness(worker, SERVICE), Gate()
     server.add_registered_method_handlers(SERVICE, _handlers(worker, gate))
     server.add_registered_method_handlers(health.SERVICE_NAME, readiness.handlers)
     names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
     server.add_registered_method_handlers(reflection.SERVICE_NAME, reflection_handlers(names))
-    try:
-        server.add_insecure_port(address_of(settings))
-    except RuntimeError:
-        raise grpc_port_taken(settings, "another process uses it") from None
+    server.add_insecure_port(f"unix:{front.backend}")
     await server.start()
     try:
+        try:
+            await front.listen(settings.http_host, settings.grpc_port)
+        except OSError:
+            raise grpc_port_taken(settings, "another process listens there") from None
         yield
-    finally:
         readiness.stop()
         await gate.close()
+    finally:
+        readiness.stop()
+        front.stop_listening()
         await server.stop(GRACE_SECONDS)
+        front.close()
 
 
 def _options(settings: Settings) -> tuple[tuple[str, int], ...]:
-    most = share_descriptors(settings.http_max_connections).grpc_connections
     milliseconds = round(1000 * settings.http_request_seconds)
     return (
         *_OPTIONS,
-        ("grpc.max_allowed_incoming_connections", most),
         ("grpc.server_handshake_timeout_ms", milliseconds),
         ("grpc.http2.settings_timeout", milliseconds),
     )

@@ -11,9 +11,12 @@ from collections.abc import Callable, Sequence
 import msgspec
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
+from pmmds_core.runtime.json_logs import get_logger
 from pmmds_core.stores.predictions.log import Appended, PredictionLog, PredictionRecord
 from pmmds_serving.shipping.dead_letters import DeadLetter, DeadLetters, dead_frame, dead_record, taken_record
 from pmmds_serving.spool.segment import Batch
+
+events = get_logger("pmmds.serving.delivery")
 
 # Errors of conversions and drivers caused by a value.
 _PERHAPS_A_ROW = (SQLAlchemyError, ValueError, TypeError, ArithmeticError, LookupError)
@@ -106,7 +109,23 @@ class Delivery:
         self._dead_letters.write([*dead, *taken])
         self.n_delivered += sum(a.n_new for a in appended)
         self.n_same += sum(a.n_same for a in appended)
-        self.n_other += sum(a.n_other for a in appended)
+        for a in appended:
+            self._report_other(a)
+            self.n_other += a.n_other
+
+    def _report_other(self, appended: Appended) -> None:
+        """Log the first repetition whose answer was not the logged one; later ones are only counted."""
+        if appended.other is None or self.n_other:
+            return
+        repeated, version, logged, logged_version = appended.other
+        events.warning(
+            "repeated_request_answered_differently",
+            request_id=repeated,
+            model_version=version,
+            logged_request_id=logged,
+            logged_model_version=logged_version,
+            note="The logged answer stays; others like it are counted in pmmds_repeated_requests_total.",
+        )
 
     def _open_log(self) -> PredictionLog:
         if self._log is None:

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract, FeatureValue
+from pmmds_core.errors import InputFileError
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.profiling.reference_profile import ReferenceProfile, fit_profile
 from pmmds_core.stores.database.engine import Database, open_database
@@ -29,7 +30,7 @@ from pmmds_core.stores.files.data_file import connect, open_data_file
 from pmmds_core.stores.files.duckdb_counts import FileCounter
 from pmmds_core.stores.monitoring.histograms import HistogramStore
 from pmmds_core.stores.predictions.log import PredictionLog
-from pmmds_core.workflows.spark_archive import SCORE_COLUMN, ArchiveCounts, main
+from pmmds_core.workflows.spark_archive import SCORE_COLUMN, ArchiveCounts, main, recorded_files
 from pmmds_tests.deploy.manifests import ROOT
 from pmmds_tests.harness.prediction_records import NOON, columns_of, make_records
 from pmmds_tests.harness.system_programs import system_program
@@ -149,6 +150,14 @@ def counted_by_duckdb(archive: Path, profile: ReferenceProfile) -> ArchiveCounts
                 total[name] += counts
             n_rows += file.n_rows
     return ArchiveCounts(profile.digest, n_rows, {name: c.tolist() for name, c in total.items()})
+
+
+def test_files_without_a_record_are_ignored(capsys: pytest.CaptureFixture[str]) -> None:
+    files = ["file:/archive/2026-03-01.a.parquet", "file:/an%20archive/2026-03-01.b.parquet"]
+    assert recorded_files(files, {"2026-03-01.b.parquet"}) == ["file:/an archive/2026-03-01.b.parquet"]
+    assert capsys.readouterr().err == "1 files that the database does not record are left out.\n"
+    with pytest.raises(InputFileError, match="None of the 2 files is an archived part"):
+        recorded_files(files, set())
 
 
 def test_invalid_profile_is_rejected_before_spark_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,6 @@ messages. `DirectAccessError` means "use the library", which then succeeds or re
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,27 +74,18 @@ class DirectRegistry:
         with self._connection() as connection:
             return _read_version(connection, model_name, int(version))
 
-    def fetch(self, run_id: str, path: str, folder: Path) -> Path:
-        """Copy the artifact `path`, a file or a folder, of a run into `folder`; only from a local artifact store."""
-        with _file_errors():
-            source = self._local_artifacts(run_id) / path
-            target = folder / source.name
-            if source.is_dir():
-                return Path(shutil.copytree(source, target))
-            return Path(shutil.copyfile(source, target))
-
     def put(self, run_id: str, path: str, content: bytes) -> None:
         """Write the artifact `path` of a run, to a local artifact store or through the server."""
         if self._is_server:
             self._upload(self._artifact_uri(run_id), path, content)
             return
-        with _file_errors():
-            target = self._local_artifacts(run_id) / path
+        with file_errors():
+            target = self.local_artifacts(run_id) / path
             target.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(target, content)
 
-    def _local_artifacts(self, run_id: str) -> Path:
-        """Of a server's `file:` locations the library decides: they are paths of another machine."""
+    def local_artifacts(self, run_id: str) -> Path:
+        """The folder of a run's artifacts. A server's `file:` location is a path of another machine, so not direct."""
         uri = urlsplit(self._artifact_uri(run_id))
         if self._is_server or uri.scheme not in ("", "file") or uri.netloc:
             raise DirectAccessError("the artifact store is not a local folder")
@@ -174,7 +164,7 @@ def _version_of(document: Mapping[str, Any]) -> VersionRow:
 
 
 @contextmanager
-def _file_errors() -> Iterator[None]:
+def file_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -10,7 +10,7 @@ import logging
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,11 +24,12 @@ from numpy.typing import NDArray
 from pmmds_core.config.settings import Settings
 from pmmds_core.data.row_identity import digests_of
 from pmmds_core.errors import NoModelError, RegistryUnavailableError
-from pmmds_core.models.bundle_files import MANIFEST, files_digest
+from pmmds_core.models.bundle_files import MANIFEST, MAX_BYTES, MAX_MANIFEST_BYTES, files_digest
 from pmmds_core.models.registration import BUNDLE_PATH, ModelToRegister
-from pmmds_core.stores.artifacts.direct_registry import DirectAccessError, DirectRegistry
+from pmmds_core.stores.artifacts.bounded_download import fetch_bundle, fetch_file
+from pmmds_core.stores.artifacts.direct_registry import DirectAccessError, DirectRegistry, file_errors
 from pmmds_core.stores.artifacts.registry_errors import translated_errors
-from pmmds_core.stores.artifacts.version_files import TRAINING_ROWS, log_training_rows, no_training_rows
+from pmmds_core.stores.artifacts.version_files import TRAINING_ROWS, log_training_rows, no_training_rows, trusted_types
 from pmmds_core.stores.database.reachability import check_tracking_database
 
 PRODUCTION = "production"
@@ -188,11 +189,10 @@ class ModelRegistry:
             RegistryUnavailableError: MLflow or its artifact store does not answer.
         """
         with self._client() as client:
-            mlflow = _mlflow(self.tracking_uri)
             run = client.get_run(version.run_id)
             models = client.search_logged_models([run.info.experiment_id], f"source_run_id='{version.run_id}'")
             for uri in (*(model.artifact_location for model in models), run.info.artifact_uri):
-                _delete_files(mlflow, uri)
+                _repository(self.tracking_uri, uri).delete_artifacts()
             for model in models:
                 client.delete_logged_model(model.model_id)
             if run.info.lifecycle_stage == "active":
@@ -229,13 +229,27 @@ class ModelRegistry:
     def download_bundle(self, model_name: str, version: str, destination: Path) -> Path:
         """Download a version's bundle to `destination`, which appears complete or not at all.
 
+        The manifest comes first, then the files that it lists and no other, together at most MAX_BYTES.
+
         Raises:
             NoModelError: no such version.
+            ArtifactCorruptError: the manifest is not usable, or the files are too large.
             RegistryUnavailableError: MLflow or its artifact store does not answer.
         """
         if not _VERSION.fullmatch(version):
             raise NoModelError(f"{model_name} has no version {version[:60]!r}: a version is a number.")
-        return self._download(self.get_version(model_name, version), BUNDLE_PATH, destination)
+        registered = self.get_version(model_name, version)
+        if destination.name in ("", ".", "..") or ".." in destination.parts:
+            raise RegistryUnavailableError(
+                f"Model files cannot be downloaded to {destination}: the path leaves its folder."
+            )
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=destination.parent, prefix=INCOMING) as folder:
+            fetched = self._fetch(registered, Path(folder), fetch_bundle)
+            if destination.is_dir():
+                shutil.rmtree(destination)
+            fetched.rename(destination)
+        return destination
 
     def files_digest(self, model_name: str, version: str) -> str:
         """`Bundle.files_digest` of the registry's current files; downloads one small file.
@@ -245,9 +259,7 @@ class ModelRegistry:
             RegistryUnavailableError: MLflow or its artifact store does not answer, or has no bundle of the version.
         """
         registered = self.get_version(model_name, version)
-        with tempfile.TemporaryDirectory() as folder:
-            path = self._download(registered, f"{BUNDLE_PATH}/{MANIFEST}", Path(folder) / MANIFEST)
-            return files_digest(path.read_bytes())
+        return files_digest(self._content(registered, f"{BUNDLE_PATH}/{MANIFEST}", MAX_MANIFEST_BYTES))
 
     def training_rows(self, version: RegisteredVersion) -> NDArray[np.int64]:
         """(n,) digests of the version's training rows.
@@ -258,10 +270,7 @@ class ModelRegistry:
         """
         if not self._has_artifact(version, TRAINING_ROWS):
             raise no_training_rows(version.version, "has no record of the rows that it was trained on")
-        with tempfile.TemporaryDirectory() as folder:
-            path = self._download(version, TRAINING_ROWS, Path(folder) / "row_digests.npy")
-            content = path.read_bytes()
-        rows = digests_of(content)
+        rows = digests_of(self._content(version, TRAINING_ROWS, MAX_BYTES))
         if rows is None:
             raise no_training_rows(version.version, "has a damaged record of its training rows")
         return rows
@@ -270,29 +279,27 @@ class ModelRegistry:
         with self._client() as client:
             return any(file.path == path for file in client.list_artifacts(version.run_id, str(Path(path).parent)))
 
-    def _download(self, version: RegisteredVersion, artifact_path: str, destination: Path) -> Path:
-        if destination.name in ("", ".", "..") or ".." in destination.parts:
-            raise RegistryUnavailableError(
-                f"Model files cannot be downloaded to {destination}: the path leaves its folder."
+    def _content(self, version: RegisteredVersion, path: str, max_bytes: int) -> bytes:
+        with tempfile.TemporaryDirectory() as parent:
+            folder = self._fetch(
+                version, Path(parent), lambda store, folder: fetch_file(store, path, folder / "content", max_bytes)
             )
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=destination.parent, prefix=INCOMING) as folder:
-            fetched = self._fetch(version, artifact_path, Path(folder))
-            if destination.is_dir():
-                shutil.rmtree(destination)
-            fetched.rename(destination)
-        return destination
+            return (folder / "content").read_bytes()
 
-    def _fetch(self, version: RegisteredVersion, artifact_path: str, folder: Path) -> Path:
-        with suppress(DirectAccessError):
-            return self._direct.fetch(version.run_id, artifact_path, folder)
+    def _fetch(self, version: RegisteredVersion, parent: Path, fetch: Callable[[Any, Path], object]) -> Path:
+        """Call `fetch` with the artifact store of the version's run and a new folder in `parent`; return the folder."""
+        with suppress(DirectAccessError), file_errors():
+            folder = parent / "direct"
+            folder.mkdir()
+            fetch(self._direct.local_artifacts(version.run_id), folder)
+            return folder
         with self._client() as client:
-            # By the run's own address: by its id MLflow looks in the logged model too, and does not say what failed.
-            place = client.get_run(version.run_id).info.artifact_uri.rstrip("/")
-            fetched = _mlflow(self.tracking_uri).artifacts.download_artifacts(
-                artifact_uri=f"{place}/{artifact_path}", dst_path=str(folder), tracking_uri=self.tracking_uri
-            )
-        return Path(fetched)
+            # By the run's artifact URI: with the run id, MLflow also searches the logged model and hides the failure.
+            root = client.get_run(version.run_id).info.artifact_uri.rstrip("/")
+            folder = parent / "files"
+            folder.mkdir()
+            fetch(_repository(self.tracking_uri, root), folder)
+            return folder
 
     def load_pipeline(self, version: RegisteredVersion) -> Any:
         """The scikit-learn pipeline of a version, for comparison with its portable scorer."""
@@ -334,11 +341,11 @@ def _mlflow(tracking_uri: str) -> Any:
     return mlflow
 
 
-def _delete_files(mlflow: Any, artifact_uri: str) -> None:
+def _repository(tracking_uri: str, artifact_uri: str) -> Any:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     repository: Any = get_artifact_repository
-    repository(artifact_uri, tracking_uri=mlflow.get_tracking_uri()).delete_artifacts()
+    return repository(artifact_uri, tracking_uri=tracking_uri)
 
 
 def _log_pipeline(mlflow: Any, model: ModelToRegister) -> Any:
@@ -358,23 +365,8 @@ def _log_pipeline(mlflow: Any, model: ModelToRegister) -> Any:
         input_example=model.example,
         pip_requirements=[f"{p}=={version(p)}" for p in ("scikit-learn", "pandas", "numpy")],
         pyfunc_predict_fn="predict_proba",
-        skops_trusted_types=_trusted_types(model.pipeline),
+        skops_trusted_types=trusted_types(model.pipeline),
     )
-
-
-def _trusted_types(pipeline: Any) -> list[str]:
-    """Types of the saved file that skops does not know and that belong to scikit-learn or numpy."""
-    from skops import io
-
-    unknown = io.get_untrusted_types(data=io.dumps(pipeline))
-    return [name for name in unknown if name.split(".")[0] in ("sklearn", "numpy")]
-
-
-def _log_rows(client: Any, run_id: str, rows: NDArray[np.int64]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / Path(TRAINING_ROWS).name
-        np.save(path, rows, allow_pickle=False)
-        client.log_artifact(run_id, str(path), artifact_path=str(Path(TRAINING_ROWS).parent))
 
 
 def _read_version(read: Any) -> RegisteredVersion | None:

@@ -5,6 +5,8 @@ Does not live here: whole queries.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -99,6 +101,14 @@ def insert(connection: sa.Connection, table: sa.Table) -> Any:
     from sqlalchemy.dialects import sqlite
 
     return sqlite.insert(table)
+
+
+def listed(connection: sa.Connection, texts: Sequence[str]) -> sa.Select[Any]:
+    """A subquery of these texts, for IN and NOT IN: one parameter, however many there are."""
+    if connection.dialect.name == "postgresql":
+        return sa.select(sa.func.unnest(sa.cast(list(texts), sa.ARRAY(sa.Text))))
+    values = sa.func.json_each(json.dumps(list(texts))).table_valued("value")
+    return sa.select(values.c.value)
 
 
 def lock_writers(connection: sa.Connection, what: str) -> None:

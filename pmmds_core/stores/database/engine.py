@@ -26,6 +26,8 @@ from pmmds_core.stores.database.urls import parsed_url
 
 CONNECT_TIMEOUT_SECONDS = 5
 BUSY_TIMEOUT_SECONDS = 15.0
+# PostgreSQL: for any lock, unless a transaction sets another bound.
+LOCK_WAIT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,11 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
+def _bound_waits(connection: sa.Connection) -> None:
+    """No statement waits longer for another login's lock. For the transaction only: a pooler shares sessions."""
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_WAIT_SECONDS}s'")
+
+
 def _postgresql_engine(url: sa.URL, pool_size: int) -> sa.Engine:
     # PgBouncer in transaction mode changes the connection with each transaction, so prepared statements would be
     # missing, and it rejects start-up options. Timestamps are naive UTC: the session's time zone does not matter.
@@ -174,7 +181,7 @@ def _postgresql_engine(url: sa.URL, pool_size: int) -> sa.Engine:
     if "connect_timeout" not in url.query:
         arguments["connect_timeout"] = CONNECT_TIMEOUT_SECONDS
     try:
-        return sa.create_engine(
+        engine = sa.create_engine(
             url, pool_pre_ping=True, pool_size=pool_size, max_overflow=0, pool_recycle=1800, connect_args=arguments
         )
     except ImportError:
@@ -182,3 +189,5 @@ def _postgresql_engine(url: sa.URL, pool_size: int) -> sa.Engine:
             f"The driver of {place_of(url)} is not installed.",
             next_step="Install it with `pip install 'pmmds[postgres]'`.",
         ) from None
+    event.listen(engine, "begin", _bound_waits)
+    return engine

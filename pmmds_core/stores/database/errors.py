@@ -58,10 +58,17 @@ _FAILURES = (
     ),
     _Failure((), r"disk I/O error", "cannot be read or written by the disk", "Check the disk and the folder's rights."),
     _Failure(
-        ("55P03", "40P01", "57014"),
+        (),
         r"database (table )?is locked",
         "is locked by another process",
         "Try again; if it persists, find the process that holds the lock.",
+    ),
+    _Failure(
+        ("55P03", "40P01", "57014"),
+        r"canceling statement due to lock timeout",
+        "is locked by another session",
+        "Try again; if it persists, find the session in pg_locks and pg_stat_activity and end it with "
+        "pg_terminate_backend.",
     ),
     _Failure(
         (),

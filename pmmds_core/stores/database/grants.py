@@ -14,6 +14,11 @@ SERVICE, MONITOR, PROMOTER = "pmmds_service", "pmmds_monitor", "pmmds_promoter"
 ROLES = (SERVICE, MONITOR, PROMOTER)
 _READ, _ADD, _CHANGE = "SELECT", "SELECT, INSERT", "SELECT, INSERT, UPDATE"
 _REMOVE = f"{_CHANGE}, DELETE"  # rows past their retention period are deleted
+# UPDATE on these tables is granted per column: UPDATE on a whole table permits locks that block its readers.
+UPDATED_COLUMNS = {
+    "ground_truth": ("label", "observed_at", "received_at"),
+    "label_observations": ("received_at", "is_waiting", "matched_request_id"),
+}
 
 # Monitor and promoter read almost everything; the promoter is also a member of the monitor's role.
 _SERVICE = {

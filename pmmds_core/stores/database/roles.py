@@ -10,7 +10,15 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from pmmds_core.stores.database.engine import Database
-from pmmds_core.stores.database.grants import GRANTS, MONITOR, PROMOTER, ROLES, right_missing, rights_of
+from pmmds_core.stores.database.grants import (
+    GRANTS,
+    MONITOR,
+    PROMOTER,
+    ROLES,
+    UPDATED_COLUMNS,
+    right_missing,
+    rights_of,
+)
 from pmmds_core.stores.database.tables import fixed
 
 _FUNCTIONS = (
@@ -21,7 +29,10 @@ _FUNCTIONS = (
 _LACKS = """
 SELECT wanted.name, wanted.privilege
 FROM unnest(CAST(:names AS text[]), CAST(:rights AS text[])) AS wanted(name, privilege)
-WHERE NOT has_table_privilege(to_regclass(wanted.name), wanted.privilege)
+WHERE NOT CASE wanted.privilege
+    WHEN 'UPDATE' THEN has_any_column_privilege(to_regclass(wanted.name), 'UPDATE')
+    ELSE has_table_privilege(to_regclass(wanted.name), wanted.privilege)
+END
 """
 
 
@@ -45,13 +56,18 @@ def grant_statements() -> Iterator[str]:
     yield f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM {all_roles}"
     for role, tables in GRANTS.items():
         for table, rights in tables.items():
-            yield f"GRANT {rights} ON {table} TO {role}"
+            yield f"GRANT {_granted(table, rights)} ON {table} TO {role}"
             sequence = _sequence(table)
             if sequence and "INSERT" in rights:
                 yield f"GRANT USAGE ON SEQUENCE {sequence} TO {role}"
     for function in _FUNCTIONS:
         yield f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC"
         yield f"GRANT EXECUTE ON FUNCTION {function} TO {MONITOR}"
+
+
+def _granted(table: str, rights: str) -> str:
+    columns = UPDATED_COLUMNS.get(table)
+    return rights.replace("UPDATE", f"UPDATE ({', '.join(columns)})") if columns else rights
 
 
 def have_roles(connection: sa.Connection) -> bool:

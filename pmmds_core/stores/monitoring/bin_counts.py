@@ -17,14 +17,10 @@ from pmmds_core.profiling.bin_queries import BinQuery, Predicate, bin_queries, c
 from pmmds_core.profiling.bins import SCORE, FeatureBins
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.stores.database.dialects import hour_of, missing_float
-from pmmds_core.stores.predictions.archived_rows import ArchivedRows
+from pmmds_core.stores.predictions.logged_rows import Source
 
 # SQLite allows 2,000 result columns and PostgreSQL 1,664; a wider contract needs several scans.
 _COUNTS_PER_SCAN = 1500
-
-
-# Where a query on the log runs: the database or the archive.
-Source = sa.Connection | ArchivedRows
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ class HourCounts:
 
 
 def count_bins(
-    connection: Source,
+    source: Source,
     log: sa.Table,
     profile: ReferenceProfile,
     model_name: str,
@@ -62,7 +58,7 @@ def count_bins(
     """Counts of the rows that a version predicted in [start, end), per hour with rows.
 
     Args:
-        connection: a snapshot, because a wide contract needs several scans.
+        source: a snapshot, because a wide contract needs several scans.
         log: prediction_logs.
         profile: of `model_version`.
         model_name: the model.
@@ -73,10 +69,10 @@ def count_bins(
     conditions = rows_of_version(log, model_name, model_version, start, end)
     if end - start == timedelta(hours=1):
         # The hourly update: without GROUP BY, SQLite does not sort the rows, which saves a quarter of the time.
-        whole = count_groups(connection, log, profile, None, conditions)
+        whole = count_groups(source, log, profile, None, conditions)
         by_hour = {start: whole[None]} if whole else {}
     else:
-        by_hour = count_groups(connection, log, profile, hour_of(log.c.predicted_at), conditions)
+        by_hour = count_groups(source, log, profile, hour_of(log.c.predicted_at), conditions)
     return [HourCounts(model_version, at, n, profile.digest, counts) for at, (n, counts) in sorted(by_hour.items())]
 
 
@@ -106,7 +102,7 @@ def rows_of_version(
 
 
 def count_groups(
-    connection: Source,
+    source: Source,
     log: sa.Table,
     profile: ReferenceProfile,
     key: sa.ColumnElement[Any] | None,
@@ -122,7 +118,7 @@ def count_groups(
     groups: dict[Any, tuple[int, dict[str, list[int]]]] = {}
     for bins in _scans([f.bins for f in profile.with_score]):
         counts = [sa.func.count().filter(_condition(_column(log, b), t)) for b in bins for t in bin_queries(b)]
-        for value, n_rows, *numbers in connection.execute(query.add_columns(*counts)):
+        for value, n_rows, *numbers in source.execute(query.add_columns(*counts)):
             if n_rows:
                 groups.setdefault(value, (n_rows, {}))[1].update(_split(bins, n_rows, numbers))
     return groups

@@ -19,7 +19,7 @@ from pmmds_core.statistics.arrays import Labels, Probabilities
 from pmmds_core.stores.database.dialects import hour_of, insert
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import daily_performance, ground_truth, prediction_logs
-from pmmds_core.stores.predictions.archive import PredictionArchive
+from pmmds_core.stores.predictions.archive import PredictionArchive, logged_rows
 
 
 @dataclass(frozen=True)
@@ -120,13 +120,9 @@ class DailyPerformanceStore:
 
     def _from_log_and_archive(self, query: sa.Select[Any], start: datetime, end: datetime) -> list[Any]:
         """Rows of the database and the archive."""
-        with self._database.snapshot() if self._archive is None else self._archive.snapshot() as connection:
-            rows: list[Any] = list(connection.execute(query))
-            archived = None if self._archive is None else self._archive.rows(connection, start, end)
-            if archived is not None:
-                archived.add_table(connection, ground_truth, *ground_truth.c)
-                rows += archived.execute(query)
-        return rows
+        with logged_rows(self._database, self._archive, start, end) as logged:
+            logged.add_table(ground_truth, *ground_truth.c)
+            return logged.execute(query)
 
     def save(self, state: DayState, document: Mapping[str, Any]) -> None:
         """Store the result of a day, replacing an earlier one."""

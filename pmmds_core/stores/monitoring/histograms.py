@@ -7,7 +7,7 @@ Only hours whose rows changed are recounted. Does not live here: the counting ex
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,8 +24,9 @@ from pmmds_core.runtime.time_windows import HOUR, start_of_hour
 from pmmds_core.stores.database.dialects import LATE_COMMIT, database_now, hour_of, insert, lock_table
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import feature_histograms, histogram_watermarks, prediction_logs, stale_hours
-from pmmds_core.stores.monitoring.bin_counts import HourCounts, Source, count_bins, sum_by_hour
+from pmmds_core.stores.monitoring.bin_counts import HourCounts, count_bins, sum_by_hour
 from pmmds_core.stores.predictions.archive import PredictionArchive
+from pmmds_core.stores.predictions.logged_rows import LiveRows, Source
 
 Profiles = Callable[[str], ReferenceProfile | None]
 
@@ -164,8 +165,7 @@ class HistogramStore:
         counted: list[HourCounts] = []
         skipped: dict[str, int] = {}
         for start, end in _runs(hours):
-            archived = None if self._archive is None else self._archive.rows(connection, start, end)
-            for source in (connection, archived) if archived is not None else (connection,):
+            for source in self._sources(connection, start, end):
                 for version, n_rows in self._versions(source, model_name, start, end):
                     profile = profiles(version)
                     if profile is None:
@@ -173,6 +173,11 @@ class HistogramStore:
                     else:
                         counted += count_bins(source, self._log, profile, model_name, version, start, end)
         return sum_by_hour(counted), skipped
+
+    def _sources(self, connection: sa.Connection, start: datetime, end: datetime) -> Sequence[Source]:
+        if self._archive is None:
+            return (LiveRows(connection),)
+        return self._archive.logged(connection, start, end).sources
 
     def _versions(self, source: Source, model_name: str, start: datetime, end: datetime) -> list[tuple[str, int]]:
         c = self._log.c

@@ -17,7 +17,7 @@ from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import prediction_logs
 from pmmds_core.stores.monitoring.bin_counts import count_groups, rows_of_version
-from pmmds_core.stores.predictions.archive import PredictionArchive
+from pmmds_core.stores.predictions.archive import PredictionArchive, logged_rows
 
 
 class SegmentStore:
@@ -46,11 +46,12 @@ class SegmentStore:
         """
         segmented = next(f for f in profile.features if f.bins.feature == by)
         conditions = rows_of_version(self._log, model_name, model_version, start, end)
-        with self._database.snapshot() if self._archive is None else self._archive.snapshot() as connection:
-            groups = list(count_groups(connection, self._log, profile, self._log.c[by], conditions).items())
-            archived = None if self._archive is None else self._archive.rows(connection, start, end)
-        if archived is not None:
-            groups += count_groups(archived, self._log, profile, self._log.c[by], conditions).items()
+        with logged_rows(self._database, self._archive, start, end) as logged:
+            groups = [
+                group
+                for source in logged.sources
+                for group in count_groups(source, self._log, profile, self._log.c[by], conditions).items()
+            ]
         totals: dict[str, tuple[int, dict[str, NDArray[np.int64]]]] = {}
         for value, (n_rows, counts) in groups:
             label = _label(segmented.bins, value)

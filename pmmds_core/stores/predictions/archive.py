@@ -1,19 +1,19 @@
 """Archives days of the prediction log: writes them to Parquet, verifies the files, then deletes the rows.
 
 Each logged row is either in the database or in a part recorded in prediction_archives: the record is inserted in the
-transaction that deletes the rows. Unrecorded files are left over from a crash and are not read.
-Does not live here: the file's format (parquet_rows.py), queries (archived_rows.py), when days are due
-(workflows/retention.py).
+transaction that deletes the rows. Unrecorded files are left over from a crash and are not read. A row that is written
+later with the id of an archived row never replaces it: it is omitted, and counted if it differs.
+Does not live here: the file's format (parquet_rows.py), records and their checks (archive_parts.py), queries
+(archived_rows.py, logged_rows.py), when days are due (workflows/retention.py).
 """
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.errors import DataError, StoreError
+from pmmds_core.errors import StoreError
+from pmmds_core.runtime.json_logs import get_logger
 from pmmds_core.runtime.private_folders import make_private, sync_folder
 from pmmds_core.runtime.time_windows import DAY, start_of_day
-from pmmds_core.stores.database.dialects import LATE_COMMIT, insert
+from pmmds_core.stores.database.dialects import LATE_COMMIT, insert, listed
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.partitions import LOCK_TIMEOUT_SECONDS, days_in_default_partition, days_of, make_day
 from pmmds_core.stores.database.tables import (
@@ -33,28 +34,16 @@ from pmmds_core.stores.database.tables import (
     prediction_logs,
     stale_hours,
 )
-from pmmds_core.stores.predictions.archived_rows import ArchivedRows, ids_in_files
+from pmmds_core.stores.predictions.archive_parts import Part, checked_paths, problem_of
+from pmmds_core.stores.predictions.archived_rows import ArchivedRows
+from pmmds_core.stores.predictions.logged_rows import LiveRows, LoggedRows
 from pmmds_core.stores.predictions.parquet_rows import GROUP_ROWS, Written, write_rows
 
 # SQLite deletes a part's rows in one transaction, which blocks other writers for about a second.
 SQLITE_PART_ROWS = 100_000
 _TRIES = 5
-_FILE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
 _LEFTOVER_AFTER_SECONDS = 86_400
-
-
-@dataclass(frozen=True)
-class Part:
-    """One file of a day. `n_repeated`: rows that an earlier part has and that were only deleted."""
-
-    day: datetime
-    part: int
-    file: str
-    n_rows: int
-    n_repeated: int
-    n_bytes: int
-    digest: str
-    archived_at: datetime
+log = get_logger("pmmds.archive")
 
 
 class PredictionArchive:
@@ -106,12 +95,18 @@ class PredictionArchive:
             next_step="The next run retries it.",
         )
 
-    def missing_files(self) -> tuple[list[Part], list[Path]]:
-        """All recorded parts, and the paths of those whose file is missing under PMMDS_ARCHIVE_PATH."""
-        with self._database.connect() as connection:
-            parts = self.parts(connection)
-        paths = [self._path(part) for part in parts]
-        return parts, [path for path in paths if not path.exists()]
+    def problems(self, parts: Sequence[Part], *, with_content: bool = False) -> list[str]:
+        """One text for each part whose file is missing or differs from its record; see `problem_of`."""
+        compared = (problem_of(part, self._folder, with_content=with_content) for part in parts)
+        return [problem for problem in compared if problem]
+
+    def contradicted(self) -> list[str]:
+        """Ids of rows in the database that differ from the archived row with their id. The archived rows count."""
+        ids: list[str] = []
+        with self.snapshot() as connection:
+            for day in sorted({part.day for part in self.parts(connection)}):
+                ids += _differing(self._log, self.logged(connection, day, day + DAY))
+        return ids
 
     def parts(
         self, connection: sa.Connection, start: datetime | None = None, end: datetime | None = None
@@ -145,22 +140,21 @@ class PredictionArchive:
             end: aware timestamp, exclusive; None: no limit.
 
         Raises:
-            DataError: a file is missing.
+            DataError: a file is missing, or differs from its record in size or rows.
         """
-        parts = self.parts(connection, start, end)
-        if not parts:
-            return None
-        files = [self._path(part) for part in parts]
-        return ArchivedRows(self._log, files, sorted(ids_in_files(self._log, files, self._late(connection, parts))))
+        return self._opened(self.parts(connection, start, end))
 
-    def _path(self, part: Part) -> Path:
-        """The path of the part's file. Raises DataError for a name that could point outside the archive's folder."""
-        if not _FILE_NAME.fullmatch(part.file):
-            raise DataError(
-                f"prediction_archives names {part.file!r} for {part.day:%Y-%m-%d}, which is not a plain file name.",
-                next_step="Find out which login wrote that row; the file was not read.",
-            )
-        return self._folder / part.file
+    def logged(
+        self, connection: sa.Connection, start: datetime | None = None, end: datetime | None = None
+    ) -> LoggedRows:
+        """The rows of the database and of the archive; arguments and errors as of `rows`."""
+        parts = self.parts(connection, start, end)
+        archived = self._opened(parts)
+        hidden = [] if archived is None else sorted(archived.ids_among(self._late(connection, parts)))
+        return LoggedRows(LiveRows(connection, hidden), archived)
+
+    def _opened(self, parts: Sequence[Part]) -> ArchivedRows | None:
+        return ArchivedRows(self._log, checked_paths(parts, self._folder)) if parts else None
 
     def _late(self, connection: sa.Connection, parts: Sequence[Part]) -> list[str]:
         """Ids of rows in the database whose day has an archived part."""
@@ -177,7 +171,10 @@ class PredictionArchive:
         return bool(connection.execute(query).scalar_one())
 
     def _move(self, day: datetime) -> Part | None:
-        """Write one part and delete its rows; returns None and deletes nothing if the rows changed in between."""
+        """Write one part and delete its rows; returns None and deletes nothing if the rows changed in between.
+
+        A part without new rows is recorded too: a day is never dropped without a record.
+        """
         if self._database.dialect == "postgresql":
             with self._database.begin() as connection:
                 connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
@@ -208,8 +205,14 @@ class PredictionArchive:
         except _RowsChangedError:
             file.unlink()
             return None
-        if not part.n_rows:  # all rows were archived before, so the file is not recorded
-            file.unlink()
+        if content.n_differing:
+            log.warning(
+                "archived_ids_reused",
+                day=f"{day:%Y-%m-%d}",
+                n_rows=content.n_differing,
+                request_id=content.differing_id,
+                note="These rows have the id of an archived row and other values; the archived rows are kept.",
+            )
         return part
 
     def _write(self, connection: sa.Connection, day: datetime, before: Sequence[Part]) -> tuple[Path, _Content]:
@@ -230,10 +233,10 @@ class PredictionArchive:
         query = query.order_by(c.predicted_at, c.request_id)
         if self._database.dialect == "sqlite":
             query = query.limit(SQLITE_PART_ROWS)
-        read = _Reading(self._log, [self._path(part) for part in before])
+        read = _Reading(self._log, self._opened(before))
         with connection.execute(query.execution_options(yield_per=GROUP_ROWS)) as result:
             written = write_rows(path, list(c), read.new(result.partitions(GROUP_ROWS)))
-        return _Content(written, read.n_repeated, read.last, read.hours)
+        return _Content(written, read.n_repeated, read.last, read.hours, read.n_differing, read.differing_id)
 
     def _remove_leftovers(self, day: datetime, before: Sequence[Part]) -> None:
         """Delete unrecorded files of this day that are too old to be still written: left over from a crash."""
@@ -249,8 +252,8 @@ class PredictionArchive:
                 is_gone = _drop_recorded(connection, part)
             else:
                 is_gone = self._delete(connection, part.day, content.last) == part.n_rows + part.n_repeated
-                if is_gone and part.n_rows:
-                    connection.execute(sa.insert(prediction_archives).values(vars(part)))
+                if is_gone:
+                    connection.execute(sa.insert(prediction_archives).values(asdict(part)))
             if not is_gone:
                 raise _RowsChangedError
             _count_again(connection, content.hours)
@@ -260,6 +263,22 @@ class PredictionArchive:
         c = self._log.c
         upto = sa.tuple_(c.predicted_at, c.request_id) <= sa.tuple_(sa.literal(last[0], c.predicted_at.type), last[1])
         return connection.execute(sa.delete(self._log).where(c.predicted_at >= day, upto)).rowcount
+
+
+@contextmanager
+def logged_rows(
+    database: Database,
+    archive: PredictionArchive | None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> Iterator[LoggedRows]:
+    """The rows of one snapshot; without an archive, the database's. Arguments and errors as of `rows`."""
+    if archive is None:
+        with database.snapshot() as connection:
+            yield LoggedRows(LiveRows(connection))
+    else:
+        with archive.snapshot() as connection:
+            yield archive.logged(connection, start, end)
 
 
 def _drop_recorded(connection: sa.Connection, part: Part) -> bool:
@@ -293,20 +312,24 @@ def _count_again(connection: sa.Connection, hours: Mapping[tuple[str, datetime],
 class _Content:
     """What was written to a file. `last`: the key of the last row read.
 
-    `hours`: (model, hour) to the newest ingested_at of its rows.
+    `hours`: (model, hour) to the newest ingested_at of its rows. `n_differing`: repeated rows that differ from the
+    archived row with their id; `differing_id` is the id of one.
     """
 
     written: Written
     n_repeated: int
     last: tuple[datetime, str]
     hours: Mapping[tuple[str, datetime], datetime]
+    n_differing: int = 0
+    differing_id: str = ""
 
 
 class _Reading:
     """Yields the rows that no earlier part has, and collects key, hours and number of repeated rows."""
 
-    def __init__(self, log: sa.Table, earlier: Sequence[Path]) -> None:
-        self.n_repeated = 0
+    def __init__(self, log: sa.Table, earlier: ArchivedRows | None) -> None:
+        self.n_repeated = self.n_differing = 0
+        self.differing_id = ""
         self.last: tuple[datetime, str] = (datetime.min.replace(tzinfo=UTC), "")
         self.hours: dict[tuple[str, datetime], datetime] = {}
         self._log = log
@@ -321,9 +344,32 @@ class _Reading:
             for row in rows:
                 key = row[self._model], row[self._at].replace(minute=0, second=0, microsecond=0)
                 self.hours[key] = max(self.hours.get(key, row[self._came]), row[self._came])
-            archived = ids_in_files(self._log, self._earlier, [row[self._id] for row in rows])
-            self.n_repeated += len(archived)
+            archived = {} if self._earlier is None else self._earlier.with_ids([row[self._id] for row in rows])
+            self._compare([row for row in rows if row[self._id] in archived], archived)
             yield [tuple(row) for row in rows if row[self._id] not in archived]
+
+    def _compare(self, rows: Sequence[sa.Row[Any]], archived: Mapping[str, sa.Row[Any]]) -> None:
+        differing = [row[self._id] for row in rows if not _is_same(self._log, row, archived[row[self._id]])]
+        self.n_repeated += len(rows)
+        self.n_differing += len(differing)
+        self.differing_id = self.differing_id or next(iter(differing), "")
+
+
+def _is_same(log: sa.Table, row: sa.Row[Any], archived: sa.Row[Any]) -> bool:
+    """Whether both are deliveries of one record. Older spools and parts do not have the client's id."""
+    differing = {c.name for c, a, b in zip(log.c, row, archived, strict=True) if a != b} - {"ingested_at"}
+    is_old = row.client_request_id is None or archived.client_request_id is None
+    return not (differing - {"client_request_id"} if is_old else differing)
+
+
+def _differing(log: sa.Table, logged: LoggedRows) -> list[str]:
+    """Ids that both sources have with different values."""
+    live, archived = logged.live, logged.archived
+    if archived is None or not live.hidden:
+        return []
+    query = sa.select(*log.c).where(log.c.request_id.in_(listed(live.connection, live.hidden)))
+    rows = archived.with_ids(live.hidden)
+    return [row.request_id for row in live.connection.execute(query) if not _is_same(log, row, rows[row.request_id])]
 
 
 def _at(day: Any) -> datetime:

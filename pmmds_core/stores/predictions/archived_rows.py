@@ -24,20 +24,31 @@ if TYPE_CHECKING:
 
 
 class ArchivedRows:
-    """A DuckDB database with `prediction_logs`: the rows of some files, without those that the database also has."""
+    """A DuckDB database with `prediction_logs`: the rows of some files."""
 
-    def __init__(self, log: sa.Table, files: Sequence[Path], repeated: Sequence[str]) -> None:
+    def __init__(self, log: sa.Table, files: Sequence[Path]) -> None:
+        self._log = log
         self._duckdb = _opened(log, files)
-        self._duckdb.execute("CREATE TEMP TABLE repeated (request_id TEXT)")
-        if repeated:
-            self._duckdb.execute("INSERT INTO repeated SELECT unnest(?)", [list(repeated)])
-        self._duckdb.execute(
-            "CREATE TEMP VIEW prediction_logs AS "
-            "SELECT * FROM archived WHERE request_id NOT IN (SELECT request_id FROM repeated)"
-        )
 
-    def execute(self, query: sa.Select[Any]) -> list[sa.Row[Any]]:
-        """Run a query; the rows are named and typed as the database's."""
+    def with_ids(self, request_ids: Sequence[str]) -> dict[str, sa.Row[Any]]:
+        """Whole rows of these ids, as `execute` gives them."""
+        self._duckdb.register("wanted", _texts(request_ids))
+        wanted = sa.table("wanted", sa.column("request_id"))
+        c = self._log.c
+        query = sa.select(*c).where(c.request_id.in_(sa.select(wanted.c.request_id)))
+        return {row.request_id: row for row in self.execute(query)}
+
+    def ids_among(self, request_ids: Sequence[str]) -> set[str]:
+        """Which of these ids the files have."""
+        if not request_ids:
+            return set()
+        self._duckdb.register("wanted", _texts(request_ids))
+        query = "SELECT DISTINCT request_id FROM prediction_logs WHERE request_id IN (SELECT request_id FROM wanted)"
+        with file_faults(_unreadable):
+            return {row[0] for row in self._duckdb.execute(query).fetchall()}
+
+    def execute(self, query: sa.Select[Any]) -> list[Any]:
+        """The rows of a query, with names, as the database would give them."""
         names = [str(c.key) for c in query.selected_columns]
         kinds = [isinstance(c.type, UtcDateTime) for c in query.selected_columns]
         make_row = result_tuple(names)
@@ -65,13 +76,10 @@ class ArchivedRows:
 _KINDS = {sa.String: "string", sa.SmallInteger: "int16", sa.Integer: "int64", sa.Boolean: "bool"}
 
 
-def ids_in_files(log: sa.Table, files: Sequence[Path], request_ids: Sequence[str]) -> set[str]:
-    """The subset of these ids that the files have."""
-    if not files or not request_ids:
-        return set()
-    query = "SELECT DISTINCT request_id FROM archived WHERE request_id IN (SELECT unnest(?))"
-    with file_faults(_unreadable):
-        return {row[0] for row in _opened(log, files).execute(query, [list(request_ids)]).fetchall()}
+def _texts(values: Sequence[str]) -> Any:
+    import pyarrow as pa
+
+    return pa.table({"request_id": pa.array(values, type="string")})
 
 
 def _unreadable(message: str) -> DataError:
@@ -83,21 +91,14 @@ def _unreadable(message: str) -> DataError:
 
 
 def _opened(log: sa.Table, files: Sequence[Path]) -> DuckDBPyConnection:
-    """A view `archived` with the log's columns; columns added after a file was written are NULL."""
-    missing = [path for path in files if not path.exists()]
-    if missing:
-        raise DataError(
-            f"{len(missing)} archived part{'s' * (len(missing) > 1)} of the prediction log cannot be found: "
-            f"{missing[0]}.",
-            next_step="Point PMMDS_ARCHIVE_PATH at the archive, or restore the files.",
-        )
+    """A view `prediction_logs` with the log's columns; columns added after a file was written are NULL."""
     opened = connect()
     columns = ", ".join(str(sa.schema.CreateColumn(c).compile(dialect=_duckdb_dialect())) for c in _nullable(log))
     opened.execute(f"CREATE TEMP TABLE shape ({columns})")
     names = ", ".join(quoted(literal_path(path)) for path in files)
     with file_faults(_unreadable):
         opened.execute(
-            "CREATE TEMP VIEW archived AS SELECT * FROM shape UNION ALL BY NAME "
+            "CREATE TEMP VIEW prediction_logs AS SELECT * FROM shape UNION ALL BY NAME "
             f"SELECT * FROM read_parquet([{names}], union_by_name = true)"
         )
     return opened

@@ -23,7 +23,7 @@ from pmmds_core.evaluation.labelled_rows import LabelledRows
 from pmmds_core.stores.database.dialects import insert, lock_writers
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import client_request_ids, ground_truth, label_observations, prediction_logs
-from pmmds_core.stores.predictions.archive import PredictionArchive
+from pmmds_core.stores.predictions.archive import PredictionArchive, logged_rows
 from pmmds_core.stores.predictions.label_history import (
     LabelItem,
     LabelObservation,
@@ -210,15 +210,11 @@ class GroundTruthStore:
 
     def _from_log_and_archive(self, query: sa.Select[Any], *observed: sa.ColumnElement[Any]) -> list[Any]:
         """Rows of the database and the archive. `observed`: columns of label_observations that `query` joins."""
-        with self._database.snapshot() if self._archive is None else self._archive.snapshot() as connection:
-            rows: list[Any] = list(connection.execute(query))
-            archived = None if self._archive is None else self._archive.rows(connection)
-            if archived is not None:
-                archived.add_table(connection, ground_truth, *ground_truth.c)
-                if observed:
-                    archived.add_table(connection, label_observations, *observed)
-                rows += archived.execute(query)
-        return rows
+        with logged_rows(self._database, self._archive) as logged:
+            logged.add_table(ground_truth, *ground_truth.c)
+            if observed:
+                logged.add_table(label_observations, *observed)
+            return logged.execute(query)
 
     def _to_rows(self, columns: Sequence[Sequence[Any]]) -> LabelledRows:
         request_ids, predicted_at, versions, probabilities, labels, *features = columns

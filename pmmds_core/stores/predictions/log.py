@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -22,7 +22,8 @@ from pmmds_core.profiling.bins import SCORE
 from pmmds_core.stores.database.bulk_insert import insert_new
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import prediction_logs
-from pmmds_core.stores.predictions.archive import PredictionArchive
+from pmmds_core.stores.predictions.archive import PredictionArchive, logged_rows
+from pmmds_core.stores.predictions.request_ids import timestamp_of
 from pmmds_core.stores.predictions.request_keys import claim, requests_named, row_digest, rows_of_ids
 
 # A partitioned table's key contains the timestamp, which the prediction id determines.
@@ -52,7 +53,8 @@ class Appended:
 
     `n_new`: rows written. `n_redelivered`: records that were logged by an earlier delivery. `n_same`, `n_other`:
     repetitions of a client's request, which has one row; the prediction equals the logged one or differs (a version was
-    promoted in between). `taken`: records whose id another prediction has; they are not logged.
+    promoted in between). `other`: the first that differs: its prediction id and version, then the row's. `taken`:
+    records whose id another prediction has; they are not logged.
     """
 
     n_new: int = 0
@@ -60,6 +62,7 @@ class Appended:
     n_same: int = 0
     n_other: int = 0
     taken: tuple[PredictionRecord, ...] = ()
+    other: tuple[str, str, str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -104,10 +107,11 @@ class PredictionLog:
             first, repeated = self._first_of_each(connection, given)
             rows = [_row(record) for record in first]
             n_new = insert_new(connection, self._table, self._columns, rows, key=key, written_at="ingested_at")
-            n_same = self._count_same(connection, repeated)
+            others = self._answered_differently(connection, repeated)
             taken = () if n_new == len(rows) else self._taken(connection, first)
         n_left_out = len(first) - n_new - len(taken)
-        return Appended(n_new, n_left_out, n_same, len(repeated) - n_same, taken)
+        n_same = len(repeated) - len(others)
+        return Appended(n_new, n_left_out, n_same, len(others), taken, others[0] if others else None)
 
     def _first_of_each(
         self, connection: sa.Connection, records: Sequence[PredictionRecord]
@@ -126,10 +130,16 @@ class PredictionLog:
         first = [r for r in records if owner_of.get(r.request_id, r.request_id) == r.request_id]
         return first, [(r, o) for r in records if (o := owner_of.get(r.request_id, r.request_id)) != r.request_id]
 
-    def _count_same(self, connection: sa.Connection, repeated: Sequence[tuple[PredictionRecord, str]]) -> int:
-        """The number of repetitions with the same prediction as their row. An archived row counts as the same."""
+    def _answered_differently(
+        self, connection: sa.Connection, repeated: Sequence[tuple[PredictionRecord, str]]
+    ) -> list[tuple[str, str, str, str]]:
+        """Repetitions whose prediction differs from their row, as `Appended.other`. An archived row counts as equal."""
         logged = self._records(connection, {owner for _, owner in repeated})
-        return sum(o not in logged or _answer(record) == _answer(logged[o]) for record, o in repeated)
+        return [
+            (record.request_id, record.model_version, owner, logged[owner].model_version)
+            for record, owner in repeated
+            if owner in logged and _answer(record) != _answer(logged[owner])
+        ]
 
     def _taken(self, connection: sa.Connection, records: Sequence[PredictionRecord]) -> tuple[PredictionRecord, ...]:
         """The records whose id belongs to a different row."""
@@ -142,11 +152,31 @@ class PredictionLog:
         return {row.request_id: _record(row) for row in rows_of_ids(connection, self._table, columns, sorted(ids))}
 
     def named(self, request_ids: Iterable[str]) -> dict[str, list[PredictionRecord]]:
-        """The records in the database that each id names; see `requests_named`."""
-        with self._database.connect() as connection:
+        """The records in the database that each id names, oldest first; see `requests_named`.
+
+        An archived row with such an id replaces the database's row.
+        """
+        with self._database.snapshot() if self._archive is None else self._archive.snapshot() as connection:
             named = requests_named(connection, self._table, request_ids)
             records = self._records(connection, {i for ids in named.values() for i in ids})
+            records |= self._archived_instead(connection, list(records.values()))
         return {name: [records[i] for i in ids if i in records] for name, ids in named.items()}
+
+    def _archived_instead(
+        self, connection: sa.Connection, records: Sequence[PredictionRecord]
+    ) -> dict[str, PredictionRecord]:
+        """Service's id to the archived record of those ids that the archive has too."""
+        found: dict[str, PredictionRecord] = {}
+        if self._archive is None:
+            return found
+        times = [(r.request_id, at) for r in records for at in (r.predicted_at, timestamp_of(r.request_id)) if at]
+        for day in {at.replace(hour=0, minute=0, second=0, microsecond=0) for _, at in times}:
+            archived = self._archive.rows(connection, day, day + timedelta(days=1))
+            ids = [i for i, at in times if day <= at < day + timedelta(days=1)]
+            if archived is not None:
+                query = self._select().where(self._table.c.request_id.in_(ids))
+                found |= {row.request_id: _record(row) for row in archived.execute(query)}
+        return found
 
     def find(self, request_ids: Iterable[str]) -> dict[str, PredictionRecord]:
         """The record of each id that names exactly one."""
@@ -213,12 +243,9 @@ class PredictionLog:
         query = query.where(
             c.model_name == model_name, c.model_version == model_version, c.predicted_at >= start, c.predicted_at < end
         )
-        with self._database.snapshot() if self._archive is None else self._archive.snapshot() as connection:
-            rows: list[Any] = list(connection.execute(query))
-            archived = None if self._archive is None else self._archive.rows(connection, start, end)
-        if archived is not None:
-            rows = sorted([*rows, *archived.execute(query)], key=lambda row: row.request_id)
-            rows = sorted(rows, key=lambda row: row.predicted_at, reverse=True)[:limit]
+        with logged_rows(self._database, self._archive, start, end) as logged:
+            rows = sorted(logged.execute(query), key=lambda row: row.request_id)
+        rows = sorted(rows, key=lambda row: row.predicted_at, reverse=True)[:limit]
         columns = list(zip(*rows, strict=True)) or [()] * (len(self._features) + 3)
         kinds = [object if isinstance(f.type, sa.Text) else np.float64 for f in self._features]
         named = zip((*(f.name for f in self._features), SCORE), columns[:-2], (*kinds, np.float64), strict=True)

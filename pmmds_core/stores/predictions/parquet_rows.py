@@ -59,6 +59,17 @@ def write_rows(path: Path, columns: Sequence[sa.Column[Any]], groups: Iterable[S
     return written
 
 
+def count_rows(path: Path) -> int:
+    """How many rows a file says it has. Raises OSError, or StoreError when it is no Parquet file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except pa.ArrowException as error:
+        raise StoreError(f"{path} is damaged: {type(error).__name__}.", next_step="Restore it from a copy.") from None
+
+
 def read_back(path: Path) -> Written:
     """Read a file completely. Raises OSError, or StoreError if it is damaged."""
     import pyarrow as pa

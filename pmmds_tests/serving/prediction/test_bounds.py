@@ -18,7 +18,7 @@ from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
 from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.json_bounds import check_elements, n_items
 from pmmds_serving.prediction.request_bodies import decode_json
-from pmmds_serving.process.descriptors import MAX_GRPC_CONNECTIONS, RESERVED, share_descriptors
+from pmmds_serving.process.descriptors import GRPC_DESCRIPTORS, MAX_GRPC_CONNECTIONS, RESERVED, share_descriptors
 from pmmds_serving.rpc.message_bounds import BrokenMessageError, check_nested, n_elements
 from pmmds_serving.spool.spool import Spool, SpoolLimits
 from pmmds_tests.harness.prediction_records import make_records
@@ -71,11 +71,13 @@ def test_json_values_are_limited_by_counting_punctuation() -> None:
 
 
 def test_connections_are_limited_by_the_available_descriptors() -> None:
-    enough = share_descriptors(512, 512 + MAX_GRPC_CONNECTIONS + RESERVED)
+    enough = share_descriptors(512, 512 + GRPC_DESCRIPTORS * MAX_GRPC_CONNECTIONS + RESERVED)
     assert (enough.http_connections, enough.grpc_connections) == (512, MAX_GRPC_CONNECTIONS)
     for limit in (64, 256, 400, 800):
         few = share_descriptors(512, limit)
-        assert few.http_connections + few.grpc_connections <= max(2, limit - RESERVED)
+        assert few.http_connections + GRPC_DESCRIPTORS * few.grpc_connections <= max(
+            1 + GRPC_DESCRIPTORS, limit - RESERVED
+        )
         assert min(few.http_connections, few.grpc_connections) >= 1
 
 

@@ -21,7 +21,8 @@ from pmmds_serving.access import Caller, check_admin
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
 from pmmds_serving.generated.pmmds.v1.prediction_pb2_grpc import PredictionServiceStub
 from pmmds_serving.prediction.api_errors import ApiError
-from pmmds_serving.rpc.methods import Call, host_of, predict
+from pmmds_serving.rpc.front import client_host
+from pmmds_serving.rpc.methods import Call, predict
 from pmmds_serving.rpc.server import address_of
 from pmmds_serving.rpc.statuses import CODES
 from pmmds_tests.harness.grpc_requests import Refused, connected, label, predict_request, refused, stub_of, told
@@ -103,12 +104,13 @@ def test_feedback_requires_the_admin_token_if_one_is_set(guarded: RunningService
 @pytest.mark.parametrize(
     ("peer", "host", "is_taken"),
     [
-        ("ipv4:127.0.0.1:4711", "127.0.0.1", True),
-        ("ipv6:%5B::1%5D:4711", "::1", True),
-        ("ipv6:%5B::ffff:127.0.0.1%5D:4711", "127.0.0.1", True),
-        ("ipv4:192.0.2.1:4711", "192.0.2.1", False),
-        ("ipv6:%5B2001:db8::1%5D:4711", "2001:db8::1", False),
+        ("unix:/folder/7-127.0.0.1", "127.0.0.1", True),
+        ("unix:/folder/7-%3A%3A1", "::1", True),
+        ("unix:/folder/7-::ffff:127.0.0.1", "127.0.0.1", True),
+        ("unix:/folder/7-192.0.2.1", "192.0.2.1", False),
+        ("unix:/folder/7-2001:db8::1", "2001:db8::1", False),
         ("unix:/run/socket", "", False),
+        ("ipv4:127.0.0.1:4711", "", False),
         ("", "", False),
     ],
 )
@@ -118,13 +120,13 @@ def test_without_a_token_only_clients_on_the_same_machine_are_accepted(
     class Worker:
         deployment = two_versions
 
-    assert host_of(peer) == host
+    assert client_host(peer) == host
     worker: Any = Worker()
     if is_taken:
-        check_admin(worker, Caller("", host_of(peer), None, "", ""))
+        check_admin(worker, Caller("", client_host(peer), None, "", ""))
     else:
         with pytest.raises(ApiError, match="Not allowed") as caught:
-            check_admin(worker, Caller("", host_of(peer), None, "", ""))
+            check_admin(worker, Caller("", client_host(peer), None, "", ""))
         assert CODES[caught.value.status] is grpc.StatusCode.PERMISSION_DENIED
 
 

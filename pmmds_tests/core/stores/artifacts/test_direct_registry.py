@@ -64,16 +64,14 @@ def test_missing_versions_are_left_to_the_library(tracking_uri: str, client: mlf
         direct.by_number(MODEL, "99")
 
 
-def test_bundles_of_a_local_artifact_store_are_copied(tmp_path: Path) -> None:
+def test_a_local_artifact_store_is_a_folder(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     client = mlflow.MlflowClient(tracking_uri=uri)
     run_id = client.create_run(client.create_experiment("e", str(tmp_path / "with space"))).info.run_id
     client.log_text(run_id, "{}", "bundle/manifest.json")
-    (tmp_path / "to").mkdir()
-    fetched = DirectRegistry(uri).fetch(run_id, "bundle", tmp_path / "to")
-    assert (fetched / "manifest.json").read_text() == "{}"
+    assert (DirectRegistry(uri).local_artifacts(run_id) / "bundle" / "manifest.json").read_text() == "{}"
     with pytest.raises(DirectAccessError):
-        DirectRegistry(uri).fetch(run_id, "no-such-folder", tmp_path / "to")
+        DirectRegistry(uri).local_artifacts("no-such-run")
 
 
 def test_a_database_that_does_not_exist_is_not_created(tmp_path: Path) -> None:

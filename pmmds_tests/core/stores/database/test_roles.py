@@ -12,13 +12,15 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
+from pmmds_cli.processes import doctor
 from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
-from pmmds_core.errors import DatabaseUnavailableError, RightMissingError
+from pmmds_core.errors import DatabaseUnavailableError, DataError, PmmdsError, RightMissingError
 from pmmds_core.profiling.reference_profile import fit_profile
+from pmmds_core.stores.database import dialects, engine
 from pmmds_core.stores.database.engine import open_database
-from pmmds_core.stores.database.grants import FUNCTIONS, GRANTS, MONITOR, PROMOTER, SERVICE
+from pmmds_core.stores.database.grants import FUNCTIONS, GRANTS, MONITOR, PROMOTER, SERVICE, UPDATED_COLUMNS
 from pmmds_core.stores.database.partitions import keep_days
 from pmmds_core.stores.database.roles import apply
 from pmmds_core.stores.database.schema import migrate
@@ -221,6 +223,7 @@ def test_the_monitor_cannot_drop_a_day_without_recording_it(acting_as: As) -> No
     for file, n_rows, n_repeated, said in (
         ("../2026-03-01.aaaaaaaaaaaa.0000.parquet", 60, 0, "is not a part of the day"),
         ("2026-03-01.aaaaaaaaaaaa.0000.parquet", 0, 60, "earlier parts of the day 2026-03-01 have only 0 rows"),
+        ("2026-03-01.aaaaaaaaaaaa.0000.parquet", -1, 61, "is not a part of the day"),
     ):
         with pytest.raises(ProgrammingError, match=said), d.database.begin() as connection:
             connection.execute(
@@ -231,6 +234,42 @@ def test_the_monitor_cannot_drop_a_day_without_recording_it(acting_as: As) -> No
         part = ("2026-03-01.aaaaaaaaaaaa.0000.parquet", 59, 0, 1, digest)
         assert not connection.execute(sa.select(sa.func.pmmds_drop_day(NOON.date(), *part))).scalar_one()
     assert d.prediction_log.count() == 60
+
+
+def test_a_drop_of_repeated_rows_is_recorded_with_a_file_of_its_own(acting_as: As) -> None:
+    """The database cannot compare rows with a file, so what a login says about it stays on record."""
+    serve(acting_as(SERVICE))
+    d = acting_as(MONITOR)
+    (part,) = keep_retention(d, NOON + timedelta(days=9)).parts
+    serve_again = make_records(d.contract, 10, start=NOON)
+    assert acting_as(SERVICE).prediction_log.append(serve_again) == 10
+    keep_days(d.database)
+
+    def drop(file: str, digest: str) -> bool:
+        with d.database.begin() as connection:
+            drop_day = sa.func.pmmds_drop_day(NOON.date(), file, 0, 10, 1, digest)
+            return bool(connection.execute(sa.select(drop_day)).scalar_one())
+
+    with pytest.raises(ProgrammingError, match="is already recorded"):
+        drop(part.file, part.digest)
+    assert drop("2026-03-01.aaaaaaaaaaaa.0000.parquet", "a" * 64)
+    with d.archive.snapshot() as connection:
+        assert [(p.n_rows, p.n_repeated) for p in d.archive.parts(connection)] == [(60, 0), (0, 10)]
+    with pytest.raises(DataError, match="cannot be found"):
+        d.ground_truth.labelled_rows()
+    with pytest.raises(PmmdsError, match=r"^1 of 2 archived parts .*2026-03-01.aaaaaaaaaaaa.0000.parquet"):
+        doctor.archive(d)
+
+
+def test_the_service_cannot_take_the_place_of_an_archived_row(acting_as: As) -> None:
+    service, d = acting_as(SERVICE), acting_as(MONITOR)
+    serve(service)
+    before = d.ground_truth.labelled_rows().probabilities.tolist()
+    keep_retention(d, NOON + timedelta(days=9))
+    false = [msgspec.structs.replace(r, probability=0.5) for r in make_records(d.contract, 60, start=NOON)]
+    assert service.prediction_log.append(false) == 60
+    assert d.ground_truth.labelled_rows().probabilities.tolist() == before
+    assert len(d.archive.contradicted()) == 60
 
 
 @pytest.mark.parametrize("day", ["20260-01-01", "infinity", "2200-01-01", "1800-01-01"])
@@ -251,6 +290,47 @@ def test_only_the_promoter_can_lock_a_promotion(acting_as: As, role: str) -> Non
         other.exec_driver_sql("SELECT pg_advisory_xact_lock(x'706D6D7074'::bigint)")
         with d.decisions.transaction() as turn:
             assert turn.pointer() is None
+
+
+LOCKABLE = ("prediction_logs", "client_request_ids", "ground_truth", "label_observations", "prediction_archives")
+
+
+@pytest.mark.parametrize("table", LOCKABLE)
+@pytest.mark.parametrize(
+    "mode", ["ACCESS EXCLUSIVE", "EXCLUSIVE", "SHARE ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE"]
+)
+def test_the_service_cannot_lock_a_table_that_training_reads(acting_as: As, table: str, mode: str) -> None:
+    refused(acting_as(SERVICE), f"LOCK TABLE {table} IN {mode} MODE")
+
+
+def test_whatever_the_service_locks_labels_are_read_and_an_import_ends(
+    acting_as: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve(acting_as(SERVICE))
+    d = acting_as(MONITOR)
+    monkeypatch.setattr(dialects, "WRITERS_WAIT_SECONDS", 1)
+    record = make_records(d.contract, 1, start=NOON)[0]
+    with acting_as(SERVICE).database.begin() as attacker:
+        attacker.exec_driver_sql("SELECT * FROM ground_truth FOR UPDATE")
+        attacker.exec_driver_sql("SELECT * FROM label_observations FOR UPDATE")
+        attacker.exec_driver_sql("LOCK TABLE prediction_logs, client_request_ids IN ROW EXCLUSIVE MODE")
+        assert d.ground_truth.labelled_rows().n_rows == 60
+        with pytest.raises(DatabaseUnavailableError, match=r"is locked by another session.*pg_terminate_backend"):
+            d.ground_truth.add([LabelItem(record.request_id, 0, NOON)])
+    assert d.ground_truth.add([LabelItem(record.request_id, 0, NOON)]).updated == 1
+
+
+def test_a_reader_of_a_table_that_the_service_can_lock_ends_with_one_sentence(
+    acting_as: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DELETE on shadow_predictions allows every lock of that table, so whoever reads it waits for a bounded time."""
+    monkeypatch.setattr(engine, "LOCK_WAIT_SECONDS", 1)
+    d = acting_as(MONITOR)
+    with acting_as(SERVICE).database.begin() as attacker:
+        attacker.exec_driver_sql("LOCK TABLE shadow_predictions IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(DatabaseUnavailableError, match="is locked by another session"):
+            d.shadow.totals()
+    assert d.shadow.totals() == {}
 
 
 @pytest.mark.parametrize(
@@ -295,7 +375,15 @@ def test_every_privilege_in_the_database_is_one_of_the_list(acting_as: As) -> No
             "SELECT proname::text, grantee::regrole::text FROM pg_proc, LATERAL aclexplode(proacl) "
             "WHERE pronamespace = 'public'::regnamespace"
         ).all()
+        columns = connection.exec_driver_sql(
+            "SELECT DISTINCT grantee::regrole::text, relname::text, attname::text, privilege_type FROM pg_attribute "
+            "JOIN pg_class ON pg_class.oid = attrelid, LATERAL aclexplode(attacl) "
+            "WHERE relnamespace = 'public'::regnamespace"
+        ).all()
     wanted = {(r, t, p) for r, tables in GRANTS.items() for t, rights in tables.items() for p in rights.split(", ")}
+    by_column = {(r, t) for r, t, p in wanted if p == "UPDATE" and t in UPDATED_COLUMNS}
+    wanted -= {(r, t, "UPDATE") for r, t in by_column}
     assert {(role, table, right) for role, table, right in found if role != "postgres"} == wanted
+    assert {tuple(row) for row in columns} == {(r, t, c, "UPDATE") for r, t in by_column for c in UPDATED_COLUMNS[t]}
     assert unsafe == []
     assert {(name, role) for name, role in callers if role != "postgres"} == {(name, MONITOR) for name in FUNCTIONS}

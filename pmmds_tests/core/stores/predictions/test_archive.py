@@ -124,7 +124,7 @@ def test_late_rows_of_an_archived_day_become_another_part(deployment: Deployment
     assert answers(after, profile) == said
     assert after.prediction_log.append(late) == 20
     (again,) = keep_retention(after, FIRST + 3 * DAY).parts
-    assert (again.n_rows, again.n_repeated, len(files(after))) == (0, 20, 3)
+    assert (again.n_rows, again.n_repeated, len(files(after))) == (0, 20, 4)
     assert answers(after, profile) == said
 
 

@@ -64,7 +64,7 @@ def test_a_repetition_served_by_another_version_is_counted(log: PredictionLog, c
     first = answered(contract, "order-1", 1, 0)
     later = msgspec.structs.replace(answered(contract, "order-1", 1, 1, version="2"), probability=0.25)
     assert log.add([first]) == Appended(1)
-    assert log.add([later]) == Appended(0, n_other=1)
+    assert log.add([later]) == Appended(0, n_other=1, other=(later.request_id, "2", first.request_id, "1"))
     assert log.find(["order-1"]) == {"order-1": first}
 
 

@@ -49,8 +49,9 @@ BEGIN
 END $$
 """
 
-# Records an archived part and drops the day's partition in one transaction. Returns false and drops nothing if the
-# partition's row count differs from the part's.
+# Records the part that holds the day's rows and drops the day's partition in one transaction. A part of rows that
+# earlier parts have is recorded too, so that no day is dropped without a record. A file belongs to one part.
+# Returns false and drops nothing if the partition's row count differs from the part's.
 _DROP_DAY = """
 CREATE FUNCTION {schema}.pmmds_drop_day(
     unwanted date, new_file text, new_rows integer, new_repeated integer, new_bytes bigint, new_digest text
@@ -76,6 +77,9 @@ BEGIN
     IF to_regclass(format('{schema}.%I', name)) IS NULL THEN
         RETURN false;
     END IF;
+    IF EXISTS (SELECT FROM prediction_archives p WHERE p.file = new_file) THEN
+        RAISE EXCEPTION 'the file % is already recorded', new_file;
+    END IF;
     SELECT coalesce(sum(p.n_rows), 0), coalesce(max(p.part), 0) INTO n_archived, newest
         FROM prediction_archives p WHERE p.day = unwanted;
     IF new_repeated > n_archived THEN
@@ -86,11 +90,9 @@ BEGIN
     IF n_found <> new_rows::bigint + new_repeated THEN
         RETURN false;
     END IF;
-    IF new_rows > 0 THEN
-        INSERT INTO prediction_archives (day, part, file, n_rows, n_repeated, n_bytes, digest, archived_at)
-            VALUES (unwanted, newest + 1, new_file, new_rows, new_repeated, new_bytes, new_digest,
-                timezone('UTC', statement_timestamp()));
-    END IF;
+    INSERT INTO prediction_archives (day, part, file, n_rows, n_repeated, n_bytes, digest, archived_at)
+        VALUES (unwanted, newest + 1, new_file, new_rows, new_repeated, new_bytes, new_digest,
+            timezone('UTC', statement_timestamp()));
     EXECUTE format('DROP TABLE %I', name);
     RETURN true;
 END $$

@@ -1,0 +1,98 @@
+"""Archived parts as the database records them, and the comparison of a record with its file.
+
+Whoever has the archiving login can record a part, so a record alone proves nothing: its file must be there and have the
+recorded size, rows and content. Does not live here: writing parts (archive.py), reading rows (archived_rows.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pmmds_core.errors import DataError, StoreError
+from pmmds_core.stores.predictions.parquet_rows import count_rows, read_back
+
+_FILE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a day, as `prediction_archives` records it.
+
+    `n_repeated`: rows that an earlier part had, which were dropped and not written again. `digest`: sha256 of the
+    file's values and their order.
+    """
+
+    day: datetime
+    part: int
+    file: str
+    n_rows: int
+    n_repeated: int
+    n_bytes: int
+    digest: str
+    archived_at: datetime
+
+
+def path_of(part: Part, folder: Path) -> Path:
+    """Where the part's file is. Raises DataError for a name that could lead out of the archive's folder."""
+    if not _FILE_NAME.fullmatch(part.file):
+        raise DataError(
+            f"prediction_archives names {part.file!r} for {part.day:%Y-%m-%d}, which is no plain file name.",
+            next_step="Find out who wrote that row; nothing was read.",
+        )
+    return folder / part.file
+
+
+def checked_paths(parts: Sequence[Part], folder: Path) -> list[Path]:
+    """The files of the parts, each with the recorded size and number of rows.
+
+    Raises:
+        DataError: a file is missing or differs from its record; a part is never taken for no rows.
+    """
+    missing = [path for part in parts if not (path := path_of(part, folder)).exists()]
+    if missing:
+        raise DataError(
+            f"{len(missing)} archived part{'s' * (len(missing) > 1)} of the prediction log cannot be found: "
+            f"{missing[0]}.",
+            next_step="Point PMMDS_ARCHIVE_PATH at the archive, or restore the files.",
+        )
+    for part in parts:
+        if problem := problem_of(part, folder):
+            raise DataError(
+                f"An archived part of the prediction log cannot be read: {problem}.",
+                next_step="Restore the file from a copy of the archive.",
+            )
+    return [path_of(part, folder) for part in parts]
+
+
+def problem_of(part: Part, folder: Path, *, with_content: bool = False) -> str:
+    """How the part's file differs from its record; empty if it does not.
+
+    Args:
+        part: the record.
+        folder: of the archive.
+        with_content: compare the digest too, which reads the whole file.
+
+    Raises:
+        DataError: the record names no plain file.
+    """
+    path = path_of(part, folder)
+    try:
+        n_bytes = path.stat().st_size
+        if n_bytes != part.n_bytes:
+            return f"{path} has {n_bytes:,} bytes, and {part.n_bytes:,} were recorded"
+        n_rows = count_rows(path)
+        if n_rows != part.n_rows:
+            return f"{path} has {n_rows:,} rows, and {part.n_rows:,} were recorded"
+        if with_content and read_back(path).digest != part.digest:
+            return f"{path} has other values than were recorded"
+    except FileNotFoundError:
+        return f"{path} cannot be found"
+    except OSError as error:
+        return f"{path}: {error.strerror or error}"
+    except StoreError as error:
+        return error.message.rstrip(".")
+    return ""

@@ -1,0 +1,111 @@
+"""Archived rows and records that a login of the service or of the monitor contradicts: they are reported, not used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+import sqlalchemy as sa
+from structlog.testing import capture_logs
+
+from pmmds_cli.processes import doctor
+from pmmds_core.config.settings import Settings
+from pmmds_core.deployment import Deployment
+from pmmds_core.errors import DataError, PmmdsError
+from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.database.tables import prediction_archives
+from pmmds_core.stores.predictions.log import PredictionRecord
+from pmmds_core.workflows.retention import keep_retention
+from pmmds_tests.core.stores.predictions.test_archive import DAY, FIRST, answers, archived, files, fill, profile_of
+
+
+@pytest.fixture
+def deployment(database: Database, database_settings: Settings) -> Deployment:
+    """A deployment with a migrated database; days are archived after one day."""
+    return Deployment(msgspec.structs.replace(database_settings, retention_days=1))
+
+
+def impostor(record: PredictionRecord) -> PredictionRecord:
+    """Another row with the id and the time of an archived one."""
+    return msgspec.structs.replace(record, probability=1 - record.probability, prediction=1 - record.prediction)
+
+
+def test_no_reader_uses_a_row_that_takes_an_archived_rows_id(deployment: Deployment) -> None:
+    records, profile = fill(deployment), profile_of(deployment)
+    before = answers(deployment, profile)
+    after = archived(deployment)
+    assert after.prediction_log.append([impostor(r) for r in records[:200]]) == 200
+    assert answers(after, profile) == before
+    found = after.prediction_log.find(r.request_id for r in records[:200])
+    assert found == {r.request_id: r for r in records[:200]}
+    assert after.prediction_log.archived_named(records[0].request_id) == [records[0]]
+
+
+def test_rows_that_contradict_archived_ones_are_counted_and_removed(deployment: Deployment) -> None:
+    records, profile = fill(deployment), profile_of(deployment)
+    before = answers(deployment, profile)
+    after = archived(deployment)
+    after.prediction_log.append([*(impostor(r) for r in records[:7]), *records[7:10]])
+    assert sorted(after.archive.contradicted()) == sorted(r.request_id for r in records[:7])
+    with pytest.raises(PmmdsError, match=r"^7 rows of the database have the request id of an archived row"):
+        doctor.archive(after)
+    with capture_logs() as logged:
+        (part,) = keep_retention(after, FIRST + 3 * DAY).parts
+    assert (part.n_rows, part.n_repeated) == (0, 10)
+    assert [(x["event"], x["n_rows"]) for x in logged] == [("archived_ids_reused", 7)]
+    assert answers(after, profile) == before
+    assert after.archive.contradicted() == []
+    assert doctor.archive(after).startswith("600 predictions of 2 days")
+
+
+def record_of(deployment: Deployment, day: int, **other: object) -> None:
+    """Change the record of a day's part, as its owner could, or a login through a function with a fault."""
+    with deployment.database.begin() as connection:
+        t = prediction_archives
+        connection.execute(sa.update(t).where(t.c.day == FIRST + day * DAY).values(other))
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ({"n_rows": 299}, r"has 300 rows, and 299 were recorded"),
+        ({"n_bytes": 7}, r"bytes, and 7 were recorded"),
+        ({"file": "2026-03-01.aaaaaaaaaaaa.0000.parquet"}, "cannot be found"),
+    ],
+)
+def test_a_record_that_its_file_contradicts_is_no_data(
+    deployment: Deployment, other: dict[str, object], says: str
+) -> None:
+    fill(deployment)
+    after = archived(deployment)
+    record_of(after, 0, **other)
+    with pytest.raises(DataError, match=says):
+        after.ground_truth.labelled_rows()
+    with pytest.raises(PmmdsError, match=rf"^1 of 2 archived parts .*{says}"):
+        doctor.archive(after)
+    kept = keep_retention(after, FIRST + 4 * DAY)
+    assert len(kept.problems) == 1
+    assert len(kept.parts) == 1, "days without a problem are archived"
+
+
+def test_a_file_with_other_values_than_recorded_is_reported(deployment: Deployment) -> None:
+    fill(deployment)
+    after = archived(deployment)
+    record_of(after, 0, digest="a" * 64)
+    with pytest.raises(PmmdsError, match=r"^1 of 2 archived parts .*has other values than were recorded"):
+        doctor.archive(after)
+    found = [keep_retention(after, FIRST + (4 + i) * DAY).problems for i in range(30)]
+    assert sum(len(problems) for problems in found) == 1, "each file is read whole once in 30 nights"
+
+
+def test_a_day_of_repeated_rows_is_recorded_with_its_file(deployment: Deployment) -> None:
+    records = fill(deployment)
+    after = archived(deployment)
+    after.prediction_log.append(records[:5])
+    keep_retention(after, FIRST + 3 * DAY)
+    with after.database.connect() as connection:
+        parts = after.archive.parts(connection, FIRST, FIRST + DAY)
+    assert [(p.part, p.n_rows, p.n_repeated) for p in parts] == [(1, 300, 0), (2, 0, 5)]
+    assert sorted(p.file for p in parts) == [f for f in files(after) if f.startswith(f"{FIRST:%Y-%m-%d}")]
+    assert Path(after.settings.resolved_archive_path, parts[1].file).stat().st_size == parts[1].n_bytes
