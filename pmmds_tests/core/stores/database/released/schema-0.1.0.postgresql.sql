@@ -22,6 +22,9 @@ BEGIN
     IF to_regclass(format('public.%I', name)) IS NULL THEN
         RETURN false;
     END IF;
+    IF EXISTS (SELECT FROM prediction_archives p WHERE p.file = new_file) THEN
+        RAISE EXCEPTION 'the file % is already recorded', new_file;
+    END IF;
     SELECT coalesce(sum(p.n_rows), 0), coalesce(max(p.part), 0) INTO n_archived, newest
         FROM prediction_archives p WHERE p.day = unwanted;
     IF new_repeated > n_archived THEN
@@ -32,11 +35,9 @@ BEGIN
     IF n_found <> new_rows::bigint + new_repeated THEN
         RETURN false;
     END IF;
-    IF new_rows > 0 THEN
-        INSERT INTO prediction_archives (day, part, file, n_rows, n_repeated, n_bytes, digest, archived_at)
-            VALUES (unwanted, newest + 1, new_file, new_rows, new_repeated, new_bytes, new_digest,
-                timezone('UTC', statement_timestamp()));
-    END IF;
+    INSERT INTO prediction_archives (day, part, file, n_rows, n_repeated, n_bytes, digest, archived_at)
+        VALUES (unwanted, newest + 1, new_file, new_rows, new_repeated, new_bytes, new_digest,
+            timezone('UTC', statement_timestamp()));
     EXECUTE format('DROP TABLE %I', name);
     RETURN true;
 END $_$;
