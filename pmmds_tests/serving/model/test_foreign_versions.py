@@ -90,12 +90,13 @@ def strict(request: pytest.FixtureRequest, platform: DagsterPlatform) -> Iterato
 
 
 @pytest.fixture
-def stranger(platform: DagsterPlatform) -> Stranger:
+def stranger(platform: DagsterPlatform) -> Iterator[Stranger]:
     deployment = platform.deployment
     folder = deployment.profiles.files("1").directory
-    return Stranger(
-        deployment.registry.tracking_uri, deployment.model_name, {p.name: p.read_bytes() for p in folder.iterdir()}
-    )
+    files = {p.name: p.read_bytes() for p in folder.iterdir()}
+    made = Stranger(deployment.registry.tracking_uri, deployment.model_name, files)
+    with made.client:
+        yield made
 
 
 def registry_part(service: RunningService) -> dict[str, Any]:
