@@ -197,7 +197,7 @@ def test_a_target_that_is_away_never_fails_the_run_and_drift_that_is_gone_closes
     drifted = platform.run("monitor_job", tags=platform.window_tags())
     assert drifted.success, errors_of(drifted)
     metadata = metadata_of(drifted, "drift_report")
-    assert metadata["notifications"].value.startswith("0 sent, 1 to be tried again")
+    assert metadata["notifications"].value.startswith("0 sent, 1 to be retried")
     assert metadata["alert_resolved"].value == "none"
     (alert,) = platform.deployment.alerts.open_alerts()
     with platform.deployment.database.begin() as connection:  # the drifted rows leave the window

@@ -54,7 +54,7 @@ def test_before_labels_arrive_there_is_an_estimate_and_after_them_both_agree(ans
     assert "CBPE" in metadata["estimate"].value
     html = Path(metadata["report"].path).read_text(encoding="utf-8")
     assert html.count("<svg") == 2
-    assert ".010 to .012" in html
+    assert "0.010 to 0.012" in html
 
     version = deployment.production_version()
     assert metadata["mlflow"].value == f"run {version.run_id}, performance/latest.html"

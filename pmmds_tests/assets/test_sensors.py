@@ -156,11 +156,11 @@ def test_what_the_monitoring_could_not_tell_is_told_by_the_sensor_when_the_targe
     raise_alert(platform)
     down = platform.tick(alert_notification_sensor)
     assert isinstance(down, dg.SkipReason)
-    assert str(down.skip_message).startswith("Notifications: 0 sent, 1 to be tried again")
+    assert str(down.skip_message).startswith("Notifications: 0 sent, 1 to be retried")
     with platform.deployment.database.begin() as connection:
         connection.execute(sa.update(alert_notifications).values(due_at=datetime.now(UTC)))
     with listening(port) as target:
         up = platform.tick(alert_notification_sensor)
-        assert str(up.skip_message) == "Notifications: 1 sent, 0 to be tried again, 0 given up."
+        assert str(up.skip_message) == "Notifications: 1 sent, 0 to be retried, 0 given up."
         assert [m["message"].split(" Alert")[0] for m in target.messages] == ["4 of 19 features have a PSI over 0.2"]
     assert str(platform.tick(alert_notification_sensor).skip_message) == "Notifications: nothing to send."

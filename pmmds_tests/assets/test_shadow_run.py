@@ -71,4 +71,4 @@ def test_the_report_the_page_and_the_command_tell_the_same_agreement(platform: D
     words = pmmds(Path(platform.environment["PMMDS_HOME"]), "shadow", "--version", "2").out
     assert f"scored {N_ROWS} live requests" in " ".join(words.split())
     unknown = pmmds(Path(platform.environment["PMMDS_HOME"]), "shadow", "--version", "9")
-    assert unknown.out.strip() == "v9 has scored no live traffic as a shadow."
+    assert unknown.out.strip() == "v9 has no shadow predictions."
