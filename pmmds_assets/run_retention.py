@@ -1,7 +1,7 @@
 """Deletion of Dagster's finished runs past their retention period: events, check results, logs and the run record.
 
 A run with the newest materialization of an asset is kept, so that Dagster still shows that asset. Does not live here:
-PMMDS's own kinds (pmmds_core.workflows.expiry), schedule and sensor ticks (`retention` in dagster.yaml), Dagster's
+PMMDS's own kinds (pmmds_core.workflows.retention), schedule and sensor ticks (`retention` in dagster.yaml), Dagster's
 storage classes (dagster_internals.py).
 """
 
@@ -13,7 +13,7 @@ import dagster as dg
 
 from pmmds_assets.dagster_internals import delete_events, run_files
 from pmmds_core.workflows.expired_files import n_bytes_of, remove
-from pmmds_core.workflows.expiry import Expired
+from pmmds_core.workflows.retention import Expired
 
 KIND = "Dagster runs"
 # Maximum number of runs deleted per night. Hourly jobs create about 50 a day.

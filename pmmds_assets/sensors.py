@@ -13,7 +13,7 @@ from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.retraining import Trigger
 from pmmds_core.deployment import Deployment
 from pmmds_core.policies.retraining import MAX_RUN, Wait, next_retraining
-from pmmds_core.workflows.alert_resolution import send_notifications
+from pmmds_core.workflows.alert_updates import send_notifications
 from pmmds_core.workflows.retraining_outcome import book_failed_run
 from pmmds_core.workflows.retraining_triggers import find_triggers
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from starlette.requests import Request
 
 from pmmds_core.runtime.web_requests import is_foreign, is_loopback_address, is_loopback_host
-from pmmds_serving.prediction import api_errors
+from pmmds_serving import api_errors
 from pmmds_serving.worker import Worker
 
 

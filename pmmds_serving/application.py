@@ -21,12 +21,12 @@ from starlette.routing import Route
 
 from pmmds_core.deployment import Deployment
 from pmmds_serving.access import is_admin
+from pmmds_serving.api_errors import ApiError
 from pmmds_serving.http import data_endpoints, pages, status_endpoints
 from pmmds_serving.http.error_boundary import ErrorBoundary, count_error
 from pmmds_serving.http.openapi import openapi_document
 from pmmds_serving.http.predict_endpoint import PREDICT_PATH, PredictEndpoint
 from pmmds_serving.http.responses import JsonResponse, error_response
-from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.rpc.server import grpc_running
 from pmmds_serving.worker import Worker, build_worker, running
 

@@ -23,7 +23,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from pmmds_core.config.settings import Settings
 from pmmds_core.runtime.json_logs import FrequentLine
-from pmmds_serving.prediction.api_errors import ApiError
+from pmmds_serving.api_errors import ApiError
 from pmmds_serving.prediction.predictor import COMPLETED, Prediction, Predictor
 from pmmds_serving.prediction.request_bodies import Headers
 

@@ -1,4 +1,4 @@
-"""Archive of the prediction log. Does not live here: how days are archived (pmmds_core.workflows.retention)."""
+"""Archive of the prediction log. Does not live here: how days are archived (pmmds_core.workflows.log_archiving)."""
 
 import dagster as dg
 
@@ -6,7 +6,7 @@ from pmmds_assets.charts import table
 from pmmds_assets.groups import DATA, OWNERS
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
-from pmmds_core.workflows.retention import keep_retention
+from pmmds_core.workflows.log_archiving import archive_due_days
 
 FILES_CHECK = "archived_files"
 
@@ -29,7 +29,7 @@ def prediction_archive(context: dg.AssetExecutionContext, deployment: Deployment
     With 0 days nothing is archived.
     """
     d = deployment.open()
-    done = keep_retention(d)
+    done = archive_due_days(d)
     with d.archive.snapshot() as connection:
         parts = d.archive.parts(connection)
     newest = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from pmmds_assets.charts import bar_chart, table
-from pmmds_assets.checks import check_result
+from pmmds_assets.check_results import check_result
 from pmmds_assets.groups import DATA, OWNERS
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized

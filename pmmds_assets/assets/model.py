@@ -13,7 +13,7 @@ import numpy as np
 
 from pmmds_assets.assets.training_data import training_data
 from pmmds_assets.charts import bar_chart, table
-from pmmds_assets.checks import check_result
+from pmmds_assets.check_results import check_result
 from pmmds_assets.groups import MONITORING, OWNERS, TRAINING
 from pmmds_assets.resources import DeploymentResource, MlflowRun
 from pmmds_assets.results import Materialized

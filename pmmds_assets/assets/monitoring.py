@@ -11,7 +11,7 @@ import dagster as dg
 
 from pmmds_assets.assets.model import reference_profile
 from pmmds_assets.charts import bar_chart, line_chart, table
-from pmmds_assets.checks import check_result, not_evaluated
+from pmmds_assets.check_results import check_result, not_evaluated
 from pmmds_assets.groups import DATA, MONITORING, OWNERS
 from pmmds_assets.partitions import hourly, key_of
 from pmmds_assets.resources import DeploymentResource
@@ -20,7 +20,7 @@ from pmmds_core.config.values import comma_list
 from pmmds_core.runtime.time_windows import hourly_window
 from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.artifacts.model_registry import PRODUCTION
-from pmmds_core.workflows.alert_resolution import resolve_alert, send_notifications
+from pmmds_core.workflows.alert_updates import resolve_alert, send_notifications
 from pmmds_core.workflows.monitoring import MonitorResult, monitor, refresh_histograms
 from pmmds_core.workflows.report_files import keep_with_model
 

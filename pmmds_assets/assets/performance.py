@@ -13,7 +13,7 @@ import dagster as dg
 from pmmds_assets.assets.data import labelled_predictions
 from pmmds_assets.assets.model import reference_profile
 from pmmds_assets.charts import bar_chart, line_chart, reliability_chart, table
-from pmmds_assets.checks import check_result, not_evaluated
+from pmmds_assets.check_results import check_result, not_evaluated
 from pmmds_assets.groups import MONITORING, OWNERS
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized

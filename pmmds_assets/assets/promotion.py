@@ -9,7 +9,7 @@ import dagster as dg
 
 from pmmds_assets.assets.evaluation import model_evaluation
 from pmmds_assets.charts import bar_chart, table
-from pmmds_assets.checks import check_result
+from pmmds_assets.check_results import check_result
 from pmmds_assets.groups import OWNERS, PROMOTION
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized

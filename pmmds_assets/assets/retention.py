@@ -1,4 +1,4 @@
-"""Retention by kind. Does not live here: what is removed and how (workflows/expiry.py, run_retention.py)."""
+"""Retention by kind. Does not live here: what is removed and how (workflows/retention.py, run_retention.py)."""
 
 import dagster as dg
 
@@ -7,7 +7,7 @@ from pmmds_assets.groups import DATA, OWNERS
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized
 from pmmds_assets.run_retention import expire_runs
-from pmmds_core.workflows.expiry import expire, storage_sizes
+from pmmds_core.workflows.retention import expire, storage_sizes
 
 
 @dg.asset(group_name=DATA, owners=OWNERS, kinds={"sql", "html"}, deps=["prediction_archive"])

@@ -15,7 +15,7 @@ import numpy as np
 
 from pmmds_assets.assets.data import labelled_predictions, reference_data, vars_of
 from pmmds_assets.charts import bar_chart, table
-from pmmds_assets.checks import check_result
+from pmmds_assets.check_results import check_result
 from pmmds_assets.groups import OWNERS, TRAINING
 from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.results import Materialized

@@ -16,7 +16,7 @@ import msgspec
 
 from pmmds_cli.client.job_runner import run_job
 from pmmds_cli.client.service_client import BackgroundTraffic, ServiceClient
-from pmmds_cli.commands.loop import run_monitor
+from pmmds_cli.commands.monitor import run_monitor
 from pmmds_cli.commands.service import start, stop
 from pmmds_cli.commands.traffic import send, to_requests
 from pmmds_cli.output.console import say

@@ -1,4 +1,4 @@
-"""retention: delete expired data now, or list it. Does not live here: what expires (pmmds_core/workflows/expiry.py)."""
+"""retention: delete expired data now, or list it. Does not live here: what expires (workflows/retention.py)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pmmds_cli.output.console import JsonOption, print_json, print_table
 
 if TYPE_CHECKING:
     from pmmds_core.deployment import Deployment
-    from pmmds_core.workflows.expiry import Expired
+    from pmmds_core.workflows.retention import Expired
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="List what would be deleted, and delete nothing.")]
 
@@ -26,7 +26,7 @@ def retention(dry_run: DryRunOption = False, json: JsonOption = False) -> None:
     Dagster runs are deleted if this home has Dagster records; --dry-run does not count them.
     """
     from pmmds_core.deployment import Deployment
-    from pmmds_core.workflows.expiry import expire, storage_sizes
+    from pmmds_core.workflows.retention import expire, storage_sizes
 
     deployment = Deployment.from_environment()
     removed = expire(deployment, dry_run=dry_run)

@@ -118,7 +118,7 @@ def archive(deployment: Deployment) -> str:
 
 def _storage(deployment: Deployment) -> str:
     """The size of each kind of data."""
-    from pmmds_core.workflows.expiry import storage_sizes
+    from pmmds_core.workflows.retention import storage_sizes
 
     sizes = sorted(storage_sizes(deployment).items(), key=lambda pair: -pair[1])
     return ", ".join(f"{kind} {n_bytes / 2**20:.1f} MiB" for kind, n_bytes in sizes)

@@ -1,5 +1,5 @@
 """Altair designs of the charts, without data. `python -m pmmds_core.reports.chart_designs` compiles them to
-templates/charts.json.
+templates/charts.compiled.json.
 
 Add a chart here and compile. Does not live here: data and rendering (charts.py), which do not need Altair.
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import altair as alt
 
-COMPILED = Path(__file__).parent / "templates" / "charts.json"
+COMPILED = Path(__file__).parent / "templates" / "charts.compiled.json"
 # Colors are CSS variables and currentColor, so that the page's light or dark scheme applies to charts.
 _INK, _LINE = "currentColor", "var(--line)"
 _DASHES = [[1, 0], [7, 2], [3, 2], [7, 2, 2, 2], [1, 2]]

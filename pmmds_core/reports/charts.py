@@ -118,7 +118,7 @@ def _draw(name: str, text: ChartText, **data: Iterable[Mapping[str, Any]]) -> st
 
 @cache
 def _compiled(name: str) -> bytes:
-    whole = msgspec.json.decode(files("pmmds_core.reports").joinpath("templates/charts.json").read_bytes())
+    whole = msgspec.json.decode(files("pmmds_core.reports").joinpath("templates/charts.compiled.json").read_bytes())
     return msgspec.json.encode(whole[name])
 
 

@@ -18,7 +18,7 @@ from pmmds_core.reports.drift_view import view_of
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-TEMPLATE, STYLE = "drift_report.html", "page.css"
+TEMPLATE, STYLES = "drift_report.html", ("colors.css", "page.css")
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,9 @@ def render_page(document: Mapping[str, Any], head: PageHead | FilesHead, context
 
 
 def style() -> str:
-    """The style sheet that is embedded in every page."""
-    return files("pmmds_core.reports").joinpath("templates", STYLE).read_text(encoding="utf-8")
+    """The style sheets that are embedded in every page."""
+    templates = files("pmmds_core.reports").joinpath("templates")
+    return "".join(templates.joinpath(name).read_text(encoding="utf-8") for name in STYLES)
 
 
 @cache

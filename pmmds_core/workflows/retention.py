@@ -1,55 +1,180 @@
-"""Retention of the prediction log: creates partitions ahead and archives days older than PMMDS_RETENTION_DAYS.
+"""Retention by kind: removes everything older than its period; 0 days keeps a kind forever.
 
-Does not live here: archiving a day (stores/predictions/archive.py), partitions (stores/database/partitions.py).
+Every removal can be interrupted and repeated. Add a kind here and its setting. Does not live here: the prediction log
+(retention.py archives it), Dagster's runs (pmmds_assets/run_retention.py), finding rows and files (stores).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from pmmds_core.deployment import Deployment
-from pmmds_core.stores.database.partitions import MadeDays, keep_days
-from pmmds_core.stores.predictions.archive_parts import Part
+from pmmds_core.policies.decision import JUDGED, MOVING, PENDING_APPROVAL, RECORDED
+from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
+from pmmds_core.stores.lifecycle.expired_rows import DELETE, count_rows, report_pages
+from pmmds_core.stores.lifecycle.storage_usage import save_usage
+from pmmds_core.workflows.expired_files import n_bytes_of, old_folders, old_pages, remove
 
-# Each file is read whole once in so many nights.
-DAYS_TO_READ_ALL = 30
+_PAGES, _VALIDATION, _BUNDLES, _DATASETS = "report pages", "validation pages", "cached bundles", "data sets"
+_VERSIONS = "model versions"
+# Folders of the home and the name of their size.
+FOLDERS = {
+    "reports": "reports",
+    "datasets": "datasets",
+    "validation": "validation",
+    "profiles": "bundle_cache",
+    "model_cache": "model_cache",
+    "mlartifacts": "mlflow_artifacts",
+    "dagster": "dagster",
+    "spool": "spool",
+    "archive": "archive",
+}
 
 
 @dataclass(frozen=True)
-class RetentionResult:
-    """The result of a run. `parts`: files written, oldest day first. `problems`: parts that differ from their file."""
+class Expired:
+    """What was removed of one kind, or would be with `dry_run`. `days`: the period; 0 keeps everything."""
 
-    made: MadeDays
-    parts: tuple[Part, ...]
-    n_empty_days: int
-    problems: tuple[str, ...] = ()
+    kind: str
+    days: int
+    n_removed: int = 0
+    n_bytes: int = 0
 
 
-def keep_retention(deployment: Deployment, now: datetime | None = None) -> RetentionResult:
-    """Create partitions ahead and archive every day that ended PMMDS_RETENTION_DAYS ago; 0 archives nothing.
+def expire(deployment: Deployment, now: datetime | None = None, *, dry_run: bool = False) -> list[Expired]:
+    """Remove everything older than its period and store the size of each kind.
 
-    Every recorded part is compared with its file by size and rows, and a thirtieth of them by content, so that each
-    file is read whole once in 30 days.
+    Args:
+        deployment: the deployment.
+        now: aware datetime; current time by default.
+        dry_run: only return what would be removed.
 
     Raises:
-        StoreError: for example a full disk.
-        DataError: an earlier part of a day to archive is missing or damaged. In both cases the days before it are
-            archived, and the others are unchanged.
+        StoreError: the database or the registry does not answer; the kinds before it are done.
+        OSError: a file cannot be removed.
     """
     at = (now or datetime.now(UTC)).astimezone(UTC)
-    made = keep_days(deployment.database, at)
-    if not deployment.settings.retention_days:
-        return RetentionResult(made, (), 0, _problems(deployment, at))
-    end = at - timedelta(days=deployment.settings.retention_days)
-    parts = [part for day in deployment.archive.days_before(end) for part in deployment.archive.archive(day)]
-    return RetentionResult(made, tuple(parts), deployment.archive.drop_empty_days(end), _problems(deployment, at))
+    done = [expired for kind in KINDS for expired in kind(deployment, at, dry_run)]
+    if not dry_run:
+        save_usage(deployment.database, storage_sizes(deployment), at)
+    return done
 
 
-def _problems(deployment: Deployment, now: datetime) -> tuple[str, ...]:
-    archive, today = deployment.archive, now.date().toordinal()
-    with archive.snapshot() as connection:
-        parts = archive.parts(connection)
-    due = [(today - part.day.toordinal()) % DAYS_TO_READ_ALL == 0 for part in parts]
-    pairs = zip(parts, due, strict=True)
-    return tuple(text for part, whole in pairs for text in archive.problems([part], with_content=whole))
+def storage_sizes(deployment: Deployment) -> dict[str, int]:
+    """Kind to size in bytes, for the files of this home."""
+    home = deployment.settings.home_path
+    sizes = {kind: n_bytes_of(home / folder) for folder, kind in FOLDERS.items()}
+    if not deployment.settings.database_url:
+        sizes["database"] = sum(n_bytes_of(path) for path in home.glob("*.db*"))
+    return sizes
+
+
+def _rows(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
+    s = deployment.settings
+    days = {
+        "drift reports": s.retention_reports_days,
+        "histograms": s.retention_histograms_days,
+        "waiting labels": s.retention_labels_days,
+        "notifications": s.retention_notifications_days,
+    }
+    removed = []
+    for kind, n_days in days.items():
+        before = now - timedelta(days=n_days)
+        n = (
+            0
+            if not n_days
+            else count_rows(deployment.database, before)[kind]
+            if dry_run
+            else DELETE[kind](deployment.database, before)
+        )
+        removed.append(Expired(kind, n_days, n))
+    return removed
+
+
+def _pages(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
+    """Keeps pages of live alerts, and all pages that are not older than a decision pending approval."""
+    days, home = deployment.settings.retention_reports_days, deployment.settings.home_path
+    pending = [x.decided_at - timedelta(hours=1) for x in deployment.decisions.of_states(PENDING_APPROVAL)]
+    before = min([now - timedelta(days=days), *pending])
+    pages = old_pages(home / "reports", before, report_pages(deployment.database)) if days else []
+    return [_remove(_PAGES, days, pages, dry_run)]
+
+
+def _folders(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
+    s, home = deployment.settings, deployment.settings.home_path
+    validation = old_folders(home / "validation", now - timedelta(days=s.retention_validation_days))
+    bundles = old_folders(
+        home / "profiles" / deployment.model_name, now - timedelta(days=s.retention_models_days), _served(deployment)
+    )
+    return [
+        _remove(_VALIDATION, s.retention_validation_days, validation, dry_run),
+        _remove(_BUNDLES, s.retention_models_days, bundles, dry_run),
+    ]
+
+
+def _remove(kind: str, days: int, paths: Sequence[Path], dry_run: bool) -> Expired:
+    wanted = list(paths) if days else []
+    size = sum(n_bytes_of(path) for path in wanted)
+    if not dry_run:
+        remove(wanted)
+    return Expired(kind, days, len(wanted), size)
+
+
+def _datasets(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
+    """Keeps, for `pmmds reproduce`, data sets of runs whose version was promoted or is pending approval."""
+    days = deployment.settings.retention_datasets_days
+    if not days:
+        return [Expired(_DATASETS, 0)]
+    decided = deployment.decisions.of_states(PENDING_APPROVAL, JUDGED, MOVING, RECORDED)
+    runs = {x.run_id for x in decided if x.promoted}
+    paths = deployment.datasets.expire(now - timedelta(days=days), runs, dry_run=dry_run)
+    size = sum(n_bytes_of(path) for path in paths)
+    if not dry_run:
+        remove(paths)
+    return [Expired(_DATASETS, days, len(paths), size)]
+
+
+def _versions(deployment: Deployment, now: datetime, dry_run: bool) -> list[Expired]:
+    """Removes registered versions that were never in production, with their runs and artifacts."""
+    days = deployment.settings.retention_models_days
+    if not days:
+        return [Expired(_VERSIONS, 0)]
+    before, served = now - timedelta(days=days), _served(deployment)
+    versions = deployment.registry.versions(deployment.model_name)
+    newest = max((int(v.version) for v in versions), default=0)
+    kept = {*served, *deployment.registry.aliased(deployment.model_name), str(newest)}
+    old = [v for v in versions if v.version not in kept and v.created_at is not None and v.created_at < before]
+    # A run may have registered several versions; it is removed with the last of them.
+    kept_runs = {v.run_id for v in versions if v not in old}
+    old = [v for v in old if v.run_id not in kept_runs]
+    if not dry_run:
+        old = [version for version in old if _deleted(deployment, version)]
+    return [Expired(_VERSIONS, days, len(old))]
+
+
+def _deleted(deployment: Deployment, version: RegisteredVersion) -> bool:
+    """Delete a version unless an alias or decision has referred to it since the versions were listed."""
+    if version.version in _served(deployment) | deployment.registry.aliased(deployment.model_name):
+        return False
+    deployment.registry.delete_version(version)
+    return True
+
+
+def _served(deployment: Deployment) -> set[str]:
+    """Versions that are or were in production or are pending approval: champions and promoted challengers."""
+    decided = deployment.decisions.of_states(PENDING_APPROVAL, JUDGED, MOVING, RECORDED)
+    challengers = {x.challenger_version for x in decided if x.promoted}
+    return challengers | {x.champion_version for x in decided if x.champion_version}
+
+
+# In order of removal: versions are last, because the registry may not answer.
+KINDS: tuple[Callable[[Deployment, datetime, bool], list[Expired]], ...] = (
+    _rows,
+    _pages,
+    _folders,
+    _datasets,
+    _versions,
+)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, cast
 import httptools
 import msgspec
 
+from pmmds_serving.api_errors import ApiError
 from pmmds_serving.http.framing import (
     BROKEN,
     MAX_HEADERS,
@@ -21,7 +22,6 @@ from pmmds_serving.http.framing import (
     head_without_upgrade,
     too_many_headers,
 )
-from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.private_apis.uvicorn_protocol import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 MAX_HEAD_BYTES = 65_536

@@ -18,9 +18,9 @@ from starlette.responses import Response
 from pmmds_core.errors import PmmdsError
 from pmmds_core.stores.predictions.label_history import LabelItem, expected_range, is_out_of_range
 from pmmds_core.stores.predictions.labels import FeedbackCounts
+from pmmds_serving import api_errors
 from pmmds_serving.access import require_admin
 from pmmds_serving.http.responses import answer
-from pmmds_serving.prediction import api_errors
 from pmmds_serving.prediction.json_bounds import check_elements, n_items
 from pmmds_serving.prediction.large_bodies import decoded
 from pmmds_serving.prediction.limits import BATCH_BYTES, FEEDBACK_BYTES, LABEL_ELEMENTS, MAX_FEEDBACK

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 
 from pmmds_core.runtime.json_logs import get_logger, place_of
+from pmmds_serving.api_errors import ApiError
 from pmmds_serving.metrics.counters import ServingMetrics
-from pmmds_serving.prediction.api_errors import ApiError
 
 log = get_logger("pmmds.serving.http")
 

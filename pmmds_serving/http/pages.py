@@ -29,7 +29,7 @@ _ASSETS = {
 
 
 def front_page(worker: Worker, *, with_problems: bool) -> str:
-    """Front page: the service, its model, recent traffic and an example request. Reads the database.
+    """GrpcRelay page: the service, its model, recent traffic and an example request. Reads the database.
 
     Args:
         worker: the worker that renders the page.

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 from starlette.datastructures import State
 
+from pmmds_serving.api_errors import ApiError
 from pmmds_serving.http.error_boundary import ErrorBoundary, count_error
-from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.limits import PREDICT_BYTES
 from pmmds_serving.prediction.predictor import check_request_id
 from pmmds_serving.prediction.request_bodies import Headers, Receive, read_body

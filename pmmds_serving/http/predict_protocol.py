@@ -10,10 +10,10 @@ from __future__ import annotations
 import time
 from typing import ClassVar, cast
 
+from pmmds_serving.api_errors import ApiError
 from pmmds_serving.http.connection_limits import GuardedProtocol, OneWrite
 from pmmds_serving.http.error_boundary import ErrorBoundary
 from pmmds_serving.http.predict_endpoint import PREDICT_PATH, PredictEndpoint
-from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.limits import PREDICT_BYTES
 from pmmds_serving.prediction.request_bodies import check_content_type
 from pmmds_serving.private_apis.uvicorn_protocol import (

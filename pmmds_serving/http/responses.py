@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from pmmds_serving.prediction.api_errors import ApiError
+from pmmds_serving.api_errors import ApiError
 
 
 class JsonResponse(Response):

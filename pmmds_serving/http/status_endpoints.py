@@ -16,15 +16,15 @@ from starlette.responses import Response
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError, RightMissingError, SchemaNewerError, SchemaOutdatedError
 from pmmds_core.stores.database.schema import check_schema
+from pmmds_serving import api_errors
 from pmmds_serving.access import is_admin, require_admin
+from pmmds_serving.api_errors import ApiError
 from pmmds_serving.http.responses import answer
 from pmmds_serving.http.service_gauges import state_families
 from pmmds_serving.metrics.counters import as_document, exposition
 from pmmds_serving.metrics.loop_metrics import loop_families
 from pmmds_serving.model.cache import ReloadRequest, WatcherStatus
 from pmmds_serving.model.watcher import NO_MODEL
-from pmmds_serving.prediction import api_errors
-from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.request_bodies import check_content_type
 from pmmds_serving.worker import Worker
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from pmmds_serving.prediction.api_errors import ApiError
+from pmmds_serving.api_errors import ApiError
 
 _items = msgspec.json.Decoder(list[msgspec.Raw])
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])

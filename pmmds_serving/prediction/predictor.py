@@ -19,9 +19,9 @@ from pmmds_core.contracts.request_validator import CheckedRow, compile_validator
 from pmmds_core.runtime.json_logs import FrequentLine
 from pmmds_core.statistics.classification import DECISION_THRESHOLD
 from pmmds_core.stores.predictions.log import PredictionRecord
+from pmmds_serving import api_errors
 from pmmds_serving.metrics.counters import ServingMetrics
 from pmmds_serving.model.follower import ModelFollower, ServedModel
-from pmmds_serving.prediction import api_errors
 from pmmds_serving.prediction.json_bounds import check_elements, n_items
 from pmmds_serving.prediction.limits import MAX_BATCH, MAX_UNKNOWN, batch_elements, row_elements
 from pmmds_serving.prediction.request_bodies import decode_json

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from pmmds_serving.prediction import api_errors
+from pmmds_serving import api_errors
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Headers = Iterable[tuple[bytes, bytes]]

@@ -12,8 +12,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pmmds_core.contracts.contract import FeatureValue
 from pmmds_core.stores.predictions.labels import FeedbackCounts
+from pmmds_serving import api_errors
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
-from pmmds_serving.prediction import api_errors
 from pmmds_serving.prediction.predictor import Prediction
 
 

@@ -7,7 +7,7 @@ messages (convert.py), the limits (prediction/limits.py).
 from __future__ import annotations
 
 from pmmds_core.contracts.request_validator import MESSAGE
-from pmmds_serving.prediction.api_errors import ApiError
+from pmmds_serving.api_errors import ApiError
 
 _LENGTH_DELIMITED = 2
 # Tag of field 1, length-delimited: its one-byte encoding, and the first byte of its longer encodings.

@@ -16,12 +16,12 @@ from grpc.aio import ServicerContext
 
 from pmmds_core.contracts.request_validator import MESSAGE
 from pmmds_core.stores.predictions.label_history import LabelItem
+from pmmds_serving import api_errors
 from pmmds_serving.access import Caller, check_admin
+from pmmds_serving.api_errors import ApiError
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
 from pmmds_serving.http import data_endpoints
 from pmmds_serving.http.status_endpoints import model_document
-from pmmds_serving.prediction import api_errors
-from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.large_bodies import decoded
 from pmmds_serving.prediction.limits import (
     BATCH_BYTES,
@@ -42,8 +42,8 @@ from pmmds_serving.rpc.convert import (
     model_message,
     prediction_message,
 )
-from pmmds_serving.rpc.front import client_host
 from pmmds_serving.rpc.message_bounds import BrokenMessageError, check_nested, n_elements
+from pmmds_serving.rpc.relay import client_host
 from pmmds_serving.worker import Worker
 
 Context: TypeAlias = ServicerContext[Any, Any]

@@ -14,8 +14,8 @@ from google.protobuf.message import DecodeError
 from grpc.aio import ServicerContext
 from grpc_health.v1 import health_pb2
 
+from pmmds_serving.api_errors import ApiError
 from pmmds_serving.http.status_endpoints import not_ready_reasons
-from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.rpc.receiving import Receiving
 from pmmds_serving.rpc.statuses import code_of
 from pmmds_serving.worker import Worker

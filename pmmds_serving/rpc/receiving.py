@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from pmmds_core.contracts.request_validator import MESSAGE
-from pmmds_serving.prediction.api_errors import ApiError
+from pmmds_serving.api_errors import ApiError
 
 
 class Receiving:

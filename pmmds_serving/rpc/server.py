@@ -1,6 +1,6 @@
 """The gRPC server of one worker: port, limits, counting of calls and shutdown.
 
-Does not live here: the public port, which all workers share (front.py), the methods (methods.py), health
+Does not live here: the public port, which all workers share (relay.py), the methods (methods.py), health
 (readiness.py), reflection (reflection.py).
 """
 
@@ -17,17 +17,17 @@ from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
 from pmmds_core.config.settings import Settings
+from pmmds_serving.api_errors import ApiError
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2
 from pmmds_serving.http.error_boundary import ErrorBoundary, count_error
 from pmmds_serving.launch import grpc_port_taken
-from pmmds_serving.prediction.api_errors import ApiError
-from pmmds_serving.prediction.limits import BATCH_BYTES, PREDICT_BYTES
 from pmmds_serving.process.descriptors import share_descriptors
-from pmmds_serving.rpc.front import Front
+from pmmds_serving.rpc.limits import MAX_AT_ONCE, MAX_RPCS, SERVER_OPTIONS
 from pmmds_serving.rpc.methods import METHODS, Call, Context, Method
 from pmmds_serving.rpc.readiness import Readiness
 from pmmds_serving.rpc.receiving import Receiving
 from pmmds_serving.rpc.reflection import reflection_handlers
+from pmmds_serving.rpc.relay import GrpcRelay
 from pmmds_serving.rpc.statuses import code_of, metadata_of
 from pmmds_serving.worker import Worker
 
@@ -36,28 +36,6 @@ SERVICE = prediction_pb2.DESCRIPTOR.services_by_name["PredictionService"].full_n
 GRACE_SECONDS = 5.0
 # At shutdown, new calls are rejected until none arrives for QUIET_SECONDS, at most for REJECTING_SECONDS.
 QUIET_SECONDS, REJECTING_SECONDS = 0.05, 0.5
-
-# Maximum number of concurrent calls per method; further messages are not read until one ends.
-MAX_AT_ONCE = {"Predict": 32, "PredictBatch": 8, "SendFeedback": 4, "GetModel": 8}
-MAX_RPCS, MAX_STREAMS = 512, 128
-IDLE_SECONDS, AGE_SECONDS, AGE_GRACE_SECONDS = 60, 600, 30
-
-METADATA_BYTES = 8192
-_OPTIONS = (
-    # Slightly above the service's own limit, so that its error message is used.
-    ("grpc.max_receive_message_length", BATCH_BYTES + PREDICT_BYTES),
-    ("grpc.max_concurrent_streams", MAX_STREAMS),
-    ("grpc.max_connection_idle_ms", 1000 * IDLE_SECONDS),
-    ("grpc.max_connection_age_ms", 1000 * AGE_SECONDS),
-    ("grpc.max_connection_age_grace_ms", 1000 * AGE_GRACE_SECONDS),
-    # Larger metadata of a call is rejected while it is read.
-    ("grpc.max_metadata_size", METADATA_BYTES),
-    ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES),
-    # Without a table a sender cannot refer to a large header by one byte, many times.
-    ("grpc.http2.hpack_table_size.decoder", 0),
-    # Otherwise a fast sender grows the window, and so the buffers, of all streams, even of those not being read.
-    ("grpc.http2.bdp_probe", 0),
-)
 
 Answer: TypeAlias = Callable[[AsyncIterator[bytes], Context], Awaitable[bytes]]
 
@@ -95,18 +73,18 @@ async def grpc_running(worker: Worker) -> AsyncIterator[None]:
         PortTakenError: another process took the port after the check at start-up.
     """
     settings = worker.deployment.settings
-    front = Front(share_descriptors(settings.http_max_connections).grpc_connections, settings.http_request_seconds)
+    relay = GrpcRelay(share_descriptors(settings.http_max_connections).grpc_connections, settings.http_request_seconds)
     server = grpc.aio.server(options=_options(settings), maximum_concurrent_rpcs=MAX_RPCS)
     readiness, gate = Readiness(worker, SERVICE), Gate()
     server.add_registered_method_handlers(SERVICE, _handlers(worker, gate))
     server.add_registered_method_handlers(health.SERVICE_NAME, readiness.handlers)
     names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
     server.add_registered_method_handlers(reflection.SERVICE_NAME, reflection_handlers(names))
-    server.add_insecure_port(f"unix:{front.backend}")
+    server.add_insecure_port(f"unix:{relay.backend}")
     await server.start()
     try:
         try:
-            await front.listen(settings.http_host, settings.grpc_port)
+            await relay.listen(settings.http_host, settings.grpc_port)
         except OSError:
             raise grpc_port_taken(settings, "another process listens there") from None
         yield
@@ -114,15 +92,15 @@ async def grpc_running(worker: Worker) -> AsyncIterator[None]:
         await gate.close()
     finally:
         readiness.stop()
-        front.stop_listening()
+        relay.stop_listening()
         await server.stop(GRACE_SECONDS)
-        front.close()
+        relay.close()
 
 
 def _options(settings: Settings) -> tuple[tuple[str, int], ...]:
     milliseconds = round(1000 * settings.http_request_seconds)
     return (
-        *_OPTIONS,
+        *SERVER_OPTIONS,
         ("grpc.server_handshake_timeout_ms", milliseconds),
         ("grpc.http2.settings_timeout", milliseconds),
     )

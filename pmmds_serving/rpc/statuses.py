@@ -1,6 +1,6 @@
 """Converts an ApiError to a gRPC status: code, short message, and details as prediction.proto's Refusal.
 
-Does not live here: the errors (prediction/api_errors.py).
+Does not live here: the errors (api_errors.py).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from google.rpc.error_details_pb2 import BadRequest
 from google.rpc.status_pb2 import Status
 from grpc import StatusCode
 
+from pmmds_serving.api_errors import ApiError
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
-from pmmds_serving.prediction.api_errors import ApiError
 
 DETAILS_KEY = "grpc-status-details-bin"
 

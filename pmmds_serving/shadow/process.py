@@ -15,13 +15,12 @@ from pmmds_serving.metrics.counters import ServingMetrics
 from pmmds_serving.model.cache import ModelCache
 from pmmds_serving.process.error_guard import ErrorGuard
 from pmmds_serving.process.sidecar import run_beside_parent
-from pmmds_serving.shadow.scorer import ShadowScorer
+from pmmds_serving.shadow.scorer import POLL_SECONDS, ShadowScorer
 from pmmds_serving.shadow.status import ShadowFiles, ShadowStatus
 from pmmds_serving.shipping.process import RUN_FOLDER
 from pmmds_serving.shipping.shipper import retry_seconds
 
 MODULE = "pmmds_serving.shadow.process"
-POLL_SECONDS = 0.5
 # Lower priority than the workers.
 NICE = 10
 

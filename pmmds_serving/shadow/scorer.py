@@ -22,6 +22,8 @@ from pmmds_serving.model.cache import ModelCache
 from pmmds_serving.process.error_guard import ErrorGuard
 from pmmds_serving.shadow.status import ShadowStatus
 
+# Pause between two steps.
+POLL_SECONDS = 0.5
 BATCH_ROWS = 2_000
 # Transactions may commit out of order, so each pass starts this much before the newest row of the last one.
 OVERLAP = timedelta(seconds=10)

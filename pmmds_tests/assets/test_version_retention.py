@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pmmds_core.workflows.expiry import expire
+from pmmds_core.workflows.retention import expire
 from pmmds_core.workflows.rollback import roll_back
 from pmmds_tests.assets.test_rollback_and_approval import with_v2_promoted
 from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of

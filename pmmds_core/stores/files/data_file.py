@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pmmds_core.data.text_table import PARQUET_MAGIC
 from pmmds_core.errors import InputFileError, PmmdsError
-from pmmds_core.stores.files.csv_shape import shape_of_csv
+from pmmds_core.stores.files.csv_header import shape_of_csv
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

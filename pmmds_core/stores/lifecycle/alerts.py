@@ -2,7 +2,7 @@
 
 Each status change is stored in alert_changes and notified through the outbox, in one transaction.
 Does not live here: what an alert triggers (the sensor, policies/retraining.py), when it is resolved
-(policies/alerts.py).
+(policies/alert_resolution.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pmmds_core.errors import UsageError
-from pmmds_core.policies.alerts import is_worse
+from pmmds_core.policies.alert_resolution import is_worse
 from pmmds_core.policies.notifications import NotificationText
 from pmmds_core.stores.database.dialects import insert
 from pmmds_core.stores.database.engine import Database

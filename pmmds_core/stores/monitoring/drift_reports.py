@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pmmds_core.drift.report import DriftReport
-from pmmds_core.policies.alerts import JudgedWindow
+from pmmds_core.policies.alert_resolution import JudgedWindow
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import drift_metrics, drift_reports
 

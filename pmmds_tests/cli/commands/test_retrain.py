@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pmmds_assets.retraining import Trigger, claim_attempt
-from pmmds_cli.commands.loop import _find_trigger
+from pmmds_cli.commands.retrain import _find_trigger
 from pmmds_core.stores.lifecycle.retrainings import Attempt
 from pmmds_tests.assets.test_sensors import raise_alert
 from pmmds_tests.harness.dagster_platform import DagsterPlatform

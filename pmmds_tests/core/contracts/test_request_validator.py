@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pmmds_core.contracts.contract import Contract, Feature, load_contract, parse_contract
 from pmmds_core.contracts.request_validator import MESSAGE, CheckedRow, RowValidator, compile_validator
-from pmmds_serving.prediction.api_errors import invalid_payload
+from pmmds_serving.api_errors import invalid_payload
 
 TELCO = load_contract("")
 OPEN_ENDED = """

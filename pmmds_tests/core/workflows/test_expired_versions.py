@@ -15,8 +15,8 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
 from pmmds_core.models.registration import ModelToRegister
 from pmmds_core.policies.decision import PENDING_APPROVAL
-from pmmds_core.workflows.expiry import expire
 from pmmds_core.workflows.promotion import put_into_production
+from pmmds_core.workflows.retention import expire
 
 LATER = datetime.now(UTC) + timedelta(days=91)
 

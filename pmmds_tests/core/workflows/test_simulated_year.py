@@ -13,7 +13,7 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import drift_metrics, drift_reports, feature_histograms
-from pmmds_core.workflows.expiry import expire, storage_sizes
+from pmmds_core.workflows.retention import expire, storage_sizes
 from pmmds_tests.harness.old_rows import n_rows, save_histograms, save_reports
 
 START = datetime(2025, 1, 1, tzinfo=UTC)

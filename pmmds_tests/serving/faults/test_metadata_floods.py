@@ -14,7 +14,7 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_serving.process.descriptors import MAX_GRPC_CONNECTIONS
-from pmmds_serving.rpc.server import MAX_STREAMS
+from pmmds_serving.rpc.limits import MAX_STREAMS
 from pmmds_tests.harness.flooding import watched
 from pmmds_tests.harness.grpc_requests import predict_request, stub_of
 from pmmds_tests.harness.http2_frames import (

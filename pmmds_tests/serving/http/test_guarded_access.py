@@ -16,8 +16,8 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
+from pmmds_serving.api_errors import HIDDEN
 from pmmds_serving.generated.pmmds.v1.prediction_pb2_grpc import PredictionServiceStub
-from pmmds_serving.prediction.api_errors import HIDDEN
 from pmmds_tests.harness.grpc_requests import label, refused
 from pmmds_tests.harness.service_process import RunningService, running_service, wait_until
 from pmmds_tests.harness.service_requests import FEEDBACK, TOKEN, is_logged, predicted

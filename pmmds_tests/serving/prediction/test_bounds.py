@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pmmds_core.contracts.contract import Contract
+from pmmds_serving.api_errors import ApiError
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
-from pmmds_serving.prediction.api_errors import ApiError
 from pmmds_serving.prediction.json_bounds import check_elements, n_items
 from pmmds_serving.prediction.request_bodies import decode_json
 from pmmds_serving.process.descriptors import GRPC_DESCRIPTORS, MAX_GRPC_CONNECTIONS, RESERVED, share_descriptors

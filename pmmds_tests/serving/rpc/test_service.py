@@ -18,11 +18,11 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
 from pmmds_serving.access import Caller, check_admin
+from pmmds_serving.api_errors import ApiError
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
 from pmmds_serving.generated.pmmds.v1.prediction_pb2_grpc import PredictionServiceStub
-from pmmds_serving.prediction.api_errors import ApiError
-from pmmds_serving.rpc.front import client_host
 from pmmds_serving.rpc.methods import Call, predict
+from pmmds_serving.rpc.relay import client_host
 from pmmds_serving.rpc.server import address_of
 from pmmds_serving.rpc.statuses import CODES
 from pmmds_tests.harness.grpc_requests import Refused, connected, label, predict_request, refused, stub_of, told

@@ -18,8 +18,8 @@ from pmmds_core.profiling.reference_profile import fit_profile
 from pmmds_core.stores.database.engine import open_database
 from pmmds_core.stores.database.schema import migrate
 from pmmds_core.stores.predictions.label_history import LabelItem
+from pmmds_core.workflows.log_archiving import archive_due_days
 from pmmds_core.workflows.promotion import put_into_production
-from pmmds_core.workflows.retention import keep_retention
 from pmmds_serving.shipping.shipper import Shipper
 from pmmds_serving.spool.segment import Segment, encode_record
 from pmmds_tests.core.workflows.test_promotion import decide
@@ -99,7 +99,7 @@ def test_monitoring_labels_and_the_archive_work_through_pgbouncer(bounced: Setti
         deployment.histograms.refresh(lambda _: profile, deployment.model_name, NOON, NOON + timedelta(hours=1)).n_rows
         == 400
     )
-    (part,) = keep_retention(deployment, NOON + timedelta(days=9)).parts
+    (part,) = archive_due_days(deployment, NOON + timedelta(days=9)).parts
     assert (part.n_rows, deployment.prediction_log.count(), deployment.ground_truth.labelled_rows().n_rows) == (
         400,
         0,

@@ -26,9 +26,9 @@ from pmmds_core.stores.database.roles import apply
 from pmmds_core.stores.database.schema import migrate
 from pmmds_core.stores.database.tables import fixed
 from pmmds_core.stores.predictions.label_history import LabelItem
-from pmmds_core.workflows.alert_resolution import resolve_alert
+from pmmds_core.workflows.alert_updates import resolve_alert
+from pmmds_core.workflows.log_archiving import archive_due_days
 from pmmds_core.workflows.promotion import put_into_production
-from pmmds_core.workflows.retention import keep_retention
 from pmmds_tests.core.workflows.test_promotion import decide
 from pmmds_tests.harness.fakes import FileRegistry
 from pmmds_tests.harness.postgres import Cluster
@@ -194,7 +194,7 @@ def test_the_monitor_cannot_move_the_pointer(acting_as: As) -> None:
     assert d.histograms.refresh(lambda _: profile, d.model_name, NOON, NOON + timedelta(hours=1)).n_rows == 60
     assert resolve_alert(d) is None
     assert d.ground_truth.match_waiting().accepted == 0
-    (part,) = keep_retention(d, NOON + timedelta(days=9)).parts
+    (part,) = archive_due_days(d, NOON + timedelta(days=9)).parts
     assert part.n_rows == 60
     assert d.prediction_log.count() == 0
     assert d.ground_truth.labelled_rows().n_rows == 60
@@ -240,7 +240,7 @@ def test_a_drop_of_repeated_rows_is_recorded_with_a_file_of_its_own(acting_as: A
     """The database cannot compare rows with a file, so what a login says about it stays on record."""
     serve(acting_as(SERVICE))
     d = acting_as(MONITOR)
-    (part,) = keep_retention(d, NOON + timedelta(days=9)).parts
+    (part,) = archive_due_days(d, NOON + timedelta(days=9)).parts
     serve_again = make_records(d.contract, 10, start=NOON)
     assert acting_as(SERVICE).prediction_log.append(serve_again) == 10
     keep_days(d.database)
@@ -265,7 +265,7 @@ def test_the_service_cannot_take_the_place_of_an_archived_row(acting_as: As) -> 
     service, d = acting_as(SERVICE), acting_as(MONITOR)
     serve(service)
     before = d.ground_truth.labelled_rows().probabilities.tolist()
-    keep_retention(d, NOON + timedelta(days=9))
+    archive_due_days(d, NOON + timedelta(days=9))
     false = [msgspec.structs.replace(r, probability=0.5) for r in make_records(d.contract, 60, start=NOON)]
     assert service.prediction_log.append(false) == 60
     assert d.ground_truth.labelled_rows().probabilities.tolist() == before

@@ -22,7 +22,7 @@ from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import drift_reports
 from pmmds_core.stores.lifecycle.alerts import Alert, AlertStore
 from pmmds_core.stores.monitoring.drift_reports import DriftStore
-from pmmds_core.workflows.alert_resolution import resolve_alert
+from pmmds_core.workflows.alert_updates import resolve_alert
 from pmmds_tests.harness.prediction_records import columns_of, make_records
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

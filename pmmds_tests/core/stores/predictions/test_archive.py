@@ -28,7 +28,7 @@ from pmmds_core.stores.database.tables import prediction_archives
 from pmmds_core.stores.predictions import archive, parquet_rows
 from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_core.stores.predictions.log import PredictionRecord
-from pmmds_core.workflows.retention import keep_retention
+from pmmds_core.workflows.log_archiving import archive_due_days
 from pmmds_tests.harness.crashing_archiver import STEPS
 from pmmds_tests.harness.prediction_records import NOON, columns_of, make_records
 from pmmds_tests.serving.faults.test_database import disk_of
@@ -60,7 +60,7 @@ def fill(deployment: Deployment, n_rows: int = 300) -> list[PredictionRecord]:
 
 def archived(deployment: Deployment, n_days: int = 2) -> Deployment:
     """The same deployment after its first days were archived."""
-    keep_retention(deployment, FIRST + (n_days + 1) * DAY)
+    archive_due_days(deployment, FIRST + (n_days + 1) * DAY)
     assert deployment.prediction_log.count(end=FIRST + n_days * DAY) == 0
     return Deployment(deployment.settings)
 
@@ -105,7 +105,7 @@ def test_every_reader_returns_the_same_after_archiving(deployment: Deployment) -
 
 def test_nothing_is_archived_by_default(deployment: Deployment) -> None:
     fill(deployment)
-    kept = keep_retention(Deployment(msgspec.structs.replace(deployment.settings, retention_days=0)), END + 90 * DAY)
+    kept = archive_due_days(Deployment(msgspec.structs.replace(deployment.settings, retention_days=0)), END + 90 * DAY)
     assert (kept.parts, deployment.prediction_log.count()) == ((), 900)
 
 
@@ -119,11 +119,11 @@ def test_late_rows_of_an_archived_day_become_another_part(deployment: Deployment
     said = answers(after, profile)
     assert after.histograms.merged(after.model_name, "1", FIRST, END).n_rows == 920
     assert len(after.ground_truth.labelled_rows().labels) == 470
-    (part,) = keep_retention(after, FIRST + 3 * DAY).parts
+    (part,) = archive_due_days(after, FIRST + 3 * DAY).parts
     assert (part.part, part.n_rows, part.n_repeated) == (2, 20, 10)
     assert answers(after, profile) == said
     assert after.prediction_log.append(late) == 20
-    (again,) = keep_retention(after, FIRST + 3 * DAY).parts
+    (again,) = archive_due_days(after, FIRST + 3 * DAY).parts
     assert (again.n_rows, again.n_repeated, len(files(after))) == (0, 20, 4)
     assert answers(after, profile) == said
 
@@ -131,7 +131,7 @@ def test_late_rows_of_an_archived_day_become_another_part(deployment: Deployment
 def test_sqlite_archives_a_large_day_in_parts(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     records = fill(deployment)
     monkeypatch.setattr(archive, "SQLITE_PART_ROWS", 120)
-    parts = keep_retention(deployment, FIRST + 2 * DAY).parts
+    parts = archive_due_days(deployment, FIRST + 2 * DAY).parts
     assert [p.n_rows for p in parts] == ([120, 120, 60] if deployment.database.dialect == "sqlite" else [300])
     assert len(deployment.ground_truth.labelled_rows().labels) == len(records[::2])
 
@@ -193,7 +193,7 @@ def test_a_full_disk_is_reported_and_deletes_nothing(deployment: Deployment, tmp
     with disk_of(tmp_path / "small", "16k"):
         small = Deployment(msgspec.structs.replace(deployment.settings, archive_path=str(tmp_path / "small")))
         with pytest.raises(StoreError, match=r"No space left on device\. Nothing was deleted\. Free disk space"):
-            keep_retention(small, END)
+            archive_due_days(small, END)
         assert files(small) == []
     assert deployment.prediction_log.count() == 6000
 

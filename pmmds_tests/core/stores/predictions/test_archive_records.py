@@ -16,7 +16,7 @@ from pmmds_core.errors import DataError, PmmdsError
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import prediction_archives
 from pmmds_core.stores.predictions.log import PredictionRecord
-from pmmds_core.workflows.retention import keep_retention
+from pmmds_core.workflows.log_archiving import archive_due_days
 from pmmds_tests.core.stores.predictions.test_archive import DAY, FIRST, answers, archived, files, fill, profile_of
 
 
@@ -51,7 +51,7 @@ def test_rows_that_contradict_archived_ones_are_counted_and_removed(deployment: 
     with pytest.raises(PmmdsError, match=r"^7 rows of the database have the request id of an archived row"):
         doctor.archive(after)
     with capture_logs() as logged:
-        (part,) = keep_retention(after, FIRST + 3 * DAY).parts
+        (part,) = archive_due_days(after, FIRST + 3 * DAY).parts
     assert (part.n_rows, part.n_repeated) == (0, 10)
     assert [(x["event"], x["n_rows"]) for x in logged] == [("archived_ids_reused", 7)]
     assert answers(after, profile) == before
@@ -84,7 +84,7 @@ def test_a_record_that_its_file_contradicts_is_no_data(
         after.ground_truth.labelled_rows()
     with pytest.raises(PmmdsError, match=rf"^1 of 2 archived parts .*{says}"):
         doctor.archive(after)
-    kept = keep_retention(after, FIRST + 4 * DAY)
+    kept = archive_due_days(after, FIRST + 4 * DAY)
     assert len(kept.problems) == 1
     assert len(kept.parts) == 1, "days without a problem are archived"
 
@@ -95,7 +95,7 @@ def test_a_file_with_other_values_than_recorded_is_reported(deployment: Deployme
     record_of(after, 0, digest="a" * 64)
     with pytest.raises(PmmdsError, match=r"^1 of 2 archived parts .*has other values than were recorded"):
         doctor.archive(after)
-    found = [keep_retention(after, FIRST + (4 + i) * DAY).problems for i in range(30)]
+    found = [archive_due_days(after, FIRST + (4 + i) * DAY).problems for i in range(30)]
     assert sum(len(problems) for problems in found) == 1, "each file is read whole once in 30 nights"
 
 
@@ -103,7 +103,7 @@ def test_a_day_of_repeated_rows_is_recorded_with_its_file(deployment: Deployment
     records = fill(deployment)
     after = archived(deployment)
     after.prediction_log.append(records[:5])
-    keep_retention(after, FIRST + 3 * DAY)
+    archive_due_days(after, FIRST + 3 * DAY)
     with after.database.connect() as connection:
         parts = after.archive.parts(connection, FIRST, FIRST + DAY)
     assert [(p.part, p.n_rows, p.n_repeated) for p in parts] == [(1, 300, 0), (2, 0, 5)]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pmmds_core.policies.alerts import JudgedWindow, is_worse, why_resolved
+from pmmds_core.policies.alert_resolution import JudgedWindow, is_worse, why_resolved
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 STABLE, DRIFTED, FEW = "stable", "drifted", "insufficient_data"

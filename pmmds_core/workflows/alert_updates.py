@@ -1,14 +1,14 @@
 """Resolves the live alert after a report and sends due notifications.
 
-Does not live here: when an alert is resolved (policies/alerts.py), rows (stores/lifecycle/alerts.py), the notifier
-(stores/lifecycle/notifier.py).
+Does not live here: when an alert is resolved (policies/alert_resolution.py), rows (stores/lifecycle/alerts.py), the
+notifier (stores/lifecycle/notifier.py).
 """
 
 from __future__ import annotations
 
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import StoreError
-from pmmds_core.policies.alerts import why_resolved
+from pmmds_core.policies.alert_resolution import why_resolved
 from pmmds_core.stores.lifecycle.notifier import deliver
 
 

@@ -13,7 +13,7 @@ import pytest
 from pmmds_core.config.settings import load_settings
 from pmmds_core.deployment import Deployment
 from pmmds_core.policies.decision import JUDGED, PENDING_APPROVAL
-from pmmds_core.workflows.expiry import KINDS, Expired, expire, storage_sizes
+from pmmds_core.workflows.retention import KINDS, Expired, expire, storage_sizes
 from pmmds_tests.core.stores.lifecycle.test_expired_rows import add_alert, add_reports
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -150,7 +150,7 @@ def test_an_interrupted_retention_continues_in_the_next_run(
         calls.append(1)
         raise OSError("killed here")
 
-    monkeypatch.setattr("pmmds_core.workflows.expiry.KINDS", (KINDS[0], killed, *KINDS[1:]))
+    monkeypatch.setattr("pmmds_core.workflows.retention.KINDS", (KINDS[0], killed, *KINDS[1:]))
     with pytest.raises(OSError, match="killed here"):
         expire(deployment, NOW)
     monkeypatch.undo()

@@ -23,7 +23,7 @@ from pmmds_serving.rpc.settings_handshake import HandshakeError, SettingsHandsha
 LINGER_SECONDS = 10.0
 
 
-class Front:
+class GrpcRelay:
     """Accepts clients on the public address and relays their bytes.
 
     Args:
@@ -147,8 +147,8 @@ class _Side(asyncio.Protocol):
 class _Client(_Side):
     """A client's connection."""
 
-    def __init__(self, front: Front) -> None:
-        self._front = front
+    def __init__(self, relay: GrpcRelay) -> None:
+        self._front = relay
         self._handshake = SettingsHandshake()
         self._early, self._is_connected = b"", False
         self._timer: asyncio.TimerHandle | None = None

@@ -1,0 +1,31 @@
+"""Limits of the gRPC server: concurrent calls, streams, connection age, metadata and message sizes.
+
+Does not live here: sizes that HTTP shares (prediction/limits.py), elements of a message (message_bounds.py),
+connections (process/descriptors.py).
+"""
+
+from __future__ import annotations
+
+from pmmds_serving.prediction.limits import BATCH_BYTES, PREDICT_BYTES
+
+# Maximum number of concurrent calls per method; further messages are not read until one ends.
+MAX_AT_ONCE = {"Predict": 32, "PredictBatch": 8, "SendFeedback": 4, "GetModel": 8}
+MAX_RPCS, MAX_STREAMS = 512, 128
+IDLE_SECONDS, AGE_SECONDS, AGE_GRACE_SECONDS = 60, 600, 30
+
+METADATA_BYTES = 8192
+SERVER_OPTIONS = (
+    # Slightly above the service's own limit, so that its error message is used.
+    ("grpc.max_receive_message_length", BATCH_BYTES + PREDICT_BYTES),
+    ("grpc.max_concurrent_streams", MAX_STREAMS),
+    ("grpc.max_connection_idle_ms", 1000 * IDLE_SECONDS),
+    ("grpc.max_connection_age_ms", 1000 * AGE_SECONDS),
+    ("grpc.max_connection_age_grace_ms", 1000 * AGE_GRACE_SECONDS),
+    # Larger metadata of a call is rejected while it is read.
+    ("grpc.max_metadata_size", METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES),
+    # Without a table a sender cannot refer to a large header by one byte, many times.
+    ("grpc.http2.hpack_table_size.decoder", 0),
+    # Otherwise a fast sender grows the window, and so the buffers, of all streams, even of those not being read.
+    ("grpc.http2.bdp_probe", 0),
+)
