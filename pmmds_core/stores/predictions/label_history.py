@@ -120,11 +120,11 @@ def match_by_id(connection: sa.Connection | ArchivedRows, log: sa.Table, by_clie
     by_prediction_id = waiting.join_from(label_observations, log, c.request_id == log.c.request_id)
     by_client_id = sa.select(sent, by_client.c.request_id).distinct().where(c.is_waiting)
     by_client_id = by_client_id.join_from(label_observations, by_client, c.request_id == by_client.c.client_request_id)
-    named: dict[str, set[str]] = {row.sent: {row.request_id} for row in connection.execute(by_prediction_id)}
+    by_own_id = {row.sent: row.request_id for row in connection.execute(by_prediction_id)}
+    rows_by_client_id: dict[str, set[str]] = {}
     for row in connection.execute(by_client_id):
-        if row.sent not in named:
-            named.setdefault(row.sent, set()).add(row.request_id)
-    return {sent: ids.pop() for sent, ids in named.items() if len(ids) == 1}
+        rows_by_client_id.setdefault(row.sent, set()).add(row.request_id)
+    return {sent: ids.pop() for sent, ids in rows_by_client_id.items() if len(ids) == 1} | by_own_id
 
 
 def waiting_items(connection: sa.Connection, ids: Collection[str]) -> list[LabelItem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -107,7 +108,7 @@ def test_every_mutant_scores_probabilities_or_raises_one_typed_error(
     for _ in range(data.draw(st.integers(1, 2))):
         container, key = data.draw(st.sampled_from(places(parts)))
         if not (isinstance(container, dict) and container is parts):
-            container[key] = data.draw(st.sampled_from(ODD))
+            container[key] = copy.deepcopy(data.draw(st.sampled_from(ODD)))
     try:
         bundle = load_bundle(write(tmp_path / "b", parts))
     except ArtifactCorruptError:

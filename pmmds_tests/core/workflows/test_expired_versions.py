@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +19,14 @@ from pmmds_core.policies.decision import PENDING_APPROVAL
 from pmmds_core.workflows.promotion import put_into_production
 from pmmds_core.workflows.retention import expire
 
+MANIFEST = {
+    "model_name": "m",
+    "scorer_kind": "x",
+    "contract_digest": "",
+    "feature_names": [],
+    "metrics": {},
+    "files": {},
+}
 LATER = datetime.now(UTC) + timedelta(days=91)
 
 
@@ -27,7 +36,7 @@ def register(deployment: Deployment, folder: Path) -> str:
     rows = np.arange(4, dtype=np.int64)
     bundle = folder / "bundle"
     bundle.mkdir(exist_ok=True)
-    (bundle / "manifest.json").write_text("{}", encoding="utf-8")
+    (bundle / "manifest.json").write_text(json.dumps(MANIFEST), encoding="utf-8")
     model = ModelToRegister(
         deployment.model_name, "digest", pipeline, frame, {}, {}, {}, "a version", {"bundle": bundle}, rows
     )

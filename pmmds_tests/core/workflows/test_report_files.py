@@ -17,7 +17,7 @@ def test_an_unavailable_registry_is_reported_and_raises_nothing(tmp_path: Path) 
     deployment = Deployment(Settings(home=str(tmp_path), mlflow_tracking_uri=f"http://127.0.0.1:{free_port()}"))
     page = write_report(deployment, "drift", "<!doctype html>", NOW)
     assert keep_with_model(deployment, "1", page, "drift", copy="alert-1.html").startswith(
-        "not stored: MLflow at http://127.0.0.1"
+        "not stored: MLflow request failed (http://127.0.0.1"
     )
 
 

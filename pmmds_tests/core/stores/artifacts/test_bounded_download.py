@@ -14,7 +14,7 @@ import pytest
 
 from pmmds_core.errors import ArtifactCorruptError, PmmdsError, RegistryUnavailableError
 from pmmds_core.models.bundle_files import GOLDEN, MANIFEST, MAX_FILES, PROFILE, SCORER
-from pmmds_core.stores.artifacts import model_registry
+from pmmds_core.stores.artifacts import bounded_download
 from pmmds_core.stores.artifacts.model_registry import ModelRegistry
 from pmmds_tests.harness.mlflow_server import MlflowServer, mlflow_serving, register_bundle
 
@@ -59,11 +59,11 @@ def test_listed_files_above_the_bound_are_refused(
     registry: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = register_bundle(registry, "m", bundle(tmp_path / "made"), "")
-    monkeypatch.setattr(model_registry, "MAX_BYTES", len(manifest()) + 2999)
+    monkeypatch.setattr(bounded_download, "MAX_BYTES", len(manifest()) + 2999)
     with pytest.raises(ArtifactCorruptError, match=f"{PROFILE} is larger than the 999 bytes"):
         registry.download_bundle("m", version, tmp_path / "cache" / version)
     assert list((tmp_path / "cache").iterdir()) == []
-    monkeypatch.setattr(model_registry, "MAX_BYTES", len(manifest()) + 3000)
+    monkeypatch.setattr(bounded_download, "MAX_BYTES", len(manifest()) + 3000)
     assert registry.download_bundle("m", version, tmp_path / "cache" / version).is_dir()
 
 
@@ -151,7 +151,7 @@ def sending(how: str) -> Iterator[tuple[str, type[Sender]]]:
 def test_a_file_that_never_ends_is_given_up_at_the_bound(
     how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_registry, "MAX_BYTES", BOUND)
+    monkeypatch.setattr(bounded_download, "MAX_BYTES", BOUND)
     with sending(how) as (uri, sender):
         with pytest.raises(PmmdsError, match=r"larger than|sent compressed") as caught:
             ModelRegistry(uri).download_bundle("m", "1", tmp_path / "cache" / "1")

@@ -225,7 +225,7 @@ def test_rows_with_another_digest_are_rejected(server: OpenMLStandIn, wanted: Co
     assert len(re.findall(r"\b[0-9a-f]{64}\b", message)) == 2
     old.parent.mkdir(parents=True)
     old.write_text("an earlier download", encoding="utf-8")
-    with pytest.raises(DataError, match="another content"):
+    with pytest.raises(DataError, match="does not have the content"):
         download(wanted, tmp_path / "earlier")
     assert old.read_text(encoding="utf-8") == "an earlier download"
 

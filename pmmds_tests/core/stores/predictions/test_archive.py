@@ -245,7 +245,7 @@ def test_a_file_is_synced_before_its_rows_are_deleted(deployment: Deployment, mo
 
 
 def test_doctor_reports_archived_days_and_missing_parts(deployment: Deployment) -> None:
-    assert doctor.archive(deployment) == "no day has been archived"
+    assert doctor.archive(deployment) == "nothing is archived"
     fill(deployment)
     after = archived(deployment)
     assert doctor.archive(after) == f"600 predictions of 2 days in {deployment.settings.resolved_archive_path}"
