@@ -1,6 +1,6 @@
 """Temporary deployments for benchmarks: a `PMMDS_HOME` with models, and real processes on free ports.
 
-Does not live here: measurements (bench_*.py).
+Not here: measurements (bench_*.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Test files like production data: Telco's 19 features with realistic values and a score, written by pandas.
 
-Does not live here: measurements (drift.py).
+Not here: measurements (drift.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The hourly update with a million logged and ten thousand new rows, and the merge of a day, each in a new process.
 
-Start-up (imports, contract, connection) is not included. Does not live here: drift of files (drift.py).
+Start-up (imports, contract, connection) is not included. Not here: drift of files (drift.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Other libraries that compare two files, used as in their documentation.
 
-Each has its own environment, which uv creates in a cache folder. Does not live here: measurements (drift.py).
+Each has its own environment, which uv creates in a cache folder. Not here: measurements (drift.py).
 
     python -m benchmarks.drift_peers        # create the environments
 """

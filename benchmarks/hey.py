@@ -1,6 +1,6 @@
 """HTTP load at a constant rate, by hey.
 
-Does not live here: load at the maximum rate (load.py).
+Not here: load at the maximum rate (load.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""HTTP load at the maximum rate, by wrk. Does not live here: load at a constant rate (hey.py)."""
+"""HTTP load at the maximum rate, by wrk. Not here: load at a constant rate (hey.py)."""
 
 from __future__ import annotations
 

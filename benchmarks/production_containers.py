@@ -1,6 +1,6 @@
 """Image sizes over the base image, and the time from `compose up` to the first prediction. Needs Docker.
 
-Does not live here: tests of the containers (`make test-compose`).
+Not here: tests of the containers (`make test-compose`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The processes of `pmmds up`, on one PostgreSQL with fsync, get requests at constant rates (hey), then at the maximum
 rate (wrk). A rate is sustained if no request failed, every answered row is in the database, and the last row arrived
-soon after the last response, so that no backlog grew. Does not live here: long runs and memory (soak.py).
+soon after the last response, so that no backlog grew. Not here: long runs and memory (soak.py).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A child process promotes and is killed (SIGKILL) after a random time; the parent reconciles and counts moves. Runs use a
 registry in a file, which is fast, and MLflow's registry, where a database trigger counts the changes of the alias.
-Does not live here: error rates of decisions (promotion_statistics.py).
+Not here: error rates of decisions (promotion_statistics.py).
 """
 
 from __future__ import annotations

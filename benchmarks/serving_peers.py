@@ -1,6 +1,6 @@
 """Alternatives to the service: a typical FastAPI application, and a server with a constant response.
 
-Does not live here: measurements (serving.py).
+Not here: measurements (serving.py).
 """
 
 from __future__ import annotations

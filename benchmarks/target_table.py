@@ -1,4 +1,4 @@
-"""Table of measured shares with targets. Does not live here: measurements."""
+"""Table of measured shares with targets. Not here: measurements."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Everything PMMDS uses of Dagster's private modules; the versions are bounded in pyproject.toml.
 
-Does not live here: what is deleted and when (run_retention.py), the executor (training_runs.py).
+Not here: what is deleted and when (run_retention.py), the executor (training_runs.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Step executors: in the run's process, in child processes, or on Celery workers.
 
-Add an executor here and to PMMDS_DAGSTER_EXECUTOR. Does not live here: where runs start (run_launcher in dagster.yaml).
+Add an executor here and to PMMDS_DAGSTER_EXECUTOR. Not here: where runs start (run_launcher in dagster.yaml).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The decorator of PMMDS's sensors: enabled by default, because without them nothing runs.
 
-Does not live here: the sensors (sensors.py, rollback.py).
+Not here: the sensors (sensors.py, rollback.py).
 """
 
 from functools import partial

@@ -1,6 +1,6 @@
 """Dagster resources. Each creates a plain object of the core; the CLI and tests do so without Dagster.
 
-Does not live here: behavior (pmmds_core).
+Not here: behavior (pmmds_core).
 """
 
 from collections.abc import Iterator

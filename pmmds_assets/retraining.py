@@ -1,6 +1,6 @@
 """The trigger of a retraining run, stored in its tags, and the record of the run's outcome.
 
-The sensor and the command line write the tags; assets read them. Does not live here: when to retrain
+The sensor and the command line write the tags; assets read them. Not here: when to retrain
 (pmmds_core.policies.retraining).
 """
 

@@ -1,6 +1,6 @@
 """rollback_job and automatic_rollback_sensor: put an earlier version back into production.
 
-`pmmds rollback` does the same without a run. Does not live here: the choice of the version and the guardrails
+`pmmds rollback` does the same without a run. Not here: the choice of the version and the guardrails
 (pmmds_core.workflows.rollback).
 """
 

@@ -1,6 +1,6 @@
 """Sensors: each reads state, calls one pure function of the core and returns its decision. Enabled by default.
 
-Does not live here: rules (pmmds_core.policies.retraining, the stores).
+Not here: rules (pmmds_core.policies.retraining, the stores).
 """
 
 from datetime import UTC, datetime, timedelta

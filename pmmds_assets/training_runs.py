@@ -1,7 +1,7 @@
 """An executor wrapper that holds the training lock while a run trains, so that only one training runs at a time.
 
 The executor runs in the process of the whole run, even if its steps run in other processes or on other machines.
-`pmmds train` runs its job without this executor and takes the same lock itself. Does not live here: the lock
+`pmmds train` runs its job without this executor and takes the same lock itself. Not here: the lock
 (pmmds_core/stores/lifecycle/training_lock.py), the choice of executor (executors.py).
 """
 

@@ -1,6 +1,6 @@
 """The `pmmds` application: registers the commands, and prints an error as one sentence with its exit code.
 
-Does not live here: the commands (commands/).
+Not here: the commands (commands/).
 """
 
 from __future__ import annotations

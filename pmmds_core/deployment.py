@@ -1,7 +1,7 @@
 """One deployment as a plain object: settings, contract and stores, opened on first use.
 
 Dagster's resource, the command line and tests use the same class. Stores are imported on first use, because most
-commands need only one or two of them. Does not live here: behavior; this module only wires.
+commands need only one or two of them. Not here: behavior; this module only wires.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """All errors that PMMDS raises, as one tree. Add a class if callers have to distinguish two failures.
 
-Does not live here: errors of libraries, which are translated where the library is called.
+Not here: errors of libraries, which are translated where the library is called.
 
 PmmdsError                      exit code 1
 ├── UsageError                  exit code 2: invalid call

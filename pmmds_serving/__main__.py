@@ -1,6 +1,6 @@
 """`python -m pmmds_serving`: checks the settings, then replaces itself with the BentoML server.
 
-The supervisor and containers start this. Does not live here: anything that must run after the `exec`.
+The supervisor and containers start this. Not here: anything that must run after the `exec`.
 """
 
 from __future__ import annotations

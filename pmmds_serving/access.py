@@ -1,7 +1,7 @@
 """Access to guarded endpoints: requires the admin token or, if none is set, a client on the same machine.
 
 Without a token, the Host header must also name this machine and the request must not come from a web page of another
-origin, because a browser on the machine uses loopback too. Does not live here: checks of header values
+origin, because a browser on the machine uses loopback too. Not here: checks of header values
 (pmmds_core/runtime/web_requests.py).
 """
 

@@ -1,6 +1,6 @@
 """The Starlette application that BentoML mounts: routes, counting and error responses.
 
-POST /api/v1/predict is usually handled before it (http/predict_endpoint.py). Does not live here: handlers
+POST /api/v1/predict is usually handled before it (http/predict_endpoint.py). Not here: handlers
 (http/data_endpoints.py, http/status_endpoints.py), predicting (prediction/predictor.py), pages (http/pages.py).
 """
 

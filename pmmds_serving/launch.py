@@ -1,4 +1,4 @@
-"""Start of the service: its command, its environment and the checks before it. Does not live here: supervision.
+"""Start of the service: its command, its environment and the checks before it. Not here: supervision.
 
 BentoML's home is a folder under PMMDS_HOME, so that services on one machine do not share it.
 """

@@ -1,6 +1,6 @@
 """The BentoML service, which mounts the application.
 
-Does not live here: behavior (application.py), BentoML's private parts (private_apis/bentoml_service.py).
+Not here: behavior (application.py), BentoML's private parts (private_apis/bentoml_service.py).
 """
 
 from __future__ import annotations

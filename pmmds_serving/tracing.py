@@ -1,7 +1,7 @@
 """OpenTelemetry spans of requests. Imported only if PMMDS_OTLP_ENDPOINT is set.
 
 A span has the outcome of a request and none of its data. A thread sends spans in batches; if the collector is
-unavailable, spans are lost and requests are not affected. Does not live here: handling requests.
+unavailable, spans are lost and requests are not affected. Not here: handling requests.
 """
 
 from __future__ import annotations

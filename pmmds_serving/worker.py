@@ -1,4 +1,4 @@
-"""One serving worker: creates its parts and starts and stops them in order. Does not live here: what they do.
+"""One serving worker: creates its parts and starts and stops them in order. Not here: what they do.
 
 Shutdown order: drain requests, ship the spool, close.
 """

@@ -1,4 +1,4 @@
-"""Archive of the prediction log. Does not live here: how days are archived (pmmds_core.workflows.log_archiving)."""
+"""Archive of the prediction log. Not here: how days are archived (pmmds_core.workflows.log_archiving)."""
 
 import dagster as dg
 

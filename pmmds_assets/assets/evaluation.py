@@ -1,6 +1,6 @@
 """Evaluation of challenger and champion, shown in Dagster, on an HTML page and in the model card.
 
-Does not live here: the promotion decision (promotion.py).
+Not here: the promotion decision (promotion.py).
 """
 
 from dataclasses import replace

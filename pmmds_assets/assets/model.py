@@ -1,6 +1,6 @@
 """Training and registration of a model, and its reference profile.
 
-Does not live here: the rows (training_data.py), the comparison with the champion (evaluation.py).
+Not here: the rows (training_data.py), the comparison with the champion (evaluation.py).
 """
 
 import tempfile

@@ -1,6 +1,6 @@
 """Monitoring assets: the prediction log, its hourly histograms and drift.
 
-Does not live here: model performance (performance.py).
+Not here: model performance (performance.py).
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Model performance in production: realized as labels arrive, estimated without them.
 
-Does not live here: drift (monitoring.py).
+Not here: drift (monitoring.py).
 """
 
 from collections.abc import Mapping, Sequence

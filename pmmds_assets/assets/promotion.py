@@ -1,6 +1,6 @@
 """Promotion decision and alias move.
 
-Does not live here: the policy (pmmds_core.policies.promotion), the move itself (pmmds_core.workflows.promotion).
+Not here: the policy (pmmds_core.policies.promotion), the move itself (pmmds_core.workflows.promotion).
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Retention by kind. Does not live here: what is removed and how (workflows/retention.py, run_retention.py)."""
+"""Retention by kind. Not here: what is removed and how (workflows/retention.py, run_retention.py)."""
 
 import dagster as dg
 

@@ -1,6 +1,6 @@
 """Agreement of the shadow challenger with production on live traffic, also shown on the evaluation page.
 
-Does not live here: scoring (the service's shadow process), the promotion decision (promotion.py).
+Not here: scoring (the service's shadow process), the promotion decision (promotion.py).
 """
 
 from dataclasses import replace

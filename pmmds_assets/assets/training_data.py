@@ -1,6 +1,6 @@
 """Training and holdout rows.
 
-Does not live here: splitting (pmmds_core.training.split), the input data (data.py).
+Not here: splitting (pmmds_core.training.split), the input data (data.py).
 """
 
 import hashlib

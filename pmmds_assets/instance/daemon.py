@@ -2,7 +2,7 @@
 `dagster-daemon`.
 
 Two daemons of one instance may start the same queued run, whose steps then run twice. A second daemon waits as a
-standby and takes over when the leader ends. Does not live here: how the leader lock is held (leader_lock.py).
+standby and takes over when the leader ends. Not here: how the leader lock is held (leader_lock.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """DAGSTER_HOME: a folder in the state directory with the instance file for the configured storage.
 
-Does not live here: anything that imports Dagster; commands call this before they start it.
+Not here: anything that imports Dagster; commands call this before they start it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Leader election among the Dagster daemons of one instance.
 
 With PostgreSQL the leader holds a table lock in Dagster's database, which works across machines; otherwise it holds a
-lock file in DAGSTER_HOME. Does not live here: starting the daemon (daemon.py).
+lock file in DAGSTER_HOME. Not here: starting the daemon (daemon.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Dagster's web server behind the web guard: `python -m pmmds_assets.instance.webserver` takes the options of
 `dagster-webserver`.
 
-Dagster's server has no protection against cross-site requests. Does not live here: the guard's rules
+Dagster's server has no protection against cross-site requests. Not here: the guard's rules
 (pmmds_core/runtime/web_guard.py).
 """
 

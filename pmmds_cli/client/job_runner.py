@@ -1,6 +1,6 @@
 """Runs a Dagster job in this process, recorded on the shared instance, so that it appears in the Dagster UI.
 
-Does not live here: how a command prints the outcome (commands/).
+Not here: how a command prints the outcome (commands/).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A client of the service's HTTP endpoints.
 
-Does not live here: the rows that are sent (pmmds_core/synthetic/scenarios.py).
+Not here: the rows that are sent (pmmds_core/synthetic/scenarios.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""demo: the closed loop on real processes with a separate home. Does not live here: the steps (demo_steps.py)."""
+"""demo: the closed loop on real processes with a separate home. Not here: the steps (demo_steps.py)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The steps of the demo. Each raises DemoFailedError if its result is not as expected.
 
-Does not live here: the summary (output/demo_result.py).
+Not here: the summary (output/demo_result.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """drift compare: the drift between two files. Needs no deployment, and imports nothing that only one needs.
 
-Does not live here: the comparison (pmmds_core/file_drift/).
+Not here: the comparison (pmmds_core/file_drift/).
 """
 
 from __future__ import annotations

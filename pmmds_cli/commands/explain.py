@@ -1,6 +1,6 @@
 """explain: the lineage and feature contributions of a logged prediction.
 
-Does not live here: collecting them (pmmds_core/workflows/lineage.py).
+Not here: collecting them (pmmds_core/workflows/lineage.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """labels import: labels from a file.
 
-Does not live here: the file's format and which observation counts (pmmds_core/stores/predictions/).
+Not here: the file's format and which observation counts (pmmds_core/stores/predictions/).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """rollback, approve, reject: manual decisions. Each takes effect at once and is then recorded in Dagster.
 
-Does not live here: which changes are allowed (pmmds_core/workflows/rollback.py, approval.py).
+Not here: which changes are allowed (pmmds_core/workflows/rollback.py, approval.py).
 """
 
 from __future__ import annotations

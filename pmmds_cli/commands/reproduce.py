@@ -1,6 +1,6 @@
 """reproduce: train a version again from its record and compare the digests.
 
-Does not live here: the training (pmmds_core/workflows/reproduction.py).
+Not here: the training (pmmds_core/workflows/reproduction.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """run: one process of `pmmds up` in the foreground, as the only process of a container.
 
-Does not live here: the processes (processes/definitions.py).
+Not here: the processes (processes/definitions.py).
 """
 
 from __future__ import annotations

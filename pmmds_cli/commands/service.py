@@ -1,6 +1,6 @@
 """serve, up, down, status, logs: start, stop and inspect the processes of one machine.
 
-Does not live here: the processes and the supervisor (processes/).
+Not here: the processes and the supervisor (processes/).
 """
 
 from __future__ import annotations

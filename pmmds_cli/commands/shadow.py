@@ -1,6 +1,6 @@
 """shadow: agreement of the challenger with the served predictions. Reads only.
 
-Does not live here: the measures (pmmds_core/evaluation/shadow.py).
+Not here: the measures (pmmds_core/evaluation/shadow.py).
 """
 
 from __future__ import annotations

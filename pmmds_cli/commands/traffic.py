@@ -1,6 +1,6 @@
 """traffic: simulated requests to the service, optionally with labels.
 
-Does not live here: the rows (pmmds_core/synthetic/).
+Not here: the rows (pmmds_core/synthetic/).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """celery-worker: a Celery worker that runs Dagster steps and runs.
 
-Does not live here: the Celery application (pmmds_assets/executors.py).
+Not here: the Celery application (pmmds_assets/executors.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The criteria of a promotion decision as a text table.
 
-Does not live here: their evaluation (pmmds_core/policies/promotion.py).
+Not here: their evaluation (pmmds_core/policies/promotion.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The result of the demo and its printed summary. Does not live here: the steps (commands/demo_steps.py)."""
+"""The result of the demo and its printed summary. Not here: the steps (commands/demo_steps.py)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A drift report as text in 100 columns: features by PSI, the verdict of each rule, segments.
 
-Does not live here: drift rules (pmmds_core/drift/).
+Not here: drift rules (pmmds_core/drift/).
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Ports, process definitions, the supervisor, health checks and doctor. Does not live here: commands (commands/)."""
+"""Ports, process definitions, the supervisor, health checks and doctor. Not here: commands (commands/)."""

@@ -1,6 +1,6 @@
 """The processes of one machine: command, address and readiness check. `pmmds up` starts every process listed here.
 
-Does not live here: the supervisor (supervisor.py).
+Not here: the supervisor (supervisor.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The checks of `pmmds doctor`: each uses a component as PMMDS does. None changes anything.
 
-Does not live here: health checks of processes (health_check.py).
+Not here: health checks of processes (health_check.py).
 """
 
 from __future__ import annotations

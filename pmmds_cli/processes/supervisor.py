@@ -1,6 +1,6 @@
 """The process supervisor (supervisord): its configuration, and calls over its socket.
 
-Does not live here: the processes (definitions.py) and what commands print.
+Not here: the processes (definitions.py) and what commands print.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
 """Settings (`PMMDS_*` variables), their types, secrets in files and the admin token.
 
-Does not live here: the code that a setting controls, which reads it from `Settings`.
+Not here: the code that a setting controls, which reads it from `Settings`.
 """

@@ -1,6 +1,6 @@
 """Every setting with its value, default and description, for `pmmds config`.
 
-Does not live here: reading settings (settings.py).
+Not here: reading settings (settings.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Settings of the loop: stores and retention, drift, alerts, retraining, training, promotion, shadow and rollback.
 
-Does not live here: settings of the service, Dagster and MLflow, and reading the environment (settings.py).
+Not here: settings of the service, Dagster and MLflow, and reading the environment (settings.py).
 """
 
 from __future__ import annotations

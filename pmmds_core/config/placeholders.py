@@ -1,6 +1,6 @@
 """Rejects secrets that were copied from a published example and not replaced.
 
-Add the pattern here if an example uses a new placeholder. Does not live here: reading secrets (secret_files.py).
+Add the pattern here if an example uses a new placeholder. Not here: reading secrets (secret_files.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Secrets in files, as containers and orchestrators mount them: PMMDS_<NAME>_FILE names the file.
 
-Add a setting's name to SECRETS if its value is secret. Does not live here: reading the environment (settings.py).
+Add a setting's name to SECRETS if its value is secret. Not here: reading the environment (settings.py).
 """
 
 from __future__ import annotations

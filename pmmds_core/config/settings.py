@@ -2,7 +2,7 @@
 
 The settings of the loop are inherited from loop_settings.py. A field added in either module is parsed and shown by
 `pmmds config`; a test requires it in docs/settings.md.
-Does not live here: options of a single run (run configuration in pmmds_assets).
+Not here: options of a single run (run configuration in pmmds_assets).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Types of setting values, parsing them from text and masking them for display.
 
-Does not live here: the settings (settings.py) and their list (listing.py).
+Not here: the settings (settings.py) and their list (listing.py).
 """
 
 from __future__ import annotations

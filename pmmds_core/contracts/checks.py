@@ -1,6 +1,6 @@
 """Checks of a contract beyond its types: unique names and columns, valid ranges, valid examples.
 
-A check yields the path of each mistake with a message. Does not live here: checks of rows (request_validator.py,
+A check yields the path of each mistake with a message. Not here: checks of rows (request_validator.py,
 data/pandera_schema.py).
 """
 

@@ -1,6 +1,6 @@
 """The contract: the features and the label of a model. Schemas, validators and tables are derived from these types.
 
-Does not live here: pandas, validators and schemas, which are derived from a `Contract` (request_validator.py,
+Not here: pandas, validators and schemas, which are derived from a `Contract` (request_validator.py,
 json_schema.py, data/pandera_schema.py).
 """
 

@@ -1,6 +1,6 @@
 """JSON Schema of a contract's features, for OpenAPI.
 
-Does not live here: the OpenAPI document (pmmds_serving/http/openapi.py).
+Not here: the OpenAPI document (pmmds_serving/http/openapi.py).
 """
 
 from __future__ import annotations

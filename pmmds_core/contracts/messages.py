@@ -1,6 +1,6 @@
 """Messages for type errors in a contract: what was expected and what was found.
 
-Extend it if contract.py uses a new kind of type. Does not live here: checks across fields (checks.py).
+Extend it if contract.py uses a new kind of type. Not here: checks across fields (checks.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Fast path from a request's bytes to a row: decode and validate a valid body in one pass.
 
 A body that it rejects goes to request_validator.py, which produces the messages. The decoder may therefore reject a
-valid body, but must never accept an invalid one or read a different value. Does not live here: error messages.
+valid body, but must never accept an invalid one or read a different value. Not here: error messages.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The request validator of a contract: one compiled check per feature; reports all errors in the contract's order.
 
-Does not live here: HTTP and gRPC (pmmds_serving), checks of data frames (data/pandera_schema.py).
+Not here: HTTP and gRPC (pmmds_serving), checks of data frames (data/pandera_schema.py).
 """
 
 from __future__ import annotations

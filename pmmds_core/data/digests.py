@@ -1,6 +1,6 @@
 """Digests of a data frame, of its rows regardless of order, and of each row; reproducible on every machine.
 
-Does not live here: which digest identifies a row (row_identity.py).
+Not here: which digest identifies a row (row_identity.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The Great Expectations suite of a contract: run it on a frame, return the results as JSON and as an HTML page.
 
 It has expectations on whole columns and on the data set; the schema's checks of single values are repeated so that the
-page is complete. Does not live here: reading rows (reader.py) and the schema (pandera_schema.py).
+page is complete. Not here: reading rows (reader.py) and the schema (pandera_schema.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The pandera schema of a contract, and the check of a loaded frame against it.
 
-Does not live here: reading files (reader.py) and expectations on the whole data set (expectations.py).
+Not here: reading files (reader.py) and expectations on the whole data set (expectations.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Read source files by the contract: normalize column names, values and blanks, or reject the whole file.
 
-Does not live here: file formats (text_table.py), checks of loaded frames (pandera_schema.py) and the choice of the
+Not here: file formats (text_table.py), checks of loaded frames (pandera_schema.py) and the choice of the
 file (stores/files/reference_source.py).
 """
 

@@ -3,7 +3,7 @@
 By default a row is identified by its content. If more than 5% of the rows repeat another row's content, as with few
 features, a split by content would exclude all customers with some contents from training. Then a reference row is
 identified by its content, label and occurrence number, and a production row by its request id. Keys are the frame's
-index. Decision 36 has the reasons. Does not live here: assigning rows to training or holdout (training/split.py).
+index. Decision 36 has the reasons. Not here: assigning rows to training or holdout (training/split.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A seeded pseudo-random number per row digest, for reproducible splits and samples.
 
-Does not live here: splitting and sampling (training/split.py, training/mix.py).
+Not here: splitting and sampling (training/split.py, training/mix.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The Great Expectations suite in a process of its own, so that its import does not delay a command.
 
 The import takes seconds. `start` begins it in the background while the command imports Dagster and reads the data;
-`validate` waits for the result. Does not live here: the expectations (expectations.py).
+`validate` waits for the result. Not here: the expectations (expectations.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Read a CSV or Parquet file as columns of uninterpreted text with line numbers.
 
-Does not live here: converting the text by a contract (reader.py).
+Not here: converting the text by a contract (reader.py).
 """
 
 from __future__ import annotations

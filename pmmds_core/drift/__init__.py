@@ -1,4 +1,4 @@
 """Drift measures, comparison with a profile, statements, segments, the drift policy and its rules/.
 
-Does not live here: report pages (reports/), choosing windows and raising alerts (workflows/).
+Not here: report pages (reports/), choosing windows and raising alerts (workflows/).
 """

@@ -1,6 +1,6 @@
 """Compare a window's counts with the reference's: every measure and a statement, per feature and for the score.
 
-Pure functions over counts in the reference's frozen bins. Does not live here: the measures (measures.py), rules and
+Pure functions over counts in the reference's frozen bins. Not here: the measures (measures.py), rules and
 verdicts (policy.py, rules/) and counting (profiling/bins.py, stores/).
 """
 

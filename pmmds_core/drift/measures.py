@@ -1,6 +1,6 @@
 """Drift measures of binned counts: PSI, KL, JS, and for ordered bins Wasserstein and KS distance. Pure functions.
 
-A measure added to MEASURES is tested by pmmds_tests/core/drift/test_statistical_properties.py. Does not live here:
+A measure added to MEASURES is tested by pmmds_tests/core/drift/test_statistical_properties.py. Not here:
 significance (statistics/homogeneity.py), reports (comparison.py), rules (rules/).
 """
 

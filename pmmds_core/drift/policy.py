@@ -1,6 +1,6 @@
 """The drift policy: combine the verdicts of the named rules into one, and build the report document.
 
-Does not live here: the comparison (comparison.py), single rules (rules/) and the actions on a verdict
+Not here: the comparison (comparison.py), single rules (rules/) and the actions on a verdict
 (workflows/monitoring.py, the drift alert sensor).
 """
 

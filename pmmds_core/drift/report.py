@@ -1,6 +1,6 @@
 """The stored drift report of one window.
 
-Does not live here: writing and reading it (stores/monitoring/drift_reports.py).
+Not here: writing and reading it (stores/monitoring/drift_reports.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Drift within segments: current rows with one value of a categorical feature against the reference rows with it.
 
-A shift in one segment can be invisible in the whole window. Does not live here: counting the current rows
+A shift in one segment can be invisible in the whole window. Not here: counting the current rows
 (stores/monitoring/segment_counts.py), rules over whole windows (rules/).
 """
 

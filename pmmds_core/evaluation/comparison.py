@@ -1,6 +1,6 @@
 """Measures champion and challenger on the same holdout rows in one process.
 
-Add a measurement here. Does not live here: the decision (policies/promotion.py), the page (reports/evaluation_page.py).
+Add a measurement here. Not here: the decision (policies/promotion.py), the page (reports/evaluation_page.py).
 """
 
 from __future__ import annotations

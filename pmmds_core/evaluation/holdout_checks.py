@@ -1,6 +1,6 @@
 """Checks that holdout rows can judge a model; metrics of rows that fail them are never computed.
 
-Add a check here. Does not live here: choosing rows (training/split.py).
+Add a check here. Not here: choosing rows (training/split.py).
 """
 
 from __future__ import annotations

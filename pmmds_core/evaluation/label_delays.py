@@ -1,6 +1,6 @@
 """Label delays: from the prediction to the label's observation and to its arrival.
 
-Does not live here: reading labels (stores/predictions/labels.py).
+Not here: reading labels (stores/predictions/labels.py).
 """
 
 from __future__ import annotations

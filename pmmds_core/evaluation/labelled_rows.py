@@ -1,6 +1,6 @@
 """Labeled production rows as arrays and as a data frame.
 
-Does not live here: reading them from the database (stores/predictions/labels.py), metrics
+Not here: reading them from the database (stores/predictions/labels.py), metrics
 (statistics/classification.py).
 """
 

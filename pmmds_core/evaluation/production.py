@@ -1,6 +1,6 @@
 """Realized performance in production by model version, on labeled rows.
 
-Does not live here: metrics (statistics/classification.py), reading rows (stores/predictions/labels.py).
+Not here: metrics (statistics/classification.py), reading rows (stores/predictions/labels.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Agreement of a shadow challenger with the served predictions, on rows that both scored.
 
-Add a measure here. Does not live here: scoring (pmmds_serving/shadow), rows (stores/predictions/shadow.py), judging the
+Add a measure here. Not here: scoring (pmmds_serving/shadow), rows (stores/predictions/shadow.py), judging the
 difference (a person does).
 """
 

@@ -1,6 +1,6 @@
 """Compare two files for drift, without a deployment. Public API: `compare_files`.
 
-Does not live here: the measures (drift/) and reading the files (stores/files/).
+Not here: the measures (drift/) and reading the files (stores/files/).
 """
 
 from pmmds_core.file_drift.compare import compare_files

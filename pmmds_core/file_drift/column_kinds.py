@@ -1,6 +1,6 @@
 """Kinds of a file's columns: from the contract, or inferred from the reference. Every inference is reported.
 
-Does not live here: SQL (stores/files/column_sql.py) and counting (stores/files/duckdb_counts.py).
+Not here: SQL (stores/files/column_sql.py) and counting (stores/files/duckdb_counts.py).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     result = compare_files("january.parquet", "february.parquet")
     print(result.sentence)
 
-Does not live here: bins and counts (profile.py), rules (drift/policy.py).
+Not here: bins and counts (profile.py), rules (drift/policy.py).
 """
 
 from __future__ import annotations

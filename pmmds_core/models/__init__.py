@@ -1,4 +1,4 @@
 """Portable scorers and their compilers, the model bundle, calibration, explanations, latency.
 
-Does not live here: training (training/), the registry (stores/artifacts/).
+Not here: training (training/), the registry (stores/artifacts/).
 """

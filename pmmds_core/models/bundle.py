@@ -1,7 +1,7 @@
 """The model bundle: a folder of small files to serve a model version without MLflow, pandas or scikit-learn.
 
 A bundle is read, then verified by the caller, then loaded, in that order. Add here what a bundle consists of and how it
-is loaded. Does not live here: reading and hashing its files (bundle_files.py), storing bundles (stores/artifacts).
+is loaded. Not here: reading and hashing its files (bundle_files.py), storing bundles (stores/artifacts).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Reads and hashes the files of a model bundle. Runs no code of the bundle and loads nothing of it.
 
-Add here what is checked before a bundle is verified. Does not live here: loading (bundle.py), artifact verification
+Add here what is checked before a bundle is verified. Not here: loading (bundle.py), artifact verification
 (the callers).
 """
 

@@ -1,6 +1,6 @@
 """Calibration of the model's probabilities on the reference, and CBPE: performance estimated without labels.
 
-Pure functions. Add an estimate here. Does not live here: its validity (evaluation/cbpe_validity.py), realized metrics
+Pure functions. Add an estimate here. Not here: its validity (evaluation/cbpe_validity.py), realized metrics
 (statistics/classification.py).
 """
 

@@ -1,7 +1,7 @@
 """Feature contributions to one prediction, computed from the portable scorer.
 
 Logistic regression: exact. Boosted trees: path contributions (Saabas 2014), which also add up exactly but depend on the
-order of the splits; they are not Shapley values. Add a scorer here with its method. Does not live here: printing
+order of the splits; they are not Shapley values. Add a scorer here with its method. Not here: printing
 (pmmds_cli).
 """
 

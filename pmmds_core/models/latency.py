@@ -1,6 +1,6 @@
 """Scoring time per row of two scorers, measured alternately.
 
-Does not live here: the latency limit (policies/promotion.py).
+Not here: the latency limit (policies/promotion.py).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 It is about a hundred times slower, needs pandas and scikit-learn in the serving process, and is stored as a pickle.
 Loading a pickle runs code, so bundle.open_bundle does it only for a caller that verified the digest of its bytes.
-Does not live here: portable scorers (portable_scorer.py).
+Not here: portable scorers (portable_scorer.py).
 """
 
 from __future__ import annotations

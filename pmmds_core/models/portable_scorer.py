@@ -1,7 +1,7 @@
 """Portable scorers: a trained pipeline's parameters as JSON, scored in plain Python.
 
 The serving process needs no pickle, scikit-learn or pandas. Add a scorer class for each estimator that training can
-choose. Does not live here: compiling a pipeline and comparing the two (scorer_compiler.py).
+choose. Not here: compiling a pipeline and comparing the two (scorer_compiler.py).
 """
 
 from __future__ import annotations

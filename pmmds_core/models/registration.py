@@ -1,6 +1,6 @@
 """The content of a model version in the registry.
 
-Does not live here: registering it (stores/artifacts/model_registry.py).
+Not here: registering it (stores/artifacts/model_registry.py).
 """
 
 from __future__ import annotations

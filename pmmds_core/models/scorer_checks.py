@@ -1,6 +1,6 @@
 """Structural checks of a decoded scorer: indexes in range, valid trees, finite numbers.
 
-A scorer that passes returns a probability for every row of its contract. Does not live here: scoring
+A scorer that passes returns a probability for every row of its contract. Not here: scoring
 (portable_scorer.py), golden predictions (bundle.py).
 """
 

@@ -1,6 +1,6 @@
 """Compiles a fitted scikit-learn pipeline to a portable scorer and measures how far the two differ.
 
-Add a compiler for each estimator that training can choose. Does not live here: scoring (portable_scorer.py),
+Add a compiler for each estimator that training can choose. Not here: scoring (portable_scorer.py),
 scikit-learn's private attributes (sklearn_trees.py).
 """
 

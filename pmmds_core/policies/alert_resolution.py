@@ -1,6 +1,6 @@
 """When an alert is resolved, and when it has become worse: pure functions over past reports.
 
-Does not live here: changing an alert (stores/lifecycle/alerts.py), raising one (drift/policy.py).
+Not here: changing an alert (stores/lifecycle/alerts.py), raising one (drift/policy.py).
 """
 
 from __future__ import annotations

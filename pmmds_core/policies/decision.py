@@ -1,6 +1,6 @@
 """A promotion decision and its states, as plain values.
 
-Add a state here and its transition in stores/lifecycle/promotion_lock.py. Does not live here: judging (promotion.py),
+Add a state here and its transition in stores/lifecycle/promotion_lock.py. Not here: judging (promotion.py),
 rows (stores), the order of the steps (workflows/promotion.py).
 
     pending_approval ──► judged ──► moving ──► recorded

@@ -1,6 +1,6 @@
 """Title and text of the notifications about decisions and retrainings that go to PMMDS_ALERT_URLS.
 
-Add a message here. Does not live here: messages about alerts (stores/lifecycle/alerts.py), the outbox and the notifier
+Add a message here. Not here: messages about alerts (stores/lifecycle/alerts.py), the outbox and the notifier
 (stores/lifecycle).
 """
 

@@ -1,6 +1,6 @@
 """The promotion policy: a pure function from an evaluation to a judgment and its reason text.
 
-Add a criterion here. Does not live here: measuring (evaluation/comparison.py), acting (workflows/promotion.py).
+Add a criterion here. Not here: measuring (evaluation/comparison.py), acting (workflows/promotion.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """When a retraining starts and for which trigger: pure functions for the sensor and for manual requests.
 
-Add a rule here. Does not live here: finding active triggers (workflows/retraining_triggers.py), rows (stores),
+Add a rule here. Not here: finding active triggers (workflows/retraining_triggers.py), rows (stores),
 launching runs (pmmds_assets/sensors.py).
 """
 

@@ -1,6 +1,6 @@
 """The automatic rollback policy: a pure function over measurements before and after a promotion.
 
-Add a guardrail here. Does not live here: measuring (stores/predictions/served_answers.py,
+Add a guardrail here. Not here: measuring (stores/predictions/served_answers.py,
 stores/lifecycle/service_counters.py), acting (workflows/rollback.py).
 """
 

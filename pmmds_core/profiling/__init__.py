@@ -1,4 +1,4 @@
 """Feature bins, the queries that count them, the reference profile and binned reference rows.
 
-Does not live here: the engines that run the queries (stores/) and comparisons (drift/).
+Not here: the engines that run the queries (stores/) and comparisons (drift/).
 """

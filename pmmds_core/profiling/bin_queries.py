@@ -1,6 +1,6 @@
 """The counts that define a feature's bins: one definition that every engine translates to its own queries.
 
-Does not live here: an engine's queries (stores/monitoring/bin_counts.py for SQLite and PostgreSQL,
+Not here: an engine's queries (stores/monitoring/bin_counts.py for SQLite and PostgreSQL,
 stores/files/duckdb_counts.py for DuckDB, stores/files/spark_counts.py for Spark) and the bins themselves (bins.py).
 """
 

@@ -1,6 +1,6 @@
 """Bins of a feature: frozen on the reference, with a bin for every possible value.
 
-Does not live here: statistics of the counts (drift/comparison.py) and engines (stores/), which run the queries of
+Not here: statistics of the counts (drift/comparison.py) and engines (stores/), which run the queries of
 bin_queries.py and are tested against count_numeric and count_categorical.
 
 Bin layout, the same in every engine and report:

@@ -1,6 +1,6 @@
 """The type of bin counts by hour, shared by stores and reports.
 
-Does not live here: counting (stores/monitoring/hourly_counts.py).
+Not here: counting (stores/monitoring/hourly_counts.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Binned reference rows: bin numbers of a sample of reference rows, stored with the model version.
 
-Counts describe one feature at a time; feature pairs and segments need rows. Does not live here: the rules that use
+Counts describe one feature at a time; feature pairs and segments need rows. Not here: the rules that use
 them (drift/rules/joint.py, drift/segments.py).
 """
 

@@ -1,7 +1,7 @@
 """Altair designs of the charts, without data. `python -m pmmds_core.reports.chart_designs` compiles them to
 templates/charts.compiled.json.
 
-Add a chart here and compile. Does not live here: data and rendering (charts.py), which do not need Altair.
+Add a chart here and compile. Not here: data and rendering (charts.py), which do not need Altair.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Charts as inline SVG: the compiled designs filled with data and rendered by vl-convert.
 
-Add a function for each design. Does not live here: how a chart looks (chart_designs.py), pages and their text.
+Add a function for each design. Not here: how a chart looks (chart_designs.py), pages and their text.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Time-dependent content of the drift report's page: PSI by hour of the window, and previous reports.
 
-Does not live here: rendering (charts.py), reading the database (stores/monitoring).
+Not here: rendering (charts.py), reading the database (stores/monitoring).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The drift report as one self-contained HTML page that works offline: head and template.
 
-Does not live here: the page's content (drift_view.py), charts (charts.py), measures and verdicts (drift/).
+Not here: the page's content (drift_view.py), charts (charts.py), measures and verdicts (drift/).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Content of the drift report's page: the document sorted, with charts and text.
 
-Does not live here: HTML (templates/), rendering charts (charts.py), measuring (drift/).
+Not here: HTML (templates/), rendering charts (charts.py), measuring (drift/).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The evaluation as one self-contained HTML page.
 
-Does not live here: measures (evaluation/), verdicts (policies/promotion.py).
+Not here: measures (evaluation/), verdicts (policies/promotion.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Text of an evaluation for the page, the model card and Dagster.
 
-Does not live here: measuring (evaluation/), judging (policies/promotion.py).
+Not here: measuring (evaluation/), judging (policies/promotion.py).
 """
 
 from __future__ import annotations

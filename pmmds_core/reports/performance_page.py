@@ -1,6 +1,6 @@
 """The performance report as one self-contained HTML page.
 
-Does not live here: measures (workflows/daily_performance.py).
+Not here: measures (workflows/daily_performance.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Text of daily performance for terminal, page and Dagster.
 
-Does not live here: measuring (workflows/daily_performance.py).
+Not here: measuring (workflows/daily_performance.py).
 """
 
 from __future__ import annotations

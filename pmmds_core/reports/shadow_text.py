@@ -1,6 +1,6 @@
 """Text of a shadow agreement for the page, the command line and Dagster.
 
-Does not live here: measuring (evaluation/shadow.py).
+Not here: measuring (evaluation/shadow.py).
 """
 
 from __future__ import annotations

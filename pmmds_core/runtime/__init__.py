@@ -1,4 +1,4 @@
 """JSON logs, process ids, file locks, private folders, atomic writes, time windows, web guard and HTML templates.
 
-Does not live here: anything about models, data or drift (the other packages).
+Not here: anything about models, data or drift (the other packages).
 """

@@ -1,6 +1,6 @@
 """Exclusive lock files (`flock`): at most one process on this machine holds one; the kernel releases it on exit.
 
-Does not live here: database locks (stores/lifecycle/promotion_lock.py).
+Not here: database locks (stores/lifecycle/promotion_lock.py).
 """
 
 from __future__ import annotations

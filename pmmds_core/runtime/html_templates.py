@@ -1,6 +1,6 @@
 """The Jinja environment of every HTML page.
 
-Does not live here: templates (templates/ of the package that renders them) and their filters (reports/drift_page.py).
+Not here: templates (templates/ of the package that renders them) and their filters (reports/drift_page.py).
 """
 
 from __future__ import annotations

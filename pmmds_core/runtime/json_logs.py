@@ -1,7 +1,7 @@
 """Logging setup: one JSON object per line, with timestamp, level and logger.
 
 Error lines never contain customers' values: callers log the error's type and location, not its message.
-Does not live here: metrics (pmmds_serving/metrics/).
+Not here: metrics (pmmds_serving/metrics/).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Folders for customers' rows: accessible only to their owner, and synced to disk.
 
-Does not live here: files (each store creates its own).
+Not here: files (each store creates its own).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Processes on this machine by id. Does not live here: starting and stopping them (pmmds_cli/processes/)."""
+"""Processes on this machine by id. Not here: starting and stopping them (pmmds_cli/processes/)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Boundaries of UTC hours and days, and the windows made of them.
 
-Does not live here: SQL that truncates timestamps (stores/database/dialects.py).
+Not here: SQL that truncates timestamps (stores/database/dialects.py).
 """
 
 from __future__ import annotations

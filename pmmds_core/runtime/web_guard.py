@@ -1,6 +1,6 @@
 """ASGI middleware for the Dagster and MLflow web servers, which have no authentication.
 
-It rejects cross-origin requests that a browser could be made to send. Does not live here: the rules for header values
+It rejects cross-origin requests that a browser could be made to send. Not here: the rules for header values
 (web_requests.py) and starting the servers (pmmds_assets/instance/webserver.py, stores/artifacts/mlflow_app.py).
 """
 

@@ -1,7 +1,7 @@
 """Rules for Host and Origin headers, as pure functions on header values.
 
 A web page can make a browser send requests to loopback (cross-site requests), also under its own host name (DNS
-rebinding). Does not live here: the servers that apply the rules (web_guard.py, pmmds_serving/access.py).
+rebinding). Not here: the servers that apply the rules (web_guard.py, pmmds_serving/access.py).
 """
 
 from __future__ import annotations

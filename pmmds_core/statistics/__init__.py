@@ -1,4 +1,4 @@
 """Statistical tests, intervals and classification metrics: arrays in, numbers out. Also the Verdict enum.
 
-Does not live here: decisions made from them (drift/, policies/).
+Not here: decisions made from them (drift/, policies/).
 """

@@ -1,6 +1,6 @@
 """The drop from holdout to realized ROC-AUC, with a confidence interval.
 
-Does not live here: computing the realized ROC-AUC (workflows/retraining_triggers.py) and the retraining decision
+Not here: computing the realized ROC-AUC (workflows/retraining_triggers.py) and the retraining decision
 (policies/retraining.py).
 """
 

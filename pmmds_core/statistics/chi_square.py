@@ -1,6 +1,6 @@
 """Likelihood-ratio test on two samples of binned counts, and the chi-square tail probability.
 
-Does not live here: the treatment of rare bins (homogeneity.py). Computed without scipy: importing scipy.stats takes 17
+Not here: the treatment of rare bins (homogeneity.py). Computed without scipy: importing scipy.stats takes 17
 times the processor time of importing numpy (docs/decisions/0040). Tests compare it with scipy.
 """
 

@@ -1,6 +1,6 @@
 """Classification metrics from labels and probabilities, and the paired DeLong test.
 
-Does not live here: the promotion decision (policies/promotion.py) and intervals of the other metrics (intervals.py).
+Not here: the promotion decision (policies/promotion.py) and intervals of the other metrics (intervals.py).
 """
 
 from __future__ import annotations

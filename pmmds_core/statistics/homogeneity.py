@@ -3,7 +3,7 @@
 A likelihood-ratio test for bins with an expected count of at least 5 (Cochran 1954) and Fisher's exact test for rare
 bins. Given the margins the two are independent, because the multivariate hypergeometric distribution factors into that
 of the rare bins and that of the other bins given them; so the distribution of the smallest p-value is known.
-Does not live here: distances (drift/measures.py).
+Not here: distances (drift/measures.py).
 """
 
 from __future__ import annotations

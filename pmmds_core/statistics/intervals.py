@@ -1,6 +1,6 @@
 """Realized performance with 95% intervals, from labelled rows.
 
-Does not live here: reading rows (stores/), estimates without labels (models/calibration.py).
+Not here: reading rows (stores/), estimates without labels (models/calibration.py).
 """
 
 from __future__ import annotations

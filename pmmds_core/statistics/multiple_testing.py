@@ -1,4 +1,4 @@
-"""Multiple-testing correction. Does not live here: the tests (homogeneity.py)."""
+"""Multiple-testing correction. Not here: the tests (homogeneity.py)."""
 
 from __future__ import annotations
 

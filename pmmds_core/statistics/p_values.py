@@ -1,4 +1,4 @@
-"""The text format of p-values. Does not live here: computing them (homogeneity.py, classification.py)."""
+"""The text format of p-values. Not here: computing them (homogeneity.py, classification.py)."""
 
 from __future__ import annotations
 

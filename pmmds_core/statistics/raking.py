@@ -1,6 +1,6 @@
 """Raking: reweight reference rows so that every feature has given shares.
 
-Does not live here: the rule that uses it (drift/rules/joint.py).
+Not here: the rule that uses it (drift/rules/joint.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The verdict on a sample: one enum for drift reports, production performance and the rollback check.
 
-Does not live here: the rules that give verdicts (drift/rules/, evaluation/, policies/).
+Not here: the rules that give verdicts (drift/rules/, evaluation/, policies/).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Fit numeric features that depend on others: sums of categorical effects, and products of two numeric features.
 
-Does not live here: features that are drawn from probability tables (network.py).
+Not here: features that are drawn from probability tables (network.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Fidelity of synthetic rows to real ones: differences between two frames of the same contract.
 
-Does not live here: limits on the differences (pmmds_tests/core/synthetic/test_generator.py).
+Not here: limits on the differences (pmmds_tests/core/synthetic/test_generator.py).
 """
 
 from __future__ import annotations

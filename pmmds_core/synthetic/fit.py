@@ -1,6 +1,6 @@
 """Fit a Generator to real rows: derived numeric features, a network of the other features, and the label.
 
-The result contains only counts, quantiles and coefficients, never a row. Does not live here: sampling (generator.py).
+The result contains only counts, quantiles and coefficients, never a row. Not here: sampling (generator.py).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ and recorded in the generator: the distribution of every column differs by at mo
 payment_method); 25.9% of the rows are positive (real: 26.5%); logistic regression reaches a ROC-AUC of 0.8435 (real:
 0.8454), and trained on the synthetic rows it reaches 0.8469 on the real ones.
 
-Does not live here: drawing single features (nodes.py), fitting (fit.py), drift scenarios (scenarios.py).
+Not here: drawing single features (nodes.py), fitting (fit.py), drift scenarios (scenarios.py).
 """
 
 from __future__ import annotations

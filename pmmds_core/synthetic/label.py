@@ -1,6 +1,6 @@
 """The label of synthetic rows: the model of P(label = 1 | features), its fit to real rows and its calibration.
 
-Does not live here: the features (nodes.py, network.py, derived.py).
+Not here: the features (nodes.py, network.py, derived.py).
 """
 
 from __future__ import annotations

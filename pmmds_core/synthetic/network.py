@@ -1,6 +1,6 @@
 """The Bayesian network of a generator: features as states, the search for parents, the probability tables.
 
-Does not live here: numeric features derived from others (derived.py).
+Not here: numeric features derived from others (derived.py).
 """
 
 from __future__ import annotations

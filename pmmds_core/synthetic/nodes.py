@@ -1,6 +1,6 @@
 """The nodes of a generator: sampling one feature given the features sampled before it.
 
-Does not live here: fitting nodes (network.py, derived.py) and the label (label.py).
+Not here: fitting nodes (network.py, derived.py) and the label (label.py).
 """
 
 from __future__ import annotations

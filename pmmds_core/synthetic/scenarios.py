@@ -2,7 +2,7 @@
 
 Add a scenario to SCENARIOS (any contract) or TELCO_SCENARIOS (needs named columns). Labels are sampled before a
 scenario changes the features, so labels stay the same. For the model this is covariate shift, and concept drift if
-values change their meaning. Does not live here: sending traffic (pmmds_cli/commands/traffic.py).
+values change their meaning. Not here: sending traffic (pmmds_cli/commands/traffic.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
 """Candidate pipelines, split, mix, model card and release.
 
-Does not live here: registering a version (stores/artifacts/), scorers (models/).
+Not here: registering a version (stores/artifacts/), scorers (models/).
 """

@@ -1,6 +1,6 @@
 """The versions of code and libraries that a model version records, to detect later changes.
 
-Add here what affects a trained model. Does not live here: data and settings of the run (model_card.Provenance).
+Add here what affects a trained model. Not here: data and settings of the run (model_card.Provenance).
 """
 
 from __future__ import annotations

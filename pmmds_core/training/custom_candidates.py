@@ -1,6 +1,6 @@
 """Loads the custom candidates that PMMDS_TRAIN_CANDIDATES names.
 
-Does not live here: the built-in candidates (pipelines.py).
+Not here: the built-in candidates (pipelines.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Selects training rows by the recency and mix settings, and records what was left out and why. Pure functions.
 
 Reference rows are sampled by a seeded hash of their identity (data/row_identity.py), so every run selects the same
-rows. Does not live here: the holdout (split.py), reading rows (stores).
+rows. Not here: the holdout (split.py), reading rows (stores).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The model card of a version, as Markdown.
 
-Add a paragraph here. Does not live here: measuring (evaluation/comparison.py).
+Add a paragraph here. Not here: measuring (evaluation/comparison.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Training: compares candidate pipelines by cross-validation and fits the best one on all training rows.
 
 Preprocessing is part of the pipeline, so nothing is fitted on rows being scored. Add a candidate to `CANDIDATES` and
-its compiler to models/scorer_compiler.py. Does not live here: choosing rows (split.py), the registry (stores).
+its compiler to models/scorer_compiler.py. Not here: choosing rows (split.py), the registry (stores).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Builds a model release from training rows: fit, compile, verify, describe, write the bundle.
 
-Does not live here: registering it (stores/artifacts/model_registry.py), choosing rows (split.py).
+Not here: registering it (stores/artifacts/model_registry.py), choosing rows (split.py).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Reference rows are split by a seeded hash of their identity (data/row_identity.py), so a row is always on the same side.
 Labeled production rows are split by time: the newest are the holdout of a retraining, new to both models.
-Does not live here: reading and writing rows (stores), fitting (pipelines.py).
+Not here: reading and writing rows (stores), fitting (pipelines.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
 """Workflows of jobs and commands: monitor, promote, approve, roll back, retrain, reproduce, explain, retain.
 
-Does not live here: pure rules (policies/), database access (stores/).
+Not here: pure rules (policies/), database access (stores/).
 """

@@ -1,6 +1,6 @@
 """Resolves the live alert after a report and sends due notifications.
 
-Does not live here: when an alert is resolved (policies/alert_resolution.py), rows (stores/lifecycle/alerts.py), the
+Not here: when an alert is resolved (policies/alert_resolution.py), rows (stores/lifecycle/alerts.py), the
 notifier (stores/lifecycle/notifier.py).
 """
 

@@ -1,4 +1,4 @@
-"""Approval and rejection of a pending promotion. Does not live here: moving the alias (promotion.py)."""
+"""Approval and rejection of a pending promotion. Not here: moving the alias (promotion.py)."""
 
 from __future__ import annotations
 

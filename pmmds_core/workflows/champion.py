@@ -1,6 +1,6 @@
 """The champion that a challenger is judged against: the live version.
 
-Does not live here: what serving does with a version without a record (pmmds_serving/model/verification.py).
+Not here: what serving does with a version without a record (pmmds_serving/model/verification.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Performance by day and model version, stored in the database: realized from labels, estimated without them.
 
-Only the order of the steps lives here. Does not live here: measures (statistics/intervals.py), estimates
+Only the order of the steps lives here. Not here: measures (statistics/intervals.py), estimates
 (models/calibration.py), their validity (evaluation/cbpe_validity.py).
 """
 

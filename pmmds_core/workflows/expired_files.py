@@ -1,6 +1,6 @@
 """Finds and removes files of the home that exceed their retention: pages, validation results, cached bundles.
 
-Does not live here: rows (stores/lifecycle/expired_rows.py), data sets and model versions (retention.py).
+Not here: rows (stores/lifecycle/expired_rows.py), data sets and model versions (retention.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Lineage of a prediction: model version, data, validation, decision, retraining and alert.
 
-Read-only. Missing or unreadable parts become notes in the result. Does not live here: printing (pmmds_cli).
+Read-only. Missing or unreadable parts become notes in the result. Not here: printing (pmmds_cli).
 """
 
 from __future__ import annotations

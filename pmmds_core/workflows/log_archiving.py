@@ -1,6 +1,6 @@
 """Retention of the prediction log: creates partitions ahead and archives days older than PMMDS_RETENTION_DAYS.
 
-Does not live here: archiving a day (stores/predictions/archive.py), partitions (stores/database/partitions.py).
+Not here: archiving a day (stores/predictions/archive.py), partitions (stores/database/partitions.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """One monitoring run: count changed hours, compare the window with the profile, judge, store report and alert.
 
-Only the order of the steps lives here. Does not live here: counting (stores/monitoring/histograms.py), comparing
+Only the order of the steps lives here. Not here: counting (stores/monitoring/histograms.py), comparing
 (drift/comparison.py), judging (drift/policy.py), resolving alerts (alert_resolution.py).
 """
 

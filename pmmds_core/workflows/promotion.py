@@ -2,7 +2,7 @@
 
 MLflow's aliases are last-write-wins, so the alias moves under a lock in the database, after the production pointer.
 Every step can be repeated: `put_into_production` on an unfinished decision finishes or aborts it.
-Does not live here: judging (policies/promotion.py), rows and lock (stores/lifecycle/promotion_lock.py).
+Not here: judging (policies/promotion.py), rows and lock (stores/lifecycle/promotion_lock.py).
 
     step            committed with it                        a crash after it leaves
     intent          state judged                             nothing moved; the reconciler continues

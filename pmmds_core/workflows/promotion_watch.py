@@ -1,6 +1,6 @@
 """Watches the latest promotion: fetches measurements before and after it and applies the rollback policy.
 
-Does not live here: the guardrails (policies/rollback.py), the rollback (rollback.py).
+Not here: the guardrails (policies/rollback.py), the rollback (rollback.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Stores finished pages: in the home's reports, and as an artifact of the model version's run.
 
-Does not live here: the content of a page (reports/).
+Not here: the content of a page (reports/).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Retrains a model version from its recorded inputs and compares the digests.
 
-Seed and candidate come from the record, not from the current settings. Does not live here: training
+Seed and candidate come from the record, not from the current settings. Not here: training
 (training/release.py).
 """
 

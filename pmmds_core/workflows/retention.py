@@ -1,6 +1,6 @@
 """Retention by kind: removes everything older than its period; 0 days keeps a kind forever.
 
-Every removal can be interrupted and repeated. Add a kind here and its setting. Does not live here: the prediction log
+Every removal can be interrupted and repeated. Add a kind here and its setting. Not here: the prediction log
 (retention.py archives it), Dagster's runs (pmmds_assets/run_retention.py), finding rows and files (stores).
 """
 

@@ -1,6 +1,6 @@
 """Finds the active retraining triggers, each with its reason, for the retraining policy.
 
-Add a trigger here and its type in policies/retraining.py. Does not live here: whether a retraining starts
+Add a trigger here and its type in policies/retraining.py. Not here: whether a retraining starts
 (policies/retraining.py).
 """
 

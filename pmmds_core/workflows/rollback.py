@@ -1,6 +1,6 @@
 """Rollback of the production version: the target version, the checks, and the recorded decision.
 
-Does not live here: moving the alias (promotion.py), the automatic rollback policy (policies/rollback.py).
+Not here: moving the alias (promotion.py), the automatic rollback policy (policies/rollback.py).
 """
 
 from __future__ import annotations

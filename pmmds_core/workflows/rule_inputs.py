@@ -1,6 +1,6 @@
 """Fetches what drift rules need beyond a window's counts (rows, previous windows, segments) and applies them.
 
-Does not live here: the rules (drift/rules), the order of a monitoring run (monitoring.py).
+Not here: the rules (drift/rules), the order of a monitoring run (monitoring.py).
 """
 
 from __future__ import annotations

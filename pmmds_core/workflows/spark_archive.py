@@ -1,6 +1,6 @@
 """Counts archived Parquet files with Spark; spark-submit runs it as deploy/spark/count_archive.py.
 
-Only the driver needs PMMDS, because the counting is compiled by Spark. Does not live here: how rows are counted
+Only the driver needs PMMDS, because the counting is compiled by Spark. Not here: how rows are counted
 (stores/files/spark_counts.py).
 """
 

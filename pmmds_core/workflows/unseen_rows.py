@@ -1,7 +1,7 @@
 """Verifies that a model version was not trained on the holdout rows that it is judged on.
 
 Rows are compared by the row identity of the version's own training (data/row_identity.py). A version without recorded
-training rows cannot be verified and is rejected. Does not live here: choosing the rows (training/split.py).
+training rows cannot be verified and is rejected. Not here: choosing the rows (training/split.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Limits of a connection: number of connections, time and size of a request head, time to read a response.
 
 uvicorn has no such limits. It also drops the body of a request that asks for an upgrade; here that request is parsed
-again without the Upgrade header. Does not live here: accepted request heads (framing.py), handling of a request
+again without the Upgrade header. Not here: accepted request heads (framing.py), handling of a request
 (application.py, predict_protocol.py), body sizes (prediction/request_bodies.py).
 """
 

@@ -1,6 +1,6 @@
 """Endpoints that receive data: batch predictions and feedback.
 
-Does not live here: single predictions (predict_endpoint.py), health and model (status_endpoints.py).
+Not here: single predictions (predict_endpoint.py), health and model (status_endpoints.py).
 """
 
 from __future__ import annotations

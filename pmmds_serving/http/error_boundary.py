@@ -1,4 +1,4 @@
-"""Error boundary: turns every exception of a handler into an ApiError. Does not live here: routes and transport."""
+"""Error boundary: turns every exception of a handler into an ApiError. Not here: routes and transport."""
 
 from __future__ import annotations
 

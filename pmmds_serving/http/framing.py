@@ -1,6 +1,6 @@
 """Accepted request heads: rejects those that other HTTP parsers, such as a proxy, may read differently (RFC 9112).
 
-llhttp parses the bytes; these checks reject what it accepts and others read differently. Does not live here: the
+llhttp parses the bytes; these checks reject what it accepts and others read differently. Not here: the
 connection and its limits (connection_limits.py).
 """
 

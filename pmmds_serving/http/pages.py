@@ -1,6 +1,6 @@
 """HTML pages: the front page and the API documentation. Both work offline.
 
-The documentation is Swagger UI, whose files BentoML ships. Does not live here: the API description (openapi.py).
+The documentation is Swagger UI, whose files BentoML ships. Not here: the API description (openapi.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Prediction fast path: answers predictions inside uvicorn's protocol, when the last byte of the request arrives.
 
 ASGI's task, scope, event and two messages per request cost as much as the prediction itself.
-PMMDS_HTTP_FAST_PATH=off disables it. Does not live here: the response (predict_endpoint.py), limits of a connection
+PMMDS_HTTP_FAST_PATH=off disables it. Not here: the response (predict_endpoint.py), limits of a connection
 (connection_limits.py), selecting the protocol (private_apis/uvicorn_protocol.py).
 """
 

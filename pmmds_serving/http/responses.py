@@ -1,6 +1,6 @@
 """JSON responses, encoded by msgspec.
 
-Does not live here: their content, and request bodies (prediction/request_bodies.py).
+Not here: their content, and request bodies (prediction/request_bodies.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Gauges of the service's state: model, registry, spool; the same facts as /healthz.
 
-Read at each scrape from files that all workers share. Does not live here: counters (metrics/counters.py), metrics read
+Read at each scrape from files that all workers share. Not here: counters (metrics/counters.py), metrics read
 from the database (metrics/loop_metrics.py).
 """
 

@@ -1,6 +1,6 @@
 """Status endpoints: health, readiness, model, reload, metrics.
 
-Does not live here: endpoints that receive data (data_endpoints.py), HTML pages (pages.py).
+Not here: endpoints that receive data (data_endpoints.py), HTML pages (pages.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Counters of the service; dashboards rely on their names and labels.
 
-With PROMETHEUS_MULTIPROC_DIR, which BentoML sets, the counts of all workers are summed. Does not live here: counting
+With PROMETHEUS_MULTIPROC_DIR, which BentoML sets, the counts of all workers are summed. Not here: counting
 (the endpoints), drift, retraining and promotion (loop_metrics.py), the service's state (http/service_gauges.py).
 """
 

@@ -1,7 +1,7 @@
 """Metrics of drift, retraining and promotion, read from the database at each scrape.
 
 All replicas export the same numbers, so queries take the `max` over replicas, never the sum. Labels come from closed
-lists or the contract. Does not live here: counters of the service (counters.py), queries (pmmds_core.stores).
+lists or the contract. Not here: counters of the service (counters.py), queries (pmmds_core.stores).
 """
 
 from __future__ import annotations

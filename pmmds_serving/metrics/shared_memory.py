@@ -1,4 +1,4 @@
-"""Reserves disk space for the counters that processes share. Does not live here: the counters (counters.py).
+"""Reserves disk space for the counters that processes share. Not here: the counters (counters.py).
 
 prometheus_client maps sparse files into memory: on a full disk, counting in an unallocated part kills the process with
 SIGBUS. It uses existing files unchanged, so this module creates them filled with zeros.

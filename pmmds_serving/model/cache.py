@@ -1,6 +1,6 @@
 """The model cache: verified bundles on this machine and `current.json`, which names the version to serve.
 
-The watcher writes, workers read; both can restart at any time. Does not live here: the registry (watcher.py).
+The watcher writes, workers read; both can restart at any time. Not here: the registry (watcher.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Follows the alias challenger: fetches and verifies the version that scores as a shadow.
 
-Runs in the model watcher, after production. Does not live here: scoring (shadow/scorer.py).
+Runs in the model watcher, after production. Not here: scoring (shadow/scorer.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A deadline for the model watcher: exits the process when a block takes too long.
 
 MLflow has a timeout for each read but none for a whole download, and a blocked thread cannot be stopped. A process can,
-and a worker starts the next watcher. Does not live here: the work with the deadline (watcher.py).
+and a worker starts the next watcher. Not here: the work with the deadline (watcher.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Downloads a model version into this machine's cache and verifies it.
 
-Does not live here: choosing the version (watcher.py), comparing it with its promotion record (verification.py).
+Not here: choosing the version (watcher.py), comparing it with its promotion record (verification.py).
 """
 
 from __future__ import annotations

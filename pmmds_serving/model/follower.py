@@ -1,7 +1,7 @@
 """Follows the active version of the model cache and swaps the worker's model between two requests.
 
 A bundle is loaded and verified before the swap; if that fails, the previous model keeps serving.
-Does not live here: fetching (watcher.py).
+Not here: fetching (watcher.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Artifact verification: compares a fetched version's files with the digest that its promotion recorded.
 
-Does not live here: fetching (fetcher.py), choosing the version (watcher.py), recording the digest
+Not here: fetching (fetcher.py), choosing the version (watcher.py), recording the digest
 (pmmds_core/workflows/promotion.py).
 """
 

@@ -1,6 +1,6 @@
 """The model watcher: a sidecar process that polls the registry and downloads the version in production.
 
-It keeps MLflow (84 MB, seconds to import) out of the workers. Does not live here: swapping inside a worker
+It keeps MLflow (84 MB, seconds to import) out of the workers. Not here: swapping inside a worker
 (follower.py), starting the process (process/sidecar.py).
 """
 

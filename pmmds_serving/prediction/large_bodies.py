@@ -1,6 +1,6 @@
 """Large bodies: limits how many are in memory, and decodes them in a thread so that single predictions do not wait.
 
-Does not live here: reading (request_bodies.py), decoding (predictor.py, http/data_endpoints.py).
+Not here: reading (request_bodies.py), decoding (predictor.py, http/data_endpoints.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Size limits of one request; docs/limits.md lists them.
 
-Does not live here: checking them (json_bounds.py, rpc/message_bounds.py), limits of connections
+Not here: checking them (json_bounds.py, rpc/message_bounds.py), limits of connections
 (http/connection_limits.py, rpc/server.py).
 """
 

@@ -1,6 +1,6 @@
 """The predictor: validates a payload, scores it, records it and returns the prediction. Shared by HTTP and gRPC.
 
-Does not live here: transport (http/, rpc/), the spool file (spool/spool.py).
+Not here: transport (http/, rpc/), the spool file (spool/spool.py).
 """
 
 from __future__ import annotations

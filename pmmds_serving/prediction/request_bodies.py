@@ -1,6 +1,6 @@
 """Request bodies: read with a limit and decoded strictly.
 
-Does not live here: their meaning (predictor.py), responses (http/responses.py).
+Not here: their meaning (predictor.py), responses (http/responses.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Generates prediction ids. Does not live here: request ids of clients (predictor.py)."""
+"""Generates prediction ids. Not here: request ids of clients (predictor.py)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Static files that BentoML ships, such as Swagger UI's. Importing this module does not import BentoML.
 
-Does not live here: the pages that use the files (http/pages.py).
+Not here: the pages that use the files (http/pages.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """BentoML's service class (`_bentoml_sdk`) and its ASGI application.
 
-Does not live here: the service itself (service.py), BentoML's static files (bentoml_files.py).
+Not here: the service itself (service.py), BentoML's static files (bentoml_files.py).
 """
 
 from __future__ import annotations

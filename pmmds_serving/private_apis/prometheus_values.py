@@ -1,6 +1,6 @@
 """prometheus_client's value objects: adding many observations at once, and the files that processes share.
 
-Does not live here: which metrics exist (metrics/counters.py), reserving disk space (metrics/shared_memory.py).
+Not here: which metrics exist (metrics/counters.py), reserving disk space (metrics/shared_memory.py).
 """
 
 from __future__ import annotations

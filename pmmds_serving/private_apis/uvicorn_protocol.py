@@ -1,6 +1,6 @@
 """uvicorn's HTTP protocol over httptools: the classes that http/ extends and the table that selects a protocol.
 
-Does not live here: connection limits (http/connection_limits.py), predictions (http/predict_protocol.py). Their
+Not here: connection limits (http/connection_limits.py), predictions (http/predict_protocol.py). Their
 protocol classes override methods of `HttpToolsProtocol` and use the attributes in `PROTOCOL_ATTRIBUTES`.
 """
 

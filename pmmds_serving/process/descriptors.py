@@ -1,6 +1,6 @@
 """File descriptors of one worker: raises the limit and divides it between HTTP and gRPC connections.
 
-Does not live here: counting connections (http/connection_limits.py, rpc/server.py), running out of descriptors in the
+Not here: counting connections (http/connection_limits.py, rpc/server.py), running out of descriptors in the
 spool (spool/spool.py).
 """
 

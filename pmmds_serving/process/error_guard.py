@@ -1,7 +1,7 @@
 """Error guard: keeps a background loop running after any error.
 
 Logs an error's type and place only, because its text may contain a customer's values.
-Does not live here: the loops themselves and the problems they report.
+Not here: the loops themselves and the problems they report.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Sidecar processes: started by one worker and shared by all workers of a home, for example the model watcher.
 
 A file lock ensures that only one runs. It exits with the worker that started it; another worker then starts the next
-one. Does not live here: what a sidecar does (model/watcher.py, shipping/process.py, shadow/process.py).
+one. Not here: what a sidecar does (model/watcher.py, shipping/process.py, shadow/process.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Status file of a sidecar process, which the workers read. Does not live here: the content of a status."""
+"""Status file of a sidecar process, which the workers read. Not here: the content of a status."""
 
 from __future__ import annotations
 

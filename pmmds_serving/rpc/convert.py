@@ -1,6 +1,6 @@
 """Converts between the messages of prediction.proto and the service's types.
 
-Does not live here: the methods (methods.py).
+Not here: the methods (methods.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Limits of the gRPC server: concurrent calls, streams, connection age, metadata and message sizes.
 
-Does not live here: sizes that HTTP shares (prediction/limits.py), elements of a message (message_bounds.py),
+Not here: sizes that HTTP shares (prediction/limits.py), elements of a message (message_bounds.py),
 connections (process/descriptors.py).
 """
 

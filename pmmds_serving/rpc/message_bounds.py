@@ -1,6 +1,6 @@
 """Counts the elements of a Protocol Buffers message on its bytes, before it is decoded.
 
-Two bytes can be an element of a repeated field, which becomes hundreds of bytes of objects. Does not live here: the
+Two bytes can be an element of a repeated field, which becomes hundreds of bytes of objects. Not here: the
 messages (convert.py), the limits (prediction/limits.py).
 """
 

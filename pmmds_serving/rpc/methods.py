@@ -1,6 +1,6 @@
 """The methods of PredictionService; they share their code with the HTTP endpoints.
 
-They read and return bytes, so that the service checks size and format itself. Does not live here: the server
+They read and return bytes, so that the service checks size and format itself. Not here: the server
 (server.py).
 """
 

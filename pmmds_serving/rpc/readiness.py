@@ -1,6 +1,6 @@
 """grpc.health.v1: SERVING while GET /ready returns 200.
 
-Does not live here: the readiness check (http/status_endpoints.py).
+Not here: the readiness check (http/status_endpoints.py).
 """
 
 from __future__ import annotations

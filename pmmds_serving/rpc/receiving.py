@@ -1,7 +1,7 @@
 """Receives gRPC messages with limits on their number and time.
 
 gRPC itself waits for a complete message as long as the connection lasts, so every method receives its message here.
-Does not live here: the content of a message (methods.py).
+Not here: the content of a message (methods.py).
 """
 
 from __future__ import annotations

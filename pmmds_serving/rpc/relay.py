@@ -1,7 +1,7 @@
 """The public port of gRPC: connections are counted here, and reach gRPC's server after the HTTP/2 handshake.
 
 gRPC's server listens on a socket in a private folder. Each client has a connection of its own to it, whose name holds
-the client's address (`client_host`). Does not live here: which bytes pass (settings_handshake.py), the server
+the client's address (`client_host`). Not here: which bytes pass (settings_handshake.py), the server
 (server.py).
 """
 

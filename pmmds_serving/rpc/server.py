@@ -1,6 +1,6 @@
 """The gRPC server of one worker: port, limits, counting of calls and shutdown.
 
-Does not live here: the public port, which all workers share (relay.py), the methods (methods.py), health
+Not here: the public port, which all workers share (relay.py), the methods (methods.py), health
 (readiness.py), reflection (reflection.py).
 """
 

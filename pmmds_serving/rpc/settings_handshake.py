@@ -1,6 +1,6 @@
 """The first bytes of an HTTP/2 connection: nothing but SETTINGS passes until the client has acknowledged the server's.
 
-gRPC enforces its limits on metadata, streams and the HPACK table only after that acknowledgement. Does not live here:
+gRPC enforces its limits on metadata, streams and the HPACK table only after that acknowledgement. Not here:
 sockets (relay.py).
 """
 

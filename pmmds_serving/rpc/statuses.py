@@ -1,6 +1,6 @@
 """Converts an ApiError to a gRPC status: code, short message, and details as prediction.proto's Refusal.
 
-Does not live here: the errors (api_errors.py).
+Not here: the errors (api_errors.py).
 """
 
 from __future__ import annotations

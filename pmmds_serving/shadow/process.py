@@ -1,6 +1,6 @@
 """The shadow process: a sidecar that runs behind the workers, so that the challenger never delays a response.
 
-Does not live here: scoring (scorer.py), starting the process (process/sidecar.py).
+Not here: scoring (scorer.py), starting the process (process/sidecar.py).
 """
 
 from __future__ import annotations

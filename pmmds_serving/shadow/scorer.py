@@ -1,6 +1,6 @@
 """Shadow scoring: scores logged requests with the challenger, in batches, after they reached the database.
 
-It runs in its own process (process.py). Does not live here: choosing the version (model/challenger.py), reading and
+It runs in its own process (process.py). Not here: choosing the version (model/challenger.py), reading and
 writing rows (pmmds_core.stores.predictions.shadow).
 """
 

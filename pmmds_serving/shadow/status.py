@@ -1,6 +1,6 @@
 """Status of the shadow process, for the workers and the next shadow process.
 
-Does not live here: scoring (scorer.py).
+Not here: scoring (scorer.py).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 One JSON line per record: `dead_at`, `error_type`, `feature_names` and `record`, or `raw` (base64) if the frame could
 not be decoded. After a crash a record may occur twice, with the same request_id. The files contain customer data.
-Does not live here: which records become dead letters (delivery.py).
+Not here: which records become dead letters (delivery.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Delivery of spooled batches to the prediction log; rows that it rejects permanently become dead letters.
 
-Does not live here: claiming segments (orphans.py), the retry loop (shipper.py), files of dead letters
+Not here: claiming segments (orphans.py), the retry loop (shipper.py), files of dead letters
 (dead_letters.py).
 """
 

@@ -1,6 +1,6 @@
 """Ships log segments that no worker writes to: released ones and orphans of dead workers.
 
-Does not live here: the workers' side (spool/spool.py), writing rows to the database (delivery.py).
+Not here: the workers' side (spool/spool.py), writing rows to the database (delivery.py).
 """
 
 from __future__ import annotations

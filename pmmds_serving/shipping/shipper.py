@@ -1,6 +1,6 @@
 """The shipper: moves the spool into the prediction log and retries until it succeeds.
 
-It runs in its own process (process.py). Does not live here: claiming segments (orphans.py), rejected rows
+It runs in its own process (process.py). Not here: claiming segments (orphans.py), rejected rows
 (delivery.py).
 """
 

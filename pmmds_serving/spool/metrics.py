@@ -1,6 +1,6 @@
 """Publishes the spool's state as Prometheus metrics.
 
-Does not live here: names and labels (metrics/counters.py).
+Not here: names and labels (metrics/counters.py).
 """
 
 from __future__ import annotations

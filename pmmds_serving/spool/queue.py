@@ -1,4 +1,4 @@
-"""Limits of a spool and the entries of its queue. Does not live here: the queue itself (spool.py)."""
+"""Limits of a spool and the entries of its queue. Not here: the queue itself (spool.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Searches the spool for a request without claiming its segments. Does not live here: shipping (shipping/)."""
+"""Searches the spool for a request without claiming its segments. Not here: shipping (shipping/)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Log segments: the files of the spool, each opened and locked by one process.
 
 A file has a header frame and one frame per record: length and CRC-32 (little-endian), then MessagePack. A frame that a
-crash cut off belongs to a prediction that was never returned. Does not live here: when segments are written and
+crash cut off belongs to a prediction that was never returned. Not here: when segments are written and
 released (spool.py) or shipped (shipping/).
 """
 

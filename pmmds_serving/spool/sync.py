@@ -1,6 +1,6 @@
 """The thread that syncs the spool to disk and releases segments to the shipper.
 
-Does not live here: syncing and releasing itself (spool.py).
+Not here: syncing and releasing itself (spool.py).
 """
 
 from __future__ import annotations

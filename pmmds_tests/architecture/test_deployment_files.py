@@ -1,4 +1,4 @@
-"""Images and Compose files, checked by reading the files. Does not live here: running them (compose/)."""
+"""Images and Compose files, checked by reading the files. Not here: running them (compose/)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Workflows, hooks, templates, decision records and CONTRIBUTING agree with the repository.
 
-Add a check when a file states something about the repository that can become outdated. Does not live here:
+Add a check when a file states something about the repository that can become outdated. Not here:
 docs/ (test_documentation.py).
 """
 

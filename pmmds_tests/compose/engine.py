@@ -1,6 +1,6 @@
 """Builds, starts, inspects and removes a separate Compose project.
 
-Works with Compose v2 and docker-compose 1.29. Does not live here: assertions (test_compose.py).
+Works with Compose v2 and docker-compose 1.29. Not here: assertions (test_compose.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A client that sends a request every few milliseconds during a fault and records each request id.
 
-Does not live here: faults and assertions (test_compose.py).
+Not here: faults and assertions (test_compose.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Compose end to end: build images, run the README's quick start in containers, kill containers under load.
 
-`make test-compose` runs these tests in order on one system and prints measurements. Does not live here: checks that
+`make test-compose` runs these tests in order on one system and prints measurements. Not here: checks that
 need no engine (architecture/test_deployment_files.py).
 """
 

@@ -1,6 +1,6 @@
 """Reads the manifests of deploy/kubernetes; a Kubernetes API server that records requests.
 
-Does not live here: assertions about the manifests (test_kubernetes.py).
+Not here: assertions about the manifests (test_kubernetes.py).
 """
 
 from __future__ import annotations

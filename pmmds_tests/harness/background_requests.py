@@ -1,6 +1,6 @@
 """Requests sent in the background during a fault: which were answered, and the statuses of the others.
 
-Does not live here: the faults (serving/faults) and the service (service_process.py).
+Not here: the faults (serving/faults) and the service (service_process.py).
 """
 
 from __future__ import annotations

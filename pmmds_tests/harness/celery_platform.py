@@ -1,6 +1,6 @@
 """A home whose runs go through Celery: `dagster job execute`, a real worker and a real broker.
 
-Does not live here: assertions.
+Not here: assertions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A certificate authority for tests, and a server's certificate signed by it. Does not live here: servers."""
+"""A certificate authority for tests, and a server's certificate signed by it. Not here: servers."""
 
 from __future__ import annotations
 

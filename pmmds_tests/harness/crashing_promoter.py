@@ -1,7 +1,7 @@
 """A promoter process for crash tests that kills itself (SIGKILL) before its n-th step.
 
 Run it as `python -m pmmds_tests.harness.crashing_promoter HOME DATABASE_URL REGISTRY_FILE DECISION_ID N`.
-Does not live here: assertions.
+Not here: assertions.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Memory of a worker during a flood, and the latency of predictions sent at the same time.
 
-Does not live here: the floods (serving/faults/test_floods.py).
+Not here: the floods (serving/faults/test_floods.py).
 """
 
 from __future__ import annotations

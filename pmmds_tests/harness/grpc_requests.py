@@ -1,4 +1,4 @@
-"""Requests of the gRPC tests, and their errors as data. Does not live here: assertions."""
+"""Requests of the gRPC tests, and their errors as data. Not here: assertions."""
 
 from __future__ import annotations
 

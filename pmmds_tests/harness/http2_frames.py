@@ -1,6 +1,6 @@
 """HTTP/2 by hand, for what no client library sends: frames and HPACK header fields as bytes.
 
-Does not live here: what a flood is made of (serving/faults/test_metadata_floods.py).
+Not here: what a flood is made of (serving/faults/test_metadata_floods.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The MLflow server of `pmmds up`, which tests can kill and start again on the same port.
 
-It serves the artifacts. Does not live here: what tests register in it.
+It serves the artifacts. Not here: what tests register in it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Histograms for tests: a profile, a refresh over a day, and numpy's counts of the same rows.
 
-Does not live here: assertions.
+Not here: assertions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Backdated rows for the tests of retention. Does not live here: assertions."""
+"""Backdated rows for the tests of retention. Not here: assertions."""
 
 from __future__ import annotations
 

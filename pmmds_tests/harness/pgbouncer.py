@@ -1,4 +1,4 @@
-"""A real PgBouncer in transaction mode in front of a test's PostgreSQL. Does not live here: tables and rows."""
+"""A real PgBouncer in transaction mode in front of a test's PostgreSQL. Not here: tables and rows."""
 
 from __future__ import annotations
 

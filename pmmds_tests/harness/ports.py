@@ -1,7 +1,7 @@
 """Free ports for tests, outside the kernel's ephemeral range, each reserved for one test process.
 
 A server listens on its port seconds after the port was chosen, or again after a restart. By then the kernel may have
-given an ephemeral port to another connection, or connected a polling client to itself. Does not live here: servers.
+given an ephemeral port to another connection, or connected a polling client to itself. Not here: servers.
 """
 
 from __future__ import annotations

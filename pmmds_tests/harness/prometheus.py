@@ -1,6 +1,6 @@
 """A real Prometheus server with its own folder and port.
 
-Does not live here: queries and rules (deploy/).
+Not here: queries and rules (deploy/).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Generate pmmds_serving/generated. `make protos` runs this; a test compares its output with the committed files.
 
-Does not live here: the messages (pmmds_serving/protos).
+Not here: the messages (pmmds_serving/protos).
 """
 
 from __future__ import annotations

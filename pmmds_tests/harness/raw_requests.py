@@ -1,6 +1,6 @@
 """Byte streams that HTTP parsers are known to read differently, with the expected responses of the service.
 
-Does not live here: how they are sent (serving/http/test_request_framing.py,
+Not here: how they are sent (serving/http/test_request_framing.py,
 serving/http/test_proxy.py).
 """
 

@@ -1,6 +1,6 @@
 """An S3-compatible store: moto's server as a child process, with a user whose key it checks.
 
-Does not live here: the objects in it.
+Not here: the objects in it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Databases at a chosen schema revision. Does not live here: the schemas of releases (released_schemas.py)."""
+"""Databases at a chosen schema revision. Not here: the schemas of releases (released_schemas.py)."""
 
 from __future__ import annotations
 

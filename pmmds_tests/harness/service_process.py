@@ -1,6 +1,6 @@
 """The real service as processes of a test, on a free port, stopped by their process ids.
 
-Does not live here: assertions.
+Not here: assertions.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Requests to a running service, and the expected form of a refusal.
 
-Add a payload or an expectation that several of them share. Keep out: starting it (service_process.py).
+Add a payload or an expectation that several of them share. Not here: starting it (service_process.py).
 """
 
 from __future__ import annotations

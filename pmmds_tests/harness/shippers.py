@@ -1,4 +1,4 @@
-"""Shippers of a test: told to ship once, or as a thread beside spools that hand over. Keep out: what is asserted."""
+"""Shippers of a test: told to ship once, or as a thread beside spools that hand over. Not here: what is asserted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file system of its own for a test that fills it, and what fills it. Keep out: what is asserted."""
+"""A file system of its own for a test that fills it, and what fills it. Not here: what is asserted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs of the system that some tests start. Does not live here: PostgreSQL's (postgres_programs.py), our own."""
+"""Programs of the system that some tests start. Not here: PostgreSQL's (postgres_programs.py), our own."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A TCP relay in front of an MLflow server that limits, delays or cuts the artifacts' bytes.
 
-Everything else passes as it is. Keep out: what is asserted about the two that it is between.
+Everything else passes as it is. Not here: what is asserted about the two that it is between.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Trains model versions in a child process, so that tests of the service import no Dagster.
 
-Does not live here: tests that inspect Dagster's runs (they use dagster_platform.py).
+Not here: tests that inspect Dagster's runs (they use dagster_platform.py).
 """
 
 from __future__ import annotations

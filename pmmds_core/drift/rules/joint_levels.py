@@ -1,6 +1,6 @@
 """Bins merged into a few levels per feature, as one-hot rows for the rule `joint`.
 
-Does not live here: the comparison of the rows (joint.py).
+Not here: the comparison of the rows (joint.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The verdict of a single rule, and the reason texts that rules share.
 
-Does not live here: the rules themselves and the selection of alerting rules (drift/policy.py).
+Not here: the rules themselves and the selection of alerting rules (drift/policy.py).
 """
 
 from __future__ import annotations

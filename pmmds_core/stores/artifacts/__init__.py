@@ -1,4 +1,4 @@
 """The model registry (MLflow), cached bundles, data sets.
 
-Does not live here: decisions about versions (stores/lifecycle).
+Not here: decisions about versions (stores/lifecycle).
 """

@@ -1,6 +1,6 @@
 """Downloads from an artifact store as streams of limited size; the size that the sender announces is not trusted.
 
-MLflow's own download fetches every file of a folder without a limit. Does not live here: which store has the files
+MLflow's own download fetches every file of a folder without a limit. Not here: which store has the files
 (model_registry.py), error messages for failures of a store (registry_errors.py).
 """
 

@@ -1,7 +1,7 @@
 """Caches bundles and reference profiles of model versions in files, so that each version is downloaded once.
 
 Versions are immutable, so the cache never expires. Files are hashed before they are loaded; a pickle is loaded only if
-its digest is recorded. Does not live here: fitting profiles (profiling).
+its digest is recorded. Not here: fitting profiles (profiling).
 """
 
 from __future__ import annotations

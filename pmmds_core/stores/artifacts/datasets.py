@@ -1,6 +1,6 @@
 """Stores data sets: a Parquet file named by its digest, and a database row with kind and origin.
 
-Does not live here: what the rows mean (data/reader.py, training/split.py).
+Not here: what the rows mean (data/reader.py, training/split.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """MLflow's registry without its Python library, which takes four seconds of processor time to import.
 
 Lives here: the reads and the one upload that every monitoring run does, by SQL on MLflow's tables (a database as
-tracking URI), by its REST API (a server), and on a folder of artifacts. Does not live here: everything else, and error
+tracking URI), by its REST API (a server), and on a folder of artifacts. Not here: everything else, and error
 messages. `DirectAccessError` means "use the library", which then succeeds or reports why (model_registry.py).
 """
 

@@ -1,7 +1,7 @@
 """The MLflow server's application behind the web guard: `mlflow server --app-name pmmds` starts it.
 
 MLflow's own middleware checks Host and Origin of its API; its default list of hosts has patterns such as `10.*`, which
-public host names can match. Does not live here: the rules (runtime/web_guard.py).
+public host names can match. Not here: the rules (runtime/web_guard.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Translates failures of MLflow and its artifact store into one sentence with the next step.
 
-Does not live here: calls of MLflow (model_registry.py), retries.
+Not here: calls of MLflow (model_registry.py), retries.
 """
 
 from __future__ import annotations

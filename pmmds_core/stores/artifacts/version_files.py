@@ -1,6 +1,6 @@
 """Files that a registered version carries besides its bundle: the digests of its training rows, the saved pipeline.
 
-Does not live here: calls of MLflow (model_registry.py).
+Not here: calls of MLflow (model_registry.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Backs up the database to one file and restores it, with each engine's own tools.
 
-Does not live here: the archive's Parquet files and MLflow's stores, which are copied as files.
+Not here: the archive's Parquet files and MLflow's stores, which are copied as files.
 """
 
 from __future__ import annotations

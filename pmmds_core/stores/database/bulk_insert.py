@@ -1,4 +1,4 @@
-"""Bulk inserts that skip rows whose key exists. Does not live here: the meaning of the rows (the stores)."""
+"""Bulk inserts that skip rows whose key exists. Not here: the meaning of the rows (the stores)."""
 
 from __future__ import annotations
 

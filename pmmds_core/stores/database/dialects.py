@@ -1,6 +1,6 @@
 """SQL that differs between SQLite and PostgreSQL: the clock, truncation to the hour, upserts and locks.
 
-Does not live here: whole queries.
+Not here: whole queries.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Opens the database, runs transactions and translates its errors.
 
-Does not live here: queries (each store has its own).
+Not here: queries (each store has its own).
 """
 
 from __future__ import annotations

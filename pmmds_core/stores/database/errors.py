@@ -1,6 +1,6 @@
 """Translates database errors into one sentence with the place (no password) and the next step.
 
-Add a row for an engine's failure that a person can fix. Does not live here: retries.
+Add a row for an engine's failure that a person can fix. Not here: retries.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The rights of each role on each table, and the error for a missing right.
 
-Add a line for each new table; a test requires it. Does not live here: the SQL that grants (roles.py).
+Add a line for each new table; a test requires it. Not here: the SQL that grants (roles.py).
 """
 
 from __future__ import annotations

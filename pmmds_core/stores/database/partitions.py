@@ -1,7 +1,7 @@
 """Creates the daily partitions of the prediction log on PostgreSQL: ahead of time, and for rows in the default one.
 
 A row without a daily partition goes into the default partition, so writing never waits for one to be created.
-Does not live here: dropping days (stores/predictions/archive.py). SQLite has one table.
+Not here: dropping days (stores/predictions/archive.py). SQLite has one table.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Checks that the databases of Dagster and MLflow can be reached, before the programs start.
 
 Both retry for minutes and then print long tracebacks; this reports one sentence. Read-only.
-Does not live here: PMMDS's database (engine.py).
+Not here: PMMDS's database (engine.py).
 """
 
 from __future__ import annotations

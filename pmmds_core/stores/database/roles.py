@@ -1,6 +1,6 @@
 """Creates PostgreSQL group roles and grants them the minimum rights; logins are made members of one.
 
-Does not live here: the list of rights (grants.py), logins and their passwords (the administrator creates them).
+Not here: the list of rights (grants.py), logins and their passwords (the administrator creates them).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Checks and migrates the schema: fixed tables by Alembic revisions, feature columns by the contract.
 
-After adding a revision to `migrations/versions`, set HEAD. Does not live here: table definitions (tables.py).
+After adding a revision to `migrations/versions`, set HEAD. Not here: table definitions (tables.py).
 """
 
 from __future__ import annotations

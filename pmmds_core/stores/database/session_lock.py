@@ -2,7 +2,7 @@
 
 The server releases it when the session ends, also if the process or machine crashes. Only a login with a right to
 change the table can hold it. The transaction reads and writes nothing, so it does not block vacuum.
-Does not live here: what the lock protects (stores/lifecycle/training_lock.py, pmmds_assets/instance/leader_lock.py).
+Not here: what the lock protects (stores/lifecycle/training_lock.py, pmmds_assets/instance/leader_lock.py).
 """
 
 from __future__ import annotations

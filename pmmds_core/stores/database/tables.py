@@ -1,7 +1,7 @@
 """Every table, as SQLAlchemy Core. The prediction log's feature columns follow the contract; the rest is fixed.
 
 Add a column here and in a new migration; a test compares the two.
-Does not live here: queries (each store has its own) and defaults that only a database sets.
+Not here: queries (each store has its own) and defaults that only a database sets.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Parses database URLs from settings; errors never repeat any part of the URL.
 
-Does not live here: connecting (engine.py), errors of a server (errors.py).
+Not here: connecting (engine.py), errors of a server (errors.py).
 """
 
 from __future__ import annotations

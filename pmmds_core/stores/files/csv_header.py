@@ -1,7 +1,7 @@
 """Reads a CSV file's header, line ends and row count, and checks UTF-8, independently of the main CSV reader.
 
 DuckDB 2.0 reads large files in pieces and may silently drop the rest of a piece after a malformed line, so its row
-count is compared with this one. Does not live here: values (DuckDB reads them).
+count is compared with this one. Not here: values (DuckDB reads them).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Opens CSV and Parquet files with DuckDB: recognizes the format by content and checks columns and rows.
 
-File formats belong here. Does not live here: reading columns as features (column_sql.py), counting (duckdb_counts.py).
+File formats belong here. Not here: reading columns as features (column_sql.py), counting (duckdb_counts.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Counts a file's rows per bin with DuckDB: few scans, on all cores, without loading the file into memory.
 
-The bins are exactly those of profiling/bin_queries.py. Does not live here: opening files (data_file.py), reading
+The bins are exactly those of profiling/bin_queries.py. Not here: opening files (data_file.py), reading
 columns as features (column_sql.py).
 """
 

@@ -1,6 +1,6 @@
 """Downloads a contract's public data set from OpenML, verifies its content and saves it as CSV.
 
-Does not live here: what the rows mean (data/reader.py) and which source is in use
+Not here: what the rows mean (data/reader.py) and which source is in use
 (reference_source.py).
 """
 

@@ -1,6 +1,6 @@
 """Chooses the reference data: the configured file, the downloaded one, or the packaged synthetic sample.
 
-Does not live here: reading (data/reader.py), downloading (openml_download.py).
+Not here: reading (data/reader.py), downloading (openml_download.py).
 """
 
 from __future__ import annotations

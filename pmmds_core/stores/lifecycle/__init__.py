@@ -1,4 +1,4 @@
 """Alerts, decisions, the promotion lock, retrainings, the outbox and its notifier, retention, status.
 
-Does not live here: model files (stores/artifacts).
+Not here: model files (stores/artifacts).
 """

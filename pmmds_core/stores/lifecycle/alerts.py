@@ -1,7 +1,7 @@
 """Drift alerts: at most one per model is live (open or acknowledged); a new drifted report extends it.
 
 Each status change is stored in alert_changes and notified through the outbox, in one transaction.
-Does not live here: what an alert triggers (the sensor, policies/retraining.py), when it is resolved
+Not here: what an alert triggers (the sensor, policies/retraining.py), when it is resolved
 (policies/alert_resolution.py).
 """
 

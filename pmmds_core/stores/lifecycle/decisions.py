@@ -1,6 +1,6 @@
 """Stores evaluations and promotion decisions.
 
-Does not live here: deciding (policies/promotion.py), moving the alias (workflows/promotion.py), changes under the
+Not here: deciding (policies/promotion.py), moving the alias (workflows/promotion.py), changes under the
 promotion lock (promotion_lock.py).
 """
 

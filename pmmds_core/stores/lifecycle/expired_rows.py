@@ -1,4 +1,4 @@
-"""Deletes rows past their retention period. Does not live here: files and model versions (workflows/retention.py).
+"""Deletes rows past their retention period. Not here: files and model versions (workflows/retention.py).
 
 Keeps reports that an alert names, the newest report of each model, and labels that have a logged row.
 """

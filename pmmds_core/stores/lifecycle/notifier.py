@@ -1,7 +1,7 @@
 """Sends due notifications of the outbox to the URLs of PMMDS_ALERT_URLS, with apprise.
 
 An unreachable target raises no error, and messages contain no part of a URL except its scheme.
-Does not live here: message texts (alerts.py, policies/notifications.py), retries (outbox.py).
+Not here: message texts (alerts.py, policies/notifications.py), retries (outbox.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The outbox: notifications are inserted with the change they report and claimed by one sender at a time.
 
-Does not live here: sending (notifier.py), alerts (alerts.py), message texts (policies/notifications.py).
+Not here: sending (notifier.py), alerts (alerts.py), message texts (policies/notifications.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The promotion lock: the production pointer and the states of decisions change only under it.
 
-State transitions belong here. Does not live here: their order (workflows/promotion.py), reads and writes without the
+State transitions belong here. Not here: their order (workflows/promotion.py), reads and writes without the
 lock (decisions.py).
 """
 

@@ -1,6 +1,6 @@
 """Records which training run registered which model version, which MLflow's alias `challenger` cannot prove.
 
-Does not live here: the versions (stores/artifacts/model_registry.py), their training rows
+Not here: the versions (stores/artifacts/model_registry.py), their training rows
 (workflows/unseen_rows.py).
 """
 

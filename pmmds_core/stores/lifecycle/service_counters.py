@@ -1,6 +1,6 @@
 """Reads the service's counters of prediction requests and errors.
 
-Does not live here: judging them (policies/rollback.py).
+Not here: judging them (policies/rollback.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Status snapshot of the loop for monitoring: alerts, production version, pending manual actions.
 
-Reads few rows in one transaction, because metrics are scraped every few seconds. Does not live here: metric names
+Reads few rows in one transaction, because metrics are scraped every few seconds. Not here: metric names
 (serving), totals since the start (each store).
 """
 

@@ -1,6 +1,6 @@
 """Stores the bytes per kind of stored data, measured nightly, for metrics.
 
-Does not live here: measuring (workflows/retention.py).
+Not here: measuring (workflows/retention.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
 """Bin counts, histograms, stored drift reports, daily performance.
 
-Does not live here: single predictions (stores/predictions).
+Not here: single predictions (stores/predictions).
 """

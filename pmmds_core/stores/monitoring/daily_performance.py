@@ -1,6 +1,6 @@
 """Daily performance: states of days (to find changed ones), their rows, and stored results.
 
-Does not live here: measuring (statistics/intervals.py, models/calibration.py).
+Not here: measuring (statistics/intervals.py, models/calibration.py).
 """
 
 from __future__ import annotations

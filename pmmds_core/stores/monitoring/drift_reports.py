@@ -1,6 +1,6 @@
 """Stores drift reports and their metrics.
 
-Queries about past reports belong here. Does not live here: verdicts (drift), retention (lifecycle/expired_rows.py).
+Queries about past reports belong here. Not here: verdicts (drift), retention (lifecycle/expired_rows.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Reads successive windows of one model version from its stored reports.
 
 Reports overlap: each hour one covers the last day. Only windows that do not overlap may be summed.
-Does not live here: judging windows (drift/rules).
+Not here: judging windows (drift/rules).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Reads the hourly histograms of one model version, for charts over time.
 
-Does not live here: counting and merging (histograms.py).
+Not here: counting and merging (histograms.py).
 """
 
 from __future__ import annotations

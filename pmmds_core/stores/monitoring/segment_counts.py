@@ -1,6 +1,6 @@
 """Counts a window's rows per segment inside the database, in one scan grouped by the segments' feature.
 
-Does not live here: the counting expressions (bin_counts.py), comparing (drift/segments.py).
+Not here: the counting expressions (bin_counts.py), comparing (drift/segments.py).
 """
 
 from __future__ import annotations

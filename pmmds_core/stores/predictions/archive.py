@@ -3,7 +3,7 @@
 Each logged row is either in the database or in a part recorded in prediction_archives: the record is inserted in the
 transaction that deletes the rows. Unrecorded files are left over from a crash and are not read. A row that is written
 later with the id of an archived row never replaces it: it is omitted, and counted if it differs.
-Does not live here: the file's format (parquet_rows.py), records and their checks (archive_parts.py), queries
+Not here: the file's format (parquet_rows.py), records and their checks (archive_parts.py), queries
 (archived_rows.py, logged_rows.py), when days are due (workflows/log_archiving.py).
 """
 

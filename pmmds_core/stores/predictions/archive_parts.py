@@ -1,7 +1,7 @@
 """Archived parts as the database records them, and the comparison of a record with its file.
 
 Whoever has the archiving login can record a part, so a record alone proves nothing: its file must be there and have the
-recorded size, rows and content. Does not live here: writing parts (archive.py), reading rows (archived_rows.py).
+recorded size, rows and content. Not here: writing parts (archive.py), reading rows (archived_rows.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Archived rows as a DuckDB table with the log's name, so that the log's own queries run on it.
 
-DuckDB reads the Parquet files in place and accepts SQL compiled for PostgreSQL. Does not live here: the queries (each
+DuckDB reads the Parquet files in place and accepts SQL compiled for PostgreSQL. Not here: the queries (each
 store has its own).
 """
 

@@ -1,6 +1,6 @@
 """Reads label items (request_id, label, observed_at) from a file; rejects the file if any row is invalid.
 
-Does not live here: storing them (labels.py), reading CSV and Parquet (data/text_table.py).
+Not here: storing them (labels.py), reading CSV and Parquet (data/text_table.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Stores every observation of a label: corrections, late ones, and ones whose prediction is not logged yet.
 
-Does not live here: which observation is valid (labels.py).
+Not here: which observation is valid (labels.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Stores labels, which arrive after the prediction, and reads labeled rows.
 
-Queries about labels belong here. Does not live here: splitting labelled rows (training/split.py), metrics
+Queries about labels belong here. Not here: splitting labelled rows (training/split.py), metrics
 (statistics/classification.py).
 """
 

@@ -1,6 +1,6 @@
 """The prediction log: one row per prediction, written once even if delivered or requested repeatedly.
 
-Queries about logged predictions belong here. Does not live here: labels (labels.py), counts per bin
+Queries about logged predictions belong here. Not here: labels (labels.py), counts per bin
 (stores/monitoring/histograms.py).
 """
 

@@ -1,6 +1,6 @@
 """Writes rows of the prediction log to a Parquet file in groups, compressed with zstd, and reads them back to verify.
 
-Does not live here: which rows (archive.py), queries on the files (archived_rows.py).
+Not here: which rows (archive.py), queries on the files (archived_rows.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The timestamp in a prediction id: equal to its row's predicted_at, to the microsecond.
 
-The id therefore identifies the daily partition of its row. Does not live here: creating ids
+The id therefore identifies the daily partition of its row. Not here: creating ids
 (pmmds_serving/prediction/request_ids.py).
 """
 

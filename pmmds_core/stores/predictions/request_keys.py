@@ -2,7 +2,7 @@
 
 The log's key is the prediction id, which contains the row's timestamp. The client's request id is another column; the
 table client_request_ids has one entry per client id and row content, so a repeated request is logged once.
-Does not live here: writing the rows (log.py) and labels (labels.py).
+Not here: writing the rows (log.py) and labels (labels.py).
 """
 
 from __future__ import annotations

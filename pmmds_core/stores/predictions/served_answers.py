@@ -1,6 +1,6 @@
 """Latency and quality of a version's logged predictions in a window.
 
-Does not live here: the tolerated values (policies/rollback.py).
+Not here: the tolerated values (policies/rollback.py).
 """
 
 from __future__ import annotations

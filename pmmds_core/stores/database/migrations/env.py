@@ -1,6 +1,6 @@
 """Alembic's entry point: runs the revisions on the connection of pmmds_core.stores.database.schema, in its transaction.
 
-Start it with `pmmds db migrate`, which holds the migration lock. Does not live here: URLs and settings.
+Start it with `pmmds db migrate`, which holds the migration lock. Not here: URLs and settings.
 """
 
 from alembic import context

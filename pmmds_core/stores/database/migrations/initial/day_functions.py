@@ -2,7 +2,7 @@
 
 They run with the rights of the tables' owner (SECURITY DEFINER), so that a login needs no right to change tables. Each
 locks the archive table and the parent first, in the order of every reader and writer of the log, to avoid deadlocks.
-Does not live here: who may call them (grants.py), when they are called (partitions.py, predictions/archive.py).
+Not here: who may call them (grants.py), when they are called (partitions.py, predictions/archive.py).
 """
 
 from __future__ import annotations
