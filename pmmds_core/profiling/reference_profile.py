@@ -1,7 +1,7 @@
 """The reference profile: frozen bins and reference counts, per feature and for the score.
 
-It takes a few kilobytes, is part of the model version, and profiles with the same bins can be merged. Does not live
-here: comparing it with current rows (drift/comparison.py).
+It takes a few kilobytes, is part of the model version, and profiles with the same bins can be merged.
+Not here: comparing it with current rows (drift/comparison.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """POST /api/v1/predict without a web framework; everything else is passed on.
 
-A router, a request and a response object cost more than decoding, scoring and recording a row together. Does not live
-here: predicting (prediction/predictor.py), all other endpoints (application.py).
+A router, a request and a response object cost more than decoding, scoring and recording a row together.
+Not here: predicting (prediction/predictor.py), all other endpoints (application.py).
 """
 
 from __future__ import annotations

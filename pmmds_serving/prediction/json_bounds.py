@@ -1,7 +1,7 @@
 """Bounds the number of values in a JSON text by counting bytes, before anything is decoded.
 
-A byte of JSON can become fifty bytes of objects, so a limit in bytes bounds neither memory nor time. Does not live
-here: decoding (request_bodies.py), the limits of the endpoints (limits.py).
+A byte of JSON can become fifty bytes of objects, so a limit in bytes bounds neither memory nor time.
+Not here: decoding (request_bodies.py), the limits of the endpoints (limits.py).
 """
 
 from __future__ import annotations

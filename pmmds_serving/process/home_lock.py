@@ -1,7 +1,7 @@
 """Lock of PMMDS_HOME: at most one service per home, because a second one would reset the shared counters.
 
-A file lock that all processes of the service inherit; the kernel releases it when the last one exits. Does not live
-here: workers of one service, which share the home (worker.py).
+A file lock that all processes of the service inherit; the kernel releases it when the last one exits.
+Not here: workers of one service, which share the home (worker.py).
 """
 
 from __future__ import annotations

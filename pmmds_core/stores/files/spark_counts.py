@@ -1,7 +1,7 @@
 """Counts rows per bin with Spark, for data larger than one machine, in one pass over a DataFrame.
 
-The bins are exactly those of profiling/bin_queries.py. Needs the extra `spark` (pyspark and Java 17). Does not live
-here: creating the session and reading the rows (the caller does).
+The bins are exactly those of profiling/bin_queries.py. Needs the extra `spark` (pyspark and Java 17).
+Not here: creating the session and reading the rows (the caller does).
 """
 
 from __future__ import annotations
