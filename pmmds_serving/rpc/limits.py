@@ -24,8 +24,6 @@ SERVER_OPTIONS = (
     # Larger metadata of a call is rejected while it is read.
     ("grpc.max_metadata_size", METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES),
-    # Without a table a sender cannot refer to a large header by one byte, many times.
-    ("grpc.http2.hpack_table_size.decoder", 0),
     # Otherwise a fast sender grows the window, and so the buffers, of all streams, even of those not being read.
     ("grpc.http2.bdp_probe", 0),
 )

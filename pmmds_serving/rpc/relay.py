@@ -148,7 +148,7 @@ class _Client(_Side):
     """A client's connection."""
 
     def __init__(self, relay: GrpcRelay) -> None:
-        self._front = relay
+        self._relay = relay
         self._handshake = SettingsHandshake()
         self._early, self._is_connected = b"", False
         self._timer: asyncio.TimerHandle | None = None
@@ -156,23 +156,23 @@ class _Client(_Side):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if len(self._front.clients) >= self._front.most:
+        if len(self._relay.clients) >= self._relay.most:
             self.abort()
             return
-        self._front.clients.add(self)
+        self._relay.clients.add(self)
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._front.seconds, self.abort)
+        self._timer = loop.call_later(self._relay.seconds, self.abort)
         self.pause_reading()
         peer = transport.get_extra_info("peername")
         self._connecting = loop.create_task(self._connect(str(peer[0]) if peer else ""))
 
     async def _connect(self, address: str) -> None:
         try:
-            await self._front.connect(self, address)
+            await self._relay.connect(self, address)
         except OSError:
             self.abort()
             return
-        if self in self._front.clients:
+        if self in self._relay.clients:
             early, self._early, self._is_connected = self._early, b"", True
             self.data_received(early)
             self.resume_reading()
@@ -198,7 +198,7 @@ class _Client(_Side):
             self._timer.cancel()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._front.clients.discard(self)
+        self._relay.clients.discard(self)
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(error)
