@@ -109,7 +109,7 @@ def test_without_labels_the_retraining_is_blocked_and_tried_again_with_new_ones_
     assert "needs manual action" in str(skipped.skip_message)
     (told,) = [c for c in platform.deployment.alerts.changes(alert.alert_id) if c.kind == "gave_up"]
     assert told.note is not None
-    assert told.note.startswith("3 attempts to retrain brought no new model (the last one: blocked_no_labels: ")
+    assert told.note.startswith("No new model after 3 retraining attempts (last outcome: blocked_no_labels: ")
     assert platform.deployment.alerts.get(alert.alert_id).status == "open"
     assert platform.deployment.production_version().version == "1"
 

@@ -60,6 +60,7 @@ def test_the_version_carries_validation_results_signature_example_and_card(train
     deployment = trained[0].deployment
     version = deployment.production_version()
     mlflow.set_tracking_uri(deployment.registry.tracking_uri)
+    mlflow.set_registry_uri(deployment.registry.tracking_uri)
     client = mlflow.MlflowClient(deployment.registry.tracking_uri)
     names = {a.path for folder in ("", "validation", "bundle") for a in client.list_artifacts(version.run_id, folder)}
     assert {"validation/expectations.json", "validation/expectations.html", "validation/schema.json"} <= names
