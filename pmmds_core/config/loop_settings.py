@@ -103,10 +103,10 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 3
 
     retrain_min_labels: Annotated[
-        PositiveInt, Meta(description="Minimum labelled production rows for a retraining")
+        PositiveInt, Meta(description="Minimum labeled production rows for a retraining")
     ] = 200
     retrain_holdout_share: Annotated[
-        Share, Meta(description="Share of the labelled production rows held out for evaluation, newest first")
+        Share, Meta(description="Share of the labeled production rows held out for evaluation, newest first")
     ] = 0.4
     retrain_cooldown_minutes: Annotated[
         PositiveFloat, Meta(description="Minutes before a failed retraining is retried for the same trigger")
@@ -125,7 +125,7 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
         Share, Meta(description="Tolerated ROC-AUC drop; the drop's 95% interval must exceed it")
     ] = 0.05
     retrain_performance_days: Annotated[
-        PositiveInt, Meta(description="Days of labelled rows that realized ROC-AUC is measured on")
+        PositiveInt, Meta(description="Days of labeled rows that realized ROC-AUC is measured on")
     ] = 7
     retrain_every_labels: Annotated[
         NonNegativeInt, Meta(description="Labels since the champion's training that trigger a retraining; 0 = off")
@@ -134,11 +134,11 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
         NonNegativeFloat, Meta(description="Days since the last trained model that trigger a retraining; 0 = off")
     ] = 0.0
     train_production_max_age_days: Annotated[
-        NonNegativeFloat, Meta(description="Maximum age in days of labelled production rows to train on; 0 = no limit")
+        NonNegativeFloat, Meta(description="Maximum age in days of labeled production rows to train on; 0 = no limit")
     ] = 0.0
     train_production_max_rows: Annotated[
         NonNegativeInt,
-        Meta(description="Maximum number of labelled production rows to train on, newest first; 0 = all"),
+        Meta(description="Maximum number of labeled production rows to train on, newest first; 0 = all"),
     ] = 0
     train_reference_max_share: Annotated[
         Share, Meta(description="Maximum share of reference rows in the training rows, if there are production rows")
