@@ -74,6 +74,10 @@ class OneTrainingAtATime(dg.Executor):
     def step_dependency_config(self) -> StepDependencyConfig:
         return self._inner.step_dependency_config
 
+    def __getattr__(self, name: str) -> Any:
+        """Attributes that an executor's own run loop reads of it, such as Celery's `app_args`."""
+        return getattr(self._inner, name)
+
     def execute(
         self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
     ) -> Iterator[dg.DagsterEvent]:

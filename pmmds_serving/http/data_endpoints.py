@@ -82,7 +82,7 @@ def _await_predictions(worker: Worker, request_ids: set[str]) -> None:
     """Wait until all ids are logged, or everything spooled before this call is shipped; other ids are unknown."""
     log, pending = worker.deployment.prediction_log, segments_with_records(worker.spool.folder)
     missing, deadline = request_ids, time.monotonic() + SHIPPING_GRACE_SECONDS
-    while (missing := missing - log.named(missing).keys()) and pending and time.monotonic() < deadline:
+    while (missing := missing - log.are_logged(missing)) and pending and time.monotonic() < deadline:
         time.sleep(SHIPPING_POLL_SECONDS)
         pending = [path for path in pending if path.exists()]
 

@@ -82,7 +82,8 @@ def the_service_answers_and_learns(staff: Staff, service: RunningService, contra
     stores = staff.deployment(OWNER)
     wait_until(all_logged(stores, ids))
     labels = [{"request_id": r, "label": i % 2} for i, r in enumerate(ids)]
-    assert service.client.post(FEEDBACK, json={"items": labels}).json()["accepted"] == 300
+    answer = service.client.post(FEEDBACK, json={"items": labels})
+    assert (answer.status_code, answer.json().get("accepted")) == (200, 300), answer.text
     return ids
 
 
@@ -150,7 +151,7 @@ def the_promoter_moves_the_alias(staff: Staff, service: RunningService, decision
         wait_until(partial(service.serves, version))
 
 
-NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_promoter; if this one is"
+NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_promoter; if it already is"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_pr
         (MONITOR, ("retrain", "--force"), "no INSERT on retraining_runs", NEEDS_PROMOTER),
         (SERVICE, ("train",), "no INSERT on retraining_runs", NEEDS_PROMOTER),
         (SERVICE, ("rollback", "--by", "Ada"), "no INSERT on retraining_runs", NEEDS_PROMOTER),
-        (SERVICE, ("monitor",), "no SELECT on prediction_logs_default", "is a member of pmmds_monitor; if this one is"),
+        (SERVICE, ("monitor",), "no SELECT on prediction_logs_default", "is a member of pmmds_monitor; if it already"),
         (
             SERVICE,
             ("alerts", "ack", "1", "--by", "Ada"),

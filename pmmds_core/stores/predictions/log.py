@@ -151,6 +151,11 @@ class PredictionLog:
         columns = (*self._fixed, *self._features)
         return {row.request_id: _record(row) for row in rows_of_ids(connection, self._table, columns, sorted(ids))}
 
+    def are_logged(self, request_ids: Iterable[str]) -> set[str]:
+        """The subset of these ids that name a logged row. Reads no archive, which the service's login cannot read."""
+        with self._database.connect() as connection:
+            return set(requests_named(connection, self._table, request_ids))
+
     def named(self, request_ids: Iterable[str]) -> dict[str, list[PredictionRecord]]:
         """The records in the database that each id names, oldest first; see `requests_named`.
 
@@ -165,18 +170,18 @@ class PredictionLog:
     def _archived_instead(
         self, connection: sa.Connection, records: Sequence[PredictionRecord]
     ) -> dict[str, PredictionRecord]:
-        """Service's id to the archived record of those ids that the archive has too."""
-        found: dict[str, PredictionRecord] = {}
+        """Archived records by prediction id, for those records whose id the archive has too."""
+        archived_records: dict[str, PredictionRecord] = {}
         if self._archive is None:
-            return found
+            return archived_records
         times = [(r.request_id, at) for r in records for at in (r.predicted_at, timestamp_of(r.request_id)) if at]
         for day in {at.replace(hour=0, minute=0, second=0, microsecond=0) for _, at in times}:
             archived = self._archive.rows(connection, day, day + timedelta(days=1))
             ids = [i for i, at in times if day <= at < day + timedelta(days=1)]
             if archived is not None:
                 query = self._select().where(self._table.c.request_id.in_(ids))
-                found |= {row.request_id: _record(row) for row in archived.execute(query)}
-        return found
+                archived_records |= {row.request_id: _record(row) for row in archived.execute(query)}
+        return archived_records
 
     def find(self, request_ids: Iterable[str]) -> dict[str, PredictionRecord]:
         """The record of each id that names exactly one."""

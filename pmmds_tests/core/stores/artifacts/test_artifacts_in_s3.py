@@ -89,7 +89,7 @@ def test_a_service_with_a_wrong_key_reports_it_and_retries(
         def problem() -> str:
             return str(service.client.get("/healthz").json()["parts"]["registry"]["problem"])
 
-        wait_until(lambda: "v1 could not be downloaded: The artifact store" in problem())
+        wait_until(lambda: "v1 could not be downloaded: The request to the artifact store" in problem())
         assert "The request signature we calculated does not match" in problem()
         assert service.status_of("/ready") == 503
         assert "Traceback" not in service.output
