@@ -53,7 +53,13 @@ class LineBuffer:
             self._stream.flush()
 
 
-lines = LineBuffer(sys.stderr.buffer)
+def _standard_error() -> BinaryIO:
+    """The byte stream of standard error. Celery's worker replaces sys.stderr with an object that has none."""
+    stream: Any = sys.stderr if hasattr(sys.stderr, "buffer") else sys.__stderr__
+    return cast("BinaryIO", stream.buffer)
+
+
+lines = LineBuffer(_standard_error())
 
 
 def configure_logging(level: str, *processors: structlog.typing.Processor) -> None:
