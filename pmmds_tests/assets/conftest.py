@@ -1,4 +1,4 @@
-"""Houses with one model and with two, made once for each test process. Tests that change one make a copy of it."""
+"""PMMDS_HOME fixtures with one and two model versions, built once per test process."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def platform(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield built
 
 
-def test_a_model_trained_through_celery_is_the_one_the_embedded_default_makes(
+def test_training_through_celery_gives_the_same_model_as_in_process(
     platform: CeleryPlatform, trained: tuple[DagsterPlatform, dg.ExecuteInProcessResult]
 ) -> None:
     assert digests(platform.deployment) == digests(trained[0].deployment)
@@ -87,7 +87,7 @@ def test_monitoring_through_celery_gives_the_bytes_of_the_embedded_default(platf
     assert b'"n_current": 500' in by_default
 
 
-def test_a_whole_run_goes_to_a_worker_with_the_launcher_of_deploy_celery(platform: CeleryPlatform) -> None:
+def test_the_deployed_launcher_sends_a_whole_run_to_a_worker(platform: CeleryPlatform) -> None:
     """The instance of deploy/celery, a real daemon that takes the run from the queue, a worker of that queue."""
     run_id = str(uuid.uuid4())
     tags = {**monitor_request(platform.deployment, 24).tags, "dagster-celery/queue": "runs"}
@@ -110,7 +110,7 @@ def test_the_instance_for_celery_differs_from_the_project_s_in_its_run_launcher_
     assert launcher["class"] == "CeleryRunLauncher"
 
 
-def test_a_broker_that_is_away_fails_the_run_with_one_sentence_within_a_minute(platform: CeleryPlatform) -> None:
+def test_an_unreachable_broker_fails_the_run_within_a_minute(platform: CeleryPlatform) -> None:
     port = free_port()
     away = CeleryPlatform(
         platform.home, {**platform.variables, "PMMDS_CELERY_BROKER_URL": f"redis://:secret@127.0.0.1:{port}/0"}
@@ -142,7 +142,7 @@ def test_results_of_rabbitmq_come_by_its_own_queues_and_those_of_redis_are_kept_
     assert celery_arguments("redis://r/1")["backend"] == "redis://r/1"
 
 
-def test_the_executor_is_celery_s_only_where_the_setting_says_so() -> None:
+def test_the_celery_executor_is_used_only_if_the_setting_selects_it() -> None:
     from pmmds_assets.definitions import build_defs
 
     for chosen in ("in_process", "multiprocess", "celery"):

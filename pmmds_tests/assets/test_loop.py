@@ -83,7 +83,7 @@ def give_labels_of_one_class(platform: DagsterPlatform, attempt: int) -> None:
     platform.deployment.ground_truth.add(LabelItem(f"m-{i}", 0, now) for i in range(begin, begin + 200))
 
 
-def test_without_labels_the_retraining_is_blocked_and_tried_again_with_new_ones_until_its_bound(
+def test_a_blocked_retraining_retries_on_new_labels_up_to_its_limit(
     platform: DagsterPlatform,
 ) -> None:
     platform.log_rows(drifted_rows(platform, 600), "m", with_labels=False)

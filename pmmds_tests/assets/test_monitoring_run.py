@@ -94,7 +94,7 @@ def test_the_report_can_be_made_without_partitions(watched: DagsterPlatform) -> 
     assert assets_made(result) >= {"drift_report"}
 
 
-def test_the_schedule_asks_up_to_the_present_hour(watched: DagsterPlatform) -> None:
+def test_the_schedule_requests_every_hour_up_to_the_current_one(watched: DagsterPlatform) -> None:
     at = datetime.now(UTC) + timedelta(hours=1)
     context = dg.build_schedule_context(scheduled_execution_time=at, resources={"deployment": watched.resource})
     request = monitor_schedule(context)
@@ -103,9 +103,7 @@ def test_the_schedule_asks_up_to_the_present_hour(watched: DagsterPlatform) -> N
 
 
 @pytest.mark.parametrize("schedule", all_schedules, ids=lambda schedule: schedule.name)
-def test_a_schedule_that_is_switched_off_asks_for_nothing_and_says_so(
-    tmp_path: Path, schedule: dg.ScheduleDefinition
-) -> None:
+def test_a_disabled_schedule_skips_with_a_reason(tmp_path: Path, schedule: dg.ScheduleDefinition) -> None:
     resource = resource_of({"PMMDS_HOME": str(tmp_path), "PMMDS_SCHEDULES": "off"})
     answer = schedule(dg.build_schedule_context(resources={"deployment": resource}))
     assert isinstance(answer, dg.SkipReason)
@@ -116,7 +114,7 @@ def test_the_present_hour_is_a_partition() -> None:
     assert key_of(datetime.now(UTC)) in hourly.get_partition_keys()
 
 
-def test_a_changed_contract_mix_is_told_in_the_alert_by_the_rule_that_was_chosen(tmp_path: Path) -> None:
+def test_the_alert_names_a_changed_contract_mix_by_the_selected_rule(tmp_path: Path) -> None:
     """From logged rows through histograms, rules and report to an alert whose words say what was changed."""
     platform = DagsterPlatform.build(
         tmp_path, PMMDS_DRIFT_ALERT_RULES="calibrated", PMMDS_DRIFT_SEGMENT_FEATURES="internet_service"
@@ -163,7 +161,7 @@ def test_the_stored_report_has_every_rule_the_pairs_and_the_segments(tmp_path: P
     assert sum(s["n_current"] for s in document["segments"]) == 400
 
 
-def test_a_billing_migration_is_told_by_the_rule_of_the_specification(watched: DagsterPlatform, tmp_path: Path) -> None:
+def test_the_spec_rule_detects_a_billing_migration(watched: DagsterPlatform, tmp_path: Path) -> None:
     platform = copy_of(watched.deployment.settings.home_path, tmp_path)
     deployment = platform.deployment
     reference = deployment.datasets.require("reference", "reference_data").read().sample(1500, random_state=4)
@@ -186,7 +184,7 @@ def test_too_few_rows_are_said_to_be_too_few(trained_home: Path, tmp_path: Path)
     assert metadata_of(result, "drift_report")["verdict"].value == "insufficient_data"
 
 
-def test_a_target_that_is_away_never_fails_the_run_and_drift_that_is_gone_closes_the_alert(
+def test_an_unreachable_target_fails_no_run_and_ended_drift_resolves_the_alert(
     trained_home: Path, tmp_path: Path
 ) -> None:
     port = free_port()

@@ -75,7 +75,7 @@ def test_a_day_that_did_not_change_is_not_measured_again(answered: DagsterPlatfo
     assert before
 
 
-def test_a_house_without_traffic_says_that_nobody_could_look(tmp_path: Path) -> None:
+def test_checks_warn_when_there_is_no_traffic(tmp_path: Path) -> None:
     platform = DagsterPlatform.build(tmp_path)
     result = platform.run("performance_job")
     assert result.success, errors_of(result)

@@ -67,9 +67,7 @@ def exchange_whole(folder: Path) -> None:
     [(flip_a_byte, "does not match its sha256"), (exchange_whole, "are not those that were registered")],
     ids=["a byte", "the whole bundle, consistently"],
 )
-def test_a_challenger_whose_artifact_was_altered_is_not_judged_and_nothing_moves(
-    platform: DagsterPlatform, alter: Any, said: str
-) -> None:
+def test_a_challenger_with_altered_files_is_not_evaluated(platform: DagsterPlatform, alter: Any, said: str) -> None:
     deployment = platform.deployment
     alter(registered_folder(deployment, "1"))
     forget_copies(deployment)
@@ -113,7 +111,7 @@ def test_a_champion_deleted_from_mlflow_leaves_the_next_model_a_first_one(platfo
 
 
 @pytest.mark.slow
-def test_a_clock_set_back_an_hour_between_promotions_turns_nothing_round(platform: DagsterPlatform) -> None:
+def test_a_clock_set_back_does_not_reorder_promotions(platform: DagsterPlatform) -> None:
     """What was decided before the clock was set back lies an hour in the future of what is decided after it."""
     deployment = platform.deployment
     assert platform.run("train_job").success

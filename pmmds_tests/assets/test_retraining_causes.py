@@ -41,9 +41,7 @@ def fail_the_run_of(platform: DagsterPlatform, request: dg.RunRequest) -> None:
     book_failure(platform.deployment, run, "The disk is full.")
 
 
-def test_labels_ask_for_a_retraining_whose_mix_is_recorded_wherever_one_looks(
-    trained_home: Path, tmp_path: Path
-) -> None:
+def test_label_trigger_retrains_and_records_the_training_mix(trained_home: Path, tmp_path: Path) -> None:
     platform = copy_of(
         trained_home,
         tmp_path,
@@ -120,7 +118,7 @@ def with_labels(platform: DagsterPlatform, frame: Any, share_flipped: float) -> 
 
 
 @pytest.mark.parametrize(("share_flipped", "asks"), [(0.35, True), (0.0, False)], ids=["a drop", "as on the holdout"])
-def test_a_realized_drop_asks_for_a_retraining_and_chance_does_not(
+def test_only_a_significant_realized_drop_triggers_a_retraining(
     trained_home: Path, tmp_path: Path, share_flipped: float, asks: bool
 ) -> None:
     platform = copy_of(trained_home, tmp_path)
@@ -139,7 +137,7 @@ def test_a_realized_drop_asks_for_a_retraining_and_chance_does_not(
     assert isinstance(off.tick(drift_alert_sensor), dg.SkipReason)
 
 
-def test_the_schedule_asks_when_the_newest_model_is_old_enough(trained_home: Path, tmp_path: Path) -> None:
+def test_the_schedule_trigger_fires_when_the_newest_model_is_old_enough(trained_home: Path, tmp_path: Path) -> None:
     platform = copy_of(trained_home, tmp_path, PMMDS_RETRAIN_EVERY_DAYS="7")
     assert isinstance(platform.tick(drift_alert_sensor), dg.SkipReason)
     (decision,) = platform.deployment.decisions.recent()
@@ -149,13 +147,13 @@ def test_the_schedule_asks_when_the_newest_model_is_old_enough(trained_home: Pat
     assert platform.tick(drift_alert_sensor).run_key == f"schedule:{decision.decision_id}:attempt:1"
 
 
-def test_an_alert_does_not_ask_where_that_is_off(tmp_path: Path) -> None:
+def test_an_alert_is_no_trigger_when_the_setting_is_off(tmp_path: Path) -> None:
     platform = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_ON_ALERT="off")
     raise_alert(platform)
     assert isinstance(platform.tick(drift_alert_sensor), dg.SkipReason)
 
 
-def test_a_retraining_that_always_fails_does_not_storm_and_says_so_on_the_alert(tmp_path: Path) -> None:
+def test_a_failing_trigger_stops_after_its_attempts_and_updates_the_alert(tmp_path: Path) -> None:
     port = free_port()
     url = f"json://127.0.0.1:{port}/hook"
     platform = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_COOLDOWN_MINUTES="0.000001", PMMDS_ALERT_URLS=url)
@@ -200,7 +198,7 @@ def test_a_day_full_of_alerts_starts_no_more_than_the_cap(tmp_path: Path) -> Non
     assert isinstance(platform.tick(drift_alert_sensor), dg.RunRequest)
 
 
-def test_a_clock_set_back_an_hour_neither_storms_nor_opens_the_cap(tmp_path: Path) -> None:
+def test_a_clock_set_back_keeps_cooldown_and_daily_cap(tmp_path: Path) -> None:
     platform = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_MAX_PER_DAY="1")
     raise_alert(platform)
     fail_the_run_of(platform, platform.tick(drift_alert_sensor))

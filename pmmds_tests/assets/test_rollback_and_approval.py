@@ -68,7 +68,7 @@ def production(deployment: Deployment) -> str:
     return alias
 
 
-def test_a_rollback_brings_the_previous_champion_back_and_says_who_and_why(platform: DagsterPlatform) -> None:
+def test_a_rollback_restores_the_previous_champion_and_records_the_person(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
     decision = roll_back(deployment, by="Ada", reason="v2 is slow")
     assert production(deployment) == "1"
@@ -78,7 +78,7 @@ def test_a_rollback_brings_the_previous_champion_back_and_says_who_and_why(platf
     assert decision.moved_at is not None
 
 
-def test_a_second_rollback_goes_further_back_and_not_to_what_was_taken_back(platform: DagsterPlatform) -> None:
+def test_a_second_rollback_skips_the_version_that_was_rolled_back(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
     roll_back(deployment, by="Ada")
     with pytest.raises(UsageError, match="v1 has no predecessor in production"):
@@ -158,7 +158,7 @@ def test_a_launcher_cannot_give_a_run_other_settings(platform: DagsterPlatform) 
         platform.defs.resolve_job_def("reconcile_job").execute_in_process(instance=platform.instance, run_config=config)
 
 
-def test_an_approved_decision_moves_the_alias_and_says_who_approved(platform: DagsterPlatform) -> None:
+def test_an_approved_decision_moves_the_alias_and_records_the_approver(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
     waiting = decide(deployment, "1", "2", state=PENDING_APPROVAL)
     assert deployment.decisions.unfinished() == []
@@ -190,7 +190,7 @@ def test_a_rejected_decision_moves_nothing_and_cannot_be_approved_later(platform
 
 
 @pytest.mark.parametrize(("first", "second"), [(approve, reject), (reject, approve)])
-def test_of_two_persons_at_once_the_second_is_told_what_the_first_decided(
+def test_the_second_of_two_approvers_gets_the_first_ones_decision(
     platform: DagsterPlatform, monkeypatch: pytest.MonkeyPatch, first: Act, second: Act
 ) -> None:
     """The second has read the decision as waiting, and finds it decided when the lock is theirs."""
@@ -207,7 +207,7 @@ def test_of_two_persons_at_once_the_second_is_told_what_the_first_decided(
 
 
 @pytest.mark.parametrize("act", [approve, reject])
-def test_nobody_decides_nothing(platform: DagsterPlatform, act: Act) -> None:
+def test_approval_requires_a_name(platform: DagsterPlatform, act: Act) -> None:
     deployment = platform.deployment
     waiting = decide(deployment, "1", "2", state=PENDING_APPROVAL)
     with pytest.raises(UsageError, match=r"named person.*--by NAME"):
@@ -219,7 +219,7 @@ def test_nobody_decides_nothing(platform: DagsterPlatform, act: Act) -> None:
 
 
 @pytest.mark.parametrize("act", [approve, reject])
-def test_a_decision_that_is_not_there_is_one_sentence(platform: DagsterPlatform, act: Act) -> None:
+def test_an_unknown_decision_is_one_sentence(platform: DagsterPlatform, act: Act) -> None:
     with pytest.raises(UsageError, match="No such decision: 'nonsense'"):
         act(platform.deployment, "nonsense", by="Ada")
 
@@ -264,13 +264,13 @@ def test_an_automatic_rollback_is_off_until_it_is_asked_for(platform: DagsterPla
     assert skipped.skip_message == "PMMDS_ROLLBACK_AUTOMATIC is off."
 
 
-def test_a_promotion_that_nothing_is_known_of_is_not_taken_back(platform: DagsterPlatform) -> None:
+def test_a_promotion_without_data_is_not_rolled_back(platform: DagsterPlatform) -> None:
     found = watching(platform).tick(automatic_rollback_sensor)
     assert not found.run_requests
     assert "insufficient_data" in found.skip_reason.skip_message
 
 
-def test_a_promotion_that_answers_much_slower_is_taken_back_once_and_says_why(platform: DagsterPlatform) -> None:
+def test_a_much_slower_promotion_is_rolled_back_once_with_the_reason(platform: DagsterPlatform) -> None:
     platform = watching(platform)
     deployment = platform.deployment
     moved_at = promoted_at(deployment)
@@ -293,7 +293,7 @@ def test_a_promotion_that_answers_much_slower_is_taken_back_once_and_says_why(pl
     assert "rollback, recorded" in errors_of(late)[0]
 
 
-def test_a_promotion_that_is_much_worse_on_labels_is_taken_back(platform: DagsterPlatform) -> None:
+def test_a_promotion_much_worse_on_labels_is_rolled_back(platform: DagsterPlatform) -> None:
     platform = watching(platform)
     deployment = platform.deployment
     moved_at = promoted_at(deployment)
@@ -311,7 +311,7 @@ def test_a_promotion_that_is_much_worse_on_labels_is_taken_back(platform: Dagste
 
 
 @pytest.mark.parametrize(("n_errors", "is_taken_back"), [(4, False), (60, True)])
-def test_a_promotion_after_which_the_service_fails_requests_is_taken_back(
+def test_a_promotion_with_failing_requests_is_rolled_back(
     platform: DagsterPlatform, n_errors: int, is_taken_back: bool
 ) -> None:
     with counting_service() as (port, counts):

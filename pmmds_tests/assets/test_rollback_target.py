@@ -32,7 +32,7 @@ def platform(two_versions_home: Path, tmp_path: Path) -> DagsterPlatform:
         ("9" * 30, "has no version '999"),
     ],
 )
-def test_a_rollback_to_nowhere_is_one_sentence_and_moves_nothing(
+def test_rollback_to_an_unknown_version_fails_and_moves_nothing(
     platform: DagsterPlatform, to: str, sentence: str
 ) -> None:
     d, before = platform.deployment, platform.deployment.decisions.recent()
@@ -48,7 +48,7 @@ def test_a_version_is_recorded_as_the_registry_writes_it_however_it_was_typed(pl
     assert production(platform.deployment) == "1"
 
 
-def test_a_rollback_to_a_version_that_was_never_in_production_says_so(platform: DagsterPlatform) -> None:
+def test_rollback_to_a_version_never_in_production_is_recorded_as_such(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
     result = platform.run("train_job", selection=["trained_model"])
     assert result.success, errors_of(result)

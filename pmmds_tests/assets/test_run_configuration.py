@@ -17,7 +17,7 @@ from pmmds_core.errors import UsageError
         {"ops": {"a": {"config": {"list": ["x", {"env": "PATH"}]}}}},
     ],
 )
-def test_a_variable_is_refused_wherever_it_stands(config: dict[str, Any]) -> None:
+def test_env_variables_are_rejected_anywhere_in_run_config(config: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="names the variable"):
         refuse_variables(config)
 

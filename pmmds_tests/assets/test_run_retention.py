@@ -83,7 +83,7 @@ def test_old_runs_go_whole_and_the_newest_of_each_asset_stays(home: Path, instan
     assert expire_runs(instance, 30, LATER).n_removed == 0
 
 
-def test_a_night_deletes_so_many_and_the_next_goes_on(
+def test_a_night_deletes_a_limited_number_and_the_next_continues(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_retention, "MAX_RUNS", 2)

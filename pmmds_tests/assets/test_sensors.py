@@ -63,7 +63,7 @@ def test_no_alert_no_run(platform: DagsterPlatform) -> None:
     assert isinstance(platform.tick(drift_alert_sensor), dg.SkipReason)
 
 
-def test_an_alert_asks_for_its_first_attempt_with_tags_that_name_it(platform: DagsterPlatform) -> None:
+def test_an_alert_requests_its_first_attempt_with_its_tags(platform: DagsterPlatform) -> None:
     alert_id = raise_alert(platform)
     request = platform.tick(drift_alert_sensor)
     assert isinstance(request, dg.RunRequest)
@@ -81,7 +81,7 @@ def test_while_a_retraining_is_queued_or_running_nothing_is_asked_for(platform: 
     assert not is_retraining_in_flight(platform.instance)
 
 
-def test_a_run_that_died_is_booked_and_its_alert_waits_for_the_cool_down(platform: DagsterPlatform) -> None:
+def test_a_killed_run_counts_as_an_attempt_and_starts_the_cooldown(platform: DagsterPlatform) -> None:
     alert_id = raise_alert(platform)
     tags = Trigger(True, "alert", alert_id, 1).to_tags()
     run = platform.instance.create_run_for_job(platform.defs.resolve_job_def(retrain_job.name), tags=tags)
@@ -96,7 +96,7 @@ def test_a_run_that_died_is_booked_and_its_alert_waits_for_the_cool_down(platfor
     assert f"Attempt 1 of Alert {alert_id} ended as failed" in str(skipped.skip_message)
 
 
-def test_a_run_that_died_before_it_claimed_its_attempt_is_booked_too(platform: DagsterPlatform) -> None:
+def test_a_run_killed_before_claiming_its_attempt_counts_as_one(platform: DagsterPlatform) -> None:
     alert_id = raise_alert(platform)
     tags = Trigger(True, "alert", alert_id, 1).to_tags()
     run = platform.instance.create_run_for_job(platform.defs.resolve_job_def(retrain_job.name), tags=tags)
@@ -150,7 +150,7 @@ def test_a_promotion_that_a_crash_left_is_finished(trained_home: Path, tmp_path:
     assert isinstance(platform.tick(unfinished_promotion_sensor), dg.SkipReason)
 
 
-def test_what_the_monitoring_could_not_tell_is_told_by_the_sensor_when_the_target_is_up(tmp_path: Path) -> None:
+def test_sensor_retries_notifications_that_failed(tmp_path: Path) -> None:
     port = free_port()
     platform = DagsterPlatform.build(tmp_path, PMMDS_ALERT_URLS=f"json://127.0.0.1:{port}/hook")
     raise_alert(platform)

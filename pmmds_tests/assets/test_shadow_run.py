@@ -35,7 +35,7 @@ def score_as(platform: DagsterPlatform, version: str, shift: float) -> None:
     deployment.shadow.add(version, [ShadowScore(r.request_id, r.predicted_at, p, int(p >= 0.5)) for r, p in shifted])
 
 
-def test_before_a_shadow_scored_that_is_said(platform: DagsterPlatform) -> None:
+def test_a_shadow_report_without_scores_is_reported(platform: DagsterPlatform) -> None:
     result = platform.run("performance_job")
     assert result.success, errors_of(result)
     metadata = metadata_of(result, "shadow_report")

@@ -116,7 +116,7 @@ def test_a_reference_that_misses_expectations_blocks_before_anything_is_trained(
     assert broken.deployment.registry.versions(settings.model_name) == []
 
 
-def test_a_file_with_a_wrong_value_fails_with_the_row_and_keeps_no_dataset(tmp_path: Path) -> None:
+def test_a_wrong_value_fails_with_its_row_and_stores_no_dataset(tmp_path: Path) -> None:
     sample = DagsterPlatform.build(tmp_path / "sample").deployment
     frame = load_reference(sample.settings, sample.contract).data.frame.head(60)
     frame.loc[7, "contract"] = "weekly"
@@ -130,7 +130,7 @@ def test_a_file_with_a_wrong_value_fails_with_the_row_and_keeps_no_dataset(tmp_p
     assert broken.deployment.datasets.latest("reference") is None
 
 
-def test_without_validation_the_version_says_so_and_the_first_one_is_held(tmp_path: Path) -> None:
+def test_without_validation_the_version_is_tagged_and_the_first_is_held(tmp_path: Path) -> None:
     platform = DagsterPlatform.build(tmp_path)
     result = platform.run("train_job", ops={"reference_data": {"config": {"validate_data": False}}})
     (version,) = platform.deployment.registry.versions(platform.deployment.model_name)
@@ -159,7 +159,7 @@ def test_the_job_names_its_longest_run_time_and_that_it_writes_models() -> None:
     assert (tags["dagster/max_runtime"], tags["pmmds/writes"]) == ("1800", "models")
 
 
-def test_the_reference_keeps_every_row_of_the_sample(trained: Trained) -> None:
+def test_the_reference_has_every_row_of_the_sample(trained: Trained) -> None:
     dataset = trained[0].deployment.datasets.latest("reference", run_id=trained[1].run_id)
     assert dataset is not None
     assert isinstance(dataset.read(), pd.DataFrame)

@@ -23,7 +23,7 @@ def test_a_version_is_not_judged_on_the_holdout_of_another_training(trained_home
     assert deployment.decisions.recent() == before
 
 
-def test_a_run_judges_its_own_version_wherever_the_alias_was_moved(two_versions_home: Path, tmp_path: Path) -> None:
+def test_a_run_evaluates_its_own_version_even_if_the_alias_moved(two_versions_home: Path, tmp_path: Path) -> None:
     platform = copy_of(two_versions_home, tmp_path)
     deployment = platform.deployment
     deployment.registry.move_alias(deployment.model_name, "challenger", "1")

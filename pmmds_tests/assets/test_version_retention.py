@@ -23,7 +23,7 @@ def n_files(base: Path) -> int:
     return sum(path.is_file() for path in base.glob("*/mlartifacts/**/*"))
 
 
-def test_a_version_that_never_served_goes_with_its_files_and_a_rollback_still_works(
+def test_a_version_that_never_served_is_deleted_and_rollback_still_works(
     two_versions_home: Path, tmp_path: Path
 ) -> None:
     platform = with_v2_promoted(two_versions_home, tmp_path)
