@@ -49,7 +49,7 @@ def psi(reference_counts: Counts, current_counts: Counts) -> float:
 def kl_divergence(reference_counts: Counts, current_counts: Counts) -> float:
     """Kullback–Leibler divergence of the current from the reference, Σ c · ln(c / r), in nats. Arguments are (B,).
 
-    Kullback and Leibler (1951). Smoothed as `psi`. NaN if a side has no rows.
+    Kullback and Leibler (1951). Smoothed like `psi`. NaN if a side has no rows.
     """
     r, c = _smoothed(reference_counts, current_counts)
     return _not_negative(float(np.sum(c * np.log(c / r))))

@@ -78,7 +78,7 @@ def model_digest(manifest: Manifest) -> str:
 
 
 def files_digest(manifest: bytes) -> str:
-    """sha256 of the manifest's bytes; it changes with any file of the bundle."""
+    """sha256 of the manifest's bytes; changes if any file of the bundle changes."""
     return hashlib.sha256(manifest).hexdigest()
 
 

@@ -28,7 +28,7 @@ PREDICTED_AT = "predicted_at"
 class MixSettings:
     """Limits of the training rows. No limit: 0 for age and rows, 1 for the share.
 
-    `max_age_days` applies to the holdout as well: rows too old to train on are too old to judge a model.
+    `max_age_days` applies to the holdout as well: rows too old to train on are too old to evaluate on.
     """
 
     max_age_days: float = 0

@@ -41,7 +41,10 @@ def reject(deployment: Deployment, decision_id: str, *, by: str, reason: str = "
 
 def _waiting(deployment: Deployment, decision_id: str, verb: str, by: str) -> Decision:
     if not by.strip():
-        raise UsageError(f"A decision has to be {verb} by a named person.", next_step="Give a name with --by NAME.")
+        raise UsageError(
+            "An approval or rejection requires the name of the person giving it.",
+            next_step="Give a name with --by NAME.",
+        )
     deployment.require_rights(PROMOTER)
     decision = deployment.decisions.get(decision_id)
     if decision is None:

@@ -149,7 +149,7 @@ def _store(
     html_path: Path,
     run_id: str,
 ) -> int | None:
-    """Store the report and, if it drifted, its alert in one transaction. Returns the alert's id."""
+    """Store the report and, if the data drifted, raise its alert in the same transaction. Returns the alert's id."""
     with deployment.database.begin() as connection:
         report_id = deployment.drift.save(
             document,

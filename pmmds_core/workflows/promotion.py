@@ -121,7 +121,7 @@ def _claim(decision: Decision, decisions: DecisionStore, registry: ModelRegistry
         if other is not None:
             raise PromotionConflictError(
                 f"Promotion {other.decision_id} of v{other.challenger_version} is in progress; nothing was moved.",
-                next_step="It finishes within a minute; this one is retried afterwards.",
+                next_step="It finishes within a minute; this promotion is retried after that.",
             )
         alias, pointed_at = _alias(decisions, registry), _pointed_at(transaction)
         if alias == pointed_at == found.challenger_version:

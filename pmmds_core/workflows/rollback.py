@@ -69,7 +69,9 @@ def decide_rollback(
         StoreError: a store is unavailable; a decision that was already recorded is finished by the reconciler.
     """
     if not by.strip():
-        raise UsageError("A rollback has to be requested by a named person.", next_step="Give a name with --by NAME.")
+        raise UsageError(
+            "A rollback requires the name of the person requesting it.", next_step="Give a name with --by NAME."
+        )
     deployment.require_rights(PROMOTER)
     finish_moving(deployment.decisions, deployment.registry)
     record_external_alias_change(deployment.decisions, deployment.registry)

@@ -210,7 +210,7 @@ def test_of_two_persons_at_once_the_second_is_told_what_the_first_decided(
 def test_nobody_decides_nothing(platform: DagsterPlatform, act: Act) -> None:
     deployment = platform.deployment
     waiting = decide(deployment, "1", "2", state=PENDING_APPROVAL)
-    with pytest.raises(UsageError, match=r"named person.*--by NAME"):
+    with pytest.raises(UsageError, match="--by NAME"):
         act(deployment, waiting.decision_id, by=" ")
     with pytest.raises(UsageError, match="--by NAME"):
         roll_back(deployment, by=" ")

@@ -95,7 +95,7 @@ class ModelRegistry:
         if registered is None:
             raise NoModelError(
                 f"{model_name} has no version {version}.",
-                next_step="MLflow's page of the model lists the registered versions.",
+                next_step="See the model's page in MLflow for the registered versions.",
             )
         return registered
 

@@ -125,9 +125,9 @@ def lock_writers(connection: sa.Connection, what: str) -> None:
 
 
 def lock_table(connection: sa.Connection, table: sa.Table) -> None:
-    """As `lock_writers`, with a lock that needs UPDATE or DELETE on `table`.
+    """Like `lock_writers`, but with a table lock that requires UPDATE or DELETE on `table`.
 
-    For small tables: (auto)vacuum of the table and the lock block each other. Rows can still be read and written.
+    Use for small tables only: the lock and (auto)vacuum block each other. Rows can still be read and written.
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WRITERS_WAIT_SECONDS}s'")

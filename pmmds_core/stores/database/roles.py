@@ -92,9 +92,9 @@ def apply(database: Database, *, with_roles: bool) -> None:
 
 
 def check_rights(database: Database, role: str) -> None:
-    """Raises RightMissingError if this user lacks one of the role's rights; does nothing on SQLite.
+    """Raises RightMissingError if this login lacks one of the role's privileges; does nothing on SQLite.
 
-    Called before work of many steps, so that a missing right is reported before anything is written.
+    Call it before multi-step work, so that a missing privilege is reported before anything is written.
     """
     if database.dialect != "postgresql":
         return

@@ -265,7 +265,7 @@ promotion_decisions = sa.Table(
     sa.Column("moved_at", UtcDateTime),
     sa.Column("state_reason", sa.Text),  # why it was aborted or rejected
     sa.Column("changed_by", sa.String(128)),  # who approved, rejected or requested it
-    sa.Column("fencing_token", sa.Integer),  # of the pointer, when this decision moved it
+    sa.Column("fencing_token", sa.Integer),  # the pointer's token after this decision moved it
 )
 
 # Which training run registered which model version, so that a run evaluates its own version.

@@ -106,7 +106,7 @@ def readable(path: Path) -> AbstractContextManager[None]:
 
 
 def quoted(text: str) -> str:
-    """`text` as an SQL string."""
+    """`text` as an SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
 
 

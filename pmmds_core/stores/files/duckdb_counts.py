@@ -176,7 +176,7 @@ def _condition(i: int, reading: Reading, query: BinQuery) -> str:
 
 
 def _parts(readings: Sequence[Reading], widths: Sequence[int], at_most: int) -> Iterator[list[Reading]]:
-    """Readings in runs with a total width of `at_most`; a wider reading is a run of its own."""
+    """Split readings into consecutive groups of total width at most `at_most`; a wider reading is a group by itself."""
     part: list[Reading] = []
     width = 0
     for reading, own in zip(readings, widths, strict=True):

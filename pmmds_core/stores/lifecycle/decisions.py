@@ -109,13 +109,13 @@ class DecisionStore:
         needs_approval: bool = False,
         instead_of: str | None = None,
     ) -> Decision:
-        """Record a judgement. A promotion takes effect when workflows/promotion.py has moved the alias.
+        """Record a judgment. A promotion takes effect when workflows/promotion.py has moved the alias.
 
         Args:
             judgement: the result of the promotion policy.
-            evaluation: the evaluation that was judged.
+            evaluation: the evaluation that the policy was applied to.
             run_id: of the Dagster run.
-            needs_approval: a promotion waits for a person's approval first.
+            needs_approval: True if a promotion requires manual approval.
             instead_of: the version under the alias, if it is not the champion of the evaluation.
         """
         return self.save(

@@ -1,4 +1,4 @@
-"""Records which training run registered which model version, which MLflow's alias `challenger` cannot prove.
+"""Records which training run registered which model version; MLflow's alias `challenger` does not identify the run.
 
 Not here: the versions (stores/artifacts/model_registry.py), their training rows
 (workflows/unseen_rows.py).

@@ -35,7 +35,7 @@ class DayState:
 
 @dataclass(frozen=True)
 class DayRows:
-    """A version's predictions, each (n,). `labels`: −1 without a label."""
+    """Predictions of one version on one day; each array is (n,). `labels`: −1 if the label is missing."""
 
     probabilities: Probabilities
     predictions: Labels

@@ -51,10 +51,10 @@ class PredictionRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True
 class Appended:
     """The result of one delivery.
 
-    `n_new`: rows written. `n_redelivered`: records that were logged by an earlier delivery. `n_same`, `n_other`:
-    repetitions of a client's request, which has one row; the prediction equals the logged one or differs (a version was
-    promoted in between). `other`: the first that differs: its prediction id and version, then the row's. `taken`:
-    records whose id another prediction has; they are not logged.
+    `n_new`: rows written. `n_redelivered`: records that an earlier delivery logged. `n_same`, `n_other`: duplicate
+    client requests, which are not logged again; their prediction equals the logged one or differs from it (because a
+    version was promoted in between). `other`: the first duplicate that differs, as its prediction id and version and
+    those of the logged row. `taken`: records whose id belongs to another prediction; they are not logged.
     """
 
     n_new: int = 0

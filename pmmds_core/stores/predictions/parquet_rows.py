@@ -22,7 +22,7 @@ GROUP_ROWS = 50_000
 
 @dataclass(frozen=True)
 class Written:
-    """Size and content of a file. `digest`: sha256 of the values in order, independent of the compression."""
+    """Size and digest of a written file. `digest`: sha256 of the values in order, independent of the compression."""
 
     n_rows: int
     n_bytes: int

@@ -15,7 +15,7 @@ from pmmds_core.training.split import (
     TooFewLabels,
     TrainingData,
     check_leakage,
-    falls_to_holdout,
+    in_holdout,
     split_reference,
     split_with_labels,
 )
@@ -58,7 +58,7 @@ def test_the_side_of_a_row_does_not_depend_on_order_or_other_rows(reference: pd.
 
 
 def test_another_seed_gives_another_split(reference: pd.DataFrame) -> None:
-    first, second = (falls_to_holdout(digests(reference), seed, 0.2) for seed in (1, 2))
+    first, second = (in_holdout(digests(reference), seed, 0.2) for seed in (1, 2))
     assert not np.array_equal(first, second)
 
 

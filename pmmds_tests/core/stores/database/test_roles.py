@@ -303,7 +303,7 @@ def test_the_service_cannot_lock_a_table_that_training_reads(acting_as: As, tabl
     refused(acting_as(SERVICE), f"LOCK TABLE {table} IN {mode} MODE")
 
 
-def test_whatever_the_service_locks_labels_are_read_and_an_import_ends(
+def test_service_locks_do_not_block_label_reads_and_imports_time_out(
     acting_as: As, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve(acting_as(SERVICE))
