@@ -20,7 +20,7 @@ from pmmds_core.data.seeded_sampling import seeded_uniform
 if TYPE_CHECKING:
     import pandas as pd
 
-# Timestamp column of the labeled data set, named as in prediction_logs; no feature may have this name.
+# Timestamp column of the labeled data set, named like in prediction_logs; no feature may have this name.
 PREDICTED_AT = "predicted_at"
 
 

@@ -31,7 +31,7 @@ def approve(deployment: Deployment, decision_id: str, *, by: str) -> Decision:
 
 
 def reject(deployment: Deployment, decision_id: str, *, by: str, reason: str = "") -> Decision:
-    """Reject a pending promotion; its alert stays open. Raises UsageError and RightMissingError as `approve` does."""
+    """Reject a pending promotion; its alert stays open. Raises UsageError and RightMissingError like `approve`."""
     decision = _waiting(deployment, decision_id, "rejected", by)
     with deployment.decisions.transaction() as transaction:
         if not transaction.reject(decision, by, reason):

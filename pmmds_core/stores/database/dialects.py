@@ -104,7 +104,7 @@ def insert(connection: sa.Connection, table: sa.Table) -> Any:
 
 
 def listed(connection: sa.Connection, texts: Sequence[str]) -> sa.Select[Any]:
-    """A subquery of these texts, for IN and NOT IN: one parameter, however many there are."""
+    """A subquery of these texts, for IN and NOT IN: a single parameter for any number of texts."""
     if connection.dialect.name == "postgresql":
         return sa.select(sa.func.unnest(sa.cast(list(texts), sa.ARRAY(sa.Text))))
     values = sa.func.json_each(json.dumps(list(texts))).table_valued("value")

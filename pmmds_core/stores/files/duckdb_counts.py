@@ -65,7 +65,7 @@ class FileCounter:
         return {feature: counts for part in results for feature, counts in part.items()}
 
     def numbers(self, readings: Sequence[Reading], use: Callable[[str, NDArray[np.float64]], Result]) -> list[Result]:
-        """Results of `use` for each numeric feature and its values, (n_rows,), NaN for missing values and text.
+        """Results of `use` on each numeric feature and its values, (n_rows,), with NaN for missing values and text.
 
         Raises:
             InputFileError: the file is damaged.

@@ -1,4 +1,4 @@
-"""Daily performance: states of days (to find changed ones), their rows, and stored results.
+"""Daily performance: the state of each day (to detect changed days), its rows, and stored results.
 
 Not here: measuring (statistics/intervals.py, models/calibration.py).
 """

@@ -1,6 +1,6 @@
 """Stores labels, which arrive after the prediction, and reads labeled rows.
 
-Queries about labels belong here. Not here: splitting labelled rows (training/split.py), metrics
+Add queries about labels here. Not here: splitting labeled rows (training/split.py), metrics
 (statistics/classification.py).
 """
 

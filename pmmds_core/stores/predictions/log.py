@@ -1,6 +1,6 @@
 """The prediction log: one row per prediction, written once even if delivered or requested repeatedly.
 
-Queries about logged predictions belong here. Not here: labels (labels.py), counts per bin
+Add queries about logged predictions here. Not here: labels (labels.py), counts per bin
 (stores/monitoring/histograms.py).
 """
 
@@ -96,7 +96,7 @@ class PredictionLog:
     def add(self, records: Iterable[PredictionRecord]) -> Appended:
         """Log every record once, all or nothing.
 
-        Skips logged records and repetitions of a client's request (same client id, same row). NaN is stored as NULL,
+        Skips logged records and duplicate client requests (same client id, same row). NaN is stored as NULL,
         because SQLite does not distinguish them.
         """
         given = list(records)
@@ -116,7 +116,7 @@ class PredictionLog:
     def _first_of_each(
         self, connection: sa.Connection, records: Sequence[PredictionRecord]
     ) -> tuple[list[PredictionRecord], list[tuple[PredictionRecord, str]]]:
-        """The records to log, and each repetition of a client's request with the id of its row."""
+        """The records to log, and each duplicate client request with the id of its row."""
         keys = {
             r.request_id: (r.client_request_id, row_digest(self._names, r.features))
             for r in records
@@ -133,7 +133,7 @@ class PredictionLog:
     def _answered_differently(
         self, connection: sa.Connection, repeated: Sequence[tuple[PredictionRecord, str]]
     ) -> list[tuple[str, str, str, str]]:
-        """Repetitions whose prediction differs from their row, as `Appended.other`. An archived row counts as equal."""
+        """Duplicates whose prediction differs from their row, as `Appended.other`. An archived row counts as equal."""
         logged = self._records(connection, {owner for _, owner in repeated})
         return [
             (record.request_id, record.model_version, owner, logged[owner].model_version)

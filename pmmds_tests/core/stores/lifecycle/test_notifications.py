@@ -1,4 +1,4 @@
-"""Alert changes are stored and notified once per target, also if a target is unreachable for a while."""
+"""Alert changes are stored and notified once per target, even if a target is temporarily unreachable."""
 
 from __future__ import annotations
 
