@@ -225,13 +225,15 @@ class Deployment:
         """Open contract, home and database, so that their errors are reported before anything starts.
 
         Raises:
-            ContractError, HomeNotWritableError, StoreError: see there.
+            ContractError: the contract is invalid.
+            HomeNotWritableError: the home is not writable.
+            StoreError: the database cannot be opened, or its schema is outdated.
         """
         _ = self.contract, self.folder(""), self.database
         return self
 
     def require_rights(self, role: str) -> Deployment:
-        """Check that this login has all rights of a role. Raises RightMissingError before anything is written."""
+        """Check that this login has all privileges of a role. Raises RightMissingError before anything is written."""
         from pmmds_core.stores.database.roles import check_rights
 
         check_rights(self.database, role)

@@ -10,7 +10,7 @@ PmmdsError                      exit code 1
 ├── DataError                   rows cannot be loaded; nothing was loaded partially
 ├── StoreError                  a store cannot be read or written
 │   ├── DatabaseUnavailableError
-│   │   └── RightMissingError   the database denies this login a right
+│   │   └── RightMissingError   this login lacks a database privilege
 │   ├── SchemaOutdatedError     `pmmds db migrate` is required
 │   │   └── SchemaNewerError    a newer PMMDS created the tables
 │   ├── RegistryUnavailableError
@@ -21,7 +21,7 @@ PmmdsError                      exit code 1
 │   ├── ModelNotTrustedError    its files are not in a promotion record
 │   └── NotCompilableError      the pipeline has no portable scorer
 ├── TrainingError               training could not finish
-├── EvaluationError             the rows cannot judge champion and challenger
+├── EvaluationError             the rows cannot be used to compare champion and challenger
 ├── PromotionConflictError      the champion changed, or the decision cannot be carried out
 └── ServiceError                a PMMDS process is missing or not as expected
     ├── PortTakenError

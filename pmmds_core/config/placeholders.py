@@ -21,7 +21,7 @@ def reject_placeholders(source: Mapping[str, str], secrets: Mapping[str, str]) -
 
     Args:
         source: environment variables; those of Dagster and MLflow are checked as well.
-        secrets: variable name to value, which is a secret or a URL with a password.
+        secrets: values by variable name; a value is a secret or a URL with a password.
     """
     for variable, value in {**{v: source.get(v, "") for v in _FOREIGN_VARIABLES}, **secrets}.items():
         if _PLACEHOLDER.fullmatch(_secret_part(value)):

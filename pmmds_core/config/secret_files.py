@@ -34,7 +34,7 @@ def raw_value(name: str, variable: str, source: Mapping[str, str]) -> str:
     processes as variables.
 
     Raises:
-        SettingError: the file cannot be read, is empty or is not one line of text; the message never has the content.
+        SettingError: the file cannot be read, is empty or is not one line of text; its content is never in the message.
     """
     given = source.get(variable, "")
     path = source.get(variable + SUFFIX, "") if name in SECRETS else ""

@@ -69,7 +69,7 @@ def _expected(kind: Any, message: str) -> str:
 
 
 def metas(kind: Any) -> list[Meta]:
-    """The msgspec constraints of an Annotated type, those of nested Annotated types included."""
+    """The msgspec constraints of an Annotated type, including those of nested Annotated types."""
     return [m for m in get_args(kind) if isinstance(m, Meta)]
 
 

@@ -55,7 +55,7 @@ class RowDecoder:
         return row if body.count(b'"') == 2 + self._quotes_of(row) else None
 
     def rows(self, body: bytes) -> Sequence[Row] | None:
-        """The rows of `{"instances": [{…}, …]}`; None as in `row`."""
+        """The rows of `{"instances": [{…}, …]}`; None under the same conditions as in `row`."""
         try:
             decoded = self._many.decode(body)
         except _DECODE_ERRORS:

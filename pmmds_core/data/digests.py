@@ -39,9 +39,9 @@ def unordered_digest(frame: pd.DataFrame) -> str:
 def row_digests(frame: pd.DataFrame, columns: Sequence[str]) -> NDArray[np.int64]:
     """A stable 64-bit hash of each row's `columns`; result: (n_rows,).
 
-    Equal content gives equal digests, also for whole numbers as int and as float. The probability of any collision
-    among a million distinct rows is about 3e-8. Each value is mixed with SplitMix64's finalizer (Steele, Lea and Flood
-    2014).
+    Equal content gives equal digests, even if whole numbers are int in one frame and float in the other. The
+    probability of any collision among a million distinct rows is about 3e-8. Each value is mixed with SplitMix64's
+    finalizer (Steele, Lea and Flood 2014).
     """
     digests = np.zeros(len(frame), dtype=np.uint64)
     for column in columns:

@@ -3,7 +3,7 @@
 By default a row is identified by its content. If more than 5% of the rows repeat another row's content, as with few
 features, a split by content would exclude all customers with some contents from training. Then a reference row is
 identified by its content, label and occurrence number, and a production row by its request id. Keys are the frame's
-index. Decision 36 has the reasons. Not here: assigning rows to training or holdout (training/split.py).
+index. Decision 36 gives the reasons. Not here: assigning rows to training or holdout (training/split.py).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NPY_HEAD = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '<i8', 'fortran_order': False, 'shape': \((\d{1,12}),\), \}", re.DOTALL
 )
 ROW_KEY = "row_key"
-# Column of the labelled data set, named as in prediction_logs; reserved in contracts.
+# Column of the labeled data set, named as in prediction_logs; reserved in contracts.
 REQUEST_ID = "request_id"
 # Above this share of duplicate rows, content cannot identify a row. Telco: 0.6% of 7,043 rows.
 MAX_REPEATED = 0.05

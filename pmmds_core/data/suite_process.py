@@ -1,4 +1,4 @@
-"""The Great Expectations suite in a process of its own, so that its import does not delay a command.
+"""The Great Expectations suite in a separate process, so that its import does not delay a command.
 
 The import takes seconds. `start` begins it in the background while the command imports Dagster and reads the data;
 `validate` waits for the result. Not here: the expectations (expectations.py).
@@ -29,9 +29,9 @@ def start() -> None:
 
 
 def validate(frame: pd.DataFrame, contract: Contract) -> SuiteResult:
-    """Run the suite as `run_suite` does: in the started process, or in this one if none was started or it was killed.
+    """Run the suite like `run_suite`: in the started process, or in this one if none was started or it was killed.
 
-    Raises whatever `run_suite` raises.
+    Raises the same errors as `run_suite`.
     """
     if not _started:
         return run_suite(frame, contract)

@@ -43,7 +43,7 @@ class TextTable:
 
 
 def read_table(path: Path) -> TextTable:
-    """Read a file as Parquet if its content starts with Parquet's magic bytes or its suffix says so, else as CSV.
+    """Read a file as Parquet if it starts with Parquet's magic bytes or has its suffix, else as CSV.
 
     Raises:
         DataError: unreadable, empty, or not a valid file of its format.

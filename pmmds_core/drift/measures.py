@@ -49,7 +49,7 @@ def psi(reference_counts: Counts, current_counts: Counts) -> float:
 def kl_divergence(reference_counts: Counts, current_counts: Counts) -> float:
     """Kullback–Leibler divergence of the current from the reference, Σ c · ln(c / r), in nats. Arguments are (B,).
 
-    Kullback and Leibler (1951). Smoothed as `psi`. NaN if a side has no rows.
+    Kullback and Leibler (1951). Smoothed like `psi`. NaN if a side has no rows.
     """
     r, c = _smoothed(reference_counts, current_counts)
     return _not_negative(float(np.sum(c * np.log(c / r))))
@@ -59,8 +59,8 @@ def js_divergence(reference_counts: Counts, current_counts: Counts) -> float:
     """Jensen–Shannon divergence in nats, 0 to ln 2: the mean KL divergence from the mixture of both. Arguments: (B,).
 
     Lin, Divergence Measures Based on the Shannon Entropy (1991). Written in x = (r − c) / (r + c) to avoid
-    cancellation for nearly equal shares: Σ (r + c) / 4 · (ln(1 − x²) + 2x · artanh x). Smoothed as `psi`. NaN if a side
-    has no rows.
+    cancellation for nearly equal shares: Σ (r + c) / 4 · (ln(1 − x²) + 2x · artanh x). Smoothed like `psi`. NaN if a
+    side has no rows.
     """
     r, c = _smoothed(reference_counts, current_counts)
     x = (r - c) / (r + c)

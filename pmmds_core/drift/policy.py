@@ -70,7 +70,7 @@ class DriftVerdict:
 
     @property
     def reason_text(self) -> str:
-        """The reasons of the alerting rules that agree with the verdict."""
+        """The reasons given by the alerting rules whose verdict is the combined one."""
         deciding = [r for r in self.rules if r.rule in self.alert_rules and r.verdict is self.verdict]
         if len(deciding) == 1:
             return " ".join(deciding[0].reasons)
@@ -80,9 +80,9 @@ class DriftVerdict:
 def judge(
     features: Sequence[FeatureDrift], n_current: int, rule: DriftRule, further: Sequence[RuleVerdict] = ()
 ) -> DriftVerdict:
-    """Judge a comparison.
+    """Combine the verdicts of the rules on a comparison.
 
-    The verdict is drifted if an alerting rule says so; stable if none does and at least one was evaluated; else
+    The verdict is drifted if an alerting rule detected drift; stable if none did and at least one was evaluated; else
     insufficient_data.
 
     Args:

@@ -70,7 +70,7 @@ def compare_segments(
     false_alarm_rate: float,
     min_samples: int,
 ) -> tuple[SegmentDrift, ...]:
-    """Judge each segment: drifted if one of its features has a q-value of at most `false_alarm_rate`.
+    """Test each segment: drifted if one of its features has a q-value of at most `false_alarm_rate`.
 
     Without drift, the probability that any segment is called drifted is at most that rate.
 

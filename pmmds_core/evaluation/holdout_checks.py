@@ -1,4 +1,4 @@
-"""Checks that holdout rows can judge a model; metrics of rows that fail them are never computed.
+"""Checks that holdout rows are sufficient to evaluate a model; without that, no metrics are computed.
 
 Add a check here. Not here: choosing rows (training/split.py).
 """
@@ -18,7 +18,7 @@ MIN_ROWS_A_CLASS = 10
 
 
 def check_holdout(frame: pd.DataFrame, contract: Contract) -> None:
-    """Reject holdout rows that cannot judge a ranking.
+    """Reject holdout rows on which a ranking metric cannot be computed reliably.
 
     Raises:
         EvaluationError: missing labels, labels other than 0 and 1, too few rows of a class, or a missing value of a

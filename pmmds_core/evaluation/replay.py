@@ -1,6 +1,6 @@
 """Traffic replay: recent requests scored by champion and challenger, to show how many predictions would change.
 
-Needs no labels. Not here: selecting recent rows (stores), judging the change (a person does).
+Needs no labels. Not here: selecting recent rows (stores), evaluating the change (manual).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Agreement of a shadow challenger with the served predictions, on rows that both scored.
 
-Add a measure here. Not here: scoring (pmmds_serving/shadow), rows (stores/predictions/shadow.py), judging the
-difference (a person does).
+Add a measure here. Not here: scoring (pmmds_serving/shadow), rows (stores/predictions/shadow.py), evaluating
+the difference (manual).
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ SHOWN = 8
 
 @dataclass(frozen=True)
 class ColumnNote:
-    """The kind of a column with the reason; None if the column is excluded."""
+    """The kind of a column, None if the column is excluded; and the reason."""
 
     column: str
     kind: Kind | None

@@ -167,7 +167,7 @@ def _contract(given: Contract | str | Path | None) -> Contract | None:
 
 
 def _saved_profile(path: Path) -> ReferenceProfile | None:
-    """The profile saved as `path`; None if it is a file of rows or does not exist."""
+    """The profile saved at `path`; None if the file contains rows or does not exist."""
     if not path.is_file() or path.stat().st_size > MAX_PROFILE_BYTES:
         return None
     with path.open("rb") as file:

@@ -1,6 +1,6 @@
 """The reference profile of a file, by a contract or inferred from its values; counts of a file in given bins.
 
-Not here: comparing and judging (compare.py).
+Not here: comparison and verdict (compare.py).
 """
 
 from __future__ import annotations

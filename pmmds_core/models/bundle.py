@@ -110,7 +110,7 @@ def write_bundle(directory: Path, files: dict[str, bytes], manifest_without_file
 
 
 def load_bundle(directory: Path) -> Bundle:
-    """Read and load a bundle without a pickle. Raises as `read_bundle` and `open_bundle` do."""
+    """Read and load a bundle without a pickle. Raises the same errors as `read_bundle` and `open_bundle`."""
     return open_bundle(read_bundle(directory))
 
 

@@ -1,4 +1,4 @@
-"""Reads and hashes the files of a model bundle. Runs no code of the bundle and loads nothing of it.
+"""Reads and hashes the files of a model bundle. Neither runs code of the bundle nor loads its content.
 
 Add here what is checked before a bundle is verified. Not here: loading (bundle.py), artifact verification
 (the callers).
@@ -78,7 +78,7 @@ def model_digest(manifest: Manifest) -> str:
 
 
 def files_digest(manifest: bytes) -> str:
-    """sha256 of the manifest's bytes; it changes with any file of the bundle."""
+    """sha256 of the manifest's bytes; changes if any file of the bundle changes."""
     return hashlib.sha256(manifest).hexdigest()
 
 
@@ -86,7 +86,7 @@ def listed_names(manifest: bytes, place: Path) -> tuple[str, ...]:
     """The names of the files that a manifest lists, besides its own. Raises ArtifactCorruptError.
 
     Args:
-        manifest: as it is written.
+        manifest: the bytes of the manifest file.
         place: its folder, for messages.
     """
     with CorruptIfItFails(place):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pmmds_core.errors import ArtifactCorruptError
 from pmmds_core.statistics.arrays import Labels, Probabilities
 
-# Bounds the size of a calibration, which is part of every bundle; more points would not be more accurate.
+# Bounds the size of a calibration, which is part of every bundle; more points would not improve accuracy.
 MAX_POINTS = 200
 _N_DRAWS = 200
 _SEED = 20260301

@@ -35,10 +35,10 @@ class ScoringTime:
 
 
 def compare_scoring_time(challenger: Scorer, champion: Scorer, rows: Rows) -> ScoringTime:
-    """Time single-row calls of both scorers, alternately on the same rows, each going first on every other row.
+    """Time single-row calls of both scorers on the same rows, alternating which scorer goes first.
 
-    A round's ratio is that of the two median calls, so an interrupted call has no effect and a slow moment of the
-    machine affects both. The returned ratio is the median of the rounds.
+    The ratio of a round is the ratio of the two medians, so a single interrupted call has no effect, and a temporary
+    slowdown affects both scorers equally. The returned ratio is the median over the rounds.
     """
     slower = max(_call_ms(challenger, rows[0]), _call_ms(champion, rows[0]))
     sample = rows[: max(_MIN_ROWS, min(LATENCY_ROWS, round(_MAX_ROUND_MS / slower)))]

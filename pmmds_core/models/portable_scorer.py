@@ -41,7 +41,7 @@ class LinearNumeric(msgspec.Struct, frozen=True):
 
 
 class LinearCategorical(msgspec.Struct, frozen=True):
-    """One coefficient per category; an unknown category or a missing value adds nothing."""
+    """One coefficient per category; an unknown category or a missing value contributes 0."""
 
     index: int
     coefficients: dict[str, float]

@@ -13,7 +13,7 @@ from pmmds_core.models.portable_scorer import BoostingScorer, LogisticScorer, Sc
 
 # Larger parameters could overflow to infinity, and infinity minus infinity is NaN.
 LARGEST, SMALLEST_SCALE = 1e100, 1e-100
-# Of all trees together; far above what scikit-learn trains.
+# Maximum over all trees together; far more than scikit-learn trains.
 MAX_NODES = 5_000_000
 # Bounds the work for one row.
 MAX_LEVELS = 500

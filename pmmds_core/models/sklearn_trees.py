@@ -1,7 +1,7 @@
 """The only reader of scikit-learn's private attributes: the trees of a fitted HistGradientBoostingClassifier.
 
 What it relies on is tested by pmmds_tests/core/models/test_sklearn_trees.py; pyproject.toml bounds the version of
-scikit-learn, and raising that bound means running this test. Not here: the portable scorer that is made
+scikit-learn, and raising that bound means running this test. Not here: the portable scorer that is built
 from the trees (scorer_compiler.py), scikit-learn's public attributes.
 """
 

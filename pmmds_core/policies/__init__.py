@@ -1,4 +1,4 @@
 """Promotion, rollback, retraining and alert policies, decision states and message text: pure functions.
 
-Acting on them is in workflows/.
+Not here: acting on them (workflows/).
 """

@@ -1,4 +1,4 @@
-"""When an alert is resolved, and when it has become worse: pure functions over past reports.
+"""When an alert is resolved and when it escalates: pure functions over past reports.
 
 Not here: changing an alert (stores/lifecycle/alerts.py), raising one (drift/policy.py).
 """
@@ -18,7 +18,7 @@ _RANK = {"undetermined": 0, "none": 0, "moderate": 1, "significant": 2, "major":
 
 @dataclass(frozen=True)
 class JudgedWindow:
-    """What an alert needs of one report. `model_version`: the version whose profile the window was compared with."""
+    """The fields of a report that resolve an alert. `model_version`: the version whose profile was the reference."""
 
     window_start: datetime
     window_end: datetime

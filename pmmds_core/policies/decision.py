@@ -1,6 +1,6 @@
 """A promotion decision and its states, as plain values.
 
-Add a state here and its transition in stores/lifecycle/promotion_lock.py. Not here: judging (promotion.py),
+Add a state here and its transition in stores/lifecycle/promotion_lock.py. Not here: the policy (promotion.py),
 rows (stores), the order of the steps (workflows/promotion.py).
 
     pending_approval ──► judged ──► moving ──► recorded
@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-PENDING_APPROVAL = "pending_approval"  # a person has to approve or reject it
+PENDING_APPROVAL = "pending_approval"  # requires manual approval or rejection
 JUDGED = "judged"  # the intent to move the alias is recorded
 MOVING = "moving"  # the production pointer has moved; the alias may have
 RECORDED = "recorded"  # the alias has moved, or did not have to
-REJECTED = "rejected"  # rejected by a person
+REJECTED = "rejected"  # rejected manually
 ABORTED = "aborted"  # nothing was moved; see the state's reason
 
 CHAMPION_CHANGED = "champion changed"
@@ -29,10 +29,10 @@ FILES_CHANGED = "the version's files are not those that were judged or promoted 
 
 # Key in a decision's document: Bundle.files_digest of the version, recorded when the decision moved the alias.
 BUNDLE_DIGEST = "bundle_digest"
-# Key in its evaluation: Bundle.files_digest of the files that were judged.
+# Key in its evaluation: Bundle.files_digest of the evaluated files.
 JUDGED_FILES = "challenger_files"
 
-# Kinds of decision: by the promotion policy; by a person or the automatic rollback; alias moved directly in MLflow.
+# Kinds of decision: the promotion policy; a manual or automatic rollback; an alias move made directly in MLflow.
 PROMOTION, ROLLBACK, MANUAL = "promotion", "rollback", "manual"
 # Kinds that can record a version's files. A manual move is not evidence: its author is unknown.
 EVIDENCE_KINDS = (PROMOTION, ROLLBACK)

@@ -18,7 +18,7 @@ RUNNING, PROMOTED, HELD, BLOCKED_NO_LABELS, FAILED = "running", "promoted", "hel
 WAITING = "pending_approval"
 # Trigger types in order of priority.
 ALERT, PERFORMANCE, LABELS, SCHEDULE, MANUAL = "alert", "performance", "labels", "schedule", "manual"
-# These stay active after a held model; the others are satisfied once a model was judged.
+# These stay active after a held model; the others are satisfied once a model was evaluated.
 _PERSISTENT = (ALERT, PERFORMANCE)
 # Dagster ends a run after half an hour; a record that is `running` long after that belongs to a killed process.
 MAX_RUN = timedelta(hours=2)
@@ -40,7 +40,7 @@ class RetrainingTrigger:
 
 @dataclass(frozen=True)
 class PastRetraining:
-    """A recorded retraining. `cause`: the trigger's key, None for a manual one. `n_new_labels`: labels it found."""
+    """A recorded retraining. `cause`: the trigger's key; None if manual. `n_new_labels`: labels new to the champion."""
 
     cause: str | None
     attempt: int
@@ -77,7 +77,7 @@ class RequestRetraining:
 
 @dataclass(frozen=True)
 class Wait:
-    """Do not start a retraining now. `needs_person`: waiting alone does not resolve it."""
+    """Do not start a retraining now. `needs_person`: it needs manual action; waiting is not enough."""
 
     reason: str
     needs_person: bool = False

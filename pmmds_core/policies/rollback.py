@@ -42,7 +42,7 @@ class ServedAnswers:
 
 @dataclass(frozen=True)
 class RollbackBounds:
-    """`min_rows`: minimum number of requests, rows or labels to judge. `period`: how long a promotion is watched."""
+    """`min_rows`: minimum requests, rows or labels for a verdict. `period`: how long a promotion is watched."""
 
     period: timedelta
     min_rows: int
@@ -92,13 +92,13 @@ def judge_after_promotion(
     requests: RequestTotals | None,
     bounds: RollbackBounds,
 ) -> RollbackVerdict:
-    """Judge a promotion by the measurements after it.
+    """Check a promotion by the measurements after it.
 
     Args:
         age: time since the alias moved.
         before: predictions of the replaced version in the period before the alias moved.
         after: predictions of the promoted version since then.
-        requests: the service's requests since then; None if it did not answer.
+        requests: the service's requests since then; None if it is unreachable.
         bounds: tolerated deviations.
     """
     if age > bounds.period:
@@ -140,7 +140,7 @@ def _performance(before: ServedAnswers, after: ServedAnswers, bounds: RollbackBo
         return None
     from pmmds_core.statistics.auc_difference import (
         measure_drop,
-    )  # imports numpy, which reading decisions does not need
+    )  # imported here because it needs numpy, which reading decisions does not
 
     measured = measure_drop(before.roc_auc, after.roc_auc)
     # With 200 labels each, one of two equally good models is worse by 0.05 by chance in one of seven cases.

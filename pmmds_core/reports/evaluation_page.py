@@ -1,6 +1,6 @@
 """The evaluation as one self-contained HTML page.
 
-Not here: measures (evaluation/), verdicts (policies/promotion.py).
+Not here: measures (evaluation/), the judgment (policies/promotion.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Text of an evaluation for the page, the model card and Dagster.
 
-Not here: measuring (evaluation/), judging (policies/promotion.py).
+Not here: measurement (evaluation/), the judgment (policies/promotion.py).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ _OWN_USER_ONLY = 0o700
 def make_private(folder: Path) -> None:
     """Create a folder with mode 0700; an existing folder keeps its mode.
 
-    Other users cannot reach files below it, so these need no restrictions of their own.
+    Other users cannot reach files below it, so the files need no further restrictions.
 
     Raises:
         OSError: the folder cannot be created.

@@ -21,7 +21,7 @@ def start_of_day(at: datetime) -> datetime:
 
 
 def hourly_window(now: datetime, n_hours: int) -> tuple[datetime, datetime]:
-    """[start, end) in whole hours: every hour that overlaps the last `n_hours` hours, the current one included."""
+    """[start, end) in whole hours: every hour that overlaps the last `n_hours` hours, including the current one."""
     current = start_of_hour(now)
     return current - n_hours * HOUR, current + HOUR
 

@@ -1,6 +1,6 @@
 """Rules for Host and Origin headers, as pure functions on header values.
 
-A web page can make a browser send requests to loopback (cross-site requests), also under its own host name (DNS
+A web page can make a browser send requests to loopback (cross-site requests), even under its own host name (DNS
 rebinding). Not here: the servers that apply the rules (web_guard.py, pmmds_serving/access.py).
 """
 
@@ -16,7 +16,7 @@ _OWN_SITE = frozenset({"", "none", "same-origin"})
 
 
 def host_of(authority: str) -> str:
-    """The lower-case host of a Host header, without port and brackets; empty if the header is malformed."""
+    """The lower-case host of a Host header, without port and square brackets; empty if the header is malformed."""
     match = _AUTHORITY.fullmatch(authority.lower())
     return match[1].strip("[]") if match else ""
 

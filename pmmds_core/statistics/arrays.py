@@ -1,4 +1,4 @@
-"""Array type aliases shared by statistics, drift and evaluation. Functions do not live here."""
+"""Array type aliases shared by statistics, drift and evaluation. Not here: functions."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def p_value(
     """Probability of counts at least this different if both samples have the same distribution.
 
     Equals `chi_square.likelihood_ratio_p_value` if no expected count is below 5. Rarer bins are pooled into one, except
-    those in `special`, and each of these is tested by Fisher's exact test (two-sided by probability). With several
+    those in `special`; each of these is tested by Fisher's exact test (two-sided by probability). With several
     tests, the result is the probability of so small a smallest p-value.
 
     Args:

@@ -1,4 +1,4 @@
-"""Realized performance with 95% intervals, from labelled rows.
+"""Realized performance with 95% intervals, from labeled rows.
 
 Not here: reading rows (stores/), estimates without labels (models/calibration.py).
 """

@@ -1,6 +1,6 @@
 """ln Γ of an array, without scipy: importing scipy.special takes five times the processor time of importing numpy.
 
-docs/decisions/0040 has the measurement. Tests compare it with math.lgamma.
+See docs/decisions/0040 for the measurement. Tests compare it with math.lgamma.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def traffic_rows(
 
 
 def apply_scenario(frame: pd.DataFrame, contract: Contract, scenario: str, seed: int) -> pd.DataFrame:
-    """A changed copy of `frame`, with the label column unchanged. Raises UsageError as `traffic_rows`."""
+    """A changed copy of `frame`, with the label column unchanged. Raises the same UsageError as `traffic_rows`."""
     chosen = find_scenario(contract, scenario)
     changed = frame.copy()
     chosen.transform(changed, contract, np.random.default_rng([seed, 1]))

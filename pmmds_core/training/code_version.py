@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-# Libraries that determine a fitted model bit by bit.
+# Libraries on which the exact bits of a fitted model depend.
 LIBRARIES = ("scikit-learn", "numpy", "pandas", "scipy")
 
 

@@ -20,7 +20,7 @@ from pmmds_core.data.seeded_sampling import seeded_uniform
 if TYPE_CHECKING:
     import pandas as pd
 
-# Timestamp column of the labeled data set, named as in prediction_logs; no feature may have this name.
+# Timestamp column of the labeled data set, named like in prediction_logs; no feature may have this name.
 PREDICTED_AT = "predicted_at"
 
 
@@ -28,7 +28,7 @@ PREDICTED_AT = "predicted_at"
 class MixSettings:
     """Limits of the training rows. No limit: 0 for age and rows, 1 for the share.
 
-    `max_age_days` applies to the holdout as well: rows too old to train on are too old to judge a model.
+    `max_age_days` applies to the holdout as well: rows too old to train on are too old to evaluate on.
     """
 
     max_age_days: float = 0

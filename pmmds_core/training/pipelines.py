@@ -1,6 +1,6 @@
 """Training: compares candidate pipelines by cross-validation and fits the best one on all training rows.
 
-Preprocessing is part of the pipeline, so nothing is fitted on rows being scored. Add a candidate to `CANDIDATES` and
+Preprocessing is part of the pipeline, so no step is fitted on held-out rows. Add a candidate to `CANDIDATES` and
 its compiler to models/scorer_compiler.py. Not here: choosing rows (split.py), the registry (stores).
 """
 
@@ -73,7 +73,7 @@ def hist_gradient_boosting(contract: Contract, seed: int) -> Any:
     from sklearn.preprocessing import OrdinalEncoder
 
     encoder = OrdinalEncoder(categories=_categories(contract), handle_unknown="use_encoded_value", unknown_value=np.nan)
-    # Splitting ordinal codes as numbers keeps the trees simple; cross-validation decides if that is good enough.
+    # Splitting ordinal codes as numbers keeps the trees simple; cross-validation shows if that is good enough.
     estimator = HistGradientBoostingClassifier(
         learning_rate=0.05,
         max_iter=120,

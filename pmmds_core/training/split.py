@@ -86,7 +86,7 @@ def split_reference(frame: pd.DataFrame, champion_rows: Digests, contract: Contr
         TrainingError: the holdout does not have both classes.
     """
     digests = _digests(frame, contract)
-    is_held_out = falls_to_holdout(digests, plan.seed, plan.reference_holdout_share)
+    is_held_out = in_holdout(digests, plan.seed, plan.reference_holdout_share)
     holdout = frame[is_held_out & ~np.isin(digests, champion_rows)]
     if holdout[contract.label.name].nunique() < 2:
         raise TrainingError(
@@ -131,7 +131,7 @@ def split_with_labels(
 
 
 def _why_unfit(labels: pd.Series[int], what_for: Literal["judge", "train"] = "judge") -> str:
-    """Why these labels cannot train or judge a model; empty if they can."""
+    """Why a model cannot be trained or evaluated with these labels; empty if it can."""
     n_positive = int(labels.sum())
     n_negative = len(labels) - n_positive
     if min(n_positive, n_negative) == 0:
@@ -155,9 +155,7 @@ def _assemble(
     holdout = labelled.iloc[position]
     held_out = _digests(holdout, contract)
     older = labelled[~np.isin(np.arange(len(labelled)), position)]
-    kept_reference = reference[
-        ~falls_to_holdout(_digests(reference, contract), plan.seed, plan.reference_holdout_share)
-    ]
+    kept_reference = reference[~in_holdout(_digests(reference, contract), plan.seed, plan.reference_holdout_share)]
     n_reference_holdout = len(reference) - len(kept_reference)
     kept_reference, n_first = _without(kept_reference, held_out, contract)
     older, n_second = _without(older, held_out, contract)
@@ -186,7 +184,7 @@ def _without(frame: pd.DataFrame, digests: Digests, contract: Contract) -> tuple
     return frame[~is_held_out], int(is_held_out.sum())
 
 
-def falls_to_holdout(digests: Digests, seed: int, share: float) -> NDArray[np.bool_]:
+def in_holdout(digests: Digests, seed: int, share: float) -> NDArray[np.bool_]:
     """(n,) bool: True for a seeded share of the digests; equal digests get equal values."""
     is_held_out: NDArray[np.bool_] = seeded_uniform(digests, seed) < share
     return is_held_out

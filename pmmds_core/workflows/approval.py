@@ -31,7 +31,7 @@ def approve(deployment: Deployment, decision_id: str, *, by: str) -> Decision:
 
 
 def reject(deployment: Deployment, decision_id: str, *, by: str, reason: str = "") -> Decision:
-    """Reject a pending promotion; its alert stays open. Raises UsageError and RightMissingError as `approve` does."""
+    """Reject a pending promotion; its alert stays open. Raises UsageError and RightMissingError like `approve`."""
     decision = _waiting(deployment, decision_id, "rejected", by)
     with deployment.decisions.transaction() as transaction:
         if not transaction.reject(decision, by, reason):
@@ -41,7 +41,10 @@ def reject(deployment: Deployment, decision_id: str, *, by: str, reason: str = "
 
 def _waiting(deployment: Deployment, decision_id: str, verb: str, by: str) -> Decision:
     if not by.strip():
-        raise UsageError(f"A decision has to be {verb} by a named person.", next_step="Give a name with --by NAME.")
+        raise UsageError(
+            "An approval or rejection requires the name of the person giving it.",
+            next_step="Give a name with --by NAME.",
+        )
     deployment.require_rights(PROMOTER)
     decision = deployment.decisions.get(decision_id)
     if decision is None:

@@ -1,4 +1,4 @@
-"""The champion that a challenger is judged against: the live version.
+"""The champion that a challenger is compared with: the live version.
 
 Not here: what serving does with a version without a record (pmmds_serving/model/verification.py).
 """

@@ -1,6 +1,6 @@
 """Performance by day and model version, stored in the database: realized from labels, estimated without them.
 
-Only the order of the steps lives here. Not here: measures (statistics/intervals.py), estimates
+Defines only the order of the steps. Not here: measures (statistics/intervals.py), estimates
 (models/calibration.py), their validity (evaluation/cbpe_validity.py).
 """
 
@@ -31,7 +31,7 @@ from pmmds_core.stores.monitoring.hourly_counts import hourly_counts
 def refresh_days(deployment: Deployment, n_days: int, now: datetime | None = None) -> list[dict[str, Any]]:
     """Measure those of the last `n_days` whose rows or labels changed. Returns all their documents, oldest first.
 
-    Counts changed hours first, because the validity of an estimate is judged by their histograms.
+    Counts changed hours first, because the validity of an estimate depends on their histograms.
     """
     end = (now or datetime.now(UTC)).astimezone(UTC)
     start = daily_window_start(end, n_days)

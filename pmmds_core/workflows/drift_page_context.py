@@ -1,6 +1,6 @@
 """Reads the data of a drift report's page that is not in its document: PSI by hour and previous reports.
 
-Not here: the content that is made of it (reports/drift_history.py, reports/drift_view.py).
+Not here: the content built from it (reports/drift_history.py, reports/drift_view.py).
 """
 
 from __future__ import annotations

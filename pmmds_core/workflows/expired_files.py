@@ -26,7 +26,7 @@ def n_bytes_of(path: Path) -> int:
 
 
 def old_pages(folder: Path, before: datetime, keep: Collection[str]) -> list[Path]:
-    """HTML pages last written before `before`, except those of `keep` and the newest of each kind.
+    """HTML pages last written before `before`, except those in `keep` and the newest of each kind.
 
     A page's kind is its name up to the timestamp: `drift-20260301T120000000000.html` is of kind `drift`.
     """

@@ -12,7 +12,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.stores.database.partitions import MadeDays, keep_days
 from pmmds_core.stores.predictions.archive_parts import Part
 
-# Each file is read whole once in so many nights.
+# Each file is read completely once in this many nights.
 DAYS_TO_READ_ALL = 30
 
 
@@ -30,7 +30,7 @@ def archive_due_days(deployment: Deployment, now: datetime | None = None) -> Ret
     """Create partitions ahead and archive every day that ended PMMDS_RETENTION_DAYS ago; 0 archives nothing.
 
     Every recorded part is compared with its file by size and rows, and a thirtieth of them by content, so that each
-    file is read whole once in 30 days.
+    file is read completely once in 30 days.
 
     Raises:
         StoreError: for example a full disk.

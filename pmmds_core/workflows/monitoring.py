@@ -1,7 +1,7 @@
-"""One monitoring run: count changed hours, compare the window with the profile, judge, store report and alert.
+"""One monitoring run: count changed hours, compare the window with the profile, apply rules, store report and alert.
 
-Only the order of the steps lives here. Not here: counting (stores/monitoring/histograms.py), comparing
-(drift/comparison.py), judging (drift/policy.py), resolving alerts (alert_resolution.py).
+Defines only the order of the steps. Not here: counting (stores/monitoring/histograms.py), comparing
+(drift/comparison.py), the verdict (drift/policy.py), resolving alerts (alert_resolution.py).
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def refresh_histograms(deployment: Deployment, start: datetime, end: datetime) -
 def monitor(
     deployment: Deployment, start: datetime, end: datetime, *, run_id: str, segments: Sequence[str] | None = None
 ) -> MonitorResult:
-    """Judge the predictions of the production model in [start, end).
+    """Check the predictions of the production model in [start, end) for drift.
 
     Args:
         deployment: the deployment.
@@ -149,7 +149,7 @@ def _store(
     html_path: Path,
     run_id: str,
 ) -> int | None:
-    """Store the report and, if it drifted, its alert in one transaction. Returns the alert's id."""
+    """Store the report and, if the data drifted, raise its alert in the same transaction. Returns the alert's id."""
     with deployment.database.begin() as connection:
         report_id = deployment.drift.save(
             document,

@@ -2,7 +2,7 @@
 
 MLflow's aliases are last-write-wins, so the alias moves under a lock in the database, after the production pointer.
 Every step can be repeated: `put_into_production` on an unfinished decision finishes or aborts it.
-Not here: judging (policies/promotion.py), rows and lock (stores/lifecycle/promotion_lock.py).
+Not here: the policy (policies/promotion.py), rows and lock (stores/lifecycle/promotion_lock.py).
 
     step            committed with it                        a crash after it leaves
     intent          state judged                             nothing moved; the reconciler continues
@@ -103,7 +103,7 @@ def finish_moving(decisions: DecisionStore, registry: ModelRegistry, *, except_f
 
 
 def _claim_with_files(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:
-    """Claim if the version's files are those that were judged and those of its previous promotion; else abort."""
+    """Claim if the version's files are the evaluated ones and those of its previous promotion; else abort."""
     digest = registry.files_digest(decision.model_name, decision.challenger_version)
     judged = decision.document.get("evaluation", {}).get(JUDGED_FILES)
     if {judged or digest, decisions.recorded_digest(decision.challenger_version) or digest} == {digest}:
@@ -121,7 +121,7 @@ def _claim(decision: Decision, decisions: DecisionStore, registry: ModelRegistry
         if other is not None:
             raise PromotionConflictError(
                 f"Promotion {other.decision_id} of v{other.challenger_version} is in progress; nothing was moved.",
-                next_step="It finishes within a minute; this one is retried afterwards.",
+                next_step="It finishes within a minute; this promotion is retried after that.",
             )
         alias, pointed_at = _alias(decisions, registry), _pointed_at(transaction)
         if alias == pointed_at == found.challenger_version:

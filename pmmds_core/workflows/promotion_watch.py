@@ -31,7 +31,7 @@ class Watch:
 
 
 def watch(deployment: Deployment, seen: WatchedTotals | None, now: datetime) -> Watch:
-    """Judge the promotion of the production version. `seen`: `totals` of the previous call."""
+    """Apply the rollback policy to the promotion of the production version. `seen`: `totals` of the previous call."""
     pointer = deployment.decisions.pointer()
     decision = None if pointer is None else deployment.decisions.get(pointer.decision_id)
     if decision is None:

@@ -1,7 +1,7 @@
 """Retention by kind: removes everything older than its period; 0 days keeps a kind forever.
 
 Every removal can be interrupted and repeated. Add a kind here and its setting. Not here: the prediction log
-(retention.py archives it), Dagster's runs (pmmds_assets/run_retention.py), finding rows and files (stores).
+(log_archiving.py), Dagster's runs (pmmds_assets/run_retention.py), finding rows and files (stores).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def expire(deployment: Deployment, now: datetime | None = None, *, dry_run: bool
         dry_run: only return what would be removed.
 
     Raises:
-        StoreError: the database or the registry does not answer; the kinds before it are done.
+        StoreError: the database or the registry is unreachable; the kinds before it are done.
         OSError: a file cannot be removed.
     """
     at = (now or datetime.now(UTC)).astimezone(UTC)
@@ -64,7 +64,7 @@ def expire(deployment: Deployment, now: datetime | None = None, *, dry_run: bool
 
 
 def storage_sizes(deployment: Deployment) -> dict[str, int]:
-    """Kind to size in bytes, for the files of this home."""
+    """Size in bytes by kind, for the files of this home."""
     home = deployment.settings.home_path
     sizes = {kind: n_bytes_of(home / folder) for folder, kind in FOLDERS.items()}
     if not deployment.settings.database_url:
@@ -170,7 +170,7 @@ def _served(deployment: Deployment) -> set[str]:
     return challengers | {x.champion_version for x in decided if x.champion_version}
 
 
-# In order of removal: versions are last, because the registry may not answer.
+# In order of removal: versions are last, because the registry may be unreachable.
 KINDS: tuple[Callable[[Deployment, datetime, bool], list[Expired]], ...] = (
     _rows,
     _pages,

@@ -40,7 +40,7 @@ def book_failed_run(deployment: Deployment, attempt: Attempt, reason: str) -> No
 
 
 def _give_up_when_due(deployment: Deployment, connection: sa.Connection, run: RetrainingRun | None) -> None:
-    """Notify once per trigger: on its alert if it has one, and PMMDS_ALERT_URLS."""
+    """Record once per trigger that it was given up, and notify: through its alert if it has one, else directly."""
     if run is None or run.cause is None:
         return
     if not gives_up(run.cause, run.outcome, run.attempt, deployment.settings.retrain_max_attempts):

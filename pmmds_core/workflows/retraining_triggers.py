@@ -33,7 +33,7 @@ def find_triggers(deployment: Deployment, now: datetime) -> tuple[list[Retrainin
     """Active triggers in order of priority, and the past retrainings that the policy needs.
 
     Raises:
-        StoreError: the database does not answer. That is unknown, not "no trigger".
+        StoreError: the database is unreachable; this never counts as "no trigger".
     """
     triggers = [
         trigger
@@ -45,7 +45,7 @@ def find_triggers(deployment: Deployment, now: datetime) -> tuple[list[Retrainin
 
 
 def alert_of(deployment: Deployment, *, always: bool = False) -> RetrainingTrigger | None:
-    """The oldest open alert. `always`: also if PMMDS_RETRAIN_ON_ALERT is off, as for a manual request."""
+    """The oldest open alert. `always`: even if PMMDS_RETRAIN_ON_ALERT is off, for manual requests."""
     if deployment.settings.retrain_on_alert == "off" and not always:
         return None
     alert = min(deployment.alerts.open_alerts(), key=lambda a: a.alert_id, default=None)

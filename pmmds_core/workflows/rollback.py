@@ -17,7 +17,7 @@ from pmmds_core.workflows.version_lookup import find_version
 def roll_back(deployment: Deployment, *, to: str = "", by: str, reason: str = "", unrecorded: bool = False) -> Decision:
     """Put a previous version back into production. Returns the recorded decision of kind `rollback`.
 
-    Arguments and errors as in `decide_rollback`, and:
+    Same arguments and errors as `decide_rollback`, and:
 
     Raises:
         UsageError: `by` is the name that automatic rollbacks are recorded with.
@@ -55,7 +55,7 @@ def decide_rollback(
         deployment: the deployment.
         to: the version, with or without `v`; empty means the newest version before the production version whose files
             a decision recorded. Required if no version is in production (champion or alias deleted).
-        by: who requests it.
+        by: name of the requester.
         reason: recorded with the decision.
         instead_of: the version that must still be in production; empty means any.
         unrecorded: accept `to` although no decision recorded its files. Never for the automatic rollback.
@@ -69,7 +69,9 @@ def decide_rollback(
         StoreError: a store is unavailable; a decision that was already recorded is finished by the reconciler.
     """
     if not by.strip():
-        raise UsageError("A rollback has to be requested by a named person.", next_step="Give a name with --by NAME.")
+        raise UsageError(
+            "A rollback requires the name of the person requesting it.", next_step="Give a name with --by NAME."
+        )
     deployment.require_rights(PROMOTER)
     finish_moving(deployment.decisions, deployment.registry)
     record_external_alias_change(deployment.decisions, deployment.registry)

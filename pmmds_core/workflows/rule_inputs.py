@@ -53,7 +53,7 @@ def apply_joint(deployment: Deployment, window: MonitoredWindow, rule: DriftRule
     if window.n_rows < rule.min_samples:
         newest = np.zeros(
             (window.n_rows, len(rows.features)), dtype=np.int32
-        )  # too few rows to judge, so they are not read
+        )  # too few rows to test, so they are not read
     else:
         columns = deployment.prediction_log.newest_columns(
             deployment.model_name, window.version, window.start, window.end, joint.MAX_ROWS

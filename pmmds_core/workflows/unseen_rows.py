@@ -1,4 +1,4 @@
-"""Verifies that a model version was not trained on the holdout rows that it is judged on.
+"""Verifies that a model version was not trained on the holdout rows that it is evaluated on.
 
 Rows are compared by the row identity of the version's own training (data/row_identity.py). A version without recorded
 training rows cannot be verified and is rejected. Not here: choosing the rows (training/split.py).
@@ -30,8 +30,8 @@ def require_unseen(
 ) -> None:
     """Check that neither version was trained on a row of `holdout`.
 
-    A champion without a recorded decision may lack its training rows. It is judged anyway, with a warning in the log,
-    because leaked rows could only favor the champion.
+    A champion without a recorded decision may lack its training rows. It is evaluated anyway, with a warning in the
+    log, because leaked rows could only favor the champion.
 
     Raises:
         EvaluationError: a version was trained on holdout rows, or that cannot be ruled out.

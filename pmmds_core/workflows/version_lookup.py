@@ -8,7 +8,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.errors import NoModelError, UsageError
 from pmmds_core.stores.artifacts.model_registry import RegisteredVersion
 
-# MLflow counts up from 1; a longer number is a typing error and does not fit into its tables.
+# MLflow numbers versions from 1; a longer number is a typo and does not fit into its tables.
 _MAX_DIGITS = 9
 _MAX_LISTED = 10
 
@@ -18,7 +18,7 @@ def find_version(deployment: Deployment, text: str) -> RegisteredVersion:
 
     Raises:
         UsageError: no such version; the next step lists the newest ones.
-        RegistryUnavailableError: MLflow does not answer.
+        RegistryUnavailableError: MLflow is unreachable.
     """
     number = text.strip().removeprefix("v")
     if number.isascii() and number.isdecimal() and len(number) <= _MAX_DIGITS:

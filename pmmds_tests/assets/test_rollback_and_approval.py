@@ -210,7 +210,7 @@ def test_the_second_of_two_approvers_gets_the_first_ones_decision(
 def test_approval_requires_a_name(platform: DagsterPlatform, act: Act) -> None:
     deployment = platform.deployment
     waiting = decide(deployment, "1", "2", state=PENDING_APPROVAL)
-    with pytest.raises(UsageError, match=r"named person.*--by NAME"):
+    with pytest.raises(UsageError, match="--by NAME"):
         act(deployment, waiting.decision_id, by=" ")
     with pytest.raises(UsageError, match="--by NAME"):
         roll_back(deployment, by=" ")

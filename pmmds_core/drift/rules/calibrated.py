@@ -1,7 +1,7 @@
 """The rule `calibrated`: significance tests with a set false-alarm rate per window.
 
 One p-value per feature (statistics/homogeneity.py), Benjamini–Hochberg over the features. It does not measure the size
-of a drift, and with many rows finds very small ones; PSI and band show the size.
+of a drift, and with many rows it detects very small ones; PSI and band show the size.
 """
 
 from __future__ import annotations

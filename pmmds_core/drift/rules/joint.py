@@ -30,7 +30,7 @@ from pmmds_core.statistics.verdict import Verdict
 
 RULE = "joint"
 
-# Maximum current rows, and reference rows per current row. More rows cost time and find little more.
+# Maximum current rows, and reference rows per current row. More rows take longer and detect little more.
 MAX_ROWS = 2_000
 REFERENCE_FACTOR, MIN_REFERENCE, MAX_REFERENCE = 2, 2_000, 4_000
 MAX_PAIRS_SHOWN = 5
@@ -75,7 +75,7 @@ class JointFinding:
 
 
 def judge_joint(profile: ReferenceProfile, reference: Codes, current: Codes, rule: JointRule) -> JointFinding:
-    """Judge current rows against reference rows.
+    """Test current rows against reference rows.
 
     Args:
         profile: the profile whose bins the codes refer to; the score is ignored.

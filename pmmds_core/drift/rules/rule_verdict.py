@@ -12,7 +12,7 @@ from pmmds_core.drift.comparison import FeatureDrift
 from pmmds_core.statistics.p_values import format_p_value
 from pmmds_core.statistics.verdict import Verdict
 
-# An alert lists at most this many features and the number of the others.
+# An alert lists at most this many features, and states how many more there are.
 MAX_FINDINGS = 6
 
 
@@ -43,7 +43,7 @@ def finding(feature: FeatureDrift) -> str:
 
 
 def findings(flagged: Sequence[FeatureDrift]) -> tuple[str, ...]:
-    """Sentences for the first MAX_FINDINGS features and the number of the others. `flagged`: sorted, worst first."""
+    """Sentences for the first MAX_FINDINGS features, and how many more there are. `flagged`: sorted, worst first."""
     n_more = len(flagged) - MAX_FINDINGS
     more = (f"And {n_more} more {'feature' if n_more == 1 else 'features'}.",) if n_more > 0 else ()
     return tuple(finding(f) for f in flagged[:MAX_FINDINGS]) + more

@@ -36,7 +36,7 @@ def over_threshold(features: Sequence[FeatureDrift], psi_threshold: float) -> li
 
 
 def judge_spec(features: Sequence[FeatureDrift], n_current: int, rule: SpecRule) -> RuleVerdict:
-    """Judge the result of `comparison.compare`."""
+    """Apply the rule to the result of `comparison.compare`."""
     if (too_few := too_few_rows(RULE, n_current, rule.min_samples)) is not None:
         return too_few
     over = over_threshold(features, rule.psi_threshold)

@@ -1,4 +1,4 @@
-"""Downloads from an artifact store as streams of limited size; the size that the sender announces is not trusted.
+"""Downloads from an artifact store as streams of limited size; the size that the server announces is not trusted.
 
 MLflow's own download fetches every file of a folder without a limit. Not here: which store has the files
 (model_registry.py), error messages for failures of a store (registry_errors.py).
@@ -23,7 +23,7 @@ def fetch_bundle(store: Any, folder: Path) -> None:
 
     Raises:
         ArtifactCorruptError: the manifest is not usable, or the files are too large.
-        Exception: as of `fetch_file`.
+        Exception: the same errors as `fetch_file`.
     """
     n_bytes = fetch_file(store, f"{BUNDLE_PATH}/{MANIFEST}", folder / MANIFEST, MAX_MANIFEST_BYTES)
     for name in listed_names((folder / MANIFEST).read_bytes(), folder):
@@ -35,13 +35,13 @@ def fetch_file(store: Any, path: str, destination: Path, max_bytes: int) -> int:
 
     Args:
         store: a run's artifacts: a folder (Path), or MLflow's repository.
-        path: of the file in the store.
+        path: path of the file in the store.
         destination: a file that does not exist.
         max_bytes: maximum size.
 
     Raises:
         ArtifactCorruptError: the file is larger, or is sent compressed.
-        Exception: of MLflow, requests, boto3 or the file system, not translated.
+        Exception: an untranslated error of MLflow, requests, boto3 or the file system.
     """
     n_bytes = 0
     with destination.open("xb") as file, closing(_chunks(store, path)) as chunks:

@@ -34,7 +34,7 @@ class ProfileCache:
             model_name: the model.
             folder: the cache.
             allows_pickle: True if PMMDS_MODEL_PICKLE allows loading pickles.
-            record: version → files digest recorded by a decision, None without one.
+            record: version → files digest recorded by a decision; None if there is no record.
         """
         self._registry = registry
         self._model_name = model_name
@@ -52,7 +52,7 @@ class ProfileCache:
         """
         folder = self._folder / self._model_name / version
         if folder.is_dir():
-            # A cached copy may be damaged on disk; the registry's copy decides.
+            # A cached copy may be damaged on disk; the registry's copy is authoritative.
             with suppress(ArtifactCorruptError):
                 return read_bundle(folder)
         self._registry.download_bundle(self._model_name, version, folder)
@@ -62,8 +62,8 @@ class ProfileCache:
         """The verified bundle of a version.
 
         Args:
-            version: of the model.
-            made_here: files digest that the current run registered; that pickle needs no record.
+            version: version of the model.
+            made_here: digest of the files that the current run registered; their pickle needs no record.
 
         Raises:
             NoModelError: no such version.
@@ -73,7 +73,7 @@ class ProfileCache:
         return self._opened(version, self.files(version), made_here)
 
     def check(self, version: str) -> None:
-        """Raises what `bundle` would, but does not load a pickle without a record."""
+        """Raises the same errors as `bundle`, but does not load a pickle without a record."""
         files = self.files(version)
         if not files.is_pickle or self._may_unpickle(version, files, None):
             self._opened(version, files, None)

@@ -1,7 +1,7 @@
 """MLflow's registry without its Python library, which takes four seconds of processor time to import.
 
-Lives here: the reads and the one upload that every monitoring run does, by SQL on MLflow's tables (a database as
-tracking URI), by its REST API (a server), and on a folder of artifacts. Not here: everything else, and error
+Contains the reads and the one upload of every monitoring run: by SQL on MLflow's tables (a database as
+tracking URI), by its REST API (a server), and on a folder of artifacts. Not here: other calls and error
 messages. `DirectAccessError` means "use the library", which then succeeds or reports why (model_registry.py).
 """
 
@@ -22,7 +22,7 @@ from pmmds_core.runtime.atomic_write import write_atomically
 from pmmds_core.stores.database.engine import CONNECT_TIMEOUT_SECONDS
 from pmmds_core.stores.database.urls import parsed_url
 
-_TIMEOUT_SECONDS = (2, 5)  # connect, read; the library tries again with longer ones
+_TIMEOUT_SECONDS = (2, 5)  # connect, read; the library retries with longer ones
 _ARTIFACTS = "mlflow-artifacts:/"
 _VERSION = """
 SELECT name, version, run_id, creation_time FROM model_versions
@@ -36,7 +36,7 @@ _RUN = "SELECT artifact_uri FROM runs WHERE run_uuid = :run_id"
 
 
 class DirectAccessError(Exception):
-    """Direct access failed or is not supported for this store; MLflow's library decides."""
+    """Direct access failed or is not supported for this store; fall back to MLflow's library."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class DirectRegistry:
             write_atomically(target, content)
 
     def local_artifacts(self, run_id: str) -> Path:
-        """The folder of a run's artifacts. A server's `file:` location is a path of another machine, so not direct."""
+        """The folder of a run's artifacts. Fails for a server, whose `file:` location may be on another machine."""
         uri = urlsplit(self._artifact_uri(run_id))
         if self._is_server or uri.scheme not in ("", "file") or uri.netloc:
             raise DirectAccessError("the artifact store is not a local folder")
@@ -114,7 +114,7 @@ class DirectRegistry:
         return document
 
     def _request(self, method: str, endpoint: str, **options: Any) -> Any:
-        """Anything but 200 is the library's to explain, missing credentials included."""
+        """Any status but 200, including missing credentials, is left for the library to report."""
         import requests
 
         url = f"{self._uri.rstrip('/')}/api/2.0/{endpoint}"

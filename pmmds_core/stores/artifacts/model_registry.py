@@ -35,10 +35,10 @@ from pmmds_core.stores.database.reachability import check_tracking_database
 PRODUCTION = "production"
 CHALLENGER = "challenger"
 
-# Folders beside a download's destination that hold what has come so far.
+# Prefix of the temporary folder next to a download's destination.
 INCOMING = ".incoming-"
 
-# MLflow's defaults retry for minutes, but people wait for an answer and every caller retries.
+# MLflow's defaults retry for minutes, but users are waiting and every caller retries.
 _REQUEST_TIMEOUT_SECONDS = 10
 _VERSION = re.compile(r"[0-9]{1,18}")
 _MAX_RETRIES = 1
@@ -82,7 +82,7 @@ class ModelRegistry:
         """The version that `alias` points to; None if the alias or model does not exist.
 
         Raises:
-            RegistryUnavailableError: MLflow does not answer.
+            RegistryUnavailableError: MLflow is unreachable.
         """
         with suppress(DirectAccessError):
             return _translate(self._direct.by_alias(model_name, alias))
@@ -95,7 +95,7 @@ class ModelRegistry:
         if registered is None:
             raise NoModelError(
                 f"{model_name} has no version {version}.",
-                next_step="MLflow's page of the model lists the registered versions.",
+                next_step="See the model's page in MLflow for the registered versions.",
             )
         return registered
 
@@ -186,7 +186,7 @@ class ModelRegistry:
         Files are deleted first, so that the next run finishes an interrupted deletion.
 
         Raises:
-            RegistryUnavailableError: MLflow or its artifact store does not answer.
+            RegistryUnavailableError: MLflow or its artifact store is unreachable.
         """
         with self._client() as client:
             run = client.get_run(version.run_id)
@@ -214,7 +214,7 @@ class ModelRegistry:
         """Store a file with a version's run under each of `paths`, replacing existing files.
 
         Raises:
-            RegistryUnavailableError: MLflow or its artifact store does not answer.
+            RegistryUnavailableError: MLflow or its artifact store is unreachable.
         """
         with suppress(DirectAccessError):
             for path in paths:
@@ -229,12 +229,12 @@ class ModelRegistry:
     def download_bundle(self, model_name: str, version: str, destination: Path) -> Path:
         """Download a version's bundle to `destination`, which appears complete or not at all.
 
-        The manifest comes first, then the files that it lists and no other, together at most MAX_BYTES.
+        Downloads the manifest, then only the files that it lists, at most MAX_BYTES in total.
 
         Raises:
             NoModelError: no such version.
             ArtifactCorruptError: the manifest is not usable, or the files are too large.
-            RegistryUnavailableError: MLflow or its artifact store does not answer.
+            RegistryUnavailableError: MLflow or its artifact store is unreachable.
         """
         if not _VERSION.fullmatch(version):
             raise NoModelError(f"{model_name} has no version {version[:60]!r}: a version is a number.")
@@ -256,7 +256,7 @@ class ModelRegistry:
 
         Raises:
             NoModelError: no such version.
-            RegistryUnavailableError: MLflow or its artifact store does not answer, or has no bundle of the version.
+            RegistryUnavailableError: MLflow or its artifact store is unreachable, or has no bundle of the version.
         """
         registered = self.get_version(model_name, version)
         return files_digest(self._content(registered, f"{BUNDLE_PATH}/{MANIFEST}", MAX_MANIFEST_BYTES))
@@ -266,7 +266,7 @@ class ModelRegistry:
 
         Raises:
             DataError: the version has no record of them, or it is damaged.
-            RegistryUnavailableError: MLflow or its artifact store does not answer.
+            RegistryUnavailableError: MLflow or its artifact store is unreachable.
         """
         if not self._has_artifact(version, TRAINING_ROWS):
             raise no_training_rows(version.version, "has no record of the rows that it was trained on")

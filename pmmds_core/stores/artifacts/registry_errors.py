@@ -1,6 +1,6 @@
 """Translates failures of MLflow and its artifact store into one sentence with the next step.
 
-Not here: calls of MLflow (model_registry.py), retries.
+Not here: calls to MLflow (model_registry.py), retries.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def translated_errors(tracking_uri: str, artifact_root: str, mlflow_error: type[
     """Translate errors of MLflow (`mlflow_error`), its transports and its artifact store.
 
     Raises:
-        RegistryUnavailableError: instead of theirs.
+        RegistryUnavailableError: replaces these errors.
     """
     try:
         yield

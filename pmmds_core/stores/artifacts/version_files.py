@@ -1,6 +1,6 @@
-"""Files that a registered version carries besides its bundle: the digests of its training rows, the saved pipeline.
+"""Files of a registered version besides its bundle: the digests of its training rows, the saved pipeline.
 
-Not here: calls of MLflow (model_registry.py).
+Not here: calls to MLflow (model_registry.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ TRAINING_ROWS = "training/row_digests.npy"
 
 
 def trusted_types(pipeline: Any) -> list[str]:
-    """The types of the saved file that skops does not know and that come from scikit-learn or numpy, which made it."""
+    """The types in the saved file that skops does not trust by default and that are scikit-learn's or numpy's own."""
     from skops import io
 
     unknown = io.get_untrusted_types(data=io.dumps(pipeline))

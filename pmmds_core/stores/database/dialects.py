@@ -104,7 +104,7 @@ def insert(connection: sa.Connection, table: sa.Table) -> Any:
 
 
 def listed(connection: sa.Connection, texts: Sequence[str]) -> sa.Select[Any]:
-    """A subquery of these texts, for IN and NOT IN: one parameter, however many there are."""
+    """A subquery of these texts, for IN and NOT IN: a single parameter for any number of texts."""
     if connection.dialect.name == "postgresql":
         return sa.select(sa.func.unnest(sa.cast(list(texts), sa.ARRAY(sa.Text))))
     values = sa.func.json_each(json.dumps(list(texts))).table_valued("value")
@@ -125,9 +125,9 @@ def lock_writers(connection: sa.Connection, what: str) -> None:
 
 
 def lock_table(connection: sa.Connection, table: sa.Table) -> None:
-    """As `lock_writers`, with a lock that needs UPDATE or DELETE on `table`.
+    """Like `lock_writers`, but with a table lock that requires UPDATE or DELETE on `table`.
 
-    For small tables: (auto)vacuum of the table and the lock block each other. Rows can still be read and written.
+    Use for small tables only: the lock and (auto)vacuum block each other. Rows can still be read and written.
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WRITERS_WAIT_SECONDS}s'")

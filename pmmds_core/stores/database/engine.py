@@ -67,20 +67,20 @@ class Database:
 
     @contextmanager
     def connect(self) -> Iterator[sa.Connection]:
-        """A connection that reads. Raises as `begin` does."""
+        """A connection that reads. Raises the same errors as `begin`."""
         with self._translated_errors(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def snapshot(self) -> Iterator[sa.Connection]:
-        """A connection whose statements all read the same state of the database. Raises as `begin` does."""
+        """A connection whose statements all read the same state of the database. Raises the errors of `begin`."""
         with self.connect() as connection:
             if self.dialect == "postgresql":
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
     def ping(self) -> None:
-        """Raises DatabaseUnavailableError if the database does not answer or its file does not exist."""
+        """Raises DatabaseUnavailableError if the database is unreachable or its file does not exist."""
         path = _sqlite_path(self.engine.url)
         if path is not None and not path.exists():
             raise DatabaseUnavailableError(
@@ -124,7 +124,7 @@ def open_database(settings: Settings, *, busy_timeout_seconds: float = BUSY_TIME
     else:
         engine = _postgresql_engine(url, settings.database_pool_size)
     database = Database(engine)
-    # Sensors open a deployment every few seconds: its connections must be closed with it.
+    # Sensors open a deployment every few seconds, so its connections must be closed with it.
     weakref.finalize(database, engine.dispose)
     return database
 

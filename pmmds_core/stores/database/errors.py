@@ -1,6 +1,6 @@
-"""Translates database errors into one sentence with the place (no password) and the next step.
+"""Translates database errors into one sentence with the database's address (no password) and the next step.
 
-Add a row for an engine's failure that a person can fix. Not here: retries.
+Add a row for each failure that a user can fix. Not here: retries.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _Failure:
     problem: str
     next_step: str
     kind: type[StoreError] = DatabaseUnavailableError
-    shows: bool = False  # append the engine's message in brackets
+    shows: bool = False  # append the engine's message in parentheses
 
 
 _FAILURES = (

@@ -1,4 +1,4 @@
-"""The rights of each role on each table, and the error for a missing right.
+"""The privileges of each role on each table, and the error for a missing one.
 
 Add a line for each new table; a test requires it. Not here: the SQL that grants (roles.py).
 """
@@ -80,7 +80,7 @@ _STATEMENTS = (("INSERT INTO|COPY", "INSERT"), ("UPDATE", "UPDATE"), ("DELETE FR
 
 
 def rights_of(role: str) -> Mapping[str, frozenset[str]]:
-    """Table or function → rights; the promoter's include the monitor's."""
+    """Table or function → privileges; the promoter's include the monitor's."""
     held = {SERVICE: (_SERVICE,), MONITOR: (_MONITOR, _EXECUTE), PROMOTER: (_PROMOTER, _MONITOR, _EXECUTE)}[role]
     combined: dict[str, frozenset[str]] = {}
     for lines in held:
@@ -90,12 +90,12 @@ def rights_of(role: str) -> Mapping[str, frozenset[str]]:
 
 
 def permission_denied(place: str, statement: str, message: str) -> RightMissingError:
-    """The error for a statement that PostgreSQL rejected for a missing right.
+    """The error for a statement that PostgreSQL rejected for a missing privilege.
 
     Args:
         place: the database, for the message.
-        statement: its SQL, from which the needed right is derived.
-        message: PostgreSQL's message, which names the table but not the right.
+        statement: its SQL, from which the required privilege is derived.
+        message: PostgreSQL's message, which names the table but not the privilege.
     """
     container = re.search(r'permission denied for (database|schema) "?([^"\s]+)"?', message)
     if container is not None:
@@ -110,7 +110,7 @@ def permission_denied(place: str, statement: str, message: str) -> RightMissingE
 
 
 def _container_right_missing(place: str, kind: str, name: str, statement: str) -> RightMissingError:
-    """For a right on a database or schema, which its owner grants and no role of PMMDS has."""
+    """For a privilege on a database or schema, which its owner grants and no PMMDS role has."""
     if kind == "database":
         right, advice = "CONNECT", "Its owner runs `GRANT CONNECT ON DATABASE {name} TO login`"
     elif re.match(r"\s*CREATE\b", statement, re.IGNORECASE):
@@ -125,7 +125,7 @@ def _container_right_missing(place: str, kind: str, name: str, statement: str) -
 
 
 def _wanted(statement: str, table: str) -> set[str]:
-    """The rights on the table that the statement needs besides SELECT; SELECT if it only reads."""
+    """The privileges on the table that the statement needs besides SELECT; SELECT if it only reads."""
     wanted = {right for verb, right in _STATEMENTS if re.search(rf'\b({verb})\s+"?{table}\b', statement, re.IGNORECASE)}
     if re.search(r"\bDO UPDATE\b|\bFOR (NO KEY )?UPDATE\b", statement, re.IGNORECASE):
         wanted.add("UPDATE")
@@ -133,7 +133,7 @@ def _wanted(statement: str, table: str) -> set[str]:
 
 
 def right_missing(place: str, lacks: str, roles: Sequence[str]) -> RightMissingError:
-    """The error that names the missing right and the roles that have it; without `roles` only the owner has it."""
+    """The error that names the missing privilege and the roles that have it; without `roles` only the owner has it."""
     if roles:
         advice = (
             f"Set PMMDS_DATABASE_URL to a login that is a member of {' or '.join(roles)}; if it already is, "

@@ -37,7 +37,7 @@ def keep_days(database: Database, now: datetime | None = None) -> MadeDays:
     One transaction per day; idempotent and safe to run concurrently. Does nothing on SQLite.
 
     Raises:
-        DatabaseUnavailableError: no right to, or the lock timed out; days created before that remain.
+        DatabaseUnavailableError: a privilege is missing, or the lock timed out; days created before that remain.
     """
     if database.dialect != "postgresql":
         return MadeDays((), 0)
@@ -54,7 +54,7 @@ def keep_days(database: Database, now: datetime | None = None) -> MadeDays:
 
 
 def make_days(connection: sa.Connection) -> None:
-    """As `keep_days`, in the transaction of a migration."""
+    """Like `keep_days`, but in the transaction of a migration."""
     for day in _missing(connection, datetime.now(UTC)):
         make_day(connection, day)
 

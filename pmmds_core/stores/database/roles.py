@@ -1,6 +1,6 @@
-"""Creates PostgreSQL group roles and grants them the minimum rights; logins are made members of one.
+"""Creates PostgreSQL group roles and grants them minimal privileges; each login becomes a member of one.
 
-Not here: the list of rights (grants.py), logins and their passwords (the administrator creates them).
+Not here: the list of privileges (grants.py), logins and their passwords (the administrator creates them).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ END
 
 
 def role_statements() -> Iterator[str]:
-    """SQL that creates missing roles and renews all grants; for the tables' owner with the right to create roles."""
+    """SQL that creates missing roles and renews all grants; for the tables' owner with CREATEROLE."""
     for role in ROLES:
         yield (
             f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') "
@@ -84,7 +84,7 @@ def apply(database: Database, *, with_roles: bool) -> None:
         with_roles: also create the roles, which needs CREATEROLE.
 
     Raises:
-        DatabaseUnavailableError: this user lacks the rights.
+        DatabaseUnavailableError: this user lacks a privilege.
     """
     with database.begin() as connection:
         for statement in role_statements() if with_roles else grant_statements():
@@ -92,9 +92,9 @@ def apply(database: Database, *, with_roles: bool) -> None:
 
 
 def check_rights(database: Database, role: str) -> None:
-    """Raises RightMissingError if this user lacks one of the role's rights; does nothing on SQLite.
+    """Raises RightMissingError if this login lacks one of the role's privileges; does nothing on SQLite.
 
-    Called before work of many steps, so that a missing right is reported before anything is written.
+    Call it before multi-step work, so that a missing privilege is reported before anything is written.
     """
     if database.dialect != "postgresql":
         return

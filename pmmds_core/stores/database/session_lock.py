@@ -1,6 +1,6 @@
 """A PostgreSQL table lock that a process holds while it works, by keeping a transaction open.
 
-The server releases it when the session ends, also if the process or machine crashes. Only a login with a right to
+The server releases it when the session ends, even if the process or machine crashes. Only a login with a privilege to
 change the table can hold it. The transaction reads and writes nothing, so it does not block vacuum.
 Not here: what the lock protects (stores/lifecycle/training_lock.py, pmmds_assets/instance/leader_lock.py).
 """
@@ -38,10 +38,10 @@ class SessionLock:
         self._session: sa.Connection | None = None
 
     def try_acquire(self) -> bool:
-        """Take the lock if it is free; True if this process holds it, also when it already did.
+        """Take the lock if it is free; True if this process holds it, even if it already did.
 
         Raises:
-            DBAPIError: the database does not answer, the table is missing, or this login may not lock it.
+            DBAPIError: the database is unreachable, the table is missing, or this login may not lock it.
         """
         if self._session is not None and not self._answers():
             self.release()

@@ -173,7 +173,7 @@ alert_changes = sa.Table(
     sa.Column("change_id", sa.Integer, primary_key=True),
     sa.Column("alert_id", sa.Integer, sa.ForeignKey("drift_alerts.alert_id"), nullable=False, index=True),
     sa.Column("kind", sa.String(16), nullable=False),  # opened, escalated, gave_up, acknowledged, resolved
-    sa.Column("severity", sa.String(16), nullable=False),  # of the alert at that time
+    sa.Column("severity", sa.String(16), nullable=False),  # the alert's severity at that time
     sa.Column("changed_by", sa.String(128), nullable=False),
     sa.Column("note", sa.Text),
     sa.Column("changed_at", UtcDateTime, nullable=False),
@@ -199,13 +199,13 @@ alert_notifications = sa.Table(
     sa.Index("ix_alert_notifications_subject", "subject", "target", unique=True),
 )
 
-# Quality of a model version's predictions per UTC day, over the rows that have labels.
+# Quality of a model version's predictions per UTC day, over its labeled rows.
 daily_performance = sa.Table(
     "daily_performance",
     fixed,
     sa.Column("model_name", sa.String(64), primary_key=True),
     sa.Column("model_version", sa.String(32), primary_key=True),
-    sa.Column("day", UtcDateTime, primary_key=True),  # its start
+    sa.Column("day", UtcDateTime, primary_key=True),  # start of the day
     sa.Column("n_rows", sa.Integer, nullable=False),
     sa.Column("n_labelled", sa.Integer, nullable=False),
     sa.Column("document", sa.JSON, nullable=False),  # as printed by `pmmds performance --json`
@@ -227,7 +227,7 @@ retraining_runs = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("challenger_version", sa.String(32)),
     sa.Column("n_new_labels", sa.Integer),  # labels unknown to the champion, when it was blocked
-    sa.Column("gave_up", sa.Boolean, nullable=False),  # the trigger was given up and needs a person
+    sa.Column("gave_up", sa.Boolean, nullable=False),  # the trigger was given up and needs manual action
     sa.Column("started_at", UtcDateTime, nullable=False, index=True),
     sa.Column("finished_at", UtcDateTime),
     sa.UniqueConstraint("alert_id", "attempt"),
@@ -265,7 +265,7 @@ promotion_decisions = sa.Table(
     sa.Column("moved_at", UtcDateTime),
     sa.Column("state_reason", sa.Text),  # why it was aborted or rejected
     sa.Column("changed_by", sa.String(128)),  # who approved, rejected or requested it
-    sa.Column("fencing_token", sa.Integer),  # of the pointer, when this decision moved it
+    sa.Column("fencing_token", sa.Integer),  # the pointer's token after this decision moved it
 )
 
 # Which training run registered which model version, so that a run evaluates its own version.

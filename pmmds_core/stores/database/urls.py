@@ -18,12 +18,12 @@ _IN_MEMORY = (None, "", ":memory:")
 
 
 def parsed_url(text: str, variable: str, backends: Collection[str]) -> sa.URL:
-    """The parsed URL; for PostgreSQL with PMMDS's driver, whatever driver the text names.
+    """The parsed URL; for PostgreSQL always with PMMDS's driver.
 
     Args:
         text: the setting's value.
         variable: the setting, for messages.
-        backends: the accepted ones of sqlite and postgresql.
+        backends: the accepted backends, of sqlite and postgresql.
 
     Raises:
         SettingError: not a URL of these backends, or it has an unescaped @.

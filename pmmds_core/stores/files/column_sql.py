@@ -1,6 +1,6 @@
 """SQL expressions that read a file's column as a feature: as number or text, with the rules for missing values.
 
-Not here: running queries (duckdb_counts.py), deciding kinds (file_drift/column_kinds.py).
+Not here: running queries (duckdb_counts.py), the kinds of columns (file_drift/column_kinds.py).
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 
 def _header(path: Path, start: bytes) -> tuple[str, str, tuple[str, ...]]:
-    text = start.decode("utf-8-sig", errors="replace")  # _LineEnds reports what is not UTF-8
+    text = start.decode("utf-8-sig", errors="replace")  # _LineEnds reports bytes that are not UTF-8
     # Not splitlines(), which also splits at other characters.
     lines = [line + "\n" for line in text.split("\n")]
     if "\n" not in text and "\r" in text:

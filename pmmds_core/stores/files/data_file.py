@@ -1,6 +1,6 @@
 """Opens CSV and Parquet files with DuckDB: recognizes the format by content and checks columns and rows.
 
-File formats belong here. Not here: reading columns as features (column_sql.py), counting (duckdb_counts.py).
+Add a file format here. Not here: reading columns as features (column_sql.py), counting (duckdb_counts.py).
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def readable(path: Path) -> AbstractContextManager[None]:
 
 
 def quoted(text: str) -> str:
-    """`text` as an SQL string."""
+    """`text` as an SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -196,7 +196,7 @@ def _check_unique(path: Path, names: Sequence[str]) -> None:
 
 
 def _reason(message: str) -> str:
-    """The reason in DuckDB's message, without the line's values and its advice."""
+    """The reason in DuckDB's message, without the values of the line and without DuckDB's advice."""
     at = re.search(r"Line: (\d+)", message)
     problem = re.search(
         r"^(Expected Number of Columns.*|Value with unterminated quote.*|Invalid unicode.*)$", message, re.MULTILINE

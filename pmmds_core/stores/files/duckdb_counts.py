@@ -65,7 +65,7 @@ class FileCounter:
         return {feature: counts for part in results for feature, counts in part.items()}
 
     def numbers(self, readings: Sequence[Reading], use: Callable[[str, NDArray[np.float64]], Result]) -> list[Result]:
-        """Results of `use` for each numeric feature and its values, (n_rows,), NaN for missing values and text.
+        """Results of `use` on each numeric feature and its values, (n_rows,), with NaN for missing values and text.
 
         Raises:
             InputFileError: the file is damaged.
@@ -176,7 +176,7 @@ def _condition(i: int, reading: Reading, query: BinQuery) -> str:
 
 
 def _parts(readings: Sequence[Reading], widths: Sequence[int], at_most: int) -> Iterator[list[Reading]]:
-    """Readings in runs with a total width of `at_most`; a wider reading is a run of its own."""
+    """Split readings into consecutive groups of total width at most `at_most`; a wider reading is a group by itself."""
     part: list[Reading] = []
     width = 0
     for reading, own in zip(readings, widths, strict=True):

@@ -55,7 +55,7 @@ def download(contract: Contract, home: Path, *, timeout_seconds: float = TIMEOUT
 
     Raises:
         UsageError: the contract names no data set.
-        DataError: OpenML does not answer or lacks it, the rows are invalid, or the content differs.
+        DataError: OpenML is unreachable or lacks the data set, the rows are invalid, or the content differs.
         HomeNotWritableError: the file cannot be written.
     """
     if contract.openml is None:

@@ -64,7 +64,7 @@ def count_with_spark(
 
 
 class _Cell:
-    """Spark expressions for the conditions on one feature's column."""
+    """Spark expressions for the predicates on one feature's column."""
 
     def __init__(self, bins: FeatureBins, column: Column, *, is_text: bool) -> None:
         from pyspark.sql import functions as f

@@ -93,11 +93,11 @@ class AlertStore:
         replaced. Concurrent reports open one alert, because the column `live_for` is unique.
 
         Args:
-            model_name: whose drift.
+            model_name: the model that drifted.
             model_version: the version whose profile was the reference.
             report_id: the drifted report.
             severity: band of the worst feature.
-            message: one sentence for a person.
+            message: one sentence for the notification.
             drift_type: what drifted.
             connection: a transaction to join, such as the report's; None: a new one.
         """
@@ -177,15 +177,15 @@ class AlertStore:
         return alerts[0]
 
     def acknowledge(self, alert_id: int, by: str, note: str = "") -> Alert:
-        """A person takes over the alert. Raises UsageError if it is unknown or resolved."""
+        """Acknowledge the alert. Raises UsageError if it is unknown or resolved."""
         return self._change(alert_id, by, note, {"status": ACKNOWLEDGED})
 
     def resolve(self, alert_id: int, by: str, note: str = "") -> Alert:
-        """Close the alert, so that the next drifted report opens a new one. Raises UsageError as `acknowledge`."""
+        """Close the alert, so that the next drifted report opens a new one. Raises the same errors as `acknowledge`."""
         return self._change(alert_id, by, note, _CLOSED)
 
     def resolve_unless_seen(self, alert: Alert, note: str) -> bool:
-        """Resolve the alert unless a drifted report or a person changed it since; True if resolved."""
+        """Resolve the alert unless a drifted report or a user changed it since; True if resolved."""
         with self._database.begin() as connection:
             as_seen = drift_alerts.c.report_id == alert.report_id
             return self._changed(connection, alert.alert_id, MONITORING, note, _CLOSED, as_seen) is not None

@@ -82,7 +82,7 @@ class DecisionStore:
         return self.latest_with_holdout(run_id=run_id)[0]
 
     def latest_with_holdout(self, *, run_id: str = "") -> tuple[ModelEvaluation, str]:
-        """As `latest_evaluation`, with the digest of the holdout data set."""
+        """Like `latest_evaluation`, with the digest of the holdout data set."""
         c = model_evaluations.c
         query = sa.select(c.document, c.holdout_digest).where(c.model_name == self.model_name)
         query = query.order_by((c.run_id == run_id).desc(), c.created_at.desc()).limit(1)
@@ -109,13 +109,13 @@ class DecisionStore:
         needs_approval: bool = False,
         instead_of: str | None = None,
     ) -> Decision:
-        """Record a judgement. A promotion takes effect when workflows/promotion.py has moved the alias.
+        """Record a judgment. A promotion takes effect when workflows/promotion.py has moved the alias.
 
         Args:
             judgement: the result of the promotion policy.
-            evaluation: the evaluation that was judged.
+            evaluation: the evaluation that the policy was applied to.
             run_id: of the Dagster run.
-            needs_approval: a promotion waits for a person's approval first.
+            needs_approval: True if a promotion requires manual approval.
             instead_of: the version under the alias, if it is not the champion of the evaluation.
         """
         return self.save(

@@ -22,7 +22,7 @@ from pmmds_core.stores.database.tables import (
 )
 from pmmds_core.stores.lifecycle.outbox import GIVEN_UP, SENT
 
-# Maximum number of reports per transaction, to limit how long others wait.
+# Maximum number of reports per transaction, to limit how long other writers wait.
 _REPORTS_AT_ONCE = 500
 
 

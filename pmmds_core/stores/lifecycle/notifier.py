@@ -49,7 +49,7 @@ def deliver(outbox: NotificationOutbox, urls: Sequence[str], now: datetime | Non
         now: the time at which notifications are due; None: the current time.
 
     Raises:
-        StoreError: the database does not answer.
+        StoreError: the database is unreachable.
     """
     targets = {target_of(url): (place, url) for place, url in enumerate(urls, start=1)}
     counts = {"sent": 0, "put_off": 0, "given_up": 0}
@@ -81,7 +81,7 @@ def _send_claimed(
 
 
 def name_of(place: int, url: str) -> str:
-    """A target's name for people: its position in PMMDS_ALERT_URLS and its scheme; the rest may be secret."""
+    """A target's display name: its position in PMMDS_ALERT_URLS and its scheme; the rest may be secret."""
     return f"URL {place} of PMMDS_ALERT_URLS ({url.partition('://')[0]})"
 
 

@@ -1,6 +1,6 @@
 """The promotion lock: the production pointer and the states of decisions change only under it.
 
-State transitions belong here. Not here: their order (workflows/promotion.py), reads and writes without the
+Add a state transition here. Not here: their order (workflows/promotion.py), reads and writes without the
 lock (decisions.py).
 """
 
@@ -67,7 +67,7 @@ class PromotionTransaction:
         self._set(decision.decision_id, state=MOVING, fencing_token=token, document=document)
 
     def confirm(self) -> None:
-        """Raises if the connection is lost, and the lock with it."""
+        """Raises if the connection is lost, which also releases the lock."""
         self.connection.execute(sa.select(1)).one()
 
     def record(self, decision: Decision, bundle_digest: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Records which training run registered which model version, which MLflow's alias `challenger` cannot prove.
+"""Records which training run registered which model version; MLflow's alias `challenger` does not identify the run.
 
 Not here: the versions (stores/artifacts/model_registry.py), their training rows
 (workflows/unseen_rows.py).
@@ -17,7 +17,7 @@ from pmmds_core.stores.database.tables import registered_versions
 
 @dataclass(frozen=True)
 class Registration:
-    """A version and the run that registered it. `digest`: bundle.model_digest; the others are of data sets."""
+    """A version and the run that registered it. `digest`: bundle.model_digest; the other digests are of data sets."""
 
     model_name: str
     version: str

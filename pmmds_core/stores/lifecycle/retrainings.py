@@ -25,7 +25,7 @@ from pmmds_core.stores.database.tables import retraining_runs
 class RetrainingRun:
     """One recorded retraining. `trigger_type`, `cause`: see policies/retraining.py.
 
-    `gave_up`: the trigger was given up with this run and needs a person.
+    `gave_up`: the trigger was given up with this run and needs manual action.
     """
 
     retraining_id: str

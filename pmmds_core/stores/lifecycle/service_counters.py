@@ -1,6 +1,6 @@
 """Reads the service's counters of prediction requests and errors.
 
-Not here: judging them (policies/rollback.py).
+Not here: the tolerated error rate (policies/rollback.py).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _Family(msgspec.Struct):
 def service_totals(settings: Settings) -> RequestTotals | None:
     """The counters of the service at PMMDS_HTTP_HOST and PMMDS_HTTP_PORT; None if they cannot be read."""
     url = f"http://{settings.http_host}:{settings.http_port}/metrics/json"
-    # Ignore proxies of the environment: the service is on this network.
+    # Ignore proxy variables of the environment: the service is on this network.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=_TIMEOUT_SECONDS) as answer:

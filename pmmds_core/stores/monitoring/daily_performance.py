@@ -1,4 +1,4 @@
-"""Daily performance: states of days (to find changed ones), their rows, and stored results.
+"""Daily performance: the state of each day (to detect changed days), its rows, and stored results.
 
 Not here: measuring (statistics/intervals.py, models/calibration.py).
 """
@@ -35,7 +35,7 @@ class DayState:
 
 @dataclass(frozen=True)
 class DayRows:
-    """A version's predictions, each (n,). `labels`: −1 without a label."""
+    """Predictions of one version on one day; each array is (n,). `labels`: −1 if the label is missing."""
 
     probabilities: Probabilities
     predictions: Labels

@@ -1,6 +1,6 @@
 """Stores drift reports and their metrics.
 
-Queries about past reports belong here. Not here: verdicts (drift), retention (lifecycle/expired_rows.py).
+Add queries about past reports here. Not here: verdicts (drift), retention (lifecycle/expired_rows.py).
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class DriftStore:
         return [DriftPoint(*row) for row in reversed(rows)]
 
     def since(self, report_id: int, model_name: str, limit: int = 200) -> list[JudgedWindow]:
-        """The windows judged after a report, newest first, without reading their documents."""
+        """The windows of later reports, newest first, without reading their documents."""
         c = drift_reports.c
         query = sa.select(c.window_start, c.window_end, c.model_version, c.verdict).where(
             c.report_id > report_id, c.model_name == model_name

@@ -1,7 +1,7 @@
 """Reads successive windows of one model version from its stored reports.
 
 Reports overlap: each hour one covers the last day. Only windows that do not overlap may be summed.
-Not here: judging windows (drift/rules).
+Not here: the rules that are applied to them (drift/rules).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class DriftWindows:
             model_name: the model.
             model_version: the version.
             profile: of that version; reports with other bins are omitted.
-            current: the window being judged, which has no report yet; omitted if it has no rows.
+            current: the window being monitored, which has no report yet; omitted if it has no rows.
             now: its counts.
             limit: the maximum number of windows.
         """

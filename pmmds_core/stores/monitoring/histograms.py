@@ -1,6 +1,6 @@
 """Hourly histograms: rows per model version, feature and bin, counted in the database and merged by addition.
 
-Only hours whose rows changed are recounted. Not here: the counting expressions (bin_counts.py), judging
+Only hours whose rows changed are recounted. Not here: the counting expressions (bin_counts.py), comparison
 (drift/comparison.py).
 """
 

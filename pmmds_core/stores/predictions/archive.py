@@ -39,7 +39,7 @@ from pmmds_core.stores.predictions.archived_rows import ArchivedRows
 from pmmds_core.stores.predictions.logged_rows import LiveRows, LoggedRows
 from pmmds_core.stores.predictions.parquet_rows import GROUP_ROWS, Written, write_rows
 
-# SQLite deletes a part's rows in one transaction, which blocks other writers for about a second.
+# On SQLite, deleting a part's rows in one transaction blocks other writers for about a second.
 SQLITE_PART_ROWS = 100_000
 _TRIES = 5
 _LEFTOVER_AFTER_SECONDS = 86_400
@@ -125,14 +125,14 @@ class PredictionArchive:
         """A connection that sees the database and the list of parts in one consistent state."""
         with self._database.snapshot() as connection:
             if self._database.dialect == "postgresql":
-                # Before the first SELECT, which fixes the snapshot: a day dropped later is still visible.
+                # Before the first SELECT, which fixes the snapshot: a day that is dropped later is still visible.
                 connection.exec_driver_sql("LOCK TABLE prediction_archives IN ACCESS SHARE MODE")
             yield connection
 
     def rows(
         self, connection: sa.Connection, start: datetime | None = None, end: datetime | None = None
     ) -> ArchivedRows | None:
-        """The archived rows of the days that overlap [start, end); None when there are none.
+        """The archived rows of the days that overlap [start, end); None if there are none.
 
         Args:
             connection: of `snapshot`.
@@ -147,7 +147,7 @@ class PredictionArchive:
     def logged(
         self, connection: sa.Connection, start: datetime | None = None, end: datetime | None = None
     ) -> LoggedRows:
-        """The rows of the database and of the archive; arguments and errors as of `rows`."""
+        """The rows of the database and of the archive; same arguments and errors as `rows`."""
         parts = self.parts(connection, start, end)
         archived = self._opened(parts)
         hidden = [] if archived is None else sorted(archived.ids_among(self._late(connection, parts)))
@@ -222,7 +222,7 @@ class PredictionArchive:
             content = self._write_to(unfinished, connection, day, before)
             file = self._folder / f"{day:%Y-%m-%d}.{content.written.digest[:12]}.{uuid.uuid4().hex[:4]}.parquet"
             unfinished.rename(file)
-            sync_folder(self._folder)  # or a power failure could lose the file after its rows were deleted
+            sync_folder(self._folder)  # otherwise a power failure could lose the file after its rows were deleted
             return file, content
         finally:
             unfinished.unlink(missing_ok=True)
@@ -272,7 +272,7 @@ def logged_rows(
     start: datetime | None = None,
     end: datetime | None = None,
 ) -> Iterator[LoggedRows]:
-    """The rows of one snapshot; without an archive, the database's. Arguments and errors as of `rows`."""
+    """The rows of one snapshot; without an archive, the database's. Same arguments and errors as `rows`."""
     if archive is None:
         with database.snapshot() as connection:
             yield LoggedRows(LiveRows(connection))
@@ -289,11 +289,11 @@ def _drop_recorded(connection: sa.Connection, part: Part) -> bool:
 
 
 class _RowsChangedError(Exception):
-    """The day has other rows than were written."""
+    """The rows of the day differ from the rows that were written."""
 
 
 def _count_again(connection: sa.Connection, hours: Mapping[tuple[str, datetime], datetime]) -> None:
-    """Rows that came after the histograms last looked cannot be found by their ingestion any more: name the hours."""
+    """Record the hours of rows that arrived after the last refresh, which cannot detect them once they are archived."""
     marks = histogram_watermarks.c
     through = {
         r.model_name: r.ingested_through
@@ -356,7 +356,7 @@ class _Reading:
 
 
 def _is_same(log: sa.Table, row: sa.Row[Any], archived: sa.Row[Any]) -> bool:
-    """Whether both are deliveries of one record. Older spools and parts do not have the client's id."""
+    """True if both are deliveries of one record. Older spools and parts lack the client's id."""
     differing = {c.name for c, a, b in zip(log.c, row, archived, strict=True) if a != b} - {"ingested_at"}
     is_old = row.client_request_id is None or archived.client_request_id is None
     return not (differing - {"client_request_id"} if is_old else differing)

@@ -1,6 +1,6 @@
 """Archived parts as the database records them, and the comparison of a record with its file.
 
-Whoever has the archiving login can record a part, so a record alone proves nothing: its file must be there and have the
+Any login that may archive can record a part, so a record alone proves nothing: its file must exist and have the
 recorded size, rows and content. Not here: writing parts (archive.py), reading rows (archived_rows.py).
 """
 
@@ -22,7 +22,7 @@ _FILE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
 class Part:
     """One file of a day, as `prediction_archives` records it.
 
-    `n_repeated`: rows that an earlier part had, which were dropped and not written again. `digest`: sha256 of the
+    `n_repeated`: rows that an earlier part had, which were not written again. `digest`: sha256 of the
     file's values and their order.
     """
 
@@ -37,7 +37,7 @@ class Part:
 
 
 def path_of(part: Part, folder: Path) -> Path:
-    """Where the part's file is. Raises DataError for a name that could lead out of the archive's folder."""
+    """The path of the part's file. Raises DataError for a name that could lead outside the archive's folder."""
     if not _FILE_NAME.fullmatch(part.file):
         raise DataError(
             f"prediction_archives names {part.file!r} for {part.day:%Y-%m-%d}, which is no plain file name.",
@@ -50,7 +50,7 @@ def checked_paths(parts: Sequence[Part], folder: Path) -> list[Path]:
     """The files of the parts, each with the recorded size and number of rows.
 
     Raises:
-        DataError: a file is missing or differs from its record; a part is never taken for no rows.
+        DataError: a file is missing or differs from its record; a part is never treated as empty.
     """
     missing = [path for part in parts if not (path := path_of(part, folder)).exists()]
     if missing:
@@ -69,15 +69,15 @@ def checked_paths(parts: Sequence[Part], folder: Path) -> list[Path]:
 
 
 def problem_of(part: Part, folder: Path, *, with_content: bool = False) -> str:
-    """How the part's file differs from its record; empty if it does not.
+    """How the part's file differs from its record; empty if they agree.
 
     Args:
         part: the record.
-        folder: of the archive.
-        with_content: compare the digest too, which reads the whole file.
+        folder: the archive's folder.
+        with_content: also compare the digest, which reads the whole file.
 
     Raises:
-        DataError: the record names no plain file.
+        DataError: the recorded name is not a plain file name.
     """
     path = path_of(part, folder)
     try:

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 class ArchivedRows:
-    """A DuckDB database with `prediction_logs`: the rows of some files."""
+    """A DuckDB database whose `prediction_logs` has the rows of the given files."""
 
     def __init__(self, log: sa.Table, files: Sequence[Path]) -> None:
         self._log = log
         self._duckdb = _opened(log, files)
 
     def with_ids(self, request_ids: Sequence[str]) -> dict[str, sa.Row[Any]]:
-        """Whole rows of these ids, as `execute` gives them."""
+        """The complete rows with these ids, in the form that `execute` returns."""
         self._duckdb.register("wanted", _texts(request_ids))
         wanted = sa.table("wanted", sa.column("request_id"))
         c = self._log.c
@@ -39,7 +39,7 @@ class ArchivedRows:
         return {row.request_id: row for row in self.execute(query)}
 
     def ids_among(self, request_ids: Sequence[str]) -> set[str]:
-        """Which of these ids the files have."""
+        """The subset of these ids that occur in the files."""
         if not request_ids:
             return set()
         self._duckdb.register("wanted", _texts(request_ids))
@@ -48,7 +48,7 @@ class ArchivedRows:
             return {row[0] for row in self._duckdb.execute(query).fetchall()}
 
     def execute(self, query: sa.Select[Any]) -> list[Any]:
-        """The rows of a query, with names, as the database would give them."""
+        """The named rows of a query, as the database would return them."""
         names = [str(c.key) for c in query.selected_columns]
         kinds = [isinstance(c.type, UtcDateTime) for c in query.selected_columns]
         make_row = result_tuple(names)

@@ -64,7 +64,7 @@ def _timestamp(text: str, now: datetime) -> datetime:
     try:
         timestamp = datetime.fromisoformat(text)
         timestamp = timestamp.replace(tzinfo=UTC) if timestamp.tzinfo is None else timestamp.astimezone(UTC)
-    except (ValueError, OverflowError):  # in UTC it may lie outside the years 1 to 9999
+    except (ValueError, OverflowError):  # after conversion to UTC it may lie outside the years 1 to 9999
         raise ValueError(f"observed_at {text!r}, expected an ISO 8601 timestamp like 2026-03-01T12:00:00Z") from None
     if is_out_of_range(timestamp, now):
         raise ValueError(f"observed_at {text!r}, expected {expected_range(now)}")

@@ -76,9 +76,9 @@ def keep_observations(
     Args:
         connection: the transaction that stores the labels.
         items: as sent.
-        received_at: now.
-        source: the way they were sent.
-        matched: ids that name one row → its prediction id; all others wait.
+        received_at: the current time.
+        source: how they were sent, `feedback` or `import`.
+        matched: id that names one row → its prediction id; labels with other ids wait.
     """
     rows = {
         (item.request_id, item.observed_at, item.label): {

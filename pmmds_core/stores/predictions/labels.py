@@ -1,6 +1,6 @@
 """Stores labels, which arrive after the prediction, and reads labeled rows.
 
-Queries about labels belong here. Not here: splitting labelled rows (training/split.py), metrics
+Add queries about labels here. Not here: splitting labeled rows (training/split.py), metrics
 (statistics/classification.py).
 """
 
@@ -160,7 +160,7 @@ class GroundTruthStore:
             return history_of(connection, request_id)
 
     def delays(self) -> LabelDelays:
-        """Delays between each labeled prediction, the observation of its current label and the first label received."""
+        """Delays from each labeled prediction to its current label's observation and to its first label's arrival."""
         log, truth, first = self._log, ground_truth, first_arrivals()
         query = (
             sa.select(log.c.predicted_at, truth.c.observed_at, first.c.received_at)

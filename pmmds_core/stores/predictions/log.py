@@ -1,6 +1,6 @@
 """The prediction log: one row per prediction, written once even if delivered or requested repeatedly.
 
-Queries about logged predictions belong here. Not here: labels (labels.py), counts per bin
+Add queries about logged predictions here. Not here: labels (labels.py), counts per bin
 (stores/monitoring/histograms.py).
 """
 
@@ -51,10 +51,10 @@ class PredictionRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True
 class Appended:
     """The result of one delivery.
 
-    `n_new`: rows written. `n_redelivered`: records that were logged by an earlier delivery. `n_same`, `n_other`:
-    repetitions of a client's request, which has one row; the prediction equals the logged one or differs (a version was
-    promoted in between). `other`: the first that differs: its prediction id and version, then the row's. `taken`:
-    records whose id another prediction has; they are not logged.
+    `n_new`: rows written. `n_redelivered`: records that an earlier delivery logged. `n_same`, `n_other`: duplicate
+    client requests, which are not logged again; their prediction equals the logged one or differs from it (because a
+    version was promoted in between). `other`: the first duplicate that differs, as its prediction id and version and
+    those of the logged row. `taken`: records whose id belongs to another prediction; they are not logged.
     """
 
     n_new: int = 0
@@ -96,7 +96,7 @@ class PredictionLog:
     def add(self, records: Iterable[PredictionRecord]) -> Appended:
         """Log every record once, all or nothing.
 
-        Skips logged records and repetitions of a client's request (same client id, same row). NaN is stored as NULL,
+        Skips logged records and duplicate client requests (same client id, same row). NaN is stored as NULL,
         because SQLite does not distinguish them.
         """
         given = list(records)
@@ -116,7 +116,7 @@ class PredictionLog:
     def _first_of_each(
         self, connection: sa.Connection, records: Sequence[PredictionRecord]
     ) -> tuple[list[PredictionRecord], list[tuple[PredictionRecord, str]]]:
-        """The records to log, and each repetition of a client's request with the id of its row."""
+        """The records to log, and each duplicate client request with the id of its row."""
         keys = {
             r.request_id: (r.client_request_id, row_digest(self._names, r.features))
             for r in records
@@ -133,7 +133,7 @@ class PredictionLog:
     def _answered_differently(
         self, connection: sa.Connection, repeated: Sequence[tuple[PredictionRecord, str]]
     ) -> list[tuple[str, str, str, str]]:
-        """Repetitions whose prediction differs from their row, as `Appended.other`. An archived row counts as equal."""
+        """Duplicates whose prediction differs from their row, as `Appended.other`. An archived row counts as equal."""
         logged = self._records(connection, {owner for _, owner in repeated})
         return [
             (record.request_id, record.model_version, owner, logged[owner].model_version)

@@ -15,13 +15,13 @@ import sqlalchemy as sa
 from pmmds_core.stores.database.dialects import listed
 from pmmds_core.stores.predictions.archived_rows import ArchivedRows
 
-# By name: every store has a Table of its own for the log.
+# By name, because every store has its own Table object for the log.
 _ID = sa.literal_column("prediction_logs.request_id", sa.String)
 
 
 @dataclass(frozen=True)
 class LiveRows:
-    """The database's rows of the log, without those of the ids in `hidden`."""
+    """The log's rows in the database, except those whose id is in `hidden`."""
 
     connection: sa.Connection
     hidden: Sequence[str] = ()
@@ -38,7 +38,7 @@ Source: TypeAlias = LiveRows | ArchivedRows
 
 @dataclass(frozen=True)
 class LoggedRows:
-    """Both sources of rows; `archived` is None when no part overlaps the window."""
+    """Both sources of rows; `archived` is None if no part overlaps the window."""
 
     live: LiveRows
     archived: ArchivedRows | None = None

@@ -22,7 +22,7 @@ GROUP_ROWS = 50_000
 
 @dataclass(frozen=True)
 class Written:
-    """Size and content of a file. `digest`: sha256 of the values in order, independent of the compression."""
+    """Size and digest of a written file. `digest`: sha256 of the values in order, independent of the compression."""
 
     n_rows: int
     n_bytes: int
@@ -60,7 +60,7 @@ def write_rows(path: Path, columns: Sequence[sa.Column[Any]], groups: Iterable[S
 
 
 def count_rows(path: Path) -> int:
-    """How many rows a file says it has. Raises OSError, or StoreError when it is no Parquet file."""
+    """The number of rows by the file's metadata. Raises OSError, or StoreError if it is not a Parquet file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,6 +1,6 @@
 """Stores shadow predictions of challengers: one row per request and version, even if scored again.
 
-Queries about them belong here. Not here: scoring (pmmds_serving.shadow.scorer), comparing
+Add queries about them here. Not here: scoring (pmmds_serving.shadow.scorer), comparing
 (pmmds_core.evaluation.shadow).
 """
 

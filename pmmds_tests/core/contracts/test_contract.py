@@ -138,7 +138,7 @@ def test_the_digest_depends_on_content_not_on_comments_or_layout() -> None:
 )),
     ],
 )  # fmt: skip
-def test_a_type_error_names_the_place_and_the_expected_type(old: str, new: str, expected: str) -> None:
+def test_a_type_error_names_the_location_and_the_expected_type(old: str, new: str, expected: str) -> None:
     message = rejection(changed(old, new))
     assert message.startswith("shops.yaml, line ")
     assert expected in message
@@ -200,7 +200,7 @@ def test_a_type_error_names_the_place_and_the_expected_type(old: str, new: str, 
 ), "'Bonn' is an allowed value, so it cannot mean blank."),
     ],
 )  # fmt: skip
-def test_an_inconsistent_field_is_rejected_with_its_place(old: str, new: str, expected: str) -> None:
+def test_an_inconsistent_field_is_rejected_with_its_location(old: str, new: str, expected: str) -> None:
     assert expected in rejection(changed(old, new))
 
 

@@ -1,4 +1,4 @@
-"""Source files are converted to the contract's rows, or rejected as a whole with the place of every error."""
+"""Source files are converted to the contract's rows, or rejected as a whole with the location of every error."""
 
 from __future__ import annotations
 

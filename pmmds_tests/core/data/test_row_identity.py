@@ -42,7 +42,7 @@ def sample(contract: Contract, n_rows: int, seed: int) -> pd.DataFrame:
 
 
 def answered(contract: Contract, n_rows: int, seed: int) -> pd.DataFrame:
-    """Labelled rows with request ids."""
+    """Labeled rows with request ids."""
     return sample(contract, n_rows, seed).assign(**{REQUEST_ID: [f"r{i}" for i in range(n_rows)]})
 
 

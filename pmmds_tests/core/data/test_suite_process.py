@@ -1,4 +1,4 @@
-"""The expectation suite in a process of its own."""
+"""The expectation suite in a separate process."""
 
 from __future__ import annotations
 

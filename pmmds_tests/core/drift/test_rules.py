@@ -58,7 +58,7 @@ def test_calibrated_keeps_its_false_alarm_rate(population: Population, n: int) -
     assert 4 <= n_alarms <= 40, "20 of 400 are expected"
 
 
-def test_calibrated_finds_and_names_the_drifted_feature(population: Population, split: Split) -> None:
+def test_calibrated_detects_and_names_the_drifted_feature(population: Population, split: Split) -> None:
     weights = shares_moved(population.columns["contract"] == "Month-to-month", 0.75)
     found = calibrated(split, np.random.default_rng(1).choice(len(weights), 500, p=weights))
     assert found.verdict is Verdict.DRIFTED
@@ -93,7 +93,7 @@ def drawn(split: Split, n: int, seed: int) -> Codes:
     return codes
 
 
-def test_joint_finds_a_shuffled_column_and_names_the_pair(split: Split) -> None:
+def test_joint_detects_a_shuffled_column_and_names_the_pair(split: Split) -> None:
     current, rng = drawn(split, 400, 3).copy(), np.random.default_rng(4)
     tenure = [f.bins.feature for f in split.profile.features].index("tenure")
     rows = rng.choice(400, 120, replace=False)
@@ -103,7 +103,7 @@ def test_joint_finds_a_shuffled_column_and_names_the_pair(split: Split) -> None:
     assert "tenure" in found.pairs[0].features
     assert found.pairs[0].p_value <= 0.05
     assert "changed their dependence" in found.verdict.reasons[0]
-    # The counts are unchanged, so rules on single features find nothing.
+    # The counts are unchanged, so rules on single features detect nothing.
     alone = compare(
         split.profile,
         {
@@ -130,7 +130,7 @@ def test_joint_ignores_shifts_of_single_features(population: Population, split: 
 
 
 @pytest.mark.parametrize("n", [0, 99])
-def test_joint_does_not_judge_too_few_rows(split: Split, n: int) -> None:
+def test_joint_gives_no_verdict_on_too_few_rows(split: Split, n: int) -> None:
     found = judge_joint(split.profile, split.codes[split.reference], drawn(split, n, 6), JointRule(0.05, 100))
     assert found.verdict.verdict is Verdict.INSUFFICIENT_DATA
     assert found.pairs == ()
@@ -170,7 +170,7 @@ def test_sequential_requires_a_minimum_number_of_windows(population: Population,
     assert judge_sequential(split.profile, [], WEEKLY).verdict is Verdict.INSUFFICIENT_DATA
 
 
-def test_sequential_finds_a_broken_feature_in_its_first_window(population: Population, split: Split) -> None:
+def test_sequential_detects_a_broken_feature_in_its_first_window(population: Population, split: Split) -> None:
     (week,) = weeks(split, population, 1, None, 11)
     bins = split.profile.features[4].bins
     week[bins.feature] = np.array([0] * (bins.n_bins - 1) + [500])

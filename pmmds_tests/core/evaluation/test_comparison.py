@@ -230,7 +230,7 @@ def test_a_valid_holdout_is_accepted(contract: Contract) -> None:
         ),
     ],
 )
-def test_a_holdout_that_cannot_judge_is_rejected_with_the_reason(contract: Contract, spoil: Any, said: str) -> None:
+def test_an_insufficient_holdout_is_rejected_with_the_reason(contract: Contract, spoil: Any, said: str) -> None:
     with pytest.raises(EvaluationError, match=said):
         check_holdout(spoil(holdout(contract)), contract)
 

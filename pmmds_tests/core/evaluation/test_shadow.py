@@ -54,7 +54,7 @@ def test_shares_differences_and_correlation_follow_their_definitions(found: Shad
     assert (found.window_start.isoformat(), found.window_end.minute) == ("2026-03-01T00:00:00+00:00", 6)
 
 
-def test_labeled_disagreements_are_judged_by_the_exact_sign_test(found: ShadowAgreement) -> None:
+def test_labeled_disagreements_are_tested_by_the_exact_sign_test(found: ShadowAgreement) -> None:
     given, labelled = rows(), found.labelled
     assert labelled is not None
     known = given.labels >= 0

@@ -42,7 +42,7 @@ def test_consecutive_stable_windows_resolve_an_alert_and_too_few_rows_never_do(
     assert (why_resolved(windows(*verdicts), "1", 3) is not None) == is_over
 
 
-def test_the_same_window_judged_three_times_counts_once() -> None:
+def test_three_reports_on_the_same_window_count_once() -> None:
     again = windows(STABLE) * 3
     assert why_resolved(again, "1", 3) is None
     assert why_resolved(again, "1", 1) == "1 report in a row was stable."

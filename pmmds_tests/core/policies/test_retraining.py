@@ -161,7 +161,7 @@ def test_nothing_starts_while_dagster_has_a_retraining_queued() -> None:
     assert isinstance(decide(is_in_flight=True), Wait)
 
 
-def test_a_person_is_needed_after_the_last_attempt_or_for_an_approval() -> None:
+def test_manual_action_is_needed_after_the_last_attempt_or_for_approval() -> None:
     for past in ([an_attempt(n, FAILED, 500) for n in (1, 2, 3)], [an_attempt(1, WAITING, 500)]):
         step = decide(*past)
         assert isinstance(step, Wait)

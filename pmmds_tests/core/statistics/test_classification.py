@@ -34,8 +34,8 @@ def test_a_perfect_ranking_of_few_rows_has_a_wide_interval() -> None:
     assert many.low > 0.99
 
 
-def test_the_interval_keeps_its_coverage_near_one() -> None:
-    """1,000 samples of 10 + 10 rows from a ROC-AUC of 0.9933: 70% of them rank perfectly."""
+def test_the_interval_has_nominal_coverage_for_an_auc_near_one() -> None:
+    """1,000 samples of 10 + 10 rows with a true ROC-AUC of 0.9933; 70% of the samples rank perfectly."""
     random, labels, held = np.random.default_rng(8), np.repeat([0, 1], 10), 0
     for _ in range(1000):
         found = auc_interval(labels, random.normal(size=20) + 3.5 * labels)
@@ -57,8 +57,8 @@ def test_the_p_value_is_one_sided() -> None:
     assert paired_auc(labels, worse, better).p_value > 1 - 1e-6
 
 
-def test_the_test_keeps_its_level_without_a_difference() -> None:
-    """600 pairs of equally good models: 5% ± 3 standard errors of a proportion."""
+def test_delong_has_its_nominal_false_positive_rate() -> None:
+    """600 pairs of equally good models; expected: 5% ± 3 standard errors of a proportion."""
     fired = 0
     for seed in range(600):
         random = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""The homogeneity test: equal to scipy for well-filled bins, and keeping its level with rare bins."""
+"""The homogeneity test: equal to scipy for well-filled bins, and with its nominal level for rare bins."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_single_non_empty_bin_has_p_value_one() -> None:
     assert p_value(np.array([3]), np.array([2])) == 1.0
 
 
-def test_new_nulls_are_found_despite_other_rare_bins() -> None:
+def test_new_nulls_are_detected_despite_other_rare_bins() -> None:
     r, c = np.array([3000, 2900, 3, 2, 1, 0]), np.array([48, 44, 0, 0, 0, 8])
     assert p_value(r, c, special={5}) < 1e-9
 
@@ -74,7 +74,7 @@ def test_unseen_values_are_expected_if_most_values_are_rare() -> None:
     ids=["deciles", "rare-null", "rare-categories", "several-rare"],
 )
 @pytest.mark.parametrize("sizes", [(5600, 100), (5600, 500), (300, 3000)], ids=str)
-def test_p_values_keep_their_level_without_drift(
+def test_p_values_have_their_nominal_level_without_drift(
     shares: NDArray[np.float64], special: set[int], sizes: tuple[int, int]
 ) -> None:
     rng = np.random.default_rng(7)

@@ -59,7 +59,7 @@ def telco_rows() -> pd.DataFrame:
     return packaged_generator().sample(N_ROWS, seed=6)
 
 
-# Every contract with its rows and each of its scenarios that does something to them.
+# Every contract with its rows and each of its scenarios that changes them.
 CASES = [
     pytest.param(contract, rows, name, id=f"{contract.name}-{name}")
     for contract, rows in ((TELCO, telco_rows), (SENSORS, sensor_rows))

@@ -1,4 +1,4 @@
-"""No holdout row is ever trained on; the newest labeled rows judge a retraining."""
+"""No holdout row is ever trained on; a retraining is evaluated on the newest labeled rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pmmds_core.training.split import (
     TooFewLabels,
     TrainingData,
     check_leakage,
-    falls_to_holdout,
+    in_holdout,
     split_reference,
     split_with_labels,
 )
@@ -58,11 +58,11 @@ def test_the_side_of_a_row_does_not_depend_on_order_or_other_rows(reference: pd.
 
 
 def test_another_seed_gives_another_split(reference: pd.DataFrame) -> None:
-    first, second = (falls_to_holdout(digests(reference), seed, 0.2) for seed in (1, 2))
+    first, second = (in_holdout(digests(reference), seed, 0.2) for seed in (1, 2))
     assert not np.array_equal(first, second)
 
 
-def test_the_newest_labeled_rows_judge_a_retraining(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
+def test_a_retraining_is_evaluated_on_the_newest_labeled_rows(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
     champion = split_reference(reference, NO_ROWS, CONTRACT, PLAN).train
     split = retraining(reference, labelled, champion)
     assert split.holdout_kind == "production"
@@ -91,7 +91,7 @@ def test_too_few_new_labels_are_reported_with_their_number(reference: pd.DataFra
     assert (split.n_new_labels, split.min_labels) == (199, 200)
 
 
-def test_newest_rows_of_one_class_cannot_judge(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
+def test_newest_rows_of_one_class_cannot_evaluate_a_model(reference: pd.DataFrame, labelled: pd.DataFrame) -> None:
     split = split_with_labels(reference, labelled.assign(churn=0), NO_ROWS, CONTRACT, PLAN)
     assert isinstance(split, TooFewLabels)
     assert "one class" in split.reason

@@ -78,7 +78,7 @@ def test_repeating_a_finished_promotion_moves_nothing(decisions: DecisionStore, 
     assert registry.moves == [("production", "1")]
 
 
-def test_a_challenger_judged_against_a_replaced_champion_is_rejected(
+def test_a_challenger_compared_with_a_replaced_champion_is_rejected(
     decisions: DecisionStore, registry: FakeRegistry
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)

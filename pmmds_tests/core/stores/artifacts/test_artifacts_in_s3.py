@@ -40,7 +40,7 @@ def s3_store() -> Iterator[S3Store]:
 
 @dataclass(frozen=True)
 class Trained:
-    """What `pmmds train` made with its artifacts in the store."""
+    """The result of `pmmds train` with its artifacts in the store."""
 
     home: Path
     deployment: Deployment
@@ -122,7 +122,7 @@ def test_with_an_mlflow_server_only_the_server_uses_the_bucket(
         with running_service(service_environment(tmp_path / "home", server.uri)) as service:
             assert service.client.post(PREDICT, json=example(contract)).json()["model_version"] == version
             assert service.client.get("/model").json()["digest"] == digest
-    # Nobody was sent to the store itself, to which only the server may have a way.
+    # No client was sent to the store itself, which only the server may be able to reach.
     assert "presigned" not in (tmp_path / "mlflow" / "mlflow.log").read_text()
 
 
@@ -147,7 +147,7 @@ def test_a_training_rejected_by_the_store_fails_clearly(
 
 @pytest.fixture
 def unused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[ModelRegistry, str]:
-    """A registry with a run whose artifacts would lie in a store that nobody answers for."""
+    """A registry with a run whose artifact store is unreachable."""
     for name, value in {"MLFLOW_S3_ENDPOINT_URL": NOBODY, "AWS_MAX_ATTEMPTS": "1", "AWS_DEFAULT_REGION": "x"}.items():
         monkeypatch.setenv(name, value)
     registry = ModelRegistry(f"sqlite:///{tmp_path / 'mlflow.db'}", ROOT)
@@ -175,7 +175,7 @@ def test_an_empty_endpoint_is_ignored(unused: tuple[ModelRegistry, str], monkeyp
 
 def test_a_missing_extra_is_named(unused: tuple[ModelRegistry, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "boto3", None)
-    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", f"{NOBODY}/other")  # MLflow keeps a client for each endpoint
+    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", f"{NOBODY}/other")  # MLflow caches a client per endpoint
     registry, run_id = unused
     with pytest.raises(RegistryUnavailableError) as caught:
         registry.log_page(run_id, b"page", [PAGE])

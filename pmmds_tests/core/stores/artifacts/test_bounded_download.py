@@ -1,4 +1,4 @@
-"""Files of a version: only those that its manifest lists are fetched, bounded by bytes as they arrive."""
+"""Only the files that a version's manifest lists are fetched; their size is limited while they arrive."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def manifest(names: tuple[str, ...] = LISTED) -> bytes:
 
 
 def bundle(folder: Path, names: tuple[str, ...] = LISTED) -> Path:
-    """Listed files of 1,000 bytes, and more that are not listed."""
+    """Listed files of 1,000 bytes, and further files that are not listed."""
     (folder / "deep").mkdir(parents=True)
     (folder / MANIFEST).write_bytes(manifest(names))
     for name in (*LISTED, "unlisted.bin", "deep/file.bin"):
@@ -38,7 +38,7 @@ def bundle(folder: Path, names: tuple[str, ...] = LISTED) -> Path:
 
 @pytest.fixture(scope="module", params=["folder", pytest.param("server", marks=pytest.mark.process)])
 def registry(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelRegistry]:
-    """MLflow with its files in a folder, and behind a server."""
+    """MLflow with its files in a folder, and with a server."""
     home = tmp_path_factory.mktemp("registry")
     if request.param == "folder":
         yield ModelRegistry(f"sqlite:///{home / 'mlflow.db'}", (home / "artifacts").as_uri())
@@ -55,7 +55,7 @@ def test_files_that_the_manifest_does_not_list_are_not_fetched(registry: ModelRe
     assert registry.files_digest("m", version)
 
 
-def test_listed_files_above_the_bound_are_refused(
+def test_listed_files_above_the_limit_are_rejected(
     registry: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = register_bundle(registry, "m", bundle(tmp_path / "made"), "")
@@ -88,7 +88,7 @@ def test_a_version_without_files_is_reported(registry: ModelRegistry, tmp_path: 
 
 
 class Sender(http.server.BaseHTTPRequestHandler):
-    """An MLflow server that answers with a version, its run and a manifest; a file of the version never ends."""
+    """An MLflow server with one version, its run and a manifest; one file of the version never ends."""
 
     protocol_version = "HTTP/1.1"
     how = ""
@@ -130,7 +130,7 @@ class Sender(http.server.BaseHTTPRequestHandler):
                 type(self).n_sent += len(piece)
 
     def log_message(self, *_: object) -> None:
-        """Write no log."""
+        """Print nothing."""
 
 
 @contextmanager
@@ -148,7 +148,7 @@ def sending(how: str) -> Iterator[tuple[str, type[Sender]]]:
 
 
 @pytest.mark.parametrize("how", ["chunked", "until the end", "long", "gzip"])
-def test_a_file_that_never_ends_is_given_up_at_the_bound(
+def test_a_file_that_never_ends_is_aborted_at_the_limit(
     how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bounded_download, "MAX_BYTES", BOUND)
@@ -156,6 +156,6 @@ def test_a_file_that_never_ends_is_given_up_at_the_bound(
         with pytest.raises(PmmdsError, match=r"larger than|sent compressed") as caught:
             ModelRegistry(uri).download_bundle("m", "1", tmp_path / "cache" / "1")
         assert isinstance(caught.value, ArtifactCorruptError)
-    # What was sent and not read lies in the buffers of two sockets.
+    # Bytes that were sent but not read are in the buffers of two sockets.
     assert sender.n_sent < BOUND + 20_000_000
     assert list((tmp_path / "cache").iterdir()) == []

@@ -40,7 +40,7 @@ def client(tracking_uri: str, tmp_path_factory: pytest.TempPathFactory) -> mlflo
     return client
 
 
-def test_versions_are_what_the_library_returns(tracking_uri: str, client: mlflow.MlflowClient) -> None:
+def test_versions_equal_those_of_the_library(tracking_uri: str, client: mlflow.MlflowClient) -> None:
     expected = client.get_model_version(MODEL, "2")
     direct = DirectRegistry(tracking_uri)
     for version in (direct.by_alias(MODEL, "production"), direct.by_number(MODEL, "2")):

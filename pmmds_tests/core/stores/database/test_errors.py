@@ -1,4 +1,4 @@
-"""Database errors are one sentence with the next step, never with a password."""
+"""Database errors are one sentence and a next step, without a password."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def file_of(settings: Settings) -> Path:
     return settings.home_path / "pmmds.db"
 
 
-def test_a_fresh_database_answers(empty_database: Database) -> None:
+def test_a_new_database_is_reachable(empty_database: Database) -> None:
     with empty_database.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE probe (n INTEGER)")
     empty_database.ping()
@@ -68,7 +68,7 @@ def test_a_snapshot_does_not_see_later_commits(
     assert log.count() == 3
 
 
-def test_a_missing_table_says_to_migrate(empty_database: Database) -> None:
+def test_a_missing_table_is_reported_with_the_migrate_command(empty_database: Database) -> None:
     with pytest.raises(SchemaOutdatedError, match=r"pmmds db migrate"), empty_database.connect() as connection:
         connection.execute(sa.text("SELECT * FROM prediction_logs"))
 
@@ -170,7 +170,7 @@ def opened(settings: Settings) -> None:
 def test_an_unescaped_password_is_rejected_without_showing_it(
     password: str, variable: str, look: Callable[[Settings], None]
 ) -> None:
-    """The first @ ends it: what follows would be shown as the host."""
+    """The first @ ends the password, so the rest would be shown as the host."""
     settings = load_settings({variable: f"postgresql://ann:{password}@127.0.0.1:1/rows"})
     with pytest.raises(SettingError, match=rf"^{variable} has more than one @\. .* write @ as %40") as told:
         look(settings)
@@ -259,7 +259,7 @@ def test_a_rejected_login_is_reported_without_its_password(postgres_url: str) ->
 
 
 def test_an_unroutable_host_is_reported() -> None:
-    """192.0.2.0/24 is kept for documentation (RFC 5737): nobody is there."""
+    """192.0.2.0/24 is reserved for documentation (RFC 5737), so no host has such an address."""
     url = "postgresql://ann:hunter2@192.0.2.1/loop?connect_timeout=2"
     with pytest.raises(DatabaseUnavailableError, match=r"at 192\.0\.2\.1:5432 cannot be reached: ") as raised:
         open_database(Settings(database_url=url)).ping()

@@ -45,7 +45,7 @@ def log(database: Database, contract: Contract) -> PredictionLog:
 
 
 def own_records(contract: Contract, n_rows: int, start: datetime = NOON) -> list[PredictionRecord]:
-    """Records with ids as the service makes them."""
+    """Records with ids in the format of the service."""
     records = make_records(contract, n_rows, start=start)
     return [
         msgspec.structs.replace(r, request_id=f"{uuid7_timestamp_prefix(r.predicted_at)}8{i:015x}")

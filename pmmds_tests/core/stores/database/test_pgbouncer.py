@@ -33,7 +33,7 @@ pytestmark = pytest.mark.postgres
 
 @pytest.fixture
 def bounced(postgres_cluster: Cluster, postgres_url: str, contract: Contract, tmp_path: Path) -> Iterator[Settings]:
-    """Settings whose database is reached through PgBouncer; migrated through it too."""
+    """Settings with a database behind PgBouncer, which was also migrated through it."""
     with pgbouncer(postgres_cluster) as port:
         url = f"postgresql://ann:secret@127.0.0.1:{port}/{postgres_url.rpartition('/')[2]}"
         settings = Settings(home=str(tmp_path / "home"), database_url=url, retention_days=1)
@@ -44,7 +44,7 @@ def bounced(postgres_cluster: Cluster, postgres_url: str, contract: Contract, tm
 
 
 def every_shipper(settings: Settings, contract: Contract, n_shippers: int) -> int:
-    """Ships a spool segment of 500 rows in each of several homes at once; how many rows are logged."""
+    """Ship a spool segment of 500 rows from each of several homes at once. Returns the number of logged rows."""
 
     def ship(number: int) -> bool:
         deployment = Deployment(settings)
@@ -91,7 +91,7 @@ def test_monitoring_labels_and_the_archive_work_through_pgbouncer(bounced: Setti
     records = make_records(contract, 400)
     deployment.prediction_log.append(records)
     labels = [LabelItem(r.request_id, 1, NOON) for r in records]
-    for _ in range(8):  # a statement that is used often is one that psycopg would prepare
+    for _ in range(8):  # psycopg would prepare a frequently executed statement
         deployment.ground_truth.add(labels)
         assert deployment.prediction_log.summary().n_rows == 400
     profile = fit_profile(contract, columns_of(contract, records), np.array([r.probability for r in records]))

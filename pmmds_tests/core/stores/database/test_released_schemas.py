@@ -1,6 +1,6 @@
 """Databases of released versions: their schema is frozen, and a migration to the newest revision keeps every row.
 
-Add to `CHANGED` what a migration changes on purpose, and test that change on its own.
+Add intended changes of a migration to `CHANGED`, and test each of them separately.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def value_of(column: sa.Column[Any]) -> Any:
 
 
 def add_rows(database: Database) -> dict[str, Row]:
-    """A row in every table; table → row."""
+    """Insert a row into every table. Returns table → row."""
     rows: dict[str, Row] = {}
     with database.begin() as connection:
         for table in tables_of(database):

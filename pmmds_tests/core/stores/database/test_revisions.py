@@ -1,4 +1,4 @@
-"""The order of revisions, with a made-up later one: older, newer and failed upgrades."""
+"""The order of revisions, with a fictitious later one: older, newer and failed upgrades."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def upgrade() -> None:
 
 
 def release_later(monkeypatch: pytest.MonkeyPatch, folder: Path, last: str = "") -> None:
-    """Make this program one whose newest revision is LATER; `last` is the last statement of that revision."""
+    """Make LATER this program's newest revision; `last` is the last statement of that revision."""
     scripts = folder / "migrations"
     shutil.copytree(schema.SCRIPTS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
     text = REVISION.format(later=LATER, head=schema.HEAD, last=last)

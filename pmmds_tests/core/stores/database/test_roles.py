@@ -63,7 +63,7 @@ def acting_as(postgres_cluster: Cluster, postgres_url: str, contract: Contract, 
 
 
 def serve(deployment: Deployment) -> None:
-    """What the service does: rows with ids of its own and of clients, and labels, known and unknown."""
+    """Do the service's work: log rows with its own and with client ids, and labels of known and unknown requests."""
     records = make_records(deployment.contract, 60, start=NOON)
     assert deployment.prediction_log.append(records) == 60
     labels = [LabelItem(r.request_id, r.prediction, NOON) for r in records]
@@ -71,7 +71,7 @@ def serve(deployment: Deployment) -> None:
 
 
 def refused(deployment: Deployment, *statements: str) -> None:
-    """Each statement is refused for its rights, and for nothing else."""
+    """Each statement is rejected for a missing privilege, and for no other reason."""
     for statement in statements:
         with (
             pytest.raises(DatabaseUnavailableError, match="does not let this user do that"),
@@ -144,7 +144,7 @@ def test_the_service_logs_rows_and_labels_and_nothing_else(acting_as: As) -> Non
         ("DROP TABLE ground_truth", "must be owner of table ground_truth", "the login that owns the tables."),
     ],
 )
-def test_the_missing_right_and_the_roles_that_have_it_are_named(
+def test_the_missing_privilege_and_the_roles_that_have_it_are_named(
     acting_as: As, statement: str, lacks: str, whose: str
 ) -> None:
     with pytest.raises(RightMissingError) as told, acting_as(SERVICE).database.begin() as connection:
@@ -153,7 +153,7 @@ def test_the_missing_right_and_the_roles_that_have_it_are_named(
     assert whose in told.value.next_step
 
 
-def test_missing_connect_and_create_rights_name_the_owner(
+def test_missing_connect_and_create_privileges_name_the_owner(
     acting_as: As, postgres_cluster: Cluster, contract: Contract
 ) -> None:
     stranger = acting_as(SERVICE).settings.database_url
@@ -176,7 +176,7 @@ def test_missing_connect_and_create_rights_name_the_owner(
         database.close()
 
 
-def test_rights_are_checked_before_work_of_many_steps(acting_as: As) -> None:
+def test_privileges_are_checked_before_multi_step_work(acting_as: As) -> None:
     for role in GRANTS:
         acting_as(role).require_rights(role)
     acting_as(PROMOTER).require_rights(MONITOR)
@@ -236,8 +236,8 @@ def test_the_monitor_cannot_drop_a_day_without_recording_it(acting_as: As) -> No
     assert d.prediction_log.count() == 60
 
 
-def test_a_drop_of_repeated_rows_is_recorded_with_a_file_of_its_own(acting_as: As) -> None:
-    """The database cannot compare rows with a file, so what a login says about it stays on record."""
+def test_a_drop_of_duplicate_rows_is_recorded_with_its_own_file(acting_as: As) -> None:
+    """The database cannot compare rows with a file, so the record keeps what the login reported."""
     serve(acting_as(SERVICE))
     d = acting_as(MONITOR)
     (part,) = archive_due_days(d, NOON + timedelta(days=9)).parts
@@ -303,7 +303,7 @@ def test_the_service_cannot_lock_a_table_that_training_reads(acting_as: As, tabl
     refused(acting_as(SERVICE), f"LOCK TABLE {table} IN {mode} MODE")
 
 
-def test_whatever_the_service_locks_labels_are_read_and_an_import_ends(
+def test_service_locks_do_not_block_label_reads_and_imports_time_out(
     acting_as: As, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serve(acting_as(SERVICE))
@@ -320,10 +320,8 @@ def test_whatever_the_service_locks_labels_are_read_and_an_import_ends(
     assert d.ground_truth.add([LabelItem(record.request_id, 0, NOON)]).updated == 1
 
 
-def test_a_reader_of_a_table_that_the_service_can_lock_ends_with_one_sentence(
-    acting_as: As, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """DELETE on shadow_predictions allows every lock of that table, so whoever reads it waits for a bounded time."""
+def test_a_reader_of_a_table_locked_by_the_service_times_out(acting_as: As, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DELETE on shadow_predictions permits any lock on that table, so its readers wait for a limited time."""
     monkeypatch.setattr(engine, "LOCK_WAIT_SECONDS", 1)
     d = acting_as(MONITOR)
     with acting_as(SERVICE).database.begin() as attacker:
@@ -361,7 +359,7 @@ def test_no_timestamp_out_of_range_is_stored(acting_as: As, instant: str) -> Non
             connection.exec_driver_sql(statement)
 
 
-def test_every_privilege_in_the_database_is_one_of_the_list(acting_as: As) -> None:
+def test_the_database_grants_no_privilege_outside_the_list(acting_as: As) -> None:
     with acting_as(SERVICE).database.connect() as connection:
         found = connection.exec_driver_sql(
             "SELECT grantee::regrole::text, relname::text, privilege_type FROM pg_class, "

@@ -1,4 +1,4 @@
-"""TLS to PostgreSQL with the certificate's authority and with another one."""
+"""TLS to PostgreSQL with the right and with a wrong certificate authority."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture(scope="module")
 def encrypted(certificates: Certificates) -> Iterator[Cluster]:
-    """A server that takes TLS connections only."""
+    """A server that accepts only TLS connections."""
     with temporary_cluster(certificates) as cluster:
         yield cluster
 

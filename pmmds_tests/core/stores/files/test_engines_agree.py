@@ -1,6 +1,6 @@
 """Five engines return the same bin counts, also for values that engines treat differently.
 
-The oracle is written out here in plain Python, value by value, from the words of pmmds_core/profiling/bins.py.
+The oracle is a plain Python implementation, value by value, of the definition in pmmds_core/profiling/bins.py.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def expected(rows: dict[str, list[Any]]) -> dict[str, list[int]]:
 
 
 def poison() -> dict[str, list[Any]]:
-    """Every odd value at least once, in columns of one length."""
+    """Every unusual value at least once, in columns of equal length."""
     n = max(len(POISON_NUMBERS), len(POISON_RANGED), len(POISON_TEXTS))
     return {
         "monthly_charges": [POISON_NUMBERS[i % len(POISON_NUMBERS)] for i in range(n)],
@@ -234,7 +234,7 @@ def test_database_counts_of_random_rows_match_the_definition(
     assert count_in_database(rows) == expected(rows)
 
 
-# Spark keeps a JVM and sockets of its own, so it counts in a process of its own.
+# Spark keeps a JVM and sockets open, so it counts in a separate process.
 SPARK = """
 import json, sys
 from pathlib import Path
@@ -256,7 +256,7 @@ print(json.dumps(found))
 
 
 def counted_by_spark(folder: Path, tables: dict[str, tuple[pa.Table, ReferenceProfile]]) -> dict[str, Any]:
-    """Each table's counts and rows, by one Spark of two threads."""
+    """Counts and number of rows of each table, by one Spark session with two threads."""
     for name, (table, profile) in tables.items():
         pq.write_table(table, folder / f"{name}.parquet")
         (folder / f"{name}.json").write_bytes(profile.to_json())

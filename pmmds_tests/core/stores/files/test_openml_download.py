@@ -37,7 +37,7 @@ URLS = {
 
 @dataclass
 class OpenMLStandIn:
-    """One data set of OpenML. `status`: what every request is answered with; `paths`: those that were asked for."""
+    """One data set of OpenML. `status`: of every response; `paths`: the requested paths."""
 
     name: str
     features: list[dict[str, str]]
@@ -91,7 +91,7 @@ def column_type(column: str) -> str:
 
 
 def telco_columns(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows as the public file has them: its column names, Yes and No, and a blank for customers without charges."""
+    """Rows in the format of the public file: its column names, Yes and No, a blank for customers without charges."""
     renamed = frame.rename(columns={f.name: f.source for f in CONTRACT.features} | {"churn": "Churn"})
     total = renamed["TotalCharges"].map(lambda charged: " " if charged == 0 else repr(charged))
     return renamed.assign(Churn=renamed["Churn"].map({1: "Yes", 0: "No"}), TotalCharges=total)
@@ -158,7 +158,7 @@ def server(rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open
             self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            """The test looks at `paths`; nothing is printed."""
+            """Print nothing; the test checks `paths`."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         thread = threading.Thread(target=http.serve_forever)
@@ -176,7 +176,7 @@ def ask_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def refused(contract: Contract, home: Path, kind: type[PmmdsError] = DataError) -> PmmdsError:
-    """The error of a download that must fail and keep nothing."""
+    """The error of a download that must fail and leave no file."""
     with pytest.raises(kind) as refusal:
         download(contract, home, timeout_seconds=5.0)
     assert [path for path in home.rglob("*") if path.is_file()] == []
@@ -245,7 +245,7 @@ def test_a_contract_without_a_public_data_set_is_reported(tmp_path: Path) -> Non
 
 def test_an_unreachable_openml_is_reported(monkeypatch: pytest.MonkeyPatch, wanted: Contract, tmp_path: Path) -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
+        taken.bind(("127.0.0.1", 0))  # bound but not listening, so connections are refused
         ask_at(f"http://127.0.0.1:{taken.getsockname()[1]}", monkeypatch)
         refusal = refused(wanted, tmp_path)
     assert "the server cannot be reached" in refusal.message

@@ -36,7 +36,7 @@ def profile(contract: Contract) -> ReferenceProfile:
 
 @pytest.fixture
 def save(database: Database, profile: ReferenceProfile) -> Callable[[], int]:
-    """Keeps a report in which every row has moved to the first bin of its feature."""
+    """Store a report in which every row is in the first bin of its feature."""
     moved = {f.bins.feature: np.array([400] + [0] * (f.bins.n_bins - 1), dtype=np.int64) for f in profile.with_score}
     features = compare(profile, moved, 400)
     verdict = judge(features, 400, DriftRule(0.2, 3, 100))
@@ -156,7 +156,7 @@ def test_a_rolled_back_alert_is_not_stored(database: Database, save: Callable[[]
 
 
 def settle(deployment: Deployment, alert: Alert, *verdicts: str, version: str = "1") -> str | None:
-    """Keep a report an hour with each verdict, oldest first, and settle after each; what the last one said."""
+    """Store an hourly report per verdict, oldest first, and apply the resolution policy after each; the last result."""
     said = None
     for i, verdict in enumerate(verdicts, start=1):
         end = NOW + timedelta(hours=i + 24 * alert.n_reports)

@@ -1,4 +1,4 @@
-"""Alert changes are stored and notified once per target, also if a target is unreachable for a while."""
+"""Alert changes are stored and notified once per target, even if a target is temporarily unreachable."""
 
 from __future__ import annotations
 
@@ -275,7 +275,7 @@ def test_another_sender_retries_a_crashed_senders_claim(
     assert deliver(outbox, [url], at + CLAIM / 2) == Delivery()
     assert deliver(outbox, [url], at + CLAIM + timedelta(seconds=1)).n_sent == 1
     outbox.failed(claimed, "woke up late")
-    assert states(database) == [SENT], "whoever slept past its claim changes nothing"
+    assert states(database) == [SENT], "a sender whose claim expired changes nothing"
 
 
 def test_a_rolled_back_change_is_not_notified(store: AlertStore, database: Database, report: Callable[[], int]) -> None:

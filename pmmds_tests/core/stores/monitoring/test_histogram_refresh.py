@@ -91,7 +91,7 @@ def test_digest_and_hourly_rows_follow_the_counts(
 
 
 def plans_of_reads(database: Database, work: Callable[[], object]) -> dict[str, str]:
-    """The plan of every read of prediction_logs that `work` does, by its SQL."""
+    """The query plan of every read of prediction_logs in `work`, by SQL."""
     seen: list[tuple[str, Any]] = []
     event.listen(database.engine, "before_cursor_execute", lambda _c, _cur, sql, args, *_: seen.append((sql, args)))
     work()
@@ -116,9 +116,9 @@ def test_a_refresh_reads_by_index_only_what_changed(
     plans = plans_of_reads(database, lambda: refresh(store, profile))
     assert len(plans) == 3
     (changed,) = (plan for sql, plan in plans.items() if "ingested_at >=" in sql)
-    is_partitioned = database.dialect == "postgresql"  # where each partition's index has a name of its own
+    is_partitioned = database.dialect == "postgresql"  # each partition's index has its own name there
     assert ("ingested_at_idx" if is_partitioned else "ix_prediction_logs_ingested_at") in changed
     for sql, plan in plans.items():
         assert ("prediction_logs_default_" if is_partitioned else "ix_prediction_logs") in plan, sql
         assert "SCAN prediction_logs" not in plan
-        assert "Seq Scan on prediction_logs_default" not in plan  # the days without rows cost nothing
+        assert "Seq Scan on prediction_logs_default" not in plan  # days without rows are not scanned

@@ -76,7 +76,7 @@ def profile_of(deployment: Deployment) -> ReferenceProfile:
 
 
 def answers(deployment: Deployment, profile: ReferenceProfile) -> dict[str, object]:
-    """What every reader says of the three days."""
+    """The results of every reader for the three days."""
     deployment.histograms.refresh(lambda _: profile, deployment.model_name, FIRST, END, only_changed=False)
     rows = deployment.ground_truth.labelled_rows()
     newest = deployment.prediction_log.newest_columns(deployment.model_name, "1", FIRST, END, 10_000)
@@ -113,7 +113,7 @@ def test_late_rows_of_an_archived_day_become_another_part(deployment: Deployment
     records, profile = fill(deployment), profile_of(deployment)
     after = archived(deployment)
     late = make_records(after.contract, 20, start=FIRST, prefix="late-", seed=4)
-    # The spool's file was kept by a disk that was away: its rows come again with new ones.
+    # A spool file on a disk that was offline is shipped later: old rows arrive again, with new ones.
     assert after.prediction_log.append([*records[:10], *late]) == 30
     after.ground_truth.add([LabelItem(r.request_id, 1, NOON) for r in late])
     said = answers(after, profile)
@@ -229,7 +229,7 @@ def test_the_archive_folder_can_have_any_name(deployment: Deployment, tmp_path: 
 
 
 def test_a_file_is_synced_before_its_rows_are_deleted(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise a power cut could leave rows in neither: the file would be there under its unfinished name."""
+    """Otherwise a power failure could lose rows: the file would still have its temporary name."""
     fill(deployment)
     logged_at_sync: list[tuple[list[str], int]] = []
     syncing = private_folders.sync_folder

@@ -1,4 +1,4 @@
-"""Archived rows and records that a login of the service or of the monitor contradicts: they are reported, not used."""
+"""Rows and records that contradict the archive, written by a service or monitor login, are reported and not used."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def deployment(database: Database, database_settings: Settings) -> Deployment:
 
 
 def impostor(record: PredictionRecord) -> PredictionRecord:
-    """Another row with the id and the time of an archived one."""
+    """A different row with the id and timestamp of an archived one."""
     return msgspec.structs.replace(record, probability=1 - record.probability, prediction=1 - record.prediction)
 
 
-def test_no_reader_uses_a_row_that_takes_an_archived_rows_id(deployment: Deployment) -> None:
+def test_no_reader_uses_a_row_that_reuses_an_archived_id(deployment: Deployment) -> None:
     records, profile = fill(deployment), profile_of(deployment)
     before = answers(deployment, profile)
     after = archived(deployment)
@@ -60,7 +60,7 @@ def test_rows_that_contradict_archived_ones_are_counted_and_removed(deployment: 
 
 
 def record_of(deployment: Deployment, day: int, **other: object) -> None:
-    """Change the record of a day's part, as its owner could, or a login through a function with a fault."""
+    """Change the record of a day's part, as its owner could, or a login through a faulty function."""
     with deployment.database.begin() as connection:
         t = prediction_archives
         connection.execute(sa.update(t).where(t.c.day == FIRST + day * DAY).values(other))
@@ -74,7 +74,7 @@ def record_of(deployment: Deployment, day: int, **other: object) -> None:
         ({"file": "2026-03-01.aaaaaaaaaaaa.0000.parquet"}, "cannot be found"),
     ],
 )
-def test_a_record_that_its_file_contradicts_is_no_data(
+def test_a_record_that_contradicts_its_file_is_an_error(
     deployment: Deployment, other: dict[str, object], says: str
 ) -> None:
     fill(deployment)
@@ -99,7 +99,7 @@ def test_a_file_with_other_values_than_recorded_is_reported(deployment: Deployme
     assert sum(len(problems) for problems in found) == 1, "each file is read whole once in 30 nights"
 
 
-def test_a_day_of_repeated_rows_is_recorded_with_its_file(deployment: Deployment) -> None:
+def test_a_day_of_duplicate_rows_is_recorded_with_its_file(deployment: Deployment) -> None:
     records = fill(deployment)
     after = archived(deployment)
     after.prediction_log.append(records[:5])

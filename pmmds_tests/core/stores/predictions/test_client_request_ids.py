@@ -36,7 +36,7 @@ def truth(database: Database, contract: Contract) -> GroundTruthStore:
 
 
 def answered(contract: Contract, client_id: str | None, row: int, n: int, version: str = "1") -> PredictionRecord:
-    """The `n`-th answer of a service: which of a few rows was asked for, under which client's id."""
+    """The `n`-th record of a service: one of a few rows, under a client id."""
     (record,) = make_records(contract, 1, seed=row, version=version)
     at = NOON + n * timedelta(hours=9)
     own = f"{uuid7_timestamp_prefix(at)}8{n:015x}"
@@ -54,13 +54,13 @@ def test_an_id_has_one_row_per_content(log: PredictionLog, contract: Contract) -
     assert log.find(["order-1"]) == {}
 
 
-def test_a_repetition_within_a_delivery_keeps_the_first_row(log: PredictionLog, contract: Contract) -> None:
+def test_a_duplicate_within_a_delivery_keeps_the_first_row(log: PredictionLog, contract: Contract) -> None:
     records = [answered(contract, "order-1", 1, n) for n in range(3)]
     assert log.add(records) == Appended(1, n_same=2)
     assert log.find(["order-1"]) == {"order-1": records[0]}
 
 
-def test_a_repetition_served_by_another_version_is_counted(log: PredictionLog, contract: Contract) -> None:
+def test_a_duplicate_served_by_another_version_is_counted(log: PredictionLog, contract: Contract) -> None:
     first = answered(contract, "order-1", 1, 0)
     later = msgspec.structs.replace(answered(contract, "order-1", 1, 1, version="2"), probability=0.25)
     assert log.add([first]) == Appended(1)
@@ -68,13 +68,13 @@ def test_a_repetition_served_by_another_version_is_counted(log: PredictionLog, c
     assert log.find(["order-1"]) == {"order-1": first}
 
 
-def test_a_redelivery_is_not_a_repetition(log: PredictionLog, contract: Contract) -> None:
+def test_a_redelivery_is_not_a_duplicate_request(log: PredictionLog, contract: Contract) -> None:
     records = [answered(contract, f"order-{n}", n, n) for n in range(40)]
     assert log.add(records) == Appended(40)
     assert log.add(records) == Appended(0, n_redelivered=40)
 
 
-def test_requests_without_an_id_are_never_repetitions(log: PredictionLog, contract: Contract) -> None:
+def test_requests_without_an_id_are_never_duplicates(log: PredictionLog, contract: Contract) -> None:
     assert log.add([answered(contract, None, 1, n) for n in range(3)]) == Appended(3)
 
 
@@ -101,7 +101,7 @@ def test_concurrent_deliveries_log_each_request_once(
     assert log.count() == 60
 
 
-Step = tuple[int, int, bool]  # client's id, row, whether it is delivered twice
+Step = tuple[int, int, bool]  # client id, row, True if delivered twice
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

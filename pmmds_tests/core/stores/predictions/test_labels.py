@@ -1,4 +1,4 @@
-"""Labels are matched to predictions; the newest observation is valid; labeled rows round-trip."""
+"""Labels are matched to predictions; the newest observation counts; labeled rows round-trip."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def test_an_empty_log_has_a_summary(log: PredictionLog) -> None:
     assert (summary.n_rows, summary.newest_predicted_at, summary.versions) == (0, None, {})
 
 
-def test_the_summary_follows_what_is_logged(log: PredictionLog, contract: Contract) -> None:
+def test_the_summary_follows_the_logged_rows(log: PredictionLog, contract: Contract) -> None:
     empty = log.summary().digest
     before = datetime.now(UTC) - timedelta(seconds=5)
     log.append(make_records(contract, 3, version="1"))
@@ -125,12 +125,12 @@ def test_many_writers_lose_nothing(open_again: Callable[[], Database], log: Pred
         return sum(other.append(records[i : i + 20]) for i in range(part * 100, part * 100 + 200, 20))
 
     with ThreadPoolExecutor(7) as pool:
-        written = sum(pool.map(deliver, range(7)))  # each overlaps its neighbour by half
+        written = sum(pool.map(deliver, range(7)))  # each overlaps its neighbor by half
     assert written == 800
     assert log.count() == 800
 
 
-def test_a_missing_column_says_to_migrate(database: Database, contract: Contract) -> None:
+def test_a_missing_column_is_reported_with_the_migrate_command(database: Database, contract: Contract) -> None:
     with database.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE prediction_logs DROP COLUMN tenure")
     with pytest.raises(SchemaOutdatedError, match=r"tenure.*Run `pmmds db migrate`"):
