@@ -102,9 +102,9 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
         PositiveInt, Meta(description="Consecutive stable reports that resolve an alert")
     ] = 3
 
-    retrain_min_labels: Annotated[
-        PositiveInt, Meta(description="Minimum labeled production rows for a retraining")
-    ] = 200
+    retrain_min_labels: Annotated[PositiveInt, Meta(description="Minimum labeled production rows for a retraining")] = (
+        200
+    )
     retrain_holdout_share: Annotated[
         Share, Meta(description="Share of the labeled production rows held out for evaluation, newest first")
     ] = 0.4
