@@ -1,6 +1,6 @@
 """Processor time of whole commands, as a ratio to the import that none of them can avoid.
 
-Each round runs every program once, so that other load on the machine falls on all of them alike.
+Each round runs every program once, so that other load on the machine affects all of them equally.
 
     python -m benchmarks.bench_start_up [--rounds 5]
 """

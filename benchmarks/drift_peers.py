@@ -124,7 +124,7 @@ for file in sys.argv[1:]:
 
 @dataclass(frozen=True)
 class Peer:
-    """`requirements`: of its environment; empty uses ours. `is_packaged`: a library, not hand-written code."""
+    """`requirements`: of its environment; empty: PMMDS's own. `is_packaged`: a library, not hand-written code."""
 
     name: str
     script: str

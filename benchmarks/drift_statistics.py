@@ -84,7 +84,7 @@ class Population:
         return Split(profile, codes, reference, others)
 
     def _codes(self, bins: FeatureBins) -> Codes:
-        """The bins of categories are every reference's own, so they are looked up once."""
+        """Every reference has its own category bins, so they are looked up once."""
         if bins not in self.known:
             values = self.score if bins.feature == SCORE else self.columns[bins.feature]
             if bins.kind == "numeric":
@@ -116,7 +116,7 @@ def count_codes(profile: ReferenceProfile, codes: Codes) -> dict[str, Counts]:
 
 
 def shares_moved(is_inside: NDArray[np.bool_], share: float) -> NDArray[np.float64]:
-    """Sampling weights with which the given share of rows is inside."""
+    """Sampling weights that give the selected rows the given share."""
     n_inside = int(is_inside.sum())
     return np.where(is_inside, share / n_inside, (1 - share) / (len(is_inside) - n_inside))
 
@@ -151,7 +151,7 @@ def calibrated(population: Population, n_trials: int) -> Iterator[Line]:
 
 
 def _alarms(population: Population, rng: np.random.Generator, draw: Callable[[Split], Rows], n_trials: int) -> float:
-    """Return the share of windows that calibrated calls drifted; each reference is used for twenty windows."""
+    """Return the share of windows in which `calibrated` detects drift; each reference is used for twenty windows."""
     n_alarms = 0
     for trial in range(n_trials):
         if trial % 20 == 0:
@@ -186,7 +186,7 @@ def _is_found(
 ) -> bool:
     """True if there is an alarm in the year or, with a drift, in a week after the drift began.
 
-    Reference and weeks are samples of the same population: the rule has to bear the reference's own error.
+    Reference and weeks are samples of the same population: the rule has to tolerate the reference's sampling error.
     """
     split = population.resampled(rng)
     windows: list[dict[str, Counts]] = []

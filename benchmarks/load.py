@@ -27,7 +27,7 @@ end
 class Load:
     """One run of wrk. Latencies in milliseconds.
 
-    `n_answered` are all answers that came whole; `n_failed` counts errors, and answers that are not 2xx or 3xx.
+    `n_answered` counts complete responses; `n_failed` counts errors and responses that are not 2xx or 3xx.
     """
 
     requests_per_second: float

@@ -17,7 +17,7 @@ def contained() -> int:
     """Print both; return 1 if the serving image is too large.
 
     Raises:
-        SystemExit: there is no Docker engine that answers.
+        SystemExit: Docker is not installed or not running.
     """
     try:
         return _measure()

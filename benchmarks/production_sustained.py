@@ -131,7 +131,7 @@ def _tried(settings: Settings, asked: str, load: Callable[[], Answered]) -> Trie
 
 
 def _settled(log: PredictionLog) -> int:
-    """Return the number of rows in the database when no more arrive."""
+    """Wait until no more rows arrive; return the number of rows in the database."""
     found = -1
     while (now := log.count()) != found:
         found = now

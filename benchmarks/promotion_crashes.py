@@ -167,12 +167,12 @@ def report(name: str, n_runs: int, outcome: Outcome) -> int:
 
 
 def kill_promotions(n_runs: int, n_mlflow_runs: int, seed: int) -> int:
-    """Print the outcomes; return the number of runs with more or fewer alias moves than one, or not finished.
+    """Print the outcomes; return the number of runs that did not move the alias exactly once or did not finish.
 
     Args:
-        n_runs: with the registry that is a file, on each database.
-        n_mlflow_runs: with MLflow's registry.
-        seed: of the instants of the kills.
+        n_runs: kills per database with the file registry.
+        n_mlflow_runs: kills with MLflow's registry.
+        seed: for the random kill times.
     """
     contract, missed = load_contract(""), 0
     with tempfile.TemporaryDirectory(prefix="pmmds-bench-") as folder, temporary_cluster() as cluster:

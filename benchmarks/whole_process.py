@@ -25,7 +25,7 @@ print(json.dumps([seconds, cpu_seconds, usage.ru_maxrss / 1024, os.waitstatus_to
 class Run:
     """Measurements of a process: wall time and processor time in seconds, peak resident memory in MiB.
 
-    On a machine that does other things too, `cpu_seconds` is what can be compared.
+    On a machine with other load, compare `cpu_seconds`.
     """
 
     seconds: float
