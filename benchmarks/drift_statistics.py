@@ -147,7 +147,7 @@ def calibrated(population: Population, n_trials: int) -> Iterator[Line]:
                 return rng.choice(len(weights), n, p=weights)
 
             share = _alarms(population, rng, drifted, n_trials // 2)
-            yield line(f"calibrated finds {what}", n, n_trials // 2, share, least)
+            yield line(f"calibrated detects {what}", n, n_trials // 2, share, least)
 
 
 def _alarms(population: Population, rng: np.random.Generator, draw: Callable[[Split], Rows], n_trials: int) -> float:
@@ -174,7 +174,7 @@ def sequential(population: Population, n_trials: int) -> Iterator[Line]:
         "52-week streams without drift with an alarm of sequential", n, n_streams, float(np.mean(undrifted)), 0, 0.05
     )
     found = [_is_found(population, rng, rule, n, weak) for _ in range(n_streams // 2)]
-    yield line("sequential finds month-to-month to 60% from week 27 on", n, n_streams // 2, float(np.mean(found)), 0.95)
+    yield line("sequential detects month-to-month to 60% from week 27 on", n, n_streams // 2, float(np.mean(found)), 0.95)
 
 
 def _is_found(
@@ -229,7 +229,7 @@ def joint(population: Population, n_trials: int) -> Iterator[Line]:
     alarms, _ = _joint_alarms(population, selected, rule, n_windows, 5)
     yield line("joint alarms when only month-to-month went to 70%", n, n_windows, alarms, 0.0, 0.07)
     _, named = _joint_alarms(population, shuffled, rule, n_windows // 2, 6)
-    yield line("joint finds tenure shuffled in 20% of rows, and names it", n, n_windows // 2, named, 0.90)
+    yield line("joint detects tenure shuffled in 20% of rows, and names it", n, n_windows // 2, named, 0.90)
 
 
 def _joint_alarms(
