@@ -133,8 +133,8 @@ def test_mlflow_killed_during_a_download_delays_the_version_only(
         scene.server.kill()
         scene.relay.cut()
         try:
-            wait_until(lambda: scene.says("v2 could not be downloaded: MLflow at"))
-            wait_until(lambda: "v2 could not be downloaded: MLflow at" in scene.service.output)
+            wait_until(lambda: scene.says("v2 could not be downloaded: MLflow request failed"))
+            wait_until(lambda: "v2 could not be downloaded: MLflow request failed" in scene.service.output)
             assert (scene.n_unfinished(), scene.has_half_of("2")) == (0, False)
             wait_until(scene.load.has_answered(100))
             n_answered = len(scene.load.answered)
@@ -157,7 +157,7 @@ def test_a_stalled_download_times_out_and_delays_no_response(
         scene.begin_download()
         wait_until(scene.load.has_answered(100))
         assert scene.part("registry")["fetching"] == "2"
-        wait_until(lambda: scene.says("v2 could not be downloaded: MLflow at"))
+        wait_until(lambda: scene.says("v2 could not be downloaded: MLflow request failed"))
         assert scene.says("timed out")
         # It may be retried already; between two attempts nothing is left.
         wait_until(lambda: scene.n_unfinished() == 0)
