@@ -174,7 +174,9 @@ def sequential(population: Population, n_trials: int) -> Iterator[Line]:
         "52-week streams without drift with an alarm of sequential", n, n_streams, float(np.mean(undrifted)), 0, 0.05
     )
     found = [_is_found(population, rng, rule, n, weak) for _ in range(n_streams // 2)]
-    yield line("sequential detects month-to-month to 60% from week 27 on", n, n_streams // 2, float(np.mean(found)), 0.95)
+    yield line(
+        "sequential detects month-to-month to 60% from week 27 on", n, n_streams // 2, float(np.mean(found)), 0.95
+    )
 
 
 def _is_found(
