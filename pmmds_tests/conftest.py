@@ -17,7 +17,7 @@ from pmmds_core.contracts.contract import Contract, load_contract
 from pmmds_core.stores.database.engine import Database, open_database
 from pmmds_core.stores.database.schema import migrate
 from pmmds_tests.harness.postgres import Cluster, temporary_cluster
-from pmmds_tests.harness.postgres_programs import PostgresMissingError, put_on_path
+from pmmds_tests.harness.postgres_programs import PostgresMissingError
 
 # How long an example takes says how busy the machine is, and nothing about what is tested.
 settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -35,7 +35,6 @@ def postgres_cluster() -> Iterator[Cluster]:
     """A PostgreSQL server of this test session (of each xdist worker)."""
     with ExitStack() as stack:
         try:
-            put_on_path()
             cluster = stack.enter_context(temporary_cluster())
         except PostgresMissingError as error:
             pytest.fail(str(error), pytrace=False)

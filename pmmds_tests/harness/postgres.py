@@ -22,7 +22,7 @@ import sqlalchemy as sa
 
 from pmmds_tests.harness.certificates import Certificates
 from pmmds_tests.harness.ports import free_port
-from pmmds_tests.harness.postgres_programs import find_programs, runnable_by
+from pmmds_tests.harness.postgres_programs import find_programs, put_on_path, runnable_by
 
 _SIZES = "-c max_connections=60 -c shared_buffers=64MB"
 _FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
@@ -73,7 +73,7 @@ class Cluster:
 
 @contextmanager
 def temporary_cluster(certificates: Certificates | None = None, *, syncs: bool = False) -> Iterator[Cluster]:
-    """Start a server on a free port; stop it and remove its files afterwards.
+    """Start a server on a free port; stop it and remove its files afterwards. Its pg_dump and psql come first on PATH.
 
     Args:
         certificates: accept TLS connections only, with these.
@@ -83,6 +83,7 @@ def temporary_cluster(certificates: Certificates | None = None, *, syncs: bool =
         PostgresMissingError: with how to get the programs.
     """
     programs = find_programs()
+    put_on_path(programs)
     folder = Path(tempfile.mkdtemp(prefix="pmmds-pg-"))
     port = free_port()
     runner = _Runner(programs, folder, certificates, syncs=syncs)

@@ -41,11 +41,10 @@ def find_programs() -> Path:
     raise PostgresMissingError(_HOW_TO_GET)
 
 
-def put_on_path() -> None:
+def put_on_path(programs: Path) -> None:
     """Make this process and its children find the server's own pg_dump and psql. An older one refuses it."""
-    folder = str(find_programs())
-    if os.environ["PATH"].split(os.pathsep)[0] != folder:
-        os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    if os.environ["PATH"].split(os.pathsep)[0] != str(programs):
+        os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
 
 
 @cache

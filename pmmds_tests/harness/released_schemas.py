@@ -18,7 +18,6 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.stores.database.engine import Database, open_database
 from pmmds_core.stores.database.schema import HEAD
 from pmmds_tests.harness.postgres import temporary_cluster
-from pmmds_tests.harness.postgres_programs import put_on_path
 from pmmds_tests.harness.schema_revisions import upgrade_to
 
 # Version → its newest revision.
@@ -75,7 +74,6 @@ def schema_file(version: str, dialect: str) -> Path:
 
 
 def _write(version: str) -> None:
-    put_on_path()
     with tempfile.TemporaryDirectory() as home, temporary_cluster() as cluster, cluster.fresh_database() as url:
         for settings in (Settings(home=home), Settings(home=home, database_url=url)):
             database = open_database(settings)

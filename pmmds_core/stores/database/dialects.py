@@ -15,6 +15,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
+from pmmds_core.stores.database.engine import limit_lock_wait
 from pmmds_core.stores.database.tables import UtcDateTime
 
 # ingested_at is set before the row's transaction commits. A row that commits later than this is not counted until its
@@ -120,7 +121,7 @@ def lock_writers(connection: sa.Connection, what: str) -> None:
         DBAPIError: the wait timed out; `Database` translates it.
     """
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WRITERS_WAIT_SECONDS}s'")
+        limit_lock_wait(connection, WRITERS_WAIT_SECONDS)
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(what))))
 
 
@@ -130,5 +131,5 @@ def lock_table(connection: sa.Connection, table: sa.Table) -> None:
     Use for small tables only: the lock and (auto)vacuum block each other. Rows can still be read and written.
     """
     if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{WRITERS_WAIT_SECONDS}s'")
+        limit_lock_wait(connection, WRITERS_WAIT_SECONDS)
         connection.exec_driver_sql(f"LOCK TABLE {table.name} IN SHARE UPDATE EXCLUSIVE MODE")

@@ -169,9 +169,9 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
-def _bound_waits(connection: sa.Connection) -> None:
-    """No statement waits longer for another login's lock. For the transaction only: a pooler shares sessions."""
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_WAIT_SECONDS}s'")
+def limit_lock_wait(connection: sa.Connection, seconds: int = LOCK_WAIT_SECONDS) -> None:
+    """PostgreSQL: limit each wait for a lock in this transaction. Not for the session, which a pooler shares."""
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{seconds}s'")
 
 
 def _postgresql_engine(url: sa.URL, pool_size: int) -> sa.Engine:
@@ -189,5 +189,5 @@ def _postgresql_engine(url: sa.URL, pool_size: int) -> sa.Engine:
             f"The driver of {place_of(url)} is not installed.",
             next_step="Install it with `pip install 'pmmds[postgres]'`.",
         ) from None
-    event.listen(engine, "begin", _bound_waits)
+    event.listen(engine, "begin", limit_lock_wait)
     return engine

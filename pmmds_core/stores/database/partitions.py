@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import sqlalchemy as sa
 
-from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.database.engine import Database, limit_lock_wait
 
 DAYS_AHEAD = 7
 # Moving rows locks the default partition against writers; if the lock takes longer than this, a later run retries.
@@ -46,7 +46,7 @@ def keep_days(database: Database, now: datetime | None = None) -> MadeDays:
     made: dict[date, int] = {}
     for day in wanted:
         with database.begin() as connection:
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+            limit_lock_wait(connection, LOCK_TIMEOUT_SECONDS)
             n_moved = make_day(connection, day)
         if n_moved is not None:
             made[day] = n_moved

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract, Feature
 from pmmds_core.errors import SchemaNewerError, SchemaOutdatedError
-from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.database.engine import Database, limit_lock_wait
 from pmmds_core.stores.database.errors import MIGRATE
 from pmmds_core.stores.database.partitions import LOCK_TIMEOUT_SECONDS, make_days
 from pmmds_core.stores.database.roles import grant_statements, have_roles
@@ -70,7 +70,7 @@ def migrate(database: Database, contract: Contract) -> list[str]:
     with database.begin() as connection:
         if database.dialect == "postgresql":
             # An idle transaction would block the table changes, and they would block new rows.
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+            limit_lock_wait(connection, LOCK_TIMEOUT_SECONDS)
             _lock_migrations(connection)
         done = _upgrade(connection, database.place) + _follow_contract(connection, contract)
         if database.dialect == "postgresql":

@@ -29,7 +29,7 @@ from pmmds_core.policies.decision import (
 )
 from pmmds_core.policies.notifications import NotificationText, is_automatic_rollback, rollback_aborted, rolled_back
 from pmmds_core.stores.database.dialects import insert
-from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.database.engine import Database, limit_lock_wait
 from pmmds_core.stores.database.tables import production_pointer, promotion_decisions
 from pmmds_core.stores.lifecycle.outbox import enqueue
 
@@ -156,7 +156,7 @@ def hold_promotion_lock(
     """
     with database.begin() as connection:
         if database.dialect == "postgresql":
-            connection.execute(sa.text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'"))
+            limit_lock_wait(connection, LOCK_TIMEOUT_SECONDS)
             _lock_pointer(connection, model_name)
         yield PromotionTransaction(connection, model_name, targets)
 

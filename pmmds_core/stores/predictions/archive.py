@@ -26,7 +26,7 @@ from pmmds_core.runtime.json_logs import get_logger
 from pmmds_core.runtime.private_folders import make_private, sync_folder
 from pmmds_core.runtime.time_windows import DAY, start_of_day
 from pmmds_core.stores.database.dialects import LATE_COMMIT, insert, listed
-from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.database.engine import Database, limit_lock_wait
 from pmmds_core.stores.database.partitions import LOCK_TIMEOUT_SECONDS, days_in_default_partition, days_of, make_day
 from pmmds_core.stores.database.tables import (
     histogram_watermarks,
@@ -70,7 +70,7 @@ class PredictionArchive:
         if self._database.dialect != "postgresql":
             return 0
         with self._database.begin() as connection:
-            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+            limit_lock_wait(connection, LOCK_TIMEOUT_SECONDS)
             ended = [day for day in days_of(connection) if _at(day) + DAY <= end]
             return sum(connection.execute(sa.select(sa.func.pmmds_drop_empty_day(day))).scalar_one() for day in ended)
 
@@ -177,7 +177,7 @@ class PredictionArchive:
         """
         if self._database.dialect == "postgresql":
             with self._database.begin() as connection:
-                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+                limit_lock_wait(connection, LOCK_TIMEOUT_SECONDS)
                 make_day(connection, day.date())
         try:
             make_private(self._folder)
@@ -283,7 +283,7 @@ def logged_rows(
 
 def _drop_recorded(connection: sa.Connection, part: Part) -> bool:
     """Drop the partition of the part's day and record the part, in one database call."""
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_SECONDS}s'")
+    limit_lock_wait(connection, LOCK_TIMEOUT_SECONDS)
     values = (part.file, part.n_rows, part.n_repeated, part.n_bytes, part.digest)
     return bool(connection.execute(sa.select(sa.func.pmmds_drop_day(part.day.date(), *values))).scalar_one())
 

@@ -32,20 +32,21 @@ class ArchivedRows:
 
     def with_ids(self, request_ids: Sequence[str]) -> dict[str, sa.Row[Any]]:
         """The complete rows with these ids, in the form that `execute` returns."""
-        self._duckdb.register("wanted", _texts(request_ids))
-        wanted = sa.table("wanted", sa.column("request_id"))
-        c = self._log.c
-        query = sa.select(*c).where(c.request_id.in_(sa.select(wanted.c.request_id)))
-        return {row.request_id: row for row in self.execute(query)}
+        return {row.request_id: row for row in self.execute(sa.select(*self._log.c).where(self._is_among(request_ids)))}
 
     def ids_among(self, request_ids: Sequence[str]) -> set[str]:
         """The subset of these ids that occur in the files."""
         if not request_ids:
             return set()
-        self._duckdb.register("wanted", _texts(request_ids))
-        query = "SELECT DISTINCT request_id FROM prediction_logs WHERE request_id IN (SELECT request_id FROM wanted)"
-        with file_faults(_unreadable):
-            return {row[0] for row in self._duckdb.execute(query).fetchall()}
+        query = sa.select(self._log.c.request_id).distinct().where(self._is_among(request_ids))
+        return {row.request_id for row in self.execute(query)}
+
+    def _is_among(self, request_ids: Sequence[str]) -> sa.ColumnElement[bool]:
+        """A condition on the log's id, with the ids in a table instead of the query's text."""
+        import pyarrow as pa
+
+        self._duckdb.register("wanted", pa.table({"request_id": pa.array(request_ids, type="string")}))
+        return self._log.c.request_id.in_(sa.select(sa.table("wanted", sa.column("request_id")).c.request_id))
 
     def execute(self, query: sa.Select[Any]) -> list[Any]:
         """The named rows of a query, as the database would return them."""
@@ -74,12 +75,6 @@ class ArchivedRows:
 
 
 _KINDS = {sa.String: "string", sa.SmallInteger: "int16", sa.Integer: "int64", sa.Boolean: "bool"}
-
-
-def _texts(values: Sequence[str]) -> Any:
-    import pyarrow as pa
-
-    return pa.table({"request_id": pa.array(values, type="string")})
 
 
 def _unreadable(message: str) -> DataError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pmmds_core.contracts.contract import Contract, FeatureValue
 from pmmds_core.profiling.bins import SCORE
+from pmmds_core.runtime.time_windows import DAY, start_of_day
 from pmmds_core.stores.database.bulk_insert import insert_new
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import prediction_logs
@@ -175,9 +176,9 @@ class PredictionLog:
         if self._archive is None:
             return archived_records
         times = [(r.request_id, at) for r in records for at in (r.predicted_at, timestamp_of(r.request_id)) if at]
-        for day in {at.replace(hour=0, minute=0, second=0, microsecond=0) for _, at in times}:
-            archived = self._archive.rows(connection, day, day + timedelta(days=1))
-            ids = [i for i, at in times if day <= at < day + timedelta(days=1)]
+        for day in {start_of_day(at) for _, at in times}:
+            archived = self._archive.rows(connection, day, day + DAY)
+            ids = [i for i, at in times if day <= at < day + DAY]
             if archived is not None:
                 query = self._select().where(self._table.c.request_id.in_(ids))
                 archived_records |= {row.request_id: _record(row) for row in archived.execute(query)}

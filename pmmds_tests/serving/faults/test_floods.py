@@ -28,6 +28,7 @@ from pmmds_serving.process.descriptors import MAX_GRPC_CONNECTIONS
 from pmmds_serving.rpc.readiness import MAX_WATCHERS
 from pmmds_tests.harness.flooding import watched, worker_of
 from pmmds_tests.harness.grpc_requests import code_of, connected, features, predict_request, stub_of
+from pmmds_tests.harness.http2_frames import PREFACE
 from pmmds_tests.harness.service_process import RunningService, running_service, wait_until
 from pmmds_tests.harness.service_requests import BATCH, FEEDBACK, JSON, PREDICT, all_logged
 
@@ -36,19 +37,8 @@ pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.xdist_group("
 MAX_SECONDS, MAX_BYTES = 2.0, 250_000_000
 N_TIMES = 3
 SERVICE = "/pmmds.v1.PredictionService"
-# First bytes of an HTTP/2 client: the preface and empty SETTINGS.
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 # Too few descriptors for the configured connections.
 FEW_DESCRIPTORS = 400
-
-
-@pytest.fixture(scope="module")
-def flooded(
-    prepared: Callable[..., dict[str, str]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningService]:
-    home: Path = tmp_path_factory.mktemp("flooded") / "home"
-    with running_service(prepared(home, PMMDS_LOG_LEVEL="warning")) as service:
-        yield service
 
 
 def filled(start: bytes, element: bytes, end: bytes, limit: int) -> bytes:

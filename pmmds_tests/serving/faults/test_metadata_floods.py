@@ -5,9 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
 import grpc
 import pytest
@@ -33,7 +31,7 @@ from pmmds_tests.harness.http2_frames import (
     reference,
     streams,
 )
-from pmmds_tests.harness.service_process import RunningService, running_service, wait_until
+from pmmds_tests.harness.service_process import RunningService, wait_until
 
 pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.xdist_group("service")]
 
@@ -42,15 +40,6 @@ MAX_SECONDS = 5.0
 SERVICE = "/pmmds.v1.PredictionService"
 GET_MODEL, PREDICT = f"{SERVICE}/GetModel", f"{SERVICE}/Predict"
 HOLD_SECONDS = 4.0
-
-
-@pytest.fixture(scope="module")
-def flooded(
-    prepared: Callable[..., dict[str, str]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningService]:
-    home: Path = tmp_path_factory.mktemp("flooded") / "home"
-    with running_service(prepared(home, PMMDS_LOG_LEVEL="warning")) as service:
-        yield service
 
 
 def metadata(n_bytes: int) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,11 +13,11 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.deployment import Deployment
+from pmmds_tests.harness.nginx import running_nginx
 from pmmds_tests.harness.ports import free_port
 from pmmds_tests.harness.raw_requests import STREAMS, UPGRADES, Stream, asking_for
-from pmmds_tests.harness.service_process import RunningService, wait_until
+from pmmds_tests.harness.service_process import RunningService
 from pmmds_tests.harness.service_requests import FEEDBACK, PREDICT, example, is_logged, new_id, predicted
-from pmmds_tests.harness.system_programs import system_program
 from pmmds_tests.serving.http.test_feedback_endpoint import known_labels
 from pmmds_tests.serving.http.test_predict_protocol import answers
 
@@ -53,21 +52,9 @@ http {{
 def proxy(shared_service: RunningService, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
     """Address of an nginx in front of the shared service."""
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
-    config = folder / "nginx.conf"
-    config.write_text(CONFIG.format(folder=folder, port=port, service_port=shared_service.settings.http_port))
-    command = [system_program("nginx"), "-p", str(folder), "-e", str(folder / "error.log"), "-c", str(config)]
-    process = subprocess.Popen(command)
-    try:
-        wait_until(lambda: listens(port))
+    configuration = CONFIG.format(folder=folder, port=port, service_port=shared_service.settings.http_port)
+    with running_nginx(folder, configuration, port):
         yield "127.0.0.1", port
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def smuggling(upgrade: bytes, inner: bytes, n_empty_lines: int) -> tuple[bytes, bytes]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
 from collections.abc import Iterator
 
 import grpc
@@ -12,10 +10,10 @@ import pytest
 from pmmds_core.contracts.contract import Contract
 from pmmds_serving.generated.pmmds.v1.prediction_pb2_grpc import PredictionServiceStub
 from pmmds_tests.harness.grpc_requests import SECONDS, batch_request, predict_request
+from pmmds_tests.harness.nginx import running_nginx
 from pmmds_tests.harness.ports import free_port
-from pmmds_tests.harness.service_process import RunningService, wait_until
+from pmmds_tests.harness.service_process import RunningService
 from pmmds_tests.harness.service_requests import rows
-from pmmds_tests.harness.system_programs import system_program
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 
@@ -37,21 +35,10 @@ def stub(
 ) -> Iterator[PredictionServiceStub]:
     """A client of an nginx in front of the shared service."""
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
-    config, grpc_port = folder / "nginx.conf", shared_service.settings.grpc_port
-    config.write_text(CONFIG.format(folder=folder, port=port, grpc_port=grpc_port, keepalive=request.param))
-    process = subprocess.Popen([system_program("nginx"), "-p", str(folder), "-e", "stderr", "-c", str(config)])
-    try:
-        wait_until(lambda: listens(port))
-        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield PredictionServiceStub(channel)
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    grpc_port = shared_service.settings.grpc_port
+    configuration = CONFIG.format(folder=folder, port=port, grpc_port=grpc_port, keepalive=request.param)
+    with running_nginx(folder, configuration, port), grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield PredictionServiceStub(channel)
 
 
 def test_calls_through_nginx_are_answered(stub: PredictionServiceStub, contract: Contract) -> None:
