@@ -356,10 +356,8 @@ class _Reading:
 
 
 def _is_same(log: sa.Table, row: sa.Row[Any], archived: sa.Row[Any]) -> bool:
-    """True if both are deliveries of one record. Older spools and parts lack the client's id."""
-    differing = {c.name for c, a, b in zip(log.c, row, archived, strict=True) if a != b} - {"ingested_at"}
-    is_old = row.client_request_id is None or archived.client_request_id is None
-    return not (differing - {"client_request_id"} if is_old else differing)
+    """True if both are deliveries of one record, which differ only in the time of their delivery."""
+    return all(a == b for c, a, b in zip(log.c, row, archived, strict=True) if c.name != "ingested_at")
 
 
 def _differing(log: sa.Table, logged: LoggedRows) -> list[str]:
