@@ -108,7 +108,9 @@ def monitor(
     window = MonitoredWindow(bundle, version, start, end, merged.counts, merged.n_rows)
     features = compare(profile, merged.counts, merged.n_rows)
     pairs = apply_joint(deployment, window, rule)
-    verdict = judge(features, merged.n_rows, rule, (pairs.verdict, apply_sequential(deployment, window)))
+    verdict = judge(
+        features, profile.n_rows, merged.n_rows, rule, (pairs.verdict, apply_sequential(deployment, window))
+    )
     document = report_document(
         profile,
         features,
