@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from pmmds_core.errors import EvaluationError
+from pmmds_core.evaluation.replay import MIN_ROWS as MIN_REPLAYED
 from pmmds_core.evaluation.replay import replay
 from pmmds_core.evaluation.segments import Segments, measure_segments, worst_segment
 from pmmds_core.models.latency import compare_scoring_time
@@ -183,5 +184,7 @@ def _timed(challenger: CandidateModel, champion: CandidateModel, rows: Rows) -> 
 
 
 def _replayed(challenger: CandidateModel, champion: CandidateModel, rows: Rows) -> dict[str, Any]:
+    if len(rows) < MIN_REPLAYED:
+        return {"replay": {"n_rows": len(rows)}}
     replayed = replay(challenger.scorer, champion.scorer, rows)
-    return {"replay": {"n_rows": 0} if replayed is None else asdict(replayed)}
+    return {"replay": None if replayed is None else asdict(replayed)}

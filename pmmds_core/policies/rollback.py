@@ -31,7 +31,7 @@ class RequestTotals:
 @dataclass(frozen=True)
 class ServedAnswers:
     """Served predictions of one version in a period. `latency_ms`: median. `roc_auc`: realized, with its interval; None
-    unless labels of both classes have arrived.
+    unless enough labels of both classes have arrived.
     """
 
     n_rows: int

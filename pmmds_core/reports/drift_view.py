@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from pmmds_core.drift.few_rows import has_enough_rows
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.reports import charts
 from pmmds_core.reports.chart_designs import HEAT_STEPS
@@ -65,8 +66,12 @@ class ReportView:
 
 
 def view_of(document: Mapping[str, Any], psi_threshold: float, context: PageContext) -> ReportView:
-    """The page's content. Raises KeyError if the document lacks a key of `drift.policy.report_document`."""
-    ordered = by_significance([_for_display(f, i) for i, f in enumerate(document["features"])])
+    """The page's content, without features if there are too few rows to compare them.
+
+    Raises KeyError if the document lacks a key of `drift.policy.report_document`.
+    """
+    comparable = document["features"] if has_enough_rows(document) else []
+    ordered = by_significance([_for_display(f, i) for i, f in enumerate(comparable)])
     features = [f for f in ordered if f["feature"] != SCORE]
     score = next((f for f in ordered if f["feature"] == SCORE), None)
     for f in (*features[:MAX_CHARTS], *([score] if score else [])):
@@ -86,7 +91,7 @@ def view_of(document: Mapping[str, Any], psi_threshold: float, context: PageCont
         segments=sorted(document["segments"], key=lambda s: (_RANK[s["verdict"]], s["feature"], s["value"])),
         pairs=list(document["pairs"]),
         heatmap=_heatmap(features, score, context),
-        history=_history(features, psi_threshold, context),
+        history=_history([f["feature"] for f in features], psi_threshold, context),
     )
 
 
@@ -212,12 +217,12 @@ def _legend() -> tuple[str, ...]:
     return (f"below {HEAT_STEPS[0]:g}", *inner, f"{HEAT_STEPS[-1]:g} and over")
 
 
-def _history(features: Sequence[Mapping[str, Any]], psi_threshold: float, context: PageContext) -> HistoryView | None:
+def _history(ordered: Sequence[str], psi_threshold: float, context: PageContext) -> HistoryView | None:
     if not context.reports:
         return None
     if len(context.reports) == 1:
         return HistoryView("", "", context.reports)
-    names = [f["feature"] for f in features[:MAX_SERIES]]
+    names = (ordered or _last_compared(context.reports))[:MAX_SERIES]
     points = [
         {"at": report.window_end, "feature": name, "psi": report.psi[name]}
         for name in names
@@ -232,3 +237,10 @@ def _history(features: Sequence[Mapping[str, Any]], psi_threshold: float, contex
         charts.history(charts.ChartText("past", "PSI over past reports", text), points, psi_threshold) if points else ""
     )
     return HistoryView(svg, text, context.reports)
+
+
+def _last_compared(reports: Sequence[PastReport]) -> list[str]:
+    """The features of the newest report with enough rows, largest PSI first."""
+    measured = ({f: v for f, v in r.psi.items() if v is not None and f != SCORE} for r in reports)
+    psi = next(filter(None, measured), {})
+    return sorted(psi, key=lambda name: -psi[name])

@@ -17,7 +17,7 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.data.row_identity import ROW_KEY, keys_of
 from pmmds_core.data.seeded_sampling import seeded_uniform
 from pmmds_core.errors import TrainingError
-from pmmds_core.evaluation.holdout_checks import MIN_ROWS_A_CLASS
+from pmmds_core.statistics.classification import MIN_ROWS_A_CLASS
 from pmmds_core.training.mix import EVERYTHING, LeftOut, MixSettings, mix_rows
 
 if TYPE_CHECKING:

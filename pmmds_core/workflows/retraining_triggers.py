@@ -22,7 +22,7 @@ from pmmds_core.policies.retraining import (
     RetrainingTrigger,
 )
 from pmmds_core.statistics.auc_difference import PerformanceDrop, measure_drop
-from pmmds_core.statistics.classification import AucInterval, auc_interval
+from pmmds_core.statistics.classification import AucInterval, auc_interval, has_both_classes
 from pmmds_core.stores.lifecycle.retrainings import alert_cause
 
 # Newest labeled rows used for the realized ROC-AUC; more rows would not change it noticeably.
@@ -100,7 +100,7 @@ def realized_drop(deployment: Deployment, judged: Decision, start: datetime) -> 
     if not evaluation or n_labelled < deployment.settings.retrain_min_labels:
         return None
     rows = deployment.daily_performance.labelled_since(version, start, N_NEWEST)
-    if len(rows.labels) < deployment.settings.retrain_min_labels or len(set(rows.labels.tolist())) < 2:
+    if len(rows.labels) < deployment.settings.retrain_min_labels or not has_both_classes(rows.labels):
         return None
     low, high = evaluation["challenger_interval"]
     holdout = AucInterval(evaluation["challenger_metrics"][evaluation["primary_metric"]], low, high)
