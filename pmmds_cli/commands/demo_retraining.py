@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pmmds_cli.client.service_client import BackgroundTraffic, ServiceClient
 from pmmds_cli.output.console import say
 from pmmds_cli.output.demo_result import DemoOutcome, DemoResult
+from pmmds_cli.output.waiting import waiting
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError
 from pmmds_core.policies.retraining import BLOCKED_NO_LABELS, HELD, PROMOTED
@@ -35,13 +36,14 @@ def demo_failed(problem: str) -> DemoFailedError:
     return DemoFailedError(f"The demo failed: {problem}.")
 
 
-def wait_until(is_done: Callable[[], bool], seconds: float, problem: str | Callable[[], str]) -> None:
-    """Raises DemoFailedError with `problem` if the condition is not met in time."""
+def wait_until(what: str, is_done: Callable[[], bool], seconds: float, problem: str | Callable[[], str]) -> None:
+    """Report the wait for `what`. Raises DemoFailedError with `problem` if the condition is not met in time."""
     deadline = time.monotonic() + seconds
-    while not is_done():
-        if time.monotonic() > deadline:
-            raise demo_failed(f"{problem if isinstance(problem, str) else problem()} (within {seconds:.0f} s)")
-        time.sleep(0.05)
+    with waiting(what):
+        while not is_done():
+            if time.monotonic() > deadline:
+                raise demo_failed(f"{problem if isinstance(problem, str) else problem()} (within {seconds:.0f} s)")
+            time.sleep(0.05)
 
 
 class DemoRetraining:
@@ -66,7 +68,12 @@ class DemoRetraining:
             if self._await_retraining(alert):
                 self._await_swap()
                 last = self.result.last_version
-                wait_until(lambda: traffic.has_answer_of(last), SWAP_SECONDS, f"no prediction came from v{last}")
+                wait_until(
+                    "its first prediction",
+                    lambda: traffic.has_answer_of(last),
+                    SWAP_SECONDS,
+                    f"no prediction came from v{last}",
+                )
                 self.result.alert_to_answer_seconds = time.time() - alert.opened_at.timestamp()
         self.result.n_requests_during_swap = traffic.n_answered + len(traffic.failures)
         self.result.n_failed_requests = len(traffic.failures)
@@ -77,11 +84,12 @@ class DemoRetraining:
         """Wait for the run of the alert. False if it ended without a new production model."""
         say("6/7  Waiting for Dagster's sensor to start a retraining and for the retraining to finish")
         store = self.deployment.retrainings
-        wait_until(lambda: bool(store.attempts_of(alert.alert_id)), RETRAIN_SECONDS, "the sensor started no retraining")
+        problem = "the sensor started no retraining"
+        wait_until("the sensor", lambda: bool(store.attempts_of(alert.alert_id)), RETRAIN_SECONDS, problem)
         attempt = store.attempts_of(alert.alert_id)[0]
         waited = self.result.alert_to_run_seconds = self._run_started(alert)
         say(f"     Attempt {attempt.attempt} is running; its run started {waited:.1f} s after the alert.")
-        wait_until(lambda: not store.running(), RETRAIN_SECONDS, "the retraining did not finish")
+        wait_until("the retraining", lambda: not store.running(), RETRAIN_SECONDS, "the retraining did not finish")
         return self._finished(store.recent(1)[0])
 
     def _finished(self, run: RetrainingRun) -> bool:
@@ -112,7 +120,7 @@ class DemoRetraining:
         version = self.result.last_version
         say(f"7/7  Waiting for the service to serve v{version}")
         problem = f"the service did not swap to v{version}"
-        wait_until(lambda: self.client.model_version() == version, SWAP_SECONDS, problem)
+        wait_until("the watcher", lambda: self.client.model_version() == version, SWAP_SECONDS, problem)
         seen = time.time()
         moved_at = self.deployment.decisions.recent(1)[0].moved_at
         assert moved_at is not None

@@ -98,7 +98,8 @@ class Demo:
         say(f"     {decision.promotion_reason}")
         if not decision.promoted:
             return self.end(DemoOutcome.NOT_TRAINED, f"The first model was not promoted. {decision.promotion_reason}")
-        wait_until(lambda: client.model_version() == version, READY_SECONDS, f"the service did not load v{version}")
+        problem = f"the service did not load v{version}"
+        wait_until("the service", lambda: client.model_version() == version, READY_SECONDS, problem)
         say(f"     The service serves v{version}.")
         return True
 
@@ -153,7 +154,7 @@ class Demo:
             spool = (client.health() or {}).get("parts", {}).get("spool", "nothing")
             return f"{log.count()} of {n_rows} answered requests were logged; spool: {spool}"
 
-        wait_until(lambda: log.count() >= n_rows, READY_SECONDS, problem)
+        wait_until("the shipper to log the requests", lambda: log.count() >= n_rows, READY_SECONDS, problem)
 
     def end(self, outcome: DemoOutcome, account: str = "") -> bool:
         """Record the end of the loop. True if a model was promoted, which the packaged sample has to end with."""

@@ -5,8 +5,9 @@ Not here: HTML (templates/), rendering charts (charts.py), measuring (drift/).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +16,7 @@ from pmmds_core.profiling.bins import SCORE
 from pmmds_core.reports import charts
 from pmmds_core.reports.chart_designs import HEAT_STEPS
 from pmmds_core.reports.drift_history import MIN_ROWS_A_CELL, PageContext, PastReport
+from pmmds_core.runtime.time_windows import HOUR
 from pmmds_core.statistics.verdict import Verdict
 
 # Keeps the page of a thousand features under a megabyte; the least significant features are in the table only.
@@ -178,19 +180,14 @@ def _heatmap(
     for cell in context.cells:
         if cell.feature in by_feature:
             by_feature[cell.feature].append(cell)
-    one_day = len({cell.start.date() for cell in context.cells}) == 1
-    starts = {start: i for i, start in enumerate(sorted({cell.start for cell in context.cells}))}
+    starts = _columns({cell.start for cell in context.cells}, context.hours_a_cell)
+    pattern = "%H:%M" if starts[0].date() == starts[-1].date() else "%d %b %H:%M"
+    excess = {(cell.feature, cell.start): cell.excess for cell in context.cells}
     rows = [
-        {
-            "feature": titles[name],
-            "column": f"{cell.start:%H:%M}" if one_day else f"{cell.start:%d %b %H:%M}",
-            "order": starts[cell.start],
-            "excess": cell.excess,
-        }
+        {"feature": titles[name], "column": f"{start:{pattern}}", "order": i, "excess": excess.get((name, start))}
+        for i, start in enumerate(starts)
         for name in shown
-        for cell in by_feature[name]
     ]
-    rows.sort(key=lambda row: row["order"])  # Vega keeps columns in the order of their first occurrence
     hottest = max((c for cells in by_feature.values() for c in cells if c.excess is not None), default=None, key=_heat)
     maximum = (
         "No hour has enough rows."
@@ -208,6 +205,12 @@ def _heatmap(
     return HeatmapView(svg, text, _legend())
 
 
+def _columns(starts: Collection[datetime], hours: int) -> list[datetime]:
+    """Every start between the first and the last one, also of hours without rows."""
+    first, last = min(starts), max(starts)
+    return [first + i * hours * HOUR for i in range((last - first) // (hours * HOUR) + 1)]
+
+
 def _heat(cell: Any) -> float:
     return float(cell.excess)
 
@@ -223,19 +226,18 @@ def _history(ordered: Sequence[str], psi_threshold: float, context: PageContext)
     if len(context.reports) == 1:
         return HistoryView("", "", context.reports)
     names = (ordered or _last_compared(context.reports))[:MAX_SERIES]
+    # Of several reports on one window only the newest counts.
+    newest = {report.window_end: report for report in reversed(context.reports)}
     points = [
-        {"at": report.window_end, "feature": name, "psi": report.psi[name]}
+        {"at": end, "feature": name, "psi": report.psi.get(name)}
         for name in names
-        for report in reversed(context.reports)
-        if report.psi.get(name) is not None
+        for end, report in sorted(newest.items())
     ]
     text = (
         f"PSI of the {len(names)} most significant features in the last {len(context.reports)} reports; "
-        f"the dashed line is the threshold {psi_threshold:g}."
+        f"the dashed line is the threshold {psi_threshold:g}. Reports on too few rows have no point."
     )
-    svg = (
-        charts.history(charts.ChartText("past", "PSI over past reports", text), points, psi_threshold) if points else ""
-    )
+    svg = charts.history(charts.ChartText("past", "PSI over past reports", text), points, psi_threshold)
     return HistoryView(svg, text, context.reports)
 
 

@@ -92,7 +92,7 @@ def test_a_held_challenger_is_a_right_answer_on_own_data(tmp_path: Path) -> None
     """No challenger can gain half a point of ROC-AUC, so the policy holds it."""
     variables = {**orders(tmp_path, 3000), "PMMDS_PROMOTION_MIN_IMPROVEMENT": "0.5"}
     home = tmp_path / "demo"
-    said = pmmds(tmp_path / "unused", "demo", "--home", str(home), "--json", timeout=SECONDS, **variables)
+    said = pmmds(tmp_path / "unused", "demo", "--home", str(home), "--json", timeout=SECONDS, given=variables)
     assert said.code == 0, said.err
     story = said.document
     assert (story["outcome"], story["verdict"], story["last_version"]) == ("held", "drifted", "")
@@ -109,7 +109,7 @@ def test_a_held_challenger_is_a_right_answer_on_own_data(tmp_path: Path) -> None
 def test_no_verdict_and_no_retraining_are_right_answers_on_own_data(tmp_path: Path) -> None:
     """240 rows: 96 are sent, and 100 are required for a verdict."""
     home = tmp_path / "demo"
-    said = pmmds(tmp_path / "unused", "demo", "--home", str(home), timeout=SECONDS, **orders(tmp_path, 240))
+    said = pmmds(tmp_path / "unused", "demo", "--home", str(home), timeout=SECONDS, given=orders(tmp_path, 240))
     assert said.code == 0, said.err
     assert "Too few rows for a verdict, so no model was retrained. 96 rows in the window" in said.out
     assert "PSI" not in said.out

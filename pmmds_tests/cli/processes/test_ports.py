@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from pmmds_cli.commands.service import stop, wait_until_ready
+from pmmds_cli.commands.service import stop
 from pmmds_cli.processes.definitions import Process
 from pmmds_cli.processes.ports import free_ports, is_free, listens
+from pmmds_cli.processes.readiness import wait_until_ready
 from pmmds_cli.processes.supervisor import Supervisor
 from pmmds_core.config.settings import Settings
 from pmmds_core.errors import PortTakenError
