@@ -18,6 +18,7 @@ from pmmds_core.evaluation.segments import Segments, measure_segments, worst_seg
 from pmmds_core.models.latency import compare_scoring_time
 from pmmds_core.models.portable_scorer import Rows, Scorer
 from pmmds_core.models.scorer_compiler import score_rows
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.statistics.arrays import Labels, Probabilities
 from pmmds_core.statistics.classification import DECISION_THRESHOLD, auc_interval, classification_metrics, paired_auc
 from pmmds_core.statistics.intervals import measures, reliability_table
@@ -148,7 +149,7 @@ def _scores(candidate: CandidateModel, rows: Rows) -> Probabilities:
     n_wrong = int((~((scores >= 0) & (scores <= 1))).sum())
     if n_wrong:
         raise EvaluationError(
-            f"v{candidate.version} returns no probability for {n_wrong} of {len(rows)} holdout rows.",
+            f"v{candidate.version} returns no probability for {n_wrong} of {counted(len(rows), 'holdout row')}.",
             next_step="Check its estimator: it must return a number from 0 to 1 for every valid row.",
         )
     return scores

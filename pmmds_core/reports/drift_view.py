@@ -16,6 +16,7 @@ from pmmds_core.profiling.bins import SCORE
 from pmmds_core.reports import charts
 from pmmds_core.reports.chart_designs import HEAT_STEPS
 from pmmds_core.reports.drift_history import MIN_ROWS_A_CELL, PageContext, PastReport
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.runtime.time_windows import HOUR
 from pmmds_core.statistics.verdict import Verdict
 
@@ -194,7 +195,7 @@ def _heatmap(
         if hottest is None
         else f"Maximum: {titles[hottest.feature]}, {hottest.excess:.2f}, from {hottest.start:%d %b %H:%M} UTC."
     )
-    a_cell = "an hour" if context.hours_a_cell == 1 else f"{context.hours_a_cell} hours"
+    a_cell = counted(context.hours_a_cell, "hour")
     text = (
         f"Each cell covers {a_cell} of the window and shows the PSI above its expected value without drift. "
         f"Cells with fewer than {MIN_ROWS_A_CELL} rows are empty. {maximum}"
@@ -234,7 +235,7 @@ def _history(ordered: Sequence[str], psi_threshold: float, context: PageContext)
         for end, report in sorted(newest.items())
     ]
     text = (
-        f"PSI of the {len(names)} most significant features in the last {len(context.reports)} reports; "
+        f"PSI of the most significant features ({len(names)}) in the last {counted(len(context.reports), 'report')}; "
         f"the dashed line is the threshold {psi_threshold:g}. Reports on too few rows have no point."
     )
     svg = charts.history(charts.ChartText("past", "PSI over past reports", text), points, psi_threshold)

@@ -87,7 +87,8 @@ def timing_text(evaluation: ModelEvaluation) -> str:
     found = evaluation.latency_ratio_interval
     interval = "" if found is None else f" ({found[0]:.2f}–{found[1]:.2f})"
     return (
-        f"{own}, {evaluation.latency_ratio:.2f}{interval} times the champion's; {evaluation.n_latency_calls:,} calls."
+        f"{own}, {evaluation.latency_ratio:.2f}{interval} times the champion's; "
+        f"{counted(evaluation.n_latency_calls, 'call')}."
     )
 
 
@@ -104,7 +105,7 @@ def replay_text(evaluation: ModelEvaluation) -> str:
         )
     interval = f"95% interval {found['flipped_low']:.1%}–{found['flipped_high']:.1%}"
     return (
-        f"Of the newest {found['n_rows']:,} requests of the last 24 hours, {found['flipped_share']:.1%} "
+        f"Of the newest {counted(found['n_rows'], 'request')} of the last 24 hours, {found['flipped_share']:.1%} "
         f"would get a different prediction ({interval}); the mean probability shifts from "
         f"{found['mean_probability_champion']:.3f} to {found['mean_probability_challenger']:.3f}."
     )

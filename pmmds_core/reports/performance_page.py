@@ -13,6 +13,7 @@ from typing import Any
 from pmmds_core.reports import charts
 from pmmds_core.reports.drift_page import environment, style
 from pmmds_core.reports.performance_text import CBPE_EXPLANATION, estimate_text, realized_text
+from pmmds_core.runtime.plurals import counted, plural
 
 TEMPLATE = "performance_report.html"
 DAILY_TEXT = (
@@ -55,7 +56,10 @@ def sentence(documents: Documents) -> str:
     if not documents:
         return "There were no predictions in this period."
     missing = sum(d["n_labels_missing"] for d in documents)
-    missing_text = f"{missing:,} of {sum(d['n_rows'] for d in documents):,} labels are missing."
+    missing_text = (
+        f"{missing:,} of {counted(sum(d['n_rows'] for d in documents), 'label')} "
+        f"{plural(missing, 'is', 'are')} missing."
+    )
     newest = next((d for d in reversed(documents) if d["realized"] is not None), None)
     if newest is None:
         return f"No day has enough labels yet: {missing_text}"
