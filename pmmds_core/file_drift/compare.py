@@ -21,6 +21,7 @@ import numpy as np
 
 from pmmds_core.config.settings import Settings
 from pmmds_core.drift.comparison import FeatureDrift, compare
+from pmmds_core.drift.few_rows import without_measures
 from pmmds_core.drift.policy import DriftRule, DriftVerdict, judge, report_document
 from pmmds_core.errors import InputFileError
 from pmmds_core.file_drift.column_kinds import ColumnNote
@@ -30,6 +31,7 @@ from pmmds_core.file_drift.profile import FileProfile, profile_by_contract, prof
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.runtime.atomic_write import write_atomically
+from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.files.data_file import DataFile, connect, open_data_file
 from pmmds_core.stores.files.file_options import FileOptions, reject_unknown
 
@@ -140,6 +142,8 @@ def compare_files(
     features = compare(made.profile, arrays, now.n_rows)
     rule = replace(rule or DriftRule.of(Settings()), feature_thresholds=dict(chosen.thresholds))
     verdict = judge(features, made.profile.n_rows, now.n_rows, rule)
+    if verdict.verdict is Verdict.INSUFFICIENT_DATA:
+        features = tuple(without_measures(f) for f in features)
     notes = (*made.notes, *counted.notes)
     warnings = (warning,) if warning else ()
     return FileComparison(reference.name, now.name, now.n_rows, made.profile, features, verdict, rule, notes, warnings)

@@ -52,11 +52,12 @@ def test_table_fits_100_columns_and_lists_verdicts_by_rule(
         assert words in printed
 
 
-def test_window_without_rows_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_window_without_rows_prints_the_reason_and_no_feature(capsys: pytest.CaptureFixture[str]) -> None:
     profile = load_population().split(np.random.default_rng(0)).profile
     features = compare(profile, {}, 0)
     shown = report_document(profile, features, 0, judge(features, 10_000, 0, DriftRule(0.2, 3, 100)))
     print_drift({**shown, "alert_id": None, "report": "drift.html"})
     printed = capsys.readouterr().out
     assert "0 rows in the window; at least 100 are required." in printed
-    assert "undetermined" in printed
+    assert "insufficient data" in printed
+    assert not any(f.bins.feature in printed for f in profile.features)
