@@ -74,8 +74,8 @@ class ServiceClient:
                 on_answer(n)
         return answers
 
-    def send_labels(self, labels: Iterable[tuple[str, int]]) -> Feedback:
-        """POST (request id, label) pairs to /api/v1/feedback, observed now."""
+    def send_labels(self, labels: Iterable[tuple[str, str]]) -> Feedback:
+        """POST pairs of request id and the contract's value of the label to /api/v1/feedback, observed now."""
         observed_at = datetime.now(UTC).isoformat()
         items = [{"request_id": r, "label": label, "observed_at": observed_at} for r, label in labels]
         totals = [0, 0, 0]

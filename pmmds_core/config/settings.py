@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -34,8 +35,11 @@ from pmmds_core.config.values import (
     parse,
     with_driver,
 )
+from pmmds_core.runtime.instants import InstantRange
 
 PREFIX = "PMMDS_"
+# CHECK constraints on PostgreSQL reject earlier timestamps.
+_EARLIEST = date(1970, 1, 1)
 
 
 class Settings(LoopSettings, frozen=True, kw_only=True):
@@ -190,6 +194,11 @@ class Settings(LoopSettings, frozen=True, kw_only=True):
     def resolved_dagster_database_url(self) -> str:
         """URL of Dagster's storage, with the driver psycopg2; empty for the embedded SQLite."""
         return with_driver(self.dagster_database_url, "psycopg2")
+
+    @property
+    def instants(self) -> InstantRange:
+        """The accepted timestamps of labels."""
+        return InstantRange.from_settings(max(self.timestamp_earliest, _EARLIEST), self.timestamp_max_ahead_hours)
 
     @property
     def alert_rules(self) -> tuple[str, ...]:

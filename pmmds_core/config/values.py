@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from datetime import date
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
@@ -22,6 +23,9 @@ PositiveFloat = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 OpenShare = Annotated[float, Meta(gt=0, lt=1)]
 OffOn = Literal["off", "on"]
+# At most ten years.
+Hours = Annotated[float, Meta(ge=0, le=87_600)]
+Day = Annotated[date, Meta(extra={"expected": "a day such as 2000-01-01"})]
 _RULE = "(spec|calibrated|joint|sequential)"
 RuleNames = Annotated[
     str,
