@@ -17,6 +17,7 @@ import httpx
 
 from pmmds_core.config.admin_token import read_token
 from pmmds_core.config.settings import Settings
+from pmmds_core.config.urls import client_url
 from pmmds_core.errors import ServiceUnavailableError
 
 _FEEDBACK_BATCH = 500
@@ -47,7 +48,7 @@ class ServiceClient:
     """Client of one service. Methods raise ServiceUnavailableError unless they say otherwise."""
 
     def __init__(self, settings: Settings) -> None:
-        self.base_url = f"http://{settings.http_host}:{settings.http_port}"
+        self.base_url = client_url(settings.http_host, settings.http_port)
         # `pmmds up` may have made the token since the settings were read.
         token = settings.admin_token or read_token(settings.home_path)
         headers = {"Authorization": f"Bearer {token}"} if token else {}

@@ -37,7 +37,7 @@ RuleNames = Annotated[
 BrokerUrl = Annotated[
     str, Meta(pattern=r"^(rediss?|sentinel|(py)?amqps?)://", extra={"expected": "a redis:// or amqp:// URL"})
 ]
-_HOST = r"[A-Za-z0-9._-]+(:[0-9]{1,5})?"
+_HOST = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
 HostNames = Annotated[
     str,
     Meta(
@@ -88,6 +88,11 @@ def is_every_address(host: str) -> bool:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:
         return False
+
+
+def without_brackets(name: str) -> str:
+    """`fd00::5` for `[fd00::5]`; a name with a port is unchanged."""
+    return name[1:-1] if name.startswith("[") and name.endswith("]") else name
 
 
 def with_driver(url: str, driver: str) -> str:
