@@ -232,6 +232,11 @@ def source_of(environment: Mapping[str, str] | None) -> Mapping[str, str]:
     return os.environ if environment is None else environment
 
 
+def home_of_environment() -> Path:
+    """The absolute PMMDS_HOME, even if another setting is invalid."""
+    return Settings(home=os.environ.get(variable_name("home")) or Settings().home).home_path
+
+
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings.
 
