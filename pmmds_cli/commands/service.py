@@ -40,6 +40,7 @@ def register(app: typer.Typer) -> None:
 def serve() -> None:
     """Start only the prediction service, in the foreground."""
     from pmmds_core.config.settings import load_settings
+    from pmmds_core.config.urls import http_url
     from pmmds_serving.launch import check_before_serving, serve_command
     from pmmds_serving.process.home_lock import take_home
 
@@ -47,7 +48,7 @@ def serve() -> None:
     lock = take_home(settings)
     check_before_serving(settings)
     argv, variables = serve_command(settings)
-    say(f"Serving on http://{settings.http_host}:{settings.http_port} - Ctrl-C stops.")
+    say(f"Serving on {http_url(settings.http_host, settings.http_port)} - Ctrl-C stops.")
     with lock:  # the server that replaces this process inherits the lock
         os.execvpe(argv[0], argv, {**os.environ, **settings.to_environment(), **variables})
 
@@ -83,7 +84,7 @@ def start(settings: Settings, *, foreground: bool = False) -> Sequence[Process]:
         if foreground:
             supervisor.write_configuration(processes)
             argv = supervisor.command(foreground=True)
-            os.execvpe(argv[0], argv, environment)
+            os.execvpe(argv[0], argv, {**environment, **supervisor.variables})
         supervisor.start(processes, environment)
         wait_until_ready(supervisor, processes)
     return processes

@@ -95,7 +95,8 @@ def send(client: ServiceClient, contract: Contract, frame: Any, *, with_labels: 
     labels = [int(v) for v in frame[contract.label.name]]
     if not with_labels:
         return SentTraffic(answers, labels, None)
-    pairs = zip((a.request_id for a in answers), labels, strict=True)
+    words = (contract.label.negative, contract.label.positive)
+    pairs = [(a.request_id, words[label]) for a, label in zip(answers, labels, strict=True)]
     return SentTraffic(answers, labels, client.send_labels(pairs))
 
 

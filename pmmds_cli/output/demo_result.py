@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from dataclasses import asdict, dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 
 from pmmds_cli.output.criteria_table import criteria_lines
 from pmmds_core.config.settings import Settings
+from pmmds_core.config.urls import client_url
 from pmmds_core.runtime.plurals import counted
 
 
@@ -110,14 +112,16 @@ def _retrained(result: DemoResult) -> list[str]:
 
 def _next_lines(settings: Settings, *, keep_up: bool) -> list[str]:
     if keep_up:
-        base = f"http://{settings.dagster_host}:{settings.dagster_port}"
+        base = client_url(settings.dagster_host, settings.dagster_port)
         return [
             f"  lineage       {base}/assets/production_model?view=lineage&lineageScope=upstream&lineageDepth=10",
-            f"  service       http://{settings.http_host}:{settings.http_port}/",
-            f"  MLflow        http://{settings.mlflow_host}:{settings.mlflow_port}/",
-            f"  stop          PMMDS_HOME={settings.home} {own_command()} down",
+            f"  service       {client_url(settings.http_host, settings.http_port, '/')}",
+            f"  MLflow        {client_url(settings.mlflow_host, settings.mlflow_port, '/')}",
+            f"  stop          PMMDS_HOME={shlex.quote(settings.home)} {own_command()} down",
         ]
-    return [f"  restart       PMMDS_HOME={settings.home} {own_command()} up   (then http://127.0.0.1:3000)"]
+    return [
+        f"  restart       PMMDS_HOME={shlex.quote(settings.home)} {own_command()} up   (then http://127.0.0.1:3000)"
+    ]
 
 
 def own_command() -> str:

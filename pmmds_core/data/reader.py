@@ -6,7 +6,6 @@ file (stores/files/reference_source.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pmmds_core.contracts.contract import Contract, Feature, Label
+from pmmds_core.contracts.label_words import LabelWords
 from pmmds_core.data.digests import content_digest, row_digests
 from pmmds_core.data.text_table import N_EXAMPLES, Cells, TextTable, read_table, table_from_frame
 from pmmds_core.errors import DataError
@@ -139,8 +139,9 @@ class _Column:
         return values
 
     def label(self, label: Label) -> NDArray[np.int64]:
-        meaning = label_meaning(label)
-        codes = np.array([meaning.get(cell, -1) for cell in self.cells], dtype=np.int64)
+        words = LabelWords(label)
+        code_of = {cell: words.code_of(cell) for cell in set(self.cells)}
+        codes = np.array([-1 if (code := code_of[cell]) is None else code for cell in self.cells], dtype=np.int64)
         self._report(codes < 0, f"not a label. Expected {label.positive} or {label.negative}")
         return codes
 
@@ -185,12 +186,6 @@ class _Column:
         more = ", …" if rows.size > N_EXAMPLES else ""
         count = "1 value is" if rows.size == 1 else f"{rows.size} values are"
         self.problems.append(f"{self.name}: {count} {what} ({examples}{more})")
-
-
-def label_meaning(label: Label) -> Mapping[str, int]:
-    """Class by label text. `1` and `0` are accepted too, unless the contract uses them as label texts."""
-    classes = {label.positive: 1, label.negative: 0}
-    return classes if classes.keys() & {"0", "1"} else {**classes, "1": 1, "0": 0}
 
 
 def _filled(

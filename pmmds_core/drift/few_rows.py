@@ -7,9 +7,10 @@ the verdict (policy.py, rules/).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from pmmds_core.drift.comparison import Band
+from pmmds_core.drift.comparison import Band, FeatureDrift
 from pmmds_core.drift.rules import calibrated, spec
 from pmmds_core.statistics.verdict import Verdict
 
@@ -23,6 +24,13 @@ _WITHHELD: Mapping[str, Any] = {
     "statement": "",
     "moved_bins": [],
 }
+
+
+def without_measures(feature: FeatureDrift) -> FeatureDrift:
+    """The feature with the shares of the reference, but without measures and current shares."""
+    bins = tuple(replace(b, current_share=None) for b in feature.bins)
+    withheld = {name: value for name, value in _WITHHELD.items() if name not in ("band", "moved_bins")}
+    return replace(feature, **withheld, band=Band.UNDETERMINED, moved_bins=(), bins=bins)
 
 
 def has_enough_rows(document: Mapping[str, Any]) -> bool:

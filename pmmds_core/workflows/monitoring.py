@@ -114,7 +114,8 @@ def monitor(
     window = MonitoredWindow(bundle, version, start, end, merged.counts, merged.n_rows)
     features = compare(profile, merged.counts, merged.n_rows)
     pairs = apply_joint(deployment, window, rule)
-    verdict = judge(features, merged.n_rows, rule, (pairs.verdict, apply_sequential(deployment, window)))
+    further = (pairs.verdict, apply_sequential(deployment, window))
+    verdict = judge(features, profile.n_rows, merged.n_rows, rule, further)
     segments_drift = apply_segments(deployment, window, rule, segment_features)
     document = without_findings(
         report_document(profile, features, merged.n_rows, verdict, segments=segments_drift, pairs=pairs.pairs)

@@ -170,7 +170,9 @@ def _read(session: SparkSession, files: Sequence[str]) -> DataFrame:
 
     try:
         # Features that were added to the contract later are null in older files.
-        return session.read.option("mergeSchema", "true").parquet(*files)
+        # Without the option, Spark would add columns from folders such as `day=2026-03-01`.
+        reader = session.read.option("mergeSchema", "true").option("recursiveFileLookup", "true")
+        return reader.parquet(*files)
     except AnalysisException as error:
         raise InputFileError(
             f"Spark cannot read {', '.join(files)}: {str(error).splitlines()[0]}",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from pmmds_core.contracts.contract import Contract
+from pmmds_core.contracts.contract import Contract, Label
 from pmmds_core.contracts.json_schema import features_schema
+from pmmds_core.contracts.label_words import LabelWords
 from pmmds_core.contracts.request_validator import MESSAGE
 from pmmds_serving.prediction.limits import MAX_BATCH, MAX_FEEDBACK
 from pmmds_serving.prediction.predictor import MAX_REQUEST_ID
@@ -92,6 +93,11 @@ def _operation(summary: str, codes: tuple[int, ...], tags: list[str]) -> Documen
     return {"summary": summary, "tags": tags, "responses": {str(c): {"description": _CODES[c]} for c in codes}}
 
 
+_OBSERVED_AT = (
+    "Default: now. ISO 8601, UTC without an offset; from PMMDS_TIMESTAMP_EARLIEST to PMMDS_TIMESTAMP_MAX_AHEAD_HOURS "
+    "after now. Numbers are rejected"
+)
+
 _ERRORS = (400, 408, 413, 415, 503)
 _CODES = {
     200: "Success",
@@ -117,7 +123,7 @@ def _post(
 
 
 def _schemas(contract: Contract) -> Document:
-    features = _ref("Features")
+    features, words = _ref("Features"), LabelWords(contract.label)
     counts = ("accepted", "updated", "unknown", "outdated", "ambiguous")
     return {
         "Features": features_schema(contract),
@@ -145,8 +151,8 @@ def _schemas(contract: Contract) -> Document:
             "required": ["request_id", "label"],
             "properties": {
                 "request_id": {"type": "string", "pattern": "^[ -~]{1,128}$"},
-                "label": {"type": "integer", "enum": [0, 1]},
-                "observed_at": {"type": "string", "format": "date-time", "description": "Default: now"},
+                "label": {"enum": words.json_values, "description": _label_text(contract.label)},
+                "observed_at": {"type": "string", "format": "date-time", "description": _OBSERVED_AT},
             },
         },
         "FeedbackAnswer": _object({name: {"type": "integer"} for name in counts}),
@@ -162,6 +168,10 @@ def _schemas(contract: Contract) -> Document:
             }
         ),
     }
+
+
+def _label_text(label: Label) -> str:
+    return f"The class as in a label file: {label.positive} is the positive one"
 
 
 def _object(properties: Document) -> Document:

@@ -98,18 +98,19 @@ async def get_model(call: Call, worker: Worker) -> messages.GetModelResponse:
 
 async def send_feedback(call: Call, worker: Worker) -> messages.SendFeedbackResponse:
     check_admin(worker, caller_of(call.context))
-    items = await decoded(_read_labels, call.data)
+    rules = data_endpoints.LabelRules.of(worker.deployment)
+    items = await decoded(lambda data: _read_labels(data, rules), call.data)
     _check_deadline(call)
     return counts_message(await asyncio.to_thread(data_endpoints.store_labels, worker, items))
 
 
-def _read_labels(data: bytes) -> list[LabelItem]:
+def _read_labels(data: bytes, rules: data_endpoints.LabelRules) -> list[LabelItem]:
     """The validated labels. Thread-safe. Raises ApiError."""
     kind = messages.SendFeedbackRequest
     _check_bytes(data, FEEDBACK_BYTES)
     if _n_elements(kind, data, MAX_FEEDBACK) > MAX_FEEDBACK:
         raise data_endpoints.wrong_feedback(f"more than {MAX_FEEDBACK:,}")
-    return data_endpoints.label_items(items_of(_read(kind, data, FEEDBACK_BYTES)))
+    return data_endpoints.label_items(items_of(_read(kind, data, FEEDBACK_BYTES)), rules)
 
 
 METHODS: dict[str, Method] = {

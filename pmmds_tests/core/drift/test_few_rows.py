@@ -35,7 +35,7 @@ def report(profile: ReferenceProfile, n_rows: int) -> dict[str, Any]:
     """All rows in the first bin of each feature: PSI is far above every threshold."""
     counts = {f.bins.feature: np.array([n_rows] + [0] * (f.bins.n_bins - 1)) for f in profile.with_score}
     features = compare(profile, counts, n_rows)
-    return report_document(profile, features, n_rows, judge(features, n_rows, DriftRule(0.2, 3, 100)))
+    return report_document(profile, features, n_rows, judge(features, 2000, n_rows, DriftRule(0.2, 3, 100)))
 
 
 @pytest.mark.parametrize("n_rows", [1, 60, 99])
