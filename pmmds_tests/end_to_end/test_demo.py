@@ -90,7 +90,11 @@ def orders(folder: Path, n_rows: int) -> dict[str, str]:
 @pytest.mark.xdist_group("demo")
 def test_a_held_challenger_is_a_right_answer_on_own_data(tmp_path: Path) -> None:
     """No challenger can gain half a point of ROC-AUC, so the policy holds it."""
-    variables = {**orders(tmp_path, 3000), "PMMDS_PROMOTION_MIN_IMPROVEMENT": "0.5"}
+    variables = {
+        **orders(tmp_path, 3000),
+        "PMMDS_PROMOTION_MIN_IMPROVEMENT": "0.5",
+        "PMMDS_DRIFT_MIN_DRIFT_FEATURES": "1",
+    }
     home = tmp_path / "demo"
     said = pmmds(tmp_path / "unused", "demo", "--home", str(home), "--json", timeout=SECONDS, given=variables)
     assert said.code == 0, said.err
