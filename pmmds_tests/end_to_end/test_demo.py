@@ -111,11 +111,12 @@ def test_a_held_challenger_is_a_right_answer_on_own_data(tmp_path: Path) -> None
 @pytest.mark.timeout(SECONDS)
 @pytest.mark.xdist_group("demo")
 def test_no_verdict_and_no_retraining_are_right_answers_on_own_data(tmp_path: Path) -> None:
-    """240 rows: 96 are sent, and 100 are required for a verdict."""
+    """300 rows: 120 are sent, and 500 are required for a verdict."""
+    variables = {**orders(tmp_path, 300), "PMMDS_DRIFT_MIN_SAMPLES_REQUIRED": "500"}
     home = tmp_path / "demo"
-    said = pmmds(tmp_path / "unused", "demo", "--home", str(home), timeout=SECONDS, given=orders(tmp_path, 240))
+    said = pmmds(tmp_path / "unused", "demo", "--home", str(home), timeout=SECONDS, given=variables)
     assert said.code == 0, said.err
-    assert "Too few rows for a verdict, so no model was retrained. 96 rows in the window" in said.out
+    assert "Too few rows for a verdict, so no model was retrained. 120 rows in the window" in said.out
     assert "PSI" not in said.out
     wait_until(lambda: running_in(home) == [])
 
