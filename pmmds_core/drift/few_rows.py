@@ -1,7 +1,7 @@
-"""Drift reports on too few rows: their documents keep the row counts and the reasons, but no measurement.
+"""Drift reports on too few rows: their documents keep the row counts, the shares and the reasons, but no measure.
 
-The PSI of a few rows is large without any drift, so no table, chart or metric may show it. Not here: the minimum and
-the verdict (policy.py, rules/).
+The PSI of a few rows is large without any drift, so no table, chart or metric may show it. The shares stay, because the
+rule `sequential` adds up the rows of many such windows. Not here: the minimum and the verdict (policy.py, rules/).
 """
 
 from __future__ import annotations
@@ -27,10 +27,9 @@ _WITHHELD: Mapping[str, Any] = {
 
 
 def without_measures(feature: FeatureDrift) -> FeatureDrift:
-    """The feature with the shares of the reference, but without measures and current shares."""
-    bins = tuple(replace(b, current_share=None) for b in feature.bins)
+    """The feature with the shares of its bins, but without measures."""
     withheld = {name: value for name, value in _WITHHELD.items() if name not in ("band", "moved_bins")}
-    return replace(feature, **withheld, band=Band.UNDETERMINED, moved_bins=(), bins=bins)
+    return replace(feature, **withheld, band=Band.UNDETERMINED, moved_bins=())
 
 
 def has_enough_rows(document: Mapping[str, Any]) -> bool:
@@ -42,7 +41,7 @@ def has_enough_rows(document: Mapping[str, Any]) -> bool:
 def without_findings(document: Mapping[str, Any]) -> dict[str, Any]:
     """The report document (`policy.report_document`); with too few rows, without measures of features and pairs.
 
-    Bands become `undetermined`, and the shares of current rows None, as in a report without current rows.
+    Bands become `undetermined`, as in a report without current rows.
     """
     if has_enough_rows(document):
         return dict(document)
@@ -50,5 +49,4 @@ def without_findings(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_measures(feature: Mapping[str, Any]) -> dict[str, Any]:
-    bins = [{**b, "current_share": None} for b in feature["bins"]]
-    return {**feature, **{name: value for name, value in _WITHHELD.items() if name in feature}, "bins": bins}
+    return {**feature, **{name: value for name, value in _WITHHELD.items() if name in feature}}

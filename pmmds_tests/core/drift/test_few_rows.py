@@ -18,6 +18,7 @@ from pmmds_core.drift.policy import DriftRule, judge, report_document
 from pmmds_core.profiling.reference_profile import ReferenceProfile, fit_profile
 from pmmds_core.reports.drift_history import PageContext, heat_cells
 from pmmds_core.reports.drift_page import PageHead, render_page
+from pmmds_core.stores.monitoring.drift_windows import counts_of
 from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_tests.harness.prediction_records import columns_of, make_records
 
@@ -47,9 +48,15 @@ def test_too_few_rows_leave_counts_and_reasons_but_no_measure(profile: Reference
     assert (document["n_current"], document["verdict"]) == (n_rows, "insufficient_data")
     assert {f["band"] for f in document["features"]} == {"undetermined"}
     assert all(f[name] is None for f in document["features"] for name in MEASURES)
-    assert all(b["current_share"] is None for f in document["features"] for b in f["bins"])
+    assert [f["bins"] for f in document["features"]] == [f["bins"] for f in whole["features"]]
     assert without_findings(document) == document
     assert not re.search(r"major|significant|moderate", json.dumps(document))
+
+
+def test_the_sequential_rule_reads_the_windows_of_too_few_rows(profile: ReferenceProfile) -> None:
+    counts = counts_of(without_findings(report(profile, 60)), profile)
+    assert counts is not None
+    assert {int(c[0]) for c in counts.values()} == {60}
 
 
 def test_enough_rows_keep_every_measure(profile: ReferenceProfile) -> None:
