@@ -41,7 +41,7 @@ def is_admin(request: Request, worker: Worker) -> bool:
 def caller_of(request: Request) -> Caller:
     headers = request.headers
     return Caller(
-        headers.get("authorization", ""),
+        _only(headers.getlist("authorization")),
         request.client.host if request.client else "",
         _only(headers.getlist("host")),
         headers.get("origin", ""),
