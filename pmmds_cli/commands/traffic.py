@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pmmds_cli.output.console import JsonOption, print_json, say
+from pmmds_core.runtime.plurals import counted
 
 if TYPE_CHECKING:
     from pmmds_cli.client.service_client import Answer, Feedback, ServiceClient
@@ -58,7 +59,10 @@ def traffic(
         )
         return
     positive = sum(a.prediction for a in sent.answers) / len(sent.answers)
-    print(f"{len(sent.answers):,} requests answered by v{', v'.join(versions)}; {positive:.1%} predicted positive.")
+    print(
+        f"{counted(len(sent.answers), 'request')} answered by v{', v'.join(versions)}; {positive:.1%} "
+        "predicted positive."
+    )
     if sent.feedback is not None:
         f = sent.feedback
         print(f"Labels: {f.accepted:,} accepted, {f.updated:,} updated, {f.unknown:,} unknown.")

@@ -128,11 +128,15 @@ class Supervisor:
                 i["statename"],
                 int(i["pid"]),
                 float(i["now"] - i["start"]) if i["pid"] else 0.0,
-                self.logs / f"{i['name']}.log",
+                self.log_of(i["name"]),
                 i["spawnerr"],
             )
             for i in found
         ]
+
+    def log_of(self, name: str) -> Path:
+        """The log file of a process."""
+        return self.logs / f"{name}.log"
 
     def pid(self) -> int | None:
         pid_file = self.folder / "supervisord.pid"

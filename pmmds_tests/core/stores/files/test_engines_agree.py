@@ -151,7 +151,7 @@ def counted_by_duckdb(rows: dict[str, list[Any]], folder: Path) -> dict[str, lis
     pq.write_table(table_of(rows), path)
     with connect() as connection:
         file = open_data_file(connection, path)
-        readings = [read_column(file.by_name[f.bins.feature], f.bins.feature, f.bins.kind) for f in PROFILE.features]
+        readings = [read_column(file.by_name[f.bins.feature], f.bins) for f in PROFILE.features]
         return FileCounter(connection, file).count(readings, {f.bins.feature: f.bins for f in PROFILE.features})
 
 
@@ -200,7 +200,7 @@ def count_in_database(database: Database, contract: Contract) -> CountInDatabase
     """Logs rows as predictions and counts them, on SQLite and on PostgreSQL."""
     log, table = PredictionLog(database, contract), prediction_logs(contract)
     store = HistogramStore(database, contract)
-    whole = ReferenceProfile("", 0, PROFILE.features, FeatureProfile(FeatureBins(SCORE, "numeric"), (0,) * 4))
+    whole = ReferenceProfile("", 0, PROFILE.features, FeatureProfile(FeatureBins(SCORE, "numeric"), (0,) * 5))
 
     def counted(rows: dict[str, list[Any]]) -> dict[str, list[int]]:
         n_rows = len(rows["contract"])
@@ -305,7 +305,9 @@ def test_numpy_and_duckdb_agree_on_text_among_numbers(tmp_path: Path) -> None:
     found = duckdb_on_texts(bins, tmp_path)
     assert found == count(bins, np.array(TEXTS_FOR_NUMBERS, dtype=object)).tolist()
     assert found[bins.n_bins - 2] == sum(
-        not re.fullmatch(r"\s*(nan|[+-]?(inf|infinity|(\d+\.?\d*|\.\d+)(e[+-]?\d+)?))?\s*", t, re.IGNORECASE | re.ASCII)
+        not re.fullmatch(
+            r"\s*(-?nan|n/a|\.|[+-]?(inf|infinity|(\d+\.?\d*|\.\d+)(e[+-]?\d+)?))?\s*", t, re.IGNORECASE | re.ASCII
+        )
         for t in TEXTS_FOR_NUMBERS
         if t is not None
     )
@@ -316,4 +318,4 @@ def duckdb_on_texts(bins: FeatureBins, folder: Path) -> list[int]:
     pq.write_table(pa.table({"x": pa.array(TEXTS_FOR_NUMBERS, pa.string())}), path)
     with connect() as connection:
         file = open_data_file(connection, path)
-        return FileCounter(connection, file).count([read_column(file.columns[0], "x", "numeric")], {"x": bins})["x"]
+        return FileCounter(connection, file).count([read_column(file.columns[0], bins)], {"x": bins})["x"]
