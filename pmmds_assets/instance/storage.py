@@ -6,19 +6,19 @@ both stamp the schema, and no process can open it after that. Not here: the inst
 
 from __future__ import annotations
 
-import os
 from contextlib import nullcontext
-from pathlib import Path
 
 import dagster as dg
 
+from pmmds_core.config.settings import Settings
 from pmmds_core.runtime.file_lock import locked_file
 
 LOCK_FILE = "storage.lock"
 
 
-def open_instance() -> dg.DagsterInstance:
+def open_instance(settings: Settings) -> dg.DagsterInstance:
     """Return the instance of DAGSTER_HOME, with its storage created."""
-    home = os.environ.get("DAGSTER_HOME")
-    with locked_file(Path(home) / LOCK_FILE) if home else nullcontext():
+    folder = settings.home_path / "dagster"
+    is_sqlite = folder.is_dir() and not settings.dagster_database_url
+    with locked_file(folder / LOCK_FILE) if is_sqlite else nullcontext():
         return dg.DagsterInstance.get()

@@ -121,7 +121,7 @@ def shared_instance(settings: Settings) -> dg.DagsterInstance:
     with _quiet_about_beta():
         from pmmds_assets.instance.storage import open_instance
 
-        return open_instance()
+        return open_instance(settings)
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pmmds_cli.output.console import print_table
-from pmmds_core.drift.few_rows import has_enough_rows
 from pmmds_core.runtime.plurals import counted
 
 WIDTH = 100
@@ -20,6 +19,8 @@ _MOVED, _NAME = 40, 17
 
 def print_drift(document: Mapping[str, Any]) -> None:
     """Print the features by descending PSI if there are enough rows, the verdict by rule, and the segments."""
+    from pmmds_core.drift.few_rows import has_enough_rows
+
     if has_enough_rows(document):
         features = sorted(document["features"], key=lambda f: -(f["psi"] or 0))
         print_table([_feature_row(f) for f in features], empty="No feature could be compared.")

@@ -68,11 +68,13 @@ def is_date(text: str) -> bool:
 
 
 def category_of(text: str, spelling: Spelling) -> str | None:
-    """The category in a text cell; None for a blank one."""
+    """The category in a text cell; None for a blank one, and for words for missing among booleans."""
     if spelling == "exact":
         return text
     trimmed = text.strip(BLANKS)
     if spelling == "boolean":
+        if trimmed.lower() in WORDS_FOR_NULL:
+            return None
         return WORDS_FOR_TRUTH.get(decimal_text(trimmed).lower(), trimmed) or None
     return (decimal_text(trimmed) if spelling == "decimal" else trimmed) or None
 

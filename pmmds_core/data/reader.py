@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from pmmds_core.contracts.contract import Contract, Feature, Label
 from pmmds_core.contracts.label_words import LabelWords
+from pmmds_core.data.cells import WORDS_FOR_NULL, category_of, spelling_of
 from pmmds_core.data.digests import content_digest, row_digests
+from pmmds_core.data.number_style import styles_of
 from pmmds_core.data.text_table import N_EXAMPLES, Cells, TextTable, read_table, table_from_frame
 from pmmds_core.errors import DataError
 
@@ -35,7 +37,8 @@ class SourceData:
     `frame`: the features in the contract's order, then the label as 0 or 1 (if requested). Integers are int64
     (float64 with NaN if nullable), other numbers float64, text is object with None.
     `row_ids`: (n_rows,) text of the contract's `row_id` column; None if the file does not have it.
-    `digest`: content_digest(frame). `ignored_columns`: columns of the file that are not in the contract.
+    `digest`: content_digest(frame). `ignored_columns`: columns of the file that are not in the contract. `notes`:
+    sentences about numbers that were not written plainly.
     """
 
     name: str
@@ -44,6 +47,7 @@ class SourceData:
     n_rows: int
     digest: str
     ignored_columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def read_source(path: str | Path, contract: Contract, *, needs_label: bool = True) -> SourceData:
@@ -76,18 +80,21 @@ def _normalize(table: TextTable, contract: Contract, needs_label: bool) -> Sourc
 
     column_of = _find_columns(table, contract, needs_label)
     problems: list[str] = []
+    notes: list[str] = []
     columns: dict[str, Any] = {}
     for feature in contract.features:
-        columns[feature.name] = _Column(table, column_of[feature.name], problems).feature(feature)
+        columns[feature.name] = _Column(table, column_of[feature.name], problems, notes).feature(feature)
     if needs_label:
-        columns[contract.label.name] = _Column(table, column_of[contract.label.name], problems).label(contract.label)
+        columns[contract.label.name] = _Column(table, column_of[contract.label.name], problems, notes).label(
+            contract.label
+        )
     row_ids = _row_ids(table, contract, problems)
     if problems:
         raise _error(table, problems)
     frame = pd.DataFrame(columns)
     used = {*column_of.values(), contract.row_id, contract.label.source, contract.label.name}
     ignored = tuple(column for column in table.columns if column not in used)
-    return SourceData(table.name, frame, row_ids, len(frame), content_digest(frame), ignored)
+    return SourceData(table.name, frame, row_ids, len(frame), content_digest(frame), ignored, tuple(notes))
 
 
 def _find_columns(table: TextTable, contract: Contract, needs_label: bool) -> dict[str, str]:
@@ -121,11 +128,12 @@ def _shortened(names: list[str], at_most: int = 25) -> str:
 
 @dataclass(frozen=True)
 class _Column:
-    """Converts one text column to typed values and appends its problems to `problems`."""
+    """Converts one text column to typed values; appends its problems to `problems` and remarks to `notes`."""
 
     table: TextTable
     name: str
     problems: list[str]
+    notes: list[str]
 
     @property
     def cells(self) -> Cells:
@@ -147,14 +155,18 @@ class _Column:
 
     def _blanks(self, feature: Feature) -> NDArray[np.bool_]:
         marks = {""} | set(feature.blank.written_as if feature.blank else ())
+        if feature.is_numeric:
+            return np.array([cell in marks or cell.lower() in WORDS_FOR_NULL for cell in self.cells], dtype=bool)
         return np.array([cell in marks for cell in self.cells], dtype=bool)
 
     def _categories(self, feature: Feature, blank: NDArray[np.bool_]) -> NDArray[np.object_]:
-        allowed = set(feature.all_values)
-        known = np.array([cell in allowed for cell in self.cells], dtype=bool)
+        spelling = spelling_of(feature.all_values)
+        written = {category_of(value, spelling): value for value in feature.all_values}
+        found = [written.get(category_of(cell, spelling)) for cell in self.cells]
+        known = np.array([value is not None for value in found], dtype=bool)
         expected = ", ".join(feature.all_values)
         self._report(~known & ~blank, f"not among the allowed values. Expected one of: {expected}")
-        values = np.array(self.cells, dtype=object)
+        values = np.array(found, dtype=object)
         values[blank] = feature.blank_value
         return values
 
@@ -163,6 +175,8 @@ class _Column:
 
         texts = pd.Series(np.where(blank, "", np.array(self.cells, dtype=object)), dtype=object)
         numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, copy=True)
+        if not np.isfinite(numbers[~blank]).all():
+            numbers = self._styled(texts, blank, numbers)
         finite = np.isfinite(numbers)
         self._report(~finite & ~blank, "not a number")
         self._report_range(feature, numbers, finite)
@@ -170,6 +184,18 @@ class _Column:
             whole = finite & (numbers == np.round(numbers)) & (np.abs(numbers) <= _EXACT)
             self._report(finite & ~whole, "not a whole number")
         return _filled(feature, numbers, finite, blank)
+
+    def _styled(
+        self, texts: pd.Series[Any], blank: NDArray[np.bool_], plain: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Numbers in a local or decorated form, if the whole column has one form; else `plain`."""
+        styles = styles_of(texts[~blank].unique())
+        if len(styles) != 1 or styles[0].is_plain:
+            return plain
+        self.notes.append(f"{self.name}: numbers written like {texts[~blank].iloc[0]!r}")
+        return np.array(
+            [np.nan if b else styles[0].number_of(t) for t, b in zip(texts, blank, strict=True)], dtype=float
+        )
 
     def _report_range(self, feature: Feature, numbers: NDArray[np.float64], finite: NDArray[np.bool_]) -> None:
         low = -np.inf if feature.minimum is None else feature.minimum

@@ -129,7 +129,7 @@ def split_with_labels(
     unfit = _why_unfit(split.train[contract.label.name], "train")
     if unfit:
         return TooFewLabels(
-            n_new, plan.min_labels, f"The remaining {counted(len(split.train), 'training row')} {unfit}."
+            n_new, plan.min_labels, f"The {counted(len(split.train), 'remaining training row')} {unfit}."
         )
     return split
 

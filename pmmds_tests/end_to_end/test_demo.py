@@ -90,7 +90,11 @@ def orders(folder: Path, n_rows: int) -> dict[str, str]:
 @pytest.mark.xdist_group("demo")
 def test_a_held_challenger_is_a_right_answer_on_own_data(tmp_path: Path) -> None:
     """No challenger can gain half a point of ROC-AUC, so the policy holds it."""
-    variables = {**orders(tmp_path, 3000), "PMMDS_PROMOTION_MIN_IMPROVEMENT": "0.5"}
+    variables = {
+        **orders(tmp_path, 3000),
+        "PMMDS_PROMOTION_MIN_IMPROVEMENT": "0.5",
+        "PMMDS_DRIFT_MIN_DRIFT_FEATURES": "1",
+    }
     home = tmp_path / "demo"
     said = pmmds(tmp_path / "unused", "demo", "--home", str(home), "--json", timeout=SECONDS, given=variables)
     assert said.code == 0, said.err
@@ -107,11 +111,12 @@ def test_a_held_challenger_is_a_right_answer_on_own_data(tmp_path: Path) -> None
 @pytest.mark.timeout(SECONDS)
 @pytest.mark.xdist_group("demo")
 def test_no_verdict_and_no_retraining_are_right_answers_on_own_data(tmp_path: Path) -> None:
-    """240 rows: 96 are sent, and 100 are required for a verdict."""
+    """300 rows: 120 are sent, and 500 are required for a verdict."""
+    variables = {**orders(tmp_path, 300), "PMMDS_DRIFT_MIN_SAMPLES_REQUIRED": "500"}
     home = tmp_path / "demo"
-    said = pmmds(tmp_path / "unused", "demo", "--home", str(home), timeout=SECONDS, given=orders(tmp_path, 240))
+    said = pmmds(tmp_path / "unused", "demo", "--home", str(home), timeout=SECONDS, given=variables)
     assert said.code == 0, said.err
-    assert "Too few rows for a verdict, so no model was retrained. 96 rows in the window" in said.out
+    assert "Too few rows for a verdict, so no model was retrained. 120 rows in the window" in said.out
     assert "PSI" not in said.out
     wait_until(lambda: running_in(home) == [])
 

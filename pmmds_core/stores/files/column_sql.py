@@ -126,21 +126,22 @@ def read_category(
     spelling = spelling_of(categories)
     if spelling == "exact":
         return Reading(feature, "categorical", _exact(column))
-    words = {"", *(rules.blank.written_as if rules and rules.blank else ()), *na}
-    words |= {w.upper() for w in words} | {w.lower() for w in words}
-    if spelling == "boolean":
-        words |= {w for word in WORDS_FOR_NULL for w in (word, word.upper(), word.capitalize())}
     text = f"trim({_exact(column)}, {BLANKS})"
     if column.type == "BOOLEAN" and spelling == "decimal":
         text = f"CAST(CAST({column.identifier} AS INTEGER) AS VARCHAR)"
-    fill = "NULL" if rules is None or rules.blank_value is None else _strings([str(rules.blank_value)])
     written = {category_of(c, spelling) or c: c for c in categories}
     value = _respelled(_spelled(text, spelling), written)
-    return Reading(
-        feature,
-        "categorical",
-        f"CASE WHEN {text} IS NULL OR {text} IN ({_strings(words)}) THEN {fill} ELSE {value} END",
-    )
+    fill = "NULL" if rules is None or rules.blank_value is None else _strings([str(rules.blank_value)])
+    is_blank = _is_blank_category(text, spelling, rules, na)
+    return Reading(feature, "categorical", f"CASE WHEN {is_blank} THEN {fill} ELSE {value} END")
+
+
+def _is_blank_category(text: str, spelling: Spelling, rules: Feature | None, na: Collection[str]) -> str:
+    """SQL that is true for a missing category: the contract's words as they are written, others in any case."""
+    marks = {"", *(rules.blank.written_as if rules and rules.blank else ())}
+    any_case = {word.strip().lower() for word in na} | (WORDS_FOR_NULL if spelling == "boolean" else set())
+    condition = f"{text} IS NULL OR {text} IN ({_strings(marks)})"
+    return f"{condition} OR lower({text}) IN ({_strings(any_case)})" if any_case else condition
 
 
 def missing_words(rules: Feature | None = None, na: Collection[str] = ()) -> frozenset[str]:

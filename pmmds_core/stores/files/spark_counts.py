@@ -131,7 +131,8 @@ def _category(column: Column, type_name: str, categories: Collection[str]) -> Co
     for canonical, own in written.items():
         if canonical != own:
             value = f.when(value == canonical, f.lit(own)).otherwise(value)
-    return f.when(trimmed != "", value)
+    is_missing = f.lower(trimmed).isin(*sorted(WORDS_FOR_NULL)) if spelling == "boolean" else trimmed == ""
+    return f.when(~is_missing, value)
 
 
 def _text(column: Column, type_name: str) -> Column:

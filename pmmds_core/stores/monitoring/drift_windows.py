@@ -86,10 +86,12 @@ class DriftWindows:
 
 
 def counts_of(document: Mapping[str, Any], profile: ReferenceProfile) -> Counts | None:
-    """A report's exact counts (shares times rows); None if it has other bins."""
+    """A report's exact counts (shares times rows); None if it has other bins, or too few rows to have shares."""
     n_rows = int(document["n_current"])
     shares = {f["feature"]: [b["current_share"] for b in f["bins"]] for f in document["features"]}
     labels = {f["feature"]: [b["label"] for b in f["bins"]] for f in document["features"]}
     if any(labels.get(f.bins.feature) != list(f.bins.labels) for f in profile.with_score):
+        return None
+    if any(share is None for bins in shares.values() for share in bins):
         return None
     return {name: np.rint(np.array(bins) * n_rows).astype(np.int64) for name, bins in shares.items()}

@@ -19,15 +19,16 @@ N_PROCESSES = 3
 PROGRAM = """
 import sys, time
 from pmmds_assets.instance.storage import open_instance
+from pmmds_core.config.settings import load_settings
 time.sleep(max(0.0, float(sys.argv[1]) - time.time()))
-with open_instance() as instance:
+with open_instance(load_settings()) as instance:
     print(instance.schedule_storage.all_instigator_state())
 """
 
 
 @pytest.mark.process
 def test_processes_that_create_the_storage_at_once_leave_one_schema_version(tmp_path: Path) -> None:
-    environment = {**os.environ, **dagster_variables(Settings(home=str(tmp_path)))}
+    environment = {**os.environ, "PMMDS_HOME": str(tmp_path), **dagster_variables(Settings(home=str(tmp_path)))}
     moment = str(time.time() + 8)
     started = [
         subprocess.Popen([sys.executable, "-c", PROGRAM, moment], env=environment, stderr=subprocess.PIPE, text=True)

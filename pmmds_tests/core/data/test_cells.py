@@ -42,6 +42,8 @@ def test_the_categories_decide_the_spelling(categories: list[str], spelling: Spe
         ("1.0", "boolean", "true"),
         ("0", "boolean", "false"),
         ("maybe", "boolean", "maybe"),
+        ("NA", "boolean", None),
+        ("NA", "trimmed", "NA"),
         (" a ", "exact", " a "),
         ("", "exact", ""),
     ],

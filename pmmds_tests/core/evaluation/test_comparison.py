@@ -161,6 +161,14 @@ def test_no_traffic_is_not_reported_as_no_change(case: Case) -> None:
     assert "no predictions" in replay_text(found)
 
 
+@pytest.mark.parametrize(("n", "said"), [(1, "There was 1 prediction"), (99, "There were 99 predictions")])
+def test_too_few_requests_are_counted_and_not_replayed(case: Case, n: int, said: str) -> None:
+    found = case.evaluated(n_recent=n)
+    assert found.replay == {"n_rows": n}
+    assert replay_text(found).startswith(said)
+    assert "%" not in replay_text(found)
+
+
 def test_a_slower_scorer_is_detected_and_an_equal_one_is_not(case: Case) -> None:
     def ratio(busy: int) -> tuple[float, tuple[float, float]]:
         found = evaluate(
