@@ -26,6 +26,7 @@ from pmmds_core.config.values import (
     BrokerUrl,
     HostNames,
     OffOn,
+    Origins,
     Port,
     PositiveFloat,
     PositiveInt,
@@ -59,6 +60,18 @@ class Settings(LoopSettings, frozen=True, kw_only=True):
         Literal["on", "off"],
         Meta(description="Answer predictions inside uvicorn's protocol; `off` routes them through ASGI"),
     ] = "on"
+    http_path_prefix: Annotated[
+        str,
+        Meta(
+            pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+            description="Path prefix that a proxy removes, such as /churn; the server URL in /openapi.json",
+            extra={"expected": "a path such as /churn, without a slash at its end"},
+        ),
+    ] = ""
+    http_cors_origins: Annotated[
+        Origins,
+        Meta(description="Origins (comma-separated) whose web pages may read responses (CORS); empty = off"),
+    ] = ""
     grpc_port: Annotated[Port, Meta(description="gRPC port of the service")] = 50051
     serving_workers: Annotated[PositiveInt, Meta(description="Number of serving processes")] = 1
     admin_token: Annotated[
@@ -126,6 +139,7 @@ class Settings(LoopSettings, frozen=True, kw_only=True):
     ] = ""
     schedules: Annotated[
         OffOn,
+        Origins,
         Meta(description="Enable Dagster schedules; `off` when an external scheduler triggers runs"),
     ] = "on"
     dagster_executor: Annotated[
@@ -200,6 +214,10 @@ class Settings(LoopSettings, frozen=True, kw_only=True):
     def instants(self) -> InstantRange:
         """The accepted timestamps of labels."""
         return InstantRange.from_settings(max(self.timestamp_earliest, _EARLIEST), self.timestamp_max_ahead_hours)
+
+    @property
+    def cors_origins(self) -> tuple[str, ...]:
+        return tuple(origin.lower() for origin in comma_list(self.http_cors_origins))
 
     @property
     def alert_rules(self) -> tuple[str, ...]:

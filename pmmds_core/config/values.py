@@ -45,6 +45,14 @@ HostNames = Annotated[
         extra={"expected": "a comma-separated list of names such as pmmds.example or pmmds.example:3000"},
     ),
 ]
+_ORIGIN = rf"https?://{_HOST}"
+Origins = Annotated[
+    str,
+    Meta(
+        pattern=rf"^(\s*{_ORIGIN}\s*(,\s*{_ORIGIN}\s*)*)?$",
+        extra={"expected": "a comma-separated list of origins such as https://app.example or http://localhost:3000"},
+    ),
+]
 
 # libpq also accepts a password as a query option.
 _PASSWORD_OPTION = re.compile(r"([?&](?:ssl)?password=)[^&]*")

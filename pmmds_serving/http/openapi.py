@@ -15,8 +15,8 @@ from pmmds_serving.prediction.predictor import MAX_REQUEST_ID
 Document = dict[str, Any]
 
 
-def openapi_document(contract: Contract) -> Document:
-    """OpenAPI 3.1 of every endpoint."""
+def openapi_document(contract: Contract, path_prefix: str = "") -> Document:
+    """OpenAPI 3.1 of every endpoint. `path_prefix`: PMMDS_HTTP_PATH_PREFIX."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -24,6 +24,7 @@ def openapi_document(contract: Contract) -> Document:
             "version": version("pmmds"),
             "description": contract.description,
         },
+        "servers": [{"url": path_prefix or "/"}],
         "paths": {**_data_paths(contract), **_status_paths()},
         "components": {"schemas": _schemas(contract), "securitySchemes": {"admin": _ADMIN}},
     }
@@ -106,7 +107,7 @@ _CODES = {
     403: "Without an admin token, only clients on the same machine are allowed",
     408: "The request was not complete in time",
     413: "The body is too large",
-    415: "The content type is not application/json",
+    415: "The content type is not application/json, or the content coding is neither gzip nor deflate",
     503: "Unavailable; the body has the reason",
     504: "Timed out; the body names the workers that are behind",
 }

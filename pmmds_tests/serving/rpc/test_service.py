@@ -92,14 +92,16 @@ def test_bad_labels_are_rejected_as_over_http_and_none_is_stored(
 def test_feedback_requires_the_admin_token_if_one_is_set(guarded: RunningService, contract: Contract) -> None:
     with stub_of(guarded.settings) as stub:
         one = stub.Predict(predict_request(contract.example())).request_id
-        for authorization in ("Bearer wrong", ""):
-            metadata = (("authorization", authorization),)
+        token = TOKEN["Authorization"]
+        bare = token.removeprefix("Bearer ")
+        for given in (("Bearer wrong",), ("",), (bare,), (f"Basic {bare}",), (token, "Bearer x")):
+            metadata = tuple(("authorization", value) for value in given)
             found = refused(partial(stub.SendFeedback, feedback(label(one, 1)), metadata=metadata))
             error = "Send the header Authorization: Bearer PMMDS_ADMIN_TOKEN"
             assert found == Refused(grpc.StatusCode.UNAUTHENTICATED, "Not allowed", (error,))
         assert refused(lambda: stub.SendFeedback(feedback())).code is grpc.StatusCode.UNAUTHENTICATED
-        token = (("authorization", TOKEN["Authorization"]),)
-        assert stub.SendFeedback(feedback(label(one, 1)), metadata=token) == counts(accepted=1)
+        lower = (("authorization", f"bearer {bare}"),)
+        assert stub.SendFeedback(feedback(label(one, 1)), metadata=lower) == counts(accepted=1)
 
 
 @pytest.mark.parametrize(
