@@ -46,7 +46,7 @@ SCORERS: dict[str, Any] = {
     },
 }
 BINS = [
-    {"bins": {"feature": "n", "kind": "numeric", "edges": [1.0]}, "counts": [1, 1, 0, 0, 0]},
+    {"bins": {"feature": "n", "kind": "numeric", "edges": [1.0]}, "counts": [1, 1, 0, 0, 0, 0]},
     {"bins": {"feature": "c", "kind": "categorical", "categories": ["a"]}, "counts": [2, 0, 0]},
 ]
 ROWS: list[list[float | str | None]] = [[1.0, "a"], [2.0, None], [None, "b"]]
