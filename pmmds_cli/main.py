@@ -38,8 +38,8 @@ from pmmds_core.errors import PmmdsError
 
 SUMMARY = "Serve a tabular classifier, log predictions, detect drift, retrain, promote and hot-swap models."
 
-# A command imports many objects that all stay. Collecting them costs a quarter of the import, and again at the exit.
-_GC_THRESHOLD = 100_000
+# A command imports 400,000 objects that all stay. Collecting them costs a quarter of the import, and again at the exit.
+_GC_THRESHOLD = 500_000
 
 app = typer.Typer(
     name="pmmds",
