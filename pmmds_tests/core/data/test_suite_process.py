@@ -30,3 +30,17 @@ def test_the_suite_runs_here_if_the_process_was_killed(sample: pd.DataFrame, con
     for process in list(pool._processes.values()):
         process.kill()
     assert suite_process.validate(sample, contract).passed
+
+
+def test_other_work_runs_while_a_started_process_validates(sample: pd.DataFrame, contract: Contract) -> None:
+    calls: list[str] = []
+    suite_process.start()
+    result = suite_process.validate(sample, contract, lambda: calls.append("ran"))
+    assert result.passed
+    assert calls == ["ran"]
+
+
+def test_without_a_started_process_only_the_suite_runs(sample: pd.DataFrame, contract: Contract) -> None:
+    calls: list[str] = []
+    assert suite_process.validate(sample, contract, lambda: calls.append("ran")).passed
+    assert calls == []
