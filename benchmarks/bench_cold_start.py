@@ -22,6 +22,7 @@ from benchmarks.deployments import (
     wait_for,
 )
 from pmmds_core.config.settings import Settings
+from pmmds_core.config.urls import client_url
 
 # As in the tutorials of BentoML and MLflow.
 PLAIN = """
@@ -42,7 +43,7 @@ class Plain:
 def ours(settings: Settings) -> tuple[float, float]:
     """Return seconds until /livez and until the first prediction."""
     began = time.perf_counter()
-    base = f"http://{settings.http_host}:{settings.http_port}"
+    base = client_url(settings.http_host, settings.http_port)
     with service_process(settings):
         wait_for(lambda: is_success(f"{base}/livez"))
         alive = time.perf_counter() - began

@@ -23,6 +23,7 @@ from benchmarks.deployments import is_success, service_process, temporary_settin
 from benchmarks.grpc_load import WARM_UP_SECONDS
 from pmmds_cli.processes.ports import any_free
 from pmmds_core.config.settings import Settings
+from pmmds_core.config.urls import client_url
 from pmmds_core.deployment import Deployment
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
 
@@ -125,7 +126,7 @@ def main() -> None:
         message = example_message(settings)
         address, peer_address = f"127.0.0.1:{settings.grpc_port}", f"127.0.0.1:{any_free()}"
         with service_process(settings) as service, peer_process(peer_address) as peer:
-            wait_for(lambda: is_success(f"http://{settings.http_host}:{settings.http_port}/ready"))
+            wait_for(lambda: is_success(client_url(settings.http_host, settings.http_port, "/ready")))
             wait_for(lambda: listens(peer_address))
             for _ in range(chosen.rounds):
                 peers.append(measure(peer_address, peer, message, chosen.clients, chosen.seconds))

@@ -31,6 +31,7 @@ from benchmarks.load import Load, wrk
 from benchmarks.serving import median_load
 from pmmds_cli.processes.ports import any_free
 from pmmds_core.config.settings import Settings
+from pmmds_core.config.urls import client_url
 from pmmds_core.deployment import Deployment
 from pmmds_core.stores.predictions.log import PredictionRecord
 from pmmds_core.stores.predictions.shadow import LogPosition
@@ -53,7 +54,7 @@ def own_service(settings: Settings, name: str, shadow: str) -> Settings:
 
 @contextmanager
 def running(settings: Settings) -> Iterator[str]:
-    base = f"http://{settings.http_host}:{settings.http_port}"
+    base = client_url(settings.http_host, settings.http_port)
     with service_process(settings):
         wait_for(lambda: is_answered(f"{base}/api/v1/predict", example_request(settings)), START_SECONDS)
         if settings.shadow == "on":

@@ -18,6 +18,7 @@ import httpx
 
 from benchmarks.deployments import example_request, service_process, temporary_settings, train_versions, wait_for
 from pmmds_core.config.settings import Settings
+from pmmds_core.config.urls import client_url
 from pmmds_core.deployment import Deployment
 
 N_CLIENTS = 4
@@ -99,12 +100,12 @@ def measure_restart(settings: Settings) -> tuple[float, int]:
 
 
 def predict_url(settings: Settings) -> str:
-    return f"http://{settings.http_host}:{settings.http_port}/api/v1/predict"
+    return client_url(settings.http_host, settings.http_port, "/api/v1/predict")
 
 
 def ready(settings: Settings) -> bool:
     try:
-        return httpx.get(f"http://{settings.http_host}:{settings.http_port}/ready", trust_env=False).is_success
+        return httpx.get(client_url(settings.http_host, settings.http_port, "/ready"), trust_env=False).is_success
     except httpx.HTTPError:
         return False
 

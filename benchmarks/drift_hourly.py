@@ -62,7 +62,7 @@ began = time.perf_counter()
 result = store.refresh(lambda _version: profile, "churn-classifier", start, end)
 updated = time.perf_counter()
 merged = store.merged("churn-classifier", "1", start, end)
-verdict = judge(compare(profile, merged.counts, merged.n_rows), merged.n_rows, DriftRule(0.2, 3, 100))
+verdict = judge(compare(profile, merged.counts, merged.n_rows), profile.n_rows, merged.n_rows, DriftRule(0.2, 3, 100))
 judged = time.perf_counter()
 print(json.dumps([updated - began, judged - updated, result.n_rows, merged.n_rows, len(result.hours), merged.n_hours]))
 """

@@ -158,7 +158,7 @@ def _alarms(population: Population, rng: np.random.Generator, draw: Callable[[Sp
             split = population.split(rng)
         rows = draw(split)
         features = compare(split.profile, split.counts(rows), len(rows))
-        verdicts = {r.rule: r.verdict for r in judge(features, len(rows), RULE).rules}
+        verdicts = {r.rule: r.verdict for r in judge(features, split.profile.n_rows, len(rows), RULE).rules}
         n_alarms += verdicts["calibrated"] is Verdict.DRIFTED
     return n_alarms / n_trials
 

@@ -28,6 +28,7 @@ from benchmarks.hey import hey
 from benchmarks.load import wrk
 from pmmds_cli.commands.service import start, stop
 from pmmds_core.config.settings import Settings
+from pmmds_core.config.urls import client_url
 from pmmds_core.deployment import Deployment
 from pmmds_core.stores.predictions.log import PredictionLog
 from pmmds_tests.harness.postgres import Cluster, temporary_cluster
@@ -140,7 +141,7 @@ def _settled(log: PredictionLog) -> int:
 
 
 def _url(settings: Settings) -> str:
-    return f"http://{settings.http_host}:{settings.http_port}/api/v1/predict"
+    return client_url(settings.http_host, settings.http_port, "/api/v1/predict")
 
 
 def _line(tried: Tried) -> str:

@@ -27,6 +27,7 @@ from benchmarks.deployments import (
 from benchmarks.load import Load, wrk
 from benchmarks.serving_peers import CONSTANT_PEER, DATAFRAME_PEER, uvicorn_peer
 from pmmds_core.config.settings import Settings
+from pmmds_core.config.urls import client_url
 from pmmds_core.deployment import Deployment
 
 N_BATCH = 1000
@@ -36,7 +37,7 @@ N_BATCH = 1000
 def our_service(settings: Settings, workers: int) -> Iterator[str]:
     """Run the service with its model loaded; yields its base URL."""
     chosen = msgspec.structs.replace(settings, serving_workers=workers)
-    base = f"http://{settings.http_host}:{settings.http_port}"
+    base = client_url(settings.http_host, settings.http_port)
     with service_process(chosen):
         wait_for(lambda: is_answered(f"{base}/api/v1/predict", example_request(settings)))
         wait_for(lambda: len(httpx.get(f"{base}/model", trust_env=False).json()["workers"]) == workers)

@@ -5,15 +5,22 @@ Not here: what is deleted and when (run_retention.py), the executor (training_ru
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 import sqlalchemy as sa
 from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster._core.storage.runs.sqlite import sqlite_run_storage
+from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._serdes import ConfigurableClassData
+
+from pmmds_core.config.urls import sqlite_url
 
 if TYPE_CHECKING:
     # In the signature of dg.Executor, which exports none of them.
@@ -24,6 +31,28 @@ if TYPE_CHECKING:
 
 # The module that the command `dagster-daemon` runs.
 DAEMON_MODULE = "dagster._daemon"
+
+
+class EscapedSqliteStorage(DagsterSqliteStorage):
+    """Dagster's SQLite storage for a DAGSTER_HOME whose path has a % or a ?; instance/dagster_home.py configures it.
+
+    Dagster puts the path into a URL as it is; SQLAlchemy decodes %20 and takes the text after a ? as options, so that
+    the database would lie outside the home. Importing this module corrects the URL.
+    """
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> EscapedSqliteStorage:
+        return cls.from_local(config_value["base_dir"], inst_data=inst_data)
+
+
+def _escaped_url(base_dir: str, db_name: str) -> str:
+    return sqlite_url(Path(base_dir).absolute() / f"{db_name}.db")
+
+
+for _module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
+    cast("Any", _module).create_db_conn_string = _escaped_url
 
 
 def run_files(instance: dg.DagsterInstance, run_id: str) -> Iterator[Path]:

@@ -41,9 +41,9 @@ def is_admin(request: Request, worker: Worker) -> bool:
 def caller_of(request: Request) -> Caller:
     headers = request.headers
     return Caller(
-        headers.get("authorization", ""),
+        only_value(headers.getlist("authorization")),
         request.client.host if request.client else "",
-        _only(headers.getlist("host")),
+        only_value(headers.getlist("host")),
         headers.get("origin", ""),
         headers.get("sec-fetch-site", ""),
     )
@@ -77,6 +77,6 @@ def _has_token(authorization: str, token: str) -> bool:
     return scheme.lower() == "bearer" and secrets.compare_digest(given.strip().encode(), token.encode())
 
 
-def _only(values: list[str]) -> str:
-    """The value if there is exactly one; otherwise empty, which is not a host."""
+def only_value(values: list[str]) -> str:
+    """The value if there is exactly one; otherwise empty, which is neither a host nor a token."""
     return values[0] if len(values) == 1 else ""

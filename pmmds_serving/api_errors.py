@@ -39,6 +39,20 @@ def wrong_content_type(content_type: str) -> ApiError:
     return ApiError(415, MESSAGE, "content_type", [error])
 
 
+def wrong_charset(charset: str) -> ApiError:
+    return ApiError(415, MESSAGE, "content_type", [f"The charset is {charset}. JSON is UTF-8; expected utf-8 or none"])
+
+
+def wrong_content_encoding(coding: str, accepted: str) -> ApiError:
+    """415 with the accepted codings in the header Accept-Encoding (RFC 9110, 12.5.3)."""
+    error = f"Content-Encoding is {coding[:80]!r}. Expected one of: {accepted}, or none"
+    return ApiError(415, MESSAGE, "content_encoding", [error])
+
+
+def broken_content(problem: str) -> ApiError:
+    return ApiError(400, MESSAGE, "content_encoding", [problem])
+
+
 def too_large(limit: int) -> ApiError:
     return ApiError(413, MESSAGE, "too_large", [f"The body is larger than {limit:,} bytes"])
 

@@ -83,6 +83,7 @@ def build_app(make_deployment: Callable[[], Deployment]) -> Starlette:
     predict = PredictEndpoint()
     routes.append(Route(PREDICT_PATH, predict, methods=["POST"]))
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    app.router.redirect_slashes = False  # the redirect would lack the path prefix of a proxy, and POST its body
     app.state.predict, predict.state = predict, app.state
     return app
 
@@ -117,15 +118,19 @@ def _observed(method: str, endpoint: str, handler: Handler) -> Callable[[Request
     return answer
 
 
-async def _http_problem(_: Request, error: HTTPException) -> Response:
+async def _http_problem(request: Request, error: HTTPException) -> Response:
     """404 and 405 in the format of every error."""
     errors = ["See GET /docs for all endpoints"]
+    if request.url.path.rstrip("/") and request.url.path.endswith("/"):
+        errors.insert(0, "The path ends with a slash. No endpoint's does")
     return error_response(ApiError(error.status_code, str(error.detail), "http", errors), error.headers)
 
 
 async def _openapi(request: Request) -> Response:
     worker: Worker = request.app.state.worker
-    return JsonResponse(msgspec.json.encode(openapi_document(worker.deployment.contract)))
+    return JsonResponse(
+        msgspec.json.encode(openapi_document(worker.deployment.contract, worker.deployment.settings.http_path_prefix))
+    )
 
 
 async def _docs(_: Request) -> Response:

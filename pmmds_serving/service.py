@@ -11,6 +11,7 @@ from pmmds_core.config.settings import load_settings
 from pmmds_core.deployment import Deployment
 from pmmds_serving.application import build_app
 from pmmds_serving.http import predict_protocol
+from pmmds_serving.http.cross_origin import CrossOrigin
 from pmmds_serving.http.predict_endpoint import PredictFirst
 from pmmds_serving.private_apis.bentoml_service import Service, keep_mounted_routes
 from pmmds_serving.process.descriptors import share_descriptors
@@ -31,8 +32,11 @@ class MountedService(Service):  # type: ignore[misc]
         mounted = keep_mounted_routes(self, app)
         max_connections = share_descriptors(settings.http_max_connections).http_connections
         in_protocol = mounted.state.predict if settings.http_fast_path == "on" else None
-        predict_protocol.install(max_connections, settings.http_request_seconds, in_protocol)
-        return PredictFirst(app, mounted.state.predict)
+        origins = settings.cors_origins
+        seconds = settings.http_request_seconds
+        predict_protocol.install(max_connections, seconds, in_protocol, has_cors=bool(origins))
+        first = PredictFirst(app, mounted.state.predict)
+        return CrossOrigin(first, origins) if origins else first
 
 
 class TabularClassifier:

@@ -121,7 +121,12 @@ def _suite_result(suite: SuiteResult | None) -> dg.AssetCheckResult:
             SUITE_CHECK, True, {"skipped": "validate_data is false; the model version is tagged as skipped"}
         )
     metadata = {"n_expectations": suite.n_expectations, "n_failed": suite.n_failed}
-    return check_result(SUITE_CHECK, suite.passed, metadata)
+    failures = [
+        {"column": o.column or "table", "expected": f"expected {o.expected}", "observed": f"found {o.observed}"}
+        for o in suite.outcomes
+        if not o.passed
+    ]
+    return check_result(SUITE_CHECK, suite.passed, metadata, failures[:50])
 
 
 def column_summary(frame: "pd.DataFrame", contract: Contract) -> list[dict[str, Any]]:

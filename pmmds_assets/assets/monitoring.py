@@ -154,6 +154,21 @@ def _log_counted_hours(context: dg.AssetExecutionContext, result: MonitorResult,
 
 
 def _drift_metadata(threshold: float, result: MonitorResult) -> dict[str, Any]:
+    return {
+        "verdict": result.verdict,
+        "in words": result.reasons,
+        "model_version": result.model_version,
+        "dagster/row_count": result.n_current,
+        "window_start": dg.MetadataValue.timestamp(result.window_start),
+        "window_end": dg.MetadataValue.timestamp(result.window_end),
+        "alert": result.alert_id if result.alert_id is not None else "none",
+        "report": dg.MetadataValue.path(str(result.html_path)),
+        **(_feature_metadata(threshold, result) if result.has_enough_rows else {}),
+    }
+
+
+def _feature_metadata(threshold: float, result: MonitorResult) -> dict[str, Any]:
+    """Return count, table and chart of the features. With too few rows nothing may look like drift or like none."""
     rows = [
         {
             "feature": f["feature"],
@@ -167,15 +182,7 @@ def _drift_metadata(threshold: float, result: MonitorResult) -> dict[str, Any]:
         for f in result.features_by_psi
     ]
     return {
-        "verdict": result.verdict,
-        "in words": result.reasons,
-        "model_version": result.model_version,
-        "dagster/row_count": result.n_current,
-        "window_start": dg.MetadataValue.timestamp(result.window_start),
-        "window_end": dg.MetadataValue.timestamp(result.window_end),
         "n_drifted_features": result.n_drifted_features,
-        "alert": result.alert_id if result.alert_id is not None else "none",
         "features": table(rows),
-        "report": dg.MetadataValue.path(str(result.html_path)),
         "chart": bar_chart("PSI by feature", {r["feature"]: r["psi"] for r in rows}, threshold=threshold, unit="PSI"),
     }

@@ -108,17 +108,15 @@ def _row(document: Document) -> dict[str, Any]:
 def _version_metadata(deployment: Deployment) -> dict[str, Any]:
     report = measure_production(deployment.ground_truth.labelled_rows(), deployment.settings.drift_min_samples_required)
     bars = {f"v{v.model_version}": v.roc_auc for v in report.versions if v.roc_auc is not None}
-    return {
-        "versions": table([v.to_row() for v in report.versions]),
-        "chart": bar_chart("ROC-AUC in production", bars),
-    }
+    versions = {"versions": table([v.to_row() for v in report.versions])}
+    return {**versions, "chart": bar_chart("ROC-AUC in production", bars)} if bars else versions
 
 
 def _charts(documents: Sequence[Document]) -> dict[str, Any]:
     measured = [x for x in documents if x["realized"] is not None]
     if not measured:
         return {}
-    points = [(x["day"][5:], x["realized"]["roc_auc"]["value"]) for x in measured]
+    points = [(_day_label(x, measured), x["realized"]["roc_auc"]["value"]) for x in measured]
     newest = measured[-1]
     return {
         "chart_by_day": line_chart("Realized ROC-AUC", points, unit="ROC-AUC"),
@@ -126,6 +124,12 @@ def _charts(documents: Sequence[Document]) -> dict[str, Any]:
             f"Calibration of v{newest['model_version']} on {newest['day']}", newest["reliability"]
         ),
     }
+
+
+def _day_label(document: Document, measured: Sequence[Document]) -> str:
+    """Return month and day, with the version if several served on that day."""
+    same_day = sum(x["day"] == document["day"] for x in measured)
+    return f"{document['day'][5:]} v{document['model_version']}" if same_day > 1 else str(document["day"][5:])
 
 
 def _labels_result(documents: Sequence[Document]) -> dg.AssetCheckResult:

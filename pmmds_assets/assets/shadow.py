@@ -44,12 +44,19 @@ def shadow_report(deployment: DeploymentResource) -> Materialized:
             "in words": shadow_text(document),
             "challenger_version": version,
             "dagster/row_count": agreement.n_rows,
-            "changed_decisions_share": agreement.changed_share,
             "figures": table(shadow_rows(document)),
-            "chart": bar_chart("Quantiles of challenger minus served probability", agreement.quantiles),
+            **_differences(document),
             **_page(d, version, document),
         },
     )
+
+
+def _differences(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the changed share and the chart; with too few requests neither."""
+    if document["changed_share"] is None:
+        return {}
+    title = "Quantiles of challenger minus served probability"
+    return {"changed_decisions_share": document["changed_share"], "chart": bar_chart(title, document["quantiles"])}
 
 
 def _page(deployment: Deployment, version: str, document: dict[str, Any]) -> dict[str, Any]:

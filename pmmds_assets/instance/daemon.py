@@ -49,9 +49,9 @@ def main() -> None:
 
 def leader_lock_of_instance() -> LeaderLock:
     """Return the leader lock of the instance in DAGSTER_HOME, chosen by its run storage."""
-    import dagster as dg
+    from pmmds_assets.instance.storage import open_instance
 
-    with dg.DagsterInstance.get() as instance:
+    with open_instance(load_settings()) as instance:
         url = getattr(instance.run_storage, "postgres_url", None)
         home = Path(instance.root_directory)
     return FileLeaderLock(home) if url is None else leader_lock_in(url, home)

@@ -16,12 +16,23 @@ INSTANCE_FILE = "dagster.yaml"
 MODULE = "pmmds_assets.definitions"
 URL_VARIABLE = "PMMDS_DAGSTER_DATABASE_URL"
 # dagster.yaml cannot choose its storage by a variable, so each kind has its own file.
-_MADE = "# Made by PMMDS from its dagster.yaml, with PostgreSQL for storage; replaced at each start.\n"
+_MADE = "# Made by PMMDS from its dagster.yaml, with another storage; replaced at each start.\n"
+# Written by earlier versions.
+_MADE_EARLIER = "# Made by PMMDS from its dagster.yaml, with PostgreSQL for storage; replaced at each start.\n"
 _POSTGRESQL = f"""
 storage:
   postgres:
     postgres_url:
       env: {URL_VARIABLE}
+"""
+_ESCAPED_SQLITE = """
+storage:
+  custom:
+    module: pmmds_assets.dagster_internals
+    class: EscapedSqliteStorage
+    config:
+      base_dir:
+        env: DAGSTER_HOME
 """
 
 
@@ -48,8 +59,9 @@ def prepare_dagster_home(settings: Settings) -> Path:
     try:
         make_private(settings.home_path)
         home.mkdir(exist_ok=True)
-        if settings.dagster_database_url:
-            _write_for_postgresql(file)
+        storage = _storage(settings, home)
+        if storage:
+            _write(file, storage)
         else:
             _link(file)
     except FileExistsError:
@@ -62,6 +74,13 @@ def prepare_dagster_home(settings: Settings) -> Path:
     return home
 
 
+def _storage(settings: Settings, home: Path) -> str:
+    """The storage section of dagster.yaml; empty for Dagster's own SQLite, which decodes a % and cuts at a ?."""
+    if settings.dagster_database_url:
+        return _POSTGRESQL
+    return _ESCAPED_SQLITE if set("%?") & set(str(home)) else ""
+
+
 def _link(file: Path) -> None:
     if (file.is_symlink() and not file.exists()) or _is_made(file):
         file.unlink(missing_ok=True)  # the linked checkout has moved, or the storage was PostgreSQL
@@ -69,8 +88,8 @@ def _link(file: Path) -> None:
         file.symlink_to(instance_file())
 
 
-def _write_for_postgresql(file: Path) -> None:
-    wanted = _MADE + instance_file().read_text(encoding="utf-8") + _POSTGRESQL
+def _write(file: Path, storage: str) -> None:
+    wanted = _MADE + instance_file().read_text(encoding="utf-8") + storage
     if file.is_symlink():
         file.unlink(missing_ok=True)
     if not file.exists() or (_is_made(file) and file.read_text(encoding="utf-8") != wanted):
@@ -78,7 +97,9 @@ def _write_for_postgresql(file: Path) -> None:
 
 
 def _is_made(file: Path) -> bool:
-    return file.is_file() and not file.is_symlink() and file.read_text(encoding="utf-8").startswith(_MADE)
+    if file.is_symlink() or not file.is_file():
+        return False
+    return file.read_text(encoding="utf-8").startswith((_MADE, _MADE_EARLIER))
 
 
 def instance_file() -> Path:

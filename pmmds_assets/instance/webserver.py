@@ -28,7 +28,16 @@ def main() -> None:
     if settings.dagster_read_only == "on" and READ_ONLY not in sys.argv:
         sys.argv.append(READ_ONLY)
     guard_the_application(settings)
+    _create_storage(settings)
     runpy.run_module("dagster_webserver", run_name="__main__", alter_sys=True)
+
+
+def _create_storage(settings: Settings) -> None:
+    """Create Dagster's storage under a lock, because the daemon starts at the same time."""
+    from pmmds_assets.instance.storage import open_instance
+
+    with open_instance(settings):
+        pass
 
 
 def guard_the_application(settings: Settings) -> None:

@@ -119,9 +119,9 @@ def shared_instance(settings: Settings) -> dg.DagsterInstance:
     check_dagster_database(settings)
     os.environ.update(dagster_variables(settings))
     with _quiet_about_beta():
-        import dagster as dg
+        from pmmds_assets.instance.storage import open_instance
 
-        return dg.DagsterInstance.get()
+        return open_instance(settings)
 
 
 @contextmanager
@@ -195,7 +195,7 @@ def _with_checks(result: Any, sentence: str) -> str:
         values = {k: getattr(v, "value", v) for k, v in check.metadata.items()}
         records = values.pop("failures", None)
         shown = [", ".join(f"{k} {v}" for k, v in values.items())]
-        shown += [" ".join(str(x) for x in r.data.values()) for r in getattr(records, "records", records or [])[:5]]
+        shown += [", ".join(str(x) for x in r.data.values()) for r in getattr(records, "records", records or [])[:5]]
         descriptions.append(f"{check.check_name} ({'; '.join(s for s in shown if s)})")
     return "the check " + " and ".join(descriptions) + " did not pass."
 

@@ -17,6 +17,7 @@ import httpx
 
 from pmmds_core.config.admin_token import read_token
 from pmmds_core.config.settings import Settings
+from pmmds_core.config.urls import client_url
 from pmmds_core.errors import ServiceUnavailableError
 
 _FEEDBACK_BATCH = 500
@@ -47,7 +48,7 @@ class ServiceClient:
     """Client of one service. Methods raise ServiceUnavailableError unless they say otherwise."""
 
     def __init__(self, settings: Settings) -> None:
-        self.base_url = f"http://{settings.http_host}:{settings.http_port}"
+        self.base_url = client_url(settings.http_host, settings.http_port)
         # `pmmds up` may have made the token since the settings were read.
         token = settings.admin_token or read_token(settings.home_path)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -74,8 +75,8 @@ class ServiceClient:
                 on_answer(n)
         return answers
 
-    def send_labels(self, labels: Iterable[tuple[str, int]]) -> Feedback:
-        """POST (request id, label) pairs to /api/v1/feedback, observed now."""
+    def send_labels(self, labels: Iterable[tuple[str, str]]) -> Feedback:
+        """POST pairs of request id and the contract's value of the label to /api/v1/feedback, observed now."""
         observed_at = datetime.now(UTC).isoformat()
         items = [{"request_id": r, "label": label, "observed_at": observed_at} for r, label in labels]
         totals = [0, 0, 0]

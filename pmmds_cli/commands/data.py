@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from pmmds_cli.output.console import JsonOption, print_json, say
+from pmmds_core.runtime.plurals import counted
 
 data_app = typer.Typer(help="Download the reference data, or show which source is in use.", no_args_is_help=True)
 
@@ -35,7 +36,7 @@ def download_data(json: JsonOption = False) -> None:
         )
         return
     verdict = "(verified)" if result.is_verified else "(not verified: the contract has no checksum)"
-    print(f"{result.n_rows:,} rows in {result.path}, content sha256 {result.digest} {verdict}.")
+    print(f"{counted(result.n_rows, 'row')} in {result.path}, content sha256 {result.digest} {verdict}.")
 
 
 def info(json: JsonOption = False) -> None:
@@ -60,7 +61,7 @@ def info(json: JsonOption = False) -> None:
             }
         )
         return
-    print(f"Contract {contract.name}: {len(contract.features)} features, label {contract.label.name}.")
+    print(f"Contract {contract.name}: {counted(len(contract.features), 'feature')}, label {contract.label.name}.")
     print(f"Reference data ({source.kind}): {source.description}")
-    print(f"{source.data.n_rows:,} rows, {share:.1%} {contract.label.name} = {contract.label.positive}.")
+    print(f"{counted(source.data.n_rows, 'row')}, {share:.1%} {contract.label.name} = {contract.label.positive}.")
     print(f"Content sha256 {source.data.digest}")

@@ -9,6 +9,7 @@ import typer
 
 from pmmds_cli.output.console import JsonOption, print_json
 from pmmds_cli.output.exit_codes import ExitCode
+from pmmds_core.runtime.plurals import counted
 
 if TYPE_CHECKING:
     from pmmds_core.contracts.contract import Contract
@@ -48,7 +49,8 @@ def migrate_database(json: JsonOption = False) -> None:
     made = keep_days(database)
     if made.days:
         done.append(
-            f"Created {len(made.days)} daily partitions of prediction_logs; moved {made.n_moved:,} rows into them."
+            f"Created {counted(len(made.days), 'daily partition')} of prediction_logs; moved "
+            f"{counted(made.n_moved, 'row')}."
         )
     if json:
         print_json({"done": done})
@@ -81,7 +83,8 @@ def backup(file: Path) -> None:
     database, _ = _opened()
     n_bytes = back_up(database, file)
     print(
-        f"{file}: {n_bytes:,} bytes of the {database.place}. Archived predictions are not included; copy their folder."
+        f"{file}: {counted(n_bytes, 'byte')} of the {database.place}. Archived predictions are not included; "
+        "copy their folder."
     )
 
 
@@ -93,7 +96,7 @@ def restore_database(file: Path) -> None:
     restore(database, file)
     counts = count_rows(database)
     print(
-        f"Restored {sum(counts.values()):,} rows in {len(counts)} tables to the {database.place}. "
+        f"Restored {counted(sum(counts.values()), 'row')} in {counted(len(counts), 'table')} to the {database.place}. "
         "Run `pmmds db migrate` next."
     )
 

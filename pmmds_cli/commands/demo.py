@@ -37,7 +37,11 @@ def demo(
     keep_up: Annotated[bool, typer.Option("--keep-up", help="Leave the processes running.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Run the whole loop on real processes: train, serve, drift, alert, retrain, promote, swap."""
+    """Run the whole loop on real processes: train, serve, drift, alert, retrain, promote, swap.
+
+    With your own contract and data (PMMDS_CONTRACT, PMMDS_DATA_PATH), a stable verdict and a held challenger are
+    results, not failures: the demo prints the reason and exits with 0.
+    """
     from pmmds_cli.commands.demo_steps import Demo
     from pmmds_cli.output.demo_result import summary_lines
     from pmmds_core.config.settings import load_settings
@@ -84,6 +88,8 @@ def _demo_settings(settings: Settings, home: Path) -> Settings:
         # The alert is the only trigger: an hourly performance report must not start another retraining.
         retrain_on_alert="on",
         retrain_on_performance_drop="off",
+        # Nobody is there to approve.
+        promotion_approval="automatic",
         data_path=data_path,
         **dict.fromkeys(_PLACES, ""),
     )

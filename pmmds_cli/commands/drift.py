@@ -5,6 +5,8 @@ Not here: the comparison (pmmds_core/file_drift/).
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,11 +16,14 @@ import typer
 from pmmds_cli.output.console import JsonOption, print_json, say
 from pmmds_cli.output.drift_table import WIDTH, moved, print_reasons, print_rule, print_wrapped
 from pmmds_cli.output.exit_codes import ExitCode
+from pmmds_core.errors import UsageError
 from pmmds_core.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
     from pmmds_core.drift.comparison import FeatureDrift
     from pmmds_core.file_drift.compare import FileComparison
+
+NAMES = "Comma-separated; repeatable."
 
 drift_app = typer.Typer(help="Compare data sets for drift; no deployment needed.", no_args_is_help=True)
 
@@ -36,12 +41,23 @@ def _group() -> None:
 
 
 def compare(
-    reference: Annotated[Path, typer.Option("--reference", help="Reference data: CSV, Parquet, or saved profile.")],
-    current: Annotated[Path, typer.Option("--current", help="Current data: CSV or Parquet.")],
+    reference: Annotated[
+        str, typer.Option("--reference", help="Reference data: CSV, Parquet (file, folder, pattern) or saved profile.")
+    ],
+    current: Annotated[str, typer.Option("--current", help="Current data: CSV or Parquet (file, folder, pattern).")],
     contract: Annotated[
         str, typer.Option(help="Contract file, or telco_churn for the packaged one. Default: infer the kinds.")
     ] = "",
-    columns: Annotated[str, typer.Option(help="Compare only these columns, comma-separated.")] = "",
+    columns: Annotated[list[str] | None, typer.Option(help=f"Compare only these columns. {NAMES}")] = None,
+    categorical: Annotated[list[str] | None, typer.Option(help=f"Columns to compare as categories. {NAMES}")] = None,
+    numeric: Annotated[list[str] | None, typer.Option(help=f"Columns to compare as numbers. {NAMES}")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help=f"Columns to leave out. {NAMES}")] = None,
+    na: Annotated[list[str] | None, typer.Option(help=f"Additional words for a missing value. {NAMES}")] = None,
+    bins: Annotated[list[str] | None, typer.Option(help="Bins of a numeric column: COLUMN=N, 2 to 50.")] = None,
+    threshold: Annotated[list[str] | None, typer.Option(help="PSI threshold of a column: COLUMN=X.")] = None,
+    delimiter: Annotated[str, typer.Option(help="Delimiter of CSV files. Default: detected.")] = "",
+    decimal: Annotated[str, typer.Option(help="Decimal mark of numbers in text: . or , Default: detected.")] = "",
+    thousands: Annotated[str, typer.Option(help="Mark of thousands of numbers in text. Default: detected.")] = "",
     score: Annotated[
         str, typer.Option(help="Column with the model's score; reported, but not counted as a feature.")
     ] = "",
@@ -60,15 +76,33 @@ def compare(
 
     for path in (save_profile, html):
         if path is not None:
-            check_writable(path, not_over=(reference, current))
+            check_writable(path, not_over=(Path(reference), Path(current)))
     from pmmds_core.config.settings import load_settings
     from pmmds_core.drift.policy import DriftRule
     from pmmds_core.file_drift.compare import compare_files
+    from pmmds_core.stores.files.file_options import FileOptions
 
-    s = load_settings()
-    rule = DriftRule.of(s)
-    chosen = [name.strip() for name in columns.split(",") if name.strip()]
-    result = compare_files(reference, current, contract=contract or None, columns=chosen, score=score, rule=rule)
+    options = FileOptions(
+        categorical=frozenset(names_of(categorical)),
+        numeric=frozenset(names_of(numeric)),
+        ignore=frozenset(names_of(ignore)),
+        na=tuple(names_of(na)),
+        delimiter="\t" if delimiter in ("\\t", "tab") else delimiter,
+        decimal=decimal,
+        thousands=thousands,
+        bins={name: _whole(name, value) for name, value in _pairs(bins, "--bins")},
+        thresholds={name: _number(name, value) for name, value in _pairs(threshold, "--threshold")},
+    )
+    rule = DriftRule.of(load_settings())
+    result = compare_files(
+        reference,
+        current,
+        contract=contract or None,
+        columns=names_of(columns),
+        score=score,
+        rule=rule,
+        options=options,
+    )
     _write(result, save_profile, html)
     if json:
         print_json(result.document)
@@ -79,6 +113,45 @@ def compare(
         raise typer.Exit(ExitCode.TOO_FEW_ROWS)
     if verdict is Verdict.DRIFTED and fail_on_drift:
         raise typer.Exit(ExitCode.CONDITION_NOT_MET)
+
+
+def names_of(given: Sequence[str] | None) -> list[str]:
+    """Names from a repeatable option: each value is one line of CSV, so that a name with a comma can be quoted.
+
+    Raises:
+        UsageError: a quote is not closed.
+    """
+    try:
+        lines = list(csv.reader(given or [], skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        raise UsageError(
+            f"A list of names cannot be read: {error}.", next_step='Write "a, b" in double quotes inside the value.'
+        ) from None
+    return [name.strip() for line in lines for name in line if name.strip()]
+
+
+def _pairs(given: Sequence[str] | None, option: str) -> list[tuple[str, str]]:
+    pairs = []
+    for text in given or ():
+        name, equals, value = text.rpartition("=")
+        if not equals or not name:
+            raise UsageError(f"{option} is {text!r}.", next_step=f"Expected COLUMN=VALUE, such as {option} amount=20.")
+        pairs.append((name, value))
+    return pairs
+
+
+def _whole(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"--bins {name}={text}: not a whole number.", next_step="Use 2 to 50.") from None
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"--threshold {name}={text}: not a number.", next_step="Use a number such as 0.2.") from None
 
 
 def _write(result: FileComparison, profile: Path | None, html: Path | None) -> None:
@@ -111,8 +184,10 @@ def _print_comparison(result: FileComparison) -> None:
         print(f"{line}  {_cut(row[-1], WIDTH - len(line) - 2)}".rstrip())
     print()
     for note in result.notes:
-        if note.kind is None or "most frequent" in note.why:
+        if note.kind is None or note.is_notable:
             print(f"{note.column}: {'left out, ' if note.kind is None else ''}{note.why}")
+    for warning in result.warnings:
+        print_wrapped(f"Warning: {warning}", "")
     print(f"{result.current} ({result.n_current:,} rows) against {result.reference} ({result.profile.n_rows:,} rows).")
     alerting = [rule for rule in result.verdict.rules if rule.rule in result.verdict.alert_rules]
     verdict = str(result.verdict.verdict).replace("_", " ").capitalize()

@@ -11,6 +11,7 @@ import typer
 
 from pmmds_cli.output.console import JsonOption, print_json, print_table
 from pmmds_core.errors import DataError, UsageError
+from pmmds_core.runtime.plurals import counted
 
 if TYPE_CHECKING:
     from pmmds_core.deployment import Deployment
@@ -100,17 +101,17 @@ def _training(training: dict[str, Any] | None) -> str:
     kept = "" if training["is_kept"] else " (file deleted)"
     words = mix_text(training["details"].get("mix", {}))
     mix = f": {words}" if words else ""
-    return f"{training['n_rows']:,} rows of {training['source']}, digest {training['digest'][:12]}{kept}{mix}"
+    return f"{counted(training['n_rows'], 'row')} of {training['source']}, digest {training['digest'][:12]}{kept}{mix}"
 
 
 def _validation(validation: dict[str, Any] | None) -> str:
     if validation is None:
         return "not recorded"
-    counted = ""
+    expectations = ""
     if "n_expectations" in validation:
         n_met = validation["n_expectations"] - validation["n_expectations_failed"]
-        counted = f": {n_met} of {validation['n_expectations']} expectations met"
-    return f"{validation['result']}{counted}"
+        expectations = f": {n_met} of {validation['n_expectations']} expectations met"
+    return f"{validation['result']}{expectations}"
 
 
 def _decision(decision: dict[str, Any] | None) -> str:
@@ -140,7 +141,7 @@ def _print_contributions(found: dict[str, Any], n_shown: int | None) -> None:
     ]
     print_table(rows, empty="")
     others = explanation["contributions"][len(rows) :]
-    rest = f", the other {len(others)} features {sum(c['log_odds'] for c in others):+.4f}" if others else ""
+    rest = f", the other {counted(len(others), 'feature')} {sum(c['log_odds'] for c in others):+.4f}" if others else ""
     print(
         f"Mean of the training rows {explanation['baseline']:+.4f}{rest}; "
         f"in all {explanation['log_odds']:+.4f}, P = {explanation['probability']:.4f}."

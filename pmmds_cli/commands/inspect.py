@@ -13,6 +13,7 @@ import typer
 
 from pmmds_cli.output.console import JsonOption, print_json, print_table
 from pmmds_cli.output.exit_codes import ExitCode
+from pmmds_core.runtime.plurals import counted
 
 if TYPE_CHECKING:
     from pmmds_core.deployment import Deployment
@@ -127,7 +128,7 @@ def performance(
         }
         for day in measured
     ]
-    print_table(rows, empty=f"No results for the last {days} days yet. performance_job runs every hour.")
+    print_table(rows, empty=f"No results for the last {counted(days, 'day')} yet. performance_job runs every hour.")
 
 
 def list_alerts(
@@ -212,7 +213,7 @@ def history(alert_id: AlertArgument, json: JsonOption = False) -> None:
 def _notification(state: NotificationState) -> str:
     if state.sent_at is not None:
         return f"sent {state.sent_at:%H:%M}"
-    attempts = f"{state.attempts} attempts" if state.attempts != 1 else "1 attempt"
+    attempts = counted(state.attempts, "attempt")
     return f"{state.state.replace('_', ' ')} after {attempts}{f': {state.last_error}' if state.last_error else ''}"
 
 

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from pmmds_cli.output.console import JsonOption, print_json
+from pmmds_core.runtime.plurals import counted
 
 labels_app = typer.Typer(help="Import ground truth labels.", no_args_is_help=True)
 
@@ -33,7 +34,7 @@ def import_labels(
     from pmmds_core.stores.predictions.label_file import read_labels
 
     deployment = Deployment.from_environment().prepare()
-    items = read_labels(file, deployment.contract)
+    items = read_labels(file, deployment.contract, deployment.settings.instants)
     counts = deployment.ground_truth.add(items, source="import")
     n_waiting = deployment.ground_truth.n_waiting()
     if json:
@@ -46,9 +47,9 @@ def import_labels(
         f"{counts.unknown:,} for requests that are not logged."
     )
     if n_waiting:
-        requests = "1 request" if n_waiting == 1 else f"{n_waiting:,} requests"
+        requests = counted(n_waiting, "request")
         print(f"Labels of {requests} are stored until they match a logged prediction.")
 
 
 def _labels(n: int) -> str:
-    return "1 label" if n == 1 else f"{n:,} labels"
+    return counted(n, "label")

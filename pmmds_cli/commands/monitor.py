@@ -10,6 +10,7 @@ from pmmds_cli.commands.job_steps import ready_deployment, run_dagster_job
 from pmmds_cli.output.console import JsonOption, print_json, say
 from pmmds_cli.output.drift_table import print_drift
 from pmmds_cli.output.exit_codes import ExitCode
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.database.grants import MONITOR
 
@@ -56,7 +57,7 @@ def run_monitor(deployment: Deployment, window_hours: int = 0, segments: str = "
     check_segment_features(deployment.contract, comma_list(segments))
     deployment.production_version()
     hours = window_hours or deployment.settings.drift_current_window_hours
-    say(f"Running monitor_job on the last {hours} hours")
+    say(f"Running monitor_job on the last {counted(hours, 'hour')}")
     from pmmds_assets.jobs import monitor_request
 
     ops = {"drift_report": {"config": {"window_hours": hours, "segment_features": segments}}}

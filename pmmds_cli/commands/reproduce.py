@@ -11,6 +11,7 @@ import typer
 
 from pmmds_cli.output.console import JsonOption, print_json, say
 from pmmds_cli.output.exit_codes import ExitCode
+from pmmds_core.runtime.plurals import counted
 
 if TYPE_CHECKING:
     from pmmds_core.workflows.reproduction import Reproduction
@@ -45,7 +46,10 @@ def reproduce(
 
 
 def _print_result(found: Reproduction) -> None:
-    how = f"{found.candidate}, seed {found.seed}, {found.n_training_rows:,} rows of digest {found.training_digest[:12]}"
+    how = (
+        f"{found.candidate}, seed {found.seed}, {counted(found.n_training_rows, 'row')} of digest "
+        f"{found.training_digest[:12]}"
+    )
     if found.is_equal:
         print(f"Reproduced: v{found.version} has digest {found.digest} ({how}).")
     else:

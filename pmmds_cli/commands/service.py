@@ -16,16 +16,17 @@ import typer
 
 from pmmds_cli.output.console import JsonOption, print_json, print_table, say
 from pmmds_cli.output.exit_codes import ExitCode
+from pmmds_cli.output.waiting import waiting
 from pmmds_core.errors import ServiceError, UsageError
 from pmmds_core.runtime.processes import is_alive
 
 if TYPE_CHECKING:
     from pmmds_cli.processes.definitions import Process
-    from pmmds_cli.processes.supervisor import ProcessState, Supervisor
+    from pmmds_cli.processes.supervisor import Supervisor
     from pmmds_core.config.settings import Settings
 
 # The supervisor stops one process after the other, and each may take 20 seconds.
-START_SECONDS, STOP_SECONDS = 180.0, 100.0
+STOP_SECONDS = 100.0
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +40,7 @@ def register(app: typer.Typer) -> None:
 def serve() -> None:
     """Start only the prediction service, in the foreground."""
     from pmmds_core.config.settings import load_settings
+    from pmmds_core.config.urls import http_url
     from pmmds_serving.launch import check_before_serving, serve_command
     from pmmds_serving.process.home_lock import take_home
 
@@ -46,7 +48,7 @@ def serve() -> None:
     lock = take_home(settings)
     check_before_serving(settings)
     argv, variables = serve_command(settings)
-    say(f"Serving on http://{settings.http_host}:{settings.http_port} - Ctrl-C stops.")
+    say(f"Serving on {http_url(settings.http_host, settings.http_port)} - Ctrl-C stops.")
     with lock:  # the server that replaces this process inherits the lock
         os.execvpe(argv[0], argv, {**os.environ, **settings.to_environment(), **variables})
 
@@ -73,6 +75,7 @@ def start(settings: Settings, *, foreground: bool = False) -> Sequence[Process]:
         AlreadyRunningError, PortTakenError, StoreError, ContractError: nothing was started.
         ServiceError, PortTakenError: a process did not become ready; the others run.
     """
+    from pmmds_cli.processes.readiness import wait_until_ready
     from pmmds_cli.processes.supervisor import Supervisor
 
     supervisor = Supervisor(settings)
@@ -81,7 +84,7 @@ def start(settings: Settings, *, foreground: bool = False) -> Sequence[Process]:
         if foreground:
             supervisor.write_configuration(processes)
             argv = supervisor.command(foreground=True)
-            os.execvpe(argv[0], argv, environment)
+            os.execvpe(argv[0], argv, {**environment, **supervisor.variables})
         supervisor.start(processes, environment)
         wait_until_ready(supervisor, processes)
     return processes
@@ -103,7 +106,8 @@ def _prepared(settings: Settings) -> tuple[Sequence[Process], dict[str, str]]:
     check_mlflow_database(settings)
     if not settings.has_tracking_server:
         say("Preparing the model registry …")
-        deployment.registry.experiment_id(deployment.model_name)
+        with waiting("the model registry's tables in PMMDS_HOME, which MLflow creates on the first start"):
+            deployment.registry.experiment_id(deployment.model_name)
     return processes, child_environment(settings, processes)
 
 
@@ -122,69 +126,6 @@ def _make_token(settings: Settings) -> None:
     say(f"Admin endpoints require the token in {file}; `pmmds` commands send it.")
 
 
-def wait_until_ready(supervisor: Supervisor, processes: Sequence[Process]) -> None:
-    """Raises PortTakenError, or ServiceError with the last log lines of a process that did not become ready."""
-    deadline = time.monotonic() + START_SECONDS
-    for process in processes:
-        say(f"  … {process.name}")
-        while not _is_ready(process, state := _state(supervisor, process)):
-            _raise_if_failed(process, state)
-            if time.monotonic() > deadline:
-                raise ServiceError(
-                    f"{process.name} was not ready after {START_SECONDS:.0f} seconds.",
-                    next_step=f"Read `pmmds logs {process.name}`; stop the other processes with `pmmds down`.",
-                )
-            time.sleep(0.2)
-
-
-def _state(supervisor: Supervisor, process: Process) -> ProcessState | None:
-    return next((s for s in supervisor.states() if s.name == process.name), None)
-
-
-def _is_ready(process: Process, state: ProcessState | None) -> bool:
-    """True if the process itself answers; another program may have taken its port while it was starting."""
-    from pmmds_cli.processes.ports import listens
-
-    if state is None or not state.pid:
-        return False
-    if process.url:
-        return listens(state.pid, process.port) and answers(process.url)
-    return state.state == "RUNNING"
-
-
-def _raise_if_failed(process: Process, state: ProcessState | None) -> None:
-    from pmmds_cli.processes.definitions import grpc_port_taken, port_taken
-    from pmmds_cli.processes.ports import is_free, listens
-
-    if state is None:
-        return
-    if process.port and not is_free(process.host, process.port) and not listens(state.pid, process.port):
-        raise port_taken(process)
-    # Only after it exited: a worker that has bound its port but does not listen yet looks the same.
-    if process.grpc_port and state.state in {"BACKOFF", "FATAL"} and not is_free(process.host, process.grpc_port):
-        raise grpc_port_taken(process)
-    if state.state == "FATAL":
-        raise ServiceError(
-            f"{process.name} exited during startup. Last log lines: {last_log_lines(state.log)}",
-            next_step=f"Read `pmmds logs {process.name}`; stop the other processes with `pmmds down`.",
-        )
-
-
-def answers(url: str) -> bool:
-    """True if a GET returns 2xx within a second."""
-    import httpx
-
-    try:
-        return httpx.get(url, timeout=1.0, trust_env=False).is_success
-    except httpx.HTTPError:
-        return False
-
-
-def last_log_lines(log: Path, n_lines: int = 3) -> str:
-    lines = [line for line in _tail(log, 40) if line.strip()]
-    return " / ".join(lines[-n_lines:]) or "nothing"
-
-
 def down() -> None:
     """Stop what `pmmds up` started, after open requests are answered and the spool is flushed."""
     from pmmds_core.config.settings import load_settings
@@ -201,8 +142,13 @@ def stop(settings: Settings) -> bool:
     if pid is None:
         return False
     supervisor.shutdown()
-    _wait(lambda: not supervisor.is_running() and not is_alive(pid), STOP_SECONDS, "The processes did not stop")
+    with waiting(lambda: f"{_running(supervisor)} to stop"):
+        _wait(lambda: not supervisor.is_running() and not is_alive(pid), STOP_SECONDS, "The processes did not stop")
     return True
+
+
+def _running(supervisor: Supervisor) -> str:
+    return ", ".join(s.name for s in supervisor.states() if s.pid) or "the supervisor"
 
 
 def _wait(is_done: Callable[[], bool], seconds: float, problem: str) -> None:
@@ -252,6 +198,7 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new lines.")] = False,
 ) -> None:
     """Print the logs of the processes."""
+    from pmmds_cli.processes.readiness import tail
     from pmmds_core.config.settings import load_settings
 
     folder = load_settings().home_path / "logs"
@@ -263,17 +210,10 @@ def logs(
         raise UsageError(f"There is no log of {name!r}.", next_step=f"Choose one of {', '.join(paths)}.")
     chosen = {name: paths[name]} if name else paths
     for label, path in chosen.items():
-        for line in _tail(path, lines):
+        for line in tail(path, lines):
             print(line if name else f"{label:18} | {line}")
     if follow:
         _follow(chosen, with_names=not name)
-
-
-def _tail(path: Path, n_lines: int) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()[-n_lines:]
-    except OSError:
-        return []
 
 
 def _follow(paths: dict[str, Path], *, with_names: bool) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pmmds_cli.output.console import JsonOption, print_json, say
+from pmmds_core.runtime.plurals import counted
 
 if TYPE_CHECKING:
     from pmmds_cli.client.service_client import Answer, Feedback, ServiceClient
@@ -58,7 +59,10 @@ def traffic(
         )
         return
     positive = sum(a.prediction for a in sent.answers) / len(sent.answers)
-    print(f"{len(sent.answers):,} requests answered by v{', v'.join(versions)}; {positive:.1%} predicted positive.")
+    print(
+        f"{counted(len(sent.answers), 'request')} answered by v{', v'.join(versions)}; {positive:.1%} "
+        "predicted positive."
+    )
     if sent.feedback is not None:
         f = sent.feedback
         print(f"Labels: {f.accepted:,} accepted, {f.updated:,} updated, {f.unknown:,} unknown.")
@@ -91,7 +95,8 @@ def send(client: ServiceClient, contract: Contract, frame: Any, *, with_labels: 
     labels = [int(v) for v in frame[contract.label.name]]
     if not with_labels:
         return SentTraffic(answers, labels, None)
-    pairs = zip((a.request_id for a in answers), labels, strict=True)
+    words = (contract.label.negative, contract.label.positive)
+    pairs = [(a.request_id, words[label]) for a, label in zip(answers, labels, strict=True)]
     return SentTraffic(answers, labels, client.send_labels(pairs))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pmmds_cli.output.console import print_table
+from pmmds_core.runtime.plurals import counted
 
 WIDTH = 100
 # The width that remains beside the other columns.
@@ -17,12 +18,15 @@ _MOVED, _NAME = 40, 17
 
 
 def print_drift(document: Mapping[str, Any]) -> None:
-    """Print the features by descending PSI, the verdict with its reasons by rule, and the segments."""
-    features = sorted(document["features"], key=lambda f: -(f["psi"] or 0))
-    print_table([_feature_row(f) for f in features], empty="No feature could be compared.")
-    print(
-        f"\n{document['n_current']:,} rows against {document['n_reference']:,} reference rows: {document['verdict']}."
-    )
+    """Print the features by descending PSI if there are enough rows, the verdict by rule, and the segments."""
+    from pmmds_core.drift.few_rows import has_enough_rows
+
+    if has_enough_rows(document):
+        features = sorted(document["features"], key=lambda f: -(f["psi"] or 0))
+        print_table([_feature_row(f) for f in features], empty="No feature could be compared.")
+        print()
+    rows, reference = counted(document["n_current"], "row"), counted(document["n_reference"], "reference row")
+    print(f"{rows} against {reference}: {document['verdict'].replace('_', ' ')}.")
     for rule in document["rules"]:
         print_rule(rule, raises_alerts=rule["rule"] in document["alert_rules"])
     if document["segments"]:

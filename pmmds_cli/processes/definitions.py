@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pmmds_cli.processes.ports import is_free
 from pmmds_core.config.settings import Settings
+from pmmds_core.config.urls import client_url
 from pmmds_core.errors import PortTakenError
 
 CODE_SERVER_PORT = 4000
@@ -89,7 +90,7 @@ def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[
 
 def _serving(settings: Settings) -> Process:
     argv = [sys.executable, "-m", "pmmds_serving"]
-    base = f"http://{settings.http_host}:{settings.http_port}"
+    base = client_url(settings.http_host, settings.http_port)
     return Process(
         "serving",
         argv,
@@ -105,7 +106,7 @@ def _mlflow(settings: Settings) -> Process:
     """The database URL contains a password, so it is passed in a variable, which other users cannot read."""
     from pmmds_core.stores.artifacts.mlflow_app import APP_NAME, host_variables
 
-    base = f"http://{settings.mlflow_host}:{settings.mlflow_port}"
+    base = client_url(settings.mlflow_host, settings.mlflow_port)
     root = settings.resolved_artifact_root
     argv = [sys.executable, "-m", "mlflow", "server", "--app-name", APP_NAME, "--host", settings.mlflow_host]
     argv += ["--port", str(settings.mlflow_port), "--workers", "1"]
@@ -119,7 +120,7 @@ def _mlflow(settings: Settings) -> Process:
 
 def _dagster(settings: Settings) -> list[Process]:
     host, port = settings.dagster_host, settings.dagster_port
-    base = f"http://{host}:{port}"
+    base = client_url(host, port)
     web = [
         sys.executable,
         "-m",

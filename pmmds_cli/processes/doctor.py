@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError
 from pmmds_core.policies.decision import PENDING_APPROVAL
+from pmmds_core.runtime.plurals import counted, plural
 
 # Reading a part whole takes about a second for each 200,000 rows.
 _N_READ_WHOLE = 5
@@ -76,20 +77,20 @@ def _home(deployment: Deployment) -> str:
 
 def _contract(deployment: Deployment) -> str:
     contract = deployment.contract
-    return f"{contract.name}: {len(contract.features)} features, model {contract.model_name}"
+    return f"{contract.name}: {counted(len(contract.features), 'feature')}, model {contract.model_name}"
 
 
 def _reference(deployment: Deployment) -> str:
     from pmmds_core.stores.files.reference_source import load_reference
 
     source = load_reference(deployment.settings, deployment.contract)
-    return f"{source.data.n_rows:,} rows; {source.description}"
+    return f"{counted(source.data.n_rows, 'row')}; {source.description}"
 
 
 def _database(deployment: Deployment) -> str:
     deployment.database.ping()
     summary = deployment.prediction_log.summary()
-    return f"{deployment.database.dialect} answers; {summary.n_rows:,} predictions logged"
+    return f"{deployment.database.dialect} answers; {counted(summary.n_rows, 'prediction')} logged"
 
 
 def archive(deployment: Deployment) -> str:
@@ -101,19 +102,21 @@ def archive(deployment: Deployment) -> str:
     problems += deployment.archive.problems(newest, with_content=True)
     if problems:
         raise PmmdsError(
-            f"{len(problems)} of {len(parts)} archived parts differ from their records: {problems[0]}.",
+            f"{len(problems)} of {counted(len(parts), 'archived part')} "
+            f"{plural(len(problems), 'differs', 'differ')} from the records: {problems[0]}.",
             next_step="Point PMMDS_ARCHIVE_PATH at the archive, or restore the files.",
         )
     if contradicted := deployment.archive.contradicted():
         raise PmmdsError(
-            f"{len(contradicted)} rows of the database have the request id of an archived row and other values, "
+            f"{counted(len(contradicted), 'row of the database has', 'rows of the database have')} the request id "
+            "of an archived row and other values, "
             f"such as {contradicted[0]}; the archived rows count.",
             next_step="Find out which login wrote them. The next run of archive_job removes them.",
         )
     if not parts:
         return "nothing is archived" + ("" if deployment.settings.retention_days else " (PMMDS_RETENTION_DAYS is 0)")
     n_rows, n_days = sum(part.n_rows for part in parts), len({part.day for part in parts})
-    return f"{n_rows:,} predictions of {n_days} days in {deployment.settings.resolved_archive_path}"
+    return f"{counted(n_rows, 'prediction')} of {counted(n_days, 'day')} in {deployment.settings.resolved_archive_path}"
 
 
 def _storage(deployment: Deployment) -> str:
@@ -126,7 +129,7 @@ def _storage(deployment: Deployment) -> str:
 
 def _registry(deployment: Deployment) -> str:
     versions = deployment.registry.versions(deployment.model_name)
-    return f"answers; {len(versions)} versions of {deployment.model_name}"
+    return f"answers; {counted(len(versions), 'version')} of {deployment.model_name}"
 
 
 def _production(deployment: Deployment) -> str:

@@ -6,7 +6,6 @@ runs every few seconds. Only the daemon's check imports Dagster, whose storage h
 
 from __future__ import annotations
 
-import ipaddress
 import sys
 import time
 import urllib.error
@@ -49,20 +48,8 @@ def check_process(process: Process, settings: Settings) -> str:
         return _check_daemon(settings)
     if process.grpc_health:
         return _check_grpc(process)
-    _get(process.name, _here(process.url, process.host))
+    _get(process.name, process.url)
     return f"{process.name} is healthy."
-
-
-def _here(url: str, host: str) -> str:
-    """The URL with the loopback address in place of an unspecified one such as 0.0.0.0."""
-    return url.replace(f"//{host}:", f"//{_reached_at(host)}:")
-
-
-def _reached_at(host: str) -> str:
-    try:
-        return "127.0.0.1" if ipaddress.ip_address(host).is_unspecified else host
-    except ValueError:
-        return host
 
 
 def _get(name: str, url: str, token: str = "") -> Any:
@@ -89,8 +76,7 @@ def _get(name: str, url: str, token: str = "") -> Any:
 
 def _check_serving(process: Process, token: str) -> str:
     """Healthy without a model, as in a new deployment, but not without database and spool."""
-    base = _here(process.page, process.host).rstrip("/")
-    document = _get(process.name, f"{base}/healthz", token)
+    document = _get(process.name, f"{process.page}healthz", token)
     parts = document["parts"] if isinstance(document, dict) else {}
     wrong = [
         f"{part}: {(parts[part]['problem'] or parts[part]['status']).rstrip('.')}"
@@ -120,7 +106,9 @@ def _check_grpc(process: Process) -> str:
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-    target = f"{_reached_at(process.host)}:{process.port}"
+    from pmmds_core.config.urls import authority, client_host
+
+    target = authority(client_host(process.host), process.port)
     with grpc.insecure_channel(target) as channel:
         try:
             stub: Any = health_pb2_grpc.HealthStub(channel)  # the types lack its methods

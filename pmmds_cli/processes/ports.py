@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
 def is_free(host: str, port: int) -> bool:
     """True if a process could listen there now; another process may be faster."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
+    with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -34,10 +33,14 @@ def free_ports(wanted: Mapping[str, int], host: str = "127.0.0.1") -> dict[str, 
 
 def any_free(host: str = "127.0.0.1") -> int:
     """A port that was free a moment ago."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+    with socket.socket(_family(host), socket.SOCK_STREAM) as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def listens(pid: int, port: int) -> bool:

@@ -77,6 +77,17 @@ class Supervisor:
                 )
             yield
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """Variables that the configuration refers to: in the file, " #" in a path would begin a comment."""
+        logs = str(self.logs)
+        return {
+            "SUPERVISOR_RUN": str(self.folder),
+            "SUPERVISOR_SOCKET": str(self.socket),
+            "SUPERVISOR_LOGS": logs,
+            "SUPERVISOR_PROGRAM_LOGS": logs.replace("%", "%%"),  # expanded twice
+        }
+
     def command(self, *, foreground: bool) -> list[str]:
         argv = [sys.executable, "-m", "supervisor.supervisord", "-c", str(self.folder / "supervisord.conf")]
         return [*argv, "-n"] if foreground else argv
@@ -85,7 +96,11 @@ class Supervisor:
         """Start in the background. Raises ServiceError if the supervisor does not start."""
         self.write_configuration(processes)
         started = subprocess.run(
-            self.command(foreground=False), env=dict(environment), capture_output=True, text=True, check=False
+            self.command(foreground=False),
+            env={**environment, **self.variables},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if started.returncode != 0:
             output = (started.stderr or started.stdout).strip().splitlines()
@@ -96,8 +111,7 @@ class Supervisor:
 
     def write_configuration(self, processes: Sequence[Process]) -> None:
         self.socket.unlink(missing_ok=True)
-        text = _HEAD.format(socket=self.socket, logs=self.logs, run=self.folder)
-        text += "".join(_PROGRAM.format(name=p.name, command=p.command, logs=self.logs) for p in processes)
+        text = _HEAD + "".join(_PROGRAM.format(name=p.name, command=p.command) for p in processes)
         path = self.folder / "supervisord.conf"
         path.write_text(text, encoding="utf-8")
         path.chmod(0o600)
@@ -114,11 +128,15 @@ class Supervisor:
                 i["statename"],
                 int(i["pid"]),
                 float(i["now"] - i["start"]) if i["pid"] else 0.0,
-                self.logs / f"{i['name']}.log",
+                self.log_of(i["name"]),
                 i["spawnerr"],
             )
             for i in found
         ]
+
+    def log_of(self, name: str) -> Path:
+        """The log file of a process."""
+        return self.logs / f"{name}.log"
 
     def pid(self) -> int | None:
         pid_file = self.folder / "supervisord.pid"
@@ -146,15 +164,15 @@ class Supervisor:
 
 
 _HEAD = """[unix_http_server]
-file={socket}
+file=%(ENV_SUPERVISOR_SOCKET)s
 chmod=0600
 
 [supervisord]
-logfile={logs}/supervisord.log
+logfile=%(ENV_SUPERVISOR_LOGS)s/supervisord.log
 logfile_maxbytes=5MB
 logfile_backups=1
-pidfile={run}/supervisord.pid
-childlogdir={logs}
+pidfile=%(ENV_SUPERVISOR_RUN)s/supervisord.pid
+childlogdir=%(ENV_SUPERVISOR_LOGS)s
 minfds=1024
 
 [rpcinterface:supervisor]
@@ -171,7 +189,7 @@ stopwaitsecs=20
 stopasgroup=true
 killasgroup=true
 redirect_stderr=true
-stdout_logfile={logs}/{name}.log
+stdout_logfile=%(ENV_SUPERVISOR_PROGRAM_LOGS)s/{name}.log
 stdout_logfile_maxbytes=20MB
 stdout_logfile_backups=2
 """

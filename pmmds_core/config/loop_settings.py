@@ -5,12 +5,15 @@ Not here: settings of the service, Dagster and MLflow, and reading the environme
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from pmmds_core.config.values import (
+    Day,
+    Hours,
     NonNegativeFloat,
     NonNegativeInt,
     OffOn,
@@ -101,6 +104,13 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
     alert_stable_reports: Annotated[
         PositiveInt, Meta(description="Consecutive stable reports that resolve an alert")
     ] = 3
+
+    timestamp_earliest: Annotated[
+        Day, Meta(description="Earliest accepted timestamp of a label, as a UTC day; 1970-01-01 at the earliest")
+    ] = date(2000, 1, 1)
+    timestamp_max_ahead_hours: Annotated[
+        Hours, Meta(description="Maximum hours that a label's timestamp may be ahead of the current time")
+    ] = 24.0
 
     retrain_min_labels: Annotated[PositiveInt, Meta(description="Minimum labeled production rows for a retraining")] = (
         200

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
@@ -21,10 +21,12 @@ from pmmds_core.config.admin_token import read_token
 from pmmds_core.config.loop_settings import LoopSettings
 from pmmds_core.config.placeholders import reject_placeholders
 from pmmds_core.config.secret_files import SECRETS, raw_value
+from pmmds_core.config.urls import file_url, sqlite_url
 from pmmds_core.config.values import (
     BrokerUrl,
     HostNames,
     OffOn,
+    Origins,
     Port,
     PositiveFloat,
     PositiveInt,
@@ -33,9 +35,13 @@ from pmmds_core.config.values import (
     is_every_address,
     parse,
     with_driver,
+    without_brackets,
 )
+from pmmds_core.runtime.instants import InstantRange
 
 PREFIX = "PMMDS_"
+# CHECK constraints on PostgreSQL reject earlier timestamps.
+_EARLIEST = date(1970, 1, 1)
 
 
 class Settings(LoopSettings, frozen=True, kw_only=True):
@@ -54,6 +60,18 @@ class Settings(LoopSettings, frozen=True, kw_only=True):
         Literal["on", "off"],
         Meta(description="Answer predictions inside uvicorn's protocol; `off` routes them through ASGI"),
     ] = "on"
+    http_path_prefix: Annotated[
+        str,
+        Meta(
+            pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+            description="Path prefix that a proxy removes, such as /churn; the server URL in /openapi.json",
+            extra={"expected": "a path such as /churn, without a slash at its end"},
+        ),
+    ] = ""
+    http_cors_origins: Annotated[
+        Origins,
+        Meta(description="Origins (comma-separated) whose web pages may read responses (CORS); empty = off"),
+    ] = ""
     grpc_port: Annotated[Port, Meta(description="gRPC port of the service")] = 50051
     serving_workers: Annotated[PositiveInt, Meta(description="Number of serving processes")] = 1
     admin_token: Annotated[
@@ -121,6 +139,7 @@ class Settings(LoopSettings, frozen=True, kw_only=True):
     ] = ""
     schedules: Annotated[
         OffOn,
+        Origins,
         Meta(description="Enable Dagster schedules; `off` when an external scheduler triggers runs"),
     ] = "on"
     dagster_executor: Annotated[
@@ -138,7 +157,7 @@ class Settings(LoopSettings, frozen=True, kw_only=True):
     dagster_code_server: Annotated[
         str,
         Meta(
-            pattern=r"^([A-Za-z0-9._-]+:[0-9]{1,5})?$",
+            pattern=r"^(([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})?$",
             description="host:port of Dagster's code server; empty = web server and daemon load the code themselves",
             extra={"expected": "host:port"},
         ),
@@ -158,7 +177,7 @@ class Settings(LoopSettings, frozen=True, kw_only=True):
     @property
     def resolved_database_url(self) -> str:
         """URL of the PMMDS database; by default SQLite under `home`. The PostgreSQL driver is psycopg 3."""
-        return with_driver(self.database_url or f"sqlite:///{self.home_path / 'pmmds.db'}", "psycopg")
+        return with_driver(self.database_url or sqlite_url(self.home_path / "pmmds.db"), "psycopg")
 
     @property
     def resolved_archive_path(self) -> Path:
@@ -166,7 +185,7 @@ class Settings(LoopSettings, frozen=True, kw_only=True):
 
     @property
     def resolved_tracking_uri(self) -> str:
-        return with_driver(self.mlflow_tracking_uri or f"sqlite:///{self.home_path / 'mlflow.db'}", "psycopg")
+        return with_driver(self.mlflow_tracking_uri or sqlite_url(self.home_path / "mlflow.db"), "psycopg")
 
     @property
     def has_tracking_server(self) -> bool:
@@ -184,12 +203,21 @@ class Settings(LoopSettings, frozen=True, kw_only=True):
     def resolved_artifact_root(self) -> str:
         """URI of the folder or bucket of MLflow's artifacts, without a trailing slash."""
         root = self.mlflow_artifact_root.rstrip("/") or str(self.home_path / "mlartifacts")
-        return root if "://" in root else "file://" + quote(str(Path(root).expanduser().absolute()))
+        return root if "://" in root else file_url(Path(root).expanduser().absolute())
 
     @property
     def resolved_dagster_database_url(self) -> str:
         """URL of Dagster's storage, with the driver psycopg2; empty for the embedded SQLite."""
         return with_driver(self.dagster_database_url, "psycopg2")
+
+    @property
+    def instants(self) -> InstantRange:
+        """The accepted timestamps of labels."""
+        return InstantRange.from_settings(max(self.timestamp_earliest, _EARLIEST), self.timestamp_max_ahead_hours)
+
+    @property
+    def cors_origins(self) -> tuple[str, ...]:
+        return tuple(origin.lower() for origin in comma_list(self.http_cors_origins))
 
     @property
     def alert_rules(self) -> tuple[str, ...]:
@@ -205,7 +233,7 @@ class Settings(LoopSettings, frozen=True, kw_only=True):
         Args:
             bound_to: the address it listens on; accepted too, unless it is the wildcard address.
         """
-        names = {name.lower() for name in comma_list(self.web_allowed_hosts)}
+        names = {without_brackets(name.lower()) for name in comma_list(self.web_allowed_hosts)}
         return frozenset(names if is_every_address(bound_to) else names | {bound_to.lower()})
 
     def to_environment(self) -> dict[str, str]:
@@ -220,6 +248,11 @@ def variable_name(field: str) -> str:
 def source_of(environment: Mapping[str, str] | None) -> Mapping[str, str]:
     """`environment`, or that of this process if None."""
     return os.environ if environment is None else environment
+
+
+def home_of_environment() -> Path:
+    """The absolute PMMDS_HOME, even if another setting is invalid."""
+    return Settings(home=os.environ.get(variable_name("home")) or Settings().home).home_path
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

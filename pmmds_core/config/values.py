@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from datetime import date
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
@@ -22,6 +23,9 @@ PositiveFloat = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 OpenShare = Annotated[float, Meta(gt=0, lt=1)]
 OffOn = Literal["off", "on"]
+# At most ten years.
+Hours = Annotated[float, Meta(ge=0, le=87_600)]
+Day = Annotated[date, Meta(extra={"expected": "a day such as 2000-01-01"})]
 _RULE = "(spec|calibrated|joint|sequential)"
 RuleNames = Annotated[
     str,
@@ -33,12 +37,20 @@ RuleNames = Annotated[
 BrokerUrl = Annotated[
     str, Meta(pattern=r"^(rediss?|sentinel|(py)?amqps?)://", extra={"expected": "a redis:// or amqp:// URL"})
 ]
-_HOST = r"[A-Za-z0-9._-]+(:[0-9]{1,5})?"
+_HOST = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
 HostNames = Annotated[
     str,
     Meta(
         pattern=rf"^(\s*{_HOST}\s*(,\s*{_HOST}\s*)*)?$",
         extra={"expected": "a comma-separated list of names such as pmmds.example or pmmds.example:3000"},
+    ),
+]
+_ORIGIN = rf"https?://{_HOST}"
+Origins = Annotated[
+    str,
+    Meta(
+        pattern=rf"^(\s*{_ORIGIN}\s*(,\s*{_ORIGIN}\s*)*)?$",
+        extra={"expected": "a comma-separated list of origins such as https://app.example or http://localhost:3000"},
     ),
 ]
 
@@ -84,6 +96,11 @@ def is_every_address(host: str) -> bool:
         return ipaddress.ip_address(host).is_unspecified
     except ValueError:
         return False
+
+
+def without_brackets(name: str) -> str:
+    """`fd00::5` for `[fd00::5]`; a name with a port is unchanged."""
+    return name[1:-1] if name.startswith("[") and name.endswith("]") else name
 
 
 def with_driver(url: str, driver: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pmmds_core.contracts.contract import Contract, Feature, FeatureValue
+from pmmds_core.runtime.plurals import counted
 
 MESSAGE = "Inference payload validation failed"
 
@@ -50,7 +51,7 @@ def compile_validator(contract: Contract) -> RowValidator:
 
     def validate(features: Any) -> CheckedRow:
         if not isinstance(features, Mapping):
-            return CheckedRow(None, (f"features: expected an object with {n_features} features",), ())
+            return CheckedRow(None, (f"features: expected an object with {counted(n_features, 'feature')}",), ())
         values: list[FeatureValue] = []
         errors: list[str] = []
         for name, check in checks:

@@ -6,7 +6,6 @@ file (stores/files/reference_source.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pmmds_core.contracts.contract import Contract, Feature, Label
+from pmmds_core.contracts.label_words import LabelWords
+from pmmds_core.data.cells import WORDS_FOR_NULL, category_of, spelling_of
 from pmmds_core.data.digests import content_digest, row_digests
+from pmmds_core.data.number_style import styles_of
 from pmmds_core.data.text_table import N_EXAMPLES, Cells, TextTable, read_table, table_from_frame
 from pmmds_core.errors import DataError
 
@@ -35,7 +37,8 @@ class SourceData:
     `frame`: the features in the contract's order, then the label as 0 or 1 (if requested). Integers are int64
     (float64 with NaN if nullable), other numbers float64, text is object with None.
     `row_ids`: (n_rows,) text of the contract's `row_id` column; None if the file does not have it.
-    `digest`: content_digest(frame). `ignored_columns`: columns of the file that are not in the contract.
+    `digest`: content_digest(frame). `ignored_columns`: columns of the file that are not in the contract. `notes`:
+    sentences about numbers that were not written plainly.
     """
 
     name: str
@@ -44,6 +47,7 @@ class SourceData:
     n_rows: int
     digest: str
     ignored_columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def read_source(path: str | Path, contract: Contract, *, needs_label: bool = True) -> SourceData:
@@ -76,18 +80,21 @@ def _normalize(table: TextTable, contract: Contract, needs_label: bool) -> Sourc
 
     column_of = _find_columns(table, contract, needs_label)
     problems: list[str] = []
+    notes: list[str] = []
     columns: dict[str, Any] = {}
     for feature in contract.features:
-        columns[feature.name] = _Column(table, column_of[feature.name], problems).feature(feature)
+        columns[feature.name] = _Column(table, column_of[feature.name], problems, notes).feature(feature)
     if needs_label:
-        columns[contract.label.name] = _Column(table, column_of[contract.label.name], problems).label(contract.label)
+        columns[contract.label.name] = _Column(table, column_of[contract.label.name], problems, notes).label(
+            contract.label
+        )
     row_ids = _row_ids(table, contract, problems)
     if problems:
         raise _error(table, problems)
     frame = pd.DataFrame(columns)
     used = {*column_of.values(), contract.row_id, contract.label.source, contract.label.name}
     ignored = tuple(column for column in table.columns if column not in used)
-    return SourceData(table.name, frame, row_ids, len(frame), content_digest(frame), ignored)
+    return SourceData(table.name, frame, row_ids, len(frame), content_digest(frame), ignored, tuple(notes))
 
 
 def _find_columns(table: TextTable, contract: Contract, needs_label: bool) -> dict[str, str]:
@@ -121,11 +128,12 @@ def _shortened(names: list[str], at_most: int = 25) -> str:
 
 @dataclass(frozen=True)
 class _Column:
-    """Converts one text column to typed values and appends its problems to `problems`."""
+    """Converts one text column to typed values; appends its problems to `problems` and remarks to `notes`."""
 
     table: TextTable
     name: str
     problems: list[str]
+    notes: list[str]
 
     @property
     def cells(self) -> Cells:
@@ -139,21 +147,26 @@ class _Column:
         return values
 
     def label(self, label: Label) -> NDArray[np.int64]:
-        meaning = label_meaning(label)
-        codes = np.array([meaning.get(cell, -1) for cell in self.cells], dtype=np.int64)
+        words = LabelWords(label)
+        code_of = {cell: words.code_of(cell) for cell in set(self.cells)}
+        codes = np.array([-1 if (code := code_of[cell]) is None else code for cell in self.cells], dtype=np.int64)
         self._report(codes < 0, f"not a label. Expected {label.positive} or {label.negative}")
         return codes
 
     def _blanks(self, feature: Feature) -> NDArray[np.bool_]:
         marks = {""} | set(feature.blank.written_as if feature.blank else ())
+        if feature.is_numeric:
+            return np.array([cell in marks or cell.lower() in WORDS_FOR_NULL for cell in self.cells], dtype=bool)
         return np.array([cell in marks for cell in self.cells], dtype=bool)
 
     def _categories(self, feature: Feature, blank: NDArray[np.bool_]) -> NDArray[np.object_]:
-        allowed = set(feature.all_values)
-        known = np.array([cell in allowed for cell in self.cells], dtype=bool)
+        spelling = spelling_of(feature.all_values)
+        written = {category_of(value, spelling): value for value in feature.all_values}
+        found = [written.get(category_of(cell, spelling)) for cell in self.cells]
+        known = np.array([value is not None for value in found], dtype=bool)
         expected = ", ".join(feature.all_values)
         self._report(~known & ~blank, f"not among the allowed values. Expected one of: {expected}")
-        values = np.array(self.cells, dtype=object)
+        values = np.array(found, dtype=object)
         values[blank] = feature.blank_value
         return values
 
@@ -162,6 +175,8 @@ class _Column:
 
         texts = pd.Series(np.where(blank, "", np.array(self.cells, dtype=object)), dtype=object)
         numbers = pd.to_numeric(texts, errors="coerce").to_numpy(dtype=np.float64, copy=True)
+        if not np.isfinite(numbers[~blank]).all():
+            numbers = self._styled(texts, blank, numbers)
         finite = np.isfinite(numbers)
         self._report(~finite & ~blank, "not a number")
         self._report_range(feature, numbers, finite)
@@ -169,6 +184,18 @@ class _Column:
             whole = finite & (numbers == np.round(numbers)) & (np.abs(numbers) <= _EXACT)
             self._report(finite & ~whole, "not a whole number")
         return _filled(feature, numbers, finite, blank)
+
+    def _styled(
+        self, texts: pd.Series[Any], blank: NDArray[np.bool_], plain: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Numbers in a local or decorated form, if the whole column has one form; else `plain`."""
+        styles = styles_of(texts[~blank].unique())
+        if len(styles) != 1 or styles[0].is_plain:
+            return plain
+        self.notes.append(f"{self.name}: numbers written like {texts[~blank].iloc[0]!r}")
+        return np.array(
+            [np.nan if b else styles[0].number_of(t) for t, b in zip(texts, blank, strict=True)], dtype=float
+        )
 
     def _report_range(self, feature: Feature, numbers: NDArray[np.float64], finite: NDArray[np.bool_]) -> None:
         low = -np.inf if feature.minimum is None else feature.minimum
@@ -185,12 +212,6 @@ class _Column:
         more = ", …" if rows.size > N_EXAMPLES else ""
         count = "1 value is" if rows.size == 1 else f"{rows.size} values are"
         self.problems.append(f"{self.name}: {count} {what} ({examples}{more})")
-
-
-def label_meaning(label: Label) -> Mapping[str, int]:
-    """Class by label text. `1` and `0` are accepted too, unless the contract uses them as label texts."""
-    classes = {label.positive: 1, label.negative: 0}
-    return classes if classes.keys() & {"0", "1"} else {**classes, "1": 1, "0": 0}
 
 
 def _filled(

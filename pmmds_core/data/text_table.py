@@ -9,9 +9,15 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pmmds_core.data.cells import decimal_text
+from pmmds_core.data.compressed import DAMAGED, open_decompressed, other_format
+from pmmds_core.data.csv_dialect import N_SAMPLED_ROWS, dialect_of, name_problem
+from pmmds_core.data.parquet_index import unnamed_index
 from pmmds_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -43,7 +49,9 @@ class TextTable:
 
 
 def read_table(path: Path) -> TextTable:
-    """Read a file as Parquet if it starts with Parquet's magic bytes or has its suffix, else as CSV.
+    """Read a file, which may be compressed, as Parquet if it starts with Parquet's magic bytes, else as CSV.
+
+    A column without a name, such as an unnamed pandas index or row names, is left out.
 
     Raises:
         DataError: unreadable, empty, or not a valid file of its format.
@@ -51,21 +59,30 @@ def read_table(path: Path) -> TextTable:
     raw = _read_bytes(path)
     if raw.startswith(PARQUET_MAGIC) or path.suffix in PARQUET_SUFFIXES:
         return _parquet(raw, path.name)
+    if (found := other_format(raw)) != "":
+        raise DataError(f"The data file {path} is {found}.", next_step="Save it as CSV in UTF-8, or as Parquet.")
     return _csv(_decode(raw, path.name), path.name)
 
 
 def table_from_frame(frame: pd.DataFrame, name: str) -> TextTable:
-    """Convert a data frame to text; missing values become empty cells, whole floats lose their `.0`."""
+    """Convert a data frame to text; missing values become empty cells, whole floats lose their `.0`.
+
+    A named index is a column like any other.
+    """
+    if any(level is not None for level in frame.index.names):
+        frame = frame.reset_index(level=[level for level in frame.index.names if level is not None])
     columns = {str(column): [_text(value) for value in frame[column].tolist()] for column in frame.columns}
     return TextTable(name, columns, range(1, len(frame) + 1), "row")
 
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        raw = path.read_bytes()
-    except OSError as error:
+        with open_decompressed(path) as file:
+            raw = file.read()
+    except DAMAGED as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).rstrip(".")
         raise DataError(
-            f"The data file {path} cannot be read: {error.strerror}.",
+            f"The data file {path} cannot be read: {reason}.",
             next_step="Point PMMDS_DATA_PATH at a readable CSV or Parquet file.",
         ) from None
     if not raw.strip():
@@ -78,15 +95,21 @@ def _parquet(raw: bytes, name: str) -> TextTable:
     import pyarrow.parquet as pq
 
     try:
-        frame = pq.read_table(pa.BufferReader(raw)).to_pandas()
+        table = pq.read_table(pa.BufferReader(raw))
+        # Old writers store text without the UTF-8 mark.
+        binary = [i for i, t in enumerate(table.schema.types) if pa.types.is_binary(t) or pa.types.is_large_binary(t)]
+        for i in binary:
+            table = table.set_column(i, table.schema.names[i], table.column(i).cast(pa.string()))
+        index = unnamed_index(table.schema.names, (table.schema.metadata or {}).get(b"pandas"))
+        frame = table.drop_columns(sorted(index)).to_pandas(ignore_metadata=True)
     except pa.ArrowException as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise DataError(
             f"{name} is not a readable Parquet file: {reason}.", next_step="Export the file again."
         ) from None
-    table = table_from_frame(frame, name)
-    _need_rows(table)
-    return table
+    text = table_from_frame(frame, name)
+    _need_rows(text)
+    return text
 
 
 def _decode(raw: bytes, name: str) -> str:
@@ -104,12 +127,14 @@ def _decode(raw: bytes, name: str) -> str:
 
 
 def _csv(text: str, name: str) -> TextTable:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[list[str]] = []
     numbers: list[int] = []
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        header = [cell.strip() for cell in next(row for row in reader if row)]
-        _check_header(header, name)
+        dialect = dialect_of(list(islice(io.StringIO(text, newline=""), N_SAMPLED_ROWS * 4)))
+        _check_header(dialect.names, name)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.delimiter, strict=True)
+        next(row for row in reader if row)
         for row in reader:
             if row:
                 rows.append(row)
@@ -118,22 +143,18 @@ def _csv(text: str, name: str) -> TextTable:
         raise DataError(
             f"{name}, line {reader.line_num}: invalid CSV: {error}.", next_step="Check the quotes near this line."
         ) from None
-    _check_widths(rows, numbers, len(header), name)
-    columns = zip(*rows, strict=True) if rows else ([] for _ in header)
-    stripped = {key: [cell.strip() for cell in cells] for key, cells in zip(header, columns, strict=True)}
-    table = TextTable(name, stripped, numbers)
+    _check_widths(rows, numbers, len(dialect.names), name)
+    columns = zip(*rows, strict=True) if rows else ([] for _ in dialect.names)
+    named = {key: cells for key, cells in zip(dialect.names, columns, strict=True) if key}
+    table = TextTable(name, {key: [cell.strip() for cell in cells] for key, cells in named.items()}, numbers)
     _need_rows(table)
     return table
 
 
-def _check_header(header: list[str], name: str) -> None:
-    if len(header) == 1:
-        separator = next((mark for mark in (";", "\t", "|") if mark in header[0]), None)
-        if separator:
-            raise DataError(
-                f"{name}, line 1: the columns are separated by {separator!r}.", next_step="Save it with commas."
-            )
-    duplicates = sorted({column for column in header if header.count(column) > 1})
+def _check_header(header: Sequence[str], name: str) -> None:
+    if problem := name_problem(header):
+        raise DataError(f"{name}: {problem}.", next_step="Expected a header line with the names of the columns.")
+    duplicates = sorted({column for column in header if column and header.count(column) > 1})
     if duplicates:
         raise DataError(f"{name}, line 1: duplicate column names: {', '.join(map(repr, duplicates))}.")
 
@@ -144,7 +165,7 @@ def _check_widths(rows: list[list[str]], numbers: list[int], width: int, name: s
         examples = ", ".join(f"line {number} has {found}" for number, found in odd[:N_EXAMPLES])
         raise DataError(
             f"{name}: {len(odd)} of {len(rows)} rows do not have the header's {width} cells ({examples}).",
-            next_step="No rows were loaded. Check that the file is comma-separated and complete.",
+            next_step="No rows were loaded. Check the delimiter and that the file is complete.",
         )
 
 
@@ -161,4 +182,6 @@ def _text(value: Any) -> str:
         return str(int(value)) if value.is_integer() else repr(value)
     if value is None or type(value).__name__ in {"NAType", "NaTType"}:
         return ""
-    return str(value).strip()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return decimal_text(str(value)) if isinstance(value, Decimal) else str(value).strip()

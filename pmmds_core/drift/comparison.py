@@ -77,8 +77,8 @@ class FeatureDrift:
     `wasserstein_distance` and `ks_distance` are None for categorical features. `p_value`: of the hypothesis that both
     sides have the same distribution (statistics/homogeneity.py). `q_value`: Benjamini–Hochberg over the features; the
     score is not part of that family. `psi_expected_by_chance`: mean PSI of two samples of these sizes without drift.
-    `unseen_share`: current rows with a value that is not in the reference; `lost_share`: reference rows with a value
-    that no current row has; both None for numeric features. `out_of_range_share`: current rows outside the contract's
+    `unseen_share`: current rows with a value that is not in the reference. `lost_share`: reference rows with a value
+    that no current row has; None for numeric features. `out_of_range_share`: current rows outside the contract's
     range; None for categorical features. `statement`: the largest change as a sentence without a period.
     """
 
@@ -155,7 +155,7 @@ def compare_feature(feature: FeatureProfile, current: Counts) -> FeatureDrift:
     n_reference, n_current = int(reference.sum()), int(current.sum())
     is_comparable = n_reference > 0 and n_current > 0
     is_numeric = bins.kind == "numeric"
-    n_ordered = len(bins.edges) + 1 if is_numeric else 0
+    n_ordered = bins.n_ordered
     measured = {
         name: measure.compute(reference, current, n_ordered)
         for name, measure in MEASURES.items()
@@ -184,7 +184,7 @@ def compare_feature(feature: FeatureProfile, current: Counts) -> FeatureDrift:
         unseen_share=_share(current, bins.unseen_index),
         lost_share=None if is_numeric else _lost_share(reference, current, special),
         out_of_range_share=_share(current, bins.out_of_range_index),
-        statement=statement(bins, n_ordered, r_shares, c_shares),
+        statement=statement(bins, r_shares, c_shares),
         moved_bins=tuple(shares[i] for i in moved),
         bins=shares,
     )

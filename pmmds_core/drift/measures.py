@@ -79,7 +79,7 @@ def wasserstein_distance(reference_counts: Counts, current_counts: Counts, n_ord
     """Earth mover's distance in bin ranks, scaled so that 1 is the distance from the first to the last ordered bin.
 
     With quantile bins this is the reference's rank scale, on which an outlier is at most in the last bin. The unordered
-    bins that follow (out of range, not a number, null) lie beyond the last ordered bin at distances 1, 2 and 3.
+    bins that follow (unseen, out of range, not a number, null) lie beyond the last ordered bin at distances 1 to 4.
     Not smoothed. Equals scipy.stats.wasserstein_distance at those positions; Vallender (1973). NaN if a side has no
     rows.
 

@@ -7,7 +7,7 @@ Not here: the comparison (comparison.py), single rules (rules/) and the actions 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pmmds_core.config.settings import Settings
@@ -33,8 +33,9 @@ _SEVERITY = (Band.UNDETERMINED, Band.NONE, Band.MODERATE, Band.SIGNIFICANT, Band
 class DriftRule:
     """The settings of all rules.
 
-    `psi_threshold`, `min_features`: of the rule spec. `min_samples`: minimum current rows for a verdict.
-    `false_alarm_rate`: of calibrated and joint, per window, 0–1. `alert_rules`: the rules that determine the verdict.
+    `psi_threshold`, `min_features`, `feature_thresholds`: of the rule spec. `min_samples`: minimum rows on each side
+    for a verdict. `false_alarm_rate`: of calibrated and joint, per window, 0–1. `alert_rules`: the rules that determine
+    the verdict.
     """
 
     psi_threshold: float
@@ -42,6 +43,11 @@ class DriftRule:
     min_samples: int
     false_alarm_rate: float = 0.05
     alert_rules: tuple[str, ...] = (spec.RULE,)
+    feature_thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def spec(self) -> SpecRule:
+        return SpecRule(self.psi_threshold, self.min_features, self.min_samples, self.feature_thresholds)
 
     @classmethod
     def of(cls, s: Settings) -> DriftRule:
@@ -58,7 +64,7 @@ class DriftRule:
 class DriftVerdict:
     """The combined verdict. `rules`: every evaluated rule; `alert_rules`: names of those that determine the verdict.
 
-    `drifted_features`: above the PSI threshold, largest PSI first, regardless of the verdict. `severity`: worst band
+    `drifted_features`: above the PSI threshold, largest PSI first; none without a verdict. `severity`: worst band
     of these features and of those flagged by the alerting rules; at least moderate if drifted.
     """
 
@@ -78,7 +84,11 @@ class DriftVerdict:
 
 
 def judge(
-    features: Sequence[FeatureDrift], n_current: int, rule: DriftRule, further: Sequence[RuleVerdict] = ()
+    features: Sequence[FeatureDrift],
+    n_reference: int,
+    n_current: int,
+    rule: DriftRule,
+    further: Sequence[RuleVerdict] = (),
 ) -> DriftVerdict:
     """Combine the verdicts of the rules on a comparison.
 
@@ -87,18 +97,20 @@ def judge(
 
     Args:
         features: result of `comparison.compare`; the score is never counted as a feature.
+        n_reference: rows of the reference.
         n_current: rows of the window.
         rule: thresholds and alerting rules.
         further: verdicts of the rules that need more than the counts (joint, sequential).
     """
     verdicts = (
-        judge_spec(features, n_current, SpecRule(rule.psi_threshold, rule.min_features, rule.min_samples)),
-        judge_calibrated(features, n_current, CalibratedRule(rule.false_alarm_rate, rule.min_samples)),
+        judge_spec(features, n_reference, n_current, rule.spec),
+        judge_calibrated(features, n_reference, n_current, CalibratedRule(rule.false_alarm_rate, rule.min_samples)),
         *further,
     )
     alerting = [r for r in verdicts if r.rule in rule.alert_rules]
     verdict = _combined({r.verdict for r in alerting})
-    over = over_threshold(features, rule.psi_threshold)
+    # Too few rows must not look like a finding.
+    over = [] if verdict is Verdict.INSUFFICIENT_DATA else over_threshold(features, rule.spec)
     moved = {name for r in alerting if r.verdict is Verdict.DRIFTED for name in r.flagged} | {f.feature for f in over}
     severity = max((f.band for f in features if f.feature in moved), key=_SEVERITY.index, default=Band.NONE)
     if verdict is Verdict.DRIFTED and severity is Band.NONE:

@@ -19,6 +19,7 @@ from pmmds_core.errors import UsageError
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProfile
 from pmmds_core.profiling.reference_rows import Codes
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.statistics.multiple_testing import benjamini_hochberg
 from pmmds_core.statistics.p_values import format_p_value
 from pmmds_core.statistics.verdict import Verdict
@@ -116,7 +117,10 @@ def _judged(
 ) -> SegmentDrift:
     head = (segment.feature, segment.value, n_reference, segment.n_rows)
     if not features:
-        reason = f"{segment.n_rows:,} rows against {n_reference:,}; at least {min_samples:,} on each side are required."
+        reason = (
+            f"{counted(segment.n_rows, 'row')} against {n_reference:,}; at least {min_samples:,} on each "
+            "side are required."
+        )
         return SegmentDrift(*head, Verdict.INSUFFICIENT_DATA, (reason,))
     ordered = sorted(features, key=lambda pair: (pair[1], pair[0].p_value or 0.0, -(pair[0].psi or 0.0)))
     worst, q_value = ordered[0]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pmmds_core.profiling.bins import SCORE, FeatureBins
+from pmmds_core.profiling.bins import SCORE, FeatureBins, number_text
 from pmmds_core.statistics.arrays import Shares
 
 # Smaller changes would print the same percentage twice.
@@ -25,12 +25,11 @@ def moved_bins(reference: Shares, current: Shares) -> list[int]:
     return [int(i) for i in order if change[i] > 0]
 
 
-def statement(bins: FeatureBins, n_ordered: int, reference: Shares | None, current: Shares | None) -> str:
+def statement(bins: FeatureBins, reference: Shares | None, current: Shares | None) -> str:
     """The largest change of a share, as one sentence without a period.
 
     Args:
         bins: the bins of the feature.
-        n_ordered: number of leading bins that are ordered; 0 for a categorical feature.
         reference: (n_bins,) shares of rows; None without rows.
         current: same as `reference`.
     """
@@ -39,20 +38,17 @@ def statement(bins: FeatureBins, n_ordered: int, reference: Shares | None, curre
         side = "the reference" if reference is None else "the window"
         return f"{name}: no rows in {side}, nothing to compare"
     moves = [_special(bins, i, reference, current) for i in range(bins.n_bins) if i in special_indices(bins)]
-    moves += _ordered(name, bins, n_ordered, reference, current) if n_ordered else []
-    moves += [_value(name, bins, i, reference, current) for i in range(_n_values(bins)) if not n_ordered]
+    if bins.n_ordered:
+        moves += _ordered(name, bins, reference, current)
+    else:
+        moves += [_value(name, bins, i, reference, current) for i in range(bins.n_values)]
     change, sentence = max(moves, key=lambda move: round(move[0], 9))
     return sentence if change >= MIN_MOVE else f"{name}: unchanged"
 
 
 def special_indices(bins: FeatureBins) -> frozenset[int]:
     """Indices of the bins null, unseen, out of range and not a number, as far as the layout has them."""
-    indices = (bins.null_index, bins.unseen_index, bins.out_of_range_index, bins.not_a_number_index)
-    return frozenset(i for i in indices if i is not None)
-
-
-def _n_values(bins: FeatureBins) -> int:
-    return min(special_indices(bins))
+    return frozenset(range(bins.n_values, bins.n_bins))
 
 
 def _special(bins: FeatureBins, index: int, reference: Shares, current: Shares) -> tuple[float, str]:
@@ -75,18 +71,18 @@ def _value(name: str, bins: FeatureBins, index: int, reference: Shares, current:
     return abs(float(current[index] - reference[index])), f"{name}: {bins.labels[index]} {shares}"
 
 
-def _ordered(
-    name: str, bins: FeatureBins, n_ordered: int, reference: Shares, current: Shares
-) -> Sequence[tuple[float, str]]:
-    """Changes of the rows below or above each edge, and of each single inner bin."""
+def _ordered(name: str, bins: FeatureBins, reference: Shares, current: Shares) -> Sequence[tuple[float, str]]:
+    """Changes of the rows below or above each limit, and of each single inner bin."""
+    n_ordered = bins.n_ordered
     shares = [(bins.labels[i], float(reference[i]), float(current[i])) for i in range(1, n_ordered - 1)]
     moves = [(abs(c - r), f"{name}: {label} in {percent(r)} → {percent(c)} of rows") for label, r, c in shares]
-    for i, edge in enumerate(bins.edges):
+    for i, limit in enumerate(bins.upper_limits[:-1]):
         below = float(reference[: i + 1].sum()), float(current[: i + 1].sum())
         above = float(reference[i + 1 : n_ordered].sum()), float(current[i + 1 : n_ordered].sum())
         # State the side that grew: the rows above the edge if values increased, below it if they decreased.
         side, (before, after) = ("at most", below) if below[1] - below[0] >= above[1] - above[0] else ("over", above)
-        moves.append((abs(after - before), f"{name}: {side} {edge:g} in {percent(before)} → {percent(after)} of rows"))
+        shares_text = f"{percent(before)} → {percent(after)} of rows"
+        moves.append((abs(after - before), f"{name}: {side} {number_text(limit)} in {shares_text}"))
     return moves
 
 
@@ -95,7 +91,7 @@ def percent(share: float) -> str:
 
     "0%" and "100%" mean exactly none and all.
     """
-    value = 100 * float(share)
+    value = round(100 * float(share), 9)  # a sum of shares may be 0.9999999999999999
     if value in (0.0, 100.0) or 10 <= value <= 90:
         return f"{value:.0f}%"
     if value < 0.1:

@@ -14,6 +14,7 @@ from pmmds_core.drift.comparison import psi
 from pmmds_core.models.calibration import Calibration
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.profiling.reference_profile import ReferenceProfile
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.statistics.arrays import Probabilities
 
 # A bin with a smaller share of the reference is too rare for the calibration.
@@ -45,7 +46,9 @@ def why_invalid(
     if calibration is None:
         return ("this model version has no calibration",)
     if len(scores) < min_rows:
-        return (f"{len(scores):,} rows; {min_rows:,} are required",)
+        return (f"{counted(len(scores), 'row')}; {min_rows:,} are required",)
+    if profile.n_rows < min_rows:
+        return (f"the reference has {counted(profile.n_rows, 'row')}; {min_rows:,} are required",)
     if not counts:
         return ("the rows are not counted yet, so the reference's coverage is unknown",)
     reasons = [*_score_reasons(profile, calibration, scores, counts), *_feature_reasons(profile, counts)]

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from pmmds_core.errors import EvaluationError
+from pmmds_core.evaluation.replay import MIN_ROWS as MIN_REPLAYED
 from pmmds_core.evaluation.replay import replay
 from pmmds_core.evaluation.segments import Segments, measure_segments, worst_segment
 from pmmds_core.models.latency import compare_scoring_time
 from pmmds_core.models.portable_scorer import Rows, Scorer
 from pmmds_core.models.scorer_compiler import score_rows
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.statistics.arrays import Labels, Probabilities
 from pmmds_core.statistics.classification import DECISION_THRESHOLD, auc_interval, classification_metrics, paired_auc
 from pmmds_core.statistics.intervals import measures, reliability_table
@@ -147,7 +149,7 @@ def _scores(candidate: CandidateModel, rows: Rows) -> Probabilities:
     n_wrong = int((~((scores >= 0) & (scores <= 1))).sum())
     if n_wrong:
         raise EvaluationError(
-            f"v{candidate.version} returns no probability for {n_wrong} of {len(rows)} holdout rows.",
+            f"v{candidate.version} returns no probability for {n_wrong} of {counted(len(rows), 'holdout row')}.",
             next_step="Check its estimator: it must return a number from 0 to 1 for every valid row.",
         )
     return scores
@@ -183,5 +185,7 @@ def _timed(challenger: CandidateModel, champion: CandidateModel, rows: Rows) -> 
 
 
 def _replayed(challenger: CandidateModel, champion: CandidateModel, rows: Rows) -> dict[str, Any]:
+    if len(rows) < MIN_REPLAYED:
+        return {"replay": {"n_rows": len(rows)}}
     replayed = replay(challenger.scorer, champion.scorer, rows)
-    return {"replay": {"n_rows": 0} if replayed is None else asdict(replayed)}
+    return {"replay": None if replayed is None else asdict(replayed)}

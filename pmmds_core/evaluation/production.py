@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from pmmds_core.evaluation.labelled_rows import LabelledRows
-from pmmds_core.statistics.classification import auc_interval, classification_metrics
+from pmmds_core.statistics.classification import auc_interval, classification_metrics, has_both_classes
 from pmmds_core.statistics.verdict import Verdict
 
 
 @dataclass(frozen=True)
 class VersionPerformance:
-    """One model version. The metrics are None, never zero, if there are too few rows or a single class."""
+    """One model version. The metrics are None, never zero, if there are too few rows, or too few of a class."""
 
     model_version: str
     n_rows: int
@@ -68,7 +68,9 @@ def _measure(rows: LabelledRows, version: str, min_rows: int) -> VersionPerforma
     labels = rows.labels[of_version].astype(np.int64)
     probabilities = rows.probabilities[of_version]
     share = float(labels.mean())
-    if len(labels) < min_rows or share in (0.0, 1.0):
+    if len(labels) < min_rows:
+        return VersionPerformance(version, len(labels), Verdict.INSUFFICIENT_DATA, None)
+    if not has_both_classes(labels):
         return VersionPerformance(version, len(labels), Verdict.INSUFFICIENT_DATA, share)
     metrics, interval = classification_metrics(labels, probabilities), auc_interval(labels, probabilities)
     return VersionPerformance(

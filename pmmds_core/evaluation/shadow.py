@@ -14,9 +14,11 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from pmmds_core.statistics.classification import paired_auc
+from pmmds_core.statistics.classification import has_both_classes, paired_auc
 from pmmds_core.statistics.intervals import wilson
 
+# With fewer requests the shares and means say nothing about the challenger.
+MIN_ROWS = 100
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -40,7 +42,8 @@ class ShadowedRows:
 class LabelledDisagreement:
     """Labeled rows. `p_value`: two-sided sign test (exact McNemar) of "both are correct equally often".
 
-    The ROC-AUCs and `auc_p_value` (DeLong, one-sided: the challenger is not better) are None with a single class.
+    The ROC-AUCs and `auc_p_value` (DeLong, one-sided: the challenger is not better) are None with too few
+    labels of a class.
     """
 
     n_labelled: int
@@ -118,7 +121,7 @@ def _labelled(rows: ShadowedRows) -> LabelledDisagreement | None:
     right = int((shadow[changed] == labels[changed]).sum())
     n_changed = int(changed.sum())
     paired = None
-    if 0 < labels.sum() < len(labels):
+    if has_both_classes(labels):
         paired = paired_auc(labels, rows.shadow[known], rows.answered[known])
     return LabelledDisagreement(
         n_labelled=len(labels),

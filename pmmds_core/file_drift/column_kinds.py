@@ -1,6 +1,6 @@
-"""Kinds of a file's columns: from the contract, or inferred from the reference. Every inference is reported.
+"""Kinds of a file's columns, inferred from the reference's types and values. Every inference is reported.
 
-Not here: SQL (stores/files/column_sql.py) and counting (stores/files/duckdb_counts.py).
+Not here: SQL (stores/files/column_sql.py), counting (stores/files/duckdb_counts.py) and bins (profile.py).
 """
 
 from __future__ import annotations
@@ -9,29 +9,116 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
+from pmmds_core.data.cells import BLANKS, DATE_PATTERN, is_date
+from pmmds_core.data.number_style import NumberStyle, styles_of
 from pmmds_core.errors import InputFileError
-from pmmds_core.profiling.bins import number_of
-from pmmds_core.stores.files.column_sql import TIMESTAMP_TYPES, Kind, is_number
+from pmmds_core.stores.files.column_sql import (
+    TIMESTAMP_TYPES,
+    Kind,
+    is_number,
+    missing_words,
+    read_category,
+    read_number,
+)
 
 if TYPE_CHECKING:
-    from pmmds_core.contracts.contract import Contract
     from pmmds_core.stores.files.data_file import DataFile, FileColumn
-    from pmmds_core.stores.files.duckdb_counts import CategoryCounts
+    from pmmds_core.stores.files.duckdb_counts import CategoryCounts, FileCounter
+    from pmmds_core.stores.files.file_options import FileOptions
 
 # Without a contract, only this many most frequent categories of a column have their own bin.
 MAX_CATEGORIES = 100
 # A column whose most frequent values cover a smaller share of the rows is an identifier.
 MIN_SHARE_IN_BINS = 0.1
-SHOWN = 8
+# Fewer different values may all differ without being identifiers.
+MIN_IDS = 20
+# More distinct numbers among text are a numeric column with unknown words, not categories such as 1, 2, 3, 4+.
+MAX_NUMBERS_AMONG_CATEGORIES = 10
+_A_FEW = 4096
 
 
 @dataclass(frozen=True)
 class ColumnNote:
-    """The kind of a column, None if the column is excluded; and the reason."""
+    """The kind of a column, None if the column is left out; and the reason.
+
+    `is_notable`: a reader of the result should see the reason.
+    """
 
     column: str
     kind: Kind | None
     why: str
+    is_notable: bool = False
+
+
+@dataclass(frozen=True)
+class TextColumn:
+    """A text column's values: the most frequent ones, without blank cells."""
+
+    counter: FileCounter
+    file: DataFile
+    column: FileColumn
+    values: CategoryCounts
+    options: FileOptions
+
+    @property
+    def present(self) -> list[str]:
+        """The values that are not words for missing."""
+        words = missing_words(na=self.options.na)
+        return [v for v in self.values.counts if v.strip(BLANKS).lower() not in words]
+
+    @property
+    def missing(self) -> str:
+        """Which words mean missing in a numeric column, for the reason; empty if only blank cells do."""
+        present = set(self.present)
+        words = [f"{v!r} ({n:,} rows)" for v, n in self.values.counts.items() if v not in present]
+        return f"; missing: {', '.join(words[:5])}" if words else ""
+
+    @property
+    def n_distinct(self) -> int:
+        return len(self.present) + self.values.n_other_values
+
+    @property
+    def is_boolean(self) -> bool:
+        return bool(self.present) and not self.values.n_other_values and _are_booleans(self.present)
+
+    def style(self, preferred: NumberStyle | None = None) -> NumberStyle | None:
+        """How the column's numbers are written; None if it has other text too.
+
+        Raises:
+            InputFileError: two styles fit, and neither is `preferred`.
+        """
+        styles = styles_of(self.present, self.options.decimal, self.options.thousands)
+        if self.values.n_other_values:
+            styles = [style for style in styles if not self.n_texts_and_numbers(style)[0]]
+        if preferred in styles:
+            return preferred
+        if len(styles) > 1:
+            raise InputFileError(
+                f"{self.file.path}: the numbers in the column {self.column.name!r} are ambiguous: "
+                f"{self.present[0]!r} is {' or '.join(f'{s.number_of(self.present[0]):g}' for s in styles[:2])}.",
+                next_step="Pass --decimal or --thousands, or leave the column out with --ignore.",
+            )
+        return styles[0] if styles else None
+
+    def n_texts_and_numbers(self, style: NumberStyle | None = None) -> tuple[int, int]:
+        """Numbers of cells with other text and with numbers in the style; None: plain."""
+        reading = read_number(self.column, self.column.name, style=style, na=self.options.na)
+        return self.counter.texts_among_numbers(reading)
+
+    @property
+    def are_dates(self) -> bool:
+        if not self.present or not all(is_date(value) for value in self.present):
+            return False
+        return not self.values.n_other_values or self.counter.all_match(self.column, DATE_PATTERN)
+
+
+def text_column(counter: FileCounter, file: DataFile, column: FileColumn, options: FileOptions) -> TextColumn:
+    """Count the values of a column; one scan."""
+    reading = read_category(column, column.name, na=options.na)
+    return TextColumn(counter, file, column, counter.categories([reading], MAX_CATEGORIES)[0], options)
 
 
 def kind_of_type(column: FileColumn) -> ColumnNote | None:
@@ -41,91 +128,87 @@ def kind_of_type(column: FileColumn) -> ColumnNote | None:
     if column.type == "BOOLEAN":
         return ColumnNote(column.name, "categorical", "boolean")
     if column.type.startswith(TIMESTAMP_TYPES):
-        return ColumnNote(column.name, None, "a timestamp, which always differs between files")
+        return ColumnNote(column.name, None, "dates or times, which always differ between files")
     if column.type in {"VARCHAR", "UUID"} or column.type.startswith("ENUM"):
         return None
     return ColumnNote(column.name, None, f"unsupported type {column.type.split('(')[0].lower()}")
 
 
-def kind_of_values(column: FileColumn, values: CategoryCounts) -> ColumnNote | None:
-    """The kind of a text column by its values; None if it has more than MAX_CATEGORIES values (kind_of_many_values)."""
-    numbers = [number_of(value) for value in values.counts]
-    if not numbers:
-        return ColumnNote(column.name, "categorical", "no values")
-    if values.n_other_values:
-        return None
-    if all(n is not None for n in numbers):
-        return ColumnNote(column.name, "numeric", f"text, {len(numbers)} distinct numbers")
-    return ColumnNote(column.name, "categorical", f"text, {len(numbers)} categories")
-
-
-def kind_of_many_values(
-    file: DataFile, column: FileColumn, values: CategoryCounts, n_texts: int, n_numbers: int
-) -> ColumnNote:
-    """The kind of a text column with more than MAX_CATEGORIES values.
+def kind_of_text(text: TextColumn) -> tuple[ColumnNote, NumberStyle | None]:
+    """The kind of a text column by its values, and how its numbers are written.
 
     Raises:
-        InputFileError: mostly numbers mixed with other text, so that the intended kind is unclear.
+        InputFileError: numbers mixed with other text, or ambiguous numbers, so that the intended kind is unclear.
     """
-    if n_texts == 0:
-        return ColumnNote(column.name, "numeric", "text, all values are numbers")
-    if n_numbers >= n_texts:
+    name = text.column.name
+    if not text.present:
+        return ColumnNote(name, "categorical", "no values"), None
+    if text.is_boolean:
+        return ColumnNote(name, "categorical", f"text, true and false{text.missing}", bool(text.missing)), None
+    if (style := text.style()) is not None:
+        return _number_note(text, style), style
+    _reject_mixed(text)
+    if text.are_dates:
+        return ColumnNote(name, None, "text, dates or times, which always differ between files"), None
+    return _category_note(text), None
+
+
+def is_running_id(values: NDArray[np.float64]) -> bool:
+    """True for whole numbers that differ in all rows although chance would repeat some: row numbers, running ids.
+
+    n distinct numbers drawn from a range of r numbers would repeat about n² / 2r times; 5 repeats are expected here.
+    `values`: (n,), NaN for null.
+    """
+    few = values[:_A_FEW]
+    if len(values) < MIN_IDS or not np.array_equal(few, np.floor(few)) or np.unique(few).size < len(few):
+        return False
+    ordered = np.unique(values)
+    if ordered.size < len(values) or not np.isfinite(ordered[[0, -1]]).all():
+        return False
+    n_possible = ordered[-1] - ordered[0] + 1
+    return bool(np.array_equal(ordered, np.floor(ordered)) and len(values) ** 2 / (2 * n_possible) >= 5)
+
+
+def _number_note(text: TextColumn, style: NumberStyle) -> ColumnNote:
+    number = "numbers" if style.is_plain else f"numbers written like {text.present[0]!r}"
+    why = f"text, {text.n_distinct:,} distinct {number}{text.missing}"
+    return ColumnNote(text.column.name, "numeric", why, not style.is_plain or bool(text.missing))
+
+
+def _reject_mixed(text: TextColumn) -> None:
+    """Raise InputFileError if most values are numbers, so that the other text means something unknown."""
+    numbers = [value for value in text.present if styles_of([value], text.options.decimal, text.options.thousands)]
+    if text.values.n_other_values:
+        n_texts, n_numbers = text.n_texts_and_numbers()
+        is_mixed = n_numbers >= n_texts
+    else:
+        n_numbers = sum(text.values.counts[value] for value in numbers)
+        n_texts = sum(text.values.counts[value] for value in text.present) - n_numbers
+        is_mixed = len(numbers) > MAX_NUMBERS_AMONG_CATEGORIES and n_numbers >= n_texts
+    if is_mixed:
+        other = next((value for value in text.present if value not in numbers), "")
+        example = f", such as {other!r}" if other else ""
         raise InputFileError(
-            f"{file.path}: the column {column.name!r} mixes {n_numbers:,} numbers with {n_texts:,} other values.",
-            next_step="Fix the file, or define the column in a contract (--contract).",
+            f"{text.file.path}: the column {text.column.name!r} mixes {n_numbers:,} numbers with {n_texts:,} other "
+            f"values{example}.",
+            next_step="Name its words for missing values with --na, or its kind with --categorical or --numeric.",
         )
+
+
+def _category_note(text: TextColumn) -> ColumnNote:
+    name, values = text.column.name, text.values
     n_values = len(values.counts) + values.n_other_values
-    share = sum(values.counts.values()) / file.n_rows
-    text = f"text, {n_values:,} categories: the {len(values.counts)} most frequent ones cover {share:.0%} of the rows"
+    n_rows = sum(values.counts.values()) + values.n_other_rows
+    if n_values == n_rows >= MIN_IDS:
+        return ColumnNote(name, None, "text that differs in every row, like an identifier")
+    if not values.n_other_values:
+        return ColumnNote(name, "categorical", f"text, {n_values} categories")
+    share = sum(values.counts.values()) / text.file.n_rows
+    why = f"text, {n_values:,} categories: the {len(values.counts)} most frequent ones cover {share:.0%} of the rows"
     if share < MIN_SHARE_IN_BINS:
-        return ColumnNote(column.name, None, f"{text}, like an identifier")
-    return ColumnNote(column.name, "categorical", f"{text}, the others count as (unseen)")
+        return ColumnNote(name, None, f"{why}, like an identifier")
+    return ColumnNote(name, "categorical", f"{why}, the others count as (unseen)", is_notable=True)
 
 
-def columns_by_contract(file: DataFile, contract: Contract) -> dict[str, FileColumn]:
-    """The file's column for each feature: its source name, else its name in the contract.
-
-    Raises:
-        InputFileError: a column is missing.
-    """
-    present = file.by_name
-    found = {f.name: next((present[n] for n in (f.source, f.name) if n in present), None) for f in contract.features}
-    missing = [f.source for f in contract.features if found[f.name] is None]
-    if missing:
-        raise InputFileError(
-            f"{file.path} does not match the contract {contract.name!r}: missing columns {_listed(missing)}; "
-            f"the file has {_listed(list(present))}.",
-            next_step="Use a file and a contract that match.",
-        )
-    return {name: column for name, column in found.items() if column is not None}
-
-
-def columns_by_name(file: DataFile, wanted: Sequence[str], where: str) -> dict[str, FileColumn]:
-    """The columns named `wanted`. `where`: the file that has them, for messages.
-
-    Raises:
-        InputFileError: a column is missing.
-    """
-    present = file.by_name
-    missing = [name for name in wanted if name not in present]
-    if missing:
-        raise InputFileError(
-            f"{file.path} lacks columns that {where} has: {_listed(missing)}.",
-            next_step="Compare files with the same columns, or select columns with --columns.",
-        )
-    return {name: present[name] for name in wanted}
-
-
-def reject_other_columns(reference: DataFile, current: DataFile) -> None:
-    """Raise InputFileError if the current file has a column that the reference lacks."""
-    more = [c.name for c in current.columns if c.name not in reference.by_name]
-    if more:
-        raise InputFileError(
-            f"{current.path} has columns that {reference.path} lacks: {_listed(more)}.",
-            next_step="Compare files with the same columns, or select columns with --columns.",
-        )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+def _are_booleans(values: Sequence[str]) -> bool:
+    return {value.strip(BLANKS).lower() for value in values} <= {"true", "false"}

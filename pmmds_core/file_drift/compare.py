@@ -10,7 +10,7 @@ Not here: bins and counts (profile.py), rules (drift/policy.py).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,13 +21,19 @@ import numpy as np
 
 from pmmds_core.config.settings import Settings
 from pmmds_core.drift.comparison import FeatureDrift, compare
+from pmmds_core.drift.few_rows import without_measures
 from pmmds_core.drift.policy import DriftRule, DriftVerdict, judge, report_document
 from pmmds_core.errors import InputFileError
-from pmmds_core.file_drift.column_kinds import ColumnNote, reject_other_columns
-from pmmds_core.file_drift.profile import FileProfile, count_file, profile_by_contract, profile_by_values
+from pmmds_core.file_drift.column_kinds import ColumnNote
+from pmmds_core.file_drift.current_counts import CurrentFile
+from pmmds_core.file_drift.matching_columns import additional_columns
+from pmmds_core.file_drift.profile import FileProfile, profile_by_contract, profile_by_values
+from pmmds_core.profiling.bins import SCORE
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.runtime.atomic_write import write_atomically
+from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.files.data_file import DataFile, connect, open_data_file
+from pmmds_core.stores.files.file_options import FileOptions, reject_unknown
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -43,7 +49,7 @@ class FileComparison:
     """Comparison of a current file with a reference.
 
     `features`: in the reference's order. `notes`: the kind of each column. `profile`: of the reference; it can be saved
-    and used in its place.
+    and used in its place. `warnings`: sentences about what was not compared.
     """
 
     reference: str
@@ -54,6 +60,7 @@ class FileComparison:
     verdict: DriftVerdict
     rule: DriftRule
     notes: tuple[ColumnNote, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -65,7 +72,13 @@ class FileComparison:
         """Plain JSON values, in the format of `pmmds drift compare --json` and of a stored drift report."""
         document = report_document(self.profile, self.features, self.n_current, self.verdict)
         notes = [asdict(note) for note in self.notes]
-        return {"reference": self.reference, "current": self.current, **document, "columns": notes}
+        return {
+            "reference": self.reference,
+            "current": self.current,
+            **document,
+            "columns": notes,
+            "warnings": list(self.warnings),
+        }
 
     def to_html(self) -> str:
         """The report as a self-contained HTML page."""
@@ -91,8 +104,11 @@ def compare_files(
     columns: Sequence[str] = (),
     score: str = "",
     rule: DriftRule | None = None,
+    options: FileOptions | None = None,
 ) -> FileComparison:
     """Compare two CSV or Parquet files; the format is detected from the content.
+
+    A path may also name a folder of Parquet files or a pattern such as `2026-*/*.parquet`.
 
     Args:
         reference: the accepted data, on which the bins are frozen, or a saved profile.
@@ -101,60 +117,77 @@ def compare_files(
         columns: without a contract, compare only these columns.
         score: column of the model's score, 0–1, in both files; reported but not counted as a feature.
         rule: thresholds; None: the defaults of the settings.
+        options: formats, missing words, kinds, bins and thresholds of single columns.
 
     Raises:
-        InputFileError: a file is unreadable or empty, or does not match the other file or the contract.
+        InputFileError: a file is unreadable or empty, or does not match the other file, the contract or the options.
         ContractError: the contract is invalid.
     """
-    given = _contract(contract)
+    given, chosen = _contract(contract), options or FileOptions()
     connection = connect()
     try:
         reference, current = Path(reference), Path(current)
         saved = _saved_profile(reference)
-        now = open_data_file(connection, current)
+        now = open_data_file(connection, current, chosen.delimiter)
         if saved is None:
-            made = profile_file(connection, open_data_file(connection, reference), given, columns, score, now)
+            then = open_data_file(connection, reference, chosen.delimiter)
+            made, warning = _profile(connection, then, now, given, columns, score, chosen)
         else:
             given = _contract_of_profile(reference, saved, given)
-            made = _of_saved(saved, columns, score)
-        counts = count_file(connection, now, made.profile, given, score, str(reference))
+            made, warning = _of_saved(saved, columns, score, chosen), ""
+        counted = CurrentFile(connection, now, given, score, chosen, str(reference)).count(made)
     finally:
         connection.close()
-    arrays = {name: np.array(values, dtype=np.int64) for name, values in counts.items()}
+    arrays = {name: np.array(values, dtype=np.int64) for name, values in counted.counts.items()}
     features = compare(made.profile, arrays, now.n_rows)
-    rule = rule or DriftRule.of(Settings())
-    verdict = judge(features, now.n_rows, rule)
-    return FileComparison(reference.name, now.name, now.n_rows, made.profile, features, verdict, rule, made.notes)
+    rule = replace(rule or DriftRule.of(Settings()), feature_thresholds=dict(chosen.thresholds))
+    verdict = judge(features, made.profile.n_rows, now.n_rows, rule)
+    if verdict.verdict is Verdict.INSUFFICIENT_DATA:
+        features = tuple(without_measures(f) for f in features)
+    notes = (*made.notes, *counted.notes)
+    warnings = (warning,) if warning else ()
+    return FileComparison(reference.name, now.name, now.n_rows, made.profile, features, verdict, rule, notes, warnings)
 
 
-def profile_file(
+def _profile(
     connection: DuckDBPyConnection,
     file: DataFile,
+    current: DataFile,
     contract: Contract | None,
     columns: Sequence[str],
     score: str,
-    current: DataFile,
-) -> FileProfile:
-    """The reference profile. Without a contract, both files must have the same columns unless `columns` is given."""
+    options: FileOptions,
+) -> tuple[FileProfile, str]:
+    """The reference's profile, and a warning if the current file has additional columns."""
     if contract is not None:
-        return profile_by_contract(connection, file, contract, score)
-    if columns:
-        chosen = [c for c in file.columns if c.name in set(columns)]
-        unknown = [name for name in columns if name not in file.by_name]
-        if unknown:
-            raise InputFileError(
-                f"{file.path} has no column {unknown[0]!r}.", next_step="Select columns of the reference."
-            )
-    else:
-        reject_other_columns(file, current)
-        chosen = list(file.columns)
-    missing = [c.name for c in chosen if c.name not in current.by_name]
-    if missing:
+        _reject_kinds(options, "With a contract, the kinds and bins come from it")
+        return profile_by_contract(connection, file, contract, score, options), ""
+    reject_unknown((*columns, *sorted(options.named)), file.by_name, str(file.path))
+    _reject_reserved_name(file, columns, score, options)
+    chosen = [c for c in file.columns if not columns or c.name in set(columns)]
+    made = profile_by_values(connection, file, chosen, score, options)
+    left_out = tuple(ColumnNote(name, None, why) for name, why in file.left_out)
+    return replace(made, notes=(*made.notes, *left_out)), "" if columns else additional_columns(file, current)
+
+
+def _reject_reserved_name(file: DataFile, columns: Sequence[str], score: str, options: FileOptions) -> None:
+    is_compared = SCORE in file.by_name and SCORE not in options.ignore and (not columns or SCORE in columns)
+    if is_compared and score != SCORE:
         raise InputFileError(
-            f"{current.path} lacks columns that {file.path} has: {', '.join(missing[:8])}.",
-            next_step="Compare files with the same columns, or name those to compare with --columns.",
+            f"{file.path} has a column {SCORE!r}, the name that reports use for the score.",
+            next_step=f"Pass --score {SCORE} if it is the model's score, or --ignore {SCORE}.",
         )
-    return profile_by_values(connection, file, chosen, score)
+
+
+def _reject_kinds(options: FileOptions, why: str) -> None:
+    for option, names in (
+        ("categorical", options.categorical),
+        ("numeric", options.numeric),
+        ("ignore", options.ignore),
+        ("bins", options.bins),
+    ):
+        if names:
+            raise InputFileError(f"{why}.", next_step=f"Omit --{option}.")
 
 
 def _contract(given: Contract | str | Path | None) -> Contract | None:
@@ -202,13 +235,12 @@ def _contract_of_profile(path: Path, profile: ReferenceProfile, contract: Contra
     )
 
 
-def _of_saved(saved: ReferenceProfile, columns: Sequence[str], score: str) -> FileProfile:
-    selected = tuple(f for f in saved.features if not columns or f.bins.feature in set(columns))
-    unknown = sorted(set(columns) - {f.bins.feature for f in selected})
-    if unknown:
-        raise InputFileError(
-            f"The saved profile has no column {unknown[0]!r}.", next_step="Select columns of the profile."
-        )
+def _of_saved(saved: ReferenceProfile, columns: Sequence[str], score: str, options: FileOptions) -> FileProfile:
+    _reject_kinds(replace(options, ignore=frozenset()), "The kinds and bins come from the saved profile")
+    names = [f.bins.feature for f in saved.features]
+    reject_unknown((*columns, *sorted(options.named)), names, "The saved profile")
+    chosen = set(columns or names) - options.ignore
+    selected = tuple(f for f in saved.features if f.bins.feature in chosen)
     if score and saved.score is None:
         raise InputFileError("The saved profile has no score.", next_step="Omit --score.")
     notes = [ColumnNote(f.bins.feature, f.bins.kind, "from the saved profile") for f in selected]

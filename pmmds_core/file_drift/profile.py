@@ -1,31 +1,37 @@
-"""The reference profile of a file, by a contract or inferred from its values; counts of a file in given bins.
+"""The reference profile of a file, by a contract or inferred from its values.
 
-Not here: comparison and verdict (compare.py).
+Not here: the kinds of columns (column_kinds.py), the counts of the current file (current_counts.py), comparison and
+verdict (compare.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pmmds_core.data.cells import category_of, spelling_of
+from pmmds_core.data.number_style import NumberStyle
 from pmmds_core.errors import InputFileError
 from pmmds_core.file_drift.column_kinds import (
     MAX_CATEGORIES,
     ColumnNote,
-    columns_by_contract,
-    columns_by_name,
-    kind_of_many_values,
+    TextColumn,
+    is_running_id,
+    kind_of_text,
     kind_of_type,
-    kind_of_values,
+    text_column,
 )
-from pmmds_core.profiling.bins import SCORE, FeatureBins, count_numeric, fit_numeric_bins
+from pmmds_core.file_drift.matching_columns import columns_by_contract
+from pmmds_core.profiling.bin_edges import fit_numeric_bins
+from pmmds_core.profiling.bins import SCORE, FeatureBins, count_numeric
 from pmmds_core.profiling.reference_profile import N_SCORE_BINS, FeatureProfile, ReferenceProfile, bins_of_feature
-from pmmds_core.stores.files.column_sql import Reading, read_column
+from pmmds_core.stores.files.column_sql import TIMESTAMP_TYPES, Reading, read_category, read_number
 from pmmds_core.stores.files.duckdb_counts import CategoryCounts, FileCounter
+from pmmds_core.stores.files.file_options import FileOptions
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -38,14 +44,15 @@ N_BINS = 10
 
 @dataclass(frozen=True)
 class FileProfile:
-    """A profile, with the kind of each column and the reason for it."""
+    """A profile, with the kind of each column and the reason for it. `styles`: how text columns write numbers."""
 
     profile: ReferenceProfile
     notes: tuple[ColumnNote, ...]
+    styles: Mapping[str, NumberStyle] = field(default_factory=dict)
 
 
 def profile_by_contract(
-    connection: DuckDBPyConnection, file: DataFile, contract: Contract, score: str = ""
+    connection: DuckDBPyConnection, file: DataFile, contract: Contract, score: str, options: FileOptions
 ) -> FileProfile:
     """Freeze the bins of the contract's features, and of the score if its column is given.
 
@@ -53,25 +60,35 @@ def profile_by_contract(
         InputFileError: a column is missing, or none of its values is valid by the contract.
     """
     columns = columns_by_contract(file, contract)
-    readings = [read_column(columns[f.name], f.name, f.kind, f) for f in contract.features]
     rules = contract.by_name
+    counter = FileCounter(connection, file)
+    styles = _styles(counter, file, {f.name: columns[f.name] for f in contract.features if f.is_numeric}, options)
+    readings = [
+        read_number(columns[f.name], f.name, f, styles.get(f.name), options.na)
+        if f.is_numeric
+        else read_category(columns[f.name], f.name, f.all_values, f, options.na)
+        for f in contract.features
+    ]
 
     def fit(name: str, values: NDArray[np.float64]) -> FeatureBins:
         return _score_bins(values) if name == SCORE else bins_of_feature(rules[name], values)
 
-    readings += _score_reading(file, score)
-    counter = FileCounter(connection, file)
-    bins, counts = _fit_and_count(counter, [r for r in readings if r.kind == "numeric"], fit)
+    numeric = [*(r for r in readings if r.kind == "numeric"), *score_reading(file, score)]
+    bins, counts = _fit_and_count(counter, numeric, fit)
     bins |= {f.name: bins_of_feature(f, np.array([])) for f in contract.features if not f.is_numeric}
     counts |= counter.count([r for r in readings if r.kind == "categorical"], bins)
     for feature in contract.features:
         _reject_mismatch(file, columns[feature.name], contract, bins[feature.name], counts[feature.name])
-    notes = tuple(ColumnNote(columns[f.name].name, f.kind, "from the contract") for f in contract.features)
-    return FileProfile(_assembled(contract.digest, file, list(contract.feature_names), bins, counts), notes)
+    notes = tuple(
+        ColumnNote(columns[f.name].name, f.kind, f"from the contract{_written(styles.get(f.name))}", f.name in styles)
+        for f in contract.features
+    )
+    profile = _assembled(contract.digest, file, list(contract.feature_names), bins, counts)
+    return FileProfile(profile, notes, styles)
 
 
 def profile_by_values(
-    connection: DuckDBPyConnection, file: DataFile, columns: Sequence[FileColumn], score: str = ""
+    connection: DuckDBPyConnection, file: DataFile, columns: Sequence[FileColumn], score: str, options: FileOptions
 ) -> FileProfile:
     """Freeze the bins of `columns` by their values: quantiles for numbers, most frequent values for text.
 
@@ -79,57 +96,136 @@ def profile_by_values(
         InputFileError: a column mixes numbers and text, or no column can be compared.
     """
     counter = FileCounter(connection, file)
-    candidates = [c for c in columns if c.name != score]
-    notes = {c.name: n for c in candidates if (n := kind_of_type(c))}
-    texts = [c for c in candidates if c.name not in notes or notes[c.name].kind == "categorical"]
-    counted = counter.categories([read_column(c, c.name, "categorical") for c in texts], MAX_CATEGORIES)
-    values = {c.name: v for c, v in zip(texts, counted, strict=True)}
-    for column in texts:
-        if column.name not in notes:
-            notes[column.name] = _kind_of_text(counter, file, column, values[column.name])
-    numeric = [read_column(c, c.name, "numeric") for c in candidates if notes[c.name].kind == "numeric"]
-    numeric += _score_reading(file, score)
-    bins, counts = _fit_and_count(counter, numeric, _fit)
-    for name in (c.name for c in texts if notes[c.name].kind == "categorical"):
-        bins[name] = FeatureBins(name, "categorical", categories=tuple(values[name].counts))
-        counts[name] = [*values[name].counts.values(), values[name].n_other_rows, values[name].n_null]
-    names = [c.name for c in candidates if notes[c.name].kind is not None]
+    kinds = _Kinds(counter, file, options)
+    for column in columns:
+        if column.name != score:
+            kinds.add(column)
+    numeric = [read_number(c, c.name, style=kinds.styles.get(c.name), na=options.na) for c in kinds.numeric]
+
+    def fit(name: str, values: NDArray[np.float64]) -> FeatureBins:
+        if name == SCORE:
+            return _score_bins(values)
+        if name not in options.numeric and is_running_id(values):
+            kinds.leave_out(name, "whole numbers that differ in every row, like a running id")
+        return fit_numeric_bins(name, values, options.bins.get(name, N_BINS))
+
+    bins, counts = _fit_and_count(counter, [*numeric, *score_reading(file, score)], fit)
+    for name, found in kinds.categories().items():
+        bins[name] = FeatureBins(name, "categorical", categories=tuple(found.counts))
+        counts[name] = [*found.counts.values(), found.n_other_rows, found.n_null]
+    names = [name for name, note in kinds.notes.items() if note.kind is not None]
     if not names:
+        reasons = "; ".join(f"{n.column}: {n.why}" for n in kinds.notes.values())
         raise InputFileError(
-            f"{file.path} has no column that can be compared: "
-            + "; ".join(f"{n.column}: {n.why}" for n in notes.values())
-            + ".",
+            f"{file.path} has no column that can be compared: {reasons or 'it has no column besides the score'}.",
             next_step="Use a file with numeric or categorical columns.",
         )
-    return FileProfile(_assembled("", file, names, bins, counts), tuple(notes[c.name] for c in candidates))
+    kept = {name: b for name, b in bins.items() if name in names or name == SCORE}
+    return FileProfile(_assembled("", file, names, kept, counts), tuple(kinds.notes.values()), kinds.styles)
 
 
-def count_file(
-    connection: DuckDBPyConnection,
-    file: DataFile,
-    profile: ReferenceProfile,
-    contract: Contract | None,
-    score: str,
-    where: str,
-) -> dict[str, list[int]]:
-    """The file's counts in the profile's bins, (n_bins,) by feature and `__score__`. `where`: the profile's file.
+class _Kinds:
+    """The kinds of a file's columns, by the options, the types and the values."""
 
-    Raises:
-        InputFileError: a column of the profile is missing, or the file is damaged.
-    """
-    if contract is None:
-        columns = columns_by_name(file, [f.bins.feature for f in profile.features], where)
-    else:
-        columns = columns_by_contract(file, contract)
-    rules = {} if contract is None else contract.by_name
-    readings = [
-        read_column(columns[b.feature], b.feature, b.kind, rules.get(b.feature))
-        for b in (f.bins for f in profile.features)
-    ]
-    if profile.score is not None:
-        readings += _score_reading(file, score)
-    bins = {f.bins.feature: f.bins for f in profile.with_score}
-    return FileCounter(connection, file).count(readings, bins)
+    def __init__(self, counter: FileCounter, file: DataFile, options: FileOptions) -> None:
+        self._counter = counter
+        self._file = file
+        self._options = options
+        self._texts: dict[str, TextColumn] = {}
+        self._columns: dict[str, FileColumn] = {}
+        self.notes: dict[str, ColumnNote] = {}
+        self.styles: dict[str, NumberStyle] = {}
+
+    @property
+    def numeric(self) -> list[FileColumn]:
+        return [c for c in self._columns.values() if self.notes[c.name].kind == "numeric"]
+
+    def add(self, column: FileColumn) -> None:
+        self._columns[column.name] = column
+        self.notes[column.name] = self._note(column)
+
+    def leave_out(self, name: str, why: str) -> None:
+        self.notes[name] = ColumnNote(name, None, why)
+
+    def _note(self, column: FileColumn) -> ColumnNote:
+        name, options = column.name, self._options
+        if name in options.ignore:
+            return ColumnNote(name, None, "ignored by option")
+        if name in options.categorical:
+            return ColumnNote(name, "categorical", "by option")
+        by_type = kind_of_type(column)
+        if name in options.numeric:
+            return self._numeric_by_option(column, by_type)
+        if by_type is not None:
+            return by_type
+        note, style = kind_of_text(self._text(column))
+        self._set_style(name, style)
+        return note
+
+    def _numeric_by_option(self, column: FileColumn, by_type: ColumnNote | None) -> ColumnNote:
+        if column.type.startswith(TIMESTAMP_TYPES) or (by_type is not None and "unsupported" in by_type.why):
+            raise InputFileError(
+                f"{self._file.path}: the column {column.name!r} is {column.type.lower()}, which is not a number.",
+                next_step="Leave it out of --numeric.",
+            )
+        if by_type is None:
+            self._set_style(column.name, self._text(column).style())
+        return ColumnNote(column.name, "numeric", "by option")
+
+    def _set_style(self, name: str, style: NumberStyle | None) -> None:
+        if style is not None and not style.is_plain:
+            self.styles[name] = style
+
+    def _text(self, column: FileColumn) -> TextColumn:
+        if column.name not in self._texts:
+            self._texts[column.name] = text_column(self._counter, self._file, column, self._options)
+        return self._texts[column.name]
+
+    def categories(self) -> dict[str, CategoryCounts]:
+        """Counts of the categorical columns' values, in one spelling for equal values."""
+        found = {}
+        for name, note in self.notes.items():
+            if note.kind == "categorical":
+                column = self._columns[name]
+                counted = self._text(column).values
+                spelling = spelling_of(self._spelled_like(self._text(column)))
+                if spelling in ("decimal", "boolean") and column.type == "VARCHAR":
+                    known = ("true",) if spelling == "boolean" else ("1",)
+                    reading = read_category(column, name, known, na=self._options.na)
+                    counted = self._counter.categories([reading], MAX_CATEGORIES)[0]
+                found[name] = counted
+        return found
+
+    @staticmethod
+    def _spelled_like(text: TextColumn) -> list[str]:
+        if text.is_boolean:
+            return ["true", "false"]
+        return [category_of(value, "decimal") or "" for value in text.values.counts]
+
+
+def restyled(
+    counter: FileCounter, file: DataFile, column: FileColumn, options: FileOptions, preferred: NumberStyle | None
+) -> NumberStyle | None:
+    """How a text column writes numbers, if not plainly; None if it does or has other text too."""
+    style = text_column(counter, file, column, options).style(preferred)
+    return None if style is None or style.is_plain else style
+
+
+def _styles(
+    counter: FileCounter, file: DataFile, columns: Mapping[str, FileColumn], options: FileOptions
+) -> dict[str, NumberStyle]:
+    """The styles of numeric features whose text is not all plain numbers, by feature."""
+    found = {}
+    for name, column in columns.items():
+        if column.type == "VARCHAR":
+            n_texts, _ = counter.texts_among_numbers(read_number(column, name, na=options.na))
+            if n_texts and (style := restyled(counter, file, column, options, None)) is not None:
+                found[name] = style
+    return found
+
+
+def _written(style: NumberStyle | None) -> str:
+    return "" if style is None else f", numbers written like {style.example!r}"
 
 
 def _fit_and_count(
@@ -147,36 +243,29 @@ def _fit_and_count(
     return bins, counts | counter.count([r for r in readings if r.is_text], bins)
 
 
-def _fit(name: str, values: NDArray[np.float64]) -> FeatureBins:
-    return _score_bins(values) if name == SCORE else fit_numeric_bins(name, values, N_BINS)
-
-
 def _score_bins(values: NDArray[np.float64]) -> FeatureBins:
     return fit_numeric_bins(SCORE, values, N_SCORE_BINS, low=0.0, high=1.0)
 
 
-def _score_reading(file: DataFile, score: str) -> list[Reading]:
+def score_reading(file: DataFile, score: str) -> list[Reading]:
+    """How the score is read; nothing without a score.
+
+    Raises:
+        InputFileError: the column is missing.
+    """
     if not score:
         return []
     if score not in file.by_name:
         raise InputFileError(
             f"{file.path} has no column {score!r}.", next_step="Pass the name of the score column with --score."
         )
-    return [read_column(file.by_name[score], SCORE, "numeric")]
-
-
-def _kind_of_text(counter: FileCounter, file: DataFile, column: FileColumn, values: CategoryCounts) -> ColumnNote:
-    note = kind_of_values(column, values)
-    if note is not None:
-        return note
-    n_texts, n_numbers = counter.texts_among_numbers(read_column(column, column.name, "numeric"))
-    return kind_of_many_values(file, column, values, n_texts, n_numbers)
+    return [replace(read_number(file.by_name[score], score), feature=SCORE)]
 
 
 def _reject_mismatch(
     file: DataFile, column: FileColumn, contract: Contract, bins: FeatureBins, counts: Sequence[int]
 ) -> None:
-    inside = counts[: bins.n_bins - (3 if bins.kind == "numeric" else 2)]
+    inside = counts[: bins.n_values]
     if sum(inside) or counts[bins.null_index] == file.n_rows:
         return
     allowed = ", ".join(bins.categories[:8]) if bins.kind == "categorical" else f"{bins.lowest:g} to {bins.highest:g}"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from pmmds_core.runtime.plurals import counted, plural
 from pmmds_core.runtime.time_windows import DAY
 
 # Outcomes of a retraining.
@@ -168,7 +169,7 @@ def _cap(past: Sequence[PastRetraining], now: datetime, limits: RetrainingLimits
         return None
     free_at = min(recent[-limits.max_per_day], now) + DAY
     return Wait(
-        f"{len(recent)} retrainings started in the last 24 hours; the limit is {limits.max_per_day} "
+        f"{counted(len(recent), 'retraining')} started in the last 24 hours; the limit is {limits.max_per_day} "
         f"(PMMDS_RETRAIN_MAX_PER_DAY). The next may start at {free_at:%Y-%m-%d %H:%M} UTC."
     )
 
@@ -183,14 +184,16 @@ def _step(
         return Wait(f"{_name(trigger)} already led to a model: {last.outcome}.")
     if last.attempt >= limits.max_attempts:
         return Wait(
-            f"{_name(trigger)} has used all {limits.max_attempts} attempts (last outcome: {last.outcome}) "
+            f"{_name(trigger)} has used {plural(limits.max_attempts, 'its only', f'all {limits.max_attempts}')} "
+            f"{plural(limits.max_attempts, 'attempt')} (last outcome: {last.outcome}) "
             "and needs manual action.",
             needs_person=True,
         )
     missing = _missing_labels(last, limits) - trigger.n_labels_since
     if last.outcome == BLOCKED_NO_LABELS and missing > 0:
         return Wait(
-            f"Attempt {last.attempt} of {_name(trigger)} ended as {last.outcome}; {missing} labels are missing."
+            f"Attempt {last.attempt} of {_name(trigger)} ended as {last.outcome}; "
+            f"{counted(missing, 'label is', 'labels are')} missing."
         )
     ready_at = _ended_at(last, now) + limits.cooldown
     if now < ready_at:

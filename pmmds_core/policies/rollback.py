@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class RequestTotals:
 @dataclass(frozen=True)
 class ServedAnswers:
     """Served predictions of one version in a period. `latency_ms`: median. `roc_auc`: realized, with its interval; None
-    unless labels of both classes have arrived.
+    unless enough labels of both classes have arrived.
     """
 
     n_rows: int
@@ -119,7 +120,7 @@ def _errors(requests: RequestTotals | None, bounds: RollbackBounds) -> str | Non
     rate = requests.n_errors / requests.n_requests
     if rate <= bounds.max_error_rate:
         return ""
-    return f"{rate:.1%} of {requests.n_requests:,} requests failed, over {bounds.max_error_rate:.1%}"
+    return f"{rate:.1%} of {counted(requests.n_requests, 'request')} failed, over {bounds.max_error_rate:.1%}"
 
 
 def _latency(before: ServedAnswers, after: ServedAnswers, bounds: RollbackBounds) -> str | None:

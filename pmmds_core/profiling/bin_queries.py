@@ -58,4 +58,4 @@ def counts_of(bins: FeatureBins, n_rows: int, results: Sequence[int]) -> list[in
         return [*categories, n_rows - n_null - sum(categories), n_null]
     n_null, n_text, *steps = results
     n_out_of_range = n_rows - n_null - n_text - (steps[-1] - steps[0])
-    return [*(b - a for a, b in pairwise(steps)), n_out_of_range, n_text, n_null]
+    return [*bins.fold([b - a for a, b in pairwise(steps)]), n_out_of_range, n_text, n_null]

@@ -1,18 +1,20 @@
 """Bins of a feature: frozen on the reference, with a bin for every possible value.
 
-Not here: statistics of the counts (drift/comparison.py) and engines (stores/), which run the queries of
-bin_queries.py and are tested against count_numeric and count_categorical.
+Not here: choosing the edges (bin_edges.py), the meaning of a file's cells (data/cells.py), statistics of the counts
+(drift/comparison.py) and engines (stores/), which run the queries of bin_queries.py and are tested against
+count_numeric and count_categorical.
 
 Bin layout, the same in every engine and report:
-numeric:      (-inf, e1], (e1, e2], ..., (ek, +inf), then out of range, not a number, null
+numeric:      the ordered bins, then unseen, out of range, not a number, null
 categorical:  each category in order, then unseen, then null
 """
 
 from __future__ import annotations
 
 import math
-import re
 import sys
+from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -20,28 +22,29 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from pmmds_core.data.cells import number_of
+
 SCORE = "__score__"
 
 # Limits of an open range: infinities are out of range.
 LOWEST, HIGHEST = -sys.float_info.max, sys.float_info.max
 
-# A number in a text file. Python and the engines each accept different additional forms (1_000, 0x10, ١٢).
-NUMBER_PATTERN = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
-WORDS_FOR_INFINITY = frozenset({"inf", "infinity"})
-WORDS_FOR_NULL = frozenset({"", "nan"})
-_NUMBER = re.compile(NUMBER_PATTERN)
-_A_FEW = 4096
+UNSEEN, OUT_OF_RANGE, NOT_A_NUMBER, NULL = "(unseen)", "(out of range)", "(not a number)", "(null)"
 
 
-class FeatureBins(msgspec.Struct, frozen=True):
+class FeatureBins(msgspec.Struct, frozen=True, dict=True):
     """Frozen bins of one feature.
 
-    `edges`: inner cut points of a numeric feature, ascending, right-closed. `categories`: values of a categorical
-    feature. `low`, `high`: inclusive range of a numeric feature; None: no limit, but infinities are out of range. Null
-    means a missing value or NaN; −0.0 is 0.
+    `edges`: inner cut points of a numeric feature, ascending: they define len(edges) + 1 right-closed intervals.
+    `gaps`: indices of the intervals without reference values; their values count as unseen. Every other interval is an
+    ordered bin. `points`: the values of those ordered bins that hold a single reference value. `is_whole`: all
+    reference values are whole numbers, for labels. `categories`: values of a categorical feature. `low`, `high`:
+    inclusive range of a numeric feature; None: no limit, but infinities are out of range. Null means a missing value or
+    NaN; −0.0 is 0.
 
     Raises:
-        ValueError: edges that do not increase or lie outside the range, or duplicate categories.
+        ValueError: edges that do not increase or lie outside the range, gaps that are not intervals, or duplicate
+            categories.
     """
 
     feature: str
@@ -50,12 +53,17 @@ class FeatureBins(msgspec.Struct, frozen=True):
     categories: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
+    gaps: tuple[int, ...] = ()
+    points: tuple[float, ...] = ()
+    is_whole: bool = False
 
     def __post_init__(self) -> None:
         if not all(a < b for a, b in pairwise((*self.edges, math.inf))):
             raise ValueError(f"the edges of {self.feature} do not increase")
         if self.edges and not self.lowest <= self.edges[0] <= self.edges[-1] <= self.highest:
             raise ValueError(f"an edge of {self.feature} lies outside its range")
+        if len(set(self.gaps)) > len(self.edges) or not set(self.gaps) <= set(range(len(self.edges) + 1)):
+            raise ValueError(f"the gaps of {self.feature} are not intervals between its edges")
         if len(set(self.categories)) < len(self.categories):
             raise ValueError(f"duplicate categories of {self.feature}")
 
@@ -70,88 +78,93 @@ class FeatureBins(msgspec.Struct, frozen=True):
         return HIGHEST if self.high is None else self.high
 
     @property
+    def n_values(self) -> int:
+        """Number of bins for values of the reference; they come first."""
+        return len(self.edges) + 1 - len(self.gaps) if self.kind == "numeric" else len(self.categories)
+
+    @property
+    def n_ordered(self) -> int:
+        """Number of leading bins that are ordered; 0 for a categorical feature."""
+        return self.n_values if self.kind == "numeric" else 0
+
+    @property
     def n_bins(self) -> int:
-        return len(self.edges) + 4 if self.kind == "numeric" else len(self.categories) + 2
+        return self.n_values + (4 if self.kind == "numeric" else 2)
 
     @property
     def null_index(self) -> int:
         return self.n_bins - 1
 
     @property
-    def unseen_index(self) -> int | None:
-        """Bin of categories that are not in the reference."""
-        return None if self.kind == "numeric" else self.n_bins - 2
-
-    @property
-    def not_a_number_index(self) -> int | None:
-        """Bin of text in a numeric column, which only files can contain."""
-        return self.n_bins - 2 if self.kind == "numeric" else None
+    def unseen_index(self) -> int:
+        """Bin of values that the reference does not have: other categories, numbers in a gap."""
+        return self.n_values
 
     @property
     def out_of_range_index(self) -> int | None:
         """Bin of infinities and numbers outside [low, high]."""
-        return self.n_bins - 3 if self.kind == "numeric" else None
+        return self.n_values + 1 if self.kind == "numeric" else None
 
     @property
+    def not_a_number_index(self) -> int | None:
+        """Bin of text in a numeric column, which only files can contain."""
+        return self.n_values + 2 if self.kind == "numeric" else None
+
+    @cached_property
+    def bin_of_interval(self) -> tuple[int, ...]:
+        """The bin of each interval between the edges, (len(edges) + 1,)."""
+        ordered = iter(range(self.n_values))
+        return tuple(self.unseen_index if i in self.gaps else next(ordered) for i in range(len(self.edges) + 1))
+
+    @cached_property
     def labels(self) -> tuple[str, ...]:
-        """Display names of the bins, in order."""
+        """Display names of the bins, in order. A category that reads like a special bin is quoted."""
         if self.kind == "categorical":
-            return (*self.categories, "(unseen)", "(null)")
-        return (*_number_labels(self.edges), "(out of range)", "(not a number)", "(null)")
+            return (*(repr(c) if c in (UNSEEN, NULL) else c for c in self.categories), UNSEEN, NULL)
+        intervals = list(pairwise((-math.inf, *self.edges, math.inf)))
+        ordered = (self._label(*interval) for i, interval in enumerate(intervals) if i not in self.gaps)
+        return (*ordered, UNSEEN, OUT_OF_RANGE, NOT_A_NUMBER, NULL)
+
+    @cached_property
+    def upper_limits(self) -> tuple[float, ...]:
+        """The largest number of each ordered bin as people would say it, (n_ordered,); the last may be infinite."""
+        ends = [e for i, e in enumerate((*self.edges, math.inf)) if i not in self.gaps]
+        return tuple(self._upper(start, end) for start, end in zip(self._starts, ends, strict=True))
+
+    @property
+    def _starts(self) -> list[float]:
+        return [e for i, e in enumerate((-math.inf, *self.edges)) if i not in self.gaps]
+
+    def _upper(self, start: float, end: float) -> float:
+        point = next((p for p in self.points if start < p <= end), None)
+        if point is not None:
+            return point
+        return math.floor(end) if self.is_whole and math.isfinite(end) else end
+
+    def _label(self, start: float, end: float) -> str:
+        upper = self._upper(start, end)
+        if upper in self.points:
+            return number_text(upper)
+        if start == -math.inf:
+            return "(any)" if upper == math.inf else f"≤ {number_text(upper)}"
+        lower = math.floor(start) if self.is_whole else start
+        if upper == math.inf:
+            return f"> {number_text(lower)}"
+        if self.is_whole:
+            return number_text(upper) if lower + 1 == upper else f"{number_text(lower + 1)} to {number_text(upper)}"
+        return f"({number_text(lower)}, {number_text(upper)}]"
+
+    def fold(self, intervals: Sequence[int] | NDArray[Any]) -> list[int]:
+        """Counts per interval, (len(edges) + 1,), as counts of the ordered bins and of unseen, (n_values + 1,)."""
+        folded = [0] * (self.n_values + 1)
+        for target, n in zip(self.bin_of_interval, intervals, strict=True):
+            folded[target] += int(n)
+        return folded
 
 
-def _number_labels(edges: tuple[float, ...]) -> tuple[str, ...]:
-    if not edges:
-        return ("(any)",)
-    if len(edges) == 2 and math.nextafter(edges[0], math.inf) == edges[1]:
-        return (f"< {edges[1]:g}", f"{edges[1]:g}", f"> {edges[1]:g}")
-    inner = [f"({a:g}, {b:g}]" for a, b in pairwise(edges)]
-    return (f"≤ {edges[0]:g}", *inner, f"> {edges[-1]:g}")
-
-
-def fit_numeric_bins(
-    feature: str, values: NDArray[np.float64], n_bins: int, low: float | None = None, high: float | None = None
-) -> FeatureBins:
-    """Edges at the quantiles of the values in range. Equal quantiles merge, so there may be fewer than `n_bins` bins.
-
-    A feature with few distinct values gets an edge at each value but the last, so 0/1 flags have two bins. A constant
-    feature gets three bins: below, equal and above. A feature whose quantiles all equal its maximum gets two: the
-    maximum and the values below.
-
-    Args:
-        feature: name of the feature.
-        values: (n,), NaN for null.
-        n_bins: number of bins with equal shares of the reference.
-        low: the smallest value in range; None: no limit.
-        high: the largest value in range; None: no limit.
-    """
-    empty = FeatureBins(feature, "numeric", low=low, high=high)
-    in_range = values[(values >= empty.lowest) & (values <= empty.highest)]
-    if in_range.size == 0:
-        return empty
-    # Adding 0.0 converts −0.0 to 0.0.
-    edges = _edges(in_range, n_bins) + 0.0
-    if edges.size == 0:
-        value = in_range[0] + 0.0
-        edges = np.array([e for e in (np.nextafter(value, -np.inf), value) if e >= empty.lowest])
-    return msgspec.structs.replace(empty, edges=tuple(float(e) for e in edges))
-
-
-def _edges(values: NDArray[np.float64], n_bins: int) -> NDArray[np.float64]:
-    """Ascending inner edges for (n,) finite values: each distinct value but the last, or the "lower" quantiles."""
-    # Most columns have many distinct values among the first rows; this avoids sorting them completely.
-    if np.unique(values[:_A_FEW]).size <= n_bins:
-        distinct = np.unique(values)
-        if distinct.size <= n_bins:
-            return np.asarray(distinct[:-1])
-    at = np.floor((values.size - 1) * (np.arange(1, n_bins) / n_bins)).astype(np.intp)
-    edges = np.unique(np.partition(values, at)[at])
-    largest = values.max()
-    edges = edges[edges < largest]
-    if edges.size == 0:
-        below = values[values < largest]
-        edges = below.max(keepdims=True) if below.size else edges
-    return np.asarray(edges)
+def number_text(value: float) -> str:
+    """A number for display: whole numbers in full, others with six digits."""
+    return str(int(value)) if value == math.floor(value) and abs(value) < 1e15 else f"{value:g}"
 
 
 def count_numeric(bins: FeatureBins, values: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -161,7 +174,7 @@ def count_numeric(bins: FeatureBins, values: NDArray[np.float64]) -> NDArray[np.
     up_to += [np.count_nonzero(values <= edge) for edge in (*bins.edges, bins.highest)]
     n_null = np.count_nonzero(np.isnan(values))
     n_out_of_range = len(values) - n_null - (up_to[-1] - up_to[0])
-    return np.array([*np.diff(up_to), n_out_of_range, 0, n_null], dtype=np.int64)
+    return np.array([*bins.fold(np.diff(up_to)), n_out_of_range, 0, n_null], dtype=np.int64)
 
 
 def count_texts(bins: FeatureBins, values: NDArray[np.object_]) -> NDArray[np.int64]:
@@ -172,20 +185,6 @@ def count_texts(bins: FeatureBins, values: NDArray[np.object_]) -> NDArray[np.in
     return counts
 
 
-def number_of(value: object) -> float | None:
-    """The number in a cell: NaN for a missing value or blank text, None for text that is not a number."""
-    if value is None:
-        return math.nan
-    if not isinstance(value, str):
-        return float(value)  # type: ignore[arg-type]  # numpy's and Python's numbers
-    text = value.strip().lower()
-    if text in WORDS_FOR_NULL:
-        return math.nan
-    if _NUMBER.fullmatch(text) or text.lstrip("+-") in WORDS_FOR_INFINITY:
-        return float(text)
-    return None
-
-
 def count_categorical(bins: FeatureBins, values: NDArray[Any]) -> NDArray[np.int64]:
     """Counts per bin. `values`: (n,) of str; None or NaN means null. Result: (n_bins,)."""
     index = {c: i for i, c in enumerate(bins.categories)}
@@ -194,5 +193,5 @@ def count_categorical(bins: FeatureBins, values: NDArray[Any]) -> NDArray[np.int
         if value is None or value != value:
             counts[bins.null_index] += 1
         else:
-            counts[index.get(value, bins.n_bins - 2)] += 1
+            counts[index.get(value, bins.unseen_index)] += 1
     return counts

@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pmmds_core.errors import DataError
+from pmmds_core.profiling.bin_edges import fit_numeric_bins
 from pmmds_core.profiling.bins import (
     SCORE,
     FeatureBins,
     count_categorical,
     count_numeric,
     count_texts,
-    fit_numeric_bins,
 )
 
 if TYPE_CHECKING:

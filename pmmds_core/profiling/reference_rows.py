@@ -94,10 +94,11 @@ def code_column(bins: FeatureBins, values: NDArray[Any]) -> Codes:
     """
     if bins.kind == "categorical":
         index = {c: i for i, c in enumerate(bins.categories)}
-        numbers_of_bins = [bins.null_index if v is None or v != v else index.get(v, bins.n_bins - 2) for v in values]
+        numbers_of_bins = [bins.null_index if v is None or v != v else index.get(v, bins.unseen_index) for v in values]
         return np.array(numbers_of_bins, dtype=np.int32)
     numbers = values.astype(np.float64)
-    codes = np.searchsorted(bins.edges, numbers, side="left").astype(np.int32)
-    codes[~((numbers >= bins.lowest) & (numbers <= bins.highest))] = bins.n_bins - 3
+    interval = np.searchsorted(bins.edges, numbers, side="left")
+    codes = np.array(bins.bin_of_interval, dtype=np.int32)[interval]
+    codes[~((numbers >= bins.lowest) & (numbers <= bins.highest))] = bins.n_values + 1
     codes[np.isnan(numbers)] = bins.null_index
     return codes

@@ -24,6 +24,10 @@ HEAT_STEPS = (0.05, 0.1, 0.2, 0.25)
 HEAT_COLORS = tuple(f"var(--heat-{i})" for i in range(len(HEAT_STEPS) + 1))
 
 
+# Labels carry a key of five characters, so that equal ones remain separate bars, rows or lines.
+_LABEL = "slice(datum.label, 5)"
+
+
 def designs() -> dict[str, alt.TopLevelMixin]:
     """All charts by name; each reads the data sets that charts.py fills."""
     return {
@@ -76,7 +80,7 @@ def _plain(chart: Any) -> Any:
 
 
 def _histogram() -> Any:
-    """Shares of rows in each bin, reference above current. Rows: label, side, share."""
+    """Shares of rows in each bin, reference above current. Rows: label (keyed), side, share."""
     import altair as alt
 
     side = alt.Scale(domain=["reference", "current"], range=["var(--reference)", "var(--current)"])
@@ -85,7 +89,7 @@ def _histogram() -> Any:
     return _plain(
         base.mark_bar().encode(
             x=alt.X("share:Q", title=None, axis=across),
-            y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(ticks=False, domain=False, labelOverlap=False)),
+            y=alt.Y("label:N", sort=None, title=None, axis=_names()),
             yOffset=alt.YOffset("side:N", sort=None),
             color=alt.Color("side:N", scale=side, legend=None),
         )
@@ -93,42 +97,49 @@ def _histogram() -> Any:
 
 
 def _heatmap() -> Any:
-    """A cell per feature and time range. Rows: feature, column, text, excess (null: too few rows)."""
+    """A cell per feature and time range. Rows: feature, column (both keyed), excess (null: too few rows)."""
     import altair as alt
 
     scale = alt.Scale(type="threshold", domain=list(HEAT_STEPS), range=list(HEAT_COLORS))
     # Vega places labels by a share of the axis.
-    place = "round(datum.index * (domain('x').length - 1))"
-    every_few = f"{place} % ceil(domain('x').length / 4) == 0 ? datum.label : ''"
+    position = "round(datum.index * (domain('x').length - 1))"
+    every_few = f"{position} % max(6, ceil(domain('x').length / 4)) == 0 ? {_LABEL} : ''"
     axis = alt.Axis(labelAngle=0, labelExpr=every_few, ticks=False, domain=False, labelOverlap=False)
-    side = alt.Axis(ticks=False, domain=False, labelOverlap=False)
+    place = {
+        "x": alt.X("column:O", sort=None, title=None, axis=axis),
+        "y": alt.Y("feature:N", sort=None, title=None, axis=_names()),
+    }
     base = alt.Chart(alt.NamedData("rows"), width=alt.Step(13), height=alt.Step(17))
-    return _plain(
-        base.mark_rect(stroke="var(--page)", strokeWidth=1).encode(
-            x=alt.X("column:O", sort=None, title=None, axis=axis),
-            y=alt.Y("feature:N", sort=None, title=None, axis=side),
-            color=alt.condition(
-                "isValid(datum.excess)", alt.Color("excess:Q", scale=scale, legend=None), alt.value("none")
-            ),
-        )
-    )
+    empty = base.mark_rect(fill="none", stroke="var(--line)", strokeWidth=0.5).encode(**place)
+    color = alt.Color("excess:Q", scale=scale, legend=None)
+    cells = base.transform_filter("isValid(datum.excess)").mark_rect(stroke="var(--page)", strokeWidth=1)
+    return _plain(alt.layer(empty, cells.encode(**place, color=color)))
 
 
-def _when(how: str) -> alt.X:
+def _names() -> alt.Axis:
+    """A vertical axis of keyed names."""
     import altair as alt
 
-    axis = alt.Axis(format=how, tickCount=5, grid=False, labelOverlap="greedy", labelFlush=False)
+    return alt.Axis(ticks=False, domain=False, labelOverlap=False, labelExpr=_LABEL)
+
+
+def _when() -> alt.X:
+    """A time axis; charts.py fills in its range and ticks."""
+    import altair as alt
+
+    axis = alt.Axis(grid=False, labelOverlap=False, labelFlush=False)
     return alt.X("at:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
 
 
 def _history() -> Any:
-    """PSI over past reports, one line per feature. Rows: at (ms), feature, psi. Limits: psi (the threshold)."""
+    """PSI over past reports, one line per feature. Rows: at (ms), feature (keyed), psi. Limits: psi (the threshold)."""
     import altair as alt
 
     # Lines also differ in their dashes, for readers who cannot distinguish five colors.
-    color = alt.Color("feature:N", sort=None, title=None, scale=alt.Scale(range=_SERIES))
+    legend = alt.Legend(labelExpr=_LABEL)
+    color = alt.Color("feature:N", sort=None, title=None, scale=alt.Scale(range=_SERIES), legend=legend)
     base = alt.Chart(alt.NamedData("rows")).encode(
-        x=_when("%d %b %H:%M"), y=alt.Y("psi:Q", title="PSI", axis=alt.Axis(tickCount=5)), color=color
+        x=_when(), y=alt.Y("psi:Q", title="PSI", axis=alt.Axis(tickCount=5)), color=color
     )
     dash = alt.StrokeDash("feature:N", sort=None, legend=None, scale=alt.Scale(range=_DASHES))
     lines = base.mark_line(strokeWidth=1.8).encode(strokeDash=dash)
@@ -138,7 +149,10 @@ def _history() -> Any:
 
 
 def _daily() -> Any:
-    """A measure by day with its interval, next to its estimate. Rows: at, value, low, high, what, is_valid."""
+    """A measure by day with its interval, over the wide, pale interval of its estimate.
+
+    Rows: at (ms), value, low, high, what, and the sizes stroke, size (pixels), pale, opacity (0-1).
+    """
     import altair as alt
 
     kinds = ["realized", "estimated (CBPE)"]
@@ -146,15 +160,21 @@ def _daily() -> Any:
     shape = alt.Shape("what:N", scale=alt.Scale(domain=kinds, range=["circle", "diamond"]), title=None)
     y = alt.Y("value:Q", title="ROC-AUC", scale=alt.Scale(zero=False, nice=True), axis=alt.Axis(tickCount=5))
     base = alt.Chart(alt.NamedData("rows"))
-    bars = base.mark_rule(strokeWidth=1.4).encode(
-        x=_when("%d %b"), y=alt.Y("low:Q", title="ROC-AUC", scale=alt.Scale(zero=False)), y2="high:Q", color=color
+    bars = base.mark_rule().encode(
+        x=_when(),
+        y=alt.Y("low:Q", title="ROC-AUC", scale=alt.Scale(zero=False)),
+        y2="high:Q",
+        color=color,
+        strokeWidth=alt.StrokeWidth("stroke:Q", scale=None, legend=None),
+        opacity=alt.Opacity("pale:Q", scale=None, legend=None),
     )
-    points = base.mark_point(filled=True, size=44).encode(
-        x=_when("%d %b"),
+    points = base.mark_point(filled=True).encode(
+        x=_when(),
         y=y,
         color=color,
         shape=shape,
-        opacity=alt.condition("datum.is_valid", alt.value(1.0), alt.value(0.35)),
+        size=alt.Size("size:Q", scale=None, legend=None),
+        opacity=alt.Opacity("opacity:Q", scale=None, legend=None),
     )
     return _plain(alt.layer(bars, points).properties(width=520, height=220))
 
@@ -164,7 +184,7 @@ def _reliability() -> Any:
     import altair as alt
 
     unit = alt.Scale(domain=[0, 1])
-    percent = alt.Axis(format=".0%", tickCount=5)
+    percent = alt.Axis(format=".0%", tickCount=5, labelOverlap=False, labelFlush=False)
     base = alt.Chart(alt.NamedData("rows")).encode(
         x=alt.X("mean_probability:Q", scale=unit, title="mean probability", axis=percent)
     )
@@ -182,14 +202,14 @@ def _reliability() -> Any:
 
 
 def _bars() -> Any:
-    """Horizontal bars in the order of the rows. Rows: label, value, over (at or above the threshold). Limits: at."""
+    """Horizontal bars in the order of the rows. Rows: label (keyed), value, over (the threshold). Limits: at."""
     import altair as alt
 
     color = alt.Scale(domain=[False, True], range=["var(--current)", "var(--series-2)"])
     base = alt.Chart(alt.NamedData("rows"), width=420, height=alt.Step(18)).mark_bar(height=11)
     bars = base.encode(
         x=alt.X("value:Q", title=None, axis=alt.Axis(tickCount=5, labelOverlap="greedy")),
-        y=alt.Y("label:N", sort=None, title=None, axis=alt.Axis(ticks=False, domain=False, labelOverlap=False)),
+        y=alt.Y("label:N", sort=None, title=None, axis=_names()),
         color=alt.Color("over:N", scale=color, legend=None),
     )
     limit = alt.Chart(alt.NamedData("limits")).mark_rule(strokeDash=[5, 4], stroke=_INK).encode(x="at:Q")
@@ -197,11 +217,11 @@ def _bars() -> Any:
 
 
 def _line() -> Any:
-    """Values over ordered labels, a point at each, so that a single one is visible. Rows: label, value."""
+    """Values over ordered labels, a point at each, so that a single one is visible. Rows: label (keyed), value."""
     import altair as alt
 
     position = "round(datum.index * (domain('x').length - 1))"
-    at_most_six = f"{position} % ceil(domain('x').length / 6) == 0 ? datum.label : ''"
+    at_most_six = f"{position} % ceil(domain('x').length / 6) == 0 ? {_LABEL} : ''"
     axis = alt.Axis(labelAngle=0, labelExpr=at_most_six, ticks=False, labelOverlap="greedy", labelFlush=False)
     line = alt.MarkConfig(filled=True, size=30, color="var(--current)")
     base = alt.Chart(alt.NamedData("rows"), width=420, height=150)

@@ -6,6 +6,7 @@ Add a function for each design. Not here: how a chart looks (chart_designs.py), 
 from __future__ import annotations
 
 import html
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +16,17 @@ from typing import Any
 
 import msgspec
 
+from pmmds_core.reports.time_axis import DAY, TimeAxis, day_axis, minute_axis
+
 Rows = Sequence[Mapping[str, Any]]
 MAX_LABEL = 24
+# Characters of a cut label's end: names often differ only there.
+_TAIL = 9
+REALIZED = "realized"
+# Up to here an axis of counts has a tick at each number.
+MAX_COUNTED = 5
+# Pixels between the ends of the time axis of the design `daily`.
+_DAILY_WIDTH = 520
 _ROOT = re.compile(r'<svg [^>]*?width="([\d.]+)" height="([\d.]+)" viewBox="([^"]+)">')
 # Invisible paths and attributes that the root element can carry once make up half of Vega's output.
 _NOISE = re.compile(r'<path class="(?:background|foreground)"[^>]*/>| pointer-events="none"')
@@ -37,31 +47,79 @@ class ChartText:
     description: str
 
 
+@dataclass(frozen=True)
+class AxisFill:
+    """What an axis takes from the data: the scale's range, ticks as (position, label), the number format."""
+
+    domain: tuple[float, float] | None = None
+    ticks: Sequence[tuple[float, str]] = ()
+    format: str = ""
+
+
 def histogram(text: ChartText, bins: Rows) -> str:
     """Bins: label, reference_share, current_share; bins that are empty on both sides are omitted."""
-    rows = []
-    for b in bins:
-        if b["reference_share"] or b["current_share"]:
-            label = short(str(b["label"]))
-            sides = (("reference", b["reference_share"]), ("current", b["current_share"]))
-            rows += [{"label": label, "side": side, "share": share or 0.0} for side, share in sides]
-    return _draw("histogram", text, rows=_with_unique_labels(rows, 2))
+    shown = [b for b in bins if b["reference_share"] or b["current_share"]]
+    sides = (("reference", "reference_share"), ("current", "current_share"))
+    rows: list[dict[str, Any]] = [
+        {"label": _keyed(i, str(b["label"])), "side": side, "share": b[name] or 0.0}
+        for i, b in enumerate(shown)
+        for side, name in sides
+    ]
+    largest = max((r["share"] for r in rows), default=0.0)
+    axis = AxisFill(format=percent_format(largest, 3), domain=None if largest else (0.0, 1.0))
+    return _draw("histogram", text, {"x": axis}, rows=rows)
 
 
 def heatmap(text: ChartText, cells: Rows) -> str:
-    """Cells: feature, column, excess (None if there were too few rows)."""
-    return _draw("heatmap", text, rows=[{**cell, "feature": short(cell["feature"])} for cell in cells])
+    """Cells: feature, column, order (of the column), excess (None if there were too few rows); column by column."""
+    position = {name: i for i, name in enumerate(dict.fromkeys(cell["feature"] for cell in cells))}
+    rows = [
+        {
+            "feature": _keyed(position[cell["feature"]], cell["feature"]),
+            "column": _keyed(cell["order"], cell["column"]),
+            "excess": cell["excess"],
+        }
+        for cell in cells
+    ]
+    return _draw("heatmap", text, rows=rows)
 
 
 def history(text: ChartText, points: Rows, threshold: float) -> str:
-    """Points: at (aware datetime), feature, psi; the design has colors for five features."""
-    rows = [{**p, "at": _milliseconds(p["at"]), "feature": short(p["feature"])} for p in points]
-    return _draw("history", text, rows=rows, limits=[{"psi": threshold}])
+    """Points: at (aware datetime), feature, psi (None: nothing to compare, a gap in the line).
+
+    The design has colors for five features. Empty without a PSI.
+    """
+    if all(p["psi"] is None for p in points):
+        return ""
+    position = {name: i for i, name in enumerate(dict.fromkeys(p["feature"] for p in points))}
+    rows = [
+        {**p, "at": _milliseconds(p["at"]), "feature": _keyed(position[p["feature"]], p["feature"])} for p in points
+    ]
+    axis = minute_axis([p["at"] for p in points])
+    return _draw("history", text, {"x": _of_time(axis)}, rows=rows, limits=[{"psi": threshold}])
 
 
 def daily(text: ChartText, points: Rows) -> str:
-    """Points: at (aware datetime), value, low, high, what, is_valid."""
-    return _draw("daily", text, rows=[{**p, "at": _milliseconds(p["at"])} for p in points])
+    """Points: at (noon of the UTC day), value, low, high, what, is_valid. Empty without points."""
+    if not points:
+        return ""
+    axis = day_axis([p["at"] for p in points])
+    pixels = _DAILY_WIDTH * DAY / (axis.high - axis.low)
+    rows = [{**p, "at": _milliseconds(p["at"]), **_sizes(p, pixels)} for p in points]
+    ends = [p[name] for p in points for name in ("low", "high", "value") if p[name] is not None]
+    y = AxisFill(None if min(ends) < max(ends) else (ends[0] - 0.05, ends[0] + 0.05))
+    return _draw("daily", text, {"x": _of_time(axis), "y": y}, rows=rows)
+
+
+def _sizes(point: Mapping[str, Any], pixels: float) -> dict[str, float]:
+    """Sizes of marks on a day of this width in pixels. The estimate's interval is wide and pale, behind the other."""
+    is_estimate = point["what"] != REALIZED
+    return {
+        "stroke": min(7.0, 0.7 * pixels) if is_estimate else min(1.4, 0.3 * pixels),
+        "pale": 0.3 if is_estimate else 1.0,
+        "size": min(44.0, max(4.0, pixels * pixels)),
+        "opacity": 1.0 if point["is_valid"] else 0.35,
+    }
 
 
 def reliability(text: ChartText, rows: Rows) -> str:
@@ -73,47 +131,84 @@ def bars(text: ChartText, values: Mapping[str, float], threshold: float | None =
     """Horizontal bars, the largest first; those at or above the threshold have another color."""
     ordered = sorted(values.items(), key=lambda pair: -pair[1])
     rows = [
-        {"label": short(label), "value": value, "over": threshold is not None and value >= threshold}
-        for label, value in ordered
+        {"label": _keyed(i, label), "value": value, "over": threshold is not None and value >= threshold}
+        for i, (label, value) in enumerate(ordered)
     ]
     limits = [] if threshold is None else [{"at": threshold}]
-    return _draw("bars", text, rows=_with_unique_labels(rows, 1), limits=limits)
+    return _draw(
+        "bars", text, {"x": _of_values([*values.values(), *(x["at"] for x in limits)])}, rows=rows, limits=limits
+    )
 
 
 def line(text: ChartText, points: Sequence[tuple[str, float]]) -> str:
     """Values by label, in the order given; equal labels remain separate points."""
-    rows = [{"label": label, "value": value} for label, value in points]
-    return _draw("line", text, rows=_with_unique_labels(rows, 1))
+    rows = [{"label": _keyed(i, label), "value": value} for i, (label, value) in enumerate(points)]
+    return _draw("line", text, {"y": _of_values([value for _, value in points])}, rows=rows)
 
 
 def short(label: str) -> str:
-    """The label cut to MAX_LABEL characters; the table next to the chart has the full label."""
-    return label if len(label) <= MAX_LABEL else f"{label[: MAX_LABEL - 1]}…"
+    """The label with its middle cut, at most MAX_LABEL characters; the table next to the chart has the full label."""
+    clean = " ".join(label.split())
+    return clean if len(clean) <= MAX_LABEL else f"{clean[: MAX_LABEL - _TAIL - 1]}…{clean[-_TAIL:]}"
 
 
-def _with_unique_labels(rows: list[dict[str, Any]], each: int) -> list[dict[str, Any]]:
-    """Add zero-width spaces to labels that were cut to the same text, so that they remain separate bars."""
-    seen: dict[str, int] = {}
-    for i in range(0, len(rows), each):
-        label = rows[i]["label"]
-        n = seen[label] = seen.get(label, -1) + 1
-        for row in rows[i : i + each]:
-            row["label"] = label + "\u200b" * n
-    return rows
+def percent_format(largest: float, n_ticks: int) -> str:
+    """The number format of shares up to `largest`, with the decimals that keep the ticks' labels different."""
+    decimals = 0 if largest <= 0 else max(0, -math.floor(math.log10(largest / n_ticks)) - 2)
+    return f".{decimals}%"
+
+
+def _keyed(key: int, label: str) -> str:
+    """The label after a key of five characters, which the design does not show."""
+    return f"{key:04d} {short(label)}"
+
+
+def _of_time(axis: TimeAxis) -> AxisFill:
+    ticks = [(_milliseconds(at), label) for at, label in axis.ticks]
+    return AxisFill((_milliseconds(axis.low), _milliseconds(axis.high)), ticks)
+
+
+def _of_values(values: Sequence[float]) -> AxisFill:
+    """An axis from 0, which has a range even if every value is 0."""
+    largest = max(map(abs, values), default=0)
+    is_small_count = 0 < largest <= MAX_COUNTED and all(isinstance(v, int) for v in values)
+    # Vega would divide an axis up to 1 row into fifths of a row.
+    counts = [(float(n), str(n)) for n in range(int(largest) + 1)] if is_small_count else []
+    return AxisFill(None if largest else (0.0, 1.0), counts)
 
 
 def _milliseconds(at: Any) -> float:
     return float(at.timestamp() * 1000)
 
 
-def _draw(name: str, text: ChartText, **data: Iterable[Mapping[str, Any]]) -> str:
+def _draw(
+    name: str, text: ChartText, axes: Mapping[str, AxisFill] | None = None, **data: Iterable[Mapping[str, Any]]
+) -> str:
     import vl_convert
 
     spec = msgspec.json.decode(_compiled(name))
+    for scale, fill in (axes or {}).items():
+        _fill_axis(spec, scale, fill)
     for source in spec["data"]:
         if source["name"] in data:
             source["values"] = list(data[source["name"]])
     return _with_text(vl_convert.vega_to_svg(spec), text)
+
+
+def _fill_axis(spec: dict[str, Any], scale: str, fill: AxisFill) -> None:
+    """Set the range of a scale of the compiled design, and the ticks of its axes."""
+    if fill.domain is not None:
+        found = next(s for s in spec["scales"] if s["name"] == scale)
+        found["domain"] = list(fill.domain)
+    for axis in (a for a in spec["axes"] if a["scale"] == scale):
+        if fill.ticks:
+            axis["values"] = [position for position, _ in fill.ticks]
+        if axis.get("labels", True) and fill.format:
+            axis["format"] = fill.format
+        if axis.get("labels", True) and fill.ticks:
+            labels = msgspec.json.encode([label for _, label in fill.ticks]).decode()
+            at = f"indexof({axis['values']}, toNumber(datum.value))"
+            axis["encode"] = {"labels": {"update": {"text": {"signal": f"{labels}[{at}]"}}}}
 
 
 @cache

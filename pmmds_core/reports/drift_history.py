@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pmmds_core.drift.comparison import psi, psi_expected_by_chance
+from pmmds_core.drift.few_rows import without_findings
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.runtime.time_windows import HOUR
@@ -95,7 +96,8 @@ def past_reports(reports: Iterable[DriftReport]) -> list[PastReport]:
             r.model_version,
             r.n_current,
             r.verdict,
-            {f["feature"]: f["psi"] for f in r.document["features"]},
+            # Reports of older releases have measures of too few rows.
+            {f["feature"]: f["psi"] for f in without_findings(r.document)["features"]},
         )
         for r in reports
     ]
@@ -116,7 +118,7 @@ def _merged_hours(hours: HourlyCounts, width: int) -> dict[datetime, dict[str, A
 def _excess(reference_counts: Sequence[int], current: Any) -> float | None:
     reference = np.asarray(reference_counts, dtype=np.int64)
     n_reference, n_current = int(reference.sum()), int(current.sum())
-    if n_current < MIN_ROWS_A_CELL or n_reference == 0 or len(current) != len(reference):
+    if min(n_current, n_reference) < MIN_ROWS_A_CELL or len(current) != len(reference):
         return None
     n_bins = int(((reference + current) > 0).sum())
     return max(0.0, psi(reference, current) - psi_expected_by_chance(n_reference, n_current, n_bins))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pmmds_core.reports.drift_history import PageContext
 from pmmds_core.reports.drift_view import view_of
+from pmmds_core.runtime.plurals import counted
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -38,9 +39,8 @@ class PageHead:
 
     def sentence(self, n_reference: int, n_current: int) -> str:
         window = f"{self.window_start:%Y-%m-%d %H:%M} to {self.window_end:%Y-%m-%d %H:%M} UTC"
-        return (
-            f"{n_current:,} predictions from {window}, compared with the {n_reference:,} training rows of this version."
-        )
+        predictions, rows = counted(n_current, "prediction"), counted(n_reference, "training row")
+        return f"{predictions} from {window}, compared with the {rows} of this version."
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ class FilesHead:
         return f"Drift from {self.reference} to {self.current}"
 
     def sentence(self, n_reference: int, n_current: int) -> str:
-        return f"{n_current:,} rows of {self.current} compared with {n_reference:,} rows of {self.reference}."
+        now, before = counted(n_current, "row"), counted(n_reference, "row")
+        return f"{now} of {self.current} compared with {before} of {self.reference}."
 
 
 def render_page(document: Mapping[str, Any], head: PageHead | FilesHead, context: PageContext | None = None) -> str:

@@ -5,15 +5,19 @@ Not here: HTML (templates/), rendering charts (charts.py), measuring (drift/).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+from pmmds_core.drift.few_rows import has_enough_rows
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.reports import charts
 from pmmds_core.reports.chart_designs import HEAT_STEPS
 from pmmds_core.reports.drift_history import MIN_ROWS_A_CELL, PageContext, PastReport
+from pmmds_core.runtime.plurals import counted
+from pmmds_core.runtime.time_windows import HOUR
 from pmmds_core.statistics.verdict import Verdict
 
 # Keeps the page of a thousand features under a megabyte; the least significant features are in the table only.
@@ -65,8 +69,12 @@ class ReportView:
 
 
 def view_of(document: Mapping[str, Any], psi_threshold: float, context: PageContext) -> ReportView:
-    """The page's content. Raises KeyError if the document lacks a key of `drift.policy.report_document`."""
-    ordered = by_significance([_for_display(f, i) for i, f in enumerate(document["features"])])
+    """The page's content, without features if there are too few rows to compare them.
+
+    Raises KeyError if the document lacks a key of `drift.policy.report_document`.
+    """
+    comparable = document["features"] if has_enough_rows(document) else []
+    ordered = by_significance([_for_display(f, i) for i, f in enumerate(comparable)])
     features = [f for f in ordered if f["feature"] != SCORE]
     score = next((f for f in ordered if f["feature"] == SCORE), None)
     for f in (*features[:MAX_CHARTS], *([score] if score else [])):
@@ -86,7 +94,7 @@ def view_of(document: Mapping[str, Any], psi_threshold: float, context: PageCont
         segments=sorted(document["segments"], key=lambda s: (_RANK[s["verdict"]], s["feature"], s["value"])),
         pairs=list(document["pairs"]),
         heatmap=_heatmap(features, score, context),
-        history=_history(features, psi_threshold, context),
+        history=_history([f["feature"] for f in features], psi_threshold, context),
     )
 
 
@@ -173,26 +181,21 @@ def _heatmap(
     for cell in context.cells:
         if cell.feature in by_feature:
             by_feature[cell.feature].append(cell)
-    one_day = len({cell.start.date() for cell in context.cells}) == 1
-    starts = {start: i for i, start in enumerate(sorted({cell.start for cell in context.cells}))}
+    starts = _columns({cell.start for cell in context.cells}, context.hours_a_cell)
+    pattern = "%H:%M" if starts[0].date() == starts[-1].date() else "%d %b %H:%M"
+    excess = {(cell.feature, cell.start): cell.excess for cell in context.cells}
     rows = [
-        {
-            "feature": titles[name],
-            "column": f"{cell.start:%H:%M}" if one_day else f"{cell.start:%d %b %H:%M}",
-            "order": starts[cell.start],
-            "excess": cell.excess,
-        }
+        {"feature": titles[name], "column": f"{start:{pattern}}", "order": i, "excess": excess.get((name, start))}
+        for i, start in enumerate(starts)
         for name in shown
-        for cell in by_feature[name]
     ]
-    rows.sort(key=lambda row: row["order"])  # Vega keeps columns in the order of their first occurrence
     hottest = max((c for cells in by_feature.values() for c in cells if c.excess is not None), default=None, key=_heat)
     maximum = (
         "No hour has enough rows."
         if hottest is None
         else f"Maximum: {titles[hottest.feature]}, {hottest.excess:.2f}, from {hottest.start:%d %b %H:%M} UTC."
     )
-    a_cell = "an hour" if context.hours_a_cell == 1 else f"{context.hours_a_cell} hours"
+    a_cell = counted(context.hours_a_cell, "hour")
     text = (
         f"Each cell covers {a_cell} of the window and shows the PSI above its expected value without drift. "
         f"Cells with fewer than {MIN_ROWS_A_CELL} rows are empty. {maximum}"
@@ -201,6 +204,12 @@ def _heatmap(
         text += f" Only the {MAX_HEAT_ROWS} most significant features are shown."
     svg = charts.heatmap(charts.ChartText("heat", "PSI above chance by feature and hour", text), rows)
     return HeatmapView(svg, text, _legend())
+
+
+def _columns(starts: Collection[datetime], hours: int) -> list[datetime]:
+    """Every start between the first and the last one, also of hours without rows."""
+    first, last = min(starts), max(starts)
+    return [first + i * hours * HOUR for i in range((last - first) // (hours * HOUR) + 1)]
 
 
 def _heat(cell: Any) -> float:
@@ -212,23 +221,29 @@ def _legend() -> tuple[str, ...]:
     return (f"below {HEAT_STEPS[0]:g}", *inner, f"{HEAT_STEPS[-1]:g} and over")
 
 
-def _history(features: Sequence[Mapping[str, Any]], psi_threshold: float, context: PageContext) -> HistoryView | None:
+def _history(ordered: Sequence[str], psi_threshold: float, context: PageContext) -> HistoryView | None:
     if not context.reports:
         return None
     if len(context.reports) == 1:
         return HistoryView("", "", context.reports)
-    names = [f["feature"] for f in features[:MAX_SERIES]]
+    names = (ordered or _last_compared(context.reports))[:MAX_SERIES]
+    # Of several reports on one window only the newest counts.
+    newest = {report.window_end: report for report in reversed(context.reports)}
     points = [
-        {"at": report.window_end, "feature": name, "psi": report.psi[name]}
+        {"at": end, "feature": name, "psi": report.psi.get(name)}
         for name in names
-        for report in reversed(context.reports)
-        if report.psi.get(name) is not None
+        for end, report in sorted(newest.items())
     ]
     text = (
-        f"PSI of the {len(names)} most significant features in the last {len(context.reports)} reports; "
-        f"the dashed line is the threshold {psi_threshold:g}."
+        f"PSI of the most significant features ({len(names)}) in the last {counted(len(context.reports), 'report')}; "
+        f"the dashed line is the threshold {psi_threshold:g}. Reports on too few rows have no point."
     )
-    svg = (
-        charts.history(charts.ChartText("past", "PSI over past reports", text), points, psi_threshold) if points else ""
-    )
+    svg = charts.history(charts.ChartText("past", "PSI over past reports", text), points, psi_threshold)
     return HistoryView(svg, text, context.reports)
+
+
+def _last_compared(reports: Sequence[PastReport]) -> list[str]:
+    """The features of the newest report with enough rows, largest PSI first."""
+    measured = ({f: v for f, v in r.psi.items() if v is not None and f != SCORE} for r in reports)
+    psi = next(filter(None, measured), {})
+    return sorted(psi, key=lambda name: -psi[name])

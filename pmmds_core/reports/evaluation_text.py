@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pmmds_core.evaluation.comparison import ModelEvaluation
+from pmmds_core.evaluation.replay import MIN_ROWS
 from pmmds_core.policies.promotion import SIGNIFICANCE_LEVEL
+from pmmds_core.runtime.plurals import counted, plural
 from pmmds_core.statistics.p_values import format_p_value
 
 _DASH = "–"
@@ -28,7 +30,7 @@ _MEASURES = {
 
 def sentence(evaluation: ModelEvaluation) -> str:
     """The result in two sentences, without the policy's verdict."""
-    rows = f"{evaluation.n_holdout_rows:,} held-out {evaluation.holdout_kind} rows"
+    rows = counted(evaluation.n_holdout_rows, f"held-out {evaluation.holdout_kind} row")
     own = f"v{evaluation.challenger_version} has ROC-AUC {evaluation.challenger_metrics['roc_auc']:.4f}"
     if evaluation.champion_metrics is None or evaluation.delong_p_value is None:
         return f"On {rows} {own}; there is no champion to compare it with."
@@ -65,16 +67,16 @@ def _measure(name: str, metrics: Mapping[str, float] | None, measures: Mapping[s
 def worst_text(evaluation: ModelEvaluation) -> str:
     """The segment with the most significant loss, or why none was compared."""
     worst, n_small = evaluation.worst_segment, len(evaluation.small_segments or [])
-    left_out = f" {n_small} segments had too few rows of a class." if n_small else ""
+    left_out = f" {counted(n_small, 'segment')} had too few rows of a class." if n_small else ""
     if worst is None:
         return f"No segment had enough rows to compare.{left_out}"
-    where = f"{worst['feature']} = {worst['value']} ({worst['n_rows']:,} rows)"
+    where = f"{worst['feature']} = {worst['value']} ({counted(worst['n_rows'], 'row')})"
     if worst["champion"] is None:
         return f"Worst segment: {where}, ROC-AUC {worst['challenger']:.4f}.{left_out}"
     return (
         f"Worst segment against the champion: {where}, ROC-AUC {worst['challenger']:.4f} vs "
         f"{worst['champion']:.4f} ({worst['difference']:+.4f}, q {format_p_value(worst['q_value'])} over "
-        f"{len(evaluation.segments or [])} segments).{left_out}"
+        f"{counted(len(evaluation.segments or []), 'segment')}).{left_out}"
     )
 
 
@@ -85,7 +87,8 @@ def timing_text(evaluation: ModelEvaluation) -> str:
     found = evaluation.latency_ratio_interval
     interval = "" if found is None else f" ({found[0]:.2f}–{found[1]:.2f})"
     return (
-        f"{own}, {evaluation.latency_ratio:.2f}{interval} times the champion's; {evaluation.n_latency_calls:,} calls."
+        f"{own}, {evaluation.latency_ratio:.2f}{interval} times the champion's; "
+        f"{counted(evaluation.n_latency_calls, 'call')}."
     )
 
 
@@ -95,9 +98,14 @@ def replay_text(evaluation: ModelEvaluation) -> str:
         return "There is no champion to replay traffic against."
     if not found["n_rows"]:
         return "There were no predictions in the last 24 hours to replay."
+    if "flipped_share" not in found:
+        return (
+            f"There {plural(found['n_rows'], 'was', 'were')} {counted(found['n_rows'], 'prediction')} in the last 24 "
+            f"hours; a replay requires at least {MIN_ROWS}."
+        )
     interval = f"95% interval {found['flipped_low']:.1%}–{found['flipped_high']:.1%}"
     return (
-        f"Of the newest {found['n_rows']:,} requests of the last 24 hours, {found['flipped_share']:.1%} "
+        f"Of the newest {counted(found['n_rows'], 'request')} of the last 24 hours, {found['flipped_share']:.1%} "
         f"would get a different prediction ({interval}); the mean probability shifts from "
         f"{found['mean_probability_champion']:.3f} to {found['mean_probability_challenger']:.3f}."
     )

@@ -13,8 +13,13 @@ from typing import Any
 from pmmds_core.reports import charts
 from pmmds_core.reports.drift_page import environment, style
 from pmmds_core.reports.performance_text import CBPE_EXPLANATION, estimate_text, realized_text
+from pmmds_core.runtime.plurals import counted, plural
 
 TEMPLATE = "performance_report.html"
+DAILY_TEXT = (
+    "Thin bars are 95% intervals of the realized ROC-AUC, wide pale bars those of the estimate without labels. "
+    "Points of estimates that are not valid are pale."
+)
 Documents = Sequence[Mapping[str, Any]]
 
 
@@ -40,6 +45,7 @@ def render_performance(documents: Documents, head: PerformanceHead) -> str:
             cbpe_explanation=CBPE_EXPLANATION,
             rows=[_row(d) for d in reversed(documents)],
             daily=_daily(documents),
+            daily_text=DAILY_TEXT,
             reliability=_reliability(measured[-1]) if measured else None,
         )
     )
@@ -50,7 +56,10 @@ def sentence(documents: Documents) -> str:
     if not documents:
         return "There were no predictions in this period."
     missing = sum(d["n_labels_missing"] for d in documents)
-    missing_text = f"{missing:,} of {sum(d['n_rows'] for d in documents):,} labels are missing."
+    missing_text = (
+        f"{missing:,} of {counted(sum(d['n_rows'] for d in documents), 'label')} "
+        f"{plural(missing, 'is', 'are')} missing."
+    )
     newest = next((d for d in reversed(documents) if d["realized"] is not None), None)
     if newest is None:
         return f"No day has enough labels yet: {missing_text}"
@@ -80,14 +89,11 @@ def _calibration_text(document: Mapping[str, Any]) -> str:
 
 def _daily(documents: Documents) -> str:
     points = [point for d in documents for point in _points(d)]
-    if not points:
-        return ""
-    text = "Realized ROC-AUC and the estimate without labels, with 95% intervals; invalid estimates are pale."
-    return charts.daily(charts.ChartText("daily", "ROC-AUC by day", text), points)
+    return charts.daily(charts.ChartText("daily", "ROC-AUC by day", DAILY_TEXT), points)
 
 
 def _points(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The realized and the estimated point of a day and version, at different hours so that they do not overlap."""
+    """The realized and the estimated point of a day and version, both at the day's noon."""
     at = datetime.fromisoformat(document["day"]).replace(tzinfo=UTC, hour=12)
     points = []
     if document["realized"] is not None:
@@ -95,7 +101,7 @@ def _points(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = document["estimated"]
     if found["roc_auc"] is not None:
         interval = {"value": found["roc_auc"], "low": found["roc_auc_low"], "high": found["roc_auc_high"]}
-        estimated = {"at": at.replace(hour=16), "what": "estimated (CBPE)", "is_valid": found["is_valid"]}
+        estimated = {"at": at, "what": "estimated (CBPE)", "is_valid": found["is_valid"]}
         points.append({**estimated, **interval})
     return points
 

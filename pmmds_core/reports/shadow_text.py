@@ -9,16 +9,23 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pmmds_core.evaluation.shadow import ShadowAgreement
+from pmmds_core.evaluation.shadow import MIN_ROWS, ShadowAgreement
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.statistics.p_values import format_p_value
+from pmmds_core.statistics.verdict import Verdict
 
+_COUNTS = {"challenger_version", "n_rows", "window_start", "window_end", "answered_by", "verdict"}
 NOTHING_SHADOWED = "The challenger has not scored live traffic yet (set PMMDS_SHADOW=on)."
 
 
 def to_document(agreement: ShadowAgreement) -> dict[str, Any]:
-    """The agreement as JSON values; timestamps in ISO format."""
-    document = asdict(agreement)
-    return {**document, **{name: document[name].isoformat() for name in ("window_start", "window_end")}}
+    """The agreement as JSON values; timestamps in ISO format. With fewer than MIN_ROWS requests, only the counts."""
+    enough = agreement.n_rows >= MIN_ROWS
+    document = {**asdict(agreement), "verdict": str(Verdict.MEASURED if enough else Verdict.INSUFFICIENT_DATA)}
+    timestamps = {name: document[name].isoformat() for name in ("window_start", "window_end")}
+    if not enough:
+        document |= {name: None for name in document if name not in _COUNTS} | {"quantiles": {}}
+    return document | timestamps
 
 
 def shadow_text(found: Mapping[str, Any] | None) -> str:
@@ -27,12 +34,17 @@ def shadow_text(found: Mapping[str, Any] | None) -> str:
         return NOTHING_SHADOWED
     served_by = ", ".join(f"v{version} {n:,}" for version, n in found["answered_by"].items())
     window = f"{_minute(found['window_start'])} to {_minute(found['window_end'])} UTC"
+    scored = (
+        f"As a shadow, v{found['challenger_version']} scored {counted(found['n_rows'], 'live request')} ({window}), "
+        f"served by {served_by}."
+    )
+    if found["changed_share"] is None:
+        return f"{scored} At least {MIN_ROWS} are required to compare the two."
     interval = f"95% interval {found['changed_low']:.1%}–{found['changed_high']:.1%}"
     correlation = "" if found["correlation"] is None else f", correlation {found['correlation']:.3f}"
     return (
-        f"As a shadow, v{found['challenger_version']} scored {found['n_rows']:,} live requests ({window}), served by "
-        f"{served_by}. {found['changed_share']:.1%} of the predictions differ ({interval}); the mean probability "
-        f"differs by {found['mean_difference']:+.4f}{correlation}. {labeled_text(found['labelled'])}"
+        f"{scored} {found['changed_share']:.1%} of the predictions differ ({interval}); the mean probability differs "
+        f"by {found['mean_difference']:+.4f}{correlation}. {labeled_text(found['labelled'])}"
     )
 
 
@@ -46,17 +58,20 @@ def labeled_text(labelled: Mapping[str, Any] | None) -> str:
             f" ROC-AUC {labelled['challenger_auc']:.4f} vs {labelled['answer_auc']:.4f} "
             f"(p {format_p_value(labelled['auc_p_value'])})."
         )
+    rows = counted(labelled["n_labelled"], "labeled request")
     if not labelled["n_changed"]:
-        return f"On the {labelled['n_labelled']:,} labeled requests both predict the same.{ranked}"
+        return f"On {rows} both predict the same.{ranked}"
     return (
-        f"On {labelled['n_labelled']:,} labeled requests they disagree on {labelled['n_changed']:,}: the challenger is "
-        f"correct in {labelled['challenger_right']:,}, the served prediction in {labelled['answer_right']:,} "
+        f"On {rows} they disagree on {labelled['n_changed']:,}: the challenger is correct in "
+        f"{labelled['challenger_right']:,}, the served prediction in {labelled['answer_right']:,} "
         f"(p {format_p_value(labelled['p_value'])}).{ranked}"
     )
 
 
 def shadow_rows(found: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The figures as rows of a table."""
+    """The figures as rows of a table; with too few requests, their number only."""
+    if found["changed_share"] is None:
+        return [{"figure": "requests", "value": f"{found['n_rows']:,}"}]
     difference = {
         "mean": found["mean_difference"],
         "mean absolute": found["mean_absolute_difference"],

@@ -6,6 +6,8 @@ Not here: database locks (stores/lifecycle/promotion_lock.py).
 from __future__ import annotations
 
 import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -23,3 +25,15 @@ def try_lock_file(lock_file: Path) -> IO[str] | None:
         lock.close()
         return None
     return lock
+
+
+@contextmanager
+def locked_file(lock_file: Path) -> Iterator[None]:
+    """Wait for the lock, and hold it inside the block.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with lock_file.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -9,8 +9,15 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pmmds_core.runtime.plurals import counted, plural
+
 
 @cache
 def html_environment(package: str) -> Environment:
-    """The environment for `templates/` of an importable package; values are escaped, undefined names raise."""
-    return Environment(loader=PackageLoader(package), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    """The environment for `templates/` of an importable package; values are escaped, undefined names raise.
+
+    The filters `counted` and `plural` are those of runtime/plurals.py: `{{ 1 | counted("row") }}` is `1 row`.
+    """
+    jinja = Environment(loader=PackageLoader(package), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    jinja.filters.update(counted=counted, plural=plural)
+    return jinja

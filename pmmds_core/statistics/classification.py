@@ -17,6 +17,9 @@ from pmmds_core.statistics.arrays import Labels, Probabilities
 # Predict 1 for probabilities of at least this value.
 DECISION_THRESHOLD = 0.5
 
+# Minimum rows of each class for a ROC-AUC: DeLong's variance is an average over the rows of a class.
+MIN_ROWS_A_CLASS = 10
+
 _Z_95 = 1.959963984540054
 
 
@@ -66,6 +69,12 @@ def classification_metrics(
         "recall": float(metrics.recall_score(labels, predictions)),
         "f1": float(metrics.f1_score(labels, predictions)),
     }
+
+
+def has_both_classes(labels: Labels) -> bool:
+    """True if there are at least MIN_ROWS_A_CLASS labels of each class."""
+    n_positive = int(labels.sum())
+    return min(n_positive, len(labels) - n_positive) >= MIN_ROWS_A_CLASS
 
 
 def auc_interval(labels: Labels, probabilities: Probabilities) -> AucInterval:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.profiling.bins import fit_numeric_bins
+from pmmds_core.profiling.bin_edges import fit_numeric_bins
 from pmmds_core.synthetic.generator import Fidelity
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.data.reader import SourceData, read_source, to_columns
 from pmmds_core.errors import DataError
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.synthetic.derived import derived_nodes
 from pmmds_core.synthetic.fidelity import measure_fidelity
 from pmmds_core.synthetic.generator import Generator
@@ -77,7 +78,8 @@ def _labels(source: SourceData, contract: Contract) -> NDArray[np.int64]:
     labels = source.frame[contract.label.name].to_numpy(dtype=np.int64)
     if source.n_rows < MIN_ROWS or len(np.unique(labels)) < 2:
         raise DataError(
-            f"{source.name}: {source.n_rows} rows with {int(labels.sum())} positives are too few for a generator.",
+            f"{source.name}: {counted(source.n_rows, 'row')} with {counted(int(labels.sum()), 'positive')} are "
+            "too few for a generator.",
             next_step=f"Use at least {MIN_ROWS} rows with both classes.",
         )
     return labels

@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 
 from pmmds_core.errors import DataError
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.synthetic.label import LabelMechanism
 from pmmds_core.synthetic.nodes import Column, Node, States, TableNode
 
@@ -65,7 +66,7 @@ class Generator(msgspec.Struct, frozen=True, dict=True):
         import pandas as pd
 
         if n_rows < 1:
-            raise DataError(f"Cannot sample {n_rows} rows.", next_step="Request at least one.")
+            raise DataError(f"Cannot sample {counted(n_rows, 'row')}.", next_step="Request at least one.")
         rng = np.random.default_rng(seed)
         columns = self._draw(n_rows, rng)
         labels = rng.random(n_rows) < self.mechanism.probability(columns)

@@ -16,6 +16,7 @@ import numpy as np
 from pmmds_core.contracts.contract import Contract, Feature
 from pmmds_core.data.reader import SourceData
 from pmmds_core.errors import UsageError
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.synthetic.generator import Generator
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def find_scenario(contract: Contract, name: str) -> Scenario:
 
 def _draw(source: Generator | SourceData, n_rows: int, seed: int) -> pd.DataFrame:
     if n_rows < 1:
-        raise UsageError(f"Cannot draw {n_rows} rows.", next_step="Request at least one.")
+        raise UsageError(f"Cannot draw {counted(n_rows, 'row')}.", next_step="Request at least one.")
     if isinstance(source, Generator):
         return source.sample(n_rows, seed)
     has_repeats = n_rows > source.n_rows

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pmmds_core.data.row_identity import keys_of
 from pmmds_core.data.seeded_sampling import seeded_uniform
+from pmmds_core.runtime.plurals import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,7 +130,7 @@ def mix_text(document: Mapping[str, Any]) -> str:
     """The mix in one line, for the model's tag, its card and `pmmds explain`; empty if none is recorded."""
     if not document:
         return ""
-    parts = f"{document['n_reference']:,} reference and {document['n_production']:,} production rows"
+    parts = f"{document['n_reference']:,} reference and {counted(document['n_production'], 'production row')}"
     left = "; ".join(LeftOut(**x).text for x in document["left_out"])
     return f"{parts}; left out: {left}" if left else parts
 

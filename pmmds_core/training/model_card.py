@@ -13,6 +13,7 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.data.row_identity import BY_CONTENT
 from pmmds_core.evaluation.comparison import ModelEvaluation
 from pmmds_core.reports.evaluation_text import measure_rows, replay_text, sentence, timing_text, worst_text
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.training.pipelines import TrainedPipeline
 
 
@@ -56,15 +57,16 @@ def model_card(
         for s in trained.scores
     )
     measured = "\n".join(f"| {name} | {value:.4f} |" for name, value in metrics.items())
+    features = counted(len(contract.features), "feature")
     mix = f"\n- Of these {provenance.training_mix}." if provenance.training_mix else ""
     return f"""# {contract.model_name}
 
 {contract.description}
 
 - Estimator: {trained.name}, chosen among {len(trained.scores)} by cross-validated {contract.primary_metric}.
-- Trained on {trained.n_rows:,} rows of {provenance.data_source}.{mix}
+- Trained on {counted(trained.n_rows, "row")} of {provenance.data_source}.{mix}
 - Validation of the reference data: {provenance.validation}.
-- Evaluated on {n_holdout:,} held-out {provenance.holdout_kind} rows.
+- Evaluated on {counted(n_holdout, f"held-out {provenance.holdout_kind} row")}.
 
 | candidate | ROC-AUC (mean of folds) | deviation |
 |---|---|---|
@@ -74,7 +76,7 @@ def model_card(
 |---|---|
 {measured}
 
-The model returns P({contract.label.name} = {contract.label.positive}) for a row of {len(contract.features)} features.
+The model returns P({contract.label.name} = {contract.label.positive}) for a row of {features}.
 The service rejects rows that violate the contract.
 """
 

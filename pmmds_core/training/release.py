@@ -45,6 +45,7 @@ from pmmds_core.models.scorer_compiler import (
 )
 from pmmds_core.profiling.reference_profile import ReferenceProfile, fit_profile
 from pmmds_core.profiling.reference_rows import fit_reference_rows
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.statistics.classification import classification_metrics
 from pmmds_core.training.code_version import recorded
 from pmmds_core.training.model_card import Provenance, model_card, origin
@@ -179,7 +180,7 @@ def to_register(release: ModelRelease, contract: Contract, provenance: Provenanc
             "contract_digest": contract.digest,
             "scorer": release.manifest.scorer_kind if release.is_portable else "differs from the pipeline",
         },
-        description=f"{release.trained.name}, {release.trained.n_rows:,} rows of {provenance.data_source}.",
+        description=f"{release.trained.name}, {counted(release.trained.n_rows, 'row')} of {provenance.data_source}.",
         artifacts={BUNDLE_PATH: release.folder, VALIDATION_PATH: provenance.validation_folder},
         training_rows=release.training_rows,
     )

@@ -17,7 +17,8 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.data.row_identity import ROW_KEY, keys_of
 from pmmds_core.data.seeded_sampling import seeded_uniform
 from pmmds_core.errors import TrainingError
-from pmmds_core.evaluation.holdout_checks import MIN_ROWS_A_CLASS
+from pmmds_core.runtime.plurals import counted, plural
+from pmmds_core.statistics.classification import MIN_ROWS_A_CLASS
 from pmmds_core.training.mix import EVERYTHING, LeftOut, MixSettings, mix_rows
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def split_reference(frame: pd.DataFrame, champion_rows: Digests, contract: Contr
     holdout = frame[is_held_out & ~np.isin(digests, champion_rows)]
     if holdout[contract.label.name].nunique() < 2:
         raise TrainingError(
-            f"{len(holdout)} of {len(frame)} reference rows can be held out, but they do not have both classes.",
+            f"{len(holdout):,} of {counted(len(frame), 'reference row')} can be held out, but they do not have "
+            "both classes.",
             next_step="Provide more reference rows, or increase PMMDS_TRAIN_HOLDOUT_SHARE.",
         )
     train = frame[~is_held_out]
@@ -122,11 +124,13 @@ def split_with_labels(
     holdout = labelled.iloc[position]
     unfit = _why_unfit(holdout[contract.label.name])
     if unfit:
-        return TooFewLabels(n_new, plan.min_labels, f"The newest {n_holdout} labeled rows {unfit}.")
+        return TooFewLabels(n_new, plan.min_labels, f"The newest {counted(n_holdout, 'labeled row')} {unfit}.")
     split = _assemble(reference, labelled, position, n_new, contract, plan)
     unfit = _why_unfit(split.train[contract.label.name], "train")
     if unfit:
-        return TooFewLabels(n_new, plan.min_labels, f"The {len(split.train)} remaining training rows {unfit}.")
+        return TooFewLabels(
+            n_new, plan.min_labels, f"The {counted(len(split.train), 'remaining training row')} {unfit}."
+        )
     return split
 
 
@@ -207,4 +211,7 @@ def _digests(frame: pd.DataFrame, contract: Contract) -> Digests:
 
 
 def _too_few(n_new: int, required: int) -> str:
-    return f"There are {n_new} labeled rows that the champion was not trained on; {required} are required."
+    return (
+        f"There {plural(n_new, 'is', 'are')} {counted(n_new, 'labeled row')} that the champion was not "
+        f"trained on; {required} are required."
+    )

@@ -21,7 +21,9 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.evaluation.cbpe_validity import why_invalid
 from pmmds_core.models.calibration import Calibration, estimate
 from pmmds_core.profiling.reference_profile import ReferenceProfile
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.runtime.time_windows import DAY, daily_window_start
+from pmmds_core.statistics.classification import MIN_ROWS_A_CLASS, has_both_classes
 from pmmds_core.statistics.intervals import measures, reliability_table
 from pmmds_core.statistics.verdict import Verdict
 from pmmds_core.stores.monitoring.daily_performance import DayRows, DayState
@@ -71,7 +73,7 @@ def day_document(
     known = rows.labels >= 0
     labels = rows.labels[known]
     share = float(labels.mean()) if labels.size else None
-    enough = labels.size >= min_rows and share not in (0.0, 1.0)
+    enough = labels.size >= min_rows and has_both_classes(labels)
     realized = measures(labels, rows.probabilities[known], rows.predictions[known]) if enough else None
     return {
         "model_version": state.model_version,
@@ -80,8 +82,8 @@ def day_document(
         "n_labelled": state.n_labelled,
         "n_labels_missing": state.n_rows - state.n_labelled,
         "verdict": (Verdict.MEASURED if enough else Verdict.INSUFFICIENT_DATA).value,
-        "reason": "" if enough else _why_not(int(labels.size), share, min_rows),
-        "positive_share": share,
+        "reason": "" if enough else _why_not(labels, min_rows),
+        "positive_share": share if labels.size >= min_rows else None,
         "realized": realized,
         "reliability": reliability_table(labels, rows.probabilities[known]) if enough else [],
         "estimated": _estimated(rows, profile, calibration, counts, min_rows),
@@ -89,10 +91,14 @@ def day_document(
     }
 
 
-def _why_not(n_labelled: int, share: float | None, min_rows: int) -> str:
+def _why_not(labels: NDArray[np.int64], min_rows: int) -> str:
+    n_labelled, n_positive = len(labels), int(labels.sum())
     if n_labelled < min_rows:
-        return f"{n_labelled:,} labels have arrived; {min_rows:,} are required"
-    return f"all {n_labelled:,} labels are {'1' if share else '0'}"
+        return f"{counted(n_labelled, 'label has', 'labels have')} arrived; {min_rows:,} are required"
+    if n_positive in (0, n_labelled):
+        return f"all {counted(n_labelled, 'label')} are {'1' if n_positive else '0'}"
+    rare, n_rare = ("1", n_positive) if 2 * n_positive < n_labelled else ("0", n_labelled - n_positive)
+    return f"only {n_rare} of {counted(n_labelled, 'label')} are {rare}; {MIN_ROWS_A_CLASS} are required"
 
 
 def _estimated(
@@ -102,13 +108,13 @@ def _estimated(
     counts: Mapping[str, NDArray[np.int64]],
     min_rows: int,
 ) -> dict[str, Any]:
-    """The CBPE estimate over all rows of the day, with or without a label."""
+    """The CBPE estimate over all rows of the day, labeled or not; None with fewer than `min_rows` rows."""
     if profile is None:
         reasons: tuple[str, ...] = ("this model version is not in the registry",)
     else:
         reasons = why_invalid(profile, calibration, rows.probabilities, counts, min_rows)
     values: dict[str, float | None] = dict.fromkeys(("roc_auc", "roc_auc_low", "roc_auc_high", "accuracy"))
-    if calibration is not None and len(rows.probabilities) > 0:
+    if calibration is not None and len(rows.probabilities) >= max(min_rows, 1):
         estimated = estimate(rows.probabilities, rows.predictions, calibration.apply(rows.probabilities))
         values = {name: None if math.isnan(v) else v for name, v in asdict(estimated).items()}
     return {**values, "is_valid": not reasons, "reasons": list(reasons)}

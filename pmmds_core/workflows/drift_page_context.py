@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from pmmds_core.deployment import Deployment
+from pmmds_core.drift.few_rows import has_enough_rows
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.reports.drift_history import PageContext, PastReport, heat_cells, hours_a_cell, past_reports
 from pmmds_core.stores.monitoring.hourly_counts import hourly_counts
@@ -26,7 +27,7 @@ def page_context(
     end: datetime,
     document: Mapping[str, Any],
 ) -> PageContext:
-    """PSI by hour of [start, end), and this report followed by the previous ones.
+    """PSI by hour of [start, end), without hours if the window has too few rows, and this and previous reports.
 
     Args:
         deployment: the deployment.
@@ -42,4 +43,5 @@ def page_context(
         end, version, document["n_current"], document["verdict"], {f["feature"]: f["psi"] for f in document["features"]}
     )
     previous = past_reports(deployment.drift.recent(N_REPORTS - 1, deployment.model_name))
-    return PageContext(heat_cells(profile, hours, width), width, (current, *previous))
+    cells = heat_cells(profile, hours, width) if has_enough_rows(document) else []
+    return PageContext(cells, width, (current, *previous))

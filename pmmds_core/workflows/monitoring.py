@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pmmds_core.deployment import Deployment
-from pmmds_core.drift.comparison import compare
+from pmmds_core.drift.comparison import Band, compare
+from pmmds_core.drift.few_rows import has_enough_rows, without_findings
 from pmmds_core.drift.policy import DriftRule, DriftVerdict, judge, report_document
 from pmmds_core.drift.segments import check_segment_features
 from pmmds_core.profiling.reference_profile import ReferenceProfile
@@ -43,6 +44,11 @@ class MonitorResult:
     @property
     def verdict(self) -> str:
         return str(self.document["verdict"])
+
+    @property
+    def has_enough_rows(self) -> bool:
+        """False if the document has no measures of features (drift/few_rows.py)."""
+        return has_enough_rows(self.document)
 
     @property
     def n_current(self) -> int:
@@ -108,15 +114,14 @@ def monitor(
     window = MonitoredWindow(bundle, version, start, end, merged.counts, merged.n_rows)
     features = compare(profile, merged.counts, merged.n_rows)
     pairs = apply_joint(deployment, window, rule)
-    verdict = judge(features, merged.n_rows, rule, (pairs.verdict, apply_sequential(deployment, window)))
-    document = report_document(
-        profile,
-        features,
-        merged.n_rows,
-        verdict,
-        segments=apply_segments(deployment, window, rule, segment_features),
-        pairs=pairs.pairs,
+    further = (pairs.verdict, apply_sequential(deployment, window))
+    verdict = judge(features, profile.n_rows, merged.n_rows, rule, further)
+    segments_drift = apply_segments(deployment, window, rule, segment_features)
+    document = without_findings(
+        report_document(profile, features, merged.n_rows, verdict, segments=segments_drift, pairs=pairs.pairs)
     )
+    if not has_enough_rows(document):
+        verdict = replace(verdict, drifted_features=(), severity=Band.MODERATE)
     html_path = _write_page(deployment, version, start, end, document, profile)
     alert_id = _store(deployment, version, start, end, document, verdict, html_path, run_id)
     return MonitorResult(

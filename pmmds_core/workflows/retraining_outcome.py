@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from pmmds_core.deployment import Deployment
 from pmmds_core.policies.notifications import gave_up
 from pmmds_core.policies.retraining import gives_up
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.stores.lifecycle.outbox import enqueue
 from pmmds_core.stores.lifecycle.retrainings import Attempt, RetrainingRun
 
@@ -60,6 +61,6 @@ def given_up_text(run: RetrainingRun) -> str:
     """Text of the notification that a trigger needs manual action."""
     trigger = f" Trigger: {run.cause_text}" if run.cause_text and run.alert_id is None else ""
     return (
-        f"No new model after {run.attempt} retraining attempts (last outcome: {run.outcome}: "
+        f"No new model after {counted(run.attempt, 'retraining attempt')} (last outcome: {run.outcome}: "
         f"{run.reason.rstrip('.')}). Manual action is needed.{trigger}"
     )

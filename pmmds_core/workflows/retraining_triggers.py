@@ -21,8 +21,9 @@ from pmmds_core.policies.retraining import (
     PastRetraining,
     RetrainingTrigger,
 )
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.statistics.auc_difference import PerformanceDrop, measure_drop
-from pmmds_core.statistics.classification import AucInterval, auc_interval
+from pmmds_core.statistics.classification import AucInterval, auc_interval, has_both_classes
 from pmmds_core.stores.lifecycle.retrainings import alert_cause
 
 # Newest labeled rows used for the realized ROC-AUC; more rows would not change it noticeably.
@@ -82,7 +83,8 @@ def _performance(deployment: Deployment, judged: Decision, now: datetime) -> Ret
         return None
     version = judged.challenger_version
     reason = (
-        f"Realized roc_auc of v{version} dropped to {measured.realized.auc:.4f} in the last {n_days} days, from "
+        f"Realized roc_auc of v{version} dropped to {measured.realized.auc:.4f} in the last "
+        f"{counted(n_days, 'day')}, from "
         f"{measured.holdout.auc:.4f} on its holdout; the drop of {measured.drop:.4f} is over {margin:g} "
         f"(95%: {measured.low:.4f} to {measured.high:.4f})."
     )
@@ -100,7 +102,7 @@ def realized_drop(deployment: Deployment, judged: Decision, start: datetime) -> 
     if not evaluation or n_labelled < deployment.settings.retrain_min_labels:
         return None
     rows = deployment.daily_performance.labelled_since(version, start, N_NEWEST)
-    if len(rows.labels) < deployment.settings.retrain_min_labels or len(set(rows.labels.tolist())) < 2:
+    if len(rows.labels) < deployment.settings.retrain_min_labels or not has_both_classes(rows.labels):
         return None
     low, high = evaluation["challenger_interval"]
     holdout = AucInterval(evaluation["challenger_metrics"][evaluation["primary_metric"]], low, high)
@@ -116,7 +118,10 @@ def _labels(deployment: Deployment, judged: Decision) -> RetrainingTrigger | Non
     n_new = deployment.ground_truth.n_received_since(training.created_at)
     if n_new < every:
         return None
-    reason = f"{n_new:,} labels have arrived since v{version} was trained (PMMDS_RETRAIN_EVERY_LABELS={every})."
+    reason = (
+        f"{counted(n_new, 'label has', 'labels have')} arrived since v{version} was trained "
+        f"(PMMDS_RETRAIN_EVERY_LABELS={every})."
+    )
     return RetrainingTrigger(LABELS, f"{LABELS}:v{version}:{n_new // every}", reason)
 
 

@@ -20,6 +20,7 @@ import msgspec
 from pmmds_core.errors import DataError, InputFileError, NoModelError, PmmdsError
 from pmmds_core.profiling.bins import SCORE
 from pmmds_core.profiling.reference_profile import ReferenceProfile
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.stores.files.spark_counts import count_with_spark
 
 if TYPE_CHECKING:
@@ -122,11 +123,13 @@ def recorded_files(files: Sequence[str], names: Collection[str]) -> list[str]:
     recorded = [file for file in plain if file.rpartition("/")[2] in names]
     if not recorded:
         raise InputFileError(
-            f"None of the {len(files)} files is an archived part that the database records.",
+            f"None of {counted(len(files), 'file')} is an archived part that the database records.",
             next_step="Name files of the archive, or count any files with --profile.",
         )
     if len(recorded) < len(files):
-        sys.stderr.write(f"{len(files) - len(recorded)} files that the database does not record are left out.\n")
+        sys.stderr.write(
+            f"{counted(len(files) - len(recorded), 'file')} that the database does not record: left out.\n"
+        )
     return recorded
 
 
@@ -167,7 +170,9 @@ def _read(session: SparkSession, files: Sequence[str]) -> DataFrame:
 
     try:
         # Features that were added to the contract later are null in older files.
-        return session.read.option("mergeSchema", "true").parquet(*files)
+        # Without the option, Spark would add columns from folders such as `day=2026-03-01`.
+        reader = session.read.option("mergeSchema", "true").option("recursiveFileLookup", "true")
+        return reader.parquet(*files)
     except AnalysisException as error:
         raise InputFileError(
             f"Spark cannot read {', '.join(files)}: {str(error).splitlines()[0]}",

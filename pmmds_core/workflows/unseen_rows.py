@@ -14,6 +14,7 @@ from pmmds_core.data.digests import row_digests
 from pmmds_core.data.row_identity import BY_CONTENT, BY_OCCURRENCE, ROW_KEY, Keys
 from pmmds_core.errors import DataError, EvaluationError
 from pmmds_core.runtime.json_logs import get_logger
+from pmmds_core.runtime.plurals import counted
 
 if TYPE_CHECKING:
     from pmmds_core.deployment import Deployment
@@ -52,7 +53,7 @@ def _require(deployment: Deployment, holdout: Dataset, version: RegisteredVersio
     seen = int(np.isin(_keys_of(deployment, holdout, version), deployment.registry.training_rows(version)).sum())
     if seen:
         raise EvaluationError(
-            f"v{version.version} was trained on {seen} of the {holdout.n_rows} holdout rows "
+            f"v{version.version} was trained on {seen} of {counted(holdout.n_rows, 'holdout row')} "
             f"of run {holdout.run_id[:8]}, so it cannot be judged on them.",
             next_step=_TRAIN_AGAIN,
         )

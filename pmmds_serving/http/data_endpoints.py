@@ -8,15 +8,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pmmds_core.contracts.label_words import LabelWords
+from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError
-from pmmds_core.stores.predictions.label_history import LabelItem, expected_range, is_out_of_range
+from pmmds_core.runtime.instants import InstantRange, InvalidInstantError
+from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_core.stores.predictions.labels import FeedbackCounts
 from pmmds_serving import api_errors
 from pmmds_serving.access import require_admin
@@ -33,6 +36,18 @@ from pmmds_serving.worker import Worker
 MAX_LABEL_ID = 128
 # Time that labels wait for predictions that are still in the spool.
 SHIPPING_GRACE_SECONDS, SHIPPING_POLL_SECONDS = 10.0, 0.02
+
+
+@dataclass(frozen=True)
+class LabelRules:
+    """The accepted labels and timestamps, the same as in a label file."""
+
+    words: LabelWords
+    instants: InstantRange
+
+    @classmethod
+    def of(cls, deployment: Deployment) -> LabelRules:
+        return cls(LabelWords(deployment.contract.label), deployment.settings.instants)
 
 
 class InvalidItemError(ValueError):
@@ -52,17 +67,18 @@ async def feedback(request: Request, worker: Worker) -> Response:
     """POST /api/v1/feedback. Stores all items or none."""
     require_admin(request, worker)
     async with worker.large_feedback.read(request.scope["headers"], request.receive, FEEDBACK_BYTES) as body:
-        items = await decoded(read_labels, body)
+        rules = LabelRules.of(worker.deployment)
+        items = await decoded(lambda text: read_labels(text, rules), body)
         return answer(await asyncio.to_thread(store_labels, worker, items))
 
 
-def read_labels(body: bytes) -> list[LabelItem]:
+def read_labels(body: bytes, rules: LabelRules) -> list[LabelItem]:
     """Decode and validate `{"items": [{…}, …]}`. Thread-safe. Raises ApiError."""
     check_elements(body, MAX_FEEDBACK * LABEL_ELEMENTS)
     n_labels = n_items(body, "items")
     if n_labels is not None and n_labels > MAX_FEEDBACK:
         raise wrong_feedback(f"{n_labels:,}")
-    return label_items(field_of(decode_json(body), "items"))
+    return label_items(field_of(decode_json(body), "items"), rules)
 
 
 def store_labels(worker: Worker, items: Sequence[LabelItem]) -> FeedbackCounts:
@@ -87,7 +103,7 @@ def _await_predictions(worker: Worker, request_ids: set[str]) -> None:
         pending = [path for path in pending if path.exists()]
 
 
-def label_items(raw: Any) -> list[LabelItem]:
+def label_items(raw: Any, rules: LabelRules) -> list[LabelItem]:
     """The labels of decoded JSON. Raises ApiError with all errors, by item index."""
     if not isinstance(raw, list) or not 1 <= len(raw) <= MAX_FEEDBACK:
         raise wrong_feedback(f"{len(raw):,}" if isinstance(raw, list) else type(raw).__name__)
@@ -95,7 +111,7 @@ def label_items(raw: Any) -> list[LabelItem]:
     items, errors = [], []
     for i, item in enumerate(raw):
         try:
-            items.append(_label_item(item, now))
+            items.append(_label_item(item, rules, now))
         except InvalidItemError as error:
             errors.append(f"items[{i}]: {error}")
     if errors:
@@ -107,7 +123,7 @@ def wrong_feedback(size: str) -> api_errors.ApiError:
     return api_errors.invalid_payload([f"items: expected an array of 1 to {MAX_FEEDBACK:,} labels, found {size}"])
 
 
-def _label_item(item: Any, now: datetime) -> LabelItem:
+def _label_item(item: Any, rules: LabelRules, now: datetime) -> LabelItem:
     """Raises InvalidItemError."""
     if not isinstance(item, dict):
         raise InvalidItemError("expected an object with request_id and label")
@@ -118,21 +134,17 @@ def _label_item(item: Any, now: datetime) -> LabelItem:
         # No prediction has such an id, and PostgreSQL rejects some of them in queries.
         expected = f"Expected at most {MAX_LABEL_ID} printable ASCII characters"
         raise InvalidItemError(f"Invalid value for request_id: {request_id[:40]!r}. {expected}")
-    if type(label) is not int or label not in (0, 1):
-        raise InvalidItemError(f"Invalid value for label: {str(label)[:40]!r}. Expected one of: 0, 1")
+    code = rules.words.code_of(label)
+    if code is None:
+        raise InvalidItemError(f"Invalid value for label: {str(label)[:40]!r}. Expected {rules.words.expected}")
     observed_at = item.get("observed_at")
-    return LabelItem(request_id, label, now if observed_at is None else _timestamp(observed_at, now))
+    return LabelItem(request_id, code, now if observed_at is None else _timestamp(observed_at, rules, now))
 
 
-def _timestamp(raw: Any, now: datetime) -> datetime:
-    """Timestamp in UTC. Raises InvalidItemError, also if it is out of range in UTC."""
-    expected = "a timestamp with time zone, such as 2026-01-31T12:00:00Z"
+def _timestamp(raw: Any, rules: LabelRules, now: datetime) -> datetime:
+    """Timestamp in UTC. Raises InvalidItemError."""
     try:
-        timestamp = msgspec.convert(raw, datetime)
-        if timestamp.tzinfo is not None:
-            if not is_out_of_range(timestamp := timestamp.astimezone(UTC), now):
-                return timestamp
-            expected = expected_range(now)
-    except (msgspec.ValidationError, OverflowError):
-        pass
-    raise InvalidItemError(f"Invalid value for observed_at: {str(raw)[:40]!r}. Expected {expected}")
+        return rules.instants.parse(raw, now)
+    except InvalidInstantError as error:
+        problem = f"Invalid value for observed_at: {str(raw)[:40]!r}. Expected {error.expected}"
+        raise InvalidItemError(problem) from None

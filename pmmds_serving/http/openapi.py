@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from pmmds_core.contracts.contract import Contract
+from pmmds_core.contracts.contract import Contract, Label
 from pmmds_core.contracts.json_schema import features_schema
+from pmmds_core.contracts.label_words import LabelWords
 from pmmds_core.contracts.request_validator import MESSAGE
 from pmmds_serving.prediction.limits import MAX_BATCH, MAX_FEEDBACK
 from pmmds_serving.prediction.predictor import MAX_REQUEST_ID
@@ -14,8 +15,8 @@ from pmmds_serving.prediction.predictor import MAX_REQUEST_ID
 Document = dict[str, Any]
 
 
-def openapi_document(contract: Contract) -> Document:
-    """OpenAPI 3.1 of every endpoint."""
+def openapi_document(contract: Contract, path_prefix: str = "") -> Document:
+    """OpenAPI 3.1 of every endpoint. `path_prefix`: PMMDS_HTTP_PATH_PREFIX."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -23,6 +24,7 @@ def openapi_document(contract: Contract) -> Document:
             "version": version("pmmds"),
             "description": contract.description,
         },
+        "servers": [{"url": path_prefix or "/"}],
         "paths": {**_data_paths(contract), **_status_paths()},
         "components": {"schemas": _schemas(contract), "securitySchemes": {"admin": _ADMIN}},
     }
@@ -92,6 +94,11 @@ def _operation(summary: str, codes: tuple[int, ...], tags: list[str]) -> Documen
     return {"summary": summary, "tags": tags, "responses": {str(c): {"description": _CODES[c]} for c in codes}}
 
 
+_OBSERVED_AT = (
+    "Default: now. ISO 8601, UTC without an offset; from PMMDS_TIMESTAMP_EARLIEST to PMMDS_TIMESTAMP_MAX_AHEAD_HOURS "
+    "after now. Numbers are rejected"
+)
+
 _ERRORS = (400, 408, 413, 415, 503)
 _CODES = {
     200: "Success",
@@ -100,7 +107,7 @@ _CODES = {
     403: "Without an admin token, only clients on the same machine are allowed",
     408: "The request was not complete in time",
     413: "The body is too large",
-    415: "The content type is not application/json",
+    415: "The content type is not application/json, or the content coding is neither gzip nor deflate",
     503: "Unavailable; the body has the reason",
     504: "Timed out; the body names the workers that are behind",
 }
@@ -117,7 +124,7 @@ def _post(
 
 
 def _schemas(contract: Contract) -> Document:
-    features = _ref("Features")
+    features, words = _ref("Features"), LabelWords(contract.label)
     counts = ("accepted", "updated", "unknown", "outdated", "ambiguous")
     return {
         "Features": features_schema(contract),
@@ -145,8 +152,8 @@ def _schemas(contract: Contract) -> Document:
             "required": ["request_id", "label"],
             "properties": {
                 "request_id": {"type": "string", "pattern": "^[ -~]{1,128}$"},
-                "label": {"type": "integer", "enum": [0, 1]},
-                "observed_at": {"type": "string", "format": "date-time", "description": "Default: now"},
+                "label": {"enum": words.json_values, "description": _label_text(contract.label)},
+                "observed_at": {"type": "string", "format": "date-time", "description": _OBSERVED_AT},
             },
         },
         "FeedbackAnswer": _object({name: {"type": "integer"} for name in counts}),
@@ -162,6 +169,10 @@ def _schemas(contract: Contract) -> Document:
             }
         ),
     }
+
+
+def _label_text(label: Label) -> str:
+    return f"The class as in a label file: {label.positive} is the positive one"
 
 
 def _object(properties: Document) -> Document:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from jinja2 import Template
 
+from pmmds_core.config.urls import client_url
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import PmmdsError
 from pmmds_core.runtime.html_templates import html_environment
@@ -37,7 +38,7 @@ def front_page(worker: Worker, *, with_problems: bool) -> str:
     """
     model = worker.follower.model
     settings = worker.deployment.settings
-    base = f"http://{settings.http_host}:{settings.http_port}"
+    base = client_url(settings.http_host, settings.http_port)
     return _template("front_page.html").render(
         contract=worker.deployment.contract,
         model=model,
@@ -46,8 +47,8 @@ def front_page(worker: Worker, *, with_problems: bool) -> str:
         activity=_activity(worker, with_problems),
         backlog_bytes=worker.spool.backlog_bytes,
         curl=curl_example(worker.deployment.contract, base),
-        dagster=f"http://{settings.dagster_host}:{settings.dagster_port}/",
-        mlflow=f"http://{settings.mlflow_host}:{settings.mlflow_port}/",
+        dagster=client_url(settings.dagster_host, settings.dagster_port, "/"),
+        mlflow=client_url(settings.mlflow_host, settings.mlflow_port, "/"),
     )
 
 

@@ -15,6 +15,7 @@ from starlette.datastructures import State
 
 from pmmds_serving.api_errors import ApiError
 from pmmds_serving.http.error_boundary import ErrorBoundary, count_error
+from pmmds_serving.http.responses import encoded_headers
 from pmmds_serving.prediction.limits import PREDICT_BYTES
 from pmmds_serving.prediction.predictor import check_request_id
 from pmmds_serving.prediction.request_bodies import Headers, Receive, read_body
@@ -48,7 +49,8 @@ class PredictEndpoint:
             body = await read_body(headers, receive, PREDICT_BYTES)
         status, content = self.answer(headers, body, started, boundary.error)
         length = (b"content-length", str(len(content)).encode())
-        await send({"type": "http.response.start", "status": status, "headers": [_JSON, length]})
+        named = [] if boundary.error is None else encoded_headers(boundary.error)
+        await send({"type": "http.response.start", "status": status, "headers": [_JSON, length, *named]})
         await send({"type": "http.response.body", "body": content})
 
     def _answer(

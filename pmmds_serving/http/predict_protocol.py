@@ -12,6 +12,7 @@ from typing import ClassVar, cast
 
 from pmmds_serving.api_errors import ApiError
 from pmmds_serving.http.connection_limits import GuardedProtocol, OneWrite
+from pmmds_serving.http.cross_origin import VARY
 from pmmds_serving.http.error_boundary import ErrorBoundary
 from pmmds_serving.http.predict_endpoint import PREDICT_PATH, PredictEndpoint
 from pmmds_serving.prediction.limits import PREDICT_BYTES
@@ -29,11 +30,14 @@ _URL = PREDICT_PATH.encode()
 class DirectProtocol(GuardedProtocol):
     """Answers plain single predictions itself and passes every other request to uvicorn.
 
-    A request is plain if it has an allowed Content-Length, does not expect 100 Continue, and no earlier response of
-    the connection is pending. `predict` makes the response; None passes everything to uvicorn.
+    A request is plain if it has an allowed Content-Length, is neither compressed nor from another origin while CORS is
+    enabled, does not expect 100 Continue, and no earlier response of the connection is pending. `predict` makes the
+    response; None passes everything to uvicorn.
     """
 
     predict: ClassVar[PredictEndpoint | None] = None
+    # The header line of responses that depend on the request's Origin; empty while CORS is off.
+    varies: ClassVar[bytes] = b""
 
     _is_direct = False
     _started = 0.0
@@ -67,7 +71,10 @@ class DirectProtocol(GuardedProtocol):
         cycle: RequestResponseCycle | None = self.cycle
         if self.transport.is_closing() or (cycle is not None and not cycle.response_complete):
             return False
-        length = self._named.get(b"content-length", b"")
+        named = self._named
+        if b"content-encoding" in named or (self.varies and b"origin" in named):
+            return False
+        length = named.get(b"content-length", b"")
         return length.isdigit() and int(length) <= PREDICT_BYTES
 
     def on_body(self, body: bytes) -> None:
@@ -100,8 +107,8 @@ class DirectProtocol(GuardedProtocol):
         head = b"".join([b"%b: %b\r\n" % header for header in self.server_state.default_headers])
         closing = b"connection: close\r\n" if self._closes_after else b""
         cast("OneWrite", self.transport).write_now(
-            b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n%b"
-            % (STATUS_LINE[status] + head, len(content), closing, content)
+            b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b%b\r\n%b"
+            % (STATUS_LINE[status] + head, len(content), self.varies, closing, content)
         )
         self.server_state.total_requests += 1
         if self._closes_after:
@@ -121,15 +128,19 @@ class DirectProtocol(GuardedProtocol):
             super().shutdown()
 
 
-def install(max_connections: int, request_seconds: float, predict: PredictEndpoint | None = None) -> None:
+def install(
+    max_connections: int, request_seconds: float, predict: PredictEndpoint | None = None, *, has_cors: bool = False
+) -> None:
     """Make uvicorn use these limits and, with `predict`, the fast path.
 
     Args:
         max_connections: open connections of this process.
         request_seconds: time a client has to send a request.
         predict: None turns the fast path off: predictions go through ASGI like every other request.
+        has_cors: True: requests with an Origin go through ASGI, where http/cross_origin.py answers.
     """
     GuardedProtocol.max_connections = max_connections
     GuardedProtocol.request_seconds = request_seconds
     DirectProtocol.predict = predict
+    DirectProtocol.varies = b"%b: %b\r\n" % VARY if has_cors else b""
     select_protocol(GuardedProtocol if predict is None else DirectProtocol)

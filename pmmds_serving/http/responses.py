@@ -13,6 +13,7 @@ import msgspec
 from starlette.responses import Response
 
 from pmmds_serving.api_errors import ApiError
+from pmmds_serving.prediction.content_codings import ACCEPTED
 
 
 class JsonResponse(Response):
@@ -26,7 +27,17 @@ def answer(value: Any, status: int = 200) -> JsonResponse:
 
 
 def error_response(error: ApiError, headers: Mapping[str, str] | None = None) -> JsonResponse:
-    """The response of an error; a 401 names the authentication scheme (RFC 9110, 15.5.2)."""
+    """The response of an error; a 401 names the authentication scheme (RFC 9110, 15.5.2), a 415 what is accepted."""
+    return JsonResponse(msgspec.json.encode(error.body), error.status, {**(headers or {}), **headers_of(error)})
+
+
+def encoded_headers(error: ApiError) -> list[tuple[bytes, bytes]]:
+    """`headers_of` for ASGI."""
+    return [(name.lower().encode(), value.encode()) for name, value in headers_of(error).items()]
+
+
+def headers_of(error: ApiError) -> dict[str, str]:
+    """The headers that the status of an error requires, for every path of responses."""
     if error.status == HTTPStatus.UNAUTHORIZED:
-        headers = {**(headers or {}), "WWW-Authenticate": 'Bearer realm="PMMDS"'}
-    return JsonResponse(msgspec.json.encode(error.body), error.status, headers)
+        return {"WWW-Authenticate": 'Bearer realm="PMMDS"'}
+    return {"Accept-Encoding": ACCEPTED} if error.error_type == "content_encoding" else {}

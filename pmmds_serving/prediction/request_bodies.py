@@ -5,6 +5,7 @@ Not here: their meaning (predictor.py), responses (http/responses.py).
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
@@ -12,9 +13,13 @@ from typing import Any
 import msgspec
 
 from pmmds_serving import api_errors
+from pmmds_serving.prediction.content_codings import BodyDecoder, coding_of
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Headers = Iterable[tuple[bytes, bytes]]
+# JSON is UTF-8 (RFC 8259, 8.1), and ASCII is a part of it.
+_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
+
 WhenLarge = Callable[[], Awaitable[None]]
 
 
@@ -37,16 +42,14 @@ async def read_body(
     Raises:
         ApiError: wrong content type, more than `limit` bytes, or the client disconnected.
     """
-    content_type = declared = b""
-    for name, value in headers:
-        if name == b"content-type":
-            content_type = value
-        elif name == b"content-length":
-            declared = value
+    content_type, declared, encoding = _described(headers)
     if content_type != b"application/json":
         check_content_type(content_type)
     if declared.isdigit() and int(declared) > limit:
         raise api_errors.too_large(limit)
+    coding = coding_of(encoding)
+    if coding:
+        return await _read_coded(BodyDecoder(coding, limit), receive, limit, large, when_large)
     message = await receive()
     body: bytes = message.get("body", b"")
     is_small = large is None or len(body) <= large
@@ -55,11 +58,29 @@ async def read_body(
     return await _read_on(message, receive, limit, large, when_large)
 
 
+def _described(headers: Headers) -> tuple[bytes, bytes, bytes]:
+    """Content-Type (the first of duplicates, as in the fast path), Content-Length and all Content-Encodings."""
+    content_type = declared = encoding = b""
+    for name, value in headers:
+        if name == b"content-type":
+            content_type = content_type or value
+        elif name == b"content-length":
+            declared = value
+        elif name == b"content-encoding":
+            encoding = b", ".join(filter(None, (encoding, value)))
+    return content_type, declared, encoding
+
+
 def check_content_type(raw: bytes) -> None:
-    """Raises ApiError unless the Content-Type is JSON."""
-    content_type = raw.decode("latin-1").split(";")[0].strip().lower()
+    """Raises ApiError unless the Content-Type is JSON in UTF-8."""
+    content_type, *parameters = raw.decode("latin-1").split(";")
+    content_type = content_type.strip().lower()
     if content_type != "application/json" and not content_type.endswith("+json"):
         raise api_errors.wrong_content_type(content_type)
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in _CHARSETS:
+            raise api_errors.wrong_charset(value.strip()[:40])
 
 
 async def _read_on(
@@ -81,12 +102,42 @@ async def _read_on(
         message = await receive()
 
 
+async def _read_coded(
+    decoder: BodyDecoder, receive: Receive, limit: int, large: int | None, when_large: WhenLarge | None
+) -> bytes:
+    """Decode while reading. Compressed and decoded size are limited; ASGI's messages are as large as what arrived."""
+
+    n_received = 0
+
+    async def receive_decoded() -> MutableMapping[str, Any]:
+        nonlocal n_received
+        message = await receive()
+        if message["type"] != "http.request":
+            return message
+        chunk = message.get("body", b"")
+        n_received += len(chunk)
+        if n_received > limit:
+            raise api_errors.too_large(limit)
+        return {**message, "body": decoder.feed(chunk)}
+
+    body = await _read_on(await receive_decoded(), receive_decoded, limit, large, when_large)
+    decoder.check_end()
+    return body
+
+
 def decode_json(body: bytes) -> Any:
-    """Decode a JSON text. Rejects NaN, Infinity, lone surrogates, trailing data and duplicate keys.
+    """Decode a JSON text; a byte order mark before it is skipped.
+
+    Rejects NaN, Infinity, lone surrogates, trailing data and duplicate keys.
 
     Raises:
         ApiError: the body is not valid.
     """
+    body = body.removeprefix(codecs.BOM_UTF8)
+    if not body.strip():
+        raise api_errors.broken_json("it is empty")
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or body[:2].count(0) == 1:
+        raise api_errors.broken_json("it is UTF-16 or UTF-32. Send UTF-8")
     try:
         value = msgspec.json.decode(body)
         # msgspec silently keeps the last of duplicate keys, so the standard library checks for them.

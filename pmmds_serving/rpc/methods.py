@@ -17,7 +17,7 @@ from grpc.aio import ServicerContext
 from pmmds_core.contracts.request_validator import MESSAGE
 from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_serving import api_errors
-from pmmds_serving.access import Caller, check_admin
+from pmmds_serving.access import Caller, check_admin, only_value
 from pmmds_serving.api_errors import ApiError
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2 as messages
 from pmmds_serving.http import data_endpoints
@@ -98,18 +98,19 @@ async def get_model(call: Call, worker: Worker) -> messages.GetModelResponse:
 
 async def send_feedback(call: Call, worker: Worker) -> messages.SendFeedbackResponse:
     check_admin(worker, caller_of(call.context))
-    items = await decoded(_read_labels, call.data)
+    rules = data_endpoints.LabelRules.of(worker.deployment)
+    items = await decoded(lambda data: _read_labels(data, rules), call.data)
     _check_deadline(call)
     return counts_message(await asyncio.to_thread(data_endpoints.store_labels, worker, items))
 
 
-def _read_labels(data: bytes) -> list[LabelItem]:
+def _read_labels(data: bytes, rules: data_endpoints.LabelRules) -> list[LabelItem]:
     """The validated labels. Thread-safe. Raises ApiError."""
     kind = messages.SendFeedbackRequest
     _check_bytes(data, FEEDBACK_BYTES)
     if _n_elements(kind, data, MAX_FEEDBACK) > MAX_FEEDBACK:
         raise data_endpoints.wrong_feedback(f"more than {MAX_FEEDBACK:,}")
-    return data_endpoints.label_items(items_of(_read(kind, data, FEEDBACK_BYTES)))
+    return data_endpoints.label_items(items_of(_read(kind, data, FEEDBACK_BYTES)), rules)
 
 
 METHODS: dict[str, Method] = {
@@ -122,9 +123,9 @@ METHODS: dict[str, Method] = {
 
 def caller_of(context: Context) -> Caller:
     """The client of a call. grpc.aio hides :authority; browsers cannot send gRPC, and bridges forward Origin."""
-    headers = {name: _metadata(context, name) for name in ("authorization", "origin", "sec-fetch-site")}
-    host = client_host(context.peer())
-    return Caller(headers["authorization"], host, None, headers["origin"], headers["sec-fetch-site"])
+    authorization = [str(value) for name, value in context.invocation_metadata() or () if name == "authorization"]
+    origin, fetch_site = _metadata(context, "origin"), _metadata(context, "sec-fetch-site")
+    return Caller(only_value(authorization), client_host(context.peer()), None, origin, fetch_site)
 
 
 def _read(kind: type[M], data: bytes, limit: int) -> M:

@@ -17,6 +17,7 @@ from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
 
 from pmmds_core.config.settings import Settings
+from pmmds_core.config.urls import authority
 from pmmds_serving.api_errors import ApiError
 from pmmds_serving.generated.pmmds.v1 import prediction_pb2
 from pmmds_serving.http.error_boundary import ErrorBoundary, count_error
@@ -108,8 +109,7 @@ def _options(settings: Settings) -> tuple[tuple[str, int], ...]:
 
 def address_of(settings: Settings) -> str:
     """`127.0.0.1:50051`, `[::1]:50051`."""
-    host = settings.http_host
-    return f"[{host}]:{settings.grpc_port}" if ":" in host else f"{host}:{settings.grpc_port}"
+    return authority(settings.http_host, settings.grpc_port)
 
 
 def _handlers(worker: Worker, gate: Gate) -> dict[str, grpc.RpcMethodHandler[bytes, bytes]]:

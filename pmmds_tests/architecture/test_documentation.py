@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from pmmds_cli.main import app
+from pmmds_cli.application import app
 from pmmds_core.config.listing import describe
 from pmmds_core.config.settings import load_settings
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from pmmds_assets.jobs import all_schedules, monitor_request, monitor_schedule
 from pmmds_assets.partitions import RANGE_END, RANGE_START, hourly, key_of, range_tags
 from pmmds_core.stores.database.tables import feature_histograms, prediction_logs
+from pmmds_core.stores.lifecycle.status import read_loop_state
 from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_core.synthetic.scenarios import apply_scenario, traffic_rows
 from pmmds_tests.harness.dagster_platform import (
@@ -182,6 +183,28 @@ def test_too_few_rows_are_said_to_be_too_few(trained_home: Path, tmp_path: Path)
     severities = {c.severity for c in result.get_asset_check_evaluations() if not c.passed}
     assert severities == {dg.AssetCheckSeverity.WARN}
     assert metadata_of(result, "drift_report")["verdict"].value == "insufficient_data"
+
+
+def test_a_few_drifted_rows_show_no_drift_in_metadata_report_metrics_or_page(
+    trained_home: Path, tmp_path: Path
+) -> None:
+    platform = copy_of(trained_home, tmp_path)
+    deployment = platform.deployment
+    platform.log_rows(traffic_rows(packaged_generator(), deployment.contract, 40, "migration", seed=3).frame, "few")
+    result = platform.run("monitor_job", tags=platform.window_tags())
+    assert result.success, errors_of(result)
+    metadata = metadata_of(result, "drift_report")
+    assert metadata["dagster/row_count"].value == 40
+    assert not {"n_drifted_features", "features", "chart"} & set(metadata)
+    report = deployment.drift.latest()
+    assert report is not None
+    assert (report.verdict, report.n_drifted_features) == ("insufficient_data", 0)
+    assert {(f["psi"], f["band"]) for f in report.document["features"]} == {(None, "undetermined")}
+    assert read_loop_state(deployment.database, deployment.model_name).psi == {}, "read by the metrics"
+    assert not any(p.is_drifted for p in deployment.drift.history("contract", 5))
+    body = Path(metadata["report"].path).read_text(encoding="utf-8").partition("</style>")[2]
+    assert "<svg" not in body
+    assert not re.search(r"\b(major|significant|moderate)\b", body)
 
 
 def test_an_unreachable_target_fails_no_run_and_ended_drift_resolves_the_alert(

@@ -13,23 +13,23 @@ from pmmds_tests.harness.command_line import pmmds
 from pmmds_tests.harness.dagster_platform import DagsterPlatform, copy_of, errors_of, metadata_of
 from pmmds_tests.harness.prediction_records import NOON
 
-N_ROWS = 40
+N_ROWS = 120
 
 
 @pytest.fixture(scope="module")
 def platform(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> DagsterPlatform:
-    """A platform with a model that answered 40 requests, 30 of them labelled, and no shadow yet."""
+    """A platform with a model that answered 120 requests, 30 of them labelled, and no shadow yet."""
     platform = copy_of(trained_home, tmp_path_factory.mktemp("shadowed"))
     rows = traffic_rows(packaged_generator(), platform.deployment.contract, N_ROWS, "none", seed=3).frame
     platform.log_rows(rows.head(30), "known")
-    platform.log_rows(rows.tail(10), "new", with_labels=False)
+    platform.log_rows(rows.tail(90), "new", with_labels=False)
     return platform
 
 
 def score_as(platform: DagsterPlatform, version: str, shift: float) -> None:
     """Scores of every logged request: the answer's probability and `shift`."""
     deployment = platform.deployment
-    waiting = deployment.shadow.waiting(version, LogPosition(NOON.replace(year=2000)), 100)
+    waiting = deployment.shadow.waiting(version, LogPosition(NOON.replace(year=2000)), N_ROWS)
     answers = deployment.prediction_log.find(r.request_id for r in waiting)
     shifted = [(r, min(1.0, answers[r.request_id].probability + shift)) for r in waiting]
     deployment.shadow.add(version, [ShadowScore(r.request_id, r.predicted_at, p, int(p >= 0.5)) for r, p in shifted])
@@ -45,13 +45,25 @@ def test_a_shadow_report_without_scores_is_reported(platform: DagsterPlatform) -
     assert "has not scored live traffic yet" in said.out
 
 
+def test_a_shadow_of_a_few_requests_is_counted_and_not_compared(platform: DagsterPlatform) -> None:
+    few = platform.deployment.shadow.waiting("9", LogPosition(NOON.replace(year=2000)), 3)
+    platform.deployment.shadow.add("9", [ShadowScore(r.request_id, r.predicted_at, 1.0, 1) for r in few])
+    home = Path(platform.environment["PMMDS_HOME"])
+    found = pmmds(home, "shadow", "--version", "9", "--json").document["agreement"]
+    assert (found["n_rows"], found["verdict"], found["changed_share"]) == (3, "insufficient_data", None)
+    said = " ".join(pmmds(home, "shadow", "--version", "9").out.split())
+    assert "scored 3 live requests" in said
+    assert "At least 100 are required to compare the two." in said
+    assert "%" not in said
+
+
 def test_the_report_the_page_and_the_command_tell_the_same_agreement(platform: DagsterPlatform) -> None:
     result = platform.run("train_job")
     assert result.success, errors_of(result)
     score_as(platform, "2", 0.2)
     n_changed = sum(
         (record.probability < 0.5) and (record.probability + 0.2 >= 0.5)
-        for record in platform.deployment.prediction_log.recent(100)
+        for record in platform.deployment.prediction_log.recent(N_ROWS)
     )
     assert n_changed > 0, "the sample has rows near the threshold"
 
@@ -70,5 +82,5 @@ def test_the_report_the_page_and_the_command_tell_the_same_agreement(platform: D
     assert found["labelled"]["n_labelled"] == 30
     words = pmmds(Path(platform.environment["PMMDS_HOME"]), "shadow", "--version", "2").out
     assert f"scored {N_ROWS} live requests" in " ".join(words.split())
-    unknown = pmmds(Path(platform.environment["PMMDS_HOME"]), "shadow", "--version", "9")
-    assert unknown.out.strip() == "v9 has no shadow predictions."
+    unknown = pmmds(Path(platform.environment["PMMDS_HOME"]), "shadow", "--version", "8")
+    assert unknown.out.strip() == "v8 has no shadow predictions."

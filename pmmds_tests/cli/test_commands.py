@@ -8,7 +8,7 @@ import pytest
 import typer
 from dagster import AssetKey, DagsterInstance
 
-from pmmds_cli.main import app
+from pmmds_cli.application import app
 from pmmds_core.config.settings import Settings
 from pmmds_core.deployment import Deployment
 from pmmds_core.synthetic.generator import packaged_generator

@@ -12,7 +12,7 @@ import pytest
 import typer
 import yaml
 
-from pmmds_cli.main import app
+from pmmds_cli.application import app
 from pmmds_core.config.listing import describe
 from pmmds_core.config.settings import Settings
 from pmmds_core.stores.database.grants import ROLES

@@ -145,7 +145,7 @@ def counted_by_duckdb(archive: Path, profile: ReferenceProfile) -> ArchiveCounts
         with connect() as connection:
             file = open_data_file(connection, path)
             names = {name: SCORE_COLUMN if name == SCORE else name for name in bins}
-            readings = [read_column(file.by_name[names[n]], n, bins[n].kind) for n in bins]
+            readings = [read_column(file.by_name[names[n]], bins[n]) for n in bins]
             for name, counts in FileCounter(connection, file).count(readings, bins).items():
                 total[name] += counts
             n_rows += file.n_rows

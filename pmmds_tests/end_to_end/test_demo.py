@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from pmmds_core.config.settings import Settings
@@ -47,6 +49,76 @@ def check_story(said: Said, home: Path) -> None:
 def test_demo_completes_on_the_packaged_sample(tmp_path: Path) -> None:
     home = tmp_path / "demo"
     check_story(pmmds(tmp_path / "unused", "demo", "--home", str(home), "--json", timeout=SECONDS), home)
+
+
+ORDERS = """
+name: orders
+model_name: returns
+description: Whether an order is returned.
+row_id: Order No
+label: {name: returned, source: "Returned?", positive: "yes", negative: "no"}
+features:
+  - {name: region, source: Region, kind: categorical, type: string, values: [north, south, east], description: Region.,
+     example: north}
+  - {name: age, source: Age (years), kind: numeric, type: integer, minimum: 0, maximum: 120, description: Age.,
+     example: "40"}
+  - {name: amount, source: Amount, kind: numeric, type: float, minimum: 0, description: Amount., example: "40.5"}
+"""
+
+
+def orders(folder: Path, n_rows: int) -> dict[str, str]:
+    """Settings for a contract and a file that nobody scripted; the label depends on the age only."""
+    rng = np.random.default_rng(1)
+    age = rng.integers(18, 90, n_rows)
+    frame = pd.DataFrame(
+        {
+            "Order No": [f"A-{i:06d}" for i in range(n_rows)],
+            "ordered on": pd.Timestamp("2026-01-01") + pd.to_timedelta(rng.integers(0, 200, n_rows), unit="D"),
+            "Region": rng.choice(["north", "south", "east"], n_rows),
+            "Age (years)": age,
+            "Amount": np.round(rng.lognormal(4, 1, n_rows), 2),
+            "Returned?": np.where(rng.random(n_rows) < 1 / (1 + np.exp((54 - age) / 20)), "yes", "no"),
+        }
+    )
+    frame.to_csv(folder / "orders.csv", index=False)
+    (folder / "orders.yaml").write_text(ORDERS, encoding="utf-8")
+    return {"PMMDS_CONTRACT": str(folder / "orders.yaml"), "PMMDS_DATA_PATH": str(folder / "orders.csv")}
+
+
+@pytest.mark.process
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.xdist_group("demo")
+def test_a_held_challenger_is_a_right_answer_on_own_data(tmp_path: Path) -> None:
+    """No challenger can gain half a point of ROC-AUC, so the policy holds it."""
+    variables = {
+        **orders(tmp_path, 3000),
+        "PMMDS_PROMOTION_MIN_IMPROVEMENT": "0.5",
+        "PMMDS_DRIFT_MIN_DRIFT_FEATURES": "1",
+    }
+    home = tmp_path / "demo"
+    said = pmmds(tmp_path / "unused", "demo", "--home", str(home), "--json", timeout=SECONDS, given=variables)
+    assert said.code == 0, said.err
+    story = said.document
+    assert (story["outcome"], story["verdict"], story["last_version"]) == ("held", "drifted", "")
+    assert story["decision"]["promoted"] is False
+    assert {c["name"]: c["passed"] for c in story["decision"]["criteria"]}["improvement"] is False
+    assert story["account"].startswith("v1 stays in production. Challenger v2 does not replace champion v1.")
+    assert story["n_failed_requests"] == 0
+    wait_until(lambda: running_in(home) == [])
+
+
+@pytest.mark.process
+@pytest.mark.timeout(SECONDS)
+@pytest.mark.xdist_group("demo")
+def test_no_verdict_and_no_retraining_are_right_answers_on_own_data(tmp_path: Path) -> None:
+    """300 rows: 120 are sent, and 500 are required for a verdict."""
+    variables = {**orders(tmp_path, 300), "PMMDS_DRIFT_MIN_SAMPLES_REQUIRED": "500"}
+    home = tmp_path / "demo"
+    said = pmmds(tmp_path / "unused", "demo", "--home", str(home), timeout=SECONDS, given=variables)
+    assert said.code == 0, said.err
+    assert "Too few rows for a verdict, so no model was retrained. 120 rows in the window" in said.out
+    assert "PSI" not in said.out
+    wait_until(lambda: running_in(home) == [])
 
 
 @pytest.mark.slow

@@ -80,7 +80,7 @@ def pmmds(
 def heavy_libraries_of(home: Path, arguments: list[str]) -> set[str]:
     """The libraries of HEAVY that a command has imported by its end, whatever its exit code."""
     code = (
-        "import sys; from pmmds_cli.main import app\n"
+        "import sys; from pmmds_cli.application import app\n"
         "try: app(sys.argv[1:], standalone_mode=False)\n"
         "except BaseException as e: print(repr(e), file=sys.stderr)\n"
         f"print(); print('LOADED', *sorted({HEAVY!r} & set(sys.modules)))"

@@ -21,6 +21,7 @@ import psutil
 
 from pmmds_cli.processes.ports import listens
 from pmmds_core.config.settings import load_settings
+from pmmds_core.config.urls import client_url
 from pmmds_core.deployment import Deployment
 from pmmds_tests.harness.ports import free_ports
 
@@ -57,7 +58,7 @@ class RunningService:
         limited = ["prlimit", f"--nofile={n_descriptors}:{n_descriptors}"] if n_descriptors else []
         self.environment = dict(environment)
         self.settings = load_settings(self.environment)
-        self.url = f"http://{self.settings.http_host}:{self.settings.http_port}"
+        self.url = client_url(self.settings.http_host, self.settings.http_port)
         self.lines: list[str] = []
         self.process = subprocess.Popen(
             [*limited, sys.executable, "-m", "pmmds_serving"],

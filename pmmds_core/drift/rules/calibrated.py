@@ -20,15 +20,17 @@ RULE = "calibrated"
 
 @dataclass(frozen=True)
 class CalibratedRule:
-    """`false_alarm_rate`: share of undrifted windows called drifted, 0–1. `min_samples`: minimum current rows."""
+    """`false_alarm_rate`: share of undrifted windows called drifted, 0–1. `min_samples`: minimum rows on each side."""
 
     false_alarm_rate: float
     min_samples: int
 
 
-def judge_calibrated(features: Sequence[FeatureDrift], n_current: int, rule: CalibratedRule) -> RuleVerdict:
+def judge_calibrated(
+    features: Sequence[FeatureDrift], n_reference: int, n_current: int, rule: CalibratedRule
+) -> RuleVerdict:
     """Drifted if any feature has a q-value of at most the false-alarm rate."""
-    if (too_few := too_few_rows(RULE, n_current, rule.min_samples)) is not None:
+    if (too_few := too_few_rows(RULE, n_reference, n_current, rule.min_samples)) is not None:
         return too_few
     candidates = [f for f in features if f.feature != SCORE]
     significant = [f for f in candidates if f.q_value is not None and f.q_value <= rule.false_alarm_rate]

@@ -83,10 +83,8 @@ def judge_joint(profile: ReferenceProfile, reference: Codes, current: Codes, rul
         current: (n, n_features or more), newest first.
         rule: its settings.
     """
-    if (too_few := too_few_rows(RULE, len(current), rule.min_samples)) is not None:
+    if (too_few := too_few_rows(RULE, len(reference), len(current), rule.min_samples)) is not None:
         return JointFinding(too_few)
-    if (too_few := too_few_rows(RULE, len(reference), rule.min_samples)) is not None:
-        return not_evaluated(f"The model version has only {len(reference):,} reference rows.")
     rng = np.random.default_rng(rule.seed)
     newest = current[:MAX_ROWS]
     n_sample = min(max(REFERENCE_FACTOR * len(newest), MIN_REFERENCE), MAX_REFERENCE, len(reference))

@@ -26,11 +26,12 @@ class RuleVerdict:
     flagged: tuple[str, ...] = ()
 
 
-def too_few_rows(rule: str, n_current: int, min_samples: int) -> RuleVerdict | None:
-    """The verdict `insufficient_data` with its reason; None if there are enough rows."""
-    if n_current >= min_samples:
+def too_few_rows(rule: str, n_reference: int, n_current: int, min_samples: int) -> RuleVerdict | None:
+    """The verdict `insufficient_data` with its reason; None if both sides have enough rows."""
+    if min(n_reference, n_current) >= min_samples:
         return None
-    reason = f"{n_current:,} rows in the window; at least {min_samples:,} are required."
+    n, side = (n_current, "window") if n_current < min_samples else (n_reference, "reference")
+    reason = f"{n:,} {'row' if n == 1 else 'rows'} in the {side}; at least {min_samples:,} are required."
     return RuleVerdict(rule, Verdict.INSUFFICIENT_DATA, (reason,))
 
 

@@ -28,8 +28,9 @@ def make_app() -> Application:
 def host_variables(settings: Settings) -> dict[str, str]:
     """Environment variables that give MLflow's own middleware the same host names."""
     names = sorted(settings.web_hosts(settings.mlflow_host))
-    hosts = ["localhost", "127.0.0.1", "[[]::1]", *names]
-    origins = [f"{scheme}://{name}" for name in names for scheme in ("http", "https")]
+    patterns = [f"[[]{name}]" if name.count(":") > 1 else name for name in names]  # as a glob, without a port
+    hosts = ["localhost", "127.0.0.1", "[[]::1]", *patterns]
+    origins = [f"{scheme}://{name}" for name in patterns for scheme in ("http", "https")]
     variables = {"MLFLOW_SERVER_ALLOWED_HOSTS": _with_ports(hosts)}
     return variables | ({"MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": _with_ports(origins)} if origins else {})
 

@@ -46,8 +46,8 @@ def back_up(database: Database, file: Path) -> int:
     except OSError as error:
         raise InputFileError(f"{file} cannot be written: {error.strerror}.", next_step="Name another path.") from None
     try:
-        if database.dialect == "sqlite":
-            _copy(Path(str(database.engine.url.database)), unfinished)
+        if database.file is not None:
+            _copy(database.file, unfinished)
         else:
             _run("pg_dump", database.engine.url, "--format=custom", "--no-owner", "--no-acl", f"--file={unfinished}")
         unfinished.rename(file)
@@ -77,10 +77,10 @@ def restore(database: Database, file: Path) -> None:
         raise InputFileError(
             f"{file} is not a backup of {database.dialect}.", next_step="Name a file written by `pmmds db backup`."
         )
-    if database.dialect == "sqlite":
+    if database.file is not None:
         database.close()
         try:
-            _copy(file, Path(str(database.engine.url.database)))
+            _copy(file, database.file)
         except sqlite3.Error as error:
             raise StoreError(
                 f"{file} was not restored: {error}.", next_step="Check that the file is complete."

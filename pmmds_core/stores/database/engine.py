@@ -134,7 +134,8 @@ def _sqlite_path(url: sa.URL) -> Path | None:
     if url.get_backend_name() != "sqlite":
         return None
     name = url.database or ""
-    return Path(name.removeprefix("file:").partition("?")[0])
+    # `file:` is SQLite's own kind of URI, which SQLAlchemy passes on; in a plain path a ? is an ordinary character.
+    return Path(name.removeprefix("file:").partition("?")[0]) if name.startswith("file:") else Path(name)
 
 
 def _sqlite_engine(url: sa.URL, busy_timeout_seconds: float) -> sa.Engine:

@@ -13,9 +13,6 @@ import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract, Feature
 
-# CHECK constraints on PostgreSQL reject earlier timestamps, and those from the year 9999 on.
-EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
     """A timestamp: aware and UTC in Python, naive UTC in the database, on every engine."""

@@ -1,18 +1,30 @@
-"""SQL expressions that read a file's column as a feature: as number or text, with the rules for missing values.
+"""SQL expressions that read a file's column as a feature, by the definition in data/cells.py.
 
 Not here: running queries (duckdb_counts.py), the kinds of columns (file_drift/column_kinds.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from pmmds_core.profiling.bins import NUMBER_PATTERN, WORDS_FOR_INFINITY, WORDS_FOR_NULL
+from pmmds_core.data import cells
+from pmmds_core.data.cells import (
+    DECIMAL_PATTERN,
+    NUMBER_PATTERN,
+    WORDS_FOR_INFINITY,
+    WORDS_FOR_NULL,
+    WORDS_FOR_TRUTH,
+    Spelling,
+    category_of,
+    spelling_of,
+)
+from pmmds_core.data.number_style import SPACES, NumberStyle
 
 if TYPE_CHECKING:
     from pmmds_core.contracts.contract import Feature
+    from pmmds_core.profiling.bins import FeatureBins
     from pmmds_core.stores.files.data_file import FileColumn
 
 Kind = Literal["numeric", "categorical"]
@@ -21,8 +33,8 @@ WHOLE = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINY
 WHOLE_TOO = frozenset({"UBIGINT", "UHUGEINT"})
 REAL = frozenset({"FLOAT", "DOUBLE"})
 TIMESTAMP_TYPES = ("DATE", "TIME", "TIMESTAMP", "INTERVAL")
-# The characters that str.strip() removes and that occur in text files.
-BLANKS = "E' \\t\\r\\n\\f\\x0b'"
+# cells.BLANKS as an SQL literal.
+BLANKS = f"'{cells.BLANKS}'"
 
 
 @dataclass(frozen=True)
@@ -44,12 +56,31 @@ def is_number(column: FileColumn) -> bool:
     return column.type in WHOLE | WHOLE_TOO | REAL or column.type.startswith("DECIMAL")
 
 
-def read_column(column: FileColumn, feature: str, kind: Kind, rules: Feature | None = None) -> Reading:
-    """Read `column` as `feature`. `rules`: the contract's feature, which defines blank cells."""
-    return _as_number(column, feature, rules) if kind == "numeric" else _as_category(column, feature, rules)
+def read_column(
+    column: FileColumn, bins: FeatureBins, rules: Feature | None = None, na: Collection[str] = ()
+) -> Reading:
+    """Read a column as the feature of `bins`: as plain numbers, or as categories in the spelling of its own."""
+    if bins.kind == "numeric":
+        return read_number(column, bins.feature, rules, na=na)
+    return read_category(column, bins.feature, bins.categories, rules, na)
 
 
-def _as_number(column: FileColumn, feature: str, rules: Feature | None) -> Reading:
+def read_number(
+    column: FileColumn,
+    feature: str,
+    rules: Feature | None = None,
+    style: NumberStyle | None = None,
+    na: Collection[str] = (),
+) -> Reading:
+    """Read a column as numbers.
+
+    Args:
+        column: the column.
+        feature: the name of the feature.
+        rules: the contract's feature, which defines blank cells.
+        style: how the numbers of a text column are written; None: plain.
+        na: additional words for a missing value.
+    """
     x = column.identifier
     fill = None if rules is None else rules.blank_value
     # NaN for missing rather than NULL, because DuckDB compares columns without NULLs in half the time.
@@ -62,37 +93,120 @@ def _as_number(column: FileColumn, feature: str, rules: Feature | None) -> Readi
     if column.type == "BOOLEAN":
         return Reading(feature, "numeric", f"coalesce(CAST(CAST({x} AS INTEGER) AS DOUBLE), {blank})")
     text = f"lower(trim(CAST({x} AS VARCHAR), {BLANKS}))"
-    words = WORDS_FOR_NULL | (set() if rules is None or rules.blank is None else set(rules.blank.written_as))
-    is_blank = f"({x} IS NULL OR {text} IN ({_strings(sorted(w.lower() for w in words))}))"
-    infinities = [sign + word for word in sorted(WORDS_FOR_INFINITY) for sign in ("", "+", "-")]
-    is_number_text = f"(regexp_full_match({text}, '{NUMBER_PATTERN}') OR {text} IN ({_strings(infinities)}))"
-    number = f"CASE WHEN {is_number_text} THEN TRY_CAST({text} AS DOUBLE) ELSE 'nan'::DOUBLE END"
-    value = f"CASE WHEN {is_blank} THEN {blank} ELSE {number} END"
+    is_blank = f"({x} IS NULL OR {text} IN ({_strings(missing_words(rules, na))}))"
+    is_number_text, number = _styled(text, style or NumberStyle())
+    value = f"CASE WHEN {is_blank} THEN {blank} WHEN {is_number_text} THEN {number} ELSE 'nan'::DOUBLE END"
     return Reading(feature, "numeric", value, f"NOT {is_blank} AND NOT {is_number_text}")
 
 
-def _as_category(column: FileColumn, feature: str, rules: Feature | None) -> Reading:
-    text = _text(column)
-    if rules is not None:
-        text = f"trim({text}, {BLANKS})"
-        marks = ["", *(rules.blank.written_as if rules.blank else ())]
-        fill = "NULL" if rules.blank_value is None else _strings([str(rules.blank_value)])
-        text = f"CASE WHEN {column.identifier} IS NULL OR {text} IN ({_strings(marks)}) THEN {fill} ELSE {text} END"
-    return Reading(feature, "categorical", text)
+def read_boolean_as_number(column: FileColumn, feature: str) -> Reading:
+    """Read a text column of true and false as 1 and 0."""
+    text = f"lower(trim({column.identifier}, {BLANKS}))"
+    is_blank = f"({column.identifier} IS NULL OR {text} IN ({_strings(missing_words())}))"
+    value = f"CASE {text} WHEN 'true' THEN 1.0::DOUBLE WHEN 'false' THEN 0.0::DOUBLE ELSE 'nan'::DOUBLE END"
+    return Reading(feature, "numeric", value, f"NOT {is_blank} AND NOT {text} IN ('true', 'false')")
 
 
-def _text(column: FileColumn) -> str:
-    """The cell as in a CSV file: whole numbers without `.0`, booleans as True and False, NaN as NULL."""
+def read_category(
+    column: FileColumn,
+    feature: str,
+    categories: Collection[str] = (),
+    rules: Feature | None = None,
+    na: Collection[str] = (),
+) -> Reading:
+    """Read a column as categories, in the spelling of `categories` (cells.spelling_of).
+
+    Args:
+        column: the column.
+        feature: the name of the feature.
+        categories: the known categories; empty: every text is its own category.
+        rules: the contract's feature, which defines blank cells and categories.
+        na: additional words for a missing value.
+    """
+    spelling = spelling_of(categories)
+    if spelling == "exact":
+        return Reading(feature, "categorical", _exact(column))
+    text = f"trim({_exact(column)}, {BLANKS})"
+    if column.type == "BOOLEAN" and spelling == "decimal":
+        text = f"CAST(CAST({column.identifier} AS INTEGER) AS VARCHAR)"
+    written = {category_of(c, spelling) or c: c for c in categories}
+    value = _respelled(_spelled(text, spelling), written)
+    fill = "NULL" if rules is None or rules.blank_value is None else _strings([str(rules.blank_value)])
+    is_blank = _is_blank_category(text, spelling, rules, na)
+    return Reading(feature, "categorical", f"CASE WHEN {is_blank} THEN {fill} ELSE {value} END")
+
+
+def _is_blank_category(text: str, spelling: Spelling, rules: Feature | None, na: Collection[str]) -> str:
+    """SQL that is true for a missing category: the contract's words as they are written, others in any case."""
+    marks = {"", *(rules.blank.written_as if rules and rules.blank else ())}
+    any_case = {word.strip().lower() for word in na} | (WORDS_FOR_NULL if spelling == "boolean" else set())
+    condition = f"{text} IS NULL OR {text} IN ({_strings(marks)})"
+    return f"{condition} OR lower({text}) IN ({_strings(any_case)})" if any_case else condition
+
+
+def missing_words(rules: Feature | None = None, na: Collection[str] = ()) -> frozenset[str]:
+    """Words for a missing number, in lower case."""
+    of_contract = rules.blank.written_as if rules and rules.blank else ()
+    return WORDS_FOR_NULL | {w.strip().lower() for w in (*of_contract, *na)}
+
+
+def _styled(text: str, style: NumberStyle) -> tuple[str, str]:
+    """SQL that is true for a number in the style, and SQL of the number. `text`: SQL of trimmed lower-case text."""
+    if style.is_plain:
+        infinities = [sign + word for word in sorted(WORDS_FOR_INFINITY) for sign in ("", "+", "-")]
+        matches = f"(regexp_full_match({text}, '{NUMBER_PATTERN}') OR {text} IN ({_strings(infinities)}))"
+        return matches, f"TRY_CAST({text} AS DOUBLE)"
+    body = text
+    for mark in (style.prefix.lower(), style.suffix.lower()):
+        body = f"replace({body}, {_strings([mark])}, '')" if mark else body
+    removed = style.thousands_marks + SPACES + "()+"
+    body = f"translate({body}, {_strings([removed])}, '')"
+    body = f"translate({body}, {_strings([style.decimal + '−'])}, '.-')"
+    number = f"TRY_CAST({body} AS DOUBLE)"
+    signed = f"CASE WHEN starts_with({text}, '(') THEN -{number} ELSE {number} END"
+    return f"regexp_full_match({text}, {_strings([style.pattern])})", signed
+
+
+def _spelled(text: str, spelling: Spelling) -> str:
+    """SQL of cells.category_of, for trimmed text that is not blank."""
+    if spelling not in ("decimal", "boolean"):
+        return text
+    shortest = _without_zeros(f"ltrim({text}, '+')")
+    number = f"CASE WHEN {shortest} IN ('-0', '') THEN '0' ELSE {shortest} END"
+    decimal = f"CASE WHEN regexp_full_match({text}, '{DECIMAL_PATTERN}') THEN {number} ELSE {text} END"
+    if spelling == "decimal":
+        return decimal
+    words = " ".join(f"WHEN {_strings([word])} THEN {_strings([truth])}" for word, truth in WORDS_FOR_TRUTH.items())
+    return f"CASE lower({decimal}) {words} ELSE {text} END"
+
+
+def _without_zeros(number: str) -> str:
+    """SQL of a decimal number's text without zeros at the end of its fraction."""
+    return f"CASE WHEN contains({number}, '.') THEN rtrim(rtrim({number}, '0'), '.') ELSE {number} END"
+
+
+def _respelled(text: str, written: Mapping[str, str]) -> str:
+    """Replace one spelling by the contract's, where they differ."""
+    different = {a: b for a, b in written.items() if a != b}
+    if not different:
+        return text
+    cases = " ".join(f"WHEN {_strings([a])} THEN {_strings([b])}" for a, b in different.items())
+    return f"CASE {text} {cases} ELSE {text} END"
+
+
+def _exact(column: FileColumn) -> str:
+    """The cell as text: whole numbers and decimals without trailing zeros, booleans as true and false, NaN as NULL."""
     x = column.identifier
     if column.type == "VARCHAR":
         return x
-    if column.type == "BOOLEAN":
-        return f"CASE WHEN {x} THEN 'True' WHEN NOT {x} THEN 'False' END"
     if column.type in REAL:
         whole = f"CASE WHEN {x} = trunc({x}) AND abs({x}) < 1e15 THEN CAST(CAST({x} AS BIGINT) AS VARCHAR)"
         return f"CASE WHEN isnan({x}) THEN NULL ELSE {whole} ELSE CAST({x} AS VARCHAR) END END"
+    if column.type.startswith("DECIMAL"):
+        return _without_zeros(f"CAST({x} AS VARCHAR)")
     return f"CAST({x} AS VARCHAR)"
 
 
-def _strings(texts: Sequence[str]) -> str:
-    return ", ".join("'" + text.replace("'", "''") + "'" for text in texts)
+def _strings(texts: Collection[str]) -> str:
+    ordered: Sequence[str] = sorted(texts) if isinstance(texts, set | frozenset) else list(texts)
+    return ", ".join("'" + text.replace("'", "''") + "'" for text in ordered)

@@ -1,6 +1,7 @@
-"""Opens CSV and Parquet files with DuckDB: recognizes the format by content and checks columns and rows.
+"""Opens CSV files and Parquet files, folders and patterns with DuckDB; checks columns and rows.
 
-Add a file format here. Not here: reading columns as features (column_sql.py), counting (duckdb_counts.py).
+The format is recognized by content. What a file means is never taken from its path. Add a file format here. Not here:
+reading columns as features (column_sql.py), counting (duckdb_counts.py), finding the files of a folder (file_paths.py).
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pmmds_core.data.compressed import compression_of, other_format
+from pmmds_core.data.parquet_index import WITHOUT_NAME, unnamed_index
 from pmmds_core.data.text_table import PARQUET_MAGIC
 from pmmds_core.errors import InputFileError, PmmdsError
-from pmmds_core.stores.files.csv_header import shape_of_csv
+from pmmds_core.stores.files.csv_shape import CsvShape, shape_of_csv
+from pmmds_core.stores.files.file_paths import find_files
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -32,12 +36,17 @@ class FileColumn:
 
 @dataclass(frozen=True)
 class DataFile:
-    """A readable file with at least one row. `relation`: the SQL to select from."""
+    """A readable file, or several with the same columns, with at least one row.
+
+    `relation`: the SQL to select from. `left_out`: columns without a name, such as a pandas index or R's row names, and
+    the reason.
+    """
 
     path: Path
     columns: tuple[FileColumn, ...]
     relation: str
     n_rows: int
+    left_out: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:
@@ -61,25 +70,29 @@ def connect() -> DuckDBPyConnection:
     return connection
 
 
-def open_data_file(connection: DuckDBPyConnection, path: Path) -> DataFile:
-    """Open a file as Parquet if it has Parquet's magic bytes, otherwise as CSV.
+def open_data_file(connection: DuckDBPyConnection, path: Path, delimiter: str = "") -> DataFile:
+    """Open a CSV or Parquet file, or the Parquet files of a folder or pattern.
+
+    Args:
+        connection: from `connect`.
+        path: a file, a folder, or a pattern such as `2026-*/*.parquet`.
+        delimiter: of a CSV file; empty to detect it.
 
     Raises:
-        InputFileError: missing, a folder, empty, of another format, damaged, or with duplicate column names.
+        InputFileError: missing, empty, of another format, damaged, with duplicate column names, or files with different
+            columns.
     """
-    start = _first_bytes(path)
+    files = find_files(path)
+    start = _first_bytes(files[0])
+    if start.startswith(PARQUET_MAGIC):
+        with readable(path):
+            return _need_rows(_parquet(connection, path, files))
+    if len(files) > 1:
+        raise InputFileError(f"{files[0]} is not a Parquet file.", next_step="Several files must all be Parquet files.")
+    if (found := other_format(start)) != "":
+        raise InputFileError(f"{path} is {found}.", next_step="Save it as a CSV file in UTF-8 or as Parquet.")
     with readable(path):
-        if start.startswith(PARQUET_MAGIC):
-            columns, relation = _parquet(connection, path)
-            n_rows = _count(connection, relation)
-        else:
-            columns, relation, n_rows = _csv(path)
-            if n_rows:
-                _check_rows(connection, path, relation, n_rows)
-            relation += ")"
-    if n_rows == 0:
-        raise InputFileError(f"{path} has columns and no rows.", next_step="Expected at least one row.")
-    return DataFile(path, columns, relation, n_rows)
+        return _need_rows(_csv(connection, path, delimiter))
 
 
 @contextmanager
@@ -115,16 +128,21 @@ def literal_path(path: Path) -> str:
     return re.sub(r"([*?\[])", r"[\1]", str(path.absolute()))
 
 
+def parquet_relation(files: Sequence[Path]) -> str:
+    """The SQL that reads Parquet files by their own columns only.
+
+    DuckDB would take columns from folders such as `plan=a`, and read text without the UTF-8 mark as bytes.
+    """
+    paths = ", ".join(quoted(literal_path(file)) for file in files)
+    return f"read_parquet([{paths}], hive_partitioning=false, binary_as_string=true, union_by_name={len(files) > 1})"
+
+
 def identifier(name: str) -> str:
     """`name` as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def _first_bytes(path: Path) -> bytes:
-    if path.is_dir():
-        raise InputFileError(f"{path} is a folder.", next_step="Name one CSV or Parquet file.")
-    if path.exists() and not path.is_file():
-        raise InputFileError(f"{path} is not a regular file.", next_step="Write it to a file first.")
     try:
         with path.open("rb") as file:
             start = file.read(1000)
@@ -137,15 +155,45 @@ def _first_bytes(path: Path) -> bytes:
     return start
 
 
-def _parquet(connection: DuckDBPyConnection, path: Path) -> tuple[tuple[FileColumn, ...], str]:
-    relation = f"read_parquet({quoted(literal_path(path))})"
+def _need_rows(file: DataFile) -> DataFile:
+    if file.n_rows == 0:
+        raise InputFileError(f"{file.path} has columns and no rows.", next_step="Expected at least one row.")
+    return file
+
+
+def _parquet(connection: DuckDBPyConnection, path: Path, files: Sequence[Path]) -> DataFile:
+    names = _same_names(connection, files)
+    relation = parquet_relation(files)
     described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
     # DuckDB renames duplicate columns, so the names are read from the file's schema.
-    schema = f"SELECT name, num_children FROM parquet_schema({quoted(literal_path(path))})"
-    names = list(_top_level(connection.execute(schema).fetchall()))
-    _check_unique(path, names)
-    columns = (FileColumn(name, identifier(row[0]), str(row[1])) for name, row in zip(names, described, strict=True))
-    return tuple(columns), relation
+    columns = [FileColumn(name, identifier(row[0]), str(row[1])) for name, row in zip(names, described, strict=True)]
+    index = unnamed_index(names, _pandas_metadata(connection, files[0]))
+    kept = tuple(c for c in columns if c.name not in index)
+    left_out = tuple((name, "a pandas index without a name") for name in names if name in index)
+    return DataFile(path, kept, relation, _count(connection, relation), left_out)
+
+
+def _same_names(connection: DuckDBPyConnection, files: Sequence[Path]) -> list[str]:
+    """The column names that all files have, in the first one's order."""
+    first: list[str] = []
+    for file in files:
+        schema = f"SELECT name, num_children FROM parquet_schema({quoted(literal_path(file))})"
+        names = list(_top_level(connection.execute(schema).fetchall()))
+        _check_unique(file, names)
+        first = first or names
+        if missing := [n for n in first if n not in names] or [n for n in names if n not in first]:
+            with_it, without = (files[0], file) if missing[0] in first else (file, files[0])
+            raise InputFileError(
+                f"{without} lacks the column {missing[0]!r} that {with_it} has.",
+                next_step="Name files with the same columns.",
+            )
+    return first
+
+
+def _pandas_metadata(connection: DuckDBPyConnection, file: Path) -> bytes | None:
+    query = f"SELECT value FROM parquet_kv_metadata({quoted(literal_path(file))}) WHERE key = 'pandas'::BLOB"
+    row = connection.execute(query).fetchone()
+    return None if row is None else bytes(row[0])
 
 
 def _top_level(schema: list[tuple[Any, ...]]) -> Iterator[str]:
@@ -159,16 +207,32 @@ def _top_level(schema: list[tuple[Any, ...]]) -> Iterator[str]:
             position += 1
 
 
-def _csv(path: Path) -> tuple[tuple[FileColumn, ...], str, int]:
-    shape = shape_of_csv(path)
-    _check_unique(path, shape.names)
+def _csv(connection: DuckDBPyConnection, path: Path, delimiter: str) -> DataFile:
+    shape = shape_of_csv(path, delimiter)
+    _check_unique(path, [name for name in shape.names if name])
     # All columns are read as text, because type detection would decide on the first rows.
-    columns = tuple(FileColumn(name, f"c{i}", "VARCHAR") for i, name in enumerate(shape.names))
-    types = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(columns)))
+    columns = tuple(FileColumn(name, f"c{i}", "VARCHAR") for i, name in enumerate(shape.names) if name)
+    left_out = tuple(
+        (WITHOUT_NAME, f"column {i + 1} has no name, like row numbers")
+        for i, name in enumerate(shape.names)
+        if not name
+    )
+    relation = _csv_relation(path, shape)
+    if shape.n_rows:
+        _check_rows(connection, path, relation, shape.n_rows)
+    return DataFile(path, columns, f"{relation})", shape.n_rows, left_out)
+
+
+def _csv_relation(path: Path, shape: CsvShape) -> str:
+    """The SQL to read a CSV file, without the closing parenthesis."""
+    types = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(shape.names)))
     new_line = shape.new_line.replace("\r", "\\r").replace("\n", "\\n")
-    options = f"delim={quoted(shape.delimiter)}, new_line={quoted(new_line)}, quote='\"', escape='\"', nullstr=''"
-    relation = f"read_csv({quoted(literal_path(path))}, auto_detect=false, header=true, {options}, columns={{{types}}}"
-    return columns, relation, shape.n_rows
+    strict = "" if not shape.has_mixed_ends else "strict_mode=false, "
+    options = (
+        f"delim={quoted(shape.delimiter)}, new_line={quoted(new_line)}, quote='\"', escape='\"', nullstr='', "
+        f"{strict}compression={quoted(compression_of(path))}, hive_partitioning=false"
+    )
+    return f"read_csv({quoted(literal_path(path))}, auto_detect=false, header=true, {options}, columns={{{types}}}"
 
 
 def _check_rows(connection: DuckDBPyConnection, path: Path, relation: str, n_rows: int) -> None:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from pmmds_core.errors import InputFileError
 from pmmds_core.profiling.bin_queries import BinQuery, Predicate, bin_queries, counts_of
-from pmmds_core.stores.files.data_file import DataFile, quoted, readable
+from pmmds_core.stores.files.column_sql import BLANKS
+from pmmds_core.stores.files.data_file import DataFile, FileColumn, quoted, readable
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -88,6 +89,13 @@ class FileCounter:
         (n_texts, n_numbers) = self._rows(self._connection, query)[0]
         return n_texts, n_numbers
 
+    def all_match(self, column: FileColumn, pattern: str) -> bool:
+        """True if every cell of a text column that is not blank matches a pattern, without regard to case."""
+        text = f"lower(trim({column.identifier}, {BLANKS}))"
+        is_other = f"{text} <> '' AND NOT regexp_full_match({text}, {quoted(pattern)})"
+        query = f"SELECT count_if({is_other}) FROM {self._file.relation}"
+        return not self._rows(self._connection, query)[0][0]
+
     def _count(
         self, cursor: DuckDBPyConnection, readings: Sequence[Reading], bins: Mapping[str, FeatureBins]
     ) -> dict[str, list[int]]:
@@ -121,7 +129,8 @@ class FileCounter:
         return [use(r.feature, _with_nan(columns.pop(f"v{i}"))) for i, r in enumerate(readings)]
 
     def _categories(self, cursor: DuckDBPyConnection, reading: Reading, at_most: int) -> CategoryCounts:
-        groups = f"SELECT {reading.value} AS v, count(*) AS n FROM {self._file.relation} GROUP BY v"
+        # By position, because a file's own column may be called v.
+        groups = f"SELECT {reading.value} AS v, count(*) AS n FROM {self._file.relation} GROUP BY 1"
         totals = "count(v) OVER (), sum(n) OVER ()"
         query = f"SELECT v, n, {totals} FROM ({groups}) ORDER BY v IS NULL DESC, n DESC, v LIMIT {at_most + 1}"
         rows = self._rows(cursor, query)

@@ -13,6 +13,7 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.data.reader import SourceData, content_digest, read_source
 from pmmds_core.errors import DataError
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.synthetic.generator import packaged_generator
 
 SourceKind = Literal["file", "downloaded", "sample"]
@@ -72,11 +73,13 @@ def load_reference(settings: Settings, contract: Contract) -> ReferenceSource:
     choice = choose_source(settings, contract)
     if choice.path is None:
         data = packaged_sample(contract)
-        description = f"packaged synthetic sample ({data.n_rows:,} rows, seed {SAMPLE_SEED}; not real customers)"
+        description = (
+            f"packaged synthetic sample ({counted(data.n_rows, 'row')}, seed {SAMPLE_SEED}; not real customers)"
+        )
         return ReferenceSource(data, choice.kind, description)
     data = read_source(choice.path, contract)
     origin = "file named by PMMDS_DATA_PATH" if choice.kind == "file" else "public file downloaded from OpenML"
-    return ReferenceSource(data, choice.kind, f"{origin}: {choice.path} ({data.n_rows:,} rows)")
+    return ReferenceSource(data, choice.kind, f"{origin}: {choice.path} ({counted(data.n_rows, 'row')})")
 
 
 def packaged_sample(contract: Contract) -> SourceData:

@@ -6,19 +6,26 @@ Not here: creating the session and reading the rows (the caller does).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, assert_never
 
+from pmmds_core.data.cells import (
+    BLANKS,
+    DECIMAL_PATTERN,
+    NUMBER_PATTERN,
+    WORDS_FOR_INFINITY,
+    WORDS_FOR_NULL,
+    WORDS_FOR_TRUTH,
+    category_of,
+    spelling_of,
+)
 from pmmds_core.errors import DataError
 from pmmds_core.profiling.bin_queries import BinQuery, Predicate, bin_queries, counts_of
-from pmmds_core.profiling.bins import NUMBER_PATTERN, SCORE, WORDS_FOR_INFINITY, WORDS_FOR_NULL, FeatureBins
+from pmmds_core.profiling.bins import SCORE, FeatureBins
 from pmmds_core.profiling.reference_profile import ReferenceProfile
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
-
-# The characters that str.strip() removes and that occur in text files.
-BLANKS = " \t\r\n\f\x0b"
 
 
 def count_with_spark(
@@ -49,7 +56,7 @@ def count_with_spark(
     aggregates: list[Column] = [f.count(f.lit(1)).alias("n_rows")]
     for bins in features:
         name = named.get(bins.feature, bins.feature)
-        cell = _Cell(bins, f.col("`" + name.replace("`", "``") + "`"), is_text=types[name] == "string")
+        cell = _Cell(bins, f.col("`" + name.replace("`", "``") + "`"), types[name])
         aggregates += [
             f.count_if(cell.matches(t)).alias(f"t{len(aggregates) + i}") for i, t in enumerate(bin_queries(bins))
         ]
@@ -66,15 +73,14 @@ def count_with_spark(
 class _Cell:
     """Spark expressions for the predicates on one feature's column."""
 
-    def __init__(self, bins: FeatureBins, column: Column, *, is_text: bool) -> None:
+    def __init__(self, bins: FeatureBins, column: Column, type_name: str) -> None:
         from pyspark.sql import functions as f
 
-        self._column = column
-        self._has_text = is_text and bins.kind == "numeric"
+        self._is_text = f.lit(False)
         if bins.kind == "categorical":
-            self._value = column.cast("string")
-            self._is_null, self._is_text = column.isNull(), f.lit(False)
-        elif self._has_text:
+            self._value = _category(column, type_name, bins.categories)
+            self._is_null = self._value.isNull()
+        elif type_name == "string":
             text = f.lower(f.btrim(column, f.lit(BLANKS)))
             self._is_null = column.isNull() | text.isin(*sorted(WORDS_FOR_NULL))
             infinities = [sign + word for word in sorted(WORDS_FOR_INFINITY) for sign in ("", "+", "-")]
@@ -84,7 +90,6 @@ class _Cell:
         else:
             self._value = column.cast("double")
             self._is_null = self._value.isNull() | f.isnan(self._value)
-            self._is_text = f.lit(False)
 
     def matches(self, query: BinQuery) -> Column:
         from pyspark.sql import functions as f
@@ -102,3 +107,48 @@ class _Cell:
             case Predicate.EQUALS:
                 return self._value == operand
         assert_never(query.test)
+
+
+def _category(column: Column, type_name: str, categories: Collection[str]) -> Column:
+    """The cell in the spelling of the categories (data/cells.py); null if it is blank."""
+    from pyspark.sql import functions as f
+
+    spelling = spelling_of(categories)
+    text = _text(column, type_name)
+    if spelling == "exact":
+        return text
+    if type_name == "boolean" and spelling == "decimal":
+        text = column.cast("int").cast("string")
+    trimmed = f.btrim(text, f.lit(BLANKS))
+    value = trimmed
+    if spelling in ("decimal", "boolean"):
+        value = f.when(trimmed.rlike(f"^(?:{DECIMAL_PATTERN})$"), _without_zeros(f.ltrim(trimmed, f.lit("+"))))
+        value = value.otherwise(trimmed)
+    if spelling == "boolean":
+        truth = f.create_map(*(f.lit(part) for pair in WORDS_FOR_TRUTH.items() for part in pair))
+        value = f.coalesce(truth[f.lower(value)], trimmed)
+    written = {category_of(c, spelling) or c: c for c in categories}
+    for canonical, own in written.items():
+        if canonical != own:
+            value = f.when(value == canonical, f.lit(own)).otherwise(value)
+    is_missing = f.lower(trimmed).isin(*sorted(WORDS_FOR_NULL)) if spelling == "boolean" else trimmed == ""
+    return f.when(~is_missing, value)
+
+
+def _text(column: Column, type_name: str) -> Column:
+    """The cell as text: whole numbers and decimals without trailing zeros, booleans as true and false, NaN as null."""
+    from pyspark.sql import functions as f
+
+    if type_name in ("double", "float"):
+        is_whole = (column == f.floor(column)) & (f.abs(column) < 1e15)
+        text = f.when(is_whole, column.cast("bigint").cast("string")).otherwise(column.cast("string"))
+        return f.when(~f.isnan(column), text)
+    return _without_zeros(column.cast("string")) if type_name.startswith("decimal") else column.cast("string")
+
+
+def _without_zeros(number: Column) -> Column:
+    from pyspark.sql import functions as f
+
+    shortest = f.rtrim(f.rtrim(number, f.lit("0")), f.lit("."))
+    shortest = f.when(number.contains("."), shortest).otherwise(number)
+    return f.when(shortest.isin("-0", "", "-"), f.lit("0")).otherwise(shortest)

@@ -11,6 +11,7 @@ from http.client import HTTPException
 import msgspec
 
 from pmmds_core.config.settings import Settings
+from pmmds_core.config.urls import client_url
 from pmmds_core.policies.rollback import RequestTotals
 
 _TIMEOUT_SECONDS = 5
@@ -29,7 +30,7 @@ class _Family(msgspec.Struct):
 
 def service_totals(settings: Settings) -> RequestTotals | None:
     """The counters of the service at PMMDS_HTTP_HOST and PMMDS_HTTP_PORT; None if they cannot be read."""
-    url = f"http://{settings.http_host}:{settings.http_port}/metrics/json"
+    url = client_url(settings.http_host, settings.http_port, "/metrics/json")
     # Ignore proxy variables of the environment: the service is on this network.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

@@ -67,7 +67,7 @@ class SegmentStore:
 def _label(bins: FeatureBins, value: str | None) -> str:
     if value is None:
         return bins.labels[bins.null_index]
-    return value if value in bins.categories else bins.labels[bins.n_bins - 2]
+    return value if value in bins.categories else bins.labels[bins.unseen_index]
 
 
 def _no_rows(profile: ReferenceProfile) -> dict[str, NDArray[np.int64]]:

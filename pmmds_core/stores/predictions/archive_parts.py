@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pmmds_core.errors import DataError, StoreError
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.stores.predictions.parquet_rows import count_rows, read_back
 
 _FILE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
@@ -83,10 +84,10 @@ def problem_of(part: Part, folder: Path, *, with_content: bool = False) -> str:
     try:
         n_bytes = path.stat().st_size
         if n_bytes != part.n_bytes:
-            return f"{path} has {n_bytes:,} bytes, and {part.n_bytes:,} were recorded"
+            return f"{path} has {counted(n_bytes, 'byte')}, and {part.n_bytes:,} were recorded"
         n_rows = count_rows(path)
         if n_rows != part.n_rows:
-            return f"{path} has {n_rows:,} rows, and {part.n_rows:,} were recorded"
+            return f"{path} has {counted(n_rows, 'row')}, and {part.n_rows:,} were recorded"
         if with_content and read_back(path).digest != part.digest:
             return f"{path} has other values than were recorded"
     except FileNotFoundError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -15,15 +15,11 @@ import sqlalchemy as sa
 from msgspec import Meta
 
 from pmmds_core.stores.database.dialects import insert
-from pmmds_core.stores.database.tables import EARLIEST, label_observations
+from pmmds_core.stores.database.tables import label_observations
 from pmmds_core.stores.predictions.archived_rows import ArchivedRows
 
 Source = Literal["feedback", "import"]
 _IDS_PER_STATEMENT = 1000
-
-
-# Clocks differ, and a local time without its zone may be 14 hours ahead of UTC.
-MAX_AHEAD = timedelta(days=1)
 
 
 class LabelItem(msgspec.Struct, frozen=True):
@@ -35,16 +31,6 @@ class LabelItem(msgspec.Struct, frozen=True):
     request_id: str
     label: Annotated[int, Meta(ge=0, le=1)]
     observed_at: datetime
-
-
-def is_out_of_range(observed_at: datetime, now: datetime) -> bool:
-    """True if the timestamp is too early for the database, or so late that no correction could replace the label."""
-    return observed_at < EARLIEST or observed_at - now > MAX_AHEAD
-
-
-def expected_range(now: datetime) -> str:
-    """The accepted range, for the message about a timestamp that `is_out_of_range`."""
-    return f"at most a day after now, {now:%Y-%m-%dT%H:%M:%SZ}, and not before {EARLIEST:%Y-%m-%d}"
 
 
 @dataclass(frozen=True)

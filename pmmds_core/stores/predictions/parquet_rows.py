@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pmmds_core.errors import StoreError
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.stores.database.tables import UtcDateTime
 
 GROUP_ROWS = 50_000
@@ -53,7 +54,8 @@ def write_rows(path: Path, columns: Sequence[sa.Column[Any]], groups: Iterable[S
     written = Written(n_rows, path.stat().st_size, whole.hexdigest())
     if (actual := read_back(path)) != written:
         raise StoreError(
-            f"{path} was written with {n_rows:,} rows and read back with {actual.n_rows:,}, or with other values.",
+            f"{path} was written with {counted(n_rows, 'row')} and read back with {actual.n_rows:,}, or with "
+            "other values.",
             next_step="Check the disk; the rows are still in the database.",
         )
     return written

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.policies.rollback import ServedAnswers
-from pmmds_core.statistics.classification import AucInterval, auc_interval
+from pmmds_core.statistics.classification import AucInterval, auc_interval, has_both_classes
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import ground_truth, prediction_logs
 
@@ -46,6 +46,6 @@ def served_answers(
 
 def _roc_auc(labelled: list[tuple[float, int]]) -> AucInterval | None:
     labels = np.array([label for _, label in labelled], dtype=np.int64)
-    if len(set(labels.tolist())) < 2:
+    if not has_both_classes(labels):
         return None
     return auc_interval(labels, np.array([p for p, _ in labelled], dtype=np.float64))

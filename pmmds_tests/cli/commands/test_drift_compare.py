@@ -109,7 +109,7 @@ def bad(files: Path) -> Path:
     (folder / "latin.csv").write_bytes("a,b\nstraße,1\n".encode("latin-1") * 50)
     (folder / "late_latin.csv").write_bytes(b"a,b\n" + b"x,1\n" * 2_000_000 + "ß,1\n".encode("latin-1"))
     (folder / "late_ragged.csv").write_bytes(b"a,b\n" + b"x,1\n" * 2_000_000 + b"1,2,3\n" + b"x,1\n")
-    (folder / "ends.csv").write_bytes(b"a,b\r\n" + b"x,1\r\n" * 50 + b"x,2\n" + b"x,1\r\n" * 50)
+    (folder / "ends.csv").write_bytes(b"a,b\r\n" + b"x,1\r\n" * 50 + b"x,2\n" + b"x,1,9\r\n" * 50)
     (folder / "pipe.csv").write_text('a,b\n1,5" pipe\n2,6" pipe\n3,x\n', encoding="utf-8")
     (folder / "binary.csv").write_bytes(b"a,b\n\0\0,1\n")
     (folder / "mixed.csv").write_text("x\n" + "\n".join(map(str, range(500))) + "\noops\n", encoding="utf-8")
@@ -126,13 +126,13 @@ def bad(files: Path) -> Path:
     ("reference", "current", "more", "expected"),
     [
         ("nothing.csv", "b.csv", "", "nothing.csv cannot be read: No such file or directory"),
-        ("a.parquet", "bad/folder", "", "bad/folder is a folder"),
+        ("a.parquet", "bad/folder", "", "bad/folder contains no Parquet file"),
+        ("a.parquet", "bad/*.parq", "", "No file matches bad/*.parq"),
         ("bad/empty.csv", "b.csv", "", "bad/empty.csv is empty"),
         ("a.parquet", "bad/header.csv", "", "bad/header.csv has columns and no rows"),
         ("a.parquet", "bad/header.parquet", "", "bad/header.parquet has columns and no rows"),
         ("a.parquet", "bad/columns.parquet", "", "lacks columns that a.parquet has: tenure, contract"),
-        ("bad/columns.parquet", "a.parquet", "", "has columns that bad/columns.parquet lacks: tenure, contract"),
-        ("a.parquet", "bad/renamed.csv", "", "months"),
+        ("a.parquet", "bad/renamed.csv", "", "bad/renamed.csv lacks columns that a.parquet has: tenure"),
         ("bad/twice.csv", "bad/twice.csv", "", "duplicate column names: 'a'"),
         ("a.parquet", "bad/truncated.parquet", "", "bad/truncated.parquet cannot be read"),
         ("a.parquet", "bad/damaged.parquet", "", "bad/damaged.parquet cannot be read"),
@@ -141,11 +141,11 @@ def bad(files: Path) -> Path:
         ("bad/latin.csv", "bad/latin.csv", "", "line 2 is not UTF-8"),
         ("bad/late_latin.csv", "bad/late_latin.csv", "", "line 2000002 is not UTF-8"),
         ("bad/late_ragged.csv", "bad/late_ragged.csv", "", "line 2000002: Expected Number of Columns: 2 Found: 3"),
-        ("bad/ends.csv", "bad/ends.csv", "", "bad/ends.csv cannot be read"),
+        ("bad/ends.csv", "bad/ends.csv", "", "line 53 has 3 cells for 2 columns"),
         ("bad/pipe.csv", "bad/pipe.csv", "", "not all of its 2 rows"),
         ("bad/binary.csv", "bad/binary.csv", "", "line 2 contains a NUL byte"),
         ("bad/mixed.csv", "bad/mixed.csv", "", "'x' mixes 500 numbers with 1 other values"),
-        ("bad/ids.csv", "bad/ids.csv", "", "10,000 categories"),
+        ("bad/ids.csv", "bad/ids.csv", "", "id: text that differs in every row, like an identifier"),
         ("bad/profile.json", "b.csv", "", "bad/profile.json is not a saved profile"),
         ("a.parquet", "b.csv", "--contract missing.yaml", "missing.yaml cannot be read"),
         ("bad/ids.csv", "bad/ids.csv", "--contract telco_churn", "does not match the contract 'telco_churn'"),

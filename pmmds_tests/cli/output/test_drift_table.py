@@ -23,7 +23,7 @@ def document() -> dict[str, Any]:
     counts["payment_method"] = np.array([0, 0, 0, 0, *counts["payment_method"][4:-1], len(split.others)])
     features = compare(split.profile, counts, len(split.others))
     few = RuleVerdict("sequential", Verdict.INSUFFICIENT_DATA, ("3 windows of 25 hours so far. " * 9,))
-    verdict = judge(features, len(split.others), DriftRule(0.2, 3, 100), (few,))
+    verdict = judge(features, 10_000, len(split.others), DriftRule(0.2, 3, 100), (few,))
     segments = [
         SegmentDrift("contract", "Month-to-month", 2700, 1100, Verdict.STABLE, ("…",), "tenure", 0.02, 0.31),
         SegmentDrift("payment_method", "Bank transfer (automatic)" * 2, 9, 0, Verdict.INSUFFICIENT_DATA, ("…",)),
@@ -52,11 +52,12 @@ def test_table_fits_100_columns_and_lists_verdicts_by_rule(
         assert words in printed
 
 
-def test_window_without_rows_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_window_without_rows_prints_the_reason_and_no_feature(capsys: pytest.CaptureFixture[str]) -> None:
     profile = load_population().split(np.random.default_rng(0)).profile
     features = compare(profile, {}, 0)
-    shown = report_document(profile, features, 0, judge(features, 0, DriftRule(0.2, 3, 100)))
+    shown = report_document(profile, features, 0, judge(features, 10_000, 0, DriftRule(0.2, 3, 100)))
     print_drift({**shown, "alert_id": None, "report": "drift.html"})
     printed = capsys.readouterr().out
     assert "0 rows in the window; at least 100 are required." in printed
-    assert "undetermined" in printed
+    assert "insufficient data" in printed
+    assert not any(f.bins.feature in printed for f in profile.features)

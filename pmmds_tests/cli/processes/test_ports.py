@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from pmmds_cli.commands.service import stop, wait_until_ready
+from pmmds_cli.commands.service import stop
 from pmmds_cli.processes.definitions import Process
 from pmmds_cli.processes.ports import free_ports, is_free, listens
+from pmmds_cli.processes.readiness import wait_until_ready
 from pmmds_cli.processes.supervisor import Supervisor
 from pmmds_core.config.settings import Settings
-from pmmds_core.errors import PortTakenError
+from pmmds_core.errors import PortTakenError, ServiceError
 from pmmds_tests.harness.ports import free_port
 
 HOST = "127.0.0.1"
@@ -85,6 +86,22 @@ def test_answer_of_another_program_does_not_count_as_ready(tmp_path: Path, other
         f"Port {other_port} on {HOST}, needed by serving, is in use. "
         "Stop the program that uses it, or set PMMDS_HTTP_PORT to a free port."
     )
+
+
+@pytest.mark.process
+def test_missing_process_is_named_with_its_log_and_last_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pmmds_cli.processes.readiness.START_SECONDS", 3.0)
+    monkeypatch.setattr("pmmds_cli.output.waiting.LINE_SECONDS", 0.2)
+    port = free_port()
+    program = "import time; print('creating the tables', flush=True); time.sleep(60)"
+    slow = Process("mlflow", [sys.executable, "-c", program], HOST, port, f"http://{HOST}:{port}/health")
+    log = tmp_path / "logs" / "mlflow.log"
+    with supervised(tmp_path, slow) as supervisor, pytest.raises(ServiceError) as refused:
+        wait_until_ready(supervisor, [slow])
+    assert f"mlflow was not ready after 3 seconds. Last lines of {log}: creating the tables" in str(refused.value)
+    assert f"s: waiting for mlflow; log: {log}" in capsys.readouterr().err
 
 
 @pytest.mark.process

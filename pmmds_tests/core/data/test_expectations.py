@@ -129,7 +129,7 @@ def test_the_page_is_self_contained_and_escapes_values(contract: Contract, sampl
     assert "<script" not in suite.html
     assert "&lt;script&gt;" in suite.html
     assert re.findall(r"(?:src|href)=|https?://|@import", suite.html) == []
-    assert "1 of 62 expectations are not met" in suite.html
+    assert "1 of 62 expectations is not met" in suite.html
     assert suite.html.index("not met</td>") < suite.html.index(">met</td>")
 
 

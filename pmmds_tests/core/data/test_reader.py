@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import gzip
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pmmds_core.contracts.contract import Contract, load_contract, parse_contract
@@ -202,7 +205,7 @@ def test_an_unrelated_file_is_rejected_with_its_columns(tmp_path: Path) -> None:
         ("", "is empty"),
         ("\n \n", "is empty"),
         ("Hours,Heat,Colour,Failed\n", "has a header and no rows"),
-        ("Hours;Heat;Colour;Failed\n1;2;red;yes\n", "separated by ';'"),
+        (",,,\n1,2,red,yes\n", "line 1 has no column names"),
         ("Hours,Heat,Hours,Failed\n1,2,3,yes\n", "duplicate column names: 'Hours'"),
         ("Hours,Heat,Colour,Failed\n1,2,red,yes\n1,2\n", "1 of 2 rows do not have the header's 4 cells (line 3 has 2)"),
         ('Hours,Heat,Colour,Failed\n1,"2,red,yes\n', "invalid CSV"),
@@ -243,6 +246,72 @@ def test_ones_and_zeros_are_labels_unless_the_contract_uses_them(tmp_path: Path)
         text: read_source(path, parse_contract(text, "c.yaml")).frame["failed"].tolist() for text in (SMALL, swapped)
     }
     assert labels == {SMALL: [1, 0], swapped: [0, 1]}
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("Hours;Heat;Colour;Failed\n1;2,5;red;yes\n;3,0;blue;no\n", "Heat: numbers written like '2,5'"),
+        ("Hours\tHeat\tColour\tFailed\r\n1\t2.5\tred\tyes\n\t3.0\tblue\tno\n", ""),
+        (",Hours,Heat,Colour,Failed\n0,1,2.5,red,yes\n1,NA,3.0,blue,no\n", ""),
+        ("Hours,Heat,Colour,Failed\n7,1,2.5,red,yes\n9,n/a,3.0,blue,no\n", ""),
+        ("Hours,Heat,Colour,Failed\n1,2.5 °C,red,yes\nNULL,3 °C,blue,no\n", "Heat: numbers written like '2.5 °C'"),
+    ],
+)
+def test_csv_files_are_read_as_people_write_them(tmp_path: Path, machines: Contract, text: str, note: str) -> None:
+    plain = read_source(file_of(tmp_path, "Hours,Heat,Colour,Failed\n1,2.5,red,yes\n,3.0,blue,no\n"), machines)
+    data = read_source(file_of(tmp_path, text, "other.csv"), machines)
+    assert data.digest == plain.digest
+    assert data.notes == ((note,) if note else ())
+
+
+def test_compressed_files_and_old_parquet_text_are_read(tmp_path: Path) -> None:
+    plain = read_source(file_of(tmp_path, CUSTOMERS), CONTRACT)
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(CUSTOMERS.encode()))
+    with pa.CompressedOutputStream(pa.OSFile(str(tmp_path / "a.csv.zst"), "wb"), "zstd") as file:
+        file.write(CUSTOMERS.encode())
+    frame = pd.read_csv(file_of(tmp_path, CUSTOMERS))
+    frame["Contract"] = frame["Contract"].str.encode("utf-8")
+    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), tmp_path / "old.parquet")
+    for name in ("a.csv.gz", "a.csv.zst", "old.parquet"):
+        assert read_source(tmp_path / name, CONTRACT).digest == plain.digest
+
+
+def test_a_named_index_is_a_column_and_an_unnamed_one_is_left_out(tmp_path: Path) -> None:
+    frame = pd.read_csv(file_of(tmp_path, CUSTOMERS))
+    frame.set_index("customerID").to_parquet(tmp_path / "named.parquet")
+    frame.set_axis([5, 7, 6]).to_parquet(tmp_path / "unnamed.parquet")
+    plain = read_source(file_of(tmp_path, CUSTOMERS), CONTRACT)
+    for name in ("named.parquet", "unnamed.parquet"):
+        data = read_source(tmp_path / name, CONTRACT)
+        assert data.digest == plain.digest
+        np.testing.assert_array_equal(data.row_ids, plain.row_ids)
+        assert data.ignored_columns == ()
+    twice = pd.concat([frame, frame[:1]]).set_index("customerID")
+    twice.to_parquet(tmp_path / "twice.parquet")
+    assert "1 row ids are blank or duplicated" in problems_of(tmp_path / "twice.parquet")[0]
+    with pytest.raises(DataError, match="1 row ids are blank or duplicated"):
+        source_from_frame(twice, CONTRACT, "rows")
+
+
+@pytest.mark.parametrize(
+    ("values", "cells", "expected"),
+    [
+        (["true", "false"], [True, False], ["true", "false"]),
+        (["True", "False"], ["TRUE", "0"], ["True", "False"]),
+        (["1", "2.5"], [1.0, 2.5], ["1", "2.5"]),
+        (["1.0", "2.0"], ["1", " 2.00"], ["1.0", "2.0"]),
+        (["1.0", "1"], ["1.0", "1"], ["1.0", "1"]),
+    ],
+)
+def test_equal_categories_have_the_text_of_the_contract(
+    tmp_path: Path, values: list[str], cells: list[Any], expected: list[str]
+) -> None:
+    text = SMALL.replace("red, blue", ", ".join(f'"{v}"' for v in values))
+    text = text.replace("example: red", f'example: "{values[0]}"').replace("means: blue", f'means: "{values[0]}"')
+    frame = pd.DataFrame({"Hours": 1, "Heat": 2.0, "Colour": cells, "Failed": "no"})
+    frame.to_parquet(tmp_path / "a.parquet")
+    assert read_source(tmp_path / "a.parquet", parse_contract(text, "c.yaml")).frame["colour"].tolist() == expected
 
 
 @pytest.mark.parametrize("change", ["value", "order", "name"])

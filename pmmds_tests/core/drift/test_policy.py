@@ -34,30 +34,30 @@ def features(*psis: float | None, score: float = 0.0) -> list[FeatureDrift]:
     ],
 )
 def test_spec_requires_three_features_strictly_above_the_threshold(psis: tuple[float, ...], verdict: Verdict) -> None:
-    assert judge(features(*psis), 100, RULE).verdict is verdict
+    assert judge(features(*psis), 10_000, 100, RULE).verdict is verdict
 
 
 def test_the_score_is_never_counted_as_a_feature() -> None:
-    judged = judge(features(0.3, 0.3, 0.0, score=5.0), 100, RULE)
+    judged = judge(features(0.3, 0.3, 0.0, score=5.0), 10_000, 100, RULE)
     assert judged.verdict is Verdict.STABLE
     assert judged.drifted_features == ("f0", "f1")
 
 
 def test_a_contract_with_too_few_features_for_the_rule_can_drift() -> None:
-    judged = judge(features(0.3, 0.4, score=0.0), 100, RULE)
+    judged = judge(features(0.3, 0.4, score=0.0), 10_000, 100, RULE)
     assert judged.verdict is Verdict.DRIFTED
     assert judged.rules[0].reasons[0].endswith("; the rule requires 2 (all features; the setting is 3).")
-    assert judge(features(0.3, 0.1, score=5.0), 100, RULE).verdict is Verdict.STABLE
+    assert judge(features(0.3, 0.1, score=5.0), 10_000, 100, RULE).verdict is Verdict.STABLE
 
 
 def test_one_row_below_the_minimum_is_insufficient_data() -> None:
-    judged = judge(features(9.0, 9.0, 9.0), 99, RULE)
+    judged = judge(features(9.0, 9.0, 9.0), 10_000, 99, RULE)
     assert judged.verdict is Verdict.INSUFFICIENT_DATA
     assert judged.reason_text == "99 rows in the window; at least 100 are required."
 
 
 def test_reasons_list_features_by_psi_and_the_required_number() -> None:
-    judged = judge(features(0.25, 0.1, 0.9, 0.3), 500, RULE)
+    judged = judge(features(0.25, 0.1, 0.9, 0.3), 10_000, 500, RULE)
     assert judged.drifted_features == ("f2", "f3", "f0")
     summary, *findings = judged.rules[0].reasons
     assert summary == "3 of 4 features have a PSI above 0.2 (f2 0.900, f3 0.300, f0 0.250); the rule requires 3."
@@ -67,4 +67,4 @@ def test_reasons_list_features_by_psi_and_the_required_number() -> None:
 
 
 def test_severity_is_the_band_of_the_worst_feature() -> None:
-    assert str(judge(features(0.21, 0.22, 0.23), 500, RULE).severity) == "significant"
+    assert str(judge(features(0.21, 0.22, 0.23), 10_000, 500, RULE).severity) == "significant"

@@ -44,7 +44,7 @@ def split(population: Population) -> Split:
 
 def calibrated(split: Split, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> RuleVerdict:
     features = compare(split.profile, split.counts(rows), len(rows))
-    return next(r for r in judge(features, len(rows), RULE).rules if r.rule == "calibrated")
+    return next(r for r in judge(features, 10_000, len(rows), RULE).rules if r.rule == "calibrated")
 
 
 @pytest.mark.parametrize("n", [100, 500])
@@ -72,10 +72,10 @@ def test_only_alerting_rules_determine_the_verdict(population: Population, split
     weights = shares_moved(population.columns["contract"] == "Month-to-month", 0.70)
     rows = np.random.default_rng(2).choice(len(weights), 500, p=weights)
     features = compare(split.profile, split.counts(rows), 500)
-    by_default = judge(features, 500, RULE)
+    by_default = judge(features, 10_000, 500, RULE)
     assert [str(r.verdict) for r in by_default.rules] == ["stable", "drifted"]
     assert by_default.verdict is Verdict.STABLE
-    calibrated = judge(features, 500, replace(RULE, alert_rules=("spec", "calibrated")))
+    calibrated = judge(features, 10_000, 500, replace(RULE, alert_rules=("spec", "calibrated")))
     assert calibrated.verdict is Verdict.DRIFTED
     assert "contract: Month-to-month" in calibrated.reason_text
     assert "the rule requires" not in calibrated.reason_text, "reasons of spec are not reasons of this verdict"
@@ -84,7 +84,7 @@ def test_only_alerting_rules_determine_the_verdict(population: Population, split
 
 def test_an_alerting_rule_that_was_not_evaluated_is_insufficient_data(split: Split) -> None:
     features: tuple[FeatureDrift, ...] = compare(split.profile, split.counts(split.others), len(split.others))
-    judged = judge(features, len(split.others), replace(RULE, alert_rules=("joint",)))
+    judged = judge(features, 10_000, len(split.others), replace(RULE, alert_rules=("joint",)))
     assert judged.verdict is Verdict.INSUFFICIENT_DATA
 
 
@@ -112,7 +112,7 @@ def test_joint_detects_a_shuffled_column_and_names_the_pair(split: Split) -> Non
         },
         400,
     )
-    assert judge(alone, 400, RULE).rules[1].verdict is Verdict.STABLE
+    assert judge(alone, 10_000, 400, RULE).rules[1].verdict is Verdict.STABLE
 
 
 def test_joint_ignores_shifts_of_single_features(population: Population, split: Split) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from pmmds_core.drift.comparison import Band, FeatureDrift, compare, compare_feature
 from pmmds_core.drift.statements import percent
-from pmmds_core.profiling.bins import FeatureBins, count_categorical, count_texts, fit_numeric_bins
+from pmmds_core.profiling.bin_edges import fit_numeric_bins
+from pmmds_core.profiling.bins import FeatureBins, count_categorical, count_texts
 from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProfile, count
 
 TENURE = np.concatenate([np.arange(72.0)] * 10)
@@ -42,7 +43,7 @@ def test_a_category_that_grew_is_stated_with_both_shares() -> None:
 
 def test_a_decrease_is_stated_by_the_rows_below_an_edge() -> None:
     found = moved(numeric(TENURE), TENURE / 2)
-    assert found.statement == "tenure: at most 35 in 50% → 98.6% of rows"
+    assert found.statement == "tenure: at most 35 in 50% → 100% of rows"
 
 
 def test_an_increase_is_stated_by_the_rows_above_an_edge() -> None:
@@ -51,7 +52,7 @@ def test_an_increase_is_stated_by_the_rows_above_an_edge() -> None:
 
 def test_a_peak_in_the_middle_is_stated_by_its_bin() -> None:
     found = moved(numeric(TENURE), [*TENURE, *[38.0] * 500])
-    assert found.statement == "tenure: (35, 43] in 11% → 48% of rows"
+    assert found.statement == "tenure: 36 to 43 in 11% → 48% of rows"
 
 
 def test_an_unchanged_feature_is_stated_as_unchanged() -> None:

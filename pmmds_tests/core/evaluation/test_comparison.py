@@ -161,6 +161,14 @@ def test_no_traffic_is_not_reported_as_no_change(case: Case) -> None:
     assert "no predictions" in replay_text(found)
 
 
+@pytest.mark.parametrize(("n", "said"), [(1, "There was 1 prediction"), (99, "There were 99 predictions")])
+def test_too_few_requests_are_counted_and_not_replayed(case: Case, n: int, said: str) -> None:
+    found = case.evaluated(n_recent=n)
+    assert found.replay == {"n_rows": n}
+    assert replay_text(found).startswith(said)
+    assert "%" not in replay_text(found)
+
+
 def test_a_slower_scorer_is_detected_and_an_equal_one_is_not(case: Case) -> None:
     def ratio(busy: int) -> tuple[float, tuple[float, float]]:
         found = evaluate(
@@ -214,7 +222,7 @@ def test_a_valid_holdout_is_accepted(contract: Contract) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        pytest.param(lambda f: f.assign(churn=1), "all 200 holdout rows are of one class", id="one class"),
+        pytest.param(lambda f: f.assign(churn=1), r"a single value in the holdout \(200 rows\)", id="one class"),
         pytest.param(
             lambda f: f.assign(churn=f["churn"].where(f.index > 1)), "2 of 200 .* have no label", id="no label"
         ),
@@ -226,7 +234,9 @@ def test_a_valid_holdout_is_accepted(contract: Contract) -> None:
             id="NaN",
         ),
         pytest.param(
-            lambda f: f.assign(contract=f["contract"].where(f.index > 0)), "contract in 1 rows", id="missing text"
+            lambda f: f.assign(contract=f["contract"].where(f.index > 0)),
+            "contract in 1 row$|contract in 1 row\\.",
+            id="missing text",
         ),
     ],
 )

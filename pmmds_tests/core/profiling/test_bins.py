@@ -16,7 +16,8 @@ from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.data.reader import to_columns
 from pmmds_core.errors import DataError
-from pmmds_core.profiling.bins import FeatureBins, count_categorical, count_numeric, fit_numeric_bins
+from pmmds_core.profiling.bin_edges import fit_numeric_bins
+from pmmds_core.profiling.bins import FeatureBins, count_categorical, count_numeric
 from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProfile, count, fit_profile, merge
 from pmmds_core.stores.files.reference_source import load_reference
 
@@ -32,7 +33,8 @@ def test_every_value_is_in_exactly_one_bin(reference: Values, current: Values, n
     assert len(counts) == bins.n_bins == len(bins.labels)
     assert counts.sum() == len(current)
     assert counts[bins.null_index] == np.isnan(current).sum()
-    assert len(bins.edges) < max(n_bins, 3)
+    assert bins.n_ordered <= n_bins
+    assert len(bins.edges) <= 2 * bins.n_ordered
 
 
 @given(column, st.lists(column, max_size=5))
@@ -44,14 +46,15 @@ def test_hourly_counts_add_up_to_the_count_of_all_rows(reference: Values, hours:
 
 @given(st.lists(number, min_size=1, max_size=80).map(np.array))
 def test_edges_increase_and_no_reference_bin_is_empty(reference: Values) -> None:
-    assume(len(np.unique(reference)) > 1)
     bins = fit_numeric_bins("x", reference, 10)
+    counts = count_numeric(bins, reference)
     assert list(bins.edges) == sorted(set(bins.edges))
-    assert all(count_numeric(bins, reference)[: len(bins.edges) + 1] > 0)
+    assert all(counts[: bins.n_ordered] > 0)
+    assert not any(counts[bins.n_ordered :])
 
 
 @given(st.lists(number, min_size=1, max_size=300).map(np.array), st.integers(2, 50))
-def test_edges_equal_numpys_lower_quantiles(reference: Values, n_bins: int) -> None:
+def test_reference_counts_equal_those_between_numpys_lower_quantiles(reference: Values, n_bins: int) -> None:
     distinct = np.unique(reference)
     assume(len(distinct) > 1)
     edges = distinct[:-1]
@@ -59,74 +62,98 @@ def test_edges_equal_numpys_lower_quantiles(reference: Values, n_bins: int) -> N
         edges = np.unique(np.quantile(reference, np.arange(1, n_bins) / n_bins, method="lower"))
         edges = edges[edges < distinct[-1]]
         edges = edges if edges.size else distinct[-2:-1]
-    assert np.array_equal(fit_numeric_bins("x", reference, n_bins).edges, edges)
+    bins = fit_numeric_bins("x", reference, n_bins)
+    expected = np.bincount(np.searchsorted(edges, reference, side="left"), minlength=len(edges) + 1)
+    assert list(count_numeric(bins, reference)[: bins.n_ordered]) == list(expected)
 
 
 @pytest.mark.parametrize("first", [0.0, 0.5, 1.0])
 def test_a_mostly_maximal_feature_has_two_bins(first: float) -> None:
     """The result does not depend on row order."""
     reference = np.array([first, *sorted({0.0, 0.5, 1.0} - {first}), 1.0, 1.0, 1.0])
-    assert fit_numeric_bins("x", reference, 2).edges == (0.5,)
+    bins = fit_numeric_bins("x", reference, 2)
+    assert list(count_numeric(bins, reference)) == [2, 4, 0, 0, 0, 0]
+    assert list(count_numeric(bins, np.array([0.0, 0.5, 0.9, 1.0, 1.1]))) == [3, 1, 1, 0, 0, 0]
 
 
 def test_deciles_hold_a_tenth_of_the_reference_each() -> None:
     reference = np.random.default_rng(0).normal(size=10_000)
     counts = count_numeric(fit_numeric_bins("x", reference, 10), reference)
-    assert list(counts) == [1000] * 10 + [0, 0, 0]
+    assert list(counts) == [1000] * 10 + [0, 0, 0, 0]
 
 
 def test_an_edge_belongs_to_the_bin_below_it() -> None:
     bins = FeatureBins("x", "numeric", edges=(1.0, 2.0))
-    assert list(count_numeric(bins, np.array([1.0, 1.0000001, 2.0, 2.1, -9.0, 9e9, np.nan]))) == [2, 2, 2, 0, 0, 1]
+    assert list(count_numeric(bins, np.array([1.0, 1.0000001, 2.0, 2.1, -9.0, 9e9, np.nan]))) == [2, 2, 2, 0, 0, 0, 1]
 
 
 def test_a_flag_has_a_bin_for_each_value() -> None:
     bins = fit_numeric_bins("flag", np.array([0.0, 1.0, 0.0, 0.0]), 10)
-    assert list(count_numeric(bins, np.array([0.0, 0.0, 1.0]))) == [2, 1, 0, 0, 0]
+    assert list(count_numeric(bins, np.array([0.0, 0.0, 1.0, 2.0, -1.0, 0.5]))) == [2, 1, 3, 0, 0, 0]
+    assert bins.labels == ("0", "1", "(unseen)", "(out of range)", "(not a number)", "(null)")
 
 
 @pytest.mark.parametrize("value", [7.0, 0.0, -0.0, 1e300])
 def test_every_other_value_of_a_constant_feature_is_visible(value: float) -> None:
     bins = fit_numeric_bins("x", np.full(50, value), 10)
-    near = [np.nextafter(value, -np.inf), value, np.nextafter(value, np.inf)]
-    assert list(count_numeric(bins, np.array([-1e308, *near, 1e308]))) == [2, 1, 2, 0, 0, 0]
-    assert bins.labels[:3] == (f"< {value + 0.0:g}", f"{value + 0.0:g}", f"> {value + 0.0:g}")
+    same = [np.nextafter(value, -np.inf), value, np.nextafter(value, np.inf)]
+    other = [-1e308, value * 0.999 - 0.001, value * 1.001 + 0.001, 1.1e308]
+    assert list(count_numeric(bins, np.array([*same, *other]))) == [3, 4, 0, 0, 0]
+    assert bins.labels[:2] == (f"{value + 0.0:g}", "(unseen)")
     at_the_border = fit_numeric_bins("x", np.full(50, value), 10, low=value)
-    assert list(count_numeric(at_the_border, np.array([-1e308, *near, 1e308]))) == [1, 2, 2, 0, 0]
+    assert list(count_numeric(at_the_border, np.array([*same, *other]))) == [2, 2, 3, 0, 0]
 
 
 def test_a_reference_without_values_has_one_open_bin() -> None:
     bins = fit_numeric_bins("x", np.array([np.nan, np.nan]), 10)
-    assert bins.labels == ("(any)", "(out of range)", "(not a number)", "(null)")
-    assert list(count_numeric(bins, np.array([3.0, np.nan]))) == [1, 0, 0, 1]
+    assert bins.labels == ("(any)", "(unseen)", "(out of range)", "(not a number)", "(null)")
+    assert list(count_numeric(bins, np.array([3.0, np.nan]))) == [1, 0, 0, 0, 1]
 
 
 def test_numbers_outside_the_range_have_their_own_bin() -> None:
     bins = fit_numeric_bins("x", np.array([0.0, 1.0, 2.0, 500.0, -7.0]), 10, low=0.0, high=100.0)
-    assert bins.edges == (0.0, 1.0)
+    assert bins.points == (0.0, 1.0, 2.0)
     counts = count_numeric(bins, np.array([0.0, -0.0, 100.0, 100.1, -5e-324, np.inf, -np.inf]))
-    assert list(counts) == [2, 0, 1, 4, 0, 0]
+    assert list(counts) == [2, 0, 0, 1, 4, 0, 0]
     assert counts[bins.out_of_range_index] == 4
 
 
 def test_without_a_range_only_infinities_are_out_of_range() -> None:
     bins = FeatureBins("x", "numeric", edges=(1.0,))
     largest = np.finfo(np.float64).max
-    assert list(count_numeric(bins, np.array([-largest, largest, 1e308, np.inf, -np.inf]))) == [1, 2, 2, 0, 0]
+    assert list(count_numeric(bins, np.array([-largest, largest, 1e308, np.inf, -np.inf]))) == [1, 2, 0, 2, 0, 0]
 
 
 def test_minus_zero_is_zero() -> None:
     bins = fit_numeric_bins("x", np.array([-0.0, 1.0, 0.0]), 10)
-    assert str(bins.edges) == "(0.0,)"
-    assert list(count_numeric(bins, np.array([-0.0, 0.0]))) == [2, 0, 0, 0, 0]
+    assert str(bins.points) == "(0.0, 1.0)"
+    assert list(count_numeric(bins, np.array([-0.0, 0.0]))) == [2, 0, 0, 0, 0, 0]
 
 
 def test_text_is_parsed_as_a_number_or_counted_as_not_a_number() -> None:
     bins = FeatureBins("x", "numeric", edges=(10.0,))
-    cells = ["9", " 11.5 ", 1, True, "1e3", "-.5", "+3.", "inf", "-Infinity", None, "", "  ", "NaN", np.nan]
-    assert list(count(bins, np.array(cells, dtype=object))) == [5, 2, 2, 0, 5]
-    wrong = ["abc", "1_000", "0x10", "1,5", "١٢", "1e", ".", "--1", "12 13", "💳", "n/a"]
-    assert list(count(bins, np.array(wrong, dtype=object))) == [0, 0, 0, len(wrong), 0]
+    cells = [
+        "9",
+        " 11.5 ",
+        1,
+        True,
+        "1e3",
+        "-.5",
+        "+3.",
+        "inf",
+        "-Infinity",
+        None,
+        "",
+        "  ",
+        "NaN",
+        np.nan,
+        "n/a",
+        ".",
+        "NA",
+    ]
+    assert list(count(bins, np.array(cells, dtype=object))) == [5, 2, 0, 2, 0, 8]
+    wrong = ["abc", "1_000", "0x10", "1,5", "١٢", "1e", "--1", "12 13", "💳", "naN1"]
+    assert list(count(bins, np.array(wrong, dtype=object))) == [0, 0, 0, 0, len(wrong), 0]
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def document(profile: ReferenceProfile) -> dict[str, Any]:
     """Every row in the first bin of its feature."""
     moved = {f.bins.feature: np.array([300] + [0] * (f.bins.n_bins - 1)) for f in profile.with_score}
     features = compare(profile, moved, 300)
-    return report_document(profile, features, 300, judge(features, 300, DriftRule(0.2, 3, 100)))
+    return report_document(profile, features, 300, judge(features, 10_000, 300, DriftRule(0.2, 3, 100)))
 
 
 def context_of(names: Sequence[str]) -> PageContext:
@@ -260,7 +260,7 @@ def test_the_page_of_two_files_names_them_and_has_no_history(document: dict[str,
 
 def test_too_few_rows_are_never_shown_as_no_drift(profile: ReferenceProfile) -> None:
     features = compare(profile, {}, 0)
-    document = report_document(profile, features, 0, judge(features, 0, DriftRule(0.2, 3, 100)))
+    document = report_document(profile, features, 0, judge(features, 10_000, 0, DriftRule(0.2, 3, 100)))
     sentence = render_page(document, HEAD).split('class="verdict')[1].split("</p>")[0]
     assert "Not evaluated" in sentence
     assert "No alerting rule" not in sentence

@@ -67,33 +67,39 @@ def test_bad_labels_are_rejected_by_index_and_none_is_stored(
     client: httpx.Client, contract: Contract, stores: Deployment
 ) -> None:
     request_id = predicted(client, contract)
-    expected = "Expected a timestamp with time zone, such as 2026-01-31T12:00:00Z"
+    expected = "Expected an ISO 8601 timestamp such as 2026-03-01T12:00:00Z"
+    number = f"{expected}; a number such as seconds or milliseconds since 1970 is not accepted"
     items: list[Any] = [{"request_id": request_id, "label": 1}, {"label": 1}, {"request_id": request_id, "label": 2}, 7]
-    items += [{"request_id": request_id, "label": 1, "observed_at": at} for at in ("2026-01-31T12:00:00", "", 0)]
-    items += [{"request_id": request_id, "label": 1, "observed_at": "0001-01-01T00:00:00+14:00"}]
+    items += [{"request_id": request_id, "label": 1, "observed_at": at} for at in ("yesterday", "", 0, "1770010112345")]
     items += [{"request_id": "a\0b", "label": 1}]
     response = client.post(FEEDBACK, json={"items": items})
     assert response.status_code == 400
     assert response.json() == refusal(
         "items[1]: Missing required field: request_id",
-        "items[2]: Invalid value for label: '2'. Expected one of: 0, 1",
+        "items[2]: Invalid value for label: '2'. Expected one of: No, Yes, 0, 1, false, true",
         "items[3]: expected an object with request_id and label",
-        f"items[4]: Invalid value for observed_at: '2026-01-31T12:00:00'. {expected}",
+        f"items[4]: Invalid value for observed_at: 'yesterday'. {expected}",
         f"items[5]: Invalid value for observed_at: ''. {expected}",
-        f"items[6]: Invalid value for observed_at: '0'. {expected}",
-        f"items[7]: Invalid value for observed_at: '0001-01-01T00:00:00+14:00'. {expected}",
+        f"items[6]: Invalid value for observed_at: '0'. {number}",
+        f"items[7]: Invalid value for observed_at: '1770010112345'. {number}",
         "items[8]: Invalid value for request_id: 'a\\x00b'. Expected at most 128 printable ASCII characters",
     )
     assert known_labels(stores, request_id) == {}
 
 
-def test_a_label_from_the_future_is_rejected(client: httpx.Client, contract: Contract, stores: Deployment) -> None:
+def test_a_label_outside_the_range_of_times_is_rejected(
+    client: httpx.Client, contract: Contract, stores: Deployment
+) -> None:
     request_id = predicted(client, contract)
     soon, later = ((datetime.now(UTC) + timedelta(hours=hours)).isoformat() for hours in (23, 25))
     response = client.post(FEEDBACK, json=labels((request_id, 1), observed_at=later))
     assert response.status_code == 400
     (error,) = response.json()["detail"]["errors"]
-    assert error.startswith(f"items[0]: Invalid value for observed_at: {later!r}. Expected at most a day after now, 20")
+    assert error.startswith(
+        f"items[0]: Invalid value for observed_at: {later!r}. Expected a time from 2000-01-01 to 20"
+    )
+    early = client.post(FEEDBACK, json=labels((request_id, 1), observed_at="0001-01-01T00:00:00Z"))
+    assert "Expected a time from 2000-01-01 to 20" in early.json()["detail"]["errors"][0]
     assert known_labels(stores, request_id) == {}
     # The client's clock may be ahead, or its time zone wrong.
     assert client.post(FEEDBACK, json=labels((request_id, 1), observed_at=soon)).json() == counts(accepted=1)
@@ -104,3 +110,13 @@ def test_feedback_has_1_to_10000_labels(client: httpx.Client, items: Any, found:
     response = client.post(FEEDBACK, json={"items": items})
     assert response.status_code == 400
     assert response.json() == refusal(f"items: expected an array of 1 to 10,000 labels, found {found}")
+
+
+@pytest.mark.parametrize(("label", "code"), [("Yes", 1), ("no", 0), (True, 1), (False, 0), ("true", 1), ("1", 1)])
+def test_labels_have_the_words_of_a_label_file(
+    client: httpx.Client, contract: Contract, stores: Deployment, label: Any, code: int
+) -> None:
+    request_id = predicted(client, contract)
+    sent = {"request_id": request_id, "label": label, "observed_at": "2026-01-31 12:00:00"}
+    assert client.post(FEEDBACK, json={"items": [sent]}).json() == counts(accepted=1)
+    assert known_labels(stores, request_id) == {request_id: code}

@@ -95,6 +95,12 @@ def test_a_token_without_its_scheme_is_rejected_with_www_authenticate(guarded: R
     assert answer.headers["www-authenticate"] == 'Bearer realm="PMMDS"'
 
 
+def test_two_authorization_headers_are_rejected(guarded: RunningService) -> None:
+    for values in ((TOKEN["Authorization"], "Bearer x"), (TOKEN["Authorization"],) * 2):
+        answer = guarded.client.post(RELOAD, headers=[("Authorization", value) for value in values])
+        assert answer.status_code == 401
+
+
 def test_health_shows_problem_texts_with_the_token_only(
     prepared: Callable[..., dict[str, str]], tmp_path: Path
 ) -> None:

@@ -143,7 +143,7 @@ def test_a_bad_payload_gets_all_errors_in_contract_order(client: httpx.Client, c
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        (b"", "The body is not JSON: Input data was truncated"),
+        (b"", "The body is not JSON: it is empty"),
         (b'{"features": {', "The body is not JSON: Input data was truncated"),
         (b'{"features": {"tenure": NaN}}', "The body is not JSON: JSON is malformed: invalid character (byte 24)"),
         (b"{} {}", "The body is not JSON: JSON is malformed: trailing characters (byte 4)"),

@@ -77,11 +77,12 @@ def test_bad_labels_are_rejected_as_over_http_and_none_is_stored(
     items: list[Any] = [{"request_id": one, "label": 1}, {"label": 1}, {"request_id": one, "label": 2}]
     items += [{"request_id": one}, {"request_id": "a\0b", "label": 1}]
     over_http = client.post(FEEDBACK, json={"items": items}).json()
-    late = label(one, 1, observed_at=Timestamp(seconds=10**15))
-    found = refused(lambda: stub.SendFeedback(feedback(*(messages.Label(**item) for item in items), late)))
+    late, early = (label(one, 1, observed_at=Timestamp(seconds=seconds)) for seconds in (10**15, 0))
+    found = refused(lambda: stub.SendFeedback(feedback(*(messages.Label(**item) for item in items), late, early)))
     message, errors, _ = told(over_http)
-    assert (found.code, found.message, found.errors[:-1]) == (grpc.StatusCode.INVALID_ARGUMENT, message, errors)
-    assert found.errors[-1].startswith("items[5]: Invalid value for observed_at: '1000000000000000.0'. Expected a ")
+    assert (found.code, found.message, found.errors[:-2]) == (grpc.StatusCode.INVALID_ARGUMENT, message, errors)
+    assert found.errors[-2].startswith("items[5]: Invalid value for observed_at: '1000000000000000.0'. Expected an ")
+    assert found.errors[-1].startswith("items[6]: Invalid value for observed_at: '1970-01-01T00:00:00Z'. Expected a t")
     assert known_labels(stores, one) == {}
     assert refused(lambda: stub.SendFeedback(feedback())).errors == (
         "items: expected an array of 1 to 10,000 labels, found 0",
@@ -91,14 +92,16 @@ def test_bad_labels_are_rejected_as_over_http_and_none_is_stored(
 def test_feedback_requires_the_admin_token_if_one_is_set(guarded: RunningService, contract: Contract) -> None:
     with stub_of(guarded.settings) as stub:
         one = stub.Predict(predict_request(contract.example())).request_id
-        for authorization in ("Bearer wrong", ""):
-            metadata = (("authorization", authorization),)
+        token = TOKEN["Authorization"]
+        bare = token.removeprefix("Bearer ")
+        for given in (("Bearer wrong",), ("",), (bare,), (f"Basic {bare}",), (token, "Bearer x")):
+            metadata = tuple(("authorization", value) for value in given)
             found = refused(partial(stub.SendFeedback, feedback(label(one, 1)), metadata=metadata))
             error = "Send the header Authorization: Bearer PMMDS_ADMIN_TOKEN"
             assert found == Refused(grpc.StatusCode.UNAUTHENTICATED, "Not allowed", (error,))
         assert refused(lambda: stub.SendFeedback(feedback())).code is grpc.StatusCode.UNAUTHENTICATED
-        token = (("authorization", TOKEN["Authorization"]),)
-        assert stub.SendFeedback(feedback(label(one, 1)), metadata=token) == counts(accepted=1)
+        lower = (("authorization", f"bearer {bare}"),)
+        assert stub.SendFeedback(feedback(label(one, 1)), metadata=lower) == counts(accepted=1)
 
 
 @pytest.mark.parametrize(

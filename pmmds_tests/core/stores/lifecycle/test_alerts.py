@@ -39,7 +39,7 @@ def save(database: Database, profile: ReferenceProfile) -> Callable[[], int]:
     """Store a report in which every row is in the first bin of its feature."""
     moved = {f.bins.feature: np.array([400] + [0] * (f.bins.n_bins - 1), dtype=np.int64) for f in profile.with_score}
     features = compare(profile, moved, 400)
-    verdict = judge(features, 400, DriftRule(0.2, 3, 100))
+    verdict = judge(features, 10_000, 400, DriftRule(0.2, 3, 100))
     document = report_document(profile, features, 400, verdict)
 
     def saved() -> int:

@@ -89,7 +89,7 @@ def test_newest_rows_come_first_with_their_bins(
 def save(database: Database, profile: ReferenceProfile) -> Callable[[datetime, Counts], None]:
     def saved(start: datetime, counts: Counts) -> None:
         features = compare(profile, counts, 200)
-        verdict = judge(features, 200, DriftRule(0.2, 3, 100))
+        verdict = judge(features, 10_000, 200, DriftRule(0.2, 3, 100))
         DriftStore(database).save(
             report_document(profile, features, 200, verdict),
             drifted_features=(),

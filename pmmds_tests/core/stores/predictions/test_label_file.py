@@ -7,14 +7,21 @@ from pathlib import Path
 
 import msgspec
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from pmmds_core.config.settings import Settings
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.errors import InputFileError
-from pmmds_core.stores.predictions.label_file import read_labels
+from pmmds_core.stores.predictions.label_file import read_labels as read_labels_of
 from pmmds_core.stores.predictions.label_history import LabelItem
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def read_labels(path: Path, contract: Contract) -> list[LabelItem]:
+    return read_labels_of(path, contract, Settings().instants)
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -51,7 +58,7 @@ def test_numeric_labels_follow_the_contract(
     rows = "".join(f"r{i},{cell},2026-03-01T12:00:00Z\n" for i, cell in enumerate(cells))
     path = written(tmp_path, f"request_id,label,observed_at\n{rows}")
     assert [item.label for item in read_labels(path, msgspec.structs.replace(contract, label=own))] == labels
-    with pytest.raises(InputFileError, match=f"label '3', expected one of {'0, 1' if positive == '0' else '1, 2'}"):
+    with pytest.raises(InputFileError, match=f"label '3', expected one of: {negative}, {positive}, false, true"):
         read_labels(
             written(tmp_path, "request_id,label,observed_at\na,3,2026-03-01\n"),
             msgspec.structs.replace(contract, label=own),
@@ -65,15 +72,19 @@ def test_numeric_labels_follow_the_contract(
         ("request_id,label,observed_at\n", "has a header and no rows"),
         (
             "request_id,label,observed_at\na,maybe,2026-03-01T12:00:00Z\nb,1,yesterday\n",
-            "2 of 2 rows are invalid; line 2: label 'maybe', expected one of 0, 1, No, Yes; line 3: observed_at 'yest",
+            r"2 of 2 rows are invalid; line 2: label 'maybe', expected one of: No, .* true; line 3: observed_at 'yest",
         ),
         ("request_id,label,observed_at\n,1,2026-03-01T12:00:00Z\n", "line 2: request_id has 0 characters"),
         ("request_id,label,observed_at\na,,2026-03-01T12:00:00Z\n", "label ''"),
         (
             "request_id,label,observed_at\na,1,9998-01-01\n",
-            "observed_at '9998-01-01', expected at most a day after now",
+            "observed_at '9998-01-01', expected a time from 2000-01-01 to 20",
         ),
-        ("request_id,label,observed_at\na,1,0001-01-01T00:00:00+14:00\n", "expected an ISO 8601 timestamp"),
+        ("request_id,label,observed_at\na,1,0001-01-01T00:00:00+14:00\n", "expected a time from 2000-01-01 to 20"),
+        (
+            "request_id,label,observed_at\na,1,1770010112345\n",
+            "'1770010112345', expected an ISO 8601 timestamp such as 2026-03-01T12:00:00Z; a number",
+        ),
     ],
 )
 def test_invalid_rows_are_named_and_the_file_is_rejected(
@@ -86,3 +97,37 @@ def test_invalid_rows_are_named_and_the_file_is_rejected(
 def test_a_missing_label_file_is_reported(tmp_path: Path, contract: Contract) -> None:
     with pytest.raises(InputFileError, match="cannot be read"):
         read_labels(tmp_path / "none.csv", contract)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([1_772_366_400], pa.int64()),
+        pa.array([1_772_366_400_000_000_000], pa.int64()),
+        pa.array([1_772_366_400.5], pa.float64()),
+        pa.array(["1772366400000"]),
+        pa.array([0], pa.timestamp("ms")),
+    ],
+    ids=["seconds", "nanoseconds", "float", "text", "1970"],
+)
+def test_epoch_numbers_in_parquet_are_refused(tmp_path: Path, contract: Contract, column: pa.Array) -> None:
+    pq.write_table(pa.table({"request_id": ["a"], "label": [1], "observed_at": column}), tmp_path / "labels.parquet")
+    with pytest.raises(InputFileError, match=r"row 1: observed_at '.*', expected"):
+        read_labels(tmp_path / "labels.parquet", contract)
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        (pa.array([1_772_366_400_123_456_789], pa.timestamp("ns")), NOON.replace(microsecond=123_456)),
+        (pa.array([1_772_366_400_000], pa.timestamp("ms", tz="Asia/Kolkata")), NOON),
+        (pa.array([20_513], pa.date32()), NOON.replace(hour=0)),
+        (pa.array(["2026-03-01 12:00:00 UTC"]), NOON),
+    ],
+    ids=["ns", "with a zone", "date", "text"],
+)
+def test_parquet_timestamps_of_every_type_are_read(
+    tmp_path: Path, contract: Contract, column: pa.Array, expected: datetime
+) -> None:
+    pq.write_table(pa.table({"request_id": ["a"], "label": [True], "observed_at": column}), tmp_path / "labels.parquet")
+    assert read_labels(tmp_path / "labels.parquet", contract) == [LabelItem("a", 1, expected)]

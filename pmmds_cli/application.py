@@ -1,0 +1,85 @@
+"""The `pmmds` application: its options and its commands.
+
+Not here: the commands (commands/), the entry point and errors (main.py).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pmmds_cli.commands import (
+    data,
+    database,
+    demo,
+    drift,
+    explain,
+    inspect,
+    labels,
+    monitor,
+    promotion,
+    reproduce,
+    retention,
+    retrain,
+    run,
+    service,
+    shadow,
+    traffic,
+    train,
+    worker,
+)
+from pmmds_cli.output.failures import DEBUG
+
+SUMMARY = "Serve a tabular classifier, log predictions, detect drift, retrain, promote and hot-swap models."
+
+app = typer.Typer(
+    name="pmmds",
+    help=SUMMARY,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(is_requested: bool) -> None:
+    if is_requested:
+        from pmmds_core.training.code_version import code_version
+
+        print(f"pmmds {code_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option(DEBUG, help="Print the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Options of every command."""
+
+
+for module in (
+    demo,
+    service,
+    worker,
+    run,
+    data,
+    train,
+    monitor,
+    retrain,
+    promotion,
+    traffic,
+    labels,
+    inspect,
+    explain,
+    shadow,
+    reproduce,
+    retention,
+    drift,
+    database,
+):
+    module.register(app)

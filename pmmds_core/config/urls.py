@@ -1,0 +1,49 @@
+"""Makes URLs from paths, hosts and ports. No other module puts a path or a host into a URL.
+
+Not here: parsing the URL of a setting (stores/database/urls.py), Host headers (runtime/web_requests.py).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from urllib.parse import quote
+
+
+def sqlite_url(file: Path) -> str:
+    """The SQLAlchemy URL of a SQLite file; characters such as %, ?, # and spaces are escaped."""
+    escaped = quote(str(file))
+    # MLflow would create the escaped name as a folder; it does so for the scheme `sqlite` only.
+    scheme = "sqlite" if escaped == str(file) else "sqlite+pysqlite"
+    return f"{scheme}:///{escaped}"
+
+
+def file_url(path: Path) -> str:
+    """The file: URL of an absolute path."""
+    return "file://" + quote(str(path))
+
+
+def authority(host: str, port: int) -> str:
+    """`127.0.0.1:8000`, `[::1]:8000`: host and port for gRPC and messages."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def http_url(host: str, port: int, path: str = "") -> str:
+    """The URL of a server at the address it listens on. `path` is empty or begins with a slash, and is escaped."""
+    return f"http://{authority(host.replace('%', '%25'), port)}{path}"  # a zone id begins with %25 (RFC 6874)
+
+
+def client_url(host: str, port: int, path: str = "") -> str:
+    """The URL for a client on the same machine: loopback instead of the wildcard addresses 0.0.0.0 and ::."""
+    return http_url(client_host(host), port, path)
+
+
+def client_host(host: str) -> str:
+    """The address for a client on the same machine of a server that listens on `host`."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if not address.is_unspecified:
+        return host
+    return "::1" if ":" in host else "127.0.0.1"

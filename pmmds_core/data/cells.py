@@ -1,0 +1,106 @@
+"""The meaning of a cell in a file: its number or its category, the same in every format and engine.
+
+The definition in Python; stores/files/column_sql.py translates it for DuckDB and stores/files/spark_counts.py for
+Spark, and both are tested against it. Not here: numbers in local form (data/number_style.py) and the contract's own
+words for blanks (data/reader.py).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection
+from typing import Literal
+
+# A number in a text file. Python and the engines each accept different additional forms (1_000, 0x10, ١٢).
+NUMBER_PATTERN = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
+# A number whose text may differ between files: 1, 1.0, +1 and 1.50 are 1, 1, 1 and 1.5; 007 and 1e3 are codes.
+DECIMAL_PATTERN = r"[+-]?(0|[1-9][0-9]*)(\.[0-9]*)?"
+WORDS_FOR_INFINITY = frozenset({"inf", "infinity"})
+WORDS_FOR_TRUTH = {"true": "true", "false": "false", "1": "true", "0": "false"}
+# Words for a missing value in a numeric column, in lower case: those of pandas, R, SQL, SAS and spreadsheets.
+WORDS_FOR_NULL = frozenset(
+    {"", "nan", "na", "n/a", "#n/a", "#na", "<na>", "null", "none", "nil", "missing", "-", "--", ".", "?", "nat"}
+    | {"-nan", "#n/a n/a", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "#div/0!", "#value!", "#ref!", "#num!"}
+)
+# What str.strip() removes and text files contain; the no-break spaces come from spreadsheets.
+BLANKS = " \t\r\n\f\x0b\u00a0\u202f\ufeff"
+
+# Dates and times as text. Without a contract they are left out, like columns of a date type.
+_D, _M, _Y = "(0?[1-9]|[12][0-9]|3[01])", "(0?[1-9]|1[0-2])", "[0-9]{4}"
+_DAY = (
+    rf"{_Y}-[0-9]{{2}}-[0-9]{{2}}|{_Y}/[0-9]{{1,2}}/[0-9]{{1,2}}|{_Y}\.[0-9]{{2}}\.[0-9]{{2}}"
+    rf"|{_D}[-. ]{_M}[-. ]{_Y}|{_D}/{_M}/({_Y}|[0-9]{{2}})|{_M}/{_D}/({_Y}|[0-9]{{2}})"
+)
+_NAMED_DAY = r"[0-9]{1,2}[- ][a-z]{3,9}\.?[- ,][0-9]{2,4}|[a-z]{3,9}\.? [0-9]{1,2},? [0-9]{4}"
+_CLOCK = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?( ?[ap]m)?( ?(z|utc|[+-][0-9]{2}:?[0-9]{2}))?"
+_PERIOD = r"[0-9]{4}-(0[1-9]|1[0-2])|[0-9]{4}-?w[0-9]{2}(-?[1-7])?|[0-9]{4}-?q[1-4]"
+DATE_PATTERN = rf"(({_DAY}|{_NAMED_DAY})([t ,]+{_CLOCK})?|{_CLOCK}|{_PERIOD})"
+
+# How the text of a categorical column is read: exactly, or by one spelling for equal values.
+Spelling = Literal["exact", "trimmed", "decimal", "boolean"]
+
+_NUMBER = re.compile(NUMBER_PATTERN)
+_DECIMAL = re.compile(DECIMAL_PATTERN)
+_DATE = re.compile(DATE_PATTERN)
+
+
+def number_of(value: object, missing: Collection[str] = WORDS_FOR_NULL) -> float | None:
+    """The number in a cell: NaN for a missing value, None for text that is not a number.
+
+    `missing`: words for a missing value, in lower case.
+    """
+    if value is None:
+        return math.nan
+    if not isinstance(value, str):
+        return float(value)  # type: ignore[arg-type]  # numpy's and Python's numbers
+    text = value.strip(BLANKS).lower()
+    if text in missing:
+        return math.nan
+    if _NUMBER.fullmatch(text) or text.lstrip("+-") in WORDS_FOR_INFINITY:
+        return float(text)
+    return None
+
+
+def is_date(text: str) -> bool:
+    """True for a date, a time or a calendar period, in ISO 8601 or a usual local form."""
+    return _DATE.fullmatch(text.strip(BLANKS).lower()) is not None
+
+
+def category_of(text: str, spelling: Spelling) -> str | None:
+    """The category in a text cell; None for a blank one, and for words for missing among booleans."""
+    if spelling == "exact":
+        return text
+    trimmed = text.strip(BLANKS)
+    if spelling == "boolean":
+        if trimmed.lower() in WORDS_FOR_NULL:
+            return None
+        return WORDS_FOR_TRUTH.get(decimal_text(trimmed).lower(), trimmed) or None
+    return (decimal_text(trimmed) if spelling == "decimal" else trimmed) or None
+
+
+def decimal_text(text: str) -> str:
+    """The shortest text of a decimal number: 1 for 1.0, +1 and 1.; other text is unchanged."""
+    if not _DECIMAL.fullmatch(text):
+        return text
+    digits = text.lstrip("+")
+    digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
+    return "0" if digits in ("-0", "-", "") else digits
+
+
+def spelling_of(categories: Collection[str]) -> Spelling:
+    """The spelling in which a column with these categories is read: equal values have one text.
+
+    `exact` if a category has blanks around it, because it could never equal a trimmed cell.
+    """
+    if any(category != category.strip(BLANKS) or not category for category in categories):
+        return "exact"
+    if not categories:
+        return "trimmed"
+    n = len(set(categories))
+    lowered = {c.lower() for c in categories}
+    if lowered <= {"true", "false"} and len(lowered) == n:
+        return "boolean"
+    if all(_DECIMAL.fullmatch(c) for c in categories) and len({decimal_text(c) for c in categories}) == n:
+        return "decimal"
+    return "trimmed"

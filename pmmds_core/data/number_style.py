@@ -1,0 +1,140 @@
+"""Numbers written in a local or decorated form: 1.234,56 or $1,234.56 or (12 %). Recognized only for whole columns.
+
+Not here: plain numbers and words for missing values (cells.py).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from pmmds_core.data.cells import BLANKS, number_of
+
+# Spaces between groups of digits: no-break, thin and narrow no-break ones come from spreadsheets and R.
+SPACES = " \u00a0\u2009\u202f"
+_CORE = re.compile(
+    rf"^\(?(?P<sign>[+\-−]?)(?P<prefix>[^\d.,()+\-−]{{0,6}})(?P<sign2>[+\-−]?)"
+    rf"(?P<body>[\d.,'{SPACES}]*\d[.,]?|[.,]\d+)(?P<suffix>[^\d()]{{0,12}})\)?$"
+)
+_CURRENCY_CODE = re.compile(r"[A-Z]{3}")
+_UNIT = re.compile(r"[a-zA-Zµ°²³/%‰]{1,12}")
+
+
+@dataclass(frozen=True)
+class NumberStyle:
+    """How a column's numbers are written.
+
+    `decimal`: "." or ",". `thousands`: "" or the mark between groups of digits; " " stands for any space. `prefix`,
+    `suffix`: text that may surround a number, such as $ or %. `is_plain`: as in most files, without any of these;
+    otherwise parentheses mean a negative number and − is a minus sign.
+    """
+
+    decimal: str = "."
+    thousands: str = ""
+    prefix: str = ""
+    suffix: str = ""
+    is_plain: bool = True
+
+    @cached_property
+    def pattern(self) -> str:
+        """A regular expression for a whole cell in lower case, without blanks around it; for RE2 and Python."""
+        d = re.escape(self.decimal)
+        grouped = rf"[1-9][0-9]{{0,2}}({_mark(self.thousands)}[0-9]{{2,3}})*{_mark(self.thousands)}[0-9]{{3}}|"
+        whole = rf"({grouped if self.thousands else ''}[0-9]+)"
+        number = rf"({whole}({d}[0-9]*)?|{d}[0-9]+)(e[+-]?[0-9]+)?"
+        before = rf"({_literal(self.prefix)}[{SPACES}]*)?" if self.prefix else ""
+        after = rf"([{SPACES}]*{_literal(self.suffix)})?" if self.suffix else ""
+        signed = rf"[+\-−]?{before}[+\-−]?{number}{after}"
+        return rf"({signed}|\({before}{number}{after}\))"
+
+    @property
+    def thousands_marks(self) -> str:
+        """Every character that separates groups of digits."""
+        return "".join(_marks(self.thousands))
+
+    @property
+    def example(self) -> str:
+        """1234.5 in this style, for messages."""
+        return f"{self.prefix}1{self.thousands}234{self.decimal}5{self.suffix}"
+
+    def number_of(self, text: str) -> float | None:
+        """The number in a cell; None if it is not written in this style."""
+        if self.is_plain:
+            return number_of(text)
+        cell = text.strip(BLANKS).lower()
+        if not re.fullmatch(self.pattern, cell):
+            return None
+        for mark in (self.prefix.lower(), self.suffix.lower(), *(_marks(self.thousands)), *SPACES, "(", ")", "+"):
+            cell = cell.replace(mark, "") if mark else cell
+        is_negative = text.strip(BLANKS).startswith("(")
+        value = float(cell.replace(self.decimal, ".").replace("−", "-"))
+        return -value if is_negative else value
+
+
+def styles_of(texts: Iterable[str], decimal: str = "", thousands: str = "") -> list[NumberStyle]:
+    """The styles in which all texts are numbers; plain numbers have only the plain style. Empty if there is none.
+
+    Two styles mean that the texts are ambiguous: 1,234 may be 1.234 or 1234.
+
+    Args:
+        texts: cells without blank ones and words for missing values.
+        decimal: the only decimal mark to consider; empty: both.
+        thousands: the only mark of thousands to consider; empty: all, and none.
+    """
+    cells = [text.strip(BLANKS) for text in texts]
+    found = [_CORE.match(cell) for cell in cells]
+    if not cells:
+        return []
+    if not decimal and not thousands and all(number_of(cell) is not None for cell in cells):
+        return [NumberStyle()]
+    if any(match is None for match in found):
+        return []
+    matches = [match for match in found if match]
+    prefix, suffix = _common(m["prefix"] for m in matches), _common(m["suffix"] for m in matches)
+    if prefix is None or suffix is None or not (_is_prefix(prefix) and _is_suffix(suffix)):
+        return []
+    bodies = [m["body"] for m in matches]
+    return [NumberStyle(d, t, prefix, suffix, is_plain=False) for d, t in _separators(bodies, decimal, thousands)]
+
+
+def _separators(bodies: Sequence[str], decimal: str, thousands: str) -> list[tuple[str, str]]:
+    """Decimal and thousands marks that fit all bodies, without a mark of thousands that occurs nowhere."""
+    used = "".join(bodies)
+    marks = [thousands] if thousands else ["", *(t for t in (",", ".", " ", "'") if any(m in used for m in _marks(t)))]
+    pairs = [(d, t) for d in ([decimal] if decimal else [".", ","]) for t in marks if t != d]
+    fitting = [
+        pair
+        for pair in pairs
+        if all(re.fullmatch(NumberStyle(*pair, is_plain=False).pattern, b.strip(SPACES)) for b in bodies)
+    ]
+    # Without a mark at all, both decimal marks fit; 1.5 is a plain number, not 1.5 thousand.
+    return fitting[:1] if any(pair == (".", "") for pair in fitting) else fitting
+
+
+def _common(texts: Iterable[str]) -> str | None:
+    """The only text besides nothing, without blanks around it; None if there are several."""
+    distinct = {text.strip(BLANKS) for text in texts} - {""}
+    return None if len(distinct) > 1 else next(iter(distinct), "")
+
+
+def _is_prefix(text: str) -> bool:
+    return not text or bool(_CURRENCY_CODE.fullmatch(text)) or any(unicodedata.category(c) == "Sc" for c in text)
+
+
+def _is_suffix(text: str) -> bool:
+    return not text or bool(_UNIT.fullmatch(text)) or any(unicodedata.category(c) == "Sc" for c in text)
+
+
+def _marks(thousands: str) -> tuple[str, ...]:
+    return tuple(SPACES) if thousands == " " else ("'", "’") if thousands == "'" else (thousands,) if thousands else ()
+
+
+def _mark(thousands: str) -> str:
+    return f"[{''.join(re.escape(m) for m in _marks(thousands))}]"
+
+
+def _literal(text: str) -> str:
+    return re.escape(text.lower())

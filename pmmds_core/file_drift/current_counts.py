@@ -1,0 +1,91 @@
+"""Counts of the current file in the bins of a profile.
+
+Not here: the reference's profile (profile.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pmmds_core.file_drift.column_kinds import ColumnNote, text_column
+from pmmds_core.file_drift.matching_columns import columns_by_contract, columns_by_name
+from pmmds_core.file_drift.profile import FileProfile, score_reading
+from pmmds_core.stores.files.column_sql import Reading, read_boolean_as_number, read_column, read_number
+from pmmds_core.stores.files.duckdb_counts import FileCounter
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from pmmds_core.contracts.contract import Contract, Feature
+    from pmmds_core.stores.files.data_file import DataFile, FileColumn
+    from pmmds_core.stores.files.file_options import FileOptions
+
+
+@dataclass(frozen=True)
+class CurrentCounts:
+    """Counts in the profile's bins, (n_bins,) by feature and `__score__`. `notes`: columns not written plainly."""
+
+    counts: Mapping[str, list[int]]
+    notes: tuple[ColumnNote, ...]
+
+
+@dataclass(frozen=True)
+class CurrentFile:
+    """The current file of a comparison. `where`: the name of the profile's file, for messages."""
+
+    connection: DuckDBPyConnection
+    file: DataFile
+    contract: Contract | None
+    score: str
+    options: FileOptions
+    where: str
+
+    def count(self, made: FileProfile) -> CurrentCounts:
+        """Count the file in the profile's bins.
+
+        Raises:
+            InputFileError: a column of the profile is missing, its numbers are ambiguous, or the file is damaged.
+        """
+        bins = {f.bins.feature: f.bins for f in made.profile.with_score}
+        columns = self._columns(made)
+        readings = [read_column(c, bins[name], self._rules(name), self.options.na) for name, c in columns.items()]
+        if made.profile.score is not None:
+            readings += score_reading(self.file, self.score)
+        counter = FileCounter(self.connection, self.file)
+        counts = counter.count(readings, bins)
+        again: list[Reading] = []
+        notes: list[ColumnNote] = []
+        for name, column in columns.items():
+            index = bins[name].not_a_number_index
+            if index is not None and counts[name][index]:
+                self._restyle(counter, made, name, column, again, notes)
+        return CurrentCounts(counts | counter.count(again, bins), tuple(notes))
+
+    def _columns(self, made: FileProfile) -> dict[str, FileColumn]:
+        if self.contract is None:
+            return columns_by_name(self.file, [f.bins.feature for f in made.profile.features], self.where)
+        return columns_by_contract(self.file, self.contract)
+
+    def _rules(self, name: str) -> Feature | None:
+        return None if self.contract is None else self.contract.by_name[name]
+
+    def _restyle(
+        self,
+        counter: FileCounter,
+        made: FileProfile,
+        name: str,
+        column: FileColumn,
+        again: list[Reading],
+        notes: list[ColumnNote],
+    ) -> None:
+        """Read a column with text again, if all of it is numbers in local form or true and false."""
+        text = text_column(counter, self.file, column, self.options)
+        rules = self._rules(name)
+        if text.is_boolean:
+            again.append(read_boolean_as_number(column, name))
+        elif (style := text.style(made.styles.get(name))) is not None and not style.is_plain:
+            again.append(read_number(column, name, rules, style, self.options.na))
+            why = f"text in {self.file.name}, numbers written like {text.present[0]!r}"
+            notes.append(ColumnNote(column.name, "numeric", why, is_notable=True))

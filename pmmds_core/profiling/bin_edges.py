@@ -1,0 +1,151 @@
+"""Chooses the edges of a numeric feature's bins on its reference values.
+
+Two rules beside the quantiles: an edge lies between neighboring values, so that a value computed in another order or
+stored as float32 stays in its bin; and a bin that holds a single reference value holds only that value, so that a value
+the reference never had is visible. Not here: the bins and their counts (bins.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pmmds_core.profiling.bins import FeatureBins
+
+# A number this close to a reference value, relative to its magnitude, is the same value: float32 has 6e-8.
+TOLERANCE = 1e-6
+# Whole numbers are never merged, up to the largest that a float represents exactly.
+WHOLE_TOLERANCE = 0.25
+# The tolerance around a lone 0, whose scale is unknown.
+ZERO_TOLERANCE = 1e-9
+_A_FEW = 4096
+
+Group = tuple[float, float]
+
+
+def fit_numeric_bins(
+    feature: str, values: NDArray[np.float64], n_bins: int, low: float | None = None, high: float | None = None
+) -> FeatureBins:
+    """Bins at the quantiles of the values in range. Equal quantiles merge, so there may be fewer than `n_bins` bins.
+
+    A feature with at most `n_bins` distinct values has a bin for each value; all other numbers are unseen.
+
+    Args:
+        feature: name of the feature.
+        values: (n,), NaN for null.
+        n_bins: number of bins with equal shares of the reference.
+        low: the smallest value in range; None: no limit.
+        high: the largest value in range; None: no limit.
+    """
+    empty = FeatureBins(feature, "numeric", low=low, high=high)
+    # Adding 0.0 converts −0.0 to 0.0.
+    in_range = values[(values >= empty.lowest) & (values <= empty.highest)] + 0.0
+    if in_range.size == 0:
+        return empty
+    groups = _groups(in_range, n_bins)
+    is_whole = all(float(v).is_integer() for group in groups for v in group) and bool(
+        np.array_equal(in_range, np.floor(in_range))
+    )
+    cuts = _Cuts(groups, is_whole)
+    edges, gaps = cuts.within(empty.lowest, empty.highest)
+    points = tuple(a for a, b in groups if a == b)
+    return FeatureBins(feature, "numeric", edges, low=low, high=high, gaps=gaps, points=points, is_whole=is_whole)
+
+
+def _groups(values: NDArray[np.float64], n_bins: int) -> list[Group]:
+    """The smallest and largest value of each bin, ascending. `values`: (n,) finite, at least one."""
+    # Most columns have many distinct values among the first rows; this avoids sorting them completely.
+    if np.unique(values[:_A_FEW]).size <= n_bins:
+        distinct = np.unique(values)
+        if distinct.size <= n_bins:
+            return [(float(v), float(v)) for v in distinct]
+    last = _lower_quantiles(values, n_bins)
+    first = [float(values.min()), *(float(values[values > v].min()) for v in last)]
+    return list(zip(first, [*last, float(values.max())], strict=True))
+
+
+def _lower_quantiles(values: NDArray[np.float64], n_bins: int) -> list[float]:
+    """The distinct "lower" quantiles below the largest value; if there are none, the second-largest value."""
+    at = np.floor((values.size - 1) * (np.arange(1, n_bins) / n_bins)).astype(np.intp)
+    quantiles = np.unique(np.partition(values, at)[at])
+    largest = values.max()
+    below = quantiles[quantiles < largest]
+    return [float(v) for v in below] if below.size else [float(values[values < largest].max())]
+
+
+@dataclass(frozen=True)
+class _Cuts:
+    """Cut points around groups of reference values."""
+
+    groups: Sequence[Group]
+    is_whole: bool
+
+    def within(self, lowest: float, highest: float) -> tuple[tuple[float, ...], tuple[int, ...]]:
+        """Edges in [lowest, highest], and the indices of the intervals that are gaps."""
+        edges: list[float] = []
+        gaps: list[int] = []
+        for edge, starts_gap in self._all():
+            if lowest <= edge <= highest and (not edges or edge > edges[-1]):
+                edges.append(edge)
+                if starts_gap:
+                    gaps.append(len(edges))
+        if self._is_point(0) and edges and edges[0] < self.groups[0][0]:
+            gaps.insert(0, 0)
+        return tuple(edges), tuple(gaps)
+
+    def _all(self) -> Iterator[tuple[float, bool]]:
+        """Each cut, ascending, and whether the interval after it is a gap."""
+        if self._is_point(0):
+            yield self._below(0), False
+        for i, ((_, left), (right, _)) in enumerate(pairwise(self.groups)):
+            yield from self._between(i, left, right)
+        last = len(self.groups) - 1
+        if self._is_point(last):
+            yield self._above(last), True
+
+    def _between(self, i: int, left: float, right: float) -> Iterator[tuple[float, bool]]:
+        is_left, is_right = self._is_point(i), self._is_point(i + 1)
+        end, start = self._above(i), self._below(i + 1)
+        if is_left and is_right and end < start:
+            yield end, True
+            yield start, False
+        elif is_left:
+            yield end, False
+        elif is_right:
+            yield start, False
+        else:
+            yield round_between(left, right), False
+
+    def _is_point(self, i: int) -> bool:
+        return self.groups[i][0] == self.groups[i][1]
+
+    def _below(self, i: int) -> float:
+        value = self.groups[i][0]
+        return min(value - self._tolerance(i), math.nextafter(value, -math.inf))
+
+    def _above(self, i: int) -> float:
+        return self.groups[i][1] + self._tolerance(i)
+
+    def _tolerance(self, i: int) -> float:
+        value = abs(self.groups[i][0])
+        distances = [b[0] - a[1] for a, b in pairwise(self.groups[max(i - 1, 0) : i + 2])]
+        nearest = min(distances, default=math.inf)
+        scale = max(value, nearest) if math.isfinite(nearest) else value
+        limits = [TOLERANCE * scale or ZERO_TOLERANCE, nearest / 4]
+        return min([*limits, WHOLE_TOLERANCE] if self.is_whole and value < 2**53 else limits)
+
+
+def round_between(left: float, right: float) -> float:
+    """A number with few digits in the middle half between two values: left ≤ result < right."""
+    low, high = left + (right - left) / 4, right - (right - left) / 4
+    middle = left + (right - left) / 2
+    if not left < low <= high < right:  # neighboring or huge numbers
+        return left
+    digits = -math.floor(math.log10(right - left))
+    candidates = (round(middle, d) for d in range(digits - 1, digits + 3))
+    return next((c for c in candidates if low <= c <= high), middle)

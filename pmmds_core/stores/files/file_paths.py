@@ -1,0 +1,50 @@
+"""The files that a path, a folder or a pattern names.
+
+Not here: opening them (data_file.py).
+"""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+
+from pmmds_core.errors import InputFileError
+
+PARQUET_SUFFIXES = (".parquet", ".pq", ".parq")
+_HIDDEN = ("_", ".")  # _SUCCESS, _metadata, .part.crc
+
+
+def find_files(path: Path) -> list[Path]:
+    """The file; or the Parquet files below a folder, or those that match a pattern, by name.
+
+    An existing file is never read as a pattern.
+
+    Raises:
+        InputFileError: nothing there, no Parquet file in the folder, or not a regular file.
+    """
+    if path.is_dir():
+        return _in_folder(path)
+    if path.exists() and not path.is_file():
+        raise InputFileError(f"{path} is not a regular file.", next_step="Write it to a file first.")
+    if path.exists() or not glob.has_magic(str(path)):
+        return [path]
+    root = Path(path.anchor or ".")
+    found = sorted(file for file in root.glob(str(path.relative_to(path.anchor))) if file.is_file())
+    if not found:
+        raise InputFileError(f"No file matches {path}.", next_step="Put the pattern in quotes and check the folder.")
+    return found
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    def is_data(file: Path) -> bool:
+        parts = file.relative_to(folder).parts
+        return (
+            file.suffix.lower() in PARQUET_SUFFIXES and not any(p.startswith(_HIDDEN) for p in parts) and file.is_file()
+        )
+
+    found = sorted(file for file in folder.rglob("*") if is_data(file))
+    if not found:
+        raise InputFileError(
+            f"The folder {folder} contains no Parquet file.", next_step="Name one CSV file, or Parquet files."
+        )
+    return found

@@ -1,0 +1,87 @@
+"""One parser of instants: ISO 8601 within a range; numbers are refused. pandas computes the expected values."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from pmmds_core.config.settings import load_settings
+from pmmds_core.errors import SettingError
+from pmmds_core.runtime.instants import InvalidInstantError
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+RANGE = load_settings({}).instants
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-03-01T12:00:00Z",
+        "2026-03-01t12:00:00z",
+        "2026-03-01 12:00:00.123456789+00:00",
+        "2026-03-01T12:00:00.5-08:00",
+        "2026-03-01T12:00+0530",
+        "2026-03-01 12:00:00 +02",
+        "2026-03-01 12:00:00 UTC",
+        " 2026-03-01T12:00:00 ",
+        "2026-03-01",
+        "2000-01-01T00:00:00Z",
+    ],
+)
+def test_iso_8601_is_read_as_pandas_reads_it(text: str) -> None:
+    expected = pd.Timestamp(text.strip().upper())
+    expected = expected.tz_localize("UTC") if expected.tz is None else expected.tz_convert("UTC")
+    assert RANGE.parse(text, NOW) == expected.floor("us").to_pydatetime()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [1_772_366_400, 1_772_366_400_000, 1_772_366_400_000_000, 1_772_366_400_000_000_000, 1.7e9, 20_260_301, True],
+)
+def test_numbers_and_their_digits_are_refused_with_what_is_allowed(raw: float) -> None:
+    for value in (raw, str(int(raw)), f"-{int(raw)}", f"{int(raw)}.5", f"{raw:e}"):
+        with pytest.raises(InvalidInstantError, match=r"such as 2026-03-01T12:00:00Z; a number .* not accepted"):
+            RANGE.parse(value, NOW)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *("", "now", "2026-02-30", "2026-13-01", "2026-03-01T25:00Z", "2026-W09-7", "2026-03-01x12:00", "12:00"),
+        *("01.03.2026", "20260301T120000Z", "\uff12026-03-01", "2026-03-01T12:00:00+99:00", [], {}),
+    ],
+)
+def test_anything_else_is_refused(raw: object) -> None:
+    with pytest.raises(InvalidInstantError, match=r"an ISO 8601 timestamp such as 2026-03-01T12:00:00Z$"):
+        RANGE.parse(raw, NOW)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("1999-12-31T23:59:59.999999Z", "1970-01-01", "0001-01-01T00:00:00+14:00", "1770-01-01"),
+        *("2026-03-03T12:00:01Z", "9999-12-31T23:59:59-12:00"),
+    ],
+)
+def test_instants_outside_the_range_are_refused(text: str) -> None:
+    with pytest.raises(InvalidInstantError, match="expected a time from 2000-01-01 to 2026-03-03T12:00:00Z"):
+        RANGE.parse(text, NOW)
+
+
+def test_the_range_is_a_setting() -> None:
+    own = {"PMMDS_TIMESTAMP_EARLIEST": "2020-06-01", "PMMDS_TIMESTAMP_MAX_AHEAD_HOURS": "1"}
+    instants = load_settings(own).instants
+    assert instants.parse("2020-06-01", NOW) == datetime(2020, 6, 1, tzinfo=UTC)
+    assert instants.parse(NOW + timedelta(hours=1), NOW) == NOW + timedelta(hours=1)
+    for outside in ("2020-05-31T23:59:59Z", NOW + timedelta(hours=1, seconds=1)):
+        with pytest.raises(InvalidInstantError, match="a time from 2020-06-01 to 2026-03-02T13:00:00Z"):
+            instants.parse(outside, NOW)
+
+
+def test_the_database_bounds_the_setting() -> None:
+    with pytest.raises(InvalidInstantError, match="from 1970-01-01"):
+        load_settings({"PMMDS_TIMESTAMP_EARLIEST": "1900-01-01"}).instants.parse("1960-01-01", NOW)
+    with pytest.raises(SettingError, match="expected a day such as 2000-01-01"):
+        load_settings({"PMMDS_TIMESTAMP_EARLIEST": "last year"})
