@@ -1,6 +1,7 @@
 """Assets of input data: the reference data, and the labeled production rows."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from pmmds_core.data.suite_process import validate
 from pmmds_core.deployment import Deployment
 from pmmds_core.stores.files.reference_source import load_reference
 from pmmds_core.training.mix import PREDICTED_AT
+from pmmds_core.workflows.training_preparation import prepare_training
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +55,7 @@ def reference_data(
     source = load_reference(d.settings, d.contract)
     frame, digest = source.data.frame, source.data.digest
     schema = check_frame(frame, d.contract)
-    suite = validate(frame, d.contract) if config.validate_data else None
+    suite = validate(frame, d.contract, partial(prepare_training, d)) if config.validate_data else None
     folder = _write_validation(d, digest, schema, suite)
     dataset = d.datasets.save(
         "reference",

@@ -9,7 +9,6 @@ from typing import Any
 
 import dagster as dg
 
-from pmmds_assets.assets.model import reference_profile
 from pmmds_assets.charts import bar_chart, line_chart, table
 from pmmds_assets.check_results import check_result, not_evaluated
 from pmmds_assets.groups import DATA, MONITORING, OWNERS
@@ -90,7 +89,7 @@ def feature_histograms(context: dg.AssetExecutionContext, deployment: Deployment
     owners=OWNERS,
     kinds={"sql", "html"},
     # The newest hour stands for all: of the default mapping Dagster lists every hour since the first for each run.
-    deps=[dg.AssetDep(feature_histograms, partition_mapping=dg.LastPartitionMapping()), reference_profile],
+    deps=[dg.AssetDep(feature_histograms, partition_mapping=dg.LastPartitionMapping()), "reference_profile"],
     check_specs=[
         dg.AssetCheckSpec(DRIFT_CHECK, asset="drift_report", description="No alert rule detects drift"),
         dg.AssetCheckSpec(SAMPLES_CHECK, asset="drift_report", description="The window has enough rows"),

@@ -75,9 +75,9 @@ def run_job(
 def _execute(name: str, settings: Settings, run_config: Mapping[str, Any], tags: Mapping[str, str]) -> Any:
     instance = shared_instance(settings)
     with _quiet_about_beta():
-        from pmmds_assets.definitions import defs
+        from pmmds_assets.single_job import single_job
 
-        job = defs.resolve_job_def(name)
+        job = single_job(name)
     run_id, dagster_output = str(uuid.uuid4()), io.StringIO()
     try:
         # When its storage fails, Dagster prints a traceback for each record that it could not store.
