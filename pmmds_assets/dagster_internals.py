@@ -16,7 +16,7 @@ from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 
 if TYPE_CHECKING:
-    # In the signature of dg.Executor, which exports none of them.
+    # Types in the signature of dg.Executor that dagster does not export.
     from dagster._core.execution.context.system import PlanOrchestrationContext as PlanOrchestrationContext
     from dagster._core.execution.plan.plan import ExecutionPlan as ExecutionPlan
     from dagster._core.execution.retries import RetryMode as RetryMode
@@ -27,9 +27,9 @@ DAEMON_MODULE = "dagster._daemon"
 
 
 def run_files(instance: dg.DagsterInstance, run_id: str) -> Iterator[Path]:
-    """Yield a run's own paths on this disk: its SQLite event database and the folder of its step logs.
+    """Yield the paths of a run's files: its SQLite event database and the folder of its step logs.
 
-    Yields nothing for a storage that is not on this disk. A path may not exist.
+    Yields nothing for storage on another machine. A path may be missing.
     """
     events, logs = instance.event_log_storage, instance.compute_log_manager
     if isinstance(events, SqliteEventLogStorage):
@@ -40,9 +40,9 @@ def run_files(instance: dg.DagsterInstance, run_id: str) -> Iterator[Path]:
 
 
 def delete_events(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Delete a run's events and asset check results; Dagster keeps the latter when it deletes a run.
+    """Delete a run's events and asset check results; Dagster does not delete check results with a run.
 
-    With SQLite a run's event database is one of `run_files`; only its rows in the shared index are deleted here.
+    With SQLite, this deletes only the rows in the shared index; the event database is one of `run_files`.
     """
     storage = instance.event_log_storage
     if not isinstance(storage, SqliteEventLogStorage):

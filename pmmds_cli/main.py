@@ -38,7 +38,7 @@ from pmmds_core.errors import PmmdsError
 
 SUMMARY = "Serve a tabular classifier, log predictions, detect drift, retrain, promote and hot-swap models."
 
-# A command imports many objects that all stay. Collecting them costs a quarter of the import, and again at the exit.
+# Imported objects stay alive, and collecting them would add a quarter to the import time, and again at exit.
 _GC_THRESHOLD = 100_000
 
 app = typer.Typer(

@@ -18,11 +18,11 @@ from pmmds_serving.worker import Worker
 
 
 class Caller(NamedTuple):
-    """A client as the transport sees it; absent headers are empty."""
+    """A client and its request headers; a missing header is an empty string."""
 
     authorization: str
     address: str
-    # The Host header. None: the transport does not have it, and browsers cannot use that transport.
+    # The Host header; None for gRPC, which has none and which browsers cannot use.
     host: str | None
     origin: str
     fetch_site: str
@@ -78,5 +78,5 @@ def _has_token(authorization: str, token: str) -> bool:
 
 
 def _only(values: list[str]) -> str:
-    """The value if there is exactly one; otherwise empty, which is not a host."""
+    """The value if there is exactly one; otherwise an empty string."""
     return values[0] if len(values) == 1 else ""

@@ -1,6 +1,6 @@
 """OpenTelemetry spans of requests. Imported only if PMMDS_OTLP_ENDPOINT is set.
 
-A span has the outcome of a request and none of its data. A thread sends spans in batches; if the collector is
+A span contains the outcome of a request but no request data. A thread sends spans in batches; if the collector is
 unavailable, spans are lost and requests are not affected. Not here: handling requests.
 """
 

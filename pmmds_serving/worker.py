@@ -70,7 +70,7 @@ class Worker:
         if self.spool.problem:
             return self.spool.problem
         if self.spool.is_full:
-            return "the spool has reached PMMDS_SPOOL_MAX_BYTES; the database does not take its rows"
+            return "the spool has reached PMMDS_SPOOL_MAX_BYTES; the database does not accept its rows"
         try:
             free = os.statvfs(self.spool.folder)
             has_room = free.f_bavail * free.f_frsize > SEGMENT_BYTES and os.access(self.spool.folder, os.W_OK)

@@ -89,7 +89,7 @@ def feature_histograms(context: dg.AssetExecutionContext, deployment: Deployment
     group_name=MONITORING,
     owners=OWNERS,
     kinds={"sql", "html"},
-    # The newest hour stands for all: of the default mapping Dagster lists every hour since the first for each run.
+    # Only the newest hour is mapped: with the default mapping, Dagster lists every hour since the first for each run.
     deps=[dg.AssetDep(feature_histograms, partition_mapping=dg.LastPartitionMapping()), reference_profile],
     check_specs=[
         dg.AssetCheckSpec(DRIFT_CHECK, asset="drift_report", description="No alert rule detects drift"),

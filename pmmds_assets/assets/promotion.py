@@ -80,7 +80,7 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
 
 
 def _require_unseen(deployment: Deployment, evaluation: ModelEvaluation, holdout_digest: str, run_id: str) -> None:
-    """Check again that the holdout is unseen, wherever the evaluation came from. A deleted version cannot be promoted.
+    """Check again that no model was trained on holdout rows, because the evaluation may be from an earlier run.
 
     Raises:
         EvaluationError: either model was trained on rows of the holdout, or that cannot be checked.
@@ -89,7 +89,7 @@ def _require_unseen(deployment: Deployment, evaluation: ModelEvaluation, holdout
     if holdout is None:
         raise EvaluationError(
             f"The holdout data set that v{evaluation.challenger_version} was evaluated on is not recorded.",
-            next_step="Nothing was decided. Run `pmmds train`.",
+            next_step="No decision was made. Run `pmmds train`.",
         )
     registered = {v.version: v for v in deployment.registry.versions(deployment.model_name)}
     challenger = registered.get(evaluation.challenger_version)
@@ -98,7 +98,7 @@ def _require_unseen(deployment: Deployment, evaluation: ModelEvaluation, holdout
 
 
 def _claimed(deployment: Deployment) -> str | None:
-    """Return the version that the alias was moved to externally and that is not served; a promotion replaces it."""
+    """Return the version to which the alias was moved externally, if it is not served; a promotion replaces it."""
     pointer, champion = deployment.decisions.pointer(), champion_of(deployment)
     is_other = pointer is not None and (champion is None or champion.version != pointer.version)
     return pointer.version if pointer is not None and is_other else None

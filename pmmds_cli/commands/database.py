@@ -71,7 +71,10 @@ def roles(
     if database.dialect != "postgresql":
         raise UsageError(f"The {database.place} has no roles.", next_step="Set PMMDS_DATABASE_URL to PostgreSQL.")
     database_roles.apply(database, with_roles=True)
-    print(f"Created roles {', '.join(ROLES)} with their rights. Add logins: GRANT pmmds_service TO login.")
+    print(
+        f"Created roles {', '.join(ROLES)} and granted their privileges. "
+        "To use a role, grant it to a login: GRANT pmmds_service TO login."
+    )
 
 
 def backup(file: Path) -> None:
@@ -81,12 +84,13 @@ def backup(file: Path) -> None:
     database, _ = _opened()
     n_bytes = back_up(database, file)
     print(
-        f"{file}: {n_bytes:,} bytes of the {database.place}. Archived predictions are not included; copy their folder."
+        f"{file}: {n_bytes:,} bytes from the {database.place}. "
+        "Archived predictions are not included; copy PMMDS_ARCHIVE_PATH."
     )
 
 
 def restore_database(file: Path) -> None:
-    """Restore a backup into an empty database. Refuses a database that has tables."""
+    """Restore a backup into an empty database. Fails if the database has tables."""
     from pmmds_core.stores.database.backup import count_rows, restore
 
     database, _ = _opened()

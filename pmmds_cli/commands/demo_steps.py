@@ -54,9 +54,9 @@ class Demo:
         reference, self.future = self._split_source(settings)
         path = settings.home_path / "demo-reference.csv"
         reference.to_csv(path, index=False)
-        # A scheduled run could check a window of which only half has been sent.
+        # A scheduled run could check the window before all its requests are sent.
         self.settings = msgspec.structs.replace(settings, data_path=str(path), schedules="off")
-        # A small file has fewer rows to send.
+        # A small file provides fewer rows.
         self.n_calm = min(N_CALM, len(self.future) // 2)
         self.n_drifted = min(N_DRIFTED, len(self.future) - self.n_calm)
         self.scenario = "migration" if self.contract.is_packaged else "shift"
@@ -148,7 +148,10 @@ class Demo:
         later = self.future.iloc[self.n_calm : self.n_calm + self.n_drifted].reset_index(drop=True)
         drifted = apply_scenario(later, self.contract, self.scenario, seed=SEED)
         sent = send(client, self.contract, drifted, with_labels=True)
-        _must(sent.feedback is not None and sent.feedback.unknown == 0, "the service rejected its own request ids")
+        _must(
+            sent.feedback is not None and sent.feedback.unknown == 0,
+            "the service rejected the labels of some logged requests",
+        )
         self._await_logged(client, self.n_calm + len(sent.answers))
         return to_requests(drifted, self.contract)
 
@@ -182,7 +185,7 @@ class Demo:
         _must(not traffic.failures, f"requests failed during the swap: {traffic.failures[:1]}")
 
     def _await_retraining(self, alert: Any) -> None:
-        say("6/7  Waiting for Dagster's sensor to start a retraining and for the retraining to finish")
+        say("6/7  Waiting for Dagster's sensor to start and finish a retraining")
         store = self.deployment.retrainings
         _wait(lambda: bool(store.attempts_of(alert.alert_id)), RETRAIN_SECONDS, "the sensor started no retraining")
         attempt = store.attempts_of(alert.alert_id)[0]
@@ -229,7 +232,7 @@ class Demo:
 
 
 def _over(document: dict[str, Any], threshold: float) -> dict[str, float]:
-    """PSI of the features above the threshold, without the score."""
+    """Return the PSI of the features above the threshold; the score is excluded."""
     features = (f for f in document["features"] if f["feature"] != SCORE)
     return {f["feature"]: f["psi"] for f in features if f["psi"] is not None and f["psi"] > threshold}
 

@@ -1,4 +1,4 @@
-"""drift compare: the drift between two files. Needs no deployment, and imports nothing that only one needs.
+"""drift compare: the drift between two files. Needs no deployment and imports no deployment code.
 
 Not here: the comparison (pmmds_core/file_drift/).
 """

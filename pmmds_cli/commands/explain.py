@@ -140,8 +140,8 @@ def _print_contributions(found: dict[str, Any], n_shown: int | None) -> None:
     ]
     print_table(rows, empty="")
     others = explanation["contributions"][len(rows) :]
-    rest = f", the other {len(others)} features {sum(c['log_odds'] for c in others):+.4f}" if others else ""
+    rest = f", other {len(others)} features {sum(c['log_odds'] for c in others):+.4f}" if others else ""
     print(
         f"Mean of the training rows {explanation['baseline']:+.4f}{rest}; "
-        f"in all {explanation['log_odds']:+.4f}, P = {explanation['probability']:.4f}."
+        f"total {explanation['log_odds']:+.4f}, P = {explanation['probability']:.4f}."
     )

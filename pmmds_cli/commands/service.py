@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pmmds_cli.processes.supervisor import ProcessState, Supervisor
     from pmmds_core.config.settings import Settings
 
-# The supervisor stops one process after the other, and each may take 20 seconds.
+# The supervisor stops the processes one after another, and each may take 20 seconds.
 START_SECONDS, STOP_SECONDS = 180.0, 100.0
 
 
@@ -116,14 +116,14 @@ def _make_token(settings: Settings) -> None:
         file = ensure_token(settings.home_path)
     except OSError as error:
         raise HomeNotWritableError(
-            f"The admin token cannot be written into {settings.home_path}: {error.strerror}.",
-            next_step="Point PMMDS_HOME at a folder that can be written.",
+            f"The admin token cannot be written to {settings.home_path}: {error.strerror}.",
+            next_step="Set PMMDS_HOME to a writable folder.",
         ) from None
     say(f"Admin endpoints require the token in {file}; `pmmds` commands send it.")
 
 
 def wait_until_ready(supervisor: Supervisor, processes: Sequence[Process]) -> None:
-    """Raises PortTakenError, or ServiceError with the last log lines of a process that did not become ready."""
+    """Raises PortTakenError, or ServiceError with the last log lines of the process that failed to become ready."""
     deadline = time.monotonic() + START_SECONDS
     for process in processes:
         say(f"  … {process.name}")
@@ -142,7 +142,7 @@ def _state(supervisor: Supervisor, process: Process) -> ProcessState | None:
 
 
 def _is_ready(process: Process, state: ProcessState | None) -> bool:
-    """True if the process itself answers; another program may have taken its port while it was starting."""
+    """Return True if this process responds; another program may have taken its port during startup."""
     from pmmds_cli.processes.ports import listens
 
     if state is None or not state.pid:
@@ -160,7 +160,7 @@ def _raise_if_failed(process: Process, state: ProcessState | None) -> None:
         return
     if process.port and not is_free(process.host, process.port) and not listens(state.pid, process.port):
         raise port_taken(process)
-    # Only after it exited: a worker that has bound its port but does not listen yet looks the same.
+    # Only after the process exited: a worker that has bound its port but does not listen yet looks the same.
     if process.grpc_port and state.state in {"BACKOFF", "FATAL"} and not is_free(process.host, process.grpc_port):
         raise grpc_port_taken(process)
     if state.state == "FATAL":
@@ -186,7 +186,7 @@ def last_log_lines(log: Path, n_lines: int = 3) -> str:
 
 
 def down() -> None:
-    """Stop what `pmmds up` started, after open requests are answered and the spool is flushed."""
+    """Stop what `pmmds up` started, after open requests are completed and the spool is flushed."""
     from pmmds_core.config.settings import load_settings
 
     print("Stopped." if stop(load_settings()) else "Nothing is running.")
@@ -260,7 +260,7 @@ def logs(
         print("There are no logs yet. Start the processes with `pmmds up`.")
         return
     if name and name not in paths:
-        raise UsageError(f"There is no log of {name!r}.", next_step=f"Choose one of {', '.join(paths)}.")
+        raise UsageError(f"There is no log for {name!r}.", next_step=f"Choose one of {', '.join(paths)}.")
     chosen = {name: paths[name]} if name else paths
     for label, path in chosen.items():
         for line in _tail(path, lines):

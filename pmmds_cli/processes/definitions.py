@@ -27,7 +27,7 @@ _PORT_VARIABLES = {
 
 @dataclass(frozen=True)
 class Process:
-    """One long-running process. It is ready when `url` answers; without a `url`, when it runs.
+    """One long-running process. It is ready when `url` responds; without a `url`, when it runs.
 
     `grpc_health` is the service name for the gRPC health check on `port`.
     """
@@ -109,7 +109,7 @@ def _mlflow(settings: Settings) -> Process:
     root = settings.resolved_artifact_root
     argv = [sys.executable, "-m", "mlflow", "server", "--app-name", APP_NAME, "--host", settings.mlflow_host]
     argv += ["--port", str(settings.mlflow_port), "--workers", "1"]
-    # Clients of the server get artifacts through it; clients of its database access the artifact root themselves.
+    # Clients of the server read artifacts through the server; clients of its database read the artifact root directly.
     argv += ["--artifacts-destination" if settings.has_tracking_server else "--default-artifact-root", root]
     variables = {"MLFLOW_BACKEND_STORE_URI": settings.resolved_mlflow_database_url, **host_variables(settings)}
     return Process(

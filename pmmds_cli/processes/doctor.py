@@ -1,4 +1,4 @@
-"""The checks of `pmmds doctor`: each uses a component as PMMDS does. None changes anything.
+"""The checks of `pmmds doctor`: each uses a component as PMMDS does, and changes nothing.
 
 Not here: health checks of processes (health_check.py).
 """
@@ -16,7 +16,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError
 from pmmds_core.policies.decision import PENDING_APPROVAL
 
-# Reading a part whole takes about a second for each 200,000 rows.
+# Reading a complete part takes about a second per 200,000 rows.
 _N_READ_WHOLE = 5
 MIN_FREE_BYTES = 500 * 1024 * 1024
 
@@ -89,11 +89,11 @@ def _reference(deployment: Deployment) -> str:
 def _database(deployment: Deployment) -> str:
     deployment.database.ping()
     summary = deployment.prediction_log.summary()
-    return f"{deployment.database.dialect} answers; {summary.n_rows:,} predictions logged"
+    return f"{deployment.database.dialect} responds; {summary.n_rows:,} predictions logged"
 
 
 def archive(deployment: Deployment) -> str:
-    """Compare every recorded part with its file, the newest with their content too: drift and training read them."""
+    """Check every archived part against its record; for the newest parts, compare the content, too."""
     with deployment.archive.snapshot() as connection:
         parts = deployment.archive.parts(connection)
     newest = parts[-_N_READ_WHOLE:]
@@ -102,12 +102,12 @@ def archive(deployment: Deployment) -> str:
     if problems:
         raise PmmdsError(
             f"{len(problems)} of {len(parts)} archived parts differ from their records: {problems[0]}.",
-            next_step="Point PMMDS_ARCHIVE_PATH at the archive, or restore the files.",
+            next_step="Set PMMDS_ARCHIVE_PATH to the archive, or restore the files.",
         )
     if contradicted := deployment.archive.contradicted():
         raise PmmdsError(
-            f"{len(contradicted)} rows of the database have the request id of an archived row and other values, "
-            f"such as {contradicted[0]}; the archived rows count.",
+            f"{len(contradicted)} rows of the database have the request id of an archived row but different values, "
+            f"such as {contradicted[0]}; the archived values are used.",
             next_step="Find out which login wrote them. The next run of archive_job removes them.",
         )
     if not parts:
@@ -152,7 +152,7 @@ def _service(deployment: Deployment) -> str:
         version = client.model_version()
         if version is None:
             raise PmmdsError(
-                f"The service at {client.base_url} does not answer or has no model.",
+                f"The service at {client.base_url} did not respond or has no model.",
                 next_step="Start it with `pmmds up`.",
             )
     return f"{client.base_url} serves v{version}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def is_free(host: str, port: int) -> bool:
-    """True if a process could listen there now; another process may be faster."""
+    """Return True if the port is free now; another process may take it at any time."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -23,7 +23,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 def free_ports(wanted: Mapping[str, int], host: str = "127.0.0.1") -> dict[str, int]:
-    """A different free port for each name, the wanted one if it is free. The ports are not reserved."""
+    """Return a different free port for each name, the requested port if it is free. The ports are not reserved."""
     ports: dict[str, int] = {}
     for name, port in wanted.items():
         while port in ports.values() or not is_free(host, port):
@@ -33,7 +33,7 @@ def free_ports(wanted: Mapping[str, int], host: str = "127.0.0.1") -> dict[str, 
 
 
 def any_free(host: str = "127.0.0.1") -> int:
-    """A port that was free a moment ago."""
+    """Return a free port; it is not reserved."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]

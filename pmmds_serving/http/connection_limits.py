@@ -55,7 +55,7 @@ class OneWrite:
         self._parts.append(data)
 
     def write_now(self, data: bytes) -> None:
-        """Send at once, after everything written before."""
+        """Send immediately, after all earlier writes."""
         self._send()
         self._transport.write(data)
 
@@ -87,7 +87,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _in_head = True
     _is_rejected = False
-    # True if the request parsed last is the last one of the connection.
+    # True if the connection accepts no more requests.
     _closes_after = False
     # Head of a request that asked for an upgrade, to be parsed again; otherwise empty.
     _again = b""
@@ -128,14 +128,14 @@ class GuardedProtocol(HttpToolsProtocol):
             self._reject(_HEAD_TOO_LARGE)
 
     def _feed(self, data: bytes) -> None:
-        """Parse. Parse the head of a request that asks for an upgrade again without it, then the rest."""
+        """Parse the bytes. If a request asks for an upgrade, parse its head again without the Upgrade header."""
         rest: bytes | memoryview = data
         while (end_of_head := self._parsed(rest)) is not None:
             self._parse_again()
             rest = memoryview(rest)[end_of_head:]
 
     def _parsed(self, data: bytes | memoryview) -> int | None:
-        """Offset after the head of a request that asks for an upgrade; None if everything was parsed."""
+        """Return the offset after the head of a request that asks for an upgrade; None if all bytes were parsed."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:

@@ -29,7 +29,7 @@ from pmmds_serving.prediction.request_bodies import decode_json
 from pmmds_serving.spool.segment import segments_with_records
 from pmmds_serving.worker import Worker
 
-# A request id plus the index that a batch appends.
+# A request id with the index of a row in a batch.
 MAX_LABEL_ID = 128
 # Time that labels wait for predictions that are still in the spool.
 SHIPPING_GRACE_SECONDS, SHIPPING_POLL_SECONDS = 10.0, 0.02

@@ -82,7 +82,7 @@ def _status_paths() -> Document:
     }
     paths: Document = {p: {"get": _operation(words, codes, ["status"])} for p, (words, codes) in get.items()}
     reload_model = _operation(
-        "Reload the production version; responds when all workers serve it", (200, 401, 403, 503, 504), ["status"]
+        "Reload the production version; responds after all workers serve it", (200, 401, 403, 503, 504), ["status"]
     )
     paths["/model/reload"] = {"post": {**reload_model, "security": [{"admin": []}, {}]}}
     return paths
@@ -101,7 +101,7 @@ _CODES = {
     408: "The request was not complete in time",
     413: "The body is too large",
     415: "The content type is not application/json",
-    503: "Unavailable; the body has the reason",
+    503: "Unavailable; the body gives the reason",
     504: "Timed out; the body names the workers that are behind",
 }
 

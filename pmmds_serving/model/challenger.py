@@ -29,7 +29,7 @@ def _no_further_check(_: BundleFiles) -> Verification:
 
 
 class ChallengerWatch:
-    """Keeps `challenger.json` in step with the alias; its errors never affect the production version."""
+    """Updates `challenger.json` when the alias moves; errors never affect the production version."""
 
     def __init__(self, registry: ModelRegistry, cache: ModelCache, contract: Contract) -> None:
         self._registry = registry

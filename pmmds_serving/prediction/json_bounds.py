@@ -17,7 +17,8 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 def check_elements(body: bytes, most: int) -> None:
     """Raises ApiError if the text may contain more than `most` values.
 
-    Counts commas and opening brackets, including those inside strings: every value except the outermost follows one.
+    Counts commas and opening brackets, including those inside strings, because one precedes every value but the
+    outermost.
     """
     if body.count(b",") + body.count(b"{") + body.count(b"[") > most:
         errors = [f"The body has more than {most:,} commas, brackets and braces. Send fewer values in one request"]

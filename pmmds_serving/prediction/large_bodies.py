@@ -1,4 +1,4 @@
-"""Large bodies: limits how many are in memory, and decodes them in a thread so that single predictions do not wait.
+"""Limits the number of large bodies in memory, and decodes them in a thread so that single predictions do not wait.
 
 Not here: reading (request_bodies.py), decoding (predictor.py, http/data_endpoints.py).
 """

@@ -1,6 +1,6 @@
 """The shipper process: a sidecar, so that shipping does not hold the workers' interpreter lock.
 
-In a worker thread a row cost more than twice the processor time (docs/decisions/0013). Not here: shipping
+In a thread of the worker, a row costs more than twice the processor time (docs/decisions/0013). Not here: shipping
 (shipper.py), starting the process (process/sidecar.py).
 """
 

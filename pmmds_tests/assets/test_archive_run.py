@@ -1,4 +1,4 @@
-"""The archive as Dagster shows it: what was archived, in numbers, and nothing where nothing is asked for."""
+"""archive_job: its metadata in Dagster, and no archiving by default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A contract of two features, coded as integers and with gaps: equal rows of different customers are no leak."""
+"""A contract with two features, integer codes and missing values: equal rows of different customers are no leakage."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ features:
 
 
 def claims(n_rows: int, seed: int, *, red: float = 1.2) -> pd.DataFrame:
-    """As the file has them. `red`: log odds that the colour adds."""
+    """Rows in the format of the source file. `red`: log odds added by the color red."""
     random = np.random.default_rng(seed)
     colour, size = random.choice(["red", "green", "blue"], n_rows), random.choice([0, 1, 2], n_rows)
     odds = -1 + red * (colour == "red") + 1.0 * (size == 2)
@@ -57,7 +57,7 @@ def as_logged(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.mark.slow
-def test_customers_like_the_reference_have_not_drifted_and_all_their_labels_are_new(platform: DagsterPlatform) -> None:
+def test_duplicate_rows_cause_no_drift_and_no_leakage(platform: DagsterPlatform) -> None:
     trained = platform.run("train_job")
     assert trained.success, errors_of(trained)
     deployment = platform.deployment
@@ -82,7 +82,7 @@ def test_customers_like_the_reference_have_not_drifted_and_all_their_labels_are_
     again_made = reproduce(deployment, find_version(deployment, "2"))
     assert again_made.is_equal
 
-    # What v2 was judged on it was not trained on: with as many again it may judge, and what it learnt from may not.
+    # v2 was not trained on its holdout rows: they may be in a later holdout, but its training rows may not.
     platform.log_rows(as_logged(claims(400, 4, red=-2.0)), "later")
     again = platform.run("retrain_job", ops={"training_data": {"config": {"block_without_labels": True}}})
     assert again.success, errors_of(again)

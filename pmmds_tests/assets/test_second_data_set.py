@@ -1,4 +1,4 @@
-"""The contract of the tutorial, on real data that is not Telco's: the same loop with no change of code."""
+"""The complete loop with the tutorial's contract and another real data set."""
 
 from __future__ import annotations
 

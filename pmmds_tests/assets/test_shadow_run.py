@@ -1,4 +1,4 @@
-"""performance_job with a challenger that scored live traffic: the report, the evaluation's page, and the command."""
+"""performance_job with a challenger that scored live traffic: report, evaluation page and command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ N_ROWS = 40
 
 @pytest.fixture(scope="module")
 def platform(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> DagsterPlatform:
-    """A platform with a model that answered 40 requests, 30 of them labelled, and no shadow yet."""
+    """A platform with a model, 40 logged predictions, 30 labels, and no shadow predictions."""
     platform = copy_of(trained_home, tmp_path_factory.mktemp("shadowed"))
     rows = traffic_rows(packaged_generator(), platform.deployment.contract, N_ROWS, "none", seed=3).frame
     platform.log_rows(rows.head(30), "known")
@@ -27,7 +27,7 @@ def platform(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Da
 
 
 def score_as(platform: DagsterPlatform, version: str, shift: float) -> None:
-    """Scores of every logged request: the answer's probability and `shift`."""
+    """Store shadow scores for every logged request: its probability plus `shift`."""
     deployment = platform.deployment
     waiting = deployment.shadow.waiting(version, LogPosition(NOON.replace(year=2000)), 100)
     answers = deployment.prediction_log.find(r.request_id for r in waiting)
@@ -45,7 +45,7 @@ def test_a_shadow_report_without_scores_is_reported(platform: DagsterPlatform) -
     assert "has not scored live traffic yet" in said.out
 
 
-def test_the_report_the_page_and_the_command_tell_the_same_agreement(platform: DagsterPlatform) -> None:
+def test_report_page_and_command_show_the_same_agreement(platform: DagsterPlatform) -> None:
     result = platform.run("train_job")
     assert result.success, errors_of(result)
     score_as(platform, "2", 0.2)

@@ -26,7 +26,7 @@ VARIABLES = {
     "PMMDS_ALERT_URLS": "json://127.0.0.1:1",
     "PMMDS_RETENTION_DAYS": "2",
     "PMMDS_RETRAIN_MIN_LABELS": "100",
-    # The test is about rights, so any second model may be promoted.
+    # The test is about privileges, so any second model may be promoted.
     "PMMDS_PROMOTION_MIN_IMPROVEMENT": "-1",
     "PMMDS_PROMOTION_MAX_LATENCY_RATIO": "1000",
     "PMMDS_PROMOTION_APPROVAL": "manual",

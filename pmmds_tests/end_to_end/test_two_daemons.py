@@ -1,4 +1,4 @@
-"""Two real Dagster daemons on one instance: one works, and when it ends the other takes over.
+"""Two real Dagster daemons on one instance: one is the leader, and the other takes over when it ends.
 
 An alert leads to one retraining by the first, and a slow promotion to one rollback by the second; a database that is
 killed under both leaves one at work.
@@ -113,7 +113,7 @@ def test_one_daemon_leads_after_postgresql_was_killed(tmp_path: Path, monkeypatc
             restarted = time.time()
             wait_until(lambda: _newest_heartbeat(instance) > restarted, 600)
             wait_until(lambda: len(leader_sessions(dagster)) == 1, 600)
-            # Which of the two was faster is open; who lost the lead to the other ends.
+            # Either daemon may become the leader; the other one ends if it loses leadership.
             if after.has_logged(Role.LEADER):
                 wait_until(lambda: not before.is_alive, 120)
                 assert after.is_alive, after.log.read_text()[-4000:]

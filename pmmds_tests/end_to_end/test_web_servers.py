@@ -1,6 +1,6 @@
 """`pmmds up` for real: Dagster's and MLflow's web servers behind the guard, and the token that it makes.
 
-Each server is asked as its own pages ask it, and as a page of another origin makes a browser ask it.
+The tests send the requests of each server's own pages, and those of a browser on a page of another origin.
 """
 
 from __future__ import annotations

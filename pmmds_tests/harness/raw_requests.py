@@ -26,7 +26,7 @@ class Stream:
 
     @property
     def is_refused_behind_answers(self) -> bool:
-        """True if the refusal is sent only when earlier responses have left already."""
+        """True if the error is sent after earlier responses were sent."""
         return len(self.statuses) > 1 and self.statuses[-1] >= 400
 
 

@@ -29,7 +29,7 @@ sys.stdin.read()
 
 
 class Scripted:
-    """A leader lock with given answers; the last one repeats."""
+    """A leader lock with given results; the last one repeats."""
 
     def __init__(self, *answers: Role) -> None:
         self.answers = list(answers)

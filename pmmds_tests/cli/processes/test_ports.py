@@ -27,7 +27,7 @@ SERVE_FILES = ("-m", "http.server", "--bind", HOST)
 
 
 class Friendly(BaseHTTPRequestHandler):
-    """Answers every GET, as another PMMDS would."""
+    """Responds to every GET with 200, as another PMMDS would."""
 
     def do_GET(self) -> None:  # the name is required by http.server
         self.send_response(200)

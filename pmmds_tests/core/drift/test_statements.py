@@ -1,4 +1,4 @@
-"""Statements of the largest change, and reports that stay complete if one feature is broken."""
+"""Statements of the largest change, and complete reports despite one broken feature."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""kill -9 before any step of a promotion: it is finished or aborted, and the alias moves at most once."""
+"""kill -9 before any step of a promotion: it is later finished or aborted, and the alias moves at most once."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ class _Predict(PredictEndpoint):
 
 
 async def _no_application(_scope: Any, _receive: Any, _send: Any) -> None:
-    raise AssertionError("uvicorn's way is not taken here")
+    raise AssertionError("uvicorn must not handle this request")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A byte stream is parsed in one way, whatever upgrade it asks for, however it is cut, and on both paths."""
+"""A byte stream is parsed in the same way with any upgrade, split at any byte, and on both paths."""
 
 from __future__ import annotations
 

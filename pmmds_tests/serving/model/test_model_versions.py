@@ -116,7 +116,7 @@ class Load:
 def serves_anew(service: RunningService, version: str) -> bool:
     """True if all workers serve it after a poll of the registry that starts now.
 
-    A look that began before the alias was moved would bring the version of the test before, after all serve this one.
+    A poll that started before the alias moved could restore the previous test's version.
     """
     reloaded = service.client.post("/model/reload", headers=TOKEN)
     return reloaded.status_code == 200 and reloaded.json()["version"] == version and service.all_workers_serve(version)
@@ -206,7 +206,7 @@ def n_predictions(service: RunningService) -> float:
     found: list[float] = []
 
     def all_were_asked() -> bool:
-        with httpx.Client(base_url=service.url, trust_env=False, timeout=30) as client:  # a connection to either worker
+        with httpx.Client(base_url=service.url, trust_env=False, timeout=30) as client:  # a new one
             answer = client.get("/metrics/json")
             asked.update(pid for pid in workers if answered_by(answer, pid))
         samples = answer.json().get("pmmds_predictions", {"samples": []})["samples"]

@@ -1,4 +1,7 @@
-"""What the service relies on in BentoML. Runs in a separate process, because BentoML's import configures logging."""
+"""The private parts of BentoML that the service uses.
+
+Runs in a separate process, because BentoML's import configures logging.
+"""
 
 from __future__ import annotations
 

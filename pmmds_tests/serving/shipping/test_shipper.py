@@ -189,7 +189,7 @@ def test_retries_back_off_with_jitter() -> None:
 
 
 def abandon(folder: Path, names: tuple[str, ...], records: list[PredictionRecord]) -> Path:
-    """The file of a worker that died with these records."""
+    """Write the file of a dead worker with these records."""
     others = set(folder.glob(f"*{SUFFIX}"))
     dead = Spool(folder, names)
     dead.append(records)
@@ -198,10 +198,10 @@ def abandon(folder: Path, names: tuple[str, ...], records: list[PredictionRecord
     return path
 
 
-def test_a_file_of_the_former_spool_with_its_one_file_a_worker_is_shipped(
+def test_a_spool_file_in_the_format_before_segments_is_shipped(
     shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
-    """Byte by byte as it was written before there were segments."""
+    """The file has the exact bytes of the format before segments."""
     records = make_records(contract, 30)
     payloads = [msgspec.msgpack.encode({"feature_names": contract.feature_names})]
     payloads += [msgspec.msgpack.encode(record) for record in records]
@@ -210,7 +210,7 @@ def test_a_file_of_the_former_spool_with_its_one_file_a_worker_is_shipped(
     path.write_bytes(b"".join(frames) + b"\x07\x00")
     assert ship(spool, shipper)
     assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
-    assert path.with_name(path.name + DAMAGED_SUFFIX).exists()  # for its torn tail
+    assert path.with_name(path.name + DAMAGED_SUFFIX).exists()  # because its end is incomplete
 
 
 def test_rows_from_before_a_new_feature_are_logged(spool: Spool, log: PredictionLog, contract: Contract) -> None:

@@ -72,7 +72,7 @@ def test_a_claim_at_any_moment_takes_nothing_from_the_creator(
 
 
 def _interrupt(patch: pytest.MonkeyPatch, module: Any, name: str, folder: Path, n_times: int) -> None:
-    """The claiming code uses the same calls, which must not be intercepted then."""
+    """Run the claims without intercepting their own system calls."""
     plain = getattr(module, name)
     busy = [False]
     wrapped = interrupted(plain, folder, n_times=n_times)

@@ -1,4 +1,4 @@
-"""What direct access relies on: MLflow's tables, its REST API and its artifact folders, compared with its library."""
+"""Direct access to MLflow's tables, REST API and artifact folders, compared with MLflow's library."""
 
 from __future__ import annotations
 

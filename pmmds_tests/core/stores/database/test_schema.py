@@ -27,7 +27,7 @@ def with_features(contract: Contract, features: tuple[Feature, ...]) -> Contract
 
 
 def is_no_day(name: str | None, type_: str, _parents: object) -> bool:
-    """True unless the name is that of a partition of prediction_logs (PostgreSQL)."""
+    """True unless the name is a daily partition of prediction_logs (PostgreSQL)."""
     return not (type_ == "table" and str(name).startswith("prediction_logs_"))
 
 

@@ -252,9 +252,7 @@ def test_an_unreachable_openml_is_reported(monkeypatch: pytest.MonkeyPatch, want
     assert "PMMDS_DATA_PATH" in refusal.next_step
 
 
-def test_a_server_that_never_answers_times_out(
-    monkeypatch: pytest.MonkeyPatch, wanted: Contract, tmp_path: Path
-) -> None:
+def test_an_unresponsive_server_times_out(monkeypatch: pytest.MonkeyPatch, wanted: Contract, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         ask_at(f"http://127.0.0.1:{silent.getsockname()[1]}", monkeypatch)
         with pytest.raises(DataError, match="does not answer in time"):

@@ -156,7 +156,10 @@ def test_a_rolled_back_alert_is_not_stored(database: Database, save: Callable[[]
 
 
 def settle(deployment: Deployment, alert: Alert, *verdicts: str, version: str = "1") -> str | None:
-    """Store an hourly report per verdict, oldest first, and apply the resolution policy after each; the last result."""
+    """Store an hourly report per verdict, oldest first, and apply the resolution policy after each.
+
+    Returns the last result.
+    """
     said = None
     for i, verdict in enumerate(verdicts, start=1):
         end = NOW + timedelta(hours=i + 24 * alert.n_reports)

@@ -1,4 +1,4 @@
-"""Segment counts equal numpy's, windows of stored reports do not overlap, newest rows come first."""
+"""Segment counts equal numpy's, stored windows do not overlap, and the newest rows come first."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ def test_rows_archived_before_counting_are_counted_later(deployment: Deployment)
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_crash_at_any_step_loses_and_duplicates_no_row(deployment: Deployment, step: str) -> None:
+def test_a_crash_at_any_step_loses_or_duplicates_no_row(deployment: Deployment, step: str) -> None:
     fill(deployment)
     profile = profile_of(deployment)
     before = answers(deployment, profile)
