@@ -43,10 +43,10 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
     record_external_alias_change(d.decisions, d.registry)
     evaluation, holdout_digest = d.decisions.latest_with_holdout(run_id=context.run.run_id)
     _require_unseen(d, evaluation, holdout_digest, context.run.run_id)
-    judgement = judge(evaluation, d.promotion_policy)
+    judgment = judge(evaluation, d.promotion_policy)
     needs_approval = d.settings.promotion_approval == "manual"
-    decision = d.decisions.save_judgement(
-        judgement, evaluation, context.run.run_id, needs_approval=needs_approval, instead_of=_claimed(d)
+    decision = d.decisions.save_judgment(
+        judgment, evaluation, context.run.run_id, needs_approval=needs_approval, instead_of=_claimed(d)
     )
     record_outcome(d, decision)
     context.log.info("%s %s", decision.promotion_reason, decision.status)
@@ -59,22 +59,22 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
             "decides": c.blocking,
             "in words": c.sentence,
         }
-        for c in judgement.criteria
+        for c in judgment.criteria
     ]
     return dg.MaterializeResult(
         data_version=dg.DataVersion(decision.decision_id),
         metadata={
-            "promoted": judgement.promoted,
-            "promotion_reason": judgement.promotion_reason,
+            "promoted": judgment.promoted,
+            "promotion_reason": judgment.promotion_reason,
             "state": decision.status,
             "challenger_version": evaluation.challenger_version,
             "champion_version": evaluation.champion_version or "none",
             "criteria": table(criteria),
             "decision": dg.MetadataValue.json(decision.to_document()),
-            "chart": bar_chart("Criteria met", {c.name: float(c.passed) for c in judgement.criteria}),
+            "chart": bar_chart("Criteria met", {c.name: float(c.passed) for c in judgment.criteria}),
         },
         check_results=[
-            check_result(BEATS_CHECK, judgement.promoted, {"promotion_reason": judgement.promotion_reason}, criteria)
+            check_result(BEATS_CHECK, judgment.promoted, {"promotion_reason": judgment.promotion_reason}, criteria)
         ],
     )
 

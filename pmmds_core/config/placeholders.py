@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from pmmds_core.errors import SettingError
 
-# Variables in the Kubernetes manifests that Dagster and MLflow read.
+# Variables of Dagster and MLflow in the Kubernetes manifests.
 _FOREIGN_VARIABLES = ("DAGSTER_DATABASE_URL", "MLFLOW_BACKEND_STORE_URI")
 _PLACEHOLDER = re.compile(r"change[-_ ]?(me|it|this)|replace[-_ ]?me|your[-_ ].*|<.*>|…|\.\.\.|todo", re.IGNORECASE)
 

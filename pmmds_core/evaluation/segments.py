@@ -1,6 +1,6 @@
 """Champion and challenger per segment (value of a categorical feature): an overall gain can hide a regression.
 
-Pure functions. Not here: whether a worse segment blocks a promotion (policies/promotion.py).
+Pure functions. Not here: blocking a promotion because of a worse segment (policies/promotion.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""When a retraining starts and for which trigger: pure functions for the sensor and for manual requests.
+"""Rules for starting a retraining and choosing its trigger: pure functions for the sensor and manual requests.
 
 Add a rule here. Not here: finding active triggers (workflows/retraining_triggers.py), rows (stores),
 launching runs (pmmds_assets/sensors.py).
@@ -18,7 +18,7 @@ RUNNING, PROMOTED, HELD, BLOCKED_NO_LABELS, FAILED = "running", "promoted", "hel
 WAITING = "pending_approval"
 # Trigger types in order of priority.
 ALERT, PERFORMANCE, LABELS, SCHEDULE, MANUAL = "alert", "performance", "labels", "schedule", "manual"
-# These stay active after a held model; the others are satisfied once a model was evaluated.
+# Triggers that stay active after a held model; other triggers end when a model was evaluated.
 _PERSISTENT = (ALERT, PERFORMANCE)
 # Dagster ends a run after half an hour; a record that is `running` long after that belongs to a killed process.
 MAX_RUN = timedelta(hours=2)
@@ -91,7 +91,7 @@ def next_retraining(
     now: datetime,
     limits: RetrainingLimits,
 ) -> RequestRetraining | Wait:
-    """The retraining to start now, or why none starts.
+    """Return the retraining to start now, or the reason not to start one.
 
     Args:
         triggers: active triggers in order of priority.
@@ -202,7 +202,7 @@ def _step(
 
 
 def _missing_labels(blocked: PastRetraining, limits: RetrainingLimits) -> int:
-    """Labels that the blocked attempt lacked; at least a few, because all labels may have been of one class."""
+    """Return the number of labels that the blocked attempt lacked; at least a few, because all may be of one class."""
     return max(limits.min_labels - (blocked.n_new_labels or 0), limits.min_labels // 10, 1)
 
 

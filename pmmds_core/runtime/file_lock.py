@@ -16,7 +16,7 @@ def try_lock_file(lock_file: Path) -> IO[str] | None:
     Raises:
         OSError: the file cannot be written.
     """
-    lock = lock_file.open("a")  # does not truncate what the holder wrote
+    lock = lock_file.open("a")  # does not truncate the holder's text
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -32,7 +32,7 @@ class _Exact:
     probabilities: NDArray[np.float64]
 
     def chance_of_at_most(self, p_value: float) -> float:
-        """P(p-value ≤ p_value) under the null hypothesis: at most p_value, less if the counts are small."""
+        """Return P(p-value ≤ p_value) under the null hypothesis: at most p_value, and less for small counts."""
         ordered = np.sort(self.probabilities)
         reached = np.cumsum(ordered)[np.searchsorted(ordered, ordered * _EQUAL, side="right") - 1]
         allowed = reached <= p_value * _EQUAL

@@ -1,4 +1,4 @@
-"""Selects training rows by the recency and mix settings, and records what was left out and why. Pure functions.
+"""Selects training rows by the recency and mix settings, and records the excluded rows with the reason. Pure functions.
 
 Reference rows are sampled by a seeded hash of their identity (data/row_identity.py), so every run selects the same
 rows. Not here: the holdout (split.py), reading rows (stores).
@@ -56,7 +56,7 @@ class LeftOut:
 def leave_out_old(
     labelled: pd.DataFrame, predicted_at: NDArray[np.datetime64], now: datetime, mix: MixSettings
 ) -> tuple[pd.DataFrame, tuple[LeftOut, ...]]:
-    """Labeled rows within the maximum age, and what was left out.
+    """Return the labeled rows within the maximum age, and the excluded rows.
 
     Args:
         labelled: production rows with their labels, oldest first.
@@ -85,7 +85,7 @@ def mix_rows(
         mix: limits.
 
     Returns:
-        Selected reference rows, selected production rows (the newest), and what was left out.
+        Selected reference rows, selected production rows (the newest), and the excluded rows.
     """
     n_kept = min(len(production), mix.max_production_rows or len(production))
     why = f"are older than the newest {n_kept:,} (PMMDS_TRAIN_PRODUCTION_MAX_ROWS={mix.max_production_rows})"
@@ -94,7 +94,7 @@ def mix_rows(
     n_reference = _reference_rows(len(reference), n_kept, mix)
     why = f"would make more than {mix.max_reference_share:.0%} of them reference (PMMDS_TRAIN_REFERENCE_MAX_SHARE"
     if n_reference == mix.min_reference_rows:
-        why += f", of which PMMDS_TRAIN_REFERENCE_MIN_ROWS={mix.min_reference_rows} are kept anyway"
+        why += f", of which PMMDS_TRAIN_REFERENCE_MIN_ROWS={mix.min_reference_rows} are kept regardless"
     left_out += _some("reference", len(reference) - n_reference, f"{why})")
     if n_reference < len(reference):
         order = np.argsort(seeded_uniform(keys_of(reference, columns), seed), kind="stable")

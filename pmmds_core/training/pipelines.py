@@ -73,7 +73,7 @@ def hist_gradient_boosting(contract: Contract, seed: int) -> Any:
     from sklearn.preprocessing import OrdinalEncoder
 
     encoder = OrdinalEncoder(categories=_categories(contract), handle_unknown="use_encoded_value", unknown_value=np.nan)
-    # Splitting ordinal codes as numbers keeps the trees simple; cross-validation shows if that is good enough.
+    # Splitting ordinal codes as numbers keeps the trees simple; cross-validation measures the effect.
     estimator = HistGradientBoostingClassifier(
         learning_rate=0.05,
         max_iter=120,

@@ -57,7 +57,7 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class TooFewLabels:
-    """Why the labels are not sufficient for a retraining."""
+    """The reason why the labels are not sufficient for a retraining."""
 
     n_new_labels: int
     min_labels: int

@@ -96,7 +96,7 @@ def record_external_alias_change(decisions: DecisionStore, registry: ModelRegist
 
 
 def finish_moving(decisions: DecisionStore, registry: ModelRegistry, *, except_for: str = "") -> None:
-    """Finish the promotions that another process left between pointer and alias; they were decided first."""
+    """Finish earlier promotions that another process left between pointer and alias."""
     for other in decisions.unfinished():
         if other.state == MOVING and other.decision_id != except_for:
             _finish_or_abort(other, decisions, registry)
@@ -217,7 +217,7 @@ def _conflict_error(decision: Decision, decisions: DecisionStore) -> PromotionCo
     now = f"v{pointer.version}" if pointer else "no version"
     then = f"v{decision.champion_version}" if decision.champion_version else "no version"
     return PromotionConflictError(
-        f"Decision {decision.decision_id} judged v{decision.challenger_version} against {then}, "
+        f"Decision {decision.decision_id} compared v{decision.challenger_version} with {then}, "
         f"but {now} is in production now; {decision.status}, nothing was moved.",
-        next_step="Materialize model_evaluation again to judge against the current champion.",
+        next_step="Materialize model_evaluation again to compare with the current champion.",
     )

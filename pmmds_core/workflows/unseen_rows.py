@@ -31,7 +31,7 @@ def require_unseen(
     """Check that neither version was trained on a row of `holdout`.
 
     A champion without a recorded decision may lack its training rows. It is evaluated anyway, with a warning in the
-    log, because leaked rows could only favor the champion.
+    log, because training on holdout rows could only favor the champion.
 
     Raises:
         EvaluationError: a version was trained on holdout rows, or that cannot be ruled out.
@@ -53,7 +53,7 @@ def _require(deployment: Deployment, holdout: Dataset, version: RegisteredVersio
     if seen:
         raise EvaluationError(
             f"v{version.version} was trained on {seen} of the {holdout.n_rows} holdout rows "
-            f"of run {holdout.run_id[:8]}, so it cannot be judged on them.",
+            f"of run {holdout.run_id[:8]}, so it cannot be evaluated on them.",
             next_step=_TRAIN_AGAIN,
         )
 

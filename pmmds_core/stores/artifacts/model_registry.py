@@ -1,6 +1,6 @@
 """The model registry: the only module that calls MLflow for models, versions and their artifacts.
 
-Not here: which version serves (policies/promotion.py), the steps of a promotion (workflows/promotion.py).
+Not here: choosing the production version (policies/promotion.py), the steps of a promotion (workflows/promotion.py).
 `move_alias` is last-write-wins in MLflow; workflows/promotion.py guards the production alias with a database row.
 """
 

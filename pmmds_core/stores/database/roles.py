@@ -103,7 +103,7 @@ def check_rights(database: Database, role: str) -> None:
     with database.connect() as connection:
         lacks = connection.execute(sa.text(_LACKS), {"names": list(names), "rights": list(rights)}).all()
     if lacks:
-        others = f" and {len(lacks) - 1} more rights" if len(lacks) > 1 else ""
+        others = f" and {len(lacks) - 1} more privileges" if len(lacks) > 1 else ""
         raise right_missing(database.place, f"no {lacks[0].privilege} on {lacks[0].name}{others}", [role])
 
 

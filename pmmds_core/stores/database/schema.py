@@ -23,7 +23,7 @@ from pmmds_core.stores.database.tables import contract_columns, prediction_logs
 # The newest revision. Repeated here so that a check does not import Alembic; a test compares the two.
 HEAD = "0001"
 SCRIPTS = Path(__file__).parent / "migrations"
-_FIRST_MIGRATION_LOCK = 0x706D6D6D67  # "pmmmg"; used only before there is a table to lock
+_FIRST_MIGRATION_LOCK = 0x706D6D6D67  # lock number; used only before there is a table to lock
 NEWER = "It was migrated by a newer PMMDS: install that version."
 _ANOTHER_DATABASE = "Use a separate database for this contract: another PMMDS_HOME or PMMDS_DATABASE_URL."
 
@@ -90,7 +90,10 @@ def _lock_migrations(connection: sa.Connection) -> None:
 
 
 def check_schema(database: Database, contract: Contract) -> None:
-    """Raises SchemaOutdatedError, or its subclass SchemaNewerError, if the schema is not the one this program needs."""
+    """Check the schema.
+
+    Raises SchemaOutdatedError, or its subclass SchemaNewerError, if it does not match this program.
+    """
     status = schema_status(database, contract)
     if status.is_current:
         return

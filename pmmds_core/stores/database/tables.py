@@ -227,7 +227,7 @@ retraining_runs = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("challenger_version", sa.String(32)),
     sa.Column("n_new_labels", sa.Integer),  # labels unknown to the champion, when it was blocked
-    sa.Column("gave_up", sa.Boolean, nullable=False),  # the trigger was given up and needs manual action
+    sa.Column("gave_up", sa.Boolean, nullable=False),  # no more attempts for the trigger; it needs manual action
     sa.Column("started_at", UtcDateTime, nullable=False, index=True),
     sa.Column("finished_at", UtcDateTime),
     sa.UniqueConstraint("alert_id", "attempt"),

@@ -71,7 +71,7 @@ class AlertStore:
         """
         Args:
             database: of the deployment.
-            targets: who is notified of changes, from `outbox.target_of`.
+            targets: notification targets, from `outbox.target_of`.
         """
         self._database = database
         self._targets = tuple(targets)

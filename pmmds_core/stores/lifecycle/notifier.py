@@ -24,7 +24,7 @@ _one_at_a_time = threading.Lock()
 
 @dataclass(frozen=True)
 class Delivery:
-    """The result of one round of sending. `failures`: one sentence each, without secrets."""
+    """The result of one sending pass. `failures`: one sentence each, without secrets."""
 
     n_sent: int = 0
     n_put_off: int = 0

@@ -1,6 +1,6 @@
 """Reads successive windows of one model version from its stored reports.
 
-Reports overlap: each hour one covers the last day. Only windows that do not overlap may be summed.
+Reports overlap, because each hourly report covers a day. Only windows that do not overlap may be summed.
 Not here: the rules that are applied to them (drift/rules).
 """
 

@@ -101,7 +101,7 @@ class PredictionArchive:
         return [problem for problem in compared if problem]
 
     def contradicted(self) -> list[str]:
-        """Ids of rows in the database that differ from the archived row with their id. The archived rows count."""
+        """Ids of rows in the database that differ from the archived row with their id. The archived rows are used."""
         ids: list[str] = []
         with self.snapshot() as connection:
             for day in sorted({part.day for part in self.parts(connection)}):
@@ -211,7 +211,7 @@ class PredictionArchive:
                 day=f"{day:%Y-%m-%d}",
                 n_rows=content.n_differing,
                 request_id=content.differing_id,
-                note="These rows have the id of an archived row and other values; the archived rows are kept.",
+                note="These rows have the id of an archived row but different values; the archived rows are kept.",
             )
         return part
 

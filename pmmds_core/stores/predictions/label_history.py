@@ -1,4 +1,4 @@
-"""Stores every observation of a label: corrections, late ones, and ones whose prediction is not logged yet.
+"""Stores every observation of a label, including corrections, late labels and labels without a logged prediction.
 
 Not here: which observation is valid (labels.py).
 """
