@@ -1,6 +1,6 @@
-"""Everything PMMDS uses of Dagster's private modules; the versions are bounded in pyproject.toml.
+"""All private parts of Dagster that PMMDS uses; pyproject.toml bounds Dagster's version.
 
-Not here: what is deleted and when (run_retention.py), the executor (training_runs.py).
+Not here: choosing the runs to delete (run_retention.py), the executor (training_runs.py).
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Tracing:
 
     def __init__(self, settings: Settings) -> None:
         propagate.set_global_textmap(TraceContextTextMapPropagator())
-        resource = Resource.create({"service.name": "pmmds"})  # OTEL_RESOURCE_ATTRIBUTES adds to it
+        resource = Resource.create({"service.name": "pmmds"})  # OTEL_RESOURCE_ATTRIBUTES adds attributes
         sampler = ParentBased(TraceIdRatioBased(settings.otlp_trace_share))
         self._provider = TracerProvider(sampler=sampler, resource=resource)
         endpoint = settings.otlp_endpoint.rstrip("/") + "/v1/traces"

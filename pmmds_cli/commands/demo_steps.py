@@ -160,7 +160,7 @@ class Demo:
 
         def problem() -> str:
             spool = (client.health() or {}).get("parts", {}).get("spool", "nothing")
-            return f"{log.count()} of {n_rows} answered requests were logged; spool: {spool}"
+            return f"{log.count()} of {n_rows} served requests were logged; spool: {spool}"
 
         _wait(lambda: log.count() >= n_rows, READY_SECONDS, problem)
 

@@ -44,7 +44,7 @@ def explain(
 
 
 def _logged(deployment: Deployment, request_id: str) -> Any:
-    """The logged prediction. Raises UsageError for an unknown id, DataError for one that is still in the spool."""
+    """The logged prediction. Raises UsageError for an unknown id, DataError for an id that is still in the spool."""
     from pmmds_core.workflows.lineage import find_prediction
 
     try:

@@ -160,7 +160,7 @@ def _raise_if_failed(process: Process, state: ProcessState | None) -> None:
         return
     if process.port and not is_free(process.host, process.port) and not listens(state.pid, process.port):
         raise port_taken(process)
-    # Only after the process exited: a worker that has bound its port but does not listen yet looks the same.
+    # Checked only after the process exited: a worker that has bound its port may not listen yet.
     if process.grpc_port and state.state in {"BACKOFF", "FATAL"} and not is_free(process.host, process.grpc_port):
         raise grpc_port_taken(process)
     if state.state == "FATAL":

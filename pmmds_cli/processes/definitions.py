@@ -82,7 +82,7 @@ def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[
     )
     for process in processes:
         merged.update(process.variables)
-    if not merged.get("MLFLOW_S3_ENDPOINT_URL"):  # Compose sets the variable even if empty; boto3 rejects an empty one
+    if not merged.get("MLFLOW_S3_ENDPOINT_URL"):  # Compose may set an empty value, which boto3 rejects
         merged.pop("MLFLOW_S3_ENDPOINT_URL", None)
     return merged
 

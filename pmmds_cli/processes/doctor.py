@@ -126,7 +126,7 @@ def _storage(deployment: Deployment) -> str:
 
 def _registry(deployment: Deployment) -> str:
     versions = deployment.registry.versions(deployment.model_name)
-    return f"answers; {len(versions)} versions of {deployment.model_name}"
+    return f"responds; {len(versions)} versions of {deployment.model_name}"
 
 
 def _production(deployment: Deployment) -> str:

@@ -66,7 +66,7 @@ def _read_bytes(path: Path) -> bytes:
     except OSError as error:
         raise DataError(
             f"The data file {path} cannot be read: {error.strerror}.",
-            next_step="Point PMMDS_DATA_PATH at a readable CSV or Parquet file.",
+            next_step="Set PMMDS_DATA_PATH to a readable CSV or Parquet file.",
         ) from None
     if not raw.strip():
         raise DataError(f"The data file {path} is empty.", next_step="Expected a header line and at least one row.")
@@ -143,14 +143,14 @@ def _check_widths(rows: list[list[str]], numbers: list[int], width: int, name: s
     if odd:
         examples = ", ".join(f"line {number} has {found}" for number, found in odd[:N_EXAMPLES])
         raise DataError(
-            f"{name}: {len(odd)} of {len(rows)} rows do not have the header's {width} cells ({examples}).",
+            f"{name}: {len(odd)} of {len(rows)} rows do not have {width} cells like the header ({examples}).",
             next_step="No rows were loaded. Check that the file is comma-separated and complete.",
         )
 
 
 def _need_rows(table: TextTable) -> None:
     if table.n_rows == 0:
-        raise DataError(f"{table.name} has a header and no rows.", next_step="Expected at least one row.")
+        raise DataError(f"{table.name} has a header but no rows.", next_step="Expected at least one row.")
 
 
 def _text(value: Any) -> str:

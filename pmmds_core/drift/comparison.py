@@ -74,12 +74,12 @@ class BinShare:
 class FeatureDrift:
     """One feature, or the score as `__score__`, compared with the reference. Measures are None if a side has no rows.
 
-    `wasserstein_distance` and `ks_distance` are None for categorical features. `p_value`: of the hypothesis that both
-    sides have the same distribution (statistics/homogeneity.py). `q_value`: Benjamini–Hochberg over the features; the
-    score is not part of that family. `psi_expected_by_chance`: mean PSI of two samples of these sizes without drift.
-    `unseen_share`: current rows with a value that is not in the reference; `lost_share`: reference rows with a value
-    that no current row has; both None for numeric features. `out_of_range_share`: current rows outside the contract's
-    range; None for categorical features. `statement`: the largest change as a sentence without a period.
+    `wasserstein_distance` and `ks_distance` are None for categorical features. `p_value`: p-value of the hypothesis
+    that both sides have the same distribution (statistics/homogeneity.py). `q_value`: Benjamini–Hochberg over the
+    features; the score is not part of that family. `psi_expected_by_chance`: mean PSI of two samples of these sizes
+    without drift. `unseen_share`: current rows with a value that is not in the reference; `lost_share`: reference rows
+    with a value that no current row has; both None for numeric features. `out_of_range_share`: current rows outside
+    the contract's range; None for categorical features. `statement`: the largest change as a sentence without a period.
     """
 
     feature: str

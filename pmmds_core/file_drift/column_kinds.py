@@ -79,7 +79,7 @@ def kind_of_many_values(
     text = f"text, {n_values:,} categories: the {len(values.counts)} most frequent ones cover {share:.0%} of the rows"
     if share < MIN_SHARE_IN_BINS:
         return ColumnNote(column.name, None, f"{text}, like an identifier")
-    return ColumnNote(column.name, "categorical", f"{text}, the others count as (unseen)")
+    return ColumnNote(column.name, "categorical", f"{text}, other values count as (unseen)")
 
 
 def columns_by_contract(file: DataFile, contract: Contract) -> dict[str, FileColumn]:

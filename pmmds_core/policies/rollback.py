@@ -22,7 +22,7 @@ ROLL_BACK, KEEP, PERIOD_OVER = "roll_back", "keep", "period_over"
 
 @dataclass(frozen=True)
 class RequestTotals:
-    """HTTP prediction requests since the service started. `n_errors`: those answered with 5xx."""
+    """HTTP prediction requests since the service started. `n_errors`: requests with a 5xx response."""
 
     n_requests: int
     n_errors: int
@@ -140,7 +140,7 @@ def _performance(before: ServedAnswers, after: ServedAnswers, bounds: RollbackBo
         return None
     from pmmds_core.statistics.auc_difference import (
         measure_drop,
-    )  # imported here because it needs numpy, which reading decisions does not
+    )  # imported here, because importing numpy would slow down commands that only read decisions
 
     measured = measure_drop(before.roc_auc, after.roc_auc)
     # Of two equally good models with 200 labels each, one is worse by 0.05 in one of seven cases by chance.

@@ -26,7 +26,7 @@ _EQUAL = 1 + 1e-7
 
 @dataclass(frozen=True)
 class _Exact:
-    """A discrete p-value. `probabilities`: of all possible counts given the margins."""
+    """A discrete p-value. `probabilities`: probabilities of all possible counts given the margins."""
 
     p_value: float
     probabilities: NDArray[np.float64]

@@ -147,7 +147,7 @@ def _scorer_files(scorer: Scorer) -> dict[str, bytes]:
 
 
 def _probes(scorer: Scorer, contract: Contract, seed: int, n_rows: int = 256) -> pd.DataFrame:
-    """Rows for the parity check. A custom pipeline gets only valid rows, because the service rejects the others."""
+    """Rows for the parity check. A custom pipeline gets only valid rows, because the service rejects invalid rows."""
     return probe_rows(contract, seed, n_rows, only_valid=isinstance(scorer, PipelineScorer))
 
 

@@ -75,8 +75,8 @@ class OneWrite:
 class GuardedProtocol(HttpToolsProtocol):
     """uvicorn's protocol with limits. A connection that exceeds one gets an error response and is closed.
 
-    `max_connections`: of one worker. `request_seconds`: from a request's first byte, or the start of the connection,
-    to the request's last byte.
+    `max_connections`: maximum for one worker. `request_seconds`: maximum time from a request's first byte, or the
+    start of the connection, to the request's last byte.
     """
 
     max_connections: ClassVar[int] = 512
@@ -95,7 +95,7 @@ class GuardedProtocol(HttpToolsProtocol):
     # Size of the write buffer at the last check of a slow reader.
     _unread = 0
     _is_lost = False
-    # Headers by name; the first one of duplicates.
+    # Headers by name; of duplicates, the first.
     _named: dict[bytes, bytes]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

@@ -67,7 +67,7 @@ def _check_coding(version: str, values: Sequence[bytes]) -> None:
     if version == "1.0":
         raise broken("HTTP/1.0 has no Transfer-Encoding. Send Content-Length")
     if len(values) > 1 or values[0].strip().lower() != b"chunked":
-        raise broken("The Transfer-Encoding is not supported. Expected chunked, or Content-Length instead", 501)
+        raise broken("The Transfer-Encoding is not supported. Expected chunked, or a Content-Length", 501)
 
 
 def head_without_upgrade(method: bytes, url: bytes, version: str, headers: Headers) -> bytes:

@@ -159,7 +159,7 @@ class ModelWatcher:
 
 def watch(deployment: Deployment, parent: int) -> None:
     """Poll until the parent process is gone; a reload request triggers a poll at once."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the group; the worker stops this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the process group; the worker stops this process
     settings, contract = deployment.settings, deployment.contract
     cache = ModelCache(Path(settings.home_path), contract.model_name)
     cache.prepare()

@@ -49,7 +49,7 @@ def shadow(deployment: Deployment, parent: int) -> None:
     """Score until this process gets SIGTERM or its parent is gone."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the group; the worker stops this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the process group; the worker stops this process
     files = ShadowFiles(deployment.folder(RUN_FOLDER))
     lock = try_lock_file(files.lock)
     if lock is None:

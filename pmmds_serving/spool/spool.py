@@ -161,7 +161,7 @@ class Spool:
             self._release(written)
 
     def close(self) -> None:
-        """Delete an empty segment, release the others to the shipper, and reject further records."""
+        """Delete an empty segment, release all other segments to the shipper, and reject further records."""
         with self._lock:
             if self._is_closed:
                 return

@@ -184,7 +184,7 @@ def test_a_rejected_decision_moves_nothing_and_cannot_be_approved_later(platform
     waiting = decide(deployment, "1", "2", state=PENDING_APPROVAL)
     rejected = reject(deployment, waiting.decision_id, by="Ada", reason="holidays")
     assert (rejected.state, rejected.status) == (REJECTED, "rejected: holidays")
-    with pytest.raises(UsageError, match="only one that is pending_approval can be approved"):
+    with pytest.raises(UsageError, match="only a pending_approval decision can be approved"):
         approve(deployment, waiting.decision_id, by="Bo")
     assert production(deployment) == "2"
 
@@ -200,7 +200,7 @@ def test_the_second_approver_gets_the_first_decision(
     decided = deployment.decisions.get(waiting.decision_id)
     with monkeypatch.context() as patched:
         patched.setattr(deployment.decisions, "get", lambda _: waiting)
-        with pytest.raises(UsageError, match=r"only one that is pending_approval can be (approved|rejected)"):
+        with pytest.raises(UsageError, match=r"only a pending_approval decision can be (approved|rejected)"):
             second(deployment, waiting.decision_id, by="Bo")
     assert deployment.decisions.get(waiting.decision_id) == decided
     assert production(deployment) == ("1" if first is approve else "2")

@@ -123,7 +123,7 @@ def the_monitor_looks_around(staff: Staff, request_id: str, alert_id: int, folde
     ):
         said = staff.command(MONITOR, *arguments)
         assert seen in said.out, (arguments, said)
-        assert "does not let this user" not in said.out
+        assert "denied permission to this user" not in said.out
 
 
 def the_promoter_retrains(staff: Staff) -> str:
@@ -185,7 +185,7 @@ def test_commands_of_another_role_are_rejected_at_the_start(
     before = staff.rows(), versions(staff)
     said = staff.command(role, *arguments)
     assert said.code == 1
-    assert "does not let this user do that" in said.sentence
+    assert "denied permission to this user" in said.sentence
     assert lacks in said.sentence
     assert advice in said.sentence
     assert (staff.rows(), versions(staff)) == before

@@ -11,8 +11,8 @@ from pmmds_core.stores.artifacts.model_registry import ModelRegistry, Registered
 class FakeRegistry(ModelRegistry):
     """Aliases in memory; `moves` records each alias move.
 
-    `n_answers_left`: so many calls are answered, then MLflow is away. `loses_next_answer`: the next move is done, and
-    its caller is told that MLflow is away. `changed`: versions whose files are others than they were.
+    `n_answers_left`: number of calls before MLflow becomes unavailable. `loses_next_answer`: the next move succeeds,
+    but the call fails. `changed`: versions with changed files.
     """
 
     def __init__(self) -> None:

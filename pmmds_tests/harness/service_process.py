@@ -150,7 +150,7 @@ def has_ended(process: psutil.Process) -> bool:
 def running_service(
     environment: Mapping[str, str], *, ready: str = "/ready", n_descriptors: int | None = None
 ) -> Iterator[RunningService]:
-    """Within the block: a service that answers 200 at `ready`. It is always stopped afterwards."""
+    """Within the block: a service that returns 200 at `ready`. It is always stopped afterwards."""
     service = RunningService(environment, n_descriptors)
     try:
         service.wait_for(ready)

@@ -25,7 +25,7 @@ CHECK_STORE = (
 _MAX_LENGTH = 300
 _DOUBLE = '"'
 _STORE_MODULES = ("boto3", "botocore")
-# MLflow's first line only says that files failed; the next lines name the file and the reason.
+# MLflow's first line only reports that files failed; the next lines name the file and the reason.
 _FAILED_FILE = re.compile(r"^##### File (?P<path>.*) #####$\n(?P<why>.*)", re.MULTILINE)
 # For exhausted retries, the reason is nested in the last exception.
 _RETRIES_FAILED = re.compile(r"^(?P<what>.*?) failed with exception .*\(Caused by \w+\((?:.*: )?(?P<why>.*?)\)\)$")

@@ -105,7 +105,7 @@ _FAILURES = (
     _Failure(
         ("3D000",), r"database \".*\" does not exist", "does not exist", "Create it, or correct PMMDS_DATABASE_URL."
     ),
-    _Failure(("42501",), r"permission denied", "does not let this user do that", "", RightMissingError),
+    _Failure(("42501",), r"permission denied", "denied permission to this user", "", RightMissingError),
     _Failure(
         ("53300",),
         r"too many clients|remaining connection slots",

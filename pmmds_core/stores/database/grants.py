@@ -119,7 +119,7 @@ def _container_right_missing(place: str, kind: str, name: str, statement: str) -
     else:
         right, advice = "USAGE", "The tables' owner runs `pmmds db roles --apply`"
     return RightMissingError(
-        f"The {place} does not let this user do that (no {right} on {kind} {name}).",
+        f"The {place} denied permission to this user (no {right} on {kind} {name}).",
         next_step=f"{advice.format(name=name)}.",
     )
 
@@ -142,4 +142,4 @@ def right_missing(place: str, lacks: str, roles: Sequence[str]) -> RightMissingE
     else:
         makes_roles = " and may create roles" if "role" in lacks else ""
         advice = f"Set PMMDS_DATABASE_URL to the login that owns the tables{makes_roles}."
-    return RightMissingError(f"The {place} does not let this user do that ({lacks}).", next_step=advice)
+    return RightMissingError(f"The {place} denied permission to this user ({lacks}).", next_step=advice)

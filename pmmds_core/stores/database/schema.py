@@ -158,7 +158,7 @@ def _upgrade(connection: sa.Connection, place: str) -> list[str]:
     revisions = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if before is not None and before not in revisions:
         raise SchemaNewerError(
-            f"The {place} is at revision {before}, which this program does not know.",
+            f"The {place} is at revision {before}, which this program does not support.",
             next_step=NEWER,
         )
     command.upgrade(config, HEAD)
@@ -190,7 +190,7 @@ def _check_no_loss(
     if connection.execute(sa.select(sa.exists().select_from(prediction_logs(contract)))).scalar_one() is False:
         return
     reasons = [f"the contract no longer has the feature {name}" for name in dropped]
-    reasons += [f"{f.name} is logged as {logged[f.name]} and the contract says {f.type}" for f in changed]
+    reasons += [f"{f.name} is logged as {logged[f.name]} but the contract defines {f.type}" for f in changed]
     raise SchemaOutdatedError(
         f"prediction_logs has rows that would lose data: {'; '.join(reasons)}. Nothing was changed.",
         next_step=_ANOTHER_DATABASE,

@@ -78,7 +78,7 @@ def open_data_file(connection: DuckDBPyConnection, path: Path) -> DataFile:
                 _check_rows(connection, path, relation, n_rows)
             relation += ")"
     if n_rows == 0:
-        raise InputFileError(f"{path} has columns and no rows.", next_step="Expected at least one row.")
+        raise InputFileError(f"{path} has a header but no rows.", next_step="Expected at least one row.")
     return DataFile(path, columns, relation, n_rows)
 
 

@@ -70,7 +70,7 @@ class AlertStore:
     def __init__(self, database: Database, targets: Sequence[str] = ()) -> None:
         """
         Args:
-            database: of the deployment.
+            database: the deployment's database.
             targets: notification targets, from `outbox.target_of`.
         """
         self._database = database

@@ -52,7 +52,7 @@ class DecisionStore:
     def __init__(self, database: Database, model_name: str, targets: Sequence[str] = ()) -> None:
         """
         Args:
-            database: of the deployment.
+            database: the deployment's database.
             model_name: the model.
             targets: notification targets for pending approvals and automatic rollbacks, from `outbox.target_of`.
         """

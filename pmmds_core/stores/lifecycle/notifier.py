@@ -44,7 +44,7 @@ def deliver(outbox: NotificationOutbox, urls: Sequence[str], now: datetime | Non
     """Send all due notifications; failed ones are retried later, up to MAX_ATTEMPTS.
 
     Args:
-        outbox: of the deployment.
+        outbox: the deployment's outbox.
         urls: the configured targets.
         now: the time at which notifications are due; None: the current time.
 

@@ -146,7 +146,7 @@ def hold_promotion_lock(
     It is released if its process crashes. Only logins that may change the pointer can lock its row.
 
     Args:
-        database: of the deployment.
+        database: the deployment's database.
         model_name: the model whose production version may change.
         targets: notification targets for an automatic rollback, from `outbox.target_of`.
 

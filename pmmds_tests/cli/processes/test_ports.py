@@ -68,14 +68,14 @@ def test_wanted_ports_are_used_if_they_are_free(other_port: int) -> None:
     assert all(is_free(HOST, port) for port in found.values())
 
 
-def test_listens_finds_the_process_on_a_port(other_port: int) -> None:
+def test_listens_detects_the_process_on_a_port(other_port: int) -> None:
     assert listens(os.getpid(), other_port)
     assert not listens(os.getpid(), free_port())
     assert not listens(2**22, other_port), "no process has such a number"
 
 
 @pytest.mark.process
-def test_answer_of_another_program_does_not_count_as_ready(tmp_path: Path, other_port: int) -> None:
+def test_a_response_of_another_program_does_not_count_as_ready(tmp_path: Path, other_port: int) -> None:
     argv = [sys.executable, "-c", "import time; time.sleep(60)"]
     url = f"http://{HOST}:{other_port}/livez"
     process = Process("serving", argv, HOST, other_port, url)
@@ -88,7 +88,7 @@ def test_answer_of_another_program_does_not_count_as_ready(tmp_path: Path, other
 
 
 @pytest.mark.process
-def test_answer_of_the_started_process_counts_as_ready(tmp_path: Path) -> None:
+def test_a_response_of_the_started_process_counts_as_ready(tmp_path: Path) -> None:
     port = free_port()
     process = Process("serving", [sys.executable, *SERVE_FILES, str(port)], HOST, port, f"http://{HOST}:{port}/")
     with supervised(tmp_path, process) as supervisor:

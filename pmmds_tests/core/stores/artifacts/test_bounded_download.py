@@ -148,9 +148,7 @@ def sending(how: str) -> Iterator[tuple[str, type[Sender]]]:
 
 
 @pytest.mark.parametrize("how", ["chunked", "until the end", "long", "gzip"])
-def test_a_file_that_never_ends_is_aborted_at_the_limit(
-    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_endless_file_is_aborted_at_the_limit(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded_download, "MAX_BYTES", BOUND)
     with sending(how) as (uri, sender):
         with pytest.raises(PmmdsError, match=r"larger than|sent compressed") as caught:

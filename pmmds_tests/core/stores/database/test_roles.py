@@ -74,7 +74,7 @@ def refused(deployment: Deployment, *statements: str) -> None:
     """Each statement is rejected for a missing privilege, and for no other reason."""
     for statement in statements:
         with (
-            pytest.raises(DatabaseUnavailableError, match="does not let this user do that"),
+            pytest.raises(DatabaseUnavailableError, match="denied permission to this user"),
             deployment.database.begin() as c,
         ):
             c.exec_driver_sql(statement)
@@ -149,7 +149,7 @@ def test_the_missing_privilege_and_the_roles_that_have_it_are_named(
 ) -> None:
     with pytest.raises(RightMissingError) as told, acting_as(SERVICE).database.begin() as connection:
         connection.exec_driver_sql(statement)
-    assert f"does not let this user do that ({lacks})." in told.value.message
+    assert f"denied permission to this user ({lacks})." in told.value.message
     assert whose in told.value.next_step
 
 

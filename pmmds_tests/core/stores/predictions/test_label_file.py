@@ -62,7 +62,7 @@ def test_numeric_labels_follow_the_contract(
     ("text", "said"),
     [
         ("request_id,label\na,1\n", "has no column observed_at"),
-        ("request_id,label,observed_at\n", "has a header and no rows"),
+        ("request_id,label,observed_at\n", "has a header but no rows"),
         (
             "request_id,label,observed_at\na,maybe,2026-03-01T12:00:00Z\nb,1,yesterday\n",
             "2 of 2 rows are invalid; line 2: label 'maybe', expected one of 0, 1, No, Yes; line 3: observed_at 'yest",

@@ -98,7 +98,7 @@ BEGIN
 END $$
 """
 
-# Drops the day's partition if it has no rows; returns whether it did.
+# Drops the day's partition if it has no rows; returns true if it was dropped.
 _DROP_EMPTY_DAY = """
 CREATE FUNCTION {schema}.pmmds_drop_empty_day(unwanted date) RETURNS boolean
 LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
