@@ -59,7 +59,7 @@ def summary_lines(result: DemoResult, settings: Settings, *, keep_up: bool) -> l
         (
             f"  swap          v{result.first_version} → v{result.last_version} "
             f"{result.swap_seconds:.2f} s after the alias moved; "
-            f"{result.n_requests_during_swap:,} requests during it, {result.n_failed_requests} failed"
+            f"{result.n_requests_during_swap:,} requests during the swap, {result.n_failed_requests} failed"
         ),
         f"  whole loop    {result.alert_to_answer_seconds:.1f} s from alert to a prediction by v{result.last_version}",
         "",

@@ -54,7 +54,7 @@ def local_processes(settings: Settings) -> list[Process]:
 
 
 def single_processes(settings: Settings) -> dict[str, Process]:
-    """The processes that `pmmds run` can start: those of `pmmds up`, and Dagster's code server."""
+    """The processes that `pmmds run` can start: the processes of `pmmds up`, and Dagster's code server."""
     return {p.name: p for p in (_serving(settings), _mlflow(settings), *_dagster(settings), _code_server(settings))}
 
 

@@ -54,7 +54,7 @@ def check_process(process: Process, settings: Settings) -> str:
 
 
 def _here(url: str, host: str) -> str:
-    """The URL with the loopback address in place of an unspecified one such as 0.0.0.0."""
+    """Return the URL with an unspecified address, such as 0.0.0.0, replaced by the loopback address."""
     return url.replace(f"//{host}:", f"//{_reached_at(host)}:")
 
 

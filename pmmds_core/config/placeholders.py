@@ -27,7 +27,7 @@ def reject_placeholders(source: Mapping[str, str], secrets: Mapping[str, str]) -
         if _PLACEHOLDER.fullmatch(_secret_part(value)):
             raise SettingError(
                 f"{variable} is still the placeholder from an example.",
-                next_step="Set a random secret; `make secrets` generates those of the Compose files.",
+                next_step="Set a random secret; `make secrets` generates the secrets of the Compose files.",
             )
 
 

@@ -37,8 +37,8 @@ class PromotionPolicy:
 class Criterion:
     """One criterion of a judgment. A criterion that is not `blocking` is reported but does not affect the decision.
 
-    `value`: the measurement, None if it could not be evaluated; such a criterion is never passed. `threshold`: what the
-    value is compared with, including the operator.
+    `value`: the measurement, None if it could not be evaluated; such a criterion is never passed. `threshold`: the
+    limit for the value, including the operator.
     """
 
     name: str

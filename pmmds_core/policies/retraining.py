@@ -98,7 +98,7 @@ def next_retraining(
         past: all attempts of these triggers, and every retraining of the last day, in any order.
         is_in_flight: True if Dagster has a retraining queued or running.
         now: current time. Records after it stem from a clock that was set back: up to a day ahead they count as if
-            they had just happened; further ahead they count as attempts only and delay nothing.
+            they had just happened; further ahead they count only as attempts.
         limits: cool-down and bounds.
     """
     if not triggers:

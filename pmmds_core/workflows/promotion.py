@@ -103,7 +103,7 @@ def finish_moving(decisions: DecisionStore, registry: ModelRegistry, *, except_f
 
 
 def _claim_with_files(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:
-    """Claim if the version's files are the evaluated ones and those of its previous promotion; else abort."""
+    """Claim the promotion if the version's files equal the evaluated and previously promoted files; else abort it."""
     digest = registry.files_digest(decision.model_name, decision.challenger_version)
     judged = decision.document.get("evaluation", {}).get(JUDGED_FILES)
     if {judged or digest, decisions.recorded_digest(decision.challenger_version) or digest} == {digest}:

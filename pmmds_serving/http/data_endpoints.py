@@ -115,7 +115,7 @@ def _label_item(item: Any, now: datetime) -> LabelItem:
     if not isinstance(request_id, str) or not request_id:
         raise InvalidItemError("Missing required field: request_id")
     if len(request_id) > MAX_LABEL_ID or not (request_id.isascii() and request_id.isprintable()):
-        # No prediction has such an id, and PostgreSQL rejects some of them in queries.
+        # No prediction has an id with other characters, and PostgreSQL rejects NUL in queries.
         expected = f"Expected at most {MAX_LABEL_ID} printable ASCII characters"
         raise InvalidItemError(f"Invalid value for request_id: {request_id[:40]!r}. {expected}")
     if type(label) is not int or label not in (0, 1):

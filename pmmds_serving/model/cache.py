@@ -111,7 +111,7 @@ class ModelCache:
         return self.folder / version
 
     def load(self, active: ActiveVersion) -> Bundle:
-        """Load the active bundle if its files are still those that were verified. Raises ModelError."""
+        """Load the active bundle. Raises ModelError if its files have changed since the verification."""
         files = read_bundle(self.bundle_folder(active.version))
         if files.digest != active.digest or files.files_digest != (active.files_digest or files.files_digest):
             raise ArtifactCorruptError(f"The files of v{active.version} on disk differ from those that were verified.")

@@ -48,7 +48,7 @@ def items_of(request: messages.SendFeedbackRequest) -> list[dict[str, Any]]:
 
 
 def _timestamp(observed_at: Timestamp) -> str:
-    """RFC 3339; outside the years 1 to 9999 `seconds.nanos`, which the validation of the item rejects."""
+    """Return an RFC 3339 timestamp, or `seconds.nanos` outside the years 1 to 9999, which validation rejects."""
     try:
         return observed_at.ToJsonString()
     except ValueError:

@@ -121,7 +121,7 @@ METHODS: dict[str, Method] = {
 
 
 def caller_of(context: Context) -> Caller:
-    """The client of a call. grpc.aio hides :authority; browsers cannot send gRPC, and bridges forward Origin."""
+    """Return the client of a call. grpc.aio does not expose :authority. Gateways for browsers forward Origin."""
     headers = {name: _metadata(context, name) for name in ("authorization", "origin", "sec-fetch-site")}
     host = client_host(context.peer())
     return Caller(headers["authorization"], host, None, headers["origin"], headers["sec-fetch-site"])

@@ -85,7 +85,7 @@ class GrpcRelay:
 
 
 def client_host(peer: str) -> str:
-    """The client's address in gRPC's name of a connection, such as `unix:/folder/7-127.0.0.1`; empty for any other."""
+    """The client's address in gRPC's name of a connection, such as `unix:/folder/7-127.0.0.1`; else empty."""
     kind, _, name = unquote(peer).partition(":")
     host = name.rpartition("/")[2].partition("-")[2] if kind == "unix" else ""
     try:

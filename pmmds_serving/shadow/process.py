@@ -62,7 +62,7 @@ def shadow(deployment: Deployment, parent: int) -> None:
     with lock:
         while not stop.is_set() and os.getppid() == parent:
             succeeded = False
-            with ErrorGuard():  # step() handles its own errors; this is for errors of publishing, such as a full disk
+            with ErrorGuard():  # step() handles its own errors; this suppresses errors of publishing
                 succeeded = scorer.step()
                 publisher.publish(scorer.status)
             n_failures = 0 if succeeded else n_failures + 1

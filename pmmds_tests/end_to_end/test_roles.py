@@ -151,7 +151,7 @@ def the_promoter_moves_the_alias(staff: Staff, service: RunningService, decision
         wait_until(partial(service.serves, version))
 
 
-NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_promoter; if it already is"
+NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_promoter; if it is a member already"
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,12 @@ NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_pr
         (MONITOR, ("retrain", "--force"), "no INSERT on retraining_runs", NEEDS_PROMOTER),
         (SERVICE, ("train",), "no INSERT on retraining_runs", NEEDS_PROMOTER),
         (SERVICE, ("rollback", "--by", "Ada"), "no INSERT on retraining_runs", NEEDS_PROMOTER),
-        (SERVICE, ("monitor",), "no SELECT on prediction_logs_default", "is a member of pmmds_monitor; if it already"),
+        (
+            SERVICE,
+            ("monitor",),
+            "no SELECT on prediction_logs_default",
+            "is a member of pmmds_monitor; if it is a member",
+        ),
         (
             SERVICE,
             ("alerts", "ack", "1", "--by", "Ada"),

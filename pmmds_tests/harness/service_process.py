@@ -120,7 +120,7 @@ class RunningService:
         """Send SIGKILL to all its processes and wait until they have ended."""
         processes = self.tree()
         for process in processes:
-            with suppress(psutil.NoSuchProcess):  # it exited because its parent was gone
+            with suppress(psutil.NoSuchProcess):  # the process exited because its parent was gone
                 process.kill()
         self._gone()
         wait_until(lambda: all(map(has_ended, processes)))

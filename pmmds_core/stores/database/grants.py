@@ -117,7 +117,7 @@ def _container_right_missing(place: str, kind: str, name: str, statement: str) -
         right = "CREATE"
         advice = "The database's owner creates the tables: run `ALTER DATABASE … OWNER TO login`, or use its login"
     else:
-        right, advice = "USAGE", "The tables' owner runs `pmmds db roles --apply`"
+        right, advice = "USAGE", "Run `pmmds db roles --apply` as the tables' owner"
     return RightMissingError(
         f"The {place} denied permission to this user (no {right} on {kind} {name}).",
         next_step=f"{advice.format(name=name)}.",
@@ -136,7 +136,7 @@ def right_missing(place: str, lacks: str, roles: Sequence[str]) -> RightMissingE
     """The error that names the missing privilege and the roles that have it; without `roles` only the owner has it."""
     if roles:
         advice = (
-            f"Set PMMDS_DATABASE_URL to a login that is a member of {' or '.join(roles)}; if it already is, "
+            f"Set PMMDS_DATABASE_URL to a login that is a member of {' or '.join(roles)}; if it is a member already, "
             "the tables' owner runs `pmmds db roles --apply`."
         )
     else:

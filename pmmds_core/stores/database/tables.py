@@ -1,7 +1,7 @@
-"""Every table, as SQLAlchemy Core. The prediction log's feature columns follow the contract; the rest is fixed.
+"""Every table, as SQLAlchemy Core. The prediction log's feature columns follow the contract; all others are fixed.
 
 Add a column here and in a new migration; a test compares the two.
-Not here: queries (each store has its own) and defaults that only a database sets.
+Not here: queries (each store has its own) and server-side defaults.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from pmmds_core.contracts.contract import Contract, Feature
 
-# CHECK constraints on PostgreSQL reject earlier timestamps, and those from the year 9999 on.
+# CHECK constraints on PostgreSQL reject earlier timestamps, and timestamps from the year 9999 on.
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 

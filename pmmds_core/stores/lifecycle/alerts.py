@@ -98,7 +98,7 @@ class AlertStore:
             report_id: the drifted report.
             severity: band of the worst feature.
             message: one sentence for the notification.
-            drift_type: what drifted.
+            drift_type: kind of drift, such as `feature_drift`.
             connection: a transaction to join, such as the report's; None: a new one.
         """
         now = datetime.now(UTC)

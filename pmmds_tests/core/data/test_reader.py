@@ -204,7 +204,10 @@ def test_an_unrelated_file_is_rejected_with_its_columns(tmp_path: Path) -> None:
         ("Hours,Heat,Colour,Failed\n", "has a header but no rows"),
         ("Hours;Heat;Colour;Failed\n1;2;red;yes\n", "separated by ';'"),
         ("Hours,Heat,Hours,Failed\n1,2,3,yes\n", "duplicate column names: 'Hours'"),
-        ("Hours,Heat,Colour,Failed\n1,2,red,yes\n1,2\n", "1 of 2 rows do not have the header's 4 cells (line 3 has 2)"),
+        (
+            "Hours,Heat,Colour,Failed\n1,2,red,yes\n1,2\n",
+            "1 of 2 rows do not have 4 cells like the header",
+        ),
         ('Hours,Heat,Colour,Failed\n1,"2,red,yes\n', "invalid CSV"),
         ("Hours,Heat\0\n", "NUL bytes"),
     ],

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.xdist_group("fo
 
 
 class Stranger:
-    """Registers versions through REST and moves the alias to them. `files`: those of the production version."""
+    """Registers versions through REST and moves the alias to them. `files`: files of the production version."""
 
     def __init__(self, client: httpx.Client, model_name: str, files: dict[str, bytes]) -> None:
         self.client = client
