@@ -1,6 +1,6 @@
 """DAGSTER_HOME: a folder in the state directory with the instance file for the configured storage.
 
-Not here: anything that imports Dagster; commands call this before they start it.
+This module does not import Dagster, because commands use it before they start Dagster.
 """
 
 from __future__ import annotations

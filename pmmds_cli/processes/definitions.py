@@ -59,7 +59,7 @@ def single_processes(settings: Settings) -> dict[str, Process]:
 
 
 def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[str, str]:
-    """Environment of the child processes: the current one, absolute paths in settings, variables of each process."""
+    """Return the environment of child processes: the current environment with absolute paths and process variables."""
     merged = {**os.environ, "PMMDS_HOME": str(settings.home_path)}
     if any(p.name.startswith("dagster") for p in processes):
         from pmmds_assets.instance.dagster_home import dagster_variables

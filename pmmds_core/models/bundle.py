@@ -90,7 +90,7 @@ class Bundle:
 
     @property
     def calibration(self) -> Calibration | None:
-        """From score to probability on the reference; None if the bundle has none."""
+        """The map from score to probability on the reference; None if the bundle has no calibration."""
         return Calibration.from_json(self.described[CALIBRATION]) if CALIBRATION in self.described else None
 
     @property

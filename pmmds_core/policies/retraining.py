@@ -123,12 +123,12 @@ def by_person(
     now: datetime,
     limits: RetrainingLimits,
 ) -> RequestRetraining | Wait:
-    """The outcome of a manual request: no cool-down and no limit of attempts; with `is_forced` no daily cap either.
+    """Return the outcome of a manual request, which ignores cool-down and attempt limit, and the daily cap if forced.
 
     Args:
         trigger: the trigger whose next attempt this is; None if none is active.
-        past: as for `next_retraining`.
-        is_in_flight: as for `next_retraining`; two retrainings never run at once, not even if forced.
+        past: same as in `next_retraining`.
+        is_in_flight: same as in `next_retraining`; two retrainings never run at once, not even if forced.
         is_forced: ignore the daily cap and a model that is pending approval.
         now: current time.
         limits: bounds.

@@ -81,7 +81,7 @@ def mix_rows(
         reference: reference rows that are not held out.
         production: labeled rows that are not held out, oldest first.
         columns: the features, which identify rows without keys.
-        seed: of the sample.
+        seed: seed of the sample.
         mix: limits.
 
     Returns:

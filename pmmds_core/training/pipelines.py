@@ -125,7 +125,7 @@ def train(
     Args:
         frame: features of the contract and the label as 0 and 1.
         contract: names the columns.
-        seed: of folds and estimators; equal data and seed give an equal model.
+        seed: seed of folds and estimators; equal data and seed give an equal model.
         is_fast_enough: returns True if a fitted pipeline meets the latency limit.
         candidates: name to a function of contract and seed that returns an unfitted pipeline, simplest first.
 

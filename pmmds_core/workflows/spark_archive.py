@@ -113,7 +113,7 @@ def recorded_files(files: Sequence[str], names: Collection[str]) -> list[str]:
 
     Args:
         files: addresses of the matching files, percent-encoded as Spark gives them.
-        names: of the recorded parts.
+        names: file names of the recorded parts.
 
     Raises:
         InputFileError: none of the files is a recorded part.

@@ -65,7 +65,7 @@ def _text(value: bytes) -> bytes:
 
 
 def _number(value: int, prefix_bits: int, first: int) -> bytes:
-    """RFC 7541, section 5.1."""
+    """Encode an integer (RFC 7541, section 5.1)."""
     largest = (1 << prefix_bits) - 1
     if value < largest:
         return bytes([first | value])

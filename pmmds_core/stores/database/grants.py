@@ -110,7 +110,7 @@ def permission_denied(place: str, statement: str, message: str) -> RightMissingE
 
 
 def _container_right_missing(place: str, kind: str, name: str, statement: str) -> RightMissingError:
-    """For a privilege on a database or schema, which its owner grants and no PMMDS role has."""
+    """Return the error for a missing privilege on a database or schema, which only its owner can grant."""
     if kind == "database":
         right, advice = "CONNECT", "Its owner runs `GRANT CONNECT ON DATABASE {name} TO login`"
     elif re.match(r"\s*CREATE\b", statement, re.IGNORECASE):

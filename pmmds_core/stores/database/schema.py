@@ -207,7 +207,7 @@ def _add(connection: sa.Connection, contract: Contract, feature: Feature, presen
     present_type = present.get(feature.name)
     if present_type is not None and present_type != feature.type:
         raise SchemaOutdatedError(
-            f"prediction_logs already has a column {feature.name} of type {present_type}; the contract says "
+            f"prediction_logs already has a column {feature.name} of type {present_type}; the contract defines "
             f"{feature.type}. "
             "Nothing was changed.",
             next_step=_ANOTHER_DATABASE,

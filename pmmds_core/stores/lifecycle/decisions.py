@@ -114,7 +114,7 @@ class DecisionStore:
         Args:
             judgment: the result of the promotion policy.
             evaluation: the evaluation that the policy was applied to.
-            run_id: of the Dagster run.
+            run_id: id of the Dagster run.
             needs_approval: True if a promotion requires manual approval.
             instead_of: the version under the alias, if it is not the champion of the evaluation.
         """

@@ -60,7 +60,7 @@ def count_bins(
     Args:
         source: a snapshot, because a wide contract needs several scans.
         log: prediction_logs.
-        profile: of `model_version`.
+        profile: profile of `model_version`.
         model_name: the model.
         model_version: the version.
         start: the start of an hour.

@@ -57,7 +57,7 @@ class DriftWindows:
         Args:
             model_name: the model.
             model_version: the version.
-            profile: of that version; reports with other bins are omitted.
+            profile: profile of that version; reports with other bins are omitted.
             current: the window being monitored, which has no report yet; omitted if it has no rows.
             now: its counts.
             limit: the maximum number of windows.

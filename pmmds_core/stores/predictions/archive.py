@@ -135,7 +135,7 @@ class PredictionArchive:
         """The archived rows of the days that overlap [start, end); None if there are none.
 
         Args:
-            connection: of `snapshot`.
+            connection: result of `snapshot`.
             start: aware timestamp; None: no limit.
             end: aware timestamp, exclusive; None: no limit.
 

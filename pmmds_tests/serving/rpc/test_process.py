@@ -66,7 +66,7 @@ def test_one_port_for_http_and_grpc_gives_one_sentence(tmp_path: Path) -> None:
 def test_health_follows_readiness(
     shared_service: RunningService, two_versions: Deployment, contract: Contract, tmp_path: Path
 ) -> None:
-    """Without a model, then with a cached model, then during shutdown."""
+    """Check health without a model, with a cached model, and during shutdown."""
     home = tmp_path / "home"
     environment = service_environment(home, f"sqlite:///{tmp_path / 'empty.db'}")
     seen: list[int] = []

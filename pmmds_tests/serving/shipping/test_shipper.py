@@ -86,7 +86,7 @@ def test_the_spool_of_a_dead_worker_is_shipped_and_deleted(
 def test_two_concurrent_shippers_log_each_row_once(
     tmp_path: Path, open_again: Callable[[], Database], log: PredictionLog, contract: Contract
 ) -> None:
-    """For example an old one whose worker was killed, and its successor."""
+    """For example, a shipper whose worker was killed runs at the same time as its successor."""
     records = make_records(contract, 600)
     folder = tmp_path / "spool"
     spools = [Spool(folder, contract.feature_names) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""At most one live alert per model, also with concurrent reports; stored reports and metrics."""
+"""At most one live alert per model, even with concurrent reports; stored reports and metrics."""
 
 from __future__ import annotations
 
