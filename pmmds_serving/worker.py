@@ -1,4 +1,4 @@
-"""One serving worker: creates its parts and starts and stops them in order. Not here: what they do.
+"""One serving worker: creates its parts and starts and stops them in order. Not here: the work of the parts.
 
 Shutdown order: drain requests, ship the spool, close.
 """
@@ -170,7 +170,7 @@ async def _keep_running(*sidecars: Sidecar) -> None:
 
 
 async def _stop_with(parent: int, main: int | None) -> None:
-    """Stop this worker if the server's main process is gone, because it would block the port and the home.
+    """Stop this worker if the server's main process is gone, because the worker would block the port and the home.
 
     `main`: the process that locked the home. If it exited while this worker was importing, the parent is process 1.
     """

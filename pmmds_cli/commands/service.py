@@ -186,7 +186,7 @@ def last_log_lines(log: Path, n_lines: int = 3) -> str:
 
 
 def down() -> None:
-    """Stop what `pmmds up` started, after open requests are completed and the spool is flushed."""
+    """Stop the processes of `pmmds up` after open requests are completed and the spool is flushed."""
     from pmmds_core.config.settings import load_settings
 
     print("Stopped." if stop(load_settings()) else "Nothing is running.")

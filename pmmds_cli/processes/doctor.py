@@ -93,7 +93,7 @@ def _database(deployment: Deployment) -> str:
 
 
 def archive(deployment: Deployment) -> str:
-    """Check every archived part against its record; for the newest parts, compare the content, too."""
+    """Check every archived part against its record; for the newest parts, compare the content as well."""
     with deployment.archive.snapshot() as connection:
         parts = deployment.archive.parts(connection)
     newest = parts[-_N_READ_WHOLE:]

@@ -80,7 +80,7 @@ class LatencyBudget:
     max_ratio: float
 
     def allows(self, pipeline: Any, contract: Contract, frame: pd.DataFrame) -> bool:
-        """Measured as in model_evaluation, so that training does not choose a model that promotion would hold."""
+        """Measure as in model_evaluation, so that training does not choose a model that promotion would hold."""
         rows = rows_of(frame.head(LATENCY_ROWS), contract)
         return compare_scoring_time(scorer_of(pipeline, contract), self.champion, rows).ratio <= self.max_ratio
 

@@ -30,7 +30,7 @@ class DirectProtocol(GuardedProtocol):
     """Handles plain single predictions and passes every other request to uvicorn.
 
     A request is plain if it has an allowed Content-Length, does not expect 100 Continue, and no earlier response of
-    the connection is pending. `predict` makes the response; None passes everything to uvicorn.
+    the connection is pending. `predict` returns the response; with None, uvicorn handles all requests.
     """
 
     predict: ClassVar[PredictEndpoint | None] = None

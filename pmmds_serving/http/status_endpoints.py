@@ -54,7 +54,7 @@ async def healthz(request: Request, worker: Worker) -> Response:
 
 
 def hide_problems(parts: dict[str, dict[str, Any]]) -> None:
-    """Replace the text of each problem in place; states and counts stay."""
+    """Replace the text of each problem in place; states and counts are unchanged."""
     for part in parts.values():
         if part.get("problem"):
             part["problem"] = api_errors.HIDDEN

@@ -39,7 +39,7 @@ class ChallengerWatch:
         self._poll_at = self._retry_at = 0.0
 
     def poll(self) -> None:
-        """Ask the registry if POLL_SECONDS have passed. Raises OSError when `challenger.json` cannot be written."""
+        """Poll the registry if POLL_SECONDS have passed. Raises OSError when `challenger.json` cannot be written."""
         if time.monotonic() < self._poll_at:
             return
         self._poll_at = time.monotonic() + POLL_SECONDS

@@ -60,7 +60,7 @@ class ModelWatcher:
         self._fetching = ""
 
     def poll(self) -> None:
-        """Ask the registry once. An error goes into the status file and leaves the active version unchanged."""
+        """Poll the registry once. An error is written to the status file, and the active version stays unchanged."""
         request, problem, self._polled_version = self._cache.read_request(), "", ""
         with ErrorGuard() as guard:
             problem = self._follow(verify=request is not None and request.id != self._handled)

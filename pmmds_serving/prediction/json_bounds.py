@@ -26,7 +26,10 @@ def check_elements(body: bytes, most: int) -> None:
 
 
 def n_items(body: bytes, name: str) -> int | None:
-    """Length of the array under a key of the outermost object; None without such an array. Decodes no element."""
+    """Length of the array under a key of the outermost object; None without such an array.
+
+    Does not decode the elements.
+    """
     try:
         array = _fields.decode(body).get(name)
         return None if array is None else len(_items.decode(array))

@@ -227,7 +227,7 @@ class AlertStore:
         *only: sa.ColumnElement[bool],
         kind: str = "",
     ) -> Alert | None:
-        """Apply, store and notify a change; None if the alert is resolved or `only` does not hold."""
+        """Apply, store and notify a change. Returns None if the alert is resolved or `only` does not match."""
         c = drift_alerts.c
         now = datetime.now(UTC)
         update = sa.update(drift_alerts).where(c.alert_id == alert_id, c.status != RESOLVED, *only)

@@ -239,7 +239,7 @@ class PredictionArchive:
         return _Content(written, read.n_repeated, read.last, read.hours, read.n_differing, read.differing_id)
 
     def _remove_leftovers(self, day: datetime, before: Sequence[Part]) -> None:
-        """Delete unrecorded files of this day that are too old to be still written: left over from a crash."""
+        """Delete old unrecorded files of this day, which are left over from a crash."""
         recorded = {part.file for part in before}
         for path in (*self._folder.glob(f"{day:%Y-%m-%d}.*.parquet"), *self._folder.glob(f".{day:%Y-%m-%d}.*")):
             if path.name not in recorded and time.time() - path.stat().st_mtime > _LEFTOVER_AFTER_SECONDS:

@@ -128,7 +128,7 @@ class TestOverASocket:
 
 
 class _Transport:
-    """Records what is written."""
+    """Records the written bytes."""
 
     def __init__(self) -> None:
         self.written = b""

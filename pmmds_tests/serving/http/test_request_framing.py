@@ -23,7 +23,7 @@ TURNS = 8
 
 
 class Transport:
-    """Records what is written."""
+    """Records the written bytes."""
 
     def __init__(self) -> None:
         self.written = b""
