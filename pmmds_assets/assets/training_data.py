@@ -137,19 +137,19 @@ def _split(
     deployment: Deployment, reference: "pd.DataFrame", champion: Any, now: datetime, *, block: bool, run_id: str
 ) -> TrainingData | TooFewLabels:
     plan = deployment.split_plan
-    labelled, too_old = _labelled(deployment, plan, now, run_id, is_keyed=reference.index.name == ROW_KEY)
-    if labelled is None:
+    labeled, too_old = _labeled(deployment, plan, now, run_id, is_keyed=reference.index.name == ROW_KEY)
+    if labeled is None:
         split: TrainingData | TooFewLabels = TooFewLabels(
             0, plan.min_labels, f"No labeled production rows; {plan.min_labels} are required."
         )
     else:
-        split = split_with_labels(reference, labelled, champion, deployment.contract, plan)
+        split = split_with_labels(reference, labeled, champion, deployment.contract, plan)
     if isinstance(split, TrainingData):
         return replace(split, left_out=(*too_old, *split.left_out))
     reason = "; ".join([split.reason.rstrip("."), *(x.text for x in too_old)]) + "."
     if block:
         return replace(split, reason=reason)
-    n_unused = 0 if labelled is None else len(labelled)
+    n_unused = 0 if labeled is None else len(labeled)
     unused = (LeftOut("production", n_unused, f"are too few to evaluate a model ({split.reason.rstrip('.')})"),)
     return replace(
         split_reference(reference, champion, deployment.contract, plan),
@@ -157,7 +157,7 @@ def _split(
     )
 
 
-def _labelled(
+def _labeled(
     deployment: Deployment, plan: SplitPlan, now: datetime, run_id: str, *, is_keyed: bool
 ) -> tuple["pd.DataFrame | None", tuple[LeftOut, ...]]:
     """Return the labeled rows that are recent enough; None if there are no labeled rows."""

@@ -54,22 +54,22 @@ class LeftOut:
 
 
 def leave_out_old(
-    labelled: pd.DataFrame, predicted_at: NDArray[np.datetime64], now: datetime, mix: MixSettings
+    labeled: pd.DataFrame, predicted_at: NDArray[np.datetime64], now: datetime, mix: MixSettings
 ) -> tuple[pd.DataFrame, tuple[LeftOut, ...]]:
     """Return the labeled rows within the maximum age, and the excluded rows.
 
     Args:
-        labelled: production rows with their labels, oldest first.
+        labeled: production rows with their labels, oldest first.
         predicted_at: (n,) datetime64 in UTC.
         now: reference time for the age, in UTC.
         mix: the limit.
     """
     if not mix.max_age_days:
-        return labelled, ()
+        return labeled, ()
     oldest = now.replace(tzinfo=None) - timedelta(days=mix.max_age_days)
     is_recent = predicted_at >= np.datetime64(oldest)
     why = f"are from before {oldest:%Y-%m-%d %H:%M} UTC (PMMDS_TRAIN_PRODUCTION_MAX_AGE_DAYS={mix.max_age_days:g})"
-    return labelled[is_recent], _some("production", int((~is_recent).sum()), why)
+    return labeled[is_recent], _some("production", int((~is_recent).sum()), why)
 
 
 def mix_rows(

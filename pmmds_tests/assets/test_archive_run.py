@@ -31,8 +31,8 @@ def test_a_run_archives_ended_days_and_reports_the_counts(tmp_path: Path) -> Non
     )
     assert materialized(environment)["n_rows_archived_now"] == 0
     assert deployment.prediction_log.count() == 50
-    told = materialized({**environment, "PMMDS_RETENTION_DAYS": "7"})
-    assert (told["n_rows_archived_now"], told["dagster/row_count"]) == (40, 40)
+    reported = materialized({**environment, "PMMDS_RETENTION_DAYS": "7"})
+    assert (reported["n_rows_archived_now"], reported["dagster/row_count"]) == (40, 40)
     assert deployment.prediction_log.count() == 10
     again = materialized({**environment, "PMMDS_RETENTION_DAYS": "7"})
     assert (again["n_rows_archived_now"], again["dagster/row_count"]) == (0, 40)

@@ -53,4 +53,4 @@ def test_with_required_records_the_champion_is_the_served_version(platform: Dags
     assert champion_of(strict) == deployment.registry.get_version(deployment.model_name, "2")
     found = champion_of(deployment)
     assert found is not None
-    assert found.version == "3", "by default it is served, and told"
+    assert found.version == "3", "by default it is served with a warning"

@@ -107,9 +107,9 @@ def test_a_blocked_retraining_retries_on_new_labels_up_to_its_limit(
     skipped = platform.tick(drift_alert_sensor)
     assert isinstance(skipped, dg.SkipReason)
     assert "needs manual action" in str(skipped.skip_message)
-    (told,) = [c for c in platform.deployment.alerts.changes(alert.alert_id) if c.kind == "gave_up"]
-    assert told.note is not None
-    assert told.note.startswith("No new model after 3 retraining attempts (last outcome: blocked_no_labels: ")
+    (reported,) = [c for c in platform.deployment.alerts.changes(alert.alert_id) if c.kind == "gave_up"]
+    assert reported.note is not None
+    assert reported.note.startswith("No new model after 3 retraining attempts (last outcome: blocked_no_labels: ")
     assert platform.deployment.alerts.get(alert.alert_id).status == "open"
     assert platform.deployment.production_version().version == "1"
 

@@ -128,11 +128,11 @@ def test_the_alert_names_the_changed_feature_by_the_selected_rule(tmp_path: Path
     assert result.success, errors_of(result)
     assert failed_checks(result) == {"features_are_stable"}
     (alert,) = deployment.alerts.open_alerts()
-    told = re.search(r"contract: Month-to-month (\d+)% → (\d+)% of rows", alert.message)
-    assert told is not None, alert.message
+    reported = re.search(r"contract: Month-to-month (\d+)% → (\d+)% of rows", alert.message)
+    assert reported is not None, alert.message
     before, after = (100 * float((frame["contract"] == "Month-to-month").mean()) for frame in (reference, changed))
-    assert abs(int(told[1]) - before) < 2, "the reference of the model is a part of the reference data"
-    assert int(told[2]) == round(after)
+    assert abs(int(reported[1]) - before) < 2, "the reference of the model is a part of the reference data"
+    assert int(reported[2]) == round(after)
 
 
 def test_the_stored_report_has_every_rule_the_pairs_and_the_segments(tmp_path: Path) -> None:

@@ -93,8 +93,8 @@ def the_monitor_finds_drift(staff: Staff) -> int:
     assert failed_checks(monitored) == {"features_are_stable"}
     assert [o.metadata["dagster/row_count"].value for o in observe(platform.deployment)] == [300, 300]
     report = metadata_of(monitored, "drift_report")
-    for told in (report["notifications"].value, platform.tick(alert_notification_sensor).skip_message):
-        assert "not sent" not in told
+    for reported in (report["notifications"].value, platform.tick(alert_notification_sensor).skip_message):
+        assert "not sent" not in reported
     assert staff.rows()["alert_notifications"] == 1
     alert_id: int = report["alert"].value
     return alert_id

@@ -67,8 +67,8 @@ def test_two_daemons_run_one_retraining_and_one_rollback(tmp_path: Path, monkeyp
         at_work.wait_for(lambda: bool(deployment.retrainings.attempts_of(alert.alert_id)))
         at_work.wait_for(lambda: not deployment.retrainings.running())
         (attempt,) = deployment.retrainings.recent()
-        told = (attempt.outcome, attempt.alert_id, attempt.attempt)
-        assert told == ("promoted", alert.alert_id, 1), attempt.reason
+        reported = (attempt.outcome, attempt.alert_id, attempt.attempt)
+        assert reported == ("promoted", alert.alert_id, 1), attempt.reason
         at_work.wait_for(lambda: _succeeded(instance, "retrain_job") == 1)
         (promoted,) = [x for x in deployment.decisions.recent() if x.champion_version == "1"]
         new = promoted.challenger_version

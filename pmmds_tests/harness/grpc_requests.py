@@ -94,7 +94,7 @@ def refused(call: Callable[[], Any]) -> Refused:
     )
 
 
-def told(detail: Mapping[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+def error_parts(detail: Mapping[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     """Return message, errors and warnings of an HTTP error, for comparisons."""
     inner = detail["detail"]
     return inner["message"], tuple(inner["errors"]), tuple(inner["warnings"])

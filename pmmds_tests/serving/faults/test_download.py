@@ -171,12 +171,12 @@ def test_a_slow_download_times_out_and_leaves_no_files(
 ) -> None:
     with on_stage(mlflow_server, tmp_path / "home", contract, PMMDS_MODEL_FETCH_SECONDS="20") as scene:
         scene.begin_download(then_each_seconds=0.5)
-        told = "v2 could not be downloaded within 20 seconds (PMMDS_MODEL_FETCH_SECONDS)"
-        wait_until(lambda: scene.says(told))
-        wait_until(lambda: told in scene.service.output)
+        reported = "v2 could not be downloaded within 20 seconds (PMMDS_MODEL_FETCH_SECONDS)"
+        wait_until(lambda: scene.says(reported))
+        wait_until(lambda: reported in scene.service.output)
         # The next watcher has started: leftovers of the previous one are removed, its status is kept.
         wait_until(lambda: scene.part("registry")["fetching"] == "2")
-        assert scene.says(told)
+        assert scene.says(reported)
         wait_until(lambda: scene.n_unfinished() == 1)  # the status is written before the folder is created
         assert (scene.has_half_of("2"), scene.service.serves("1")) == (False, True)
         wait_until(scene.load.has_answered(50))

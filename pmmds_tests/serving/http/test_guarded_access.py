@@ -103,10 +103,10 @@ def test_health_shows_problem_texts_with_the_token_only(
     environment = prepared(tmp_path / "home", PMMDS_ADMIN_TOKEN=token, PMMDS_MLFLOW_TRACKING_URI=away)
     with running_service(environment) as service:
         wait_until(lambda: service.client.get("/healthz").json()["parts"]["registry"]["status"] == "problem")
-        told = service.client.get("/healthz", headers=TOKEN).json()["parts"]["registry"]
+        reported = service.client.get("/healthz", headers=TOKEN).json()["parts"]["registry"]
         hidden = service.client.get("/healthz")
-        assert "127.0.0.1:9" in told["problem"]
-        assert hidden.json()["parts"]["registry"] == {**told, "problem": HIDDEN} | {
+        assert "127.0.0.1:9" in reported["problem"]
+        assert hidden.json()["parts"]["registry"] == {**reported, "problem": HIDDEN} | {
             "checked_at": hidden.json()["parts"]["registry"]["checked_at"]
         }
         for path in ("/healthz", "/ready", "/model", "/"):

@@ -251,7 +251,7 @@ def test_reload_works_after_the_clock_was_set_back(shared_service: RunningServic
     unfinished.write_text(f'{{"asked_at": {in_an_hour}, "id": "asked before the clock was set back"}}')
     unfinished.replace(request)
     handled = ("asked before the clock was set back", str(in_an_hour))
-    wait_until(lambda: any(told in (folder / "watcher.json").read_text() for told in handled))
+    wait_until(lambda: any(reported in (folder / "watcher.json").read_text() for reported in handled))
     n_told = shared_service.output.count("cached_model_damaged")
     flip_a_byte(folder / "1" / SCORER)
     assert shared_service.client.post("/model/reload").json()["version"] == "1"

@@ -167,10 +167,10 @@ def test_the_thread_survives_an_unexpected_error(spool: Spool, log: PredictionLo
     opened: list[Any] = [_Broken(), None, log]  # None has no add: an AttributeError
     shipper = Shipper(spool.folder, lambda: opened.pop(0) if len(opened) > 1 else log, contract.feature_names)
     spool.append(make_records(contract, 5))
-    with capture_logs() as told:
+    with capture_logs() as reported:
         assert not ship(spool, shipper)
     assert shipper.state.problem == "Rows could not be shipped: RuntimeError."
-    (line,) = told
+    (line,) = reported
     assert line["error_type"] == "RuntimeError"
     assert "test_shipper.py:" in line["place"]
     assert "4711" not in str(line)

@@ -147,10 +147,10 @@ def test_the_service_logs_rows_and_labels_and_nothing_else(acting_as: As) -> Non
 def test_the_missing_privilege_and_the_roles_that_have_it_are_named(
     acting_as: As, statement: str, lacks: str, whose: str
 ) -> None:
-    with pytest.raises(RightMissingError) as told, acting_as(SERVICE).database.begin() as connection:
+    with pytest.raises(RightMissingError) as reported, acting_as(SERVICE).database.begin() as connection:
         connection.exec_driver_sql(statement)
-    assert f"denied permission to this user ({lacks})." in told.value.message
-    assert whose in told.value.next_step
+    assert f"denied permission to this user ({lacks})." in reported.value.message
+    assert whose in reported.value.next_step
 
 
 def test_missing_connect_and_create_privileges_name_the_owner(
