@@ -83,7 +83,7 @@ def test_sqlite_is_opened_for_many_processes(home: Settings) -> None:
 def test_a_file_that_is_not_a_database_is_named(home: Settings) -> None:
     file_of(home).parent.mkdir()
     file_of(home).write_text("a shopping list, long enough to have a header " * 20)
-    with pytest.raises(DatabaseUnavailableError, match=r"pmmds\.db is not a SQLite database\. Point"):
+    with pytest.raises(DatabaseUnavailableError, match=r"pmmds\.db is not a SQLite database\. Set"):
         open_database(home).ping()
 
 
