@@ -1,4 +1,4 @@
-"""drift compare: the drift between two files. Needs no deployment, and imports nothing that only one needs.
+"""drift compare: the drift between two files. Needs no deployment and imports no deployment code.
 
 Not here: the comparison (pmmds_core/file_drift/).
 """
@@ -68,7 +68,7 @@ def compare(
     fail_on_drift: Annotated[bool, typer.Option("--fail-on-drift", help="Exit with code 3 on drift.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Compare two files: PSI of each column, PSI expected by chance, what changed, and a verdict.
+    """Compare two files: PSI of each column, PSI expected by chance, largest change, and a verdict.
 
     Exits with code 4 if there are too few rows for a verdict.
     """

@@ -184,7 +184,7 @@ def load_contract(path: str | Path) -> Contract:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ContractError(
             f"The contract {path} cannot be read: {reason}.",
-            next_step="Point PMMDS_CONTRACT at a readable YAML file, or unset it for the packaged one.",
+            next_step="Set PMMDS_CONTRACT to a readable YAML file, or unset it for the packaged one.",
         ) from None
     return parse_contract(text, str(path))
 

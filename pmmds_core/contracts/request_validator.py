@@ -107,7 +107,7 @@ def _numeric_check(feature: Feature) -> Check:
 
 
 def number_range(feature: Feature) -> tuple[float, float]:
-    """Inclusive minimum and maximum of a numeric feature: the contract's, limited to what both databases store."""
+    """Return the inclusive range of a numeric feature by the contract, limited to numbers that both databases store."""
     largest = _MAX_INTEGER if feature.type == "integer" else _MAX_FLOAT
     low = -largest if feature.minimum is None else max(feature.minimum, -largest)
     high = largest if feature.maximum is None else min(feature.maximum, largest)

@@ -171,7 +171,7 @@ def _check_widths(rows: list[list[str]], numbers: list[int], width: int, name: s
 
 def _need_rows(table: TextTable) -> None:
     if table.n_rows == 0:
-        raise DataError(f"{table.name} has a header and no rows.", next_step="Expected at least one row.")
+        raise DataError(f"{table.name} has a header but no rows.", next_step="Expected at least one row.")
 
 
 def _text(value: Any) -> str:

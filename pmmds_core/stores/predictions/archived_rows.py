@@ -42,7 +42,7 @@ class ArchivedRows:
         return {row.request_id for row in self.execute(query)}
 
     def _is_among(self, request_ids: Sequence[str]) -> sa.ColumnElement[bool]:
-        """A condition on the log's id, with the ids in a table instead of the query's text."""
+        """Return a condition on the log's id. The ids are in a table, because the query's text would be too long."""
         import pyarrow as pa
 
         self._duckdb.register("wanted", pa.table({"request_id": pa.array(request_ids, type="string")}))

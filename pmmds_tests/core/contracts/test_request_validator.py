@@ -53,7 +53,7 @@ def test_the_example_is_valid_and_returned_in_contract_order(validate: RowValida
 
 
 @pytest.mark.parametrize("payload", [None, [], "features", 3, True])
-def test_a_payload_that_is_not_an_object_is_one_error(validate: RowValidator, payload: Any) -> None:
+def test_a_payload_that_is_not_an_object_gives_one_error(validate: RowValidator, payload: Any) -> None:
     assert validate(payload) == CheckedRow(None, ("features: expected an object with 19 features",), ())
 
 
