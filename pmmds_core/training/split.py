@@ -125,7 +125,7 @@ def split_with_labels(
     unfit = _why_unfit(holdout[contract.label.name])
     if unfit:
         return TooFewLabels(n_new, plan.min_labels, f"The newest {counted(n_holdout, 'labeled row')} {unfit}.")
-    split = _assemble(reference, labelled, position, n_new, contract, plan)
+    split = _assemble(reference, labeled, position, n_new, contract, plan)
     unfit = _why_unfit(split.train[contract.label.name], "train")
     if unfit:
         return TooFewLabels(

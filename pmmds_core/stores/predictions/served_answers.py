@@ -44,8 +44,8 @@ def served_answers(
     return ServedAnswers(len(rows), latency, len(labeled), _roc_auc(labeled))
 
 
-def _roc_auc(labelled: list[tuple[float, int]]) -> AucInterval | None:
-    labels = np.array([label for _, label in labelled], dtype=np.int64)
+def _roc_auc(labeled: list[tuple[float, int]]) -> AucInterval | None:
+    labels = np.array([label for _, label in labeled], dtype=np.int64)
     if not has_both_classes(labels):
         return None
     return auc_interval(labels, np.array([p for p, _ in labeled], dtype=np.float64))

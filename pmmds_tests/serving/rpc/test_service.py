@@ -79,7 +79,7 @@ def test_bad_labels_are_rejected_as_over_http_and_none_is_stored(
     over_http = client.post(FEEDBACK, json={"items": items}).json()
     late, early = (label(one, 1, observed_at=Timestamp(seconds=seconds)) for seconds in (10**15, 0))
     found = refused(lambda: stub.SendFeedback(feedback(*(messages.Label(**item) for item in items), late, early)))
-    message, errors, _ = told(over_http)
+    message, errors, _ = error_parts(over_http)
     assert (found.code, found.message, found.errors[:-2]) == (grpc.StatusCode.INVALID_ARGUMENT, message, errors)
     assert found.errors[-2].startswith("items[5]: Invalid value for observed_at: '1000000000000000.0'. Expected an ")
     assert found.errors[-1].startswith("items[6]: Invalid value for observed_at: '1970-01-01T00:00:00Z'. Expected a t")
