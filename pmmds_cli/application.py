@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from pmmds_cli.commands import (
+    console,
     data,
     database,
     demo,
@@ -65,6 +66,7 @@ def _options(
 for module in (
     demo,
     service,
+    console,
     worker,
     run,
     data,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pmmds_core.stores.artifacts.model_registry import ModelRegistry, RegisteredVersion
     from pmmds_core.stores.lifecycle.alerts import AlertStore
     from pmmds_core.stores.lifecycle.decisions import DecisionStore
+    from pmmds_core.stores.lifecycle.history import History
     from pmmds_core.stores.lifecycle.registered_versions import RegistrationStore
     from pmmds_core.stores.lifecycle.retrainings import RetrainingStore
     from pmmds_core.stores.monitoring.daily_performance import DailyPerformanceStore
@@ -114,6 +115,12 @@ class Deployment:
         from pmmds_core.stores.lifecycle.decisions import DecisionStore
 
         return DecisionStore(self.database, self.model_name, self.alert_targets)
+
+    @cached_property
+    def history(self) -> History:
+        from pmmds_core.stores.lifecycle.history import History
+
+        return History(self.database, self.model_name)
 
     @cached_property
     def retrainings(self) -> RetrainingStore:

@@ -7,12 +7,16 @@ origin, because a browser on the machine uses loopback too. Not here: checks of 
 
 from __future__ import annotations
 
-import secrets
 from typing import NamedTuple
 
 from starlette.requests import Request
 
-from pmmds_core.runtime.web_requests import is_foreign, is_loopback_address, is_loopback_host
+from pmmds_core.runtime.web_requests import (
+    has_bearer_token,
+    is_foreign,
+    is_loopback_address,
+    is_loopback_host,
+)
 from pmmds_serving import api_errors
 from pmmds_serving.worker import Worker
 
@@ -59,7 +63,7 @@ def check_admin(worker: Worker, caller: Caller) -> None:
 def _problem(worker: Worker, caller: Caller) -> api_errors.ApiError | None:
     token = worker.deployment.settings.admin_token
     if token:
-        return None if _has_token(caller.authorization, token) else api_errors.unauthorized()
+        return None if has_bearer_token(caller.authorization, token) else api_errors.unauthorized()
     if not is_loopback_address(caller.address):
         return api_errors.forbidden("Without PMMDS_ADMIN_TOKEN this endpoint accepts clients on the same machine only")
     if caller.host is not None and not is_loopback_host(caller.host):
@@ -69,12 +73,6 @@ def _problem(worker: Worker, caller: Caller) -> api_errors.ApiError | None:
     if is_foreign(caller.origin, caller.fetch_site, caller.host or ""):
         return api_errors.forbidden("Without PMMDS_ADMIN_TOKEN this endpoint rejects web pages of another origin")
     return None
-
-
-def _has_token(authorization: str, token: str) -> bool:
-    """True for `Bearer TOKEN`; the scheme's case does not matter (RFC 9110, 11.1)."""
-    scheme, _, given = authorization.strip().partition(" ")
-    return scheme.lower() == "bearer" and secrets.compare_digest(given.strip().encode(), token.encode())
 
 
 def only_value(values: list[str]) -> str:

@@ -47,7 +47,7 @@ _EARLIEST = date(1970, 1, 1)
 class Settings(LoopSettings, frozen=True, kw_only=True):
     """All settings of one process. The `resolved_*` properties add defaults that depend on `home`.
 
-    Inherited: stores, drift, retraining, promotion, rollback. Here: the service, Dagster and MLflow.
+    Inherited: stores, drift, retraining, promotion, rollback. Here: the service, Dagster, MLflow and the console.
     """
 
     http_host: Annotated[str, Meta(description="Address the service listens on")] = "127.0.0.1"
@@ -131,10 +131,13 @@ class Settings(LoopSettings, frozen=True, kw_only=True):
     dagster_read_only: Annotated[
         OffOn, Meta(description="Run Dagster's web server read-only, so that it rejects every mutation")
     ] = "off"
+    console_host: Annotated[str, Meta(description="Address of the console")] = "127.0.0.1"
+    console_port: Annotated[Port, Meta(description="Port of the console")] = 8010
     web_allowed_hosts: Annotated[
         HostNames,
         Meta(
-            description="Host names (comma-separated) that the Dagster and MLflow web servers accept besides loopback"
+            description="Host names (comma-separated) that the Dagster, MLflow and console web servers accept besides "
+            "loopback"
         ),
     ] = ""
     schedules: Annotated[

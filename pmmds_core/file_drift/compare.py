@@ -87,6 +87,17 @@ class FileComparison:
         head = FilesHead(self.reference, self.current, self.rule.psi_threshold, datetime.now(UTC))
         return render_page(self.document, head)
 
+    def _repr_html_(self) -> str:
+        """The verdict and a row per feature, largest PSI first, for notebooks; `to_html` has the charts."""
+        from pmmds_core.reports.notebook import html_table
+
+        ordered = sorted(self.features, key=lambda f: (f.psi is None, -(f.psi or 0.0)))
+        rows = [[f.feature, f.kind, f.psi, f.p_value, str(f.band), f.statement] for f in ordered]
+        left_out = [f"{note.column}: left out, {note.why}" for note in self.notes if note.kind is None]
+        head = f"{self.current} ({self.n_current:,} rows) against {self.reference} ({self.profile.n_rows:,} rows)"
+        columns = ("feature", "kind", "PSI", "p", "band", "change")
+        return html_table(head, columns, rows, [self.sentence, *self.warnings, *left_out])
+
     def save_html(self, path: str | Path) -> None:
         """Write the HTML page atomically."""
         write_atomically(Path(path), self.to_html().encode())
@@ -123,7 +134,7 @@ def compare_files(
         InputFileError: a file is unreadable or empty, or does not match the other file, the contract or the options.
         ContractError: the contract is invalid.
     """
-    given, chosen = _contract(contract), options or FileOptions()
+    given, chosen = contract_of(contract), options or FileOptions()
     connection = connect()
     try:
         reference, current = Path(reference), Path(current)
@@ -131,16 +142,46 @@ def compare_files(
         now = open_data_file(connection, current, chosen.delimiter)
         if saved is None:
             then = open_data_file(connection, reference, chosen.delimiter)
-            made, warning = _profile(connection, then, now, given, columns, score, chosen)
+            made, warning = profile_of(connection, then, now, given, columns, score, chosen)
         else:
             given = _contract_of_profile(reference, saved, given)
             made, warning = _of_saved(saved, columns, score, chosen), ""
-        counted = CurrentFile(connection, now, given, score, chosen, str(reference)).count(made)
+        return judged(connection, reference, now, made, given, score, chosen, rule, warning)
     finally:
         connection.close()
+
+
+def judged(
+    connection: DuckDBPyConnection,
+    reference: Path,
+    now: DataFile,
+    made: FileProfile,
+    contract: Contract | None,
+    score: str,
+    options: FileOptions,
+    rule: DriftRule | None,
+    warning: str,
+) -> FileComparison:
+    """Count the current rows in the reference's bins, measure, and apply the rules.
+
+    Args:
+        connection: that `now` was opened with.
+        reference: path or name of the reference, for messages.
+        now: the current rows.
+        made: the reference's profile.
+        contract: see `compare_files`.
+        score: see `compare_files`.
+        options: see `compare_files`.
+        rule: see `compare_files`.
+        warning: about what is not compared; may be empty.
+
+    Raises:
+        InputFileError: the current rows do not match the reference, the contract or the options.
+    """
+    counted = CurrentFile(connection, now, contract, score, options, str(reference)).count(made)
     arrays = {name: np.array(values, dtype=np.int64) for name, values in counted.counts.items()}
     features = compare(made.profile, arrays, now.n_rows)
-    rule = replace(rule or DriftRule.of(Settings()), feature_thresholds=dict(chosen.thresholds))
+    rule = replace(rule or DriftRule.of(Settings()), feature_thresholds=dict(options.thresholds))
     verdict = judge(features, made.profile.n_rows, now.n_rows, rule)
     if verdict.verdict is Verdict.INSUFFICIENT_DATA:
         features = tuple(without_measures(f) for f in features)
@@ -149,7 +190,7 @@ def compare_files(
     return FileComparison(reference.name, now.name, now.n_rows, made.profile, features, verdict, rule, notes, warnings)
 
 
-def _profile(
+def profile_of(
     connection: DuckDBPyConnection,
     file: DataFile,
     current: DataFile,
@@ -190,7 +231,8 @@ def _reject_kinds(options: FileOptions, why: str) -> None:
             raise InputFileError(f"{why}.", next_step=f"Omit --{option}.")
 
 
-def _contract(given: Contract | str | Path | None) -> Contract | None:
+def contract_of(given: Contract | str | Path | None) -> Contract | None:
+    """The contract of a file or of the packaged name; a contract or None is returned as it is."""
     if given is None or not isinstance(given, str | Path):
         return given
     from pmmds_core.contracts.contract import PACKAGED, load_contract

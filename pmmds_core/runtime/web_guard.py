@@ -1,4 +1,4 @@
-"""ASGI middleware for the Dagster and MLflow web servers, which have no authentication.
+"""ASGI middleware for the web servers of Dagster, MLflow and the console.
 
 It rejects cross-origin requests that a browser could be made to send. Not here: the rules for header values
 (web_requests.py) and starting the servers (pmmds_assets/instance/webserver.py, stores/artifacts/mlflow_app.py).
@@ -33,16 +33,23 @@ class Problem(NamedTuple):
     sentence: str
 
 
+Answer = Callable[[Problem, Send], Awaitable[None]]
+
+
 class WebGuard:
     """ASGI middleware that passes on only same-origin requests and requests of non-browser clients."""
 
-    def __init__(self, app: Application, hosts: Collection[str], *, json_only: bool) -> None:
+    def __init__(
+        self, app: Application, hosts: Collection[str], *, json_only: bool, answer: Answer | None = None
+    ) -> None:
         """Args:
         app: the protected application.
         hosts: host names allowed in the Host header besides loopback; lower case.
         json_only: True: POST must be application/json. False: any type that a form cannot send.
+        answer: sends the response of a rejected HTTP request; None: as plain text.
         """
         self._app, self._hosts, self._json_only = app, frozenset(hosts), json_only
+        self._answer = answer or _answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -55,7 +62,7 @@ class WebGuard:
             await receive()
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": problem.sentence})
         else:
-            await _answer(problem, send)
+            await self._answer(problem, send)
 
     def _problem(self, scope: Scope) -> Problem | None:
         headers = _headers(scope)

@@ -1,4 +1,4 @@
-"""Rules for Host and Origin headers, as pure functions on header values.
+"""Rules for Host, Origin and Authorization headers, as pure functions on header values.
 
 A web page can make a browser send requests to loopback (cross-site requests), even under its own host name (DNS
 rebinding). Not here: the servers that apply the rules (web_guard.py, pmmds_serving/access.py).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import secrets
 from collections.abc import Collection
 
 # `host`, `host:port`, `[::1]:port`.
@@ -53,6 +54,12 @@ def is_foreign(origin: str, fetch_site: str, authority: str) -> bool:
         return True
     scheme, _, location = origin.lower().partition("://")
     return bool(origin) and not (scheme in ("http", "https") and location == authority.lower())
+
+
+def has_bearer_token(authorization: str, token: str) -> bool:
+    """True if an Authorization header is `Bearer` and this token; the scheme may have any case (RFC 9110, 11.1)."""
+    scheme, _, given = authorization.strip().partition(" ")
+    return scheme.lower() == "bearer" and secrets.compare_digest(given.strip().encode(), token.encode())
 
 
 def media_type(content_type: str) -> str:

@@ -1,4 +1,4 @@
-"""SQL that differs between SQLite and PostgreSQL: the clock, truncation to the hour, upserts and locks.
+"""SQL that differs between SQLite and PostgreSQL: the clock, truncation to the hour, JSON, upserts and locks.
 
 Not here: whole queries.
 """
@@ -48,6 +48,14 @@ class MissingFloat(GenericFunction[bool]):
     inherit_cache = True
 
 
+class FeatureNumber(GenericFunction[float]):
+    """A number of one feature in the document of a drift report; NULL if the report has no such feature."""
+
+    type = sa.Float()
+    name = "feature_number"
+    inherit_cache = True
+
+
 @compiles(DatabaseNow, "sqlite")
 def _sqlite_now(_element: DatabaseNow, _compiler: SQLCompiler, **_options: Any) -> str:
     # Six digits, as SQLAlchemy writes them: timestamps are compared as text.
@@ -80,6 +88,24 @@ def _postgresql_missing(element: MissingFloat, compiler: SQLCompiler, **options:
     return f"({column} = 'NaN' OR {column} IS NULL)"  # PostgreSQL's NaN equals itself and is above all numbers
 
 
+@compiles(FeatureNumber, "sqlite")
+def _sqlite_number(element: FeatureNumber, compiler: SQLCompiler, **options: Any) -> str:
+    document, feature, name = (compiler.process(c, **options) for c in element.clauses)
+    return (
+        f"(SELECT json_extract(f.value, '$.' || {name}) FROM json_each({document}, '$.features') AS f "
+        f"WHERE json_extract(f.value, '$.feature') = {feature})"
+    )
+
+
+@compiles(FeatureNumber, "postgresql")
+def _postgresql_number(element: FeatureNumber, compiler: SQLCompiler, **options: Any) -> str:
+    document, feature, name = (compiler.process(c, **options) for c in element.clauses)
+    return (
+        f"(SELECT CAST(f ->> CAST({name} AS TEXT) AS FLOAT) FROM json_array_elements({document} -> 'features') AS f "
+        f"WHERE f ->> 'feature' = {feature})"
+    )
+
+
 def database_now() -> DatabaseNow:
     return DatabaseNow()
 
@@ -90,6 +116,10 @@ def hour_of(column: sa.ColumnElement[Any]) -> HourOf:
 
 def missing_float(column: sa.ColumnElement[Any]) -> MissingFloat:
     return MissingFloat(column)
+
+
+def feature_number(document: sa.ColumnElement[Any], feature: str, name: str) -> FeatureNumber:
+    return FeatureNumber(document, feature, name)
 
 
 def insert(connection: sa.Connection, table: sa.Table) -> Any:

@@ -1,0 +1,88 @@
+"""The Python API of PMMDS: read a deployment's monitoring, and compare two data frames without a deployment.
+
+    import pmmds
+
+    monitoring = pmmds.connect("http://127.0.0.1:8010")
+    monitoring.series("tenure").to_pandas()
+    pmmds.compare(df_reference, df_current)
+
+client.py      `Monitoring`, the client of the console's API
+rows.py        lists of rows, as data frames and as HTML
+transport.py   requests, retries and errors
+resources.py   the rows and documents of the API, shared with the console
+errors.py      errors of the client
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from pmmds.client import Monitoring
+    from pmmds_core.contracts.contract import Contract
+    from pmmds_core.drift.policy import DriftRule
+    from pmmds_core.file_drift.compare import FileComparison
+    from pmmds_core.stores.files.file_options import FileOptions
+
+__all__ = ["__version__", "compare", "connect"]
+__version__ = version("pmmds")
+
+
+def connect(url: str, token: str = "", *, timeout: float = 30.0, retries: int = 3) -> Monitoring:
+    """A client of a running `pmmds console`. Sends nothing yet; close it, or use it in a `with` block.
+
+    Args:
+        url: address of the console, such as http://127.0.0.1:8010, with the path prefix of a proxy if there is one.
+        token: the admin token; empty for a console on loopback.
+        timeout: seconds for each request.
+        retries: how often a request is repeated after a 503 or a failed connection.
+
+    Raises:
+        InvalidCallError: the URL is not an http or https address.
+    """
+    from pmmds.client import Monitoring
+    from pmmds.transport import Transport
+
+    return Monitoring(Transport(url, token, timeout=timeout, retries=retries))
+
+
+def compare(
+    reference: pd.DataFrame | pa.Table,
+    current: pd.DataFrame | pa.Table,
+    *,
+    contract: Contract | str | Path | None = None,
+    columns: Sequence[str] = (),
+    score: str = "",
+    rule: DriftRule | None = None,
+    options: FileOptions | None = None,
+) -> FileComparison:
+    """Compare two data frames for drift, with the rules and options of `pmmds drift compare`.
+
+    The result equals that of writing both as Parquet with pandas and comparing the files. It is shown as a table in
+    notebooks; `result.to_html()` is the full report and `result.document` plain JSON values.
+
+    Args:
+        reference: the accepted data, on which the bins are frozen.
+        current: the data to compare with it; needs the reference's columns.
+        contract: kinds, ranges and the meaning of blanks; a file, or None: inferred from the reference.
+        columns: without a contract, compare only these columns.
+        score: column of the model's score, 0–1, in both; reported but not counted as a feature.
+        rule: thresholds; None: the defaults of the settings.
+        options: kinds, missing words, bins and thresholds of single columns.
+
+    Raises:
+        InputFileError: a frame is empty, has duplicate or unsupported columns, or does not match the other one, the
+            contract or the options.
+        ContractError: the contract is invalid.
+    """
+    from pmmds_core.file_drift.frames import compare_frames
+
+    return compare_frames(
+        reference, current, contract=contract, columns=columns, score=score, rule=rule, options=options
+    )

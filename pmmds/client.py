@@ -1,0 +1,182 @@
+"""The client of the console's monitoring API.
+
+Add a method for each new resource. Not here: requests and retries (transport.py), rows (resources.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from pmmds.errors import InvalidCallError
+from pmmds.resources import (
+    Alert,
+    AlertDetail,
+    DailyPerformance,
+    Decision,
+    DecisionDetail,
+    DriftReport,
+    DriftReportDetail,
+    Feature,
+    FeaturePoint,
+    MetricValue,
+    Prediction,
+    Version,
+    VersionDetail,
+)
+from pmmds.rows import Rows, instant_text
+from pmmds.transport import Transport
+
+T = TypeVar("T", bound=msgspec.Struct)
+Time = datetime | date | str | None
+# Rows of one page: the largest number that the console accepts.
+PAGE_ROWS = 500
+_DAY_COLUMNS = ("day", "model_version", "n_rows", "n_labelled", *MetricValue.__struct_fields__)
+
+
+class Monitoring:
+    """The monitoring of one deployment. Lists are newest first; `limit`: the most rows to fetch, None for all."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, __: BaseException | None, ___: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Monitoring of {self._transport.url}>"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def versions(self, *, limit: int | None = 1000, since: Time = None, until: Time = None) -> Rows[Version]:
+        """The registered model versions; `since` and `until` select by the time of registration."""
+        return self._list("Model versions", "/versions", Version, limit, _times(since, until))
+
+    def version(self, model_version: str) -> VersionDetail:
+        """A version with the decisions on it. Raises NotFoundError."""
+        return self._transport.get(f"/versions/{quote(model_version, safe='')}", VersionDetail)
+
+    def reports(
+        self,
+        *,
+        limit: int | None = 1000,
+        since: Time = None,
+        until: Time = None,
+        model_version: str | None = None,
+        verdict: str | None = None,
+    ) -> Rows[DriftReport]:
+        """The drift reports; `since` and `until` select by the end of the window."""
+        selected = {"model_version": model_version, "verdict": verdict}
+        return self._list("Drift reports", "/drift-reports", DriftReport, limit, {**_times(since, until), **selected})
+
+    def report(self, report_id: int) -> DriftReportDetail:
+        """A drift report with its document. Raises NotFoundError."""
+        return self._transport.get(f"/drift-reports/{int(report_id)}", DriftReportDetail)
+
+    def features(self) -> Rows[Feature]:
+        """The features of the newest report."""
+        return self._list("Features", "/features", Feature, None, {})
+
+    def series(
+        self,
+        feature: str,
+        *,
+        limit: int | None = 1000,
+        since: Time = None,
+        until: Time = None,
+        model_version: str | None = None,
+    ) -> Rows[FeaturePoint]:
+        """A feature's PSI, p-value and band over the reports; `__score__` for the score."""
+        path = f"/features/{quote(feature, safe='')}/series"
+        query = {**_times(since, until), "model_version": model_version}
+        return self._list(f"Drift of {feature}", path, FeaturePoint, limit, query)
+
+    def alerts(
+        self,
+        *,
+        limit: int | None = 1000,
+        since: Time = None,
+        until: Time = None,
+        status: str | None = None,
+        severity: str | None = None,
+    ) -> Rows[Alert]:
+        """The drift alerts; `since` and `until` select by the time they were opened."""
+        selected = {"status": status, "severity": severity}
+        return self._list("Alerts", "/alerts", Alert, limit, {**_times(since, until), **selected})
+
+    def alert(self, alert_id: int) -> AlertDetail:
+        """An alert with its state changes and retraining runs. Raises NotFoundError."""
+        return self._transport.get(f"/alerts/{int(alert_id)}", AlertDetail)
+
+    def decisions(
+        self,
+        *,
+        limit: int | None = 1000,
+        since: Time = None,
+        until: Time = None,
+        kind: str | None = None,
+        state: str | None = None,
+    ) -> Rows[Decision]:
+        """Promotions, held challengers and rollbacks; `since` and `until` select by the time of the decision."""
+        selected = {"kind": kind, "state": state}
+        return self._list("Decisions", "/decisions", Decision, limit, {**_times(since, until), **selected})
+
+    def decision(self, decision_id: str) -> DecisionDetail:
+        """A decision with its criteria and evaluation. Raises NotFoundError."""
+        return self._transport.get(f"/decisions/{quote(decision_id, safe='')}", DecisionDetail)
+
+    def performance(
+        self,
+        *,
+        limit: int | None = 1000,
+        since: Time = None,
+        until: Time = None,
+        model_version: str | None = None,
+    ) -> Rows[DailyPerformance]:
+        """Daily realized and estimated performance; the data frame has a row per day, version and metric."""
+        query = {**_times(since, until), "model_version": model_version}
+        return self._list("Daily performance", "/performance", DailyPerformance, limit, query, _metrics, _DAY_COLUMNS)
+
+    def prediction(self, request_id: str) -> Prediction:
+        """The lineage and explanation of a logged prediction, by its id or the client's. Raises NotFoundError."""
+        return self._transport.get(f"/predictions/{quote(request_id, safe='')}", Prediction)
+
+    def _list(
+        self,
+        title: str,
+        path: str,
+        kind: type[T],
+        limit: int | None,
+        query: Mapping[str, str | None],
+        flat: Callable[[T], list[dict[str, Any]]] | None = None,
+        columns: Sequence[str] = (),
+    ) -> Rows[T]:
+        if limit is not None and limit < 1:
+            raise InvalidCallError(f"limit={limit} is not valid.", next_step="Use a positive number, or None for all.")
+        # The list of features is one page.
+        page = {"limit": PAGE_ROWS if limit is None else min(limit, PAGE_ROWS)} if query else {}
+        rows: list[T] = []
+        for items in self._transport.pages(path, kind, {**query, **page}):
+            rows += items
+            if limit is not None and len(rows) >= limit:
+                break
+        return Rows(title, kind, rows[:limit], flat, columns)
+
+
+def _times(since: Time, until: Time) -> dict[str, str | None]:
+    return {"since": instant_text("since", since), "until": instant_text("until", until)}
+
+
+def _metrics(day: DailyPerformance) -> list[dict[str, Any]]:
+    head = {name: getattr(day, name) for name in ("day", "model_version", "n_rows", "n_labelled")}
+    return [{**head, **msgspec.structs.asdict(metric)} for metric in day.metrics]

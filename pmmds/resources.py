@@ -1,0 +1,241 @@
+"""Rows and documents of the monitoring API, version 1. The console encodes them, the client decodes them.
+
+Fields are only added; clients ignore those they do not know. Times are aware and UTC. Nothing here assumes two classes:
+a metric is a name with a value. Not here: reading them from the stores (pmmds_console/api/).
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+Document = dict[str, Any]
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """One page of a list. `next`: the reference of the next page, relative to the URL of this one; None: the last."""
+
+    items: list[T]
+    next: str | None
+
+
+class Version(msgspec.Struct, frozen=True, kw_only=True):
+    """A registered model version. Digests identify the model's files and its data sets."""
+
+    model_name: str
+    model_version: str
+    is_production: bool
+    registered_at: datetime
+    run_id: str
+    digest: str
+    training_digest: str
+    holdout_digest: str
+
+
+class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A drift report on the window [window_start, window_end) against the version's reference."""
+
+    report_id: int
+    model_name: str
+    model_version: str
+    window_start: datetime
+    window_end: datetime
+    n_reference: int
+    n_current: int
+    verdict: str
+    n_drifted_features: int
+    run_id: str
+    created_at: datetime
+
+
+class DriftReportDetail(DriftReport, frozen=True, kw_only=True):
+    """A drift report with its `document`, in the format of `pmmds drift compare --json`."""
+
+    document: Document
+
+
+class Feature(msgspec.Struct, frozen=True, kw_only=True):
+    """A feature in the newest report; `__score__` is the model's score. `psi` is None without enough rows."""
+
+    feature: str
+    kind: str
+    psi: float | None
+    band: str
+    is_drifted: bool
+    report_id: int
+
+
+class FeaturePoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One report's measures of a feature; None where rows were too few. Shares are 0–1 of the rows."""
+
+    report_id: int
+    model_version: str
+    window_start: datetime
+    window_end: datetime
+    n_current: int
+    psi: float | None
+    p_value: float | None
+    kl_divergence: float | None
+    js_divergence: float | None
+    js_distance: float | None
+    null_share_reference: float | None
+    null_share_current: float | None
+    unseen_share: float | None
+    band: str
+    is_drifted: bool
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """A drift alert. `severity`: band of the worst feature; `n_reports`: drifted reports it covers."""
+
+    alert_id: int
+    model_name: str
+    model_version: str
+    report_id: int
+    status: str
+    severity: str
+    drift_type: str
+    message: str
+    n_reports: int
+    opened_at: datetime
+    last_seen_at: datetime
+    changed_by: str | None
+    changed_at: datetime | None
+    note: str | None
+
+
+class AlertChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A state change of an alert: opened, escalated, gave_up, acknowledged or resolved."""
+
+    change_id: int
+    kind: str
+    severity: str
+    changed_by: str
+    note: str | None
+    changed_at: datetime
+
+
+class Retraining(msgspec.Struct, frozen=True, kw_only=True):
+    """A retraining run. `finished_at` is None while it runs."""
+
+    retraining_id: str
+    trigger_type: str
+    cause_text: str
+    attempt: int
+    run_id: str
+    outcome: str
+    reason: str
+    challenger_version: str | None
+    started_at: datetime
+    finished_at: datetime | None
+
+
+class AlertDetail(Alert, frozen=True, kw_only=True):
+    """An alert with its state changes, oldest first, and the retraining runs that it started."""
+
+    changes: list[AlertChange]
+    retrainings: list[Retraining]
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """A promotion decision, a rollback, or an alias move made in MLflow (kind: promotion, rollback, manual)."""
+
+    decision_id: str
+    model_name: str
+    kind: str
+    challenger_version: str
+    champion_version: str | None
+    promoted: bool
+    primary_metric_improvement: float | None
+    promotion_reason: str
+    state: str
+    state_reason: str | None
+    changed_by: str | None
+    run_id: str
+    decided_at: datetime
+    moved_at: datetime | None
+
+
+class DecisionDetail(Decision, frozen=True, kw_only=True):
+    """A decision with its `document`: criteria and evaluation."""
+
+    document: Document
+
+
+class VersionDetail(Version, frozen=True, kw_only=True):
+    """A version with the decisions on it, newest first."""
+
+    decisions: list[Decision]
+
+
+class MetricValue(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric of one day, with its 95% interval if there is one.
+
+    `source`: `realized` from labels, or `estimated` without them; `is_valid`: False if the estimate's assumptions fail.
+    """
+
+    metric: str
+    source: Literal["realized", "estimated"]
+    value: float
+    low: float | None
+    high: float | None
+    is_valid: bool
+
+
+class DailyPerformance(msgspec.Struct, frozen=True, kw_only=True):
+    """A version's performance on one UTC day. `verdict`: of the realized metrics; `reason`: why there are none.
+
+    `estimate_problems`: why the estimates are not valid.
+    """
+
+    model_version: str
+    day: date
+    n_rows: int
+    n_labelled: int
+    verdict: str
+    reason: str
+    metrics: list[MetricValue]
+    estimate_problems: list[str]
+    computed_at: datetime
+
+
+class Prediction(msgspec.Struct, frozen=True, kw_only=True):
+    """The lineage of a logged prediction, as printed by `pmmds explain --json`, without paths of the server.
+
+    `prediction`: time, output, latency and `features`; `explanation`: contributions in log odds; `notes`: what could
+    not be read. The other documents are None where nothing is recorded.
+    """
+
+    request_id: str
+    client_request_id: str | None
+    prediction: Document
+    label: Document | None
+    label_history: list[Document]
+    model: Document
+    training_data: Document | None
+    validation: Document | None
+    decision: Document | None
+    retraining: Document | None
+    alert: Document | None
+    explanation: Document | None
+    notes: list[str]
+
+
+class ParameterProblem(msgspec.Struct, frozen=True):
+    """A parameter that was rejected, and why."""
+
+    parameter: str
+    problem: str
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error response (RFC 9457, application/problem+json). `type` is stable, for programs."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[ParameterProblem] = []

@@ -1,0 +1,135 @@
+"""Requests to the console: one connection pool, bounded retries, and errors as exceptions.
+
+Not here: the resources (client.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+import msgspec
+
+from pmmds.errors import InvalidCallError, NotAllowedError, NotFoundError, ResponseError, UnavailableError
+from pmmds.resources import Page, Problem
+
+T = TypeVar("T")
+BASE = "/api/v1/monitoring"
+# A wait between two attempts: 0.2 s, doubled each time, or as the console asks, but never longer than this.
+MAX_WAIT_SECONDS = 10.0
+_FIRST_WAIT_SECONDS = 0.2
+_NOT_ALLOWED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_STEP = "Pass the console's admin token: pmmds.connect(url, token=...)."
+
+
+class Transport:
+    """GET requests below one base URL, with the token in each."""
+
+    def __init__(self, url: str, token: str = "", *, timeout: float = 30.0, retries: int = 3) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise InvalidCallError(
+                f"{url!r} is not the address of a console.", next_step="Use a URL such as http://127.0.0.1:8010."
+            )
+        if retries < 0 or not timeout > 0:
+            raise InvalidCallError("retries must not be negative, and timeout must be positive (seconds).")
+        self.url = url.rstrip("/")
+        self._retries = retries
+        headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+        self._client = httpx.Client(headers=headers, timeout=timeout)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def get(self, path: str, kind: type[T], query: Mapping[str, Any] | None = None) -> T:
+        """The decoded response of a path below the API's base.
+
+        Raises:
+            InvalidCallError: 422. NotAllowedError: 401, 403. NotFoundError: 404. UnavailableError: 503 or no
+            connection, after the retries. ResponseError: anything else.
+        """
+        return self._decoded(f"{self.url}{BASE}{path}", kind, query)
+
+    def pages(self, path: str, kind: type[T], query: Mapping[str, Any]) -> Iterator[list[T]]:
+        """The rows of each page of a list, requested one by one. Raises the errors of `get`."""
+        url, parameters = f"{self.url}{BASE}{path}", {k: v for k, v in query.items() if v is not None}
+        generic: Any = Page  # mypy accepts no variable as the argument of a generic type
+        page: Page[T] = self._decoded(url, generic[kind], parameters)
+        yield page.items
+        while page.next is not None:
+            page = self._decoded(self._next(url, page.next), generic[kind], None)
+            yield page.items
+
+    def _next(self, url: str, reference: str) -> str:
+        """The URL of the next page; the token is sent to no other server or path."""
+        if not reference.startswith("?"):
+            raise ResponseError(f"The console's link {reference!r} is not a page of this list.", status=200)
+        return urljoin(url, reference)
+
+    def _decoded(self, url: str, kind: type[T], query: Mapping[str, Any] | None) -> T:
+        response = self._sent(url, query)
+        if response.status_code != HTTPStatus.OK:
+            raise _error_of(response)
+        try:
+            return msgspec.json.decode(response.content, type=kind)
+        except msgspec.DecodeError as error:
+            raise ResponseError(
+                f"{self.url} did not send a response of this API: {error}.",
+                status=response.status_code,
+                next_step="Check that the URL is that of `pmmds console`, and that both have the same version.",
+            ) from None
+
+    def _sent(self, url: str, query: Mapping[str, Any] | None) -> httpx.Response:
+        """The response, after at most `retries` repetitions of failed attempts."""
+        for attempt in range(self._retries + 1):
+            is_last = attempt == self._retries
+            try:
+                response = self._client.get(url, params=query)
+            except httpx.TransportError as error:
+                if is_last:
+                    raise _no_connection(self.url, error) from None
+                time.sleep(_wait(attempt, ""))
+                continue
+            if response.status_code != HTTPStatus.SERVICE_UNAVAILABLE or is_last:
+                return response
+            time.sleep(_wait(attempt, response.headers.get("retry-after", "")))
+        raise AssertionError  # the loop returns or raises in its last round
+
+
+def _wait(attempt: int, retry_after: str) -> float:
+    """Seconds before the next attempt."""
+    asked = float(retry_after) if retry_after.isdecimal() else _FIRST_WAIT_SECONDS * 2**attempt
+    return min(asked, MAX_WAIT_SECONDS)
+
+
+def _no_connection(url: str, error: httpx.TransportError) -> UnavailableError:
+    reason = str(error) or type(error).__name__
+    return UnavailableError(f"No response from {url}: {reason}.", next_step="Start the console with `pmmds console`.")
+
+
+def _error_of(response: httpx.Response) -> Exception:
+    status = response.status_code
+    message = _message(response)
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        return InvalidCallError(message)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return UnavailableError(message, next_step="Try again later; the console's log has the reason.")
+    if status == HTTPStatus.NOT_FOUND:
+        return NotFoundError(message, status=status)
+    if status in _NOT_ALLOWED:
+        return NotAllowedError(message, status=status, next_step=_STEP)
+    return ResponseError(message, status=status)
+
+
+def _message(response: httpx.Response) -> str:
+    try:
+        problem = msgspec.json.decode(response.content, type=Problem)
+    except msgspec.DecodeError:
+        return f"{response.url.host} answered {response.status_code}, without a problem document."
+    errors = "; ".join(f"{e.parameter}: {e.problem}" for e in problem.errors)
+    return f"{problem.detail} {errors}.".replace("..", ".") if errors else problem.detail

@@ -1,0 +1,155 @@
+"""The lists of the API. Add a list here.
+
+Not here: queries (pmmds_core/stores/lifecycle/history.py), single resources (documents.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from pmmds.resources import Alert, DailyPerformance, Decision, DriftReport, Feature, FeaturePoint, Page, Version
+from pmmds_console.api.answers import Row, daily_performance, resource
+from pmmds_console.api.cursors import decode, encode, list_digest
+from pmmds_console.api.parameters import Parameter, page_parameters, path_parameter, text_filter
+from pmmds_console.api.route import Asked, Route
+from pmmds_console.problems import not_found
+from pmmds_core.stores.database.keyset import Slice
+from pmmds_core.stores.lifecycle.history import (
+    ALERTS,
+    DECISIONS,
+    PERFORMANCE,
+    REPORTS,
+    VERSIONS,
+    Listing,
+    Selection,
+)
+
+_OF_VERSION = text_filter("model_version", "Only rows of this model version")
+FEATURE = path_parameter("feature", str, "Name of the feature; `__score__` is the model's score", has_slashes=True)
+
+
+def _route(
+    path: str,
+    operation: str,
+    summary: str,
+    item: Any,
+    listing: Listing,
+    rows: Callable[[Asked, Sequence[Row]], list[Any]],
+    time: str,
+    filters: tuple[Parameter, ...] = (),
+) -> Route:
+    def read(asked: Asked) -> Any:
+        return _page(asked, listing, lambda s: asked.deployment.history.page(listing, s), rows)
+
+    return Route(path, operation, summary, Page[item], read, (*page_parameters(time), *filters))
+
+
+def _page(
+    asked: Asked,
+    listing: Listing,
+    select: Callable[[Selection], Slice],
+    rows: Callable[[Asked, Sequence[Row]], list[Any]],
+) -> Page[Any]:
+    values = asked.values
+    filters = {name: values[name] for name in listing.filters if values.get(name) is not None}
+    digest = list_digest(asked.path, {**filters, "since": values["since"], "until": values["until"]})
+    after = decode(values["cursor"], digest, listing.keys)
+    found = select(Selection(values["limit"], after, values["since"], values["until"], filters))
+    following = None if found.after is None else encode(digest, found.after)
+    return Page(rows(asked, found.rows), None if following is None else _reference(asked, following))
+
+
+def _reference(asked: Asked, cursor: str) -> str:
+    """The next page, relative to this one's URL, so that it also holds behind a proxy with a path prefix."""
+    return "?" + urlencode({**asked.query, "cursor": cursor})
+
+
+def _plain(kind: type[Any]) -> Callable[[Asked, Sequence[Row]], list[Any]]:
+    return lambda _, rows: [resource(kind, row) for row in rows]
+
+
+def _versions(asked: Asked, rows: Sequence[Row]) -> list[Version]:
+    pointer = asked.deployment.decisions.pointer()
+    live = "" if pointer is None else pointer.version
+    return [resource(Version, row, model_version=row["version"], is_production=row["version"] == live) for row in rows]
+
+
+def _features(asked: Asked) -> Page[Feature]:
+    return Page([resource(Feature, row) for row in asked.deployment.history.features()], None)
+
+
+def _series(asked: Asked) -> Page[FeaturePoint]:
+    feature = asked.values["feature"]
+    page: Page[FeaturePoint] = _page(
+        asked, REPORTS, lambda s: asked.deployment.history.series(feature, s), _plain(FeaturePoint)
+    )
+    if not page.items and all(asked.values[name] is None for name in ("cursor", "since", "until", "model_version")):
+        raise not_found(f"No drift report has a feature {feature[:64]!r}; /features lists those of the newest report.")
+    return page
+
+
+LISTS = (
+    _route(
+        "/versions", "listVersions", "Registered model versions", Version, VERSIONS, _versions, "time of registration"
+    ),
+    _route(
+        "/drift-reports",
+        "listDriftReports",
+        "Drift reports, without their documents",
+        DriftReport,
+        REPORTS,
+        _plain(DriftReport),
+        "end of the window",
+        (_OF_VERSION, text_filter("verdict", "stable, drifted or insufficient_data")),
+    ),
+    Route("/features", "listFeatures", "Features of the newest drift report", Page[Feature], _features),
+    Route(
+        "/features/{feature}/series",
+        "listFeatureSeries",
+        "A feature's PSI, p-value and band over the drift reports",
+        Page[FeaturePoint],
+        _series,
+        (FEATURE, *page_parameters("end of the window"), _OF_VERSION),
+        (404,),
+    ),
+    _route(
+        "/alerts",
+        "listAlerts",
+        "Drift alerts",
+        Alert,
+        ALERTS,
+        _plain(Alert),
+        "opening",
+        (
+            _OF_VERSION,
+            text_filter("status", "open, acknowledged or resolved"),
+            text_filter("severity", "Band of the worst feature"),
+        ),
+    ),
+    _route(
+        "/decisions",
+        "listDecisions",
+        "Promotion decisions and rollbacks, without their documents",
+        Decision,
+        DECISIONS,
+        _plain(Decision),
+        "time of the decision",
+        (
+            text_filter("model_version", "Only decisions on this version as challenger"),
+            text_filter("kind", "promotion, rollback or manual"),
+            text_filter("state", "pending_approval, judged, moving, recorded, rejected or aborted"),
+        ),
+    ),
+    _route(
+        "/performance",
+        "listPerformance",
+        "Realized and estimated performance by day and model version",
+        DailyPerformance,
+        PERFORMANCE,
+        lambda _, rows: [daily_performance(row) for row in rows],
+        "day",
+        (_OF_VERSION,),
+    ),
+)

@@ -1,0 +1,102 @@
+"""Opens data frames with DuckDB as if pandas had written them as Parquet. Nothing is written to a file.
+
+Not here: files (data_file.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pmmds_core.data.parquet_index import unnamed_index
+from pmmds_core.errors import InputFileError
+from pmmds_core.stores.files.data_file import DataFile, FileColumn, file_faults, identifier
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from duckdb import DuckDBPyConnection
+
+
+def open_frame(connection: DuckDBPyConnection, name: str, frame: pd.DataFrame | pa.Table) -> DataFile:
+    """A data frame as a relation with the columns and types that its Parquet file would have.
+
+    Args:
+        connection: from `data_file.connect`.
+        name: of the frame, for messages and reports; unique in the connection.
+        frame: a pandas data frame or an Arrow table.
+
+    Raises:
+        InputFileError: no rows, duplicate or mixed columns, or not a data frame.
+    """
+    table = _as_parquet_reads(_arrow(name, frame))
+    _check_unique(name, table.column_names)
+    if table.num_rows == 0:
+        raise InputFileError(f"{name} has no rows.", next_step="Expected at least one row.")
+    relation = identifier(name)
+    with file_faults(lambda message: InputFileError(f"{name} cannot be read: {message.splitlines()[0]}")):
+        # A table, because a registered frame is not visible to the cursors of other threads.
+        connection.register("arrow_table", table)
+        connection.execute(f"CREATE TABLE {relation} AS SELECT * FROM arrow_table")
+        connection.unregister("arrow_table")
+        described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
+    # DuckDB renames columns that differ only in case, so the names are the table's.
+    columns = [
+        FileColumn(column, identifier(row[0]), str(row[1]))
+        for column, row in zip(table.column_names, described, strict=True)
+    ]
+    index = unnamed_index(table.column_names, (table.schema.metadata or {}).get(b"pandas"))
+    kept = tuple(c for c in columns if c.name not in index)
+    left_out = tuple((c.name, "a pandas index without a name") for c in columns if c.name in index)
+    return DataFile(Path(name), kept, relation, table.num_rows, left_out)
+
+
+def _arrow(name: str, frame: Any) -> pa.Table:
+    import pyarrow as pa
+
+    if isinstance(frame, pa.Table):
+        return frame
+    if not hasattr(frame, "columns") or not hasattr(frame, "iloc"):
+        raise InputFileError(
+            f"{name} is a {type(frame).__name__}, not a data frame.",
+            next_step="Pass a pandas.DataFrame or a pyarrow.Table; compare_files reads files.",
+        )
+    _check_unique(name, [str(column) for column in frame.columns])
+    try:
+        return pa.Table.from_pandas(frame)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        # Arrow's message names the column after the value, which is not shown.
+        column = str(error).rpartition("Conversion failed for column ")[2].partition(" with type")[0].strip()
+        what = (
+            f"its column {column!r} has values of several kinds" if column else "it has values that Arrow cannot hold"
+        )
+        raise InputFileError(
+            f"{name} cannot be compared: {what}.", next_step="Convert the column to one type, such as text."
+        ) from None
+
+
+def _as_parquet_reads(table: pa.Table) -> pa.Table:
+    """The types that DuckDB sees in the Parquet file of a table, where it reads Arrow differently."""
+    import pyarrow as pa
+
+    for i, field in enumerate(table.schema):
+        kind: Any = field.type
+        read = {
+            pa.types.is_float16: pa.float32(),
+            pa.types.is_duration: pa.int64(),
+            pa.types.is_decimal256: pa.float64(),
+            pa.types.is_binary: pa.string(),
+            pa.types.is_large_binary: pa.string(),
+        }
+        cast = next((to for is_kind, to in read.items() if is_kind(kind)), None)
+        if cast is not None:
+            table = table.set_column(i, field.name, table.column(i).cast(cast))
+    return table
+
+
+def _check_unique(name: str, columns: list[str]) -> None:
+    repeated = [column for column, n in Counter(columns).items() if n > 1]
+    if repeated:
+        shown = ", ".join(map(repr, repeated[:5])) + (", …" if len(repeated) > 5 else "")
+        raise InputFileError(f"{name}: duplicate column names: {shown}.", next_step="Give every column a unique name.")

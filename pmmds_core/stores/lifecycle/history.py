@@ -1,0 +1,140 @@
+"""Pages of what happened to a model: versions, drift reports, features' drift, alerts, decisions, daily performance.
+
+Read-only. A list never reads the documents of reports and decisions. Add a listing here. Not here: writing the rows
+(the other stores), the API (pmmds_console).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from pmmds_core.stores.database.dialects import feature_number
+from pmmds_core.stores.database.engine import Database
+from pmmds_core.stores.database.keyset import Keys, Row, Slice, newest_first, slice_of
+from pmmds_core.stores.database.tables import (
+    daily_performance,
+    drift_alerts,
+    drift_metrics,
+    drift_reports,
+    promotion_decisions,
+    registered_versions,
+    retraining_runs,
+)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A table as a list.
+
+    `keys`: unique, newest first. `time`: the column of `since` and `until`. `filters`: columns by the name of a filter.
+    `without`: columns that a list does not read.
+    """
+
+    table: sa.Table
+    keys: tuple[sa.Column[Any], ...]
+    time: sa.Column[Any]
+    filters: Mapping[str, sa.Column[Any]]
+    without: frozenset[str] = frozenset()
+
+    @property
+    def columns(self) -> list[sa.Column[Any]]:
+        return [c for c in self.table.c if c.name not in self.without]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which rows: `filters` by name; `since` (inclusive) and `until` (exclusive) aware; `after`: keys of a row."""
+
+    limit: int
+    after: Keys | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+
+_v, _r, _a, _d, _p = (
+    t.c for t in (registered_versions, drift_reports, drift_alerts, promotion_decisions, daily_performance)
+)
+VERSIONS = Listing(registered_versions, (_v.registered_at, _v.version), _v.registered_at, {})
+# The end of the window, because SQLite stores later columns behind the document.
+REPORTS = Listing(
+    drift_reports,
+    (_r.report_id,),
+    _r.window_end,
+    {"model_version": _r.model_version, "verdict": _r.verdict},
+    frozenset({"document", "html_path"}),
+)
+ALERTS = Listing(
+    drift_alerts,
+    (_a.alert_id,),
+    _a.opened_at,
+    {"model_version": _a.model_version, "status": _a.status, "severity": _a.severity},
+    frozenset({"live_for"}),
+)
+DECISIONS = Listing(
+    promotion_decisions,
+    (_d.decided_at, _d.decision_id),
+    _d.decided_at,
+    {"model_version": _d.challenger_version, "kind": _d.kind, "state": _d.state},
+    frozenset({"document"}),
+)
+PERFORMANCE = Listing(daily_performance, (_p.day, _p.model_version), _p.day, {"model_version": _p.model_version})
+
+
+class History:
+    """Reads the history of one model."""
+
+    def __init__(self, database: Database, model_name: str) -> None:
+        self._database = database
+        self._name = model_name
+
+    def page(self, listing: Listing, selection: Selection) -> Slice:
+        """One page of a listing, newest first."""
+        query = self._selected(sa.select(*listing.columns), listing, selection)
+        query = newest_first(query, listing.keys, selection.after, selection.limit)
+        with self._database.connect() as connection:
+            rows = connection.execute(query).mappings().all()
+        return slice_of(rows, listing.keys, selection.limit)
+
+    def series(self, feature: str, selection: Selection) -> Slice:
+        """A feature's measures (`__score__` for the score) in the reports of a page, newest first.
+
+        The p-value is read from the documents of this page's reports, inside the database.
+        """
+        r, m = drift_reports, drift_metrics
+        columns = (r.c.report_id, r.c.model_version, r.c.window_start, r.c.window_end, r.c.n_current)
+        measures = [c for c in m.c if c.name not in ("report_id", "feature", "kind")]
+        query = sa.select(*columns, *measures).join_from(r, m).where(m.c.feature == feature)
+        query = newest_first(self._selected(query, REPORTS, selection), REPORTS.keys, selection.after, selection.limit)
+        page = query.cte("page")
+        p_value = feature_number(r.c.document, feature, "p_value").label("p_value")
+        with_p = sa.select(page, p_value).join_from(page, r, page.c.report_id == r.c.report_id)
+        with self._database.connect() as connection:
+            rows = connection.execute(with_p.order_by(page.c.report_id.desc())).mappings().all()
+        return slice_of(rows, REPORTS.keys, selection.limit)
+
+    def features(self) -> list[Row]:
+        """The features of the newest report: name, kind, band and whether they drifted, in alphabetical order."""
+        newest = sa.select(sa.func.max(_r.report_id)).where(_r.model_name == self._name).scalar_subquery()
+        c = drift_metrics.c
+        query = sa.select(c.feature, c.kind, c.psi, c.band, c.is_drifted, c.report_id).where(c.report_id == newest)
+        with self._database.connect() as connection:
+            return [dict(row) for row in connection.execute(query.order_by(c.feature)).mappings()]
+
+    def retrainings(self, alert_id: int) -> list[Row]:
+        """The retraining runs that an alert started, in order of their attempts."""
+        query = sa.select(retraining_runs).where(retraining_runs.c.alert_id == alert_id)
+        with self._database.connect() as connection:
+            return [dict(row) for row in connection.execute(query.order_by(retraining_runs.c.attempt)).mappings()]
+
+    def _selected(self, query: sa.Select[Any], listing: Listing, selection: Selection) -> sa.Select[Any]:
+        query = query.where(listing.table.c.model_name == self._name)
+        query = query.where(*(listing.filters[name] == value for name, value in selection.filters.items()))
+        if selection.since is not None:
+            query = query.where(listing.time >= selection.since)
+        return query if selection.until is None else query.where(listing.time < selection.until)
