@@ -44,6 +44,11 @@ def newest_first(
 
 def slice_of(rows: Sequence[sa.RowMapping], keys: Sequence[sa.Column[Any]], limit: int) -> Slice:
     """The page of the rows that a query of `newest_first` returned; they must contain the keys."""
-    kept = [dict(row) for row in rows[:limit]]
+    kept = [plain(row) for row in rows[:limit]]
     has_more = len(rows) > limit
     return Slice(kept, tuple(kept[-1][key.name] for key in keys) if has_more else None)
+
+
+def plain(row: sa.RowMapping) -> Row:
+    """A row as a dict with plain texts as keys; SQLAlchemy's are a subclass of str."""
+    return {str(name): value for name, value in row.items()}

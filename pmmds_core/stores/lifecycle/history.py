@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from pmmds_core.stores.database.dialects import feature_number
 from pmmds_core.stores.database.engine import Database
-from pmmds_core.stores.database.keyset import Keys, Row, Slice, newest_first, slice_of
+from pmmds_core.stores.database.keyset import Keys, Row, Slice, newest_first, plain, slice_of
 from pmmds_core.stores.database.tables import (
     daily_performance,
     drift_alerts,
@@ -124,13 +124,13 @@ class History:
         c = drift_metrics.c
         query = sa.select(c.feature, c.kind, c.psi, c.band, c.is_drifted, c.report_id).where(c.report_id == newest)
         with self._database.connect() as connection:
-            return [dict(row) for row in connection.execute(query.order_by(c.feature)).mappings()]
+            return [plain(row) for row in connection.execute(query.order_by(c.feature)).mappings()]
 
     def retrainings(self, alert_id: int) -> list[Row]:
         """The retraining runs that an alert started, in order of their attempts."""
         query = sa.select(retraining_runs).where(retraining_runs.c.alert_id == alert_id)
         with self._database.connect() as connection:
-            return [dict(row) for row in connection.execute(query.order_by(retraining_runs.c.attempt)).mappings()]
+            return [plain(row) for row in connection.execute(query.order_by(retraining_runs.c.attempt)).mappings()]
 
     def _selected(self, query: sa.Select[Any], listing: Listing, selection: Selection) -> sa.Select[Any]:
         query = query.where(listing.table.c.model_name == self._name)
