@@ -15,9 +15,11 @@ RUN /opt/build/bin/pip install --quiet --require-hashes --only-binary :all: -r /
  && /opt/build/bin/pip --python /opt/pmmds/bin/python install --quiet --require-hashes --only-binary :all: --no-compile \
     -r /locked/requirements-assets.txt
 COPY pyproject.toml README.md LICENSE dagster.yaml /source/
+COPY pmmds /source/pmmds
 COPY pmmds_core /source/pmmds_core
 COPY pmmds_assets /source/pmmds_assets
 COPY pmmds_serving /source/pmmds_serving
+COPY pmmds_console /source/pmmds_console
 COPY pmmds_cli /source/pmmds_cli
 RUN /opt/build/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheel /source \
  && /opt/build/bin/pip --python /opt/pmmds/bin/python install --quiet --no-deps --no-index --no-compile /wheel/*.whl

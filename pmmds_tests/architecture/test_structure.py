@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
+import pmmds
 import pmmds_assets
 import pmmds_cli
+import pmmds_console
 import pmmds_core
 import pmmds_serving
 
 ROOT = Path(pmmds_core.__file__).parent.parent
-PACKAGES = (pmmds_core, pmmds_assets, pmmds_serving, pmmds_cli)
+PACKAGES = (pmmds, pmmds_core, pmmds_assets, pmmds_serving, pmmds_console, pmmds_cli)
 MODULES = sorted(
     m.name
     for p in PACKAGES

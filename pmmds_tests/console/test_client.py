@@ -1,0 +1,168 @@
+"""The Python client against a real console, and against servers that fail."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import pmmds
+from pmmds.errors import InvalidCallError, NotAllowedError, NotFoundError, ResponseError, UnavailableError
+from pmmds.resources import DriftReport, Feature
+from pmmds.rows import Rows
+from pmmds_core.deployment import Deployment
+from pmmds_tests.harness.console_process import RunningConsole
+from pmmds_tests.harness.ports import free_port
+
+pytestmark = [pytest.mark.process, pytest.mark.xdist_group("console")]
+EMPTY = b'{"items": [], "next": null}'
+PROBLEM = b'{"type": "urn:pmmds:problem:%s", "title": "x", "status": %d, "detail": "A reason."}'
+
+
+def test_lists_are_typed_and_become_data_frames(console: RunningConsole, monitored: Deployment) -> None:
+    with pmmds.connect(console.url) as monitoring:
+        (report,) = monitored.drift.recent()
+        reports = monitoring.reports(since="2026-01-01")
+        assert isinstance(reports[0], DriftReport)
+        assert reports[0].window_end == report.window_end
+        frame = reports.to_pandas()
+        assert frame["window_end"].tolist() == [pd.Timestamp(report.window_end)]
+        assert str(frame["created_at"].dtype) == "datetime64[ns, UTC]"
+        psi = {f["feature"]: f["psi"] for f in report.document["features"]}
+        assert monitoring.features().to_pandas().set_index("feature")["psi"].to_dict() == pytest.approx(psi)
+        assert monitoring.series("tenure").to_pandas()["psi"].tolist() == pytest.approx([psi["tenure"]])
+
+
+def test_performance_is_a_row_for_each_metric(console: RunningConsole, monitored: Deployment) -> None:
+    with pmmds.connect(console.url) as monitoring:
+        frame = monitoring.performance().to_pandas()
+    (stored,) = monitored.daily_performance.results(datetime(2026, 1, 1, tzinfo=UTC))
+    realized = frame[frame["source"] == "realized"].set_index("metric")["value"].to_dict()
+    assert realized == {name: values["value"] for name, values in stored.document["realized"].items()}
+    assert str(frame["day"].dtype) == "datetime64[ns]"
+
+
+def test_single_resources_are_typed(console: RunningConsole, monitored: Deployment) -> None:
+    (alert,), (decision,) = monitored.alerts.recent(), monitored.decisions.recent()
+    with pmmds.connect(console.url + "/") as monitoring:
+        assert monitoring.report(alert.report_id).document["verdict"] == "drifted"
+        assert monitoring.alert(alert.alert_id).opened_at == alert.opened_at
+        assert monitoring.decision(decision.decision_id).document["criteria"]
+        assert monitoring.version("1").decisions[0].decision_id == decision.decision_id
+        assert monitoring.prediction("row-3").explanation is not None
+        assert [len(rows) for rows in (monitoring.versions(), monitoring.decisions(), monitoring.alerts())] == [1, 1, 1]
+
+
+def test_an_empty_list_is_a_data_frame_with_its_columns(console: RunningConsole) -> None:
+    with pmmds.connect(console.url) as monitoring:
+        frame = monitoring.alerts(status="resolved").to_pandas()
+    assert frame.empty
+    assert str(frame["opened_at"].dtype) == "datetime64[ns, UTC]"
+    assert {"alert_id", "severity", "message"} <= set(frame.columns)
+
+
+def test_errors_are_classes_with_one_sentence(console: RunningConsole) -> None:
+    with pmmds.connect(console.url) as monitoring:
+        with pytest.raises(NotFoundError, match="no drift report 99"):
+            monitoring.report(99)
+        with pytest.raises(NotFoundError):
+            monitoring.series("a/b?c#d")
+        with pytest.raises(InvalidCallError, match="since='soon' is not a time"):
+            monitoring.reports(since="soon")
+        with pytest.raises(InvalidCallError, match="limit"):
+            monitoring.reports(limit=0)
+
+
+def test_notebooks_show_rows_with_escaped_values() -> None:
+    alert = Feature(feature="<script>", kind="numeric", psi=0.25, band="major", is_drifted=True, report_id=1)
+    shown = Rows("Features", Feature, [alert])._repr_html_()
+    assert "&lt;script&gt;" in shown
+    assert "<script>" not in shown
+
+
+@contextmanager
+def server_of(*answers: tuple[int, bytes, dict[str, str]]) -> Iterator[tuple[str, list[str]]]:
+    """A server that gives these answers in turn, the last one again and again; yields its URL and the paths asked."""
+    waiting, asked = list(answers), []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            status, body, headers = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_503_is_retried_and_then_answered() -> None:
+    away = (503, PROBLEM % (b"unavailable", 503), {"Retry-After": "0"})
+    with server_of(away, away, (200, EMPTY, {})) as (url, asked), pmmds.connect(url, retries=2) as monitoring:
+        assert len(monitoring.versions()) == 0
+        assert len(asked) == 3
+
+
+def test_retries_end_with_the_reason() -> None:
+    with server_of((503, PROBLEM % (b"unavailable", 503), {"Retry-After": "0"})) as (url, asked):
+        with pmmds.connect(url, retries=2) as monitoring, pytest.raises(UnavailableError, match="A reason"):
+            monitoring.versions()
+        assert len(asked) == 3
+    with pmmds.connect(url, retries=0) as monitoring, pytest.raises(UnavailableError, match="pmmds console"):
+        monitoring.versions()
+
+
+def test_other_errors_are_not_retried() -> None:
+    for status, kind in ((401, NotAllowedError), (403, NotAllowedError), (500, ResponseError), (302, ResponseError)):
+        with server_of((status, b"<html>", {"Location": "http://evil.example/"})) as (url, asked):
+            with pmmds.connect(url) as monitoring, pytest.raises(kind) as raised:
+                monitoring.versions()
+            assert len(asked) == 1
+            assert isinstance(raised.value, ResponseError)
+            assert raised.value.status == status
+
+
+@pytest.mark.parametrize("following", ["http://evil.example/?cursor=1", "//evil.example/", "/other?cursor=1"])
+def test_the_token_is_sent_to_no_other_address(following: str) -> None:
+    body = b'{"items": [], "next": "%s"}' % following.encode()
+    with server_of((200, body, {})) as (url, asked):
+        with pmmds.connect(url, "token") as monitoring, pytest.raises(ResponseError):
+            monitoring.versions()
+        assert len(asked) == 1
+
+
+def test_a_server_of_something_else_is_recognized() -> None:
+    with server_of((200, b"<html>", {})) as (url, _):
+        monitoring = pmmds.connect(url)
+        with monitoring, pytest.raises(ResponseError, match="did not send a response of this API"):
+            monitoring.versions()
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8010", "ftp://host", "http://", "http://host/?x=1"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(InvalidCallError, match="not the address of a console"):
+        pmmds.connect(url)
+
+
+def test_the_token_is_not_shown() -> None:
+    with pmmds.connect("http://127.0.0.1:1", "secret-token") as monitoring:
+        assert "secret-token" not in repr(monitoring)
