@@ -39,7 +39,10 @@ class Transport:
             raise InvalidCallError("retries must not be negative, and timeout must be positive (seconds).")
         self.url = url.rstrip("/")
         self._retries = retries
-        headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+        headers = {
+            "Accept": "application/json",
+            **({"Authorization": f"Bearer {token.strip()}"} if token.strip() else {}),
+        }
         self._client = httpx.Client(headers=headers, timeout=timeout)
 
     def close(self) -> None:

@@ -44,7 +44,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole]:
     [
         {},
         {"Authorization": f"Bearer {TOKEN}x"},
-        {"Authorization": "Bearer "},
+        {"Authorization": "Bearer"},
         {"Authorization": f"Basic {TOKEN}"},
         {"Host": "pmmds.example"},
     ],
