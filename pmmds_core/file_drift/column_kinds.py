@@ -52,6 +52,13 @@ class ColumnNote:
     why: str
     is_notable: bool = False
 
+    @property
+    def remark(self) -> str:
+        """The reason as a sentence without a period for readers of the result; empty if it is not worth reading."""
+        if self.kind is None:
+            return f"{self.column}: left out, {self.why}"
+        return f"{self.column}: {self.why}" if self.is_notable else ""
+
 
 @dataclass(frozen=True)
 class TextColumn:
