@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pmmds_core.data.cells import BLANKS, DATE_PATTERN, is_date
+from pmmds_core.contracts.cells import BLANKS, DATE_PATTERN, is_date
 from pmmds_core.data.number_style import NumberStyle, styles_of
 from pmmds_core.errors import InputFileError
 from pmmds_core.stores.files.column_sql import (
