@@ -14,13 +14,12 @@ from pmmds_assets.assets.promotion import production_model, promotion_decision
 from pmmds_assets.assets.retention import retention
 from pmmds_assets.assets.shadow import shadow_report
 from pmmds_assets.assets.training_data import training_data
-from pmmds_assets.executors import step_executor
 from pmmds_assets.jobs import all_jobs, all_schedules
-from pmmds_assets.resources import DeploymentResource, mlflow_run
+from pmmds_assets.resources import DeploymentResource
 from pmmds_assets.rollback import automatic_rollback_sensor, rollback_job
 from pmmds_assets.sensors import all_sensors
-from pmmds_assets.training_runs import one_training_at_a_time
-from pmmds_core.config.settings import Settings, load_settings
+from pmmds_assets.with_resources import with_resources
+from pmmds_core.config.settings import Settings
 
 all_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
     *external_assets,
@@ -47,14 +46,13 @@ def build_defs(deployment: DeploymentResource | None = None, settings: Settings 
     Raises:
         SettingError: a variable is invalid, or the executor's library is not installed.
     """
-    resource = deployment or DeploymentResource()
-    return dg.Definitions(
-        assets=all_assets,
-        jobs=[*all_jobs, rollback_job],
+    return with_resources(
+        all_assets,
+        [*all_jobs, rollback_job],
         schedules=all_schedules,
         sensors=[*all_sensors, automatic_rollback_sensor],
-        resources={"deployment": resource, "mlflow_run": mlflow_run},
-        executor=one_training_at_a_time(step_executor(settings or load_settings()), resource.open),
+        deployment=deployment,
+        settings=settings,
     )
 
 

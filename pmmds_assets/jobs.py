@@ -14,9 +14,10 @@ from pmmds_core.runtime.time_windows import HOUR, hourly_window
 MAX_RUNTIME = {"dagster/max_runtime": "1800"}
 # Runs that write models run one at a time (tag_concurrency_limits in dagster.yaml).
 WRITES_MODELS = {"pmmds/writes": "models"}
-# A skip reason instead of a stopped schedule, so that each tick shows why no run was requested.
+# A skip reason instead of a stopped schedule, so that each tick shows why it requested no run.
 SCHEDULES_OFF = dg.SkipReason("PMMDS_SCHEDULES=off: launch runs with `pmmds monitor` or from the launchpad.")
 
+# Names of assets in a list are parsed as a query, whose parser takes 0.05 s to import; AssetSelection.assets is not.
 _TRAINING = [
     "reference_data",
     "labelled_predictions",
@@ -30,14 +31,14 @@ _TRAINING = [
 
 train_job = dg.define_asset_job(
     "train_job",
-    selection=_TRAINING,
+    selection=dg.AssetSelection.assets(*_TRAINING),
     description="Load and validate the data, train and evaluate a model, and promote it if it is better.",
     tags={**MAX_RUNTIME, **WRITES_MODELS},
 )
 
 retrain_job = dg.define_asset_job(
     "retrain_job",
-    selection=[*_TRAINING, "performance_report"],
+    selection=dg.AssetSelection.assets(*_TRAINING, "performance_report"),
     description="Retrain with labeled production rows; the newest of them are the holdout for champion and challenger.",
     config={"ops": {"training_data": {"config": {"block_without_labels": True}}}},
     tags={**MAX_RUNTIME, **WRITES_MODELS},
@@ -45,21 +46,21 @@ retrain_job = dg.define_asset_job(
 
 monitor_job = dg.define_asset_job(
     "monitor_job",
-    selection=["feature_histograms", "drift_report"],
+    selection=dg.AssetSelection.assets("feature_histograms", "drift_report"),
     description="Count changed hours, check the window for drift, and open an alert if it drifted.",
     tags=MAX_RUNTIME,
 )
 
 performance_job = dg.define_asset_job(
     "performance_job",
-    selection=["performance_report", "shadow_report"],
+    selection=dg.AssetSelection.assets("performance_report", "shadow_report"),
     description="Measure days whose rows or labels changed, estimate days without labels, and compare the shadow.",
     tags=MAX_RUNTIME,
 )
 
 archive_job = dg.define_asset_job(
     "archive_job",
-    selection=["prediction_archive", "retention"],
+    selection=dg.AssetSelection.assets("prediction_archive", "retention"),
     description="Archive days older than PMMDS_RETENTION_DAYS, create upcoming day partitions, and delete what is past "
     "its retention period.",
     tags={"dagster/max_runtime": "21600"},
@@ -67,7 +68,7 @@ archive_job = dg.define_asset_job(
 
 reconcile_job = dg.define_asset_job(
     "reconcile_job",
-    selection=["production_model"],
+    selection=dg.AssetSelection.assets("production_model"),
     description="Finish a promotion that a crash interrupted.",
     tags={**MAX_RUNTIME, **WRITES_MODELS},
 )

@@ -1,6 +1,7 @@
 """Assets of input data: the reference data, and the labeled production rows."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from pmmds_core.data.suite_process import validate
 from pmmds_core.deployment import Deployment
 from pmmds_core.stores.files.reference_source import load_reference
 from pmmds_core.training.mix import PREDICTED_AT
+from pmmds_core.workflows.training_preparation import prepare_training
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +47,7 @@ class ReferenceDataConfig(dg.Config):
 def reference_data(
     context: dg.AssetExecutionContext, config: ReferenceDataConfig, deployment: DeploymentResource
 ) -> Materialized:
-    """The accepted data: loaded, normalized by the contract, checked by pandera and Great Expectations.
+    """The reference data: loaded, normalized by the contract, checked by pandera and Great Expectations.
 
     From PMMDS_DATA_PATH, else the downloaded file, else the packaged synthetic sample.
     """
@@ -53,7 +55,7 @@ def reference_data(
     source = load_reference(d.settings, d.contract)
     frame, digest = source.data.frame, source.data.digest
     schema = check_frame(frame, d.contract)
-    suite = validate(frame, d.contract) if config.validate_data else None
+    suite = validate(frame, d.contract, partial(prepare_training, d)) if config.validate_data else None
     folder = _write_validation(d, digest, schema, suite)
     dataset = d.datasets.save(
         "reference",
@@ -158,7 +160,7 @@ def _label_chart(frame: "pd.DataFrame", contract: Contract) -> dg.MarkdownMetada
 def labelled_predictions(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Labeled production rows: prediction_logs joined with ground_truth, oldest first.
 
-    First matches labels that arrived before their prediction or after it was archived.
+    Before reading, it matches labels that arrived before their prediction or after it was archived.
     """
     d = deployment.open()
     matched, late = d.ground_truth.match_waiting(), d.ground_truth.match_archived()

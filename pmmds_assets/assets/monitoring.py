@@ -9,7 +9,6 @@ from typing import Any
 
 import dagster as dg
 
-from pmmds_assets.assets.model import reference_profile
 from pmmds_assets.charts import bar_chart, line_chart, table
 from pmmds_assets.check_results import check_result, not_evaluated
 from pmmds_assets.groups import DATA, MONITORING, OWNERS
@@ -90,7 +89,7 @@ def feature_histograms(context: dg.AssetExecutionContext, deployment: Deployment
     owners=OWNERS,
     kinds={"sql", "html"},
     # The newest hour stands for all: of the default mapping Dagster lists every hour since the first for each run.
-    deps=[dg.AssetDep(feature_histograms, partition_mapping=dg.LastPartitionMapping()), reference_profile],
+    deps=[dg.AssetDep(feature_histograms, partition_mapping=dg.LastPartitionMapping()), "reference_profile"],
     check_specs=[
         dg.AssetCheckSpec(DRIFT_CHECK, asset="drift_report", description="No alert rule detects drift"),
         dg.AssetCheckSpec(SAMPLES_CHECK, asset="drift_report", description="The window has enough rows"),
@@ -132,12 +131,12 @@ def drift_report(
 
 
 def _copy(result: MonitorResult) -> str:
-    """Return the name of the alert's page in the registry: one per alert, although its reports are hourly."""
+    """Return the name of the alert's page in the registry. All hourly reports of an alert share one page."""
     return f"alert-{result.alert_id}.html" if result.verdict == Verdict.DRIFTED and result.alert_id is not None else ""
 
 
 def _checks(result: MonitorResult) -> list[dg.AssetCheckResult]:
-    """Return both check results; with insufficient data both are warnings."""
+    """Return both check results, which are warnings if there is insufficient data."""
     if result.verdict == Verdict.INSUFFICIENT_DATA:
         return [not_evaluated(name, result.reasons) for name in (DRIFT_CHECK, SAMPLES_CHECK)]
     metadata = {"verdict": result.verdict, "in words": result.reasons, "rules": table(result.verdicts_by_rule)}

@@ -52,7 +52,7 @@ def decisions(limit: LimitOption = 20, json: JsonOption = False) -> None:
 
     deployment = _deployment()
     recent = deployment.decisions.recent(limit)
-    # An approver needs to know how the challenger has scored live traffic.
+    # Approvers need the challenger's results on live traffic.
     versions = {d.challenger_version for d in recent if d.state == PENDING_APPROVAL}
     shadows = {version: _shadow(deployment, version) for version in sorted(versions)}
     if json:
@@ -103,7 +103,7 @@ def performance(
     days: Annotated[int, typer.Option("--days", min=1, help="Number of UTC days, including today.")] = 14,
     json: JsonOption = False,
 ) -> None:
-    """Show model performance by day: measured on the labels received, estimated without labels.
+    """Show model performance by day: measured on the received labels, and estimated without labels.
 
     Shows the latest result of performance_job, which runs every hour.
     """
@@ -172,7 +172,7 @@ def resolve(
     note: NoteOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Resolve an alert; the next drift report that finds drift opens a new one."""
+    """Resolve an alert; the next report with drift opens a new one."""
     alert = _deployment().alerts.resolve(alert_id, by=by, note=note)
     _print_changed(alert, "the next report with drift opens a new one", json=json)
 

@@ -44,7 +44,7 @@ def import_labels(
         f"{_labels(len(items))}: {counts.accepted:,} accepted, {counts.updated:,} updated, "
         f"{counts.outdated:,} outdated (a later observation exists), "
         f"{counts.ambiguous:,} ambiguous (the client used the id for several rows), "
-        f"{counts.unknown:,} for requests that are not logged."
+        f"{counts.unknown:,} unknown (no logged prediction)."
     )
     if n_waiting:
         requests = counted(n_waiting, "request")

@@ -22,7 +22,7 @@ SECRETS = frozenset(
         "alert_urls",
     }
 )
-# An empty file is valid for these. For the others it would silently select the default, so it is an error.
+# Settings whose file may be empty. For other settings an empty file would select the default, so it is an error.
 _MAY_BE_EMPTY = frozenset({"alert_urls"})
 _MAX_BYTES = 64 * 1024
 

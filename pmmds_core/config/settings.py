@@ -49,7 +49,7 @@ _EARLIEST = date(1970, 1, 1)
 
 
 class Settings(LoopSettings, frozen=True, kw_only=True):
-    """All settings of one process, as given. The `resolved_*` properties fill in what depends on `home`.
+    """All settings of one process. The `resolved_*` properties add defaults that depend on `home`.
 
     Inherited: stores, drift, retraining, promotion, rollback. Here: the service, Dagster and MLflow.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
@@ -184,13 +184,14 @@ def load_contract(path: str | Path) -> Contract:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ContractError(
             f"The contract {path} cannot be read: {reason}.",
-            next_step="Point PMMDS_CONTRACT at a readable YAML file, or unset it for the packaged one.",
+            next_step="Set PMMDS_CONTRACT to a readable YAML file, or unset it for the packaged one.",
         ) from None
     return parse_contract(text, str(path))
 
 
+@lru_cache(maxsize=8)
 def parse_contract(text: str, name: str) -> Contract:
-    """Parse YAML text. `name`: the file name for messages. Raises ContractError."""
+    """Parse YAML text. `name`: the file name for messages. Equal texts give the same object. Raises ContractError."""
     document = read_lined(text, name)
     try:
         contract = msgspec.convert(document.data, Contract, strict=False)

@@ -1,13 +1,15 @@
 """The Great Expectations suite in a separate process, so that its import does not delay a command.
 
 The import takes seconds. `start` begins it in the background while the command imports Dagster and reads the data;
-`validate` waits for the result. Not here: the expectations (expectations.py).
+`validate` calls a function while it waits for the result. Not here: the expectations (expectations.py), what is called
+(workflows/training_preparation.py).
 """
 
 from __future__ import annotations
 
 import importlib
 import multiprocessing
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING
@@ -28,16 +30,23 @@ def start() -> None:
     _started.append(pool)
 
 
-def validate(frame: pd.DataFrame, contract: Contract) -> SuiteResult:
+def validate(frame: pd.DataFrame, contract: Contract, meanwhile: Callable[[], object] = lambda: None) -> SuiteResult:
     """Run the suite like `run_suite`: in the started process, or in this one if none was started or it was killed.
 
-    Raises the same errors as `run_suite`.
+    Args:
+        frame: rows as in `run_suite`.
+        contract: their contract.
+        meanwhile: called here while the started process works; not called without one.
+
+    Raises the same errors as `run_suite`, and those of `meanwhile`.
     """
     if not _started:
         return run_suite(frame, contract)
     pool = _started.pop()
     try:
-        return pool.submit(run_suite, frame, contract).result()
+        result = pool.submit(run_suite, frame, contract)
+        meanwhile()
+        return result.result()
     except BrokenProcessPool:
         return run_suite(frame, contract)
     finally:

@@ -32,7 +32,7 @@ from pmmds_serving.prediction.request_bodies import decode_json
 from pmmds_serving.spool.segment import segments_with_records
 from pmmds_serving.worker import Worker
 
-# A request id plus the index that a batch appends.
+# A request id with the index of a row in a batch.
 MAX_LABEL_ID = 128
 # Time that labels wait for predictions that are still in the spool.
 SHIPPING_GRACE_SECONDS, SHIPPING_POLL_SECONDS = 10.0, 0.02
@@ -131,7 +131,7 @@ def _label_item(item: Any, rules: LabelRules, now: datetime) -> LabelItem:
     if not isinstance(request_id, str) or not request_id:
         raise InvalidItemError("Missing required field: request_id")
     if len(request_id) > MAX_LABEL_ID or not (request_id.isascii() and request_id.isprintable()):
-        # No prediction has such an id, and PostgreSQL rejects some of them in queries.
+        # No prediction has an id with other characters, and PostgreSQL rejects NUL in queries.
         expected = f"Expected at most {MAX_LABEL_ID} printable ASCII characters"
         raise InvalidItemError(f"Invalid value for request_id: {request_id[:40]!r}. {expected}")
     code = rules.words.code_of(label)

@@ -72,7 +72,7 @@ def batch_message(answers: Sequence[Prediction]) -> messages.PredictBatchRespons
 
 
 def model_message(document: Mapping[str, Any]) -> messages.GetModelResponse:
-    """From the document of GET /model."""
+    """Convert the document of GET /model to a message."""
     loaded_at = Timestamp()
     loaded_at.FromDatetime(document["loaded_at"])
     return messages.GetModelResponse(

@@ -1,4 +1,4 @@
-"""Package rules: imports have no side effects, and I/O, settings and MLflow are used only where they belong."""
+"""Package rules: imports have no side effects, and only designated modules use I/O, settings and MLflow."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ import pytest
 
 from pmmds_core.contracts.contract import Contract
 from pmmds_core.data import suite_process
-from pmmds_core.data.expectations import run_suite
 from pmmds_core.stores.files.reference_source import packaged_sample
 
 
@@ -16,11 +15,16 @@ def sample(contract: Contract) -> pd.DataFrame:
     return packaged_sample(contract).frame
 
 
-def test_a_started_process_gives_the_same_result(sample: pd.DataFrame, contract: Contract) -> None:
-    broken = sample.assign(churn=0)
+def test_a_started_process_gives_the_same_result_while_other_work_runs(
+    sample: pd.DataFrame, contract: Contract
+) -> None:
+    broken, calls = sample.assign(churn=0), []
     suite_process.start()
-    result = suite_process.validate(broken, contract)
-    assert result.outcomes == run_suite(broken, contract).outcomes
+    result = suite_process.validate(broken, contract, lambda: calls.append("ran"))
+    assert calls == ["ran"]
+    # Without a started process only the suite runs.
+    assert result.outcomes == suite_process.validate(broken, contract, lambda: calls.append("again")).outcomes
+    assert calls == ["ran"]
     assert not result.passed
 
 

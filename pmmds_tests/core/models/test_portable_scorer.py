@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -23,9 +24,16 @@ from pmmds_core.models.scorer_compiler import (
     rows_of,
 )
 from pmmds_core.synthetic.generator import packaged_generator
-from pmmds_core.training.pipelines import CANDIDATES, N_FOLDS, CandidateScore, choose, train
+from pmmds_core.training.pipelines import CANDIDATES, N_FOLDS, CandidateScore, choose, one_thread, train
 
 CONTRACT = load_contract("")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Boosting's threads wait for each other when other tests use the cores: 47 s instead of a few for this module."""
+    with one_thread():
+        yield
 
 
 @cache

@@ -1,0 +1,49 @@
+"""Adds the resources and the executor to assets and jobs: those of the code location and those of a single job.
+
+Not here: which assets and jobs (definitions.py, single_job.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from pmmds_assets.executors import step_executor
+from pmmds_assets.resources import DeploymentResource, mlflow_run
+from pmmds_assets.training_runs import one_training_at_a_time
+from pmmds_core.config.settings import Settings, load_settings
+
+
+def with_resources(
+    assets: Sequence[dg.AssetsDefinition | dg.AssetSpec],
+    jobs: Sequence[Any],
+    *,
+    schedules: Sequence[dg.ScheduleDefinition] = (),
+    sensors: Sequence[dg.SensorDefinition] = (),
+    deployment: DeploymentResource | None = None,
+    settings: Settings | None = None,
+) -> dg.Definitions:
+    """Return Dagster definitions.
+
+    Args:
+        assets: asset definitions and specs.
+        jobs: job definitions, of assets or of ops.
+        schedules: schedules of these jobs.
+        sensors: sensors of these jobs.
+        deployment: another deployment than the environment's, for tests.
+        settings: choose the executor; default: the environment's.
+
+    Raises:
+        SettingError: a variable is invalid, or the executor's library is not installed.
+    """
+    resource = deployment or DeploymentResource()
+    return dg.Definitions(
+        assets=assets,
+        jobs=jobs,
+        schedules=schedules,
+        sensors=sensors,
+        resources={"deployment": resource, "mlflow_run": mlflow_run},
+        executor=one_training_at_a_time(step_executor(settings or load_settings()), resource.open),
+    )
