@@ -37,7 +37,7 @@ from pmmds_core.config.values import (
     with_driver,
     without_brackets,
 )
-from pmmds_core.runtime.instants import InstantRange
+from pmmds_core.runtime.timestamps import TimestampRange
 
 PREFIX = "PMMDS_"
 # CHECK constraints on PostgreSQL reject earlier timestamps.
@@ -211,9 +211,9 @@ class Settings(LoopSettings, frozen=True, kw_only=True):
         return with_driver(self.dagster_database_url, "psycopg2")
 
     @property
-    def instants(self) -> InstantRange:
+    def timestamps(self) -> TimestampRange:
         """The accepted timestamps of labels."""
-        return InstantRange.from_settings(max(self.timestamp_earliest, _EARLIEST), self.timestamp_max_ahead_hours)
+        return TimestampRange.from_settings(max(self.timestamp_earliest, _EARLIEST), self.timestamp_max_ahead_hours)
 
     @property
     def cors_origins(self) -> tuple[str, ...]:
