@@ -42,7 +42,7 @@ from pmmds_core.config.values import (
     without_brackets,
 )
 from pmmds_core.errors import SettingError
-from pmmds_core.runtime.instants import InstantRange
+from pmmds_core.runtime.timestamps import TimestampRange
 
 # CHECK constraints on PostgreSQL reject earlier timestamps.
 _EARLIEST = date(1970, 1, 1)
@@ -214,9 +214,9 @@ class Settings(LoopSettings, frozen=True, kw_only=True):
         return with_driver(self.dagster_database_url, "psycopg2")
 
     @property
-    def instants(self) -> InstantRange:
+    def timestamps(self) -> TimestampRange:
         """The accepted timestamps of labels."""
-        return InstantRange.from_settings(max(self.timestamp_earliest, _EARLIEST), self.timestamp_max_ahead_hours)
+        return TimestampRange.from_settings(max(self.timestamp_earliest, _EARLIEST), self.timestamp_max_ahead_hours)
 
     @property
     def cors_origins(self) -> tuple[str, ...]:
