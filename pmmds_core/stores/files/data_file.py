@@ -128,13 +128,15 @@ def literal_path(path: Path) -> str:
     return re.sub(r"([*?\[])", r"[\1]", str(path.absolute()))
 
 
-def parquet_relation(files: Sequence[Path]) -> str:
+def parquet_relation(files: Sequence[Path], *, by_name: bool | None = None) -> str:
     """The SQL that reads Parquet files by their own columns only.
 
-    DuckDB would take columns from folders such as `plan=a`, and read text without the UTF-8 mark as bytes.
+    DuckDB would take columns from folders such as `plan=a`, and read text without the UTF-8 mark as bytes. `by_name`:
+    match the columns of several files by name, without regard to case; None: if there are several.
     """
+    by_name = len(files) > 1 if by_name is None else by_name
     paths = ", ".join(quoted(literal_path(file)) for file in files)
-    return f"read_parquet([{paths}], hive_partitioning=false, binary_as_string=true, union_by_name={len(files) > 1})"
+    return f"read_parquet([{paths}], hive_partitioning=false, binary_as_string=true, union_by_name={by_name})"
 
 
 def identifier(name: str) -> str:

@@ -200,6 +200,41 @@ def test_a_new_code_of_a_discrete_column_is_unseen(tmp_path: Path) -> None:
         assert psis(compare_files(a, b)) == pytest.approx(right, abs=1e-9)
 
 
+@pytest.mark.parametrize("k", [11, 12, 20, 30])
+@pytest.mark.parametrize(("old", "new"), [(1, 0), (1, -9), ("k", "k+1"), ("k", 999)])
+def test_a_new_code_beyond_more_codes_than_bins_is_unseen(
+    tmp_path: Path, k: int, old: int | str, new: int | str
+) -> None:
+    reference = np.random.default_rng(k).integers(1, k + 1, N).astype(float)
+    words = {"k": k, "k+1": k + 1}
+    gone, code = words.get(str(old), old), words.get(str(new), new)
+    current = np.where(reference == gone, code, reference)
+    for name, values in (("a", reference), ("b", current)):
+        pd.DataFrame({"x": values}).to_parquet(tmp_path / f"{name}.parquet")
+    edges = np.unique(np.quantile(reference, np.arange(1, 10) / 10, method="lower"))
+    bins = np.where(current == code, len(edges) + 1, np.searchsorted(edges, current))
+    counts = [np.bincount(b, minlength=len(edges) + 2) for b in (np.searchsorted(edges, reference), bins)]
+    (feature,) = compare_files(tmp_path / "a.parquet", tmp_path / "b.parquet").features
+    assert feature.unseen_share == np.mean(current == code)
+    assert feature.psi == pytest.approx(psi_of(*counts), abs=1e-9)
+
+
+def test_a_new_code_between_more_codes_than_bins_is_unseen(tmp_path: Path) -> None:
+    codes = np.array([*range(100, 400, 10), 405, 407])
+    reference = np.random.default_rng(0).choice(codes, N)
+    reference[:64] = np.repeat(codes, 2)
+    pd.DataFrame({"x": reference}).to_parquet(tmp_path / "a.parquet")
+    pd.DataFrame({"x": np.where(reference == 205, 206, np.where(reference == 210, 211, reference))}).to_csv(
+        tmp_path / "b.csv", index=False
+    )
+    (feature,) = compare_files(tmp_path / "a.parquet", tmp_path / "b.csv").features
+    assert feature.unseen_share == np.mean(reference == 210)
+    result = compare_files(tmp_path / "a.parquet", tmp_path / "a.parquet")
+    result.save_profile(tmp_path / "profile.json")
+    (saved,) = compare_files(tmp_path / "profile.json", tmp_path / "b.csv").features
+    assert saved.psi == feature.psi
+
+
 def test_a_sentinel_beside_a_mass_of_equal_values_is_unseen(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     amount = np.where(rng.random(N) < 0.95, 0.0, rng.gamma(2, 50, N))
