@@ -2,7 +2,8 @@
 
 Two rules beside the quantiles: an edge lies between neighboring values, so that a value computed in another order or
 stored as float32 stays in its bin; and a bin that holds a single reference value, or any bin of a discrete feature,
-holds only values of the reference, so that a value the reference never had is visible. Not here: the bins and their counts (bins.py).
+holds only values of the reference, so that a value the reference never had is visible.
+Not here: the bins and their counts (bins.py).
 """
 
 from __future__ import annotations

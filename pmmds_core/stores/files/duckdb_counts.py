@@ -7,7 +7,7 @@ columns as features (column_sql.py).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
@@ -89,10 +89,18 @@ class FileCounter:
         (n_texts, n_numbers) = self._rows(self._connection, query)[0]
         return n_texts, n_numbers
 
-    def all_match(self, column: FileColumn, pattern: str) -> bool:
-        """True if every cell of a text column that is not blank matches a pattern, without regard to case."""
+    def longest(self, column: FileColumn, at_most: int) -> list[str]:
+        """The longest different cells of a text column."""
+        text = column.identifier
+        query = f"SELECT DISTINCT {text} AS v, length({text}) AS n FROM {self._file.relation} WHERE {text} IS NOT NULL"
+        rows = self._rows(self._connection, f"SELECT v FROM ({query}) ORDER BY n DESC, v LIMIT {at_most}")
+        return [str(row[0]) for row in rows]
+
+    def all_match(self, column: FileColumn, pattern: str, missing: Collection[str]) -> bool:
+        """True if every cell of a text column matches a pattern, in any case, or is one of the words for missing."""
         text = f"lower(trim({column.identifier}, {BLANKS}))"
-        is_other = f"{text} <> '' AND NOT regexp_full_match({text}, {quoted(pattern)})"
+        words = ", ".join(quoted(word) for word in sorted({"", *missing}))
+        is_other = f"{text} NOT IN ({words}) AND NOT regexp_full_match({text}, {quoted(pattern)})"
         query = f"SELECT count_if({is_other}) FROM {self._file.relation}"
         return not self._rows(self._connection, query)[0][0]
 
