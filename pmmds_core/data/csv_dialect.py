@@ -21,7 +21,8 @@ _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 @dataclass(frozen=True)
 class CsvDialect:
     """`names`: stripped; empty for a column without a name. `n_header_lines`: lines up to the end of the header, which
-    may contain line ends in quotes. `n_skipped`: the lines before it: blank ones and `sep=;`; `n_blank`: the empty ones among them.
+    may contain line ends in quotes. `n_skipped`: the lines before it: blank ones and `sep=;`.
+    `n_blank`: the empty ones among them.
     """
 
     delimiter: str

@@ -101,7 +101,10 @@ def as_write_table(frame: pd.DataFrame, path: Path) -> None:
 
 
 def as_changed_csv(change: Callable[[str], str], **options: Any) -> Write:
-    return lambda frame, path: path.write_text(change(frame.to_csv(index=False, **options)), encoding="utf-8") and None
+    def write(frame: pd.DataFrame, path: Path) -> None:
+        path.write_text(change(frame.to_csv(index=False, **options)), encoding="utf-8")
+
+    return write
 
 
 def with_spaced_names(frame: pd.DataFrame, path: Path) -> None:
