@@ -44,13 +44,15 @@ class Reading:
     """The SQL that reads one feature from a file.
 
     `value`: SQL of the number (DOUBLE; NaN for missing values and text) or of the text. `is_text`: SQL that is true for
-    text that is not a number; empty if the column's type rules it out.
+    text that is not a number; empty if the column's type rules it out. `cell`: SQL of the column as it is, if a cell
+    that equals a category is that category; else empty.
     """
 
     feature: str
     kind: Kind
     value: str
     is_text: str = ""
+    cell: str = ""
 
 
 def is_number(column: FileColumn) -> bool:
@@ -141,7 +143,9 @@ def read_category(
     value = _respelled(_spelled(text, spelling), written)
     fill = "NULL" if rules is None or rules.blank_value is None else _strings([str(rules.blank_value)])
     is_blank = _is_blank_category(text, spelling, rules, na)
-    return Reading(feature, "categorical", f"CASE WHEN {is_blank} THEN {fill} ELSE {value} END")
+    is_usual = spelling == "trimmed" and column.type == "VARCHAR" and not na and (rules is None or rules.blank is None)
+    cell = column.identifier if is_usual and not column.identifier.startswith("CAST") else ""
+    return Reading(feature, "categorical", f"CASE WHEN {is_blank} THEN {fill} ELSE {value} END", cell=cell)
 
 
 def _is_blank_category(text: str, spelling: Spelling, rules: Feature | None, na: Collection[str]) -> str:

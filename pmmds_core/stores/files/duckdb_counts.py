@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pmmds_core.errors import InputFileError
 from pmmds_core.profiling.bin_queries import BinQuery, Predicate, bin_queries, counts_of
 from pmmds_core.stores.files.column_sql import BLANKS
-from pmmds_core.stores.files.data_file import DataFile, FileColumn, quoted, readable
+from pmmds_core.stores.files.data_file import DataFile, FileColumn, identifier, quoted, readable
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -59,6 +59,13 @@ class FileCounter:
         Raises:
             InputFileError: the file is damaged.
         """
+        # Trimming every cell takes longer than the rest, so it is done only if there are unknown cells.
+        quick = [replace(r, value=r.cell) if r.cell else r for r in readings]
+        counts = self._counted(quick, bins)
+        unknown = [r for r in readings if r.cell and counts[r.feature][bins[r.feature].unseen_index]]
+        return counts | (self._counted(unknown, bins) if unknown else {})
+
+    def _counted(self, readings: Sequence[Reading], bins: Mapping[str, FeatureBins]) -> dict[str, list[int]]:
         widths = [len(bin_queries(bins[r.feature])) for r in readings]
         limit = max(1, min(COUNTS_PER_SCAN, -(-sum(widths) // self._n_threads)))
         parts = list(_parts(readings, widths, limit))
@@ -139,6 +146,10 @@ class FileCounter:
     def _categories(self, cursor: DuckDBPyConnection, reading: Reading, at_most: int) -> CategoryCounts:
         # By position, because a file's own column may be called v.
         groups = f"SELECT {reading.value} AS v, count(*) AS n FROM {self._file.relation} GROUP BY 1"
+        if reading.cell:  # trims each different cell once; the name of the count differs from the column's
+            n = identifier(reading.cell + "n")
+            cells = f"SELECT {reading.cell}, count(*) AS {n} FROM {self._file.relation} GROUP BY 1"
+            groups = f"SELECT {reading.value} AS v, sum({n})::BIGINT AS n FROM ({cells}) GROUP BY 1"
         totals = "count(v) OVER (), sum(n) OVER ()"
         query = f"SELECT v, n, {totals} FROM ({groups}) ORDER BY v IS NULL DESC, n DESC, v LIMIT {at_most + 1}"
         rows = self._rows(cursor, query)
