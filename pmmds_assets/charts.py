@@ -1,6 +1,6 @@
 """Tables and charts as Dagster metadata.
 
-Not here: how a chart looks and is drawn (pmmds_core.reports.charts), numbers that are shown only here.
+Not here: how a chart looks and is drawn (pmmds_core.reports.charts), the numbers.
 """
 
 from __future__ import annotations

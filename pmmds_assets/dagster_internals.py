@@ -1,6 +1,6 @@
-"""Everything PMMDS uses of Dagster's private modules; the versions are bounded in pyproject.toml.
+"""All private parts of Dagster that PMMDS uses; pyproject.toml bounds Dagster's version.
 
-Not here: what is deleted and when (run_retention.py), the executor (training_runs.py).
+Not here: choosing the runs to delete (run_retention.py), the executor (training_runs.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dagster._serdes import ConfigurableClassData
 from pmmds_core.config.urls import sqlite_url
 
 if TYPE_CHECKING:
-    # In the signature of dg.Executor, which exports none of them.
+    # Types in the signature of dg.Executor that dagster does not export.
     from dagster._core.execution.context.system import PlanOrchestrationContext as PlanOrchestrationContext
     from dagster._core.execution.plan.plan import ExecutionPlan as ExecutionPlan
     from dagster._core.execution.retries import RetryMode as RetryMode
@@ -56,9 +56,9 @@ for _module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
 
 
 def run_files(instance: dg.DagsterInstance, run_id: str) -> Iterator[Path]:
-    """Yield a run's own paths on this disk: its SQLite event database and the folder of its step logs.
+    """Yield the paths of a run's files: its SQLite event database and the folder of its step logs.
 
-    Yields nothing for a storage that is not on this disk. A path may not exist.
+    Yields nothing for storage on another machine. A path may be missing.
     """
     events, logs = instance.event_log_storage, instance.compute_log_manager
     if isinstance(events, SqliteEventLogStorage):
@@ -69,9 +69,9 @@ def run_files(instance: dg.DagsterInstance, run_id: str) -> Iterator[Path]:
 
 
 def delete_events(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Delete a run's events and asset check results; Dagster keeps the latter when it deletes a run.
+    """Delete a run's events and asset check results; Dagster does not delete check results with a run.
 
-    With SQLite a run's event database is one of `run_files`; only its rows in the shared index are deleted here.
+    With SQLite, this deletes only the rows in the shared index; the event database is one of `run_files`.
     """
     storage = instance.event_log_storage
     if not isinstance(storage, SqliteEventLogStorage):

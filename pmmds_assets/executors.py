@@ -24,7 +24,7 @@ ANSWER_SECONDS = 5.0
 def step_executor(settings: Settings) -> dg.ExecutorDefinition:
     """Return the executor of jobs launched from the UI, by a schedule or by a sensor.
 
-    The default is in_process: on one machine a process per step costs seconds and gains nothing.
+    The default is in_process, because on one machine a process per step takes seconds longer and has no benefit.
 
     Raises:
         SettingError: PMMDS_DAGSTER_EXECUTOR needs a library that is not installed.
@@ -82,7 +82,7 @@ def check_broker(broker: str) -> None:
 
 
 def _celery_executor(broker: str) -> dg.ExecutorDefinition:
-    """dagster-celery's executor. The broker URL is not in the run configuration, because the UI shows that."""
+    """dagster-celery's executor. The broker URL is not in the run configuration, which the UI shows."""
     from dagster_celery.executor import CELERY_CONFIG, celery_executor
 
     @dg.executor(

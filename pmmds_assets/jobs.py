@@ -14,7 +14,7 @@ from pmmds_core.runtime.time_windows import HOUR, hourly_window
 MAX_RUNTIME = {"dagster/max_runtime": "1800"}
 # Runs that write models run one at a time (tag_concurrency_limits in dagster.yaml).
 WRITES_MODELS = {"pmmds/writes": "models"}
-# A skip reason instead of a stopped schedule, so that each tick shows why no run was requested.
+# A skip reason instead of a stopped schedule, so that each tick shows why it requested no run.
 SCHEDULES_OFF = dg.SkipReason("PMMDS_SCHEDULES=off: launch runs with `pmmds monitor` or from the launchpad.")
 
 # Names of assets in a list are parsed as a query, whose parser takes 0.05 s to import; AssetSelection.assets is not.

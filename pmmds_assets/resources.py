@@ -1,4 +1,4 @@
-"""Dagster resources. Each creates a plain object of the core; the CLI and tests do so without Dagster.
+"""Dagster resources. Each creates an object of the core, which the CLI and tests create without Dagster.
 
 Not here: behavior (pmmds_core).
 """
@@ -15,7 +15,7 @@ from pmmds_core.deployment import Deployment
 class DeploymentResource(dg.ConfigurableResource[Deployment]):
     """Creates the deployment that the PMMDS_* variables of this process describe.
 
-    It has no fields: a field would be run configuration, which anyone who launches a run can change.
+    It has no fields, because a field would be run configuration, which anyone who launches a run can change.
     """
 
     def open(self) -> Deployment:
@@ -48,7 +48,7 @@ class MlflowRun:
 
         deployment = self._context.resources.deployment.open()
         registry = deployment.registry
-        registry.experiment_id(deployment.model_name)  # creates it with our artifact folder before the library does
+        registry.experiment_id(deployment.model_name)  # creates it with our artifact folder before MLflow creates it
         config = {
             "experiment_name": deployment.model_name,
             "mlflow_tracking_uri": registry.tracking_uri,

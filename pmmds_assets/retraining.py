@@ -20,7 +20,7 @@ CAUSE, CAUSE_TEXT = "pmmds/cause", "pmmds/cause_text"
 
 @dataclass(frozen=True)
 class Trigger:
-    """What started a run: an attempt for a trigger, or a person. `is_retraining` is False for a plain training."""
+    """The origin of a run: an attempt for a trigger, or a person. `is_retraining` is False for a training run."""
 
     is_retraining: bool
     trigger_type: str

@@ -65,8 +65,8 @@ def _asked_for(deployment: Deployment, config: RollbackConfig) -> Decision:
     """Raises UsageError if changes of production need approval, which the launchpad cannot authenticate."""
     if deployment.settings.promotion_approval == "manual":
         raise UsageError(
-            "PMMDS_PROMOTION_APPROVAL=manual: a run cannot choose the version in production.",
-            next_step="A person runs `pmmds rollback --by NAME` with the promoter's login.",
+            "With PMMDS_PROMOTION_APPROVAL=manual, a run cannot choose the version in production.",
+            next_step="Run `pmmds rollback --by NAME` with the promoter's login.",
         )
     by = f"{config.by.strip()} ({_LAUNCHPAD})" if config.by.strip() else _LAUNCHPAD
     return roll_back(deployment, to=config.to, by=by, reason=config.reason)
@@ -126,7 +126,7 @@ def _request(promotion: Decision, decided: Decision) -> dg.RunRequest:
 
 
 def production_event(deployment: Deployment, decision: Decision) -> dg.AssetMaterialization:
-    """Return a materialization of production_model for a version change outside of the asset."""
+    """Return a materialization of production_model for a version change outside the asset."""
     version = deployment.production_version()
     metadata: dict[str, Any] = production_metadata(deployment, version, decision, moved=True)
     return dg.AssetMaterialization(

@@ -1,6 +1,6 @@
 """Deletion of Dagster's finished runs past their retention period: events, check results, logs and the run record.
 
-A run with the newest materialization of an asset is kept, so that Dagster still shows that asset. Not here:
+A run with the newest materialization of an asset is kept, so that Dagster still shows it. Not here:
 PMMDS's own kinds (pmmds_core.workflows.retention), schedule and sensor ticks (`retention` in dagster.yaml), Dagster's
 storage classes (dagster_internals.py).
 """

@@ -51,7 +51,7 @@ def drift_alert_sensor(
 
 
 def is_retraining_in_flight(instance: dg.DagsterInstance) -> bool:
-    """Return True if a retrain_job run has not ended; ignores runs older than MAX_RUN, left by a killed process."""
+    """Return True if a retrain_job run has not ended; ignores runs older than MAX_RUN, whose process was killed."""
     after = datetime.now(UTC) - MAX_RUN
     wanted = dg.RunsFilter(job_name=retrain_job.name, statuses=_IN_FLIGHT, created_after=after)
     return bool(instance.get_runs(wanted, limit=1))

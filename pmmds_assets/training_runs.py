@@ -45,11 +45,11 @@ def training_lock_of(
 
 
 def refuse_variables(config: object) -> None:
-    """Raise UsageError if run configuration names a variable, whose value the launcher may not be allowed to read."""
+    """Raise UsageError if run configuration names a variable, which the launcher may not be allowed to read."""
     if isinstance(config, Mapping):
         if set(config) == {"env"}:
             raise UsageError(
-                f"The configuration of a run names the variable {config['env']!r}; it may hold values only.",
+                f"The configuration of a run names the variable {config['env']!r}; only values are allowed.",
                 next_step="Launch the run with the value itself.",
             )
         for value in config.values():
@@ -75,7 +75,7 @@ class OneTrainingAtATime(dg.Executor):
         return self._inner.step_dependency_config
 
     def __getattr__(self, name: str) -> Any:
-        """Attributes that an executor's own run loop reads of it, such as Celery's `app_args`."""
+        """Delegate attributes that an executor's run loop reads, such as Celery's `app_args`."""
         return getattr(self._inner, name)
 
     def execute(
@@ -92,7 +92,7 @@ def one_training_at_a_time(
 ) -> dg.ExecutorDefinition:
     """Wrap an executor definition under its own name and configuration."""
     make: Any = executor.executor_creation_fn
-    schema: Any = executor.config_schema  # any config schema is accepted, which the annotation omits
+    schema: Any = executor.config_schema  # Dagster accepts any config schema, contrary to the annotation
     return dg.ExecutorDefinition(
         name=executor.name,
         config_schema=schema,

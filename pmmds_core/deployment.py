@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class Deployment:
-    """Everything that belongs to one contract and one home."""
+    """Settings, contract and stores of one home."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -248,7 +248,7 @@ class Deployment:
         except OSError as error:
             raise HomeNotWritableError(
                 f"The folder {path} cannot be created: {error.strerror}.",
-                next_step="Point PMMDS_HOME at a folder that can be written.",
+                next_step="Set PMMDS_HOME to a writable folder.",
             ) from None
         return path
 

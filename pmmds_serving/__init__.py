@@ -8,10 +8,10 @@ metrics/     counters shared between workers
 spool/       the durable log in front of the database
 shipping/    from the spool into the prediction log
 model/       the model cache, watcher and verification
-prediction/  validate, score, record, answer
+prediction/  validate, score, record, respond
 tracing.py   spans
 shadow/      the challenger scores live traffic
-worker.py    everything one worker holds
+worker.py    one worker's components
 access.py    who may call guarded endpoints
 launch.py    start the server
 http/, rpc/  HTTP and gRPC endpoints

@@ -18,11 +18,11 @@ from pmmds_serving.worker import Worker
 
 
 class Caller(NamedTuple):
-    """A client as the transport sees it; absent headers are empty."""
+    """A client and its request headers; a missing header is an empty string."""
 
     authorization: str
     address: str
-    # The Host header. None: the transport does not have it, and browsers cannot use that transport.
+    # The Host header; None for gRPC, which has none and which browsers cannot use.
     host: str | None
     origin: str
     fetch_site: str

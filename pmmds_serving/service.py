@@ -40,7 +40,7 @@ class MountedService(Service):  # type: ignore[misc]
 
 
 class TabularClassifier:
-    """BentoML serves a class; the mounted application does the work."""
+    """The class that BentoML serves; the mounted application handles all requests."""
 
 
 def _mounted_service() -> MountedService:

@@ -1,6 +1,6 @@
 """OpenTelemetry spans of requests. Imported only if PMMDS_OTLP_ENDPOINT is set.
 
-A span has the outcome of a request and none of its data. A thread sends spans in batches; if the collector is
+A span contains the outcome of a request but no request data. A thread sends spans in batches; if the collector is
 unavailable, spans are lost and requests are not affected. Not here: handling requests.
 """
 
@@ -41,7 +41,7 @@ class Tracing:
 
     def __init__(self, settings: Settings) -> None:
         propagate.set_global_textmap(TraceContextTextMapPropagator())
-        resource = Resource.create({"service.name": "pmmds"})  # OTEL_RESOURCE_ATTRIBUTES adds to it
+        resource = Resource.create({"service.name": "pmmds"})  # OTEL_RESOURCE_ATTRIBUTES adds attributes
         sampler = ParentBased(TraceIdRatioBased(settings.otlp_trace_share))
         self._provider = TracerProvider(sampler=sampler, resource=resource)
         endpoint = settings.otlp_endpoint.rstrip("/") + "/v1/traces"

@@ -1,4 +1,4 @@
-"""One serving worker: creates its parts and starts and stops them in order. Not here: what they do.
+"""One serving worker: creates its parts and starts and stops them in order. Not here: the work of the parts.
 
 Shutdown order: drain requests, ship the spool, close.
 """
@@ -70,7 +70,7 @@ class Worker:
         if self.spool.problem:
             return self.spool.problem
         if self.spool.is_full:
-            return "the spool has reached PMMDS_SPOOL_MAX_BYTES; the database does not take its rows"
+            return "the spool has reached PMMDS_SPOOL_MAX_BYTES; the database does not accept its rows"
         try:
             free = os.statvfs(self.spool.folder)
             has_room = free.f_bavail * free.f_frsize > SEGMENT_BYTES and os.access(self.spool.folder, os.W_OK)
@@ -170,7 +170,7 @@ async def _keep_running(*sidecars: Sidecar) -> None:
 
 
 async def _stop_with(parent: int, main: int | None) -> None:
-    """Stop this worker if the server's main process is gone, because it would block the port and the home.
+    """Stop this worker if the server's main process is gone, because the worker would block the port and the home.
 
     `main`: the process that locked the home. If it exited while this worker was importing, the parent is process 1.
     """

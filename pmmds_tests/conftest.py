@@ -1,7 +1,4 @@
-"""Fixtures that every package's tests share. Keep out.
-
-What only one package needs (its own core/stores/conftest.py has it).
-"""
+"""Fixtures that the tests of several packages share. Not here: fixtures of one package (its conftest.py)."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from pmmds_core.stores.database.schema import migrate
 from pmmds_tests.harness.postgres import Cluster, temporary_cluster
 from pmmds_tests.harness.postgres_programs import PostgresMissingError
 
-# How long an example takes says how busy the machine is, and nothing about what is tested.
+# An example's duration depends on the machine's load, so Hypothesis must not check it.
 settings.register_profile("patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
@@ -32,7 +29,7 @@ def contract() -> Contract:
 
 @pytest.fixture(scope="session")
 def postgres_cluster() -> Iterator[Cluster]:
-    """A PostgreSQL server of this test session (of each xdist worker)."""
+    """A PostgreSQL server for this test session, one per xdist worker."""
     with ExitStack() as stack:
         try:
             cluster = stack.enter_context(temporary_cluster())
@@ -43,7 +40,7 @@ def postgres_cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def postgres_url(postgres_cluster: Cluster) -> Iterator[str]:
-    """The URL of an empty PostgreSQL database of this test."""
+    """The URL of an empty PostgreSQL database for this test."""
     with postgres_cluster.fresh_database() as url:
         yield url
 
@@ -59,7 +56,7 @@ def database_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Setting
 
 @pytest.fixture
 def open_again(database_settings: Settings) -> Iterator[Callable[[], Database]]:
-    """Opens the test's database anew, as another process would."""
+    """Opens the test's database again, as another process would."""
     with ExitStack() as stack:
 
         def opened() -> Database:

@@ -17,15 +17,13 @@ FILES_CHECK = "archived_files"
     kinds={"sql", "parquet"},
     deps=["prediction_logs"],
     check_specs=[
-        dg.AssetCheckSpec(
-            FILES_CHECK, asset="prediction_archive", description="Every recorded part has its file, as it was recorded"
-        )
+        dg.AssetCheckSpec(FILES_CHECK, asset="prediction_archive", description="Every archived part matches its record")
     ],
 )
 def prediction_archive(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
-    """Days older than PMMDS_RETENTION_DAYS as zstd Parquet: written, verified, then dropped from the database.
+    """Days older than PMMDS_RETENTION_DAYS as zstd Parquet: written, verified, then deleted from the database.
 
-    Drift, training, performance and look-ups read both. On PostgreSQL it also creates upcoming day partitions.
+    Queries read the database and the archive together. On PostgreSQL, this asset creates upcoming day partitions.
     With 0 days nothing is archived.
     """
     d = deployment.open()

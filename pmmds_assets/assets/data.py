@@ -47,7 +47,7 @@ class ReferenceDataConfig(dg.Config):
 def reference_data(
     context: dg.AssetExecutionContext, config: ReferenceDataConfig, deployment: DeploymentResource
 ) -> Materialized:
-    """The accepted data: loaded, normalized by the contract, checked by pandera and Great Expectations.
+    """The reference data: loaded, normalized by the contract, checked by pandera and Great Expectations.
 
     From PMMDS_DATA_PATH, else the downloaded file, else the packaged synthetic sample.
     """
@@ -160,7 +160,7 @@ def _label_chart(frame: "pd.DataFrame", contract: Contract) -> dg.MarkdownMetada
 def labelled_predictions(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Labeled production rows: prediction_logs joined with ground_truth, oldest first.
 
-    First matches labels that arrived before their prediction or after it was archived.
+    Before reading, it matches labels that arrived before their prediction or after it was archived.
     """
     d = deployment.open()
     matched, late = d.ground_truth.match_waiting(), d.ground_truth.match_archived()

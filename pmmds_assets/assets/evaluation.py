@@ -72,7 +72,7 @@ def model_evaluation(context: dg.AssetExecutionContext, deployment: DeploymentRe
 
 
 def made_here(context: dg.AssetExecutionContext) -> str | None:
-    """Return the files digest of the bundle this run registered, from Dagster's events; None if it registered none."""
+    """Return the digest of the bundle that this run registered, from Dagster's events; None without a bundle."""
     events = context.instance.all_logs(context.run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
     kept = [e.asset_materialization for e in events if e.asset_materialization is not None]
     digests = [m.metadata[FILES_DIGEST].value for m in kept if FILES_DIGEST in m.metadata]
@@ -108,16 +108,16 @@ def _measured(
 
 
 def _candidate(deployment: Deployment, version: RegisteredVersion, made: str | None = None) -> CandidateModel:
-    """Raise ArtifactCorruptError if the files are not those that were registered; the service would reject them."""
+    """Load the registered version. Raises ArtifactCorruptError if its files differ from those registered."""
     bundle = deployment.profiles.bundle(version.version, made_here=made)
     registered = deployment.registrations.of_version(version.version)
-    # Anyone who can change the files can change MLflow's tag, but not the digest that the training recorded.
+    # A user who can change the files can also change MLflow's tag, but not the digest that Dagster recorded.
     digest = version.digest if registered is None else registered.digest
     if digest and bundle.digest != digest:
         raise ArtifactCorruptError(
-            f"The files of v{version.version} are not those that were registered "
+            f"The files of v{version.version} differ from those that were registered "
             f"(digest {bundle.digest[:12]}… instead of {digest[:12]}…).",
-            next_step="Train again; nothing was decided.",
+            next_step="Train again. No decision was made.",
         )
     return CandidateModel(version.version, bundle.scorer, version.is_validated)
 
@@ -129,7 +129,7 @@ def _write_page(deployment: Deployment, evaluation: ModelEvaluation) -> Path:
 
 
 def _keep_card(deployment: Deployment, challenger: RegisteredVersion, evaluation: ModelEvaluation) -> str:
-    """Log the model card with the evaluation next to the page; the bundle itself does not change."""
+    """Log the model card with the evaluation; the bundle does not change."""
     original = deployment.profiles.files(challenger.version).contents[CARD]
     card = evaluated_card(original.decode("utf-8"), evaluation)
     deployment.registry.log_page(challenger.run_id, card.encode(), [f"{FOLDER}/{CARD}"])

@@ -166,7 +166,7 @@ def _score_result(release: ModelRelease) -> dg.AssetCheckResult:
 @dg.asset(group_name=MONITORING, owners=OWNERS, kinds={"json"}, deps=[training_data, trained_model])
 def reference_profile(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Frozen bins and counts of the newest model's training rows and scores, the drift reference once that model is in
-    production. Part of the model version's bundle, from which it is read and verified here."""
+    production. Read from the model version's bundle and verified."""
     d = deployment.open()
     version = require_challenger(d, context.run.run_id)
     profile = profile_of(d.profiles.files(version.version))
@@ -193,12 +193,12 @@ def _profile_row(profile: FeatureProfile) -> dict[str, Any]:
 
 
 def require_challenger(deployment: Deployment, run_id: str) -> RegisteredVersion:
-    """The version that this run registered; the newest that any run did where this one trained none.
+    """Return the version that this run registered; if it trained no model, the newest registered version.
 
-    The alias challenger does not count: another run, or a person, may have moved it.
+    Ignores the alias challenger, which another run or a person may have moved.
 
     Raises:
-        NoModelError: no run has registered a version, or it is gone from MLflow.
+        NoModelError: no run has registered a version, or it was deleted from MLflow.
     """
     found = deployment.registrations.of_run(run_id)
     if found is None:

@@ -131,12 +131,12 @@ def drift_report(
 
 
 def _copy(result: MonitorResult) -> str:
-    """Return the name of the alert's page in the registry: one per alert, although its reports are hourly."""
+    """Return the name of the alert's page in the registry. All hourly reports of an alert share one page."""
     return f"alert-{result.alert_id}.html" if result.verdict == Verdict.DRIFTED and result.alert_id is not None else ""
 
 
 def _checks(result: MonitorResult) -> list[dg.AssetCheckResult]:
-    """Return both check results; with insufficient data both are warnings."""
+    """Return both check results, which are warnings if there is insufficient data."""
     if result.verdict == Verdict.INSUFFICIENT_DATA:
         return [not_evaluated(name, result.reasons) for name in (DRIFT_CHECK, SAMPLES_CHECK)]
     metadata = {"verdict": result.verdict, "in words": result.reasons, "rules": table(result.verdicts_by_rule)}

@@ -53,7 +53,7 @@ class PerformanceConfig(dg.Config):
         dg.AssetCheckSpec(
             AGREEMENT_CHECK,
             asset="performance_report",
-            description="The newest realized ROC-AUC agrees with its estimate; otherwise the concept may have drifted",
+            description="The newest realized ROC-AUC agrees with its estimate; a difference suggests concept drift",
         ),
     ],
 )

@@ -43,10 +43,10 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
     record_external_alias_change(d.decisions, d.registry)
     evaluation, holdout_digest = d.decisions.latest_with_holdout(run_id=context.run.run_id)
     _require_unseen(d, evaluation, holdout_digest, context.run.run_id)
-    judgement = judge(evaluation, d.promotion_policy)
+    judgment = judge(evaluation, d.promotion_policy)
     needs_approval = d.settings.promotion_approval == "manual"
-    decision = d.decisions.save_judgement(
-        judgement, evaluation, context.run.run_id, needs_approval=needs_approval, instead_of=_claimed(d)
+    decision = d.decisions.save_judgment(
+        judgment, evaluation, context.run.run_id, needs_approval=needs_approval, instead_of=_claimed(d)
     )
     record_outcome(d, decision)
     context.log.info("%s %s", decision.promotion_reason, decision.status)
@@ -59,28 +59,28 @@ def promotion_decision(context: dg.AssetExecutionContext, deployment: Deployment
             "decides": c.blocking,
             "in words": c.sentence,
         }
-        for c in judgement.criteria
+        for c in judgment.criteria
     ]
     return dg.MaterializeResult(
         data_version=dg.DataVersion(decision.decision_id),
         metadata={
-            "promoted": judgement.promoted,
-            "promotion_reason": judgement.promotion_reason,
+            "promoted": judgment.promoted,
+            "promotion_reason": judgment.promotion_reason,
             "state": decision.status,
             "challenger_version": evaluation.challenger_version,
             "champion_version": evaluation.champion_version or "none",
             "criteria": table(criteria),
             "decision": dg.MetadataValue.json(decision.to_document()),
-            "chart": bar_chart("Criteria met", {c.name: float(c.passed) for c in judgement.criteria}),
+            "chart": bar_chart("Criteria met", {c.name: float(c.passed) for c in judgment.criteria}),
         },
         check_results=[
-            check_result(BEATS_CHECK, judgement.promoted, {"promotion_reason": judgement.promotion_reason}, criteria)
+            check_result(BEATS_CHECK, judgment.promoted, {"promotion_reason": judgment.promotion_reason}, criteria)
         ],
     )
 
 
 def _require_unseen(deployment: Deployment, evaluation: ModelEvaluation, holdout_digest: str, run_id: str) -> None:
-    """Check again that the holdout is unseen, wherever the evaluation came from. A deleted version cannot be promoted.
+    """Check again that no model was trained on holdout rows, because the evaluation may be from an earlier run.
 
     Raises:
         EvaluationError: either model was trained on rows of the holdout, or that cannot be checked.
@@ -89,7 +89,7 @@ def _require_unseen(deployment: Deployment, evaluation: ModelEvaluation, holdout
     if holdout is None:
         raise EvaluationError(
             f"The holdout data set that v{evaluation.challenger_version} was evaluated on is not recorded.",
-            next_step="Nothing was decided. Run `pmmds train`.",
+            next_step="No decision was made. Run `pmmds train`.",
         )
     registered = {v.version: v for v in deployment.registry.versions(deployment.model_name)}
     challenger = registered.get(evaluation.challenger_version)
@@ -98,7 +98,7 @@ def _require_unseen(deployment: Deployment, evaluation: ModelEvaluation, holdout
 
 
 def _claimed(deployment: Deployment) -> str | None:
-    """Return the version that the alias was moved to externally and that is not served; a promotion replaces it."""
+    """Return the version to which the alias was moved externally, if it is not served; a promotion replaces it."""
     pointer, champion = deployment.decisions.pointer(), champion_of(deployment)
     is_other = pointer is not None and (champion is None or champion.version != pointer.version)
     return pointer.version if pointer is not None and is_other else None

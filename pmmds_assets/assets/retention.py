@@ -1,4 +1,4 @@
-"""Retention by kind. Not here: what is removed and how (workflows/retention.py, run_retention.py)."""
+"""Retention by kind. Not here: the removal itself (workflows/retention.py, run_retention.py)."""
 
 import dagster as dg
 

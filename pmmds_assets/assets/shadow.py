@@ -1,4 +1,4 @@
-"""Agreement of the shadow challenger with production on live traffic, also shown on the evaluation page.
+"""Agreement of the shadow challenger with production on live traffic.
 
 Not here: scoring (the service's shadow process), the promotion decision (promotion.py).
 """
@@ -29,7 +29,7 @@ from pmmds_core.workflows.report_files import keep_with_model, write_report
 )
 def shadow_report(deployment: DeploymentResource) -> Materialized:
     """Agreement of the shadow challenger with the served predictions: changed decisions, probability differences, and
-    which model is right where labels are known. Also shown on the challenger's evaluation page."""
+    which model is right where labels are known. The challenger's evaluation page shows the same results."""
     d = deployment.open()
     version = d.shadow.newest_version()
     agreement = d.shadow.agreement(version) if version else None

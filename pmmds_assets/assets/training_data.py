@@ -88,7 +88,7 @@ def training_data(
     With too few new labels the seeded reference holdout is used, or the retraining is blocked: then nothing is
     materialized, downstream assets are skipped, and the outcome is recorded as blocked_no_labels.
     """
-    d = deployment.open().require_rights(PROMOTER)  # otherwise a model could be registered and never evaluated
+    d = deployment.open().require_rights(PROMOTER)  # otherwise a model could be registered but never evaluated
     trigger = Trigger.of_tags(context.run.tags)
     claim_attempt(d, trigger, context.run.run_id)
     reference = d.datasets.require("reference", "reference_data", run_id=context.run.run_id)
@@ -137,37 +137,37 @@ def _split(
     deployment: Deployment, reference: "pd.DataFrame", champion: Any, now: datetime, *, block: bool, run_id: str
 ) -> TrainingData | TooFewLabels:
     plan = deployment.split_plan
-    labelled, too_old = _labelled(deployment, plan, now, run_id, is_keyed=reference.index.name == ROW_KEY)
-    if labelled is None:
+    labeled, too_old = _labeled(deployment, plan, now, run_id, is_keyed=reference.index.name == ROW_KEY)
+    if labeled is None:
         split: TrainingData | TooFewLabels = TooFewLabels(
             0, plan.min_labels, f"No labeled production rows; {plan.min_labels} are required."
         )
     else:
-        split = split_with_labels(reference, labelled, champion, deployment.contract, plan)
+        split = split_with_labels(reference, labeled, champion, deployment.contract, plan)
     if isinstance(split, TrainingData):
         return replace(split, left_out=(*too_old, *split.left_out))
     reason = "; ".join([split.reason.rstrip("."), *(x.text for x in too_old)]) + "."
     if block:
         return replace(split, reason=reason)
-    n_unused = 0 if labelled is None else len(labelled)
-    unused = (LeftOut("production", n_unused, f"are too few to judge by ({split.reason.rstrip('.')})"),)
+    n_unused = 0 if labeled is None else len(labeled)
+    unused = (LeftOut("production", n_unused, f"are too few to evaluate a model ({split.reason.rstrip('.')})"),)
     return replace(
         split_reference(reference, champion, deployment.contract, plan),
         left_out=(*too_old, *(unused if n_unused else ())),
     )
 
 
-def _labelled(
+def _labeled(
     deployment: Deployment, plan: SplitPlan, now: datetime, run_id: str, *, is_keyed: bool
 ) -> tuple["pd.DataFrame | None", tuple[LeftOut, ...]]:
-    """Return labeled rows that are recent enough; None if there are no labeled rows at all."""
+    """Return the labeled rows that are recent enough; None if there are no labeled rows."""
     dataset = deployment.datasets.latest("labelled", run_id=run_id)
     if dataset is None or not dataset.n_rows:
         return None, ()
     frame = dataset.read()
     if not {PREDICTED_AT, REQUEST_ID} <= set(frame.columns):
         raise DataError(
-            f"The labelled data set {dataset.path} lacks the request ids and timestamps of its rows.",
+            f"The labeled data set {dataset.path} has no request ids or timestamps.",
             next_step="Materialize labelled_predictions again.",
         )
     predicted_at = frame[PREDICTED_AT].to_numpy(dtype="datetime64[us]")

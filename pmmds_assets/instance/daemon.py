@@ -27,7 +27,7 @@ from pmmds_core.runtime.json_logs import configure_logging, get_logger
 POLL_SECONDS = 1.0
 _MESSAGES = {
     Role.STANDBY: "another daemon of this instance is the leader; this one is a standby until it ends",
-    Role.UNKNOWN: "Dagster's database does not answer; this daemon waits for it",
+    Role.UNKNOWN: "Dagster's database does not respond; this daemon waits for it",
     Role.LEADER: "this daemon is the leader",
 }
 _log = get_logger("dagster-daemon")

@@ -1,6 +1,6 @@
 """DAGSTER_HOME: a folder in the state directory with the instance file for the configured storage.
 
-Not here: anything that imports Dagster; commands call this before they start it.
+This module does not import Dagster, because commands use it before they start Dagster.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def prepare_dagster_home(settings: Settings) -> Path:
     except OSError as error:
         raise HomeNotWritableError(
             f"The folder {home} cannot be written: {error.strerror}.",
-            next_step="Point PMMDS_HOME at a folder that can be written.",
+            next_step="Set PMMDS_HOME to a writable folder.",
         ) from None
     return home
 

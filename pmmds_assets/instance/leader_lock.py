@@ -25,7 +25,7 @@ LOCK_TABLE = "pmmds_daemon_lead"
 
 
 class Role(Enum):
-    """The role of this process. UNKNOWN: the database does not answer."""
+    """The role of this process. UNKNOWN: the database does not respond."""
 
     LEADER = "leader"
     STANDBY = "standby"
@@ -79,12 +79,12 @@ class PostgresLeaderLock:
         self._lock.release()
 
     def is_pooled(self) -> bool:
-        """Return True behind a connection pooler, which gives the session and its locks to other clients.
+        """Return True behind a connection pooler, which shares the session and its locks with other clients.
 
         A pooler has not chosen a server session at log-in, so the process id it reports differs from the server's.
 
         Raises:
-            DBAPIError: the database does not answer.
+            DBAPIError: the database does not respond.
         """
         with self._lock.engine.connect() as session:
             reported: int = cast("psycopg.Connection", session.connection.driver_connection).info.backend_pid

@@ -80,7 +80,7 @@ def _execute(name: str, settings: Settings, run_config: Mapping[str, Any], tags:
         job = single_job(name)
     run_id, dagster_output = str(uuid.uuid4()), io.StringIO()
     try:
-        # When its storage fails, Dagster prints a traceback for each record that it could not store.
+        # If its storage fails, Dagster prints a traceback for each record.
         with (
             _training_lock(job, settings, run_id),
             _progress(instance, run_id),
@@ -126,7 +126,7 @@ def shared_instance(settings: Settings) -> dg.DagsterInstance:
 
 @contextmanager
 def _quiet_about_beta() -> Iterator[None]:
-    """Hide Dagster's warnings about beta features, which concern authors of assets only."""
+    """Hide Dagster's beta warnings, which are meant for authors of assets."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*currently in beta")
         yield
@@ -175,7 +175,7 @@ def _failure(result: Any) -> JobFailedError:
 
 
 def _sentence_of(error: Any) -> str:
-    """The message of the PmmdsError in the chain, else of the innermost cause."""
+    """Return the message of the PmmdsError in the chain, or of the innermost cause."""
     chain = [error]
     while chain[-1].cause is not None:
         chain.append(chain[-1].cause)
@@ -186,7 +186,7 @@ def _sentence_of(error: Any) -> str:
 
 
 def _with_checks(result: Any, sentence: str) -> str:
-    """The sentence; for a failed blocking check, its name and its first failures."""
+    """Return the message; for a failed blocking check, add the check's name and first failures."""
     failed = [c for c in result.get_asset_check_evaluations() if not c.passed]
     if not failed:
         return sentence

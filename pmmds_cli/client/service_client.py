@@ -27,7 +27,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Answer:
-    """One answered prediction."""
+    """One returned prediction."""
 
     request_id: str
     probability: float
@@ -67,7 +67,7 @@ class ServiceClient:
         return Answer(body["request_id"], body["probability"], body["prediction"], body["model_version"])
 
     def predict_each(self, rows: Sequence[Row], on_answer: Callable[[int], None] = lambda _: None) -> list[Answer]:
-        """Send one request per row, several at a time; returns the answers in the order of the rows."""
+        """Send one request per row, several at a time; returns the responses in the order of the rows."""
         answers = []
         with ThreadPoolExecutor(_THREADS) as pool:
             for n, answer in enumerate(pool.map(self.predict, rows), start=1):
@@ -87,7 +87,7 @@ class ServiceClient:
         return Feedback(*totals)
 
     def model_version(self) -> str | None:
-        """The version that GET /model returns; None without a model or an answer."""
+        """The version that GET /model returns; None if there is no model or no response."""
         try:
             response = self._http.get("/model")
         except httpx.HTTPError:
@@ -101,7 +101,7 @@ class ServiceClient:
             return False
 
     def health(self) -> Mapping[str, Any] | None:
-        """The document of GET /healthz, healthy or not; None without an answer."""
+        """The document of GET /healthz, healthy or not; None without a response."""
         try:
             document: Mapping[str, Any] = self._http.get("/healthz").json()
         except (httpx.HTTPError, ValueError):
@@ -113,12 +113,12 @@ class ServiceClient:
             response = self._http.post(path, json=body)
         except httpx.HTTPError as error:
             raise ServiceUnavailableError(
-                f"The service at {self.base_url} does not answer ({type(error).__name__}).",
+                f"The service at {self.base_url} did not respond ({type(error).__name__}).",
                 next_step="Start it with `pmmds up` or `pmmds serve`, or set PMMDS_HTTP_HOST and PMMDS_HTTP_PORT.",
             ) from None
         if not response.is_success:
             raise ServiceUnavailableError(
-                f"The service at {self.base_url} answered {path} with {response.status_code}: {_detail(response)}"
+                f"The service at {self.base_url} responded to {path} with {response.status_code}: {_detail(response)}"
             )
         return response.json()
 
@@ -133,7 +133,7 @@ def _detail(response: httpx.Response) -> str:
 
 
 class BackgroundTraffic:
-    """Requests in a background thread; records the answers and the failures."""
+    """Sends requests in a background thread; records responses and failures."""
 
     def __init__(self, client: ServiceClient, rows: Sequence[Row]) -> None:
         self._client = client

@@ -40,7 +40,7 @@ def download_data(json: JsonOption = False) -> None:
 
 
 def info(json: JsonOption = False) -> None:
-    """Show the source of the reference data, its row count and checksum."""
+    """Show the source, row count and checksum of the reference data."""
     from pmmds_core.config.settings import load_settings
     from pmmds_core.contracts.contract import load_contract
     from pmmds_core.stores.files.reference_source import load_reference

@@ -73,7 +73,10 @@ def roles(
     if database.dialect != "postgresql":
         raise UsageError(f"The {database.place} has no roles.", next_step="Set PMMDS_DATABASE_URL to PostgreSQL.")
     database_roles.apply(database, with_roles=True)
-    print(f"Created roles {', '.join(ROLES)} with their rights. Add logins: GRANT pmmds_service TO login.")
+    print(
+        f"Created roles {', '.join(ROLES)} and granted their privileges. "
+        "To use a role, grant it to a login: GRANT pmmds_service TO login."
+    )
 
 
 def backup(file: Path) -> None:
@@ -89,7 +92,7 @@ def backup(file: Path) -> None:
 
 
 def restore_database(file: Path) -> None:
-    """Restore a backup into an empty database. Refuses a database that has tables."""
+    """Restore a backup into an empty database. Fails if the database has tables."""
     from pmmds_core.stores.database.backup import count_rows, restore
 
     database, _ = _opened()

@@ -57,7 +57,7 @@ def demo(
 
 
 def _fresh_home(path: Path) -> Path:
-    """An empty folder. Deletes what is in it only if an earlier demo created it."""
+    """Return an empty folder. Deletes the content only if an earlier demo created the folder."""
     path = path.expanduser().absolute()
     if path.exists() and any(path.iterdir()):
         if not (path / MARKER).exists():

@@ -152,7 +152,7 @@ class Demo:
 
         def problem() -> str:
             spool = (client.health() or {}).get("parts", {}).get("spool", "nothing")
-            return f"{log.count()} of {n_rows} answered requests were logged; spool: {spool}"
+            return f"{log.count()} of {n_rows} served requests were logged; spool: {spool}"
 
         wait_until("the shipper to log the requests", lambda: log.count() >= n_rows, READY_SECONDS, problem)
 

@@ -45,7 +45,7 @@ def explain(
 
 
 def _logged(deployment: Deployment, request_id: str) -> Any:
-    """The logged prediction. Raises UsageError for an unknown id, DataError for one that is still in the spool."""
+    """The logged prediction. Raises UsageError for an unknown id, DataError for an id that is still in the spool."""
     from pmmds_core.workflows.lineage import find_prediction
 
     try:
@@ -78,8 +78,8 @@ def _chain(found: dict[str, Any]) -> list[str]:
     return [f"{name:<12}{text}" for name, text in lines]
 
 
-def _at(instant: Any) -> str:
-    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
+def _at(timestamp: Any) -> str:
+    return f"{timestamp:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _label(label: dict[str, Any] | None) -> str:
@@ -144,5 +144,5 @@ def _print_contributions(found: dict[str, Any], n_shown: int | None) -> None:
     rest = f", the other {counted(len(others), 'feature')} {sum(c['log_odds'] for c in others):+.4f}" if others else ""
     print(
         f"Mean of the training rows {explanation['baseline']:+.4f}{rest}; "
-        f"in all {explanation['log_odds']:+.4f}, P = {explanation['probability']:.4f}."
+        f"total {explanation['log_odds']:+.4f}, P = {explanation['probability']:.4f}."
     )

@@ -1,4 +1,4 @@
-"""What train, monitor and retrain share: checks before a Dagster job, the job, and printing its decision."""
+"""Shared steps of train, monitor and retrain: check, run a Dagster job, print its decision."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FailOnHold = Annotated[bool, typer.Option("--fail-on-hold", help="Exit with code
 
 
 def ready_deployment(role: str) -> Deployment:
-    """The deployment, after a check of contract, database and rights, so that errors appear before Dagster starts."""
+    """The deployment, after checking contract, database and privileges, so that errors appear before Dagster starts."""
     from pmmds_core.deployment import Deployment
 
     return Deployment.from_environment().prepare().require_rights(role)

@@ -34,7 +34,7 @@ def import_labels(
     from pmmds_core.stores.predictions.label_file import read_labels
 
     deployment = Deployment.from_environment().prepare()
-    items = read_labels(file, deployment.contract, deployment.settings.instants)
+    items = read_labels(file, deployment.contract, deployment.settings.timestamps)
     counts = deployment.ground_truth.add(items, source="import")
     n_waiting = deployment.ground_truth.n_waiting()
     if json:
@@ -44,7 +44,7 @@ def import_labels(
         f"{_labels(len(items))}: {counts.accepted:,} accepted, {counts.updated:,} updated, "
         f"{counts.outdated:,} outdated (a later observation exists), "
         f"{counts.ambiguous:,} ambiguous (the client used the id for several rows), "
-        f"{counts.unknown:,} for requests that are not logged."
+        f"{counts.unknown:,} unknown (no logged prediction)."
     )
     if n_waiting:
         requests = counted(n_waiting, "request")

@@ -31,7 +31,7 @@ def rollback(
     by: Annotated[str, typer.Option("--by", help="Your name. Default: the current user.")] = "",
     reason: Annotated[str, typer.Option("--reason", help="Reason, stored with the decision.")] = "",
     unrecorded: Annotated[
-        bool, typer.Option("--unrecorded", help="With --to: allow a version whose files no decision recorded.")
+        bool, typer.Option("--unrecorded", help="With --to: allow a version without a decision record.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -61,7 +61,7 @@ def reject(
     reason: Annotated[str, typer.Option("--reason", help="Reason, stored with the decision.")] = "",
     json: JsonOption = False,
 ) -> None:
-    """Reject a pending promotion; the version stays registered and its alert open."""
+    """Reject a pending promotion; the version stays registered and its alert stays open."""
     from pmmds_core.workflows.approval import reject as reject_decision
 
     decision = reject_decision(_deployment(), decision_id, by=by, reason=reason)

@@ -54,6 +54,6 @@ def _print_result(found: Reproduction) -> None:
         print(f"Reproduced: v{found.version} has digest {found.digest} ({how}).")
     else:
         print(f"Not reproduced: v{found.version} has digest {found.recorded_digest},")
-        print(f"this training has {found.digest} ({how}).")
+        print(f"the new training has {found.digest} ({how}).")
     for difference in found.differences:
         print(f"Not as recorded: {difference}")

@@ -1,4 +1,4 @@
-"""retention: delete expired data now, or list it. Not here: what expires (workflows/retention.py)."""
+"""retention: delete expired data now, or list it. Not here: finding expired data (workflows/retention.py)."""
 
 from __future__ import annotations
 

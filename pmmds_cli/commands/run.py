@@ -43,14 +43,14 @@ def run(
 
 
 def _become(process: Process, settings: Settings) -> None:
-    """Check its databases, then replace this process with it, so that it receives signals."""
+    """Check the process's databases, then exec it in place of this process, so that it receives signals."""
     from pmmds_cli.processes.definitions import child_environment
     from pmmds_core.stores.database.reachability import check_dagster_database, check_mlflow_database
 
     if process.name == "mlflow":
         if not settings.resolved_mlflow_database_url:
             raise UsageError(
-                "The MLflow server has no database.", next_step="Set PMMDS_MLFLOW_DATABASE_URL for this process."
+                "The MLflow server has no database URL.", next_step="Set PMMDS_MLFLOW_DATABASE_URL for this process."
             )
         check_mlflow_database(settings)
     elif process.name.startswith("dagster"):

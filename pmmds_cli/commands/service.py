@@ -120,14 +120,14 @@ def _make_token(settings: Settings) -> None:
         file = ensure_token(settings.home_path)
     except OSError as error:
         raise HomeNotWritableError(
-            f"The admin token cannot be written into {settings.home_path}: {error.strerror}.",
-            next_step="Point PMMDS_HOME at a folder that can be written.",
+            f"The admin token cannot be written to {settings.home_path}: {error.strerror}.",
+            next_step="Set PMMDS_HOME to a writable folder.",
         ) from None
     say(f"Admin endpoints require the token in {file}; `pmmds` commands send it.")
 
 
 def down() -> None:
-    """Stop what `pmmds up` started, after open requests are answered and the spool is flushed."""
+    """Stop the processes of `pmmds up` after open requests are completed and the spool is flushed."""
     from pmmds_core.config.settings import load_settings
 
     print("Stopped." if stop(load_settings()) else "Nothing is running.")
@@ -207,7 +207,7 @@ def logs(
         print("There are no logs yet. Start the processes with `pmmds up`.")
         return
     if name and name not in paths:
-        raise UsageError(f"There is no log of {name!r}.", next_step=f"Choose one of {', '.join(paths)}.")
+        raise UsageError(f"There is no log for {name!r}.", next_step=f"Choose one of {', '.join(paths)}.")
     chosen = {name: paths[name]} if name else paths
     for label, path in chosen.items():
         for line in tail(path, lines):

@@ -22,7 +22,9 @@ def register(app: typer.Typer) -> None:
 
 
 def shadow(
-    version: Annotated[str, typer.Option("--version", help="Model version. Default: the one that scored last.")] = "",
+    version: Annotated[
+        str, typer.Option("--version", help="Model version. Default: the last version that scored.")
+    ] = "",
     json: JsonOption = False,
 ) -> None:
     """Compare the shadow predictions of the challenger with the served predictions."""

@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True)
 class SentTraffic:
-    """Answers of the service to the requests, and the labels that were sent."""
+    """The service's responses, and the labels that were sent."""
 
     answers: list[Answer]
     labels: list[int]
@@ -36,7 +36,7 @@ class SentTraffic:
 def traffic(
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=1_000_000, help="Number of requests.")] = 100,
     drift: Annotated[str, typer.Option("--drift", help="Drift scenario; an unknown name prints the list.")] = "none",
-    labels: Annotated[bool, typer.Option("--labels", help="Then send labels to the feedback endpoint.")] = False,
+    labels: Annotated[bool, typer.Option("--labels", help="Send labels to the feedback endpoint afterwards.")] = False,
     source: Annotated[str, typer.Option("--source", help="CSV with the rows to send. Default: generated rows.")] = "",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed of the rows.")] = 1,
     json: JsonOption = False,

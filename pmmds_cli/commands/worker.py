@@ -34,6 +34,6 @@ def celery_worker(
     check_broker(settings.celery_broker_url)
     Deployment(settings).prepare()
     shared_instance(settings).dispose()
-    say(f"Taking steps from {without_password(settings.celery_broker_url)} - Ctrl-C stops.")
+    say(f"Waiting for steps from {without_password(settings.celery_broker_url)} - Ctrl-C stops.")
     app = celery_app(settings.celery_broker_url)
     app.worker_main(["worker", "-Q", queue, "--concurrency", str(concurrency), "--loglevel", settings.log_level])

@@ -31,7 +31,7 @@ def _row(criterion: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _value(value: float | str | None, *, is_missed: bool) -> str:
-    """A small value that misses its threshold gets two more digits, so that 0.00096 is not shown as 0.0010."""
+    """Format a value. A value that barely misses its threshold has two more digits: 0.00096 instead of 0.0010."""
     if value is None:
         return "–"
     if isinstance(value, str):

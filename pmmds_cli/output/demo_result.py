@@ -125,5 +125,5 @@ def _next_lines(settings: Settings, *, keep_up: bool) -> list[str]:
 
 
 def own_command() -> str:
-    """`pmmds`, or its path where it is not on PATH, as after `make demo`."""
+    """Return `pmmds`, or its full path if it is not on PATH, for example after `make demo`."""
     return "pmmds" if shutil.which("pmmds") else str(Path(sys.executable).with_name("pmmds"))

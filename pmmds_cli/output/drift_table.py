@@ -13,7 +13,7 @@ from pmmds_cli.output.console import print_table
 from pmmds_core.runtime.plurals import counted
 
 WIDTH = 100
-# The width that remains beside the other columns.
+# The remaining width next to the other columns.
 _MOVED, _NAME = 40, 17
 
 
@@ -77,7 +77,7 @@ def print_wrapped(text: str, indent: str) -> None:
 
 
 def moved(statement: str) -> str:
-    """The statement without the feature's name, which the row shows already."""
+    """Return the statement without the feature's name, which is in the row's first column."""
     return statement.partition(": ")[2].removesuffix(" of rows")
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pmmds_cli.processes.ports import is_free
+from pmmds_core.config.find_config import NO_FILE, VARIABLE, find_config
 from pmmds_core.config.settings import Settings
 from pmmds_core.config.urls import client_url
 from pmmds_core.errors import PortTakenError
@@ -28,7 +29,7 @@ _PORT_VARIABLES = {
 
 @dataclass(frozen=True)
 class Process:
-    """One long-running process. It is ready when `url` answers; without a `url`, when it runs.
+    """One long-running process. It is ready when `url` responds; without a `url`, when it runs.
 
     `grpc_health` is the service name for the gRPC health check on `port`.
     """
@@ -55,13 +56,16 @@ def local_processes(settings: Settings) -> list[Process]:
 
 
 def single_processes(settings: Settings) -> dict[str, Process]:
-    """The processes that `pmmds run` can start: those of `pmmds up`, and Dagster's code server."""
+    """The processes that `pmmds run` can start: the processes of `pmmds up`, and Dagster's code server."""
     return {p.name: p for p in (_serving(settings), _mlflow(settings), *_dagster(settings), _code_server(settings))}
 
 
 def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[str, str]:
-    """Environment of the child processes: the current one, absolute paths in settings, variables of each process."""
-    merged = {**os.environ, "PMMDS_HOME": str(settings.home_path)}
+    """Return the environment of child processes: the current environment with absolute paths and process variables.
+
+    PMMDS_CONFIG names the file of settings, so that a child reads the same one in any working directory.
+    """
+    merged = {**os.environ, "PMMDS_HOME": str(settings.home_path), VARIABLE: str(find_config(None) or NO_FILE)}
     if any(p.name.startswith("dagster") for p in processes):
         from pmmds_assets.instance.dagster_home import dagster_variables
 
@@ -83,7 +87,7 @@ def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[
     )
     for process in processes:
         merged.update(process.variables)
-    if not merged.get("MLFLOW_S3_ENDPOINT_URL"):  # Compose sets the variable even if empty; boto3 rejects an empty one
+    if not merged.get("MLFLOW_S3_ENDPOINT_URL"):  # Compose may set an empty value, which boto3 rejects
         merged.pop("MLFLOW_S3_ENDPOINT_URL", None)
     return merged
 
@@ -110,7 +114,7 @@ def _mlflow(settings: Settings) -> Process:
     root = settings.resolved_artifact_root
     argv = [sys.executable, "-m", "mlflow", "server", "--app-name", APP_NAME, "--host", settings.mlflow_host]
     argv += ["--port", str(settings.mlflow_port), "--workers", "1"]
-    # Clients of the server get artifacts through it; clients of its database access the artifact root themselves.
+    # Clients of the server read artifacts through the server; clients of its database read the artifact root directly.
     argv += ["--artifacts-destination" if settings.has_tracking_server else "--default-artifact-root", root]
     variables = {"MLFLOW_BACKEND_STORE_URI": settings.resolved_mlflow_database_url, **host_variables(settings)}
     return Process(

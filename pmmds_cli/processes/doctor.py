@@ -1,4 +1,4 @@
-"""The checks of `pmmds doctor`: each uses a component as PMMDS does. None changes anything.
+"""The checks of `pmmds doctor`: each uses a component as PMMDS does, and changes nothing.
 
 Not here: health checks of processes (health_check.py).
 """
@@ -17,7 +17,7 @@ from pmmds_core.errors import PmmdsError
 from pmmds_core.policies.decision import PENDING_APPROVAL
 from pmmds_core.runtime.plurals import counted, plural
 
-# Reading a part whole takes about a second for each 200,000 rows.
+# Reading a complete part takes about a second per 200,000 rows.
 _N_READ_WHOLE = 5
 MIN_FREE_BYTES = 500 * 1024 * 1024
 
@@ -94,7 +94,7 @@ def _database(deployment: Deployment) -> str:
 
 
 def archive(deployment: Deployment) -> str:
-    """Compare every recorded part with its file, the newest with their content too: drift and training read them."""
+    """Check every archived part against its record; for the newest parts, compare the content as well."""
     with deployment.archive.snapshot() as connection:
         parts = deployment.archive.parts(connection)
     newest = parts[-_N_READ_WHOLE:]
@@ -155,7 +155,7 @@ def _service(deployment: Deployment) -> str:
         version = client.model_version()
         if version is None:
             raise PmmdsError(
-                f"The service at {client.base_url} does not answer or has no model.",
+                f"The service at {client.base_url} did not respond or has no model.",
                 next_step="Start it with `pmmds up`.",
             )
     return f"{client.base_url} serves v{version}"

@@ -1,7 +1,7 @@
 """Health checks of the processes, for containers.
 
-`python -m pmmds_cli.processes.health_check NAME` does what `pmmds run NAME --check` does and starts faster, since it
-runs every few seconds. Only the daemon's check imports Dagster, whose storage has the heartbeats.
+`python -m pmmds_cli.processes.health_check NAME` does the same as `pmmds run NAME --check` but starts faster, because
+it runs every few seconds. Only the daemon's check imports Dagster, whose storage has the heartbeats.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _get(name: str, url: str, token: str = "") -> Any:
             raise ServiceUnavailableError(f"{name} answered {url} with {error.code}.") from None
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
-        raise ServiceUnavailableError(f"{name} does not answer at {url} ({reason}).") from None
+        raise ServiceUnavailableError(f"{name} did not respond at {url} ({reason}).") from None
     try:
         return msgspec.json.decode(content)
     except msgspec.DecodeError:
@@ -111,12 +111,12 @@ def _check_grpc(process: Process) -> str:
     target = authority(client_host(process.host), process.port)
     with grpc.insecure_channel(target) as channel:
         try:
-            stub: Any = health_pb2_grpc.HealthStub(channel)  # the types lack its methods
+            stub: Any = health_pb2_grpc.HealthStub(channel)  # the type stubs lack its methods
             said = stub.Check(health_pb2.HealthCheckRequest(service=process.grpc_health), timeout=_CHECK_SECONDS)
         except grpc.RpcError as error:
-            raise ServiceUnavailableError(f"{process.name} does not answer at {target} ({error.code()}).") from None
+            raise ServiceUnavailableError(f"{process.name} did not respond at {target} ({error.code()}).") from None
     if said.status != health_pb2.HealthCheckResponse.SERVING:
-        raise ServiceUnavailableError(f"{process.name} answers at {target} but is not ready.")
+        raise ServiceUnavailableError(f"{process.name} responds at {target} but is not ready.")
     return f"{process.name} is healthy."
 
 

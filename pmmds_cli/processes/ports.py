@@ -22,7 +22,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 def free_ports(wanted: Mapping[str, int], host: str = "127.0.0.1") -> dict[str, int]:
-    """A different free port for each name, the wanted one if it is free. The ports are not reserved."""
+    """Return a different free port for each name, the requested port if it is free. The ports are not reserved."""
     ports: dict[str, int] = {}
     for name, port in wanted.items():
         while port in ports.values() or not is_free(host, port):

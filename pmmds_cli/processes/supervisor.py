@@ -62,7 +62,7 @@ class Supervisor:
         except OSError as error:
             raise HomeNotWritableError(
                 f"The folder {self.folder} cannot be written: {error.strerror}.",
-                next_step="Point PMMDS_HOME at a folder that can be written.",
+                next_step="Set PMMDS_HOME to a writable folder.",
             ) from None
         if lock is None:
             raise AlreadyRunningError(

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from pmmds_core.errors import SettingError
 
-# Variables in the Kubernetes manifests that Dagster and MLflow read.
+# Variables of Dagster and MLflow in the Kubernetes manifests.
 _FOREIGN_VARIABLES = ("DAGSTER_DATABASE_URL", "MLFLOW_BACKEND_STORE_URI")
 _PLACEHOLDER = re.compile(r"change[-_ ]?(me|it|this)|replace[-_ ]?me|your[-_ ].*|<.*>|…|\.\.\.|todo", re.IGNORECASE)
 
@@ -27,7 +27,7 @@ def reject_placeholders(source: Mapping[str, str], secrets: Mapping[str, str]) -
         if _PLACEHOLDER.fullmatch(_secret_part(value)):
             raise SettingError(
                 f"{variable} is still the placeholder from an example.",
-                next_step="Set a random secret; `make secrets` generates those of the Compose files.",
+                next_step="Set a random secret; `make secrets` generates the secrets of the Compose files.",
             )
 
 

@@ -24,7 +24,7 @@ MISSING = "missing"
 
 
 def first_problem(contract: Contract) -> Problem | None:
-    """The path and message of the first mistake in a well-typed contract; None if there is none."""
+    """Return path and message of the first mistake in a well-typed contract; None for a correct contract."""
     for problem in (*_label_problems(contract), *_feature_problems(contract), *_row_id_problems(contract)):
         return problem
     return None
@@ -128,7 +128,7 @@ def _spaces_in_values(feature: Feature) -> Iterator[Problem]:
 
 
 def _spaces(path: str, text: str) -> Iterator[Problem]:
-    """Report text with surrounding spaces: file cells are stripped when read, so it would never match."""
+    """Report text with surrounding spaces, which would never match, because file cells are stripped."""
     if text != text.strip() or not text:
         yield path, f"expected text without leading or trailing spaces, found {text!r}"
 

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from pmmds_core.contracts.checks import MISSING, first_problem
-from pmmds_core.contracts.messages import explain
+from pmmds_core.contracts.type_errors import explain
 from pmmds_core.contracts.yaml_lines import LinedDocument, read_lined
 from pmmds_core.errors import ContractError
 
@@ -184,7 +184,7 @@ def load_contract(path: str | Path) -> Contract:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ContractError(
             f"The contract {path} cannot be read: {reason}.",
-            next_step="Point PMMDS_CONTRACT at a readable YAML file, or unset it for the packaged one.",
+            next_step="Set PMMDS_CONTRACT to a readable YAML file, or unset it for the packaged one.",
         ) from None
     return parse_contract(text, str(path))
 

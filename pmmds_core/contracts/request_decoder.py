@@ -1,6 +1,6 @@
 """Fast path from a request's bytes to a row: decode and validate a valid body in one pass.
 
-A body that it rejects goes to request_validator.py, which produces the messages. The decoder may therefore reject a
+request_validator.py handles rejected bodies and produces the messages. The decoder may therefore reject a
 valid body, but must never accept an invalid one or read a different value. Not here: error messages.
 """
 

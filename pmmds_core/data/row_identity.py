@@ -53,9 +53,9 @@ def with_reference_keys(reference: pd.DataFrame, contract: Contract) -> pd.DataF
     return reference.set_axis(_index(extended_digests(digests, before, "reference")), axis=0)
 
 
-def with_production_keys(labelled: pd.DataFrame) -> pd.DataFrame:
+def with_production_keys(labeled: pd.DataFrame) -> pd.DataFrame:
     """The rows, indexed by a key of their `REQUEST_ID`."""
-    return labelled.set_axis(_index(row_digests(labelled, (REQUEST_ID,))), axis=0)
+    return labeled.set_axis(_index(row_digests(labeled, (REQUEST_ID,))), axis=0)
 
 
 def keys_of(frame: pd.DataFrame, columns: Sequence[str]) -> Keys:

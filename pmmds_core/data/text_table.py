@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pmmds_core.data.cells import decimal_text
+from pmmds_core.contracts.cells import decimal_text
 from pmmds_core.data.compressed import DAMAGED, open_decompressed, other_format
 from pmmds_core.data.csv_dialect import N_SAMPLED_ROWS, dialect_of, name_problem
 from pmmds_core.data.parquet_index import unnamed_index
@@ -178,7 +178,7 @@ def _check_widths(rows: list[list[str]], numbers: list[int], width: int, name: s
 
 def _need_rows(table: TextTable) -> None:
     if table.n_rows == 0:
-        raise DataError(f"{table.name} has a header and no rows.", next_step="Expected at least one row.")
+        raise DataError(f"{table.name} has a header but no rows.", next_step="Expected at least one row.")
 
 
 def _text(value: Any) -> str:

@@ -62,7 +62,7 @@ class DriftRule:
 
 @dataclass(frozen=True)
 class DriftVerdict:
-    """The combined verdict. `rules`: every evaluated rule; `alert_rules`: names of those that determine the verdict.
+    """The combined verdict. `rules`: every evaluated rule; `alert_rules`: names of rules that determine the verdict.
 
     `drifted_features`: above the PSI threshold, largest PSI first; none without a verdict. `severity`: worst band
     of these features and of those flagged by the alerting rules; at least moderate if drifted.

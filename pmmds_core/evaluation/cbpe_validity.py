@@ -37,7 +37,7 @@ def why_invalid(
     Concept drift (same rows, different labels) cannot be detected without labels.
 
     Args:
-        profile: of the version that served the rows.
+        profile: profile of the version that served the rows.
         calibration: None for a version without one.
         scores: (n,) of the rows.
         counts: feature, and `__score__`, to the rows' counts in the profile's bins; empty if not counted yet.

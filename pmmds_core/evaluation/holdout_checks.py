@@ -1,4 +1,4 @@
-"""Checks that holdout rows are sufficient to evaluate a model; without that, no metrics are computed.
+"""Checks that holdout rows are sufficient to evaluate a model, before metrics are computed.
 
 Add a check here. Not here: choosing rows (training/split.py).
 """

@@ -19,7 +19,7 @@ _STEPS = {"within an hour": _HOUR, "within a day": _DAY, "within a week": 7 * _D
 
 @dataclass(frozen=True)
 class LabelDelays:
-    """Seconds after the prediction, (n,) each, one per labeled request; negative if the clocks disagree.
+    """Delays in seconds, (n,) each, one entry per labeled request; negative if the clocks disagree.
 
     `to_observation`: until the current label was observed. `to_arrival`: until the first label of the request arrived.
     """

@@ -25,7 +25,7 @@ _N_BINS = 10
 
 @dataclass(frozen=True)
 class Replay:
-    """How predictions would have changed. Shares are of `n_rows`; `shift` is the mean of challenger minus champion.
+    """Changes of predictions by the challenger. Shares are of `n_rows`; `shift`: mean of challenger minus champion.
 
     `bins`: shares of rows by tenth of the score, champion and challenger.
     """

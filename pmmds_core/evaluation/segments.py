@@ -1,6 +1,6 @@
 """Champion and challenger per segment (value of a categorical feature): an overall gain can hide a regression.
 
-Pure functions. Not here: whether a worse segment blocks a promotion (policies/promotion.py).
+Pure functions. Not here: blocking a promotion because of a worse segment (policies/promotion.py).
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def segments_of(rows: Rows, contract: Contract) -> Segments:
 def measure_segments(
     segments: Segments, labels: Labels, challenger: Probabilities, champion: Probabilities | None
 ) -> tuple[tuple[SegmentPerformance, ...], tuple[SmallSegment, ...]]:
-    """Measure every segment with at least `MIN_ROWS_A_CLASS` rows of each class; the others are returned as small.
+    """Measure every segment with at least `MIN_ROWS_A_CLASS` rows of each class; other segments are returned as small.
 
     Args:
         segments: result of `segments_of`, masks of shape (n,).

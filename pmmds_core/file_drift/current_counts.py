@@ -74,6 +74,7 @@ class CurrentFile:
                 is_notable=True,
             )
             for name, style in styles.items()
+            if style != made.styles.get(name)
         )
         return CurrentCounts(counts | counter.count(list(again.values()), bins), notes)
 

@@ -90,7 +90,7 @@ class Bundle:
 
     @property
     def calibration(self) -> Calibration | None:
-        """From score to probability on the reference; None if the bundle has none."""
+        """The map from score to probability on the reference; None if the bundle has no calibration."""
         return Calibration.from_json(self.described[CALIBRATION]) if CALIBRATION in self.described else None
 
     @property
@@ -120,7 +120,7 @@ def open_bundle(files: BundleFiles, *, may_unpickle: bool = False) -> Bundle:
     Args:
         files: result of `read_bundle`, verified by the caller if necessary.
         may_unpickle: True if the caller found the files' digest in a promotion record and PMMDS_MODEL_PICKLE allows
-            pickles, or if this run created the files.
+            pickles, or if the current run created the files.
 
     Raises:
         ArtifactCorruptError: the content is invalid, or the scorer does not reproduce the golden predictions.

@@ -1,6 +1,6 @@
 """Reads and hashes the files of a model bundle. Neither runs code of the bundle nor loads its content.
 
-Add here what is checked before a bundle is verified. Not here: loading (bundle.py), artifact verification
+Add checks that must precede verification here. Not here: loading (bundle.py), artifact verification
 (the callers).
 """
 

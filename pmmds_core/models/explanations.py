@@ -43,8 +43,8 @@ def explain_row(scorer: Scorer, profile: ReferenceProfile, row: Row, contract: C
     """Explain the prediction of one row.
 
     Args:
-        scorer: of the version that served the row.
-        profile: of the same version; provides the training rows' share of each category.
+        scorer: scorer of the version that served the row.
+        profile: profile of the same version; provides the training rows' share of each category.
         row: the logged features in the contract's order.
         contract: names the features.
 

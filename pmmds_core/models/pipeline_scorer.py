@@ -84,7 +84,7 @@ def load_pipeline(columns: FrameColumns, raw: bytes) -> PipelineScorer:
         import cloudpickle
         import sklearn
 
-        importlib.import_module("pandas")  # predict_proba needs it
+        importlib.import_module("pandas")  # predict_proba needs pandas
     except ImportError as error:
         raise ModelError(
             f"The model in production is a scikit-learn pipeline, and {error.name} is not installed here.",

@@ -163,5 +163,5 @@ def load_scorer(raw: bytes) -> Scorer:
 
 
 def dump_scorer(scorer: AnyScorer) -> bytes:
-    """Canonical JSON: the same parameters give the same bytes."""
+    """Return canonical JSON: equal parameters give equal bytes."""
     return msgspec.json.encode(scorer, order="sorted")

@@ -1,4 +1,4 @@
-"""When an alert is resolved and when it escalates: pure functions over past reports.
+"""Rules for resolving and escalating alerts: pure functions over past reports.
 
 Not here: changing an alert (stores/lifecycle/alerts.py), raising one (drift/policy.py).
 """

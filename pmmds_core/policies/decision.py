@@ -19,13 +19,13 @@ from typing import Any
 PENDING_APPROVAL = "pending_approval"  # requires manual approval or rejection
 JUDGED = "judged"  # the intent to move the alias is recorded
 MOVING = "moving"  # the production pointer has moved; the alias may have
-RECORDED = "recorded"  # the alias has moved, or did not have to
+RECORDED = "recorded"  # the alias has moved, or no move was needed
 REJECTED = "rejected"  # rejected manually
 ABORTED = "aborted"  # nothing was moved; see the state's reason
 
 CHAMPION_CHANGED = "champion changed"
 CHALLENGER_GONE = "challenger deleted from the registry"
-FILES_CHANGED = "the version's files are not those that were judged or promoted before"
+FILES_CHANGED = "the version's files differ from those that were evaluated or promoted"
 
 # Key in a decision's document: Bundle.files_digest of the version, recorded when the decision moved the alias.
 BUNDLE_DIGEST = "bundle_digest"
@@ -40,7 +40,7 @@ EVIDENCE_KINDS = (PROMOTION, ROLLBACK)
 
 @dataclass(frozen=True)
 class Decision:
-    """One decision, whether or not it moved the alias. `document` is its JSON object.
+    """One decision. `document` is its JSON object.
 
     `promoted`: True if the alias has to point to `challenger_version`. `changed_by`: the person who approved, rejected
     or requested it. `fencing_token`: the pointer's token when this decision moved it.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pmmds_core.evaluation.comparison import ModelEvaluation
 
 SIGNIFICANCE_LEVEL = 0.05
-MET, NOT_MET, NOT_EVALUATED = "met", "not met", "could not look"
+MET, NOT_MET, NOT_EVALUATED = "met", "not met", "not evaluated"
 # Order of the criteria in the reason text.
 _REASON_ORDER = ("improvement", "validation", "latency", "significance", "segments")
 
@@ -35,10 +35,10 @@ class PromotionPolicy:
 
 @dataclass(frozen=True)
 class Criterion:
-    """One criterion of a judgment. One that is not `blocking` is reported but does not affect the decision.
+    """One criterion of a judgment. A criterion that is not `blocking` is reported but does not affect the decision.
 
-    `value`: the measurement, None if it could not be evaluated; such a criterion is never passed. `threshold`: what the
-    value is compared with, including the operator.
+    `value`: the measurement, None if it could not be evaluated; such a criterion is never passed. `threshold`: the
+    limit for the value, including the operator.
     """
 
     name: str
@@ -119,7 +119,7 @@ def _too_slow(ratio: float, policy: PromotionPolicy) -> str:
 
 
 def _decimals(value: float, bound: float, minimum: int) -> int:
-    """Decimals that keep a value from being rounded to the bound it misses: 0.00096 is not shown as "+0.0010"."""
+    """Return enough decimals to distinguish a value from the bound it misses: 0.00096 is not shown as "+0.0010"."""
     enough = (n for n in range(minimum, 9) if round(value, n) != round(bound, n) or value == bound)
     return next(enough, 9)
 
@@ -135,7 +135,7 @@ def _significance(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Crite
 
 
 def _segments(evaluation: ModelEvaluation, policy: PromotionPolicy) -> Criterion:
-    """Among many segments some are worse by chance: one counts only beyond the margin and if q is significant."""
+    """Evaluate segments. A segment counts as worse only beyond the margin and if q is significant."""
     threshold = f"≥ -{policy.segment_margin:g}, or chance (q ≥ {SIGNIFICANCE_LEVEL:g})"
     role = "required" if policy.forbid_worse_segment else "advisory"
     compared = [s for s in evaluation.segments or [] if s["difference"] is not None]

@@ -1,4 +1,4 @@
-"""When a retraining starts and for which trigger: pure functions for the sensor and for manual requests.
+"""Rules for starting a retraining and choosing its trigger: pure functions for the sensor and manual requests.
 
 Add a rule here. Not here: finding active triggers (workflows/retraining_triggers.py), rows (stores),
 launching runs (pmmds_assets/sensors.py).
@@ -19,7 +19,7 @@ RUNNING, PROMOTED, HELD, BLOCKED_NO_LABELS, FAILED = "running", "promoted", "hel
 WAITING = "pending_approval"
 # Trigger types in order of priority.
 ALERT, PERFORMANCE, LABELS, SCHEDULE, MANUAL = "alert", "performance", "labels", "schedule", "manual"
-# These stay active after a held model; the others are satisfied once a model was evaluated.
+# Triggers that stay active after a held model; other triggers end when a model was evaluated.
 _PERSISTENT = (ALERT, PERFORMANCE)
 # Dagster ends a run after half an hour; a record that is `running` long after that belongs to a killed process.
 MAX_RUN = timedelta(hours=2)
@@ -92,14 +92,14 @@ def next_retraining(
     now: datetime,
     limits: RetrainingLimits,
 ) -> RequestRetraining | Wait:
-    """The retraining to start now, or why none starts.
+    """Return the retraining to start now, or the reason not to start one.
 
     Args:
         triggers: active triggers in order of priority.
         past: all attempts of these triggers, and every retraining of the last day, in any order.
         is_in_flight: True if Dagster has a retraining queued or running.
         now: current time. Records after it stem from a clock that was set back: up to a day ahead they count as if
-            they had just happened; further ahead they count as attempts only and delay nothing.
+            they had just happened; further ahead they count only as attempts.
         limits: cool-down and bounds.
     """
     if not triggers:
@@ -124,12 +124,12 @@ def by_person(
     now: datetime,
     limits: RetrainingLimits,
 ) -> RequestRetraining | Wait:
-    """The outcome of a manual request: no cool-down and no limit of attempts; with `is_forced` no daily cap either.
+    """Return the outcome of a manual request, which ignores cool-down and attempt limit, and the daily cap if forced.
 
     Args:
         trigger: the trigger whose next attempt this is; None if none is active.
-        past: as for `next_retraining`.
-        is_in_flight: as for `next_retraining`; two retrainings never run at once, not even if forced.
+        past: same as in `next_retraining`.
+        is_in_flight: same as in `next_retraining`; two retrainings never run at once, not even if forced.
         is_forced: ignore the daily cap and a model that is pending approval.
         now: current time.
         limits: bounds.
@@ -205,7 +205,7 @@ def _step(
 
 
 def _missing_labels(blocked: PastRetraining, limits: RetrainingLimits) -> int:
-    """Labels that the blocked attempt lacked; at least a few, because all labels may have been of one class."""
+    """Return the number of labels that the blocked attempt lacked; at least a few, because all may be of one class."""
     return max(limits.min_labels - (blocked.n_new_labels or 0), limits.min_labels // 10, 1)
 
 

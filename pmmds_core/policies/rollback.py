@@ -23,7 +23,7 @@ ROLL_BACK, KEEP, PERIOD_OVER = "roll_back", "keep", "period_over"
 
 @dataclass(frozen=True)
 class RequestTotals:
-    """HTTP prediction requests since the service started. `n_errors`: those answered with 5xx."""
+    """HTTP prediction requests since the service started. `n_errors`: requests with a 5xx response."""
 
     n_requests: int
     n_errors: int
@@ -43,7 +43,7 @@ class ServedAnswers:
 
 @dataclass(frozen=True)
 class RollbackBounds:
-    """`min_rows`: minimum requests, rows or labels for a verdict. `period`: how long a promotion is watched."""
+    """`min_rows`: minimum requests, rows or labels for a verdict. `period`: time for which a promotion is watched."""
 
     period: timedelta
     min_rows: int
@@ -54,7 +54,7 @@ class RollbackBounds:
 
 @dataclass(frozen=True)
 class RollbackVerdict:
-    """`reasons`: the violated bounds; with `insufficient_data`, what could not be evaluated."""
+    """`reasons`: the violated bounds; with `insufficient_data`, the measurements that could not be evaluated."""
 
     verdict: str
     reasons: tuple[str, ...]
@@ -141,10 +141,10 @@ def _performance(before: ServedAnswers, after: ServedAnswers, bounds: RollbackBo
         return None
     from pmmds_core.statistics.auc_difference import (
         measure_drop,
-    )  # imported here because it needs numpy, which reading decisions does not
+    )  # imported here, because importing numpy would slow down commands that only read decisions
 
     measured = measure_drop(before.roc_auc, after.roc_auc)
-    # With 200 labels each, one of two equally good models is worse by 0.05 by chance in one of seven cases.
+    # Of two equally good models with 200 labels each, one is worse by 0.05 in one of seven cases by chance.
     if measured.drop <= bounds.max_metric_drop or measured.low <= 0:
         return ""
     interval = f"95%: {measured.low:.4f} to {measured.high:.4f}"

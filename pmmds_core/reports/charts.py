@@ -128,7 +128,7 @@ def reliability(text: ChartText, rows: Rows) -> str:
 
 
 def bars(text: ChartText, values: Mapping[str, float], threshold: float | None = None) -> str:
-    """Horizontal bars, the largest first; those at or above the threshold have another color."""
+    """Horizontal bars, the largest first; bars at or above the threshold have another color."""
     ordered = sorted(values.items(), key=lambda pair: -pair[1])
     rows = [
         {"label": _keyed(i, label), "value": value, "over": threshold is not None and value >= threshold}

@@ -12,7 +12,7 @@ CBPE_EXPLANATION = (
     "CBPE estimates performance without labels, from the model's probabilities calibrated on the reference. On the "
     "Telco data its ROC-AUC error under covariate shift was 0.010 to 0.012. Under concept drift, or if an input is "
     "broken, it is wrong and cannot detect that. An estimate outside the support of the reference is marked as not "
-    "valid; a valid one is still an estimate, which labels confirm or correct."
+    "valid; a valid estimate can still differ from the realized value."
 )
 
 

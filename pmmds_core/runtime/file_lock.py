@@ -13,12 +13,12 @@ from typing import IO
 
 
 def try_lock_file(lock_file: Path) -> IO[str] | None:
-    """Acquire the lock without waiting. Close the result to release it; None if another process holds the lock.
+    """Acquire the lock without waiting. Returns None if another process holds it; close the result to release it.
 
     Raises:
         OSError: the file cannot be written.
     """
-    lock = lock_file.open("a")  # does not truncate what the holder wrote
+    lock = lock_file.open("a")  # does not truncate the holder's text
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -19,7 +19,7 @@ import structlog
 
 
 class LineBuffer:
-    """A stream for log lines that buffers them between `drain` calls once `hold` was called.
+    """A stream for log lines. After `hold`, it buffers lines until the next `drain`.
 
     At thousands of requests per second, one write per line would cost more than formatting the line.
     """

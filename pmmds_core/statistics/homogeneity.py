@@ -26,13 +26,13 @@ _EQUAL = 1 + 1e-7
 
 @dataclass(frozen=True)
 class _Exact:
-    """A discrete p-value. `probabilities`: of all possible counts given the margins."""
+    """A discrete p-value. `probabilities`: probabilities of all possible counts given the margins."""
 
     p_value: float
     probabilities: NDArray[np.float64]
 
     def chance_of_at_most(self, p_value: float) -> float:
-        """P(p-value ≤ p_value) under the null hypothesis: at most p_value, less if the counts are small."""
+        """Return P(p-value ≤ p_value) under the null hypothesis: at most p_value, and less for small counts."""
         ordered = np.sort(self.probabilities)
         reached = np.cumsum(ordered)[np.searchsorted(ordered, ordered * _EQUAL, side="right") - 1]
         allowed = reached <= p_value * _EQUAL

@@ -1,4 +1,4 @@
-"""The verdict on a sample: one enum for drift reports, production performance and the rollback check.
+"""The verdict enum of drift reports, production performance and the rollback check.
 
 Not here: the rules that give verdicts (drift/rules/, evaluation/, policies/).
 """

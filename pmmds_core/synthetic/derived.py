@@ -55,7 +55,7 @@ def _product_node(name: str, others: list[str], columns: dict[str, Column]) -> P
     pairs = sorted(permutations(others, 2), key=lambda pair: -_r2(values, columns[pair[0]] * columns[pair[1]]))
     if not pairs or _r2(values, columns[pairs[0][0]] * columns[pairs[0][1]]) < PRODUCT_R2:
         return None
-    # Choose the order of the factors whose first factor predicts the ratio better.
+    # Put the factor that predicts the ratio better first.
     nodes = [_product_of(name, pair, columns) for pair in (pairs[0], pairs[0][::-1])]
     return min(nodes, key=lambda node: sum(_width(spread) for spread in node.ratios) / len(node.ratios))
 

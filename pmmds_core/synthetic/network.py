@@ -96,7 +96,7 @@ class _Search:
         return self._information[key]
 
     def parents(self, name: str, before: list[str]) -> tuple[str, ...]:
-        """At most MAX_PARENTS of `before`, in order of their individual information about `name`."""
+        """Return at most MAX_PARENTS names of `before`, in order of their individual information about `name`."""
         key = name, frozenset(before)
         if key not in self._parents:
             sizes = range(min(MAX_PARENTS, len(before)) + 1)

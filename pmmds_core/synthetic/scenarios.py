@@ -221,7 +221,7 @@ TELCO_SCENARIOS = (
     Scenario("month_to_month", "a third of the term contracts become month-to-month", _month_to_month, ("contract",)),
     Scenario(
         "fiber",
-        "40% of the DSL customers switch to fiber, for 25 dollars more per month",
+        "40% of the DSL customers switch to fiber for 25 dollars more per month",
         _fiber,
         ("internet_service", "monthly_charges"),
     ),

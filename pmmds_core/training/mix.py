@@ -1,4 +1,4 @@
-"""Selects training rows by the recency and mix settings, and records what was left out and why. Pure functions.
+"""Selects training rows by the recency and mix settings, and records the excluded rows with the reason. Pure functions.
 
 Reference rows are sampled by a seeded hash of their identity (data/row_identity.py), so every run selects the same
 rows. Not here: the holdout (split.py), reading rows (stores).
@@ -55,22 +55,22 @@ class LeftOut:
 
 
 def leave_out_old(
-    labelled: pd.DataFrame, predicted_at: NDArray[np.datetime64], now: datetime, mix: MixSettings
+    labeled: pd.DataFrame, predicted_at: NDArray[np.datetime64], now: datetime, mix: MixSettings
 ) -> tuple[pd.DataFrame, tuple[LeftOut, ...]]:
-    """Labeled rows within the maximum age, and what was left out.
+    """Return the labeled rows within the maximum age, and the excluded rows.
 
     Args:
-        labelled: production rows with their labels, oldest first.
+        labeled: production rows with their labels, oldest first.
         predicted_at: (n,) datetime64 in UTC.
         now: reference time for the age, in UTC.
         mix: the limit.
     """
     if not mix.max_age_days:
-        return labelled, ()
+        return labeled, ()
     oldest = now.replace(tzinfo=None) - timedelta(days=mix.max_age_days)
     is_recent = predicted_at >= np.datetime64(oldest)
     why = f"are from before {oldest:%Y-%m-%d %H:%M} UTC (PMMDS_TRAIN_PRODUCTION_MAX_AGE_DAYS={mix.max_age_days:g})"
-    return labelled[is_recent], _some("production", int((~is_recent).sum()), why)
+    return labeled[is_recent], _some("production", int((~is_recent).sum()), why)
 
 
 def mix_rows(
@@ -82,11 +82,11 @@ def mix_rows(
         reference: reference rows that are not held out.
         production: labeled rows that are not held out, oldest first.
         columns: the features, which identify rows without keys.
-        seed: of the sample.
+        seed: seed of the sample.
         mix: limits.
 
     Returns:
-        Selected reference rows, selected production rows (the newest), and what was left out.
+        Selected reference rows, selected production rows (the newest), and the excluded rows.
     """
     n_kept = min(len(production), mix.max_production_rows or len(production))
     why = f"are older than the newest {n_kept:,} (PMMDS_TRAIN_PRODUCTION_MAX_ROWS={mix.max_production_rows})"
@@ -95,7 +95,7 @@ def mix_rows(
     n_reference = _reference_rows(len(reference), n_kept, mix)
     why = f"would make more than {mix.max_reference_share:.0%} of them reference (PMMDS_TRAIN_REFERENCE_MAX_SHARE"
     if n_reference == mix.min_reference_rows:
-        why += f", of which PMMDS_TRAIN_REFERENCE_MIN_ROWS={mix.min_reference_rows} are kept anyway"
+        why += f", of which PMMDS_TRAIN_REFERENCE_MIN_ROWS={mix.min_reference_rows} are kept regardless"
     left_out += _some("reference", len(reference) - n_reference, f"{why})")
     if n_reference < len(reference):
         order = np.argsort(seeded_uniform(keys_of(reference, columns), seed), kind="stable")

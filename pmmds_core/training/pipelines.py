@@ -73,7 +73,7 @@ def hist_gradient_boosting(contract: Contract, seed: int) -> Any:
     from sklearn.preprocessing import OrdinalEncoder
 
     encoder = OrdinalEncoder(categories=_categories(contract), handle_unknown="use_encoded_value", unknown_value=np.nan)
-    # Splitting ordinal codes as numbers keeps the trees simple; cross-validation shows if that is good enough.
+    # Splitting ordinal codes as numbers keeps the trees simple; cross-validation measures the effect.
     estimator = HistGradientBoostingClassifier(
         learning_rate=0.05,
         max_iter=120,
@@ -125,7 +125,7 @@ def train(
     Args:
         frame: features of the contract and the label as 0 and 1.
         contract: names the columns.
-        seed: of folds and estimators; equal data and seed give an equal model.
+        seed: seed of folds and estimators; equal data and seed give an equal model.
         is_fast_enough: returns True if a fitted pipeline meets the latency limit.
         candidates: name to a function of contract and seed that returns an unfitted pipeline, simplest first.
 

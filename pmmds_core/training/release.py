@@ -81,7 +81,7 @@ class LatencyBudget:
     max_ratio: float
 
     def allows(self, pipeline: Any, contract: Contract, frame: pd.DataFrame) -> bool:
-        """Measured as in model_evaluation, so that training does not choose a model that promotion would hold."""
+        """Measure as in model_evaluation, so that training does not choose a model that promotion would hold."""
         rows = rows_of(frame.head(LATENCY_ROWS), contract)
         return compare_scoring_time(scorer_of(pipeline, contract), self.champion, rows).ratio <= self.max_ratio
 
@@ -148,7 +148,7 @@ def _scorer_files(scorer: Scorer) -> dict[str, bytes]:
 
 
 def _probes(scorer: Scorer, contract: Contract, seed: int, n_rows: int = 256) -> pd.DataFrame:
-    """Rows for the parity check. A custom pipeline gets only valid rows, because the service rejects the others."""
+    """Rows for the parity check. A custom pipeline gets only valid rows, because the service rejects invalid rows."""
     return probe_rows(contract, seed, n_rows, only_valid=isinstance(scorer, PipelineScorer))
 
 

@@ -58,7 +58,7 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class TooFewLabels:
-    """Why the labels are not sufficient for a retraining."""
+    """The reason why the labels are not sufficient for a retraining."""
 
     n_new_labels: int
     min_labels: int
@@ -100,13 +100,13 @@ def split_reference(frame: pd.DataFrame, champion_rows: Digests, contract: Contr
 
 
 def split_with_labels(
-    reference: pd.DataFrame, labelled: pd.DataFrame, champion_rows: Digests, contract: Contract, plan: SplitPlan
+    reference: pd.DataFrame, labeled: pd.DataFrame, champion_rows: Digests, contract: Contract, plan: SplitPlan
 ) -> TrainingData | TooFewLabels:
     """The split of a retraining.
 
     Args:
         reference: reference rows.
-        labelled: production rows with their labels, oldest first.
+        labeled: production rows with their labels, oldest first.
         champion_rows: (n,) digests of the champion's training rows.
         contract: names the columns.
         plan: shares and minimum number of labels.
@@ -114,18 +114,18 @@ def split_with_labels(
     Returns:
         The newest labeled rows as holdout and the others as training rows, or why the labels are not sufficient.
     """
-    labelled_digests = _digests(labelled, contract)
-    is_new = ~np.isin(labelled_digests, champion_rows)
+    labeled_digests = _digests(labeled, contract)
+    is_new = ~np.isin(labeled_digests, champion_rows)
     n_new = int(is_new.sum())
     if n_new < plan.min_labels:
         return TooFewLabels(n_new, plan.min_labels, _too_few(n_new, plan.min_labels))
     n_holdout = max(1, round(n_new * plan.production_holdout_share))
     position = np.flatnonzero(is_new)[-n_holdout:]
-    holdout = labelled.iloc[position]
+    holdout = labeled.iloc[position]
     unfit = _why_unfit(holdout[contract.label.name])
     if unfit:
         return TooFewLabels(n_new, plan.min_labels, f"The newest {counted(n_holdout, 'labeled row')} {unfit}.")
-    split = _assemble(reference, labelled, position, n_new, contract, plan)
+    split = _assemble(reference, labeled, position, n_new, contract, plan)
     unfit = _why_unfit(split.train[contract.label.name], "train")
     if unfit:
         return TooFewLabels(
@@ -148,7 +148,7 @@ def _why_unfit(labels: pd.Series[int], what_for: Literal["judge", "train"] = "ju
 
 def _assemble(
     reference: pd.DataFrame,
-    labelled: pd.DataFrame,
+    labeled: pd.DataFrame,
     position: NDArray[np.int64],
     n_new: int,
     contract: Contract,
@@ -156,9 +156,9 @@ def _assemble(
 ) -> TrainingData:
     import pandas as pd
 
-    holdout = labelled.iloc[position]
+    holdout = labeled.iloc[position]
     held_out = _digests(holdout, contract)
-    older = labelled[~np.isin(np.arange(len(labelled)), position)]
+    older = labeled[~np.isin(np.arange(len(labeled)), position)]
     kept_reference = reference[~in_holdout(_digests(reference, contract), plan.seed, plan.reference_holdout_share)]
     n_reference_holdout = len(reference) - len(kept_reference)
     kept_reference, n_first = _without(kept_reference, held_out, contract)

@@ -1,6 +1,6 @@
 """Resolves the live alert after a report and sends due notifications.
 
-Not here: when an alert is resolved (policies/alert_resolution.py), rows (stores/lifecycle/alerts.py), the
+Not here: the rules for resolving an alert (policies/alert_resolution.py), rows (stores/lifecycle/alerts.py), the
 notifier (stores/lifecycle/notifier.py).
 """
 

@@ -1,6 +1,6 @@
 """The champion that a challenger is compared with: the live version.
 
-Not here: what serving does with a version without a record (pmmds_serving/model/verification.py).
+Not here: serving a version without a record (pmmds_serving/model/verification.py).
 """
 
 from __future__ import annotations

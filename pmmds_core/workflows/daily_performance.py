@@ -31,7 +31,7 @@ from pmmds_core.stores.monitoring.hourly_counts import hourly_counts
 
 
 def refresh_days(deployment: Deployment, n_days: int, now: datetime | None = None) -> list[dict[str, Any]]:
-    """Measure those of the last `n_days` whose rows or labels changed. Returns all their documents, oldest first.
+    """Measure the last `n_days` that have changed rows or labels. Returns the documents of all days, oldest first.
 
     Counts changed hours first, because the validity of an estimate depends on their histograms.
     """

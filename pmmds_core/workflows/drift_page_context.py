@@ -35,7 +35,7 @@ def page_context(
         version: the monitored model version.
         start: aware datetime.
         end: aware datetime, exclusive.
-        document: of the current report, which is not stored yet.
+        document: document of the current report, which is not stored yet.
     """
     hours = hourly_counts(deployment.database, deployment.model_name, version, start, end)
     width = hours_a_cell(start, end)

@@ -45,7 +45,7 @@ def find_prediction(deployment: Deployment, request_id: str) -> PredictionRecord
 
 
 def trace(deployment: Deployment, record: PredictionRecord) -> Document:
-    """The lineage of a logged prediction as one document; `notes` lists what could not be read."""
+    """The lineage of a logged prediction as one document; `notes` lists unreadable parts."""
     notes: list[str] = []
     bundle = _bundle(deployment, record.model_version, notes)
     decision = _decision(deployment, record)

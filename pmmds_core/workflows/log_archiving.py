@@ -33,7 +33,7 @@ def archive_due_days(deployment: Deployment, now: datetime | None = None) -> Ret
     file is read completely once in 30 days.
 
     Raises:
-        StoreError: for example a full disk.
+        StoreError: a file cannot be written, for example on a full disk.
         DataError: an earlier part of a day to archive is missing or damaged. In both cases the days before it are
             archived, and the others are unchanged.
     """

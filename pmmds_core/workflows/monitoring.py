@@ -56,7 +56,7 @@ class MonitorResult:
 
     @property
     def reasons(self) -> str:
-        """The reasons of all alerting rules."""
+        """The reasons given by all alerting rules."""
         alerting = [rule for rule in self.document["rules"] if rule["rule"] in self.document["alert_rules"]]
         return " ".join(reason for rule in alerting for reason in rule["reasons"])
 

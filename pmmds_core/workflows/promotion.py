@@ -96,14 +96,14 @@ def record_external_alias_change(decisions: DecisionStore, registry: ModelRegist
 
 
 def finish_moving(decisions: DecisionStore, registry: ModelRegistry, *, except_for: str = "") -> None:
-    """Finish the promotions that another process left between pointer and alias; they were decided first."""
+    """Finish earlier promotions that another process left between pointer and alias."""
     for other in decisions.unfinished():
         if other.state == MOVING and other.decision_id != except_for:
             _finish_or_abort(other, decisions, registry)
 
 
 def _claim_with_files(decision: Decision, decisions: DecisionStore, registry: ModelRegistry) -> None:
-    """Claim if the version's files are the evaluated ones and those of its previous promotion; else abort."""
+    """Claim the promotion if the version's files equal the evaluated and previously promoted files; else abort it."""
     digest = registry.files_digest(decision.model_name, decision.challenger_version)
     judged = decision.document.get("evaluation", {}).get(JUDGED_FILES)
     if {judged or digest, decisions.recorded_digest(decision.challenger_version) or digest} == {digest}:
@@ -217,7 +217,7 @@ def _conflict_error(decision: Decision, decisions: DecisionStore) -> PromotionCo
     now = f"v{pointer.version}" if pointer else "no version"
     then = f"v{decision.champion_version}" if decision.champion_version else "no version"
     return PromotionConflictError(
-        f"Decision {decision.decision_id} judged v{decision.challenger_version} against {then}, "
+        f"Decision {decision.decision_id} compared v{decision.challenger_version} with {then}, "
         f"but {now} is in production now; {decision.status}, nothing was moved.",
-        next_step="Materialize model_evaluation again to judge against the current champion.",
+        next_step="Materialize model_evaluation again to compare with the current champion.",
     )

@@ -1,6 +1,6 @@
 """Applies a decision's state to the retraining that led to it and to that retraining's alert.
 
-Not here: when to retrain (policies/retraining.py), the states (policies/decision.py).
+Not here: starting a retraining (policies/retraining.py), the states (policies/decision.py).
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def _record(registered: RegisteredVersion, contract_digest: str) -> Mapping[str,
         raise ModelError(
             f"v{registered.version} was trained with a different contract than the current one "
             f"({registered.tags['contract_digest'][:12]}… instead of {contract_digest[:12]}…).",
-            next_step="Point PMMDS_CONTRACT at the contract it was trained with.",
+            next_step="Set PMMDS_CONTRACT to the contract it was trained with.",
         )
     return registered.tags
 

@@ -1,6 +1,6 @@
 """Records the outcome of a retraining and its consequences for the trigger, in one transaction.
 
-Add a consequence here. Not here: when to start a retraining (policies/retraining.py), rows
+Add a consequence here. Not here: starting a retraining (policies/retraining.py), rows
 (stores/lifecycle/retrainings.py).
 """
 

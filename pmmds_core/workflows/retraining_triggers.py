@@ -1,6 +1,6 @@
 """Finds the active retraining triggers, each with its reason, for the retraining policy.
 
-Add a trigger here and its type in policies/retraining.py. Not here: whether a retraining starts
+Add a trigger here and its type in policies/retraining.py. Not here: starting a retraining
 (policies/retraining.py).
 """
 
@@ -34,7 +34,7 @@ def find_triggers(deployment: Deployment, now: datetime) -> tuple[list[Retrainin
     """Active triggers in order of priority, and the past retrainings that the policy needs.
 
     Raises:
-        StoreError: the database is unreachable; this never counts as "no trigger".
+        StoreError: the database is unreachable; an error never counts as "no trigger".
     """
     triggers = [
         trigger

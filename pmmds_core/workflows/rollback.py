@@ -103,10 +103,10 @@ def decide_rollback(
 
 
 def previous(deployment: Deployment, pointer: ProductionPointer | None) -> str:
-    """The champion that the production version replaced when it was promoted: a second rollback goes one further back.
+    """Return the champion that the production version replaced. A second rollback restores the version before that.
 
-    For a version that was never promoted: the one it replaced by the current decision. Skips versions without recorded
-    files (alias moved in MLflow). Raises UsageError if there is none.
+    For a version that was never promoted, it is the version replaced by the current decision. Skips versions without
+    recorded files (alias moved in MLflow). Raises UsageError if there is none.
     """
     if pointer is None:
         raise UsageError(

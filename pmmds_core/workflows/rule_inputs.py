@@ -1,4 +1,4 @@
-"""Fetches what drift rules need beyond a window's counts (rows, previous windows, segments) and applies them.
+"""Fetches the additional inputs of drift rules (rows, previous windows, segments) and applies the rules.
 
 Not here: the rules (drift/rules), the order of a monitoring run (monitoring.py).
 """

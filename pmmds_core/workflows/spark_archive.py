@@ -110,11 +110,11 @@ def _count(given: argparse.Namespace, stack: ExitStack) -> ArchiveCounts:
 
 
 def recorded_files(files: Sequence[str], names: Collection[str]) -> list[str]:
-    """Those of the files that the database records as parts; any other was left by a crash and repeats recorded rows.
+    """Return the files that the database records as parts. Other files are left over from a crash and repeat rows.
 
     Args:
         files: addresses of the matching files, percent-encoded as Spark gives them.
-        names: of the recorded parts.
+        names: file names of the recorded parts.
 
     Raises:
         InputFileError: none of the files is a recorded part.

@@ -32,7 +32,7 @@ def require_unseen(
     """Check that neither version was trained on a row of `holdout`.
 
     A champion without a recorded decision may lack its training rows. It is evaluated anyway, with a warning in the
-    log, because leaked rows could only favor the champion.
+    log, because training on holdout rows could only favor the champion.
 
     Raises:
         EvaluationError: a version was trained on holdout rows, or that cannot be ruled out.

@@ -1,4 +1,4 @@
-"""Finds the registered version that a user named. Not here: what is done with it (the callers)."""
+"""Finds the registered version that a user named. Not here: the use of the version (the callers)."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class OneWrite:
         self._parts.append(data)
 
     def write_now(self, data: bytes) -> None:
-        """Send at once, after everything written before."""
+        """Send immediately, after all earlier writes."""
         self._send()
         self._transport.write(data)
 
@@ -75,8 +75,8 @@ class OneWrite:
 class GuardedProtocol(HttpToolsProtocol):
     """uvicorn's protocol with limits. A connection that exceeds one gets an error response and is closed.
 
-    `max_connections`: of one worker. `request_seconds`: from a request's first byte, or the start of the connection,
-    to the request's last byte.
+    `max_connections`: maximum for one worker. `request_seconds`: maximum time from a request's first byte, or the
+    start of the connection, to the request's last byte.
     """
 
     max_connections: ClassVar[int] = 512
@@ -87,7 +87,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _in_head = True
     _is_rejected = False
-    # True if the request parsed last is the last one of the connection.
+    # True if the connection accepts no more requests.
     _closes_after = False
     # Head of a request that asked for an upgrade, to be parsed again; otherwise empty.
     _again = b""
@@ -95,7 +95,7 @@ class GuardedProtocol(HttpToolsProtocol):
     # Size of the write buffer at the last check of a slow reader.
     _unread = 0
     _is_lost = False
-    # Headers by name; the first one of duplicates.
+    # Headers by name; of duplicates, the first.
     _named: dict[bytes, bytes]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -128,14 +128,14 @@ class GuardedProtocol(HttpToolsProtocol):
             self._reject(_HEAD_TOO_LARGE)
 
     def _feed(self, data: bytes) -> None:
-        """Parse. Parse the head of a request that asks for an upgrade again without it, then the rest."""
+        """Parse the bytes. If a request asks for an upgrade, parse its head again without the Upgrade header."""
         rest: bytes | memoryview = data
         while (end_of_head := self._parsed(rest)) is not None:
             self._parse_again()
             rest = memoryview(rest)[end_of_head:]
 
     def _parsed(self, data: bytes | memoryview) -> int | None:
-        """Offset after the head of a request that asks for an upgrade; None if everything was parsed."""
+        """Return the offset after the head of a request that asks for an upgrade; None if all bytes were parsed."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from pmmds_core.contracts.label_words import LabelWords
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError
-from pmmds_core.runtime.instants import InstantRange, InvalidInstantError
+from pmmds_core.runtime.timestamps import InvalidTimestampError, TimestampRange
 from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_core.stores.predictions.labels import FeedbackCounts
 from pmmds_serving import api_errors
@@ -32,7 +32,7 @@ from pmmds_serving.prediction.request_bodies import decode_json
 from pmmds_serving.spool.segment import segments_with_records
 from pmmds_serving.worker import Worker
 
-# A request id plus the index that a batch appends.
+# A request id with the index of a row in a batch.
 MAX_LABEL_ID = 128
 # Time that labels wait for predictions that are still in the spool.
 SHIPPING_GRACE_SECONDS, SHIPPING_POLL_SECONDS = 10.0, 0.02
@@ -43,11 +43,11 @@ class LabelRules:
     """The accepted labels and timestamps, the same as in a label file."""
 
     words: LabelWords
-    instants: InstantRange
+    timestamps: TimestampRange
 
     @classmethod
     def of(cls, deployment: Deployment) -> LabelRules:
-        return cls(LabelWords(deployment.contract.label), deployment.settings.instants)
+        return cls(LabelWords(deployment.contract.label), deployment.settings.timestamps)
 
 
 class InvalidItemError(ValueError):
@@ -131,7 +131,7 @@ def _label_item(item: Any, rules: LabelRules, now: datetime) -> LabelItem:
     if not isinstance(request_id, str) or not request_id:
         raise InvalidItemError("Missing required field: request_id")
     if len(request_id) > MAX_LABEL_ID or not (request_id.isascii() and request_id.isprintable()):
-        # No prediction has such an id, and PostgreSQL rejects some of them in queries.
+        # No prediction has an id with other characters, and PostgreSQL rejects NUL in queries.
         expected = f"Expected at most {MAX_LABEL_ID} printable ASCII characters"
         raise InvalidItemError(f"Invalid value for request_id: {request_id[:40]!r}. {expected}")
     code = rules.words.code_of(label)
@@ -144,7 +144,7 @@ def _label_item(item: Any, rules: LabelRules, now: datetime) -> LabelItem:
 def _timestamp(raw: Any, rules: LabelRules, now: datetime) -> datetime:
     """Timestamp in UTC. Raises InvalidItemError."""
     try:
-        return rules.instants.parse(raw, now)
-    except InvalidInstantError as error:
+        return rules.timestamps.parse(raw, now)
+    except InvalidTimestampError as error:
         problem = f"Invalid value for observed_at: {str(raw)[:40]!r}. Expected {error.expected}"
         raise InvalidItemError(problem) from None

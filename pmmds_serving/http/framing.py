@@ -1,6 +1,6 @@
 """Accepted request heads: rejects those that other HTTP parsers, such as a proxy, may read differently (RFC 9112).
 
-llhttp parses the bytes; these checks reject what it accepts and others read differently. Not here: the
+llhttp parses the bytes; these checks reject heads that llhttp accepts and other parsers read differently. Not here: the
 connection and its limits (connection_limits.py).
 """
 
@@ -19,7 +19,7 @@ _VERSIONS = frozenset({"1.0", "1.1"})
 
 
 def broken(error: str, status: int = 400) -> ApiError:
-    """Error for a request that is not parsed any further; its connection is closed."""
+    """Return the error for a malformed request; its connection is closed."""
     return ApiError(status, "The request is not HTTP", "http", [error])
 
 
@@ -31,7 +31,7 @@ def too_many_headers() -> ApiError:
 
 
 def check_method(method: bytes) -> None:
-    """Raises ApiError for CONNECT, after which the connection would carry something other than HTTP."""
+    """Raises ApiError for CONNECT, which would turn the connection into a tunnel."""
     if method == b"CONNECT":
         errors = ["CONNECT is not supported. See GET /docs for all endpoints"]
         raise ApiError(405, "Method Not Allowed", "http", errors)
@@ -67,7 +67,7 @@ def _check_coding(version: str, values: Sequence[bytes]) -> None:
     if version == "1.0":
         raise broken("HTTP/1.0 has no Transfer-Encoding. Send Content-Length")
     if len(values) > 1 or values[0].strip().lower() != b"chunked":
-        raise broken("The Transfer-Encoding is not supported. Expected chunked, or Content-Length instead", 501)
+        raise broken("The Transfer-Encoding is not supported. Expected chunked, or a Content-Length", 501)
 
 
 def head_without_upgrade(method: bytes, url: bytes, version: str, headers: Headers) -> bytes:

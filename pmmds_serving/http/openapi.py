@@ -84,7 +84,7 @@ def _status_paths() -> Document:
     }
     paths: Document = {p: {"get": _operation(words, codes, ["status"])} for p, (words, codes) in get.items()}
     reload_model = _operation(
-        "Reload the production version; responds when all workers serve it", (200, 401, 403, 503, 504), ["status"]
+        "Reload the production version; responds after all workers serve it", (200, 401, 403, 503, 504), ["status"]
     )
     paths["/model/reload"] = {"post": {**reload_model, "security": [{"admin": []}, {}]}}
     return paths

@@ -30,7 +30,7 @@ _ASSETS = {
 
 
 def front_page(worker: Worker, *, with_problems: bool) -> str:
-    """GrpcRelay page: the service, its model, recent traffic and an example request. Reads the database.
+    """Render the front page: the service, its model, recent traffic and an example request. Reads the database.
 
     Args:
         worker: the worker that renders the page.
@@ -67,7 +67,7 @@ def _activity(worker: Worker, with_problems: bool) -> Activity:
         log = worker.deployment.prediction_log
         return Activity(log.count(start=now - timedelta(minutes=1)), log.count(start=now - timedelta(hours=1)))
     except PmmdsError as error:
-        return Activity(problem=error.message if with_problems else "The database does not answer.")
+        return Activity(problem=error.message if with_problems else "The database did not respond.")
 
 
 def curl_example(contract: Contract, base: str) -> str:

@@ -62,7 +62,7 @@ class PredictEndpoint:
             headers: lower-case names and values.
             body: the complete body.
             started: time.perf_counter() when the request arrived.
-            error: an error found already.
+            error: an error found before this call.
         """
         worker: Worker = self.state.worker
         status, content = 200, b""
@@ -79,7 +79,7 @@ class PredictEndpoint:
 
 
 class PredictFirst:
-    """An ASGI application that answers predictions itself, without the middlewares and routers of the next one."""
+    """An ASGI application that handles predictions and passes all other requests to the next application."""
 
     def __init__(self, next_app: Application, predict: PredictEndpoint) -> None:
         self._next = next_app

@@ -1,4 +1,4 @@
-"""Prediction fast path: answers predictions inside uvicorn's protocol, when the last byte of the request arrives.
+"""Prediction fast path: predicts inside uvicorn's protocol as soon as the request is complete.
 
 ASGI's task, scope, event and two messages per request cost as much as the prediction itself.
 PMMDS_HTTP_FAST_PATH=off disables it. Not here: the response (predict_endpoint.py), limits of a connection
@@ -28,7 +28,7 @@ _URL = PREDICT_PATH.encode()
 
 
 class DirectProtocol(GuardedProtocol):
-    """Answers plain single predictions itself and passes every other request to uvicorn.
+    """Handles plain single predictions and passes every other request to uvicorn.
 
     A request is plain if it has an allowed Content-Length, is neither compressed nor from another origin while CORS is
     enabled, does not expect 100 Continue, and no earlier response of the connection is pending. `predict` makes the

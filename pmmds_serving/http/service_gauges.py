@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pmmds_serving.metrics.loop_metrics import gauge, labelled_gauge
+from pmmds_serving.metrics.loop_metrics import gauge, labeled_gauge
 from pmmds_serving.model.verification import RECORDED
 from pmmds_serving.spool.segment import segments_with_records
 from pmmds_serving.worker import Worker
@@ -33,16 +33,16 @@ def state_families(worker: Worker) -> list[Metric]:
     return [
         gauge(
             "pmmds_model_registry_up",
-            "0 while the production version cannot be followed",
+            "0 while the registry cannot be polled",
             float(has_registry),
         ),
         gauge("pmmds_model_loaded", "1 while a model is loaded", float(served is not None)),
         gauge("pmmds_model_refused", "1 while the production version cannot be served", float(is_refused)),
-        labelled_gauge(
+        labeled_gauge(
             "pmmds_model_refused_info", "The production version that cannot be served", ["model_version"], refused
         ),
         gauge("pmmds_model_recorded", "1 while the served files match their promotion record", float(is_recorded)),
-        labelled_gauge("pmmds_model_info", "The served version", ["model_name", "model_version"], info),
+        labeled_gauge("pmmds_model_info", "The served version", ["model_name", "model_version"], info),
         gauge("pmmds_spool_max_bytes", "Total capacity of the workers' spools", capacity),
         gauge("pmmds_spool_segments", "Spool files that wait for the database", float(n_segments)),
         gauge(
@@ -50,7 +50,7 @@ def state_families(worker: Worker) -> list[Metric]:
         ),
         gauge("pmmds_dead_letters_kept", "Dead letters on disk", float(worker.dead_letters.n_kept())),
         gauge(
-            "pmmds_ready", "1 while predictions can be answered and recorded", float(bool(served) and _records(worker))
+            "pmmds_ready", "1 while predictions can be returned and recorded", float(bool(served) and _records(worker))
         ),
         *_shadow(worker),
     ]

@@ -54,14 +54,14 @@ async def healthz(request: Request, worker: Worker) -> Response:
 
 
 def hide_problems(parts: dict[str, dict[str, Any]]) -> None:
-    """Replace the text of each problem in place; states and counts stay."""
+    """Replace the text of each problem in place; states and counts are unchanged."""
     for part in parts.values():
         if part.get("problem"):
             part["problem"] = api_errors.HIDDEN
 
 
 def _database(deployment: Deployment) -> dict[str, str]:
-    """Checked at each call, because another program may have changed the schema."""
+    """Checked at each call, because a migration may have changed the schema."""
     try:
         deployment.database.ping()
         check_schema(deployment.database, deployment.contract)
@@ -149,7 +149,7 @@ def _no_model_reason(worker: Worker) -> str:
     watcher = worker.cache.read_watcher()
     problem = worker.follower.problem or (watcher.problem if watcher else "")
     if problem in ("", NO_MODEL):
-        return problem or "The registry has not answered yet; try again"
+        return problem or "The registry has not responded yet; try again"
     return api_errors.HIDDEN
 
 
@@ -188,7 +188,7 @@ def _workers_behind(worker: Worker) -> str:
     states = [
         f"pid {w.pid} serves v{w.version}{f' ({w.problem})' if w.problem else ''}" for w in worker.cache.live_workers()
     ]
-    return f"After {RELOAD_SECONDS:.0f} seconds: " + (", ".join(states) or "the registry has not answered")
+    return f"After {RELOAD_SECONDS:.0f} seconds: " + (", ".join(states) or "the registry has not responded")
 
 
 async def metrics(_: Request, worker: Worker) -> Response:

@@ -18,12 +18,12 @@ from pmmds_serving.private_apis.prometheus_values import add_to_histogram, add_t
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
-# Each bucket is a line of /metrics per version and endpoint; nine suffice for p95 and keep /metrics fast.
+# Every bucket adds a line to /metrics for each version and endpoint; nine are enough for p95.
 LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
 
 
 class _Pending:
-    """Counts and times of one set of labels that are not in the library's values yet."""
+    """Counts and times of one set of labels that are not added to the library's values yet."""
 
     __slots__ = ("buckets", "n", "score", "seconds")
 

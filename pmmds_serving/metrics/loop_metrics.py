@@ -58,7 +58,7 @@ def gauge(name: str, meaning: str, value: float) -> Metric:
     return GaugeMetricFamily(name, meaning, value=value)
 
 
-def labelled_gauge(name: str, meaning: str, labels: list[str], values: Mapping[Any, float]) -> Metric:
+def labeled_gauge(name: str, meaning: str, labels: list[str], values: Mapping[Any, float]) -> Metric:
     """A gauge with one line per tuple of labels."""
     from prometheus_client.core import GaugeMetricFamily
 
@@ -96,26 +96,26 @@ def _gauges(totals: LoopTotals) -> Iterator[Metric]:
     state, model = totals.state, (totals.model_name,)
     none_live = {(status, str(severity)): 0 for status in (OPEN, ACKNOWLEDGED) for severity in _SEVERITIES}
     live = {(*model, *key): float(n) for key, n in {**none_live, **state.live_alerts}.items()}
-    yield labelled_gauge(
+    yield labeled_gauge(
         "pmmds_drift_alerts", "Drift alerts that are not resolved", ["model_name", "status", "severity"], live
     )
     psi = {(*model, feature): value for feature, value in state.psi.items()}
-    yield labelled_gauge("pmmds_drift_psi", "PSI of the newest drift report", ["model_name", "feature"], psi)
+    yield labeled_gauge("pmmds_drift_psi", "PSI of the newest drift report", ["model_name", "feature"], psi)
     timestamps = (
         ("pmmds_drift_last_report_timestamp_seconds", "Time of the newest drift report", state.reported_at),
         ("pmmds_model_promoted_timestamp_seconds", "Time the production version was promoted", state.promoted_at),
         ("pmmds_model_trained_timestamp_seconds", "Time the production version was trained", state.trained_at),
     )
     for name, meaning, timestamp in timestamps:
-        yield labelled_gauge(name, meaning, ["model_name"], _seconds(model, timestamp))
+        yield labeled_gauge(name, meaning, ["model_name"], _seconds(model, timestamp))
     waiting = (
         ("pmmds_promotions_pending_approval", "Promotions pending approval", state.n_pending_approval),
         ("pmmds_promotions_unfinished", "Promotions pending the alias update", state.n_unfinished),
     )
     sizes = {(kind,): float(n_bytes) for kind, n_bytes in state.storage_bytes.items()}
-    yield labelled_gauge("pmmds_storage_bytes", "Bytes of stored data, measured nightly", ["kind"], sizes)
+    yield labeled_gauge("pmmds_storage_bytes", "Bytes of stored data, measured nightly", ["kind"], sizes)
     for name, meaning, n in waiting:
-        yield labelled_gauge(name, meaning, ["model_name"], {model: float(n)})
+        yield labeled_gauge(name, meaning, ["model_name"], {model: float(n)})
 
 
 def _seconds(key: tuple[str], timestamp: datetime | None) -> dict[tuple[str], float]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from pmmds_core.errors import HomeNotWritableError
 from pmmds_serving.private_apis.prometheus_values import FILE_KINDS
 
-# The library starts with half of it. Enough for about fifty versions and endpoints per process.
+# Twice the library's initial size; enough for about fifty pairs of version and endpoint per process.
 RESERVED_BYTES = 1 << 17
 
 
@@ -23,7 +23,7 @@ def shared_folder() -> Path | None:
 
 
 def reserve(folder: Path, pid: int) -> None:
-    """Create the files of a process that has counted nothing yet; existing files stay.
+    """Create the files of a new process; existing files are kept.
 
     Raises:
         HomeNotWritableError: the disk is full or the folder cannot be written.

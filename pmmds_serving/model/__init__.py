@@ -1,1 +1,1 @@
-"""Finds, fetches, verifies, caches and follows the model version that serves. Scoring is in prediction/."""
+"""Selects, downloads, verifies, caches and follows the served model version. Scoring is in prediction/."""

@@ -1,4 +1,4 @@
-"""The model cache: verified bundles on this machine and `current.json`, which names the version to serve.
+"""The model cache: verified bundles on this machine and `current.json`, the version to serve.
 
 The watcher writes, workers read; both can restart at any time. Not here: the registry (watcher.py).
 """
@@ -66,7 +66,7 @@ class WatcherStatus(msgspec.Struct, frozen=True):
 class ReloadRequest(msgspec.Struct, frozen=True):
     """Request to poll the registry now. A later request replaces an earlier one; handling it completes both.
 
-    `id`: unique, and only compared for equality: requests are not ordered, because the clock may be set back.
+    `id`: unique; compared for equality only, because the clock may be set back.
     """
 
     id: str
@@ -85,7 +85,7 @@ class ModelCache:
     """The files of one model in PMMDS_HOME."""
 
     def __init__(self, home: Path, model_name: str, *, pickle: str = "refused") -> None:
-        """`pickle`: PMMDS_MODEL_PICKLE of this process; a pickle needs it in addition to `may_unpickle`."""
+        """`pickle`: PMMDS_MODEL_PICKLE. A pickle is loaded only if this and `may_unpickle` allow it."""
         self._pickle = pickle
         self.folder = home / "model_cache" / model_name
         self.workers = self.folder / WORKERS
@@ -111,7 +111,7 @@ class ModelCache:
         return self.folder / version
 
     def load(self, active: ActiveVersion) -> Bundle:
-        """Load the active bundle if its files are still those that were verified. Raises ModelError."""
+        """Load the active bundle. Raises ModelError if its files have changed since the verification."""
         files = read_bundle(self.bundle_folder(active.version))
         if files.digest != active.digest or files.files_digest != (active.files_digest or files.files_digest):
             raise ArtifactCorruptError(f"The files of v{active.version} on disk differ from those that were verified.")
@@ -119,7 +119,7 @@ class ModelCache:
         return open_bundle(files, may_unpickle=may_unpickle)
 
     def active_identity(self) -> tuple[int, int] | None:
-        """Changes whenever `current.json` is replaced; costs one stat, so it can be polled."""
+        """Return a value that changes whenever `current.json` is replaced; costs one stat call."""
         try:
             stat = (self.folder / ACTIVE).stat()
         except FileNotFoundError:

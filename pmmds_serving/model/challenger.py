@@ -29,7 +29,7 @@ def _no_further_check(_: BundleFiles) -> Verification:
 
 
 class ChallengerWatch:
-    """Keeps `challenger.json` in step with the alias; its errors never affect the production version."""
+    """Updates `challenger.json` when the alias moves; errors never affect the production version."""
 
     def __init__(self, registry: ModelRegistry, cache: ModelCache, contract: Contract) -> None:
         self._registry = registry
@@ -39,7 +39,7 @@ class ChallengerWatch:
         self._poll_at = self._retry_at = 0.0
 
     def poll(self) -> None:
-        """Ask the registry if POLL_SECONDS have passed. Raises OSError when `challenger.json` cannot be written."""
+        """Poll the registry if POLL_SECONDS have passed. Raises OSError when `challenger.json` cannot be written."""
         if time.monotonic() < self._poll_at:
             return
         self._poll_at = time.monotonic() + POLL_SECONDS

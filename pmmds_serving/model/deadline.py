@@ -1,6 +1,6 @@
 """A deadline for the model watcher: exits the process when a block takes too long.
 
-MLflow has a timeout for each read but none for a whole download, and a blocked thread cannot be stopped. A process can,
+MLflow has a timeout for each read but none for a whole download. A blocked thread cannot be stopped, but a process can,
 and a worker starts the next watcher. Not here: the work with the deadline (watcher.py).
 """
 

@@ -82,11 +82,11 @@ class ModelFetcher:
             )
         if files.manifest.model_name != self._contract.model_name:
             raise ArtifactCorruptError(
-                f"v{version.version} contains another model than {self._contract.model_name}.",
+                f"v{version.version} does not contain the model {self._contract.model_name}.",
                 next_step="Promote another version or train again.",
             )
         if files.manifest.feature_names != self._contract.feature_names:
             raise ArtifactCorruptError(
-                f"v{version.version} has other features than the contract {self._contract.name}.",
+                f"v{version.version} has different features than the contract {self._contract.name}.",
                 next_step="Train a model for this contract with `pmmds train`.",
             )

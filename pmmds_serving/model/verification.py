@@ -50,7 +50,7 @@ class ArtifactVerifier:
         self._record = record
 
     def is_final(self, result: str) -> bool:
-        """True if a version with this result is served without another verification."""
+        """Return True if a version with this result needs no further verification."""
         return result in _FINAL[self._mode]
 
     def verify_files(self, version: str, files: BundleFiles) -> Verification:

@@ -32,7 +32,7 @@ MODULE = "pmmds_serving.model.watcher"
 LOCK = "watcher.lock"
 REQUEST_POLL_SECONDS = 0.05
 REFUSED_RETRY_SECONDS = 15.0
-NO_MODEL = "No model is in production yet; `pmmds train` makes the first one."
+NO_MODEL = "No model is in production yet; run `pmmds train` to create one."
 
 log = get_logger("pmmds.serving.model_watcher")
 
@@ -51,7 +51,7 @@ class ModelWatcher:
         # A version that was rejected, or whose record could not be read, is verified again after a pause only.
         self._retry_version, self._retry_at = "", 0.0
         self._retry_error: PmmdsError | None = None
-        # Keep the previous watcher's status until the registry has answered.
+        # Keep the previous watcher's status until the registry has responded.
         before = cache.read_watcher()
         self._problem, self._handled = (before.problem, before.handled) if before else ("", "")
         self._is_refused = before is not None and before.is_refused
@@ -60,7 +60,7 @@ class ModelWatcher:
         self._fetching = ""
 
     def poll(self) -> None:
-        """Ask the registry once. An error goes into the status file and leaves the active version unchanged."""
+        """Poll the registry once. An error is written to the status file, and the active version stays unchanged."""
         request, problem, self._polled_version = self._cache.read_request(), "", ""
         with ErrorGuard() as guard:
             problem = self._follow(verify=request is not None and request.id != self._handled)
@@ -79,11 +79,11 @@ class ModelWatcher:
         if isinstance(error, PmmdsError):
             return str(error)
         what = f"v{self._polled_version} cannot be used" if self._polled_version else "The registry could not be read"
-        return f"{what}: {type(error).__name__}. The service retries; its log has the place of the error."
+        return f"{what}: {type(error).__name__}. The service retries; see its log for details."
 
     def overdue(self, seconds: float) -> None:
         """Report that the current poll exceeded its deadline; the process exits after this call."""
-        what = f"v{self._fetching} could not be downloaded" if self._fetching else "The registry did not answer"
+        what = f"v{self._fetching} could not be downloaded" if self._fetching else "The registry did not respond"
         self._report(
             f"{what} within {seconds:g} seconds (PMMDS_MODEL_FETCH_SECONDS). The service retries. "
             "Check MLflow, its artifact store and the network connection to them."
@@ -159,7 +159,7 @@ class ModelWatcher:
 
 def watch(deployment: Deployment, parent: int) -> None:
     """Poll until the parent process is gone; a reload request triggers a poll at once."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the group; the worker stops this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the process group; the worker stops this process
     settings, contract = deployment.settings, deployment.contract
     cache = ModelCache(Path(settings.home_path), contract.model_name)
     cache.prepare()

@@ -17,7 +17,8 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 def check_elements(body: bytes, most: int) -> None:
     """Raises ApiError if the text may contain more than `most` values.
 
-    Counts commas and opening brackets, including those inside strings: every value except the outermost follows one.
+    Counts commas and opening brackets, including those inside strings, because one precedes every value but the
+    outermost.
     """
     if body.count(b",") + body.count(b"{") + body.count(b"[") > most:
         errors = [f"The body has more than {most:,} commas, brackets and braces. Send fewer values in one request"]
@@ -25,7 +26,10 @@ def check_elements(body: bytes, most: int) -> None:
 
 
 def n_items(body: bytes, name: str) -> int | None:
-    """Length of the array under a key of the outermost object; None without such an array. Decodes no element."""
+    """Length of the array under a key of the outermost object; None without such an array.
+
+    Does not decode the elements.
+    """
     try:
         array = _fields.decode(body).get(name)
         return None if array is None else len(_items.decode(array))

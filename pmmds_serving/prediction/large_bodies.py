@@ -1,4 +1,4 @@
-"""Large bodies: limits how many are in memory, and decodes them in a thread so that single predictions do not wait.
+"""Limits the number of large bodies in memory, and decodes them in a thread so that single predictions do not wait.
 
 Not here: reading (request_bodies.py), decoding (predictor.py, http/data_endpoints.py).
 """
@@ -34,7 +34,10 @@ class LargeBodies:
 
     @asynccontextmanager
     async def read(self, headers: Headers, receive: Receive, limit: int) -> AsyncIterator[bytes]:
-        """Yields the complete body; a large one holds a slot until the block ends. Raises as `read_body`."""
+        """Yields the complete body; a large one holds a slot until the block ends.
+
+        Raises the same errors as `read_body`.
+        """
         async with AsyncExitStack() as slot:
             yield await read_body(headers, receive, limit, LARGE_BYTES, lambda: self._take_slot(slot))
 
@@ -48,7 +51,7 @@ class LargeBodies:
 
 
 async def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
-    """Return `decode(body)`; runs in a thread if the body is large. Raises what `decode` raises."""
+    """Return `decode(body)`; runs in a thread if the body is large. Raises the same errors as `decode`."""
     if len(body) <= LARGE_BYTES:
         return decode(body)
     return await asyncio.get_running_loop().run_in_executor(_decoding, decode, body)

@@ -12,7 +12,7 @@ from starlette.routing import Mount
 
 __all__ = ["Service", "keep_mounted_routes"]
 
-# They label metrics by raw path, keep each request's objects until its timeout, or log every request.
+# These middlewares label metrics by raw path, keep a request's objects until its timeout, or log every request.
 _REMOVED_MIDDLEWARES = frozenset(
     {"TimeoutMiddleware", "OpenTelemetryMiddleware", "RunnerTrafficMetricsMiddleware", "AccessLogMiddleware"}
 )
@@ -21,7 +21,7 @@ _REMOVED_MIDDLEWARES = frozenset(
 def keep_mounted_routes(service: Any, app: Any) -> Any:
     """Reduce BentoML's application to the service's mounted application and return the latter.
 
-    BentoML's own routes would shadow it, and its kind of mount answers unknown paths itself, in another format.
+    BentoML's own routes would take precedence, and its mount would return errors for unknown paths in another format.
     """
     app.user_middleware = [m for m in app.user_middleware if m.cls.__name__ not in _REMOVED_MIDDLEWARES]
     app.router.routes[:] = [Mount(path, mounted) for mounted, path, _ in service.mount_apps]

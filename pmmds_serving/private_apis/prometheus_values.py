@@ -18,7 +18,7 @@ FILE_KINDS = ("counter", "histogram", "summary", "gauge_livesum")
 def share_values_as(process_id: int) -> None:
     """Use shared files for all values created from now on, with a fixed process id.
 
-    The library otherwise asks the system for the process id at every count, in case of a fork; a worker never forks.
+    The library otherwise reads the process id at every count, in case of a fork; a worker never forks.
     """
     from prometheus_client import values
 
@@ -30,7 +30,7 @@ def add_to_histogram(histogram: Histogram, counts: Sequence[int], total: float) 
     """Add observations to a histogram without labels (or the child of one with labels).
 
     Args:
-        histogram: what to add to.
+        histogram: the histogram, changed in place.
         counts: number of observations in each bucket, not cumulative; the last one is +Inf.
         total: sum of the observed values.
     """

@@ -45,7 +45,7 @@ def take_home(settings: Settings) -> IO[str]:
 
 
 def _wait_for(file: Path) -> IO[str] | None:
-    """The lock; None if another process still holds it after WAIT_SECONDS. Raises HomeNotWritableError."""
+    """Return the lock, or None if another process still holds it after WAIT_SECONDS. Raises HomeNotWritableError."""
     deadline = time.monotonic() + WAIT_SECONDS
     try:
         while (lock := try_lock_file(file)) is None and time.monotonic() < deadline:

@@ -63,7 +63,7 @@ class Sidecar:
 
         Args:
             deadline_seconds: time for the child to exit.
-            is_up: True once the process with this id handles signals; the child is not terminated before.
+            is_up: returns True once the process with this id handles signals; the child is not terminated earlier.
         """
         if self._child is None:
             return

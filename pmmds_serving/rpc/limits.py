@@ -24,6 +24,6 @@ SERVER_OPTIONS = (
     # Larger metadata of a call is rejected while it is read.
     ("grpc.max_metadata_size", METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", 2 * METADATA_BYTES),
-    # Otherwise a fast sender grows the window, and so the buffers, of all streams, even of those not being read.
+    # Otherwise a fast sender increases the flow-control window and thus the buffers of all streams, even unread ones.
     ("grpc.http2.bdp_probe", 0),
 )

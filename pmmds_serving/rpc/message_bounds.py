@@ -18,7 +18,7 @@ _MAX_OTHERS = 16
 
 
 class BrokenMessageError(ValueError):
-    """The bytes are not a message."""
+    """The bytes are not a valid message."""
 
 
 def n_elements(data: bytes, field: int, most: int) -> int:

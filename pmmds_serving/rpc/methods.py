@@ -166,7 +166,7 @@ def _check_deadline(call: Call) -> None:
     """Raises ApiError if the client's deadline has passed."""
     left = _seconds_left(call.context)
     if left is not None and left <= 0:
-        raise ApiError(504, "The deadline has passed; nothing was done", "deadline")
+        raise ApiError(504, "The deadline has passed. The call had no effect", "deadline")
 
 
 def _seconds_left(context: Context) -> float | None:

@@ -1,8 +1,8 @@
-"""The public port of gRPC: connections are counted here, and reach gRPC's server after the HTTP/2 handshake.
+"""The public gRPC port: counts connections and relays them to gRPC's server after the HTTP/2 handshake.
 
-gRPC's server listens on a socket in a private folder. Each client has a connection of its own to it, whose name holds
-the client's address (`client_host`). Not here: which bytes pass (settings_handshake.py), the server
-(server.py).
+gRPC's server listens on a socket in a private folder. Each client has its own connection to the server; the
+connection's name contains the client's address (`client_host`). Not here: the handshake (settings_handshake.py), the
+server (server.py).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from pmmds_serving.rpc.settings_handshake import HandshakeError, SettingsHandshake
 
-# What a client that does not read has left to take its last bytes.
+# Time for a slow client to read its last bytes before the connection is aborted.
 LINGER_SECONDS = 10.0
 
 
@@ -27,8 +27,8 @@ class GrpcRelay:
     """Accepts clients on the public address and relays their bytes.
 
     Args:
-        most: connections at once; one more is closed.
-        seconds: from the first byte to the acknowledgement of SETTINGS.
+        most: maximum number of connections; further ones are closed.
+        seconds: maximum time from the first byte to the acknowledgment of SETTINGS.
     """
 
     def __init__(self, most: int, seconds: float) -> None:
@@ -41,11 +41,11 @@ class GrpcRelay:
 
     @property
     def backend(self) -> str:
-        """Where gRPC's server listens."""
+        """The address on which gRPC's server listens."""
         return f"{self._folder}/server"
 
     async def listen(self, host: str, port: int) -> None:
-        """Raises OSError: the port is taken, other than by workers of this service."""
+        """Listen on the public port, shared with other workers. Raises OSError if another program uses the port."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -62,14 +62,14 @@ class GrpcRelay:
             self._listener.close()
 
     def close(self) -> None:
-        """End what is left and remove the folder."""
+        """Close all connections and remove the folder."""
         self.stop_listening()
         for client in list(self.clients):
             client.abort()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     async def connect(self, client: _Client, address: str) -> None:
-        """Connect a client to gRPC's server under a name that holds the client's address."""
+        """Connect a client to gRPC's server under a name that contains the client's address."""
         name, loop = self._folder / f"{next(self._numbers)}-{address}", asyncio.get_running_loop()
         backend = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -85,7 +85,7 @@ class GrpcRelay:
 
 
 def client_host(peer: str) -> str:
-    """The client's address in gRPC's name of a connection, such as `unix:/folder/7-127.0.0.1`; empty for any other."""
+    """The client's address in gRPC's name of a connection, such as `unix:/folder/7-127.0.0.1`; else empty."""
     kind, _, name = unquote(peer).partition(":")
     host = name.rpartition("/")[2].partition("-")[2] if kind == "unix" else ""
     try:
@@ -97,13 +97,13 @@ def client_host(peer: str) -> str:
 
 
 class _Side(asyncio.Protocol):
-    """One of two connections; what arrives on one is written to the other, no faster than it takes it."""
+    """One side of a relayed client. Received bytes are written to the other side, no faster than it reads them."""
 
     transport: asyncio.Transport | None = None
     other: _Side | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        made: Any = transport  # uvloop's is no asyncio.Transport
+        made: Any = transport  # uvloop's transport is not an asyncio.Transport
         self.transport = made
 
     def data_received(self, data: bytes) -> None:
@@ -134,7 +134,7 @@ class _Side(asyncio.Protocol):
             self.other.end()
 
     def end(self) -> None:
-        """Close after what is written has been taken, or after a time."""
+        """Close after the pending bytes are sent, or after a timeout."""
         if self.transport is not None and not self.transport.is_closing():
             self.transport.close()
             asyncio.get_running_loop().call_later(LINGER_SECONDS, self.transport.abort)
@@ -176,11 +176,11 @@ class _Client(_Side):
             early, self._early, self._is_connected = self._early, b"", True
             self.data_received(early)
             self.resume_reading()
-        elif (backend := self.other) is not None:  # the client left while it was connected
+        elif (backend := self.other) is not None:  # the client disconnected in the meantime
             backend.abort()
 
     def data_received(self, data: bytes) -> None:
-        if not self._is_connected:  # a transport may read once more before it pauses
+        if not self._is_connected:  # a transport may deliver one more read before it pauses
             self._early += data
             self.pause_reading()
             return

@@ -44,8 +44,8 @@ Answer: TypeAlias = Callable[[AsyncIterator[bytes], Context], Awaitable[bytes]]
 class Gate:
     """Open until the service shuts down.
 
-    When a gRPC server stops, it cancels queued calls, and a client cannot know that it may retry. So calls are first
-    rejected with UNAVAILABLE until the queue is empty.
+    When a gRPC server stops, it cancels queued calls, and a client cannot tell whether a retry is safe. Calls are
+    therefore first rejected with UNAVAILABLE until the queue is empty.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Gate:
 
     def reject(self) -> ApiError:
         self._rejected.set()
-        return ApiError(503, "The service is shutting down", "ending", ["Nothing was done. Try again"])
+        return ApiError(503, "The service is shutting down", "ending", ["The call had no effect. Try again"])
 
     async def close(self) -> None:
         """Reject calls from now on; returns when no more calls arrive."""
@@ -118,7 +118,7 @@ def _handlers(worker: Worker, gate: Gate) -> dict[str, grpc.RpcMethodHandler[byt
     for name, method in METHODS.items():
         endpoint, receiving = f"/{SERVICE}/{name}", Receiving(MAX_AT_ONCE[name], seconds)
         answer = _traced(endpoint, worker, _observed(endpoint, method, worker, gate, receiving))
-        # A unary call for clients; as a stream, the server can stop waiting for the message.
+        # Clients make a unary call; the server handles it as a stream, so that it can stop waiting for the message.
         handlers[name] = grpc.stream_unary_rpc_method_handler(answer)
     return handlers
 
@@ -171,5 +171,5 @@ def _code_name(context: Context) -> str:
 
 
 async def _abort(context: Context, error: ApiError) -> None:
-    """End the call. Values of the request occur in the details only, not in the message."""
+    """End the call. Only the details contain values of the request, not the message."""
     await context.abort(code_of(error), str(error), (metadata_of(error),))

@@ -1,24 +1,24 @@
-"""The first bytes of an HTTP/2 connection: nothing but SETTINGS passes until the client has acknowledged the server's.
+"""Start of an HTTP/2 connection: relays only SETTINGS frames until the client acknowledges the server's settings.
 
-gRPC enforces its limits on metadata, streams and the HPACK table only after that acknowledgement. Not here:
+gRPC enforces its limits on metadata, streams and the HPACK table only after that acknowledgment. Not here:
 sockets (relay.py).
 """
 
 from __future__ import annotations
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-# What a client may send before it acknowledges: calls of a first window (65,535 bytes), with their metadata.
+# Maximum bytes before the acknowledgment: calls of the first window (65,535 bytes), with their metadata.
 MAX_HELD_BYTES = 100_000
 MAX_FRAMES, MAX_SETTINGS = 500, 8
 _HEAD_BYTES, _SETTINGS, _ACK = 9, 4, 1
 
 
 class HandshakeError(Exception):
-    """The bytes are not the start of HTTP/2, or too many came before the acknowledgement."""
+    """The bytes are not the start of HTTP/2, or there are too many before the acknowledgment."""
 
 
 class SettingsHandshake:
-    """Sorts what one client sends. `is_done`: the acknowledgement came, and everything after it passes."""
+    """Filters one client's bytes. `is_done`: the client has acknowledged; all later bytes are relayed."""
 
     def __init__(self) -> None:
         self.is_done = False
@@ -28,7 +28,7 @@ class SettingsHandshake:
         self._n_frames = self._n_settings = 0
 
     def feed(self, data: bytes) -> bytes:
-        """The bytes to pass on now; frames other than SETTINGS are held until the acknowledgement.
+        """Return the bytes to relay now; frames other than SETTINGS are held until the acknowledgment.
 
         Raises:
             HandshakeError: close the connection.
@@ -67,7 +67,7 @@ class SettingsHandshake:
         return PREFACE
 
     def _next_frame(self) -> bytes:
-        """The next whole frame; empty if it has not arrived."""
+        """Return the next complete frame; empty if it is incomplete."""
         n_bytes = _HEAD_BYTES + int.from_bytes(self._unread[:3], "big")
         if len(self._unread) < max(_HEAD_BYTES, n_bytes):
             return b""

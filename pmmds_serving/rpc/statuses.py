@@ -59,7 +59,7 @@ def _violations(errors: Iterable[str]) -> list[BadRequest.FieldViolation]:
 
 
 def _shortened(sentences: Sequence[str]) -> list[str]:
-    """As many sentences as fit into metadata, then the number of omitted ones."""
+    """Return the sentences that fit into metadata, then the number of omitted sentences."""
     fitting: list[str] = []
     size = 0
     for sentence in sentences:

@@ -49,7 +49,7 @@ def shadow(deployment: Deployment, parent: int) -> None:
     """Score until this process gets SIGTERM or its parent is gone."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the group; the worker stops this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the process group; the worker stops this process
     files = ShadowFiles(deployment.folder(RUN_FOLDER))
     lock = try_lock_file(files.lock)
     if lock is None:
@@ -62,7 +62,7 @@ def shadow(deployment: Deployment, parent: int) -> None:
     with lock:
         while not stop.is_set() and os.getppid() == parent:
             succeeded = False
-            with ErrorGuard():  # step() handles its own errors; this is for errors of publishing, such as a full disk
+            with ErrorGuard():  # step() handles its own errors; this suppresses errors of publishing
                 succeeded = scorer.step()
                 publisher.publish(scorer.status)
             n_failures = 0 if succeeded else n_failures + 1

@@ -25,7 +25,8 @@ _PERHAPS_A_ROW = (SQLAlchemyError, ValueError, TypeError, ArithmeticError, Looku
 def is_about_a_row(error: Exception) -> bool:
     """True if a reachable database, or the conversion before it, rejected a value.
 
-    Any other error (server unavailable, missing column, missing right, bug) would affect every row, so those rows wait.
+    Any other error (server unavailable, missing column, missing privilege, bug) would affect every row, so those rows
+    wait.
     """
     if isinstance(error, DBAPIError):
         return isinstance(error, IntegrityError | DataError) and not error.connection_invalidated
@@ -52,13 +53,13 @@ class Delivery:
         self._feature_names = feature_names
         self._max_attempts = max_attempts
         self._log: PredictionLog | None = None
-        self._refused: tuple[str, int] = ("", 0)  # place of the last rejected batch, number of attempts
+        self._refused: tuple[str, int] = ("", 0)  # position of the last rejected batch, number of attempts
 
     def deliver(self, batch: Batch, names: tuple[str, ...]) -> None:
         """Write every frame of the batch to the database or to the dead letters, durably.
 
         Args:
-            batch: frames; its place is the same in each attempt.
+            batch: frames; `place` is the same in each attempt.
             names: feature names of its records, in order.
 
         Raises:
@@ -114,7 +115,7 @@ class Delivery:
             self.n_other += a.n_other
 
     def _report_other(self, appended: Appended) -> None:
-        """Log the first repetition whose answer was not the logged one; later ones are only counted."""
+        """Log the first repeated request whose prediction differs from the logged one; only count later ones."""
         if appended.other is None or self.n_other:
             return
         repeated, version, logged, logged_version = appended.other
@@ -124,7 +125,7 @@ class Delivery:
             model_version=version,
             logged_request_id=logged,
             logged_model_version=logged_version,
-            note="The logged answer stays; others like it are counted in pmmds_repeated_requests_total.",
+            note="The logged prediction is kept. Further cases are counted in pmmds_repeated_requests_total.",
         )
 
     def _open_log(self) -> PredictionLog:

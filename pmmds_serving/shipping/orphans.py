@@ -41,7 +41,7 @@ class _Opened:
 class SegmentShipper:
     """Ships each segment from its start in one transaction, all or nothing; small segments share a transaction.
 
-    A worker that drops a segment therefore knows how many rows are lost.
+    The number of rows in a dropped segment is therefore known.
     """
 
     def __init__(self, folder: Path, delivery: Delivery, feature_names: tuple[str, ...]) -> None:

@@ -1,6 +1,6 @@
 """The shipper process: a sidecar, so that shipping does not hold the workers' interpreter lock.
 
-In a worker thread a row cost more than twice the processor time (docs/decisions/0013). Not here: shipping
+In a thread of the worker, a row costs more than twice the processor time (docs/decisions/0013). Not here: shipping
 (shipper.py), starting the process (process/sidecar.py).
 """
 
@@ -91,7 +91,7 @@ def ship(deployment: Deployment, parent: int) -> None:
     """Ship until this process gets SIGTERM or its parent is gone."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the group; the worker stops this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the process group; the worker stops this process
     files = ShipperFiles(deployment.folder(RUN_FOLDER))
     lock = try_lock_file(files.lock)
     if lock is None:

@@ -18,7 +18,7 @@ class SpoolFullError(SpoolWriteError):
 
 @dataclass(frozen=True)
 class SpoolLimits:
-    """Maximum bytes of one worker's unshipped records, the policy beyond it, and bytes of a log segment."""
+    """Maximum bytes of one worker's unshipped records, the policy when it is reached, and bytes of a log segment."""
 
     max_bytes: int = 1_000_000_000
     when_full: Literal["reject", "drop_oldest"] = "reject"
@@ -61,7 +61,7 @@ class SpoolPart:
     def drop(self) -> bool:
         """Delete it. False if the shipper has claimed it, which deletes it after shipping."""
         if not self.is_released:
-            with suppress(OSError):  # a file that stays is shipped after this worker has exited
+            with suppress(OSError):  # a remaining file is shipped after this worker has exited
                 self.path.unlink(missing_ok=True)
             return True
         try:

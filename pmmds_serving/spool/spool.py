@@ -1,8 +1,8 @@
 """The spool: a worker's predictions that are not in the database yet, as a queue of log segments.
 
 A record is written to the newest segment before its response is sent, so killing the process loses none. The worker
-locks a segment while it writes to it; the shipper claims released and orphaned segments, ships and deletes them. Does
-not live here: the file format (segment.py), threads (sync.py), the database (shipping/shipper.py).
+locks a segment while it writes to it; the shipper claims released and orphaned segments, ships and deletes them. Not
+here: the file format (segment.py), threads (sync.py), the database (shipping/shipper.py).
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ class Spool:
     """The segments of one worker. Appending and syncing may run in different threads."""
 
     def __init__(self, folder: Path, feature_names: Sequence[str], limits: SpoolLimits | None = None) -> None:
-        """Raises HomeNotWritableError."""
+        """Raises HomeNotWritableError if the spool folder cannot be written."""
         self.folder = folder
         self.limits = limits or SpoolLimits()
         self.n_dropped = 0
         self.problem = ""  # why records cannot be stored durably now; empty if they can
         self._feature_names = tuple(feature_names)
-        # A small limit has smaller segments, so that dropping one leaves the others.
+        # Segments are smaller for a small limit, so that dropping one loses fewer records.
         self._segment_bytes = max(1, min(self.limits.segment_bytes, self.limits.max_bytes // 4))
         self._name = uuid.uuid4().hex
         self._numbers = itertools.count()
@@ -156,12 +156,12 @@ class Spool:
                 if fresh is not None:
                     self._parts.append(fresh)
                 elif self._parts:
-                    # No record is appended to it, although it is the newest.
+                    # No more records are appended to the newest segment.
                     self._parts[-1].is_released = True
             self._release(written)
 
     def close(self) -> None:
-        """Delete an empty segment, release the others to the shipper, and reject further records."""
+        """Delete an empty segment, release all other segments to the shipper, and reject further records."""
         with self._lock:
             if self._is_closed:
                 return
@@ -230,7 +230,7 @@ class Spool:
 
     def _drop_oldest(self) -> bool:
         """Drop the oldest segment that the shipper has not claimed; False if it has claimed all."""
-        self._next_part()  # so that the newest segment can be dropped too
+        self._next_part()  # so that the newest segment can be dropped as well
         for part in list(self._parts)[:-1]:
             is_gone = part.is_gone
             if is_gone or part.drop():

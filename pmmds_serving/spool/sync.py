@@ -50,7 +50,7 @@ class SpoolSyncer:
 
     @property
     def problem(self) -> str:
-        """Why predictions may be missing on disk; empty if they are not."""
+        """Why predictions may not be synced to disk; empty if there is no problem."""
         if self._is_started and not self._stop.is_set() and not self._thread.is_alive():
             return "The spool sync thread has stopped. Restart the service."
         return self._spool.problem

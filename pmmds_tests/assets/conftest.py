@@ -15,7 +15,7 @@ _FirstRun = tuple[DagsterPlatform, dg.ExecuteInProcessResult, Path]
 
 @pytest.fixture(scope="session")
 def _first_run(tmp_path_factory: pytest.TempPathFactory) -> _FirstRun:
-    """A platform after its first train_job, that run, and a copy of the home as the run left it."""
+    """A platform after its first train_job, that run, and a copy of the home after that run."""
     home, kept = tmp_path_factory.mktemp("platform"), tmp_path_factory.mktemp("trained")
     platform = DagsterPlatform.build(home)
     result = platform.run("train_job")

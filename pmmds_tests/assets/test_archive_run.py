@@ -1,4 +1,4 @@
-"""The archive as Dagster shows it: what was archived, in numbers, and nothing where nothing is asked for."""
+"""archive_job: its metadata in Dagster, and no archiving by default."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def test_a_run_archives_ended_days_and_reports_the_counts(tmp_path: Path) -> Non
     )
     assert materialized(environment)["n_rows_archived_now"] == 0
     assert deployment.prediction_log.count() == 50
-    told = materialized({**environment, "PMMDS_RETENTION_DAYS": "7"})
-    assert (told["n_rows_archived_now"], told["dagster/row_count"]) == (40, 40)
+    reported = materialized({**environment, "PMMDS_RETENTION_DAYS": "7"})
+    assert (reported["n_rows_archived_now"], reported["dagster/row_count"]) == (40, 40)
     assert deployment.prediction_log.count() == 10
     again = materialized({**environment, "PMMDS_RETENTION_DAYS": "7"})
     assert (again["n_rows_archived_now"], again["dagster/row_count"]) == (0, 40)

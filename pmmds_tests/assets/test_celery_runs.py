@@ -1,4 +1,4 @@
-"""Runs through Celery: a real broker, a real worker, and the bytes that the embedded default gives."""
+"""Runs through Celery with a real broker and a real worker give the same results as the embedded default."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pmmds_tests.harness.dagster_platform import DagsterPlatform
 from pmmds_tests.harness.ports import free_port
 from pmmds_tests.harness.redis_broker import temporary_broker
 
-# The first test waits for two trainings.
+# The first test trains twice.
 pytestmark = [pytest.mark.scale, pytest.mark.process, pytest.mark.xdist_group("celery"), pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parent.parent.parent
@@ -39,7 +39,7 @@ def broker() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def platform(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CeleryPlatform]:
-    """A home with a worker, whose train_job has gone through it."""
+    """A home with a worker, after a train_job that the worker executed."""
     built = CeleryPlatform.build(tmp_path_factory.mktemp("celery"), broker)
     with built.process([program("pmmds"), "celery-worker"], "worker.log", " ready.") as log:
         done = built.execute("train_job")
@@ -57,7 +57,7 @@ def test_training_through_celery_gives_the_same_model_as_in_process(
 
 
 def digests(deployment: Deployment) -> dict[str, str]:
-    """Of everything that train_job makes, as hexadecimal."""
+    """Return the digest of every result of train_job, as hexadecimal."""
     version = deployment.production_version()
     rows = {
         kind: deployment.datasets.require(kind, "training_data").digest for kind in ("reference", "training", "holdout")
@@ -66,7 +66,7 @@ def digests(deployment: Deployment) -> dict[str, str]:
     return {**rows, "model": version.digest, "profile": profile.digest, "version": version.version}
 
 
-def test_monitoring_through_celery_gives_the_bytes_of_the_embedded_default(platform: CeleryPlatform) -> None:
+def test_monitoring_through_celery_equals_the_embedded_default(platform: CeleryPlatform) -> None:
     deployment = platform.deployment
     embedded = DagsterPlatform.build(platform.home, PMMDS_DAGSTER_EXECUTOR="in_process")
     embedded.log_rows(
@@ -87,8 +87,8 @@ def test_monitoring_through_celery_gives_the_bytes_of_the_embedded_default(platf
     assert b'"n_current": 500' in by_default
 
 
-def test_the_deployed_launcher_sends_a_whole_run_to_a_worker(platform: CeleryPlatform) -> None:
-    """The instance of deploy/celery, a real daemon that takes the run from the queue, a worker of that queue."""
+def test_the_deployed_launcher_sends_whole_runs_to_a_worker(platform: CeleryPlatform) -> None:
+    """Uses the instance file of deploy/celery, a real daemon that dequeues the run, and a worker on its queue."""
     run_id = str(uuid.uuid4())
     tags = {**monitor_request(platform.deployment, 24).tags, "dagster-celery/queue": "runs"}
     launch = [program("dagster"), "job", "launch", "-m", JOBS, "-j", "monitor_job", "--run-id", run_id]
@@ -103,7 +103,7 @@ def test_the_deployed_launcher_sends_a_whole_run_to_a_worker(platform: CeleryPla
     assert run.tags["dagster-celery/task_id"]
 
 
-def test_the_instance_for_celery_differs_from_the_project_s_in_its_run_launcher_only() -> None:
+def test_the_celery_instance_differs_only_in_its_run_launcher() -> None:
     own, project = (yaml.safe_load(path.read_text()) for path in (INSTANCE, ROOT / "dagster.yaml"))
     launcher = own.pop("run_launcher")
     assert own == project
@@ -130,12 +130,12 @@ def test_an_unreachable_broker_fails_the_run_within_a_minute(platform: CeleryPla
     assert len(worker.stderr.splitlines()) == 1
 
 
-def test_a_broker_of_another_kind_is_refused_by_its_setting() -> None:
+def test_an_unsupported_broker_url_is_rejected() -> None:
     with pytest.raises(SettingError, match="expected a redis:// or amqp:// URL"):
         load_settings({"PMMDS_CELERY_BROKER_URL": "http://broker"})
 
 
-def test_results_of_rabbitmq_come_by_its_own_queues_and_those_of_redis_are_kept_there() -> None:
+def test_results_use_rabbitmq_queues_or_the_redis_backend() -> None:
     from pmmds_assets.executors import celery_arguments
 
     assert celery_arguments("amqp://rabbit//")["backend"] == "rpc://"

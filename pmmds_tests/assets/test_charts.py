@@ -27,7 +27,7 @@ def test_bars_are_sorted_and_those_over_the_threshold_highlighted() -> None:
     assert (fills.count("var(--series-2)"), fills.count("var(--current)")) == (1, 2)
 
 
-def test_a_line_of_one_point_shows_the_point_and_its_label() -> None:
+def test_a_line_chart_of_one_value_shows_a_labeled_point() -> None:
     chart = line_chart("Rows per hour", [("28 10:00", 5.0)], unit="rows")
     assert labels_of(chart).count("28 10:00") == 1
     assert 'fill="var(--current)"' in svg_of(chart)

@@ -1,4 +1,4 @@
-"""What PMMDS relies on in Dagster's private modules."""
+"""The parts of Dagster's private modules that PMMDS uses."""
 
 import importlib.util
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A holdout that cannot judge a model fails the evaluation with why, and leaves no evaluation and no decision."""
+"""An invalid holdout fails the evaluation with the reason, and stores neither an evaluation nor a decision."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def keep_holdout(deployment: Deployment, frame: pd.DataFrame, details: Any) -> N
 
 
 @pytest.mark.slow
-def test_a_holdout_of_one_class_or_with_gaps_is_said_and_never_a_number(tmp_path: Path) -> None:
+def test_an_invalid_holdout_fails_the_evaluation_with_its_reason(tmp_path: Path) -> None:
     platform = DagsterPlatform.build(tmp_path)
     assert platform.run("train_job").success
     deployment = platform.deployment

@@ -1,4 +1,4 @@
-"""A contract of two features, coded as integers and with gaps: equal rows of different customers are no leak."""
+"""A contract with two features, integer codes and missing values: equal rows of different customers are no leakage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ model_name: claims-classifier
 description: Whether a claim is paid.
 label: {name: paid, source: outcome, positive: "2", negative: "1"}
 features:
-  - {name: colour, source: colour, kind: categorical, type: string, values: [red, green, blue], description: Colour.,
+  - {name: color, source: color, kind: categorical, type: string, values: [red, green, blue], description: Color.,
      example: red}
   - {name: size, source: size, kind: categorical, type: string, values: ["0", "1", "2"], description: Its code.,
      example: "1", blank: {means: missing, written_as: [NA]}}
@@ -27,13 +27,13 @@ features:
 
 
 def claims(n_rows: int, seed: int, *, red: float = 1.2) -> pd.DataFrame:
-    """As the file has them. `red`: log odds that the colour adds."""
+    """Rows in the format of the source file. `red`: log odds added by the color red."""
     random = np.random.default_rng(seed)
-    colour, size = random.choice(["red", "green", "blue"], n_rows), random.choice([0, 1, 2], n_rows)
-    odds = -1 + red * (colour == "red") + 1.0 * (size == 2)
+    color, size = random.choice(["red", "green", "blue"], n_rows), random.choice([0, 1, 2], n_rows)
+    odds = -1 + red * (color == "red") + 1.0 * (size == 2)
     paid = random.random(n_rows) < 1 / (1 + np.exp(-odds))
     written = np.where(random.random(n_rows) < 0.05, "NA", size.astype(str))
-    return pd.DataFrame({"colour": colour, "size": written, "outcome": paid + 1})
+    return pd.DataFrame({"color": color, "size": written, "outcome": paid + 1})
 
 
 @pytest.fixture
@@ -53,11 +53,11 @@ def platform(tmp_path: Path) -> DagsterPlatform:
 
 def as_logged(frame: pd.DataFrame) -> pd.DataFrame:
     size = [None if code == "NA" else code for code in frame["size"]]
-    return pd.DataFrame({"colour": frame["colour"], "size": size, "paid": frame["outcome"] - 1})
+    return pd.DataFrame({"color": frame["color"], "size": size, "paid": frame["outcome"] - 1})
 
 
 @pytest.mark.slow
-def test_customers_like_the_reference_have_not_drifted_and_all_their_labels_are_new(platform: DagsterPlatform) -> None:
+def test_duplicate_rows_cause_no_drift_and_no_leakage(platform: DagsterPlatform) -> None:
     trained = platform.run("train_job")
     assert trained.success, errors_of(trained)
     deployment = platform.deployment
@@ -74,15 +74,15 @@ def test_customers_like_the_reference_have_not_drifted_and_all_their_labels_are_
     assert retrained.success, errors_of(retrained)
     assert "promotion_decision" in assets_made(retrained)
     assert failed_checks(retrained) & {"holdout_is_unseen"} == set()
-    told = metadata_of(retrained, "training_data")
-    assert (told["n_new_labels"].value, told["n_holdout_rows"].value) == (2000, 800)
+    reported = metadata_of(retrained, "training_data")
+    assert (reported["n_new_labels"].value, reported["n_holdout_rows"].value) == (2000, 800)
     decision = deployment.decisions.recent(1)[0]
     assert (decision.challenger_version, decision.promoted) == ("2", True)
 
     again_made = reproduce(deployment, find_version(deployment, "2"))
     assert again_made.is_equal
 
-    # What v2 was judged on it was not trained on: with as many again it may judge, and what it learnt from may not.
+    # v2 was not trained on its holdout rows: they may be in a later holdout, but its training rows may not.
     platform.log_rows(as_logged(claims(400, 4, red=-2.0)), "later")
     again = platform.run("retrain_job", ops={"training_data": {"config": {"block_without_labels": True}}})
     assert again.success, errors_of(again)

@@ -1,4 +1,4 @@
-"""The graph as a person sees it: names, edges, and that nothing is left unexplained."""
+"""The asset graph: names, edges, descriptions, checks, schedules and sensors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BLOCKING = {
 }
 
 
-def test_the_assets_and_their_edges_are_those_of_the_architecture() -> None:
+def test_assets_and_edges_match_the_architecture() -> None:
     nodes = defs.resolve_asset_graph()
     found = {
         key.to_user_string(): {p.to_user_string() for p in nodes.get(key).parent_keys}
@@ -57,13 +57,13 @@ def test_every_asset_has_a_group_an_owner_kinds_and_a_description(name: str) -> 
     assert len(spec.description) > 40
 
 
-def test_the_checks_that_must_block_do() -> None:
+def test_required_checks_are_blocking() -> None:
     graph = defs.resolve_asset_graph()
     blocking = {f"{k.asset_key.to_user_string()}:{k.name}" for k in graph.asset_check_keys if graph.get(k).blocking}
     assert blocking == BLOCKING
 
 
-def test_schedules_and_sensors_that_the_loop_needs_are_on_by_default() -> None:
+def test_required_schedules_and_sensors_are_enabled_by_default() -> None:
     repository = defs.get_repository_def()
     assert {s.name for s in repository.sensor_defs} >= {
         "drift_alert_sensor",

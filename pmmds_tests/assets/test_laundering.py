@@ -1,4 +1,4 @@
-"""A version that somebody put under the alias from outside stays a claim, whatever is promoted or taken back later."""
+"""A version that received the alias in MLflow stays unrecorded, even after later promotions and rollbacks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 
 @pytest.fixture
 def platform(two_versions_home: Path, tmp_path: Path) -> DagsterPlatform:
-    """v2 is in production, v1 was before; v3 is registered, and the alias was moved to it from outside."""
+    """v2 was promoted after v1; then the alias was moved to the registered version v3 in MLflow."""
     platform = with_v2_promoted(two_versions_home, tmp_path)
     result = platform.run("train_job", selection=["trained_model"])
     assert result.success, errors_of(result)
@@ -28,15 +28,15 @@ def platform(two_versions_home: Path, tmp_path: Path) -> DagsterPlatform:
     return platform
 
 
-def test_a_rollback_passes_over_a_version_that_was_only_claimed(platform: DagsterPlatform) -> None:
+def test_a_rollback_skips_an_unrecorded_version(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
     assert deployment.decisions.recorded_digest("3") is None
     assert roll_back(deployment, by="Ada").challenger_version == "2"
 
 
-def test_after_a_promotion_over_a_claimed_version_both_rollbacks_pass_it_over(platform: DagsterPlatform) -> None:
+def test_rollbacks_skip_an_unrecorded_version_after_a_promotion(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
-    roll_back(deployment, to="1", by="Ada")  # recorded; its predecessor is the claimed v3
+    roll_back(deployment, to="1", by="Ada")  # recorded; its predecessor is v3, which is not
     with pytest.raises(UsageError, match="recorded the files of v3"):
         decide_rollback(deployment, to="3", by=AUTOMATIC_ROLLBACK, instead_of="1", unrecorded=True)
     with pytest.raises(UsageError, match="recorded the files of v3"):
@@ -47,10 +47,10 @@ def test_after_a_promotion_over_a_claimed_version_both_rollbacks_pass_it_over(pl
     assert deployment.decisions.recorded_digest("3") is None
 
 
-def test_under_recorded_the_champion_is_the_version_that_serves(platform: DagsterPlatform, tmp_path: Path) -> None:
+def test_with_required_records_the_champion_is_the_served_version(platform: DagsterPlatform, tmp_path: Path) -> None:
     deployment = platform.deployment
     strict = DagsterPlatform.build(deployment.settings.home_path, PMMDS_MODEL_VERIFICATION="require_record").deployment
     assert champion_of(strict) == deployment.registry.get_version(deployment.model_name, "2")
     found = champion_of(deployment)
     assert found is not None
-    assert found.version == "3", "by default it is served, and told"
+    assert found.version == "3", "by default it is served with a warning"

@@ -78,7 +78,7 @@ def test_drift_leads_to_a_promoted_model_and_the_alert_is_resolved(platform: Dag
 
 
 def give_labels_of_one_class(platform: DagsterPlatform, attempt: int) -> None:
-    """200 labels, all negative: enough of them, and nothing to judge by."""
+    """Send 200 negative labels: enough labels, but of one class, so no model can be evaluated."""
     now, begin = datetime.now(UTC), 200 * (attempt - 2)
     platform.deployment.ground_truth.add(LabelItem(f"m-{i}", 0, now) for i in range(begin, begin + 200))
 
@@ -107,9 +107,9 @@ def test_a_blocked_retraining_retries_on_new_labels_up_to_its_limit(
     skipped = platform.tick(drift_alert_sensor)
     assert isinstance(skipped, dg.SkipReason)
     assert "needs manual action" in str(skipped.skip_message)
-    (told,) = [c for c in platform.deployment.alerts.changes(alert.alert_id) if c.kind == "gave_up"]
-    assert told.note is not None
-    assert told.note.startswith("No new model after 3 retraining attempts (last outcome: blocked_no_labels: ")
+    (reported,) = [c for c in platform.deployment.alerts.changes(alert.alert_id) if c.kind == "gave_up"]
+    assert reported.note is not None
+    assert reported.note.startswith("No new model after 3 retraining attempts (last outcome: blocked_no_labels: ")
     assert platform.deployment.alerts.get(alert.alert_id).status == "open"
     assert platform.deployment.production_version().version == "1"
 
@@ -125,7 +125,7 @@ def test_the_same_attempt_never_runs_twice(platform: DagsterPlatform) -> None:
     assert len(platform.deployment.retrainings.recent()) == 1
 
 
-def test_forced_without_labels_it_trains_on_what_there_is(platform: DagsterPlatform) -> None:
+def test_a_forced_retraining_runs_without_new_labels(platform: DagsterPlatform) -> None:
     ops = {"training_data": {"config": {"block_without_labels": False}}}
     result = platform.run("retrain_job", ops=ops, tags={"pmmds/trigger": "manual", "pmmds/attempt": "1"})
     assert result.success, errors_of(result)

@@ -1,4 +1,4 @@
-"""monitor_job as the schedule, the UI and a backfill launch it."""
+"""monitor_job, launched by the schedule, from the UI, and by a backfill."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from pmmds_tests.harness.prediction_records import make_records
 
 @pytest.fixture(scope="module")
 def watched(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> DagsterPlatform:
-    """A platform with a model and 300 rows of traffic as in the reference; no test adds rows to it."""
+    """A platform with a model and 300 rows of traffic without drift; tests must not add rows."""
     platform = copy_of(trained_home, tmp_path_factory.mktemp("watched"))
     reference = platform.deployment.datasets.require("reference", "reference_data").read()
     platform.log_rows(reference.sample(300, random_state=1), "w")
     return platform
 
 
-def test_traffic_as_in_the_reference_is_stable_and_raises_no_alert(watched: DagsterPlatform) -> None:
+def test_traffic_without_drift_is_stable_and_raises_no_alert(watched: DagsterPlatform) -> None:
     result = watched.run("monitor_job", tags=watched.window_tags())
     assert result.success, errors_of(result)
     assert failed_checks(result) == set()
@@ -57,7 +57,7 @@ def test_traffic_as_in_the_reference_is_stable_and_raises_no_alert(watched: Dags
     assert watched.deployment.alerts.open_alerts() == []
 
 
-def test_the_request_names_the_hours_from_the_first_that_changed_on(tmp_path: Path) -> None:
+def test_the_request_starts_at_the_first_changed_hour(tmp_path: Path) -> None:
     platform = DagsterPlatform.build(tmp_path)
     d, now = platform.deployment, datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
     present = "2026-03-02-09:00"
@@ -67,8 +67,8 @@ def test_the_request_names_the_hours_from_the_first_that_changed_on(tmp_path: Pa
     assert dict(monitor_request(d, 2, now).tags) == {RANGE_START: present, RANGE_END: present}, "out of the window"
 
 
-def test_the_hours_that_were_counted_show_as_materialized(watched: DagsterPlatform) -> None:
-    hour = key_of(datetime.now(UTC))  # the run may last into the next
+def test_counted_hours_are_shown_as_materialized(watched: DagsterPlatform) -> None:
+    hour = key_of(datetime.now(UTC))  # the run may end in the next hour
     assert watched.run("monitor_job", tags=watched.window_tags()).success
     assert hour in watched.instance.get_materialized_partitions(dg.AssetKey("feature_histograms"))
 
@@ -89,7 +89,7 @@ def test_a_month_of_hours_is_one_run(watched: DagsterPlatform) -> None:
     assert len(made) == 31 * 24
 
 
-def test_the_report_can_be_made_without_partitions(watched: DagsterPlatform) -> None:
+def test_the_report_can_be_materialized_without_partitions(watched: DagsterPlatform) -> None:
     result = watched.run("monitor_job", selection=["drift_report"])
     assert result.success, errors_of(result)
     assert assets_made(result) >= {"drift_report"}
@@ -111,12 +111,12 @@ def test_a_disabled_schedule_skips_with_a_reason(tmp_path: Path, schedule: dg.Sc
     assert "PMMDS_SCHEDULES=off" in str(answer.skip_message)
 
 
-def test_the_present_hour_is_a_partition() -> None:
+def test_the_current_hour_is_a_partition() -> None:
     assert key_of(datetime.now(UTC)) in hourly.get_partition_keys()
 
 
-def test_the_alert_names_a_changed_contract_mix_by_the_selected_rule(tmp_path: Path) -> None:
-    """From logged rows through histograms, rules and report to an alert whose words say what was changed."""
+def test_the_alert_names_the_changed_feature_by_the_selected_rule(tmp_path: Path) -> None:
+    """Logged rows lead through histograms, rules and a report to an alert that names the change."""
     platform = DagsterPlatform.build(
         tmp_path, PMMDS_DRIFT_ALERT_RULES="calibrated", PMMDS_DRIFT_SEGMENT_FEATURES="internet_service"
     )
@@ -129,11 +129,11 @@ def test_the_alert_names_a_changed_contract_mix_by_the_selected_rule(tmp_path: P
     assert result.success, errors_of(result)
     assert failed_checks(result) == {"features_are_stable"}
     (alert,) = deployment.alerts.open_alerts()
-    told = re.search(r"contract: Month-to-month (\d+)% → (\d+)% of rows", alert.message)
-    assert told is not None, alert.message
+    reported = re.search(r"contract: Month-to-month (\d+)% → (\d+)% of rows", alert.message)
+    assert reported is not None, alert.message
     before, after = (100 * float((frame["contract"] == "Month-to-month").mean()) for frame in (reference, changed))
-    assert abs(int(told[1]) - before) < 2, "the reference of the model is a part of the reference data"
-    assert int(told[2]) == round(after)
+    assert abs(int(reported[1]) - before) < 2, "the reference of the model is a part of the reference data"
+    assert int(reported[2]) == round(after)
 
 
 def test_the_stored_report_has_every_rule_the_pairs_and_the_segments(tmp_path: Path) -> None:
@@ -142,21 +142,21 @@ def test_the_stored_report_has_every_rule_the_pairs_and_the_segments(tmp_path: P
     deployment = platform.deployment
     reference = deployment.datasets.require("reference", "reference_data").read()
     changed = apply_scenario(reference.sample(400, random_state=2), deployment.contract, "month_to_month", seed=3)
-    # An upstream join gone wrong: the tenure of two fifths of the customers is somebody else's.
+    # A faulty upstream join: two fifths of the customers have another customer's tenure.
     changed.loc[changed.index[:160], "tenure"] = changed["tenure"].iloc[:160].sample(frac=1, random_state=1).to_numpy()
     platform.log_rows(changed, "m")
     assert platform.run("monitor_job", tags=platform.window_tags()).success
     report = deployment.drift.latest()
     assert report is not None
     document = report.document
-    assert (document["verdict"], document["alert_rules"]) == ("stable", ["spec"]), "one feature is not three"
+    assert (document["verdict"], document["alert_rules"]) == ("stable", ["spec"]), "only one of three features drifted"
     verdicts = {r["rule"]: r["verdict"] for r in document["rules"]}
     assert list(verdicts) == ["spec", "calibrated", "joint", "sequential"]
     assert (verdicts["calibrated"], verdicts["joint"]) == ("drifted", "drifted")
-    assert verdicts["sequential"] in ("insufficient_data", "drifted"), "one window is no history"
+    assert verdicts["sequential"] in ("insufficient_data", "drifted"), "one window is not a history"
     assert "tenure" in document["pairs"][0]["features"]
     q_values = {f["feature"]: f["q_value"] for f in document["features"]}
-    assert q_values["tenure"] > 0.05 > q_values["contract"], "what was shuffled has the counts that it had"
+    assert q_values["tenure"] > 0.05 > q_values["contract"], "shuffling does not change the counts"
     segments = {s["value"]: s for s in document["segments"]}
     assert segments["Fiber optic"]["worst_feature"] == "contract"
     assert sum(s["n_current"] for s in document["segments"]) == 400
@@ -175,11 +175,11 @@ def test_the_spec_rule_detects_a_billing_migration(watched: DagsterPlatform, tmp
     assert "expected by chance 0.0" in alert.message
 
 
-def test_too_few_rows_are_said_to_be_too_few(trained_home: Path, tmp_path: Path) -> None:
+def test_too_few_rows_are_insufficient_data_in_dagster(trained_home: Path, tmp_path: Path) -> None:
     platform = copy_of(trained_home, tmp_path)
     result = platform.run("monitor_job", tags=platform.window_tags())
     assert result.success, errors_of(result)
-    assert failed_checks(result) == {"window_has_enough_rows", "features_are_stable"}, "nobody could look"
+    assert failed_checks(result) == {"window_has_enough_rows", "features_are_stable"}, "no rows were compared"
     severities = {c.severity for c in result.get_asset_check_evaluations() if not c.passed}
     assert severities == {dg.AssetCheckSeverity.WARN}
     assert metadata_of(result, "drift_report")["verdict"].value == "insufficient_data"

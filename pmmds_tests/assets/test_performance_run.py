@@ -1,4 +1,4 @@
-"""performance_job on a platform with a model: measured, estimated, kept, shown."""
+"""performance_job on a platform with a model: metrics, estimates, stored results and metadata."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pmmds_tests.harness.dagster_platform import DagsterPlatform, copy_of, error
 
 @pytest.fixture(scope="module")
 def answered(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> DagsterPlatform:
-    """A platform with a model and 600 rows of today as in the reference, none labelled yet."""
+    """A platform with a model and 600 unlabeled rows of today without drift."""
     platform = copy_of(trained_home, tmp_path_factory.mktemp("answered"))
     platform.log_rows(sample(platform), "w", with_labels=False)
     return platform
@@ -33,10 +33,10 @@ def measured(platform: DagsterPlatform) -> tuple[dict[str, Any], set[str]]:
     return metadata_of(result, "performance_report"), failed_checks(result)
 
 
-def test_before_labels_arrive_there_is_an_estimate_and_after_them_both_agree(answered: DagsterPlatform) -> None:
+def test_the_estimate_exists_without_labels_and_agrees_with_them(answered: DagsterPlatform) -> None:
     deployment = answered.deployment
     metadata, failed = measured(answered)
-    assert failed == {"labels_have_arrived", "truth_agrees_with_the_estimate"}, "nobody could look"
+    assert failed == {"labels_have_arrived", "truth_agrees_with_the_estimate"}, "no labels have arrived"
     (row,) = [r.data for r in metadata["days"].records]
     assert row["roc_auc"] == "0 labels have arrived; 100 are required"
     assert 0.7 < float(row["estimated_roc_auc"]) < 0.95
@@ -66,7 +66,7 @@ def test_before_labels_arrive_there_is_an_estimate_and_after_them_both_agree(ans
 def test_a_day_that_did_not_change_is_not_measured_again(answered: DagsterPlatform) -> None:
     measured(answered)
     deployment = answered.deployment
-    # Two days: if midnight has passed since the rows were logged, they are yesterday's.
+    # Two days, because midnight may have passed since the rows were logged.
     start = daily_window_start(datetime.now(UTC), 2)
     before = [k.computed_at for k in deployment.daily_performance.results(start)]
     measured(answered)

@@ -1,4 +1,4 @@
-"""What must not lead to a promotion, and what a promotion must survive, on a platform with a real registry."""
+"""Faults that must prevent a promotion, and faults that must not, on a platform with a real registry."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def registered_folder(deployment: Deployment, version: str) -> Path:
 
 
 def forget_copies(deployment: Deployment) -> None:
-    """This machine's copies of bundles, which were verified when they were fetched."""
+    """Delete the bundles cached on this machine, which were verified at download."""
     for path in sorted((deployment.settings.home_path / "profiles").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
 
@@ -50,7 +50,7 @@ def flip_a_byte(folder: Path) -> None:
 
 
 def exchange_whole(folder: Path) -> None:
-    """Another scorer with golden predictions and a manifest of its own: consistent, and not what was registered."""
+    """Replace the bundle by another scorer with matching golden predictions and manifest."""
     bundle = load_bundle(folder)
     scorer = load_scorer((folder / SCORER).read_bytes())
     assert isinstance(scorer, LogisticScorer)
@@ -64,7 +64,7 @@ def exchange_whole(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("alter", "said"),
-    [(flip_a_byte, "does not match its sha256"), (exchange_whole, "are not those that were registered")],
+    [(flip_a_byte, "does not match its sha256"), (exchange_whole, "differ from those that were registered")],
     ids=["a byte", "the whole bundle, consistently"],
 )
 def test_a_challenger_with_altered_files_is_not_evaluated(platform: DagsterPlatform, alter: Any, said: str) -> None:
@@ -80,7 +80,7 @@ def test_a_challenger_with_altered_files_is_not_evaluated(platform: DagsterPlatf
     assert production(deployment) == "1"
 
 
-def test_labels_of_one_class_train_nothing_and_the_alert_stays_open(platform: DagsterPlatform) -> None:
+def test_labels_of_one_class_block_training_and_keep_the_alert_open(platform: DagsterPlatform) -> None:
     contract = platform.deployment.contract
     rows = traffic_rows(packaged_generator(), contract, 800, "migration", seed=5).frame
     platform.log_rows(rows.assign(**{contract.label.name: 0}), "m")
@@ -97,7 +97,7 @@ def test_labels_of_one_class_train_nothing_and_the_alert_stays_open(platform: Da
     assert production(platform.deployment) == "1"
 
 
-def test_a_champion_deleted_from_mlflow_leaves_the_next_model_a_first_one(platform: DagsterPlatform) -> None:
+def test_after_the_champion_is_deleted_the_next_model_is_a_first_one(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
     with deployment.registry._client() as client:
         client.delete_model_version(deployment.model_name, "1")
@@ -112,7 +112,7 @@ def test_a_champion_deleted_from_mlflow_leaves_the_next_model_a_first_one(platfo
 
 @pytest.mark.slow
 def test_a_clock_set_back_does_not_reorder_promotions(platform: DagsterPlatform) -> None:
-    """What was decided before the clock was set back lies an hour in the future of what is decided after it."""
+    """After the clock was set back, earlier decisions have a timestamp one hour in the future."""
     deployment = platform.deployment
     assert platform.run("train_job").success
     promote(deployment, "2", "1")

@@ -1,4 +1,4 @@
-"""Retrainings without an alert, on real stores; and a trigger that always fails does not cause a storm of runs."""
+"""Retrainings without an alert, on real stores; a trigger that always fails starts a limited number of runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def rows_of_kind(platform: DagsterPlatform, n_rows: int, scenario: str = "none",
 
 
 def fail_the_run_of(platform: DagsterPlatform, request: dg.RunRequest) -> None:
-    """What the failure sensor books of a run that claimed its attempt and died."""
+    """Record a run that claimed its attempt and failed, as the failure sensor does."""
     tags = dict(request.tags)
     run = platform.instance.create_run_for_job(platform.defs.resolve_job_def(retrain_job.name), tags=tags)
     claim_attempt(platform.deployment, Trigger.of_tags(tags), run.run_id)
@@ -90,7 +90,7 @@ def test_label_trigger_retrains_and_records_the_training_mix(trained_home: Path,
     assert mix_text(chain["training_data"]["details"]["mix"]) == mix_text(mix)
 
 
-def test_rows_that_are_all_too_old_train_nothing(trained_home: Path, tmp_path: Path) -> None:
+def test_no_model_is_trained_if_all_rows_are_too_old(trained_home: Path, tmp_path: Path) -> None:
     platform = copy_of(
         trained_home,
         tmp_path,
@@ -110,7 +110,7 @@ def test_rows_that_are_all_too_old_train_nothing(trained_home: Path, tmp_path: P
 
 
 def with_labels(platform: DagsterPlatform, frame: Any, share_flipped: float) -> None:
-    """Production rows whose labels are the model's truth, but for a share that is turned round."""
+    """Add labeled production rows; a share of the labels is inverted."""
     random = np.random.default_rng(3)
     label = platform.deployment.contract.label.name
     flip = random.random(len(frame)) < share_flipped
@@ -123,7 +123,7 @@ def test_only_a_significant_realized_drop_triggers_a_retraining(
 ) -> None:
     platform = copy_of(trained_home, tmp_path)
     with_labels(platform, rows_of_kind(platform, 1500), share_flipped)
-    assert isinstance(platform.tick(drift_alert_sensor), dg.SkipReason), "the performance report has not looked yet"
+    assert isinstance(platform.tick(drift_alert_sensor), dg.SkipReason), "no performance report exists yet"
     refresh_days(platform.deployment, 7)
     step = platform.tick(drift_alert_sensor)
     if not asks:
@@ -178,7 +178,7 @@ def test_a_failing_trigger_stops_after_its_attempts_and_updates_the_alert(tmp_pa
         assert "The disk is full" in target.messages[1]["message"]
 
 
-def test_a_day_full_of_alerts_starts_no_more_than_the_cap(tmp_path: Path) -> None:
+def test_many_alerts_start_at_most_the_daily_cap(tmp_path: Path) -> None:
     platform = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_COOLDOWN_MINUTES="0.000001", PMMDS_RETRAIN_MAX_PER_DAY="4")
     n_started = 0
     for _ in range(6):
@@ -202,7 +202,7 @@ def test_a_clock_set_back_keeps_cooldown_and_daily_cap(tmp_path: Path) -> None:
     platform = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_MAX_PER_DAY="1")
     raise_alert(platform)
     fail_the_run_of(platform, platform.tick(drift_alert_sensor))
-    ahead = datetime.now(UTC) + timedelta(hours=1)  # what was written before the clock was set back
+    ahead = datetime.now(UTC) + timedelta(hours=1)  # written before the clock was set back
     with platform.deployment.database.begin() as connection:
         connection.execute(sa.update(retraining_runs).values(started_at=ahead, finished_at=ahead))
     assert "the next may start at" in str(platform.tick(drift_alert_sensor).skip_message)

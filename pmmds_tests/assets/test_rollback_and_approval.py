@@ -1,4 +1,4 @@
-"""A person takes a version back, approves or rejects one; each on a platform with two registered versions."""
+"""Rollback, approval and rejection by a person, and automatic rollback, with two registered versions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Act = Callable[..., Decision]
 
 @pytest.fixture
 def platform(two_versions_home: Path, tmp_path: Path) -> DagsterPlatform:
-    """A copy with v2 promoted over v1."""
+    """A copy of a platform on which v2 was promoted over v1."""
     return with_v2_promoted(two_versions_home, tmp_path)
 
 
@@ -61,7 +61,7 @@ def decide(deployment: Deployment, challenger: str, champion: str, *, state: str
 
 
 def production(deployment: Deployment) -> str:
-    """Alias and pointer, which agree."""
+    """The version of alias and pointer; asserts that they are equal."""
     pointer, alias = deployment.decisions.pointer(), deployment.production_version().version
     assert pointer is not None
     assert pointer.version == alias
@@ -87,7 +87,7 @@ def test_a_second_rollback_skips_the_version_that_was_rolled_back(platform: Dags
     assert production(deployment) == "2"
 
 
-def test_a_rollback_before_the_first_model_is_one_sentence(tmp_path: Path) -> None:
+def test_a_rollback_without_a_model_fails_with_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No model is in production"):
         roll_back(DagsterPlatform.build(tmp_path).deployment, by="Ada")
 
@@ -99,7 +99,7 @@ def test_a_rollback_to_a_damaged_version_moves_nothing(
     deployment.profiles.bundle("1")
 
     def damaged(model_name: str, version: str, destination: Path) -> Path:
-        return destination  # the registry gives what lies there
+        return destination  # the registry returns the changed files
 
     kept = tmp_path / "profiles" / deployment.model_name / "1" / SCORER
     kept.write_bytes(kept.read_bytes()[:-1] + b" ")
@@ -109,14 +109,14 @@ def test_a_rollback_to_a_damaged_version_moves_nothing(
     assert production(deployment) == "2"
 
 
-def test_a_rollback_starts_from_where_a_person_moved_the_alias(platform: DagsterPlatform) -> None:
+def test_a_rollback_starts_from_an_externally_moved_alias(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
     deployment.registry.move_alias(deployment.model_name, PRODUCTION, "1")
     decision = roll_back(deployment, to="2", by="Ada")
     assert (decision.champion_version, production(deployment)) == ("1", "2")
 
 
-def test_the_launchpad_rolls_back_too_and_the_asset_shows_it(platform: DagsterPlatform) -> None:
+def test_a_rollback_from_the_launchpad_appears_on_the_asset(platform: DagsterPlatform) -> None:
     config = {"config": {"by": "Ada", "reason": "from the UI"}}
     result = platform.run("rollback_job", ops={"roll_back_production": config})
     assert result.success, errors_of(result)
@@ -128,13 +128,13 @@ def test_the_launchpad_rolls_back_too_and_the_asset_shows_it(platform: DagsterPl
     assert metadata_of(result, "production_model")["model_version"].value == "1"
 
 
-def test_a_rollback_from_the_launchpad_that_cannot_be_fails_with_the_sentence(platform: DagsterPlatform) -> None:
+def test_an_impossible_rollback_from_the_launchpad_gives_the_reason(platform: DagsterPlatform) -> None:
     result = platform.run("rollback_job", ops={"roll_back_production": {"config": {"to": "2"}}})
     assert not result.success
     assert "v2 is already in production" in errors_of(result)[0]
 
 
-def test_a_launcher_cannot_pass_as_the_rule_or_pick_a_version_where_a_person_approves(
+def test_a_run_cannot_pose_as_the_rollback_rule_or_bypass_approval(
     platform: DagsterPlatform,
 ) -> None:
     for config in ({"by": "automatic rollback"}, {"by": "Ada"}):
@@ -152,7 +152,7 @@ def test_a_launcher_cannot_pass_as_the_rule_or_pick_a_version_where_a_person_app
         roll_back(platform.deployment, by="Automatic Rollback")
 
 
-def test_a_launcher_cannot_give_a_run_other_settings(platform: DagsterPlatform) -> None:
+def test_run_configuration_cannot_change_settings(platform: DagsterPlatform) -> None:
     config = {"resources": {"deployment": {"config": {"environment": {"PMMDS_HOME": "/nowhere"}}}}}
     with pytest.raises(dg.DagsterInvalidConfigError, match="unexpected config"):
         platform.defs.resolve_job_def("reconcile_job").execute_in_process(instance=platform.instance, run_config=config)
@@ -169,9 +169,9 @@ def test_an_approved_decision_moves_the_alias_and_records_the_approver(platform:
     assert (approved.state, approved.changed_by, production(deployment)) == (RECORDED, "Ada", "1")
 
 
-def test_a_champion_that_changed_while_a_decision_waited_aborts_it(platform: DagsterPlatform) -> None:
+def test_a_pending_decision_is_aborted_if_the_champion_changes(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
-    waiting = decide(deployment, "1", "3", state=PENDING_APPROVAL)  # v3 was in production when it was judged
+    waiting = decide(deployment, "1", "3", state=PENDING_APPROVAL)  # v3 was in production during the evaluation
     with pytest.raises(PromotionConflictError, match="v2 is in production now; aborted: champion changed"):
         approve(deployment, waiting.decision_id, by="Ada")
     found = deployment.decisions.get(waiting.decision_id)
@@ -184,23 +184,23 @@ def test_a_rejected_decision_moves_nothing_and_cannot_be_approved_later(platform
     waiting = decide(deployment, "1", "2", state=PENDING_APPROVAL)
     rejected = reject(deployment, waiting.decision_id, by="Ada", reason="holidays")
     assert (rejected.state, rejected.status) == (REJECTED, "rejected: holidays")
-    with pytest.raises(UsageError, match="only one that is pending_approval can be approved"):
+    with pytest.raises(UsageError, match="only a pending_approval decision can be approved"):
         approve(deployment, waiting.decision_id, by="Bo")
     assert production(deployment) == "2"
 
 
 @pytest.mark.parametrize(("first", "second"), [(approve, reject), (reject, approve)])
-def test_the_second_of_two_approvers_gets_the_first_ones_decision(
+def test_the_second_approver_gets_the_first_decision(
     platform: DagsterPlatform, monkeypatch: pytest.MonkeyPatch, first: Act, second: Act
 ) -> None:
-    """The second has read the decision as waiting, and finds it decided when the lock is theirs."""
+    """The second approver read the decision as pending; it is decided by the time they acquire the lock."""
     deployment = platform.deployment
     waiting = decide(deployment, "1", "2", state=PENDING_APPROVAL)
     first(deployment, waiting.decision_id, by="Ada")
     decided = deployment.decisions.get(waiting.decision_id)
     with monkeypatch.context() as patched:
         patched.setattr(deployment.decisions, "get", lambda _: waiting)
-        with pytest.raises(UsageError, match=r"only one that is pending_approval can be (approved|rejected)"):
+        with pytest.raises(UsageError, match=r"only a pending_approval decision can be (approved|rejected)"):
             second(deployment, waiting.decision_id, by="Bo")
     assert deployment.decisions.get(waiting.decision_id) == decided
     assert production(deployment) == ("1" if first is approve else "2")
@@ -219,13 +219,13 @@ def test_approval_requires_a_name(platform: DagsterPlatform, act: Act) -> None:
 
 
 @pytest.mark.parametrize("act", [approve, reject])
-def test_an_unknown_decision_is_one_sentence(platform: DagsterPlatform, act: Act) -> None:
+def test_an_unknown_decision_fails_with_one_sentence(platform: DagsterPlatform, act: Act) -> None:
     with pytest.raises(UsageError, match="No such decision: 'nonsense'"):
         act(platform.deployment, "nonsense", by="Ada")
 
 
 @pytest.mark.parametrize(("says_yes", "outcome"), [(True, "promoted"), (False, "held")])
-def test_the_retraining_behind_a_waiting_decision_ends_with_the_persons_word(
+def test_a_pending_retraining_ends_with_the_approval_or_rejection(
     platform: DagsterPlatform, says_yes: bool, outcome: str
 ) -> None:
     deployment = platform.deployment
@@ -240,7 +240,7 @@ def test_the_retraining_behind_a_waiting_decision_ends_with_the_persons_word(
 
 
 def promoted_at(deployment: Deployment) -> datetime:
-    """When v2 was put in the place of v1 by a decision of kind promotion."""
+    """The time at which v2 replaced v1 by a decision of kind promotion."""
     decision = deployment.decisions.last_promotion_of("2")
     assert decision is not None
     assert decision.moved_at is not None
@@ -248,7 +248,7 @@ def promoted_at(deployment: Deployment) -> datetime:
 
 
 def watching(platform: DagsterPlatform, **variables: str) -> DagsterPlatform:
-    """The platform with the automatic rollback on, and nothing at the service's port."""
+    """The platform with automatic rollback enabled and no service on its port."""
     own = {"PMMDS_ROLLBACK_AUTOMATIC": "on", "PMMDS_ROLLBACK_MIN_ROWS": "100", "PMMDS_HTTP_PORT": str(free_port())}
     return DagsterPlatform({**platform.environment, **own, **variables}, platform.defs, platform.instance)
 
@@ -259,7 +259,7 @@ def log_latencies(deployment: Deployment, version: str, start: datetime, latency
     deployment.prediction_log.append([msgspec.structs.replace(r, latency_ms=latency_ms) for r in rows])
 
 
-def test_an_automatic_rollback_is_off_until_it_is_asked_for(platform: DagsterPlatform) -> None:
+def test_automatic_rollback_is_off_by_default(platform: DagsterPlatform) -> None:
     skipped = platform.tick(automatic_rollback_sensor)
     assert skipped.skip_message == "PMMDS_ROLLBACK_AUTOMATIC is off."
 
@@ -278,7 +278,7 @@ def test_a_much_slower_promotion_is_rolled_back_once_with_the_reason(platform: D
     log_latencies(deployment, "2", moved_at, 3.0)
     (request,) = platform.tick(automatic_rollback_sensor).run_requests
     again = platform.tick(automatic_rollback_sensor).run_requests[0]
-    assert request.run_key == again.run_key  # Dagster launches one run for a key
+    assert request.run_key == again.run_key  # Dagster launches one run per key
     result = platform.run("rollback_job", ops=request.run_config["ops"])
     assert result.success, errors_of(result)
     assert production(deployment) == "1"
@@ -326,7 +326,7 @@ def test_a_promotion_with_failing_requests_is_rolled_back(
 
 @contextmanager
 def counting_service() -> Iterator[tuple[int, dict[str, int]]]:
-    """A service that tells its counters by status, in the shape of GET /metrics/json, and nothing else."""
+    """A service that serves only GET /metrics/json with counters by status."""
     counts: dict[str, int] = {}
 
     class Handler(BaseHTTPRequestHandler):
@@ -342,7 +342,7 @@ def counting_service() -> Iterator[tuple[int, dict[str, int]]]:
             self.wfile.write(body)
 
         def log_message(self, *args: object) -> None:
-            """Nothing: the test's output stays its own."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)

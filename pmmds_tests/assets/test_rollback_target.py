@@ -1,4 +1,4 @@
-"""Which version a rollback goes to: as it was typed, never in production, deleted, with the champion gone."""
+"""The target of a rollback: spelling, versions never in production, deleted versions, a deleted champion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 
 @pytest.fixture
 def platform(two_versions_home: Path, tmp_path: Path) -> DagsterPlatform:
-    """v2 is in production, v1 was before."""
+    """v2 was promoted after v1."""
     return with_v2_promoted(two_versions_home, tmp_path)
 
 
@@ -42,7 +42,7 @@ def test_rollback_to_an_unknown_version_fails_and_moves_nothing(
     assert d.decisions.recent() == before
 
 
-def test_a_version_is_recorded_as_the_registry_writes_it_however_it_was_typed(platform: DagsterPlatform) -> None:
+def test_a_typed_version_is_recorded_in_the_registrys_form(platform: DagsterPlatform) -> None:
     decision = roll_back(platform.deployment, to=" v01 ", by="Ada")
     assert (decision.challenger_version, decision.promotion_reason) == ("1", "Rolled back from v2 to v1 by Ada.")
     assert production(platform.deployment) == "1"
@@ -61,9 +61,9 @@ def test_rollback_to_a_version_never_in_production_is_recorded_as_such(platform:
     assert roll_back(deployment, by="Bo").promotion_reason == "Rolled back from v3 to v2 by Bo."
 
 
-def test_a_rollback_to_a_deleted_version_moves_and_records_nothing(platform: DagsterPlatform) -> None:
+def test_a_rollback_to_a_deleted_version_changes_nothing(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
-    deployment.profiles.bundle("1")  # a copy on this machine does not make it a version of the registry
+    deployment.profiles.bundle("1")  # a cached copy does not count as a registered version
     delete(deployment, "1")
     before = deployment.decisions.recent()
     for to in ("1", ""):
@@ -72,7 +72,7 @@ def test_a_rollback_to_a_deleted_version_moves_and_records_nothing(platform: Dag
     assert (deployment.decisions.recent(), production(deployment)) == (before, "2")
 
 
-def test_after_the_champion_was_deleted_a_named_version_can_be_brought_back(platform: DagsterPlatform) -> None:
+def test_a_named_version_can_replace_a_deleted_champion(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
     delete(deployment, "2")
     with pytest.raises(UsageError, match=r"nothing to roll back\. Name a registered version"):
@@ -85,6 +85,6 @@ def test_after_the_champion_was_deleted_a_named_version_can_be_brought_back(plat
 
 
 def delete(deployment: Deployment, version: str) -> None:
-    """As a person does in MLflow: aliases to the version go with it."""
+    """Delete the version in MLflow, with its aliases."""
     with deployment.registry._client() as client:
         client.delete_model_version(deployment.model_name, version)

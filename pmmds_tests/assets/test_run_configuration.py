@@ -1,4 +1,4 @@
-"""What a launcher may write into a run's configuration: values, never variables of the process that runs it."""
+"""Run configuration may contain values but must not name environment variables of the run's process."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def test_env_variables_are_rejected_anywhere_in_run_config(config: dict[str, Any
         refuse_variables(config)
 
 
-def test_values_are_fine() -> None:
+def test_plain_values_are_accepted() -> None:
     refuse_variables({"ops": {"a": {"config": {"to": "2", "n": 3, "env": "PATH", "list": ["x", 1.5, None]}}}})

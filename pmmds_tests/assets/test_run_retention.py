@@ -1,4 +1,4 @@
-"""Dagster's old runs go with events, check results and logs, on a real instance; the newest of each asset stays."""
+"""Dagster's old runs are deleted with events, check results and logs; the newest run of each asset is kept."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def rows_of(table: dg.MetadataValue[Any]) -> list[dict[str, Any]]:
     return [dict(record.data) for record in table.records]
 
 
-def test_old_runs_go_whole_and_the_newest_of_each_asset_stays(home: Path, instance: dg.DagsterInstance) -> None:
+def test_old_runs_are_deleted_except_the_newest_of_each_asset(home: Path, instance: dg.DagsterInstance) -> None:
     first = run(instance, watched, rare)
     others = [run(instance, watched) for _ in range(4)]
     assert all(files_of(home, run_id) for run_id in (first, *others))
@@ -83,16 +83,14 @@ def test_old_runs_go_whole_and_the_newest_of_each_asset_stays(home: Path, instan
     assert expire_runs(instance, 30, LATER).n_removed == 0
 
 
-def test_a_night_deletes_a_limited_number_and_the_next_continues(
-    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_deletions_per_night_are_limited(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_retention, "MAX_RUNS", 2)
     for _ in range(4):
         run(instance, watched)
     assert [expire_runs(instance, 30, LATER).n_removed for _ in range(3)] == [2, 1, 0]
 
 
-def test_a_deletion_that_was_stopped_is_finished_the_next_night(
+def test_an_interrupted_deletion_is_completed_the_next_night(
     home: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, newest = run(instance, watched), run(instance, watched)
@@ -109,7 +107,7 @@ def test_a_deletion_that_was_stopped_is_finished_the_next_night(
     assert files_of(home, old) == []
 
 
-def test_runs_that_are_under_way_stay_and_0_days_keep_all(instance: dg.DagsterInstance) -> None:
+def test_unfinished_runs_are_kept_and_0_days_keep_all(instance: dg.DagsterInstance) -> None:
     run(instance, watched)
     run(instance, watched)
     job = dg.Definitions(assets=[watched]).resolve_implicit_global_asset_job_def()
@@ -119,7 +117,7 @@ def test_runs_that_are_under_way_stay_and_0_days_keep_all(instance: dg.DagsterIn
     assert instance.get_run_by_id(started.run_id) is not None
 
 
-def test_the_asset_reports_what_it_removed_of_each_kind(tmp_path: Path) -> None:
+def test_the_asset_reports_the_removed_items_by_kind(tmp_path: Path) -> None:
     resource = resource_of({"PMMDS_HOME": str(tmp_path)})
     done = dg.materialize([retention], resources={"deployment": resource})
     (event,) = done.asset_materializations_for_node("retention")

@@ -1,4 +1,4 @@
-"""The contract of the tutorial, on real data that is not Telco's: the same loop with no change of code."""
+"""The complete loop with the tutorial's contract and another real data set."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def platform(tmp_path: Path) -> DagsterPlatform:
 
     data = load_breast_cancer(as_frame=True)
     frame = data.frame[[c for c in data.frame if c.startswith("mean ")]]
-    path = tmp_path / "tumours.csv"
+    path = tmp_path / "tumors.csv"
     frame.assign(diagnosis=data.target.map({0: "malignant", 1: "benign"})).to_csv(path, index=False)
     return DagsterPlatform.build(
         tmp_path / "home",
@@ -34,7 +34,7 @@ def test_the_loop_closes_on_another_contract(platform: DagsterPlatform) -> None:
     trained = platform.run("train_job")
     assert trained.success, errors_of(trained)
     deployment = platform.deployment
-    assert deployment.model_name == "tumour-classifier"
+    assert deployment.model_name == "tumor-classifier"
     assert deployment.profiles.bundle("1").manifest.metrics["roc_auc"] > 0.95
     source = load_reference(deployment.settings, deployment.contract).data
     assert source.n_rows == 569

@@ -1,4 +1,4 @@
-"""What each sensor asks for, on a platform whose stores are real."""
+"""The requests of each sensor, on a platform with real stores."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def records(platform: DagsterPlatform, n_rows: int, prefix: str) -> list[Predict
     return make_records(platform.deployment.contract, n_rows, prefix=prefix)
 
 
-def test_no_alert_no_run(platform: DagsterPlatform) -> None:
+def test_no_run_without_an_alert(platform: DagsterPlatform) -> None:
     assert isinstance(platform.tick(drift_alert_sensor), dg.SkipReason)
 
 
@@ -72,7 +72,7 @@ def test_an_alert_requests_its_first_attempt_with_its_tags(platform: DagsterPlat
     assert Trigger.of_tags(request.tags) == Trigger(True, "alert", alert_id, 1, f"alert:{alert_id}", reason)
 
 
-def test_while_a_retraining_is_queued_or_running_nothing_is_asked_for(platform: DagsterPlatform) -> None:
+def test_no_retraining_is_requested_while_one_is_queued_or_running(platform: DagsterPlatform) -> None:
     raise_alert(platform)
     run = platform.instance.create_run_for_job(platform.defs.resolve_job_def(retrain_job.name))
     assert is_retraining_in_flight(platform.instance)
@@ -105,7 +105,7 @@ def test_a_run_killed_before_claiming_its_attempt_counts_as_one(platform: Dagste
     assert (attempt.attempt, attempt.outcome) == (1, "failed")
 
 
-def test_external_assets_are_observed_once_for_each_change(platform: DagsterPlatform) -> None:
+def test_external_assets_are_observed_once_per_change(platform: DagsterPlatform) -> None:
     platform.deployment.prediction_log.append(records(platform, 5, "a"))
     first = platform.tick(prediction_log_sensor)
     assert isinstance(first, dg.SensorResult)
@@ -124,18 +124,18 @@ def test_the_data_version_of_the_log_changes_with_its_rows(platform: DagsterPlat
     assert before["ground_truth"] == after["ground_truth"]
 
 
-def test_nothing_unfinished_nothing_to_reconcile(platform: DagsterPlatform) -> None:
+def test_without_an_unfinished_promotion_the_sensor_skips(platform: DagsterPlatform) -> None:
     assert isinstance(platform.tick(unfinished_promotion_sensor), dg.SkipReason)
 
 
-def test_trigger_tags_are_read_back_as_written() -> None:
+def test_trigger_tags_are_read_as_written() -> None:
     for trigger in (Trigger(True, "alert", 7, 2, "alert:7", "drift"), Trigger(True, "manual", None, 1)):
         assert Trigger.of_tags(trigger.to_tags()) == trigger
     assert not Trigger.of_tags({}).is_retraining
 
 
 @pytest.mark.parametrize("minutes_ago", [2, -60], ids=["a minute old", "from before the clock was set back"])
-def test_a_promotion_that_a_crash_left_is_finished(trained_home: Path, tmp_path: Path, minutes_ago: int) -> None:
+def test_a_promotion_interrupted_by_a_crash_is_finished(trained_home: Path, tmp_path: Path, minutes_ago: int) -> None:
     platform = copy_of(trained_home, tmp_path)
     (decision,) = platform.deployment.decisions.recent()
     decided_at = datetime.now(UTC) - timedelta(minutes=minutes_ago)

@@ -1,4 +1,4 @@
-"""performance_job with a challenger that scored live traffic: the report, the evaluation's page, and the command."""
+"""performance_job with a challenger that scored live traffic: report, evaluation page and command."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def platform(trained_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Da
 
 
 def score_as(platform: DagsterPlatform, version: str, shift: float) -> None:
-    """Scores of every logged request: the answer's probability and `shift`."""
+    """Store shadow scores for every logged request: its probability plus `shift`."""
     deployment = platform.deployment
     waiting = deployment.shadow.waiting(version, LogPosition(NOON.replace(year=2000)), N_ROWS)
     answers = deployment.prediction_log.find(r.request_id for r in waiting)

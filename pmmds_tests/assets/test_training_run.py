@@ -1,4 +1,4 @@
-"""train_job for real: what it leaves in the stores, in MLflow and in Dagster's events."""
+"""A real train_job: its results in the stores, in MLflow and in Dagster's events."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_first_run_puts_a_model_into_production(trained: Trained) -> None:
 
 
 @pytest.mark.parametrize("asset", sorted(MADE))
-def test_every_asset_shows_numbers_a_table_and_a_chart(trained: Trained, asset: str) -> None:
+def test_every_asset_has_numbers_a_table_and_a_chart(trained: Trained, asset: str) -> None:
     metadata = metadata_of(trained[1], asset)
     kinds = {type(v) for v in metadata.values()}
     assert dg.TableMetadataValue in kinds
@@ -82,7 +82,7 @@ def test_the_version_carries_validation_results_signature_example_and_card(train
     assert bundle.digest == version.digest
 
 
-def test_the_evaluation_is_kept_as_page_and_card_beside_the_model(trained: Trained) -> None:
+def test_the_evaluation_is_logged_as_page_and_model_card(trained: Trained) -> None:
     import mlflow
 
     deployment = trained[0].deployment
@@ -103,9 +103,9 @@ def test_the_same_data_and_seed_give_the_same_model(trained: Trained, tmp_path: 
     assert again.deployment.production_version().digest == trained[0].deployment.production_version().digest
 
 
-def test_a_reference_that_misses_expectations_blocks_before_anything_is_trained(tmp_path: Path) -> None:
+def test_unmet_expectations_block_the_training(tmp_path: Path) -> None:
     settings = DagsterPlatform.build(tmp_path / "sample").deployment
-    frame = load_reference(settings.settings, settings.contract).data.frame.head(49)  # the suite asks for 50 rows
+    frame = load_reference(settings.settings, settings.contract).data.frame.head(49)  # the suite requires 50 rows
     path = tmp_path / "small.csv"
     frame.to_csv(path, index=False)
     broken = DagsterPlatform.build(tmp_path / "home", PMMDS_DATA_PATH=str(path))
@@ -130,7 +130,7 @@ def test_a_wrong_value_fails_with_its_row_and_stores_no_dataset(tmp_path: Path) 
     assert broken.deployment.datasets.latest("reference") is None
 
 
-def test_without_validation_the_version_is_tagged_and_the_first_is_held(tmp_path: Path) -> None:
+def test_an_unvalidated_first_version_is_tagged_and_held(tmp_path: Path) -> None:
     platform = DagsterPlatform.build(tmp_path)
     result = platform.run("train_job", ops={"reference_data": {"config": {"validate_data": False}}})
     (version,) = platform.deployment.registry.versions(platform.deployment.model_name)
@@ -154,7 +154,7 @@ def test_data_versions_are_digests_of_content(trained: Trained) -> None:
     assert data_version(result, "trained_model") == platform.deployment.production_version().digest[:16]
 
 
-def test_the_job_names_its_longest_run_time_and_that_it_writes_models() -> None:
+def test_the_job_has_tags_for_its_maximum_run_time_and_concurrency() -> None:
     tags = dict(train_job.tags or {})
     assert (tags["dagster/max_runtime"], tags["pmmds/writes"]) == ("1800", "models")
 

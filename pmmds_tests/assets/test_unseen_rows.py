@@ -1,4 +1,4 @@
-"""A model is judged on rows that it has not seen, however its assets were materialized."""
+"""A model is never evaluated on its training rows, in any order of materialization."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pmmds_core.data.row_identity import keys_of
 from pmmds_tests.harness.dagster_platform import DagsterPlatform, copy_of, errors_of
 
 
-def test_a_version_is_not_judged_on_the_holdout_of_another_training(trained_home: Path, tmp_path: Path) -> None:
+def test_a_version_is_not_evaluated_on_the_holdout_of_another_training(trained_home: Path, tmp_path: Path) -> None:
     first = copy_of(trained_home, tmp_path, PMMDS_TRAIN_SEED="11")
     assert first.run("train_job", selection=["training_data", "trained_model"]).success
     deployment = first.deployment
@@ -40,7 +40,7 @@ def test_a_run_evaluates_its_own_version_even_if_the_alias_moved(two_versions_ho
     assert not np.isin(keys, rows).any()
 
 
-def test_a_version_without_recorded_training_rows_is_not_judged(trained_home: Path, tmp_path: Path) -> None:
+def test_a_version_without_recorded_training_rows_is_not_evaluated(trained_home: Path, tmp_path: Path) -> None:
     platform = copy_of(trained_home, tmp_path)
     deployment = platform.deployment
     version = deployment.registry.get_version(deployment.model_name, "1")

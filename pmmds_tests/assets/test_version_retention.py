@@ -1,4 +1,4 @@
-"""Model versions that never served go with their files, on a real registry; every other stays and can come back."""
+"""Versions that were never in production are deleted with their files; others are kept and can be restored."""
 
 from __future__ import annotations
 
@@ -23,16 +23,14 @@ def n_files(base: Path) -> int:
     return sum(path.is_file() for path in base.glob("*/mlartifacts/**/*"))
 
 
-def test_a_version_that_never_served_is_deleted_and_rollback_still_works(
-    two_versions_home: Path, tmp_path: Path
-) -> None:
+def test_a_version_never_in_production_is_deleted_and_rollback_works(two_versions_home: Path, tmp_path: Path) -> None:
     platform = with_v2_promoted(two_versions_home, tmp_path)
     for _ in range(2):
         result = platform.run("train_job", selection=["trained_model"])
         assert result.success, errors_of(result)
     deployment = platform.deployment
     gone = deployment.registry.get_version(deployment.model_name, "3")
-    base = two_versions_home.parent  # a copied home goes on writing where its experiment was made
+    base = two_versions_home.parent  # a copied home writes artifacts to the original experiment's folder
     assert files_of(base, gone.run_id)
     before = n_files(base)
     later = datetime.now(UTC) + timedelta(days=91)

@@ -1,4 +1,4 @@
-"""Everything at once, as "Materialize all" in the UI launches it: with the hour that the person picks."""
+"""A run of all assets, as "Materialize all" launches it for a selected hour."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pmmds_assets.partitions import key_of
 from pmmds_tests.assets.test_graph import EDGES
 from pmmds_tests.harness.dagster_platform import QUIET, DagsterPlatform, assets_made, errors_of, failed_checks
 
-# Warnings: without a model in production and without a row nobody can say that all is well.
+# Warnings: these checks cannot run without a production model and rows.
 COULD_NOT_LOOK = {
     "features_are_stable",
     "window_has_enough_rows",
@@ -29,10 +29,10 @@ def materialize_all(platform: DagsterPlatform, hour: str) -> dg.ExecuteInProcess
     return result
 
 
-def test_the_whole_graph_can_be_materialized_on_an_empty_home_and_again(tmp_path: Path) -> None:
+def test_the_whole_graph_can_be_materialized_twice_on_an_empty_home(tmp_path: Path) -> None:
     platform = DagsterPlatform.build(tmp_path)
     everything = set(EDGES) - {"prediction_logs", "ground_truth"}
-    hour = key_of(datetime.now(UTC))  # the runs may last into the next
+    hour = key_of(datetime.now(UTC))  # the runs may end in the next hour
     first = materialize_all(platform, hour)
     assert assets_made(first) == everything - {"drift_report"}, "nothing was in production when drift was looked at"
     assert failed_checks(first) == COULD_NOT_LOOK

@@ -21,7 +21,7 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def trained_home(trained_once: Path, tmp_path: Path) -> Path:
-    """A copy that the test may change. MLflow stores absolute paths, so artifacts are those of the original."""
+    """A copy that tests may change. MLflow stores absolute paths, so it uses the original's artifacts."""
     home = tmp_path / "home"
     shutil.copytree(trained_once, home, symlinks=True)
     return home

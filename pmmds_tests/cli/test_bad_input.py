@@ -37,7 +37,7 @@ def test_unreachable_database_is_named_without_its_password(tmp_path: Path) -> N
     assert "secret" not in said.err
 
 
-def test_file_that_is_no_database_is_left_unchanged(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_left_unchanged(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     (home / "pmmds.db").write_text("this is a text file, not a database\n" * 50)
@@ -210,7 +210,7 @@ def test_missing_data_file_is_named(tmp_path: Path) -> None:
     assert "nowhere.csv" in said.sentence
 
 
-def test_traffic_names_the_service_that_does_not_answer(tmp_path: Path) -> None:
+def test_traffic_names_the_unreachable_service(tmp_path: Path) -> None:
     said = pmmds(tmp_path / "home", "traffic", "--count", "3", PMMDS_HTTP_PORT="9")
     assert said.code == 1
     assert "127.0.0.1:9" in said.sentence

@@ -81,4 +81,4 @@ def test_newer_schema_is_left_unchanged(tmp_path: Path, postgres_url: str, aged:
         connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{NEWER}'")
     said = pmmds(tmp_path / "home", "db", "migrate", PMMDS_DATABASE_URL=postgres_url)
     assert said.code == 1
-    assert said.sentence.endswith(f"is at revision {NEWER}, which this program does not know. {ADVICE[NEWER]}")
+    assert said.sentence.endswith(f"is at revision {NEWER}, which this program does not support. {ADVICE[NEWER]}")

@@ -182,7 +182,7 @@ def graphql(system: Project, method: str, **headers: str) -> int:
         return (client.post(url, json=query) if method == "POST" else client.get(url, params=query)).status_code
 
 
-def test_dagster_answers_only_its_own_pages(system: Project) -> None:
+def test_dagster_accepts_only_requests_of_its_own_pages(system: Project) -> None:
     own = system.url("DAGSTER")
     assert graphql(system, "POST", Origin=own) == 200
     assert graphql(system, "POST", Origin="http://evil.example") == 403
@@ -195,7 +195,7 @@ def test_service_login_cannot_roll_back(system: Project) -> None:
     before = system.pmmds("decisions", "--json").document
     said = system.inside("serving", "pmmds", "rollback", "--by", "Mallory", "--reason", "none")
     assert said.code == 1
-    assert "does not let this user do that" in said.err
+    assert "denied permission to this user" in said.err
     assert "pmmds_promoter" in said.err
     assert system.pmmds("decisions", "--json").document == before
 

@@ -118,7 +118,7 @@ def test_bentoml_serves_bento_and_source_alike(bento_home: Path, target: str) ->
 
 
 def answer_of(url: str) -> Any:
-    """The JSON of a GET; None without an answer."""
+    """The JSON of a GET; None without a response."""
     try:
         return httpx.get(url, timeout=5, trust_env=False).json()
     except httpx.TransportError:

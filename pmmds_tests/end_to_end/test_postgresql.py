@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.process, pytest.mark.postgres, pytest.mark.xdist_group
 
 @pytest.fixture
 def variables(postgres_cluster: Cluster, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """One database each; the URL of PMMDS's own is read from a file."""
+    """One database for each program; PMMDS reads its URL from a file."""
     with ExitStack() as stack:
         own, dagster, mlflow = (stack.enter_context(postgres_cluster.fresh_database()) for _ in range(3))
         file = tmp_path / "database_url"
@@ -38,7 +38,7 @@ def variables(postgres_cluster: Cluster, tmp_path: Path) -> Iterator[dict[str, s
             "PMMDS_GRPC_PORT": str(grpc),
             "PMMDS_DAGSTER_PORT": str(web),
             "PMMDS_MLFLOW_PORT": str(tracking),
-            "PMMDS_SCHEDULES": "off",  # a scheduled run could check a window of which only half has been sent
+            "PMMDS_SCHEDULES": "off",  # a scheduled run could check the window before all its requests are sent
         }
 
 
@@ -89,7 +89,7 @@ def test_missing_database_is_reported_before_anything_starts(
     assert pmmds(home, "status", given=gone).out.startswith("Nothing is running")
 
 
-def test_health_check_fails_for_processes_that_do_not_run(tmp_path: Path, variables: dict[str, str]) -> None:
+def test_health_check_fails_for_stopped_processes(tmp_path: Path, variables: dict[str, str]) -> None:
     for name in ("serving", "mlflow", "dagster-webserver", "dagster-code", "dagster-daemon"):
         said = pmmds(tmp_path / "home", "run", name, "--check", given=variables)
         assert said.code == 1, name

@@ -26,7 +26,7 @@ VARIABLES = {
     "PMMDS_ALERT_URLS": "json://127.0.0.1:1",
     "PMMDS_RETENTION_DAYS": "2",
     "PMMDS_RETRAIN_MIN_LABELS": "100",
-    # The test is about rights, so any second model may be promoted.
+    # The test is about privileges, so any second model may be promoted.
     "PMMDS_PROMOTION_MIN_IMPROVEMENT": "-1",
     "PMMDS_PROMOTION_MAX_LATENCY_RATIO": "1000",
     "PMMDS_PROMOTION_APPROVAL": "manual",
@@ -93,8 +93,8 @@ def the_monitor_finds_drift(staff: Staff) -> int:
     assert failed_checks(monitored) == {"features_are_stable"}
     assert [o.metadata["dagster/row_count"].value for o in observe(platform.deployment)] == [300, 300]
     report = metadata_of(monitored, "drift_report")
-    for told in (report["notifications"].value, platform.tick(alert_notification_sensor).skip_message):
-        assert "not sent" not in told
+    for reported in (report["notifications"].value, platform.tick(alert_notification_sensor).skip_message):
+        assert "not sent" not in reported
     assert staff.rows()["alert_notifications"] == 1
     alert_id: int = report["alert"].value
     return alert_id
@@ -123,7 +123,7 @@ def the_monitor_looks_around(staff: Staff, request_id: str, alert_id: int, folde
     ):
         said = staff.command(MONITOR, *arguments)
         assert seen in said.out, (arguments, said)
-        assert "does not let this user" not in said.out
+        assert "denied permission to this user" not in said.out
 
 
 def the_promoter_retrains(staff: Staff) -> str:
@@ -151,19 +151,24 @@ def the_promoter_moves_the_alias(staff: Staff, service: RunningService, decision
         wait_until(partial(service.serves, version))
 
 
-NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_promoter; if it already is"
+NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_promoter; if it is a member already"
 
 
 @pytest.mark.parametrize(
     ("role", "arguments", "lacks", "advice"),
     [
-        (MONITOR, ("rollback", "--by", "Ada"), "no INSERT on retraining_runs and 11 more rights", NEEDS_PROMOTER),
+        (MONITOR, ("rollback", "--by", "Ada"), "no INSERT on retraining_runs and 11 more privileges", NEEDS_PROMOTER),
         (MONITOR, ("approve", "1f0c33a8d2be", "--by", "Ada"), "no INSERT on retraining_runs", NEEDS_PROMOTER),
         (MONITOR, ("train",), "no INSERT on retraining_runs", NEEDS_PROMOTER),
         (MONITOR, ("retrain", "--force"), "no INSERT on retraining_runs", NEEDS_PROMOTER),
         (SERVICE, ("train",), "no INSERT on retraining_runs", NEEDS_PROMOTER),
         (SERVICE, ("rollback", "--by", "Ada"), "no INSERT on retraining_runs", NEEDS_PROMOTER),
-        (SERVICE, ("monitor",), "no SELECT on prediction_logs_default", "is a member of pmmds_monitor; if it already"),
+        (
+            SERVICE,
+            ("monitor",),
+            "no SELECT on prediction_logs_default",
+            "is a member of pmmds_monitor; if it is a member",
+        ),
         (
             SERVICE,
             ("alerts", "ack", "1", "--by", "Ada"),
@@ -185,7 +190,7 @@ def test_commands_of_another_role_are_rejected_at_the_start(
     before = staff.rows(), versions(staff)
     said = staff.command(role, *arguments)
     assert said.code == 1
-    assert "does not let this user do that" in said.sentence
+    assert "denied permission to this user" in said.sentence
     assert lacks in said.sentence
     assert advice in said.sentence
     assert (staff.rows(), versions(staff)) == before

@@ -1,4 +1,4 @@
-"""Two real Dagster daemons on one instance: one works, and when it ends the other takes over.
+"""Two real Dagster daemons on one instance: one is the leader, and the other takes over when it ends.
 
 An alert leads to one retraining by the first, and a slow promotion to one rollback by the second; a database that is
 killed under both leaves one at work.
@@ -67,8 +67,8 @@ def test_two_daemons_run_one_retraining_and_one_rollback(tmp_path: Path, monkeyp
         at_work.wait_for(lambda: bool(deployment.retrainings.attempts_of(alert.alert_id)))
         at_work.wait_for(lambda: not deployment.retrainings.running())
         (attempt,) = deployment.retrainings.recent()
-        told = (attempt.outcome, attempt.alert_id, attempt.attempt)
-        assert told == ("promoted", alert.alert_id, 1), attempt.reason
+        reported = (attempt.outcome, attempt.alert_id, attempt.attempt)
+        assert reported == ("promoted", alert.alert_id, 1), attempt.reason
         at_work.wait_for(lambda: _succeeded(instance, "retrain_job") == 1)
         (promoted,) = [x for x in deployment.decisions.recent() if x.champion_version == "1"]
         new = promoted.challenger_version
@@ -113,7 +113,7 @@ def test_one_daemon_leads_after_postgresql_was_killed(tmp_path: Path, monkeypatc
             restarted = time.time()
             wait_until(lambda: _newest_heartbeat(instance) > restarted, 600)
             wait_until(lambda: len(leader_sessions(dagster)) == 1, 600)
-            # Which of the two was faster is open; who lost the lead to the other ends.
+            # Either daemon may become the leader; the other one ends if it loses leadership.
             if after.has_logged(Role.LEADER):
                 wait_until(lambda: not before.is_alive, 120)
                 assert after.is_alive, after.log.read_text()[-4000:]

@@ -1,6 +1,6 @@
 """`pmmds up` for real: Dagster's and MLflow's web servers behind the guard, and the token that it makes.
 
-Each server is asked as its own pages ask it, and as a page of another origin makes a browser ask it.
+The tests send the requests of each server's own pages, and those of a browser on a page of another origin.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def test_subscriptions_open_for_dagster_pages_only(dagster: str) -> None:
         assert caught.value.response.status_code == 403
 
 
-def test_mlflow_answers_its_own_pages_and_programs(mlflow: str) -> None:
+def test_mlflow_accepts_its_own_pages_and_programs(mlflow: str) -> None:
     own = {"Origin": mlflow, "Sec-Fetch-Site": "same-origin"}
     assert "<html" in ask("GET", mlflow, {"Sec-Fetch-Site": "none"}).text
     for headers in (own, {}):

@@ -1,4 +1,4 @@
-"""Requests sent in the background during a fault: which were answered, and the statuses of the others.
+"""Requests sent in the background during a fault; records predictions and error statuses.
 
 Not here: the faults (serving/faults) and the service (service_process.py).
 """
@@ -27,7 +27,7 @@ from pmmds_tests.harness.service_requests import PREDICT, example
 N_CLIENTS = 3
 # Requests on one connection; a new connection may reach another worker.
 RECONNECT_EVERY = 20
-# Longer than a live worker ever takes on a busy machine.
+# Longer than any response of a live worker on a busy machine.
 HANG_SECONDS = 3.0
 
 
@@ -41,8 +41,8 @@ class Load:
         self._threads = [threading.Thread(target=self._send) for _ in range(N_CLIENTS)]
         self.answered: list[str] = []
         self.refused: Counter[tuple[int, str]] = Counter()  # status and message
-        self.n_cut_off = 0  # the connection ended before an answer
-        self._sent: dict[str, float] = {}  # requests under way, and when they began
+        self.n_cut_off = 0  # the connection closed before a response
+        self._sent: dict[str, float] = {}  # start times of the open requests
 
     @contextmanager
     def running(self) -> Iterator[Load]:

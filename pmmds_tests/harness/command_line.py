@@ -78,7 +78,7 @@ def pmmds(
 
 
 def heavy_libraries_of(home: Path, arguments: list[str]) -> set[str]:
-    """The libraries of HEAVY that a command has imported by its end, whatever its exit code."""
+    """Return the libraries of HEAVY that a command has imported when it exits."""
     code = (
         "import sys; from pmmds_cli.application import app\n"
         "try: app(sys.argv[1:], standalone_mode=False)\n"

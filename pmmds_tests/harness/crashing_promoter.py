@@ -52,7 +52,7 @@ class DoomedRegistry(FileRegistry):
 
 
 class DoomedDecisions(DecisionStore):
-    """A step before each turn, before its commit, and after it."""
+    """Decisions with a step before each transaction, before its commit, and after it."""
 
     def __init__(self, database: Database, model_name: str, fate: Fate) -> None:
         super().__init__(database, model_name)

@@ -1,4 +1,4 @@
-"""Real Dagster daemons, started as `pmmds up` does. Each one, its code server and its runs are one process group."""
+"""Real Dagster daemons, started as by `pmmds up`. A daemon, its code server and its runs share a process group."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ class Daemon:
 
 @contextmanager
 def daemon_of(settings: Settings, log: Path) -> Iterator[Daemon]:
-    """Ended by its own id, and with its group when that takes a minute.
+    """Within the block: a running daemon. It is terminated by its process id, after a minute with its group.
 
     Args:
-        settings: of the deployment.
-        log: gets both outputs.
+        settings: settings of the deployment.
+        log: file for standard output and standard error.
     """
     (described,) = [p for p in local_processes(settings) if p.name == "dagster-daemon"]
     environment = {**child_environment(settings, [described]), **settings.to_environment()}

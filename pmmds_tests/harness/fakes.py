@@ -1,4 +1,4 @@
-"""Fakes for unit tests of what is slow or external. Each behaves like the real one as far as the tests check."""
+"""Fakes of slow or external components for unit tests. Each imitates the behavior that the tests check."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pmmds_core.stores.artifacts.model_registry import ModelRegistry, Registered
 
 
 class FakeRegistry(ModelRegistry):
-    """Aliases in memory; `moves` records what was moved when.
+    """Aliases in memory; `moves` records each alias move.
 
-    `n_answers_left`: so many calls are answered, then MLflow is away. `loses_next_answer`: the next move is done, and
-    its caller is told that MLflow is away. `changed`: versions whose files are others than they were.
+    `n_answers_left`: number of calls before MLflow becomes unavailable. `loses_next_answer`: the next move succeeds,
+    but the call fails. `changed`: versions with changed files.
     """
 
     def __init__(self) -> None:
@@ -51,13 +51,13 @@ class FakeRegistry(ModelRegistry):
         self.moves.append((alias, version))
         if self.loses_next_answer:
             self.loses_next_answer = False
-            raise RegistryUnavailableError("MLflow does not answer.")
+            raise RegistryUnavailableError("MLflow did not respond.")
 
     def _answer(self) -> None:
         if self.n_answers_left is None:
             return
         if self.n_answers_left == 0:
-            raise RegistryUnavailableError("MLflow does not answer.")
+            raise RegistryUnavailableError("MLflow did not respond.")
         self.n_answers_left -= 1
 
 

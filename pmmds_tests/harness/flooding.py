@@ -29,7 +29,7 @@ def worker_of(service: RunningService) -> psutil.Process:
 
 @dataclass
 class Spent:
-    """Resident bytes of the worker before the flood and at most; latency in seconds and status of each prediction."""
+    """Resident bytes of the worker before the flood and at its peak; latency in seconds and status of predictions."""
 
     first_bytes: int
     most_bytes: int

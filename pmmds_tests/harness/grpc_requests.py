@@ -67,7 +67,7 @@ def stub_of(settings: Settings) -> Iterator[PredictionServiceStub]:
 
 @dataclass(frozen=True)
 class Refused:
-    """Status, message and details of a refused call."""
+    """Status, message and details of a failed call."""
 
     code: grpc.StatusCode
     message: str
@@ -77,7 +77,7 @@ class Refused:
 
 
 def refused(call: Callable[[], Any]) -> Refused:
-    """The refusal of a call. Fails the test if the call is answered."""
+    """Return the error of a call. Fails the test if the call succeeds."""
     with pytest.raises(grpc.RpcError) as caught:
         call()
     error: Any = caught.value
@@ -94,7 +94,7 @@ def refused(call: Callable[[], Any]) -> Refused:
     )
 
 
-def told(detail: Mapping[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """Message, errors and warnings of an HTTP refusal, for comparisons."""
+def error_parts(detail: Mapping[str, Any]) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Return message, errors and warnings of an HTTP error, for comparisons."""
     inner = detail["detail"]
     return inner["message"], tuple(inner["errors"]), tuple(inner["warnings"])

@@ -1,6 +1,6 @@
-"""HTTP/2 by hand, for what no client library sends: frames and HPACK header fields as bytes.
+"""HTTP/2 frames and HPACK header fields as bytes, for requests that no client library sends.
 
-Not here: what a flood is made of (serving/faults/test_metadata_floods.py).
+Not here: the floods (serving/faults/test_metadata_floods.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
 
-# What a client sends first: the preface and empty SETTINGS.
+# Start of a client connection: the preface and empty SETTINGS.
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0)
 
 
@@ -65,7 +65,7 @@ def _text(value: bytes) -> bytes:
 
 
 def _number(value: int, prefix_bits: int, first: int) -> bytes:
-    """RFC 7541, section 5.1."""
+    """Encode an integer (RFC 7541, section 5.1)."""
     largest = (1 << prefix_bits) - 1
     if value < largest:
         return bytes([first | value])

@@ -1,6 +1,6 @@
-"""The MLflow server of `pmmds up`, which tests can kill and start again on the same port.
+"""The MLflow server of `pmmds up`, which tests can kill and restart on the same port.
 
-It serves the artifacts. Not here: what tests register in it.
+It serves artifacts. Not here: the registered models.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class MlflowServer:
     """A server with its database and log in `home`.
 
     Args:
-        home: a folder of its own.
-        artifact_root: where it keeps artifacts; empty: in `home`.
-        variables: what it gets besides the test's own, such as the keys of its artifact store.
+        home: folder of this server only.
+        artifact_root: location of artifacts; empty: in `home`.
+        variables: additional environment variables, such as keys of the artifact store.
     """
 
     def __init__(self, home: Path, *, artifact_root: str = "", variables: Mapping[str, str] | None = None) -> None:
@@ -58,7 +58,7 @@ class MlflowServer:
     def kill(self) -> None:
         """Send SIGKILL to the process group of the server and its workers."""
         assert self._process is not None
-        with suppress(ProcessLookupError):  # it has ended by itself
+        with suppress(ProcessLookupError):  # it has exited already
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(30)
         self._process = None
@@ -78,7 +78,7 @@ class MlflowServer:
 
 @contextmanager
 def mlflow_serving(server: MlflowServer) -> Iterator[MlflowServer]:
-    """Within the block: the server, started. It is stopped afterwards in any case."""
+    """Within the block: a running server. It is always stopped afterwards."""
     try:
         server.start()
         yield server

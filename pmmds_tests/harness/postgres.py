@@ -80,7 +80,7 @@ def temporary_cluster(certificates: Certificates | None = None, *, syncs: bool =
         syncs: write with fsync, as a production server does; slower.
 
     Raises:
-        PostgresMissingError: with how to get the programs.
+        PostgresMissingError: the programs are missing; the message says how to install them.
     """
     programs = find_programs()
     put_on_path(programs)

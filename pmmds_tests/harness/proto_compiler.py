@@ -16,10 +16,10 @@ SOURCES, GENERATED = "pmmds_serving/protos", "pmmds_serving/generated"
 def compile_protos(root: Path) -> None:
     """Write the modules and their type stubs to `root`/pmmds_serving/generated.
 
-    The sources are compiled under the path that the modules have, so that these import each other from there.
+    The sources are compiled under the modules' package path, so that the generated imports are correct.
 
     Raises:
-        subprocess.CalledProcessError: the compiler refused them; it has said why.
+        subprocess.CalledProcessError: compilation failed; the compiler printed the reason.
     """
     plugins = Path(sys.executable).parent
     argv = [sys.executable, "-m", "grpc_tools.protoc", f"-I{GENERATED}={SOURCES}"]

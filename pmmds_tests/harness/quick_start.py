@@ -1,6 +1,6 @@
 """The README's quick start, step by step, on a running system.
 
-When the README gains a step, add it here. Not here: starting and stopping the system.
+Add new steps of the README here. Not here: starting and stopping the system.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class Stream:
 
     @property
     def is_refused_behind_answers(self) -> bool:
-        """True if the refusal is sent only when earlier responses have left already."""
+        """True if the error is sent after earlier responses were sent."""
         return len(self.statuses) > 1 and self.statuses[-1] >= 400
 
 
@@ -99,7 +99,7 @@ def _refused() -> list[Stream]:
         "a space in a name": post(b"X One: a"),
         "a chunk's size 0x3": post(CHUNKED, body=b"0x3\r\nabc\r\n0\r\n\r\n"),
         "a chunk's size overflows": post(CHUNKED, body=b"fffffffffffffffff\r\nabc\r\n0\r\n\r\n"),
-        "a chunk that goes on": post(CHUNKED, body=b"3\r\nabcd\r\n0\r\n\r\n"),
+        "an unfinished chunk": post(CHUNKED, body=b"3\r\nabcd\r\n0\r\n\r\n"),
         "lines that end with LF in chunks": post(CHUNKED, body=b"3\nabc\n0\n\n"),
         "no Host": post(host=b""),
         "no Host, a prediction": post(b"Content-Length: 2", body=b"{}", path=b"/api/v1/predict", host=b""),

@@ -17,7 +17,7 @@ START_SECONDS = 60.0
 
 @contextmanager
 def temporary_broker() -> Iterator[str]:
-    """The URL of an empty Redis. Skips the test where redis-server is not installed."""
+    """The URL of an empty Redis. Skips the test if redis-server is not installed."""
     program = system_program("redis-server")
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="pmmds-redis-") as folder:

@@ -1,6 +1,6 @@
 """A deployment on PostgreSQL in which each person and process has its own login, a member of one role.
 
-It has its own server, because roles belong to the whole server. Not here: the rights of each role.
+It has its own server, because roles belong to the whole server. Not here: the privileges of each role.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from pmmds_tests.harness.ports import free_port
 from pmmds_tests.harness.service_process import wait_until
 
 REGION = "us-east-1"
-# Requests for bucket, user, rights and key, before moto checks who calls.
+# Number of requests that create bucket, user, policy and key, before moto checks credentials.
 N_SETUP_CALLS = 4
 USER = "pmmds"
 MAY_USE_S3 = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}

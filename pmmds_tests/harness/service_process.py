@@ -25,7 +25,7 @@ from pmmds_core.config.urls import client_url
 from pmmds_core.deployment import Deployment
 from pmmds_tests.harness.ports import free_ports
 
-# How long a test waits before it fails. A busy machine may take many times as long as an idle one.
+# Timeout of a test's wait. A busy machine may take many times as long as an idle one.
 PATIENCE_SECONDS = 120.0
 STOP_SECONDS = 30.0
 
@@ -34,7 +34,7 @@ def wait_until(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS, pau
     """Poll a condition; fail the test if it does not become true in time."""
     deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, f"it did not come true within {seconds:g} seconds"
+        assert time.monotonic() < deadline, f"the condition was not met within {seconds:g} seconds"
         time.sleep(pause)
 
 
@@ -121,7 +121,7 @@ class RunningService:
         """Send SIGKILL to all its processes and wait until they have ended."""
         processes = self.tree()
         for process in processes:
-            with suppress(psutil.NoSuchProcess):  # it noticed that its parent was gone, and ended
+            with suppress(psutil.NoSuchProcess):  # the process exited because its parent was gone
                 process.kill()
         self._gone()
         wait_until(lambda: all(map(has_ended, processes)))
@@ -151,7 +151,7 @@ def has_ended(process: psutil.Process) -> bool:
 def running_service(
     environment: Mapping[str, str], *, ready: str = "/ready", n_descriptors: int | None = None
 ) -> Iterator[RunningService]:
-    """Within the block: a service that answers 200 at `ready`. It is stopped afterwards in any case."""
+    """Within the block: a service that returns 200 at `ready`. It is always stopped afterwards."""
     service = RunningService(environment, n_descriptors)
     try:
         service.wait_for(ready)

@@ -1,4 +1,4 @@
-"""Requests to a running service, and the expected form of a refusal.
+"""Requests to a running service, and the expected format of an error.
 
 Add a payload or an expectation that several of them share. Not here: starting it (service_process.py).
 """

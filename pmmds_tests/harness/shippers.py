@@ -1,4 +1,4 @@
-"""Shippers of a test: told to ship once, or as a thread beside spools that hand over. Not here: what is asserted."""
+"""Shippers for tests: a single pass, or a thread that ships while spools release segments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pmmds_serving.spool.sync import SpoolSyncer
 
 
 def ship(spool: Spool, shipper: Shipper) -> bool:
-    """Move everything that was appended; False when not all of it could be moved."""
+    """Ship all appended records; returns False if some could not be shipped."""
     spool.seal()
     shipped = shipper.ship()
     spool.hand_over()
@@ -21,7 +21,7 @@ def ship(spool: Spool, shipper: Shipper) -> bool:
 
 @contextmanager
 def shipping(shipper: Shipper, *spools: Spool, deadline_seconds: float = 60.0) -> Iterator[None]:
-    """As workers and the shipper's process do, until the block ends; then the spools end, and the shipper."""
+    """Release and ship in a thread until the block ends; then close the spools and stop the shipper."""
     syncers = [SpoolSyncer(spool, 0.02) for spool in spools]
     stop = threading.Event()
     thread = threading.Thread(target=shipper.run, args=(stop,), name="shipper")

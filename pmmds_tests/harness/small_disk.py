@@ -1,4 +1,4 @@
-"""A file system of its own for a test that fills it, and what fills it. Not here: what is asserted."""
+"""A small separate file system for tests of full disks, and a function that fills it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 @contextmanager
 def mounted(folder: Path, size: str) -> Iterator[Path]:
-    """A new folder on a file system of `size`, such as 64k; the test is skipped where this user may not mount one."""
+    """A new folder on a file system of `size`, such as 64k; skips the test if this user may not mount one."""
     folder.mkdir()
     made = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=False, capture_output=True
@@ -25,7 +25,7 @@ def mounted(folder: Path, size: str) -> Iterator[Path]:
 
 
 def fill_disk(folder: Path) -> Path:
-    """Give a file the last byte that is free now; what others free later, it takes when it is called again."""
+    """Extend a file until the disk is full. Call again to use space that was freed since."""
     filler = folder / "filler"
     with filler.open("ab", buffering=0) as file:
         for size in (1 << 20, 1 << 12, 1):

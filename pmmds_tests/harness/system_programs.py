@@ -1,4 +1,4 @@
-"""Programs of the system that some tests start. Not here: PostgreSQL's (postgres_programs.py), our own."""
+"""System programs that some tests start. Not here: PostgreSQL (postgres_programs.py), PMMDS's own processes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ PACKAGES = {
     "promtool": "prometheus",
     "redis-server": "redis-server",
 }
-# Debian puts servers into folders that only root has on its PATH.
+# Debian installs servers in folders that are only on root's PATH.
 _FOLDERS = os.pathsep.join(["/usr/sbin", "/usr/local/sbin"])
 
 
 def system_program(name: str) -> str:
-    """The path of a program of PACKAGES. Skips the test, naming the program, where it is not installed."""
+    """The path of a program of PACKAGES. Skips the test with the program's name if it is not installed."""
     found = shutil.which(name) or shutil.which(name, path=_FOLDERS)
     if found is None:
         pytest.skip(f"{name} is not installed (`apt-get install {PACKAGES[name]}` on Debian and Ubuntu)")

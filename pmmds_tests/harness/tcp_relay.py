@@ -1,6 +1,6 @@
 """A TCP relay in front of an MLflow server that limits, delays or cuts the artifacts' bytes.
 
-Everything else passes as it is. Not here: what is asserted about the two that it is between.
+All other data passes unchanged.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class _Connection:
     def cut(self) -> None:
         self.is_cut = True
         for end in (self.client, self.server):
-            with suppress(OSError):  # it has ended already
+            with suppress(OSError):  # it is closed already
                 end.shutdown(socket.SHUT_RDWR)
 
 

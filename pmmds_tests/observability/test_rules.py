@@ -1,4 +1,4 @@
-"""Alert rules: promtool tests that each fires and stays silent; each has a severity and a runbook entry."""
+"""Alert rules: promtool tests when each rule fires; each has a severity and a runbook entry."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def refused_start(environment: dict[str, str]) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:
+def test_a_taken_port_gives_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         code, said = refused_start(service_environment(tmp_path, "", PMMDS_HTTP_PORT=str(port)))
@@ -60,7 +60,7 @@ def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:
     assert said.count("\n") == 1
 
 
-def test_a_home_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
+def test_a_home_that_is_a_file_gives_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "home").touch()
     code, said = refused_start(service_environment(tmp_path / "home", ""))
     assert code == 1

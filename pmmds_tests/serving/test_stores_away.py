@@ -103,7 +103,7 @@ def segments_of(service: RunningService) -> list[Path]:
 
 @contextmanager
 def no_room_for_more_than(pid: int, n_bytes: int) -> Iterator[None]:
-    """A process whose files cannot exceed a size, as on a full disk."""
+    """Limit the file size of a process, to imitate a full disk."""
     before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (n_bytes, before[1]))
     try:

@@ -104,7 +104,7 @@ def trace_of(service: RunningService, request_id: str) -> str:
 
 
 class TestTracedService:
-    """With a running service and a running collector."""
+    """Tests with a running service and a running collector."""
 
     pytestmark = PROCESS
 

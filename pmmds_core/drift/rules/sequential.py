@@ -47,7 +47,7 @@ class SequentialRule:
 
     @property
     def threshold(self) -> float:
-        """Alarm limit of the detector; also the mean number of windows to a false alarm."""
+        """Alarm limit of the detector, which equals the mean number of windows to a false alarm."""
         return max(1.0, HOURS_PER_YEAR / self.window_hours / self.false_alarms_per_year)
 
 

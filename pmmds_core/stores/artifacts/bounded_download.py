@@ -1,4 +1,4 @@
-"""Downloads from an artifact store as streams of limited size; the size that the server announces is not trusted.
+"""Downloads from an artifact store as streams of limited size, regardless of the size that the server announces.
 
 MLflow's own download fetches every file of a folder without a limit. Not here: which store has the files
 (model_registry.py), error messages for failures of a store (registry_errors.py).
@@ -49,7 +49,7 @@ def fetch_file(store: Any, path: str, destination: Path, max_bytes: int) -> int:
             n_bytes += len(chunk)
             if n_bytes > max_bytes:
                 raise ArtifactCorruptError(
-                    f"The model file {path} is larger than the {max_bytes:,} bytes that are left for it.",
+                    f"The model file {path} exceeds the remaining limit of {max_bytes:,} bytes.",
                     next_step="Promote another version, or train again.",
                 )
             file.write(chunk)

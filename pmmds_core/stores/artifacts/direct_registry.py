@@ -22,7 +22,7 @@ from pmmds_core.runtime.atomic_write import write_atomically
 from pmmds_core.stores.database.engine import CONNECT_TIMEOUT_SECONDS
 from pmmds_core.stores.database.urls import parsed_url
 
-_TIMEOUT_SECONDS = (2, 5)  # connect, read; the library retries with longer ones
+_TIMEOUT_SECONDS = (2, 5)  # seconds to connect and to read; the library retries with longer timeouts
 _ARTIFACTS = "mlflow-artifacts:/"
 _VERSION = """
 SELECT name, version, run_id, creation_time FROM model_versions
@@ -114,7 +114,7 @@ class DirectRegistry:
         return document
 
     def _request(self, method: str, endpoint: str, **options: Any) -> Any:
-        """Any status but 200, including missing credentials, is left for the library to report."""
+        """Raise DirectAccessError for any status but 200, so that the library reports the problem."""
         import requests
 
         url = f"{self._uri.rstrip('/')}/api/2.0/{endpoint}"

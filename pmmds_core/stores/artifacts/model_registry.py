@@ -1,6 +1,6 @@
 """The model registry: the only module that calls MLflow for models, versions and their artifacts.
 
-Not here: which version serves (policies/promotion.py), the steps of a promotion (workflows/promotion.py).
+Not here: choosing the production version (policies/promotion.py), the steps of a promotion (workflows/promotion.py).
 `move_alias` is last-write-wins in MLflow; workflows/promotion.py guards the production alias with a database row.
 """
 
@@ -333,7 +333,7 @@ def _mlflow(tracking_uri: str) -> Any:
     variables.MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD.set(False)
     variables.MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD.set(False)
     if not variables.MLFLOW_S3_ENDPOINT_URL.get():
-        variables.MLFLOW_S3_ENDPOINT_URL.unset()  # boto3 rejects an empty one
+        variables.MLFLOW_S3_ENDPOINT_URL.unset()  # boto3 rejects an empty value
     variables.MLFLOW_DISABLE_TELEMETRY.set(True)
     variables.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # stdout is for the commands' JSON
     mlflow.set_tracking_uri(tracking_uri)
@@ -386,7 +386,7 @@ def _translate(version: Any) -> RegisteredVersion:
     if not _VERSION.fullmatch(str(version.version)):
         raise RegistryUnavailableError(
             f"MLflow returned {str(version.version)[:60]!r} as a model version; a version is a number.",
-            next_step="Check which server answers at PMMDS_MLFLOW_TRACKING_URI.",
+            next_step="Check which server runs at PMMDS_MLFLOW_TRACKING_URI.",
         )
     tags = dict(version.tags)
     return RegisteredVersion(

@@ -14,8 +14,8 @@ from pmmds_core.errors import PmmdsError, RegistryUnavailableError
 
 CHECK_MLFLOW = "Check PMMDS_MLFLOW_TRACKING_URI, and that the server runs (`pmmds status`)."
 CHECK_ARTIFACTS = (
-    "Check that the server runs (`pmmds status`); if it does, its log says why (`pmmds logs mlflow`): "
-    "its artifact store may have rejected the request."
+    "Check that the server runs (`pmmds status`); if it runs, its log gives the reason (`pmmds logs mlflow`): "
+    "the artifact store may have rejected the request."
 )
 CHECK_STORE = (
     "Check PMMDS_MLFLOW_ARTIFACT_ROOT, MLFLOW_S3_ENDPOINT_URL and the credentials (AWS_…) "
@@ -25,7 +25,7 @@ CHECK_STORE = (
 _MAX_LENGTH = 300
 _DOUBLE = '"'
 _STORE_MODULES = ("boto3", "botocore")
-# MLflow's first line only says that files failed; the next lines name the file and the reason.
+# MLflow's first line only reports that files failed; the next lines name the file and the reason.
 _FAILED_FILE = re.compile(r"^##### File (?P<path>.*) #####$\n(?P<why>.*)", re.MULTILINE)
 # For exhausted retries, the reason is nested in the last exception.
 _RETRIES_FAILED = re.compile(r"^(?P<what>.*?) failed with exception .*\(Caused by \w+\((?:.*: )?(?P<why>.*?)\)\)$")
@@ -56,7 +56,7 @@ def translated_errors(tracking_uri: str, artifact_root: str, mlflow_error: type[
 def _translate(
     error: Exception, tracking_uri: str, artifact_root: str, mlflow_error: type[Exception]
 ) -> RegistryUnavailableError | None:
-    """None for other errors, and for those of PMMDS, which are translated already."""
+    """Return the translated error; None for other errors and for errors of PMMDS."""
     if isinstance(error, PmmdsError):
         return None
     from requests.exceptions import RequestException
@@ -83,7 +83,7 @@ def _translate(
 
 
 def _store_failure(error: BaseException) -> BaseException | None:
-    """The boto3 error that `error` is or was caused by; boto3 is imported only if such a store is in use."""
+    """Return the boto3 error in the chain of causes; boto3 is imported only if such a store is in use."""
     if "botocore" not in sys.modules or "boto3" not in sys.modules:
         return None
     from boto3.exceptions import Boto3Error

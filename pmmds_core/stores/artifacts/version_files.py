@@ -34,6 +34,6 @@ def log_training_rows(client: Any, run_id: str, rows: NDArray[np.int64]) -> None
 
 def no_training_rows(version: str, what: str) -> DataError:
     return DataError(
-        f"v{version} {what} ({TRAINING_ROWS}), so no holdout can be proved to be new to it.",
+        f"v{version} {what} ({TRAINING_ROWS}), so it cannot be verified that it was not trained on a holdout.",
         next_step="Put a version that PMMDS trained into production, or train one.",
     )

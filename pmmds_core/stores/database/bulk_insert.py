@@ -18,7 +18,7 @@ from pmmds_core.stores.database.tables import UtcDateTime
 _SQLITE_PARAMETERS = 8_000
 # Half a megabyte of JSON for 25 columns.
 _POSTGRESQL_ROWS = 1_000
-# Fewer rows are not worth the savepoint.
+# For fewer rows, the savepoint costs more than COPY saves.
 _MIN_COPIED = 20
 # About 40 kB: the server reads these rows while the next are formatted.
 _ROWS_PER_WRITE = 200

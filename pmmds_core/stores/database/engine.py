@@ -146,7 +146,7 @@ def _sqlite_engine(url: sa.URL, busy_timeout_seconds: float) -> sa.Engine:
     except OSError as error:
         raise HomeNotWritableError(
             f"The folder {path.parent} of the database cannot be created: {error.strerror}.",
-            next_step="Point PMMDS_HOME at a writable folder.",
+            next_step="Set PMMDS_HOME to a writable folder.",
         ) from None
     engine = sa.create_engine(url, connect_args={"timeout": busy_timeout_seconds})
     event.listen(engine, "connect", _prepare_sqlite)

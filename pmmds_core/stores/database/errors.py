@@ -44,7 +44,7 @@ _FAILURES = (
         (),
         r"file is not a database",
         "is not a SQLite database",
-        "Point PMMDS_HOME or PMMDS_DATABASE_URL at another file.",
+        "Set PMMDS_HOME or PMMDS_DATABASE_URL to another file.",
     ),
     _Failure((), r"malformed", "is damaged", "Restore it from a backup; `sqlite3 FILE .recover` may save its rows."),
     _Failure(
@@ -56,7 +56,7 @@ _FAILURES = (
     _Failure(
         ("53100",), r"disk is full", "has no disk space left", "Free disk space; the current write was rolled back."
     ),
-    _Failure((), r"disk I/O error", "cannot be read or written by the disk", "Check the disk and the folder's rights."),
+    _Failure((), r"disk I/O error", "has a disk error", "Check the disk and the folder's permissions."),
     _Failure(
         (),
         r"database (table )?is locked",
@@ -105,16 +105,14 @@ _FAILURES = (
     _Failure(
         ("3D000",), r"database \".*\" does not exist", "does not exist", "Create it, or correct PMMDS_DATABASE_URL."
     ),
-    _Failure(("42501",), r"permission denied", "does not let this user do that", "", RightMissingError),
+    _Failure(("42501",), r"permission denied", "denied permission to this user", "", RightMissingError),
     _Failure(
         ("53300",),
         r"too many clients|remaining connection slots",
-        "has no connection left",
+        "has no free connection left",
         "Raise max_connections or run fewer processes.",
     ),
-    _Failure(
-        (), r"unable to open database file", "cannot be opened", "Check that the folder exists and can be written."
-    ),
+    _Failure((), r"unable to open database file", "cannot be opened", "Check that the folder exists and is writable."),
 )
 
 
@@ -142,7 +140,7 @@ def translate(error: SQLAlchemyError, url: sa.URL) -> StoreError | None:
     if isinstance(error, OperationalError) or error.connection_invalidated:
         return DatabaseUnavailableError(
             f"The {place} cannot be reached: {_first_line(text)}.",
-            next_step="Check that it runs and that PMMDS_DATABASE_URL is right, then try again.",
+            next_step="Check that it runs and that PMMDS_DATABASE_URL is correct, then try again.",
         )
     return None
 

@@ -110,16 +110,16 @@ def permission_denied(place: str, statement: str, message: str) -> RightMissingE
 
 
 def _container_right_missing(place: str, kind: str, name: str, statement: str) -> RightMissingError:
-    """For a privilege on a database or schema, which its owner grants and no PMMDS role has."""
+    """Return the error for a missing privilege on a database or schema, which only its owner can grant."""
     if kind == "database":
         right, advice = "CONNECT", "Its owner runs `GRANT CONNECT ON DATABASE {name} TO login`"
     elif re.match(r"\s*CREATE\b", statement, re.IGNORECASE):
         right = "CREATE"
         advice = "The database's owner creates the tables: run `ALTER DATABASE … OWNER TO login`, or use its login"
     else:
-        right, advice = "USAGE", "The tables' owner runs `pmmds db roles --apply`"
+        right, advice = "USAGE", "Run `pmmds db roles --apply` as the tables' owner"
     return RightMissingError(
-        f"The {place} does not let this user do that (no {right} on {kind} {name}).",
+        f"The {place} denied permission to this user (no {right} on {kind} {name}).",
         next_step=f"{advice.format(name=name)}.",
     )
 
@@ -136,10 +136,10 @@ def right_missing(place: str, lacks: str, roles: Sequence[str]) -> RightMissingE
     """The error that names the missing privilege and the roles that have it; without `roles` only the owner has it."""
     if roles:
         advice = (
-            f"Set PMMDS_DATABASE_URL to a login that is a member of {' or '.join(roles)}; if it already is, "
+            f"Set PMMDS_DATABASE_URL to a login that is a member of {' or '.join(roles)}; if it is a member already, "
             "the tables' owner runs `pmmds db roles --apply`."
         )
     else:
         makes_roles = " and may create roles" if "role" in lacks else ""
         advice = f"Set PMMDS_DATABASE_URL to the login that owns the tables{makes_roles}."
-    return RightMissingError(f"The {place} does not let this user do that ({lacks}).", next_step=advice)
+    return RightMissingError(f"The {place} denied permission to this user ({lacks}).", next_step=advice)

@@ -60,7 +60,7 @@ def make_days(connection: sa.Connection) -> None:
 
 
 def make_day(connection: sa.Connection, day: date) -> int | None:
-    """The number of rows moved from the default partition into the day's new one; None if the day had one."""
+    """Create a day's partition. Returns the number of rows moved into it; None if the day already has a partition."""
     n_moved: int | None = connection.execute(sa.select(sa.func.pmmds_make_day(day))).scalar_one()
     return n_moved
 

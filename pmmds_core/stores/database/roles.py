@@ -37,7 +37,7 @@ END
 
 
 def role_statements() -> Iterator[str]:
-    """SQL that creates missing roles and renews all grants; for the tables' owner with CREATEROLE."""
+    """Return SQL that creates missing roles and renews all grants. The tables' owner runs it with CREATEROLE."""
     for role in ROLES:
         yield (
             f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') "
@@ -48,7 +48,7 @@ def role_statements() -> Iterator[str]:
 
 
 def grant_statements() -> Iterator[str]:
-    """SQL that renews the grants only, for the tables' owner; also run after each migration."""
+    """Return SQL that renews only the grants. The tables' owner runs it; each migration runs it as well."""
     all_roles = ", ".join(ROLES)
     yield "REVOKE CREATE ON SCHEMA public FROM PUBLIC"
     yield f"GRANT USAGE ON SCHEMA public TO {all_roles}"
@@ -103,7 +103,7 @@ def check_rights(database: Database, role: str) -> None:
     with database.connect() as connection:
         lacks = connection.execute(sa.text(_LACKS), {"names": list(names), "rights": list(rights)}).all()
     if lacks:
-        others = f" and {len(lacks) - 1} more rights" if len(lacks) > 1 else ""
+        others = f" and {len(lacks) - 1} more privileges" if len(lacks) > 1 else ""
         raise right_missing(database.place, f"no {lacks[0].privilege} on {lacks[0].name}{others}", [role])
 
 

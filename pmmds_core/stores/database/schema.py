@@ -23,7 +23,7 @@ from pmmds_core.stores.database.tables import contract_columns, prediction_logs
 # The newest revision. Repeated here so that a check does not import Alembic; a test compares the two.
 HEAD = "0001"
 SCRIPTS = Path(__file__).parent / "migrations"
-_FIRST_MIGRATION_LOCK = 0x706D6D6D67  # "pmmmg"; used only before there is a table to lock
+_FIRST_MIGRATION_LOCK = 0x706D6D6D67  # lock number; used only before there is a table to lock
 NEWER = "It was migrated by a newer PMMDS: install that version."
 _ANOTHER_DATABASE = "Use a separate database for this contract: another PMMDS_HOME or PMMDS_DATABASE_URL."
 
@@ -90,7 +90,10 @@ def _lock_migrations(connection: sa.Connection) -> None:
 
 
 def check_schema(database: Database, contract: Contract) -> None:
-    """Raises SchemaOutdatedError, or its subclass SchemaNewerError, if the schema is not the one this program needs."""
+    """Check the schema.
+
+    Raises SchemaOutdatedError, or its subclass SchemaNewerError, if it does not match this program.
+    """
     status = schema_status(database, contract)
     if status.is_current:
         return
@@ -155,7 +158,7 @@ def _upgrade(connection: sa.Connection, place: str) -> list[str]:
     revisions = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if before is not None and before not in revisions:
         raise SchemaNewerError(
-            f"The {place} is at revision {before}, which this program does not know.",
+            f"The {place} is at revision {before}, which this program does not support.",
             next_step=NEWER,
         )
     command.upgrade(config, HEAD)
@@ -187,7 +190,7 @@ def _check_no_loss(
     if connection.execute(sa.select(sa.exists().select_from(prediction_logs(contract)))).scalar_one() is False:
         return
     reasons = [f"the contract no longer has the feature {name}" for name in dropped]
-    reasons += [f"{f.name} is logged as {logged[f.name]} and the contract says {f.type}" for f in changed]
+    reasons += [f"{f.name} is logged as {logged[f.name]} but the contract defines {f.type}" for f in changed]
     raise SchemaOutdatedError(
         f"prediction_logs has rows that would lose data: {'; '.join(reasons)}. Nothing was changed.",
         next_step=_ANOTHER_DATABASE,
@@ -204,7 +207,7 @@ def _add(connection: sa.Connection, contract: Contract, feature: Feature, presen
     present_type = present.get(feature.name)
     if present_type is not None and present_type != feature.type:
         raise SchemaOutdatedError(
-            f"prediction_logs already has a column {feature.name} of type {present_type}; the contract says "
+            f"prediction_logs already has a column {feature.name} of type {present_type}; the contract defines "
             f"{feature.type}. "
             "Nothing was changed.",
             next_step=_ANOTHER_DATABASE,

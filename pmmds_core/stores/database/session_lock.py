@@ -38,7 +38,7 @@ class SessionLock:
         self._session: sa.Connection | None = None
 
     def try_acquire(self) -> bool:
-        """Take the lock if it is free; True if this process holds it, even if it already did.
+        """Acquire the lock if it is free. Returns True if this process holds it now.
 
         Raises:
             DBAPIError: the database is unreachable, the table is missing, or this login may not lock it.

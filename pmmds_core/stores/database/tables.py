@@ -1,7 +1,7 @@
-"""Every table, as SQLAlchemy Core. The prediction log's feature columns follow the contract; the rest is fixed.
+"""Every table, as SQLAlchemy Core. The prediction log's feature columns follow the contract; all others are fixed.
 
 Add a column here and in a new migration; a test compares the two.
-Not here: queries (each store has its own) and defaults that only a database sets.
+Not here: queries (each store has its own) and server-side defaults.
 """
 
 from __future__ import annotations
@@ -182,14 +182,14 @@ alert_notifications = sa.Table(
     fixed,
     sa.Column("notification_id", sa.Integer, primary_key=True),
     sa.Column("change_id", sa.Integer, sa.ForeignKey("alert_changes.change_id")),  # for notifications about alerts
-    sa.Column("subject", sa.String(96), nullable=False),  # what it reports: `alert_change:7`, `decision:a1b2…:…`
+    sa.Column("subject", sa.String(96), nullable=False),  # the reported change: `alert_change:7`, `decision:a1b2…:…`
     sa.Column("target", sa.String(16), nullable=False),  # digest of the URL, which may hold secrets and is not stored
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),  # pending, sent, given_up
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("due_at", UtcDateTime, nullable=False, index=True),
-    sa.Column("claimed_until", UtcDateTime),  # no other process sends it before then
+    sa.Column("claimed_until", UtcDateTime),  # until then, no other process sends the notification
     sa.Column("last_error", sa.Text),
     sa.Column("sent_at", UtcDateTime),
     sa.UniqueConstraint("change_id", "target"),
@@ -223,8 +223,8 @@ retraining_runs = sa.Table(
     sa.Column("outcome", sa.String(32), nullable=False),  # see retraining_policy
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("challenger_version", sa.String(32)),
-    sa.Column("n_new_labels", sa.Integer),  # labels unknown to the champion, when it was blocked
-    sa.Column("gave_up", sa.Boolean, nullable=False),  # the trigger was given up and needs manual action
+    sa.Column("n_new_labels", sa.Integer),  # labels new to the champion when the run was blocked
+    sa.Column("gave_up", sa.Boolean, nullable=False),  # no more attempts for the trigger; it needs manual action
     sa.Column("started_at", UtcDateTime, nullable=False, index=True),
     sa.Column("finished_at", UtcDateTime),
     sa.UniqueConstraint("alert_id", "attempt"),
@@ -260,8 +260,8 @@ promotion_decisions = sa.Table(
     sa.Column("run_id", sa.String(64), nullable=False),
     sa.Column("decided_at", UtcDateTime, nullable=False, index=True),
     sa.Column("moved_at", UtcDateTime),
-    sa.Column("state_reason", sa.Text),  # why it was aborted or rejected
-    sa.Column("changed_by", sa.String(128)),  # who approved, rejected or requested it
+    sa.Column("state_reason", sa.Text),  # reason for aborting or rejecting the decision
+    sa.Column("changed_by", sa.String(128)),  # name of the person who approved, rejected or requested the decision
     sa.Column("fencing_token", sa.Integer),  # the pointer's token after this decision moved it
 )
 

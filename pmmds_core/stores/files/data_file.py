@@ -128,13 +128,12 @@ def literal_path(path: Path) -> str:
     return re.sub(r"([*?\[])", r"[\1]", str(path.absolute()))
 
 
-def parquet_relation(files: Sequence[Path], *, by_name: bool | None = None) -> str:
+def parquet_relation(files: Sequence[Path], *, by_name: bool = True) -> str:
     """The SQL that reads Parquet files by their own columns only.
 
     DuckDB would take columns from folders such as `plan=a`, and read text without the UTF-8 mark as bytes. `by_name`:
-    match the columns of several files by name, without regard to case; None: if there are several.
+    match the columns of several files by name, without regard to case.
     """
-    by_name = len(files) > 1 if by_name is None else by_name
     paths = ", ".join(quoted(literal_path(file)) for file in files)
     return f"read_parquet([{paths}], hive_partitioning=false, binary_as_string=true, union_by_name={by_name})"
 
@@ -159,7 +158,7 @@ def _first_bytes(path: Path) -> bytes:
 
 def _need_rows(file: DataFile) -> DataFile:
     if file.n_rows == 0:
-        raise InputFileError(f"{file.path} has columns and no rows.", next_step="Expected at least one row.")
+        raise InputFileError(f"{file.path} has a header but no rows.", next_step="Expected at least one row.")
     return file
 
 
@@ -172,7 +171,7 @@ def _parquet(connection: DuckDBPyConnection, path: Path, files: Sequence[Path]) 
             f"lower case.",
             next_step="Rename one of these columns, or write the files with the same order.",
         )
-    relation = parquet_relation(files, by_name=len(files) > 1 and not pairs)
+    relation = parquet_relation(files, by_name=not pairs)
     described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
     # DuckDB renames duplicate columns, so the names are read from the file's schema.
     columns = [_parquet_column(name, row[0], str(row[1])) for name, row in zip(names, described, strict=True)]

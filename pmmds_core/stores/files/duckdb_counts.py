@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # DuckDB's planning time grows more than linearly with the number of expressions.
 COUNTS_PER_SCAN = 400
-# Numbers in memory per thread: 8 bytes each, and twice that while they are sorted.
+# Numbers in memory per thread: 8 bytes each, 16 bytes while they are sorted.
 NUMBERS_AT_A_TIME = 4_000_000
 
 Part = TypeVar("Part")

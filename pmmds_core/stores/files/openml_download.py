@@ -120,13 +120,13 @@ def _quiet(timeout_seconds: float) -> Iterator[None]:
 def _reason(error: BaseException) -> str:
     if isinstance(error, HTTPError):
         error.close()
-        return f"the server answers {error.code} {error.reason}".rstrip()
+        return f"the server returned {error.code} {error.reason}".rstrip()
     if isinstance(error, URLError):
         return f"the server cannot be reached ({error.reason})"
     if isinstance(error, TimeoutError):
-        return "the server does not answer in time"
+        return "the server did not respond in time"
     if isinstance(error, LookupError):
-        return f"the server's answer has no {error}"
+        return f"the server's response has no {error}"
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
 
 

@@ -70,8 +70,8 @@ class AlertStore:
     def __init__(self, database: Database, targets: Sequence[str] = ()) -> None:
         """
         Args:
-            database: of the deployment.
-            targets: who is notified of changes, from `outbox.target_of`.
+            database: the deployment's database.
+            targets: notification targets, from `outbox.target_of`.
         """
         self._database = database
         self._targets = tuple(targets)
@@ -98,7 +98,7 @@ class AlertStore:
             report_id: the drifted report.
             severity: band of the worst feature.
             message: one sentence for the notification.
-            drift_type: what drifted.
+            drift_type: kind of drift, such as `feature_drift`.
             connection: a transaction to join, such as the report's; None: a new one.
         """
         now = datetime.now(UTC)
@@ -227,7 +227,7 @@ class AlertStore:
         *only: sa.ColumnElement[bool],
         kind: str = "",
     ) -> Alert | None:
-        """Apply, store and notify a change; None if the alert is resolved or `only` does not hold."""
+        """Apply, store and notify a change. Returns None if the alert is resolved or `only` does not match."""
         c = drift_alerts.c
         now = datetime.now(UTC)
         update = sa.update(drift_alerts).where(c.alert_id == alert_id, c.status != RESOLVED, *only)

@@ -52,9 +52,9 @@ class DecisionStore:
     def __init__(self, database: Database, model_name: str, targets: Sequence[str] = ()) -> None:
         """
         Args:
-            database: of the deployment.
+            database: the deployment's database.
             model_name: the model.
-            targets: who is notified of pending approvals and automatic rollbacks, from `outbox.target_of`.
+            targets: notification targets for pending approvals and automatic rollbacks, from `outbox.target_of`.
         """
         self._database = database
         self.model_name = model_name
@@ -100,9 +100,9 @@ class DecisionStore:
             document = connection.execute(query.order_by(c.created_at.desc()).limit(1)).scalar_one_or_none()
         return None if document is None else _evaluation(document)
 
-    def save_judgement(
+    def save_judgment(
         self,
-        judgement: PromotionJudgment,
+        judgment: PromotionJudgment,
         evaluation: ModelEvaluation,
         run_id: str,
         *,
@@ -112,9 +112,9 @@ class DecisionStore:
         """Record a judgment. A promotion takes effect when workflows/promotion.py has moved the alias.
 
         Args:
-            judgement: the result of the promotion policy.
+            judgment: the result of the promotion policy.
             evaluation: the evaluation that the policy was applied to.
-            run_id: of the Dagster run.
+            run_id: id of the Dagster run.
             needs_approval: True if a promotion requires manual approval.
             instead_of: the version under the alias, if it is not the champion of the evaluation.
         """
@@ -122,12 +122,12 @@ class DecisionStore:
             kind=PROMOTION,
             challenger=evaluation.challenger_version,
             champion=instead_of or evaluation.champion_version,
-            promoted=judgement.promoted,
-            reason=judgement.promotion_reason,
-            improvement=judgement.primary_metric_improvement,
-            details={"criteria": judgement.to_document()["criteria"], "evaluation": evaluation.to_document()},
+            promoted=judgment.promoted,
+            reason=judgment.promotion_reason,
+            improvement=judgment.primary_metric_improvement,
+            details={"criteria": judgment.to_document()["criteria"], "evaluation": evaluation.to_document()},
             run_id=run_id,
-            state=PENDING_APPROVAL if judgement.promoted and needs_approval else "",
+            state=PENDING_APPROVAL if judgment.promoted and needs_approval else "",
         )
 
     def save(

@@ -27,7 +27,7 @@ _REPORTS_AT_ONCE = 500
 
 
 def old_reports(before: datetime) -> sa.Select[Any]:
-    """Drift reports created before a time, except a model's newest report and those that an alert names."""
+    """Drift reports created before a time, except a model's newest report and reports that an alert names."""
     c = drift_reports.c
     newest = sa.select(sa.func.max(c.report_id)).group_by(c.model_name)
     named = sa.select(drift_alerts.c.report_id)

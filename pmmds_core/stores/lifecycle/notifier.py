@@ -24,7 +24,7 @@ _one_at_a_time = threading.Lock()
 
 @dataclass(frozen=True)
 class Delivery:
-    """The result of one round of sending. `failures`: one sentence each, without secrets."""
+    """The result of one sending pass. `failures`: one sentence each, without secrets."""
 
     n_sent: int = 0
     n_put_off: int = 0
@@ -44,7 +44,7 @@ def deliver(outbox: NotificationOutbox, urls: Sequence[str], now: datetime | Non
     """Send all due notifications; failed ones are retried later, up to MAX_ATTEMPTS.
 
     Args:
-        outbox: of the deployment.
+        outbox: the deployment's outbox.
         urls: the configured targets.
         now: the time at which notifications are due; None: the current time.
 

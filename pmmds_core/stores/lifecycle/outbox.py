@@ -146,7 +146,7 @@ class NotificationOutbox:
             return [NotificationState(**row) for row in connection.execute(query).mappings()]
 
     def _update(self, notification: Notification, **values: object) -> None:
-        """Only for the sender of the current attempt: one whose claim has expired changes nothing."""
+        """Update a notification for the current attempt only: a sender with an expired claim changes nothing."""
         c = alert_notifications.c
         update = sa.update(alert_notifications).where(
             c.notification_id == notification.notification_id,

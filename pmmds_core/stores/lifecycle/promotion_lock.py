@@ -95,7 +95,7 @@ class PromotionTransaction:
             challenger=version or "",
             champion=before.version if before else None,
             promoted=version is not None,
-            reason=f"The alias production {change} by hand in MLflow.",
+            reason=f"The alias production {change} manually in MLflow.",
             state=RECORDED,
         )
         self.connection.execute(sa.insert(promotion_decisions).values(vars(decision)))
@@ -146,9 +146,9 @@ def hold_promotion_lock(
     It is released if its process crashes. Only logins that may change the pointer can lock its row.
 
     Args:
-        database: of the deployment.
+        database: the deployment's database.
         model_name: the model whose production version may change.
-        targets: who is notified of an automatic rollback, from `outbox.target_of`.
+        targets: notification targets for an automatic rollback, from `outbox.target_of`.
 
     Raises:
         DatabaseUnavailableError: another process held it for `LOCK_TIMEOUT_SECONDS`, or the database cannot be

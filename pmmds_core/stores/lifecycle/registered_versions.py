@@ -17,7 +17,7 @@ from pmmds_core.stores.database.tables import registered_versions
 
 @dataclass(frozen=True)
 class Registration:
-    """A version and the run that registered it. `digest`: bundle.model_digest; the other digests are of data sets."""
+    """A version and the run that registered it. `digest`: bundle.model_digest. All other digests identify data sets."""
 
     model_name: str
     version: str

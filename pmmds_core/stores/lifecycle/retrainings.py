@@ -1,6 +1,6 @@
 """Retraining runs: the trigger, attempt and outcome of each.
 
-Not here: when to start one (policies/retraining.py).
+Not here: starting a retraining (policies/retraining.py).
 """
 
 from __future__ import annotations

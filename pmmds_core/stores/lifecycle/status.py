@@ -27,10 +27,10 @@ from pmmds_core.stores.lifecycle.storage_usage import read_usage
 
 @dataclass(frozen=True)
 class LoopState:
-    """None: no model in production, or no report yet.
+    """State of the loop. A field is None if there is no production model or no report yet.
 
     `live_alerts`: (status, severity) → number of open or acknowledged alerts. `trained_at`: the first evaluation of the
-    production version, which is part of its training run. `psi`: by feature, of the newest report.
+    production version, which is part of its training run. `psi`: PSI by feature of the newest report.
     """
 
     live_alerts: Mapping[tuple[str, str], int]

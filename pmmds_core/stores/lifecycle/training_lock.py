@@ -73,9 +73,9 @@ def hold_training_lock(
     """Hold the lock for the block; wait for another run that holds it.
 
     Args:
-        database: of the deployment.
+        database: the deployment's database.
         model_name: the model to train.
-        run_id: of the Dagster run.
+        run_id: id of the Dagster run.
         on_wait: called with one sentence per holder that is waited for.
         wait_seconds: the maximum wait.
 

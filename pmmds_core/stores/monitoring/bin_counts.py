@@ -1,6 +1,6 @@
 """Counts a window's rows per feature and bin inside the database, in one scan.
 
-The bins are exactly those of profiling/bin_queries.py. Not here: which hours are counted and where counts
+The bins are exactly those of profiling/bin_queries.py. Not here: choosing the hours and storing the counts
 are stored (histograms.py).
 """
 
@@ -60,7 +60,7 @@ def count_bins(
     Args:
         source: a snapshot, because a wide contract needs several scans.
         log: prediction_logs.
-        profile: of `model_version`.
+        profile: profile of `model_version`.
         model_name: the model.
         model_version: the version.
         start: the start of an hour.

@@ -1,6 +1,6 @@
 """Reads successive windows of one model version from its stored reports.
 
-Reports overlap: each hour one covers the last day. Only windows that do not overlap may be summed.
+Reports overlap, because each hourly report covers a day. Only windows that do not overlap may be summed.
 Not here: the rules that are applied to them (drift/rules).
 """
 
@@ -57,7 +57,7 @@ class DriftWindows:
         Args:
             model_name: the model.
             model_version: the version.
-            profile: of that version; reports with other bins are omitted.
+            profile: profile of that version; reports with other bins are omitted.
             current: the window being monitored, which has no report yet; omitted if it has no rows.
             now: its counts.
             limit: the maximum number of windows.

@@ -37,7 +37,7 @@ class SegmentStore:
         `(unseen)`.
 
         Args:
-            profile: of that version.
+            profile: profile of that version.
             model_name: the model.
             model_version: the version.
             start: aware.

@@ -101,7 +101,7 @@ class PredictionArchive:
         return [problem for problem in compared if problem]
 
     def contradicted(self) -> list[str]:
-        """Ids of rows in the database that differ from the archived row with their id. The archived rows count."""
+        """Ids of rows in the database that differ from the archived row with their id. The archived rows are used."""
         ids: list[str] = []
         with self.snapshot() as connection:
             for day in sorted({part.day for part in self.parts(connection)}):
@@ -135,7 +135,7 @@ class PredictionArchive:
         """The archived rows of the days that overlap [start, end); None if there are none.
 
         Args:
-            connection: of `snapshot`.
+            connection: result of `snapshot`.
             start: aware timestamp; None: no limit.
             end: aware timestamp, exclusive; None: no limit.
 
@@ -211,7 +211,7 @@ class PredictionArchive:
                 day=f"{day:%Y-%m-%d}",
                 n_rows=content.n_differing,
                 request_id=content.differing_id,
-                note="These rows have the id of an archived row and other values; the archived rows are kept.",
+                note="These rows have the id of an archived row but different values; the archived rows are kept.",
             )
         return part
 
@@ -239,7 +239,7 @@ class PredictionArchive:
         return _Content(written, read.n_repeated, read.last, read.hours, read.n_differing, read.differing_id)
 
     def _remove_leftovers(self, day: datetime, before: Sequence[Part]) -> None:
-        """Delete unrecorded files of this day that are too old to be still written: left over from a crash."""
+        """Delete old unrecorded files of this day, which are left over from a crash."""
         recorded = {part.file for part in before}
         for path in (*self._folder.glob(f"{day:%Y-%m-%d}.*.parquet"), *self._folder.glob(f".{day:%Y-%m-%d}.*")):
             if path.name not in recorded and time.time() - path.stat().st_mtime > _LEFTOVER_AFTER_SECONDS:

@@ -1,6 +1,6 @@
 """Archived parts as the database records them, and the comparison of a record with its file.
 
-Any login that may archive can record a part, so a record alone proves nothing: its file must exist and have the
+Any login that may archive can record a part, so a record alone is not reliable: its file must exist and have the
 recorded size, rows and content. Not here: writing parts (archive.py), reading rows (archived_rows.py).
 """
 
@@ -41,8 +41,8 @@ def path_of(part: Part, folder: Path) -> Path:
     """The path of the part's file. Raises DataError for a name that could lead outside the archive's folder."""
     if not _FILE_NAME.fullmatch(part.file):
         raise DataError(
-            f"prediction_archives names {part.file!r} for {part.day:%Y-%m-%d}, which is no plain file name.",
-            next_step="Find out who wrote that row; nothing was read.",
+            f"prediction_archives names {part.file!r} for {part.day:%Y-%m-%d}, which is not a plain file name.",
+            next_step="No file was read. Find out who wrote that record.",
         )
     return folder / part.file
 
@@ -58,7 +58,7 @@ def checked_paths(parts: Sequence[Part], folder: Path) -> list[Path]:
         raise DataError(
             f"{len(missing)} archived part{'s' * (len(missing) > 1)} of the prediction log cannot be found: "
             f"{missing[0]}.",
-            next_step="Point PMMDS_ARCHIVE_PATH at the archive, or restore the files.",
+            next_step="Set PMMDS_ARCHIVE_PATH to the archive, or restore the files.",
         )
     for part in parts:
         if problem := problem_of(part, folder):
@@ -89,7 +89,7 @@ def problem_of(part: Part, folder: Path, *, with_content: bool = False) -> str:
         if n_rows != part.n_rows:
             return f"{path} has {counted(n_rows, 'row')}, and {part.n_rows:,} were recorded"
         if with_content and read_back(path).digest != part.digest:
-            return f"{path} has other values than were recorded"
+            return f"{path} does not have the recorded values"
     except FileNotFoundError:
         return f"{path} cannot be found"
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Stores every observation of a label: corrections, late ones, and ones whose prediction is not logged yet.
+"""Stores every observation of a label, including corrections, late labels and labels without a logged prediction.
 
 Not here: which observation is valid (labels.py).
 """
@@ -61,7 +61,7 @@ def keep_observations(
 
     Args:
         connection: the transaction that stores the labels.
-        items: as sent.
+        items: labels as sent.
         received_at: the current time.
         source: how they were sent, `feedback` or `import`.
         matched: id that names one row → its prediction id; labels with other ids wait.
@@ -96,7 +96,7 @@ def match_by_id(connection: sa.Connection | ArchivedRows, log: sa.Table, by_clie
     """Ids of waiting observations that name one row → its prediction id.
 
     Args:
-        connection: of the database or the archive.
+        connection: connection to the database or the archive.
         log: prediction_logs.
         by_client: the table with client_request_id and request_id: client_request_ids, or the log itself.
     """

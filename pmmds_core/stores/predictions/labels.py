@@ -97,7 +97,7 @@ class GroundTruthStore:
 
     def match_waiting(self) -> FeedbackCounts:
         """Assign waiting labels to predictions logged since. Idempotent and safe to run at any time."""
-        with self._database.connect() as connection:  # usually nothing to do, so check without the lock
+        with self._database.connect() as connection:  # usually there is nothing to do, so check without the lock
             if not match_by_id(connection, self._log, client_request_ids):
                 return FeedbackCounts(0, 0, 0, 0)
         with self._database.begin() as connection:

@@ -171,7 +171,7 @@ class PredictionLog:
     def _archived_instead(
         self, connection: sa.Connection, records: Sequence[PredictionRecord]
     ) -> dict[str, PredictionRecord]:
-        """Archived records by prediction id, for those records whose id the archive has too."""
+        """Return archived records by prediction id, for records with an id that is also in the archive."""
         archived_records: dict[str, PredictionRecord] = {}
         if self._archive is None:
             return archived_records
@@ -185,7 +185,7 @@ class PredictionLog:
         return archived_records
 
     def find(self, request_ids: Iterable[str]) -> dict[str, PredictionRecord]:
-        """The record of each id that names exactly one."""
+        """Return the record of each id that names exactly one record."""
         return {name: records[0] for name, records in self.named(request_ids).items() if len(records) == 1}
 
     def ids_named(self, request_id: str) -> list[str]:
@@ -208,7 +208,7 @@ class PredictionLog:
         return [r for r in records if r.request_id == request_id] or records
 
     def find_archived(self, request_ids: Sequence[str]) -> dict[str, PredictionRecord]:
-        """The archived record of each id that names exactly one."""
+        """Return the archived record of each id that names exactly one archived record."""
         named = {request_id: self.archived_named(request_id) for request_id in request_ids}
         return {name: records[0] for name, records in named.items() if len(records) == 1}
 

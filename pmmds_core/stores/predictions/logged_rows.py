@@ -1,7 +1,7 @@
-"""Rows of the prediction log from the database and the archive together, each request id of a day once.
+"""Rows of the prediction log from the database and the archive together, with each request id of a day once.
 
-The archived row wins: a row of the database that has its id is left out, because any login that may add predictions
-can write such a row. Not here: the Parquet files (archived_rows.py), which parts exist (archive.py).
+The archived row takes precedence: a database row with its id is omitted, because any login that may add predictions
+can write such a row. Not here: the Parquet files (archived_rows.py), the list of parts (archive.py).
 """
 
 from __future__ import annotations

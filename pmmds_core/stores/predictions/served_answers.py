@@ -39,13 +39,13 @@ def served_answers(
     )
     with database.connect() as connection:
         rows = connection.execute(query).fetchall()
-    labelled = [(r.probability, r.label) for r in rows if r.label is not None]
+    labeled = [(r.probability, r.label) for r in rows if r.label is not None]
     latency = float(np.median([r.latency_ms for r in rows])) if rows else None
-    return ServedAnswers(len(rows), latency, len(labelled), _roc_auc(labelled))
+    return ServedAnswers(len(rows), latency, len(labeled), _roc_auc(labeled))
 
 
-def _roc_auc(labelled: list[tuple[float, int]]) -> AucInterval | None:
-    labels = np.array([label for _, label in labelled], dtype=np.int64)
+def _roc_auc(labeled: list[tuple[float, int]]) -> AucInterval | None:
+    labels = np.array([label for _, label in labeled], dtype=np.int64)
     if not has_both_classes(labels):
         return None
-    return auc_interval(labels, np.array([p for p, _ in labelled], dtype=np.float64))
+    return auc_interval(labels, np.array([p for p, _ in labeled], dtype=np.float64))

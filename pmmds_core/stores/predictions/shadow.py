@@ -21,7 +21,7 @@ from pmmds_core.stores.database.dialects import database_now, insert
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import ground_truth, prediction_logs, promotion_decisions, shadow_predictions
 
-# Gives shares to ±0.003; more rows would only take longer.
+# Shares are accurate to ±0.003; more rows would take longer without a benefit.
 MAX_COMPARED = 100_000
 _ROWS_PER_STATEMENT = 1_000
 _ROWS_PER_DELETE = 5_000

@@ -29,7 +29,7 @@ sys.stdin.read()
 
 
 class Scripted:
-    """A leader lock with given answers; the last one repeats."""
+    """A leader lock with given results; the last one repeats."""
 
     def __init__(self, *answers: Role) -> None:
         self.answers = list(answers)
@@ -76,7 +76,7 @@ def test_one_database_session_is_the_leader_until_it_ends(postgres_url: str) -> 
 
 
 @pytest.mark.postgres
-def test_a_lost_session_regains_the_lock_only_if_it_is_free(postgres_url: str) -> None:
+def test_a_lost_session_regains_the_lock_if_it_is_free(postgres_url: str) -> None:
     first, second = PostgresLeaderLock(postgres_url), PostgresLeaderLock(postgres_url)
     assert first.try_acquire() is LEADER
     assert end_leader_sessions(postgres_url) == 1

@@ -129,8 +129,8 @@ def bad(files: Path) -> Path:
         ("a.parquet", "bad/folder", "", "bad/folder contains no Parquet file"),
         ("a.parquet", "bad/*.parq", "", "No file matches bad/*.parq"),
         ("bad/empty.csv", "b.csv", "", "bad/empty.csv is empty"),
-        ("a.parquet", "bad/header.csv", "", "bad/header.csv has columns and no rows"),
-        ("a.parquet", "bad/header.parquet", "", "bad/header.parquet has columns and no rows"),
+        ("a.parquet", "bad/header.csv", "", "bad/header.csv has a header but no rows"),
+        ("a.parquet", "bad/header.parquet", "", "bad/header.parquet has a header but no rows"),
         ("a.parquet", "bad/columns.parquet", "", "lacks columns that a.parquet has: tenure, contract"),
         ("a.parquet", "bad/renamed.csv", "", "bad/renamed.csv lacks columns that a.parquet has: tenure"),
         ("bad/twice.csv", "bad/twice.csv", "", "duplicate column names: 'a'"),
@@ -156,7 +156,7 @@ def bad(files: Path) -> Path:
         ("a.parquet", "b.csv", "--html b.csv", "b.csv is one of the input files"),
     ],
 )
-def test_invalid_input_is_one_sentence_and_writes_nothing(
+def test_invalid_input_gives_one_sentence_and_writes_nothing(
     compare: Compare, bad: Path, tmp_path: Path, reference: str, current: str, more: str, expected: str
 ) -> None:
     page, profile = tmp_path / "page.html", tmp_path / "profile.json"

@@ -24,7 +24,7 @@ def test_version_is_reproduced_under_other_settings(trained_home: Path) -> None:
     assert [v.version for v in deployment.registry.versions(deployment.model_name)] == ["1"], "nothing is registered"
 
 
-def test_another_digest_exits_with_3_and_names_the_code_version(trained_home: Path) -> None:
+def test_a_different_digest_exits_with_3_and_names_the_code_version(trained_home: Path) -> None:
     deployment = DagsterPlatform.build(trained_home).deployment
     version = deployment.production_version()
     changed = {"digest": "f" * 64, "code_version": "0.0.9+abc"}
@@ -58,7 +58,7 @@ def test_missing_or_modified_rows_are_reported_before_training(trained_home: Pat
     assert "are not stored here" in gone.sentence
 
 
-def test_unknown_or_incomplete_version_is_one_sentence(trained_home: Path) -> None:
+def test_unknown_or_incomplete_version_gives_one_sentence(trained_home: Path) -> None:
     unknown = pmmds(trained_home, "reproduce", "9")
     assert unknown.code == 2
     assert "has no version '9' in the registry. Registered versions: v1." in unknown.sentence

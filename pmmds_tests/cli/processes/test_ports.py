@@ -28,7 +28,7 @@ SERVE_FILES = ("-m", "http.server", "--bind", HOST)
 
 
 class Friendly(BaseHTTPRequestHandler):
-    """Answers every GET, as another PMMDS would."""
+    """Responds to every GET with 200, as another PMMDS would."""
 
     def do_GET(self) -> None:  # the name is required by http.server
         self.send_response(200)
@@ -69,14 +69,14 @@ def test_wanted_ports_are_used_if_they_are_free(other_port: int) -> None:
     assert all(is_free(HOST, port) for port in found.values())
 
 
-def test_listens_finds_the_process_on_a_port(other_port: int) -> None:
+def test_listens_detects_the_process_on_a_port(other_port: int) -> None:
     assert listens(os.getpid(), other_port)
     assert not listens(os.getpid(), free_port())
     assert not listens(2**22, other_port), "no process has such a number"
 
 
 @pytest.mark.process
-def test_answer_of_another_program_does_not_count_as_ready(tmp_path: Path, other_port: int) -> None:
+def test_a_response_of_another_program_does_not_count_as_ready(tmp_path: Path, other_port: int) -> None:
     argv = [sys.executable, "-c", "import time; time.sleep(60)"]
     url = f"http://{HOST}:{other_port}/livez"
     process = Process("serving", argv, HOST, other_port, url)

@@ -1,4 +1,4 @@
-"""The packaged contract, and errors in contracts: each names the file, line and field, and what was expected."""
+"""The packaged contract, and errors in contracts, which name the file, line, field and expected value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one-pass decoder agrees with the validator and leaves every other body to it."""
+"""The one-pass decoder agrees with the validator; all other bodies fall back to the validator."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_decoded_rows_have_no_errors_or_warnings(name: str, data: st.DataObject)
 @pytest.mark.parametrize("name", CONTRACTS)
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
-def test_duplicate_keys_are_left_to_the_validator(name: str, data: st.DataObject) -> None:
+def test_duplicate_keys_fall_back_to_the_validator(name: str, data: st.DataObject) -> None:
     contract = CONTRACTS[name]
     row = list(contract.example().items())
     twice = data.draw(st.sampled_from(row))
@@ -103,11 +103,11 @@ def test_a_batch_keeps_its_order() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"null", b"[]", b"{}", b'{"features": []}', b'{"features": {}}', b"\xff", b'{"features":' * 5000]
 )
-def test_other_bodies_are_left_to_the_validator(body: bytes) -> None:
+def test_other_bodies_fall_back_to_the_validator(body: bytes) -> None:
     assert RowDecoder(TELCO).row(body) is None
     assert RowDecoder(TELCO).rows(body) is None
 
 
-def test_extra_top_level_fields_are_left_to_the_validator() -> None:
+def test_extra_top_level_fields_fall_back_to_the_validator() -> None:
     body = json.dumps({"features": TELCO.example(), "more": 1}).encode()
     assert RowDecoder(TELCO).row(body) is None

@@ -40,7 +40,7 @@ features:
   - {name: hours, source: Hours, kind: numeric, type: integer, description: d, example: "3",
      minimum: 0, maximum: 100, blank: {means: missing, written_as: [NA]}}
   - {name: heat, source: Heat, kind: numeric, type: float, description: d, example: "3.5", unit: degrees}
-  - {name: colour, source: Colour, kind: categorical, type: string, values: [red, blue], description: d, example: red,
+  - {name: color, source: Color, kind: categorical, type: string, values: [red, blue], description: d, example: red,
      blank: {means: blue, written_as: ["?"]}}
 """
 
@@ -140,12 +140,12 @@ def test_columns_outside_the_contract_are_ignored_and_listed(tmp_path: Path) -> 
 
 
 def test_profile_columns_keep_types_and_missing_values(tmp_path: Path, machines: Contract) -> None:
-    path = file_of(tmp_path, "Hours,Heat,Colour,Failed\n1,2.5,red,yes\nNA,3,?,no\n")
+    path = file_of(tmp_path, "Hours,Heat,Color,Failed\n1,2.5,red,yes\nNA,3,?,no\n")
     data = read_source(path, machines)
     assert str(data.frame["hours"].dtype) == "float64"
     columns = to_columns(data.frame, machines)
     np.testing.assert_array_equal(columns["hours"], [1.0, np.nan])
-    assert columns["colour"].tolist() == ["red", "blue"]
+    assert columns["color"].tolist() == ["red", "blue"]
 
 
 @pytest.mark.parametrize(
@@ -173,19 +173,19 @@ def test_an_invalid_value_is_reported_with_column_and_line(
 
 
 def test_all_problems_are_reported_with_counts_and_example_lines(tmp_path: Path) -> None:
-    rows = ["Hours,Heat,Colour,Failed"] + ["500,hot,green,yes"] * 7
+    rows = ["Hours,Heat,Color,Failed"] + ["500,hot,green,yes"] * 7
     found = problems_of(file_of(tmp_path, "\n".join(rows)), parse_contract(SMALL, "machines.yaml"))
-    assert [line.split(" values are")[0] for line in found] == ["Hours: 7", "Heat: 7", "Colour: 7"]
+    assert [line.split(" values are")[0] for line in found] == ["Hours: 7", "Heat: 7", "Color: 7"]
     assert "(line 2: '500', line 3: '500', line 4: '500', …)" in found[0]
 
 
 def test_line_numbers_include_newlines_in_quoted_cells(tmp_path: Path, machines: Contract) -> None:
-    path = file_of(tmp_path, 'Hours,Heat,Colour,Failed,Note\n1,2,red,yes,"two\nlines"\n1,warm,red,no,x\n')
+    path = file_of(tmp_path, 'Hours,Heat,Color,Failed,Note\n1,2,red,yes,"two\nlines"\n1,warm,red,no,x\n')
     assert problems_of(path, machines) == ["Heat: 1 value is not a number (line 4: 'warm')"]
 
 
 def test_problems_of_rows_in_memory_name_the_row_from_one(machines: Contract) -> None:
-    frame = pd.DataFrame({"Hours": [1, 2], "Heat": [1.0, np.nan], "Colour": ["red", None], "Failed": ["yes", "no"]})
+    frame = pd.DataFrame({"Hours": [1, 2], "Heat": [1.0, np.nan], "Color": ["red", None], "Failed": ["yes", "no"]})
     with pytest.raises(DataError, match=r"Heat: 1 value is blank.*\(row 2: ''\)"):
         source_from_frame(frame, machines, "rows")
 
@@ -204,11 +204,14 @@ def test_an_unrelated_file_is_rejected_with_its_columns(tmp_path: Path) -> None:
     [
         ("", "is empty"),
         ("\n \n", "is empty"),
-        ("Hours,Heat,Colour,Failed\n", "has a header and no rows"),
+        ("Hours,Heat,Colour,Failed\n", "has a header but no rows"),
         (",,,\n1,2,red,yes\n", "line 1 has no column names"),
         ("Hours,Heat,Hours,Failed\n1,2,3,yes\n", "duplicate column names: 'Hours'"),
-        ("Hours,Heat,Colour,Failed\n1,2,red,yes\n1,2\n", "1 of 2 rows do not have the header's 4 cells (line 3 has 2)"),
-        ('Hours,Heat,Colour,Failed\n1,"2,red,yes\n', "invalid CSV"),
+        (
+            "Hours,Heat,Color,Failed\n1,2,red,yes\n1,2\n",
+            "1 of 2 rows do not have 4 cells like the header",
+        ),
+        ('Hours,Heat,Color,Failed\n1,"2,red,yes\n', "invalid CSV"),
         ("Hours,Heat\0\n", "NUL bytes"),
     ],
 )
@@ -240,7 +243,7 @@ def test_a_missing_file_is_reported_with_the_next_step(tmp_path: Path) -> None:
 
 
 def test_ones_and_zeros_are_labels_unless_the_contract_uses_them(tmp_path: Path) -> None:
-    path = file_of(tmp_path, "Hours,Heat,Colour,Failed\n1,2,red,1\n1,2,red,0\n")
+    path = file_of(tmp_path, "Hours,Heat,Color,Failed\n1,2,red,1\n1,2,red,0\n")
     swapped = SMALL.replace('positive: "yes", negative: "no"', 'positive: "0", negative: "1"')
     labels: dict[str, Any] = {
         text: read_source(path, parse_contract(text, "c.yaml")).frame["failed"].tolist() for text in (SMALL, swapped)

@@ -1,4 +1,4 @@
-"""Row keys if content repeats: with few features, different customers have equal rows."""
+"""Row keys for repeated content: with few features, different customers can have equal rows."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_content_identifies_telco_rows_but_not_rows_of_two_features(few: Contrac
     assert identity_of(sample(few, 10, 1).iloc[:0], few) == BY_CONTENT
 
 
-def test_the_reference_split_keeps_every_content_on_both_sides(few: Contract) -> None:
+def test_both_parts_of_the_reference_split_contain_every_duplicate(few: Contract) -> None:
     reference = sample(few, 3000, 1)
     split = split_reference(with_reference_keys(reference, few), NO_ROWS, few, PLAN)
     assert 0.17 < len(split.holdout) / 3000 < 0.23
@@ -70,7 +70,7 @@ def test_the_reference_split_keeps_every_content_on_both_sides(few: Contract) ->
     assert check_leakage(split.holdout, keys_of(split.train, few.feature_names), NO_ROWS, few).is_clean
 
 
-def test_reordering_or_adding_rows_moves_no_row_to_the_other_side(few: Contract) -> None:
+def test_reordering_or_adding_rows_does_not_change_the_split(few: Contract) -> None:
     reference = sample(few, 2000, 1)
     held = set(split_reference(with_reference_keys(reference, few), NO_ROWS, few, PLAN).holdout.index)
     shuffled = with_reference_keys(reference.sample(frac=1, random_state=3), few)

@@ -1,4 +1,4 @@
-"""Statements of the largest change, and reports that stay complete if one feature is broken."""
+"""Statements of the largest change, and complete reports despite one broken feature."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_text_in_a_numeric_column_is_stated() -> None:
     assert only_text.statement == "tenure: 100% of rows have text where the reference has numbers"
 
 
-def test_a_broken_feature_does_not_change_the_others() -> None:
+def test_a_broken_feature_does_not_change_other_features() -> None:
     features = (numeric(TENURE), categorical(list(PAYMENT) * 240))
     profile = ReferenceProfile("", 720, features)
     current = {"payment_method": np.array(features[1].counts)}

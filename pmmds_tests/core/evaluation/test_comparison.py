@@ -105,7 +105,7 @@ def test_metrics_follow_the_definitions_of_scikit_learn(case: Case, evaluation: 
     assert evaluation.challenger_measures["calibration_error"]["by_chance"] > 0
 
 
-def test_the_worst_segment_is_named_and_the_others_are_measured(case: Case, evaluation: ModelEvaluation) -> None:
+def test_the_worst_segment_is_named_and_all_are_measured(case: Case, evaluation: ModelEvaluation) -> None:
     worst = evaluation.worst_segment
     assert worst is not None
     assert (worst["feature"], worst["value"]) == ("internet_service", "Fiber optic")
@@ -155,7 +155,7 @@ def test_replay_counts_changed_predictions(case: Case, evaluation: ModelEvaluati
     assert sum(b["challenger"] for b in evaluation.replay["bins"]) == pytest.approx(1)
 
 
-def test_no_traffic_is_not_reported_as_no_change(case: Case) -> None:
+def test_without_traffic_there_is_no_replay_result(case: Case) -> None:
     found = case.evaluated(n_recent=0)
     assert found.replay == {"n_rows": 0}
     assert "no predictions" in replay_text(found)

@@ -32,7 +32,7 @@ def found() -> ShadowAgreement:
     return measured
 
 
-def test_no_rows_are_not_reported_as_agreement() -> None:
+def test_without_rows_there_is_no_agreement() -> None:
     assert agreement("3", rows(n=0, n_labelled=0)) is None
     assert shadow_text(None) == NOTHING_SHADOWED
 

@@ -153,7 +153,7 @@ def rows(n: int, n_labelled: int, seed: int = 7) -> DayRows:
     return DayRows(p, (p >= 0.5).astype(np.int64), labels)
 
 
-def test_a_day_counts_missing_labels_and_measures_the_others(contract: Contract, profile: ReferenceProfile) -> None:
+def test_a_day_counts_missing_labels_and_measures_the_rest(contract: Contract, profile: ReferenceProfile) -> None:
     given = rows(400, 250)
     state = DayState("1", DAY, 400, 250, "x")
     document = day_document(state, given, profile, CALIBRATION, {}, 100)

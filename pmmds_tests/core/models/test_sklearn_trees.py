@@ -1,4 +1,4 @@
-"""What sklearn_trees.py relies on in scikit-learn. A failure here means: adapt that module before raising the bound."""
+"""The parts of scikit-learn that sklearn_trees.py uses. If a test fails, adapt that module before raising the bound."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ def test_a_p_value_is_never_shown_as_zero() -> None:
 
 def test_a_criterion_that_was_not_evaluated_is_neither_met_nor_missed() -> None:
     judgment = judge(an_evaluation(segments=[]), FORBIDS)
-    assert [c.verdict for c in judgment.criteria if c.name == "segments"] == ["could not look"]
+    assert [c.verdict for c in judgment.criteria if c.name == "segments"] == ["not evaluated"]
 
 
 def test_the_evidence_table_has_a_line_for_each_criterion() -> None:

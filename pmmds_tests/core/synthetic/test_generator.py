@@ -1,4 +1,4 @@
-"""Synthetic rows are deterministic, valid by the contract, and as close to the real rows as recorded."""
+"""Synthetic rows are deterministic, valid by the contract, and match the recorded fidelity to the real rows."""
 
 from __future__ import annotations
 

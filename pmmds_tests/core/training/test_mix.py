@@ -1,4 +1,4 @@
-"""The training mix follows the settings, lists what it leaves out, and is the same in every run."""
+"""The training mix follows the settings, lists the excluded rows, and is deterministic."""
 
 from __future__ import annotations
 

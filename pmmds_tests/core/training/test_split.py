@@ -51,7 +51,7 @@ def test_the_reference_split_is_seeded_and_near_its_share(reference: pd.DataFram
     assert not set(digests(split.train)) & set(digests(split.holdout))
 
 
-def test_the_side_of_a_row_does_not_depend_on_order_or_other_rows(reference: pd.DataFrame) -> None:
+def test_the_split_of_a_row_does_not_depend_on_order_or_other_rows(reference: pd.DataFrame) -> None:
     alone = split_reference(reference, NO_ROWS, CONTRACT, PLAN)
     shuffled = split_reference(reference.sample(frac=0.5, random_state=3), NO_ROWS, CONTRACT, PLAN)
     assert set(digests(shuffled.holdout)) <= set(digests(alone.holdout))

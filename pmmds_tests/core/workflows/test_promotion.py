@@ -235,7 +235,7 @@ def test_a_version_cannot_return_with_files_that_differ_from_its_record(
     assert (decisions.recorded_digest("1"), decisions.recorded_digest("3")) == ("files-1", None)
     registry.changed.add("1")
     back = decide(decisions, "1", "2")
-    with pytest.raises(PromotionConflictError, match="files are not those that were judged or promoted before"):
+    with pytest.raises(PromotionConflictError, match="files differ from those that were evaluated or promoted"):
         put_into_production(back, decisions, registry)
     assert (registry.aliases["production"], state_of(decisions, back)) == ("2", ABORTED)
     assert decisions.recorded_digest("1") == "files-1"

@@ -1,4 +1,4 @@
-"""kill -9 before any step of a promotion: it is finished or aborted, and the alias moves at most once."""
+"""kill -9 before any step of a promotion: it is later finished or aborted, and the alias moves at most once."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_an_alias_moved_in_mlflow_after_a_crash_aborts_the_promotion(
     assert pointer.version == "9"
 
 
-def test_the_next_promotion_first_finishes_one_that_crashed(
+def test_the_next_promotion_first_finishes_a_crashed_promotion(
     decisions: DecisionStore, registry: FileRegistry, start: Callable[[Decision, int], subprocess.Popen[bytes]]
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)

@@ -1,4 +1,4 @@
-"""Retention by kind: old files and rows are removed, live ones kept, and a year of monitoring stays bounded."""
+"""Retention by kind: old files and rows are removed, live ones kept; a year of monitoring has a bounded size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A year of hourly monitoring with the nightly job once a week: pages, rows and files stay bounded."""
+"""A year of hourly monitoring with the nightly job run weekly: the number of pages, rows and files stays bounded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service that the floods are sent to."""
+"""The service that receives the floods."""
 
 from __future__ import annotations
 

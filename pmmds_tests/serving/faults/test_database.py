@@ -159,7 +159,7 @@ def test_a_full_spool_rejects_predictions_until_the_database_is_back(
             assert set(refused) == {NOT_RECORDED}
             ready = service.client.get("/ready")
             assert ready.status_code == 503
-            reason = "the spool has reached PMMDS_SPOOL_MAX_BYTES; the database does not take its rows"
+            reason = "the spool has reached PMMDS_SPOOL_MAX_BYTES; the database does not accept its rows"
             assert ready.json()["reasons"] == [f"predictions cannot be recorded: {reason}"]
             spool = spool_of(service)
             assert (spool["status"], spool["problem"], spool["max_bytes"]) == ("full", reason, 1_000_000)

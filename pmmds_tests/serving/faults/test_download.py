@@ -1,6 +1,6 @@
-"""A version's files that stop coming: MLflow killed in mid-download, bytes held back, bytes that trickle.
+"""Interrupted downloads of a version: MLflow killed, a stalled transfer, a slow transfer.
 
-The service answers with the version it has, says what is wrong, serves no half of a version, and recovers by itself.
+The service keeps serving its version, reports the problem, serves no partial version, and recovers automatically.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pmmds_tests.harness.tcp_relay import Relay, relaying
 
 pytestmark = [pytest.mark.process, pytest.mark.faults, pytest.mark.xdist_group("service")]
 
-# Less than the files of a version, more than the head of a response.
+# Fewer bytes than a version's files, more than a response's head.
 SOME_BYTES = 3000
 
 
@@ -159,7 +159,7 @@ def test_a_stalled_download_times_out_and_delays_no_response(
         assert scene.part("registry")["fetching"] == "2"
         wait_until(lambda: scene.says("v2 could not be downloaded: MLflow request failed"))
         assert scene.says("timed out")
-        # It may be retried already; between two attempts nothing is left.
+        # The download may be retried already; between two attempts no files remain.
         wait_until(lambda: scene.n_unfinished() == 0)
         assert (scene.has_half_of("2"), scene.service.serves("1")) == (False, True)
         scene.relay.open()
@@ -171,12 +171,12 @@ def test_a_slow_download_times_out_and_leaves_no_files(
 ) -> None:
     with on_stage(mlflow_server, tmp_path / "home", contract, PMMDS_MODEL_FETCH_SECONDS="20") as scene:
         scene.begin_download(then_each_seconds=0.5)
-        told = "v2 could not be downloaded within 20 seconds (PMMDS_MODEL_FETCH_SECONDS)"
-        wait_until(lambda: scene.says(told))
-        wait_until(lambda: told in scene.service.output)
+        reported = "v2 could not be downloaded within 20 seconds (PMMDS_MODEL_FETCH_SECONDS)"
+        wait_until(lambda: scene.says(reported))
+        wait_until(lambda: reported in scene.service.output)
         # The next watcher has started: leftovers of the previous one are removed, its status is kept.
         wait_until(lambda: scene.part("registry")["fetching"] == "2")
-        assert scene.says(told)
+        assert scene.says(reported)
         wait_until(lambda: scene.n_unfinished() == 1)  # the status is written before the folder is created
         assert (scene.has_half_of("2"), scene.service.serves("1")) == (False, True)
         wait_until(scene.load.has_answered(50))

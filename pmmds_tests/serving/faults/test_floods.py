@@ -1,7 +1,7 @@
-"""Floods: the smallest legal elements up to every limit of bytes, and connections, calls and streams without end.
+"""Floods: minimal valid elements up to every size limit, and unlimited connections, calls and streams.
 
-Each is bounded in memory, holds up no prediction beside it, and leaves nothing behind. The bounds are some ten times
-what a quiet machine needs, and a fraction of what the floods cost before there were limits.
+Each uses bounded memory, delays no concurrent prediction, and leaves no open connections. The bounds are about ten
+times the values on an idle machine, and a fraction of the values without limits.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ FEW_DESCRIPTORS = 400
 
 
 def filled(start: bytes, element: bytes, end: bytes, limit: int) -> bytes:
-    """As many elements, with commas, as the limit allows."""
+    """Return the maximum number of comma-separated elements."""
     n_elements = (limit - len(start) - len(end) + 1) // (len(element) + 1)
     return start + b",".join([element] * n_elements) + end
 
 
 def keyed(start: bytes, end: bytes, limit: int) -> bytes:
-    """As many different keys as the limit allows."""
+    """Return the maximum number of different keys."""
     keys = b",".join(b'"%d":0' % i for i in range(limit // 10))
     return (start + keys)[: limit - len(end)].rpartition(b",")[0] + end
 

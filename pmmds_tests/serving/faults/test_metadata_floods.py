@@ -1,4 +1,4 @@
-"""Floods of gRPC metadata, frames and streams that no client library sends: bounded memory, and HTTP goes on."""
+"""Floods of abnormal gRPC metadata, frames and streams: memory stays bounded, and HTTP requests are served."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ HOLD_SECONDS = 4.0
 
 
 def metadata(n_bytes: int) -> bytes:
-    """Fields of about 1,000 bytes, with names of their own."""
+    """Return fields of about 1,000 bytes with distinct names."""
     return b"".join(field(b"x-%d" % i, b"v" * 960) for i in range(n_bytes // 1000))
 
 
 def calls(method: str, n_bytes: int, *, trailers: bool = False) -> bytes:
-    """A call on every stream of a connection, whose message never comes, with that much metadata."""
+    """Return a call without a message on every stream of a connection, with metadata."""
     block = call_fields(method) + metadata(n_bytes)
     opened = b"".join(headers(stream, block) for stream in streams(MAX_STREAMS))
     if trailers:
@@ -58,18 +58,18 @@ def calls(method: str, n_bytes: int, *, trailers: bool = False) -> bytes:
 
 
 def continued() -> bytes:
-    """A header block that never ends."""
+    """Return an endless header block."""
     block = metadata(15_000)
     return headers(1, call_fields(GET_MODEL), end_headers=False) + frame(CONTINUATION, 0, 1, block) * 400
 
 
 def empty_continued() -> bytes:
-    """A header block that never ends and has no bytes."""
+    """Return an endless header block of empty frames."""
     return headers(1, call_fields(GET_MODEL), end_headers=False) + frame(CONTINUATION, 0, 1) * 500_000
 
 
 def bomb() -> bytes:
-    """A large field that is put into the dynamic table once, and named by one byte 4,000 times in each call."""
+    """Return calls that refer 4,000 times, by one byte, to a large field in the dynamic table."""
     large = field(b"x-large", b"v" * 3900, indexed=True)
     first = headers(1, call_fields(GET_MODEL) + large)
     again = call_fields(GET_MODEL) + reference(62) * 4000
@@ -77,20 +77,20 @@ def bomb() -> bytes:
 
 
 def static_bomb() -> bytes:
-    """A field of the static table, named by one byte as often as a frame holds."""
+    """Return frames full of one-byte references to a field of the static table."""
     block = call_fields(GET_MODEL) + reference(16) * 16_000
     return b"".join(headers(stream, block) for stream in streams(MAX_STREAMS))
 
 
 def resets() -> bytes:
-    """Calls that are taken back at once."""
+    """Return calls that are immediately reset."""
     block = call_fields(GET_MODEL) + metadata(1000)
     one = (headers(stream, block) + frame(RST_STREAM, 0, stream, bytes(4)) for stream in streams(20_000))
     return b"".join(one)
 
 
 def settings() -> bytes:
-    """SETTINGS that each want an acknowledgement, of a client that reads none."""
+    """Return SETTINGS frames; the client does not read the acknowledgments."""
     return frame(SETTINGS, 0, 0, b"\x00\x03\x00\x00\x00\x10") * 300_000
 
 
@@ -99,7 +99,7 @@ def pings() -> bytes:
 
 
 def empty_data() -> bytes:
-    """Frames without a byte on a stream that is open."""
+    """Return empty frames on an open stream."""
     return headers(1, call_fields(PREDICT)) + frame(DATA, 0, 1) * 500_000 + frame(DATA, END_STREAM, 1)
 
 
@@ -122,7 +122,7 @@ FLOODS = {
 
 
 def flood(service: RunningService, sent: bytes, *, acknowledges: bool) -> None:
-    """Send the bytes on every connection from a few threads; read nothing more, hold what is left, then leave."""
+    """Send the bytes on every connection from a few threads without reading, then close the connections."""
     address = (service.settings.http_host, service.settings.grpc_port)
     with ExitStack() as stack:
         clients: list[socket.socket] = []
@@ -132,7 +132,7 @@ def flood(service: RunningService, sent: bytes, *, acknowledges: bool) -> None:
 
         def send(mine: list[socket.socket]) -> None:
             for client in mine:
-                with suppress(OSError):  # the service closed it, or takes no more
+                with suppress(OSError):  # the service closed it, or stopped reading
                     client.settimeout(HOLD_SECONDS)
                     client.sendall(PREFACE)
                     if acknowledges:
@@ -149,14 +149,14 @@ def flood(service: RunningService, sent: bytes, *, acknowledges: bool) -> None:
         time.sleep(max(0.0, ends - time.monotonic()))
 
 
-# Without an acknowledgement the relay stops every kind at the same number of bytes or frames.
+# Without an acknowledgment, the relay stops every kind of flood at the same number of bytes or frames.
 UNACKNOWLEDGED = ("metadata", "continuation", "dynamic table", "settings")
 
 
 @pytest.mark.parametrize(
     ("kind", "acknowledges"), [*((kind, True) for kind in FLOODS), *((kind, False) for kind in UNACKNOWLEDGED)]
 )
-def test_frames_that_no_client_sends_take_bounded_memory(
+def test_abnormal_frames_use_bounded_memory(
     flooded: RunningService, contract: Contract, kind: str, acknowledges: bool
 ) -> None:
     sent = FLOODS[kind]()

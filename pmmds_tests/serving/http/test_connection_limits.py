@@ -144,12 +144,12 @@ def test_a_connection_over_the_limit_gets_503(strict: RunningService, contract: 
         for client in kept:
             assert status_of_answer(client) == 200
         with connected(strict) as another:
-            status, told = said(another)
+            status, reported = said(another)
         for client in kept:
             client.sendall(request)
             assert status_of_answer(client) == 200
     assert status == 503
-    assert json.loads(told)["detail"]["message"] == "The service has too many connections"
+    assert json.loads(reported)["detail"]["message"] == "The service has too many connections"
     wait_until(lambda: n_connections(strict) == 0)
     with connected(strict) as later:
         later.sendall(request)

@@ -1,6 +1,6 @@
-"""Guarded endpoints: a web page that a browser on the same machine shows cannot use them; what the token opens.
+"""Guarded endpoints: not usable by web pages in a browser on the same machine, and usable with the token.
 
-The real service is asked as a browser would ask it: by DNS rebinding, and by requests of a page of another origin.
+The tests send the requests of a browser to a real service: DNS rebinding, and pages of another origin.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def test_local_programs_and_pages_are_accepted(client: httpx.Client, service: Ru
         assert client.post(RELOAD, json={}, headers=headers).json()["version"] == "1"
 
 
-def test_a_grpc_call_bridged_from_a_web_page_is_rejected(stub: PredictionServiceStub) -> None:
+def test_a_grpc_call_forwarded_for_a_web_page_is_rejected(stub: PredictionServiceStub) -> None:
     call = partial(stub.SendFeedback, feedback(label("x", 1)), metadata=(("origin", EVIL),))
     assert refused(call).code is grpc.StatusCode.PERMISSION_DENIED
 
@@ -109,10 +109,10 @@ def test_health_shows_problem_texts_with_the_token_only(
     environment = prepared(tmp_path / "home", PMMDS_ADMIN_TOKEN=token, PMMDS_MLFLOW_TRACKING_URI=away)
     with running_service(environment) as service:
         wait_until(lambda: service.client.get("/healthz").json()["parts"]["registry"]["status"] == "problem")
-        told = service.client.get("/healthz", headers=TOKEN).json()["parts"]["registry"]
+        reported = service.client.get("/healthz", headers=TOKEN).json()["parts"]["registry"]
         hidden = service.client.get("/healthz")
-        assert "127.0.0.1:9" in told["problem"]
-        assert hidden.json()["parts"]["registry"] == {**told, "problem": HIDDEN} | {
+        assert "127.0.0.1:9" in reported["problem"]
+        assert hidden.json()["parts"]["registry"] == {**reported, "problem": HIDDEN} | {
             "checked_at": hidden.json()["parts"]["registry"]["checked_at"]
         }
         for path in ("/healthz", "/ready", "/model", "/"):

@@ -27,8 +27,8 @@ pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 def test_the_openapi_document_has_all_endpoints_and_features(client: httpx.Client, contract: Contract) -> None:
     document = client.get("/openapi.json").json()
     assert document["openapi"] == "3.1.0"
-    told = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
-    assert told == {(method, path) for method, path, _ in ROUTES} | {("POST", PREDICT_PATH)}
+    reported = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    assert reported == {(method, path) for method, path, _ in ROUTES} | {("POST", PREDICT_PATH)}
     features = document["components"]["schemas"]["Features"]
     assert list(features["properties"]) == list(contract.feature_names)
     example = document["paths"][PREDICT]["post"]["requestBody"]["content"]["application/json"]["example"]
@@ -57,15 +57,15 @@ def test_the_front_page_shows_the_model_and_a_working_command(client: httpx.Clie
 def test_the_front_page_counts_logged_predictions(
     client: httpx.Client, contract: Contract, service: RunningService
 ) -> None:
-    def told() -> int:
+    def reported() -> int:
         found = re.search(r"Last hour</th><td>([0-9,]+)", client.get("/").text)
         assert found is not None
         return int(found[1].replace(",", ""))
 
-    before = told()
+    before = reported()
     for _ in range(3):
         assert client.post(PREDICT, json={"features": contract.example()}).status_code == 200
-    wait_until(lambda: told() >= before + 3)
+    wait_until(lambda: reported() >= before + 3)
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])

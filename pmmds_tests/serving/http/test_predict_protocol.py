@@ -128,7 +128,7 @@ class TestOverASocket:
 
 
 class _Transport:
-    """Records what is written."""
+    """Records the written bytes."""
 
     def __init__(self) -> None:
         self.written = b""
@@ -178,7 +178,7 @@ class _Predict(PredictEndpoint):
 
 
 async def _no_application(_scope: Any, _receive: Any, _send: Any) -> None:
-    raise AssertionError("uvicorn's way is not taken here")
+    raise AssertionError("uvicorn must not handle this request")
 
 
 @pytest.fixture

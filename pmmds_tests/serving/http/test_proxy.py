@@ -147,15 +147,15 @@ def test_no_client_gets_the_response_to_another_clients_request(
 
 @pytest.mark.parametrize("stream", [s for s in STREAMS if set(s.statuses) == {200}], ids=lambda stream: stream.name)
 def test_upgrades_do_not_change_responses_behind_a_proxy(proxy: tuple[str, int], stream: Stream) -> None:
-    def told(data: bytes) -> list[Any]:
+    def reported(data: bytes) -> list[Any]:
         with socket.create_connection(proxy, timeout=30) as client:
             client.sendall(data.replace(b"/echo", PREDICT.encode()))
             return answers_or_pages(client, len(stream.statuses))
 
-    plain = told(stream.data)
+    plain = reported(stream.data)
     assert len(plain) == len(stream.statuses)
     for upgrade in UPGRADES:
-        assert told(asking_for(stream.data, upgrade)) == plain
+        assert reported(asking_for(stream.data, upgrade)) == plain
 
 
 def answers_or_pages(client: socket.socket, n_answers: int) -> list[tuple[int, bytes]]:

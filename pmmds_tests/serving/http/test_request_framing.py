@@ -1,4 +1,4 @@
-"""A byte stream is parsed in one way, whatever upgrade it asks for, however it is cut, and on both paths."""
+"""A byte stream is parsed in the same way with any upgrade, split at any byte, and on both paths."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TURNS = 8
 
 
 class Transport:
-    """Records what is written."""
+    """Records the written bytes."""
 
     def __init__(self) -> None:
         self.written = b""
@@ -149,7 +149,7 @@ def same(found: Seen, expected: Seen, stream: Stream) -> bool:
 
 @pytest.mark.parametrize("protocol", [DirectProtocol, GuardedProtocol], ids=["fast path", "ASGI"])
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
-def test_a_stream_is_parsed_in_one_way_on_both_paths(stream: Stream, protocol: type[GuardedProtocol]) -> None:
+def test_a_stream_is_parsed_equally_on_both_paths(stream: Stream, protocol: type[GuardedProtocol]) -> None:
     seen = asyncio.run(answered(stream.data, protocol_class=protocol))
     assert seen.bodies == stream.bodies
     if not stream.is_refused_behind_answers:
@@ -158,7 +158,7 @@ def test_a_stream_is_parsed_in_one_way_on_both_paths(stream: Stream, protocol: t
 
 
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
-def test_upgrades_and_cuts_do_not_change_the_answers(stream: Stream) -> None:
+def test_upgrades_and_splits_do_not_change_the_responses(stream: Stream) -> None:
     async def compare() -> None:
         plain = await answered(stream.data)
         for data in (stream.data, *(asking_for(stream.data, upgrade) for upgrade in UPGRADES)):

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.process, pytest.mark.xdist_group("fo
 
 
 class Stranger:
-    """Registers versions through REST and moves the alias to them. `files`: those of the production version."""
+    """Registers versions through REST and moves the alias to them. `files`: files of the production version."""
 
     def __init__(self, client: httpx.Client, model_name: str, files: dict[str, bytes]) -> None:
         self.client = client
@@ -113,7 +113,7 @@ def assert_refused(service: RunningService, version: str, watching: set[int]) ->
     assert service.client.get("/metrics/json").json()["pmmds_model_refused"]["samples"][0]["value"] == 1
     assert f'pmmds_model_refused_info{{model_version="{version}"}} 1.0' in service.client.get("/metrics").text
     assert service.serves("1")
-    assert watchers(service) == watching, "the watcher that met the version goes on"
+    assert watchers(service) == watching, "the watcher of the rejected version continues"
 
 
 @pytest.mark.parametrize("listed", [True, False], ids=["listed", "unlisted"])

@@ -116,7 +116,7 @@ class Load:
 def serves_anew(service: RunningService, version: str) -> bool:
     """True if all workers serve it after a poll of the registry that starts now.
 
-    A look that began before the alias was moved would bring the version of the test before, after all serve this one.
+    A poll that started before the alias moved could restore the previous test's version.
     """
     reloaded = service.client.post("/model/reload", headers=TOKEN)
     return reloaded.status_code == 200 and reloaded.json()["version"] == version and service.all_workers_serve(version)
@@ -206,7 +206,7 @@ def n_predictions(service: RunningService) -> float:
     found: list[float] = []
 
     def all_were_asked() -> bool:
-        with httpx.Client(base_url=service.url, trust_env=False, timeout=30) as client:  # a connection to either worker
+        with httpx.Client(base_url=service.url, trust_env=False, timeout=30) as client:  # a new one
             answer = client.get("/metrics/json")
             asked.update(pid for pid in workers if answered_by(answer, pid))
         samples = answer.json().get("pmmds_predictions", {"samples": []})["samples"]
@@ -251,7 +251,7 @@ def test_reload_works_after_the_clock_was_set_back(shared_service: RunningServic
     unfinished.write_text(f'{{"asked_at": {in_an_hour}, "id": "asked before the clock was set back"}}')
     unfinished.replace(request)
     handled = ("asked before the clock was set back", str(in_an_hour))
-    wait_until(lambda: any(told in (folder / "watcher.json").read_text() for told in handled))
+    wait_until(lambda: any(reported in (folder / "watcher.json").read_text() for reported in handled))
     n_told = shared_service.output.count("cached_model_damaged")
     flip_a_byte(folder / "1" / SCORER)
     assert shared_service.client.post("/model/reload").json()["version"] == "1"

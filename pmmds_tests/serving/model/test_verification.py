@@ -15,7 +15,7 @@ def record(version: str) -> str | None:
 
 
 def unavailable(_: str) -> str | None:
-    raise DatabaseUnavailableError("The database does not answer.")
+    raise DatabaseUnavailableError("The database did not respond.")
 
 
 @pytest.mark.parametrize("mode", ["verify_recorded", "require_record"])

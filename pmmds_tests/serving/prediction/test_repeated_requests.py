@@ -47,9 +47,9 @@ def other_row(contract: Contract) -> dict[str, Any]:
     return {"features": {**contract.example(), "tenure": 72}}
 
 
-def each_answer_has_its_row(stores: Deployment, told: dict[str, tuple[float, float]]) -> bool:
+def each_answer_has_its_row(stores: Deployment, reported: dict[str, tuple[float, float]]) -> bool:
     """True if every id has exactly the rows of its two predictions."""
-    return all(sorted(r.probability for r in rows_of(stores, i)) == sorted(answers) for i, answers in told.items())
+    return all(sorted(r.probability for r in rows_of(stores, i)) == sorted(answers) for i, answers in reported.items())
 
 
 def test_every_prediction_of_two_workers_has_its_row_with_reused_ids(
@@ -57,15 +57,15 @@ def test_every_prediction_of_two_workers_has_its_row_with_reused_ids(
 ) -> None:
     one, other = {"features": contract.example()}, other_row(contract)
     with running_service(prepared(tmp_path / "home", PMMDS_SERVING_WORKERS="2")) as service:
-        told = {}
+        reported = {}
         for i in range(N_IDS):
             first, second = (send(service.url, PREDICT, p, f"order-{i}") for p in (one, other))
-            told[f"order-{i}"] = first["probability"], second["probability"]
+            reported[f"order-{i}"] = first["probability"], second["probability"]
         stores = service.deployment()
         wait_until(lambda: stores.prediction_log.count() == 2 * N_IDS)
-        assert each_answer_has_its_row(stores, told)
+        assert each_answer_has_its_row(stores, reported)
         for i in range(N_IDS):  # repeated: no additional row; counted by the worker or the shipper
-            for payload, probability in zip((one, other), told[f"order-{i}"], strict=True):
+            for payload, probability in zip((one, other), reported[f"order-{i}"], strict=True):
                 assert send(service.url, PREDICT, payload, f"order-{i}")["probability"] == probability
         wait_until(lambda: n_repeated(service) == 2 * N_IDS)
         assert stores.prediction_log.count() == 2 * N_IDS
@@ -92,14 +92,14 @@ def test_two_replicas_with_one_database_log_a_repeated_request_once(
     homes = [prepared(tmp_path / name, PMMDS_DATABASE_URL=postgres_url) for name in ("a", "b")]
     migrate(open_database(load_settings(homes[0])), contract)
     with running_service(homes[0]) as a, running_service(homes[1]) as b:
-        told = {}
+        reported = {}
         for i in range(10):
             answers = [send(s.url, PREDICT, p, f"order-{i}") for p in (one, other) for s in (a, b)]
-            told[f"order-{i}"] = answers[0]["probability"], answers[2]["probability"]
+            reported[f"order-{i}"] = answers[0]["probability"], answers[2]["probability"]
         stores = a.deployment()
         wait_until(lambda: n_repeated(a, b) == 20)
         assert stores.prediction_log.count() == 20
-        assert each_answer_has_its_row(stores, told)
+        assert each_answer_has_its_row(stores, reported)
 
 
 def test_a_batch_row_whose_id_is_already_used_is_logged(

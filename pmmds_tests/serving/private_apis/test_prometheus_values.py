@@ -1,4 +1,4 @@
-"""What the counters rely on in prometheus_client."""
+"""The private parts of prometheus_client that the counters use."""
 
 from __future__ import annotations
 

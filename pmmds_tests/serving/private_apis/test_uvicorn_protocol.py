@@ -1,4 +1,4 @@
-"""What the protocol classes rely on in uvicorn."""
+"""The private parts of uvicorn that the protocol classes use."""
 
 from __future__ import annotations
 

@@ -20,10 +20,10 @@ from pmmds_tests.harness.grpc_requests import (
     Refused,
     batch_request,
     connected,
+    error_parts,
     feature,
     predict_request,
     refused,
-    told,
 )
 from pmmds_tests.harness.service_process import RunningService, wait_until
 from pmmds_tests.harness.service_requests import BATCH, PREDICT, is_logged, new_id, rows
@@ -62,7 +62,7 @@ def test_a_bad_row_has_the_errors_of_http(
     del row["tenure"]
     over_http = client.post(PREDICT, json={"features": row})
     found = refused(lambda: stub.Predict(predict_request(row)))
-    assert (found.message, found.errors, found.warnings) == told(over_http.json())
+    assert (found.message, found.errors, found.warnings) == error_parts(over_http.json())
     assert (found.code, found.message) == (INVALID, MESSAGE)
     assert found.violations == found.errors
     assert len(found.errors) == 4
@@ -143,7 +143,7 @@ def test_a_bad_row_rejects_the_batch_by_index_and_nothing_is_logged(
     instances: list[dict[str, Any]] = [row, {**row, "gender": "?", "more": 1}, row]
     found = refused(lambda: stub.PredictBatch(batch_request(*instances, request_id=request_id)))
     over_http = client.post(BATCH, json={"instances": instances})
-    assert (found.message, found.errors, found.warnings) == told(over_http.json())
+    assert (found.message, found.errors, found.warnings) == error_parts(over_http.json())
     assert found.errors == ("instances[1]: Invalid value for gender: '?'. Expected one of: Male, Female",)
     # Everything spooled before this id is then in the database too.
     is_logged(service.deployment(), stub.Predict(predict_request(row, new_id())).request_id)

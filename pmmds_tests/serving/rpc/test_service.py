@@ -25,7 +25,7 @@ from pmmds_serving.rpc.methods import Call, predict
 from pmmds_serving.rpc.relay import client_host
 from pmmds_serving.rpc.server import address_of
 from pmmds_serving.rpc.statuses import CODES
-from pmmds_tests.harness.grpc_requests import Refused, connected, label, predict_request, refused, stub_of, told
+from pmmds_tests.harness.grpc_requests import Refused, connected, error_parts, label, predict_request, refused, stub_of
 from pmmds_tests.harness.service_process import RunningService
 from pmmds_tests.harness.service_requests import FEEDBACK, TOKEN, is_logged, new_id, predicted
 from pmmds_tests.serving.http.test_feedback_endpoint import known_labels
@@ -39,9 +39,9 @@ def feedback(*labels: messages.Label) -> messages.SendFeedbackRequest:
     return messages.SendFeedbackRequest(items=labels)
 
 
-def at(instant: datetime) -> Timestamp:
+def at(timestamp: datetime) -> Timestamp:
     found = Timestamp()
-    found.FromDatetime(instant)
+    found.FromDatetime(timestamp)
     return found
 
 
@@ -79,7 +79,7 @@ def test_bad_labels_are_rejected_as_over_http_and_none_is_stored(
     over_http = client.post(FEEDBACK, json={"items": items}).json()
     late, early = (label(one, 1, observed_at=Timestamp(seconds=seconds)) for seconds in (10**15, 0))
     found = refused(lambda: stub.SendFeedback(feedback(*(messages.Label(**item) for item in items), late, early)))
-    message, errors, _ = told(over_http)
+    message, errors, _ = error_parts(over_http)
     assert (found.code, found.message, found.errors[:-2]) == (grpc.StatusCode.INVALID_ARGUMENT, message, errors)
     assert found.errors[-2].startswith("items[5]: Invalid value for observed_at: '1000000000000000.0'. Expected an ")
     assert found.errors[-1].startswith("items[6]: Invalid value for observed_at: '1970-01-01T00:00:00Z'. Expected a t")
@@ -144,7 +144,7 @@ def test_nothing_is_done_after_the_deadline(contract: Contract) -> None:
     nobody: Any = None  # not reached
     late: Any = Late()
     call = Call(predict_request(contract.example()).SerializeToString(), late, 0.0)
-    with pytest.raises(ApiError, match="The deadline has passed; nothing was done") as caught:
+    with pytest.raises(ApiError, match=r"The deadline has passed\. The call had no effect") as caught:
         asyncio.run(predict(call, nobody))
     assert CODES[caught.value.status] is grpc.StatusCode.DEADLINE_EXCEEDED
 

@@ -1,4 +1,4 @@
-"""Before a client acknowledges the server's SETTINGS nothing but SETTINGS passes, and little is held."""
+"""Until a client acknowledges the server's SETTINGS, only SETTINGS pass, and few bytes are held."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ CALL = frame(HEADERS, 4, 1, b"x" * 50)
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
-def test_calls_pass_after_the_acknowledgement_in_their_order(size: int) -> None:
+def test_calls_pass_in_order_after_the_acknowledgment(size: int) -> None:
     handshake, sent = SettingsHandshake(), PREFACE + CALL + frame(DATA, 1, 1, b"y") + ACKNOWLEDGED + b"rest"
     passed = b"".join(handshake.feed(sent[i : i + size]) for i in range(0, len(sent), size))
     assert passed == PREFACE + ACKNOWLEDGED + CALL + frame(DATA, 1, 1, b"y") + b"rest"
     assert handshake.is_done
 
 
-def test_nothing_but_settings_passes_before() -> None:
+def test_only_settings_pass_before_the_acknowledgment() -> None:
     handshake = SettingsHandshake()
     assert handshake.feed(PREFACE + CALL) == PREFACE
     assert not handshake.is_done
@@ -36,6 +36,6 @@ def test_nothing_but_settings_passes_before() -> None:
     ],
     ids=["HTTP/1", "headers", "long frame", "settings", "pings"],
 )
-def test_what_is_no_handshake_or_too_much_ends_the_connection(sent: bytes) -> None:
+def test_an_invalid_or_too_long_handshake_closes_the_connection(sent: bytes) -> None:
     with pytest.raises(HandshakeError):
         SettingsHandshake().feed(sent)

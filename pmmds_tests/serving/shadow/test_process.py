@@ -57,7 +57,7 @@ def shadow_scores(stores: Deployment) -> dict[str, float]:
         return {r[0]: r[1] for r in connection.execute(sa.select(c.request_id, c.probability))}
 
 
-def test_the_challenger_scores_every_request_and_production_answers(
+def test_the_challenger_scores_every_request_that_production_serves(
     prepared: Prepare, two_versions: Deployment, contract: Contract, tmp_path: Path
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_SHADOW="on")

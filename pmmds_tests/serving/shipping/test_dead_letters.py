@@ -47,7 +47,7 @@ def test_only_the_bad_rows_of_a_batch_become_dead_letters(
 ) -> None:
     records = with_poison(contract, 200, 0, 77, 199)
     spool.append(records)
-    with capture_logs() as told:
+    with capture_logs() as reported:
         for _ in range(MAX_ATTEMPTS - 1):
             assert not ship(spool, shipper)
             assert (log.count(), dead_letters(spool)) == (0, [])
@@ -57,9 +57,9 @@ def test_only_the_bad_rows_of_a_batch_become_dead_letters(
     assert [line["record"]["request_id"] for line in dead_letters(spool)] == ["bad0-0", "bad77-0", "bad199-0"]
     assert shipper.state.n_dead_letters == shipper.dead_letters.n_kept() == 3
     assert (shipper.state.n_shipped, shipper.state.problem, spool.backlog_bytes) == (197, "", 0)
-    (line,) = [line for line in told if line["event"] == "dead_letters"]
+    (line,) = [line for line in reported if line["event"] == "dead_letters"]
     assert (line["n_records"], line["log_level"]) == (3, "error")
-    assert str(TOO_LARGE) not in str(told)
+    assert str(TOO_LARGE) not in str(reported)
 
 
 def test_a_dead_letter_is_complete_and_readable_by_its_owner_only(

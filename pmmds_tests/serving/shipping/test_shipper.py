@@ -86,7 +86,7 @@ def test_the_spool_of_a_dead_worker_is_shipped_and_deleted(
 def test_two_concurrent_shippers_log_each_row_once(
     tmp_path: Path, open_again: Callable[[], Database], log: PredictionLog, contract: Contract
 ) -> None:
-    """For example an old one whose worker was killed, and its successor."""
+    """For example, a shipper whose worker was killed runs at the same time as its successor."""
     records = make_records(contract, 600)
     folder = tmp_path / "spool"
     spools = [Spool(folder, contract.feature_names) for _ in range(2)]
@@ -167,10 +167,10 @@ def test_the_thread_survives_an_unexpected_error(spool: Spool, log: PredictionLo
     opened: list[Any] = [_Broken(), None, log]  # None has no add: an AttributeError
     shipper = Shipper(spool.folder, lambda: opened.pop(0) if len(opened) > 1 else log, contract.feature_names)
     spool.append(make_records(contract, 5))
-    with capture_logs() as told:
+    with capture_logs() as reported:
         assert not ship(spool, shipper)
     assert shipper.state.problem == "Rows could not be shipped: RuntimeError."
-    (line,) = told
+    (line,) = reported
     assert line["error_type"] == "RuntimeError"
     assert "test_shipper.py:" in line["place"]
     assert "4711" not in str(line)
@@ -189,7 +189,7 @@ def test_retries_back_off_with_jitter() -> None:
 
 
 def abandon(folder: Path, names: tuple[str, ...], records: list[PredictionRecord]) -> Path:
-    """The file of a worker that died with these records."""
+    """Write the file of a dead worker with these records."""
     others = set(folder.glob(f"*{SUFFIX}"))
     dead = Spool(folder, names)
     dead.append(records)
@@ -198,10 +198,10 @@ def abandon(folder: Path, names: tuple[str, ...], records: list[PredictionRecord
     return path
 
 
-def test_a_file_of_the_former_spool_with_its_one_file_a_worker_is_shipped(
+def test_a_spool_file_in_the_format_before_segments_is_shipped(
     shipper: Shipper, spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
-    """Byte by byte as it was written before there were segments."""
+    """The file has the exact bytes of the format before segments."""
     records = make_records(contract, 30)
     payloads = [msgspec.msgpack.encode({"feature_names": contract.feature_names})]
     payloads += [msgspec.msgpack.encode(record) for record in records]
@@ -210,7 +210,7 @@ def test_a_file_of_the_former_spool_with_its_one_file_a_worker_is_shipped(
     path.write_bytes(b"".join(frames) + b"\x07\x00")
     assert ship(spool, shipper)
     assert log.find([r.request_id for r in records]) == {r.request_id: r for r in records}
-    assert path.with_name(path.name + DAMAGED_SUFFIX).exists()  # for its torn tail
+    assert path.with_name(path.name + DAMAGED_SUFFIX).exists()  # because its end is incomplete
 
 
 def test_rows_from_before_a_new_feature_are_logged(spool: Spool, log: PredictionLog, contract: Contract) -> None:

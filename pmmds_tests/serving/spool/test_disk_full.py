@@ -41,16 +41,16 @@ def test_a_failed_write_leaves_no_partial_record(tmp_path: Path, contract: Contr
     done = subprocess.run(
         [sys.executable, "-c", _APPEND_UNTIL_REFUSED, str(tmp_path)], capture_output=True, text=True, check=True
     )
-    told = json.loads(done.stdout)
+    reported = json.loads(done.stdout)
     path = spool_path(tmp_path)
-    assert "could not be written to the spool: File too large" in told["said"]
-    assert "PMMDS_HOME" in told["said"]
+    assert "could not be written to the spool: File too large" in reported["said"]
+    assert "PMMDS_HOME" in reported["said"]
     found, file = adopted(path)
     header = file.header()
     assert header is not None
     assert file.read(header[1], EVERYTHING).end == path.stat().st_size  # no byte of the rejected record
     file.close()
-    assert len(found) == told["kept"] > 10
+    assert len(found) == reported["kept"] > 10
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def test_a_rejected_batch_marks_the_spool_full_until_rows_are_shipped(rejecting:
 
 def test_the_oldest_segment_is_dropped_and_every_row_counted(dropping: Spool, contract: Contract) -> None:
     records = make_records(contract, 300)
-    with capture_logs() as told:
+    with capture_logs() as reported:
         assert append_each(dropping, records) == records
     assert dropping.backlog_bytes <= MOST
     assert not dropping.is_full
@@ -89,7 +89,7 @@ def test_the_oldest_segment_is_dropped_and_every_row_counted(dropping: Spool, co
     assert kept == records[-len(kept) :]
     assert len(kept) > 20
     assert dropping.n_dropped == 300 - len(kept)
-    assert sum(line["n_records"] for line in told if line["event"] == "spool_dropped") == dropping.n_dropped
+    assert sum(line["n_records"] for line in reported if line["event"] == "spool_dropped") == dropping.n_dropped
     dropping.sync()
     dropping.close()
     assert list(dropping.folder.iterdir()) == []

@@ -52,7 +52,7 @@ def interrupted(call: Callable[..., Any], folder: Path, *, n_times: int) -> Call
 
 @pytest.mark.parametrize("n_times", [1, 2, 3])
 @pytest.mark.parametrize(("module", "name"), [(fcntl, "flock"), (os, "open"), (os, "pwrite"), (Path, "rename")])
-def test_a_claim_at_any_moment_takes_nothing_from_the_creator(
+def test_a_segment_being_created_cannot_be_claimed(
     module: Any, name: str, n_times: int, tmp_path: Path, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -72,7 +72,7 @@ def test_a_claim_at_any_moment_takes_nothing_from_the_creator(
 
 
 def _interrupt(patch: pytest.MonkeyPatch, module: Any, name: str, folder: Path, n_times: int) -> None:
-    """The claiming code uses the same calls, which must not be intercepted then."""
+    """Run the claims without intercepting their own system calls."""
     plain = getattr(module, name)
     busy = [False]
     wrapped = interrupted(plain, folder, n_times=n_times)

@@ -1,4 +1,4 @@
-"""The spool keeps whole records only: after a cut, a flipped bit, a full disk, a killed worker."""
+"""The spool returns complete records only, after truncation, a flipped bit, a full disk or a killed worker."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def spool_path(folder: Path) -> Path:
 
 
 def drained(spool: Spool) -> list[PredictionRecord]:
-    """What a shipper finds when everything is released to it; it takes all away."""
+    """Release, read and delete all records, as a shipper does."""
     spool.seal()
     return taken_from(spool.folder)
 
 
 def taken_from(folder: Path) -> list[PredictionRecord]:
-    """All that nobody holds, taken away."""
+    """Read and delete all records that no process holds."""
     found: list[PredictionRecord] = []
     for segment in claim_all(folder):
         header = segment.header()
@@ -50,13 +50,13 @@ def adopted(path: Path) -> tuple[list[PredictionRecord], Segment]:
 
 
 def abandoned_bytes(spool: Spool, records: list[PredictionRecord]) -> bytes:
-    """The file of a worker that died with these records."""
+    """Return the file of a dead worker with these records."""
     spool.append(records)
     spool.close()
     return spool_path(spool.folder).read_bytes()
 
 
-def test_records_are_read_back_unchanged_and_in_order(spool: Spool, contract: Contract) -> None:
+def test_records_are_read_unchanged_and_in_order(spool: Spool, contract: Contract) -> None:
     records = make_records(contract, 25)
     spool.append(records[:1])
     spool.append(records[1:])
@@ -98,7 +98,7 @@ def test_an_empty_spool_releases_nothing(spool: Spool) -> None:
     assert (spool.n_segments, list(claim_all(spool.folder))) == (1, [])
 
 
-def test_a_missing_value_is_read_back_as_none(spool: Spool, contract: Contract) -> None:
+def test_a_missing_value_is_read_as_none(spool: Spool, contract: Contract) -> None:
     (record,) = make_records(contract, 1, overrides={"total_charges": None, "contract": None})
     spool.append([record])
     assert drained(spool) == [record]

@@ -86,15 +86,15 @@ def test_a_failing_disk_rejects_records_until_it_works_again(spool: Spool, disk:
     syncer = SpoolSyncer(spool, 0.01)
     syncer.start()
     disk.is_broken = True
-    with capture_logs() as told:
+    with capture_logs() as reported:
         spool.append([first])
         wait_until(lambda: "cannot be synced to disk: Input/output error" in syncer.problem)
         with pytest.raises(SpoolWriteError, match="cannot be synced"):
             spool.append([second])
         disk.is_broken = False
         wait_until(lambda: syncer.problem == "")
-        wait_until(lambda: len(told) > 1)  # it is logged a moment later
-    assert [line["event"] for line in told] == ["spool_sync_failed", "spool_sync_resumed"]
+        wait_until(lambda: len(reported) > 1)  # it is logged a moment later
+    assert [line["event"] for line in reported] == ["spool_sync_failed", "spool_sync_resumed"]
     spool.append([second])
     assert sorted(r.request_id for r in drained(spool)) == sorted([first.request_id, second.request_id])
     syncer.stop()

@@ -1,4 +1,4 @@
-"""What direct access relies on: MLflow's tables, its REST API and its artifact folders, compared with its library."""
+"""Direct access to MLflow's tables, REST API and artifact folders, compared with MLflow's library."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_written_page_is_read_back_by_the_library(tracking_uri: str, client: m
     assert [f.path for f in client.list_artifacts(run_id, "drift")] == [PAGE]
 
 
-def test_missing_versions_are_left_to_the_library(tracking_uri: str, client: mlflow.MlflowClient) -> None:
+def test_missing_versions_fall_back_to_the_library(tracking_uri: str, client: mlflow.MlflowClient) -> None:
     direct = DirectRegistry(tracking_uri)
     with pytest.raises(DirectAccessError):
         direct.by_alias(MODEL, "nothing")
@@ -81,7 +81,7 @@ def test_a_database_that_does_not_exist_is_not_created(tmp_path: Path) -> None:
     assert not file.exists()
 
 
-def test_tables_of_another_mlflow_are_left_to_the_library(tmp_path: Path) -> None:
+def test_tables_of_another_mlflow_fall_back_to_the_library(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     engine = sa.create_engine(uri)
     with engine.begin() as connection:
@@ -91,6 +91,6 @@ def test_tables_of_another_mlflow_are_left_to_the_library(tmp_path: Path) -> Non
         DirectRegistry(uri).by_alias(MODEL, "production")
 
 
-def test_a_server_that_is_down_is_left_to_the_library() -> None:
+def test_an_unavailable_server_falls_back_to_the_library() -> None:
     with pytest.raises(DirectAccessError):
         DirectRegistry("http://127.0.0.1:9").by_alias(MODEL, "production")

@@ -86,15 +86,15 @@ def test_no_command_line_contains_the_password(
         connection.exec_driver_sql("CREATE ROLE ann LOGIN PASSWORD 'hunter2'")
     owner.close()
     stand_in = tmp_path / "pg_dump"
-    stand_in.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/told\necho "$PGPASSWORD" > {tmp_path}/secret\n')
+    stand_in.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\necho "$PGPASSWORD" > {tmp_path}/secret\n')
     stand_in.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     place = postgres_url.rpartition("@")[2]
     database = open_database(Settings(database_url="postgresql://" + given.format(place=place)))
     back_up(database, tmp_path / "pmmds.backup")
     database.close()
-    assert "hunter2" not in (tmp_path / "told").read_text()
-    assert place.partition("/")[2] in (tmp_path / "told").read_text()
+    assert "hunter2" not in (tmp_path / "arguments").read_text()
+    assert place.partition("/")[2] in (tmp_path / "arguments").read_text()
     assert (tmp_path / "secret").read_text() == "hunter2\n"
 
 

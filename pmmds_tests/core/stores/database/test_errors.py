@@ -83,7 +83,7 @@ def test_sqlite_is_opened_for_many_processes(home: Settings) -> None:
 def test_a_file_that_is_not_a_database_is_named(home: Settings) -> None:
     file_of(home).parent.mkdir()
     file_of(home).write_text("a shopping list, long enough to have a header " * 20)
-    with pytest.raises(DatabaseUnavailableError, match=r"pmmds\.db is not a SQLite database\. Point"):
+    with pytest.raises(DatabaseUnavailableError, match=r"pmmds\.db is not a SQLite database\. Set"):
         open_database(home).ping()
 
 
@@ -172,9 +172,9 @@ def test_an_unescaped_password_is_rejected_without_showing_it(
 ) -> None:
     """The first @ ends the password, so the rest would be shown as the host."""
     settings = load_settings({variable: f"postgresql://ann:{password}@127.0.0.1:1/rows"})
-    with pytest.raises(SettingError, match=rf"^{variable} has more than one @\. .* write @ as %40") as told:
+    with pytest.raises(SettingError, match=rf"^{variable} has more than one @\. .* write @ as %40") as reported:
         look(settings)
-    assert "ret" not in str(told.value)
+    assert "ret" not in str(reported.value)
 
 
 @pytest.mark.parametrize("driver", ["", "+psycopg", "+psycopg2", "+asyncpg", "+unheard_of"])
@@ -205,10 +205,10 @@ def test_an_unreachable_server_is_reported_without_the_password() -> None:
     ],
 )
 def test_an_unknown_url_option_is_reported(postgres_url: str, options: str, said: str) -> None:
-    with pytest.raises(DatabaseUnavailableError, match=rf"options of its URL \(.*{said}") as told:
+    with pytest.raises(DatabaseUnavailableError, match=rf"options of its URL \(.*{said}") as reported:
         open_database(Settings(database_url=f"{postgres_url}?{options}")).ping()
-    assert "PMMDS_DATABASE_URL" in str(told.value)
-    assert "\n" not in str(told.value)
+    assert "PMMDS_DATABASE_URL" in str(reported.value)
+    assert "\n" not in str(reported.value)
 
 
 @pytest.mark.postgres

@@ -39,7 +39,7 @@ def tables_of(database: Database) -> list[sa.Table]:
 
 
 def value_of(column: sa.Column[Any]) -> Any:
-    """A value that the column accepts; equal for all columns of a type, so that foreign keys match."""
+    """Return a valid value of the column; equal for all columns of a type, so that foreign keys match."""
     if isinstance(column.type, sa.Boolean):
         return True
     if isinstance(column.type, sa.Integer):

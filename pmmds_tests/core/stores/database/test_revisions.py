@@ -47,7 +47,7 @@ def has_column(database: Database) -> bool:
         return "confidence" in {c["name"] for c in sa.inspect(connection).get_columns("ground_truth")}
 
 
-def test_a_later_revision_is_required_until_it_is_migrated(
+def test_a_later_revision_requires_a_migration(
     database: Database, contract: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log, head = PredictionLog(database, contract), schema.HEAD

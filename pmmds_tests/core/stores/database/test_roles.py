@@ -74,7 +74,7 @@ def refused(deployment: Deployment, *statements: str) -> None:
     """Each statement is rejected for a missing privilege, and for no other reason."""
     for statement in statements:
         with (
-            pytest.raises(DatabaseUnavailableError, match="does not let this user do that"),
+            pytest.raises(DatabaseUnavailableError, match="denied permission to this user"),
             deployment.database.begin() as c,
         ):
             c.exec_driver_sql(statement)
@@ -147,10 +147,10 @@ def test_the_service_logs_rows_and_labels_and_nothing_else(acting_as: As) -> Non
 def test_the_missing_privilege_and_the_roles_that_have_it_are_named(
     acting_as: As, statement: str, lacks: str, whose: str
 ) -> None:
-    with pytest.raises(RightMissingError) as told, acting_as(SERVICE).database.begin() as connection:
+    with pytest.raises(RightMissingError) as reported, acting_as(SERVICE).database.begin() as connection:
         connection.exec_driver_sql(statement)
-    assert f"does not let this user do that ({lacks})." in told.value.message
-    assert whose in told.value.next_step
+    assert f"denied permission to this user ({lacks})." in reported.value.message
+    assert whose in reported.value.next_step
 
 
 def test_missing_connect_and_create_privileges_name_the_owner(
@@ -181,7 +181,7 @@ def test_privileges_are_checked_before_multi_step_work(acting_as: As) -> None:
         acting_as(role).require_rights(role)
     acting_as(PROMOTER).require_rights(MONITOR)
     with pytest.raises(
-        RightMissingError, match=r"\(no INSERT on retraining_runs and 11 more rights\)\. .* pmmds_promoter;"
+        RightMissingError, match=r"\(no INSERT on retraining_runs and 11 more privileges\)\. .* pmmds_promoter;"
     ):
         acting_as(MONITOR).require_rights(PROMOTER)
 
@@ -346,13 +346,13 @@ def test_no_value_that_breaks_reports_is_stored(acting_as: As, statement: str) -
         connection.exec_driver_sql(statement)
 
 
-@pytest.mark.parametrize("instant", ["infinity", "-infinity", "20000-01-01", "9999-01-01", "1969-12-31"])
-def test_no_timestamp_out_of_range_is_stored(acting_as: As, instant: str) -> None:
+@pytest.mark.parametrize("timestamp", ["infinity", "-infinity", "20000-01-01", "9999-01-01", "1969-12-31"])
+def test_no_timestamp_out_of_range_is_stored(acting_as: As, timestamp: str) -> None:
     statements = (
-        f"INSERT INTO ground_truth VALUES ('x', 1, '{instant}', now())",
-        f"INSERT INTO client_request_ids VALUES ('x', 'd', 'y', '{instant}')",
-        f"INSERT INTO shadow_predictions VALUES ('1', 'x', 'm', '{instant}', 0.5, 1, now())",
-        f"INSERT INTO prediction_logs VALUES ('x', '{instant}', now(), 'm', '1', 1, 0.5, 1)",
+        f"INSERT INTO ground_truth VALUES ('x', 1, '{timestamp}', now())",
+        f"INSERT INTO client_request_ids VALUES ('x', 'd', 'y', '{timestamp}')",
+        f"INSERT INTO shadow_predictions VALUES ('1', 'x', 'm', '{timestamp}', 0.5, 1, now())",
+        f"INSERT INTO prediction_logs VALUES ('x', '{timestamp}', now(), 'm', '1', 1, 0.5, 1)",
     )
     for statement in statements:
         with pytest.raises(IntegrityError, match="_range"), acting_as(SERVICE).database.begin() as connection:

@@ -27,7 +27,7 @@ def with_features(contract: Contract, features: tuple[Feature, ...]) -> Contract
 
 
 def is_no_day(name: str | None, type_: str, _parents: object) -> bool:
-    """True unless the name is that of a partition of prediction_logs (PostgreSQL)."""
+    """True unless the name is a daily partition of prediction_logs (PostgreSQL)."""
     return not (type_ == "table" and str(name).startswith("prediction_logs_"))
 
 
@@ -95,7 +95,7 @@ def retyped(contract: Contract) -> Contract:
 
 def test_a_changed_type_is_rejected_while_there_are_rows(database: Database, contract: Contract) -> None:
     PredictionLog(database, contract).append(make_records(contract, 1))
-    with pytest.raises(SchemaOutdatedError, match="tenure is logged as integer and the contract says float"):
+    with pytest.raises(SchemaOutdatedError, match="tenure is logged as integer but the contract defines float"):
         migrate(database, retyped(contract))
 
 
@@ -122,7 +122,7 @@ def test_a_failed_migration_leaves_nothing_behind(empty_database: Database, cont
 def test_a_newer_database_is_not_changed(database: Database, contract: Contract) -> None:
     with database.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(SchemaOutdatedError, match="revision 9999, which this program does not know"):
+    with pytest.raises(SchemaOutdatedError, match="revision 9999, which this program does not support"):
         migrate(database, contract)
 
 

@@ -1,4 +1,4 @@
-"""TLS to PostgreSQL with the right and with a wrong certificate authority."""
+"""TLS to PostgreSQL with a matching and with another certificate authority."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def connected(cluster: Cluster, home: Path, parameters: str) -> Database:
     return open_database(Settings(home=str(home), database_url=f"{cluster.url}?{parameters}"))
 
 
-def test_the_right_authority_connects_encrypted(encrypted: Cluster, certificates: Certificates, tmp_path: Path) -> None:
+def test_a_matching_authority_gives_an_encrypted_connection(
+    encrypted: Cluster, certificates: Certificates, tmp_path: Path
+) -> None:
     parameters = f"sslmode=verify-full&sslrootcert={quote(str(certificates.authority))}"
     database = connected(encrypted, tmp_path, parameters)
     with database.connect() as connection:

@@ -252,12 +252,10 @@ def test_an_unreachable_openml_is_reported(monkeypatch: pytest.MonkeyPatch, want
     assert "PMMDS_DATA_PATH" in refusal.next_step
 
 
-def test_a_server_that_never_answers_times_out(
-    monkeypatch: pytest.MonkeyPatch, wanted: Contract, tmp_path: Path
-) -> None:
+def test_an_unresponsive_server_times_out(monkeypatch: pytest.MonkeyPatch, wanted: Contract, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         ask_at(f"http://127.0.0.1:{silent.getsockname()[1]}", monkeypatch)
-        with pytest.raises(DataError, match="does not answer in time"):
+        with pytest.raises(DataError, match="did not respond in time"):
             download(wanted, tmp_path, timeout_seconds=0.2)
     assert socket.getdefaulttimeout() is None
 
@@ -267,7 +265,7 @@ def test_a_server_error_is_reported_with_its_status(
     server: OpenMLStandIn, wanted: Contract, tmp_path: Path, status: int
 ) -> None:
     server.status = status
-    assert f"the server answers {status}" in refused(wanted, tmp_path).message
+    assert f"the server returned {status}" in refused(wanted, tmp_path).message
 
 
 def test_a_missing_data_set_is_reported(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:

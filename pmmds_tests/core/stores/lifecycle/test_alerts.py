@@ -1,4 +1,4 @@
-"""At most one live alert per model, also with concurrent reports; stored reports and metrics."""
+"""At most one live alert per model, even with concurrent reports; stored reports and metrics."""
 
 from __future__ import annotations
 
@@ -155,8 +155,11 @@ def test_a_rolled_back_alert_is_not_stored(database: Database, save: Callable[[]
     assert AlertStore(database).recent() == []
 
 
-def settle(deployment: Deployment, alert: Alert, *verdicts: str, version: str = "1") -> str | None:
-    """Store an hourly report per verdict, oldest first, and apply the resolution policy after each; the last result."""
+def save_and_resolve(deployment: Deployment, alert: Alert, *verdicts: str, version: str = "1") -> str | None:
+    """Store an hourly report per verdict, oldest first, and apply the resolution policy after each.
+
+    Returns the last result.
+    """
     said = None
     for i, verdict in enumerate(verdicts, start=1):
         end = NOW + timedelta(hours=i + 24 * alert.n_reports)
@@ -188,10 +191,10 @@ def deployment(database: Database, database_settings: Settings) -> Deployment:
 def test_three_stable_reports_resolve_the_alert(deployment: Deployment, save: Callable[[], int]) -> None:
     d = deployment
     alert = raise_one(d.database, save(), model_name=d.model_name)
-    assert settle(d, alert, "stable", "insufficient_data", "stable") is None
+    assert save_and_resolve(d, alert, "stable", "insufficient_data", "stable") is None
     assert d.alerts.live(d.model_name) == alert
-    assert settle(d, alert, "stable") is None, "the first window once more"
-    said = settle(d, alert, "stable", "stable")
+    assert save_and_resolve(d, alert, "stable") is None, "the first window once more"
+    said = save_and_resolve(d, alert, "stable", "stable")
     assert said == f"Alert {alert.alert_id}: 3 reports in a row were stable."
     closed = d.alerts.get(alert.alert_id)
     assert (closed.status, closed.changed_by, closed.note) == (
@@ -206,20 +209,20 @@ def test_an_acknowledged_alert_is_resolved_when_drift_ends(deployment: Deploymen
     d = deployment
     alert = raise_one(d.database, save(), model_name=d.model_name)
     d.alerts.acknowledge(alert.alert_id, by="ann")
-    assert settle(d, alert, "stable", "stable", "stable") is not None
+    assert save_and_resolve(d, alert, "stable", "stable", "stable") is not None
     assert [c.kind for c in d.alerts.changes(alert.alert_id)] == ["opened", "acknowledged", "resolved"]
 
 
 def test_reports_with_too_few_rows_never_resolve_an_alert(deployment: Deployment, save: Callable[[], int]) -> None:
     d = deployment
     alert = raise_one(d.database, save(), model_name=d.model_name)
-    assert settle(d, alert, *["insufficient_data"] * 5) is None
+    assert save_and_resolve(d, alert, *["insufficient_data"] * 5) is None
     assert d.alerts.live(d.model_name) is not None
 
 
 def test_a_promotion_that_covers_the_drift_resolves_the_alert(deployment: Deployment, save: Callable[[], int]) -> None:
     d = deployment
     alert = raise_one(d.database, save(), model_name=d.model_name)
-    assert settle(d, alert, "insufficient_data", version="2") is None
-    said = settle(d, alert, "stable", version="2")
+    assert save_and_resolve(d, alert, "insufficient_data", version="2") is None
+    said = save_and_resolve(d, alert, "stable", version="2")
     assert said == f"Alert {alert.alert_id}: The reference of v2 covers what drifted against v1."

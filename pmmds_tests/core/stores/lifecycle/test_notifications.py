@@ -92,7 +92,7 @@ def raised(store: AlertStore, report_id: int, severity: str = "major") -> Alert:
         model_version="1",
         report_id=report_id,
         severity=severity,
-        message="contract: Month-to-month 55 % → 71 % of rows.",
+        message="contract: Month-to-month 55% → 71% of rows.",
     )
 
 
@@ -137,11 +137,11 @@ def test_opened_and_resolved_are_notified_but_not_acknowledged(
 ) -> None:
     alert = raised(store, report())
     store.acknowledge(alert.alert_id, by="ann")
-    store.resolve(alert.alert_id, by="ann", note="mended")
+    store.resolve(alert.alert_id, by="ann", note="fixed")
     assert deliver(NotificationOutbox(database), [url]) == Delivery(n_sent=2)
     opened, resolved = server.messages
-    assert "Month-to-month 55 % → 71 % of rows" in opened["message"]
-    assert resolved["message"] == f"Alert {alert.alert_id} was resolved by ann. mended"
+    assert "Month-to-month 55% → 71% of rows" in opened["message"]
+    assert resolved["message"] == f"Alert {alert.alert_id} was resolved by ann. fixed"
     assert deliver(NotificationOutbox(database), [url]) == Delivery(), "nothing is sent twice"
 
 

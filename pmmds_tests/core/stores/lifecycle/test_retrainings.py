@@ -76,7 +76,7 @@ def test_a_crashed_run_counts_as_a_failed_attempt(
     assert attempt.finished_at is not None
 
 
-def test_a_run_that_lost_its_attempt_keeps_the_winners_record(retrainings: RetrainingStore, database: Database) -> None:
+def test_a_run_without_its_attempt_keeps_the_other_record(retrainings: RetrainingStore, database: Database) -> None:
     claim(retrainings, "a")
     with database.begin() as connection:
         assert retrainings.record_failure(connection, an_attempt("b"), "taken") is None

@@ -1,4 +1,4 @@
-"""Changed days, their rows and stored results; on both engines."""
+"""Changed days, their rows and their stored results, on both engines."""
 
 from __future__ import annotations
 

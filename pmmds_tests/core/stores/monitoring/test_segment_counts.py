@@ -1,4 +1,4 @@
-"""Segment counts equal numpy's, windows of stored reports do not overlap, newest rows come first."""
+"""Segment counts equal numpy's, stored windows do not overlap, and the newest rows come first."""
 
 from __future__ import annotations
 
@@ -171,7 +171,9 @@ def test_many_segments_do_not_raise_false_alarms(
         ]
         found = compare_segments(profile, rows.codes, segments, false_alarm_rate=0.05, min_samples=100)
         n_alarms += any(s.verdict is Verdict.DRIFTED for s in found)
-    assert n_alarms <= 9, "of 60, 3 are to be expected; a test of each of 54 features at 5 % would alarm nearly always"
+    assert n_alarms <= 9, (
+        "of 60, 3 are to be expected; a test of each of 54 features at 5% would almost always raise an alarm"
+    )
 
 
 @pytest.mark.parametrize("name", ["tenure", "planet"])

@@ -157,7 +157,7 @@ def test_rows_archived_before_counting_are_counted_later(deployment: Deployment)
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_crash_at_any_step_loses_and_duplicates_no_row(deployment: Deployment, step: str) -> None:
+def test_a_crash_at_any_step_loses_or_duplicates_no_row(deployment: Deployment, step: str) -> None:
     fill(deployment)
     profile = profile_of(deployment)
     before = answers(deployment, profile)
@@ -215,17 +215,23 @@ def test_a_damaged_part_is_an_error(deployment: Deployment, damage: str) -> None
     inside = whole[:100] + b"\xff" * (len(whole) // 2) + whole[100 + len(whole) // 2 :]
     file.write_bytes({"cut off": whole[:-200], "other content": b"a shopping list", "values": inside}[damage])
     for ask in (after.ground_truth.labelled_rows, lambda: after.prediction_log.find_archived([records[0].request_id])):
-        with pytest.raises(DataError, match=r"^An archived part of the prediction log cannot be read: ") as told:
+        with pytest.raises(DataError, match=r"^An archived part of the prediction log cannot be read: ") as reported:
             ask()
-        assert "\n" not in str(told.value)
-        assert "Restore the file from a copy of the archive." in str(told.value)
+        assert "\n" not in str(reported.value)
+        assert "Restore the file from a copy of the archive." in str(reported.value)
 
 
-def test_the_archive_folder_can_have_any_name(deployment: Deployment, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["rows [of *] it's", "contract=One year", "model_version=7/tenure=1"])
+def test_the_archive_folder_can_have_any_name(deployment: Deployment, tmp_path: Path, name: str) -> None:
     fill(deployment)
-    odd = Deployment(msgspec.structs.replace(deployment.settings, archive_path=str(tmp_path / "rows [of *] it's")))
+    odd = Deployment(msgspec.structs.replace(deployment.settings, archive_path=str(tmp_path / name)))
+    before = odd.ground_truth.labelled_rows()
     archived(odd)
-    assert odd.ground_truth.labelled_rows().n_rows == 450
+    after = odd.ground_truth.labelled_rows()
+    assert after.n_rows == 450
+    assert after.model_versions.tolist() == before.model_versions.tolist()
+    for name in ("contract", "tenure"):
+        assert after.columns[name].tolist() == before.columns[name].tolist()
 
 
 def test_a_file_is_synced_before_its_rows_are_deleted(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,7 +93,7 @@ def test_a_file_with_other_values_than_recorded_is_reported(deployment: Deployme
     fill(deployment)
     after = archived(deployment)
     record_of(after, 0, digest="a" * 64)
-    with pytest.raises(PmmdsError, match=r"^1 of 2 archived parts .*has other values than were recorded"):
+    with pytest.raises(PmmdsError, match=r"^1 of 2 archived parts .*does not have the recorded values"):
         doctor.archive(after)
     found = [archive_due_days(after, FIRST + (4 + i) * DAY).problems for i in range(30)]
     assert sum(len(problems) for problems in found) == 1, "each file is read whole once in 30 nights"

@@ -153,7 +153,7 @@ def test_a_waiting_label_matches_by_client_id(log: PredictionLog, truth: GroundT
     assert {o.request_id for o in truth.history(record.request_id)} == {"order-1", record.request_id}
 
 
-def test_a_label_stays_with_its_row_if_its_id_becomes_ambiguous(
+def test_a_matched_label_keeps_its_row_if_its_id_becomes_ambiguous(
     database: Database, log: PredictionLog, truth: GroundTruthStore, contract: Contract
 ) -> None:
     one, other = answered(contract, "order-1", 1, 0), answered(contract, "order-1", 2, 1)

@@ -21,7 +21,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def read_labels(path: Path, contract: Contract) -> list[LabelItem]:
-    return read_labels_of(path, contract, Settings().instants)
+    return read_labels_of(path, contract, Settings().timestamps)
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -53,7 +53,7 @@ def test_parquet_labels_equal_csv_labels(tmp_path: Path, contract: Contract) -> 
 def test_numeric_labels_follow_the_contract(
     tmp_path: Path, contract: Contract, positive: str, negative: str, cells: tuple[str, ...], labels: list[int]
 ) -> None:
-    """As in the reference data, where 1 is the same class."""
+    """Numeric labels have the same meaning as in the reference data."""
     own = msgspec.structs.replace(contract.label, positive=positive, negative=negative)
     rows = "".join(f"r{i},{cell},2026-03-01T12:00:00Z\n" for i, cell in enumerate(cells))
     path = written(tmp_path, f"request_id,label,observed_at\n{rows}")
@@ -69,7 +69,7 @@ def test_numeric_labels_follow_the_contract(
     ("text", "said"),
     [
         ("request_id,label\na,1\n", "has no column observed_at"),
-        ("request_id,label,observed_at\n", "has a header and no rows"),
+        ("request_id,label,observed_at\n", "has a header but no rows"),
         (
             "request_id,label,observed_at\na,maybe,2026-03-01T12:00:00Z\nb,1,yesterday\n",
             r"2 of 2 rows are invalid; line 2: label 'maybe', expected one of: No, .* true; line 3: observed_at 'yest",

@@ -1,8 +1,8 @@
 """PostgreSQL functions that create and drop the daily partitions of the prediction log.
 
-They run with the rights of the tables' owner (SECURITY DEFINER), so that a login needs no right to change tables. Each
+They run with the privileges of the tables' owner (SECURITY DEFINER), so that logins need no privilege on tables. Each
 locks the archive table and the parent first, in the order of every reader and writer of the log, to avoid deadlocks.
-Not here: who may call them (grants.py), when they are called (partitions.py, predictions/archive.py).
+Not here: privileges to call them (grants.py), the calls (partitions.py, predictions/archive.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 # Creates the partition of a day, moves its rows out of the default partition and returns their number; NULL if the
 # partition exists. Days are limited to ten years back and 31 days ahead, or days with rows in the default partition,
-# so that a caller cannot create any number of partitions.
+# so that a caller cannot create an unlimited number of partitions.
 _MAKE_DAY = """
 CREATE FUNCTION {schema}.pmmds_make_day(wanted date) RETURNS bigint
 LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
@@ -98,7 +98,7 @@ BEGIN
 END $$
 """
 
-# Drops the day's partition if it has no rows; returns whether it did.
+# Drops the day's partition if it has no rows; returns true if it was dropped.
 _DROP_EMPTY_DAY = """
 CREATE FUNCTION {schema}.pmmds_drop_empty_day(unwanted date) RETURNS boolean
 LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$

@@ -1,4 +1,4 @@
-"""Messages for type errors in a contract: what was expected and what was found.
+"""Messages for type errors in a contract, with the expected type and the value found.
 
 Extend it if contract.py uses a new kind of type. Not here: checks across fields (checks.py).
 """
