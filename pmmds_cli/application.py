@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from pmmds_cli.commands import (
+    alerts,
     config,
     console,
     data,
@@ -84,6 +85,7 @@ for module in (
     traffic,
     labels,
     inspect,
+    alerts,
     config,
     explain,
     shadow,
