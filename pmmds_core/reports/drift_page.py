@@ -24,7 +24,10 @@ TEMPLATE, STYLES = "drift_report.html", ("colors.css", "page.css")
 
 @dataclass(frozen=True)
 class PageHead:
-    """Head of the page of a production model. The window is [window_start, window_end), UTC."""
+    """Head of the page of a production model. The window is [window_start, window_end), UTC.
+
+    `remarks`: how columns were read; none, because the contract says it.
+    """
 
     model_name: str
     model_version: str
@@ -32,6 +35,7 @@ class PageHead:
     window_end: datetime
     psi_threshold: float
     created_at: datetime
+    remarks: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
