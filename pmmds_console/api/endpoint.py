@@ -75,8 +75,9 @@ class Endpoints:
             raise unavailable("Too many requests are waiting. Try again later.")
 
         def read() -> tuple[bytes, str | None]:
-            with self._opening:
-                _ = asked.deployment.database
+            if route.needs_database:
+                with self._opening:
+                    _ = asked.deployment.database
             found = route.read(asked)
             return msgspec.json.encode(found), found.next if isinstance(found, Page) else None
 

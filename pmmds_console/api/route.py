@@ -36,6 +36,7 @@ class Route:
     read: Callable[[Asked], Any]
     parameters: tuple[Parameter, ...] = ()
     problems: tuple[int, ...] = ()
+    needs_database: bool = True
 
     @property
     def pattern(self) -> str:

@@ -17,5 +17,5 @@ def _openapi(_: Asked) -> Document:
 ROUTES: tuple[Route, ...] = (
     *LISTS,
     *DOCUMENTS,
-    Route("/openapi.json", "getOpenApi", "This document (OpenAPI 3.1)", Document, _openapi),
+    Route("/openapi.json", "getOpenApi", "This document (OpenAPI 3.1)", Document, _openapi, needs_database=False),
 )
