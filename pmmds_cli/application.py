@@ -10,11 +10,13 @@ from typing import Annotated
 import typer
 
 from pmmds_cli.commands import (
+    contract,
     data,
     database,
     demo,
     drift,
     explain,
+    init,
     inspect,
     labels,
     monitor,
@@ -64,6 +66,8 @@ def _options(
 
 for module in (
     demo,
+    init,
+    contract,
     service,
     worker,
     run,
