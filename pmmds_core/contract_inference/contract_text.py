@@ -26,8 +26,8 @@ def contract_text(draft: ContractDraft) -> str:
     lines = [
         *_comments(
             "",
-            f"Inferred by pmmds init from {draft.file_name} ({counted(draft.n_rows, 'row')}). Comments show the evidence. "
-            "Ranges and values are enforced: set them to what is possible, not to what was observed.",
+            f"Inferred by pmmds init from {draft.file_name} ({counted(draft.n_rows, 'row')}). Comments show the "
+            "evidence. Ranges and values are enforced: set them to what is possible, not to what was observed.",
         ),
         f"name: {contract.name}",
         f"model_name: {contract.model_name}",

@@ -23,16 +23,14 @@ def saved(frame: pd.DataFrame, folder: Path, name: str = "customers.csv") -> Pat
 
 
 def inferred(frame: pd.DataFrame, folder: Path, **options: str) -> ContractDraft:
-    sets = {
-        key: frozenset(value.split(","))
-        for key, value in options.items()
-        if key in {"numeric", "categorical", "ignore"}
-    }
-    na = tuple(options["na"].split(",")) if "na" in options else ()
+    """`options`: one column or word each."""
+
+    def names(option: str) -> frozenset[str]:
+        return frozenset({options[option]} if option in options else ())
+
+    file = FileOptions(names("categorical"), names("numeric"), names("ignore"), tuple(names("na")))
     return infer_contract(
-        saved(frame, folder),
-        LABEL,
-        InferenceOptions(positive=options.get("positive", ""), file=FileOptions(na=na, **sets)),
+        saved(frame, folder), LABEL, InferenceOptions(positive=options.get("positive", ""), file=file)
     )
 
 
