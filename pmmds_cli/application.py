@@ -5,11 +5,14 @@ Not here: the commands (commands/), the entry point and errors (main.py).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from pmmds_cli.commands import (
+    alerts,
+    config,
     contract,
     data,
     database,
@@ -62,6 +65,11 @@ def _options(
     ] = False,
 ) -> None:
     """Options of every command."""
+    from pmmds_core.config.find_config import export_config
+    from pmmds_core.errors import SettingError
+
+    with suppress(SettingError):  # a command that reads settings reports it; its --help works
+        export_config()
 
 
 for module in (
@@ -79,6 +87,8 @@ for module in (
     traffic,
     labels,
     inspect,
+    alerts,
+    config,
     explain,
     shadow,
     reproduce,

@@ -68,7 +68,7 @@ def init(
     if json:
         print_json(_document(draft, project))
     else:
-        _print_next(project, folder)
+        _print_next(folder)
 
 
 def print_draft(draft: ContractDraft) -> None:
@@ -108,10 +108,7 @@ def _document(draft: ContractDraft, project: Project) -> dict[str, object]:
     }
 
 
-def _print_next(project: Project, folder: Path) -> None:
+def _print_next(folder: Path) -> None:
     print(f"\nWrote contract.yaml, pmmds.toml and README.md to {folder}.")
     print("Next:")
     print(f"  cd {shlex.quote(str(folder))} && pmmds up && pmmds train")
-    print("Without pmmds.toml, the same settings are:")
-    values = {"PMMDS_CONTRACT": project.contract, "PMMDS_DATA_PATH": project.data, "PMMDS_HOME": project.home}
-    print("  export " + " ".join(f"{name}={shlex.quote(str(value))}" for name, value in values.items()))

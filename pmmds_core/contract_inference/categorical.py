@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pmmds_core.contract_inference.numeric import too_blank
+from pmmds_core.contracts.cells import WORDS_FOR_NULL, category_of, spelling_of
 from pmmds_core.contracts.contract import Blank, Feature
-from pmmds_core.data.cells import WORDS_FOR_NULL, category_of, spelling_of
 from pmmds_core.data.expectations import MIN_KNOWN_SHARE
 from pmmds_core.runtime.plurals import counted
 

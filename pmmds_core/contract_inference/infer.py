@@ -16,9 +16,9 @@ from pmmds_core.contract_inference.draft import ColumnDraft, ContractDraft, Labe
 from pmmds_core.contract_inference.label import infer_label
 from pmmds_core.contract_inference.names import snake_name, unique_names
 from pmmds_core.contract_inference.redundant import reasons_to_leave_out
+from pmmds_core.contracts.cells import WORDS_FOR_NULL
 from pmmds_core.contracts.checks import RESERVED_NAMES
 from pmmds_core.contracts.contract import Contract
-from pmmds_core.data.cells import WORDS_FOR_NULL
 from pmmds_core.data.expectations import MIN_CLASS_SHARE, MIN_ROWS
 from pmmds_core.data.reader import read_source
 from pmmds_core.data.text_table import TextTable, read_table

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from pmmds_core.contract_inference.draft import LabelDraft
 from pmmds_core.contract_inference.names import snake_name
+from pmmds_core.contracts.cells import WORDS_FOR_NULL, decimal_text
 from pmmds_core.contracts.checks import RESERVED_NAMES
 from pmmds_core.contracts.contract import Label
-from pmmds_core.data.cells import WORDS_FOR_NULL, decimal_text
 from pmmds_core.data.text_table import N_EXAMPLES, TextTable
 from pmmds_core.errors import InputFileError
 from pmmds_core.runtime.plurals import counted

@@ -157,7 +157,7 @@ def _first_bytes(path: Path) -> bytes:
 
 def _need_rows(file: DataFile) -> DataFile:
     if file.n_rows == 0:
-        raise InputFileError(f"{file.path} has columns and no rows.", next_step="Expected at least one row.")
+        raise InputFileError(f"{file.path} has a header but no rows.", next_step="Expected at least one row.")
     return file
 
 
