@@ -13,11 +13,13 @@ import typer
 from pmmds_cli.commands import (
     alerts,
     config,
+    contract,
     data,
     database,
     demo,
     drift,
     explain,
+    init,
     inspect,
     labels,
     monitor,
@@ -72,6 +74,8 @@ def _options(
 
 for module in (
     demo,
+    init,
+    contract,
     service,
     worker,
     run,
