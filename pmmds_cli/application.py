@@ -14,11 +14,13 @@ from pmmds_cli.commands import (
     alerts,
     config,
     console,
+    contract,
     data,
     database,
     demo,
     drift,
     explain,
+    init,
     inspect,
     labels,
     monitor,
@@ -73,6 +75,8 @@ def _options(
 
 for module in (
     demo,
+    init,
+    contract,
     service,
     console,
     worker,

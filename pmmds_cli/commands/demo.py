@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
-from pmmds_cli.output.console import JsonOption, print_json
+from pmmds_cli.output.console import JsonOption, print_json, say
 from pmmds_core.errors import UsageError
 from pmmds_core.runtime.private_folders import make_private
 
 if TYPE_CHECKING:
     from pmmds_core.config.settings import Settings
+    from pmmds_core.contract_inference.draft import ContractDraft
 
 # Settings that point to a real deployment, which the demo must not touch.
 _PLACES = (
@@ -34,19 +37,26 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     home: Annotated[str, typer.Option("--home", help="Home of the demo; recreated on each run.")] = ".pmmds-demo",
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Run on this CSV or Parquet file, with a contract inferred from it.")
+    ] = None,
+    label: Annotated[str, typer.Option("--label", help="Label column of --data; it has two values.")] = "",
     keep_up: Annotated[bool, typer.Option("--keep-up", help="Leave the processes running.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Run the whole loop on real processes: train, serve, drift, alert, retrain, promote, swap.
 
-    With your own contract and data (PMMDS_CONTRACT, PMMDS_DATA_PATH), a stable verdict and a held challenger are
+    With your own data (--data, or PMMDS_CONTRACT and PMMDS_DATA_PATH), a stable verdict and a held challenger are
     results, not failures: the demo prints the reason and exits with 0.
     """
     from pmmds_cli.commands.demo_steps import Demo
     from pmmds_cli.output.demo_result import summary_lines
     from pmmds_core.config.settings import load_settings
 
+    draft = _inferred(data, label)
     settings = _demo_settings(load_settings(), _fresh_home(Path(home)))
+    if draft is not None and data is not None:
+        settings = _with_project(settings, draft, data)
     demo_run = Demo(settings)
     with demo_run.processes(keep_up=keep_up):
         result = demo_run.run()
@@ -54,6 +64,29 @@ def demo(
         print_json(result.to_document())
         return
     print("\n" + "\n".join(summary_lines(result, demo_run.settings, keep_up=keep_up)))
+
+
+def _inferred(data: Path | None, label: str) -> ContractDraft | None:
+    """The contract of the user's file, before the home is recreated; None for the configured contract."""
+    if (data is None) != (not label):
+        raise UsageError("--data and --label belong together.", next_step="Pass both or neither.")
+    if data is None:
+        return None
+    from pmmds_core.contract_inference.infer import InferenceOptions, infer_contract
+
+    return infer_contract(data, label, InferenceOptions())
+
+
+def _with_project(settings: Settings, draft: ContractDraft, data: Path) -> Settings:
+    """Write the inferred contract into the demo's home and select it."""
+    from pmmds_cli.commands.init import print_draft
+    from pmmds_core.contract_inference.project import write_project
+
+    project = write_project(draft, data, settings.home_path / "project")
+    with redirect_stdout(sys.stderr):
+        print_draft(draft)
+    say(f"Contract: {project.contract}")
+    return msgspec.structs.replace(settings, contract=str(project.contract), data_path=str(project.data))
 
 
 def _fresh_home(path: Path) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,7 +137,8 @@ class _LineEnds:
         try:
             text = self._decoder.decode(chunk, final)
         except UnicodeDecodeError as error:
-            raise not_csv(self._path, f"line {self._line_at(chunk, error.start)} is not UTF-8") from None
+            reason = f"line {self._line_at(chunk, error.start)} is not UTF-8"
+            raise not_csv(self._path, reason, next_step=_convert(self._path)) from None
         if "\0" in text:
             raise not_csv(self._path, f"line {self._line_at(chunk, chunk.index(0))} contains a NUL byte")
 
@@ -172,7 +174,17 @@ def _check_widths(path: Path, dialect: CsvDialect) -> None:
             raise not_csv(path, f"line {reader.line_num}: {error}") from None
 
 
-def not_csv(path: Path, reason: str) -> InputFileError:
+def not_csv(path: Path, reason: str, next_step: str = "") -> InputFileError:
     return InputFileError(
-        f"{path} cannot be read as CSV in UTF-8: {reason}.", next_step="Save it as a CSV file in UTF-8 or as Parquet."
+        f"{path} cannot be read as CSV in UTF-8: {reason}.",
+        next_step=next_step or "Save it as a CSV file in UTF-8 or as Parquet.",
+    )
+
+
+def _convert(path: Path) -> str:
+    """How to convert a file that may be in the encoding of Western European Windows."""
+    output = shlex.quote(f"{path.stem}-utf8.csv")
+    return (
+        "Save it as a CSV file in UTF-8 or as Parquet; for a file from Windows in Western Europe: "
+        f"iconv -f WINDOWS-1252 -t UTF-8 {shlex.quote(str(path))} > {output}"
     )

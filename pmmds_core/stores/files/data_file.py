@@ -174,7 +174,7 @@ def _parquet(connection: DuckDBPyConnection, path: Path, files: Sequence[Path]) 
     relation = parquet_relation(files, by_name=not pairs)
     described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
     # DuckDB renames duplicate columns, so the names are read from the file's schema.
-    columns = [_parquet_column(name, row[0], str(row[1])) for name, row in zip(names, described, strict=True)]
+    columns = [parquet_column(name, row[0], str(row[1])) for name, row in zip(names, described, strict=True)]
     _check_unique(path, [c.name for c in columns])
     index = unnamed_index(names, _pandas_metadata(connection, files[0]))
     kept = tuple(c for c in columns if c.name not in index)
@@ -182,7 +182,7 @@ def _parquet(connection: DuckDBPyConnection, path: Path, files: Sequence[Path]) 
     return DataFile(path, kept, relation, _count(connection, relation), left_out)
 
 
-def _parquet_column(name: str, alias: str, type_name: str) -> FileColumn:
+def parquet_column(name: str, alias: str, type_name: str) -> FileColumn:
     """A column by its name without blanks around it, as in CSV. A column without a type has only missing values."""
     if type_name == '"NULL"':
         return FileColumn(name.strip(), f"CAST({identifier(alias)} AS VARCHAR)", "VARCHAR")

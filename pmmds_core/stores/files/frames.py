@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pmmds_core.data.parquet_index import unnamed_index
 from pmmds_core.errors import InputFileError
-from pmmds_core.stores.files.data_file import DataFile, FileColumn, file_faults, identifier
+from pmmds_core.stores.files.data_file import DataFile, file_faults, identifier, parquet_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,10 +42,9 @@ def open_frame(connection: DuckDBPyConnection, name: str, frame: pd.DataFrame | 
         connection.unregister("arrow_table")
         described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
     # DuckDB renames columns that differ only in case, so the names are the table's.
-    columns = [
-        FileColumn(column, identifier(row[0]), str(row[1]))
-        for column, row in zip(table.column_names, described, strict=True)
-    ]
+    pairs = zip(table.column_names, described, strict=True)
+    columns = [parquet_column(column, row[0], str(row[1])) for column, row in pairs]
+    _check_unique(name, [c.name for c in columns])
     index = unnamed_index(table.column_names, (table.schema.metadata or {}).get(b"pandas"))
     kept = tuple(c for c in columns if c.name not in index)
     left_out = tuple((c.name, "a pandas index without a name") for c in columns if c.name in index)

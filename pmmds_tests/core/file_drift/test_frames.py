@@ -91,6 +91,14 @@ def test_an_index_is_read_as_from_a_parquet_file(tmp_path: Path, name: str | Non
     assert ("customer" in {f.feature for f in result.features}) is (name is not None)
 
 
+def test_names_are_read_as_from_a_parquet_file(tmp_path: Path) -> None:
+    names = {"plan": "amount", "amount": "Amount", "small": " blanks ", "active": 'quo"te'}
+    frames = [rows(seed)[list(names)].rename(columns=names) for seed in (0, 1)]
+    result = pmmds.compare(frames[0], frames[1])
+    assert result.document == by_files(frames[0], frames[1], tmp_path).document
+    assert [f.feature for f in result.features] == ["amount", "Amount", "blanks", 'quo"te']
+
+
 def test_an_arrow_table_compares_like_the_frame() -> None:
     reference, current = rows(0), rows(1)
     tables = [pa.Table.from_pandas(frame) for frame in (reference, current)]

@@ -1,0 +1,54 @@
+"""An inferred contract with the evidence for each guess.
+
+Not here: inferring it (infer.py), its text (contract_text.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pmmds_core.contracts.contract import Contract, Feature, Label
+
+# A column that identifies each row, for ColumnDraft.id_evidence.
+UNIQUE = "a different value in every row"
+
+
+@dataclass(frozen=True)
+class ColumnDraft:
+    """A column of the file.
+
+    `feature`: None if the column is left out. `evidence`: one sentence without a period. `is_row_id`: its values differ
+    in every row and none is blank, so that it can identify rows.
+    """
+
+    source: str
+    feature: Feature | None
+    evidence: str
+    is_row_id: bool = False
+
+
+@dataclass(frozen=True)
+class LabelDraft:
+    """The label and one sentence without a period about its classes. `codes`: class by text of a cell."""
+
+    label: Label
+    evidence: str
+    codes: dict[str, int]
+    positive_share: float
+
+
+@dataclass(frozen=True)
+class ContractDraft:
+    """An inferred contract. `columns`: all columns of the file besides the label, in its order."""
+
+    contract: Contract
+    label: LabelDraft
+    columns: tuple[ColumnDraft, ...]
+    file_name: str
+    n_rows: int
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def left_out(self) -> tuple[ColumnDraft, ...]:
+        """Columns that are not features, without the row id."""
+        return tuple(c for c in self.columns if c.feature is None and c.source != self.contract.row_id)

@@ -1,0 +1,234 @@
+"""Infer a contract from a CSV or Parquet file. The result is checked with the reader that training uses.
+
+Kinds come from file_drift/inferred_kinds.py. Not here: the label (label.py), features (numeric.py, categorical.py), the
+contract's text (contract_text.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pmmds_core.contract_inference import categorical, numeric
+from pmmds_core.contract_inference.draft import ColumnDraft, ContractDraft, LabelDraft
+from pmmds_core.contract_inference.label import infer_label
+from pmmds_core.contract_inference.names import snake_name, unique_names
+from pmmds_core.contract_inference.redundant import reasons_to_leave_out
+from pmmds_core.contracts.cells import WORDS_FOR_NULL
+from pmmds_core.contracts.checks import RESERVED_NAMES
+from pmmds_core.contracts.contract import Contract
+from pmmds_core.data.expectations import MIN_CLASS_SHARE, MIN_ROWS
+from pmmds_core.data.reader import read_source
+from pmmds_core.data.text_table import TextTable, read_table
+from pmmds_core.errors import DataError, InputFileError
+from pmmds_core.file_drift.column_kinds import MIN_IDS, ColumnNote
+from pmmds_core.file_drift.inferred_kinds import ColumnKinds
+from pmmds_core.runtime.plurals import counted
+from pmmds_core.stores.files.column_sql import REAL, read_number
+from pmmds_core.stores.files.data_file import DataFile, FileColumn, connect, open_data_file
+from pmmds_core.stores.files.duckdb_counts import FileCounter
+from pmmds_core.stores.files.file_options import FileOptions, listed, reject_unknown
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+# Each feature is a column of the prediction log; PostgreSQL allows 1,600 columns in a table.
+MAX_FEATURES = 1500
+_NEXT_KIND = "Name words for missing values with --na, or the kind with --categorical or --numeric, or use --ignore."
+
+
+@dataclass(frozen=True)
+class InferenceOptions:
+    """What a user says about the file.
+
+    `columns`: candidates for features; empty: all. `positive`: the label's value for class 1; empty: guessed.
+    `file`: kinds, words for missing values, columns to leave out.
+    """
+
+    columns: tuple[str, ...] = ()
+    positive: str = ""
+    file: FileOptions = field(default_factory=FileOptions)
+
+
+def infer_contract(path: Path, label: str, options: InferenceOptions) -> ContractDraft:
+    """Infer the contract of a file.
+
+    Args:
+        path: a CSV or Parquet file.
+        label: its label column.
+        options: the user's corrections.
+
+    Raises:
+        InputFileError: the file, the label or all other columns cannot be used. Says which option or line helps.
+    """
+    if path.is_dir():
+        raise InputFileError(f"{path} is a folder.", next_step="Name one CSV or Parquet file with --from.")
+    connection = connect()
+    file = open_data_file(connection, path)
+    _check(path, file, label, options)
+    try:
+        table = read_table(path)
+    except DataError as error:
+        raise InputFileError(error.message, next_step=error.next_step) from None
+    label_draft = infer_label(table, path, label, options.positive)
+    columns = _Columns(connection, file, table, label_draft, options).drafts()
+    draft = _assembled(path, table, label_draft, columns)
+    _check_with_reader(path, draft.contract)
+    return draft
+
+
+def _check(path: Path, file: DataFile, label: str, options: InferenceOptions) -> None:
+    if label not in file.by_name:
+        reject_unknown([label], file.by_name, str(path))
+    reject_unknown([*options.columns, *options.file.named], file.by_name, str(path))
+    if label in {*options.columns, *options.file.named}:
+        raise InputFileError(f"The column {label!r} is the label.", next_step="Name it only with --label.")
+    if file.n_rows < MIN_ROWS:
+        raise InputFileError(
+            f"{path} has {counted(file.n_rows, 'row')}; training needs at least {MIN_ROWS}.",
+            next_step="Use a file with more rows.",
+        )
+    n = len(_candidates(file, label, options))
+    if n > MAX_FEATURES:
+        raise InputFileError(
+            f"{path} has {n:,} columns besides the label; a contract has at most {MAX_FEATURES:,} features.",
+            next_step="Select the important ones with --columns A,B,C or leave some out with --ignore.",
+        )
+
+
+def _candidates(file: DataFile, label: str, options: InferenceOptions) -> list[FileColumn]:
+    wanted = options.columns or tuple(file.by_name)
+    return [c for c in file.columns if c.name in wanted and c.name != label and c.name not in options.file.ignore]
+
+
+class _Columns:
+    """Drafts of all columns besides the label."""
+
+    def __init__(
+        self,
+        connection: DuckDBPyConnection,
+        file: DataFile,
+        table: TextTable,
+        label: LabelDraft,
+        options: InferenceOptions,
+    ) -> None:
+        # Every column is scanned several times, and DuckDB parses a CSV file in each scan.
+        connection.execute(f"CREATE TABLE source_rows AS SELECT * FROM {file.relation}")
+        self._file = replace(file, relation="source_rows")
+        self._table, self._label, self._options = table, label, options
+        self._counter = FileCounter(connection, self._file)
+        self._kinds = ColumnKinds(self._counter, self._file, options.file)
+        self._candidates = _candidates(file, label.label.source, options)
+        sources = [c.name for c in self._candidates]
+        self._names = dict(zip(sources, unique_names(sources, {*RESERVED_NAMES, label.label.name}), strict=True))
+
+    def drafts(self) -> tuple[ColumnDraft, ...]:
+        self._find_kinds()
+        numbers = self._numbers()
+        notes = self._kinds.notes
+        found = {c.name: self._draft(c, notes[c.name], numbers.get(c.name)) for c in self._candidates}
+        kept = [name for name, draft in found.items() if draft.feature is not None]
+        for name, why in reasons_to_leave_out(self._table.columns, kept, self._label).items():
+            found[name] = ColumnDraft(name, None, why)
+        others = (c.name for c in self._file.columns if c.name not in found and c.name != self._label.label.source)
+        found |= {name: ColumnDraft(name, None, "left out by option") for name in others}
+        return tuple(found[c.name] for c in self._file.columns if c.name in found)
+
+    def _find_kinds(self) -> None:
+        """Raises InputFileError for the first column of an unclear kind, with the names of all of them."""
+        problems: dict[str, InputFileError] = {}
+        for column in self._candidates:
+            try:
+                self._kinds.add(column)
+            except InputFileError as error:
+                problems[column.name] = error
+        if problems:
+            first, *more = problems
+            also = f" The same holds for {listed(map(repr, more))}." if more else ""
+            raise InputFileError(problems[first].message + also, next_step=_NEXT_KIND)
+
+    def _numbers(self) -> dict[str, numeric.Numbers]:
+        na, styles = self._options.file.na, self._kinds.styles
+        readings = [read_number(c, c.name, style=styles.get(c.name), na=na) for c in self._kinds.numeric]
+        if not readings:
+            return {}
+        return dict(self._counter.numbers(readings, lambda name, values: (name, numeric.describe(values))))
+
+    def _draft(self, column: FileColumn, note: ColumnNote, numbers: numeric.Numbers | None) -> ColumnDraft:
+        name = self._names[column.name]
+        if note.kind is None:
+            return ColumnDraft(column.name, None, note.why, self._is_unique(column.name) and "identifier" in note.why)
+        if numbers is not None:
+            return self._numeric(column, name, numbers)
+        found = categorical.describe(self._table.columns[column.name], self._options.file.na)
+        if why := categorical.reason_to_leave_out(found):
+            return ColumnDraft(column.name, None, why)
+        feature = categorical.categorical_feature(found, name, column.name, self._file.name)
+        return ColumnDraft(column.name, feature, categorical.evidence_of(found))
+
+    def _numeric(self, column: FileColumn, name: str, numbers: numeric.Numbers) -> ColumnDraft:
+        why = numeric.reason_to_leave_out(numbers, name)
+        is_id = "identifier" in why or "running id" in why
+        if why and not (is_id and column.name in self._options.file.numeric):
+            return ColumnDraft(column.name, None, why, is_id and self._is_unique(column.name))
+        cells = self._table.columns[column.name]
+        wanted = {word.strip().lower() for word in self._options.file.na} - WORDS_FOR_NULL
+        words = tuple(sorted({cell for cell in set(cells) if cell.lower() in wanted})) if wanted else ()
+        has_decimals = any("." in cell for cell in cells[:1000]) or (column.type in REAL and not numbers.n_blank)
+        is_float = has_decimals and not numbers.n_blank
+        feature = numeric.numeric_feature(numbers, name, column.name, self._file.name, words, is_float)
+        style = self._kinds.styles.get(column.name)
+        written = "" if style is None else f", written like {style.example!r}"
+        return ColumnDraft(column.name, feature, numeric.evidence_of(numbers, feature, written))
+
+    def _is_unique(self, name: str) -> bool:
+        cells = self._table.columns[name]
+        return len(cells) >= MIN_IDS and len(set(cells)) == len(cells) and "" not in cells
+
+
+def _assembled(path: Path, table: TextTable, label: LabelDraft, columns: Sequence[ColumnDraft]) -> ContractDraft:
+    features = tuple(c.feature for c in columns if c.feature is not None)
+    if not features:
+        reasons = "; ".join(f"{c.source!r}: {c.evidence}" for c in columns[:4]) or "it has no other column"
+        raise InputFileError(
+            f"{path} has no column besides the label that can be a feature ({reasons}).",
+            next_step="Add columns that describe a row, or set the kind of one with --categorical or --numeric.",
+        )
+    name = snake_name(path.name.partition(".")[0], "data")
+    contract = Contract(
+        name=name,
+        model_name=f"{name.replace('_', '-')}-classifier",
+        description=f"Prediction of {label.label.source} = {label.label.positive} from {path.name}.",
+        label=label.label,
+        features=features,
+        row_id=_row_id(columns),
+    )
+    return ContractDraft(contract, label, tuple(columns), path.name, table.n_rows, _warnings(label))
+
+
+def _row_id(columns: Sequence[ColumnDraft]) -> str:
+    """The first column that identifies rows; one whose name says so comes first."""
+    candidates = [c.source for c in columns if c.is_row_id]
+    named = [source for source in candidates if "id" in snake_name(source, "").split("_")]
+    return next(iter(named or candidates), "")
+
+
+def _warnings(label: LabelDraft) -> tuple[str, ...]:
+    share = min(label.positive_share, 1 - label.positive_share)
+    if share >= MIN_CLASS_SHARE:
+        return ()
+    sentence = (
+        f"Only {share:.2%} of the rows are of one class; data validation requires {MIN_CLASS_SHARE:.0%}, so "
+        "pmmds train needs --no-validate."
+    )
+    return (sentence,)
+
+
+def _check_with_reader(path: Path, contract: Contract) -> None:
+    """Raises InputFileError if the reader of training refuses the file by its own contract."""
+    try:
+        read_source(path, contract)
+    except DataError as error:
+        raise InputFileError(error.message, next_step="Leave these columns out with --ignore.") from None

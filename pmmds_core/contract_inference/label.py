@@ -1,0 +1,139 @@
+"""The label: which of two values is class 1. Every other label is rejected with a line that makes one.
+
+Not here: the words for each class that files may use (contracts/label_words.py).
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pmmds_core.contract_inference.draft import LabelDraft
+from pmmds_core.contract_inference.names import snake_name
+from pmmds_core.contracts.cells import WORDS_FOR_NULL, decimal_text
+from pmmds_core.contracts.checks import RESERVED_NAMES
+from pmmds_core.contracts.contract import Label
+from pmmds_core.data.text_table import N_EXAMPLES, TextTable
+from pmmds_core.errors import InputFileError
+from pmmds_core.runtime.plurals import counted
+from pmmds_core.stores.files.csv_shape import shape_of_csv
+from pmmds_core.stores.files.file_options import reject_unknown
+
+if TYPE_CHECKING:
+    from pmmds_core.data.text_table import Cells
+
+WORDS_FOR_POSITIVE = frozenset({"1", "true", "yes", "y", "t", "positive", "pos", "bad", "fraud", "churned", "default"})
+
+
+def infer_label(table: TextTable, path: Path, column: str, positive: str = "") -> LabelDraft:
+    """The label of a column with two values.
+
+    Args:
+        table: the file's cells.
+        path: the file, for messages.
+        column: the label's column in the file.
+        positive: the value of class 1; empty: a usual word for it such as yes, otherwise the rarer value.
+
+    Raises:
+        InputFileError: the column is missing, has blank cells or not exactly two values, or none is `positive`.
+    """
+    reject_unknown([column], table.columns, str(path))
+    cells = table.columns[column]
+    _reject_blanks(table, path, column)
+    values = _values(cells)
+    if len(values) != 2:
+        raise _not_binary(path, column, values)
+    one = _positive(values, positive, path, column)
+    zero = next(value for value in values if value != one)
+    name = snake_name(column, "label")
+    name = f"{name[:42]}_label" if name in RESERVED_NAMES - {"label"} else name
+    label = Label(name=name, source=column, positive=one, negative=zero, description=f"The column {column}.")
+    codes = {cell: int(_folded(cell) == _folded(one)) for cell in set(cells)}
+    why = (
+        "--positive" if positive else "a usual word for it" if _folded(one) in WORDS_FOR_POSITIVE else "the rarer value"
+    )
+    counts = " and ".join(f"{value!r} in {counted(n, 'row')}" for value, n in values.items())
+    evidence = f"{counts}; {one!r} is class 1 ({why})"
+    return LabelDraft(label, evidence, codes, values[one] / len(cells))
+
+
+def _reject_blanks(table: TextTable, path: Path, column: str) -> None:
+    cells = table.columns[column]
+    blank = [i for i, cell in enumerate(cells) if cell.lower() in WORDS_FOR_NULL]
+    if not blank:
+        return
+    places = ", ".join(str(table.row_numbers[i]) for i in blank[:N_EXAMPLES]) + (
+        ", …" if len(blank) > N_EXAMPLES else ""
+    )
+    words = sorted({cells[i] for i in blank} - {""})
+    raise InputFileError(
+        f"{path}: {len(blank):,} of {counted(table.n_rows, 'row')} ({len(blank) / table.n_rows:.0%}) have no label in "
+        f"{column!r} ({table.row_word} {places}).",
+        next_step="Use a file of the rows that have one; this writes it: "
+        + _pandas_line(path, "labeled", f'd[~d[{_literal(column)}].fillna("").isin({_literal(["", *words])})]'),
+    )
+
+
+def _not_binary(path: Path, column: str, values: Counter[str]) -> InputFileError:
+    if len(values) == 1:
+        return InputFileError(
+            f"{path}: the label {column!r} is {next(iter(values))!r} in every row; a model needs rows of two classes.",
+            next_step="Use a file with both classes, or another column as --label.",
+        )
+    common = [value for value, _ in values.most_common(4)]
+    shown = ", ".join(map(repr, common)) + (", …" if len(values) > len(common) else "")
+    return InputFileError(
+        f"{path}: the label {column!r} has {len(values):,} values ({shown}); PMMDS trains binary classifiers.",
+        next_step="Use a column with two values as --label; this writes a file whose label is "
+        f"{common[-1]!r} or not: "
+        + _pandas_line(
+            path, "binary", f"d.assign(**{{{_literal(column)}: d[{_literal(column)}] == {_literal(common[-1])}}})"
+        ),
+    )
+
+
+def _pandas_line(path: Path, suffix: str, expression: str) -> str:
+    """A shell command that reads the file as `d` and writes `expression` in the working directory."""
+    name = _literal(str(path))
+    if path.suffix in {".parquet", ".pq"}:
+        read = f"p.read_parquet({name})"
+    else:
+        read = f'p.read_csv({name}, sep="{shape_of_csv(path).delimiter}", dtype=str, keep_default_na=False)'
+    output = _literal(f"{path.name.partition('.')[0]}-{suffix}.csv")
+    return f"python -c {shlex.quote(f'import pandas as p; d = {read}; {expression}.to_csv({output}, index=False)')}"
+
+
+def _literal(value: str | Sequence[str]) -> str:
+    """A Python literal with double quotes, which need no escapes in a shell's single quotes."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _values(cells: Cells) -> Counter[str]:
+    """Counts of the values, equal ones in their most frequent spelling."""
+    written = Counter(decimal_text(cell) for cell in cells)
+    spelling: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for cell, n in sorted(written.items(), key=lambda pair: (-pair[1], pair[0])):
+        counts[spelling.setdefault(_folded(cell), cell)] += n
+    return counts
+
+
+def _positive(values: Counter[str], wanted: str, path: Path, column: str) -> str:
+    if wanted:
+        found = [value for value in values if _folded(value) == _folded(wanted)]
+        if not found:
+            raise InputFileError(
+                f"{path}: the label {column!r} has no value {wanted!r}.",
+                next_step=f"Pass --positive {' or '.join(map(shlex.quote, values))}.",
+            )
+        return found[0]
+    usual: Sequence[str] = [value for value in values if _folded(value) in WORDS_FOR_POSITIVE]
+    return usual[0] if len(usual) == 1 else min(values, key=lambda value: (values[value], value))
+
+
+def _folded(cell: str) -> str:
+    return decimal_text(cell).casefold()

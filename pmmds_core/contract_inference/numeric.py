@@ -1,0 +1,137 @@
+"""Numeric features: whole numbers or not, and a range with slack.
+
+Not here: deciding that a column is numeric (file_drift/column_kinds.py).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pmmds_core.contracts.contract import Blank, Feature
+from pmmds_core.data.expectations import MIN_KNOWN_SHARE
+from pmmds_core.file_drift.column_kinds import MIN_IDS, is_running_id
+from pmmds_core.runtime.plurals import counted
+
+# Largest magnitude up to which a float represents every integer.
+_EXACT = 2**53
+_ID_NAME = re.compile(r"(^|_)(id|ids|uuid|guid|key|no|nr|num|number|code)$")
+# A column with an identifier's name is one if at least this share of its values is distinct.
+MIN_DISTINCT_ID_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Statistics of a numeric column. `example`: a value of the column near its median."""
+
+    n_rows: int
+    n_blank: int
+    n_distinct: int
+    low: float
+    high: float
+    example: float
+    is_whole: bool
+    is_running_id: bool
+    is_finite: bool
+
+
+def describe(values: NDArray[np.float64]) -> Numbers:
+    """Statistics of the values, (n_rows,), NaN for blank."""
+    known = np.sort(values[~np.isnan(values)])
+    n_blank = len(values) - len(known)
+    if not len(known) or not np.isfinite(known[[0, -1]]).all():
+        return Numbers(len(values), n_blank, 0, 0, 0, 0, False, False, not len(known))
+    return Numbers(
+        n_rows=len(values),
+        n_blank=n_blank,
+        n_distinct=1 + int(np.count_nonzero(np.diff(known))),
+        low=float(known[0]),
+        high=float(known[-1]),
+        example=float(known[len(known) // 2]),
+        is_whole=bool(np.array_equal(known, np.floor(known)) and np.abs(known[[0, -1]]).max() <= _EXACT),
+        is_running_id=is_running_id(values),
+        is_finite=True,
+    )
+
+
+def reason_to_leave_out(numbers: Numbers, name: str) -> str:
+    """Why a numeric column is no feature; empty if it is one. `name`: in the contract."""
+    if not numbers.is_finite:
+        return "infinite numbers"
+    n_known = numbers.n_rows - numbers.n_blank
+    if n_known < MIN_KNOWN_SHARE * numbers.n_rows:
+        return too_blank(numbers.n_blank, numbers.n_rows)
+    if numbers.is_running_id:
+        return "whole numbers that differ in every row, like a running id"
+    share = numbers.n_distinct / n_known
+    if numbers.is_whole and numbers.n_distinct >= MIN_IDS and share >= MIN_DISTINCT_ID_SHARE and _ID_NAME.search(name):
+        return (
+            f"{numbers.n_distinct:,} different whole numbers in {counted(n_known, 'row')} and the name of an identifier"
+        )
+    return f"{numbers.low:g} in every row" if numbers.n_distinct == 1 else ""
+
+
+def too_blank(n_blank: int, n_rows: int) -> str:
+    """Why a column with many blank cells is no feature."""
+    return f"blank in {n_blank:,} of {counted(n_rows, 'row')}; data validation requires values in {MIN_KNOWN_SHARE:.0%}"
+
+
+def numeric_feature(
+    numbers: Numbers, name: str, source: str, file_name: str, words: tuple[str, ...], is_float: bool
+) -> Feature:
+    """The feature of a numeric column.
+
+    `words`: the column's own words for a blank cell. `is_float`: the file writes whole numbers with decimals.
+    """
+    is_integer = numbers.is_whole and not is_float
+    low, high = slack_range(numbers.low, numbers.high)
+    return Feature(
+        name=name,
+        source=source,
+        kind="numeric",
+        type="integer" if is_integer else "float",
+        minimum=low,
+        maximum=high,
+        description=f"The column {source} of {file_name}.",
+        example=str(int(numbers.example)) if is_integer else repr(numbers.example),
+        blank=Blank(means="missing", written_as=words) if numbers.n_blank else None,
+    )
+
+
+def slack_range(low: float, high: float) -> tuple[float, float]:
+    """The observed range with its width added on both sides, rounded outward to two digits.
+
+    0 stays the minimum if no value is negative and the maximum if no value is positive. 0 to 1 stays as it is.
+
+    Args:
+        low: the smallest value.
+        high: the largest value, above `low`.
+    """
+    if (low, high) == (0, 1):
+        return 0.0, 1.0
+    width = high - low
+    least = 0.0 if low >= 0 else _outward(low - width, math.floor)
+    most = 0.0 if high <= 0 else _outward(high + width, math.ceil)
+    return least, most
+
+
+def _outward(value: float, rounded_off: Callable[[float], int]) -> float:
+    """`value` rounded by math.floor or math.ceil to two significant digits."""
+    if value == 0 or not math.isfinite(value):
+        return math.copysign(sys.float_info.max, value) if value else 0.0
+    exponent = math.floor(math.log10(abs(value))) - 1
+    digits = round(value / 10.0**exponent, 6)  # 7.3 / 0.1 is 72.99999999999999
+    return float(f"{rounded_off(digits)}e{exponent}")
+
+
+def evidence_of(numbers: Numbers, feature: Feature, kind_reason: str) -> str:
+    """What was observed, as one sentence without a period."""
+    kind = "whole numbers" if feature.type == "integer" else "numbers"
+    blank = f"{numbers.n_blank:,} blank" if numbers.n_blank else "none blank"
+    return f"{numbers.n_distinct:,} different {kind}, {numbers.low:.10g} to {numbers.high:.10g}, {blank}{kind_reason}"

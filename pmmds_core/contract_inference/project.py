@@ -1,0 +1,123 @@
+"""The project folder: contract.yaml, pmmds.toml and README.md, written completely or not at all.
+
+Not here: the contract's text (contract_text.py), reading pmmds.toml (config/).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pmmds_core.contract_inference.contract_text import contract_text
+from pmmds_core.contract_inference.draft import ContractDraft
+from pmmds_core.contracts.contract import parse_contract
+from pmmds_core.errors import InputFileError, UsageError
+from pmmds_core.runtime.atomic_write import write_atomically
+from pmmds_core.runtime.plurals import counted
+
+CONTRACT, SETTINGS, README = "contract.yaml", "pmmds.toml", "README.md"
+
+
+@dataclass(frozen=True)
+class Project:
+    """The absolute paths of a project folder."""
+
+    folder: Path
+    data: Path
+
+    @property
+    def contract(self) -> Path:
+        return self.folder / CONTRACT
+
+    @property
+    def home(self) -> Path:
+        return self.folder / ".pmmds"
+
+
+def check_free(folder: Path, *, force: bool) -> None:
+    """Raise UsageError if files of a project exist in `folder` and `force` is not given, or it is a file."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder.", next_step="Name a folder with --into.")
+    present = [name for name in (CONTRACT, SETTINGS, README) if os.path.lexists(folder / name)]
+    if present and not force:
+        raise UsageError(
+            f"{folder} already has {' and '.join(present)}. Nothing was written.",
+            next_step="Choose another folder with --into, or pass --force to replace these files.",
+        )
+
+
+def write_project(draft: ContractDraft, data: Path, folder: Path) -> Project:
+    """Write the files of a project.
+
+    Raises:
+        InputFileError: a file cannot be written; files of this call are removed, and replaced ones restored.
+    """
+    project = Project(folder.absolute(), data.absolute())
+    text = contract_text(draft)
+    assert parse_contract(text, CONTRACT) == draft.contract, "the text of a contract parses to the same contract"
+    files = {CONTRACT: text, SETTINGS: _settings(project), README: _readme(draft, project)}
+    _write_all(project.folder, {name: content.encode() for name, content in files.items()})
+    return project
+
+
+def _write_all(folder: Path, files: Mapping[str, bytes]) -> None:
+    created = [p for p in (folder, *folder.parents) if not p.exists()]
+    before = {name: (folder / name).read_bytes() if (folder / name).is_file() else None for name in files}
+    written: list[str] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            write_atomically(folder / name, content)
+            written.append(name)
+    except OSError as error:
+        for name in written:
+            _restore(folder / name, before[name])
+        for path in created:
+            with suppress(OSError):
+                path.rmdir()
+        raise InputFileError(
+            f"{folder} cannot be written: {error.strerror}. Nothing was written.",
+            next_step="Choose another folder with --into.",
+        ) from None
+
+
+def _restore(path: Path, content: bytes | None) -> None:
+    with suppress(OSError):
+        if content is None:
+            path.unlink(missing_ok=True)
+        else:
+            write_atomically(path, content)
+
+
+def _settings(project: Project) -> str:
+    return (
+        "# Settings of this project; `pmmds config` lists all. Relative paths start in this folder.\n"
+        f"contract = {json.dumps(CONTRACT)}\n"
+        f"data_path = {json.dumps(str(project.data), ensure_ascii=False)}\n"
+        'home = ".pmmds"\n'
+    )
+
+
+def _readme(draft: ContractDraft, project: Project) -> str:
+    contract = draft.contract
+    n_features = counted(len(contract.features), "column")
+    return f"""# {contract.model_name}
+
+Predicts `{contract.label.source}` = `{contract.label.positive}` from {n_features} of `{draft.file_name}`. Written by
+`pmmds init`.
+
+1. Read `contract.yaml` and correct what was guessed wrong: ranges, allowed values, blank cells.
+2. Check it: `pmmds contract check contract.yaml --data {shlex.quote(str(project.data))}`.
+3. Start the processes and train the first model: `pmmds up`, then `pmmds train`.
+4. Send simulated requests: `pmmds traffic --count 300 --labels`. `/docs` of the service (port 8000) has the API.
+5. Check for drift: `pmmds monitor`. Send changed rows with `pmmds traffic --count 1000 --drift shift --labels` and
+   check again.
+6. See the decisions: `pmmds decisions`. Stop everything: `pmmds down`.
+
+If you change the contract later, `pmmds contract diff OLD NEW` shows what `pmmds db migrate` would do.
+"""

@@ -1,0 +1,120 @@
+"""pmmds init and pmmds contract as processes: files, exit codes, sentences."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pmmds_core.contracts.contract import load_contract
+from pmmds_tests.harness.command_line import Said, pmmds
+from pmmds_tests.harness.own_data_sets import LABEL, with_ids, with_missing_values
+
+
+def run(folder: Path, *arguments: str) -> Said:
+    return pmmds(folder / "home", *arguments, cwd=folder)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    with_missing_values().to_csv(tmp_path / "customers.csv", index=False)
+    return tmp_path
+
+
+def files(folder: Path) -> set[str]:
+    return {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+
+
+def test_init_writes_a_project_without_asking(folder: Path) -> None:
+    said = run(folder, "init", "--from", "customers.csv", "--label", LABEL)
+    assert said.code == 0, said.err
+    assert files(folder / "customers") == {"contract.yaml", "pmmds.toml", "README.md"}
+    settings = tomllib.loads((folder / "customers" / "pmmds.toml").read_text(encoding="utf-8"))
+    assert settings == {"contract": "contract.yaml", "data_path": str(folder / "customers.csv"), "home": ".pmmds"}
+    assert load_contract(folder / "customers" / "contract.yaml").feature_names == ("age", "plan", "amount")
+    checked = run(folder, "contract", "check", "customers/contract.yaml", "--data", "customers.csv", "--json")
+    assert checked.document["n_rows"] == 2000
+    assert checked.document["ignored_columns"] == ["Fax"]
+
+
+def test_init_replaces_files_only_with_force(folder: Path) -> None:
+    command = ("init", "--from", "customers.csv", "--label", LABEL, "--into", "project")
+    assert run(folder, *command).code == 0
+    (folder / "project" / "contract.yaml").write_text("mine", encoding="utf-8")
+    again = run(folder, *command)
+    assert (again.code, "--force" in again.sentence) == (2, True)
+    assert (folder / "project" / "contract.yaml").read_text(encoding="utf-8") == "mine"
+    assert run(folder, *command, "--force").code == 0
+    load_contract(folder / "project" / "contract.yaml")
+
+
+def test_a_folder_that_cannot_be_written_has_none_of_the_files(folder: Path) -> None:
+    (folder / "project" / "README.md").mkdir(parents=True)
+    said = run(folder, "init", "--from", "customers.csv", "--label", LABEL, "--into", "project", "--force")
+    assert said.code == 2
+    assert "Nothing was written" in said.sentence
+    assert files(folder / "project") == set()
+
+
+def wide() -> pd.DataFrame:
+    return pd.DataFrame({f"x{i}": np.arange(60) % 7 for i in range(10_000)}).assign(churned=np.arange(60) % 2)
+
+
+BAD: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
+    "no_label": (lambda f: f.rename(columns={LABEL: "churn"}), "Did you mean 'churn'?"),
+    "one_value": (lambda f: f.assign(churned="yes"), "'yes' in every row"),
+    "three_values": (lambda f: f.assign(churned=np.arange(len(f)) % 3), "has 3 values"),
+    "missing": (lambda f: f.assign(churned=f[LABEL].where(np.arange(len(f)) % 5 > 1)), "(40%) have no label"),
+    "id_only": (lambda _: with_ids()[["customerID", LABEL]], "like an identifier"),
+    "duplicate": (lambda f: f.rename(columns={"Plan": "Age"}), "duplicate column names: 'Age'"),
+    "wide": (lambda _: wide(), "10,000 columns besides the label"),
+    "few_rows": (lambda f: f.head(10), "at least 50"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_files_get_one_sentence_and_nothing_is_written(name: str, tmp_path: Path) -> None:
+    make, expected = BAD[name]
+    make(with_missing_values()).to_csv(tmp_path / "bad.csv", index=False)
+    said = run(tmp_path, "init", "--from", "bad.csv", "--label", LABEL)
+    assert said.code == 2
+    assert expected in said.sentence
+    assert files(tmp_path) == {"bad.csv"}
+
+
+def test_a_file_in_another_encoding_gets_the_line_that_converts_it(tmp_path: Path) -> None:
+    with_missing_values().assign(Plan="größer").to_csv(tmp_path / "bad.csv", index=False, encoding="latin-1")
+    said = run(tmp_path, "init", "--from", "bad.csv", "--label", LABEL)
+    assert said.code == 2
+    assert "iconv -f WINDOWS-1252 -t UTF-8 bad.csv > bad-utf8.csv" in said.sentence
+    assert files(tmp_path) == {"bad.csv"}
+
+
+def test_contract_check_lists_what_would_be_refused(folder: Path) -> None:
+    assert run(folder, "init", "--from", "customers.csv", "--label", LABEL).code == 0
+    frame = with_missing_values()
+    frame.loc[[4, 9], "Amount"] = -1
+    frame.to_csv(folder / "later.csv", index=False)
+    said = run(folder, "contract", "check", "customers/contract.yaml", "--data", "later.csv")
+    assert said.code == 1
+    assert "Amount: 2 values are outside 0" in said.err
+    assert "(line 6: '-1.0', line 11: '-1.0')" in said.err
+
+
+def test_contract_diff_states_what_the_migration_refuses(folder: Path) -> None:
+    assert run(folder, "init", "--from", "customers.csv", "--label", LABEL).code == 0
+    arguments = ("--from", "customers.csv", "--label", LABEL, "--into", "new", "--ignore", "Plan")
+    assert run(folder, "init", *arguments).code == 0
+    command = ("contract", "diff", "customers/contract.yaml", "new/contract.yaml")
+    said = run(folder, *command, "--json")
+    assert [(c["subject"], c["effect"]) for c in said.document] == [("plan", "refused")]
+    assert run(folder, *command, "--fail-on-refused").code == 3
+
+
+def test_the_demo_needs_data_and_label_together(folder: Path) -> None:
+    said = run(folder, "demo", "--data", "customers.csv")
+    assert (said.code, "--data and --label" in said.sentence) == (2, True)
