@@ -9,6 +9,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
@@ -48,7 +49,7 @@ def described(with_reports: RunningConsole) -> schemathesis.BaseSchema:
 
 
 def test_generated_requests_are_answered_as_documented(described: schemathesis.BaseSchema) -> None:
-    operations = [found.ok() for found in described.get_all_operations()]
+    operations = [found.ok() for found in described.get_all_operations() if isinstance(found, Ok)]
     assert len(operations) >= len(ROUTES) - 1, "all but the document itself"
     for operation in operations:
 
