@@ -5,11 +5,13 @@ Not here: the commands (commands/), the entry point and errors (main.py).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from pmmds_cli.commands import (
+    config,
     data,
     database,
     demo,
@@ -60,6 +62,11 @@ def _options(
     ] = False,
 ) -> None:
     """Options of every command."""
+    from pmmds_core.config.find_config import export_config
+    from pmmds_core.errors import SettingError
+
+    with suppress(SettingError):  # a command that reads settings reports it; its --help works
+        export_config()
 
 
 for module in (
@@ -75,6 +82,7 @@ for module in (
     traffic,
     labels,
     inspect,
+    config,
     explain,
     shadow,
     reproduce,

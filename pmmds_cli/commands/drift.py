@@ -17,6 +17,7 @@ from pmmds_cli.output.console import JsonOption, print_json, say
 from pmmds_cli.output.drift_table import WIDTH, moved, print_reasons, print_rule, print_wrapped
 from pmmds_cli.output.exit_codes import ExitCode
 from pmmds_core.errors import UsageError
+from pmmds_core.runtime.plurals import counted
 from pmmds_core.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -183,12 +184,10 @@ def _print_comparison(result: FileComparison) -> None:
         line = "  ".join(aligned)
         print(f"{line}  {_cut(row[-1], WIDTH - len(line) - 2)}".rstrip())
     print()
-    for note in result.notes:
-        if note.kind is None or note.is_notable:
-            print(f"{note.column}: {'left out, ' if note.kind is None else ''}{note.why}")
-    for warning in result.warnings:
-        print_wrapped(f"Warning: {warning}", "")
-    print(f"{result.current} ({result.n_current:,} rows) against {result.reference} ({result.profile.n_rows:,} rows).")
+    for remark in result.remarks:
+        print_wrapped(remark, "")
+    now, before = counted(result.n_current, "row"), counted(result.profile.n_rows, "row")
+    print(f"{result.current} ({now}) against {result.reference} ({before}).")
     alerting = [rule for rule in result.verdict.rules if rule.rule in result.verdict.alert_rules]
     verdict = str(result.verdict.verdict).replace("_", " ").capitalize()
     print_wrapped(" ".join([f"{verdict}.", *(rule.reasons[0] for rule in alerting)]), "")

@@ -78,8 +78,8 @@ def _chain(found: dict[str, Any]) -> list[str]:
     return [f"{name:<12}{text}" for name, text in lines]
 
 
-def _at(instant: Any) -> str:
-    return f"{instant:%Y-%m-%d %H:%M:%S} UTC"
+def _at(timestamp: Any) -> str:
+    return f"{timestamp:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _label(label: dict[str, Any] | None) -> str:

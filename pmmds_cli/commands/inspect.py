@@ -1,4 +1,4 @@
-"""decisions, alerts, config, performance, doctor: commands that read the database, and change alerts.
+"""decisions, alerts, performance, doctor: commands that read the database, and change alerts.
 
 They import no heavy library (pmmds_tests/cli/test_imports.py).
 """
@@ -29,7 +29,6 @@ alerts_app = typer.Typer(help="List, acknowledge and resolve drift alerts.", no_
 
 def register(app: typer.Typer) -> None:
     app.command(epilog="Example: pmmds decisions --limit 5 --json")(decisions)
-    app.command(epilog="Example: pmmds config --json")(config)
     app.command(epilog="Example: pmmds doctor")(doctor)
     app.command(epilog="Example: pmmds performance --days 7 --json")(performance)
     app.add_typer(alerts_app, name="alerts")
@@ -215,21 +214,6 @@ def _notification(state: NotificationState) -> str:
         return f"sent {state.sent_at:%H:%M}"
     attempts = counted(state.attempts, "attempt")
     return f"{state.state.replace('_', ' ')} after {attempts}{f': {state.last_error}' if state.last_error else ''}"
-
-
-def config(json: JsonOption = False) -> None:
-    """List every setting with its value and description."""
-    from pmmds_core.config.listing import describe
-
-    rows = describe()
-    if json:
-        print_json([{name: getattr(r, name) for name in r.__struct_fields__} for r in rows])
-        return
-    shown: list[dict[str, Any]] = [
-        {"setting": r.variable, "value": r.value or "–", "": "set" if r.is_set else "default", "meaning": r.description}
-        for r in rows
-    ]
-    print_table(shown, empty="")
 
 
 def doctor(json: JsonOption = False) -> None:

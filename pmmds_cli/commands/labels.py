@@ -34,7 +34,7 @@ def import_labels(
     from pmmds_core.stores.predictions.label_file import read_labels
 
     deployment = Deployment.from_environment().prepare()
-    items = read_labels(file, deployment.contract, deployment.settings.instants)
+    items = read_labels(file, deployment.contract, deployment.settings.timestamps)
     counts = deployment.ground_truth.add(items, source="import")
     n_waiting = deployment.ground_truth.n_waiting()
     if json:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pmmds_cli.processes.ports import is_free
+from pmmds_core.config.find_config import NO_FILE, VARIABLE, find_config
 from pmmds_core.config.settings import Settings
 from pmmds_core.config.urls import client_url
 from pmmds_core.errors import PortTakenError
@@ -60,8 +61,11 @@ def single_processes(settings: Settings) -> dict[str, Process]:
 
 
 def child_environment(settings: Settings, processes: Sequence[Process]) -> dict[str, str]:
-    """Return the environment of child processes: the current environment with absolute paths and process variables."""
-    merged = {**os.environ, "PMMDS_HOME": str(settings.home_path)}
+    """Return the environment of child processes: the current environment with absolute paths and process variables.
+
+    PMMDS_CONFIG names the file of settings, so that a child reads the same one in any working directory.
+    """
+    merged = {**os.environ, "PMMDS_HOME": str(settings.home_path), VARIABLE: str(find_config(None) or NO_FILE)}
     if any(p.name.startswith("dagster") for p in processes):
         from pmmds_assets.instance.dagster_home import dagster_variables
 

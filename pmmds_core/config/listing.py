@@ -1,49 +1,64 @@
-"""Every setting with its value, default and description, for `pmmds config`.
+"""Every setting with its value, its origin, its place in `pmmds.toml` and its description, for `pmmds config`.
 
 Not here: reading settings (settings.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from pmmds_core.config.secret_files import SECRETS, SUFFIX
-from pmmds_core.config.settings import Settings, load_settings, source_of, variable_name
+from pmmds_core.config.given import DEFAULT, Given, variable_name
+from pmmds_core.config.settings import Settings, given_values
+from pmmds_core.config.toml_paths import nearest, path_text
 from pmmds_core.config.values import masked, metas
+from pmmds_core.errors import UsageError
 
 
 class SettingInfo(msgspec.Struct, frozen=True):
-    """One row of `pmmds config`."""
+    """One row of `pmmds config`. `path` is `table.key` in pmmds.toml; `origin` is where the value comes from."""
 
     variable: str
+    path: str
     value: str
     default: str
     description: str
     is_set: bool
+    origin: str
 
 
 def describe(environment: Mapping[str, str] | None = None) -> list[SettingInfo]:
-    """Every setting with its value, default and description, in the order of `Settings`; secrets are masked."""
-    source = source_of(environment)
-    settings = load_settings(source)
+    """Every setting in the order of `Settings`; secrets are masked. Arguments and errors: as for `load_settings`."""
+    given = given_values(environment)
+    settings = Settings(**{name: g.value for name, g in given.items()})
     rows = []
     for field in msgspec.structs.fields(Settings):
         meta = [m for m in metas(field.type) if m.description]
-        value = str(getattr(settings, field.name))
+        origin = given.get(field.name, Given(None, DEFAULT)).origin
         rows.append(
             SettingInfo(
                 variable=variable_name(field.name),
-                value=masked(field.name, value),
+                path=path_text(field.name),
+                value=masked(field.name, str(getattr(settings, field.name))),
                 default=str(field.default),
                 description=str(meta[-1].description),
-                is_set=_is_set(field.name, source),
+                is_set=origin != DEFAULT,
+                origin=origin,
             )
         )
     return rows
 
 
-def _is_set(name: str, source: Mapping[str, str]) -> bool:
-    variable = variable_name(name)
-    return bool(source.get(variable) or (name in SECRETS and source.get(variable + SUFFIX)))
+def find_setting(rows: Sequence[SettingInfo], key: str) -> SettingInfo:
+    """The row of a setting, by its variable or its place in pmmds.toml.
+
+    Raises:
+        UsageError: there is no such setting; names the nearest.
+    """
+    by_key = {r.path: r for r in rows} | {r.variable: r for r in rows}
+    if key in by_key:
+        return by_key[key]
+    near = nearest(key, by_key)
+    advice = f"Did you mean {near}? " if near else ""
+    raise UsageError(f"There is no setting {key!r}.", next_step=f"{advice}`pmmds config` lists all settings.")

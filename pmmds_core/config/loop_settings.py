@@ -18,10 +18,12 @@ from pmmds_core.config.values import (
     NonNegativeInt,
     OffOn,
     OpenShare,
+    PathText,
     PositiveFloat,
     PositiveInt,
     RuleNames,
     Share,
+    TextList,
 )
 
 
@@ -29,7 +31,7 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The first part of `Settings`, in the order of docs/settings.md."""
 
     home: Annotated[
-        str, Meta(description="Folder for all local state: embedded databases, spool, reports, admin token")
+        PathText, Meta(description="Folder for all local state: embedded databases, spool, reports, admin token")
     ] = ".pmmds"
     database_url: Annotated[
         str, Meta(description="SQLAlchemy URL of the PMMDS database; empty = SQLite in PMMDS_HOME")
@@ -37,18 +39,18 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
     mlflow_tracking_uri: Annotated[
         str, Meta(description="URI of the MLflow tracking server and registry; empty = SQLite in PMMDS_HOME")
     ] = ""
-    contract: Annotated[str, Meta(description="Contract file; empty = the packaged telco_churn")] = ""
+    contract: Annotated[PathText, Meta(description="Contract file; empty = the packaged telco_churn")] = ""
     data_path: Annotated[
-        str, Meta(description="Reference CSV; empty = the downloaded file, else the packaged sample")
+        PathText, Meta(description="Reference CSV; empty = the downloaded file, else the packaged sample")
     ] = ""
 
     database_pool_size: Annotated[PositiveInt, Meta(description="Maximum PostgreSQL connections per process")] = 10
     retention_days: Annotated[
         NonNegativeInt, Meta(description="Days before predictions are archived; 0 = never archive")
     ] = 0
-    archive_path: Annotated[str, Meta(description="Folder of archived predictions; empty = archive/ in PMMDS_HOME")] = (
-        ""
-    )
+    archive_path: Annotated[
+        PathText, Meta(description="Folder of archived predictions; empty = archive/ in PMMDS_HOME")
+    ] = ""
 
     retention_reports_days: Annotated[
         NonNegativeInt, Meta(description="Days to keep report pages and stored drift reports; 0 = forever")
@@ -96,10 +98,10 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
         PositiveFloat, Meta(description="False alarms per year of the rule sequential")
     ] = 0.1
     drift_segment_features: Annotated[
-        str, Meta(description="Categorical features to split drift reports by (comma-separated)")
+        TextList, Meta(description="Categorical features to split drift reports by (comma-separated)")
     ] = ""
     alert_urls: Annotated[
-        str, Meta(description="Apprise URLs (comma-separated) notified of alerts and pending manual actions")
+        TextList, Meta(description="Apprise URLs (comma-separated) notified of alerts and pending manual actions")
     ] = ""
     alert_stable_reports: Annotated[
         PositiveInt, Meta(description="Consecutive stable reports that resolve an alert")

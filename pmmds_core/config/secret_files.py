@@ -40,10 +40,24 @@ def raw_value(name: str, variable: str, source: Mapping[str, str]) -> str:
     path = source.get(variable + SUFFIX, "") if name in SECRETS else ""
     if given or not path:
         return given
-    value = _read(variable + SUFFIX, Path(path).expanduser())
+    return secret_in(name, variable + SUFFIX, path)
+
+
+def secret_in(name: str, variable: str, path: str) -> str:
+    """The content of a secret's file, without surrounding whitespace.
+
+    Args:
+        name: the setting.
+        variable: what names the file, for messages: a variable, or a line of pmmds.toml.
+        path: the file.
+
+    Raises:
+        SettingError: as for `raw_value`.
+    """
+    value = _read(variable, Path(path).expanduser())
     if not value and name not in _MAY_BE_EMPTY:
         raise SettingError(
-            f"{variable}{SUFFIX} names {path}, which is empty.", next_step=f"Write the secret to it, or set {variable}."
+            f"{variable} names {path}, which is empty.", next_step="Write the secret to it, or set the value itself."
         )
     return value
 

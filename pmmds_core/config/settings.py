@@ -1,45 +1,49 @@
-"""Every PMMDS_* variable with its type, default and description. The only reader of the environment.
+"""Every PMMDS_* variable with its type, default and description. The only reader of settings in the environment.
 
 The settings of the loop are inherited from loop_settings.py. A field added in either module is parsed and shown by
 `pmmds config`; a test requires it in docs/settings.md.
-Not here: options of a single run (run configuration in pmmds_assets).
+Not here: where a value comes from (given.py, config_file.py), options of one run (run configuration in pmmds_assets).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
-from msgspec.structs import replace
 
+from pmmds_core.config.admin_token import FILE as TOKEN_FILE
 from pmmds_core.config.admin_token import read_token
+from pmmds_core.config.config_file import ConfigFile, warn_of_exposed_secrets
+from pmmds_core.config.find_config import NO_FILE, VARIABLE, find_config
+from pmmds_core.config.given import DEFAULT, Given, read_given, variable_name
 from pmmds_core.config.loop_settings import LoopSettings
 from pmmds_core.config.placeholders import reject_placeholders
-from pmmds_core.config.secret_files import SECRETS, raw_value
+from pmmds_core.config.secret_files import SECRETS
 from pmmds_core.config.urls import file_url, sqlite_url
 from pmmds_core.config.values import (
     BrokerUrl,
     HostNames,
     OffOn,
     Origins,
+    PathText,
     Port,
     PositiveFloat,
     PositiveInt,
     Share,
     comma_list,
     is_every_address,
-    parse,
     with_driver,
     without_brackets,
 )
-from pmmds_core.runtime.instants import InstantRange
+from pmmds_core.errors import SettingError
+from pmmds_core.runtime.timestamps import TimestampRange
 
-PREFIX = "PMMDS_"
 # CHECK constraints on PostgreSQL reject earlier timestamps.
 _EARLIEST = date(1970, 1, 1)
 
@@ -139,7 +143,6 @@ class Settings(LoopSettings, frozen=True, kw_only=True):
     ] = ""
     schedules: Annotated[
         OffOn,
-        Origins,
         Meta(description="Enable Dagster schedules; `off` when an external scheduler triggers runs"),
     ] = "on"
     dagster_executor: Annotated[
@@ -166,7 +169,7 @@ class Settings(LoopSettings, frozen=True, kw_only=True):
         str, Meta(description="Database URL of the MLflow server; empty = that of PMMDS_MLFLOW_TRACKING_URI")
     ] = ""
     mlflow_artifact_root: Annotated[
-        str,
+        PathText,
         Meta(description="MLflow's artifact store: a folder, or s3://bucket/path; empty = mlartifacts/ in PMMDS_HOME"),
     ] = ""
 
@@ -211,9 +214,9 @@ class Settings(LoopSettings, frozen=True, kw_only=True):
         return with_driver(self.dagster_database_url, "psycopg2")
 
     @property
-    def instants(self) -> InstantRange:
+    def timestamps(self) -> TimestampRange:
         """The accepted timestamps of labels."""
-        return InstantRange.from_settings(max(self.timestamp_earliest, _EARLIEST), self.timestamp_max_ahead_hours)
+        return TimestampRange.from_settings(max(self.timestamp_earliest, _EARLIEST), self.timestamp_max_ahead_hours)
 
     @property
     def cors_origins(self) -> tuple[str, ...]:
@@ -237,42 +240,58 @@ class Settings(LoopSettings, frozen=True, kw_only=True):
         return frozenset(names if is_every_address(bound_to) else names | {bound_to.lower()})
 
     def to_environment(self) -> dict[str, str]:
-        """The PMMDS_* variables that pass these settings to a child process."""
-        return {variable_name(name): str(getattr(self, name)) for name in self.__struct_fields__}
-
-
-def variable_name(field: str) -> str:
-    return PREFIX + field.upper()
-
-
-def source_of(environment: Mapping[str, str] | None) -> Mapping[str, str]:
-    """`environment`, or that of this process if None."""
-    return os.environ if environment is None else environment
+        """The PMMDS_* variables that pass these settings to a child process, which then reads no `pmmds.toml`."""
+        return {**{variable_name(n): str(getattr(self, n)) for n in self.__struct_fields__}, VARIABLE: NO_FILE}
 
 
 def home_of_environment() -> Path:
     """The absolute PMMDS_HOME, even if another setting is invalid."""
-    return Settings(home=os.environ.get(variable_name("home")) or Settings().home).home_path
+    home = os.environ.get(variable_name("home")) or Settings().home
+    with suppress(SettingError):
+        path = find_config(None)
+        if path is not None and not os.environ.get(variable_name("home")):
+            home = str(path.parent / home)
+            given = ConfigFile(path, setting_types()).get("home")
+            home = given.value if given else home
+    return Settings(home=home).home_path
+
+
+def setting_types() -> dict[str, Any]:
+    """The type of each setting, by name, in the order of `Settings`."""
+    return {field.name: field.type for field in msgspec.structs.fields(Settings)}
+
+
+def given_values(environment: Mapping[str, str] | None = None) -> dict[str, Given]:
+    """The settings that a variable or `pmmds.toml` gives, with the place of each, and PMMDS_HOME beside the file.
+
+    Args and errors: as for `load_settings`.
+    """
+    source = os.environ if environment is None else environment
+    types = setting_types()
+    path = find_config(environment)
+    file = None if path is None else ConfigFile(path, types)
+    if file is not None:
+        warn_of_exposed_secrets(file)
+    given = read_given(types, source, file)
+    reject_placeholders(source, {variable_name(name): str(given[name].value) for name in SECRETS & given.keys()})
+    if path is not None:
+        given.setdefault("home", Given(str(path.parent / Settings().home), DEFAULT))
+    if "admin_token" not in given:
+        home = Settings(home=given["home"].value).home_path if "home" in given else Settings().home_path
+        if token := read_token(home):
+            given["admin_token"] = Given(token, str(home / TOKEN_FILE))
+    return given
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings.
+    """Read the settings: a variable takes precedence over `pmmds.toml`, and that over the default.
 
     Args:
-        environment: variables to read; those of this process if None.
+        environment: variables to read; those of this process if None. Only for None, the working directory and the
+            folders above it are searched for `pmmds.toml`; otherwise PMMDS_CONFIG has to name it.
 
     Raises:
-        SettingError: a variable does not parse, the file of a secret cannot be read, or a secret is a placeholder
-            copied from an example.
+        SettingError: a variable or a line of the file is not valid, the file of a secret cannot be read, or a secret is
+            a placeholder copied from an example.
     """
-    source = source_of(environment)
-    fields = {f.name: f for f in msgspec.structs.fields(Settings)}
-    values: dict[str, Any] = {}
-    for name, field in fields.items():
-        raw = raw_value(name, variable_name(name), source)
-        if raw == "":
-            continue
-        values[name] = parse(variable_name(name), raw, field.type)
-    reject_placeholders(source, {variable_name(name): str(values.get(name, "")) for name in SECRETS})
-    settings = Settings(**values)
-    return settings if settings.admin_token else replace(settings, admin_token=read_token(settings.home_path))
+    return Settings(**{name: given.value for name, given in given_values(environment).items()})

@@ -31,9 +31,12 @@ RuleNames = Annotated[
     str,
     Meta(
         pattern=rf"^\s*{_RULE}(\s*,\s*{_RULE})*\s*$",
-        extra={"expected": "a comma-separated list of spec, calibrated, joint, sequential"},
+        extra={"expected": "a comma-separated list of spec, calibrated, joint, sequential", "is_list": True},
     ),
 ]
+TextList = Annotated[str, Meta(extra={"is_list": True})]
+# A path; in pmmds.toml it is relative to the file's folder.
+PathText = Annotated[str, Meta(extra={"path": True})]
 BrokerUrl = Annotated[
     str, Meta(pattern=r"^(rediss?|sentinel|(py)?amqps?)://", extra={"expected": "a redis:// or amqp:// URL"})
 ]
@@ -42,7 +45,10 @@ HostNames = Annotated[
     str,
     Meta(
         pattern=rf"^(\s*{_HOST}\s*(,\s*{_HOST}\s*)*)?$",
-        extra={"expected": "a comma-separated list of names such as pmmds.example or pmmds.example:3000"},
+        extra={
+            "expected": "a comma-separated list of names such as pmmds.example or pmmds.example:3000",
+            "is_list": True,
+        },
     ),
 ]
 _ORIGIN = rf"https?://{_HOST}"
@@ -50,7 +56,10 @@ Origins = Annotated[
     str,
     Meta(
         pattern=rf"^(\s*{_ORIGIN}\s*(,\s*{_ORIGIN}\s*)*)?$",
-        extra={"expected": "a comma-separated list of origins such as https://app.example or http://localhost:3000"},
+        extra={
+            "expected": "a comma-separated list of origins such as https://app.example or http://localhost:3000",
+            "is_list": True,
+        },
     ),
 ]
 
@@ -64,18 +73,19 @@ def parse(variable: str, raw: str, kind: Any) -> Any:
         return msgspec.convert(raw, kind, strict=False)
     except msgspec.ValidationError as error:
         raise SettingError(
-            f"{variable}={without_password(raw)!r} is not valid: {_expected(kind, str(error))}.",
+            f"{variable}={without_password(raw)!r} is not valid: {expected(kind, str(error))}.",
             next_step=f"Set {variable} to an allowed value, or unset it.",
         ) from None
 
 
-def _expected(kind: Any, message: str) -> str:
+def expected(kind: Any, message: str) -> str:
+    """`expected …`: the values that a type allows, else what the message of msgspec says."""
     literal = next((a for a in (kind, *get_args(kind)) if str(a).startswith("typing.Literal")), None)
     if literal is not None:
         return "expected one of " + ", ".join(get_args(literal))
-    expected = next((m.extra["expected"] for m in metas(kind) if m.extra and "expected" in m.extra), None)
-    if expected is not None:
-        return f"expected {expected}"
+    form = next((m.extra["expected"] for m in metas(kind) if m.extra and "expected" in m.extra), None)
+    if form is not None:
+        return f"expected {form}"
     reason = message.split(" - at ")[0].replace("`", "")
     return reason[:1].lower() + reason[1:]
 
@@ -116,6 +126,12 @@ def masked(name: str, value: str) -> str:
     if name in ("admin_token", "alert_urls"):
         return "(set)" if value else ""
     return without_password(value)
+
+
+def has_password(value: str) -> bool:
+    """True for a URL with a password."""
+    user = value.partition("://")[2].rpartition("@")[0]
+    return ":" in user or bool(_PASSWORD_OPTION.search(value))
 
 
 def without_password(value: str) -> str:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from pmmds_core.contracts.checks import MISSING, first_problem
-from pmmds_core.contracts.messages import explain
+from pmmds_core.contracts.type_errors import explain
 from pmmds_core.contracts.yaml_lines import LinedDocument, read_lined
 from pmmds_core.errors import ContractError
 

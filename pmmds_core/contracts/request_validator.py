@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pmmds_core.contracts.cells import category_of, spelling_of
 from pmmds_core.contracts.contract import Contract, Feature, FeatureValue
 from pmmds_core.runtime.plurals import counted
 
@@ -43,7 +44,7 @@ def compile_validator(contract: Contract) -> RowValidator:
     """Compile a function from the decoded `features` object to a CheckedRow.
 
     A missing feature is an error even if it is nullable: an omitted column is not a missing value. An unknown feature
-    is a warning. Booleans, numbers as text and non-finite numbers are errors.
+    is a warning. Booleans, numbers as text and non-finite numbers are errors in numeric features.
     """
     checks = tuple((feature.name, _check_of(feature)) for feature in contract.features)
     known = frozenset(contract.feature_names)
@@ -81,10 +82,18 @@ def _nullable(check: Check) -> Check:
 
 def _categorical_check(feature: Feature) -> Check:
     allowed, expected = frozenset(feature.all_values), "one of: " + ", ".join(feature.all_values)
+    spelling = spelling_of(allowed)
+    written = {category_of(value, spelling): value for value in feature.all_values}
 
     def check(value: Any) -> FeatureValue:
         if isinstance(value, str) and value in allowed:
             return value
+        # As in files, true, "True" and 1 are one category if all are booleans, and 1 and "1.0" if all are numbers.
+        if spelling in ("boolean", "decimal") and isinstance(value, str | int | float):
+            text = str(int(value) if isinstance(value, bool) and spelling == "decimal" else value)
+            known = written.get(category_of(text, spelling))
+            if known is not None:
+                return known
         raise _invalid(feature, value, expected)
 
     return check

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from pmmds_core.data.cells import BLANKS, number_of
+from pmmds_core.contracts.cells import BLANKS, number_of
 
 # Spaces between groups of digits: no-break, thin and narrow no-break ones come from spreadsheets and R.
 SPACES = " \u00a0\u2009\u202f"

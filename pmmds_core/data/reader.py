@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pmmds_core.contracts.cells import WORDS_FOR_NULL, category_of, spelling_of
 from pmmds_core.contracts.contract import Contract, Feature, Label
 from pmmds_core.contracts.label_words import LabelWords
-from pmmds_core.data.cells import WORDS_FOR_NULL, category_of, spelling_of
 from pmmds_core.data.digests import content_digest, row_digests
 from pmmds_core.data.number_style import styles_of
 from pmmds_core.data.text_table import N_EXAMPLES, Cells, TextTable, read_table, table_from_frame

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pmmds_core.data.cells import decimal_text
+from pmmds_core.contracts.cells import decimal_text
 from pmmds_core.data.compressed import DAMAGED, open_decompressed, other_format
 from pmmds_core.data.csv_dialect import N_SAMPLED_ROWS, dialect_of, name_problem
 from pmmds_core.data.parquet_index import unnamed_index

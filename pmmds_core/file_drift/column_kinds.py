@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pmmds_core.data.cells import BLANKS, DATE_PATTERN, is_date
+from pmmds_core.contracts.cells import BLANKS, DATE_PATTERN, is_date
 from pmmds_core.data.number_style import NumberStyle, styles_of
 from pmmds_core.errors import InputFileError
 from pmmds_core.stores.files.column_sql import (
@@ -51,6 +51,13 @@ class ColumnNote:
     kind: Kind | None
     why: str
     is_notable: bool = False
+
+    @property
+    def remark(self) -> str:
+        """The reason as a sentence without a period for readers of the result; empty if it is not worth reading."""
+        if self.kind is None:
+            return f"{self.column}: left out, {self.why}"
+        return f"{self.column}: {self.why}" if self.is_notable else ""
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,11 @@ class FileComparison:
         """The verdict and its reasons."""
         return f"{str(self.verdict.verdict).replace('_', ' ').capitalize()}. {self.verdict.reason_text}"
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Columns that were left out or read in a way that a reader should know, then the warnings."""
+        return (*(note.remark for note in self.notes if note.remark), *self.warnings)
+
     @cached_property
     def document(self) -> dict[str, Any]:
         """Plain JSON values, in the format of `pmmds drift compare --json` and of a stored drift report."""
@@ -84,7 +89,7 @@ class FileComparison:
         """The report as a self-contained HTML page."""
         from pmmds_core.reports.drift_page import FilesHead, render_page
 
-        head = FilesHead(self.reference, self.current, self.rule.psi_threshold, datetime.now(UTC))
+        head = FilesHead(self.reference, self.current, self.rule.psi_threshold, datetime.now(UTC), self.remarks)
         return render_page(self.document, head)
 
     def save_html(self, path: str | Path) -> None:

@@ -87,5 +87,6 @@ class CurrentFile:
             again.append(read_boolean_as_number(column, name))
         elif (style := text.style(made.styles.get(name))) is not None and not style.is_plain:
             again.append(read_number(column, name, rules, style, self.options.na))
-            why = f"text in {self.file.name}, numbers written like {text.present[0]!r}"
-            notes.append(ColumnNote(column.name, "numeric", why, is_notable=True))
+            if style != made.styles.get(name):
+                why = f"text in {self.file.name}, numbers written like {text.present[0]!r}"
+                notes.append(ColumnNote(column.name, "numeric", why, is_notable=True))

@@ -55,4 +55,4 @@ def additional_columns(reference: DataFile, current: DataFile) -> str:
     more = [c.name for c in current.columns if c.name not in reference.by_name]
     if not more:
         return ""
-    return f"{current.name} has columns that {reference.name} lacks, which are not compared: {listed(more)}."
+    return f"Warning: {current.name} has columns that {reference.name} lacks, which are not compared: {listed(more)}."

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pmmds_core.data.cells import category_of, spelling_of
+from pmmds_core.contracts.cells import category_of, spelling_of
 from pmmds_core.data.number_style import NumberStyle
 from pmmds_core.errors import InputFileError
 from pmmds_core.file_drift.column_kinds import (

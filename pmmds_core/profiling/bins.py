@@ -1,6 +1,6 @@
 """Bins of a feature: frozen on the reference, with a bin for every possible value.
 
-Not here: choosing the edges (bin_edges.py), the meaning of a file's cells (data/cells.py), statistics of the counts
+Not here: choosing the edges (bin_edges.py), what a file's cell means (contracts/cells.py), statistics of the counts
 (drift/comparison.py) and engines (stores/), which run the queries of bin_queries.py and are tested against
 count_numeric and count_categorical.
 
@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from pmmds_core.data.cells import number_of
+from pmmds_core.contracts.cells import number_of
 
 SCORE = "__score__"
 

@@ -45,12 +45,13 @@ class PageHead:
 
 @dataclass(frozen=True)
 class FilesHead:
-    """Head of the page of two files; the names are shown unchanged."""
+    """Head of the page of two files; the names are shown unchanged. `remarks`: how columns were read or left out."""
 
     reference: str
     current: str
     psi_threshold: float
     created_at: datetime
+    remarks: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:

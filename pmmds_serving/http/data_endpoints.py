@@ -18,7 +18,7 @@ from starlette.responses import Response
 from pmmds_core.contracts.label_words import LabelWords
 from pmmds_core.deployment import Deployment
 from pmmds_core.errors import PmmdsError
-from pmmds_core.runtime.instants import InstantRange, InvalidInstantError
+from pmmds_core.runtime.timestamps import InvalidTimestampError, TimestampRange
 from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_core.stores.predictions.labels import FeedbackCounts
 from pmmds_serving import api_errors
@@ -43,11 +43,11 @@ class LabelRules:
     """The accepted labels and timestamps, the same as in a label file."""
 
     words: LabelWords
-    instants: InstantRange
+    timestamps: TimestampRange
 
     @classmethod
     def of(cls, deployment: Deployment) -> LabelRules:
-        return cls(LabelWords(deployment.contract.label), deployment.settings.instants)
+        return cls(LabelWords(deployment.contract.label), deployment.settings.timestamps)
 
 
 class InvalidItemError(ValueError):
@@ -144,7 +144,7 @@ def _label_item(item: Any, rules: LabelRules, now: datetime) -> LabelItem:
 def _timestamp(raw: Any, rules: LabelRules, now: datetime) -> datetime:
     """Timestamp in UTC. Raises InvalidItemError."""
     try:
-        return rules.instants.parse(raw, now)
-    except InvalidInstantError as error:
+        return rules.timestamps.parse(raw, now)
+    except InvalidTimestampError as error:
         problem = f"Invalid value for observed_at: {str(raw)[:40]!r}. Expected {error.expected}"
         raise InvalidItemError(problem) from None

@@ -48,7 +48,7 @@ def items_of(request: messages.SendFeedbackRequest) -> list[dict[str, Any]]:
 
 
 def _timestamp(observed_at: Timestamp) -> str:
-    """RFC 3339; outside the years 1 to 9999 `seconds.nanos`, which runtime/instants.py refuses as a number."""
+    """RFC 3339; outside the years 1 to 9999 `seconds.nanos`, which runtime/timestamps.py refuses as a number."""
     try:
         return observed_at.ToJsonString()
     except ValueError:

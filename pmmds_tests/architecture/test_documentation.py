@@ -28,10 +28,11 @@ def commands() -> list[str]:
     return found
 
 
-def test_every_setting_is_documented_with_its_default_and_meaning() -> None:
+def test_every_setting_is_documented_with_its_place_default_and_meaning() -> None:
     text = (DOCS / "settings.md").read_text(encoding="utf-8")
     for row in describe({}):
-        expected = f"| `{row.variable}` | {f'`{row.default}`' if row.default else 'none'} | {row.description} |"
+        default = f"`{row.default}`" if row.default else "none"
+        expected = f"| `{row.variable}` | `{row.path}` | {default} | {row.description} |"
         assert expected in text, f"docs/settings.md lacks the line\n{expected}"
 
 

@@ -83,9 +83,11 @@ def environment_readers() -> set[str]:
 
 
 def test_only_settings_read_environment_variables() -> None:
+    # find_config.py reads and sets PMMDS_CONFIG.
     # Exceptions: job_runner.py sets DAGSTER_HOME for Dagster, and BentoML passes a folder to shared_memory.py.
     others = {"pmmds_cli/client/job_runner.py", "pmmds_serving/metrics/shared_memory.py"}
-    assert environment_readers() <= {"pmmds_core/config/settings.py", *others}
+    settings = {"pmmds_core/config/settings.py", "pmmds_core/config/find_config.py"}
+    assert environment_readers() <= {*settings, *others}
 
 
 NETWORK_LIBRARIES = re.compile(

@@ -1,4 +1,4 @@
-"""SQL expressions that read a file's column as a feature, by the definition in data/cells.py.
+"""SQL expressions that read a file's column as a feature, by the definition in contracts/cells.py.
 
 Not here: running queries (duckdb_counts.py), the kinds of columns (file_drift/column_kinds.py).
 """
@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from pmmds_core.data import cells
-from pmmds_core.data.cells import (
+from pmmds_core.contracts import cells
+from pmmds_core.contracts.cells import (
     DECIMAL_PATTERN,
     NUMBER_PATTERN,
     WORDS_FOR_INFINITY,

@@ -134,7 +134,7 @@ def parquet_relation(files: Sequence[Path]) -> str:
     DuckDB would take columns from folders such as `plan=a`, and read text without the UTF-8 mark as bytes.
     """
     paths = ", ".join(quoted(literal_path(file)) for file in files)
-    return f"read_parquet([{paths}], hive_partitioning=false, binary_as_string=true, union_by_name={len(files) > 1})"
+    return f"read_parquet([{paths}], hive_partitioning=false, binary_as_string=true, union_by_name=true)"
 
 
 def identifier(name: str) -> str:
@@ -157,7 +157,7 @@ def _first_bytes(path: Path) -> bytes:
 
 def _need_rows(file: DataFile) -> DataFile:
     if file.n_rows == 0:
-        raise InputFileError(f"{file.path} has columns and no rows.", next_step="Expected at least one row.")
+        raise InputFileError(f"{file.path} has a header but no rows.", next_step="Expected at least one row.")
     return file
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, assert_never
 
-from pmmds_core.data.cells import (
+from pmmds_core.contracts.cells import (
     BLANKS,
     DECIMAL_PATTERN,
     NUMBER_PATTERN,
@@ -110,7 +110,7 @@ class _Cell:
 
 
 def _category(column: Column, type_name: str, categories: Collection[str]) -> Column:
-    """The cell in the spelling of the categories (data/cells.py); null if it is blank."""
+    """The cell in the spelling of the categories (contracts/cells.py); null if it is blank."""
     from pyspark.sql import functions as f
 
     spelling = spelling_of(categories)

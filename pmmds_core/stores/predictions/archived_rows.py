@@ -17,7 +17,7 @@ from sqlalchemy.engine import result_tuple
 
 from pmmds_core.errors import DataError
 from pmmds_core.stores.database.tables import UtcDateTime
-from pmmds_core.stores.files.data_file import connect, file_faults, literal_path, quoted
+from pmmds_core.stores.files.data_file import connect, file_faults, parquet_relation
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -90,11 +90,10 @@ def _opened(log: sa.Table, files: Sequence[Path]) -> DuckDBPyConnection:
     opened = connect()
     columns = ", ".join(str(sa.schema.CreateColumn(c).compile(dialect=_duckdb_dialect())) for c in _nullable(log))
     opened.execute(f"CREATE TEMP TABLE shape ({columns})")
-    names = ", ".join(quoted(literal_path(path)) for path in files)
     with file_faults(_unreadable):
         opened.execute(
             "CREATE TEMP VIEW prediction_logs AS SELECT * FROM shape UNION ALL BY NAME "
-            f"SELECT * FROM read_parquet([{names}], union_by_name = true)"
+            f"SELECT * FROM {parquet_relation(files)}"
         )
     return opened
 

@@ -12,20 +12,20 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.contracts.label_words import LabelWords
 from pmmds_core.data.text_table import N_EXAMPLES, TextTable, read_table
 from pmmds_core.errors import DataError, InputFileError
-from pmmds_core.runtime.instants import InstantRange, InvalidInstantError
+from pmmds_core.runtime.timestamps import InvalidTimestampError, TimestampRange
 from pmmds_core.stores.predictions.label_history import LabelItem
 
 COLUMNS = ("request_id", "label", "observed_at")
 _MAX_ID = 128
 
 
-def read_labels(path: Path, contract: Contract, instants: InstantRange) -> list[LabelItem]:
+def read_labels(path: Path, contract: Contract, timestamps: TimestampRange) -> list[LabelItem]:
     """Read the labels of a CSV or Parquet file, in its order; other columns are ignored.
 
     Args:
         path: the file.
         contract: defines the label's values (contracts/label_words.py).
-        instants: the accepted timestamps.
+        timestamps: the accepted timestamps.
 
     Raises:
         InputFileError: the file cannot be read, lacks a column or has invalid rows; the first few are named.
@@ -41,7 +41,7 @@ def read_labels(path: Path, contract: Contract, instants: InstantRange) -> list[
     items, invalid, now = [], [], datetime.now(UTC)
     for number, *cells in zip(table.row_numbers, *(table.columns[c] for c in COLUMNS), strict=True):
         try:
-            items.append(_item(cells, words, instants, now))
+            items.append(_item(cells, words, timestamps, now))
         except ValueError as error:
             invalid.append(f"{table.row_word} {number}: {error}")
     if invalid:
@@ -52,7 +52,7 @@ def read_labels(path: Path, contract: Contract, instants: InstantRange) -> list[
 _HOW = f"Expected a CSV or Parquet file with the columns {', '.join(COLUMNS)}."
 
 
-def _item(cells: list[str], words: LabelWords, instants: InstantRange, now: datetime) -> LabelItem:
+def _item(cells: list[str], words: LabelWords, timestamps: TimestampRange, now: datetime) -> LabelItem:
     request_id, label, observed_at = cells
     if not 0 < len(request_id) <= _MAX_ID:
         raise ValueError(f"request_id has {len(request_id)} characters, expected 1 to {_MAX_ID}")
@@ -60,8 +60,8 @@ def _item(cells: list[str], words: LabelWords, instants: InstantRange, now: date
     if code is None:
         raise ValueError(f"label {label!r}, expected {words.expected}")
     try:
-        return LabelItem(request_id, code, instants.parse(observed_at, now))
-    except InvalidInstantError as error:
+        return LabelItem(request_id, code, timestamps.parse(observed_at, now))
+    except InvalidTimestampError as error:
         raise ValueError(f"observed_at {observed_at!r}, {error}") from None
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from pmmds_core.config.given import variable_name
 from pmmds_core.config.listing import describe
 from pmmds_core.config.secret_files import SECRETS
-from pmmds_core.config.settings import load_settings, variable_name
+from pmmds_core.config.settings import load_settings
 from pmmds_core.errors import SettingError
 
 

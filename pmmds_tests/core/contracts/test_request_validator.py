@@ -52,6 +52,38 @@ def test_the_example_is_valid_and_returned_in_contract_order(validate: RowValida
     assert validate(shuffled) == CheckedRow(tuple(TELCO.example().values()), (), ())
 
 
+@pytest.mark.parametrize(
+    ("values", "accepted", "rejected"),
+    [
+        (
+            ["true", "false"],
+            [(True, "true"), ("FALSE", "false"), (1, "true"), (0.0, "false"), ("1", "true")],
+            [2, "yes", ""],
+        ),
+        (["True", "False"], [(True, "True"), ("false", "False")], [2, "t"]),
+        (
+            ["1", "2.5"],
+            [(1, "1"), (1.0, "1"), (2.5, "2.5"), ("2.50", "2.5"), ("+1", "1"), (True, "1")],
+            [2, "one", False, 3],
+        ),
+        (["x", "1"], [("x", "x"), ("1", "1")], [1, "1.0", " x", True]),
+    ],
+)
+def test_equal_categories_have_the_text_of_the_contract(
+    values: list[str], accepted: list[tuple[Any, str]], rejected: list[Any]
+) -> None:
+    named = ", ".join(f'"{value}"' for value in values)
+    text = OPEN_ENDED.replace("[x, y], also_accepted: [z]", f"[{named}]").replace(
+        "example: x", f'example: "{values[0]}"'
+    )
+    validator = compile_validator(parse_contract(text, "tiny.yaml"))
+    for value, category in accepted:
+        found = validator(open_row(kind=value)).row
+        assert found is not None
+        assert (value, found[1]) == (value, category)
+    assert all(validator(open_row(kind=value)).row is None for value in rejected)
+
+
 @pytest.mark.parametrize("payload", [None, [], "features", 3, True])
 def test_a_payload_that_is_not_an_object_gives_one_error(validate: RowValidator, payload: Any) -> None:
     assert validate(payload) == CheckedRow(None, ("features: expected an object with 19 features",), ())

@@ -204,7 +204,7 @@ def test_an_unrelated_file_is_rejected_with_its_columns(tmp_path: Path) -> None:
     [
         ("", "is empty"),
         ("\n \n", "is empty"),
-        ("Hours,Heat,Colour,Failed\n", "has a header and no rows"),
+        ("Hours,Heat,Colour,Failed\n", "has a header but no rows"),
         (",,,\n1,2,red,yes\n", "line 1 has no column names"),
         ("Hours,Heat,Hours,Failed\n1,2,3,yes\n", "duplicate column names: 'Hours'"),
         (

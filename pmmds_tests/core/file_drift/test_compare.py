@@ -206,7 +206,7 @@ def test_mixed_numbers_and_text_are_rejected_without_a_contract(tmp_path: Path) 
 def test_columns_restricts_the_comparison(tmp_path: Path, frame: pd.DataFrame) -> None:
     a, b = written(frame, tmp_path / "a.parquet"), written(frame.assign(extra=1), tmp_path / "b.parquet")
     assert compare_files(a, b).warnings == (
-        "b.parquet has columns that a.parquet lacks, which are not compared: extra.",
+        "Warning: b.parquet has columns that a.parquet lacks, which are not compared: extra.",
     )
     with pytest.raises(InputFileError, match=r"a.parquet lacks columns that .*b.parquet has: extra"):
         compare_files(b, a)

@@ -237,6 +237,8 @@ def test_decimal_commas_are_numbers(tmp_path: Path) -> None:
     note = next(n for n in result.notes if n.column == "amount")
     assert (note.kind, note.is_notable) == ("numeric", True)
     assert "numbers written like" in note.why
+    assert result.remarks == (f"amount: {note.why}",)
+    assert f"<li>amount: {note.why}".replace("'", "&#39;") in result.to_html()
 
 
 def test_ambiguous_numbers_are_refused_by_name(tmp_path: Path) -> None:

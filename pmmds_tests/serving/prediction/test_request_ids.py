@@ -23,11 +23,11 @@ def test_ids_are_unique_uuid7() -> None:
 
 def test_ids_sort_by_their_microsecond_timestamp() -> None:
     ids = RequestIds()
-    instants = [NOON + timedelta(microseconds=i) for i in range(2001)]
-    made = [ids.new(at) for at in instants]
-    assert [timestamp_of(i) for i in made] == instants
+    timestamps = [NOON + timedelta(microseconds=i) for i in range(2001)]
+    made = [ids.new(at) for at in timestamps]
+    assert [timestamp_of(i) for i in made] == timestamps
     assert [i[:PREFIX_DIGITS] for i in made] == sorted(i[:PREFIX_DIGITS] for i in made)
-    assert made[-1][:PREFIX_DIGITS] == uuid7_timestamp_prefix(instants[-1])
+    assert made[-1][:PREFIX_DIGITS] == uuid7_timestamp_prefix(timestamps[-1])
 
 
 def test_batch_rows_have_the_timestamp_of_their_batch() -> None:

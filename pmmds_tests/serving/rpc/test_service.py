@@ -39,9 +39,9 @@ def feedback(*labels: messages.Label) -> messages.SendFeedbackRequest:
     return messages.SendFeedbackRequest(items=labels)
 
 
-def at(instant: datetime) -> Timestamp:
+def at(timestamp: datetime) -> Timestamp:
     found = Timestamp()
-    found.FromDatetime(instant)
+    found.FromDatetime(timestamp)
     return found
 
 

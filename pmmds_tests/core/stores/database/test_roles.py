@@ -346,13 +346,13 @@ def test_no_value_that_breaks_reports_is_stored(acting_as: As, statement: str) -
         connection.exec_driver_sql(statement)
 
 
-@pytest.mark.parametrize("instant", ["infinity", "-infinity", "20000-01-01", "9999-01-01", "1969-12-31"])
-def test_no_timestamp_out_of_range_is_stored(acting_as: As, instant: str) -> None:
+@pytest.mark.parametrize("timestamp", ["infinity", "-infinity", "20000-01-01", "9999-01-01", "1969-12-31"])
+def test_no_timestamp_out_of_range_is_stored(acting_as: As, timestamp: str) -> None:
     statements = (
-        f"INSERT INTO ground_truth VALUES ('x', 1, '{instant}', now())",
-        f"INSERT INTO client_request_ids VALUES ('x', 'd', 'y', '{instant}')",
-        f"INSERT INTO shadow_predictions VALUES ('1', 'x', 'm', '{instant}', 0.5, 1, now())",
-        f"INSERT INTO prediction_logs VALUES ('x', '{instant}', now(), 'm', '1', 1, 0.5, 1)",
+        f"INSERT INTO ground_truth VALUES ('x', 1, '{timestamp}', now())",
+        f"INSERT INTO client_request_ids VALUES ('x', 'd', 'y', '{timestamp}')",
+        f"INSERT INTO shadow_predictions VALUES ('1', 'x', 'm', '{timestamp}', 0.5, 1, now())",
+        f"INSERT INTO prediction_logs VALUES ('x', '{timestamp}', now(), 'm', '1', 1, 0.5, 1)",
     )
     for statement in statements:
         with pytest.raises(IntegrityError, match="_range"), acting_as(SERVICE).database.begin() as connection:

@@ -1,4 +1,4 @@
-"""DuckDB and Spark read categories of every column type by the definition in data/cells.py."""
+"""DuckDB and Spark read categories of every column type by the definition in contracts/cells.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pmmds_core.data.cells import category_of, spelling_of
+from pmmds_core.contracts.cells import category_of, spelling_of
 from pmmds_core.profiling.bins import FeatureBins, count_categorical
 from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProfile
 from pmmds_core.stores.files.column_sql import read_column

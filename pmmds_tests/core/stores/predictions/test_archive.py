@@ -221,11 +221,17 @@ def test_a_damaged_part_is_an_error(deployment: Deployment, damage: str) -> None
         assert "Restore the file from a copy of the archive." in str(reported.value)
 
 
-def test_the_archive_folder_can_have_any_name(deployment: Deployment, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["rows [of *] it's", "contract=One year", "model_version=7/tenure=1"])
+def test_the_archive_folder_can_have_any_name(deployment: Deployment, tmp_path: Path, name: str) -> None:
     fill(deployment)
-    odd = Deployment(msgspec.structs.replace(deployment.settings, archive_path=str(tmp_path / "rows [of *] it's")))
+    odd = Deployment(msgspec.structs.replace(deployment.settings, archive_path=str(tmp_path / name)))
+    before = odd.ground_truth.labelled_rows()
     archived(odd)
-    assert odd.ground_truth.labelled_rows().n_rows == 450
+    after = odd.ground_truth.labelled_rows()
+    assert after.n_rows == 450
+    assert after.model_versions.tolist() == before.model_versions.tolist()
+    for name in ("contract", "tenure"):
+        assert after.columns[name].tolist() == before.columns[name].tolist()
 
 
 def test_a_file_is_synced_before_its_rows_are_deleted(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:

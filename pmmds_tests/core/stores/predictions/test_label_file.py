@@ -21,7 +21,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def read_labels(path: Path, contract: Contract) -> list[LabelItem]:
-    return read_labels_of(path, contract, Settings().instants)
+    return read_labels_of(path, contract, Settings().timestamps)
 
 
 def written(tmp_path: Path, text: str) -> Path:

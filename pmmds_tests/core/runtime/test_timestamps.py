@@ -1,4 +1,4 @@
-"""One parser of instants: ISO 8601 within a range; numbers are refused. pandas computes the expected values."""
+"""One parser of timestamps: ISO 8601 within a range; numbers are refused. pandas computes the expected values."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 
 from pmmds_core.config.settings import load_settings
 from pmmds_core.errors import SettingError
-from pmmds_core.runtime.instants import InvalidInstantError
+from pmmds_core.runtime.timestamps import InvalidTimestampError
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
-RANGE = load_settings({}).instants
+RANGE = load_settings({}).timestamps
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_iso_8601_is_read_as_pandas_reads_it(text: str) -> None:
 )
 def test_numbers_and_their_digits_are_refused_with_what_is_allowed(raw: float) -> None:
     for value in (raw, str(int(raw)), f"-{int(raw)}", f"{int(raw)}.5", f"{raw:e}"):
-        with pytest.raises(InvalidInstantError, match=r"such as 2026-03-01T12:00:00Z; a number .* not accepted"):
+        with pytest.raises(InvalidTimestampError, match=r"such as 2026-03-01T12:00:00Z; a number .* not accepted"):
             RANGE.parse(value, NOW)
 
 
@@ -54,7 +54,7 @@ def test_numbers_and_their_digits_are_refused_with_what_is_allowed(raw: float) -
     ],
 )
 def test_anything_else_is_refused(raw: object) -> None:
-    with pytest.raises(InvalidInstantError, match=r"an ISO 8601 timestamp such as 2026-03-01T12:00:00Z$"):
+    with pytest.raises(InvalidTimestampError, match=r"an ISO 8601 timestamp such as 2026-03-01T12:00:00Z$"):
         RANGE.parse(raw, NOW)
 
 
@@ -66,22 +66,22 @@ def test_anything_else_is_refused(raw: object) -> None:
     ],
 )
 def test_instants_outside_the_range_are_refused(text: str) -> None:
-    with pytest.raises(InvalidInstantError, match="expected a time from 2000-01-01 to 2026-03-03T12:00:00Z"):
+    with pytest.raises(InvalidTimestampError, match="expected a time from 2000-01-01 to 2026-03-03T12:00:00Z"):
         RANGE.parse(text, NOW)
 
 
 def test_the_range_is_a_setting() -> None:
     own = {"PMMDS_TIMESTAMP_EARLIEST": "2020-06-01", "PMMDS_TIMESTAMP_MAX_AHEAD_HOURS": "1"}
-    instants = load_settings(own).instants
-    assert instants.parse("2020-06-01", NOW) == datetime(2020, 6, 1, tzinfo=UTC)
-    assert instants.parse(NOW + timedelta(hours=1), NOW) == NOW + timedelta(hours=1)
+    timestamps = load_settings(own).timestamps
+    assert timestamps.parse("2020-06-01", NOW) == datetime(2020, 6, 1, tzinfo=UTC)
+    assert timestamps.parse(NOW + timedelta(hours=1), NOW) == NOW + timedelta(hours=1)
     for outside in ("2020-05-31T23:59:59Z", NOW + timedelta(hours=1, seconds=1)):
-        with pytest.raises(InvalidInstantError, match="a time from 2020-06-01 to 2026-03-02T13:00:00Z"):
-            instants.parse(outside, NOW)
+        with pytest.raises(InvalidTimestampError, match="a time from 2020-06-01 to 2026-03-02T13:00:00Z"):
+            timestamps.parse(outside, NOW)
 
 
 def test_the_database_bounds_the_setting() -> None:
-    with pytest.raises(InvalidInstantError, match="from 1970-01-01"):
-        load_settings({"PMMDS_TIMESTAMP_EARLIEST": "1900-01-01"}).instants.parse("1960-01-01", NOW)
+    with pytest.raises(InvalidTimestampError, match="from 1970-01-01"):
+        load_settings({"PMMDS_TIMESTAMP_EARLIEST": "1900-01-01"}).timestamps.parse("1960-01-01", NOW)
     with pytest.raises(SettingError, match="expected a day such as 2000-01-01"):
         load_settings({"PMMDS_TIMESTAMP_EARLIEST": "last year"})

@@ -1,6 +1,6 @@
-"""Parses instants that come from outside: label files, HTTP and gRPC. One rule for all of them.
+"""Parses timestamps that come from outside: label files, HTTP and gRPC. One rule for all of them.
 
-Add no other parser of instants. Not here: windows made of instants (time_windows.py), the settings of the range
+Add no other parser of timestamps. Not here: windows made of timestamps (time_windows.py), the settings of the range
 (pmmds_core/config/loop_settings.py).
 """
 
@@ -19,8 +19,8 @@ _NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]*)?(?:E[+-]?[0-9]+)?")
 _EXPECTED = "an ISO 8601 timestamp such as 2026-03-01T12:00:00Z"
 
 
-class InvalidInstantError(ValueError):
-    """The value is not an instant in the accepted range; `expected` says what is."""
+class InvalidTimestampError(ValueError):
+    """The value is not a timestamp in the accepted range; `expected` says what is."""
 
     def __init__(self, expected: str) -> None:
         super().__init__(f"expected {expected}")
@@ -28,34 +28,34 @@ class InvalidInstantError(ValueError):
 
 
 @dataclass(frozen=True)
-class InstantRange:
-    """The accepted instants: from `earliest`, which is aware, to `max_ahead` after now."""
+class TimestampRange:
+    """The accepted timestamps: from `earliest`, which is aware, to `max_ahead` after now."""
 
     earliest: datetime
     max_ahead: timedelta
 
     @classmethod
-    def from_settings(cls, earliest: date, max_ahead_hours: float) -> InstantRange:
+    def from_settings(cls, earliest: date, max_ahead_hours: float) -> TimestampRange:
         return cls(datetime(earliest.year, earliest.month, earliest.day, tzinfo=UTC), timedelta(hours=max_ahead_hours))
 
     def parse(self, raw: object, now: datetime) -> datetime:
-        """The instant in UTC.
+        """The timestamp in UTC.
 
         Args:
             raw: text in ISO 8601 (a date is its midnight; UTC without a zone), or an aware or naive datetime. Numbers
-                are refused, because seconds and milliseconds cannot be told apart reliably.
+                are refused, because seconds and milliseconds cannot be distinguished reliably.
             now: the current time.
 
         Raises:
-            InvalidInstantError: no timestamp, or out of range.
+            InvalidTimestampError: no timestamp, or out of range.
         """
-        instant = raw if isinstance(raw, datetime) else _from_text(raw)
+        timestamp = raw if isinstance(raw, datetime) else _from_text(raw)
         try:
-            utc = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+            utc = timestamp.replace(tzinfo=UTC) if timestamp.tzinfo is None else timestamp.astimezone(UTC)
         except OverflowError:  # after conversion to UTC it lies outside the years 1 to 9999
-            raise InvalidInstantError(self._range(now)) from None
+            raise InvalidTimestampError(self._range(now)) from None
         if not self.earliest <= utc <= now + self.max_ahead:
-            raise InvalidInstantError(self._range(now))
+            raise InvalidTimestampError(self._range(now))
         return utc
 
     def _range(self, now: datetime) -> str:
@@ -68,7 +68,7 @@ def _from_text(raw: object) -> datetime:
         try:
             return datetime.fromisoformat(re.sub(r" ?UTC$", "Z", text).replace(" Z", "Z").replace(" +", "+"))
         except ValueError:
-            raise InvalidInstantError(_EXPECTED) from None
+            raise InvalidTimestampError(_EXPECTED) from None
     is_number = isinstance(raw, int | float) or _NUMBER.fullmatch(text)
     note = "; a number such as seconds or milliseconds since 1970 is not accepted" if is_number else ""
-    raise InvalidInstantError(f"{_EXPECTED}{note}")
+    raise InvalidTimestampError(f"{_EXPECTED}{note}")

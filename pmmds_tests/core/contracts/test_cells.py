@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pmmds_core.data.cells import Spelling, category_of, is_date, number_of, spelling_of
+from pmmds_core.contracts.cells import Spelling, category_of, is_date, number_of, spelling_of
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,187 @@
+"""Reads `pmmds.toml`: settings by theme, checked against their definitions.
+
+Not here: finding the file (find_config.py), the table and key of a setting (toml_paths.py), variables (settings.py).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+
+from pmmds_core.config.secret_files import SECRETS, secret_in
+from pmmds_core.config.toml_lines import KeyLines
+from pmmds_core.config.toml_paths import nearest, toml_path
+from pmmds_core.config.toml_values import expected_form, native, with_absolute_path
+from pmmds_core.config.values import has_password, without_password
+from pmmds_core.errors import SettingError
+
+_LOG = logging.getLogger(__name__)
+_WARNED: set[Path] = set()
+_MAX_SHOWN = 100
+_FILE_KEY = "_file"
+_READABLE_BY_OTHERS = 0o044
+_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
+
+
+class FileValue(msgspec.Struct, frozen=True):
+    """A setting's value and where it is, as `FILE:LINE`."""
+
+    value: Any
+    origin: str
+
+
+class ConfigFile:
+    """The settings of one file.
+
+    Raises:
+        SettingError: the file cannot be read or is not TOML, or a table, a key or a value is not valid; names the line.
+    """
+
+    def __init__(self, path: Path, kinds: Mapping[str, Any]) -> None:
+        """`kinds`: the type of each setting, by name."""
+        self.path = path
+        self._kinds = kinds
+        text = _text(path)
+        self._lines = KeyLines(text)
+        names = {toml_path(name): name for name in kinds}
+        names |= {(*place[:-1], place[-1] + _FILE_KEY): n + _FILE_KEY for place, n in names.items() if n in SECRETS}
+        self._names = names
+        self._values = {
+            names[place]: self._checked(place, value) for place, value in self._entries(_parsed(path, text))
+        }
+
+    def get(self, name: str) -> FileValue | None:
+        """The value of a setting, for a secret also from the file that its key with `_file` names; None without one.
+
+        Raises:
+            SettingError: the file of a secret cannot be used.
+        """
+        given = self._values.get(name)
+        if (given is None or given.value == "") and (named := self._values.get(name + _FILE_KEY)):
+            given = FileValue(secret_in(name, named.origin, named.value), named.origin)
+        return None if given is None or given.value == "" else given
+
+    @property
+    def exposed_secrets(self) -> tuple[str, ...]:
+        """`table.key` of the secrets that other users of this machine can read in the file."""
+        if not self.path.stat().st_mode & _READABLE_BY_OTHERS:
+            return ()
+        places = {name: ".".join(place) for place, name in self._names.items()}
+        return tuple(places[name] for name, given in self._values.items() if _is_secret(name, str(given.value)))
+
+    def _entries(self, document: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
+        """Place and value of every key. Raises SettingError for an unknown table or key."""
+        tables = {place[0] for place in self._names if len(place) > 1}
+        for key, value in document.items():
+            if key in tables and isinstance(value, dict):
+                for inner, inner_value in value.items():
+                    yield self._known((key, inner)), inner_value
+            elif key in tables:
+                self._reject((key,), f"{key} must be one table", f"Write [{key}] once, and its keys below.")
+            else:
+                yield self._known((key,)), value
+
+    def _known(self, place: tuple[str, ...]) -> tuple[str, ...]:
+        """The place of a setting; raises SettingError, with the nearest name, for a place without one."""
+        if place not in self._names:
+            self._reject_unknown(place)
+        return place
+
+    def _reject_unknown(self, place: tuple[str, ...]) -> NoReturn:
+        near = self._nearest(place)
+        advice = f"Did you mean {near}? " if near else ""
+        what = f"[{place[0]}] has no key {place[1]!r}" if len(place) > 1 else f"there is no table or key {place[0]!r}"
+        self._reject(place, what, f"{advice}`pmmds config` lists all tables and keys.")
+
+    def _nearest(self, place: tuple[str, ...]) -> str:
+        """The nearest key of the table, else the same or nearest key anywhere, or the nearest table."""
+        known = {".".join(p): p for p in self._names}
+        same_table = {p[-1]: text for text, p in known.items() if p[:-1] == place[:-1]}
+        if near := nearest(place[-1], same_table):
+            return same_table[near]
+        if len(place) == 1 and (table := nearest(place[0], {p[0] for p in self._names if len(p) > 1})):
+            return f"[{table}]"
+        anywhere = {p[-1]: text for text, p in known.items()} | {name: ".".join(p) for p, name in self._names.items()}
+        near = nearest(place[-1], anywhere)
+        return anywhere[near] if near else ""
+
+    def _checked(self, place: tuple[str, ...], value: Any) -> FileValue:
+        """The value of a known place as its setting's type. Raises SettingError if it is not allowed."""
+        kind = self._kinds.get(self._names[place], str)
+        try:
+            converted = msgspec.convert(native(value, kind), kind, strict=True)
+        except msgspec.ValidationError as error:
+            shown = "" if self._names[place] in SECRETS else f" = {_shown(value)}"
+            self._reject(
+                place,
+                f"{'.'.join(place)}{shown} is not valid: {expected_form(kind, str(error))}",
+                "Correct the value, or delete the line to use the default.",
+            )
+        is_file = self._names[place] not in self._kinds
+        return FileValue(with_absolute_path(converted, kind, self.path.parent, is_path=is_file), self._origin(place))
+
+    def _origin(self, place: tuple[str, ...]) -> str:
+        return f"{self.path}:{self._lines.line(place)}"
+
+    def _reject(self, place: tuple[str, ...], what: str, next_step: str) -> NoReturn:
+        raise SettingError(f"{self._origin(place)}: {what}.", next_step=next_step)
+
+
+def warn_of_exposed_secrets(file: ConfigFile) -> None:
+    """Log one warning in each process if other users can read secrets in the file."""
+    if file.path in _WARNED or not (exposed := file.exposed_secrets):
+        return
+    _WARNED.add(file.path)
+    _LOG.warning(
+        "Warning: %s contains %s, and other users of this machine can read it. "
+        "Run `chmod 600 %s`, or keep the secret in a file of its own and name it with %s%s.",
+        file.path,
+        ", ".join(exposed),
+        file.path,
+        exposed[0],
+        _FILE_KEY,
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+    except OSError as error:
+        raise SettingError(
+            f"{path} cannot be read: {error.strerror}.",
+            next_step="Make it readable, or name another with PMMDS_CONFIG.",
+        ) from None
+    except UnicodeDecodeError:
+        raise SettingError(f"{path} is not UTF-8 text.", next_step="Save it as UTF-8.") from None
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        reason = str(error)
+        line = found[1] if (found := _LINE.search(reason)) else str(text.count("\n") + 1)
+        reason = _LINE.sub("", reason).removesuffix(" (at end of document)")
+        raise SettingError(
+            f"{path}:{line}: This is not TOML: {reason[:1].lower()}{reason[1:]}.",
+            next_step='A line is `key = value`, with texts in quotes: level = "info".',
+        ) from None
+
+
+def _shown(value: Any) -> str:
+    """The value as in a TOML file, without passwords, and cut."""
+    text = repr(without_password(value)) if isinstance(value, str) else str(value)
+    text = text.lower() if isinstance(value, bool) else text
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
+
+
+def _is_secret(name: str, value: str) -> bool:
+    """True for a token, notification URLs, or a URL with a password."""
+    return bool(value) and (name in ("admin_token", "alert_urls") or has_password(value))

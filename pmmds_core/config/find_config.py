@@ -1,0 +1,64 @@
+"""Finds `pmmds.toml`: PMMDS_CONFIG, else the working directory and the folders above it.
+
+Not here: its content (config_file.py).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pmmds_core.errors import SettingError
+
+FILE = "pmmds.toml"
+VARIABLE = "PMMDS_CONFIG"
+# An empty file: a process that gets it reads its settings from variables only.
+NO_FILE = os.devnull
+_ROOT_USER = 0
+
+
+def find_config(environment: Mapping[str, str] | None) -> Path | None:
+    """The absolute path of the file of settings, or None.
+
+    Args:
+        environment: variables; only for None, which stands for those of this process, are folders searched.
+
+    Raises:
+        SettingError: PMMDS_CONFIG names no file, or the file found belongs to another user.
+    """
+    named = (os.environ if environment is None else environment).get(VARIABLE, "")
+    if named == NO_FILE:
+        return None
+    if named:
+        return _named(Path(named).expanduser())
+    return _found() if environment is None else None
+
+
+def export_config() -> None:
+    """Set PMMDS_CONFIG of this process to the file it uses, for child processes with another working directory."""
+    file = find_config(None)
+    if file is not None:
+        os.environ[VARIABLE] = str(file)
+
+
+def _named(path: Path) -> Path:
+    if not path.is_file():
+        raise SettingError(
+            f"{VARIABLE} names {path}, which is not a file.", next_step=f"Name a {FILE}, or unset {VARIABLE}."
+        )
+    return path.absolute()
+
+
+def _found() -> Path | None:
+    try:
+        folder = Path.cwd()
+    except FileNotFoundError:  # the working directory was deleted
+        return None
+    file = next((f / FILE for f in (folder, *folder.parents) if (f / FILE).is_file()), None)
+    if file is not None and file.stat().st_uid not in (_ROOT_USER, os.geteuid()):
+        raise SettingError(
+            f"{file} belongs to another user, so it is not used.",
+            next_step=f"If you trust it, set {VARIABLE}={file}; {VARIABLE}={NO_FILE} uses no file.",
+        )
+    return file

@@ -1,0 +1,40 @@
+"""Line numbers of the keys and tables of a TOML text, for messages; tomllib reports none.
+
+Not here: parsing the text (config_file.py).
+"""
+
+from __future__ import annotations
+
+import re
+
+_TABLE = re.compile(r"\s*\[+([^\[\]=]+)\]+\s*(#.*)?$")
+_KEY = re.compile(r"\s*([^#=\[\]{}]+?)\s*=")
+
+
+class KeyLines:
+    """The line of each key and table of a valid TOML text; a key in an inline table has the line of the table."""
+
+    def __init__(self, text: str) -> None:
+        self._lines: dict[tuple[str, ...], int] = {}
+        table: tuple[str, ...] = ()
+        for number, line in enumerate(text.split("\n"), start=1):
+            if header := _TABLE.match(line):
+                table = _parts(header[1])
+                self._add(table, number)
+            elif key := _KEY.match(line):
+                self._add(table + _parts(key[1]), number)
+
+    def _add(self, path: tuple[str, ...], number: int) -> None:
+        for length in range(1, len(path) + 1):
+            self._lines.setdefault(path[:length], number)
+
+    def line(self, path: tuple[str, ...]) -> int:
+        """The line, counted from 1, of the longest known beginning of `path`."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self._lines:
+                return self._lines[path[:length]]
+        return 1
+
+
+def _parts(key: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in key.split("."))

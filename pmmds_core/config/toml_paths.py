@@ -1,0 +1,55 @@
+"""The place of a setting in `pmmds.toml`: its table and key, derived from its name.
+
+Add the first word of a new setting to `_TABLES` if its table has another name than the word.
+Not here: reading the file (config_file.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+# The empty name stands for the top of the file.
+_TABLES = {
+    "home": "",
+    "contract": "",
+    "data": "",
+    "archive": "retention",
+    "alert": "alerts",
+    "timestamp": "labels",
+    "retrain": "retraining",
+    "train": "training",
+    "shadow": "promotion",
+    "http": "service",
+    "grpc": "service",
+    "serving": "service",
+    "admin": "service",
+    "log": "logging",
+    "otlp": "tracing",
+    "schedules": "dagster",
+    "celery": "dagster",
+}
+
+
+def toml_path(name: str) -> tuple[str, ...]:
+    """Table and key of a setting, or only the key at the top of the file.
+
+    The first word of the name selects the table; without an entry in `_TABLES` it is the table. The key is the name,
+    without the first word if the table's name begins with it: `drift_psi_threshold` is `psi_threshold` in `[drift]`.
+    """
+    word, _, rest = name.partition("_")
+    table = _TABLES.get(word, word)
+    if not table:
+        return (name,)
+    return table, (rest if rest and table.startswith(word) else name)
+
+
+def path_text(name: str) -> str:
+    """`drift.psi_threshold`, `home`: the place of a setting as one word."""
+    return ".".join(toml_path(name))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that is spelled most like `word`; empty if none is close."""
+    from difflib import get_close_matches  # rarely needed
+
+    return next(iter(get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
