@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from pmmds_cli.commands import (
+    alerts,
     config,
     data,
     database,
@@ -82,6 +83,7 @@ for module in (
     traffic,
     labels,
     inspect,
+    alerts,
     config,
     explain,
     shadow,

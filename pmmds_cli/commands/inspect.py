@@ -1,4 +1,4 @@
-"""decisions, alerts, performance, doctor: commands that read the database, and change alerts.
+"""decisions, performance, doctor: commands that read the database.
 
 They import no heavy library (pmmds_tests/cli/test_imports.py).
 """
@@ -11,33 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pmmds_cli.output.console import JsonOption, print_json, print_table
+from pmmds_cli.output.console import JsonOption, LimitOption, print_json, print_table
 from pmmds_cli.output.exit_codes import ExitCode
 from pmmds_core.runtime.plurals import counted
 
 if TYPE_CHECKING:
     from pmmds_core.deployment import Deployment
     from pmmds_core.policies.decision import Decision
-    from pmmds_core.stores.lifecycle.alerts import Alert
-    from pmmds_core.stores.lifecycle.outbox import NotificationState
-
-LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="Maximum number of rows, newest first.")]
-AlertArgument = Annotated[int, typer.Argument(metavar="ID", help="Alert ID, see `pmmds alerts list`.")]
-NoteOption = Annotated[str, typer.Option(help="Reason, stored with the change.")]
-alerts_app = typer.Typer(help="List, acknowledge and resolve drift alerts.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
     app.command(epilog="Example: pmmds decisions --limit 5 --json")(decisions)
     app.command(epilog="Example: pmmds doctor")(doctor)
     app.command(epilog="Example: pmmds performance --days 7 --json")(performance)
-    app.add_typer(alerts_app, name="alerts")
-    alerts_app.command("list", epilog="Example: pmmds alerts list")(list_alerts)
-    alerts_app.command("ack", epilog="Example: pmmds alerts ack 3 --by Ada --note 'price change, expected'")(
-        acknowledge
-    )
-    alerts_app.command("resolve", epilog="Example: pmmds alerts resolve 3 --by Ada --note 'feed fixed'")(resolve)
-    alerts_app.command("history", epilog="Example: pmmds alerts history 3")(history)
 
 
 def _deployment() -> Deployment:
@@ -128,92 +114,6 @@ def performance(
         for day in measured
     ]
     print_table(rows, empty=f"No results for the last {counted(days, 'day')} yet. performance_job runs every hour.")
-
-
-def list_alerts(
-    all_alerts: Annotated[bool, typer.Option("--all", help="Include resolved alerts.")] = False,
-    limit: LimitOption = 20,
-    json: JsonOption = False,
-) -> None:
-    """List open and acknowledged alerts."""
-    alerts = [a for a in _deployment().alerts.recent(limit) if all_alerts or a.status != "resolved"]
-    if json:
-        print_json([asdict(a) for a in alerts])
-        return
-    rows = [
-        {
-            "alert": a.alert_id,
-            "status": a.status,
-            "opened at (UTC)": f"{a.opened_at:%Y-%m-%d %H:%M}",
-            "model": f"v{a.model_version}",
-            "severity": a.severity,
-            "by": a.changed_by,
-            "what": a.message if not a.note else f"{a.message} — {a.note}",
-        }
-        for a in alerts
-    ]
-    print_table(rows, empty="No open alerts. `pmmds alerts list --all` includes resolved ones.")
-
-
-def acknowledge(
-    alert_id: AlertArgument,
-    by: Annotated[str, typer.Option("--by", help="Your name.")],
-    note: NoteOption = "",
-    json: JsonOption = False,
-) -> None:
-    """Acknowledge an alert; no automatic retraining until it is resolved."""
-    alert = _deployment().alerts.acknowledge(alert_id, by=by, note=note)
-    _print_changed(alert, "it triggers no automatic retraining", json=json)
-
-
-def resolve(
-    alert_id: AlertArgument,
-    by: Annotated[str, typer.Option("--by", help="Your name.")],
-    note: NoteOption = "",
-    json: JsonOption = False,
-) -> None:
-    """Resolve an alert; the next report with drift opens a new one."""
-    alert = _deployment().alerts.resolve(alert_id, by=by, note=note)
-    _print_changed(alert, "the next report with drift opens a new one", json=json)
-
-
-def _print_changed(alert: Alert, consequence: str, *, json: bool) -> None:
-    if json:
-        print_json(asdict(alert))
-    else:
-        print(f"Alert {alert.alert_id} is {alert.status} by {alert.changed_by}; {consequence}.")
-
-
-def history(alert_id: AlertArgument, json: JsonOption = False) -> None:
-    """Show an alert's history and notifications."""
-    deployment = _deployment()
-    alert = deployment.alerts.get(alert_id)
-    changes = deployment.alerts.changes(alert_id)
-    states = deployment.outbox.of_changes([c.change_id for c in changes])
-    if json:
-        notifications = [asdict(s) for s in states]
-        changed = [asdict(c) for c in changes]
-        print_json({"alert": asdict(alert), "changes": changed, "notifications": notifications})
-        return
-    rows = [
-        {
-            "changed at (UTC)": f"{c.changed_at:%Y-%m-%d %H:%M}",
-            "change": c.kind,
-            "severity": c.severity,
-            "by": c.changed_by,
-            "note": c.note,
-            "notifications": "; ".join(_notification(s) for s in states if s.change_id == c.change_id) or None,
-        }
-        for c in changes
-    ]
-    print_table(rows, empty="No changes are recorded.")
-
-
-def _notification(state: NotificationState) -> str:
-    if state.sent_at is not None:
-        return f"sent {state.sent_at:%H:%M}"
-    attempts = counted(state.attempts, "attempt")
-    return f"{state.state.replace('_', ' ')} after {attempts}{f': {state.last_error}' if state.last_error else ''}"
 
 
 def doctor(json: JsonOption = False) -> None:

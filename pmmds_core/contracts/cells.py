@@ -17,11 +17,17 @@ NUMBER_PATTERN = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
 # A number whose text may differ between files: 1, 1.0, +1 and 1.50 are 1, 1, 1 and 1.5; 007 and 1e3 are codes.
 DECIMAL_PATTERN = r"[+-]?(0|[1-9][0-9]*)(\.[0-9]*)?"
 WORDS_FOR_INFINITY = frozenset({"inf", "infinity"})
-WORDS_FOR_TRUTH = {"true": "true", "false": "false", "1": "true", "0": "false"}
+WORDS_FOR_TRUTH = {"true": "true", "false": "false", "1": "true", "0": "false", "t": "true", "f": "false"} | {
+    "yes": "true",
+    "no": "false",
+    "y": "true",
+    "n": "false",
+}
 # Words for a missing value in a numeric column, in lower case: those of pandas, R, SQL, SAS and spreadsheets.
 WORDS_FOR_NULL = frozenset(
     {"", "nan", "na", "n/a", "#n/a", "#na", "<na>", "null", "none", "nil", "missing", "-", "--", ".", "?", "nat"}
     | {"-nan", "#n/a n/a", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "#div/0!", "#value!", "#ref!", "#num!"}
+    | {"#name?", "#null!", "n.a.", "\\n", "(null)", "[null]", "(blank)", "–", "—", "..", "..."}
 )
 # What str.strip() removes and text files contain; the no-break spaces come from spreadsheets.
 BLANKS = " \t\r\n\f\x0b\u00a0\u202f\ufeff"
@@ -34,8 +40,14 @@ _DAY = (
 )
 _NAMED_DAY = r"[0-9]{1,2}[- ][a-z]{3,9}\.?[- ,][0-9]{2,4}|[a-z]{3,9}\.? [0-9]{1,2},? [0-9]{4}"
 _CLOCK = r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}([.,][0-9]+)?)?( ?[ap]m)?( ?(z|utc|[+-][0-9]{2}:?[0-9]{2}))?"
-_PERIOD = r"[0-9]{4}-(0[1-9]|1[0-2])|[0-9]{4}-?w[0-9]{2}(-?[1-7])?|[0-9]{4}-?q[1-4]"
-DATE_PATTERN = rf"(({_DAY}|{_NAMED_DAY})([t ,]+{_CLOCK})?|{_CLOCK}|{_PERIOD})"
+_MONTH = r"(jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)[a-zäé]{0,6}\.?"
+_PERIOD = (
+    rf"{_Y}[-/](0[1-9]|1[0-2])|{_M}/{_Y}|{_Y}[- ]?q[1-4]|q[1-4][-/ ]{_Y}|{_MONTH}[- ]({_Y}|[0-9]{{2}})"
+    rf"|{_Y}-?w[0-9]{{2}}(-?[1-7])?|(kw|w) ?[0-9]{{1,2}}[-/ ]{_Y}"
+)
+# As pandas and Python write it: 3 days 04:05:06.
+_DURATION = r"-?[0-9]+ days?,?( [+-]?[0-9]{1,2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?)?"
+DATE_PATTERN = rf"(({_DAY}|{_NAMED_DAY}|[0-9]{{1,2}}\. {_MONTH} {_Y})([t ,]+{_CLOCK})?|{_CLOCK}|{_PERIOD}|{_DURATION})"
 
 # How the text of a categorical column is read: exactly, or by one spelling for equal values.
 Spelling = Literal["exact", "trimmed", "decimal", "boolean"]
@@ -88,6 +100,12 @@ def decimal_text(text: str) -> str:
     return "0" if digits in ("-0", "-", "") else digits
 
 
+def are_booleans(texts: Collection[str]) -> bool:
+    """True for true and false in any case, or t and f, as PostgreSQL writes them. Yes and No are texts."""
+    lowered = {text.strip(BLANKS).lower() for text in texts}
+    return bool(lowered) and (lowered <= {"true", "false"} or lowered == {"t", "f"})
+
+
 def spelling_of(categories: Collection[str]) -> Spelling:
     """The spelling in which a column with these categories is read: equal values have one text.
 
@@ -99,7 +117,7 @@ def spelling_of(categories: Collection[str]) -> Spelling:
         return "trimmed"
     n = len(set(categories))
     lowered = {c.lower() for c in categories}
-    if lowered <= {"true", "false"} and len(lowered) == n:
+    if len(lowered) == n and (are_booleans(categories) or {decimal_text(c) for c in categories} == {"0", "1"}):
         return "boolean"
     if all(_DECIMAL.fullmatch(c) for c in categories) and len({decimal_text(c) for c in categories}) == n:
         return "decimal"

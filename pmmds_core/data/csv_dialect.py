@@ -6,27 +6,37 @@ Not here: counting its rows (stores/files/csv_shape.py) and reading its cells (t
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 DELIMITERS = (",", ";", "\t", "|")
 # Rows that are compared with the header to choose the delimiter.
 N_SAMPLED_ROWS = 20
+# The line by which Excel is told the delimiter.
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class CsvDialect:
-    """`names`: stripped; empty for a column without a name. `n_header_lines`: a quoted name may contain line ends."""
+    """`names`: stripped; empty for a column without a name. `n_header_lines`: lines up to the end of the header, which
+    may contain line ends in quotes. `n_skipped`: the lines before it: blank ones and `sep=;`.
+    `n_blank`: the empty ones among them.
+    """
 
     delimiter: str
     names: tuple[str, ...]
     n_header_lines: int
+    n_skipped: int = 0
+    n_blank: int = 0
 
 
 def dialect_of(lines: Sequence[str], delimiter: str = "") -> CsvDialect:
     """Choose the delimiter with which the first rows have as many cells as the header; of several, the one with most.
 
-    A header with one name fewer than every row has (as R's write.table writes row names) gets an unnamed first column.
+    If every row has one cell more than the header, that cell is the last if it is always empty (a delimiter ends the
+    lines), or the first if it holds row names, as R's write.table writes them. Either column has no name.
 
     Args:
         lines: the first lines with their line ends, the header first.
@@ -35,34 +45,76 @@ def dialect_of(lines: Sequence[str], delimiter: str = "") -> CsvDialect:
     Raises:
         csv.Error: a quote in the header is not closed.
     """
-    if delimiter:
-        return _dialect(lines, delimiter)[0]
-    candidates: list[tuple[CsvDialect, int]] = []
+    start = next((i for i, line in enumerate(lines) if line.strip()), 0)
+    n_blank = sum(not line.strip("\r\n") for line in lines[:start])
+    separator = _SEPARATOR_LINE.fullmatch(lines[start].strip()) if lines else None
+    n_skipped = start + bool(separator)
+    delimiters = delimiter or (separator[1] if separator else DELIMITERS)
+    candidates: list[_Candidate] = []
     problem = csv.Error("no line")
-    for mark in DELIMITERS:
+    for mark in delimiters:
         try:
-            candidates.append(_dialect(lines, mark))
+            candidates.append(_candidate(lines[n_skipped:], mark))
         except csv.Error as error:  # a quoted name followed by another delimiter
             problem = error
     if not candidates:
         raise problem
-    return max(candidates, key=lambda found: (found[1], len(found[0].names)))[0]
+    best = max(candidates, key=lambda found: found.rank)
+    return CsvDialect(best.delimiter, best.names, n_skipped + best.n_header_lines, n_skipped, n_blank)
 
 
-def _dialect(lines: Sequence[str], delimiter: str) -> tuple[CsvDialect, int]:
-    """The dialect, and 2 if every sampled row has the header's cells, more than one; 1 with row names; else 0."""
+@dataclass(frozen=True)
+class _Candidate:
+    """What a delimiter makes of the first lines. `fit`: 2 if all rows have the header's cells, 1 with row names."""
+
+    delimiter: str
+    names: tuple[str, ...]
+    n_header_lines: int
+    fit: int
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        """A single column fits every file without the delimiter, so it is the last choice."""
+        n_names = len(self.names)
+        return (self.fit if n_names > 1 else 0, n_names, self.fit)
+
+
+def _candidate(lines: Sequence[str], delimiter: str) -> _Candidate:
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    names = tuple(name.strip() for name in next(row for row in reader if row))
+    header = next((row for row in reader if row), None)
+    if header is None:
+        raise csv.Error("no line")
+    names = tuple(name.strip() for name in header)
     n_header_lines = reader.line_num
-    widths = set()
+    rows: list[list[str]] = []
     try:
         for _, row in zip(range(N_SAMPLED_ROWS), (row for row in reader if row), strict=False):
-            widths.add(len(row))
+            rows.append(row)
     except csv.Error:  # the sample may end inside a quoted cell
         pass
+    widths = {len(row) for row in rows}
     if widths == {len(names) + 1} and all(names):
-        return CsvDialect(delimiter, ("", *names), n_header_lines), 1
-    return CsvDialect(delimiter, names, n_header_lines), 2 if len(names) > 1 and widths <= {len(names)} else 0
+        if not any(row[-1].strip() for row in rows):
+            return _Candidate(delimiter, (*names, ""), n_header_lines, 2)
+        is_quoted = lines[n_header_lines].startswith('"')
+        if _are_row_names([row[0] for row in rows], is_quoted=is_quoted, is_only=len(names) == 1):
+            return _Candidate(delimiter, ("", *names), n_header_lines, 1)
+    return _Candidate(delimiter, names, n_header_lines, 2 if widths <= {len(names)} else 0)
+
+
+def _are_row_names(cells: Sequence[str], *, is_quoted: bool, is_only: bool) -> bool:
+    """True for cells that differ and are quoted, text, or ascending whole numbers (by 1 beside a single column).
+
+    The 1 of an unquoted 1,5 is not a row name.
+    """
+    if len(set(cells)) < len(cells):
+        return False
+    if is_quoted or not any(re.fullmatch(r"[+-]?[0-9]*", cell.strip()) for cell in cells):
+        return True
+    if not all(cell.isdecimal() for cell in cells):
+        return False
+    steps = [int(b) - int(a) for a, b in pairwise(cells)]
+    return all(step == 1 for step in steps) if is_only else all(step > 0 for step in steps)
 
 
 def name_problem(names: Sequence[str]) -> str:

@@ -16,11 +16,16 @@ from pmmds_core.contracts.cells import BLANKS, number_of
 # Spaces between groups of digits: no-break, thin and narrow no-break ones come from spreadsheets and R.
 SPACES = " \u00a0\u2009\u202f"
 _CORE = re.compile(
-    rf"^\(?(?P<sign>[+\-−]?)(?P<prefix>[^\d.,()+\-−]{{0,6}})(?P<sign2>[+\-−]?)"
-    rf"(?P<body>[\d.,'{SPACES}]*\d[.,]?|[.,]\d+)(?P<suffix>[^\d()]{{0,12}})\)?$"
+    rf"^\(?(?P<sign>[+\-−]?)(?P<prefix>[^\W\d_]{{1,4}}\.[{SPACES}]*|[^\d.,()+\-−]{{0,6}})(?P<sign2>[+\-−]?)"
+    rf"(?P<body>[\d.,'’{SPACES}]*\d[.,]?|[.,]\d+)([eE][+-]?\d+)?(?P<suffix>[^\d()]{{0,12}}?)[{SPACES}]*[\-−]?\)?$"
 )
-_CURRENCY_CODE = re.compile(r"[A-Z]{3}")
-_UNIT = re.compile(r"[a-zA-Zµ°²³/%‰]{1,12}")
+# Currencies before a number: EUR, Rs., kr.
+_CURRENCY = re.compile(r"[A-Z]{3}|[^\W\d_]{1,4}\.")
+_UNIT = re.compile(r"([^\W\d_]|[°²³/%‰^. ]){1,12}")
+# One decimal number with other text around it; not a version or an address such as 10.0.0.1.
+_DECORATED = re.compile(
+    rf"([^\d.,]{{0,6}}|[^\W\d_]{{1,4}}\.[{SPACES}]*)\d[\d'’{SPACES}]*[.,]\d+([.,]\d{{1,3}})?([^\d.,].{{0,12}})?"
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class NumberStyle:
 
     `decimal`: "." or ",". `thousands`: "" or the mark between groups of digits; " " stands for any space. `prefix`,
     `suffix`: text that may surround a number, such as $ or %. `is_plain`: as in most files, without any of these;
-    otherwise parentheses mean a negative number and − is a minus sign.
+    otherwise parentheses or a minus sign at the end mean a negative number and − is a minus sign.
     """
 
     decimal: str = "."
@@ -48,7 +53,7 @@ class NumberStyle:
         before = rf"({_literal(self.prefix)}[{SPACES}]*)?" if self.prefix else ""
         after = rf"([{SPACES}]*{_literal(self.suffix)})?" if self.suffix else ""
         signed = rf"[+\-−]?{before}[+\-−]?{number}{after}"
-        return rf"({signed}|\({before}{number}{after}\))"
+        return rf"({signed}|{before}{number}{after}[{SPACES}]*[\-−]|\({before}{number}{after}\))"
 
     @property
     def thousands_marks(self) -> str:
@@ -69,8 +74,9 @@ class NumberStyle:
             return None
         for mark in (self.prefix.lower(), self.suffix.lower(), *(_marks(self.thousands)), *SPACES, "(", ")", "+"):
             cell = cell.replace(mark, "") if mark else cell
-        is_negative = text.strip(BLANKS).startswith("(")
-        value = float(cell.replace(self.decimal, ".").replace("−", "-"))
+        cell = cell.replace(self.decimal, ".").replace("−", "-")
+        is_negative = text.strip(BLANKS).startswith("(") or cell.endswith("-")
+        value = float(cell.rstrip("-"))
         return -value if is_negative else value
 
 
@@ -81,16 +87,28 @@ def styles_of(texts: Iterable[str], decimal: str = "", thousands: str = "") -> l
 
     Args:
         texts: cells without blank ones and words for missing values.
-        decimal: the only decimal mark to consider; empty: both.
+        decimal: the only decimal mark to consider; empty: both. Plain numbers that it does not fit stay plain.
         thousands: the only mark of thousands to consider; empty: all, and none.
     """
     cells = [text.strip(BLANKS) for text in texts]
+    if cells and (decimal or thousands):
+        given = _decorated_styles(cells, decimal, thousands)
+        return given or ([NumberStyle()] if _are_plain(cells) else [])
+    return [NumberStyle()] if cells and _are_plain(cells) else _decorated_styles(cells, "", "")
+
+
+def looks_like_number(text: str) -> bool:
+    """True for a decimal number with text around it, in whatever form."""
+    return _DECORATED.fullmatch(text.strip(BLANKS)) is not None
+
+
+def _are_plain(cells: Sequence[str]) -> bool:
+    return all(number_of(cell) is not None for cell in cells)
+
+
+def _decorated_styles(cells: Sequence[str], decimal: str, thousands: str) -> list[NumberStyle]:
     found = [_CORE.match(cell) for cell in cells]
-    if not cells:
-        return []
-    if not decimal and not thousands and all(number_of(cell) is not None for cell in cells):
-        return [NumberStyle()]
-    if any(match is None for match in found):
+    if not cells or any(match is None for match in found):
         return []
     matches = [match for match in found if match]
     prefix, suffix = _common(m["prefix"] for m in matches), _common(m["suffix"] for m in matches)
@@ -121,7 +139,7 @@ def _common(texts: Iterable[str]) -> str | None:
 
 
 def _is_prefix(text: str) -> bool:
-    return not text or bool(_CURRENCY_CODE.fullmatch(text)) or any(unicodedata.category(c) == "Sc" for c in text)
+    return not text or bool(_CURRENCY.fullmatch(text)) or any(unicodedata.category(c) == "Sc" for c in text)
 
 
 def _is_suffix(text: str) -> bool:

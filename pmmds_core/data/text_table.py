@@ -71,7 +71,10 @@ def table_from_frame(frame: pd.DataFrame, name: str) -> TextTable:
     """
     if any(level is not None for level in frame.index.names):
         frame = frame.reset_index(level=[level for level in frame.index.names if level is not None])
-    columns = {str(column): [_text(value) for value in frame[column].tolist()] for column in frame.columns}
+    names = [str(column).strip() for column in frame.columns]
+    if duplicates := sorted({column for column in names if names.count(column) > 1}):
+        raise DataError(f"{name}: duplicate column names: {', '.join(map(repr, duplicates))}.")
+    columns = {n: [_text(v) for v in frame.iloc[:, i].tolist()] for i, n in enumerate(names)}
     return TextTable(name, columns, range(1, len(frame) + 1), "row")
 
 
@@ -129,19 +132,23 @@ def _decode(raw: bytes, name: str) -> str:
 def _csv(text: str, name: str) -> TextTable:
     rows: list[list[str]] = []
     numbers: list[int] = []
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, strict=True)
+    n_skipped = 0
     try:
         dialect = dialect_of(list(islice(io.StringIO(text, newline=""), N_SAMPLED_ROWS * 4)))
         _check_header(dialect.names, name)
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.delimiter, strict=True)
+        n_skipped = len([lines.readline() for _ in range(dialect.n_skipped)])
+        reader = csv.reader(lines, delimiter=dialect.delimiter, strict=True)
         next(row for row in reader if row)
         for row in reader:
             if row:
                 rows.append(row)
-                numbers.append(reader.line_num)
+                numbers.append(n_skipped + reader.line_num)
     except csv.Error as error:
         raise DataError(
-            f"{name}, line {reader.line_num}: invalid CSV: {error}.", next_step="Check the quotes near this line."
+            f"{name}, line {n_skipped + reader.line_num}: invalid CSV: {error}.",
+            next_step="Check the quotes near this line.",
         ) from None
     _check_widths(rows, numbers, len(dialect.names), name)
     columns = zip(*rows, strict=True) if rows else ([] for _ in dialect.names)

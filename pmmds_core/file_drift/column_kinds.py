@@ -5,15 +5,15 @@ Not here: SQL (stores/files/column_sql.py), counting (stores/files/duckdb_counts
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pmmds_core.contracts.cells import BLANKS, DATE_PATTERN, is_date
-from pmmds_core.data.number_style import NumberStyle, styles_of
+from pmmds_core.contracts.cells import BLANKS, DATE_PATTERN, are_booleans, is_date
+from pmmds_core.data.number_style import NumberStyle, looks_like_number, styles_of
 from pmmds_core.errors import InputFileError
 from pmmds_core.stores.files.column_sql import (
     TIMESTAMP_TYPES,
@@ -73,8 +73,11 @@ class TextColumn:
     @property
     def present(self) -> list[str]:
         """The values that are not words for missing."""
+        return self._without_missing(self.values.counts)
+
+    def _without_missing(self, values: Iterable[str]) -> list[str]:
         words = missing_words(na=self.options.na)
-        return [v for v in self.values.counts if v.strip(BLANKS).lower() not in words]
+        return [v for v in values if v.strip(BLANKS).lower() not in words]
 
     @property
     def missing(self) -> str:
@@ -89,19 +92,19 @@ class TextColumn:
 
     @property
     def is_boolean(self) -> bool:
-        return bool(self.present) and not self.values.n_other_values and _are_booleans(self.present)
+        return bool(self.present) and not self.values.n_other_values and are_booleans(self.present)
 
     def style(self, preferred: NumberStyle | None = None) -> NumberStyle | None:
         """How the column's numbers are written; None if it has other text too.
 
+        `preferred`: the style of the column in the other file, used if it fits.
+
         Raises:
             InputFileError: two styles fit, and neither is `preferred`.
         """
-        styles = styles_of(self.present, self.options.decimal, self.options.thousands)
-        if self.values.n_other_values:
-            styles = [style for style in styles if not self.n_texts_and_numbers(style)[0]]
-        if preferred in styles:
+        if preferred is not None and not preferred.is_plain and self._fits(preferred):
             return preferred
+        styles = self._fitting(self.present)
         if len(styles) > 1:
             raise InputFileError(
                 f"{self.file.path}: the numbers in the column {self.column.name!r} are ambiguous: "
@@ -109,6 +112,27 @@ class TextColumn:
                 next_step="Pass --decimal or --thousands, or leave the column out with --ignore.",
             )
         return styles[0] if styles else None
+
+    def style_with(self, decimal: str, thousands: str) -> NumberStyle | None:
+        """The style with these marks, if the column has marks of thousands and fits it."""
+        style = NumberStyle(decimal, thousands, is_plain=False)
+        return style if any(thousands in v for v in self.present) and self._fits(style) else None
+
+    def _fits(self, style: NumberStyle) -> bool:
+        if not self.present or any(style.number_of(v) is None for v in self.present):
+            return False
+        return not self.values.n_other_values or not self.n_texts_and_numbers(style)[0]
+
+    def _fitting(self, sample: Sequence[str]) -> list[NumberStyle]:
+        """The styles of the sample that fit the column; marks of thousands may be only in the longest values."""
+        styles = styles_of(sample, self.options.decimal, self.options.thousands)
+        if not self.values.n_other_values or not styles:
+            return styles
+        fitting = [style for style in styles if not self.n_texts_and_numbers(style)[0]]
+        if fitting or len(sample) > len(self.present):
+            return fitting
+        longest = self._without_missing(self.counter.longest(self.column, MAX_CATEGORIES))
+        return self._fitting([*sample, *longest])
 
     def n_texts_and_numbers(self, style: NumberStyle | None = None) -> tuple[int, int]:
         """Numbers of cells with other text and with numbers in the style; None: plain."""
@@ -119,7 +143,9 @@ class TextColumn:
     def are_dates(self) -> bool:
         if not self.present or not all(is_date(value) for value in self.present):
             return False
-        return not self.values.n_other_values or self.counter.all_match(self.column, DATE_PATTERN)
+        return not self.values.n_other_values or self.counter.all_match(
+            self.column, DATE_PATTERN, missing_words(na=self.options.na)
+        )
 
 
 def text_column(counter: FileCounter, file: DataFile, column: FileColumn, options: FileOptions) -> TextColumn:
@@ -149,14 +175,14 @@ def kind_of_text(text: TextColumn) -> tuple[ColumnNote, NumberStyle | None]:
     """
     name = text.column.name
     if not text.present:
-        return ColumnNote(name, "categorical", "no values"), None
+        return ColumnNote(name, "numeric", "no values"), None
     if text.is_boolean:
         return ColumnNote(name, "categorical", f"text, true and false{text.missing}", bool(text.missing)), None
     if (style := text.style()) is not None:
         return _number_note(text, style), style
-    _reject_mixed(text)
     if text.are_dates:
         return ColumnNote(name, None, "text, dates or times, which always differ between files"), None
+    _reject_mixed(text)
     return _category_note(text), None
 
 
@@ -210,12 +236,14 @@ def _category_note(text: TextColumn) -> ColumnNote:
         return ColumnNote(name, None, "text that differs in every row, like an identifier")
     if not values.n_other_values:
         return ColumnNote(name, "categorical", f"text, {n_values} categories")
+    if all(looks_like_number(value) for value in text.present):
+        raise InputFileError(
+            f"{text.file.path}: the column {name!r} seems to have numbers in an unknown form, such as "
+            f"{text.present[0]!r}.",
+            next_step="Write them as plain numbers, or pass --categorical or --ignore with the column's name.",
+        )
     share = sum(values.counts.values()) / text.file.n_rows
     why = f"text, {n_values:,} categories: the {len(values.counts)} most frequent ones cover {share:.0%} of the rows"
     if share < MIN_SHARE_IN_BINS:
         return ColumnNote(name, None, f"{why}, like an identifier")
     return ColumnNote(name, "categorical", f"{why}, the others count as (unseen)", is_notable=True)
-
-
-def _are_booleans(values: Sequence[str]) -> bool:
-    return {value.strip(BLANKS).lower() for value in values} <= {"true", "false"}

@@ -215,6 +215,8 @@ def _saved_profile(path: Path) -> ReferenceProfile | None:
     try:
         return ReferenceProfile.from_json(raw)
     except msgspec.DecodeError as error:
+        if not raw[1:].lstrip().startswith(b'"'):  # a CSV file whose first name starts with a brace
+            return None
         raise InputFileError(
             f"{path} is not a saved profile: {str(error).rstrip('.')}.",
             next_step="Save one with `pmmds drift compare … --save-profile FILE`.",

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pmmds_core.data.number_style import NumberStyle
 from pmmds_core.file_drift.column_kinds import ColumnNote, text_column
 from pmmds_core.file_drift.matching_columns import columns_by_contract, columns_by_name
 from pmmds_core.file_drift.profile import FileProfile, score_reading
@@ -51,17 +52,45 @@ class CurrentFile:
         bins = {f.bins.feature: f.bins for f in made.profile.with_score}
         columns = self._columns(made)
         readings = [read_column(c, bins[name], self._rules(name), self.options.na) for name, c in columns.items()]
-        if made.profile.score is not None:
-            readings += score_reading(self.file, self.score)
         counter = FileCounter(self.connection, self.file)
+        if made.profile.score is not None:
+            readings += score_reading(counter, self.file, self.score, self.options)
         counts = counter.count(readings, bins)
-        again: list[Reading] = []
-        notes: list[ColumnNote] = []
-        for name, column in columns.items():
+        texts = {n: c for n, c in columns.items() if bins[n].kind == "numeric" and c.type == "VARCHAR"}
+        has_marks = bool(self.options.decimal or self.options.thousands)
+        again: dict[str, Reading] = {}
+        styles: dict[str, NumberStyle] = {}
+        for name, column in texts.items():
             index = bins[name].not_a_number_index
-            if index is not None and counts[name][index]:
-                self._restyle(counter, made, name, column, again, notes)
-        return CurrentCounts(counts | counter.count(again, bins), tuple(notes))
+            if has_marks or name in made.styles or (index is not None and counts[name][index]):
+                self._restyle(counter, made, name, column, again, styles)
+        if any(style.decimal == "," for style in styles.values()):
+            self._use_marks_of_file(counter, {n: c for n, c in texts.items() if n not in again}, again, styles)
+        notes = tuple(
+            ColumnNote(
+                texts[name].name,
+                "numeric",
+                f"text in {self.file.name}, numbers written like {style.example!r}",
+                is_notable=True,
+            )
+            for name, style in styles.items()
+            if style != made.styles.get(name)
+        )
+        return CurrentCounts(counts | counter.count(list(again.values()), bins), notes)
+
+    def _use_marks_of_file(
+        self,
+        counter: FileCounter,
+        columns: Mapping[str, FileColumn],
+        again: dict[str, Reading],
+        styles: dict[str, NumberStyle],
+    ) -> None:
+        """Read 1.234 as 1234 if another column of the file has decimal commas."""
+        for name, column in columns.items():
+            text = text_column(counter, self.file, column, self.options)
+            if (style := text.style_with(",", ".")) is not None:
+                again[name] = read_number(column, name, self._rules(name), style, self.options.na)
+                styles[name] = style
 
     def _columns(self, made: FileProfile) -> dict[str, FileColumn]:
         if self.contract is None:
@@ -77,16 +106,14 @@ class CurrentFile:
         made: FileProfile,
         name: str,
         column: FileColumn,
-        again: list[Reading],
-        notes: list[ColumnNote],
+        again: dict[str, Reading],
+        styles: dict[str, NumberStyle],
     ) -> None:
         """Read a column with text again, if all of it is numbers in local form or true and false."""
         text = text_column(counter, self.file, column, self.options)
         rules = self._rules(name)
         if text.is_boolean:
-            again.append(read_boolean_as_number(column, name))
+            again[name] = read_boolean_as_number(column, name)
         elif (style := text.style(made.styles.get(name))) is not None and not style.is_plain:
-            again.append(read_number(column, name, rules, style, self.options.na))
-            if style != made.styles.get(name):
-                why = f"text in {self.file.name}, numbers written like {text.present[0]!r}"
-                notes.append(ColumnNote(column.name, "numeric", why, is_notable=True))
+            again[name] = read_number(column, name, rules, style, self.options.na)
+            styles[name] = style

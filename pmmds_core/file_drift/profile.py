@@ -73,8 +73,9 @@ def profile_by_contract(
     def fit(name: str, values: NDArray[np.float64]) -> FeatureBins:
         return _score_bins(values) if name == SCORE else bins_of_feature(rules[name], values)
 
-    numeric = [*(r for r in readings if r.kind == "numeric"), *score_reading(file, score)]
+    numeric = [*(r for r in readings if r.kind == "numeric"), *score_reading(counter, file, score, options)]
     bins, counts = _fit_and_count(counter, numeric, fit)
+    _reject_no_score(file, score, bins, counts)
     bins |= {f.name: bins_of_feature(f, np.array([])) for f in contract.features if not f.is_numeric}
     counts |= counter.count([r for r in readings if r.kind == "categorical"], bins)
     for feature in contract.features:
@@ -100,6 +101,7 @@ def profile_by_values(
     for column in columns:
         if column.name != score:
             kinds.add(column)
+    kinds.use_marks_of_file()
     numeric = [read_number(c, c.name, style=kinds.styles.get(c.name), na=options.na) for c in kinds.numeric]
 
     def fit(name: str, values: NDArray[np.float64]) -> FeatureBins:
@@ -109,7 +111,8 @@ def profile_by_values(
             kinds.leave_out(name, "whole numbers that differ in every row, like a running id")
         return fit_numeric_bins(name, values, options.bins.get(name, N_BINS))
 
-    bins, counts = _fit_and_count(counter, [*numeric, *score_reading(file, score)], fit)
+    bins, counts = _fit_and_count(counter, [*numeric, *score_reading(counter, file, score, options)], fit)
+    _reject_no_score(file, score, bins, counts)
     for name, found in kinds.categories().items():
         bins[name] = FeatureBins(name, "categorical", categories=tuple(found.counts))
         counts[name] = [*found.counts.values(), found.n_other_rows, found.n_null]
@@ -169,8 +172,26 @@ class _Kinds:
                 next_step="Leave it out of --numeric.",
             )
         if by_type is None:
-            self._set_style(column.name, self._text(column).style())
+            style = self._text(column).style()
+            if style is None and not self._text(column).n_texts_and_numbers()[1]:
+                raise InputFileError(
+                    f"{self._file.path}: the column {column.name!r} has no numbers.",
+                    next_step="Leave it out of --numeric.",
+                )
+            self._set_style(column.name, style)
         return ColumnNote(column.name, "numeric", "by option")
+
+    def use_marks_of_file(self) -> None:
+        """Read 1.234 as 1234 if another column of the file has decimal commas."""
+        if not any(style.decimal == "," for style in self.styles.values()):
+            return
+        for column in self.numeric:
+            if column.type == "VARCHAR" and column.name not in self.styles:
+                text = self._text(column)
+                if (style := text.style_with(",", ".")) is not None:
+                    self.styles[column.name] = style
+                    why = f"text, numbers written like {style.example!r}, as in other columns of the file"
+                    self.notes[column.name] = ColumnNote(column.name, "numeric", why, is_notable=True)
 
     def _set_style(self, name: str, style: NumberStyle | None) -> None:
         if style is not None and not style.is_plain:
@@ -219,7 +240,9 @@ def _styles(
     for name, column in columns.items():
         if column.type == "VARCHAR":
             n_texts, _ = counter.texts_among_numbers(read_number(column, name, na=options.na))
-            if n_texts and (style := restyled(counter, file, column, options, None)) is not None:
+            if (n_texts or options.decimal or options.thousands) and (
+                style := restyled(counter, file, column, options, None)
+            ) is not None:
                 found[name] = style
     return found
 
@@ -247,7 +270,7 @@ def _score_bins(values: NDArray[np.float64]) -> FeatureBins:
     return fit_numeric_bins(SCORE, values, N_SCORE_BINS, low=0.0, high=1.0)
 
 
-def score_reading(file: DataFile, score: str) -> list[Reading]:
+def score_reading(counter: FileCounter, file: DataFile, score: str, options: FileOptions) -> list[Reading]:
     """How the score is read; nothing without a score.
 
     Raises:
@@ -259,7 +282,23 @@ def score_reading(file: DataFile, score: str) -> list[Reading]:
         raise InputFileError(
             f"{file.path} has no column {score!r}.", next_step="Pass the name of the score column with --score."
         )
-    return [replace(read_number(file.by_name[score], score), feature=SCORE)]
+    column = file.by_name[score]
+    style = _styles(counter, file, {score: column}, options).get(score)
+    return [replace(read_number(column, score, style=style, na=options.na), feature=SCORE)]
+
+
+def _reject_no_score(
+    file: DataFile, score: str, bins: Mapping[str, FeatureBins], counts: Mapping[str, list[int]]
+) -> None:
+    """Raise InputFileError if most values of the reference's score are not scores."""
+    if not score:
+        return
+    n_inside, n_null = sum(counts[SCORE][: bins[SCORE].n_values]), counts[SCORE][bins[SCORE].null_index]
+    if 2 * n_inside <= file.n_rows - n_null:
+        raise InputFileError(
+            f"{file.path}: only {n_inside:,} of {file.n_rows:,} values of the score {score!r} are numbers from 0 to 1.",
+            next_step="Name a column with probabilities in --score.",
+        )
 
 
 def _reject_mismatch(

@@ -1,8 +1,9 @@
 """Chooses the edges of a numeric feature's bins on its reference values.
 
 Two rules beside the quantiles: an edge lies between neighboring values, so that a value computed in another order or
-stored as float32 stays in its bin; and a bin that holds a single reference value holds only that value, so that a value
-the reference never had is visible. Not here: the bins and their counts (bins.py).
+stored as float32 stays in its bin; and a bin that holds a single reference value, or any bin of a discrete feature,
+holds only values of the reference, so that a value the reference never had is visible.
+Not here: the bins and their counts (bins.py).
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ TOLERANCE = 1e-6
 WHOLE_TOLERANCE = 0.25
 # The tolerance around a lone 0, whose scale is unknown.
 ZERO_TOLERANCE = 1e-9
+# A feature with more distinct values is not discrete.
+MAX_DISCRETE_VALUES = 50
 _A_FEW = 4096
 
 Group = tuple[float, float]
@@ -33,7 +36,8 @@ def fit_numeric_bins(
 ) -> FeatureBins:
     """Bins at the quantiles of the values in range. Equal quantiles merge, so there may be fewer than `n_bins` bins.
 
-    A feature with at most `n_bins` distinct values has a bin for each value; all other numbers are unseen.
+    A feature with at most `n_bins` distinct values has a bin for each value; all other numbers are unseen. They are
+    unseen too if there are at most MAX_DISCRETE_VALUES and none of them occurs only once.
 
     Args:
         feature: name of the feature.
@@ -51,10 +55,38 @@ def fit_numeric_bins(
     is_whole = all(float(v).is_integer() for group in groups for v in group) and bool(
         np.array_equal(in_range, np.floor(in_range))
     )
-    cuts = _Cuts(groups, is_whole)
-    edges, gaps = cuts.within(empty.lowest, empty.highest)
+    parts = [[group] for group in groups]
+    discrete = _discrete_values(in_range) if len(groups) > 1 else []
+    if discrete:
+        parts = [_runs([v for v in discrete if a <= v <= b], is_whole=is_whole) for a, b in groups]
+    closed = [run for part in parts for run in part]
+    continued = {i for i, (part, run) in enumerate((p, r) for p in parts for r in p) if run is not part[0]}
+    cuts = _Cuts(closed, is_whole, frozenset(continued), is_discrete=bool(discrete))
+    edges, gaps, joined = cuts.within(empty.lowest, empty.highest)
     points = tuple(a for a, b in groups if a == b)
-    return FeatureBins(feature, "numeric", edges, low=low, high=high, gaps=gaps, points=points, is_whole=is_whole)
+    return FeatureBins(feature, "numeric", edges, (), low, high, gaps, points, is_whole, joined)
+
+
+def _discrete_values(values: NDArray[np.float64]) -> list[float]:
+    """The distinct values, ascending, if they are few and each occurs more than once; else none.
+
+    A value that occurs once suggests that another sample has further values: a count with a long tail, for example.
+    """
+    if np.unique(values[:_A_FEW]).size > MAX_DISCRETE_VALUES:
+        return []
+    distinct, n = np.unique(values, return_counts=True)
+    return distinct.tolist() if distinct.size <= MAX_DISCRETE_VALUES and n.min() > 1 else []
+
+
+def _runs(values: Sequence[float], *, is_whole: bool) -> list[Group]:
+    """Runs of neighboring values, ascending: consecutive whole numbers, or each value by itself."""
+    runs: list[Group] = []
+    for value in values:
+        if runs and is_whole and value == runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], value)
+        else:
+            runs.append((value, value))
+    return runs
 
 
 def _groups(values: NDArray[np.float64], n_bins: int) -> list[Group]:
@@ -80,49 +112,58 @@ def _lower_quantiles(values: NDArray[np.float64], n_bins: int) -> list[float]:
 
 @dataclass(frozen=True)
 class _Cuts:
-    """Cut points around groups of reference values."""
+    """Cut points around groups of reference values.
+
+    `continued`: indices of the groups that belong to the bin of the preceding group. `is_discrete`: every group holds
+    only its values, not the numbers between it and the next.
+    """
 
     groups: Sequence[Group]
     is_whole: bool
+    continued: frozenset[int] = frozenset()
+    is_discrete: bool = False
 
-    def within(self, lowest: float, highest: float) -> tuple[tuple[float, ...], tuple[int, ...]]:
-        """Edges in [lowest, highest], and the indices of the intervals that are gaps."""
+    def within(self, lowest: float, highest: float) -> tuple[tuple[float, ...], tuple[int, ...], tuple[int, ...]]:
+        """Edges in [lowest, highest], and the indices of the intervals that are gaps and that are joined."""
         edges: list[float] = []
         gaps: list[int] = []
-        for edge, starts_gap in self._all():
+        joined: list[int] = []
+        for edge, group in self._all():
             if lowest <= edge <= highest and (not edges or edge > edges[-1]):
                 edges.append(edge)
-                if starts_gap:
+                if group is None:
                     gaps.append(len(edges))
-        if self._is_point(0) and edges and edges[0] < self.groups[0][0]:
+                elif group in self.continued:
+                    joined.append(len(edges))
+        if self._is_closed(0) and edges and edges[0] < self.groups[0][0]:
             gaps.insert(0, 0)
-        return tuple(edges), tuple(gaps)
+        return tuple(edges), tuple(gaps), tuple(joined)
 
-    def _all(self) -> Iterator[tuple[float, bool]]:
-        """Each cut, ascending, and whether the interval after it is a gap."""
-        if self._is_point(0):
-            yield self._below(0), False
+    def _all(self) -> Iterator[tuple[float, int | None]]:
+        """Each cut, ascending, and the group in the interval after it; None for a gap."""
+        if self._is_closed(0):
+            yield self._below(0), 0
         for i, ((_, left), (right, _)) in enumerate(pairwise(self.groups)):
             yield from self._between(i, left, right)
         last = len(self.groups) - 1
-        if self._is_point(last):
-            yield self._above(last), True
+        if self._is_closed(last):
+            yield self._above(last), None
 
-    def _between(self, i: int, left: float, right: float) -> Iterator[tuple[float, bool]]:
-        is_left, is_right = self._is_point(i), self._is_point(i + 1)
+    def _between(self, i: int, left: float, right: float) -> Iterator[tuple[float, int | None]]:
+        is_left, is_right = self._is_closed(i), self._is_closed(i + 1)
         end, start = self._above(i), self._below(i + 1)
         if is_left and is_right and end < start:
-            yield end, True
-            yield start, False
+            yield end, None
+            yield start, i + 1
         elif is_left:
-            yield end, False
+            yield end, i + 1
         elif is_right:
-            yield start, False
+            yield start, i + 1
         else:
-            yield round_between(left, right), False
+            yield round_between(left, right), i + 1
 
-    def _is_point(self, i: int) -> bool:
-        return self.groups[i][0] == self.groups[i][1]
+    def _is_closed(self, i: int) -> bool:
+        return self.is_discrete or self.groups[i][0] == self.groups[i][1]
 
     def _below(self, i: int) -> float:
         value = self.groups[i][0]

@@ -36,15 +36,16 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
     """Frozen bins of one feature.
 
     `edges`: inner cut points of a numeric feature, ascending: they define len(edges) + 1 right-closed intervals.
-    `gaps`: indices of the intervals without reference values; their values count as unseen. Every other interval is an
+    `gaps`: indices of the intervals without reference values; their values count as unseen. `joined`: indices of the
+    intervals that belong to the same bin as the preceding interval with reference values. Every other interval is an
     ordered bin. `points`: the values of those ordered bins that hold a single reference value. `is_whole`: all
     reference values are whole numbers, for labels. `categories`: values of a categorical feature. `low`, `high`:
     inclusive range of a numeric feature; None: no limit, but infinities are out of range. Null means a missing value or
     NaN; −0.0 is 0.
 
     Raises:
-        ValueError: edges that do not increase or lie outside the range, gaps that are not intervals, or duplicate
-            categories.
+        ValueError: edges that do not increase or lie outside the range, gaps or joined intervals that are not
+            intervals, or duplicate categories.
     """
 
     feature: str
@@ -56,6 +57,7 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
     gaps: tuple[int, ...] = ()
     points: tuple[float, ...] = ()
     is_whole: bool = False
+    joined: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not all(a < b for a, b in pairwise((*self.edges, math.inf))):
@@ -64,6 +66,9 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
             raise ValueError(f"an edge of {self.feature} lies outside its range")
         if len(set(self.gaps)) > len(self.edges) or not set(self.gaps) <= set(range(len(self.edges) + 1)):
             raise ValueError(f"the gaps of {self.feature} are not intervals between its edges")
+        with_values = [i for i in range(len(self.edges) + 1) if i not in self.gaps]
+        if not set(self.joined) <= set(with_values[1:]):
+            raise ValueError(f"the joined intervals of {self.feature} do not follow another one")
         if len(set(self.categories)) < len(self.categories):
             raise ValueError(f"duplicate categories of {self.feature}")
 
@@ -80,7 +85,9 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
     @property
     def n_values(self) -> int:
         """Number of bins for values of the reference; they come first."""
-        return len(self.edges) + 1 - len(self.gaps) if self.kind == "numeric" else len(self.categories)
+        return (
+            len(self.edges) + 1 - len(self.gaps) - len(self.joined) if self.kind == "numeric" else len(self.categories)
+        )
 
     @property
     def n_ordered(self) -> int:
@@ -113,27 +120,35 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def bin_of_interval(self) -> tuple[int, ...]:
         """The bin of each interval between the edges, (len(edges) + 1,)."""
-        ordered = iter(range(self.n_values))
-        return tuple(self.unseen_index if i in self.gaps else next(ordered) for i in range(len(self.edges) + 1))
+        bins, current = [], -1
+        for i in range(len(self.edges) + 1):
+            current += i not in self.gaps and i not in self.joined
+            bins.append(self.unseen_index if i in self.gaps else current)
+        return tuple(bins)
+
+    @property
+    def _ranges(self) -> list[tuple[float, float]]:
+        """Start and end of each ordered bin, with the gaps inside it."""
+        ranges: list[tuple[float, float]] = []
+        for i, (start, end) in enumerate(pairwise((-math.inf, *self.edges, math.inf))):
+            if i in self.joined:
+                ranges[-1] = (ranges[-1][0], end)
+            elif i not in self.gaps:
+                ranges.append((start, end))
+        return ranges
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """Display names of the bins, in order. A category that reads like a special bin is quoted."""
         if self.kind == "categorical":
             return (*(repr(c) if c in (UNSEEN, NULL) else c for c in self.categories), UNSEEN, NULL)
-        intervals = list(pairwise((-math.inf, *self.edges, math.inf)))
-        ordered = (self._label(*interval) for i, interval in enumerate(intervals) if i not in self.gaps)
+        ordered = (self._label(start, end) for start, end in self._ranges)
         return (*ordered, UNSEEN, OUT_OF_RANGE, NOT_A_NUMBER, NULL)
 
     @cached_property
     def upper_limits(self) -> tuple[float, ...]:
         """The largest number of each ordered bin as people would say it, (n_ordered,); the last may be infinite."""
-        ends = [e for i, e in enumerate((*self.edges, math.inf)) if i not in self.gaps]
-        return tuple(self._upper(start, end) for start, end in zip(self._starts, ends, strict=True))
-
-    @property
-    def _starts(self) -> list[float]:
-        return [e for i, e in enumerate((-math.inf, *self.edges)) if i not in self.gaps]
+        return tuple(self._upper(start, end) for start, end in self._ranges)
 
     def _upper(self, start: float, end: float) -> float:
         point = next((p for p in self.points if start < p <= end), None)

@@ -5,6 +5,7 @@ Not here: running queries (duckdb_counts.py), the kinds of columns (file_drift/c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -18,6 +19,7 @@ from pmmds_core.contracts.cells import (
     WORDS_FOR_TRUTH,
     Spelling,
     category_of,
+    number_of,
     spelling_of,
 )
 from pmmds_core.data.number_style import SPACES, NumberStyle
@@ -42,13 +44,15 @@ class Reading:
     """The SQL that reads one feature from a file.
 
     `value`: SQL of the number (DOUBLE; NaN for missing values and text) or of the text. `is_text`: SQL that is true for
-    text that is not a number; empty if the column's type rules it out.
+    text that is not a number; empty if the column's type rules it out. `cell`: SQL of the column as it is, if a cell
+    that equals a category is that category; else empty.
     """
 
     feature: str
     kind: Kind
     value: str
     is_text: str = ""
+    cell: str = ""
 
 
 def is_number(column: FileColumn) -> bool:
@@ -85,8 +89,11 @@ def read_number(
     fill = None if rules is None else rules.blank_value
     # NaN for missing rather than NULL, because DuckDB compares columns without NULLs in half the time.
     blank = "'nan'::DOUBLE" if fill is None else f"{float(fill)!r}::DOUBLE"
+    sentinels = _sentinels(rules, na)
     if is_number(column):
         number = f"coalesce(CAST({x} AS DOUBLE), {blank})"
+        if sentinels:
+            number = f"CASE WHEN {x} IN ({sentinels}) THEN {blank} ELSE {number} END"
         if fill is not None and column.type in REAL:
             number = f"CASE WHEN isnan({x}) THEN {blank} ELSE {number} END"
         return Reading(feature, "numeric", number)
@@ -95,6 +102,8 @@ def read_number(
     text = f"lower(trim(CAST({x} AS VARCHAR), {BLANKS}))"
     is_blank = f"({x} IS NULL OR {text} IN ({_strings(missing_words(rules, na))}))"
     is_number_text, number = _styled(text, style or NumberStyle())
+    if sentinels:
+        number = f"CASE WHEN {number} IN ({sentinels}) THEN {blank} ELSE {number} END"
     value = f"CASE WHEN {is_blank} THEN {blank} WHEN {is_number_text} THEN {number} ELSE 'nan'::DOUBLE END"
     return Reading(feature, "numeric", value, f"NOT {is_blank} AND NOT {is_number_text}")
 
@@ -103,8 +112,9 @@ def read_boolean_as_number(column: FileColumn, feature: str) -> Reading:
     """Read a text column of true and false as 1 and 0."""
     text = f"lower(trim({column.identifier}, {BLANKS}))"
     is_blank = f"({column.identifier} IS NULL OR {text} IN ({_strings(missing_words())}))"
-    value = f"CASE {text} WHEN 'true' THEN 1.0::DOUBLE WHEN 'false' THEN 0.0::DOUBLE ELSE 'nan'::DOUBLE END"
-    return Reading(feature, "numeric", value, f"NOT {is_blank} AND NOT {text} IN ('true', 'false')")
+    is_true, is_false = f"{text} IN ('true', 't')", f"{text} IN ('false', 'f')"
+    value = f"CASE WHEN {is_true} THEN 1.0::DOUBLE WHEN {is_false} THEN 0.0::DOUBLE ELSE 'nan'::DOUBLE END"
+    return Reading(feature, "numeric", value, f"NOT {is_blank} AND NOT {is_true} AND NOT {is_false}")
 
 
 def read_category(
@@ -133,7 +143,9 @@ def read_category(
     value = _respelled(_spelled(text, spelling), written)
     fill = "NULL" if rules is None or rules.blank_value is None else _strings([str(rules.blank_value)])
     is_blank = _is_blank_category(text, spelling, rules, na)
-    return Reading(feature, "categorical", f"CASE WHEN {is_blank} THEN {fill} ELSE {value} END")
+    is_usual = spelling == "trimmed" and column.type == "VARCHAR" and not na and (rules is None or rules.blank is None)
+    cell = column.identifier if is_usual and not column.identifier.startswith("CAST") else ""
+    return Reading(feature, "categorical", f"CASE WHEN {is_blank} THEN {fill} ELSE {value} END", cell=cell)
 
 
 def _is_blank_category(text: str, spelling: Spelling, rules: Feature | None, na: Collection[str]) -> str:
@@ -150,6 +162,13 @@ def missing_words(rules: Feature | None = None, na: Collection[str] = ()) -> fro
     return WORDS_FOR_NULL | {w.strip().lower() for w in (*of_contract, *na)}
 
 
+def _sentinels(rules: Feature | None, na: Collection[str]) -> str:
+    """The words for missing that are numbers, such as -999, as SQL; empty if there are none."""
+    of_contract = rules.blank.written_as if rules and rules.blank else ()
+    numbers = [n for word in (*of_contract, *na) if (n := number_of(word)) is not None and not math.isnan(n)]
+    return ", ".join(f"{n!r}::DOUBLE" for n in numbers if math.isfinite(n))
+
+
 def _styled(text: str, style: NumberStyle) -> tuple[str, str]:
     """SQL that is true for a number in the style, and SQL of the number. `text`: SQL of trimmed lower-case text."""
     if style.is_plain:
@@ -162,8 +181,8 @@ def _styled(text: str, style: NumberStyle) -> tuple[str, str]:
     removed = style.thousands_marks + SPACES + "()+"
     body = f"translate({body}, {_strings([removed])}, '')"
     body = f"translate({body}, {_strings([style.decimal + '−'])}, '.-')"
-    number = f"TRY_CAST({body} AS DOUBLE)"
-    signed = f"CASE WHEN starts_with({text}, '(') THEN -{number} ELSE {number} END"
+    number = f"TRY_CAST(rtrim({body}, '-') AS DOUBLE)"
+    signed = f"CASE WHEN starts_with({text}, '(') OR ends_with({body}, '-') THEN -{number} ELSE {number} END"
     return f"regexp_full_match({text}, {_strings([style.pattern])})", signed
 
 

@@ -28,7 +28,8 @@ QUOTE, LINE_FEED, CARRIAGE_RETURN = b'"'[0], b"\n"[0], b"\r"[0]
 class CsvShape:
     """`new_line`: the line end of the header; `has_mixed_ends`: some rows end differently.
 
-    `names`: empty for a column without a name. `n_rows`: without header and blank lines.
+    `names`: empty for a column without a name. `n_rows`: without header and blank lines. `n_skipped`: lines before the
+    header.
     """
 
     delimiter: str
@@ -36,6 +37,7 @@ class CsvShape:
     names: tuple[str, ...]
     n_rows: int
     has_mixed_ends: bool = False
+    n_skipped: int = 0
 
 
 def shape_of_csv(path: Path, delimiter: str = "") -> CsvShape:
@@ -53,10 +55,12 @@ def shape_of_csv(path: Path, delimiter: str = "") -> CsvShape:
     for chunk in chunks:
         ends.add(chunk)
     # Line ends inside quotes do not count, so a header of several lines is one.
-    n_rows = ends.finish(counts_blank=len(dialect.names) == 1) - 1
+    counts_blank = len(dialect.names) == 1
+    n_before = dialect.n_skipped if counts_blank else dialect.n_skipped - dialect.n_blank
+    n_rows = ends.finish(counts_blank=counts_blank) - 1 - n_before
     if ends.is_mixed:
         _check_widths(path, dialect)
-    return CsvShape(dialect.delimiter, new_line, dialect.names, n_rows, ends.is_mixed)
+    return CsvShape(dialect.delimiter, new_line, dialect.names, n_rows, ends.is_mixed, dialect.n_skipped)
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
@@ -156,11 +160,14 @@ def _check_widths(path: Path, dialect: CsvDialect) -> None:
     DuckDB reads mixed line ends only in a mode that drops surplus cells.
     """
     with io.TextIOWrapper(open_decompressed(path), encoding="utf-8-sig", newline="") as file:
+        for _ in range(dialect.n_header_lines):
+            file.readline()
         reader = csv.reader(file, delimiter=dialect.delimiter, strict=True)
         try:
-            for i, row in enumerate(reader):
-                if i and row and len(row) != len(dialect.names):
-                    raise not_csv(path, f"line {reader.line_num} has {len(row)} cells for {len(dialect.names)} columns")
+            for row in reader:
+                if row and len(row) != len(dialect.names):
+                    line = dialect.n_header_lines + reader.line_num
+                    raise not_csv(path, f"line {line} has {len(row)} cells for {len(dialect.names)} columns")
         except csv.Error as error:
             raise not_csv(path, f"line {reader.line_num}: {error}") from None
 

@@ -128,13 +128,14 @@ def literal_path(path: Path) -> str:
     return re.sub(r"([*?\[])", r"[\1]", str(path.absolute()))
 
 
-def parquet_relation(files: Sequence[Path]) -> str:
+def parquet_relation(files: Sequence[Path], *, by_name: bool = True) -> str:
     """The SQL that reads Parquet files by their own columns only.
 
-    DuckDB would take columns from folders such as `plan=a`, and read text without the UTF-8 mark as bytes.
+    DuckDB would take columns from folders such as `plan=a`, and read text without the UTF-8 mark as bytes. `by_name`:
+    match the columns of several files by name, without regard to case.
     """
     paths = ", ".join(quoted(literal_path(file)) for file in files)
-    return f"read_parquet([{paths}], hive_partitioning=false, binary_as_string=true, union_by_name=true)"
+    return f"read_parquet([{paths}], hive_partitioning=false, binary_as_string=true, union_by_name={by_name})"
 
 
 def identifier(name: str) -> str:
@@ -162,32 +163,49 @@ def _need_rows(file: DataFile) -> DataFile:
 
 
 def _parquet(connection: DuckDBPyConnection, path: Path, files: Sequence[Path]) -> DataFile:
-    names = _same_names(connection, files)
-    relation = parquet_relation(files)
+    names, are_in_order = _same_names(connection, files)
+    pairs = [n for n, k in Counter(name.lower() for name in names).items() if k > 1]
+    if pairs and not are_in_order:
+        raise InputFileError(
+            f"{path}: the files have the columns in different orders, and several are called {pairs[0]!r} in upper or "
+            f"lower case.",
+            next_step="Rename one of these columns, or write the files with the same order.",
+        )
+    relation = parquet_relation(files, by_name=not pairs)
     described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
     # DuckDB renames duplicate columns, so the names are read from the file's schema.
-    columns = [FileColumn(name, identifier(row[0]), str(row[1])) for name, row in zip(names, described, strict=True)]
+    columns = [_parquet_column(name, row[0], str(row[1])) for name, row in zip(names, described, strict=True)]
+    _check_unique(path, [c.name for c in columns])
     index = unnamed_index(names, _pandas_metadata(connection, files[0]))
     kept = tuple(c for c in columns if c.name not in index)
     left_out = tuple((name, "a pandas index without a name") for name in names if name in index)
     return DataFile(path, kept, relation, _count(connection, relation), left_out)
 
 
-def _same_names(connection: DuckDBPyConnection, files: Sequence[Path]) -> list[str]:
-    """The column names that all files have, in the first one's order."""
+def _parquet_column(name: str, alias: str, type_name: str) -> FileColumn:
+    """A column by its name without blanks around it, as in CSV. A column without a type has only missing values."""
+    if type_name == '"NULL"':
+        return FileColumn(name.strip(), f"CAST({identifier(alias)} AS VARCHAR)", "VARCHAR")
+    return FileColumn(name.strip(), identifier(alias), type_name)
+
+
+def _same_names(connection: DuckDBPyConnection, files: Sequence[Path]) -> tuple[list[str], bool]:
+    """The column names that all files have, in the first one's order; and whether all have this order."""
     first: list[str] = []
+    are_in_order = True
     for file in files:
         schema = f"SELECT name, num_children FROM parquet_schema({quoted(literal_path(file))})"
         names = list(_top_level(connection.execute(schema).fetchall()))
         _check_unique(file, names)
         first = first or names
+        are_in_order = are_in_order and names == first
         if missing := [n for n in first if n not in names] or [n for n in names if n not in first]:
             with_it, without = (files[0], file) if missing[0] in first else (file, files[0])
             raise InputFileError(
                 f"{without} lacks the column {missing[0]!r} that {with_it} has.",
                 next_step="Name files with the same columns.",
             )
-    return first
+    return first, are_in_order
 
 
 def _pandas_metadata(connection: DuckDBPyConnection, file: Path) -> bytes | None:
@@ -228,9 +246,10 @@ def _csv_relation(path: Path, shape: CsvShape) -> str:
     types = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(shape.names)))
     new_line = shape.new_line.replace("\r", "\\r").replace("\n", "\\n")
     strict = "" if not shape.has_mixed_ends else "strict_mode=false, "
+    skip = f"skip={shape.n_skipped}, " if shape.n_skipped else ""
     options = (
         f"delim={quoted(shape.delimiter)}, new_line={quoted(new_line)}, quote='\"', escape='\"', nullstr='', "
-        f"{strict}compression={quoted(compression_of(path))}, hive_partitioning=false"
+        f"{strict}{skip}compression={quoted(compression_of(path))}, hive_partitioning=false"
     )
     return f"read_csv({quoted(literal_path(path))}, auto_detect=false, header=true, {options}, columns={{{types}}}"
 

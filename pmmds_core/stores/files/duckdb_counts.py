@@ -7,9 +7,9 @@ columns as features (column_sql.py).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pmmds_core.errors import InputFileError
 from pmmds_core.profiling.bin_queries import BinQuery, Predicate, bin_queries, counts_of
 from pmmds_core.stores.files.column_sql import BLANKS
-from pmmds_core.stores.files.data_file import DataFile, FileColumn, quoted, readable
+from pmmds_core.stores.files.data_file import DataFile, FileColumn, identifier, quoted, readable
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -59,6 +59,13 @@ class FileCounter:
         Raises:
             InputFileError: the file is damaged.
         """
+        # Trimming every cell takes longer than the rest, so it is done only if there are unknown cells.
+        quick = [replace(r, value=r.cell) if r.cell else r for r in readings]
+        counts = self._counted(quick, bins)
+        unknown = [r for r in readings if r.cell and counts[r.feature][bins[r.feature].unseen_index]]
+        return counts | (self._counted(unknown, bins) if unknown else {})
+
+    def _counted(self, readings: Sequence[Reading], bins: Mapping[str, FeatureBins]) -> dict[str, list[int]]:
         widths = [len(bin_queries(bins[r.feature])) for r in readings]
         limit = max(1, min(COUNTS_PER_SCAN, -(-sum(widths) // self._n_threads)))
         parts = list(_parts(readings, widths, limit))
@@ -89,10 +96,18 @@ class FileCounter:
         (n_texts, n_numbers) = self._rows(self._connection, query)[0]
         return n_texts, n_numbers
 
-    def all_match(self, column: FileColumn, pattern: str) -> bool:
-        """True if every cell of a text column that is not blank matches a pattern, without regard to case."""
+    def longest(self, column: FileColumn, at_most: int) -> list[str]:
+        """The longest different cells of a text column."""
+        text = column.identifier
+        query = f"SELECT DISTINCT {text} AS v, length({text}) AS n FROM {self._file.relation} WHERE {text} IS NOT NULL"
+        rows = self._rows(self._connection, f"SELECT v FROM ({query}) ORDER BY n DESC, v LIMIT {at_most}")
+        return [str(row[0]) for row in rows]
+
+    def all_match(self, column: FileColumn, pattern: str, missing: Collection[str]) -> bool:
+        """True if every cell of a text column matches a pattern, in any case, or is one of the words for missing."""
         text = f"lower(trim({column.identifier}, {BLANKS}))"
-        is_other = f"{text} <> '' AND NOT regexp_full_match({text}, {quoted(pattern)})"
+        words = ", ".join(quoted(word) for word in sorted({"", *missing}))
+        is_other = f"{text} NOT IN ({words}) AND NOT regexp_full_match({text}, {quoted(pattern)})"
         query = f"SELECT count_if({is_other}) FROM {self._file.relation}"
         return not self._rows(self._connection, query)[0][0]
 
@@ -131,6 +146,10 @@ class FileCounter:
     def _categories(self, cursor: DuckDBPyConnection, reading: Reading, at_most: int) -> CategoryCounts:
         # By position, because a file's own column may be called v.
         groups = f"SELECT {reading.value} AS v, count(*) AS n FROM {self._file.relation} GROUP BY 1"
+        if reading.cell:  # trims each different cell once; the name of the count differs from the column's
+            n = identifier(reading.cell + "n")
+            cells = f"SELECT {reading.cell}, count(*) AS {n} FROM {self._file.relation} GROUP BY 1"
+            groups = f"SELECT {reading.value} AS v, sum({n})::BIGINT AS n FROM ({cells}) GROUP BY 1"
         totals = "count(v) OVER (), sum(n) OVER ()"
         query = f"SELECT v, n, {totals} FROM ({groups}) ORDER BY v IS NULL DESC, n DESC, v LIMIT {at_most + 1}"
         rows = self._rows(cursor, query)

@@ -165,9 +165,10 @@ class AlertStore:
         alerts = self._read(_alerts().where(drift_alerts.c.live_for == model_name))
         return alerts[0] if alerts else None
 
-    def recent(self, limit: int = 20) -> list[Alert]:
-        """The newest alerts of any status, newest first."""
-        return self._read(_alerts().order_by(drift_alerts.c.alert_id.desc()).limit(limit))
+    def recent(self, limit: int = 20, *, with_resolved: bool = True) -> list[Alert]:
+        """The newest alerts, newest first."""
+        query = _alerts() if with_resolved else _alerts().where(drift_alerts.c.status != RESOLVED)
+        return self._read(query.order_by(drift_alerts.c.alert_id.desc()).limit(limit))
 
     def get(self, alert_id: int) -> Alert:
         """Raises UsageError if there is no such alert."""

@@ -100,6 +100,17 @@ def as_write_table(frame: pd.DataFrame, path: Path) -> None:
     path.write_text(",".join(frame.columns) + "\n" + body, encoding="utf-8")
 
 
+def as_changed_csv(change: Callable[[str], str], **options: Any) -> Write:
+    def write(frame: pd.DataFrame, path: Path) -> None:
+        path.write_text(change(frame.to_csv(index=False, **options)), encoding="utf-8")
+
+    return write
+
+
+def with_spaced_names(frame: pd.DataFrame, path: Path) -> None:
+    frame.rename(columns={"plan": " plan", "amount": "amount "}).to_parquet(path)
+
+
 FORMATS: dict[str, Write] = {
     "parquet": lambda frame, path: frame.to_parquet(path, index=False),
     "parquet with a filtered index": lambda frame, path: (
@@ -122,6 +133,14 @@ FORMATS: dict[str, Write] = {
     "csv from R": as_r,
     "csv from write.table": as_write_table,
     "csv with blanks": lambda frame, path: frame.assign(plan=" " + frame["plan"] + " ").to_csv(path, index=False),
+    "csv with lines ended by a delimiter": as_changed_csv(
+        lambda text: "".join(line + ";\n" * (i > 0) + "\n" * (i == 0) for i, line in enumerate(text.splitlines())),
+        sep=";",
+        decimal=",",
+    ),
+    "csv with Excel's separator line": as_changed_csv(lambda text: "sep=;\n" + text, sep=";", decimal=","),
+    "csv after blank lines": as_changed_csv(lambda text: "\n \n\n" + text),
+    "parquet with blanks around names": with_spaced_names,
     "csv, gzip": as_gzip,
     "csv, zstd": as_zstd,
 }
@@ -179,6 +198,29 @@ def test_folders_and_patterns_are_read_as_one_file(tmp_path: Path, rows: pd.Data
         compare_files(parts, tmp_path / "whole.parquet")
 
 
+def test_names_that_differ_in_case_are_not_merged_across_files(tmp_path: Path, rows: pd.DataFrame) -> None:
+    pair = rows[["amount"]].assign(Amount=rows["amount"] * 100)
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    pair.to_parquet(tmp_path / "whole.parquet")
+    pair[:500].to_parquet(parts / "one.parquet")
+    pair[500:].to_parquet(parts / "two.parquet")
+    assert psis(compare_files(tmp_path / "whole.parquet", parts)) == {"amount": 0.0, "Amount": 0.0}
+    pair[500:].iloc[:, ::-1].to_parquet(parts / "two.parquet")
+    with pytest.raises(InputFileError, match="'amount' in upper or lower case"):
+        compare_files(tmp_path / "whole.parquet", parts)
+
+
+def test_a_single_column_with_decimal_commas(tmp_path: Path, rows: pd.DataFrame) -> None:
+    rows[["amount"]].to_parquet(tmp_path / "a.parquet")
+    for name in ("amount", "{amount}"):
+        only = rows[["amount"]].rename(columns={"amount": name})
+        only.to_parquet(tmp_path / "a.parquet")
+        only.to_csv(tmp_path / "b.csv", index=False, sep=";", decimal=",")
+        assert psis(compare_files(tmp_path / "a.parquet", tmp_path / "b.csv")) == {name: 0.0}
+        assert psis(compare_files(tmp_path / "b.csv", tmp_path / "a.parquet")) == {name: 0.0}
+
+
 def test_a_name_with_pattern_characters_is_a_file(tmp_path: Path, rows: pd.DataFrame) -> None:
     odd = tmp_path / "rows [1]*.parquet"
     rows.to_parquet(odd)
@@ -198,6 +240,41 @@ def test_a_new_code_of_a_discrete_column_is_unseen(tmp_path: Path) -> None:
         for frame, path in ((reference, a), (current, b)):
             frame.to_parquet(path) if suffix == "parquet" else frame.to_csv(path, index=False)
         assert psis(compare_files(a, b)) == pytest.approx(right, abs=1e-9)
+
+
+@pytest.mark.parametrize("k", [11, 12, 20, 30])
+@pytest.mark.parametrize(("old", "new"), [(1, 0), (1, -9), ("k", "k+1"), ("k", 999)])
+def test_a_new_code_beyond_more_codes_than_bins_is_unseen(
+    tmp_path: Path, k: int, old: int | str, new: int | str
+) -> None:
+    reference = np.random.default_rng(k).integers(1, k + 1, N).astype(float)
+    words = {"k": k, "k+1": k + 1}
+    gone, code = words.get(str(old), old), words.get(str(new), new)
+    current = np.where(reference == gone, code, reference)
+    for name, values in (("a", reference), ("b", current)):
+        pd.DataFrame({"x": values}).to_parquet(tmp_path / f"{name}.parquet")
+    edges = np.unique(np.quantile(reference, np.arange(1, 10) / 10, method="lower"))
+    bins = np.where(current == code, len(edges) + 1, np.searchsorted(edges, current))
+    counts = [np.bincount(b, minlength=len(edges) + 2) for b in (np.searchsorted(edges, reference), bins)]
+    (feature,) = compare_files(tmp_path / "a.parquet", tmp_path / "b.parquet").features
+    assert feature.unseen_share == np.mean(current == code)
+    assert feature.psi == pytest.approx(psi_of(*counts), abs=1e-9)
+
+
+def test_a_new_code_between_more_codes_than_bins_is_unseen(tmp_path: Path) -> None:
+    codes = np.array([*range(100, 400, 10), 405, 407])
+    reference = np.random.default_rng(0).choice(codes, N)
+    reference[:64] = np.repeat(codes, 2)
+    pd.DataFrame({"x": reference}).to_parquet(tmp_path / "a.parquet")
+    pd.DataFrame({"x": np.where(reference == 205, 206, np.where(reference == 210, 211, reference))}).to_csv(
+        tmp_path / "b.csv", index=False
+    )
+    (feature,) = compare_files(tmp_path / "a.parquet", tmp_path / "b.csv").features
+    assert feature.unseen_share == np.mean(reference == 210)
+    result = compare_files(tmp_path / "a.parquet", tmp_path / "a.parquet")
+    result.save_profile(tmp_path / "profile.json")
+    (saved,) = compare_files(tmp_path / "profile.json", tmp_path / "b.csv").features
+    assert saved.psi == feature.psi
 
 
 def test_a_sentinel_beside_a_mass_of_equal_values_is_unseen(tmp_path: Path) -> None:
@@ -360,3 +437,140 @@ def test_what_is_not_csv_is_named(tmp_path: Path, content: bytes, sentence: str)
     with pytest.raises(InputFileError) as raised:
         compare_files(path, path)
     assert sentence in raised.value.message
+
+
+def write_column(folder: Path, side: str, cells: Any) -> Path:
+    path = folder / f"{side}.csv"
+    pd.DataFrame({"plan": [f"p{i % 5}" for i in range(len(cells))], "x": list(cells)}).to_csv(
+        path, sep=";", index=False
+    )
+    return path
+
+
+def psi_in_bins_of(reference: NDArray[np.float64], current: NDArray[np.float64]) -> float:
+    edges = np.unique(np.quantile(reference, np.arange(1, 10) / 10, method="lower"))
+    counts = [
+        np.bincount(np.searchsorted(edges, v, side="left"), minlength=len(edges) + 1) for v in (reference, current)
+    ]
+    return psi_of(*counts)
+
+
+def in_german(value: float, decimals: int = 2) -> str:
+    return f"{value:,.{decimals}f}".translate(str.maketrans(",.", ".,"))
+
+
+def in_french(value: float) -> str:
+    return f"{value:,.2f}".replace(",", "\u202f").replace(".", ",")
+
+
+STYLES: dict[str, Callable[[float], str]] = {
+    "plain": lambda v: f"{v:.2f}",
+    "decimal comma": lambda v: f"{v:.2f}".replace(".", ","),
+    "German": in_german,
+    "French": in_french,
+    "French with no-break spaces": lambda v: in_french(v).replace("\u202f", "\u00a0"),
+    "Swiss": lambda v: f"{v:,.2f}".replace(",", "’"),
+    "zloty": lambda v: f"{v:.2f} zł".replace(".", ","),
+    "rouble": lambda v: f"{v:.2f} руб.",
+    "rupee": lambda v: f"Rs. {v:.2f}",
+    "accounting": lambda v: f"({-v:.2f})" if v < 0 else f"{v:.2f}",
+    "minus at the end": lambda v: f"{-v:.2f}-" if v < 0 else f"{v:.2f}",
+    "exponent with a comma": lambda v: f"{v:.6E}".replace(".", ","),
+}
+
+
+@pytest.mark.parametrize("write", STYLES.values(), ids=STYLES.keys())
+def test_numbers_are_numbers_in_any_form(tmp_path: Path, write: Callable[[float], str]) -> None:
+    rng = np.random.default_rng(7)
+    reference = np.round(rng.gamma(2, 300, N) - 200, 2)
+    current = rng.choice(np.sort(reference)[-400:], N)
+    plain = write_column(tmp_path, "plain", [f"{v:.2f}" for v in reference])
+    local = write_column(tmp_path, "local", [write(v) for v in reference])
+    moved = write_column(tmp_path, "moved", [write(v) for v in current])
+    right = psi_in_bins_of(reference, current)
+    assert psis(compare_files(plain, local))["x"] == 0.0
+    assert psis(compare_files(plain, moved))["x"] == pytest.approx(right, abs=1e-9)
+    assert psis(compare_files(local, moved))["x"] == pytest.approx(right, abs=1e-9)
+
+
+def test_marks_of_thousands_follow_the_other_file_the_option_or_the_other_columns(tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    reference = np.round(rng.gamma(3, 9_000, N)) + 1_000
+    whole = [in_german(v, 0) for v in reference]
+    plain = write_column(tmp_path, "plain", reference)
+    full = write_column(tmp_path, "full", [in_german(v) for v in reference])
+    short = write_column(tmp_path, "short", whole)
+    assert psis(compare_files(full, short))["x"] == 0.0
+    for a, b in ((plain, short), (short, plain)):
+        for options in (FileOptions(decimal=","), FileOptions(thousands=".")):
+            assert psis(compare_files(a, b, options=options))["x"] == 0.0
+    other = tmp_path / "other.csv"
+    pd.DataFrame({"plan": "a", "x": whole, "y": [in_german(v / 7) for v in reference]}).to_csv(
+        other, sep=";", index=False
+    )
+    values = tmp_path / "values.csv"
+    pd.DataFrame({"plan": "a", "x": reference, "y": np.round(reference / 7, 2)}).to_csv(values, index=False)
+    for a, b in ((other, values), (values, other)):
+        assert psis(compare_files(a, b)) == {"plan": 0.0, "x": 0.0, "y": 0.0}
+
+
+@pytest.mark.parametrize("form", ["'{:.2f}", "{:.2f} m^2", "eur {:.2f}"])
+def test_numbers_in_an_unknown_form_are_refused_by_name(tmp_path: Path, form: str) -> None:
+    path = write_column(tmp_path, "a", [form.format(i + 0.25) for i in range(N - 1)] + [form.format(0.25)])
+    with pytest.raises(InputFileError, match="'x' seems to have numbers in an unknown form"):
+        compare_files(path, path)
+
+
+def test_a_number_for_missing_is_missing_in_every_type(tmp_path: Path) -> None:
+    age = np.random.default_rng(9).integers(18, 90, N)
+    blank = np.where(np.arange(N) % 5 == 0, np.nan, age)
+    pd.DataFrame({"x": blank}).to_parquet(tmp_path / "a.parquet")
+    coded = pd.DataFrame({"x": np.where(np.isnan(blank), -999, age)})
+    coded.to_parquet(tmp_path / "int.parquet")
+    coded.astype(float).to_parquet(tmp_path / "float.parquet")
+    coded.astype(float).to_csv(tmp_path / "float.csv", index=False)
+    for file in ("int.parquet", "float.parquet", "float.csv"):
+        result = compare_files(tmp_path / "a.parquet", tmp_path / file, options=FileOptions(na=("-999",)))
+        assert (psis(result), result.features[0].null_share_current) == ({"x": 0.0}, 0.2)
+
+
+def test_booleans_are_equal_in_every_spelling(tmp_path: Path) -> None:
+    flag = np.random.default_rng(10).random(N) < 0.7
+    pd.DataFrame({"x": flag}).to_parquet(tmp_path / "a.parquet")
+    for true, false in (("t", "f"), ("T", "F"), ("yes", "no"), ("1.0", "0.0")):
+        pd.DataFrame({"x": np.where(flag, true, false)}).to_csv(tmp_path / "b.csv", index=False)
+        assert psis(compare_files(tmp_path / "a.parquet", tmp_path / "b.csv")) == {"x": 0.0}
+    for true, false in (("t", "f"), ("T", "F"), ("1", "0")):
+        pd.DataFrame({"x": np.where(flag, true, false)}).to_csv(tmp_path / "b.csv", index=False)
+        options = FileOptions(categorical=frozenset(["x"]))
+        assert psis(compare_files(tmp_path / "b.csv", tmp_path / "a.parquet", options=options)) == {"x": 0.0}
+
+
+@pytest.mark.parametrize("form", ["%m/%Y", "%b %Y", "%Y Q1", "KW %V/%Y", "%d.%m.%Y", "%d. %B %Y"])
+def test_periods_are_left_out_with_words_for_missing_among_them(tmp_path: Path, form: str) -> None:
+    days = pd.date_range("2020-01-01", periods=N, freq="53h").strftime(form).to_series().to_numpy()
+    path = write_column(tmp_path, "a", np.where(np.arange(N) % 9 == 0, "NULL", days))
+    assert list(psis(compare_files(path, path))) == ["plan"]
+
+
+def test_columns_without_values_are_equal_in_every_format(tmp_path: Path) -> None:
+    nothing = [tmp_path / name for name in ("a.parquet", "b.parquet", "c.csv", "d.csv")]
+    pq.write_table(pa.table({"plan": ["a"] * N, "x": pa.nulls(N)}), nothing[0])
+    pd.DataFrame({"plan": ["a"] * N, "x": [np.nan] * N}).to_parquet(nothing[1])
+    for path, word in zip(nothing[2:], ("", "NA"), strict=True):
+        path.write_text("plan,x\n" + f"a,{word}\n" * N, encoding="utf-8")
+    for a in nothing:
+        for b in nothing:
+            assert psis(compare_files(a, b)) == {"plan": 0.0, "x": 0.0}
+
+
+def test_a_score_is_read_like_other_numbers_and_refused_if_it_is_none(tmp_path: Path) -> None:
+    score = np.round(np.random.default_rng(11).random(N), 3)
+    a = write_column(tmp_path, "a", [f"{v:.3f}".replace(".", ",") for v in score])
+    b = write_column(tmp_path, "b", np.round(score**2, 3))
+    found = psis(compare_files(a, b, score="x"))["__score__"]
+    assert found == pytest.approx(psi_in_bins_of(score, np.round(score**2, 3)), abs=0.01)
+    for cells in (score * 100, ["high", "low"] * (N // 2), [f"{v * 100:.1f}%" for v in score]):
+        path = write_column(tmp_path, "c", cells)
+        with pytest.raises(InputFileError, match="values of the score 'x' are numbers from 0 to 1"):
+            compare_files(path, path, score="x")

@@ -100,6 +100,7 @@ def test_a_report_after_a_resolved_alert_opens_another(database: Database, save:
     second = raise_one(database, save())
     assert second.alert_id != first.alert_id
     assert [a.alert_id for a in store.recent()] == [second.alert_id, first.alert_id]
+    assert [a.alert_id for a in store.recent(1, with_resolved=False)] == [second.alert_id]
     assert store.event_totals() == {("feature_drift", "major"): 2}
 
 
