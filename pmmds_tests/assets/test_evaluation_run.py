@@ -26,8 +26,8 @@ def test_an_invalid_holdout_fails_the_evaluation_with_its_reason(trained_home: P
     assert sound is not None
     frame = sound.read()
     cases = {
-        "are of one class": frame.assign(churn=0),
-        "have no label": frame.assign(churn=frame["churn"].astype(float).where(frame.index != frame.index[0])),
+        "the label has a single value": frame.assign(churn=0),
+        "has no label": frame.assign(churn=frame["churn"].astype(float).where(frame.index != frame.index[0])),
         "tenure in 3 rows": frame.assign(tenure=pd.Series([None] * 3 + frame["tenure"].tolist()[3:], frame.index)),
         "are too few": frame.head(15),
     }
