@@ -32,6 +32,7 @@ class PageHead:
     window_end: datetime
     psi_threshold: float
     created_at: datetime
+    remarks: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:

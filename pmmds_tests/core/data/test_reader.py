@@ -204,12 +204,12 @@ def test_an_unrelated_file_is_rejected_with_its_columns(tmp_path: Path) -> None:
     [
         ("", "is empty"),
         ("\n \n", "is empty"),
-        ("Hours,Heat,Colour,Failed\n", "has a header but no rows"),
+        ("Hours,Heat,Color,Failed\n", "has a header but no rows"),
         (",,,\n1,2,red,yes\n", "line 1 has no column names"),
         ("Hours,Heat,Hours,Failed\n1,2,3,yes\n", "duplicate column names: 'Hours'"),
         (
             "Hours,Heat,Color,Failed\n1,2,red,yes\n1,2\n",
-            "1 of 2 rows do not have 4 cells like the header",
+            "1 of 2 rows do not have the header's 4 cells",
         ),
         ('Hours,Heat,Color,Failed\n1,"2,red,yes\n', "invalid CSV"),
         ("Hours,Heat\0\n", "NUL bytes"),
@@ -254,15 +254,15 @@ def test_ones_and_zeros_are_labels_unless_the_contract_uses_them(tmp_path: Path)
 @pytest.mark.parametrize(
     ("text", "note"),
     [
-        ("Hours;Heat;Colour;Failed\n1;2,5;red;yes\n;3,0;blue;no\n", "Heat: numbers written like '2,5'"),
-        ("Hours\tHeat\tColour\tFailed\r\n1\t2.5\tred\tyes\n\t3.0\tblue\tno\n", ""),
-        (",Hours,Heat,Colour,Failed\n0,1,2.5,red,yes\n1,NA,3.0,blue,no\n", ""),
-        ("Hours,Heat,Colour,Failed\n7,1,2.5,red,yes\n9,n/a,3.0,blue,no\n", ""),
-        ("Hours,Heat,Colour,Failed\n1,2.5 °C,red,yes\nNULL,3 °C,blue,no\n", "Heat: numbers written like '2.5 °C'"),
+        ("Hours;Heat;Color;Failed\n1;2,5;red;yes\n;3,0;blue;no\n", "Heat: numbers written like '2,5'"),
+        ("Hours\tHeat\tColor\tFailed\r\n1\t2.5\tred\tyes\n\t3.0\tblue\tno\n", ""),
+        (",Hours,Heat,Color,Failed\n0,1,2.5,red,yes\n1,NA,3.0,blue,no\n", ""),
+        ("Hours,Heat,Color,Failed\n7,1,2.5,red,yes\n9,n/a,3.0,blue,no\n", ""),
+        ("Hours,Heat,Color,Failed\n1,2.5 °C,red,yes\nNULL,3 °C,blue,no\n", "Heat: numbers written like '2.5 °C'"),
     ],
 )
 def test_csv_files_are_read_as_people_write_them(tmp_path: Path, machines: Contract, text: str, note: str) -> None:
-    plain = read_source(file_of(tmp_path, "Hours,Heat,Colour,Failed\n1,2.5,red,yes\n,3.0,blue,no\n"), machines)
+    plain = read_source(file_of(tmp_path, "Hours,Heat,Color,Failed\n1,2.5,red,yes\n,3.0,blue,no\n"), machines)
     data = read_source(file_of(tmp_path, text, "other.csv"), machines)
     assert data.digest == plain.digest
     assert data.notes == ((note,) if note else ())
@@ -312,9 +312,9 @@ def test_equal_categories_have_the_text_of_the_contract(
 ) -> None:
     text = SMALL.replace("red, blue", ", ".join(f'"{v}"' for v in values))
     text = text.replace("example: red", f'example: "{values[0]}"').replace("means: blue", f'means: "{values[0]}"')
-    frame = pd.DataFrame({"Hours": 1, "Heat": 2.0, "Colour": cells, "Failed": "no"})
+    frame = pd.DataFrame({"Hours": 1, "Heat": 2.0, "Color": cells, "Failed": "no"})
     frame.to_parquet(tmp_path / "a.parquet")
-    assert read_source(tmp_path / "a.parquet", parse_contract(text, "c.yaml")).frame["colour"].tolist() == expected
+    assert read_source(tmp_path / "a.parquet", parse_contract(text, "c.yaml")).frame["color"].tolist() == expected
 
 
 @pytest.mark.parametrize("change", ["value", "order", "name"])
