@@ -76,7 +76,7 @@ types: $(STAMP) ## mypy strict
 	$(BIN)/mypy
 
 test-fast: $(STAMP) ## unit tests: SQLite only, no servers
-	$(BIN)/pytest -n 2 pmmds_tests/core pmmds_tests/architecture -m 'not postgres and not process and not telco and not slow and not faults and not compose and not scale' $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup pmmds_tests/core pmmds_tests/architecture -m 'not postgres and not process and not telco and not slow and not faults and not compose and not scale' $(ARGS)
 
 test: $(STAMP) ## all tests except the following, on SQLite and PostgreSQL
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)

@@ -27,7 +27,9 @@ def requirements() -> str:
 def test_every_pinned_package_is_in_the_bill_of_materials(requirements: str, tmp_path: Path) -> None:
     bill = tmp_path / "sbom.json"
     program = Path(sys.executable).with_name("cyclonedx-py")
-    arguments = ["requirements", "requirements.txt", "--pyproject", "pyproject.toml", "--of", "JSON", "-o", str(bill)]
+    # `make sbom` validates the same document against CycloneDX's schema, which takes ten times as long.
+    output = ["--of", "JSON", "--no-validate", "-o", str(bill)]
+    arguments = ["requirements", "requirements.txt", "--pyproject", "pyproject.toml", *output]
     done = subprocess.run([str(program), *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     document = json.loads(bill.read_text(encoding="utf-8"))

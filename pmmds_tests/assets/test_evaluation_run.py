@@ -10,7 +10,7 @@ import pytest
 
 from pmmds_core.data.reader import content_digest
 from pmmds_core.deployment import Deployment
-from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
+from pmmds_tests.harness.dagster_platform import copy_of, errors_of
 
 
 def keep_holdout(deployment: Deployment, frame: pd.DataFrame, details: Any) -> None:
@@ -18,17 +18,16 @@ def keep_holdout(deployment: Deployment, frame: pd.DataFrame, details: Any) -> N
 
 
 @pytest.mark.slow
-def test_an_invalid_holdout_fails_the_evaluation_with_its_reason(tmp_path: Path) -> None:
-    platform = DagsterPlatform.build(tmp_path)
-    assert platform.run("train_job").success
+def test_an_invalid_holdout_fails_the_evaluation_with_its_reason(trained_home: Path, tmp_path: Path) -> None:
+    platform = copy_of(trained_home, tmp_path)
     deployment = platform.deployment
     sound = deployment.datasets.latest("holdout")
     before = deployment.decisions.latest_evaluation()
     assert sound is not None
     frame = sound.read()
     cases = {
-        "are of one class": frame.assign(churn=0),
-        "have no label": frame.assign(churn=frame["churn"].astype(float).where(frame.index != frame.index[0])),
+        "the label has a single value": frame.assign(churn=0),
+        "has no label": frame.assign(churn=frame["churn"].astype(float).where(frame.index != frame.index[0])),
         "tenure in 3 rows": frame.assign(tenure=pd.Series([None] * 3 + frame["tenure"].tolist()[3:], frame.index)),
         "are too few": frame.head(15),
     }

@@ -15,7 +15,14 @@ from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_core.synthetic.scenarios import traffic_rows
 from pmmds_core.workflows.reproduction import reproduce
 from pmmds_core.workflows.version_lookup import find_version
-from pmmds_tests.harness.dagster_platform import DagsterPlatform, assets_made, errors_of, failed_checks, metadata_of
+from pmmds_tests.harness.dagster_platform import (
+    DagsterPlatform,
+    assets_made,
+    copy_of,
+    errors_of,
+    failed_checks,
+    metadata_of,
+)
 
 Trained = tuple[DagsterPlatform, dg.ExecuteInProcessResult]
 
@@ -23,8 +30,11 @@ Trained = tuple[DagsterPlatform, dg.ExecuteInProcessResult]
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def platform(request: pytest.FixtureRequest, tmp_path: Path) -> DagsterPlatform:
     """A platform with its first model in production."""
-    url = {} if request.param == "sqlite" else {"PMMDS_DATABASE_URL": request.getfixturevalue("postgres_url")}
-    built = DagsterPlatform.build(tmp_path / "home", PMMDS_RETRAIN_COOLDOWN_MINUTES="0.001", **url)
+    variables = {"PMMDS_RETRAIN_COOLDOWN_MINUTES": "0.001"}
+    if request.param == "sqlite":
+        return copy_of(request.getfixturevalue("trained_home"), tmp_path / "home", **variables)
+    url = request.getfixturevalue("postgres_url")
+    built = DagsterPlatform.build(tmp_path / "home", PMMDS_DATABASE_URL=url, **variables)
     result = built.run("train_job")
     assert result.success, errors_of(result)
     return built

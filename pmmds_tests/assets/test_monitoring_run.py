@@ -115,12 +115,10 @@ def test_the_current_hour_is_a_partition() -> None:
     assert key_of(datetime.now(UTC)) in hourly.get_partition_keys()
 
 
-def test_the_alert_names_the_changed_feature_by_the_selected_rule(tmp_path: Path) -> None:
+def test_the_alert_names_the_changed_feature_by_the_selected_rule(trained_home: Path, tmp_path: Path) -> None:
     """Logged rows lead through histograms, rules and a report to an alert that names the change."""
-    platform = DagsterPlatform.build(
-        tmp_path, PMMDS_DRIFT_ALERT_RULES="calibrated", PMMDS_DRIFT_SEGMENT_FEATURES="internet_service"
-    )
-    assert platform.run("train_job").success
+    variables = {"PMMDS_DRIFT_ALERT_RULES": "calibrated", "PMMDS_DRIFT_SEGMENT_FEATURES": "internet_service"}
+    platform = copy_of(trained_home, tmp_path, **variables)
     deployment = platform.deployment
     reference = deployment.datasets.require("reference", "reference_data").read()
     changed = apply_scenario(reference.sample(400, random_state=2), deployment.contract, "month_to_month", seed=3)
@@ -136,9 +134,8 @@ def test_the_alert_names_the_changed_feature_by_the_selected_rule(tmp_path: Path
     assert int(reported[2]) == round(after)
 
 
-def test_the_stored_report_has_every_rule_the_pairs_and_the_segments(tmp_path: Path) -> None:
-    platform = DagsterPlatform.build(tmp_path, PMMDS_DRIFT_SEGMENT_FEATURES="internet_service")
-    assert platform.run("train_job").success
+def test_the_stored_report_has_every_rule_the_pairs_and_the_segments(trained_home: Path, tmp_path: Path) -> None:
+    platform = copy_of(trained_home, tmp_path, PMMDS_DRIFT_SEGMENT_FEATURES="internet_service")
     deployment = platform.deployment
     reference = deployment.datasets.require("reference", "reference_data").read()
     changed = apply_scenario(reference.sample(400, random_state=2), deployment.contract, "month_to_month", seed=3)

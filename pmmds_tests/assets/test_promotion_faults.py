@@ -19,16 +19,13 @@ from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_core.synthetic.scenarios import traffic_rows
 from pmmds_core.workflows.rollback import roll_back
 from pmmds_tests.assets.test_rollback_and_approval import decide, production
-from pmmds_tests.harness.dagster_platform import DagsterPlatform, assets_made, errors_of
+from pmmds_tests.harness.dagster_platform import DagsterPlatform, assets_made, copy_of, errors_of
 
 
 @pytest.fixture
-def platform(tmp_path: Path) -> DagsterPlatform:
+def platform(trained_home: Path, tmp_path: Path) -> DagsterPlatform:
     """A platform with its first model in production."""
-    built = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_COOLDOWN_MINUTES="0.001")
-    result = built.run("train_job")
-    assert result.success, errors_of(result)
-    return built
+    return copy_of(trained_home, tmp_path, PMMDS_RETRAIN_COOLDOWN_MINUTES="0.001")
 
 
 def registered_folder(deployment: Deployment, version: str) -> Path:

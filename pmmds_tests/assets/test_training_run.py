@@ -14,11 +14,15 @@ from pmmds_core.stores.files.reference_source import load_reference
 from pmmds_tests.harness.dagster_platform import (
     DagsterPlatform,
     assets_made,
+    copy_of,
     data_version,
     errors_of,
     failed_checks,
     metadata_of,
 )
+
+# One test process has the platform that they share.
+pytestmark = pytest.mark.xdist_group("training")
 
 Trained = tuple[DagsterPlatform, dg.ExecuteInProcessResult]
 MADE = {
@@ -97,9 +101,9 @@ def test_the_evaluation_is_logged_as_page_and_model_card(trained: Trained) -> No
     assert measures >= {"ROC-AUC", "PR-AUC", "log loss", "Brier score", "calibration error"}
 
 
-def test_the_same_data_and_seed_give_the_same_model(trained: Trained, tmp_path: Path) -> None:
-    again = DagsterPlatform.build(tmp_path)
-    assert again.run("train_job").success
+def test_the_same_data_and_seed_give_the_same_model(trained: Trained, trained_home: Path, tmp_path: Path) -> None:
+    """Trained in this process and by `pmmds train` in another one."""
+    again = copy_of(trained_home, tmp_path)
     assert again.deployment.production_version().digest == trained[0].deployment.production_version().digest
 
 

@@ -47,10 +47,6 @@ def test_a_version_without_recorded_training_rows_is_not_evaluated(trained_home:
     with deployment.registry._client() as client:
         place = Path(client.get_run(version.run_id).info.artifact_uri.removeprefix("file://"))
     rows = place / "training" / "row_digests.npy"
-    content = rows.read_bytes()
     rows.unlink()
-    try:
-        result = platform.run("train_job", selection=["model_evaluation"])
-    finally:
-        rows.write_bytes(content)
+    result = platform.run("train_job", selection=["model_evaluation"])
     assert "has no record of the rows that it was trained on" in errors_of(result)[0]

@@ -15,12 +15,12 @@ def versions(platform: DagsterPlatform) -> set[str]:
     return {v.version for v in platform.deployment.registry.versions(platform.deployment.model_name)}
 
 
-def files_of(base: Path, run_id: str) -> list[Path]:
-    return [path for path in base.glob("*/mlartifacts/**/*") if path.is_file() and run_id in str(path)]
+def files_of(home: Path, run_id: str) -> list[Path]:
+    return [path for path in home.glob("mlartifacts/**/*") if path.is_file() and run_id in str(path)]
 
 
-def n_files(base: Path) -> int:
-    return sum(path.is_file() for path in base.glob("*/mlartifacts/**/*"))
+def n_files(home: Path) -> int:
+    return sum(path.is_file() for path in home.glob("mlartifacts/**/*"))
 
 
 def test_a_version_never_in_production_is_deleted_and_rollback_works(two_versions_home: Path, tmp_path: Path) -> None:
@@ -30,14 +30,13 @@ def test_a_version_never_in_production_is_deleted_and_rollback_works(two_version
         assert result.success, errors_of(result)
     deployment = platform.deployment
     gone = deployment.registry.get_version(deployment.model_name, "3")
-    base = two_versions_home.parent  # a copied home writes artifacts to the original experiment's folder
-    assert files_of(base, gone.run_id)
-    before = n_files(base)
+    assert files_of(tmp_path, gone.run_id)
+    before = n_files(tmp_path)
     later = datetime.now(UTC) + timedelta(days=91)
     assert {e.kind: e.n_removed for e in expire(deployment, later, dry_run=True)}["model versions"] == 1
     assert {e.kind: e.n_removed for e in expire(deployment, later)}["model versions"] == 1
     assert versions(platform) == {"1", "2", "4"}, "1 and 2 served, 4 is the challenger and the newest"
-    assert files_of(base, gone.run_id) == []
-    assert n_files(base) < before - 10, "the logged pipeline is gone, too"
+    assert files_of(tmp_path, gone.run_id) == []
+    assert n_files(tmp_path) < before - 10, "the logged pipeline is gone, too"
     assert roll_back(deployment, by="Ada").challenger_version == "1"
     assert {e.kind: e.n_removed for e in expire(deployment, later)}["model versions"] == 0

@@ -1,14 +1,14 @@
 """A promoter process for crash tests that kills itself (SIGKILL) before its n-th step.
 
-Run it as `python -m pmmds_tests.harness.crashing_promoter HOME DATABASE_URL REGISTRY_FILE DECISION_ID N`.
+The processes are forked from a server process that has imported this module, which saves the import in each one.
 Not here: assertions.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +20,7 @@ from pmmds_core.stores.lifecycle.decisions import DecisionStore
 from pmmds_core.stores.lifecycle.promotion_lock import PromotionTransaction
 from pmmds_core.workflows.promotion import put_into_production
 from pmmds_tests.harness.fakes import FileRegistry
+from pmmds_tests.harness.service_process import PATIENCE_SECONDS
 
 
 class Fate:
@@ -67,13 +68,33 @@ class DoomedDecisions(DecisionStore):
         self._fate.step()
 
 
-def main(home: str, database_url: str, registry_file: str, decision_id: str, n: str) -> None:
-    database, fate = open_database(Settings(home=home, database_url=database_url)), Fate(int(n))
+class Promoter:
+    """A started process that promotes a decision.
+
+    Args:
+        settings: home and database.
+        registry_file: file of the FileRegistry.
+        decision_id: a saved decision.
+        n: the step before which the process kills itself; 0: never.
+    """
+
+    def __init__(self, settings: Settings, registry_file: Path, decision_id: str, n: int) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])
+        arguments = (settings.home, settings.database_url, registry_file, decision_id, n)
+        self._process = context.Process(target=_promote, args=arguments)
+        self._process.start()
+
+    def exit_code(self) -> int:
+        """Wait for its end: the exit code, or the negative number of the signal that ended it."""
+        self._process.join(PATIENCE_SECONDS)
+        assert self._process.exitcode is not None, f"the promoter did not end within {PATIENCE_SECONDS:g} seconds"
+        return self._process.exitcode
+
+
+def _promote(home: str, database_url: str, registry_file: Path, decision_id: str, n: int) -> None:
+    database, fate = open_database(Settings(home=home, database_url=database_url)), Fate(n)
     decisions = DoomedDecisions(database, "churn-classifier", fate)
     decision = decisions.get(decision_id)
     assert decision is not None
-    put_into_production(decision, decisions, DoomedRegistry(Path(registry_file), fate))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    put_into_production(decision, decisions, DoomedRegistry(registry_file, fate))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from pmmds_core.stores.database.engine import open_database
 from pmmds_core.stores.database.schema import migrate
 from pmmds_core.stores.predictions.label_history import LabelItem
 from pmmds_core.stores.predictions.log import PredictionRecord
+from pmmds_tests.harness.home_copies import copy_home
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -125,8 +125,8 @@ class DagsterPlatform:
 
 
 def copy_of(home: Path, folder: Path, **variables: str) -> DagsterPlatform:
-    """A platform in `folder`, copied from the one in `home`."""
-    shutil.copytree(home, folder, dirs_exist_ok=True)
+    """A platform in `folder`, an independent copy of the home `home`."""
+    copy_home(home, folder)
     return DagsterPlatform.build(folder, **variables)
 
 

@@ -13,11 +13,12 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.synthetic.generator import packaged_generator
 from pmmds_core.synthetic.scenarios import traffic_rows
 from pmmds_serving.generated.pmmds.v1.prediction_pb2 import PredictRequest
-from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
+from pmmds_tests.harness.dagster_platform import DagsterPlatform, copy_of, errors_of
 from pmmds_tests.harness.grpc_requests import stub_of
 from pmmds_tests.harness.prometheus import Prometheus, running_prometheus
 from pmmds_tests.harness.service_process import RunningService, running_service, service_environment, wait_until
 from pmmds_tests.harness.service_requests import BATCH, JSON, PREDICT, all_logged, example
+from pmmds_tests.harness.trained_homes import first_version_home
 from pmmds_tests.observability.deployed import RULES
 
 N_DRIFTED = 600
@@ -27,9 +28,7 @@ N_DRIFTED = 600
 def watched_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service with a promotion, drifted traffic, an open alert and a retraining blocked for lack of labels."""
     home = tmp_path_factory.mktemp("watched")
-    platform = DagsterPlatform.build(home)
-    trained = platform.run("train_job")
-    assert trained.success, errors_of(trained)
+    platform = copy_of(first_version_home(tmp_path_factory), home)
     with running_service(service_environment(home, platform.deployment.registry.tracking_uri)) as service:
         send_drifted_traffic(service, platform)
         monitored = platform.run("monitor_job", tags=platform.window_tags())

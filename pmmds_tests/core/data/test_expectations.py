@@ -16,6 +16,9 @@ from pmmds_core.data.expectations import SuiteResult, run_suite
 from pmmds_core.data.pandera_schema import check_frame
 from pmmds_core.stores.files.reference_source import packaged_sample
 
+# One test process imports Great Expectations.
+pytestmark = pytest.mark.xdist_group("expectations")
+
 NULLABLE = """
 name: shops
 model_name: shops

@@ -9,6 +9,9 @@ from pmmds_core.contracts.contract import Contract
 from pmmds_core.data import suite_process
 from pmmds_core.stores.files.reference_source import packaged_sample
 
+# One test process imports Great Expectations.
+pytestmark = pytest.mark.xdist_group("expectations")
+
 
 @pytest.fixture
 def sample(contract: Contract) -> pd.DataFrame:

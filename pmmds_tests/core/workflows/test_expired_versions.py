@@ -18,6 +18,8 @@ from pmmds_core.models.registration import ModelToRegister
 from pmmds_core.policies.decision import PENDING_APPROVAL
 from pmmds_core.workflows.promotion import put_into_production
 from pmmds_core.workflows.retention import expire
+from pmmds_tests.harness.built_once import built_once
+from pmmds_tests.harness.home_copies import copy_home
 
 LATER = datetime.now(UTC) + timedelta(days=91)
 
@@ -51,17 +53,28 @@ def promote(deployment: Deployment, version: str, champion: str | None, *, state
         put_into_production(decision, deployment.decisions, deployment.registry)
 
 
+@pytest.fixture(scope="session")
+def seven_versions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which v1 and v2 were in production, v5 is pending approval, v6 has an alias and v7 is the newest."""
+
+    def build(home: Path) -> None:
+        folder = tmp_path_factory.mktemp("seven")  # this process keeps its databases open
+        deployment = Deployment(Settings(home=str(folder / "home")))
+        for _ in range(7):
+            register(deployment, folder)
+        promote(deployment, "1", None)
+        promote(deployment, "2", "1")
+        promote(deployment, "5", "2", state=PENDING_APPROVAL)
+        deployment.registry.move_alias(deployment.model_name, "candidate", "6")
+        copy_home(folder / "home", home)
+
+    return built_once(tmp_path_factory, "seven-versions", build)
+
+
 @pytest.fixture
-def deployment(tmp_path: Path) -> Deployment:
+def deployment(seven_versions: Path, tmp_path: Path) -> Deployment:
     """v1 and v2 were in production, v3 and v4 never, v5 is pending approval, v6 has an alias, v7 is the newest."""
-    deployment = Deployment(Settings(home=str(tmp_path / "home")))
-    for _ in range(7):
-        register(deployment, tmp_path)
-    promote(deployment, "1", None)
-    promote(deployment, "2", "1")
-    promote(deployment, "5", "2", state=PENDING_APPROVAL)
-    deployment.registry.move_alias(deployment.model_name, "candidate", "6")
-    return deployment
+    return Deployment(Settings(home=str(copy_home(seven_versions, tmp_path / "home"))))
 
 
 def versions(deployment: Deployment) -> list[str]:

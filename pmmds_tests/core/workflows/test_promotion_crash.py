@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,11 +18,13 @@ from pmmds_core.stores.database.engine import Database, open_database
 from pmmds_core.stores.database.schema import migrate
 from pmmds_core.stores.lifecycle.decisions import DecisionStore
 from pmmds_core.workflows.promotion import put_into_production, reconcile
+from pmmds_tests.harness.crashing_promoter import Promoter
 from pmmds_tests.harness.fakes import FileRegistry
-from pmmds_tests.harness.service_process import PATIENCE_SECONDS
 
 MODEL = "churn-classifier"
 NEVER = 0
+
+Start = Callable[[Decision, int], Promoter]
 
 
 @pytest.fixture
@@ -38,15 +38,11 @@ def registry(tmp_path: Path) -> FileRegistry:
 
 
 @pytest.fixture
-def start(
-    database_settings: Settings, registry: FileRegistry, database: Database
-) -> Callable[[Decision, int], subprocess.Popen[bytes]]:
+def start(database_settings: Settings, registry: FileRegistry, database: Database) -> Start:
     """Starts a process that promotes a decision and is killed before its n-th step."""
 
-    def started(decision: Decision, n: int) -> subprocess.Popen[bytes]:
-        s = database_settings
-        arguments = [s.home, s.database_url, str(registry.path), decision.decision_id, str(n)]
-        return subprocess.Popen([sys.executable, "-m", "pmmds_tests.harness.crashing_promoter", *arguments])
+    def started(decision: Decision, n: int) -> Promoter:
+        return Promoter(database_settings, registry.path, decision.decision_id, n)
 
     return started
 
@@ -76,14 +72,14 @@ def check_finished(decisions: DecisionStore, registry: FileRegistry, decision: D
 
 
 def test_a_promotion_killed_before_any_step_is_finished_with_one_alias_move(
-    decisions: DecisionStore, registry: FileRegistry, start: Callable[[Decision, int], subprocess.Popen[bytes]]
+    decisions: DecisionStore, registry: FileRegistry, start: Start
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
     step, code = 0, -signal.SIGKILL
     while code == -signal.SIGKILL:
         step += 1
         decision = decide(decisions, str(step + 1), str(step))
-        code = start(decision, step).wait(PATIENCE_SECONDS)
+        code = start(decision, step).exit_code()
         reconcile(decisions, registry)
         check_finished(decisions, registry, decision)
     assert code == 0
@@ -92,10 +88,10 @@ def test_a_promotion_killed_before_any_step_is_finished_with_one_alias_move(
 
 
 def test_a_first_promotion_killed_before_the_alias_move_is_finished(
-    decisions: DecisionStore, registry: FileRegistry, start: Callable[[Decision, int], subprocess.Popen[bytes]]
+    decisions: DecisionStore, registry: FileRegistry, start: Start
 ) -> None:
     decision = decide(decisions, "1", None)
-    code = start(decision, 7).wait(PATIENCE_SECONDS)  # before the alias moves
+    code = start(decision, 7).exit_code()  # before the alias moves
     assert code == -signal.SIGKILL
     assert registry.moves == []
     reconcile(decisions, registry)
@@ -106,12 +102,12 @@ def test_a_first_promotion_killed_before_the_alias_move_is_finished(
 def test_an_alias_moved_in_mlflow_after_a_crash_aborts_the_promotion(
     decisions: DecisionStore,
     registry: FileRegistry,
-    start: Callable[[Decision, int], subprocess.Popen[bytes]],
+    start: Start,
     step: int,
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
     decision = decide(decisions, "2", "1")
-    assert start(decision, step).wait(PATIENCE_SECONDS) == -signal.SIGKILL
+    assert start(decision, step).exit_code() == -signal.SIGKILL
     registry.move_alias(MODEL, "production", "9")
     (after,) = reconcile(decisions, registry)
     assert (after.state, after.status) == (ABORTED, "aborted: champion changed")
@@ -122,13 +118,11 @@ def test_an_alias_moved_in_mlflow_after_a_crash_aborts_the_promotion(
 
 
 def test_the_next_promotion_first_finishes_a_crashed_promotion(
-    decisions: DecisionStore, registry: FileRegistry, start: Callable[[Decision, int], subprocess.Popen[bytes]]
+    decisions: DecisionStore, registry: FileRegistry, start: Start
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
     left = decide(decisions, "2", "1")
-    assert (
-        start(left, 8).wait(PATIENCE_SECONDS) == -signal.SIGKILL
-    )  # the alias has moved, but the decision is not recorded
+    assert start(left, 8).exit_code() == -signal.SIGKILL  # the alias has moved, but the decision is not recorded
     assert registry.moves == ["1", "2"]
     put_into_production(decide(decisions, "3", "2"), decisions, registry)
     assert registry.moves == ["1", "2", "3"]
@@ -138,7 +132,7 @@ def test_the_next_promotion_first_finishes_a_crashed_promotion(
 
 
 def test_concurrent_reconcilers_and_promoters_move_the_alias_once(
-    decisions: DecisionStore, registry: FileRegistry, start: Callable[[Decision, int], subprocess.Popen[bytes]]
+    decisions: DecisionStore, registry: FileRegistry, start: Start
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)
     rivals = [decide(decisions, "2", "1"), decide(decisions, "3", "1")]
@@ -146,7 +140,7 @@ def test_concurrent_reconcilers_and_promoters_move_the_alias_once(
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda _: reconcile(decisions, registry), range(2)))
     for process in processes:
-        process.wait(PATIENCE_SECONDS)
+        process.exit_code()
     states = sorted(d.state for d in decisions.recent(2))
     assert states == [ABORTED, RECORDED]
     assert len(registry.moves) == 2
