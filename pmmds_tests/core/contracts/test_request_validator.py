@@ -60,7 +60,7 @@ def test_the_example_is_valid_and_returned_in_contract_order(validate: RowValida
             [(True, "true"), ("FALSE", "false"), (1, "true"), (0.0, "false"), ("1", "true")],
             [2, "yes", ""],
         ),
-        (["True", "False"], [(True, "True"), ("false", "False")], [2, "t"]),
+        (["True", "False"], [(True, "True"), ("false", "False")], [2, "x"]),
         (
             ["1", "2.5"],
             [(1, "1"), (1.0, "1"), (2.5, "2.5"), ("2.50", "2.5"), ("+1", "1"), (True, "1")],

@@ -46,6 +46,8 @@ def parts(service: RunningService) -> dict[str, Any]:
 
 
 def metric(service: RunningService, name: str) -> float:
+    """The value of a gauge; on a busy machine the first responses may lack those that need the database."""
+    wait_until(lambda: name in service.client.get("/metrics/json").json())
     return float(service.client.get("/metrics/json").json()[name]["samples"][0]["value"])
 
 
