@@ -96,18 +96,26 @@ def _groups(values: NDArray[np.float64], n_bins: int) -> list[Group]:
         distinct = np.unique(values)
         if distinct.size <= n_bins:
             return [(float(v), float(v)) for v in distinct]
-    last = _lower_quantiles(values, n_bins)
-    first = [float(values.min()), *(float(values[values > v].min()) for v in last)]
+    at = np.floor((values.size - 1) * (np.arange(1, n_bins) / n_bins)).astype(np.intp)
+    parts = np.split(np.partition(values, at), at + 1)  # every part ends with its quantile
+    last = _ends_of_bins(np.array([part[-1] for part in parts[:-1]]), values)
+    first = [float(values.min()), *(_next_larger(parts, end) for end in last)]
     return list(zip(first, [*last, float(values.max())], strict=True))
 
 
-def _lower_quantiles(values: NDArray[np.float64], n_bins: int) -> list[float]:
-    """The distinct "lower" quantiles below the largest value; if there are none, the second-largest value."""
-    at = np.floor((values.size - 1) * (np.arange(1, n_bins) / n_bins)).astype(np.intp)
-    quantiles = np.unique(np.partition(values, at)[at])
+def _ends_of_bins(quantiles: NDArray[np.float64], values: NDArray[np.float64]) -> list[float]:
+    """The distinct quantiles below the largest value; if there are none, the second-largest value."""
     largest = values.max()
-    below = quantiles[quantiles < largest]
+    below = np.unique(quantiles[quantiles < largest])
     return [float(v) for v in below] if below.size else [float(values[values < largest].max())]
+
+
+def _next_larger(parts: Sequence[NDArray[np.float64]], value: float) -> float:
+    """The smallest number above `value`. `parts`: ascending; only the first one with a larger number is searched."""
+    for part in parts:
+        if (part.size and part[-1] > value) or part is parts[-1]:
+            return float(part[part > value].min())
+    raise ValueError(f"no number is above {value}")
 
 
 @dataclass(frozen=True)

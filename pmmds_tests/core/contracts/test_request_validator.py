@@ -58,7 +58,7 @@ def test_the_example_is_valid_and_returned_in_contract_order(validate: RowValida
         (
             ["true", "false"],
             [(True, "true"), ("FALSE", "false"), (1, "true"), (0.0, "false"), ("1", "true")],
-            [2, "yes", ""],
+            [2, "maybe", ""],
         ),
         (["True", "False"], [(True, "True"), ("false", "False")], [2, "x"]),
         (
