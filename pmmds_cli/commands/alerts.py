@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pmmds_cli.output.console import JsonOption, LimitOption, print_json, print_table
+from pmmds_cli.output.console import ByOption, JsonOption, LimitOption, print_json, print_table
 from pmmds_core.runtime.plurals import counted
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def list_alerts(
 
 def acknowledge(
     alert_id: AlertArgument,
-    by: Annotated[str, typer.Option("--by", help="Your name.")],
+    by: ByOption,
     note: NoteOption = "",
     json: JsonOption = False,
 ) -> None:
@@ -77,7 +77,7 @@ def acknowledge(
 
 def resolve(
     alert_id: AlertArgument,
-    by: Annotated[str, typer.Option("--by", help="Your name.")],
+    by: ByOption,
     note: NoteOption = "",
     json: JsonOption = False,
 ) -> None:

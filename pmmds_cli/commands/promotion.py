@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pmmds_cli.output.console import JsonOption, print_json, say
+from pmmds_cli.output.console import ByOption, JsonOption, print_json, say
 
 if TYPE_CHECKING:
     from pmmds_core.deployment import Deployment
@@ -45,7 +45,7 @@ def rollback(
 
 def approve(
     decision_id: DecisionArgument,
-    by: Annotated[str, typer.Option("--by", help="Your name.")],
+    by: ByOption,
     json: JsonOption = False,
 ) -> None:
     """Approve a pending promotion; it is aborted if the champion has changed since."""
@@ -57,7 +57,7 @@ def approve(
 
 def reject(
     decision_id: DecisionArgument,
-    by: Annotated[str, typer.Option("--by", help="Your name.")],
+    by: ByOption,
     reason: Annotated[str, typer.Option("--reason", help="Reason, stored with the decision.")] = "",
     json: JsonOption = False,
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="Maximum number of rows, newest first.")]
+ByOption = Annotated[str, typer.Option("--by", help="Your name.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output.")]
 
 

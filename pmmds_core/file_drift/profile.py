@@ -119,14 +119,6 @@ def profile_by_values(
     return FileProfile(_assembled("", file, names, kept, counts), tuple(kinds.notes.values()), kinds.styles)
 
 
-def restyled(
-    counter: FileCounter, file: DataFile, column: FileColumn, options: FileOptions, preferred: NumberStyle | None
-) -> NumberStyle | None:
-    """How a text column writes numbers, if not plainly; None if it does or has other text too."""
-    style = text_column(counter, file, column, options).style(preferred)
-    return None if style is None or style.is_plain else style
-
-
 def _styles(
     counter: FileCounter, file: DataFile, columns: Mapping[str, FileColumn], options: FileOptions
 ) -> dict[str, NumberStyle]:
@@ -135,10 +127,10 @@ def _styles(
     for name, column in columns.items():
         if column.type == "VARCHAR":
             n_texts, _ = counter.texts_among_numbers(read_number(column, name, na=options.na))
-            if (n_texts or options.decimal or options.thousands) and (
-                style := restyled(counter, file, column, options, None)
-            ) is not None:
-                found[name] = style
+            if n_texts or options.decimal or options.thousands:
+                style = text_column(counter, file, column, options).style()
+                if style is not None and not style.is_plain:
+                    found[name] = style
     return found
 
 
