@@ -22,6 +22,11 @@ KEPT_SECONDS = 5.0
 _MAX_BYTES = 100_000
 
 
+def service_url(settings: Settings) -> str:
+    """The address of the service, without a slash at the end."""
+    return settings.console_service_url.rstrip("/") or client_url(settings.http_host, settings.http_port)
+
+
 class ServiceHealth(msgspec.Struct, frozen=True):
     """`word`: healthy, unhealthy or unreachable. `problems`: one sentence for each part that is not healthy."""
 
@@ -49,8 +54,7 @@ class HealthReader:
     """Reads the health at most every KEPT_SECONDS, however many pages are open."""
 
     def __init__(self, settings: Settings) -> None:
-        base = settings.console_service_url.rstrip("/") or client_url(settings.http_host, settings.http_port)
-        self._url = f"{base}/healthz"
+        self._url = f"{service_url(settings)}/healthz"
         self._token = settings.admin_token
         self._lock = threading.Lock()
         self._kept = _Kept(0.0, ServiceHealth("unreachable"))

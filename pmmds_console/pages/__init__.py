@@ -4,7 +4,9 @@ page.py       what a page is
 table.py      all pages
 rendering.py  the base template around each
 endpoint.py   HTTP
-overview.py, alerts.py, decisions.py, reports.py  the pages
+links.py      links to Dagster and MLflow
+The pages: overview.py, versions.py, drift.py, features.py, reports.py, what_if.py, alerts.py, decisions.py,
+predictions.py and quality.py.
 
 Not here: changes (actions/), JSON (api/), charts (pmmds_core/reports/).
 """
