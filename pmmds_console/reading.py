@@ -14,9 +14,9 @@ from typing import TypeVar
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
-from pmmds_console.problems import ProblemError, internal, unavailable
+from pmmds_console.problems import ProblemError, internal, invalid_request, unavailable
 from pmmds_core.deployment import Deployment
-from pmmds_core.errors import StoreError
+from pmmds_core.errors import StoreError, UsageError
 from pmmds_core.runtime.json_logs import get_logger, place_of
 
 T = TypeVar("T")
@@ -69,6 +69,8 @@ class Boundary:
     def __exit__(self, _: object, raised: BaseException | None, trace: TracebackType | None) -> bool:
         if isinstance(raised, ProblemError):
             self.problem = raised
+        elif isinstance(raised, UsageError):
+            self.problem = invalid_request(raised.message)
         elif isinstance(raised, StoreError):
             log.warning("store_unavailable", problem=str(raised))
             self.problem = unavailable(
