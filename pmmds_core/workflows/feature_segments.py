@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from pmmds_core.deployment import Deployment
@@ -41,8 +42,12 @@ def feature_by_segment(deployment: Deployment, report: DriftReport, feature: str
     columns = {f.bins.feature: i for i, f in enumerate(profile.with_score)}
     bins = profile.with_score[columns[feature]].bins
     labels = profile.with_score[columns[by]].bins.labels
+    # Only the two features are counted, because each one costs a pass over the window's rows.
+    counted = msgspec.structs.replace(
+        profile, features=[f for f in profile.features if f.bins.feature in (feature, by)]
+    )
     segments = deployment.segments.counts(
-        profile, report.model_name, report.model_version, report.window_start, report.window_end, by
+        counted, report.model_name, report.model_version, report.window_start, report.window_end, by
     )
     found = []
     for segment in segments:

@@ -71,13 +71,16 @@ def report_drift(
     r, m = drift_reports.c, drift_metrics.c
     columns = (r.report_id, r.model_version, r.window_start, r.window_end, r.n_reference, r.n_current, r.verdict)
     over = [sa.func.count().filter(m.psi > limit).label(f"over_{i}") for i, limit in enumerate(thresholds)]
-    query = sa.select(*columns, sa.func.count(m.psi), *over)
-    query = query.join_from(drift_reports, drift_metrics).where(
-        r.model_name == model_name, r.window_end >= since, m.feature != SCORE
-    )
-    with database.connect() as connection:
-        rows = connection.execute(query.group_by(*columns).order_by(r.report_id)).all()
+    of_model = (r.model_name == model_name, r.window_end >= since)
+    first = sa.select(sa.func.min(r.report_id)).where(*of_model).scalar_subquery()
+    # Grouped by the metrics' own key, so that the database need not sort them.
+    counts = sa.select(m.report_id, sa.func.count(m.psi).label("n_features"), *over)
+    counts_of = counts.where(m.feature != SCORE, m.report_id >= first).group_by(m.report_id).subquery()
+    query = sa.select(*columns, counts_of.c.n_features, *(counts_of.c[o.name] for o in over))
+    query = query.join_from(drift_reports, counts_of, counts_of.c.report_id == r.report_id).where(*of_model)
     names = [*(c.name for c in columns), "n_features"]
+    with database.connect() as connection:
+        rows = connection.execute(query.order_by(r.report_id)).all()
     return [ReportDrift(**dict(zip(names, row, strict=False)), n_over=tuple(row[len(names) :])) for row in rows]
 
 

@@ -43,11 +43,12 @@ def stored(database: Database) -> pd.DataFrame:
 def test_daily_drift_is_the_largest_psi_of_each_day(database: Database) -> None:
     frame = stored(database)
     grouped = frame.groupby([frame["end"].dt.date, "feature"])
-    expected = grouped.agg(psi=("psi", "max"), is_drifted=("is_drifted", "any"), report_id=("report_id", "max"))
+    expected = grouped.agg(
+        psi=("psi", "max"), is_drifted=("is_drifted", "any"), report_id=("report_id", "max")
+    ).reset_index()
     found = daily_drift(database, NAME, START)
-    assert [(d.day, d.feature, d.psi, d.is_drifted, d.report_id) for d in found] == [
-        (day, feature, row.psi, row.is_drifted, row.report_id) for (day, feature), row in expected.iterrows()
-    ]
+    rows = [(d.day, d.feature, d.psi, d.is_drifted, d.report_id) for d in found]
+    assert rows == list(expected.itertuples(index=False, name=None))
 
 
 def test_daily_drift_selects_time_and_feature(database: Database) -> None:
