@@ -20,7 +20,9 @@ psql --quiet -v ON_ERROR_STOP=1 -U "$POSTGRES_USER" -d pmmds <<SQL
 CREATE ROLE pmmds_service;
 CREATE ROLE pmmds_monitor;
 CREATE ROLE pmmds_promoter;
+CREATE ROLE pmmds_console;
 GRANT pmmds_monitor TO pmmds_promoter;
+GRANT pmmds_promoter TO pmmds_console;
 CREATE ROLE pmmds_serving LOGIN PASSWORD :'serving' IN ROLE pmmds_service;
 CREATE ROLE pmmds_assets LOGIN PASSWORD :'assets' IN ROLE pmmds_promoter;
 GRANT CONNECT ON DATABASE pmmds TO pmmds_serving, pmmds_assets;

@@ -1,6 +1,7 @@
 """Settings of the console.
 
-Not here: the other settings (settings.py, loop_settings.py), secrets' files (secret_files.py).
+Not here: access to the console (access_settings.py), the other settings (settings.py, loop_settings.py), files of
+secrets (secret_files.py).
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from pmmds_core.config.loop_settings import LoopSettings
+from pmmds_core.config.access_settings import AccessSettings
 from pmmds_core.config.values import Port, WebUrl
 
 
-class ConsoleSettings(LoopSettings, frozen=True, kw_only=True):
+class ConsoleSettings(AccessSettings, frozen=True, kw_only=True):
     """The second part of `Settings`."""
 
     console_host: Annotated[str, Meta(description="Address of the console")] = "127.0.0.1"

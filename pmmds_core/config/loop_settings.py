@@ -180,6 +180,9 @@ class LoopSettings(msgspec.Struct, frozen=True, kw_only=True):
     promotion_approval: Annotated[
         Literal["automatic", "manual"], Meta(description="Promote automatically, or wait for `pmmds approve`")
     ] = "automatic"
+    promotion_approvals: Annotated[
+        int, Meta(ge=1, le=2, description="Number of people who must approve a promotion that waits for approval")
+    ] = 1
 
     shadow: Annotated[OffOn, Meta(description="Score live traffic with the challenger in a shadow process")] = "off"
 

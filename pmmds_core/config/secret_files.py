@@ -20,6 +20,7 @@ SECRETS = frozenset(
         "celery_broker_url",
         "admin_token",
         "alert_urls",
+        "console_oidc_client_secret",
     }
 )
 # Settings whose file may be empty. For other settings an empty file would select the default, so it is an error.

@@ -126,7 +126,7 @@ def with_driver(url: str, driver: str) -> str:
 
 def masked(name: str, value: str) -> str:
     """A setting's value for display: secrets and passwords are masked."""
-    if name in ("admin_token", "alert_urls"):
+    if name in ("admin_token", "alert_urls", "console_oidc_client_secret"):
         return "(set)" if value else ""
     return without_password(value)
 
