@@ -37,7 +37,7 @@ def rejected(folder: Path, text: str) -> str:
     return str(caught.value).removeprefix(f"{folder}/")
 
 
-def test_environment_overrides_config_file_and_config_file_overrides_default(tmp_path: Path) -> None:
+def test_environment_variables_override_the_file_and_the_file_overrides_defaults(tmp_path: Path) -> None:
     file = written(tmp_path, "[drift]\npsi_threshold = 0.3\nmin_drift_features = 5\n")
     settings = loaded(file, PMMDS_DRIFT_PSI_THRESHOLD="0.4", PMMDS_DRIFT_MIN_DRIFT_FEATURES="")
     found = (settings.drift_psi_threshold, settings.drift_min_drift_features, settings.drift_current_window_hours)
@@ -207,7 +207,7 @@ def test_the_config_file_is_found_from_a_subfolder(tmp_path: Path, monkeypatch: 
     assert load_settings().drift_psi_threshold == 0.2
 
 
-def test_home_is_next_to_the_config_file_even_if_the_file_is_invalid(
+def test_the_home_folder_is_found_even_if_the_config_file_is_invalid(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written(tmp_path, "nonsense = 1\n")
@@ -216,7 +216,7 @@ def test_home_is_next_to_the_config_file_even_if_the_file_is_invalid(
     assert home_of_environment() == tmp_path / ".pmmds"
 
 
-def test_another_users_config_file_is_used_only_if_set_explicitly(
+def test_a_config_file_owned_by_another_user_must_be_set_explicitly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = written(tmp_path, "[drift]\npsi_threshold = 0.3\n")

@@ -21,7 +21,7 @@ def written(folder: Path, content: bytes) -> str:
 
 
 @pytest.mark.parametrize("name", sorted(SECRETS))
-def test_secrets_from_files_lose_their_trailing_newline_and_are_masked(tmp_path: Path, name: str) -> None:
+def test_secrets_from_files_are_stripped_and_masked(tmp_path: Path, name: str) -> None:
     secret = f"{'redis' if name == 'celery_broker_url' else 'postgresql'}://ann:hidden-word@host/db"
     environment = {f"{variable_name(name)}_FILE": written(tmp_path, f"{secret}\n".encode())}
     assert getattr(load_settings(environment), name) == secret
@@ -64,7 +64,7 @@ def test_the_alert_urls_file_may_be_empty(tmp_path: Path) -> None:
     assert load_settings({"PMMDS_ALERT_URLS_FILE": written(tmp_path, b"")}).alert_urls == ""
 
 
-def test_an_unreadable_file_is_reported_with_the_reason(tmp_path: Path) -> None:
+def test_the_error_for_an_unreadable_secret_file_states_the_reason(tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     with pytest.raises(SettingError, match=f"names {missing}, which cannot be read: No such file"):
         load_settings({"PMMDS_ADMIN_TOKEN_FILE": str(missing)})
@@ -73,7 +73,7 @@ def test_an_unreadable_file_is_reported_with_the_reason(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="The root user can read every file.")
-def test_a_file_without_read_permission_is_reported(tmp_path: Path) -> None:
+def test_a_secret_file_without_read_permission_is_reported(tmp_path: Path) -> None:
     path = Path(written(tmp_path, b"x"))
     path.chmod(0)
     with pytest.raises(SettingError, match="Permission denied"):

@@ -69,7 +69,7 @@ def test_mlflow_creates_its_database_in_a_home_with_any_name(tmp_path: Path, nam
         ("pmmds.example", "http://pmmds.example:80/", "http://pmmds.example:80/"),
     ],
 )
-def test_server_urls_for_listening_and_for_clients(host: str, listening: str, client: str) -> None:
+def test_client_urls_replace_wildcard_addresses_with_loopback_addresses(host: str, listening: str, client: str) -> None:
     assert http_url(host, 80, "/") == listening
     assert client_url(host, 80, "/") == client
     assert unquote(urlsplit(client).hostname or "") == client_host(host)

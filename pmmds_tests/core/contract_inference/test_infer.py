@@ -23,7 +23,7 @@ def saved(frame: pd.DataFrame, folder: Path, name: str = "customers.csv") -> Pat
 
 
 def inferred(frame: pd.DataFrame, folder: Path, **options: str) -> ContractDraft:
-    """Infer a contract from a frame. Each option is one column name or word."""
+    """Infer a contract from a data frame. Each option takes a single column name or word."""
 
     def names(option: str) -> frozenset[str]:
         return frozenset({options[option]} if option in options else ())
@@ -41,7 +41,7 @@ def problem(frame: pd.DataFrame, folder: Path, **options: str) -> InputFileError
 
 
 @pytest.mark.parametrize("name", DATA_SETS)
-def test_contract_text_parses_back_and_the_contract_reads_every_row(name: str, tmp_path: Path) -> None:
+def test_an_inferred_contract_round_trips_through_yaml_and_accepts_all_rows(name: str, tmp_path: Path) -> None:
     frame = DATA_SETS[name]()
     draft = inferred(frame, tmp_path)
     contract = parse_contract(contract_text(draft), "contract.yaml")
@@ -52,7 +52,7 @@ def test_contract_text_parses_back_and_the_contract_reads_every_row(name: str, t
     assert rows[LABEL].sum() == frame[LABEL].isin(["yes", "1"]).sum()
 
 
-def test_words_for_missing_values_become_blanks(tmp_path: Path) -> None:
+def test_words_for_missing_values_are_treated_as_blanks(tmp_path: Path) -> None:
     frame = DATA_SETS["missing_values"]()
     contract = inferred(frame, tmp_path).contract
     age, plan = contract.by_name["age"], contract.by_name["plan"]
@@ -74,7 +74,7 @@ def test_date_columns_are_left_out_in_every_format(tmp_path: Path) -> None:
     assert all("dates" in c.evidence for c in draft.left_out)
 
 
-def test_customer_id_becomes_the_row_id_and_other_ids_are_left_out(tmp_path: Path) -> None:
+def test_the_customer_id_becomes_the_row_id_and_other_ids_are_left_out(tmp_path: Path) -> None:
     draft = inferred(DATA_SETS["ids"](), tmp_path)
     assert draft.contract.row_id == "customerID"
     assert draft.contract.feature_names == ("visits",)

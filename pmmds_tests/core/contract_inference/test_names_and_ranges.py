@@ -24,7 +24,7 @@ from pmmds_core.contract_inference.numeric import slack_range
         ("x" * 60, "x" * 48),
     ],
 )
-def test_feature_names_are_snake_case(source: str, name: str) -> None:
+def test_feature_names_are_in_snake_case(source: str, name: str) -> None:
     assert snake_name(source, "other") == name
 
 

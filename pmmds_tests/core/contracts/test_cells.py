@@ -72,5 +72,5 @@ def test_dates_times_and_periods_are_recognized(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["1.2.34", "10.0.0.1", "2026", "20260613", "1-2", "5-10", "555-12-3456", "1.5", "May"])
-def test_versions_codes_and_numbers_are_not_dates(text: str) -> None:
+def test_version_numbers_and_codes_are_not_recognized_as_dates(text: str) -> None:
     assert not is_date(text)

@@ -14,12 +14,12 @@ def words(contract: Contract, negative: str, positive: str) -> LabelWords:
 
 
 @pytest.mark.parametrize("raw", ["Yes", "yes", "YES ", 1, 1.0, "1", "1.0", True, "true", "True", "TRUE"])
-def test_common_positive_words_are_the_positive_class(contract: Contract, raw: object) -> None:
+def test_common_words_for_yes_map_to_the_positive_class(contract: Contract, raw: object) -> None:
     assert words(contract, "No", "Yes").code_of(raw) == 1
 
 
 @pytest.mark.parametrize("raw", ["No", "no", 0, 0.0, "0", "0.0", False, "false", "FALSE"])
-def test_common_negative_words_are_the_negative_class(contract: Contract, raw: object) -> None:
+def test_common_words_for_no_map_to_the_negative_class(contract: Contract, raw: object) -> None:
     assert words(contract, "No", "Yes").code_of(raw) == 0
 
 

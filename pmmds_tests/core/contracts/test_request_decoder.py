@@ -1,4 +1,4 @@
-"""The one-pass decoder gives the same results as the validator, or falls back to the validator."""
+"""The one-pass decoder gives the same results as the validator, or falls back to it."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def test_limits_are_inclusive_and_numbers_are_converted(
     assert type(found) is type(kept)
 
 
-def test_all_errors_are_in_the_400_body_in_contract_order(validate: RowValidator) -> None:
+def test_the_400_response_lists_all_errors_in_contract_order(validate: RowValidator) -> None:
     payload = row(contract="Annual", gender=None, extra=1)
     del payload["tenure"]
     checked = validate(payload)
@@ -221,7 +221,9 @@ def test_a_nullable_feature_must_be_present(validate_open: RowValidator) -> None
         ({"ratio": -math.inf}, "Invalid value for ratio: -inf. Expected a number"),
     ],
 )
-def test_messages_state_one_sided_limits(validate_open: RowValidator, changes: dict[str, Any], expected: str) -> None:
+def test_error_messages_state_one_sided_limits(
+    validate_open: RowValidator, changes: dict[str, Any], expected: str
+) -> None:
     assert validate_open(open_row(**changes)).errors == (expected,)
 
 

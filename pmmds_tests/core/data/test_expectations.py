@@ -150,7 +150,7 @@ def test_the_suite_writes_no_files_and_no_progress_output(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    started = time.process_time()  # CPU time does not depend on other load.
+    started = time.process_time()  # CPU time excludes the time of other processes.
     run_suite(sample, contract)
     assert time.process_time() - started < 20
     assert list(tmp_path.rglob("*")) == []

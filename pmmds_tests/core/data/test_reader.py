@@ -19,7 +19,7 @@ from pmmds_core.errors import DataError
 
 CONTRACT = load_contract("")
 
-# Three customers in the format of the public file.
+# Three customers in the format of the public Telco file.
 CUSTOMERS = """\
 customerID,gender,SeniorCitizen,Partner,Dependents,tenure,PhoneService,MultipleLines,InternetService,OnlineSecurity,\
 OnlineBackup,DeviceProtection,TechSupport,StreamingTV,StreamingMovies,Contract,PaperlessBilling,PaymentMethod,\
@@ -163,7 +163,7 @@ def test_profile_columns_preserve_types_and_missing_values(tmp_path: Path, machi
         (1, "customerID", "B-2", "1 row ids are blank or duplicated (line 3: 'B-2')"),
     ],
 )
-def test_an_invalid_value_is_reported_with_column_and_line(
+def test_an_invalid_value_is_reported_with_its_column_and_line(
     tmp_path: Path, customer: int, column: str, value: str, problem: str
 ) -> None:
     found = problems_of(file_of(tmp_path, edited(customer, column, value)))
@@ -184,7 +184,7 @@ def test_line_numbers_include_newlines_in_quoted_cells(tmp_path: Path, machines:
     assert problems_of(path, machines) == ["Heat: 1 value is not a number (line 4: 'warm')"]
 
 
-def test_errors_in_data_frames_state_one_based_row_numbers(machines: Contract) -> None:
+def test_errors_about_data_frames_state_row_numbers_starting_at_one(machines: Contract) -> None:
     frame = pd.DataFrame({"Hours": [1, 2], "Heat": [1.0, np.nan], "Color": ["red", None], "Failed": ["yes", "no"]})
     with pytest.raises(DataError, match=r"Heat: 1 value is blank.*\(row 2: ''\)"):
         source_from_frame(frame, machines, "rows")

@@ -1,4 +1,4 @@
-"""Row keys distinguish different customers that have equal rows because there are few features."""
+"""Row keys distinguish customers whose rows are equal because the contract has few features."""
 
 from __future__ import annotations
 

@@ -23,13 +23,13 @@ def test_the_suite_runs_in_a_separate_process_while_other_work_runs(sample: pd.D
     suite_process.start()
     result = suite_process.validate(broken, contract, lambda: calls.append("ran"))
     assert calls == ["ran"]
-    # If no process was started, only the suite runs.
+    # Without a started process, `validate` runs the suite but not the callback.
     assert result.outcomes == suite_process.validate(broken, contract, lambda: calls.append("again")).outcomes
     assert calls == ["ran"]
     assert not result.passed
 
 
-def test_the_suite_runs_in_this_process_if_the_separate_one_was_killed(
+def test_the_suite_runs_in_the_main_process_if_the_separate_one_was_killed(
     sample: pd.DataFrame, contract: Contract
 ) -> None:
     suite_process.start()

@@ -63,12 +63,12 @@ def test_the_sequential_rule_uses_windows_with_too_few_rows(profile: ReferencePr
     assert {int(c[0]) for c in counts.values()} == {60}
 
 
-def test_reports_on_enough_rows_keep_every_measure(profile: ReferenceProfile) -> None:
+def test_reports_on_enough_rows_include_every_measure(profile: ReferenceProfile) -> None:
     assert without_findings(report(profile, 100)) == report(profile, 100)
 
 
 def test_the_page_for_too_few_rows_has_no_feature_chart_or_band(profile: ReferenceProfile) -> None:
-    """This includes reports that an older release stored with their measures."""
+    """The rule also applies to reports that an older release stored with measures."""
     head = PageHead("churn-classifier", "4", NOW - timedelta(hours=24), NOW, 0.2, NOW)
     body = render_page(report(profile, 1), head, PageContext()).partition("</style>")[2]
     assert "<svg" not in body

@@ -58,7 +58,7 @@ def test_one_row_below_the_minimum_gives_insufficient_data() -> None:
     assert judged.reason_text == "99 rows in the window; at least 100 are required."
 
 
-def test_reasons_list_features_by_psi_and_state_the_required_number() -> None:
+def test_reasons_for_drift_list_features_by_psi_and_the_required_number() -> None:
     judged = judge(features(0.25, 0.1, 0.9, 0.3), 10_000, 500, RULE)
     assert judged.drifted_features == ("f2", "f3", "f0")
     summary, *findings = judged.rules[0].reasons

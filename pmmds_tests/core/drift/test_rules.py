@@ -116,7 +116,7 @@ def test_the_joint_rule_detects_a_shuffled_column_and_names_the_pair(split: Spli
 
 
 def test_the_joint_rule_ignores_shifts_of_single_features(population: Population, split: Split) -> None:
-    """Oversampling month-to-month rows changes the distribution of single features only."""
+    """Oversampling month-to-month rows shifts single features but must not count as a changed pair."""
     is_monthly = population.columns["contract"][split.others] == "Month-to-month"
     rng, n_alarms = np.random.default_rng(5), 0
     for _ in range(20):

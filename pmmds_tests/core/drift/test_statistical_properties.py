@@ -194,7 +194,7 @@ def test_logarithmic_measures_are_exact_to_twelve_digits(name: str, pair: Pair) 
 
 
 @given(pair=pairs())
-def test_the_wasserstein_distance_equals_scipy_on_the_bin_positions(pair: Pair) -> None:
+def test_the_wasserstein_distance_of_bin_positions_equals_that_of_scipy(pair: Pair) -> None:
     r, c = pair
     n_ordered = len(r) - N_SPECIAL
     behind = [1.0 + i for i in range(1, N_SPECIAL + 1)]
@@ -208,14 +208,14 @@ def test_the_wasserstein_distance_equals_scipy_on_the_bin_positions(pair: Pair) 
     r=st.lists(st.integers(0, 30), min_size=8, max_size=8).filter(any),
     c=st.lists(st.integers(0, 30), min_size=8, max_size=8).filter(any),
 )
-def test_the_ks_distance_equals_scipy_on_the_bin_numbers(r: list[int], c: list[int]) -> None:
+def test_the_ks_distance_of_bin_numbers_equals_that_of_scipy(r: list[int], c: list[int]) -> None:
     rows = [np.repeat(np.arange(8), counts) for counts in (r, c)]
     expected = stats.ks_2samp(*rows, method="asymp").statistic
     assert value(MEASURES["ks_distance"], np.array(r), np.array(c)) == pytest.approx(expected, abs=1e-12)
 
 
 @given(pairs())
-def test_kl_and_js_equal_scipy(pair: Pair) -> None:
+def test_kl_divergence_and_js_distance_equal_those_of_scipy(pair: Pair) -> None:
     used = (pair[0] + pair[1]) > 0
     r, c = (side[used] + SMOOTHING for side in pair)
     assert value(MEASURES["kl_divergence"], *pair) == pytest.approx(float(stats.entropy(c, r)), abs=1e-12)

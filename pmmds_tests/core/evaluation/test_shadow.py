@@ -37,7 +37,7 @@ def test_no_agreement_is_reported_without_rows() -> None:
     assert shadow_text(None) == NOTHING_SHADOWED
 
 
-def test_shares_and_differences_and_correlation_match_their_definitions(found: ShadowAgreement) -> None:
+def test_the_figures_of_the_agreement_match_their_definitions(found: ShadowAgreement) -> None:
     given = rows()
     changed = given.shadow_decision != given.answered_decision
     assert found.n_rows == N
@@ -89,7 +89,7 @@ def test_correctness_is_not_compared_without_labels() -> None:
     assert shadow_text(to_document(measured)).endswith("has a label yet.")
 
 
-def test_the_document_is_valid_json_and_the_text_states_the_figures(found: ShadowAgreement) -> None:
+def test_the_agreement_is_valid_json_and_its_text_states_the_figures(found: ShadowAgreement) -> None:
     document = msgspec.json.decode(msgspec.json.encode(to_document(found)))
     assert document == to_document(found)
     said = shadow_text(document)

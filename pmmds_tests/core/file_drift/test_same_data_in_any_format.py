@@ -168,7 +168,7 @@ def test_files_of_every_format_can_be_the_reference(tmp_path: Path, rows: pd.Dat
     assert psis(compare_files(a, b)) == {"plan": 0.0, "active": 0.0, "amount": 0.0}
 
 
-def test_folder_names_such_as_plan_a_do_not_change_the_data(tmp_path: Path, rows: pd.DataFrame) -> None:
+def test_folder_names_in_hive_partition_style_do_not_change_the_data(tmp_path: Path, rows: pd.DataFrame) -> None:
     moved = rows.assign(plan="c")
     folders = [tmp_path / "plan=a", tmp_path / "month=06"]
     for folder in folders:

@@ -29,7 +29,7 @@ DAY = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def test_the_expected_auc_equals_the_value_from_enumerating_all_labels() -> None:
-    """Sum over all 2^10 label vectors: expected number of ordered pairs divided by expected pairs, with ties."""
+    """Divide the expected number of ordered pairs by that of all pairs, over all 2^10 label vectors and with ties."""
     random = np.random.default_rng(1)
     scores, c = np.round(random.random(10), 1), random.random(10)
     ordered = pairs = 0.0
@@ -191,7 +191,7 @@ def test_realized_metrics_match_their_definitions_and_lie_in_their_intervals() -
         assert m["low"] < m["value"] < m["high"], name
 
 
-def test_intervals_have_their_nominal_coverage() -> None:
+def test_confidence_intervals_have_their_nominal_coverage() -> None:
     """Simulate 60 days of a perfectly calibrated model, whose mean Brier score and log loss are known."""
     p = np.random.default_rng(11).beta(1, 2, 600)
     brier, loss = float(np.mean(p * (1 - p))), float(np.mean(-p * np.log(p) - (1 - p) * np.log1p(-p)))

@@ -1,4 +1,4 @@
-"""Every bundle from another source either returns probabilities or raises one type of error, and runs no code."""
+"""Every foreign bundle either returns probabilities or raises one type of error, and never runs code."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def write(folder: Path, parts: dict[str, Any], more: dict[str, bytes] | None = N
 
 
 @pytest.mark.parametrize("kind", list(SCORERS))
-def test_the_bundle_without_mutations_loads(tmp_path: Path, kind: str) -> None:
+def test_a_bundle_without_mutations_can_be_loaded(tmp_path: Path, kind: str) -> None:
     assert load_bundle(write(tmp_path / "b", parts_of(kind))).scorer.probability([2.0, "a"]) >= 0.5
 
 
@@ -184,7 +184,7 @@ def test_a_pickle_listed_in_the_manifest_is_loaded_only_if_allowed(tmp_path: Pat
     with pytest.raises(ModelNotTrustedError, match="PMMDS_MODEL_PICKLE"):
         open_bundle(files)
     assert not (tmp_path / "ran").exists()
-    with pytest.raises(ArtifactCorruptError):  # the unpickled object is not a pipeline
+    with pytest.raises(ArtifactCorruptError):  # The unpickled object is not a pipeline.
         open_bundle(files, may_unpickle=True)
     assert (tmp_path / "ran").exists(), "the pickle runs code when loaded"
 
@@ -200,7 +200,7 @@ def test_changing_files_after_hashing_does_not_change_the_loaded_bundle(tmp_path
     folder = write(tmp_path / "b", parts_of("logistic_regression"))
     files = read_bundle(folder)
     for name in (SCORER, GOLDEN, PROFILE):
-        (folder / name).write_bytes(b"exchanged after it was judged")
+        (folder / name).write_bytes(b"replaced after it was hashed")
     assert open_bundle(files).scorer.probability((1.0, "a")) == 0.5
 
 

@@ -62,7 +62,7 @@ def frame_of(row: tuple[Any, ...], contract: Contract) -> pd.DataFrame:
 @pytest.mark.parametrize("name", sorted(CANDIDATES))
 @given(row=st.tuples(*(cell(f) for f in CONTRACT.features)))
 @settings(max_examples=150, deadline=None)
-def test_scorer_and_pipeline_agree_on_any_row(name: str, row: tuple[Any, ...]) -> None:
+def test_the_portable_scorer_and_the_pipeline_agree_on_any_row(name: str, row: tuple[Any, ...]) -> None:
     pipeline, scorer = fitted(name)
     expected = pipeline.predict_proba(frame_of(row, CONTRACT))[0, 1]
     assert scorer.probability(row) == pytest.approx(expected, abs=1e-12)
@@ -86,7 +86,7 @@ def test_a_scorer_that_differs_from_the_pipeline_is_detected() -> None:
     assert largest_difference(pipeline, other, probe_rows(CONTRACT, 1), CONTRACT) > 1e-3
 
 
-def test_an_estimator_without_a_portable_scorer_is_rejected_by_name() -> None:
+def test_the_error_names_an_estimator_without_a_portable_scorer() -> None:
     from sklearn.naive_bayes import GaussianNB
     from sklearn.pipeline import Pipeline
 

@@ -1,4 +1,4 @@
-"""Internals of scikit-learn that sklearn_trees.py uses. If a test fails, fix that module before raising the version."""
+"""The scikit-learn internals used by sklearn_trees.py. If a test fails, fix that module before raising the bound."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_trees_and_baseline_reproduce_the_predicted_probabilities() -> None:
     assert scored == pytest.approx(estimator.predict_proba(x)[:, 1], abs=1e-12)
 
 
-def test_node_counts_are_numbers_of_training_rows() -> None:
+def test_tree_nodes_count_the_training_rows() -> None:
     x = rows()
     for tree in trees_of(fitted(x)):
         assert tree.n_rows[0] == len(x)

@@ -51,7 +51,9 @@ def test_one_stable_report_against_a_new_reference_resolves_an_alert() -> None:
     assert "The reference of v2" in (why_resolved(new, "1", 3) or "")
     assert why_resolved(windows(FEW, version="2"), "1", 3) is None
     assert why_resolved(windows(DRIFTED, version="2"), "1", 3) is None
-    assert why_resolved(windows(FEW, version="2") + new, "1", 3) is None, "the newest window is not evaluated"
+    assert why_resolved(windows(FEW, version="2") + new, "1", 3) is None, (
+        "too few rows in the newest window keep the alert open"
+    )
 
 
 def test_a_severity_is_worse_only_if_it_exceeds_all_previous_ones() -> None:

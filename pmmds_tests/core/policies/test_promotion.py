@@ -139,7 +139,7 @@ def test_each_rule_of_the_promotion_policy_gives_the_expected_verdict(
     assert judge(evaluation, policy).promoted is promoted
 
 
-def test_the_reason_has_the_documented_text() -> None:
+def test_the_promotion_reason_has_the_documented_text() -> None:
     reason = judge(an_evaluation(), PromotionPolicy()).promotion_reason
     assert reason.startswith(
         "Challenger v3 outperforms champion v2. roc_auc: 0.8456 vs 0.8414 (+0.0042). "
@@ -163,7 +163,7 @@ def test_a_near_miss_is_not_rounded_to_the_threshold() -> None:
     assert "(+0.0000)" in even
 
 
-def test_the_reason_names_the_worst_segment_within_the_margin() -> None:
+def test_the_promotion_reason_names_the_worst_segment_within_the_margin() -> None:
     judgment = judge(an_evaluation(segments=[a_segment(-0.015)]), FORBIDS)
     assert "lowest where contract = Two year (-0.0150" in judgment.promotion_reason
 

@@ -196,7 +196,7 @@ def test_the_order_of_past_attempts_does_not_change_the_next_step() -> None:
         "never two at once",
     ],
 )
-def test_a_manual_request_respects_the_limits_that_apply_to_it(
+def test_a_manual_request_skips_the_cool_down_and_force_skips_the_daily_cap(
     past: tuple[PastRetraining, ...], is_forced: bool, wanted: str
 ) -> None:
     step = by_person(ALERT, past, is_in_flight=False, is_forced=is_forced, now=NOW, limits=LIMITS)
@@ -224,7 +224,7 @@ def test_manual_action_is_required_only_after_an_unsuccessful_last_attempt(
 
 
 TRIGGERS = (ALERT, DROP, LABELS, SCHEDULE, replace(SCHEDULE, key="schedule:c3d4"))
-# Each tick has a clock change in minutes (-60: set back), the active triggers and the outcome of the current run.
+# Each tick has a clock change in minutes (-60 sets it back), the active triggers and the outcome of the current run.
 TICKS = st.lists(
     st.tuples(
         st.sampled_from([1, 1, 20, 45, 90, 400, -60]),
@@ -239,7 +239,7 @@ TICKS = st.lists(
 def test_retrainings_never_overlap_or_exceed_the_daily_cap(ticks: list[tuple[int, set[int], str]]) -> None:
     now, lived = NOW, timedelta()
     past: list[PastRetraining] = []
-    began: list[timedelta] = []  # on a monotonic clock
+    began: list[timedelta] = []  # Start times on a monotonic clock.
     keys: list[str] = []
     for minutes, active, end in ticks:
         now += timedelta(minutes=minutes)
@@ -259,6 +259,6 @@ def test_retrainings_never_overlap_or_exceed_the_daily_cap(ticks: list[tuple[int
     assert len(set(keys)) == len(keys), "every run has its own key"
     assert max((p.attempt for p in past), default=0) <= LIMITS.max_attempts
     n_hours_back = sum(m < 0 for m, _, _ in ticks)
-    day = DAY - timedelta(hours=2 * n_hours_back)  # After a clock rollback, an hour passes twice.
+    day = DAY - timedelta(hours=2 * n_hours_back)  # After a clock rollback, the same hour occurs twice.
     for start in began:
         assert sum(start <= b < start + day for b in began) <= LIMITS.max_per_day

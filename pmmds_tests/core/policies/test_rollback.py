@@ -31,7 +31,7 @@ def served(n_rows: int = 1000, latency: float = 1.0) -> ServedAnswers:
 
 
 def labelled(auc: float | None, n_labelled: int = 500, *, half: float = 0.02) -> ServedAnswers:
-    """Return labeled results; `half` is half the width of the AUC interval."""
+    """Return results with labels; `half` is half the width of the AUC interval."""
     return ServedAnswers(0, None, n_labelled, None if auc is None else AucInterval(auc, auc - half, auc + half))
 
 
@@ -66,7 +66,7 @@ def test_each_rule_of_the_rollback_policy_gives_the_expected_verdict(
     assert bool(found.reasons) == (verdict in (ROLL_BACK, Verdict.INSUFFICIENT_DATA))
 
 
-def test_no_rollback_after_the_watch_period() -> None:
+def test_no_rollback_occurs_after_the_watch_period() -> None:
     found = judge_after_promotion(timedelta(minutes=61), served(), served(latency=50), None, BOUNDS)
     assert found.verdict == PERIOD_OVER
 
@@ -99,7 +99,7 @@ def _realized(random: np.random.Generator) -> ServedAnswers:
     return ServedAnswers(0, None, 200, auc_interval(labels, random.normal(size=200) + 1.41 * labels))
 
 
-def test_requests_for_a_new_decision_count_from_the_previous_reading() -> None:
+def test_request_counts_for_a_new_decision_start_at_the_previous_reading() -> None:
     first = advance(None, "a", RequestTotals(100, 1))
     assert first.since == RequestTotals(0, 0)
     second = advance(first, "b", RequestTotals(150, 9))
@@ -107,6 +107,6 @@ def test_requests_for_a_new_decision_count_from_the_previous_reading() -> None:
     assert advance(second, "b", RequestTotals(300, 10)).since == RequestTotals(200, 9)
 
 
-def test_requests_count_from_zero_after_a_restart_of_the_service() -> None:
+def test_request_counts_start_at_zero_after_a_service_restart() -> None:
     seen = WatchedTotals("a", RequestTotals(100, 1), RequestTotals(900, 1))
     assert advance(seen, "a", RequestTotals(30, 2)).since == RequestTotals(30, 2)

@@ -45,7 +45,7 @@ def test_hourly_counts_add_up_to_the_count_of_all_rows(reference: Values, hours:
 
 
 @given(st.lists(number, min_size=1, max_size=80).map(np.array))
-def test_edges_increase_and_no_reference_bin_is_empty(reference: Values) -> None:
+def test_bin_edges_increase_and_no_reference_bin_is_empty(reference: Values) -> None:
     bins = fit_numeric_bins("x", reference, 10)
     counts = count_numeric(bins, reference)
     assert list(bins.edges) == sorted(set(bins.edges))
@@ -69,7 +69,7 @@ def test_reference_counts_match_bins_at_the_lower_quantiles_of_numpy(reference: 
 
 @pytest.mark.parametrize("first", [0.0, 0.5, 1.0])
 def test_a_feature_that_mostly_has_its_maximum_value_has_two_bins(first: float) -> None:
-    """The result does not depend on row order."""
+    """The bins do not depend on the order of the rows."""
     reference = np.array([first, *sorted({0.0, 0.5, 1.0} - {first}), 1.0, 1.0, 1.0])
     bins = fit_numeric_bins("x", reference, 2)
     assert list(count_numeric(bins, reference)) == [2, 4, 0, 0, 0, 0]
@@ -94,7 +94,7 @@ def test_a_binary_flag_has_a_bin_for_each_value() -> None:
 
 
 @pytest.mark.parametrize("value", [7.0, 0.0, -0.0, 1e300])
-def test_values_other_than_the_constant_are_counted_separately(value: float) -> None:
+def test_values_that_differ_from_a_constant_feature_are_counted_separately(value: float) -> None:
     bins = fit_numeric_bins("x", np.full(50, value), 10)
     same = [np.nextafter(value, -np.inf), value, np.nextafter(value, np.inf)]
     other = [-1e308, value * 0.999 - 0.001, value * 1.001 + 0.001, 1.1e308]

@@ -110,7 +110,7 @@ def test_features_beyond_the_first_hundred_are_only_in_the_table(document: dict[
     assert html.count("<svg") == 101
 
 
-def test_every_chart_has_a_title_and_description_and_every_link_a_target(document: dict[str, Any]) -> None:
+def test_every_chart_has_a_title_and_description_and_every_link_has_a_target(document: dict[str, Any]) -> None:
     page = parsed(render_page(document, HEAD, context_of(["tenure", "contract", SCORE])))
     ids = [str(a["id"]) for _, a in page.tags if a.get("id")]
     assert len(ids) == len(set(ids))

@@ -22,14 +22,14 @@ def test_one_day_has_one_tick_in_the_middle() -> None:
     assert NOON - axis.low == axis.high - NOON > timedelta(0)
 
 
-def test_ticks_of_two_days_have_the_same_distance_from_the_edges() -> None:
+def test_the_ticks_of_two_days_are_equally_far_from_the_edges() -> None:
     axis = day_axis(days(1, 0))
     assert [label for _, label in axis.ticks] == ["27 Nov", "28 Nov"]
     assert axis.ticks[0][0] - axis.low == axis.high - axis.ticks[1][0]
 
 
 @pytest.mark.parametrize("n_days", [*range(3, 40), 60, 90, 180, 365, 400, 800, 3000])
-def test_any_number_of_days_has_a_few_unique_ticks_at_the_points(n_days: int) -> None:
+def test_the_axis_of_any_number_of_days_has_a_few_unique_ticks(n_days: int) -> None:
     axis = day_axis(days(*range(n_days)))
     labels = [label for _, label in axis.ticks]
     assert 2 <= len(labels) <= MAX_TICKS

@@ -1,4 +1,4 @@
-"""The Jinja environment of every HTML page."""
+"""The Jinja environment that renders every HTML page."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def test_a_perfect_ranking_of_few_rows_has_a_wide_confidence_interval() -> None:
     labels = np.repeat([0, 1], 10)
     perfect, reversed_ = (auc_interval(labels, sign * np.arange(20.0)) for sign in (1, -1))
     assert (perfect.auc, perfect.high) == (1.0, 1.0)
-    assert perfect.low == pytest.approx(0.8002, abs=1e-4)  # |1 − θ| = z·√V(θ), solved by hand
+    assert perfect.low == pytest.approx(0.8002, abs=1e-4)  # This solves |1 − θ| = z·√V(θ).
     assert (reversed_.auc, reversed_.low, reversed_.high) == pytest.approx((0.0, 0.0, 1 - perfect.low))
     many = auc_interval(np.repeat([0, 1], 500), np.arange(1000.0))
     assert many.low > 0.99
@@ -58,7 +58,7 @@ def test_the_p_value_is_one_sided() -> None:
 
 
 def test_delong_has_its_nominal_false_positive_rate() -> None:
-    """Test 600 pairs of equally good models; 5% ± 3 standard errors should be significant."""
+    """Test 600 pairs of equally good models, of which 5% ± 3 standard errors should differ significantly."""
     fired = 0
     for seed in range(600):
         random = np.random.default_rng(seed)

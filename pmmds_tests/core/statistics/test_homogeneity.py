@@ -1,4 +1,4 @@
-"""The homogeneity test equals scipy for well-filled bins and has its nominal level for rare bins."""
+"""The homogeneity test agrees with scipy for well-filled bins and has its nominal level for rare bins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ counts = st.lists(st.integers(50, 5_000), min_size=8, max_size=8).map(np.array)
 
 @settings(max_examples=100)
 @given(r=counts, c=counts)
-def test_p_values_of_well_filled_bins_equal_scipy_with_williams_correction(
+def test_p_values_of_well_filled_bins_equal_those_of_scipy_with_correction(
     r: NDArray[np.int64], c: NDArray[np.int64]
 ) -> None:
     statistic = float(stats.chi2_contingency(np.vstack([r, c]), correction=False, lambda_="log-likelihood")[0])
@@ -31,7 +31,7 @@ def test_p_values_of_well_filled_bins_equal_scipy_with_williams_correction(
 
 @settings(max_examples=100)
 @given(statistic=st.floats(0, 500), degrees=st.integers(1, 60))
-def test_the_chi_square_tail_equals_scipy(statistic: float, degrees: int) -> None:
+def test_the_chi_square_tail_equals_that_of_scipy(statistic: float, degrees: int) -> None:
     assert survival(statistic, degrees) == pytest.approx(float(stats.chi2.sf(statistic, degrees)), abs=1e-12)
 
 
@@ -89,6 +89,6 @@ def test_p_values_have_their_nominal_level_without_drift(
 
 @settings(max_examples=100)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
-def test_q_values_equal_scipy(p_values: list[float]) -> None:
+def test_q_values_equal_those_of_scipy(p_values: list[float]) -> None:
     expected = stats.false_discovery_control(p_values, method="bh")
     assert benjamini_hochberg(p_values) == pytest.approx(expected, abs=1e-12)

@@ -85,7 +85,7 @@ def test_every_synthetic_row_satisfies_the_contract(sample: pd.DataFrame) -> Non
     assert source_from_frame(sample, CONTRACT, "sample").digest == content_digest(sample)
 
 
-def test_impossible_combinations_are_not_sampled(sample: pd.DataFrame) -> None:
+def test_impossible_combinations_of_values_are_not_sampled(sample: pd.DataFrame) -> None:
     has_phone = sample["phone_service"] == "Yes"
     assert set(sample.loc[~has_phone, "multiple_lines"]) == {"No phone service"}
     assert "No phone service" not in set(sample.loc[has_phone, "multiple_lines"])
@@ -159,7 +159,7 @@ def test_sampling_zero_rows_is_rejected() -> None:
         packaged_generator().sample(0, 0)
 
 
-def test_a_custom_contract_keeps_missing_values_and_dependence(measures: Contract) -> None:
+def test_a_custom_generator_preserves_missing_values_and_dependence(measures: Contract) -> None:
     real = measured_rows()
     generator = fit_generator(as_source(real), measures, seed=2)
     drawn = generator.sample(3000, seed=5)
@@ -190,7 +190,7 @@ def test_fitting_too_few_rows_or_a_single_class_is_rejected(measures: Contract) 
             fit_generator(as_source(frame), measures, seed=2)
 
 
-def test_fitting_a_file_records_its_digest_and_the_fidelity(measures: Contract, tmp_path: Path) -> None:
+def test_fitting_a_generator_to_a_file_records_its_digest_and_fidelity(measures: Contract, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     measured_rows(500).to_csv(path, index=False)
     generator = fit_from_file(path, measures, seed=1)
@@ -210,14 +210,14 @@ def real() -> SourceData:
 
 
 @pytest.mark.telco
-def test_the_real_file_matches_the_recorded_digests(real: SourceData) -> None:
+def test_the_public_telco_file_matches_the_recorded_digests(real: SourceData) -> None:
     assert CONTRACT.openml is not None
     assert unordered_digest(real.frame) == CONTRACT.openml.content_sha256
     assert packaged_generator().source_digest == real.digest
 
 
 @pytest.mark.telco
-def test_the_recorded_fidelity_is_reproduced_on_the_real_file(real: SourceData, recorded: Fidelity) -> None:
+def test_the_recorded_fidelity_is_reproduced_on_the_public_telco_file(real: SourceData, recorded: Fidelity) -> None:
     generator = packaged_generator()
     found = measure_fidelity(real.frame, generator.sample(recorded.n_synthetic, generator.seed), CONTRACT)
     for field, value in msgspec.structs.asdict(recorded).items():
@@ -226,7 +226,9 @@ def test_the_recorded_fidelity_is_reproduced_on_the_real_file(real: SourceData, 
 
 
 @pytest.mark.telco
-def test_every_column_is_distributed_as_in_the_real_file(real: SourceData, sample: pd.DataFrame) -> None:
+def test_every_sampled_column_is_distributed_as_in_the_public_telco_file(
+    real: SourceData, sample: pd.DataFrame
+) -> None:
     fidelity = measure_fidelity(real.frame, sample, CONTRACT)
     assert fidelity.largest_marginal_distance < 0.04
     assert fidelity.largest_association_error < 0.1

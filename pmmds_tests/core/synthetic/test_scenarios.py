@@ -69,7 +69,7 @@ CASES = [
 CHANGED_COLUMNS: dict[str, dict[str, set[str]]] = {
     "telco_churn": {
         "none": set(),
-        # A quarter of a 0/1 flag's range rounds to no change.
+        # A quarter of the range of a 0/1 flag rounds to zero.
         "shift": set(TELCO.feature_names) - {"senior_citizen"},
         "one-feature": {"gender"},
         "recoding": set(TELCO.feature_names),
@@ -218,7 +218,7 @@ def test_the_error_for_an_unknown_scenario_lists_the_available_scenarios() -> No
     assert "migration" not in scenarios(SENSORS)
 
 
-def test_simulated_traffic_consists_of_generated_rows_with_the_scenario() -> None:
+def test_simulated_traffic_consists_of_generated_rows_changed_by_a_scenario() -> None:
     batch = traffic_rows(packaged_generator(), TELCO, 300, "price_rise", seed=9)
     expected = apply_scenario(packaged_generator().sample(300, 9), TELCO, "price_rise", seed=9)
     pd.testing.assert_frame_equal(batch.frame, expected)

@@ -57,7 +57,7 @@ def test_the_split_of_a_row_does_not_depend_on_row_order_or_other_rows(reference
     assert set(digests(shuffled.holdout)) <= set(digests(alone.holdout))
 
 
-def test_another_seed_gives_another_split(reference: pd.DataFrame) -> None:
+def test_a_different_seed_gives_a_different_split(reference: pd.DataFrame) -> None:
     first, second = (in_holdout(digests(reference), seed, 0.2) for seed in (1, 2))
     assert not np.array_equal(first, second)
 

@@ -1,4 +1,4 @@
-"""The production alias moves once per decision and never to an older one; interrupted promotions can be finished."""
+"""The production alias moves once per decision and never overrides a newer decision, even if a promotion fails."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ def test_a_version_whose_files_changed_after_the_evaluation_is_not_promoted(
     assert put_into_production(same, decisions, registry).moved
 
 
-def test_repeating_a_finished_promotion_moves_nothing(decisions: DecisionStore, registry: FakeRegistry) -> None:
+def test_repeating_a_finished_promotion_does_not_move_the_alias(
+    decisions: DecisionStore, registry: FakeRegistry
+) -> None:
     decision = decide(decisions, "1", None)
     put_into_production(decision, decisions, registry)
     again = decisions.get(decision.decision_id)
@@ -150,7 +152,7 @@ def test_deleting_the_challenger_aborts_the_promotion(
     assert put_into_production(decide(decisions, "3", "1"), decisions, registry).moved
 
 
-def test_deleting_the_champion_aborts_the_promotion_to_replace_it(
+def test_deleting_the_champion_aborts_the_promotion_of_its_challenger(
     decisions: DecisionStore, registry: FakeRegistry
 ) -> None:
     put_into_production(decide(decisions, "1", None), decisions, registry)

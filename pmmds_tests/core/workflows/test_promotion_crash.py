@@ -83,7 +83,7 @@ def test_a_promotion_killed_before_any_step_is_finished_with_one_alias_move(
         reconcile(decisions, registry)
         check_finished(decisions, registry, decision)
     assert code == 0
-    # There are ten steps before which a process can be killed; the eleventh process is not killed.
+    # A promotion has ten steps, so the eleventh process is not killed.
     assert step == 11
 
 
@@ -183,7 +183,7 @@ def test_a_stale_promotion_cannot_overwrite_a_newer_alias(
     registry.overtake = overtake
     with pytest.raises(DatabaseUnavailableError):
         put_into_production(slow, decisions, registry)
-    assert registry.moves == ["1", "2", "3", "2", "3"]  # The last two are the late move and its correction.
+    assert registry.moves == ["1", "2", "3", "2", "3"]  # The last two moves are the late one and its correction.
     assert {d.challenger_version: d.state for d in decisions.recent()} == dict.fromkeys("123", RECORDED)
     database.close()
 

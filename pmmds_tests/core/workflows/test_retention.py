@@ -99,7 +99,7 @@ def test_leftovers_of_an_interrupted_removal_are_removed(deployment: Deployment)
     assert (left.exists(), newest.exists()) == (False, True)
 
 
-def test_data_sets_of_promoted_runs_and_the_newest_are_kept(deployment: Deployment) -> None:
+def test_the_newest_data_set_and_those_of_promoted_runs_are_kept(deployment: Deployment) -> None:
     def save(run: str, value: int) -> Path:
         digest = f"{value:032d}" * 2
         made = deployment.datasets.save(

@@ -19,7 +19,7 @@ from pmmds_tests.harness.old_rows import n_rows, save_histograms, save_reports
 START = datetime(2025, 1, 1, tzinfo=UTC)
 WEEKS, HOURS_A_WEEK = 52, 7 * 24
 PAGE_BYTES, DOCUMENT_BYTES, N_FEATURES = 2_000, 2_000, 3
-# 90 days of reports and pages, 180 days of histograms, plus the week until the next run of the job.
+# Reports and pages are kept for 90 days and histograms for 180, plus a week until the next run of the job.
 MAX_REPORTS = (90 + 7) * 24 + 1
 MAX_HISTOGRAMS = (180 + 7) * 24 * N_FEATURES
 MAX_DATABASE_BYTES = 25 * 2**20

@@ -122,7 +122,7 @@ def test_with_an_mlflow_server_only_the_server_accesses_the_bucket(
         with running_service(service_environment(tmp_path / "home", server.uri)) as service:
             assert service.client.post(PREDICT, json=example(contract)).json()["model_version"] == version
             assert service.client.get("/model").json()["digest"] == digest
-    # The server did not redirect clients to the store, which they might be unable to reach.
+    # The server did not send presigned URLs, because clients may be unable to reach the store.
     assert "presigned" not in (tmp_path / "mlflow" / "mlflow.log").read_text()
 
 

@@ -68,7 +68,7 @@ def test_a_snapshot_does_not_include_later_commits(
     assert log.count() == 3
 
 
-def test_a_missing_table_is_reported_with_the_migrate_command(empty_database: Database) -> None:
+def test_the_error_for_a_missing_table_suggests_the_migrate_command(empty_database: Database) -> None:
     with pytest.raises(SchemaOutdatedError, match=r"pmmds db migrate"), empty_database.connect() as connection:
         connection.execute(sa.text("SELECT * FROM prediction_logs"))
 
@@ -259,7 +259,7 @@ def test_the_error_for_a_rejected_login_does_not_show_the_password(postgres_url:
 
 
 def test_an_unroutable_host_is_reported() -> None:
-    """192.0.2.0/24 is reserved for documentation (RFC 5737), so no host has such an address."""
+    """192.0.2.0/24 is reserved for documentation (RFC 5737), so no host has an address in it."""
     url = "postgresql://ann:hunter2@192.0.2.1/loop?connect_timeout=2"
     with pytest.raises(DatabaseUnavailableError, match=r"at 192\.0\.2\.1:5432 cannot be reached: ") as raised:
         open_database(Settings(database_url=url)).ping()

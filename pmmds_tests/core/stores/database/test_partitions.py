@@ -1,4 +1,4 @@
-"""Daily partitions on PostgreSQL: each row is stored in its day, ids are unique, and queries read few partitions."""
+"""Daily partitions on PostgreSQL: rows are stored by day, ids are unique, and queries read few partitions."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def n_remembered(database: Database) -> int:
         return connection.execute(sa.select(sa.func.count()).select_from(client_request_ids)).scalar_one()
 
 
-def test_daily_partitions_are_created_in_advance_and_receive_their_rows(database: Database, contract: Contract) -> None:
+def test_daily_partitions_are_created_in_advance_and_store_their_rows(database: Database, contract: Contract) -> None:
     today = datetime.now(UTC).replace(hour=12)
     with database.connect() as connection:
         assert days_of(connection) == [today.date() + timedelta(days=i) for i in range(-1, DAYS_AHEAD + 1)]

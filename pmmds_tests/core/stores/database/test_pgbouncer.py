@@ -86,7 +86,7 @@ def test_rows_are_shipped_and_the_alias_moves_once_through_pgbouncer(
     assert (pointer.version, pointer.fencing_token) == ("2", 2)
 
 
-def test_monitoring_labels_and_the_archive_work_through_pgbouncer(bounced: Settings, contract: Contract) -> None:
+def test_monitoring_and_labels_and_the_archive_work_through_pgbouncer(bounced: Settings, contract: Contract) -> None:
     deployment = Deployment(bounced)
     records = make_records(contract, 400)
     deployment.prediction_log.append(records)

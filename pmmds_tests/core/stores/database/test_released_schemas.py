@@ -52,7 +52,7 @@ def value_of(column: sa.Column[Any]) -> Any:
 
 
 def add_rows(database: Database) -> dict[str, Row]:
-    """Insert a row into every table. Returns table → row."""
+    """Insert a row into every table. Returns the rows by table name."""
     rows: dict[str, Row] = {}
     with database.begin() as connection:
         for table in tables_of(database):

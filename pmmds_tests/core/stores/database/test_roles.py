@@ -99,7 +99,7 @@ CHANGES_TABLES = (
 )
 
 
-def test_every_table_has_grants() -> None:
+def test_grants_are_defined_for_every_table() -> None:
     named = {table for tables in GRANTS.values() for table in tables}
     assert {*fixed.tables, "prediction_logs", "prediction_logs_default", "alembic_version"} == named
 
@@ -201,7 +201,7 @@ def test_the_monitor_cannot_change_the_production_pointer(acting_as: As) -> None
     refused(d, *CHANGES_TABLES, *MOVES, "INSERT INTO prediction_logs DEFAULT VALUES")
 
 
-def test_the_promoter_can_change_the_production_pointer_but_no_schema(acting_as: As, tmp_path: Path) -> None:
+def test_the_promoter_can_move_the_production_pointer_but_not_alter_tables(acting_as: As, tmp_path: Path) -> None:
     serve(acting_as(SERVICE))
     d, registry = acting_as(PROMOTER), FileRegistry(tmp_path / "alias")
     moved = put_into_production(decide(d.decisions, "1", None), d.decisions, registry)

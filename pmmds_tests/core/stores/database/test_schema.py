@@ -1,4 +1,4 @@
-"""The schema is created, follows the contract, and never loses data."""
+"""The schema is created and follows the contract, and migrations never lose data."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_an_empty_database_is_reported_as_outdated(empty_database: Database, con
         check_schema(empty_database, contract)
 
 
-def test_a_new_feature_gets_a_column_and_keeps_the_rows(database: Database, contract: Contract) -> None:
+def test_adding_a_feature_adds_a_column_and_keeps_the_rows(database: Database, contract: Contract) -> None:
     PredictionLog(database, contract).append(make_records(contract, 3))
     wider = with_features(contract, (*contract.features, EXTRA))
     with pytest.raises(SchemaOutdatedError, match="missing: loyalty_points"):

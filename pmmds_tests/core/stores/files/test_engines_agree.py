@@ -261,7 +261,7 @@ TEXTS_FOR_NUMBERS = [
 ]  # fmt: skip
 
 
-def test_numpy_and_duckdb_agree_on_text_among_numbers(tmp_path: Path) -> None:
+def test_numpy_and_duckdb_agree_on_text_in_numeric_columns(tmp_path: Path) -> None:
     bins = FeatureBins("x", "numeric", edges=(0.0, 10.0))
     found = duckdb_on_texts(bins, tmp_path)
     assert found == count(bins, np.array(TEXTS_FOR_NUMBERS, dtype=object)).tolist()

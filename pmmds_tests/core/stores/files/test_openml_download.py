@@ -158,7 +158,7 @@ def server(rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open
             self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            """Print nothing; the test checks `paths`."""
+            """Print nothing, because the tests check `paths` instead."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         thread = threading.Thread(target=http.serve_forever)
@@ -184,7 +184,7 @@ def refused(contract: Contract, home: Path, kind: type[PmmdsError] = DataError) 
     return refusal.value
 
 
-def test_a_download_is_verified_saved_and_used(
+def test_a_download_is_verified_and_saved_and_used_as_reference_data(
     server: OpenMLStandIn, wanted: Contract, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     result = download(wanted, tmp_path)
@@ -232,7 +232,7 @@ def test_rows_with_an_unexpected_digest_are_rejected(server: OpenMLStandIn, want
     assert old.read_text(encoding="utf-8") == "an earlier download"
 
 
-def test_without_an_expected_digest_the_actual_one_is_reported(
+def test_the_actual_digest_is_reported_if_the_contract_has_none(
     server: OpenMLStandIn, wanted: Contract, rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     unknown = msgspec.structs.replace(wanted, openml=OpenML("telco-customer-churn", 1))
@@ -245,7 +245,9 @@ def test_a_contract_without_a_public_data_set_is_reported(tmp_path: Path) -> Non
     assert "PMMDS_DATA_PATH" in refusal.next_step
 
 
-def test_an_unreachable_openml_is_reported(monkeypatch: pytest.MonkeyPatch, wanted: Contract, tmp_path: Path) -> None:
+def test_an_unreachable_openml_server_is_reported(
+    monkeypatch: pytest.MonkeyPatch, wanted: Contract, tmp_path: Path
+) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # The port is bound but not listening, so connections are refused.
         ask_at(f"http://127.0.0.1:{taken.getsockname()[1]}", monkeypatch)
@@ -254,7 +256,9 @@ def test_an_unreachable_openml_is_reported(monkeypatch: pytest.MonkeyPatch, want
     assert "PMMDS_DATA_PATH" in refusal.next_step
 
 
-def test_an_unresponsive_server_times_out(monkeypatch: pytest.MonkeyPatch, wanted: Contract, tmp_path: Path) -> None:
+def test_a_request_to_an_unresponsive_openml_server_times_out(
+    monkeypatch: pytest.MonkeyPatch, wanted: Contract, tmp_path: Path
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         ask_at(f"http://127.0.0.1:{silent.getsockname()[1]}", monkeypatch)
         with pytest.raises(DataError, match="did not respond in time"):
@@ -263,14 +267,14 @@ def test_an_unresponsive_server_times_out(monkeypatch: pytest.MonkeyPatch, wante
 
 
 @pytest.mark.parametrize("status", [404, 500, 503])
-def test_a_server_error_is_reported_with_its_status(
+def test_an_openml_server_error_is_reported_with_its_status(
     server: OpenMLStandIn, wanted: Contract, tmp_path: Path, status: int
 ) -> None:
     server.status = status
     assert f"the server returned {status}" in refused(wanted, tmp_path).message
 
 
-def test_a_missing_data_set_is_reported(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
+def test_a_data_set_missing_on_openml_is_reported(server: OpenMLStandIn, wanted: Contract, tmp_path: Path) -> None:
     server.name = "something-else"
     assert "Dataset telco-customer-churn with version 1 not found" in refused(wanted, tmp_path).message
 

@@ -221,7 +221,7 @@ def test_reports_with_too_few_rows_never_resolve_an_alert(deployment: Deployment
     assert d.alerts.live(d.model_name) is not None
 
 
-def test_a_promotion_of_a_model_trained_on_the_drift_resolves_the_alert(
+def test_promoting_a_model_trained_on_the_drifted_data_resolves_the_alert(
     deployment: Deployment, save: Callable[[], int]
 ) -> None:
     d = deployment

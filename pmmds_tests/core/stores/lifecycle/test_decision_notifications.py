@@ -84,7 +84,7 @@ def test_only_automatic_rollbacks_send_a_notification(
 def record_and_die(decisions: DecisionStore, decision: Decision) -> None:
     with decisions.transaction() as turn:
         turn.record(decision)
-        raise RuntimeError("killed before the end of the turn")
+        raise RuntimeError("killed before the end of the transaction")
 
 
 def test_an_uncommitted_change_sends_no_notification(decisions: DecisionStore, database: Database) -> None:

@@ -55,7 +55,7 @@ def test_concurrent_histogram_refreshes_give_the_same_counts(
     assert merged(store) == counted_by_numpy(contract, profile, records)
 
 
-def test_a_row_that_commits_late_is_still_counted(
+def test_a_row_committed_late_is_still_counted(
     open_again: Callable[[], Database],
     log: PredictionLog,
     store: HistogramStore,

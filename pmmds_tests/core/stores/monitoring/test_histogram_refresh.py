@@ -116,7 +116,7 @@ def test_a_refresh_reads_only_changed_rows_and_uses_an_index(
     plans = plans_of_reads(database, lambda: refresh(store, profile))
     assert len(plans) == 3
     (changed,) = (plan for sql, plan in plans.items() if "ingested_at >=" in sql)
-    is_partitioned = database.dialect == "postgresql"  # There, index names contain the partition.
+    is_partitioned = database.dialect == "postgresql"  # Each partition has its own index.
     assert ("ingested_at_idx" if is_partitioned else "ix_prediction_logs_ingested_at") in changed
     for sql, plan in plans.items():
         assert ("prediction_logs_default_" if is_partitioned else "ix_prediction_logs") in plan, sql

@@ -136,7 +136,7 @@ def test_sqlite_archives_a_large_day_in_several_parts(deployment: Deployment, mo
     assert len(deployment.ground_truth.labelled_rows().labels) == len(records[::2])
 
 
-def test_a_label_of_an_archived_row_is_matched(deployment: Deployment) -> None:
+def test_a_label_for_an_archived_row_is_matched(deployment: Deployment) -> None:
     records = fill(deployment)
     after = archived(deployment)
     counts = after.ground_truth.add([LabelItem(records[1].request_id, 1, NOON), LabelItem("nobody", 1, NOON)])
@@ -157,7 +157,7 @@ def test_rows_archived_before_they_were_counted_are_counted_later(deployment: De
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_crash_at_any_step_loses_or_duplicates_no_row(deployment: Deployment, step: str) -> None:
+def test_a_crash_at_any_step_does_not_lose_or_duplicate_rows(deployment: Deployment, step: str) -> None:
     fill(deployment)
     profile = profile_of(deployment)
     before = answers(deployment, profile)
@@ -188,7 +188,7 @@ def test_rows_added_during_archiving_are_archived_or_remain_in_the_database(
     assert deployment.prediction_log.find_archived([late[0].request_id])
 
 
-def test_a_full_disk_is_reported_and_deletes_nothing(deployment: Deployment, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_no_rows_are_deleted(deployment: Deployment, tmp_path: Path) -> None:
     fill(deployment, n_rows=2000)
     with disk_of(tmp_path / "small", "16k"):
         small = Deployment(msgspec.structs.replace(deployment.settings, archive_path=str(tmp_path / "small")))

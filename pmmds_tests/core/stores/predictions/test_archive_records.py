@@ -1,4 +1,4 @@
-"""Rows and records that contradict the archive are reported and not used, whichever login wrote them."""
+"""Rows and records that contradict the archive are reported but not used, no matter which login wrote them."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_rows_that_contradict_archived_ones_are_counted_and_removed(deployment: 
 
 
 def record_of(deployment: Deployment, day: int, **other: object) -> None:
-    """Change the record of a day's archive part, as the table owner or a faulty function could do."""
+    """Change the record of a day's archive part, as the table owner or a faulty function could."""
     with deployment.database.begin() as connection:
         t = prediction_archives
         connection.execute(sa.update(t).where(t.c.day == FIRST + day * DAY).values(other))

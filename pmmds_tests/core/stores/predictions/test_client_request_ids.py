@@ -101,12 +101,12 @@ def test_concurrent_deliveries_log_each_request_once(
     assert log.count() == 60
 
 
-Step = tuple[int, int, bool]  # client id, row, True if delivered twice
+Step = tuple[int, int, bool]  # The client id, the row, and whether it is delivered twice.
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(deliveries=st.lists(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.booleans()), max_size=6)))
-def test_the_log_has_one_row_for_each_id_and_content(
+def test_the_log_has_one_row_for_each_client_id_and_content(
     database: Database, contract: Contract, deliveries: list[list[Step]]
 ) -> None:
     log = PredictionLog(database, contract)
@@ -142,7 +142,9 @@ def test_a_label_for_an_ambiguous_client_id_is_not_assigned(
     assert truth.labelled_rows().request_ids.tolist() == [other.request_id]
 
 
-def test_a_waiting_label_matches_by_client_id(log: PredictionLog, truth: GroundTruthStore, contract: Contract) -> None:
+def test_a_waiting_label_is_matched_by_client_id(
+    log: PredictionLog, truth: GroundTruthStore, contract: Contract
+) -> None:
     record = answered(contract, "order-1", 1, 0)
     assert truth.add([LabelItem("order-1", 1, NOON), LabelItem(record.request_id, 0, NOON - DAY)]).unknown == 2
     log.add([record])

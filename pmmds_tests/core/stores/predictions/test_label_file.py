@@ -39,7 +39,7 @@ def test_label_values_and_timestamps_are_parsed(tmp_path: Path, contract: Contra
     assert read_labels(path, contract) == [LabelItem("a", 1, NOON), LabelItem("b", 0, NOON), LabelItem("c", 1, NOON)]
 
 
-def test_parquet_labels_equal_csv_labels(tmp_path: Path, contract: Contract) -> None:
+def test_labels_from_parquet_equal_labels_from_csv(tmp_path: Path, contract: Contract) -> None:
     frame = pd.DataFrame({"request_id": ["a", "b"], "label": [1, 0], "observed_at": [NOON, NOON]})
     frame.to_parquet(tmp_path / "labels.parquet")
     assert read_labels(tmp_path / "labels.parquet", contract) == [LabelItem("a", 1, NOON), LabelItem("b", 0, NOON)]
@@ -53,7 +53,7 @@ def test_parquet_labels_equal_csv_labels(tmp_path: Path, contract: Contract) -> 
 def test_numeric_labels_are_interpreted_by_the_contract(
     tmp_path: Path, contract: Contract, positive: str, negative: str, cells: tuple[str, ...], labels: list[int]
 ) -> None:
-    """Numeric labels have the same meaning as in the reference data."""
+    """Numeric labels in files have the same meaning as in the reference data."""
     own = msgspec.structs.replace(contract.label, positive=positive, negative=negative)
     rows = "".join(f"r{i},{cell},2026-03-01T12:00:00Z\n" for i, cell in enumerate(cells))
     path = written(tmp_path, f"request_id,label,observed_at\n{rows}")

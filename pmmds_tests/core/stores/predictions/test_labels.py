@@ -41,7 +41,7 @@ def labels_of(truth: GroundTruthStore) -> dict[str, int]:
 
 
 @pytest.mark.usefixtures("records")
-def test_labels_of_unlogged_requests_wait(truth: GroundTruthStore) -> None:
+def test_labels_for_requests_that_are_not_logged_yet_are_stored(truth: GroundTruthStore) -> None:
     assert truth.add([label("r0", 1), label("nobody", 0)]) == FeedbackCounts(1, 0, 1, 0)
     assert labels_of(truth) == {"r0": 1}
     assert truth.n_waiting() == 1
@@ -115,7 +115,7 @@ def test_repeating_the_same_feedback_changes_nothing(truth: GroundTruthStore) ->
 
 
 @pytest.mark.usefixtures("records")
-def test_two_labels_of_one_request_apply_in_order(truth: GroundTruthStore) -> None:
+def test_two_labels_for_one_request_are_applied_in_order(truth: GroundTruthStore) -> None:
     given = [label("r0", 1, hours=1), label("r0", 0, hours=2), label("r0", 1, hours=0)]
     assert truth.add(given) == FeedbackCounts(1, 1, 0, 1)
     assert labels_of(truth) == {"r0": 0}
@@ -125,7 +125,7 @@ def test_empty_feedback_is_accepted(truth: GroundTruthStore) -> None:
     assert truth.add([]) == FeedbackCounts(0, 0, 0, 0)
 
 
-def test_labeled_rows_are_sorted_by_prediction_time(
+def test_labeled_rows_are_sorted_by_the_time_of_prediction(
     truth: GroundTruthStore, database: Database, contract: Contract
 ) -> None:
     records = make_records(contract, 40, overrides={"partner": None})

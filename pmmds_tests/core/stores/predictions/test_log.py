@@ -132,7 +132,7 @@ def test_no_rows_are_lost_with_many_concurrent_writers(
     assert log.count() == 800
 
 
-def test_a_missing_column_is_reported_with_the_migrate_command(database: Database, contract: Contract) -> None:
+def test_the_error_for_a_missing_column_suggests_the_migrate_command(database: Database, contract: Contract) -> None:
     with database.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE prediction_logs DROP COLUMN tenure")
     with pytest.raises(SchemaOutdatedError, match=r"tenure.*Run `pmmds db migrate`"):
