@@ -204,7 +204,7 @@ def test_errors_about_inconsistent_fields_state_the_location(old: str, new: str,
     assert expected in rejection(changed(old, new))
 
 
-def test_upper_case_names_are_rejected() -> None:
+def test_feature_names_in_upper_case_are_rejected() -> None:
     assert "lower-case" in rejection(changed("name: town", "name: VISITS"))
 
 
@@ -217,7 +217,7 @@ def test_a_contract_without_features_is_rejected() -> None:
     ("text", "found"),
     [("", "nothing"), ("# only a comment\n", "nothing"), ("- a\n- b\n", "a list"), ("hello", "'hello'")],
 )
-def test_a_file_that_is_not_a_mapping_is_rejected(text: str, found: str) -> None:
+def test_a_contract_file_that_is_not_a_mapping_is_rejected(text: str, found: str) -> None:
     message = rejection(text)
     assert message.startswith("shops.yaml, line 1: the contract: expected a mapping with the fields name, model_name,")
     assert message.endswith(f"found {found}.")
@@ -234,7 +234,7 @@ def test_a_file_that_is_not_a_mapping_is_rejected(text: str, found: str) -> None
         ("name: &a [*a]\n", "shops.yaml, line 1: nested too deeply"),
     ],
 )
-def test_invalid_yaml_is_rejected_with_its_line(text: str, expected: str) -> None:
+def test_the_error_for_invalid_yaml_states_the_line(text: str, expected: str) -> None:
     with pytest.raises(ContractError) as caught:
         parse_contract(text, "shops.yaml")
     assert expected in caught.value.message
@@ -252,7 +252,7 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     assert load_contract(path).name == "shops"
 
 
-def test_an_unreadable_file_is_rejected_with_the_reason(tmp_path: Path) -> None:
+def test_the_error_for_an_unreadable_contract_file_states_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "shops.yaml"
     with pytest.raises(ContractError, match="No such file"):
         load_contract(path)

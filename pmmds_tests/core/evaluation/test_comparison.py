@@ -254,7 +254,7 @@ def test_the_evaluation_page_is_self_contained_and_shows_every_section(evaluatio
     assert page.index("internet_service = Fiber optic</th>") < page.index("internet_service = DSL</th>")
 
 
-def test_the_evaluation_page_of_a_first_model_shows_no_champion(case: Case) -> None:
+def test_the_evaluation_page_of_a_first_model_states_the_missing_champion(case: Case) -> None:
     assert "no champion" in render_evaluation(case.evaluated(with_champion=False), "m", NOW)
 
 

@@ -86,7 +86,7 @@ def test_a_scorer_that_differs_from_the_pipeline_is_detected() -> None:
     assert largest_difference(pipeline, other, probe_rows(CONTRACT, 1), CONTRACT) > 1e-3
 
 
-def test_the_error_names_an_estimator_without_a_portable_scorer() -> None:
+def test_the_error_for_an_estimator_without_a_portable_scorer_names_it() -> None:
     from sklearn.naive_bayes import GaussianNB
     from sklearn.pipeline import Pipeline
 

@@ -1,4 +1,4 @@
-"""The scikit-learn internals used by sklearn_trees.py. If a test fails, fix that module before raising the bound."""
+"""Internals of scikit-learn used by sklearn_trees.py. If a test fails, fix that module before allowing new versions."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def test_each_decile_contains_a_tenth_of_the_reference_rows() -> None:
     assert list(counts) == [1000] * 10 + [0, 0, 0, 0]
 
 
-def test_an_edge_belongs_to_the_bin_below_it() -> None:
+def test_a_value_on_an_edge_belongs_to_the_bin_below_the_edge() -> None:
     bins = FeatureBins("x", "numeric", edges=(1.0, 2.0))
     assert list(count_numeric(bins, np.array([1.0, 1.0000001, 2.0, 2.1, -9.0, 9e9, np.nan]))) == [2, 2, 2, 0, 0, 0, 1]
 

@@ -122,7 +122,7 @@ def test_axes_of_counts_have_no_fractional_labels() -> None:
 
 
 @pytest.mark.parametrize("values", [{}, {"a": 0.0}, {"a": 0.0, "b": 0.0}])
-def test_the_axes_of_constant_values_start_at_zero(values: dict[str, float]) -> None:
+def test_axes_start_at_zero_if_there_are_no_values_or_only_zeros(values: dict[str, float]) -> None:
     for svg in (charts.bars(TEXT, values), charts.line(TEXT, list(values.items()))):
         numbers = [float(t) for t in texts(svg) if re.fullmatch(r"[\d.]+", t)]
         assert min(numbers) == 0

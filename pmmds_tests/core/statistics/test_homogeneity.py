@@ -18,7 +18,7 @@ counts = st.lists(st.integers(50, 5_000), min_size=8, max_size=8).map(np.array)
 
 @settings(max_examples=100)
 @given(r=counts, c=counts)
-def test_p_values_of_well_filled_bins_equal_those_of_scipy_with_correction(
+def test_p_values_of_full_bins_equal_those_of_scipy_with_williams_correction(
     r: NDArray[np.int64], c: NDArray[np.int64]
 ) -> None:
     statistic = float(stats.chi2_contingency(np.vstack([r, c]), correction=False, lambda_="log-likelihood")[0])
