@@ -29,7 +29,7 @@ class KeyLines:
             self._lines.setdefault(path[:length], number)
 
     def line(self, path: tuple[str, ...]) -> int:
-        """The line, counted from 1, of the longest known beginning of `path`."""
+        """The line, counted from 1, of the longest prefix of `path` with a known line."""
         for length in range(len(path), 0, -1):
             if path[:length] in self._lines:
                 return self._lines[path[:length]]

@@ -1,4 +1,4 @@
-"""Types of setting values, parsing them from text and masking them for display.
+"""Types of setting values, with functions that parse them from text and mask them for display.
 
 Not here: the settings (settings.py) and their list (listing.py).
 """
@@ -79,7 +79,7 @@ def parse(variable: str, raw: str, kind: Any) -> Any:
 
 
 def expected(kind: Any, message: str) -> str:
-    """`expected …`: the values that a type allows, else what the message of msgspec says."""
+    """The allowed values of a type as `expected …`; if they are not known, msgspec's own message."""
     literal = next((a for a in (kind, *get_args(kind)) if str(a).startswith("typing.Literal")), None)
     if literal is not None:
         return "expected one of " + ", ".join(get_args(literal))
@@ -109,7 +109,7 @@ def is_every_address(host: str) -> bool:
 
 
 def without_brackets(name: str) -> str:
-    """`fd00::5` for `[fd00::5]`; a name with a port is unchanged."""
+    """Remove the brackets of an IPv6 address such as `[fd00::5]`; a name with a port is unchanged."""
     return name[1:-1] if name.startswith("[") and name.endswith("]") else name
 
 

@@ -57,7 +57,7 @@ class LabelWords:
 
 
 def _folded(exact: Mapping[str, int]) -> dict[str, int]:
-    """Words in lower case; without the contract's own if they differ only in case."""
+    """The words in lower case, without the contract's own words if these differ only in case."""
     own = {word.casefold(): code for word, code in exact.items()}
     own = own if len(own) == len(exact) else {}
     folded: dict[str, int] = {}

@@ -28,7 +28,7 @@ class LinedDocument:
         return self.lines.get(path, 1)
 
 
-# Deeper than any contract. An alias that contains itself is infinitely deep.
+# Deeper than any real contract. The limit is needed because an alias that contains itself is infinitely deep.
 MAX_DEPTH = 12
 # Nested aliases can expand to billions of values.
 MAX_VALUES = 100_000

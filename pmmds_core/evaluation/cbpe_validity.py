@@ -20,7 +20,7 @@ from pmmds_core.statistics.arrays import Probabilities
 # A bin with a smaller share of the reference is too rare for the calibration.
 RARE_SHARE = 0.001
 MAX_UNSUPPORTED = 0.01
-# A PSI from here is major (drift/comparison.py): the calibration was fitted on a different score distribution.
+# From this PSI on, drift is major (drift/comparison.py): the calibration was fitted on a different score distribution.
 MAX_SCORE_PSI = 0.25
 MAX_REASONS = 3
 
@@ -40,7 +40,7 @@ def why_invalid(
         profile: profile of the version that served the rows.
         calibration: None for a version without one.
         scores: (n,) of the rows.
-        counts: feature, and `__score__`, to the rows' counts in the profile's bins; empty if not counted yet.
+        counts: the rows' counts in the profile's bins, by feature and `__score__`; empty if not counted yet.
         min_rows: minimum number of rows.
     """
     if calibration is None:

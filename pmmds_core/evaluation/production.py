@@ -32,7 +32,7 @@ class VersionPerformance:
     brier_score: float | None = None
 
     def to_row(self) -> dict[str, Any]:
-        # A plain string: Dagster serializes no enums.
+        # A plain string, because Dagster does not serialize enums.
         return {**asdict(self), "verdict": self.verdict.value}
 
 

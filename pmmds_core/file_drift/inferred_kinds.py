@@ -68,14 +68,14 @@ class ColumnKinds:
         if column.type.startswith(TIMESTAMP_TYPES) or (by_type is not None and "unsupported" in by_type.why):
             raise InputFileError(
                 f"{self._file.path}: the column {column.name!r} is {column.type.lower()}, which is not a number.",
-                next_step="Leave it out of --numeric.",
+                next_step="Remove it from --numeric.",
             )
         if by_type is None:
             style = self.text(column).style()
             if style is None and not self.text(column).n_texts_and_numbers()[1]:
                 raise InputFileError(
                     f"{self._file.path}: the column {column.name!r} has no numbers.",
-                    next_step="Leave it out of --numeric.",
+                    next_step="Remove it from --numeric.",
                 )
             self._set_style(column.name, style)
         return ColumnNote(column.name, "numeric", "by option")

@@ -36,7 +36,7 @@ N_BINS = 10
 
 @dataclass(frozen=True)
 class FileProfile:
-    """A profile, with the kind of each column and the reason for it. `styles`: how text columns write numbers."""
+    """A profile, with the kind of each column and the reason for it. `styles`: the number styles of text columns."""
 
     profile: ReferenceProfile
     notes: tuple[ColumnNote, ...]
@@ -158,7 +158,7 @@ def _score_bins(values: NDArray[np.float64]) -> FeatureBins:
 
 
 def score_reading(counter: FileCounter, file: DataFile, score: str, options: FileOptions) -> list[Reading]:
-    """How the score is read; nothing without a score.
+    """How to read the score column; empty without a score.
 
     Raises:
         InputFileError: the column is missing.
@@ -184,7 +184,7 @@ def _reject_no_score(
     if 2 * n_inside <= file.n_rows - n_null:
         raise InputFileError(
             f"{file.path}: only {n_inside:,} of {file.n_rows:,} values of the score {score!r} are numbers from 0 to 1.",
-            next_step="Name a column with probabilities in --score.",
+            next_step="Pass a column with probabilities as --score.",
         )
 
 

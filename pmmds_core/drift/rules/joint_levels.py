@@ -1,4 +1,4 @@
-"""Bins merged into a few levels per feature, as one-hot rows for the rule `joint`.
+"""Merges bins into a few levels per feature and returns them as one-hot rows for the rule `joint`.
 
 Not here: the comparison of the rows (joint.py).
 """
@@ -18,7 +18,7 @@ from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProf
 from pmmds_core.profiling.reference_rows import Codes
 from pmmds_core.statistics.arrays import Matrix
 
-# A table of ten by ten cells would need thousands of rows.
+# Limited because a table of ten by ten cells would need thousands of rows.
 MAX_LEVELS = 5
 # Rarer categories share a level, unless their total share is below MIN_REST: then they have none.
 MIN_SHARE = 0.05

@@ -29,7 +29,7 @@ RULE = "sequential"
 HOURS_PER_YEAR = 24 * 365.25
 # Minimum windows for the verdict stable.
 MIN_WINDOWS = 8
-# Older windows are ignored: their changes were detected or are the new normal. The false-alarm rate still holds.
+# Older windows are ignored: their changes have been detected or have become normal. The false-alarm rate still holds.
 MAX_WINDOWS = 104
 # Sizes of the assumed change, as sample sizes with the same sampling error: 22, 7 and 2 points at a share of 0.5.
 CONCENTRATIONS = (5.0, 50.0, 500.0)
