@@ -44,7 +44,7 @@ class ConfigFile:
     """
 
     def __init__(self, path: Path, kinds: Mapping[str, Any]) -> None:
-        """`kinds`: the type of each setting, by name."""
+        """Read the file. `kinds`: the type of each setting, by name."""
         self.path = path
         self._kinds = kinds
         text = _text(path)

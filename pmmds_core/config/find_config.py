@@ -19,10 +19,10 @@ _ROOT_USER = 0
 
 
 def find_config(environment: Mapping[str, str] | None) -> Path | None:
-    """The absolute path of the file of settings, or None.
+    """Return the absolute path of the settings file; None if there is none.
 
     Args:
-        environment: the variables; None: those of this process. Folders are searched only for None.
+        environment: the variables to read. If None, those of this process are read, and folders are searched as well.
 
     Raises:
         SettingError: PMMDS_CONFIG is not the path of a file, or the file found belongs to another user.

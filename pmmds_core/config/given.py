@@ -1,4 +1,4 @@
-"""Where the value of each setting comes from: a variable, a file that a variable names, or `pmmds.toml`.
+"""Finds the value of each setting in a variable, in a file that a variable names, or in `pmmds.toml`.
 
 Not here: the settings (settings.py), reading the file (config_file.py).
 """

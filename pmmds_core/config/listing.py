@@ -1,4 +1,4 @@
-"""Every setting with its value, its origin, its place in `pmmds.toml` and its description, for `pmmds config`.
+"""Lists every setting with value, origin, place in `pmmds.toml` and description, for `pmmds config`.
 
 Not here: reading settings (settings.py).
 """

@@ -1,7 +1,7 @@
 """Every PMMDS_* variable with its type, default and description. Only this module reads settings from variables.
 
 The settings of the loop are inherited from loop_settings.py. A field added in either module is parsed and shown by
-`pmmds config`; a test requires it in docs/settings.md.
+`pmmds config`; a test checks that docs/settings.md has it.
 Not here: where a value comes from (given.py, config_file.py), options of one run (run configuration in pmmds_assets).
 """
 

@@ -1,4 +1,4 @@
-"""Line numbers of the keys and tables of a TOML text, for messages; tomllib reports none.
+"""Finds the line numbers of keys and tables in TOML text for messages, because tomllib does not report them.
 
 Not here: parsing the text (config_file.py).
 """

@@ -1,4 +1,4 @@
-"""The place of a setting in `pmmds.toml`: its table and key, derived from its name.
+"""Derives the place of a setting in `pmmds.toml`, its table and key, from its name.
 
 Add the first word of a new setting to `_TABLES` if the table's name differs from that word.
 Not here: reading the file (config_file.py).

@@ -23,7 +23,7 @@ PositiveFloat = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 OpenShare = Annotated[float, Meta(gt=0, lt=1)]
 OffOn = Literal["off", "on"]
-# At most ten years.
+# A number of hours, at most ten years.
 Hours = Annotated[float, Meta(ge=0, le=87_600)]
 Day = Annotated[date, Meta(extra={"expected": "a day such as 2000-01-01"})]
 _RULE = "(spec|calibrated|joint|sequential)"
@@ -68,7 +68,7 @@ _PASSWORD_OPTION = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 
 
 def parse(variable: str, raw: str, kind: Any) -> Any:
-    """Parse `raw` as `kind`. Raises SettingError that states the allowed values; passwords in URLs are masked."""
+    """Parse `raw` as `kind`. Raises SettingError with the allowed values; passwords in URLs are masked."""
     try:
         return msgspec.convert(raw, kind, strict=False)
     except msgspec.ValidationError as error:
@@ -135,7 +135,7 @@ def has_password(value: str) -> bool:
 
 
 def without_password(value: str) -> str:
-    """A URL with its passwords masked; any other text unchanged."""
+    """Return a URL with its passwords masked, or any other text unchanged."""
     if "://" in value and "@" in value:
         scheme, rest = value.split("://", 1)
         user, host = rest.rsplit("@", 1)

@@ -1,4 +1,4 @@
-"""Categorical features: the allowed values and which cells are blank.
+"""Infers categorical features: their allowed values and which cells are blank.
 
 Not here: deciding that a column is categorical (file_drift/column_kinds.py).
 """

@@ -29,7 +29,7 @@ class ColumnDraft:
 
 @dataclass(frozen=True)
 class LabelDraft:
-    """The label and one sentence without a period about its classes. `codes`: the class for each cell text."""
+    """The inferred label. `evidence`: one sentence without a period. `codes`: the class for each cell text."""
 
     label: Label
     evidence: str

@@ -1,4 +1,4 @@
-"""Infer a contract from a CSV or Parquet file. The result is checked with the reader that training uses.
+"""Infers a contract from a CSV or Parquet file. The result is checked with the reader that training uses.
 
 Kinds come from file_drift/inferred_kinds.py. Not here: the label (label.py), features (numeric.py, categorical.py), the
 contract's text (contract_text.py).
@@ -138,7 +138,7 @@ class _Columns:
         return tuple(found[c.name] for c in self._file.columns if c.name in found)
 
     def _find_kinds(self) -> None:
-        """Raise InputFileError for the first column whose kind is unclear; the message names the other ones too."""
+        """Raise InputFileError for the first column whose kind is unclear; the message also names the others."""
         problems: dict[str, InputFileError] = {}
         for column in self._candidates:
             try:

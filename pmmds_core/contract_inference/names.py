@@ -14,7 +14,7 @@ _WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def snake_name(text: str, otherwise: str) -> str:
-    """Lower-case letters, digits and _, starting with a letter: `seats_sold` for `Seats sold (%)` and `SeatsSold`.
+    """Convert a name to snake case, starting with a letter: `Seats sold (%)` and `SeatsSold` become `seats_sold`.
 
     Args:
         text: any name.

@@ -29,7 +29,7 @@ _OTHER_FORMATS = {
 
 
 def compression_of(path: Path) -> Compression:
-    """Raises OSError if the file cannot be read."""
+    """Detect the compression from the file's first bytes. Raises OSError if the file cannot be read."""
     with path.open("rb") as file:
         start = file.read(4)
     return next((name for magic, name in _MAGIC.items() if start.startswith(magic)), "none")

@@ -54,7 +54,7 @@ def read_table(path: Path) -> TextTable:
     A column without a name, such as an unnamed pandas index or row names, is left out.
 
     Raises:
-        DataError: unreadable, empty, or not a valid file of its format.
+        DataError: the file is unreadable, empty, or not valid in its format.
     """
     raw = _read_bytes(path)
     if raw.startswith(PARQUET_MAGIC) or path.suffix in PARQUET_SUFFIXES:

@@ -33,9 +33,9 @@ _SEVERITY = (Band.UNDETERMINED, Band.NONE, Band.MODERATE, Band.SIGNIFICANT, Band
 class DriftRule:
     """The settings of all rules.
 
-    `psi_threshold`, `min_features`, `feature_thresholds`: of the rule spec. `min_samples`: minimum rows on each side
-    for a verdict. `false_alarm_rate`: of calibrated and joint, per window, 0–1. `alert_rules`: the rules that determine
-    the verdict.
+    `psi_threshold`, `min_features`, `feature_thresholds`: settings of the rule `spec`. `min_samples`: minimum rows on
+    each side for a verdict. `false_alarm_rate`: rate per window, 0–1, of the rules `calibrated` and `joint`.
+    `alert_rules`: the rules that determine the verdict.
     """
 
     psi_threshold: float

@@ -47,7 +47,7 @@ def statement(bins: FeatureBins, reference: Shares | None, current: Shares | Non
 
 
 def special_indices(bins: FeatureBins) -> frozenset[int]:
-    """Indices of those of the bins null, unseen, out of range and not a number that the layout has."""
+    """Indices of the bins null, unseen, out of range and not a number, if the layout has them."""
     return frozenset(range(bins.n_values, bins.n_bins))
 
 

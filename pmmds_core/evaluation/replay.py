@@ -25,9 +25,10 @@ _N_BINS = 10
 
 @dataclass(frozen=True)
 class Replay:
-    """Changes of predictions by the challenger. Shares are of `n_rows`; `shift`: mean of challenger minus champion.
+    """How predictions would change with the challenger. Shares are of `n_rows`.
 
-    `bins`: shares of rows in each tenth of the score range, for champion and challenger.
+    `shift`: mean of challenger minus champion. `bins`: shares of rows in each tenth of the score range, for champion
+    and challenger.
     """
 
     n_rows: int

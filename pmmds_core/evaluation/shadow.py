@@ -40,10 +40,10 @@ class ShadowedRows:
 
 @dataclass(frozen=True)
 class LabelledDisagreement:
-    """Labeled rows. `p_value`: two-sided sign test (exact McNemar) of "both are correct equally often".
+    """The comparison on labeled rows.
 
-    The ROC-AUCs and `auc_p_value` (DeLong, one-sided: the challenger is not better) are None with too few
-    labels of a class.
+    `p_value`: two-sided sign test (exact McNemar) of "both are correct equally often". The ROC-AUCs and `auc_p_value`
+    (DeLong, one-sided: the challenger is not better) are None with too few labels of a class.
     """
 
     n_labelled: int
@@ -84,7 +84,7 @@ class ShadowAgreement:
 
 
 def agreement(challenger_version: str, rows: ShadowedRows) -> ShadowAgreement | None:
-    """Compare the two. None if there are no rows, which is not the same as agreement."""
+    """Compare the challenger with the served predictions. None if there are no rows, which does not mean agreement."""
     n = len(rows.shadow)
     if not n:
         return None

@@ -42,7 +42,7 @@ _A_FEW = 4096
 
 @dataclass(frozen=True)
 class ColumnNote:
-    """The kind of a column, None if the column is left out; and the reason.
+    """The kind of a column (None if the column is left out) and the reason for it.
 
     `is_notable`: a reader of the result should see the reason.
     """
@@ -81,7 +81,7 @@ class TextColumn:
 
     @property
     def missing(self) -> str:
-        """Which words mean missing in a numeric column, for the reason; empty if only blank cells do."""
+        """The words that mean missing in a numeric column, as text for the reason; empty if only blank cells do."""
         present = set(self.present)
         words = [f"{v!r} ({n:,} rows)" for v, n in self.values.counts.items() if v not in present]
         return f"; missing: {', '.join(words[:5])}" if words else ""
@@ -149,7 +149,7 @@ class TextColumn:
 
 
 def text_column(counter: FileCounter, file: DataFile, column: FileColumn, options: FileOptions) -> TextColumn:
-    """Count the values of a column; one scan."""
+    """Count the values of a column in one scan."""
     reading = read_category(column, column.name, na=options.na)
     return TextColumn(counter, file, column, counter.categories([reading], MAX_CATEGORIES)[0], options)
 

@@ -48,8 +48,8 @@ MAX_PROFILE_BYTES = 50_000_000
 class FileComparison:
     """Comparison of a current file with a reference.
 
-    `features`: in the reference's order. `notes`: the kind of each column. `profile`: of the reference; it can be saved
-    and used in its place. `warnings`: sentences about what was not compared.
+    `features`: in the reference's order. `notes`: the kind of each column. `profile`: the reference's profile, which
+    can be saved and used instead of the reference. `warnings`: sentences about what was not compared.
     """
 
     reference: str
@@ -237,7 +237,7 @@ def _reject_kinds(options: FileOptions, why: str) -> None:
 
 
 def contract_of(given: Contract | str | Path | None) -> Contract | None:
-    """The contract of a file or of the packaged name; a contract or None is returned as it is."""
+    """Load the contract of a file or of the packaged name; return a contract or None unchanged."""
     if given is None or not isinstance(given, str | Path):
         return given
     from pmmds_core.contracts.contract import PACKAGED, load_contract

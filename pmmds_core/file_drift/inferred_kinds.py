@@ -1,4 +1,4 @@
-"""The kinds of all columns of a file: by the user's options, else by types, else by values.
+"""Determines the kinds of a file's columns from the user's options, else from types, else from values.
 
 Not here: the rules for one column (column_kinds.py), bins (profile.py).
 """

@@ -1,4 +1,4 @@
-"""The rule `joint`: changes in the dependence between pairs of features, which no single feature shows.
+"""The rule `joint` detects changes in the dependence between pairs of features, which no single feature shows.
 
 Null hypothesis: the window's rows follow the reference distribution reweighted feature by feature (the log of the
 density ratio is a sum over features), so shifts of single features are not counted here. The reference rows are
@@ -42,7 +42,10 @@ MIN_EFFECTIVE = 100.0
 
 @dataclass(frozen=True)
 class JointRule:
-    """`false_alarm_rate`: share of windows without a change called drifted. `min_samples`: minimum current rows."""
+    """The settings of the rule.
+
+    `false_alarm_rate`: share of unchanged windows called drifted. `min_samples`: minimum number of current rows.
+    """
 
     false_alarm_rate: float
     min_samples: int
@@ -106,7 +109,7 @@ def not_evaluated(reason: str) -> JointFinding:
 
 @dataclass(frozen=True)
 class _Measured:
-    """`psi`, `scaled`: (n_pairs,). `scaled`: PSI as a standard normal deviate of the pair's chi-square distribution."""
+    """The PSI of every pair, (n_pairs,). `scaled`: PSI as a standard normal deviate of the pair's chi-square."""
 
     psi: Matrix
     scaled: Matrix
