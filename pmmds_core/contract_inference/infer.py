@@ -171,7 +171,7 @@ class _Columns:
 
     def _numeric(self, column: FileColumn, name: str, numbers: numeric.Numbers) -> ColumnDraft:
         why = numeric.reason_to_leave_out(numbers, name)
-        is_id = "identifier" in why or "running id" in why
+        is_id = "identifier" in why or "sequential id" in why
         if why and not (is_id and column.name in self._options.file.numeric):
             return ColumnDraft(column.name, None, why, is_id and self._is_unique(column.name))
         cells = self._table.columns[column.name]
@@ -221,7 +221,7 @@ def _warnings(label: LabelDraft) -> tuple[str, ...]:
     if share >= MIN_CLASS_SHARE:
         return ()
     sentence = (
-        f"Only {share:.2%} of the rows are of one class; data validation requires {MIN_CLASS_SHARE:.0%}, so "
+        f"Only {share:.2%} of the rows belong to the rarer class; data validation requires {MIN_CLASS_SHARE:.0%}, so "
         "pmmds train needs --no-validate."
     )
     return (sentence,)

@@ -82,7 +82,7 @@ def _reject_blanks(table: TextTable, path: Path, column: str) -> None:
 def _not_binary(path: Path, column: str, values: Counter[str]) -> InputFileError:
     if len(values) == 1:
         return InputFileError(
-            f"{path}: the label {column!r} is {next(iter(values))!r} in every row; a model needs rows of two classes.",
+            f"{path}: the label {column!r} is {next(iter(values))!r} in every row; a model needs rows of both classes.",
             next_step="Use a file with both classes, or pass another column as --label.",
         )
     common = [value for value, _ in values.most_common(4)]

@@ -68,7 +68,7 @@ def reason_to_leave_out(numbers: Numbers, name: str) -> str:
     if n_known < MIN_KNOWN_SHARE * numbers.n_rows:
         return too_blank(numbers.n_blank, numbers.n_rows)
     if numbers.is_running_id:
-        return "whole numbers that differ in every row, like a running id"
+        return "whole numbers that differ in every row, like a sequential id"
     share = numbers.n_distinct / n_known
     if numbers.is_whole and numbers.n_distinct >= MIN_IDS and share >= MIN_DISTINCT_ID_SHARE and _ID_NAME.search(name):
         return (
@@ -79,7 +79,7 @@ def reason_to_leave_out(numbers: Numbers, name: str) -> str:
 
 def too_blank(n_blank: int, n_rows: int) -> str:
     """The reason why a column with many blank cells cannot be a feature."""
-    return f"blank in {n_blank:,} of {counted(n_rows, 'row')}; data validation requires values in {MIN_KNOWN_SHARE:.0%}"
+    return f"blank in {n_blank:,} of {counted(n_rows, 'row')}; at least {MIN_KNOWN_SHARE:.0%} must have values"
 
 
 def numeric_feature(

@@ -91,7 +91,7 @@ def _text(value: object) -> str:
 
 def _fields(old: Contract, new: Contract) -> Iterator[ContractChange]:
     if old.name != new.name or old.model_name != new.model_name:
-        change = f"{old.name}, {old.model_name} → {new.name}, {new.model_name}; another model in the registry"
+        change = f"{old.name}, {old.model_name} → {new.name}, {new.model_name}; a different registered model"
         yield ContractChange("name, model_name", change, Effect.RETRAIN)
     for field in ("source", "positive", "negative", "name"):
         before, after = getattr(old.label, field), getattr(new.label, field)

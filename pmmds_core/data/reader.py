@@ -143,7 +143,7 @@ class _Column:
         blank = self._blanks(feature)
         values = self._numbers(feature, blank) if feature.is_numeric else self._categories(feature, blank)
         if feature.blank is None:
-            self._report(blank, "blank, but the contract does not define blanks")
+            self._report(blank, "blank, but the contract does not define what a blank means")
         return values
 
     def label(self, label: Label) -> NDArray[np.int64]:

@@ -36,7 +36,7 @@ def statement(bins: FeatureBins, reference: Shares | None, current: Shares | Non
     name = "score" if bins.feature == SCORE else bins.feature
     if reference is None or current is None:
         side = "the reference" if reference is None else "the window"
-        return f"{name}: no rows in {side}, nothing to compare"
+        return f"{name}: no rows in {side}, so there is nothing to compare"
     moves = [_special(bins, i, reference, current) for i in range(bins.n_bins) if i in special_indices(bins)]
     if bins.n_ordered:
         moves += _ordered(name, bins, reference, current)

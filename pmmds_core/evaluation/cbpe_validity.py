@@ -79,7 +79,8 @@ def _feature_reasons(profile: ReferenceProfile, counts: Mapping[str, NDArray[np.
     for feature in profile.features:
         share = unsupported_share(np.array(feature.counts, dtype=np.int64), counts[feature.bins.feature])
         if share > MAX_UNSUPPORTED:
-            reasons.append((share, f"{feature.bins.feature}: {share:.1%} of rows are rare in the reference"))
+            name = feature.bins.feature
+            reasons.append((share, f"{name}: {share:.1%} of rows have values that are rare in the reference"))
     return [reason for _, reason in sorted(reasons, reverse=True)]
 
 

@@ -187,7 +187,7 @@ def kind_of_text(text: TextColumn) -> tuple[ColumnNote, NumberStyle | None]:
 
 
 def is_running_id(values: NDArray[np.float64]) -> bool:
-    """True for whole numbers that differ in all rows although chance would repeat some: row numbers, running ids.
+    """True for whole numbers, such as sequential ids, that differ in all rows although random ones would repeat.
 
     n random numbers from a range of r numbers contain about n² / 2r repeats; at least 5 must be expected.
     `values`: (n,), NaN for null.
@@ -238,7 +238,7 @@ def _category_note(text: TextColumn) -> ColumnNote:
         return ColumnNote(name, "categorical", f"text, {n_values} categories")
     if all(looks_like_number(value) for value in text.present):
         raise InputFileError(
-            f"{text.file.path}: the column {name!r} seems to have numbers in an unknown form, such as "
+            f"{text.file.path}: the column {name!r} seems to have numbers in an unknown format, such as "
             f"{text.present[0]!r}.",
             next_step="Write them as plain numbers, or pass --categorical or --ignore with the column's name.",
         )

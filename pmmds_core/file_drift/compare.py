@@ -206,7 +206,7 @@ def profile_of(
 ) -> tuple[FileProfile, str]:
     """The reference's profile, and a warning if the current file has additional columns."""
     if contract is not None:
-        _reject_kinds(options, "With a contract, the kinds and bins come from it")
+        _reject_kinds(options, "With a contract, the kinds and bins come from the contract")
         return profile_by_contract(connection, file, contract, score, options), ""
     reject_unknown((*columns, *sorted(options.named)), file.by_name, str(file.path))
     _reject_reserved_name(file, columns, score, options)

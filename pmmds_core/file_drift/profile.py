@@ -100,7 +100,7 @@ def profile_by_values(
         if name == SCORE:
             return _score_bins(values)
         if name not in options.numeric and is_running_id(values):
-            kinds.leave_out(name, "whole numbers that differ in every row, like a running id")
+            kinds.leave_out(name, "whole numbers that differ in every row, like a sequential id")
         return fit_numeric_bins(name, values, options.bins.get(name, N_BINS))
 
     bins, counts = _fit_and_count(counter, [*numeric, *score_reading(counter, file, score, options)], fit)

@@ -517,7 +517,7 @@ def test_marks_of_thousands_follow_the_other_file_the_option_or_the_other_column
 @pytest.mark.parametrize("form", ["'{:.2f}", "{:.2f} m^2", "eur {:.2f}"])
 def test_numbers_in_an_unknown_form_are_refused_by_name(tmp_path: Path, form: str) -> None:
     path = write_column(tmp_path, "a", [form.format(i + 0.25) for i in range(N - 1)] + [form.format(0.25)])
-    with pytest.raises(InputFileError, match="'x' seems to have numbers in an unknown form"):
+    with pytest.raises(InputFileError, match="'x' seems to have numbers in an unknown format"):
         compare_files(path, path)
 
 
