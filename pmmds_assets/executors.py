@@ -17,7 +17,7 @@ from pmmds_core.errors import ServiceUnavailableError, SettingError
 if TYPE_CHECKING:
     from celery import Celery
 
-# Report an unreachable broker within seconds; by default the libraries retry for minutes.
+# An unreachable broker is reported within seconds; by default the libraries retry for minutes.
 ANSWER_SECONDS = 5.0
 
 
@@ -49,7 +49,7 @@ def require_celery() -> None:
 
 
 def celery_arguments(broker: str) -> dict[str, Any]:
-    """Return arguments that executor and workers share. Results use RabbitMQ's own queues, or Redis as the backend."""
+    """Return the arguments shared by executor and workers. Results are stored in RabbitMQ's own queues or in Redis."""
     is_amqp = broker.partition("://")[0].endswith(("amqp", "amqps"))
     return {"broker": broker, "backend": "rpc://" if is_amqp else broker, "config_source": dict(_PATIENCE)}
 
@@ -77,7 +77,7 @@ def check_broker(broker: str) -> None:
     except connection.recoverable_connection_errors as error:
         raise ServiceUnavailableError(
             f"The Celery broker at {without_password(broker)} cannot be reached: {error}.",
-            next_step="Start it, or set PMMDS_CELERY_BROKER_URL; the run can then be launched again.",
+            next_step="Start it, or set PMMDS_CELERY_BROKER_URL; then launch the run again.",
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Assets of input data: the reference data, and the labeled production rows."""
+"""Input data assets: the reference data and the labeled production rows."""
 
 import json
 from functools import partial
@@ -104,7 +104,7 @@ def _write_validation(deployment: Deployment, digest: str, schema: SchemaCheck, 
 
 
 def vars_of(result: Any) -> dict[str, Any]:
-    """Return the fields of a dataclass."""
+    """Return the fields of a dataclass and their values."""
     return {name: getattr(result, name) for name in result.__dataclass_fields__}
 
 
@@ -160,7 +160,7 @@ def _label_chart(frame: "pd.DataFrame", contract: Contract) -> dg.MarkdownMetada
 def labelled_predictions(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Labeled production rows: prediction_logs joined with ground_truth, oldest first.
 
-    Before reading, it matches labels that arrived before their prediction or after it was archived.
+    Before it reads them, it matches labels that arrived before their prediction or after it was archived.
     """
     d = deployment.open()
     matched, late = d.ground_truth.match_waiting(), d.ground_truth.match_archived()

@@ -31,7 +31,7 @@ from pmmds_core.training.model_card import Provenance
 from pmmds_core.training.release import LatencyBudget, ModelRelease, build_release, to_register
 from pmmds_core.workflows.champion import champion_of
 
-# Metadata key of trained_model: Bundle.files_digest of the bundle that the run registered.
+# Metadata key of trained_model; its value is the Bundle.files_digest that the run registered.
 FILES_DIGEST = "files_digest"
 PARITY_CHECK, SCORE_CHECK = "scorer_equals_pipeline", "challenger_ranks_better_than_chance"
 
@@ -91,7 +91,7 @@ def trained_model(
 
 
 def _with_row_keys(deployment: Deployment, release: ModelRelease, training: Dataset) -> ModelRelease:
-    """Record the training rows by their stored keys, if their content does not identify them."""
+    """Record the training rows by their stored keys if their content does not identify them."""
     keys = deployment.datasets.of_run("training_keys", training.run_id)
     return release if keys is None else replace(release, training_rows=keys.read()[ROW_KEY].to_numpy(dtype=np.int64))
 

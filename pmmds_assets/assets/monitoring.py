@@ -88,7 +88,7 @@ def feature_histograms(context: dg.AssetExecutionContext, deployment: Deployment
     group_name=MONITORING,
     owners=OWNERS,
     kinds={"sql", "html"},
-    # The newest hour stands for all: of the default mapping Dagster lists every hour since the first for each run.
+    # Depend on the newest hour only: with the default mapping, Dagster lists every hour since the first in each run.
     deps=[dg.AssetDep(feature_histograms, partition_mapping=dg.LastPartitionMapping()), "reference_profile"],
     check_specs=[
         dg.AssetCheckSpec(DRIFT_CHECK, asset="drift_report", description="No alert rule detects drift"),
@@ -99,7 +99,7 @@ def feature_histograms(context: dg.AssetExecutionContext, deployment: Deployment
 def drift_report(
     context: dg.AssetExecutionContext, config: MonitorConfig, deployment: DeploymentResource
 ) -> Iterator[Materialized | dg.AssetCheckResult]:
-    """Drift of the window's histograms against the production model's reference profile.
+    """Drift between the window's histograms and the production model's reference profile.
 
     Writes drift_metrics, at most one open alert and an HTML page. Counts changed hours first, so that the report
     includes the newest rows. Skipped until a model is in production.
@@ -168,7 +168,10 @@ def _drift_metadata(threshold: float, result: MonitorResult) -> dict[str, Any]:
 
 
 def _feature_metadata(threshold: float, result: MonitorResult) -> dict[str, Any]:
-    """Return count, table and chart of the features. With too few rows nothing may look like drift or like none."""
+    """Return the count, table and chart of the features.
+
+    With too few rows, they indicate neither drift nor its absence.
+    """
     rows = [
         {
             "feature": f["feature"],

@@ -14,7 +14,7 @@ from pmmds_core.policies.rollback import AUTOMATIC_ROLLBACK
 
 @dataclass(frozen=True)
 class NotificationText:
-    """Content of a notification. `subject` identifies the change: each target is notified once per subject."""
+    """Content of a notification. `subject` identifies the change, so that each target is notified of it only once."""
 
     subject: str
     title: str
@@ -48,7 +48,7 @@ def rollback_aborted(decision: Decision, why: str) -> NotificationText:
 
 
 def is_automatic_rollback(decision: Decision) -> bool:
-    """True for a rollback by the automatic rule; one that a person requested sends no notification."""
+    """Return True for a rollback by the automatic rule. Manual rollbacks send no notification."""
     return decision.kind == ROLLBACK and decision.changed_by == AUTOMATIC_ROLLBACK
 
 

@@ -153,7 +153,7 @@ def test_the_token_is_sent_to_no_other_address(following: str) -> None:
 def test_a_server_of_something_else_is_recognized() -> None:
     with server_of((200, b"<html>", {})) as (url, _):
         monitoring = pmmds.connect(url)
-        with monitoring, pytest.raises(ResponseError, match="did not send a response of this API"):
+        with monitoring, pytest.raises(ResponseError, match="did not send a valid response"):
             monitoring.versions()
 
 
