@@ -170,7 +170,7 @@ class FeatureBins(msgspec.Struct, frozen=True, dict=True):
         return f"({number_text(lower)}, {number_text(upper)}]"
 
     def fold(self, intervals: Sequence[int] | NDArray[Any]) -> list[int]:
-        """Convert counts per interval, (len(edges) + 1,), to counts per ordered bin and of unseen values, (n_values + 1,)."""
+        """Sum counts per interval, (len(edges) + 1,), into counts of ordered bins and unseen, (n_values + 1,)."""
         folded = [0] * (self.n_values + 1)
         for target, n in zip(self.bin_of_interval, intervals, strict=True):
             folded[target] += int(n)
