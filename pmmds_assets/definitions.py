@@ -41,8 +41,9 @@ all_assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
 
 
 def build_defs(deployment: DeploymentResource | None = None, settings: Settings | None = None) -> dg.Definitions:
-    """Return all definitions. Tests pass another deployment. `settings`, by default from the environment, choose the
-    executor.
+    """Return all definitions.
+
+    Tests pass another deployment. `settings`, by default from the environment, choose the executor.
 
     Raises:
         SettingError: a variable is invalid, or the executor's library is not installed.

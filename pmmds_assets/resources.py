@@ -1,5 +1,6 @@
-"""Dagster resources. Each creates an object of pmmds_core that the CLI and tests create without Dagster. Not here:
-behavior (pmmds_core).
+"""Dagster resources.
+
+Each creates an object of pmmds_core that the CLI and tests create without Dagster. Not here: behavior (pmmds_core).
 """
 
 from collections.abc import Iterator

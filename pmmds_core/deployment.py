@@ -1,6 +1,7 @@
-"""A deployment as a plain object: settings, contract and stores, opened on first use. The Dagster resource, the command
-line and tests use the same class. Stores are imported on first use, because most commands need only one or two of them.
-Not here: behavior; this module only creates and connects objects.
+"""A deployment as a plain object: settings, contract and stores, opened on first use.
+
+The Dagster resource, the command line and tests use the same class. Stores are imported on first use, because most
+commands need only one or two of them. Not here: behavior; this module only creates and connects objects.
 """
 
 from __future__ import annotations

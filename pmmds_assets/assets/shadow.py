@@ -1,5 +1,6 @@
-"""Agreement between the shadow challenger and production on live traffic. Not here: scoring (the service's shadow
-process), the promotion decision (promotion.py).
+"""Agreement between the shadow challenger and production on live traffic.
+
+Not here: scoring (the service's shadow process), the promotion decision (promotion.py).
 """
 
 from dataclasses import replace

@@ -60,8 +60,9 @@ log = get_logger("pmmds.assets.training_data")
 
 
 class TrainingDataConfig(dg.Config):
-    """What to do if there are too few new labels to evaluate a retraining. `block_without_labels: true` ends the run as
-    blocked_no_labels; otherwise the reference holdout is used.
+    """What to do if there are too few new labels to evaluate a retraining.
+
+    `block_without_labels: true` ends the run as blocked_no_labels; otherwise the reference holdout is used.
     """
 
     block_without_labels: bool = False

@@ -72,8 +72,10 @@ class Golden(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A loaded bundle, ready to score. `files_digest` is the result of the function `files_digest`. `described` has the
-    verified bytes of the files that are decoded on access (calibration, reference rows), by file name.
+    """A loaded bundle, ready to score.
+
+    `files_digest` is the result of the function `files_digest`. `described` has the verified bytes of the files that
+    are decoded on access (calibration, reference rows), by file name.
     """
 
     directory: Path

@@ -22,9 +22,11 @@ VALIDATION_PATH = "validation"
 
 @dataclass(frozen=True)
 class ModelToRegister:
-    """A model version to register. `pipeline` is the fitted scikit-learn pipeline. `example` has a few feature rows for
-    the signature and input example. `artifacts` maps artifact folders to local folders. `training_rows` has the (n,)
-    int64 digests of the training rows.
+    """A model version to register.
+
+    `pipeline` is the fitted scikit-learn pipeline. `example` has a few feature rows for the signature and input
+    example. `artifacts` maps artifact folders to local folders. `training_rows` has the (n,) int64 digests of the
+    training rows.
     """
 
     model_name: str

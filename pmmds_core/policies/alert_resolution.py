@@ -1,5 +1,6 @@
-"""Rules for resolving and escalating alerts, as pure functions over past reports. Not here: changing an alert
-(stores/lifecycle/alerts.py), raising an alert (drift/policy.py).
+"""Rules for resolving and escalating alerts, as pure functions over past reports.
+
+Not here: changing an alert (stores/lifecycle/alerts.py), raising an alert (drift/policy.py).
 """
 
 from __future__ import annotations

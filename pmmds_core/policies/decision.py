@@ -1,6 +1,7 @@
-"""A promotion decision and its states, as plain values. Add a state here, and its transitions in
-stores/lifecycle/promotion_lock.py. Not here: the policy (promotion.py), database rows (stores), the order of the steps
-(workflows/promotion.py).
+"""A promotion decision and its states, as plain values.
+
+Add a state here, and its transitions in stores/lifecycle/promotion_lock.py. Not here: the policy (promotion.py),
+database rows (stores), the order of the steps (workflows/promotion.py).
 
     pending_approval ──► judged ──► moving ──► recorded
            │                │          │
@@ -39,9 +40,11 @@ EVIDENCE_KINDS = (PROMOTION, ROLLBACK)
 
 @dataclass(frozen=True)
 class Decision:
-    """One decision. `document` is its JSON object. `promoted` is True if the alias must point to `challenger_version`.
-    `changed_by` is the person who approved, rejected or requested it. `fencing_token` is the production pointer's token
-    after this decision moved it.
+    """One decision.
+
+    `document` is its JSON object. `promoted` is True if the alias must point to `challenger_version`. `changed_by` is
+    the person who approved, rejected or requested it. `fencing_token` is the production pointer's token after this
+    decision moved it.
     """
 
     decision_id: str

@@ -31,8 +31,10 @@ class RequestTotals:
 
 @dataclass(frozen=True)
 class ServedAnswers:
-    """Served predictions of one version in a period. `latency_ms` is the median. `roc_auc` is realized, with its
-    interval; it is None until enough labels of both classes have arrived.
+    """Served predictions of one version in a period.
+
+    `latency_ms` is the median. `roc_auc` is realized, with its interval; it is None until enough labels of both classes
+    have arrived.
     """
 
     n_rows: int
@@ -82,8 +84,9 @@ class WatchedTotals:
 
 
 def advance(watched: WatchedTotals | None, decision_id: str, now: RequestTotals) -> WatchedTotals:
-    """Return the totals after another reading. A new decision starts at the previous reading, so that no request is
-    missed.
+    """Return the totals after another reading.
+
+    A new decision starts at the previous reading, so that no request is missed.
 
     After a restart of the service, which resets its counters, only requests since the restart count.
     """

@@ -34,10 +34,11 @@ Group = tuple[float, float]
 def fit_numeric_bins(
     feature: str, values: NDArray[np.float64], n_bins: int, low: float | None = None, high: float | None = None
 ) -> FeatureBins:
-    """Return bins at the quantiles of the values in range. Equal quantiles merge, so there may be fewer than `n_bins`
-    bins. A feature with at most `n_bins` distinct values has a bin for each value, and all other numbers are unseen.
-    The same is true of other numbers if there are at most MAX_DISCRETE_VALUES distinct values and none occurs only
-    once.
+    """Return bins at the quantiles of the values in range.
+
+    Equal quantiles merge, so there may be fewer than `n_bins` bins. A feature with at most `n_bins` distinct values has
+    a bin for each value, and all other numbers are unseen. The same is true of other numbers if there are at most
+    MAX_DISCRETE_VALUES distinct values and none occurs only once.
 
     Args:
         feature: name of the feature.
@@ -126,9 +127,10 @@ def _next_larger(parts: Sequence[NDArray[np.float64]], value: float) -> float:
 
 @dataclass(frozen=True)
 class _Cuts:
-    """Cut points around groups of reference values. `continued` has the indices of the groups that belong to the
-    preceding group's bin. `is_discrete` is True if a group contains only its values, not the numbers between it and the
-    next group.
+    """Cut points around groups of reference values.
+
+    `continued` has the indices of the groups that belong to the preceding group's bin. `is_discrete` is True if a group
+    contains only its values, not the numbers between it and the next group.
     """
 
     groups: Sequence[Group]

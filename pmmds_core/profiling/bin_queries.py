@@ -36,8 +36,9 @@ class BinQuery(msgspec.Struct, frozen=True):
 
 
 def bin_queries(bins: FeatureBins) -> tuple[BinQuery, ...]:
-    """Return the counts for one feature: all bins but one, which follows from the number of rows. Numeric features use
-    cumulative counts, so that each edge requires only one comparison.
+    """Return the counts for one feature: all bins but one, which follows from the number of rows.
+
+    Numeric features use cumulative counts, so that each edge requires only one comparison.
     """
     if bins.kind == "categorical":
         return (BinQuery(Predicate.NULL), *(BinQuery(Predicate.EQUALS, category) for category in bins.categories))

@@ -49,8 +49,10 @@ class FeatureProfile(msgspec.Struct, frozen=True):
 
 
 class ReferenceProfile(msgspec.Struct, frozen=True, dict=True):
-    """Binned distribution of the reference data. `score` has the probabilities of the reference rows, if there is a
-    model. `contract_digest` is empty if there was no contract.
+    """Binned distribution of the reference data.
+
+    `score` has the probabilities of the reference rows, if there is a model. `contract_digest` is empty if there was no
+    contract.
     """
 
     contract_digest: str

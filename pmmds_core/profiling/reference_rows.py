@@ -27,8 +27,10 @@ _ON_DISK = "<u2"  # Little-endian, so that the file is the same on every machine
 
 
 class ReferenceRows(msgspec.Struct, frozen=True, dict=True):
-    """Bin numbers of reference rows, without values or ids. `packed`: zlib-compressed uint16, one (n_rows,) array after
-    another, by feature. `profile_digest`: digest of the profile that defines the bins.
+    """Bin numbers of reference rows, without values or ids.
+
+    `packed`: zlib-compressed uint16, one (n_rows,) array after another, by feature. `profile_digest`: digest of the
+    profile that defines the bins.
     """
 
     profile_digest: str

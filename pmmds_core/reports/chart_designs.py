@@ -1,5 +1,6 @@
-"""Altair designs of the charts, without data. `python -m pmmds_core.reports.chart_designs` compiles them to
-templates/charts.compiled.json.
+"""Altair designs of the charts, without data.
+
+`python -m pmmds_core.reports.chart_designs` compiles them to templates/charts.compiled.json.
 
 Add a chart here and compile it. Not here: data and rendering (charts.py), which do not need Altair.
 """

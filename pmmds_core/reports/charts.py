@@ -1,5 +1,6 @@
-"""Fills the compiled chart designs with data and renders them as inline SVG with vl-convert. Add a function for each
-design. Not here: the designs (chart_designs.py), pages and their text.
+"""Fills the compiled chart designs with data and renders them as inline SVG with vl-convert.
+
+Add a function for each design. Not here: the designs (chart_designs.py), pages and their text.
 """
 
 from __future__ import annotations
@@ -84,8 +85,9 @@ def heatmap(text: ChartText, cells: Rows) -> str:
 
 
 def history(text: ChartText, points: Rows, threshold: float) -> str:
-    """Render points: at (aware datetime), feature, psi (None leaves a gap in the line). The design has colors for five
-    features. Returns an empty string if there is no PSI.
+    """Render points: at (aware datetime), feature, psi (None leaves a gap in the line).
+
+    The design has colors for five features. Returns an empty string if there is no PSI.
     """
     if all(p["psi"] is None for p in points):
         return ""

@@ -60,8 +60,10 @@ class PastReport:
 
 @dataclass(frozen=True)
 class PageContext:
-    """Hourly PSI and past reports. `cells` are in the profile's feature order with ascending hours; each is
-    `hours_a_cell` wide. `reports` has this report and previous ones, newest first.
+    """Hourly PSI and past reports.
+
+    `cells` are in the profile's feature order with ascending hours; each is `hours_a_cell` wide. `reports` has this
+    report and previous ones, newest first.
     """
 
     cells: Sequence[HeatCell] = ()

@@ -69,8 +69,9 @@ class ReportView:
 
 
 def view_of(document: Mapping[str, Any], psi_threshold: float, context: PageContext) -> ReportView:
-    """Return the page's content, without features if there are too few rows to compare. Raises KeyError if the document
-    lacks a key of `drift.policy.report_document`.
+    """Return the page's content, without features if there are too few rows to compare.
+
+    Raises KeyError if the document lacks a key of `drift.policy.report_document`.
     """
     comparable = document["features"] if has_enough_rows(document) else []
     ordered = by_significance([_for_display(f, i) for i, f in enumerate(comparable)])

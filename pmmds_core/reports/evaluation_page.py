@@ -1,5 +1,6 @@
-"""Renders an evaluation as a self-contained HTML page. Not here: measuring (evaluation/), the judgment
-(policies/promotion.py).
+"""Renders an evaluation as a self-contained HTML page.
+
+Not here: measuring (evaluation/), the judgment (policies/promotion.py).
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Text about an evaluation for the page, the model card and Dagster. Not here: measuring (evaluation/), the judgment
-(policies/promotion.py).
+"""Text about an evaluation for the page, the model card and Dagster.
+
+Not here: measuring (evaluation/), the judgment (policies/promotion.py).
 """
 
 from __future__ import annotations

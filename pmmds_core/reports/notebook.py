@@ -1,5 +1,6 @@
-"""Small HTML tables for notebooks, used by `_repr_html_` of comparisons and of the client's rows. All values are
-escaped.
+"""Small HTML tables for notebooks, used by `_repr_html_` of comparisons and of the client's rows.
+
+All values are escaped.
 
 Not here: full pages (drift_page.py).
 """

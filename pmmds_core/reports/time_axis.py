@@ -1,4 +1,5 @@
 """Range and tick labels of a time axis, without repeated labels, also for one or two points, gaps and several years.
+
 They replace those of Vega, which divides the range evenly, so that an axis of two days has five ticks with two
 different labels. Contains only pure functions. Not here: the designs of charts (chart_designs.py).
 """
