@@ -192,7 +192,7 @@ class MetricValue(msgspec.Struct, frozen=True, kw_only=True):
 class DailyPerformance(msgspec.Struct, frozen=True, kw_only=True):
     """A version's performance on one UTC day. `verdict` rates the realized metrics.
 
-    `reason` says why there are no realized metrics, `estimate_problems` why the estimates are not valid.
+    `reason` explains missing realized metrics, and `estimate_problems` lists why the estimates are not valid.
     """
 
     model_version: str

@@ -38,7 +38,7 @@ def step_executor(settings: Settings) -> dg.ExecutorDefinition:
 
 
 def require_celery() -> None:
-    """Raises SettingError when dagster-celery is not installed."""
+    """Raise SettingError if dagster-celery is not installed."""
     try:
         import dagster_celery  # noqa: F401
     except ModuleNotFoundError as error:
@@ -68,7 +68,7 @@ def celery_app(broker: str) -> Celery:
 
 
 def check_broker(broker: str) -> None:
-    """Raises ServiceUnavailableError if the broker does not respond within ANSWER_SECONDS."""
+    """Raise ServiceUnavailableError if the broker does not respond within ANSWER_SECONDS."""
     from kombu import Connection
 
     try:
@@ -82,7 +82,7 @@ def check_broker(broker: str) -> None:
 
 
 def _celery_executor(broker: str) -> dg.ExecutorDefinition:
-    """dagster-celery's executor. The broker URL is not in the run configuration, which the UI shows."""
+    """Return dagster-celery's executor. Its broker URL is not in the run configuration, which the UI shows."""
     from dagster_celery.executor import CELERY_CONFIG, celery_executor
 
     @dg.executor(

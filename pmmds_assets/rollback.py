@@ -62,7 +62,10 @@ def _carried_out(deployment: Deployment, decision_id: str) -> Decision:
 
 
 def _asked_for(deployment: Deployment, config: RollbackConfig) -> Decision:
-    """Raises UsageError if changes of production need approval, which the launchpad cannot authenticate."""
+    """Roll back as requested.
+
+    Raises UsageError if this needs approval, because the launchpad does not authenticate users.
+    """
     if deployment.settings.promotion_approval == "manual":
         raise UsageError(
             "With PMMDS_PROMOTION_APPROVAL=manual, a run cannot choose the version in production.",

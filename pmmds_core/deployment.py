@@ -260,7 +260,7 @@ class Deployment:
         return path
 
     def production_version(self) -> RegisteredVersion:
-        """The version that the production alias points to. Raises NoModelError if there is none."""
+        """Return the version that the production alias points to. Raises NoModelError if there is none."""
         from pmmds_core.stores.artifacts.model_registry import PRODUCTION
 
         version = self.registry.version_of(self.model_name, PRODUCTION)

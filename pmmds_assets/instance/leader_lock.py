@@ -51,7 +51,7 @@ class FileLeaderLock:
         self._lock: IO[str] | None = None
 
     def try_acquire(self) -> Role:
-        """Raises OSError when the file cannot be written."""
+        """Acquire the lock if it is free. Raises OSError if the file cannot be written."""
         if self._lock is None:
             self._lock = try_lock_file(self._file)
         return Role.STANDBY if self._lock is None else Role.LEADER

@@ -21,7 +21,7 @@ JUDGED = "judged"  # the intent to move the alias is recorded
 MOVING = "moving"  # the production pointer has moved; the alias may have
 RECORDED = "recorded"  # the alias has moved, or no move was needed
 REJECTED = "rejected"  # rejected manually
-ABORTED = "aborted"  # the alias was not moved; the state's reason says why
+ABORTED = "aborted"  # the alias was not moved, for the reason in state_reason
 
 CHAMPION_CHANGED = "champion changed"
 CHALLENGER_GONE = "challenger deleted from the registry"
@@ -70,7 +70,7 @@ class Decision:
         return f"{self.state}: {self.state_reason}" if self.state_reason else self.state
 
     def to_document(self) -> dict[str, Any]:
-        """The JSON object with the current state of the decision."""
+        """Return the JSON object with the decision's current state."""
         state = {"state": self.state, "state_reason": self.state_reason, "changed_by": self.changed_by}
         moved = self.moved_at.isoformat() if self.moved_at else None
         return {**self.document, **state, "fencing_token": self.fencing_token, "moved_at": moved}

@@ -183,7 +183,7 @@ def number_text(value: float) -> str:
 
 
 def count_numeric(bins: FeatureBins, values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Counts per bin. `values`: (n,), NaN means null. Result: (n_bins,)."""
+    """Count values per bin. `values` are (n,) numbers with NaN for null; the result is (n_bins,)."""
     # Comparing all values with every edge takes a third of the time of a binary search for each value.
     up_to = [np.count_nonzero(values < bins.lowest)]
     up_to += [np.count_nonzero(values <= edge) for edge in (*bins.edges, bins.highest)]
@@ -201,7 +201,7 @@ def count_texts(bins: FeatureBins, values: NDArray[np.object_]) -> NDArray[np.in
 
 
 def count_categorical(bins: FeatureBins, values: NDArray[Any]) -> NDArray[np.int64]:
-    """Counts per bin. `values`: (n,) of str; None or NaN means null. Result: (n_bins,)."""
+    """Count values per bin. `values` are (n,) strings with None or NaN for null; the result is (n_bins,)."""
     index = {c: i for i, c in enumerate(bins.categories)}
     counts = np.zeros(bins.n_bins, dtype=np.int64)
     for value in values:

@@ -51,7 +51,7 @@ class PageHead:
 class FilesHead:
     """Head of a page that compares two files, whose names are shown unchanged.
 
-    `remarks` say how columns were read or why they were omitted.
+    `remarks` lists how columns were read or why they were omitted.
     """
 
     reference: str

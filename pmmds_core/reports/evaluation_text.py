@@ -65,7 +65,7 @@ def _measure(name: str, metrics: Mapping[str, float] | None, measures: Mapping[s
 
 
 def worst_text(evaluation: ModelEvaluation) -> str:
-    """Describe the segment with the most significant loss, or say why none was compared."""
+    """Describe the segment with the most significant loss, or the reason why none was compared."""
     worst, n_small = evaluation.worst_segment, len(evaluation.small_segments or [])
     left_out = f" {counted(n_small, 'segment')} had too few rows in one class." if n_small else ""
     if worst is None:

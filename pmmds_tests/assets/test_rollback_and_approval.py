@@ -81,7 +81,7 @@ def test_a_rollback_restores_the_previous_champion_and_records_the_person(platfo
 def test_a_second_rollback_skips_the_version_that_was_rolled_back(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
     roll_back(deployment, by="Ada")
-    with pytest.raises(UsageError, match="v1 has no predecessor in production"):
+    with pytest.raises(UsageError, match="v1 has no predecessor with recorded files"):
         roll_back(deployment, by="Ada")
     assert roll_back(deployment, to="v2", by="Ada").challenger_version == "2"
     assert production(deployment) == "2"
