@@ -69,7 +69,7 @@ def run_files(instance: dg.DagsterInstance, run_id: str) -> Iterator[Path]:
 
 
 def delete_events(instance: dg.DagsterInstance, run_id: str) -> None:
-    """Delete a run's events and asset check results; Dagster does not delete check results with a run.
+    """Delete a run's events and asset check results, which Dagster does not delete with the run.
 
     With SQLite, this deletes only the rows in the shared index; the event database is one of `run_files`.
     """

@@ -1,4 +1,6 @@
-"""Sensors. Each reads the state, calls one pure function of pmmds_core and acts on the result. Enabled by default.
+"""Sensors.
+
+Each reads the state, calls one pure function of pmmds_core and acts on the result. Sensors are enabled by default.
 
 Not here: rules (pmmds_core.policies.retraining, the stores).
 """

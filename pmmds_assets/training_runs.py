@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         StepDependencyConfig,
     )
 
-# `production_model` is not one of them: it finishes promotions, which have their own lock.
+# The assets that train a model. `production_model` is not included, because promotions have their own lock.
 TRAINING_STEPS = frozenset({"training_data", "trained_model", "model_evaluation", "promotion_decision"})
 
 

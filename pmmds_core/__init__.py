@@ -17,5 +17,5 @@ training/      pipelines, split, mix, model card, release
 stores/        database, files, predictions, monitoring, lifecycle, artifacts: all I/O with other systems
 deployment.py  the settings, contract and stores of one deployment
 file_drift/    compare two files; needs no deployment
-workflows/     monitor, promote, approve, roll back, retrain, reproduce, explain, retain
+workflows/     monitor, promote, approve, roll back, retrain, reproduce, explain, expire
 """

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class Deployment:
-    """Settings, contract and stores of one home."""
+    """The settings, contract and stores of one deployment."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

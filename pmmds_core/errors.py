@@ -33,7 +33,7 @@ from __future__ import annotations
 
 
 class PmmdsError(Exception):
-    """Base class of all PMMDS errors: a message and the next step."""
+    """Base class of all PMMDS errors, which have a message and a next step for the user."""
 
     exit_code = 1
 

@@ -25,7 +25,7 @@ def prediction_archive(context: dg.AssetExecutionContext, deployment: Deployment
     database.
 
     Queries read the database and the archive together. On PostgreSQL, this asset creates upcoming day partitions.
-    With 0 days nothing is archived.
+    If PMMDS_RETENTION_DAYS is 0, nothing is archived.
     """
     d = deployment.open()
     done = archive_due_days(d)

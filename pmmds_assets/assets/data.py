@@ -47,9 +47,9 @@ class ReferenceDataConfig(dg.Config):
 def reference_data(
     context: dg.AssetExecutionContext, config: ReferenceDataConfig, deployment: DeploymentResource
 ) -> Materialized:
-    """The reference data: loaded, normalized by the contract, checked by pandera and Great Expectations.
+    """The reference data, loaded, normalized by the contract, and checked by pandera and Great Expectations.
 
-    From PMMDS_DATA_PATH, else the downloaded file, else the packaged synthetic sample.
+    It is loaded from PMMDS_DATA_PATH or, if that is not set, from the downloaded file or the packaged synthetic sample.
     """
     d = deployment.open()
     source = load_reference(d.settings, d.contract)
@@ -93,7 +93,10 @@ def _validation(schema: SchemaCheck, suite: SuiteResult | None) -> str:
 
 
 def _write_validation(deployment: Deployment, digest: str, schema: SchemaCheck, suite: SuiteResult | None) -> Path:
-    """Write the results as JSON and HTML; trained_model logs them with the model version. Return their folder."""
+    """Write the results as JSON and HTML and return their folder.
+
+    The asset trained_model logs them with the model version.
+    """
     folder = deployment.folder(f"validation/{digest[:16]}")
     document = {"passed": schema.passed, "n_rows": schema.n_rows, "failures": [vars_of(f) for f in schema.failures]}
     (folder / "schema.json").write_text(json.dumps(document, indent=2, default=str), encoding="utf-8")

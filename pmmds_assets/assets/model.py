@@ -165,8 +165,11 @@ def _score_result(release: ModelRelease) -> dg.AssetCheckResult:
 
 @dg.asset(group_name=MONITORING, owners=OWNERS, kinds={"json"}, deps=[training_data, trained_model])
 def reference_profile(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
-    """Frozen bins and counts of the newest model's training rows and scores, the drift reference once that model is in
-    production. Read from the model version's bundle and verified."""
+    """Bins and counts of the newest model's training rows and scores, which are the drift reference once that model is
+    in production.
+
+    They are read from the model version's bundle and verified.
+    """
     d = deployment.open()
     version = require_challenger(d, context.run.run_id)
     profile = profile_of(d.profiles.files(version.version))
@@ -193,7 +196,7 @@ def _profile_row(profile: FeatureProfile) -> dict[str, Any]:
 
 
 def require_challenger(deployment: Deployment, run_id: str) -> RegisteredVersion:
-    """Return the version that this run registered; if it trained no model, the newest registered version.
+    """Return the version that this run registered or, if it trained no model, the newest registered version.
 
     Ignores the alias challenger, which another run or a person may have moved.
 

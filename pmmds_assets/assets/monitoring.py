@@ -45,9 +45,10 @@ external_assets = [
 
 
 class MonitorConfig(dg.Config):
-    """`window_hours`: length of the current window; 0 means PMMDS_DRIFT_CURRENT_WINDOW_HOURS.
+    """Run configuration.
 
-    `segment_features`: comma-separated features to segment the report by; empty means PMMDS_DRIFT_SEGMENT_FEATURES.
+    `window_hours` is the length of the current window; 0 means PMMDS_DRIFT_CURRENT_WINDOW_HOURS. `segment_features`
+    lists the features to segment the report by, separated by commas; empty means PMMDS_DRIFT_SEGMENT_FEATURES.
     """
 
     window_hours: int = 0
@@ -65,7 +66,7 @@ class MonitorConfig(dg.Config):
 def feature_histograms(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
     """Counts per model version, feature and bin for each hour, computed in the database.
 
-    Hours that did not change since they were counted are skipped. A range of hours is one run.
+    Hours that did not change since they were counted are skipped. One run can cover a range of hours.
     """
     d = deployment.open()
     window = context.partition_time_window

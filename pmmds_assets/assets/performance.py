@@ -33,7 +33,7 @@ Document = Mapping[str, Any]
 
 
 class PerformanceConfig(dg.Config):
-    """`days`: number of UTC days to report, including today."""
+    """Run configuration. `days` is the number of UTC days to report, including today."""
 
     days: int = 30
 

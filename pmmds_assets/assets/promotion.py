@@ -1,6 +1,6 @@
-"""Promotion decision and alias move.
+"""Assets for the promotion decision and the model in production.
 
-Not here: the policy (pmmds_core.policies.promotion), the move itself (pmmds_core.workflows.promotion).
+Not here: the policy (pmmds_core.policies.promotion), moving the alias (pmmds_core.workflows.promotion).
 """
 
 from typing import Any
@@ -118,9 +118,10 @@ def _claimed(deployment: Deployment) -> str | None:
     ],
 )
 def production_model(context: dg.AssetExecutionContext, deployment: DeploymentResource) -> Materialized:
-    """The version in production. Moves the alias if the decision promotes; finishes interrupted promotions.
+    """The version in production.
 
-    Only this asset moves the alias production.
+    Moves the alias if the decision is to promote, and finishes interrupted promotions. No other asset moves the alias
+    production.
     """
     d = deployment.open()
     decision, moved = d.decisions.of_run(context.run.run_id), False
@@ -178,7 +179,7 @@ def _pending_approval(decision: Decision) -> Materialized:
 def production_metadata(
     deployment: Deployment, version: RegisteredVersion, decision: Decision | None, *, moved: bool
 ) -> dict[str, Any]:
-    """Return metadata of the version in production and of the decisions that led to it."""
+    """Return metadata about the version in production and the decisions that led to it."""
     files = deployment.profiles.files(version.version)
     history = [
         {

@@ -1,6 +1,6 @@
 """The model bundle: a folder of small files to serve a model version without MLflow, pandas or scikit-learn.
 
-A bundle is first read, then verified by the caller, then loaded. Add here new files of a bundle and how to load them.
+A bundle is first read, then verified by the caller, then loaded. Add new bundle files here, and the code to load them.
 Not here: reading and hashing its files (bundle_files.py), storing bundles (stores/artifacts).
 """
 

@@ -25,7 +25,7 @@ _SEED = 20260301
 class Calibration(msgspec.Struct, frozen=True):
     """A non-decreasing function from score to probability: linear between the points, constant outside them.
 
-    `scores`, `probabilities`: the points, ascending. `n_rows`: number of reference rows it was fitted on.
+    `scores` and `probabilities` are the points, ascending. `n_rows` is the number of reference rows used for fitting.
     """
 
     scores: tuple[float, ...]
@@ -106,11 +106,11 @@ def estimate(scores: Probabilities, predictions: Labels, calibrated: Probabiliti
 
 
 def expected_auc(scores: Probabilities, calibrated: Probabilities) -> float:
-    """Return the expected ROC-AUC: the expected number of correctly ordered pairs divided by that of all pairs.
+    """Return the expected ROC-AUC: the expected share of positive-negative pairs that are correctly ordered.
 
-    Σ c_i (1 − c_j) [s_i > s_j] + ½ [s_i = s_j] over i ≠ j, by Σ c_i (1 − c_j) over i ≠ j: the area under the curve of
-    expected confusion matrices, as in NannyML's CBPE, without pairs of a row with itself. NaN if no pair of rows can
-    have different labels. O(n log n).
+    This is Σ c_i (1 − c_j) ([s_i > s_j] + ½ [s_i = s_j]) over i ≠ j, divided by Σ c_i (1 − c_j) over i ≠ j. It equals
+    the area under the curve of expected confusion matrices, as in NannyML's CBPE, but without pairs of a row with
+    itself. The result is NaN if no pair of rows can have different labels. Takes O(n log n) time.
     """
     order = np.argsort(scores, kind="stable")
     c, s = calibrated[order], scores[order]

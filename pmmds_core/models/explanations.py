@@ -1,8 +1,8 @@
 """Feature contributions to one prediction, computed from the portable scorer.
 
-Logistic regression: exact. Boosted trees: path contributions (Saabas 2014), which also add up exactly but depend on the
-order of the splits; they are not Shapley values. Add a scorer here with its method. Not here: printing
-(pmmds_cli).
+For logistic regression, they are exact. For boosted trees, they are path contributions (Saabas 2014), which also add up
+exactly but depend on the order of the splits; they are not Shapley values. Add a scorer here with its method. Not here:
+printing (pmmds_cli).
 """
 
 from __future__ import annotations

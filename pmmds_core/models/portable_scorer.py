@@ -75,7 +75,8 @@ class LogisticScorer(msgspec.Struct, frozen=True, tag="logistic_regression", tag
 class Tree(msgspec.Struct, frozen=True, array_like=True):
     """One regression tree as parallel columns with one entry per node; a leaf has feature -1.
 
-    `threshold`: go left when value <= threshold. `n_rows`: training rows that reached each node, for explanations.
+    A value goes left if it is <= `threshold`. `n_rows` counts the training rows that reached each node, for
+    explanations.
     """
 
     feature: tuple[int, ...]

@@ -23,8 +23,9 @@ _REASON_ORDER = ("improvement", "validation", "latency", "significance", "segmen
 class PromotionPolicy:
     """Thresholds of the criteria.
 
-    `significance`: `advisory` only reports the DeLong test, `required` makes it blocking. `forbid_worse_segment`: hold
-    a challenger if any segment's ROC-AUC drops significantly and by more than `segment_margin`.
+    If `significance` is `advisory`, the DeLong test is only reported; if it is `required`, the test is blocking. With
+    `forbid_worse_segment`, a challenger is held if any segment's ROC-AUC drops significantly and by more than
+    `segment_margin`.
     """
 
     min_improvement: float = 0.001

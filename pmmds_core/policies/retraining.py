@@ -107,7 +107,7 @@ def next_retraining(
         is_in_flight: True if a retraining is queued or running in Dagster.
         now: the current time. Later records exist if the clock was set back: up to a day ahead, they count as if they
             had just happened; beyond that, they count only as attempts.
-        limits: the cool-down and limits.
+        limits: the retraining limits.
     """
     if not triggers:
         return Wait("No retraining trigger is active.")
@@ -139,8 +139,8 @@ def by_person(
         past: same as in `next_retraining`.
         is_in_flight: same as in `next_retraining`; two retrainings never run at once, even if forced.
         is_forced: True to ignore the daily cap and a model that is pending approval.
-        now: current time.
-        limits: bounds.
+        now: the current time.
+        limits: the retraining limits.
     """
     obstacle = _in_progress(past, is_in_flight, now)
     if obstacle is None and not is_forced:

@@ -104,7 +104,7 @@ def judge_after_promotion(
     requests: RequestTotals | None,
     bounds: RollbackBounds,
 ) -> RollbackVerdict:
-    """Judge a promotion by the measurements after it.
+    """Evaluate a promotion by the measurements after it.
 
     Args:
         age: time since the alias moved.

@@ -193,7 +193,7 @@ def count_numeric(bins: FeatureBins, values: NDArray[np.float64]) -> NDArray[np.
 
 
 def count_texts(bins: FeatureBins, values: NDArray[np.object_]) -> NDArray[np.int64]:
-    """Count a numeric feature whose column may contain text. `values`: (n,) of str, number or None."""
+    """Count a numeric feature whose column may contain text. `values` are (n,) of str, number or None."""
     numbers = [number_of(value) for value in values]
     counts = count_numeric(bins, np.array([n for n in numbers if n is not None], dtype=np.float64))
     counts[bins.n_bins - 2] = numbers.count(None)

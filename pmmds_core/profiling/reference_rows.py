@@ -29,8 +29,8 @@ _ON_DISK = "<u2"  # Little-endian, so that the file is the same on every machine
 class ReferenceRows(msgspec.Struct, frozen=True, dict=True):
     """Bin numbers of reference rows, without values or ids.
 
-    `packed`: zlib-compressed uint16, one (n_rows,) array after another, by feature. `profile_digest`: digest of the
-    profile that defines the bins.
+    `packed` has one (n_rows,) uint16 array after another, by feature, compressed with zlib. `profile_digest` is the
+    digest of the profile that defines the bins.
     """
 
     profile_digest: str
@@ -96,7 +96,7 @@ def code_rows(profile: ReferenceProfile, columns: Mapping[str, NDArray[Any]]) ->
 def code_column(bins: FeatureBins, values: NDArray[Any]) -> Codes:
     """Return the bin number of each value, (n,); np.bincount of the result equals count_numeric or count_categorical.
 
-    `values`: numbers with NaN for null, or str with None or NaN for null.
+    `values` are numbers with NaN for null, or strings with None or NaN for null.
     """
     if bins.kind == "categorical":
         index = {c: i for i, c in enumerate(bins.categories)}

@@ -71,7 +71,7 @@ def histogram(text: ChartText, bins: Rows) -> str:
 
 
 def heatmap(text: ChartText, cells: Rows) -> str:
-    """Render cells (feature, column, order of the column, excess), column by column. Too few rows: excess is None."""
+    """Render cells (feature, column, order, excess) column by column; `excess` is None if there are too few rows."""
     position = {name: i for i, name in enumerate(dict.fromkeys(cell["feature"] for cell in cells))}
     rows = [
         {

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 def likelihood_ratio_p_value(reference_counts: NDArray[np.int64], current_counts: NDArray[np.int64]) -> float:
     """Return the probability of counts at least this different if both samples have the same distribution.
 
-    G² = 2 Σ O ln(O / E) over the 2 × B table, without bins that are empty on both sides and with the correction of
-    Williams (1976): chi-square with B − 1 degrees of freedom. For expected counts between 5 and 20 its far tail, which
-    matters when testing many features, is more accurate than that of Pearson's statistic (decision 11). For a large
-    reference, G² is 2n times the KL divergence of the current shares.
+    The statistic is G² = 2 Σ O ln(O / E) over the 2 × B table, without bins that are empty on both sides and with the
+    correction of Williams (1976). It has a chi-square distribution with B − 1 degrees of freedom. For expected counts
+    between 5 and 20, its far tail, which matters when testing many features, is more accurate than that of Pearson's
+    statistic (decision 11). For a large reference, G² is 2n times the KL divergence of the current shares.
 
     Args:
         reference_counts: (B,).

@@ -24,9 +24,10 @@ _MIN_PROBABILITY = float(np.finfo(np.float64).eps)
 def measures(labels: Labels, probabilities: Probabilities, predictions: Labels) -> dict[str, Mapping[str, float]]:
     """Return value and 95% interval (`value`, `low`, `high`) by metric. Both classes must be present.
 
-    ROC-AUC: DeLong. Log loss and Brier score: normal interval of the mean. Accuracy: Wilson. Expected calibration error
-    (ten bins of equal size, Naeini et al. 2015): bootstrapped standard error, because bootstrap percentiles are biased
-    upward. As this error is never zero for a sample, `by_chance` is its mean for labels drawn from the probabilities.
+    Intervals are DeLong's for ROC-AUC, normal intervals of the mean for log loss and Brier score, and Wilson's for
+    accuracy. That of the expected calibration error (ten bins of equal size, Naeini et al. 2015) uses the bootstrapped
+    standard error, because bootstrap percentiles are biased upward. As this error is never zero for a sample,
+    `by_chance` is its mean for labels drawn from the probabilities.
     """
     auc = auc_interval(labels, probabilities)
     clipped = np.clip(probabilities, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY)

@@ -14,7 +14,7 @@ from pmmds_core.statistics.arrays import Matrix
 MAX_STEPS = 30
 # Tolerated error of a share, which is a tenth of the sampling error with 2,000 rows.
 TOLERANCE = 1e-3
-# Regularizes the Hessian if levels always occur together (no internet and no streaming).
+# Regularizes the Hessian if levels always occur together (such as no internet service and no streaming).
 RIDGE = 1e-6
 # Limits the weights to between e^-6 and e^6.
 MAX_TILT = 6.0
@@ -34,11 +34,11 @@ class Raked:
 def rake(one_hot: Matrix, target: Matrix) -> Raked:
     """Find weights exp(sum of one term per feature) whose level shares equal `target`, by Newton's method.
 
-    The method is that of Deming and Stephan (1940). The weights equal those of iterative proportional fitting over all
+    Raking is due to Deming and Stephan (1940). The weights equal those of iterative proportional fitting over all
     features (Ireland and Kullback 1968). The effective sample size is that of Kish (1965).
 
     Args:
-        one_hot: (N, L) of 0 and 1, one 1 per feature.
+        one_hot: (N, L) of 0 and 1, with one 1 per feature and row.
         target: (L,) shares; those of a feature sum to 1.
     """
     tilt = np.zeros(one_hot.shape[1])

@@ -30,8 +30,8 @@ def measure_fidelity(real: pd.DataFrame, synthetic: pd.DataFrame, contract: Cont
     - marginal distance: total variation (0 to 1) per column, with numeric columns in deciles of the real rows.
     - association error: |real − synthetic| per pair of columns, by Spearman's rank correlation if both are numeric,
       else by Cramér's V (without bias correction) on the same bins.
-    - ROC-AUC: logistic regression on one-hot and scaled columns, mean of five folds; also trained on the synthetic and
-      tested on the real rows.
+    - ROC-AUC: logistic regression on one-hot and scaled columns, mean of five folds; also for a model trained on the
+    synthetic rows and tested on the real rows.
     """
     marginals = {name: _distance(*_coded(name, real, synthetic, contract)) for name in real.columns}
     worst = max(marginals, key=lambda name: marginals[name])

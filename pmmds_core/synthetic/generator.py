@@ -46,7 +46,10 @@ class Fidelity(msgspec.Struct, frozen=True):
 
 
 class Generator(msgspec.Struct, frozen=True, dict=True):
-    """A fitted generator. `nodes`: in sampling order. `source_digest`: content digest of the rows it was fitted on."""
+    """A fitted generator.
+
+    `nodes` are in sampling order; `source_digest` is the content digest of the rows used for fitting.
+    """
 
     contract_name: str
     features: tuple[str, ...]

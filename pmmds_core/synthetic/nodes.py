@@ -103,8 +103,8 @@ class LinearNode(msgspec.Struct, frozen=True, tag="linear"):
 class ProductNode(msgspec.Struct, frozen=True, tag="product"):
     """A numeric feature that is the product of two others and a ratio that depends on the first factor.
 
-    `ratios`: distribution of the ratio per interval of the first factor. `cuts`: right-closed ends of the intervals,
-    (len(ratios) - 1,).
+    `ratios` has the ratio's distribution for each interval of the first factor. `cuts` has the ends of the right-closed
+    intervals, (len(ratios) - 1,).
     """
 
     feature: str

@@ -30,7 +30,7 @@ HoldoutKind = Literal["reference", "production"]
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """How to split the rows.
+    """Settings for splitting the rows.
 
     `min_labels` is the required number of labeled rows that the champion was not trained on.
     """

@@ -1,4 +1,4 @@
-"""Measures performance by day and model version, from labels and estimated without them, and stores it.
+"""Measures performance by day and model version, both realized and estimated without labels, and stores it.
 
 Defines only the order of the steps. Not here: metrics (statistics/intervals.py), estimates (models/calibration.py),
 their validity (evaluation/cbpe_validity.py).

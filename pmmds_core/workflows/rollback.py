@@ -17,7 +17,7 @@ from pmmds_core.workflows.version_lookup import find_version
 def roll_back(deployment: Deployment, *, to: str = "", by: str, reason: str = "", unrecorded: bool = False) -> Decision:
     """Put a previous version back into production. Returns the recorded decision of kind `rollback`.
 
-    The arguments and errors are those of `decide_rollback`, and in addition:
+    Takes the same arguments as `decide_rollback` and raises the same errors. In addition:
 
     Raises:
         UsageError: `by` is the name reserved for automatic rollbacks.

@@ -1,4 +1,4 @@
-"""Prepares a training before its data is ready: imports the libraries and opens the registry's database.
+"""Prepares for training before the data is ready: imports the libraries and opens the registry's database.
 
 Called while another process validates the data. Not here: that process (data/suite_process.py).
 """
