@@ -71,7 +71,9 @@ class Transport:
     def _next(self, url: str, reference: str) -> str:
         """Return the URL of the next page. It cannot name another server or path, which would receive the token."""
         if not reference.startswith("?"):
-            raise ResponseError(f"The console's link {reference!r} is not a page of this list.", status=200)
+            raise ResponseError(
+                f"The console returned {reference!r} as the next page, which is not a page of this list.", status=200
+            )
         return urljoin(url, reference)
 
     def _decoded(self, url: str, kind: type[T], query: Mapping[str, Any] | None) -> T:

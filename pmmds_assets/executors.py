@@ -43,7 +43,7 @@ def require_celery() -> None:
         import dagster_celery  # noqa: F401
     except ModuleNotFoundError as error:
         raise SettingError(
-            f"Celery needs dagster-celery, and {error.name} is not installed.",
+            f"The Celery executor requires dagster-celery, but {error.name} is not installed.",
             next_step="Install PMMDS with the extra `celery`, or set PMMDS_DAGSTER_EXECUTOR=in_process.",
         ) from None
 
@@ -77,7 +77,7 @@ def check_broker(broker: str) -> None:
     except connection.recoverable_connection_errors as error:
         raise ServiceUnavailableError(
             f"The Celery broker at {without_password(broker)} cannot be reached: {error}.",
-            next_step="Start it, or set PMMDS_CELERY_BROKER_URL; then launch the run again.",
+            next_step="Start the broker or set PMMDS_CELERY_BROKER_URL, then launch the run again.",
         ) from None
 
 

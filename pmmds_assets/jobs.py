@@ -15,7 +15,9 @@ MAX_RUNTIME = {"dagster/max_runtime": "1800"}
 # Runs that write models run one at a time (tag_concurrency_limits in dagster.yaml).
 WRITES_MODELS = {"pmmds/writes": "models"}
 # Schedules skip their ticks instead of stopping, so that each tick shows why it did not request a run.
-SCHEDULES_OFF = dg.SkipReason("PMMDS_SCHEDULES=off: launch runs with `pmmds monitor` or from the launchpad.")
+SCHEDULES_OFF = dg.SkipReason(
+    "Schedules are off (PMMDS_SCHEDULES=off). Launch runs with `pmmds monitor` or from the launchpad."
+)
 
 # AssetSelection.assets avoids Dagster's query parser, which a list of names requires and which takes 0.05 s to import.
 _TRAINING = [

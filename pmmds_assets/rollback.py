@@ -38,7 +38,7 @@ class RollbackConfig(dg.Config):
     the sensor recorded, and the requester's name is recorded unverified.
     """
 
-    to: str = Field(default="", description="Version to put into production; empty: the previous champion")
+    to: str = Field(default="", description="Version to put into production; empty means the previous champion")
     by: str = Field(default="", max_length=64, description="Name to record with the rollback")
     reason: str = Field(default="", max_length=500, description="Reason for the rollback")
     decision: str = Field(default="", description="Id of a recorded rollback to execute instead of a new one")

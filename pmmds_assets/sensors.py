@@ -135,7 +135,7 @@ def unfinished_promotion_sensor(
     now = datetime.now(UTC)
     interrupted = [x for x in deployment.open().decisions.unfinished() if _is_interrupted(now - x.decided_at)]
     if not interrupted:
-        return dg.SkipReason("No promotion is unfinished.")
+        return dg.SkipReason("There is no unfinished promotion.")
     # While the registry does not respond, there is one attempt per minute, each with its own run key.
     return dg.RunRequest(run_key=f"reconcile:{interrupted[0].decision_id}:{now:%Y%m%d%H%M}")
 

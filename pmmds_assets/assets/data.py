@@ -121,7 +121,7 @@ def _schema_result(schema: SchemaCheck) -> dg.AssetCheckResult:
 def _suite_result(suite: SuiteResult | None) -> dg.AssetCheckResult:
     if suite is None:
         return check_result(
-            SUITE_CHECK, True, {"skipped": "validate_data is false; the model version is tagged as skipped"}
+            SUITE_CHECK, True, {"skipped": "validate_data is false, so the model version is tagged `skipped`"}
         )
     metadata = {"n_expectations": suite.n_expectations, "n_failed": suite.n_failed}
     failures = [

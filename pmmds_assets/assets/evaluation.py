@@ -69,7 +69,9 @@ def model_evaluation(context: dg.AssetExecutionContext, deployment: DeploymentRe
             "report": dg.MetadataValue.path(str(page)),
             "mlflow": keep_with_model(d, challenger.version, page, FOLDER),
             "model_card": dg.MetadataValue.md(_keep_card(d, challenger, evaluation)),
-            "chart": reliability_chart("Challenger on the holdout, by decile of its score", evaluation.score_table),
+            "chart": reliability_chart(
+                "Calibration of the challenger on the holdout, by score decile", evaluation.score_table
+            ),
         },
     )
 
@@ -120,7 +122,7 @@ def _candidate(deployment: Deployment, version: RegisteredVersion, made: str | N
         raise ArtifactCorruptError(
             f"The files of v{version.version} have changed since they were registered (digest {bundle.digest[:12]}… "
             f"instead of {digest[:12]}…).",
-            next_step="Train again. No decision was made.",
+            next_step="No decision was made. Run `pmmds train`.",
         )
     return CandidateModel(version.version, bundle.scorer, version.is_validated)
 

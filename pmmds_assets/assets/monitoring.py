@@ -28,15 +28,15 @@ DRIFT_CHECK, SAMPLES_CHECK = "features_are_stable", "window_has_enough_rows"
 external_assets = [
     dg.AssetSpec(
         "prediction_logs",
-        description="All served predictions. Written by the service; observed here. Has no upstream asset, because the "
-        "running service closes the loop.",
+        description="All served predictions, written by the service and only observed here. There is no upstream "
+        "asset, because the service runs outside Dagster.",
         group_name=DATA,
         owners=OWNERS,
         kinds={"bentoml", "sql"},
     ),
     dg.AssetSpec(
         "ground_truth",
-        description="Labels of predictions. Written by the service's feedback endpoint; observed here.",
+        description="Labels of predictions, written by the service's feedback endpoint and only observed here.",
         group_name=DATA,
         owners=OWNERS,
         kinds={"bentoml", "sql"},

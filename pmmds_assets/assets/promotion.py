@@ -148,7 +148,7 @@ def _ensure_some_model_serves(deployment: Deployment, decision: Decision | None)
     """Fail the run with the decision's reason if the first model was held, because no model is in production."""
     if deployment.decisions.pointer() is None and decision is not None and not decision.promoted:
         raise NoModelError(
-            f"v{decision.challenger_version} is registered and no model is in production: {decision.promotion_reason}",
+            f"v{decision.challenger_version} is registered, but no model is in production: {decision.promotion_reason}",
             next_step="Fix the cause given above and run `pmmds train` again.",
         )
 

@@ -140,7 +140,7 @@ def _split(
     labeled, too_old = _labeled(deployment, plan, now, run_id, is_keyed=reference.index.name == ROW_KEY)
     if labeled is None:
         split: TrainingData | TooFewLabels = TooFewLabels(
-            0, plan.min_labels, f"No labeled production rows; {plan.min_labels} are required."
+            0, plan.min_labels, f"There are no labeled production rows; {plan.min_labels} are required."
         )
     else:
         split = split_with_labels(reference, labeled, champion, deployment.contract, plan)

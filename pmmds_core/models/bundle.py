@@ -155,7 +155,7 @@ def profile_of(files: BundleFiles) -> ReferenceProfile:
         except msgspec.DecodeError as error:
             raise ArtifactCorruptError(
                 f"The reference profile {files.directory / PROFILE} is invalid: {error}.",
-                next_step="Train a new model: `pmmds train`.",
+                next_step="Train a new model with `pmmds train`.",
             ) from None
         if tuple(f.bins.feature for f in profile.features) != files.manifest.feature_names:
             raise ArtifactCorruptError(
@@ -178,7 +178,9 @@ def _check_golden(scorer: Scorer, files: BundleFiles) -> None:
     golden = msgspec.json.decode(files.contents[GOLDEN], type=Golden)
     n_features = len(files.manifest.feature_names)
     if not golden.rows or any(len(row) != n_features for row in golden.rows):
-        raise ArtifactCorruptError(f"{files.directory} has no golden rows, or some without {n_features} features.")
+        raise ArtifactCorruptError(
+            f"The golden rows in {files.directory} are missing or do not have {n_features} features each."
+        )
     for actual, expected in zip(scorer.probabilities(golden.rows), golden.probabilities, strict=True):
         if not (abs(actual - expected) <= GOLDEN_TOLERANCE and 0.0 <= actual <= 1.0):
             raise ArtifactCorruptError(

@@ -16,7 +16,7 @@ from pmmds_core.models.portable_scorer import BoostingScorer, LogisticScorer, Ro
 from pmmds_core.profiling.reference_profile import FeatureProfile, ReferenceProfile
 
 EXACT = "exact: terms of the logistic regression minus their mean over the training rows"
-PATHS = "path contributions (Saabas): change of the trees' mean at each split of the row's path; not Shapley values"
+PATHS = "path contributions (Saabas): changes of the trees' mean at the splits on the row's path; not Shapley values"
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def load_pipeline(columns: FrameColumns, raw: bytes) -> PipelineScorer:
         importlib.import_module("pandas")  # predict_proba needs pandas
     except ImportError as error:
         raise ModelError(
-            f"The model in production is a scikit-learn pipeline, and {error.name} is not installed here.",
+            f"The model in production is a scikit-learn pipeline, but {error.name} is not installed here.",
             next_step=f"{_EXTRA} in the service's environment, or train a candidate with a portable scorer.",
         ) from None
     try:
@@ -102,6 +102,6 @@ def load_pipeline(columns: FrameColumns, raw: bytes) -> PipelineScorer:
         ) from None
     except (AttributeError, EOFError, IndexError, KeyError, TypeError, ValueError, cloudpickle.pickle.PickleError):
         raise ArtifactCorruptError(
-            f"The model's pipeline was created by scikit-learn {columns.scikit_learn}; "
+            f"The model's pipeline was created with scikit-learn {columns.scikit_learn}, and version "
             f"{sklearn.__version__} cannot read it."
         ) from None

@@ -43,7 +43,8 @@ def compile_pipeline(pipeline: Any, contract: Contract) -> AnyScorer:
     compiler = compilers.get(type(estimator).__name__)
     if compiler is None:
         raise NotCompilableError(
-            f"No portable scorer for {type(estimator).__name__}; supported: {', '.join(sorted(compilers))}."
+            f"There is no portable scorer for {type(estimator).__name__}. Supported estimators: "
+            f"{', '.join(sorted(compilers))}."
         )
     return compiler(pipeline.named_steps[PREPROCESS], estimator, contract)
 

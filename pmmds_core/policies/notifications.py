@@ -26,7 +26,7 @@ def pending_approval(decision: Decision) -> NotificationText:
     return NotificationText(
         _subject(decision, "pending"),
         f"{version} is pending approval",
-        f"{decision.promotion_reason} `pmmds approve {decision.decision_id} --by NAME`, or `pmmds reject`.",
+        f"{decision.promotion_reason} Run `pmmds approve {decision.decision_id} --by NAME` or `pmmds reject`.",
     )
 
 

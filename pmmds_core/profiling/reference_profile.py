@@ -119,7 +119,7 @@ def merge(profiles: Sequence[ReferenceProfile]) -> ReferenceProfile:
         DataError: there are no profiles, or their bins differ.
     """
     if not profiles:
-        raise DataError("No profiles to merge.", next_step="Pass at least one.")
+        raise DataError("There are no profiles to merge.", next_step="Pass at least one profile.")
     first = profiles[0]
     for other in profiles[1:]:
         differing = _differing_bins(first, other)

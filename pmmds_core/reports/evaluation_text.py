@@ -33,7 +33,7 @@ def sentence(evaluation: ModelEvaluation) -> str:
     rows = counted(evaluation.n_holdout_rows, f"held-out {evaluation.holdout_kind} row")
     own = f"v{evaluation.challenger_version} has ROC-AUC {evaluation.challenger_metrics['roc_auc']:.4f}"
     if evaluation.champion_metrics is None or evaluation.delong_p_value is None:
-        return f"On {rows} {own}; there is no champion to compare it with."
+        return f"On {rows} {own}. There is no champion to compare it with."
     old = f"champion v{evaluation.champion_version} {evaluation.champion_metrics['roc_auc']:.4f}"
     improvement = evaluation.challenger_metrics["roc_auc"] - evaluation.champion_metrics["roc_auc"]
     finding = "significant" if evaluation.delong_p_value < SIGNIFICANCE_LEVEL else "not significant"

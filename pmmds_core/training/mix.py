@@ -93,9 +93,9 @@ def mix_rows(
     left_out = _some("production", len(production) - n_kept, why)
     production = production.iloc[len(production) - n_kept :]
     n_reference = _reference_rows(len(reference), n_kept, mix)
-    why = f"would make more than {mix.max_reference_share:.0%} of them reference (PMMDS_TRAIN_REFERENCE_MAX_SHARE"
+    why = f"would exceed the reference share of {mix.max_reference_share:.0%} (PMMDS_TRAIN_REFERENCE_MAX_SHARE"
     if n_reference == mix.min_reference_rows:
-        why += f", of which PMMDS_TRAIN_REFERENCE_MIN_ROWS={mix.min_reference_rows} are kept regardless"
+        why += f"; PMMDS_TRAIN_REFERENCE_MIN_ROWS={mix.min_reference_rows} are always kept"
     left_out += _some("reference", len(reference) - n_reference, f"{why})")
     if n_reference < len(reference):
         order = np.argsort(seeded_uniform(keys_of(reference, columns), seed), kind="stable")

@@ -60,7 +60,8 @@ def model_card(
 
 {contract.description}
 
-- Estimator: {trained.name}, chosen among {len(trained.scores)} by cross-validated {contract.primary_metric}.
+- Estimator: {trained.name}, chosen from {counted(len(trained.scores), "candidate")} by cross-validated
+{contract.primary_metric}.
 - Trained on {counted(trained.n_rows, "row")} of {provenance.data_source}.{mix}
 - Validation of the reference data: {provenance.validation}.
 - Evaluated on {counted(n_holdout, f"held-out {provenance.holdout_kind} row")}.

@@ -43,12 +43,12 @@ def _waiting(deployment: Deployment, decision_id: str, verb: str, by: str) -> De
     if not by.strip():
         raise UsageError(
             "An approval or rejection requires the name of the person who decides.",
-            next_step="Give a name with --by NAME.",
+            next_step="Specify a name with --by NAME.",
         )
     deployment.require_rights(PROMOTER)
     decision = deployment.decisions.get(decision_id)
     if decision is None:
-        raise UsageError(f"No such decision: {decision_id!r}.", next_step="`pmmds decisions` lists them.")
+        raise UsageError(f"There is no decision {decision_id!r}.", next_step="`pmmds decisions` lists them.")
     if decision.state != PENDING_APPROVAL:
         raise _not_waiting(decision, verb)
     return decision

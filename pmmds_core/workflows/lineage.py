@@ -173,7 +173,7 @@ def _explanation(
     deployment: Deployment, record: PredictionRecord, bundle: Bundle | None, notes: list[str]
 ) -> Document | None:
     if bundle is None:
-        notes.append("No contributions: the model files are not available.")
+        notes.append("There are no contributions, because the model files are not available.")
         return None
     try:
         explanation = explain_row(bundle.scorer, bundle.profile, record.features, deployment.contract)

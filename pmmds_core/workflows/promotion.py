@@ -122,7 +122,7 @@ def _claim(decision: Decision, decisions: DecisionStore, registry: ModelRegistry
             raise PromotionConflictError(
                 f"Promotion {other.decision_id} of v{other.challenger_version} is in progress, so the production alias "
                 f"was not moved.",
-                next_step="It finishes within a minute; this promotion is retried after that.",
+                next_step="The other promotion finishes within a minute, and this one is then retried.",
             )
         alias, pointed_at = _alias(decisions, registry), _pointed_at(transaction)
         if alias == pointed_at == found.challenger_version:
@@ -211,14 +211,14 @@ def _require(decision: Decision, decisions: DecisionStore) -> Decision:
 def _conflict_error(decision: Decision, decisions: DecisionStore) -> PromotionConflictError:
     if decision.state_reason != CHAMPION_CHANGED:
         return PromotionConflictError(
-            f"Decision {decision.decision_id} on v{decision.challenger_version} is {decision.status}; "
-            "nothing was moved."
+            f"Decision {decision.decision_id} about v{decision.challenger_version} is {decision.status}; the alias was "
+            f"not moved."
         )
     pointer = decisions.pointer()
     now = f"v{pointer.version}" if pointer else "no version"
     then = f"v{decision.champion_version}" if decision.champion_version else "no version"
     return PromotionConflictError(
         f"Decision {decision.decision_id} compared v{decision.challenger_version} with {then}, "
-        f"but {now} is in production now; {decision.status}, nothing was moved.",
+        f"but {now} is in production now. The alias was not moved ({decision.status}).",
         next_step="To compare with the current champion, materialize model_evaluation again.",
     )

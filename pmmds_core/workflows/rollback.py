@@ -23,7 +23,7 @@ def roll_back(deployment: Deployment, *, to: str = "", by: str, reason: str = ""
         UsageError: `by` is the name reserved for automatic rollbacks.
     """
     if by.strip().casefold() == AUTOMATIC_ROLLBACK:
-        raise UsageError(f"{by!r} is reserved for automatic rollbacks.", next_step="Give a name with --by NAME.")
+        raise UsageError(f"{by!r} is reserved for automatic rollbacks.", next_step="Specify a name with --by NAME.")
     return carry_out(deployment, decide_rollback(deployment, to=to, by=by, reason=reason, unrecorded=unrecorded))
 
 
@@ -70,7 +70,7 @@ def decide_rollback(
     """
     if not by.strip():
         raise UsageError(
-            "A rollback requires the name of the person requesting it.", next_step="Give a name with --by NAME."
+            "A rollback requires the name of the person requesting it.", next_step="Specify a name with --by NAME."
         )
     deployment.require_rights(PROMOTER)
     finish_moving(deployment.decisions, deployment.registry)
@@ -78,7 +78,9 @@ def decide_rollback(
     pointer = deployment.decisions.pointer()
     current = pointer.version if pointer else None
     if instead_of and instead_of != current:
-        raise UsageError(f"{_version_text(current)} is in production instead of v{instead_of}: no rollback.")
+        raise UsageError(
+            f"{_version_text(current)} is in production instead of v{instead_of}, so nothing was rolled back."
+        )
     requested = to.strip() or previous(deployment, pointer)
     # An automatic rollback uses a recorded version. If it was deleted, the decision is aborted with a notification.
     target = requested if instead_of else find_version(deployment, requested).version

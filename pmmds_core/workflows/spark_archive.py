@@ -60,7 +60,9 @@ def count_archive(frame: DataFrame, profile: ReferenceProfile, only: Mapping[str
 
     missing = [name for name in only if name not in frame.columns]
     if missing:
-        raise DataError(f"The archive lacks {', '.join(missing)}.", next_step="Use files of the prediction log.")
+        raise DataError(
+            f"The archive lacks these columns: {', '.join(missing)}.", next_step="Use files of the prediction log."
+        )
     for name, value in only.items():
         frame = frame.where(f.col(name) == value)
     counts, n_rows = count_with_spark(frame, profile, {SCORE: SCORE_COLUMN})
@@ -96,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         "files", nargs="+", help="Parquet files, folders or patterns on any file system that Spark supports"
     )
     profile = parser.add_mutually_exclusive_group(required=True)
-    profile.add_argument("--profile", type=Path, help="saved profile to count all rows with")
+    profile.add_argument("--profile", type=Path, help="saved profile with which all rows are counted")
     profile.add_argument("--model-version", help="count the rows of this version with its profile from the registry")
     parser.add_argument("--output", type=Path, help="output file; prints to stdout by default")
     return parser
@@ -133,9 +135,7 @@ def recorded_files(files: Sequence[str], names: Collection[str]) -> list[str]:
             next_step="Specify files of the archive, or count any files with --profile.",
         )
     if len(recorded) < len(files):
-        sys.stderr.write(
-            f"{counted(len(files) - len(recorded), 'file')} that the database does not record: left out.\n"
-        )
+        sys.stderr.write(f"Skipped {counted(len(files) - len(recorded), 'file')} not recorded in the database.\n")
     return recorded
 
 

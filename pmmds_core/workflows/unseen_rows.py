@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = get_logger("pmmds.unseen_rows")
 HOLDOUT_KEYS: Final = "holdout_keys"
-_TRAIN_AGAIN = "No decision was made. Run `pmmds train`, which creates holdout and model in one run."
+_TRAIN_AGAIN = "No decision was made. Run `pmmds train`, which creates the holdout and the model in one run."
 
 
 def require_unseen(

@@ -164,7 +164,7 @@ def test_pending_promotion_can_be_approved_once(trained_home: Path) -> None:
     assert again.code == 2
     assert "is recorded; only a pending_approval decision can be rejected" in again.sentence
     unknown = pmmds(trained_home, "approve", "nonsense", "--by", "ann")
-    assert (unknown.code, "No such decision: 'nonsense'" in unknown.sentence) == (2, True)
+    assert (unknown.code, "There is no decision 'nonsense'" in unknown.sentence) == (2, True)
 
 
 def test_doctor_reports_working_and_failing_components(trained_home: Path) -> None:

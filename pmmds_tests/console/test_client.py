@@ -73,7 +73,7 @@ def test_errors_are_classes_with_one_sentence(console: RunningConsole) -> None:
             monitoring.report(99)
         with pytest.raises(NotFoundError):
             monitoring.series("a/b?c#d")
-        with pytest.raises(InvalidCallError, match="since='soon' is not a time"):
+        with pytest.raises(InvalidCallError, match="since='soon' is not a valid time"):
             monitoring.reports(since="soon")
         with pytest.raises(InvalidCallError, match="limit"):
             monitoring.reports(limit=0)
