@@ -35,7 +35,7 @@ __version__ = version("pmmds")
 
 
 def connect(url: str, token: str = "", *, timeout: float = 30.0, retries: int = 3) -> Monitoring:
-    """Return a client of a running `pmmds console`. Close it, or use it in a `with` block. Sends no request yet.
+    """Return a client of a running `pmmds console`. Close the client, or use it in a `with` block.
 
     Args:
         url: address of the console, such as http://127.0.0.1:8010, including a proxy's path prefix.

@@ -1,7 +1,8 @@
 """Rows and documents of the monitoring API, version 1. The console encodes them, and the client decodes them.
 
-Changes only add fields, and clients ignore unknown ones. Times are timezone-aware and in UTC. Metrics are name-value
-pairs, so the format is not limited to binary classification. Not here: reading from the stores (pmmds_console/api/).
+New releases only add fields, and clients ignore unknown fields. Times are timezone-aware and in UTC. Metrics are
+name-value pairs, so the format is not limited to binary classification. Not here: reading from the stores
+(pmmds_console/api/).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Requests to the console: one connection pool, bounded retries, and errors as exceptions.
+"""Sends requests to the console with one connection pool and a limited number of retries, and raises errors.
 
 Not here: the resources (client.py).
 """
@@ -53,8 +53,11 @@ class Transport:
         """Get a path below the API's base and decode the response.
 
         Raises:
-            InvalidCallError: 422. NotAllowedError: 401, 403. NotFoundError: 404. UnavailableError: 503 or no
-            connection, after the retries. ResponseError: anything else.
+            InvalidCallError: the status is 422.
+            NotAllowedError: the status is 401 or 403.
+            NotFoundError: the status is 404.
+            UnavailableError: after all retries, the status is 503 or there is no connection.
+            ResponseError: any other error.
         """
         return self._decoded(f"{self.url}{BASE}{path}", kind, query)
 

@@ -1,6 +1,6 @@
-"""Evaluation of challenger and champion, shown in Dagster, on an HTML page and in the model card.
+"""The asset that compares challenger and champion.
 
-Not here: the promotion decision (promotion.py).
+The result is in Dagster, on an HTML page and in the model card. Not here: the promotion decision (promotion.py).
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Training and registration of a model, and its reference profile.
+"""Assets that train and register a model and show its reference profile.
 
 Not here: the rows (training_data.py), the comparison with the champion (evaluation.py).
 """

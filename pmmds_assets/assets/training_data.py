@@ -1,4 +1,4 @@
-"""Training and holdout rows.
+"""The asset that splits rows into training and holdout.
 
 Not here: splitting (pmmds_core.training.split), the input data (data.py).
 """

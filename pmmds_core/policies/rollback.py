@@ -47,8 +47,7 @@ class ServedAnswers:
 class RollbackBounds:
     """Limits on the measurements after a promotion.
 
-    `period` is how long the promotion is watched, `min_rows` the minimum number of requests, rows or labels for a
-    verdict.
+    A promotion is watched for `period`. `min_rows` is the minimum number of requests, rows or labels for a verdict.
     """
 
     period: timedelta

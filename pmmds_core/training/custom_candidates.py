@@ -17,9 +17,9 @@ _EXPECTED = "Expected module:name, where name is a mapping of a candidate's name
 
 
 def load_candidates(place: str) -> Mapping[str, Build]:
-    """Load the mapping at `module:name`, also from the current folder.
+    """Load the mapping at `module:name`, which may be in the current folder.
 
-    If `place` is empty, return the built-in candidates.
+    An empty `place` means the built-in candidates.
 
     Raises:
         SettingError: the module or name does not exist, or is not a mapping to functions.

@@ -167,7 +167,7 @@ def _follow_pointer(decisions: DecisionStore, registry: ModelRegistry) -> None:
 
 
 def _abort_for_another_champion(transaction: PromotionTransaction, decision: Decision, alias: str | None) -> None:
-    """Abort the decision and keep the alias, which was moved in MLflow to neither champion nor challenger."""
+    """Abort the decision and keep the alias, because it was moved to another version in MLflow."""
     transaction.abort(decision, CHAMPION_CHANGED)
     if alias != _pointed_at(transaction):
         transaction.record_external_alias_change(alias)

@@ -24,7 +24,7 @@ def prepare_training(deployment: Deployment) -> None:
 
     An unavailable registry is not an error here, because the step that needs the registry reports it.
     """
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MLflow reads it when imported
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MLflow reads this variable when it is imported
     for name in _MODULES:
         importlib.import_module(name)
     with suppress(PmmdsError):
