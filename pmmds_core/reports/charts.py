@@ -116,7 +116,7 @@ def daily(text: ChartText, points: Rows, *, axis: TimeAxis | None = None, width:
 
 
 def events(text: ChartText, points: Rows, axis: TimeAxis, *, width: int = DAILY_WIDTH) -> str:
-    """Points: at, lane, tone (good, bad or quiet); lanes in the order of their first point. Empty without points."""
+    """Render points: at, lane, tone (good, bad or quiet). Lanes are in the order of their first point."""
     if not points:
         return ""
     position = {name: i for i, name in enumerate(dict.fromkeys(p["lane"] for p in points))}
@@ -205,7 +205,7 @@ def _draw(
     width: int = 0,
     **data: Iterable[Mapping[str, Any]],
 ) -> str:
-    """The SVG of a design. `width`: of the plot in pixels; 0: that of the design."""
+    """Return the SVG of a design. `width` is the width of the plot in pixels; 0 means that of the design."""
     import vl_convert
 
     spec = msgspec.json.decode(_compiled(name))
