@@ -1,6 +1,6 @@
-"""alerts list, ack, resolve, history: drift alerts.
+"""alerts list, ack, resolve, history: show and change drift alerts.
 
-Not here: when an alert opens and resolves itself (pmmds_core/policies/alert_resolution.py).
+Not here: when alerts open and resolve automatically (pmmds_core/policies/alert_resolution.py).
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ def acknowledge(
     note: NoteOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Acknowledge an alert; no automatic retraining until it is resolved."""
+    """Acknowledge an alert, so that it does not trigger a retraining."""
     alert = _deployment().alerts.acknowledge(alert_id, by=by, note=note)
-    _print_changed(alert, "it triggers no automatic retraining", json=json)
+    _print_changed(alert, "it does not trigger a retraining", json=json)
 
 
 def resolve(

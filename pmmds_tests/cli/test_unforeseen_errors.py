@@ -75,8 +75,8 @@ def test_unforeseen_error_is_one_sentence_and_a_traceback_in_the_log(
     command = " ".join(words)
     assert code == 1
     assert said == (
-        f"Error: `pmmds {command}` failed unexpectedly: ValueError: line one. The traceback is in {log}; include it if "
-        f"you report this. `pmmds --debug {command} …` prints it.\n"
+        f"Error: `pmmds {command}` failed unexpectedly: ValueError: line one. The traceback is in {log}; include it in "
+        f"a bug report. `pmmds --debug {command} …` prints it.\n"
     )
     text = log.read_text(encoding="utf-8")
     assert f"pmmds {command}\nTraceback" in text
@@ -100,7 +100,7 @@ def test_debug_prints_the_traceback(run: Callable[..., tuple[Any, str]]) -> None
         (
             ModuleNotFoundError("No module named 'x'"),
             1,
-            "ModuleNotFoundError: No module named 'x'. Install PMMDS again",
+            "ModuleNotFoundError: No module named 'x'. Reinstall PMMDS",
         ),
         (
             OSError(errno.ENOSPC, "No space left on device", "f"),
@@ -150,7 +150,7 @@ def test_import_error_of_the_application_is_one_sentence(tmp_path: Path) -> None
     said = pmmds(tmp_path / "home", "status", PYTHONPATH=str(broken))
     assert said.code == 1
     assert said.sentence.startswith(
-        "`pmmds status` failed unexpectedly: ImportError: this typer is broken. Install PMMDS"
+        "`pmmds status` failed unexpectedly: ImportError: this typer is broken. Reinstall PMMDS"
     )
 
 

@@ -188,7 +188,7 @@ def test_the_openapi_document_describes_every_response(console: RunningConsole) 
 
 
 def test_the_start_log_says_that_it_is_open(console: RunningConsole) -> None:
-    assert "Open without a token to every user of this machine" in console.output
+    assert "Any local user can access it without a token" in console.output
     assert '"access":"open without a token' in console.output
     assert "Traceback" not in console.output
 
