@@ -1,6 +1,8 @@
-"""Health checks of the processes, for containers. `python -m pmmds_cli.processes.health_check NAME` does the same as
-`pmmds run NAME --check` but starts faster, which matters because containers run it every few seconds. Only the daemon's
-check imports Dagster, to read the heartbeats from its storage.
+"""Health checks of the processes, for containers.
+
+`python -m pmmds_cli.processes.health_check NAME` does the same as `pmmds run NAME --check` but starts faster, which
+matters because containers run it every few seconds. Only the daemon's check imports Dagster, to read the heartbeats
+from its storage.
 """
 
 from __future__ import annotations
