@@ -1,4 +1,4 @@
-"""Package rules: imports have no side effects, and only designated modules use I/O, settings and MLflow."""
+"""Package rules: imports have no side effects, and only certain modules use I/O, settings and MLflow."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_modules_import_without_environment_and_write_nothing(tmp_path: Path) ->
     code = f"import importlib\nfor m in {MODULES!r}: importlib.import_module(m)"
     done = run_python(code, environment={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    # BentoML creates its own folder on import; PMMDS must create nothing.
+    # BentoML creates a folder on import, but PMMDS must not create anything.
     assert [p.name for p in tmp_path.iterdir() if p.name not in {"bentoml", ".cache", ".config"}] == []
 
 
@@ -75,7 +75,7 @@ def test_module_has_a_docstring_and_a_specific_name(file: Path) -> None:
 
 
 def environment_readers() -> set[str]:
-    """Files that read environment variables, except to pass all of them to a child process."""
+    """Return files that read environment variables other than to pass all of them to a child process."""
     found = set()
     for file in FILES:
         text = file.read_text(encoding="utf-8")
@@ -85,8 +85,8 @@ def environment_readers() -> set[str]:
 
 
 def test_only_settings_read_environment_variables() -> None:
-    # find_config.py reads and sets PMMDS_CONFIG.
-    # Exceptions: job_runner.py sets DAGSTER_HOME for Dagster, and BentoML passes a folder to shared_memory.py.
+    # find_config.py reads and sets PMMDS_CONFIG. There are two exceptions: job_runner.py sets DAGSTER_HOME for Dagster,
+    # and BentoML passes a folder to shared_memory.py.
     others = {"pmmds_cli/client/job_runner.py", "pmmds_serving/metrics/shared_memory.py"}
     settings = {"pmmds_core/config/settings.py", "pmmds_core/config/find_config.py"}
     assert environment_readers() <= {*settings, *others}

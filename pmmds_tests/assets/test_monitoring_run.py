@@ -1,4 +1,4 @@
-"""monitor_job, launched by the schedule, from the UI, and by a backfill."""
+"""monitor_job can be launched by the schedule, from the UI, and by a backfill."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_traffic_without_drift_is_stable_and_raises_no_alert(watched: DagsterPla
     assert metadata["verdict"].value == "stable"
     assert metadata["dagster/row_count"].value == 300
     names = {record.data["feature"] for record in metadata["features"].records}
-    assert names > set(watched.deployment.contract.feature_names), "every feature, and the score"
+    assert names > set(watched.deployment.contract.feature_names), "all features and the score"
     html = Path(metadata["report"].path).read_text(encoding="utf-8")
     assert html.startswith("<!doctype html>")
     assert "PSI by feature and hour" in html
@@ -68,7 +68,7 @@ def test_the_request_starts_at_the_first_changed_hour(tmp_path: Path) -> None:
 
 
 def test_counted_hours_are_shown_as_materialized(watched: DagsterPlatform) -> None:
-    hour = key_of(datetime.now(UTC))  # the run may end in the next hour
+    hour = key_of(datetime.now(UTC))  # the run may end in the hour after it started
     assert watched.run("monitor_job", tags=watched.window_tags()).success
     assert hour in watched.instance.get_materialized_partitions(dg.AssetKey("feature_histograms"))
 
@@ -116,7 +116,7 @@ def test_the_current_hour_is_a_partition() -> None:
 
 
 def test_the_alert_names_the_changed_feature_by_the_selected_rule(trained_home: Path, tmp_path: Path) -> None:
-    """Logged rows lead through histograms, rules and a report to an alert that names the change."""
+    """Histograms and rules turn logged rows into a report and an alert that names the change."""
     variables = {"PMMDS_DRIFT_ALERT_RULES": "calibrated", "PMMDS_DRIFT_SEGMENT_FEATURES": "internet_service"}
     platform = copy_of(trained_home, tmp_path, **variables)
     deployment = platform.deployment
@@ -130,7 +130,7 @@ def test_the_alert_names_the_changed_feature_by_the_selected_rule(trained_home: 
     reported = re.search(r"contract: Month-to-month (\d+)% → (\d+)% of rows", alert.message)
     assert reported is not None, alert.message
     before, after = (100 * float((frame["contract"] == "Month-to-month").mean()) for frame in (reference, changed))
-    assert abs(int(reported[1]) - before) < 2, "the reference of the model is a part of the reference data"
+    assert abs(int(reported[1]) - before) < 2, "the model's reference is part of the reference data"
     assert int(reported[2]) == round(after)
 
 
@@ -139,7 +139,7 @@ def test_the_stored_report_has_every_rule_the_pairs_and_the_segments(trained_hom
     deployment = platform.deployment
     reference = deployment.datasets.require("reference", "reference_data").read()
     changed = apply_scenario(reference.sample(400, random_state=2), deployment.contract, "month_to_month", seed=3)
-    # A faulty upstream join: two fifths of the customers have another customer's tenure.
+    # Simulates a faulty upstream join, which gives two fifths of the customers another customer's tenure.
     changed.loc[changed.index[:160], "tenure"] = changed["tenure"].iloc[:160].sample(frac=1, random_state=1).to_numpy()
     platform.log_rows(changed, "m")
     assert platform.run("monitor_job", tags=platform.window_tags()).success
@@ -150,10 +150,10 @@ def test_the_stored_report_has_every_rule_the_pairs_and_the_segments(trained_hom
     verdicts = {r["rule"]: r["verdict"] for r in document["rules"]}
     assert list(verdicts) == ["spec", "calibrated", "joint", "sequential"]
     assert (verdicts["calibrated"], verdicts["joint"]) == ("drifted", "drifted")
-    assert verdicts["sequential"] in ("insufficient_data", "drifted"), "one window is not a history"
+    assert verdicts["sequential"] in ("insufficient_data", "drifted"), "one window is too little history"
     assert "tenure" in document["pairs"][0]["features"]
     q_values = {f["feature"]: f["q_value"] for f in document["features"]}
-    assert q_values["tenure"] > 0.05 > q_values["contract"], "shuffling does not change the counts"
+    assert q_values["tenure"] > 0.05 > q_values["contract"], "shuffling values does not change the counts"
     segments = {s["value"]: s for s in document["segments"]}
     assert segments["Fiber optic"]["worst_feature"] == "contract"
     assert sum(s["n_current"] for s in document["segments"]) == 400
@@ -218,7 +218,7 @@ def test_an_unreachable_target_fails_no_run_and_ended_drift_resolves_the_alert(
     assert metadata["notifications"].value.startswith("0 sent, 1 to be retried")
     assert metadata["alert_resolved"].value == "none"
     (alert,) = platform.deployment.alerts.open_alerts()
-    with platform.deployment.database.begin() as connection:  # the drifted rows leave the window
+    with platform.deployment.database.begin() as connection:  # the drifted rows are no longer in the window
         log = prediction_logs(platform.deployment.contract)
         connection.execute(sa.delete(log))
         connection.execute(sa.delete(feature_histograms))

@@ -1,4 +1,4 @@
-"""Retrainings without an alert, on real stores; a trigger that always fails starts a limited number of runs."""
+"""Triggers other than alerts start retrainings, and one that always fails starts a limited number of runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def rows_of_kind(platform: DagsterPlatform, n_rows: int, scenario: str = "none",
 
 
 def fail_the_run_of(platform: DagsterPlatform, request: dg.RunRequest) -> None:
-    """Record a run that claimed its attempt and failed, as the failure sensor does."""
+    """Record a run that claimed its attempt and then failed, as the failure sensor does."""
     tags = dict(request.tags)
     run = platform.instance.create_run_for_job(platform.defs.resolve_job_def(retrain_job.name), tags=tags)
     claim_attempt(platform.deployment, Trigger.of_tags(tags), run.run_id)
@@ -110,7 +110,7 @@ def test_no_model_is_trained_if_all_rows_are_too_old(trained_home: Path, tmp_pat
 
 
 def with_labels(platform: DagsterPlatform, frame: Any, share_flipped: float) -> None:
-    """Add labeled production rows; a share of the labels is inverted."""
+    """Add labeled production rows, inverting a share of the labels."""
     random = np.random.default_rng(3)
     label = platform.deployment.contract.label.name
     flip = random.random(len(frame)) < share_flipped
@@ -202,7 +202,7 @@ def test_a_clock_set_back_keeps_cooldown_and_daily_cap(tmp_path: Path) -> None:
     platform = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_MAX_PER_DAY="1")
     raise_alert(platform)
     fail_the_run_of(platform, platform.tick(drift_alert_sensor))
-    ahead = datetime.now(UTC) + timedelta(hours=1)  # written before the clock was set back
+    ahead = datetime.now(UTC) + timedelta(hours=1)  # this time was recorded before the clock was set back
     with platform.deployment.database.begin() as connection:
         connection.execute(sa.update(retraining_runs).values(started_at=ahead, finished_at=ahead))
     assert "the next may start at" in str(platform.tick(drift_alert_sensor).skip_message)

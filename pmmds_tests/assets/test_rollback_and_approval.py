@@ -1,4 +1,4 @@
-"""Rollback, approval and rejection by a person, and automatic rollback, with two registered versions."""
+"""Manual rollback, approval and rejection, and automatic rollback, with two registered versions."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def decide(deployment: Deployment, challenger: str, champion: str, *, state: str
 
 
 def production(deployment: Deployment) -> str:
-    """The version of alias and pointer; asserts that they are equal."""
+    """Return the version that both alias and pointer have; fail if they differ."""
     pointer, alias = deployment.decisions.pointer(), deployment.production_version().version
     assert pointer is not None
     assert pointer.version == alias
@@ -99,7 +99,7 @@ def test_a_rollback_to_a_damaged_version_moves_nothing(
     deployment.profiles.bundle("1")
 
     def damaged(model_name: str, version: str, destination: Path) -> Path:
-        return destination  # the registry returns the changed files
+        return destination  # the registry now returns changed files
 
     kept = tmp_path / "profiles" / deployment.model_name / "1" / SCORER
     kept.write_bytes(kept.read_bytes()[:-1] + b" ")
@@ -193,7 +193,7 @@ def test_a_rejected_decision_moves_nothing_and_cannot_be_approved_later(platform
 def test_the_second_approver_gets_the_first_decision(
     platform: DagsterPlatform, monkeypatch: pytest.MonkeyPatch, first: Act, second: Act
 ) -> None:
-    """The second approver read the decision as pending; it is decided by the time they acquire the lock."""
+    """Both approvers read a pending decision, and the first one decides before the second gets the lock."""
     deployment = platform.deployment
     waiting = decide(deployment, "1", "2", state=PENDING_APPROVAL)
     first(deployment, waiting.decision_id, by="Ada")
@@ -240,7 +240,7 @@ def test_a_pending_retraining_ends_with_the_approval_or_rejection(
 
 
 def promoted_at(deployment: Deployment) -> datetime:
-    """The time at which v2 replaced v1 by a decision of kind promotion."""
+    """Return the time at which the promotion of v2 replaced v1."""
     decision = deployment.decisions.last_promotion_of("2")
     assert decision is not None
     assert decision.moved_at is not None
@@ -278,7 +278,7 @@ def test_a_much_slower_promotion_is_rolled_back_once_with_the_reason(platform: D
     log_latencies(deployment, "2", moved_at, 3.0)
     (request,) = platform.tick(automatic_rollback_sensor).run_requests
     again = platform.tick(automatic_rollback_sensor).run_requests[0]
-    assert request.run_key == again.run_key  # Dagster launches one run per key
+    assert request.run_key == again.run_key  # Dagster launches only one run per run key
     result = platform.run("rollback_job", ops=request.run_config["ops"])
     assert result.success, errors_of(result)
     assert production(deployment) == "1"
@@ -326,7 +326,7 @@ def test_a_promotion_with_failing_requests_is_rolled_back(
 
 @contextmanager
 def counting_service() -> Iterator[tuple[int, dict[str, int]]]:
-    """A service that serves only GET /metrics/json with counters by status."""
+    """A server that only responds to GET /metrics/json, with counters by status."""
     counts: dict[str, int] = {}
 
     class Handler(BaseHTTPRequestHandler):

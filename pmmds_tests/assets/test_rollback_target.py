@@ -1,4 +1,4 @@
-"""The target of a rollback: spelling, versions never in production, deleted versions, a deleted champion."""
+"""Rollback targets: how they are spelled, versions never in production, deleted versions, a deleted champion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 
 @pytest.fixture
 def platform(two_versions_home: Path, tmp_path: Path) -> DagsterPlatform:
-    """v2 was promoted after v1."""
+    """A platform that promoted v2 after v1."""
     return with_v2_promoted(two_versions_home, tmp_path)
 
 
@@ -63,7 +63,7 @@ def test_rollback_to_a_version_never_in_production_is_recorded_as_such(platform:
 
 def test_a_rollback_to_a_deleted_version_changes_nothing(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
-    deployment.profiles.bundle("1")  # a cached copy does not count as a registered version
+    deployment.profiles.bundle("1")  # a cached copy is not a registered version
     delete(deployment, "1")
     before = deployment.decisions.recent()
     for to in ("1", ""):
@@ -81,10 +81,10 @@ def test_a_named_version_can_replace_a_deleted_champion(platform: DagsterPlatfor
     assert decision.promotion_reason == "Rolled back from no version to v1 by Ada."
     assert (decision.champion_version, decision.state, production(deployment)) == (None, RECORDED, "1")
     kinds = [x.kind for x in deployment.decisions.recent(2)]
-    assert kinds == ["rollback", "manual"], "that the champion went is a decision of its own"
+    assert kinds == ["rollback", "manual"], "the deletion of the champion is recorded as a decision"
 
 
 def delete(deployment: Deployment, version: str) -> None:
-    """Delete the version in MLflow, with its aliases."""
+    """Delete the version and its aliases in MLflow."""
     with deployment.registry._client() as client:
         client.delete_model_version(deployment.model_name, version)

@@ -1,4 +1,4 @@
-"""Dagster's old runs are deleted with events, check results and logs; the newest run of each asset is kept."""
+"""Old Dagster runs are deleted with their events, check results and logs, except the newest of each asset."""
 
 from __future__ import annotations
 

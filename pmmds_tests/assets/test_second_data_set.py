@@ -1,4 +1,4 @@
-"""The complete loop with the tutorial's contract and another real data set."""
+"""The complete loop runs with the tutorial's contract on another real data set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The requests of each sensor, on a platform with real stores."""
+"""Each sensor requests the right runs, on a platform with real stores."""
 
 from __future__ import annotations
 

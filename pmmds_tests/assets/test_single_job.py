@@ -1,4 +1,4 @@
-"""A job that a command runs with its own assets only is the job of the code location."""
+"""A command loads only the assets of its job, which equals the job in the code location."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real train_job: its results in the stores, in MLflow and in Dagster's events."""
+"""A real train_job writes its results to the stores, to MLflow and to Dagster's events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pmmds_tests.harness.dagster_platform import (
     metadata_of,
 )
 
-# One test process has the platform that they share.
+# These tests share a platform, so they run in one test process.
 pytestmark = pytest.mark.xdist_group("training")
 
 Trained = tuple[DagsterPlatform, dg.ExecuteInProcessResult]
@@ -102,14 +102,16 @@ def test_the_evaluation_is_logged_as_page_and_model_card(trained: Trained) -> No
 
 
 def test_the_same_data_and_seed_give_the_same_model(trained: Trained, trained_home: Path, tmp_path: Path) -> None:
-    """Trained in this process and by `pmmds train` in another one."""
+    """One model is trained in this process, the other by `pmmds train` in a separate one."""
     again = copy_of(trained_home, tmp_path)
     assert again.deployment.production_version().digest == trained[0].deployment.production_version().digest
 
 
 def test_unmet_expectations_block_the_training(tmp_path: Path) -> None:
     settings = DagsterPlatform.build(tmp_path / "sample").deployment
-    frame = load_reference(settings.settings, settings.contract).data.frame.head(49)  # the suite requires 50 rows
+    frame = load_reference(settings.settings, settings.contract).data.frame.head(
+        49
+    )  # the expectation suite requires 50 rows
     path = tmp_path / "small.csv"
     frame.to_csv(path, index=False)
     broken = DagsterPlatform.build(tmp_path / "home", PMMDS_DATA_PATH=str(path))

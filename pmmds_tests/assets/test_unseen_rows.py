@@ -1,4 +1,4 @@
-"""A model is never evaluated on its training rows, in any order of materialization."""
+"""A model is never evaluated on its training rows, regardless of the order of materialization."""
 
 from __future__ import annotations
 

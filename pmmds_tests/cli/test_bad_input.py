@@ -19,7 +19,7 @@ from pmmds_core.deployment import Deployment
 from pmmds_tests.harness.command_line import pmmds
 from pmmds_tests.harness.ports import free_ports
 
-UNUSED_ADDRESS = "127.0.0.1:9"  # the discard port: nothing listens
+UNUSED_ADDRESS = "127.0.0.1:9"  # nothing listens on the discard port
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_home_that_cannot_be_created_is_named(tmp_path: Path, command: list[str]
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 3 MB; skips if this machine cannot mount one."""
+    """A file system of 3 MB. Skips the test if this machine cannot mount one."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(

@@ -1,4 +1,4 @@
-"""Output and exit codes of the commands on a working home."""
+"""Commands on a working home print the right output and set the right exit codes."""
 
 from __future__ import annotations
 

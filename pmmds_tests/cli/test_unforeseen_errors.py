@@ -1,4 +1,4 @@
-"""An unforeseen error in any command is one sentence and a traceback in a private log file."""
+"""An unexpected error in any command prints one sentence and logs its traceback in a private file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pmmds_tests.harness.command_line import environment_of, pmmds
 
 
 def registered(group: typer.Typer, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Every command of the application with typer's record of it."""
+    """Yield every command of the application with its typer object."""
     for command in group.registered_commands:
         assert command.callback is not None
         yield (*prefix, command.name or command.callback.__name__.replace("_", "-")), command
@@ -46,7 +46,7 @@ def raising(error: BaseException, name: str) -> Callable[[], NoReturn]:
 def run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[Any, str]]:
-    """Run a command that raises an error; returns its exit code and stderr. The home is `home` in tmp_path."""
+    """Run a command that raises an error, with a home in tmp_path; return its exit code and stderr."""
 
     def run_raising(words: tuple[str, ...], error: BaseException, *options: str) -> tuple[Any, str]:
         command = COMMANDS[words]

@@ -1,4 +1,4 @@
-"""Leader election by lock file, and by a session of a real PostgreSQL that is terminated."""
+"""Leader election by a lock file, and by a PostgreSQL session that is terminated."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ sys.stdin.read()
 
 
 class Scripted:
-    """A leader lock with given results; the last one repeats."""
+    """A leader lock that returns the given results and repeats the last one."""
 
     def __init__(self, *answers: Role) -> None:
         self.answers = list(answers)
@@ -80,7 +80,7 @@ def test_a_lost_session_regains_the_lock_if_it_is_free(postgres_url: str) -> Non
     first, second = PostgresLeaderLock(postgres_url), PostgresLeaderLock(postgres_url)
     assert first.try_acquire() is LEADER
     assert end_leader_sessions(postgres_url) == 1
-    assert [first.try_acquire(), second.try_acquire()] == [LEADER, STANDBY]  # the lock was free in between
+    assert [first.try_acquire(), second.try_acquire()] == [LEADER, STANDBY]  # the lock was free for a moment
     assert end_leader_sessions(postgres_url) == 1
     assert [second.try_acquire(), first.try_acquire(), second.try_acquire()] == [LEADER, STANDBY, LEADER]
     first.close()

@@ -1,4 +1,4 @@
-"""`pmmds config`: values, places and origins of settings, and errors of `pmmds.toml`."""
+"""`pmmds config` shows values, places and sources of settings, and errors in `pmmds.toml`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pmmds_tests.harness.command_line import Said, pmmds
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A sub-folder of a folder with settings."""
+    """A subfolder of a folder with a settings file."""
     (tmp_path / "sub").mkdir()
     write(tmp_path, '[drift]\npsi_threshold = 0.3\n[service]\nadmin_token = "hidden-word"\n')
     return tmp_path / "sub"

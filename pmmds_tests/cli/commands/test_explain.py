@@ -1,4 +1,4 @@
-"""`pmmds explain`: the lineage of a prediction."""
+"""`pmmds explain` shows the lineage of a prediction."""
 
 from __future__ import annotations
 
@@ -82,13 +82,13 @@ def test_an_id_that_is_still_in_the_spool_is_reported(explained_home: Path) -> N
     waiting: Said = pmmds(explained_home, "explain", "waiting13")
     assert waiting.code == 1
     assert "in the spool" in waiting.sentence
-    assert pmmds(explained_home, "explain", "waiting").code == 2, "the beginning of an id is not the id"
+    assert pmmds(explained_home, "explain", "waiting").code == 2, "a prefix of an id does not match"
     spool.close()
 
 
 def test_lineage_without_the_model_shows_the_rest(explained_home: Path) -> None:
     spoiled = pmmds(explained_home, "explain", "m-0", "--json", PMMDS_MLFLOW_TRACKING_URI="http://127.0.0.1:9")
-    assert spoiled.document["explanation"] is not None, "the kept copy is enough"
+    assert spoiled.document["explanation"] is not None, "the cached copy is enough"
     import shutil
 
     shutil.rmtree(explained_home / "profiles")

@@ -1,4 +1,4 @@
-"""pmmds init and pmmds contract as processes: files, exit codes, sentences."""
+"""`pmmds init` and `pmmds contract` write the right files, exit codes and messages as processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Corrections of an inferred contract on a terminal."""
+"""A user can correct an inferred contract on a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`pmmds reproduce`: same digest from the recorded data, or the reason why not."""
+"""`pmmds reproduce` gets the same digest from the recorded data, or reports why it cannot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands in the demo's summary run in the shell that started it."""
+"""The commands in the demo's summary work in the shell that started the demo."""
 
 from __future__ import annotations
 

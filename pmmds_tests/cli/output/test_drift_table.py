@@ -1,4 +1,4 @@
-"""The drift table of `pmmds monitor`: at most 100 columns, one verdict per rule."""
+"""The drift table of `pmmds monitor` has at most 100 columns and one verdict per rule."""
 
 from __future__ import annotations
 

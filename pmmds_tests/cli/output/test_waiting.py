@@ -1,4 +1,4 @@
-"""What a command waits for: lines at intervals without a terminal, one replaced line on a terminal."""
+"""A waiting command prints lines at intervals, or replaces one line on a terminal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ with waiting("mlflow; log: /home/logs/mlflow.log", interval=0.05):
 
 
 class Screen(io.StringIO):
-    """Not a terminal; signals each line."""
+    """A stream that is no terminal and signals each line."""
 
     def __init__(self, on_line: Callable[[str], None]) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ def test_a_terminal_shows_one_replaced_line_and_leaves_none() -> None:
     while True:
         try:
             shown += os.read(main, 4096)
-        except OSError:  # the other end is closed
+        except OSError:  # the other end of the terminal is closed
             break
     os.close(main)
     text = shown.decode()

@@ -1,4 +1,4 @@
-"""The processes that the settings define, with their options. Starts nothing."""
+"""The settings define the right processes and options. No process is started."""
 
 from __future__ import annotations
 

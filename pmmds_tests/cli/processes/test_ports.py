@@ -1,4 +1,4 @@
-"""Choice of ports, and detection of other programs that listen on them."""
+"""Free ports are chosen, and other programs that listen on a port are detected."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ SERVE_FILES = ("-m", "http.server", "--bind", HOST)
 
 
 class Friendly(BaseHTTPRequestHandler):
-    """Responds to every GET with 200, as another PMMDS would."""
+    """Responds to every GET with 200, like another PMMDS deployment."""
 
-    def do_GET(self) -> None:  # the name is required by http.server
+    def do_GET(self) -> None:  # http.server requires this method name
         self.send_response(200)
         self.end_headers()
 
@@ -72,7 +72,7 @@ def test_wanted_ports_are_used_if_they_are_free(other_port: int) -> None:
 def test_listens_detects_the_process_on_a_port(other_port: int) -> None:
     assert listens(os.getpid(), other_port)
     assert not listens(os.getpid(), free_port())
-    assert not listens(2**22, other_port), "no process has such a number"
+    assert not listens(2**22, other_port), "no process has this id"
 
 
 @pytest.mark.process
