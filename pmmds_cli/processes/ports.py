@@ -44,7 +44,7 @@ def _family(host: str) -> socket.AddressFamily:
 
 
 def listens(pid: int, port: int) -> bool:
-    """True if a process or one of its descendants listens on a port; False if the process has exited."""
+    """Return True if a process or one of its descendants listens on a port; False if the process has exited."""
     import psutil
 
     try:

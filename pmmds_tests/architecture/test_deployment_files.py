@@ -48,14 +48,14 @@ def test_image_has_fixed_user_labels_and_health_check(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", DOCKERFILES, ids=lambda f: f.stem)
-def test_image_contains_no_secret_and_no_index_url(file: Path) -> None:
+def test_image_contains_no_secrets_or_index_url(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     assert not SECRET_WORDS.search(text)
     assert not re.search(r"^\s*[^#\s].*https?://(?!127\.0\.0\.1)", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", ["serving", "assets"])
-def test_image_is_installed_from_the_lock_without_build_tools(name: str) -> None:
+def test_image_is_installed_from_the_lock_file_without_build_tools(name: str) -> None:
     text = (DOCKER / f"{name}.Dockerfile").read_text(encoding="utf-8")
     assert f"--require-hashes --only-binary :all: --no-compile \\\n    -r /locked/requirements-{name}.txt" in text
     assert "python3 -m venv --without-pip /opt/pmmds" in text

@@ -73,7 +73,7 @@ def test_ci_runs_targets_and_scripts_that_exist() -> None:
         assert os.access(ROOT / script, os.X_OK), script
 
 
-def test_ci_runs_every_python_version_of_the_package_metadata() -> None:
+def test_ci_runs_every_python_version_in_the_package_metadata() -> None:
     claimed = re.findall(r'"Programming Language :: Python :: (3\.\d+)"', text_of("pyproject.toml"))
     assert claimed == jobs()["test"]["strategy"]["matrix"]["python"]
 

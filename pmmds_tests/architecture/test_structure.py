@@ -36,7 +36,7 @@ def run_python(code: str, *, environment: dict[str, str], cwd: Path) -> subproce
     )
 
 
-def test_modules_import_without_environment_and_write_nothing(tmp_path: Path) -> None:
+def test_modules_import_without_settings_and_write_nothing(tmp_path: Path) -> None:
     code = f"import importlib\nfor m in {MODULES!r}: importlib.import_module(m)"
     done = run_python(code, environment={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -84,7 +84,7 @@ def environment_readers() -> set[str]:
     return found
 
 
-def test_only_settings_read_environment_variables() -> None:
+def test_only_settings_modules_read_environment_variables() -> None:
     # find_config.py reads and sets PMMDS_CONFIG. There are two exceptions: job_runner.py sets DAGSTER_HOME for Dagster,
     # and BentoML passes a folder to shared_memory.py.
     others = {"pmmds_cli/client/job_runner.py", "pmmds_serving/metrics/shared_memory.py"}
@@ -109,7 +109,7 @@ def test_only_stores_connect_to_databases_registry_and_network() -> None:
 
 
 @pytest.mark.parametrize("package", WITHOUT_IO)
-def test_calculating_packages_open_no_files(package: str) -> None:
+def test_packages_for_calculations_open_no_files(package: str) -> None:
     files = sorted((CORE / package).rglob("*.py"))
     assert files
     assert [f.name for f in files if FILE_CALLS.search(f.read_text(encoding="utf-8"))] == []

@@ -21,7 +21,7 @@ def materialized(environment: dict[str, str]) -> dict[str, object]:
     return {name: entry.value for name, entry in event.metadata.items()}
 
 
-def test_a_run_archives_ended_days_and_reports_the_counts(tmp_path: Path) -> None:
+def test_a_run_archives_past_days_and_reports_the_counts(tmp_path: Path) -> None:
     environment = {"PMMDS_HOME": str(tmp_path)}
     deployment = Deployment(load_settings(environment))
     now = datetime.now(UTC)

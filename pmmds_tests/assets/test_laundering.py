@@ -47,7 +47,7 @@ def test_rollbacks_skip_an_unrecorded_version_after_a_promotion(platform: Dagste
     assert deployment.decisions.recorded_digest("3") is None
 
 
-def test_with_required_records_the_champion_is_the_served_version(platform: DagsterPlatform, tmp_path: Path) -> None:
+def test_the_champion_is_recorded_if_records_are_required(platform: DagsterPlatform, tmp_path: Path) -> None:
     deployment = platform.deployment
     strict = DagsterPlatform.build(deployment.settings.home_path, PMMDS_MODEL_VERIFICATION="require_record").deployment
     assert champion_of(strict) == deployment.registry.get_version(deployment.model_name, "2")

@@ -57,7 +57,7 @@ def test_traffic_without_drift_is_stable_and_raises_no_alert(watched: DagsterPla
     assert watched.deployment.alerts.open_alerts() == []
 
 
-def test_the_request_starts_at_the_first_changed_hour(tmp_path: Path) -> None:
+def test_the_run_request_starts_at_the_first_changed_hour(tmp_path: Path) -> None:
     platform = DagsterPlatform.build(tmp_path)
     d, now = platform.deployment, datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
     present = "2026-03-02-09:00"
@@ -134,7 +134,7 @@ def test_the_alert_names_the_changed_feature_by_the_selected_rule(trained_home: 
     assert int(reported[2]) == round(after)
 
 
-def test_the_stored_report_has_every_rule_the_pairs_and_the_segments(trained_home: Path, tmp_path: Path) -> None:
+def test_the_stored_report_contains_all_rules_pairs_and_segments(trained_home: Path, tmp_path: Path) -> None:
     platform = copy_of(trained_home, tmp_path, PMMDS_DRIFT_SEGMENT_FEATURES="internet_service")
     deployment = platform.deployment
     reference = deployment.datasets.require("reference", "reference_data").read()
@@ -172,7 +172,7 @@ def test_the_spec_rule_detects_a_billing_migration(watched: DagsterPlatform, tmp
     assert "expected by chance 0.0" in alert.message
 
 
-def test_too_few_rows_are_insufficient_data_in_dagster(trained_home: Path, tmp_path: Path) -> None:
+def test_dagster_reports_too_few_rows_as_insufficient_data(trained_home: Path, tmp_path: Path) -> None:
     platform = copy_of(trained_home, tmp_path)
     result = platform.run("monitor_job", tags=platform.window_tags())
     assert result.success, errors_of(result)
@@ -182,9 +182,7 @@ def test_too_few_rows_are_insufficient_data_in_dagster(trained_home: Path, tmp_p
     assert metadata_of(result, "drift_report")["verdict"].value == "insufficient_data"
 
 
-def test_a_few_drifted_rows_show_no_drift_in_metadata_report_metrics_or_page(
-    trained_home: Path, tmp_path: Path
-) -> None:
+def test_too_few_drifted_rows_show_no_drift_in_any_output(trained_home: Path, tmp_path: Path) -> None:
     platform = copy_of(trained_home, tmp_path)
     deployment = platform.deployment
     platform.log_rows(traffic_rows(packaged_generator(), deployment.contract, 40, "migration", seed=3).frame, "few")
@@ -204,9 +202,7 @@ def test_a_few_drifted_rows_show_no_drift_in_metadata_report_metrics_or_page(
     assert not re.search(r"\b(major|significant|moderate)\b", body)
 
 
-def test_an_unreachable_target_fails_no_run_and_ended_drift_resolves_the_alert(
-    trained_home: Path, tmp_path: Path
-) -> None:
+def test_unreachable_target_fails_no_run_and_end_of_drift_resolves_alert(trained_home: Path, tmp_path: Path) -> None:
     port = free_port()
     urls = f"json://127.0.0.1:{port}/hook"
     platform = copy_of(trained_home, tmp_path, PMMDS_ALERT_URLS=urls, PMMDS_ALERT_STABLE_REPORTS="1")

@@ -94,7 +94,7 @@ def test_labels_of_one_class_block_training_and_keep_the_alert_open(platform: Da
     assert production(platform.deployment) == "1"
 
 
-def test_after_the_champion_is_deleted_the_next_model_is_a_first_one(platform: DagsterPlatform) -> None:
+def test_the_next_model_is_a_first_model_after_the_champion_is_deleted(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
     with deployment.registry._client() as client:
         client.delete_model_version(deployment.model_name, "1")
@@ -108,7 +108,7 @@ def test_after_the_champion_is_deleted_the_next_model_is_a_first_one(platform: D
 
 
 @pytest.mark.slow
-def test_a_clock_set_back_does_not_reorder_promotions(platform: DagsterPlatform) -> None:
+def test_setting_the_clock_back_does_not_reorder_promotions(platform: DagsterPlatform) -> None:
     """If the clock is set back by an hour, earlier decisions have timestamps in the future."""
     deployment = platform.deployment
     assert platform.run("train_job").success

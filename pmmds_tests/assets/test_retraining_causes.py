@@ -147,7 +147,7 @@ def test_the_schedule_trigger_fires_when_the_newest_model_is_old_enough(trained_
     assert platform.tick(drift_alert_sensor).run_key == f"schedule:{decision.decision_id}:attempt:1"
 
 
-def test_an_alert_is_no_trigger_when_the_setting_is_off(tmp_path: Path) -> None:
+def test_an_alert_is_not_a_trigger_if_the_setting_is_off(tmp_path: Path) -> None:
     platform = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_ON_ALERT="off")
     raise_alert(platform)
     assert isinstance(platform.tick(drift_alert_sensor), dg.SkipReason)
@@ -198,7 +198,7 @@ def test_many_alerts_start_at_most_the_daily_cap(tmp_path: Path) -> None:
     assert isinstance(platform.tick(drift_alert_sensor), dg.RunRequest)
 
 
-def test_a_clock_set_back_keeps_cooldown_and_daily_cap(tmp_path: Path) -> None:
+def test_setting_the_clock_back_keeps_cooldown_and_daily_cap(tmp_path: Path) -> None:
     platform = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_MAX_PER_DAY="1")
     raise_alert(platform)
     fail_the_run_of(platform, platform.tick(drift_alert_sensor))

@@ -134,7 +134,7 @@ def test_an_impossible_rollback_from_the_launchpad_gives_the_reason(platform: Da
     assert "v2 is already in production" in errors_of(result)[0]
 
 
-def test_a_run_cannot_pose_as_the_rollback_rule_or_bypass_approval(
+def test_a_run_cannot_act_as_the_rollback_rule_or_bypass_approval(
     platform: DagsterPlatform,
 ) -> None:
     for config in ({"by": "automatic rollback"}, {"by": "Ada"}):

@@ -42,7 +42,7 @@ def test_rollback_to_an_unknown_version_fails_and_moves_nothing(
     assert d.decisions.recent() == before
 
 
-def test_a_typed_version_is_recorded_in_the_registrys_form(platform: DagsterPlatform) -> None:
+def test_a_version_is_recorded_as_the_registry_spells_it(platform: DagsterPlatform) -> None:
     decision = roll_back(platform.deployment, to=" v01 ", by="Ada")
     assert (decision.challenger_version, decision.promotion_reason) == ("1", "Rolled back from v2 to v1 by Ada.")
     assert production(platform.deployment) == "1"
@@ -72,7 +72,7 @@ def test_a_rollback_to_a_deleted_version_changes_nothing(platform: DagsterPlatfo
     assert (deployment.decisions.recent(), production(deployment)) == (before, "2")
 
 
-def test_a_named_version_can_replace_a_deleted_champion(platform: DagsterPlatform) -> None:
+def test_a_specified_version_can_replace_a_deleted_champion(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
     delete(deployment, "2")
     with pytest.raises(UsageError, match=r"nothing to roll back\. Name a registered version"):

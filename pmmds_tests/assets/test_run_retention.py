@@ -107,7 +107,7 @@ def test_an_interrupted_deletion_is_completed_the_next_night(
     assert files_of(home, old) == []
 
 
-def test_unfinished_runs_are_kept_and_0_days_keep_all(instance: dg.DagsterInstance) -> None:
+def test_unfinished_runs_are_kept_and_0_days_keeps_all_runs(instance: dg.DagsterInstance) -> None:
     run(instance, watched)
     run(instance, watched)
     job = dg.Definitions(assets=[watched]).resolve_implicit_global_asset_job_def()

@@ -37,7 +37,7 @@ MADE = {
 }
 
 
-def test_the_first_run_puts_a_model_into_production(trained: Trained) -> None:
+def test_the_first_run_promotes_its_model(trained: Trained) -> None:
     platform, result = trained
     assert result.success, errors_of(result)
     assert assets_made(result) == MADE
@@ -48,7 +48,7 @@ def test_the_first_run_puts_a_model_into_production(trained: Trained) -> None:
 
 
 @pytest.mark.parametrize("asset", sorted(MADE))
-def test_every_asset_has_numbers_a_table_and_a_chart(trained: Trained, asset: str) -> None:
+def test_every_asset_shows_numbers_a_table_and_a_chart(trained: Trained, asset: str) -> None:
     metadata = metadata_of(trained[1], asset)
     kinds = {type(v) for v in metadata.values()}
     assert dg.TableMetadataValue in kinds
@@ -109,9 +109,8 @@ def test_the_same_data_and_seed_give_the_same_model(trained: Trained, trained_ho
 
 def test_unmet_expectations_block_the_training(tmp_path: Path) -> None:
     settings = DagsterPlatform.build(tmp_path / "sample").deployment
-    frame = load_reference(settings.settings, settings.contract).data.frame.head(
-        49
-    )  # the expectation suite requires 50 rows
+    # The expectation suite requires 50 rows.
+    frame = load_reference(settings.settings, settings.contract).data.frame.head(49)
     path = tmp_path / "small.csv"
     frame.to_csv(path, index=False)
     broken = DagsterPlatform.build(tmp_path / "home", PMMDS_DATA_PATH=str(path))
@@ -122,7 +121,7 @@ def test_unmet_expectations_block_the_training(tmp_path: Path) -> None:
     assert broken.deployment.registry.versions(settings.model_name) == []
 
 
-def test_a_wrong_value_fails_with_its_row_and_stores_no_dataset(tmp_path: Path) -> None:
+def test_an_invalid_value_is_reported_with_its_row_and_nothing_is_stored(tmp_path: Path) -> None:
     sample = DagsterPlatform.build(tmp_path / "sample").deployment
     frame = load_reference(sample.settings, sample.contract).data.frame.head(60)
     frame.loc[7, "contract"] = "weekly"
@@ -165,7 +164,7 @@ def test_the_job_has_tags_for_its_maximum_run_time_and_concurrency() -> None:
     assert (tags["dagster/max_runtime"], tags["pmmds/writes"]) == ("1800", "models")
 
 
-def test_the_reference_has_every_row_of_the_sample(trained: Trained) -> None:
+def test_the_reference_contains_every_row_of_the_sample(trained: Trained) -> None:
     dataset = trained[0].deployment.datasets.latest("reference", run_id=trained[1].run_id)
     assert dataset is not None
     assert isinstance(dataset.read(), pd.DataFrame)

@@ -91,7 +91,7 @@ def test_up_starts_nothing_if_a_port_is_in_use(tmp_path: Path, used_port: int, v
 
 
 @pytest.mark.parametrize("command", [["decisions"], ["train"], ["serve"], ["up"], ["db", "migrate"]])
-def test_home_that_cannot_be_created_is_named(tmp_path: Path, command: list[str]) -> None:
+def test_home_that_cannot_be_created_is_reported(tmp_path: Path, command: list[str]) -> None:
     said = pmmds(Path("/dev/null/home"), *command, cwd=tmp_path)
     assert said.code == 1
     assert "PMMDS_HOME" in said.sentence

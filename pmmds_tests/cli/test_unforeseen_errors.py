@@ -61,13 +61,13 @@ def run(
     return run_raising
 
 
-def test_every_command_is_tried() -> None:
+def test_all_commands_are_collected_for_these_tests() -> None:
     assert len(COMMANDS) > 30
     assert {("drift", "compare"), ("labels", "import"), ("up",), ("db", "backup")} <= COMMANDS.keys()
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_unforeseen_error_is_one_sentence_and_a_traceback_in_the_log(
+def test_unexpected_error_prints_one_sentence_and_logs_the_traceback(
     run: Callable[..., tuple[Any, str]], tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     code, said = run(words, ValueError("line one\nline two"))
@@ -114,7 +114,7 @@ def test_debug_prints_the_traceback(run: Callable[..., tuple[Any, str]]) -> None
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
-def test_every_kind_of_error_ends_in_a_sentence(
+def test_every_kind_of_error_prints_one_sentence(
     run: Callable[..., tuple[Any, str]], error: BaseException, code: int, sentence: str
 ) -> None:
     found, said = run(("config",), error)
@@ -124,7 +124,7 @@ def test_every_kind_of_error_ends_in_a_sentence(
     assert said.count("\n") == bool(sentence)
 
 
-def test_home_that_cannot_be_written_is_named(
+def test_unwritable_home_is_named(
     run: Callable[..., tuple[Any, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -135,7 +135,7 @@ def test_home_that_cannot_be_written_is_named(
     assert f"ValueError: x. Its traceback could not be written to {place} (Not a directory). `pmmds --debug" in said
 
 
-def test_log_that_is_a_link_is_not_followed(run: Callable[..., tuple[Any, str]], tmp_path: Path) -> None:
+def test_log_that_is_a_symlink_is_not_followed(run: Callable[..., tuple[Any, str]], tmp_path: Path) -> None:
     logs = tmp_path / "home" / "logs"
     logs.mkdir(parents=True)
     (logs / "errors.log").symlink_to(tmp_path / "elsewhere")
@@ -143,7 +143,7 @@ def test_log_that_is_a_link_is_not_followed(run: Callable[..., tuple[Any, str]],
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_import_error_of_the_application_is_one_sentence(tmp_path: Path) -> None:
+def test_import_error_of_the_application_prints_one_sentence(tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "typer.py").write_text("raise ImportError('this typer is broken')", encoding="utf-8")
@@ -170,7 +170,7 @@ def test_closed_pipe_ends_without_a_message(tmp_path: Path, words: tuple[str, ..
     assert (done.returncode, done.stderr) == (1, "")
 
 
-def test_full_device_is_one_sentence(tmp_path: Path) -> None:
+def test_full_device_prints_one_sentence(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "pmmds_cli.main", "config"],

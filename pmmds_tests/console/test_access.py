@@ -1,4 +1,4 @@
-"""Who may call the console: the token off loopback and behind a proxy, and errors at the start. Real processes."""
+"""The console requires a token off loopback and behind a proxy, and reports errors at startup."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole]
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole]:
-    """A console on loopback with a token, for a proxy on the same machine."""
+    """A console on loopback with a token, as behind a proxy on the same machine."""
     home = str(tmp_path_factory.mktemp("local") / "home")
     given = {"PMMDS_ADMIN_TOKEN": TOKEN, "PMMDS_WEB_ALLOWED_HOSTS": "pmmds.example"}
     with running_console(console_environment(home, **given)) as running:
@@ -71,13 +71,13 @@ def test_on_loopback_only_requests_that_no_proxy_forwarded_are_open(local: Runni
         assert local.get("/versions", {**forwarded, "Authorization": f"Bearer {TOKEN}"}).status_code == 200
 
 
-def test_off_loopback_without_a_token_it_does_not_start(tmp_path: Path) -> None:
+def test_console_off_loopback_does_not_start_without_a_token(tmp_path: Path) -> None:
     said = pmmds(tmp_path / "home", "console", given={"PMMDS_CONSOLE_HOST": "192.0.2.1"})
     assert said.code == 2
     assert "there is no admin token. Set PMMDS_ADMIN_TOKEN" in said.sentence
 
 
-def test_a_taken_port_is_named_with_its_setting(local: RunningConsole, tmp_path: Path) -> None:
+def test_an_occupied_port_is_reported_with_its_setting(local: RunningConsole, tmp_path: Path) -> None:
     given = {"PMMDS_CONSOLE_PORT": str(local.settings.console_port)}
     said = pmmds(tmp_path / "home", "console", given=given)
     assert said.code == 1

@@ -1,4 +1,4 @@
-"""Requirements of each image, and the Bento of the service."""
+"""Each image has the right requirements, and the service's Bento can be built and served."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def project() -> dict[str, Any]:
 
 
 def installed_by(*extras: str) -> set[str]:
-    """Every distribution that the core and these extras require, as installed here."""
+    """Return all distributions that the core and these extras require in this environment."""
     declared = project()
     waiting = [Requirement(r) for r in declared["dependencies"]]
     waiting += [Requirement(r) for extra in extras for r in declared["optional-dependencies"][extra]]
@@ -104,7 +104,7 @@ def test_bento_contains_the_service(bento_home: Path) -> None:
 @pytest.mark.process
 @pytest.mark.xdist_group("bento")
 @pytest.mark.parametrize("target", ["pmmds:latest", "pmmds_serving.service:service"])
-def test_bentoml_serves_bento_and_source_alike(bento_home: Path, target: str) -> None:
+def test_bentoml_serves_the_bento_and_the_source_in_the_same_way(bento_home: Path, target: str) -> None:
     environment = bentoml_environment(bento_home)
     base = f"http://127.0.0.1:{environment['PMMDS_HTTP_PORT']}"
     argv = [sys.executable, "-m", "bentoml", "serve", target, "--port", environment["PMMDS_HTTP_PORT"]]
@@ -118,7 +118,7 @@ def test_bentoml_serves_bento_and_source_alike(bento_home: Path, target: str) ->
 
 
 def answer_of(url: str) -> Any:
-    """The JSON of a GET; None without a response."""
+    """Return the JSON of a GET, or None without a response."""
     try:
         return httpx.get(url, timeout=5, trust_env=False).json()
     except httpx.TransportError:

@@ -1,4 +1,4 @@
-"""Structure of the dashboards. Not here: running their queries (test_running_stack.py)."""
+"""The dashboards have the right structure. Not here: running their queries (test_running_stack.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alert rules: promtool tests when each rule fires; each has a severity and a runbook entry."""
+"""Each alert rule fires when it should, according to promtool, and has a severity and a runbook entry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Failed starts, a start without a model, a killed service and a terminated service."""
+"""A service handles failed starts, a missing model, SIGKILL and SIGTERM."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_a_killed_service_loses_none_of_200_predictions(prepared: Prepare, contr
         wait_until(lambda: len(list((second.home / "spool").glob(f"*{SUFFIX}"))) == 1)  # its own
 
 
-def test_another_worker_takes_over_spool_and_watcher_of_a_killed_one(
+def test_another_worker_takes_over_a_killed_workers_spool_and_watcher(
     guarded: RunningService, contract: Contract
 ) -> None:
     cache = ModelCache(guarded.home, contract.model_name)
@@ -129,7 +129,7 @@ def test_another_worker_takes_over_spool_and_watcher_of_a_killed_one(
     before = {worker.pid for worker in cache.live_workers()}
     assert victim.pid in before
     answered = []
-    for _ in range(40):  # one connection each, so that both workers are used
+    for _ in range(40):  # a new connection for each request, so that both workers are used
         with httpx.Client(base_url=guarded.url, trust_env=False) as client:
             answered.append(predicted(client, contract))
     victim.kill()

@@ -76,7 +76,7 @@ def test_one_database_session_is_the_leader_until_it_ends(postgres_url: str) -> 
 
 
 @pytest.mark.postgres
-def test_a_lost_session_regains_the_lock_if_it_is_free(postgres_url: str) -> None:
+def test_a_leader_that_loses_its_session_regains_a_free_lock(postgres_url: str) -> None:
     first, second = PostgresLeaderLock(postgres_url), PostgresLeaderLock(postgres_url)
     assert first.try_acquire() is LEADER
     assert end_leader_sessions(postgres_url) == 1
@@ -88,7 +88,7 @@ def test_a_lost_session_regains_the_lock_if_it_is_free(postgres_url: str) -> Non
 
 
 @pytest.mark.postgres
-def test_behind_a_pooler_the_leader_lock_is_a_file(
+def test_the_leader_lock_is_a_file_behind_a_connection_pooler(
     postgres_cluster: Cluster, postgres_url: str, tmp_path: Path
 ) -> None:
     direct = leader_lock_in(postgres_url, tmp_path)
@@ -126,7 +126,7 @@ def test_each_change_of_role_is_logged_once() -> None:
     ]
 
 
-def test_a_daemon_ends_only_when_another_is_the_leader() -> None:
+def test_a_daemon_exits_only_if_another_is_the_leader() -> None:
     ended = threading.Event()
     watch_leadership(Scripted(LEADER, UNKNOWN, UNKNOWN, LEADER, STANDBY), 0.0, ended.set)
     assert ended.is_set()

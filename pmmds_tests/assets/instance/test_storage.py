@@ -27,7 +27,7 @@ with open_instance(load_settings()) as instance:
 
 
 @pytest.mark.process
-def test_processes_that_create_the_storage_at_once_leave_one_schema_version(tmp_path: Path) -> None:
+def test_concurrent_storage_creation_leaves_one_schema_version(tmp_path: Path) -> None:
     environment = {**os.environ, "PMMDS_HOME": str(tmp_path), **dagster_variables(Settings(home=str(tmp_path)))}
     moment = str(time.time() + 8)
     started = [

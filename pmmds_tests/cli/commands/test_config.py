@@ -1,4 +1,4 @@
-"""`pmmds config` shows values, places and sources of settings, and errors in `pmmds.toml`."""
+"""`pmmds config` shows values, places and origins of settings, and errors in `pmmds.toml`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def config(folder: Path, *arguments: str, **variables: str) -> Said:
 
 
 @pytest.mark.parametrize("key", ["drift.psi_threshold", "PMMDS_DRIFT_PSI_THRESHOLD"])
-def test_one_value_is_printed_by_either_name(folder: Path, key: str) -> None:
+def test_a_setting_can_be_printed_by_either_name(folder: Path, key: str) -> None:
     assert config(folder, key).out == "0.3\n"
     assert config(folder, key, PMMDS_DRIFT_PSI_THRESHOLD="0.5").out == "0.5\n"
 
@@ -51,7 +51,7 @@ def test_secrets_are_hidden_in_every_form(folder: Path) -> None:
         assert "hidden-word" not in said.out + said.err
 
 
-def test_an_unknown_setting_exits_with_2_and_the_nearest_name(folder: Path) -> None:
+def test_an_unknown_setting_exits_with_2_and_suggests_a_name(folder: Path) -> None:
     said = config(folder, "drift.psi_treshold")
     assert said.code == 2
     assert "Did you mean drift.psi_threshold?" in said.sentence

@@ -86,7 +86,7 @@ def test_an_id_that_is_still_in_the_spool_is_reported(explained_home: Path) -> N
     spool.close()
 
 
-def test_lineage_without_the_model_shows_the_rest(explained_home: Path) -> None:
+def test_lineage_is_shown_even_without_the_model(explained_home: Path) -> None:
     spoiled = pmmds(explained_home, "explain", "m-0", "--json", PMMDS_MLFLOW_TRACKING_URI="http://127.0.0.1:9")
     assert spoiled.document["explanation"] is not None, "the cached copy is enough"
     import shutil

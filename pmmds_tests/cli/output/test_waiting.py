@@ -36,7 +36,7 @@ class Screen(io.StringIO):
         return super().write(text)
 
 
-def test_lines_state_the_time_so_far_and_what_is_missing_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_show_the_elapsed_time_and_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     missing, second = ["serving", "mlflow"], threading.Event()
 
     def on_line(text: str) -> None:
@@ -60,7 +60,7 @@ def test_a_short_wait_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().err == ""
 
 
-def test_a_terminal_shows_one_replaced_line_and_leaves_none() -> None:
+def test_a_terminal_shows_one_line_that_is_erased_at_the_end() -> None:
     main, terminal = pty.openpty()
     started = subprocess.Popen([sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stderr=terminal)
     os.close(terminal)

@@ -60,7 +60,7 @@ def supervised(home: Path, process: Process) -> Iterator[Supervisor]:
         stop(settings)
 
 
-def test_wanted_ports_are_used_if_they_are_free(other_port: int) -> None:
+def test_requested_ports_are_used_if_they_are_free(other_port: int) -> None:
     free = free_port()
     found = free_ports({"a": other_port, "b": free, "c": free})
     assert found["a"] != other_port
@@ -76,7 +76,7 @@ def test_listens_detects_the_process_on_a_port(other_port: int) -> None:
 
 
 @pytest.mark.process
-def test_a_response_of_another_program_does_not_count_as_ready(tmp_path: Path, other_port: int) -> None:
+def test_a_response_from_another_program_does_not_count_as_ready(tmp_path: Path, other_port: int) -> None:
     argv = [sys.executable, "-c", "import time; time.sleep(60)"]
     url = f"http://{HOST}:{other_port}/livez"
     process = Process("serving", argv, HOST, other_port, url)
@@ -105,7 +105,7 @@ def test_missing_process_is_named_with_its_log_and_last_lines(
 
 
 @pytest.mark.process
-def test_answer_of_the_started_process_counts_as_ready(tmp_path: Path) -> None:
+def test_response_from_the_started_process_counts_as_ready(tmp_path: Path) -> None:
     port = free_port()
     process = Process("serving", [sys.executable, *SERVE_FILES, str(port)], HOST, port, f"http://{HOST}:{port}/")
     with supervised(tmp_path, process) as supervisor:

@@ -1,4 +1,4 @@
-"""Workers killed under load: every returned prediction is logged exactly once, and every 5xx has a known error."""
+"""If workers are killed under load, each returned prediction is logged once, and each 5xx has a known error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def workers_of(service: RunningService, contract: Contract) -> set[int]:
 
 
 def kill_one_worker(service: RunningService, contract: Contract, load: Load) -> None:
-    """Kill one of two workers during a request, and wait until there are two again."""
+    """Kill one of two workers during a request, then wait until two are running again."""
     wait_until(lambda: len(workers_of(service, contract)) == 2)
     workers = map(psutil.Process, itertools.cycle(sorted(workers_of(service, contract))))
     victim = next(worker for worker in workers if stopped_in_mid_request(worker, load))
@@ -36,7 +36,7 @@ def kill_one_worker(service: RunningService, contract: Contract, load: Load) -> 
 
 
 def stopped_in_mid_request(worker: psutil.Process, load: Load) -> bool:
-    """Stop the worker (SIGSTOP) until a client waits for it; continue it if none does."""
+    """Stop the worker (SIGSTOP). Return True if a client is waiting for it; otherwise resume it."""
     worker.suspend()
     try:
         wait_until(load.hangs, seconds=HANG_SECONDS + 3)
@@ -62,12 +62,12 @@ def test_a_worker_killed_twice_during_a_request_loses_no_prediction(
         assert load.refused == {}
         assert load.n_cut_off > 0
         wait_until(lambda: metric(service.client, "pmmds_spool_backlog_bytes") == 0)
-        # Rows of interrupted requests may be there too: recorded, but killed before the response was sent.
+        # Rows of interrupted requests may also be there, if the worker was killed before it sent the response.
         assert 0 <= stores.prediction_log.count() - len(load.answered) <= load.n_cut_off
 
 
 def shipper_of(service: RunningService) -> int:
-    """Process id of the running shipper; 0 without one."""
+    """Return the process id of the running shipper; 0 if there is none."""
     status = ShipperFiles(service.home / RUN_FOLDER).status.read()
     return status.pid if status is not None and is_alive(status.pid) else 0
 
@@ -86,7 +86,7 @@ def test_a_repeatedly_killed_shipper_loses_no_row_and_delays_no_response(
         wait_until(lambda: _spool_problem(service) == "")
 
 
-# The last row keeps SQLite busy for minutes, so the kill always hits a shipping process.
+# The last row keeps SQLite busy for minutes, so the shipper is always killed while it ships.
 _NEVER_DONE = """
 CREATE TRIGGER never_done AFTER INSERT ON prediction_logs WHEN NEW.request_id = '{request_id}' BEGIN
     SELECT max(n) FROM (

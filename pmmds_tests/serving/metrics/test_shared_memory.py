@@ -1,4 +1,4 @@
-"""The files of shared counters are reserved on disk, and prometheus_client creates no others."""
+"""Disk space is reserved for the files of shared counters, and prometheus_client creates no other files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promoted, rolled back and damaged versions, served by two workers with an admin token."""
+"""Two workers with an admin token serve promoted and rolled back versions, and reject damaged ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from pmmds_tests.harness.service_requests import (
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("service")]
 
-# A service follows the alias within seconds; on a busy machine with four clients it has a minute.
+# A service follows the alias within seconds, but it gets a minute on a busy machine with four clients.
 FOLLOW_SECONDS = 60.0
 
 
@@ -114,7 +114,7 @@ class Load:
 
 
 def serves_anew(service: RunningService, version: str) -> bool:
-    """True if all workers serve it after a poll of the registry that starts now.
+    """Return True if all workers serve the version after a registry poll that starts now.
 
     A poll that started before the alias moved could restore the previous test's version.
     """
@@ -200,7 +200,7 @@ def test_metrics_are_summed_over_all_workers(guarded: RunningService, contract: 
 
 
 def n_predictions(service: RunningService) -> float:
-    """Sum over all workers; each is scraped, which publishes its pending counts."""
+    """Return the sum over all workers. Each one is scraped, which publishes its pending counts."""
     workers = {worker["pid"] for worker in service.client.get("/model").json()["workers"]}
     asked: set[int] = set()
     found: list[float] = []
@@ -218,14 +218,14 @@ def n_predictions(service: RunningService) -> float:
 
 
 def answered_by(answer: httpx.Response, pid: int) -> bool:
-    """True if this process handled the connection of the response."""
+    """Return True if this process handled the connection of the response."""
     own = answer.extensions["network_stream"].get_extra_info("client_addr")[1]
     return any(own in c.raddr for c in psutil.Process(pid).net_connections(kind="tcp"))
 
 
 @pytest.mark.parametrize(("path", "body"), [("/model/reload", {}), (FEEDBACK, {"items": []})])
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer open"}, {"Authorization": "Basic b3Blbg=="}])
-def test_changing_endpoints_require_the_admin_token(
+def test_endpoints_that_change_state_require_the_admin_token(
     guarded: RunningService, path: str, body: dict[str, Any], headers: dict[str, str]
 ) -> None:
     response = guarded.client.post(path, json=body, headers=headers)
@@ -237,7 +237,7 @@ def test_changing_endpoints_require_the_admin_token(
     }
 
 
-def test_the_admin_token_is_in_no_response_and_no_log(guarded: RunningService) -> None:
+def test_the_admin_token_is_in_no_response_or_log(guarded: RunningService) -> None:
     answers = [guarded.client.get(path).text for path in ("/", "/healthz", "/model", "/openapi.json", "/metrics")]
     assert not [text for text in [*answers, guarded.output] if "sesame" in text]
 

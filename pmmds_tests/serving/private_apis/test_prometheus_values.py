@@ -1,4 +1,4 @@
-"""The private parts of prometheus_client that the counters use."""
+"""prometheus_client has the private members that the counters use."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def test_a_summary_takes_a_count_and_a_sum() -> None:
     assert samples(first) == samples(second)
 
 
-def test_the_library_lets_the_value_class_and_its_process_id_be_set() -> None:
+def test_the_value_class_and_its_process_id_can_be_set() -> None:
     assert hasattr(values, "ValueClass")
     assert "process_identifier" in inspect.signature(values.MultiProcessValue).parameters

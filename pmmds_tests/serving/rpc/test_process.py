@@ -1,4 +1,4 @@
-"""gRPC at start-up and shutdown, and port sharing between workers."""
+"""gRPC starts and shuts down correctly, and workers share its port."""
 
 from __future__ import annotations
 
@@ -103,7 +103,9 @@ def test_two_workers_share_the_port_and_log_each_prediction_once(guarded: Runnin
     answering: set[int] = set()
 
     def both_have_answered() -> bool:
-        with stub_of(guarded.settings) as stub:  # one connection each; the kernel assigns it to a worker
+        with stub_of(
+            guarded.settings
+        ) as stub:  # each client opens one connection, which the kernel assigns to a worker
             answered.extend(stub.Predict(predict_request(contract.example())).request_id for _ in range(5))
             answering.update(pid for pid in pids if is_connected(guarded, pid))
         return answering == pids
@@ -116,7 +118,7 @@ def test_two_workers_share_the_port_and_log_each_prediction_once(guarded: Runnin
 
 
 def is_connected(service: RunningService, pid: int) -> bool:
-    """True if a client is connected to this worker's gRPC server."""
+    """Return True if a client is connected to this worker's gRPC server."""
     connections = psutil.Process(pid).net_connections(kind="tcp")
     port = service.settings.grpc_port
     return any(c.laddr.port == port and c.status == psutil.CONN_ESTABLISHED for c in connections)

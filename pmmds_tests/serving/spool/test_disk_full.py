@@ -1,4 +1,4 @@
-"""A spool on a full disk keeps complete records only and reports the error."""
+"""A spool on a full disk keeps only complete records, and reports the error."""
 
 from __future__ import annotations
 
