@@ -41,7 +41,7 @@ class Plain:
 
 
 def ours(settings: Settings) -> tuple[float, float]:
-    """Return the seconds until /livez responds and until the first prediction."""
+    """Return the seconds until /livez responds, and until the first prediction."""
     began = time.perf_counter()
     base = client_url(settings.http_host, settings.http_port)
     with service_process(settings):

@@ -44,7 +44,7 @@ START_SECONDS = 240.0
 
 
 def own_service(settings: Settings, name: str, shadow: str) -> Settings:
-    """Return settings of a service with its own home and ports and a shared registry."""
+    """Return the settings of a service that has its own home and ports but shares the registry."""
     home = Path(settings.home) / name
     home.mkdir()
     ports = {port: any_free() for port in ("http_port", "grpc_port")}
@@ -114,7 +114,7 @@ def timed(work: Callable[[], None]) -> Took:
 
 
 def shadow_rate(deployment: Deployment) -> tuple[Took, Took]:
-    """Time two tasks in this process: logging rows, and the shadow's reading, scoring and writing of them."""
+    """Measure two tasks in this process: logging rows, and shadow scoring (reading, scoring and writing)."""
     row, now = tuple(deployment.contract.example().values()), deployment.shadow.now()
     records = [PredictionRecord(f"b-{i:07}", now, deployment.model_name, "1", 0, 0.4, 0.3, row) for i in range(N_ROWS)]
     bundle = deployment.profiles.bundle("2")

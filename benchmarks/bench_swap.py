@@ -67,7 +67,7 @@ class Load:
 
 
 def swap_seconds(deployment: Deployment, load: Load, old: str, new: str) -> float:
-    """Move the alias, wait until the old version has not answered for a second, and return the seconds of the swap."""
+    """Move the alias, wait until the old version has not answered for a second, and return the swap time in seconds."""
     deployment.registry.move_alias(deployment.model_name, "production", new)
     moved = time.time()
     wait_for(lambda: load.last_answer_of(new) > moved and time.time() - load.last_answer_of(old) > 1.0, 30)

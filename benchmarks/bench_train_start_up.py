@@ -28,7 +28,7 @@ def seconds_of(command: Sequence[str], environment: Mapping[str, str]) -> float:
 
 
 def measure() -> tuple[float, float]:
-    """Return the seconds that the import takes, and those of a training in an empty home."""
+    """Return the duration in seconds of the import, and of a training in an empty home."""
     with TemporaryDirectory() as home:
         environment = {**os.environ, "PMMDS_HOME": home}
         return seconds_of(IMPORT, environment), seconds_of(TRAIN, environment)

@@ -31,7 +31,7 @@ from pmmds_serving.shipping.shipper import Shipper
 from pmmds_serving.spool.segment import Segment, encode_record
 from pmmds_tests.harness.postgres import Cluster, temporary_cluster
 
-# Rows per log segment: a worker's output in 0.1 s at 2,000 predictions per second, and a larger one of a backlog.
+# Rows per log segment: what a worker writes in 0.1 s at 2,000 predictions per second, and more during a backlog.
 STEADY_ROWS, BACKLOG_ROWS = 200, 5_000
 MIN_RATIO = 0.4
 
@@ -61,7 +61,7 @@ def make_records(contract: Contract, n_rows: int, start: datetime) -> list[Predi
 
 @contextmanager
 def temporary_deployment(cluster: Cluster) -> Iterator[Deployment]:
-    """Yield a migrated, empty database and a `PMMDS_HOME`."""
+    """Yield a deployment with an empty, migrated database and a temporary `PMMDS_HOME`."""
     with cluster.fresh_database() as url, tempfile.TemporaryDirectory() as home:
         deployment = Deployment(Settings(home=home, database_url=url, retention_days=1))
         migrate_database(deployment.settings)

@@ -1,8 +1,8 @@
 """Measure predictions per second without loss, with load, service, PostgreSQL, Dagster and MLflow on one machine.
 
-The processes of `pmmds up`, on one PostgreSQL with fsync, get requests at constant rates (hey), then at the maximum
-rate (wrk). A rate is sustained if no request failed, every answered row is in the database, and the last row arrived
-soon after the last response, so that no backlog grew. Not here: long runs and memory (soak.py).
+The processes of `pmmds up`, which share a PostgreSQL server with fsync, receive requests at constant rates (hey), then
+at the maximum rate (wrk). A rate is sustained if no request failed, every answered row is in the database, and the last
+row arrived soon after the last response, so that no backlog grew. Not here: long runs and memory (soak.py).
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def _as_fast_as_it_goes(settings: Settings) -> Tried:
 
 
 def _tried(settings: Settings, asked: str, load: Callable[[], Answered]) -> Tried:
-    """Print and return the result of a load run and of logging its rows."""
+    """Run a load, wait for its rows, and print and return the result."""
     log = Deployment(settings).prediction_log
     before = _settled(log)
     answered = load()

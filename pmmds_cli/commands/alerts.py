@@ -70,9 +70,9 @@ def acknowledge(
     note: NoteOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Acknowledge an alert, so that it does not trigger a retraining."""
+    """Acknowledge an alert, so that it triggers no automatic retraining."""
     alert = _deployment().alerts.acknowledge(alert_id, by=by, note=note)
-    _print_changed(alert, "it does not trigger a retraining", json=json)
+    _print_changed(alert, "it triggers no automatic retraining", json=json)
 
 
 def resolve(
@@ -90,7 +90,7 @@ def _print_changed(alert: Alert, consequence: str, *, json: bool) -> None:
     if json:
         print_json(asdict(alert))
     else:
-        print(f"Alert {alert.alert_id} is {alert.status} by {alert.changed_by}; {consequence}.")
+        print(f"Alert {alert.alert_id} was {alert.status} by {alert.changed_by}; {consequence}.")
 
 
 def history(alert_id: AlertArgument, json: JsonOption = False) -> None:

@@ -46,7 +46,7 @@ def check(
         f"Contract {contract.name} is valid: {counted(len(contract.features), 'feature')}, label {contract.label.name}."
     )
     if source is not None:
-        print(f"{data}: all of its {counted(source.n_rows, 'row')} follow the contract.")
+        print(f"{data}: {counted(source.n_rows, 'row')}, all valid.")
         for note in source.notes:
             print(f"Note: {note}.")
         if source.ignored_columns:

@@ -37,7 +37,7 @@ def demo_failed(problem: str) -> DemoFailedError:
 
 
 def wait_until(what: str, is_done: Callable[[], bool], seconds: float, problem: str | Callable[[], str]) -> None:
-    """Wait for a condition and report `what` is awaited. Raises DemoFailedError with `problem` on timeout."""
+    """Wait until a condition is true, reporting the wait for `what`. Raises DemoFailedError on timeout."""
     deadline = time.monotonic() + seconds
     with waiting(what):
         while not is_done():

@@ -37,7 +37,7 @@ SEED = 7
 
 
 class Demo:
-    """Demo run: starts the stack, trains, forces drift, waits for retraining and the swap."""
+    """A demo run, which starts the stack, trains, forces drift, and waits for the retraining and the swap."""
 
     def __init__(self, settings: Settings) -> None:
         self.result = DemoResult()
@@ -65,7 +65,7 @@ class Demo:
         cut = round(len(frame) * (1 - FUTURE_SHARE))
         if len(frame) - cut < 2:
             raise DataError(
-                f"The demo cannot split {counted(len(frame), 'row')} into rows to train on and rows to send.",
+                f"The data has only {counted(len(frame), 'row')}, too few to train on some and send the others.",
                 next_step="Use a file with at least a few hundred rows.",
             )
         self.result.n_reference = cut

@@ -26,7 +26,7 @@ def import_labels(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or Parquet: request_id, label, observed_at.")],
     json: JsonOption = False,
 ) -> None:
-    """Import labels from a file. The latest observation of a request counts; all are stored.
+    """Import labels from a file. The latest observation of a request counts, but all are stored.
 
     Importing a file twice is safe. An invalid row rejects the whole file.
     """

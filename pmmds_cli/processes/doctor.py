@@ -104,7 +104,7 @@ def archive(deployment: Deployment) -> str:
         raise PmmdsError(
             f"{len(problems)} of {counted(len(parts), 'archived part')} "
             f"{plural(len(problems), 'differs', 'differ')} from the records: {problems[0]}.",
-            next_step="Point PMMDS_ARCHIVE_PATH at the archive, or restore the files.",
+            next_step="Set PMMDS_ARCHIVE_PATH to the archive's folder, or restore the files.",
         )
     if contradicted := deployment.archive.contradicted():
         raise PmmdsError(
@@ -143,7 +143,7 @@ def _production(deployment: Deployment) -> str:
     waiting = [x.decision_id for x in deployment.decisions.recent(100) if x.state == PENDING_APPROVAL]
     pending = f"; waiting for approval: {', '.join(waiting)}" if waiting else ""
     causes = sorted({str(r.cause) for r in deployment.retrainings.given_up(timedelta(days=7), datetime.now(UTC))})
-    given_up = f"; retraining given up, manual action needed: {', '.join(causes)}" if causes else ""
+    given_up = f"; retraining stopped, manual action needed: {', '.join(causes)}" if causes else ""
     return f"v{version.version}, verified, scorer {bundle.manifest.scorer_kind}{pending}{given_up}"
 
 

@@ -102,7 +102,7 @@ CORE = ROOT / "pmmds_core"
 WITHOUT_IO = ("statistics", "profiling", "drift", "evaluation", "policies")
 
 
-def test_only_stores_connect_to_databases_registry_and_network() -> None:
+def test_only_stores_connect_to_databases_the_registry_and_the_network() -> None:
     users = [f for f in CORE.rglob("*.py") if NETWORK_LIBRARIES.search(f.read_text(encoding="utf-8"))]
     assert users
     assert {f.relative_to(CORE).parts[0] for f in users} == {"stores"}

@@ -47,7 +47,7 @@ def platform(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield built
 
 
-def test_training_through_celery_gives_the_same_model_as_in_process(
+def test_training_through_celery_and_in_process_gives_the_same_model(
     platform: CeleryPlatform, trained: tuple[DagsterPlatform, dg.ExecuteInProcessResult]
 ) -> None:
     assert digests(platform.deployment) == digests(trained[0].deployment)
@@ -66,7 +66,7 @@ def digests(deployment: Deployment) -> dict[str, str]:
     return {**rows, "model": version.digest, "profile": profile.digest, "version": version.version}
 
 
-def test_monitoring_through_celery_equals_the_embedded_default(platform: CeleryPlatform) -> None:
+def test_monitoring_through_celery_equals_embedded_monitoring(platform: CeleryPlatform) -> None:
     deployment = platform.deployment
     embedded = DagsterPlatform.build(platform.home, PMMDS_DAGSTER_EXECUTOR="in_process")
     embedded.log_rows(

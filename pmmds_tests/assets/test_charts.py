@@ -1,4 +1,4 @@
-"""Charts in Dagster's metadata."""
+"""Charts for Dagster's metadata have the right bars, points, labels and colors."""
 
 from __future__ import annotations
 

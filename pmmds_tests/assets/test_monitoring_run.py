@@ -80,7 +80,7 @@ def test_one_hour_can_be_materialized_alone(watched: DagsterPlatform) -> None:
     assert assets_made(result) == {"feature_histograms"}
 
 
-def test_a_month_of_hours_is_one_run(watched: DagsterPlatform) -> None:
+def test_a_month_of_hours_needs_only_one_run(watched: DagsterPlatform) -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     tags = dict(range_tags(start, start + timedelta(days=31)))
     result = watched.run("monitor_job", selection=["feature_histograms"], tags=tags)
@@ -115,7 +115,7 @@ def test_the_current_hour_is_a_partition() -> None:
     assert key_of(datetime.now(UTC)) in hourly.get_partition_keys()
 
 
-def test_the_alert_names_the_changed_feature_by_the_selected_rule(trained_home: Path, tmp_path: Path) -> None:
+def test_the_alert_names_the_feature_that_the_selected_rule_detected(trained_home: Path, tmp_path: Path) -> None:
     """Histograms and rules turn logged rows into a report and an alert that names the change."""
     variables = {"PMMDS_DRIFT_ALERT_RULES": "calibrated", "PMMDS_DRIFT_SEGMENT_FEATURES": "internet_service"}
     platform = copy_of(trained_home, tmp_path, **variables)

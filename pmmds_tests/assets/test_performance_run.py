@@ -63,7 +63,7 @@ def test_the_estimate_exists_without_labels_and_agrees_with_them(answered: Dagst
     assert "0 labels" not in pmmds(deployment.settings.home_path, "performance").out
 
 
-def test_a_day_that_did_not_change_is_not_measured_again(answered: DagsterPlatform) -> None:
+def test_an_unchanged_day_is_not_measured_again(answered: DagsterPlatform) -> None:
     measured(answered)
     deployment = answered.deployment
     # Two days, because midnight may have passed since the rows were logged.

@@ -153,7 +153,7 @@ def test_an_alert_is_not_a_trigger_if_the_setting_is_off(tmp_path: Path) -> None
     assert isinstance(platform.tick(drift_alert_sensor), dg.SkipReason)
 
 
-def test_a_failing_trigger_stops_after_its_attempts_and_updates_the_alert(tmp_path: Path) -> None:
+def test_a_failing_trigger_stops_after_its_last_attempt(tmp_path: Path) -> None:
     port = free_port()
     url = f"json://127.0.0.1:{port}/hook"
     platform = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_COOLDOWN_MINUTES="0.000001", PMMDS_ALERT_URLS=url)
@@ -178,7 +178,7 @@ def test_a_failing_trigger_stops_after_its_attempts_and_updates_the_alert(tmp_pa
         assert "The disk is full" in target.messages[1]["message"]
 
 
-def test_many_alerts_start_at_most_the_daily_cap(tmp_path: Path) -> None:
+def test_the_daily_cap_limits_the_runs_started_by_many_alerts(tmp_path: Path) -> None:
     platform = DagsterPlatform.build(tmp_path, PMMDS_RETRAIN_COOLDOWN_MINUTES="0.000001", PMMDS_RETRAIN_MAX_PER_DAY="4")
     n_started = 0
     for _ in range(6):

@@ -92,7 +92,7 @@ def test_a_rollback_without_a_model_fails_with_one_sentence(tmp_path: Path) -> N
         roll_back(DagsterPlatform.build(tmp_path).deployment, by="Ada")
 
 
-def test_a_rollback_to_a_damaged_version_moves_nothing(
+def test_a_rollback_to_a_damaged_version_does_not_move_the_alias(
     platform: DagsterPlatform, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     deployment = platform.deployment
@@ -116,7 +116,7 @@ def test_a_rollback_starts_from_an_externally_moved_alias(platform: DagsterPlatf
     assert (decision.champion_version, production(deployment)) == ("1", "2")
 
 
-def test_a_rollback_from_the_launchpad_appears_on_the_asset(platform: DagsterPlatform) -> None:
+def test_a_rollback_from_the_launchpad_is_recorded_on_the_asset(platform: DagsterPlatform) -> None:
     config = {"config": {"by": "Ada", "reason": "from the UI"}}
     result = platform.run("rollback_job", ops={"roll_back_production": config})
     assert result.success, errors_of(result)
@@ -179,7 +179,7 @@ def test_a_pending_decision_is_aborted_if_the_champion_changes(platform: Dagster
     assert (found.state, found.changed_by, production(deployment)) == (ABORTED, "Ada", "2")
 
 
-def test_a_rejected_decision_moves_nothing_and_cannot_be_approved_later(platform: DagsterPlatform) -> None:
+def test_a_rejected_decision_has_no_effect_and_cannot_be_approved_later(platform: DagsterPlatform) -> None:
     deployment = platform.deployment
     waiting = decide(deployment, "1", "2", state=PENDING_APPROVAL)
     rejected = reject(deployment, waiting.decision_id, by="Ada", reason="holidays")
@@ -190,7 +190,7 @@ def test_a_rejected_decision_moves_nothing_and_cannot_be_approved_later(platform
 
 
 @pytest.mark.parametrize(("first", "second"), [(approve, reject), (reject, approve)])
-def test_the_second_approver_gets_the_first_decision(
+def test_the_second_approver_gets_an_error_after_the_first_decision(
     platform: DagsterPlatform, monkeypatch: pytest.MonkeyPatch, first: Act, second: Act
 ) -> None:
     """Both approvers read a pending decision, and the first one decides before the second gets the lock."""
@@ -293,7 +293,7 @@ def test_a_much_slower_promotion_is_rolled_back_once_with_the_reason(platform: D
     assert "rollback, recorded" in errors_of(late)[0]
 
 
-def test_a_promotion_much_worse_on_labels_is_rolled_back(platform: DagsterPlatform) -> None:
+def test_a_promotion_with_much_worse_labeled_results_is_rolled_back(platform: DagsterPlatform) -> None:
     platform = watching(platform)
     deployment = platform.deployment
     moved_at = promoted_at(deployment)
@@ -354,7 +354,7 @@ def counting_service() -> Iterator[tuple[int, dict[str, int]]]:
             thread.join()
 
 
-def test_with_manual_approval_a_first_model_waits_and_the_run_succeeds(tmp_path: Path) -> None:
+def test_a_first_model_waits_for_approval_and_its_run_succeeds(tmp_path: Path) -> None:
     platform = DagsterPlatform.build(tmp_path, PMMDS_PROMOTION_APPROVAL="manual")
     result = platform.run("train_job", tags=Trigger(True, "manual", None, 1).to_tags())
     assert result.success, errors_of(result)

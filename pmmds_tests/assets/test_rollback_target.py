@@ -1,4 +1,4 @@
-"""Rollback targets: how they are spelled, versions never in production, deleted versions, a deleted champion."""
+"""A rollback accepts or rejects unknown, unused, deleted and differently spelled versions correctly."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def platform(two_versions_home: Path, tmp_path: Path) -> DagsterPlatform:
         ("9" * 30, "has no version '999"),
     ],
 )
-def test_rollback_to_an_unknown_version_fails_and_moves_nothing(
+def test_rollback_to_an_unknown_version_fails_without_moving_the_alias(
     platform: DagsterPlatform, to: str, sentence: str
 ) -> None:
     d, before = platform.deployment, platform.deployment.decisions.recent()

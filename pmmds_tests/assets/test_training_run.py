@@ -58,7 +58,7 @@ def test_every_asset_shows_numbers_a_table_and_a_chart(trained: Trained, asset: 
     )
 
 
-def test_the_version_carries_validation_results_signature_example_and_card(trained: Trained, tmp_path: Path) -> None:
+def test_the_version_has_validation_results_signature_example_and_card(trained: Trained, tmp_path: Path) -> None:
     import mlflow
 
     deployment = trained[0].deployment
@@ -107,7 +107,7 @@ def test_the_same_data_and_seed_give_the_same_model(trained: Trained, trained_ho
     assert again.deployment.production_version().digest == trained[0].deployment.production_version().digest
 
 
-def test_unmet_expectations_block_the_training(tmp_path: Path) -> None:
+def test_unmet_expectations_block_training(tmp_path: Path) -> None:
     settings = DagsterPlatform.build(tmp_path / "sample").deployment
     # The expectation suite requires 50 rows.
     frame = load_reference(settings.settings, settings.contract).data.frame.head(49)

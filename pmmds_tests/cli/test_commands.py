@@ -94,7 +94,7 @@ def test_fail_on_drift_exits_with_3_and_the_alert_can_be_resolved(trained_home: 
 
 
 @pytest.mark.slow
-def test_acknowledged_alert_starts_no_retraining(trained_home: Path) -> None:
+def test_an_acknowledged_alert_does_not_trigger_a_retraining(trained_home: Path) -> None:
     platform = DagsterPlatform.build(trained_home)
     rows = traffic_rows(packaged_generator(), platform.deployment.contract, 600, "migration", seed=3).frame
     platform.log_rows(rows, "m", with_labels=False)

@@ -124,7 +124,7 @@ def test_every_kind_of_error_prints_one_sentence(
     assert said.count("\n") == bool(sentence)
 
 
-def test_unwritable_home_is_named(
+def test_unwritable_home_is_reported(
     run: Callable[..., tuple[Any, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")

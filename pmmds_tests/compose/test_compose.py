@@ -100,7 +100,7 @@ def password(name: str) -> str:
     return (FOLDER / "secrets" / name).read_text(encoding="utf-8").strip()
 
 
-def test_images_are_small(built: Project) -> None:
+def test_the_serving_image_is_small(built: Project) -> None:
     base = image_bytes(PYTHON_IMAGE)
     over = {name: image_bytes(f"pmmds-{name}:0.1.0") - base for name in IMAGES}
     report("over the base image: " + ", ".join(f"{name} {size / 1e6:.0f} MB" for name, size in over.items()))
@@ -247,7 +247,7 @@ def test_unusable_database_is_reported_in_one_sentence(system: Project, url: str
     assert "wrong" not in lines[0]
 
 
-def test_postgresql_killed_under_load_loses_no_prediction(system: Project) -> None:
+def test_no_prediction_is_lost_if_postgresql_is_killed_under_load(system: Project) -> None:
     before = system.container("postgres").n_restarts
     with Clients(system.url("HTTP"), readme_request()).sending("pg") as clients:
         clients.wait_until(lambda: True, 30)
@@ -265,7 +265,7 @@ def test_postgresql_killed_under_load_loses_no_prediction(system: Project) -> No
     report(f"PostgreSQL killed: healthy {back:.0f} s later, {len(clients.answered)} answered, 0 failed, 0 lost")
 
 
-def test_mlflow_killed_under_load_fails_no_request(system: Project) -> None:
+def test_no_request_fails_if_mlflow_is_killed_under_load(system: Project) -> None:
     before = system.container("mlflow").n_restarts
     with Clients(system.url("HTTP"), readme_request()).sending("ml") as clients:
         system.inside("mlflow", "sh", "-c", "kill -9 -1")
@@ -278,7 +278,7 @@ def test_mlflow_killed_under_load_fails_no_request(system: Project) -> None:
     check_nothing_lost(system, clients, "ml")
 
 
-def test_replica_killed_under_load_fails_no_request(production: Project) -> None:
+def test_no_request_fails_if_a_replica_is_killed_under_load(production: Project) -> None:
     before = production.container("serving-b").n_restarts
     # The version is not asserted: the hourly monitoring may have caused a retraining.
     checks = [production.inside(name, "pmmds", "run", "serving", "--check") for name in ("serving", "serving-b")]

@@ -49,7 +49,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningConsole]:
         {"Host": "pmmds.example"},
     ],
 )
-def test_off_loopback_a_request_without_the_token_is_refused(public: RunningConsole, headers: dict[str, str]) -> None:
+def test_off_loopback_a_request_without_the_token_is_rejected(public: RunningConsole, headers: dict[str, str]) -> None:
     for path in ("/versions", "/openapi.json", "/nothing"):
         answer = public.get(path, headers)
         assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")
@@ -64,7 +64,7 @@ def test_off_loopback_the_token_is_accepted(public: RunningConsole) -> None:
     assert TOKEN not in public.output
 
 
-def test_on_loopback_only_requests_that_no_proxy_forwarded_are_open(local: RunningConsole) -> None:
+def test_on_loopback_only_requests_forwarded_by_a_proxy_need_the_token(local: RunningConsole) -> None:
     assert local.get("/versions").status_code == 200
     for forwarded in ({"X-Forwarded-For": "192.0.2.1"}, {"Forwarded": "for=192.0.2.1"}, {"Host": "pmmds.example"}):
         assert local.get("/versions", forwarded).status_code == 401

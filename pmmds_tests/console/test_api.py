@@ -61,7 +61,7 @@ def test_a_series_has_the_psi_p_value_and_band_of_each_report(console: RunningCo
     assert listed == sorted(f["feature"] for f in report.document["features"])
 
 
-def test_an_alert_has_its_changes_and_retrainings(console: RunningConsole, monitored: Deployment) -> None:
+def test_an_alert_lists_its_changes_and_retrainings(console: RunningConsole, monitored: Deployment) -> None:
     (alert,) = monitored.alerts.recent()
     assert only_item(console, "/alerts?status=open")["message"] == alert.message
     assert console.get("/alerts?status=resolved").json() == {"items": [], "next": None}
@@ -83,7 +83,7 @@ def test_a_day_has_realized_and_estimated_metrics(console: RunningConsole, monit
     assert (item["n_rows"], item["day"]) == (N_ROWS, f"{stored.day:%Y-%m-%d}")
 
 
-def test_a_prediction_is_explained_without_paths(console: RunningConsole, monitored: Deployment) -> None:
+def test_a_prediction_explanation_contains_no_file_paths(console: RunningConsole, monitored: Deployment) -> None:
     answer = console.get("/predictions/row-3")
     document = answer.json()
     (record,) = monitored.prediction_log.find(["row-3"]).values()

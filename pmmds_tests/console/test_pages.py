@@ -79,7 +79,7 @@ def test_a_series_page_has_the_p_values_of_its_reports(
     assert [row["psi"] for row in rows] == pytest.approx([0.019, 0.018, 0.017, 0.016, 0.015])
 
 
-def test_a_list_of_many_reports_reads_no_document(
+def test_listing_many_reports_reads_no_documents(
     console: RunningConsole, database: Database, contract: Contract
 ) -> None:
     """Most documents are unreadable. A list reads none, and a series only those on its page."""

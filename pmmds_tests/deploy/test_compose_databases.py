@@ -63,7 +63,7 @@ def opened(cluster: Cluster, secrets: Path, name: str) -> Database:
     return open_database(Settings(database_url=url.replace("@postgres:5432/", f"@127.0.0.1:{cluster.port}/")))
 
 
-def test_each_login_can_use_its_own_database_only(tmp_path: Path, contract: Contract) -> None:
+def test_each_login_can_use_only_its_own_database(tmp_path: Path, contract: Contract) -> None:
     secrets = made_secrets(tmp_path)
     with temporary_cluster() as cluster:
         command_lines = run_script(cluster, secrets, tmp_path)

@@ -1,4 +1,4 @@
-"""The spark-submit program, on a local cluster, counts the same bytes as DuckDB and the databases."""
+"""On a local cluster, the spark-submit program gives byte-identical counts to DuckDB and the databases."""
 
 from __future__ import annotations
 

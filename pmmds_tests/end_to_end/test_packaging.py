@@ -44,13 +44,13 @@ def installed_by(*extras: str) -> set[str]:
     return {name for name, _ in seen}
 
 
-def test_serving_image_has_no_dagster_and_no_training_library() -> None:
+def test_serving_image_contains_neither_dagster_nor_training_libraries() -> None:
     brought = installed_by("serving", "postgres")
     assert "bentoml" in brought
     assert brought.isdisjoint({"dagster", "dagster-mlflow", "mlflow", "pandas", "scikit-learn", "great-expectations"})
 
 
-def test_asset_image_has_no_bentoml() -> None:
+def test_asset_image_does_not_contain_bentoml() -> None:
     brought = installed_by("assets", "postgres")
     assert "dagster" in brought
     assert "bentoml" not in brought
@@ -64,7 +64,7 @@ def test_bento_installs_the_serving_extra() -> None:
     assert bento["python"]["lock_packages"] is False
 
 
-def test_requirements_name_no_registry() -> None:
+def test_requirements_contain_no_registry_url() -> None:
     text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     assert "://" not in text
     assert "--hash=sha256:" in text

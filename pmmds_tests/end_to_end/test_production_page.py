@@ -43,7 +43,7 @@ def given_by(line: str, cluster: Cluster) -> tuple[dict[str, str], list[str]]:
     return variables, [word for word in words if not word.startswith("PMMDS_")]
 
 
-def test_printed_commands_create_a_working_database(tmp_path: Path, contract: Contract) -> None:
+def test_documented_commands_create_a_working_database(tmp_path: Path, contract: Contract) -> None:
     databases, login = blocks("sql")
     preparing, running = blocks("sh")
     with temporary_cluster() as cluster:

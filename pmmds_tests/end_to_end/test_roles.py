@@ -223,7 +223,7 @@ def test_dagster_run_with_the_wrong_role_leaves_no_data(staff: Staff, role: str,
     assert (staff.rows(), versions(staff)) == before
 
 
-def test_training_as_monitor_stores_data_but_registers_no_model(staff: Staff) -> None:
+def test_training_with_the_monitor_role_registers_no_model(staff: Staff) -> None:
     before, registered = staff.rows(), versions(staff)
     result = staff.platform(MONITOR).run("train_job")
     assert "no INSERT on retraining_runs" in errors_of(result)[0]

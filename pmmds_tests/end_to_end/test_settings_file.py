@@ -48,7 +48,7 @@ def project(tmp_path: Path) -> Iterator[Path]:
         command(folder, "down")
 
 
-def test_commands_in_sub_folders_and_their_processes_use_the_file(project: Path) -> None:
+def test_commands_in_subfolders_and_their_processes_use_the_file(project: Path) -> None:
     trained = command(project, "train")
     assert trained.code == 0, trained.err
     assert (project / ".pmmds").is_dir()

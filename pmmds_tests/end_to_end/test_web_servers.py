@@ -136,7 +136,7 @@ def subscribed(dagster: str, origin: str) -> Any:
         return message["payload"]["data"]
 
 
-def test_subscriptions_open_for_dagster_pages_only(dagster: str) -> None:
+def test_only_dagster_pages_can_open_subscriptions(dagster: str) -> None:
     assert subscribed(dagster, dagster)["capturedLogs"]["logKey"] == ["none", "compute_logs", "x"]
     for origin in (EVIL, "http://localhost:8000", "null"):
         with pytest.raises(InvalidStatus) as caught:

@@ -32,7 +32,7 @@ HANG_SECONDS = 3.0
 
 
 class Load:
-    """Clients that send predictions with their own ids; each id is sent once."""
+    """Clients that send prediction requests with their own ids, each of which is used once."""
 
     def __init__(self, url: str, contract: Contract) -> None:
         self._url = url

@@ -1,4 +1,4 @@
-"""Requests of the gRPC tests, and their errors as data. Not here: assertions."""
+"""Builds requests for the gRPC tests, and returns their errors as data. Not here: assertions."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Refused:
 
 
 def refused(call: Callable[[], Any]) -> Refused:
-    """Return the error of a call. Fails the test if the call succeeds."""
+    """Return the error of a call. Fail the test if the call succeeds."""
     with pytest.raises(grpc.RpcError) as caught:
         call()
     error: Any = caught.value

@@ -59,7 +59,7 @@ class Staff:
 
 @contextmanager
 def hired(home: Path, **variables: str) -> Iterator[Staff]:
-    """Run a server within the block: an owner, who is no superuser and migrates it, and a login for each role."""
+    """Run a server within the block, migrated by an owner without superuser rights, with a login for each role."""
     with temporary_cluster() as cluster:
         staff = Staff(home, f"127.0.0.1:{cluster.port}", variables)
         _run(cluster.url, f"CREATE ROLE {OWNER} LOGIN CREATEROLE", f"CREATE DATABASE {NAME} OWNER {OWNER}")

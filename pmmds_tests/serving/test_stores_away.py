@@ -1,4 +1,4 @@
-"""The service copes with a missing registry, database or disk space."""
+"""The service keeps working without its registry, database or disk space."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_a_lock_file_is_held_by_one_process_until_it_is_killed(tmp_path: Path) -
     after.close()
 
 
-def test_a_lock_file_that_cannot_be_written_raises(tmp_path: Path) -> None:
+def test_an_unwritable_lock_file_raises_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No such file"):
         FileLeaderLock(tmp_path / "gone").try_acquire()
 
@@ -111,7 +111,7 @@ def test_a_dagster_url_with_another_driver_works(postgres_url: str) -> None:
     lock.close()
 
 
-def test_an_unreachable_database_gives_role_unknown() -> None:
+def test_the_role_is_unknown_if_the_database_is_unreachable() -> None:
     url = f"postgresql://nobody@127.0.0.1:{free_port()}/dagster"
     assert PostgresLeaderLock(url).try_acquire() is UNKNOWN
 

@@ -65,7 +65,7 @@ def test_an_invalid_file_stops_commands_but_not_their_help(folder: Path) -> None
     assert config(folder, "--help").code == 0
 
 
-def test_a_file_with_secrets_that_others_can_read_gives_one_warning(folder: Path) -> None:
+def test_a_file_with_secrets_that_others_can_read_prints_one_warning(folder: Path) -> None:
     (folder.parent / "pmmds.toml").chmod(0o644)
     said = config(folder, "home")
     assert said.code == 0

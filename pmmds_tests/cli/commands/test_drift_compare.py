@@ -64,7 +64,7 @@ def test_too_few_rows_exit_with_4(compare: Compare) -> None:
     assert said.document["verdict"] == "insufficient_data"
 
 
-def test_json_has_the_format_of_a_stored_report(compare: Compare) -> None:
+def test_json_output_has_the_format_of_a_stored_report(compare: Compare) -> None:
     document = compare("a.parquet", "moved.parquet", "--contract", "telco_churn", "--json").document
     assert (document["n_reference"], document["n_current"], document["verdict"]) == (2000, 2000, "drifted")
     assert document["rules"][0]["verdict"] == "drifted"
@@ -156,7 +156,7 @@ def bad(files: Path) -> Path:
         ("a.parquet", "b.csv", "--html b.csv", "b.csv is one of the input files"),
     ],
 )
-def test_invalid_input_gives_one_sentence_and_writes_nothing(
+def test_invalid_input_prints_one_sentence_and_writes_nothing(
     compare: Compare, bad: Path, tmp_path: Path, reference: str, current: str, more: str, expected: str
 ) -> None:
     page, profile = tmp_path / "page.html", tmp_path / "profile.json"

@@ -53,7 +53,7 @@ def test_text_shows_lineage_and_largest_contributions(explained_home: Path) -> N
 
 
 @pytest.mark.slow
-def test_alert_that_triggered_the_version_is_named(trained_home: Path) -> None:
+def test_explain_shows_the_alert_that_triggered_the_version(trained_home: Path) -> None:
     platform = DagsterPlatform.build(trained_home)
     rows = traffic_rows(packaged_generator(), platform.deployment.contract, 2500, "migration", seed=5).frame
     platform.log_rows(rows, "m")
@@ -68,7 +68,7 @@ def test_alert_that_triggered_the_version_is_named(trained_home: Path) -> None:
     assert (earlier["model"]["version"], earlier["alert"]) == ("1", None)
 
 
-def test_unknown_id_gives_one_sentence(explained_home: Path) -> None:
+def test_unknown_id_prints_one_sentence(explained_home: Path) -> None:
     said = pmmds(explained_home, "explain", "nobody")
     assert said.code == 2
     assert "No prediction with the request id 'nobody' is logged." in said.sentence

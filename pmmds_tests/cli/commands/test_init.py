@@ -52,7 +52,7 @@ def test_init_replaces_files_only_with_force(folder: Path) -> None:
     load_contract(folder / "project" / "contract.yaml")
 
 
-def test_a_folder_that_cannot_be_written_has_none_of_the_files(folder: Path) -> None:
+def test_if_one_file_cannot_be_written_none_is(folder: Path) -> None:
     (folder / "project" / "README.md").mkdir(parents=True)
     said = run(folder, "init", "--from", "customers.csv", "--label", LABEL, "--into", "project", "--force")
     assert said.code == 2

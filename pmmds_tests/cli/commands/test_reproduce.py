@@ -58,7 +58,7 @@ def test_missing_or_modified_rows_are_reported_before_training(trained_home: Pat
     assert "are not stored here" in gone.sentence
 
 
-def test_unknown_or_incomplete_version_gives_one_sentence(trained_home: Path) -> None:
+def test_unknown_or_incomplete_version_prints_one_sentence(trained_home: Path) -> None:
     unknown = pmmds(trained_home, "reproduce", "9")
     assert unknown.code == 2
     assert "has no version '9' in the registry. Registered versions: v1." in unknown.sentence

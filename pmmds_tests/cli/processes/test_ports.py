@@ -69,7 +69,7 @@ def test_requested_ports_are_used_if_they_are_free(other_port: int) -> None:
     assert all(is_free(HOST, port) for port in found.values())
 
 
-def test_listens_detects_the_process_on_a_port(other_port: int) -> None:
+def test_the_process_that_listens_on_a_port_is_detected(other_port: int) -> None:
     assert listens(os.getpid(), other_port)
     assert not listens(os.getpid(), free_port())
     assert not listens(2**22, other_port), "no process has this id"
@@ -89,7 +89,7 @@ def test_a_response_from_another_program_does_not_count_as_ready(tmp_path: Path,
 
 
 @pytest.mark.process
-def test_missing_process_is_named_with_its_log_and_last_lines(
+def test_missing_process_is_reported_with_its_log_and_last_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("pmmds_cli.processes.readiness.START_SECONDS", 3.0)
@@ -116,8 +116,8 @@ def test_response_from_the_started_process_counts_as_ready(tmp_path: Path) -> No
 
 
 @pytest.mark.process
-def test_grpc_port_taken_during_startup_is_named(tmp_path: Path, other_port: int) -> None:
-    """The demo retries with other ports on this error."""
+def test_grpc_port_taken_during_startup_is_reported(tmp_path: Path, other_port: int) -> None:
+    """The demo catches this error and retries with other ports."""
     with socket.create_connection((HOST, other_port)) as connection:
         taken = connection.getsockname()[1]
         port = free_port()

@@ -247,7 +247,7 @@ def refuses_more(load: Load, full: Path) -> Callable[[], bool]:
     return holds
 
 
-def test_a_full_disk_under_load_loses_no_returned_prediction(
+def test_no_returned_prediction_is_lost_on_a_full_disk_under_load(
     prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     """The spool's disk becomes full three times."""

@@ -150,7 +150,7 @@ def test_mlflow_killed_during_a_download_delays_only_the_version(
         assert {record.model_version for record in logged.values()} == {"1"}
 
 
-def test_a_stalled_download_times_out_and_delays_no_response(
+def test_a_stalled_download_times_out_without_delaying_responses(
     mlflow_server: tuple[MlflowServer, dict[str, str]], contract: Contract, tmp_path: Path
 ) -> None:
     with on_stage(mlflow_server, tmp_path / "home", contract) as scene:

@@ -143,7 +143,7 @@ def test_incomplete_large_bodies_use_bounded_memory_and_time_out(flooded: Runnin
             for _ in range(3):
                 client.sendall(piece)
         except OSError:
-            return  # the service closed it
+            return  # the service closed the connection
 
     with ExitStack() as stack, watched(flooded, contract) as spent:
         clients = [stack.enter_context(socket.create_connection(address, timeout=60)) for _ in range(200)]
@@ -187,7 +187,7 @@ def test_calls_without_a_message_time_out_and_the_service_recovers(flooded: Runn
         assert stub.PredictBatch(messages.PredictBatchRequest(instances=[row]), timeout=60).predictions
 
 
-def test_health_watches_are_limited_and_cheap(flooded: RunningService, contract: Contract) -> None:
+def test_health_watches_are_limited_and_use_little_cpu(flooded: RunningService, contract: Contract) -> None:
     outcomes: list[Any] = []
 
     def first(watch: Any) -> None:
@@ -264,7 +264,7 @@ def test_idle_grpc_connections_are_limited_and_closed(flooded: RunningService, c
     assert set(spent.statuses) == {200}
 
 
-def test_websocket_requests_are_closed_like_all_others(flooded: RunningService, contract: Contract) -> None:
+def test_websocket_requests_time_out_like_all_others(flooded: RunningService, contract: Contract) -> None:
     head = f"POST {PREDICT} HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: 5\r\n"
     head += "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     with ExitStack() as stack:

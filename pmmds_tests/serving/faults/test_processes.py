@@ -46,7 +46,7 @@ def stopped_in_mid_request(worker: psutil.Process, load: Load) -> bool:
     return True
 
 
-def test_a_worker_killed_twice_during_a_request_loses_no_prediction(
+def test_no_prediction_is_lost_if_workers_are_killed_during_requests(
     prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_SERVING_WORKERS="2", PMMDS_LOG_LEVEL="warning")
@@ -72,7 +72,7 @@ def shipper_of(service: RunningService) -> int:
     return status.pid if status is not None and is_alive(status.pid) else 0
 
 
-def test_a_repeatedly_killed_shipper_loses_no_row_and_delays_no_response(
+def test_killing_the_shipper_repeatedly_neither_loses_nor_delays_anything(
     prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_SERVING_WORKERS="2", PMMDS_LOG_LEVEL="warning")
@@ -97,7 +97,7 @@ END
 """
 
 
-def test_a_service_killed_while_shipping_ships_the_rest_once(
+def test_a_service_killed_while_shipping_ships_the_rest_after_restart(
     prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_LOG_LEVEL="warning")
@@ -120,7 +120,7 @@ def test_a_service_killed_while_shipping_ships_the_rest_once(
         wait_until(lambda: second.client.get("/healthz").json()["parts"]["spool"]["backlog_bytes"] == 0)
 
 
-def test_a_long_sqlite_write_lock_delays_rows_only(prepared: Prepare, contract: Contract, tmp_path: Path) -> None:
+def test_a_long_sqlite_write_lock_delays_only_rows(prepared: Prepare, contract: Contract, tmp_path: Path) -> None:
     with running_service(prepared(tmp_path / "home", PMMDS_LOG_LEVEL="warning")) as service:
         stores = service.deployment()
         load = Load(service.url, contract)
@@ -139,7 +139,7 @@ def _spool_problem(service: RunningService) -> str:
     return str(service.client.get("/healthz").json()["parts"]["spool"]["problem"])
 
 
-def test_shutdown_with_a_hanging_database_is_in_time_and_loses_nothing(
+def test_shutdown_with_a_hanging_database_is_on_time_and_loses_nothing(
     prepared: Prepare, contract: Contract, tmp_path: Path
 ) -> None:
     environment = prepared(tmp_path / "home", PMMDS_LOG_LEVEL="warning")
@@ -152,6 +152,6 @@ def test_shutdown_with_a_hanging_database_is_in_time_and_loses_nothing(
             more = Load(first.url, contract)
             with more.running():
                 wait_until(more.has_answered(100))
-            assert first.stop() == 0  # within RunningService's 30 seconds
+            assert first.stop() == 0  # stop() fails after 30 seconds
     with running_service(environment):
         wait_until(lambda: logged_once(stores, load.answered + more.answered))

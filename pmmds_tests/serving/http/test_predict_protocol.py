@@ -108,7 +108,7 @@ class TestOverASocket:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             client.sendall(head + b"\r\n\r\n")
             client.settimeout(0.2)
-            with pytest.raises(TimeoutError):  # no response before the body is complete
+            with pytest.raises(TimeoutError):  # there is no response until the body is complete
                 client.recv(1)
             client.settimeout(20)
             client.sendall(body)
@@ -117,7 +117,7 @@ class TestOverASocket:
             assert answers(client, 1) == [(200, {"status": "alive"})]
 
     @pytest.mark.parametrize(("header", "version"), [("Connection: close", "1.1"), ("X-Nothing: here", "1.0")])
-    def test_a_closing_connection_ends_after_its_response(
+    def test_a_connection_to_be_closed_ends_after_its_response(
         self, header: str, version: str, service: RunningService, contract: Contract
     ) -> None:
         with connected(service) as client:

@@ -72,7 +72,7 @@ def inner_request(path: str, document: Any, request_id: str = "") -> bytes:
 
 @pytest.mark.parametrize("upgrade", UPGRADES)
 @pytest.mark.parametrize("n_empty_lines", [0, 10_000])
-def test_a_path_blocked_by_the_proxy_cannot_be_smuggled(
+def test_a_request_to_a_path_that_the_proxy_blocks_cannot_be_smuggled(
     proxy: tuple[str, int],
     service: RunningService,
     stores: Deployment,

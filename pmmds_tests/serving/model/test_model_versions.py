@@ -63,7 +63,7 @@ def test_a_damaged_version_is_rejected_and_the_live_one_keeps_serving(
     registry = client.get("/healthz").json()["parts"]["registry"]
     assert (registry["status"], registry["problem"]) == ("problem", problem)
     assert client.post(PREDICT, json=example(contract)).json()["model_version"] == "1"
-    assert client.post("/model/reload").json()["version"] == "2"  # the files are restored
+    assert client.post("/model/reload").json()["version"] == "2"  # works again because the files were restored
     wait_until(lambda: client.get("/healthz").json()["parts"]["registry"]["problem"] == "")
 
 
@@ -122,7 +122,7 @@ def serves_anew(service: RunningService, version: str) -> bool:
     return reloaded.status_code == 200 and reloaded.json()["version"] == version and service.all_workers_serve(version)
 
 
-def test_a_promotion_under_load_fails_no_request(
+def test_no_request_fails_during_a_promotion_under_load(
     guarded: RunningService, contract: Contract, move_production: Callable[[str], None]
 ) -> None:
     move_production("1")
@@ -145,7 +145,7 @@ def test_a_promotion_under_load_fails_no_request(
     assert guarded.all_workers_serve("2")
 
 
-def test_a_rollback_under_load_fails_no_request(
+def test_no_request_fails_during_a_rollback_under_load(
     guarded: RunningService, two_versions: Deployment, contract: Contract, move_production: Callable[[str], None]
 ) -> None:
     move_production("1")
@@ -182,7 +182,7 @@ def test_the_rollback_check_reads_the_service_counters(shared_service: RunningSe
     wait_until(lambda: more() == (6, 0))  # a rejected payload is a client error, not a failure of the service
 
 
-def test_feedback_may_reach_another_worker_than_the_prediction(guarded: RunningService, contract: Contract) -> None:
+def test_feedback_and_prediction_may_reach_different_workers(guarded: RunningService, contract: Contract) -> None:
     for _ in range(10):
         with httpx.Client(base_url=guarded.url, trust_env=False) as one:
             request_id = predicted(one, contract)

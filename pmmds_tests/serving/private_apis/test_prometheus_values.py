@@ -13,7 +13,7 @@ def samples(metric: Histogram | Summary) -> list[tuple[str, dict[str, str], floa
     return [(s.name, s.labels, s.value) for f in metric.collect() for s in f.samples if "created" not in s.name]
 
 
-def test_observations_added_at_once_equal_single_ones() -> None:
+def test_observations_added_together_equal_single_observations() -> None:
     first, second = (Histogram("seconds", "x", buckets=(1.0, 2.0), registry=CollectorRegistry()) for _ in range(2))
     for value in (0.5, 1.0, 1.5, 4.0):
         first.observe(value)

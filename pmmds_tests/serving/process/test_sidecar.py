@@ -33,7 +33,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.mark.process
 @pytest.mark.parametrize("module", [WATCHER, SHIPPER, SHADOW])
-def test_a_sidecar_started_after_its_worker_exited_exits(module: str, tmp_path: Path) -> None:
+def test_a_sidecar_exits_if_its_worker_has_already_exited(module: str, tmp_path: Path) -> None:
     argv = [sys.executable, "-c", _START_AND_DIE, module, str(tmp_path)]
     with subprocess.Popen(argv, env=environment_of(tmp_path / "home"), stderr=subprocess.PIPE, text=True) as worker:
         assert worker.stderr is not None

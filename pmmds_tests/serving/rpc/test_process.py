@@ -37,7 +37,7 @@ def asked(service: str) -> health_pb2.HealthCheckRequest:
     return health_pb2.HealthCheckRequest(service=service)
 
 
-def test_a_taken_grpc_port_gives_one_sentence(tmp_path: Path) -> None:
+def test_an_occupied_grpc_port_prints_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         code, said = refused_start(service_environment(tmp_path, "", PMMDS_GRPC_PORT=str(port)))
@@ -55,7 +55,7 @@ def test_another_service_does_not_share_the_port(service: RunningService, tmp_pa
     assert "PMMDS_GRPC_PORT" in said
 
 
-def test_one_port_for_http_and_grpc_gives_one_sentence(tmp_path: Path) -> None:
+def test_the_same_port_for_http_and_grpc_prints_one_sentence(tmp_path: Path) -> None:
     environment = service_environment(tmp_path, "")
     port = environment["PMMDS_GRPC_PORT"]
     code, said = refused_start({**environment, "PMMDS_HTTP_PORT": port})

@@ -147,7 +147,7 @@ def hide_table(database: Database, *, hidden: bool) -> None:
         connection.exec_driver_sql(f"ALTER TABLE {names[0]} RENAME TO {names[1]}")
 
 
-def test_a_failing_shipper_stops_in_time_and_leaves_the_spool(
+def test_a_failing_shipper_stops_on_time_and_keeps_the_spool(
     spool: Spool, log: PredictionLog, contract: Contract
 ) -> None:
     shipper = Shipper(spool.folder, _Door(log, is_open=False), contract.feature_names)

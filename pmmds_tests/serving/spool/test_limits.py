@@ -100,7 +100,7 @@ def test_a_segment_claimed_by_the_shipper_is_not_dropped(arrives: bool, dropping
     records = make_records(contract, 100)
     dropping.append(records[:1])
     dropping.seal()
-    (held,) = claim_all(dropping.folder)  # the shipper has claimed it
+    (held,) = claim_all(dropping.folder)  # the shipper has claimed the segment
     assert append_each(dropping, records[1:]) == records[1:]
     assert held.path.exists()
     if arrives:

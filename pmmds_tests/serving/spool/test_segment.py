@@ -108,7 +108,7 @@ print(n_lost)
 """
 
 
-def test_concurrent_creates_and_claims_lose_nothing(tmp_path: Path) -> None:
+def test_no_record_is_lost_by_concurrent_creates_and_claims(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _MAKE_AND_APPEND, str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as maker:

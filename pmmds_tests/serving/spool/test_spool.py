@@ -168,7 +168,7 @@ def test_a_file_truncated_at_any_byte_keeps_its_complete_records(
         assert found == records[:3], f"cut at byte {size}"
 
 
-def test_a_header_truncated_at_any_byte_has_no_records(tmp_path: Path, contract: Contract) -> None:
+def test_a_file_with_a_truncated_header_has_no_records(tmp_path: Path, contract: Contract) -> None:
     empty = Spool(tmp_path / "empty", contract.feature_names)
     whole = spool_path(empty.folder).read_bytes()
     empty.close()
@@ -194,7 +194,7 @@ def test_a_flipped_bit_in_any_byte_is_detected(tmp_path: Path, spool: Spool, con
         assert found == records[:1], f"a bit of byte {position}"
 
 
-def test_zeros_after_a_power_failure_are_not_records(tmp_path: Path, spool: Spool, contract: Contract) -> None:
+def test_zeros_after_a_power_failure_are_not_read_as_records(tmp_path: Path, spool: Spool, contract: Contract) -> None:
     records = make_records(contract, 3)
     path = tmp_path / f"zeros{SUFFIX}"
     path.write_bytes(abandoned_bytes(spool, records) + bytes(4096))
@@ -248,7 +248,7 @@ for i in itertools.count():
 """
 
 
-def test_a_killed_worker_loses_no_acknowledged_record(tmp_path: Path, contract: Contract) -> None:
+def test_no_acknowledged_record_is_lost_if_a_worker_is_killed(tmp_path: Path, contract: Contract) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", _APPEND_UNTIL_KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as worker:

@@ -18,7 +18,7 @@ from pmmds_tests.serving.spool.test_spool import drained
 
 
 class _Disk:
-    """Counts syncs and their threads; can be made to fail."""
+    """A sync function that counts its calls and their threads, and can be made to fail."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.n_files = self.n_folders = 0
