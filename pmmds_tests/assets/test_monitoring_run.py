@@ -64,7 +64,7 @@ def test_the_run_request_starts_at_the_first_changed_hour(tmp_path: Path) -> Non
     assert dict(monitor_request(d, 24, now).tags) == {RANGE_START: present, RANGE_END: present}
     d.prediction_log.append(make_records(d.contract, 5, start=now - timedelta(hours=3)))
     assert dict(monitor_request(d, 24, now).tags) == {RANGE_START: "2026-03-02-06:00", RANGE_END: present}
-    assert dict(monitor_request(d, 2, now).tags) == {RANGE_START: present, RANGE_END: present}, "out of the window"
+    assert dict(monitor_request(d, 2, now).tags) == {RANGE_START: present, RANGE_END: present}, "not in the window"
 
 
 def test_counted_hours_are_shown_as_materialized(watched: DagsterPlatform) -> None:
@@ -195,7 +195,7 @@ def test_too_few_drifted_rows_show_no_drift_in_any_output(trained_home: Path, tm
     assert report is not None
     assert (report.verdict, report.n_drifted_features) == ("insufficient_data", 0)
     assert {(f["psi"], f["band"]) for f in report.document["features"]} == {(None, "undetermined")}
-    assert read_loop_state(deployment.database, deployment.model_name).psi == {}, "read by the metrics"
+    assert read_loop_state(deployment.database, deployment.model_name).psi == {}, "the metrics show no PSI"
     assert not any(p.is_drifted for p in deployment.drift.history("contract", 5))
     body = Path(metadata["report"].path).read_text(encoding="utf-8").partition("</style>")[2]
     assert "<svg" not in body

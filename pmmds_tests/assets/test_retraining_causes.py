@@ -63,8 +63,8 @@ def test_label_trigger_retrains_and_records_the_training_mix(trained_home: Path,
     assert run is not None
     assert (run.trigger_type, run.cause, run.alert_id, run.outcome) == ("labels", "labels:v1:5", None, "promoted")
     assert run.cause_text.startswith("2,500 labels have arrived since v1 was trained")
-    assert deployment.retrainings.totals() == {("labels", "promoted"): 1}, "what pmmds_retraining_runs_total counts"
-    assert isinstance(platform.tick(drift_alert_sensor), dg.SkipReason), "v2 was trained on them"
+    assert deployment.retrainings.totals() == {("labels", "promoted"): 1}, "the metric counts these runs"
+    assert isinstance(platform.tick(drift_alert_sensor), dg.SkipReason), "v2 was trained on these labels"
 
     shown = metadata_of(result, "training_data")
     assert (shown["asked_for_by"].value, shown["reference_share"].value) == ("labels", pytest.approx(0.4, abs=0.001))

@@ -69,7 +69,7 @@ def test_old_runs_are_deleted_except_the_newest_of_each_asset(home: Path, instan
     others = [run(instance, watched) for _ in range(4)]
     assert all(files_of(home, run_id) for run_id in (first, *others))
     assert n_check_results(instance) == 5
-    assert expire_runs(instance, 30, datetime.now(UTC)).n_removed == 0, "nothing is old yet"
+    assert expire_runs(instance, 30, datetime.now(UTC)).n_removed == 0, "no run is old enough to be deleted"
     size = n_bytes_of(home)
 
     done = expire_runs(instance, 30, LATER)

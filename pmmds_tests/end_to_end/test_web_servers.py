@@ -76,7 +76,7 @@ def test_dagster_pages_load_query_and_mutate(dagster: str) -> None:
     named = f"{dagster}/graphql?op=VersionQuery"
     assert ask("POST", named, own, json=QUERY).json()["data"]["version"]
     assert ask("POST", named, own, json=RELOAD).json()["data"] == {"reloadWorkspace": {"__typename": "Workspace"}}
-    assert ask("POST", f"{dagster}/graphql", json=QUERY).status_code == 200, "a program's request"
+    assert ask("POST", f"{dagster}/graphql", json=QUERY).status_code == 200, "a program's request was rejected"
 
 
 @pytest.mark.parametrize(

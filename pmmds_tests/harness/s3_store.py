@@ -64,7 +64,7 @@ def _set_up(server: subprocess.Popen[bytes], url: str, bucket: str) -> dict[str,
     """Create bucket and user; return the environment of a process that may use them. Later calls require the key."""
 
     def answers() -> bool:
-        assert server.poll() is None, "moto's server has ended"
+        assert server.poll() is None, "moto's server has exited"
         try:
             return httpx.get(f"{url}/moto-api/", timeout=2, trust_env=False).is_success
         except httpx.HTTPError:

@@ -103,5 +103,5 @@ def test_lineage_is_shown_even_without_the_model(explained_home: Path) -> None:
 def test_explain_imports_no_heavy_library_with_a_cached_model(explained_home: Path) -> None:
     assert pmmds(explained_home, "explain", "m-0").code == 0
     loaded = heavy_libraries_of(explained_home, ["explain", "m-0", "--json"])
-    assert "mlflow" not in loaded, "which alone takes seconds"
+    assert "mlflow" not in loaded, "importing mlflow takes seconds"
     assert loaded == set()

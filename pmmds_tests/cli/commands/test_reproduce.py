@@ -21,7 +21,9 @@ def test_version_is_reproduced_under_other_settings(trained_home: Path) -> None:
     assert document["digest"] == deployment.production_version().digest
     assert (document["seed"], document["differences"]) == (42, [])
     assert document["training_digest"] == deployment.production_version().tags["training_digest"]
-    assert [v.version for v in deployment.registry.versions(deployment.model_name)] == ["1"], "nothing is registered"
+    assert [v.version for v in deployment.registry.versions(deployment.model_name)] == ["1"], (
+        "the command registers no version"
+    )
 
 
 def test_a_different_digest_exits_with_3_and_names_the_code_version(trained_home: Path) -> None:

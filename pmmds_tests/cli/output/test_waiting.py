@@ -78,5 +78,5 @@ def test_a_terminal_shows_one_line_that_is_erased_at_the_end() -> None:
             break
     os.close(main)
     text = shown.decode()
-    assert text.count("\n") == 1, "the line about serving"
+    assert text.count("\n") == 1, "only the line about serving remains"
     assert text.endswith("\r\033[K")
