@@ -170,7 +170,14 @@ def sequential(population: Population, n_trials: int) -> Iterator[Line]:
     n_streams = max(n_trials // 20, 20)
     rng = np.random.default_rng(3)
     undrifted = [_is_found(population, rng, rule, n, None) for _ in range(n_streams)]
-    yield line("sequential alarms in 52-week streams without drift", n, n_streams, float(np.mean(undrifted)), 0, 0.05)
+    yield line(
+        "52-week streams without drift in which sequential raised an alarm",
+        n,
+        n_streams,
+        float(np.mean(undrifted)),
+        0,
+        0.05,
+    )
     found = [_is_found(population, rng, rule, n, weak) for _ in range(n_streams // 2)]
     yield line(
         "sequential detects month-to-month raised to 60% from week 27 on",
@@ -231,9 +238,11 @@ def joint(population: Population, n_trials: int) -> Iterator[Line]:
     alarms, _ = _joint_alarms(population, undrifted, rule, n_windows, 4)
     yield line("false alarms of joint at 5%", n, n_windows, alarms, 0.03, 0.07)
     alarms, _ = _joint_alarms(population, selected, rule, n_windows, 5)
-    yield line("joint alarms if only month-to-month rises to 70%", n, n_windows, alarms, 0.0, 0.07)
+    yield line("false alarms of joint when only month-to-month rose to 70%", n, n_windows, alarms, 0.0, 0.07)
     _, named = _joint_alarms(population, shuffled, rule, n_windows // 2, 6)
-    yield line("joint detects and names tenure shuffled in 20% of rows", n, n_windows // 2, named, 0.90)
+    yield line(
+        "joint detects that tenure was shuffled in 20% of rows, and reports tenure", n, n_windows // 2, named, 0.90
+    )
 
 
 def _joint_alarms(

@@ -74,7 +74,7 @@ def test_on_loopback_only_requests_forwarded_by_a_proxy_need_the_token(local: Ru
 def test_console_off_loopback_does_not_start_without_a_token(tmp_path: Path) -> None:
     said = pmmds(tmp_path / "home", "console", given={"PMMDS_CONSOLE_HOST": "192.0.2.1"})
     assert said.code == 2
-    assert "there is no admin token. Set PMMDS_ADMIN_TOKEN" in said.sentence
+    assert "there is no admin token. Set PMMDS_CONSOLE_SIGN_IN or PMMDS_ADMIN_TOKEN" in said.sentence
 
 
 def test_an_occupied_port_is_reported_with_its_setting(local: RunningConsole, tmp_path: Path) -> None:
