@@ -22,7 +22,7 @@ ADVICE = {OLDER: "Run `pmmds db migrate`.", NEWER: "It was migrated by a newer P
 
 @pytest.fixture(params=[OLDER, NEWER])
 def revision(request: pytest.FixtureRequest, aged: Database) -> str:
-    """The tables and columns of the database."""
+    """Return the tables and columns of the database."""
     found = str(request.param)
     with aged.begin() as connection:
         connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{found}'")

@@ -1,4 +1,4 @@
-"""A database schema of another PMMDS version: the service keeps serving, reports it and loses no row."""
+"""With the database schema of another PMMDS version, the service keeps serving, reports it and loses no row."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_rows_wait_for_the_migration_and_need_no_restart(
 
 
 def a_newer_program_migrates(service: RunningService, database: Database, contract: Contract) -> None:
-    """Migration under a running service, as in a rolling update: the service reports it and keeps serving."""
+    """The database is migrated while the service runs, as in a rolling update."""
     set_revision(database, "9999")
     assert database_part(service, 503)["status"] == "newer"
     assert metric(service.client, "pmmds_schema_ok") == 0
