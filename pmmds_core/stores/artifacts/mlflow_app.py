@@ -1,4 +1,4 @@
-"""The MLflow server's application behind the web guard: `mlflow server --app-name pmmds` starts it.
+"""Wraps the MLflow server's application in the web guard; `mlflow server --app-name pmmds` starts it.
 
 MLflow's own middleware checks Host and Origin of its API; its default list of hosts has patterns such as `10.*`, which
 public host names can match. Not here: the rules (runtime/web_guard.py).
@@ -15,7 +15,7 @@ APP_NAME = "pmmds"
 
 
 def make_app() -> Application:
-    """The application, created by uvicorn in each worker. Raises SystemExit for an invalid setting."""
+    """Create the application; uvicorn calls this in each worker. Raises SystemExit for an invalid setting."""
     from mlflow.server.fastapi_app import app
 
     try:
@@ -28,7 +28,7 @@ def make_app() -> Application:
 def host_variables(settings: Settings) -> dict[str, str]:
     """Environment variables that give MLflow's own middleware the same host names."""
     names = sorted(settings.web_hosts(settings.mlflow_host))
-    patterns = [f"[[]{name}]" if name.count(":") > 1 else name for name in names]  # as a glob, without a port
+    patterns = [f"[[]{name}]" if name.count(":") > 1 else name for name in names]  # glob patterns without a port
     hosts = ["localhost", "127.0.0.1", "[[]::1]", *patterns]
     origins = [f"{scheme}://{name}" for name in patterns for scheme in ("http", "https")]
     variables = {"MLFLOW_SERVER_ALLOWED_HOSTS": _with_ports(hosts)}

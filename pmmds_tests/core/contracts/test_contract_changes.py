@@ -61,4 +61,4 @@ def test_texts_have_no_effect(old: Contract) -> None:
 def test_the_migration_adds_the_columns_that_are_named(old: Contract, tmp_path: Path) -> None:
     database = open_database(Settings(home=str(tmp_path)))
     migrate(database, old)
-    assert migrate(database, added(old)) == ["Added to prediction_logs 1 column: age."]
+    assert migrate(database, added(old)) == ["Added 1 column to prediction_logs: age."]

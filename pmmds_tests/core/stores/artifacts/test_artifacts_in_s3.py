@@ -180,6 +180,6 @@ def test_a_missing_extra_is_named(unused: tuple[ModelRegistry, str], monkeypatch
     with pytest.raises(RegistryUnavailableError) as caught:
         registry.log_page(run_id, b"page", [PAGE])
     assert str(caught.value) == (
-        f"The artifact store {ROOT} needs the Python module boto3, which is not installed here. "
-        "Install PMMDS with its extra s3."
+        f"The artifact store {ROOT} needs the Python module boto3, which is not installed. "
+        "Install PMMDS with the extra `s3`."
     )
