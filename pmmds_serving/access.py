@@ -26,7 +26,7 @@ class Caller(NamedTuple):
 
     authorization: str
     address: str
-    # The Host header; None for gRPC, which has none and which browsers cannot use.
+    # The Host header; None for gRPC calls, which have no Host header and cannot come from browsers.
     host: str | None
     origin: str
     fetch_site: str
@@ -76,5 +76,5 @@ def _problem(worker: Worker, caller: Caller) -> api_errors.ApiError | None:
 
 
 def only_value(values: list[str]) -> str:
-    """The value if there is exactly one; otherwise empty, which is neither a host nor a token."""
+    """Return the header's value if there is exactly one; otherwise empty, which matches no host and no token."""
     return values[0] if len(values) == 1 else ""

@@ -37,7 +37,7 @@ Answer: TypeAlias = Callable[[Headers, bytes, float, ApiError | None], tuple[int
 
 
 class Tracing:
-    """The spans of one worker."""
+    """Creates the spans of one worker."""
 
     def __init__(self, settings: Settings) -> None:
         propagate.set_global_textmap(TraceContextTextMapPropagator())
@@ -64,7 +64,7 @@ class Tracing:
             context=parent,
             kind=SpanKind.SERVER,
             attributes=attributes,
-            record_exception=False,  # an error's text may contain customer data
+            record_exception=False,  # do not record exceptions, because an error's text may contain customer data
             set_status_on_exception=False,
         ) as span:
             yield RequestSpan(span)
@@ -103,7 +103,7 @@ class Tracing:
 
 
 class RequestSpan:
-    """The open span of a request."""
+    """The span of a request that is being handled."""
 
     def __init__(self, span: trace.Span) -> None:
         self._span = span
@@ -122,7 +122,7 @@ class RequestSpan:
 
 
 class TracedLine(FrequentLine):
-    """Log lines with the trace id of their request."""
+    """Writes log lines that contain the trace id of their request."""
 
     def __init__(self, name: str, event: str) -> None:
         super().__init__(name, event)

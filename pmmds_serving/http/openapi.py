@@ -109,7 +109,7 @@ _CODES = {
     413: "The body is too large",
     415: "The content type is not application/json, or the content coding is neither gzip nor deflate",
     503: "Unavailable; the body has the reason",
-    504: "Timed out; the body names the workers that are behind",
+    504: "Timed out; the body lists the version that each worker serves",
 }
 
 
@@ -172,7 +172,7 @@ def _schemas(contract: Contract) -> Document:
 
 
 def _label_text(label: Label) -> str:
-    return f"The class as in a label file: {label.positive} is the positive one"
+    return f"The class as in a label file; {label.positive} is the positive class"
 
 
 def _object(properties: Document) -> Document:

@@ -54,7 +54,7 @@ def front_page(worker: Worker, *, with_problems: bool) -> str:
 
 @dataclass(frozen=True)
 class Activity:
-    """Recently logged predictions of all workers; `problem` if the database cannot be read."""
+    """Recently logged predictions of all workers; `problem` is set if the database cannot be read."""
 
     last_minute: int = 0
     last_hour: int = 0
@@ -71,7 +71,7 @@ def _activity(worker: Worker, with_problems: bool) -> Activity:
 
 
 def curl_example(contract: Contract, base: str) -> str:
-    """A shell command that requests a prediction for the contract's example row."""
+    """Return a shell command that requests a prediction for the contract's example row."""
     body = msgspec.json.format(msgspec.json.encode({"features": contract.example()}), indent=2).decode()
     quoted = body.replace("'", "'\\''")
     return f"curl -s {base}/api/v1/predict -H 'Content-Type: application/json' -d '{quoted}'"

@@ -20,7 +20,7 @@ from pmmds_serving.process.status_file import Status, StatusFile
 ACTIVE, WATCHER, REQUEST, WORKERS = "current.json", "watcher.json", "reload-request.json", "workers"
 CHALLENGER = "challenger.json"
 
-# Newest versions that stay in the cache, so that a rollback needs no download.
+# Number of newest versions that stay in the cache, so that a rollback needs no download.
 KEPT_VERSIONS = 5
 
 
@@ -40,7 +40,7 @@ class ActiveVersion(msgspec.Struct, frozen=True):
 
 
 class ChallengerVersion(msgspec.Struct, frozen=True):
-    """The version that may score as a shadow; empty without one. `problem`: why it cannot score."""
+    """The version that may score as a shadow; empty if there is none. `problem`: the reason why it cannot score."""
 
     version: str
     problem: str = ""
@@ -73,7 +73,7 @@ class ReloadRequest(msgspec.Struct, frozen=True):
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
-    """The version one worker serves; written when it changes."""
+    """The version that one worker serves; written whenever it changes."""
 
     pid: int
     version: str
@@ -82,7 +82,7 @@ class WorkerStatus(msgspec.Struct, frozen=True):
 
 
 class ModelCache:
-    """The files of one model in PMMDS_HOME."""
+    """Reads and writes the cached files of one model in PMMDS_HOME."""
 
     def __init__(self, home: Path, model_name: str, *, pickle: str = "refused") -> None:
         """`pickle`: PMMDS_MODEL_PICKLE. A pickle is loaded only if this and `may_unpickle` allow it."""
@@ -157,7 +157,7 @@ class ModelCache:
         (self.workers / f"{pid}.json").unlink(missing_ok=True)
 
     def live_workers(self) -> list[WorkerStatus]:
-        """Status of the running workers; removes the files of dead ones."""
+        """Return the status of the running workers, and remove the status files of dead ones."""
         live = []
         for path in self.workers.glob("*.json"):
             status = self._read(f"{WORKERS}/{path.name}", WorkerStatus)

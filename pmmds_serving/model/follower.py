@@ -25,7 +25,7 @@ log = get_logger("pmmds.serving.model")
 
 @dataclass(frozen=True)
 class ServedModel:
-    """The version this worker serves."""
+    """The model version that this worker serves."""
 
     name: str
     version: str
@@ -50,7 +50,7 @@ class ModelFollower:
             await asyncio.sleep(FOLLOW_SECONDS)
 
     async def follow(self) -> None:
-        """Swap if the active version changed."""
+        """Swap the model if the active version has changed."""
         identity = self._cache.active_identity()
         if identity is None or identity == self._seen:
             return
@@ -86,7 +86,7 @@ class ModelFollower:
         # The model lives until the next swap, so exclude it from garbage collection.
         gc.collect()
         gc.freeze()
-        reloads = self._metrics.model_reloads.labels(name)  # exported as zero from the first model on
+        reloads = self._metrics.model_reloads.labels(name)  # exports zero as soon as a model is loaded
         if previous is not None:
             reloads.inc()
         log.info(

@@ -18,7 +18,7 @@ from pmmds_core.errors import AlreadyRunningError, HomeNotWritableError
 from pmmds_core.runtime.file_lock import try_lock_file
 
 LOCK_FILE = "serving.lock"
-# A supervisor may start a service while the previous one is still draining.
+# Wait this long, because a supervisor may start a service while the previous one is still finishing its requests.
 WAIT_SECONDS, POLL_SECONDS = 5.0, 0.1
 
 

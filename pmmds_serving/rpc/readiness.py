@@ -32,7 +32,7 @@ Context: TypeAlias = ServicerContext[Any, Any]
 class Readiness:
     """Checks readiness on demand, and once a second for all watchers; watches end with the service.
 
-    Replaces the library's servicer, which must be notified of changes and whose Watch would delay the shutdown.
+    Replaces the library's servicer, which must be notified of each change and whose Watch would delay the shutdown.
     """
 
     def __init__(self, worker: Worker, service: str) -> None:
@@ -41,7 +41,7 @@ class Readiness:
         self._receiving = Receiving(MAX_ARRIVING, worker.deployment.settings.http_request_seconds)
         self._is_stopping = False
         self._is_ready = False
-        self._changed = asyncio.Event()  # replaced at each change
+        self._changed = asyncio.Event()  # replaced whenever readiness changes
         self._n_watchers = 0
         self._polling: asyncio.Task[None] | None = None
 
@@ -54,7 +54,7 @@ class Readiness:
         }
 
     def stop(self) -> None:
-        """Report NOT_SERVING from now on, and end all watches."""
+        """Report NOT_SERVING from now on and end all watches."""
         self._is_stopping = True
         if self._polling is not None:
             self._polling.cancel()
@@ -112,7 +112,7 @@ class Readiness:
         changed.set()
 
     async def _service(self, sent: AsyncIterator[bytes], context: Context) -> str:
-        """The requested service. Aborts the call if its message is invalid or arrives too slowly."""
+        """Return the name of the requested service. Aborts the call if its message is invalid or arrives too slowly."""
         try:
             async with self._receiving.message(sent) as data:
                 return str(health_pb2.HealthCheckRequest.FromString(data).service)

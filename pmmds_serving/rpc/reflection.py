@@ -1,4 +1,4 @@
-"""gRPC server reflection with limits on streams. Not here: the reflection itself (grpc_reflection)."""
+"""gRPC server reflection with limits on its streams. Not here: the implementation of reflection (grpc_reflection)."""
 
 from __future__ import annotations
 

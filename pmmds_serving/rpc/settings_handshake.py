@@ -7,14 +7,14 @@ sockets (relay.py).
 from __future__ import annotations
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-# Maximum bytes before the acknowledgment: calls of the first window (65,535 bytes), with their metadata.
+# Maximum bytes before the acknowledgment: the calls that fit into the first window (65,535 bytes) and their metadata.
 MAX_HELD_BYTES = 100_000
 MAX_FRAMES, MAX_SETTINGS = 500, 8
 _HEAD_BYTES, _SETTINGS, _ACK = 9, 4, 1
 
 
 class HandshakeError(Exception):
-    """The bytes are not the start of HTTP/2, or there are too many before the acknowledgment."""
+    """The connection does not start with HTTP/2, or too many bytes arrived before the acknowledgment."""
 
 
 class SettingsHandshake:

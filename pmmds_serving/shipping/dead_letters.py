@@ -30,7 +30,7 @@ log = get_logger("pmmds.serving.dead_letters")
 
 
 class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line; `record.features` is in the order of `feature_names`."""
+    """One line of a dead letter file; `record.features` is in the order of `feature_names`."""
 
     dead_at: datetime
     error_type: str
@@ -60,7 +60,7 @@ class DeadLetters:
         self.n_written = 0
         self._path = folder / f"{uuid.uuid4().hex}{SUFFIX}"
         self._counting = threading.Lock()
-        self._counted: dict[Path, tuple[int, int]] = {}  # file → bytes counted so far, lines in them
+        self._counted: dict[Path, tuple[int, int]] = {}  # file → number of bytes read so far, number of lines in them
 
     def write(self, letters: Sequence[DeadLetter]) -> None:
         """Write and sync dead letters, all or none. Raises OSError."""

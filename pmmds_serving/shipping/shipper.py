@@ -34,8 +34,8 @@ _random = random.SystemRandom()
 class ShipperState:
     """State of the shipper. `problem` is empty while rows are shipped.
 
-    Counts since this process started: rows logged, dead letters written, and repeated requests whose prediction was the
-    logged one (`n_same`) or another (`n_other`).
+    The counts begin at the process's start: rows logged, dead letters written, and repeated requests whose prediction
+    equals the logged one (`n_same`) or differs (`n_other`).
     """
 
     problem: str = ""
@@ -68,7 +68,7 @@ class Shipper:
         return ShipperState(self._problem, d.n_delivered, self.dead_letters.n_written, d.n_same, d.n_other)
 
     def ship(self) -> bool:
-        """Ship all claimable segments; False after an error."""
+        """Ship all claimable segments; return False after an error."""
         with ErrorGuard() as shipping:
             self._segments.ship_all(self._is_late)
         if shipping.error is not None:

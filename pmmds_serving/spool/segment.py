@@ -98,7 +98,7 @@ class Segment:
 
     @classmethod
     def _create_locked(cls, path: Path, header: bytes) -> Segment | None:
-        """None if another process claimed the unfinished file before it was locked."""
+        """Create a segment; None if another process claimed the unfinished file before it was locked."""
         unfinished = path.with_name(f"{path.stem}-{uuid.uuid4().hex[:8]}{NEW_SUFFIX}")
         fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -118,14 +118,15 @@ class Segment:
 
     @classmethod
     def claim(cls, path: Path) -> Segment | None:
-        """Open and lock a released or orphaned file; None if it is gone or another process has it."""
+        """Open and lock a released or orphaned file; None if it was deleted or another process has locked it."""
         try:
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            is_same = os.path.samestat(path.stat(), os.fstat(fd))  # not deleted or renamed before the lock
+            # The file may have been deleted or renamed before it was locked.
+            is_same = os.path.samestat(path.stat(), os.fstat(fd))
         except (BlockingIOError, FileNotFoundError):
             is_same = False
         if is_same:
@@ -135,20 +136,20 @@ class Segment:
 
     @property
     def size(self) -> int:
-        """Bytes of complete writes."""
+        """Number of bytes that were written completely."""
         return self._size
 
     @property
     def is_open(self) -> bool:
-        """True while this process has it open and locked."""
+        """True while this process has the segment open and locked."""
         return self._is_open
 
     def write(self, frames: bytes) -> None:
-        """Append all or nothing. Raises SpoolWriteError, for example if the disk is full."""
+        """Append all frames or none. Raises SpoolWriteError, for example if the disk is full."""
         try:
             _write_atomically(self._fd, frames, self._size)
         except OSError as error:
-            with suppress(OSError):  # complete frames of a failed batch must not be shipped
+            with suppress(OSError):  # remove the batch's complete frames, which must not be shipped
                 os.ftruncate(self._fd, self._size)
             raise SpoolWriteError(
                 f"The prediction could not be written to the spool: {error.strerror}.",
@@ -167,7 +168,7 @@ class Segment:
                 os.fdatasync(self._fd)
 
     def header(self) -> tuple[SpoolHeader, int] | None:
-        """The header and the position after it; None without a valid header."""
+        """Read the header and the position after it; None if there is no valid header."""
         for payload, end in self._frames(0, self._size):
             try:
                 return msgspec.msgpack.decode(payload, type=SpoolHeader), end
@@ -211,7 +212,7 @@ class Segment:
                 os.close(self._fd)
 
     def _frames(self, start: int, end: int) -> Iterator[tuple[bytes, int]]:
-        """Payloads and the position after each; stops at the first incomplete or damaged frame."""
+        """Yield each payload and the position after it; stop at the first incomplete or damaged frame."""
         position, chunk, at = start, b"", start
         while position + _FRAME.size <= end:
             offset = position - at

@@ -34,7 +34,7 @@ _NEXT_STEP = "Retry later, or set PMMDS_DATA_PATH to a copy of the file; nothing
 
 @dataclass(frozen=True)
 class DownloadResult:
-    """The file that was written. `digest`: frame_digest.unordered_digest of its rows.
+    """The downloaded file. `digest`: frame_digest.unordered_digest of its rows.
 
     `is_verified`: False if the contract has no `content_sha256` to compare with.
     """
@@ -51,7 +51,7 @@ def download(contract: Contract, home: Path, *, timeout_seconds: float = TIMEOUT
     Args:
         contract: names the data set, its columns and the digest of its content.
         home: PMMDS_HOME.
-        timeout_seconds: per connection and per read.
+        timeout_seconds: timeout for connecting and for each read.
 
     Raises:
         UsageError: the contract names no data set.
@@ -78,7 +78,7 @@ def download(contract: Contract, home: Path, *, timeout_seconds: float = TIMEOUT
 
 
 def _fetch(wanted: OpenML, timeout_seconds: float) -> pd.DataFrame:
-    """All columns including the label, with ARFF's quotes removed from text."""
+    """Fetch all columns including the label, and remove ARFF's quotes from text."""
     from sklearn.datasets import fetch_openml
 
     try:

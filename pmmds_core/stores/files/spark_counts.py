@@ -1,7 +1,7 @@
 """Counts rows per bin with Spark, for data larger than one machine, in one pass over a DataFrame.
 
 The bins are exactly those of profiling/bin_queries.py. Needs the extra `spark` (pyspark and Java 17).
-Not here: creating the session and reading the rows (the caller does).
+Not here: creating the session and reading the rows, which the caller does.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def count_with_spark(
     missing = [b.feature for b in features if named.get(b.feature, b.feature) not in types]
     if missing:
         raise DataError(
-            f"The Spark DataFrame lacks {', '.join(missing[:8])}.", next_step="Name its columns with `columns`."
+            f"The Spark DataFrame lacks {', '.join(missing[:8])}.",
+            next_step="Map its columns to the features with the argument `columns`.",
         )
     aggregates: list[Column] = [f.count(f.lit(1)).alias("n_rows")]
     for bins in features:

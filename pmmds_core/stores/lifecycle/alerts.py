@@ -24,7 +24,7 @@ from pmmds_core.stores.lifecycle.outbox import enqueue
 
 OPEN, ACKNOWLEDGED, RESOLVED = "open", "acknowledged", "resolved"
 OPENED, ESCALATED, GAVE_UP = "opened", "escalated", "gave_up"
-# `changed_by` of automatic changes.
+# Value of `changed_by` for automatic changes.
 MONITORING, RETRAINING = "monitoring", "retraining"
 _CLOSED = {"status": RESOLVED, "live_for": None}
 NOTIFIED = frozenset({OPENED, ESCALATED, GAVE_UP, RESOLVED})
@@ -33,7 +33,7 @@ FEATURE_DRIFT = "feature_drift"
 
 @dataclass(frozen=True)
 class Alert:
-    """One alert. `severity`: band of the worst feature; `n_reports`: drifted reports it covers."""
+    """One alert. `severity`: band of the worst feature; `n_reports`: number of drifted reports that it covers."""
 
     alert_id: int
     model_name: str
@@ -90,7 +90,7 @@ class AlertStore:
         """Open an alert, or extend the model's live one.
 
         Extending keeps status, opened_at and the model version of the first report; report, severity and message are
-        replaced. Concurrent reports open one alert, because the column `live_for` is unique.
+        replaced. Concurrent reports open only one alert, because the column `live_for` is unique.
 
         Args:
             model_name: the model that drifted.
@@ -174,7 +174,9 @@ class AlertStore:
         """Raises UsageError if there is no such alert."""
         alerts = self._read(_alerts().where(drift_alerts.c.alert_id == alert_id))
         if not alerts:
-            raise UsageError(f"There is no alert {alert_id}.", next_step="`pmmds alerts list --all` lists them.")
+            raise UsageError(
+                f"There is no alert {alert_id}.", next_step="Run `pmmds alerts list --all` to see all alerts."
+            )
         return alerts[0]
 
     def acknowledge(self, alert_id: int, by: str, note: str = "") -> Alert:
@@ -186,15 +188,15 @@ class AlertStore:
         return self._change(alert_id, by, note, _CLOSED)
 
     def resolve_unless_seen(self, alert: Alert, note: str) -> bool:
-        """Resolve the alert unless a drifted report or a user changed it since; True if resolved."""
+        """Resolve the alert unless a drifted report or a user has changed it since; return True if resolved."""
         with self._database.begin() as connection:
             as_seen = drift_alerts.c.report_id == alert.report_id
             return self._changed(connection, alert.alert_id, MONITORING, note, _CLOSED, as_seen) is not None
 
     def note_given_up(self, connection: sa.Connection, alert_id: int, note: str) -> bool:
-        """Record that automatic retraining for this alert has stopped, in the transaction of the last attempt's end.
+        """Record that automatic retraining for this alert has stopped, in the transaction that ends the last attempt.
 
-        The alert keeps its status. Returns False if it is resolved.
+        The alert keeps its status. Returns False if the alert is already resolved.
         """
         return self._changed(connection, alert_id, RETRAINING, note, {}, kind=GAVE_UP) is not None
 
@@ -228,7 +230,10 @@ class AlertStore:
         *only: sa.ColumnElement[bool],
         kind: str = "",
     ) -> Alert | None:
-        """Apply, store and notify a change. Returns None if the alert is resolved or `only` does not match."""
+        """Apply and store a change, and enqueue its notification.
+
+        None if the alert is resolved or `only` does not match.
+        """
         c = drift_alerts.c
         now = datetime.now(UTC)
         update = sa.update(drift_alerts).where(c.alert_id == alert_id, c.status != RESOLVED, *only)

@@ -70,7 +70,7 @@ def enqueue(
     *,
     change_id: int | None = None,
 ) -> None:
-    """Insert a row per target in the transaction of the change. `change_id`: for changes of an alert."""
+    """Insert a row per target in the transaction of the change. `change_id`: set only if an alert changed."""
     rows = [
         {
             "change_id": change_id,
@@ -95,7 +95,7 @@ class NotificationOutbox:
         self._database = database
 
     def due(self, now: datetime | None = None) -> list[int]:
-        """Ids of due notifications that no sender has claimed, oldest first."""
+        """Return the ids of due notifications that no sender has claimed, oldest first."""
         c = alert_notifications.c
         at = now or datetime.now(UTC)
         query = sa.select(c.notification_id).where(c.state == PENDING, c.due_at <= at, _is_free(at))
@@ -105,7 +105,7 @@ class NotificationOutbox:
     def claim(self, notification_id: int, now: datetime | None = None) -> Notification | None:
         """Claim a notification for sending; None if another process claimed, sent or postponed it.
 
-        One conditional UPDATE decides between processes. It counts the attempt, even if the sender crashes.
+        A single conditional UPDATE claims it and counts the attempt, even if the sender then crashes.
         """
         c = alert_notifications.c
         at = now or datetime.now(UTC)

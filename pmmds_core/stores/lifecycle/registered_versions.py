@@ -1,4 +1,4 @@
-"""Records which training run registered which model version; MLflow's alias `challenger` does not identify the run.
+"""Records which training run registered each model version; MLflow's alias `challenger` does not identify the run.
 
 Not here: the versions (stores/artifacts/model_registry.py), their training rows
 (workflows/unseen_rows.py).

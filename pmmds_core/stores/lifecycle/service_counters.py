@@ -29,9 +29,9 @@ class _Family(msgspec.Struct):
 
 
 def service_totals(settings: Settings) -> RequestTotals | None:
-    """The counters of the service at PMMDS_HTTP_HOST and PMMDS_HTTP_PORT; None if they cannot be read."""
+    """Read the counters of the service at PMMDS_HTTP_HOST and PMMDS_HTTP_PORT; None if that fails."""
     url = client_url(settings.http_host, settings.http_port, "/metrics/json")
-    # Ignore proxy variables of the environment: the service is on this network.
+    # Ignore the proxy environment variables, because the service is on the local network.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=_TIMEOUT_SECONDS) as answer:

@@ -33,7 +33,7 @@ Profiles = Callable[[str], ReferenceProfile | None]
 
 @dataclass(frozen=True)
 class RefreshResult:
-    """The result of a refresh. Rows of versions without a profile are skipped."""
+    """The result of a refresh. Rows of versions that have no profile are skipped."""
 
     hours: list[datetime]
     n_rows: int
@@ -109,7 +109,7 @@ class HistogramStore:
         if len({row.profile_digest for row in rows}) > 1:
             raise DataError(
                 f"The histograms of {model_name} v{model_version} were counted with different reference profiles.",
-                next_step="Materialize feature_histograms for these hours again.",
+                next_step="Rematerialize feature_histograms for these hours.",
             )
         return _merge(rows)
 
@@ -149,7 +149,7 @@ class HistogramStore:
     def _recounted(
         self, connection: sa.Connection, profiles: Profiles, model_name: str, start: datetime, end: datetime
     ) -> set[datetime]:
-        """Hours counted with another profile than their version's current one, as after a registry reset."""
+        """Hours counted with a profile other than their version's current one, for example after a registry reset."""
         heads = connection.execute(_heads(model_name, start, end)).all()
         current = {version: profiles(version) for version in {row.model_version for row in heads}}
         return {
@@ -161,7 +161,7 @@ class HistogramStore:
     def _count(
         self, connection: sa.Connection, profiles: Profiles, model_name: str, hours: list[datetime]
     ) -> tuple[list[HourCounts], dict[str, int]]:
-        """The histograms of `hours`, one scan per run of adjacent hours and version, and skipped rows by version."""
+        """Count `hours`, with one scan per version and run of adjacent hours. Also returns skipped rows by version."""
         counted: list[HourCounts] = []
         skipped: dict[str, int] = {}
         for start, end in _runs(hours):
@@ -234,7 +234,7 @@ def _update_stale_hours(
 
 
 def _runs(hours: list[datetime]) -> Iterator[tuple[datetime, datetime]]:
-    """Adjacent hours as [start, end); `hours` are ascending."""
+    """Group ascending `hours` into runs of adjacent hours, each as [start, end)."""
     i = 0
     while i < len(hours):
         j = i

@@ -33,7 +33,7 @@ class SegmentStore:
     ) -> list[SegmentCounts]:
         """The segments of the rows that a version predicted in [start, end), in the order of the feature's bins.
 
-        A value that only the reference has is a segment without rows. Values without a bin share the segment
+        A value that occurs only in the reference is a segment without rows. Values without a bin share the segment
         `(unseen)`.
 
         Args:

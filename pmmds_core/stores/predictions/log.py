@@ -117,7 +117,7 @@ class PredictionLog:
     def _first_of_each(
         self, connection: sa.Connection, records: Sequence[PredictionRecord]
     ) -> tuple[list[PredictionRecord], list[tuple[PredictionRecord, str]]]:
-        """The records to log, and each duplicate client request with the id of its row."""
+        """Return the records to log, and each duplicate client request with the id of the logged row."""
         keys = {
             r.request_id: (r.client_request_id, row_digest(self._names, r.features))
             for r in records
@@ -134,7 +134,10 @@ class PredictionLog:
     def _answered_differently(
         self, connection: sa.Connection, repeated: Sequence[tuple[PredictionRecord, str]]
     ) -> list[tuple[str, str, str, str]]:
-        """Duplicates whose prediction differs from their row, as `Appended.other`. An archived row counts as equal."""
+        """Return the duplicates whose prediction differs from the logged row's, in the form of `Appended.other`.
+
+        An archived row counts as equal.
+        """
         logged = self._records(connection, {owner for _, owner in repeated})
         return [
             (record.request_id, record.model_version, owner, logged[owner].model_version)
@@ -153,7 +156,10 @@ class PredictionLog:
         return {row.request_id: _record(row) for row in rows_of_ids(connection, self._table, columns, sorted(ids))}
 
     def are_logged(self, request_ids: Iterable[str]) -> set[str]:
-        """The subset of these ids that name a logged row. Reads no archive, which the service's login cannot read."""
+        """Return the subset of these ids that match a logged row.
+
+        Does not read the archive, which the service's login cannot access.
+        """
         with self._database.connect() as connection:
             return set(requests_named(connection, self._table, request_ids))
 
@@ -258,7 +264,7 @@ class PredictionLog:
         return {name: np.array(values, dtype=kind) for name, values, kind in named}
 
     def summary(self) -> LogSummary:
-        """Totals, computed from indexes without reading rows."""
+        """Compute the totals from indexes without reading rows."""
         c = self._table.c
         newest = [sa.select(sa.func.max(column)).scalar_subquery() for column in (c.predicted_at, c.ingested_at)]
         by_version = (

@@ -1,7 +1,6 @@
-"""The timestamp in a prediction id: equal to its row's predicted_at, to the microsecond.
+"""Encodes a row's predicted_at in its prediction id, exact to the microsecond, and decodes it.
 
-The id therefore identifies the daily partition of its row. Not here: creating ids
-(pmmds_serving/prediction/request_ids.py).
+The id therefore identifies the row's daily partition. Not here: creating ids (pmmds_serving/prediction/request_ids.py).
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ _UUID7 = re.compile(r"[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}(-\d+)?", re.ASC
 
 
 def uuid7_timestamp_prefix(timestamp: datetime) -> str:
-    """The first 16 hexadecimal digits of an id with this timestamp, which is aware.
+    """Return the first 16 hexadecimal digits of an id with this aware timestamp.
 
     Milliseconds since 1970, the version, and the fraction of the millisecond in 4096ths (RFC 9562, section 6.2,
     method 3).

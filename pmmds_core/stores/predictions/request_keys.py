@@ -1,4 +1,4 @@
-"""Finds the logged rows that an id names, and logs repeated client requests once.
+"""Finds the logged rows that an id refers to, and ensures that repeated client requests are logged only once.
 
 The log's key is the prediction id, which contains the row's timestamp. The client's request id is another column; the
 table client_request_ids has one entry per client id and row content, so a repeated request is logged once.
@@ -23,7 +23,7 @@ from pmmds_core.stores.predictions.request_ids import timestamp_of
 _IDS_PER_QUERY = 1000
 _DIGEST_CHARACTERS = 32
 
-# A client's id and the digest of its row.
+# A client's request id and the digest of the row.
 ClientKey = tuple[str, str]
 
 
@@ -45,10 +45,10 @@ def claim(connection: sa.Connection, claims: Mapping[ClientKey, tuple[str, datet
 
     Args:
         connection: the transaction that logs the rows.
-        claims: client id and row digest to the prediction id and timestamp of the row to log.
+        claims: (client id, row digest) → (prediction id, timestamp) of the row to log.
 
     Returns:
-        For every key the id of the row registered first; for a repeated request that is an earlier row's.
+        For each key, the id of the row registered first; for a repeated request, the id of an earlier row.
     """
     keys = sorted(claims)
     # All writers use one order, so that overlapping deliveries cannot deadlock.
@@ -86,7 +86,8 @@ def rows_of_ids(
 ) -> Iterator[sa.Row[Any]]:
     """The logged rows of these prediction ids; `columns` begin with request_id.
 
-    On PostgreSQL an id is looked up in the day of its timestamp first, and then, if missing there, in every day.
+    On PostgreSQL, an id is first looked up in the partition of its timestamp's day, then, if missing, in all
+    partitions.
     """
     for part in _in_parts(ids):
         remaining = set(part)

@@ -115,7 +115,7 @@ class ShadowStore:
         )
         is_old = sa.and_(c.model_name == self._model_name, c.model_version != version, c.model_version.not_in(waiting))
         n_deleted = 0
-        while True:  # in parts, because the service's writes wait for the same lock
+        while True:  # delete in parts, because the service's writes wait for the same lock
             part = sa.select(c.model_version, c.request_id).where(is_old).limit(_ROWS_PER_DELETE)
             delete = sa.delete(shadow_predictions).where(sa.tuple_(c.model_version, c.request_id).in_(part))
             with self._database.begin() as connection:
