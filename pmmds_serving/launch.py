@@ -27,7 +27,7 @@ def serve_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
 
 
 def check_before_serving(settings: Settings) -> None:
-    """Check contract, addresses and folders before the start, so that errors are reported in one sentence.
+    """Check the contract, addresses and folders before the start, so that each error is reported in one sentence.
 
     Raises:
         SettingError, ContractError, HomeNotWritableError, PortTakenError.

@@ -88,7 +88,7 @@ class Tracing:
         return traced
 
     def watch(self, predictor: Predictor) -> None:
-        """Add model version and number of rows to the open span, and the trace id to log lines."""
+        """Add the model version and the number of rows to the open span, and the trace id to log lines."""
         on_answered = predictor.on_answered
         predictor.line = TracedLine(*COMPLETED)
 
@@ -115,7 +115,7 @@ class RequestSpan:
             self._span.set_status(StatusCode.ERROR)
 
     def ended(self, code: str) -> None:
-        """Set the name of the gRPC status."""
+        """Set the gRPC status's name."""
         self._span.set_attribute("rpc.response.status_code", code)
         if code in _GRPC_FAILED:
             self._span.set_status(StatusCode.ERROR)

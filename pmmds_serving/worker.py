@@ -48,7 +48,7 @@ PUBLISH_SECONDS = 0.1
 
 @dataclass
 class Worker:
-    """The parts that the endpoints use."""
+    """The parts of a worker that the endpoints use."""
 
     deployment: Deployment
     cache: ModelCache
@@ -132,7 +132,7 @@ async def running(worker: Worker) -> AsyncIterator[None]:
         for shadow in shadows:
             shadow.stop(SHADOW_STOP_SECONDS)
         if segments_with_records(worker.spool.folder):
-            # BentoML's shutdown signal reaches all processes, including a shipper that was just starting.
+            # BentoML's shutdown signal reaches all processes, including a shipper that is still starting.
             await asyncio.to_thread(shipper.ensure)
         await asyncio.to_thread(shipper.stop, STOP_SECONDS + 1, worker.shipper.is_up)
         worker.cache.remove_worker(os.getpid())

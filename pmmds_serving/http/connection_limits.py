@@ -244,7 +244,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._waiting_since = None
         cycle: RequestResponseCycle | None = self.cycle
         is_answering = cycle is not None and not cycle.response_complete
-        if cycle is not None and is_answering and self._in_head:  # the cycle belongs to an earlier request
+        if cycle is not None and is_answering and self._in_head:  # `cycle` belongs to an earlier request
             cycle.keep_alive = False
             return
         if not self.pipeline and (cycle is None or not is_answering or not cycle.response_started):

@@ -107,7 +107,7 @@ def _await_predictions(worker: Worker, request_ids: set[str]) -> None:
 
 
 def label_items(raw: Any, rules: LabelRules) -> list[LabelItem]:
-    """The labels of decoded JSON. Raises ApiError with all errors, by item index."""
+    """Validate the labels of decoded JSON. Raises ApiError that lists all errors by item index."""
     if not isinstance(raw, list) or not 1 <= len(raw) <= MAX_FEEDBACK:
         raise wrong_feedback(f"{len(raw):,}" if isinstance(raw, list) else type(raw).__name__)
     now = datetime.now(UTC)
@@ -134,7 +134,7 @@ def _label_item(item: Any, rules: LabelRules, now: datetime) -> LabelItem:
     if not isinstance(request_id, str) or not request_id:
         raise InvalidItemError("Missing required field: request_id")
     if len(request_id) > MAX_LABEL_ID or not (request_id.isascii() and request_id.isprintable()):
-        # No prediction has an id with other characters, and PostgreSQL rejects NUL in queries.
+        # Prediction ids contain no other characters, and PostgreSQL rejects NUL in queries.
         expected = f"Expected at most {MAX_LABEL_ID} printable ASCII characters"
         raise InvalidItemError(f"Invalid value for request_id: {request_id[:40]!r}. {expected}")
     code = rules.words.code_of(label)
@@ -145,7 +145,7 @@ def _label_item(item: Any, rules: LabelRules, now: datetime) -> LabelItem:
 
 
 def _timestamp(raw: Any, rules: LabelRules, now: datetime) -> datetime:
-    """Timestamp in UTC. Raises InvalidItemError."""
+    """Parse a timestamp to UTC. Raises InvalidItemError."""
     try:
         return rules.timestamps.parse(raw, now)
     except InvalidTimestampError as error:

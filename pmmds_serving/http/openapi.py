@@ -33,7 +33,7 @@ def openapi_document(contract: Contract, path_prefix: str = "") -> Document:
 _ADMIN: Document = {
     "type": "http",
     "scheme": "bearer",
-    "description": "PMMDS_ADMIN_TOKEN. Without a token, guarded endpoints accept clients on the same machine only.",
+    "description": "PMMDS_ADMIN_TOKEN. Without a token, guarded endpoints accept only clients on the same machine.",
 }
 _REQUEST_ID: Document = {
     "name": "X-Request-ID",
@@ -108,7 +108,7 @@ _CODES = {
     408: "The request was not complete in time",
     413: "The body is too large",
     415: "The content type is not application/json, or the content coding is neither gzip nor deflate",
-    503: "Unavailable; the body has the reason",
+    503: "Unavailable; the body gives the reason",
     504: "Timed out; the body lists the version that each worker serves",
 }
 

@@ -34,7 +34,7 @@ def front_page(worker: Worker, *, with_problems: bool) -> str:
 
     Args:
         worker: the worker that renders the page.
-        with_problems: False omits the text of problems, which may name hosts.
+        with_problems: False omits the text of problems, which may contain host names.
     """
     model = worker.follower.model
     settings = worker.deployment.settings
@@ -78,13 +78,13 @@ def curl_example(contract: Contract, base: str) -> str:
 
 
 def docs_page() -> str:
-    """Swagger UI for /openapi.json."""
+    """Return the Swagger UI page for /openapi.json."""
     return _template("docs.html").render()
 
 
 @cache
 def docs_asset(name: str) -> tuple[bytes, str] | None:
-    """Content and media type of a Swagger UI file; None if it does not exist."""
+    """Return content and media type of a Swagger UI file; None if the file does not exist."""
     if name not in _ASSETS:
         return None
     return static_file(name), _ASSETS[name]

@@ -34,7 +34,7 @@ _encode = msgspec.json.Encoder().encode
 class PredictEndpoint:
     """POST /api/v1/predict: `answer`, which the fast path calls, and an ASGI application that calls it.
 
-    `state` is the application's state, which has the worker once it runs. Tracing wraps `answer`.
+    `state` is the application's state, which contains the worker once it is running. Tracing wraps `answer`.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Status endpoints: health, readiness, model, reload, metrics.
+"""Status endpoints: health, readiness, model, reload and metrics.
 
 Not here: endpoints that receive data (data_endpoints.py), HTML pages (pages.py).
 """
@@ -128,7 +128,7 @@ async def model(_: Request, worker: Worker) -> Response:
 
 
 def model_document(worker: Worker) -> dict[str, Any]:
-    """The served model and the version of every worker. Raises ApiError without a model."""
+    """Describe the served model and every worker's version. Raises ApiError if no model is loaded."""
     served = worker.follower.model
     if served is None:
         raise api_errors.no_model(_no_model_reason(worker))

@@ -27,7 +27,7 @@ KEPT_VERSIONS = 5
 class ActiveVersion(msgspec.Struct, frozen=True):
     """The version to serve.
 
-    `alias_moved_at`: when the watcher saw the alias move. `verification`: a result of verification.py.
+    `alias_moved_at`: when the watcher detected the alias move. `verification`: a result of verification.py.
     `files_digest`, `may_unpickle`: digest of the verified files, and whether a pickle among them may be loaded.
     """
 
@@ -49,8 +49,8 @@ class ChallengerVersion(msgspec.Struct, frozen=True):
 class WatcherStatus(msgspec.Struct, frozen=True):
     """Result of the watcher's last poll.
 
-    `handled`: `id` of the last reload request it handled. `is_refused`: the version in production cannot be served,
-    so the previous one still serves. `refused_version`: that version, if known. `fetching`: the version being
+    `handled`: `id` of the last reload request it handled. `is_refused`: the version in production cannot be served, so
+    the previous version is still served. `refused_version`: that version, if known. `fetching`: the version being
     downloaded.
     """
 

@@ -34,7 +34,7 @@ class ServedModel:
 
 
 class ModelFollower:
-    """Keeps `model` at the active version. Only the event loop's thread assigns it."""
+    """Keeps `model` at the active version. Only the event loop's thread assigns `model`."""
 
     def __init__(self, cache: ModelCache, metrics: ServingMetrics) -> None:
         self._cache = cache
@@ -83,7 +83,7 @@ class ModelFollower:
         name, previous = bundle.manifest.model_name, self.model
         self.model = ServedModel(name, active.version, bundle, datetime.now(UTC))
         self.problem = ""
-        # The model lives until the next swap, so exclude it from garbage collection.
+        # The model stays in memory until the next swap, so exclude it from garbage collection.
         gc.collect()
         gc.freeze()
         reloads = self._metrics.model_reloads.labels(name)  # exports zero as soon as a model is loaded

@@ -38,7 +38,7 @@ log = get_logger("pmmds.serving.model_watcher")
 
 
 class ModelWatcher:
-    """Keeps `current.json` at the version under the registry's alias production."""
+    """Keeps `current.json` at the version that the registry's alias `production` points to."""
 
     def __init__(
         self, registry: ModelRegistry, cache: ModelCache, contract: Contract, verifier: ArtifactVerifier

@@ -34,7 +34,7 @@ MAX_REQUEST_ID = 120
 
 _NO_MODEL_YET = "Run `pmmds train`; the service loads the model automatically"
 
-# Logger and event of a prediction's log line.
+# Logger name and event name of a prediction's log line.
 COMPLETED = ("pmmds.serving.predict", "prediction_completed")
 
 
@@ -68,7 +68,7 @@ class PredictionLine(msgspec.Struct, frozen=True, gc=False):
 class Predictor:
     """Makes the predictions of one worker.
 
-    `on_answered` is called with every prediction, `line` writes the log; tracing wraps both.
+    `on_answered` is called with every prediction, and `line` writes its log line; tracing wraps both.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Predictor:
         self.on_answered: Callable[[Sequence[Prediction]], None] = self._count_and_log
         self.line = FrequentLine(*COMPLETED)
         self._new_id = RequestIds().new
-        # Predictions by client's request id, so that a repeated request gets the same response.
+        # Predictions by the client's request id, so that a repeated request gets the same response.
         self._remembered: OrderedDict[tuple[str, Row], Prediction] = OrderedDict()
 
     def predict(self, body: bytes, request_id: str, started: float) -> Prediction:

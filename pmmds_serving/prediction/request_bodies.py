@@ -59,7 +59,7 @@ async def read_body(
 
 
 def _described(headers: Headers) -> tuple[bytes, bytes, bytes]:
-    """Content-Type (the first of duplicates, as in the fast path), Content-Length and all Content-Encodings."""
+    """Return Content-Type (the first one, as in the fast path), Content-Length and all Content-Encodings."""
     content_type = declared = encoding = b""
     for name, value in headers:
         if name == b"content-type":

@@ -13,9 +13,9 @@ from pmmds_core.runtime.json_logs import get_logger
 
 PREFERRED_LIMIT = 16_384
 MAX_GRPC_CONNECTIONS = 256
-# The client's socket, and both ends of its connection to gRPC's server (rpc/relay.py).
+# Descriptors per gRPC client: its socket and both ends of its connection to gRPC's server (rpc/relay.py).
 GRPC_DESCRIPTORS = 3
-# For the spool, model files, sidecar processes, libraries, and connections over the limit until they are closed.
+# Reserved for the spool, model files, sidecars, libraries, and connections over the limit until they are closed.
 RESERVED = 192
 
 log = get_logger("pmmds.serving.descriptors")

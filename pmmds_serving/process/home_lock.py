@@ -36,7 +36,7 @@ def take_home(settings: Settings) -> IO[str]:
             f"Another service already uses {settings.home_path}: {_holder(file)}.",
             next_step="Stop it, or set PMMDS_HOME to another folder.",
         )
-    with suppress(OSError):  # on a full disk the lock works without the holder's name
+    with suppress(OSError):  # on a full disk, the lock works but does not show its holder
         lock.truncate(0)
         lock.write(f"process {os.getpid()}, port {settings.http_port}\n")
         lock.flush()

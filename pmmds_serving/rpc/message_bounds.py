@@ -18,11 +18,11 @@ _MAX_OTHERS = 16
 
 
 class BrokenMessageError(ValueError):
-    """The bytes are not a valid message."""
+    """Raised if the bytes are not a valid message."""
 
 
 def n_elements(data: bytes, field: int, most: int) -> int:
-    """Number of elements of a repeated message field of the outermost message; counts up to `most` + 1.
+    """Count the elements of a repeated message field of the outermost message, up to `most` + 1.
 
     Raises:
         BrokenMessageError: the bytes end inside a field, contain a group, or have too many other fields.

@@ -140,7 +140,7 @@ def _read(kind: type[M], data: bytes, limit: int) -> M:
 
 
 def _n_elements(kind: type[Message], data: bytes, most: int) -> int:
-    """Number of elements in field 1, before decoding; counts up to `most` + 1. Raises ApiError."""
+    """Count the elements in field 1 before decoding, up to `most` + 1. Raises ApiError."""
     try:
         return n_elements(data, 1, most)
     except BrokenMessageError:

@@ -1,4 +1,4 @@
-"""grpc.health.v1: SERVING while GET /ready returns 200.
+"""The service grpc.health.v1, which reports SERVING while GET /ready returns 200.
 
 Not here: the readiness check (http/status_endpoints.py).
 """
@@ -22,7 +22,7 @@ from pmmds_serving.worker import Worker
 
 WATCH_SECONDS = 1.0
 MAX_WATCHERS = 128
-# Maximum number of messages received at the same time.
+# Maximum number of messages that are received at the same time.
 MAX_ARRIVING = 8
 
 Status: TypeAlias = health_pb2.HealthCheckResponse

@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 Context: TypeAlias = ServicerContext[Any, Any]
 
-# Maximum number of concurrent streams and maximum duration of one.
+# Maximum number of concurrent streams, and maximum duration of a stream in seconds.
 MAX_REFLECTIONS, STREAM_SECONDS = 4, 30.0
 
 

@@ -1,4 +1,4 @@
-"""The gRPC server of one worker: port, limits, counting of calls and shutdown.
+"""The gRPC server of one worker: its port, limits, call metrics and shutdown.
 
 Not here: the public port, which all workers share (relay.py), the methods (methods.py), health
 (readiness.py), reflection (reflection.py).

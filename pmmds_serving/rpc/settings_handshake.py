@@ -18,7 +18,7 @@ class HandshakeError(Exception):
 
 
 class SettingsHandshake:
-    """Filters one client's bytes. `is_done`: the client has acknowledged; all later bytes are relayed."""
+    """Filters one client's bytes. `is_done`: True if the client has acknowledged; all later bytes are relayed."""
 
     def __init__(self) -> None:
         self.is_done = False
@@ -31,7 +31,7 @@ class SettingsHandshake:
         """Return the bytes to relay now; frames other than SETTINGS are held until the acknowledgment.
 
         Raises:
-            HandshakeError: close the connection.
+            HandshakeError: the handshake failed; the caller closes the connection.
         """
         self._unread += data
         passed = bytearray(self._preface())

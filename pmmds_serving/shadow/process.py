@@ -26,7 +26,7 @@ NICE = 10
 
 
 class Publisher:
-    """Publishes the shadow's status to the workers and its counts to Prometheus."""
+    """Publishes the shadow process's status to the workers and its counts to Prometheus."""
 
     def __init__(self, files: ShadowFiles, metrics: ServingMetrics) -> None:
         self._files = files
@@ -62,7 +62,7 @@ def shadow(deployment: Deployment, parent: int) -> None:
     with lock:
         while not stop.is_set() and os.getppid() == parent:
             succeeded = False
-            with ErrorGuard():  # step() handles its own errors; this suppresses errors of publishing
+            with ErrorGuard():  # step() handles its own errors; this suppresses publishing errors
                 succeeded = scorer.step()
                 publisher.publish(scorer.status)
             n_failures = 0 if succeeded else n_failures + 1

@@ -1,4 +1,4 @@
-"""Shadow scoring: scores logged requests with the challenger, in batches, after they reached the database.
+"""Shadow scoring: scores logged requests with the challenger, in batches, after they have reached the database.
 
 It runs in its own process (process.py). Not here: choosing the version (model/challenger.py), reading and
 writing rows (pmmds_core.stores.predictions.shadow).
@@ -22,7 +22,7 @@ from pmmds_serving.model.cache import ModelCache
 from pmmds_serving.process.error_guard import ErrorGuard
 from pmmds_serving.shadow.status import ShadowStatus
 
-# Pause between two steps.
+# Pause between two steps, in seconds.
 POLL_SECONDS = 0.5
 BATCH_ROWS = 2_000
 # Transactions may commit out of order, so each pass starts this long before the newest row of the previous pass.

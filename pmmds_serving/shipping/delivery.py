@@ -25,7 +25,7 @@ _PERHAPS_A_ROW = (SQLAlchemyError, ValueError, TypeError, ArithmeticError, Looku
 def is_about_a_row(error: Exception) -> bool:
     """True if a reachable database, or the conversion before it, rejected a value.
 
-    Any other error (server unavailable, missing column, missing privilege, bug) would affect every row, so those rows
+    Any other error (server unavailable, missing column, missing privilege, bug) would affect every row, so the rows
     wait.
     """
     if isinstance(error, DBAPIError):

@@ -29,7 +29,7 @@ STOP_SECONDS = 10.0
 
 
 class ShipperStatus(msgspec.Struct, frozen=True):
-    """State of the process, which the workers report."""
+    """State of the shipper process; the workers include it in their status."""
 
     pid: int
     problem: str = ""
@@ -38,7 +38,7 @@ class ShipperStatus(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class ShipperFiles:
-    """Files shared by a home's shipper and its workers."""
+    """Files that a home's shipper and workers share."""
 
     folder: Path
 

@@ -84,7 +84,7 @@ class Shipper:
         n_failures = 0
         while not stop.is_set():
             shipped = False
-            with ErrorGuard():  # ship() handles its own errors; this suppresses errors of reporting
+            with ErrorGuard():  # ship() handles its own errors; this suppresses reporting errors
                 shipped = self.ship()
                 after_each()
             n_failures = 0 if shipped else n_failures + 1

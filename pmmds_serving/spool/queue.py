@@ -13,7 +13,7 @@ SEGMENT_BYTES = 4_000_000
 
 
 class SpoolFullError(SpoolWriteError):
-    """The spool is full and PMMDS_SPOOL_WHEN_FULL is `reject`."""
+    """Raised if the spool is full and PMMDS_SPOOL_WHEN_FULL is `reject`."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Log segments: the files of the spool, each opened and locked by one process.
 
-A file has a header frame and one frame per record: length and CRC-32 (little-endian), then MessagePack. A frame that a
-crash cut off belongs to a prediction that was never returned. Not here: when segments are written and
-released (spool.py) or shipped (shipping/).
+A file has a header frame and one frame per record: length and CRC-32 (little-endian), then MessagePack. A frame that
+was cut off by a crash belongs to a prediction that was never returned. Not here: when segments are written and released
+(spool.py) or shipped (shipping/).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pmmds_core.errors import StoreError
 from pmmds_core.stores.predictions.log import PredictionRecord
 
 SUFFIX = ".spool"
-# A segment that is being created; `*.spool` does not match it.
+# Suffix of a segment that is being created; `*.spool` does not match it.
 NEW_SUFFIX = ".spool-new"
 DAMAGED_SUFFIX = ".damaged"
 READ_BYTES = 1 << 18
@@ -35,7 +35,7 @@ _decoder = msgspec.msgpack.Decoder(PredictionRecord)
 
 
 class SpoolWriteError(StoreError):
-    """A prediction could not be recorded, so it must not be returned."""
+    """Raised if a prediction could not be recorded; it must not be returned to the client."""
 
 
 class SpoolHeader(msgspec.Struct, frozen=True):
@@ -62,7 +62,7 @@ class Batch:
 
 
 def encode_record(record: PredictionRecord) -> bytes:
-    """The frame of one record."""
+    """Encode one record as a frame."""
     return framed(_encoder.encode(record))
 
 
@@ -71,7 +71,10 @@ def framed(payload: bytes) -> bytes:
 
 
 class Segment:
-    """One file. Writing, reading and syncing may run in different threads; closing waits for reads and syncs."""
+    """One segment file.
+
+    Writing, reading and syncing may run in different threads; closing waits for reads and syncs.
+    """
 
     def __init__(self, path: Path, fd: int) -> None:
         self.path = path
@@ -233,7 +236,7 @@ class Segment:
 
 
 def claim_all(folder: Path) -> Iterator[Segment]:
-    """Claim all segments that no worker writes to, released or orphaned; the oldest of each worker first."""
+    """Claim all segments that no worker writes to, released or orphaned; each worker's oldest segment comes first."""
     remove_unfinished(folder)
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         segment = Segment.claim(path)
@@ -242,7 +245,7 @@ def claim_all(folder: Path) -> Iterator[Segment]:
 
 
 def segments_with_records(folder: Path) -> list[Path]:
-    """Segment files with at least one record, claimed or not. Deleted files are skipped."""
+    """Return segment files with at least one record, whether claimed or not. Deleted files are skipped."""
     paths = []
     for path in folder.glob(f"*{SUFFIX}"):
         with suppress(FileNotFoundError), path.open("rb") as file:

@@ -32,7 +32,7 @@ log = get_logger("pmmds.serving.spool")
 
 
 class Spool:
-    """The segments of one worker. Appending and syncing may run in different threads."""
+    """The spool of one worker. Appending and syncing may run in different threads."""
 
     def __init__(self, folder: Path, feature_names: Sequence[str], limits: SpoolLimits | None = None) -> None:
         """Raises HomeNotWritableError if the spool folder cannot be written."""
@@ -41,7 +41,7 @@ class Spool:
         self.n_dropped = 0
         self.problem = ""  # the reason why records cannot be stored durably now; empty if they can
         self._feature_names = tuple(feature_names)
-        # Segments are smaller for a small limit, so that dropping one loses fewer records.
+        # If the spool's limit is small, segments are smaller, so that dropping one loses fewer records.
         self._segment_bytes = max(1, min(self.limits.segment_bytes, self.limits.max_bytes // 4))
         self._name = uuid.uuid4().hex
         self._numbers = itertools.count()
@@ -56,7 +56,7 @@ class Spool:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             sync_folder(folder.parent)
-            # Kept open, so that syncing works when the process is out of descriptors.
+            # The folder is kept open, so that syncing works even if the process is out of descriptors.
             self._folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             self._parts.append(self._new_part())
         except OSError as error:
@@ -184,7 +184,10 @@ class Spool:
                 part.release()
 
     def _forget_shipped(self) -> None:
-        """Remove shipped segments. The shipper takes the oldest first, so the first existing one ends the search."""
+        """Remove shipped segments.
+
+        The shipper takes the oldest first, so the search ends at the first segment that still exists.
+        """
         while self._parts and self._parts[0].is_gone:
             self._forget(self._parts[0])
 

@@ -22,7 +22,7 @@ log = get_logger("pmmds.serving.spool_sync")
 
 
 class SpoolSyncer:
-    """Syncs every `every_seconds`; calls `after_each` in every iteration, to publish the spool's state.
+    """Syncs every `every_seconds` and calls `after_each` in every iteration to publish the spool's state.
 
     A prediction is on disk after at most `every_seconds` plus the duration of two syncs: the one in progress when it
     was recorded, and its own.

@@ -19,7 +19,7 @@ _CHUNK_BYTES = 1_000_000
 
 
 def fetch_bundle(store: Any, folder: Path) -> None:
-    """Fetch the bundle's manifest and then the files that it lists into `folder`, together at most MAX_BYTES.
+    """Download the bundle's manifest and then the files that it lists into `folder`, at most MAX_BYTES in total.
 
     Raises:
         ArtifactCorruptError: the manifest is not usable, or the files are too large.

@@ -44,7 +44,7 @@ class ProfileCache:
         self._profiles: dict[str, ReferenceProfile] = {}
 
     def files(self, version: str) -> BundleFiles:
-        """The files of a version, read and hashed but not loaded.
+        """Return a version's files, which are read and hashed but not loaded.
 
         Raises:
             NoModelError: no such version.

@@ -41,7 +41,7 @@ class DirectAccessError(Exception):
 
 @dataclass(frozen=True)
 class VersionRow:
-    """A model version with the attributes that MLflow's own `ModelVersion` has."""
+    """A model version with the same attributes as MLflow's `ModelVersion`."""
 
     name: str
     version: str
@@ -75,7 +75,7 @@ class DirectRegistry:
             return _read_version(connection, model_name, int(version))
 
     def put(self, run_id: str, path: str, content: bytes) -> None:
-        """Write the artifact `path` of a run, to a local artifact store or through the server."""
+        """Write the artifact `path` of a run, either to a local artifact store or through the server."""
         if self._is_server:
             self._upload(self._artifact_uri(run_id), path, content)
             return

@@ -10,7 +10,7 @@ from pmmds_core.config.settings import Settings, load_settings
 from pmmds_core.errors import PmmdsError
 from pmmds_core.runtime.web_guard import Application, WebGuard
 
-# Registered under this name in pyproject.toml, entry point group `mlflow.app`.
+# The app's name in the entry point group `mlflow.app` of pyproject.toml.
 APP_NAME = "pmmds"
 
 
@@ -26,7 +26,7 @@ def make_app() -> Application:
 
 
 def host_variables(settings: Settings) -> dict[str, str]:
-    """Environment variables that give MLflow's own middleware the same host names."""
+    """Environment variables that make MLflow's own middleware accept the same host names."""
     names = sorted(settings.web_hosts(settings.mlflow_host))
     patterns = [f"[[]{name}]" if name.count(":") > 1 else name for name in names]  # glob patterns without a port
     hosts = ["localhost", "127.0.0.1", "[[]::1]", *patterns]

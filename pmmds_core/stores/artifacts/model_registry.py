@@ -139,7 +139,7 @@ class ModelRegistry:
             model.model_name,
             source=info.model_uri,
             run_id=run_id,
-            model_id=info.model_id,  # required by servers for models:/ sources
+            model_id=info.model_id,  # MLflow servers require it for models:/ sources
             tags={**model.tags, "digest": model.digest},
             description=model.description,
         )
@@ -209,12 +209,12 @@ class ModelRegistry:
                 client.set_model_version_tag(model_name, version, key, value)
 
     def log_document(self, run_id: str, document: Mapping[str, Any], path: str) -> None:
-        """Store a JSON document with a version's run."""
+        """Store a JSON document as an artifact of a version's run."""
         with self._client() as client:
             client.log_dict(run_id, dict(document), path)
 
     def log_page(self, run_id: str, content: bytes, paths: Sequence[str]) -> None:
-        """Store a file with a version's run under each of `paths`, replacing existing files.
+        """Store a file as an artifact of a version's run under each of `paths`, replacing existing files.
 
         Raises:
             RegistryUnavailableError: MLflow or its artifact store is unreachable.
@@ -265,10 +265,10 @@ class ModelRegistry:
         return files_digest(self._content(registered, f"{BUNDLE_PATH}/{MANIFEST}", MAX_MANIFEST_BYTES))
 
     def training_rows(self, version: RegisteredVersion) -> NDArray[np.int64]:
-        """(n,) digests of the version's training rows.
+        """Return the digests of the version's training rows, (n,).
 
         Raises:
-            DataError: the version has no record of them, or it is damaged.
+            DataError: the version has no such record, or the record is damaged.
             RegistryUnavailableError: MLflow or its artifact store is unreachable.
         """
         if not self._has_artifact(version, TRAINING_ROWS):
@@ -324,7 +324,7 @@ class ModelRegistry:
 
 
 def _mlflow(tracking_uri: str) -> Any:
-    """Import MLflow lazily (about four seconds) and configure it: quiet, no telemetry, short timeouts."""
+    """Import MLflow lazily (this takes about four seconds); disable its output and telemetry, and shorten timeouts."""
     import mlflow
     import mlflow.environment_variables
 
@@ -391,7 +391,7 @@ def _translate(version: Any) -> RegisteredVersion:
     if not _VERSION.fullmatch(str(version.version)):
         raise RegistryUnavailableError(
             f"MLflow returned {str(version.version)[:60]!r} as a model version; a version is a number.",
-            next_step="Check which server runs at PMMDS_MLFLOW_TRACKING_URI.",
+            next_step="Check which server is running at PMMDS_MLFLOW_TRACKING_URI.",
         )
     tags = dict(version.tags)
     return RegisteredVersion(

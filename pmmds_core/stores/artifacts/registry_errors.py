@@ -25,7 +25,7 @@ CHECK_STORE = (
 _MAX_LENGTH = 300
 _DOUBLE = '"'
 _STORE_MODULES = ("boto3", "botocore")
-# MLflow's first line only reports that files failed; the next lines name the file and the reason.
+# MLflow's first line reports only that files failed; the following lines give the file and the reason.
 _FAILED_FILE = re.compile(r"^##### File (?P<path>.*) #####$\n(?P<why>.*)", re.MULTILINE)
 # After the last retry, the reason is nested in the last exception.
 _RETRIES_FAILED = re.compile(r"^(?P<what>.*?) failed with exception .*\(Caused by \w+\((?:.*: )?(?P<why>.*?)\)\)$")
@@ -118,7 +118,7 @@ def _short(line: str) -> str:
 
 
 def masked(uri: str) -> str:
-    """A URI without user and password."""
+    """Return a URI with its user name and password masked."""
     if "@" not in uri:
         return uri
     scheme, _, rest = uri.partition("://")

@@ -163,7 +163,7 @@ def _insert_recordset(
 
 
 def _as_json(value: Any) -> Any:
-    """A JSON value that PostgreSQL reads back exactly."""
+    """Convert a value to JSON that PostgreSQL reads back exactly."""
     if isinstance(value, float) and math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
     return UtcDateTime.to_naive(value) if isinstance(value, datetime) else value

@@ -58,7 +58,7 @@ class FeatureNumber(GenericFunction[float]):
 
 @compiles(DatabaseNow, "sqlite")
 def _sqlite_now(_element: DatabaseNow, _compiler: SQLCompiler, **_options: Any) -> str:
-    # Six digits, as SQLAlchemy writes them: timestamps are compared as text.
+    # Write six fractional digits, as SQLAlchemy does, because timestamps are compared as text.
     return "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')"
 
 

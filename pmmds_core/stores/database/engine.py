@@ -43,12 +43,12 @@ class Database:
 
     @property
     def file(self) -> Path | None:
-        """The SQLite file; None for PostgreSQL."""
+        """The path of the SQLite file; None for PostgreSQL."""
         return _sqlite_path(self.engine.url)
 
     @property
     def place(self) -> str:
-        """Name and address for messages, without the password."""
+        """The database's name and address for messages, without the password."""
         return place_of(self.engine.url)
 
     @contextmanager
@@ -67,7 +67,7 @@ class Database:
 
     @contextmanager
     def connect(self) -> Iterator[sa.Connection]:
-        """A connection that reads. Raises the same errors as `begin`."""
+        """A connection for reading. Raises the same errors as `begin`."""
         with self._translated_errors(), self.engine.connect() as connection:
             yield connection
 
@@ -130,7 +130,7 @@ def open_database(settings: Settings, *, busy_timeout_seconds: float = BUSY_TIME
 
 
 def _sqlite_path(url: sa.URL) -> Path | None:
-    """The file of a SQLite URL; None for PostgreSQL."""
+    """Return the file of a SQLite URL; None for PostgreSQL."""
     if url.get_backend_name() != "sqlite":
         return None
     name = url.database or ""
@@ -160,7 +160,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
     if mode != "wal":
         connection.execute("PRAGMA journal_mode = WAL")
-    # With NORMAL a power failure could lose commits, and the spool deletes its rows once they are committed.
+    # With NORMAL, a power failure could lose commits, but the spool deletes its rows as soon as they are committed.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
 

@@ -117,7 +117,7 @@ _FAILURES = (
 
 
 def place_of(url: sa.URL) -> str:
-    """Name and address of a database, without user and password."""
+    """Return a database's name and address without the user name and password."""
     if url.get_backend_name() == "sqlite":
         return f"database {url.database}"
     return f"database {url.database} on PostgreSQL at {url.host or 'the local socket'}:{url.port or 5432}"

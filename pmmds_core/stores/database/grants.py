@@ -125,7 +125,7 @@ def _container_right_missing(place: str, kind: str, name: str, statement: str) -
 
 
 def _wanted(statement: str, table: str) -> set[str]:
-    """The privileges on the table that the statement needs besides SELECT; SELECT if it only reads."""
+    """The privileges other than SELECT that the statement needs on the table; only SELECT if it just reads."""
     wanted = {right for verb, right in _STATEMENTS if re.search(rf'\b({verb})\s+"?{table}\b', statement, re.IGNORECASE)}
     if re.search(r"\bDO UPDATE\b|\bFOR (NO KEY )?UPDATE\b", statement, re.IGNORECASE):
         wanted.add("UPDATE")

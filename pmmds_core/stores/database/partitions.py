@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from pmmds_core.stores.database.engine import Database, limit_lock_wait
 
 DAYS_AHEAD = 7
-# Moving rows locks the default partition against writers; if the lock takes longer than this, a later run retries.
+# Moving rows locks out writers of the default partition. If waiting for the lock takes longer, a later run retries.
 LOCK_TIMEOUT_SECONDS = 10
 _DEFAULT = "prediction_logs_default"
 # Partitions with other names were not created by PMMDS: it reads their rows but never drops them.

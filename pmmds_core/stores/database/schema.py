@@ -76,7 +76,7 @@ def migrate(database: Database, contract: Contract) -> list[str]:
         done = _upgrade(connection, database.place) + _follow_contract(connection, contract)
         if database.dialect == "postgresql":
             make_days(connection)
-            if have_roles(connection):  # new tables have no grants yet
+            if have_roles(connection):  # newly created tables have no grants yet
                 for statement in grant_statements():
                     connection.exec_driver_sql(statement)
         return done
@@ -110,7 +110,7 @@ def check_schema(database: Database, contract: Contract) -> None:
 
 
 def schema_status(database: Database, contract: Contract) -> SchemaStatus:
-    """Compare the database with HEAD and with the contract."""
+    """Compare the database's schema with HEAD and with the contract."""
     with database.connect() as connection:
         revision = _revision(connection)
         logged = {} if revision is None else _logged_columns(connection)

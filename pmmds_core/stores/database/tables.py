@@ -17,7 +17,7 @@ from pmmds_core.contracts.contract import Contract, Feature
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
-    """A timestamp: aware and UTC in Python, naive UTC in the database, on every engine."""
+    """A timestamp type that is aware UTC in Python and naive UTC in the database, for both engines."""
 
     impl = sa.DateTime
     cache_ok = True
@@ -30,7 +30,7 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
 
     @staticmethod
     def to_naive(timestamp: datetime) -> datetime:
-        """The stored form. Raises ValueError if `timestamp` has no time zone."""
+        """Convert to the stored form. Raises ValueError if `timestamp` has no time zone."""
         if timestamp.tzinfo is UTC:  # fast path: the service writes thousands of rows per second
             return timestamp.replace(tzinfo=None)
         if timestamp.tzinfo is None:

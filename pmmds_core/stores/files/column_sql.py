@@ -35,7 +35,7 @@ WHOLE = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINY
 WHOLE_TOO = frozenset({"UBIGINT", "UHUGEINT"})
 REAL = frozenset({"FLOAT", "DOUBLE"})
 TIMESTAMP_TYPES = ("DATE", "TIME", "TIMESTAMP", "INTERVAL")
-# cells.BLANKS as an SQL literal.
+# The characters of cells.BLANKS as an SQL literal.
 BLANKS = f"'{cells.BLANKS}'"
 
 
@@ -44,8 +44,8 @@ class Reading:
     """The SQL that reads one feature from a file.
 
     `value`: SQL of the number (DOUBLE; NaN for missing values and text) or of the text. `is_text`: SQL that is true for
-    text that is not a number; empty if the column's type rules it out. `cell`: SQL of the column as it is, if a cell
-    that equals a category is that category; else empty.
+    text that is not a number; empty if the column's type rules it out. `cell`: SQL of the unchanged column if its cells
+    can be compared with the categories directly; otherwise empty.
     """
 
     feature: str
@@ -87,7 +87,7 @@ def read_number(
     """
     x = column.identifier
     fill = None if rules is None else rules.blank_value
-    # NaN for missing rather than NULL, because DuckDB compares columns without NULLs in half the time.
+    # Missing values become NaN rather than NULL, because DuckDB compares columns without NULLs in half the time.
     blank = "'nan'::DOUBLE" if fill is None else f"{float(fill)!r}::DOUBLE"
     sentinels = _sentinels(rules, na)
     if is_number(column):
@@ -111,7 +111,7 @@ def read_number(
 
 
 def read_boolean_as_number(column: FileColumn, feature: str) -> Reading:
-    """Read a text column of true and false as 1 and 0."""
+    """Read a text column with the values true and false as 1 and 0."""
     text = f"lower(trim({column.identifier}, {BLANKS}))"
     is_blank = f"({column.identifier} IS NULL OR {text} IN ({_strings(missing_words())}))"
     is_true, is_false = f"{text} IN ('true', 't')", f"{text} IN ('false', 'f')"

@@ -97,7 +97,7 @@ def open_data_file(connection: DuckDBPyConnection, path: Path, delimiter: str = 
 
 @contextmanager
 def file_faults(make_error: Callable[[str], PmmdsError]) -> Iterator[None]:
-    """Translate DuckDB's errors about unreadable files with `make_error`, which gets DuckDB's message."""
+    """Translate DuckDB's errors about unreadable files with `make_error`, which receives DuckDB's message."""
     import duckdb
 
     try:
@@ -124,7 +124,7 @@ def quoted(text: str) -> str:
 
 
 def literal_path(path: Path) -> str:
-    """A path escaped so that DuckDB does not read it as a glob pattern."""
+    """Escape a path so that DuckDB does not interpret it as a glob pattern."""
     return re.sub(r"([*?\[])", r"[\1]", str(path.absolute()))
 
 
@@ -215,7 +215,7 @@ def _pandas_metadata(connection: DuckDBPyConnection, file: Path) -> bytes | None
 
 
 def _top_level(schema: list[tuple[Any, ...]]) -> Iterator[str]:
-    """Column names from a Parquet schema, whose elements are a tree in depth-first order."""
+    """Yield the top-level column names of a Parquet schema, which lists a tree in depth-first order."""
     position = 1
     while position < len(schema):
         yield schema[position][0]
@@ -228,7 +228,7 @@ def _top_level(schema: list[tuple[Any, ...]]) -> Iterator[str]:
 def _csv(connection: DuckDBPyConnection, path: Path, delimiter: str) -> DataFile:
     shape = shape_of_csv(path, delimiter)
     _check_unique(path, [name for name in shape.names if name])
-    # All columns are read as text, because type detection would decide on the first rows.
+    # All columns are read as text, because DuckDB would detect types from the first rows only.
     columns = tuple(FileColumn(name, f"c{i}", "VARCHAR") for i, name in enumerate(shape.names) if name)
     left_out = tuple(
         (WITHOUT_NAME, f"column {i + 1} has no name (probably row numbers)")

@@ -104,7 +104,7 @@ class FileCounter:
         return [str(row[0]) for row in rows]
 
     def all_match(self, column: FileColumn, pattern: str, missing: Collection[str]) -> bool:
-        """True if every cell of a text column matches a pattern, in any case, or is one of the words for missing."""
+        """True if every cell of a text column matches a pattern (ignoring case) or is one of the missing words."""
         text = f"lower(trim({column.identifier}, {BLANKS}))"
         words = ", ".join(quoted(word) for word in sorted({"", *missing}))
         is_other = f"{text} NOT IN ({words}) AND NOT regexp_full_match({text}, {quoted(pattern)})"
@@ -167,7 +167,7 @@ class FileCounter:
         if n_rows != self._file.n_rows:
             raise InputFileError(
                 f"{self._file.path} changed while it was read: {self._file.n_rows:,} rows, then {n_rows:,}.",
-                next_step="Retry when the file is completely written.",
+                next_step="Retry when the file has been written completely.",
             )
 
     def _rows(self, cursor: DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
@@ -175,7 +175,7 @@ class FileCounter:
             return cursor.execute(query).fetchall()
 
     def _at_once(self, work: Callable[[DuckDBPyConnection, Part], Result], parts: Sequence[Part]) -> list[Result]:
-        """Run each part on a thread, because DuckDB uses one core per query for a file with one row group."""
+        """Run each part in its own thread, because for a file with one row group DuckDB uses one core per query."""
         if not parts:
             return []
         if len(parts) == 1:
@@ -204,7 +204,7 @@ def _condition(i: int, reading: Reading, query: BinQuery) -> str:
 
 
 def _parts(readings: Sequence[Reading], widths: Sequence[int], at_most: int) -> Iterator[list[Reading]]:
-    """Split readings into consecutive groups of total width at most `at_most`; a wider reading is a group by itself."""
+    """Split readings into consecutive groups of total width at most `at_most`; a wider reading forms its own group."""
     part: list[Reading] = []
     width = 0
     for reading, own in zip(readings, widths, strict=True):

@@ -36,7 +36,7 @@ def open_frame(connection: DuckDBPyConnection, name: str, frame: pd.DataFrame | 
         raise InputFileError(f"{name} has no rows.", next_step="Expected at least one row.")
     relation = identifier(name)
     with file_faults(lambda message: InputFileError(f"{name} cannot be read: {message.splitlines()[0]}")):
-        # A table, because a registered frame is not visible to the cursors of other threads.
+        # Create a table, because a registered frame is not visible to cursors in other threads.
         connection.register("arrow_table", table)
         connection.execute(f"CREATE TABLE {relation} AS SELECT * FROM arrow_table")
         connection.unregister("arrow_table")

@@ -59,7 +59,7 @@ def choose_source(settings: Settings, contract: Contract) -> SourceChoice:
     if not contract.is_packaged:
         raise DataError(
             f"There is no reference data for the contract {contract.name!r}.",
-            next_step="Set PMMDS_DATA_PATH to a CSV or Parquet file that follows it.",
+            next_step="Set PMMDS_DATA_PATH to a CSV or Parquet file that matches it.",
         )
     return SourceChoice("sample", None)
 
@@ -83,6 +83,6 @@ def load_reference(settings: Settings, contract: Contract) -> ReferenceSource:
 
 
 def packaged_sample(contract: Contract) -> SourceData:
-    """The synthetic sample that replaces the real Telco file; deterministic."""
+    """Return the synthetic sample that stands in for the real Telco file; deterministic."""
     frame = packaged_generator().sample(SAMPLE_ROWS, SAMPLE_SEED)
     return SourceData("packaged synthetic sample", frame, None, len(frame), content_digest(frame))

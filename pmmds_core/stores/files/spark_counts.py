@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def count_with_spark(
     frame: DataFrame, profile: ReferenceProfile, columns: Mapping[str, str] | None = None
 ) -> tuple[dict[str, list[int]], int]:
-    """Counts of a DataFrame's rows in the profile's bins, and the number of rows.
+    """Count a DataFrame's rows in the profile's bins; return the counts and the number of rows.
 
     Pass them to `drift.compare`, or to `profile.recounted` for a reference of several partitions.
 

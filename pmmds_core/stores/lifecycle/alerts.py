@@ -121,7 +121,7 @@ class AlertStore:
             return self._raise(transaction, row)
 
     def _raise(self, connection: sa.Connection, row: dict[str, Any]) -> Alert:
-        """The upsert locks the alert's row, so changes of one alert are serialized."""
+        """Create or extend the alert. The upsert locks its row, so concurrent changes of one alert are serialized."""
         alert = _upsert(connection, row)
         if alert.n_reports == 1:
             self._record(connection, alert, OPENED, MONITORING, None, alert.opened_at)
@@ -151,7 +151,7 @@ class AlertStore:
             enqueue(connection, notice, self._targets, at, change_id=change_id)
 
     def changes(self, alert_id: int) -> list[AlertChange]:
-        """Every state change of an alert, oldest first."""
+        """Return every state change of an alert, oldest first."""
         query = sa.select(alert_changes).where(alert_changes.c.alert_id == alert_id).order_by(alert_changes.c.change_id)
         with self._database.connect() as connection:
             return [AlertChange(**row) for row in connection.execute(query).mappings()]
@@ -201,7 +201,7 @@ class AlertStore:
         return self._changed(connection, alert_id, RETRAINING, note, {}, kind=GAVE_UP) is not None
 
     def event_totals(self) -> dict[tuple[str, str], int]:
-        """Number of alerts ever raised, by drift type and severity."""
+        """Total number of alerts raised so far, by drift type and severity."""
         c = drift_alerts.c
         query = sa.select(c.drift_type, c.severity, sa.func.count().label("n")).group_by(c.drift_type, c.severity)
         with self._database.connect() as connection:

@@ -42,7 +42,7 @@ from pmmds_core.stores.lifecycle.promotion_lock import (
 if TYPE_CHECKING:
     from pmmds_core.evaluation.comparison import ModelEvaluation
 
-# Maximum number of version pairs in promotion_totals.
+# Maximum number of version pairs that promotion_totals returns.
 MAX_PROMOTION_SERIES = 50
 
 
@@ -224,7 +224,7 @@ class DecisionStore:
         return next((str(digest) for digest in recorded if digest), None)
 
     def newest_recorded(self, *, other_than: str = "") -> str | None:
-        """The version most recently put into production with a recorded digest; None if there is none."""
+        """The version that most recently went into production with a recorded digest; None if there is none."""
         c = promotion_decisions.c
         query = self._decisions().where(
             c.promoted, c.state == RECORDED, c.kind.in_(EVIDENCE_KINDS), c.challenger_version != other_than
@@ -234,7 +234,7 @@ class DecisionStore:
         return next((d.challenger_version for d in decisions if d.document.get(BUNDLE_DIGEST)), None)
 
     def newest_promotion(self) -> Decision | None:
-        """The newest decision on a trained model, promoted or held."""
+        """The newest decision about a trained model, whether promoted or held."""
         c = promotion_decisions.c
         decisions = self._read(self._decisions().where(c.kind == PROMOTION).order_by(c.decided_at.desc()).limit(1))
         return decisions[0] if decisions else None
@@ -275,7 +275,7 @@ class DecisionStore:
 
 
 def _evaluation(document: dict[str, Any]) -> ModelEvaluation:
-    """Imported lazily, so that reading decisions does not import numpy."""
+    """Parse an evaluation. Its class is imported lazily, so that reading decisions does not import numpy."""
     from pmmds_core.evaluation.comparison import ModelEvaluation
 
     return ModelEvaluation.from_document(document)

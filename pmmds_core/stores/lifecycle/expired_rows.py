@@ -27,7 +27,7 @@ _REPORTS_AT_ONCE = 500
 
 
 def old_reports(before: datetime) -> sa.Select[Any]:
-    """Select drift reports created before a time, except a model's newest report and those that an alert refers to."""
+    """Select drift reports created before a time, except a model's newest one and those that an alert refers to."""
     c = drift_reports.c
     newest = sa.select(sa.func.max(c.report_id)).group_by(c.model_name)
     named = sa.select(drift_alerts.c.report_id)
@@ -47,7 +47,7 @@ def delete_reports(database: Database, before: datetime) -> int:
 
 
 def delete_histograms(database: Database, before: datetime) -> int:
-    """Delete the counts of hours before a time."""
+    """Delete the hourly histograms from before a given time."""
     return _delete(database, feature_histograms, feature_histograms.c.hour < before)
 
 
@@ -64,7 +64,7 @@ def delete_notifications(database: Database, before: datetime) -> int:
 
 
 def count_rows(database: Database, before: datetime) -> dict[str, int]:
-    """Number of rows that each function above would delete, by kind."""
+    """Count, by kind, the rows that the functions above would delete."""
     labels, sent = label_observations.c, alert_notifications.c
     queries: dict[str, sa.Select[Any]] = {
         "drift reports": sa.select(sa.func.count()).select_from(old_reports(before).subquery()),

@@ -86,7 +86,10 @@ def name_of(place: int, url: str) -> str:
 
 
 def send(url: str, title: str, body: str) -> str | None:
-    """Send one message now. Returns None on success, otherwise the reason without any part of the URL."""
+    """Send one message now.
+
+    Returns None on success, otherwise the reason for the failure without any part of the URL.
+    """
     import apprise
 
     with _quiet() as lines:

@@ -50,7 +50,7 @@ class PromotionTransaction:
         return Decision(**self.connection.execute(query).mappings().one())
 
     def pointer(self) -> ProductionPointer | None:
-        """None if no version is in production."""
+        """Read the production pointer; None if no version is in production."""
         return read_pointer(self.connection, self.model_name)
 
     def promotion_in_progress(self) -> Decision | None:
@@ -67,7 +67,7 @@ class PromotionTransaction:
         self._set(decision.decision_id, state=MOVING, fencing_token=token, document=document)
 
     def confirm(self) -> None:
-        """Raises if the connection is lost, which also releases the lock."""
+        """Raise an error if the connection has been lost, which also releases the lock."""
         self.connection.execute(sa.select(1)).one()
 
     def record(self, decision: Decision, bundle_digest: str = "") -> None:
@@ -143,7 +143,7 @@ def hold_promotion_lock(
 ) -> Iterator[PromotionTransaction]:
     """Hold the promotion lock: a row lock on the pointer on PostgreSQL, the write transaction on SQLite.
 
-    It is released if its process crashes. Only logins that may change the pointer can lock its row.
+    The lock is released if its holder crashes. Only logins that may change the pointer can lock its row.
 
     Args:
         database: the deployment's database.
@@ -162,7 +162,7 @@ def hold_promotion_lock(
 
 
 def _lock_pointer(connection: sa.Connection, model_name: str) -> None:
-    """Lock the model's row, after creating it with an empty version if it does not exist."""
+    """Lock the model's row; if it does not exist, first create it with an empty version."""
     row = sa.select(production_pointer.c.model_name).where(production_pointer.c.model_name == model_name)
     if connection.execute(row.with_for_update()).first() is None:
         nothing = {"version": "", "decision_id": "", "fencing_token": 0, "moved_at": datetime.now(UTC)}
@@ -173,7 +173,7 @@ def _lock_pointer(connection: sa.Connection, model_name: str) -> None:
 
 
 def read_pointer(connection: sa.Connection, model_name: str) -> ProductionPointer | None:
-    """None if no version is in production."""
+    """Read the production pointer; None if no version is in production."""
     table = production_pointer
     row = connection.execute(sa.select(table).where(table.c.model_name == model_name)).mappings().first()
     if row is None or not row["version"]:
@@ -195,7 +195,7 @@ def new_decision(
     run_id: str = "",
     by: str | None = None,
 ) -> Decision:
-    """A decision with a new id and the current time, not stored yet."""
+    """Create a decision with a new id and the current time; it is not stored yet."""
     decision_id, decided_at = uuid.uuid4().hex[:12], datetime.now(UTC)
     document = {
         "decision_id": decision_id,

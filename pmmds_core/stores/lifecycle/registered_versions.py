@@ -44,7 +44,7 @@ class RegistrationStore:
             connection.execute(sa.insert(registered_versions).values(vars(registration)))
 
     def of_run(self, run_id: str) -> Registration | None:
-        """The newest version that the run registered, otherwise the newest of any run."""
+        """Return the newest version that the run registered or, if there is none, the newest of any run."""
         c = registered_versions.c
         query = sa.select(registered_versions).where(c.model_name == self._model_name)
         query = query.order_by((c.run_id == run_id).desc(), c.registered_at.desc()).limit(1)

@@ -58,7 +58,7 @@ class Attempt:
 
 
 def alert_cause(alert_id: int) -> str:
-    """The trigger key of an alert."""
+    """Return the trigger key for an alert."""
     return f"{ALERT}:{alert_id}"
 
 
@@ -79,7 +79,7 @@ class RetrainingStore:
             inserted = self._insert(connection, attempt, RUNNING, "", None)
         if inserted is None and self.of_run(attempt.run_id) is None:
             raise TrainingError(
-                f"Another run already has attempt {attempt.attempt} of {attempt.cause}; this run stops.",
+                f"Another run has already claimed attempt {attempt.attempt} of {attempt.cause}. This run stops.",
             )
 
     def finish(

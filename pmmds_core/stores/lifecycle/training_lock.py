@@ -1,7 +1,7 @@
 """The training lock: at most one training at a time per deployment, from reading data to promotion.
 
 The process of the run holds it, as a PostgreSQL session or a lock file next to the SQLite file; it is released when
-the process ends. A table names the holder for waiting runs. Not here: which runs need it
+the process ends. A table records the holder, so that waiting runs can report it. Not here: which runs need it
 (pmmds_assets/training_runs.py).
 """
 

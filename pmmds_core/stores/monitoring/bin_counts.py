@@ -34,7 +34,7 @@ class HourCounts:
     counts: dict[str, list[int]]
 
     def to_rows(self) -> Iterator[dict[str, Any]]:
-        """Rows of feature_histograms, one per feature."""
+        """Convert the counts to rows of feature_histograms, one per feature."""
         for feature, counts in self.counts.items():
             yield {
                 "model_version": self.model_version,
@@ -109,9 +109,9 @@ def count_groups(
     key: sa.ColumnElement[Any] | None,
     conditions: Sequence[sa.ColumnElement[bool]],
 ) -> dict[Any, tuple[int, dict[str, list[int]]]]:
-    """Value of `key` → (number of rows, feature → counts in the profile's order).
+    """Map each value of `key` to (number of rows, feature → counts in the profile's order).
 
-    Without a key all rows form one group, None. Without rows there is no group.
+    Without a key, all rows form the group None. If there are no rows, there is no group.
     """
     query = sa.select(sa.null() if key is None else key, sa.func.count().label("n_rows")).where(*conditions)
     if key is not None:

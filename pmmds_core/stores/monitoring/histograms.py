@@ -43,7 +43,7 @@ class RefreshResult:
 
 @dataclass(frozen=True)
 class MergedCounts:
-    """The sum of a model version's hours. `counts`: feature or `__score__` → (n_bins,)."""
+    """The summed hourly histograms of a model version. `counts`: feature or `__score__` → (n_bins,)."""
 
     counts: dict[str, NDArray[np.int64]]
     n_rows: int
@@ -96,7 +96,7 @@ class HistogramStore:
         return sorted(hour for hour in stale if start_of_hour(start) <= hour < _ceiling(end))
 
     def merged(self, model_name: str, model_version: str, start: datetime, end: datetime) -> MergedCounts:
-        """The sum of a version's hours overlapping [start, end); empty if there are none.
+        """Sum a version's hourly histograms that overlap [start, end); empty if there are none.
 
         Raises:
             DataError: hours were counted with different profiles, so their bins do not match.
@@ -122,7 +122,7 @@ class HistogramStore:
         return sorted(totals.items())
 
     def digest(self, model_name: str, start: datetime, end: datetime) -> str:
-        """sha256 of the counts of the hours overlapping [start, end); equal for equal histograms."""
+        """Return a sha256 of the counts in the hours overlapping [start, end); equal histograms have equal digests."""
         t = feature_histograms
         columns = (t.c.hour, t.c.model_version, t.c.feature, t.c.profile_digest, t.c.counts)
         query = _within(sa.select(*columns), start, end).where(t.c.model_name == model_name).order_by(*columns[:3])
@@ -187,7 +187,7 @@ class HistogramStore:
 
 
 def _heads(model_name: str, start: datetime, end: datetime) -> sa.Select[Any]:
-    """One row per version and hour."""
+    """Select one row per version and hour."""
     t = feature_histograms
     query = sa.select(t.c.hour, t.c.model_version, t.c.n_rows, t.c.profile_digest).distinct()
     return _within(query, start, end).where(t.c.model_name == model_name)

@@ -125,10 +125,11 @@ class PredictionArchive:
 
     @contextmanager
     def snapshot(self) -> Iterator[sa.Connection]:
-        """A connection that sees the database and the list of parts in one consistent state."""
+        """A connection with one consistent view of the database and the list of parts."""
         with self._database.snapshot() as connection:
             if self._database.dialect == "postgresql":
-                # Before the first SELECT, which fixes the snapshot: a day that is dropped later is still visible.
+                # Lock before the first SELECT, which fixes the snapshot, so that a day that is dropped later stays
+                # visible.
                 connection.exec_driver_sql("LOCK TABLE prediction_archives IN ACCESS SHARE MODE")
             yield connection
 
@@ -292,11 +293,11 @@ def _drop_recorded(connection: sa.Connection, part: Part) -> bool:
 
 
 class _RowsChangedError(Exception):
-    """The rows of the day differ from the rows that were written."""
+    """Raised if the day's rows differ from the rows that were written."""
 
 
 def _count_again(connection: sa.Connection, hours: Mapping[tuple[str, datetime], datetime]) -> None:
-    """Record the hours of rows that arrived after the last refresh, which cannot detect them once they are archived."""
+    """Record the hours of rows that arrived after the last refresh; the next one could not detect archived rows."""
     marks = histogram_watermarks.c
     through = {
         r.model_name: r.ingested_through
@@ -315,8 +316,8 @@ def _count_again(connection: sa.Connection, hours: Mapping[tuple[str, datetime],
 class _Content:
     """What was written to a file. `last`: the key of the last row read.
 
-    `hours`: (model, hour) to the newest ingested_at of its rows. `n_differing`: repeated rows that differ from the
-    archived row with their id; `differing_id` is the id of one.
+    `hours`: (model, hour) → the newest ingested_at of its rows. `n_differing`: number of repeated rows that differ from
+    the archived row with the same id; `differing_id`: one such id.
     """
 
     written: Written

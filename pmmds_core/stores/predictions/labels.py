@@ -105,7 +105,7 @@ class GroundTruthStore:
             return self._match(connection, match_by_id(connection, self._log, client_request_ids))
 
     def match_archived(self) -> FeedbackCounts:
-        """Assign waiting labels to archived predictions. Reads the ids of every part."""
+        """Assign waiting labels to archived predictions. Reads the ids in every archived part."""
         if self._archive is None:
             return FeedbackCounts(0, 0, 0, 0)
         with self._archive.snapshot() as connection:
@@ -209,7 +209,7 @@ class GroundTruthStore:
         return self._to_rows(columns)
 
     def _from_log_and_archive(self, query: sa.Select[Any], *observed: sa.ColumnElement[Any]) -> list[Any]:
-        """Rows of the database and the archive. `observed`: columns of label_observations that `query` joins."""
+        """Read rows from the database and the archive. `observed`: columns of label_observations that `query` joins."""
         with logged_rows(self._database, self._archive) as logged:
             logged.add_table(ground_truth, *ground_truth.c)
             if observed:
@@ -246,7 +246,7 @@ def _upsert(connection: sa.Connection) -> Any:
 def _classify(
     items: Sequence[LabelItem], current: dict[str, datetime | None]
 ) -> tuple[FeedbackCounts, list[LabelItem]]:
-    """Counts of the items in their order, and the item to store per request."""
+    """Process the items in order; return their counts and the item to store for each request."""
     observed = dict(current)
     newest: dict[str, LabelItem] = {}
     accepted = updated = outdated = 0

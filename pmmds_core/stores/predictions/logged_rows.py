@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from pmmds_core.stores.database.dialects import listed
 from pmmds_core.stores.predictions.archived_rows import ArchivedRows
 
-# By name, because every store has its own Table object for the log.
+# Compare tables by name, because every store has its own Table object for the log.
 _ID = sa.literal_column("prediction_logs.request_id", sa.String)
 
 

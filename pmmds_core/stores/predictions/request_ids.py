@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 PREFIX_DIGITS = 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Milliseconds; later timestamps would overflow datetime.
+# Limit in milliseconds; later timestamps would overflow datetime.
 _LAST = int(datetime(9999, 1, 1, tzinfo=UTC).timestamp() * 1000)
 _UUID7 = re.compile(r"[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}(-\d+)?", re.ASCII)
 

@@ -28,7 +28,7 @@ ClientKey = tuple[str, str]
 
 
 def row_digest(names: Sequence[str], features: Sequence[FeatureValue]) -> str:
-    """A digest of the non-missing values by name, so that adding a feature to the contract changes no digest.
+    """Hash the non-missing values by name, so that adding a feature to the contract changes no digest.
 
     Equal rows have equal digests: 1 equals 1.0, and 0.0 equals -0.0.
     """
@@ -66,10 +66,10 @@ _COLUMNS = ("client_request_id", "row_digest", "request_id", "predicted_at")
 
 
 def requests_named(connection: sa.Connection, log: sa.Table, ids: Iterable[str]) -> dict[str, list[str]]:
-    """The prediction ids of the rows that each id names; ids that name no row are omitted.
+    """Return the prediction ids of the rows that each id refers to; ids without a row are omitted.
 
-    A prediction id names its own row only. A client id names every row logged with it, including archived ones: several
-    if the client used it for several rows.
+    A prediction id refers only to its own row. A client id refers to every row logged with it, including archived rows;
+    there are several if the client reused the id.
     """
     wanted = sorted(set(ids))
     named = {row.request_id: {row.request_id} for row in rows_of_ids(connection, log, (log.c.request_id,), wanted)}

@@ -10,8 +10,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 # Creates the partition of a day, moves its rows out of the default partition and returns their number; NULL if the
-# partition exists. Days are limited to ten years back and 31 days ahead, or days with rows in the default partition,
-# so that a caller cannot create an unlimited number of partitions.
+# partition exists. The day must be at most ten years ago or 31 days ahead, or have rows in the default partition, so
+# that a caller cannot create an unlimited number of partitions.
 _MAKE_DAY = """
 CREATE FUNCTION {schema}.pmmds_make_day(wanted date) RETURNS bigint
 LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
