@@ -1,6 +1,6 @@
 """Errors of the API. Every error body has the format `{"detail": {"message", "errors", "warnings"}}`.
 
-Add a constructor for a new error. Not here: HTTP (application.py), validation of rows (pmmds_core.contracts).
+Add a constructor here for each new error. Not here: HTTP (application.py), validation of rows (pmmds_core.contracts).
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class Tracing:
 
     @contextmanager
     def request(self, method: str, route: str, headers: Headers) -> Iterator[RequestSpan]:
-        """A span for a request; a child of the client's span if it sent a traceparent."""
+        """Open a span for a request, as a child of the client's span if the client sent a traceparent."""
         carrier = {name.decode(): value.decode("latin-1") for name, value in headers if name in _CARRIERS}
         parent = propagate.extract(carrier) if carrier else None
         attributes = {"http.request.method": method, "http.route": route}
@@ -71,7 +71,7 @@ class Tracing:
 
     @contextmanager
     def call(self, endpoint: str, metadata: Sequence[tuple[str, Any]]) -> Iterator[RequestSpan]:
-        """A span for a gRPC call; `endpoint` is /package.Service/Method."""
+        """Open a span for a gRPC call; `endpoint` is /package.Service/Method."""
         headers = [(k.encode(), v.encode("latin-1")) for k, v in metadata if isinstance(v, str) and v.isascii()]
         with self.request("GRPC", endpoint, headers) as span:
             yield span

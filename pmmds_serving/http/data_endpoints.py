@@ -97,7 +97,7 @@ def store_labels(worker: Worker, items: Sequence[LabelItem]) -> FeedbackCounts:
 def _await_predictions(worker: Worker, request_ids: set[str]) -> None:
     """Wait until all ids are logged or everything spooled before this call is shipped.
 
-    Ids that are still missing then are unknown.
+    After that, ids that are still missing are unknown.
     """
     log, pending = worker.deployment.prediction_log, segments_with_records(worker.spool.folder)
     missing, deadline = request_ids, time.monotonic() + SHIPPING_GRACE_SECONDS

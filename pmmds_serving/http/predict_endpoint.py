@@ -62,7 +62,7 @@ class PredictEndpoint:
             headers: lower-case names and values.
             body: the complete body.
             started: time.perf_counter() when the request arrived.
-            error: an error found before this call.
+            error: an error that was found before this call, if any.
         """
         worker: Worker = self.state.worker
         status, content = 200, b""

@@ -15,7 +15,7 @@ from pmmds_core.models.bundle import BundleFiles, pickle_refused
 # Results of verifying a served version; written to the active version's file and shown by /healthz.
 RECORDED = "recorded"  # the files match the digest of the promotion record
 NO_RECORD = "no record"  # the alias was moved outside PMMDS, so no promotion recorded a digest
-NOT_READ = "record not read"  # the database is unavailable
+NOT_READ = "record not read"  # the database was unavailable, so the record could not be read
 NOT_CHECKED = "not checked"  # PMMDS_MODEL_VERIFICATION=off
 
 # For each value of PMMDS_MODEL_VERIFICATION, the final results: a version with one of them is not verified again.

@@ -96,12 +96,12 @@ class Predictor:
         """Predict `{"features": {…}}`.
 
         Args:
-            body: JSON.
-            request_id: the client's id, or empty.
+            body: the request body, which is JSON.
+            request_id: the client's request id; empty if there is none.
             started: time.perf_counter() when the request arrived.
 
         Raises:
-            ApiError: invalid payload, no model, or not recordable; nothing was recorded.
+            ApiError: the payload is invalid, there is no model, or recording failed; nothing was recorded.
         """
         row = self._decoder.row(body)
         if row is None:

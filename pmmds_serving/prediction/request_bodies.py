@@ -34,10 +34,10 @@ async def read_body(
 
     Args:
         headers: lower-case names and values.
-        receive: ASGI's.
+        receive: ASGI's receive function.
         limit: maximum number of bytes.
         large: number of bytes beyond which `when_large` is awaited once before more is read.
-        when_large: may raise.
+        when_large: called for a large body; it may raise an exception.
 
     Raises:
         ApiError: wrong content type, more than `limit` bytes, or the client disconnected.

@@ -23,14 +23,14 @@ log = get_logger("pmmds.serving.descriptors")
 
 @dataclass(frozen=True)
 class DescriptorShares:
-    """Maximum number of connections per transport."""
+    """The maximum number of connections for each transport."""
 
     http_connections: int
     grpc_connections: int
 
 
 def raise_limit() -> int:
-    """Raise this process's soft limit up to its hard limit and PREFERRED_LIMIT; returns the new limit."""
+    """Raise the soft limit to PREFERRED_LIMIT, or to the hard limit if that is lower; return the new soft limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = PREFERRED_LIMIT if hard == resource.RLIM_INFINITY else min(PREFERRED_LIMIT, hard)
     if soft != resource.RLIM_INFINITY and soft < most:

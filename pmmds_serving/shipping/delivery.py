@@ -1,4 +1,4 @@
-"""Delivery of spooled batches to the prediction log; rows that it rejects permanently become dead letters.
+"""Delivers spooled batches to the prediction log; rows that the database permanently rejects become dead letters.
 
 Not here: claiming segments (orphans.py), the retry loop (shipper.py), files of dead letters
 (dead_letters.py).
@@ -56,7 +56,7 @@ class Delivery:
         self._refused: tuple[str, int] = ("", 0)  # the last rejected batch's position and its number of attempts
 
     def deliver(self, batch: Batch, names: tuple[str, ...]) -> None:
-        """Write every frame of the batch to the database or to the dead letters, durably.
+        """Durably write every frame of the batch to the database or to the dead letters.
 
         Args:
             batch: frames; `place` is the same in each attempt.

@@ -104,7 +104,7 @@ def _with_text(row: Sequence[Any], timestamps: Sequence[int]) -> list[Any]:
 def _copy(connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
     """Write the rows with COPY, the fastest method; return False and write nothing if PostgreSQL rejects a row.
 
-    Rows exist already only if a shipper crashed between its commit and the deletion of its file.
+    Rows already exist only if a shipper crashed between its commit and the deletion of its file.
     """
     from psycopg import Error
 

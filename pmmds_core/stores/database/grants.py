@@ -13,7 +13,7 @@ from pmmds_core.errors import RightMissingError
 SERVICE, MONITOR, PROMOTER = "pmmds_service", "pmmds_monitor", "pmmds_promoter"
 ROLES = (SERVICE, MONITOR, PROMOTER)
 _READ, _ADD, _CHANGE = "SELECT", "SELECT, INSERT", "SELECT, INSERT, UPDATE"
-_REMOVE = f"{_CHANGE}, DELETE"  # to delete rows past their retention period
+_REMOVE = f"{_CHANGE}, DELETE"  # DELETE is for rows past their retention period
 # UPDATE on these tables is granted per column: UPDATE on a whole table permits locks that block its readers.
 UPDATED_COLUMNS = {
     "ground_truth": ("label", "observed_at", "received_at"),
@@ -36,11 +36,11 @@ _SERVICE = {
     "promotion_decisions": _READ,
     "production_pointer": _READ,
     "storage_usage": _READ,
-    "shadow_predictions": "SELECT, INSERT, DELETE",  # to delete rows of former challengers
+    "shadow_predictions": "SELECT, INSERT, DELETE",  # the service deletes rows of former challengers
 }
 _MONITOR = {
     "prediction_logs": _READ,
-    "prediction_logs_default": _READ,  # to find days without a partition
+    "prediction_logs_default": _READ,  # shows which days have no partition yet
     "client_request_ids": _READ,
     "prediction_archives": _READ,  # only pmmds_drop_day writes to it
     "ground_truth": _CHANGE,

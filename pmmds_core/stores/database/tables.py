@@ -59,7 +59,7 @@ label_observations = sa.Table(
     sa.Column("observed_at", UtcDateTime, nullable=False),
     sa.Column("received_at", UtcDateTime, nullable=False),
     sa.Column("source", sa.String(16), nullable=False),  # feedback, import
-    sa.Column("is_waiting", sa.Boolean, nullable=False, index=True),  # not matched to a single logged prediction yet
+    sa.Column("is_waiting", sa.Boolean, nullable=False, index=True),  # not yet matched to exactly one prediction
     sa.Column("matched_request_id", sa.String(128), index=True),  # the prediction id of the label's row
     sa.UniqueConstraint("request_id", "observed_at", "label"),
 )
@@ -86,7 +86,7 @@ feature_histograms = sa.Table(
     sa.Column("model_name", sa.String(64), primary_key=True),
     sa.Column("model_version", sa.String(32), primary_key=True),
     sa.Column("hour", UtcDateTime, primary_key=True),
-    sa.Column("feature", sa.String(64), primary_key=True),  # `__score__` stands for the score
+    sa.Column("feature", sa.String(64), primary_key=True),  # `__score__` is the model's score
     sa.Column("profile_digest", sa.String(64), nullable=False),
     sa.Column("counts", sa.JSON, nullable=False),  # list of integers in the order of the profile's bins
     sa.Column("n_rows", sa.Integer, nullable=False),
@@ -171,7 +171,7 @@ alert_changes = sa.Table(
     fixed,
     sa.Column("change_id", sa.Integer, primary_key=True),
     sa.Column("alert_id", sa.Integer, sa.ForeignKey("drift_alerts.alert_id"), nullable=False, index=True),
-    sa.Column("kind", sa.String(16), nullable=False),  # opened, escalated, gave_up, acknowledged, resolved
+    sa.Column("kind", sa.String(16), nullable=False),  # one of opened, escalated, gave_up, acknowledged, resolved
     sa.Column("severity", sa.String(16), nullable=False),  # the alert's severity at the time of the change
     sa.Column("changed_by", sa.String(128), nullable=False),
     sa.Column("note", sa.Text),
@@ -185,7 +185,7 @@ alert_notifications = sa.Table(
     sa.Column("notification_id", sa.Integer, primary_key=True),
     sa.Column("change_id", sa.Integer, sa.ForeignKey("alert_changes.change_id")),  # NULL unless it is about an alert
     sa.Column("subject", sa.String(96), nullable=False),  # the reported change: `alert_change:7`, `decision:a1b2…:…`
-    sa.Column("target", sa.String(16), nullable=False),  # digest of the URL, which may hold secrets and is not stored
+    sa.Column("target", sa.String(16), nullable=False),  # digest of the URL; the URL may contain secrets
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),  # pending, sent, given_up
@@ -216,7 +216,7 @@ retraining_runs = sa.Table(
     fixed,
     sa.Column("retraining_id", sa.String(12), primary_key=True),
     sa.Column("model_name", sa.String(64), nullable=False),
-    sa.Column("trigger_type", sa.String(16), nullable=False),  # alert, performance, labels, schedule, manual
+    sa.Column("trigger_type", sa.String(16), nullable=False),  # one of alert, performance, labels, schedule, manual
     sa.Column("cause", sa.String(96)),  # the trigger's key (policies/retraining.py); NULL for a manual run
     sa.Column("cause_text", sa.Text, nullable=False),  # a sentence that describes the trigger
     sa.Column("alert_id", sa.Integer),

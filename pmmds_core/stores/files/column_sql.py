@@ -216,7 +216,7 @@ def _respelled(text: str, written: Mapping[str, str]) -> str:
 
 
 def _exact(column: FileColumn) -> str:
-    """The cell as text: whole numbers and decimals without trailing zeros, booleans as true and false, NaN as NULL."""
+    """SQL of a cell as text: numbers without trailing zeros, booleans as true and false, NaN as NULL."""
     x = column.identifier
     if column.type == "VARCHAR":
         return x

@@ -119,7 +119,7 @@ def readable(path: Path) -> AbstractContextManager[None]:
 
 
 def quoted(text: str) -> str:
-    """`text` as an SQL string literal."""
+    """Quote `text` as an SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -139,7 +139,7 @@ def parquet_relation(files: Sequence[Path], *, by_name: bool = True) -> str:
 
 
 def identifier(name: str) -> str:
-    """`name` as an SQL identifier."""
+    """Quote `name` as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 

@@ -111,7 +111,7 @@ class _Cell:
 
 
 def _category(column: Column, type_name: str, categories: Collection[str]) -> Column:
-    """The cell in the spelling of the categories (contracts/cells.py); null if it is blank."""
+    """Expression for a cell in the categories' spelling (contracts/cells.py); null if the cell is blank."""
     from pyspark.sql import functions as f
 
     spelling = spelling_of(categories)
@@ -137,7 +137,7 @@ def _category(column: Column, type_name: str, categories: Collection[str]) -> Co
 
 
 def _text(column: Column, type_name: str) -> Column:
-    """The cell as text: whole numbers and decimals without trailing zeros, booleans as true and false, NaN as null."""
+    """Expression for a cell as text: numbers without trailing zeros, booleans as true and false, NaN as null."""
     from pyspark.sql import functions as f
 
     if type_name in ("double", "float"):

@@ -85,7 +85,7 @@ class DecisionStore:
         return self.latest_with_holdout(run_id=run_id)[0]
 
     def latest_with_holdout(self, *, run_id: str = "") -> tuple[ModelEvaluation, str]:
-        """Like `latest_evaluation`, with the digest of the holdout data set."""
+        """Like `latest_evaluation`, but also returns the digest of the holdout data set."""
         c = model_evaluations.c
         query = sa.select(c.document, c.holdout_digest).where(c.model_name == self.model_name)
         query = query.order_by((c.run_id == run_id).desc(), c.created_at.desc()).limit(1)

@@ -122,7 +122,7 @@ class History:
         return slice_of(rows, REPORTS.keys, selection.limit)
 
     def features(self) -> list[Row]:
-        """The newest report's features in alphabetical order: name, kind, band and True if drifted."""
+        """List the newest report's features in alphabetical order: name, kind, band, and True if drifted."""
         newest = sa.select(sa.func.max(_r.report_id)).where(_r.model_name == self._name).scalar_subquery()
         c = drift_metrics.c
         query = sa.select(c.feature, c.kind, c.psi, c.band, c.is_drifted, c.report_id).where(c.report_id == newest)

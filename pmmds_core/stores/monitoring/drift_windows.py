@@ -55,7 +55,7 @@ class DriftWindows:
         """The newest `limit` successive windows as long as the current one, oldest first, and the end of the last.
 
         Args:
-            model_name: the model.
+            model_name: name of the model.
             model_version: the version that predicted the rows.
             profile: the version's profile; reports with other bins are omitted.
             current: the window being monitored, which has no report yet; omitted if it has no rows.

@@ -69,10 +69,10 @@ class HistogramStore:
 
         Args:
             profiles: version → profile, None if it has none.
-            model_name: the model.
-            start: aware.
-            end: aware, exclusive.
-            only_changed: False recounts every hour of the window.
+            model_name: name of the model.
+            start: start of the window (aware).
+            end: end of the window (aware, exclusive).
+            only_changed: False recounts every hour in the window.
         """
         start, end = start_of_hour(start), _ceiling(end)
         with self._snapshot() as connection:
@@ -136,7 +136,7 @@ class HistogramStore:
         return self._database.snapshot() if self._archive is None else self._archive.snapshot()
 
     def _stale(self, connection: sa.Connection, model_name: str) -> set[datetime]:
-        """Hours that changed since the watermark, or were recorded by an earlier refresh."""
+        """Hours that changed after the watermark or were recorded by an earlier refresh."""
         marks = histogram_watermarks
         mark = sa.select(marks.c.ingested_through).where(marks.c.model_name == model_name)
         through = connection.execute(mark).scalar_one_or_none()

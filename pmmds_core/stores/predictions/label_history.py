@@ -35,7 +35,7 @@ class LabelItem(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class LabelObservation:
-    """One observation as received. `is_waiting`: not matched to a single logged prediction.
+    """One observation as received. `is_waiting`: True if it is not matched to exactly one logged prediction.
 
     `request_id`: as sent. `matched_request_id`: the prediction id of its row.
     """
@@ -87,7 +87,7 @@ def keep_observations(
         "matched_request_id": sa.func.coalesce(c.matched_request_id, new.matched_request_id),
     }
     keys = ["request_id", "observed_at", "label"]
-    # All writers use one order, so that overlapping deliveries cannot deadlock.
+    # All writers use the same order, so that overlapping deliveries cannot deadlock.
     ordered = [rows[key] for key in sorted(rows)]
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=again), ordered)
 
@@ -124,7 +124,7 @@ def waiting_items(connection: sa.Connection, ids: Collection[str]) -> list[Label
 
 
 def stop_waiting(connection: sa.Connection, matched: Mapping[str, str]) -> None:
-    """Record the matches. `matched`: id as sent → prediction id of its row."""
+    """Record that waiting observations were matched. `matched`: id as sent → prediction id of its row."""
     c = label_observations.c
     wanted = [{"sent": sent, "own": own} for sent, own in sorted(matched.items())]
     if wanted:

@@ -81,8 +81,8 @@ class GroundTruthStore:
         """Store the most recently observed label per logged request, all or nothing; idempotent.
 
         An item names its request by prediction id or client id. Items are applied in order, so the second of two items
-        for one request replaces the first. Every observation is stored (label_history); those whose id names no logged
-        row or several wait for `match_waiting`.
+        for one request replaces the first. Every observation is stored (label_history); if an id matches no logged row
+        or more than one, its observations wait for `match_waiting`.
         """
         given = list(items)
         now, ids = datetime.now(UTC), {item.request_id for item in given}
@@ -96,7 +96,7 @@ class GroundTruthStore:
         return replace(counts, unknown=counts.unknown - ambiguous, ambiguous=ambiguous)
 
     def match_waiting(self) -> FeedbackCounts:
-        """Assign waiting labels to predictions logged since. Idempotent and safe to run at any time."""
+        """Assign waiting labels to predictions that have been logged since. Idempotent and safe to run at any time."""
         with self._database.connect() as connection:  # usually there is nothing to do, so check without the lock
             if not match_by_id(connection, self._log, client_request_ids):
                 return FeedbackCounts(0, 0, 0, 0)
@@ -144,12 +144,12 @@ class GroundTruthStore:
         return replace(counts, unknown=len(items) - len(own))
 
     def n_waiting(self) -> int:
-        """The number of requests whose label waits because its id matches no logged prediction or several."""
+        """The number of requests whose label waits because its id does not match exactly one logged prediction."""
         with self._database.connect() as connection:
             return count_waiting(connection)
 
     def n_received_since(self, since: datetime) -> int:
-        """The number of labels of logged requests received or corrected after `since`."""
+        """The number of logged requests whose label was received or corrected after `since`."""
         query = sa.select(sa.func.count()).where(ground_truth.c.received_at > since)
         with self._database.connect() as connection:
             return int(connection.execute(query).scalar_one())

@@ -28,7 +28,7 @@ def uuid7_timestamp_prefix(timestamp: datetime) -> str:
 def timestamp_of(request_id: str) -> datetime | None:
     """The timestamp of an id that is a UUID version 7, with or without a batch row's suffix; None for any other id.
 
-    A client's random id may look like one. None also if the timestamp would be in the year 9999 or later.
+    A client's random id may look like one. Also None if the timestamp would be in the year 9999 or later.
     """
     if _UUID7.fullmatch(request_id) is None:
         return None

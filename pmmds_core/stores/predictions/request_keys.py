@@ -51,7 +51,7 @@ def claim(connection: sa.Connection, claims: Mapping[ClientKey, tuple[str, datet
         For each key, the id of the row registered first; for a repeated request, the id of an earlier row.
     """
     keys = sorted(claims)
-    # All writers use one order, so that overlapping deliveries cannot deadlock.
+    # All writers use the same order, so that overlapping deliveries cannot deadlock.
     rows = [dict(zip(_COLUMNS, (*key, *claims[key]), strict=True)) for key in keys]
     connection.execute(insert(connection, client_request_ids).on_conflict_do_nothing(), rows)
     c = client_request_ids.c

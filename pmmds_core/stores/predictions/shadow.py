@@ -95,7 +95,7 @@ class ShadowStore:
 
     def add(self, version: str, scores: Iterable[ShadowScore]) -> None:
         """Store scores, all or nothing; a request that the version has scored keeps its first score."""
-        # All writers use one order, so that two services on one database cannot deadlock.
+        # All writers use the same order, so that two services with the same database cannot deadlock.
         rows = [
             {"model_version": version, "model_name": self._model_name, **vars(s)}
             for s in sorted(scores, key=lambda s: s.request_id)
@@ -141,7 +141,7 @@ class ShadowStore:
             return connection.execute(newest_first.limit(1)).scalar_one_or_none()
 
     def agreement(self, version: str, limit: int = MAX_COMPARED) -> ShadowAgreement | None:
-        """Agreement of the version with the served predictions over its newest rows; None without rows."""
+        """Compare the version's newest rows with the served predictions; None if there are no rows."""
         return agreement(version, self._compared(version, limit))
 
     def _compared(self, version: str, limit: int) -> ShadowedRows:
