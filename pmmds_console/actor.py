@@ -1,0 +1,36 @@
+"""Who sends a request: set by access.py, read by pages and actions.
+
+Not here: how a person signs in, and which requests are allowed (access.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.requests import Request
+
+from pmmds_core.policies.roles import Role
+
+
+@dataclass(frozen=True)
+class Actor:
+    """The person or program behind a request.
+
+    `name`: recorded in decisions, alerts and the audit table. `method`: how the name was proved, such as `session` or
+    `token`; `local` if sign-in is off. `form_token`: must come back with every form; empty for API tokens.
+    """
+
+    name: str
+    role: Role
+    method: str
+    form_token: str = ""
+
+    def may(self, role: Role) -> bool:
+        """True if the actor has this role or a higher one."""
+        return self.role >= role
+
+
+def actor_of(request: Request) -> Actor:
+    """The actor of a request that passed access.py."""
+    return cast("Actor", request.state.actor)
