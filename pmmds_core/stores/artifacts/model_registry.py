@@ -175,10 +175,7 @@ class ModelRegistry:
             client.set_registered_model_alias(model_name, alias, version)
 
     def aliased(self, model_name: str) -> set[str]:
-        """Return the versions that have an alias; empty if the model is not registered.
-
-        Raises RegistryUnavailableError.
-        """
+        """Versions that have an alias; empty if the model is not registered. Raises RegistryUnavailableError."""
         with self._client() as client:
             models = client.search_registered_models(f"name = '{model_name}'")
         return {str(version) for model in models for version in model.aliases.values()}
@@ -297,8 +294,7 @@ class ModelRegistry:
             fetch(self._direct.local_artifacts(version.run_id), folder)
             return folder
         with self._client() as client:
-            # Use the run's artifact URI: with the run id, MLflow would also search the logged model and hide the
-            # failure.
+            # Use the artifact URI: with the run id, MLflow would also search the logged model and hide the failure.
             root = client.get_run(version.run_id).info.artifact_uri.rstrip("/")
             folder = parent / "files"
             folder.mkdir()
@@ -379,8 +375,7 @@ def _read_version(read: Any) -> RegisteredVersion | None:
     try:
         return _translate(read())
     except MlflowException as error:
-        # MLflow reports a missing alias as INVALID_PARAMETER_VALUE and a missing model or version as
-        # RESOURCE_DOES_NOT_EXIST.
+        # The code for a missing alias is INVALID_PARAMETER_VALUE; for a missing version, RESOURCE_DOES_NOT_EXIST.
         if error.error_code == "RESOURCE_DOES_NOT_EXIST" or "not found" in str(error).lower():
             return None
         raise
