@@ -6,12 +6,16 @@ request needs the token. Not here: checks of Host and Origin (pmmds_core/runtime
 
 from __future__ import annotations
 
+from getpass import getuser
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from pmmds_console.actor import Actor
 from pmmds_console.problems import ProblemError, forbidden, response_of, unauthorized
 from pmmds_core.config.settings import Settings
 from pmmds_core.errors import SettingError
+from pmmds_core.policies.roles import Role
 from pmmds_core.runtime.web_requests import has_bearer_token, is_loopback_host
 
 ALIVE = "/livez"
@@ -43,6 +47,7 @@ class Access:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         problem = self._problem(Headers(scope=scope)) if scope["type"] == "http" and scope["path"] != ALIVE else None
         if problem is None:
+            scope.setdefault("state", {})["actor"] = Actor(getuser(), Role.APPROVER, "local")
             await self._app(scope, receive, send)
         else:
             await response_of(problem)(scope, receive, send)

@@ -167,7 +167,7 @@ NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_pr
             SERVICE,
             ("monitor",),
             "no SELECT on prediction_logs_default",
-            "is a member of pmmds_monitor; if it is a member",
+            "is a member of pmmds_monitor. If it already is one",
         ),
         (
             SERVICE,
