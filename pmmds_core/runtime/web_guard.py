@@ -20,7 +20,8 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Content types that a form or a simple cross-origin request can send without a preflight request.
-_FORM_TYPES = frozenset({"", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"})
+_FORM = "application/x-www-form-urlencoded"
+_FORM_TYPES = frozenset({"", "text/plain", _FORM, "multipart/form-data"})
 _POLICY_VIOLATION = 1008
 # Headers that may occur once: guard and server could read duplicates differently.
 _SINGLE = ("host", "origin", "content-type", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest")
@@ -40,15 +41,23 @@ class WebGuard:
     """ASGI middleware that passes on only same-origin requests and requests of non-browser clients."""
 
     def __init__(
-        self, app: Application, hosts: Collection[str], *, json_only: bool, answer: Answer | None = None
+        self,
+        app: Application,
+        hosts: Collection[str],
+        *,
+        json_only: bool,
+        allows_forms: bool = False,
+        answer: Answer | None = None,
     ) -> None:
         """Args:
         app: the protected application.
         hosts: host names allowed in the Host header besides loopback; lower case.
         json_only: True: POST must be application/json. False: any type that a form cannot send.
+        allows_forms: True: POST may also be application/x-www-form-urlencoded; the application checks a form token.
         answer: sends the response of a rejected HTTP request; None: as plain text.
         """
         self._app, self._hosts, self._json_only = app, frozenset(hosts), json_only
+        self._allows_forms = allows_forms
         self._answer = answer or _answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,6 +99,8 @@ class WebGuard:
 
     def _is_accepted(self, content_type: str) -> bool:
         """True if a POST may have this type. Dagster reads the URL unless it is exactly `application/json`."""
+        if self._allows_forms and media_type(content_type) == _FORM:
+            return True
         if self._json_only:
             return content_type.partition(";")[0].strip() == "application/json"
         return media_type(content_type) not in _FORM_TYPES

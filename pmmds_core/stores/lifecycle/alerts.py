@@ -23,7 +23,7 @@ from pmmds_core.stores.database.tables import alert_changes, drift_alerts
 from pmmds_core.stores.lifecycle.outbox import enqueue
 
 OPEN, ACKNOWLEDGED, RESOLVED = "open", "acknowledged", "resolved"
-OPENED, ESCALATED, GAVE_UP = "opened", "escalated", "gave_up"
+OPENED, ESCALATED, GAVE_UP, COMMENTED = "opened", "escalated", "gave_up", "commented"
 # Value of `changed_by` for automatic changes.
 MONITORING, RETRAINING = "monitoring", "retraining"
 _CLOSED = {"status": RESOLVED, "live_for": None}
@@ -53,7 +53,7 @@ class Alert:
 
 @dataclass(frozen=True)
 class AlertChange:
-    """A state change of an alert. `kind`: opened, escalated, gave_up, acknowledged, resolved."""
+    """A change of an alert. `kind`: opened, escalated, gave_up, acknowledged, resolved, commented."""
 
     change_id: int
     alert_id: int
@@ -195,6 +195,19 @@ class AlertStore:
     def resolve(self, alert_id: int, by: str, note: str = "") -> Alert:
         """Close the alert, so that the next drifted report opens a new one. Raises the same errors as `acknowledge`."""
         return self._change(alert_id, by, note, _CLOSED)
+
+    def comment(self, alert_id: int, by: str, note: str) -> Alert:
+        """Record a comment, which changes nothing else; a resolved alert can have comments too.
+
+        Raises:
+            UsageError: there is no such alert, or the name or the comment is empty.
+        """
+        if not by.strip() or not note.strip():
+            raise UsageError("A comment requires a name and a text.", next_step="Write the comment's text.")
+        alert = self.get(alert_id)
+        with self._database.begin() as connection:
+            self._record(connection, alert, COMMENTED, by, note, datetime.now(UTC))
+        return alert
 
     def resolve_unless_seen(self, alert: Alert, note: str) -> bool:
         """Resolve the alert unless a drifted report or a user has changed it since; return True if resolved."""

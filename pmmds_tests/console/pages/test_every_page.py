@@ -95,7 +95,6 @@ def test_a_cell_of_the_heatmap_leads_to_the_distributions_of_that_report(console
         ("/drift/tenure?by=tenure", 200, "By segment"),
         ("/drift/tenure?by=nope", 422, "not a categorical feature"),
         ("/predictions?id=nope", 200, "No prediction with this id is in the database."),
-        ("/static/other.css", 404, "There is no such path"),
     ],
 )
 def test_bad_addresses_get_a_page_with_one_sentence(

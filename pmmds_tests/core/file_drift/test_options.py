@@ -112,5 +112,5 @@ def test_column_kinds_cannot_contradict_a_contract_or_a_saved_profile(path: Path
         compare_files(profile, path, options=FileOptions(numeric=frozenset(["note"])))
     result = compare_files(profile, path, options=FileOptions(ignore=frozenset(["note"])))
     assert [f.feature for f in result.features] == ["code", "amount"]
-    with pytest.raises(InputFileError, match="kinds and bins come from it"):
+    with pytest.raises(InputFileError, match="kinds and bins come from the contract"):
         compare_files(path, path, contract="telco_churn", options=FileOptions(bins={"tenure": 5}))
