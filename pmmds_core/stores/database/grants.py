@@ -20,8 +20,8 @@ UPDATED_COLUMNS = {
     "label_observations": ("received_at", "is_waiting", "matched_request_id"),
 }
 
-# The monitor and the promoter read almost everything. The promoter is also a member of the monitor's role, and the console's
-# role is a member of the promoter's. Only the owner of the tables changes users and API tokens.
+# The monitor and the promoter read almost everything. The promoter is also a member of the monitor's role, and the
+# console's role is a member of the promoter's. Only the owner of the tables changes users and API tokens.
 _SERVICE = {
     "prediction_logs": _ADD,
     "client_request_ids": _ADD,
