@@ -131,7 +131,7 @@ def test_the_same_attempt_never_runs_twice(platform: DagsterPlatform) -> None:
     assert platform.run("retrain_job", tags=dict(request.tags)).success
     again = platform.run("retrain_job", tags=dict(request.tags))
     assert not again.success
-    assert "Another run already has attempt" in errors_of(again)[0]
+    assert "Another run has already claimed attempt" in errors_of(again)[0]
     assert len(platform.deployment.retrainings.recent()) == 1
 
 

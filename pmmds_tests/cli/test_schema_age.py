@@ -17,7 +17,7 @@ from pmmds_tests.harness.dagster_platform import DagsterPlatform, errors_of
 pytestmark = pytest.mark.postgres
 
 OLDER, NEWER = "0000", "9999"
-ADVICE = {OLDER: "Run `pmmds db migrate`.", NEWER: "It was migrated by a newer PMMDS: install that version."}
+ADVICE = {OLDER: "Run `pmmds db migrate`.", NEWER: "Install the newer PMMDS version that migrated it."}
 
 
 @pytest.fixture(params=[OLDER, NEWER])
@@ -37,7 +37,7 @@ def aged(postgres_url: str, contract: Contract) -> Database:
 
 
 def sentence(revision: str) -> str:
-    return f"is at revision {revision}, this program needs {HEAD}. {ADVICE[revision]}"
+    return f"is at revision {revision}, but this program needs {HEAD}. {ADVICE[revision]}"
 
 
 def test_commands_check_the_schema_before_they_change_anything(

@@ -233,7 +233,7 @@ def test_prometheus_scrapes_the_service(system: Project) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("postgresql://pmmds:wrong@postgres:5432/pmmds", "refused the user or password"),
+        ("postgresql://pmmds:wrong@postgres:5432/pmmds", "rejected the user name or password"),
         ("postgresql://pmmds:x@nowhere:5432/pmmds", "cannot be reached"),
         ("postgresql://pmmds:x@postgres:5432/nothing", "on PostgreSQL at postgres:5432"),
     ],

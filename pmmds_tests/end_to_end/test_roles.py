@@ -151,7 +151,7 @@ def the_promoter_moves_the_alias(staff: Staff, service: RunningService, decision
         wait_until(partial(service.serves, version))
 
 
-NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_promoter; if it is a member already"
+NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_promoter. If it already is one"
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ NEEDS_PROMOTER = "Set PMMDS_DATABASE_URL to a login that is a member of pmmds_pr
             SERVICE,
             ("monitor",),
             "no SELECT on prediction_logs_default",
-            "is a member of pmmds_monitor; if it is a member",
+            "is a member of pmmds_monitor. If it already is one",
         ),
         (
             SERVICE,

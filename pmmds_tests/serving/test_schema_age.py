@@ -50,7 +50,7 @@ def test_rows_wait_for_the_migration_and_need_no_restart(
         assert service.client.get("/ready").status_code == 200
         assert (metric(service.client, "pmmds_database_up"), metric(service.client, "pmmds_schema_ok")) == (1, 0)
         migrated = command(service, "db", "migrate")
-        assert "Added to prediction_logs 1 column" in migrated.out, migrated.err
+        assert "Added 1 column to prediction_logs" in migrated.out, migrated.err
         wait_until(all_logged(service.deployment(), answered))
         assert database_part(service, 200) == {"status": "ok", "problem": ""}
         wait_until(lambda: spool_problem(service) == "")

@@ -141,7 +141,7 @@ def bad(files: Path) -> Path:
         ("bad/latin.csv", "bad/latin.csv", "", "line 2 is not UTF-8"),
         ("bad/late_latin.csv", "bad/late_latin.csv", "", "line 2000002 is not UTF-8"),
         ("bad/late_ragged.csv", "bad/late_ragged.csv", "", "line 2000002: Expected Number of Columns: 2 Found: 3"),
-        ("bad/ends.csv", "bad/ends.csv", "", "line 53 has 3 cells for 2 columns"),
+        ("bad/ends.csv", "bad/ends.csv", "", "line 53 has 3 cells, but the header has 2"),
         ("bad/pipe.csv", "bad/pipe.csv", "", "not all of its 2 rows"),
         ("bad/binary.csv", "bad/binary.csv", "", "line 2 contains a NUL byte"),
         ("bad/mixed.csv", "bad/mixed.csv", "", "'x' mixes 500 numbers with 1 other values"),

@@ -119,7 +119,7 @@ def test_health_reports_a_newer_schema_and_no_row_is_lost(
         health = newer.client.get("/healthz")
         assert health.status_code == 503
         problem = health.json()["parts"]["database"]["problem"]
-        assert "is at revision 9999, this program needs" in problem
+        assert "is at revision 9999, but this program needs" in problem
         with database.begin() as connection:
             connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{HEAD}'")
         wait_until(lambda: newer.status_of("/healthz") == 200)

@@ -94,9 +94,9 @@ def test_other_codings_are_rejected_with_the_accepted_ones(client: httpx.Client,
         (gzip.compress(b"0" * 50_000_000), 413, f"The body is larger than {PREDICT_BYTES:,} bytes"),
         (gzip.compress(b" " * (PREDICT_BYTES + 1)), 413, f"The body is larger than {PREDICT_BYTES:,} bytes"),
         (b"{}", 400, "The body is not gzip data"),
-        (gzip.compress(b"{}")[:-1], 400, "The body ends before its gzip data does"),
+        (gzip.compress(b"{}")[:-1], 400, "The body ends before the gzip data is complete"),
         (gzip.compress(b"{}") + b"more", 400, "The body is not gzip data"),
-        (b"", 400, "The body ends before its gzip data does"),
+        (b"", 400, "The body ends before the gzip data is complete"),
     ],
     ids=["a bomb", "one byte too many", "plain", "cut", "data behind", "empty"],
 )
@@ -156,7 +156,10 @@ def test_other_methods_and_paths_get_a_standard_error(client: httpx.Client, cont
     assert client.head("/livez").status_code == 200
     for path in (PREDICT, "/healthz"):
         answer = client.post(f"{path}/", json=example(contract))
-        assert (answer.status_code, errors_of(answer)[0]) == (404, "The path ends with a slash. No endpoint's does")
+        assert (answer.status_code, errors_of(answer)[0]) == (
+            404,
+            "The path ends with a slash, but no endpoint's path does",
+        )
 
 
 def test_any_accept_header_gets_json(client: httpx.Client, contract: Contract) -> None:

@@ -60,7 +60,9 @@ def test_the_same_port_for_http_and_grpc_prints_one_sentence(tmp_path: Path) -> 
     port = environment["PMMDS_GRPC_PORT"]
     code, said = refused_start({**environment, "PMMDS_HTTP_PORT": port})
     assert code == 2
-    assert said == (f"Error: PMMDS_HTTP_PORT and PMMDS_GRPC_PORT are both {port}. Set one of them to another port.\n")
+    assert said == (
+        f"Error: PMMDS_HTTP_PORT and PMMDS_GRPC_PORT are both {port}. Set one of them to a different port.\n"
+    )
 
 
 def test_health_follows_readiness(
