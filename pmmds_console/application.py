@@ -1,4 +1,4 @@
-"""The console's ASGI application: pages, API and changes behind the web guard and the check of access."""
+"""The console's ASGI application: pages, API and changes, protected by the web guard and the access check."""
 
 from __future__ import annotations
 
