@@ -19,11 +19,13 @@ _CHUNK_BYTES = 1_000_000
 
 
 def fetch_bundle(store: Any, folder: Path) -> None:
-    """Download the bundle's manifest and then the files that it lists into `folder`, at most MAX_BYTES in total.
+    """Download the bundle's manifest and the files listed in the manifest to `folder`.
+
+    The total size is limited to MAX_BYTES.
 
     Raises:
-        ArtifactCorruptError: the manifest is not usable, or the files are too large.
-        Exception: the same errors as `fetch_file`.
+        ArtifactCorruptError: if the manifest is invalid or the files are too large.
+        Exception: any error that `fetch_file` raises.
     """
     n_bytes = fetch_file(store, f"{BUNDLE_PATH}/{MANIFEST}", folder / MANIFEST, MAX_MANIFEST_BYTES)
     for name in listed_names((folder / MANIFEST).read_bytes(), folder):
@@ -31,17 +33,17 @@ def fetch_bundle(store: Any, folder: Path) -> None:
 
 
 def fetch_file(store: Any, path: str, destination: Path, max_bytes: int) -> int:
-    """Write a file of the store to `destination` and return its size in bytes.
+    """Download a file from the store to `destination` and return the file's size in bytes.
 
     Args:
-        store: a run's artifact store: a local folder (Path) or an MLflow artifact repository.
-        path: path of the file in the store.
-        destination: a file that does not exist.
-        max_bytes: maximum size.
+        store: the run's artifact store, which is a local folder (Path) or an MLflow artifact repository.
+        path: the file's path within the store.
+        destination: the path to write to, which must not exist yet.
+        max_bytes: the maximum size in bytes.
 
     Raises:
-        ArtifactCorruptError: the file is larger, or is sent compressed.
-        Exception: any error from MLflow, requests, boto3 or the file system, not translated.
+        ArtifactCorruptError: if the file exceeds `max_bytes` or the server sends it compressed.
+        Exception: any error from MLflow, requests, boto3 or the file system, without translation.
     """
     n_bytes = 0
     with destination.open("xb") as file, closing(_chunks(store, path)) as chunks:
@@ -80,7 +82,7 @@ def _from_server(repository: Any, path: str) -> Generator[bytes, None, None]:
     from mlflow.utils import rest_utils
 
     request: Any = rest_utils.http_request
-    # Request no compression, because a compressed response may expand a thousandfold.
+    # Disable compression, because a compressed response can expand a thousandfold.
     headers = {"Accept-Encoding": "identity"}
     with request(repository._host_creds, f"/{path}", "GET", extra_headers=headers, stream=True) as response:
         response.raise_for_status()

@@ -1,6 +1,6 @@
-"""Caches bundles and reference profiles of model versions in files, so that each version is downloaded once.
+"""Caches the bundles and reference profiles of model versions on disk, so that each version is downloaded only once.
 
-Versions are immutable, so the cache never expires. Files are hashed before they are loaded; a pickle is loaded only if
+Versions are immutable, so the cache never expires. Files are hashed before they are loaded. A pickle is loaded only if
 its digest has been recorded. Not here: fitting profiles (profiling).
 """
 
@@ -17,7 +17,7 @@ from pmmds_core.stores.artifacts.model_registry import ModelRegistry
 
 
 class ProfileCache:
-    """Caches verified bundles and reference profiles by model version."""
+    """A cache of verified bundles and reference profiles, keyed by model version."""
 
     def __init__(
         self,
@@ -30,11 +30,11 @@ class ProfileCache:
     ) -> None:
         """
         Args:
-            registry: the registry to download uncached versions from.
+            registry: the registry from which versions are downloaded if they are not cached.
             model_name: the model's name in the registry.
             folder: the cache folder.
-            allows_pickle: True if PMMDS_MODEL_PICKLE allows loading pickles.
-            record: returns the files digest that a decision recorded for a version; None if there is none.
+            allows_pickle: whether PMMDS_MODEL_PICKLE allows loading pickles.
+            record: a function that returns the files digest recorded for a version by a decision, or None.
         """
         self._registry = registry
         self._model_name = model_name
@@ -44,42 +44,46 @@ class ProfileCache:
         self._profiles: dict[str, ReferenceProfile] = {}
 
     def files(self, version: str) -> BundleFiles:
-        """Return a version's files, which are read and hashed but not loaded.
+        """Read and hash a version's files without loading them.
 
         Raises:
-            NoModelError: no such version.
-            ArtifactCorruptError: the registry's files differ from the registered ones.
+            NoModelError: if the version does not exist.
+            ArtifactCorruptError: if the files in the registry differ from the registered ones.
         """
         folder = self._folder / self._model_name / version
         if folder.is_dir():
-            # A cached copy may be damaged on disk; the registry's copy is authoritative.
+            # The cached copy may be damaged on disk, so fall back to the registry's copy, which is authoritative.
             with suppress(ArtifactCorruptError):
                 return read_bundle(folder)
         self._registry.download_bundle(self._model_name, version, folder)
         return read_bundle(folder)
 
     def bundle(self, version: str, *, made_here: str | None = None) -> Bundle:
-        """The verified bundle of a version.
+        """Return the verified bundle of a version.
 
         Args:
-            version: version of the model.
-            made_here: digest of the files that the current run registered; a pickle among them needs no record.
+            version: the model version.
+            made_here: the digest of the files registered by the current run. A pickle among these files needs no
+                record.
 
         Raises:
-            NoModelError: no such version.
-            ArtifactCorruptError: the registry's files differ from the registered ones.
-            ModelNotTrustedError: the bundle is a pickle that may not be loaded.
+            NoModelError: if the version does not exist.
+            ArtifactCorruptError: if the files in the registry differ from the registered ones.
+            ModelNotTrustedError: if the bundle is a pickle that must not be loaded.
         """
         return self._opened(version, self.files(version), made_here)
 
     def check(self, version: str) -> None:
-        """Check that `bundle` would succeed, raising the same errors; never loads a pickle without a record."""
+        """Check that `bundle` would succeed, and raise the same errors if not.
+
+        A pickle without a record is never loaded.
+        """
         files = self.files(version)
         if not files.is_pickle or self._may_unpickle(version, files, None):
             self._opened(version, files, None)
 
     def profile(self, version: str) -> ReferenceProfile | None:
-        """Return a version's reference profile without loading its scorer; None if the version is not registered."""
+        """Return a version's reference profile without loading its scorer, or None if the version is not registered."""
         if version not in self._profiles:
             try:
                 self._profiles[version] = profile_of(self.files(version))

@@ -1,4 +1,4 @@
-"""Stores data sets: a Parquet file named by its digest, and a database row with kind and origin.
+"""Stores each data set as a Parquet file named after its digest and a database row with its kind and origin.
 
 Not here: what the rows mean (data/reader.py, training/split.py).
 """
@@ -30,7 +30,7 @@ DatasetKind = Literal["reference", "labelled", "training", "holdout", "training_
 
 @dataclass(frozen=True)
 class Dataset:
-    """One stored data set. `digest`: sha256 of its content."""
+    """A stored data set. `digest` is the SHA-256 digest of the content."""
 
     dataset_id: str
     kind: str
@@ -43,7 +43,7 @@ class Dataset:
     created_at: datetime
 
     def read(self) -> pd.DataFrame:
-        """Read the rows. Raises DataError if the file cannot be read."""
+        """Read the rows. Raise DataError if the file cannot be read."""
         import pandas as pd
 
         try:
@@ -56,7 +56,7 @@ class Dataset:
 
 
 class DatasetStore:
-    """Writes and reads data sets."""
+    """The store of data sets."""
 
     def __init__(self, database: Database, folder: Path) -> None:
         self._database = database
@@ -72,7 +72,7 @@ class DatasetStore:
         run_id: str,
         details: Mapping[str, Any],
     ) -> Dataset:
-        """Store a frame. If a file with the same content exists, it is not written again."""
+        """Store a frame. A file with the same content is not written again."""
         path = self._folder / kind / f"{digest[:32]}.parquet"
         _write_once(frame, path)
         dataset = Dataset(
@@ -84,9 +84,10 @@ class DatasetStore:
         return dataset
 
     def expire(self, before: datetime, kept_runs: Collection[str], *, dry_run: bool = False) -> list[Path]:
-        """Delete the database rows of data sets created before a time, and return the files that are no longer in use.
+        """Delete the rows of data sets created before a given time and return the files that are no longer in use.
 
-        Keeps the newest data set of each kind and those of `kept_runs`. Does not return files reused since `before`.
+        The newest data set of each kind and the data sets of `kept_runs` are kept. Files reused since `before` are not
+        returned.
         """
         c = reference_datasets.c
         newest = sa.select(sa.func.max(c.created_at)).where(c.kind == _other.c.kind).scalar_subquery()
@@ -105,7 +106,7 @@ class DatasetStore:
         return [path for path in files if str(path) not in named and path.stat().st_mtime < before.timestamp()]
 
     def latest(self, kind: DatasetKind, *, run_id: str = "") -> Dataset | None:
-        """Return the run's newest data set of a kind or, if it has none, the newest of any run."""
+        """Return the run's newest data set of a kind or, if there is none, the newest data set of any run."""
         query = sa.select(reference_datasets).where(reference_datasets.c.kind == kind)
         newest = reference_datasets.c.created_at.desc()
         with self._database.connect() as connection:
@@ -115,13 +116,13 @@ class DatasetStore:
         return None if row is None else Dataset(**{**row, "path": Path(row["path"])})
 
     def of_digest(self, kind: DatasetKind, digest: str, *, run_id: str = "") -> Dataset | None:
-        """Return the data set with this digest: the run's own record if there is one, otherwise the newest."""
+        """Return the data set with this digest, preferring the run's own record to the newest record of other runs."""
         c = reference_datasets.c
         query = sa.select(reference_datasets).where(c.kind == kind, c.digest == digest)
         return self._first(query.order_by((c.run_id == run_id).desc(), c.created_at.desc()))
 
     def of_run(self, kind: DatasetKind, run_id: str) -> Dataset | None:
-        """A run's newest data set of a kind."""
+        """Return a run's newest data set of a kind."""
         c = reference_datasets.c
         query = sa.select(reference_datasets).where(c.kind == kind, c.run_id == run_id)
         return self._first(query.order_by(c.created_at.desc()))
@@ -132,7 +133,10 @@ class DatasetStore:
         return None if row is None else Dataset(**{**row, "path": Path(row["path"])})
 
     def require(self, kind: DatasetKind, asset: str, *, run_id: str = "") -> Dataset:
-        """Return the newest data set of a kind. Raises DataError, which names the asset to materialize first."""
+        """Return the newest data set of a kind.
+
+        If there is none, raise a DataError that names the asset to materialize first.
+        """
         dataset = self.latest(kind, run_id=run_id)
         if dataset is None:
             raise DataError(f"There is no {kind} data set yet.", next_step=f"Materialize {asset} first.")
@@ -141,7 +145,7 @@ class DatasetStore:
 
 def _write_once(frame: pd.DataFrame, path: Path) -> None:
     if path.exists():
-        path.touch()  # reuse restarts the file's retention period
+        path.touch()  # Reusing a file restarts its retention period.
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

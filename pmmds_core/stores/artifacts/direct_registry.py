@@ -1,8 +1,9 @@
-"""MLflow's registry without its Python library, which takes four seconds of processor time to import.
+"""Accesses MLflow's registry without its Python library, which takes four seconds of processor time to import.
 
-Contains the reads and the single upload that every monitoring run needs: by SQL if the tracking URI is a database, by
-REST if it is a server, and by file access if the artifacts are in a folder. Not here: other calls and error messages.
-On `DirectAccessError`, model_registry.py calls the library, which then succeeds or reports the reason.
+The module contains the reads and the single upload that every monitoring run needs. It uses SQL if the tracking URI is
+a database, REST if the tracking URI is a server, and file access if the artifacts are in a folder. Not here: other
+calls and error messages. On `DirectAccessError`, model_registry.py calls the library, which then succeeds or reports
+the reason.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pmmds_core.runtime.atomic_write import write_atomically
 from pmmds_core.stores.database.engine import CONNECT_TIMEOUT_SECONDS
 from pmmds_core.stores.database.urls import parsed_url
 
-_TIMEOUT_SECONDS = (2, 5)  # connect and read timeouts in seconds; the library retries with longer ones
+_TIMEOUT_SECONDS = (2, 5)  # Timeouts in seconds for connecting and reading. The library retries with longer timeouts.
 _ARTIFACTS = "mlflow-artifacts:/"
 _VERSION = """
 SELECT name, version, run_id, creation_time FROM model_versions
@@ -36,7 +37,7 @@ _RUN = "SELECT artifact_uri FROM runs WHERE run_uuid = :run_id"
 
 
 class DirectAccessError(Exception):
-    """Direct access failed or is not supported for this store; fall back to MLflow's library."""
+    """Raised if direct access fails or is not supported for this store; callers fall back to MLflow's library."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,17 @@ class VersionRow:
 
 
 class DirectRegistry:
-    """Reads versions and artifact locations without MLflow's library. Every method may raise DirectAccessError."""
+    """A reader of versions and artifact locations that does not use MLflow's library.
+
+    Every method may raise DirectAccessError.
+    """
 
     def __init__(self, tracking_uri: str) -> None:
         self._uri = tracking_uri
         self._is_server = tracking_uri.startswith(("http://", "https://"))
 
     def by_alias(self, model_name: str, alias: str) -> VersionRow:
-        """The version that `alias` points to."""
+        """Return the version that `alias` points to."""
         if self._is_server:
             return _version_of(self._get("registered-models/alias", name=model_name, alias=alias))
         with self._connection() as connection:
@@ -66,7 +70,7 @@ class DirectRegistry:
             return _read_version(connection, model_name, version)
 
     def by_number(self, model_name: str, version: str) -> VersionRow:
-        """The version with this number."""
+        """Return the version with this number."""
         if self._is_server:
             return _version_of(self._get("model-versions/get", name=model_name, version=version))
         if not version.isdecimal():
@@ -75,7 +79,7 @@ class DirectRegistry:
             return _read_version(connection, model_name, int(version))
 
     def put(self, run_id: str, path: str, content: bytes) -> None:
-        """Write the artifact `path` of a run, either to a local artifact store or through the server."""
+        """Write a run's artifact to `path`, either in a local artifact store or through the server."""
         if self._is_server:
             self._upload(self._artifact_uri(run_id), path, content)
             return
@@ -117,7 +121,7 @@ class DirectRegistry:
         return document
 
     def _request(self, method: str, endpoint: str, **options: Any) -> Any:
-        """Raise DirectAccessError for any status except 200, so that the library reports the problem."""
+        """Raise DirectAccessError for any status other than 200, so that the library reports the problem."""
         import requests
 
         url = f"{self._uri.rstrip('/')}/api/2.0/{endpoint}"
@@ -150,7 +154,7 @@ def _check_supported(url: sa.URL) -> None:
 def _read_version(connection: sa.Connection, model_name: str, version: int | None) -> VersionRow:
     key = {"name": model_name, "version": version}
     row = connection.execute(sa.text(_VERSION), key).first()
-    if row is None:  # the version is not registered in the default workspace
+    if row is None:  # The version is not registered in the default workspace.
         raise DirectAccessError(f"{model_name} has no such version")
     tags = {str(k): str(v) for k, v in connection.execute(sa.text(_TAGS), key)}
     return VersionRow(row.name, str(row.version), str(row.run_id or ""), tags, int(row.creation_time))

@@ -1,7 +1,7 @@
-"""The model registry: the only module that calls MLflow for models, versions and their artifacts.
+"""The model registry. This is the only module that calls MLflow for models, versions and their artifacts.
 
-Not here: choosing the production version (policies/promotion.py), the steps of a promotion (workflows/promotion.py).
-`move_alias` is last-write-wins in MLflow; workflows/promotion.py guards the production alias with a database row.
+Not here: choosing the production version (policies/promotion.py), the steps of a promotion (workflows/promotion.py). In
+MLflow the last write to an alias wins, so workflows/promotion.py guards the production alias with a database row.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from pmmds_core.stores.database.reachability import check_tracking_database
 PRODUCTION = "production"
 CHALLENGER = "challenger"
 
-# Prefix of the temporary folder next to a download's destination.
+# The name prefix of the temporary folder that is created next to a download's destination.
 INCOMING = ".incoming-"
 
-# By default, MLflow retries for minutes; here users are waiting, and every caller retries anyway.
+# By default, MLflow retries for minutes. Limit this, because users are waiting and every caller retries anyway.
 _REQUEST_TIMEOUT_SECONDS = 10
 _VERSION = re.compile(r"[0-9]{1,18}")
 _MAX_RETRIES = 1
@@ -46,7 +46,7 @@ _MAX_RETRIES = 1
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """One version of a registered model. `digest` is the model digest (see bundle.model_digest)."""
+    """A version of a registered model. `digest` is the model digest (see bundle.model_digest)."""
 
     model_name: str
     version: str
@@ -61,13 +61,13 @@ class RegisteredVersion:
 
 
 class ModelRegistry:
-    """Versions, aliases and artifacts of registered models."""
+    """A client for the versions, aliases and artifacts of registered models."""
 
     def __init__(self, tracking_uri: str, artifact_root: str = "") -> None:
         """
         Args:
-            tracking_uri: SQLAlchemy URL of MLflow's database, or the address of an MLflow server.
-            artifact_root: URI of the artifact folder or bucket; empty if an MLflow server chooses it.
+            tracking_uri: the SQLAlchemy URL of MLflow's database or the address of an MLflow server.
+            artifact_root: the URI of the artifact folder or bucket, or an empty string to let the MLflow server choose.
         """
         self.tracking_uri = tracking_uri
         self.artifact_root = artifact_root
@@ -79,10 +79,10 @@ class ModelRegistry:
         return cls(settings.resolved_tracking_uri, settings.resolved_artifact_root)
 
     def version_of(self, model_name: str, alias: str) -> RegisteredVersion | None:
-        """The version that `alias` points to; None if the alias or model does not exist.
+        """Return the version that `alias` points to, or None if the alias or the model does not exist.
 
         Raises:
-            RegistryUnavailableError: MLflow is unreachable.
+            RegistryUnavailableError: if MLflow is unreachable.
         """
         with suppress(DirectAccessError):
             return _translate(self._direct.by_alias(model_name, alias))
@@ -90,7 +90,7 @@ class ModelRegistry:
             return _read_version(lambda: client.get_model_version_by_alias(model_name, alias))
 
     def get_version(self, model_name: str, version: str) -> RegisteredVersion:
-        """Raises NoModelError if the version is not registered."""
+        """Return the version with this number. Raise NoModelError if it is not registered."""
         registered = self._find_version(model_name, version)
         if registered is None:
             raise NoModelError(
@@ -106,7 +106,7 @@ class ModelRegistry:
             return _read_version(lambda: client.get_model_version(model_name, version))
 
     def versions(self, model_name: str) -> list[RegisteredVersion]:
-        """Every version, newest first."""
+        """Return every version, newest first."""
         with self._client() as client:
             versions = client.search_model_versions(f"name = '{model_name}'")
         return sorted((_translate(v) for v in versions), key=lambda v: int(v.version), reverse=True)
@@ -115,9 +115,9 @@ class ModelRegistry:
         """Log the model with its artifacts and register it as a new version with the alias `challenger`.
 
         Args:
-            model: the model to register.
-            run_id: an MLflow run in progress; empty: create one.
-            run_name: name of the run to create.
+            model: the trained model to register.
+            run_id: the id of an active MLflow run, or an empty string to create a run.
+            run_name: the name of the run, if one is created.
         """
         with self._client() as client:
             mlflow = _mlflow(self.tracking_uri)
@@ -139,7 +139,7 @@ class ModelRegistry:
             model.model_name,
             source=info.model_uri,
             run_id=run_id,
-            model_id=info.model_id,  # MLflow servers require it for models:/ sources
+            model_id=info.model_id,  # MLflow servers require this for models:/ sources.
             tags={**model.tags, "digest": model.digest},
             description=model.description,
         )
@@ -147,7 +147,10 @@ class ModelRegistry:
         return _translate(client.get_model_version(model.model_name, created.version))
 
     def experiment_id(self, name: str) -> str:
-        """The id of the experiment `name`, created on first use with its artifacts under `artifact_root`."""
+        """Return the id of the experiment `name`.
+
+        On first use, the experiment is created with its artifacts under `artifact_root`.
+        """
         with self._client() as client:
             return self._experiment(client, name)
 
@@ -170,23 +173,29 @@ class ModelRegistry:
                 raise
 
     def move_alias(self, model_name: str, alias: str, version: str) -> None:
-        """Point `alias` at `version`. For the production alias, only workflows/promotion.py calls this."""
+        """Point `alias` to `version`.
+
+        Only workflows/promotion.py may call this for the production alias.
+        """
         with self._client() as client:
             client.set_registered_model_alias(model_name, alias, version)
 
     def aliased(self, model_name: str) -> set[str]:
-        """Versions that have an alias; empty if the model is not registered. Raises RegistryUnavailableError."""
+        """Return the versions that have an alias, or an empty result if the model is not registered.
+
+        Raise RegistryUnavailableError if MLflow is unreachable.
+        """
         with self._client() as client:
             models = client.search_registered_models(f"name = '{model_name}'")
         return {str(version) for model in models for version in model.aliases.values()}
 
     def delete_version(self, version: RegisteredVersion) -> None:
-        """Delete a version with its run and all its files; parts that are already deleted are skipped.
+        """Delete a version with its run and all its files, skipping whatever is already deleted.
 
         Files are deleted first, so that the next run can finish an interrupted deletion.
 
         Raises:
-            RegistryUnavailableError: MLflow or its artifact store is unreachable.
+            RegistryUnavailableError: if MLflow or its artifact store is unreachable.
         """
         with self._client() as client:
             run = client.get_run(version.run_id)
@@ -200,21 +209,21 @@ class ModelRegistry:
             client.delete_model_version(version.model_name, version.version)
 
     def tag_version(self, model_name: str, version: str, tags: Mapping[str, str]) -> None:
-        """Set tags of a version."""
+        """Set tags on a version."""
         with self._client() as client:
             for key, value in tags.items():
                 client.set_model_version_tag(model_name, version, key, value)
 
     def log_document(self, run_id: str, document: Mapping[str, Any], path: str) -> None:
-        """Store a JSON document as an artifact of a version's run."""
+        """Store a JSON document as an artifact in a version's run."""
         with self._client() as client:
             client.log_dict(run_id, dict(document), path)
 
     def log_page(self, run_id: str, content: bytes, paths: Sequence[str]) -> None:
-        """Store a file as an artifact of a version's run under each of `paths`, replacing existing files.
+        """Store a file as an artifact in a version's run under each of `paths`, replacing existing files.
 
         Raises:
-            RegistryUnavailableError: MLflow or its artifact store is unreachable.
+            RegistryUnavailableError: if MLflow or its artifact store is unreachable.
         """
         with suppress(DirectAccessError):
             for path in paths:
@@ -227,14 +236,14 @@ class ModelRegistry:
                 client.log_artifact(run_id, str(file), artifact_path=str(Path(path).parent))
 
     def download_bundle(self, model_name: str, version: str, destination: Path) -> Path:
-        """Download a version's bundle to `destination`, which appears complete or not at all.
+        """Download a version's bundle to `destination` atomically.
 
-        Downloads the manifest, then only the files that it lists, at most MAX_BYTES in total.
+        Only the manifest and the files listed in it are downloaded, with at most MAX_BYTES in total.
 
         Raises:
-            NoModelError: no such version.
-            ArtifactCorruptError: the manifest is not usable, or the files are too large.
-            RegistryUnavailableError: MLflow or its artifact store is unreachable.
+            NoModelError: if the version does not exist.
+            ArtifactCorruptError: if the manifest is invalid or the files are too large.
+            RegistryUnavailableError: if MLflow or its artifact store is unreachable.
         """
         if not _VERSION.fullmatch(version):
             raise NoModelError(f"{model_name} has no version {version[:60]!r}. A version is a number.")
@@ -252,21 +261,23 @@ class ModelRegistry:
         return destination
 
     def files_digest(self, model_name: str, version: str) -> str:
-        """`Bundle.files_digest` of the registry's current files; downloads one small file.
+        """Return the `Bundle.files_digest` of the registry's current files.
+
+        Only one small file is downloaded.
 
         Raises:
-            NoModelError: no such version.
-            RegistryUnavailableError: MLflow or its artifact store is unreachable, or has no bundle for the version.
+            NoModelError: if the version does not exist.
+            RegistryUnavailableError: if MLflow or its artifact store is unreachable, or the version has no bundle.
         """
         registered = self.get_version(model_name, version)
         return files_digest(self._content(registered, f"{BUNDLE_PATH}/{MANIFEST}", MAX_MANIFEST_BYTES))
 
     def training_rows(self, version: RegisteredVersion) -> NDArray[np.int64]:
-        """Return the digests of the version's training rows, (n,).
+        """Return an array of shape (n,) with the digests of the version's training rows.
 
         Raises:
-            DataError: the version has no such record, or the record is damaged.
-            RegistryUnavailableError: MLflow or its artifact store is unreachable.
+            DataError: if the version has no record of its training rows or the record is damaged.
+            RegistryUnavailableError: if MLflow or its artifact store is unreachable.
         """
         if not self._has_artifact(version, TRAINING_ROWS):
             raise no_training_rows(version.version, "has no record of the rows that it was trained on")
@@ -287,14 +298,15 @@ class ModelRegistry:
             return (folder / "content").read_bytes()
 
     def _fetch(self, version: RegisteredVersion, parent: Path, fetch: Callable[[Any, Path], object]) -> Path:
-        """Call `fetch` with the artifact store of the version's run and a new folder in `parent`; return the folder."""
+        """Call `fetch` with the version's artifact store and a new folder in `parent`, and return the folder."""
         with suppress(DirectAccessError), file_errors():
             folder = parent / "direct"
             folder.mkdir()
             fetch(self._direct.local_artifacts(version.run_id), folder)
             return folder
         with self._client() as client:
-            # Use the artifact URI: with the run id, MLflow would also search the logged model and hide the failure.
+            # Use the artifact URI, because with the run id MLflow would also search the logged model and hide the
+            # failure.
             root = client.get_run(version.run_id).info.artifact_uri.rstrip("/")
             folder = parent / "files"
             folder.mkdir()
@@ -302,14 +314,14 @@ class ModelRegistry:
             return folder
 
     def load_pipeline(self, version: RegisteredVersion) -> Any:
-        """The scikit-learn pipeline of a version, for comparison with its portable scorer."""
+        """Return a version's scikit-learn pipeline, for comparison with its portable scorer."""
         with self._client():
             return _mlflow(self.tracking_uri).sklearn.load_model(f"models:/{version.model_name}/{version.version}")
 
     @contextmanager
     def _client(self) -> Iterator[Any]:
         """Yield an MLflow client and translate its errors."""
-        if not self._is_reached:  # on its first connection MLflow would retry for minutes and print tracebacks
+        if not self._is_reached:  # On its first connection, MLflow would retry for minutes and print tracebacks.
             check_tracking_database(self.tracking_uri)
             self._is_reached = True
         mlflow = _mlflow(self.tracking_uri)
@@ -320,7 +332,10 @@ class ModelRegistry:
 
 
 def _mlflow(tracking_uri: str) -> Any:
-    """Import MLflow lazily (this takes about four seconds); disable its output and telemetry, and shorten timeouts."""
+    """Import MLflow lazily, because the import takes about four seconds.
+
+    MLflow's output and telemetry are disabled, and its timeouts are shortened.
+    """
     import mlflow
     import mlflow.environment_variables
 
@@ -329,13 +344,14 @@ def _mlflow(tracking_uri: str) -> Any:
     variables.MLFLOW_HTTP_REQUEST_TIMEOUT.set(_REQUEST_TIMEOUT_SECONDS)
     variables.MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(_MAX_RETRIES)
     variables.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)
-    # Otherwise a server with artifacts in S3 redirects its clients to S3, which may be unreachable for them.
+    # Without this setting, a server with artifacts in S3 redirects its clients to S3, which they may be unable to
+    # reach.
     variables.MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD.set(False)
     variables.MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD.set(False)
     if not variables.MLFLOW_S3_ENDPOINT_URL.get():
-        variables.MLFLOW_S3_ENDPOINT_URL.unset()  # boto3 rejects an empty value
+        variables.MLFLOW_S3_ENDPOINT_URL.unset()  # boto3 rejects an empty value.
     variables.MLFLOW_DISABLE_TELEMETRY.set(True)
-    variables.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # stdout is reserved for the commands' JSON
+    variables.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.set(True)  # Standard output is reserved for the commands' JSON.
     mlflow.set_tracking_uri(tracking_uri)
     mlflow.set_registry_uri(tracking_uri)
     return mlflow
@@ -351,7 +367,7 @@ def _repository(tracking_uri: str, artifact_uri: str) -> Any:
 def _log_pipeline(mlflow: Any, model: ModelToRegister) -> Any:
     """Log the pipeline with its signature and an input example.
 
-    The requirements are explicit, because MLflow would start a second interpreter to infer them.
+    The requirements are passed explicitly, because MLflow would start a second interpreter to infer them.
     """
     from importlib.metadata import version
 
@@ -375,14 +391,14 @@ def _read_version(read: Any) -> RegisteredVersion | None:
     try:
         return _translate(read())
     except MlflowException as error:
-        # The code for a missing alias is INVALID_PARAMETER_VALUE; for a missing version, RESOURCE_DOES_NOT_EXIST.
+        # MLflow reports INVALID_PARAMETER_VALUE for a missing alias and RESOURCE_DOES_NOT_EXIST for a missing version.
         if error.error_code == "RESOURCE_DOES_NOT_EXIST" or "not found" in str(error).lower():
             return None
         raise
 
 
 def _translate(version: Any) -> RegisteredVersion:
-    """Raises RegistryUnavailableError for a version that is not a number, because folder names contain the version."""
+    """Raise RegistryUnavailableError if a version is not a number, because folder names contain the version."""
     if not _VERSION.fullmatch(str(version.version)):
         raise RegistryUnavailableError(
             f"MLflow returned {str(version.version)[:60]!r} as a model version; a version is a number.",

@@ -1,4 +1,4 @@
-"""Translates failures of MLflow and its artifact store into one sentence with the next step.
+"""Translates failures of MLflow and its artifact store into one sentence and a suggested next step.
 
 Not here: calls to MLflow (model_registry.py), retries.
 """
@@ -25,24 +25,24 @@ CHECK_STORE = (
 _MAX_LENGTH = 300
 _DOUBLE = '"'
 _STORE_MODULES = ("boto3", "botocore")
-# MLflow's first line reports only that files failed; the following lines give the file and the reason.
+# MLflow's first line only reports that files failed. The following lines name the file and the reason.
 _FAILED_FILE = re.compile(r"^##### File (?P<path>.*) #####$\n(?P<why>.*)", re.MULTILINE)
 # After the last retry, the reason is nested in the last exception.
 _RETRIES_FAILED = re.compile(r"^(?P<what>.*?) failed with exception .*\(Caused by \w+\((?:.*: )?(?P<why>.*?)\)\)$")
 _QUOTED = re.compile(r"'([^']+)'")
 _THROUGH_SERVER = "/mlflow-artifacts/"
-# MLflow's messages contain the requested URL with user and password.
+# MLflow's messages contain the requested URL, including the user name and password.
 _CREDENTIALS = re.compile(r"://[^/@\s]+@")
-# boto3 starts its message with this text, which contains the name of a temporary file.
+# boto3 starts its messages with this text, which contains the name of a temporary file.
 _BOTO_PREAMBLE = re.compile(r"^.*An error occurred \((?P<code>\w+)\) when calling the \w+ operation[^:]*: ")
 
 
 @contextmanager
 def translated_errors(tracking_uri: str, artifact_root: str, mlflow_error: type[Exception]) -> Iterator[None]:
-    """Translate errors of MLflow (`mlflow_error`), its transports and its artifact store.
+    """Translate errors raised by MLflow (`mlflow_error`), its transports and its artifact store.
 
     Raises:
-        RegistryUnavailableError: replaces these errors.
+        RegistryUnavailableError: in place of any of these errors.
     """
     try:
         yield
@@ -56,7 +56,7 @@ def translated_errors(tracking_uri: str, artifact_root: str, mlflow_error: type[
 def _translate(
     error: Exception, tracking_uri: str, artifact_root: str, mlflow_error: type[Exception]
 ) -> RegistryUnavailableError | None:
-    """Return the translated error; None for other errors and for errors of PMMDS."""
+    """Return the translated error, or None for all other errors, including those of PMMDS."""
     if isinstance(error, PmmdsError):
         return None
     from requests.exceptions import RequestException
@@ -83,7 +83,10 @@ def _translate(
 
 
 def _store_failure(error: BaseException) -> BaseException | None:
-    """Return the boto3 error in the chain of causes; boto3 is imported only if the artifacts are in S3."""
+    """Return the boto3 error in the chain of causes, or None.
+
+    boto3 has been imported only if the artifacts are in S3.
+    """
     if "botocore" not in sys.modules or "boto3" not in sys.modules:
         return None
     from boto3.exceptions import Boto3Error

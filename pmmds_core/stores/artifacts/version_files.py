@@ -1,4 +1,4 @@
-"""Files of a registered version other than its bundle: the digests of its training rows and the saved pipeline.
+"""The files of a registered version other than its bundle, which are the training rows' digests and the saved pipeline.
 
 Not here: calls to MLflow (model_registry.py).
 """
@@ -18,7 +18,7 @@ TRAINING_ROWS = "training/row_digests.npy"
 
 
 def trusted_types(pipeline: Any) -> list[str]:
-    """The types in the saved file that skops does not trust by default and that are scikit-learn's or numpy's own."""
+    """Return the types in the saved file that skops does not trust, but that belong to scikit-learn or numpy."""
     from skops import io
 
     unknown = io.get_untrusted_types(data=io.dumps(pipeline))

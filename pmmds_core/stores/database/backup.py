@@ -1,4 +1,4 @@
-"""Backs up the database to one file and restores it, with each engine's own tools.
+"""Backs up the database to a single file and restores it, using each engine's own tools.
 
 Not here: the archive's Parquet files and MLflow's stores, which are copied as files.
 """
@@ -22,16 +22,18 @@ from pmmds_core.stores.database.grants import right_missing
 
 
 def back_up(database: Database, file: Path) -> int:
-    """Write the database to a new file that only this user can read: SQLite's or pg_dump's custom format.
+    """Write the database to a new file that only the current user can read.
+
+    The file is a SQLite database or a pg_dump archive in custom format.
 
     Returns:
         The file's size in bytes.
 
     Raises:
-        InputFileError: the file exists, its folder does not, or it cannot be written.
-        RightMissingError: this login does not own the tables.
-        StoreError: pg_dump is not installed or failed; no partial file remains.
-        DatabaseUnavailableError: the database cannot be reached.
+        InputFileError: if the file exists, its folder does not exist, or the file cannot be written.
+        RightMissingError: if the current login does not own the tables.
+        StoreError: if pg_dump is not installed or fails. No partial file remains.
+        DatabaseUnavailableError: if the database cannot be reached.
     """
     if file.exists():
         raise InputFileError(f"{file} already exists; it was not overwritten.", next_step="Name a new file.")
@@ -62,8 +64,8 @@ def restore(database: Database, file: Path) -> None:
     """Restore a backup into an empty database.
 
     Raises:
-        InputFileError: the file cannot be read or is not a backup of this engine.
-        StoreError: the database has tables, or pg_restore is not installed or failed; nothing was changed.
+        InputFileError: if the file cannot be read or is not a backup of this engine.
+        StoreError: if the database has tables, or pg_restore is not installed or fails. The database remains unchanged.
     """
     with database.connect() as connection:
         if sa.inspect(connection).get_table_names():
@@ -91,7 +93,7 @@ def restore(database: Database, file: Path) -> None:
 
 
 def count_rows(database: Database) -> dict[str, int]:
-    """Row count per table; PostgreSQL's partitions are counted with their table."""
+    """Return the row count of each table. On PostgreSQL, partitions are counted as part of their table."""
     with database.snapshot() as connection:
         names = [n for n in sa.inspect(connection).get_table_names() if not n.startswith("prediction_logs_")]
         count = sa.func.count
@@ -99,7 +101,7 @@ def count_rows(database: Database) -> dict[str, int]:
 
 
 def _make_private(path: Path) -> None:
-    """Create an empty file that only this user can read, because it will contain customer data."""
+    """Create an empty file that only the current user can read, because it will contain customer data."""
     path.unlink(missing_ok=True)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 

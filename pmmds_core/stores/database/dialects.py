@@ -19,13 +19,13 @@ from pmmds_core.stores.database.engine import limit_lock_wait
 from pmmds_core.stores.database.tables import UtcDateTime
 
 # ingested_at is set before the row's transaction commits. If the commit takes longer than this, the row is not counted
-# until its hour changes again; usually it takes milliseconds.
+# until its hour changes again. A commit usually takes milliseconds.
 LATE_COMMIT = timedelta(minutes=5)
 WRITERS_WAIT_SECONDS = 60
 
 
 class DatabaseNow(GenericFunction[Any]):
-    """The statement's start time on the database's clock, which all writers and readers share."""
+    """Return the statement's start time according to the database's clock, which all writers and readers share."""
 
     type = UtcDateTime()
     name = "database_now"
@@ -33,7 +33,7 @@ class DatabaseNow(GenericFunction[Any]):
 
 
 class HourOf(GenericFunction[Any]):
-    """A column's timestamp truncated to the hour."""
+    """Return a column's timestamp truncated to the hour."""
 
     type = UtcDateTime()
     name = "hour_of"
@@ -41,7 +41,7 @@ class HourOf(GenericFunction[Any]):
 
 
 class MissingFloat(GenericFunction[bool]):
-    """True if a float column is NULL or NaN."""
+    """Return a condition that is true if a float column is NULL or NaN."""
 
     type = sa.Boolean()
     name = "missing_float"
@@ -49,7 +49,10 @@ class MissingFloat(GenericFunction[bool]):
 
 
 class FeatureNumber(GenericFunction[float]):
-    """A numeric value of one feature in a drift report's document; NULL if the report does not include the feature."""
+    """Return a feature's numeric value from a drift report's document.
+
+    The value is NULL if the report does not include the feature.
+    """
 
     type = sa.Float()
     name = "feature_number"
@@ -79,13 +82,14 @@ def _postgresql_hour(element: HourOf, compiler: SQLCompiler, **options: Any) -> 
 
 @compiles(MissingFloat, "sqlite")
 def _sqlite_missing(element: MissingFloat, compiler: SQLCompiler, **options: Any) -> str:
-    return f"({compiler.process(element.clauses, **options)} IS NULL)"  # SQLite stores NaN as NULL
+    return f"({compiler.process(element.clauses, **options)} IS NULL)"  # SQLite stores NaN as NULL.
 
 
 @compiles(MissingFloat, "postgresql")
 def _postgresql_missing(element: MissingFloat, compiler: SQLCompiler, **options: Any) -> str:
     column = compiler.process(element.clauses, **options)
-    return f"({column} = 'NaN' OR {column} IS NULL)"  # in PostgreSQL, NaN equals itself and is greater than all numbers
+    # In PostgreSQL, NaN equals itself and is greater than all numbers.
+    return f"({column} = 'NaN' OR {column} IS NULL)"
 
 
 @compiles(FeatureNumber, "sqlite")
@@ -123,8 +127,8 @@ def feature_number(document: sa.ColumnElement[Any], feature: str, name: str) -> 
 
 
 def insert(connection: sa.Connection, table: sa.Table) -> Any:
-    """An insert with `on_conflict_do_nothing` and `on_conflict_do_update` for the connection's engine."""
-    # Importing a dialect takes a tenth of a command's start-up time, so only the one in use is imported.
+    """Return an insert with `on_conflict_do_nothing` and `on_conflict_do_update` for the connection's engine."""
+    # Importing a dialect takes a tenth of a command's start-up time, so only the dialect in use is imported.
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects import postgresql
 
@@ -135,7 +139,7 @@ def insert(connection: sa.Connection, table: sa.Table) -> Any:
 
 
 def listed(connection: sa.Connection, texts: Sequence[str]) -> sa.Select[Any]:
-    """A subquery of these strings for IN and NOT IN; it needs one parameter, however many strings there are."""
+    """Return a subquery over the strings for IN and NOT IN, which needs only one parameter."""
     if connection.dialect.name == "postgresql":
         return sa.select(sa.func.unnest(sa.cast(list(texts), sa.ARRAY(sa.Text))))
     values = sa.func.json_each(json.dumps(list(texts))).table_valued("value")
@@ -143,13 +147,15 @@ def listed(connection: sa.Connection, texts: Sequence[str]) -> sa.Select[Any]:
 
 
 def lock_writers(connection: sa.Connection, what: str) -> None:
-    """Serialize transactions that write `what`. Does nothing on SQLite, which allows only one writer at a time.
+    """Serialize transactions that write `what`.
+
+    This does nothing on SQLite, which allows only one writer at a time.
 
     Use it for tables that several roles write. Any login can hold the lock, so waiting for it times out after
     WRITERS_WAIT_SECONDS.
 
     Raises:
-        DBAPIError: the wait timed out; `Database` translates it.
+        DBAPIError: if the wait times out. `Database` translates this error.
     """
     if connection.dialect.name == "postgresql":
         limit_lock_wait(connection, WRITERS_WAIT_SECONDS)

@@ -32,7 +32,7 @@ LOCK_WAIT_SECONDS = 60
 
 @dataclass(frozen=True)
 class Database:
-    """A database with context managers for reading and writing connections."""
+    """A database that provides context managers for reading and for writing."""
 
     engine: sa.Engine
 
@@ -43,23 +43,24 @@ class Database:
 
     @property
     def file(self) -> Path | None:
-        """The path of the SQLite file; None for PostgreSQL."""
+        """Return the path of the SQLite file, or None for PostgreSQL."""
         return _sqlite_path(self.engine.url)
 
     @property
     def place(self) -> str:
-        """The database's name and address for messages, without the password."""
+        """Return the database's name and address without the password, for use in messages."""
         return place_of(self.engine.url)
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
-        """A writing transaction: committed at the end of the block, rolled back if the block raises.
+        """Open a transaction for writing that is committed at the end of the block, or rolled back if the block raises.
 
-        On SQLite it takes the write lock first, so that it cannot fail halfway because of another writer.
+        On SQLite the write lock is acquired first, so that the transaction cannot fail halfway because of another
+        writer.
 
         Raises:
-            DatabaseUnavailableError: not reachable, locked, full or read-only.
-            SchemaOutdatedError: a table or column is missing.
+            DatabaseUnavailableError: if the database is unreachable, locked, full or read-only.
+            SchemaOutdatedError: if a table or column is missing.
         """
         writing = self.engine.execution_options(begins_immediate=True)
         with self._translated_errors(), writing.begin() as connection:
@@ -67,20 +68,23 @@ class Database:
 
     @contextmanager
     def connect(self) -> Iterator[sa.Connection]:
-        """A connection for reading. Raises the same errors as `begin`."""
+        """Open a connection for reading. Raise the same errors as `begin`."""
         with self._translated_errors(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def snapshot(self) -> Iterator[sa.Connection]:
-        """A connection whose statements all read the same snapshot. Raises the same errors as `begin`."""
+        """Open a connection whose statements all read the same snapshot. Raise the same errors as `begin`."""
         with self.connect() as connection:
             if self.dialect == "postgresql":
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
     def ping(self) -> None:
-        """Raises DatabaseUnavailableError if the database is unreachable or its file does not exist."""
+        """Check the connection.
+
+        Raise DatabaseUnavailableError if the database is unreachable or its file does not exist.
+        """
         path = _sqlite_path(self.engine.url)
         if path is not None and not path.exists():
             raise DatabaseUnavailableError(
@@ -106,16 +110,16 @@ class Database:
 
 
 def open_database(settings: Settings, *, busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS) -> Database:
-    """Open the database of a deployment; connections are made on first use.
+    """Open a deployment's database. Connections are made on first use.
 
     Args:
-        settings: `database_url`, or SQLite under `home`.
-        busy_timeout_seconds: how long a SQLite writer waits for another.
+        settings: the settings, of which `database_url` is used or, if it is not set, a SQLite file under `home`.
+        busy_timeout_seconds: the maximum time that a SQLite writer waits for another writer.
 
     Raises:
-        SettingError: PMMDS_DATABASE_URL is not a URL of SQLite or PostgreSQL.
-        HomeNotWritableError: the folder of the SQLite file cannot be created.
-        DatabaseUnavailableError: the driver is not installed.
+        SettingError: if PMMDS_DATABASE_URL is not a URL for SQLite or PostgreSQL.
+        HomeNotWritableError: if the SQLite file's folder cannot be created.
+        DatabaseUnavailableError: if the driver is not installed.
     """
     url = parsed_url(settings.resolved_database_url, "PMMDS_DATABASE_URL", ("sqlite", "postgresql"))
     is_file = url.get_backend_name() == "sqlite"
@@ -130,11 +134,12 @@ def open_database(settings: Settings, *, busy_timeout_seconds: float = BUSY_TIME
 
 
 def _sqlite_path(url: sa.URL) -> Path | None:
-    """Return the file of a SQLite URL; None for PostgreSQL."""
+    """Return the file path of a SQLite URL, or None for PostgreSQL."""
     if url.get_backend_name() != "sqlite":
         return None
     name = url.database or ""
-    # SQLAlchemy passes SQLite's own `file:` URIs through; in a plain path, ? is an ordinary character.
+    # SQLAlchemy passes SQLite's own `file:` URIs through unchanged. In a plain path, a question mark is an ordinary
+    # character.
     return Path(name.removeprefix("file:").partition("?")[0]) if name.startswith("file:") else Path(name)
 
 
@@ -176,8 +181,9 @@ def limit_lock_wait(connection: sa.Connection, seconds: int = LOCK_WAIT_SECONDS)
 
 
 def _postgresql_engine(url: sa.URL, pool_size: int) -> sa.Engine:
-    # PgBouncer in transaction mode changes the connection with each transaction, so prepared statements would be
-    # missing, and it rejects start-up options. Timestamps are naive UTC: the session's time zone does not matter.
+    # PgBouncer in transaction mode may use a different connection for each transaction, so prepared statements would be
+    # missing. It also rejects start-up options. Timestamps are stored in UTC without a time zone, so the session's time
+    # zone does not matter.
     arguments: dict[str, Any] = {"prepare_threshold": None}
     if "connect_timeout" not in url.query:
         arguments["connect_timeout"] = CONNECT_TIMEOUT_SECONDS

@@ -1,4 +1,4 @@
-"""Translates database errors into one sentence with the database's address (no password) and the next step.
+"""Translates database errors into a sentence with the database's address, without the password, and the next step.
 
 Add a row for each failure that a user can fix. Not here: retries.
 """
@@ -21,14 +21,17 @@ MIGRATE = "Run `pmmds db migrate`."
 
 @dataclass(frozen=True)
 class _Failure:
-    """One kind of failure. `states`: PostgreSQL's SQLSTATE codes; `text`: regular expression for SQLite's message."""
+    """A kind of failure.
+
+    `states` holds PostgreSQL's SQLSTATE codes, and `text` is a regular expression that matches SQLite's message.
+    """
 
     states: tuple[str, ...]
     text: str
     problem: str
     next_step: str
     kind: type[StoreError] = DatabaseUnavailableError
-    shows: bool = False  # True: append the engine's message in parentheses
+    shows: bool = False  # If True, append the engine's message in parentheses.
 
 
 _FAILURES = (
@@ -124,7 +127,7 @@ def place_of(url: sa.URL) -> str:
 
 
 def translate(error: SQLAlchemyError, url: sa.URL) -> StoreError | None:
-    """Return the error to raise instead; None for a bug, or for a violated constraint, which callers handle."""
+    """Return the error to raise instead, or None for bugs and for violated constraints, which callers handle."""
     place = place_of(url)
     if isinstance(error, PoolTimeoutError):
         return DatabaseUnavailableError(f"The {place} has no free connection.", next_step="Try again later.")

@@ -13,8 +13,8 @@ from pmmds_core.errors import RightMissingError
 SERVICE, MONITOR, PROMOTER, CONSOLE = "pmmds_service", "pmmds_monitor", "pmmds_promoter", "pmmds_console"
 ROLES = (SERVICE, MONITOR, PROMOTER, CONSOLE)
 _READ, _ADD, _CHANGE = "SELECT", "SELECT, INSERT", "SELECT, INSERT, UPDATE"
-_REMOVE = f"{_CHANGE}, DELETE"  # DELETE is for rows past their retention period
-# UPDATE on these tables is granted per column: UPDATE on a whole table permits locks that block its readers.
+_REMOVE = f"{_CHANGE}, DELETE"  # DELETE is needed for rows past their retention period.
+# UPDATE on these tables is granted per column, because UPDATE on a whole table permits locks that block its readers.
 UPDATED_COLUMNS = {
     "ground_truth": ("label", "observed_at", "received_at"),
     "label_observations": ("received_at", "is_waiting", "matched_request_id"),
@@ -37,13 +37,13 @@ _SERVICE = {
     "promotion_decisions": _READ,
     "production_pointer": _READ,
     "storage_usage": _READ,
-    "shadow_predictions": "SELECT, INSERT, DELETE",  # the service deletes rows of former challengers
+    "shadow_predictions": "SELECT, INSERT, DELETE",  # The service deletes the rows of former challengers.
 }
 _MONITOR = {
     "prediction_logs": _READ,
-    "prediction_logs_default": _READ,  # shows which days have no partition yet
+    "prediction_logs_default": _READ,  # This table shows which days have no partition yet.
     "client_request_ids": _READ,
-    "prediction_archives": _READ,  # only pmmds_drop_day writes to it
+    "prediction_archives": _READ,  # Only pmmds_drop_day writes to this table.
     "ground_truth": _CHANGE,
     "label_observations": _REMOVE,
     "contract_columns": _READ,
@@ -85,7 +85,10 @@ _STATEMENTS = (("INSERT INTO|COPY", "INSERT"), ("UPDATE", "UPDATE"), ("DELETE FR
 
 
 def rights_of(role: str) -> Mapping[str, frozenset[str]]:
-    """A role's privileges by table or function; the promoter's include the monitor's, the console's the promoter's."""
+    """Return a role's privileges, keyed by table or function.
+
+    The promoter's privileges include the monitor's, and the console's privileges include the promoter's.
+    """
     promoter = (_PROMOTER, _MONITOR, _EXECUTE)
     roles = {SERVICE: (_SERVICE,), MONITOR: (_MONITOR, _EXECUTE), PROMOTER: promoter, CONSOLE: (_CONSOLE, *promoter)}
     held = roles[role]
@@ -97,11 +100,11 @@ def rights_of(role: str) -> Mapping[str, frozenset[str]]:
 
 
 def permission_denied(place: str, statement: str, message: str) -> RightMissingError:
-    """The error for a statement that PostgreSQL rejected for a missing privilege.
+    """Return the error for a statement that PostgreSQL rejected because of a missing privilege.
 
     Args:
-        place: the database, for the message.
-        statement: its SQL, from which the required privilege is derived.
+        place: the database's name and address, for the message.
+        statement: the SQL of the statement, from which the required privilege is derived.
         message: PostgreSQL's message, which names the table but not the privilege.
     """
     container = re.search(r'permission denied for (database|schema) "?([^"\s]+)"?', message)
@@ -134,7 +137,10 @@ def _container_right_missing(place: str, kind: str, name: str, statement: str) -
 
 
 def _wanted(statement: str, table: str) -> set[str]:
-    """The privileges other than SELECT that the statement needs on the table; only SELECT if it just reads."""
+    """Return the privileges that the statement needs on the table.
+
+    SELECT is included only if the statement needs no other privilege.
+    """
     wanted = {right for verb, right in _STATEMENTS if re.search(rf'\b({verb})\s+"?{table}\b', statement, re.IGNORECASE)}
     if re.search(r"\bDO UPDATE\b|\bFOR (NO KEY )?UPDATE\b", statement, re.IGNORECASE):
         wanted.add("UPDATE")
@@ -142,7 +148,7 @@ def _wanted(statement: str, table: str) -> set[str]:
 
 
 def right_missing(place: str, lacks: str, roles: Sequence[str]) -> RightMissingError:
-    """Return the error for a missing privilege, naming the `roles` that have it (the owner if there are none)."""
+    """Return the error for a missing privilege, naming the roles that have it, or the owner if there are none."""
     if roles:
         advice = (
             f"Set PMMDS_DATABASE_URL to a login that is a member of {' or '.join(roles)}. If it already is one, "

@@ -1,6 +1,6 @@
 """Creates the prediction log's daily partitions on PostgreSQL, ahead of time and for rows in the default partition.
 
-A row without a daily partition goes into the default partition, so writes never wait for a partition to be created.
+Rows without a daily partition go into the default partition, so that writes never wait for a partition to be created.
 Not here: dropping days (stores/predictions/archive.py). SQLite uses a single table.
 """
 
@@ -19,13 +19,13 @@ DAYS_AHEAD = 7
 # Moving rows locks out writers of the default partition. If waiting for the lock takes longer, a later run retries.
 LOCK_TIMEOUT_SECONDS = 10
 _DEFAULT = "prediction_logs_default"
-# Partitions with other names were not created by PMMDS: it reads their rows but never drops them.
+# Partitions with other names were not created by PMMDS, which reads their rows but never drops them.
 _DAY = re.compile(r"prediction_logs_(\d{8})")
 
 
 @dataclass(frozen=True)
 class MadeDays:
-    """The days for which a partition was created, and the number of rows moved into them from the default partition."""
+    """The days for which a partition was created, and the number of rows moved there from the default partition."""
 
     days: tuple[date, ...]
     n_moved: int
@@ -34,10 +34,12 @@ class MadeDays:
 def keep_days(database: Database, now: datetime | None = None) -> MadeDays:
     """Create the partitions of yesterday, today, the next `DAYS_AHEAD` days and every day in the default partition.
 
-    One transaction per day; idempotent and safe to run concurrently. Does nothing on SQLite.
+    Each day is processed in its own transaction. The function is idempotent and safe to run concurrently, and does
+    nothing on SQLite.
 
     Raises:
-        DatabaseUnavailableError: a privilege is missing, or the lock timed out; days created before that remain.
+        DatabaseUnavailableError: if a privilege is missing or the lock times out. Partitions created before that
+            remain.
     """
     if database.dialect != "postgresql":
         return MadeDays((), 0)
@@ -54,19 +56,19 @@ def keep_days(database: Database, now: datetime | None = None) -> MadeDays:
 
 
 def make_days(connection: sa.Connection) -> None:
-    """Like `keep_days`, but in a migration's transaction."""
+    """Create the partitions as `keep_days` does, but in a migration's transaction."""
     for day in _missing(connection, datetime.now(UTC)):
         make_day(connection, day)
 
 
 def make_day(connection: sa.Connection, day: date) -> int | None:
-    """Create a day's partition. Returns the number of rows moved into it; None if the day already has a partition."""
+    """Create a day's partition and return the number of rows moved there, or None if the partition already exists."""
     n_moved: int | None = connection.execute(sa.select(sa.func.pmmds_make_day(day))).scalar_one()
     return n_moved
 
 
 def days_of(connection: sa.Connection) -> list[date]:
-    """Days that have a partition, oldest first."""
+    """Return the days that have a partition, oldest first."""
     query = sa.text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'prediction_logs'::regclass")
     names = (str(name).rpartition(".")[2] for name in connection.execute(query).scalars())
     matches = (_DAY.fullmatch(name) for name in names)
@@ -74,7 +76,7 @@ def days_of(connection: sa.Connection) -> list[date]:
 
 
 def days_in_default_partition(connection: sa.Connection) -> list[date]:
-    """Days that have rows in the default partition."""
+    """Return the days that have rows in the default partition."""
     query = sa.text(f"SELECT DISTINCT predicted_at::date FROM {_DEFAULT} ORDER BY 1")
     return list(connection.execute(query).scalars())
 

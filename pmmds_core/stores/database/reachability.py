@@ -1,7 +1,7 @@
-"""Checks that the databases of Dagster and MLflow can be reached before these programs start.
+"""Checks whether the databases of Dagster and MLflow can be reached before these programs start.
 
-Both retry for minutes and then print long tracebacks; this module reports one sentence. Read-only. Not here: PMMDS's
-database (engine.py).
+Both programs retry for minutes and then print long tracebacks, whereas this module reports a single sentence. It does
+not write to the databases. Not here: PMMDS's database (engine.py).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pmmds_core.stores.database.urls import parsed_url
 
 
 def check_dagster_database(settings: Settings) -> None:
-    """Check PMMDS_DAGSTER_DATABASE_URL, if set. Raises SettingError or DatabaseUnavailableError."""
+    """Check PMMDS_DAGSTER_DATABASE_URL, if set. Raise SettingError or DatabaseUnavailableError."""
     if settings.dagster_database_url:
         _check(settings.resolved_dagster_database_url, "PMMDS_DAGSTER_DATABASE_URL")
 
 
 def check_mlflow_database(settings: Settings) -> None:
-    """Check the database of the MLflow server that PMMDS starts. Raises SettingError or DatabaseUnavailableError."""
+    """Check the MLflow server's database if PMMDS starts the server. Raise SettingError or DatabaseUnavailableError."""
     url = settings.resolved_mlflow_database_url
     variable = "PMMDS_MLFLOW_DATABASE_URL" if settings.mlflow_database_url else "PMMDS_MLFLOW_TRACKING_URI"
     if url.startswith("postgresql"):
@@ -31,7 +31,10 @@ def check_mlflow_database(settings: Settings) -> None:
 
 
 def check_tracking_database(tracking_uri: str) -> None:
-    """Check MLflow's database if the tracking URI is PostgreSQL. Raises RegistryUnavailableError."""
+    """Check MLflow's database if the tracking URI is PostgreSQL.
+
+    Raise RegistryUnavailableError if it is unreachable.
+    """
     if not tracking_uri.startswith("postgresql"):
         return
     try:
@@ -42,7 +45,7 @@ def check_tracking_database(tracking_uri: str) -> None:
 
 def _check(text: str, variable: str) -> None:
     url = parsed_url(text, variable, ("postgresql",))
-    # PMMDS's driver reports causes in more detail than the drivers of Dagster and MLflow.
+    # PMMDS's driver reports causes in more detail than the drivers that Dagster and MLflow use.
     engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS})
     try:
         with engine.connect():

@@ -1,4 +1,4 @@
-"""Creates PostgreSQL group roles and grants them minimal privileges; each login becomes a member of one.
+"""Creates PostgreSQL group roles and grants them minimal privileges. Each login becomes a member of one role.
 
 Not here: the list of privileges (grants.py), logins and their passwords (the administrator creates them).
 """
@@ -38,7 +38,10 @@ END
 
 
 def role_statements() -> Iterator[str]:
-    """Return SQL that creates missing roles and renews all grants. The tables' owner runs it with CREATEROLE."""
+    """Return SQL that creates missing roles and renews all grants.
+
+    The tables' owner runs this SQL and needs CREATEROLE.
+    """
     for role in ROLES:
         yield (
             f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') "
@@ -50,7 +53,10 @@ def role_statements() -> Iterator[str]:
 
 
 def grant_statements() -> Iterator[str]:
-    """Return SQL that renews only the grants. The tables' owner runs it; each migration runs it as well."""
+    """Return SQL that renews only the grants.
+
+    The tables' owner can run this SQL, and each migration runs it as well.
+    """
     all_roles = ", ".join(ROLES)
     yield "REVOKE CREATE ON SCHEMA public FROM PUBLIC"
     yield f"GRANT USAGE ON SCHEMA public TO {all_roles}"
@@ -73,7 +79,7 @@ def _granted(table: str, rights: str) -> str:
 
 
 def have_roles(connection: sa.Connection) -> bool:
-    """True if all roles exist."""
+    """Return True if all roles exist."""
     query = sa.text("SELECT count(*) FROM pg_roles WHERE rolname = ANY(:names)")
     return bool(connection.execute(query, {"names": list(ROLES)}).scalar_one() == len(ROLES))
 
@@ -82,11 +88,11 @@ def apply(database: Database, *, with_roles: bool) -> None:
     """Run the statements in one transaction.
 
     Args:
-        database: a PostgreSQL database, opened as the tables' owner.
-        with_roles: also create the roles, which needs CREATEROLE.
+        database: a PostgreSQL database that was opened by the tables' owner.
+        with_roles: whether to create the roles as well, which needs CREATEROLE.
 
     Raises:
-        DatabaseUnavailableError: this user lacks a privilege.
+        DatabaseUnavailableError: if the current user lacks a privilege.
     """
     with database.begin() as connection:
         for statement in role_statements() if with_roles else grant_statements():
@@ -94,9 +100,10 @@ def apply(database: Database, *, with_roles: bool) -> None:
 
 
 def check_rights(database: Database, role: str) -> None:
-    """Raises RightMissingError if this login lacks one of the role's privileges; does nothing on SQLite.
+    """Raise RightMissingError if the current login lacks one of the role's privileges.
 
-    Call this before work in several steps, so that a missing privilege is reported before anything is written.
+    Call this before a task with several steps, so that a missing privilege is reported before anything is written. This
+    does nothing on SQLite.
     """
     if database.dialect != "postgresql":
         return
@@ -110,7 +117,7 @@ def check_rights(database: Database, role: str) -> None:
 
 
 def _sequence(table: str) -> str:
-    """The name of the sequence of the table's integer key; empty if there is none."""
+    """Return the name of the sequence for the table's integer key, or an empty string if there is none."""
     definition = fixed.tables.get(table)
     key = [] if definition is None else list(definition.primary_key.columns)
     has_sequence = len(key) == 1 and isinstance(key[0].type, sa.Integer) and not key[0].foreign_keys

@@ -1,4 +1,4 @@
-"""Checks and migrates the schema: fixed tables by Alembic revisions, feature columns by the contract.
+"""Checks and migrates the schema. Fixed tables follow the Alembic revisions, and feature columns follow the contract.
 
 After adding a revision to `migrations/versions`, set HEAD. Not here: table definitions (tables.py).
 """
@@ -21,19 +21,21 @@ from pmmds_core.stores.database.partitions import LOCK_TIMEOUT_SECONDS, make_day
 from pmmds_core.stores.database.roles import grant_statements, have_roles
 from pmmds_core.stores.database.tables import contract_columns, prediction_logs
 
-# The newest revision. Repeated here so that a check does not import Alembic; a test compares the two.
+# The newest revision. It is repeated here so that a check does not import Alembic. A test compares the two.
 HEAD = "0001"
 SCRIPTS = Path(__file__).parent / "migrations"
-_FIRST_MIGRATION_LOCK = 0x706D6D6D67  # advisory lock number; used only until there is a table to lock
+_FIRST_MIGRATION_LOCK = 0x706D6D6D67  # The number of an advisory lock that is used only until there is a table to lock.
 NEWER = "Install the newer PMMDS version that migrated it."
 _ANOTHER_DATABASE = "Use a separate database for this contract: another PMMDS_HOME or PMMDS_DATABASE_URL."
 
 
 @dataclass(frozen=True)
 class SchemaStatus:
-    """The state of a database's schema. `revision` is None for an empty database; columns are those of prediction_logs.
+    """The state of a database's schema.
 
-    `changed_columns`: features whose logged type differs from the contract's.
+    `revision` is None for an empty database, and the columns are those of prediction_logs.
+
+    `changed_columns` lists the features whose logged type differs from the contract's.
     """
 
     revision: str | None
@@ -49,22 +51,22 @@ class SchemaStatus:
 
     @property
     def is_newer(self) -> bool:
-        """True if a newer PMMDS migrated the database."""
+        """Return True if a newer version of PMMDS migrated the database."""
         return self.revision is not None and self.revision > self.head
 
 
 def migrate(database: Database, contract: Contract) -> list[str]:
-    """Upgrade the tables to HEAD and the log's columns to the contract; does nothing if both are current.
+    """Upgrade the tables to HEAD and the log's columns to the contract.
 
-    Runs in one transaction behind a lock: concurrent calls are safe, and a failure changes nothing. On PostgreSQL it
-    also creates the prediction log's next daily partitions.
+    The upgrade runs in one transaction under a lock, so that concurrent calls are safe and a failure changes nothing.
+    It does nothing if the schema is current. On PostgreSQL it also creates the prediction log's next daily partitions.
 
     Returns:
-        A sentence for each change.
+        One sentence for each change.
 
     Raises:
-        SchemaNewerError: a newer PMMDS migrated the database.
-        SchemaOutdatedError: the change would lose data.
+        SchemaNewerError: if a newer version of PMMDS migrated the database.
+        SchemaOutdatedError: if the change would lose data.
     """
     if schema_status(database, contract).is_current:
         return []
@@ -76,17 +78,17 @@ def migrate(database: Database, contract: Contract) -> list[str]:
         done = _upgrade(connection, database.place) + _follow_contract(connection, contract)
         if database.dialect == "postgresql":
             make_days(connection)
-            if have_roles(connection):  # newly created tables have no grants yet
+            if have_roles(connection):  # Newly created tables have no grants yet.
                 for statement in grant_statements():
                     connection.exec_driver_sql(statement)
         return done
 
 
 def _lock_migrations(connection: sa.Connection) -> None:
-    """Serialize migrations. Only the owner can lock Alembic's version table; readers are not blocked."""
+    """Serialize migrations without blocking readers. Only the owner can lock Alembic's version table."""
     if not sa.inspect(connection).has_table("alembic_version"):
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_FIRST_MIGRATION_LOCK)))
-    if sa.inspect(connection).has_table("alembic_version"):  # another process may have just created it
+    if sa.inspect(connection).has_table("alembic_version"):  # Another process may have just created the table.
         connection.exec_driver_sql("LOCK TABLE alembic_version IN EXCLUSIVE MODE")
 
 
@@ -186,7 +188,7 @@ def _follow_contract(connection: sa.Connection, contract: Contract) -> list[str]
 def _check_no_loss(
     connection: sa.Connection, contract: Contract, dropped: list[str], changed: list[Feature], logged: dict[str, str]
 ) -> None:
-    """Raises SchemaOutdatedError if columns would be dropped while the log has rows."""
+    """Raise SchemaOutdatedError if columns would be dropped while the log has rows."""
     if not dropped and not changed:
         return
     if connection.execute(sa.select(sa.exists().select_from(prediction_logs(contract)))).scalar_one() is False:
@@ -222,7 +224,7 @@ def _add(connection: sa.Connection, contract: Contract, feature: Feature, presen
 
 
 def _kind(type_: sa.types.TypeEngine[Any]) -> str:
-    """Return the contract's name for a column's type."""
+    """Return the name that the contract uses for a column's type."""
     if isinstance(type_, sa.Integer):
         return "integer"
     if isinstance(type_, sa.Numeric | sa.Float):

@@ -1,4 +1,4 @@
-"""A PostgreSQL table lock that a process holds while it works, by keeping a transaction open.
+"""A PostgreSQL table lock that a process holds while it is working by keeping a transaction open.
 
 The server releases it when the session ends, even if the process or machine crashes. Only a login with a privilege to
 change the table can hold it. The transaction reads and writes nothing, so it does not block vacuum.
@@ -12,12 +12,12 @@ from sqlalchemy.exc import DBAPIError
 
 from pmmds_core.stores.database.engine import CONNECT_TIMEOUT_SECONDS
 
-# Both ends must detect a lost peer within half a minute: the server to release the lock to another process, the client
-# to stop working. By default, operating systems wait for hours.
+# Both ends must detect a lost peer within half a minute, so that the server can release the lock to another process and
+# the client can stop working. By default, operating systems wait for hours.
 _KEEPALIVES = {"keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 3}
 _UNANSWERED_MS = 20_000
 _CLIENT = {"connect_timeout": CONNECT_TIMEOUT_SECONDS, **_KEEPALIVES, "tcp_user_timeout": _UNANSWERED_MS}
-# LOCAL, because a pooler later gives the session to another client.
+# Use LOCAL, because a pooler later gives the session to another client.
 _SERVER = (
     *(f"SET LOCAL tcp_{name} = {value}" for name, value in _KEEPALIVES.items()),
     f"SET LOCAL tcp_user_timeout = {_UNANSWERED_MS}",
@@ -27,10 +27,10 @@ _NOT_FREE = "55P03"
 
 
 class SessionLock:
-    """A lock on one table, held by a dedicated session outside any connection pool."""
+    """A lock on a table, held by a dedicated session outside any connection pool."""
 
     def __init__(self, url: str | sa.URL, table: str) -> None:
-        driver = sa.make_url(url).set(drivername="postgresql+psycopg")  # Dagster's URL may specify psycopg2
+        driver = sa.make_url(url).set(drivername="postgresql+psycopg")  # Dagster's URL may specify psycopg2.
         self.engine = sa.create_engine(
             driver, poolclass=sa.NullPool, connect_args={"prepare_threshold": None, **_CLIENT}
         )
@@ -38,10 +38,11 @@ class SessionLock:
         self._session: sa.Connection | None = None
 
     def try_acquire(self) -> bool:
-        """Acquire the lock if it is free. Returns True if this process now holds it.
+        """Acquire the lock if it is free, and return True if this process now holds it.
 
         Raises:
-            DBAPIError: the database is unreachable, the table is missing, or this login may not lock it.
+            DBAPIError: if the database is unreachable, the table is missing, or the current login may not lock the
+                table.
         """
         if self._session is not None and not self._answers():
             self.release()
@@ -60,7 +61,7 @@ class SessionLock:
         return True
 
     def release(self) -> None:
-        """Release the lock if held."""
+        """Release the lock if this process holds it."""
         if self._session is not None:
             self._session.close()
             self._session = None

@@ -1,4 +1,4 @@
-"""Parses database URLs from settings; errors never repeat any part of the URL.
+"""Parses database URLs from settings. Errors never repeat any part of the URL.
 
 Not here: connecting (engine.py), errors of a server (errors.py).
 """
@@ -18,20 +18,20 @@ _IN_MEMORY = (None, "", ":memory:")
 
 
 def parsed_url(text: str, variable: str, backends: Collection[str]) -> sa.URL:
-    """Parse a database URL; a PostgreSQL URL always gets PMMDS's driver.
+    """Parse a database URL. A PostgreSQL URL always gets PMMDS's driver.
 
     Args:
-        text: the setting's value.
-        variable: the setting's name, for messages.
-        backends: the accepted backends: sqlite, postgresql or both.
+        text: the value of the setting.
+        variable: the name of the setting, for use in messages.
+        backends: the accepted backends, which are sqlite, postgresql or both.
 
     Raises:
-        SettingError: not a URL of these backends, or it has an unescaped @.
+        SettingError: if the text is not a URL for one of these backends or contains an unescaped @.
     """
     try:
         url = sa.make_url(text)
         backend = url.get_backend_name()
-    except (ArgumentError, ValueError):  # the text may contain a password, so messages omit it
+    except (ArgumentError, ValueError):  # The text may contain a password, so messages omit it.
         backend = ""
     if backend not in backends or (backend == "sqlite" and url.database in _IN_MEMORY):
         raise SettingError(

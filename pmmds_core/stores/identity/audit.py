@@ -20,7 +20,10 @@ MAX_DETAIL = 500
 
 @dataclass(frozen=True)
 class Origin:
-    """Who acts. `method`: how the name was proved. `address`: of the client; empty for the command line."""
+    """Who acts.
+
+    `method`: how the name was proved. `address`: The client's address, or an empty string for the command line..
+    """
 
     actor: str
     method: str

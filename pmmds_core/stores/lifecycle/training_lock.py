@@ -82,7 +82,7 @@ def hold_training_lock(
     Raises:
         TrainingError: other runs held it for that long; the message names the holder.
         RightMissingError: this login may not train.
-        DatabaseUnavailableError: the database cannot be reached.
+        DatabaseUnavailableError: if the database cannot be reached.
     """
     lock = _lock_of(database)
     _acquire(database, lock, model_name, on_wait, wait_seconds)

@@ -1,1 +1,4 @@
-"""Alembic revisions, run by pmmds_core.stores.database.schema. A revision is one file, applied in one transaction."""
+"""The Alembic revisions, which pmmds_core.stores.database.schema runs.
+
+Each revision is a file and runs in one transaction.
+"""

@@ -1,1 +1,4 @@
-"""The tables of revision 0001, one module per area. Unchanged since 0.1.0: later changes go into separate revisions."""
+"""The tables of revision 0001, with one module per area.
+
+They are frozen, and later changes go into separate revisions.
+"""

@@ -1,7 +1,7 @@
-"""CHECK constraints on PostgreSQL: values that no PMMDS process writes and that readers cannot process.
+"""CHECK constraints on PostgreSQL that reject values that no PMMDS process writes and no reader can process.
 
-A login with only the service's privileges must not be able to break reports. SQLite has none: its file belongs to one
-user, and adding a constraint would copy the whole log.
+A login with only the service's privileges must not be able to break reports. SQLite has no such constraints, because
+its file belongs to one user and adding a constraint would copy the whole log.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _VALUES = (
 
 
 def create_checks(connection: sa.Connection) -> None:
-    """Constrain every timestamp column and every column with few allowed values."""
+    """Add constraints to every timestamp column and to every column with a small set of allowed values."""
     inspector = sa.inspect(connection)
     for table in inspector.get_table_names():
         for column in inspector.get_columns(table):
@@ -35,5 +35,8 @@ def create_checks(connection: sa.Connection) -> None:
 
 
 def bound_timestamp(table: str, column: str) -> None:
-    """Constrain a timestamp column. A later migration calls this for each timestamp column that it adds."""
+    """Add a constraint to a timestamp column.
+
+    Later migrations call this for each timestamp column that they add.
+    """
     op.create_check_constraint(f"{table}_{column}_range", table, f"{column} >= '{EARLIEST}' AND {column} < '{LATEST}'")

@@ -1,17 +1,17 @@
 """PostgreSQL functions that create and drop the daily partitions of the prediction log.
 
 They run with the privileges of the tables' owner (SECURITY DEFINER), so that logins need no privileges on the tables.
-Each locks the archive table and the parent first, in the order of every reader and writer of the log, to avoid
-deadlocks. Not here: privileges to call them (grants.py), the calls (partitions.py, predictions/archive.py).
+To avoid deadlocks, each function first locks the archive table and the parent table, in the same order as every reader
+and writer of the log. Not here: privileges to call them (grants.py), the calls (partitions.py, predictions/archive.py).
 """
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-# Creates the partition of a day, moves its rows out of the default partition and returns their number; NULL if the
-# partition exists. The day must be at most ten years ago or 31 days ahead, or have rows in the default partition, so
-# that a caller cannot create an unlimited number of partitions.
+# Creates a day's partition, moves the day's rows out of the default partition and returns their number, or NULL if the
+# partition already exists. The day must be at most ten years ago or 31 days ahead, or have rows in the default
+# partition, so that a caller cannot create an unlimited number of partitions.
 _MAKE_DAY = """
 CREATE FUNCTION {schema}.pmmds_make_day(wanted date) RETURNS bigint
 LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
@@ -50,8 +50,8 @@ END $$
 """
 
 # Records the part that holds the day's rows and drops the day's partition in one transaction. A part without new rows
-# is recorded too, so that no day is dropped without a record. Each file belongs to one part. Returns false and drops
-# nothing if the partition's row count differs from the part's.
+# is recorded too, so that no day is dropped without a record. Each file belongs to exactly one part. Returns false and
+# drops nothing if the partition's row count differs from the part's.
 _DROP_DAY = """
 CREATE FUNCTION {schema}.pmmds_drop_day(
     unwanted date, new_file text, new_rows integer, new_repeated integer, new_bytes bigint, new_digest text
@@ -98,7 +98,7 @@ BEGIN
 END $$
 """
 
-# Drops the day's partition if it has no rows; returns true if it was dropped.
+# Drops the day's partition if it has no rows, and returns true if the partition was dropped.
 _DROP_EMPTY_DAY = """
 CREATE FUNCTION {schema}.pmmds_drop_empty_day(unwanted date) RETURNS boolean
 LANGUAGE plpgsql STRICT SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
@@ -131,7 +131,7 @@ _SIGNATURES = (
 
 
 def create_functions(connection: sa.Connection) -> None:
-    """Create the functions in the current schema, callable by their owner only."""
+    """Create the functions in the current schema, where only their owner can call them."""
     current = connection.execute(sa.select(sa.func.current_schema())).scalar_one()
     schema = connection.dialect.identifier_preparer.quote(current)
     for text in (_MAKE_DAY, _DROP_DAY, _DROP_EMPTY_DAY):

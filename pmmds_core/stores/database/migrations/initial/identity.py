@@ -1,4 +1,4 @@
-"""Tables of users, API tokens, sessions, audit events and approvals."""
+"""The tables of users, API tokens, sessions, audit events and approvals."""
 
 from __future__ import annotations
 

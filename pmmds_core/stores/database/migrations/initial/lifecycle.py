@@ -1,4 +1,4 @@
-"""Tables of data sets, retrainings, registered versions and promotions."""
+"""The tables of data sets, retrainings, registered versions and promotions."""
 
 from __future__ import annotations
 

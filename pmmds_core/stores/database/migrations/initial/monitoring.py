@@ -1,4 +1,4 @@
-"""Tables of histograms, drift reports, alerts, notifications and daily performance."""
+"""The tables of histograms, drift reports, alerts, notifications and daily performance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of logged predictions, their labels, shadow predictions and archives."""
+"""The tables of logged predictions, labels, shadow predictions and archives."""
 
 from __future__ import annotations
 
@@ -76,7 +76,10 @@ def create_archives() -> None:
 
 
 def create_log(*, partitioned: bool) -> None:
-    """The prediction log without the contract's columns: one table on SQLite, one partition per day on PostgreSQL."""
+    """Create the prediction log without the contract's columns.
+
+    The log is a single table on SQLite and has one partition per day on PostgreSQL.
+    """
     # On PostgreSQL, COPY omits this column, so that the server's clock sets it.
     clock = sa.text("timezone('UTC', statement_timestamp())") if partitioned else None
     op.create_table(
@@ -90,7 +93,7 @@ def create_log(*, partitioned: bool) -> None:
         sa.Column("probability", sa.Float(53), nullable=False),
         sa.Column("latency_ms", sa.Float(53), nullable=False),
         sa.Column("client_request_id", sa.String(128)),
-        # In PostgreSQL, the key of a partitioned table must contain the partition column.
+        # In PostgreSQL, a partitioned table's key must contain the partition column.
         sa.PrimaryKeyConstraint("request_id", *(["predicted_at"] if partitioned else [])),
         postgresql_partition_by="RANGE (predicted_at)",
     )
@@ -102,7 +105,10 @@ def create_log(*, partitioned: bool) -> None:
 
 
 def create_contract_columns() -> None:
-    """The features that have a column in the prediction log; `pmmds db migrate` adds a row per feature."""
+    """Create the table of features that have a column in the prediction log.
+
+    `pmmds db migrate` adds one row per feature.
+    """
     op.create_table(
         "contract_columns",
         sa.Column("feature", sa.String(64), nullable=False),

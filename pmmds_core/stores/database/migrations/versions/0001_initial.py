@@ -1,6 +1,6 @@
-"""The tables of 0.1.0.
+"""Create the tables of version 0.1.0.
 
-The prediction log has its fixed columns here; `pmmds_core.stores.database.schema` adds a column per contract feature.
+The prediction log has only its fixed columns here. `pmmds_core.stores.database.schema` adds one column per feature.
 """
 
 from __future__ import annotations

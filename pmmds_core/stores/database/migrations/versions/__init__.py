@@ -1,1 +1,1 @@
-"""The revisions, in order. Add the next one at the end; never change a released one (CONTRIBUTING.md)."""
+"""The revisions, in order. Add new revisions at the end, and never change a released revision (see CONTRIBUTING.md)."""
