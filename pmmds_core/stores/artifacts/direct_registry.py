@@ -89,9 +89,9 @@ class DirectRegistry:
             write_atomically(target, content)
 
     def local_artifacts(self, run_id: str) -> Path:
-        """The local folder of a run's artifacts.
+        """Return the local folder of a run's artifacts.
 
-        Fails for a server, because its `file:` location may be on another machine.
+        Raise DirectAccessError for a server, because its `file:` location may be on another machine.
         """
         uri = urlsplit(self._artifact_uri(run_id))
         if self._is_server or uri.scheme not in ("", "file") or uri.netloc:

@@ -95,7 +95,7 @@ def _lock_migrations(connection: sa.Connection) -> None:
 def check_schema(database: Database, contract: Contract) -> None:
     """Check the schema.
 
-    Raises SchemaOutdatedError, or its subclass SchemaNewerError, if it does not match this program.
+    Raise SchemaOutdatedError, or its subclass SchemaNewerError, if the schema does not match this program.
     """
     status = schema_status(database, contract)
     if status.is_current:

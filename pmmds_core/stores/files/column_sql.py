@@ -1,4 +1,4 @@
-"""SQL expressions that read a file's column as a feature, as defined in contracts/cells.py.
+"""SQL expressions that read a file's column as a feature, following the rules of contracts/cells.py.
 
 Not here: running queries (duckdb_counts.py), the kinds of columns (file_drift/column_kinds.py).
 """
@@ -35,7 +35,7 @@ WHOLE = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINY
 WHOLE_TOO = frozenset({"UBIGINT", "UHUGEINT"})
 REAL = frozenset({"FLOAT", "DOUBLE"})
 TIMESTAMP_TYPES = ("DATE", "TIME", "TIMESTAMP", "INTERVAL")
-# The characters of cells.BLANKS as an SQL literal.
+# The characters of cells.BLANKS, as an SQL literal.
 BLANKS = f"'{cells.BLANKS}'"
 
 
@@ -43,9 +43,10 @@ BLANKS = f"'{cells.BLANKS}'"
 class Reading:
     """The SQL that reads one feature from a file.
 
-    `value`: SQL of the number (DOUBLE; NaN for missing values and text) or of the text. `is_text`: SQL that is true for
-    text that is not a number; empty if the column's type rules it out. `cell`: SQL of the unchanged column if its cells
-    can be compared with the categories directly; otherwise empty.
+    `value` is the SQL of the text, or of the number as a DOUBLE, which is NaN for missing values and text. `is_text` is
+    SQL that is true for text that is not a number, or an empty string if the column's type rules this out. `cell` is
+    the SQL of the unchanged column if its cells can be compared with the categories directly, and an empty string
+    otherwise.
     """
 
     feature: str
@@ -56,14 +57,14 @@ class Reading:
 
 
 def is_number(column: FileColumn) -> bool:
-    """True if the column has a numeric type."""
+    """Return True if the column has a numeric type."""
     return column.type in WHOLE | WHOLE_TOO | REAL or column.type.startswith("DECIMAL")
 
 
 def read_column(
     column: FileColumn, bins: FeatureBins, rules: Feature | None = None, na: Collection[str] = ()
 ) -> Reading:
-    """Read a column as the feature of `bins`: as numbers, or as categories with that feature's spelling."""
+    """Read a column as the feature of `bins`, either as numbers or as categories in that feature's spelling."""
     if bins.kind == "numeric":
         return read_number(column, bins.feature, rules, na=na)
     return read_category(column, bins.feature, bins.categories, rules, na)
@@ -79,11 +80,11 @@ def read_number(
     """Read a column as numbers.
 
     Args:
-        column: the column.
+        column: the column to read.
         feature: the name of the feature.
-        rules: the contract's feature, which defines blank cells.
-        style: how the numbers of a text column are written; None: plain.
-        na: additional words for a missing value.
+        rules: the contract's definition of the feature, which specifies the blank cells.
+        style: how numbers are written in a text column, or None for plain numbers.
+        na: additional words that stand for a missing value.
     """
     x = column.identifier
     fill = None if rules is None else rules.blank_value
@@ -104,14 +105,14 @@ def read_number(
     is_number_text, number = _styled(text, style or NumberStyle())
     if sentinels:
         number = f"CASE WHEN {number} IN ({sentinels}) THEN {blank} ELSE {number} END"
-    # Test for numbers first: most cells are numbers, and comparing each with all words takes longer than matching the
-    # pattern. Sentinels are the markers of missing values that are numbers, such as -999.
+    # Test for numbers first, because most cells are numbers and comparing each cell with all words takes longer than
+    # matching the pattern. Sentinels are numbers that mark a missing value, such as -999.
     value = f"CASE WHEN {is_number_text} THEN {number} WHEN {is_blank} THEN {blank} ELSE 'nan'::DOUBLE END"
     return Reading(feature, "numeric", value, f"NOT {is_number_text} AND NOT {is_blank}")
 
 
 def read_boolean_as_number(column: FileColumn, feature: str) -> Reading:
-    """Read a text column with the values true and false as 1 and 0."""
+    """Read the values true and false of a text column as 1 and 0."""
     text = f"lower(trim({column.identifier}, {BLANKS}))"
     is_blank = f"({column.identifier} IS NULL OR {text} IN ({_strings(missing_words())}))"
     is_true, is_false = f"{text} IN ('true', 't')", f"{text} IN ('false', 'f')"
@@ -129,11 +130,11 @@ def read_category(
     """Read a column as categories, in the spelling of `categories` (cells.spelling_of).
 
     Args:
-        column: the column.
+        column: the column to read.
         feature: the name of the feature.
-        categories: the known categories; empty: every text is its own category.
-        rules: the contract's feature, which defines blank cells and categories.
-        na: additional words for a missing value.
+        categories: the known categories. If empty, every distinct text is a category.
+        rules: the contract's definition of the feature, which specifies the blank cells and the categories.
+        na: additional words that stand for a missing value.
     """
     spelling = spelling_of(categories)
     if spelling == "exact":
@@ -151,7 +152,10 @@ def read_category(
 
 
 def _is_blank_category(text: str, spelling: Spelling, rules: Feature | None, na: Collection[str]) -> str:
-    """SQL that is true for a missing category. Case matters for the contract's words but not for the others."""
+    """Return SQL that is true for a missing category.
+
+    The contract's words are case-sensitive, and all other words are not.
+    """
     marks = {"", *(rules.blank.written_as if rules and rules.blank else ())}
     any_case = {word.strip().lower() for word in na} | (WORDS_FOR_NULL if spelling == "boolean" else set())
     condition = f"{text} IS NULL OR {text} IN ({_strings(marks)})"
@@ -159,20 +163,23 @@ def _is_blank_category(text: str, spelling: Spelling, rules: Feature | None, na:
 
 
 def missing_words(rules: Feature | None = None, na: Collection[str] = ()) -> frozenset[str]:
-    """Words that stand for a missing number, in lower case."""
+    """Return the words that stand for a missing number, in lower case."""
     of_contract = rules.blank.written_as if rules and rules.blank else ()
     return WORDS_FOR_NULL | {w.strip().lower() for w in (*of_contract, *na)}
 
 
 def _sentinels(rules: Feature | None, na: Collection[str]) -> str:
-    """The missing words that are numbers, such as -999, as an SQL list; empty if there are none."""
+    """Return an SQL list of the missing words that are numbers, such as -999, or an empty string if there are none."""
     of_contract = rules.blank.written_as if rules and rules.blank else ()
     numbers = [n for word in (*of_contract, *na) if (n := number_of(word)) is not None and not math.isnan(n)]
     return ", ".join(f"{n!r}::DOUBLE" for n in numbers if math.isfinite(n))
 
 
 def _styled(text: str, style: NumberStyle) -> tuple[str, str]:
-    """SQL that is true for a number in the style, and SQL of the number. `text`: SQL of trimmed lower-case text."""
+    """Return SQL that is true for a number in the style, and SQL of the number.
+
+    `text` is the SQL of the trimmed text in lower case.
+    """
     if style.is_plain:
         infinities = [sign + word for word in sorted(WORDS_FOR_INFINITY) for sign in ("", "+", "-")]
         matches = f"(regexp_full_match({text}, '{NUMBER_PATTERN}') OR {text} IN ({_strings(infinities)}))"
@@ -189,7 +196,7 @@ def _styled(text: str, style: NumberStyle) -> tuple[str, str]:
 
 
 def _spelled(text: str, spelling: Spelling) -> str:
-    """SQL equivalent of cells.category_of for trimmed text that is not blank."""
+    """Return the SQL equivalent of cells.category_of for trimmed text that is not blank."""
     if spelling not in ("decimal", "boolean"):
         return text
     shortest = _without_zeros(f"ltrim({text}, '+')")
@@ -202,12 +209,12 @@ def _spelled(text: str, spelling: Spelling) -> str:
 
 
 def _without_zeros(number: str) -> str:
-    """SQL that removes trailing zeros from the fraction of a decimal number's text."""
+    """Return SQL that removes trailing zeros from the fraction of a decimal number's text."""
     return f"CASE WHEN contains({number}, '.') THEN rtrim(rtrim({number}, '0'), '.') ELSE {number} END"
 
 
 def _respelled(text: str, written: Mapping[str, str]) -> str:
-    """SQL that replaces a category's spelling with the contract's if they differ."""
+    """Return SQL that replaces a category's spelling with the contract's spelling if the two differ."""
     different = {a: b for a, b in written.items() if a != b}
     if not different:
         return text
@@ -216,7 +223,10 @@ def _respelled(text: str, written: Mapping[str, str]) -> str:
 
 
 def _exact(column: FileColumn) -> str:
-    """SQL of a cell as text: numbers without trailing zeros, booleans as true and false, NaN as NULL."""
+    """Return SQL of a cell as text.
+
+    Numbers have no trailing zeros, booleans become true and false, and NaN becomes NULL.
+    """
     x = column.identifier
     if column.type == "VARCHAR":
         return x

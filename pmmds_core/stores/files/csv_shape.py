@@ -1,4 +1,6 @@
-"""Reads a CSV file's column names, line endings and row count, and checks UTF-8, independently of the main CSV reader.
+"""Reads a CSV file's column names, line endings and row count, independently of the main CSV reader.
+
+The encoding must be UTF-8.
 
 DuckDB 2.0 reads large files in pieces and may silently drop the rest of a piece after a malformed line, so its row
 count is compared with this one. Not here: the dialect (data/csv_dialect.py) and values (DuckDB reads them).
@@ -27,7 +29,7 @@ QUOTE, LINE_FEED, CARRIAGE_RETURN = b'"'[0], b"\n"[0], b"\r"[0]
 
 @dataclass(frozen=True)
 class CsvShape:
-    """Layout of a CSV file. `new_line`: the header's line ending; `has_mixed_ends`: some rows have a different one.
+    """The layout of a CSV file. `new_line`: the header's line ending; `has_mixed_ends`: some rows have a different one.
 
     `names`: empty for a column without a name. `n_rows`: without header and blank lines. `n_skipped`: lines before the
     header.
@@ -42,11 +44,13 @@ class CsvShape:
 
 
 def shape_of_csv(path: Path, delimiter: str = "") -> CsvShape:
-    """Read the shape of a CSV file, which may be compressed, in one pass. `delimiter`: empty to detect it.
+    """Read the shape of a CSV file, which may be compressed, in one pass.
+
+    The delimiter is detected if `delimiter` is empty.
 
     Raises:
-        InputFileError: not UTF-8, no header, or a quote that is not closed.
-        OSError: the file cannot be read.
+        InputFileError: if the file is not UTF-8, has no header or contains an unclosed quote.
+        OSError: if the file cannot be read.
     """
     chunks = _chunks(path)
     start = next(chunks, b"")
@@ -77,7 +81,7 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 
 def _header(path: Path, start: bytes, delimiter: str) -> tuple[str, CsvDialect]:
-    text = start.decode("utf-8-sig", errors="replace")  # _LineEnds reports bytes that are not UTF-8
+    text = start.decode("utf-8-sig", errors="replace")  # _LineEnds reports bytes that are not UTF-8.
     # Do not use splitlines(), which also splits at other characters.
     mark = "\r" if "\n" not in text and "\r" in text else "\n"
     lines = [line + mark for line in text.split(mark, N_SAMPLED_ROWS * 4)]
@@ -93,7 +97,7 @@ def _header(path: Path, start: bytes, delimiter: str) -> tuple[str, CsvDialect]:
 
 
 class _LineEnds:
-    """Counts line endings outside quotes across the chunks of a file."""
+    """A counter of the line endings outside quotes, which reads a file in chunks."""
 
     def __init__(self, path: Path, new_line: str) -> None:
         self._path = path
@@ -109,7 +113,7 @@ class _LineEnds:
 
     @property
     def is_mixed(self) -> bool:
-        """True if some lines end with CR LF and others with LF alone."""
+        """Return True if some lines end with CR LF and others with LF alone."""
         return 0 < self._n_with_return < self._n_lines
 
     def add(self, chunk: bytes) -> None:
@@ -127,7 +131,10 @@ class _LineEnds:
         self._last_byte = chunk[-1] if chunk else self._last_byte
 
     def finish(self, *, counts_blank: bool) -> int:
-        """The number of lines; blank lines count only in a file with one column, as missing values."""
+        """Return the number of lines.
+
+        Blank lines count only in a file with one column, where they are missing values.
+        """
         self._check(b"", final=True)
         if self._is_quoted:
             raise not_csv(self._path, "a quote is not closed")
@@ -160,7 +167,7 @@ class _LineEnds:
 def _check_widths(path: Path, dialect: CsvDialect) -> None:
     """Raise InputFileError for the first row whose number of cells differs from the header's.
 
-    DuckDB reads mixed line endings only in a mode that drops surplus cells.
+    This is necessary because DuckDB reads mixed line endings only in a mode that drops surplus cells.
     """
     with io.TextIOWrapper(open_decompressed(path), encoding="utf-8-sig", newline="") as file:
         for _ in range(dialect.n_header_lines):
@@ -183,7 +190,7 @@ def not_csv(path: Path, reason: str, next_step: str = "") -> InputFileError:
 
 
 def _convert(path: Path) -> str:
-    """Advice on converting a file that is probably encoded in Windows-1252."""
+    """Return advice on converting a file that is probably encoded in Windows-1252."""
     output = shlex.quote(f"{path.stem}-utf8.csv")
     return (
         "Save it as a CSV file in UTF-8 or as Parquet. If it is encoded in Windows-1252, run: "

@@ -1,6 +1,6 @@
-"""Opens CSV files and Parquet files, folders and patterns with DuckDB; checks columns and rows.
+"""Opens CSV files and Parquet files, folders and patterns with DuckDB, and checks their columns and rows.
 
-The format is recognized by content. Nothing is inferred from a file's path. Add a file format here. Not here:
+The format is detected from the content. Nothing is inferred from a file's path. Add a file format here. Not here:
 reading columns as features (column_sql.py), counting (duckdb_counts.py), finding the files of a folder (file_paths.py).
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FileColumn:
-    """A column: name in the file, SQL identifier in its relation, DuckDB type."""
+    """A column, with its name in the file, its SQL identifier in the relation and its DuckDB type."""
 
     name: str
     identifier: str
@@ -38,8 +38,8 @@ class FileColumn:
 class DataFile:
     """A readable file with at least one row, or several such files with the same columns.
 
-    `relation`: the SQL to select from. `left_out`: columns without a name, such as a pandas index or R's row names, and
-    the reason.
+    `relation` is the SQL to select from. `left_out` lists the columns without a name, such as a pandas index or R's row
+    names, and the reason for omitting them.
     """
 
     path: Path
@@ -58,7 +58,7 @@ class DataFile:
 
 
 def connect() -> DuckDBPyConnection:
-    """An in-memory DuckDB connection for reading files."""
+    """Return an in-memory DuckDB connection for reading files."""
     import duckdb
 
     connection = duckdb.connect()
@@ -74,13 +74,13 @@ def open_data_file(connection: DuckDBPyConnection, path: Path, delimiter: str = 
     """Open a CSV or Parquet file, or the Parquet files of a folder or pattern.
 
     Args:
-        connection: from `connect`.
+        connection: a connection returned by `connect`.
         path: a file, a folder, or a pattern such as `2026-*/*.parquet`.
-        delimiter: of a CSV file; empty to detect it.
+        delimiter: a CSV file's delimiter, or an empty string to detect it.
 
     Raises:
-        InputFileError: missing, empty, of another format, damaged, with duplicate column names, or files with different
-            columns.
+        InputFileError: if a file is missing, empty, damaged, in another format or has duplicate column names, or if the
+            files have different columns.
     """
     files = find_files(path)
     start = _first_bytes(files[0])
@@ -103,7 +103,7 @@ def file_faults(make_error: Callable[[str], PmmdsError]) -> Iterator[None]:
     try:
         yield
     except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.OutOfMemoryException):
-        raise  # a bug or a lack of memory
+        raise  # This is a bug or a lack of memory.
     except duckdb.Error as error:
         raise make_error(str(error)) from None
 
@@ -129,10 +129,10 @@ def literal_path(path: Path) -> str:
 
 
 def parquet_relation(files: Sequence[Path], *, by_name: bool = True) -> str:
-    """SQL that reads only the columns stored in Parquet files.
+    """Return SQL that reads only the columns stored in Parquet files.
 
-    By default, DuckDB would add columns from folder names such as `plan=a`, and read unannotated text as bytes.
-    `by_name`: match the columns of several files by name, without regard to case.
+    By default, DuckDB would add columns from folder names such as `plan=a`, and read unannotated text as bytes. If
+    `by_name` is True, the columns of several files are matched by name, ignoring case.
     """
     paths = ", ".join(quoted(literal_path(file)) for file in files)
     return f"read_parquet([{paths}], hive_partitioning=false, binary_as_string=true, union_by_name={by_name})"
@@ -183,14 +183,14 @@ def _parquet(connection: DuckDBPyConnection, path: Path, files: Sequence[Path]) 
 
 
 def parquet_column(name: str, alias: str, type_name: str) -> FileColumn:
-    """Describe a Parquet column by its stripped name, as in CSV. A column of type NULL has only missing values."""
+    """Describe a Parquet column, with its name stripped as in CSV. A column of type NULL has only missing values."""
     if type_name == '"NULL"':
         return FileColumn(name.strip(), f"CAST({identifier(alias)} AS VARCHAR)", "VARCHAR")
     return FileColumn(name.strip(), identifier(alias), type_name)
 
 
 def _same_names(connection: DuckDBPyConnection, files: Sequence[Path]) -> tuple[list[str], bool]:
-    """Return the column names of the first file, and True if all files have them in the same order."""
+    """Return the first file's column names, and whether all files have these columns in the same order."""
     first: list[str] = []
     are_in_order = True
     for file in files:
@@ -242,7 +242,7 @@ def _csv(connection: DuckDBPyConnection, path: Path, delimiter: str) -> DataFile
 
 
 def _csv_relation(path: Path, shape: CsvShape) -> str:
-    """SQL that reads a CSV file, without its closing parenthesis."""
+    """Return SQL that reads a CSV file, without the closing parenthesis."""
     types = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(shape.names)))
     new_line = shape.new_line.replace("\r", "\\r").replace("\n", "\\n")
     strict = "" if not shape.has_mixed_ends else "strict_mode=false, "
@@ -255,7 +255,7 @@ def _csv_relation(path: Path, shape: CsvShape) -> str:
 
 
 def _check_rows(connection: DuckDBPyConnection, path: Path, relation: str, n_rows: int) -> None:
-    """Raises InputFileError if DuckDB does not read every row of the file."""
+    """Raise InputFileError if DuckDB does not read every row of the file."""
     if _count(connection, f"{relation})") == n_rows:
         return
     # A sequential read reports the malformed line.

@@ -1,4 +1,4 @@
-"""Counts a file's rows per bin with DuckDB in a few scans on all cores, without loading the file into memory.
+"""Counts a file's rows per bin with DuckDB. The scans use all cores and never load the whole file into memory.
 
 The bins are exactly those of profiling/bin_queries.py. Not here: opening files (data_file.py), reading columns as
 features (column_sql.py).
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # DuckDB's planning time grows more than linearly with the number of expressions.
 COUNTS_PER_SCAN = 400
-# Maximum number of values in memory per thread; each takes 8 bytes, or 16 bytes while sorted.
+# The maximum number of values in memory per thread. Each value takes 8 bytes, or 16 bytes while being sorted.
 NUMBERS_AT_A_TIME = 4_000_000
 
 Part = TypeVar("Part")
@@ -37,7 +37,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class CategoryCounts:
-    """A column's most frequent values (ties in text order), and the numbers of other values, their rows and nulls."""
+    """A column's most frequent values, and the number of other values, of their rows and of nulls.
+
+    Ties are in text order.
+    """
 
     counts: Mapping[str, int]
     n_other_values: int
@@ -46,7 +49,7 @@ class CategoryCounts:
 
 
 class FileCounter:
-    """Counts the rows of one file."""
+    """A counter of the rows in one file."""
 
     def __init__(self, connection: DuckDBPyConnection, file: DataFile) -> None:
         self._connection = connection
@@ -57,9 +60,9 @@ class FileCounter:
         """Return the counts per bin of each reading's feature, in the order of the feature's bins.
 
         Raises:
-            InputFileError: the file is damaged.
+            InputFileError: if the file is damaged.
         """
-        # Trimming every cell takes longer than all other steps, so it is done only if there are unknown cells.
+        # Trimming every cell takes longer than all other steps, so cells are trimmed only if some are unknown.
         quick = [replace(r, value=r.cell) if r.cell else r for r in readings]
         counts = self._counted(quick, bins)
         unknown = [r for r in readings if r.cell and counts[r.feature][bins[r.feature].unseen_index]]
@@ -73,25 +76,27 @@ class FileCounter:
         return {feature: counts for part in results for feature, counts in part.items()}
 
     def numbers(self, readings: Sequence[Reading], use: Callable[[str, NDArray[np.float64]], Result]) -> list[Result]:
-        """Call `use(feature, values)` for each numeric reading; values: (n_rows,), NaN for missing values and text.
+        """Call `use(feature, values)` for each numeric reading.
+
+        The values are an array of shape (n_rows,), with NaN for missing values and text.
 
         Raises:
-            InputFileError: the file is damaged.
+            InputFileError: if the file is damaged.
         """
         limit = max(1, min(NUMBERS_AT_A_TIME // self._file.n_rows, -(-len(readings) // self._n_threads)))
         parts = list(_parts(readings, [1] * len(readings), limit))
         return [r for part in self._at_once(lambda c, p: self._numbers(c, p, use), parts) for r in part]
 
     def categories(self, readings: Sequence[Reading], at_most: int) -> list[CategoryCounts]:
-        """The `at_most` most frequent values of each reading.
+        """Return the most frequent values of each reading, at most `at_most` of them.
 
         Raises:
-            InputFileError: the file is damaged.
+            InputFileError: if the file is damaged.
         """
         return self._at_once(lambda cursor, r: self._categories(cursor, r, at_most), list(readings))
 
     def texts_among_numbers(self, reading: Reading) -> tuple[int, int]:
-        """Return how many cells of a numeric reading are text, and how many are numbers."""
+        """Return the numbers of text cells and of numeric cells in a numeric reading."""
         query = f"SELECT count_if({reading.is_text}), count_if(NOT isnan({reading.value})) FROM {self._file.relation}"
         (n_texts, n_numbers) = self._rows(self._connection, query)[0]
         return n_texts, n_numbers
@@ -104,7 +109,7 @@ class FileCounter:
         return [str(row[0]) for row in rows]
 
     def all_match(self, column: FileColumn, pattern: str, missing: Collection[str]) -> bool:
-        """True if every cell of a text column matches a pattern (ignoring case) or is one of the missing words."""
+        """Return True if every cell of a text column is a missing word or matches a pattern, ignoring case."""
         text = f"lower(trim({column.identifier}, {BLANKS}))"
         words = ", ".join(quoted(word) for word in sorted({"", *missing}))
         is_other = f"{text} NOT IN ({words}) AND NOT regexp_full_match({text}, {quoted(pattern)})"
@@ -123,7 +128,7 @@ class FileCounter:
         query = f"SELECT count(*), {', '.join(counted)} FROM (SELECT {', '.join(cells)} FROM {self._file.relation})"
         n_rows, *numbers = self._rows(cursor, query)[0]
         self._check(n_rows)
-        remaining = iter(n or 0 for n in numbers)  # a count is NULL if no row has a value
+        remaining = iter(n or 0 for n in numbers)  # The count is NULL if no row has a value.
         counts = {}
         for reading in readings:
             feature = bins[reading.feature]
@@ -146,7 +151,7 @@ class FileCounter:
     def _categories(self, cursor: DuckDBPyConnection, reading: Reading, at_most: int) -> CategoryCounts:
         # Group by position, because the file itself may have a column named v.
         groups = f"SELECT {reading.value} AS v, count(*) AS n FROM {self._file.relation} GROUP BY 1"
-        if reading.cell:  # trim each distinct cell only once; the count's name must differ from the column's
+        if reading.cell:  # Trim each distinct cell only once. The name of the count must differ from the column's name.
             n = identifier(reading.cell + "n")
             cells = f"SELECT {reading.cell}, count(*) AS {n} FROM {self._file.relation} GROUP BY 1"
             groups = f"SELECT {reading.value} AS v, sum({n})::BIGINT AS n FROM ({cells}) GROUP BY 1"
@@ -163,7 +168,7 @@ class FileCounter:
         return CategoryCounts(counts, n_values - len(counts), n_other, n_null)
 
     def _check(self, n_rows: int) -> None:
-        """Raises InputFileError if a scan's row count differs from the count when the file was opened."""
+        """Raise InputFileError if a scan's row count differs from the row count when the file was opened."""
         if n_rows != self._file.n_rows:
             raise InputFileError(
                 f"{self._file.path} changed while it was read: {self._file.n_rows:,} rows, then {n_rows:,}.",
@@ -175,7 +180,7 @@ class FileCounter:
             return cursor.execute(query).fetchall()
 
     def _at_once(self, work: Callable[[DuckDBPyConnection, Part], Result], parts: Sequence[Part]) -> list[Result]:
-        """Run each part in its own thread, because for a file with one row group DuckDB uses one core per query."""
+        """Run each part in its own thread, because DuckDB uses only one core per query for a file with one row group."""
         if not parts:
             return []
         if len(parts) == 1:
@@ -204,7 +209,10 @@ def _condition(i: int, reading: Reading, query: BinQuery) -> str:
 
 
 def _parts(readings: Sequence[Reading], widths: Sequence[int], at_most: int) -> Iterator[list[Reading]]:
-    """Split readings into consecutive groups of total width at most `at_most`; a wider reading forms its own group."""
+    """Split readings into consecutive groups with a total width of at most `at_most`.
+
+    A reading that is wider than this forms a group of its own.
+    """
     part: list[Reading] = []
     width = 0
     for reading, own in zip(readings, widths, strict=True):

@@ -1,4 +1,4 @@
-"""A user's options for the files to compare: formats, missing words, kinds of columns, bins and thresholds.
+"""The user's options for the files to compare: formats, missing words, column kinds, bins and thresholds.
 
 Not here: the command's options (pmmds_cli/commands/drift.py) and inferred kinds (file_drift/column_kinds.py).
 """
@@ -16,11 +16,12 @@ MIN_BINS, MAX_BINS = 2, 50
 
 @dataclass(frozen=True)
 class FileOptions:
-    """Options for both files; all are optional.
+    """The options for both files, all of which may be omitted.
 
-    `categorical`, `numeric`, `ignore`: names of columns. `na`: additional words for a missing value. `delimiter`,
-    `decimal`, `thousands`: separators in CSV files and text columns; empty: detected. `bins`: number of bins per
-    numeric column, 2–50. `thresholds`: PSI thresholds of individual columns, which override the setting.
+    `categorical`, `numeric` and `ignore` are column names. `na` holds additional words that stand for a missing value.
+    `delimiter`, `decimal` and `thousands` are the separators in CSV files and text columns, which are detected if
+    empty. `bins` is the number of bins per numeric column, from 2 to 50. `thresholds` maps columns to PSI thresholds
+    that override the setting.
     """
 
     categorical: frozenset[str] = frozenset()
@@ -62,12 +63,15 @@ class FileOptions:
 
     @property
     def named(self) -> frozenset[str]:
-        """Every column that any option mentions."""
+        """Return every column that is mentioned in an option."""
         return self.categorical | self.numeric | self.ignore | self.bins.keys() | self.thresholds.keys()
 
 
 def reject_unknown(names: Iterable[str], present: Iterable[str], where: str) -> None:
-    """Raise InputFileError for the first name that is not present. `where`: the file or profile, for the message."""
+    """Raise InputFileError for the first name that is not present.
+
+    `where` is the name of the file or profile to show in the message.
+    """
     known = list(present)
     for name in names:
         if name not in known:
@@ -79,7 +83,7 @@ def reject_unknown(names: Iterable[str], present: Iterable[str], where: str) -> 
 
 
 def listed(names: Iterable[str], at_most: int = 8) -> str:
-    """Join the first names and say how many more there are."""
+    """Join the first few names and append the number of remaining names."""
     every = list(names)
     more = f" and {len(every) - at_most} more" if len(every) > at_most else ""
     return ", ".join(every[:at_most]) + more

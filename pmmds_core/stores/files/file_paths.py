@@ -17,7 +17,7 @@ def find_files(path: Path) -> list[Path]:
     The path of an existing file is never treated as a pattern.
 
     Raises:
-        InputFileError: no file matches, the folder has no Parquet file, or the path is not a regular file.
+        InputFileError: if no file matches, the folder has no Parquet file or the path is not a regular file.
     """
     if path.is_dir():
         return _in_folder(path)

@@ -1,4 +1,4 @@
-"""Opens data frames with DuckDB as if pandas had written them as Parquet. Nothing is written to a file.
+"""Opens data frames with DuckDB as if pandas had written them to Parquet files, without writing any file.
 
 Not here: files (data_file.py).
 """
@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 
 
 def open_frame(connection: DuckDBPyConnection, name: str, frame: pd.DataFrame | pa.Table) -> DataFile:
-    """A data frame as a relation with the columns and types that its Parquet file would have.
+    """Open a data frame as a relation with the columns and types that its Parquet file would have.
 
     Args:
-        connection: from `data_file.connect`.
-        name: the frame's name in messages and reports; unique within the connection.
+        connection: a connection returned by `data_file.connect`.
+        name: the frame's name in messages and reports, which must be unique within the connection.
         frame: a pandas data frame or an Arrow table.
 
     Raises:
-        InputFileError: no rows, duplicate or mixed columns, or not a data frame.
+        InputFileError: if the object is not a data frame, has no rows, or has duplicate columns or columns of mixed
+            types.
     """
     table = _as_parquet_reads(_arrow(name, frame))
     _check_unique(name, table.column_names)

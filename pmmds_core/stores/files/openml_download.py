@@ -34,9 +34,10 @@ _NEXT_STEP = "Retry later, or set PMMDS_DATA_PATH to a copy of the file; nothing
 
 @dataclass(frozen=True)
 class DownloadResult:
-    """The downloaded file. `digest`: frame_digest.unordered_digest of its rows.
+    """The downloaded file.
 
-    `is_verified`: False if the contract has no `content_sha256` to compare with.
+    `digest` is the frame_digest.unordered_digest of the rows. `is_verified` is False if the contract has no
+    `content_sha256` to compare with.
     """
 
     path: Path
@@ -46,17 +47,17 @@ class DownloadResult:
 
 
 def download(contract: Contract, home: Path, *, timeout_seconds: float = TIMEOUT_SECONDS) -> DownloadResult:
-    """Download the contract's public data set into `home`, atomically replacing an earlier download.
+    """Download the contract's public data set to `home`, replacing any earlier download atomically.
 
     Args:
-        contract: names the data set, its columns and the digest of its content.
+        contract: the contract that names the data set, its columns and its content's digest.
         home: PMMDS_HOME.
-        timeout_seconds: timeout for connecting and for each read.
+        timeout_seconds: the timeout for connecting and for each read.
 
     Raises:
-        UsageError: the contract names no data set.
-        DataError: OpenML is unreachable or lacks the data set, the rows are invalid, or the content differs.
-        HomeNotWritableError: the file cannot be written.
+        UsageError: if the contract names no data set.
+        DataError: if OpenML is unreachable or lacks the data set, the rows are invalid or the content's digest differs.
+        HomeNotWritableError: if the file cannot be written.
     """
     if contract.openml is None:
         raise UsageError(
@@ -105,7 +106,7 @@ def _fetch(wanted: OpenML, timeout_seconds: float) -> pd.DataFrame:
 def _quiet(timeout_seconds: float) -> Iterator[None]:
     """Set a socket timeout, which scikit-learn does not, and suppress its warnings.
 
-    It would warn about retries and withdrawn data sets, but PMMDS checks the content's digest instead.
+    These warnings are about retries and withdrawn data sets. PMMDS checks the content's digest instead.
     """
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(timeout_seconds)

@@ -18,14 +18,15 @@ from pmmds_core.synthetic.generator import packaged_generator
 
 SourceKind = Literal["file", "downloaded", "sample"]
 
-# The row count equals the real file's. Changing either value changes the digest of every model trained on the sample.
+# The row count equals that of the real file. Changing either value changes the digests of all models trained on the
+# sample.
 SAMPLE_ROWS = 7043
 SAMPLE_SEED = 2024
 
 
 @dataclass(frozen=True)
 class ReferenceSource:
-    """The reference rows, their source and its description."""
+    """The reference rows, their source and a description of the source."""
 
     data: SourceData
     kind: SourceKind
@@ -34,22 +35,22 @@ class ReferenceSource:
 
 @dataclass(frozen=True)
 class SourceChoice:
-    """The chosen source, which has not been read yet; `path` is None for the sample."""
+    """The chosen source, which has not been read yet. `path` is None for the sample."""
 
     kind: SourceKind
     path: Path | None
 
 
 def downloaded_path(home: Path, contract: Contract) -> Path:
-    """The path of the file that `pmmds data download` saves."""
+    """Return the path of the file that `pmmds data download` saves."""
     return home / "data" / f"{contract.name}.csv"
 
 
 def choose_source(settings: Settings, contract: Contract) -> SourceChoice:
-    """Choose PMMDS_DATA_PATH, otherwise the downloaded file, otherwise the sample.
+    """Choose the first available source among PMMDS_DATA_PATH, the downloaded file and the sample.
 
     Raises:
-        DataError: there is no source; only the packaged contract has a sample.
+        DataError: if there is no source. Only the packaged contract has a sample.
     """
     if settings.data_path:
         return SourceChoice("file", Path(settings.data_path).expanduser())
@@ -68,7 +69,7 @@ def load_reference(settings: Settings, contract: Contract) -> ReferenceSource:
     """Read the reference rows.
 
     Raises:
-        DataError: there is no source, or the file is invalid.
+        DataError: if there is no source or the file is invalid.
     """
     choice = choose_source(settings, contract)
     if choice.path is None:
@@ -83,6 +84,6 @@ def load_reference(settings: Settings, contract: Contract) -> ReferenceSource:
 
 
 def packaged_sample(contract: Contract) -> SourceData:
-    """Return the synthetic sample that stands in for the real Telco file; deterministic."""
+    """Return the deterministic synthetic sample that stands in for the real Telco file."""
     frame = packaged_generator().sample(SAMPLE_ROWS, SAMPLE_SEED)
     return SourceData("packaged synthetic sample", frame, None, len(frame), content_digest(frame))

@@ -1,4 +1,4 @@
-"""Counts rows per bin with Spark, for data larger than one machine, in one pass over a DataFrame.
+"""Counts rows per bin with Spark in one pass over a DataFrame, for data that does not fit on one machine.
 
 The bins are exactly those of profiling/bin_queries.py. Needs the extra `spark` (pyspark and Java 17).
 Not here: creating the session and reading the rows, which the caller does.
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
 def count_with_spark(
     frame: DataFrame, profile: ReferenceProfile, columns: Mapping[str, str] | None = None
 ) -> tuple[dict[str, list[int]], int]:
-    """Count a DataFrame's rows in the profile's bins; return the counts and the number of rows.
+    """Count a DataFrame's rows in the profile's bins, and return the counts and the number of rows.
 
-    Pass them to `drift.compare`, or to `profile.recounted` for a reference of several partitions.
+    Pass the counts to `drift.compare`, or to `profile.recounted` if the reference has several partitions.
 
     Args:
-        frame: one row per prediction or customer; read once.
-        profile: defines the bins; the score is counted if `columns` names a column for `__score__`.
-        columns: feature → column of the frame, if the names differ.
+        frame: the DataFrame with one row per prediction or customer, which is read once.
+        profile: the profile that defines the bins. The score is counted if `columns` names a column for `__score__`.
+        columns: a mapping from features to the frame's columns, where the names differ.
 
     Raises:
-        DataError: the frame lacks a column.
+        DataError: if the frame lacks a column.
     """
     from pyspark.sql import functions as f
 
@@ -72,7 +72,7 @@ def count_with_spark(
 
 
 class _Cell:
-    """Spark expressions for the predicates on one feature's column."""
+    """The Spark expressions for predicates on a feature's column."""
 
     def __init__(self, bins: FeatureBins, column: Column, type_name: str) -> None:
         from pyspark.sql import functions as f
@@ -111,7 +111,10 @@ class _Cell:
 
 
 def _category(column: Column, type_name: str, categories: Collection[str]) -> Column:
-    """Expression for a cell in the categories' spelling (contracts/cells.py); null if the cell is blank."""
+    """Return an expression for a cell in the categories' spelling, or null if the cell is blank.
+
+    See contracts/cells.py.
+    """
     from pyspark.sql import functions as f
 
     spelling = spelling_of(categories)
@@ -137,7 +140,10 @@ def _category(column: Column, type_name: str, categories: Collection[str]) -> Co
 
 
 def _text(column: Column, type_name: str) -> Column:
-    """Expression for a cell as text: numbers without trailing zeros, booleans as true and false, NaN as null."""
+    """Return an expression for a cell as text.
+
+    Numbers have no trailing zeros, booleans become true and false, and NaN becomes null.
+    """
     from pyspark.sql import functions as f
 
     if type_name in ("double", "float"):

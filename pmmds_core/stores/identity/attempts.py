@@ -1,4 +1,4 @@
-"""Limits of failed sign-ins by user name and by address, counted in the audit events of the last 15 minutes.
+"""Limits failed sign-ins per user name and per address, based on the audit events of the last 15 minutes.
 
 Not here: checking passwords (passwords.py).
 """
@@ -20,12 +20,12 @@ MAX_BY_NAME, MAX_BY_ADDRESS = 5, 20
 
 
 def seconds_to_wait(database: Database, name: str, address: str) -> int:
-    """Seconds until another sign-in may be attempted; 0 if it may be attempted now.
+    """Return the number of seconds until another sign-in may be attempted, or 0 if an attempt is allowed now.
 
     Args:
-        database: the deployment's database.
-        name: as entered; failed sign-ins are counted with `target_of` this name.
-        address: of the client.
+        database: the database of the deployment.
+        name: the user name as entered. Failed sign-ins are counted by the `target_of` this name.
+        address: the client's address.
     """
     a, now = audit_events.c, datetime.now(UTC)
     limits = ((a.target == target_of(name), MAX_BY_NAME), (a.address == address, MAX_BY_ADDRESS))
@@ -46,5 +46,5 @@ LIMITED = "Too many sign-ins failed."
 
 
 def target_of(name: str) -> str:
-    """The target of a sign-in in the audit events."""
+    """Return the target that the audit events record for a sign-in."""
     return f"user {key_of(name)}"[:256]

@@ -1,4 +1,6 @@
-"""Audit events: who did or tried to do what, when, from where, and with which outcome. They are only added.
+"""Audit events, which record who did or tried to do what, when, from where and with which outcome.
+
+Events are only added and never changed.
 
 Not here: what is recorded (workflows/auditing.py, pmmds_console/refusals.py), limits on sign-in attempts (attempts.py).
 """
@@ -20,7 +22,7 @@ MAX_DETAIL = 500
 
 @dataclass(frozen=True)
 class Origin:
-    """Who acts.
+    """The person or program that acts.
 
     `method`: how the name was proved. `address`: The client's address, or an empty string for the command line..
     """
@@ -32,7 +34,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class AuditEvent:
-    """One event. `outcome`: done, refused or failed. `detail`: one sentence."""
+    """An audit event. `outcome` is done, refused or failed, and `detail` is one sentence."""
 
     event_id: int
     at: datetime
@@ -46,13 +48,13 @@ class AuditEvent:
 
 
 class AuditStore:
-    """Adds and reads audit events."""
+    """The store of audit events."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, origin: Origin, action: str, target: str, outcome: str, detail: str = "") -> None:
-        """Add an event; text that is too long for its column is cut."""
+        """Add an event. Text that is too long for its column is truncated."""
         row = {
             "at": datetime.now(UTC),
             "actor": _cut(origin.actor, 128),
@@ -67,12 +69,12 @@ class AuditStore:
             connection.execute(sa.insert(audit_events).values(row))
 
     def recent(self, limit: int = 50, *, since: datetime | None = None, before: int | None = None) -> list[AuditEvent]:
-        """The newest events, newest first.
+        """Return the newest events, newest first.
 
         Args:
-            limit: maximum number of events.
-            since: only events at or after this instant.
-            before: only events older than the event with this id, for the next page.
+            limit: the maximum number of events.
+            since: return only events at or after this time.
+            before: return only events older than the event with this id, to get the next page.
         """
         a = audit_events.c
         query = sa.select(audit_events).order_by(a.event_id.desc()).limit(limit)

@@ -1,4 +1,4 @@
-"""Password hashes with Argon2id. Not here: stored users (users.py), limits of sign-in attempts (attempts.py)."""
+"""Hashes passwords with Argon2id. Not here: stored users (users.py), limits of sign-in attempts (attempts.py)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ MIN_LENGTH, MAX_LENGTH = 10, 256
 
 
 def hash_of(password: str) -> str:
-    """The salted Argon2id hash with argon2-cffi's parameters (RFC 9106, low memory).
+    """Return the salted Argon2id hash of a password, using argon2-cffi's parameters (RFC 9106, low memory).
 
     Raises:
-        UsageError: the password has fewer than 10 or more than 256 characters, or is one repeated character.
+        UsageError: if the password has fewer than 10 or more than 256 characters, or consists of one repeated
+            character.
     """
     if not MIN_LENGTH <= len(password) <= MAX_LENGTH or len(set(password)) == 1:
         raise UsageError(
@@ -26,7 +27,10 @@ def hash_of(password: str) -> str:
 
 
 def is_right(password: str, stored: str | None) -> bool:
-    """True if the password has this hash. It takes as long for None, the hash of a user who does not exist."""
+    """Return True if the password has this hash.
+
+    Pass None for a user who does not exist, so that checking the password takes the same time.
+    """
     from argon2 import PasswordHasher
     from argon2.exceptions import InvalidHashError, VerificationError
 
@@ -39,7 +43,7 @@ def is_right(password: str, stored: str | None) -> bool:
 
 @cache
 def _unknown_hash() -> str:
-    """A hash to verify against when there is no user, so that the response time does not reveal it."""
+    """Return a hash to verify against if there is no user, so that the response time does not reveal this fact."""
     from secrets import token_urlsafe
 
     return hash_of(token_urlsafe())

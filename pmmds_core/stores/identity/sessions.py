@@ -1,4 +1,6 @@
-"""Sessions of people who signed in. A session ends at a fixed time, when it was idle, or by signing out.
+"""The sessions of people who have signed in.
+
+A session ends at a fixed time, after a period without requests, or when the person signs out.
 
 Not here: the cookie (pmmds_console/sign_in/cookies.py), how a person signs in.
 """
@@ -18,13 +20,13 @@ from pmmds_core.stores.database.identity_tables import console_sessions, console
 from pmmds_core.stores.identity.secret_ids import digest_of, new_secret
 
 PASSWORD, OIDC = "password", "oidc"
-# The time of use is stored at most this often, so that reading pages writes little.
+# The minimum interval between updates of a session's time of use, so that reading pages causes few writes.
 _TOUCH_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
 class Session:
-    """An open session. `role` is the current one; `method`: password or oidc."""
+    """An open session. `role` is the person's current role, and `method` is password or oidc."""
 
     name: str
     role: Role
@@ -33,25 +35,25 @@ class Session:
 
 
 class SessionStore:
-    """Opens, reads and ends sessions."""
+    """The store of sessions."""
 
     def __init__(self, database: Database, lifetime: timedelta, idle: timedelta) -> None:
         """
         Args:
-            database: the deployment's database.
-            lifetime: of a session from its sign-in.
-            idle: time without a request after which a session ends.
+            database: the database of the deployment.
+            lifetime: the maximum duration of a session after the sign-in.
+            idle: the time without a request after which a session ends.
         """
         self._database, self._lifetime, self._idle = database, lifetime, idle
 
     def open(self, name: str, role: Role, method: str, *, instead_of: str = "") -> str:
-        """Open a session. Returns its secret id, which is always new.
+        """Open a session and return its secret id, which is always new.
 
         Args:
-            name: of the person.
-            role: of the person now.
-            method: password or oidc.
-            instead_of: secret id of a session that ends; empty: none.
+            name: the person's name.
+            role: the person's current role.
+            method: the sign-in method, which is password or oidc.
+            instead_of: the secret id of a session to end, or an empty string.
         """
         now, secret = datetime.now(UTC), new_secret()
         row = {
@@ -72,7 +74,10 @@ class SessionStore:
         return secret
 
     def find(self, secret: str) -> Session | None:
-        """The open session with this id, and note its use; None if there is none or its user is disabled."""
+        """Return the open session with this id and record its use.
+
+        Return None if there is no such session or the user is disabled.
+        """
         now, s = datetime.now(UTC), console_sessions.c
         query = sa.select(console_sessions).where(
             s.digest == digest_of(secret), s.expires_at > now, s.last_used_at > now - self._idle
@@ -90,7 +95,7 @@ class SessionStore:
         return Session(row.name, Role.from_word(role), row.method, row.form_token)
 
     def end(self, secret: str) -> None:
-        """End the session with this id, if there is one."""
+        """End the session with this id, if it exists."""
         with self._database.begin() as connection:
             connection.execute(sa.delete(console_sessions).where(console_sessions.c.digest == digest_of(secret)))
 

@@ -1,4 +1,4 @@
-"""API tokens of users: bearer tokens for programs, which expire and can be revoked.
+"""The API tokens of users. They are bearer tokens for programs that expire and can be revoked.
 
 Not here: the admin token (config/admin_token.py), reading the Authorization header (pmmds_console/sign_in).
 """
@@ -26,7 +26,7 @@ _SHOWN = ("token_id", "owner", "role", "created_at", "expires_at", "revoked_at")
 
 @dataclass(frozen=True)
 class ApiToken:
-    """A token without its secret. `role` is the most that it allows."""
+    """An API token without its secret. `role` is the highest role that the token allows."""
 
     token_id: int
     owner: str
@@ -38,7 +38,7 @@ class ApiToken:
 
 @dataclass(frozen=True)
 class TokenCheck:
-    """The result of checking a token. `refusal` is the reason why it is not accepted; empty if it is."""
+    """The result of checking a token. `refusal` is the reason for refusing the token, or an empty string."""
 
     owner: str
     role: Role
@@ -46,16 +46,16 @@ class TokenCheck:
 
 
 class TokenStore:
-    """Creates, checks, lists and revokes API tokens."""
+    """The store of API tokens."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def create(self, owner: str, role: Role, lifetime: timedelta) -> tuple[ApiToken, str]:
-        """A new token and its secret, which cannot be read again.
+        """Create a token and return it with its secret, which cannot be read again.
 
         Raises:
-            UsageError: there is no such user or the user is disabled, the role is above the owner's, or the lifetime
+            UsageError: if the user does not exist or is disabled, the role is above the owner's role, or the lifetime
                 is not between one minute and 366 days.
         """
         user = UserStore(self._database).get(owner)
@@ -73,7 +73,7 @@ class TokenStore:
             return _token(connection.execute(added).mappings().one()), secret
 
     def check(self, secret: str) -> TokenCheck | None:
-        """What a token allows now; None if no token has this secret."""
+        """Return what a token currently allows, or None if no token has this secret."""
         t, u = api_tokens.c, console_users.c
         query = (
             sa.select(t.owner, t.role, t.expires_at, t.revoked_at, u.role.label("owner_role"), u.disabled_at)
@@ -88,7 +88,7 @@ class TokenStore:
         return TokenCheck(row.owner, role, _refusal(row))
 
     def all(self, owner: str = "") -> list[ApiToken]:
-        """Every token, or those of one user, in the order of creation."""
+        """Return every token, or every token of one user, in the order of creation."""
         query = sa.select(*(api_tokens.c[name] for name in _SHOWN)).order_by(api_tokens.c.token_id)
         if owner:
             query = query.where(api_tokens.c.owner == key_of(owner))
@@ -96,7 +96,11 @@ class TokenStore:
             return [_token(row) for row in connection.execute(query).mappings()]
 
     def revoke(self, token_id: int) -> ApiToken:
-        """Revoke a token; a token that is revoked already keeps its time. Raises UsageError if there is none."""
+        """Revoke a token.
+
+        A token that has already been revoked keeps its time of revocation. Raise UsageError if the token does not
+        exist.
+        """
         t = api_tokens.c
         change = sa.update(api_tokens).where(t.token_id == token_id, t.revoked_at.is_(None))
         with self._database.begin() as connection:

@@ -1,4 +1,4 @@
-"""The users whom PMMDS knows by name: with a password, or only as owners of API tokens.
+"""The users that PMMDS knows by name, who have a password or are only the owners of API tokens.
 
 Not here: people who are known only to an identity provider, sessions (sessions.py), passwords (passwords.py).
 """
@@ -36,16 +36,16 @@ class User:
 
 
 class UserStore:
-    """Adds, changes and reads users. Changes need the login that owns the tables."""
+    """The store of users. Only the login that owns the tables can change users."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def add(self, name: str, role: Role, password: str | None) -> User:
-        """Add a user; None: without a password.
+        """Add a user, who has no password if `password` is None.
 
         Raises:
-            UsageError: the name exists already or is not valid, or the password is not accepted.
+            UsageError: if the name is invalid or already exists, or the password is not accepted.
         """
         key = key_of(checked_name(name))
         row = {
@@ -64,42 +64,42 @@ class UserStore:
         return self.get(key)
 
     def find(self, name: str) -> User | None:
-        """The user with this name in any case; None if there is none."""
+        """Return the user with this name, ignoring case, or None if there is no such user."""
         with self._database.connect() as connection:
             row = self._row(connection, key_of(name))
         return None if row is None else _user(row)
 
     def get(self, name: str) -> User:
-        """The user with this name in any case. Raises UsageError if there is none."""
+        """Return the user with this name, ignoring case. Raise UsageError if there is no such user."""
         user = self.find(name)
         if user is None:
             raise UsageError(f"There is no user {name!r}.", next_step="`pmmds users list` lists the users.")
         return user
 
     def all(self) -> list[User]:
-        """Every user, by name."""
+        """Return every user, sorted by name."""
         with self._database.connect() as connection:
             rows = connection.execute(sa.select(console_users).order_by(console_users.c.name)).mappings()
             return [_user(row) for row in rows]
 
     def set_role(self, name: str, role: Role) -> User:
-        """Change a user's role, also in open sessions. Raises UsageError if there is no such user."""
+        """Change a user's role, including in open sessions. Raise UsageError if there is no such user."""
         return self._set(name, role=role.word)
 
     def set_password(self, name: str, password: str) -> User:
-        """Change a user's password and end the user's sessions. Raises UsageError as `add` does."""
+        """Change a user's password and end the user's sessions. Raise UsageError in the same cases as `add`."""
         user = self._set(name, password_hash=passwords.hash_of(password))
         self._end_sessions(user.name)
         return user
 
     def disable(self, name: str) -> User:
-        """Refuse the user's password, API tokens and sign-ins, and end the user's sessions."""
+        """Disable a user's password, API tokens and sign-ins, and end the user's sessions."""
         user = self._set(name, disabled_at=datetime.now(UTC))
         self._end_sessions(user.name)
         return user
 
     def enable(self, name: str) -> User:
-        """Allow a disabled user again. Raises UsageError if there is no such user."""
+        """Enable a disabled user. Raise UsageError if there is no such user."""
         return self._set(name, disabled_at=None)
 
     def _set(self, name: str, **values: Any) -> User:

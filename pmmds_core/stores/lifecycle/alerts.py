@@ -1,6 +1,6 @@
-"""Drift alerts: at most one per model is live (open or acknowledged); a new drifted report extends it.
+"""Drift alerts. At most one alert per model is live (open or acknowledged), and a new drifted report extends it.
 
-Each status change is stored in alert_changes and notified through the outbox, in one transaction.
+Each status change is stored in alert_changes, and its notification is added to the outbox in the same transaction.
 Not here: what an alert triggers (the sensor, policies/retraining.py), when it is resolved
 (policies/alert_resolution.py).
 """
@@ -24,7 +24,7 @@ from pmmds_core.stores.lifecycle.outbox import enqueue
 
 OPEN, ACKNOWLEDGED, RESOLVED = "open", "acknowledged", "resolved"
 OPENED, ESCALATED, GAVE_UP, COMMENTED = "opened", "escalated", "gave_up", "commented"
-# Value of `changed_by` for automatic changes.
+# The value of `changed_by` for automatic changes.
 MONITORING, RETRAINING = "monitoring", "retraining"
 _CLOSED = {"status": RESOLVED, "live_for": None}
 NOTIFIED = frozenset({OPENED, ESCALATED, GAVE_UP, RESOLVED})
@@ -33,7 +33,10 @@ FEATURE_DRIFT = "feature_drift"
 
 @dataclass(frozen=True)
 class Alert:
-    """One alert. `severity`: band of the worst feature; `n_reports`: number of drifted reports that it covers."""
+    """An alert.
+
+    `severity` is the band of the worst feature, and `n_reports` is the number of drifted reports that the alert covers.
+    """
 
     alert_id: int
     model_name: str
@@ -53,7 +56,10 @@ class Alert:
 
 @dataclass(frozen=True)
 class AlertChange:
-    """A change of an alert. `kind`: opened, escalated, gave_up, acknowledged, resolved, commented."""
+    """A change of an alert.
+
+    `kind` is opened, escalated, gave_up, acknowledged, resolved or commented.
+    """
 
     change_id: int
     alert_id: int
@@ -65,13 +71,13 @@ class AlertChange:
 
 
 class AlertStore:
-    """Raises, lists and changes alerts."""
+    """The store of alerts."""
 
     def __init__(self, database: Database, targets: Sequence[str] = ()) -> None:
         """
         Args:
-            database: the deployment's database.
-            targets: notification targets, from `outbox.target_of`.
+            database: the database of the deployment.
+            targets: the notification targets, as returned by `outbox.target_of`.
         """
         self._database = database
         self._targets = tuple(targets)
@@ -87,19 +93,20 @@ class AlertStore:
         drift_type: str = FEATURE_DRIFT,
         connection: sa.Connection | None = None,
     ) -> Alert:
-        """Open an alert, or extend the model's live one.
+        """Open an alert, or extend the model's live alert.
 
-        Extending keeps status, opened_at and the model version of the first report; report, severity and message are
-        replaced. Concurrent reports open only one alert, because the column `live_for` is unique.
+        An extended alert keeps its status, its opened_at and the model version of the first report, while its report,
+        severity and message are replaced. Concurrent reports open only one alert, because the column `live_for` is
+        unique.
 
         Args:
             model_name: the model that drifted.
             model_version: the version whose profile was the reference.
-            report_id: the drifted report.
-            severity: band of the worst feature.
+            report_id: the id of the drifted report.
+            severity: the band of the worst feature.
             message: one sentence for the notification.
-            drift_type: kind of drift, such as `feature_drift`.
-            connection: a transaction to join, such as the report's; None: a new one.
+            drift_type: the type of drift, such as `feature_drift`.
+            connection: a transaction to join, such as that of the report, or None to begin a new transaction.
         """
         now = datetime.now(UTC)
         row = {
@@ -121,7 +128,10 @@ class AlertStore:
             return self._raise(transaction, row)
 
     def _raise(self, connection: sa.Connection, row: dict[str, Any]) -> Alert:
-        """Create or extend the alert. The upsert locks its row, so concurrent changes of one alert are serialized."""
+        """Create or extend the alert.
+
+        The upsert locks the row, so that concurrent changes of an alert are serialized.
+        """
         alert = _upsert(connection, row)
         if alert.n_reports == 1:
             self._record(connection, alert, OPENED, MONITORING, None, alert.opened_at)
@@ -157,7 +167,7 @@ class AlertStore:
             return [AlertChange(**row) for row in connection.execute(query).mappings()]
 
     def changes_with_note(self, model_name: str, since: datetime, limit: int) -> list[AlertChange]:
-        """The newest changes of a model's alerts that have a note, newest first."""
+        """Return the newest changes of a model's alerts that have a note, newest first."""
         c = alert_changes.c
         query = sa.select(alert_changes).join(drift_alerts, c.alert_id == drift_alerts.c.alert_id)
         query = query.where(drift_alerts.c.model_name == model_name, c.changed_at >= since, c.note.is_not(None))
@@ -166,21 +176,21 @@ class AlertStore:
             return [AlertChange(**row) for row in rows]
 
     def open_alerts(self) -> list[Alert]:
-        """Unacknowledged alerts, oldest first; only these trigger a retraining."""
+        """Return the unacknowledged alerts, oldest first. Only unacknowledged alerts trigger a retraining."""
         return self._read(_alerts().where(drift_alerts.c.status == OPEN).order_by(drift_alerts.c.alert_id))
 
     def live(self, model_name: str) -> Alert | None:
-        """The model's open or acknowledged alert."""
+        """Return the model's open or acknowledged alert, or None."""
         alerts = self._read(_alerts().where(drift_alerts.c.live_for == model_name))
         return alerts[0] if alerts else None
 
     def recent(self, limit: int = 20, *, with_resolved: bool = True) -> list[Alert]:
-        """The newest alerts, newest first."""
+        """Return the newest alerts, newest first."""
         query = _alerts() if with_resolved else _alerts().where(drift_alerts.c.status != RESOLVED)
         return self._read(query.order_by(drift_alerts.c.alert_id.desc()).limit(limit))
 
     def get(self, alert_id: int) -> Alert:
-        """Raises UsageError if there is no such alert."""
+        """Return the alert with this id. Raise UsageError if there is no such alert."""
         alerts = self._read(_alerts().where(drift_alerts.c.alert_id == alert_id))
         if not alerts:
             raise UsageError(
@@ -189,18 +199,21 @@ class AlertStore:
         return alerts[0]
 
     def acknowledge(self, alert_id: int, by: str, note: str = "") -> Alert:
-        """Acknowledge the alert. Raises UsageError if it is unknown or resolved."""
+        """Acknowledge the alert. Raise UsageError if the alert does not exist or is resolved."""
         return self._change(alert_id, by, note, {"status": ACKNOWLEDGED})
 
     def resolve(self, alert_id: int, by: str, note: str = "") -> Alert:
-        """Close the alert, so that the next drifted report opens a new one. Raises the same errors as `acknowledge`."""
+        """Close the alert, so that the next drifted report opens a new alert.
+
+        Raise the same errors as `acknowledge`.
+        """
         return self._change(alert_id, by, note, _CLOSED)
 
     def comment(self, alert_id: int, by: str, note: str) -> Alert:
-        """Record a comment, which changes nothing else; a resolved alert can have comments too.
+        """Record a comment without changing the alert's status. Resolved alerts accept comments too.
 
         Raises:
-            UsageError: there is no such alert, or the name or the comment is empty.
+            UsageError: if there is no such alert, or the name or the comment is empty.
         """
         if not by.strip() or not note.strip():
             raise UsageError("A comment requires a name and a text.", next_step="Write the comment's text.")
@@ -210,7 +223,10 @@ class AlertStore:
         return alert
 
     def resolve_unless_seen(self, alert: Alert, note: str) -> bool:
-        """Resolve the alert unless a drifted report or a user has changed it since; return True if resolved."""
+        """Resolve the alert unless a drifted report or a user has changed it since.
+
+        Return True if the alert was resolved.
+        """
         with self._database.begin() as connection:
             as_seen = drift_alerts.c.report_id == alert.report_id
             return self._changed(connection, alert.alert_id, MONITORING, note, _CLOSED, as_seen) is not None
@@ -218,12 +234,12 @@ class AlertStore:
     def note_given_up(self, connection: sa.Connection, alert_id: int, note: str) -> bool:
         """Record that automatic retraining for this alert has stopped, in the transaction that ends the last attempt.
 
-        The alert keeps its status. Returns False if the alert is already resolved.
+        The alert keeps its status. Return False if the alert is already resolved.
         """
         return self._changed(connection, alert_id, RETRAINING, note, {}, kind=GAVE_UP) is not None
 
     def event_totals(self) -> dict[tuple[str, str], int]:
-        """Total number of alerts raised so far, by drift type and severity."""
+        """Return the total number of alerts raised so far, by drift type and severity."""
         c = drift_alerts.c
         query = sa.select(c.drift_type, c.severity, sa.func.count().label("n")).group_by(c.drift_type, c.severity)
         with self._database.connect() as connection:
@@ -254,7 +270,7 @@ class AlertStore:
     ) -> Alert | None:
         """Apply and store a change, and enqueue its notification.
 
-        None if the alert is resolved or `only` does not match.
+        Return None if the alert is resolved or `only` does not match.
         """
         c = drift_alerts.c
         now = datetime.now(UTC)
@@ -274,7 +290,7 @@ class AlertStore:
 
 
 def change_message(alert: Alert, kind: str, by: str, note: str | None) -> tuple[str, str]:
-    """Title and text of the notification about a change."""
+    """Return the title and the text of the notification about a change."""
     model = f"{alert.model_name} v{alert.model_version}"
     title = {
         OPENED: f"Drift detected: {model} ({alert.severity})",

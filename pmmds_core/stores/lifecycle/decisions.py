@@ -44,19 +44,20 @@ from pmmds_core.stores.lifecycle.promotion_lock import (
 if TYPE_CHECKING:
     from pmmds_core.evaluation.comparison import ModelEvaluation
 
-# Maximum number of version pairs that promotion_totals returns.
+# The maximum number of version pairs that promotion_totals returns.
 MAX_PROMOTION_SERIES = 50
 
 
 class DecisionStore:
-    """Reads and writes evaluations and decisions of one model."""
+    """The store of a model's evaluations and decisions."""
 
     def __init__(self, database: Database, model_name: str, targets: Sequence[str] = ()) -> None:
         """
         Args:
-            database: the deployment's database.
-            model_name: the model.
-            targets: notification targets for pending approvals and automatic rollbacks, from `outbox.target_of`.
+            database: the database of the deployment.
+            model_name: the name of the model.
+            targets: the targets of notifications about pending approvals and automatic rollbacks, from
+                `outbox.target_of`.
         """
         self._database = database
         self.model_name = model_name
@@ -80,14 +81,14 @@ class DecisionStore:
         return evaluation_id
 
     def latest_evaluation(self, *, run_id: str = "") -> ModelEvaluation:
-        """Return the run's newest evaluation or, if it has none, the newest of any run.
+        """Return the run's newest evaluation or, if there is none, the newest evaluation of any run.
 
-        Raises NoModelError if none exists.
+        Raise NoModelError if there is no evaluation.
         """
         return self.latest_with_holdout(run_id=run_id)[0]
 
     def latest_with_holdout(self, *, run_id: str = "") -> tuple[ModelEvaluation, str]:
-        """Like `latest_evaluation`, but also returns the digest of the holdout data set."""
+        """Return the same evaluation as `latest_evaluation`, together with the digest of the holdout data set."""
         c = model_evaluations.c
         query = sa.select(c.document, c.holdout_digest).where(c.model_name == self.model_name)
         query = query.order_by((c.run_id == run_id).desc(), c.created_at.desc()).limit(1)
@@ -98,7 +99,7 @@ class DecisionStore:
         return _evaluation(row.document), row.holdout_digest
 
     def evaluation_of(self, version: str) -> ModelEvaluation | None:
-        """The newest evaluation of a version as challenger; None if it has none."""
+        """Return the newest evaluation of a version as the challenger, or None."""
         c = model_evaluations.c
         query = sa.select(c.document).where(c.model_name == self.model_name, c.challenger_version == version)
         with self._database.connect() as connection:
@@ -114,14 +115,14 @@ class DecisionStore:
         needs_approval: bool = False,
         instead_of: str | None = None,
     ) -> Decision:
-        """Record a judgment. A promotion takes effect when workflows/promotion.py has moved the alias.
+        """Record a judgment. A promotion takes effect once workflows/promotion.py has moved the alias.
 
         Args:
             judgment: the result of the promotion policy.
             evaluation: the evaluation that the policy was applied to.
-            run_id: id of the Dagster run.
-            needs_approval: True if a promotion requires manual approval.
-            instead_of: the version that the alias points to, if it is not the evaluation's champion.
+            run_id: the id of the Dagster run.
+            needs_approval: whether a promotion requires manual approval.
+            instead_of: the version that the alias points to, if this is not the evaluation's champion.
         """
         return self.save(
             kind=PROMOTION,
@@ -149,7 +150,7 @@ class DecisionStore:
         state: str = "",
         by: str | None = None,
     ) -> Decision:
-        """Record a decision. Its default state is `judged` if the alias will be moved, otherwise `recorded`."""
+        """Record a decision. The default state is `judged` if the alias will be moved, and `recorded` otherwise."""
         decision = new_decision(
             self.model_name,
             kind=kind,
@@ -170,7 +171,7 @@ class DecisionStore:
         return decision
 
     def recent(self, limit: int = 20) -> list[Decision]:
-        """The newest decisions, newest first."""
+        """Return the newest decisions, newest first."""
         query = self._decisions().order_by(promotion_decisions.c.decided_at.desc()).limit(limit)
         return self._read(query)
 
@@ -186,24 +187,24 @@ class DecisionStore:
         return self._read(query.order_by(promotion_decisions.c.decided_at.desc()))
 
     def get(self, decision_id: str) -> Decision | None:
-        """The decision with this id; None if there is none."""
+        """Return the decision with this id, or None if there is no such decision."""
         decisions = self._read(self._decisions().where(promotion_decisions.c.decision_id == decision_id))
         return decisions[0] if decisions else None
 
     def approvals(self, decision_id: str) -> list[Approval]:
-        """Who approved a decision, in the order of approval."""
+        """Return the names of the people who approved a decision, in the order of approval."""
         a = decision_approvals.c
         query = sa.select(a.approved_by, a.approved_at).where(a.decision_id == decision_id)
         with self._database.connect() as connection:
             return [Approval(**row) for row in connection.execute(query.order_by(a.approved_at)).mappings()]
 
     def of_states(self, *states: str) -> list[Decision]:
-        """Every decision in one of these states, oldest first."""
+        """Return every decision in one of these states, oldest first."""
         query = self._decisions().where(promotion_decisions.c.state.in_(states))
         return self._read(query.order_by(promotion_decisions.c.decided_at))
 
     def unfinished(self) -> list[Decision]:
-        """Promotions whose alias move is pending, for example after a crash; oldest first."""
+        """Return the promotions whose alias move is pending, for example after a crash, oldest first."""
         table = promotion_decisions
         query = self._decisions().where(table.c.promoted, table.c.state.in_([JUDGED, MOVING]))
         return self._read(query.order_by(table.c.decided_at))
@@ -211,7 +212,7 @@ class DecisionStore:
     def last_promotion_of(self, version: str) -> Decision | None:
         """Return the last recorded decision that put `version` into production, not counting rollbacks.
 
-        Ordered by fencing token, which does not depend on the clock.
+        Decisions are ordered by fencing token, which does not depend on the clock.
         """
         c = promotion_decisions.c
         query = self._decisions().where(c.challenger_version == version, c.promoted, c.state == RECORDED)
@@ -220,9 +221,9 @@ class DecisionStore:
         return decisions[0] if decisions else None
 
     def recorded_digest(self, version: str) -> str | None:
-        """Return Bundle.files_digest of `version` from the newest decision that put it into production.
+        """Return the Bundle.files_digest of `version` from the newest decision that put the version into production.
 
-        None if no decision recorded one. An alias move outside PMMDS never counts as a record.
+        Return None if no decision recorded a digest. An alias move outside PMMDS never counts as a record.
         """
         c = promotion_decisions.c
         query = self._decisions().where(
@@ -233,7 +234,7 @@ class DecisionStore:
         return next((str(digest) for digest in recorded if digest), None)
 
     def newest_recorded(self, *, other_than: str = "") -> str | None:
-        """The version that most recently went into production with a recorded digest; None if there is none."""
+        """Return the version that most recently went into production with a recorded digest, or None."""
         c = promotion_decisions.c
         query = self._decisions().where(
             c.promoted, c.state == RECORDED, c.kind.in_(EVIDENCE_KINDS), c.challenger_version != other_than
@@ -243,15 +244,17 @@ class DecisionStore:
         return next((d.challenger_version for d in decisions if d.document.get(BUNDLE_DIGEST)), None)
 
     def newest_promotion(self) -> Decision | None:
-        """The newest decision about a trained model, whether promoted or held."""
+        """Return the newest decision about a trained model, whether the model was promoted or held."""
         c = promotion_decisions.c
         decisions = self._read(self._decisions().where(c.kind == PROMOTION).order_by(c.decided_at.desc()).limit(1))
         return decisions[0] if decisions else None
 
     def promotion_totals(self) -> dict[tuple[str, str], int]:
-        """Number of recorded alias moves by previous version (empty for the first) and new version.
+        """Return the number of recorded alias moves from one version to another.
 
-        Limited to the newest pairs, because each pair is a separate time series.
+        The first move starts from an empty version.
+
+        Only the newest pairs are returned, because each pair becomes a separate time series.
         """
         c = promotion_decisions.c
         query = sa.select(c.champion_version, c.challenger_version, sa.func.count().label("n")).where(
@@ -264,14 +267,14 @@ class DecisionStore:
         return {(row.champion_version or "", row.challenger_version): row.n for row in rows}
 
     def pointer(self) -> ProductionPointer | None:
-        """Return the production pointer; None if no version is in production."""
+        """Return the production pointer, or None if no version is in production."""
         with self._database.connect() as connection:
             return read_pointer(connection, self.model_name)
 
     def transaction(self) -> AbstractContextManager[PromotionTransaction]:
         """Hold the promotion lock (see hold_promotion_lock).
 
-        Inside the block, use only the transaction, not this store.
+        Inside the block, use only the transaction and not this store.
         """
         return hold_promotion_lock(self._database, self.model_name, self._targets)
 
@@ -284,7 +287,7 @@ class DecisionStore:
 
 
 def _evaluation(document: dict[str, Any]) -> ModelEvaluation:
-    """Parse an evaluation. Its class is imported lazily, so that reading decisions does not import numpy."""
+    """Parse an evaluation. The class is imported lazily, so that reading decisions does not import numpy."""
     from pmmds_core.evaluation.comparison import ModelEvaluation
 
     return ModelEvaluation.from_document(document)

@@ -22,12 +22,12 @@ from pmmds_core.stores.database.tables import (
 )
 from pmmds_core.stores.lifecycle.outbox import GIVEN_UP, SENT
 
-# Maximum number of reports per transaction, to limit how long other writers wait.
+# The maximum number of reports per transaction, which limits how long other writers wait.
 _REPORTS_AT_ONCE = 500
 
 
 def old_reports(before: datetime) -> sa.Select[Any]:
-    """Select drift reports created before a time, except a model's newest one and those that an alert refers to."""
+    """Select the drift reports created before a time, except each model's newest report and reports with an alert."""
     c = drift_reports.c
     newest = sa.select(sa.func.max(c.report_id)).group_by(c.model_name)
     named = sa.select(drift_alerts.c.report_id)
@@ -47,12 +47,12 @@ def delete_reports(database: Database, before: datetime) -> int:
 
 
 def delete_histograms(database: Database, before: datetime) -> int:
-    """Delete the hourly histograms from before a given time."""
+    """Delete the hourly histograms of hours before a given time."""
     return _delete(database, feature_histograms, feature_histograms.c.hour < before)
 
 
 def delete_waiting_labels(database: Database, before: datetime) -> int:
-    """Delete labels that were received before a time and have no logged prediction yet."""
+    """Delete the labels that were received before a given time and do not have a logged prediction yet."""
     c = label_observations.c
     return _delete(database, label_observations, c.is_waiting & (c.received_at < before))
 
@@ -64,7 +64,7 @@ def delete_notifications(database: Database, before: datetime) -> int:
 
 
 def count_rows(database: Database, before: datetime) -> dict[str, int]:
-    """Count, by kind, the rows that the functions above would delete."""
+    """Return the number of rows of each kind that the functions above would delete."""
     labels, sent = label_observations.c, alert_notifications.c
     queries: dict[str, sa.Select[Any]] = {
         "drift reports": sa.select(sa.func.count()).select_from(old_reports(before).subquery()),
@@ -77,7 +77,7 @@ def count_rows(database: Database, before: datetime) -> dict[str, int]:
 
 
 def report_pages(database: Database) -> set[str]:
-    """Return the paths of the HTML reports that live alerts refer to."""
+    """Return the paths of the HTML reports to which live alerts refer."""
     c = drift_reports.c
     query = sa.select(c.html_path).join(drift_alerts, drift_alerts.c.report_id == c.report_id)
     with database.connect() as connection:
@@ -93,7 +93,7 @@ def _delete(database: Database, table: sa.Table, condition: sa.ColumnElement[boo
         return connection.execute(sa.delete(table).where(condition)).rowcount
 
 
-# Kind → the function that deletes it.
+# The function that deletes the rows of each kind.
 DELETE: dict[str, Callable[[Database, datetime], int]] = {
     "drift reports": delete_reports,
     "histograms": delete_histograms,

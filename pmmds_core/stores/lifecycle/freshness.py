@@ -1,4 +1,4 @@
-"""How new the newest rows of each kind are.
+"""Reads the times of the newest rows of each kind.
 
 Not here: the state of the loop (status.py), volumes by hour (monitoring/hourly_counts.py).
 """
@@ -23,9 +23,10 @@ from pmmds_core.stores.database.tables import (
 
 @dataclass(frozen=True)
 class Freshness:
-    """Aware times; None without a row. `n_waiting_labels`: received, but their prediction is not in the database.
+    """The newest times, which are time-zone-aware, or None if there is no row.
 
-    `counted_through`: predictions that reached the database until then are in the histograms.
+    `n_waiting_labels` is the number of labels whose prediction is not in the database. `counted_through` is the time of
+    ingestion up to which predictions are counted in the histograms.
     """
 
     newest_prediction: datetime | None
@@ -36,7 +37,7 @@ class Freshness:
 
 
 def read_freshness(database: Database, contract: Contract) -> Freshness:
-    """The newest times, each read from an index."""
+    """Return the newest times, each of which is read from an index."""
     name = contract.model_name
     w, r = histogram_watermarks.c, drift_reports.c
     prediction = sa.select(sa.func.max(prediction_logs(contract).c.predicted_at))

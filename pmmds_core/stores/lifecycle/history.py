@@ -1,4 +1,4 @@
-"""Paginated history of a model: versions, drift reports, feature drift, alerts, decisions and daily performance.
+"""A model's paginated history: versions, drift reports, feature drift, alerts, decisions and daily performance.
 
 Read-only. Listings never read the documents of reports and decisions. Add new listings here. Not here: writing the rows
 (the other stores), the API (pmmds_console).
@@ -31,8 +31,8 @@ from pmmds_core.stores.database.tables import (
 class Listing:
     """A paginated listing of a table.
 
-    `keys`: unique sort keys, in descending order. `time`: the column that `since` and `until` refer to. `filters`:
-    filter name → column. `without`: columns that the listing does not read.
+    `keys` are unique sort keys, in descending order. `time` is the column that `since` and `until` refer to. `filters`
+    maps filter names to columns. `without` names the columns that the listing does not read.
     """
 
     table: sa.Table
@@ -50,7 +50,7 @@ class Listing:
 class Selection:
     """The rows to list.
 
-    `since` (inclusive) and `until` (exclusive) are aware; `after`: keys of the row before the page.
+    `since` (inclusive) and `until` (exclusive) are time-zone-aware. `after` holds the keys of the row before the page.
     """
 
     limit: int
@@ -90,14 +90,14 @@ PERFORMANCE = Listing(daily_performance, (_p.day, _p.model_version), _p.day, {"m
 
 
 class History:
-    """Reads the history of one model."""
+    """A reader of a model's history."""
 
     def __init__(self, database: Database, model_name: str) -> None:
         self._database = database
         self._name = model_name
 
     def page(self, listing: Listing, selection: Selection) -> Slice:
-        """One page of a listing, newest first."""
+        """Return one page of a listing, newest first."""
         query = self._selected(sa.select(*listing.columns), listing, selection)
         query = newest_first(query, listing.keys, selection.after, selection.limit)
         with self._database.connect() as connection:
@@ -105,7 +105,7 @@ class History:
         return slice_of(rows, listing.keys, selection.limit)
 
     def series(self, feature: str, selection: Selection) -> Slice:
-        """Return a feature's drift measures (`__score__`: the score) in one page of reports, newest first.
+        """Return a feature's drift measures, or the score's for `__score__`, in one page of reports, newest first.
 
         The p-value is read from the documents of this page's reports, inside the database.
         """
@@ -122,7 +122,7 @@ class History:
         return slice_of(rows, REPORTS.keys, selection.limit)
 
     def features(self) -> list[Row]:
-        """List the newest report's features in alphabetical order: name, kind, band, and True if drifted."""
+        """Return the name, kind, band and drift flag of each feature in the newest report, in alphabetical order."""
         newest = sa.select(sa.func.max(_r.report_id)).where(_r.model_name == self._name).scalar_subquery()
         c = drift_metrics.c
         query = sa.select(c.feature, c.kind, c.psi, c.band, c.is_drifted, c.report_id).where(c.report_id == newest)
@@ -130,7 +130,7 @@ class History:
             return [plain(row) for row in connection.execute(query.order_by(c.feature)).mappings()]
 
     def retrainings(self, alert_id: int) -> list[Row]:
-        """The retraining runs that an alert started, in order of their attempts."""
+        """Return the retraining runs that an alert started, in the order of their attempts."""
         query = sa.select(retraining_runs).where(retraining_runs.c.alert_id == alert_id)
         with self._database.connect() as connection:
             return [plain(row) for row in connection.execute(query.order_by(retraining_runs.c.attempt)).mappings()]

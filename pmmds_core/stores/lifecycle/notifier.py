@@ -1,4 +1,4 @@
-"""Sends due notifications of the outbox to the URLs of PMMDS_ALERT_URLS, with apprise.
+"""Sends the outbox's due notifications to the URLs in PMMDS_ALERT_URLS with apprise.
 
 An unreachable target raises no error, and messages contain no part of a URL except its scheme.
 Not here: message texts (alerts.py, policies/notifications.py), retries (outbox.py).
@@ -24,7 +24,7 @@ _one_at_a_time = threading.Lock()
 
 @dataclass(frozen=True)
 class Delivery:
-    """The result of sending the due notifications once. `failures`: one sentence per failure, without secrets."""
+    """The result of sending the due notifications once. `failures` holds one sentence per failure, without secrets."""
 
     n_sent: int = 0
     n_put_off: int = 0
@@ -33,7 +33,7 @@ class Delivery:
 
     @property
     def text(self) -> str:
-        """One line that summarizes the result for logs and metadata."""
+        """Return one line that summarizes the result for logs and metadata."""
         if not (self.n_sent or self.n_put_off or self.n_given_up):
             return "nothing to send"
         summary = f"{self.n_sent} sent, {self.n_put_off} to be retried, {self.n_given_up} given up"
@@ -41,15 +41,15 @@ class Delivery:
 
 
 def deliver(outbox: NotificationOutbox, urls: Sequence[str], now: datetime | None = None) -> Delivery:
-    """Send all due notifications; failed ones are retried later, up to MAX_ATTEMPTS.
+    """Send all due notifications. Failed notifications are retried later, up to MAX_ATTEMPTS times.
 
     Args:
-        outbox: the deployment's outbox.
+        outbox: the outbox of the deployment.
         urls: the configured targets.
-        now: the time at which notifications are due; None: the current time.
+        now: the time at which notifications are due, or None for the current time.
 
     Raises:
-        StoreError: the database is unreachable.
+        StoreError: if the database is unreachable.
     """
     targets = {target_of(url): (place, url) for place, url in enumerate(urls, start=1)}
     counts = {"sent": 0, "put_off": 0, "given_up": 0}
@@ -81,14 +81,17 @@ def _send_claimed(
 
 
 def name_of(place: int, url: str) -> str:
-    """A target's display name: its position in PMMDS_ALERT_URLS and its scheme; the rest may be secret."""
+    """Return a target's display name, which is its position in PMMDS_ALERT_URLS and its scheme.
+
+    The rest of the URL may be secret.
+    """
     return f"URL {place} of PMMDS_ALERT_URLS ({url.partition('://')[0]})"
 
 
 def send(url: str, title: str, body: str) -> str | None:
-    """Send one message now.
+    """Send a message immediately.
 
-    Returns None on success, otherwise the reason for the failure without any part of the URL.
+    Return None on success, and otherwise the reason for the failure without any part of the URL.
     """
     import apprise
 

@@ -1,4 +1,4 @@
-"""The outbox: notifications are inserted with the change they report and claimed by one sender at a time.
+"""The outbox. Notifications are inserted with the change that they report and claimed by one sender at a time.
 
 Not here: sending (notifier.py), alerts (alerts.py), message texts (policies/notifications.py).
 """
@@ -22,15 +22,15 @@ PENDING, SENT, GIVEN_UP = "pending", "sent", "given_up"
 # The pauses are 30 s and 1, 2, 4, 8, 16 and 32 min, about an hour in total. Then the alert's history shows the failure.
 MAX_ATTEMPTS = 8
 FIRST_PAUSE = timedelta(seconds=30)
-# How long a claim lasts, which is longer than any send takes. Then another sender retries if the first one crashed.
+# The duration of a claim, which is longer than any send. Once a claim expires, another sender can retry.
 CLAIM = timedelta(minutes=5)
-# A comma or blank separates URLs only before another URL, because apprise URLs may contain commas.
+# A comma or a space separates URLs only if another URL follows, because apprise URLs may contain commas.
 _BETWEEN_URLS = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 
 
 @dataclass(frozen=True)
 class Notification:
-    """One message to one target. `attempts` includes the current one."""
+    """A message to a target. `attempts` includes the current attempt."""
 
     notification_id: int
     target: str
@@ -41,7 +41,7 @@ class Notification:
 
 @dataclass(frozen=True)
 class NotificationState:
-    """The delivery state of one message, for the alert's history."""
+    """The delivery state of a message, as shown in the alert's history."""
 
     change_id: int
     target: str
@@ -53,12 +53,12 @@ class NotificationState:
 
 
 def split_urls(setting: str) -> tuple[str, ...]:
-    """Split PMMDS_ALERT_URLS into its URLs."""
+    """Split the value of PMMDS_ALERT_URLS into URLs."""
     return tuple(url.strip(" \t\r\n,") for url in _BETWEEN_URLS.split(setting) if url.strip(" \t\r\n,"))
 
 
 def target_of(url: str) -> str:
-    """Return the identifier that is stored for a URL: a digest, because URLs contain secrets."""
+    """Return the identifier that is stored for a URL, which is a digest because URLs contain secrets."""
     return hashlib.sha256(url.encode()).hexdigest()[:16]
 
 
@@ -70,7 +70,7 @@ def enqueue(
     *,
     change_id: int | None = None,
 ) -> None:
-    """Insert a row per target in the transaction of the change. `change_id`: set only if an alert changed."""
+    """Insert one row per target in the transaction of the change. `change_id` is set only if an alert changed."""
     rows = [
         {
             "change_id": change_id,
@@ -89,7 +89,7 @@ def enqueue(
 
 
 class NotificationOutbox:
-    """Claims notifications and records their delivery."""
+    """The queue of notifications, which senders claim and whose delivery they record."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -103,7 +103,7 @@ class NotificationOutbox:
             return list(connection.execute(query.order_by(c.notification_id)).scalars())
 
     def claim(self, notification_id: int, now: datetime | None = None) -> Notification | None:
-        """Claim a notification for sending; None if another process claimed, sent or postponed it.
+        """Claim a notification for sending, or return None if another process claimed, sent or postponed it.
 
         A single conditional UPDATE claims it and counts the attempt, even if the sender then crashes.
         """
@@ -125,7 +125,10 @@ class NotificationOutbox:
         self._update(notification, state=SENT, sent_at=at, last_error=None)
 
     def failed(self, notification: Notification, reason: str, now: datetime | None = None) -> bool:
-        """Schedule a retry after twice the pause, or give up after MAX_ATTEMPTS. Returns True if it will be retried."""
+        """Schedule a retry after twice the pause, or give up after MAX_ATTEMPTS.
+
+        Return True if the notification will be retried.
+        """
         if notification.attempts >= MAX_ATTEMPTS:
             self.give_up(notification, reason)
             return False
@@ -138,7 +141,7 @@ class NotificationOutbox:
         self._update(notification, state=GIVEN_UP, last_error=reason)
 
     def of_changes(self, change_ids: Sequence[int]) -> list[NotificationState]:
-        """The delivery states of the messages about these changes, in order."""
+        """Return the delivery states of the messages about these changes, in order."""
         c = alert_notifications.c
         columns = (c.change_id, c.target, c.state, c.attempts, c.due_at, c.last_error, c.sent_at)
         query = sa.select(*columns).where(c.change_id.in_(change_ids)).order_by(c.notification_id)
@@ -146,7 +149,10 @@ class NotificationOutbox:
             return [NotificationState(**row) for row in connection.execute(query).mappings()]
 
     def _update(self, notification: Notification, **values: object) -> None:
-        """Update a notification for the current attempt only: a sender with an expired claim changes nothing."""
+        """Update a notification for the current attempt only.
+
+        A sender whose claim has expired thus changes nothing.
+        """
         c = alert_notifications.c
         update = sa.update(alert_notifications).where(
             c.notification_id == notification.notification_id,

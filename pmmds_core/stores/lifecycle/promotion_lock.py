@@ -1,4 +1,4 @@
-"""The promotion lock: the production pointer and the states of decisions change only under it.
+"""The promotion lock. The production pointer and the states of decisions change only while the lock is held.
 
 Add new state transitions here. Not here: the order of the transitions (workflows/promotion.py), reads and writes
 without the lock (decisions.py).
@@ -40,30 +40,33 @@ LOCK_TIMEOUT_SECONDS = 15
 
 @dataclass(frozen=True)
 class PromotionTransaction:
-    """Reads and changes made while holding the lock; all changes are committed together at the end."""
+    """The reads and changes made while holding the lock. All changes are committed together at the end."""
 
     connection: sa.Connection
     model_name: str
     targets: tuple[str, ...] = ()
 
     def decision(self, decision_id: str) -> Decision:
-        """The decision as it is currently stored."""
+        """Return the decision as currently stored."""
         query = sa.select(promotion_decisions).where(promotion_decisions.c.decision_id == decision_id)
         return Decision(**self.connection.execute(query).mappings().one())
 
     def pointer(self) -> ProductionPointer | None:
-        """Read the production pointer; None if no version is in production."""
+        """Read the production pointer, or return None if no version is in production."""
         return read_pointer(self.connection, self.model_name)
 
     def promotion_in_progress(self) -> Decision | None:
-        """The decision that moved the pointer but whose alias move is not recorded yet."""
+        """Return the decision that moved the pointer but whose alias move has not been recorded yet, or None."""
         table = promotion_decisions
         query = sa.select(table).where(table.c.model_name == self.model_name, table.c.state == MOVING)
         row = self.connection.execute(query).mappings().first()
         return None if row is None else Decision(**row)
 
     def claim(self, decision: Decision, bundle_digest: str) -> None:
-        """Point to the challenger with the next fencing token; the decision becomes `moving` and stores the digest."""
+        """Move the pointer to the challenger with the next fencing token.
+
+        The decision's state becomes `moving`, and the digest is stored.
+        """
         token = self._point_at(decision.challenger_version, decision.decision_id)
         document = {**decision.document, BUNDLE_DIGEST: bundle_digest}
         self._set(decision.decision_id, state=MOVING, fencing_token=token, document=document)
@@ -73,14 +76,14 @@ class PromotionTransaction:
         self.connection.execute(sa.select(1)).one()
 
     def record(self, decision: Decision, bundle_digest: str = "") -> None:
-        """Record that the alias points to the challenger. `bundle_digest`: set it if `claim` was not called."""
+        """Record that the alias points to the challenger. Pass `bundle_digest` if `claim` was not called."""
         document = {**decision.document, **({BUNDLE_DIGEST: bundle_digest} if bundle_digest else {})}
         self._set(decision.decision_id, state=RECORDED, moved_at=datetime.now(UTC), document=document)
         if is_automatic_rollback(decision):
             self._notify(rolled_back(decision))
 
     def abort(self, decision: Decision, reason: str) -> None:
-        """Abort the decision and, if it moved the pointer, restore the pointer."""
+        """Abort the decision, and restore the pointer if the decision moved it."""
         if decision.state == MOVING:
             self._point_at(decision.champion_version or "", decision.decision_id)
         self._set(decision.decision_id, state=ABORTED, state_reason=reason)
@@ -88,7 +91,7 @@ class PromotionTransaction:
             self._notify(rollback_aborted(decision, reason))
 
     def record_external_alias_change(self, version: str | None) -> Decision:
-        """Record that the alias was moved to `version` in MLflow (None: removed), and move the pointer to match."""
+        """Record that the alias was moved to `version` in MLflow, or removed if None, and move the pointer to match."""
         before = self.pointer()
         change = f"was moved to v{version}" if version else "or its version was removed"
         decision = new_decision(
@@ -106,23 +109,23 @@ class PromotionTransaction:
         return self.decision(decision.decision_id)
 
     def add_approval(self, decision: Decision, by: str) -> bool:
-        """Record a person's approval; False if this person has approved already."""
+        """Record a person's approval. Return False if this person has already approved the decision."""
         row = {"decision_id": decision.decision_id, "approver": key_of(by), "approved_by": by}
         statement = insert(self.connection, decision_approvals).values(**row, approved_at=datetime.now(UTC))
         return bool(self.connection.execute(statement.on_conflict_do_nothing()).rowcount)
 
     def n_approvals(self, decision: Decision) -> int:
-        """The number of people who have approved."""
+        """Return the number of people who have approved the decision."""
         a = decision_approvals.c
         count = sa.select(sa.func.count()).where(a.decision_id == decision.decision_id)
         return int(self.connection.execute(count).scalar_one())
 
     def approve(self, decision: Decision, by: str) -> bool:
-        """Approve a pending decision; False if it is no longer pending."""
+        """Approve a pending decision. Return False if the decision is no longer pending."""
         return self._set(decision.decision_id, of_state=PENDING_APPROVAL, state=JUDGED, changed_by=by)
 
     def reject(self, decision: Decision, by: str, reason: str) -> bool:
-        """Reject a pending decision; False if it is no longer pending."""
+        """Reject a pending decision. Return False if the decision is no longer pending."""
         values = {"state": REJECTED, "changed_by": by, "state_reason": reason or None}
         return self._set(decision.decision_id, of_state=PENDING_APPROVAL, **values)
 
@@ -155,17 +158,17 @@ class PromotionTransaction:
 def hold_promotion_lock(
     database: Database, model_name: str, targets: tuple[str, ...] = ()
 ) -> Iterator[PromotionTransaction]:
-    """Hold the promotion lock: a row lock on the pointer on PostgreSQL, the write transaction on SQLite.
+    """Hold the promotion lock, which is a row lock on the pointer on PostgreSQL and the write transaction on SQLite.
 
     The lock is released if its holder crashes. Only logins that may change the pointer can lock its row.
 
     Args:
-        database: the deployment's database.
+        database: the database of the deployment.
         model_name: the model whose production version may change.
-        targets: notification targets for an automatic rollback, from `outbox.target_of`.
+        targets: the targets of notifications about an automatic rollback, from `outbox.target_of`.
 
     Raises:
-        DatabaseUnavailableError: another process held it for `LOCK_TIMEOUT_SECONDS`, or the database cannot be
+        DatabaseUnavailableError: if another process holds the lock for `LOCK_TIMEOUT_SECONDS` or the database cannot be
             reached.
     """
     with database.begin() as connection:
@@ -176,7 +179,7 @@ def hold_promotion_lock(
 
 
 def _lock_pointer(connection: sa.Connection, model_name: str) -> None:
-    """Lock the model's row; if it does not exist, first create it with an empty version."""
+    """Lock the model's row. If the row does not exist, it is created with an empty version."""
     row = sa.select(production_pointer.c.model_name).where(production_pointer.c.model_name == model_name)
     if connection.execute(row.with_for_update()).first() is None:
         nothing = {"version": "", "decision_id": "", "fencing_token": 0, "moved_at": datetime.now(UTC)}
@@ -187,7 +190,7 @@ def _lock_pointer(connection: sa.Connection, model_name: str) -> None:
 
 
 def read_pointer(connection: sa.Connection, model_name: str) -> ProductionPointer | None:
-    """Read the production pointer; None if no version is in production."""
+    """Read the production pointer, or return None if no version is in production."""
     table = production_pointer
     row = connection.execute(sa.select(table).where(table.c.model_name == model_name)).mappings().first()
     if row is None or not row["version"]:
@@ -209,7 +212,7 @@ def new_decision(
     run_id: str = "",
     by: str | None = None,
 ) -> Decision:
-    """Create a decision with a new id and the current time; it is not stored yet."""
+    """Create a decision with a new id and the current time, without storing it."""
     decision_id, decided_at = uuid.uuid4().hex[:12], datetime.now(UTC)
     document = {
         "decision_id": decision_id,

@@ -17,7 +17,10 @@ from pmmds_core.stores.database.tables import registered_versions
 
 @dataclass(frozen=True)
 class Registration:
-    """A version and the run that registered it. `digest`: bundle.model_digest. All other digests identify data sets."""
+    """A version and the run that registered it.
+
+    `digest` is the bundle.model_digest. All other digests identify data sets.
+    """
 
     model_name: str
     version: str
@@ -29,7 +32,7 @@ class Registration:
 
 
 class RegistrationStore:
-    """Writes and reads registrations of one model."""
+    """The store of a model's registrations."""
 
     def __init__(self, database: Database, model_name: str) -> None:
         self._database = database
@@ -44,7 +47,7 @@ class RegistrationStore:
             connection.execute(sa.insert(registered_versions).values(vars(registration)))
 
     def of_run(self, run_id: str) -> Registration | None:
-        """Return the newest version that the run registered or, if there is none, the newest of any run."""
+        """Return the newest version that the run registered or, if there is none, the newest version of any run."""
         c = registered_versions.c
         query = sa.select(registered_versions).where(c.model_name == self._model_name)
         query = query.order_by((c.run_id == run_id).desc(), c.registered_at.desc()).limit(1)
@@ -53,7 +56,7 @@ class RegistrationStore:
         return None if row is None else Registration(**row)
 
     def of_version(self, version: str) -> Registration | None:
-        """The registration of a version; None if PMMDS did not register it."""
+        """Return the registration of a version, or None if PMMDS did not register the version."""
         c = registered_versions.c
         query = sa.select(registered_versions).where(c.model_name == self._model_name, c.version == version)
         with self._database.connect() as connection:

@@ -1,4 +1,4 @@
-"""Retraining runs: the trigger, attempt and outcome of each.
+"""The retraining runs, with the trigger, the attempt and the outcome of each run.
 
 Not here: starting a retraining (policies/retraining.py).
 """
@@ -23,9 +23,10 @@ from pmmds_core.stores.database.tables import retraining_runs
 
 @dataclass(frozen=True)
 class RetrainingRun:
-    """One recorded retraining. `trigger_type`, `cause`: see policies/retraining.py.
+    """A recorded retraining.
 
-    `gave_up`: this run was the trigger's last automatic attempt; manual action is needed.
+    For `trigger_type` and `cause`, see policies/retraining.py. `gave_up` is True if this run was the trigger's last
+    automatic attempt and manual action is needed.
     """
 
     retraining_id: str
@@ -47,7 +48,7 @@ class RetrainingRun:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A run's attempt number and trigger. `cause`: the trigger's key; None for a manual run."""
+    """A run's attempt number and trigger. `cause` is the trigger's key, or None for a manual run."""
 
     run_id: str
     trigger_type: str
@@ -63,17 +64,17 @@ def alert_cause(alert_id: int) -> str:
 
 
 class RetrainingStore:
-    """Claims, closes and lists retraining runs."""
+    """The store of retraining runs."""
 
     def __init__(self, database: Database, model_name: str) -> None:
         self._database = database
         self._model_name = model_name
 
     def claim(self, attempt: Attempt) -> None:
-        """Record that a run has started; idempotent per run.
+        """Record that a run has started. Repeated calls for the same run have no effect.
 
         Raises:
-            TrainingError: another run has already claimed this attempt.
+            TrainingError: if another run has already claimed this attempt.
         """
         with self._database.begin() as connection:
             inserted = self._insert(connection, attempt, RUNNING, "", None)
@@ -94,7 +95,7 @@ class RetrainingStore:
         """Record the outcome of a run in progress or, unless the outcome is a failure, of a run pending approval.
 
         Returns:
-            The run; None if it is unknown or already ended.
+            The run, or None if the run is unknown or has already ended.
         """
         c = retraining_runs.c
         optional = {"challenger_version": challenger_version, "n_new_labels": n_new_labels}
@@ -108,13 +109,13 @@ class RetrainingStore:
         """Record that a run crashed, even if it had not claimed its attempt yet.
 
         Returns:
-            The run; None if it had already ended, or failed because another run had claimed its attempt.
+            The run, or None if the run had already ended, or failed because another run had claimed the attempt.
         """
         inserted = self._insert(connection, attempt, FAILED, reason, datetime.now(UTC))
         return inserted or self.finish(connection, attempt.run_id, FAILED, reason)
 
     def has_given_up(self, connection: sa.Connection, cause: str) -> bool:
-        """True if automatic retraining for the trigger has been given up."""
+        """Return True if automatic retraining for the trigger has been given up."""
         c = retraining_runs.c
         query = sa.select(c.retraining_id).where(c.model_name == self._model_name, c.cause == cause, c.gave_up)
         return connection.execute(query).first() is not None
@@ -125,16 +126,19 @@ class RetrainingStore:
         connection.execute(sa.update(retraining_runs).where(c.retraining_id == retraining_id).values(gave_up=True))
 
     def of_run(self, run_id: str) -> RetrainingRun | None:
-        """The retraining of a Dagster run; None if the run is not a retraining."""
+        """Return the retraining of a Dagster run, or None if the run is not a retraining."""
         runs = self._read(self._all().where(retraining_runs.c.run_id == run_id))
         return runs[0] if runs else None
 
     def attempts_of(self, alert_id: int) -> list[RetrainingRun]:
-        """The retrainings of an alert, newest first."""
+        """Return an alert's retrainings, newest first."""
         return self._read(self._all().where(retraining_runs.c.cause == alert_cause(alert_id)))
 
     def past(self, causes: Collection[str], now: datetime) -> list[PastRetraining]:
-        """The policy's input: all attempts of these triggers, unfinished runs and the runs started in the last day."""
+        """Return the input of the policy.
+
+        The input contains all attempts of these triggers, unfinished runs and the runs started in the last day.
+        """
         c = retraining_runs.c
         relevant = sa.or_(c.cause.in_(causes), c.outcome.in_([RUNNING, WAITING]), c.started_at > now - DAY)
         return [
@@ -143,20 +147,20 @@ class RetrainingStore:
         ]
 
     def given_up(self, since: timedelta, now: datetime) -> list[RetrainingRun]:
-        """Runs that were the last automatic attempt of their trigger, newest first."""
+        """Return the runs that were the last automatic attempt of their trigger, newest first."""
         c = retraining_runs.c
         return self._read(self._all().where(c.gave_up, c.finished_at > now - since))
 
     def running(self) -> list[RetrainingRun]:
-        """Runs in progress, newest first."""
+        """Return the runs in progress, newest first."""
         return self._read(self._all().where(retraining_runs.c.outcome == RUNNING))
 
     def recent(self, limit: int = 20) -> list[RetrainingRun]:
-        """The newest retrainings, newest first."""
+        """Return the newest retrainings, newest first."""
         return self._read(self._all().limit(limit))
 
     def totals(self) -> dict[tuple[str, str], int]:
-        """Number of finished retrainings by trigger type and outcome."""
+        """Return the number of finished retrainings by trigger type and outcome."""
         c = retraining_runs.c
         query = sa.select(c.trigger_type, c.outcome, sa.func.count().label("n")).where(
             c.model_name == self._model_name, c.outcome.not_in([RUNNING, WAITING])
@@ -176,7 +180,7 @@ class RetrainingStore:
     def _insert(
         self, connection: sa.Connection, attempt: Attempt, outcome: str, reason: str, finished_at: datetime | None
     ) -> RetrainingRun | None:
-        """Insert a row; return None if the run or the attempt already exists."""
+        """Insert a row, or return None if the run or the attempt already exists."""
         row = {
             "retraining_id": uuid.uuid4().hex[:12],
             "model_name": self._model_name,

@@ -1,6 +1,6 @@
-"""Status snapshot of the loop for monitoring: alerts, production version, pending manual actions.
+"""A snapshot of the loop's status for monitoring, with alerts, the production version and pending manual actions.
 
-Reads only a few rows in one transaction, because metrics are scraped every few seconds. Not here: metric names
+Only a few rows are read in one transaction, because metrics are scraped every few seconds. Not here: metric names
 (serving), all-time totals (each store).
 """
 
@@ -27,10 +27,11 @@ from pmmds_core.stores.lifecycle.storage_usage import read_usage
 
 @dataclass(frozen=True)
 class LoopState:
-    """State of the loop. A field is None if there is no production model or no report yet.
+    """The state of the loop. A field is None if there is no production model or no report yet.
 
-    `live_alerts`: (status, severity) → number of open or acknowledged alerts. `trained_at`: the first evaluation of the
-    production version, which is part of its training run. `psi`: PSI by feature of the newest report.
+    `live_alerts` maps (status, severity) to the number of open or acknowledged alerts. `trained_at` is the time of the
+    production version's first evaluation, which is part of its training run. `psi` holds the newest report's PSI by
+    feature.
     """
 
     live_alerts: Mapping[tuple[str, str], int]
@@ -45,7 +46,7 @@ class LoopState:
 
 
 def read_loop_state(database: Database, model_name: str) -> LoopState:
-    """Read the status. Raises StoreError if the database cannot be read."""
+    """Read the status. Raise StoreError if the database cannot be read."""
     with database.connect() as connection:
         pointer = read_pointer(connection, model_name)
         report_id, reported_at = _newest_report(connection, model_name)

@@ -24,6 +24,6 @@ def save_usage(database: Database, n_bytes: Mapping[str, int], now: datetime) ->
 
 
 def read_usage(connection: sa.Connection) -> dict[str, int]:
-    """Return the bytes of each kind; empty before the first measurement."""
+    """Return the number of bytes of each kind, or an empty mapping before the first measurement."""
     rows = connection.execute(sa.select(storage_usage.c.kind, storage_usage.c.n_bytes))
     return {row.kind: row.n_bytes for row in rows}

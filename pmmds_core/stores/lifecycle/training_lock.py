@@ -1,8 +1,8 @@
-"""The training lock: at most one training at a time per deployment, from reading data to promotion.
+"""The training lock, which allows one training at a time per deployment, from reading the data to the promotion.
 
-The process of the run holds it, as a PostgreSQL session or a lock file next to the SQLite file; it is released when
-the process ends. A table records the holder, so that waiting runs can report it. Not here: which runs need it
-(pmmds_assets/training_runs.py).
+The run's process holds the lock as a PostgreSQL session or as a lock file next to the SQLite file. The lock is released
+when the process ends. A table records the holder, so that waiting runs can name the holder. Not here: which runs need
+it (pmmds_assets/training_runs.py).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pmmds_core.stores.database.errors import translate
 from pmmds_core.stores.database.session_lock import SessionLock
 from pmmds_core.stores.database.tables import training_lock
 
-# The maximum duration of a training run; waiting longer would only build up a queue.
+# The maximum duration of a training run. Waiting longer would only build up a queue.
 WAIT_SECONDS = 1800.0
 _POLL_SECONDS = 0.5
 
@@ -70,18 +70,18 @@ def hold_training_lock(
     on_wait: Callable[[str], None],
     wait_seconds: float = WAIT_SECONDS,
 ) -> Iterator[None]:
-    """Hold the lock until the block ends; if another run holds it, wait.
+    """Hold the lock until the block ends. If another run holds the lock, wait.
 
     Args:
-        database: the deployment's database.
-        model_name: the model to train.
-        run_id: id of the Dagster run.
-        on_wait: called with one sentence for each holder that this run waits for.
+        database: the database of the deployment.
+        model_name: the name of the model to train.
+        run_id: the id of the Dagster run.
+        on_wait: a function that is called with one sentence for each holder that this run waits for.
         wait_seconds: the maximum wait.
 
     Raises:
-        TrainingError: other runs held it for that long; the message names the holder.
-        RightMissingError: this login may not train.
+        TrainingError: if other runs hold the lock for longer than this. The message names the holder.
+        RightMissingError: if the current login may not train.
         DatabaseUnavailableError: if the database cannot be reached.
     """
     lock = _lock_of(database)
