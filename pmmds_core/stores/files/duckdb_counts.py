@@ -180,7 +180,7 @@ class FileCounter:
             return cursor.execute(query).fetchall()
 
     def _at_once(self, work: Callable[[DuckDBPyConnection, Part], Result], parts: Sequence[Part]) -> list[Result]:
-        """Run each part in its own thread, because DuckDB uses only one core per query for a file with one row group."""
+        """Run each part in its own thread, because DuckDB uses one core per query if a file has only one row group."""
         if not parts:
             return []
         if len(parts) == 1:

@@ -1,4 +1,4 @@
-"""Bin counts, histograms, stored drift reports and daily performance.
+"""The bin counts, histograms, stored drift reports and daily performance.
 
 Not here: individual predictions (stores/predictions).
 """

@@ -19,13 +19,16 @@ from pmmds_core.profiling.reference_profile import ReferenceProfile
 from pmmds_core.stores.database.dialects import hour_of, missing_float
 from pmmds_core.stores.predictions.logged_rows import Source
 
-# SQLite allows 2,000 result columns and PostgreSQL 1,664; a wider contract needs several scans.
+# SQLite allows 2,000 result columns and PostgreSQL 1,664, so a wider contract needs several scans.
 _COUNTS_PER_SCAN = 1500
 
 
 @dataclass(frozen=True)
 class HourCounts:
-    """Counts of one hour of one model version. `counts`: feature → count per bin, in the profile's order."""
+    """The counts of a model version in one hour.
+
+    `counts` maps each feature to its counts per bin, in the profile's order.
+    """
 
     model_version: str
     hour: datetime
@@ -34,7 +37,7 @@ class HourCounts:
     counts: dict[str, list[int]]
 
     def to_rows(self) -> Iterator[dict[str, Any]]:
-        """Convert the counts to rows of feature_histograms, one per feature."""
+        """Convert the counts to rows of feature_histograms, with one row per feature."""
         for feature, counts in self.counts.items():
             yield {
                 "model_version": self.model_version,
@@ -55,20 +58,20 @@ def count_bins(
     start: datetime,
     end: datetime,
 ) -> list[HourCounts]:
-    """Count the rows that a version predicted in [start, end), for each hour that has rows.
+    """Count the rows that a version predicted in [start, end), separately for each hour that has rows.
 
     Args:
-        source: a snapshot, because a wide contract needs several scans.
-        log: prediction_logs.
-        profile: profile of `model_version`.
-        model_name: name of the model.
-        model_version: the version to count.
-        start: the start of an hour.
-        end: the start of an hour, exclusive.
+        source: a snapshot of the rows, because a wide contract needs several scans.
+        log: the table prediction_logs.
+        profile: the profile of `model_version`.
+        model_name: the name of the model.
+        model_version: the model version to count.
+        start: the start of the window, on the hour.
+        end: the end of the window, on the hour (exclusive).
     """
     conditions = rows_of_version(log, model_name, model_version, start, end)
     if end - start == timedelta(hours=1):
-        # The hourly update counts a single hour: without GROUP BY, SQLite does not sort the rows and takes a quarter
+        # The hourly update counts a single hour. Without GROUP BY, SQLite does not sort the rows and takes a quarter
         # less time.
         whole = count_groups(source, log, profile, None, conditions)
         by_hour = {start: whole[None]} if whole else {}
@@ -93,7 +96,7 @@ def sum_by_hour(counted: Sequence[HourCounts]) -> list[HourCounts]:
 def rows_of_version(
     log: sa.Table, model_name: str, model_version: str, start: datetime, end: datetime
 ) -> tuple[sa.ColumnElement[bool], ...]:
-    """Conditions for rows of the log that a version predicted in [start, end)."""
+    """Return the conditions that select the log's rows that a version predicted in [start, end)."""
     return (
         log.c.model_name == model_name,
         log.c.model_version == model_version,
@@ -109,7 +112,7 @@ def count_groups(
     key: sa.ColumnElement[Any] | None,
     conditions: Sequence[sa.ColumnElement[bool]],
 ) -> dict[Any, tuple[int, dict[str, list[int]]]]:
-    """Map each value of `key` to (number of rows, feature → counts in the profile's order).
+    """Map each value of `key` to its number of rows and its counts per feature, in the profile's order.
 
     Without a key, all rows form the group None. If there are no rows, there is no group.
     """
@@ -147,7 +150,7 @@ def _condition(column: sa.ColumnElement[Any], query: BinQuery) -> sa.ColumnEleme
         case Predicate.NULL:
             return missing_float(column) if isinstance(column.type, sa.Float) else column.is_(None)
         case Predicate.NOT_A_NUMBER:
-            return sa.false()  # the log's numeric columns cannot contain text
+            return sa.false()  # The log's numeric columns cannot contain text.
         case Predicate.BELOW:
             return column < sa.literal(query.operand, sa.Float(53))
         case Predicate.AT_MOST:

@@ -1,4 +1,4 @@
-"""Daily performance: the state of each day (to detect changed days), its rows, and stored results.
+"""Daily performance: the state of each day, which shows whether the day has changed, its rows and the stored results.
 
 Not here: measuring (statistics/intervals.py, models/calibration.py).
 """
@@ -24,7 +24,7 @@ from pmmds_core.stores.predictions.archive import PredictionArchive, logged_rows
 
 @dataclass(frozen=True)
 class DayState:
-    """Row and label counts of one version on one day. `digest` changes with every new row or label."""
+    """The row and label counts of a version on one day. `digest` changes with every new row or label."""
 
     model_version: str
     day: datetime
@@ -35,7 +35,7 @@ class DayState:
 
 @dataclass(frozen=True)
 class DayRows:
-    """Predictions of one version on one day; each array is (n,). `labels`: −1 if the label is missing."""
+    """The predictions of a version on one day, as arrays of shape (n,). `labels` is −1 where the label is missing."""
 
     probabilities: Probabilities
     predictions: Labels
@@ -55,7 +55,7 @@ class StoredDay:
 
 
 class DailyPerformanceStore:
-    """Reads the rows to measure; writes and reads the results."""
+    """The store of daily performance, which reads the rows to measure and stores the results."""
 
     def __init__(self, database: Database, contract: Contract, archive: PredictionArchive | None = None) -> None:
         self._database = database
@@ -64,7 +64,7 @@ class DailyPerformanceStore:
         self._name = contract.model_name
 
     def states(self, start: datetime, end: datetime) -> list[DayState]:
-        """Every version and day with rows in [start, end), oldest first."""
+        """Return every version and day with rows in [start, end), oldest first."""
         log, truth = self._log, ground_truth
         hour = hour_of(log.c.predicted_at)
         query = (
@@ -86,7 +86,7 @@ class DailyPerformanceStore:
         return [_state(version, day, hours) for (day, version), hours in sorted(days.items())]
 
     def rows(self, model_version: str, day: datetime) -> DayRows:
-        """A version's predictions in [day, day + 1)."""
+        """Return a version's predictions in [day, day + 1)."""
         log, truth = self._log, ground_truth
         query = (
             sa.select(log.c.request_id, log.c.probability, log.c.prediction, truth.c.label)
@@ -102,7 +102,7 @@ class DailyPerformanceStore:
         return _day_rows(sorted(rows, key=lambda row: row.request_id))
 
     def labelled_since(self, model_version: str, start: datetime, limit: int) -> DayRows:
-        """The newest `limit` labeled predictions of a version since `start`."""
+        """Return a version's newest labeled predictions since `start`, at most `limit` of them."""
         log, truth = self._log, ground_truth
         query = (
             sa.select(log.c.predicted_at, log.c.probability, log.c.prediction, truth.c.label)
@@ -125,7 +125,7 @@ class DailyPerformanceStore:
             return logged.execute(query)
 
     def save(self, state: DayState, document: Mapping[str, Any]) -> None:
-        """Store the result of a day, replacing an earlier one."""
+        """Store the result of a day, replacing any earlier result."""
         row = {
             "model_name": self._name,
             "model_version": state.model_version,
@@ -142,7 +142,7 @@ class DailyPerformanceStore:
             connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new))
 
     def results(self, start: datetime) -> list[StoredDay]:
-        """Stored results of days since `start`, oldest first."""
+        """Return the stored results of days since `start`, oldest first."""
         t = daily_performance
         columns = (t.c.model_version, t.c.day, t.c.n_rows, t.c.n_labelled, t.c.document, t.c.computed_at)
         query = sa.select(*columns).where(t.c.model_name == self._name, t.c.day >= start)

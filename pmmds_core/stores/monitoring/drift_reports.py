@@ -23,7 +23,7 @@ _SHARES = ("null_share_reference", "null_share_current", "unseen_share")
 
 @dataclass(frozen=True)
 class DriftPoint:
-    """One report's result for one feature; `psi` is None if there was nothing to compare."""
+    """A report's result for one feature. `psi` is None if there was nothing to compare."""
 
     report_id: int
     model_version: str
@@ -34,7 +34,7 @@ class DriftPoint:
 
 
 class DriftStore:
-    """Writes and reads drift_reports and drift_metrics."""
+    """The store of drift reports and their metrics."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -52,18 +52,18 @@ class DriftStore:
         run_id: str,
         connection: sa.Connection | None = None,
     ) -> int:
-        """Store a report and a row per feature, and return the report's id.
+        """Store a report with one row per feature, and return the report's id.
 
         Args:
-            document: the report as JSON.
-            drifted_features: the features that the verdict counted as drifted.
-            model_name: name of the model.
+            document: the report, as JSON.
+            drifted_features: the features that count as drifted in the verdict.
+            model_name: the name of the model.
             model_version: the version whose profile was the reference.
-            window_start: start of the window (aware).
-            window_end: end of the window (aware, exclusive).
-            html_path: path of the HTML report.
-            run_id: id of the Dagster run; empty if there is none.
-            connection: a transaction to join; None: a new one.
+            window_start: the start of the window, with a time zone.
+            window_end: the end of the window (exclusive), with a time zone.
+            html_path: the path of the HTML report.
+            run_id: the id of the Dagster run, or an empty string if there is none.
+            connection: a transaction to join, or None to begin a new transaction.
         """
         report = {
             "model_name": model_name,
@@ -83,28 +83,28 @@ class DriftStore:
             return _write(transaction, report, document, drifted_features)
 
     def latest(self, model_name: str = "") -> DriftReport | None:
-        """The newest report of a model, or of any model."""
+        """Return the newest report of a model, or of any model."""
         reports = self.recent(1, model_name)
         return reports[0] if reports else None
 
     def recent(self, limit: int = 20, model_name: str = "") -> list[DriftReport]:
-        """The newest reports, newest first."""
+        """Return the newest reports, newest first."""
         query = sa.select(drift_reports).order_by(drift_reports.c.report_id.desc()).limit(limit)
         return self._read(query.where(drift_reports.c.model_name == model_name) if model_name else query)
 
     def get(self, report_id: int) -> DriftReport | None:
-        """The report with this id; None if there is none."""
+        """Return the report with this id, or None if there is no such report."""
         reports = self._read(sa.select(drift_reports).where(drift_reports.c.report_id == report_id))
         return reports[0] if reports else None
 
     def of_run(self, run_id: str) -> DriftReport | None:
-        """The newest report of a Dagster run."""
+        """Return a Dagster run's newest report."""
         query = sa.select(drift_reports).where(drift_reports.c.run_id == run_id)
         reports = self._read(query.order_by(drift_reports.c.report_id.desc()).limit(1))
         return reports[0] if reports else None
 
     def history(self, feature: str, n: int, model_name: str = "") -> list[DriftPoint]:
-        """A feature's results in the last `n` reports (`__score__` for the score), oldest first."""
+        """Return a feature's results in the last `n` reports, oldest first. `__score__` stands for the score."""
         r, m = drift_reports, drift_metrics
         columns = (r.c.report_id, r.c.model_version, r.c.window_end, m.c.psi, m.c.band, m.c.is_drifted)
         query = sa.select(*columns).join_from(r, m).where(m.c.feature == feature)
@@ -115,7 +115,7 @@ class DriftStore:
         return [DriftPoint(*row) for row in reversed(rows)]
 
     def since(self, report_id: int, model_name: str, limit: int = 200) -> list[JudgedWindow]:
-        """The windows of later reports, newest first, without reading their documents."""
+        """Return the windows of later reports, newest first, without reading the reports' documents."""
         c = drift_reports.c
         query = sa.select(c.window_start, c.window_end, c.model_version, c.verdict).where(
             c.report_id > report_id, c.model_name == model_name
@@ -125,7 +125,7 @@ class DriftStore:
             return [JudgedWindow(**row) for row in rows]
 
     def check_totals(self) -> dict[str, int]:
-        """Number of stored reports by model name."""
+        """Return the number of stored reports by model name."""
         query = sa.select(drift_reports.c.model_name, sa.func.count().label("n")).group_by(drift_reports.c.model_name)
         with self._database.connect() as connection:
             return {row.model_name: row.n for row in connection.execute(query)}

@@ -1,6 +1,6 @@
-"""Drift over weeks: PSI by day and feature, and the number of features over a threshold in each report.
+"""Drift over weeks: the PSI by day and feature, and the number of features above a threshold in each report.
 
-Reads the metrics only, never a report's document. Not here: single reports (drift_reports.py), pages of rows
+Only the metrics are read, never a report's document. Not here: single reports (drift_reports.py), pages of rows
 (lifecycle/history.py).
 """
 
@@ -19,10 +19,10 @@ from pmmds_core.stores.database.tables import drift_metrics, drift_reports
 
 @dataclass(frozen=True)
 class DailyDrift:
-    """A feature's reports whose windows ended on one UTC day.
+    """A feature's results in the reports whose windows ended on one UTC day.
 
-    `psi`: the largest; None if every report had too few rows. `is_drifted`: True if a verdict counted the feature.
-    `report_id`: the newest report of the day.
+    `psi` is the largest PSI, or None if every report had too few rows. `is_drifted` is True if the feature counted as
+    drifted in any verdict. `report_id` is the id of the day's newest report.
     """
 
     day: date
@@ -34,9 +34,10 @@ class DailyDrift:
 
 @dataclass(frozen=True)
 class ReportDrift:
-    """One report. The score does not count.
+    """The numbers of features in one report, not counting the score.
 
-    `n_features`: features with a PSI. `n_over`: for each threshold, the features with a PSI above it.
+    `n_features` is the number of features with a PSI. `n_over` holds, for each threshold, the number of features whose
+    PSI is above the threshold.
     """
 
     report_id: int
@@ -51,7 +52,10 @@ class ReportDrift:
 
 
 def daily_drift(database: Database, model_name: str, since: datetime, *, feature: str = "") -> list[DailyDrift]:
-    """Drift by day since an aware time, oldest day first; of all features, with `__score__`, or of one."""
+    """Return the drift by day since a time with a time zone, oldest day first.
+
+    The result contains all features, including `__score__`, or a single feature.
+    """
     r, m = drift_reports.c, drift_metrics.c
     day = sa.func.date(r.window_end).label("day")
     newest = sa.func.max(r.report_id).label("report_id")
@@ -67,13 +71,16 @@ def daily_drift(database: Database, model_name: str, since: datetime, *, feature
 def report_drift(
     database: Database, model_name: str, since: datetime, thresholds: Sequence[float]
 ) -> list[ReportDrift]:
-    """Every report whose window ended since an aware time, oldest first, with its features over each threshold."""
+    """Return the reports whose windows ended since a time with a time zone, oldest first.
+
+    Each has the number of features above each threshold.
+    """
     r, m = drift_reports.c, drift_metrics.c
     columns = (r.report_id, r.model_version, r.window_start, r.window_end, r.n_reference, r.n_current, r.verdict)
     over = [sa.func.count().filter(m.psi > limit).label(f"over_{i}") for i, limit in enumerate(thresholds)]
     of_model = (r.model_name == model_name, r.window_end >= since)
     first = sa.select(sa.func.min(r.report_id)).where(*of_model).scalar_subquery()
-    # Grouped by the metrics' own key, so that the database need not sort them.
+    # Group by the key of the metrics, so that the database does not need to sort them.
     counts = sa.select(m.report_id, sa.func.count(m.psi).label("n_features"), *over)
     counts_of = counts.where(m.feature != SCORE, m.report_id >= first).group_by(m.report_id).subquery()
     query = sa.select(*columns, counts_of.c.n_features, *(counts_of.c[o.name] for o in over))
@@ -85,5 +92,5 @@ def report_drift(
 
 
 def _date(value: date | str) -> date:
-    """SQLite's function returns text, PostgreSQL's a date."""
+    """Convert a day to a date, because SQLite's function returns text and PostgreSQL's function returns a date."""
     return date.fromisoformat(value) if isinstance(value, str) else value

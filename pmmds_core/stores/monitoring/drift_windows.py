@@ -1,6 +1,6 @@
 """Reads successive windows of one model version from its stored reports.
 
-Reports overlap, because each hourly report covers a day. Only windows that do not overlap may be summed.
+Reports overlap, because each hourly report covers a whole day, but only windows that do not overlap may be summed.
 Not here: the rules that are applied to them (drift/rules).
 """
 
@@ -24,7 +24,7 @@ Counts = Mapping[str, NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Window:
-    """One window [start, end). `report_id` is None for a window without a report yet."""
+    """A window [start, end). `report_id` is None if the window does not have a report yet."""
 
     report_id: int | None
     start: datetime
@@ -32,9 +32,10 @@ class Window:
 
 
 def chain(windows: Iterable[Window]) -> list[Window]:
-    """Return the first window, then each that starts at or after the previous one's end. `windows`: in report order.
+    """Return the first window, followed by each window that starts at or after the end of the previously returned
+    window.
 
-    Later reports only append windows and never change earlier conclusions.
+    `windows` must be in report order. Later reports only append windows and never change earlier conclusions.
     """
     taken: list[Window] = []
     for window in windows:
@@ -44,7 +45,7 @@ def chain(windows: Iterable[Window]) -> list[Window]:
 
 
 class DriftWindows:
-    """Reads the bin counts of successive windows from drift_reports."""
+    """A reader of the bin counts of successive windows in drift_reports."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -52,14 +53,16 @@ class DriftWindows:
     def of_version(
         self, model_name: str, model_version: str, profile: ReferenceProfile, current: Window, now: Counts, limit: int
     ) -> tuple[list[Counts], datetime | None]:
-        """The newest `limit` successive windows as long as the current one, oldest first, and the end of the last.
+        """Return the newest successive windows that have the current window's length, and the end of the last window.
+
+        The windows are in order, oldest first, and there are at most `limit` of them.
 
         Args:
-            model_name: name of the model.
-            model_version: the version that predicted the rows.
-            profile: the version's profile; reports with other bins are omitted.
-            current: the window being monitored, which has no report yet; omitted if it has no rows.
-            now: its counts.
+            model_name: the name of the model.
+            model_version: the model version that predicted the rows.
+            profile: the profile of the version. Reports with other bins are omitted.
+            current: the window being monitored, which has no report yet. It is omitted if it has no rows.
+            now: the counts of the current window.
             limit: the maximum number of windows.
         """
         reported = self._windows(model_name, model_version, current)
@@ -86,7 +89,7 @@ class DriftWindows:
 
 
 def counts_of(document: Mapping[str, Any], profile: ReferenceProfile) -> Counts | None:
-    """Reconstruct a report's exact counts (shares times rows); None if its bins differ."""
+    """Reconstruct a report's exact counts from its shares and row count, or return None if the report's bins differ."""
     n_rows = int(document["n_current"])
     shares = {f["feature"]: [b["current_share"] for b in f["bins"]] for f in document["features"]}
     labels = {f["feature"]: [b["label"] for b in f["bins"]] for f in document["features"]}

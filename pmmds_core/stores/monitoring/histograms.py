@@ -1,4 +1,6 @@
-"""Hourly histograms: rows per model version, feature and bin, counted in the database and merged by addition.
+"""Hourly histograms of rows per model version, feature and bin.
+
+The rows are counted in the database, and the counts are merged by addition.
 
 Only hours whose rows changed are recounted. Not here: the counting expressions (bin_counts.py), comparison
 (drift/comparison.py).
@@ -33,7 +35,7 @@ Profiles = Callable[[str], ReferenceProfile | None]
 
 @dataclass(frozen=True)
 class RefreshResult:
-    """The result of a refresh. Rows of versions that have no profile are skipped."""
+    """The result of a refresh. Rows of versions without a profile are skipped."""
 
     hours: list[datetime]
     n_rows: int
@@ -43,7 +45,10 @@ class RefreshResult:
 
 @dataclass(frozen=True)
 class MergedCounts:
-    """The summed hourly histograms of a model version. `counts`: feature or `__score__` → (n_bins,)."""
+    """The summed hourly histograms of a model version.
+
+    `counts` maps each feature and `__score__` to an array of shape (n_bins,).
+    """
 
     counts: dict[str, NDArray[np.int64]]
     n_rows: int
@@ -51,7 +56,7 @@ class MergedCounts:
 
 
 class HistogramStore:
-    """Counts, stores and merges the histograms of one contract's prediction log."""
+    """The store of the histograms of a contract's prediction log."""
 
     def __init__(self, database: Database, contract: Contract, archive: PredictionArchive | None = None) -> None:
         self._database = database
@@ -64,15 +69,15 @@ class HistogramStore:
         """Count the hours that overlap [start, end) and whose rows changed since they were last counted.
 
         Rows are counted with the profile of their model version. Changed hours outside the window are recorded for a
-        later refresh. Rows are read from one snapshot, then the hours are replaced in one transaction; concurrent
+        later refresh. Rows are read from one snapshot, and then the hours are replaced in one transaction. Concurrent
         refreshes are safe.
 
         Args:
-            profiles: version → profile, None if it has none.
-            model_name: name of the model.
-            start: start of the window (aware).
-            end: end of the window (aware, exclusive).
-            only_changed: False recounts every hour in the window.
+            profiles: a function that returns a version's profile, or None if there is none.
+            model_name: the name of the model.
+            start: the start of the window, with a time zone.
+            end: the end of the window (exclusive), with a time zone.
+            only_changed: if False, recount every hour in the window.
         """
         start, end = start_of_hour(start), _ceiling(end)
         with self._snapshot() as connection:
@@ -90,16 +95,16 @@ class HistogramStore:
         return RefreshResult(hours, sum(c.n_rows for c in counted), n_skipped, tuple(sorted(skipped)))
 
     def stale_hours(self, model_name: str, start: datetime, end: datetime) -> list[datetime]:
-        """Hours overlapping [start, end) whose rows changed since they were counted."""
+        """Return the hours overlapping [start, end) whose rows have changed since they were counted."""
         with self._database.snapshot() as connection:
             stale = self._stale(connection, model_name)
         return sorted(hour for hour in stale if start_of_hour(start) <= hour < _ceiling(end))
 
     def merged(self, model_name: str, model_version: str, start: datetime, end: datetime) -> MergedCounts:
-        """Sum a version's hourly histograms that overlap [start, end); empty if there are none.
+        """Sum a version's hourly histograms that overlap [start, end). The result is empty if there are none.
 
         Raises:
-            DataError: hours were counted with different profiles, so their bins do not match.
+            DataError: if the hours were counted with different profiles, so that their bins do not match.
         """
         t = feature_histograms
         query = _within(sa.select(t.c.hour, t.c.feature, t.c.counts, t.c.n_rows, t.c.profile_digest), start, end)
@@ -114,7 +119,10 @@ class HistogramStore:
         return _merge(rows)
 
     def hourly_rows(self, model_name: str, start: datetime, end: datetime) -> list[tuple[datetime, int]]:
-        """Rows counted in each hour overlapping [start, end), over all versions, oldest first."""
+        """Return the number of rows counted in each hour overlapping [start, end), oldest first.
+
+        All versions are included.
+        """
         with self._database.connect() as connection:
             totals: dict[datetime, int] = {}
             for hour, _version, n_rows, _digest in connection.execute(_heads(model_name, start, end)):
@@ -122,7 +130,10 @@ class HistogramStore:
         return sorted(totals.items())
 
     def digest(self, model_name: str, start: datetime, end: datetime) -> str:
-        """Return a sha256 of the counts in the hours overlapping [start, end); equal histograms have equal digests."""
+        """Return a SHA-256 digest of the counts in the hours overlapping [start, end).
+
+        Equal histograms have equal digests.
+        """
         t = feature_histograms
         columns = (t.c.hour, t.c.model_version, t.c.feature, t.c.profile_digest, t.c.counts)
         query = _within(sa.select(*columns), start, end).where(t.c.model_name == model_name).order_by(*columns[:3])
@@ -136,7 +147,7 @@ class HistogramStore:
         return self._database.snapshot() if self._archive is None else self._archive.snapshot()
 
     def _stale(self, connection: sa.Connection, model_name: str) -> set[datetime]:
-        """Hours that changed after the watermark or were recorded by an earlier refresh."""
+        """Return the hours that changed after the watermark or were recorded by an earlier refresh."""
         marks = histogram_watermarks
         mark = sa.select(marks.c.ingested_through).where(marks.c.model_name == model_name)
         through = connection.execute(mark).scalar_one_or_none()
@@ -149,7 +160,7 @@ class HistogramStore:
     def _recounted(
         self, connection: sa.Connection, profiles: Profiles, model_name: str, start: datetime, end: datetime
     ) -> set[datetime]:
-        """Hours counted with a profile other than their version's current one, for example after a registry reset."""
+        """Return the hours that were counted with an outdated profile, for example after a registry reset."""
         heads = connection.execute(_heads(model_name, start, end)).all()
         current = {version: profiles(version) for version in {row.model_version for row in heads}}
         return {
@@ -161,7 +172,10 @@ class HistogramStore:
     def _count(
         self, connection: sa.Connection, profiles: Profiles, model_name: str, hours: list[datetime]
     ) -> tuple[list[HourCounts], dict[str, int]]:
-        """Count `hours`, with one scan per version and run of adjacent hours. Also returns skipped rows by version."""
+        """Count `hours`, with one scan for each version and run of adjacent hours.
+
+        Also return the skipped rows by version.
+        """
         counted: list[HourCounts] = []
         skipped: dict[str, int] = {}
         for start, end in _runs(hours):
@@ -221,7 +235,7 @@ def _replace(connection: sa.Connection, model_name: str, hours: list[datetime], 
 def _update_stale_hours(
     connection: sa.Connection, model_name: str, remaining: set[datetime], done: list[datetime], seen_through: datetime
 ) -> None:
-    """Record changed hours that were not counted, delete counted ones, and move the watermark."""
+    """Record the changed hours that were not counted, delete the counted hours and move the watermark."""
     for start, end in _runs(done):
         t = stale_hours
         connection.execute(sa.delete(t).where(t.c.model_name == model_name, t.c.hour >= start, t.c.hour < end))

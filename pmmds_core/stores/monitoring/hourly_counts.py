@@ -1,4 +1,4 @@
-"""Reads the hourly histograms of a model, for charts over time.
+"""Reads a model's hourly histograms for charts over time.
 
 Not here: counting and merging (histograms.py).
 """
@@ -19,7 +19,7 @@ from pmmds_core.stores.database.tables import feature_histograms
 def hourly_counts(
     database: Database, model_name: str, model_version: str, start: datetime, end: datetime
 ) -> HourlyCounts:
-    """Hour → feature → counts (n_bins,), for hours in [start, end) with rows, oldest first."""
+    """Return the counts per bin for each hour in [start, end) that has rows, and each feature, oldest hour first."""
     t = feature_histograms
     query = sa.select(t.c.hour, t.c.feature, t.c.counts).where(
         t.c.model_name == model_name, t.c.model_version == model_version, t.c.hour >= start, t.c.hour < end
@@ -32,7 +32,7 @@ def hourly_counts(
 
 
 def hourly_rows(database: Database, model_name: str, start: datetime, end: datetime) -> dict[tuple[datetime, str], int]:
-    """(hour, model version) → number of logged predictions, for hours in [start, end) with rows, oldest first."""
+    """Return the number of logged predictions for each (hour, model version) in [start, end), oldest hour first."""
     t = feature_histograms
     query = sa.select(t.c.hour, t.c.model_version, t.c.n_rows).where(
         t.c.model_name == model_name, t.c.feature == SCORE, t.c.hour >= start, t.c.hour < end

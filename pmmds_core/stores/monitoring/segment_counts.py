@@ -21,7 +21,7 @@ from pmmds_core.stores.predictions.archive import PredictionArchive, logged_rows
 
 
 class SegmentStore:
-    """Counts the prediction log of one contract by the values of a categorical feature."""
+    """A counter of a contract's prediction log by the values of a categorical feature."""
 
     def __init__(self, database: Database, contract: Contract, archive: PredictionArchive | None = None) -> None:
         self._database = database
@@ -31,18 +31,18 @@ class SegmentStore:
     def counts(
         self, profile: ReferenceProfile, model_name: str, model_version: str, start: datetime, end: datetime, by: str
     ) -> list[SegmentCounts]:
-        """The segments of the rows that a version predicted in [start, end), in the order of the feature's bins.
+        """Return the segments of the rows that a version predicted in [start, end), in the order of the feature's bins.
 
         A value that occurs only in the reference is a segment without rows. Values without a bin share the segment
         `(unseen)`.
 
         Args:
-            profile: the version's profile.
-            model_name: name of the model.
-            model_version: the version to count.
-            start: start of the window (aware).
-            end: end of the window (aware, exclusive).
-            by: the categorical feature that defines the segments.
+            profile: the profile of the version.
+            model_name: the name of the model.
+            model_version: the model version to count.
+            start: the start of the window, with a time zone.
+            end: the end of the window (exclusive), with a time zone.
+            by: the name of the categorical feature that defines the segments.
         """
         segmented = next(f for f in profile.features if f.bins.feature == by)
         conditions = rows_of_version(self._log, model_name, model_version, start, end)

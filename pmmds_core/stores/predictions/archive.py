@@ -1,10 +1,10 @@
-"""Archives days of the prediction log: writes them to Parquet, verifies the files, then deletes the rows.
+"""Archives days of the prediction log by writing the rows to Parquet files, verifying the files and deleting the rows.
 
-Each logged row is either in the database or in a part recorded in prediction_archives: the record is inserted in the
-transaction that deletes the rows. Files without a record are left over from a crash and are not read. A row that is
-written later with the id of an archived row never replaces it: it is omitted, and counted if it differs. Not here: the
-file's format (parquet_rows.py), records and their checks (archive_parts.py), queries (archived_rows.py,
-logged_rows.py), when days are due (workflows/log_archiving.py).
+Each logged row is either in the database or in a part recorded in prediction_archives, because the record is inserted
+in the transaction that deletes the rows. Files without a record are left over from a crash and are not read. A row that
+is written later with the id of an archived row never replaces the archived row. Such a row is omitted, and counted if
+its values differ. Not here: the file's format (parquet_rows.py), records and their checks (archive_parts.py), queries
+(archived_rows.py, logged_rows.py), when days are due (workflows/log_archiving.py).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ log = get_logger("pmmds.archive")
 
 
 class PredictionArchive:
-    """Archives days of one contract's log into a folder and opens the archived rows."""
+    """An archive of a contract's log in a folder, which moves whole days and opens the archived rows."""
 
     def __init__(self, database: Database, contract: Contract, folder: Path) -> None:
         self._database = database
@@ -55,7 +55,7 @@ class PredictionArchive:
         self._folder = folder
 
     def days_before(self, end: datetime) -> list[datetime]:
-        """The days with rows in the database that end no later than `end`, oldest first."""
+        """Return the days with rows in the database that end no later than `end`, oldest first."""
         with self._database.connect() as connection:
             if self._database.dialect == "postgresql":
                 days = {_at(day) for day in (*days_of(connection), *days_in_default_partition(connection))}
@@ -66,7 +66,10 @@ class PredictionArchive:
             return [day for day in ended if self._has_rows(connection, day)]
 
     def drop_empty_days(self, end: datetime) -> int:
-        """Drop empty partitions of days that end no later than `end`, and return their number; 0 on SQLite."""
+        """Drop the empty partitions of days that end no later than `end`.
+
+        Return the number of dropped partitions, which is 0 on SQLite.
+        """
         if self._database.dialect != "postgresql":
             return 0
         with self._database.begin() as connection:
@@ -75,10 +78,10 @@ class PredictionArchive:
             return sum(connection.execute(sa.select(sa.func.pmmds_drop_empty_day(day))).scalar_one() for day in ended)
 
     def archive(self, day: datetime) -> list[Part]:
-        """Move the rows of a day into parts and return them; safe to repeat after an interruption.
+        """Move a day's rows into parts and return the parts. The call is safe to repeat after an interruption.
 
         Raises:
-            StoreError: the disk is full or the file cannot be written; unarchived rows stay in the database.
+            StoreError: if the disk is full or the file cannot be written. Unarchived rows stay in the database.
         """
         parts: list[Part] = []
         for _ in range(_TRIES):
@@ -101,7 +104,7 @@ class PredictionArchive:
         return [problem for problem in compared if problem]
 
     def contradicted(self) -> list[str]:
-        """Ids of rows in the database that differ from the archived row with the same id.
+        """Return the ids of the database rows that differ from the archived row with the same id.
 
         Readers use the archived row.
         """
@@ -114,7 +117,7 @@ class PredictionArchive:
     def parts(
         self, connection: sa.Connection, start: datetime | None = None, end: datetime | None = None
     ) -> list[Part]:
-        """The parts whose day overlaps [start, end), oldest first; None: no limit on that side."""
+        """Return the parts whose day overlaps [start, end), oldest first. None means no limit on that side."""
         t = prediction_archives
         query = sa.select(t).order_by(t.c.day, t.c.part)
         if start is not None:
@@ -125,10 +128,10 @@ class PredictionArchive:
 
     @contextmanager
     def snapshot(self) -> Iterator[sa.Connection]:
-        """A connection with one consistent view of the database and the list of parts."""
+        """Open a connection with one consistent view of the database and the list of parts."""
         with self._database.snapshot() as connection:
             if self._database.dialect == "postgresql":
-                # Lock before the first SELECT, which fixes the snapshot, so that a day that is dropped later stays
+                # Lock before the first SELECT, which determines the snapshot, so that a day that is dropped later stays
                 # visible.
                 connection.exec_driver_sql("LOCK TABLE prediction_archives IN ACCESS SHARE MODE")
             yield connection
@@ -136,22 +139,25 @@ class PredictionArchive:
     def rows(
         self, connection: sa.Connection, start: datetime | None = None, end: datetime | None = None
     ) -> ArchivedRows | None:
-        """The archived rows of the days that overlap [start, end); None if there are none.
+        """Return the archived rows of the days that overlap [start, end), or None if there are none.
 
         Args:
-            connection: result of `snapshot`.
-            start: aware timestamp; None: no limit.
-            end: aware timestamp, exclusive; None: no limit.
+            connection: the connection returned by `snapshot`.
+            start: a timestamp with a time zone, or None for no limit.
+            end: a timestamp with a time zone (exclusive), or None for no limit.
 
         Raises:
-            DataError: a file is missing, or differs from its record in size or rows.
+            DataError: if a file is missing or differs from its record in size or number of rows.
         """
         return self._opened(self.parts(connection, start, end))
 
     def logged(
         self, connection: sa.Connection, start: datetime | None = None, end: datetime | None = None
     ) -> LoggedRows:
-        """The rows of the database and of the archive; same arguments and errors as `rows`."""
+        """Return the rows of the database and of the archive.
+
+        The arguments and errors are the same as those of `rows`.
+        """
         parts = self.parts(connection, start, end)
         archived = self._opened(parts)
         hidden = [] if archived is None else sorted(archived.ids_among(self._late(connection, parts)))
@@ -161,7 +167,7 @@ class PredictionArchive:
         return ArchivedRows(self._log, checked_paths(parts, self._folder)) if parts else None
 
     def _late(self, connection: sa.Connection, parts: Sequence[Part]) -> list[str]:
-        """Ids of rows in the database whose day has an archived part."""
+        """Return the ids of the database rows whose day has an archived part."""
         c = self._log.c
         ids: list[str] = []
         for day in sorted({part.day for part in parts}):
@@ -175,9 +181,10 @@ class PredictionArchive:
         return bool(connection.execute(query).scalar_one())
 
     def _move(self, day: datetime) -> Part | None:
-        """Write one part and delete its rows; returns None and deletes nothing if the rows changed in between.
+        """Write one part and delete its rows.
 
-        A part without new rows is recorded too: a day is never dropped without a record.
+        Return None and delete nothing if the rows changed in between. A part without new rows is recorded too, because
+        a day is never dropped without a record.
         """
         if self._database.dialect == "postgresql":
             with self._database.begin() as connection:
@@ -226,7 +233,7 @@ class PredictionArchive:
             content = self._write_to(unfinished, connection, day, before)
             file = self._folder / f"{day:%Y-%m-%d}.{content.written.digest[:12]}.{uuid.uuid4().hex[:4]}.parquet"
             unfinished.rename(file)
-            sync_folder(self._folder)  # otherwise a power failure could lose the file after its rows were deleted
+            sync_folder(self._folder)  # Otherwise a power failure could lose the file after its rows were deleted.
             return file, content
         finally:
             unfinished.unlink(missing_ok=True)
@@ -243,14 +250,14 @@ class PredictionArchive:
         return _Content(written, read.n_repeated, read.last, read.hours, read.n_differing, read.differing_id)
 
     def _remove_leftovers(self, day: datetime, before: Sequence[Part]) -> None:
-        """Delete old unrecorded files of this day, which are left over from a crash."""
+        """Delete this day's old unrecorded files, which are left over from a crash."""
         recorded = {part.file for part in before}
         for path in (*self._folder.glob(f"{day:%Y-%m-%d}.*.parquet"), *self._folder.glob(f".{day:%Y-%m-%d}.*")):
             if path.name not in recorded and time.time() - path.stat().st_mtime > _LEFTOVER_AFTER_SECONDS:
                 path.unlink()
 
     def _take_out(self, part: Part, content: _Content) -> None:
-        """Delete the rows and record their part in one transaction. Raises _RowsChangedError if the rows differ."""
+        """Delete the rows and record their part in one transaction. Raise _RowsChangedError if the rows differ."""
         with self._database.begin() as connection:
             if self._database.dialect == "postgresql":
                 is_gone = _drop_recorded(connection, part)
@@ -263,7 +270,7 @@ class PredictionArchive:
             _count_again(connection, content.hours)
 
     def _delete(self, connection: sa.Connection, day: datetime, last: tuple[datetime, str]) -> int:
-        """Delete the rows of a day up to and including the key `last`, and return their number."""
+        """Delete a day's rows up to and including the key `last`, and return their number."""
         c = self._log.c
         upto = sa.tuple_(c.predicted_at, c.request_id) <= sa.tuple_(sa.literal(last[0], c.predicted_at.type), last[1])
         return connection.execute(sa.delete(self._log).where(c.predicted_at >= day, upto)).rowcount
@@ -276,7 +283,10 @@ def logged_rows(
     start: datetime | None = None,
     end: datetime | None = None,
 ) -> Iterator[LoggedRows]:
-    """The rows of one snapshot; without an archive, only those in the database. Same arguments and errors as `rows`."""
+    """Return the rows of one snapshot, which are only the database's rows if there is no archive.
+
+    The arguments and errors are the same as those of `Archive.rows`.
+    """
     if archive is None:
         with database.snapshot() as connection:
             yield LoggedRows(LiveRows(connection))
@@ -314,10 +324,11 @@ def _count_again(connection: sa.Connection, hours: Mapping[tuple[str, datetime],
 
 @dataclass(frozen=True)
 class _Content:
-    """What was written to a file. `last`: the key of the last row read.
+    """A summary of what was written to a file.
 
-    `hours`: (model, hour) → the newest ingested_at of its rows. `n_differing`: number of repeated rows that differ from
-    the archived row with the same id; `differing_id`: one such id.
+    `last` is the key of the last row read. `hours` maps (model, hour) to the newest ingested_at of the hour's rows.
+    `n_differing` is the number of repeated rows that differ from the archived row with the same id, and `differing_id`
+    is the id of one such row.
     """
 
     written: Written
@@ -329,7 +340,10 @@ class _Content:
 
 
 class _Reading:
-    """Yields the rows that no earlier part contains, and collects keys, hours and the number of repeated rows."""
+    """An iterator over the rows that no earlier part contains.
+
+    It collects keys, hours and the number of repeated rows.
+    """
 
     def __init__(self, log: sa.Table, earlier: ArchivedRows | None) -> None:
         self.n_repeated = self.n_differing = 0
@@ -360,12 +374,12 @@ class _Reading:
 
 
 def _is_same(log: sa.Table, row: sa.Row[Any], archived: sa.Row[Any]) -> bool:
-    """True if both rows are deliveries of one record, that is, if they differ only in the delivery time."""
+    """Return True if both rows are deliveries of the same record, which differ only in the delivery time."""
     return all(a == b for c, a, b in zip(log.c, row, archived, strict=True) if c.name != "ingested_at")
 
 
 def _differing(log: sa.Table, logged: LoggedRows) -> list[str]:
-    """Ids that occur in both sources with different values."""
+    """Return the ids that occur in both sources with different values."""
     live, archived = logged.live, logged.archived
     if archived is None or not live.hidden:
         return []

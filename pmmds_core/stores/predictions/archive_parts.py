@@ -1,7 +1,7 @@
-"""Archived parts as the database records them, and the comparison of a record with its file.
+"""Archived parts as recorded in the database, and the comparison of each record with its file.
 
-Any login that may archive can record a part, so a record alone is not reliable: its file must exist and have the
-recorded size, rows and content. Not here: writing parts (archive.py), reading rows (archived_rows.py).
+Any login that may archive can record a part, so a record alone is not reliable. The file must exist and have the
+recorded size, number of rows and content. Not here: writing parts (archive.py), reading rows (archived_rows.py).
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _FILE_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
 
 @dataclass(frozen=True)
 class Part:
-    """One file of a day, as `prediction_archives` records it.
+    """One of a day's archive files, as recorded in `prediction_archives`.
 
-    `n_repeated`: number of rows that an earlier part contains and that were not written again. `digest`: sha256 of the
-    file's values and their order.
+    `n_repeated` is the number of rows that were not written because an earlier part contains them. `digest` is the
+    SHA-256 digest of the file's values and their order.
     """
 
     day: datetime
@@ -38,7 +38,10 @@ class Part:
 
 
 def path_of(part: Part, folder: Path) -> Path:
-    """The path of the part's file. Raises DataError for a name that could lead outside the archive's folder."""
+    """Return the path of the part's file.
+
+    Raise DataError if the name could lead outside the archive's folder.
+    """
     if not _FILE_NAME.fullmatch(part.file):
         raise DataError(
             f"prediction_archives lists the file {part.file!r} for {part.day:%Y-%m-%d}; it is not a plain file name.",
@@ -48,10 +51,10 @@ def path_of(part: Part, folder: Path) -> Path:
 
 
 def checked_paths(parts: Sequence[Part], folder: Path) -> list[Path]:
-    """The files of the parts, each with the recorded size and number of rows.
+    """Return the files of the parts after checking the size and number of rows of each file.
 
     Raises:
-        DataError: a file is missing or differs from its record; a part is never treated as empty.
+        DataError: if a file is missing or differs from its record. A part is never treated as empty.
     """
     missing = [path for part in parts if not (path := path_of(part, folder)).exists()]
     if missing:
@@ -70,15 +73,15 @@ def checked_paths(parts: Sequence[Part], folder: Path) -> list[Path]:
 
 
 def problem_of(part: Part, folder: Path, *, with_content: bool = False) -> str:
-    """Describe how the part's file differs from its record; empty if they agree.
+    """Describe how the part's file differs from its record, or return an empty string if they agree.
 
     Args:
-        part: the record.
+        part: the recorded part.
         folder: the archive's folder.
-        with_content: also compare the digest, which reads the whole file.
+        with_content: whether to compare the digest as well, which reads the whole file.
 
     Raises:
-        DataError: the recorded name is not a plain file name.
+        DataError: if the recorded name is not a plain file name.
     """
     path = path_of(part, folder)
     try:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ArchivedRows:
-    """A DuckDB database whose `prediction_logs` has the rows of the given files."""
+    """A DuckDB database in which `prediction_logs` contains the rows of the given files."""
 
     def __init__(self, log: sa.Table, files: Sequence[Path]) -> None:
         self._log = log
@@ -35,7 +35,7 @@ class ArchivedRows:
         return {row.request_id: row for row in self.execute(sa.select(*self._log.c).where(self._is_among(request_ids)))}
 
     def ids_among(self, request_ids: Sequence[str]) -> set[str]:
-        """The subset of these ids that occur in the files."""
+        """Return the subset of these ids that occur in the files."""
         if not request_ids:
             return set()
         query = sa.select(self._log.c.request_id).distinct().where(self._is_among(request_ids))
@@ -44,7 +44,7 @@ class ArchivedRows:
     def _is_among(self, request_ids: Sequence[str]) -> sa.ColumnElement[bool]:
         """Return a condition on the log's id.
 
-        The ids are passed as a table, because they would make the query too long.
+        The ids are passed as a table, because a list of ids would make the query too long.
         """
         import pyarrow as pa
 
@@ -52,7 +52,7 @@ class ArchivedRows:
         return self._log.c.request_id.in_(sa.select(sa.table("wanted", sa.column("request_id")).c.request_id))
 
     def execute(self, query: sa.Select[Any]) -> list[Any]:
-        """Run a query and return its rows as the database would, with access to columns by name."""
+        """Run a query and return the rows in the same form as the database, with access to columns by name."""
         names = [str(c.key) for c in query.selected_columns]
         kinds = [isinstance(c.type, UtcDateTime) for c in query.selected_columns]
         make_row = result_tuple(names)
@@ -81,7 +81,7 @@ _KINDS = {sa.String: "string", sa.SmallInteger: "int16", sa.Integer: "int64", sa
 
 
 def _unreadable(message: str) -> DataError:
-    """The error for a part that DuckDB cannot read; an unreadable part never counts as empty."""
+    """Return the error for a part that DuckDB cannot read. An unreadable part never counts as empty."""
     return DataError(
         f"An archived part of the prediction log cannot be read: {message.splitlines()[0].partition(': ')[2]}.",
         next_step="Restore the file from a copy of the archive.",
@@ -89,7 +89,7 @@ def _unreadable(message: str) -> DataError:
 
 
 def _opened(log: sa.Table, files: Sequence[Path]) -> DuckDBPyConnection:
-    """A view `prediction_logs` with the log's columns; columns added after a file was written are NULL."""
+    """Create a view `prediction_logs` with the log's columns. Columns added after a file was written are NULL."""
     opened = connect()
     columns = ", ".join(str(sa.schema.CreateColumn(c).compile(dialect=_duckdb_dialect())) for c in _nullable(log))
     opened.execute(f"CREATE TEMP TABLE shape ({columns})")
@@ -107,7 +107,10 @@ def _nullable(log: sa.Table) -> list[sa.Column[Any]]:
 
 @cache
 def _duckdb_dialect() -> sa.Dialect:
-    """PostgreSQL's dialect with standard SQL string literals; imported only if there is an archive."""
+    """Return PostgreSQL's dialect with standard SQL string literals.
+
+    The dialect is imported only if there is an archive.
+    """
     from sqlalchemy.dialects.postgresql.base import PGDialect
 
     dialect: Any = PGDialect

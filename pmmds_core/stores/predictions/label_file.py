@@ -1,4 +1,4 @@
-"""Reads label items (request_id, label, observed_at) from a file; rejects the file if any row is invalid.
+"""Reads label items (request_id, label, observed_at) from a file, and rejects the whole file if any row is invalid.
 
 Not here: storing them (labels.py), reading CSV and Parquet (data/text_table.py).
 """
@@ -20,15 +20,16 @@ _MAX_ID = 128
 
 
 def read_labels(path: Path, contract: Contract, timestamps: TimestampRange) -> list[LabelItem]:
-    """Read the labels of a CSV or Parquet file, in its order; other columns are ignored.
+    """Read the labels from a CSV or Parquet file in the order of its rows, ignoring other columns.
 
     Args:
-        path: the file.
-        contract: defines the label's values (contracts/label_words.py).
-        timestamps: the accepted timestamps.
+        path: the path of the file.
+        contract: the contract that defines the label's values (see contracts/label_words.py).
+        timestamps: the range of accepted timestamps.
 
     Raises:
-        InputFileError: the file cannot be read, lacks a column or has invalid rows; the message lists the first few.
+        InputFileError: if the file cannot be read, lacks a column or has invalid rows. The message lists the first few
+            invalid rows.
     """
     try:
         table = read_table(path)

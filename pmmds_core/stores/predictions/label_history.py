@@ -23,9 +23,10 @@ _IDS_PER_STATEMENT = 1000
 
 
 class LabelItem(msgspec.Struct, frozen=True):
-    """The label of one request. `label`: 1 for the positive class. `observed_at`: aware.
+    """The label of a request.
 
-    `request_id`: the prediction id, or a client id that matches exactly one row.
+    `label` is 1 for the positive class. `observed_at` has a time zone. `request_id` is the prediction id, or a client
+    id that matches exactly one row.
     """
 
     request_id: str
@@ -35,9 +36,10 @@ class LabelItem(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class LabelObservation:
-    """One observation as received. `is_waiting`: True if it is not matched to exactly one logged prediction.
+    """An observation of a label, as received.
 
-    `request_id`: as sent. `matched_request_id`: the prediction id of its row.
+    `is_waiting` is True if the observation is not matched to exactly one logged prediction. `request_id` is the id as
+    sent, and `matched_request_id` is the prediction id of the row.
     """
 
     request_id: str
@@ -57,14 +59,15 @@ def keep_observations(
     source: Source,
     matched: Mapping[str, str],
 ) -> None:
-    """Store each observation once; a repeated one gets the latest `received_at`.
+    """Store each observation once. A repeated observation gets the latest `received_at`.
 
     Args:
         connection: the transaction that stores the labels.
-        items: labels as sent.
-        received_at: the current time.
-        source: how they were sent, `feedback` or `import`.
-        matched: id that matches exactly one row → the row's prediction id; labels with other ids wait.
+        items: the labels, as sent.
+        received_at: the current time, with a time zone.
+        source: how the labels were sent, which is `feedback` or `import`.
+        matched: a mapping from each id that matches exactly one row to the row's prediction id. Labels with other ids
+            wait.
     """
     rows = {
         (item.request_id, item.observed_at, item.label): {
@@ -96,9 +99,9 @@ def match_by_id(connection: sa.Connection | ArchivedRows, log: sa.Table, by_clie
     """Map the ids of waiting observations that match exactly one row to the row's prediction id.
 
     Args:
-        connection: connection to the database or the archive.
-        log: prediction_logs.
-        by_client: the table with client_request_id and request_id: client_request_ids, or the log itself.
+        connection: a connection to the database or the archive.
+        log: the table prediction_logs.
+        by_client: the table with client_request_id and request_id, which is client_request_ids or the log itself.
     """
     c = label_observations.c
     sent: sa.ColumnElement[Any] = c.request_id.label("sent")
@@ -114,7 +117,7 @@ def match_by_id(connection: sa.Connection | ArchivedRows, log: sa.Table, by_clie
 
 
 def waiting_items(connection: sa.Connection, ids: Collection[str]) -> list[LabelItem]:
-    """Waiting observations with these ids, in the order received."""
+    """Return the waiting observations with these ids, in the order received."""
     c = label_observations.c
     rows: list[Any] = []
     for part in _in_parts(sorted(ids)):
@@ -124,7 +127,10 @@ def waiting_items(connection: sa.Connection, ids: Collection[str]) -> list[Label
 
 
 def stop_waiting(connection: sa.Connection, matched: Mapping[str, str]) -> None:
-    """Record that waiting observations were matched. `matched`: id as sent → prediction id of its row."""
+    """Record that waiting observations were matched.
+
+    `matched` maps each id as sent to the prediction id of the row.
+    """
     c = label_observations.c
     wanted = [{"sent": sent, "own": own} for sent, own in sorted(matched.items())]
     if wanted:
@@ -133,14 +139,17 @@ def stop_waiting(connection: sa.Connection, matched: Mapping[str, str]) -> None:
 
 
 def count_waiting(connection: sa.Connection) -> int:
-    """The number of requests (not observations) with a waiting label."""
+    """Return the number of requests, not observations, that have a waiting label."""
     c = label_observations.c
     query = sa.select(sa.func.count(sa.distinct(c.request_id))).where(c.is_waiting)
     return connection.execute(query).scalar_one()
 
 
 def history_of(connection: sa.Connection, request_id: str) -> list[LabelObservation]:
-    """Observations of the row with this prediction id, and waiting ones sent with this id, in the order received."""
+    """Return the observations of the row with this prediction id, in the order received.
+
+    Waiting observations that were sent with this id are included.
+    """
     c = label_observations.c
     columns = (c.request_id, c.label, c.observed_at, c.received_at, c.source, c.is_waiting, c.matched_request_id)
     about = sa.or_(c.matched_request_id == request_id, sa.and_(c.request_id == request_id, c.is_waiting))

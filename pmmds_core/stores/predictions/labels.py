@@ -43,11 +43,12 @@ _IDS_PER_QUERY = 1000
 
 @dataclass(frozen=True)
 class FeedbackCounts:
-    """Items by result; the five numbers add up to the number of items.
+    """The number of items with each result.
 
-    `accepted`: first label of a request. `updated`: replaced a label that was not observed later. `unknown`: the
-    request is not logged; the label waits for it. `outdated`: the current label was observed later; stored as history.
-    `ambiguous`: the client id names several rows; the label waits and is not assigned to any of them.
+    The five numbers add up to the number of items. An item is `accepted` if it is the first label of a request, and
+    `updated` if it replaces a label that was not observed later. It is `unknown` if the request is not logged, so that
+    the label waits. It is `outdated` if the current label was observed later, and then only stored as history. It is
+    `ambiguous` if the client id names several rows, so that the label waits without being assigned to any of them.
     """
 
     accepted: int
@@ -59,7 +60,7 @@ class FeedbackCounts:
 
 @dataclass(frozen=True)
 class LabelSummary:
-    """Totals of the labels. `digest` changes whenever a label is added or replaced."""
+    """The totals of the labels. `digest` changes whenever a label is added or replaced."""
 
     n_rows: int
     n_positive: int
@@ -69,7 +70,7 @@ class LabelSummary:
 
 
 class GroundTruthStore:
-    """Writes labels and reads labeled rows."""
+    """The store of labels, which also reads labeled rows."""
 
     def __init__(self, database: Database, contract: Contract, archive: PredictionArchive | None = None) -> None:
         self._database = database
@@ -78,7 +79,7 @@ class GroundTruthStore:
         self._archive = archive
 
     def add(self, items: Iterable[LabelItem], *, source: Source = "feedback") -> FeedbackCounts:
-        """Store the most recently observed label per logged request, all or nothing; idempotent.
+        """Store the most recently observed label of each logged request. The call is atomic and idempotent.
 
         An item names its request by prediction id or client id. Items are applied in order, so the second of two items
         for one request replaces the first. Every observation is stored (label_history); if an id matches no logged row
@@ -87,7 +88,8 @@ class GroundTruthStore:
         given = list(items)
         now, ids = datetime.now(UTC), {item.request_id for item in given}
         with self._database.begin() as connection:
-            lock_writers(connection, "ground_truth")  # serialize deliveries, so that neither misses the other's rows
+            # Serialize deliveries, so that neither of two deliveries misses the other's rows.
+            lock_writers(connection, "ground_truth")
             named = requests_named(connection, self._log, ids)
             matched = {name: rows[0] for name, rows in named.items() if len(rows) == 1}
             keep_observations(connection, given, received_at=now, source=source, matched=matched)
@@ -96,8 +98,11 @@ class GroundTruthStore:
         return replace(counts, unknown=counts.unknown - ambiguous, ambiguous=ambiguous)
 
     def match_waiting(self) -> FeedbackCounts:
-        """Assign waiting labels to predictions that have been logged since. Idempotent and safe to run at any time."""
-        with self._database.connect() as connection:  # usually there is nothing to do, so check without the lock
+        """Assign waiting labels to predictions that have been logged since.
+
+        The call is idempotent and safe to run at any time.
+        """
+        with self._database.connect() as connection:  # Usually there is nothing to do, so check without the lock first.
             if not match_by_id(connection, self._log, client_request_ids):
                 return FeedbackCounts(0, 0, 0, 0)
         with self._database.begin() as connection:
@@ -105,7 +110,7 @@ class GroundTruthStore:
             return self._match(connection, match_by_id(connection, self._log, client_request_ids))
 
     def match_archived(self) -> FeedbackCounts:
-        """Assign waiting labels to archived predictions. Reads the ids in every archived part."""
+        """Assign waiting labels to archived predictions. The ids in every archived part are read."""
         if self._archive is None:
             return FeedbackCounts(0, 0, 0, 0)
         with self._archive.snapshot() as connection:
@@ -130,7 +135,7 @@ class GroundTruthStore:
     def _put(
         self, connection: sa.Connection, items: Sequence[LabelItem], matched: Mapping[str, str], now: datetime
     ) -> FeedbackCounts:
-        """Store the labels under the prediction ids of their rows. `matched`: id as sent → prediction id."""
+        """Store the labels under the prediction ids of their rows. `matched` maps ids as sent to prediction ids."""
         own = [
             msgspec.structs.replace(item, request_id=matched[item.request_id])
             for item in items
@@ -144,23 +149,26 @@ class GroundTruthStore:
         return replace(counts, unknown=len(items) - len(own))
 
     def n_waiting(self) -> int:
-        """The number of requests whose label waits because its id does not match exactly one logged prediction."""
+        """Return the number of requests whose label waits because the id does not match exactly one prediction."""
         with self._database.connect() as connection:
             return count_waiting(connection)
 
     def n_received_since(self, since: datetime) -> int:
-        """The number of logged requests whose label was received or corrected after `since`."""
+        """Return the number of logged requests whose label was received or corrected after `since`."""
         query = sa.select(sa.func.count()).where(ground_truth.c.received_at > since)
         with self._database.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
     def history(self, request_id: str) -> list[LabelObservation]:
-        """Every observation of a label, in the order received. `request_id`: the prediction id."""
+        """Return every observation of a request's label, in the order received. `request_id` is the prediction id."""
         with self._database.connect() as connection:
             return history_of(connection, request_id)
 
     def delays(self) -> LabelDelays:
-        """Delays from each prediction to its current label's observation and to its first label's arrival."""
+        """Return the delays between predictions and labels.
+
+        They are the delay to the observation of the current label and the delay to the arrival of the first label.
+        """
         log, truth, first = self._log, ground_truth, first_arrivals()
         query = (
             sa.select(log.c.predicted_at, truth.c.observed_at, first.c.received_at)
@@ -176,7 +184,7 @@ class GroundTruthStore:
         return LabelDelays(delays[:, 0], delays[:, 1])
 
     def label_of(self, request_id: str) -> dict[str, Any] | None:
-        """A request's label with its observed_at and received_at; None if the request has no label."""
+        """Return a request's label with its observed_at and received_at, or None if the request has no label."""
         c = ground_truth.c
         query = sa.select(c.label, c.observed_at, c.received_at).where(c.request_id == request_id)
         with self._database.connect() as connection:
@@ -184,7 +192,7 @@ class GroundTruthStore:
         return None if row is None else dict(row)
 
     def summary(self) -> LabelSummary:
-        """Totals of all labels."""
+        """Return the totals of all labels."""
         c = ground_truth.c
         query = sa.select(
             sa.func.count(), sa.func.sum(c.label), sa.func.max(c.observed_at), sa.func.max(c.received_at)
@@ -195,7 +203,7 @@ class GroundTruthStore:
         return LabelSummary(n_rows, int(n_positive or 0), observed_at, received_at, digest)
 
     def labelled_rows(self) -> LabelledRows:
-        """All labeled rows of the contract's model, ordered by predicted_at and request_id."""
+        """Return all labeled rows of the contract's model, ordered by predicted_at and request_id."""
         log, truth = self._log, ground_truth
         fixed = (log.c.request_id, log.c.predicted_at, log.c.model_version, log.c.probability, truth.c.label)
         features = (log.c[name] for name in self._contract.feature_names)
@@ -209,7 +217,10 @@ class GroundTruthStore:
         return self._to_rows(columns)
 
     def _from_log_and_archive(self, query: sa.Select[Any], *observed: sa.ColumnElement[Any]) -> list[Any]:
-        """Read rows from the database and the archive. `observed`: columns of label_observations that `query` joins."""
+        """Read rows from the database and the archive.
+
+        `observed` names the columns of label_observations that `query` joins.
+        """
         with logged_rows(self._database, self._archive) as logged:
             logged.add_table(ground_truth, *ground_truth.c)
             if observed:
@@ -229,7 +240,7 @@ class GroundTruthStore:
         )
 
     def _observed(self, connection: sa.Connection, observed: dict[str, datetime | None]) -> dict[str, datetime | None]:
-        """The same requests with the observed_at of their current label; None if there is no label."""
+        """Return the same requests with the observed_at of their current label, or None if there is no label."""
         truth = ground_truth
         for part in _in_parts(sorted(observed)):
             current = sa.select(truth.c.request_id, truth.c.observed_at).where(truth.c.request_id.in_(part))
@@ -246,7 +257,7 @@ def _upsert(connection: sa.Connection) -> Any:
 def _classify(
     items: Sequence[LabelItem], current: dict[str, datetime | None]
 ) -> tuple[FeedbackCounts, list[LabelItem]]:
-    """Process the items in order; return their counts and the item to store for each request."""
+    """Process the items in order, and return their counts and the item to store for each request."""
     observed = dict(current)
     newest: dict[str, LabelItem] = {}
     accepted = updated = outdated = 0

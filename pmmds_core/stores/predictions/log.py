@@ -1,4 +1,4 @@
-"""The prediction log: one row per prediction, written once even if delivered or requested repeatedly.
+"""The prediction log, with one row per prediction. A row is written once, even if delivered or requested repeatedly.
 
 Add queries about logged predictions here. Not here: labels (labels.py), counts per bin
 (stores/monitoring/histograms.py).
@@ -32,9 +32,10 @@ _KEYS = {"postgresql": ("request_id", "predicted_at"), "sqlite": ("request_id",)
 
 
 class PredictionRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """One prediction. `predicted_at` is aware; `features` are in the contract's order, None for missing.
+    """A logged prediction.
 
-    `request_id`: the prediction id, which contains `predicted_at`. `client_request_id`: the client's id, if any.
+    `predicted_at` has a time zone. `features` are in the contract's order, with None for missing values. `request_id`
+    is the prediction id, which contains `predicted_at`. `client_request_id` is the client's id, if any.
     """
 
     request_id: str
@@ -52,10 +53,11 @@ class PredictionRecord(msgspec.Struct, frozen=True, gc=False, omit_defaults=True
 class Appended:
     """The result of one delivery.
 
-    `n_new`: rows written. `n_redelivered`: records that an earlier delivery logged. `n_same`, `n_other`: duplicate
-    client requests, which are not logged again; their prediction equals the logged one or differs from it (because a
-    version was promoted in between). `other`: the first duplicate that differs, as its prediction id and version and
-    those of the logged row. `taken`: records whose id belongs to another prediction; they are not logged.
+    `n_new` is the number of rows written, and `n_redelivered` is the number of records that an earlier delivery logged.
+    `n_same` and `n_other` are the numbers of duplicate client requests, which are not logged again and whose prediction
+    equals the logged prediction or differs from it because a version was promoted in between. `other` is the first
+    duplicate that differs, with its prediction id and version and those of the logged row. `taken` holds the records
+    that are not logged because their id belongs to another prediction.
     """
 
     n_new: int = 0
@@ -68,7 +70,7 @@ class Appended:
 
 @dataclass(frozen=True)
 class LogSummary:
-    """Totals of the log. `digest` changes whenever rows are added (a data version)."""
+    """The totals of the log. `digest` serves as a data version and changes whenever rows are added."""
 
     n_rows: int
     newest_predicted_at: datetime | None
@@ -78,7 +80,7 @@ class LogSummary:
 
 
 class PredictionLog:
-    """Writes and reads prediction_logs of one contract."""
+    """The store of a contract's prediction_logs."""
 
     def __init__(self, database: Database, contract: Contract, archive: PredictionArchive | None = None) -> None:
         self._database = database
@@ -91,14 +93,14 @@ class PredictionLog:
         self._columns = (*fixed, *contract.feature_names)
 
     def append(self, records: Iterable[PredictionRecord]) -> int:
-        """Log the records that are not logged yet, all or nothing, and return the number of new rows."""
+        """Log the records that are not logged yet in one transaction, and return the number of new rows."""
         return self.add(records).n_new
 
     def add(self, records: Iterable[PredictionRecord]) -> Appended:
-        """Log every record once, all or nothing.
+        """Log every record once, in one transaction.
 
-        Skips logged records and duplicate client requests (same client id, same row). NaN is stored as NULL,
-        because SQLite does not distinguish them.
+        Records that are already logged and duplicate client requests (the same client id and row) are skipped. NaN is
+        stored as NULL, because SQLite does not distinguish the two.
         """
         given = list(records)
         if not given:
@@ -117,7 +119,7 @@ class PredictionLog:
     def _first_of_each(
         self, connection: sa.Connection, records: Sequence[PredictionRecord]
     ) -> tuple[list[PredictionRecord], list[tuple[PredictionRecord, str]]]:
-        """Return the records to log, and each duplicate client request with the id of the logged row."""
+        """Return the records to log and the duplicate client requests, each with the id of the logged row."""
         keys = {
             r.request_id: (r.client_request_id, row_digest(self._names, r.features))
             for r in records
@@ -158,7 +160,7 @@ class PredictionLog:
     def are_logged(self, request_ids: Iterable[str]) -> set[str]:
         """Return the subset of these ids that match a logged row.
 
-        Does not read the archive, which the service's login cannot access.
+        The archive is not read, because the service's login cannot access it.
         """
         with self._database.connect() as connection:
             return set(requests_named(connection, self._table, request_ids))
@@ -195,7 +197,7 @@ class PredictionLog:
         return {name: records[0] for name, records in self.named(request_ids).items() if len(records) == 1}
 
     def ids_named(self, request_id: str) -> list[str]:
-        """Return the prediction ids of the rows that an id refers to: in the database, otherwise in the archive."""
+        """Return the prediction ids of the rows that an id refers to, in the database or else in the archive."""
         with self._database.connect() as connection:
             ids = requests_named(connection, self._table, [request_id]).get(request_id, [])
         return ids or [r.request_id for r in self.archived_named(request_id)]
@@ -221,7 +223,7 @@ class PredictionLog:
     def count(
         self, model_version: str | None = None, start: datetime | None = None, end: datetime | None = None
     ) -> int:
-        """Return the number of rows that a model version predicted in [start, end); None: no limit."""
+        """Return the number of rows that a model version predicted in [start, end). None means no limit."""
         table = self._table
         query = sa.select(sa.func.count()).select_from(table)
         if model_version is not None:
@@ -234,7 +236,7 @@ class PredictionLog:
             return connection.execute(query).scalar_one()
 
     def recent(self, limit: int, since: datetime | None = None) -> list[PredictionRecord]:
-        """The newest records, newest first, none predicted before `since`."""
+        """Return the newest records predicted at or after `since`, newest first."""
         query = self._select().order_by(self._table.c.predicted_at.desc(), self._table.c.request_id).limit(limit)
         if since is not None:
             query = query.where(self._table.c.predicted_at >= since)
@@ -244,10 +246,10 @@ class PredictionLog:
     def newest_columns(
         self, model_name: str, model_version: str, start: datetime, end: datetime, limit: int
     ) -> dict[str, NDArray[Any]]:
-        """Columns of the newest rows that a version predicted in [start, end), newest first.
+        """Return the columns of the newest rows that a version predicted in [start, end), newest first.
 
-        Feature or `__score__` → (n,): float64 with NaN for numbers, object with None for text, as
-        reference_profile.Columns.
+        Each feature and `__score__` is an array of shape (n,), as in reference_profile.Columns. Numbers are float64
+        with NaN, and text is an object array with None.
         """
         c = self._table.c
         at = (c.predicted_at, c.request_id)

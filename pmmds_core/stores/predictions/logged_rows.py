@@ -1,7 +1,7 @@
-"""Rows of the prediction log from the database and the archive combined; each request id occurs once per day.
+"""Combines the prediction log's rows from the database and the archive, in which each request id occurs once per day.
 
-The archived row takes precedence: a database row with its id is omitted, because any login that may add predictions
-can write such a row. Not here: the Parquet files (archived_rows.py), the list of parts (archive.py).
+The archived row takes precedence over a database row with the same id, because any login that may add predictions can
+write such a row. Not here: the Parquet files (archived_rows.py), the list of parts (archive.py).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _ID = sa.literal_column("prediction_logs.request_id", sa.String)
 
 @dataclass(frozen=True)
 class LiveRows:
-    """The log's rows in the database, except those whose id is in `hidden`."""
+    """Select the log's rows in the database, except rows whose id is in `hidden`."""
 
     connection: sa.Connection
     hidden: Sequence[str] = ()
 
     def execute(self, query: sa.Select[Any]) -> list[Any]:
-        """The rows of a query that reads the log."""
+        """Return the rows of a query that reads the log."""
         if self.hidden:
             query = query.where(_ID.not_in(listed(self.connection, self.hidden)))
         return list(self.connection.execute(query))
@@ -38,7 +38,7 @@ Source: TypeAlias = LiveRows | ArchivedRows
 
 @dataclass(frozen=True)
 class LoggedRows:
-    """Combines the two sources of rows; `archived` is None if no archived part overlaps the window."""
+    """The combined rows of both sources. `archived` is None if no archived part overlaps the window."""
 
     live: LiveRows
     archived: ArchivedRows | None = None
@@ -48,7 +48,7 @@ class LoggedRows:
         return (self.live,) if self.archived is None else (self.live, self.archived)
 
     def add_table(self, table: sa.Table, *columns: sa.ColumnElement[Any]) -> None:
-        """Make another table of the database available to queries that join it; see `ArchivedRows.add_table`."""
+        """Make another database table available to queries that join it. See `ArchivedRows.add_table`."""
         if self.archived is not None:
             self.archived.add_table(self.live.connection, table, *columns)
 

@@ -23,7 +23,10 @@ GROUP_ROWS = 50_000
 
 @dataclass(frozen=True)
 class Written:
-    """Size and digest of a written file. `digest`: sha256 of the values in order, independent of the compression."""
+    """The size and digest of a written file.
+
+    `digest` is the SHA-256 digest of the values in order and does not depend on the compression.
+    """
 
     n_rows: int
     n_bytes: int
@@ -31,11 +34,11 @@ class Written:
 
 
 def write_rows(path: Path, columns: Sequence[sa.Column[Any]], groups: Iterable[Sequence[Sequence[Any]]]) -> Written:
-    """Write `groups` to a new file, sync it, read it back and compare.
+    """Write `groups` to a new file, sync the file to disk, read it back and compare the rows.
 
     Raises:
-        OSError: the file cannot be written, such as on a full disk.
-        StoreError: the rows read back differ.
+        OSError: if the file cannot be written, for example because the disk is full.
+        StoreError: if the rows read back differ.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -62,7 +65,10 @@ def write_rows(path: Path, columns: Sequence[sa.Column[Any]], groups: Iterable[S
 
 
 def count_rows(path: Path) -> int:
-    """Read the number of rows from the file's metadata. Raises OSError, or StoreError if it is not a Parquet file."""
+    """Read the number of rows from the file's metadata.
+
+    Raise OSError, or StoreError if the file is not a Parquet file.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -73,7 +79,7 @@ def count_rows(path: Path) -> int:
 
 
 def read_back(path: Path) -> Written:
-    """Read a file completely. Raises OSError, or StoreError if it is damaged."""
+    """Read a file completely. Raise OSError, or StoreError if the file is damaged."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,7 +1,8 @@
 """Finds the logged rows that an id refers to, and ensures that repeated client requests are logged only once.
 
-The log's key is the prediction id, which contains the row's timestamp. The client's request id is another column; the
-table client_request_ids has one entry per client id and row content, so a repeated request is logged once.
+The log's key is the prediction id, which contains the row's timestamp. The client's request id is a separate column.
+The table client_request_ids has one entry per client id and row content, so that a repeated request is logged only
+once.
 Not here: writing the rows (log.py) and labels (labels.py).
 """
 
@@ -45,10 +46,10 @@ def claim(connection: sa.Connection, claims: Mapping[ClientKey, tuple[str, datet
 
     Args:
         connection: the transaction that logs the rows.
-        claims: (client id, row digest) → (prediction id, timestamp) of the row to log.
+        claims: a mapping from (client id, row digest) to the (prediction id, timestamp) of the row to log.
 
     Returns:
-        For each key, the id of the row registered first; for a repeated request, the id of an earlier row.
+        For each key, the id of the row that was registered first. For a repeated request, this is an earlier row.
     """
     keys = sorted(claims)
     # All writers use the same order, so that overlapping deliveries cannot deadlock.
@@ -66,10 +67,10 @@ _COLUMNS = ("client_request_id", "row_digest", "request_id", "predicted_at")
 
 
 def requests_named(connection: sa.Connection, log: sa.Table, ids: Iterable[str]) -> dict[str, list[str]]:
-    """Return the prediction ids of the rows that each id refers to; ids without a row are omitted.
+    """Return the prediction ids of the rows that each id refers to, omitting ids without a row.
 
-    A prediction id refers only to its own row. A client id refers to every row logged with it, including archived rows;
-    there are several if the client reused the id.
+    A prediction id refers only to its own row. A client id refers to every row logged with this id, including archived
+    rows. There are several rows if the client reused the id.
     """
     wanted = sorted(set(ids))
     named = {row.request_id: {row.request_id} for row in rows_of_ids(connection, log, (log.c.request_id,), wanted)}
@@ -84,7 +85,7 @@ def requests_named(connection: sa.Connection, log: sa.Table, ids: Iterable[str])
 def rows_of_ids(
     connection: sa.Connection, log: sa.Table, columns: Sequence[sa.ColumnElement[Any]], ids: Sequence[str]
 ) -> Iterator[sa.Row[Any]]:
-    """The logged rows of these prediction ids; `columns` begin with request_id.
+    """Return the logged rows of these prediction ids. `columns` must begin with request_id.
 
     On PostgreSQL, an id is first looked up in the partition of its timestamp's day, then, if missing, in all
     partitions.

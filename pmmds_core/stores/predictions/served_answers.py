@@ -1,4 +1,4 @@
-"""Latency and quality of a version's logged predictions in a window.
+"""Measures the latency and quality of a version's logged predictions in a window.
 
 Not here: the tolerated values (policies/rollback.py).
 """
@@ -16,14 +16,14 @@ from pmmds_core.statistics.classification import AucInterval, auc_interval, has_
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import ground_truth, prediction_logs
 
-# Maximum number of rows: the newest ones, enough for a precise median and ROC-AUC.
+# The maximum number of rows, of which the newest are used. This is enough for a precise median and ROC-AUC.
 N_NEWEST = 20_000
 
 
 def served_answers(
     database: Database, contract: Contract, version: str, start: datetime, end: datetime
 ) -> ServedAnswers:
-    """Median latency and ROC-AUC of the newest rows that `version` predicted in [start, end)."""
+    """Return the median latency and the ROC-AUC of the newest rows that `version` predicted in [start, end)."""
     log, truth = prediction_logs(contract), ground_truth
     query = (
         sa.select(log.c.latency_ms, log.c.probability, truth.c.label)

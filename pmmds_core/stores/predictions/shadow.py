@@ -1,7 +1,6 @@
-"""Stores shadow predictions of challengers: one row per request and version, even if scored again.
+"""Stores the shadow predictions of challengers, with one row per request and version even if scored again.
 
-Add queries about them here. Not here: scoring (pmmds_serving.shadow.scorer), comparing
-(pmmds_core.evaluation.shadow).
+Add queries about them here. Not here: scoring (pmmds_serving.shadow.scorer), comparing (pmmds_core.evaluation.shadow).
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from pmmds_core.stores.database.dialects import database_now, insert
 from pmmds_core.stores.database.engine import Database
 from pmmds_core.stores.database.tables import ground_truth, prediction_logs, promotion_decisions, shadow_predictions
 
-# With this many rows, shares are accurate to ±0.003; more rows would only take longer.
+# With this number of rows, shares are accurate to ±0.003. More rows would only take longer.
 MAX_COMPARED = 100_000
 _ROWS_PER_STATEMENT = 1_000
 _ROWS_PER_DELETE = 5_000
@@ -56,7 +55,7 @@ class LogPosition:
 
 
 class ShadowStore:
-    """Writes and reads shadow_predictions of one contract."""
+    """The store of a contract's shadow_predictions."""
 
     def __init__(self, database: Database, contract: Contract) -> None:
         self._database = database
@@ -65,13 +64,16 @@ class ShadowStore:
         self._features = tuple(self._log.c[name] for name in contract.feature_names)
 
     def now(self) -> datetime:
-        """The database's clock, which orders the rows."""
+        """Return the time of the database's clock, which determines the order of the rows."""
         with self._database.connect() as connection:
             timestamp: datetime = connection.execute(sa.select(database_now())).scalar_one()
         return timestamp
 
     def waiting(self, version: str, after: LogPosition, limit: int) -> list[LoggedRow]:
-        """Logged rows after a position that the version has neither served nor scored, in the order of ingestion."""
+        """Return the logged rows after a position that the version has neither served nor scored.
+
+        The rows are in the order of ingestion.
+        """
         log, own = self._log.c, shadow_predictions.c
         is_scored = sa.exists().where(own.model_version == version, own.request_id == log.request_id)
         query = (
@@ -81,7 +83,7 @@ class ShadowStore:
                     log.ingested_at > after.ingested_at,
                     sa.and_(log.ingested_at == after.ingested_at, log.request_id > after.request_id),
                 ),
-                # This condition is implied by the one above, but it can use the index.
+                # This condition follows from the previous condition, but it can use the index.
                 log.ingested_at >= after.ingested_at,
                 log.model_name == self._model_name,
                 log.model_version != version,
@@ -94,7 +96,7 @@ class ShadowStore:
             return [LoggedRow(r[0], r[1], r[2], tuple(r[3:])) for r in connection.execute(query)]
 
     def add(self, version: str, scores: Iterable[ShadowScore]) -> None:
-        """Store scores, all or nothing; a request that the version has scored keeps its first score."""
+        """Store scores in one transaction. A request that the version has already scored keeps its first score."""
         # All writers use the same order, so that two services with the same database cannot deadlock.
         rows = [
             {"model_version": version, "model_name": self._model_name, **vars(s)}
@@ -108,14 +110,14 @@ class ShadowStore:
                 connection.execute(statement, part)
 
     def delete_all_but(self, version: str) -> int:
-        """Delete the rows of other versions, except versions pending approval, and return their number."""
+        """Delete the rows of other versions, except for versions pending approval, and return the number of rows."""
         c, decisions = shadow_predictions.c, promotion_decisions.c
         waiting = sa.select(decisions.challenger_version).where(
             decisions.model_name == self._model_name, decisions.state == PENDING_APPROVAL
         )
         is_old = sa.and_(c.model_name == self._model_name, c.model_version != version, c.model_version.not_in(waiting))
         n_deleted = 0
-        while True:  # delete in parts, because the service's writes wait for the same lock
+        while True:  # Delete in parts, because the service's writes wait for the same lock.
             part = sa.select(c.model_version, c.request_id).where(is_old).limit(_ROWS_PER_DELETE)
             delete = sa.delete(shadow_predictions).where(sa.tuple_(c.model_version, c.request_id).in_(part))
             with self._database.begin() as connection:
@@ -125,7 +127,7 @@ class ShadowStore:
                 return n_deleted
 
     def totals(self) -> dict[str, int]:
-        """Return the number of rows per version."""
+        """Return the number of rows of each version."""
         c = shadow_predictions.c
         query = sa.select(c.model_version, sa.func.count()).where(c.model_name == self._model_name)
         with self._database.connect() as connection:
@@ -133,7 +135,7 @@ class ShadowStore:
         return {row[0]: row[1] for row in rows}
 
     def newest_version(self) -> str | None:
-        """The version that scored the newest request; None if there are no rows."""
+        """Return the version that scored the newest request, or None if there are no rows."""
         c = shadow_predictions.c
         query = sa.select(c.model_version).where(c.model_name == self._model_name).group_by(c.model_version)
         with self._database.connect() as connection:
@@ -141,7 +143,7 @@ class ShadowStore:
             return connection.execute(newest_first.limit(1)).scalar_one_or_none()
 
     def agreement(self, version: str, limit: int = MAX_COMPARED) -> ShadowAgreement | None:
-        """Compare the version's newest rows with the served predictions; None if there are no rows."""
+        """Compare the version's newest rows with the served predictions. Return None if there are no rows."""
         return agreement(version, self._compared(version, limit))
 
     def _compared(self, version: str, limit: int) -> ShadowedRows:
@@ -174,7 +176,7 @@ class ShadowStore:
         with self._database.connect() as connection:
             rows = connection.execute(query).all()
         columns: list[Any] = list(zip(*rows, strict=True)) or [()] * 7
-        # numpy has no time zones; the timestamps are UTC.
+        # numpy has no time zones, so the timestamps are in UTC.
         naive = [timestamp.replace(tzinfo=None) for timestamp in columns[0]]
         return ShadowedRows(
             np.array(naive, dtype="datetime64[us]"),
