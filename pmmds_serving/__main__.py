@@ -1,6 +1,7 @@
-"""`python -m pmmds_serving`: checks the settings, then replaces itself with the BentoML server.
+"""The entry point of `python -m pmmds_serving`, which checks the settings and then replaces itself with the BentoML
+server.
 
-The supervisor and containers start this. Not here: anything that must run after the `exec`.
+The supervisor and containers start this module. Not here: anything that must run after the `exec`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def main() -> None:
         sys.stderr.write(f"Error: {error}\n")
         sys.exit(error.exit_code)
     argv, variables = serve_command(settings)
-    with lock:  # the server inherits the lock
+    with lock:  # The server inherits the lock.
         os.execvpe(argv[0], argv, {**os.environ, **settings.to_environment(), **variables})
 
 

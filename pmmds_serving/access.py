@@ -1,4 +1,5 @@
-"""Access to guarded endpoints: requires the admin token or, if none is set, a client on the same machine.
+"""Controls access to guarded endpoints, which requires the admin token or, if none is set, a client on the same
+machine.
 
 Without a token, the Host header must also name this machine and the request must not come from a web page of another
 origin, because a browser on the same machine also connects through loopback. Not here: checks of header values
@@ -22,7 +23,7 @@ from pmmds_serving.worker import Worker
 
 
 class Caller(NamedTuple):
-    """A client and its request headers; a missing header is an empty string."""
+    """A client and its request headers. A missing header is an empty string."""
 
     authorization: str
     address: str
@@ -33,12 +34,16 @@ class Caller(NamedTuple):
 
 
 def require_admin(request: Request, worker: Worker) -> None:
-    """Raises ApiError: 401 for a missing or wrong token; if no token is set, 403 for a client on another machine."""
+    """Check that a client may use guarded endpoints.
+
+    Raise ApiError 401 for a missing or wrong token or, if no token is set, ApiError 403 for a client on another
+    machine.
+    """
     check_admin(worker, caller_of(request))
 
 
 def is_admin(request: Request, worker: Worker) -> bool:
-    """True if `require_admin` would not raise."""
+    """Return True if `require_admin` would not raise an error."""
     return _problem(worker, caller_of(request)) is None
 
 
@@ -54,7 +59,7 @@ def caller_of(request: Request) -> Caller:
 
 
 def check_admin(worker: Worker, caller: Caller) -> None:
-    """Check access as `require_admin` does, for any transport. Raises ApiError."""
+    """Check access in the same way as `require_admin`, for any transport. Raise ApiError if access is denied."""
     problem = _problem(worker, caller)
     if problem is not None:
         raise problem
@@ -76,5 +81,7 @@ def _problem(worker: Worker, caller: Caller) -> api_errors.ApiError | None:
 
 
 def only_value(values: list[str]) -> str:
-    """Return the header's value if there is exactly one; otherwise empty, which matches no host and no token."""
+    """Return the header's value if there is exactly one, and otherwise an empty string, which matches no host and no
+    token.
+    """
     return values[0] if len(values) == 1 else ""

@@ -1,4 +1,4 @@
-"""Errors of the API. Every error body has the format `{"detail": {"message", "errors", "warnings"}}`.
+"""The errors of the API. Every error body has the format `{"detail": {"message", "errors", "warnings"}}`.
 
 Add a constructor here for each new error. Not here: HTTP (application.py), validation of rows (pmmds_core.contracts).
 """
@@ -10,12 +10,12 @@ from typing import Any
 
 from pmmds_core.contracts.request_validator import MESSAGE
 
-# Clients without the admin token see this instead of a problem's text, which may contain host names or paths.
+# Clients without the admin token see this message instead of a problem's text, which may contain host names or paths.
 HIDDEN = "GET /healthz with the admin token shows the problem"
 
 
 class ApiError(Exception):
-    """An error response. `error_type` is a metric label, so it comes from a closed list."""
+    """An error response. `error_type` is a metric label and must therefore come from a closed list."""
 
     def __init__(
         self, status: int, message: str, error_type: str, errors: Sequence[str] = (), warnings: Sequence[str] = ()
@@ -44,7 +44,7 @@ def wrong_charset(charset: str) -> ApiError:
 
 
 def wrong_content_encoding(coding: str, accepted: str) -> ApiError:
-    """Error 415; its response lists the accepted codings in the header Accept-Encoding (RFC 9110, 12.5.3)."""
+    """Return error 415, whose response lists the accepted codings in the header Accept-Encoding (RFC 9110, 12.5.3)."""
     error = f"Content-Encoding is {coding[:80]!r}. Expected one of: {accepted}, or none"
     return ApiError(415, MESSAGE, "content_encoding", [error])
 
@@ -58,7 +58,7 @@ def too_large(limit: int) -> ApiError:
 
 
 def client_left() -> ApiError:
-    """Error for the metrics only: the client has disconnected, so no response is sent."""
+    """Return an error for the metrics only, because the client has disconnected and no response is sent."""
     return ApiError(499, "The client closed the connection", "client_left")
 
 

@@ -57,10 +57,10 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
 
 
 def build_app(make_deployment: Callable[[], Deployment]) -> Starlette:
-    """Build the application; its worker is created at start-up.
+    """Build the application, whose worker is created at start-up.
 
     Args:
-        make_deployment: called once, at start-up.
+        make_deployment: a function that is called once, at start-up.
     """
 
     @asynccontextmanager
@@ -83,13 +83,13 @@ def build_app(make_deployment: Callable[[], Deployment]) -> Starlette:
     predict = PredictEndpoint()
     routes.append(Route(PREDICT_PATH, predict, methods=["POST"]))
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
-    app.router.redirect_slashes = False  # a redirect would drop a proxy's path prefix and the body of a POST
+    app.router.redirect_slashes = False  # A redirect would drop a proxy's path prefix and the body of a POST request.
     app.state.predict, predict.state = predict, app.state
     return app
 
 
 def _observed(method: str, endpoint: str, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    """Count and time a handler and turn its exceptions into responses. The metric label is the route's template."""
+    """Count and time a handler, and turn its exceptions into responses. The metric label is the route's template."""
 
     async def answer(request: Request) -> Response:
         tracing = request.app.state.worker.tracing

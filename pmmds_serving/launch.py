@@ -1,4 +1,4 @@
-"""Start of the service: its command, its environment and the checks before it. Not here: supervision.
+"""Starts the service, with its command, its environment and the checks before the start. Not here: supervision.
 
 BentoML's home is a folder in PMMDS_HOME, so that several services on one machine do not share it.
 """
@@ -19,7 +19,7 @@ _TRACING_MODULES = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.prot
 
 
 def serve_command(settings: Settings) -> tuple[list[str], dict[str, str]]:
-    """Return the server's command line and additional environment variables. Writes no files."""
+    """Return the server's command line and additional environment variables, without writing files."""
     argv = [sys.executable, "-m", "bentoml", "serve", TARGET]
     argv += ["--host", settings.http_host, "--port", str(settings.http_port)]
     run = settings.home_path / "run"
@@ -56,7 +56,7 @@ def _is_installed(module: str) -> bool:
 
 
 def _prepare_run_folder(deployment: Deployment) -> None:
-    """Create BentoML's home, where it keeps the shared counters. Raises HomeNotWritableError."""
+    """Create BentoML's home, which contains the shared counters. Raise HomeNotWritableError if this fails."""
     run = deployment.folder("run")
     try:
         (run / "bentoml").mkdir(exist_ok=True)
@@ -68,12 +68,15 @@ def _prepare_run_folder(deployment: Deployment) -> None:
 
 
 def grpc_port_taken(settings: Settings, problem: str) -> PortTakenError:
-    """The error for a gRPC port that is not available."""
+    """Return the error for a gRPC port that is not available."""
     return _port_taken(settings.http_host, settings.grpc_port, "PMMDS_GRPC_PORT", problem)
 
 
 def _check_addresses(settings: Settings) -> None:
-    """Check that both ports are free: with SO_REUSEPORT, workers would share the gRPC port with another service."""
+    """Check that both ports are free.
+
+    With SO_REUSEPORT, workers would share the gRPC port with another service.
+    """
     host = settings.http_host
     try:
         family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET

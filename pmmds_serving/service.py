@@ -21,7 +21,7 @@ class MountedService(Service):  # type: ignore[misc]
     """A BentoML service that serves only the mounted application."""
 
     def inject_config(self) -> None:
-        """Open the deployment. This is called at start-up, not at import, so the settings are read here."""
+        """Open the deployment. This is called at start-up and not at import, so the settings are read here."""
         workers = load_settings().serving_workers
         self.config = {"workers": workers, "logging": {"access": {"enabled": False}}, "metrics": {"enabled": False}}
         super().inject_config()
@@ -40,7 +40,7 @@ class MountedService(Service):  # type: ignore[misc]
 
 
 class TabularClassifier:
-    """The class that BentoML serves; the mounted application handles all requests."""
+    """The class that BentoML serves. The mounted application handles all requests."""
 
 
 def _mounted_service() -> MountedService:

@@ -1,6 +1,6 @@
-"""OpenTelemetry spans of requests. Imported only if PMMDS_OTLP_ENDPOINT is set.
+"""OpenTelemetry spans of requests. This module is imported only if PMMDS_OTLP_ENDPOINT is set.
 
-A span contains the outcome of a request but no request data. A thread sends spans in batches; if the collector is
+A span contains the outcome of a request but no request data. A thread sends spans in batches. If the collector is
 unavailable, spans are lost and requests are not affected. Not here: handling requests.
 """
 
@@ -28,7 +28,7 @@ from pmmds_serving.prediction.predictor import COMPLETED, Prediction, Predictor
 from pmmds_serving.prediction.request_bodies import Headers
 
 EXPORT_SECONDS = 5.0
-# Maximum number of spans in memory while the collector is unavailable; the oldest are dropped first.
+# The maximum number of spans in memory while the collector is unavailable. The oldest spans are dropped first.
 MAX_WAITING_SPANS = 4096
 _CARRIERS = (b"traceparent", b"tracestate")
 _GRPC_FAILED = frozenset({"INTERNAL", "UNAVAILABLE", "UNKNOWN"})
@@ -37,7 +37,7 @@ Answer: TypeAlias = Callable[[Headers, bytes, float, ApiError | None], tuple[int
 
 
 class Tracing:
-    """Creates the spans of one worker."""
+    """The tracer of one worker, which creates its spans."""
 
     def __init__(self, settings: Settings) -> None:
         propagate.set_global_textmap(TraceContextTextMapPropagator())
@@ -50,7 +50,7 @@ class Tracing:
         self._tracer = self._provider.get_tracer("pmmds.serving")
 
     def close(self) -> None:
-        """Send the remaining spans; takes at most EXPORT_SECONDS."""
+        """Send the remaining spans, which takes at most EXPORT_SECONDS."""
         self._provider.shutdown()
 
     @contextmanager
@@ -64,14 +64,14 @@ class Tracing:
             context=parent,
             kind=SpanKind.SERVER,
             attributes=attributes,
-            record_exception=False,  # do not record exceptions, because an error's text may contain customer data
+            record_exception=False,  # Do not record exceptions, because an error's text may contain customer data.
             set_status_on_exception=False,
         ) as span:
             yield RequestSpan(span)
 
     @contextmanager
     def call(self, endpoint: str, metadata: Sequence[tuple[str, Any]]) -> Iterator[RequestSpan]:
-        """Open a span for a gRPC call; `endpoint` is /package.Service/Method."""
+        """Open a span for a gRPC call. `endpoint` is /package.Service/Method."""
         headers = [(k.encode(), v.encode("latin-1")) for k, v in metadata if isinstance(v, str) and v.isascii()]
         with self.request("GRPC", endpoint, headers) as span:
             yield span
@@ -109,20 +109,20 @@ class RequestSpan:
         self._span = span
 
     def answered(self, status: int) -> None:
-        """Set the HTTP status; 5xx marks the span as an error."""
+        """Set the HTTP status. A status of 5xx marks the span as an error."""
         self._span.set_attribute("http.response.status_code", status)
         if status >= 500:
             self._span.set_status(StatusCode.ERROR)
 
     def ended(self, code: str) -> None:
-        """Set the gRPC status's name."""
+        """Set the name of the gRPC status."""
         self._span.set_attribute("rpc.response.status_code", code)
         if code in _GRPC_FAILED:
             self._span.set_status(StatusCode.ERROR)
 
 
 class TracedLine(FrequentLine):
-    """Writes log lines that contain the trace id of their request."""
+    """A writer of log lines that contain the request's trace id."""
 
     def __init__(self, name: str, event: str) -> None:
         super().__init__(name, event)
@@ -136,7 +136,7 @@ class TracedLine(FrequentLine):
 
 
 def add_trace_id(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """structlog processor: adds the trace id of the current request."""
+    """Add the trace id of the current request to a log line, as a structlog processor."""
     if trace_id := _trace_id():
         event["trace_id"] = trace_id
     return event

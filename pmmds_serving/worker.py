@@ -1,4 +1,4 @@
-"""One serving worker: creates its parts, and starts and stops them in order. Not here: what the parts do.
+"""A serving worker, which creates its parts and starts and stops them in order. Not here: what the parts do.
 
 Shutdown order: drain requests, ship the spool, close.
 """
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 SIDECAR_CHECK_SECONDS = 1.0
 WATCHER_STOP_SECONDS = 5.0
 SHADOW_STOP_SECONDS = 2.0
-# Maximum delay in seconds before log lines and counters, which are published together, become visible.
+# The maximum delay in seconds before log lines and counters, which are published together, become visible.
 PUBLISH_SECONDS = 0.1
 
 
@@ -66,7 +66,7 @@ class Worker:
 
     @property
     def cannot_record(self) -> str:
-        """The reason why predictions cannot be recorded now; empty if they can."""
+        """Return the reason why predictions currently cannot be recorded, or an empty string if they can."""
         if self.spool.problem:
             return self.spool.problem
         if self.spool.is_full:
@@ -80,7 +80,10 @@ class Worker:
 
 
 def build_worker(deployment: Deployment) -> Worker:
-    """Create all parts without starting them or opening the database. Raises ContractError, HomeNotWritableError."""
+    """Create all parts without starting them or opening the database.
+
+    Raise ContractError or HomeNotWritableError.
+    """
     names = deployment.contract.feature_names
     pickle = deployment.settings.model_pickle
     cache = ModelCache(deployment.folder("model_cache").parent, deployment.model_name, pickle=pickle)
@@ -170,9 +173,10 @@ async def _keep_running(*sidecars: Sidecar) -> None:
 
 
 async def _stop_with(parent: int, main: int | None) -> None:
-    """Stop this worker if the server's main process is gone. Otherwise it would keep the port and the home in use.
+    """Stop this worker if the server's main process is gone.
 
-    `main`: the process that locked the home. If it exited while this worker was importing, the parent is process 1.
+    Otherwise the worker would keep the port and the home in use. `main` is the process that locked the home. If this
+    process exited while the worker was importing, the parent is process 1.
     """
     was_orphaned = parent == 1 and main not in (None, 1) and not is_alive(main or 0)
     while True:

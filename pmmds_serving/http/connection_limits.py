@@ -1,7 +1,7 @@
-"""Connection limits: number of connections, time and size of a request head, and time for reading a response.
+"""Limits the number of connections, the time and size of a request head, and the time for reading a response.
 
-uvicorn has no such limits. It also drops the body of a request that asks for an upgrade; here that request is parsed
-again without the Upgrade header. Not here: accepted request heads (framing.py), handling of a request
+uvicorn has no such limits. uvicorn also drops the body of a request that asks for an upgrade, so this module parses
+such a request again without the Upgrade header. Not here: accepted request heads (framing.py), handling of a request
 (application.py, predict_protocol.py), body sizes (prediction/request_bodies.py).
 """
 
@@ -25,22 +25,22 @@ from pmmds_serving.http.framing import (
 from pmmds_serving.private_apis.uvicorn_protocol import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 MAX_HEAD_BYTES = 65_536
-# Maximum number of pipelined requests that wait for an earlier response on the same connection.
+# The maximum number of pipelined requests that wait for an earlier response on the same connection.
 MAX_PIPELINED = 16
-# Minimum number of bytes a client must read from a pending response within `request_seconds`.
+# The minimum number of bytes that a client must read from a pending response within `request_seconds`.
 MIN_READ_BYTES = 16_384
 
 _HEAD_TOO_LARGE = ApiError(431, "The headers are too large", "http", [f"Expected at most {MAX_HEAD_BYTES:,} bytes"])
 
 
 class _LastRequestError(Exception):
-    """Raised if bytes arrive after the connection's last request; they are not read."""
+    """Raised if bytes arrive after the connection's last request. These bytes are not read."""
 
 
 class OneWrite:
-    """A transport that joins all writes of one event loop iteration.
+    """A transport that joins all writes within one iteration of the event loop.
 
-    uvicorn writes head and body of a response separately, which costs two system calls and two packets.
+    uvicorn writes the head and the body of a response separately, which costs two system calls and two packets.
     Everything except `write` and `close` is delegated to the transport.
     """
 
@@ -55,7 +55,7 @@ class OneWrite:
         self._parts.append(data)
 
     def write_now(self, data: bytes) -> None:
-        """Send immediately, after all earlier writes."""
+        """Send the data immediately, after all earlier writes."""
         self._send()
         self._transport.write(data)
 
@@ -73,33 +73,34 @@ class OneWrite:
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with limits. A connection that exceeds one gets an error response and is closed.
+    """uvicorn's protocol with limits.
 
-    `max_connections`: maximum for one worker. `request_seconds`: maximum time from a request's first byte, or the
-    start of the connection, to the request's last byte.
+    A connection that exceeds a limit gets an error response and is closed. `max_connections` is the maximum number of
+    connections per worker. `request_seconds` is the maximum time from a request's first byte, or the start of the
+    connection, to the request's last byte.
     """
 
     max_connections: ClassVar[int] = 512
     request_seconds: ClassVar[float] = 10.0
 
-    # Start time of the incomplete request; None when no request is pending.
+    # The start time of the incomplete request, or None when no request is pending.
     _waiting_since: float | None = None
     _head_bytes = 0
     _in_head = True
     _is_rejected = False
     # True if the connection accepts no more requests.
     _closes_after = False
-    # Head of a request that asked for an upgrade, to be parsed again; otherwise empty.
+    # The head of a request that asked for an upgrade and must be parsed again, or empty bytes.
     _again = b""
     _is_reparsing = False
-    # Size of the write buffer at the last check of a slow reader.
+    # The size of the write buffer at the last check for a slow reader.
     _unread = 0
     _is_lost = False
-    # Headers by name; for duplicates, the first one.
+    # The headers by name. For duplicate headers, the first value is kept.
     _named: dict[bytes, bytes]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self.access_log = False  # BentoML's access log is off; uvicorn would still format each line
+        self.access_log = False  # BentoML's access log is disabled, but uvicorn would still format each line.
         super().connection_made(cast("asyncio.Transport", OneWrite(transport, self.loop)))
         if len(self.connections) > self.max_connections:
             errors = [f"{self.max_connections:,} connections are open. Use fewer connections and reuse them"]
@@ -122,20 +123,20 @@ class GuardedProtocol(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._end_reading(error.__context__)
             return
-        if self._waiting_since is not None:  # blank lines between requests do not keep an idle connection open
+        if self._waiting_since is not None:  # Blank lines between requests do not keep an idle connection open.
             self._unset_keepalive_if_required()
         if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
             self._reject(_HEAD_TOO_LARGE)
 
     def _feed(self, data: bytes) -> None:
-        """Parse the bytes. If a request asks for an upgrade, parse its head again without the Upgrade header."""
+        """Parse the bytes. If a request asks for an upgrade, its head is parsed again without the Upgrade header."""
         rest: bytes | memoryview = data
         while (end_of_head := self._parsed(rest)) is not None:
             self._parse_again()
             rest = memoryview(rest)[end_of_head:]
 
     def _parsed(self, data: bytes | memoryview) -> int | None:
-        """Return the offset after the head of a request that asks for an upgrade; None if all bytes were parsed."""
+        """Return the offset after the head of a request that asks for an upgrade, or None if all bytes were parsed."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -163,7 +164,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def _await_message(self) -> None:
-        """Called at a request's first byte."""
+        """Handle a request's first byte."""
         if self._closes_after:
             raise _LastRequestError
         self._unset_keepalive_if_required()
@@ -172,7 +173,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._in_head, self._head_bytes = True, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Collect a header; trailers are ignored."""
+        """Collect a header. Trailers are ignored."""
         if not self._in_head:
             return
         name = name.lower()
@@ -197,7 +198,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_head = False
 
     def _on_head(self, version: str) -> None:
-        """Called after a request's head has passed all checks."""
+        """Handle a request whose head has passed all checks."""
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ApiError(503, "The connection has too many pending requests", "connections")
         HttpToolsProtocol.on_headers_complete(self)
@@ -226,7 +227,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.loop.call_later(left if left > 0 else self.request_seconds, self._check_time)
 
     def _check_reader(self) -> None:
-        """Abort a connection whose client reads its response too slowly."""
+        """Abort a connection whose client reads the response too slowly."""
         unread = self.transport.get_write_buffer_size()
         if self._unread and unread > self._unread - MIN_READ_BYTES:
             self.transport.abort()
@@ -235,16 +236,22 @@ class GuardedProtocol(HttpToolsProtocol):
         self.loop.call_later(self.request_seconds, self._check_time)
 
     def _seconds_idle_left(self) -> float:
-        """Seconds until the idle connection is closed; uvicorn has its own timer after requests that it handled."""
+        """Return the number of seconds until the idle connection is closed.
+
+        After requests that uvicorn handled, its own timer applies.
+        """
         return self.request_seconds
 
     def _reject(self, error: ApiError) -> None:
-        """Respond with the error and close the connection. If responses are pending, send them instead of the error."""
+        """Respond with the error and close the connection.
+
+        If responses are pending, they are sent instead of the error.
+        """
         self._is_rejected = True
         self._waiting_since = None
         cycle: RequestResponseCycle | None = self.cycle
         is_answering = cycle is not None and not cycle.response_complete
-        if cycle is not None and is_answering and self._in_head:  # `cycle` belongs to an earlier request
+        if cycle is not None and is_answering and self._in_head:  # `cycle` belongs to an earlier request.
             cycle.keep_alive = False
             return
         if not self.pipeline and (cycle is None or not is_answering or not cycle.response_started):

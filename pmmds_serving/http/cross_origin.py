@@ -1,4 +1,6 @@
-"""CORS: lets web pages of the origins in PMMDS_HTTP_CORS_ORIGINS read the service's responses. Off by default.
+"""CORS support, which lets web pages of the origins in PMMDS_HTTP_CORS_ORIGINS read the service's responses.
+
+CORS is disabled by default.
 
 Not here: access to guarded endpoints (access.py), for which a page needs the admin token.
 """
@@ -23,7 +25,7 @@ _PREFLIGHT: tuple[Header, ...] = (
 
 
 class CrossOrigin:
-    """ASGI middleware: adds the CORS headers to responses and answers preflight requests."""
+    """ASGI middleware that adds the CORS headers to responses and answers preflight requests."""
 
     def __init__(self, app: Application, origins: Collection[str]) -> None:
         self._app = app
@@ -43,7 +45,7 @@ class CrossOrigin:
         await self._app(scope, receive, _adding(allowed, send))
 
     def _allowed(self, origin: bytes) -> list[Header]:
-        """CORS headers of a response.
+        """Return a response's CORS headers.
 
         Vary is always included, because a cache may reuse the response for another origin.
         """

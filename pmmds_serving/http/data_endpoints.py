@@ -1,4 +1,4 @@
-"""Endpoints that receive data: batch predictions and feedback.
+"""The endpoints that receive data: batch predictions and feedback.
 
 Not here: single predictions (predict_endpoint.py), health and model (status_endpoints.py).
 """
@@ -32,15 +32,15 @@ from pmmds_serving.prediction.request_bodies import decode_json
 from pmmds_serving.spool.segment import segments_with_records
 from pmmds_serving.worker import Worker
 
-# Maximum length of a label's request id, which may have the index of a batch row appended.
+# The maximum length of a label's request id, which may have a batch row's index appended.
 MAX_LABEL_ID = 128
-# How long labels wait for predictions that are still in the spool, and the polling interval, in seconds.
+# The maximum time that labels wait for predictions that are still in the spool, and the polling interval, in seconds.
 SHIPPING_GRACE_SECONDS, SHIPPING_POLL_SECONDS = 10.0, 0.02
 
 
 @dataclass(frozen=True)
 class LabelRules:
-    """The accepted labels and timestamps; the same rules apply to label files."""
+    """The accepted labels and timestamps. The same rules apply to label files."""
 
     words: LabelWords
     timestamps: TimestampRange
@@ -51,7 +51,7 @@ class LabelRules:
 
 
 class InvalidItemError(ValueError):
-    """An invalid label; the exception's message is sent to the client."""
+    """Raised for an invalid label. The exception's message is sent to the client."""
 
 
 async def predict_batch(request: Request, worker: Worker) -> Response:
@@ -64,7 +64,7 @@ async def predict_batch(request: Request, worker: Worker) -> Response:
 
 
 async def feedback(request: Request, worker: Worker) -> Response:
-    """POST /api/v1/feedback. Stores all items or none."""
+    """Handle POST /api/v1/feedback, which stores all items or none."""
     require_admin(request, worker)
     async with worker.large_feedback.read(request.scope["headers"], request.receive, FEEDBACK_BYTES) as body:
         rules = LabelRules.of(worker.deployment)
@@ -73,7 +73,7 @@ async def feedback(request: Request, worker: Worker) -> Response:
 
 
 def read_labels(body: bytes, rules: LabelRules) -> list[LabelItem]:
-    """Decode and validate `{"items": [{…}, …]}`. Thread-safe. Raises ApiError."""
+    """Decode and validate `{"items": [{…}, …]}`. Thread-safe. Raise ApiError if the body is invalid."""
     check_elements(body, MAX_FEEDBACK * LABEL_ELEMENTS)
     n_labels = n_items(body, "items")
     if n_labels is not None and n_labels > MAX_FEEDBACK:
@@ -82,9 +82,9 @@ def read_labels(body: bytes, rules: LabelRules) -> list[LabelItem]:
 
 
 def store_labels(worker: Worker, items: Sequence[LabelItem]) -> FeedbackCounts:
-    """Wait until spooled predictions are shipped, then store the labels.
+    """Wait until spooled predictions are shipped, and then store the labels.
 
-    Blocks on the database, so call it in a thread. Raises ApiError.
+    Call this function in a thread, because it blocks on the database. Raise ApiError if the labels cannot be stored.
     """
     try:
         worker.spool.seal()
@@ -95,9 +95,9 @@ def store_labels(worker: Worker, items: Sequence[LabelItem]) -> FeedbackCounts:
 
 
 def _await_predictions(worker: Worker, request_ids: set[str]) -> None:
-    """Wait until all ids are logged or everything spooled before this call is shipped.
+    """Wait until all ids are logged or everything that was spooled before this call is shipped.
 
-    After that, ids that are still missing are unknown.
+    Ids that are still missing after that are unknown.
     """
     log, pending = worker.deployment.prediction_log, segments_with_records(worker.spool.folder)
     missing, deadline = request_ids, time.monotonic() + SHIPPING_GRACE_SECONDS
@@ -107,7 +107,7 @@ def _await_predictions(worker: Worker, request_ids: set[str]) -> None:
 
 
 def label_items(raw: Any, rules: LabelRules) -> list[LabelItem]:
-    """Validate the labels of decoded JSON. Raises ApiError that lists all errors by item index."""
+    """Validate the labels of decoded JSON. Raise an ApiError that lists all errors by item index."""
     if not isinstance(raw, list) or not 1 <= len(raw) <= MAX_FEEDBACK:
         raise wrong_feedback(f"{len(raw):,}" if isinstance(raw, list) else type(raw).__name__)
     now = datetime.now(UTC)
@@ -145,7 +145,7 @@ def _label_item(item: Any, rules: LabelRules, now: datetime) -> LabelItem:
 
 
 def _timestamp(raw: Any, rules: LabelRules, now: datetime) -> datetime:
-    """Parse a timestamp to UTC. Raises InvalidItemError."""
+    """Parse a timestamp and convert it to UTC. Raise InvalidItemError if the timestamp is invalid."""
     try:
         return rules.timestamps.parse(raw, now)
     except InvalidTimestampError as error:

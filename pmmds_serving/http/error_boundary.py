@@ -1,4 +1,7 @@
-"""Error boundary: turns every exception of a handler into an ApiError. Not here: routes, sending responses."""
+"""The error boundary, which turns every exception of a handler into an ApiError.
+
+Not here: routes, sending responses.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,10 @@ _PAYLOAD_PROBLEMS = frozenset({400, 413, 415})
 
 
 class ErrorBoundary:
-    """A `with` block that stores an exception as `error`.
+    """Context manager that stores an exception as `error`.
 
-    An unexpected exception becomes a 500. Only its type and location are logged, because its text may contain customer
-    data.
+    An unexpected exception becomes an error 500. Only the exception's type and location are logged, because its text
+    may contain customer data.
     """
 
     __slots__ = ("error",)

@@ -19,7 +19,7 @@ _VERSIONS = frozenset({"1.0", "1.1"})
 
 
 def broken(error: str, status: int = 400) -> ApiError:
-    """Return the error for a malformed request; its connection is closed."""
+    """Return the error for a malformed request, whose connection is closed."""
     return ApiError(status, "The request is not HTTP", "http", [error])
 
 
@@ -31,22 +31,22 @@ def too_many_headers() -> ApiError:
 
 
 def check_method(method: bytes) -> None:
-    """Raises ApiError for CONNECT, which would turn the connection into a tunnel."""
+    """Raise ApiError for CONNECT, which would turn the connection into a tunnel."""
     if method == b"CONNECT":
         errors = ["CONNECT is not supported. See GET /docs for all endpoints"]
         raise ApiError(405, "Method Not Allowed", "http", errors)
 
 
-# RFC 3986, 3.2.2: a name, an IPv4 address or a bracketed IPv6 address; empty if the target has no authority.
+# A name, an IPv4 address or a bracketed IPv6 address (RFC 3986, 3.2.2), or empty if the target has no authority.
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.%v]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
 
 
 def check_framing(version: str, headers: Headers, named: Mapping[bytes, bytes]) -> None:
-    """Raises ApiError unless the head identifies the host and the end of the body unambiguously.
+    """Raise ApiError unless the head identifies the host and the end of the body unambiguously.
 
     Args:
-        version: such as "1.1".
-        headers: lower-case names and values, in the order received.
+        version: the HTTP version, such as "1.1".
+        headers: the lower-case names and the values, in the order received.
         named: the headers by name.
     """
     if version not in _VERSIONS:
@@ -63,7 +63,10 @@ def check_framing(version: str, headers: Headers, named: Mapping[bytes, bytes]) 
 
 
 def _check_coding(version: str, values: Sequence[bytes]) -> None:
-    """Raises ApiError unless the coding is `chunked`; llhttp also accepts codings that the service cannot decode."""
+    """Raise ApiError unless the coding is `chunked`.
+
+    llhttp also accepts codings that the service cannot decode.
+    """
     if version == "1.0":
         raise broken("HTTP/1.0 does not support Transfer-Encoding. Send Content-Length")
     if len(values) > 1 or values[0].strip().lower() != b"chunked":
@@ -71,7 +74,7 @@ def _check_coding(version: str, values: Sequence[bytes]) -> None:
 
 
 def head_without_upgrade(method: bytes, url: bytes, version: str, headers: Headers) -> bytes:
-    """The head of a request without its Upgrade header (RFC 9110, 7.8)."""
+    """Return a request's head without the Upgrade header (RFC 9110, 7.8)."""
     lines = [b"%b %b HTTP/%b" % (method, url, version.encode())]
     lines += [b"%b: %b" % header for header in headers if header[0] != b"upgrade"]
     return b"\r\n".join([*lines, b"", b""])

@@ -16,7 +16,7 @@ Document = dict[str, Any]
 
 
 def openapi_document(contract: Contract, path_prefix: str = "") -> Document:
-    """OpenAPI 3.1 of every endpoint. `path_prefix`: PMMDS_HTTP_PATH_PREFIX."""
+    """Return the OpenAPI 3.1 document of all endpoints. `path_prefix` is PMMDS_HTTP_PATH_PREFIX."""
     return {
         "openapi": "3.1.0",
         "info": {

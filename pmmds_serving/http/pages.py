@@ -1,4 +1,4 @@
-"""HTML pages: the front page and the API documentation. Both work offline.
+"""The HTML pages, which are the front page and the API documentation. Both work offline.
 
 The documentation is Swagger UI, whose files BentoML ships. Not here: the API description (openapi.py).
 """
@@ -30,11 +30,13 @@ _ASSETS = {
 
 
 def front_page(worker: Worker, *, with_problems: bool) -> str:
-    """Render the front page: the service, its model, recent traffic and an example request. Reads the database.
+    """Render the front page with the service, its model, recent traffic and an example request.
+
+    This function reads the database.
 
     Args:
         worker: the worker that renders the page.
-        with_problems: False omits the text of problems, which may contain host names.
+        with_problems: if False, omit the text of problems, which may contain host names.
     """
     model = worker.follower.model
     settings = worker.deployment.settings
@@ -54,7 +56,7 @@ def front_page(worker: Worker, *, with_problems: bool) -> str:
 
 @dataclass(frozen=True)
 class Activity:
-    """Recently logged predictions of all workers; `problem` is set if the database cannot be read."""
+    """The recently logged predictions of all workers. `problem` is set if the database cannot be read."""
 
     last_minute: int = 0
     last_hour: int = 0
@@ -84,7 +86,7 @@ def docs_page() -> str:
 
 @cache
 def docs_asset(name: str) -> tuple[bytes, str] | None:
-    """Return content and media type of a Swagger UI file; None if the file does not exist."""
+    """Return the content and media type of a Swagger UI file, or None if the file does not exist."""
     if name not in _ASSETS:
         return None
     return static_file(name), _ASSETS[name]

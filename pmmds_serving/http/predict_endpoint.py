@@ -1,4 +1,4 @@
-"""POST /api/v1/predict without a web framework; all other requests are passed on.
+"""Handles POST /api/v1/predict without a web framework and passes on all other requests.
 
 A router and the objects for request and response would cost more than decoding, scoring and recording a row together.
 Not here: predicting (prediction/predictor.py), all other endpoints (application.py).
@@ -32,9 +32,9 @@ _encode = msgspec.json.Encoder().encode
 
 
 class PredictEndpoint:
-    """POST /api/v1/predict: `answer`, which the fast path calls, and an ASGI application that calls it.
+    """The endpoint POST /api/v1/predict, as the method `answer` for the fast path and as an ASGI application.
 
-    `state` is the application's state, which contains the worker once it is running. Tracing wraps `answer`.
+    `state` is the application's state, which contains the worker once the worker is running. Tracing wraps `answer`.
     """
 
     def __init__(self) -> None:
@@ -56,12 +56,12 @@ class PredictEndpoint:
     def _answer(
         self, headers: Headers, body: bytes, started: float, error: ApiError | None = None
     ) -> tuple[int, bytes]:
-        """Return status and JSON body for a complete request; count and time the response.
+        """Return the status and JSON body for a complete request, and count and time the response.
 
         Args:
-            headers: lower-case names and values.
-            body: the complete body.
-            started: time.perf_counter() when the request arrived.
+            headers: the lower-case names and the values.
+            body: the complete request body.
+            started: the value of time.perf_counter() when the request arrived.
             error: an error that was found before this call, if any.
         """
         worker: Worker = self.state.worker
@@ -93,7 +93,7 @@ class PredictFirst:
 
 
 def _request_id(headers: Headers) -> str:
-    """Return the client's request id; empty if there is none. Raises ApiError if it is invalid."""
+    """Return the client's request id, or an empty string if there is none. Raise ApiError if the id is invalid."""
     for name, value in headers:
         if name == b"x-request-id":
             return check_request_id(value.decode("latin-1"))

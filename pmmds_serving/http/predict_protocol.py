@@ -1,8 +1,8 @@
-"""Prediction fast path: predicts inside uvicorn's protocol as soon as the request is complete.
+"""The fast path for predictions, which predicts inside uvicorn's protocol as soon as the request is complete.
 
-ASGI's task, scope, event and two messages per request cost as much as the prediction itself.
-PMMDS_HTTP_FAST_PATH=off disables it. Not here: the response (predict_endpoint.py), limits of a connection
-(connection_limits.py), selecting the protocol (private_apis/uvicorn_protocol.py).
+ASGI's task, scope, event and two messages per request cost as much as the prediction itself. PMMDS_HTTP_FAST_PATH=off
+disables the fast path. Not here: the response (predict_endpoint.py), limits of a connection (connection_limits.py),
+selecting the protocol (private_apis/uvicorn_protocol.py).
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ _URL = PREDICT_PATH.encode()
 
 
 class DirectProtocol(GuardedProtocol):
-    """Handles plain single predictions and passes every other request to uvicorn.
+    """A protocol that handles plain single predictions and passes every other request to uvicorn.
 
     A request is plain if it has an allowed Content-Length, is neither compressed nor from another origin while CORS is
     enabled, does not expect 100 Continue, and no earlier response of the connection is pending. `predict` creates the
-    response; if it is None, everything is passed to uvicorn.
+    response. If `predict` is None, every request is passed to uvicorn.
     """
 
     predict: ClassVar[PredictEndpoint | None] = None
-    # The header line of responses that depend on the request's Origin; empty while CORS is off.
+    # The header line of responses that depend on the request's Origin, which is empty while CORS is disabled.
     varies: ClassVar[bytes] = b""
 
     _is_direct = False
     _started = 0.0
-    # Time of the last response sent by this class; None while uvicorn's keep-alive timer is in charge.
+    # The time of the last response sent by this class, or None while uvicorn's keep-alive timer is in charge.
     _idle_since: float | None = None
 
     def on_message_begin(self) -> None:
-        """Do the same as uvicorn's method, but without creating a scope, which the fast path does not need."""
+        """Handle the headers like uvicorn's method, but without creating a scope, which the fast path does not need."""
         self._await_message()
         self._idle_since = None
         self.url = b""
@@ -58,7 +58,7 @@ class DirectProtocol(GuardedProtocol):
             self._started = time.perf_counter()
             return
         url, headers, expects = self.url, self.headers, self.expect_100_continue
-        HttpToolsProtocol.on_message_begin(self)  # creates the scope; the request timer is already running
+        HttpToolsProtocol.on_message_begin(self)  # This creates the scope. The request timer is already running.
         self.url, self.expect_100_continue = url, expects
         self.headers.extend(headers)
         super()._on_head(version)
@@ -121,7 +121,7 @@ class DirectProtocol(GuardedProtocol):
         return self._idle_since + self.timeout_keep_alive - self.loop.time()
 
     def shutdown(self) -> None:
-        """At shutdown, respond to a request whose body is still arriving, and then close the connection."""
+        """Respond to a request whose body is still arriving at shutdown, and then close the connection."""
         if self._is_direct:
             self._closes_after = True
         else:
@@ -134,10 +134,11 @@ def install(
     """Make uvicorn use these limits and, with `predict`, the fast path.
 
     Args:
-        max_connections: maximum number of open connections in this process.
-        request_seconds: how long a client may take to send a request.
-        predict: the endpoint; None disables the fast path, so that predictions go through ASGI like other requests.
-        has_cors: True sends requests that have an Origin through ASGI, where http/cross_origin.py handles them.
+        max_connections: the maximum number of open connections in this process.
+        request_seconds: the maximum time that a client may take to send a request.
+        predict: the endpoint, or None to disable the fast path, so that predictions go through ASGI like other
+            requests.
+        has_cors: whether to send requests that have an Origin through ASGI, where http/cross_origin.py handles them.
     """
     GuardedProtocol.max_connections = max_connections
     GuardedProtocol.request_seconds = request_seconds

@@ -1,6 +1,6 @@
-"""Gauges of the service's state: model, registry and spool; the same information as /healthz.
+"""Gauges of the service's state: the model, registry and spool. They show the same information as /healthz.
 
-Read at each scrape from files that all workers share. Not here: counters (metrics/counters.py), metrics read
+They are read at each scrape from files that all workers share. Not here: counters (metrics/counters.py), metrics read
 from the database (metrics/loop_metrics.py).
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def state_families(worker: Worker) -> list[Metric]:
-    """Return all gauges; reads only a folder listing and a few small files."""
+    """Return all gauges, which are read from a folder listing and a few small files."""
     watcher, active, served = worker.cache.read_watcher(), worker.cache.read_active(), worker.follower.model
     is_refused = watcher is not None and watcher.is_refused
     refused = {(watcher.refused_version,): 1.0} if watcher is not None and watcher.refused_version else {}
@@ -57,7 +57,7 @@ def state_families(worker: Worker) -> list[Metric]:
 
 
 def _shadow(worker: Worker) -> list[Metric]:
-    """Gauges of the shadow process; empty unless PMMDS_SHADOW is on."""
+    """Return the gauges of the shadow process, or no gauges unless PMMDS_SHADOW is on."""
     status = worker.shadow.part(worker.deployment.settings.shadow)["status"]
     if status == "off":
         return []
@@ -69,7 +69,7 @@ def _records(worker: Worker) -> bool:
 
 
 def _waiting(folder: Path) -> tuple[int, float]:
-    """Number of log segments with records, and seconds since the oldest one was last written."""
+    """Return the number of log segments with records and the seconds since the oldest segment was last written."""
     waiting = segments_with_records(folder)
     written = []
     for path in waiting:

@@ -1,4 +1,4 @@
-"""Status endpoints: health, readiness, model, reload and metrics.
+"""The status endpoints: health, readiness, model, reload and metrics.
 
 Not here: endpoints that receive data (data_endpoints.py), HTML pages (pages.py).
 """
@@ -29,20 +29,21 @@ from pmmds_serving.prediction.request_bodies import check_content_type
 from pmmds_serving.worker import Worker
 
 RELOAD_SECONDS = 30.0
-# Status words for a database that is reachable but unusable; for any other problem, the status is `unreachable`.
+# Status words for a database that is reachable but unusable. For any other problem, the status is `unreachable`.
 _UNUSABLE = ((SchemaNewerError, "newer"), (SchemaOutdatedError, "outdated"), (RightMissingError, "refused"))
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 async def livez(_: Request, __: Worker) -> Response:
-    """GET /livez: the process is alive."""
+    """Handle GET /livez, which shows that the process is alive."""
     return answer({"status": "alive"})
 
 
 async def healthz(request: Request, worker: Worker) -> Response:
-    """GET /healthz: 503 if the database is unavailable; predictions are still served and recorded.
+    """Handle GET /healthz, which returns 503 if the database is unavailable.
 
-    The text of a problem may contain host names and paths, so only clients allowed to call guarded endpoints see it.
+    Predictions are still served and recorded. The text of a problem may contain host names and paths, so only clients
+    that may call guarded endpoints see the text.
     """
     database = await asyncio.to_thread(_database, worker.deployment)
     is_healthy = not database["problem"]
@@ -54,14 +55,17 @@ async def healthz(request: Request, worker: Worker) -> Response:
 
 
 def hide_problems(parts: dict[str, dict[str, Any]]) -> None:
-    """Replace the text of each problem in place; states and counts are unchanged."""
+    """Replace the text of each problem in place, leaving states and counts unchanged."""
     for part in parts.values():
         if part.get("problem"):
             part["problem"] = api_errors.HIDDEN
 
 
 def _database(deployment: Deployment) -> dict[str, str]:
-    """Check the database and its schema, at each call, because a migration may have changed the schema."""
+    """Check the database and its schema.
+
+    The schema is checked at each call, because a migration may have changed it.
+    """
     try:
         deployment.database.ping()
         check_schema(deployment.database, deployment.contract)
@@ -107,13 +111,13 @@ def _spool(worker: Worker) -> dict[str, Any]:
 
 
 async def ready(_: Request, worker: Worker) -> Response:
-    """GET /ready: 200 while a model is loaded and predictions can be recorded."""
+    """Handle GET /ready, which returns 200 while a model is loaded and predictions can be recorded."""
     reasons = not_ready_reasons(worker)
     return answer({"status": "not ready" if reasons else "ready", "reasons": reasons}, 503 if reasons else 200)
 
 
 def not_ready_reasons(worker: Worker) -> list[str]:
-    """The reason why the worker cannot serve predictions; empty if it can."""
+    """Return the reason why the worker cannot serve predictions, or an empty string if it can."""
     reasons = []
     if worker.follower.model is None:
         reasons.append("no model is loaded")
@@ -123,12 +127,12 @@ def not_ready_reasons(worker: Worker) -> list[str]:
 
 
 async def model(_: Request, worker: Worker) -> Response:
-    """GET /model: the served model."""
+    """Handle GET /model, which describes the served model."""
     return answer(model_document(worker))
 
 
 def model_document(worker: Worker) -> dict[str, Any]:
-    """Describe the served model and every worker's version. Raises ApiError if no model is loaded."""
+    """Describe the served model and every worker's version. Raise ApiError if no model is loaded."""
     served = worker.follower.model
     if served is None:
         raise api_errors.no_model(_no_model_reason(worker))
@@ -154,7 +158,10 @@ def _no_model_reason(worker: Worker) -> str:
 
 
 async def reload_model(request: Request, worker: Worker) -> Response:
-    """POST /model/reload: poll the registry now; responds when all workers serve the production version."""
+    """Handle POST /model/reload, which polls the registry now.
+
+    The response is sent when all workers serve the production version.
+    """
     require_admin(request, worker)
     if content_type := request.headers.get("content-type", ""):
         check_content_type(content_type.encode("latin-1"))
@@ -174,7 +181,7 @@ async def reload_model(request: Request, worker: Worker) -> Response:
 
 
 def _is_handled(worker: Worker, reload: ReloadRequest, watcher: WatcherStatus) -> bool:
-    """True if the watcher has handled this request, or a later one that replaced it."""
+    """Return True if the watcher has handled this request, or a later request that replaced it."""
     newest = worker.cache.read_request()
     return watcher.handled == (reload.id if newest is None else newest.id)
 
@@ -192,18 +199,18 @@ def _workers_behind(worker: Worker) -> str:
 
 
 async def metrics(_: Request, worker: Worker) -> Response:
-    """GET /metrics: all metrics in the Prometheus text format."""
+    """Handle GET /metrics, which returns all metrics in the Prometheus text format."""
     families = await _families(worker)
     return Response(exposition(families), media_type=PROMETHEUS_TEXT)
 
 
 async def metrics_json(_: Request, worker: Worker) -> Response:
-    """GET /metrics/json: the same metrics as JSON."""
+    """Handle GET /metrics/json, which returns the same metrics as JSON."""
     return answer(as_document(await _families(worker)))
 
 
 async def _families(worker: Worker) -> list[Any]:
-    """All metric families, including this worker's pending counts. Reads the database in a thread."""
+    """Return all metric families, including this worker's pending counts. The database is read in a thread."""
     worker.metrics.fold()
     return await asyncio.to_thread(_read_families, worker)
 

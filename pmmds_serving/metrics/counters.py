@@ -1,7 +1,7 @@
-"""Counters of the service; dashboards rely on their names and labels.
+"""The counters of the service. Dashboards rely on the names and labels.
 
-With PROMETHEUS_MULTIPROC_DIR, which BentoML sets, the counts of all workers are summed. Not here: counting
-(the endpoints), drift, retraining and promotion (loop_metrics.py), the service's state (http/service_gauges.py).
+With PROMETHEUS_MULTIPROC_DIR, which BentoML sets, the counts of all workers are summed. Not here: counting (the
+endpoints), drift, retraining and promotion (loop_metrics.py), the service's state (http/service_gauges.py).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pmmds_serving.private_apis.prometheus_values import add_to_histogram, add_t
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
-# Every bucket adds a line to /metrics for each version and endpoint; nine buckets are enough to estimate p95.
+# Every bucket adds a line to /metrics for each version and endpoint. Nine buckets are enough to estimate p95.
 LATENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
 
 
 class _Pending:
-    """Counts and times of one set of labels that have not been added to the library's values yet."""
+    """The counts and times of one set of labels that have not been added to the library's values yet."""
 
     __slots__ = ("buckets", "n", "score", "seconds")
 
@@ -38,7 +38,7 @@ class _Pending:
 
 
 class _PendingByLabels(dict[tuple[str, str, int | str], _Pending]):
-    """Pending values by labels, for a counter and for a histogram without the counter's last label.
+    """The pending values by labels, for a counter and for a histogram without the counter's last label.
 
     Counting takes 5 µs with the library but 0.5 µs with plain numbers, of which `fold` adds thousands at once.
     """
@@ -52,7 +52,7 @@ class _PendingByLabels(dict[tuple[str, str, int | str], _Pending]):
         return self[labels]
 
     def fold(self) -> None:
-        """Add the pending values to the library's values and reset them; call this in the thread that counts."""
+        """Add the pending values to the library's values and reset them. Call this in the thread that counts."""
         for labels, pending in self.items():
             self._counter.labels(*labels).inc(pending.n)
             add_to_histogram(self._histogram.labels(*labels[:-1]), pending.buckets, pending.seconds)
@@ -60,10 +60,13 @@ class _PendingByLabels(dict[tuple[str, str, int | str], _Pending]):
 
 
 class ServingMetrics:
-    """Counters of one process of the service. Raises HomeNotWritableError if the disk is full."""
+    """The counters of one process of the service.
+
+    Creating them raises HomeNotWritableError if the disk is full.
+    """
 
     def __init__(self) -> None:
-        # Imported late: the library decides at import whether values are shared between processes.
+        # Import the library late, because it decides at import whether values are shared between processes.
         from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary
 
         if (shared := shared_folder()) is not None:
@@ -112,7 +115,7 @@ class ServingMetrics:
         self.repeated_requests = Counter(
             "pmmds_repeated_requests",
             "Requests with the same client request id and row as an earlier one; they share one log row",
-            ["answer"],  # `same` as the logged prediction, or `other`
+            ["answer"],  # Either `same`, if the prediction equals the logged prediction, or `other`.
             **options,
         )
         for answer in ("same", "other"):
@@ -122,7 +125,10 @@ class ServingMetrics:
         self._predicted = _PendingByLabels(self.predictions, self.prediction_latency)
 
     def answered(self, method: str, endpoint: str, status: int | str, seconds: float) -> None:
-        """Count and time one response. Labels come from closed lists; `status` is a number or a gRPC status name."""
+        """Count and time one response.
+
+        Labels come from closed lists. `status` is a number or the name of a gRPC status.
+        """
         self._answered[method, endpoint, status].add(seconds)
 
     def predicted(
@@ -134,14 +140,14 @@ class ServingMetrics:
         pending.score += probability
 
     def fold(self) -> None:
-        """Publish all pending values; called periodically by the thread that counts."""
+        """Publish all pending values. The thread that counts calls this periodically."""
         self._answered.fold()
         for (name, version, _), pending in self._predicted.items():
             add_to_summary(self.score.labels(name, version), pending.n, pending.score)
         self._predicted.fold()
 
     def collect(self) -> list[Metric]:
-        """All metric families of this service, summed over its workers."""
+        """Return all metric families of this service, summed over its workers."""
         from prometheus_client import CollectorRegistry
         from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -171,7 +177,7 @@ def exposition(families: list[Metric]) -> bytes:
 
 
 def as_document(families: list[Metric]) -> dict[str, Any]:
-    """JSON document: name → type, help and samples."""
+    """Return a JSON document that maps each name to its type, help and samples."""
     return {
         f.name: {
             "type": f.type,

@@ -1,4 +1,4 @@
-"""Metrics of drift, retraining and promotion, read from the database at each scrape.
+"""The metrics of drift, retraining and promotion, which are read from the database at each scrape.
 
 All replicas export the same numbers, so queries must take the `max` over replicas, never the sum. Labels come from
 closed lists or the contract. Not here: counters of the service (counters.py), queries (pmmds_core.stores).
@@ -25,7 +25,7 @@ _SEVERITIES = (Band.MODERATE, Band.SIGNIFICANT, Band.MAJOR)
 
 
 class LoopTotals:
-    """Totals and current state, read from the database. Raises StoreError."""
+    """Read totals and the current state from the database. Raise StoreError if the database cannot be read."""
 
     def __init__(self, deployment: Deployment) -> None:
         self.model_name = deployment.model_name
@@ -38,9 +38,10 @@ class LoopTotals:
 
 
 def loop_families(deployment: Deployment) -> list[Metric]:
-    """All metric families; if the database cannot be read, they are omitted, not zero.
+    """Return all metric families.
 
-    `pmmds_database_up` is always present, `pmmds_schema_ok` only while the database is available.
+    If the database cannot be read, they are omitted rather than zero. `pmmds_database_up` is always present, and
+    `pmmds_schema_ok` only while the database is available.
     """
     try:
         totals = LoopTotals(deployment)
@@ -52,14 +53,14 @@ def loop_families(deployment: Deployment) -> list[Metric]:
 
 
 def gauge(name: str, meaning: str, value: float) -> Metric:
-    """A gauge without labels."""
+    """Return a gauge without labels."""
     from prometheus_client.core import GaugeMetricFamily
 
     return GaugeMetricFamily(name, meaning, value=value)
 
 
 def labeled_gauge(name: str, meaning: str, labels: list[str], values: Mapping[Any, float]) -> Metric:
-    """A gauge with one line per tuple of labels."""
+    """Return a gauge with one line per tuple of labels."""
     from prometheus_client.core import GaugeMetricFamily
 
     family = GaugeMetricFamily(name, meaning, labels=labels)

@@ -12,21 +12,23 @@ from pathlib import Path
 from pmmds_core.errors import HomeNotWritableError
 from pmmds_serving.private_apis.prometheus_values import FILE_KINDS
 
-# Twice the library's initial size; enough for about fifty pairs of version and endpoint per process.
+# Twice the library's initial size, which is enough for about fifty pairs of version and endpoint per process.
 RESERVED_BYTES = 1 << 17
 
 
 def shared_folder() -> Path | None:
-    """Folder of the shared counters, from the variable that BentoML sets for its workers; None if it is not set."""
+    """Return the folder of the shared counters from the variable that BentoML sets for its workers, or None if it is
+    not set.
+    """
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     return Path(folder) if folder else None
 
 
 def reserve(folder: Path, pid: int) -> None:
-    """Create the files of a new process; existing files are kept.
+    """Create the files of a new process. Existing files are kept.
 
     Raises:
-        HomeNotWritableError: the disk is full or the folder cannot be written.
+        HomeNotWritableError: if the disk is full or the folder is not writable.
     """
     try:
         for kind in FILE_KINDS:

@@ -1,6 +1,7 @@
-"""The model cache: verified bundles on this machine and `current.json`, the version to serve.
+"""The model cache, which contains verified bundles on this machine and `current.json` with the version to serve.
 
-The watcher writes, workers read; both can restart at any time. Not here: the registry (watcher.py).
+The watcher writes to the cache and workers read from it. Both can restart at any time. Not here: the registry
+(watcher.py).
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ from pmmds_serving.process.status_file import Status, StatusFile
 ACTIVE, WATCHER, REQUEST, WORKERS = "current.json", "watcher.json", "reload-request.json", "workers"
 CHALLENGER = "challenger.json"
 
-# Number of newest versions that stay in the cache, so that a rollback needs no download.
+# The number of newest versions that stay in the cache, so that a rollback needs no download.
 KEPT_VERSIONS = 5
 
 
 class ActiveVersion(msgspec.Struct, frozen=True):
     """The version to serve.
 
-    `alias_moved_at`: when the watcher detected the alias move. `verification`: a result of verification.py.
-    `files_digest`, `may_unpickle`: digest of the verified files, and whether a pickle among them may be loaded.
+    `alias_moved_at` is the time when the watcher detected the alias move. `verification` is a result of
+    verification.py. `files_digest` is the digest of the verified files, and `may_unpickle` tells whether a pickle among
+    these files may be loaded.
     """
 
     version: str
@@ -40,18 +42,21 @@ class ActiveVersion(msgspec.Struct, frozen=True):
 
 
 class ChallengerVersion(msgspec.Struct, frozen=True):
-    """The version that may score as a shadow; empty if there is none. `problem`: the reason why it cannot score."""
+    """The version that may score as a shadow, or an empty string.
+
+    `problem` is the reason why the version cannot score.
+    """
 
     version: str
     problem: str = ""
 
 
 class WatcherStatus(msgspec.Struct, frozen=True):
-    """Result of the watcher's last poll.
+    """The result of the watcher's last poll.
 
-    `handled`: `id` of the last reload request it handled. `is_refused`: the version in production cannot be served, so
-    the previous version is still served. `refused_version`: that version, if known. `fetching`: the version being
-    downloaded.
+    `handled` is the `id` of the last reload request that the watcher handled. `is_refused` is True if the version in
+    production cannot be served, so that the previous version is still served. `refused_version` is the refused version,
+    if known. `fetching` is the version that is being downloaded.
     """
 
     pid: int
@@ -64,16 +69,17 @@ class WatcherStatus(msgspec.Struct, frozen=True):
 
 
 class ReloadRequest(msgspec.Struct, frozen=True):
-    """Request to poll the registry now. A later request replaces an earlier one; handling it completes both.
+    """A request to poll the registry now.
 
-    `id`: unique; compared for equality only, because the clock may be set back.
+    A later request replaces an earlier request, and handling the later request completes both. `id` is unique and
+    compared for equality only, because the clock may be set back.
     """
 
     id: str
 
 
 class WorkerStatus(msgspec.Struct, frozen=True):
-    """The version that one worker serves; written whenever it changes."""
+    """The version that one worker serves, which is written whenever it changes."""
 
     pid: int
     version: str
@@ -82,10 +88,13 @@ class WorkerStatus(msgspec.Struct, frozen=True):
 
 
 class ModelCache:
-    """Reads and writes the cached files of one model in PMMDS_HOME."""
+    """The cached files of one model in PMMDS_HOME."""
 
     def __init__(self, home: Path, model_name: str, *, pickle: str = "refused") -> None:
-        """`pickle`: PMMDS_MODEL_PICKLE. A pickle is loaded only if this and `may_unpickle` allow it."""
+        """Open the cache.
+
+        `pickle` is PMMDS_MODEL_PICKLE. A pickle is loaded only if this setting and `may_unpickle` both allow it.
+        """
         self._pickle = pickle
         self.folder = home / "model_cache" / model_name
         self.workers = self.folder / WORKERS
@@ -94,12 +103,12 @@ class ModelCache:
         self.workers.mkdir(parents=True, exist_ok=True)
 
     def remove_unfinished(self, prefix: str) -> None:
-        """Remove partial downloads (`prefix…`) of a killed watcher. Call only while holding the watcher lock."""
+        """Remove a killed watcher's partial downloads (`prefix…`). Call this only while holding the watcher lock."""
         for folder in self.folder.glob(f"{prefix}*"):
             shutil.rmtree(folder)
 
     def prune(self, keep: Collection[str]) -> None:
-        """Remove all versions except `keep` and the newest ones. Call only while holding the watcher lock."""
+        """Remove all versions except `keep` and the newest versions. Call this only while holding the watcher lock."""
         versions = sorted(
             (f for f in self.folder.iterdir() if f.is_dir() and f.name.isdigit()), key=lambda f: int(f.name)
         )
@@ -111,7 +120,7 @@ class ModelCache:
         return self.folder / version
 
     def load(self, active: ActiveVersion) -> Bundle:
-        """Load the active bundle. Raises ModelError if its files have changed since the verification."""
+        """Load the active bundle. Raise ModelError if the files have changed since the verification."""
         files = read_bundle(self.bundle_folder(active.version))
         if files.digest != active.digest or files.files_digest != (active.files_digest or files.files_digest):
             raise ArtifactCorruptError(f"The files of v{active.version} on disk differ from those that were verified.")
@@ -119,7 +128,7 @@ class ModelCache:
         return open_bundle(files, may_unpickle=may_unpickle)
 
     def active_identity(self) -> tuple[int, int] | None:
-        """Return a value that changes whenever `current.json` is replaced; costs one stat call."""
+        """Return a value that changes whenever `current.json` is replaced. This costs one stat call."""
         try:
             stat = (self.folder / ACTIVE).stat()
         except FileNotFoundError:
@@ -157,7 +166,7 @@ class ModelCache:
         (self.workers / f"{pid}.json").unlink(missing_ok=True)
 
     def live_workers(self) -> list[WorkerStatus]:
-        """Return the status of the running workers, and remove the status files of dead ones."""
+        """Return the status of the running workers, and remove the status files of dead workers."""
         live = []
         for path in self.workers.glob("*.json"):
             status = self._read(f"{WORKERS}/{path.name}", WorkerStatus)

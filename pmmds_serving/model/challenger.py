@@ -1,4 +1,4 @@
-"""Watches the alias challenger: fetches and verifies the version that scores as a shadow.
+"""Watches the alias `challenger`, and fetches and verifies the version that scores as a shadow.
 
 Runs in the model watcher, after production. Not here: scoring (shadow/scorer.py).
 """
@@ -24,12 +24,17 @@ log = get_logger("pmmds.serving.challenger_watch")
 
 
 def _no_further_check(_: BundleFiles) -> Verification:
-    """Accept the files: a challenger has no promotion record to compare with, and `portable_only` excludes pickles."""
+    """Accept the files, because a challenger has no promotion record to compare with and `portable_only` excludes
+    pickles.
+    """
     return Verification(NO_RECORD)
 
 
 class ChallengerWatch:
-    """Updates `challenger.json` when the alias moves; errors never affect the production version."""
+    """A watcher that updates `challenger.json` when the alias moves.
+
+    Errors never affect the production version.
+    """
 
     def __init__(self, registry: ModelRegistry, cache: ModelCache, contract: Contract) -> None:
         self._registry = registry
@@ -39,7 +44,7 @@ class ChallengerWatch:
         self._poll_at = self._retry_at = 0.0
 
     def poll(self) -> None:
-        """Poll the registry if POLL_SECONDS have passed. Raises OSError when `challenger.json` cannot be written."""
+        """Poll the registry if POLL_SECONDS have passed. Raise OSError if `challenger.json` cannot be written."""
         if time.monotonic() < self._poll_at:
             return
         self._poll_at = time.monotonic() + POLL_SECONDS
@@ -47,7 +52,7 @@ class ChallengerWatch:
         try:
             after = self._followed(before)
         except RegistryUnavailableError:
-            return  # the production watcher reports this error; a cached challenger keeps scoring
+            return  # The production watcher reports this error. A cached challenger keeps scoring.
         if after == before:
             return
         self._cache.write_challenger(after)

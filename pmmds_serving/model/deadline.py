@@ -1,4 +1,4 @@
-"""A deadline for the model watcher: exits the process when a block takes too long.
+"""A deadline for the model watcher, which exits the process if a block takes too long.
 
 MLflow has a timeout for each read but none for a whole download. A blocked thread cannot be stopped, but a process can,
 and a worker starts the next watcher. Not here: the work with the deadline (watcher.py).
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def exit_after(seconds: float, on_timeout: Callable[[], None]) -> Iterator[None]:
-    """Call `on_timeout` and hard-exit the process (no cleanup) if the block takes longer than `seconds`."""
+    """Call `on_timeout` and exit the process without cleanup if the block takes longer than `seconds`."""
 
     def give_up() -> None:
         try:

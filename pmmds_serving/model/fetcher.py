@@ -19,7 +19,7 @@ log = get_logger("pmmds.serving.model_fetching")
 
 
 class ModelFetcher:
-    """Fetches verified bundles of one contract's model into the cache."""
+    """A fetcher that downloads verified bundles of a contract's model to the cache."""
 
     def __init__(self, registry: ModelRegistry, cache: ModelCache, contract: Contract) -> None:
         self._registry = registry
@@ -29,20 +29,22 @@ class ModelFetcher:
     def fetch(
         self, version: RegisteredVersion, verify: Callable[[BundleFiles], Verification], *, portable_only: bool = False
     ) -> tuple[Bundle, Verification]:
-        """Read and hash the files, verify them, then load the bundle.
+        """Read and hash the files, verify them and then load the bundle.
 
         A damaged bundle in the cache is downloaded once more.
 
         Args:
-            version: the version as registered.
-            verify: called before anything is loaded; its ArtifactCorruptError counts as damage.
-            portable_only: reject a version that needs its training libraries, before they are imported.
+            version: the version, as registered.
+            verify: a function that is called before anything is loaded. An ArtifactCorruptError from this function
+                counts as damage.
+            portable_only: whether to reject a version that needs its training libraries, before they are imported.
 
         Raises:
-            ArtifactCorruptError: its files differ from the registered ones, or its features from the contract's.
-            ModelNotTrustedError: `verify` rejected it; nothing was loaded.
-            NotCompilableError: it has no portable scorer.
-            RegistryUnavailableError, NoModelError: it cannot be downloaded.
+            ArtifactCorruptError: if the version's files differ from the registered files, or its features from the
+                contract's.
+            ModelNotTrustedError: if `verify` rejected the version. Nothing was loaded.
+            NotCompilableError: if the version has no portable scorer.
+            RegistryUnavailableError, NoModelError: if the version cannot be downloaded.
         """
         folder = self._cache.bundle_folder(version.version)
         if folder.is_dir():

@@ -1,6 +1,6 @@
 """Follows the active version of the model cache and swaps the worker's model between two requests.
 
-A bundle is loaded and verified before the swap; if that fails, the previous model keeps serving.
+A bundle is loaded and verified before the swap. If this fails, the previous model keeps serving.
 Not here: fetching (watcher.py).
 """
 
@@ -34,7 +34,7 @@ class ServedModel:
 
 
 class ModelFollower:
-    """Keeps `model` at the active version. Only the event loop's thread assigns `model`."""
+    """A follower that keeps `model` at the active version. Only the event loop's thread assigns `model`."""
 
     def __init__(self, cache: ModelCache, metrics: ServingMetrics) -> None:
         self._cache = cache
@@ -60,7 +60,7 @@ class ModelFollower:
             await self._swap(active)
 
     def _serves(self, active: ActiveVersion) -> bool:
-        """True if the active version is already loaded; only its verification result may have changed."""
+        """Return True if the active version is already loaded. Only the verification result may have changed."""
         served = self.model
         return served is not None and (served.version, served.bundle.digest) == (active.version, active.digest)
 
@@ -86,7 +86,7 @@ class ModelFollower:
         # The model stays in memory until the next swap, so exclude it from garbage collection.
         gc.collect()
         gc.freeze()
-        reloads = self._metrics.model_reloads.labels(name)  # exports zero as soon as a model is loaded
+        reloads = self._metrics.model_reloads.labels(name)  # This exports zero as soon as a model is loaded.
         if previous is not None:
             reloads.inc()
         log.info(
@@ -97,6 +97,9 @@ class ModelFollower:
         )
 
     def write_status(self) -> None:
-        """Record the version this worker serves; `POST /model/reload` waits until all workers serve the same version."""
+        """Record the version that this worker serves.
+
+        `POST /model/reload` waits until all workers serve the same version.
+        """
         version, loaded_at = (self.model.version, self.model.loaded_at) if self.model else ("", None)
         self._cache.write_worker(WorkerStatus(os.getpid(), version, loaded_at, self.problem))

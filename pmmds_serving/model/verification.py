@@ -1,4 +1,4 @@
-"""Artifact verification: compares a fetched version's files with the digest that its promotion recorded.
+"""Verifies artifacts by comparing a fetched version's files with the digest that the promotion recorded.
 
 Not here: fetching (fetcher.py), choosing the version (watcher.py), recording the digest
 (pmmds_core/workflows/promotion.py).
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pmmds_core.errors import ArtifactCorruptError, ModelNotTrustedError, PmmdsError
 from pmmds_core.models.bundle import BundleFiles, pickle_refused
 
-# Results of verifying a served version; written to the active version's file and shown by /healthz.
+# The results of verifying a served version, which are written to the active version's file and shown by /healthz.
 RECORDED = "recorded"  # the files match the digest of the promotion record
-NO_RECORD = "no record"  # the alias was moved outside PMMDS, so no promotion recorded a digest
-NOT_READ = "record not read"  # the database was unavailable, so the record could not be read
+NO_RECORD = "no record"  # The alias was moved outside PMMDS, so no promotion recorded a digest.
+NOT_READ = "record not read"  # The database was unavailable, so the record could not be read.
 NOT_CHECKED = "not checked"  # PMMDS_MODEL_VERIFICATION=off
 
-# For each value of PMMDS_MODEL_VERIFICATION, the final results: a version with one of them is not verified again.
+# The final results for each value of PMMDS_MODEL_VERIFICATION. A version with a final result is not verified again.
 _FINAL = {
     "off": frozenset({RECORDED, NO_RECORD, NOT_READ, NOT_CHECKED}),
     "verify_recorded": frozenset({RECORDED, NO_RECORD}),
@@ -28,22 +28,22 @@ _FINAL = {
 
 @dataclass(frozen=True)
 class Verification:
-    """The result for files that have been read but not loaded, and True if a pickle among them may be loaded."""
+    """The result for files that have been read but not loaded, and whether a pickle among the files may be loaded."""
 
     result: str
     may_unpickle: bool = False
 
 
 class ArtifactVerifier:
-    """Compares the files of versions with their promotion records."""
+    """A verifier that compares versions' files with their promotion records."""
 
     def __init__(self, mode: str, record: Callable[[str], str | None], *, pickle: str = "refused") -> None:
         """
         Args:
             mode: PMMDS_MODEL_VERIFICATION.
             pickle: PMMDS_MODEL_PICKLE.
-            record: returns the recorded digest of a version's files, None if there is none; raises PmmdsError if the
-                records cannot be read.
+            record: a function that returns the recorded digest of a version's files, or None, and raises PmmdsError if
+                the records cannot be read.
         """
         self._mode = mode
         self._pickle = pickle
@@ -59,8 +59,8 @@ class ArtifactVerifier:
         A pickle needs PMMDS_MODEL_PICKLE=allowed and a matching record, regardless of PMMDS_MODEL_VERIFICATION.
 
         Raises:
-            ArtifactCorruptError: the files differ from the record.
-            ModelNotTrustedError: a required record is missing, or the files contain a pickle that may not be loaded.
+            ArtifactCorruptError: if the files differ from the record.
+            ModelNotTrustedError: if a required record is missing or the files contain a pickle that may not be loaded.
         """
         if not files.is_pickle:
             return Verification(self.verify(version, files.files_digest))
@@ -73,8 +73,8 @@ class ArtifactVerifier:
         """Compare a version's digest with its promotion record and return the result.
 
         Raises:
-            ArtifactCorruptError: the digest differs from the record.
-            ModelNotTrustedError: PMMDS_MODEL_VERIFICATION requires a record, which is missing or cannot be read.
+            ArtifactCorruptError: if the digest differs from the record.
+            ModelNotTrustedError: if PMMDS_MODEL_VERIFICATION requires a record, but it is missing or cannot be read.
         """
         if self._mode == "off":
             return NOT_CHECKED

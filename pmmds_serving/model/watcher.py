@@ -1,7 +1,7 @@
-"""The model watcher: a sidecar process that polls the registry and downloads the version in production.
+"""The model watcher, a sidecar process that polls the registry and downloads the version in production.
 
-It keeps MLflow (84 MB, seconds to import) out of the workers. Not here: swapping inside a worker
-(follower.py), starting the process (process/sidecar.py).
+The separate process keeps MLflow, which takes 84 MB and seconds to import, out of the workers. Not here: swapping
+inside a worker (follower.py), starting the process (process/sidecar.py).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ log = get_logger("pmmds.serving.model_watcher")
 
 
 class ModelWatcher:
-    """Keeps `current.json` at the version that the registry's alias `production` points to."""
+    """A watcher that keeps `current.json` at the version that the registry's alias `production` points to."""
 
     def __init__(
         self, registry: ModelRegistry, cache: ModelCache, contract: Contract, verifier: ArtifactVerifier
@@ -82,7 +82,7 @@ class ModelWatcher:
         return f"{what}: {type(error).__name__}. The service retries; see its log for details."
 
     def overdue(self, seconds: float) -> None:
-        """Write to the status file that the current poll exceeded its deadline; the process exits after this call."""
+        """Record in the status file that the current poll exceeded its deadline. The process exits after this call."""
         what = f"v{self._fetching} could not be downloaded" if self._fetching else "The registry did not respond"
         self._report(
             f"{what} within {seconds:g} seconds (PMMDS_MODEL_FETCH_SECONDS). The service retries. "
@@ -121,14 +121,14 @@ class ModelWatcher:
         return ""
 
     def _raise_last_error(self) -> None:
-        """Raise the error of the last fetch again; the status may show a different, later problem."""
+        """Raise the error of the last fetch again. The status may show a different, later problem."""
         error = self._retry_error
         if error is not None:
             raise type(error)(error.message, next_step=error.next_step)
 
     def _fetch(self, version: RegisteredVersion, active: ActiveVersion | None) -> None:
         if self._refused_version not in {"", version.version}:
-            # The problem of an earlier version does not apply to this one.
+            # The problem of an earlier version does not apply to this version.
             self._problem, self._is_refused, self._refused_version = "", False, ""
         self._retry_version, self._retry_at = version.version, time.monotonic() + REFUSED_RETRY_SECONDS
         self._retry_error = None
@@ -151,15 +151,15 @@ class ModelWatcher:
             self._prune(version.version, active)
 
     def _prune(self, version: str, before: ActiveVersion | None) -> None:
-        """Remove old versions; keep the active one, the previous one and the challenger."""
+        """Remove old versions, keeping the active version, the previous version and the challenger."""
         challenger = self._cache.read_challenger()
         keep = {version, before.version if before else "", challenger.version if challenger else ""}
         self._cache.prune(keep)
 
 
 def watch(deployment: Deployment, parent: int) -> None:
-    """Poll until the parent process is gone; a reload request triggers a poll at once."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C, the worker stops this process
+    """Poll until the parent process is gone. A reload request triggers an immediate poll."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # On Ctrl-C, the worker stops this process.
     settings, contract = deployment.settings, deployment.contract
     cache = ModelCache(Path(settings.home_path), contract.model_name)
     cache.prepare()
@@ -194,7 +194,7 @@ def _wait_for_next_poll(cache: ModelCache, seconds: float, parent: int) -> None:
 
 
 def main() -> None:
-    """Entry point of the process."""
+    """Run the process."""
     run_beside_parent(watch)
 
 

@@ -1,4 +1,4 @@
-"""Decodes compressed request bodies (Content-Encoding) while they arrive; the size limit applies to the decoded body.
+"""Decodes compressed request bodies (Content-Encoding) as they arrive. The size limit applies to the decoded body.
 
 Not here: reading the body (request_bodies.py), Transfer-Encoding (http/framing.py).
 """
@@ -15,9 +15,9 @@ _DEFLATE_METHOD = 8
 
 
 def coding_of(raw: bytes) -> str:
-    """Return the coding of a Content-Encoding header: `gzip`, `deflate` or empty.
+    """Return the coding of a Content-Encoding header, which is `gzip`, `deflate` or empty.
 
-    Raises ApiError for any other value.
+    Raise ApiError for any other value.
     """
     coding = raw.decode("latin-1").strip().lower()
     if coding in ("", "identity"):
@@ -28,7 +28,7 @@ def coding_of(raw: bytes) -> str:
 
 
 class BodyDecoder:
-    """Decodes the chunks of one body. No call holds more than `limit` + 1 decoded bytes."""
+    """A decoder for the chunks of a body. No call holds more than `limit` + 1 decoded bytes."""
 
     def __init__(self, coding: str, limit: int) -> None:
         self._coding = coding
@@ -37,7 +37,10 @@ class BodyDecoder:
         self._inflater = zlib.decompressobj(_GZIP) if coding == "gzip" else None
 
     def feed(self, chunk: bytes) -> bytes:
-        """Decode a chunk. Raises ApiError if it is not in this coding or the body exceeds `limit` decoded bytes."""
+        """Decode a chunk.
+
+        Raise ApiError if the chunk is not in this coding or the body exceeds `limit` decoded bytes.
+        """
         parts = []
         try:
             while chunk:
@@ -52,17 +55,17 @@ class BodyDecoder:
         return b"".join(parts)
 
     def check_end(self) -> None:
-        """Raises ApiError if the compressed data is not complete."""
+        """Raise ApiError if the compressed data is incomplete."""
         if self._inflater is None or not self._inflater.eof:
             raise api_errors.broken_content(f"The body ends before the {self._coding} data is complete")
 
     def _start(self, chunk: bytes) -> zlib._Decompress:
-        """`deflate` means the zlib format, but some clients send the data without the zlib header."""
+        """Return a decompressor for `deflate`, which means the zlib format, although some clients omit the zlib header."""
         self._inflater = zlib.decompressobj(_ZLIB if chunk[0] & 0x0F == _DEFLATE_METHOD else _RAW)
         return self._inflater
 
     def _next_member(self, inflater: zlib._Decompress) -> bytes:
-        """Decode the data after the end of a gzip member; a body may have several members (RFC 1952, 2.2)."""
+        """Decode the data after the end of a gzip member, because a body may have several members (RFC 1952, 2.2)."""
         rest = inflater.unused_data
         if rest and self._coding != "gzip":
             raise zlib.error

@@ -15,10 +15,10 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def check_elements(body: bytes, most: int) -> None:
-    """Raises ApiError if the text may contain more than `most` values.
+    """Raise ApiError if the text may contain more than `most` values.
 
-    Counts commas and opening brackets, including those inside strings: one of them precedes every value except the
-    outermost.
+    Commas and opening brackets are counted, including those inside strings, because one of them precedes every value
+    except the outermost value.
     """
     if body.count(b",") + body.count(b"{") + body.count(b"[") > most:
         errors = [f"The body has more than {most:,} commas, brackets and braces. Send fewer values in one request"]
@@ -26,9 +26,9 @@ def check_elements(body: bytes, most: int) -> None:
 
 
 def n_items(body: bytes, name: str) -> int | None:
-    """Length of the array under a key of the outermost object; None if there is no such array.
+    """Return the length of the array under a key of the outermost object without decoding the elements.
 
-    Does not decode its elements.
+    Return None if there is no such array.
     """
     try:
         array = _fields.decode(body).get(name)

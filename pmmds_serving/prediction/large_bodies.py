@@ -15,28 +15,28 @@ from pmmds_serving.api_errors import ApiError
 from pmmds_serving.prediction.request_bodies import Headers, Receive, read_body
 
 LARGE_BYTES = 100_000
-# Maximum number of large bodies per worker; batches and labels are counted separately.
+# The maximum number of large bodies per worker. Batches and labels are counted separately.
 MAX_LARGE = 8
-# Maximum time in seconds that a body waits for a free slot.
+# The maximum time in seconds that a body waits for a free slot.
 WAIT_SECONDS = 5.0
 
 T = TypeVar("T")
 
-# One thread per process: decoding holds the interpreter lock, so more threads would not be faster.
+# Use one thread per process, because decoding holds the interpreter lock and more threads would not be faster.
 _decoding = ThreadPoolExecutor(1, thread_name_prefix="large-bodies")
 
 
 class LargeBodies:
-    """Slots for the large bodies of one HTTP endpoint."""
+    """The slots for the large bodies of one HTTP endpoint."""
 
     def __init__(self) -> None:
         self._slots = asyncio.Semaphore(MAX_LARGE)
 
     @asynccontextmanager
     async def read(self, headers: Headers, receive: Receive, limit: int) -> AsyncIterator[bytes]:
-        """Yields the complete body; a large one holds a slot until the block ends.
+        """Yield the complete body.
 
-        Raises the same errors as `read_body`.
+        A large body holds a slot until the block ends. Raise the same errors as `read_body`.
         """
         async with AsyncExitStack() as slot:
             yield await read_body(headers, receive, limit, LARGE_BYTES, lambda: self._take_slot(slot))
@@ -51,7 +51,7 @@ class LargeBodies:
 
 
 async def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
-    """Return `decode(body)`; runs in a thread if the body is large. Raises the same errors as `decode`."""
+    """Return `decode(body)`, which runs in a thread if the body is large. Raise the same errors as `decode`."""
     if len(body) <= LARGE_BYTES:
         return decode(body)
     return await asyncio.get_running_loop().run_in_executor(_decoding, decode, body)

@@ -1,4 +1,6 @@
-"""The predictor: validates a payload, scores it, records it and returns the prediction. Shared by HTTP and gRPC.
+"""The predictor, which validates a payload, scores it, records it and returns the prediction.
+
+HTTP and gRPC share this module.
 
 Not here: transport (http/, rpc/), the spool file (spool/spool.py).
 """
@@ -34,7 +36,7 @@ MAX_REQUEST_ID = 120
 
 _NO_MODEL_YET = "Run `pmmds train`; the service loads the model automatically"
 
-# Logger name and event name of a prediction's log line.
+# The logger name and the event name of a prediction's log line.
 COMPLETED = ("pmmds.serving.predict", "prediction_completed")
 
 
@@ -43,7 +45,7 @@ CheckedInstance: TypeAlias = tuple[Row, tuple[str, ...]]
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):
-    """One prediction. `latency_ms`: time from the request's arrival until the row was scored."""
+    """A prediction. `latency_ms` is the time from the request's arrival until the row was scored."""
 
     request_id: str
     prediction: int
@@ -55,7 +57,7 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
 
 
 class PredictionLine(msgspec.Struct, frozen=True, gc=False):
-    """Log line of a prediction; contains no customer data."""
+    """Write a prediction's log line, which contains no customer data."""
 
     request_id: str
     prediction: int
@@ -66,9 +68,9 @@ class PredictionLine(msgspec.Struct, frozen=True, gc=False):
 
 
 class Predictor:
-    """Makes the predictions of one worker.
+    """The predictor of one worker.
 
-    `on_answered` is called with every prediction, and `line` writes its log line; tracing wraps both.
+    `on_answered` is called with every prediction, and `line` writes the log line. Tracing wraps both.
     """
 
     def __init__(
@@ -89,19 +91,19 @@ class Predictor:
         self.on_answered: Callable[[Sequence[Prediction]], None] = self._count_and_log
         self.line = FrequentLine(*COMPLETED)
         self._new_id = RequestIds().new
-        # Predictions by the client's request id, so that a repeated request gets the same response.
+        # The predictions by the client's request id, so that a repeated request gets the same response.
         self._remembered: OrderedDict[tuple[str, Row], Prediction] = OrderedDict()
 
     def predict(self, body: bytes, request_id: str, started: float) -> Prediction:
         """Predict `{"features": {…}}`.
 
         Args:
-            body: the request body, which is JSON.
-            request_id: the client's request id; empty if there is none.
-            started: time.perf_counter() when the request arrived.
+            body: the JSON request body.
+            request_id: the client's request id, or an empty string.
+            started: the value of time.perf_counter() when the request arrived.
 
         Raises:
-            ApiError: the payload is invalid, there is no model, or recording failed; nothing was recorded.
+            ApiError: if the payload is invalid, there is no model or recording failed. Nothing was recorded.
         """
         row = self._decoder.row(body)
         if row is None:
@@ -110,7 +112,7 @@ class Predictor:
         return self._predict(row, (), request_id, started)
 
     def predict_features(self, features: Any, request_id: str, started: float) -> Prediction:
-        """Predict one decoded row. Raises the same errors as `predict`."""
+        """Predict one decoded row. Raise the same errors as `predict`."""
         self._model()
         checked = self._check_row(features)
         if checked.row is None:
@@ -133,14 +135,14 @@ class Predictor:
         return answer
 
     def predict_batch(self, body: bytes, request_id: str, started: float) -> list[Prediction]:
-        """Predict `{"instances": [{…}, …]}`, all or none.
+        """Predict all rows of `{"instances": [{…}, …]}`, or none.
 
-        Raises the same errors as `predict`, with the instance's index.
+        Raise the same errors as `predict`, with the instance's index.
         """
         return self.predict_rows(self.read_batch(body), request_id, started)
 
     def read_batch(self, body: bytes) -> list[CheckedInstance]:
-        """Decode and validate the rows of a JSON batch. Thread-safe. Raises ApiError."""
+        """Decode and validate the rows of a JSON batch. Thread-safe. Raise ApiError if the batch is invalid."""
         check_elements(body, batch_elements(self.n_features))
         rows = self._decoder.rows(body)
         if rows is not None and 1 <= len(rows) <= MAX_BATCH:
@@ -151,12 +153,15 @@ class Predictor:
         return self.read_instances(field_of(decode_json(body), "instances"))
 
     def read_instances(self, instances: Any) -> list[CheckedInstance]:
-        """Validate decoded rows. Thread-safe. Raises ApiError."""
+        """Validate decoded rows. Thread-safe. Raise ApiError if a row is invalid."""
         self._model()
         return [_row_of(c) for c in self._check_batch(instances)]
 
     def predict_rows(self, rows: Sequence[CheckedInstance], request_id: str, started: float) -> list[Prediction]:
-        """Predict validated rows; call this in the event loop's thread. Raises the same errors as `predict`."""
+        """Predict validated rows.
+
+        Call this in the event loop's thread. Raise the same errors as `predict`.
+        """
         model = self._model()
         at = datetime.now(UTC)
         batch_id = self._new_id(at)
@@ -186,7 +191,7 @@ class Predictor:
         return checked
 
     def _check_row(self, features: Any) -> CheckedRow:
-        """Validate a row. Its size is checked first, because each unknown feature causes a warning."""
+        """Validate a row. The size is checked first, because each unknown feature causes a warning."""
         max_values = self.n_features + MAX_UNKNOWN
         if isinstance(features, Mapping) and len(features) > max_values:
             return CheckedRow(None, (f"features: expected at most {max_values} values, found {len(features):,}",), ())
@@ -211,7 +216,7 @@ class Predictor:
     ) -> tuple[Prediction, PredictionRecord]:
         """Build the prediction and its record.
 
-        `ids`: the prediction id and the client's request id, which may be empty.
+        `ids` holds the prediction id and the client's request id, which may be empty.
         """
         prediction_id, client_id = ids
         prediction = int(probability >= DECISION_THRESHOLD)
@@ -279,14 +284,14 @@ def wrong_batch(size: str) -> api_errors.ApiError:
 
 
 def check_request_id(request_id: str) -> str:
-    """Return the client's request id if it is valid. Raises ApiError."""
+    """Return the client's request id if it is valid. Raise ApiError otherwise."""
     if len(request_id) <= MAX_REQUEST_ID and request_id.isascii() and request_id.isprintable():
         return request_id
     raise api_errors.invalid_payload([f"X-Request-ID: expected at most {MAX_REQUEST_ID} printable ASCII characters"])
 
 
 def field_of(body: Any, name: str) -> Any:
-    """Return a field of a decoded body. Raises ApiError if the body is not an object or lacks the field."""
+    """Return a field of a decoded body. Raise ApiError if the body is not an object or lacks the field."""
     if not isinstance(body, Mapping) or name not in body:
         raise api_errors.invalid_payload([f'body: expected an object {{"{name}": …}}'])
     return body[name]

@@ -33,14 +33,14 @@ async def read_body(
     """Read the complete body of a JSON request.
 
     Args:
-        headers: lower-case names and values.
-        receive: ASGI's receive function.
-        limit: maximum number of bytes.
-        large: number of bytes beyond which `when_large` is awaited once before more is read.
-        when_large: called for a large body; it may raise an exception.
+        headers: the lower-case names and the values.
+        receive: the receive function of ASGI.
+        limit: the maximum number of bytes.
+        large: the number of bytes beyond which `when_large` is awaited once before more bytes are read.
+        when_large: a function that is called for a large body and may raise an exception.
 
     Raises:
-        ApiError: wrong content type, more than `limit` bytes, or the client disconnected.
+        ApiError: if the content type is wrong, the body exceeds `limit` bytes or the client disconnects.
     """
     content_type, declared, encoding = _described(headers)
     if content_type != b"application/json":
@@ -59,7 +59,7 @@ async def read_body(
 
 
 def _described(headers: Headers) -> tuple[bytes, bytes, bytes]:
-    """Return Content-Type (the first one, as in the fast path), Content-Length and all Content-Encodings."""
+    """Return the first Content-Type (as the fast path does), the Content-Length and all Content-Encodings."""
     content_type = declared = encoding = b""
     for name, value in headers:
         if name == b"content-type":
@@ -72,7 +72,7 @@ def _described(headers: Headers) -> tuple[bytes, bytes, bytes]:
 
 
 def check_content_type(raw: bytes) -> None:
-    """Raises ApiError unless the Content-Type is JSON in UTF-8."""
+    """Raise ApiError unless the Content-Type is JSON in UTF-8."""
     content_type, *parameters = raw.decode("latin-1").split(";")
     content_type = content_type.strip().lower()
     if content_type != "application/json" and not content_type.endswith("+json"):
@@ -126,12 +126,12 @@ async def _read_coded(
 
 
 def decode_json(body: bytes) -> Any:
-    """Decode a JSON text; a byte order mark before it is skipped.
+    """Decode a JSON text, skipping a byte order mark.
 
-    Rejects NaN, Infinity, lone surrogates, trailing data and duplicate keys.
+    NaN, Infinity, lone surrogates, trailing data and duplicate keys are rejected.
 
     Raises:
-        ApiError: the body is not valid.
+        ApiError: if the body is invalid.
     """
     body = body.removeprefix(codecs.BOM_UTF8)
     if not body.strip():

@@ -11,10 +11,10 @@ _DRAWN_AT_ONCE = 256
 
 
 class RequestIds:
-    """UUIDv7 (RFC 9562) as 32 hexadecimal digits: microseconds since 1970, then 62 random bits.
+    """A generator of UUIDv7 ids (RFC 9562) as 32 hexadecimal digits: microseconds since 1970 and 62 random bits.
 
-    The timestamp prefix keeps new rows together in the database index; random ids would touch another index page for
-    each row. Python provides UUIDv7 only since 3.14. Random bits are drawn for many ids at once.
+    The timestamp prefix keeps new rows together in the database index, whereas random ids would touch another index
+    page for each row. Python provides UUIDv7 only since version 3.14. Random bits are drawn for many ids at once.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class RequestIds:
 
 
 def _draw() -> list[str]:
-    """Generate 16 digits per id: the variant and 62 random bits."""
+    """Generate the last 16 digits of many ids, which contain the variant and 62 random bits."""
     drawn = secrets.token_hex(8 * _DRAWN_AT_ONCE)
     parts = (drawn[i : i + 16] for i in range(0, len(drawn), 16))
     return [f"{'89ab'[int(part[0], 16) % 4]}{part[1:]}" for part in parts]

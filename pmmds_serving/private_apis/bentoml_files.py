@@ -1,4 +1,4 @@
-"""Static files that BentoML ships, such as Swagger UI's. Importing this module does not import BentoML.
+"""Reads the static files that BentoML ships, such as Swagger UI. Importing this module does not import BentoML.
 
 Not here: the pages that use the files (http/pages.py).
 """
@@ -9,5 +9,5 @@ from importlib import resources
 
 
 def static_file(name: str) -> bytes:
-    """Return the content of a static file that BentoML ships. Raises FileNotFoundError."""
+    """Return the content of a static file that BentoML ships. Raise FileNotFoundError if there is no such file."""
     return resources.files("bentoml._internal.server").joinpath("static_content", name).read_bytes()

@@ -12,7 +12,7 @@ from starlette.routing import Mount
 
 __all__ = ["Service", "keep_mounted_routes"]
 
-# These middlewares label metrics by raw path, keep a request's objects until its timeout, or log every request.
+# These middlewares label metrics by the raw path, keep a request's objects until the timeout, or log every request.
 _REMOVED_MIDDLEWARES = frozenset(
     {"TimeoutMiddleware", "OpenTelemetryMiddleware", "RunnerTrafficMetricsMiddleware", "AccessLogMiddleware"}
 )

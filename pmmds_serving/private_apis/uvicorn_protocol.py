@@ -1,4 +1,5 @@
-"""uvicorn's HTTP protocol based on httptools: the classes that http/ extends and the table that selects a protocol.
+"""uvicorn's HTTP protocol based on httptools, with the classes that http/ extends and the table that selects a
+protocol.
 
 Not here: connection limits (http/connection_limits.py), predictions (http/predict_protocol.py). The classes there
 override methods of `HttpToolsProtocol` and use the attributes in `PROTOCOL_ATTRIBUTES`.
@@ -33,7 +34,7 @@ PROTOCOL_ATTRIBUTES = frozenset(
 
 
 def select_protocol(protocol: type[HttpToolsProtocol]) -> None:
-    """Use `protocol` in every uvicorn server of this process that leaves the choice to uvicorn; disable WebSockets.
+    """Use `protocol` in every uvicorn server of this process that leaves the choice to uvicorn, and disable WebSockets.
 
     BentoML starts uvicorn with the protocol "auto" and has no setting for it.
     """

@@ -1,7 +1,7 @@
-"""File descriptors of one worker: raises the limit and divides it between HTTP and gRPC connections.
+"""Raises a worker's limit of file descriptors and divides the descriptors between HTTP and gRPC connections.
 
-Not here: counting connections (http/connection_limits.py, rpc/server.py), running out of descriptors in the
-spool (spool/spool.py).
+Not here: counting connections (http/connection_limits.py, rpc/server.py), running out of descriptors in the spool
+(spool/spool.py).
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from pmmds_core.runtime.json_logs import get_logger
 
 PREFERRED_LIMIT = 16_384
 MAX_GRPC_CONNECTIONS = 256
-# Descriptors per gRPC client: its socket and both ends of its connection to gRPC's server (rpc/relay.py).
+# The descriptors per gRPC client: the client's socket and both ends of the connection to gRPC's server (rpc/relay.py).
 GRPC_DESCRIPTORS = 3
-# Reserved for the spool, model files, sidecars, libraries, and connections over the limit until they are closed.
+# Descriptors reserved for the spool, model files, sidecars, libraries, and connections over the limit until they are
+# closed.
 RESERVED = 192
 
 log = get_logger("pmmds.serving.descriptors")
@@ -30,7 +31,7 @@ class DescriptorShares:
 
 
 def raise_limit() -> int:
-    """Raise the soft limit to PREFERRED_LIMIT, or to the hard limit if that is lower; return the new soft limit."""
+    """Raise the soft limit to PREFERRED_LIMIT or to a lower hard limit, and return the new soft limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = PREFERRED_LIMIT if hard == resource.RLIM_INFINITY else min(PREFERRED_LIMIT, hard)
     if soft != resource.RLIM_INFINITY and soft < most:
@@ -40,11 +41,13 @@ def raise_limit() -> int:
 
 
 def share_descriptors(http_connections: int, limit: int | None = None) -> DescriptorShares:
-    """Connections per transport that fit into the limit; logs a warning if they are fewer than configured.
+    """Return the number of connections per transport that fit into the limit.
+
+    Log a warning if this number is lower than configured.
 
     Args:
         http_connections: PMMDS_HTTP_MAX_CONNECTIONS.
-        limit: descriptors of the process; None raises the limit and uses it.
+        limit: the number of descriptors of the process, or None to raise the limit and use the raised limit.
     """
     limit = raise_limit() if limit is None else limit
     wanted = DescriptorShares(http_connections, MAX_GRPC_CONNECTIONS)

@@ -1,6 +1,6 @@
-"""Error guard: keeps a background loop running after any error.
+"""The error guard, which keeps a background loop running after any error.
 
-Logs only an error's type and location, because its text may contain a customer's values.
+Only an error's type and location are logged, because the text may contain a customer's values.
 Not here: the loops themselves and the problems they report.
 """
 
@@ -15,7 +15,7 @@ log = get_logger("pmmds.serving.threads")
 
 
 class ErrorGuard:
-    """A `with` block that suppresses any Exception and stores it in `error`."""
+    """Context manager that suppresses any Exception and stores it in `error`."""
 
     def __init__(self) -> None:
         self.error: Exception | None = None

@@ -1,6 +1,6 @@
-"""Lock of PMMDS_HOME: at most one service per home, because a second one would reset the shared counters.
+"""The lock of PMMDS_HOME, which allows one service per home, because a second service would reset the shared counters.
 
-A file lock that all processes of the service inherit; the kernel releases it when the last one exits.
+All processes of the service inherit the file lock, which the kernel releases when the last process exits.
 Not here: workers of one service, which share the home (worker.py).
 """
 
@@ -23,11 +23,11 @@ WAIT_SECONDS, POLL_SECONDS = 5.0, 0.1
 
 
 def take_home(settings: Settings) -> IO[str]:
-    """Acquire the lock of the home. It survives `exec` and is inherited by child processes.
+    """Acquire the home's lock, which survives `exec` and is inherited by child processes.
 
     Raises:
-        AlreadyRunningError: another service still holds the lock after WAIT_SECONDS.
-        HomeNotWritableError: the lock file cannot be written.
+        AlreadyRunningError: if another service still holds the lock after WAIT_SECONDS.
+        HomeNotWritableError: if the lock file cannot be written.
     """
     file = Deployment(settings).folder("") / LOCK_FILE
     lock = _wait_for(file)
@@ -36,7 +36,7 @@ def take_home(settings: Settings) -> IO[str]:
             f"Another service already uses {settings.home_path}: {_holder(file)}.",
             next_step="Stop it, or set PMMDS_HOME to another folder.",
         )
-    with suppress(OSError):  # on a full disk, the lock works but does not show its holder
+    with suppress(OSError):  # On a full disk, the lock works but does not show its holder.
         lock.truncate(0)
         lock.write(f"process {os.getpid()}, port {settings.http_port}\n")
         lock.flush()
@@ -45,7 +45,10 @@ def take_home(settings: Settings) -> IO[str]:
 
 
 def _wait_for(file: Path) -> IO[str] | None:
-    """Return the lock, or None if another process still holds it after WAIT_SECONDS. Raises HomeNotWritableError."""
+    """Return the lock, or None if another process still holds it after WAIT_SECONDS.
+
+    Raise HomeNotWritableError if the lock file cannot be written.
+    """
     deadline = time.monotonic() + WAIT_SECONDS
     try:
         while (lock := try_lock_file(file)) is None and time.monotonic() < deadline:
@@ -59,7 +62,7 @@ def _wait_for(file: Path) -> IO[str] | None:
 
 
 def holder_of(home: Path) -> int | None:
-    """Process id of the last service that held the lock; None if there was none."""
+    """Return the process id of the last service that held the lock, or None if there was none."""
     words = _holder(home / LOCK_FILE).replace(",", " ").split()
     return int(words[1]) if len(words) > 1 and words[0] == "process" and words[1].isdigit() else None
 

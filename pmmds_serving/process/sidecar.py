@@ -1,7 +1,8 @@
-"""Sidecar processes: started by one worker and shared by all workers of a home, for example the model watcher.
+"""Sidecar processes, such as the model watcher, which are started by one worker and shared by all workers of a home.
 
-A file lock ensures that only one runs. It exits with the worker that started it; another worker then starts the next
-one. Not here: what a sidecar does (model/watcher.py, shipping/process.py, shadow/process.py).
+A file lock ensures that only one process of each kind runs. The process exits with the worker that started it, and
+another worker then starts a new process. Not here: what a sidecar does (model/watcher.py, shipping/process.py,
+shadow/process.py).
 """
 
 from __future__ import annotations
@@ -21,15 +22,18 @@ from pmmds_core.runtime.json_logs import configure_logging
 
 
 def _starter() -> int:
-    """Process id of the worker that started this sidecar, passed on the command line.
+    """Return the process id of the worker that started this sidecar, as passed on the command line.
 
-    The imports take seconds; if the worker exits during them, `os.getppid()` is process 1.
+    The imports take seconds, and if the worker exits during the imports, `os.getppid()` is process 1.
     """
     return int(sys.argv[1]) if len(sys.argv) > 1 else os.getppid()
 
 
 def run_beside_parent(work: Callable[[Deployment, int], None]) -> None:
-    """Main function of a sidecar: calls `work(deployment, parent)`. On a PmmdsError, exits with its message."""
+    """Run a sidecar by calling `work(deployment, parent)`.
+
+    On a PmmdsError, the process exits with the error's message.
+    """
     parent = _starter()
     settings = load_settings()
     configure_logging(settings.log_level)
@@ -40,7 +44,7 @@ def run_beside_parent(work: Callable[[Deployment, int], None]) -> None:
 
 
 class Sidecar:
-    """Runs `python -m MODULE WORKER_PID` as a child process unless another worker runs it."""
+    """A child process `python -m MODULE WORKER_PID` that runs unless another worker already runs it."""
 
     def __init__(self, module: str, lock_file: Path, settings: Settings) -> None:
         self._argv = [sys.executable, "-m", module, str(os.getpid())]
@@ -49,7 +53,7 @@ class Sidecar:
         self._child: subprocess.Popen[bytes] | None = None
 
     def ensure(self) -> None:
-        """Start the process if none is running; cheap enough to call every second."""
+        """Start the process if none is running. This is cheap enough to call every second."""
         if self._child is not None and self._child.poll() is None:
             return
         lock = try_lock_file(self._lock_file)
@@ -59,11 +63,12 @@ class Sidecar:
         self._child = subprocess.Popen(self._argv, env=self._environment)
 
     def stop(self, deadline_seconds: float, is_up: Callable[[int], bool] = lambda _: True) -> None:
-        """Terminate the child; kill it after the deadline.
+        """Terminate the child, and kill it after the deadline.
 
         Args:
-            deadline_seconds: time for the child to exit.
-            is_up: returns True once the process with this id handles signals; the child is not terminated earlier.
+            deadline_seconds: the time that the child has to exit.
+            is_up: a function that returns True once the process with this id handles signals. The child is not
+                terminated earlier.
         """
         if self._child is None:
             return

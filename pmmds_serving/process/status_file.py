@@ -1,4 +1,4 @@
-"""Status file of a sidecar process, which the workers read. Not here: the content of a status."""
+"""The status file of a sidecar process, which the workers read. Not here: the content of a status."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ class StatusFile(Generic[Status]):
         self._kind = kind
 
     def read(self) -> Status | None:
-        """Read the struct; None if there is no file, or if a different version of PMMDS wrote it."""
+        """Read the struct.
+
+        Return None if there is no file or if a different version of PMMDS wrote the file.
+        """
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=self._kind)
         except (FileNotFoundError, msgspec.DecodeError):
             return None
 
     def write(self, status: Status) -> None:
-        """Replace the file atomically. Raises OSError."""
+        """Replace the file atomically. Raise OSError if the file cannot be written."""
         write_atomically(self._path, msgspec.json.encode(status))

@@ -18,7 +18,10 @@ from pmmds_serving.prediction.predictor import Prediction
 
 
 def features_of(values: Mapping[str, messages.FeatureValue], most: int) -> dict[str, FeatureValue]:
-    """Convert a row's features to name → str, int, float or None, as in decoded JSON. Raises ApiError."""
+    """Convert a row's features to a mapping from names to str, int, float or None, as in decoded JSON.
+
+    Raise ApiError if a feature is invalid.
+    """
     if len(values) > most:
         raise api_errors.invalid_payload([f"features: expected at most {most} values, found {len(values):,}"])
     # A nonempty text_value is used directly, because most values are text and WhichOneof is slow.
@@ -31,7 +34,7 @@ def _value_of(value: messages.FeatureValue) -> FeatureValue:
 
 
 def instances_of(request: messages.PredictBatchRequest, most: int) -> list[dict[str, FeatureValue]]:
-    """Convert the rows of a batch, in order. Raises ApiError if a row has more than `most` features."""
+    """Convert the rows of a batch, in order. Raise ApiError if a row has more than `most` features."""
     return [features_of(instance.features, most) for instance in request.instances]
 
 

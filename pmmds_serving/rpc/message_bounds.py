@@ -10,10 +10,10 @@ from pmmds_core.contracts.request_validator import MESSAGE
 from pmmds_serving.api_errors import ApiError
 
 _LENGTH_DELIMITED = 2
-# Tag of field 1, length-delimited: its one-byte encoding, and the first byte of its longer encodings.
+# The tag of field 1 (length-delimited) in its one-byte encoding, and the first byte of its longer encodings.
 _TAG, _LONG_TAG = b"\x0a", b"\x8a"
 _FIXED_BYTES = {1: 8, 5: 4}
-# Maximum number of other top-level fields; a valid message contains each of them once.
+# The maximum number of other top-level fields. A valid message contains each of these fields once.
 _MAX_OTHERS = 16
 
 
@@ -25,7 +25,7 @@ def n_elements(data: bytes, field: int, most: int) -> int:
     """Count the elements of a repeated message field of the outermost message, up to `most` + 1.
 
     Raises:
-        BrokenMessageError: the bytes end inside a field, contain a group, or have too many other fields.
+        BrokenMessageError: if the bytes end inside a field, contain a group or have too many other fields.
     """
     position = n_found = others = 0
     while position < len(data) and n_found <= most:
@@ -42,7 +42,7 @@ def n_elements(data: bytes, field: int, most: int) -> int:
             _, position = _varint(data, position)
         elif kind in _FIXED_BYTES:
             position += _FIXED_BYTES[kind]
-        else:  # a group, which the service's messages never contain
+        else:  # This is a group, which the service's messages never contain.
             raise BrokenMessageError
         if others > _MAX_OTHERS:
             raise BrokenMessageError
@@ -52,9 +52,9 @@ def n_elements(data: bytes, field: int, most: int) -> int:
 
 
 def check_nested(data: bytes, most: int) -> None:
-    """Raises ApiError if the occurrences of field 1 may contain more than `most` nested messages.
+    """Raise ApiError if the occurrences of field 1 may contain more than `most` nested messages.
 
-    Counts every byte that can start such a field, including bytes of strings and numbers.
+    Every byte that can start such a field is counted, including bytes of strings and numbers.
     """
     if data.count(_TAG) + data.count(_LONG_TAG) > most:
         raise too_many_elements(most)
@@ -66,7 +66,10 @@ def too_many_elements(most: int) -> ApiError:
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """Decode the varint at a position; return it and the position after it. Raises BrokenMessageError."""
+    """Decode the varint at a position, and return its value and the position after it.
+
+    Raise BrokenMessageError if the varint is incomplete or too long.
+    """
     value = shift = 0
     for byte in data[position : position + 10]:
         position += 1

@@ -50,7 +50,7 @@ M = TypeVar("M", bound=Message)
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One call: the encoded message, gRPC's context, and time.perf_counter() at arrival."""
+    """A call, with the encoded message, gRPC's context and the value of time.perf_counter() at its arrival."""
 
     data: bytes
     context: Context
@@ -78,7 +78,7 @@ async def predict_batch(call: Call, worker: Worker) -> messages.PredictBatchResp
 
 
 def _read_batch(data: bytes, predictor: Predictor) -> tuple[str, list[CheckedInstance]]:
-    """Decode a call into its request id and validated rows. Thread-safe. Raises ApiError."""
+    """Decode a call into its request id and validated rows. Thread-safe. Raise ApiError if the call is invalid."""
     kind = messages.PredictBatchRequest
     _check_bytes(data, BATCH_BYTES)
     n_instances = _n_elements(kind, data, MAX_BATCH)
@@ -104,7 +104,7 @@ async def send_feedback(call: Call, worker: Worker) -> messages.SendFeedbackResp
 
 
 def _read_labels(data: bytes, rules: data_endpoints.LabelRules) -> list[LabelItem]:
-    """Decode and validate the labels of a call. Thread-safe. Raises ApiError."""
+    """Decode and validate the labels of a call. Thread-safe. Raise ApiError if the call is invalid."""
     kind = messages.SendFeedbackRequest
     _check_bytes(data, FEEDBACK_BYTES)
     if _n_elements(kind, data, MAX_FEEDBACK) > MAX_FEEDBACK:
@@ -121,7 +121,7 @@ METHODS: dict[str, Method] = {
 
 
 def caller_of(context: Context) -> Caller:
-    """Return the client of a call. Its host is unknown, because grpc.aio hides :authority.
+    """Return a call's client, whose host is unknown because grpc.aio hides :authority.
 
     Browsers cannot send gRPC themselves, and proxies that translate their requests forward Origin.
     """
@@ -131,16 +131,16 @@ def caller_of(context: Context) -> Caller:
 
 
 def _read(kind: type[M], data: bytes, limit: int) -> M:
-    """Decode a message. Raises ApiError if it is larger than `limit` or invalid."""
+    """Decode a message. Raise ApiError if the message is larger than `limit` or invalid."""
     _check_bytes(data, limit)
     try:
         return kind.FromString(data)
-    except DecodeError:  # omit the error's text, which may contain request data
+    except DecodeError:  # Omit the error's text, which may contain request data.
         raise _broken(kind) from None
 
 
 def _n_elements(kind: type[Message], data: bytes, most: int) -> int:
-    """Count the elements in field 1 before decoding, up to `most` + 1. Raises ApiError."""
+    """Count the elements in field 1 before decoding, up to `most` + 1. Raise ApiError if the message is invalid."""
     try:
         return n_elements(data, 1, most)
     except BrokenMessageError:
@@ -157,7 +157,7 @@ def _broken(kind: type[Message]) -> ApiError:
 
 
 def _metadata(context: Context, key: str) -> str:
-    """Return the first value of a metadata key; empty if there is none."""
+    """Return the first value of a metadata key, or an empty string if there is none."""
     for name, value in context.invocation_metadata() or ():
         if name == key:
             return str(value)
@@ -165,12 +165,12 @@ def _metadata(context: Context, key: str) -> str:
 
 
 def _check_deadline(call: Call) -> None:
-    """Raises ApiError if the client's deadline has passed."""
+    """Raise ApiError if the client's deadline has passed."""
     left = _seconds_left(call.context)
     if left is not None and left <= 0:
         raise ApiError(504, "The deadline has passed. The call had no effect", "deadline")
 
 
 def _seconds_left(context: Context) -> float | None:
-    """Return the remaining seconds; None if there is no deadline, although the library's annotation excludes None."""
+    """Return the remaining seconds, or None if there is no deadline, although the library's annotation excludes None."""
     return context.time_remaining()

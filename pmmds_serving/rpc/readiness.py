@@ -22,7 +22,7 @@ from pmmds_serving.worker import Worker
 
 WATCH_SECONDS = 1.0
 MAX_WATCHERS = 128
-# Maximum number of messages that are received at the same time.
+# The maximum number of messages that are received at the same time.
 MAX_ARRIVING = 8
 
 Status: TypeAlias = health_pb2.HealthCheckResponse
@@ -30,7 +30,9 @@ Context: TypeAlias = ServicerContext[Any, Any]
 
 
 class Readiness:
-    """Checks readiness on demand, and once a second for all watchers; watches end with the service.
+    """The health service, which checks readiness on demand, and once a second for all watchers.
+
+    Watches end with the service.
 
     Replaces the library's servicer, which must be notified of each change and whose Watch would delay the shutdown.
     """
@@ -41,13 +43,13 @@ class Readiness:
         self._receiving = Receiving(MAX_ARRIVING, worker.deployment.settings.http_request_seconds)
         self._is_stopping = False
         self._is_ready = False
-        self._changed = asyncio.Event()  # replaced whenever readiness changes
+        self._changed = asyncio.Event()  # This event is replaced whenever the readiness changes.
         self._n_watchers = 0
         self._polling: asyncio.Task[None] | None = None
 
     @property
     def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
-        """The methods of grpc.health.v1.Health by name."""
+        """Return the methods of grpc.health.v1.Health by name."""
         return {
             "Check": grpc.stream_unary_rpc_method_handler(self.check, None, Status.SerializeToString),
             "Watch": grpc.stream_stream_rpc_method_handler(self.watch, None, Status.SerializeToString),
@@ -112,7 +114,10 @@ class Readiness:
         changed.set()
 
     async def _service(self, sent: AsyncIterator[bytes], context: Context) -> str:
-        """Return the name of the requested service. Aborts the call if its message is invalid or arrives too slowly."""
+        """Return the name of the requested service.
+
+        Abort the call if the message is invalid or arrives too slowly.
+        """
         try:
             async with self._receiving.message(sent) as data:
                 return str(health_pb2.HealthCheckRequest.FromString(data).service)

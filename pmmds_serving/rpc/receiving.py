@@ -1,4 +1,4 @@
-"""Receives gRPC messages with limits on their number and time.
+"""Receives gRPC messages with limits on the number of messages and on their time.
 
 gRPC itself would wait for a complete message until the connection ends, so every method uses this module instead.
 Not here: the content of a message (methods.py).
@@ -15,9 +15,9 @@ from pmmds_serving.api_errors import ApiError
 
 
 class Receiving:
-    """Receives the messages of one method.
+    """A receiver of one method's messages.
 
-    At most `most` calls are in progress, from waiting for the message until the response is complete. `seconds`:
+    At most `most` calls are in progress, from waiting for the message until the response is complete. `seconds` is the
     maximum total time to wait for a free slot and for the message.
     """
 
@@ -27,7 +27,7 @@ class Receiving:
 
     @asynccontextmanager
     async def message(self, sent: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Yields the call's message. Raises ApiError if it arrives too slowly or is missing."""
+        """Yield the call's message. Raise ApiError if the message is missing or arrives too slowly."""
         deadline = asyncio.timeout(self._seconds)
         try:
             async with deadline:

@@ -12,12 +12,12 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 Context: TypeAlias = ServicerContext[Any, Any]
 
-# Maximum number of concurrent streams, and maximum duration of a stream in seconds.
+# The maximum number of concurrent streams, and the maximum duration of a stream in seconds.
 MAX_REFLECTIONS, STREAM_SECONDS = 4, 30.0
 
 
 def reflection_handlers(services: Sequence[str]) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
-    """The methods of grpc.reflection.v1alpha.ServerReflection by name."""
+    """Return the methods of grpc.reflection.v1alpha.ServerReflection by name."""
     servicer = reflection.aio.ReflectionServicer(services)
     slots = asyncio.Semaphore(MAX_REFLECTIONS)
 

@@ -1,8 +1,7 @@
-"""The public gRPC port: counts connections and relays them to gRPC's server after the HTTP/2 handshake.
+"""The public gRPC port, which counts connections and relays them to gRPC's server after the HTTP/2 handshake.
 
-gRPC's server listens on a socket in a private folder. Each client has its own connection to the server; the
-connection's name contains the client's address (`client_host`). Not here: the handshake (settings_handshake.py), the
-server (server.py).
+gRPC's server listens on a socket in a private folder. Each client has its own connection to the server, whose name
+contains the client's address (`client_host`). Not here: the handshake (settings_handshake.py), the server (server.py).
 """
 
 from __future__ import annotations
@@ -19,16 +18,16 @@ from urllib.parse import unquote
 
 from pmmds_serving.rpc.settings_handshake import HandshakeError, SettingsHandshake
 
-# How long, in seconds, a slow client may take to read its last bytes before the connection is aborted.
+# The time in seconds that a slow client may take to read the last bytes before the connection is aborted.
 LINGER_SECONDS = 10.0
 
 
 class GrpcRelay:
-    """Accepts clients on the public address and relays their bytes.
+    """A relay that accepts clients on the public address and relays their bytes.
 
     Args:
-        most: maximum number of connections; further ones are closed.
-        seconds: maximum time from the first byte to the acknowledgment of SETTINGS.
+        most: the maximum number of connections. Further connections are closed.
+        seconds: the maximum time from the first byte to the acknowledgment of SETTINGS.
     """
 
     def __init__(self, most: int, seconds: float) -> None:
@@ -41,11 +40,11 @@ class GrpcRelay:
 
     @property
     def backend(self) -> str:
-        """The address on which gRPC's server listens."""
+        """Return the address on which gRPC's server listens."""
         return f"{self._folder}/server"
 
     async def listen(self, host: str, port: int) -> None:
-        """Listen on the public port, shared with other workers. Raises OSError if another program uses the port."""
+        """Listen on the public port, which workers share. Raise OSError if another program uses the port."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -85,7 +84,10 @@ class GrpcRelay:
 
 
 def client_host(peer: str) -> str:
-    """Return the client's address from gRPC's peer name, such as `unix:/folder/7-127.0.0.1`; empty if it has none."""
+    """Return the client's address from gRPC's peer name, such as `unix:/folder/7-127.0.0.1`.
+
+    Return an empty string if the name has no address.
+    """
     kind, _, name = unquote(peer).partition(":")
     host = name.rpartition("/")[2].partition("-")[2] if kind == "unix" else ""
     try:
@@ -97,13 +99,16 @@ def client_host(peer: str) -> str:
 
 
 class _Side(asyncio.Protocol):
-    """One side of a relayed connection. Received bytes are written to the other side, no faster than it reads them."""
+    """One side of a relayed connection.
+
+    Received bytes are written to the other side no faster than the other side reads them.
+    """
 
     transport: asyncio.Transport | None = None
     other: _Side | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        made: Any = transport  # uvloop's transport is not an asyncio.Transport
+        made: Any = transport  # uvloop's transport is not an asyncio.Transport.
         self.transport = made
 
     def data_received(self, data: bytes) -> None:
@@ -134,7 +139,7 @@ class _Side(asyncio.Protocol):
             self.other.end()
 
     def end(self) -> None:
-        """Close after the pending bytes are sent, or after a timeout."""
+        """Close the connection after the pending bytes have been sent, or after a timeout."""
         if self.transport is not None and not self.transport.is_closing():
             self.transport.close()
             asyncio.get_running_loop().call_later(LINGER_SECONDS, self.transport.abort)
@@ -176,11 +181,11 @@ class _Client(_Side):
             early, self._early, self._is_connected = self._early, b"", True
             self.data_received(early)
             self.resume_reading()
-        elif (backend := self.other) is not None:  # the client disconnected in the meantime
+        elif (backend := self.other) is not None:  # The client disconnected in the meantime.
             backend.abort()
 
     def data_received(self, data: bytes) -> None:
-        if not self._is_connected:  # a transport may deliver more data once before it pauses
+        if not self._is_connected:  # A transport may deliver more data once before pausing.
             self._early += data
             self.pause_reading()
             return

@@ -33,16 +33,16 @@ from pmmds_serving.rpc.statuses import code_of, metadata_of
 from pmmds_serving.worker import Worker
 
 SERVICE = prediction_pb2.DESCRIPTOR.services_by_name["PredictionService"].full_name
-# How long, in seconds, calls in progress may continue at shutdown.
+# The time in seconds that calls in progress may continue at shutdown.
 GRACE_SECONDS = 5.0
-# At shutdown, new calls are rejected until none has arrived for QUIET_SECONDS, but no longer than REJECTING_SECONDS.
+# At shutdown, new calls are rejected until no call has arrived for QUIET_SECONDS, but no longer than REJECTING_SECONDS.
 QUIET_SECONDS, REJECTING_SECONDS = 0.05, 0.5
 
 Answer: TypeAlias = Callable[[AsyncIterator[bytes], Context], Awaitable[bytes]]
 
 
 class Gate:
-    """Accepts calls until the service shuts down, then rejects them.
+    """A gate that accepts calls until the service shuts down and then rejects them.
 
     When a gRPC server stops, it cancels queued calls, and a client cannot tell whether a retry is safe. Calls are
     therefore first rejected with UNAVAILABLE until the queue is empty.
@@ -57,7 +57,7 @@ class Gate:
         return ApiError(503, "The service is shutting down", "ending", ["The call had no effect. Try again"])
 
     async def close(self) -> None:
-        """Reject calls from now on; returns when no more calls arrive."""
+        """Reject calls from now on, and return when no more calls arrive."""
         self.is_open = False
         ends = time.monotonic() + REJECTING_SECONDS
         with suppress(TimeoutError):
@@ -68,10 +68,10 @@ class Gate:
 
 @asynccontextmanager
 async def grpc_running(worker: Worker) -> AsyncIterator[None]:
-    """Serve gRPC until the block ends; calls in progress are completed.
+    """Serve gRPC until the block ends. Calls in progress are completed.
 
     Raises:
-        PortTakenError: another process took the port after the check at start-up.
+        PortTakenError: if another process took the port after the check at start-up.
     """
     settings = worker.deployment.settings
     relay = GrpcRelay(share_descriptors(settings.http_max_connections).grpc_connections, settings.http_request_seconds)
@@ -118,13 +118,14 @@ def _handlers(worker: Worker, gate: Gate) -> dict[str, grpc.RpcMethodHandler[byt
     for name, method in METHODS.items():
         endpoint, receiving = f"/{SERVICE}/{name}", Receiving(MAX_AT_ONCE[name], seconds)
         answer = _traced(endpoint, worker, _observed(endpoint, method, worker, gate, receiving))
-        # Clients make a unary call; the server handles it as a stream, so that it can stop waiting for the message.
+        # Clients make a unary call, but the server handles it as a stream, so that the server can stop waiting for the
+        # message.
         handlers[name] = grpc.stream_unary_rpc_method_handler(answer)
     return handlers
 
 
 def _observed(endpoint: str, method: Method, worker: Worker, gate: Gate, receiving: Receiving) -> Answer:
-    """Count and time a method and turn its exceptions into a gRPC status."""
+    """Count and time a method, and turn its exceptions into a gRPC status."""
     metrics = worker.metrics
 
     async def answer(sent: AsyncIterator[bytes], context: Context) -> bytes:
@@ -171,5 +172,8 @@ def _code_name(context: Context) -> str:
 
 
 async def _abort(context: Context, error: ApiError) -> None:
-    """End the call with an error status. Values from the request appear only in its details, not in its message."""
+    """End the call with an error status.
+
+    Values from the request appear only in the details of the status, not in the message.
+    """
     await context.abort(code_of(error), str(error), (metadata_of(error),))

@@ -1,24 +1,29 @@
-"""Start of an HTTP/2 connection: relays only SETTINGS frames until the client acknowledges the server's settings.
+"""Handles the start of an HTTP/2 connection by relaying only SETTINGS frames until the client acknowledges the
+settings.
 
-gRPC enforces its limits on metadata, streams and the HPACK table only after that acknowledgment. Not here:
-sockets (relay.py).
+gRPC enforces its limits on metadata, streams and the HPACK table only after that acknowledgment. Not here: sockets
+(relay.py).
 """
 
 from __future__ import annotations
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-# Maximum bytes before the acknowledgment: the calls that fit into the first window (65,535 bytes) and their metadata.
+# The maximum number of bytes before the acknowledgment: the calls that fit into the first window (65,535 bytes) and
+# their metadata.
 MAX_HELD_BYTES = 100_000
 MAX_FRAMES, MAX_SETTINGS = 500, 8
 _HEAD_BYTES, _SETTINGS, _ACK = 9, 4, 1
 
 
 class HandshakeError(Exception):
-    """The connection does not start with HTTP/2, or too many bytes arrived before the acknowledgment."""
+    """Raised if the connection does not start with HTTP/2 or too many bytes arrive before the acknowledgment."""
 
 
 class SettingsHandshake:
-    """Filters one client's bytes. `is_done`: True if the client has acknowledged; all later bytes are relayed."""
+    """A filter for one client's bytes.
+
+    `is_done` is True once the client has acknowledged the settings. All later bytes are relayed.
+    """
 
     def __init__(self) -> None:
         self.is_done = False
@@ -28,10 +33,10 @@ class SettingsHandshake:
         self._n_frames = self._n_settings = 0
 
     def feed(self, data: bytes) -> bytes:
-        """Return the bytes to relay now; frames other than SETTINGS are held until the acknowledgment.
+        """Return the bytes to relay now. Frames other than SETTINGS are held until the acknowledgment.
 
         Raises:
-            HandshakeError: the handshake failed; the caller closes the connection.
+            HandshakeError: if the handshake failed. The caller closes the connection.
         """
         self._unread += data
         passed = bytearray(self._preface())
@@ -67,7 +72,7 @@ class SettingsHandshake:
         return PREFACE
 
     def _next_frame(self) -> bytes:
-        """Return the next complete frame; empty if it is incomplete."""
+        """Return the next complete frame, or empty bytes if it is incomplete."""
         n_bytes = _HEAD_BYTES + int.from_bytes(self._unread[:3], "big")
         if len(self._unread) < max(_HEAD_BYTES, n_bytes):
             return b""

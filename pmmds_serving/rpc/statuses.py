@@ -1,4 +1,4 @@
-"""Converts an ApiError to a gRPC status: code, short message, and details as prediction.proto's Refusal.
+"""Converts an ApiError to a gRPC status with a code, a short message and details as prediction.proto's Refusal.
 
 Not here: the errors (api_errors.py).
 """
@@ -28,7 +28,7 @@ CODES = {
     504: StatusCode.DEADLINE_EXCEEDED,
 }
 
-# Clients accept 8 KB of metadata; each error is sent twice, possibly in base64.
+# Clients accept 8 KB of metadata. Each error is sent twice, possibly in base64.
 _MAX_LIST_BYTES = 2000
 
 
@@ -37,7 +37,7 @@ def code_of(error: ApiError) -> StatusCode:
 
 
 def metadata_of(error: ApiError) -> tuple[str, bytes]:
-    """Trailing metadata: google.rpc.Status with a Refusal and, for INVALID_ARGUMENT, a BadRequest."""
+    """Return the trailing metadata: google.rpc.Status with a Refusal and, for INVALID_ARGUMENT, a BadRequest."""
     detail = error.body["detail"]
     errors, warnings = _shortened(detail["errors"]), _shortened(detail["warnings"])
     details: list[AnyMessage] = [_packed(messages.Refusal(errors=errors, warnings=warnings))]
@@ -59,7 +59,7 @@ def _violations(errors: Iterable[str]) -> list[BadRequest.FieldViolation]:
 
 
 def _shortened(sentences: Sequence[str]) -> list[str]:
-    """Return the sentences that fit into metadata, followed by one that gives the number of omitted sentences."""
+    """Return the sentences that fit into metadata, followed by a sentence with the number of omitted sentences."""
     fitting: list[str] = []
     size = 0
     for sentence in sentences:

@@ -1,6 +1,6 @@
-"""Shadow scoring: scores logged requests with the challenger, in batches, after they have reached the database.
+"""Scores logged requests with the challenger in batches, after the requests have reached the database.
 
-It runs in its own process (process.py). Not here: choosing the version (model/challenger.py), reading and
+The scorer runs in its own process (process.py). Not here: choosing the version (model/challenger.py), reading and
 writing rows (pmmds_core.stores.predictions.shadow).
 """
 
@@ -22,26 +22,29 @@ from pmmds_serving.model.cache import ModelCache
 from pmmds_serving.process.error_guard import ErrorGuard
 from pmmds_serving.shadow.status import ShadowStatus
 
-# Pause between two steps, in seconds.
+# The pause between two steps in seconds.
 POLL_SECONDS = 0.5
 BATCH_ROWS = 2_000
 # Transactions may commit out of order, so each pass starts this long before the newest row of the previous pass.
 OVERLAP = timedelta(seconds=10)
-# Interval of full passes, which find rows of transactions that took longer than OVERLAP.
+# The interval of full passes, which find rows of transactions that took longer than OVERLAP.
 FULL_PASS_SECONDS = 600.0
 
 log = get_logger("pmmds.serving.shadow_scorer")
 
 
 class ShadowScorer:
-    """Scores logged rows with the challenger. `store_of` opens the store and is called again after every failure."""
+    """A scorer of logged rows with the challenger.
+
+    `store_of` opens the store and is called again after every failure.
+    """
 
     def __init__(self, cache: ModelCache, store_of: Callable[[], ShadowStore], before: ShadowStatus | None) -> None:
         self._cache = cache
         self._store_of = store_of
         self._store: ShadowStore | None = None
         self._bundle: Bundle | None = None
-        # Continue the work of the previous process.
+        # Continue from where the previous process stopped.
         self._status = ShadowStatus(os.getpid(), "waiting", before.version, before.since) if before else _fresh()
         self._newest: datetime | None = None
         self._full_pass_at = 0.0
@@ -51,7 +54,10 @@ class ShadowScorer:
         return self._status
 
     def step(self) -> bool:
-        """Score all waiting rows. Returns False after an error, which the status contains and which is logged once."""
+        """Score all waiting rows.
+
+        Return False after an error, which is included in the status and logged once.
+        """
         problem = ""
         with ErrorGuard() as scoring:
             problem = self._follow()
@@ -71,7 +77,10 @@ class ShadowScorer:
         return not problem
 
     def _follow(self) -> str:
-        """Score with the current challenger; return the problem that prevents scoring, or an empty string."""
+        """Score with the current challenger.
+
+        Return the problem that prevents scoring, or an empty string.
+        """
         challenger = self._cache.read_challenger()
         if challenger is None or not challenger.version or challenger.problem:
             self._bundle = None
@@ -89,7 +98,10 @@ class ShadowScorer:
         return ""
 
     def _start(self, store: ShadowStore, version: str) -> None:
-        """Start with a new challenger: it scores rows logged from now on; rows of earlier challengers are deleted."""
+        """Start with a new challenger, which scores rows logged from now on.
+
+        The rows of earlier challengers are deleted.
+        """
         n_forgotten = store.delete_all_but(version)
         self._status = ShadowStatus(os.getpid(), "scoring", version, store.now())
         self._newest = None
@@ -115,7 +127,7 @@ class ShadowScorer:
 
 
 def scores_of(bundle: Bundle, rows: Sequence[LoggedRow]) -> list[ShadowScore]:
-    """Score logged rows. Raises PmmdsError if a score is not a probability."""
+    """Score logged rows. Raise PmmdsError if a score is not a probability."""
     probabilities = bundle.scorer.probabilities([row.features for row in rows])
     if not all(0.0 <= p <= 1.0 for p in probabilities):
         raise PmmdsError("The challenger returned a value that is not a probability, so it cannot score as a shadow.")

@@ -1,4 +1,4 @@
-"""Status of the shadow process, for the workers and the next shadow process.
+"""The status of the shadow process, for the workers and the next shadow process.
 
 Not here: scoring (scorer.py).
 """
@@ -20,9 +20,10 @@ State = Literal["waiting", "scoring", "problem"]
 
 
 class ShadowStatus(msgspec.Struct, frozen=True):
-    """State of the shadow process.
+    """The state of the shadow process.
 
-    `since`: database time after which rows are scored. `n_scored`: rows that this process scored with `version`.
+    `since` is the database time after which rows are scored. `n_scored` is the number of rows that this process scored
+    with `version`.
     """
 
     pid: int
@@ -35,7 +36,7 @@ class ShadowStatus(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class ShadowFiles:
-    """Files that a home's shadow process and workers share."""
+    """The files that a home's shadow process and workers share."""
 
     folder: Path
 
@@ -48,7 +49,7 @@ class ShadowFiles:
         return StatusFile(self.folder / STATUS, ShadowStatus)
 
     def part(self, setting: str) -> dict[str, Any]:
-        """The `shadow` section of /healthz, which does not affect the service's health."""
+        """Return the `shadow` section of /healthz, which does not affect the service's health."""
         if setting != "on":
             return {"status": "off"}
         status = self.status.read()

@@ -1,4 +1,4 @@
-"""Moves spooled records into the prediction log: delivery, dead letters, files of dead workers.
+"""Moves spooled records into the prediction log, and handles dead letters and the files of dead workers.
 
 The spool itself is in spool/.
 """

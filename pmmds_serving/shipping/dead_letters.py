@@ -1,4 +1,4 @@
-"""Dead letters: records that a reachable database rejects, stored in files for manual inspection.
+"""Dead letters, which are records that a reachable database rejects. They are stored in files for manual inspection.
 
 One JSON line per record: `dead_at`, `error_type`, `feature_names` and `record`, or `raw` (base64) if the frame could
 not be decoded. After a crash a record may occur twice, with the same request_id. The files contain customer data.
@@ -30,7 +30,7 @@ log = get_logger("pmmds.serving.dead_letters")
 
 
 class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line of a dead letter file; `record.features` is in the order of `feature_names`."""
+    """A line of a dead letter file. `record.features` is in the order of `feature_names`."""
 
     dead_at: datetime
     error_type: str
@@ -53,17 +53,18 @@ def dead_frame(payload: bytes) -> DeadLetter:
 
 
 class DeadLetters:
-    """The dead letters of a home. Each process writes its own file, which is created for the first dead letter."""
+    """The dead letters of a home. Each process writes its own file, which is created with the first dead letter."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.n_written = 0
         self._path = folder / f"{uuid.uuid4().hex}{SUFFIX}"
         self._counting = threading.Lock()
-        self._counted: dict[Path, tuple[int, int]] = {}  # file → number of bytes read so far, number of lines in them
+        # The number of bytes read so far of each file, and the number of lines in these bytes.
+        self._counted: dict[Path, tuple[int, int]] = {}
 
     def write(self, letters: Sequence[DeadLetter]) -> None:
-        """Write and sync dead letters, all or none. Raises OSError."""
+        """Write and sync all dead letters, or none. Raise OSError if they cannot be written."""
         if not letters:
             return
         self.folder.mkdir(mode=0o700, exist_ok=True)
@@ -79,7 +80,7 @@ class DeadLetters:
         log.error("dead_letters", file=self._path.name, n_records=len(letters), error_types=kinds)
 
     def n_kept(self) -> int:
-        """Number of dead letters in the folder, from all processes."""
+        """Return the number of dead letters in the folder, from all processes."""
         with self._counting:
             counted: dict[Path, tuple[int, int]] = {}
             for path in self.folder.glob(f"*{SUFFIX}"):

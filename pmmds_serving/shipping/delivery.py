@@ -1,7 +1,6 @@
-"""Delivers spooled batches to the prediction log; rows that the database permanently rejects become dead letters.
+"""Delivers spooled batches to the prediction log. Rows that the database permanently rejects become dead letters.
 
-Not here: claiming segments (orphans.py), the retry loop (shipper.py), files of dead letters
-(dead_letters.py).
+Not here: claiming segments (orphans.py), the retry loop (shipper.py), files of dead letters (dead_letters.py).
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ _PERHAPS_A_ROW = (SQLAlchemyError, ValueError, TypeError, ArithmeticError, Looku
 
 
 def is_about_a_row(error: Exception) -> bool:
-    """True if a reachable database, or the conversion before it, rejected a value.
+    """Return True if a reachable database, or the conversion before the delivery, rejected a value.
 
-    Any other error (server unavailable, missing column, missing privilege, bug) would affect every row, so the rows
-    wait.
+    Any other error, such as an unavailable server, a missing column, a missing privilege or a bug, would affect every
+    row, so the rows wait.
     """
     if isinstance(error, DBAPIError):
         return isinstance(error, IntegrityError | DataError) and not error.connection_invalidated
@@ -34,9 +33,10 @@ def is_about_a_row(error: Exception) -> bool:
 
 
 class Delivery:
-    """Writes batches to the prediction log. `log_of` opens it; it is called again after every failure.
+    """A writer of batches to the prediction log.
 
-    `n_delivered`: new rows. `n_same`, `n_other`: repeated requests, see `pmmds_core.stores.predictions.log.Appended`.
+    `log_of` opens the log and is called again after every failure. `n_delivered` is the number of new rows. For
+    `n_same` and `n_other`, the numbers of repeated requests, see `pmmds_core.stores.predictions.log.Appended`.
     """
 
     def __init__(
@@ -53,19 +53,19 @@ class Delivery:
         self._feature_names = feature_names
         self._max_attempts = max_attempts
         self._log: PredictionLog | None = None
-        self._refused: tuple[str, int] = ("", 0)  # the last rejected batch's position and its number of attempts
+        self._refused: tuple[str, int] = ("", 0)  # The position of the last rejected batch and its number of attempts.
 
     def deliver(self, batch: Batch, names: tuple[str, ...]) -> None:
         """Durably write every frame of the batch to the database or to the dead letters.
 
         Args:
-            batch: frames; `place` is the same in each attempt.
-            names: feature names of its records, in order.
+            batch: the frames. `place` is the same in each attempt.
+            names: the feature names of the batch's records, in order.
 
         Raises:
-            PmmdsError: the database is unavailable or its schema outdated.
-            SQLAlchemyError, ValueError, …: a row was rejected, and the batch has attempts left.
-            OSError: a dead letter could not be written.
+            PmmdsError: if the database is unavailable or its schema is outdated.
+            SQLAlchemyError, ValueError, …: if a row was rejected and the batch has attempts left.
+            OSError: if a dead letter cannot be written.
         """
         dead = [dead_frame(payload) for payload in batch.undecodable]
         log = self._open_log()
@@ -86,10 +86,11 @@ class Delivery:
     def deliver_together(self, batches: Sequence[Batch], names: tuple[str, ...]) -> bool:
         """Write several small batches in one transaction.
 
-        Returns False if one of them has a bad row or frame; nothing was written, and each must be delivered alone.
+        Return False if a batch has a bad row or frame. In this case nothing was written, and each batch must be
+        delivered alone.
 
         Raises:
-            PmmdsError, SQLAlchemyError, …: the same errors as `deliver`, except for rejected rows.
+            PmmdsError, SQLAlchemyError, …: in the same cases as `deliver`, except for rejected rows.
         """
         if any(batch.undecodable for batch in batches):
             return False
@@ -105,7 +106,7 @@ class Delivery:
         return True
 
     def _complete(self, appended: Sequence[Appended], dead: Sequence[DeadLetter]) -> None:
-        """Write the dead letters, then update the counts. Raises OSError before anything is counted."""
+        """Write the dead letters and then update the counts. Raise OSError before anything is counted."""
         taken = [taken_record(record, self._feature_names) for a in appended for record in a.taken]
         self._dead_letters.write([*dead, *taken])
         self.n_delivered += sum(a.n_new for a in appended)
@@ -115,7 +116,10 @@ class Delivery:
             self.n_other += a.n_other
 
     def _report_other(self, appended: Appended) -> None:
-        """Log the first repeated request whose prediction differs from the logged one; only count later ones."""
+        """Log the first repeated request whose prediction differs from the logged prediction.
+
+        Later requests are only counted.
+        """
         if appended.other is None or self.n_other:
             return
         repeated, version, logged, logged_version = appended.other
@@ -144,7 +148,7 @@ class Delivery:
     def _one_by_one(
         self, log: PredictionLog, records: Sequence[PredictionRecord], names: tuple[str, ...]
     ) -> tuple[list[Appended], list[DeadLetter]]:
-        """Write the batch, halving it to isolate rejected rows. Raises if the database becomes unavailable."""
+        """Write the batch, halving it to isolate rejected rows. Raise an error if the database becomes unavailable."""
         try:
             return [self._append(log, records, names)], []
         except _PERHAPS_A_ROW as error:
@@ -159,7 +163,7 @@ class Delivery:
         return appended + more_appended, dead + more_dead
 
     def _in_contract_order(self, record: PredictionRecord, names: tuple[str, ...]) -> PredictionRecord:
-        """Return the record with the current contract's features; new features get missing values."""
+        """Return the record with the current contract's features. New features get missing values."""
         if names == self._feature_names:
             return record
         values = dict(zip(names, record.features, strict=True))

@@ -1,4 +1,4 @@
-"""Ships log segments that no worker writes to: released segments and orphans of dead workers.
+"""Ships log segments that no worker writes to, which are released segments and the orphans of dead workers.
 
 Not here: the workers' side (spool/spool.py), writing rows to the database (delivery.py).
 """
@@ -15,11 +15,11 @@ from pmmds_serving.shipping.delivery import Delivery
 from pmmds_serving.spool.segment import DAMAGED_SUFFIX, Batch, Segment, claim_all
 
 OTHER_CONTRACT_SUFFIX = ".other-contract"
-# Maximum number of records in a batch; segments usually have fewer.
+# The maximum number of records in a batch. Segments usually have fewer records.
 BATCH_RECORDS = 50_000
-# Maximum bytes of small segments shipped in one transaction; about 5,000 rows.
+# The maximum number of bytes of small segments shipped in one transaction, which is about 5,000 rows.
 TOGETHER_BYTES = 1 << 20
-# Maximum number of segments shipped in one transaction; each is an open file.
+# The maximum number of segments shipped in one transaction. Each segment is an open file.
 TOGETHER_SEGMENTS = 100
 
 log = get_logger("pmmds.serving.orphans")
@@ -27,7 +27,7 @@ log = get_logger("pmmds.serving.orphans")
 
 @dataclass(frozen=True)
 class _Opened:
-    """A segment of this contract and its first batch, which is complete unless `has_more`."""
+    """A segment of this contract and its first batch, which is complete unless `has_more` is True."""
 
     segment: Segment
     names: tuple[str, ...]
@@ -39,9 +39,9 @@ class _Opened:
 
 
 class SegmentShipper:
-    """Ships each segment from its start in one transaction, all or nothing; small segments share a transaction.
+    """A shipper that ships each segment from its start in one transaction. Small segments share a transaction.
 
-    The number of rows in a dropped segment is therefore known.
+    The number of rows in a dropped segment is therefore always known.
     """
 
     def __init__(self, folder: Path, delivery: Delivery, feature_names: tuple[str, ...]) -> None:
@@ -50,7 +50,7 @@ class SegmentShipper:
         self._feature_names = feature_names
 
     def ship_all(self, is_late: Callable[[], bool]) -> None:
-        """Ship all claimable segments until `is_late` returns True. Raises the same errors as `Delivery.deliver`."""
+        """Ship all claimable segments until `is_late` returns True. Raise the same errors as `Delivery.deliver`."""
         with closing(_grouped(claim_all(self._folder))) as groups:
             for segments in groups:
                 if not is_late():
@@ -63,7 +63,10 @@ class SegmentShipper:
                 self._ship(each)
 
     def _open(self, segment: Segment) -> _Opened | None:
-        """Read the header and first batch. None, and the file deleted or set aside, if no row is for this database."""
+        """Read the header and first batch.
+
+        If no row is for this database, delete the file or set it aside, and return None.
+        """
         start = segment.header()
         if start is None:
             self._finish(segment, 0)
@@ -76,7 +79,10 @@ class SegmentShipper:
         return _Opened(segment, header.feature_names, segment.read(position, BATCH_RECORDS))
 
     def _ship_together(self, opened: Sequence[_Opened]) -> bool:
-        """Ship segments in one transaction. Returns False if nothing was shipped and each must be shipped alone."""
+        """Ship segments in one transaction.
+
+        Return False if nothing was shipped and each segment must be shipped alone.
+        """
         if len(opened) < 2 or len({o.names for o in opened}) > 1 or any(o.has_more for o in opened):
             return False
         if not self._delivery.deliver_together([o.batch for o in opened], opened[0].names):
@@ -93,7 +99,7 @@ class SegmentShipper:
         self._finish(opened.segment, batch.end)
 
     def _finish(self, segment: Segment, end: int) -> None:
-        """Delete the segment's file if it was read completely; set it aside if its end is damaged."""
+        """Delete the segment's file if it was read completely, or set the file aside if its end is damaged."""
         if end == segment.size:
             segment.delete()
         else:
@@ -102,7 +108,7 @@ class SegmentShipper:
 
 
 def _grouped(segments: Iterator[Segment]) -> Generator[Sequence[Segment], None, None]:
-    """Yield groups of segments in order; each group is closed when the next one is requested."""
+    """Yield groups of segments in order. Each group is closed when the next group is requested."""
     group: list[Segment] = []
     try:
         for segment in segments:

@@ -1,4 +1,4 @@
-"""The shipper process: a sidecar, so that shipping does not hold the workers' interpreter lock.
+"""The shipper process, which is a sidecar so that shipping does not hold the workers' interpreter lock.
 
 In a thread of the worker, shipping a row would take more than twice the processor time (docs/decisions/0013). Not here:
 shipping (shipper.py), starting the process (process/sidecar.py).
@@ -29,7 +29,7 @@ STOP_SECONDS = 10.0
 
 
 class ShipperStatus(msgspec.Struct, frozen=True):
-    """State of the shipper process; the workers include it in their status."""
+    """The state of the shipper process, which the workers include in their status."""
 
     pid: int
     problem: str = ""
@@ -38,7 +38,7 @@ class ShipperStatus(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class ShipperFiles:
-    """Files that a home's shipper and workers share."""
+    """The files that a home's shipper and workers share."""
 
     folder: Path
 
@@ -51,12 +51,15 @@ class ShipperFiles:
         return StatusFile(self.folder / STATUS, ShipperStatus)
 
     def is_up(self, pid: int) -> bool:
-        """True if this process holds the lock and handles signals."""
+        """Return True if this process holds the lock and handles signals."""
         status = self.status.read()
         return status is not None and status.pid == pid
 
     def problem(self) -> str:
-        """The reason why rows do not reach the database; empty if they do or the first shipper is still starting."""
+        """Return the reason why rows do not reach the database.
+
+        Return an empty string if they do or the first shipper is still starting.
+        """
         status = self.status.read()
         if status is None:
             return ""
@@ -66,7 +69,7 @@ class ShipperFiles:
 
 
 class Publisher:
-    """Publishes the shipper's status to the workers and its counts to Prometheus."""
+    """A publisher of the shipper's status for the workers and of its counts for Prometheus."""
 
     def __init__(self, shipper: Shipper, files: ShipperFiles, metrics: ServingMetrics) -> None:
         self._shipper = shipper
@@ -91,7 +94,7 @@ def ship(deployment: Deployment, parent: int) -> None:
     """Ship until this process gets SIGTERM or its parent is gone."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C, the worker stops this process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # On Ctrl-C, the worker stops this process.
     files = ShipperFiles(deployment.folder(RUN_FOLDER))
     lock = try_lock_file(files.lock)
     if lock is None:
@@ -111,12 +114,12 @@ def ship(deployment: Deployment, parent: int) -> None:
 
     with lock:
         shipper.run(stop, after_each)
-        # If the parent is gone, stop at once so that another worker can start the next shipper.
+        # If the parent is gone, stop immediately so that another worker can start the next shipper.
         shipper.finish(STOP_SECONDS if os.getppid() == parent else 0.0)
 
 
 def main() -> None:
-    """Entry point of the process."""
+    """Run the process."""
     run_beside_parent(ship)
 
 

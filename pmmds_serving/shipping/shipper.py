@@ -32,10 +32,10 @@ _random = random.SystemRandom()
 
 @dataclass(frozen=True)
 class ShipperState:
-    """State of the shipper. `problem` is empty while rows are shipped.
+    """The state of the shipper. `problem` is empty while rows are shipped.
 
-    The counts begin at the process's start: rows logged, dead letters written, and repeated requests whose prediction
-    equals the logged one (`n_same`) or differs (`n_other`).
+    The counts begin at the start of the process. They are the numbers of rows logged, of dead letters written, and of
+    repeated requests whose prediction equals the logged prediction (`n_same`) or differs from it (`n_other`).
     """
 
     problem: str = ""
@@ -46,7 +46,7 @@ class ShipperState:
 
 
 class Shipper:
-    """Ships released segments and orphans of one home."""
+    """The shipper of a home's released segments and orphans."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Shipper:
         return ShipperState(self._problem, d.n_delivered, self.dead_letters.n_written, d.n_same, d.n_other)
 
     def ship(self) -> bool:
-        """Ship all claimable segments; return False after an error."""
+        """Ship all claimable segments. Return False after an error."""
         with ErrorGuard() as shipping:
             self._segments.ship_all(self._is_late)
         if shipping.error is not None:
@@ -80,11 +80,11 @@ class Shipper:
         return True
 
     def run(self, stop: threading.Event, after_each: Callable[[], None] = lambda: None) -> None:
-        """Ship until `stop` is set; `after_each` is called after each pass, to publish the state."""
+        """Ship until `stop` is set. `after_each` is called after each pass, to publish the state."""
         n_failures = 0
         while not stop.is_set():
             shipped = False
-            with ErrorGuard():  # ship() handles its own errors; this suppresses reporting errors
+            with ErrorGuard():  # ship() handles its own errors. This suppresses errors of reporting.
                 shipped = self.ship()
                 after_each()
             n_failures = 0 if shipped else n_failures + 1
@@ -114,6 +114,8 @@ class Shipper:
 
 
 def retry_seconds(n_failures: int) -> float:
-    """Seconds to wait after `n_failures` consecutive failures: exponential backoff with jitter."""
+    """Return the number of seconds to wait after `n_failures` consecutive failures, using exponential backoff with
+    jitter.
+    """
     longest = min(MAX_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0 ** min(n_failures - 1, 20))
     return longest * _random.uniform(0.75, 1.0)

@@ -17,9 +17,9 @@ FORGET_SECONDS = 5.0
 
 
 class SpoolMetrics:
-    """Publishes one worker's spool. Not thread-safe.
+    """A publisher of one worker's spool. Not thread-safe.
 
-    `shared`: folder that contains the shared metric files; it may be missing.
+    `shared` is the folder that contains the shared metric files, which may be missing.
     """
 
     def __init__(self, metrics: ServingMetrics, spool: Spool, shared: Path) -> None:
@@ -30,7 +30,7 @@ class SpoolMetrics:
         self._n_dropped = 0
 
     def publish(self) -> None:
-        """Set the backlog gauge and count rows dropped since the last call."""
+        """Set the backlog gauge, and count the rows dropped since the last call."""
         n_dropped = self._spool.n_dropped
         self._metrics.spool_backlog.set(self._spool.backlog_bytes)
         self._metrics.spool_dropped.inc(n_dropped - self._n_dropped)

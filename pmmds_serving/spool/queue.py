@@ -1,4 +1,4 @@
-"""Limits of a spool and the entries of its queue. Not here: the queue itself (spool.py)."""
+"""The limits of a spool and the entries of its queue. Not here: the queue itself (spool.py)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ class SpoolFullError(SpoolWriteError):
 
 @dataclass(frozen=True)
 class SpoolLimits:
-    """Maximum bytes of a worker's unshipped records, the policy at that limit, and maximum bytes of a log segment."""
+    """The maximum size of a worker's unshipped records, the policy at this limit, and the maximum size of a log
+    segment.
+    """
 
     max_bytes: int = 1_000_000_000
     when_full: Literal["reject", "drop_oldest"] = "reject"
@@ -27,9 +29,9 @@ class SpoolLimits:
 
 @dataclass(eq=False)
 class SpoolPart:
-    """A log segment in the queue; `start`: size of its header.
+    """A log segment in the queue.
 
-    The shipper may claim the segment once it is released.
+    `start` is the size of the header. The shipper may claim the segment once it is released.
     """
 
     segment: Segment
@@ -43,7 +45,7 @@ class SpoolPart:
 
     @property
     def n_bytes(self) -> int:
-        """Size of the segment's records in bytes."""
+        """Return the size of the segment's records in bytes."""
         return self.segment.size - self.start
 
     @property
@@ -52,19 +54,25 @@ class SpoolPart:
 
     @property
     def is_gone(self) -> bool:
-        """True if the shipper has moved the segment's rows to the database or set the segment aside."""
+        """Return True if the shipper has moved the segment's rows to the database or set the segment aside."""
         return self.is_released and not self.path.exists()
 
     def release(self) -> None:
-        """Sync the segment and unlock it for the shipper. If it raises OSError, the segment stays with this worker."""
+        """Sync the segment and unlock it for the shipper.
+
+        If this raises OSError, the segment stays with this worker.
+        """
         self.segment.sync()
         self.segment.close()
         self.is_released = True
 
     def drop(self) -> bool:
-        """Delete the segment; False if the shipper has claimed it and will delete it after shipping."""
+        """Delete the segment.
+
+        Return False if the shipper has claimed the segment and will delete it after shipping.
+        """
         if not self.is_released:
-            with suppress(OSError):  # if the file remains, it is shipped after this worker has exited
+            with suppress(OSError):  # If the file remains, it is shipped after this worker has exited.
                 self.path.unlink(missing_ok=True)
             return True
         try:

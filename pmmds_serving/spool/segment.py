@@ -1,8 +1,8 @@
-"""Log segments: the files of the spool, each opened and locked by one process.
+"""Log segments, which are the files of the spool. Each segment is opened and locked by one process.
 
-A file has a header frame and one frame per record: length and CRC-32 (little-endian), then MessagePack. A frame that
-was cut off by a crash belongs to a prediction that was never returned. Not here: when segments are written and released
-(spool.py) or shipped (shipping/).
+A file has a header frame and one frame per record. A frame consists of the length and CRC-32 (little-endian), followed
+by MessagePack. A frame that was cut off by a crash belongs to a prediction that was never returned. Not here: when
+segments are written and released (spool.py) or shipped (shipping/).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pmmds_core.errors import StoreError
 from pmmds_core.stores.predictions.log import PredictionRecord
 
 SUFFIX = ".spool"
-# Suffix of a segment that is being created; `*.spool` does not match it.
+# The suffix of a segment that is being created, which `*.spool` does not match.
 NEW_SUFFIX = ".spool-new"
 DAMAGED_SUFFIX = ".damaged"
 READ_BYTES = 1 << 18
@@ -35,20 +35,20 @@ _decoder = msgspec.msgpack.Decoder(PredictionRecord)
 
 
 class SpoolWriteError(StoreError):
-    """Raised if a prediction could not be recorded; it must not be returned to the client."""
+    """Raised if a prediction could not be recorded and therefore must not be returned to the client."""
 
 
 class SpoolHeader(msgspec.Struct, frozen=True):
-    """Feature names of a file's records, in order."""
+    """The feature names of a file's records, in order."""
 
     feature_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Frames in the order they were written: records, and payloads that cannot be decoded.
+    """Frames in the order in which they were written, as records and as payloads that cannot be decoded.
 
-    `place`: file name and position of the first frame. `end`: position after the last frame.
+    `place` is the file name and the position of the first frame. `end` is the position after the last frame.
     """
 
     place: str
@@ -71,9 +71,9 @@ def framed(payload: bytes) -> bytes:
 
 
 class Segment:
-    """One segment file.
+    """A segment file.
 
-    Writing, reading and syncing may run in different threads; closing waits for reads and syncs.
+    Writing, reading and syncing may run in different threads. Closing waits for reads and syncs.
     """
 
     def __init__(self, path: Path, fd: int) -> None:
@@ -86,10 +86,12 @@ class Segment:
 
     @classmethod
     def create(cls, folder: Path, name: str, feature_names: Sequence[str]) -> Segment:
-        """Create a segment with its header. It gets its final name once it is locked, so no other process can claim it.
+        """Create a segment with its header.
+
+        The file gets its final name once it is locked, so that no other process can claim it.
 
         Raises:
-            OSError: the folder cannot be written.
+            OSError: if the folder is not writable.
         """
         path = folder / f"{name}{SUFFIX}"
         header = framed(msgspec.msgpack.encode(SpoolHeader(tuple(feature_names))))
@@ -101,7 +103,7 @@ class Segment:
 
     @classmethod
     def _create_locked(cls, path: Path, header: bytes) -> Segment | None:
-        """Create a segment; None if another process claimed the unfinished file before it was locked."""
+        """Create a segment, or return None if another process claimed the unfinished file before it was locked."""
         unfinished = path.with_name(f"{path.stem}-{uuid.uuid4().hex[:8]}{NEW_SUFFIX}")
         fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -121,7 +123,10 @@ class Segment:
 
     @classmethod
     def claim(cls, path: Path) -> Segment | None:
-        """Open and lock a released or orphaned file; None if it was deleted or another process has locked it."""
+        """Open and lock a released or orphaned file.
+
+        Return None if the file was deleted or another process has locked it.
+        """
         try:
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -139,20 +144,20 @@ class Segment:
 
     @property
     def size(self) -> int:
-        """Number of bytes that were written completely."""
+        """Return the number of bytes that were written completely."""
         return self._size
 
     @property
     def is_open(self) -> bool:
-        """True while this process has the segment open and locked."""
+        """Return True while this process has the segment open and locked."""
         return self._is_open
 
     def write(self, frames: bytes) -> None:
-        """Append all frames or none. Raises SpoolWriteError, for example if the disk is full."""
+        """Append all frames or none. Raise SpoolWriteError if this fails, for example because the disk is full."""
         try:
             _write_atomically(self._fd, frames, self._size)
         except OSError as error:
-            with suppress(OSError):  # remove the batch's complete frames, which must not be shipped
+            with suppress(OSError):  # Remove the batch's complete frames, which must not be shipped.
                 os.ftruncate(self._fd, self._size)
             raise SpoolWriteError(
                 f"The prediction could not be written to the spool: {error.strerror}.",
@@ -162,7 +167,10 @@ class Segment:
         self._unsynced = True
 
     def sync(self) -> None:
-        """Flush to disk, so that the records survive a power failure. Takes milliseconds. Raises OSError."""
+        """Flush to disk, so that the records survive a power failure.
+
+        This takes milliseconds and may raise OSError.
+        """
         if not self._unsynced:
             return
         with self._in_use:
@@ -171,7 +179,7 @@ class Segment:
                 os.fdatasync(self._fd)
 
     def header(self) -> tuple[SpoolHeader, int] | None:
-        """Read the header and the position after it; None if there is no valid header."""
+        """Read the header and the position after it, or return None if there is no valid header."""
         for payload, end in self._frames(0, self._size):
             try:
                 return msgspec.msgpack.decode(payload, type=SpoolHeader), end
@@ -180,7 +188,7 @@ class Segment:
         return None
 
     def read(self, start: int, n_frames: int) -> Batch:
-        """Read up to `n_frames` from a position; stops before the first incomplete or damaged frame."""
+        """Read up to `n_frames` from a position, stopping before the first incomplete or damaged frame."""
         records: list[PredictionRecord] = []
         undecodable: list[bytes] = []
         end = start
@@ -196,7 +204,7 @@ class Segment:
         return Batch(f"{self.path.name}:{start}", records, undecodable, end)
 
     def delete(self) -> None:
-        """Remove the file; its records must be shipped or dropped."""
+        """Remove the file, whose records must have been shipped or dropped."""
         self.path.unlink(missing_ok=True)
         self.close()
 
@@ -215,7 +223,7 @@ class Segment:
                 os.close(self._fd)
 
     def _frames(self, start: int, end: int) -> Iterator[tuple[bytes, int]]:
-        """Yield each payload and the position after it; stop at the first incomplete or damaged frame."""
+        """Yield each payload and the position after it, stopping at the first incomplete or damaged frame."""
         position, chunk, at = start, b"", start
         while position + _FRAME.size <= end:
             offset = position - at
@@ -236,7 +244,7 @@ class Segment:
 
 
 def claim_all(folder: Path) -> Iterator[Segment]:
-    """Claim all segments that no worker writes to, released or orphaned; each worker's oldest segment comes first."""
+    """Claim all released or orphaned segments, to which no worker writes. Each worker's oldest segment comes first."""
     remove_unfinished(folder)
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         segment = Segment.claim(path)

@@ -1,8 +1,8 @@
-"""The spool: a worker's predictions that are not in the database yet, as a queue of log segments.
+"""The spool, which holds a worker's predictions that are not in the database yet, as a queue of log segments.
 
-A record is written to the newest segment before its response is sent, so killing the process loses none. The worker
-locks a segment while it writes to it; the shipper claims released and orphaned segments, ships and deletes them. Not
-here: the file format (segment.py), threads (sync.py), the database (shipping/shipper.py).
+A record is written to the newest segment before the response is sent, so that no record is lost if the process is
+killed. The worker locks a segment while writing to it. The shipper claims released and orphaned segments, ships their
+records and deletes them. Not here: the file format (segment.py), threads (sync.py), the database (shipping/shipper.py).
 """
 
 from __future__ import annotations
@@ -35,17 +35,18 @@ class Spool:
     """The spool of one worker. Appending and syncing may run in different threads."""
 
     def __init__(self, folder: Path, feature_names: Sequence[str], limits: SpoolLimits | None = None) -> None:
-        """Raises HomeNotWritableError if the spool folder cannot be written."""
+        """Open the spool. Raise HomeNotWritableError if the spool folder is not writable."""
         self.folder = folder
         self.limits = limits or SpoolLimits()
         self.n_dropped = 0
-        self.problem = ""  # the reason why records cannot be stored durably now; empty if they can
+        self.problem = ""  # The reason why records currently cannot be stored durably, or an empty string.
         self._feature_names = tuple(feature_names)
         # If the spool's limit is small, segments are smaller, so that dropping one loses fewer records.
         self._segment_bytes = max(1, min(self.limits.segment_bytes, self.limits.max_bytes // 4))
         self._name = uuid.uuid4().hex
         self._numbers = itertools.count()
-        self._lock = threading.Lock()  # guards the queue; held for microseconds, or while a segment is created
+        # This lock guards the queue. It is held for microseconds, or while a segment is created.
+        self._lock = threading.Lock()
         self._releasing = threading.Lock()
         self._parts: deque[SpoolPart] = deque()
         self._backlog = 0
@@ -66,7 +67,7 @@ class Spool:
             ) from None
 
     def append(self, records: Sequence[PredictionRecord]) -> None:
-        """Record predictions, all or none.
+        """Record all predictions or none.
 
         After SpoolWriteError, the predictions must not be returned to the client.
         """
@@ -86,7 +87,7 @@ class Spool:
 
     @property
     def backlog_bytes(self) -> int:
-        """Number of bytes that had not been shipped to the database at the last `hand_over`."""
+        """Return the number of bytes that had not been shipped to the database at the last `hand_over`."""
         return self._backlog
 
     @property
@@ -95,16 +96,20 @@ class Spool:
 
     @property
     def is_full(self) -> bool:
-        """True if a record was rejected and nothing was shipped since, or if the next large batch would be rejected."""
+        """Return True if the spool is full.
+
+        This is the case if a record was rejected and nothing has been shipped since, or if the next large batch would
+        be rejected.
+        """
         most = self.limits.max_bytes
         is_near = self._backlog > most - min(most // 10, 500_000)
         return self.limits.when_full == "reject" and (self._has_refused or is_near)
 
     def sync(self) -> None:
-        """Flush everything appended so far to disk. Takes milliseconds, so it is done for many records at once.
+        """Flush everything appended so far to disk. This takes milliseconds, so many records are flushed together.
 
         Raises:
-            OSError: the disk failed. Records are rejected until a new segment can be synced.
+            OSError: if the disk failed. Records are rejected until a new segment can be synced.
         """
         with self._lock:
             if self.problem and self._parts and not self._parts[-1].is_empty and not self._is_closed:
@@ -127,10 +132,10 @@ class Spool:
         self.problem = ""
 
     def hand_over(self) -> None:
-        """Remove shipped segments from the queue and release full ones; release the newest only if no other is waiting.
+        """Remove shipped segments from the queue and release full segments.
 
-        While the database is unavailable the newest segment keeps growing, so an outage creates few files.
-        Raises OSError.
+        The newest segment is released only if no other segment is waiting. While the database is unavailable, the
+        newest segment keeps growing, so that an outage creates few files. Raise OSError if the disk failed.
         """
         with self._lock:
             self._forget_shipped()
@@ -142,18 +147,18 @@ class Spool:
             self.seal()
 
     def seal(self) -> None:
-        """Release everything appended so far. Raises OSError if the disk failed."""
+        """Release everything appended so far. Raise OSError if the disk failed."""
         with self._releasing:
             if not self._parts or self._parts[-1].is_released or self._parts[-1].is_empty:
                 self._release(list(self._parts)[:-1])
                 return
             try:
-                fresh = self._new_part()  # created outside the lock, so that appending does not wait
+                fresh = self._new_part()  # Created outside the lock, so that appending does not wait.
             except OSError as error:
-                if error.errno in _NO_DESCRIPTORS:  # the newest segment keeps growing and is released later
+                if error.errno in _NO_DESCRIPTORS:  # The newest segment keeps growing and is released later.
                     self._release(list(self._parts)[:-1])
                     return
-                fresh = None  # disk full: release the rows anyway; the next append reports the error
+                fresh = None  # The disk is full. Release the rows anyway, because the next append reports the error.
             with self._lock:
                 written = list(self._parts)
                 if fresh is not None:
@@ -203,7 +208,7 @@ class Spool:
         return SpoolPart(segment, segment.size)
 
     def _next_part(self) -> SpoolPart:
-        """Return a new segment, or the newest one if it is empty or the process is out of descriptors."""
+        """Return a new segment, or the newest segment if it is empty or the process is out of descriptors."""
         newest = self._parts[-1] if self._parts else None
         if newest is not None and newest.is_empty and not newest.is_released:
             return newest
@@ -211,7 +216,7 @@ class Spool:
             self._parts.append(self._new_part())
         except OSError as error:
             if error.errno in _NO_DESCRIPTORS and newest is not None and not newest.is_released:
-                return newest  # this segment is already open, so records are not rejected for lack of descriptors
+                return newest  # This segment is already open, so records are not rejected for lack of descriptors.
             raise SpoolWriteError(
                 f"The prediction could not be written to the spool: {error.strerror}.",
                 next_step="Free space on the disk of PMMDS_HOME.",
@@ -219,7 +224,7 @@ class Spool:
         return self._parts[-1]
 
     def _make_room(self, n_bytes: int) -> None:
-        """Drop the oldest segments until `n_bytes` fit. Raises SpoolFullError."""
+        """Drop the oldest segments until `n_bytes` fit. Raise SpoolFullError if they cannot fit."""
         self._forget_shipped()
         most = self.limits.max_bytes
         if self._backlog + n_bytes <= most:
@@ -228,15 +233,18 @@ class Spool:
         while may_drop and self._backlog + n_bytes > most:
             may_drop = self._drop_oldest()
         if not may_drop:
-            self._has_refused = n_bytes <= most  # a batch that could never fit does not mark the spool as full
+            self._has_refused = n_bytes <= most  # A batch that could never fit does not mark the spool as full.
             raise SpoolFullError(
                 f"{self._backlog:,} bytes wait for the database; the limit PMMDS_SPOOL_MAX_BYTES is {most:,}.",
                 next_step="Restore the database; the spool then empties automatically.",
             )
 
     def _drop_oldest(self) -> bool:
-        """Drop the oldest segment that the shipper has not claimed; False if it has claimed all of them."""
-        self._next_part()  # starts a new segment, so that the newest can be dropped too
+        """Drop the oldest segment that the shipper has not claimed.
+
+        Return False if the shipper has claimed all segments.
+        """
+        self._next_part()  # Start a new segment, so that the newest segment can be dropped too.
         for part in list(self._parts)[:-1]:
             is_gone = part.is_gone
             if is_gone or part.drop():

@@ -13,19 +13,19 @@ from pmmds_core.runtime.json_logs import get_logger
 from pmmds_serving.process.error_guard import ErrorGuard
 from pmmds_serving.spool.spool import Spool
 
-# Minimum pause between fsyncs on slow disks.
+# The minimum pause between fsyncs on slow disks.
 MIN_PAUSE_SECONDS = 0.001
-# Maximum delay until a row is released to the shipper, unless the shipper is behind.
+# The maximum delay until a row is released to the shipper, unless the shipper is behind.
 HAND_OVER_SECONDS = 0.1
 
 log = get_logger("pmmds.serving.spool_sync")
 
 
 class SpoolSyncer:
-    """Syncs every `every_seconds` and calls `after_each` in every iteration to publish the spool's state.
+    """A thread that syncs every `every_seconds` and calls `after_each` in every iteration to publish the spool's state.
 
-    A prediction is on disk after at most `every_seconds` plus the duration of two syncs: the one in progress when it
-    was recorded, and its own.
+    A prediction is on disk after at most `every_seconds` plus the duration of two syncs, which are the sync in progress
+    when it was recorded and its own sync.
     """
 
     def __init__(self, spool: Spool, every_seconds: float, after_each: Callable[[], None] = lambda: None) -> None:
@@ -50,7 +50,7 @@ class SpoolSyncer:
 
     @property
     def problem(self) -> str:
-        """The reason why predictions may not be synced to disk; empty if there is no problem."""
+        """Return the reason why predictions may not be synced to disk, or an empty string if there is no problem."""
         if self._is_started and not self._stop.is_set() and not self._thread.is_alive():
             return "The spool sync thread has stopped. Restart the service."
         return self._spool.problem
@@ -74,7 +74,7 @@ class SpoolSyncer:
         """Log each new failure once instead of ten times a second."""
         failure = f"{type(syncing.error).__name__} {syncing.place}" if syncing.error else ""
         if failure != self._logged_failure:
-            with ErrorGuard():  # a logging failure must not stop the thread
+            with ErrorGuard():  # A logging failure must not stop the thread.
                 if failure:
                     syncing.log_error("spool_sync_failed")
                 else:
