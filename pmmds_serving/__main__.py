@@ -1,5 +1,4 @@
-"""The entry point of `python -m pmmds_serving`, which checks the settings and then replaces itself with the BentoML
-server.
+"""The command `python -m pmmds_serving`, which checks the settings and then becomes the BentoML server.
 
 The supervisor and containers start this module. Not here: anything that must run after the `exec`.
 """

@@ -1,5 +1,6 @@
-"""Controls access to guarded endpoints, which requires the admin token or, if none is set, a client on the same
-machine.
+"""Controls access to guarded endpoints.
+
+Access requires the admin token or, if no token is set, a client on the same machine.
 
 Without a token, the Host header must also name this machine and the request must not come from a web page of another
 origin, because a browser on the same machine also connects through loopback. Not here: checks of header values
@@ -81,7 +82,8 @@ def _problem(worker: Worker, caller: Caller) -> api_errors.ApiError | None:
 
 
 def only_value(values: list[str]) -> str:
-    """Return the header's value if there is exactly one, and otherwise an empty string, which matches no host and no
-    token.
+    """Return the header's value if there is exactly one.
+
+    Otherwise return an empty string, which matches no host and no token.
     """
     return values[0] if len(values) == 1 else ""

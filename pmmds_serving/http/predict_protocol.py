@@ -45,7 +45,7 @@ class DirectProtocol(GuardedProtocol):
     _idle_since: float | None = None
 
     def on_message_begin(self) -> None:
-        """Handle the headers like uvicorn's method, but without creating a scope, which the fast path does not need."""
+        """Begin a message like uvicorn's method, but without creating a scope, which the fast path does not need."""
         self._await_message()
         self._idle_since = None
         self.url = b""

@@ -17,9 +17,7 @@ RESERVED_BYTES = 1 << 17
 
 
 def shared_folder() -> Path | None:
-    """Return the folder of the shared counters from the variable that BentoML sets for its workers, or None if it is
-    not set.
-    """
+    """Return the folder of the shared counters, or None if BentoML has not set the variable for it."""
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     return Path(folder) if folder else None
 

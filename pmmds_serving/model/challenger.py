@@ -24,8 +24,9 @@ log = get_logger("pmmds.serving.challenger_watch")
 
 
 def _no_further_check(_: BundleFiles) -> Verification:
-    """Accept the files, because a challenger has no promotion record to compare with and `portable_only` excludes
-    pickles.
+    """Accept the files.
+
+    A challenger has no promotion record to compare with, and `portable_only` excludes pickles.
     """
     return Verification(NO_RECORD)
 

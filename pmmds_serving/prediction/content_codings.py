@@ -60,7 +60,10 @@ class BodyDecoder:
             raise api_errors.broken_content(f"The body ends before the {self._coding} data is complete")
 
     def _start(self, chunk: bytes) -> zlib._Decompress:
-        """Return a decompressor for `deflate`, which means the zlib format, although some clients omit the zlib header."""
+        """Return a decompressor for a chunk.
+
+        The coding `deflate` means the zlib format, but some clients send the data without the zlib header.
+        """
         self._inflater = zlib.decompressobj(_ZLIB if chunk[0] & 0x0F == _DEFLATE_METHOD else _RAW)
         return self._inflater
 

@@ -57,7 +57,7 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
 
 
 class PredictionLine(msgspec.Struct, frozen=True, gc=False):
-    """Write a prediction's log line, which contains no customer data."""
+    """A prediction's log line, which contains no customer data."""
 
     request_id: str
     prediction: int

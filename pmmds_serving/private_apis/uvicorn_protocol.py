@@ -1,5 +1,4 @@
-"""uvicorn's HTTP protocol based on httptools, with the classes that http/ extends and the table that selects a
-protocol.
+"""Access to uvicorn's HTTP protocol: the classes that http/ extends and the table that selects a protocol.
 
 Not here: connection limits (http/connection_limits.py), predictions (http/predict_protocol.py). The classes there
 override methods of `HttpToolsProtocol` and use the attributes in `PROTOCOL_ATTRIBUTES`.

@@ -172,5 +172,8 @@ def _check_deadline(call: Call) -> None:
 
 
 def _seconds_left(context: Context) -> float | None:
-    """Return the remaining seconds, or None if there is no deadline, although the library's annotation excludes None."""
+    """Return the remaining seconds, or None if there is no deadline.
+
+    The library's annotation excludes None.
+    """
     return context.time_remaining()

@@ -1,5 +1,6 @@
-"""Handles the start of an HTTP/2 connection by relaying only SETTINGS frames until the client acknowledges the
-settings.
+"""Handles the start of an HTTP/2 connection.
+
+Only SETTINGS frames are relayed until the client acknowledges the server's settings.
 
 gRPC enforces its limits on metadata, streams and the HPACK table only after that acknowledgment. Not here: sockets
 (relay.py).

@@ -114,8 +114,6 @@ class Shipper:
 
 
 def retry_seconds(n_failures: int) -> float:
-    """Return the number of seconds to wait after `n_failures` consecutive failures, using exponential backoff with
-    jitter.
-    """
+    """Return the seconds to wait after `n_failures` consecutive failures, using exponential backoff with jitter."""
     longest = min(MAX_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0 ** min(n_failures - 1, 20))
     return longest * _random.uniform(0.75, 1.0)

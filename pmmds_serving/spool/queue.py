@@ -18,9 +18,7 @@ class SpoolFullError(SpoolWriteError):
 
 @dataclass(frozen=True)
 class SpoolLimits:
-    """The maximum size of a worker's unshipped records, the policy at this limit, and the maximum size of a log
-    segment.
-    """
+    """The maximum sizes in bytes of a worker's unshipped records and of a log segment, and the policy at the limit."""
 
     max_bytes: int = 1_000_000_000
     when_full: Literal["reject", "drop_oldest"] = "reject"
